@@ -1,0 +1,4 @@
+//! The way of a call.
+
+pub mod code;
+pub mod finding;

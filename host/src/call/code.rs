@@ -1,0 +1,293 @@
+//! The one vocabulary of outcomes.
+//!
+//! Owns the codes and the only table of what each means at every door. Must not know how a stage comes to
+//! its code. To add one: a variant, then follow the compiler to its row in [`Code::facts`].
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a call ended. Exactly one per call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each code is explained by its row in `facts`")]
+pub enum Code {
+    #[serde(rename = "ok")]
+    Ok,
+    #[serde(rename = "ok.degraded")]
+    Degraded,
+    #[serde(rename = "args.size")]
+    ArgsSize,
+    #[serde(rename = "args.syntax")]
+    ArgsSyntax,
+    #[serde(rename = "args.type")]
+    ArgsType,
+    #[serde(rename = "args.missing")]
+    ArgsMissing,
+    #[serde(rename = "args.unknown")]
+    ArgsUnknown,
+    #[serde(rename = "args.constraint")]
+    ArgsConstraint,
+    #[serde(rename = "args.precondition")]
+    ArgsPrecondition,
+    #[serde(rename = "clarify")]
+    Clarify,
+    #[serde(rename = "refused")]
+    Refused,
+    #[serde(rename = "policy.denied")]
+    PolicyDenied,
+    #[serde(rename = "policy.held")]
+    PolicyHeld,
+    #[serde(rename = "policy.duplicate")]
+    PolicyDuplicate,
+    #[serde(rename = "tool.error")]
+    ToolError,
+    #[serde(rename = "tool.throttled")]
+    ToolThrottled,
+    #[serde(rename = "tool.unavailable")]
+    ToolUnavailable,
+    #[serde(rename = "trap")]
+    Trap,
+    #[serde(rename = "limit.fuel")]
+    LimitFuel,
+    #[serde(rename = "limit.memory")]
+    LimitMemory,
+    #[serde(rename = "limit.output")]
+    LimitOutput,
+    #[serde(rename = "limit.stack")]
+    LimitStack,
+    #[serde(rename = "limit.deadline")]
+    LimitDeadline,
+    #[serde(rename = "outcome-unknown")]
+    OutcomeUnknown,
+    #[serde(rename = "check.implausible")]
+    Implausible,
+    #[serde(rename = "admission.overloaded")]
+    Overloaded,
+    #[serde(rename = "admission.rate")]
+    RateLimited,
+    #[serde(rename = "cancelled")]
+    Cancelled,
+    #[serde(rename = "resolve.unknown")]
+    Unknown,
+    #[serde(rename = "host.internal")]
+    HostInternal,
+    #[serde(rename = "host.journal")]
+    HostJournal,
+}
+
+/// The coarse form of a code that a reply shows first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// A full answer.
+    Ok,
+    /// An answer with a flag on it: from a fallback, or suspect.
+    Degraded,
+    /// The arguments were rejected; the tool did not run.
+    Invalid,
+    /// The tool asks which reading is meant.
+    Clarify,
+    /// The tool or the host says that it cannot.
+    Refused,
+    /// Policy does not allow it.
+    Denied,
+    /// A human must say yes first.
+    Held,
+    /// There is no answer.
+    Failed,
+}
+
+/// Who can mend it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Blame {
+    Nobody,
+    Caller,
+    Tool,
+    Upstream,
+    Policy,
+    Host,
+}
+
+/// Whether the guest ran. Decisive for calls with effects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Ran {
+    No,
+    Ran,
+    MayHave,
+}
+
+/// What a tool's breaker makes of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum BreakerSample {
+    Success,
+    Failure,
+    /// Says nothing about the tool's health.
+    Ignored,
+}
+
+/// When a plan may try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// The same call would end the same way.
+    Never,
+    /// When the tool's effect class and the attempt's effects allow it.
+    ByEffects,
+    /// When the contract names the error transient.
+    IfTransient,
+    /// After the hint of the upstream, effects allowing.
+    AfterHint,
+    /// When the operator declares it.
+    IfDeclared,
+    /// As the refusal itself says.
+    AsRefused,
+    /// Once, by the host.
+    Once,
+}
+
+/// A row of the table: what a code means at every door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The code as it is written everywhere.
+    pub code: &'static str,
+    /// The reply's status.
+    pub status: Status,
+    /// Who can mend it.
+    pub blame: Blame,
+    /// Whether the guest ran.
+    pub ran: Ran,
+    /// What the breaker makes of it.
+    pub breaker: BreakerSample,
+    /// When a plan may try again.
+    pub retry: Retry,
+    /// HTTP status.
+    pub http: u16,
+    /// Exit code of the CLI.
+    pub exit: u8,
+}
+
+impl Code {
+    /// Every code, for tables and tests.
+    pub const ALL: [Code; 31] = [
+        Code::Ok,
+        Code::Degraded,
+        Code::ArgsSize,
+        Code::ArgsSyntax,
+        Code::ArgsType,
+        Code::ArgsMissing,
+        Code::ArgsUnknown,
+        Code::ArgsConstraint,
+        Code::ArgsPrecondition,
+        Code::Clarify,
+        Code::Refused,
+        Code::PolicyDenied,
+        Code::PolicyHeld,
+        Code::PolicyDuplicate,
+        Code::ToolError,
+        Code::ToolThrottled,
+        Code::ToolUnavailable,
+        Code::Trap,
+        Code::LimitFuel,
+        Code::LimitMemory,
+        Code::LimitOutput,
+        Code::LimitStack,
+        Code::LimitDeadline,
+        Code::OutcomeUnknown,
+        Code::Implausible,
+        Code::Overloaded,
+        Code::RateLimited,
+        Code::Cancelled,
+        Code::Unknown,
+        Code::HostInternal,
+        Code::HostJournal,
+    ];
+
+    /// The row of this code: the only table of what a code means.
+    #[rustfmt::skip]
+    pub const fn facts(self) -> Facts {
+        use BreakerSample::{Failure, Ignored, Success};
+        use Retry::{AfterHint, AsRefused, ByEffects, IfDeclared, IfTransient, Never, Once};
+        const NO: Ran = Ran::No;
+        const RAN: Ran = Ran::Ran;
+        const MAY: Ran = Ran::MayHave;
+        match self {
+            Code::Ok               => row("ok",                   Status::Ok,       Blame::Nobody,   RAN, Success, Never,       200, 0),
+            Code::Degraded         => row("ok.degraded",          Status::Degraded, Blame::Nobody,   RAN, Success, Never,       200, 0),
+            Code::ArgsSize         => row("args.size",            Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
+            Code::ArgsSyntax       => row("args.syntax",          Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
+            Code::ArgsType         => row("args.type",            Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
+            Code::ArgsMissing      => row("args.missing",         Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
+            Code::ArgsUnknown      => row("args.unknown",         Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
+            Code::ArgsConstraint   => row("args.constraint",      Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
+            Code::ArgsPrecondition => row("args.precondition",    Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
+            Code::Clarify          => row("clarify",              Status::Clarify,  Blame::Nobody,   RAN, Success, Never,       409, 20),
+            Code::Refused          => row("refused",              Status::Refused,  Blame::Tool,     RAN, Ignored, AsRefused,   422, 20),
+            Code::PolicyDenied     => row("policy.denied",        Status::Denied,   Blame::Policy,   NO,  Ignored, Never,       403, 20),
+            Code::PolicyHeld       => row("policy.held",          Status::Held,     Blame::Policy,   NO,  Ignored, Never,       202, 20),
+            Code::PolicyDuplicate  => row("policy.duplicate",     Status::Held,     Blame::Policy,   NO,  Ignored, Never,       202, 20),
+            Code::ToolError        => row("tool.error",           Status::Failed,   Blame::Tool,     RAN, Ignored, IfTransient, 502, 30),
+            Code::ToolThrottled    => row("tool.throttled",       Status::Failed,   Blame::Upstream, RAN, Ignored, AfterHint,   503, 30),
+            Code::ToolUnavailable  => row("tool.unavailable",     Status::Failed,   Blame::Upstream, RAN, Failure, AfterHint,   503, 30),
+            Code::Trap             => row("trap",                 Status::Failed,   Blame::Tool,     RAN, Failure, ByEffects,   502, 30),
+            Code::LimitFuel        => row("limit.fuel",           Status::Failed,   Blame::Tool,     RAN, Failure, Never,       502, 30),
+            Code::LimitMemory      => row("limit.memory",         Status::Failed,   Blame::Tool,     RAN, Failure, Never,       502, 30),
+            Code::LimitOutput      => row("limit.output",         Status::Failed,   Blame::Tool,     RAN, Failure, Never,       502, 30),
+            Code::LimitStack       => row("limit.stack",          Status::Failed,   Blame::Tool,     RAN, Failure, Never,       502, 30),
+            Code::LimitDeadline    => row("limit.deadline",       Status::Failed,   Blame::Tool,     RAN, Failure, ByEffects,   504, 30),
+            Code::OutcomeUnknown   => row("outcome-unknown",      Status::Failed,   Blame::Tool,     MAY, Failure, Never,       502, 30),
+            Code::Implausible      => row("check.implausible",    Status::Failed,   Blame::Tool,     RAN, Failure, IfDeclared,  502, 40),
+            Code::Overloaded       => row("admission.overloaded", Status::Failed,   Blame::Host,     NO,  Ignored, Never,       429, 50),
+            Code::RateLimited      => row("admission.rate",       Status::Failed,   Blame::Caller,   NO,  Ignored, Never,       429, 50),
+            Code::Cancelled        => row("cancelled",            Status::Failed,   Blame::Caller,   MAY, Ignored, Never,       499, 60),
+            Code::Unknown          => row("resolve.unknown",      Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       404, 10),
+            Code::HostInternal     => row("host.internal",        Status::Failed,   Blame::Host,     MAY, Ignored, Once,        500, 70),
+            Code::HostJournal      => row("host.journal",         Status::Failed,   Blame::Host,     NO,  Ignored, Once,        500, 70),
+        }
+    }
+
+    /// The code as it is written everywhere: `limit.fuel`.
+    pub const fn as_str(self) -> &'static str {
+        self.facts().code
+    }
+
+    /// Whether the reply carries a result.
+    pub const fn has_result(self) -> bool {
+        matches!(self, Code::Ok | Code::Degraded)
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one argument for each column of the table")]
+const fn row(
+    code: &'static str,
+    status: Status,
+    blame: Blame,
+    ran: Ran,
+    breaker: BreakerSample,
+    retry: Retry,
+    http: u16,
+    exit: u8,
+) -> Facts {
+    Facts { code, status, blame, ran, breaker, retry, http, exit }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_serializes_as_its_row_says() {
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), serde_json::json!(code.as_str()));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Effect classes: what a call may do to the world, from nothing to what cannot be undone.
+//!
+//! Owns the order of the classes and nothing else. Source: the project's table of effects.
+
+use serde::{Deserialize, Serialize};
+
+/// What a call may do to the world; ordered, the harmless first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// Nothing: same arguments, same result.
+    Pure,
+    /// It reads what may change.
+    Read,
+    /// It writes, and writing the same again changes nothing more.
+    Idempotent,
+    /// It writes.
+    Write,
+    /// It cannot be undone.
+    Irreversible,
+}
+
+impl Effect {
+    /// The class as contracts and registries spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Effect::Pure => "pure",
+            Effect::Read => "read",
+            Effect::Idempotent => "idempotent",
+            Effect::Write => "write",
+            Effect::Irreversible => "irreversible",
+        }
+    }
+
+    /// Whether an attempt that ended without a result may be made again although an effect may have
+    /// left the sandbox.
+    pub fn repeatable(self) -> bool {
+        matches!(self, Effect::Pure | Effect::Read)
+    }
+}

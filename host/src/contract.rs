@@ -5,6 +5,9 @@
 //! no I/O.
 
 pub mod effect;
+pub mod path;
+pub mod surface;
 pub mod ty;
+pub mod violation;
 /// A component value: the engine's plain value enum, so that no call builds its arguments twice.
 pub use wasmtime::component::Val;

@@ -26,7 +26,7 @@ pub enum PathError {
     #[error("`{0}` is not a path: write names and `[]` for the items of a list, as in `rows[].price`")]
     Syntax(String),
     /// There is no such field.
-    #[error("no field `{name}` {}", known(.known))]
+    #[error("no field `{name}` {}", among(.known))]
     Unknown {
         /// The name that is not there.
         name: String,
@@ -38,7 +38,7 @@ pub enum PathError {
     NotAList(String),
 }
 
-fn known(names: &[String]) -> String {
+fn among(names: &[String]) -> String {
     if names.is_empty() { "here: there are no fields".into() } else { format!("among `{}`", names.join("`, `")) }
 }
 
@@ -87,7 +87,7 @@ impl Path {
     fn walk<'t>(&self, root: &'t Ty, steps: &[Step]) -> Result<&'t Ty, PathError> {
         steps.iter().try_fold(root, |ty, step| match (through(ty), step) {
             (Ty::Record(fields), Step::Field(name)) => find(fields, name),
-            (Ty::List(item) | Ty::FixedList(item, _), Step::Items) => Ok(item),
+            (Ty::List(item) | Ty::FixedList(item, _), Step::Items) => Ok(&**item),
             (_, Step::Items) => Err(PathError::NotAList(self.to_string())),
             (_, Step::Field(name)) => Err(PathError::Unknown { name: name.clone(), known: vec![] }),
         })

@@ -1,0 +1,131 @@
+//! Recommends a pay band, and says where its competence ends.
+
+use airlock_sdk::Refusal;
+
+airlock_sdk::tool!(PayBand);
+
+/// Yearly pay of a middle level in US dollars. Made up for this example: nobody should be paid by it.
+const BASE_USD: [(Family, f64); 5] = [
+    (Family::Engineering, 118_000.0),
+    (Family::Data, 112_000.0),
+    (Family::Product, 115_000.0),
+    (Family::Operations, 78_000.0),
+    (Family::Support, 56_000.0),
+];
+
+/// Country, currency, and pay there for each dollar of the base.
+const COUNTRIES: [(&str, &str, f64); 3] = [("US", "USD", 1.0), ("DE", "EUR", 0.62), ("GB", "GBP", 0.58)];
+
+/// Words that turn a question of pay into one of law.
+const LEGAL: [&str; 7] = ["legal", "lawful", "law", "sue", "lawsuit", "discrimination", "dismissal"];
+
+const DESK: &str = "the compensation desk of your people team";
+
+struct PayBand;
+
+impl Guest for PayBand {
+    fn pay_band(
+        family: Family,
+        level: Level,
+        country: String,
+        question: Option<String>,
+    ) -> Result<Recommendation, Failure> {
+        refuse_law(question.as_deref().unwrap_or_default())?;
+        let base = base(family)?;
+        let (code, currency, rate) = find_country(&country)?;
+        let middle = base * rate * step(level);
+        let assessment = Assessment::new(format!(
+            "yearly base pay before tax, {} in {}, {code}",
+            name(level),
+            name(family)
+        ))
+        .confidence(0.4)
+        .uncertainty("a single made-up table: no market survey, no city, no company size")
+        .assume("a band reaches 15 % below and above its middle")
+        .assume("full time, without bonus or equity")
+        .next_step("compare with a current survey before an offer is made");
+        Ok(Recommendation {
+            band: Band {
+                low: thousands(middle * 0.85),
+                middle: thousands(middle),
+                high: thousands(middle * 1.15),
+                currency: currency.to_owned(),
+            },
+            as_of: AsOf::new("2025-01-01").source("illustrative table of the example tool"),
+            assessment,
+        })
+    }
+}
+
+fn refuse_law(question: &str) -> Result<(), Refusal> {
+    let question = question.to_lowercase();
+    let is_legal = question.split(|c: char| !c.is_alphanumeric()).any(|word| LEGAL.contains(&word));
+    if !is_legal {
+        return Ok(());
+    }
+    Err(Refusal::new("legal-question", "A pay band does not answer a question of law.")
+        .need("an opinion of employment counsel")
+        .contact("your legal department")
+        .alternative("ask for the band alone, without the question of law"))
+}
+
+fn base(family: Family) -> Result<f64, Refusal> {
+    BASE_USD.iter().find(|(known, _)| *known == family).map(|(_, base)| *base).ok_or_else(|| {
+        Refusal::new("executive-pay", "Executive pay is set by a board and not by a band.")
+            .need("a decision of the compensation committee")
+            .contact(DESK)
+    })
+}
+
+fn find_country(country: &str) -> Result<(&'static str, &'static str, f64), Refusal> {
+    let wanted = country.trim().to_uppercase();
+    COUNTRIES.into_iter().find(|(code, ..)| *code == wanted).ok_or_else(|| {
+        let known = COUNTRIES.map(|(code, ..)| code).join(", ");
+        Refusal::new("country-unknown", "The table has no bands for this country.")
+            .need(format!("one of the countries {known}"))
+            .contact(DESK)
+            .retry_after_change("country")
+    })
+}
+
+fn step(level: Level) -> f64 {
+    match level {
+        Level::Junior => 0.72,
+        Level::Middle => 1.0,
+        Level::Senior => 1.32,
+        Level::Lead => 1.61,
+    }
+}
+
+/// `Level::Senior` is `senior`.
+fn name(case: impl std::fmt::Debug) -> String {
+    let case = format!("{case:?}");
+    case.rsplit("::").next().unwrap_or_default().to_lowercase()
+}
+
+fn thousands(pay: f64) -> u32 {
+    (pay / 1_000.0).round() as u32 * 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(family: Family, country: &str, question: &str, expect: &str) {
+        let answer = PayBand::pay_band(family, Level::Senior, country.to_owned(), Some(question.to_owned()));
+        let code = match answer {
+            Ok(recommendation) => recommendation.band.currency,
+            Err(Failure::Refused(refusal)) => refusal.code,
+            Err(other) => panic!("{other:?}"),
+        };
+        assert_eq!(code, expect);
+    }
+
+    #[test]
+    fn answers_within_its_competence_and_refuses_outside() {
+        check(Family::Data, "de", "", "EUR");
+        check(Family::Executive, "US", "", "executive-pay");
+        check(Family::Data, "FR", "", "country-unknown");
+        check(Family::Data, "US", "is it lawful to pay less?", "legal-question");
+    }
+}

@@ -1,0 +1,124 @@
+//! Summarizes a document by its own sentences: those that carry most of its frequent words.
+
+use std::collections::BTreeMap;
+
+use airlock_sdk::Refusal;
+
+airlock_sdk::tool!(TextDigest);
+
+/// Words that say nothing about what a text is about, sorted. Shorter ones than three letters are left out anyway.
+const STOP: [&str; 111] = [
+    "about", "above", "after", "again", "against", "all", "also", "although", "always", "among", "and",
+    "any", "are", "because", "been", "before", "being", "between", "both", "but", "can", "cannot", "could",
+    "did", "does", "down", "during", "each", "even", "every", "few", "for", "from", "further", "had", "has",
+    "have", "having", "her", "here", "him", "his", "how", "however", "into", "its", "itself", "just", "less",
+    "made", "make", "many", "may", "might", "more", "most", "much", "must", "not", "now", "off", "one",
+    "only", "other", "our", "out", "over", "own", "same", "she", "should", "since", "some", "still", "such",
+    "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through",
+    "thus", "too", "two", "under", "until", "upon", "very", "was", "were", "what", "when", "where", "which",
+    "while", "who", "whom", "why", "will", "with", "within", "without", "would", "you", "your",
+];
+
+struct TextDigest;
+
+impl Guest for TextDigest {
+    fn text_digest(text: String, sentences: Option<u8>, terms: Option<u8>) -> Result<Digest, Failure> {
+        let split = split(&text);
+        let counts = count(&text);
+        if counts.is_empty() {
+            return Err(Refusal::new(
+                "nothing-to-digest",
+                "The document has no words that a summary could rest on.",
+            )
+            .need("a `text` of at least one English sentence")
+            .into());
+        }
+        Ok(Digest {
+            summary: summary(&split, &counts, usize::from(sentences.unwrap_or(3))),
+            key_terms: key_terms(&counts, usize::from(terms.unwrap_or(8))),
+            sentences: split.len() as u32,
+            words: text.split_whitespace().count() as u32,
+            characters: text.chars().count() as u32,
+        })
+    }
+}
+
+/// Sentences end at `.`, `!` or `?` before white space, or at an empty line.
+fn split(text: &str) -> Vec<&str> {
+    let mut sentences = Vec::new();
+    let mut start = 0;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        let ends = matches!(c, '.' | '!' | '?') && next.is_none_or(char::is_whitespace);
+        if ends || (c == '\n' && next == Some('\n')) {
+            sentences.push(text[start..at + c.len_utf8()].trim());
+            start = at + c.len_utf8();
+        }
+    }
+    sentences.push(text[start..].trim());
+    sentences.retain(|sentence| !sentence.is_empty());
+    sentences
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split(|c: char| !c.is_alphanumeric())
+        .map(str::to_lowercase)
+        .filter(|word| word.chars().count() > 2 && STOP.binary_search(&word.as_str()).is_err())
+}
+
+fn count(text: &str) -> BTreeMap<String, u32> {
+    words(text).fold(BTreeMap::new(), |mut counts, word| {
+        *counts.entry(word).or_default() += 1;
+        counts
+    })
+}
+
+fn summary(sentences: &[&str], counts: &BTreeMap<String, u32>, limit: usize) -> Vec<Sentence> {
+    let scores: Vec<f64> = sentences.iter().map(|sentence| weight(sentence, counts)).collect();
+    let best = scores.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    let mut order: Vec<usize> = (0..sentences.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+    order.truncate(limit);
+    order.sort_unstable();
+    let sentence = |index: usize| Sentence {
+        index: index as u32,
+        text: sentences[index].to_owned(),
+        score: scores[index] / best,
+    };
+    order.into_iter().map(sentence).collect()
+}
+
+/// The mean frequency of a sentence's words; the root keeps short sentences from winning by one word.
+fn weight(sentence: &str, counts: &BTreeMap<String, u32>) -> f64 {
+    let found: Vec<f64> =
+        words(sentence).filter_map(|word| counts.get(&word)).map(|n| f64::from(*n)).collect();
+    found.iter().sum::<f64>() / (found.len().max(1) as f64).sqrt()
+}
+
+fn key_terms(counts: &BTreeMap<String, u32>, limit: usize) -> Vec<Term> {
+    let mut terms: Vec<Term> =
+        counts.iter().map(|(term, count)| Term { term: term.clone(), count: *count }).collect();
+    terms.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.term.cmp(&b.term)));
+    terms.truncate(limit);
+    terms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stop_words_are_sorted() {
+        assert!(STOP.is_sorted());
+    }
+
+    #[test]
+    fn ranks_the_sentence_with_the_frequent_words() {
+        let text = "Jobs fell. Construction jobs fell most, as construction does. Weather was fine.";
+        let digest = TextDigest::text_digest(text.to_owned(), Some(1), Some(2)).unwrap();
+        assert_eq!(digest.summary[0].index, 1);
+        assert_eq!((digest.sentences, digest.words), (3, 12));
+        assert_eq!(digest.key_terms[0].term, "construction");
+    }
+}

@@ -1,4 +1,66 @@
-//! The way of a call.
+//! The way of a call: the order of the stages, and nothing of how they work.
+//!
+//! `call` cannot fail: it opens a draft of the record, runs the stages, seals and replies. A draft that is
+//! dropped half-way seals itself as cancelled. To add a stage: a function that takes the last one's type, and
+//! its line in `stages`.
 
+// Every outcome is looked at wherever outcomes are told apart.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod attempt;
 pub mod code;
+mod draft;
 pub mod finding;
+pub mod raw;
+pub mod reply;
+mod report;
+pub(crate) mod room;
+mod stage;
+
+use draft::Draft;
+use raw::RawCall;
+use reply::Reply;
+use stage::End;
+
+use crate::host::Host;
+use crate::plan::{Plan, Progress, Step};
+
+/// Calls a tool. Whatever happens, there is a reply, and a record of it.
+pub(crate) async fn call(host: &Host, raw: RawCall) -> Reply {
+    let mut draft = Draft::open(host, &raw);
+    let end = match stages(host, raw, &mut draft).await {
+        Ok(end) | Err(end) => end,
+    };
+    draft.seal(end).await
+}
+
+/// The plan of a call that is not made.
+pub(crate) fn explain(host: &Host, raw: RawCall) -> Result<Plan, End> {
+    let resolved = stage::resolve(host, &raw.tool)?;
+    let valid = stage::validate(host, resolved, raw.arguments)?;
+    Ok(stage::explain(host, &valid))
+}
+
+async fn stages(host: &Host, raw: RawCall, draft: &mut Draft<'_>) -> Result<End, End> {
+    let resolved = draft.resolved(stage::resolve(host, &raw.tool)?);
+    let valid = draft.valid(stage::validate(host, resolved, raw.arguments)?);
+    let permitted = stage::authorize(host, valid)?;
+    let plan = draft.planned(stage::plan(host, &permitted));
+    draft.intend().await?;
+    let mut progress = Progress::new(&plan);
+    let mut step = plan.next(&mut progress, None, draft.elapsed_ms());
+    loop {
+        let judged = match step {
+            Step::Attempt { route, number, wait_ms, deadline_ms } => {
+                draft.announce(&raw.progress, &plan, route, number);
+                stage::wait(wait_ms).await;
+                stage::attempt(host, &permitted, draft, (route, number), deadline_ms).await
+            }
+            Step::Accept { .. } | Step::GiveUp { .. } => {
+                return Ok(draft.finished(host, &plan, &step, progress));
+            }
+        };
+        step = plan.next(&mut progress, Some(&judged), draft.elapsed_ms());
+        draft.follow(&progress);
+    }
+}

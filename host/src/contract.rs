@@ -4,10 +4,30 @@
 //! embeds. Must not know the engine (but for its plain value enum), capabilities or transports, and does
 //! no I/O.
 
+pub mod answer;
+#[cfg(test)]
+pub(crate) mod arbitrary;
+pub mod caps;
 pub mod effect;
+pub mod example;
+pub mod export;
+pub mod expression;
+pub mod foreign;
+#[cfg(test)]
+mod laws;
+pub mod lift;
+pub mod lower;
+pub mod manifest;
+pub mod message;
 pub mod path;
+pub mod phrase;
+pub(crate) mod place;
+pub mod schema;
+pub mod shorten;
 pub mod surface;
+pub mod tool;
 pub mod ty;
+pub mod validate;
 pub mod violation;
 /// A component value: the engine's plain value enum, so that no call builds its arguments twice.
 pub use wasmtime::component::Val;

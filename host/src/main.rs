@@ -1,1 +1,7 @@
-fn main(){}
+//! The `airlock` program: arguments → exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    airlock::cli::main()
+}

@@ -14,7 +14,7 @@ use super::ty::{Field, Ty};
 pub struct Path(Vec<Step>);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
+pub(crate) enum Step {
     Field(String),
     Items,
 }
@@ -39,7 +39,11 @@ pub enum PathError {
 }
 
 fn among(names: &[String]) -> String {
-    if names.is_empty() { "here: there are no fields".into() } else { format!("among `{}`", names.join("`, `")) }
+    if names.is_empty() {
+        "here: there are no fields".into()
+    } else {
+        format!("among `{}`", names.join("`, `"))
+    }
 }
 
 /// The name that agents see for a WIT name: `max-items` → `max_items`. A bijection, as WIT has no `_`.
@@ -64,6 +68,11 @@ impl Path {
             steps.extend((0..(part.len() - name.len()) / 2).map(|_| Step::Items));
         }
         Ok(Path(steps))
+    }
+
+    /// The steps, from the outside in.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.0
     }
 
     /// Whether this is the whole value.
@@ -93,14 +102,25 @@ impl Path {
         })
     }
 
+    /// Every value that the path leads to from a parameter list.
+    pub fn select_params<'v>(&self, params: &[Field], values: &'v [Val]) -> Vec<(String, &'v Val)> {
+        let Some((Step::Field(name), rest)) = self.0.split_first() else { return Vec::new() };
+        let found = params.iter().zip(values).find(|(param, _)| snake(&param.name) == *name);
+        let found = found.map(|(_, val)| (name.clone(), val)).into_iter().collect();
+        follow(found, rest)
+    }
+
     /// Every value that the path leads to, each with its own concrete path: `rows[2].price`.
     pub fn select<'v>(&self, root: &'v Val) -> Vec<(String, &'v Val)> {
-        let mut found = vec![(String::new(), root)];
-        for step in &self.0 {
-            found = found.into_iter().flat_map(|(at, val)| advance(&at, val, step)).collect();
-        }
-        found.into_iter().filter_map(|(at, val)| some(val).map(|val| (at, val))).collect()
+        follow(vec![(String::new(), root)], &self.0)
     }
+}
+
+fn follow<'v>(mut found: Vec<(String, &'v Val)>, steps: &[Step]) -> Vec<(String, &'v Val)> {
+    for step in steps {
+        found = found.into_iter().flat_map(|(at, val)| advance(&at, val, step)).collect();
+    }
+    found.into_iter().filter_map(|(at, val)| some(val).map(|val| (at, val))).collect()
 }
 
 fn find<'t>(fields: &'t [Field], name: &str) -> Result<&'t Ty, PathError> {

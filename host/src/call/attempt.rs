@@ -1,0 +1,181 @@
+//! One attempt: run, read, checked.
+//!
+//! Owns the way from what the sandbox says to one outcome code, with everything that the reply and the record
+//! need beside it. Must not know what follows: that is the plan's.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::code::Code;
+use super::finding::{Finding, Verdict};
+use super::report::Cause;
+use crate::check::{self, Context};
+use crate::contract::answer::{Answer, Answered, Clarify, Refusal, RetryAdvice, ToolError};
+use crate::contract::lift::{LiftError, lift};
+use crate::contract::tool::ValidArgs;
+use crate::policy::limit::Limits;
+use crate::registry::Tool;
+use crate::sandbox::outcome::{Attempted, LimitHit, Outcome, TrapReport, Usage};
+
+/// One attempt as it goes into the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// The tool that ran, by its public name.
+    pub route: String,
+    /// SHA-256 of its component, hex.
+    pub component: String,
+    /// Which attempt on this route, from 1.
+    pub number: u32,
+    /// How it ended.
+    pub code: Code,
+    /// What it used.
+    pub usage: Usage,
+    /// What it logged or printed, bounded.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub log: String,
+    /// Why the guest aborted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trap: Option<TrapReport>,
+    /// Capabilities that it reached for without a grant.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub denials: Vec<String>,
+    /// What the outer door found.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub findings: Vec<Finding>,
+}
+
+/// What an attempt came to.
+pub(crate) struct Judged {
+    pub(crate) code: Code,
+    /// For `ok` and `ok.degraded`.
+    pub(crate) accepted: Option<Accepted>,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) clarify: Option<Clarify>,
+    pub(crate) cause: Cause,
+}
+
+/// A value that passed the outer door.
+pub(crate) struct Accepted {
+    pub(crate) result: Option<Value>,
+    pub(crate) answered: Answered,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Judged {
+    pub(super) fn failed(code: Code, cause: Cause) -> Judged {
+        Judged { code, accepted: None, refusal: None, clarify: None, cause }
+    }
+}
+
+/// Reads what an attempt came to.
+///
+/// # Errors
+/// When a value is not of its type, which is a fault of the host.
+pub(crate) fn judge(
+    tool: &Tool,
+    args: &ValidArgs,
+    attempted: &mut Attempted,
+    now_unix_ms: u64,
+) -> Result<Judged, LiftError> {
+    let value = match &mut attempted.outcome {
+        Outcome::Value(value) => value.take(),
+        Outcome::Trap(_) => {
+            let cause = Cause { denied: attempted.denials.clone(), ..Cause::default() };
+            return Ok(Judged::failed(Code::Trap, cause));
+        }
+        Outcome::Limit(hit) => {
+            let cause = Cause { limit: Some(limit_text(*hit, &tool.limits)), ..Cause::default() };
+            return Ok(Judged::failed(hit.code(), cause));
+        }
+        Outcome::Denied { capability, .. } => {
+            let cause = Cause { denied: vec![capability.clone()], ..Cause::default() };
+            return Ok(Judged::failed(Code::PolicyDenied, cause));
+        }
+    };
+    match tool.contract.shape.read(value, &tool.contract.transient)? {
+        Answer::Value(answered) => accept(tool, args, *answered, now_unix_ms),
+        Answer::Refused(refusal) => Ok(refused(tool, args, refusal)),
+        Answer::Clarify(clarify) => {
+            Ok(Judged { clarify: Some(clarify), ..Judged::failed(Code::Clarify, Cause::default()) })
+        }
+        Answer::Error(error) => Ok(tool_error(error)),
+    }
+}
+
+/// The outer door: right type, then plausible.
+fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -> Result<Judged, LiftError> {
+    let contract = &tool.contract;
+    let result = match (contract.shape.value_ty(), &answered.value) {
+        (Some(ty), Some(value)) => Some(lift(ty, value)?),
+        _ => None,
+    };
+    if too_large(result.as_ref(), &answered, tool.limits.output_bytes_max) {
+        let cause = Cause { limit: Some(limit_text(LimitHit::Output, &tool.limits)), ..Cause::default() };
+        return Ok(Judged::failed(Code::LimitOutput, cause));
+    }
+    let findings = answered.value.as_ref().map_or_else(Vec::new, |value| {
+        contract.checks.findings(&Context {
+            params: &contract.function.ty.params,
+            args: args.values(),
+            result: value,
+            as_of: answered.as_of.as_ref().map(|as_of| as_of.time.as_str()),
+            now_unix_ms,
+        })
+    });
+    let code = match check::verdict(&findings) {
+        Verdict::Pass | Verdict::Warn => Code::Ok,
+        Verdict::Suspect => Code::Degraded,
+        Verdict::Reject => {
+            return Ok(Judged::failed(Code::Implausible, Cause { findings, ..Cause::default() }));
+        }
+    };
+    let accepted = Accepted { result, answered, findings };
+    Ok(Judged { accepted: Some(accepted), ..Judged::failed(code, Cause::default()) })
+}
+
+fn too_large(result: Option<&Value>, answered: &Answered, bytes_max: u64) -> bool {
+    use std::io::Write;
+    struct Count(u64);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    let counted = serde_json::to_writer(&mut count, &result)
+        .and_then(|()| serde_json::to_writer(&mut count, &answered.content));
+    counted.is_err() || count.0 > bytes_max
+}
+
+/// The same refused call gets the same decision.
+fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
+    if refusal.decision_id.is_empty() {
+        let decided = format!("{}\n{}\n{}", tool.component.digest, args.canonical(), refusal.code);
+        refusal.decision_id = crate::sandbox::compile::sha256(decided.as_bytes())[..16].to_owned();
+    }
+    if refusal.needed.is_empty() && refusal.contact.is_none() {
+        refusal.needed.push("the tool does not say what it would need".to_owned());
+    }
+    let retry_after_ms = if let RetryAdvice::AfterMs(ms) = refusal.retryable { Some(ms) } else { None };
+    let cause = Cause { retry_after_ms, ..Cause::default() };
+    Judged { refusal: Some(refusal), ..Judged::failed(Code::Refused, cause) }
+}
+
+fn tool_error(error: ToolError) -> Judged {
+    let ToolError { code, detail, transient, retry_after_ms } = error;
+    Judged::failed(code, Cause { detail: Some(detail), transient, retry_after_ms, ..Cause::default() })
+}
+
+fn limit_text(hit: LimitHit, limits: &Limits) -> String {
+    match hit {
+        LimitHit::Fuel => format!("{} units", limits.fuel),
+        LimitHit::Deadline => format!("{} ms", limits.deadline_ms),
+        LimitHit::Memory => format!("{} bytes", limits.memory_bytes_max),
+        LimitHit::Output => format!("{} bytes", limits.output_bytes_max),
+        LimitHit::Stack => "its stack".to_owned(),
+    }
+}

@@ -1,0 +1,318 @@
+//! The record of a call while it is being made, and the reply that comes of it.
+//!
+//! Owns what is known so far. Nothing is answered without a record: a draft that is dropped before it was sealed
+//! seals itself as cancelled.
+
+use tokio::sync::mpsc;
+
+use super::attempt::{AttemptRecord, Judged};
+use super::code::Code;
+use super::raw::{Arguments, RawCall};
+use super::reply::{Confidence, Provenance, Reply, TotalUsage};
+use super::report::{self, Cause};
+use super::stage::{End, ResolvedCall, ValidCall};
+use crate::contract::effect::Effect;
+use crate::environment::ms;
+use crate::host::Host;
+use crate::journal::{CallRecord, Durability, FORMAT};
+use crate::plan::{Decision, Ended, Plan, Progress, Step};
+use crate::registry::Tool;
+
+/// Of arguments that were not valid, so much goes on record.
+const INVALID_ARGS_BYTES_MAX: usize = 4 << 10;
+
+pub(super) struct Draft<'h> {
+    host: &'h Host,
+    record: CallRecord,
+    started: std::time::Duration,
+    usage: TotalUsage,
+    effect: Effect,
+    /// What the last attempt came to, and the tool that made it.
+    last: Option<(String, String, Judged)>,
+    fallback_because: Option<Code>,
+    sealed: bool,
+}
+
+impl<'h> Draft<'h> {
+    pub(super) fn open(host: &'h Host, raw: &RawCall) -> Draft<'h> {
+        let environment = host.environment();
+        let started_unix_ms = ms(environment.wall());
+        let record = CallRecord {
+            format: FORMAT,
+            id: id(started_unix_ms, &environment.seed()),
+            tool: raw.tool.chars().take(80).collect(),
+            started_unix_ms,
+            ended_unix_ms: started_unix_ms,
+            code: Code::Cancelled,
+            args: Some(as_they_came(&raw.arguments)),
+            component: None,
+            plan: None,
+            path: Vec::new(),
+            attempts: Vec::new(),
+            reply: None,
+        };
+        Draft {
+            host,
+            record,
+            started: environment.monotonic(),
+            usage: TotalUsage::default(),
+            effect: Effect::Pure,
+            last: None,
+            fallback_because: None,
+            sealed: false,
+        }
+    }
+
+    /// Time since the call came.
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        ms(self.host.environment().monotonic().saturating_sub(self.started))
+    }
+
+    pub(super) fn resolved(&mut self, call: ResolvedCall) -> ResolvedCall {
+        self.record.component = Some(call.tool.component.digest.clone());
+        self.effect = call.tool.effect;
+        call
+    }
+
+    pub(super) fn valid(&mut self, call: ValidCall) -> ValidCall {
+        self.record.args = serde_json::from_str(call.canonical()).ok();
+        call
+    }
+
+    pub(super) fn planned(&mut self, plan: Plan) -> Plan {
+        self.record.plan = Some(plan.clone());
+        plan
+    }
+
+    /// A call with effects is on record before it starts, or it does not start.
+    pub(super) async fn intend(&mut self) -> Result<(), End> {
+        if self.effect.repeatable() {
+            return Ok(());
+        }
+        self.host.journal().intend(self.record.clone()).await.map_err(|err| {
+            tracing::error!("{err}");
+            let report = report::report(&self.record.tool, Code::HostJournal, &Cause::default());
+            End { code: Code::HostJournal, report: Some(Box::new(report)) }
+        })
+    }
+
+    /// Tells whoever watches that an attempt begins.
+    pub(super) fn announce(
+        &self,
+        progress: &Option<mpsc::UnboundedSender<String>>,
+        plan: &Plan,
+        route: usize,
+        number: u32,
+    ) {
+        if let Some(progress) = progress {
+            // Nobody is left to be told when the receiver is gone.
+            let _ = progress.send(format!("attempt {number} of {}", plan.routes[route].input.tool));
+        }
+    }
+
+    /// Takes in an attempt, and says of it what the plan needs.
+    pub(super) fn attempted(
+        &mut self,
+        tool: &Tool,
+        number: u32,
+        ran: Option<(AttemptRecord, bool)>,
+        judged: Judged,
+    ) -> Ended {
+        let mut effect_dispatched = false;
+        if let Some((record, dispatched)) = ran {
+            effect_dispatched = dispatched;
+            self.usage.attempts += 1;
+            self.usage.fuel += record.usage.fuel;
+            self.usage.cpu_us += record.usage.cpu_us;
+            self.usage.memory_bytes = self.usage.memory_bytes.max(record.usage.memory_bytes);
+            self.record.attempts.push(record);
+        }
+        tracing::debug!(tool = tool.name, number, code = judged.code.as_str(), "attempt");
+        let ended = Ended {
+            code: judged.code,
+            effect_dispatched,
+            transient: judged.cause.transient,
+            retry_after_ms: judged.cause.retry_after_ms,
+        };
+        self.last = Some((tool.name.clone(), tool.component.digest.clone(), judged));
+        ended
+    }
+
+    pub(super) fn follow(&mut self, progress: &Progress) {
+        self.record.path.clone_from(&progress.path);
+    }
+
+    /// The last step of the plan: its health goes back to the tools, its outcome becomes the end.
+    pub(super) fn finished(&mut self, host: &Host, plan: &Plan, step: &Step, progress: Progress) -> End {
+        for (route, settled) in plan.routes.iter().zip(progress.settled()) {
+            host.settle(&route.input.tool, settled);
+        }
+        self.record.path = progress.path;
+        match step {
+            Step::Accept { route, code } => {
+                if *route > 0 {
+                    self.fallback_because = progress.primary_ended.or(Some(Code::Overloaded));
+                }
+                End { code: *code, report: None }
+            }
+            Step::Attempt { .. } => self.failed(Code::HostInternal),
+            Step::GiveUp { code } => self.failed(*code),
+        }
+    }
+
+    fn failed(&mut self, code: Code) -> End {
+        let tool = &self.record.tool;
+        let Some((_, _, judged)) = &mut self.last else {
+            let paused = self.record.path.iter().find_map(|decision| match decision {
+                Decision::Skipped { why, .. } => Some(why.clone()),
+                Decision::Attempt { .. } | Decision::Ended { .. } | Decision::Stopped { .. } => None,
+            });
+            let mut report = report::report(tool, code, &Cause::default());
+            if let Some(why) = paused {
+                report.message = format!("`{tool}` was not run: it is {why}.\n{}", report.message);
+            }
+            return End { code, report: Some(Box::new(report)) };
+        };
+        judged.cause.attempts = self.usage.attempts;
+        let report = match (&judged.refusal, &judged.clarify) {
+            (Some(refusal), _) => report::refusal(tool, refusal),
+            (None, Some(clarify)) => report::clarify(tool, clarify),
+            (None, None) => report::report(tool, code, &judged.cause),
+        };
+        End { code, report: Some(Box::new(report)) }
+    }
+
+    /// Puts the call on record and answers.
+    pub(super) async fn seal(mut self, end: End) -> Reply {
+        let mut reply = self.reply(end);
+        let durability = if self.effect.repeatable() { Durability::Queued } else { Durability::Committed };
+        let record = self.take(&reply);
+        self.sealed = true;
+        if let Err(err) = self.host.journal().seal(record, durability).await {
+            tracing::error!("{err}");
+            // What ran, ran; but an answer without a record would be one that nobody can verify.
+            reply = self.unrecorded(reply);
+        }
+        reply
+    }
+
+    fn unrecorded(&self, reply: Reply) -> Reply {
+        let mut report = report::report(&reply.tool, Code::HostJournal, &Cause::default());
+        if reply.usage.attempts > 0 {
+            report.ran = super::code::Ran::MayHave;
+            report.message = format!(
+                "`{}` ran, but the host could not write its record, so that there is no answer to rely on.\n\
+                 Do not repeat a call with effects before you know whether it happened.",
+                reply.tool
+            );
+        }
+        Reply {
+            status: Code::HostJournal.facts().status,
+            code: Code::HostJournal,
+            result: None,
+            content: Vec::new(),
+            refusal: None,
+            clarify: None,
+            error: Some(report),
+            ..reply
+        }
+    }
+
+    fn take(&mut self, reply: &Reply) -> CallRecord {
+        self.record.code = reply.code;
+        self.record.ended_unix_ms = self.record.started_unix_ms + self.elapsed_ms();
+        self.record.reply = serde_json::to_value(reply).ok();
+        self.record.clone()
+    }
+
+    fn reply(&mut self, end: End) -> Reply {
+        let End { code, report } = end;
+        self.usage.wall_us =
+            u64::try_from(self.host.environment().monotonic().saturating_sub(self.started).as_micros())
+                .unwrap_or(u64::MAX);
+        let mut reply = Reply {
+            status: code.facts().status,
+            code,
+            tool: self.record.tool.clone(),
+            result: None,
+            content: Vec::new(),
+            error: report.map(|report| *report),
+            refusal: None,
+            clarify: None,
+            confidence: None,
+            interpretation: None,
+            assumptions: Vec::new(),
+            uncertainty: None,
+            next_steps: Vec::new(),
+            findings: Vec::new(),
+            provenance: None,
+            usage: self.usage.clone(),
+            record: self.record.id.clone(),
+        };
+        let Some((route, component, judged)) = self.last.take() else { return reply };
+        match judged.accepted {
+            Some(accepted) if code.has_result() => {
+                let provenance = Provenance {
+                    route,
+                    component,
+                    attempts: self.usage.attempts,
+                    fallback_because: self.fallback_because,
+                    as_of: None,
+                    source: None,
+                };
+                fill(&mut reply, accepted, provenance);
+            }
+            Some(_) | None => {
+                reply.refusal = judged.refusal;
+                reply.clarify = judged.clarify;
+                reply.findings = judged.cause.findings;
+            }
+        }
+        reply
+    }
+}
+
+/// Puts an accepted value and what stands beside it into the reply.
+fn fill(reply: &mut Reply, accepted: super::attempt::Accepted, mut provenance: Provenance) {
+    let answered = accepted.answered;
+    if let Some(as_of) = answered.as_of {
+        provenance.as_of = Some(as_of.time);
+        provenance.source = as_of.source;
+    }
+    let assessment = answered.assessment;
+    reply.result = accepted.result;
+    reply.content = answered.content;
+    reply.findings = accepted.findings;
+    reply.confidence = assessment.confidence.map(|value| Confidence { value });
+    reply.interpretation = assessment.interpretation;
+    reply.assumptions = assessment.assumptions;
+    reply.uncertainty = assessment.uncertainty;
+    reply.next_steps = assessment.next_steps;
+    reply.provenance = Some(provenance);
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        if !self.sealed {
+            self.record.ended_unix_ms = self.record.started_unix_ms + self.elapsed_ms();
+            self.host.journal().seal_now(self.record.clone());
+        }
+    }
+}
+
+/// Ids begin with their time, so that a journal's rows lie in order.
+fn id(unix_ms: u64, seed: &[u8; 32]) -> String {
+    let mut random = [0; 10];
+    random.copy_from_slice(&seed[..10]);
+    uuid::Builder::from_unix_timestamp_millis(unix_ms, &random).into_uuid().to_string()
+}
+
+fn as_they_came(arguments: &Arguments) -> serde_json::Value {
+    let text = match arguments {
+        Arguments::Text(text) => {
+            String::from_utf8_lossy(&text[..text.len().min(INVALID_ARGS_BYTES_MAX)]).into_owned()
+        }
+        Arguments::Parsed(args) => serde_json::to_string(args).unwrap_or_default(),
+    };
+    serde_json::Value::String(text.chars().take(INVALID_ARGS_BYTES_MAX).collect())
+}

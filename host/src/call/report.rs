@@ -1,0 +1,225 @@
+//! The texts of failed calls, for an agent to act on.
+//!
+//! Owns one text for each way to fail: what happened, whether the tool ran, whether repeating can help, how
+//! to proceed. No paths, hosts or backtraces: those are in the record. Text that a tool wrote is fenced as
+//! data and cut. Must not know transports.
+
+use serde_json::Value;
+
+use super::code::{Code, Ran, Retry};
+use super::finding::{Finding, Verdict};
+use super::reply::ErrorReport;
+use crate::contract::answer::{Clarify, Refusal, RetryAdvice};
+use crate::contract::tool::clean;
+
+/// A tool's own words are shown up to here.
+const TOOL_TEXT_CHARS_MAX: usize = 400;
+
+/// What is known about why a call failed, beyond its code.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cause {
+    /// What a limit was, in words: `10,000 ms`.
+    pub(crate) limit: Option<String>,
+    /// Capabilities that were not granted, by kind only: an agent must not be able to probe.
+    pub(crate) denied: Vec<String>,
+    /// The tool's own error.
+    pub(crate) detail: Option<Value>,
+    /// When to try again.
+    pub(crate) retry_after_ms: Option<u64>,
+    /// What the outer door found.
+    pub(crate) findings: Vec<Finding>,
+    /// Attempts made.
+    pub(crate) attempts: u32,
+    /// Whether repeating can help although the code does not say so.
+    pub(crate) transient: bool,
+}
+
+/// The report of a call that failed with this code.
+pub(crate) fn report(tool: &str, code: Code, cause: &Cause) -> ErrorReport {
+    let facts = code.facts();
+    let retryable = match facts.retry {
+        Retry::IfTransient => cause.transient,
+        Retry::AfterHint | Retry::Once => true,
+        Retry::ByEffects => code == Code::LimitDeadline,
+        Retry::Never | Retry::IfDeclared | Retry::AsRefused => {
+            matches!(code, Code::Overloaded | Code::RateLimited)
+        }
+    };
+    // A call that ends without running may have run before: stopped at a denial, or between two attempts.
+    let has_run = if facts.ran == Ran::No && cause.attempts > 0 { Ran::Ran } else { facts.ran };
+    let message = [happened(tool, code, cause), ran(has_run), proceed(code, cause, retryable)].join("\n");
+    ErrorReport {
+        message,
+        retryable,
+        caller_must_change_args: false,
+        ran: has_run,
+        retry_after_ms: cause.retry_after_ms,
+        violations: Vec::new(),
+        example: None,
+        detail: cause.detail.clone(),
+    }
+}
+
+fn happened(tool: &str, code: Code, cause: &Cause) -> String {
+    let limit = cause.limit.as_deref().unwrap_or("its limit");
+    match code {
+        Code::ToolError | Code::ToolThrottled | Code::ToolUnavailable => {
+            format!("`{tool}` answered with an error{}.", quoted(cause.detail.as_ref()))
+        }
+        Code::Trap => format!("`{tool}` aborted before it had an answer."),
+        Code::LimitFuel => format!("`{tool}` was stopped: it used up its fuel ({limit})."),
+        Code::LimitMemory => format!("`{tool}` was stopped: it wanted more memory than {limit}."),
+        Code::LimitOutput => format!("`{tool}` was stopped: its answer was larger than {limit}."),
+        Code::LimitStack => format!("`{tool}` was stopped: its calls were nested too deeply."),
+        Code::LimitDeadline => format!("`{tool}` was stopped: it had no answer within {limit}."),
+        Code::OutcomeUnknown => {
+            format!(
+                "`{tool}` was interrupted after it had begun to change something; whether it did is unknown."
+            )
+        }
+        Code::Implausible => {
+            format!("`{tool}` answered, but its answer is not plausible:{}", doubts(&cause.findings))
+        }
+        Code::PolicyDenied => format!(
+            "`{tool}` needs what it was not granted: {}.",
+            if cause.denied.is_empty() { "a permission".to_owned() } else { cause.denied.join(", ") }
+        ),
+        Code::PolicyHeld | Code::PolicyDuplicate => format!("`{tool}` waits for a human's yes."),
+        Code::Overloaded => format!("`{tool}` has no room for another call right now."),
+        Code::RateLimited => format!("`{tool}` was called more often than its caller may."),
+        Code::Cancelled => format!("The call to `{tool}` was cancelled."),
+        Code::HostInternal => {
+            format!("The host failed while it was calling `{tool}`; the tool is not to blame.")
+        }
+        Code::HostJournal => {
+            format!("`{tool}` was not run: the host cannot write its journal, and this call needs a record.")
+        }
+        Code::Ok
+        | Code::Degraded
+        | Code::ArgsSize
+        | Code::ArgsSyntax
+        | Code::ArgsType
+        | Code::ArgsMissing
+        | Code::ArgsUnknown
+        | Code::ArgsConstraint
+        | Code::ArgsPrecondition
+        | Code::Clarify
+        | Code::Refused
+        | Code::Unknown => format!("`{tool}`: {code}."),
+    }
+}
+
+fn ran(ran: Ran) -> String {
+    match ran {
+        Ran::No => "The tool did not run.",
+        Ran::Ran => "The tool ran; there is no result.",
+        Ran::MayHave => "The tool may have run.",
+    }
+    .to_owned()
+}
+
+fn proceed(code: Code, cause: &Cause, retryable: bool) -> String {
+    if let Some(ms) = cause.retry_after_ms {
+        return format!("Safe to retry after {ms} ms.");
+    }
+    let tried = if cause.attempts > 1 {
+        format!(" It was already tried {} times.", cause.attempts)
+    } else {
+        String::new()
+    };
+    if code == Code::OutcomeUnknown {
+        "Do not repeat it. Find out first whether the change was made, or ask your user.".into()
+    } else if code == Code::PolicyDenied {
+        "Repeating it will fail again. Only the operator can grant it; tell your user what is missing.".into()
+    } else if code == Code::Implausible {
+        format!("Do not use or guess the value.{tried} Tell your user that there is no trustworthy answer.")
+    } else if retryable {
+        format!("Repeating it later may help.{tried}")
+    } else {
+        format!(
+            "Repeating it unchanged will fail again.{tried} Ask for less, or tell your user that there is no answer."
+        )
+    }
+}
+
+/// A tool's own words, as data.
+fn quoted(detail: Option<&Value>) -> String {
+    let text = match detail {
+        None | Some(Value::Null) => return String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let text = clean(&text, TOOL_TEXT_CHARS_MAX).replace('\n', " ").replace('"', "'");
+    format!("; its own words, as data: \"{text}\"")
+}
+
+fn doubts(findings: &[Finding]) -> String {
+    let rejecting = findings.iter().filter(|finding| finding.verdict == Verdict::Reject).take(5);
+    rejecting
+        .map(|finding| {
+            let path = if finding.path.is_empty() { "result" } else { &finding.path };
+            format!("\n- `{path}` ({}): expected {}, got {}", finding.kind, finding.expected, finding.got)
+        })
+        .collect()
+}
+
+/// The text of a refusal.
+pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> ErrorReport {
+    let cut = |text: &str| clean(text, TOOL_TEXT_CHARS_MAX);
+    let mut lines = vec![format!("`{tool}` declines: {}", cut(&refusal.cannot))];
+    let mut list = |title: &str, items: &[String]| {
+        if !items.is_empty() {
+            let items: Vec<String> = items.iter().take(5).map(|item| cut(item)).collect();
+            lines.push(format!("{title}: {}", items.join("; ")));
+        }
+    };
+    list("What it would need", &refusal.needed);
+    list("Instead", &refusal.alternatives);
+    if let Some(contact) = &refusal.contact {
+        lines.push(format!("Who can help: {}", cut(contact)));
+    }
+    let retry_after_ms = if let RetryAdvice::AfterMs(ms) = refusal.retryable { Some(ms) } else { None };
+    lines.push(match &refusal.retryable {
+        RetryAdvice::Never => "Repeating it unchanged will be declined again.".into(),
+        RetryAdvice::AfterMs(ms) => format!("It may be asked again after {ms} ms."),
+        RetryAdvice::AfterChange(what) => {
+            let what: Vec<String> = what.iter().take(5).map(|item| cut(item)).collect();
+            format!("It may be asked again once this has changed: {}", what.join("; "))
+        }
+    });
+    ErrorReport {
+        message: lines.join("\n"),
+        retryable: retry_after_ms.is_some(),
+        caller_must_change_args: matches!(refusal.retryable, RetryAdvice::AfterChange(_)),
+        ran: Code::Refused.facts().ran,
+        retry_after_ms,
+        violations: Vec::new(),
+        example: None,
+        detail: None,
+    }
+}
+
+/// The text of a question.
+pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> ErrorReport {
+    let mut lines = vec![format!("`{tool}` asks: {}", clean(&clarify.question, TOOL_TEXT_CHARS_MAX))];
+    for (i, option) in clarify.options.iter().take(8).enumerate() {
+        lines.push(format!(
+            "{}. {}: {} Arguments: {}",
+            i + 1,
+            clean(&option.label, 80),
+            clean(&option.means, 200),
+            clean(&option.args.to_string(), 300)
+        ));
+    }
+    lines.push("Pick one and call again with its arguments, or ask your user.".into());
+    ErrorReport {
+        message: lines.join("\n"),
+        retryable: false,
+        caller_must_change_args: true,
+        ran: Code::Clarify.facts().ran,
+        retry_after_ms: None,
+        violations: Vec::new(),
+        example: None,
+        detail: None,
+    }
+}

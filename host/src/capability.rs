@@ -1,0 +1,94 @@
+//! What a guest can reach, one file for each unit.
+//!
+//! WASI is linked as a whole with nothing in it: no files, no network, no environment, no arguments. A
+//! capability that is granted puts something there; one that is not is replaced by functions that deny. Owns
+//! the list of units. Must not know who calls. To add one: a field in the structs of `policy::grant`, a file
+//! here with `provide` and `deny`, and its line in both functions below.
+
+mod clock;
+mod files;
+mod imports;
+mod log;
+mod random;
+
+use wasmtime::component::Linker;
+use wasmtime_wasi::WasiCtxBuilder;
+
+pub(crate) use imports::{Binding, declare, unknown};
+
+use crate::contract::surface::Import;
+use crate::environment::SharedEnvironment;
+use crate::policy::grant::Effective;
+use crate::sandbox::store::State;
+
+/// Ends a guest that reached for what it was not granted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the tool reached for `{capability}` ({function}), which it was not granted")]
+pub(crate) struct Denied {
+    pub(crate) capability: &'static str,
+    pub(crate) function: String,
+}
+
+/// Puts what was granted into an attempt's WASI context.
+pub(crate) fn provide(
+    wasi: &mut WasiCtxBuilder,
+    effective: &Effective,
+    environment: &SharedEnvironment,
+    seed: [u8; 32],
+) -> wasmtime::Result<()> {
+    let Effective { files, clock, random } = effective;
+    files::provide(wasi, files)?;
+    clock::provide(wasi, *clock, environment);
+    random::provide(wasi, *random, seed);
+    Ok(())
+}
+
+/// Links everything that a component may import: WASI, logging, and a denial for each capability that was
+/// not granted.
+pub(crate) fn link(
+    linker: &mut Linker<State>,
+    imports: &[Import],
+    effective: &Effective,
+) -> wasmtime::Result<()> {
+    let Effective { files, clock, random } = effective;
+    linker.allow_shadowing(true);
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    for import in imports {
+        log::link(linker, import)?;
+        if files.is_empty() {
+            files::deny(linker, import)?;
+        }
+        if !clock {
+            clock::deny(linker, import)?;
+        }
+        if !random {
+            random::deny(linker, import)?;
+        }
+    }
+    Ok(())
+}
+
+/// The capability that an import belongs to, for reviewers: `files`, `clock`, `random`.
+pub(crate) fn of_import(name: &str) -> Option<&'static str> {
+    [("files", files::owns(name)), ("clock", clock::owns(name)), ("random", random::owns(name))]
+        .into_iter()
+        .find_map(|(capability, owns)| owns.then_some(capability))
+}
+
+/// Replaces every function of an imported interface by one that denies.
+fn deny_all(linker: &mut Linker<State>, import: &Import, capability: &'static str) -> wasmtime::Result<()> {
+    let mut instance = linker.instance(&import.name)?;
+    for function in import.functions.keys() {
+        let denied = Denied { capability, function: format!("{}#{function}", import.name) };
+        instance.func_new(function, move |mut store, _, _, _| {
+            store.data_mut().denials.push(denied.capability.to_owned());
+            Err(denied.clone().into())
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether an import is this interface in any version.
+fn is(name: &str, interface: &str) -> bool {
+    name.split_once('@').map_or(name, |(name, _)| name) == interface
+}

@@ -1,0 +1,90 @@
+//! Imports that nothing here provides, as the registry declares them: a trap, or fixed results.
+//!
+//! Owns what counts as unknown, and the way from a declared JSON result to a function that returns it.
+
+use std::collections::BTreeMap;
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceType, Val};
+
+use super::log;
+use crate::contract::surface::{Import, Surface};
+use crate::sandbox::store::State;
+
+/// The newest WASI that the engine provides.
+const WASI_MINOR: u64 = 2;
+
+/// What the registry declares for an imported interface.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Binding {
+    /// Whoever calls it is ended.
+    Trap,
+    /// Fixed results by function; a function that is left out traps.
+    Fixed(BTreeMap<String, Option<Val>>),
+}
+
+/// The imports that the host does not provide; those that only name types need nobody to provide them.
+pub(crate) fn unknown(surface: &Surface) -> impl Iterator<Item = &Import> {
+    surface.imports.iter().filter(|import| !import.functions.is_empty() && !provided(&import.name))
+}
+
+fn provided(name: &str) -> bool {
+    const PACKAGES: [&str; 6] =
+        ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
+    let Some((interface, version)) = name.split_once('@') else { return log::owns(name) };
+    let package = interface.split_once('/').map_or(interface, |(package, _)| package);
+    let known_version = version.strip_prefix("0.").and_then(|rest| rest.split_once('.'));
+    let known_version = known_version
+        .is_some_and(|(minor, patch)| minor.parse() == Ok(WASI_MINOR) && patch.parse::<u64>().is_ok());
+    log::owns(name) || (known_version && PACKAGES.contains(&package))
+}
+
+/// A resource of a declared import: nothing ever makes one.
+struct Opaque;
+
+/// The resources that an imported interface names.
+fn resources(component: &Component, import: &str) -> Vec<String> {
+    let engine = component.engine();
+    let ty = component.component_type();
+    let Some(import) = ty.get_import(engine, import) else { return Vec::new() };
+    let ComponentItem::ComponentInstance(instance) = import.ty else { return Vec::new() };
+    let items = instance.exports(engine);
+    items
+        .filter(|(_, item)| matches!(item.ty, ComponentItem::Resource(_)))
+        .map(|(name, _)| name.to_owned())
+        .collect()
+}
+
+/// Links a declared import.
+pub(crate) fn declare(
+    linker: &mut Linker<State>,
+    component: &Component,
+    import: &Import,
+    binding: &Binding,
+) -> wasmtime::Result<()> {
+    let none = BTreeMap::new();
+    let fixed = match binding {
+        Binding::Trap => &none,
+        Binding::Fixed(results) => results,
+    };
+    let bare = import.functions.contains_key(&import.name);
+    let mut instance = if bare { linker.root() } else { linker.instance(&import.name)? };
+    for resource in resources(component, &import.name) {
+        instance.resource(&resource, ResourceType::host::<Opaque>(), |_, _| Ok(()))?;
+    }
+    for function in import.functions.keys() {
+        let full = format!("{}#{function}", import.name);
+        match fixed.get(function).cloned() {
+            Some(result) => instance.func_new(function, move |_, _, _, results| {
+                if let (Some(slot), Some(value)) = (results.first_mut(), &result) {
+                    *slot = value.clone();
+                }
+                Ok(())
+            })?,
+            None => instance.func_new(function, move |_, _, _, _| {
+                Err(wasmtime::format_err!("the import `{full}` is declared as a trap"))
+            })?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+use super::*;
+
+fn check(rule: &str, values: &[f64]) -> Vec<Finding> {
+    let rows = Ty::List(Box::new(Ty::F64));
+    let result = Some(Ty::Record(vec![Field { name: "rows".into(), ty: rows }]));
+    let rule: Rule = toml::from_str(rule).unwrap();
+    let checks = Checks::compile(&[rule], &FunctionTy { params: vec![], result }).unwrap();
+    let rows = Val::List(values.iter().map(|n| Val::Float64(*n)).collect());
+    let result = Val::Record(vec![("rows".into(), rows)]);
+    let now_unix_ms = 86_400_000 * 50;
+    checks.findings(&Context {
+        params: &[],
+        args: &[],
+        result: &result,
+        as_of: Some("1970-01-01"),
+        now_unix_ms,
+    })
+}
+
+#[test]
+fn kinds_find_what_they_doubt_and_pass_the_rest() {
+    for (rule, good, bad) in [
+        ("range = { field = 'rows[]', min = 0, max = 10 }", vec![0.0, 10.0], vec![11.0]),
+        ("length = { field = 'rows', max = 1 }", vec![1.0], vec![1.0, 2.0]),
+        ("empty = { field = 'rows', is = 'error' }", vec![1.0], vec![]),
+        ("order = { list = 'rows', strict = true }", vec![1.0, 2.0], vec![1.0, 1.0]),
+        ("truncation = { list = 'rows', limit = 2 }", vec![1.0], vec![1.0, 2.0]),
+        ("finite = {}", vec![1.0], vec![f64::NAN]),
+    ] {
+        assert_eq!(check(rule, &good), vec![], "{rule}");
+        assert_eq!(check(rule, &bad).len(), 1, "{rule}");
+    }
+}
+
+#[test]
+fn names_the_factor_and_the_age() {
+    let found = check("range = { field = 'rows[]', min = 1, max = 5 }", &[3_000.0]);
+    assert_eq!(found[0].expected, "1 to 5 (a thousand times too large?)");
+    assert_eq!(verdict(&check("freshness = { warn_after = '40d' }", &[])), Verdict::Warn);
+}
+
+#[test]
+fn names_the_key_that_is_there_twice() {
+    let row = Val::Record(vec![("sector".into(), Val::String("mining".into())), ("end".into(), Val::U8(1))]);
+    let fields = [("sector", Ty::String), ("end", Ty::U8)];
+    let fields = fields.map(|(name, ty)| Field { name: name.into(), ty }).to_vec();
+    let rows = Ty::List(Box::new(Ty::Record(fields)));
+    let result = Some(Ty::Record(vec![Field { name: "rows".into(), ty: rows }]));
+    let rule: Rule = toml::from_str("unique = { list = 'rows', key = ['sector'] }").unwrap();
+    let checks = Checks::compile(&[rule], &FunctionTy { params: vec![], result }).unwrap();
+    let result = Val::Record(vec![("rows".into(), Val::List(vec![row.clone(), row]))]);
+    let found =
+        checks.findings(&Context { params: &[], args: &[], result: &result, as_of: None, now_unix_ms: 0 });
+    assert_eq!((found[0].path.as_str(), found[0].got.as_str()), ("rows[1]", "mining"));
+}
+
+#[test]
+fn all_lists_every_file_sorted() {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/check");
+    let mut files: Vec<String> = std::fs::read_dir(here)
+        .unwrap()
+        .map(|file| file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|name| !["age", "rule", "scalar", "tests"].contains(&name.as_str()))
+        .collect();
+    files.sort();
+    assert_eq!(files, ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+}

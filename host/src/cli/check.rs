@@ -1,0 +1,25 @@
+//! `airlock check`: lints the registry. Exit 1 where something is wrong; warnings are printed.
+
+use std::path::Path;
+
+use super::print::Printer;
+use super::{EXIT_NO, Ended, open};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Warnings count as problems
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    // Whatever is wrong comes out of here, each thing with its place.
+    let host = open::host(registry).await?;
+    let warnings = &host.registry().warnings;
+    for warning in warnings {
+        printer.note(format!("warning: {warning}"));
+    }
+    let tools = host.registry().tools().count();
+    printer.line(format!("{}: {tools} tools, {} warnings", registry.display(), warnings.len()));
+    Ok(if args.strict && !warnings.is_empty() { EXIT_NO } else { 0 })
+}

@@ -1,0 +1,33 @@
+//! `airlock export --for DIALECT`: tool definitions as each provider wants them.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::print::Printer;
+use super::{Ended, open};
+use crate::contract::export::{Dialect, definition};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// openai, openai-strict, anthropic, anthropic-strict, gemini or gemini-openapi
+    #[arg(long = "for", value_name = "DIALECT")]
+    dialect: Dialect,
+    /// Accepted for symmetry: the output is always one JSON document
+    #[arg(long, hide = true)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let host = open::host(registry).await?;
+    let tools: Vec<Value> = host
+        .registry()
+        .tools()
+        .map(|tool| {
+            let contract = &tool.contract;
+            definition(args.dialect, &tool.name, &contract.description, &contract.input_schema)
+        })
+        .collect();
+    printer.json(&tools)?;
+    Ok(0)
+}

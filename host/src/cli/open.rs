@@ -1,0 +1,56 @@
+//! Opening a host or a registry for a verb, with progress on a terminal.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::config::ConfigFile;
+use crate::host::{Host, OpenError, Options};
+use crate::registry::LoadEvent;
+
+/// A host on this registry.
+pub(super) async fn host(registry: &Path) -> anyhow::Result<Host> {
+    let file = ConfigFile::read(registry)?;
+    let progress = Progress::new(file.config.tools.len());
+    let options = Options { watch: &|event| progress.show(&event), ..Options::default() };
+    let host = Host::open(&file, &options).await;
+    progress.bar.finish_and_clear();
+    host.map_err(|err| match err {
+        // Shown as what they are, and no failure of the host's.
+        OpenError::Registry(diagnostics) => diagnostics.into(),
+        err @ (OpenError::Cache(_) | OpenError::Journal(_) | OpenError::Engine(_)) => err.into(),
+    })
+}
+
+struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Hidden where stderr is no terminal.
+    fn new(tools: usize) -> Progress {
+        let bar = if std::io::stderr().is_terminal() {
+            ProgressBar::new(tools as u64)
+        } else {
+            ProgressBar::hidden()
+        };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} tools  {msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Progress { bar }
+    }
+
+    fn show(&self, event: &LoadEvent) {
+        match event {
+            LoadEvent::Started(name) => self.bar.set_message(format!("reading {name}")),
+            LoadEvent::Ready { name, cached } => {
+                self.bar.inc(1);
+                let how = if *cached { "from the cache" } else { "compiled" };
+                self.bar.set_message(format!("{name} {how}"));
+            }
+        }
+    }
+}

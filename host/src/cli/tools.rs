@@ -1,0 +1,44 @@
+//! `airlock tools`: what can be called.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::print::Printer;
+use super::{Ended, open};
+use crate::registry::Tool;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let host = open::host(registry).await?;
+    if args.json {
+        let tools: Vec<Value> = host.registry().tools().map(|tool| describe(tool)).collect();
+        printer.json(&json!({ "tools": tools }))?;
+        return Ok(0);
+    }
+    for tool in host.registry().tools() {
+        let first = tool.contract.description.lines().next().unwrap_or_default();
+        printer.line(format!("{:<28} {:<12} {first}", tool.name, tool.effect.as_str()));
+    }
+    Ok(0)
+}
+
+/// A tool as programs read it.
+pub(super) fn describe(tool: &Tool) -> Value {
+    json!({
+        "name": tool.name,
+        "title": tool.contract.title,
+        "description": tool.contract.description,
+        "effects": tool.effect.as_str(),
+        "input_schema": tool.contract.input_schema,
+        "output_schema": tool.contract.output_schema(),
+        "fallback": tool.fallback,
+        "component": tool.component.digest,
+    })
+}

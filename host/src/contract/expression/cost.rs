@@ -1,0 +1,94 @@
+//! What an expression may cost, from its shape alone: every part is a step, what walks a list takes its body's
+//! steps for each item, what reads a string takes a step for each ten bytes, and what compares or looks through a
+//! list or map takes a step for each ten items, and what these need themselves.
+
+use super::kind::Kind;
+use super::meter::{BYTES_A_STEP, PARTS_A_STEP};
+use super::tree::{Function, Node, What};
+use super::{LIST_ITEMS, STRING_BYTES};
+
+/// The most steps, lists and strings at their assumed sizes.
+pub(super) fn estimate(node: &Node) -> u64 {
+    let parts = || node.parts().into_iter().fold(1u64, |sum, part| sum.saturating_add(estimate(part)));
+    match &node.what {
+        What::Arithmetic(_, a, b) => parts().saturating_add(text(a)).saturating_add(text(b)),
+        What::Compare(_, a, b) => parts().saturating_add(reading(a).min(reading(b))),
+        // Strings of different lengths differ at a glance: one item is read whole.
+        What::In(item, list) => {
+            parts().saturating_add(items(&list.kind) / PARTS_A_STEP).saturating_add(text(item))
+        }
+        What::Index(base, _) if matches!(base.kind.some(), Kind::Map(..)) => {
+            parts().saturating_add(LIST_ITEMS / PARTS_A_STEP)
+        }
+        What::Call(Function::Matches(regex), nodes) => {
+            let states = 1 + regex.as_str().len() as u64 / PARTS_A_STEP;
+            parts().saturating_add(nodes.iter().map(text).sum::<u64>().saturating_mul(states))
+        }
+        What::Call(_, nodes) => parts().saturating_add(nodes.iter().map(text).sum()),
+        What::Choose(test, a, b) => {
+            estimate(test).saturating_add(1).saturating_add(estimate(a).max(estimate(b)))
+        }
+        What::Macro(_, list, body) => {
+            let each = estimate(body).saturating_add(1);
+            estimate(list).saturating_add(1).saturating_add(items(&list.kind).saturating_mul(each))
+        }
+        What::Null
+        | What::Bool(_)
+        | What::Int(_)
+        | What::Float(_)
+        | What::Text(_)
+        | What::Arg(_)
+        | What::Result
+        | What::Var(_)
+        | What::Field(..)
+        | What::List(_)
+        | What::Not(_)
+        | What::Negate(_)
+        | What::And(..)
+        | What::Or(..)
+        | What::Index(..)
+        | What::Has(_) => parts(),
+    }
+}
+
+fn items(kind: &Kind) -> u64 {
+    kind.items().and_then(|(_, len)| len).unwrap_or(LIST_ITEMS)
+}
+
+/// Steps to read a part that is a string.
+fn text(node: &Node) -> u64 {
+    match &node.what {
+        What::Text(text) => text.len() as u64 / BYTES_A_STEP,
+        _ if *node.kind.some() == Kind::Text => STRING_BYTES / BYTES_A_STEP,
+        _ => 0,
+    }
+}
+
+/// Steps to compare a part with another like it.
+fn reading(node: &Node) -> u64 {
+    match (&node.what, node.kind.some()) {
+        (_, Kind::Text) => text(node),
+        (What::List(nodes), _) => nodes.iter().fold(1, |sum, node| sum.saturating_add(reading(node))),
+        (_, kind) => weight(kind) / PARTS_A_STEP,
+    }
+}
+
+/// Parts of a value, as many as the meter counts for comparing it.
+fn weight(kind: &Kind) -> u64 {
+    let sum = |kinds: &mut dyn Iterator<Item = &Kind>| {
+        kinds.fold(1u64, |sum, kind| sum.saturating_add(weight(kind)))
+    };
+    match kind {
+        Kind::Null | Kind::Bool | Kind::Number | Kind::Enum(_) | Kind::Any => 1,
+        Kind::Text => STRING_BYTES / BYTES_A_STEP * PARTS_A_STEP,
+        Kind::Bytes => LIST_ITEMS,
+        Kind::List(item, len) => len.unwrap_or(LIST_ITEMS).saturating_mul(weight(item)).saturating_add(1),
+        Kind::Tuple(items) => sum(&mut items.iter()),
+        Kind::Record(fields) => sum(&mut fields.iter().map(|(_, kind)| kind)),
+        // Each key is looked for in the other map.
+        Kind::Map(key, value) => {
+            LIST_ITEMS.saturating_mul(LIST_ITEMS.saturating_add(weight(key)).saturating_add(weight(value)))
+        }
+        Kind::Option(inner) => weight(inner),
+    }
+}

@@ -1,0 +1,101 @@
+//! The checked tree: what an expression is, once every name and operator in it is known to fit.
+
+use regex::Regex;
+
+use super::kind::Kind;
+
+/// A checked part, with its text for explanations.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) what: What,
+    pub(super) kind: Kind,
+    pub(super) text: String,
+    /// Where the text begins in the whole.
+    pub(super) start: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Null,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Text(String),
+    /// An argument, by its place among the parameters.
+    Arg(usize),
+    Result,
+    /// A macro's variable, counted from the outermost.
+    Var(usize),
+    Field(Box<Node>, String),
+    Index(Box<Node>, Box<Node>),
+    List(Vec<Node>),
+    Not(Box<Node>),
+    Negate(Box<Node>),
+    And(Box<Node>, Box<Node>),
+    Or(Box<Node>, Box<Node>),
+    Choose(Box<Node>, Box<Node>, Box<Node>),
+    Arithmetic(Arithmetic, Box<Node>, Box<Node>),
+    Compare(Compare, Box<Node>, Box<Node>),
+    In(Box<Node>, Box<Node>),
+    Has(Box<Node>),
+    Call(Function, Vec<Node>),
+    Macro(Macro, Box<Node>, Box<Node>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compare {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Function {
+    Size,
+    Contains,
+    StartsWith,
+    EndsWith,
+    Matches(Regex),
+    Int,
+    Double,
+    String,
+    Abs,
+    Min,
+    Max,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Macro {
+    All,
+    Exists,
+    ExistsOne,
+    Filter,
+    Map,
+}
+
+impl Node {
+    /// The parts that this one is made of, in the order of the text.
+    pub(super) fn parts(&self) -> Vec<&Node> {
+        match &self.what {
+            What::Null | What::Bool(_) | What::Int(_) | What::Float(_) | What::Text(_) => Vec::new(),
+            What::Arg(_) | What::Result | What::Var(_) => Vec::new(),
+            What::Field(a, _) | What::Not(a) | What::Negate(a) | What::Has(a) => vec![a],
+            What::Index(a, b) | What::And(a, b) | What::Or(a, b) | What::In(a, b) => vec![a, b],
+            What::Arithmetic(_, a, b) | What::Compare(_, a, b) | What::Macro(_, a, b) => vec![a, b],
+            What::Choose(test, a, b) => vec![test, a, b],
+            What::List(nodes) | What::Call(_, nodes) => nodes.iter().collect(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Component values → JSON, in one canonical form.
+//!
+//! Owns the form that agents, records and later calls read: `lower` turns it back into the same value. Must
+//! not know schemas. For a new type: a row in [`lift`].
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::path::snake;
+use super::schema::cases;
+use super::ty::{Field, Ty};
+use super::{Val, phrase};
+
+/// The greatest integer that every JSON client holds exactly.
+pub(super) const SAFE_INTEGER: u64 = (1 << 53) - 1;
+
+/// A value that is not of its type. The engine makes none: it means that type and value were mixed up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a value is no {0}")]
+pub struct LiftError(String);
+
+/// Writes a value as JSON. Infinities and NaN become strings, options are always written out.
+pub fn lift(ty: &Ty, val: &Val) -> Result<Value, LiftError> {
+    Ok(match (ty, val) {
+        (Ty::Bool, Val::Bool(b)) => (*b).into(),
+        (Ty::S8, Val::S8(n)) => (*n).into(),
+        (Ty::U8, Val::U8(n)) => (*n).into(),
+        (Ty::S16, Val::S16(n)) => (*n).into(),
+        (Ty::U16, Val::U16(n)) => (*n).into(),
+        (Ty::S32, Val::S32(n)) => (*n).into(),
+        (Ty::U32, Val::U32(n)) => (*n).into(),
+        (Ty::S64, Val::S64(n)) if n.unsigned_abs() > SAFE_INTEGER => n.to_string().into(),
+        (Ty::S64, Val::S64(n)) => (*n).into(),
+        (Ty::U64, Val::U64(n)) if *n > SAFE_INTEGER => n.to_string().into(),
+        (Ty::U64, Val::U64(n)) => (*n).into(),
+        (Ty::F32, Val::Float32(n)) => float(shortest(*n)),
+        (Ty::F64, Val::Float64(n)) => float(*n),
+        (Ty::Char, Val::Char(c)) => c.to_string().into(),
+        (Ty::String, Val::String(s)) => s.as_str().into(),
+        (Ty::List(item), Val::List(items)) if **item == Ty::U8 => STANDARD.encode(bytes(items)?).into(),
+        (Ty::List(item), Val::List(items)) => lift_items(item, items)?,
+        (Ty::FixedList(item, len), Val::FixedLengthList(items)) if items.len() == *len as usize => {
+            lift_items(item, items)?
+        }
+        (Ty::Map(key, value), Val::Map(entries)) => lift_map(key, value, entries)?,
+        (Ty::Record(fields), Val::Record(vals)) if fields.len() == vals.len() => lift_record(fields, vals)?,
+        (Ty::Tuple(parts), Val::Tuple(vals)) if parts.len() == vals.len() => {
+            parts.iter().zip(vals).map(|(ty, val)| lift(ty, val)).collect::<Result<_, _>>()?
+        }
+        (Ty::Variant(_), Val::Variant(tag, payload)) => lift_case(ty, tag, payload.as_deref())?,
+        (Ty::Enum(names), Val::Enum(name)) if names.contains(name) => name.as_str().into(),
+        (Ty::Option(_), Val::Option(None)) => Value::Null,
+        (Ty::Option(inner), Val::Option(Some(val))) if inner.as_option().is_some() => {
+            json!({"some": lift(inner, val)?})
+        }
+        (Ty::Option(inner), Val::Option(Some(val))) => lift(inner, val)?,
+        (Ty::Result(..), Val::Result(Ok(val))) => lift_case(ty, "ok", val.as_deref())?,
+        (Ty::Result(..), Val::Result(Err(val))) => lift_case(ty, "err", val.as_deref())?,
+        (Ty::Flags(names), Val::Flags(set)) if set.iter().all(|name| names.contains(name)) => {
+            names.iter().filter(|name| set.contains(name)).map(String::as_str).collect()
+        }
+        _ => return Err(mismatch(ty)),
+    })
+}
+
+fn mismatch(ty: &Ty) -> LiftError {
+    LiftError(phrase::shorten(&ty.to_string()))
+}
+
+fn float(n: f64) -> Value {
+    let name = if n.is_nan() {
+        "NaN"
+    } else if n > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    };
+    serde_json::Number::from_f64(n).map_or_else(|| name.into(), Value::Number)
+}
+
+/// The `f64` that prints as the `f32` would, 0.1 rather than 0.10000000149011612, if it narrows to the same.
+fn shortest(n: f32) -> f64 {
+    n.to_string().parse().ok().filter(|wide| *wide as f32 == n).unwrap_or_else(|| n.into())
+}
+
+fn bytes(items: &[Val]) -> Result<Vec<u8>, LiftError> {
+    let byte = |val: &Val| if let Val::U8(byte) = val { Ok(*byte) } else { Err(mismatch(&Ty::U8)) };
+    items.iter().map(byte).collect()
+}
+
+fn lift_items(ty: &Ty, items: &[Val]) -> Result<Value, LiftError> {
+    items.iter().map(|val| lift(ty, val)).collect()
+}
+
+/// Of entries with the same key the last one holds.
+fn lift_map(key: &Ty, value: &Ty, entries: &[(Val, Val)]) -> Result<Value, LiftError> {
+    let mut places = BTreeMap::new();
+    let mut lifted: Vec<Value> = Vec::with_capacity(entries.len());
+    for (k, v) in entries {
+        let k = lift(key, k)?;
+        let text = k.to_string();
+        let entry = json!({"key": k, "value": lift(value, v)?});
+        match places.get(&text) {
+            Some(place) => lifted[*place] = entry,
+            None => {
+                places.insert(text, lifted.len());
+                lifted.push(entry);
+            }
+        }
+    }
+    Ok(lifted.into())
+}
+
+fn lift_record(fields: &[Field], vals: &[(String, Val)]) -> Result<Value, LiftError> {
+    let member = |(field, (name, val)): (&Field, &(String, Val))| match *name == field.name {
+        true => Ok((snake(name), lift(&field.ty, val)?)),
+        false => Err(LiftError(format!("field `{}`", field.name))),
+    };
+    Ok(Value::Object(fields.iter().zip(vals).map(member).collect::<Result<Map<_, _>, _>>()?))
+}
+
+fn lift_case(ty: &Ty, tag: &str, payload: Option<&Val>) -> Result<Value, LiftError> {
+    let case = cases(ty).into_iter().find(|(name, _)| *name == tag).map(|(_, ty)| ty);
+    match (case, payload) {
+        (Some(None), None) => Ok(json!({"tag": tag})),
+        (Some(Some(ty)), Some(val)) => Ok(json!({"tag": tag, "val": lift(ty, val)?})),
+        _ => Err(mismatch(ty)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ty: Ty, val: Val, expect: Value) {
+        assert_eq!(lift(&ty, &val).unwrap(), expect, "{ty}");
+    }
+
+    fn some(val: Val) -> Val {
+        Val::Option(Some(Box::new(val)))
+    }
+
+    #[test]
+    fn writes_integers_that_clients_cannot_hold_as_strings() {
+        check(Ty::U64, Val::U64(SAFE_INTEGER), json!(9_007_199_254_740_991_u64));
+        check(Ty::U64, Val::U64(SAFE_INTEGER + 1), json!("9007199254740992"));
+        check(Ty::S64, Val::S64(i64::MIN), json!("-9223372036854775808"));
+        check(Ty::S64, Val::S64(-9_007_199_254_740_991), json!(-9_007_199_254_740_991_i64));
+    }
+
+    #[test]
+    fn names_what_json_has_no_number_for() {
+        check(Ty::F64, Val::Float64(f64::NAN), json!("NaN"));
+        check(Ty::F32, Val::Float32(f32::INFINITY), json!("Infinity"));
+        check(Ty::F64, Val::Float64(f64::NEG_INFINITY), json!("-Infinity"));
+    }
+
+    #[test]
+    fn writes_f32_in_its_own_digits() {
+        check(Ty::F32, Val::Float32(0.1), json!(0.1));
+    }
+
+    #[test]
+    fn writes_none_as_null_and_keeps_some_none_apart() {
+        let twice = || Ty::Option(Box::new(Ty::Option(Box::new(Ty::U8))));
+        check(twice(), Val::Option(None), json!(null));
+        check(twice(), some(Val::Option(None)), json!({"some": null}));
+        check(twice(), some(some(Val::U8(1))), json!({"some": 1}));
+        let record = Ty::Record(vec![Field { name: "max-items".into(), ty: Ty::Option(Box::new(Ty::U8)) }]);
+        check(record, Val::Record(vec![("max-items".into(), Val::Option(None))]), json!({"max_items": null}));
+    }
+
+    #[test]
+    fn keeps_the_last_of_equal_keys() {
+        let ty = Ty::Map(Box::new(Ty::U8), Box::new(Ty::Bool));
+        let entries = vec![(Val::U8(1), Val::Bool(false)), (Val::U8(1), Val::Bool(true))];
+        check(ty, Val::Map(entries), json!([{"key": 1, "value": true}]));
+    }
+
+    #[test]
+    fn writes_flags_in_declared_order() {
+        let ty = Ty::Flags(vec!["read".into(), "write".into()]);
+        check(ty, Val::Flags(vec!["write".into(), "read".into()]), json!(["read", "write"]));
+    }
+
+    #[test]
+    fn refuses_a_value_of_another_type() {
+        let error = lift(&Ty::Bool, &Val::U8(1)).unwrap_err();
+        assert_eq!(error.to_string(), "a value is no bool");
+    }
+}

@@ -1,0 +1,335 @@
+//! A tool's whole contract, prepared at load: schemas, validator, relations, checks.
+//!
+//! Owns the joining of what the types say, what the author's contract adds and what the doc comments tell,
+//! and the inner door's two gates in order. Must not know the engine or who grants what.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::answer::Shape;
+use super::effect::Effect;
+use super::expression::{Bindings, Expression, Judgement};
+use super::lift::{self, LiftError};
+use super::manifest::ToolContract;
+use super::path::Path;
+use super::surface::{Function, FunctionDocs};
+use super::ty::{FunctionTy, Ty};
+use super::validate::Validator;
+use super::violation::Violation;
+use super::{Val, example, lower, schema, shorten};
+use crate::call::code::Code;
+use crate::check::Checks;
+
+/// Schema keywords by place.
+type Keywords = BTreeMap<Path, Map<String, Value>>;
+
+/// The most text that a description may have: clients cut longer ones, and untrusted authors write them.
+const DESCRIPTION_CHARS_MAX: usize = 1_800;
+
+/// A tool's contract, ready to be used for calls.
+#[derive(Debug)]
+pub struct Contract {
+    /// A name for people.
+    pub title: Option<String>,
+    /// What the tool does. Text of the author's: shown to agents, cleaned, capped.
+    pub description: String,
+    /// What its author says that it does to the world.
+    pub effect: Option<Effect>,
+    /// Its function.
+    pub function: Function,
+    /// How its return value is to be read.
+    pub shape: Shape,
+    /// Error cases that are worth a retry.
+    pub transient: Vec<String>,
+    /// The schema of the arguments.
+    pub input_schema: Value,
+    /// The schema of the typed value alone, if there is one.
+    pub result_schema: Option<Value>,
+    /// Arguments that show how it is used.
+    pub examples: Vec<Value>,
+    /// What the result must look like to be believed.
+    pub checks: Checks,
+    validator: Validator,
+    /// For the constraints on 64-bit integers, which JSON Schema only holds against one of their forms.
+    constraints: Keywords,
+    requires: Vec<Requirement>,
+    example: Option<Value>,
+}
+
+#[derive(Debug)]
+struct Requirement {
+    rule: Expression,
+    text: String,
+    message: Option<String>,
+}
+
+/// Arguments that passed the inner door. Only [`Contract::validate`] makes one.
+#[derive(Clone, Debug)]
+pub struct ValidArgs {
+    values: Vec<Val>,
+    canonical: String,
+}
+
+impl ValidArgs {
+    /// The arguments as component values, in the order of the parameters.
+    pub fn values(&self) -> &[Val] {
+        &self.values
+    }
+
+    /// The arguments as canonical JSON (RFC 8785): the same for the same values, however they were written.
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+}
+
+/// Why a contract does not hold together.
+#[derive(Debug, thiserror::Error)]
+pub enum ContractError {
+    /// A keyword does not fit the place that it is put at.
+    #[error("`{path}`: {reason}")]
+    Keyword {
+        /// The path in the contract.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The schema is not accepted by the validator.
+    #[error("the schema of the arguments cannot be used: {0}")]
+    Schema(String),
+    /// An example of the author's breaks the contract's own rules.
+    #[error("the example {example} is not valid: {reason}")]
+    Example {
+        /// The example.
+        example: Value,
+        /// The first violation.
+        reason: String,
+    },
+}
+
+impl Contract {
+    /// Prepares the contract of a function. `author` is what `contract.toml` says of it, `docs` what its
+    /// doc comments say.
+    ///
+    /// # Errors
+    /// When the parts contradict each other.
+    pub fn prepare(
+        function: &Function,
+        author: ToolContract,
+        docs: &FunctionDocs,
+    ) -> Result<Contract, ContractError> {
+        let shape = Shape::of(&function.ty);
+        let mut input_schema = schema::input(&function.ty.params);
+        let constraints =
+            documented(&author.args, &docs.args, |path| path.resolve_params(&function.ty.params).is_ok());
+        overlay(&mut input_schema, &constraints)?;
+        let result_schema = match shape.value_ty() {
+            Some(ty) => Some(result_schema(ty, &author, docs)?),
+            None => None,
+        };
+        let validator =
+            Validator::new(&input_schema).map_err(|err| ContractError::Schema(err.to_string()))?;
+        let checks = match author.checks {
+            Some(checks) => checks,
+            None => plain_checks(function, &shape)?,
+        };
+        let example = example::best(author.examples.first(), &validator, &input_schema);
+        let description = author.description.or_else(|| docs.function.clone()).unwrap_or_default();
+        let contract = Contract {
+            title: author.title.map(|title| clean(&title, 120)),
+            description: clean(&description, DESCRIPTION_CHARS_MAX),
+            effect: author.effect,
+            function: function.clone(),
+            shape,
+            transient: author.transient,
+            input_schema,
+            result_schema,
+            examples: author.examples,
+            checks,
+            validator,
+            constraints,
+            requires: author.requires.into_iter().map(Requirement::from).collect(),
+            example,
+        };
+        contract.examples_hold()?;
+        Ok(contract)
+    }
+
+    fn examples_hold(&self) -> Result<(), ContractError> {
+        for example in &self.examples {
+            let args = example.as_object().cloned().unwrap_or_default();
+            if let Err((violations, _)) = self.validate(args) {
+                let reason = violations.first().map_or_else(String::new, |violation| {
+                    format!("`{}`: expected {}", violation.path, violation.expected)
+                });
+                return Err(ContractError::Example { example: example.clone(), reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// The inner door: schema, then codec, then relations. Every violation of the first gate that finds one.
+    /// With them come the arguments as far as they are still there, for an example that mends them.
+    pub fn validate(&self, args: Map<String, Value>) -> Result<ValidArgs, (Vec<Violation>, Value)> {
+        let args = Value::Object(args);
+        let violations = self.validator.violations(&args);
+        if !violations.is_empty() {
+            return Err((violations, args));
+        }
+        let args = if let Value::Object(args) = args { args } else { Map::new() };
+        let checked = lower::lower(&self.function.ty.params, args).and_then(|values| self.hold(values));
+        checked.map_err(|violations| (violations, Value::Null))
+    }
+
+    /// What schema and codec do not hold: constraints on 64-bit integers, then the author's relations.
+    fn hold(&self, values: Vec<Val>) -> Result<ValidArgs, Vec<Violation>> {
+        let escaped = self.escaped(&values);
+        if !escaped.is_empty() {
+            return Err(escaped);
+        }
+        let unmet: Vec<Violation> =
+            self.requires.iter().filter_map(|require| self.unmet(require, &values)).collect();
+        if !unmet.is_empty() {
+            return Err(unmet);
+        }
+        let canonical = self.canonical(&values).unwrap_or_default();
+        Ok(ValidArgs { values, canonical })
+    }
+
+    /// Constraints on 64-bit integers that came as text, past the schema.
+    fn escaped(&self, values: &[Val]) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for (path, keywords) in &self.constraints {
+            for (at, val) in path.select_params(&self.function.ty.params, values) {
+                if let Some((keyword, bound)) = schema::broken(keywords, val) {
+                    found.push(Violation {
+                        code: Code::ArgsConstraint,
+                        pointer: format!("/{}", at.replace(['.', '['], "/").replace(']', "")),
+                        path: at,
+                        keyword: keyword.to_owned(),
+                        expected: format!("{keyword} {bound}"),
+                        got: match val {
+                            Val::U64(n) => n.to_string(),
+                            Val::S64(n) => n.to_string(),
+                            other => format!("{other:?}").chars().take(60).collect(),
+                        },
+                        hint: None,
+                    });
+                }
+            }
+        }
+        found
+    }
+
+    fn unmet(&self, require: &Requirement, values: &[Val]) -> Option<Violation> {
+        let bindings = Bindings { params: &self.function.ty.params, args: values, result: None };
+        let why = match require.rule.eval(&bindings) {
+            Judgement::Holds => return None,
+            Judgement::Fails(why) | Judgement::Error(why) => why,
+        };
+        Some(Violation {
+            code: Code::ArgsPrecondition,
+            path: String::new(),
+            pointer: String::new(),
+            keyword: "require".into(),
+            expected: require.text.clone(),
+            got: why.to_string(),
+            hint: require.message.clone(),
+        })
+    }
+
+    fn canonical(&self, values: &[Val]) -> Option<String> {
+        let fields = self.function.ty.params.iter().zip(values);
+        let fields: Result<Map<String, Value>, LiftError> = fields
+            .map(|(param, val)| Ok((super::path::snake(&param.name), lift::lift(&param.ty, val)?)))
+            .collect();
+        serde_json_canonicalizer::to_string(&Value::Object(fields.ok()?)).ok()
+    }
+
+    /// Arguments that mend these violations, or at least are valid.
+    pub fn example(&self) -> Option<&Value> {
+        self.example.as_ref()
+    }
+
+    /// The first gate, for those who derive examples.
+    pub fn validator(&self) -> &Validator {
+        &self.validator
+    }
+
+    /// The schema of what agents are shown: the compact envelope around the typed value.
+    pub fn output_schema(&self) -> Value {
+        let mut properties = json!({
+            "status": { "type": "string", "enum": ["ok", "degraded"],
+                "description": "degraded: an answer with a flag on it; read `findings` and `provenance`" },
+            "confidence": { "type": "object", "properties": { "value": { "type": "number" } } },
+            "interpretation": { "type": "string" },
+            "assumptions": { "type": "array", "items": { "type": "string" } },
+            "uncertainty": { "type": "string" },
+            "next_steps": { "type": "array", "items": { "type": "string" } },
+            "findings": { "type": "array", "items": { "type": "object" } },
+            "provenance": { "type": "object" },
+            "record": { "type": "string" },
+        });
+        let mut required = vec!["status", "record"];
+        if let Some(result) = &self.result_schema {
+            properties["result"] = result.clone();
+            required.push("result");
+        }
+        let mut envelope = json!({ "type": "object", "properties": properties, "required": required });
+        schema::share(&mut envelope);
+        envelope
+    }
+}
+
+impl From<super::manifest::Require> for Requirement {
+    fn from(require: super::manifest::Require) -> Requirement {
+        Requirement { rule: require.rule, text: require.text, message: require.message }
+    }
+}
+
+fn result_schema(ty: &Ty, author: &ToolContract, docs: &FunctionDocs) -> Result<Value, ContractError> {
+    let mut result = schema::output(ty);
+    let keywords = documented(&author.results, &docs.result, |path| path.resolve(ty).is_ok());
+    overlay(&mut result, &keywords)?;
+    Ok(result)
+}
+
+/// The checks that every tool has, whatever its author says.
+fn plain_checks(function: &Function, shape: &Shape) -> Result<Checks, ContractError> {
+    let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
+    Checks::compile(&[], &seen)
+        .map_err(|err| ContractError::Keyword { path: "expect".into(), reason: err.to_string() })
+}
+
+/// What the author says, and the doc comments where the author is silent. A comment about a place that does
+/// not exist is left out: comments are no reason to refuse a component.
+fn documented(
+    author: &Keywords,
+    docs: &BTreeMap<String, String>,
+    exists: impl Fn(&Path) -> bool,
+) -> Keywords {
+    let mut keywords = author.clone();
+    for (path, text) in docs {
+        if let Ok(path) = Path::parse(path)
+            && !path.is_whole()
+            && exists(&path)
+        {
+            let at = keywords.entry(path).or_default();
+            at.entry("description").or_insert_with(|| json!(clean(text, 600)));
+        }
+    }
+    keywords
+}
+
+fn overlay(schema: &mut Value, overlays: &Keywords) -> Result<(), ContractError> {
+    overlays.iter().try_for_each(|(path, keywords)| {
+        schema::overlay(schema, path, keywords)
+            .map_err(|err| ContractError::Keyword { path: path.to_string(), reason: err.to_string() })
+    })
+}
+
+/// Text of an author's without what could hide in it, its lines kept.
+pub(crate) fn clean(text: &str, chars_max: usize) -> String {
+    let lines: Vec<String> = text.lines().map(shorten::clean).collect();
+    lines.join("\n").chars().take(chars_max).collect()
+}

@@ -1,0 +1,313 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn check(schema: &Value, args: Value, expect: &[&str]) {
+    let found = Validator::new(schema).unwrap().violations(&args);
+    let line = |v: &Violation| {
+        let hint = v.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        format!("{} {}: {}, got {}{hint}", v.code, v.path, v.expected, v.got)
+    };
+    assert_eq!(found.iter().map(line).collect::<Vec<_>>(), expect);
+}
+
+fn object(properties: Value, required: &[&str]) -> Value {
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+fn u8() -> Value {
+    json!({"type": "integer", "minimum": 0, "maximum": 255})
+}
+
+fn s64() -> Value {
+    json!({"anyOf": [
+        {"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX},
+        {"type": "string", "pattern": "^-?(0|[1-9][0-9]{0,19})$"},
+    ]})
+}
+
+fn shape() -> Value {
+    let case = |name: &str, val: Value| {
+        object(json!({"tag": {"type": "string", "enum": [name]}, "val": val}), &["tag", "val"])
+    };
+    json!({"anyOf": [case("circle", u8()), object(json!({"tag": {"type": "string", "enum": ["none"]}}), &["tag"])]})
+}
+
+#[test]
+fn lists_every_fault_at_once() {
+    let passenger = object(json!({"age": u8()}), &["age"]);
+    let schema = object(
+        json!({"departure_date": {"type": "string", "format": "date"}, "passengers": {"type": "array", "items": passenger}}),
+        &["departure_date", "passengers"],
+    );
+    check(
+        &schema,
+        json!({"dept_date": "2026-12-01", "passengers": [{"age": "twelve"}, {"age": "12"}, {"age": 300}, {}]}),
+        &[
+            "args.unknown dept_date: `departure_date`, got key \"dept_date\"; did you mean `departure_date` (required, missing)?",
+            "args.type passengers[0].age: integer 0–255, got string \"twelve\"",
+            "args.type passengers[1].age: integer 0–255, got string \"12\"; send the number 12, not the string",
+            "args.constraint passengers[2].age: integer 0–255, got integer 300",
+            "args.missing passengers[3].age: integer 0–255, got nothing",
+        ],
+    );
+}
+
+#[test]
+fn names_the_key_that_was_meant() {
+    let schema = object(json!({"max_items": u8(), "query": {"type": "string"}}), &["query"]);
+    check(
+        &schema,
+        json!({"query": "a", "max-items": 1}),
+        &["args.unknown max-items: `max_items`, got key \"max-items\"; did you mean `max_items` (optional)?"],
+    );
+    check(
+        &schema,
+        json!({"query": "a", "color": 1}),
+        &["args.unknown color: one of max_items, query, got key \"color\"; known: max_items, query"],
+    );
+    check(
+        &object(json!({}), &[]),
+        json!({"a": 1}),
+        &["args.unknown a: no keys, got key \"a\"; leave it out: there is nothing to give"],
+    );
+}
+
+#[test]
+fn nearness_is_about_words() {
+    let names = ["departure_date", "max_price", "city_name", "limit"].map(str::to_owned);
+    let near = |name: &str| object::nearest(name, &names).map(String::as_str);
+    assert_eq!(near("departureDate"), Some("departure_date"));
+    assert_eq!(near("dept_date"), Some("departure_date"));
+    assert_eq!(near("city"), Some("city_name"));
+    assert_eq!(near("limt"), Some("limit"));
+    assert_eq!(near("min_price"), None);
+    assert_eq!(near("passengers"), None);
+}
+
+#[test]
+fn shows_only_the_branch_that_was_meant() {
+    let schema = object(json!({"shape": shape()}), &["shape"]);
+    check(
+        &schema,
+        json!({"shape": {"tag": "circle", "val": -1}}),
+        &["args.constraint shape.val: integer 0–255, got integer -1"],
+    );
+    check(
+        &schema,
+        json!({"shape": {"tag": "circl"}}),
+        &["args.type shape: tag to be one of circle, none, got string \"circl\"; did you mean \"circle\"?"],
+    );
+    check(
+        &schema,
+        json!({"shape": "none"}),
+        &["args.type shape: tag to be one of circle, none, got string \"none\"; send {\"tag\": \"none\"}"],
+    );
+    check(
+        &schema,
+        json!({"shape": {"circle": 3}}),
+        &[
+            "args.type shape: tag to be one of circle, none, got no tag, object with circle; send {\"tag\": \"circle\", \"val\": …}",
+        ],
+    );
+}
+
+#[test]
+fn options_speak_of_their_type_only() {
+    let schema = object(json!({"n": {"anyOf": [u8(), {"type": "null"}]}}), &[]);
+    check(&schema, json!({"n": null}), &[]);
+    check(
+        &schema,
+        json!({"n": "3"}),
+        &["args.type n: integer 0–255, got string \"3\"; send the number 3, not the string"],
+    );
+}
+
+#[test]
+fn alternatives_are_listed_when_none_is_near() {
+    let bytes = json!({"anyOf": [
+        {"type": "string", "contentEncoding": "base64"},
+        object(json!({"utf8": {"type": "string"}}), &["utf8"]),
+    ]});
+    let schema = object(json!({"data": bytes, "n": s64()}), &["data", "n"]);
+    check(
+        &schema,
+        json!({"data": 1, "n": "twelve"}),
+        &[
+            "args.type data: string in base64 or object, got integer 1; send the string \"1\", not the number",
+            "args.type n: integer -9223372036854775808–9223372036854775807, as a number or a decimal string, got string \"twelve\"",
+        ],
+    );
+    check(
+        &schema,
+        json!({"data": {"text": "a"}, "n": 12}),
+        &[
+            "args.unknown data.text: one of utf8, got key \"text\"; known: utf8",
+            "args.missing data.utf8: string, got nothing",
+        ],
+    );
+}
+
+#[test]
+fn hints_at_coercions_that_lose_nothing() {
+    let hint = |schema: Value, value: Value| {
+        let found =
+            Validator::new(&object(json!({"a": schema}), &["a"])).unwrap().violations(&json!({"a": value}));
+        found[0].hint.clone().unwrap_or_default()
+    };
+    let list = json!({"type": "array", "items": {"type": "string"}});
+    assert_eq!(hint(json!({"type": "boolean"}), json!("True")), "send true, not the string");
+    assert_eq!(hint(json!({"type": "string"}), json!(5)), "send the string \"5\", not the number");
+    assert_eq!(hint(list.clone(), json!("x")), "send a list with one item, not the string");
+    assert_eq!(hint(list, json!("[\"x\"]")), "send the list itself, not a string of JSON");
+    assert_eq!(hint(json!({"type": "integer"}), json!(1.5)), "send a whole number");
+    assert_eq!(
+        hint(json!({"type": "string", "enum": ["one-way", "return"]}), json!("One_Way")),
+        "did you mean \"one-way\"?"
+    );
+    assert_eq!(hint(json!({"type": "string"}), json!(null)), "give a value: it is required");
+}
+
+#[test]
+fn null_for_an_optional_argument_is_left_out() {
+    let schema = object(json!({"a": {"type": "string"}}), &[]);
+    check(&schema, json!({"a": null}), &["args.type a: string, got null; leave it out: it is optional"]);
+    assert_eq!(Validator::new(&schema).unwrap().corrected(&json!({"a": null})), Some(json!({})));
+}
+
+#[test]
+fn corrects_what_can_be_corrected_without_loss() {
+    let schema = object(
+        json!({"departure_date": {"type": "string"}, "age": u8(), "shape": shape()}),
+        &["departure_date"],
+    );
+    let validator = Validator::new(&schema).unwrap();
+    let args = json!({"dept_date": "x", "age": "12", "shape": {"circle": "3"}});
+    let expect = json!({"departure_date": "x", "age": 12, "shape": {"tag": "circle", "val": 3}});
+    assert_eq!(validator.corrected(&args), Some(expect));
+    assert_eq!(validator.corrected(&json!({"departure_date": "x", "age": "twelve"})), None);
+}
+
+#[test]
+fn a_long_value_is_never_repeated() {
+    let schema = object(json!({"a": {"type": "string", "maxLength": 5}}), &["a"]);
+    let found = Validator::new(&schema).unwrap().violations(&json!({"a": "x".repeat(100_000)}));
+    assert_eq!(found[0].expected, "string of at most 5 characters");
+    assert!(found[0].got.chars().count() <= 60, "{}", found[0].got);
+}
+
+#[test]
+fn at_most_twenty_faults_are_collected() {
+    let schema = object(json!({"a": {"type": "array", "items": u8()}}), &["a"]);
+    let args = json!({"a": vec![json!("x"); 1000]});
+    assert_eq!(Validator::new(&schema).unwrap().violations(&args).len(), VIOLATIONS_MAX);
+    let many: serde_json::Map<_, _> = (0..1000).map(|i| (format!("k{i}"), json!(1))).collect();
+    assert_eq!(Validator::new(&schema).unwrap().violations(&Value::Object(many)).len(), VIOLATIONS_MAX);
+}
+
+/// These the validator lets pass; the codec must not.
+#[test]
+fn known_gaps_of_the_first_gate() {
+    let valid = |schema: Value, text: &str| {
+        Validator::new(&schema).unwrap().is_valid(&serde_json::from_str(text).unwrap())
+    };
+    assert!(valid(json!({"type": "integer"}), "1.0"));
+    assert!(valid(json!({"type": "integer", "minimum": i64::MIN}), "-9223372036854775809"));
+    assert!(valid(json!({"type": "string", "format": "iban"}), "\"x\""));
+}
+
+#[test]
+fn formats_are_checked_and_unknown_ones_reported() {
+    let schema = object(
+        json!({"d": {"type": "string", "format": "date"}, "i": {"type": "string", "format": "iban"}}),
+        &[],
+    );
+    check(
+        &schema,
+        json!({"d": "1 May"}),
+        &["args.constraint d: string in date format, got string \"1 May\""],
+    );
+    assert_eq!(Validator::new(&schema).unwrap().unknown_formats(), ["iban"]);
+}
+
+#[test]
+fn refuses_schemas_that_do_not_compile() {
+    for schema in [json!({"type": "integre"}), json!({"pattern": "(?=a)"}), json!({"minimum": "1"})] {
+        assert!(matches!(Validator::new(&schema), Err(SchemaError::Malformed(_))), "{schema}");
+    }
+    assert!(matches!(Validator::new(&json!({"$schema": "x"})), Err(SchemaError::Dialect(_))));
+}
+
+#[test]
+fn tuples_have_their_length() {
+    let pair = json!({"type": "array", "prefixItems": [u8(), {"type": "string"}], "items": false, "minItems": 2, "maxItems": 2});
+    let schema = object(json!({"p": pair}), &["p"]);
+    check(&schema, json!({"p": ["x", "y"]}), &["args.type p[0]: integer 0–255, got string \"x\""]);
+    check(&schema, json!({"p": [1]}), &["args.constraint p: array of 2 items, got array of 1 item"]);
+    check(
+        &schema,
+        json!({"p": [1, "y", 3]}),
+        &[
+            "args.constraint p: array of 2 items, got array of 3 items",
+            "args.type p[2]: nothing here, got integer 3",
+        ],
+    );
+}
+
+#[test]
+fn references_are_followed_for_words_too() {
+    let schema = json!({"$defs": {"age": u8(), "maybe": {"anyOf": [{"$ref": "#/$defs/age"}, {"type": "null"}]}},
+        "type": "object", "properties": {"a": {"$ref": "#/$defs/maybe"}, "b": {"$ref": "#/$defs/age"}}, "required": ["b"]});
+    check(
+        &schema,
+        json!({"a": 300}),
+        &["args.constraint a: integer 0–255, got integer 300", "args.missing b: integer 0–255, got nothing"],
+    );
+}
+
+fn anything() -> impl Strategy<Value = Value> {
+    let key = prop::sample::select(vec![
+        "tag",
+        "val",
+        "circle",
+        "data",
+        "n",
+        "p",
+        "shape",
+        "utf8",
+        "max-items",
+        "x y",
+    ]);
+    let leaf = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|n| json!(n)),
+        "\\PC{0,80}".prop_map(Value::from),
+        prop::sample::select(vec!["circle", "none", "12", "{}", "[1]"]).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key.clone(), inner, 0..5)
+                .prop_map(|map| map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_rejected_has_reasons_and_what_is_corrected_is_valid(args in anything()) {
+        let properties = json!({"shape": {"anyOf": [shape(), {"type": "null"}]}, "n": s64(), "max_items": u8(),
+            "p": {"type": "array", "prefixItems": [u8(), shape()], "items": false},
+            "data": {"anyOf": [{"type": "string"}, object(json!({"utf8": {"type": "string"}}), &["utf8"])]}});
+        let validator = Validator::new(&object(properties, &["n", "max_items"])).unwrap();
+        let found = validator.violations(&args);
+        prop_assert_eq!(found.is_empty(), validator.is_valid(&args));
+        prop_assert!(found.len() <= VIOLATIONS_MAX);
+        prop_assert!(found.iter().all(|violation| violation.got.chars().count() <= 60 && violation.keyword != "schema"));
+        prop_assert!(validator.corrected(&args).is_none_or(|args| validator.is_valid(&args)));
+        prop_assert_eq!(found, validator.violations(&args));
+    }
+}

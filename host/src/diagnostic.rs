@@ -1,0 +1,147 @@
+//! What is wrong with a file that somebody wrote, shown the way a compiler shows it.
+//!
+//! Owns the form of such messages. Must not know what any file means.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// One problem in one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What is wrong.
+    pub message: String,
+    /// The file, as its reader names it.
+    pub file: String,
+    /// The file's whole text.
+    pub source: Arc<str>,
+    /// Where, in bytes of the text; none for the whole file.
+    pub span: Option<Range<usize>>,
+    /// What to say at the place.
+    pub label: String,
+    /// How it may be mended.
+    pub hint: Option<String>,
+}
+
+/// Every problem found, in the order found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnostics(pub Vec<Diagnostic>);
+
+impl Diagnostic {
+    /// A syntax or shape error of a TOML file, with the nearest right name where a name is wrong.
+    pub fn from_toml(error: &toml::de::Error, file: &str, source: &Arc<str>) -> Diagnostic {
+        Diagnostic {
+            message: error.message().to_owned(),
+            file: file.to_owned(),
+            source: Arc::clone(source),
+            span: error.span(),
+            label: String::new(),
+            hint: None,
+        }
+        .suggesting()
+    }
+
+    /// A problem with a file that could not be read as far as to have places.
+    pub fn without_place(message: impl Into<String>, hint: Option<String>) -> Diagnostic {
+        Diagnostic {
+            message: message.into(),
+            file: String::new(),
+            source: Arc::from(""),
+            span: None,
+            label: String::new(),
+            hint,
+        }
+    }
+
+    /// Adds "did you mean" to an unknown-field or unknown-variant error of serde.
+    pub fn suggesting(mut self) -> Diagnostic {
+        let mut names = self.message.split('`').skip(1).step_by(2);
+        let unknown = self.message.starts_with("unknown ").then(|| names.next()).flatten();
+        let known: Vec<&str> = names.collect();
+        self.hint = self.hint.take().or_else(|| did_you_mean(unknown?, known.iter().copied()));
+        self
+    }
+
+    /// The text as a terminal shows it, with color or without.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let title = Level::ERROR.primary_title(&self.message);
+        if self.file.is_empty() {
+            let group = match &self.hint {
+                Some(hint) => annotate_snippets::Group::with_title(title).element(Level::HELP.message(hint)),
+                None => annotate_snippets::Group::with_title(title),
+            };
+            return renderer.render(&[group]).to_string();
+        }
+        let place = Snippet::source(&*self.source).path(&self.file);
+        let annotation = AnnotationKind::Primary.span(self.place()).label(&self.label);
+        let group = title.element(place.annotation(annotation));
+        let group = match &self.hint {
+            Some(hint) => group.element(Level::HELP.message(hint)),
+            None => group,
+        };
+        renderer.render(&[group]).to_string()
+    }
+
+    /// The span, kept inside the text and on character boundaries, whatever a parser said.
+    fn place(&self) -> Range<usize> {
+        let span = self.span.clone().unwrap_or(0..0);
+        let start = self.source.floor_char_boundary(span.start);
+        start..self.source.floor_char_boundary(span.end).max(start)
+    }
+}
+
+/// The nearest of the known names, as a question, if one is near enough to be meant.
+pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    let near = known.into_iter().map(|other| (strsim::damerau_levenshtein(name, other), other)).min()?;
+    (near.0 <= 1 + name.len() / 3).then(|| format!("did you mean `{}`?", near.1))
+}
+
+impl Diagnostics {
+    /// All of them as a terminal shows them.
+    pub fn render(&self, color: bool) -> String {
+        self.0.iter().map(|one| one.render(color)).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// The value, if nothing was found.
+    pub fn or<T>(self, value: T) -> Result<T, Diagnostics> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(one: Diagnostic) -> Diagnostics {
+        Diagnostics(vec![one])
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        #[expect(dead_code, reason = "only its name is needed")]
+        deadline: u32,
+    }
+
+    #[test]
+    fn shows_the_place_and_the_nearest_name() {
+        let source: Arc<str> = "\ndeadlin = 1\n".into();
+        let error = toml::from_str::<Settings>(&source).unwrap_err();
+        let text = Diagnostics::from(Diagnostic::from_toml(&error, "a.toml", &source)).to_string();
+        assert!(text.contains("a.toml:2:1"), "{text}");
+        assert!(text.contains("did you mean `deadline`?"), "{text}");
+    }
+}

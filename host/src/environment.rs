@@ -1,0 +1,65 @@
+//! The one place where time and chance enter.
+//!
+//! Owns the clocks and the source of seeds that everything else is given. Nothing else in the crate reads
+//! a clock or a random source, so that a call can be replayed. Must not know calls.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Where time and chance come from: the world, or something that repeats.
+pub trait Environment: Send + Sync + 'static {
+    /// The wall clock, since the Unix epoch.
+    fn wall(&self) -> Duration;
+    /// A clock that never goes back, from a point of its own.
+    fn monotonic(&self) -> Duration;
+    /// 32 fresh bytes.
+    fn seed(&self) -> [u8; 32];
+}
+
+/// An environment that is shared by all calls of a host.
+pub type SharedEnvironment = Arc<dyn Environment>;
+
+/// The real world.
+#[derive(Debug)]
+pub struct World {
+    start: Instant,
+}
+
+impl World {
+    /// The world, its monotonic clock starting now.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that the rule points to")]
+    pub fn new() -> World {
+        World { start: Instant::now() }
+    }
+}
+
+impl Default for World {
+    fn default() -> World {
+        World::new()
+    }
+}
+
+impl Environment for World {
+    #[expect(clippy::disallowed_methods, reason = "this is the place that the rule points to")]
+    fn wall(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn seed(&self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        // The kernel's generator fails only where there is none at all; ids stay unique by their time part.
+        if getrandom::fill(&mut seed).is_err() {
+            tracing::error!("the system has no random source");
+        }
+        seed
+    }
+}
+
+/// Milliseconds of a duration, as records and plans count.
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

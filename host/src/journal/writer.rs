@@ -1,0 +1,159 @@
+//! The one thread that writes, in groups: what waits is committed together.
+
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{CallRecord, JournalError, store};
+
+/// Records that may wait to be written; who comes when it is full waits too.
+const QUEUE: usize = 1_024;
+
+/// A group is at most this many records.
+const GROUP_MAX: usize = 64;
+
+/// How long a group that nobody waits for may gather.
+const GATHER: Duration = Duration::from_millis(5);
+
+pub(super) enum Message {
+    Intend(Box<CallRecord>),
+    Seal(Box<CallRecord>),
+    Flush,
+}
+
+type Done = oneshot::Sender<Result<(), String>>;
+
+struct Order {
+    message: Message,
+    /// Who waits for the commit.
+    done: Option<Done>,
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    orders: Option<mpsc::Sender<Order>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> std::io::Result<Writer> {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let thread =
+            std::thread::Builder::new().name("journal".into()).spawn(move || write(connection, receiver))?;
+        Ok(Writer { orders: Some(sender), thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) async fn queued(&self, record: CallRecord) -> Result<(), JournalError> {
+        self.order(Order { message: Message::Seal(Box::new(record)), done: None }).await
+    }
+
+    pub(super) async fn committed(&self, message: Message) -> Result<(), JournalError> {
+        let (done, answer) = oneshot::channel();
+        self.order(Order { message, done: Some(done) }).await?;
+        answer.await.map_err(|_| lost())?.map_err(JournalError::Write)
+    }
+
+    /// For where nobody can wait. A full queue is written by hand of a thread of its own.
+    pub(super) fn queued_now(&self, record: CallRecord) {
+        let Some(orders) = &self.orders else { return };
+        let order = Order { message: Message::Seal(Box::new(record)), done: None };
+        if let Err(mpsc::error::TrySendError::Full(order)) = orders.try_send(order) {
+            let orders = orders.clone();
+            std::thread::spawn(move || {
+                if orders.blocking_send(order).is_err() {
+                    tracing::error!("a record was lost: the journal's writer is gone");
+                }
+            });
+        }
+    }
+
+    /// Waits until everything that was queued is written.
+    pub(super) fn flush(&self) -> Result<(), JournalError> {
+        let (done, mut answer) = oneshot::channel();
+        let mut order = Order { message: Message::Flush, done: Some(done) };
+        let orders = self.orders.as_ref().ok_or_else(lost)?;
+        loop {
+            match orders.try_send(order) {
+                Ok(()) => break,
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(lost()),
+                Err(mpsc::error::TrySendError::Full(back)) => order = back,
+            }
+            std::thread::yield_now();
+        }
+        loop {
+            match answer.try_recv() {
+                Ok(answer) => return answer.map_err(JournalError::Write),
+                Err(oneshot::error::TryRecvError::Closed) => return Err(lost()),
+                Err(oneshot::error::TryRecvError::Empty) => {
+                    std::thread::park_timeout(Duration::from_millis(1))
+                }
+            }
+        }
+    }
+
+    async fn order(&self, order: Order) -> Result<(), JournalError> {
+        self.orders.as_ref().ok_or_else(lost)?.send(order).await.map_err(|_| lost())
+    }
+}
+
+fn lost() -> JournalError {
+    JournalError::Write("its writer is gone".into())
+}
+
+impl Drop for Writer {
+    /// Everything that is queued is written before the journal closes.
+    fn drop(&mut self) {
+        self.orders = None;
+        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the journal's writer panicked");
+        }
+    }
+}
+
+fn write(mut connection: Connection, mut orders: mpsc::Receiver<Order>) {
+    while let Some(first) = orders.blocking_recv() {
+        // Whoever waits for a commit shall not wait for others to come.
+        let mut urgent = first.done.is_some();
+        let mut group = vec![first];
+        let mut gathered = false;
+        while group.len() < GROUP_MAX {
+            match orders.try_recv() {
+                Ok(order) => {
+                    urgent |= order.done.is_some();
+                    group.push(order);
+                }
+                Err(_) if urgent || gathered => break,
+                Err(_) => {
+                    std::thread::sleep(GATHER);
+                    gathered = true;
+                }
+            }
+        }
+        let written = commit(&mut connection, &group).map_err(|err| err.to_string());
+        if let Err(err) = &written {
+            tracing::error!("the journal cannot be written: {err}");
+        }
+        for done in group.into_iter().filter_map(|order| order.done) {
+            // Whoever waited may have gone away.
+            let _ = done.send(written.clone());
+        }
+    }
+}
+
+fn commit(connection: &mut Connection, group: &[Order]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for order in group {
+        match &order.message {
+            Message::Intend(record) => store::intend(&transaction, record)?,
+            Message::Seal(record) => store::seal(&transaction, record)?,
+            Message::Flush => {}
+        }
+    }
+    transaction.commit()
+}

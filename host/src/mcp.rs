@@ -1,0 +1,132 @@
+//! The only place that knows MCP: tools, calls and errors as its clients expect them.
+//!
+//! Owns the mapping between the host's own words and the protocol's, for both of its eras (rmcp keeps them
+//! apart). Must not know sockets or the engine. To add a capability of the protocol: a file here, and its
+//! arm in [`Server`].
+
+mod listing;
+mod result;
+
+use std::sync::Arc;
+
+use rmcp::ErrorData;
+use rmcp::handler::server::ServerHandler;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
+    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ServerCapabilities,
+    ServerConfig, Tool,
+};
+use rmcp::service::{Peer, RequestContext, RoleServer};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::call::raw::{Arguments, RawCall};
+use crate::host::Host;
+
+/// The prefix of our `_meta` keys.
+pub(crate) const META_PREFIX: &str = "dev.airlock";
+
+/// The method that the transport puts in place of a message that was too large to be read, so that its
+/// sender gets an answer.
+pub(crate) const TOO_LARGE: &str = "airlock/message-too-large";
+
+const INSTRUCTIONS: &str = "Every result has a `status`. `degraded` means: an answer with a flag on it; read \
+`findings`, `provenance` and `uncertainty` and pass them on. An error says whether repeating the call can \
+help. Never present a failed call as an answer.";
+
+/// The host, as an MCP server.
+#[derive(Clone)]
+pub(crate) struct Server {
+    host: Arc<Host>,
+}
+
+impl Server {
+    pub(crate) fn new(host: Arc<Host>) -> Server {
+        Server { host }
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        info.server_info = Implementation::new("airlock", env!("CARGO_PKG_VERSION"));
+        info.instructions = Some(INSTRUCTIONS.into());
+        info
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.host.registry().resolve(name).ok().map(|tool| listing::tool(tool))
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let cursor = request.and_then(|request| request.cursor);
+        listing::page(self.host.registry(), cursor.as_deref())
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        if let Err(unknown) = self.host.registry().resolve(&request.name) {
+            return Err(ErrorData::invalid_params(unknown.to_string(), None));
+        }
+        let mut raw = RawCall::new(&request.name, Arguments::Parsed(request.arguments.unwrap_or_default()));
+        let mut told = None;
+        if let Some(token) = context.meta.get_progress_token() {
+            let (sender, forwarding) = forward(context.peer.clone(), token);
+            (raw.progress, told) = (Some(sender), Some(forwarding));
+        }
+        let answer = async {
+            let reply = self.host.call(raw).await;
+            // Progress comes before the answer, or not at all. A task that was lost has nothing more to say.
+            if let Some(told) = told {
+                let _ = told.await;
+            }
+            CallToolResponse::Complete(result::result(&reply))
+        };
+        // Dropping the call stops the guest and seals the record as cancelled.
+        tokio::select! {
+            answer = answer => Ok(answer),
+            () = context.ct.cancelled() => Err(ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None)),
+        }
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        if request.method == TOO_LARGE {
+            let most = &request.params.unwrap_or_default()["bytes_max"];
+            let message = format!("the message was not read: it is larger than {most} bytes; send less");
+            return Err(ErrorData::invalid_request(message, None));
+        }
+        Err(ErrorData::new(
+            ErrorCode::METHOD_NOT_FOUND,
+            format!("there is no method `{}`", request.method),
+            None,
+        ))
+    }
+}
+
+/// Sends what a call reports as progress, each with a larger number than the last.
+fn forward(peer: Peer<RoleServer>, token: ProgressToken) -> (mpsc::UnboundedSender<String>, JoinHandle<()>) {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<String>();
+    let forwarding = tokio::spawn(async move {
+        let mut count = 0.0;
+        while let Some(message) = receiver.recv().await {
+            count += 1.0;
+            let mut note = ProgressNotificationParam::new(token.clone(), count);
+            note.message = Some(message);
+            if peer.notify_progress(note).await.is_err() {
+                return;
+            }
+        }
+    });
+    (sender, forwarding)
+}

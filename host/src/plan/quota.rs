@@ -1,0 +1,48 @@
+//! The retry quota of a tool: what keeps retries from making an outage worse.
+
+/// Tokens when it is full.
+pub(super) const MAX: u32 = 500;
+/// A retry after a transient fault costs this much.
+pub(super) const RETRY_COST: u32 = 14;
+/// A retry after throttling costs this much: waiting is what was asked for.
+pub(super) const RETRY_COST_THROTTLED: u32 = 5;
+/// The least that a retry costs.
+pub(super) const RETRY_COST_MIN: u32 = RETRY_COST_THROTTLED;
+/// A success at the first try gives this much back.
+pub(super) const FIRST_TRY_GAIN: u32 = 1;
+/// Tokens that come back with time.
+const REFILL_PER_SECOND: u64 = 10;
+
+/// The quota, refilled with time. Times are on any one clock of the caller's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    tokens: u32,
+    refilled_ms: u64,
+}
+
+impl Quota {
+    /// A full one.
+    pub fn full(now_ms: u64) -> Quota {
+        Quota { tokens: MAX, refilled_ms: now_ms }
+    }
+
+    /// The tokens left now.
+    pub fn tokens(&mut self, now_ms: u64) -> u32 {
+        let gained = now_ms.saturating_sub(self.refilled_ms) * REFILL_PER_SECOND / 1_000;
+        if gained > 0 {
+            self.tokens = MAX.min(self.tokens.saturating_add(u32::try_from(gained).unwrap_or(MAX)));
+            self.refilled_ms = now_ms;
+        }
+        self.tokens
+    }
+
+    /// Applies what a call spent and gained.
+    pub fn settle(&mut self, spent: u32, gained: u32) {
+        self.tokens = self.tokens.saturating_sub(spent).saturating_add(gained).min(MAX);
+    }
+}
+
+/// What a retry costs.
+pub(super) fn cost(throttled: bool) -> u32 {
+    if throttled { RETRY_COST_THROTTLED } else { RETRY_COST }
+}

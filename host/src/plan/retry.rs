@@ -1,0 +1,81 @@
+//! Backoff: how long to wait before which retry.
+//!
+//! The constants are those of AWS's "standard" retry mode of 2026, whose published vectors are tests here.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// A hint may lengthen the computed wait by this much and no more.
+pub(super) const HINT_MS_MAX: u64 = 5_000;
+
+/// Retries of one tool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included.
+    pub attempts_max: u32,
+    /// The first wait after a transient fault, in milliseconds.
+    pub transient_ms: u64,
+    /// The first wait after throttling, in milliseconds.
+    pub throttled_ms: u64,
+    /// The longest wait before jitter, in milliseconds.
+    pub wait_ms_max: u64,
+    /// Whether an implausible answer is worth another attempt.
+    pub implausible: bool,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> RetryPolicy {
+        RetryPolicy {
+            attempts_max: 3,
+            transient_ms: 50,
+            throttled_ms: 1_000,
+            wait_ms_max: 20_000,
+            implausible: false,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The wait before the `k`-th retry, from 1: doubling, capped, then spread by the jitter's factor. A hint
+    /// of the upstream's may lengthen it by up to five seconds.
+    pub fn wait_ms(&self, k: u32, throttled: bool, factor: f64, hint_ms: Option<u64>) -> u64 {
+        let base = if throttled { self.throttled_ms } else { self.transient_ms };
+        let doubled = base.saturating_mul(1u64.checked_shl(k.saturating_sub(1)).unwrap_or(u64::MAX));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a wait is at most some seconds in milliseconds, and the factor is between 0 and 1"
+        )]
+        let wait = (doubled.min(self.wait_ms_max) as f64 * factor) as u64;
+        hint_ms.map_or(wait, |hint| hint.clamp(wait, wait + HINT_MS_MAX))
+    }
+}
+
+/// Where the jitter comes from: no generator's state, the same everywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Jitter {
+    /// Full jitter, from this seed, hex.
+    Seeded(String),
+    /// None: every wait is the longest that it could be.
+    Off,
+}
+
+impl Jitter {
+    /// The factor before the `k`-th retry on a route: the first 53 bits of SHA-256 over 2^53.
+    pub fn factor(&self, call: &str, route: usize, k: u32) -> f64 {
+        let Jitter::Seeded(seed) = self else { return 1.0 };
+        let mut hasher = Sha256::new();
+        // Lengths keep the parts apart.
+        for part in ["jitter", seed, call, &route.to_string(), &k.to_string()] {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part.as_bytes());
+        }
+        let digest = hasher.finalize();
+        let bits = digest.iter().take(8).fold(0u64, |bits, byte| bits << 8 | u64::from(*byte)) >> 11;
+        #[expect(clippy::cast_precision_loss, reason = "53 bits are exact in an f64")]
+        let factor = bits as f64 / (1u64 << 53) as f64;
+        factor
+    }
+}

@@ -1,0 +1,59 @@
+//! The tools that a host can call.
+//!
+//! Owns components, digests and public names, how a registry is loaded, and `resolve`. Must not know
+//! arguments or what a call decides.
+
+mod docs;
+mod load;
+mod name;
+pub mod pack;
+mod tool;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::contract::phrase::nearest;
+
+pub use docs::{DocsError, read as read_docs};
+pub use load::{LoadEvent, Loading, inspect, load};
+pub use tool::{Component, Tool};
+
+/// The tools that a host can call, by public name.
+#[derive(Debug, Default)]
+pub struct Registry {
+    tools: BTreeMap<String, Arc<Tool>>,
+    /// What a reviewer should know although it keeps nobody from running.
+    pub warnings: Vec<String>,
+}
+
+/// There is no such tool.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no tool `{name}`{}", did_you_mean(.nearest.as_deref()))]
+pub struct UnknownTool {
+    /// The name that was asked for.
+    pub name: String,
+    /// The nearest name that exists.
+    pub nearest: Option<String>,
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
+}
+
+impl Registry {
+    /// All tools, in the order of their names.
+    pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
+        self.tools.values()
+    }
+
+    /// The tool of this name.
+    ///
+    /// # Errors
+    /// When there is none, with the nearest name that exists.
+    pub fn resolve(&self, name: &str) -> Result<&Arc<Tool>, UnknownTool> {
+        self.tools.get(name).ok_or_else(|| UnknownTool {
+            name: name.chars().take(80).collect(),
+            nearest: nearest(name, self.tools.keys().map(String::as_str)).map(str::to_owned),
+        })
+    }
+}

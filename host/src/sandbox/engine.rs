@@ -1,0 +1,126 @@
+//! The engine and its settings.
+//!
+//! Owns every setting of wasmtime, the epoch's ticker, and the number of calls that may be in flight. The
+//! same settings serve the compile process and the server: code compiled under others does not load. Must
+//! not know tools.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use wasmtime::{
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    WasmBacktraceDetails,
+};
+
+/// How often a running guest is asked whether its time is over. Shorter ticks cost idle wake-ups; longer
+/// ones make deadlines late and neighbors wait.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Calls in flight in one process: the pool's size. Admission keeps below it, so that nobody ever sees an
+/// exhausted pool.
+pub(crate) const CALLS_MAX: u32 = 256;
+
+/// The largest memory that any tool can be granted.
+pub(crate) const MEMORY_BYTES_MAX: u64 = 1 << 30;
+
+/// Stack of a guest. Host functions run on the rest of the 2 MiB stack; an overflow there would abort the
+/// process, so the gap is wide.
+const STACK_BYTES: usize = 512 << 10;
+
+/// How code is optimized: the second is for components that take the first one too long to compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Optimize {
+    Speed,
+    None,
+}
+
+/// An engine with its ticker running.
+///
+/// Fails where the address space does not hold the pool: under `ulimit -v`, or on a machine with fewer
+/// than 48 bits of addresses.
+pub(crate) fn engine() -> wasmtime::Result<Engine> {
+    let mut config = settings(Optimize::Speed);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    let engine = Engine::new(&config)?;
+    tick(&engine);
+    Ok(engine)
+}
+
+/// The engine of a compile process: the same code for the same settings. Without the
+/// engine's `parallel-compilation` feature it runs on one thread.
+pub(crate) fn compiler(optimize: Optimize) -> wasmtime::Result<Engine> {
+    let mut config = settings(optimize);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool_of(1)));
+    Engine::new(&config)
+}
+
+fn settings(optimize: Optimize) -> Config {
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES)
+        .async_stack_size(2 << 20)
+        .async_stack_zeroing(true)
+        .memory_init_cow(true)
+        .native_unwind_info(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(20))
+        .cranelift_opt_level(match optimize {
+            Optimize::Speed => OptLevel::Speed,
+            Optimize::None => OptLevel::None,
+        })
+        // Replay needs the same bits for the same inputs.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        // What is off cannot be attacked. Most advisories of the last year are in these parts.
+        .concurrency_support(false)
+        .gc_support(false)
+        .wasm_gc(false)
+        .shared_memory(false)
+        .wasm_memory64(false);
+    config
+}
+
+fn pool() -> PoolingAllocationConfig {
+    pool_of(CALLS_MAX)
+}
+
+fn pool_of(calls: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(calls)
+        // A component made by a WASI toolchain is four core instances and more.
+        .total_core_instances(calls * 8)
+        .total_memories(calls * 2)
+        .total_tables(calls * 4)
+        .total_stacks(calls)
+        .max_core_instances_per_component(64)
+        .max_memories_per_component(4)
+        .max_tables_per_component(16)
+        .max_memories_per_module(1)
+        .max_tables_per_module(4)
+        .table_elements(100_000)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .max_memory_size(MEMORY_BYTES_MAX as usize)
+        .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(64 << 10)
+        .async_stack_keep_resident(64 << 10)
+        .max_unused_warm_slots(64)
+        // Without the scan, keeping memory resident means writing all of it after each call.
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// Counts epochs from a thread of its own, which ends with the engine. A task would starve when guests hold
+/// all workers.
+fn tick(engine: &Engine) {
+    let engine = engine.weak();
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(TICK);
+            let Some(engine) = engine.upgrade() else { return };
+            engine.increment_epoch();
+        }
+    });
+}

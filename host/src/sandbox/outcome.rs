@@ -1,0 +1,130 @@
+//! How an attempt ended, as data: guest trouble is never an `Err`.
+//!
+//! Owns the outcome and the usage of one attempt, and the reading of the engine's errors. Must not know
+//! retry, MCP or the texts that an agent sees.
+
+use serde::{Deserialize, Serialize};
+use wasmtime::component::Val;
+use wasmtime::{Trap, WasmBacktrace};
+
+use super::store::Limiter;
+use crate::call::code::Code;
+use crate::capability::Denied;
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It returned. `None` for a function without a result.
+    Value(Option<Val>),
+    /// The guest aborted.
+    Trap(TrapReport),
+    /// A limit ended it.
+    Limit(LimitHit),
+    /// It reached for what it was not granted.
+    Denied {
+        /// The capability: `clock`.
+        capability: String,
+        /// The function that it called.
+        function: String,
+    },
+}
+
+/// Which limit ended an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LimitHit {
+    Fuel,
+    Deadline,
+    Memory,
+    Output,
+    Stack,
+}
+
+impl LimitHit {
+    /// The code of an attempt that this limit ended.
+    pub fn code(self) -> Code {
+        match self {
+            LimitHit::Fuel => Code::LimitFuel,
+            LimitHit::Deadline => Code::LimitDeadline,
+            LimitHit::Memory => Code::LimitMemory,
+            LimitHit::Output => Code::LimitOutput,
+            LimitHit::Stack => Code::LimitStack,
+        }
+    }
+}
+
+/// Why a guest aborted, for the record; an agent is told less.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrapReport {
+    /// What the engine says: `wasm trap: wasm unreachable instruction executed`.
+    pub message: String,
+    /// The guest's functions, innermost first, where the component kept their names.
+    pub frames: Vec<String>,
+}
+
+/// What an attempt used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Fuel. Reads too low for an attempt that the deadline ended, as the guest keeps its count in a
+    /// register.
+    pub fuel: u64,
+    /// Time by the clock, in microseconds.
+    pub wall_us: u64,
+    /// Time that the guest was really running, in microseconds.
+    pub cpu_us: u64,
+    /// The most memory at once, in bytes.
+    pub memory_bytes: u64,
+    /// What it logged or printed, in bytes, kept or not.
+    pub log_bytes: u64,
+}
+
+/// One attempt, over.
+#[derive(Clone, Debug)]
+pub struct Attempted {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it used.
+    pub usage: Usage,
+    /// What it logged or printed, bounded.
+    pub log: String,
+    /// Capabilities that it reached for without a grant.
+    pub denials: Vec<String>,
+    /// Whether an import with an effect had been called. No capability of this version has one.
+    pub effect_dispatched: bool,
+}
+
+/// Reads an engine error as an outcome.
+pub(super) fn read(error: &wasmtime::Error, limiter: &Limiter) -> Outcome {
+    if let Some(Denied { capability, function }) = error.downcast_ref() {
+        return Outcome::Denied { capability: (*capability).to_owned(), function: function.clone() };
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => return Outcome::Limit(LimitHit::Deadline),
+        Some(Trap::OutOfFuel) => return Outcome::Limit(LimitHit::Fuel),
+        Some(Trap::StackOverflow) => return Outcome::Limit(LimitHit::Stack),
+        _ => {}
+    }
+    // A guest that was refused memory aborts in a way of its own, so the refusal decides.
+    if limiter.refused.is_some() {
+        return Outcome::Limit(LimitHit::Memory);
+    }
+    let message = format!("{error:#}");
+    // The engine's error type for this one is private, so its text is all there is; a test holds it.
+    if message.contains("fuel allocated for hostcalls has been exhausted") {
+        return Outcome::Limit(LimitHit::Output);
+    }
+    Outcome::Trap(TrapReport { message: clean(&message), frames: frames(error) })
+}
+
+/// The message without the backtrace that the engine puts in front of it.
+fn clean(message: &str) -> String {
+    let end = message.rsplit(": ").next().unwrap_or(message);
+    end.chars().take(500).collect()
+}
+
+fn frames(error: &wasmtime::Error) -> Vec<String> {
+    error.downcast_ref::<WasmBacktrace>().map_or_else(Vec::new, |trace| {
+        trace.frames().iter().map(|frame| frame.func_name().unwrap_or("<unknown>").to_owned()).collect()
+    })
+}

@@ -1,0 +1,184 @@
+//! One attempt: a fresh instance, run within its limits, to its outcome.
+//!
+//! Owns linking a component for its grants, and the run itself. Must not know retry, policy or MCP. An `Err`
+//! from here means that the host failed; whatever a guest does is an [`Outcome`].
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, Val};
+use wasmtime::{Engine, Store};
+
+use super::outcome::{self, Attempted, LimitHit, Outcome, Usage};
+use super::store::{self, State};
+use crate::capability::{self, Binding};
+use crate::contract::surface::{Function, Import, Surface};
+use crate::environment::SharedEnvironment;
+use crate::policy::grant::Effective;
+use crate::policy::limit::Limits;
+use crate::policy::permit::Permit;
+
+/// A component linked for what it was granted: ready to be instantiated for each attempt.
+#[derive(Clone)]
+pub(crate) struct Linked {
+    pre: InstancePre<State>,
+}
+
+/// Why a component cannot be linked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// It wants imports that nobody provides.
+    #[error("it wants imports that nothing provides: {}", .0.join(", "))]
+    Unknown(Vec<String>),
+    /// The engine refuses it.
+    #[error("it cannot be linked: {0}")]
+    Engine(String),
+}
+
+impl From<wasmtime::Error> for LinkError {
+    fn from(error: wasmtime::Error) -> LinkError {
+        LinkError::Engine(format!("{error:#}"))
+    }
+}
+
+/// Links a component. `bindings` are the registry's words about imports that nothing here provides, by name.
+pub(crate) fn link(
+    engine: &Engine,
+    component: &Component,
+    surface: &Surface,
+    effective: &Effective,
+    bindings: &std::collections::BTreeMap<String, Binding>,
+) -> Result<Linked, LinkError> {
+    let unknown: Vec<&Import> = capability::unknown(surface).collect();
+    let missing = unknown.iter().filter(|import| !bindings.contains_key(&import.name));
+    let missing: Vec<String> = missing.map(|import| format!("`{}`", import.name)).collect();
+    if !missing.is_empty() {
+        return Err(LinkError::Unknown(missing));
+    }
+    let mut linker = Linker::new(engine);
+    capability::link(&mut linker, &surface.imports, effective)?;
+    for import in unknown {
+        capability::declare(&mut linker, component, import, &bindings[&import.name])?;
+    }
+    let pre = linker.instantiate_pre(component)?;
+    // Otherwise the first call pays for it.
+    component.initialize_copy_on_write_image()?;
+    Ok(Linked { pre })
+}
+
+/// The place of a function in a component, looked up once.
+pub(crate) fn locate(component: &Component, function: &Function) -> Option<ComponentExportIndex> {
+    let interface = match &function.interface {
+        Some(interface) => Some(component.get_export_index(None, interface)?),
+        None => None,
+    };
+    component.get_export_index(interface.as_ref(), &function.name)
+}
+
+/// What one attempt runs and may use.
+pub(crate) struct Attempt<'a> {
+    pub(crate) linked: &'a Linked,
+    pub(crate) function: &'a ComponentExportIndex,
+    pub(crate) has_result: bool,
+    pub(crate) args: &'a [Val],
+    pub(crate) permit: &'a Permit,
+    pub(crate) seed: [u8; 32],
+    /// Time for this attempt, from now.
+    pub(crate) deadline: Duration,
+}
+
+/// Runs one attempt.
+///
+/// # Errors
+/// When the host fails: the pool is exhausted in spite of admission, or a bug.
+pub(crate) async fn run(
+    engine: &Engine,
+    environment: &SharedEnvironment,
+    attempt: Attempt<'_>,
+) -> wasmtime::Result<Attempted> {
+    let start = environment.monotonic();
+    let Attempt { linked, function, has_result, args, permit, seed, deadline } = attempt;
+    let limits = permit.limits();
+    let ends = start.saturating_add(deadline);
+    let mut store = store::store(engine, environment, permit, seed, ends)?;
+    let mut results = vec![Val::Bool(false); usize::from(has_result)];
+    let mut running = Duration::ZERO;
+    let ended = {
+        let call = enter(&mut store, linked, function, args, &mut results);
+        // A panic in the engine is this call's trouble, not the server's.
+        let call = pin!(AssertUnwindSafe(call).catch_unwind());
+        let timed = Timed { inner: call, environment, running: &mut running };
+        // Epochs do not wake a guest that waits in a host call; the timer does.
+        tokio::time::timeout(deadline, timed).await
+    };
+    let outcome = match ended {
+        Err(_) => Outcome::Limit(LimitHit::Deadline),
+        Ok(Ok(Ok(()))) => Outcome::Value(results.pop()),
+        Ok(Ok(Err(error))) => outcome::read(&error, &store.data().limiter),
+        Ok(Err(_)) => return Err(wasmtime::format_err!("the engine panicked")),
+    };
+    Ok(settle(environment, store, outcome, limits, start, running))
+}
+
+async fn enter(
+    store: &mut Store<State>,
+    linked: &Linked,
+    function: &ComponentExportIndex,
+    args: &[Val],
+    results: &mut [Val],
+) -> wasmtime::Result<()> {
+    // Start functions run guest code, so instantiation is inside the limits.
+    let instance = linked.pre.instantiate_async(&mut *store).await?;
+    let function = instance
+        .get_func(&mut *store, function)
+        .ok_or_else(|| wasmtime::format_err!("the export is not a function"))?;
+    function.call_async(&mut *store, args, results).await
+}
+
+/// Reads what the attempt used, and drops the store: after a trap an instance cannot be entered again.
+fn settle(
+    environment: &SharedEnvironment,
+    mut store: Store<State>,
+    outcome: Outcome,
+    limits: &Limits,
+    start: Duration,
+    running: Duration,
+) -> Attempted {
+    let fuel = limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel);
+    let state = store.data_mut();
+    let (log, log_bytes) = state.log.take();
+    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let usage = Usage {
+        fuel,
+        wall_us: us(environment.monotonic().saturating_sub(start)),
+        cpu_us: us(running),
+        memory_bytes: state.limiter.peak as u64,
+        log_bytes,
+    };
+    let mut denials = std::mem::take(&mut state.denials);
+    denials.dedup();
+    Attempted { outcome, usage, log, denials, effect_dispatched: false }
+}
+
+/// Adds up the time in which a future was really being polled.
+struct Timed<'a, F> {
+    inner: Pin<&'a mut F>,
+    environment: &'a SharedEnvironment,
+    running: &'a mut Duration,
+}
+
+impl<F: Future> Future for Timed<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let before = self.environment.monotonic();
+        let polled = self.inner.as_mut().poll(context);
+        let ran = self.environment.monotonic().saturating_sub(before);
+        *self.running += ran;
+        polled
+    }
+}

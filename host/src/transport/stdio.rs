@@ -1,0 +1,143 @@
+//! MCP over stdin and stdout: whoever starts the program is its client.
+//!
+//! Owns the bound on one message. A longer one is thrown away while it streams in, and a request that says so
+//! is put in its place under the same id, so that its sender gets an answer instead of silence.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rmcp::ServiceExt as _;
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::host::Host;
+use crate::mcp::{Server, TOO_LARGE};
+
+/// The largest message: arguments at their cap, written with every character escaped, and the frame.
+const MESSAGE_BYTES_MAX: usize = 8 << 20;
+
+/// How far into a long message its id is looked for.
+const ID_WITHIN_BYTES: usize = 4 << 10;
+
+/// Serves until stdin ends.
+///
+/// # Errors
+/// When the client does not speak MCP, or a task of the server's was lost.
+pub(crate) async fn serve(host: Arc<Host>) -> anyhow::Result<()> {
+    let (stdin, stdout) = rmcp::transport::stdio();
+    let bounded = Bounded::new(stdin, MESSAGE_BYTES_MAX);
+    let server = Server::new(host).serve((bounded, stdout)).await?;
+    server.waiting().await?;
+    Ok(())
+}
+
+/// A reader of lines that are never longer than a bound.
+struct Bounded<R> {
+    inner: R,
+    bytes_max: usize,
+    /// What was read and not yet handed on: whole lines, or the beginning of one that still fits.
+    ready: VecDeque<u8>,
+    /// Bytes of `ready` that belong to the line that is coming in.
+    line: usize,
+    discarding: bool,
+    ended: bool,
+}
+
+impl<R> Bounded<R> {
+    fn new(inner: R, bytes_max: usize) -> Bounded<R> {
+        Bounded { inner, bytes_max, ready: VecDeque::new(), line: 0, discarding: false, ended: false }
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let whole = piece.ends_with(b"\n");
+            if self.discarding {
+                self.discarding = !whole;
+                continue;
+            }
+            self.ready.extend(piece);
+            self.line += piece.len();
+            if self.line > self.bytes_max {
+                self.replace();
+                self.discarding = !whole;
+                self.line = 0;
+            } else if whole {
+                self.line = 0;
+            }
+        }
+    }
+
+    /// Puts a small request in the place of the line that is too long.
+    fn replace(&mut self) {
+        let start = self.ready.len() - self.line;
+        let head: Vec<u8> = self.ready.iter().skip(start).take(ID_WITHIN_BYTES).copied().collect();
+        self.ready.truncate(start);
+        let id = id_of(&head).unwrap_or_else(|| "null".to_owned());
+        let method = TOO_LARGE;
+        let max = self.bytes_max;
+        self.ready.extend(
+            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{{\"bytes_max\":{max}}}}}\n")
+                .bytes(),
+        );
+    }
+}
+
+/// The id of a JSON-RPC message, as JSON, if it stands near the beginning.
+fn id_of(head: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(head);
+    let rest = text.split_once("\"id\"")?.1.trim_start().strip_prefix(':')?.trim_start();
+    let end = rest.find([',', '}'])?;
+    let id: serde_json::Value = serde_json::from_str(rest[..end].trim()).ok()?;
+    (id.is_number() || id.is_string()).then(|| id.to_string())
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        // A line is handed on when it is whole, as it may yet turn out to be too long.
+        while self.ready.len() == self.line && !self.ended {
+            let mut chunk = [0; 16 << 10];
+            let mut buffer = ReadBuf::new(&mut chunk);
+            ready!(Pin::new(&mut self.inner).poll_read(context, &mut buffer))?;
+            self.ended = buffer.filled().is_empty();
+            let filled = buffer.filled().to_vec();
+            self.take_in(&filled);
+        }
+        let whole = if self.ended { self.ready.len() } else { self.ready.len() - self.line };
+        let count = whole.min(out.remaining());
+        let bytes: Vec<u8> = self.ready.drain(..count).collect();
+        out.put_slice(&bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    async fn read(input: &[u8], bytes_max: usize) -> String {
+        let mut out = String::new();
+        Bounded::new(input, bytes_max).read_to_string(&mut out).await.unwrap();
+        out
+    }
+
+    #[tokio::test]
+    async fn short_lines_pass_unchanged() {
+        assert_eq!(read(b"{}\n{\"id\":1}\n", 20).await, "{}\n{\"id\":1}\n");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_becomes_a_request_under_its_id() {
+        let long = format!("{{\"id\": 7, \"x\":\"{}\"}}\n{{}}\n", "x".repeat(50_000));
+        assert_eq!(
+            read(long.as_bytes(), 100).await,
+            "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"airlock/message-too-large\",\"params\":{\"bytes_max\":100}}\n{}\n"
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! `cargo xtask demo`: from source to a session that can be watched.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::guests;
+use crate::run::{cargo, command, run_command};
+
+/// Builds what the demo needs, and plays it.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    cargo(root, &["build", "--workspace", "--bins"])?;
+    guests::run(root, &guests::Args::default())?;
+    run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy()))
+}

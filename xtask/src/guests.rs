@@ -1,0 +1,108 @@
+//! `cargo xtask guests`: the guests' workspaces, built from source into components.
+//!
+//! Owns where guests lie and where their components go; `component` turns one module into one component. Must not
+//! know what a guest does. A new workspace is a line in `WORKSPACES`, a new guest a folder with `wit/` in one of them.
+
+mod component;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::toolchain::{self, TARGET, Toolchain};
+
+/// Folders with a cargo workspace of guests each.
+pub(crate) const WORKSPACES: [&str; 2] = ["example-tools", "tests/guests"];
+
+/// One target folder for all, so that the bindings' generator is built once.
+const TARGET_DIR: &str = "target/guests";
+
+/// Which guests, and what to print.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Prints each component's size, imports and exports
+    #[arg(long)]
+    list: bool,
+    /// The airlock binary that packs contracts; packing is left out where it does not exist
+    #[arg(long, default_value = "target/debug/airlock")]
+    airlock: PathBuf,
+}
+
+impl Default for Args {
+    fn default() -> Args {
+        Args { list: false, airlock: "target/debug/airlock".into() }
+    }
+}
+
+/// A guest's folder and what is made of it.
+struct Guest {
+    folder: PathBuf,
+    module: PathBuf,
+    component: PathBuf,
+}
+
+/// Builds all guests; a component that is newer than all it is made of is left alone.
+pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
+    let toolchain = toolchain::ensure_target(root)?;
+    let airlock = Some(root.join(&args.airlock)).filter(|path| path.is_file());
+    for workspace in WORKSPACES {
+        compile(root, &root.join(workspace), &toolchain)?;
+        for guest in guests(root, &root.join(workspace))? {
+            make(&guest, airlock.as_deref())
+                .with_context(|| format!("guest `{}`", guest.folder.display()))?;
+            if args.list {
+                component::list(&guest.component)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compile(root: &Path, workspace: &Path, toolchain: &Toolchain) -> Result<()> {
+    let status = toolchain
+        .cargo()
+        .args(["build", "--locked", "--release", "--quiet", "--target", TARGET, "--target-dir"])
+        .arg(root.join(TARGET_DIR))
+        .current_dir(workspace)
+        .status()
+        .context("cannot run cargo for the guests")?;
+    ensure!(status.success(), "the guests in `{}` do not build", workspace.display());
+    Ok(())
+}
+
+/// The guests of a workspace in the order of their names: the folders with a WIT world.
+fn guests(root: &Path, workspace: &Path) -> Result<Vec<Guest>> {
+    let mut folders: Vec<PathBuf> = fs::read_dir(workspace)
+        .with_context(|| format!("cannot list `{}`", workspace.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    folders.retain(|folder| folder.join("wit/world.wit").is_file());
+    folders.sort();
+    Ok(folders.into_iter().map(|folder| guest(root, workspace, folder)).collect())
+}
+
+fn guest(root: &Path, workspace: &Path, folder: PathBuf) -> Guest {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let modules = root.join(TARGET_DIR).join(TARGET).join("release");
+    Guest {
+        module: modules.join(name.replace('-', "_")).with_extension("wasm"),
+        component: workspace.join("build").join(name).with_extension("wasm"),
+        folder,
+    }
+}
+
+/// Module → component → packed component, if anything that it is made of is newer.
+fn make(guest: &Guest, airlock: Option<&Path>) -> Result<()> {
+    let contract = Some(guest.folder.join("contract.toml")).filter(|path| path.is_file());
+    let wit = guest.folder.join("wit");
+    let sources = [Some(guest.module.as_path()), contract.as_deref(), Some(wit.as_path()), airlock];
+    if component::is_newer(&guest.component, sources.into_iter().flatten())? {
+        return Ok(());
+    }
+    component::encode(&guest.module, &guest.component)?;
+    match (airlock, contract) {
+        (Some(airlock), Some(contract)) => component::pack(airlock, &guest.component, &wit, &contract),
+        (None, _) | (_, None) => Ok(()),
+    }
+}

@@ -1,0 +1,61 @@
+//! `cargo xtask test`: everything that CI runs, the quick checks first.
+
+#![expect(clippy::print_stdout, reason = "its progress is what people run it for")]
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::run::{cargo, command, run_command};
+use crate::{guests, tidy};
+
+/// Runs all checks; the first failure ends it.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    step("format", || cargo(root, &["fmt", "--all", "--check"]))?;
+    step("format of guests", || {
+        for folder in guests::WORKSPACES {
+            cargo(&root.join(folder), &["fmt", "--all", "--check"])?;
+        }
+        Ok(())
+    })?;
+    step("tidy", || tidy::run(root))?;
+    step("build", || cargo(root, &["build", "--workspace", "--all-targets"]))?;
+    step("guests", || guests::run(root, &guests::Args::default()))?;
+    step("clippy", || {
+        cargo(root, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
+    })?;
+    step("tests", || cargo(root, &["test", "--workspace"]))?;
+    step("tests of example tools", || cargo(&root.join("example-tools"), &["test", "--quiet"]))?;
+    step("documentation", || {
+        run_command(
+            command(root, "cargo")
+                .args(["doc", "--quiet", "--workspace", "--no-deps"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    })?;
+    step("demo", || run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy())))?;
+    step("cargo deny", || deny(root))?;
+    println!("all checks passed");
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a step's duration is for people, and decides nothing")]
+fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    println!("== {name}");
+    let start = Instant::now();
+    let done = work();
+    println!("== {name}: {} in {} s", if done.is_ok() { "ok" } else { "FAILED" }, start.elapsed().as_secs());
+    done
+}
+
+/// Licenses, sources and bans need no network; advisories need a database that may not be there.
+fn deny(root: &Path) -> Result<()> {
+    let installed =
+        command(root, "cargo").args(["deny", "--version"]).output().is_ok_and(|out| out.status.success());
+    if !installed {
+        println!("skipped: cargo-deny is not installed");
+        return Ok(());
+    }
+    cargo(root, &["deny", "--offline", "check", "bans", "licenses", "sources"])
+}

@@ -1,1 +1,50 @@
-//! x
+//! What the end-to-end tests and the demo share: where the built things are, and a session over MCP.
+//!
+//! Nothing here is part of the product.
+
+pub mod case;
+pub mod session;
+pub mod wire;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use airlock::call::reply::Reply;
+use serde_json::Value;
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(|| {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        here.parent().map_or_else(|| here.to_owned(), Path::to_owned)
+    })
+}
+
+/// The `airlock` program of this build.
+pub fn program() -> PathBuf {
+    let this = std::env::current_exe().unwrap_or_default();
+    let beside = this.ancestors().skip(1).take(2).map(|folder| folder.join("airlock"));
+    beside.into_iter().find(|path| path.is_file()).unwrap_or_else(|| "airlock".into())
+}
+
+/// A registry of this repository by its short name: `example` or `hostile`.
+pub fn registry(name: &str) -> PathBuf {
+    match name {
+        "example" => root().join("example-tools/airlock.toml"),
+        "hostile" => root().join("tests/guests/airlock.toml"),
+        other => root().join(other),
+    }
+}
+
+/// What is wrong with a reply by its schema; empty where nothing is.
+pub fn schema_faults(reply: &Reply) -> Vec<String> {
+    static SCHEMA: OnceLock<Option<jsonschema::Validator>> = OnceLock::new();
+    let validator = SCHEMA.get_or_init(|| {
+        let text = std::fs::read_to_string(root().join("schemas/reply.schema.json")).ok()?;
+        jsonschema::draft202012::new(&serde_json::from_str::<Value>(&text).ok()?).ok()
+    });
+    let Some(validator) = validator else { return vec!["the schema cannot be read".into()] };
+    let value = serde_json::to_value(reply).unwrap_or_default();
+    validator.iter_errors(&value).map(|err| format!("{}: {err}", err.instance_path())).collect()
+}

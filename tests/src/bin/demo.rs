@@ -1,0 +1,237 @@
+//! The demo: a scripted agent session over real MCP, scene by scene.
+//!
+//! Each scene says which outcome it expects; the program ends with 1 where one did not come.
+
+use std::io::Write as _;
+
+use airlock::call::code::Code;
+use airlock::config::ConfigFile;
+use airlock::host::open_journal;
+use airlock::journal::{CallRecord, Journal};
+use airlock::plan::Decision;
+use airlock_tests::root;
+use airlock_tests::session::{Session, text};
+use anstyle::{AnsiColor, Style};
+use anyhow::Context as _;
+use rmcp::model::CallToolResult;
+use serde_json::{Value, json};
+
+/// Columns that text is wrapped at.
+const COLUMNS: usize = 100;
+
+/// Of a long answer, so much is shown.
+const TEXT_CHARS_MAX: usize = 1_200;
+
+struct Scene {
+    title: &'static str,
+    tool: &'static str,
+    args: Value,
+    expect: Code,
+}
+
+fn scenes() -> Vec<Scene> {
+    let scene = |title, tool, args, expect| Scene { title, tool, args, expect };
+    vec![
+        scene("A good call", "sector_metrics", json!({"period": "2009-10", "limit": 3}), Code::Ok),
+        scene(
+            "A call with two mistakes, and the error that mends it",
+            "unit_convert",
+            json!({"value": "26.2", "form": "mile", "to": "km"}),
+            Code::ArgsType,
+        ),
+        scene(
+            "The same call, mended as it said",
+            "unit_convert",
+            json!({"value": 26.2, "from": "mile", "to": "km"}),
+            Code::Ok,
+        ),
+        scene(
+            "A request with several readings",
+            "sector_metrics",
+            json!({"period": "recent"}),
+            Code::Clarify,
+        ),
+        scene("A tool that loops is stopped", "looping", json!({}), Code::LimitFuel),
+        scene("A tool that eats memory is stopped", "hungry", json!({}), Code::LimitMemory),
+        scene(
+            "A tool that lies is caught; its fallback answers, and says so",
+            "lying_metrics",
+            json!({"period": "2009-10", "limit": 2}),
+            Code::Degraded,
+        ),
+        scene(
+            "A refusal",
+            "pay_band",
+            json!({"family": "executive", "level": "lead", "country": "DE"}),
+            Code::Refused,
+        ),
+        scene(
+            "A capability that was not granted",
+            "sector_metrics_ungranted",
+            json!({"period": "2009-10"}),
+            Code::PolicyDenied,
+        ),
+    ]
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let registry = root().join("tests/demo.toml");
+    let session = Session::start(&registry).await?;
+    let journal = open_journal(&ConfigFile::read(&registry)?)?;
+    let tools = session.tools().await?;
+    say(bold(), &format!("An agent connects over MCP and sees {} tools.", tools.len()))?;
+    let scenes = scenes();
+    let mut unexpected = 0;
+    for (number, scene) in scenes.iter().enumerate() {
+        let result = session.call(scene.tool, scene.args.clone()).await?;
+        let came = show(number + 1, scene, &result, &journal).await?;
+        unexpected += usize::from(!came);
+    }
+    session.end().await?;
+    let count = scenes.len();
+    say(bold(), &format!("\n{count} scenes, {} as expected.", count - unexpected))?;
+    anyhow::ensure!(unexpected == 0, "{unexpected} scenes did not end as expected");
+    Ok(())
+}
+
+/// Prints a scene; tells whether it ended as it should.
+async fn show(
+    number: usize,
+    scene: &Scene,
+    result: &CallToolResult,
+    journal: &Journal,
+) -> anyhow::Result<bool> {
+    let record = record(result, journal).await?;
+    say(bold(), &format!("\n{number}. {}", scene.title))?;
+    row("called", &format!("{} {}", scene.tool, scene.args))?;
+    row("inner door", &inner_door(&record))?;
+    row("outer door", &outer_door(&record))?;
+    row("path", &path(&record.path))?;
+    let usage = &record.reply.as_ref().map_or(Value::Null, |reply| reply["usage"].clone());
+    row(
+        "cost",
+        &format!(
+            "{} µs, {} fuel, {} KiB, {} attempts",
+            usage["wall_us"],
+            usage["fuel"],
+            usage["memory_bytes"].as_u64().unwrap_or(0) / 1024,
+            usage["attempts"]
+        ),
+    )?;
+    let good = !result.is_error.unwrap_or(false);
+    let style = if good { color(AnsiColor::Green) } else { color(AnsiColor::Yellow) };
+    say(style, &indented("the agent reads", &read_by_agent(result)))?;
+    let came = record.code == scene.expect;
+    if !came {
+        say(color(AnsiColor::Red), &format!("   expected {}, came {}", scene.expect, record.code))?;
+    }
+    Ok(came)
+}
+
+/// The record of a call; the server writes it some milliseconds after its answer.
+async fn record(result: &CallToolResult, journal: &Journal) -> anyhow::Result<CallRecord> {
+    let meta = serde_json::to_value(&result.meta)?;
+    let id = meta["dev.airlock/record"].as_str().context("the answer has no record's id")?.to_owned();
+    for _ in 0..100 {
+        if let Some(record) = journal.find(&id)? {
+            return Ok(record);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    anyhow::bail!("the journal has no record {id}")
+}
+
+fn inner_door(record: &CallRecord) -> String {
+    let violations = record.reply.as_ref().and_then(|reply| reply["error"]["violations"].as_array());
+    match violations {
+        Some(violations) => violations
+            .iter()
+            .map(|violation| format!("{} ({})", plain(&violation["path"]), plain(&violation["keyword"])))
+            .collect::<Vec<_>>()
+            .join(", "),
+        None => "passed".into(),
+    }
+}
+
+fn outer_door(record: &CallRecord) -> String {
+    let found = record.attempts.iter().flat_map(|attempt| {
+        attempt.findings.iter().map(|finding| {
+            format!("{}: {} `{}` got {}", attempt.route, finding.kind, finding.path, finding.got)
+        })
+    });
+    let found: Vec<String> = found.collect();
+    let shown = found.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
+    let answered = record.attempts.iter().any(|attempt| attempt.code.has_result());
+    match found.len() {
+        0 if answered => "passed".into(),
+        0 => "not reached".into(),
+        n if n > 3 => format!("{shown}; and {} more", n - 3),
+        _ => shown,
+    }
+}
+
+fn path(decisions: &[Decision]) -> String {
+    let steps = decisions.iter().map(|decision| match decision {
+        Decision::Attempt { tool, number, .. } => format!("{tool} #{number}"),
+        Decision::Ended { code, .. } => format!("→ {code}"),
+        Decision::Skipped { tool, why } => format!("skip {tool}: {why}"),
+        Decision::Stopped { why, .. } => format!("({why})"),
+    });
+    let steps: Vec<String> = steps.collect();
+    if steps.is_empty() { "nothing ran".into() } else { steps.join(" ") }
+}
+
+/// What the model is shown, cut.
+fn read_by_agent(result: &CallToolResult) -> String {
+    let text = text(result);
+    if text.chars().count() > TEXT_CHARS_MAX {
+        format!("{} …", text.chars().take(TEXT_CHARS_MAX).collect::<String>())
+    } else {
+        text
+    }
+}
+
+fn plain(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn row(title: &str, content: &str) -> std::io::Result<()> {
+    say(Style::new(), &indented(title, content))
+}
+
+/// The title, and the content wrapped beside it.
+fn indented(title: &str, content: &str) -> String {
+    const INDENT: usize = 19;
+    let mut out = format!("   {title:<16}");
+    let mut column = INDENT;
+    for (i, line) in content.lines().enumerate() {
+        if i > 0 {
+            out.push_str(&format!("\n{:INDENT$}", ""));
+            column = INDENT;
+        }
+        for word in line.split_inclusive(&[' ', ',']) {
+            let width = word.chars().count();
+            if column + width > COLUMNS && column > INDENT {
+                out.push_str(&format!("\n{:INDENT$}", ""));
+                column = INDENT;
+            }
+            out.push_str(word);
+            column += width;
+        }
+    }
+    out
+}
+
+fn bold() -> Style {
+    Style::new().bold()
+}
+
+fn color(color: AnsiColor) -> Style {
+    Style::new().fg_color(Some(color.into()))
+}
+
+/// Prints in a style where stdout is a terminal, plain where it is not.
+fn say(style: Style, text: &str) -> std::io::Result<()> {
+    writeln!(anstream::stdout(), "{style}{text}{style:#}")
+}

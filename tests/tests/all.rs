@@ -1,0 +1,29 @@
+//! End-to-end tests: one binary, so that the host is linked once.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_input;
+mod cases;
+mod cli;
+mod fairness;
+mod foreign;
+mod isolation;
+mod mcp;
+mod settings;
+
+use std::process::{Command, Output};
+
+use airlock_tests::{program, registry};
+
+/// Runs `airlock` on a registry of this repository.
+fn airlock(registry_name: &str, args: &[&str]) -> Output {
+    Command::new(program()).arg("--registry").arg(registry(registry_name)).args(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

@@ -1,0 +1,205 @@
+//! Bad input of every kind gets a clear error: what, where, how to mend it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use airlock_tests::{program, registry, root};
+
+use crate::{airlock, stderr, stdout};
+
+/// A registry of its own in a temporary folder.
+fn with_registry(text: &str, files: &[(&str, &[u8])]) -> (tempfile::TempDir, Output) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let path = folder.path().join("airlock.toml");
+    std::fs::write(&path, text).unwrap();
+    let output = Command::new(program()).arg("--registry").arg(&path).arg("check").output().unwrap();
+    (folder, output)
+}
+
+#[track_caller]
+fn refuses(text: &str, files: &[(&str, &[u8])], says: &[&str]) {
+    let (_folder, output) = with_registry(text, files);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for piece in says {
+        assert!(said.contains(piece), "it does not say {piece:?}:\n{said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+fn unit_convert() -> PathBuf {
+    root().join("example-tools/build/unit-convert.wasm")
+}
+
+fn one_tool(component: &str) -> String {
+    format!("[tools.one]\ncomponent = \"{component}\"\n")
+}
+
+#[test]
+fn malformed_toml_is_shown_with_its_line() {
+    refuses("[tools.one\ncomponent = 1", &[], &["airlock.toml:1"]);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line() {
+    refuses("[tools.one]\ncomponent = \"x.wasm\"\ntimeout = 3\n", &[], &["airlock.toml:3", "timeout"]);
+}
+
+#[test]
+fn a_missing_component_is_named() {
+    refuses(&one_tool("none.wasm"), &[], &["none.wasm", "airlock.toml:2"]);
+}
+
+#[test]
+fn text_is_not_webassembly() {
+    refuses(&one_tool("a.wasm"), &[("a.wasm", b"hello")], &["not WebAssembly"]);
+}
+
+#[test]
+fn a_truncated_component_is_refused() {
+    let whole = std::fs::read(unit_convert()).unwrap();
+    refuses(&one_tool("a.wasm"), &[("a.wasm", &whole[..whole.len() / 2])], &["not valid"]);
+}
+
+#[test]
+fn a_core_module_is_refused_with_the_way_to_a_component() {
+    refuses(
+        &one_tool("a.wasm"),
+        &[("a.wasm", b"\0asm\x01\0\0\0")],
+        &["core module", "wasm-tools component new"],
+    );
+}
+
+#[test]
+fn an_unknown_version_of_wasi_is_named() {
+    let component = importing("wasi:cli/environment@0.9.0");
+    refuses(&one_tool("a.wasm"), &[("a.wasm", &component)], &["wasi:cli/environment@0.9.0", "imports"]);
+}
+
+#[test]
+fn a_granted_folder_that_is_not_there_is_named() {
+    let text = format!(
+        "{}grants.files = [{{ host = \"nowhere\", guest = \"/data\" }}]\n",
+        one_tool(&unit_convert().display().to_string())
+    );
+    refuses(&text, &[], &["nowhere", "airlock.toml:3"]);
+}
+
+#[test]
+fn a_fallback_that_does_not_exist_is_refused_with_the_nearest() {
+    let text = format!("{}fallback = [\"two\"]\n", one_tool(&unit_convert().display().to_string()));
+    refuses(&text, &[], &["`two`", "airlock.toml:3"]);
+}
+
+#[test]
+fn a_fallback_of_another_type_is_refused_with_both_types() {
+    let build = root().join("example-tools/build");
+    let text = format!(
+        "[tools.one]\ncomponent = \"{0}/unit-convert.wasm\"\nfallback = [\"two\"]\n\
+         [tools.two]\ncomponent = \"{0}/text-digest.wasm\"\n",
+        build.display()
+    );
+    refuses(&text, &[], &["types differ", "func("]);
+}
+
+#[test]
+fn a_compile_cache_that_others_can_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let code = state.join("code");
+    std::fs::create_dir_all(&code).unwrap();
+    std::fs::set_permissions(&code, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let path = folder.path().join("airlock.toml");
+    std::fs::write(&path, format!("[host]\nstate = \"{}\"\n", state.display())).unwrap();
+    let output = Command::new(program()).arg("--registry").arg(&path).arg("check").output().unwrap();
+    assert!(stderr(&output).contains("open to others"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_registry_that_is_not_there_is_named() {
+    let output = airlock("no/such/airlock.toml", &["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--registry"), "{}", stderr(&output));
+}
+
+fn call_with_stdin(input: &[u8]) -> Output {
+    let mut child = Command::new(program())
+        .arg("--registry")
+        .arg(registry("example"))
+        .args(["call", "unit_convert", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // The program stops reading when it has seen enough.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn an_argument_of_100_mb_is_refused_and_not_read_whole() {
+    let output = call_with_stdin(&vec![b'x'; 100 << 20]);
+    assert_eq!(output.status.code(), Some(10), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("1048576") || stdout(&output).contains("1,048,576"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn invalid_utf_8_on_stdin_is_refused() {
+    let output = call_with_stdin(b"{\"value\": \"\xff\xfe\"}");
+    assert_eq!(output.status.code(), Some(10));
+    assert!(stdout(&output).contains("UTF-8"), "{}", stdout(&output));
+}
+
+#[test]
+fn packing_refuses_a_contract_that_speaks_of_what_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let contract = folder.path().join("contract.toml");
+    std::fs::write(&contract, "[tool.convert.args.valeu]\nminimum = 3\n").unwrap();
+    let out = folder.path().join("out.wasm");
+    let output = pack(&contract, &out);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("contract.toml:1") && said.contains("value"), "{said}");
+    assert!(!out.exists(), "nothing is written");
+}
+
+fn pack(contract: &Path, out: &Path) -> Output {
+    Command::new(program())
+        .arg("pack")
+        .arg(unit_convert())
+        .arg("--contract")
+        .arg(contract)
+        .arg("-o")
+        .arg(out)
+        .output()
+        .unwrap()
+}
+
+/// A component that imports one function of an interface and exports nothing.
+fn importing(interface: &str) -> Vec<u8> {
+    use wasm_encoder::{
+        Component, ComponentImportSection, ComponentTypeRef, ComponentTypeSection, InstanceType,
+    };
+    let mut instance = InstanceType::new();
+    instance.ty().function().params([] as [(&str, wasm_encoder::PrimitiveValType); 0]).result(None);
+    instance.export("f", ComponentTypeRef::Func(0));
+    let mut types = ComponentTypeSection::new();
+    types.instance(&instance);
+    let mut imports = ComponentImportSection::new();
+    imports.import(interface, ComponentTypeRef::Instance(0));
+    let mut component = Component::new();
+    component.section(&types).section(&imports);
+    component.finish()
+}

@@ -1,0 +1,95 @@
+//! Every case of `tests/cases` through the library and through MCP over stdio.
+
+use std::collections::BTreeMap;
+
+use airlock::call::raw::{Arguments, RawCall};
+use airlock::config::ConfigFile;
+use airlock::host::{Host, Options};
+use airlock_tests::case::{self, Case};
+use airlock_tests::session::{Session, text};
+use airlock_tests::{registry, schema_faults};
+use serde_json::Value;
+
+struct Doors {
+    host: Host,
+    session: Session,
+}
+
+async fn doors(name: &str) -> Doors {
+    let path = registry(name);
+    let host = Host::open(&ConfigFile::read(&path).unwrap(), &Options::default()).await.unwrap();
+    Doors { host, session: Session::start(&path).await.unwrap() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_case_ends_as_it_says_at_every_door() {
+    let mut faults = Vec::new();
+    let mut open: BTreeMap<String, Doors> = BTreeMap::new();
+    let cases = case::all().unwrap();
+    assert!(cases.len() >= 40, "only {} cases", cases.len());
+    for (name, case) in cases {
+        if !open.contains_key(&case.registry) {
+            let doors = doors(&case.registry).await;
+            open.insert(case.registry.clone(), doors);
+        }
+        let doors = &open[&case.registry];
+        let (reply, record) = library(&doors.host, &case).await;
+        let mut found = case.expect.faults(&reply);
+        found.extend(case.expect.record_faults(&record));
+        found.extend(over_mcp(&doors.session, &case, &reply).await);
+        faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// The reply, and its record.
+async fn library(host: &Host, case: &Case) -> (Value, Value) {
+    let raw = RawCall::new(&case.tool, Arguments::Text(case.args.clone().into_bytes()));
+    let reply = host.call(raw).await;
+    let faults = schema_faults(&reply);
+    assert!(faults.is_empty(), "{}: the reply does not fit its schema: {faults:?}", case.what);
+    let record = host.journal().find(&reply.record).unwrap();
+    assert!(record.is_some(), "{}: nothing is answered without a record", case.what);
+    (serde_json::to_value(&reply).unwrap(), serde_json::to_value(record).unwrap())
+}
+
+/// What MCP shows must be what the library answered.
+async fn over_mcp(session: &Session, case: &Case, reply: &Value) -> Vec<String> {
+    let Ok(args) = serde_json::from_str::<Value>(&case.args) else { return Vec::new() };
+    // What is no JSON object, or has a key twice, cannot be sent by this client.
+    if !args.is_object() || reply["code"] == "args.syntax" {
+        return Vec::new();
+    }
+    let result = match session.call(&case.tool, args).await {
+        Ok(result) => result,
+        Err(err) if reply["code"] == "resolve.unknown" => {
+            assert!(err.to_string().contains("there is no tool"), "{err}");
+            return Vec::new();
+        }
+        Err(err) => return vec![format!("MCP: {err}")],
+    };
+    let good = reply["status"] == "ok" || reply["status"] == "degraded";
+    let mut faults = Vec::new();
+    if result.is_error.unwrap_or(false) == good {
+        faults.push(format!("MCP: isError is {:?}", result.is_error));
+    }
+    if good {
+        let structured = result.structured_content.clone().unwrap_or_default();
+        if (structured["result"] != reply["result"] && !case.varies)
+            || structured["status"] != reply["status"]
+        {
+            faults.push(format!("MCP: structured content is {structured}"));
+        }
+        if !text(&result).contains(&structured["status"].to_string()) {
+            faults.push("MCP: the text twin is missing".into());
+        }
+    } else {
+        if result.structured_content.is_some() {
+            faults.push("MCP: an error with structured content".into());
+        }
+        if text(&result) != reply["error"]["message"].as_str().unwrap_or_default() {
+            faults.push(format!("MCP: another text: {}", text(&result)));
+        }
+    }
+    faults
+}

@@ -1,0 +1,104 @@
+//! The command line, as a user has it.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+use airlock_tests::{program, registry};
+use serde_json::Value;
+
+use crate::{airlock, stderr, stdout};
+
+fn json(output: &std::process::Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|err| panic!("{err}: {}", stderr(output)))
+}
+
+#[test]
+fn tools_lists_them_as_one_json_document() {
+    let tools = json(&airlock("example", &["tools", "--json"]));
+    let names: Vec<_> = tools["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
+    assert_eq!(
+        names,
+        ["pay_band", "sector_metrics", "sector_metrics_quarterly", "text_digest", "unit_convert"]
+    );
+    for tool in tools["tools"].as_array().unwrap() {
+        assert!(tool["title"].is_string() && tool["effects"].is_string(), "{tool}");
+        assert!(!tool["description"].as_str().unwrap().is_empty(), "{tool}");
+    }
+}
+
+#[test]
+fn a_call_prints_the_envelope_and_its_record_can_be_shown() {
+    let output = airlock(
+        "example",
+        &["call", "unit_convert", r#"{"value": 10, "from": "km", "to": "mile"}"#, "--json"],
+    );
+    let reply = json(&output);
+    assert_eq!((output.status.code(), &reply["status"]), (Some(0), &Value::from("ok")), "{reply}");
+    let shown = airlock("example", &["show", reply["record"].as_str().unwrap()]);
+    assert_eq!(json(&shown)["code"], "ok");
+}
+
+#[test]
+fn exit_codes_are_those_of_the_table() {
+    for (registry, tool, args, exit) in [
+        ("example", "unit_convert", "{}", 10),
+        ("example", "no_such_tool", "{}", 10),
+        ("example", "unit_convert", "{not json", 10),
+        ("hostile", "hostile_loop_forever", "{}", 30),
+    ] {
+        let output = airlock(registry, &["call", tool, args, "--json"]);
+        assert_eq!(output.status.code(), Some(exit), "{tool} {args}: {}", stdout(&output));
+    }
+    assert_eq!(airlock("example", &["no-such-verb"]).status.code(), Some(2));
+    assert_eq!(airlock("no/such.toml", &["tools"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_closed_pipe_is_not_a_panic() {
+    let mut child = Command::new(program())
+        .arg("--registry")
+        .arg(registry("example"))
+        .args(["tools", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn explain_prints_the_plan_without_running_anything() {
+    let output = airlock("example", &["explain", "sector_metrics"]);
+    let text = stdout(&output);
+    assert!(text.contains("sector_metrics_quarterly"), "{text}{}", stderr(&output));
+    let same = airlock("example", &["explain", "sector_metrics"]);
+    assert_eq!(text, stdout(&same), "the same question, the same plan");
+}
+
+#[test]
+fn inspect_shows_what_is_asked_for_and_granted() {
+    let shown = json(&airlock("example", &["inspect", "sector_metrics", "--json"]));
+    assert_eq!(shown["granted"]["files"][0]["guest"], "/data");
+    assert_eq!(shown["missing"], Value::Array(vec![]));
+    let text = stdout(&airlock("example", &["inspect", "unit_convert"]));
+    assert!(text.contains("unit_convert") && text.contains("exports"), "{text}");
+}
+
+#[test]
+fn export_speaks_every_dialect() {
+    for dialect in ["openai", "openai-strict", "anthropic", "anthropic-strict", "gemini", "gemini-openapi"] {
+        let tools = json(&airlock("example", &["export", "--for", dialect]));
+        assert_eq!(tools.as_array().unwrap().len(), 5, "{dialect}");
+    }
+    assert_eq!(airlock("example", &["export", "--for", "klingon"]).status.code(), Some(2));
+}
+
+#[test]
+fn check_passes_on_the_example_registry() {
+    let output = airlock("example", &["check", "--strict"]);
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+}

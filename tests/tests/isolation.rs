@@ -1,0 +1,43 @@
+//! Nothing of one attempt reaches the next.
+
+use airlock::call::code::Code;
+use airlock::call::raw::{Arguments, RawCall};
+use airlock::config::ConfigFile;
+use airlock::host::{Host, Options};
+use airlock_tests::registry;
+
+fn call(tool: &str, args: &str) -> RawCall {
+    RawCall::new(tool, Arguments::Text(args.as_bytes().to_vec()))
+}
+
+/// Linear memory never shrinks: an instance that was used again would still have what the first call took.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_attempt_is_a_fresh_instance() {
+    let file = ConfigFile::read(&registry("hostile")).unwrap();
+    let host = Host::open(&file, &Options::default()).await.unwrap();
+    let small = host.call(call("hostile_allocate", r#"{"bytes": 10}"#)).await;
+    let large = host.call(call("hostile_allocate", r#"{"bytes": 4000000}"#)).await;
+    assert_eq!(large.code, Code::Ok, "{large:?}");
+    assert!(large.usage.memory_bytes > small.usage.memory_bytes + 3_000_000, "{large:?}");
+    let greedy = host.call(call("hostile_allocate_forever", "{}")).await;
+    assert_eq!(greedy.code, Code::LimitMemory, "{greedy:?}");
+    let again = host.call(call("hostile_allocate", r#"{"bytes": 10}"#)).await;
+    assert_eq!(again.usage.memory_bytes, small.usage.memory_bytes);
+}
+
+/// What an agent reads names no folder of the host.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_path_of_the_host_is_in_a_reply() {
+    let file = ConfigFile::read(&registry("hostile")).unwrap();
+    let host = Host::open(&file, &Options::default()).await.unwrap();
+    let root = airlock_tests::root().display().to_string();
+    for (tool, args) in [
+        ("trusted_read_file", r#"{"path": "/data/none"}"#),
+        ("trusted_read_file", r#"{"path": "/data/../airlock.toml"}"#),
+        ("hostile_panic", r#"{"message": "no"}"#),
+        ("trusted_folders", "{}"),
+    ] {
+        let reply = serde_json::to_string(&host.call(call(tool, args)).await).unwrap();
+        assert!(!reply.contains(&root), "{tool}: {reply}");
+    }
+}

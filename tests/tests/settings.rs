@@ -1,0 +1,36 @@
+//! The reference of settings speaks of every setting, and of nothing else.
+
+use airlock_tests::root;
+
+/// The fields of the structs in a source file that are read from TOML, by a reading of the source.
+fn fields(source: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(source)).unwrap();
+    let mut fields = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        inside = (inside || line.starts_with("pub struct")) && !line.starts_with('}');
+        let field = line.strip_prefix("    pub ").and_then(|rest| rest.split_once(": "));
+        if let (true, Some((name, _))) = (inside, field) {
+            fields.push(name.to_owned());
+        }
+    }
+    fields
+}
+
+#[test]
+fn every_setting_of_a_registry_is_in_the_reference() {
+    let reference = std::fs::read_to_string(root().join("docs/settings.md")).unwrap();
+    for source in ["host/src/config.rs", "host/src/policy/limit.rs", "host/src/policy/grant.rs"] {
+        for field in fields(source) {
+            // The parts of a file that was read are no settings.
+            if ["path", "source", "config", "missing", "asked", "grant", "capability"]
+                .contains(&field.as_str())
+            {
+                continue;
+            }
+            let forms =
+                [format!("`{field}"), format!(".{field}`"), format!("`[{field}"), format!("{field} =")];
+            assert!(forms.iter().any(|form| reference.contains(form)), "{source}: {field}");
+        }
+    }
+}

@@ -203,3 +203,47 @@ fn importing(interface: &str) -> Vec<u8> {
     component.section(&types).section(&imports);
     component.finish()
 }
+
+/// A module that is nothing but a long sum: harmless to run, and long to compile.
+fn compile_bomb() -> Vec<u8> {
+    use wasm_encoder::{
+        CodeSection, Component, Function, FunctionSection, Module, ModuleSection, TypeSection,
+    };
+    let mut types = TypeSection::new();
+    types.ty().function([], [wasm_encoder::ValType::I32]);
+    let mut functions = FunctionSection::new();
+    functions.function(0);
+    let mut body = Function::new([]);
+    body.instructions().i32_const(1);
+    for _ in 0..2_000_000 {
+        body.instructions().i32_const(1).i32_add();
+    }
+    body.instructions().end();
+    let mut code = CodeSection::new();
+    code.function(&body);
+    let mut module = Module::new();
+    module.section(&types).section(&functions).section(&code);
+    let mut component = Component::new();
+    component.section(&ModuleSection(&module));
+    component.finish()
+}
+
+#[test]
+fn a_compile_bomb_dies_alone() {
+    let text = format!("[compile]\ncpu_s_max = 1\n{}", one_tool("bomb.wasm"));
+    refuses(
+        &text,
+        &[("bomb.wasm", &compile_bomb())],
+        &["took more than 1 s of processor time", "airlock.toml:4"],
+    );
+}
+
+#[test]
+fn two_tools_of_one_name_are_refused() {
+    let component = unit_convert();
+    let text = format!(
+        "[tools.one]\ncomponent = \"{0}\"\n[tools.two]\ncomponent = \"{0}\"\nfunctions = {{ \"convert\" = \"one\" }}\n",
+        component.display()
+    );
+    refuses(&text, &[], &["two tools would be called `one`"]);
+}

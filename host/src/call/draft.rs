@@ -187,8 +187,10 @@ impl<'h> Draft<'h> {
         let mut reply = self.reply(end);
         let durability = if self.effect.repeatable() { Durability::Queued } else { Durability::Committed };
         let record = self.take(&reply);
+        let written = self.host.journal().seal(record, durability).await;
+        // Not before: who goes away while the record is being queued leaves one all the same.
         self.sealed = true;
-        if let Err(err) = self.host.journal().seal(record, durability).await {
+        if let Err(err) = written {
             tracing::error!("{err}");
             // What ran, ran; but an answer without a record would be one that nobody can verify.
             reply = self.unrecorded(reply);

@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! Owns arguments, printing and exit codes: the only place that prints. Must not know wasmtime or JSON-RPC.
-//! To add a verb: one file, one arm of [`Verb`].
+//! To add a verb: one file, one arm of `Verb`.
 
 mod call;
 mod check;

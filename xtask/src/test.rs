@@ -26,7 +26,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         cargo(root, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
     })?;
     step("tests", || cargo(root, &["test", "--workspace"]))?;
-    step("tests of example tools", || cargo(&root.join("example-tools"), &["test", "--quiet"]))?;
+    step("tests of example tools", || {
+        cargo(&root.join("example-tools"), &["test", "--quiet", "--target-dir", "../target/guests"])
+    })?;
     step("documentation", || {
         run_command(
             command(root, "cargo")

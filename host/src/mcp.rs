@@ -20,6 +20,7 @@ use rmcp::service::{Peer, RequestContext, RoleServer};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::call::code::Code;
 use crate::call::raw::{Arguments, RawCall};
 use crate::host::Host;
 
@@ -72,9 +73,6 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        if let Err(unknown) = self.host.registry().resolve(&request.name) {
-            return Err(ErrorData::invalid_params(unknown.to_string(), None));
-        }
         let mut raw = RawCall::new(&request.name, Arguments::Parsed(request.arguments.unwrap_or_default()));
         let mut told = None;
         if let Some(token) = context.meta.get_progress_token() {
@@ -87,11 +85,16 @@ impl ServerHandler for Server {
             if let Some(told) = told {
                 let _ = told.await;
             }
-            CallToolResponse::Complete(result::result(&reply))
+            // The one outcome that the protocol wants as an error of its own.
+            if reply.code == Code::Unknown {
+                let data = serde_json::to_value(result::meta(&reply)).ok();
+                return Err(ErrorData::invalid_params(result::message(&reply), data));
+            }
+            Ok(CallToolResponse::Complete(result::result(&reply)))
         };
         // Dropping the call stops the guest and seals the record as cancelled.
         tokio::select! {
-            answer = answer => Ok(answer),
+            answer = answer => answer,
             () = context.ct.cancelled() => Err(ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None)),
         }
     }

@@ -106,8 +106,9 @@ fn a_function_without_a_result_says_that_it_is_done() {
 }
 
 #[test]
-fn an_unknown_tool_is_a_protocol_error_with_the_nearest_name() {
+fn an_unknown_tool_is_a_protocol_error_with_the_nearest_name_and_a_record() {
     let answer = example().ask(1, "tools/call", call("unit_convret", json!({}))).unwrap();
+    assert!(answer["error"]["data"]["dev.airlock/record"].is_string(), "{answer}");
     assert_eq!(answer["error"]["code"], -32602);
     let message = answer["error"]["message"].as_str().unwrap();
     assert!(message.contains("did you mean `unit_convert`?"), "{message}");

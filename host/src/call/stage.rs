@@ -83,7 +83,8 @@ pub(super) fn validate(host: &Host, call: ResolvedCall, arguments: Arguments) ->
     match tool.contract.validate(args) {
         Ok(args) => Ok(ValidCall { tool, args }),
         Err((violations, args)) => {
-            let example = example::offer(tool.contract.examples.first(), tool.contract.validator(), &args);
+            let author = tool.contract.examples.first().map(|example| &example.args);
+            let example = example::offer(author, tool.contract.validator(), &args);
             Err(invalid(&tool, violations, example))
         }
     }

@@ -13,9 +13,6 @@ pub(super) struct Args {
     /// openai, openai-strict, anthropic, anthropic-strict, gemini or gemini-openapi
     #[arg(long = "for", value_name = "DIALECT")]
     dialect: Dialect,
-    /// Accepted for symmetry: the output is always one JSON document
-    #[arg(long, hide = true)]
-    json: bool,
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {

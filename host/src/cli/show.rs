@@ -11,9 +11,6 @@ use crate::host;
 pub(super) struct Args {
     /// The record's id as the reply has it, or its first eight characters and more
     id: String,
-    /// Accepted for symmetry: the output is always one JSON document
-    #[arg(long, hide = true)]
-    json: bool,
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {

@@ -38,6 +38,7 @@ pub(super) fn describe(tool: &Tool) -> Value {
         "effects": tool.effect.as_str(),
         "input_schema": tool.contract.input_schema,
         "output_schema": tool.contract.output_schema(),
+        "examples": tool.contract.examples,
         "fallback": tool.fallback,
         "component": tool.component.digest,
     })

@@ -10,7 +10,7 @@ mod bind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
@@ -54,7 +54,7 @@ pub struct ToolContract {
     /// Schema keywords by place in the result.
     pub results: BTreeMap<Path, Map<String, Value>>,
     /// Arguments that show how it is used.
-    pub examples: Vec<Value>,
+    pub examples: Vec<Example>,
     /// Relations that must hold before it runs.
     pub requires: Vec<Require>,
     /// What its result must look like; none for a function that the contract does not speak of.
@@ -102,18 +102,20 @@ struct WrittenTool {
     transient: Vec<Spanned<String>>,
     args: BTreeMap<Spanned<String>, Map<String, Value>>,
     result: BTreeMap<Spanned<String>, Map<String, Value>>,
-    example: Vec<WrittenExample>,
+    example: Vec<Example>,
     require: Vec<WrittenRequire>,
     expect: Vec<Spanned<Rule>>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+/// Arguments that show how a tool is used.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenExample {
-    args: Map<String, Value>,
-    /// For people who read the contract.
-    #[expect(dead_code, reason = "it is for readers of the file; naming it keeps it from being refused")]
-    note: Option<String>,
+pub struct Example {
+    /// The arguments: an object.
+    pub args: Value,
+    /// What they show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -11,7 +11,7 @@ use super::answer::Shape;
 use super::effect::Effect;
 use super::expression::{Bindings, Expression, Judgement};
 use super::lift::{self, LiftError};
-use super::manifest::ToolContract;
+use super::manifest::{Example, ToolContract};
 use super::path::Path;
 use super::surface::{Function, FunctionDocs};
 use super::ty::{FunctionTy, Ty};
@@ -47,7 +47,7 @@ pub struct Contract {
     /// The schema of the typed value alone, if there is one.
     pub result_schema: Option<Value>,
     /// Arguments that show how it is used.
-    pub examples: Vec<Value>,
+    pub examples: Vec<Example>,
     /// What the result must look like to be believed.
     pub checks: Checks,
     validator: Validator,
@@ -133,7 +133,8 @@ impl Contract {
             Some(checks) => checks,
             None => plain_checks(function, &shape)?,
         };
-        let example = example::best(author.examples.first(), &validator, &input_schema);
+        let example =
+            example::best(author.examples.first().map(|example| &example.args), &validator, &input_schema);
         let description = author.description.or_else(|| docs.function.clone()).unwrap_or_default();
         let contract = Contract {
             title: author.title.map(|title| clean(&title, 120)),
@@ -157,13 +158,15 @@ impl Contract {
 
     fn examples_hold(&self) -> Result<(), ContractError> {
         for example in &self.examples {
-            let args = example.as_object().cloned().unwrap_or_default();
-            if let Err((violations, _)) = self.validate(args) {
-                let reason = violations.first().map_or_else(String::new, |violation| {
+            let wrong = |reason| ContractError::Example { example: example.args.clone(), reason };
+            let Value::Object(args) = &example.args else {
+                return Err(wrong("arguments are an object".to_owned()));
+            };
+            self.validate(args.clone()).map_err(|(violations, _)| {
+                wrong(violations.first().map_or_else(String::new, |violation| {
                     format!("`{}`: expected {}", violation.path, violation.expected)
-                });
-                return Err(ContractError::Example { example: example.clone(), reason });
-            }
+                }))
+            })?;
         }
         Ok(())
     }

@@ -30,8 +30,12 @@ fn answer(reply: &Reply) -> CallToolResult {
 }
 
 fn error(reply: &Reply) -> CallToolResult {
-    let message = reply.error.as_ref().map_or_else(|| reply.code.to_string(), |error| error.message.clone());
-    CallToolResult::error(vec![ContentBlock::text(message)])
+    CallToolResult::error(vec![ContentBlock::text(message(reply))])
+}
+
+/// The text of a reply that is no answer.
+pub(super) fn message(reply: &Reply) -> String {
+    reply.error.as_ref().map_or_else(|| reply.code.to_string(), |error| error.message.clone())
 }
 
 fn block(content: &Content) -> ContentBlock {
@@ -48,7 +52,8 @@ fn block(content: &Content) -> ContentBlock {
     }
 }
 
-fn meta(reply: &Reply) -> MetaObject {
+/// The facts beside an answer.
+pub(super) fn meta(reply: &Reply) -> MetaObject {
     let key = |name: &str| format!("{META_PREFIX}/{name}");
     let mut meta = Map::new();
     meta.insert(key("record"), json!(reply.record));

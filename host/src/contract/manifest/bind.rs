@@ -62,7 +62,7 @@ pub(super) fn tool(
             Some(ty) => path.resolve(ty).map(drop),
             None => Err(PathError::Unknown { name: path.to_string(), known: vec![] }),
         }),
-        examples: example.iter().map(|example| Value::Object(example.args.clone())).collect(),
+        examples: example.clone(),
         requires: bind.requires(require),
         checks: bind.checks(expect),
     }

@@ -17,32 +17,62 @@ mod report;
 pub(crate) mod room;
 mod stage;
 
+use tracing::Instrument as _;
+
 use draft::Draft;
-use raw::RawCall;
+use raw::{RawCall, TraceParent};
 use reply::Reply;
 use stage::End;
 
-use crate::host::Host;
+use crate::host::Generation;
 use crate::plan::{Plan, Progress, Step};
+use crate::telemetry::{self, field};
 
 /// Calls a tool. Whatever happens, there is a reply, and a record of it.
-pub(crate) async fn call(host: &Host, raw: RawCall) -> Reply {
-    let mut draft = Draft::open(host, &raw);
-    let end = match stages(host, raw, &mut draft).await {
-        Ok(end) | Err(end) => end,
-    };
-    draft.seal(end).await
+pub(crate) async fn call(host: &Generation, raw: RawCall) -> Reply {
+    let span = span(&raw);
+    async {
+        let mut draft = Draft::open(host, &raw);
+        let end = match stages(host, raw, &mut draft).await {
+            Ok(end) | Err(end) => end,
+        };
+        draft.seal(end).await
+    }
+    .instrument(span)
+    .await
+}
+
+/// The one span of a call; its outcome is added when it is sealed.
+fn span(raw: &RawCall) -> tracing::Span {
+    let span = tracing::info_span!(
+        "tools/call",
+        "otel.kind" = "server",
+        "otel.name" = tracing::field::Empty,
+        { field::METHOD } = "tools/call",
+        { field::OPERATION } = "execute_tool",
+        { field::TOOL } = raw.tool,
+        { field::CALLER } = %raw.caller,
+        { field::OUTCOME } = tracing::field::Empty,
+        { field::ERROR } = tracing::field::Empty,
+        { field::RECORD } = tracing::field::Empty,
+        { field::FUEL } = tracing::field::Empty,
+    );
+    if let Some(TraceParent { parent, state }) = raw.trace.as_ref().filter(|_| !span.is_disabled()) {
+        telemetry::trace::adopt(&span, parent, state.as_deref());
+    }
+    span
 }
 
 /// The plan of a call that is not made.
-pub(crate) fn explain(host: &Host, raw: RawCall) -> Result<Plan, End> {
-    let resolved = stage::resolve(host, &raw.tool)?;
+pub(crate) fn explain(host: &Generation, raw: RawCall) -> Result<Plan, End> {
+    let resolved = stage::resolve(host, &raw.caller, &raw.tool)?;
     let valid = stage::validate(host, resolved, raw.arguments)?;
     Ok(stage::explain(host, &valid))
 }
 
-async fn stages(host: &Host, raw: RawCall, draft: &mut Draft<'_>) -> Result<End, End> {
-    let resolved = draft.resolved(stage::resolve(host, &raw.tool)?);
+async fn stages(host: &Generation, raw: RawCall, draft: &mut Draft<'_>) -> Result<End, End> {
+    let resolved = draft.resolved(stage::resolve(host, &raw.caller, &raw.tool)?);
+    let _place = stage::admit(host, &raw.caller, raw.session, draft).await?;
     let valid = draft.valid(stage::validate(host, resolved, raw.arguments)?);
     let permitted = stage::authorize(host, valid)?;
     let plan = draft.planned(stage::plan(host, &permitted));

@@ -6,14 +6,17 @@
 mod call;
 mod check;
 mod compile;
+mod diff;
 mod explain;
 mod export;
 mod inspect;
+mod lock;
 mod open;
 mod pack;
 mod print;
 mod serve;
 mod show;
+mod token;
 mod tools;
 
 use std::path::PathBuf;
@@ -21,10 +24,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use print::Printer;
+use print::{Printer, Said};
+
+use crate::telemetry::{self, LogFormat};
 
 /// Exit codes that are not a call's. A call's are in the table of outcome codes.
 const EXIT_NO: u8 = 1;
+const EXIT_WIDER: u8 = 3;
 const EXIT_HOST: u8 = 70;
 
 /// A WebAssembly tool host that makes the tool calls of agents disciplined.
@@ -37,6 +43,12 @@ struct Arguments {
     /// What goes to stderr: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
     log: tracing::level_filters::LevelFilter,
+    /// The form of the log
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    /// Send traces to this OTLP/HTTP endpoint: `http://127.0.0.1:4318`
+    #[arg(long, global = true, value_name = "URL")]
+    otlp: Option<String>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -47,18 +59,25 @@ enum Verb {
     Call(call::Args),
     /// Lint the registry: load everything, compare, warn
     Check(check::Args),
+    /// Compare the tools of two components, registries or locks
+    Diff(diff::Args),
     /// Print what a call would do at most, before anything runs
     Explain(explain::Args),
     /// Print tool definitions in a provider's dialect
     Export(export::Args),
     /// Show a tool or a component: exports, schemas, imports, contract, what is asked for and granted
     Inspect(inspect::Args),
+    /// Write down the tool definitions that are accepted
+    Lock(lock::Args),
     /// Put contract.toml and the WIT's doc comments into a component
     Pack(pack::Args),
-    /// Serve the tools over MCP
+    /// Serve the tools over MCP and HTTP
     Serve(serve::Args),
     /// Show the record of a call
     Show(show::Args),
+    /// Make a bearer token for a caller over HTTP
+    #[command(subcommand)]
+    Token(token::Verb),
     /// List the tools
     Tools(tools::Args),
     /// Compile a component from stdin: the limited process that the host starts for itself
@@ -72,15 +91,16 @@ type Ended = anyhow::Result<u8>;
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt()
-        .with_max_level(arguments.log)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .without_time()
-        .with_target(false)
-        .init();
     let printer = Printer::default();
+    let set_up = telemetry::set_up(arguments.log, arguments.log_format, arguments.otlp.as_deref());
+    let exporter = match set_up {
+        Ok(exporter) => exporter,
+        Err(err) => return ExitCode::from(printer.failed(&Said(err.to_string()).into())),
+    };
     let ended = run(&arguments, &printer);
+    if let Some(exporter) = exporter {
+        exporter.shut_down();
+    }
     if printer.closed() {
         return ExitCode::SUCCESS;
     }
@@ -97,6 +117,9 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Pack(args) => block_on(pack::run(args, printer)),
         Verb::Call(args) => block_on(call::run(args, registry, printer)),
         Verb::Check(args) => block_on(check::run(args, registry, printer)),
+        Verb::Diff(args) => block_on(diff::run(args, printer)),
+        Verb::Lock(args) => block_on(lock::run(args, registry, printer)),
+        Verb::Token(verb) => token::run(verb, printer),
         Verb::Explain(args) => block_on(explain::run(args, registry, printer)),
         Verb::Export(args) => block_on(export::run(args, registry, printer)),
         Verb::Inspect(args) => block_on(inspect::run(args, registry, printer)),

@@ -5,6 +5,9 @@
 //! default, the place that enforces it (destructured without `..`), and a line in `docs/settings.md`, which a
 //! test holds against this file.
 
+mod caller;
+mod http;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +16,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
+pub use self::caller::{BudgetConfig, CallerConfig, ToolPattern};
+pub(crate) use self::caller::{CALLER_RUN, CALLER_WAIT};
+pub use self::http::{HttpConfig, OauthConfig};
 use crate::contract::caps::Caps;
 use crate::contract::effect::Effect;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -39,9 +45,27 @@ pub struct Config {
     /// What arguments may be.
     #[serde(default)]
     pub arguments: ArgumentsConfig,
+    /// Serving over HTTP.
+    #[serde(default)]
+    pub http: HttpConfig,
+    /// Callers that show a token of an OAuth server.
+    #[serde(default)]
+    pub oauth: Option<Spanned<OauthConfig>>,
+    /// Callers, by name.
+    #[serde(default)]
+    pub callers: BTreeMap<Spanned<String>, CallerConfig>,
     /// The tools, by public name.
     #[serde(default)]
     pub tools: BTreeMap<Spanned<String>, ToolConfig>,
+}
+
+impl Config {
+    /// Whether there is anybody who could call over HTTP.
+    pub fn can_be_called_over_http(&self) -> bool {
+        self.http.allow_anonymous
+            || self.oauth.is_some()
+            || self.callers.values().any(|caller| !caller.tokens.is_empty())
+    }
 }
 
 /// The host as a whole.
@@ -53,13 +77,15 @@ pub struct HostConfig {
     pub state: PathBuf,
     /// Guests that run at once, all tools together. Default 64, at most 256.
     pub calls_max: u32,
+    /// Attempts that wait for one of these places; the next one is turned away. Default 256.
+    pub wait_max: u32,
     /// Time for a whole call, in milliseconds: waiting, retries and fallbacks included. Default 30,000.
     pub call_deadline_ms: u64,
 }
 
 impl Default for HostConfig {
     fn default() -> HostConfig {
-        HostConfig { state: ".airlock".into(), calls_max: 64, call_deadline_ms: 30_000 }
+        HostConfig { state: ".airlock".into(), calls_max: 64, wait_max: 256, call_deadline_ms: 30_000 }
     }
 }
 
@@ -280,6 +306,8 @@ impl ConfigFile {
                 None,
             ));
         }
+        problems.extend(caller::problems(self));
+        problems.extend(http::problems(self));
         for (name, tool) in &self.config.tools {
             problems.extend(self.name_problem(name));
             problems.extend(self.tool_problems(name.get_ref(), tool));

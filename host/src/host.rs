@@ -1,28 +1,38 @@
 //! The host: everything wired together.
 //!
-//! Owns the parts and their life. Must not know transports or the CLI.
+//! Owns the parts and their life: what stays while the program runs, and the generation that a reload
+//! exchanges. Must not know transports or the CLI.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+mod generation;
 
-use tokio::sync::Semaphore;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use wasmtime::Engine;
 
 use crate::call::raw::RawCall;
 use crate::call::reply::{ErrorReport, Reply};
-use crate::call::room::{Bulkhead, NoRoom, Place};
-use crate::config::ConfigFile;
+use crate::caller::Principal;
+use crate::caller::account::Accounts;
+use crate::caller::session::Sessions;
+use crate::caller::token::TokenDigest;
+use crate::config::{ConfigFile, HttpConfig, OauthConfig};
 use crate::contract::caps::Caps;
-use crate::diagnostic::Diagnostics;
-use crate::environment::{SharedEnvironment, World, ms};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::environment::{SharedEnvironment, World};
 use crate::journal::{Journal, JournalError};
-use crate::plan::{Breaker, BreakerView, Plan, Quota, Settled};
+use crate::lock::{Lock, LockError};
+use crate::plan::Plan;
 use crate::registry::{self, LoadEvent, Loading, Registry};
 use crate::sandbox::cache::{CacheError, Compiler};
 use crate::sandbox::compile::CompileLimits;
 use crate::sandbox::engine::engine;
+use crate::telemetry::metrics::Metrics;
+pub(crate) use generation::Generation;
+pub use generation::Visible;
 
 /// How a host is opened.
 pub struct Options<'a> {
@@ -40,12 +50,15 @@ impl Default for Options<'_> {
     }
 }
 
-/// Why a host cannot be opened.
+/// Why a host cannot be opened, or not be reloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The registry is not in order.
     #[error(transparent)]
     Registry(#[from] Diagnostics),
+    /// The tools are not the ones that were accepted.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The compile cache cannot be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -62,62 +75,91 @@ pub enum OpenError {
 
 /// A host with its tools, ready to be called.
 pub struct Host {
-    engine: Engine,
-    environment: SharedEnvironment,
-    registry: Registry,
-    journal: Journal,
-    caps: Caps,
-    call_deadline_ms: u64,
-    room: Arc<Semaphore>,
-    /// By tool. No two tools share a lock.
-    tools: BTreeMap<String, Standing>,
+    parts: Arc<Parts>,
+    program: Option<PathBuf>,
+    folder: PathBuf,
+    state: PathBuf,
+    calls: AtomicUsize,
+    http: HttpConfig,
+    current: ArcSwap<Generation>,
+    /// Counts the generations, for those who wait for the next one.
+    generations: watch::Sender<u64>,
 }
 
-/// What changes about a tool while it is called.
-struct Standing {
-    bulkhead: Bulkhead,
-    health: Mutex<Health>,
-}
-
-struct Health {
-    quota: Quota,
-    breaker: Breaker,
+/// What stays while the program runs.
+pub(crate) struct Parts {
+    pub(crate) engine: Engine,
+    pub(crate) environment: SharedEnvironment,
+    pub(crate) journal: Journal,
+    pub(crate) accounts: Accounts,
+    pub(crate) sessions: Sessions,
+    pub(crate) metrics: Metrics,
 }
 
 impl Host {
     /// Opens a host on a registry.
     ///
     /// # Errors
-    /// When the registry, the cache, the journal or the engine is not in order.
+    /// When the registry, its lock, the cache, the journal or the engine is not in order.
     pub async fn open(file: &ConfigFile, options: &Options<'_>) -> Result<Host, OpenError> {
         let engine = engine().map_err(|err| OpenError::Engine(format!("{err:#}")))?;
-        let state = file.folder().join(&file.config.host.state);
-        let compiler =
-            Compiler::new(&state.join("code"), file.config.compile.limits(), options.program.clone())?;
-        let loading = Loading { engine: &engine, compiler: &compiler, watch: options.watch };
-        let registry = registry::load(file, &loading).await?;
-        let journal = open_journal(file)?;
-        let now = ms(options.environment.monotonic());
-        let standing = |tool: &registry::Tool| Standing {
-            bulkhead: Bulkhead::new(tool.bulkhead_run, tool.bulkhead_wait),
-            health: Mutex::new(Health { quota: Quota::full(now), breaker: Breaker::default() }),
-        };
-        Ok(Host {
-            tools: registry.tools().map(|tool| (tool.name.clone(), standing(tool))).collect(),
+        let registry = load(file, &engine, options.program.clone(), options.watch).await?;
+        Lock::read(file)?.admit(&registry, None)?;
+        let parts = Arc::new(Parts {
             engine,
             environment: options.environment.clone(),
-            registry,
-            journal,
-            caps: file.config.arguments.caps(),
-            call_deadline_ms: file.config.host.call_deadline_ms,
-            room: Arc::new(Semaphore::new(file.config.host.calls_max as usize)),
+            journal: open_journal(file)?,
+            accounts: Accounts::default(),
+            sessions: Sessions::default(),
+            metrics: Metrics::default(),
+        });
+        let first = Generation::new(parts.clone(), file, registry, None);
+        Ok(Host {
+            parts,
+            program: options.program.clone(),
+            folder: file.folder().to_owned(),
+            calls: AtomicUsize::new(0),
+            state: file.config.host.state.clone(),
+            http: file.config.http.clone(),
+            current: ArcSwap::from_pointee(first),
+            generations: watch::Sender::new(0),
         })
+    }
+
+    /// Exchanges the registry for what its file says now. Calls that run end on the old one; a registry that is
+    /// not in order changes nothing.
+    ///
+    /// # Errors
+    /// When the registry or its lock is not in order, or a setting changed that only a restart can apply.
+    pub async fn reload(&self, file: &ConfigFile) -> Result<(), OpenError> {
+        self.only_what_a_reload_can(file)?;
+        let registry = load(file, &self.parts.engine, self.program.clone(), &|_| {}).await?;
+        let old = self.current.load_full();
+        Lock::read(file)?.admit(&registry, Some(old.registry()))?;
+        self.current.store(Arc::new(Generation::new(self.parts.clone(), file, registry, Some(&old))));
+        self.generations.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    fn only_what_a_reload_can(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
+        let changed = if file.config.host.state != self.state {
+            "host.state"
+        } else if (HttpConfig { allow_anonymous: self.http.allow_anonymous, ..file.config.http.clone() })
+            != self.http
+        {
+            "http"
+        } else {
+            return Ok(());
+        };
+        let message = format!("`{changed}` changed, and a server that runs cannot follow");
+        Err(Diagnostic::without_place(message, Some("restart it, or take the change back".into())).into())
     }
 
     /// Calls a tool. Whatever happens, there is a reply, and a record of it. Dropping the future stops the
     /// guest and puts the call on record as cancelled.
     pub async fn call(&self, raw: RawCall) -> Reply {
-        crate::call::call(self, raw).await
+        let _running = Running::begin(&self.calls);
+        crate::call::call(&self.current.load_full(), raw).await
     }
 
     /// The plan of a call that is not made, without jitter: every wait is the longest that it could be.
@@ -125,60 +167,118 @@ impl Host {
     /// # Errors
     /// When the call would not get past the inner door.
     pub fn plan(&self, raw: RawCall) -> Result<Plan, Box<ErrorReport>> {
-        crate::call::explain(self, raw)
+        crate::call::explain(&self.current.load(), raw)
             .map_err(|end| end.report.unwrap_or_else(|| Box::new(ErrorReport::plain(end.code.to_string()))))
     }
 
     /// The tools.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
+    pub fn registry(&self) -> Arc<Registry> {
+        self.current.load().registry().clone()
+    }
+
+    /// The tools that a caller may see.
+    pub fn visible(&self, who: &Principal) -> Visible {
+        self.current.load().visible(who)
+    }
+
+    /// A number that grows with each reload.
+    pub fn generations(&self) -> watch::Receiver<u64> {
+        self.generations.subscribe()
     }
 
     /// The records.
     pub fn journal(&self) -> &Journal {
-        &self.journal
+        &self.parts.journal
     }
 
     /// What arguments may be.
-    pub fn caps(&self) -> &Caps {
-        &self.caps
+    pub fn caps(&self) -> Caps {
+        self.current.load().caps().clone()
     }
 
-    pub(crate) fn call_deadline_ms(&self) -> u64 {
-        self.call_deadline_ms
+    /// How to serve over HTTP.
+    pub fn http(&self) -> &HttpConfig {
+        &self.http
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+    /// The caller whose token has this digest.
+    pub(crate) fn holder(&self, digest: &TokenDigest) -> Option<Principal> {
+        self.current.load().holder(digest)
+    }
+
+    /// How callers of an OAuth server are known, if they are.
+    pub(crate) fn oauth(&self) -> Option<Arc<OauthConfig>> {
+        self.current.load().oauth().cloned()
+    }
+
+    /// Whether whoever reaches the port may call.
+    pub(crate) fn allows_anonymous(&self) -> bool {
+        self.current.load().allows_anonymous()
+    }
+
+    /// Whether a caller may read the metrics.
+    pub(crate) fn shows_metrics(&self, who: &Principal) -> bool {
+        self.current.load().rules(who).is_some_and(|rules| rules.metrics)
     }
 
     pub(crate) fn environment(&self) -> &SharedEnvironment {
-        &self.environment
+        &self.parts.environment
     }
 
-    /// A place for one attempt of a tool.
-    pub(crate) async fn enter(&self, tool: &str, within: Duration) -> Result<Place, NoRoom> {
-        let standing = self.tools.get(tool).ok_or(NoRoom)?;
-        standing.bulkhead.enter(&self.room, within).await
+    /// What was counted, with what stands in queues and breakers now.
+    pub(crate) fn metrics(&self) -> String {
+        let now = self.current.load();
+        self.parts.metrics.text(&now.load(), &now.standings())
     }
 
-    /// A tool's retry quota and breaker now.
-    pub(crate) fn health(&self, tool: &str) -> (u32, BreakerView) {
-        let now = ms(self.environment.monotonic());
-        self.tools.get(tool).map_or((0, BreakerView::Closed), |standing| {
-            let mut health = standing.health.lock().unwrap_or_else(PoisonError::into_inner);
-            (health.quota.tokens(now), health.breaker.view(now))
-        })
+    /// How many calls have not ended yet, waiting ones included.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Acquire)
     }
 
-    /// Applies what a call did to a tool's health.
-    pub(crate) fn settle(&self, tool: &str, settled: &Settled) {
-        let Some(standing) = self.tools.get(tool) else { return };
-        let now = ms(self.environment.monotonic());
-        let mut health = standing.health.lock().unwrap_or_else(PoisonError::into_inner);
-        health.quota.settle(settled.spent, settled.gained);
-        settled.samples.iter().for_each(|sample| health.breaker.record(*sample, now));
+    /// The folder that relative paths of the registry's file are relative to.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
+}
+
+/// Counts a call for as long as it lives.
+struct Running<'h>(&'h AtomicUsize);
+
+impl Running<'_> {
+    fn begin(count: &AtomicUsize) -> Running<'_> {
+        count.fetch_add(1, Ordering::AcqRel);
+        Running(count)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The tools of a registry by themselves, to be looked at and not to be served: no lock is asked.
+///
+/// # Errors
+/// When the registry, the cache or the engine is not in order.
+pub async fn load_registry(
+    file: &ConfigFile,
+    watch: &(dyn Fn(LoadEvent) + Sync),
+) -> Result<Registry, OpenError> {
+    let engine = engine().map_err(|err| OpenError::Engine(format!("{err:#}")))?;
+    load(file, &engine, None, watch).await
+}
+
+async fn load(
+    file: &ConfigFile,
+    engine: &Engine,
+    program: Option<PathBuf>,
+    watch: &(dyn Fn(LoadEvent) + Sync),
+) -> Result<Registry, OpenError> {
+    let state = file.folder().join(&file.config.host.state);
+    let compiler = Compiler::new(&state.join("code"), file.config.compile.limits(), program)?;
+    Ok(registry::load(file, &Loading { engine, compiler: &compiler, watch }).await?)
 }
 
 /// The journal of a registry.
@@ -199,13 +299,18 @@ pub fn open_journal(file: &ConfigFile) -> Result<Journal, JournalError> {
 /// # Errors
 /// When the cache cannot be used.
 pub fn user_compiler() -> Result<Compiler, CacheError> {
+    Compiler::new(&user_cache().join("code"), CompileLimits::default(), None)
+}
+
+/// The folder of what belongs to no registry.
+pub(crate) fn user_cache() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "without a registry there are no settings to take it from")]
     let variable = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/'));
     let base = variable("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
         .unwrap_or_else(std::env::temp_dir);
-    Compiler::new(&base.join("airlock"), CompileLimits::default(), None)
+    base.join("airlock")
 }
 
 fn private_folder(path: &std::path::Path) -> std::io::Result<()> {

@@ -132,6 +132,7 @@ mod tests {
             format: FORMAT,
             id: id.into(),
             tool: "t".into(),
+            caller: "local".into(),
             started_unix_ms: 1,
             ended_unix_ms: 2,
             code: Code::Ok,

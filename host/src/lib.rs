@@ -13,26 +13,32 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let file = ConfigFile::read("example-tools/airlock.toml".as_ref())?;
 //! let host = Host::open(&file, &Options::default()).await?;
-//! let args = br#"{"value": 10, "from": "kilometer", "to": "mile"}"#.to_vec();
+//! let args = br#"{"value": 10, "from": "km", "to": "mile"}"#.to_vec();
 //! let reply = host.call(RawCall::new("unit_convert", Arguments::Text(args))).await;
 //! assert_eq!(reply.code, airlock::call::code::Code::Ok);
 //! # Ok(())
 //! # }
 //! ```
 
+mod api;
 pub mod call;
+pub mod caller;
 mod capability;
 pub mod check;
 pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod diagnostic;
+pub mod diff;
 pub mod environment;
 pub mod host;
 pub mod journal;
-mod mcp;
+pub mod lock;
+pub mod mcp;
 pub mod plan;
 pub mod policy;
 pub mod registry;
+pub mod reload;
 pub mod sandbox;
-mod transport;
+pub mod telemetry;
+pub mod transport;

@@ -4,7 +4,9 @@
 //! apart). Must not know sockets or the engine. To add a capability of the protocol: a file here, and its
 //! arm in [`Server`].
 
+mod context;
 mod listing;
+mod resource;
 mod result;
 
 use std::sync::Arc;
@@ -13,10 +15,11 @@ use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
-    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ServerCapabilities,
-    ServerConfig, Tool,
+    ListResourceTemplatesResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
+    ProgressToken, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SubscriptionFilter, Tool,
 };
-use rmcp::service::{Peer, RequestContext, RoleServer};
+use rmcp::service::{NotificationContext, Peer, RequestContext, RoleServer, SubscriptionContext};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -37,19 +40,25 @@ help. Never present a failed call as an answer.";
 
 /// The host, as an MCP server.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub struct Server {
     host: Arc<Host>,
 }
 
 impl Server {
-    pub(crate) fn new(host: Arc<Host>) -> Server {
+    /// A server of this host's tools.
+    pub fn new(host: Arc<Host>) -> Server {
         Server { host }
     }
 }
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .enable_resources()
+            .build();
+        let mut info = ServerConfig::new(capabilities);
         info.server_info = Implementation::new("airlock", env!("CARGO_PKG_VERSION"));
         info.instructions = Some(INSTRUCTIONS.into());
         info
@@ -62,10 +71,10 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        listing::page(self.host.registry(), cursor.as_deref())
+        listing::page(&self.host.visible(&context::who(&context.extensions)), cursor.as_deref())
     }
 
     async fn call_tool(
@@ -74,6 +83,9 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let mut raw = RawCall::new(&request.name, Arguments::Parsed(request.arguments.unwrap_or_default()));
+        raw.caller = context::who(&context.extensions);
+        raw.session = context::session(&context);
+        raw.trace = context::trace(&context);
         let mut told = None;
         if let Some(token) = context.meta.get_progress_token() {
             let (sender, forwarding) = forward(context.peer.clone(), token);
@@ -96,6 +108,56 @@ impl ServerHandler for Server {
         tokio::select! {
             answer = answer => answer,
             () = context.ct.cancelled() => Err(ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None)),
+        }
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(resource::templates())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        resource::read(self.host.clone(), context::who(&context.extensions), request.uri).await
+    }
+
+    /// Clients of the handshake era are told of a changed list for as long as they are there.
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let mut generations = self.host.generations();
+        tokio::spawn(async move {
+            // Ends with the host, or with the first notice that finds nobody.
+            while generations.changed().await.is_ok() {
+                if context.peer.notify_tool_list_changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let mut accepted = SubscriptionFilter::default();
+        accepted.tools_list_changed = requested.tools_list_changed;
+        Some(accepted)
+    }
+
+    /// Clients of the stateless era listen for as long as they want to be told.
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut generations = self.host.generations();
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                changed = generations.changed() => {
+                    if changed.is_err() || context.sink().notify_tool_list_changed().await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! Owns components, digests and public names, how a registry is loaded, and `resolve`. Must not know
 //! arguments or what a call decides.
 
+mod definition;
 mod docs;
 mod load;
 mod name;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use crate::contract::phrase::nearest;
 
+pub use definition::{Definition, describe};
 pub use docs::{DocsError, read as read_docs};
 pub use load::{LoadEvent, Loading, inspect, load};
 pub use tool::{Component, Tool};
@@ -51,9 +53,18 @@ impl Registry {
     /// # Errors
     /// When there is none, with the nearest name that exists.
     pub fn resolve(&self, name: &str) -> Result<&Arc<Tool>, UnknownTool> {
-        self.tools.get(name).ok_or_else(|| UnknownTool {
+        self.resolve_among(name, |_| true)
+    }
+
+    /// The tool of this name, if it is one of the shown ones; the others might as well not exist.
+    ///
+    /// # Errors
+    /// When there is none, with the nearest name that is shown.
+    pub fn resolve_among(&self, name: &str, shown: impl Fn(&str) -> bool) -> Result<&Arc<Tool>, UnknownTool> {
+        self.tools.get(name).filter(|tool| shown(&tool.name)).ok_or_else(|| UnknownTool {
             name: name.chars().take(80).collect(),
-            nearest: nearest(name, self.tools.keys().map(String::as_str)).map(str::to_owned),
+            nearest: nearest(name, self.tools.keys().map(String::as_str).filter(|name| shown(name)))
+                .map(str::to_owned),
         })
     }
 }

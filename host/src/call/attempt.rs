@@ -59,6 +59,8 @@ pub(crate) struct Accepted {
     pub(crate) result: Option<Value>,
     pub(crate) answered: Answered,
     pub(crate) findings: Vec<Finding>,
+    /// Of the result, as JSON.
+    pub(crate) bytes: u64,
 }
 
 impl Judged {
@@ -109,7 +111,8 @@ fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -
         (Some(ty), Some(value)) => Some(lift(ty, value)?),
         _ => None,
     };
-    if too_large(result.as_ref(), &answered, tool.limits.output_bytes_max) {
+    let bytes = size(result.as_ref(), &answered);
+    if bytes > tool.limits.output_bytes_max {
         let cause = Cause { limit: Some(limit_text(LimitHit::Output, &tool.limits)), ..Cause::default() };
         return Ok(Judged::failed(Code::LimitOutput, cause));
     }
@@ -129,11 +132,12 @@ fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -
             return Ok(Judged::failed(Code::Implausible, Cause { findings, ..Cause::default() }));
         }
     };
-    let accepted = Accepted { result, answered, findings };
+    let accepted = Accepted { result, answered, findings, bytes };
     Ok(Judged { accepted: Some(accepted), ..Judged::failed(code, Cause::default()) })
 }
 
-fn too_large(result: Option<&Value>, answered: &Answered, bytes_max: u64) -> bool {
+/// Bytes of an answer as JSON; too many where it cannot be written.
+fn size(result: Option<&Value>, answered: &Answered) -> u64 {
     use std::io::Write;
     struct Count(u64);
     impl Write for Count {
@@ -148,7 +152,7 @@ fn too_large(result: Option<&Value>, answered: &Answered, bytes_max: u64) -> boo
     let mut count = Count(0);
     let counted = serde_json::to_writer(&mut count, &result)
         .and_then(|()| serde_json::to_writer(&mut count, &answered.content));
-    counted.is_err() || count.0 > bytes_max
+    counted.map_or(u64::MAX, |()| count.0)
 }
 
 /// The same refused call gets the same decision.

@@ -3,6 +3,8 @@
 //! Owns what is known so far. Nothing is answered without a record: a draft that is dropped before it was sealed
 //! seals itself as cancelled.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::attempt::{AttemptRecord, Judged};
@@ -11,18 +13,24 @@ use super::raw::{Arguments, RawCall};
 use super::reply::{Confidence, Provenance, Reply, TotalUsage};
 use super::report::{self, Cause};
 use super::stage::{End, ResolvedCall, ValidCall};
+use crate::caller::Principal;
+use crate::caller::account::Account;
+use crate::caller::budget::Amounts;
+use crate::caller::session::{LOOP_FROM, SessionId};
 use crate::contract::effect::Effect;
 use crate::environment::ms;
-use crate::host::Host;
+use crate::host::Generation;
 use crate::journal::{CallRecord, Durability, FORMAT};
 use crate::plan::{Decision, Ended, Plan, Progress, Step};
 use crate::registry::Tool;
+use crate::telemetry::field;
+use crate::telemetry::metrics::CallView;
 
 /// Of arguments that were not valid, so much goes on record.
 const INVALID_ARGS_BYTES_MAX: usize = 4 << 10;
 
 pub(super) struct Draft<'h> {
-    host: &'h Host,
+    host: &'h Generation,
     record: CallRecord,
     started: std::time::Duration,
     usage: TotalUsage,
@@ -30,17 +38,25 @@ pub(super) struct Draft<'h> {
     /// What the last attempt came to, and the tool that made it.
     last: Option<(String, String, Judged)>,
     fallback_because: Option<Code>,
+    who: Principal,
+    /// Who pays, once the call was admitted.
+    account: Option<Arc<Account>>,
+    session: Option<SessionId>,
+    handle: Option<SessionId>,
+    /// Arguments and result, as JSON.
+    bytes: u64,
     sealed: bool,
 }
 
 impl<'h> Draft<'h> {
-    pub(super) fn open(host: &'h Host, raw: &RawCall) -> Draft<'h> {
+    pub(super) fn open(host: &'h Generation, raw: &RawCall) -> Draft<'h> {
         let environment = host.environment();
         let started_unix_ms = ms(environment.wall());
         let record = CallRecord {
             format: FORMAT,
             id: id(started_unix_ms, &environment.seed()),
             tool: raw.tool.chars().take(80).collect(),
+            caller: raw.caller.to_string(),
             started_unix_ms,
             ended_unix_ms: started_unix_ms,
             code: Code::Cancelled,
@@ -59,6 +75,11 @@ impl<'h> Draft<'h> {
             effect: Effect::Pure,
             last: None,
             fallback_because: None,
+            who: raw.caller.clone(),
+            account: None,
+            session: None,
+            handle: None,
+            bytes: 0,
             sealed: false,
         }
     }
@@ -66,6 +87,21 @@ impl<'h> Draft<'h> {
     /// Time since the call came.
     pub(super) fn elapsed_ms(&self) -> u64 {
         ms(self.host.environment().monotonic().saturating_sub(self.started))
+    }
+
+    /// The tool that was asked for.
+    pub(super) fn tool(&self) -> &str {
+        &self.record.tool
+    }
+
+    pub(super) fn admitted(&mut self, account: Arc<Account>) {
+        self.account = Some(account);
+    }
+
+    /// The session that the call belongs to, and whether the caller knows it by a handle.
+    pub(super) fn in_session(&mut self, session: Option<SessionId>, has_handle: bool) {
+        self.handle = session.clone().filter(|_| has_handle);
+        self.session = session;
     }
 
     pub(super) fn resolved(&mut self, call: ResolvedCall) -> ResolvedCall {
@@ -76,6 +112,7 @@ impl<'h> Draft<'h> {
 
     pub(super) fn valid(&mut self, call: ValidCall) -> ValidCall {
         self.record.args = serde_json::from_str(call.canonical()).ok();
+        self.bytes += call.canonical().len() as u64;
         call
     }
 
@@ -143,7 +180,13 @@ impl<'h> Draft<'h> {
     }
 
     /// The last step of the plan: its health goes back to the tools, its outcome becomes the end.
-    pub(super) fn finished(&mut self, host: &Host, plan: &Plan, step: &Step, progress: Progress) -> End {
+    pub(super) fn finished(
+        &mut self,
+        host: &Generation,
+        plan: &Plan,
+        step: &Step,
+        progress: Progress,
+    ) -> End {
         for (route, settled) in plan.routes.iter().zip(progress.settled()) {
             host.settle(&route.input.tool, settled);
         }
@@ -185,6 +228,7 @@ impl<'h> Draft<'h> {
     /// Puts the call on record and answers.
     pub(super) async fn seal(mut self, end: End) -> Reply {
         let mut reply = self.reply(end);
+        self.warn_of_loop(&mut reply);
         let durability = if self.effect.repeatable() { Durability::Queued } else { Durability::Committed };
         let record = self.take(&reply);
         let written = self.host.journal().seal(record, durability).await;
@@ -195,7 +239,47 @@ impl<'h> Draft<'h> {
             // What ran, ran; but an answer without a record would be one that nobody can verify.
             reply = self.unrecorded(reply);
         }
+        self.count(&reply);
         reply
+    }
+
+    /// The same call that fails the same way again and again: a model may not notice by itself.
+    fn warn_of_loop(&self, reply: &mut Reply) {
+        let Some(session) = &self.session else { return };
+        let failed = reply.error.as_mut().filter(|error| !error.retryable);
+        let args = self.record.args.as_ref().map(ToString::to_string).unwrap_or_default();
+        let call = crate::sandbox::compile::sha256(format!("{}\n{args}", self.record.tool).as_bytes());
+        let times = self.host.sessions().note(&self.who, session, &call, failed.is_some());
+        if let Some(error) = failed.filter(|_| times >= LOOP_FROM) {
+            let warning = format!("You have sent this same call {times} times; its answer will not change.");
+            error.message = format!("{warning}\n{}", error.message);
+        }
+    }
+
+    /// What the call came to, onto its span, into its caller's account and the metrics.
+    fn count(&self, reply: &Reply) {
+        let span = tracing::Span::current();
+        span.record("otel.name", format!("tools/call {}", reply.tool));
+        span.record(field::OUTCOME, reply.code.as_str());
+        span.record(field::RECORD, reply.record.as_str());
+        span.record(field::FUEL, self.usage.fuel);
+        if reply.error.is_some() {
+            span.record(field::ERROR, reply.code.as_str());
+        }
+        let environment = self.host.environment();
+        if let Some(account) = &self.account {
+            let used = Amounts { calls: 0, fuel: self.usage.fuel, bytes: self.bytes };
+            account.add(used, ms(environment.wall()));
+        }
+        self.host.metrics().count(&CallView {
+            // A name that no tool has is no label: anybody can make up names.
+            tool: if reply.code == Code::Unknown { "" } else { &reply.tool },
+            outcome: reply.code.as_str(),
+            seconds: environment.monotonic().saturating_sub(self.started).as_secs_f64(),
+            fuel: self.usage.fuel,
+            attempts: self.usage.attempts,
+            findings: reply.findings.iter().map(|finding| finding.kind.as_str()).collect(),
+        });
     }
 
     fn unrecorded(&self, reply: Reply) -> Reply {
@@ -250,10 +334,12 @@ impl<'h> Draft<'h> {
             provenance: None,
             usage: self.usage.clone(),
             record: self.record.id.clone(),
+            session: self.handle.clone(),
         };
         let Some((route, component, judged)) = self.last.take() else { return reply };
         match judged.accepted {
             Some(accepted) if code.has_result() => {
+                self.bytes += accepted.bytes;
                 let provenance = Provenance {
                     route,
                     component,

@@ -3,6 +3,9 @@
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
+use crate::caller::Principal;
+use crate::caller::session::SessionKey;
+
 /// Arguments as they came.
 #[derive(Clone, Debug)]
 pub enum Arguments {
@@ -12,6 +15,15 @@ pub enum Arguments {
     Parsed(Map<String, Value>),
 }
 
+/// The span of the caller's that a call belongs to, as HTTP headers and `_meta` say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceParent {
+    /// `traceparent`.
+    pub parent: String,
+    /// `tracestate`.
+    pub state: Option<String>,
+}
+
 /// A request to call a tool.
 #[derive(Clone, Debug)]
 pub struct RawCall {
@@ -19,13 +31,26 @@ pub struct RawCall {
     pub tool: String,
     /// Its arguments.
     pub arguments: Arguments,
+    /// Who calls.
+    pub caller: Principal,
+    /// The session that it says it belongs to.
+    pub session: SessionKey,
+    /// The trace that it belongs to, by W3C trace context.
+    pub trace: Option<TraceParent>,
     /// Who hears about each step of the call, if anybody asked.
     pub progress: Option<mpsc::UnboundedSender<String>>,
 }
 
 impl RawCall {
-    /// A call that nobody watches.
+    /// A call of the program's own that nobody watches.
     pub fn new(tool: &str, arguments: Arguments) -> RawCall {
-        RawCall { tool: tool.to_owned(), arguments, progress: None }
+        RawCall {
+            tool: tool.to_owned(),
+            arguments,
+            caller: Principal::local(),
+            session: SessionKey::None,
+            trace: None,
+            progress: None,
+        }
     }
 }

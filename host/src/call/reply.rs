@@ -60,6 +60,9 @@ pub struct Reply {
     pub usage: TotalUsage,
     /// The record's id: `airlock show ID`.
     pub record: String,
+    /// The handle of the session that the call belongs to, where the host minted one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub session: Option<String>,
 }
 
 /// What a tool claims about its answer.

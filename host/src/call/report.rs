@@ -86,7 +86,7 @@ fn happened(tool: &str, code: Code, cause: &Cause) -> String {
         ),
         Code::PolicyHeld | Code::PolicyDuplicate => format!("`{tool}` waits for a human's yes."),
         Code::Overloaded => format!("`{tool}` has no room for another call right now."),
-        Code::RateLimited => format!("`{tool}` was called more often than its caller may."),
+        Code::RateLimited => format!("`{tool}` was not called: you have used up {limit}."),
         Code::Cancelled => format!("The call to `{tool}` was cancelled."),
         Code::HostInternal => {
             format!("The host failed while it was calling `{tool}`; the tool is not to blame.")

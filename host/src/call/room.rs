@@ -1,4 +1,4 @@
-//! Room: how many calls run and wait, for each tool and for the host as a whole.
+//! Room: how many calls run and wait, for each caller, for each tool and for the host as a whole.
 //!
 //! Owns the semaphores. Who finds no place is told at once; a queue never grows without end. Must not know
 //! why a call is made.
@@ -9,43 +9,51 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Places of one tool: so many run, so many wait in order, the next is turned away.
+/// So many are in, so many wait in order, the next is turned away.
 #[derive(Debug)]
-pub(crate) struct Bulkhead {
-    run: Arc<Semaphore>,
-    wait_max: u32,
+pub(crate) struct Gate {
+    run: u32,
+    wait: u32,
+    places: Arc<Semaphore>,
     waiting: Arc<AtomicU32>,
 }
 
-/// A place, held while a guest runs.
+/// One who is in, for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Place {
-    _tool: OwnedSemaphorePermit,
-    _host: OwnedSemaphorePermit,
-}
+pub(crate) struct Entered(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 /// There is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-impl Bulkhead {
-    pub(crate) fn new(run: u32, wait_max: u32) -> Bulkhead {
-        Bulkhead { run: Arc::new(Semaphore::new(run as usize)), wait_max, waiting: Arc::default() }
+impl Gate {
+    pub(crate) fn new(run: u32, wait: u32) -> Gate {
+        Gate { run, wait, places: Arc::new(Semaphore::new(run as usize)), waiting: Arc::default() }
     }
 
-    /// A place for one attempt, first of the tool's, then of the host's; waiting counts against `within`.
-    pub(crate) async fn enter(&self, host: &Arc<Semaphore>, within: Duration) -> Result<Place, NoRoom> {
-        let _waiting = match self.run.try_acquire() {
-            // The quick look found a place; it is taken below, in order.
-            Ok(_) => None,
-            Err(_) => Some(Waiting::begin(&self.waiting, self.wait_max)?),
-        };
-        let both = async {
-            let tool = self.run.clone().acquire_owned().await.map_err(|_| NoRoom)?;
-            let host = host.clone().acquire_owned().await.map_err(|_| NoRoom)?;
-            Ok(Place { _tool: tool, _host: host })
-        };
-        tokio::time::timeout(within, both).await.unwrap_or(Err(NoRoom))
+    /// Whether it has these bounds.
+    pub(crate) fn is_of(&self, run: u32, wait: u32) -> bool {
+        (self.run, self.wait) == (run, wait)
+    }
+
+    /// A place, at once or in turn; waiting counts against `within`.
+    pub(crate) async fn enter(&self, within: Duration) -> Result<Entered, NoRoom> {
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            return Ok(Entered(place));
+        }
+        let _waiting = Waiting::begin(&self.waiting, self.wait)?;
+        let place = tokio::time::timeout(within, self.places.clone().acquire_owned()).await;
+        place.ok().and_then(Result::ok).map(Entered).ok_or(NoRoom)
+    }
+
+    /// How many are in.
+    pub(crate) fn running(&self) -> u32 {
+        self.run.saturating_sub(u32::try_from(self.places.available_permits()).unwrap_or(u32::MAX))
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Acquire).min(self.wait)
     }
 }
 
@@ -69,22 +77,38 @@ impl Drop for Waiting {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
     #[tokio::test(start_paused = true)]
     async fn turns_away_who_finds_no_place_to_wait() {
-        let host = Arc::new(Semaphore::new(4));
-        let bulkhead = Bulkhead::new(1, 0);
-        let held = bulkhead.enter(&host, Duration::from_secs(1)).await.unwrap();
-        assert_eq!(bulkhead.enter(&host, Duration::from_secs(1)).await.unwrap_err(), NoRoom);
+        let gate = Gate::new(1, 0);
+        let held = gate.enter(SECOND).await.unwrap();
+        assert_eq!(gate.enter(SECOND).await.unwrap_err(), NoRoom);
+        assert_eq!((gate.running(), gate.waiting()), (1, 0));
         drop(held);
-        assert!(bulkhead.enter(&host, Duration::from_secs(1)).await.is_ok());
+        assert!(gate.enter(SECOND).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn waiting_ends_with_the_deadline() {
-        let host = Arc::new(Semaphore::new(1));
-        let bulkhead = Bulkhead::new(4, 4);
-        let _held = bulkhead.enter(&host, Duration::from_secs(1)).await.unwrap();
-        assert_eq!(bulkhead.enter(&host, Duration::from_secs(1)).await.unwrap_err(), NoRoom);
-        assert_eq!(bulkhead.waiting.load(Ordering::Acquire), 0);
+        let gate = Gate::new(1, 4);
+        let _held = gate.enter(SECOND).await.unwrap();
+        assert_eq!(gate.enter(SECOND).await.unwrap_err(), NoRoom);
+        assert_eq!(gate.waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_comes_before_who_comes_later() {
+        let gate = Arc::new(Gate::new(1, 4));
+        let held = gate.enter(SECOND).await.unwrap();
+        let first = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.enter(SECOND).await }
+        });
+        tokio::task::yield_now().await;
+        drop(held);
+        // The permit went to the one who waited; whoever comes now finds none.
+        assert_eq!(gate.running(), 1);
+        assert!(first.await.unwrap().is_ok());
     }
 }

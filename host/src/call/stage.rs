@@ -11,11 +11,16 @@ use super::draft::Draft;
 use super::raw::Arguments;
 use super::reply::ErrorReport;
 use super::report::{self, Cause};
+use super::room::{Entered, NoRoom};
+use crate::caller::Principal;
+use crate::caller::account::Turned;
+use crate::caller::budget::Exhausted;
+use crate::caller::session::{SessionKey, UnknownSession};
 use crate::contract::tool::ValidArgs;
 use crate::contract::violation::Violation;
 use crate::contract::{caps, example, message};
 use crate::environment::ms;
-use crate::host::Host;
+use crate::host::Generation;
 use crate::plan::{self, Ended, Inputs, Jitter, Plan, RouteInput};
 use crate::policy::permit::{self, Permit};
 use crate::registry::Tool;
@@ -59,8 +64,8 @@ impl ValidCall {
     }
 }
 
-pub(super) fn resolve(host: &Host, name: &str) -> Result<ResolvedCall, End> {
-    match host.registry().resolve(name) {
+pub(super) fn resolve(host: &Generation, who: &Principal, name: &str) -> Result<ResolvedCall, End> {
+    match host.visible(who).resolve(name) {
         Ok(tool) => Ok(ResolvedCall { tool: tool.clone() }),
         Err(unknown) => {
             let mut end = End::failed(&unknown.name, Code::Unknown, &Cause::default());
@@ -72,7 +77,54 @@ pub(super) fn resolve(host: &Host, name: &str) -> Result<ResolvedCall, End> {
     }
 }
 
-pub(super) fn validate(host: &Host, call: ResolvedCall, arguments: Arguments) -> Result<ValidCall, End> {
+/// Room for one more call of this caller, and its session. What it uses goes into the caller's account.
+pub(super) async fn admit(
+    host: &Generation,
+    who: &Principal,
+    session: SessionKey,
+    draft: &mut Draft<'_>,
+) -> Result<Entered, End> {
+    let tool = draft.tool().to_owned();
+    let environment = host.environment();
+    let now_ms = ms(environment.wall());
+    // Who may not even see a tool does not come this far.
+    let rules = host.rules(who).ok_or_else(|| End::failed(&tool, Code::PolicyDenied, &Cause::default()))?;
+    let account = host.accounts().open(who, &rules, now_ms).map_err(|turned| match turned {
+        Turned::Full => End::failed(&tool, Code::Overloaded, &no_room()),
+        Turned::Exhausted(Exhausted { budget, retry_after_ms }) => {
+            let limit = Some(budget.to_string());
+            let cause = Cause { limit, retry_after_ms: Some(retry_after_ms), ..Cause::default() };
+            End::failed(&tool, Code::RateLimited, &cause)
+        }
+    })?;
+    draft.admitted(account.clone());
+    let has_handle = matches!(session, SessionKey::New | SessionKey::Handle(_));
+    let session = host.sessions().enter(who, session, environment.seed(), now_ms);
+    draft.in_session(session.map_err(|unknown| no_session(&tool, unknown))?, has_handle);
+    let within = Duration::from_millis(host.call_deadline_ms());
+    account.enter(within).await.map_err(|NoRoom| End::failed(&tool, Code::Overloaded, &no_room()))
+}
+
+fn no_session(tool: &str, unknown: UnknownSession) -> End {
+    let mut end = End::failed(tool, Code::ArgsPrecondition, &Cause::default());
+    if let Some(report) = &mut end.report {
+        report.message = format!(
+            "Call to `{tool}` was not run: {unknown}.\nOpen a new session (`new` in the place of the handle), or \
+             leave the handle out: then the call is its own session."
+        );
+    }
+    end
+}
+
+fn no_room() -> Cause {
+    Cause { retry_after_ms: Some(1_000), ..Cause::default() }
+}
+
+pub(super) fn validate(
+    host: &Generation,
+    call: ResolvedCall,
+    arguments: Arguments,
+) -> Result<ValidCall, End> {
     let ResolvedCall { tool } = call;
     let caps = host.caps();
     let args = match arguments {
@@ -106,7 +158,7 @@ fn invalid(tool: &Tool, violations: Vec<Violation>, example: Option<serde_json::
 }
 
 /// A permit for the tool and for each fallback; a fallback that has none is left out.
-pub(super) fn authorize(host: &Host, call: ValidCall) -> Result<PermittedCall, End> {
+pub(super) fn authorize(host: &Generation, call: ValidCall) -> Result<PermittedCall, End> {
     let ValidCall { tool, args } = call;
     let permit = |tool: &Tool| permit::authorize(&tool.effective, &tool.missing, &tool.limits);
     let first = permit(&tool).map_err(|denied| {
@@ -120,7 +172,7 @@ pub(super) fn authorize(host: &Host, call: ValidCall) -> Result<PermittedCall, E
     Ok(PermittedCall { args, routes })
 }
 
-pub(super) fn plan(host: &Host, call: &PermittedCall) -> Plan {
+pub(super) fn plan(host: &Generation, call: &PermittedCall) -> Plan {
     let tools = call.routes.iter().map(|(tool, _)| &**tool);
     let seed = host.environment().seed();
     let seed = seed.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
@@ -128,14 +180,14 @@ pub(super) fn plan(host: &Host, call: &PermittedCall) -> Plan {
 }
 
 /// Without jitter: every wait is the longest that it could be.
-pub(super) fn explain(host: &Host, call: &ValidCall) -> Plan {
+pub(super) fn explain(host: &Generation, call: &ValidCall) -> Plan {
     let fallbacks = call.tool.fallback.iter().filter_map(|name| host.registry().resolve(name).ok());
     let tools = std::iter::once(&*call.tool).chain(fallbacks.map(|tool| &**tool));
     plan::plan(&inputs(host, tools, &call.args, Jitter::Off))
 }
 
 fn inputs<'t>(
-    host: &Host,
+    host: &Generation,
     tools: impl Iterator<Item = &'t Tool>,
     args: &ValidArgs,
     jitter: Jitter,
@@ -165,7 +217,7 @@ pub(super) async fn wait(ms: u64) {
 
 /// One attempt, from waiting for a place to its outcome. What it came to stays in the draft.
 pub(super) async fn attempt(
-    host: &Host,
+    host: &Generation,
     call: &PermittedCall,
     draft: &mut Draft<'_>,
     (route, number): (usize, u32),
@@ -206,7 +258,7 @@ pub(super) async fn attempt(
 }
 
 fn no_place() -> Judged {
-    Judged::failed(Code::Overloaded, Cause { retry_after_ms: Some(1_000), ..Cause::default() })
+    Judged::failed(Code::Overloaded, no_room())
 }
 
 fn record(

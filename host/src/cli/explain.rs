@@ -20,7 +20,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let host = open::host(registry).await?;
-    let tool = host.registry().resolve(&args.tool).map_err(|unknown| Said(unknown.to_string()))?;
+    let registry = host.registry();
+    let tool = registry.resolve(&args.tool).map_err(|unknown| Said(unknown.to_string()))?;
     let text = match (&args.arguments, tool.contract.example()) {
         (Some(text), _) => text.clone(),
         (None, Some(example)) => example.to_string(),

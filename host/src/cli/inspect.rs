@@ -5,14 +5,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::print::{Printer, Said};
-use super::tools::describe;
 use super::{Ended, open};
 use crate::capability;
 use crate::contract::answer::Shape;
 use crate::contract::schema;
 use crate::contract::surface::{Import, Surface};
 use crate::host;
-use crate::registry::{self, Component, Tool};
+use crate::registry::{self, Component, Tool, describe};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -35,7 +34,8 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         };
     }
     let host = open::host(registry).await?;
-    let tool = host.registry().resolve(&args.what).map_err(|unknown| Said(unknown.to_string()))?;
+    let registry = host.registry();
+    let tool = registry.resolve(&args.what).map_err(|unknown| Said(unknown.to_string()))?;
     if args.json {
         let mut value = describe(tool);
         value["limits"] = json!(tool.limits);

@@ -6,22 +6,40 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::print::Said;
 use crate::config::ConfigFile;
-use crate::host::{Host, OpenError, Options};
-use crate::registry::LoadEvent;
+use crate::host::{self, Host, OpenError, Options};
+use crate::registry::{LoadEvent, Registry};
 
 /// A host on this registry.
 pub(super) async fn host(registry: &Path) -> anyhow::Result<Host> {
-    let file = ConfigFile::read(registry)?;
+    host_of(&ConfigFile::read(registry)?).await
+}
+
+/// A host on a registry that was read.
+pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
     let progress = Progress::new(file.config.tools.len());
     let options = Options { watch: &|event| progress.show(&event), ..Options::default() };
-    let host = Host::open(&file, &options).await;
+    let host = Host::open(file, &options).await;
     progress.bar.finish_and_clear();
-    host.map_err(|err| match err {
-        // Shown as what they are, and no failure of the host's.
+    host.map_err(no)
+}
+
+/// The tools of a registry, to be looked at and not to be served.
+pub(super) async fn registry(file: &ConfigFile) -> anyhow::Result<Registry> {
+    let progress = Progress::new(file.config.tools.len());
+    let registry = host::load_registry(file, &|event| progress.show(&event)).await;
+    progress.bar.finish_and_clear();
+    registry.map_err(no)
+}
+
+/// What is wrong with a registry is shown as what it is, and is no failure of the host's.
+fn no(err: OpenError) -> anyhow::Error {
+    match err {
         OpenError::Registry(diagnostics) => diagnostics.into(),
+        err @ OpenError::Lock(_) => Said(err.to_string()).into(),
         err @ (OpenError::Cache(_) | OpenError::Journal(_) | OpenError::Engine(_)) => err.into(),
-    })
+    }
 }
 
 struct Progress {

@@ -1,23 +1,116 @@
-//! `airlock serve --stdio`: the tools over MCP.
+//! `airlock serve`: the tools over MCP and HTTP, until the client leaves or the program is told to.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
 use super::print::{Printer, Said};
 use super::{Ended, open};
+use crate::config::ConfigFile;
+use crate::diagnostic::Diagnostics;
+use crate::host::Host;
+use crate::mcp::Server;
+use crate::{reload, transport};
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// Over stdin and stdout; whoever starts the program is its client
     #[arg(long)]
     stdio: bool,
+    /// Over HTTP; without an address, at the one of `http.listen`
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1)]
+    http: Option<Option<SocketAddr>>,
+    /// Let whoever reaches the HTTP port call tools, without saying who it is
+    #[arg(long, requires = "http")]
+    allow_anonymous: bool,
+    /// Serve what was read at the start, whatever changes on disk
+    #[arg(long)]
+    no_reload: bool,
 }
 
-pub(super) async fn run(args: &Args, registry: &Path, _: &Printer) -> Ended {
-    if !args.stdio {
-        return Err(Said("say how to serve: `airlock serve --stdio`".into()).into());
+impl Args {
+    /// The registry's file, with what the command line says on top.
+    fn read(&self, registry: &Path) -> Result<ConfigFile, Diagnostics> {
+        let mut file = ConfigFile::read(registry)?;
+        file.config.http.allow_anonymous |= self.allow_anonymous;
+        Ok(file)
     }
-    let host = Arc::new(open::host(registry).await?);
-    crate::transport::stdio::serve(host).await?;
+
+    fn address(&self, file: &ConfigFile) -> Result<Option<SocketAddr>, Said> {
+        let Some(said) = self.http else { return Ok(None) };
+        let address = said.or(file.config.http.listen);
+        let how = "say where: `airlock serve --http 127.0.0.1:8787`, or `http.listen` in the registry";
+        address.map(Some).ok_or_else(|| Said(how.into()))
+    }
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let file = args.read(registry)?;
+    let address = args.address(&file)?;
+    if !args.stdio && address.is_none() {
+        let how = "say how to serve: `airlock serve --stdio`, `airlock serve --http 127.0.0.1:8787`, or both";
+        return Err(Said(how.into()).into());
+    }
+    if address.is_some() && !file.config.can_be_called_over_http() {
+        let how = "nobody could call over HTTP: `airlock token new NAME` makes a token for a caller; \
+                   `--allow-anonymous` lets everybody in";
+        return Err(Said(how.into()).into());
+    }
+    let host = Arc::new(open::host_of(&file).await?);
+    if !args.no_reload {
+        let (args, registry) = (args.clone(), registry.to_owned());
+        let watching = reload::watch(host.clone(), file, move || args.read(&registry));
+        tokio::spawn(async move {
+            if let Err(err) = watching.await {
+                tracing::error!("changes on disk are not noticed: {err:#}");
+            }
+        });
+    }
+    serve(args, host, address, printer).await?;
     Ok(0)
+}
+
+async fn serve(
+    args: &Args,
+    host: Arc<Host>,
+    address: Option<SocketAddr>,
+    printer: &Printer,
+) -> anyhow::Result<()> {
+    let stop = told_to_stop()?;
+    let http = async {
+        let Some(address) = address else { return Ok(()) };
+        let listener = transport::http::listen(address)
+            .await
+            .map_err(|err| Said(format!("cannot listen at {address}: {err}")))?;
+        printer.note(format!("listening on http://{}", listener.local_addr()?));
+        let handler = {
+            let host = host.clone();
+            move || Server::new(host.clone())
+        };
+        transport::http::serve(host.clone(), listener, handler, stop.cancelled()).await?;
+        anyhow::Ok(())
+    };
+    let stdio = async {
+        if args.stdio { transport::stdio::serve(host.clone(), stop.cancelled()).await } else { Ok(()) }
+    };
+    tokio::try_join!(http, stdio)?;
+    Ok(())
+}
+
+/// A token that is cancelled by SIGTERM and SIGINT.
+fn told_to_stop() -> std::io::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(token)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::print::Printer;
 use super::{Ended, open};
-use crate::registry::Tool;
+use crate::registry::describe;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -27,19 +27,4 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         printer.line(format!("{:<28} {:<12} {first}", tool.name, tool.effect.as_str()));
     }
     Ok(0)
-}
-
-/// A tool as programs read it.
-pub(super) fn describe(tool: &Tool) -> Value {
-    json!({
-        "name": tool.name,
-        "title": tool.contract.title,
-        "description": tool.contract.description,
-        "effects": tool.effect.as_str(),
-        "input_schema": tool.contract.input_schema,
-        "output_schema": tool.contract.output_schema(),
-        "examples": tool.contract.examples,
-        "fallback": tool.fallback,
-        "component": tool.component.digest,
-    })
 }

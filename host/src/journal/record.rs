@@ -8,7 +8,7 @@ use crate::call::code::Code;
 use crate::plan::{Decision, Plan};
 
 /// The version of the stored form.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// A call on record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct CallRecord {
     pub id: String,
     /// The tool that was called, by its public name.
     pub tool: String,
+    /// Who called.
+    #[serde(default = "local")]
+    pub caller: String,
     /// When the call came, by the wall clock.
     pub started_unix_ms: u64,
     /// When it was answered.
@@ -37,4 +40,9 @@ pub struct CallRecord {
     pub attempts: Vec<AttemptRecord>,
     /// The reply as it was given; none for a call that nobody waited for any more.
     pub reply: Option<Value>,
+}
+
+/// Format 1 knew no other caller.
+fn local() -> String {
+    crate::caller::LOCAL.to_owned()
 }

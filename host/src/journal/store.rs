@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::{CallRecord, JournalError};
 
 /// The version of the tables, in `user_version`.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The shortest beginning of an id that is taken for it.
 const PREFIX_CHARS_MIN: usize = 8;
@@ -21,17 +21,27 @@ CREATE TABLE records (
     started_unix_ms INTEGER NOT NULL,
     ended_unix_ms INTEGER NOT NULL,
     code TEXT NOT NULL,
-    record TEXT NOT NULL
+    record TEXT NOT NULL,
+    caller TEXT NOT NULL DEFAULT 'local'
 ) STRICT;
 CREATE TABLE intents (
     id TEXT PRIMARY KEY,
     record TEXT NOT NULL
 ) STRICT;
+";
+
+const VIEW: &str = "
 CREATE VIEW calls AS
     SELECT id, datetime(started_unix_ms / 1000, 'unixepoch') AS at, tool, code,
-           ended_unix_ms - started_unix_ms AS ms
+           ended_unix_ms - started_unix_ms AS ms, caller
     FROM records;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+";
+
+/// From version 1, which knew no callers.
+const FROM_1: &str = "
+ALTER TABLE records ADD COLUMN caller TEXT NOT NULL DEFAULT 'local';
+DROP VIEW calls;
 ";
 
 /// Opens the file; the error says what is wrong with it.
@@ -48,18 +58,20 @@ pub(super) fn open(path: &Path) -> Result<Connection, String> {
     }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
-    if version == 0 {
-        create(&mut connection).map_err(text)?;
+    if version < VERSION {
+        migrate(&mut connection).map_err(text)?;
     }
     Ok(connection)
 }
 
 /// Two processes may come at once: the tables are made in a transaction that looks again.
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        transaction.execute_batch(TABLES)?;
+    match version {
+        0 => transaction.execute_batch(&format!("{TABLES}{VIEW}"))?,
+        1 => transaction.execute_batch(&format!("{FROM_1}{VIEW}"))?,
+        _ => {}
     }
     transaction.commit()
 }
@@ -72,7 +84,7 @@ fn private(path: &Path) -> std::io::Result<()> {
 
 pub(super) fn seal(connection: &Connection, record: &CallRecord) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([&record.id])?;
-    let insert = "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let insert = "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     connection.prepare_cached(insert)?.execute(params![
         record.id,
         record.tool,
@@ -80,6 +92,7 @@ pub(super) fn seal(connection: &Connection, record: &CallRecord) -> rusqlite::Re
         signed(record.ended_unix_ms),
         record.code.as_str(),
         json(record),
+        record.caller,
     ])?;
     Ok(())
 }

@@ -7,7 +7,8 @@ use rmcp::model::{CacheScope, JsonObject, ListToolsResult, Tool, ToolAnnotations
 use serde_json::Value;
 
 use crate::contract::effect::Effect;
-use crate::registry::{Registry, Tool as Registered};
+use crate::host::Visible;
+use crate::registry::Tool as Registered;
 
 /// Tools on one page.
 const PAGE: usize = 100;
@@ -16,13 +17,13 @@ const PAGE: usize = 100;
 const TTL_MS: u64 = 60_000;
 
 /// The page after `cursor`, which is the name of the last tool of the page before.
-pub(super) fn page(registry: &Registry, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
+pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
     let after = cursor.unwrap_or_default();
-    if !after.is_empty() && registry.resolve(after).is_err() {
+    if !after.is_empty() && visible.resolve(after).is_err() {
         return Err(ErrorData::invalid_params("the cursor is not one that this server gave", None));
     }
     let rest: Vec<&Arc<Registered>> =
-        registry.tools().filter(|tool| tool.name.as_str() > after).take(PAGE + 1).collect();
+        visible.tools().filter(|tool| tool.name.as_str() > after).take(PAGE + 1).collect();
     let mut list =
         ListToolsResult::with_all_items(rest.iter().take(PAGE).map(|tool| self::tool(tool)).collect());
     list.next_cursor = (rest.len() > PAGE).then(|| rest[PAGE - 1].name.clone());

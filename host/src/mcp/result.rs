@@ -8,8 +8,16 @@ use rmcp::model::{CallToolResult, ContentBlock, MetaObject, Resource};
 use serde_json::{Map, Value, json};
 
 use super::META_PREFIX;
+use super::context::SESSION;
 use crate::call::reply::Reply;
 use crate::contract::answer::Content;
+use crate::contract::shorten::clip;
+
+/// A result larger than this is linked; its text would fill a model's context.
+const LARGE_BYTES: usize = 64 << 10;
+
+/// So much of a large result is shown as text.
+const HEAD_BYTES: usize = 4 << 10;
 
 pub(super) fn result(reply: &Reply) -> CallToolResult {
     let mut result = if reply.code.has_result() { answer(reply) } else { error(reply) };
@@ -23,7 +31,18 @@ fn answer(reply: &Reply) -> CallToolResult {
     if reply.result.is_none() && reply.content.is_empty() {
         blocks.push(ContentBlock::text("Done. The tool returned no value."));
     }
-    blocks.push(ContentBlock::text(serde_json::to_string(&compact).unwrap_or_default()));
+    let text = serde_json::to_string(&compact).unwrap_or_default();
+    if text.len() > LARGE_BYTES {
+        let begins = clip(&text, HEAD_BYTES);
+        blocks.push(ContentBlock::text(format!(
+            "The result has {} bytes; it is whole in the structured content and in the linked resource. It begins: \
+             {begins}",
+            text.len()
+        )));
+        blocks.push(ContentBlock::resource_link(super::resource::link(reply)));
+    } else {
+        blocks.push(ContentBlock::text(text));
+    }
     let mut result = CallToolResult::success(blocks);
     result.structured_content = serde_json::to_value(&compact).ok();
     result
@@ -59,6 +78,9 @@ pub(super) fn meta(reply: &Reply) -> MetaObject {
     meta.insert(key("record"), json!(reply.record));
     meta.insert(key("code"), json!(reply.code));
     meta.insert(key("usage"), json!(reply.usage));
+    if let Some(session) = &reply.session {
+        meta.insert(key(SESSION), json!(session));
+    }
     if let Some(error) = &reply.error {
         let mut facts = json!({
             "code": reply.code,

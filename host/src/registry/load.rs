@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use toml::Spanned;
 use wasmtime::Engine;
 
@@ -61,11 +61,12 @@ pub struct Loading<'a> {
 /// Everything that is wrong with it, each with its place.
 pub async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, Diagnostics> {
     let width = std::thread::available_parallelism().map_or(1, usize::from);
-    let loaded: Vec<_> = futures::stream::iter(&file.config.tools)
-        .map(|(key, tool)| async move { (key, tool, read(file, key, tool, loading).await) })
-        .buffered(width)
-        .collect()
-        .await;
+    let reads = file.config.tools.iter();
+    // Boxed, so that whoever spawns a load need not know how it is made of others.
+    let reads: Vec<_> = reads
+        .map(|(key, tool)| async move { (key, tool, read(file, key, tool, loading).await) }.boxed())
+        .collect();
+    let loaded: Vec<_> = futures::stream::iter(reads).buffered(width).collect().await;
     let mut problems = Vec::new();
     let mut registry = Registry::default();
     for (key, tool, compiled) in loaded {
@@ -187,7 +188,8 @@ fn prepare(
     let Compiled { component: code, surface, digest, cached: _ } = compiled;
     let mut author = author(&path, &surface)?;
     let grants = absolute(file, config)?;
-    let (effective, missing) = Effective::of(&requests(&surface, &author.manifest, &grants), &grants);
+    let requests = requests(&surface, &author.manifest, &grants);
+    let (effective, missing) = Effective::of(&requests, &grants);
     let bindings = imports::bindings(file, config, &surface)?;
     let linked = run::link(loading.engine, &code, &surface, &effective, &bindings).map_err(|err| {
         let hint = "declare them: `imports.\"NAME\" = \"trap\"`, or fixed results per function".to_owned();
@@ -226,6 +228,7 @@ fn prepare(
             contract,
             effect,
             limits: limits.clone(),
+            requests: requests.clone(),
             effective: effective.clone(),
             missing: missing.clone(),
             key: key.get_ref().clone(),

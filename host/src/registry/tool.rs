@@ -9,7 +9,7 @@ use crate::contract::effect::Effect;
 use crate::contract::surface::Surface;
 use crate::contract::tool::Contract;
 use crate::plan::RetryPolicy;
-use crate::policy::grant::{Effective, Missing};
+use crate::policy::grant::{Effective, Missing, Requests};
 use crate::policy::limit::Limits;
 use crate::sandbox::run::Linked;
 
@@ -36,6 +36,8 @@ pub struct Tool {
     pub effect: Effect,
     /// What one attempt may use.
     pub limits: Limits,
+    /// What its author asks for.
+    pub requests: Requests,
     /// What it may reach.
     pub effective: Effective,
     /// What it asks for and does not get. While there is any, it is not run.

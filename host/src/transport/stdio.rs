@@ -20,16 +20,22 @@ const MESSAGE_BYTES_MAX: usize = 8 << 20;
 /// How far into a long message its id is looked for.
 const ID_WITHIN_BYTES: usize = 4 << 10;
 
-/// Serves until stdin ends.
+/// Serves until stdin ends, or `stop`; then the calls that run have their time to end.
 ///
 /// # Errors
 /// When the client does not speak MCP, or a task of the server's was lost.
-pub(crate) async fn serve(host: Arc<Host>) -> anyhow::Result<()> {
+pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let (stdin, stdout) = rmcp::transport::stdio();
     let bounded = Bounded::new(stdin, MESSAGE_BYTES_MAX);
-    let server = Server::new(host).serve((bounded, stdout)).await?;
-    server.waiting().await?;
-    Ok(())
+    let serve = async {
+        let server = Server::new(host.clone()).serve((bounded, stdout)).await?;
+        server.waiting().await?;
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        served = serve => served,
+        () = async { stop.await; super::drained(&host).await } => Ok(()),
+    }
 }
 
 /// A reader of lines that are never longer than a bound.

@@ -1,0 +1,103 @@
+//! Static bearer tokens: made once, shown once, kept as a digest.
+//!
+//! Owns their form and their comparison. A token is 32 random bytes, so that its plain digest is enough: there
+//! is nothing to guess that a slow hash would protect.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+/// What every token begins with, so that scanners for leaked secrets can find it.
+const PREFIX: &str = "airlock_";
+
+/// What a stored digest begins with.
+const SCHEME: &str = "sha256:";
+
+/// A token's digest, as a registry keeps it: `sha256:` and 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TokenDigest([u8; 32]);
+
+/// A token from fresh random bytes, and its digest.
+pub fn new(seed: [u8; 32]) -> (String, TokenDigest) {
+    let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(seed));
+    let digest = TokenDigest::of(&token);
+    (token, digest)
+}
+
+/// Whether a text has the form of a token, so that it need not be taken for something else.
+pub fn is_token(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
+impl TokenDigest {
+    /// The digest of a token.
+    pub fn of(token: &str) -> TokenDigest {
+        TokenDigest(Sha256::digest(token).into())
+    }
+
+    /// Whether it is the digest of the same token; takes as long for every other one.
+    pub fn same(&self, other: &TokenDigest) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl std::fmt::Display for TokenDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(SCHEME)?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for TokenDigest {
+    /// Not even the digest is for logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenDigest")
+    }
+}
+
+impl TryFrom<String> for TokenDigest {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<TokenDigest, String> {
+        let wrong = || {
+            "a token is kept as its digest, `sha256:` and 64 hexadecimal digits; `airlock token new NAME` makes one"
+                .to_owned()
+        };
+        let digits = text
+            .strip_prefix(SCHEME)
+            .filter(|digits| digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let digits = digits.ok_or_else(wrong)?;
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+        }
+        Ok(TokenDigest(digest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_digest_is_that_of_its_token_and_of_no_other() {
+        let (token, digest) = new([7; 32]);
+        assert!(is_token(&token) && token.len() == PREFIX.len() + 43);
+        let stored = TokenDigest::try_from(digest.to_string()).unwrap();
+        assert!(stored.same(&TokenDigest::of(&token)));
+        assert!(!stored.same(&TokenDigest::of(&format!("{token} "))));
+    }
+
+    #[test]
+    fn a_token_in_the_place_of_its_digest_is_refused_without_being_shown() {
+        let (token, _) = new([7; 32]);
+        for text in [token.as_str(), "sha256:zz", &format!("sha256:{}", "+1".repeat(32)), ""] {
+            let err = TokenDigest::try_from(text.to_owned()).unwrap_err();
+            assert!(err.contains("airlock token new") && !err.contains(&token), "{err}");
+        }
+    }
+}

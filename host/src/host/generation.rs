@@ -1,0 +1,223 @@
+//! One generation of a host: what a registry's file said when it was read.
+//!
+//! Owns what a reload exchanges as a whole: tools, callers, caps, and the standing of each tool. A call keeps
+//! the generation that it began with.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use wasmtime::Engine;
+
+use super::Parts;
+use crate::call::room::{Entered, Gate, NoRoom};
+use crate::caller::account::Accounts;
+use crate::caller::session::Sessions;
+use crate::caller::token::TokenDigest;
+use crate::caller::{ANONYMOUS, LOCAL, Principal, Rules};
+use crate::config::{ConfigFile, OauthConfig};
+use crate::contract::caps::Caps;
+use crate::environment::{SharedEnvironment, ms};
+use crate::journal::Journal;
+use crate::plan::{Breaker, BreakerView, Quota, Settled};
+use crate::registry::{Registry, Tool, UnknownTool};
+use crate::telemetry::metrics::{Metrics, RoomView, StandingView};
+
+pub(crate) struct Generation {
+    parts: Arc<Parts>,
+    registry: Arc<Registry>,
+    caps: Caps,
+    call_deadline_ms: u64,
+    room: Arc<Gate>,
+    /// By tool. No two tools share a lock.
+    tools: BTreeMap<String, Standing>,
+    rules: BTreeMap<String, Arc<Rules>>,
+    tokens: Vec<(TokenDigest, Principal)>,
+    oauth: Option<Arc<OauthConfig>>,
+    allow_anonymous: bool,
+}
+
+/// What changes about a tool while it is called.
+struct Standing {
+    bulkhead: Arc<Gate>,
+    health: Mutex<Health>,
+}
+
+struct Health {
+    quota: Quota,
+    breaker: Breaker,
+}
+
+/// A place for one attempt: among those of its tool, and among those of all.
+#[expect(dead_code, reason = "held for its drop")]
+pub(crate) struct Place(Entered, Entered);
+
+/// The tools that one caller may see.
+pub struct Visible {
+    registry: Arc<Registry>,
+    rules: Option<Arc<Rules>>,
+}
+
+impl Visible {
+    /// The tools, in the order of their names.
+    pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
+        self.registry.tools().filter(|tool| self.shows(&tool.name))
+    }
+
+    /// The tool of this name.
+    ///
+    /// # Errors
+    /// When there is none that the caller may see; the nearest name is one that it may see.
+    pub fn resolve(&self, name: &str) -> Result<&Arc<Tool>, UnknownTool> {
+        self.registry.resolve_among(name, |name| self.shows(name))
+    }
+
+    fn shows(&self, name: &str) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.shows(name))
+    }
+}
+
+impl Generation {
+    /// The generation of a file. Places of the last one are kept where their number did not change, so that a
+    /// reload does not let more calls run than there are places; health begins anew.
+    pub(super) fn new(
+        parts: Arc<Parts>,
+        file: &ConfigFile,
+        registry: Registry,
+        last: Option<&Generation>,
+    ) -> Generation {
+        let config = &file.config;
+        let now = ms(parts.environment.monotonic());
+        let keep = |gate: Option<&Arc<Gate>>, run, wait| match gate {
+            Some(gate) if gate.is_of(run, wait) => gate.clone(),
+            Some(_) | None => Arc::new(Gate::new(run, wait)),
+        };
+        let standing = |tool: &Tool| {
+            let last = last.and_then(|last| last.tools.get(&tool.name)).map(|standing| &standing.bulkhead);
+            Standing {
+                bulkhead: keep(last, tool.bulkhead_run, tool.bulkhead_wait),
+                health: Mutex::new(Health { quota: Quota::full(now), breaker: Breaker::default() }),
+            }
+        };
+        let tokens = config.callers.iter().flat_map(|(name, caller)| {
+            caller.tokens.iter().map(|token| (*token, Principal::named(name.get_ref())))
+        });
+        let rules =
+            config.callers.iter().map(|(name, caller)| (name.get_ref().clone(), Arc::new(Rules::of(caller))));
+        Generation {
+            room: keep(last.map(|last| &last.room), config.host.calls_max, config.host.wait_max),
+            tools: registry.tools().map(|tool| (tool.name.clone(), standing(tool))).collect(),
+            registry: Arc::new(registry),
+            caps: config.arguments.caps(),
+            call_deadline_ms: config.host.call_deadline_ms,
+            rules: rules.collect(),
+            tokens: tokens.collect(),
+            oauth: config.oauth.as_ref().map(|oauth| Arc::new(oauth.get_ref().clone())),
+            allow_anonymous: config.http.allow_anonymous,
+            parts,
+        }
+    }
+
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    pub(crate) fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    pub(crate) fn call_deadline_ms(&self) -> u64 {
+        self.call_deadline_ms
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.parts.engine
+    }
+
+    pub(crate) fn environment(&self) -> &SharedEnvironment {
+        &self.parts.environment
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.parts.journal
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.parts.accounts
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.parts.sessions
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
+    }
+
+    pub(crate) fn oauth(&self) -> Option<&Arc<OauthConfig>> {
+        self.oauth.as_ref()
+    }
+
+    pub(crate) fn allows_anonymous(&self) -> bool {
+        self.allow_anonymous
+    }
+
+    /// The rules of a caller; none for one whose entry is gone.
+    pub(crate) fn rules(&self, who: &Principal) -> Option<Arc<Rules>> {
+        self.rules.get(who.entry()).cloned().or_else(|| {
+            let open = who.entry() == LOCAL || (who.entry() == ANONYMOUS && self.allow_anonymous);
+            open.then(|| Arc::new(Rules::open()))
+        })
+    }
+
+    pub(crate) fn visible(&self, who: &Principal) -> Visible {
+        Visible { registry: self.registry.clone(), rules: self.rules(who) }
+    }
+
+    /// Every token is looked at, so that the time says nothing about which one it was.
+    pub(super) fn holder(&self, digest: &TokenDigest) -> Option<Principal> {
+        let same = self.tokens.iter().filter(|(token, _)| token.same(digest));
+        same.map(|(_, who)| who.clone()).last()
+    }
+
+    /// A place for one attempt of a tool, first of the tool's, then of the host's.
+    pub(crate) async fn enter(&self, tool: &str, within: Duration) -> Result<Place, NoRoom> {
+        let standing = self.tools.get(tool).ok_or(NoRoom)?;
+        let both = async {
+            let tool = standing.bulkhead.enter(within).await?;
+            Ok(Place(tool, self.room.enter(within).await?))
+        };
+        tokio::time::timeout(within, both).await.unwrap_or(Err(NoRoom))
+    }
+
+    /// A tool's retry quota and breaker now.
+    pub(crate) fn health(&self, tool: &str) -> (u32, BreakerView) {
+        let now = ms(self.environment().monotonic());
+        self.tools.get(tool).map_or((0, BreakerView::Closed), |standing| {
+            let mut health = standing.health.lock().unwrap_or_else(PoisonError::into_inner);
+            (health.quota.tokens(now), health.breaker.view(now))
+        })
+    }
+
+    /// Applies what a call did to a tool's health.
+    pub(crate) fn settle(&self, tool: &str, settled: &Settled) {
+        let Some(standing) = self.tools.get(tool) else { return };
+        let now = ms(self.environment().monotonic());
+        let mut health = standing.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.quota.settle(settled.spent, settled.gained);
+        settled.samples.iter().for_each(|sample| health.breaker.record(*sample, now));
+    }
+
+    pub(super) fn load(&self) -> RoomView {
+        RoomView { running: self.room.running(), waiting: self.room.waiting() }
+    }
+
+    pub(super) fn standings(&self) -> Vec<StandingView> {
+        let view = |(name, standing): (&String, &Standing)| StandingView {
+            tool: name.clone(),
+            room: RoomView { running: standing.bulkhead.running(), waiting: standing.bulkhead.waiting() },
+            is_open: !matches!(self.health(name).1, BreakerView::Closed),
+        };
+        self.tools.iter().map(view).collect()
+    }
+}

@@ -1,0 +1,64 @@
+//! What the program says about itself: logs, traces and metrics.
+//!
+//! Owns their set-up and the closed list of names that they use. Names follow OpenTelemetry's conventions for
+//! GenAI and MCP; what those lack is under `airlock.`. Nothing here holds arguments, results or secrets. Must
+//! not know what is logged or counted.
+
+pub mod field;
+pub mod metrics;
+pub(crate) mod trace;
+
+use std::io::IsTerminal as _;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+pub use trace::Exporter;
+
+/// How the program logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Why telemetry cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The exporter of traces cannot be made.
+    #[error("traces cannot be exported to `{endpoint}`: {reason}")]
+    Exporter {
+        /// Where they were to go.
+        endpoint: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Sends logs to stderr, and spans to an OTLP endpoint where one is named. The returned exporter sends what is
+/// left when it is shut down.
+///
+/// # Errors
+/// When the endpoint cannot be used.
+pub fn set_up(
+    level: LevelFilter,
+    format: LogFormat,
+    otlp: Option<&str>,
+) -> Result<Option<Exporter>, TelemetryError> {
+    let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let logs = match format {
+        LogFormat::Json => text.json().flatten_event(true).boxed(),
+        LogFormat::Text => {
+            text.with_ansi(std::io::stderr().is_terminal()).without_time().with_target(false).boxed()
+        }
+    };
+    // Spans are for the exporter; the level of logs does not decide about them.
+    let exporter = otlp.map(Exporter::new).transpose()?;
+    let spans = exporter.as_ref().map(Exporter::layer);
+    tracing_subscriber::registry().with(spans).with(logs.with_filter(level)).init();
+    Ok(exporter)
+}

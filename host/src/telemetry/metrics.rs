@@ -1,0 +1,190 @@
+//! Metrics, as Prometheus reads them.
+//!
+//! Owns the list of metrics and their labels, which are few: a tool's public name, an outcome code, a kind of
+//! finding. A name that no tool has is no label. Must not know what a call does.
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// How full a place is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoomView {
+    /// Guests or calls that are in.
+    pub running: u32,
+    /// Those that wait.
+    pub waiting: u32,
+}
+
+/// How a tool stands.
+#[derive(Clone, Debug)]
+pub struct StandingView {
+    /// Its public name.
+    pub tool: String,
+    /// Its bulkhead.
+    pub room: RoomView,
+    /// Whether its breaker lets nothing, or only probes, through.
+    pub is_open: bool,
+}
+
+/// What one call adds.
+#[derive(Clone, Debug)]
+pub struct CallView<'a> {
+    /// The tool's public name; empty where there is no such tool.
+    pub tool: &'a str,
+    /// The outcome code.
+    pub outcome: &'static str,
+    /// From request to reply, in seconds.
+    pub seconds: f64,
+    /// Of all attempts.
+    pub fuel: u64,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The kinds of the findings.
+    pub findings: Vec<&'a str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    tool: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ToolLabels {
+    tool: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FindingLabels {
+    tool: String,
+    kind: String,
+}
+
+type Histograms = Family<ToolLabels, Histogram, fn() -> Histogram>;
+
+/// What is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    calls: Family<OutcomeLabels, Counter>,
+    attempts: Family<ToolLabels, Counter>,
+    findings: Family<FindingLabels, Counter>,
+    seconds: Histograms,
+    fuel: Histograms,
+    running: Family<ToolLabels, Gauge>,
+    waiting: Family<ToolLabels, Gauge>,
+    breaker: Family<ToolLabels, Gauge>,
+    all_running: Gauge,
+    all_waiting: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("airlock"),
+            calls: Family::default(),
+            attempts: Family::default(),
+            findings: Family::default(),
+            // 50 µs to 26 s, and 1,000 to 16 billion units.
+            seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_05, 2.0, 20))),
+            fuel: Family::new_with_constructor(|| Histogram::new(exponential_buckets(1_000.0, 4.0, 13))),
+            running: Family::default(),
+            waiting: Family::default(),
+            breaker: Family::default(),
+            all_running: Gauge::default(),
+            all_waiting: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("calls", "Calls by tool and outcome", self.calls.clone());
+        registry.register("attempts", "Attempts, retries and fallbacks included", self.attempts.clone());
+        registry.register("findings", "What the outer door found", self.findings.clone());
+        registry.register("call_duration_seconds", "From request to reply", self.seconds.clone());
+        registry.register("call_fuel", "Fuel of a call, all attempts", self.fuel.clone());
+        registry.register("tool_running", "Guests of a tool that run", self.running.clone());
+        registry.register("tool_waiting", "Attempts that wait for a tool's place", self.waiting.clone());
+        registry.register("breaker_open", "1 while a tool's breaker is not closed", self.breaker.clone());
+        registry.register("running", "Guests that run", self.all_running.clone());
+        registry.register(
+            "waiting",
+            "Attempts that wait for a place of the host's",
+            self.all_waiting.clone(),
+        );
+    }
+
+    /// Counts one call.
+    pub fn count(&self, call: &CallView<'_>) {
+        let CallView { tool, outcome, seconds, fuel, attempts, findings } = call;
+        let labels = ToolLabels { tool: (*tool).to_owned() };
+        self.calls.get_or_create(&OutcomeLabels { tool: labels.tool.clone(), outcome }).inc();
+        self.attempts.get_or_create(&labels).inc_by(u64::from(*attempts));
+        self.seconds.get_or_create(&labels).observe(*seconds);
+        #[expect(clippy::cast_precision_loss, reason = "a histogram's buckets are coarser")]
+        self.fuel.get_or_create(&labels).observe(*fuel as f64);
+        for kind in findings {
+            let labels = FindingLabels { tool: labels.tool.clone(), kind: (*kind).to_owned() };
+            self.findings.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Everything, in the text form of Prometheus.
+    pub fn text(&self, all: &RoomView, tools: &[StandingView]) -> String {
+        self.all_running.set(i64::from(all.running));
+        self.all_waiting.set(i64::from(all.waiting));
+        self.running.clear();
+        self.waiting.clear();
+        self.breaker.clear();
+        for StandingView { tool, room, is_open } in tools {
+            let labels = ToolLabels { tool: tool.clone() };
+            self.running.get_or_create(&labels).set(i64::from(room.running));
+            self.waiting.get_or_create(&labels).set(i64::from(room.waiting));
+            self.breaker.get_or_create(&labels).set(i64::from(*is_open));
+        }
+        let mut out = String::new();
+        // Writing into a string does not fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_calls_by_tool_and_outcome_and_forgets_tools_that_are_gone() {
+        let metrics = Metrics::default();
+        let call = CallView {
+            tool: "t",
+            outcome: "ok.degraded",
+            seconds: 0.001,
+            fuel: 5_000,
+            attempts: 2,
+            findings: vec!["range"],
+        };
+        metrics.count(&call);
+        let standing =
+            |tool: &str| StandingView { tool: tool.into(), room: RoomView::default(), is_open: true };
+        let text = metrics.text(&RoomView { running: 1, waiting: 0 }, &[standing("t"), standing("old")]);
+        for line in [
+            "airlock_calls_total{tool=\"t\",outcome=\"ok.degraded\"} 1",
+            "airlock_attempts_total{tool=\"t\"} 2",
+            "airlock_findings_total{tool=\"t\",kind=\"range\"} 1",
+            "airlock_breaker_open{tool=\"old\"} 1",
+            "airlock_running 1",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        assert!(!metrics.text(&RoomView::default(), &[standing("t")]).contains("old"));
+    }
+}

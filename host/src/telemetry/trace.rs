@@ -1,0 +1,72 @@
+//! Traces over OTLP: HTTP with protobuf, in batches, from a thread of its own.
+
+use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{SdkTracerProvider, Tracer};
+use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt as _};
+
+use super::TelemetryError;
+
+/// Sends spans to a collector.
+#[derive(Debug)]
+pub struct Exporter {
+    provider: SdkTracerProvider,
+}
+
+impl Exporter {
+    pub(super) fn new(endpoint: &str) -> Result<Exporter, TelemetryError> {
+        let failed = |reason: String| TelemetryError::Exporter { endpoint: endpoint.to_owned(), reason };
+        let exporter = opentelemetry_otlp::SpanExporter::builder()
+            .with_http()
+            .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+            .build()
+            .map_err(|err| failed(err.to_string()))?;
+        let resource = Resource::builder().with_service_name("airlock").build();
+        let provider =
+            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+        Ok(Exporter { provider })
+    }
+
+    pub(super) fn layer<S>(&self) -> OpenTelemetryLayer<S, Tracer>
+    where
+        S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
+    {
+        tracing_opentelemetry::layer().with_tracer(self.provider.tracer("airlock"))
+    }
+
+    /// Sends what is left.
+    pub fn shut_down(&self) {
+        if let Err(err) = self.provider.shutdown() {
+            tracing::warn!("the last traces were not delivered: {err}");
+        }
+    }
+}
+
+/// Makes a span the child of the one that a caller named: W3C trace context, as HTTP headers or `_meta` have it.
+pub(crate) fn adopt(span: &tracing::Span, traceparent: &str, tracestate: Option<&str>) {
+    let parent = TraceContextPropagator::new().extract(&Carrier { traceparent, tracestate });
+    // Without an exporter nobody asks for parents.
+    let _ = span.set_parent(parent);
+}
+
+struct Carrier<'a> {
+    traceparent: &'a str,
+    tracestate: Option<&'a str>,
+}
+
+impl Extractor for Carrier<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match key {
+            "traceparent" => Some(self.traceparent),
+            "tracestate" => self.tracestate,
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec!["traceparent", "tracestate"]
+    }
+}

@@ -193,7 +193,7 @@ impl Host {
 
     /// What arguments may be.
     pub fn caps(&self) -> Caps {
-        self.current.load().caps().clone()
+        *self.current.load().caps()
     }
 
     /// How to serve over HTTP.

@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_input;
+mod callers;
 mod cases;
 mod cli;
 mod fairness;
 mod foreign;
+mod http;
 mod isolation;
 mod mcp;
+mod reload;
 mod settings;
 
 use std::process::{Command, Output};

@@ -252,7 +252,7 @@ fn patient_registry(folder: &std::path::Path) -> std::path::PathBuf {
 }
 
 /// The codes of the records in a journal, when there are so many; within five seconds.
-fn await_codes(folder: &std::path::Path, count: usize) -> Vec<String> {
+pub(crate) fn await_codes(folder: &std::path::Path, count: usize) -> Vec<String> {
     let mut codes = Vec::new();
     for _ in 0..50 {
         codes = codes_of(&folder.join(".airlock/journal.db")).unwrap_or_default();

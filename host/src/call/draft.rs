@@ -3,6 +3,8 @@
 //! Owns what is known so far. Nothing is answered without a record: a draft that is dropped before it was sealed
 //! seals itself as cancelled.
 
+mod envelope;
+
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -10,7 +12,7 @@ use tokio::sync::mpsc;
 use super::attempt::{AttemptRecord, Judged};
 use super::code::Code;
 use super::raw::{Arguments, RawCall};
-use super::reply::{Confidence, Provenance, Reply, TotalUsage};
+use super::reply::{Reply, TotalUsage};
 use super::report::{self, Cause};
 use super::stage::{End, ResolvedCall, ValidCall};
 use crate::caller::Principal;
@@ -282,101 +284,12 @@ impl<'h> Draft<'h> {
         });
     }
 
-    fn unrecorded(&self, reply: Reply) -> Reply {
-        let mut report = report::report(&reply.tool, Code::HostJournal, &Cause::default());
-        if reply.usage.attempts > 0 {
-            report.ran = super::code::Ran::MayHave;
-            report.message = format!(
-                "`{}` ran, but the host could not write its record, so that there is no answer to rely on.\n\
-                 Do not repeat a call with effects before you know whether it happened.",
-                reply.tool
-            );
-        }
-        Reply {
-            status: Code::HostJournal.facts().status,
-            code: Code::HostJournal,
-            result: None,
-            content: Vec::new(),
-            refusal: None,
-            clarify: None,
-            error: Some(report),
-            ..reply
-        }
-    }
-
     fn take(&mut self, reply: &Reply) -> CallRecord {
         self.record.code = reply.code;
         self.record.ended_unix_ms = self.record.started_unix_ms + self.elapsed_ms();
         self.record.reply = serde_json::to_value(reply).ok();
         self.record.clone()
     }
-
-    fn reply(&mut self, end: End) -> Reply {
-        let End { code, report } = end;
-        self.usage.wall_us =
-            u64::try_from(self.host.environment().monotonic().saturating_sub(self.started).as_micros())
-                .unwrap_or(u64::MAX);
-        let mut reply = Reply {
-            status: code.facts().status,
-            code,
-            tool: self.record.tool.clone(),
-            result: None,
-            content: Vec::new(),
-            error: report.map(|report| *report),
-            refusal: None,
-            clarify: None,
-            confidence: None,
-            interpretation: None,
-            assumptions: Vec::new(),
-            uncertainty: None,
-            next_steps: Vec::new(),
-            findings: Vec::new(),
-            provenance: None,
-            usage: self.usage.clone(),
-            record: self.record.id.clone(),
-            session: self.handle.clone(),
-        };
-        let Some((route, component, judged)) = self.last.take() else { return reply };
-        match judged.accepted {
-            Some(accepted) if code.has_result() => {
-                self.bytes += accepted.bytes;
-                let provenance = Provenance {
-                    route,
-                    component,
-                    attempts: self.usage.attempts,
-                    fallback_because: self.fallback_because,
-                    as_of: None,
-                    source: None,
-                };
-                fill(&mut reply, accepted, provenance);
-            }
-            Some(_) | None => {
-                reply.refusal = judged.refusal;
-                reply.clarify = judged.clarify;
-                reply.findings = judged.cause.findings;
-            }
-        }
-        reply
-    }
-}
-
-/// Puts an accepted value and what stands beside it into the reply.
-fn fill(reply: &mut Reply, accepted: super::attempt::Accepted, mut provenance: Provenance) {
-    let answered = accepted.answered;
-    if let Some(as_of) = answered.as_of {
-        provenance.as_of = Some(as_of.time);
-        provenance.source = as_of.source;
-    }
-    let assessment = answered.assessment;
-    reply.result = accepted.result;
-    reply.content = answered.content;
-    reply.findings = accepted.findings;
-    reply.confidence = assessment.confidence.map(|value| Confidence { value });
-    reply.interpretation = assessment.interpretation;
-    reply.assumptions = assessment.assumptions;
-    reply.uncertainty = assessment.uncertainty;
-    reply.next_steps = assessment.next_steps;
-    reply.provenance = Some(provenance);
 }
 
 impl Drop for Draft<'_> {

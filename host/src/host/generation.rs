@@ -176,8 +176,10 @@ impl Generation {
 
     /// Every token is looked at, so that the time says nothing about which one it was.
     pub(super) fn holder(&self, digest: &TokenDigest) -> Option<Principal> {
-        let same = self.tokens.iter().filter(|(token, _)| token.same(digest));
-        same.map(|(_, who)| who.clone()).last()
+        let look = |found, (token, who): &(TokenDigest, Principal)| {
+            if token.same(digest) { Some(who.clone()) } else { found }
+        };
+        self.tokens.iter().fold(None, look)
     }
 
     /// A place for one attempt of a tool, first of the tool's, then of the host's.

@@ -1,0 +1,154 @@
+//! A server over HTTP that this process starts, as an operator would, and what a program sends to it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use anyhow::Context as _;
+use reqwest::{Method, RequestBuilder, Response};
+use rmcp::ServiceExt as _;
+use rmcp::service::{RoleClient, RunningService};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use serde_json::{Value, json};
+
+use crate::wire::{STATELESS, stateless_meta};
+
+/// A server, listening.
+pub struct Server {
+    child: Child,
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    client: reqwest::Client,
+}
+
+impl Server {
+    /// Starts `airlock serve --http` on a registry, at a port of the system's choice.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(registry: &Path, flags: &[&str]) -> anyhow::Result<Server> {
+        let mut command = Command::new(crate::program());
+        command.arg("--registry").arg(registry).args(["serve", "--http", "127.0.0.1:0"]).args(flags);
+        Server::of(command)
+    }
+
+    /// Starts a program that prints the line `listening on URL` on stderr.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn of(mut command: Command) -> anyhow::Result<Server> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
+        let mut said = String::new();
+        let url = loop {
+            let Some(line) = lines.next().transpose()? else {
+                child.wait()?;
+                anyhow::bail!("the server did not start: {said}");
+            };
+            if let Some(url) = line.strip_prefix("listening on ") {
+                break url.to_owned();
+            }
+            said.push_str(&line);
+        };
+        // What is left unread would fill the pipe and stop the server.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok(Server { child, url, client: reqwest::Client::builder().no_proxy().build()? })
+    }
+
+    /// A request to a path.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Response> {
+        Ok(self.request(Method::GET, path).send().await?)
+    }
+
+    /// A call over the API, its body as it is.
+    pub fn call(&self, tool: &str, body: impl Into<String>) -> RequestBuilder {
+        let request = self.request(Method::POST, &format!("/v1/tools/{tool}/calls"));
+        request.header("content-type", "application/json").body(body.into())
+    }
+
+    /// A request of MCP's stateless revision.
+    pub fn mcp(&self, method: &str, mut params: Value) -> RequestBuilder {
+        params["_meta"] = stateless_meta();
+        let request = self
+            .request(Method::POST, "/mcp")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", STATELESS)
+            .header("mcp-method", method);
+        let name = params["name"].as_str().or(params["uri"].as_str());
+        let request = match name {
+            Some(name) => request.header("mcp-name", name),
+            None => request,
+        };
+        request.json(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+    }
+
+    /// A client of MCP's handshake era, with or without a bearer token.
+    ///
+    /// # Errors
+    /// When it cannot connect.
+    pub async fn client(&self, token: Option<&str>) -> anyhow::Result<RunningService<RoleClient, ()>> {
+        let mut config = StreamableHttpClientTransportConfig::with_uri(format!("{}/mcp", self.url));
+        if let Some(token) = token {
+            config = config.auth_header(token);
+        }
+        let transport = StreamableHttpClientTransport::with_client(self.client.clone(), config);
+        Ok(().serve(transport).await?)
+    }
+
+    /// Sends a signal: `TERM`, `HUP`.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status()?;
+        anyhow::ensure!(sent.success(), "the signal was not sent");
+        Ok(())
+    }
+
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for it to leave.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn wait(mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing running behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The JSON-RPC answer in a response to MCP's POST, which is JSON or a stream of events.
+///
+/// # Errors
+/// When there is none.
+pub async fn answer(response: Response) -> anyhow::Result<Value> {
+    let status = response.status();
+    let text = response.text().await?;
+    let events = text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim);
+    let mut messages = std::iter::once(text.as_str()).chain(events).filter_map(parsed);
+    let last = messages.rfind(|message| message.get("id").is_some_and(|id| !id.is_null()));
+    last.with_context(|| format!("no answer in {status}: {text}"))
+}
+
+fn parsed(text: &str) -> Option<Value> {
+    serde_json::from_str::<Value>(text).ok().filter(Value::is_object)
+}

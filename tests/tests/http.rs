@@ -1,0 +1,254 @@
+//! Over HTTP: both eras of MCP and the API on one port, bounds on what comes in, and how it all ends.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use airlock_tests::server::{Server, answer};
+use airlock_tests::{registry, root};
+use reqwest::{Method, StatusCode};
+use rmcp::model::CallToolRequestParams;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::mcp::await_codes;
+
+/// A registry in a folder of its own: these tools and settings, by their components' names.
+pub(crate) fn registry_in(folder: &Path, settings: &str, tools: &[(&str, &str)]) -> PathBuf {
+    let mut text = settings.to_owned();
+    for (name, component) in tools {
+        let component = root().join(component);
+        text.push_str(&format!("[tools.{name}]\ncomponent = \"{}\"\n", component.display()));
+        if component.ends_with("hostile.wasm") {
+            text.push_str("limits.deadline_ms = 20_000\nlimits.fuel = 1_000_000_000_000_000\n");
+            text.push_str("grants.clock = true\n");
+        }
+    }
+    let path = folder.join("airlock.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+pub(crate) const CONVERT: (&str, &str) = ("unit_convert", "example-tools/build/unit-convert.wasm");
+pub(crate) const DIGEST: (&str, &str) = ("text_digest", "example-tools/build/text-digest.wasm");
+pub(crate) const LOOPS: (&str, &str) = ("loops", "tests/guests/build/hostile.wasm");
+pub(crate) const KM: &str = r#"{"value": 1, "from": "km", "to": "m"}"#;
+
+fn open(settings: &str) -> (tempfile::TempDir, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), settings, &[CONVERT, LOOPS]);
+    let server = Server::start(&path, &["--allow-anonymous"]).unwrap();
+    (folder, server)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_eras_and_the_api_give_the_same_answer_on_one_port() {
+    let server = Server::start(&registry("example"), &["--allow-anonymous"]).unwrap();
+    let args: Value = serde_json::from_str(KM).unwrap();
+    let api: Value = server.call("unit_convert", KM).send().await.unwrap().json().await.unwrap();
+    let params = json!({"name": "unit_convert", "arguments": args});
+    let stateless = answer(server.mcp("tools/call", params).send().await.unwrap()).await.unwrap();
+    let legacy = server.client(None).await.unwrap();
+    let request =
+        CallToolRequestParams::new("unit_convert").with_arguments(args.as_object().unwrap().clone());
+    let handshake = legacy.call_tool(request).await.unwrap().structured_content.unwrap();
+    assert_eq!(api["result"], json!({"value": 1000.0, "unit": "m"}));
+    assert_eq!(stateless["result"]["structuredContent"]["result"], api["result"]);
+    assert_eq!(handshake["result"], api["result"]);
+    legacy.cancel().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn discovery_and_lists_say_how_long_they_hold() {
+    let server = Server::start(&registry("example"), &["--allow-anonymous"]).unwrap();
+    let discovered = answer(server.mcp("server/discover", json!({})).send().await.unwrap()).await.unwrap();
+    let capabilities = &discovered["result"]["capabilities"];
+    assert_eq!(capabilities["tools"]["listChanged"], true, "{discovered}");
+    let list = answer(server.mcp("tools/list", json!({})).send().await.unwrap()).await.unwrap();
+    let (ttl, scope) = (&list["result"]["ttlMs"], &list["result"]["cacheScope"]);
+    assert_eq!((ttl, scope), (&json!(60_000), &json!("private")));
+    let no_cursor = server.mcp("tools/list", json!({"cursor": "zzz"})).send().await.unwrap();
+    assert_eq!(answer(no_cursor).await.unwrap()["error"]["code"], -32602);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_that_contradict_the_body_are_refused() {
+    let server = Server::start(&registry("example"), &["--allow-anonymous"]).unwrap();
+    let params = json!({"name": "unit_convert", "arguments": {}});
+    let request = server.mcp("tools/call", params);
+    let (client, request) = request.build_split();
+    let mut request = request.unwrap();
+    request.headers_mut().insert("mcp-name", "text_digest".parse().unwrap());
+    let response = client.execute(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_hosts_and_pages_are_turned_away_at_every_path() {
+    let server = Server::start(&registry("example"), &["--allow-anonymous"]).unwrap();
+    for path in ["/mcp", "/v1/tools", "/metrics", "/.well-known/oauth-protected-resource"] {
+        for (header, value) in [("host", "evil.example.com"), ("origin", "http://evil.example.com")] {
+            let response = server.request(Method::GET, path).header(header, value).send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path} {header}");
+        }
+    }
+    let local = server.request(Method::GET, "/v1/tools").header("origin", "http://localhost:3000");
+    assert_eq!(local.send().await.unwrap().status(), StatusCode::OK);
+}
+
+async fn problem(request: reqwest::RequestBuilder) -> (u16, String) {
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let status = response.status().as_u16();
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!(problem["status"], status, "{problem}");
+    (status, problem["type"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_no_answer_is_a_problem_document() {
+    let (_folder, server) = open("http.body_bytes_max = 10_000\n");
+    let check = async |request, status: u16, kind: &str| {
+        assert_eq!(problem(request).await, (status, format!("urn:airlock:{kind}")));
+    };
+    check(server.call("unit_convert", "{}"), 422, "args.missing").await;
+    check(server.call("unit_convert", "{"), 422, "args.syntax").await;
+    check(server.call("unit_convert", r#"{"value":1,"value":2}"#), 422, "args.syntax").await;
+    check(server.call("unit_conver", "{}"), 404, "resolve.unknown").await;
+    check(server.call("loops_panic", r#"{"message":"x"}"#), 502, "trap").await;
+    check(server.call("unit_convert", "x".repeat(20_000)), 413, "body-too-large").await;
+    let text = server.call("unit_convert", "{}").header("content-type", "text/plain");
+    check(server.request(Method::POST, "/v1/tools/unit_convert/calls").body("{}"), 415, "media-type").await;
+    drop(text);
+    check(server.request(Method::GET, "/v2"), 404, "no-such-path").await;
+    check(server.request(Method::DELETE, "/v1/tools"), 405, "no-such-method").await;
+}
+
+/// Sends bytes, and reads what comes back until the server closes.
+async fn raw(server: &Server, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_half_sent_request_is_given_up_and_hinders_nobody() {
+    let (_folder, server) = open("http.read_deadline_ms = 500\nhttp.connections_max = 8\n");
+    let head = b"POST /v1/tools/unit_convert/calls HTTP/1.1\r\nhost: localhost\r\n";
+    let body = [&head[..], b"content-type: application/json\r\ncontent-length: 100\r\n\r\n{"].concat();
+    let halves: Vec<_> = (0..3).map(|i| raw(&server, if i == 0 { head } else { &body })).collect();
+    let halves = futures::future::join_all(halves);
+    let good = async {
+        let response = server.call("unit_convert", KM).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "while others dawdle");
+    };
+    let (answers, ()) = tokio::join!(halves, good);
+    assert!(answers[1].starts_with("HTTP/1.1 408"), "{}", answers[1]);
+    assert!(answers[0].is_empty() || answers[0].starts_with("HTTP/1.1 408"), "{}", answers[0]);
+}
+
+/// More connections than there are places: they wait outside, and nobody is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_do_not_starve_the_others() {
+    let (_folder, server) = open("http.read_deadline_ms = 500\nhttp.connections_max = 2\n");
+    let address = server.url.trim_start_matches("http://").to_owned();
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        idle.push(TcpStream::connect(&address).await.unwrap());
+    }
+    let response = server.call("unit_convert", KM).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_goes_away_ends_its_guest() {
+    let (folder, server) = open("");
+    let stateless = server.mcp("tools/call", json!({"name": "loops_loop_forever", "arguments": {}}));
+    for request in [stateless, server.call("loops_loop_forever", "{}")] {
+        let gone = tokio::time::timeout(Duration::from_millis(300), request.send());
+        // The head of a stream may have come; dropping it is what counts.
+        drop(gone.await);
+    }
+    let state = folder.path().to_owned();
+    let codes = tokio::task::spawn_blocking(move || await_codes(&state, 2)).await.unwrap();
+    assert_eq!(codes, ["cancelled", "cancelled"]);
+    let response = server.call("unit_convert", KM).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_it_ends_what_runs_and_leaves() {
+    let (folder, server) = open("");
+    let running = server.call("loops_work", r#"{"rounds": 400000000}"#).send();
+    let looping = server.call("loops_loop_forever", "{}").timeout(Duration::from_secs(30)).send();
+    let stop = async {
+        await_running(&server, 2).await;
+        server.signal("TERM").unwrap();
+    };
+    let (finished, _, ()) = tokio::join!(running, looping, stop);
+    assert_eq!(finished.unwrap().status(), StatusCode::OK, "what could end in time was answered");
+    let status = tokio::task::spawn_blocking(move || server.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "{status}");
+    let mut codes = await_codes(folder.path(), 2);
+    codes.sort();
+    assert_eq!(codes, ["cancelled", "ok"]);
+}
+
+async fn await_running(server: &Server, count: u32) {
+    for _ in 0..100 {
+        let metrics = server.get("/metrics").await.unwrap().text().await.unwrap();
+        if metrics.contains(&format!("airlock_running {count}\n")) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the calls never ran");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_result_is_linked_and_can_be_read_by_its_caller() {
+    let (_folder, server) = open("");
+    let params = json!({"name": "loops_flood", "arguments": {"bytes": 100_000}});
+    let called = answer(server.mcp("tools/call", params).send().await.unwrap()).await.unwrap();
+    let blocks = called["result"]["content"].as_array().unwrap();
+    let link = blocks.iter().find(|block| block["type"] == "resource_link").unwrap();
+    assert!(blocks.iter().all(|block| block.to_string().len() < 6_000), "the text is not the whole result");
+    let uri = link["uri"].as_str().unwrap();
+    let read = answer(server.mcp("resources/read", json!({"uri": uri})).send().await.unwrap()).await.unwrap();
+    let text = read["result"]["contents"][0]["text"].as_str().unwrap();
+    let result: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(result, called["result"]["structuredContent"]["result"]);
+    let other = json!({"uri": "airlock://records/00000000-0000-0000-0000-000000000000/result"});
+    let missing = answer(server.mcp("resources/read", other).send().await.unwrap()).await.unwrap();
+    assert!(missing["error"]["message"].as_str().unwrap().contains("no resource"), "{missing}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_tell_outcomes_and_never_arguments() {
+    let (_folder, server) = open("");
+    for body in [KM, r#"{"value":"a-secret-argument"}"#] {
+        server.call("unit_convert", body).send().await.unwrap();
+    }
+    server.call("a-name-that-anybody-made-up", "{}").send().await.unwrap();
+    let text = server.get("/metrics").await.unwrap().text().await.unwrap();
+    assert!(text.contains("airlock_calls_total{tool=\"unit_convert\",outcome=\"ok\"} 1"), "{text}");
+    assert!(text.contains("airlock_calls_total{tool=\"\",outcome=\"resolve.unknown\"} 1"), "{text}");
+    assert!(!text.contains("secret") && !text.contains("made-up") && text.ends_with("# EOF\n"), "{text}");
+    assert_eq!(server.get("/healthz").await.unwrap().status(), StatusCode::OK);
+    assert_eq!(server.get("/readyz").await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_openapi_document_has_every_tool_with_its_exact_schemas() {
+    let server = Server::start(&registry("example"), &["--allow-anonymous"]).unwrap();
+    let document: Value = server.get("/v1/openapi.json").await.unwrap().json().await.unwrap();
+    let listed: Value = server.get("/v1/tools").await.unwrap().json().await.unwrap();
+    for tool in listed["tools"].as_array().unwrap() {
+        let path = format!("/v1/tools/{}/calls", tool["name"].as_str().unwrap());
+        let body = &document["paths"][&path]["post"]["requestBody"]["content"]["application/json"];
+        assert_eq!(body["schema"], tool["input_schema"]);
+    }
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+}

@@ -94,7 +94,8 @@ async fn call(
 #[utoipa::path(get, path = "/v1/openapi.json", operation_id = "openapi",
     responses((status = 200, description = "This document")))]
 async fn document(State(host): State<Arc<Host>>, Extension(who): Extension<Principal>) -> Response {
-    Json(openapi::document(&host.visible(&who), host.oauth().as_deref())).into_response()
+    Json(openapi::document(&host.visible(&who), host.oauth().as_deref(), host.allows_anonymous()))
+        .into_response()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

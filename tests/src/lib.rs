@@ -5,6 +5,7 @@
 pub mod case;
 pub mod server;
 pub mod session;
+pub mod soak;
 pub mod wire;
 
 use std::path::{Path, PathBuf};

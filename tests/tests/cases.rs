@@ -1,11 +1,13 @@
-//! Every case of `tests/cases` through the library and through MCP over stdio.
+//! Every case of `tests/cases` through the library, MCP over stdio and the API over HTTP.
 
 use std::collections::BTreeMap;
 
+use airlock::call::code::Code;
 use airlock::call::raw::{Arguments, RawCall};
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
 use airlock_tests::case::{self, Case};
+use airlock_tests::server::Server;
 use airlock_tests::session::{Session, text};
 use airlock_tests::{registry, schema_faults};
 use serde_json::Value;
@@ -13,12 +15,14 @@ use serde_json::Value;
 struct Doors {
     host: Host,
     session: Session,
+    server: Server,
 }
 
 async fn doors(name: &str) -> Doors {
     let path = registry(name);
     let host = Host::open(&ConfigFile::read(&path).unwrap(), &Options::default()).await.unwrap();
-    Doors { host, session: Session::start(&path).await.unwrap() }
+    let server = Server::start(&path, &["--allow-anonymous"]).unwrap();
+    Doors { host, session: Session::start(&path).await.unwrap(), server }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,6 +41,7 @@ async fn every_case_ends_as_it_says_at_every_door() {
         let mut found = case.expect.faults(&reply);
         found.extend(case.expect.record_faults(&record));
         found.extend(over_mcp(&doors.session, &case, &reply).await);
+        found.extend(over_http(&doors.server, &case, &reply).await);
         faults.extend(found.into_iter().map(|fault| format!("{name}: {fault}")));
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -90,6 +95,30 @@ async fn over_mcp(session: &Session, case: &Case, reply: &Value) -> Vec<String> 
         if text(&result) != reply["error"]["message"].as_str().unwrap_or_default() {
             faults.push(format!("MCP: another text: {}", text(&result)));
         }
+    }
+    faults
+}
+
+/// What the API shows must be what the library answered: the same envelope, under the status of its code.
+async fn over_http(server: &Server, case: &Case, reply: &Value) -> Vec<String> {
+    let response = match server.call(&case.tool, case.args.clone()).send().await {
+        Ok(response) => response,
+        Err(err) => return vec![format!("HTTP: {err}")],
+    };
+    let status = response.status().as_u16();
+    let body: Value = response.json().await.unwrap_or_default();
+    let good = reply["status"] == "ok" || reply["status"] == "degraded";
+    let envelope = if good { &body } else { &body["reply"] };
+    let code: Code = serde_json::from_value(reply["code"].clone()).unwrap();
+    let mut faults = Vec::new();
+    if status != code.facts().http {
+        faults.push(format!("HTTP: the status is {status}"));
+    }
+    if envelope["code"] != reply["code"] || (envelope["result"] != reply["result"] && !case.varies) {
+        faults.push(format!("HTTP: another answer: {body}"));
+    }
+    if !good && body["detail"] != reply["error"]["message"] {
+        faults.push(format!("HTTP: another text: {}", body["detail"]));
     }
     faults
 }

@@ -3,8 +3,11 @@
 //! Owns the list of commands. A new one is a file beside this one and a variant of `Command`.
 
 mod demo;
+mod fuzz;
 mod guests;
+mod python;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 mod toolchain;
@@ -22,6 +25,10 @@ enum Command {
     Guests(guests::Args),
     /// Plays an agent's session over MCP, everything built from source.
     Demo,
+    /// The HTTP API against its own OpenAPI document.
+    Fuzz(fuzz::Args),
+    /// Mixed load over HTTP: bounded memory, no lost reply, no dead tool.
+    Soak(soak::Args),
     /// Everything that CI runs.
     Test,
     /// What each module must not know.
@@ -32,6 +39,8 @@ fn main() -> Result<()> {
     match Command::parse() {
         Command::Guests(args) => guests::run(&root(), &args),
         Command::Demo => demo::run(&root()),
+        Command::Fuzz(args) => fuzz::run(&root(), &args),
+        Command::Soak(args) => soak::run(&root(), &args),
         Command::Test => test::run(&root()),
         Command::Tidy => tidy::run(&root()),
     }

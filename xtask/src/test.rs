@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{cargo, command, run_command};
-use crate::{guests, tidy};
+use crate::{fuzz, guests, soak, tidy};
 
 /// Runs all checks; the first failure ends it.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -37,6 +37,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         )
     })?;
     step("demo", || run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy())))?;
+    step("sample of the soak", || soak::run(root, &soak::Args { minutes: 2 }))?;
+    step("sample of the fuzz", || match fuzz::available(root) {
+        Ok(()) => fuzz::run(root, &fuzz::Args { examples: 40 }),
+        Err(err) => skip(&err),
+    })?;
     step("cargo deny", || deny(root))?;
     println!("all checks passed");
     Ok(())
@@ -49,6 +54,13 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let done = work();
     println!("== {name}: {} in {} s", if done.is_ok() { "ok" } else { "FAILED" }, start.elapsed().as_secs());
     done
+}
+
+/// What needs a network is skipped without one, and said.
+#[expect(clippy::unnecessary_wraps, reason = "it stands in for a step")]
+fn skip(why: &anyhow::Error) -> Result<()> {
+    println!("SKIPPED: {why:#}");
+    Ok(())
 }
 
 /// Licenses, sources and bans need no network; advisories need a database that may not be there.

@@ -27,7 +27,7 @@ const PROBLEM: &str = "#/components/schemas/Problem";
 struct Document;
 
 /// The document for one caller.
-pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>) -> Value {
+pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>, anonymous: bool) -> Value {
     let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
     let reply: Value = serde_json::from_str(REPLY).unwrap_or_default();
     document["components"]["schemas"]["Reply"] = inlined(reply);
@@ -38,10 +38,18 @@ pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>) -> Value 
         document["components"]["securitySchemes"]["bearer"]["description"] =
             json!(format!("a static token, or one of {}", oauth.issuer));
     }
-    document["security"] = json!([{"bearer": []}]);
+    // The empty one says that a token may be left out.
+    document["security"] = if anonymous { json!([{"bearer": []}, {}]) } else { json!([{"bearer": []}]) };
     describe_fixed(&mut document["paths"]);
+    let names: Vec<&str> = visible.tools().map(|tool| tool.name.as_str()).collect();
+    document["paths"]["/v1/tools/{tool}"]["get"]["parameters"][0]["schema"]["enum"] = json!(names);
+    // Each tool has a path of its own below, which says more than the one for all.
+    let for_all = document["paths"].as_object_mut().and_then(|paths| paths.remove("/v1/tools/{tool}/calls"));
+    let session = for_all.map_or(json!([]), |path| json!([path["post"]["parameters"][1]]));
     for tool in visible.tools() {
-        document["paths"][format!("/v1/tools/{}/calls", tool.name)] = json!({"post": operation(tool)});
+        let mut operation = operation(tool);
+        operation["parameters"] = session.clone();
+        document["paths"][format!("/v1/tools/{}/calls", tool.name)] = json!({"post": operation});
     }
     document
 }
@@ -91,18 +99,11 @@ fn problem(text: &str) -> Value {
 
 fn describe_fixed(paths: &mut Value) {
     let Some(paths) = paths.as_object_mut() else { return };
-    for (path, item) in paths.iter_mut() {
+    for item in paths.values_mut() {
         for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            let answer = match path.as_str() {
-                "/v1/tools/{tool}/calls" => {
-                    operation["requestBody"] = body(&json!({"type": "object"}));
-                    json!({"$ref": "#/components/schemas/Reply"})
-                }
-                _ => json!({"type": "object"}),
-            };
-            operation["responses"]["200"]["content"] = json!({"application/json": {"schema": answer}});
-            let more = if path.ends_with("/calls") { outcomes() } else { before() };
-            for (status, response) in more {
+            let answer = json!({"application/json": {"schema": {"type": "object"}}});
+            operation["responses"]["200"]["content"] = answer;
+            for (status, response) in before() {
                 operation["responses"][status] = response;
             }
         }

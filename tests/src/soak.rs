@@ -1,0 +1,111 @@
+//! A server under mixed load, and what must still be true afterwards.
+//!
+//! Owns who does what for how long. `load` has the kinds of clients, `report` what they saw and what is wrong
+//! with it.
+
+mod load;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::server::Server;
+pub use report::{Report, Sample};
+
+/// How often memory and descriptors are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How often the registry changes.
+const RELOAD: Duration = Duration::from_secs(60);
+
+/// Runs the load for so long, then asks every tool once more.
+///
+/// # Errors
+/// When the server does not start, or cannot be looked at.
+pub async fn run(length: Duration) -> anyhow::Result<Report> {
+    let folder = Folder::new()?;
+    let path = folder.registry(true)?;
+    let server = Arc::new(Server::start(&path, &["--allow-anonymous"])?);
+    let until = Instant::now() + length;
+    let mut clients = tokio::task::JoinSet::new();
+    for (kind, count) in load::KINDS {
+        for _ in 0..count {
+            clients.spawn(load::run(kind, server.clone(), until));
+        }
+    }
+    let mut report = Report::new(length);
+    let mut next_reload = Instant::now() + RELOAD.min(length / 4);
+    while Instant::now() < until {
+        tokio::time::sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
+        report.samples.push(Sample::of(server.id())?);
+        if Instant::now() >= next_reload {
+            report.reloads += 1;
+            folder.registry(report.reloads % 2 == 0)?;
+            next_reload += RELOAD.min(length / 4);
+        }
+    }
+    while let Some(tally) = clients.join_next().await {
+        report.take(tally?);
+    }
+    folder.registry(true)?;
+    report.last_words(&server).await?;
+    server.signal("TERM")?;
+    let server = Arc::into_inner(server).ok_or_else(|| anyhow::anyhow!("a client still holds the server"))?;
+    report.left = tokio::task::spawn_blocking(move || server.wait()).await??.success();
+    report.recorded = folder.recorded()?;
+    Ok(report)
+}
+
+/// The registry's folder, removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> anyhow::Result<Folder> {
+        let path = crate::root().join(format!("target/soak-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Folder(path))
+    }
+
+    /// Writes the registry; one tool more, or one less.
+    fn registry(&self, all: bool) -> anyhow::Result<PathBuf> {
+        let example = crate::root().join("example-tools");
+        let hostile = crate::root().join("tests/guests/build/hostile.wasm");
+        let mut text = format!(
+            "[tools.unit_convert]\ncomponent = \"{0}/build/unit-convert.wasm\"\n\
+             [tools.sector_metrics]\ncomponent = \"{0}/build/sector-metrics.wasm\"\n\
+             grants.files = [{{ host = \"{0}/data\", guest = \"/data\" }}]\ngrants.clock = true\n\
+             [tools.hostile]\ncomponent = \"{1}\"\nlimits.deadline_ms = 200\nretry.attempts = 1\n",
+            example.display(),
+            hostile.display()
+        );
+        if all {
+            let digest = example.join("build/text-digest.wasm");
+            text.push_str(&format!("[tools.text_digest]\ncomponent = \"{}\"\n", digest.display()));
+        }
+        let path = self.0.join("airlock.toml");
+        // Written aside first: a server that looks in between must not find half a file.
+        let aside = self.0.join("airlock.new");
+        std::fs::write(&aside, text)?;
+        std::fs::rename(aside, &path)?;
+        Ok(path)
+    }
+
+    fn recorded(&self) -> anyhow::Result<u64> {
+        recorded(&self.0.join(".airlock/journal.db"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed lies in the target folder.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How many calls a journal has.
+fn recorded(journal: &Path) -> anyhow::Result<u64> {
+    let journal = rusqlite::Connection::open(journal)?;
+    let count: u32 = journal.query_row("SELECT count(*) FROM calls", [], |row| row.get(0))?;
+    Ok(count.into())
+}

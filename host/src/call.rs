@@ -47,10 +47,12 @@ fn span(raw: &RawCall) -> tracing::Span {
     let span = tracing::info_span!(
         "tools/call",
         "otel.kind" = "server",
-        "otel.name" = tracing::field::Empty,
+        // A made-up name may be of any length.
+        "otel.name" = %format_args!("tools/call {:.80}", raw.tool),
+        "otel.status_code" = tracing::field::Empty,
         { field::METHOD } = "tools/call",
         { field::OPERATION } = "execute_tool",
-        { field::TOOL } = raw.tool,
+        { field::TOOL } = %format_args!("{:.80}", raw.tool),
         { field::CALLER } = %raw.caller,
         { field::OUTCOME } = tracing::field::Empty,
         { field::ERROR } = tracing::field::Empty,
@@ -84,7 +86,14 @@ async fn stages(host: &Generation, raw: RawCall, draft: &mut Draft<'_>) -> Resul
             Step::Attempt { route, number, wait_ms, deadline_ms } => {
                 draft.announce(&raw.progress, &plan, route, number);
                 stage::wait(wait_ms).await;
-                stage::attempt(host, &permitted, draft, (route, number), deadline_ms).await
+                let span = tracing::info_span!(
+                    "attempt",
+                    { field::ROUTE } = plan.routes[route].input.tool,
+                    { field::ATTEMPT } = number,
+                    { field::OUTCOME } = tracing::field::Empty,
+                );
+                let attempt = stage::attempt(host, &permitted, draft, (route, number), deadline_ms);
+                attempt.instrument(span).await
             }
             Step::Accept { .. } | Step::GiveUp { .. } => {
                 return Ok(draft.finished(host, &plan, &step, progress));

@@ -12,6 +12,7 @@ use std::io::IsTerminal as _;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -58,7 +59,10 @@ pub fn set_up(
     };
     // Spans are for the exporter; the level of logs does not decide about them.
     let exporter = otlp.map(Exporter::new).transpose()?;
-    let spans = exporter.as_ref().map(Exporter::layer);
-    tracing_subscriber::registry().with(spans).with(logs.with_filter(level)).init();
+    let only_own = || Targets::new().with_target("airlock", LevelFilter::INFO);
+    let spans = exporter.as_ref().map(|exporter| exporter.layer().with_filter(only_own()));
+    // Libraries print what they handle, arguments and tokens among it: of them only what is wrong is shown.
+    let own = Targets::new().with_target("airlock", level).with_default(level.min(LevelFilter::ERROR));
+    tracing_subscriber::registry().with(spans).with(logs.with_filter(own)).init();
     Ok(exporter)
 }

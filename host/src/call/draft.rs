@@ -167,6 +167,7 @@ impl<'h> Draft<'h> {
             self.record.attempts.push(record);
         }
         tracing::debug!(tool = tool.name, number, code = judged.code.as_str(), "attempt");
+        tracing::Span::current().record(field::OUTCOME, judged.code.as_str());
         let ended = Ended {
             code: judged.code,
             effect_dispatched,
@@ -261,12 +262,12 @@ impl<'h> Draft<'h> {
     /// What the call came to, onto its span, into its caller's account and the metrics.
     fn count(&self, reply: &Reply) {
         let span = tracing::Span::current();
-        span.record("otel.name", format!("tools/call {}", reply.tool));
         span.record(field::OUTCOME, reply.code.as_str());
         span.record(field::RECORD, reply.record.as_str());
         span.record(field::FUEL, self.usage.fuel);
         if reply.error.is_some() {
             span.record(field::ERROR, reply.code.as_str());
+            span.record("otel.status_code", "ERROR");
         }
         let environment = self.host.environment();
         if let Some(account) = &self.account {

@@ -2,11 +2,14 @@
 //!
 //! Owns the list of commands. A new one is a file beside this one and a variant of `Command`.
 
+mod clients;
 mod demo;
 mod fuzz;
 mod guests;
+mod node;
 mod python;
 mod run;
+mod serve;
 mod soak;
 mod test;
 mod tidy;
@@ -21,6 +24,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 enum Command {
+    /// Clients that others wrote, against this build.
+    Clients(clients::Args),
     /// Builds every guest from source, as components.
     Guests(guests::Args),
     /// Plays an agent's session over MCP, everything built from source.
@@ -37,6 +42,7 @@ enum Command {
 
 fn main() -> Result<()> {
     match Command::parse() {
+        Command::Clients(args) => clients::run(&root(), &args),
         Command::Guests(args) => guests::run(&root(), &args),
         Command::Demo => demo::run(&root()),
         Command::Fuzz(args) => fuzz::run(&root(), &args),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{cargo, command, run_command};
-use crate::{fuzz, guests, soak, tidy};
+use crate::{clients, fuzz, guests, soak, tidy};
 
 /// Runs all checks; the first failure ends it.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -38,6 +38,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     })?;
     step("demo", || run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy())))?;
     step("sample of the soak", || soak::run(root, &soak::Args { minutes: 2 }))?;
+    step("sample of the clients", || clients::run(root, &clients::Args { only: "python".into() }))?;
     step("sample of the fuzz", || match fuzz::available(root) {
         Ok(()) => fuzz::run(root, &fuzz::Args { examples: 40 }),
         Err(err) => skip(&err),

@@ -174,6 +174,7 @@ async fn a_client_that_goes_away_ends_its_guest() {
     let state = folder.path().to_owned();
     let codes = tokio::task::spawn_blocking(move || await_codes(&state, 2)).await.unwrap();
     assert_eq!(codes, ["cancelled", "cancelled"]);
+    await_running(&server, 0).await;
     let response = server.call("unit_convert", KM).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
 }
@@ -194,6 +195,50 @@ async fn told_to_stop_it_ends_what_runs_and_leaves() {
     let mut codes = await_codes(folder.path(), 2);
     codes.sort();
     assert_eq!(codes, ["cancelled", "ok"]);
+}
+
+/// Large answers that nobody reads: they wait in their connections, and hold no worker and no guest.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_hinders_nobody_and_is_given_up() {
+    let (_folder, server) = open("http.write_deadline_ms = 1_000\n");
+    let body = r#"{"bytes": 900000}"#;
+    let request = format!(
+        "POST /v1/tools/loops_flood/calls HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut slow = Vec::new();
+    for _ in 0..12 {
+        let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
+        // Several in a row on one connection: more than the kernel's buffers take.
+        for _ in 0..8 {
+            stream.write_all(request.as_bytes()).await.unwrap();
+        }
+        slow.push(stream);
+    }
+    await_running(&server, 0).await;
+    let response = server.call("unit_convert", KM).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK, "while nobody reads");
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), slow[0].read_to_end(&mut rest));
+    // The server closed before all eight answers were written.
+    let _ = read.await.unwrap();
+    assert!(rest.len() < 8 * 900_000, "{}", rest.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_lists_come_in_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..250).map(|i| format!("convert_{i:03}")).collect();
+    let tools: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), CONVERT.1)).collect();
+    let server = Server::start(&registry_in(folder.path(), "", &tools), &["--allow-anonymous"]).unwrap();
+    let client = server.client(None).await.unwrap();
+    let listed = client.list_all_tools().await.unwrap();
+    assert!(listed.iter().map(|tool| tool.name.as_ref()).eq(names.iter().map(String::as_str)));
+    let first = answer(server.mcp("tools/list", json!({})).send().await.unwrap()).await.unwrap();
+    assert_eq!(first["result"]["tools"].as_array().unwrap().len(), 100);
+    assert_eq!(first["result"]["nextCursor"], "convert_099");
+    client.cancel().await.unwrap();
 }
 
 async fn await_running(server: &Server, count: u32) {

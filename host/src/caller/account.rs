@@ -3,7 +3,7 @@
 //! Owns the bound on their number. Must not know what a call does with its place.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::budget::{Amounts, Exhausted, Spent};
 use super::{Principal, Rules};
@@ -14,7 +14,7 @@ const ACCOUNTS_MAX: usize = 10_000;
 
 /// All accounts of a host.
 #[derive(Debug, Default)]
-pub(crate) struct Accounts(Mutex<BTreeMap<Principal, Arc<Account>>>);
+pub(crate) struct Accounts(RwLock<BTreeMap<Principal, Arc<Account>>>);
 
 /// One caller's account.
 #[derive(Debug)]
@@ -41,11 +41,12 @@ impl Accounts {
     }
 
     fn account(&self, who: &Principal, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, Turned> {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = accounts.get(who) {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(who).cloned();
+        if let Some(account) = known {
             account.agree(rules);
-            return Ok(account.clone());
+            return Ok(account);
         }
+        let mut accounts = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if accounts.len() >= ACCOUNTS_MAX {
             accounts.retain(|_, account| Arc::strong_count(account) > 1 || !account.spent().is_over(now_ms));
         }
@@ -54,8 +55,8 @@ impl Accounts {
         }
         let gate = Mutex::new(Arc::new(Gate::new(rules.run, rules.wait)));
         let account = Arc::new(Account { gate, spent: Mutex::default() });
-        accounts.insert(who.clone(), account.clone());
-        Ok(account)
+        // Somebody else may have come first in between.
+        Ok(accounts.entry(who.clone()).or_insert(account).clone())
     }
 }
 

@@ -1,6 +1,6 @@
 //! `airlock serve`: the tools over MCP and HTTP, until the client leaves or the program is told to.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,12 +15,15 @@ use crate::host::Host;
 use crate::mcp::Server;
 use crate::{reload, transport};
 
+/// Where to listen, where nobody says: this machine alone reaches it.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
+
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// Over stdin and stdout; whoever starts the program is its client
     #[arg(long)]
     stdio: bool,
-    /// Over HTTP; without an address, at the one of `http.listen`
+    /// Over HTTP; without an address, at the one of `http.listen`, or 127.0.0.1:8787
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1)]
     http: Option<Option<SocketAddr>>,
     /// Let whoever reaches the HTTP port call tools, without saying who it is
@@ -39,17 +42,15 @@ impl Args {
         Ok(file)
     }
 
-    fn address(&self, file: &ConfigFile) -> Result<Option<SocketAddr>, Said> {
-        let Some(said) = self.http else { return Ok(None) };
-        let address = said.or(file.config.http.listen);
-        let how = "say where: `airlock serve --http 127.0.0.1:8787`, or `http.listen` in the registry";
-        address.map(Some).ok_or_else(|| Said(how.into()))
+    fn address(&self, file: &ConfigFile) -> Option<SocketAddr> {
+        let said = self.http?;
+        Some(said.or(file.config.http.listen).unwrap_or(LISTEN))
     }
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let file = args.read(registry)?;
-    let address = args.address(&file)?;
+    let address = args.address(&file);
     if !args.stdio && address.is_none() {
         let how = "say how to serve: `airlock serve --stdio`, `airlock serve --http 127.0.0.1:8787`, or both";
         return Err(Said(how.into()).into());
@@ -85,6 +86,11 @@ async fn serve(
         let listener = transport::http::listen(address)
             .await
             .map_err(|err| Said(format!("cannot listen at {address}: {err}")))?;
+        if args.allow_anonymous && !address.ip().is_loopback() {
+            printer.note(
+                "warning: everybody who reaches this address may call, and others than this machine can",
+            );
+        }
         printer.note(format!("listening on http://{}", listener.local_addr()?));
         let handler = {
             let host = host.clone();

@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
-    /// The address, where `serve --http` does not say one. Default none.
+    /// The address, where `serve --http` does not say one. Default 127.0.0.1:8787.
     pub listen: Option<SocketAddr>,
     /// Whether whoever reaches the port may call, as the caller `anonymous`. Default false.
     pub allow_anonymous: bool,

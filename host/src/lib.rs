@@ -35,4 +35,6 @@ pub mod plan;
 pub mod policy;
 pub mod registry;
 pub mod sandbox;
+#[doc(hidden)]
+pub mod seam;
 mod transport;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 /// The crate's modules that each module may name; itself is always allowed.
-const MAY_KNOW: [(&str, &[&str]); 16] = [
+const MAY_KNOW: [(&str, &[&str]); 17] = [
     (
         "call",
         &["check", "contract", "environment", "host", "journal", "plan", "policy", "registry", "sandbox"],
@@ -53,6 +53,7 @@ const MAY_KNOW: [(&str, &[&str]); 16] = [
     ("policy", &["contract"]),
     ("registry", &["capability", "config", "contract", "diagnostic", "plan", "policy", "sandbox"]),
     ("sandbox", &["call", "capability", "contract", "environment", "policy", "registry"]),
+    ("seam", &["contract", "host", "policy", "registry", "sandbox"]),
     ("transport", &["host", "mcp"]),
 ];
 

@@ -36,9 +36,10 @@ pub(crate) enum Optimize {
 
 /// An engine with its ticker running.
 ///
-/// Fails where the address space does not hold the pool: under `ulimit -v`, or on a machine with fewer
-/// than 48 bits of addresses.
-pub(crate) fn engine() -> wasmtime::Result<Engine> {
+/// # Errors
+/// Where the address space does not hold the pool: under `ulimit -v`, or on a machine with fewer than 48
+/// bits of addresses.
+pub fn engine() -> wasmtime::Result<Engine> {
     let mut config = settings(Optimize::Speed);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
     let engine = Engine::new(&config)?;

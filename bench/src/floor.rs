@@ -4,6 +4,8 @@ use anyhow::{Context as _, Result, anyhow};
 use wasmtime::component::{Component, InstancePre, Linker, Val};
 use wasmtime::{Engine, Store, UpdateDeadline, format_err};
 
+use crate::registry::CALLS_MAX;
+
 /// More than a conversion needs; the engine does not run without fuel.
 const FUEL: u64 = 1_000_000_000;
 
@@ -26,7 +28,7 @@ impl Floor {
     }
 
     fn prepare(bytes: &[u8]) -> wasmtime::Result<Floor> {
-        let engine = airlock::sandbox::engine::engine()?;
+        let engine = airlock::sandbox::engine::engine(CALLS_MAX)?;
         let component = Component::from_binary(&engine, bytes)?;
         let pre = Linker::new(&engine).instantiate_pre(&component)?;
         component.initialize_copy_on_write_image()?;

@@ -8,6 +8,9 @@ use anyhow::Result;
 /// Room for every call of a run; the same for all tools. A throttled reply is not throughput.
 const ROOM: &str = "bulkhead = { run = 128, wait = 1024 }";
 
+/// Calls in flight: the most that the host admits.
+pub const CALLS_MAX: u32 = 256;
+
 /// The tool whose calls are measured.
 pub const TOOL: &str = "unit_convert";
 
@@ -36,7 +39,7 @@ impl Repository {
     /// When it cannot be written.
     pub fn many(&self, count: usize) -> Result<PathBuf> {
         let component = self.component("unit-convert");
-        let mut text = self.head();
+        let mut text = self.head(CALLS_MAX);
         tool(&mut text, TOOL, &component, "");
         (1..count).for_each(|i| tool(&mut text, &format!("copy_{i:05}"), &component, ""));
         self.write(&format!("many-{count}"), &text)
@@ -47,7 +50,7 @@ impl Repository {
     /// # Errors
     /// When it cannot be written.
     pub fn mixed(&self) -> Result<PathBuf> {
-        let mut text = self.head();
+        let mut text = self.head(CALLS_MAX);
         tool(&mut text, TOOL, &self.component("unit-convert"), "");
         let hostile = self.component("hostile");
         let long = "limits.fuel = 1_000_000_000_000\nlimits.deadline_ms = 10_000\nretry.attempts = 1\n";
@@ -67,9 +70,19 @@ impl Repository {
         self.write("mixed", &text)
     }
 
-    fn head(&self) -> String {
+    /// Writes a registry with `unit_convert` and room for two calls: profilers have little address space.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn narrow(&self) -> Result<PathBuf> {
+        let mut text = self.head(2);
+        tool(&mut text, TOOL, &self.component("unit-convert"), "");
+        self.write("narrow", &text)
+    }
+
+    fn head(&self, calls_max: u32) -> String {
         format!(
-            "[host]\nstate = {:?}\ncalls_max = 256\n\n[arguments]\nbytes_max = 67_108_864\nstring_bytes_max = 67_108_864\n",
+            "[host]\nstate = {:?}\ncalls_max = {calls_max}\n\n[arguments]\nbytes_max = 67_108_864\nstring_bytes_max = 67_108_864\n",
             self.scratch.join("state")
         )
     }

@@ -90,7 +90,8 @@ impl Host {
     /// # Errors
     /// When the registry, the cache, the journal or the engine is not in order.
     pub async fn open(file: &ConfigFile, options: &Options<'_>) -> Result<Host, OpenError> {
-        let engine = engine().map_err(|err| OpenError::Engine(format!("{err:#}")))?;
+        let engine =
+            engine(file.config.host.calls_max).map_err(|err| OpenError::Engine(format!("{err:#}")))?;
         let state = file.folder().join(&file.config.host.state);
         let compiler =
             Compiler::new(&state.join("code"), file.config.compile.limits(), options.program.clone())?;

@@ -2,6 +2,7 @@
 //!
 //! Owns the list of commands. A new one is a file beside this one and a variant of `Command`.
 
+mod bench;
 mod demo;
 mod guests;
 mod run;
@@ -14,12 +15,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Parser;
 
-/// Set-up, guests, demo, tests.
+/// Set-up, guests, demo, tests, benchmarks.
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 enum Command {
     /// Builds every guest from source, as components.
     Guests(guests::Args),
+    /// Measures, beside the engine's floor and beside others.
+    Bench(bench::Args),
     /// Plays an agent's session over MCP, everything built from source.
     Demo,
     /// Everything that CI runs.
@@ -31,6 +34,7 @@ enum Command {
 fn main() -> Result<()> {
     match Command::parse() {
         Command::Guests(args) => guests::run(&root(), &args),
+        Command::Bench(args) => bench::run(&root(), &args),
         Command::Demo => demo::run(&root()),
         Command::Test => test::run(&root()),
         Command::Tidy => tidy::run(&root()),

@@ -41,7 +41,7 @@ enum What {
     },
     /// How cost grows
     Scale,
-    /// The registry that the parts are measured on; prints nothing
+    /// Writes the registry that the parts are measured on
     Registry {
         /// Where it goes
         out: PathBuf,
@@ -129,7 +129,7 @@ fn parts(criterion: &Path) -> Result<Vec<Part>> {
 }
 
 async fn calls(repository: &Repository, count: usize) -> Result<()> {
-    let host = library::open(&repository.many(1)?).await?;
+    let host = library::open(&repository.narrow()?).await?;
     for _ in 0..count {
         library::call(&host).await?;
     }

@@ -33,8 +33,8 @@ pub struct Line<'a>(pub &'a [u8]);
 impl Line<'_> {
     /// The id, where it stands at the beginning or at the end; servers write it at one or the other.
     pub fn id(&self) -> Option<u64> {
-        const HEAD: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":";
-        if let Some(rest) = self.0.strip_prefix(HEAD) {
+        const HEADS: [&[u8]; 2] = [b"{\"jsonrpc\":\"2.0\",\"id\":", b"{\"jsonrpc\": \"2.0\", \"id\": "];
+        if let Some(rest) = HEADS.into_iter().find_map(|head| self.0.strip_prefix(head)) {
             return number(rest);
         }
         let at = self.0.windows(5).rposition(|bytes| bytes == b"\"id\":")?;
@@ -71,6 +71,7 @@ mod tests {
     fn finds_the_id_at_either_end() {
         assert_eq!(Line(br#"{"jsonrpc":"2.0","id":17,"result":{"id":3}}"#).id(), Some(17));
         assert_eq!(Line(br#"{"result":{"id":3},"jsonrpc":"2.0","id":17}"#).id(), Some(17));
+        assert_eq!(Line(br#"{"jsonrpc": "2.0", "id": 17, "result": {"id": 3}}"#).id(), Some(17));
         assert_eq!(Line(br#"{"jsonrpc":"2.0","method":"notifications/message"}"#).id(), None);
     }
 

@@ -80,6 +80,7 @@ pub struct Host {
     folder: PathBuf,
     state: PathBuf,
     calls: AtomicUsize,
+    calls_max: u32,
     http: HttpConfig,
     current: ArcSwap<Generation>,
     /// Counts the generations, for those who wait for the next one.
@@ -102,7 +103,7 @@ impl Host {
     /// # Errors
     /// When the registry, its lock, the cache, the journal or the engine is not in order.
     pub async fn open(file: &ConfigFile, options: &Options<'_>) -> Result<Host, OpenError> {
-        let engine = engine().map_err(|err| OpenError::Engine(format!("{err:#}")))?;
+        let engine = pool(file)?;
         let registry = load(file, &engine, options.program.clone(), options.watch).await?;
         Lock::read(file)?.admit(&registry, None)?;
         let parts = Arc::new(Parts {
@@ -119,6 +120,7 @@ impl Host {
             program: options.program.clone(),
             folder: file.folder().to_owned(),
             calls: AtomicUsize::new(0),
+            calls_max: file.config.host.calls_max,
             state: file.config.host.state.clone(),
             http: file.config.http.clone(),
             current: ArcSwap::from_pointee(first),
@@ -144,6 +146,9 @@ impl Host {
     fn only_what_a_reload_can(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
         let changed = if file.config.host.state != self.state {
             "host.state"
+        } else if file.config.host.calls_max != self.calls_max {
+            // The engine's pool has as many places.
+            "host.calls_max"
         } else if (HttpConfig { allow_anonymous: self.http.allow_anonymous, ..file.config.http.clone() })
             != self.http
         {
@@ -221,6 +226,10 @@ impl Host {
         self.current.load().rules(who).is_some_and(|rules| rules.metrics)
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.parts.engine
+    }
+
     pub(crate) fn environment(&self) -> &SharedEnvironment {
         &self.parts.environment
     }
@@ -266,8 +275,7 @@ pub async fn load_registry(
     file: &ConfigFile,
     watch: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<Registry, OpenError> {
-    let engine = engine().map_err(|err| OpenError::Engine(format!("{err:#}")))?;
-    load(file, &engine, None, watch).await
+    load(file, &pool(file)?, None, watch).await
 }
 
 async fn load(
@@ -279,6 +287,11 @@ async fn load(
     let state = file.folder().join(&file.config.host.state);
     let compiler = Compiler::new(&state.join("code"), file.config.compile.limits(), program)?;
     Ok(registry::load(file, &Loading { engine, compiler: &compiler, watch }).await?)
+}
+
+/// An engine with as many places as calls may run.
+fn pool(file: &ConfigFile) -> Result<Engine, OpenError> {
+    engine(file.config.host.calls_max).map_err(|err| OpenError::Engine(format!("{err:#}")))
 }
 
 /// The journal of a registry.

@@ -40,5 +40,7 @@ pub mod policy;
 pub mod registry;
 pub mod reload;
 pub mod sandbox;
+#[doc(hidden)]
+pub mod seam;
 pub mod telemetry;
 pub mod transport;

@@ -5,7 +5,7 @@
 pub mod cache;
 mod capture;
 pub mod compile;
-pub(crate) mod engine;
+pub mod engine;
 pub mod outcome;
 pub(crate) mod run;
 pub(crate) mod store;

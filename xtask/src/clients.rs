@@ -112,9 +112,12 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Installs what a group of clients needs and lists its runs.
+type Group = fn(&Target<'_>) -> Result<Vec<Run>>;
+
 /// What a group needs is installed when it is wanted, and not before.
 fn all(target: &Target<'_>, only: &str) -> Vec<(String, Outcome)> {
-    let groups: [(&str, fn(&Target<'_>) -> Result<Vec<Run>>); 6] = [
+    let groups: [(&str, Group); 6] = [
         ("python", python_sdk),
         ("typescript", typescript),
         ("fastmcp", |target| framework(target, "fastmcp", &FASTMCP)),

@@ -29,9 +29,16 @@ pub(crate) struct Args {
     airlock: PathBuf,
 }
 
+impl Args {
+    /// All guests, packed by this `airlock`.
+    pub(crate) fn packed_by(airlock: impl Into<PathBuf>) -> Args {
+        Args { list: false, airlock: airlock.into() }
+    }
+}
+
 impl Default for Args {
     fn default() -> Args {
-        Args { list: false, airlock: "target/debug/airlock".into() }
+        Args::packed_by("target/debug/airlock")
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns the list of commands. A new one is a file beside this one and a variant of `Command`.
 
+mod bench;
 mod clients;
 mod demo;
 mod fuzz;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Parser;
 
-/// Set-up, guests, demo, tests.
+/// Set-up, guests, demo, tests, benchmarks.
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 enum Command {
@@ -28,6 +29,8 @@ enum Command {
     Clients(clients::Args),
     /// Builds every guest from source, as components.
     Guests(guests::Args),
+    /// Measures, beside the engine's floor and beside others.
+    Bench(bench::Args),
     /// Plays an agent's session over MCP, everything built from source.
     Demo,
     /// The HTTP API against its own OpenAPI document.
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
     match Command::parse() {
         Command::Clients(args) => clients::run(&root(), &args),
         Command::Guests(args) => guests::run(&root(), &args),
+        Command::Bench(args) => bench::run(&root(), &args),
         Command::Demo => demo::run(&root()),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::Soak(args) => soak::run(&root(), &args),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 /// The crate's modules that each module may name; itself is always allowed.
-const MAY_KNOW: [(&str, &[&str]); 22] = [
+const MAY_KNOW: [(&str, &[&str]); 23] = [
     ("api", &["call", "caller", "config", "contract", "host", "registry"]),
     (
         "call",
@@ -80,6 +80,7 @@ const MAY_KNOW: [(&str, &[&str]); 22] = [
     ("registry", &["capability", "config", "contract", "diagnostic", "plan", "policy", "sandbox"]),
     ("sandbox", &["call", "capability", "contract", "environment", "policy", "registry"]),
     ("reload", &["config", "diagnostic", "host", "lock"]),
+    ("seam", &["contract", "host", "policy", "registry", "sandbox"]),
     ("telemetry", &[]),
     ("transport", &["api", "caller", "config", "environment", "host", "mcp"]),
 ];

@@ -16,10 +16,6 @@ use wasmtime::{
 /// ones make deadlines late and neighbors wait.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Calls in flight in one process: the pool's size. Admission keeps below it, so that nobody ever sees an
-/// exhausted pool.
-pub(crate) const CALLS_MAX: u32 = 256;
-
 /// The largest memory that any tool can be granted.
 pub(crate) const MEMORY_BYTES_MAX: u64 = 1 << 30;
 
@@ -34,13 +30,15 @@ pub(crate) enum Optimize {
     None,
 }
 
-/// An engine with its ticker running.
+/// An engine with its ticker running, and a pool for so many calls in flight. Admission keeps within them, so
+/// that nobody ever sees an exhausted pool.
 ///
-/// Fails where the address space does not hold the pool: under `ulimit -v`, or on a machine with fewer
-/// than 48 bits of addresses.
-pub(crate) fn engine() -> wasmtime::Result<Engine> {
+/// # Errors
+/// Where the address space does not hold the pool: under `ulimit -v`, or on a machine with fewer than 48
+/// bits of addresses.
+pub fn engine(calls_max: u32) -> wasmtime::Result<Engine> {
     let mut config = settings(Optimize::Speed);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(calls_max)));
     let engine = Engine::new(&config)?;
     tick(&engine);
     Ok(engine)
@@ -50,7 +48,7 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
 /// engine's `parallel-compilation` feature it runs on one thread.
 pub(crate) fn compiler(optimize: Optimize) -> wasmtime::Result<Engine> {
     let mut config = settings(optimize);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool_of(1)));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(1)));
     Engine::new(&config)
 }
 
@@ -82,11 +80,7 @@ fn settings(optimize: Optimize) -> Config {
     config
 }
 
-fn pool() -> PoolingAllocationConfig {
-    pool_of(CALLS_MAX)
-}
-
-fn pool_of(calls: u32) -> PoolingAllocationConfig {
+fn pool(calls: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(calls)
         // A component made by a WASI toolchain is four core instances and more.

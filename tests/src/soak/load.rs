@@ -64,7 +64,7 @@ impl Tally {
 
 pub(super) async fn run(kind: Kind, server: Arc<Server>, until: Instant) -> Tally {
     let mut tally = Tally::default();
-    while Instant::now() < until {
+    while super::now() < until {
         if let Err(err) = once(kind, &server, &mut tally).await {
             tally.faults.push(format!("{kind:?}: {err:#}"));
             if tally.faults.len() > 20 {

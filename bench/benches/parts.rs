@@ -1,0 +1,144 @@
+//! The parts of a call of `unit_convert`, each by itself.
+//!
+//! `cargo xtask bench` sets `AIRLOCK_BENCH_REGISTRY`; by hand, name a registry with `unit_convert` in it.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use airlock::call::code::Code;
+use airlock::call::raw::{Arguments, RawCall};
+use airlock::check::Context;
+use airlock::config::ConfigFile;
+use airlock::contract::Val;
+use airlock::contract::caps;
+use airlock::contract::lift::lift;
+use airlock::contract::lower::lower;
+use airlock::contract::tool::ValidArgs;
+use airlock::host::{Host, Options};
+use airlock::journal::{CallRecord, Durability};
+use airlock::plan::{self, Inputs};
+use airlock::registry::Tool;
+use airlock::sandbox::outcome::Outcome;
+use airlock::seam;
+use anyhow::{Context as _, Result, bail};
+use criterion::{BatchSize, Criterion};
+use tokio::runtime::Runtime;
+
+const ARGS: &[u8] = br#"{"value": 10, "from": "mile", "to": "km"}"#;
+
+/// What the parts are measured on.
+struct Bench {
+    runtime: Runtime,
+    host: Host,
+}
+
+impl Bench {
+    fn open() -> Result<Bench> {
+        #[expect(clippy::disallowed_methods, reason = "criterion owns the arguments")]
+        let registry =
+            std::env::var("AIRLOCK_BENCH_REGISTRY").context("AIRLOCK_BENCH_REGISTRY is not set")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let file = ConfigFile::read(registry.as_ref())?;
+        let host = runtime.block_on(Host::open(&file, &Options::default()))?;
+        Ok(Bench { runtime, host })
+    }
+
+    fn tool(&self) -> Result<&Tool> {
+        Ok(self.host.registry().resolve("unit_convert")?)
+    }
+
+    fn args(&self) -> Result<ValidArgs> {
+        let args = caps::parse(ARGS, self.host.caps()).map_err(|err| anyhow::anyhow!("{err:?}"))?;
+        self.tool()?.contract.validate(args).map_err(|(violations, _)| anyhow::anyhow!("{violations:?}"))
+    }
+
+    /// What the guest returns.
+    fn value(&self, args: &ValidArgs) -> Result<Val> {
+        let attempted = self.runtime.block_on(seam::attempt(&self.host, self.tool()?, args))?;
+        let Outcome::Value(Some(Val::Result(Ok(Some(value))))) = attempted.outcome else {
+            bail!("the tool did not answer: {:?}", attempted.outcome);
+        };
+        Ok(*value)
+    }
+
+    /// The record of a call that was made.
+    fn record(&self) -> Result<CallRecord> {
+        let raw = RawCall::new("unit_convert", Arguments::Text(ARGS.to_vec()));
+        let reply = self.runtime.block_on(self.host.call(raw));
+        anyhow::ensure!(reply.code == Code::Ok, "{reply:?}");
+        self.host.journal().find(&reply.record)?.context("no record")
+    }
+
+    fn inputs(&self) -> Result<Inputs> {
+        let raw = RawCall::new("unit_convert", Arguments::Text(ARGS.to_vec()));
+        let plan = self.host.plan(raw).map_err(|report| anyhow::anyhow!("{}", report.message))?;
+        let routes = plan.routes.iter().map(|route| route.input.clone()).collect();
+        Ok(Inputs { args_digest: "0".repeat(64), jitter: plan::Jitter::Off, deadline_ms: 30_000, routes })
+    }
+}
+
+/// The inner door: parse, then validate (which lowers), and lowering by itself.
+fn inner(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
+    let tool = bench.tool()?;
+    let caps = bench.host.caps();
+    let Ok(args) = caps::parse(ARGS, caps) else { bail!("the arguments do not parse") };
+    criterion.bench_function("parse", |b| b.iter(|| caps::parse(black_box(ARGS), caps).ok()));
+    criterion.bench_function("validate", |b| {
+        b.iter_batched(|| args.clone(), |args| tool.contract.validate(args), BatchSize::SmallInput);
+    });
+    let params = &tool.contract.function.ty.params;
+    criterion.bench_function("lower", |b| {
+        b.iter_batched(|| args.clone(), |args| lower(params, args), BatchSize::SmallInput);
+    });
+    Ok(())
+}
+
+fn middle(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
+    let (tool, args, inputs) = (bench.tool()?, bench.args()?, bench.inputs()?);
+    criterion.bench_function("plan", |b| b.iter(|| plan::plan(black_box(&inputs))));
+    criterion.bench_function("instantiate-and-run", |b| {
+        b.iter(|| bench.runtime.block_on(seam::attempt(&bench.host, tool, &args)));
+    });
+    Ok(())
+}
+
+/// The outer door and the record.
+fn outer(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
+    let (tool, args) = (bench.tool()?, bench.args()?);
+    let value = bench.value(&args)?;
+    let ty = tool.contract.shape.value_ty().context("no result")?;
+    criterion.bench_function("lift", |b| b.iter(|| lift(ty, black_box(&value))));
+    let context = Context {
+        params: &tool.contract.function.ty.params,
+        args: args.values(),
+        result: &value,
+        as_of: None,
+        now_unix_ms: 1_700_000_000_000,
+    };
+    criterion.bench_function("check", |b| b.iter(|| tool.contract.checks.findings(black_box(&context))));
+    let record = bench.record()?;
+    criterion.bench_function("record-as-json", |b| b.iter(|| serde_json::to_string(black_box(&record))));
+    // The queue takes as many as the writer writes, so that this is the cost of writing one of a group.
+    criterion.bench_function("record-written", |b| {
+        b.iter(|| bench.runtime.block_on(bench.host.journal().seal(record.clone(), Durability::Queued)));
+    });
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let bench = Bench::open()?;
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1_000))
+        .sample_size(20)
+        .configure_from_args();
+    inner(&mut criterion, &bench)?;
+    middle(&mut criterion, &bench)?;
+    outer(&mut criterion, &bench)?;
+    let raw = || RawCall::new("unit_convert", Arguments::Text(ARGS.to_vec()));
+    criterion.bench_function("whole-call", |b| {
+        b.iter(|| bench.runtime.block_on(bench.host.call(raw())));
+    });
+    criterion.final_summary();
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Measures, and writes what was measured: `cargo xtask bench` builds and runs it.
+
+#![expect(clippy::print_stderr, reason = "its progress is what people see of a run")]
+
+use std::path::{Path, PathBuf};
+
+use airlock_bench::figures::{Measured, Part, Server as Figures};
+use airlock_bench::load::{self, Pace};
+use airlock_bench::registry::Repository;
+use airlock_bench::server::{self, Server};
+use airlock_bench::{library, report, scale};
+use anyhow::{Context as _, Result};
+use clap::Parser;
+
+/// Measures Airlock.
+#[derive(Parser)]
+struct Args {
+    /// The repository
+    #[arg(long)]
+    root: PathBuf,
+    /// Where registries and state may be written
+    #[arg(long)]
+    scratch: PathBuf,
+    /// A short run, for rough figures
+    #[arg(long)]
+    quick: bool,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Calls through the library beside the engine's floor
+    Library,
+    /// The product over stdio beside the floors
+    Stdio,
+    /// The product over stdio beside others, which a file names
+    Rivals {
+        /// The others, as JSON
+        servers: PathBuf,
+    },
+    /// How cost grows
+    Scale,
+    /// Writes the registry that the parts are measured on
+    Registry {
+        /// Where it goes
+        out: PathBuf,
+    },
+    /// Takes in what criterion measured
+    Parts {
+        /// Criterion's folder
+        criterion: PathBuf,
+    },
+    /// Makes calls and nothing else, for a profiler
+    Calls {
+        /// How many
+        count: usize,
+    },
+    /// Writes the page
+    Report,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    let docs = args.root.join("docs");
+    let figures = docs.join("performance");
+    let repository = Repository { root: args.root, scratch: args.scratch };
+    let quick = args.quick;
+    match args.what {
+        What::Library => {
+            let measured = library::measure(&repository, quick).await?;
+            eprintln!("library: {:.2} × the floor", measured.ratio);
+            Measured::now(measured, quick).write(&figures, "library")
+        }
+        What::Stdio => {
+            let mut servers = server::own(&repository)?;
+            servers.push(server::thousand(&repository)?);
+            Measured::now(measure(&servers, quick), quick).write(&figures, "stdio")
+        }
+        What::Rivals { servers } => {
+            let mut all = server::own(&repository)?;
+            all.extend(read(&servers)?);
+            Measured::now(measure(&all, quick), quick).write(&figures, "rivals")
+        }
+        What::Scale => {
+            let curves = scale::measure(&repository, quick).await?;
+            Measured::now(curves, quick).write(&figures, "scale")
+        }
+        What::Registry { out } => {
+            std::fs::rename(repository.many(1)?, out).context("cannot write the registry")
+        }
+        What::Parts { criterion } => Measured::now(parts(&criterion)?, quick).write(&figures, "parts"),
+        What::Calls { count } => calls(&repository, count).await,
+        What::Report => report::write(&docs),
+    }
+}
+
+fn measure(servers: &[Server], quick: bool) -> Vec<Figures> {
+    let measured = load::measure(servers, Pace::of(quick));
+    for server in &measured {
+        match &server.absent {
+            None => eprintln!("{}: p50 {:.1} µs", server.name, server.one.p50_us),
+            Some(why) => eprintln!("{} is absent: {why}", server.name),
+        }
+    }
+    measured
+}
+
+fn read(servers: &Path) -> Result<Vec<Server>> {
+    let text =
+        std::fs::read_to_string(servers).with_context(|| format!("cannot read {}", servers.display()))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Criterion's means, the dearest part first.
+fn parts(criterion: &Path) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for entry in std::fs::read_dir(criterion)? {
+        let folder = entry?.path();
+        let Ok(text) = std::fs::read_to_string(folder.join("new/estimates.json")) else { continue };
+        let estimates: serde_json::Value = serde_json::from_str(&text)?;
+        let mean_ns = estimates["mean"]["point_estimate"].as_f64().context("criterion wrote no mean")?;
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        parts.push(Part { name, mean_ns });
+    }
+    parts.sort_by(|a, b| b.mean_ns.total_cmp(&a.mean_ns));
+    Ok(parts)
+}
+
+async fn calls(repository: &Repository, count: usize) -> Result<()> {
+    let host = library::open(&repository.narrow()?).await?;
+    for _ in 0..count {
+        library::call(&host).await?;
+    }
+    library::settle(&host)
+}

@@ -1,0 +1,18 @@
+//! What a call costs: measured beside the engine's floor, beside other servers, and at scale.
+//!
+//! Owns the load generator, the floors, the generated registries, the figures and their report. It is a client of
+//! the product and no part of it; `cargo xtask bench` builds and runs it. A figure is a field in `figures`, the
+//! place that measures it, and its column in `report`.
+
+pub mod client;
+pub mod clock;
+pub mod figures;
+pub mod floor;
+pub mod library;
+pub mod load;
+pub mod process;
+pub mod registry;
+pub mod report;
+pub mod scale;
+pub mod server;
+pub mod stats;

@@ -1,0 +1,124 @@
+//! Calls through the library, in turn with the engine's floor in one process.
+
+use std::path::Path;
+use std::time::Duration;
+
+use airlock::call::code::Code;
+use airlock::call::raw::{Arguments, RawCall};
+use airlock::config::ConfigFile;
+use airlock::host::{Host, Options};
+use anyhow::{Result, ensure};
+
+use crate::clock::now;
+use crate::figures::Library;
+use crate::floor::Floor;
+use crate::registry::{Repository, TOOL};
+use crate::stats::{Times, median};
+
+/// Calls in one turn: fewer than the journal's queue holds, so that no call waits for the disk.
+const TURN: usize = 256;
+
+const ARGS: &[u8] = br#"{"value": 10, "from": "mile", "to": "km"}"#;
+
+/// Opens a host on a registry.
+///
+/// # Errors
+/// When it does not open.
+pub async fn open(registry: &Path) -> Result<Host> {
+    let file = ConfigFile::read(registry)?;
+    Ok(Host::open(&file, &Options::default()).await?)
+}
+
+/// One good call.
+///
+/// # Errors
+/// When it is not answered well.
+pub async fn call(host: &Host) -> Result<()> {
+    call_with(host, TOOL, ARGS).await
+}
+
+/// One good call of a tool.
+///
+/// # Errors
+/// When it is not answered well.
+pub async fn call_with(host: &Host, tool: &str, args: &[u8]) -> Result<()> {
+    let reply = host.call(RawCall::new(tool, Arguments::Text(args.to_vec()))).await;
+    ensure!(reply.code == Code::Ok, "`{tool}` was answered with {}: {:?}", reply.code, reply.error);
+    Ok(())
+}
+
+/// Waits until every record is on disk.
+///
+/// # Errors
+/// When the journal cannot be written.
+pub fn settle(host: &Host) -> Result<()> {
+    // A look-up comes after everything that was queued before it.
+    host.journal().find("no such record")?;
+    Ok(())
+}
+
+/// Measures all that there is about the library.
+///
+/// # Errors
+/// When a call is not answered well.
+pub async fn measure(repository: &Repository, quick: bool) -> Result<Library> {
+    let rounds = if quick { 5 } else { 40 };
+    let floor = Floor::open(&repository.component("unit-convert"))?;
+    let one = open(&repository.many(1)?).await?;
+    let many = open(&repository.many(1_000)?).await?;
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
+    let (mut ratios, mut many_ratios) = (Vec::new(), Vec::new());
+    // The first round warms up.
+    for round in 0..=rounds {
+        let floored = floor_turn(&floor).await?;
+        let called = turn(&one).await?;
+        let among_many = turn(&many).await?;
+        if round == 0 {
+            continue;
+        }
+        let p50 = |times: &[Duration]| Times::of(times).p50_us;
+        ratios.push(p50(&called) / p50(&floored));
+        many_ratios.push(p50(&among_many) / p50(&called));
+        times.iter_mut().zip([floored, called, among_many]).for_each(|(all, more)| all.extend(more));
+    }
+    let [floored, called, among_many] = times;
+    Ok(Library {
+        floor: Times::of(&floored),
+        call: Times::of(&called),
+        ratio: median(&ratios),
+        many: Times::of(&among_many),
+        many_ratio: median(&many_ratios),
+        sustained_per_s: sustained(&one, if quick { 2_000 } else { 20_000 }).await?,
+        floor_per_s: 1e6 / Times::of(&floored).p50_us,
+    })
+}
+
+async fn floor_turn(floor: &Floor) -> Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(TURN);
+    for _ in 0..TURN {
+        let start = now();
+        floor.call().await?;
+        times.push(start.elapsed());
+    }
+    Ok(times)
+}
+
+async fn turn(host: &Host) -> Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(TURN);
+    for _ in 0..TURN {
+        let start = now();
+        call(host).await?;
+        times.push(start.elapsed());
+    }
+    settle(host)?;
+    Ok(times)
+}
+
+async fn sustained(host: &Host, calls: usize) -> Result<f64> {
+    let start = now();
+    for _ in 0..calls {
+        call(host).await?;
+    }
+    settle(host)?;
+    Ok(calls as f64 / start.elapsed().as_secs_f64())
+}

@@ -1,0 +1,211 @@
+//! Servers under load, in turn: no figure of one is from another minute than that of the next.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::client::{Client, Frame};
+use crate::clock::{now, timed};
+use crate::figures::{self, Beside, Pipelined};
+use crate::process::{self, peak_bytes, resident_bytes};
+use crate::server::{Call, Server};
+use crate::stats::{Times, median};
+
+/// Calls in flight.
+pub const WINDOWS: [usize; 3] = [1, 8, 64];
+
+/// Time for whatever should be answered at once.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Calls of a good tool beside two that loop.
+const BESIDE_LOOPS: usize = 100;
+
+/// How long a measurement takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Rounds in which every server has its turn.
+    pub rounds: usize,
+    /// Time of one turn.
+    pub turn: Duration,
+    /// Starts of each server.
+    pub starts: usize,
+}
+
+impl Pace {
+    /// The pace of a full or a quick run.
+    pub fn of(quick: bool) -> Pace {
+        if quick {
+            Pace { rounds: 2, turn: Duration::from_millis(150), starts: 1 }
+        } else {
+            Pace { rounds: 8, turn: Duration::from_millis(400), starts: 5 }
+        }
+    }
+}
+
+/// A server that is running, and what is known of it so far.
+struct Subject {
+    client: Client,
+    frame: Frame,
+    times: Vec<Vec<Duration>>,
+    rates: Vec<Vec<f64>>,
+    figures: figures::Server,
+}
+
+/// Measures servers in turn. One that does not start or answers with an error is named with its reason.
+pub fn measure(servers: &[Server], pace: Pace) -> Vec<figures::Server> {
+    let mut absent = Vec::new();
+    let mut subjects = Vec::new();
+    for server in servers {
+        match subject(server, pace) {
+            Ok(subject) => subjects.push(subject),
+            Err(err) => absent.push(missing(server, &format!("{err:#}"))),
+        }
+    }
+    for _ in 0..pace.rounds {
+        for subject in &mut subjects {
+            if subject.figures.absent.is_none()
+                && let Err(err) = turn(subject, pace.turn)
+            {
+                subject.figures.absent = Some(format!("{err:#}"));
+            }
+        }
+    }
+    let mut measured: Vec<figures::Server> = subjects.into_iter().map(finish).collect();
+    measured.extend(absent);
+    for server in servers {
+        if let Some(figures) = measured.iter_mut().find(|f| f.name == server.name && f.absent.is_none()) {
+            figures.sleepers_ms = server.sleep.as_ref().and_then(|call| sleepers(server, call).ok());
+            figures.beside_loops = server.looping.as_ref().map(|call| beside_loops(server, call));
+        }
+    }
+    measured
+}
+
+fn missing(server: &Server, why: &str) -> figures::Server {
+    let why = server.absent.clone().unwrap_or_else(|| why.to_owned());
+    figures::Server {
+        name: server.name.clone(),
+        what: server.what.clone(),
+        absent: Some(why),
+        ..figures::Server::default()
+    }
+}
+
+/// Starts a server several times; the last one stays.
+fn subject(server: &Server, pace: Pace) -> Result<Subject> {
+    ensure!(server.absent.is_none(), "absent");
+    let call = server.call.as_ref().context("there is no call to make")?;
+    let mut firsts = Vec::new();
+    let mut last = None;
+    // One more, which warms the disk's cache and compiles what is not compiled yet.
+    for _ in 0..=pace.starts {
+        drop(last.take());
+        let (client, took) = first(server.start(None)?, call)?;
+        firsts.push(took.as_secs_f64() * 1e3);
+        last = Some(client);
+    }
+    let client = last.context("never started")?;
+    std::thread::sleep(Duration::from_millis(300));
+    let figures = figures::Server {
+        name: server.name.clone(),
+        what: server.what.clone(),
+        first_ms: median(&firsts[1..]),
+        idle_mib: mib(resident_bytes(client.pid())),
+        ..figures::Server::default()
+    };
+    let empty = || vec![Vec::new(); WINDOWS.len()];
+    Ok(Subject {
+        client,
+        frame: call.frame(),
+        times: empty(),
+        rates: vec![Vec::new(); WINDOWS.len()],
+        figures,
+    })
+}
+
+/// From nothing to the first result, which is looked at.
+fn first(command: Command, call: &Call) -> Result<(Client, Duration)> {
+    let start = now();
+    let mut client = Client::start(command)?;
+    let _guard = process::watch(client.pid(), PATIENCE);
+    let answer = client.ask("tools/call", call.params())?;
+    let took = start.elapsed();
+    if let Some(expect) = &call.expect {
+        ensure!(answer.to_string().contains(expect), "`{expect}` is not in {answer}");
+    }
+    Ok((client, took))
+}
+
+/// A server's turn: each window for a while.
+fn turn(subject: &mut Subject, length: Duration) -> Result<()> {
+    for (i, window) in WINDOWS.into_iter().enumerate() {
+        let guard = process::watch(subject.client.pid(), PATIENCE);
+        let warm = subject.client.run(&subject.frame, window.max(10), window)?;
+        let rate = warm.times.len() as f64 / warm.took.as_secs_f64();
+        let calls = ((rate * length.as_secs_f64()) as usize).clamp(window.max(20), 50_000);
+        let pid = subject.client.pid();
+        let (run, peak) = peak_bytes(pid, || subject.client.run(&subject.frame, calls, window));
+        drop(guard);
+        let run = run?;
+        subject.rates[i].push(calls as f64 / run.took.as_secs_f64());
+        subject.times[i].extend(run.times);
+        subject.figures.loaded_mib = subject.figures.loaded_mib.max(mib(peak));
+    }
+    Ok(())
+}
+
+fn finish(subject: Subject) -> figures::Server {
+    let Subject { client: _, frame: _, times, rates, mut figures } = subject;
+    figures.one = Times::of(&times[0]);
+    let windows = WINDOWS.iter().zip(&times).zip(&rates);
+    figures.pipelined = windows
+        .map(|((window, times), rates)| Pipelined {
+            window: *window,
+            per_s: median(rates),
+            p99_us: Times::of(times).p99_us,
+        })
+        .collect();
+    figures
+}
+
+/// Eight calls at once that sleep for half a second each.
+fn sleepers(server: &Server, call: &Call) -> Result<f64> {
+    let mut client = Client::start(server.start(None)?)?;
+    let _guard = process::watch(client.pid(), PATIENCE);
+    client.ask("tools/call", call.params())?;
+    Ok(client.run(&call.frame(), 8, 8)?.took.as_secs_f64() * 1e3)
+}
+
+/// A good tool's calls, one at a time, while two calls of another loop.
+fn beside_loops(server: &Server, looping: &Call) -> Beside {
+    let attempt = || -> Result<Vec<Duration>> {
+        let good = server.call.as_ref().context("there is no call to make")?.frame();
+        let mut client = Client::start(server.start(None)?)?;
+        let _guard = process::watch(client.pid(), PATIENCE);
+        client.run(&good, 20, 1)?;
+        client.send(&looping.frame())?;
+        client.send(&looping.frame())?;
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(client.run(&good, BESIDE_LOOPS, 1)?.times)
+    };
+    let times = attempt().unwrap_or_default();
+    Beside { answered: times.len() == BESIDE_LOOPS, times: Times::of(&times) }
+}
+
+/// How fast a server answers with so many calls in flight, for a curve.
+///
+/// # Errors
+/// When it answers with an error.
+pub fn rate(client: &mut Client, frame: &Frame, window: usize, length: Duration) -> Result<(f64, Times)> {
+    let _guard = process::watch(client.pid(), PATIENCE);
+    let (warm, took) = timed(|| client.run(frame, window.max(10), window));
+    warm?;
+    let calls = window.max(10) as f64 / took.as_secs_f64() * length.as_secs_f64();
+    let run = client.run(frame, (calls as usize).clamp(window.max(10), 50_000), window)?;
+    Ok((run.times.len() as f64 / run.took.as_secs_f64(), Times::of(&run.times)))
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

@@ -1,0 +1,80 @@
+//! Memory of a server and of whatever it started, and commands on fewer cores.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How often memory is looked at under load.
+const SAMPLE: Duration = Duration::from_millis(20);
+
+/// Resident memory of a process and its descendants, in bytes.
+pub fn resident_bytes(pid: u32) -> u64 {
+    let own = std::fs::read_to_string(format!("/proc/{pid}/status")).map_or(0, |status| {
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        kib.and_then(|kib| kib.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
+    });
+    own + children(pid).into_iter().map(resident_bytes).sum::<u64>()
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>())
+        .collect()
+}
+
+/// The most memory that a process had while something was done.
+pub fn peak_bytes<T>(pid: u32, work: impl FnOnce() -> T) -> (T, u64) {
+    let (peak, stop) = (AtomicU64::new(resident_bytes(pid)), AtomicBool::new(false));
+    let done = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Acquire) {
+                peak.fetch_max(resident_bytes(pid), Ordering::AcqRel);
+                std::thread::sleep(SAMPLE);
+            }
+        });
+        let done = work();
+        stop.store(true, Ordering::Release);
+        done
+    });
+    (done, peak.into_inner())
+}
+
+/// Ends a process that takes too long, unless this is dropped before.
+#[derive(Debug)]
+pub struct Watch {
+    _stop: mpsc::Sender<()>,
+}
+
+/// Watches a process that should answer within a time: whoever reads from it sees the end of its output.
+pub fn watch(pid: u32, patience: Duration) -> Watch {
+    let (stop, stopped) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if stopped.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+            end(pid);
+        }
+    });
+    Watch { _stop: stop }
+}
+
+/// Ends a process with its descendants.
+fn end(pid: u32) {
+    children(pid).into_iter().for_each(end);
+    // It may have left by itself.
+    let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+}
+
+/// A command, on so many cores where that is said.
+pub fn command(program: &Path, cores: Option<usize>) -> Command {
+    match cores {
+        None => Command::new(program),
+        Some(cores) => {
+            let mut command = Command::new("taskset");
+            command.args(["--cpu-list", &format!("0-{}", cores.saturating_sub(1))]).arg(program);
+            command
+        }
+    }
+}

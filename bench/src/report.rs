@@ -1,0 +1,166 @@
+//! `docs/performance.md` and its plots, made of the figures that lie in `docs/performance/`.
+//!
+//! Nothing is written by hand into the page: what was not measured is not in it.
+
+mod plot;
+mod table;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::figures::{Curve, Library, Machine, Measured, Part, Server};
+use plot::short;
+use table::Table;
+
+const INTRODUCTION: &str = "\
+# What a call costs
+
+Written by `cargo xtask bench`; the figures are in [`performance/`](performance/). Figures of one table come from \
+one run, in which everything had its turn again and again, so that their ratios hold where single figures depend on \
+the machine. Every limit is on in all of them: a fresh sandbox for each call with fuel, deadline and memory limit, \
+both doors, and a record. In the registry of the measurements the bulkheads and `calls_max` are wide, as a \
+throttled reply is not throughput.
+";
+
+/// Writes the page and its plots.
+///
+/// # Errors
+/// When figures cannot be read, or the page not be written.
+pub fn write(docs: &Path) -> Result<()> {
+    let folder = docs.join("performance");
+    let mut page = Page { text: INTRODUCTION.to_owned(), folder: &folder };
+    if let Some(library) = Measured::<Library>::read(&folder, "library")? {
+        page.library(&library);
+    }
+    if let Some(parts) = Measured::<Vec<Part>>::read(&folder, "parts")? {
+        page.parts(&parts);
+    }
+    if let Some(servers) = Measured::<Vec<Server>>::read(&folder, "stdio")? {
+        page.servers("Over stdio", "stdio", &servers)?;
+    }
+    if let Some(rivals) = Measured::<Vec<Server>>::read(&folder, "rivals")? {
+        page.servers("Beside others", "rivals", &rivals)?;
+    }
+    if let Some(curves) = Measured::<Vec<Curve>>::read(&folder, "scale")? {
+        page.curves(&curves)?;
+    }
+    fs::write(docs.join("performance.md"), &page.text).context("cannot write docs/performance.md")
+}
+
+struct Page<'f> {
+    text: String,
+    folder: &'f Path,
+}
+
+impl Page<'_> {
+    fn heading<T>(&mut self, title: &str, measured: &Measured<T>) {
+        let Machine { date, cpu, cores, kernel, load } = &measured.machine;
+        let quick = if measured.quick { " A short run: rough figures." } else { "" };
+        self.say(&format!(
+            "\n## {title}\n\n{date}, {cpu}, {cores} cores, {kernel}, load {load:.1} before.{quick}\n"
+        ));
+    }
+
+    fn say(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
+    fn plot(&mut self, id: &str, title: &str, svg: &str) -> Result<()> {
+        fs::write(self.folder.join(id).with_extension("svg"), svg)?;
+        self.say(&format!("![{title}](performance/{id}.svg)\n"));
+        Ok(())
+    }
+
+    fn library(&mut self, measured: &Measured<Library>) {
+        let figures = &measured.figures;
+        self.heading("Through the library", measured);
+        self.say(&format!(
+            "One call of `unit_convert` through all stages costs **{:.2} ×** the engine's floor, which instantiates, \
+             calls and drops the same component under the same engine settings. With a thousand tools in the registry \
+             it costs {:.2} × what it does with one.\n",
+            figures.ratio, figures.many_ratio
+        ));
+        let mut table = Table::new(&["", "p50, µs", "p99, µs", "fastest, µs", "calls"]);
+        let rows = [
+            ("floor", &figures.floor),
+            ("all stages", &figures.call),
+            ("all stages, 1,000 tools", &figures.many),
+        ];
+        for (name, times) in rows {
+            let cells = [times.p50_us, times.p99_us, times.min_us].map(|us| format!("{us:.1}"));
+            let [p50, p99, min] = cells;
+            table.row([name.to_owned(), p50, p99, min, times.count.to_string()]);
+        }
+        self.say(&table.to_string());
+        self.say(&format!(
+            "Without a pause, every record on disk at the end: {} calls a second from one caller. The records are \
+             written by one thread, in groups.",
+            short(figures.sustained_per_s)
+        ));
+    }
+
+    fn parts(&mut self, measured: &Measured<Vec<Part>>) {
+        self.heading("The parts of a call", measured);
+        let mut table = Table::new(&["part", "mean, µs"]);
+        for part in &measured.figures {
+            table.row([part.name.clone(), format!("{:.2}", part.mean_ns / 1e3)]);
+        }
+        self.say(&table.to_string());
+    }
+
+    fn servers(&mut self, title: &str, id: &str, measured: &Measured<Vec<Server>>) -> Result<()> {
+        self.heading(title, measured);
+        let (present, absent): (Vec<&Server>, Vec<&Server>) =
+            measured.figures.iter().partition(|server| server.absent.is_none());
+        self.say("The same conversion for all, through the same client, in turn.\n");
+        self.say(&table::servers(&present).to_string());
+        self.ratios(&present);
+        self.say(&table::trouble(&present).to_string());
+        for server in &present {
+            self.say(&format!("- **{}**: {}.", server.name, server.what));
+        }
+        for server in absent {
+            let why = server.absent.as_deref().unwrap_or_default();
+            self.say(&format!("- **{}** is absent: {why}.", server.name));
+        }
+        self.say("");
+        let bars = |value: fn(&Server) -> f64| -> Vec<(String, f64)> {
+            present.iter().map(|server| (server.name.clone(), value(server))).collect()
+        };
+        let latency = plot::bars("One call at a time, p50", "µs, less is better", &bars(|s| s.one.p50_us));
+        self.plot(&format!("{id}-p50"), "One call at a time", &latency)?;
+        let most = |server: &Server| server.pipelined.iter().map(|p| p.per_s).fold(0.0, f64::max);
+        let rate = plot::bars("Most calls a second", "calls/s, more is better", &bars(most));
+        self.plot(&format!("{id}-rate"), "Throughput", &rate)
+    }
+
+    /// Every server as a multiple of ours.
+    fn ratios(&mut self, present: &[&Server]) {
+        let Some(ours) = present.iter().find(|server| server.name == "airlock") else { return };
+        let mut table = Table::new(&["airlock against", "p50 ×", "throughput × at 1", "at 8", "at 64"]);
+        for other in present.iter().filter(|server| server.name != "airlock") {
+            let mut row = vec![other.name.clone(), format!("{:.2}", ours.one.p50_us / other.one.p50_us)];
+            let pairs = ours.pipelined.iter().zip(&other.pipelined);
+            row.extend(pairs.map(|(ours, theirs)| format!("{:.2}", ours.per_s / theirs.per_s)));
+            table.row(row);
+        }
+        self.say(&table.to_string());
+    }
+
+    fn curves(&mut self, measured: &Measured<Vec<Curve>>) -> Result<()> {
+        self.heading("Scale", measured);
+        for curve in &measured.figures {
+            self.say(&format!("### {}\n", curve.title));
+            if !curve.note.is_empty() {
+                self.say(&format!("{}\n", curve.note));
+            }
+            self.say(&table::curve(curve).to_string());
+            let svg = plot::lines(&curve.title, (&curve.x, &curve.y), &curve.series);
+            self.plot(&curve.id, &curve.title, &svg)?;
+        }
+        Ok(())
+    }
+}

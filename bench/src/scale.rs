@@ -1,0 +1,210 @@
+//! How cost grows: with tools, arguments, results, callers and cores.
+
+use std::path::Path;
+use std::time::Duration;
+
+use airlock::host::Host;
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::clock::now;
+use crate::figures::{Curve, Series};
+use crate::library;
+use crate::load;
+use crate::process::resident_bytes;
+use crate::registry::Repository;
+use crate::server::{self, Call};
+use crate::stats::{Times, median};
+
+const TOOLS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
+const SIZES: [usize; 7] = [10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+const CALLERS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+
+/// The largest message over stdio that the host reads, with room for its frame.
+const STDIO_BYTES_MAX: usize = 4_000_000;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    tools_max: usize,
+    bytes_max: usize,
+    turn: Duration,
+    starts: usize,
+}
+
+impl Extent {
+    fn of(quick: bool) -> Extent {
+        if quick {
+            Extent { tools_max: 1_000, bytes_max: 1_000_000, turn: Duration::from_millis(150), starts: 1 }
+        } else {
+            Extent { tools_max: 10_000, bytes_max: 10_000_000, turn: Duration::from_millis(600), starts: 3 }
+        }
+    }
+}
+
+/// Measures every curve.
+///
+/// # Errors
+/// When a call is not answered well.
+pub async fn measure(repository: &Repository, quick: bool) -> Result<Vec<Curve>> {
+    let extent = Extent::of(quick);
+    let mut curves = tools(repository, extent)?;
+    curves.extend(sizes(repository, extent).await?);
+    curves.extend(callers(repository, extent)?);
+    Ok(curves)
+}
+
+fn curve(id: &str, title: &str, axes: (&str, &str), note: &str, series: Vec<Series>) -> Curve {
+    Curve {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        x: axes.0.to_owned(),
+        y: axes.1.to_owned(),
+        note: note.to_owned(),
+        series,
+    }
+}
+
+fn series(name: &str, points: Vec<(f64, f64)>) -> Series {
+    Series { name: name.to_owned(), points }
+}
+
+/// Start, memory and call against the number of tools.
+fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
+    let (mut starts, mut memory, mut calls) = (Vec::new(), Vec::new(), Vec::new());
+    for count in TOOLS.into_iter().filter(|count| *count <= extent.tools_max) {
+        let server = server::airlock("airlock", "", &repository.many(count)?)?;
+        let call = server::convert();
+        let mut firsts = Vec::new();
+        for start in 0..=extent.starts {
+            let before = now();
+            let mut client = Client::start(server.start(None)?)?;
+            client.ask("tools/call", call.params())?;
+            firsts.push(before.elapsed().as_secs_f64() * 1e3);
+            if start == extent.starts {
+                let mib = resident_bytes(client.pid()) as f64 / f64::from(1 << 20);
+                let (_, times) = load::rate(&mut client, &call.frame(), 1, extent.turn)?;
+                memory.push((count as f64, mib));
+                calls.push((count as f64, times.p50_us));
+            }
+        }
+        // The first start wrote the cache.
+        starts.push((count as f64, median(&firsts[1..])));
+    }
+    Ok(vec![
+        curve(
+            "tools-start",
+            "Start to first result against tools",
+            ("tools", "ms"),
+            "One component under many names; its code is in the cache.",
+            vec![series("start to first result", starts)],
+        ),
+        curve(
+            "tools-memory",
+            "Idle memory against tools",
+            ("tools", "MiB"),
+            "",
+            vec![series("resident", memory)],
+        ),
+        curve(
+            "tools-call",
+            "One call against tools",
+            ("tools", "µs"),
+            "One call at a time over stdio, the median.",
+            vec![series("p50", calls)],
+        ),
+    ])
+}
+
+/// Calls against the size of arguments and of results.
+async fn sizes(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
+    let registry = repository.mixed()?;
+    let host = library::open(&registry).await?;
+    let (mut echoes, mut floods) = (Vec::new(), Vec::new());
+    for bytes in SIZES.into_iter().filter(|bytes| *bytes <= extent.bytes_max) {
+        echoes.push((bytes as f64, once(&host, "echo", &echo(bytes), extent).await?));
+        floods.push((bytes as f64, once(&host, "flood", &json!({"bytes": bytes}), extent).await?));
+    }
+    drop(host);
+    let echoed = over_stdio(&registry, "echo", echo, extent)?;
+    let flooded = over_stdio(&registry, "flood", |bytes| json!({"bytes": bytes}), extent)?;
+    Ok(vec![
+        curve(
+            "argument-bytes",
+            "One call against the size of its argument",
+            ("bytes", "µs"),
+            "A text there and back; over stdio up to the largest message that the host reads. \
+             The caps of arguments and results are raised to 64 MiB.",
+            vec![series("library", echoes), series("stdio", echoed)],
+        ),
+        curve(
+            "result-bytes",
+            "One call against the size of its result",
+            ("bytes", "µs"),
+            "A text that the guest makes.",
+            vec![series("library", floods), series("stdio", flooded)],
+        ),
+    ])
+}
+
+fn echo(bytes: usize) -> Value {
+    json!({"value": "x".repeat(bytes)})
+}
+
+/// The median of calls through the library, in microseconds.
+async fn once(host: &Host, tool: &str, args: &Value, extent: Extent) -> Result<f64> {
+    let args = args.to_string().into_bytes();
+    library::call_with(host, tool, &args).await?;
+    let begun = now();
+    let mut times = Vec::new();
+    while times.len() < 5 || (begun.elapsed() < extent.turn && times.len() < 500) {
+        let start = now();
+        library::call_with(host, tool, &args).await?;
+        times.push(start.elapsed());
+    }
+    library::settle(host)?;
+    Ok(Times::of(&times).p50_us)
+}
+
+fn over_stdio(
+    registry: &Path,
+    tool: &str,
+    args: impl Fn(usize) -> Value,
+    extent: Extent,
+) -> Result<Vec<(f64, f64)>> {
+    let server = server::airlock("airlock", "", registry)?;
+    let mut client = Client::start(server.start(None)?)?;
+    let sizes = SIZES.into_iter().filter(|bytes| *bytes <= extent.bytes_max.min(STDIO_BYTES_MAX));
+    sizes
+        .map(|bytes| {
+            let frame = Call::new(tool, args(bytes)).frame();
+            let (_, times) = load::rate(&mut client, &frame, 1, extent.turn)?;
+            Ok((bytes as f64, times.p50_us))
+        })
+        .collect()
+}
+
+/// Calls in a second against callers, on one core and on two.
+fn callers(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
+    let server = server::airlock("airlock", "", &repository.many(1)?)?;
+    let (mut rates, mut tails) = (Vec::new(), Vec::new());
+    for cores in [1, 2] {
+        let mut client = Client::start(server.start(Some(cores))?)?;
+        let frame = server::convert().frame();
+        let (mut rate, mut tail) = (Vec::new(), Vec::new());
+        for callers in CALLERS {
+            let (per_s, times) = load::rate(&mut client, &frame, callers, extent.turn)?;
+            rate.push((callers as f64, per_s));
+            tail.push((callers as f64, times.p99_us));
+        }
+        let name = if cores == 1 { "1 core".to_owned() } else { format!("{cores} cores") };
+        rates.push(series(&name, rate));
+        tails.push(series(&name, tail));
+    }
+    let note = "The server is bound to its cores; the client is not, and shares them.";
+    Ok(vec![
+        curve("callers", "Throughput against callers", ("callers", "calls/s"), note, rates),
+        curve("callers-tail", "The slow ones against callers", ("callers", "p99, µs"), note, tails),
+    ])
+}

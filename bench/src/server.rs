@@ -1,0 +1,138 @@
+//! What is measured over stdio: how each server is started, and what it is asked.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::client::Frame;
+use crate::process;
+use crate::registry::{Repository, TOOL};
+
+/// A server, and the calls that it knows.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Its name in the tables.
+    pub name: String,
+    /// What it is, in some words.
+    pub what: String,
+    /// Why it cannot be measured.
+    #[serde(default)]
+    pub absent: Option<String>,
+    /// The program and its arguments.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// The call that is measured.
+    #[serde(default)]
+    pub call: Option<Call>,
+    /// A call that sleeps for half a second.
+    #[serde(default)]
+    pub sleep: Option<Call>,
+    /// A call that loops.
+    #[serde(default)]
+    pub looping: Option<Call>,
+}
+
+/// A tool and its arguments.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// The tool.
+    pub tool: String,
+    /// Its arguments.
+    pub arguments: Value,
+    /// What the answer must hold somewhere.
+    #[serde(default)]
+    pub expect: Option<String>,
+}
+
+impl Call {
+    /// A call of a tool.
+    pub fn new(tool: &str, arguments: Value) -> Call {
+        Call { tool: tool.to_owned(), arguments, expect: None }
+    }
+
+    /// The call as bytes.
+    pub fn frame(&self) -> Frame {
+        Frame::call(&self.tool, &self.arguments)
+    }
+
+    /// The parameters of the call.
+    pub fn params(&self) -> Value {
+        json!({"name": self.tool, "arguments": self.arguments})
+    }
+}
+
+impl Server {
+    /// The command that starts it, on so many cores where that is said.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn start(&self, cores: Option<usize>) -> Result<Command> {
+        let (program, args) = self.command.split_first().context("there is no command")?;
+        let mut command = process::command(Path::new(program), cores);
+        command.args(args);
+        Ok(command)
+    }
+}
+
+/// Ten miles in kilometers.
+pub fn convert() -> Call {
+    let arguments = json!({"value": 10, "from": "mile", "to": "km"});
+    Call { expect: Some("16.09344".into()), ..Call::new(TOOL, arguments) }
+}
+
+/// `airlock serve --stdio` on a registry.
+pub fn airlock(name: &str, what: &str, registry: &Path) -> Result<Server> {
+    let registry = registry.to_string_lossy().into_owned();
+    let command = vec![beside("airlock")?, "--registry".into(), registry, "serve".into(), "--stdio".into()];
+    Ok(Server {
+        name: name.to_owned(),
+        what: what.to_owned(),
+        absent: None,
+        command,
+        call: Some(convert()),
+        sleep: None,
+        looping: None,
+    })
+}
+
+/// The servers of this repository: the client's ceiling, the protocol library's floor, the product.
+///
+/// # Errors
+/// When a registry cannot be written.
+pub fn own(repository: &Repository) -> Result<Vec<Server>> {
+    let echo = |name: &str, what: &str, program: &str| -> Result<Server> {
+        let call = Call { expect: None, ..convert() };
+        let server = airlock(name, what, Path::new(""))?;
+        Ok(Server { command: vec![beside(program)?], call: Some(call), ..server })
+    };
+    Ok(vec![
+        echo("raw echo", "answers without looking: the client's ceiling", "raw-echo")?,
+        echo("rmcp echo", "the protocol library alone: the floor over stdio", "rmcp-echo")?,
+        Server {
+            sleep: Some(Call::new("sleep", json!({"ms": 500}))),
+            looping: Some(Call::new("looping", json!({}))),
+            ..airlock("airlock", "every limit on, every call on record", &repository.mixed()?)?
+        },
+    ])
+}
+
+/// The product with a thousand tools.
+///
+/// # Errors
+/// When its registry cannot be written.
+pub fn thousand(repository: &Repository) -> Result<Server> {
+    airlock("airlock, 1,000 tools", "the same with a thousand tools", &repository.many(1_000)?)
+}
+
+/// A program beside this one.
+fn beside(name: &str) -> Result<String> {
+    let this = std::env::current_exe()?;
+    let path: PathBuf = this.with_file_name(name);
+    anyhow::ensure!(path.is_file(), "there is no `{}`", path.display());
+    Ok(path.to_string_lossy().into_owned())
+}

@@ -1,0 +1,147 @@
+//! `cargo xtask bench`: builds the benchmarks with optimizations, runs them, writes `docs/performance.md`.
+//!
+//! Owns the order of the runs and where things are; the crate `bench` measures. Must not know figures.
+
+mod count;
+mod rivals;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::guests;
+use crate::run::{cargo, command, run_command};
+
+/// The profile in the workspace's `Cargo.toml`, and its folder.
+const PROFILE: &str = "bench-run";
+const PROGRAMS: &str = "target/bench-run";
+
+/// Registries, state and criterion's own files.
+const SCRATCH: &str = "target/bench";
+
+/// What to measure.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A short run, for rough figures
+    #[arg(long)]
+    quick: bool,
+    /// Installs other servers below `target/` and measures beside them
+    #[arg(long)]
+    rivals: bool,
+    /// Compares the instructions of one call with the stored count
+    #[arg(long, conflicts_with = "rivals")]
+    check: bool,
+    /// With --check, stores the count
+    #[arg(long, requires = "check")]
+    bless: bool,
+    /// Only these: parts, library, stdio, scale
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["rivals", "check"])]
+    only: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Parts,
+    Library,
+    Stdio,
+    Scale,
+}
+
+const ALL: [Part; 4] = [Part::Parts, Part::Library, Part::Stdio, Part::Scale];
+
+/// Where things are.
+struct Bench<'r> {
+    root: &'r Path,
+    quick: bool,
+}
+
+/// Builds and measures.
+pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
+    let bench = Bench { root, quick: args.quick };
+    bench.build()?;
+    if args.check {
+        return count::check(&bench, args.bless);
+    }
+    if args.rivals {
+        let servers = rivals::install(root, &bench.scratch())?;
+        bench.measure(&["rivals", &servers.to_string_lossy()])?;
+    } else {
+        let chosen = if args.only.is_empty() { &ALL[..] } else { &args.only };
+        chosen.iter().try_for_each(|part| bench.part(*part))?;
+    }
+    bench.measure(&["report"])
+}
+
+impl Bench<'_> {
+    fn build(&self) -> Result<()> {
+        let build = ["build", "--workspace", "--bins", "--bench", "parts", "--profile", PROFILE];
+        cargo(self.root, &build)?;
+        guests::run(self.root, &guests::Args::packed_by(format!("{PROGRAMS}/airlock")))?;
+        fs::create_dir_all(self.scratch())?;
+        // The last run's records are nobody's.
+        ["", "-wal", "-shm"].iter().try_for_each(|end| {
+            match fs::remove_file(self.scratch().join(format!("state/journal.db{end}"))) {
+                Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                    Err(err).context("cannot remove the journal of the last run")
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn part(&self, part: Part) -> Result<()> {
+        match part {
+            Part::Parts => self.parts(),
+            Part::Library => self.measure(&["library"]),
+            Part::Stdio => self.measure(&["stdio"]),
+            Part::Scale => self.measure(&["scale"]),
+        }
+    }
+
+    /// The parts of a call, by criterion.
+    fn parts(&self) -> Result<()> {
+        let (registry, criterion) = (self.scratch().join("parts.toml"), self.scratch().join("criterion"));
+        self.measure(&["registry", &registry.to_string_lossy()])?;
+        let mut command = command(self.root, "cargo");
+        command
+            .args([
+                "bench",
+                "--quiet",
+                "--workspace",
+                "--bench",
+                "parts",
+                "--profile",
+                PROFILE,
+                "--",
+                "--noplot",
+            ])
+            .env("AIRLOCK_BENCH_REGISTRY", &registry)
+            .env("CRITERION_HOME", &criterion);
+        if self.quick {
+            command.args(["--measurement-time", "0.2"]);
+        }
+        run_command(&mut command)?;
+        self.measure(&["parts", &criterion.to_string_lossy()])
+    }
+
+    fn measure(&self, args: &[&str]) -> Result<()> {
+        run_command(self.program("bench").args(self.own_args()).args(args))
+    }
+
+    fn program(&self, name: &str) -> Command {
+        command(self.root, &self.root.join(PROGRAMS).join(name).to_string_lossy())
+    }
+
+    fn own_args(&self) -> Vec<String> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut args = vec!["--root".into(), text(self.root), "--scratch".into(), text(&self.scratch())];
+        args.extend(self.quick.then(|| "--quick".to_owned()));
+        args
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.root.join(SCRATCH)
+    }
+}

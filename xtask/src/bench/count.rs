@@ -1,0 +1,93 @@
+//! `cargo xtask bench --check`: the instructions of one call, which hold still where times do not.
+//!
+//! Two runs that differ only in the number of their calls are counted by callgrind; what opening a host costs
+//! falls out of the difference.
+
+#![expect(clippy::print_stdout, reason = "the verdict is what people run it for")]
+
+use std::fs;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::Bench;
+use crate::run::command;
+
+/// Where the count is kept.
+const STORED: &str = "docs/performance/instructions.txt";
+
+/// So much more is a regression, so much less a reason to store the count anew.
+const TOLERANCE: f64 = 0.03;
+
+const FEW: u32 = 200;
+const MANY: u32 = 1_200;
+
+/// Counts, and compares with what is stored.
+pub(super) fn check(bench: &Bench<'_>, bless: bool) -> Result<()> {
+    let installed = command(bench.root, "valgrind").arg("--version").output();
+    ensure!(
+        installed.is_ok_and(|out| out.status.success()),
+        "the check cannot run: it counts with valgrind, which is not installed"
+    );
+    // Code is compiled for the processor that it runs on, and valgrind's is another one.
+    count(bench, 1, &["--trace-children=yes"])?;
+    let per_call = (count(bench, MANY, &[])? - count(bench, FEW, &[])?) / f64::from(MANY - FEW);
+    let path = bench.root.join(STORED);
+    println!("{per_call:.0} instructions for one call");
+    if bless {
+        fs::create_dir_all(path.parent().context("no folder")?)?;
+        return Ok(fs::write(&path, format!("{per_call:.0}\n"))?);
+    }
+    let stored = fs::read_to_string(&path)
+        .with_context(|| format!("`{STORED}` is missing; `cargo xtask bench --check --bless` writes it"))?;
+    let stored: f64 = stored.trim().parse().with_context(|| format!("`{STORED}` holds no number"))?;
+    verdict(per_call, stored)
+}
+
+fn verdict(per_call: f64, stored: f64) -> Result<()> {
+    let change = per_call / stored - 1.0;
+    let shown = format!("{:+.1} % against the stored {stored:.0}", change * 100.0);
+    if change.abs() > TOLERANCE {
+        bail!("{shown}: more than {:.0} %. If it is meant, store it with --bless", TOLERANCE * 100.0);
+    }
+    println!("{shown}");
+    Ok(())
+}
+
+/// Instructions of a run with so many calls.
+fn count(bench: &Bench<'_>, calls: u32, more: &[&str]) -> Result<f64> {
+    let output = command(bench.root, "valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(more)
+        .arg(bench.program("bench").get_program())
+        .args(bench.own_args())
+        .args(["calls", &calls.to_string()])
+        .output()
+        .context("cannot run valgrind")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the run under valgrind failed:\n{said}");
+    collected(&said).with_context(|| format!("valgrind counted nothing:\n{said}"))
+}
+
+fn collected(said: &str) -> Option<f64> {
+    let line = said.lines().find_map(|line| line.split_once("Collected :"))?;
+    line.1.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_callgrind_says() {
+        let said = "==9== Events    : Ir\n==9== Collected : 429969877\n==9== \n";
+        assert_eq!(collected(said), Some(429_969_877.0));
+        assert_eq!(collected("==9== nothing"), None);
+    }
+
+    #[test]
+    fn a_change_either_way_is_told() {
+        assert!(verdict(102.0, 100.0).is_ok());
+        assert!(verdict(104.0, 100.0).is_err());
+        assert!(verdict(96.0, 100.0).is_err());
+    }
+}

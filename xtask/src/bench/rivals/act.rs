@@ -1,0 +1,64 @@
+//! act, whose components have an ABI of their own: ours is built from `bench/rivals/act`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{EXPECT, Place, run, said};
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// Its server, with a component of the same three tools.
+pub(super) fn server(place: &Place<'_>) -> Result<Value> {
+    let version = place.pip("act-cli")?;
+    place.pip("act-build")?;
+    let component = component(place).context("its component cannot be built")?;
+    let act = place.venv("act")?;
+    let arguments = json!({"value": 10, "from": "mile", "to": "km"});
+    Ok(json!({
+        "what": format!("act-cli {version} from PyPI, with a component of its own SDK; no limits are set"),
+        "command": [act, "run", "--mcp", component],
+        "call": {"tool": "unit_convert", "arguments": arguments, "expect": EXPECT},
+        "sleep": {"tool": "sleep", "arguments": {"ms": 500}},
+        "looping": {"tool": "looping", "arguments": {}},
+    }))
+}
+
+fn component(place: &Place<'_>) -> Result<PathBuf> {
+    let (source, folder) = (place.root.join("bench/rivals/act"), place.folder.join("act"));
+    for file in ["Cargo.toml", "src/lib.rs", "wit/world.wit"] {
+        let to = folder.join(file);
+        fs::create_dir_all(to.parent().context("no folder")?)?;
+        fs::copy(source.join(file), to)?;
+    }
+    let deps = wit(&folder)?;
+    for package in fs::read_dir(deps)? {
+        let package = package?;
+        let to = folder.join("wit/deps").join(package.file_name());
+        fs::create_dir_all(&to)?;
+        fs::copy(package.path().join("package.wit"), to.join("package.wit"))?;
+    }
+    // Where rustup is not at home the target may be there all the same; the build tells.
+    let _ = run(Command::new("rustup").args(["target", "add", TARGET]));
+    run(Command::new("cargo")
+        .args(["build", "--quiet", "--release", "--target", TARGET])
+        .current_dir(&folder))?;
+    let component = folder.join("target").join(TARGET).join("release/units.wasm");
+    run(Command::new(place.venv("act-build")?).arg("pack").arg(&component).current_dir(&folder))?;
+    Ok(component)
+}
+
+/// The WIT that the SDK wants, out of the crate that carries it.
+fn wit(folder: &Path) -> Result<PathBuf> {
+    let metadata =
+        said(Command::new("cargo").args(["metadata", "--format-version", "1"]).current_dir(folder))?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let packages = metadata["packages"].as_array().context("no packages")?;
+    let runtime =
+        packages.iter().find(|package| package["name"] == "act-runtime").context("no act-runtime")?;
+    let manifest = Path::new(runtime["manifest_path"].as_str().context("no manifest")?);
+    Ok(manifest.with_file_name("wit").join("deps"))
+}

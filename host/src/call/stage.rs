@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
 use super::attempt::{AttemptRecord, Judged, judge};
 use super::code::Code;
 use super::draft::Draft;
 use super::raw::Arguments;
 use super::reply::ErrorReport;
 use super::report::{self, Cause};
+use crate::contract::digest::{hex, sha256};
 use crate::contract::tool::ValidArgs;
 use crate::contract::violation::Violation;
 use crate::contract::{caps, example, message};
@@ -123,8 +122,7 @@ pub(super) fn authorize(host: &Host, call: ValidCall) -> Result<PermittedCall, E
 pub(super) fn plan(host: &Host, call: &PermittedCall) -> Plan {
     let tools = call.routes.iter().map(|(tool, _)| &**tool);
     let seed = host.environment().seed();
-    let seed = seed.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    plan::plan(&inputs(host, tools, &call.args, Jitter::Seeded(seed)))
+    plan::plan(&inputs(host, tools, &call.args, Jitter::Seeded(hex(&seed[..16]))))
 }
 
 /// Without jitter: every wait is the longest that it could be.
@@ -153,7 +151,7 @@ fn inputs<'t>(
             breaker,
         }
     };
-    let args_digest = Sha256::digest(args.canonical()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let args_digest = sha256(args.canonical().as_bytes());
     Inputs { args_digest, jitter, deadline_ms: host.call_deadline_ms(), routes: tools.map(route).collect() }
 }
 

@@ -1,10 +1,9 @@
 //! The engine's floor: instantiate, call and drop, with the product's engine settings and nothing of its own.
 
+use airlock::sandbox::engine::{CALLS_MAX, engine};
 use anyhow::{Context as _, Result, anyhow};
 use wasmtime::component::{Component, InstancePre, Linker, Val};
 use wasmtime::{Engine, Store, UpdateDeadline, format_err};
-
-use crate::registry::CALLS_MAX;
 
 /// More than a conversion needs; the engine does not run without fuel.
 const FUEL: u64 = 1_000_000_000;
@@ -28,7 +27,7 @@ impl Floor {
     }
 
     fn prepare(bytes: &[u8]) -> wasmtime::Result<Floor> {
-        let engine = airlock::sandbox::engine::engine(CALLS_MAX)?;
+        let engine = engine(CALLS_MAX)?;
         let component = Component::from_binary(&engine, bytes)?;
         let pre = Linker::new(&engine).instantiate_pre(&component)?;
         component.initialize_copy_on_write_image()?;

@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 use crate::clock::now;
 use crate::figures::Library;
 use crate::floor::Floor;
-use crate::registry::{Repository, TOOL};
+use crate::registry::{NARROW, Repository, TOOL};
 use crate::stats::{Times, median};
 
 /// Calls in one turn: fewer than the journal's queue holds, so that no call waits for the disk.
@@ -25,8 +25,20 @@ const ARGS: &[u8] = br#"{"value": 10, "from": "mile", "to": "km"}"#;
 /// # Errors
 /// When it does not open.
 pub async fn open(registry: &Path) -> Result<Host> {
+    open_with(registry, Options::default()).await
+}
+
+/// Opens a host in little address space.
+///
+/// # Errors
+/// When it does not open.
+pub async fn open_narrow(registry: &Path) -> Result<Host> {
+    open_with(registry, Options { pool: NARROW, ..Options::default() }).await
+}
+
+async fn open_with(registry: &Path, options: Options<'_>) -> Result<Host> {
     let file = ConfigFile::read(registry)?;
-    Ok(Host::open(&file, &Options::default()).await?)
+    Ok(Host::open(&file, &options).await?)
 }
 
 /// One good call.

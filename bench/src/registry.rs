@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use airlock::sandbox::engine::CALLS_MAX;
 use anyhow::Result;
 
 /// Room for every call of a run; the same for all tools. A throttled reply is not throughput.
 const ROOM: &str = "bulkhead = { run = 128, wait = 1024 }";
 
-/// Calls in flight: the most that the host admits.
-pub const CALLS_MAX: u32 = 256;
+/// Room for calls where a profiler leaves little address space.
+pub const NARROW: u32 = 2;
 
 /// The tool whose calls are measured.
 pub const TOOL: &str = "unit_convert";
@@ -70,12 +71,12 @@ impl Repository {
         self.write("mixed", &text)
     }
 
-    /// Writes a registry with `unit_convert` and room for two calls: profilers have little address space.
+    /// Writes a registry with `unit_convert` and room for two calls.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn narrow(&self) -> Result<PathBuf> {
-        let mut text = self.head(2);
+        let mut text = self.head(NARROW);
         tool(&mut text, TOOL, &self.component("unit-convert"), "");
         self.write("narrow", &text)
     }

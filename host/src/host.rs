@@ -22,7 +22,7 @@ use crate::plan::{Breaker, BreakerView, Plan, Quota, Settled};
 use crate::registry::{self, LoadEvent, Loading, Registry};
 use crate::sandbox::cache::{CacheError, Compiler};
 use crate::sandbox::compile::CompileLimits;
-use crate::sandbox::engine::engine;
+use crate::sandbox::engine::{CALLS_MAX, engine};
 
 /// How a host is opened.
 pub struct Options<'a> {
@@ -32,11 +32,14 @@ pub struct Options<'a> {
     pub environment: SharedEnvironment,
     /// Who watches the loading.
     pub watch: &'a (dyn Fn(LoadEvent) + Sync),
+    /// Calls that the engine's pool has room for, at least `calls_max` of the registry; less reserves less
+    /// address space, of which profilers leave little.
+    pub pool: u32,
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { program: None, environment: Arc::new(World::new()), watch: &|_| {} }
+        Options { program: None, environment: Arc::new(World::new()), watch: &|_| {}, pool: CALLS_MAX }
     }
 }
 

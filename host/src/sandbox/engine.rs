@@ -16,6 +16,10 @@ use wasmtime::{
 /// ones make deadlines late and neighbors wait.
 const TICK: Duration = Duration::from_millis(5);
 
+/// Calls in flight in one process, at most. Admission keeps within them, so that nobody ever sees an exhausted
+/// pool.
+pub const CALLS_MAX: u32 = 256;
+
 /// The largest memory that any tool can be granted.
 pub(crate) const MEMORY_BYTES_MAX: u64 = 1 << 30;
 
@@ -30,15 +34,14 @@ pub(crate) enum Optimize {
     None,
 }
 
-/// An engine with its ticker running, and a pool for so many calls in flight. Admission keeps within them, so
-/// that nobody ever sees an exhausted pool.
+/// An engine with its ticker running, and a pool for so many calls in flight.
 ///
 /// # Errors
 /// Where the address space does not hold the pool: under `ulimit -v`, or on a machine with fewer than 48
 /// bits of addresses.
-pub fn engine(calls_max: u32) -> wasmtime::Result<Engine> {
+pub fn engine(calls: u32) -> wasmtime::Result<Engine> {
     let mut config = settings(Optimize::Speed);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(calls_max)));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(calls)));
     let engine = Engine::new(&config)?;
     tick(&engine);
     Ok(engine)

@@ -3,6 +3,7 @@
 //! `cargo xtask bench` sets `AIRLOCK_BENCH_REGISTRY`; by hand, name a registry with `unit_convert` in it.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use airlock::call::code::Code;
@@ -43,18 +44,18 @@ impl Bench {
         Ok(Bench { runtime, host })
     }
 
-    fn tool(&self) -> Result<&Tool> {
-        Ok(self.host.registry().resolve("unit_convert")?)
+    fn tool(&self) -> Result<Arc<Tool>> {
+        Ok(self.host.registry().resolve("unit_convert")?.clone())
     }
 
     fn args(&self) -> Result<ValidArgs> {
-        let args = caps::parse(ARGS, self.host.caps()).map_err(|err| anyhow::anyhow!("{err:?}"))?;
+        let args = caps::parse(ARGS, &self.host.caps()).map_err(|err| anyhow::anyhow!("{err:?}"))?;
         self.tool()?.contract.validate(args).map_err(|(violations, _)| anyhow::anyhow!("{violations:?}"))
     }
 
     /// What the guest returns.
     fn value(&self, args: &ValidArgs) -> Result<Val> {
-        let attempted = self.runtime.block_on(seam::attempt(&self.host, self.tool()?, args))?;
+        let attempted = self.runtime.block_on(seam::attempt(&self.host, &self.tool()?, args))?;
         let Outcome::Value(Some(Val::Result(Ok(Some(value))))) = attempted.outcome else {
             bail!("the tool did not answer: {:?}", attempted.outcome);
         };
@@ -81,8 +82,8 @@ impl Bench {
 fn inner(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
     let tool = bench.tool()?;
     let caps = bench.host.caps();
-    let Ok(args) = caps::parse(ARGS, caps) else { bail!("the arguments do not parse") };
-    criterion.bench_function("parse", |b| b.iter(|| caps::parse(black_box(ARGS), caps).ok()));
+    let Ok(args) = caps::parse(ARGS, &caps) else { bail!("the arguments do not parse") };
+    criterion.bench_function("parse", |b| b.iter(|| caps::parse(black_box(ARGS), &caps).ok()));
     criterion.bench_function("validate", |b| {
         b.iter_batched(|| args.clone(), |args| tool.contract.validate(args), BatchSize::SmallInput);
     });
@@ -97,7 +98,7 @@ fn middle(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
     let (tool, args, inputs) = (bench.tool()?, bench.args()?, bench.inputs()?);
     criterion.bench_function("plan", |b| b.iter(|| plan::plan(black_box(&inputs))));
     criterion.bench_function("instantiate-and-run", |b| {
-        b.iter(|| bench.runtime.block_on(seam::attempt(&bench.host, tool, &args)));
+        b.iter(|| bench.runtime.block_on(seam::attempt(&bench.host, &tool, &args)));
     });
     Ok(())
 }

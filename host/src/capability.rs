@@ -52,7 +52,10 @@ pub(crate) fn link(
 ) -> wasmtime::Result<()> {
     let Effective { files, clock, random } = effective;
     linker.allow_shadowing(true);
-    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    // Linking all of WASI is the dearest part of loading a tool, and many tools want none of it.
+    if imports.iter().any(|import| import.name.starts_with("wasi:")) {
+        wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    }
     for import in imports {
         log::link(linker, import)?;
         if files.is_empty() {

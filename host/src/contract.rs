@@ -8,6 +8,7 @@ pub mod answer;
 #[cfg(test)]
 pub(crate) mod arbitrary;
 pub mod caps;
+pub(crate) mod digest;
 pub mod effect;
 pub mod example;
 pub mod export;

@@ -17,8 +17,8 @@ mod retry;
 mod tests;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
+use crate::contract::digest::sha256;
 use crate::contract::effect::Effect;
 
 pub use breaker::{Breaker, BreakerView};
@@ -145,12 +145,12 @@ fn route(inputs: &Inputs, index: usize) -> Route {
         Effect::Irreversible => Repeat::Never,
     };
     let retries = if repeat == Repeat::Never { 0 } else { input.retry.attempts_max.saturating_sub(1) };
-    let wait = |k, throttled| {
+    let wait = |k| {
         let factor = inputs.jitter.factor(&inputs.args_digest, index, k);
-        input.retry.wait_ms(k, throttled, factor, None)
+        let wait_ms = |throttled| input.retry.wait_ms(k, throttled, factor, None);
+        Wait { transient_ms: wait_ms(false), throttled_ms: wait_ms(true) }
     };
-    let waits =
-        (1..=retries).map(|k| Wait { transient_ms: wait(k, false), throttled_ms: wait(k, true) }).collect();
+    let waits = (1..=retries).map(wait).collect();
     let reserve_ms = inputs.routes[index + 1..].iter().map(|later| later.useful_ms_min).sum();
     Route { input, repeat, reserve_ms, waits }
 }
@@ -183,6 +183,6 @@ impl Plan {
 
     /// SHA-256 of [`Plan::bytes`], hex.
     pub fn digest(&self) -> String {
-        Sha256::digest(self.bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(&self.bytes())
     }
 }

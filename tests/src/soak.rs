@@ -41,7 +41,7 @@ pub async fn run(length: Duration) -> anyhow::Result<Report> {
         report.samples.push(Sample::of(server.id())?);
         if now() >= next_reload {
             report.reloads += 1;
-            folder.registry(report.reloads % 2 == 0)?;
+            folder.registry(report.reloads.is_multiple_of(2))?;
             next_reload += RELOAD.min(length / 4);
         }
     }

@@ -16,7 +16,6 @@ use crate::run::{cargo, command, run_command};
 
 /// The profile in the workspace's `Cargo.toml`, and its folder.
 const PROFILE: &str = "bench-run";
-const PROGRAMS: &str = "target/bench-run";
 
 /// Registries, state and criterion's own files.
 const SCRATCH: &str = "target/bench";
@@ -27,6 +26,9 @@ pub(crate) struct Args {
     /// A short run, for rough figures
     #[arg(long)]
     quick: bool,
+    /// Measures the dev build and writes below `target/`: for work on the benchmark itself
+    #[arg(long)]
+    dev: bool,
     /// Installs other servers below `target/` and measures beside them
     #[arg(long)]
     rivals: bool,
@@ -55,11 +57,15 @@ const ALL: [Part; 4] = [Part::Parts, Part::Library, Part::Stdio, Part::Scale];
 struct Bench<'r> {
     root: &'r Path,
     quick: bool,
+    profile: &'static str,
+    /// Where the page goes.
+    docs: PathBuf,
 }
 
 /// Builds and measures.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
-    let bench = Bench { root, quick: args.quick };
+    let (profile, docs) = if args.dev { ("dev", SCRATCH) } else { (PROFILE, "docs") };
+    let bench = Bench { root, quick: args.quick, profile, docs: root.join(docs) };
     bench.build()?;
     if args.check {
         return count::check(&bench, args.bless);
@@ -76,9 +82,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 
 impl Bench<'_> {
     fn build(&self) -> Result<()> {
-        let build = ["build", "--workspace", "--bins", "--bench", "parts", "--profile", PROFILE];
+        let build = ["build", "--workspace", "--bins", "--bench", "parts", "--profile", self.profile];
         cargo(self.root, &build)?;
-        guests::run(self.root, &guests::Args::packed_by(format!("{PROGRAMS}/airlock")))?;
+        guests::run(self.root, &guests::Args::packed_by(self.programs().join("airlock")))?;
         fs::create_dir_all(self.scratch())?;
         // The last run's records are nobody's.
         ["", "-wal", "-shm"].iter().try_for_each(|end| {
@@ -131,12 +137,17 @@ impl Bench<'_> {
     }
 
     fn program(&self, name: &str) -> Command {
-        command(self.root, &self.root.join(PROGRAMS).join(name).to_string_lossy())
+        command(self.root, &self.programs().join(name).to_string_lossy())
+    }
+
+    fn programs(&self) -> PathBuf {
+        self.root.join("target").join(if self.profile == "dev" { "debug" } else { self.profile })
     }
 
     fn own_args(&self) -> Vec<String> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
-        let mut args = vec!["--root".into(), text(self.root), "--scratch".into(), text(&self.scratch())];
+        let mut args = vec!["--root".into(), text(self.root), "--docs".into(), text(&self.docs)];
+        args.extend(["--scratch".into(), text(&self.scratch())]);
         args.extend(self.quick.then(|| "--quick".to_owned()));
         args
     }

@@ -21,6 +21,9 @@ struct Args {
     /// Where registries and state may be written
     #[arg(long)]
     scratch: PathBuf,
+    /// Where the page and its figures go
+    #[arg(long)]
+    docs: PathBuf,
     /// A short run, for rough figures
     #[arg(long)]
     quick: bool,
@@ -63,7 +66,7 @@ enum What {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let docs = args.root.join("docs");
+    let docs = args.docs;
     let figures = docs.join("performance");
     let repository = Repository { root: args.root, scratch: args.scratch };
     let quick = args.quick;

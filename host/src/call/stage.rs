@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
 use super::attempt::{AttemptRecord, Judged, judge};
 use super::code::Code;
 use super::draft::Draft;
@@ -16,6 +14,7 @@ use crate::caller::Principal;
 use crate::caller::account::Turned;
 use crate::caller::budget::Exhausted;
 use crate::caller::session::{SessionKey, UnknownSession};
+use crate::contract::digest::{hex, sha256};
 use crate::contract::tool::ValidArgs;
 use crate::contract::violation::Violation;
 use crate::contract::{caps, example, message};
@@ -175,8 +174,7 @@ pub(super) fn authorize(host: &Generation, call: ValidCall) -> Result<PermittedC
 pub(super) fn plan(host: &Generation, call: &PermittedCall) -> Plan {
     let tools = call.routes.iter().map(|(tool, _)| &**tool);
     let seed = host.environment().seed();
-    let seed = seed.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    plan::plan(&inputs(host, tools, &call.args, Jitter::Seeded(seed)))
+    plan::plan(&inputs(host, tools, &call.args, Jitter::Seeded(hex(&seed[..16]))))
 }
 
 /// Without jitter: every wait is the longest that it could be.
@@ -205,7 +203,7 @@ fn inputs<'t>(
             breaker,
         }
     };
-    let args_digest = Sha256::digest(args.canonical()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let args_digest = sha256(args.canonical().as_bytes());
     Inputs { args_digest, jitter, deadline_ms: host.call_deadline_ms(), routes: tools.map(route).collect() }
 }
 

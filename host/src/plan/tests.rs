@@ -1,5 +1,7 @@
 //! The published vectors, and the laws of plans over a thousand random ones.
 
+use sha2::{Digest as _, Sha256};
+
 use super::*;
 use crate::call::code::Code;
 

@@ -11,11 +11,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 use wasmtime::component::Component;
 
 use super::engine::{self, Optimize};
+pub(crate) use crate::contract::digest::sha256;
 use crate::contract::surface::Surface;
 
 /// What one compilation may use. The largest components at hand, language runtimes of 12 to 18 MB, need
@@ -90,11 +90,6 @@ pub(crate) struct Report {
 enum Answer {
     Done(Box<Report>),
     Invalid(String),
-}
-
-/// SHA-256, as lower-case hex.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Refuses what is no component by its first bytes.

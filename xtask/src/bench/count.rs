@@ -13,7 +13,7 @@ use super::Bench;
 use crate::run::command;
 
 /// Where the count is kept.
-const STORED: &str = "docs/performance/instructions.txt";
+const STORED: &str = "performance/instructions.txt";
 
 /// So much more is a regression, so much less a reason to store the count anew.
 const TOLERANCE: f64 = 0.03;
@@ -31,7 +31,7 @@ pub(super) fn check(bench: &Bench<'_>, bless: bool) -> Result<()> {
     // Code is compiled for the processor that it runs on, and valgrind's is another one.
     count(bench, 1, &["--trace-children=yes"])?;
     let per_call = (count(bench, MANY, &[])? - count(bench, FEW, &[])?) / f64::from(MANY - FEW);
-    let path = bench.root.join(STORED);
+    let path = bench.docs.join(STORED);
     println!("{per_call:.0} instructions for one call");
     if bless {
         fs::create_dir_all(path.parent().context("no folder")?)?;

@@ -3,6 +3,7 @@
 //! Nothing here is part of the product.
 
 pub mod case;
+pub mod conformance;
 pub mod session;
 pub mod wire;
 

@@ -82,7 +82,7 @@ async fn stages(host: &Generation, raw: RawCall, draft: &mut Draft<'_>) -> Resul
     loop {
         let judged = match step {
             Step::Attempt { route, number, wait_ms, deadline_ms } => {
-                draft.announce(&raw.progress, &plan, route, number);
+                draft.announce(&plan, route, number);
                 stage::wait(wait_ms).await;
                 stage::attempt(host, &permitted, draft, (route, number), deadline_ms).await
             }

@@ -2,6 +2,7 @@
 //!
 //! Owns the list of commands. A new one is a file beside this one and a variant of `Command`.
 
+mod conformance;
 mod demo;
 mod guests;
 mod run;
@@ -22,6 +23,8 @@ enum Command {
     Guests(guests::Args),
     /// Plays an agent's session over MCP, everything built from source.
     Demo,
+    /// The official MCP conformance suite, against the real server.
+    Conformance,
     /// Everything that CI runs.
     Test,
     /// What each module must not know.
@@ -32,6 +35,7 @@ fn main() -> Result<()> {
     match Command::parse() {
         Command::Guests(args) => guests::run(&root(), &args),
         Command::Demo => demo::run(&root()),
+        Command::Conformance => conformance::run(&root()),
         Command::Test => test::run(&root()),
         Command::Tidy => tidy::run(&root()),
     }

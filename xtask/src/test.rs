@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{cargo, command, run_command};
-use crate::{guests, tidy};
+use crate::{conformance, guests, tidy};
 
 /// Runs all checks; the first failure ends it.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -37,6 +37,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         )
     })?;
     step("demo", || run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy())))?;
+    step("conformance", || conformance(root))?;
     step("cargo deny", || deny(root))?;
     println!("all checks passed");
     Ok(())
@@ -49,6 +50,17 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let done = work();
     println!("== {name}: {} in {} s", if done.is_ok() { "ok" } else { "FAILED" }, start.elapsed().as_secs());
     done
+}
+
+/// The suite comes from package registries, which may be out of reach; then this says so, and goes on.
+fn conformance(root: &Path) -> Result<()> {
+    match conformance::Suite::install(root) {
+        Ok(suite) => conformance::check(root, &suite),
+        Err(err) => {
+            println!("SKIPPED: the conformance suite cannot be installed, so nothing was checked: {err:#}");
+            Ok(())
+        }
+    }
 }
 
 /// Licenses, sources and bans need no network; advisories need a database that may not be there.

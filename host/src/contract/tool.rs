@@ -291,6 +291,11 @@ impl From<super::manifest::Require> for Requirement {
 }
 
 fn result_schema(ty: &Ty, author: &ToolContract, docs: &FunctionDocs) -> Result<Value, ContractError> {
+    if let Some((path, _)) = author.results.iter().find(|(_, keywords)| keywords.contains_key(schema::HEADER))
+    {
+        let reason = format!("`{}` is for arguments", schema::HEADER);
+        return Err(ContractError::Keyword { path: path.to_string(), reason });
+    }
     let mut result = schema::output(ty);
     let keywords = documented(&author.results, &docs.result, |path| path.resolve(ty).is_ok());
     overlay(&mut result, &keywords)?;

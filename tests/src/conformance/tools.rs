@@ -8,7 +8,7 @@ use rmcp::model::{
     InputResponses, Tool,
 };
 use rmcp::service::{RequestContext, RoleServer};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::input::{Conversation, Standing, form, roots, sampling};
 use super::{Fixtures, ask, model, tasks};
@@ -42,49 +42,21 @@ const TOOLS: [(&str, &str, &[(&str, &str)]); 23] = [
 
 /// The tools, as clients see them.
 pub(super) fn list() -> Vec<Tool> {
-    let plain = TOOLS.iter().map(|(name, description, args)| (*name, *description, schema(args)));
-    let all = plain.chain([(SCHEMA_TOOL, "Has a schema that no WIT type has", free_schema())]);
-    all.map(|(name, description, schema)| {
-        Tool::new(name, description, Arc::new(schema.as_object().cloned().unwrap_or_default()))
-    })
-    .collect()
+    let tool = |(name, description, args): &(&'static str, &'static str, &[(&str, &str)])| {
+        Tool::new(*name, *description, Arc::new(schema(args)))
+    };
+    TOOLS.iter().map(tool).collect()
 }
 
-/// The tool whose schema is written by hand: a component's schema comes from its types.
-const SCHEMA_TOOL: &str = "json_schema_2020_12_tool";
-
-fn free_schema() -> Value {
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "$defs": {"address": {
-            "$anchor": "addressDef",
-            "type": "object",
-            "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
-        }},
-        "properties": {
-            "name": {"type": "string"},
-            "address": {"$ref": "#/$defs/address"},
-            "contactMethod": {"type": "string", "enum": ["phone", "email"]},
-            "phone": {"type": "string"},
-            "email": {"type": "string"},
-        },
-        "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
-        "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
-        "then": {"required": ["phone"]},
-        "else": {"required": ["email"]},
-        "additionalProperties": false,
-    })
-}
-
-fn schema(args: &[(&str, &str)]) -> Value {
+fn schema(args: &[(&str, &str)]) -> JsonObject {
     let properties = args.iter().map(|(name, ty)| ((*name).to_owned(), json!({"type": ty})));
     let required: Vec<&str> = args.iter().map(|(name, _)| *name).collect();
-    json!({
+    let schema = json!({
         "type": "object",
-        "properties": properties.collect::<serde_json::Map<_, _>>(),
+        "properties": properties.collect::<JsonObject>(),
         "required": required,
-    })
+    });
+    schema.as_object().cloned().unwrap_or_default()
 }
 
 pub(super) fn text(text: impl Into<String>) -> CallToolResult {
@@ -104,7 +76,6 @@ pub(super) async fn call(
             Ok(text("The prompts changed").into())
         }
         "test_missing_capability" => needs_sampling(&context),
-        SCHEMA_TOOL => Ok(text("Only its schema matters").into()),
         "test_sampling" => ask::sample(&request, &context).await,
         "test_tool_with_logging" => ask::log(&context).await,
         name if ask::form(name, &request).is_some() => ask::elicit(name, &request, &context).await,

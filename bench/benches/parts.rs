@@ -55,7 +55,7 @@ impl Bench {
 
     /// What the guest returns.
     fn value(&self, args: &ValidArgs) -> Result<Val> {
-        let attempted = self.runtime.block_on(seam::attempt(&self.host, &self.tool()?, args))?;
+        let attempted = self.runtime.block_on(seam::attempt(&self.host, &*self.tool()?, args))?;
         let Outcome::Value(Some(Val::Result(Ok(Some(value))))) = attempted.outcome else {
             bail!("the tool did not answer: {:?}", attempted.outcome);
         };

@@ -10,7 +10,7 @@
 //!
 //! - `?` turns any error into a permanent [`Failure`]; [`transient`], [`throttled`] and [`unavailable`] make the others.
 //! - [`Refusal`], [`Clarify`] and [`Assessment`] have builders.
-//! - [`clock`], [`files`], [`log`] and [`random`] are one WASI interface each. A component imports only what its code
+//! - [`clock`], [`files`], [`log`], [`progress`] and [`random`] are one interface each. A component imports only what its code
 //!   calls, so that a tool which asks for nothing can do nothing. (No cargo features: they would be joined across a
 //!   workspace, and one tool would import what another one needs.)
 //! - A panic is logged with its place before the component traps, unless the tool is declared `silent`.
@@ -21,10 +21,11 @@ mod answer;
 pub mod clock;
 pub mod files;
 pub mod log;
+pub mod progress;
 pub mod random;
 
 pub use answer::{throttled, transient, unavailable};
-pub use types::{AsOf, Assessment, Choice, Clarify, Content, Failure, Refusal, Retry};
+pub use types::{AsOf, Assessment, Body, Choice, Clarify, Content, Embedded, Failure, Refusal, Retry};
 #[doc(hidden)]
 pub use wit_bindgen;
 

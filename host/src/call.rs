@@ -84,7 +84,7 @@ async fn stages(host: &Generation, raw: RawCall, draft: &mut Draft<'_>) -> Resul
     loop {
         let judged = match step {
             Step::Attempt { route, number, wait_ms, deadline_ms } => {
-                draft.announce(&raw.progress, &plan, route, number);
+                draft.announce(&plan, route, number);
                 stage::wait(wait_ms).await;
                 let span = tracing::info_span!(
                     "attempt",

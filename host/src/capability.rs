@@ -9,6 +9,7 @@ mod clock;
 mod files;
 mod imports;
 mod log;
+mod progress;
 mod random;
 
 use wasmtime::component::Linker;
@@ -43,7 +44,7 @@ pub(crate) fn provide(
     Ok(())
 }
 
-/// Links everything that a component may import: WASI, logging, and a denial for each capability that was
+/// Links everything that a component may import: WASI, logging, progress, and a denial for each capability that was
 /// not granted.
 pub(crate) fn link(
     linker: &mut Linker<State>,
@@ -58,6 +59,7 @@ pub(crate) fn link(
     }
     for import in imports {
         log::link(linker, import)?;
+        progress::link(linker, import)?;
         if files.is_empty() {
             files::deny(linker, import)?;
         }

@@ -23,6 +23,7 @@ pub mod message;
 pub mod path;
 pub mod phrase;
 pub(crate) mod place;
+mod rules;
 pub mod schema;
 pub mod shorten;
 pub mod surface;

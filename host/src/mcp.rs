@@ -6,6 +6,7 @@
 
 mod context;
 mod listing;
+mod progress;
 mod resource;
 mod result;
 
@@ -15,13 +16,10 @@ use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
-    ListResourceTemplatesResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
-    ProgressToken, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-    SubscriptionFilter, Tool,
+    ListResourceTemplatesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
+    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
-use rmcp::service::{NotificationContext, Peer, RequestContext, RoleServer, SubscriptionContext};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 
 use crate::call::code::Code;
 use crate::call::raw::{Arguments, RawCall};
@@ -88,7 +86,7 @@ impl ServerHandler for Server {
         raw.trace = context::trace(&context);
         let mut told = None;
         if let Some(token) = context.meta.get_progress_token() {
-            let (sender, forwarding) = forward(context.peer.clone(), token);
+            let (sender, forwarding) = progress::forward(context.peer.clone(), token);
             (raw.progress, told) = (Some(sender), Some(forwarding));
         }
         let answer = async {
@@ -177,21 +175,4 @@ impl ServerHandler for Server {
             None,
         ))
     }
-}
-
-/// Sends what a call reports as progress, each with a larger number than the last.
-fn forward(peer: Peer<RoleServer>, token: ProgressToken) -> (mpsc::UnboundedSender<String>, JoinHandle<()>) {
-    let (sender, mut receiver) = mpsc::unbounded_channel::<String>();
-    let forwarding = tokio::spawn(async move {
-        let mut count = 0.0;
-        while let Some(message) = receiver.recv().await {
-            count += 1.0;
-            let mut note = ProgressNotificationParam::new(token.clone(), count);
-            note.message = Some(message);
-            if peer.notify_progress(note).await.is_err() {
-                return;
-            }
-        }
-    });
-    (sender, forwarding)
 }

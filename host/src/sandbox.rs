@@ -7,6 +7,7 @@ mod capture;
 pub mod compile;
 pub mod engine;
 pub mod outcome;
+pub(crate) mod progress;
 pub(crate) mod run;
 pub(crate) mod store;
 mod surface;

@@ -28,6 +28,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
         permit: &permit,
         seed: host.environment().seed(),
         deadline: DEADLINE,
+        listener: None,
     };
     let attempted = run::run(host.engine(), host.environment(), attempt).await;
     attempted.map_err(|err| anyhow::anyhow!("{err:#}"))

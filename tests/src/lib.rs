@@ -3,6 +3,7 @@
 //! Nothing here is part of the product.
 
 pub mod case;
+pub mod conformance;
 pub mod server;
 pub mod session;
 pub mod soak;

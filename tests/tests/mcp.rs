@@ -137,6 +137,42 @@ fn progress_is_told_to_who_asks_for_it() {
 }
 
 #[test]
+fn a_tool_says_how_far_it_is_and_an_attempt_that_is_the_only_one_says_nothing() {
+    let (mut wire, _) = Wire::handshake(&registry("tests/conformance/airlock.toml"), "2025-11-25").unwrap();
+    let mut told = |tool: &str, args: Value| {
+        let mut params = call(tool, args);
+        params["_meta"] = json!({"progressToken": 7});
+        wire.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})).unwrap();
+        let mut notes = Vec::new();
+        loop {
+            let message = wire.receive().unwrap();
+            if message["id"] == 1 {
+                return notes;
+            }
+            notes.push(json!([message["params"]["progress"], message["params"]["total"]]));
+        }
+    };
+    let reports = told("test_tool_with_progress", json!({}));
+    assert_eq!(json!(reports), json!([[0.0, 100.0], [50.0, 100.0], [100.0, 100.0]]));
+    assert!(told("greet", json!({"name": "Ada"})).is_empty());
+}
+
+#[test]
+fn documents_come_with_an_answer_as_embedded_resources() {
+    let (mut wire, _) = Wire::handshake(&registry("tests/conformance/airlock.toml"), "2025-11-25").unwrap();
+    let answer = wire.ask(1, "tools/call", call("test_embedded_resource", json!({}))).unwrap();
+    let expect = json!({
+        "type": "resource",
+        "resource": {
+            "uri": "test://embedded-resource",
+            "mimeType": "text/plain",
+            "text": "This is an embedded resource content.",
+        },
+    });
+    assert_eq!(answer["result"]["content"][0], expect, "{answer}");
+}
+
+#[test]
 fn both_handshakes_and_the_stateless_era_get_the_same_answer() {
     let greet = call("plain_greet", json!({"name": "Ada"}));
     let mut results = Vec::new();

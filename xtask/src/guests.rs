@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use crate::toolchain::{self, TARGET, Toolchain};
 
 /// Folders with a cargo workspace of guests each.
-pub(crate) const WORKSPACES: [&str; 2] = ["example-tools", "tests/guests"];
+pub(crate) const WORKSPACES: [&str; 3] = ["example-tools", "tests/conformance", "tests/guests"];
 
 /// One target folder for all, so that the bindings' generator is built once.
 const TARGET_DIR: &str = "target/guests";

@@ -4,6 +4,7 @@
 
 mod bench;
 mod clients;
+mod conformance;
 mod demo;
 mod fuzz;
 mod guests;
@@ -37,6 +38,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Mixed load over HTTP: bounded memory, no lost reply, no dead tool.
     Soak(soak::Args),
+    /// The official MCP conformance suite, against the real server.
+    Conformance,
     /// Everything that CI runs.
     Test,
     /// What each module must not know.
@@ -51,6 +54,7 @@ fn main() -> Result<()> {
         Command::Demo => demo::run(&root()),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::Soak(args) => soak::run(&root(), &args),
+        Command::Conformance => conformance::run(&root()),
         Command::Test => test::run(&root()),
         Command::Tidy => tidy::run(&root()),
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{cargo, command, run_command};
-use crate::{clients, fuzz, guests, soak, tidy};
+use crate::{clients, conformance, fuzz, guests, soak, tidy};
 
 /// Runs all checks; the first failure ends it.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -37,6 +37,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         )
     })?;
     step("demo", || run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy())))?;
+    step("conformance", || conformance(root))?;
     step("sample of the soak", || soak::run(root, &soak::Args { minutes: 2 }))?;
     step("sample of the clients", || clients::run(root, &clients::Args { only: "python".into() }))?;
     step("sample of the fuzz", || match fuzz::available(root) {
@@ -62,6 +63,14 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
 fn skip(why: &anyhow::Error) -> Result<()> {
     println!("SKIPPED: {why:#}");
     Ok(())
+}
+
+/// The suite comes from package registries, which may be out of reach; then this says so, and goes on.
+fn conformance(root: &Path) -> Result<()> {
+    match conformance::Suite::install(root) {
+        Ok(suite) => conformance::check(root, &suite),
+        Err(err) => skip(&err.context("the conformance suite cannot be installed, so nothing was checked")),
+    }
 }
 
 /// Licenses, sources and bans need no network; advisories need a database that may not be there.

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::attempt::{AttemptRecord, Judged};
 use super::code::Code;
-use super::raw::{Arguments, RawCall};
+use super::raw::{Arguments, Note, RawCall};
 use super::reply::{Reply, TotalUsage};
 use super::report::{self, Cause};
 use super::stage::{End, ResolvedCall, ValidCall};
@@ -25,6 +25,7 @@ use crate::host::Generation;
 use crate::journal::{CallRecord, Durability, FORMAT};
 use crate::plan::{Decision, Ended, Plan, Progress, Step};
 use crate::registry::Tool;
+use crate::sandbox::progress::Listener;
 use crate::telemetry::field;
 use crate::telemetry::metrics::CallView;
 
@@ -47,6 +48,7 @@ pub(super) struct Draft<'h> {
     handle: Option<SessionId>,
     /// Arguments and result, as JSON.
     bytes: u64,
+    watcher: Option<mpsc::Sender<Note>>,
     sealed: bool,
 }
 
@@ -82,6 +84,7 @@ impl<'h> Draft<'h> {
             session: None,
             handle: None,
             bytes: 0,
+            watcher: raw.progress.clone(),
             sealed: false,
         }
     }
@@ -135,18 +138,22 @@ impl<'h> Draft<'h> {
         })
     }
 
-    /// Tells whoever watches that an attempt begins.
-    pub(super) fn announce(
-        &self,
-        progress: &Option<mpsc::UnboundedSender<String>>,
-        plan: &Plan,
-        route: usize,
-        number: u32,
-    ) {
-        if let Some(progress) = progress {
-            // Nobody is left to be told when the receiver is gone.
-            let _ = progress.send(format!("attempt {number} of {}", plan.routes[route].input.tool));
+    /// Tells whoever watches that another attempt begins. The first one goes without saying.
+    pub(super) fn announce(&self, plan: &Plan, route: usize, number: u32) {
+        if (route, number) == (0, 1) {
+            return;
         }
+        if let Some(watcher) = &self.watcher {
+            // Nobody is left to be told, or too much is being told already.
+            let tool = plan.routes[route].input.tool.clone();
+            let _ = watcher.try_send(Note::Attempt { tool, number });
+        }
+    }
+
+    /// Who hears the reports of the tool that runs, if anybody does.
+    pub(super) fn listener(&self) -> Option<Listener> {
+        let watcher = self.watcher.clone()?;
+        Some(Box::new(move |report| drop(watcher.try_send(Note::Report(report)))))
     }
 
     /// Takes in an attempt, and says of it what the plan needs.

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 
 use crate::caller::Principal;
 use crate::caller::session::SessionKey;
+pub use crate::sandbox::progress::Report;
 
 /// Arguments as they came.
 #[derive(Clone, Debug)]
@@ -24,6 +25,20 @@ pub struct TraceParent {
     pub state: Option<String>,
 }
 
+/// What a call says of itself while it runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// The last attempt came to nothing, and another one begins.
+    Attempt {
+        /// The tool that is tried now.
+        tool: String,
+        /// Which attempt on it, from 1.
+        number: u32,
+    },
+    /// The tool says how far it is.
+    Report(Report),
+}
+
 /// A request to call a tool.
 #[derive(Clone, Debug)]
 pub struct RawCall {
@@ -37,8 +52,8 @@ pub struct RawCall {
     pub session: SessionKey,
     /// The trace that it belongs to, by W3C trace context.
     pub trace: Option<TraceParent>,
-    /// Who hears about each step of the call, if anybody asked.
-    pub progress: Option<mpsc::UnboundedSender<String>>,
+    /// Who hears how the call goes on, if anybody asked. Bounded: a note that finds no room is dropped.
+    pub progress: Option<mpsc::Sender<Note>>,
 }
 
 impl RawCall {

@@ -236,6 +236,7 @@ pub(super) async fn attempt(
         permit,
         seed: host.environment().seed(),
         deadline,
+        listener: draft.listener(),
     };
     match run::run(host.engine(), host.environment(), attempt).await {
         Ok(mut attempted) => {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, ResourceType, Val};
 
-use super::log;
+use super::{log, progress};
 use crate::contract::surface::{Import, Surface};
 use crate::sandbox::store::State;
 
@@ -31,12 +31,17 @@ pub(crate) fn unknown(surface: &Surface) -> impl Iterator<Item = &Import> {
 fn provided(name: &str) -> bool {
     const PACKAGES: [&str; 6] =
         ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
-    let Some((interface, version)) = name.split_once('@') else { return log::owns(name) };
+    let Some((interface, version)) = name.split_once('@') else { return ours(name) };
     let package = interface.split_once('/').map_or(interface, |(package, _)| package);
     let known_version = version.strip_prefix("0.").and_then(|rest| rest.split_once('.'));
     let known_version = known_version
         .is_some_and(|(minor, patch)| minor.parse() == Ok(WASI_MINOR) && patch.parse::<u64>().is_ok());
-    log::owns(name) || (known_version && PACKAGES.contains(&package))
+    ours(name) || (known_version && PACKAGES.contains(&package))
+}
+
+/// Interfaces that are linked in any version.
+fn ours(name: &str) -> bool {
+    log::owns(name) || progress::owns(name)
 }
 
 /// A resource of a declared import: nothing ever makes one.

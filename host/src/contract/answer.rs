@@ -103,6 +103,17 @@ pub enum Content {
     Image { data: String, mime_type: String },
     Audio { data: String, mime_type: String },
     ResourceLink { uri: String, name: String, description: Option<String>, mime_type: Option<String> },
+    Resource { uri: String, mime_type: Option<String>, body: Body },
+}
+
+/// What is in an embedded resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// Text.
+    Text(String),
+    /// Bytes, in base64.
+    Blob(String),
 }
 
 /// A returned value, taken apart.

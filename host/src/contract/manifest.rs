@@ -49,6 +49,8 @@ pub struct ToolContract {
     pub effect: Option<Effect>,
     /// Error cases that are worth a retry.
     pub transient: Vec<String>,
+    /// Schema keywords of the arguments as a whole.
+    pub schema: Map<String, Value>,
     /// Schema keywords by place in the arguments.
     pub args: BTreeMap<Path, Map<String, Value>>,
     /// Schema keywords by place in the result.
@@ -100,6 +102,7 @@ struct WrittenTool {
     description: Option<String>,
     effects: Option<Effect>,
     transient: Vec<Spanned<String>>,
+    schema: BTreeMap<Spanned<String>, Value>,
     args: BTreeMap<Spanned<String>, Map<String, Value>>,
     result: BTreeMap<Spanned<String>, Map<String, Value>>,
     example: Vec<Example>,

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 pub use self::defs::share;
 pub(super) use self::defs::{children_mut, inline};
 pub use self::exact::broken;
+pub(super) use self::overlay::HEADER;
 pub use self::overlay::{OverlayError, overlay};
 pub(super) use self::words::append_missing;
 use super::path::snake;

@@ -13,6 +13,7 @@ use super::expression::{Bindings, Expression, Judgement};
 use super::lift::{self, LiftError};
 use super::manifest::{Example, ToolContract};
 use super::path::Path;
+use super::rules::{self, Rules};
 use super::surface::{Function, FunctionDocs};
 use super::ty::{FunctionTy, Ty};
 use super::validate::Validator;
@@ -51,6 +52,7 @@ pub struct Contract {
     /// What the result must look like to be believed.
     pub checks: Checks,
     validator: Validator,
+    rules: Rules,
     /// For the constraints on 64-bit integers, which JSON Schema only holds against one of their forms.
     constraints: Keywords,
     requires: Vec<Requirement>,
@@ -129,12 +131,15 @@ impl Contract {
         };
         let validator =
             Validator::new(&input_schema).map_err(|err| ContractError::Schema(err.to_string()))?;
+        let rules = Rules::new(&author.schema).map_err(|err| whole(err.to_string()))?;
+        rules::lay(&mut input_schema, &author.schema).map_err(whole)?;
         let checks = match author.checks {
             Some(checks) => checks,
             None => plain_checks(function, &shape)?,
         };
         let example =
-            example::best(author.examples.first().map(|example| &example.args), &validator, &input_schema);
+            example::best(author.examples.first().map(|example| &example.args), &validator, &input_schema)
+                .filter(|example| rules.violations(example).is_empty());
         let description = author.description.or_else(|| docs.function.clone()).unwrap_or_default();
         let contract = Contract {
             title: author.title.map(|title| clean(&title, 120)),
@@ -148,6 +153,7 @@ impl Contract {
             examples: author.examples,
             checks,
             validator,
+            rules,
             constraints,
             requires: author.requires.into_iter().map(Requirement::from).collect(),
             example,
@@ -175,9 +181,10 @@ impl Contract {
     /// With them come the arguments as far as they are still there, for an example that mends them.
     pub fn validate(&self, args: Map<String, Value>) -> Result<ValidArgs, (Vec<Violation>, Value)> {
         let args = Value::Object(args);
-        let violations = self.validator.violations(&args);
-        if !violations.is_empty() {
-            return Err((violations, args));
+        for violations in [self.validator.violations(&args), self.rules.violations(&args)] {
+            if !violations.is_empty() {
+                return Err((violations, args));
+            }
         }
         let args = if let Value::Object(args) = args { args } else { Map::new() };
         let checked = lower::lower(&self.function.ty.params, args).and_then(|values| self.hold(values));
@@ -290,7 +297,17 @@ impl From<super::manifest::Require> for Requirement {
     }
 }
 
+/// What is wrong with the keywords of the arguments as a whole.
+fn whole(reason: String) -> ContractError {
+    ContractError::Keyword { path: "schema".into(), reason }
+}
+
 fn result_schema(ty: &Ty, author: &ToolContract, docs: &FunctionDocs) -> Result<Value, ContractError> {
+    if let Some((path, _)) = author.results.iter().find(|(_, keywords)| keywords.contains_key(schema::HEADER))
+    {
+        let reason = format!("`{}` is for arguments", schema::HEADER);
+        return Err(ContractError::Keyword { path: path.to_string(), reason });
+    }
     let mut result = schema::output(ty);
     let keywords = documented(&author.results, &docs.result, |path| path.resolve(ty).is_ok());
     overlay(&mut result, &keywords)?;

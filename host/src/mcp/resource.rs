@@ -7,6 +7,7 @@ use rmcp::model::{
     ListResourceTemplatesResult, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
     ResourceTemplate,
 };
+use serde_json::json;
 
 use crate::call::reply::Reply;
 use crate::caller::Principal;
@@ -40,7 +41,7 @@ pub(super) async fn read(
 ) -> Result<ReadResourceResponse, ErrorData> {
     let missing = || {
         let message = format!("there is no resource `{}`", crate::contract::shorten::shorten(&uri, 120));
-        ErrorData::resource_not_found(message, None)
+        ErrorData::resource_not_found(message, Some(json!({"uri": uri})))
     };
     let id = uri.strip_prefix(SCHEME).and_then(|rest| rest.strip_suffix(RESULT)).ok_or_else(missing)?;
     // Only a whole id is one: a prefix would find records by guessing.

@@ -4,13 +4,13 @@
 //! whose text a model can act on; its facts go into `_meta` and never into structured content, since clients
 //! hold that against the output schema and would throw instead of showing the error.
 
-use rmcp::model::{CallToolResult, ContentBlock, MetaObject, Resource};
+use rmcp::model::{CallToolResult, ContentBlock, MetaObject, Resource, ResourceContents};
 use serde_json::{Map, Value, json};
 
 use super::META_PREFIX;
 use super::context::SESSION;
 use crate::call::reply::Reply;
-use crate::contract::answer::Content;
+use crate::contract::answer::{Body, Content};
 use crate::contract::shorten::clip;
 
 /// A result larger than this is linked; its text would fill a model's context.
@@ -68,6 +68,18 @@ fn block(content: &Content) -> ContentBlock {
             resource.mime_type = mime_type;
             ContentBlock::resource_link(resource)
         }
+        Content::Resource { uri, mime_type, body } => ContentBlock::resource(embedded(uri, mime_type, body)),
+    }
+}
+
+fn embedded(uri: String, mime_type: Option<String>, body: Body) -> ResourceContents {
+    let contents = match body {
+        Body::Text(text) => ResourceContents::text(text, uri),
+        Body::Blob(blob) => ResourceContents::blob(blob, uri),
+    };
+    match mime_type {
+        Some(mime_type) => contents.with_mime_type(mime_type),
+        None => contents,
     }
 }
 

@@ -14,6 +14,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, 
 use wasmtime::{Engine, Store};
 
 use super::outcome::{self, Attempted, LimitHit, Outcome, Usage};
+use super::progress::Listener;
 use super::store::{self, State};
 use crate::capability::{self, Binding};
 use crate::contract::surface::{Function, Import, Surface};
@@ -89,6 +90,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) seed: [u8; 32],
     /// Time for this attempt, from now.
     pub(crate) deadline: Duration,
+    /// Who hears how far the guest is.
+    pub(crate) listener: Option<Listener>,
 }
 
 /// Runs one attempt.
@@ -101,10 +104,10 @@ pub(crate) async fn run(
     attempt: Attempt<'_>,
 ) -> wasmtime::Result<Attempted> {
     let start = environment.monotonic();
-    let Attempt { linked, function, has_result, args, permit, seed, deadline } = attempt;
+    let Attempt { linked, function, has_result, args, permit, seed, deadline, listener } = attempt;
     let limits = permit.limits();
     let ends = start.saturating_add(deadline);
-    let mut store = store::store(engine, environment, permit, seed, ends)?;
+    let mut store = store::store(engine, environment, permit, seed, ends, listener)?;
     let mut results = vec![Val::Bool(false); usize::from(has_result)];
     let mut running = Duration::ZERO;
     let ended = {

@@ -7,6 +7,7 @@ use wasmtime::{Engine, ResourceLimiter, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::capture::Capture;
+use super::progress::{Listener, Reports};
 use crate::capability;
 use crate::environment::SharedEnvironment;
 use crate::policy::limit::Limits;
@@ -30,6 +31,7 @@ pub(crate) struct State {
     pub(crate) log: Capture,
     /// Capabilities that the guest reached for without a grant, in order.
     pub(crate) denials: Vec<String>,
+    pub(crate) reports: Reports,
 }
 
 impl WasiView for State {
@@ -90,6 +92,7 @@ pub(crate) fn store(
     permit: &Permit,
     seed: [u8; 32],
     ends: std::time::Duration,
+    listener: Option<Listener>,
 ) -> wasmtime::Result<Store<State>> {
     let Limits {
         fuel,
@@ -113,7 +116,8 @@ pub(crate) fn store(
         table_elements_max: usize::try_from(*table_elements_max).unwrap_or(usize::MAX),
         refused: None,
     };
-    let state = State { wasi: wasi.build(), table, limiter, log, denials: Vec::new() };
+    let reports = Reports::new(listener);
+    let state = State { wasi: wasi.build(), table, limiter, log, denials: Vec::new(), reports };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(output_bytes_max.saturating_mul(4)).unwrap_or(usize::MAX));

@@ -59,11 +59,14 @@ pub(super) fn content() -> Ty {
         ("description", option(Ty::String)),
         ("mime-type", option(Ty::String)),
     ]);
+    let body = variant(&[("text", Some(Ty::String)), ("blob", Some(list(Ty::U8)))]);
+    let resource = record(&[("uri", Ty::String), ("mime-type", option(Ty::String)), ("body", body)]);
     variant(&[
         ("text", Some(Ty::String)),
         ("image", Some(blob.clone())),
         ("audio", Some(blob)),
         ("resource-link", Some(link)),
+        ("resource", Some(resource)),
     ])
 }
 

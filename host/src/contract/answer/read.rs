@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{Answer, AsOf, Assessment, Choice, Clarify, Content, Refusal, RetryAdvice, ToolError};
+use super::{Answer, AsOf, Assessment, Body, Choice, Clarify, Content, Refusal, RetryAdvice, ToolError};
 use crate::call::code::Code;
 use crate::contract::Val;
 
@@ -104,12 +104,30 @@ pub(super) fn content(val: &Val) -> Option<Content> {
             description: text(link, "description"),
             mime_type: text(link, "mime-type"),
         }),
+        ("resource", resource) => Some(Content::Resource {
+            uri: text(resource, "uri")?,
+            mime_type: text(resource, "mime-type"),
+            body: body(field(resource, "body")?)?,
+        }),
+        _ => None,
+    }
+}
+
+fn body(val: &Val) -> Option<Body> {
+    let Val::Variant(case, Some(payload)) = val else { return None };
+    match (case.as_str(), &**payload) {
+        ("text", Val::String(text)) => Some(Body::Text(text.clone())),
+        ("blob", bytes) => Some(Body::Blob(base64(bytes)?)),
         _ => None,
     }
 }
 
 fn base64_of(blob: &Val) -> Option<String> {
-    let Some(Val::List(bytes)) = field(blob, "data") else { return None };
+    base64(field(blob, "data")?)
+}
+
+fn base64(bytes: &Val) -> Option<String> {
+    let Val::List(bytes) = bytes else { return None };
     let bytes: Option<Vec<u8>> =
         bytes.iter().map(|byte| if let Val::U8(byte) = byte { Some(*byte) } else { None }).collect();
     Some(STANDARD.encode(bytes?))

@@ -11,6 +11,7 @@ use crate::check::{Checks, Rule};
 use crate::contract::answer::Shape;
 use crate::contract::expression::{COST_CALL_MAX, Expression, Scope};
 use crate::contract::path::{Path, PathError};
+use crate::contract::rules;
 use crate::contract::surface::Function;
 use crate::contract::ty::{FunctionTy, Ty};
 use crate::diagnostic::{Diagnostic, did_you_mean};
@@ -46,8 +47,18 @@ pub(super) fn tool(
     function: &Function,
     problems: &mut Vec<Diagnostic>,
 ) -> ToolContract {
-    let WrittenTool { title, description, effects, transient, args, result, example, require, expect } =
-        written;
+    let WrittenTool {
+        title,
+        description,
+        effects,
+        transient,
+        schema,
+        args,
+        result,
+        example,
+        require,
+        expect,
+    } = written;
     let shape = Shape::of(&function.ty);
     // Rules see what agents see: lifted parts are gone from it.
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
@@ -57,6 +68,7 @@ pub(super) fn tool(
         description: description.clone(),
         effect: effects.or(manifest.effects),
         transient: bind.transient(transient, &function.ty),
+        schema: bind.schema(schema),
         args: bind.places(args, |seen, path| path.resolve_params(&seen.params).map(drop)),
         results: bind.places(result, |seen, path| match &seen.result {
             Some(ty) => path.resolve(ty).map(drop),
@@ -89,6 +101,22 @@ impl Bind<'_> {
             self.problems.push(problem);
         }
         names.iter().map(|name| name.get_ref().clone()).collect()
+    }
+
+    fn schema(&mut self, written: &BTreeMap<Spanned<String>, Value>) -> Map<String, Value> {
+        for keyword in written.keys().filter(|keyword| !rules::KEYWORDS.contains(&keyword.get_ref().as_str()))
+        {
+            let message = format!("`{}` is no keyword of a tool's schema", keyword.get_ref());
+            let problem = self.manifest.problem(
+                keyword.span(),
+                message,
+                "this keyword",
+                keyword.get_ref(),
+                rules::KEYWORDS,
+            );
+            self.problems.push(problem);
+        }
+        written.iter().map(|(keyword, value)| (keyword.get_ref().clone(), value.clone())).collect()
     }
 
     fn places(

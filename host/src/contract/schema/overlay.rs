@@ -4,6 +4,7 @@
 //! row in `rule`, and its words in `words`.
 
 mod error;
+mod header;
 
 use serde_json::{Map, Value};
 
@@ -14,7 +15,7 @@ use crate::contract::path::{Path, PathError, Step};
 use crate::contract::phrase;
 
 /// The keywords that can be laid over a schema.
-pub(super) const KEYWORDS: [&str; 15] = [
+pub(super) const KEYWORDS: [&str; 16] = [
     "description",
     "title",
     "examples",
@@ -30,7 +31,12 @@ pub(super) const KEYWORDS: [&str; 15] = [
     "minItems",
     "maxItems",
     "enum",
+    HEADER,
 ];
+
+/// The keyword of an argument that clients also send as a header, by SEP-2243; the protocol holds the two
+/// against each other.
+pub(in crate::contract) const HEADER: &str = "x-mcp-header";
 
 /// The formats that are checked. Others would be accepted and do nothing.
 const FORMATS: [&str; 10] =
@@ -53,7 +59,7 @@ fn rule(keyword: &str) -> Option<Rule> {
     const LEAST: [&str; 2] = ["minimum", "exclusiveMinimum"];
     const MOST: [&str; 2] = ["maximum", "exclusiveMaximum"];
     Some(match keyword {
-        "description" | "title" | "examples" => Rule::Note,
+        "description" | "title" | "examples" | HEADER => Rule::Note,
         "minimum" | "exclusiveMinimum" => bound(true, LEAST, MOST),
         "maximum" | "exclusiveMaximum" => bound(false, MOST, LEAST),
         "minLength" => bound(true, ["minLength"; 2], ["maxLength"; 2]),
@@ -85,6 +91,9 @@ fn lay(
     keywords: &Map<String, Value>,
     defs: &Map<String, Value>,
 ) -> Result<(), OverlayError> {
+    if let Some(name) = keywords.get(HEADER) {
+        header::reachable(schema, path, name)?;
+    }
     let mut node = schema;
     for step in path.steps() {
         node = descend(node, step, path, defs)?;
@@ -212,6 +221,7 @@ fn form(keyword: &str, value: &Value) -> Result<(), OverlayError> {
             (value.as_str().is_some_and(|f| FORMATS.contains(&f)), "one of the formats that are checked")
         }
         "multipleOf" => (value.as_f64().is_some_and(|n| n > 0.0), "a number above 0"),
+        HEADER => (value.as_str().is_some_and(header::is_name), "a part of a header's name"),
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => (value.is_number(), "a number"),
         _ => (value.is_u64(), "a whole number"),
     };
@@ -231,6 +241,7 @@ fn fits(keyword: &str, schema: &Map<String, Value>) -> bool {
         }
         "minItems" | "maxItems" => ty == "array" && !schema.contains_key("prefixItems"),
         "enum" => plain && matches!(ty, "string" | "integer" | "number" | "boolean"),
+        HEADER => plain && matches!(ty, "string" | "integer" | "boolean"),
         _ => true,
     }
 }

@@ -138,3 +138,30 @@ fn refuses_keywords_that_are_not_ours() {
     check_refused("q", json!({"pattern": "("}), "`pattern` must be a regular expression, not string \"(\"");
     check_refused("nope", json!({}), "no field `nope` among `age`, `cabin`, `data`, `id`, `q`, `rows`");
 }
+
+#[test]
+fn a_header_stands_on_an_argument_that_is_always_there() {
+    let all = laid("q", json!({"x-mcp-header": "Query"})).unwrap();
+    assert_eq!(all["q"]["x-mcp-header"], "Query");
+    check_refused("id", json!({"x-mcp-header": "Id"}), "`x-mcp-header` does not fit a choice of forms");
+    check_refused(
+        "rows[].price",
+        json!({"x-mcp-header": "P"}),
+        "`x-mcp-header` does not fit what is inside an array",
+    );
+    check_refused("data", json!({"x-mcp-header": "D"}), "`x-mcp-header` does not fit a choice of forms");
+    let spaced = laid("q", json!({"x-mcp-header": "a b"})).unwrap_err();
+    assert!(spaced.starts_with("`x-mcp-header` must be a part of a header's name"), "{spaced}");
+}
+
+#[test]
+fn a_header_is_named_once() {
+    let mut schema = input(&params());
+    let mut lay = |path: &str, header: &str| {
+        let keywords = json!({"x-mcp-header": header});
+        overlay(&mut schema, &Path::parse(path).unwrap(), keywords.as_object().unwrap())
+            .map_err(|e| e.to_string())
+    };
+    assert_eq!(lay("q", "Name"), Ok(()));
+    assert_eq!(lay("age", "name"), Err("`x-mcp-header` is already set here".into()));
+}

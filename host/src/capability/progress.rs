@@ -1,0 +1,71 @@
+//! How far a tool is: `airlock:tool/progress`, to whoever asked for the call and wants to know.
+//!
+//! Always granted: it reaches nobody but the caller, who gets the tool's answer anyway. It tells the tool nothing,
+//! not even whether somebody listens.
+
+use wasmtime::component::{Linker, Val};
+
+use super::is;
+use crate::contract::shorten;
+use crate::contract::surface::Import;
+use crate::sandbox::progress::Report;
+use crate::sandbox::store::State;
+
+/// Of a message, so much is passed on.
+const MESSAGE_CHARS_MAX: usize = 200;
+
+pub(super) fn owns(name: &str) -> bool {
+    is(name, "airlock:tool/progress")
+}
+
+pub(super) fn link(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
+    if !owns(&import.name) {
+        return Ok(());
+    }
+    linker.instance(&import.name)?.func_new("report", |mut store, _, args, _| {
+        if let Some(report) = read(args) {
+            store.data_mut().reports.put(report);
+        }
+        Ok(())
+    })
+}
+
+/// A report in numbers that JSON can say; one without them says nothing.
+fn read(args: &[Val]) -> Option<Report> {
+    let [Val::Float64(done), Val::Option(total), Val::Option(message)] = args else { return None };
+    let total =
+        total.as_deref().and_then(|total| if let Val::Float64(total) = total { Some(*total) } else { None });
+    let message = message.as_deref().and_then(|text| match text {
+        Val::String(text) => Some(shorten::shorten(&shorten::clean(text), MESSAGE_CHARS_MAX)),
+        _ => None,
+    });
+    done.is_finite().then_some(Report {
+        done: *done,
+        total: total.filter(|total| total.is_finite()),
+        message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(done: f64, total: Option<f64>, message: &str) -> Option<Report> {
+        let total = total.map(|total| Box::new(Val::Float64(total)));
+        let message = Some(Box::new(Val::String(message.into())));
+        read(&[Val::Float64(done), Val::Option(total), Val::Option(message)])
+    }
+
+    #[test]
+    fn numbers_that_json_cannot_say_are_left_out() {
+        assert_eq!(check(f64::NAN, None, ""), None);
+        assert_eq!(check(1.0, Some(f64::INFINITY), "").unwrap().total, None);
+        assert_eq!(check(1.0, Some(2.0), "").unwrap().total, Some(2.0));
+    }
+
+    #[test]
+    fn a_message_is_cut_and_cleaned() {
+        let message = check(1.0, None, &format!("\u{1b}[2J{}", "x".repeat(1_000))).unwrap().message.unwrap();
+        assert!(message.chars().count() <= MESSAGE_CHARS_MAX + 1 && !message.contains('\u{1b}'), "{message}");
+    }
+}

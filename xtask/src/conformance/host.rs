@@ -1,0 +1,58 @@
+//! The program that the suite is run against, from its start to its end.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use crate::run::command;
+
+const PROGRAM: &str = "target/debug/conformance";
+const REGISTRY: &str = "tests/conformance/airlock.toml";
+
+/// A conformance host that runs.
+pub(super) struct Host {
+    child: Child,
+    /// It leaves when this is closed.
+    stdin: Option<ChildStdin>,
+    url: String,
+    rest: JoinHandle<String>,
+}
+
+impl Host {
+    pub(super) fn start(root: &Path) -> Result<Host> {
+        let mut child = command(root, &root.join(PROGRAM).to_string_lossy())
+            .arg(root.join(REGISTRY))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start `{PROGRAM}`"))?;
+        let stdin = child.stdin.take();
+        let mut stdout = BufReader::new(child.stdout.take().context("the host has no stdout")?);
+        let mut url = String::new();
+        stdout.read_line(&mut url)?;
+        // What it says while it serves is read as it comes, so that it never waits for a reader.
+        let rest = std::thread::spawn(move || {
+            let mut rest = String::new();
+            // Half a report is still one; that the host failed is seen by its status.
+            let _ = stdout.read_to_string(&mut rest);
+            rest
+        });
+        ensure!(url.starts_with("http://"), "`{PROGRAM}` did not start");
+        Ok(Host { child, stdin, url: url.trim().to_owned(), rest })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends it: what it said of who answered what.
+    pub(super) fn end(mut self) -> Result<String> {
+        drop(self.stdin.take());
+        let status = self.child.wait()?;
+        ensure!(status.success(), "`{PROGRAM}` ended with {status}");
+        self.rest.join().map_err(|_| anyhow!("what `{PROGRAM}` said is lost"))
+    }
+}

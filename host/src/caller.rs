@@ -2,7 +2,7 @@
 //!
 //! Owns the rules of a caller and the accounts that hold it to them. Must not know how a caller proved who it
 //! is (that is the transport's), nor what a call does. To add a budget: a field of `CallerConfig`, its
-//! [`budget::Unit`], and a line in `Budgets::of`.
+//! `budget::Unit`, and a line in `Budgets::of`.
 
 pub(crate) mod account;
 pub(crate) mod budget;

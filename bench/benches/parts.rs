@@ -16,7 +16,7 @@ use airlock::contract::lift::lift;
 use airlock::contract::lower::lower;
 use airlock::contract::tool::ValidArgs;
 use airlock::host::{Host, Options};
-use airlock::journal::{CallRecord, Durability};
+use airlock::journal::{CallRecord, Durability, Json};
 use airlock::plan::{self, Inputs};
 use airlock::registry::Tool;
 use airlock::sandbox::outcome::Outcome;
@@ -63,11 +63,12 @@ impl Bench {
     }
 
     /// The record of a call that was made.
-    fn record(&self) -> Result<CallRecord> {
+    fn record(&self) -> Result<CallRecord<Json>> {
         let raw = RawCall::new("unit_convert", Arguments::Text(ARGS.to_vec()));
         let reply = self.runtime.block_on(self.host.call(raw));
         anyhow::ensure!(reply.code == Code::Ok, "{reply:?}");
-        self.host.journal().find(&reply.record)?.context("no record")
+        let record = self.host.journal().find(&reply.record)?.context("no record")?;
+        Ok(serde_json::from_str(&serde_json::to_string(&record)?)?)
     }
 
     fn inputs(&self) -> Result<Inputs> {

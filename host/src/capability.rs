@@ -54,7 +54,7 @@ pub(crate) fn link(
     let Effective { files, clock, random } = effective;
     linker.allow_shadowing(true);
     // Linking all of WASI is the dearest part of loading a tool, and many tools want none of it.
-    if imports.iter().any(|import| import.name.starts_with("wasi:")) {
+    if wants_wasi(imports) {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
     }
     for import in imports {
@@ -71,6 +71,11 @@ pub(crate) fn link(
         }
     }
     Ok(())
+}
+
+/// Whether a component imports anything of WASI.
+pub(crate) fn wants_wasi(imports: &[Import]) -> bool {
+    imports.iter().any(|import| import.name.starts_with("wasi:"))
 }
 
 /// The capability that an import belongs to, for reviewers: `files`, `clock`, `random`.

@@ -143,7 +143,7 @@ impl Changes {
     /// A short digest of exactly these changes: what a reviewer accepts.
     pub fn digest(&self) -> String {
         let text: String = self.0.iter().map(|change| format!("{change:?}\n")).collect();
-        crate::sandbox::compile::sha256(text.as_bytes())[..16].to_owned()
+        crate::contract::digest::sha256(text.as_bytes())[..16].to_owned()
     }
 }
 

@@ -50,12 +50,8 @@ impl Environment for World {
     }
 
     fn seed(&self) -> [u8; 32] {
-        let mut seed = [0; 32];
-        // The kernel's generator fails only where there is none at all; ids stay unique by their time part.
-        if getrandom::fill(&mut seed).is_err() {
-            tracing::error!("the system has no random source");
-        }
-        seed
+        // A generator of this process, which the kernel seeds now and then: asking the kernel each time would be felt.
+        rand::random()
     }
 }
 

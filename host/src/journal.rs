@@ -15,8 +15,8 @@ use std::sync::Mutex;
 
 use rusqlite::Connection;
 
-pub use record::{CallRecord, FORMAT};
-use writer::{Message, Writer};
+pub use record::{CallRecord, FORMAT, Json};
+use writer::{Message, Place, Writer};
 
 /// A journal, open.
 #[derive(Debug)]
@@ -79,24 +79,26 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be committed: the call must not start.
-    pub async fn intend(&self, record: CallRecord) -> Result<(), JournalError> {
-        self.writer.committed(Message::Intend(Box::new(record))).await
+    pub async fn intend(&self, record: CallRecord<Json>) -> Result<(), JournalError> {
+        self.place().await?.order(Message::Intend(Box::new(record)), Durability::Committed).await
     }
 
     /// Puts a call on record.
     ///
     /// # Errors
     /// When it cannot be queued or committed.
-    pub async fn seal(&self, record: CallRecord, durability: Durability) -> Result<(), JournalError> {
-        match durability {
-            Durability::Queued => self.writer.queued(record).await,
-            Durability::Committed => self.writer.committed(Message::Seal(Box::new(record))).await,
-        }
+    pub async fn seal(&self, record: CallRecord<Json>, durability: Durability) -> Result<(), JournalError> {
+        self.place().await?.seal(Box::new(record), durability).await
+    }
+
+    /// Waits for a place in the queue, so that a record need not be given away before there is one.
+    pub(crate) async fn place(&self) -> Result<Place<'_>, JournalError> {
+        self.writer.place().await
     }
 
     /// Queues a record from where nobody can wait: a call that was dropped.
-    pub(crate) fn seal_now(&self, record: CallRecord) {
-        self.writer.queued_now(record);
+    pub(crate) fn seal_now(&self, record: Box<CallRecord<Json>>, durability: Durability) {
+        self.writer.queued_now(record, durability);
     }
 
     /// The record whose id is this, or begins with it.
@@ -127,7 +129,7 @@ mod tests {
     use super::*;
     use crate::call::code::Code;
 
-    fn record(id: &str) -> CallRecord {
+    fn record(id: &str) -> CallRecord<Json> {
         CallRecord {
             format: FORMAT,
             id: id.into(),
@@ -136,7 +138,7 @@ mod tests {
             started_unix_ms: 1,
             ended_unix_ms: 2,
             code: Code::Ok,
-            args: Some(json!({"a": 1})),
+            args: Json::of(&json!({"a": 1})),
             component: None,
             plan: None,
             path: vec![],
@@ -155,7 +157,8 @@ mod tests {
         }
         drop(journal);
         let journal = Journal::open(&path).unwrap();
-        assert_eq!(journal.find("00000199").unwrap().unwrap(), record("00000199-x"));
+        let found = journal.find("00000199").unwrap().unwrap();
+        assert_eq!(serde_json::to_value(found).unwrap(), serde_json::to_value(record("00000199-x")).unwrap());
         assert!(journal.find("00000777").unwrap().is_none());
     }
 

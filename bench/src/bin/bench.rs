@@ -12,6 +12,10 @@ use airlock_bench::{library, report, scale};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Airlock.
 #[derive(Parser)]
 struct Args {

@@ -159,7 +159,7 @@ fn size(result: Option<&Value>, answered: &Answered) -> u64 {
 fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
     if refusal.decision_id.is_empty() {
         let decided = format!("{}\n{}\n{}", tool.component.digest, args.canonical(), refusal.code);
-        refusal.decision_id = crate::sandbox::compile::sha256(decided.as_bytes())[..16].to_owned();
+        refusal.decision_id = crate::contract::digest::sha256(decided.as_bytes())[..16].to_owned();
     }
     if refusal.needed.is_empty() && refusal.contact.is_none() {
         refusal.needed.push("the tool does not say what it would need".to_owned());

@@ -22,19 +22,22 @@ use crate::caller::session::{LOOP_FROM, SessionId};
 use crate::contract::effect::Effect;
 use crate::environment::ms;
 use crate::host::Generation;
-use crate::journal::{CallRecord, Durability, FORMAT};
+use crate::journal::{CallRecord, Durability, Json};
 use crate::plan::{Decision, Ended, Plan, Progress, Step};
 use crate::registry::Tool;
 use crate::sandbox::progress::Listener;
 use crate::telemetry::field;
 use crate::telemetry::metrics::CallView;
 
+/// Of a name that no tool may have, so much goes on record.
+const NAME_BYTES_MAX: usize = 128;
+
 /// Of arguments that were not valid, so much goes on record.
 const INVALID_ARGS_BYTES_MAX: usize = 4 << 10;
 
 pub(super) struct Draft<'h> {
     host: &'h Generation,
-    record: CallRecord,
+    record: Box<CallRecord<Json>>,
     started: std::time::Duration,
     usage: TotalUsage,
     effect: Effect,
@@ -56,21 +59,13 @@ impl<'h> Draft<'h> {
     pub(super) fn open(host: &'h Generation, raw: &RawCall) -> Draft<'h> {
         let environment = host.environment();
         let started_unix_ms = ms(environment.wall());
-        let record = CallRecord {
-            format: FORMAT,
+        let record = Box::new(CallRecord {
             id: id(started_unix_ms, &environment.seed()),
-            tool: raw.tool.chars().take(80).collect(),
+            tool: raw.tool[..raw.tool.floor_char_boundary(NAME_BYTES_MAX)].to_owned(),
             caller: raw.caller.to_string(),
-            started_unix_ms,
-            ended_unix_ms: started_unix_ms,
-            code: Code::Cancelled,
-            args: Some(as_they_came(&raw.arguments)),
-            component: None,
-            plan: None,
-            path: Vec::new(),
-            attempts: Vec::new(),
-            reply: None,
-        };
+            args: as_they_came(&raw.arguments),
+            ..CallRecord::begun(started_unix_ms)
+        });
         Draft {
             host,
             record,
@@ -116,12 +111,13 @@ impl<'h> Draft<'h> {
     }
 
     pub(super) fn valid(&mut self, call: ValidCall) -> ValidCall {
-        self.record.args = serde_json::from_str(call.canonical()).ok();
+        self.record.args = Json::text(call.canonical());
         self.bytes += call.canonical().len() as u64;
         call
     }
 
-    pub(super) fn planned(&mut self, plan: Plan) -> Plan {
+    pub(super) fn planned(&mut self, plan: Plan) -> Arc<Plan> {
+        let plan = Arc::new(plan);
         self.record.plan = Some(plan.clone());
         plan
     }
@@ -131,7 +127,7 @@ impl<'h> Draft<'h> {
         if self.effect.repeatable() {
             return Ok(());
         }
-        self.host.journal().intend(self.record.clone()).await.map_err(|err| {
+        self.host.journal().intend(CallRecord::clone(&self.record)).await.map_err(|err| {
             tracing::error!("{err}");
             let report = report::report(&self.record.tool, Code::HostJournal, &Cause::default());
             End { code: Code::HostJournal, report: Some(Box::new(report)) }
@@ -239,11 +235,14 @@ impl<'h> Draft<'h> {
     pub(super) async fn seal(mut self, end: End) -> Reply {
         let mut reply = self.reply(end);
         self.warn_of_loop(&mut reply);
-        let durability = if self.effect.repeatable() { Durability::Queued } else { Durability::Committed };
-        let record = self.take(&reply);
-        let written = self.host.journal().seal(record, durability).await;
-        // Not before: who goes away while the record is being queued leaves one all the same.
+        let durability = self.durability();
+        // Who goes away while the queue is full leaves a record all the same.
+        let place = self.host.journal().place().await;
         self.sealed = true;
+        let written = match place {
+            Ok(place) => place.seal(self.take(&reply), durability).await,
+            Err(err) => Err(err),
+        };
         if let Err(err) = written {
             tracing::error!("{err}");
             // What ran, ran; but an answer without a record would be one that nobody can verify.
@@ -257,8 +256,8 @@ impl<'h> Draft<'h> {
     fn warn_of_loop(&self, reply: &mut Reply) {
         let Some(session) = &self.session else { return };
         let failed = reply.error.as_mut().filter(|error| !error.retryable);
-        let args = self.record.args.as_ref().map(ToString::to_string).unwrap_or_default();
-        let call = crate::sandbox::compile::sha256(format!("{}\n{args}", self.record.tool).as_bytes());
+        let args = self.record.args.as_ref().map_or("", Json::as_str);
+        let call = crate::contract::digest::sha256(format!("{}\n{args}", self.record.tool).as_bytes());
         let times = self.host.sessions().note(&self.who, session, &call, failed.is_some());
         if let Some(error) = failed.filter(|_| times >= LOOP_FROM) {
             let warning = format!("You have sent this same call {times} times; its answer will not change.");
@@ -292,11 +291,21 @@ impl<'h> Draft<'h> {
         });
     }
 
-    fn take(&mut self, reply: &Reply) -> CallRecord {
-        self.record.code = reply.code;
-        self.record.ended_unix_ms = self.record.started_unix_ms + self.elapsed_ms();
-        self.record.reply = serde_json::to_value(reply).ok();
-        self.record.clone()
+    fn durability(&self) -> Durability {
+        if self.effect.repeatable() { Durability::Queued } else { Durability::Committed }
+    }
+
+    /// The record, which is of no more use here.
+    fn take(&mut self, reply: &Reply) -> Box<CallRecord<Json>> {
+        let ended_unix_ms = self.record.started_unix_ms + self.elapsed_ms();
+        let mut record = self.leave();
+        (record.code, record.ended_unix_ms) = (reply.code, ended_unix_ms);
+        record.reply = Json::of(reply);
+        record
+    }
+
+    fn leave(&mut self) -> Box<CallRecord<Json>> {
+        std::mem::replace(&mut self.record, Box::new(CallRecord::begun(0)))
     }
 }
 
@@ -304,7 +313,7 @@ impl Drop for Draft<'_> {
     fn drop(&mut self) {
         if !self.sealed {
             self.record.ended_unix_ms = self.record.started_unix_ms + self.elapsed_ms();
-            self.host.journal().seal_now(self.record.clone());
+            self.host.journal().seal_now(self.leave(), self.durability());
         }
     }
 }
@@ -316,12 +325,10 @@ fn id(unix_ms: u64, seed: &[u8; 32]) -> String {
     uuid::Builder::from_unix_timestamp_millis(unix_ms, &random).into_uuid().to_string()
 }
 
-fn as_they_came(arguments: &Arguments) -> serde_json::Value {
+fn as_they_came(arguments: &Arguments) -> Option<Json> {
     let text = match arguments {
-        Arguments::Text(text) => {
-            String::from_utf8_lossy(&text[..text.len().min(INVALID_ARGS_BYTES_MAX)]).into_owned()
-        }
-        Arguments::Parsed(args) => serde_json::to_string(args).unwrap_or_default(),
+        Arguments::Text(text) => String::from_utf8_lossy(&text[..text.len().min(INVALID_ARGS_BYTES_MAX)]),
+        Arguments::Parsed(args) => serde_json::to_string(args).unwrap_or_default().into(),
     };
-    serde_json::Value::String(text.chars().take(INVALID_ARGS_BYTES_MAX).collect())
+    Json::of(&&text[..text.floor_char_boundary(INVALID_ARGS_BYTES_MAX)])
 }

@@ -1,7 +1,10 @@
 //! A call on record: the stored form. A change to it is a new version of [`FORMAT`].
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::call::attempt::AttemptRecord;
 use crate::call::code::Code;
@@ -10,9 +13,31 @@ use crate::plan::{Decision, Plan};
 /// The version of the stored form.
 pub const FORMAT: u32 = 2;
 
-/// A call on record.
+/// JSON as text, for a record that is written: a call needs no tree of what it only puts away.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Json(Box<RawValue>);
+
+impl Json {
+    /// A value as JSON; none for one that JSON cannot say.
+    pub fn of(value: &impl Serialize) -> Option<Json> {
+        serde_json::value::to_raw_value(value).ok().map(Json)
+    }
+
+    /// Text that is JSON already; none where it is not.
+    pub fn text(text: &str) -> Option<Json> {
+        RawValue::from_string(text.to_owned()).ok().map(Json)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+/// A call on record: with trees of JSON where it is read, with text where it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CallRecord {
+pub struct CallRecord<J = Value> {
     /// The version of this form.
     pub format: u32,
     /// The id that the reply carries.
@@ -29,17 +54,38 @@ pub struct CallRecord {
     /// How it ended.
     pub code: Code,
     /// The arguments: canonical where they were valid, else as they came, cut where they were too large.
-    pub args: Option<Value>,
+    pub args: Option<J>,
     /// SHA-256 of the called tool's component, hex.
     pub component: Option<String>,
     /// What was planned.
-    pub plan: Option<Plan>,
+    pub plan: Option<Arc<Plan>>,
     /// What was done of it, and why.
     pub path: Vec<Decision>,
     /// The attempts.
     pub attempts: Vec<AttemptRecord>,
     /// The reply as it was given; none for a call that nobody waited for any more.
-    pub reply: Option<Value>,
+    pub reply: Option<J>,
+}
+
+impl<J> CallRecord<J> {
+    /// What can be said of a call that just began; who drops it leaves it cancelled.
+    pub(crate) fn begun(unix_ms: u64) -> CallRecord<J> {
+        CallRecord {
+            format: FORMAT,
+            id: String::new(),
+            tool: String::new(),
+            caller: String::new(),
+            started_unix_ms: unix_ms,
+            ended_unix_ms: unix_ms,
+            code: Code::Cancelled,
+            args: None,
+            component: None,
+            plan: None,
+            path: Vec::new(),
+            attempts: Vec::new(),
+            reply: None,
+        }
+    }
 }
 
 /// Format 1 knew no other caller.

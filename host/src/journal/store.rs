@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{CallRecord, JournalError};
+use super::{CallRecord, JournalError, Json};
 
 /// The version of the tables, in `user_version`.
 const VERSION: u32 = 2;
@@ -82,8 +82,7 @@ fn private(path: &Path) -> std::io::Result<()> {
     std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
-pub(super) fn seal(connection: &Connection, record: &CallRecord) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([&record.id])?;
+pub(super) fn seal(connection: &Connection, record: &CallRecord<Json>) -> rusqlite::Result<()> {
     let insert = "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     connection.prepare_cached(insert)?.execute(params![
         record.id,
@@ -97,13 +96,17 @@ pub(super) fn seal(connection: &Connection, record: &CallRecord) -> rusqlite::Re
     Ok(())
 }
 
-pub(super) fn intend(connection: &Connection, record: &CallRecord) -> rusqlite::Result<()> {
+pub(super) fn end_intent(connection: &Connection, record: &CallRecord<Json>) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([&record.id]).map(drop)
+}
+
+pub(super) fn intend(connection: &Connection, record: &CallRecord<Json>) -> rusqlite::Result<()> {
     let insert = "INSERT OR REPLACE INTO intents VALUES (?1, ?2)";
     connection.prepare_cached(insert)?.execute(params![record.id, json(record)])?;
     Ok(())
 }
 
-fn json(record: &CallRecord) -> String {
+fn json(record: &CallRecord<Json>) -> String {
     serde_json::to_string(record).unwrap_or_default()
 }
 

@@ -7,20 +7,21 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{CallRecord, JournalError, store};
+use super::{CallRecord, Durability, JournalError, Json, store};
 
 /// Records that may wait to be written; who comes when it is full waits too.
 const QUEUE: usize = 1_024;
 
 /// A group is at most this many records.
-const GROUP_MAX: usize = 64;
+const GROUP_MAX: usize = QUEUE;
 
 /// How long a group that nobody waits for may gather.
 const GATHER: Duration = Duration::from_millis(5);
 
 pub(super) enum Message {
-    Intend(Box<CallRecord>),
-    Seal(Box<CallRecord>),
+    Intend(Box<CallRecord<Json>>),
+    /// With the durability that its call asks for: a call whose record is committed was put on record as an intent.
+    Seal(Box<CallRecord<Json>>, Durability),
     Flush,
 }
 
@@ -46,20 +47,16 @@ impl Writer {
         Ok(Writer { orders: Some(sender), thread: Mutex::new(Some(thread)) })
     }
 
-    pub(super) async fn queued(&self, record: CallRecord) -> Result<(), JournalError> {
-        self.order(Order { message: Message::Seal(Box::new(record)), done: None }).await
-    }
-
-    pub(super) async fn committed(&self, message: Message) -> Result<(), JournalError> {
-        let (done, answer) = oneshot::channel();
-        self.order(Order { message, done: Some(done) }).await?;
-        answer.await.map_err(|_| lost())?.map_err(JournalError::Write)
+    /// Waits for a place in the queue.
+    pub(super) async fn place(&self) -> Result<Place<'_>, JournalError> {
+        let orders = self.orders.as_ref().ok_or_else(lost)?;
+        orders.reserve().await.map(Place).map_err(|_| lost())
     }
 
     /// For where nobody can wait. A full queue is written by hand of a thread of its own.
-    pub(super) fn queued_now(&self, record: CallRecord) {
+    pub(super) fn queued_now(&self, record: Box<CallRecord<Json>>, durability: Durability) {
         let Some(orders) = &self.orders else { return };
-        let order = Order { message: Message::Seal(Box::new(record)), done: None };
+        let order = Order { message: Message::Seal(record, durability), done: None };
         if let Err(mpsc::error::TrySendError::Full(order)) = orders.try_send(order) {
             let orders = orders.clone();
             std::thread::spawn(move || {
@@ -93,9 +90,41 @@ impl Writer {
             }
         }
     }
+}
 
-    async fn order(&self, order: Order) -> Result<(), JournalError> {
-        self.orders.as_ref().ok_or_else(lost)?.send(order).await.map_err(|_| lost())
+/// A place in the queue.
+pub(crate) struct Place<'w>(mpsc::Permit<'w, Order>);
+
+impl Place<'_> {
+    /// Puts a call on record. Once this is called it will be written, whether or not anybody waits.
+    pub(crate) fn seal(
+        self,
+        record: Box<CallRecord<Json>>,
+        durability: Durability,
+    ) -> impl Future<Output = Result<(), JournalError>> + use<> {
+        self.order(Message::Seal(record, durability), durability)
+    }
+
+    /// Gives an order at once; the future waits for as long as its durability asks.
+    pub(super) fn order(
+        self,
+        message: Message,
+        durability: Durability,
+    ) -> impl Future<Output = Result<(), JournalError>> + use<> {
+        let (done, answer) = match durability {
+            Durability::Queued => (None, None),
+            Durability::Committed => {
+                let (done, answer) = oneshot::channel();
+                (Some(done), Some(answer))
+            }
+        };
+        self.0.send(Order { message, done });
+        async {
+            match answer {
+                None => Ok(()),
+                Some(answer) => answer.await.map_err(|_| lost())?.map_err(JournalError::Write),
+            }
+        }
     }
 }
 
@@ -151,7 +180,12 @@ fn commit(connection: &mut Connection, group: &[Order]) -> rusqlite::Result<()> 
     for order in group {
         match &order.message {
             Message::Intend(record) => store::intend(&transaction, record)?,
-            Message::Seal(record) => store::seal(&transaction, record)?,
+            Message::Seal(record, durability) => {
+                if *durability == Durability::Committed {
+                    store::end_intent(&transaction, record)?;
+                }
+                store::seal(&transaction, record)?;
+            }
             Message::Flush => {}
         }
     }

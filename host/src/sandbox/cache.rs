@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::compile::{self, CompileError, CompileLimits, Report, sha256};
+use super::compile::{self, CompileError, CompileLimits, Report};
+use crate::contract::digest::sha256;
 use crate::contract::surface::Surface;
 
 /// Compiles, or finds what was compiled before.

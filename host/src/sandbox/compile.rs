@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use wasmtime::component::Component;
 
 use super::engine::{self, Optimize};
-pub(crate) use crate::contract::digest::sha256;
+use crate::contract::digest::sha256;
 use crate::contract::surface::Surface;
 
 /// What one compilation may use. The largest components at hand, language runtimes of 12 to 18 MB, need

@@ -27,6 +27,7 @@ use crate::policy::permit::Permit;
 #[derive(Clone)]
 pub(crate) struct Linked {
     pre: InstancePre<State>,
+    wants_wasi: bool,
 }
 
 /// Why a component cannot be linked.
@@ -68,7 +69,7 @@ pub(crate) fn link(
     let pre = linker.instantiate_pre(component)?;
     // Otherwise the first call pays for it.
     component.initialize_copy_on_write_image()?;
-    Ok(Linked { pre })
+    Ok(Linked { pre, wants_wasi: capability::wants_wasi(&surface.imports) })
 }
 
 /// The place of a function in a component, looked up once.
@@ -107,7 +108,7 @@ pub(crate) async fn run(
     let Attempt { linked, function, has_result, args, permit, seed, deadline, listener } = attempt;
     let limits = permit.limits();
     let ends = start.saturating_add(deadline);
-    let mut store = store::store(engine, environment, permit, seed, ends, listener)?;
+    let mut store = store::store(engine, environment, permit, linked.wants_wasi, (seed, ends), listener)?;
     let mut results = vec![Val::Bool(false); usize::from(has_result)];
     let mut running = Duration::ZERO;
     let ended = {

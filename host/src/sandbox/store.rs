@@ -25,7 +25,8 @@ const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
 /// What host functions see of an attempt.
 pub(crate) struct State {
-    wasi: WasiCtx,
+    /// None for a component that imports nothing of WASI.
+    wasi: Option<WasiCtx>,
     table: ResourceTable,
     pub(crate) limiter: Limiter,
     pub(crate) log: Capture,
@@ -36,7 +37,9 @@ pub(crate) struct State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        // Nobody asks on behalf of a component that it is not linked to; who did would find an empty one.
+        let ctx = self.wasi.get_or_insert_with(|| WasiCtxBuilder::new().build());
+        WasiCtxView { ctx, table: &mut self.table }
     }
 }
 
@@ -85,13 +88,25 @@ impl ResourceLimiter for Limiter {
     }
 }
 
+fn context(
+    log: &Capture,
+    permit: &Permit,
+    environment: &SharedEnvironment,
+    seed: [u8; 32],
+) -> wasmtime::Result<WasiCtx> {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(log.clone()).stderr(log.clone()).max_random_size(RANDOM_BYTES_MAX);
+    capability::provide(&mut wasi, permit.effective(), environment, seed)?;
+    Ok(wasi.build())
+}
+
 /// A fresh store for one attempt. `ends` is on the environment's monotonic clock.
 pub(crate) fn store(
     engine: &Engine,
     environment: &SharedEnvironment,
     permit: &Permit,
-    seed: [u8; 32],
-    ends: std::time::Duration,
+    wants_wasi: bool,
+    (seed, ends): ([u8; 32], std::time::Duration),
     listener: Option<Listener>,
 ) -> wasmtime::Result<Store<State>> {
     let Limits {
@@ -104,9 +119,7 @@ pub(crate) fn store(
         log_bytes_max,
     } = permit.limits();
     let log = Capture::new(*log_bytes_max);
-    let mut wasi = WasiCtxBuilder::new();
-    wasi.stdout(log.clone()).stderr(log.clone()).max_random_size(RANDOM_BYTES_MAX);
-    capability::provide(&mut wasi, permit.effective(), environment, seed)?;
+    let wasi = if wants_wasi { Some(context(&log, permit, environment, seed)?) } else { None };
     let mut table = ResourceTable::new();
     table.set_max_capacity(RESOURCES_MAX);
     let limiter = Limiter {
@@ -117,7 +130,7 @@ pub(crate) fn store(
         refused: None,
     };
     let reports = Reports::new(listener);
-    let state = State { wasi: wasi.build(), table, limiter, log, denials: Vec::new(), reports };
+    let state = State { wasi, table, limiter, log, denials: Vec::new(), reports };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(output_bytes_max.saturating_mul(4)).unwrap_or(usize::MAX));

@@ -3,11 +3,13 @@
 //! Owns the bound on one message. A longer one is thrown away while it streams in, and a request that says so
 //! is put in its place under the same id, so that its sender gets an answer instead of silence.
 
-use std::collections::VecDeque;
+mod pipe;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use rmcp::ServiceExt as _;
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -17,6 +19,9 @@ use crate::mcp::{Server, TOO_LARGE};
 /// The largest message: arguments at their cap, written with every character escaped, and the frame.
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
 /// How far into a long message its id is looked for.
 const ID_WITHIN_BYTES: usize = 4 << 10;
 
@@ -25,10 +30,9 @@ const ID_WITHIN_BYTES: usize = 4 << 10;
 /// # Errors
 /// When the client does not speak MCP, or a task of the server's was lost.
 pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let (stdin, stdout) = rmcp::transport::stdio();
-    let bounded = Bounded::new(stdin, MESSAGE_BYTES_MAX);
+    let bounded = Bounded::new(pipe::stdin(), MESSAGE_BYTES_MAX);
     let serve = async {
-        let server = Server::new(host.clone()).serve((bounded, stdout)).await?;
+        let server = Server::new(host.clone()).serve((bounded, pipe::stdout())).await?;
         server.waiting().await?;
         anyhow::Ok(())
     };
@@ -42,8 +46,9 @@ pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::R
 struct Bounded<R> {
     inner: R,
     bytes_max: usize,
+    chunk: Box<[u8]>,
     /// What was read and not yet handed on: whole lines, or the beginning of one that still fits.
-    ready: VecDeque<u8>,
+    ready: BytesMut,
     /// Bytes of `ready` that belong to the line that is coming in.
     line: usize,
     discarding: bool,
@@ -52,17 +57,19 @@ struct Bounded<R> {
 
 impl<R> Bounded<R> {
     fn new(inner: R, bytes_max: usize) -> Bounded<R> {
-        Bounded { inner, bytes_max, ready: VecDeque::new(), line: 0, discarding: false, ended: false }
+        let chunk = vec![0; CHUNK_BYTES].into();
+        Bounded { inner, bytes_max, chunk, ready: BytesMut::new(), line: 0, discarding: false, ended: false }
     }
 
-    fn take_in(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+    fn take_in(&mut self, count: usize) {
+        let chunk = std::mem::take(&mut self.chunk);
+        for piece in chunk[..count].split_inclusive(|byte| *byte == b'\n') {
             let whole = piece.ends_with(b"\n");
             if self.discarding {
                 self.discarding = !whole;
                 continue;
             }
-            self.ready.extend(piece);
+            self.ready.extend_from_slice(piece);
             self.line += piece.len();
             if self.line > self.bytes_max {
                 self.replace();
@@ -72,20 +79,20 @@ impl<R> Bounded<R> {
                 self.line = 0;
             }
         }
+        self.chunk = chunk;
     }
 
     /// Puts a small request in the place of the line that is too long.
     fn replace(&mut self) {
         let start = self.ready.len() - self.line;
-        let head: Vec<u8> = self.ready.iter().skip(start).take(ID_WITHIN_BYTES).copied().collect();
-        self.ready.truncate(start);
-        let id = id_of(&head).unwrap_or_else(|| "null".to_owned());
+        let line = self.ready.split_off(start);
+        let id = id_of(&line[..line.len().min(ID_WITHIN_BYTES)]).unwrap_or_else(|| "null".to_owned());
         let method = TOO_LARGE;
         let max = self.bytes_max;
-        self.ready.extend(
-            format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{{\"bytes_max\":{max}}}}}\n")
-                .bytes(),
+        let request = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{method}\",\"params\":{{\"bytes_max\":{max}}}}}\n"
         );
+        self.ready.extend_from_slice(request.as_bytes());
     }
 }
 
@@ -106,17 +113,16 @@ impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
     ) -> Poll<std::io::Result<()>> {
         // A line is handed on when it is whole, as it may yet turn out to be too long.
         while self.ready.len() == self.line && !self.ended {
-            let mut chunk = [0; 16 << 10];
-            let mut buffer = ReadBuf::new(&mut chunk);
-            ready!(Pin::new(&mut self.inner).poll_read(context, &mut buffer))?;
-            self.ended = buffer.filled().is_empty();
-            let filled = buffer.filled().to_vec();
-            self.take_in(&filled);
+            let Bounded { inner, chunk, .. } = &mut *self;
+            let mut buffer = ReadBuf::new(chunk);
+            ready!(Pin::new(inner).poll_read(context, &mut buffer))?;
+            let count = buffer.filled().len();
+            self.ended = count == 0;
+            self.take_in(count);
         }
         let whole = if self.ended { self.ready.len() } else { self.ready.len() - self.line };
         let count = whole.min(out.remaining());
-        let bytes: Vec<u8> = self.ready.drain(..count).collect();
-        out.put_slice(&bytes);
+        out.put_slice(&self.ready.split_to(count));
         Poll::Ready(Ok(()))
     }
 }

@@ -102,6 +102,25 @@ pub struct Beside {
     pub times: Times,
 }
 
+/// Resident memory of a server, in MiB.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Memory {
+    /// With one tool, at rest.
+    pub one_idle_mib: f64,
+    /// With one tool, the most while 64 calls are in flight.
+    pub one_full_mib: f64,
+    /// With a thousand tools, at rest.
+    pub idle_mib: f64,
+    /// With a thousand tools, the most while 64 calls are in flight.
+    pub full_mib: f64,
+    /// Before a guest of 200 MiB.
+    pub before_mib: f64,
+    /// The most while it runs.
+    pub large_mib: f64,
+    /// Two seconds after it ended.
+    pub after_mib: f64,
+}
+
 /// How something grows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Curve {

@@ -10,6 +10,7 @@ pub mod figures;
 pub mod floor;
 pub mod library;
 pub mod load;
+pub mod memory;
 pub mod process;
 pub mod registry;
 pub mod report;

@@ -206,6 +206,7 @@ pub fn rate(client: &mut Client, frame: &Frame, window: usize, length: Duration)
     Ok((run.times.len() as f64 / run.took.as_secs_f64(), Times::of(&run.times)))
 }
 
-fn mib(bytes: u64) -> f64 {
+/// Bytes as they are shown.
+pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }

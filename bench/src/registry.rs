@@ -65,6 +65,8 @@ impl Repository {
         let large = "limits.memory_bytes_max = 268_435_456\nlimits.output_bytes_max = 67_108_864\n";
         let flood = "functions = { flood = \"flood\" }\n";
         tool(&mut text, "flood", &hostile, &format!("{flood}{long}{large}"));
+        let allocate = "functions = { allocate = \"large\" }\n";
+        tool(&mut text, "large", &hostile, &format!("{allocate}{long}{large}"));
         let echo = "functions = { echo-string = \"echo\" }\n";
         tool(&mut text, "echo", &self.component("types"), &format!("{echo}{long}{large}"));
         self.write("mixed", &text)

@@ -2,6 +2,7 @@
 //!
 //! Nothing is written by hand into the page: what was not measured is not in it.
 
+mod goals;
 mod plot;
 mod table;
 
@@ -10,7 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::figures::{Curve, Library, Machine, Measured, Part, Server};
+use crate::figures::{Curve, Library, Machine, Measured, Memory, Part, Server};
 use plot::short;
 use table::Table;
 
@@ -31,6 +32,7 @@ throttled reply is not throughput.
 pub fn write(docs: &Path) -> Result<()> {
     let folder = docs.join("performance");
     let mut page = Page { text: INTRODUCTION.to_owned(), folder: &folder };
+    page.say(&goals::table(&folder)?.to_string());
     if let Some(library) = Measured::<Library>::read(&folder, "library")? {
         page.library(&library);
     }
@@ -42,6 +44,9 @@ pub fn write(docs: &Path) -> Result<()> {
     }
     if let Some(rivals) = Measured::<Vec<Server>>::read(&folder, "rivals")? {
         page.servers("Beside others", "rivals", &rivals)?;
+    }
+    if let Some(memory) = Measured::<Memory>::read(&folder, "memory")? {
+        page.memory(&memory);
     }
     if let Some(curves) = Measured::<Vec<Curve>>::read(&folder, "scale")? {
         page.curves(&curves)?;
@@ -109,6 +114,25 @@ impl Page<'_> {
             table.row([part.name.clone(), format!("{:.2}", part.mean_ns / 1e3)]);
         }
         self.say(&table.to_string());
+    }
+
+    fn memory(&mut self, measured: &Measured<Memory>) {
+        self.heading("Memory", measured);
+        let figures = &measured.figures;
+        let mut table = Table::new(&["resident, MiB", "at rest", "the most under load", "after it"]);
+        let mut row = |name: &str, cells: [Option<f64>; 3]| {
+            let shown = cells.map(|cell| cell.map_or_else(|| "–".to_owned(), |mib| format!("{mib:.1}")));
+            table.row(std::iter::once(name.to_owned()).chain(shown));
+        };
+        row("one tool, 64 calls in flight", [Some(figures.one_idle_mib), Some(figures.one_full_mib), None]);
+        row("1,000 tools, 64 calls in flight", [Some(figures.idle_mib), Some(figures.full_mib), None]);
+        let large = [figures.before_mib, figures.large_mib, figures.after_mib].map(Some);
+        row("a guest that fills 200 MiB", large);
+        self.say(&table.to_string());
+        let each = (figures.idle_mib - figures.one_idle_mib) * 1024.0 / 999.0;
+        self.say(&format!(
+            "A tool more costs {each:.0} KiB at rest: its code, mapped from the cache, and its contract."
+        ));
     }
 
     fn servers(&mut self, title: &str, id: &str, measured: &Measured<Vec<Server>>) -> Result<()> {

@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// With --check, stores the count
     #[arg(long, requires = "check")]
     bless: bool,
-    /// Only these: parts, library, stdio, scale
+    /// Only these: parts, library, stdio, memory, scale
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["rivals", "check"])]
     only: Vec<Part>,
 }
@@ -48,10 +48,11 @@ enum Part {
     Parts,
     Library,
     Stdio,
+    Memory,
     Scale,
 }
 
-const ALL: [Part; 4] = [Part::Parts, Part::Library, Part::Stdio, Part::Scale];
+const ALL: [Part; 5] = [Part::Parts, Part::Library, Part::Stdio, Part::Memory, Part::Scale];
 
 /// Where things are.
 struct Bench<'r> {
@@ -102,6 +103,7 @@ impl Bench<'_> {
             Part::Parts => self.parts(),
             Part::Library => self.measure(&["library"]),
             Part::Stdio => self.measure(&["stdio"]),
+            Part::Memory => self.measure(&["memory"]),
             Part::Scale => self.measure(&["scale"]),
         }
     }

@@ -8,7 +8,7 @@ use airlock_bench::figures::{Measured, Part, Server as Figures};
 use airlock_bench::load::{self, Pace};
 use airlock_bench::registry::Repository;
 use airlock_bench::server::{self, Server};
-use airlock_bench::{library, report, scale};
+use airlock_bench::{library, memory, report, scale};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
@@ -46,6 +46,8 @@ enum What {
         /// The others, as JSON
         servers: PathBuf,
     },
+    /// What a server holds, and gives back
+    Memory,
     /// How cost grows
     Scale,
     /// Writes the registry that the parts are measured on
@@ -90,6 +92,7 @@ async fn main() -> Result<()> {
             all.extend(read(&servers)?);
             Measured::now(measure(&all, quick), quick).write(&figures, "rivals")
         }
+        What::Memory => Measured::now(memory::measure(&repository)?, quick).write(&figures, "memory"),
         What::Scale => {
             let curves = scale::measure(&repository, quick).await?;
             Measured::now(curves, quick).write(&figures, "scale")

@@ -138,6 +138,8 @@ async fn attempt(
         .args(["--cpu-s-max", &limits.cpu_s_max.to_string()])
         .args(["--memory-bytes-max", &limits.memory_bytes_max.to_string()])
         .env_clear()
+        // The allocator would reserve a gigabyte that counts against the limit before anything is in it.
+        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,0 +1,56 @@
+//! What a server holds in memory, and what it gives back.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::client::Client;
+use crate::figures::Memory;
+use crate::load::{self, mib};
+use crate::process::{peak_bytes, resident_bytes};
+use crate::registry::Repository;
+use crate::server::{self, Call};
+
+/// What the large guest asks for.
+const LARGE_BYTES: u64 = 200 << 20;
+
+/// Calls in flight.
+const WINDOW: usize = 64;
+
+/// What is freed goes back to the system within this time.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Measures.
+///
+/// # Errors
+/// When a call is not answered well.
+pub fn measure(repository: &Repository) -> Result<Memory> {
+    let (idle_mib, full_mib) = tools(&repository.many(1_000)?)?;
+    let (one_idle_mib, one_full_mib) = tools(&repository.many(1)?)?;
+    let mut client = Client::start(server::airlock("airlock", "", &repository.mixed()?)?.start(None)?)?;
+    client.ask("tools/call", server::convert().params())?;
+    std::thread::sleep(SETTLE);
+    let before_mib = mib(resident_bytes(client.pid()));
+    let call = Call::new("large", json!({"bytes": LARGE_BYTES}));
+    let pid = client.pid();
+    let (answer, peak) = peak_bytes(pid, || client.ask("tools/call", call.params()));
+    answer?;
+    std::thread::sleep(SETTLE);
+    let after_mib = mib(resident_bytes(client.pid()));
+    Ok(Memory { one_idle_mib, one_full_mib, idle_mib, full_mib, before_mib, large_mib: mib(peak), after_mib })
+}
+
+/// At rest, and with [`WINDOW`] calls in flight.
+fn tools(registry: &Path) -> Result<(f64, f64)> {
+    let mut client = Client::start(server::airlock("airlock", "", registry)?.start(None)?)?;
+    let call = server::convert();
+    client.ask("tools/call", call.params())?;
+    std::thread::sleep(SETTLE);
+    let idle = mib(resident_bytes(client.pid()));
+    let (pid, frame) = (client.pid(), call.frame());
+    let (ran, peak) = peak_bytes(pid, || load::rate(&mut client, &frame, WINDOW, Duration::from_secs(1)));
+    ran?;
+    Ok((idle, mib(peak)))
+}

@@ -47,6 +47,41 @@ impl Server {
     pub fn new(host: Arc<Host>) -> Server {
         Server { host }
     }
+
+    /// Makes a call and puts its reply into the protocol's words.
+    async fn answer(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let mut raw = RawCall::new(&request.name, Arguments::Parsed(request.arguments.unwrap_or_default()));
+        raw.caller = context::who(&context.extensions);
+        raw.session = context::session(&context);
+        raw.trace = context::trace(&context);
+        let mut told = None;
+        if let Some(token) = context.meta.get_progress_token() {
+            let (sender, forwarding) = progress::forward(context.peer.clone(), token);
+            (raw.progress, told) = (Some(sender), Some(forwarding));
+        }
+        let answer = async {
+            let reply = self.host.call(raw).await;
+            // Progress comes before the answer, or not at all. A task that was lost has nothing more to say.
+            if let Some(told) = told {
+                let _ = told.await;
+            }
+            // The one outcome that the protocol wants as an error of its own.
+            if reply.code == Code::Unknown {
+                let data = serde_json::to_value(result::meta(&reply)).ok();
+                return Err(ErrorData::invalid_params(result::message(&reply), data));
+            }
+            Ok(CallToolResponse::Complete(result::result(&reply)))
+        };
+        // Dropping the call stops the guest and seals the record as cancelled.
+        tokio::select! {
+            answer = answer => answer,
+            () = context.ct.cancelled() => Err(ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None)),
+        }
+    }
 }
 
 impl ServerHandler for Server {
@@ -80,33 +115,8 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let mut raw = RawCall::new(&request.name, Arguments::Parsed(request.arguments.unwrap_or_default()));
-        raw.caller = context::who(&context.extensions);
-        raw.session = context::session(&context);
-        raw.trace = context::trace(&context);
-        let mut told = None;
-        if let Some(token) = context.meta.get_progress_token() {
-            let (sender, forwarding) = progress::forward(context.peer.clone(), token);
-            (raw.progress, told) = (Some(sender), Some(forwarding));
-        }
-        let answer = async {
-            let reply = self.host.call(raw).await;
-            // Progress comes before the answer, or not at all. A task that was lost has nothing more to say.
-            if let Some(told) = told {
-                let _ = told.await;
-            }
-            // The one outcome that the protocol wants as an error of its own.
-            if reply.code == Code::Unknown {
-                let data = serde_json::to_value(result::meta(&reply)).ok();
-                return Err(ErrorData::invalid_params(result::message(&reply), data));
-            }
-            Ok(CallToolResponse::Complete(result::result(&reply)))
-        };
-        // Dropping the call stops the guest and seals the record as cancelled.
-        tokio::select! {
-            answer = answer => answer,
-            () = context.ct.cancelled() => Err(ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None)),
-        }
+        // In a box, as the protocol's library moves what it is given about, and a call is large.
+        Box::pin(self.answer(request, context)).await
     }
 
     async fn list_resource_templates(

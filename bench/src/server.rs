@@ -81,7 +81,7 @@ impl Server {
 
 /// Ten miles in kilometers.
 pub fn convert() -> Call {
-    let arguments = json!({"value": 10, "from": "mile", "to": "km"});
+    let arguments = json!({"value": 10.0, "from": "mile", "to": "km"});
     Call { expect: Some("16.09344".into()), ..Call::new(TOOL, arguments) }
 }
 

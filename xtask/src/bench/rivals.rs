@@ -69,7 +69,7 @@ fn ephemora(place: &Place<'_>) -> Result<Value> {
     Ok(json!({
         "what": format!("ephemora-cell {version} from PyPI, --pooled, with the `echo` that comes with it, which converts nothing"),
         "command": [program, "--pooled"],
-        "call": {"tool": "echo", "arguments": {"value": 10, "from": "mile", "to": "km"}, "expect": "mile"},
+        "call": {"tool": "echo", "arguments": {"value": 10.0, "from": "mile", "to": "km"}, "expect": "mile"},
     }))
 }
 
@@ -114,7 +114,7 @@ fn typescript(place: &Place<'_>) -> Result<Value> {
 }
 
 fn convert(tool: &str, from: &str) -> Value {
-    json!({"tool": tool, "arguments": {"value": 10, from: "mile", "to": "km"}, "expect": EXPECT})
+    json!({"tool": tool, "arguments": {"value": 10.0, from: "mile", "to": "km"}, "expect": EXPECT})
 }
 
 impl Place<'_> {

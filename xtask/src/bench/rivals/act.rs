@@ -17,7 +17,7 @@ pub(super) fn server(place: &Place<'_>) -> Result<Value> {
     place.pip("act-build")?;
     let component = component(place).context("its component cannot be built")?;
     let act = place.venv("act")?;
-    let arguments = json!({"value": 10, "from": "mile", "to": "km"});
+    let arguments = json!({"value": 10.0, "from": "mile", "to": "km"});
     Ok(json!({
         "what": format!("act-cli {version} from PyPI, with a component of its own SDK; no limits are set"),
         "command": [act, "run", "--mcp", component],

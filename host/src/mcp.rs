@@ -4,7 +4,7 @@
 //! apart). Must not know sockets or the engine. To add a capability of the protocol: a file here, and its
 //! arm in [`Server`].
 
-mod context;
+pub(crate) mod context;
 mod listing;
 mod progress;
 mod resource;
@@ -22,15 +22,11 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 
 use crate::call::code::Code;
-use crate::call::raw::{Arguments, RawCall};
+use crate::call::raw::RawCall;
 use crate::host::Host;
 
 /// The prefix of our `_meta` keys.
 pub(crate) const META_PREFIX: &str = "dev.airlock";
-
-/// The method that the transport puts in place of a message that was too large to be read, so that its
-/// sender gets an answer.
-pub(crate) const TOO_LARGE: &str = "airlock/message-too-large";
 
 const INSTRUCTIONS: &str = "Every result has a `status`. `degraded` means: an answer with a flag on it; read \
 `findings`, `provenance` and `uncertainty` and pass them on. An error says whether repeating the call can \
@@ -54,7 +50,7 @@ impl Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let mut raw = RawCall::new(&request.name, Arguments::Parsed(request.arguments.unwrap_or_default()));
+        let mut raw = RawCall::new(&request.name, context::arguments(request.arguments, &context));
         raw.caller = context::who(&context.extensions);
         raw.session = context::session(&context);
         raw.trace = context::trace(&context);
@@ -174,11 +170,6 @@ impl ServerHandler for Server {
         request: CustomRequest,
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        if request.method == TOO_LARGE {
-            let most = &request.params.unwrap_or_default()["bytes_max"];
-            let message = format!("the message was not read: it is larger than {most} bytes; send less");
-            return Err(ErrorData::invalid_request(message, None));
-        }
         Err(ErrorData::new(
             ErrorCode::METHOD_NOT_FOUND,
             format!("there is no method `{}`", request.method),

@@ -201,6 +201,29 @@ fn both_handshakes_and_the_stateless_era_get_the_same_answer() {
 }
 
 #[test]
+fn an_argument_that_comes_twice_is_found_over_stdio_too() {
+    let mut wire = example();
+    let arguments = r#"{"value": 3, "from": "km", "to": "m", "value": 4}"#;
+    let params = format!(r#"{{"name":"unit_convert","arguments":{arguments}}}"#);
+    wire.send_line(
+        format!(r#"{{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{params}}}"#).as_bytes(),
+    )
+    .unwrap();
+    let answer = wire.receive().unwrap();
+    assert_eq!((&answer["id"], &answer["result"]["isError"]), (&json!(9), &json!(true)));
+    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains("`value`"), "{answer}");
+}
+
+#[test]
+fn what_is_no_message_is_answered_under_its_id() {
+    let mut wire = example();
+    wire.send_line(b"neither is this").unwrap();
+    wire.send_line(br#"{"jsonrpc":"2.0","id":9}"#).unwrap();
+    let answer = wire.receive().unwrap();
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(9), &json!(-32_600)));
+}
+
+#[test]
 fn a_message_of_20_mb_is_answered_under_its_id_and_the_server_lives() {
     let mut wire = example();
     let long = call("text_digest", json!({"text": "x".repeat(20_000_000)}));

@@ -1,0 +1,115 @@
+//! Lines that are never longer than a bound.
+//!
+//! A longer one is thrown away while it streams in, and all that is kept of it is its id, so that its sender gets an
+//! answer instead of silence.
+
+use bytes::BytesMut;
+use rmcp::model::RequestId;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// How far into a long message its id is looked for.
+const ID_WITHIN_BYTES: usize = 4 << 10;
+
+/// Room for what is read at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// A line.
+#[derive(Debug, PartialEq)]
+pub(super) enum Line {
+    /// With its end.
+    Whole(BytesMut),
+    /// The id of a request, where it stood near the beginning.
+    TooLong(Option<RequestId>),
+}
+
+/// A reader of lines.
+pub(super) struct Lines<R> {
+    inner: R,
+    bytes_max: usize,
+    buffer: BytesMut,
+    /// So much of the buffer holds no end of a line.
+    scanned: usize,
+    discarding: bool,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    pub(super) fn new(inner: R, bytes_max: usize) -> Lines<R> {
+        Lines { inner, bytes_max, buffer: BytesMut::new(), scanned: 0, discarding: false }
+    }
+
+    /// The next line; none at the end, where the beginning of a line is no message. Can be dropped while it waits.
+    pub(super) async fn next(&mut self) -> std::io::Result<Option<Line>> {
+        loop {
+            if let Some(line) = self.take() {
+                return Ok(Some(line));
+            }
+            self.buffer.reserve(CHUNK_BYTES);
+            if self.inner.read_buf(&mut self.buffer).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// A line out of what was read.
+    fn take(&mut self) -> Option<Line> {
+        while let Some(at) = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n') {
+            let line = self.buffer.split_to(self.scanned + at + 1);
+            self.scanned = 0;
+            if std::mem::take(&mut self.discarding) {
+                continue;
+            }
+            return Some(if line.len() > self.bytes_max {
+                Line::TooLong(id(&line))
+            } else {
+                Line::Whole(line)
+            });
+        }
+        let is_new = !self.discarding && self.buffer.len() > self.bytes_max;
+        let long = is_new.then(|| Line::TooLong(id(&self.buffer)));
+        self.discarding |= is_new;
+        if self.discarding {
+            self.buffer.clear();
+        }
+        self.scanned = self.buffer.len();
+        long
+    }
+}
+
+/// The id of a JSON-RPC message, if it stands near the beginning.
+fn id(line: &[u8]) -> Option<RequestId> {
+    let text = String::from_utf8_lossy(&line[..line.len().min(ID_WITHIN_BYTES)]);
+    let rest = text.split_once("\"id\"")?.1.trim_start().strip_prefix(':')?.trim_start();
+    let end = rest.find([',', '}'])?;
+    serde_json::from_str(rest[..end].trim()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(input: &[u8], bytes_max: usize) -> Vec<Line> {
+        let mut lines = Lines::new(input, bytes_max);
+        let mut found = Vec::new();
+        while let Some(line) = lines.next().await.unwrap() {
+            found.push(line);
+        }
+        found
+    }
+
+    fn whole(line: &[u8]) -> Line {
+        Line::Whole(line.into())
+    }
+
+    #[tokio::test]
+    async fn short_lines_pass_unchanged_and_half_a_line_is_none() {
+        assert_eq!(read(b"{}\n{\"id\":1}\n{\"id", 20).await, [whole(b"{}\n"), whole(b"{\"id\":1}\n")]);
+    }
+
+    #[tokio::test]
+    async fn of_a_line_that_is_too_long_its_id_is_left() {
+        let long = format!("{{\"id\": 7, \"x\":\"{}\"}}\n{{}}\n", "x".repeat(500_000));
+        let id = Some(RequestId::Number(7));
+        assert_eq!(read(long.as_bytes(), 100).await, [Line::TooLong(id), whole(b"{}\n")]);
+        assert_eq!(read(b"[1, 2, 3]\n{}\n", 5).await, [Line::TooLong(None), whole(b"{}\n")]);
+    }
+}

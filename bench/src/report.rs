@@ -32,7 +32,7 @@ throttled reply is not throughput.
 pub fn write(docs: &Path) -> Result<()> {
     let folder = docs.join("performance");
     let mut page = Page { text: INTRODUCTION.to_owned(), folder: &folder };
-    page.say(&goals::table(&folder)?.to_string());
+    page.say(&format!("\n## Goals\n\n{}", goals::table(&folder)?));
     if let Some(library) = Measured::<Library>::read(&folder, "library")? {
         page.library(&library);
     }

@@ -17,6 +17,9 @@ use crate::run::{cargo, command, run_command};
 /// The profile in the workspace's `Cargo.toml`, and its folder.
 const PROFILE: &str = "bench-run";
 
+/// What is built: all of it together, so that dependencies are built once.
+const PACKAGES: [&str; 4] = ["-p", "airlock", "-p", "airlock-bench"];
+
 /// Registries, state and criterion's own files.
 const SCRATCH: &str = "target/bench";
 
@@ -83,8 +86,8 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 
 impl Bench<'_> {
     fn build(&self) -> Result<()> {
-        let build = ["build", "--workspace", "--bins", "--bench", "parts", "--profile", self.profile];
-        cargo(self.root, &build)?;
+        let what = ["--bins", "--bench", "parts", "--profile", self.profile];
+        cargo(self.root, &[&["build"], &PACKAGES[..], &what].concat())?;
         guests::run(self.root, &guests::Args::packed_by(self.programs().join("airlock")))?;
         fs::create_dir_all(self.scratch())?;
         // The last run's records are nobody's.
@@ -114,17 +117,9 @@ impl Bench<'_> {
         self.measure(&["registry", &registry.to_string_lossy()])?;
         let mut command = command(self.root, "cargo");
         command
-            .args([
-                "bench",
-                "--quiet",
-                "--workspace",
-                "--bench",
-                "parts",
-                "--profile",
-                PROFILE,
-                "--",
-                "--noplot",
-            ])
+            .arg("bench")
+            .args(PACKAGES)
+            .args(["--quiet", "--bench", "parts", "--profile", PROFILE, "--", "--noplot"])
             .env("AIRLOCK_BENCH_REGISTRY", &registry)
             .env("CRITERION_HOME", &criterion);
         if self.quick {

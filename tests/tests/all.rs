@@ -13,6 +13,7 @@ mod isolation;
 mod mcp;
 mod reload;
 mod settings;
+mod stdio;
 mod telemetry;
 
 use std::process::{Command, Output};

@@ -1,16 +1,10 @@
 //! MCP over real stdio: both eras, errors, progress, cancellation, and lines that no client should send.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::net::Shutdown;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use airlock_tests::registry;
 use airlock_tests::session::{Session, text};
 use airlock_tests::wire::{STATELESS, Wire, stateless_meta};
-use airlock_tests::{program, registry};
 use rmcp::model::{CallToolRequestParams, ClientRequest, Request};
 use rmcp::service::PeerRequestOptions;
 use serde_json::{Value, json};
@@ -27,6 +21,10 @@ fn hostile() -> Wire {
 
 fn example() -> Wire {
     Wire::handshake(&registry("example"), "2025-11-25").unwrap().0
+}
+
+fn conformance() -> Wire {
+    Wire::handshake(&registry("tests/conformance/airlock.toml"), "2025-11-25").unwrap().0
 }
 
 #[test]
@@ -144,7 +142,7 @@ fn progress_is_told_to_who_asks_for_it() {
 
 #[test]
 fn a_tool_says_how_far_it_is_and_an_attempt_that_is_the_only_one_says_nothing() {
-    let (mut wire, _) = Wire::handshake(&registry("tests/conformance/airlock.toml"), "2025-11-25").unwrap();
+    let mut wire = conformance();
     let mut told = |tool: &str, args: Value| {
         let mut params = call(tool, args);
         params["_meta"] = json!({"progressToken": 7});
@@ -165,7 +163,7 @@ fn a_tool_says_how_far_it_is_and_an_attempt_that_is_the_only_one_says_nothing() 
 
 #[test]
 fn documents_come_with_an_answer_as_embedded_resources() {
-    let (mut wire, _) = Wire::handshake(&registry("tests/conformance/airlock.toml"), "2025-11-25").unwrap();
+    let mut wire = conformance();
     let answer = wire.ask(1, "tools/call", call("test_embedded_resource", json!({}))).unwrap();
     let expect = json!({
         "type": "resource",
@@ -250,46 +248,16 @@ fn what_a_guest_prints_is_never_on_the_protocols_stdout() {
     assert!(rest.is_empty(), "{rest:?}");
 }
 
-/// A whole session, as it is written to a server's stdin.
-fn session() -> String {
-    let client = json!({"name": "file", "version": "1"});
-    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
-    let convert = call("unit_convert", json!({"value": 3, "from": "km", "to": "m"}));
-    let lines = [
-        json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}),
-        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
-        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": convert}),
-    ];
-    lines.map(|line| format!("{line}\n")).concat()
-}
-
-fn serve(stdin: impl Into<Stdio>, stdout: impl Into<Stdio>) -> Child {
-    let mut command = Command::new(program());
-    command.arg("--registry").arg(registry("example")).args(["serve", "--stdio"]);
-    command.stdin(stdin).stdout(stdout).stderr(Stdio::null()).spawn().unwrap()
-}
-
 #[test]
-fn a_socket_serves_as_well_as_a_pipe() {
-    let (mut ours, theirs) = UnixStream::pair().unwrap();
-    let mut server = serve(OwnedFd::from(theirs.try_clone().unwrap()), OwnedFd::from(theirs));
-    ours.write_all(session().as_bytes()).unwrap();
-    ours.shutdown(Shutdown::Write).unwrap();
-    let mut said = String::new();
-    ours.read_to_string(&mut said).unwrap();
-    assert!(server.wait().unwrap().success());
-    assert!(said.contains("\"value\":3000.0"), "{said}");
-}
-
-#[test]
-fn a_file_serves_as_well_as_a_pipe() {
-    let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("in"), folder.path().join("out"));
-    std::fs::write(&input, session()).unwrap();
-    let mut server = serve(File::open(input).unwrap(), File::create(&output).unwrap());
-    assert!(server.wait().unwrap().success());
-    let said = std::fs::read_to_string(output).unwrap();
-    assert!(said.contains("\"value\":3000.0"), "{said}");
+fn what_a_schema_says_of_all_arguments_together_is_held() {
+    let mut wire = conformance();
+    let mut is_error = |args: Value| {
+        let answer = wire.ask(1, "tools/call", call("json_schema_2020_12_tool", args)).unwrap();
+        answer["result"]["isError"].clone()
+    };
+    assert_eq!(is_error(json!({"name": "Ada"})), true);
+    assert_eq!(is_error(json!({"contact_method": "phone", "email": "ada@example.com"})), true);
+    assert_eq!(is_error(json!({"name": "Ada", "email": "ada@example.com", "phone": null})), false);
 }
 
 #[test]

@@ -29,7 +29,8 @@ pub struct HttpConfig {
     pub connections_max: u32,
     /// Sessions of the protocol's handshake era at once; the next one is turned away. Default 1,024.
     pub sessions_max: u32,
-    /// Time for running calls to end after SIGTERM, in milliseconds. Default 10,000.
+    /// Time for running calls to end after SIGTERM, and over stdio after the end of stdin, in milliseconds. Default
+    /// 10,000.
     pub drain_ms: u64,
 }
 

@@ -16,7 +16,7 @@ const QUEUE: usize = 1_024;
 const GROUP_MAX: usize = QUEUE;
 
 /// How long a group that nobody waits for may gather.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(20);
 
 pub(super) enum Message {
     Intend(Box<CallRecord<Json>>),

@@ -99,7 +99,7 @@ fn pool(calls: u32) -> PoolingAllocationConfig {
         .max_memory_size(MEMORY_BYTES_MAX as usize)
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(64 << 10)
-        .async_stack_keep_resident(64 << 10)
+        .async_stack_keep_resident(16 << 10)
         .max_unused_warm_slots(64)
         // Without the scan, keeping memory resident means writing all of it after each call.
         .pagemap_scan(Enabled::Auto);

@@ -3,9 +3,10 @@
 //! A longer one is thrown away while it streams in, and all that is kept of it is its id, so that its sender gets an
 //! answer instead of silence.
 
+use std::io::{ErrorKind, Read};
+
 use bytes::BytesMut;
 use rmcp::model::RequestId;
-use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// How far into a long message its id is looked for.
 const ID_WITHIN_BYTES: usize = 4 << 10;
@@ -26,28 +27,37 @@ pub(super) enum Line {
 pub(super) struct Lines<R> {
     inner: R,
     bytes_max: usize,
+    chunk: Box<[u8]>,
     buffer: BytesMut,
     /// So much of the buffer holds no end of a line.
     scanned: usize,
     discarding: bool,
 }
 
-impl<R: AsyncRead + Unpin> Lines<R> {
+impl<R: Read> Lines<R> {
     pub(super) fn new(inner: R, bytes_max: usize) -> Lines<R> {
-        Lines { inner, bytes_max, buffer: BytesMut::new(), scanned: 0, discarding: false }
+        let chunk = vec![0; CHUNK_BYTES].into();
+        Lines { inner, bytes_max, chunk, buffer: BytesMut::new(), scanned: 0, discarding: false }
     }
 
-    /// The next line; none at the end, where the beginning of a line is no message. Can be dropped while it waits.
-    pub(super) async fn next(&mut self) -> std::io::Result<Option<Line>> {
+    /// The next line; none at the end, where the beginning of a line is no message.
+    pub(super) fn next(&mut self) -> std::io::Result<Option<Line>> {
         loop {
             if let Some(line) = self.take() {
                 return Ok(Some(line));
             }
-            self.buffer.reserve(CHUNK_BYTES);
-            if self.inner.read_buf(&mut self.buffer).await? == 0 {
-                return Ok(None);
+            match self.inner.read(&mut self.chunk) {
+                Ok(0) => return Ok(None),
+                Ok(count) => self.buffer.extend_from_slice(&self.chunk[..count]),
+                Err(err) if err.kind() == ErrorKind::Interrupted => {}
+                Err(err) => return Err(err),
             }
         }
+    }
+
+    /// Whether the next line can be had without waiting.
+    pub(super) fn has_next(&self) -> bool {
+        self.buffer[self.scanned..].contains(&b'\n')
     }
 
     /// A line out of what was read.
@@ -87,10 +97,10 @@ fn id(line: &[u8]) -> Option<RequestId> {
 mod tests {
     use super::*;
 
-    async fn read(input: &[u8], bytes_max: usize) -> Vec<Line> {
+    fn read(input: &[u8], bytes_max: usize) -> Vec<Line> {
         let mut lines = Lines::new(input, bytes_max);
         let mut found = Vec::new();
-        while let Some(line) = lines.next().await.unwrap() {
+        while let Some(line) = lines.next().unwrap() {
             found.push(line);
         }
         found
@@ -100,16 +110,26 @@ mod tests {
         Line::Whole(line.into())
     }
 
-    #[tokio::test]
-    async fn short_lines_pass_unchanged_and_half_a_line_is_none() {
-        assert_eq!(read(b"{}\n{\"id\":1}\n{\"id", 20).await, [whole(b"{}\n"), whole(b"{\"id\":1}\n")]);
+    #[test]
+    fn half_a_line_is_nothing_to_go_on_with() {
+        let mut lines = Lines::new(&b"{}\n[]\n{\"id"[..], 20);
+        assert!(!lines.has_next());
+        lines.next().unwrap();
+        assert!(lines.has_next());
+        lines.next().unwrap();
+        assert!(!lines.has_next());
     }
 
-    #[tokio::test]
-    async fn of_a_line_that_is_too_long_its_id_is_left() {
+    #[test]
+    fn short_lines_pass_unchanged_and_half_a_line_is_none() {
+        assert_eq!(read(b"{}\n{\"id\":1}\n{\"id", 20), [whole(b"{}\n"), whole(b"{\"id\":1}\n")]);
+    }
+
+    #[test]
+    fn of_a_line_that_is_too_long_its_id_is_left() {
         let long = format!("{{\"id\": 7, \"x\":\"{}\"}}\n{{}}\n", "x".repeat(500_000));
         let id = Some(RequestId::Number(7));
-        assert_eq!(read(long.as_bytes(), 100).await, [Line::TooLong(id), whole(b"{}\n")]);
-        assert_eq!(read(b"[1, 2, 3]\n{}\n", 5).await, [Line::TooLong(None), whole(b"{}\n")]);
+        assert_eq!(read(long.as_bytes(), 100), [Line::TooLong(id), whole(b"{}\n")]);
+        assert_eq!(read(b"[1, 2, 3]\n{}\n", 5), [Line::TooLong(None), whole(b"{}\n")]);
     }
 }

@@ -1,32 +1,45 @@
-//! Stdin and stdout, waited for like any other pipe.
+//! Stdin and stdout as the files that they are.
 //!
-//! What the runtime offers for them reads on a thread of its own, which costs two changes of threads for each
-//! message. Pipes and sockets, which clients start servers with, need none; whatever else they may be (a terminal,
-//! a file) gets that thread.
+//! What the runtime offers for them hands everything to threads of its own, which costs two changes of threads for
+//! each message. Pipes and sockets, which clients start servers with, are written by whoever has something to say;
+//! whatever else stdout may be (a terminal, a file) gets such a thread.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::io::AsyncWrite;
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 
-const STDIN: &str = "/proc/self/fd/0";
 const STDOUT: &str = "/proc/self/fd/1";
 
-pub(super) fn stdin() -> Box<dyn AsyncRead + Send + Unpin> {
-    // Opened once more, a pipe has flags of its own: nobody else who holds it finds it changed.
-    if let Ok(pipe) = pipe::OpenOptions::new().open_receiver(STDIN) {
-        return Box::new(pipe);
-    }
-    match socket(STDIN, std::io::stdin().as_fd()) {
-        Some(socket) => Box::new(socket),
-        None => Box::new(tokio::io::stdin()),
+/// Stdin, which blocks whoever reads it.
+pub(super) fn stdin() -> std::io::Result<impl Read + Send> {
+    Ok(Waiting(File::from(std::io::stdin().as_fd().try_clone_to_owned()?)))
+}
+
+/// A file that may have been left in non-blocking mode by whoever holds it too.
+struct Waiting(File);
+
+impl Read for Waiting {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(err) if err.kind() == ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None)?;
+                }
+                read => return read,
+            }
+        }
     }
 }
 
 pub(super) fn stdout() -> Box<dyn AsyncWrite + Send + Unpin> {
+    // Opened once more, a pipe has flags of its own: nobody else who holds it finds it changed.
     if let Ok(pipe) = pipe::OpenOptions::new().open_sender(STDOUT) {
         return Box::new(pipe);
     }

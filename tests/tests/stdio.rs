@@ -7,8 +7,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
+use airlock_tests::wire::Wire;
 use airlock_tests::{program, registry};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A whole session, as it is written to a server's stdin.
 fn session() -> String {
@@ -50,4 +51,38 @@ fn a_file_serves_as_well_as_a_pipe() {
     assert!(server.wait().unwrap().success());
     let said = std::fs::read_to_string(output).unwrap();
     assert!(said.contains("\"value\":3000.0"), "{said}");
+}
+
+/// Everything in one write, and nothing after it: calls that are over at once, calls that wait, one that is
+/// cancelled before it can have begun.
+#[test]
+fn what_came_together_is_answered_each_under_its_id() {
+    let mut wire = Wire::handshake(&registry("hostile"), "2025-11-25").unwrap().0;
+    let request = |id: Value, method: &str, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+    let call = |id: Value, tool: &str, arguments: Value| {
+        request(id, "tools/call", json!({"name": tool, "arguments": arguments}))
+    };
+    let echo =
+        |id: Value| call(id.clone(), "types_echo_u64", json!({"value": id.to_string().replace('"', "")}));
+    let mut lines: Vec<Value> = (1..=40).map(|id| echo(json!(id))).collect();
+    lines.push(call(json!(41), "trusted_sleep", json!({"ms": 200})));
+    lines.push(echo(json!("41")));
+    lines.push(call(json!(42), "trusted_sleep", json!({"ms": 200})));
+    let cancel = json!({"requestId": 42});
+    lines.push(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancel}));
+    lines.push(request(json!(43), "ping", json!({})));
+    let together: Vec<String> = lines.iter().map(Value::to_string).collect();
+    wire.send_line(together.join("\n").as_bytes()).unwrap();
+    let (answers, status) = wire.end().unwrap();
+    assert!(status.success(), "{status}");
+    let mut ids: Vec<String> = answers.iter().map(|answer| answer["id"].to_string()).collect();
+    ids.sort();
+    let mut expected: Vec<String> = (1..=41).chain([43]).map(|id| id.to_string()).collect();
+    expected.push("\"41\"".into());
+    expected.sort();
+    assert_eq!(ids, expected);
+    for answer in answers.iter().filter(|answer| answer["id"] != 43 && answer["id"] != 41) {
+        let id = answer["id"].to_string().replace('"', "");
+        assert_eq!(answer["result"]["structuredContent"]["result"].to_string(), id, "{answer}");
+    }
 }

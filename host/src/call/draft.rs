@@ -19,6 +19,7 @@ use crate::caller::Principal;
 use crate::caller::account::Account;
 use crate::caller::budget::Amounts;
 use crate::caller::session::{LOOP_FROM, SessionId};
+use crate::contract::digest::sha256;
 use crate::contract::effect::Effect;
 use crate::environment::ms;
 use crate::host::Generation;
@@ -256,9 +257,11 @@ impl<'h> Draft<'h> {
     fn warn_of_loop(&self, reply: &mut Reply) {
         let Some(session) = &self.session else { return };
         let failed = reply.error.as_mut().filter(|error| !error.retryable);
-        let args = self.record.args.as_ref().map_or("", Json::as_str);
-        let call = crate::contract::digest::sha256(format!("{}\n{args}", self.record.tool).as_bytes());
-        let times = self.host.sessions().note(&self.who, session, &call, failed.is_some());
+        let call = || {
+            let args = self.record.args.as_ref().map_or("", Json::as_str);
+            sha256(format!("{}\n{args}", self.record.tool).as_bytes())
+        };
+        let times = self.host.sessions().note(&self.who, session, call, failed.is_some());
         if let Some(error) = failed.filter(|_| times >= LOOP_FROM) {
             let warning = format!("You have sent this same call {times} times; its answer will not change.");
             error.message = format!("{warning}\n{}", error.message);

@@ -103,16 +103,21 @@ impl Sessions {
         Ok(Some(id))
     }
 
-    /// Takes in how a call ended: how often this very call has failed in this session, in a row.
-    pub(crate) fn note(&self, who: &Principal, id: &str, call: &str, failed: bool) -> u32 {
+    /// Takes in how a call ended: how often this very call has failed in this session, in a row. What the call was
+    /// is asked only where some call failed.
+    pub(crate) fn note(&self, who: &Principal, id: &str, call: impl FnOnce() -> String, failed: bool) -> u32 {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(session) = sessions.get_mut(&(who.clone(), id.to_owned())) else { return 0 };
-        let at = session.failed.iter().position(|(digest, _)| digest == call);
+        if !failed && session.failed.is_empty() {
+            return 0;
+        }
+        let call = call();
+        let at = session.failed.iter().position(|(digest, _)| *digest == call);
         let before = at.and_then(|at| session.failed.remove(at)).map_or(0, |(_, count)| count);
         if !failed {
             return 0;
         }
-        session.failed.push_back((call.to_owned(), before + 1));
+        session.failed.push_back((call, before + 1));
         if session.failed.len() > REMEMBERED {
             session.failed.pop_front();
         }
@@ -180,9 +185,9 @@ mod tests {
         let sessions = Sessions::default();
         let who = Principal::named("a");
         let handle = open(&sessions, "a", 1, 0);
-        let note = |call: &str, failed| sessions.note(&who, &handle, call, failed);
+        let note = |call: &str, failed| sessions.note(&who, &handle, || call.to_owned(), failed);
         assert_eq!([note("x", true), note("x", true), note("y", true), note("x", true)], [1, 2, 1, 3]);
         assert_eq!([note("x", false), note("x", true)], [0, 1]);
-        assert_eq!(sessions.note(&who, "unknown", "x", true), 0);
+        assert_eq!(sessions.note(&who, "unknown", || "x".into(), true), 0);
     }
 }

@@ -10,6 +10,10 @@ use super::{CallRecord, JournalError, Json};
 /// The version of the tables, in `user_version`.
 const VERSION: u32 = 2;
 
+/// Of a new file; an older one keeps its own. A record is some kilobytes long: large pages are fuller, and written at
+/// a stroke.
+const PAGE_BYTES: u32 = 16 << 10;
+
 /// The shortest beginning of an id that is taken for it.
 const PREFIX_CHARS_MIN: usize = 8;
 
@@ -56,6 +60,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, String> {
             "it is of version {version}, written by a newer Airlock; this one knows up to {VERSION}"
         ));
     }
+    connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(text)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
     if version < VERSION {

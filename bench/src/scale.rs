@@ -97,21 +97,23 @@ fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
             "tools-start",
             "Start to first result against tools",
             ("tools", "ms"),
-            "One component under many names; its code is in the cache.",
+            "One component under many names; its code is in the cache. The bend is where the start of the process \
+             itself no longer shows: from there on each tool adds its contract, its checks and its mapped code.",
             vec![series("start to first result", starts)],
         ),
         curve(
             "tools-memory",
             "Idle memory against tools",
             ("tools", "MiB"),
-            "",
+            "The bend is the memory of the process itself; from there on each tool adds the same.",
             vec![series("resident", memory)],
         ),
         curve(
             "tools-call",
             "One call against tools",
             ("tools", "µs"),
-            "One call at a time over stdio, the median.",
+            "One call at a time over stdio, the median. A tool is found by its name; nothing else of a call looks at the \
+             registry.",
             vec![series("p50", calls)],
         ),
     ])
@@ -142,7 +144,7 @@ async fn sizes(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
             "result-bytes",
             "One call against the size of its result",
             ("bytes", "µs"),
-            "A text that the guest makes.",
+            "A text that the guest makes. The bend is where the bytes outweigh the call.",
             vec![series("library", floods), series("stdio", flooded)],
         ),
     ])

@@ -73,37 +73,40 @@ fn over_stdio(servers: &[Server]) -> Vec<Goal> {
     ]
 }
 
-/// Against the best of the others in each respect; the floors are no rivals.
+/// A respect in which servers are compared, where it was measured.
+type Respect = fn(&Server) -> Option<f64>;
+
+/// Where less is better.
+const LESS: [(&str, Respect); 7] = [
+    ("first result × the fastest rival's", |it| Some(it.first_ms)),
+    ("p50 × the fastest rival's", |it| Some(it.one.p50_us)),
+    ("p99 × the fastest rival's", |it| Some(it.one.p99_us)),
+    ("eight sleeps × the fastest rival's", |it| it.sleepers_ms),
+    ("p50 beside two loops × the fastest rival's", |it| {
+        it.beside_loops.filter(|beside| beside.answered).map(|beside| beside.times.p50_us)
+    }),
+    ("idle memory × the smallest rival's", |it| Some(it.idle_mib)),
+    ("loaded memory × the smallest rival's", |it| Some(it.loaded_mib)),
+];
+
+/// Where more is better.
+const MORE: [(&str, Respect); 3] = [
+    ("throughput × the fastest rival's, 1 in flight", |it| Some(it.pipelined.first()?.per_s)),
+    ("throughput × the fastest rival's, 8 in flight", |it| Some(it.pipelined.get(1)?.per_s)),
+    ("throughput × the fastest rival's, 64 in flight", |it| Some(it.pipelined.get(2)?.per_s)),
+];
+
+/// Against the best of the others in each row of the table; the floors are no rivals.
 fn beside(servers: &[Server]) -> Vec<Goal> {
     let Some(ours) = named(servers, "airlock") else { return Vec::new() };
     let floors = ["airlock", "raw echo", "rmcp echo"];
     let others = || servers.iter().filter(|it| it.absent.is_none() && !floors.contains(&it.name.as_str()));
-    let least_of = |value: fn(&Server) -> f64| others().map(value).reduce(f64::min);
-    let rate = |server: &Server| server.pipelined.last().map_or(0.0, |last| last.per_s);
-    let fastest = others().map(rate).reduce(f64::max);
-    vec![
-        most(
-            "first result × the fastest rival's",
-            1.0,
-            least_of(|it| it.first_ms).map(|them| ours.first_ms / them),
-        ),
-        most(
-            "p50 × the fastest rival's",
-            1.0,
-            least_of(|it| it.one.p50_us).map(|them| ours.one.p50_us / them),
-        ),
-        most(
-            "p99 × the fastest rival's",
-            1.0,
-            least_of(|it| it.one.p99_us).map(|them| ours.one.p99_us / them),
-        ),
-        least("throughput, 64 in flight, × the fastest rival's", 1.0, fastest.map(|them| rate(ours) / them)),
-        most(
-            "idle memory × the smallest rival's",
-            1.0,
-            least_of(|it| it.idle_mib).map(|them| ours.idle_mib / them),
-        ),
-    ]
+    let ratio = |respect: Respect, best: fn(f64, f64) -> f64| {
+        Some(respect(ours)? / others().filter_map(respect).reduce(best)?)
+    };
+    let less = LESS.map(|(what, respect)| most(what, 1.0, ratio(respect, f64::min)));
+    let more = MORE.map(|(what, respect)| least(what, 1.0, ratio(respect, f64::max)));
+    less.into_iter().chain(more).collect()
 }
 
 fn starts(curves: &[Curve]) -> Option<f64> {

@@ -137,14 +137,16 @@ async fn sizes(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
             "One call against the size of its argument",
             ("bytes", "µs"),
             "A text there and back; over stdio up to the largest message that the host reads. \
-             The caps of arguments and results are raised to 64 MiB.",
+             The caps of arguments and results are raised to 64 MiB. The first bend is where the bytes outweigh the \
+             call. Beyond a megabyte what guest and host needed is given back after each call and faulted in anew, \
+             which makes a byte up to half as dear again: count page faults to see it.",
             vec![series("library", echoes), series("stdio", echoed)],
         ),
         curve(
             "result-bytes",
             "One call against the size of its result",
             ("bytes", "µs"),
-            "A text that the guest makes. The bend is where the bytes outweigh the call.",
+            "A text that the guest makes. It bends for the same reasons.",
             vec![series("library", floods), series("stdio", flooded)],
         ),
     ])
@@ -204,7 +206,8 @@ fn callers(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
         rates.push(series(&name, rate));
         tails.push(series(&name, tail));
     }
-    let note = "The server is bound to its cores; the client is not, and shares them.";
+    let note = "The server is bound to its cores; the client is not, and shares them. The bend is where the cores are \
+                used up: from there on a caller more only waits.";
     Ok(vec![
         curve("callers", "Throughput against callers", ("callers", "calls/s"), note, rates),
         curve("callers-tail", "The slow ones against callers", ("callers", "p99, µs"), note, tails),

@@ -7,6 +7,7 @@
 pub mod answer;
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod canonical;
 pub mod caps;
 pub(crate) mod digest;
 pub mod effect;

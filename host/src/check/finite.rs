@@ -6,6 +6,8 @@ use super::Check;
 use super::Doubt;
 use super::scalar::{doubt, number, shown};
 use crate::contract::Val;
+use crate::contract::lower::Place;
+use crate::contract::path::snake;
 use crate::contract::ty::FunctionTy;
 
 /// No settings: a rule only changes the verdict.
@@ -16,25 +18,24 @@ pub struct Settings {}
 pub(super) fn compile(_: &Settings, _: &FunctionTy) -> Result<Check, String> {
     Ok(Box::new(|context| {
         let mut found = Vec::new();
-        walk(String::new(), context.result, &mut found);
+        walk(&Place::Root, context.result, &mut found);
         found
     }))
 }
 
-fn walk(at: String, val: &Val, found: &mut Vec<Doubt>) {
+fn walk(at: &Place<'_>, val: &Val, found: &mut Vec<Doubt>) {
     match val {
-        Val::Record(fields) => fields.iter().for_each(|(name, val)| {
-            let name = crate::contract::path::snake(name);
-            walk(if at.is_empty() { name } else { format!("{at}.{name}") }, val, found);
-        }),
+        Val::Record(fields) => {
+            fields.iter().for_each(|(name, val)| walk(&at.key(&snake(name)), val, found));
+        }
         Val::List(items) | Val::FixedLengthList(items) | Val::Tuple(items) => {
-            items.iter().enumerate().for_each(|(i, val)| walk(format!("{at}[{i}]"), val, found));
+            items.iter().enumerate().for_each(|(i, val)| walk(&at.index(i), val, found));
         }
         Val::Option(Some(val)) | Val::Variant(_, Some(val)) => walk(at, val, found),
         Val::Result(Ok(Some(val)) | Err(Some(val))) => walk(at, val, found),
-        Val::Map(entries) => entries.iter().for_each(|(_, val)| walk(at.clone(), val, found)),
+        Val::Map(entries) => entries.iter().for_each(|(_, val)| walk(at, val, found)),
         other if number(other).is_some_and(|n| !n.is_finite()) => {
-            found.push(doubt(at, "a finite number", shown(other)))
+            found.push(doubt(at.path(), "a finite number", shown(other)))
         }
         _ => {}
     }

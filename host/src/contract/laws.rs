@@ -33,7 +33,8 @@ fn call() -> impl Strategy<Value = (Vec<Field>, Vec<Val>)> {
 
 fn args(params: &[Field], vals: &[Val]) -> Map<String, Value> {
     let each = params.iter().zip(vals);
-    each.map(|(field, val)| (super::path::snake(&field.name), lift(&field.ty, val).unwrap())).collect()
+    each.map(|(field, val)| (super::path::snake(&field.name).into_owned(), lift(&field.ty, val).unwrap()))
+        .collect()
 }
 
 /// What is put in the place of another value.
@@ -105,6 +106,13 @@ proptest! {
     #[test]
     fn what_is_lifted_fits_the_output_schema((ty, val) in typed()) {
         prop_assert!(valid(&output(&ty), &lift(&ty, &val).unwrap()));
+    }
+
+    #[test]
+    fn what_is_lifted_is_written_as_any_canonical_json((ty, val) in typed()) {
+        let lifted = lift(&ty, &val).unwrap();
+        let canonical = serde_json_canonicalizer::to_string(&lifted).unwrap();
+        prop_assert_eq!(super::canonical::text(&lifted), Some(canonical));
     }
 
     #[test]

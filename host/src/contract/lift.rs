@@ -116,7 +116,7 @@ fn lift_map(key: &Ty, value: &Ty, entries: &[(Val, Val)]) -> Result<Value, LiftE
 
 fn lift_record(fields: &[Field], vals: &[(String, Val)]) -> Result<Value, LiftError> {
     let member = |(field, (name, val)): (&Field, &(String, Val))| match *name == field.name {
-        true => Ok((snake(name), lift(&field.ty, val)?)),
+        true => Ok((snake(name).into_owned(), lift(&field.ty, val)?)),
         false => Err(LiftError(format!("field `{}`", field.name))),
     };
     Ok(Value::Object(fields.iter().zip(vals).map(member).collect::<Result<Map<_, _>, _>>()?))

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use self::place::Place;
+pub(crate) use self::place::Place;
 use super::lift::lift;
 use super::path::snake;
 use super::phrase::{expected, got, list, nearest};
@@ -35,7 +35,7 @@ const MOST_VIOLATIONS: usize = 20;
 pub fn lower(params: &[Field], args: Map<String, Value>) -> Result<Vec<Val>, Vec<Violation>> {
     let mut lowering = Lowering { found: vec![], most: MOST_VIOLATIONS };
     match lowering.fields(&Place::Root, params, args) {
-        Some(vals) if lowering.found.is_empty() => Ok(vals.into_iter().map(|(_, val)| val).collect()),
+        Some(vals) if lowering.found.is_empty() => Ok(vals),
         _ => Err(lowering.found),
     }
 }
@@ -85,7 +85,8 @@ impl Lowering {
             Ty::Map(key, item) => self.map(at, ty, [key, item], value),
             Ty::Record(fields) => {
                 let given = self.object(at, ty, value)?;
-                self.fields(at, fields, given).map(Val::Record)
+                let names = fields.iter().map(|field| field.name.clone());
+                self.fields(at, fields, given).map(|vals| Val::Record(names.zip(vals).collect()))
             }
             Ty::Tuple(parts) => self.tuple(at, ty, parts, value),
             Ty::Variant(_) => self.case(at, ty, value).map(|(tag, val)| Val::Variant(tag, val)),
@@ -173,28 +174,23 @@ impl Lowering {
         }
     }
 
-    fn fields(
-        &mut self,
-        at: &Place,
-        fields: &[Field],
-        mut given: Map<String, Value>,
-    ) -> Option<Vec<(String, Val)>> {
+    fn fields(&mut self, at: &Place, fields: &[Field], mut given: Map<String, Value>) -> Option<Vec<Val>> {
         let mut vals = Vec::with_capacity(fields.len());
         let mut missing = vec![];
         for field in fields {
             let key = snake(&field.name);
-            let val = match given.remove(&key) {
+            let val = match given.remove(&*key) {
                 Some(value) => self.value(&at.key(&key), &field.ty, value),
                 None if field.ty.as_option().is_some() => Some(Val::Option(None)),
                 None => {
-                    missing.push((key, &field.ty));
+                    missing.push((key.into_owned(), &field.ty));
                     None
                 }
             };
-            vals.extend(val.map(|val| (field.name.clone(), val)));
+            vals.extend(val);
         }
         if !given.is_empty() || !missing.is_empty() {
-            let known: Vec<_> = fields.iter().map(|field| snake(&field.name)).collect();
+            let known: Vec<_> = fields.iter().map(|field| snake(&field.name).into_owned()).collect();
             self.unknown(at, &given, &known, missing);
         }
         (vals.len() == fields.len()).then_some(vals)

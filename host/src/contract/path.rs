@@ -4,6 +4,7 @@
 //! see, `[]` stands for every item of a list. An `option` is looked through: where it is none, the path
 //! selects nothing. Must not know constraints or checks, which use it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::Val;
@@ -47,8 +48,8 @@ fn among(names: &[String]) -> String {
 }
 
 /// The name that agents see for a WIT name: `max-items` → `max_items`. A bijection, as WIT has no `_`.
-pub fn snake(name: &str) -> String {
-    name.replace('-', "_")
+pub fn snake(name: &str) -> Cow<'_, str> {
+    if name.contains('-') { name.replace('-', "_").into() } else { name.into() }
 }
 
 impl Path {
@@ -127,7 +128,7 @@ fn find<'t>(fields: &'t [Field], name: &str) -> Result<&'t Ty, PathError> {
     let field = fields.iter().find(|field| snake(&field.name) == name);
     field.map(|field| &field.ty).ok_or_else(|| PathError::Unknown {
         name: name.to_owned(),
-        known: fields.iter().map(|field| snake(&field.name)).collect(),
+        known: fields.iter().map(|field| snake(&field.name).into_owned()).collect(),
     })
 }
 

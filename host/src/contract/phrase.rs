@@ -33,10 +33,10 @@ pub fn expected(ty: &Ty) -> String {
         Ty::Record(fields) => record(fields),
         Ty::Tuple(parts) => tuple(parts),
         Ty::Variant(cases) => tag(cases.iter().map(|case: &Case| case.name.as_str())),
-        Ty::Enum(names) => format!("one of {}", list(names.iter().map(String::as_str))),
+        Ty::Enum(names) => format!("one of {}", list(names.iter().map(|name| &**name))),
         Ty::Option(inner) => option(inner),
         Ty::Result(..) => tag(["ok", "err"].into_iter()),
-        Ty::Flags(names) => format!("array of names among {}", list(names.iter().map(String::as_str))),
+        Ty::Flags(names) => format!("array of names among {}", list(names.iter().map(|name| &**name))),
     }
 }
 
@@ -115,7 +115,7 @@ fn items(n: usize) -> String {
 
 fn record(fields: &[Field]) -> String {
     let names: Vec<_> = fields.iter().map(|field| super::path::snake(&field.name)).collect();
-    format!("object with {}", list(names.iter().map(String::as_str)))
+    format!("object with {}", list(names.iter().map(|name| &**name)))
 }
 
 fn tuple(parts: &[Ty]) -> String {

@@ -95,9 +95,9 @@ fn field(name: &str, ty: &Ty) -> Field {
 
 fn object(fields: &[Field], direction: Direction) -> Value {
     let properties: Map<_, _> =
-        fields.iter().map(|field| (snake(&field.name), of(&field.ty, direction))).collect();
+        fields.iter().map(|field| (snake(&field.name).into_owned(), of(&field.ty, direction))).collect();
     let required = fields.iter().filter(|field| field.ty.as_option().is_none());
-    closed(properties.into(), required.map(|field| snake(&field.name)).collect())
+    closed(properties.into(), required.map(|field| snake(&field.name).into_owned()).collect())
 }
 
 /// A closed object. An empty `required` is left out: some providers refuse it.

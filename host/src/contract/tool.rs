@@ -18,7 +18,7 @@ use super::surface::{Function, FunctionDocs};
 use super::ty::{FunctionTy, Ty};
 use super::validate::Validator;
 use super::violation::Violation;
-use super::{Val, example, lower, schema, shorten};
+use super::{Val, canonical, example, lower, schema, shorten};
 use crate::call::code::Code;
 use crate::check::Checks;
 
@@ -251,9 +251,11 @@ impl Contract {
     fn canonical(&self, values: &[Val]) -> Option<String> {
         let fields = self.function.ty.params.iter().zip(values);
         let fields: Result<Map<String, Value>, LiftError> = fields
-            .map(|(param, val)| Ok((super::path::snake(&param.name), lift::lift(&param.ty, val)?)))
+            .map(|(param, val)| {
+                Ok((super::path::snake(&param.name).into_owned(), lift::lift(&param.ty, val)?))
+            })
             .collect();
-        serde_json_canonicalizer::to_string(&Value::Object(fields.ok()?)).ok()
+        canonical::text(&Value::Object(fields.ok()?))
     }
 
     /// Arguments that mend these violations, or at least are valid.

@@ -32,6 +32,8 @@ pub(crate) struct Generation {
     /// By tool. No two tools share a lock.
     tools: BTreeMap<String, Standing>,
     rules: BTreeMap<String, Arc<Rules>>,
+    /// Of whoever has no entry and needs none.
+    open: Arc<Rules>,
     tokens: Vec<(TokenDigest, Principal)>,
     oauth: Option<Arc<OauthConfig>>,
     allow_anonymous: bool,
@@ -111,6 +113,7 @@ impl Generation {
             caps: config.arguments.caps(),
             call_deadline_ms: config.host.call_deadline_ms,
             rules: rules.collect(),
+            open: Arc::new(Rules::open()),
             tokens: tokens.collect(),
             oauth: config.oauth.as_ref().map(|oauth| Arc::new(oauth.get_ref().clone())),
             allow_anonymous: config.http.allow_anonymous,
@@ -166,7 +169,7 @@ impl Generation {
     pub(crate) fn rules(&self, who: &Principal) -> Option<Arc<Rules>> {
         self.rules.get(who.entry()).cloned().or_else(|| {
             let open = who.entry() == LOCAL || (who.entry() == ANONYMOUS && self.allow_anonymous);
-            open.then(|| Arc::new(Rules::open()))
+            open.then(|| self.open.clone())
         })
     }
 

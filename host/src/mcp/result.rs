@@ -85,7 +85,7 @@ fn embedded(uri: String, mime_type: Option<String>, body: Body) -> ResourceConte
 
 /// The facts beside an answer.
 pub(super) fn meta(reply: &Reply) -> MetaObject {
-    let key = |name: &str| format!("{META_PREFIX}/{name}");
+    let key = |name: &str| [META_PREFIX, "/", name].concat();
     let mut meta = Map::new();
     meta.insert(key("record"), json!(reply.record));
     meta.insert(key("code"), json!(reply.code));

@@ -105,12 +105,12 @@ fn walk(resolve: &Resolve, ty: &Type, at: &str, found: &mut BTreeMap<String, Str
         Some(TypeDefKind::Record(record)) => {
             for field in &record.fields {
                 let name = snake(&field.name);
-                let below = if at.is_empty() { name } else { format!("{at}.{name}") };
+                let below = if at.is_empty() { name.into_owned() } else { format!("{at}.{name}") };
                 note(&below, text(&field.docs));
             }
             for field in &record.fields {
                 let name = snake(&field.name);
-                let below = if at.is_empty() { name } else { format!("{at}.{name}") };
+                let below = if at.is_empty() { name.into_owned() } else { format!("{at}.{name}") };
                 walk(resolve, &field.ty, &below, found);
             }
         }

@@ -109,7 +109,8 @@ impl Checker<'_> {
     }
 
     fn arg(&self, expr: &IdedExpr, args: &IdedExpr, name: &str) -> Checked {
-        let known: Vec<String> = self.scope.args.iter().map(|field| snake(&field.name)).collect();
+        let known: Vec<String> =
+            self.scope.args.iter().map(|field| snake(&field.name).into_owned()).collect();
         let at = self.place_of(expr, self.source.text(self.source.span(args)), name, &known)?;
         Ok(self.made(expr, What::Arg(at), Kind::of(&self.scope.args[at].ty)))
     }

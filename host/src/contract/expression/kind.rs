@@ -37,9 +37,9 @@ impl Kind {
             Ty::List(item) => Kind::List(Box::new(Kind::of(item)), None),
             Ty::FixedList(item, len) => Kind::List(Box::new(Kind::of(item)), Some(u64::from(*len))),
             Ty::Map(key, value) => Kind::Map(Box::new(Kind::of(key)), Box::new(Kind::of(value))),
-            Ty::Record(fields) => {
-                Kind::Record(fields.iter().map(|field| (snake(&field.name), Kind::of(&field.ty))).collect())
-            }
+            Ty::Record(fields) => Kind::Record(
+                fields.iter().map(|field| (snake(&field.name).into_owned(), Kind::of(&field.ty))).collect(),
+            ),
             Ty::Tuple(items) => Kind::Tuple(items.iter().map(Kind::of).collect()),
             Ty::Variant(cases) => tagged(cases.iter().map(|Case { name, ty }| (name.clone(), ty.as_ref()))),
             Ty::Result(ok, err) => {

@@ -1,24 +1,24 @@
-//! Where a value stands in the arguments, kept on the stack: no allocation unless there is something to report.
+//! Where a value stands in arguments or in a result, kept on the stack: no allocation unless there is something to report.
 
 /// A place, as a chain to the root.
 #[derive(Clone, Copy)]
-pub(super) enum Place<'p> {
+pub(crate) enum Place<'p> {
     Root,
     Key(&'p Place<'p>, &'p str),
     Index(&'p Place<'p>, usize),
 }
 
 impl<'p> Place<'p> {
-    pub(super) fn key(&'p self, name: &'p str) -> Place<'p> {
+    pub(crate) fn key(&'p self, name: &'p str) -> Place<'p> {
         Place::Key(self, name)
     }
 
-    pub(super) fn index(&'p self, i: usize) -> Place<'p> {
+    pub(crate) fn index(&'p self, i: usize) -> Place<'p> {
         Place::Index(self, i)
     }
 
     /// Code-like: `passengers[0].age`.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         match self {
             Place::Root => String::new(),
             Place::Key(Place::Root, name) => (*name).to_owned(),

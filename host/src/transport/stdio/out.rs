@@ -5,16 +5,35 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rmcp::service::{RoleServer, TxJsonRpcMessage};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
+/// So much of a buffer is kept for what comes next.
+const KEPT_BYTES_MAX: usize = 256 << 10;
+
 /// Stdout, and what waits for it.
 pub(super) struct Out {
     waiting: Mutex<Vec<u8>>,
     /// Nothing once it is closed, or broken.
-    pipe: tokio::sync::Mutex<Option<Box<dyn AsyncWrite + Send + Unpin>>>,
+    pipe: tokio::sync::Mutex<Option<Pipe>>,
+}
+
+struct Pipe {
+    to: Box<dyn AsyncWrite + Send + Unpin>,
+    /// What is being written; it changes places with what waits.
+    batch: Vec<u8>,
+}
+
+impl Pipe {
+    async fn write(&mut self) -> std::io::Result<()> {
+        self.to.write_all(&self.batch).await?;
+        self.to.flush().await?;
+        self.batch.clear();
+        self.batch.shrink_to(KEPT_BYTES_MAX);
+        Ok(())
+    }
 }
 
 impl Out {
     pub(super) fn new(pipe: Box<dyn AsyncWrite + Send + Unpin>) -> Out {
-        Out { waiting: Mutex::default(), pipe: Some(pipe).into() }
+        Out { waiting: Mutex::default(), pipe: Some(Pipe { to: pipe, batch: Vec::new() }).into() }
     }
 
     /// Puts a message after those that wait. Somebody has to `write` then.
@@ -33,21 +52,14 @@ impl Out {
     /// Writes what waits. Whoever finds nothing knows that it was written.
     pub(super) async fn write(&self) -> std::io::Result<()> {
         let mut pipe = self.pipe.lock().await;
-        let batch = std::mem::take(&mut *self.waiting());
-        let open = pipe.as_mut().ok_or(std::io::ErrorKind::NotConnected)?;
-        if batch.is_empty() {
-            return Ok(());
+        // Who fails or is stopped half-way leaves no pipe: nobody whose line it was shall take it for written.
+        let mut open = pipe.take().ok_or(std::io::ErrorKind::NotConnected)?;
+        std::mem::swap(&mut open.batch, &mut *self.waiting());
+        if !open.batch.is_empty() {
+            open.write().await?;
         }
-        let written = async {
-            open.write_all(&batch).await?;
-            open.flush().await
-        };
-        let written = written.await;
-        if written.is_err() {
-            // Those whose lines were in this batch shall not take them for written.
-            *pipe = None;
-        }
-        written
+        *pipe = Some(open);
+        Ok(())
     }
 
     /// Writes a message.
@@ -58,7 +70,7 @@ impl Out {
 
     pub(super) async fn close(&self) -> std::io::Result<()> {
         match self.pipe.lock().await.take() {
-            Some(mut pipe) => pipe.shutdown().await,
+            Some(mut pipe) => pipe.to.shutdown().await,
             None => Ok(()),
         }
     }

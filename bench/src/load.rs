@@ -150,18 +150,27 @@ fn first(command: Command, call: &Call) -> Result<(Client, Duration)> {
 /// A server's turn: each window for a while.
 fn turn(subject: &mut Subject, length: Duration) -> Result<()> {
     for (i, window) in WINDOWS.into_iter().enumerate() {
-        let guard = process::watch(subject.client.pid(), PATIENCE);
-        let warm = subject.client.run(&subject.frame, window.max(10), window)?;
-        let rate = warm.times.len() as f64 / warm.took.as_secs_f64();
-        let calls = ((rate * length.as_secs_f64()) as usize).clamp(window.max(20), 50_000);
-        let pid = subject.client.pid();
-        let (run, peak) = peak_bytes(pid, || subject.client.run(&subject.frame, calls, window));
-        drop(guard);
-        let run = run?;
-        subject.rates[i].push(calls as f64 / run.took.as_secs_f64());
-        subject.times[i].extend(run.times);
-        subject.figures.loaded_mib = subject.figures.loaded_mib.max(mib(peak));
+        match window {
+            1 => process::on_one_core(subject.client.pid(), || in_flight(subject, (i, window), length))??,
+            _ => in_flight(subject, (i, window), length)?,
+        }
     }
+    Ok(())
+}
+
+/// So many calls in flight for a while.
+fn in_flight(subject: &mut Subject, (i, window): (usize, usize), length: Duration) -> Result<()> {
+    let pid = subject.client.pid();
+    let guard = process::watch(pid, PATIENCE);
+    let warm = subject.client.run(&subject.frame, window.max(10), window)?;
+    let rate = warm.times.len() as f64 / warm.took.as_secs_f64();
+    let calls = ((rate * length.as_secs_f64()) as usize).clamp(window.max(20), 50_000);
+    let (run, peak) = peak_bytes(pid, || subject.client.run(&subject.frame, calls, window));
+    drop(guard);
+    let run = run?;
+    subject.rates[i].push(calls as f64 / run.took.as_secs_f64());
+    subject.times[i].extend(run.times);
+    subject.figures.loaded_mib = subject.figures.loaded_mib.max(mib(peak));
     Ok(())
 }
 
@@ -214,6 +223,14 @@ pub fn rate(client: &mut Client, frame: &Frame, window: usize, length: Duration)
     let calls = window.max(10) as f64 / took.as_secs_f64() * length.as_secs_f64();
     let run = client.run(frame, (calls as usize).clamp(window.max(10), 50_000), window)?;
     Ok((run.times.len() as f64 / run.took.as_secs_f64(), Times::of(&run.times)))
+}
+
+/// How long a call takes where each waits for the last.
+///
+/// # Errors
+/// When it answers with an error.
+pub fn one_at_a_time(client: &mut Client, frame: &Frame, length: Duration) -> Result<Times> {
+    process::on_one_core(client.pid(), || rate(client, frame, 1, length))?.map(|(_, times)| times)
 }
 
 /// Bytes as they are shown.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result, ensure};
+
 /// How often memory is looked at under load.
 const SAMPLE: Duration = Duration::from_millis(20);
 
@@ -67,13 +69,40 @@ fn end(pid: u32) {
     let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
 }
 
+/// Does something while this process and a server share one core. An idle virtual core takes longer to wake than a
+/// call takes, and which core is woken is the kernel's choice: where calls go one at a time, that choice is all that
+/// one would see.
+///
+/// # Errors
+/// When a process cannot be bound.
+pub fn on_one_core<T>(server: u32, work: impl FnOnce() -> T) -> Result<T> {
+    let both = [server, std::process::id()];
+    let all = std::thread::available_parallelism()?.get();
+    both.iter().try_for_each(|pid| bind(*pid, 1))?;
+    let done = work();
+    both.iter().try_for_each(|pid| bind(*pid, all))?;
+    Ok(done)
+}
+
+fn bind(pid: u32, cores: usize) -> Result<()> {
+    let mut command = Command::new("taskset");
+    command.args(["--all-tasks", "--cpu-list", "--pid", &list(cores), &pid.to_string()]);
+    let output = command.output().context("`taskset` cannot be run")?;
+    ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+fn list(cores: usize) -> String {
+    format!("0-{}", cores.saturating_sub(1))
+}
+
 /// A command, on so many cores where that is said.
 pub fn command(program: &Path, cores: Option<usize>) -> Command {
     match cores {
         None => Command::new(program),
         Some(cores) => {
             let mut command = Command::new("taskset");
-            command.args(["--cpu-list", &format!("0-{}", cores.saturating_sub(1))]).arg(program);
+            command.args(["--cpu-list", &list(cores)]).arg(program);
             command
         }
     }

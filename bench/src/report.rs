@@ -139,7 +139,10 @@ impl Page<'_> {
         self.heading(title, measured);
         let (present, absent): (Vec<&Server>, Vec<&Server>) =
             measured.figures.iter().partition(|server| server.absent.is_none());
-        self.say("The same conversion for all, through the same client, in turn.\n");
+        self.say(
+            "The same conversion for all, through the same client, in turn. One at a time, client and server share one \
+             core, as waking an idle virtual core takes longer than a call; otherwise each has all of them.\n",
+        );
         self.say(&table::servers(&present).to_string());
         self.ratios(&present);
         self.say(&table::trouble(&present).to_string());

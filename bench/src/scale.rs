@@ -84,7 +84,7 @@ fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
             firsts.push(before.elapsed().as_secs_f64() * 1e3);
             if start == extent.starts {
                 let mib = resident_bytes(client.pid()) as f64 / f64::from(1 << 20);
-                let (_, times) = load::rate(&mut client, &call.frame(), 1, extent.turn)?;
+                let times = load::one_at_a_time(&mut client, &call.frame(), extent.turn)?;
                 memory.push((count as f64, mib));
                 calls.push((count as f64, times.p50_us));
             }
@@ -183,7 +183,7 @@ fn over_stdio(
     sizes
         .map(|bytes| {
             let frame = Call::new(tool, args(bytes)).frame();
-            let (_, times) = load::rate(&mut client, &frame, 1, extent.turn)?;
+            let times = load::one_at_a_time(&mut client, &frame, extent.turn)?;
             Ok((bytes as f64, times.p50_us))
         })
         .collect()

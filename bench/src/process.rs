@@ -84,11 +84,16 @@ pub fn on_one_core<T>(server: u32, work: impl FnOnce() -> T) -> Result<T> {
     Ok(done)
 }
 
+/// Binds every thread of a process; one that ends meanwhile needs no core.
 fn bind(pid: u32, cores: usize) -> Result<()> {
-    let mut command = Command::new("taskset");
-    command.args(["--all-tasks", "--cpu-list", "--pid", &list(cores), &pid.to_string()]);
-    let output = command.output().context("`taskset` cannot be run")?;
-    ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).context("the server has left")? {
+        let task = task?;
+        let mut command = Command::new("taskset");
+        command.args(["--cpu-list", "--pid", &list(cores)]).arg(task.file_name());
+        let output = command.output().context("`taskset` cannot be run")?;
+        let bound = output.status.success() || !task.path().exists();
+        ensure!(bound, "{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
     Ok(())
 }
 

@@ -54,6 +54,15 @@ pub struct Library {
     pub floor_per_s: f64,
 }
 
+/// What counting costs a guest that only computes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Metered {
+    /// Steps of its loop's body.
+    pub steps: usize,
+    /// Ways of counting, each with its time as a multiple of the first one's.
+    pub ways: Vec<(String, f64)>,
+}
+
 /// One server over stdio.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Server {

@@ -11,6 +11,7 @@ pub mod floor;
 pub mod library;
 pub mod load;
 pub mod memory;
+pub mod metering;
 pub mod process;
 pub mod registry;
 pub mod report;

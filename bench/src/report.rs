@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::figures::{Curve, Library, Machine, Measured, Memory, Part, Server};
+use crate::figures::{Curve, Library, Machine, Measured, Memory, Metered, Part, Server};
 use plot::short;
 use table::Table;
 
@@ -35,6 +35,9 @@ pub fn write(docs: &Path) -> Result<()> {
     page.say(&format!("\n## Goals\n\n{}", goals::table(&folder)?));
     if let Some(library) = Measured::<Library>::read(&folder, "library")? {
         page.library(&library);
+    }
+    if let Some(metered) = Measured::<Vec<Metered>>::read(&folder, "metering")? {
+        page.metering(&metered);
     }
     if let Some(parts) = Measured::<Vec<Part>>::read(&folder, "parts")? {
         page.parts(&parts);
@@ -105,6 +108,24 @@ impl Page<'_> {
              written by one thread, in groups.",
             short(figures.sustained_per_s)
         ));
+    }
+
+    fn metering(&mut self, measured: &Measured<Vec<Metered>>) {
+        self.heading("Fuel and epochs", measured);
+        self.say(
+            "A loop that only computes, as a multiple of its time where nothing counts. Airlock counts both: fuel is \
+             the same for the same call on any machine, so that a replay ends where the call did; epochs end a call in \
+             time, whatever it does.\n",
+        );
+        let ways = measured.figures.first().map(|metered| metered.ways.as_slice()).unwrap_or_default();
+        let names = ways.iter().map(|(name, _)| name.as_str());
+        let head: Vec<&str> = std::iter::once("steps of the loop's body").chain(names).collect();
+        let mut table = Table::new(&head);
+        for Metered { steps, ways } in &measured.figures {
+            let cells = ways.iter().map(|(_, ratio)| format!("{ratio:.2}"));
+            table.row(std::iter::once(steps.to_string()).chain(cells));
+        }
+        self.say(&table.to_string());
     }
 
     fn parts(&mut self, measured: &Measured<Vec<Part>>) {

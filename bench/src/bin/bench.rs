@@ -8,7 +8,7 @@ use airlock_bench::figures::{Measured, Part, Server as Figures};
 use airlock_bench::load::{self, Pace};
 use airlock_bench::registry::Repository;
 use airlock_bench::server::{self, Server};
-use airlock_bench::{library, memory, report, scale};
+use airlock_bench::{library, memory, metering, report, scale};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
@@ -80,7 +80,8 @@ async fn main() -> Result<()> {
         What::Library => {
             let measured = library::measure(&repository, quick).await?;
             eprintln!("library: {:.2} × the floor", measured.ratio);
-            Measured::now(measured, quick).write(&figures, "library")
+            Measured::now(measured, quick).write(&figures, "library")?;
+            Measured::now(metering::measure(quick)?, quick).write(&figures, "metering")
         }
         What::Stdio => {
             let mut servers = server::own(&repository)?;

@@ -1,0 +1,123 @@
+//! What it costs to count: a guest that only computes, under fuel, under epochs, under both and under neither.
+//!
+//! The product needs both: fuel is the same for the same call everywhere, epochs end a call in time. Must not know
+//! the product's engine, in which neither can be left out.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use wasm_encoder::{
+    BlockType, CodeSection, ExportKind, ExportSection, Function, FunctionSection, TypeSection, ValType,
+};
+use wasmtime::{Config, Engine, Instance, Module, Store, TypedFunc};
+
+use crate::clock::timed;
+use crate::figures::Metered;
+use crate::stats::median;
+
+/// Steps between two looks at the counters: the least that a loop can have, and a body of some length.
+const BODIES: [usize; 2] = [1, 32];
+
+/// Steps of one run.
+const STEPS: usize = 4_000_000;
+
+/// Fuel, epochs.
+const WAYS: [(&str, bool, bool); 4] =
+    [("neither", false, false), ("epochs", false, true), ("fuel", true, false), ("both", true, true)];
+
+struct Guest {
+    store: Store<()>,
+    run: TypedFunc<i32, i64>,
+}
+
+/// Measures every way of counting, in turn.
+///
+/// # Errors
+/// When a guest does not compile or return.
+pub fn measure(quick: bool) -> Result<Vec<Metered>> {
+    let rounds = if quick { 5 } else { 40 };
+    let bodies = BODIES.map(|body| of_body(body, rounds));
+    bodies.into_iter().collect::<wasmtime::Result<_>>().map_err(|err| anyhow!("{err:#}"))
+}
+
+fn of_body(steps: usize, rounds: usize) -> wasmtime::Result<Metered> {
+    let wasm = module(steps);
+    let mut guests = Vec::new();
+    for (_, fuel, epochs) in WAYS {
+        guests.push(guest(&wasm, fuel, epochs)?);
+    }
+    let mut ratios = [const { Vec::new() }; WAYS.len()];
+    // The first round warms up.
+    for round in 0..=rounds {
+        let mut times = [Duration::ZERO; WAYS.len()];
+        for (guest, time) in guests.iter_mut().zip(&mut times) {
+            *time = guest.time(STEPS / steps)?;
+        }
+        let bare = times[0].as_secs_f64();
+        if round > 0 {
+            ratios.iter_mut().zip(times).for_each(|(all, time)| all.push(time.as_secs_f64() / bare));
+        }
+    }
+    let ways = WAYS.iter().zip(&ratios).map(|((name, ..), ratios)| ((*name).to_owned(), median(ratios)));
+    Ok(Metered { steps, ways: ways.collect() })
+}
+
+impl Guest {
+    fn time(&mut self, turns: usize) -> wasmtime::Result<Duration> {
+        let turns = i32::try_from(turns)?;
+        let (done, took) = timed(|| self.run.call(&mut self.store, turns));
+        done.map(|_| took)
+    }
+}
+
+fn guest(wasm: &[u8], fuel: bool, epochs: bool) -> wasmtime::Result<Guest> {
+    let mut config = Config::new();
+    config.consume_fuel(fuel).epoch_interruption(epochs);
+    let engine = Engine::new(&config)?;
+    let mut store = Store::new(&engine, ());
+    if fuel {
+        store.set_fuel(u64::MAX)?;
+    }
+    store.set_epoch_deadline(u64::MAX / 2);
+    let instance = Instance::new(&mut store, &Module::from_binary(&engine, wasm)?, &[])?;
+    let run = instance.get_typed_func(&mut store, "run")?;
+    Ok(Guest { store, run })
+}
+
+/// `run(turns)`: a loop of so many steps, each a multiplication and an addition.
+fn module(steps: usize) -> Vec<u8> {
+    let mut types = TypeSection::new();
+    types.ty().function([ValType::I32], [ValType::I64]);
+    let mut functions = FunctionSection::new();
+    functions.function(0);
+    let mut exports = ExportSection::new();
+    exports.export("run", ExportKind::Func, 0);
+    let mut body = Function::new([(1, ValType::I64)]);
+    body.instructions().loop_(BlockType::Empty);
+    for _ in 0..steps {
+        body.instructions().local_get(1).i64_const(6_364_136_223_846_793_005).i64_mul();
+        body.instructions().local_get(0).i64_extend_i32_u().i64_add().local_set(1);
+    }
+    body.instructions().local_get(0).i32_const(1).i32_sub().local_tee(0).br_if(0).end();
+    body.instructions().local_get(1).end();
+    let mut code = CodeSection::new();
+    code.function(&body);
+    let mut module = wasm_encoder::Module::new();
+    module.section(&types).section(&functions).section(&exports).section(&code);
+    module.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guest_is_the_same_however_it_is_counted() {
+        let wasm = module(3);
+        let results = WAYS.map(|(_, fuel, epochs)| {
+            let mut guest = guest(&wasm, fuel, epochs).unwrap();
+            guest.run.call(&mut guest.store, 1_000).unwrap()
+        });
+        assert!(results.iter().all(|result| *result == results[0]) && results[0] != 0, "{results:?}");
+    }
+}

@@ -34,7 +34,7 @@ pub fn write(docs: &Path) -> Result<()> {
     let mut page = Page { text: INTRODUCTION.to_owned(), folder: &folder };
     page.say(&format!("\n## Goals\n\n{}", goals::table(&folder)?));
     if let Some(library) = Measured::<Library>::read(&folder, "library")? {
-        page.library(&library);
+        page.calls(&library);
     }
     if let Some(metered) = Measured::<Vec<Metered>>::read(&folder, "metering")? {
         page.metering(&metered);
@@ -82,7 +82,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn library(&mut self, measured: &Measured<Library>) {
+    fn calls(&mut self, measured: &Measured<Library>) {
         let figures = &measured.figures;
         self.heading("Through the library", measured);
         self.say(&format!(

@@ -6,8 +6,7 @@ use super::Check;
 use super::Doubt;
 use super::scalar::{doubt, number, shown};
 use crate::contract::Val;
-use crate::contract::lower::Place;
-use crate::contract::path::snake;
+use crate::contract::path::{Place, snake};
 use crate::contract::ty::FunctionTy;
 
 /// No settings: a rule only changes the verdict.

@@ -11,16 +11,14 @@
 //! 4. `uniqueKeys`: a map that has a key twice.
 
 mod hint;
-mod place;
 mod scalar;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-pub(crate) use self::place::Place;
 use super::lift::lift;
-use super::path::snake;
+use super::path::{Place, snake};
 use super::phrase::{expected, got, list, nearest};
 use super::schema::cases;
 use super::ty::{Field, Ty};

@@ -4,11 +4,15 @@
 //! see, `[]` stands for every item of a list. An `option` is looked through: where it is none, the path
 //! selects nothing. Must not know constraints or checks, which use it.
 
+mod place;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use super::Val;
 use super::ty::{Field, Ty};
+
+pub(crate) use place::Place;
 
 /// A path over a type. The empty path is the whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

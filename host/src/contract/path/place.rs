@@ -28,7 +28,7 @@ impl<'p> Place<'p> {
     }
 
     /// A JSON pointer: `/passengers/0/age`.
-    pub(super) fn pointer(&self) -> String {
+    pub(crate) fn pointer(&self) -> String {
         match self {
             Place::Root => String::new(),
             Place::Key(parent, name) => {

@@ -8,6 +8,9 @@ use anyhow::Result;
 /// Room for every call of a run; the same for all tools. A throttled reply is not throughput.
 const ROOM: &str = "bulkhead = { run = 128, wait = 1024 }";
 
+/// Time enough for whatever is asked.
+const LONG: &str = "limits.fuel = 1_000_000_000_000\nlimits.deadline_ms = 10_000\nretry.attempts = 1\n";
+
 /// Calls in flight: the most that the host admits.
 pub const CALLS_MAX: u32 = 256;
 
@@ -45,31 +48,44 @@ impl Repository {
         self.write(&format!("many-{count}"), &text)
     }
 
-    /// Writes a registry with `unit_convert`, a tool that sleeps, one that loops for ten seconds, and echoes of any size.
+    /// Writes a registry with `unit_convert`, a tool that sleeps, and one that loops for ten seconds: what other servers
+    /// are given too.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn equal(&self) -> Result<PathBuf> {
+        let text = self.equal_tools();
+        self.write("equal", &text)
+    }
+
+    /// Writes the same with large guests and echoes of any size.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn mixed(&self) -> Result<PathBuf> {
-        let mut text = self.head(CALLS_MAX);
-        tool(&mut text, TOOL, &self.component("unit-convert"), "");
-        let hostile = self.component("hostile");
-        let long = "limits.fuel = 1_000_000_000_000\nlimits.deadline_ms = 10_000\nretry.attempts = 1\n";
-        let sleep = "functions = { sleep = \"sleep\" }\ngrants.clock = true\n";
-        tool(&mut text, "sleep", &hostile, &format!("{sleep}{long}"));
-        tool(
-            &mut text,
-            "looping",
-            &hostile,
-            &format!("functions = {{ loop-forever = \"looping\" }}\n{long}"),
-        );
-        let large = "limits.memory_bytes_max = 268_435_456\nlimits.output_bytes_max = 67_108_864\n";
-        let flood = "functions = { flood = \"flood\" }\n";
-        tool(&mut text, "flood", &hostile, &format!("{flood}{long}{large}"));
-        let allocate = "functions = { allocate = \"large\" }\n";
-        tool(&mut text, "large", &hostile, &format!("{allocate}{long}{large}"));
-        let echo = "functions = { echo-string = \"echo\" }\n";
-        tool(&mut text, "echo", &self.component("types"), &format!("{echo}{long}{large}"));
+        let mut text = self.equal_tools();
+        let large =
+            format!("{LONG}limits.memory_bytes_max = 268_435_456\nlimits.output_bytes_max = 67_108_864\n");
+        for (name, component, function) in [
+            ("flood", "hostile", "flood"),
+            ("large", "hostile", "allocate"),
+            ("echo", "types", "echo-string"),
+        ] {
+            let functions = format!("functions = {{ {function} = \"{name}\" }}\n");
+            tool(&mut text, name, &self.component(component), &format!("{functions}{large}"));
+        }
         self.write("mixed", &text)
+    }
+
+    fn equal_tools(&self) -> String {
+        let mut text = self.head(CALLS_MAX);
+        let hostile = self.component("hostile");
+        tool(&mut text, TOOL, &self.component("unit-convert"), "");
+        let sleep = "functions = { sleep = \"sleep\" }\ngrants.clock = true\n";
+        tool(&mut text, "sleep", &hostile, &format!("{sleep}{LONG}"));
+        let looping = "functions = { loop-forever = \"looping\" }\n";
+        tool(&mut text, "looping", &hostile, &format!("{looping}{LONG}"));
+        text
     }
 
     /// Writes a registry with `unit_convert` and room for two calls: profilers have little address space.

@@ -116,7 +116,7 @@ pub fn own(repository: &Repository) -> Result<Vec<Server>> {
         Server {
             sleep: Some(Call::new("sleep", json!({"ms": 500}))),
             looping: Some(Call::new("looping", json!({}))),
-            ..airlock("airlock", "every limit on, every call on record", &repository.mixed()?)?
+            ..airlock("airlock", "every limit on, every call on record", &repository.equal()?)?
         },
     ])
 }

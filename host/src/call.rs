@@ -17,6 +17,8 @@ mod report;
 pub(crate) mod room;
 mod stage;
 
+use std::pin::pin;
+
 use tracing::Instrument as _;
 
 use draft::Draft;
@@ -31,15 +33,15 @@ use crate::telemetry::{self, field};
 /// Calls a tool. Whatever happens, there is a reply, and a record of it.
 pub(crate) async fn call(host: &Generation, raw: RawCall) -> Reply {
     let span = span(&raw);
-    async {
+    // Pinned where it is: a future that is given away is copied whole, and kept twice.
+    let call = pin!(async {
         let mut draft = Draft::open(host, &raw);
         let end = match stages(host, raw, &mut draft).await {
             Ok(end) | Err(end) => end,
         };
         draft.seal(end).await
-    }
-    .instrument(span)
-    .await
+    });
+    call.instrument(span).await
 }
 
 /// The one span of a call; its outcome is added when it is sealed.
@@ -92,7 +94,7 @@ async fn stages(host: &Generation, raw: RawCall, draft: &mut Draft<'_>) -> Resul
                     { field::ATTEMPT } = number,
                     { field::OUTCOME } = tracing::field::Empty,
                 );
-                let attempt = stage::attempt(host, &permitted, draft, (route, number), deadline_ms);
+                let attempt = pin!(stage::attempt(host, &permitted, draft, (route, number), deadline_ms));
                 attempt.instrument(span).await
             }
             Step::Accept { .. } | Step::GiveUp { .. } => {

@@ -10,20 +10,25 @@ mod progress;
 mod resource;
 mod result;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
-    ListResourceTemplatesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    CallToolRequestParams, CallToolResponse, ClientRequest, CustomRequest, CustomResult, ErrorCode,
+    Implementation, ListResourceTemplatesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, ServerResult,
+    SubscriptionFilter, Tool,
 };
-use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer, Service as _, SubscriptionContext};
+use serde::{Serialize, Serializer};
 
 use crate::call::code::Code;
 use crate::call::raw::RawCall;
+use crate::call::reply::Reply;
 use crate::host::Host;
+use result::{Meta, ToolResult};
 
 /// The prefix of our `_meta` keys.
 pub(crate) const META_PREFIX: &str = "dev.airlock";
@@ -44,12 +49,32 @@ impl Server {
         Server { host }
     }
 
-    /// Makes a call and puts its reply into the protocol's words.
-    async fn answer(
+    /// Answers a call from a transport that writes results itself.
+    ///
+    /// # Errors
+    /// What the protocol wants as an error of its own.
+    pub(crate) async fn call(
+        &self,
+        request: ClientRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Answer, ErrorData> {
+        match request {
+            ClientRequest::CallToolRequest(call) if is_plain(&context) => {
+                self.reply(call.params, context).await.map(|reply| Answer::Reply(Box::new(reply)))
+            }
+            // In a box, as it has room for every request that there is.
+            request => Box::pin(self.handle_request(request, context))
+                .await
+                .map(|result| Answer::Other(Box::new(result))),
+        }
+    }
+
+    /// Makes a call.
+    async fn reply(
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
+    ) -> Result<Reply, ErrorData> {
         let mut raw = RawCall::new(&request.name, context::arguments(request.arguments, &context));
         raw.caller = context::who(&context.extensions);
         raw.session = context::session(&context);
@@ -59,7 +84,7 @@ impl Server {
             let (sender, forwarding) = progress::forward(context.peer.clone(), token);
             (raw.progress, told) = (Some(sender), Some(forwarding));
         }
-        let answer = async {
+        let mut reply = pin!(async {
             let reply = self.host.call(raw).await;
             // Progress comes before the answer, or not at all. A task that was lost has nothing more to say.
             if let Some(told) = told {
@@ -67,15 +92,40 @@ impl Server {
             }
             // The one outcome that the protocol wants as an error of its own.
             if reply.code == Code::Unknown {
-                let data = serde_json::to_value(result::meta(&reply)).ok();
-                return Err(ErrorData::invalid_params(result::message(&reply), data));
+                let data = serde_json::to_value(Meta::of(&reply)).ok();
+                return Err(ErrorData::invalid_params(result::message(&reply).into_owned(), data));
             }
-            Ok(CallToolResponse::Complete(result::result(&reply)))
-        };
+            Ok(reply)
+        });
         // Dropping the call stops the guest and seals the record as cancelled.
         tokio::select! {
-            answer = answer => answer,
+            reply = &mut reply => reply,
             () = context.ct.cancelled() => Err(ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None)),
+        }
+    }
+}
+
+/// Whether a call is of the handshake's era and asks for no other: then rmcp's handler has nothing to check of it, and
+/// changes nothing of its result.
+fn is_plain(context: &RequestContext<RoleServer>) -> bool {
+    let handshake = || context.peer.peer_info().is_some_and(|peer| peer.protocol_version.has_initialize());
+    context.meta.protocol_version().is_none() && handshake()
+}
+
+/// What a request is answered with, as it is written.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The result of a call.
+    Reply(Box<Reply>),
+    /// What rmcp made of it.
+    Other(Box<ServerResult>),
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Answer::Reply(reply) => ToolResult(reply).serialize(serializer),
+            Answer::Other(result) => result.serialize(serializer),
         }
     }
 }
@@ -112,7 +162,9 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         // In a box, as the protocol's library moves what it is given about, and a call is large.
-        Box::pin(self.answer(request, context)).await
+        let reply = Box::pin(self.reply(request, context)).await?;
+        let result = result::tree(&reply).map_err(|err| ErrorData::internal_error(err.to_string(), None))?;
+        Ok(CallToolResponse::Complete(result))
     }
 
     async fn list_resource_templates(

@@ -12,13 +12,14 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::guests;
+use crate::release;
 use crate::run::{cargo, command, run_command};
 
 /// The profile in the workspace's `Cargo.toml`, and its folder.
 const PROFILE: &str = "bench-run";
 
-/// What is built: all of it together, so that dependencies are built once.
-const PACKAGES: [&str; 4] = ["-p", "airlock", "-p", "airlock-bench"];
+/// What measures, and what it starts beside the program itself.
+const MEASURING: [&str; 5] = ["-p", "airlock-bench", "--bins", "--bench", "parts"];
 
 /// Registries, state and criterion's own files.
 const SCRATCH: &str = "target/bench";
@@ -86,8 +87,13 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 
 impl Bench<'_> {
     fn build(&self) -> Result<()> {
-        let what = ["--bins", "--bench", "parts", "--profile", self.profile];
-        cargo(self.root, &[&["build"], &PACKAGES[..], &what].concat())?;
+        let what = [&["build", "--profile", self.profile], &MEASURING[..]].concat();
+        if self.profile == PROFILE {
+            cargo(self.root, &what)?;
+            release::build(self.root, self.profile)?;
+        } else {
+            cargo(self.root, &[&what[..], &["-p", "airlock"]].concat())?;
+        }
         guests::run(self.root, &guests::Args::packed_by(self.programs().join("airlock")))?;
         fs::create_dir_all(self.scratch())?;
         // The last run's records are nobody's.
@@ -118,8 +124,17 @@ impl Bench<'_> {
         let mut command = command(self.root, "cargo");
         command
             .arg("bench")
-            .args(PACKAGES)
-            .args(["--quiet", "--bench", "parts", "--profile", PROFILE, "--", "--noplot"])
+            .args([
+                "-p",
+                "airlock-bench",
+                "--quiet",
+                "--bench",
+                "parts",
+                "--profile",
+                PROFILE,
+                "--",
+                "--noplot",
+            ])
             .env("AIRLOCK_BENCH_REGISTRY", &registry)
             .env("CRITERION_HOME", &criterion);
         if self.quick {

@@ -10,6 +10,7 @@ mod fuzz;
 mod guests;
 mod node;
 mod python;
+mod release;
 mod run;
 mod serve;
 mod soak;
@@ -36,6 +37,8 @@ enum Command {
     Demo,
     /// The HTTP API against its own OpenAPI document.
     Fuzz(fuzz::Args),
+    /// The program as it is shipped: `target/release/airlock`.
+    Release(release::Args),
     /// Mixed load over HTTP: bounded memory, no lost reply, no dead tool.
     Soak(soak::Args),
     /// The official MCP conformance suite, against the real server.
@@ -53,6 +56,7 @@ fn main() -> Result<()> {
         Command::Bench(args) => bench::run(&root(), &args),
         Command::Demo => demo::run(&root()),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
+        Command::Release(args) => release::run(&root(), &args),
         Command::Soak(args) => soak::run(&root(), &args),
         Command::Conformance => conformance::run(&root()),
         Command::Test => test::run(&root()),

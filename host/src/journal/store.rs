@@ -14,6 +14,9 @@ const VERSION: u32 = 2;
 /// a stroke.
 const PAGE_BYTES: u32 = 16 << 10;
 
+/// Of most records: room that need not grow.
+const RECORD_BYTES: usize = 2 << 10;
+
 /// The shortest beginning of an id that is taken for it.
 const PREFIX_CHARS_MIN: usize = 8;
 
@@ -112,7 +115,9 @@ pub(super) fn intend(connection: &Connection, record: &CallRecord<Json>) -> rusq
 }
 
 fn json(record: &CallRecord<Json>) -> String {
-    serde_json::to_string(record).unwrap_or_default()
+    let mut text = Vec::with_capacity(RECORD_BYTES);
+    let written = serde_json::to_writer(&mut text, record).is_ok();
+    String::from_utf8(text).ok().filter(|_| written).unwrap_or_default()
 }
 
 fn signed(ms: u64) -> i64 {

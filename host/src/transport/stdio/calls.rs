@@ -1,25 +1,28 @@
 //! Calls, which are answered past rmcp's loop.
 //!
 //! The loop hands each request through three tasks and two queues, which costs more than the call itself. What a
-//! request means stays with rmcp and `mcp`: the handler is the same. Owns which calls run, so that they can be
-//! cancelled and waited for, and where they run: a call is begun on the spot, since most are over before another
-//! thread would have woken up, and goes to the runtime if it has to wait. Must not know how messages are read.
+//! request means stays with `mcp`. Owns which calls run, so that they can be cancelled and waited for, and where they
+//! run: a call is begun on the spot, since most are over before another thread would have woken up, and goes to the
+//! runtime if it has to wait. Must not know how messages are read.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use rmcp::model::{ClientRequest, ErrorData, GetExtensions as _, GetMeta as _, JsonRpcMessage, RequestId};
-use rmcp::service::{Peer, RequestContext, RoleServer, Service as _, TxJsonRpcMessage};
+use rmcp::model::{
+    ClientRequest, ErrorData, GetExtensions as _, GetMeta as _, JsonRpcMessage, JsonRpcVersion2_0, RequestId,
+};
+use rmcp::service::{Peer, RequestContext, RoleServer, TxJsonRpcMessage};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::out::Out;
-use crate::mcp::Server;
+use crate::mcp::{Answer, Server};
 
 /// So many calls at most are begun one after the other by one thread, and their answers written together.
 const GROUP_MAX: usize = 16;
@@ -36,12 +39,22 @@ pub(super) struct Calls {
     threads: usize,
 }
 
-/// A call that has not come to its end.
+/// A call that has not begun.
 struct Call {
     key: String,
-    cancelled: CancellationToken,
-    /// No answer for who has cancelled.
-    answer: Pin<Box<dyn Future<Output = Option<TxJsonRpcMessage<RoleServer>>> + Send>>,
+    request: ClientRequest,
+    context: RequestContext<RoleServer>,
+}
+
+/// A call that has begun. There is no answer for who has cancelled.
+type Answering = Pin<Box<dyn Future<Output = Option<Response>> + Send>>;
+
+/// The answer to a request.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Response {
+    Result { jsonrpc: JsonRpcVersion2_0, id: RequestId, result: Answer },
+    Error(Box<TxJsonRpcMessage<RoleServer>>),
 }
 
 impl Calls {
@@ -67,7 +80,7 @@ impl Calls {
         let Some(peer) = self.peer() else { return };
         let group = requests.len().div_ceil(2 * self.threads).min(GROUP_MAX);
         let mut calls: Vec<Call> =
-            requests.into_iter().map(|(request, id)| self.call(request, id, peer)).collect();
+            requests.into_iter().map(|(request, id)| Call::new(request, id, peer)).collect();
         let here = calls.split_off(calls.len() - group);
         while !calls.is_empty() {
             self.give(calls.split_off(calls.len().saturating_sub(group)));
@@ -93,7 +106,7 @@ impl Calls {
     /// Leaves calls to the runtime.
     fn give(self: &Arc<Calls>, group: Vec<Call>) {
         let mut running = self.running();
-        running.extend(group.iter().map(|call| (call.key.clone(), call.cancelled.clone())));
+        running.extend(group.iter().map(|call| (call.key.clone(), call.context.ct.clone())));
         drop(running);
         let calls = self.clone();
         self.tasks.spawn(async move { calls.run(group) });
@@ -105,11 +118,13 @@ impl Calls {
         // Whoever polls a call next leaves a waker that wakes.
         let mut nobody = Context::from_waker(Waker::noop());
         let mut group = group.into_iter();
-        for mut call in group.by_ref() {
-            match call.answer.as_mut().poll(&mut nobody) {
-                Poll::Ready(answer) => self.end(&call.key, answer),
+        for Call { key, request, context } in group.by_ref() {
+            let cancelled = context.ct.clone();
+            let mut answering: Answering = Box::pin(answer(self.server.clone(), request, context));
+            match answering.as_mut().poll(&mut nobody) {
+                Poll::Ready(answer) => self.end(&key, answer),
                 Poll::Pending => {
-                    self.wait_for(call);
+                    self.wait_for(key, cancelled, answering);
                     break;
                 }
             }
@@ -123,17 +138,17 @@ impl Calls {
         }
     }
 
-    fn wait_for(self: &Arc<Calls>, call: Call) {
-        self.running().insert(call.key.clone(), call.cancelled);
+    fn wait_for(self: &Arc<Calls>, key: String, cancelled: CancellationToken, answering: Answering) {
+        self.running().insert(key.clone(), cancelled);
         let calls = self.clone();
         self.tasks.spawn(async move {
-            let answer = call.answer.await;
-            calls.end(&call.key, answer);
+            let answer = answering.await;
+            calls.end(&key, answer);
             calls.write().await;
         });
     }
 
-    fn end(&self, key: &str, answer: Option<TxJsonRpcMessage<RoleServer>>) {
+    fn end(&self, key: &str, answer: Option<Response>) {
         self.running().remove(key);
         if let Some(answer) = answer
             && let Err(err) = self.out.put(&answer)
@@ -148,31 +163,37 @@ impl Calls {
         }
     }
 
-    fn call(&self, mut request: ClientRequest, id: RequestId, peer: &Peer<RoleServer>) -> Call {
-        let mut context = RequestContext::new(id.clone(), peer.clone());
-        context.meta = std::mem::take(request.get_meta_mut());
-        context.extensions = std::mem::take(request.extensions_mut());
-        let (server, key, cancelled) = (self.server.clone(), key(&id), context.ct.clone());
-        let ended = cancelled.clone();
-        let answer = Box::pin(async move {
-            let handled = AssertUnwindSafe(server.handle_request(request, context)).catch_unwind().await;
-            if ended.is_cancelled() {
-                return None;
-            }
-            Some(match handled {
-                Ok(Ok(result)) => JsonRpcMessage::response(result, id),
-                Ok(Err(error)) => JsonRpcMessage::error(error, Some(id)),
-                Err(_) => {
-                    JsonRpcMessage::error(ErrorData::internal_error("the call was lost", None), Some(id))
-                }
-            })
-        });
-        Call { key, cancelled, answer }
-    }
-
     fn running(&self) -> MutexGuard<'_, BTreeMap<String, CancellationToken>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Call {
+    fn new(mut request: ClientRequest, id: RequestId, peer: &Peer<RoleServer>) -> Call {
+        let mut context = RequestContext::new(id, peer.clone());
+        context.meta = std::mem::take(request.get_meta_mut());
+        context.extensions = std::mem::take(request.extensions_mut());
+        Call { key: key(&context.id), request, context }
+    }
+}
+
+async fn answer(
+    server: Server,
+    request: ClientRequest,
+    context: RequestContext<RoleServer>,
+) -> Option<Response> {
+    let (id, cancelled) = (context.id.clone(), context.ct.clone());
+    let call = pin!(server.call(request, context));
+    let handled = AssertUnwindSafe(call).catch_unwind().await;
+    if cancelled.is_cancelled() {
+        return None;
+    }
+    let error = |error, id| Response::Error(Box::new(JsonRpcMessage::error(error, Some(id))));
+    Some(match handled {
+        Ok(Ok(result)) => Response::Result { jsonrpc: JsonRpcVersion2_0, id, result },
+        Ok(Err(failed)) => error(failed, id),
+        Err(_) => error(ErrorData::internal_error("the call was lost", None), id),
+    })
 }
 
 /// An id as it is written, by which `1` and `"1"` are two.

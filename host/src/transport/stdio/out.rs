@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::service::{RoleServer, TxJsonRpcMessage};
+use serde::Serialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 /// So much of a buffer is kept for what comes next.
@@ -37,7 +38,7 @@ impl Out {
     }
 
     /// Puts a message after those that wait. Somebody has to `write` then.
-    pub(super) fn put(&self, message: &TxJsonRpcMessage<RoleServer>) -> serde_json::Result<()> {
+    pub(super) fn put(&self, message: &impl Serialize) -> serde_json::Result<()> {
         let mut waiting = self.waiting();
         let before = waiting.len();
         let put = serde_json::to_writer(&mut *waiting, message);

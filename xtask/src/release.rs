@@ -1,0 +1,201 @@
+//! `cargo xtask release`: the program as it is shipped.
+//!
+//! Of a large program a start and a call run little, and that lies scattered: the system maps 64 KiB for each piece
+//! that is touched, which was two thirds of what an idle server held. So the program is linked twice: once to see what
+//! runs, and again with that lying together. Owns the session that is watched, and the order that comes of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::guests;
+use crate::run::{cargo, command, run_command};
+
+/// Where everything of this goes, below the repository's folder.
+const FOLDER: &str = "target/order";
+
+/// Calls of each tool that are watched.
+const CALLS: u64 = 50;
+
+/// What is built.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Looks anew at what runs, instead of taking what was seen before
+    #[arg(long)]
+    anew: bool,
+}
+
+/// Builds `target/release/airlock`.
+pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
+    if args.anew {
+        fs::remove_dir_all(root.join(FOLDER)).or_else(|err| match err.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(err).context("cannot forget what was seen before"),
+        })?;
+    }
+    build(root, "release")
+}
+
+/// Builds the program of a profile, in the order of what runs. What was once seen is taken again: functions that have
+/// come since lie where they would have without it.
+pub(crate) fn build(root: &Path, profile: &str) -> Result<()> {
+    let order = root.join(FOLDER).join("symbols.txt");
+    let what = ["--profile", profile, "--package", "airlock", "--bin", "airlock"];
+    let program = root.join("target").join(profile).join("airlock");
+    if !order.is_file() {
+        cargo(root, &[&["build"], &what[..]].concat())?;
+        guests::run(root, &guests::Args::packed_by(program.clone()))?;
+        let seen = watch(root, &program)?;
+        fs::write(&order, seen.join("\n")).context("cannot write the order")?;
+    }
+    let link = format!("-Clink-arg=-Wl,--symbol-ordering-file={}", order.display());
+    let quiet = "-Clink-arg=-Wl,--no-warn-symbol-ordering";
+    // Without it a megabyte of addresses is read at each start, to be made absolute.
+    let pack = "-Clink-arg=-Wl,-z,pack-relative-relocs";
+    cargo(root, &[&["rustc"], &what[..], &["--", &link, quiet, pack]].concat())?;
+    run_command(command(root, &program.to_string_lossy()).arg("--version").stdout(Stdio::null()))
+        .context("the program was linked, but does not run here")
+}
+
+/// The functions that a session runs, those that cost most first.
+fn watch(root: &Path, program: &Path) -> Result<Vec<String>> {
+    let installed = command(root, "valgrind").arg("--version").output();
+    ensure!(
+        installed.is_ok_and(|out| out.status.success()),
+        "what runs is seen with valgrind, which is not installed"
+    );
+    let folder = root.join(FOLDER);
+    fs::create_dir_all(&folder)?;
+    let registry = folder.join("airlock.toml");
+    fs::write(&registry, watched(root, &folder))?;
+    // Code is compiled for the processor that it runs on, and valgrind's is another one.
+    session(root, program, &registry, &["--trace-children=yes", "--callgrind-out-file=/dev/null"])?;
+    let out = folder.join("callgrind.out");
+    let into = format!("--callgrind-out-file={}", out.display());
+    session(root, program, &registry, &["--demangle=no", &into])?;
+    let seen = functions(&fs::read_to_string(&out)?);
+    ensure!(!seen.is_empty(), "`{}` names no function of the program", out.display());
+    Ok(seen)
+}
+
+/// A registry with room for a few calls: profilers have little address space.
+fn watched(root: &Path, folder: &Path) -> String {
+    let tool = |(name, file): (&str, &str)| {
+        let component = root.join("example-tools/build").join(file);
+        format!("\n[tools.{name}]\ncomponent = {component:?}\nbulkhead = {{ run = 2, wait = 64 }}\n")
+    };
+    let tools = [("unit_convert", "unit-convert.wasm"), ("text_digest", "text-digest.wasm")];
+    let tools: String = tools.into_iter().map(tool).collect();
+    format!("[host]\nstate = {:?}\ncalls_max = 2\n{tools}", folder.join("state"))
+}
+
+/// What is asked: good calls, and one that is answered with what is wrong with it.
+fn questions() -> Vec<Value> {
+    let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
+    let good = call("unit_convert", json!({"value": 10, "from": "mile", "to": "km"}));
+    let text = call("text_digest", json!({"text": "One sentence. And another one."}));
+    let mut questions = vec![call("unit_convert", json!({"value": "10", "form": "km"}))];
+    (0..CALLS).for_each(|_| questions.extend([good.clone(), text.clone()]));
+    questions
+}
+
+/// A session over stdio, one question after the other, then all at once.
+fn session(root: &Path, program: &Path, registry: &Path, valgrind: &[&str]) -> Result<()> {
+    let mut child = command(root, "valgrind")
+        .arg("--tool=callgrind")
+        .args(valgrind)
+        .arg(program)
+        .arg("--registry")
+        .arg(registry)
+        .args(["serve", "--stdio"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("no stdin")?;
+    let mut lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
+    let mut answer = || lines.next().context("the server has left")?.map_err(anyhow::Error::from);
+    let info = json!({"name": "xtask", "version": "1"});
+    let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info});
+    let request = |id: usize, method: &str, params: &Value| {
+        format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
+    };
+    stdin.write_all(request(0, "initialize", &hello).as_bytes())?;
+    answer()?;
+    let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    stdin.write_all(format!("{ready}\n{}", request(1, "tools/list", &json!({}))).as_bytes())?;
+    answer()?;
+    let calls: Vec<String> = questions().iter().map(|params| request(2, "tools/call", params)).collect();
+    for call in &calls {
+        stdin.write_all(call.as_bytes())?;
+        answer()?;
+    }
+    stdin.write_all(calls.concat().as_bytes())?;
+    calls.iter().try_for_each(|_| answer().map(drop))?;
+    drop(stdin);
+    let status = child.wait()?;
+    ensure!(status.success(), "the session that was to be watched ended with {status}");
+    Ok(())
+}
+
+/// The functions of the program in callgrind's output, those that cost most first. There a name stands where it first
+/// comes, with a number, and later the number alone.
+fn functions(said: &str) -> Vec<String> {
+    let (mut objects, mut names) = (BTreeMap::new(), BTreeMap::new());
+    let (mut object, mut function) = (String::new(), String::new());
+    let mut costs: BTreeMap<String, u64> = BTreeMap::new();
+    let mut inclusive = false;
+    for line in said.lines() {
+        match line.split_once('=') {
+            Some(("ob", name)) => object = named(&mut objects, name),
+            Some(("cob", name)) => drop(named(&mut objects, name)),
+            Some(("fn", name)) => function = named(&mut names, name),
+            Some(("cfn", name)) => drop(named(&mut names, name)),
+            Some(("calls", _)) => inclusive = true,
+            Some(_) => {}
+            // The line after `calls` is the cost of what was called, which has lines of its own.
+            None if std::mem::take(&mut inclusive) => {}
+            None => {
+                let (place, cost) = line.rsplit_once(' ').unwrap_or_default();
+                let is_cost = place.starts_with(|c: char| c.is_ascii_digit() || "+-*".contains(c));
+                let cost = cost.parse::<u64>().ok().filter(|_| is_cost);
+                if let Some(cost) = cost.filter(|_| object.ends_with("/airlock")) {
+                    // A function that calls itself has its depth behind its name.
+                    let name = function.split('\'').next().unwrap_or_default();
+                    *costs.entry(name.to_owned()).or_default() += cost;
+                }
+            }
+        }
+    }
+    let mut costs: Vec<(String, u64)> =
+        costs.into_iter().filter(|(name, _)| !name.starts_with("0x")).collect();
+    costs.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    costs.into_iter().map(|(name, _)| name).collect()
+}
+
+fn named(known: &mut BTreeMap<String, String>, said: &str) -> String {
+    match said.split_once(' ') {
+        Some((number, name)) => {
+            known.insert(number.to_owned(), name.to_owned());
+            name.to_owned()
+        }
+        None => known.get(said).cloned().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_of_the_program_come_by_what_they_cost_themselves() {
+        let said = "ob=(1) /x/airlock\nfn=(1) main\n12 5\ncob=(2) /lib/libc.so\ncfn=(2) free\ncalls=3 0\n12 900\n\
+                    fn=(3) hot'2\n7 40\n+1 10\nob=(2)\nfn=(2)\n1 700\nob=(1)\nfn=(4) 0x0000\n1 1\nfn=(1)\n* 2\n\ntotals: 999\n";
+        assert_eq!(functions(said), ["hot", "main"]);
+    }
+}

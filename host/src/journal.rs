@@ -152,14 +152,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.db");
         let journal = Journal::open(&path).unwrap();
-        for i in 0..200 {
-            journal.seal(record(&format!("{i:08}-x")), Durability::Queued).await.unwrap();
+        // More than the queue holds, and some in between that somebody waits for.
+        for i in 0..2_500 {
+            let durability = if i % 700 == 0 { Durability::Committed } else { Durability::Queued };
+            journal.seal(record(&format!("{i:08}-x")), durability).await.unwrap();
         }
         drop(journal);
         let journal = Journal::open(&path).unwrap();
-        let found = journal.find("00000199").unwrap().unwrap();
-        assert_eq!(serde_json::to_value(found).unwrap(), serde_json::to_value(record("00000199-x")).unwrap());
-        assert!(journal.find("00000777").unwrap().is_none());
+        for id in (0..2_500).step_by(100).chain([2_499]).map(|i| format!("{i:08}-x")) {
+            let found = journal.find(&id).unwrap().unwrap();
+            assert_eq!(serde_json::to_value(found).unwrap(), serde_json::to_value(record(&id)).unwrap());
+        }
+        assert!(journal.find("00007777").unwrap().is_none());
     }
 
     #[tokio::test]

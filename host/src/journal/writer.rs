@@ -15,8 +15,8 @@ const QUEUE: usize = 1_024;
 /// A group is at most this many records.
 const GROUP_MAX: usize = QUEUE;
 
-/// From so many on that wait, the writer does not stand back any more.
-const CROWDED: usize = QUEUE / 4;
+/// From so many on that are queued, the writer does not stand back any more.
+const CROWDED: usize = QUEUE / 4 * 3;
 
 /// How long a group that nobody waits for may gather.
 const GATHER: Duration = Duration::from_millis(20);
@@ -150,54 +150,64 @@ impl Drop for Writer {
 
 fn write(mut connection: Connection, mut orders: mpsc::Receiver<Order>) {
     while let Some(first) = orders.blocking_recv() {
-        // Whoever waits for a commit shall not wait for others to come.
-        let mut urgent = first.done.is_some();
-        let mut group = vec![first];
-        let mut gathered = false;
-        while group.len() < GROUP_MAX {
-            match orders.try_recv() {
-                Ok(order) => {
-                    urgent |= order.done.is_some();
-                    group.push(order);
-                }
-                Err(_) if urgent || gathered => break,
-                Err(_) => {
-                    std::thread::sleep(GATHER);
-                    gathered = true;
-                }
-            }
-        }
-        // A core that has calls to make has them made between two records: nobody waits for these.
+        let (group, waiting) = gather(first, &mut orders);
+        // A core that has calls to make has them made between two records, as long as nobody waits for these.
         let stand_back = || {
-            if !urgent && orders.len() < CROWDED {
+            if waiting.is_empty() && orders.len() < CROWDED {
                 std::thread::yield_now();
             }
         };
-        let written = commit(&mut connection, &group, stand_back).map_err(|err| err.to_string());
+        let written = commit(&mut connection, group, stand_back).map_err(|err| err.to_string());
         if let Err(err) = &written {
             tracing::error!("the journal cannot be written: {err}");
         }
-        for done in group.into_iter().filter_map(|order| order.done) {
+        for done in waiting {
             // Whoever waited may have gone away.
             let _ = done.send(written.clone());
         }
     }
 }
 
-fn commit(connection: &mut Connection, group: &[Order], stand_back: impl Fn()) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
-    for order in group {
-        stand_back();
-        match &order.message {
-            Message::Intend(record) => store::intend(&transaction, record)?,
-            Message::Seal(record, durability) => {
-                if *durability == Durability::Committed {
-                    store::end_intent(&transaction, record)?;
-                }
-                store::seal(&transaction, record)?;
+/// What is written together, and who waits for it: who waits for a commit shall not wait for others to come.
+fn gather(first: Order, orders: &mut mpsc::Receiver<Order>) -> (Vec<Message>, Vec<Done>) {
+    let mut waiting: Vec<Done> = first.done.into_iter().collect();
+    let mut group = vec![first.message];
+    let mut gathered = false;
+    while group.len() < GROUP_MAX {
+        match orders.try_recv() {
+            Ok(Order { message, done }) => {
+                group.push(message);
+                waiting.extend(done);
             }
-            Message::Flush => {}
+            Err(_) if gathered || !waiting.is_empty() => break,
+            Err(_) => {
+                std::thread::sleep(GATHER);
+                gathered = true;
+            }
         }
     }
+    (group, waiting)
+}
+
+/// Commits a group; each record goes as soon as it is written.
+fn commit(connection: &mut Connection, group: Vec<Message>, stand_back: impl Fn()) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for message in group {
+        stand_back();
+        put(&transaction, &message)?;
+    }
     transaction.commit()
+}
+
+fn put(connection: &Connection, message: &Message) -> rusqlite::Result<()> {
+    match message {
+        Message::Intend(record) => store::intend(connection, record),
+        Message::Seal(record, durability) => {
+            if *durability == Durability::Committed {
+                store::end_intent(connection, record)?;
+            }
+            store::seal(connection, record)
+        }
+        Message::Flush => Ok(()),
+    }
 }

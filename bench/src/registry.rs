@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 /// Room for every call of a run; the same for all tools. A throttled reply is not throughput.
 const ROOM: &str = "bulkhead = { run = 128, wait = 1024 }";
@@ -11,8 +11,8 @@ const ROOM: &str = "bulkhead = { run = 128, wait = 1024 }";
 /// Time enough for whatever is asked.
 const LONG: &str = "limits.fuel = 1_000_000_000_000\nlimits.deadline_ms = 10_000\nretry.attempts = 1\n";
 
-/// Calls in flight: the most that the host admits.
-pub const CALLS_MAX: u32 = 256;
+/// Calls in flight: as many as are ever asked for.
+pub const CALLS_MAX: u32 = 128;
 
 /// The tool whose calls are measured.
 pub const TOOL: &str = "unit_convert";
@@ -34,6 +34,24 @@ impl Repository {
             return example;
         }
         self.root.join("tests/guests/build").join(name).with_extension("wasm")
+    }
+
+    /// Forgets the records and the compiled code of earlier runs: what a server that was killed had not taken into its
+    /// journal is read by the next one, which would be measured as its start.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub fn forget(&self) -> Result<()> {
+        match std::fs::remove_dir_all(self.state()) {
+            Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                Err(err).context("cannot remove the state of an earlier run")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.scratch.join("state")
     }
 
     /// Writes a registry with `count` tools: `unit_convert`, and the same component under other names.
@@ -101,7 +119,7 @@ impl Repository {
     fn head(&self, calls_max: u32) -> String {
         format!(
             "[host]\nstate = {:?}\ncalls_max = {calls_max}\n\n[arguments]\nbytes_max = 67_108_864\nstring_bytes_max = 67_108_864\n",
-            self.scratch.join("state")
+            self.state()
         )
     }
 

@@ -103,13 +103,18 @@ impl Host {
     /// # Errors
     /// When the registry, its lock, the cache, the journal or the engine is not in order.
     pub async fn open(file: &ConfigFile, options: &Options<'_>) -> Result<Host, OpenError> {
+        let journal = tokio::task::spawn_blocking({
+            let file = file.clone();
+            move || open_journal(&file)
+        });
+        tokio::task::spawn_blocking(crate::contract::tool::warm);
         let engine = pool(file)?;
         let registry = load(file, &engine, options.program.clone(), options.watch).await?;
         Lock::read(file)?.admit(&registry, None)?;
         let parts = Arc::new(Parts {
             engine,
             environment: options.environment.clone(),
-            journal: open_journal(file)?,
+            journal: journal.await.map_err(|err| JournalError::Read(err.to_string()))??,
             accounts: Accounts::default(),
             sessions: Sessions::default(),
             metrics: Metrics::default(),
@@ -286,7 +291,7 @@ async fn load(
 ) -> Result<Registry, OpenError> {
     let state = file.folder().join(&file.config.host.state);
     let compiler = Compiler::new(&state.join("code"), file.config.compile.limits(), program)?;
-    Ok(registry::load(file, &Loading { engine, compiler: &compiler, watch }).await?)
+    Ok(registry::load(file, &Loading { engine, compiler: Arc::new(compiler), watch }).await?)
 }
 
 /// An engine with as many places as calls may run.

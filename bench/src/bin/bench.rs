@@ -76,6 +76,7 @@ async fn main() -> Result<()> {
     let figures = docs.join("performance");
     let repository = Repository { root: args.root, scratch: args.scratch };
     let quick = args.quick;
+    repository.forget()?;
     match args.what {
         What::Library => {
             let measured = library::measure(&repository, quick).await?;

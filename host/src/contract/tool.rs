@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Shape;
 use super::effect::Effect;
-use super::expression::{Bindings, Expression, Judgement};
+use super::expression::{Bindings, Expression, Judgement, Scope};
 use super::lift::{self, LiftError};
 use super::manifest::{Example, ToolContract};
 use super::path::Path;
@@ -107,6 +107,15 @@ pub enum ContractError {
         /// The first violation.
         reason: String,
     },
+}
+
+/// Makes what the first contract would have to wait for: the checker of schemas and the parser of expressions build
+/// tables when they are first used, which takes longer than all the rest of a contract.
+pub(crate) fn warm() {
+    let (schema, relation) = (serde_json::json!({"type": "object"}), "args.a == args.b");
+    let _ = Validator::new(&schema);
+    // It names arguments that nobody has, which is found when the parser has done its work.
+    let _ = Expression::compile_bool(relation, &Scope { args: Vec::new(), result: None });
 }
 
 impl Contract {

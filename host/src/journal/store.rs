@@ -14,6 +14,9 @@ const VERSION: u32 = 2;
 /// a stroke.
 const PAGE_BYTES: u32 = 16 << 10;
 
+/// What a connection keeps of the file in memory: the ends that records are added to, and a group of them.
+const CACHE_KIB: i64 = 1 << 10;
+
 /// Of most records: room that need not grow.
 const RECORD_BYTES: usize = 2 << 10;
 
@@ -64,6 +67,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, String> {
         ));
     }
     connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(text)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(text)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
     if version < VERSION {

@@ -18,8 +18,12 @@ const GROUP_MAX: usize = QUEUE;
 /// From so many on that are queued, the writer does not stand back any more.
 const CROWDED: usize = QUEUE / 4 * 3;
 
-/// How long a group that nobody waits for may gather.
-const GATHER: Duration = Duration::from_millis(20);
+/// A group of so many is written at once: what waits takes memory, and gains nothing any more.
+const GROUP_FULL: usize = QUEUE / 4;
+
+/// How long a smaller group that nobody waits for may gather, in rests.
+const REST: Duration = Duration::from_millis(5);
+const RESTS: usize = 4;
 
 pub(super) enum Message {
     Intend(Box<CallRecord<Json>>),
@@ -172,17 +176,17 @@ fn write(mut connection: Connection, mut orders: mpsc::Receiver<Order>) {
 fn gather(first: Order, orders: &mut mpsc::Receiver<Order>) -> (Vec<Message>, Vec<Done>) {
     let mut waiting: Vec<Done> = first.done.into_iter().collect();
     let mut group = vec![first.message];
-    let mut gathered = false;
+    let mut rests = 0;
     while group.len() < GROUP_MAX {
         match orders.try_recv() {
             Ok(Order { message, done }) => {
                 group.push(message);
                 waiting.extend(done);
             }
-            Err(_) if gathered || !waiting.is_empty() => break,
+            Err(_) if rests == RESTS || group.len() >= GROUP_FULL || !waiting.is_empty() => break,
             Err(_) => {
-                std::thread::sleep(GATHER);
-                gathered = true;
+                std::thread::sleep(REST);
+                rests += 1;
             }
         }
     }

@@ -1,12 +1,12 @@
 //! From a registry's file to tools: read, compiled, linked, checked against each other.
 //!
-//! Owns the order of loading. Components are loaded in parallel; every problem is reported, not the first.
+//! Owns the order of loading. Entries are loaded in parallel; every problem is reported, not the first.
 
+mod entry;
 mod fallback;
 mod imports;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::{FutureExt as _, StreamExt as _};
@@ -14,24 +14,12 @@ use toml::Spanned;
 use wasmtime::Engine;
 
 use super::Registry;
-use super::name;
 use super::tool::{Component, Tool};
-use crate::capability;
-use crate::config::{ConfigFile, RetryConfig, ToolConfig};
-use crate::contract::manifest::{Manifest, ToolContract};
-use crate::contract::surface::{Function, Surface};
-use crate::contract::tool::Contract;
+use crate::config::ConfigFile;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::plan::RetryPolicy;
-use crate::policy::grant::{Effective, Grants, Request, Requests};
-use crate::policy::limit::{Limits, PartialLimits};
 use crate::sandbox::cache::{Compiled, Compiler};
 use crate::sandbox::compile::CompileError;
-use crate::sandbox::engine::MEMORY_BYTES_MAX;
-use crate::sandbox::run;
-
-/// The least time in which an attempt is worth starting, where nobody says otherwise.
-const USEFUL_MS_MIN: u64 = 1_000;
+use entry::Entry;
 
 /// What happens while a registry loads, for those who watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +38,7 @@ pub enum LoadEvent {
 /// What loading needs.
 pub struct Loading<'a> {
     pub(crate) engine: &'a Engine,
-    pub(crate) compiler: &'a Compiler,
+    pub(crate) compiler: Arc<Compiler>,
     /// Who watches.
     pub watch: &'a (dyn Fn(LoadEvent) + Sync),
 }
@@ -61,18 +49,28 @@ pub struct Loading<'a> {
 /// Everything that is wrong with it, each with its place.
 pub async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, Diagnostics> {
     let width = std::thread::available_parallelism().map_or(1, usize::from);
-    let reads = file.config.tools.iter();
+    let shared = Arc::new(file.clone());
     // Boxed, so that whoever spawns a load need not know how it is made of others.
-    let reads: Vec<_> = reads
-        .map(|(key, tool)| async move { (key, tool, read(file, key, tool, loading).await) }.boxed())
+    let loads: Vec<_> = file
+        .config
+        .tools
+        .iter()
+        .map(|(key, config)| Entry {
+            file: shared.clone(),
+            key: key.clone(),
+            config: config.clone(),
+            engine: loading.engine.clone(),
+            compiler: loading.compiler.clone(),
+        })
+        .map(|entry| async move { (entry.key.clone(), Arc::new(entry).load(loading.watch).await) }.boxed())
         .collect();
-    let loaded: Vec<_> = futures::stream::iter(reads).buffered(width).collect().await;
+    let loaded: Vec<_> = futures::stream::iter(loads).buffered(width).collect().await;
     let mut problems = Vec::new();
     let mut registry = Registry::default();
-    for (key, tool, compiled) in loaded {
-        match compiled.and_then(|compiled| prepare(file, key, tool, loading, compiled)) {
+    for (key, tools) in loaded {
+        match tools {
             Ok(tools) => {
-                tools.into_iter().for_each(|tool| add(file, key, tool, &mut registry, &mut problems))
+                tools.into_iter().for_each(|tool| add(file, &key, tool, &mut registry, &mut problems))
             }
             Err(Diagnostics(more)) => problems.extend(more),
         }
@@ -92,29 +90,8 @@ pub async fn inspect(path: &Path, compiler: &Compiler) -> Result<Component, Comp
         .map_err(|err| CompileError::Process(format!("{err:#}")))?;
     let bytes = std::fs::read(path)
         .map_err(|err| CompileError::Process(format!("`{}` cannot be read: {err}", path.display())))?;
-    let Compiled { surface, digest, .. } = compiler.load(&engine, &bytes).await?;
+    let Compiled { surface, digest, .. } = compiler.load(&engine, bytes).await?;
     Ok(Component { path: path.to_owned(), digest, surface })
-}
-
-async fn read(
-    file: &ConfigFile,
-    key: &Spanned<String>,
-    tool: &ToolConfig,
-    loading: &Loading<'_>,
-) -> Result<Compiled, Diagnostics> {
-    let path = file.folder().join(tool.component.get_ref());
-    let problem = |message: String, hint: Option<String>| {
-        Diagnostics::from(file.error(tool.component.span(), message, "this component", hint))
-    };
-    (loading.watch)(LoadEvent::Started(key.get_ref().clone()));
-    let bytes = tokio::fs::read(&path).await.map_err(|err| {
-        let hint = "build it first; for the example tools, run `cargo xtask guests`".to_owned();
-        problem(format!("`{}` cannot be read: {err}", path.display()), Some(hint))
-    })?;
-    let compiled = loading.compiler.load(loading.engine, &bytes).await;
-    let compiled = compiled.map_err(|err| problem(format!("`{}`: {err}", path.display()), None))?;
-    (loading.watch)(LoadEvent::Ready { name: key.get_ref().clone(), cached: compiled.cached });
-    Ok(compiled)
 }
 
 fn add(
@@ -131,201 +108,4 @@ fn add(
         return;
     }
     registry.tools.insert(tool.name.clone(), Arc::new(tool));
-}
-
-/// What a component's own contract says, or nothing where it has none.
-struct Author {
-    manifest: Manifest,
-    tools: BTreeMap<String, ToolContract>,
-}
-
-fn author(path: &Path, surface: &Surface) -> Result<Author, Diagnostics> {
-    let file = format!("{} (embedded contract)", path.display());
-    let manifest = match &surface.contract {
-        Some(text) => Manifest::parse(text, &file)?,
-        None => Manifest::default(),
-    };
-    let tools = manifest.bind(&surface.functions)?;
-    Ok(Author { manifest, tools })
-}
-
-/// What a component asks for: what its contract says, or without one what its imports want.
-fn requests(surface: &Surface, manifest: &Manifest, grants: &Grants) -> Requests {
-    if surface.contract.is_some() {
-        return manifest.capabilities.clone();
-    }
-    let wants =
-        |capability| surface.imports.iter().any(|i| capability::of_import(&i.name) == Some(capability));
-    let request =
-        |capability| wants(capability).then(|| Request { reason: "its imports".into(), optional: true });
-    // A plain component says neither which folders it wants nor whether it needs the clocks at all, so that it
-    // asks for whatever of it is granted.
-    let files =
-        grants.files.iter().filter(|_| wants("files")).map(|grant| crate::policy::grant::FilesRequest {
-            path: grant.guest.clone(),
-            access: grant.access,
-            reason: "its imports".into(),
-            optional: true,
-        });
-    Requests {
-        files: files.collect(),
-        clock: request("clock").filter(|_| grants.clock),
-        random: request("random").filter(|_| grants.random),
-    }
-}
-
-fn prepare(
-    file: &ConfigFile,
-    key: &Spanned<String>,
-    config: &ToolConfig,
-    loading: &Loading<'_>,
-    compiled: Compiled,
-) -> Result<Vec<(Tool, Vec<String>)>, Diagnostics> {
-    let path = file.folder().join(config.component.get_ref());
-    let here = |message: String, hint: Option<String>| {
-        Diagnostics::from(file.error(key.span(), message, "this tool", hint))
-    };
-    let Compiled { component: code, surface, digest, cached: _ } = compiled;
-    let mut author = author(&path, &surface)?;
-    let grants = absolute(file, config)?;
-    let requests = requests(&surface, &author.manifest, &grants);
-    let (effective, missing) = Effective::of(&requests, &grants);
-    let bindings = imports::bindings(file, config, &surface)?;
-    let linked = run::link(loading.engine, &code, &surface, &effective, &bindings).map_err(|err| {
-        let hint = "declare them: `imports.\"NAME\" = \"trap\"`, or fixed results per function".to_owned();
-        here(format!("`{}`: {err}", path.display()), Some(hint))
-    })?;
-    let functions = config.functions.as_ref().map(Spanned::get_ref);
-    let named = name::assign(key.get_ref(), functions, &surface.functions).map_err(|err| {
-        let span = config.functions.as_ref().map_or(key.span(), Spanned::span);
-        Diagnostics::from(file.error(span, err, "here", None))
-    })?;
-    if named.is_empty() {
-        let hidden: Vec<_> = surface.hidden.iter().map(|h| format!("`{}` {}", h.name, h.reason)).collect();
-        return Err(here(
-            format!("`{}` shows no function that can be a tool", path.display()),
-            Some(hidden.join("; ")),
-        ));
-    }
-    let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
-    let limits = limits(file, config, &author.manifest.limits)?;
-    let component = Arc::new(Component { path: path.clone(), digest, surface });
-    let mut tools = Vec::new();
-    for (public, function) in named {
-        let said = author.tools.remove(&function.name).unwrap_or_default();
-        let none = Default::default();
-        let docs = component.surface.docs.get(&function.name).unwrap_or(&none);
-        let contract = Contract::prepare(&function, said, docs)
-            .map_err(|err| here(format!("the contract of `{}`: {err}", path.display()), None))?;
-        let (effect, warnings) = effect(file, &public, config, &contract, &effective)?;
-        let export = run::locate(&code, &function).ok_or_else(|| {
-            here(format!("`{}` has lost its export `{}`", path.display(), function.name), None)
-        })?;
-        let warnings = warnings.into_iter().chain(missing_warnings(&public, &missing)).collect();
-        let tool = Tool {
-            name: public,
-            component: component.clone(),
-            contract,
-            effect,
-            limits: limits.clone(),
-            requests: requests.clone(),
-            effective: effective.clone(),
-            missing: missing.clone(),
-            key: key.get_ref().clone(),
-            retry: retry(&config.retry),
-            fallback: config.fallback.iter().map(|name| name.get_ref().clone()).collect(),
-            useful_ms_min: config.useful_ms_min.or(author.manifest.useful_ms_min).unwrap_or(USEFUL_MS_MIN),
-            bulkhead_run: config.bulkhead.run,
-            bulkhead_wait: config.bulkhead.wait,
-            linked: linked.clone(),
-            export,
-        };
-        tools.push((tool, warnings));
-    }
-    Ok(tools)
-}
-
-fn retry(config: &RetryConfig) -> RetryPolicy {
-    let RetryConfig { attempts, implausible } = config;
-    let default = RetryPolicy::default();
-    RetryPolicy {
-        attempts_max: attempts.as_ref().map_or(default.attempts_max, |attempts| *attempts.get_ref()),
-        implausible: *implausible,
-        ..default
-    }
-}
-
-fn missing_warnings(name: &str, missing: &[crate::policy::grant::Missing]) -> Vec<String> {
-    missing
-        .iter()
-        .filter(|missing| !missing.optional)
-        .map(|missing| {
-            format!(
-                "`{name}` asks for {} ({}) and will be denied; to grant it: {}",
-                missing.asked, missing.reason, missing.grant
-            )
-        })
-        .collect()
-}
-
-/// The operator's grants with absolute host folders, which must be there.
-fn absolute(file: &ConfigFile, config: &ToolConfig) -> Result<Grants, Diagnostics> {
-    let Some(spanned) = &config.grants else { return Ok(Grants::default()) };
-    let mut grants = spanned.get_ref().clone();
-    for grant in &mut grants.files {
-        let path: PathBuf = file.folder().join(&grant.host);
-        let found = path.canonicalize().and_then(|path| {
-            if path.is_dir() { Ok(path) } else { Err(std::io::Error::other("it is not a folder")) }
-        });
-        grant.host = found.map_err(|err| {
-            let message = format!("the granted folder `{}` cannot be used: {err}", path.display());
-            Diagnostics::from(file.error(spanned.span(), message, "in these grants", None))
-        })?;
-    }
-    Ok(grants)
-}
-
-fn limits(file: &ConfigFile, config: &ToolConfig, author: &PartialLimits) -> Result<Limits, Diagnostics> {
-    let limits = Limits::agree(&config.limits, author);
-    if limits.memory_bytes_max > MEMORY_BYTES_MAX {
-        let message = format!(
-            "`limits.memory_bytes_max` is {}; this host gives at most {MEMORY_BYTES_MAX}",
-            limits.memory_bytes_max
-        );
-        return Err(file.error(config.component.span(), message, "this tool", None).into());
-    }
-    Ok(limits)
-}
-
-fn effect(
-    file: &ConfigFile,
-    name: &str,
-    config: &ToolConfig,
-    contract: &Contract,
-    effective: &Effective,
-) -> Result<(crate::contract::effect::Effect, Vec<String>), Diagnostics> {
-    let possible = effective.effect();
-    if let Some(operator) = &config.effects {
-        let lower = *operator.get_ref() < possible;
-        let note = format!(
-            "`{name}` is declared {} by the operator, but its grants make {} possible",
-            operator.get_ref().as_str(),
-            possible.as_str()
-        );
-        return Ok((*operator.get_ref(), lower.then_some(note).into_iter().collect()));
-    }
-    match contract.effect {
-        Some(declared) if declared < possible => {
-            let message = format!(
-                "`{name}` declares that it is {}, but its grants make {} possible",
-                declared.as_str(),
-                possible.as_str()
-            );
-            let span = config.grants.as_ref().map_or(config.component.span(), Spanned::span);
-            let hint = format!("grant less, or say `effects = \"{}\"`", possible.as_str());
-            Err(file.error(span, message, "these grants", Some(hint)).into())
-        }
-        Some(declared) => Ok((declared, Vec::new())),
-        None => Ok((possible, Vec::new())),
-    }
 }

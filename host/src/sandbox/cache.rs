@@ -31,8 +31,21 @@ pub(crate) struct Compiled {
     pub(crate) surface: Surface,
     /// SHA-256 of the component as it was given, hex.
     pub(crate) digest: String,
-    /// Whether it came from the cache.
-    pub(crate) cached: bool,
+}
+
+/// What the cache says of a component.
+pub(crate) enum Looked {
+    /// It was compiled before.
+    Found(Box<Compiled>),
+    /// It must be compiled.
+    Missing(Missing),
+}
+
+/// A component that the cache does not hold.
+pub(crate) struct Missing {
+    bytes: Vec<u8>,
+    digest: String,
+    key: PathBuf,
 }
 
 /// Why the cache's folder cannot be used.
@@ -77,23 +90,37 @@ impl Compiler {
     }
 
     /// The component of these bytes, compiled at most once for this engine's settings.
-    pub(crate) async fn load(&self, engine: &Engine, bytes: &[u8]) -> Result<Compiled, CompileError> {
-        compile::admit(bytes, &self.limits)?;
-        let digest = sha256(bytes);
-        let key = self.folder.join(format!("{digest}-{:016x}", settings_key(engine)));
-        if let Some((component, report)) = cached(engine, &key) {
-            return Ok(Compiled { component, surface: report.surface, digest, cached: true });
+    pub(crate) async fn load(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Compiled, CompileError> {
+        match self.look(engine, bytes)? {
+            Looked::Found(compiled) => Ok(*compiled),
+            Looked::Missing(missing) => self.compile(engine, missing).await,
         }
-        let report = self.compile(bytes, &key).await?;
-        match cached(engine, &key) {
-            Some((component, _)) => {
-                Ok(Compiled { component, surface: report.surface, digest, cached: false })
+    }
+
+    /// The component of these bytes, if it was compiled before.
+    pub(crate) fn look(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Looked, CompileError> {
+        compile::admit(&bytes, &self.limits)?;
+        let digest = sha256(&bytes);
+        let key = self.folder.join(format!("{digest}-{:016x}", settings_key(engine)));
+        Ok(match cached(engine, &key) {
+            Some((component, Report { surface, .. })) => {
+                Looked::Found(Box::new(Compiled { component, surface, digest }))
             }
+            None => Looked::Missing(Missing { bytes, digest, key }),
+        })
+    }
+
+    /// Compiles what the cache does not hold, and keeps it there.
+    pub(crate) async fn compile(&self, engine: &Engine, missing: Missing) -> Result<Compiled, CompileError> {
+        let Missing { bytes, digest, key } = missing;
+        let Report { surface, .. } = self.keep(&bytes, &key).await?;
+        match cached(engine, &key) {
+            Some((component, _)) => Ok(Compiled { component, surface, digest }),
             None => Err(CompileError::Process("the compiled code could not be read back".into())),
         }
     }
 
-    async fn compile(&self, bytes: &[u8], key: &Path) -> Result<Report, CompileError> {
+    async fn keep(&self, bytes: &[u8], key: &Path) -> Result<Report, CompileError> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let aside =
             key.with_extension(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));

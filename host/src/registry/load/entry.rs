@@ -1,0 +1,299 @@
+//! One entry of a registry: its component read, compiled or found compiled, and every tool of it prepared.
+//!
+//! Owns what is decided for one entry alone, so that entries can be loaded beside each other. Must not know the
+//! other entries.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::Spanned;
+use wasmtime::Engine;
+
+use super::{LoadEvent, imports};
+use crate::capability;
+use crate::config::{ConfigFile, RetryConfig, ToolConfig};
+use crate::contract::manifest::{Manifest, ToolContract};
+use crate::contract::surface::{Function, Surface};
+use crate::contract::tool::Contract;
+use crate::diagnostic::Diagnostics;
+use crate::plan::RetryPolicy;
+use crate::policy::grant::{Effective, Grants, Request, Requests};
+use crate::policy::limit::{Limits, PartialLimits};
+use crate::registry::name;
+use crate::registry::tool::{Component, Tool};
+use crate::sandbox::cache::{Compiled, Compiler, Looked, Missing};
+use crate::sandbox::compile::CompileError;
+use crate::sandbox::engine::MEMORY_BYTES_MAX;
+use crate::sandbox::run;
+
+/// The least time in which an attempt is worth starting, where nobody says otherwise.
+const USEFUL_MS_MIN: u64 = 1_000;
+
+/// Tools, each with what a reviewer should know of it.
+type Tools = Vec<(Tool, Vec<String>)>;
+
+/// One entry, with all that it takes to load it.
+pub(super) struct Entry {
+    pub(super) file: Arc<ConfigFile>,
+    pub(super) key: Spanned<String>,
+    pub(super) config: ToolConfig,
+    pub(super) engine: Engine,
+    pub(super) compiler: Arc<Compiler>,
+}
+
+impl Entry {
+    /// Its tools. All work is done by other threads: a server that reloads has calls to make meanwhile.
+    pub(super) async fn load(
+        self: Arc<Self>,
+        watch: &(dyn Fn(LoadEvent) + Sync),
+    ) -> Result<Tools, Diagnostics> {
+        let name = self.key.get_ref();
+        watch(LoadEvent::Started(name.clone()));
+        let (tools, cached) = match self.aside(Entry::look).await? {
+            Ok(tools) => (tools, true),
+            Err(missing) => {
+                let compiled = self.compiler.compile(&self.engine, missing).await;
+                let compiled = compiled.map_err(|err| self.unusable(&err))?;
+                (self.aside(|entry| entry.prepare(compiled)).await?, false)
+            }
+        };
+        watch(LoadEvent::Ready { name: name.clone(), cached });
+        Ok(tools)
+    }
+
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Entry) -> Result<T, Diagnostics> + Send + 'static,
+    ) -> Result<T, Diagnostics> {
+        let entry = self.clone();
+        tokio::task::spawn_blocking(move || work(&entry))
+            .await
+            .map_err(|err| self.here(format!("loading it failed: {err}"), None))?
+    }
+
+    /// What was compiled before is prepared at once.
+    fn look(&self) -> Result<Result<Tools, Missing>, Diagnostics> {
+        let path = self.path();
+        let bytes = std::fs::read(&path).map_err(|err| {
+            let hint = "build it first; for the example tools, run `cargo xtask guests`".to_owned();
+            self.component(format!("`{}` cannot be read: {err}", path.display()), Some(hint))
+        })?;
+        match self.compiler.look(&self.engine, bytes).map_err(|err| self.unusable(&err))? {
+            Looked::Found(compiled) => self.prepare(*compiled).map(Ok),
+            Looked::Missing(missing) => Ok(Err(missing)),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.file.folder().join(self.config.component.get_ref())
+    }
+
+    fn unusable(&self, err: &CompileError) -> Diagnostics {
+        self.component(format!("`{}`: {err}", self.path().display()), None)
+    }
+
+    /// A problem with the component.
+    fn component(&self, message: String, hint: Option<String>) -> Diagnostics {
+        self.file.error(self.config.component.span(), message, "this component", hint).into()
+    }
+
+    /// A problem with the whole entry.
+    fn here(&self, message: String, hint: Option<String>) -> Diagnostics {
+        self.file.error(self.key.span(), message, "this tool", hint).into()
+    }
+
+    fn prepare(&self, compiled: Compiled) -> Result<Tools, Diagnostics> {
+        let Entry { file, key, config, .. } = self;
+        let path = self.path();
+        let Compiled { component: code, surface, digest } = compiled;
+        let mut author = author(&path, &surface)?;
+        let grants = absolute(file, config)?;
+        let requests = requests(&surface, &author.manifest, &grants);
+        let (effective, missing) = Effective::of(&requests, &grants);
+        let bindings = imports::bindings(file, config, &surface)?;
+        let linked = run::link(&self.engine, &code, &surface, &effective, &bindings).map_err(|err| {
+            let hint =
+                "declare them: `imports.\"NAME\" = \"trap\"`, or fixed results per function".to_owned();
+            self.here(format!("`{}`: {err}", path.display()), Some(hint))
+        })?;
+        let functions = config.functions.as_ref().map(Spanned::get_ref);
+        let named = name::assign(key.get_ref(), functions, &surface.functions).map_err(|err| {
+            let span = config.functions.as_ref().map_or(key.span(), Spanned::span);
+            Diagnostics::from(file.error(span, err, "here", None))
+        })?;
+        if named.is_empty() {
+            let hidden: Vec<_> =
+                surface.hidden.iter().map(|h| format!("`{}` {}", h.name, h.reason)).collect();
+            return Err(self.here(
+                format!("`{}` shows no function that can be a tool", path.display()),
+                Some(hidden.join("; ")),
+            ));
+        }
+        let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
+        let limits = limits(file, config, &author.manifest.limits)?;
+        let component = Arc::new(Component { path: path.clone(), digest, surface });
+        let mut tools = Vec::new();
+        for (public, function) in named {
+            let said = author.tools.remove(&function.name).unwrap_or_default();
+            let none = Default::default();
+            let docs = component.surface.docs.get(&function.name).unwrap_or(&none);
+            let contract = Contract::prepare(&function, said, docs)
+                .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
+            let (effect, warnings) = effect(file, &public, config, &contract, &effective)?;
+            let export = run::locate(&code, &function).ok_or_else(|| {
+                self.here(format!("`{}` has lost its export `{}`", path.display(), function.name), None)
+            })?;
+            let warnings = warnings.into_iter().chain(missing_warnings(&public, &missing)).collect();
+            let tool = Tool {
+                name: public,
+                component: component.clone(),
+                contract,
+                effect,
+                limits: limits.clone(),
+                requests: requests.clone(),
+                effective: effective.clone(),
+                missing: missing.clone(),
+                key: key.get_ref().clone(),
+                retry: retry(&config.retry),
+                fallback: config.fallback.iter().map(|name| name.get_ref().clone()).collect(),
+                useful_ms_min: config
+                    .useful_ms_min
+                    .or(author.manifest.useful_ms_min)
+                    .unwrap_or(USEFUL_MS_MIN),
+                bulkhead_run: config.bulkhead.run,
+                bulkhead_wait: config.bulkhead.wait,
+                linked: linked.clone(),
+                export,
+            };
+            tools.push((tool, warnings));
+        }
+        Ok(tools)
+    }
+}
+
+/// What a component's own contract says, or nothing where it has none.
+struct Author {
+    manifest: Manifest,
+    tools: BTreeMap<String, ToolContract>,
+}
+
+fn author(path: &Path, surface: &Surface) -> Result<Author, Diagnostics> {
+    let file = format!("{} (embedded contract)", path.display());
+    let manifest = match &surface.contract {
+        Some(text) => Manifest::parse(text, &file)?,
+        None => Manifest::default(),
+    };
+    let tools = manifest.bind(&surface.functions)?;
+    Ok(Author { manifest, tools })
+}
+
+/// What a component asks for: what its contract says, or without one what its imports want.
+fn requests(surface: &Surface, manifest: &Manifest, grants: &Grants) -> Requests {
+    if surface.contract.is_some() {
+        return manifest.capabilities.clone();
+    }
+    let wants =
+        |capability| surface.imports.iter().any(|i| capability::of_import(&i.name) == Some(capability));
+    let request =
+        |capability| wants(capability).then(|| Request { reason: "its imports".into(), optional: true });
+    // A plain component says neither which folders it wants nor whether it needs the clocks at all, so that it
+    // asks for whatever of it is granted.
+    let files =
+        grants.files.iter().filter(|_| wants("files")).map(|grant| crate::policy::grant::FilesRequest {
+            path: grant.guest.clone(),
+            access: grant.access,
+            reason: "its imports".into(),
+            optional: true,
+        });
+    Requests {
+        files: files.collect(),
+        clock: request("clock").filter(|_| grants.clock),
+        random: request("random").filter(|_| grants.random),
+    }
+}
+
+fn retry(config: &RetryConfig) -> RetryPolicy {
+    let RetryConfig { attempts, implausible } = config;
+    let default = RetryPolicy::default();
+    RetryPolicy {
+        attempts_max: attempts.as_ref().map_or(default.attempts_max, |attempts| *attempts.get_ref()),
+        implausible: *implausible,
+        ..default
+    }
+}
+
+fn missing_warnings(name: &str, missing: &[crate::policy::grant::Missing]) -> Vec<String> {
+    missing
+        .iter()
+        .filter(|missing| !missing.optional)
+        .map(|missing| {
+            format!(
+                "`{name}` asks for {} ({}) and will be denied; to grant it: {}",
+                missing.asked, missing.reason, missing.grant
+            )
+        })
+        .collect()
+}
+
+/// The operator's grants with absolute host folders, which must be there.
+fn absolute(file: &ConfigFile, config: &ToolConfig) -> Result<Grants, Diagnostics> {
+    let Some(spanned) = &config.grants else { return Ok(Grants::default()) };
+    let mut grants = spanned.get_ref().clone();
+    for grant in &mut grants.files {
+        let path: PathBuf = file.folder().join(&grant.host);
+        let found = path.canonicalize().and_then(|path| {
+            if path.is_dir() { Ok(path) } else { Err(std::io::Error::other("it is not a folder")) }
+        });
+        grant.host = found.map_err(|err| {
+            let message = format!("the granted folder `{}` cannot be used: {err}", path.display());
+            Diagnostics::from(file.error(spanned.span(), message, "in these grants", None))
+        })?;
+    }
+    Ok(grants)
+}
+
+fn limits(file: &ConfigFile, config: &ToolConfig, author: &PartialLimits) -> Result<Limits, Diagnostics> {
+    let limits = Limits::agree(&config.limits, author);
+    if limits.memory_bytes_max > MEMORY_BYTES_MAX {
+        let message = format!(
+            "`limits.memory_bytes_max` is {}; this host gives at most {MEMORY_BYTES_MAX}",
+            limits.memory_bytes_max
+        );
+        return Err(file.error(config.component.span(), message, "this tool", None).into());
+    }
+    Ok(limits)
+}
+
+fn effect(
+    file: &ConfigFile,
+    name: &str,
+    config: &ToolConfig,
+    contract: &Contract,
+    effective: &Effective,
+) -> Result<(crate::contract::effect::Effect, Vec<String>), Diagnostics> {
+    let possible = effective.effect();
+    if let Some(operator) = &config.effects {
+        let lower = *operator.get_ref() < possible;
+        let note = format!(
+            "`{name}` is declared {} by the operator, but its grants make {} possible",
+            operator.get_ref().as_str(),
+            possible.as_str()
+        );
+        return Ok((*operator.get_ref(), lower.then_some(note).into_iter().collect()));
+    }
+    match contract.effect {
+        Some(declared) if declared < possible => {
+            let message = format!(
+                "`{name}` declares that it is {}, but its grants make {} possible",
+                declared.as_str(),
+                possible.as_str()
+            );
+            let span = config.grants.as_ref().map_or(config.component.span(), Spanned::span);
+            let hint = format!("grant less, or say `effects = \"{}\"`", possible.as_str());
+            Err(file.error(span, message, "these grants", Some(hint)).into())
+        }
+        Some(declared) => Ok((declared, Vec::new())),
+        None => Ok((possible, Vec::new())),
+    }
+}

@@ -97,7 +97,7 @@ fn inner(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
 
 fn middle(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
     let (tool, args, inputs) = (bench.tool()?, bench.args()?, bench.inputs()?);
-    criterion.bench_function("plan", |b| b.iter(|| plan::plan(black_box(&inputs))));
+    criterion.bench_function("plan", |b| b.iter(|| plan::plan(black_box(inputs.clone()))));
     criterion.bench_function("instantiate-and-run", |b| {
         b.iter(|| bench.runtime.block_on(seam::attempt(&bench.host, &tool, &args)));
     });

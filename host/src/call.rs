@@ -90,7 +90,7 @@ async fn stages(host: &Generation, raw: RawCall, draft: &mut Draft<'_>) -> Resul
                 stage::wait(wait_ms).await;
                 let span = tracing::info_span!(
                     "attempt",
-                    { field::ROUTE } = plan.routes[route].input.tool,
+                    { field::ROUTE } = &*plan.routes[route].input.tool,
                     { field::ATTEMPT } = number,
                     { field::OUTCOME } = tracing::field::Empty,
                 );
@@ -102,6 +102,6 @@ async fn stages(host: &Generation, raw: RawCall, draft: &mut Draft<'_>) -> Resul
             }
         };
         step = plan.next(&mut progress, Some(&judged), draft.elapsed_ms());
-        draft.follow(&progress);
+        draft.follow(&mut progress);
     }
 }

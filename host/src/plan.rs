@@ -16,6 +16,8 @@ mod retry;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::contract::digest::sha256;
@@ -44,9 +46,9 @@ pub struct Inputs {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RouteInput {
     /// Its public name.
-    pub tool: String,
+    pub tool: Arc<str>,
     /// SHA-256 of its component, hex.
-    pub component: String,
+    pub component: Arc<str>,
     /// What it may do to the world.
     pub effect: Effect,
     /// Its retries.
@@ -125,20 +127,19 @@ pub struct WorstCase {
 }
 
 /// Makes the plan.
-pub fn plan(inputs: &Inputs) -> Plan {
-    let routes: Vec<Route> = (0..inputs.routes.len()).map(|i| route(inputs, i)).collect();
-    Plan {
-        version: 1,
-        args_digest: inputs.args_digest.clone(),
-        jitter: inputs.jitter.clone(),
-        deadline_ms: inputs.deadline_ms,
-        worst_case: worst_case(inputs.deadline_ms, &routes),
-        routes,
-    }
+pub fn plan(inputs: Inputs) -> Plan {
+    let Inputs { args_digest, jitter, deadline_ms, routes } = inputs;
+    let mut reserve_ms: u64 = routes.iter().map(|input| input.useful_ms_min).sum();
+    let planned = routes.into_iter().enumerate().map(|(index, input)| {
+        reserve_ms -= input.useful_ms_min;
+        route(input, reserve_ms, |retry| jitter.factor(&args_digest, index, retry))
+    });
+    let routes: Vec<Route> = planned.collect();
+    let worst_case = worst_case(deadline_ms, &routes);
+    Plan { version: 1, args_digest, jitter, deadline_ms, routes, worst_case }
 }
 
-fn route(inputs: &Inputs, index: usize) -> Route {
-    let input = inputs.routes[index].clone();
+fn route(input: RouteInput, reserve_ms: u64, factor: impl Fn(u32) -> f64) -> Route {
     let repeat = match input.effect {
         Effect::Pure | Effect::Read => Repeat::Freely,
         Effect::Idempotent | Effect::Write => Repeat::WithProof,
@@ -146,12 +147,11 @@ fn route(inputs: &Inputs, index: usize) -> Route {
     };
     let retries = if repeat == Repeat::Never { 0 } else { input.retry.attempts_max.saturating_sub(1) };
     let wait = |k| {
-        let factor = inputs.jitter.factor(&inputs.args_digest, index, k);
+        let factor = factor(k);
         let wait_ms = |throttled| input.retry.wait_ms(k, throttled, factor, None);
         Wait { transient_ms: wait_ms(false), throttled_ms: wait_ms(true) }
     };
     let waits = (1..=retries).map(wait).collect();
-    let reserve_ms = inputs.routes[index + 1..].iter().map(|later| later.useful_ms_min).sum();
     Route { input, repeat, reserve_ms, waits }
 }
 

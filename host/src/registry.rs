@@ -23,7 +23,7 @@ pub use tool::{Component, Tool};
 /// The tools that a host can call, by public name.
 #[derive(Debug, Default)]
 pub struct Registry {
-    tools: BTreeMap<String, Arc<Tool>>,
+    tools: BTreeMap<Arc<str>, Arc<Tool>>,
     /// What a reviewer should know although it keeps nobody from running.
     pub warnings: Vec<String>,
 }
@@ -63,7 +63,7 @@ impl Registry {
     pub fn resolve_among(&self, name: &str, shown: impl Fn(&str) -> bool) -> Result<&Arc<Tool>, UnknownTool> {
         self.tools.get(name).filter(|tool| shown(&tool.name)).ok_or_else(|| UnknownTool {
             name: name.chars().take(80).collect(),
-            nearest: nearest(name, self.tools.keys().map(String::as_str).filter(|name| shown(name)))
+            nearest: nearest(name, self.tools.keys().map(|name| &**name).filter(|name| shown(name)))
                 .map(str::to_owned),
         })
     }

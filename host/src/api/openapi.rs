@@ -41,7 +41,7 @@ pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>, anonymous
     // The empty one says that a token may be left out.
     document["security"] = if anonymous { json!([{"bearer": []}, {}]) } else { json!([{"bearer": []}]) };
     describe_fixed(&mut document["paths"]);
-    let names: Vec<&str> = visible.tools().map(|tool| tool.name.as_str()).collect();
+    let names: Vec<&str> = visible.tools().map(|tool| &*tool.name).collect();
     document["paths"]["/v1/tools/{tool}"]["get"]["parameters"][0]["schema"]["enum"] = json!(names);
     // Each tool has a path of its own below, which says more than the one for all.
     let for_all = document["paths"].as_object_mut().and_then(|paths| paths.remove("/v1/tools/{tool}/calls"));

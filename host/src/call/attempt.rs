@@ -3,6 +3,8 @@
 //! Owns the way from what the sandbox says to one outcome code, with everything that the reply and the record
 //! need beside it. Must not know what follows: that is the plan's.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,9 +23,9 @@ use crate::sandbox::outcome::{Attempted, LimitHit, Outcome, TrapReport, Usage};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// The tool that ran, by its public name.
-    pub route: String,
+    pub route: Arc<str>,
     /// SHA-256 of its component, hex.
-    pub component: String,
+    pub component: Arc<str>,
     /// Which attempt on this route, from 1.
     pub number: u32,
     /// How it ended.

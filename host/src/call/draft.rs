@@ -43,7 +43,7 @@ pub(super) struct Draft<'h> {
     usage: TotalUsage,
     effect: Effect,
     /// What the last attempt came to, and the tool that made it.
-    last: Option<(String, String, Judged)>,
+    last: Option<(Arc<str>, Arc<str>, Judged)>,
     fallback_because: Option<Code>,
     who: Principal,
     /// Who pays, once the call was admitted.
@@ -168,9 +168,11 @@ impl<'h> Draft<'h> {
             self.usage.fuel += record.usage.fuel;
             self.usage.cpu_us += record.usage.cpu_us;
             self.usage.memory_bytes = self.usage.memory_bytes.max(record.usage.memory_bytes);
+            // Most calls have one: what grows by itself would begin with room for four.
+            self.record.attempts.reserve_exact(1);
             self.record.attempts.push(record);
         }
-        tracing::debug!(tool = tool.name, number, code = judged.code.as_str(), "attempt");
+        tracing::debug!(tool = &*tool.name, number, code = judged.code.as_str(), "attempt");
         tracing::Span::current().record(field::OUTCOME, judged.code.as_str());
         let ended = Ended {
             code: judged.code,
@@ -182,8 +184,9 @@ impl<'h> Draft<'h> {
         ended
     }
 
-    pub(super) fn follow(&mut self, progress: &Progress) {
-        self.record.path.clone_from(&progress.path);
+    /// Takes over what was decided since.
+    pub(super) fn follow(&mut self, progress: &mut Progress) {
+        self.record.path.append(&mut progress.path);
     }
 
     /// The last step of the plan: its health goes back to the tools, its outcome becomes the end.
@@ -192,12 +195,12 @@ impl<'h> Draft<'h> {
         host: &Generation,
         plan: &Plan,
         step: &Step,
-        progress: Progress,
+        mut progress: Progress,
     ) -> End {
         for (route, settled) in plan.routes.iter().zip(progress.settled()) {
             host.settle(&route.input.tool, settled);
         }
-        self.record.path = progress.path;
+        self.follow(&mut progress);
         match step {
             Step::Accept { route, code } => {
                 if *route > 0 {

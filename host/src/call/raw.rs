@@ -1,5 +1,7 @@
 //! A call as it comes in, before anything is known about it.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
@@ -31,7 +33,7 @@ pub enum Note {
     /// The last attempt came to nothing, and another one begins.
     Attempt {
         /// The tool that is tried now.
-        tool: String,
+        tool: Arc<str>,
         /// Which attempt on it, from 1.
         number: u32,
     },

@@ -3,6 +3,8 @@
 //! Owns the envelope's form; `schemas/reply.schema.json` is its JSON Schema, and every reply in the tests is
 //! held against it. Must not know transports. Empty parts are left out.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -101,9 +103,9 @@ pub struct ErrorReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The tool that answered: the one that was called, or a fallback.
-    pub route: String,
+    pub route: Arc<str>,
     /// SHA-256 of its component, hex.
-    pub component: String,
+    pub component: Arc<str>,
     /// Attempts made in all, on all routes.
     pub attempts: u32,
     /// Why the called tool did not answer itself, where a fallback did.

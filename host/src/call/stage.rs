@@ -174,14 +174,14 @@ pub(super) fn authorize(host: &Generation, call: ValidCall) -> Result<PermittedC
 pub(super) fn plan(host: &Generation, call: &PermittedCall) -> Plan {
     let tools = call.routes.iter().map(|(tool, _)| &**tool);
     let seed = host.environment().seed();
-    plan::plan(&inputs(host, tools, &call.args, Jitter::Seeded(hex(&seed[..16]))))
+    plan::plan(inputs(host, tools, &call.args, Jitter::Seeded(hex(&seed[..16]))))
 }
 
 /// Without jitter: every wait is the longest that it could be.
 pub(super) fn explain(host: &Generation, call: &ValidCall) -> Plan {
     let fallbacks = call.tool.fallback.iter().filter_map(|name| host.registry().resolve(name).ok());
     let tools = std::iter::once(&*call.tool).chain(fallbacks.map(|tool| &**tool));
-    plan::plan(&inputs(host, tools, &call.args, Jitter::Off))
+    plan::plan(inputs(host, tools, &call.args, Jitter::Off))
 }
 
 fn inputs<'t>(

@@ -30,7 +30,7 @@ pub(crate) struct Generation {
     call_deadline_ms: u64,
     room: Arc<Gate>,
     /// By tool. No two tools share a lock.
-    tools: BTreeMap<String, Standing>,
+    tools: BTreeMap<Arc<str>, Standing>,
     rules: BTreeMap<String, Arc<Rules>>,
     /// Of whoever has no entry and needs none.
     open: Arc<Rules>,
@@ -95,7 +95,7 @@ impl Generation {
             Some(_) | None => Arc::new(Gate::new(run, wait)),
         };
         let standing = |tool: &Tool| {
-            let last = last.and_then(|last| last.tools.get(&tool.name)).map(|standing| &standing.bulkhead);
+            let last = last.and_then(|last| last.tools.get(&*tool.name)).map(|standing| &standing.bulkhead);
             Standing {
                 bulkhead: keep(last, tool.bulkhead_run, tool.bulkhead_wait),
                 health: Mutex::new(Health { quota: Quota::full(now), breaker: Breaker::default() }),
@@ -218,8 +218,8 @@ impl Generation {
     }
 
     pub(super) fn standings(&self) -> Vec<StandingView> {
-        let view = |(name, standing): (&String, &Standing)| StandingView {
-            tool: name.clone(),
+        let view = |(name, standing): (&Arc<str>, &Standing)| StandingView {
+            tool: name.to_string(),
             room: RoomView { running: standing.bulkhead.running(), waiting: standing.bulkhead.waiting() },
             is_open: !matches!(self.health(name).1, BreakerView::Closed),
         };

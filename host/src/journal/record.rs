@@ -56,7 +56,7 @@ pub struct CallRecord<J = Value> {
     /// The arguments: canonical where they were valid, else as they came, cut where they were too large.
     pub args: Option<J>,
     /// SHA-256 of the called tool's component, hex.
-    pub component: Option<String>,
+    pub component: Option<Arc<str>>,
     /// What was planned.
     pub plan: Option<Arc<Plan>>,
     /// What was done of it, and why.

@@ -23,10 +23,10 @@ pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsR
         return Err(ErrorData::invalid_params("the cursor is not one that this server gave", None));
     }
     let rest: Vec<&Arc<Registered>> =
-        visible.tools().filter(|tool| tool.name.as_str() > after).take(PAGE + 1).collect();
+        visible.tools().filter(|tool| &*tool.name > after).take(PAGE + 1).collect();
     let mut list =
         ListToolsResult::with_all_items(rest.iter().take(PAGE).map(|tool| self::tool(tool)).collect());
-    list.next_cursor = (rest.len() > PAGE).then(|| rest[PAGE - 1].name.clone());
+    list.next_cursor = (rest.len() > PAGE).then(|| rest[PAGE - 1].name.to_string());
     list.ttl_ms = Some(TTL_MS);
     list.cache_scope = Some(CacheScope::Private);
     Ok(list)
@@ -36,7 +36,7 @@ pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsR
 pub(super) fn tool(tool: &Registered) -> Tool {
     let contract = &tool.contract;
     let mut listed = Tool::new_with_raw(
-        tool.name.clone(),
+        tool.name.to_string(),
         Some(contract.description.clone().into()),
         Arc::new(object(contract.input_schema.clone())),
     )

@@ -1,5 +1,7 @@
 //! A plan being followed: a state machine that is told how attempts end and says what to do next.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::breaker::BreakerView;
@@ -55,7 +57,7 @@ pub enum Decision {
     /// An attempt was made.
     Attempt {
         /// The tool.
-        tool: String,
+        tool: Arc<str>,
         /// Which attempt on it, from 1.
         number: u32,
         /// The wait before it.
@@ -64,21 +66,21 @@ pub enum Decision {
     /// It ended so.
     Ended {
         /// The tool.
-        tool: String,
+        tool: Arc<str>,
         /// How.
         code: Code,
     },
     /// A tool was passed over.
     Skipped {
         /// The tool.
-        tool: String,
+        tool: Arc<str>,
         /// Why.
         why: String,
     },
     /// No further attempt was made on a tool.
     Stopped {
         /// The tool.
-        tool: String,
+        tool: Arc<str>,
         /// Why.
         why: String,
     },

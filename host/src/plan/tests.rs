@@ -29,7 +29,7 @@ fn fault(code: Code) -> Ended {
 
 /// Follows a plan through these ends: the waits, and the quota after the call.
 fn follow(retry: RetryPolicy, quota: u32, ends: &[Code]) -> (Vec<u64>, u32) {
-    let plan = plan(&inputs(retry, quota));
+    let plan = plan(inputs(retry, quota));
     let mut progress = Progress::new(&plan);
     let mut step = plan.next(&mut progress, None, 0);
     let (mut waits, mut ends) = (Vec::new(), ends.iter());
@@ -91,13 +91,13 @@ fn two_routes(effect: Effect) -> Inputs {
 }
 
 /// The tools of the attempts made when every attempt ends so.
-fn attempts(inputs: &Inputs, ended: &Ended) -> (Vec<String>, Step) {
+fn attempts(inputs: Inputs, ended: &Ended) -> (Vec<String>, Step) {
     let plan = plan(inputs);
     let mut progress = Progress::new(&plan);
     let mut step = plan.next(&mut progress, None, 0);
     let mut tools = Vec::new();
     while let Step::Attempt { route, .. } = step {
-        tools.push(plan.routes[route].input.tool.clone());
+        tools.push(plan.routes[route].input.tool.to_string());
         step = plan.next(&mut progress, Some(ended), 0);
     }
     (tools, step)
@@ -107,16 +107,16 @@ fn attempts(inputs: &Inputs, ended: &Ended) -> (Vec<String>, Step) {
 fn a_write_is_repeated_only_with_proof_that_nothing_happened() {
     let proven = fault(Code::Trap);
     let unproven = Ended { effect_dispatched: true, ..proven.clone() };
-    assert_eq!(attempts(&two_routes(Effect::Write), &proven).0.len(), 6);
-    assert_eq!(attempts(&two_routes(Effect::Write), &unproven).0, ["t"], "nor does a fallback run");
-    assert_eq!(attempts(&two_routes(Effect::Irreversible), &proven).0, ["t", "u"]);
+    assert_eq!(attempts(two_routes(Effect::Write), &proven).0.len(), 6);
+    assert_eq!(attempts(two_routes(Effect::Write), &unproven).0, ["t"], "nor does a fallback run");
+    assert_eq!(attempts(two_routes(Effect::Irreversible), &proven).0, ["t", "u"]);
 }
 
 #[test]
 fn refusals_questions_and_plain_errors_stand() {
     for code in [Code::Refused, Code::Clarify, Code::PolicyDenied, Code::OutcomeUnknown, Code::ToolError] {
         let ended = Ended { transient: false, ..fault(code) };
-        let (tools, step) = attempts(&two_routes(Effect::Read), &ended);
+        let (tools, step) = attempts(two_routes(Effect::Read), &ended);
         assert_eq!((tools.len(), step), (1, Step::GiveUp { code }));
     }
 }
@@ -125,7 +125,7 @@ fn refusals_questions_and_plain_errors_stand() {
 fn a_tool_whose_breaker_is_open_is_passed_over() {
     let mut inputs = two_routes(Effect::Read);
     inputs.routes[0].breaker = BreakerView::Open { remaining_ms: 7 };
-    let (tools, step) = attempts(&inputs, &fault(Code::Ok));
+    let (tools, step) = attempts(inputs, &fault(Code::Ok));
     assert_eq!((tools, step), (vec!["u".into()], Step::Accept { route: 1, code: Code::Degraded }));
 }
 
@@ -134,7 +134,7 @@ fn time_is_kept_back_for_the_fallback() {
     let mut inputs = two_routes(Effect::Read);
     inputs.deadline_ms = 5_000;
     inputs.routes[1].useful_ms_min = 2_000;
-    let plan = plan(&inputs);
+    let plan = plan(inputs);
     let mut progress = Progress::new(&plan);
     let first = plan.next(&mut progress, None, 0);
     assert_eq!(first, Step::Attempt { route: 0, number: 1, wait_ms: 0, deadline_ms: 3_000 });
@@ -147,7 +147,7 @@ fn explains_itself() {
     let mut inputs = two_routes(Effect::Read);
     inputs.deadline_ms = 30_000;
     inputs.routes[1].useful_ms_min = 1_000;
-    let text = explain(&plan(&inputs));
+    let text = explain(&plan(inputs));
     let (_, text) = text.split_once('\n').unwrap();
     assert_eq!(
         text,
@@ -175,8 +175,8 @@ fn random_inputs(seed: u64) -> Inputs {
         .map(|i| {
             let pick = |what: &str, below| random(seed, &format!("{what} {i}"), below);
             RouteInput {
-                tool: format!("tool_{i}"),
-                component: format!("{:x}", pick("component", 1 << 40)),
+                tool: format!("tool_{i}").into(),
+                component: format!("{:x}", pick("component", 1 << 40)).into(),
                 effect: [Effect::Pure, Effect::Read, Effect::Idempotent, Effect::Write, Effect::Irreversible]
                     [usize::try_from(pick("effect", 5)).unwrap()],
                 retry: RetryPolicy {
@@ -203,7 +203,7 @@ fn random_inputs(seed: u64) -> Inputs {
 const PLANS: u64 = 1_000;
 
 fn all_digests() -> String {
-    let digests: Vec<String> = (0..PLANS).map(|seed| plan(&random_inputs(seed)).digest()).collect();
+    let digests: Vec<String> = (0..PLANS).map(|seed| plan(random_inputs(seed)).digest()).collect();
     format!("{:x}", Sha256::digest(digests.concat()).iter().fold(0u128, |n, byte| n << 4 ^ u128::from(*byte)))
 }
 
@@ -228,7 +228,7 @@ fn a_thousand_plans_are_the_same_bytes_in_two_processes() {
 #[test]
 fn every_executed_path_is_one_that_the_plan_allows_and_no_attempt_starts_past_the_deadline() {
     for seed in 0..PLANS {
-        let plan = plan(&random_inputs(seed));
+        let plan = plan(random_inputs(seed));
         let mut progress = Progress::new(&plan);
         let mut now = 0;
         let mut made = 0;

@@ -39,7 +39,7 @@ impl Definition {
     pub fn of(tool: &Tool) -> Definition {
         let contract = &tool.contract;
         Definition {
-            component: tool.component.digest.clone(),
+            component: tool.component.digest.to_string(),
             title: contract.title.clone(),
             description: contract.description.clone(),
             effects: tool.effect,
@@ -52,7 +52,7 @@ impl Definition {
 
     /// The definitions of all tools, by name.
     pub fn all(registry: &Registry) -> BTreeMap<String, Definition> {
-        registry.tools().map(|tool| (tool.name.clone(), Definition::of(tool))).collect()
+        registry.tools().map(|tool| (tool.name.to_string(), Definition::of(tool))).collect()
     }
 }
 

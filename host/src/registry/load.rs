@@ -91,7 +91,7 @@ pub async fn inspect(path: &Path, compiler: &Compiler) -> Result<Component, Comp
     let bytes = std::fs::read(path)
         .map_err(|err| CompileError::Process(format!("`{}` cannot be read: {err}", path.display())))?;
     let Compiled { surface, digest, .. } = compiler.load(&engine, bytes).await?;
-    Ok(Component { path: path.to_owned(), digest, surface })
+    Ok(Component { path: path.to_owned(), digest: digest.into(), surface })
 }
 
 fn add(

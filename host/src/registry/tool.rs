@@ -19,7 +19,7 @@ pub struct Component {
     /// The file.
     pub path: PathBuf,
     /// SHA-256 of the file, hex.
-    pub digest: String,
+    pub digest: Arc<str>,
     /// What it shows and wants.
     pub surface: Surface,
 }
@@ -27,7 +27,7 @@ pub struct Component {
 /// One tool, ready to be called: its contract, its linked component, and what the operator decided.
 pub struct Tool {
     /// The public name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Where it comes from.
     pub component: Arc<Component>,
     /// What it promises.

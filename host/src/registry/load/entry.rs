@@ -132,7 +132,7 @@ impl Entry {
         }
         let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
         let limits = limits(file, config, &author.manifest.limits)?;
-        let component = Arc::new(Component { path: path.clone(), digest, surface });
+        let component = Arc::new(Component { path: path.clone(), digest: digest.into(), surface });
         let mut tools = Vec::new();
         for (public, function) in named {
             let said = author.tools.remove(&function.name).unwrap_or_default();
@@ -146,7 +146,7 @@ impl Entry {
             })?;
             let warnings = warnings.into_iter().chain(missing_warnings(&public, &missing)).collect();
             let tool = Tool {
-                name: public,
+                name: public.into(),
                 component: component.clone(),
                 contract,
                 effect,

@@ -43,16 +43,16 @@ pub(super) fn problems(file: &ConfigFile, registry: &Registry) -> Vec<Diagnostic
 }
 
 fn reaches(registry: &Registry, from: &Tool, name: &str) -> bool {
-    let mut open = vec![from.name.clone()];
+    let mut open: Vec<&str> = vec![&from.name];
     let mut seen = std::collections::BTreeSet::new();
     while let Some(next) = open.pop() {
         if next == name {
             return true;
         }
-        if seen.insert(next.clone())
-            && let Some(tool) = registry.tools.get(&next)
+        if seen.insert(next)
+            && let Some(tool) = registry.tools.get(next)
         {
-            open.extend(tool.fallback.iter().cloned());
+            open.extend(tool.fallback.iter().map(String::as_str));
         }
     }
     false

@@ -70,6 +70,9 @@ pub struct Server {
     pub name: String,
     /// What it is, in some words.
     pub what: String,
+    /// Whether a tool runs in a sandbox, and not as a part of the server.
+    #[serde(default)]
+    pub sandbox: bool,
     /// Why there are no figures.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub absent: Option<String>,

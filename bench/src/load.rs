@@ -90,6 +90,7 @@ fn missing(server: &Server, why: &str) -> figures::Server {
     figures::Server {
         name: server.name.clone(),
         what: server.what.clone(),
+        sandbox: server.sandbox,
         absent: Some(why),
         ..figures::Server::default()
     }
@@ -113,6 +114,7 @@ fn subject(server: &Server, pace: Pace) -> Result<Subject> {
     let figures = figures::Server {
         name: server.name.clone(),
         what: server.what.clone(),
+        sandbox: server.sandbox,
         first_ms: median(&firsts[1..]),
         idle_mib: mib(resident_bytes(client.pid())),
         ..figures::Server::default()

@@ -36,18 +36,21 @@ impl Repository {
         self.root.join("tests/guests/build").join(name).with_extension("wasm")
     }
 
-    /// Forgets the records and the compiled code of earlier runs: what a server that was killed had not taken into its
-    /// journal is read by the next one, which would be measured as its start.
+    /// Forgets the records of earlier runs: what a server that was killed had not taken into its journal is read by the
+    /// next one, which would be measured as its start.
     ///
     /// # Errors
     /// When they cannot be removed.
     pub fn forget(&self) -> Result<()> {
-        match std::fs::remove_dir_all(self.state()) {
-            Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
-                Err(err).context("cannot remove the state of an earlier run")
+        for end in ["", "-wal", "-shm"] {
+            match std::fs::remove_file(self.state().join(format!("journal.db{end}"))) {
+                Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(err).context("cannot remove the journal of an earlier run");
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn state(&self) -> PathBuf {

@@ -25,6 +25,12 @@ both doors, and a record. In the registry of the measurements the bulkheads and 
 throttled reply is not throughput.
 ";
 
+const GOALS: &str = "\
+A rival is another host that runs tools in sandboxes. Beside them stand servers that a team would write without any \
+host, in which a tool is a function: what a sandbox, two doors and a record cost beyond that is in \
+[profile.md](profile.md).
+";
+
 /// Writes the page and its plots.
 ///
 /// # Errors
@@ -32,7 +38,7 @@ throttled reply is not throughput.
 pub fn write(docs: &Path) -> Result<()> {
     let folder = docs.join("performance");
     let mut page = Page { text: INTRODUCTION.to_owned(), folder: &folder };
-    page.say(&format!("\n## Goals\n\n{}", goals::table(&folder)?));
+    page.say(&format!("\n## Goals\n\n{GOALS}\n{}", goals::table(&folder)?));
     if let Some(library) = Measured::<Library>::read(&folder, "library")? {
         page.calls(&library);
     }

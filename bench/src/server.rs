@@ -19,6 +19,9 @@ pub struct Server {
     pub name: String,
     /// What it is, in some words.
     pub what: String,
+    /// Whether a tool runs in a sandbox, and not as a part of the server.
+    #[serde(default)]
+    pub sandbox: bool,
     /// Why it cannot be measured.
     #[serde(default)]
     pub absent: Option<String>,
@@ -92,6 +95,7 @@ pub fn airlock(name: &str, what: &str, registry: &Path) -> Result<Server> {
     Ok(Server {
         name: name.to_owned(),
         what: what.to_owned(),
+        sandbox: true,
         absent: None,
         command,
         call: Some(convert()),
@@ -108,7 +112,7 @@ pub fn own(repository: &Repository) -> Result<Vec<Server>> {
     let echo = |name: &str, what: &str, program: &str| -> Result<Server> {
         let call = Call { expect: None, ..convert() };
         let server = airlock(name, what, Path::new(""))?;
-        Ok(Server { command: vec![beside(program)?], call: Some(call), ..server })
+        Ok(Server { command: vec![beside(program)?], call: Some(call), sandbox: false, ..server })
     };
     Ok(vec![
         echo("raw echo", "answers without looking: the client's ceiling", "raw-echo")?,

@@ -95,16 +95,7 @@ impl Bench<'_> {
             cargo(self.root, &[&what[..], &["-p", "airlock"]].concat())?;
         }
         guests::run(self.root, &guests::Args::packed_by(self.programs().join("airlock")))?;
-        fs::create_dir_all(self.scratch())?;
-        // The last run's records are nobody's.
-        ["", "-wal", "-shm"].iter().try_for_each(|end| {
-            match fs::remove_file(self.scratch().join(format!("state/journal.db{end}"))) {
-                Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
-                    Err(err).context("cannot remove the journal of the last run")
-                }
-                _ => Ok(()),
-            }
-        })
+        fs::create_dir_all(self.scratch()).context("cannot make a folder for what is measured")
     }
 
     fn part(&self, part: Part) -> Result<()> {

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use crate::guests;
 use crate::run::{cargo, command, run_command};
 
-/// Where everything of this goes, below the repository's folder.
+/// Where everything of this goes, below the repository's folder, in a folder for each profile.
 const FOLDER: &str = "target/order";
 
 /// Calls of each tool that are watched.
@@ -44,35 +45,55 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 /// Builds the program of a profile, in the order of what runs. What was once seen is taken again: functions that have
 /// come since lie where they would have without it.
 pub(crate) fn build(root: &Path, profile: &str) -> Result<()> {
-    let order = root.join(FOLDER).join("symbols.txt");
-    let what = ["--profile", profile, "--package", "airlock", "--bin", "airlock"];
-    let program = root.join("target").join(profile).join("airlock");
-    if !order.is_file() {
-        cargo(root, &[&["build"], &what[..]].concat())?;
+    let folder = root.join(FOLDER).join(profile);
+    let order = folder.join("symbols.txt");
+    if fs::metadata(&order).map_or(0, |file| file.len()) == 0 {
+        fs::create_dir_all(&folder)?;
+        // The names that the compiler gives to functions depend on its arguments, so this link has the other's.
+        fs::write(&order, "").context("cannot write the order")?;
+        let program = link(root, profile, &order)?;
         guests::run(root, &guests::Args::packed_by(program.clone()))?;
-        let seen = watch(root, &program)?;
+        let seen = watch(root, &folder, &program)?;
+        unlink(&program)?;
         fs::write(&order, seen.join("\n")).context("cannot write the order")?;
     }
-    let link = format!("-Clink-arg=-Wl,--symbol-ordering-file={}", order.display());
-    let quiet = "-Clink-arg=-Wl,--no-warn-symbol-ordering";
-    // Without it a megabyte of addresses is read at each start, to be made absolute.
-    let pack = "-Clink-arg=-Wl,-z,pack-relative-relocs";
-    cargo(root, &[&["rustc"], &what[..], &["--", &link, quiet, pack]].concat())?;
+    let program = link(root, profile, &order)?;
     run_command(command(root, &program.to_string_lossy()).arg("--version").stdout(Stdio::null()))
         .context("the program was linked, but does not run here")
 }
 
+/// Compiles and links the program of a profile.
+fn link(root: &Path, profile: &str, order: &Path) -> Result<PathBuf> {
+    let ordered = format!("-Clink-arg=-Wl,--symbol-ordering-file={}", order.display());
+    let quiet = "-Clink-arg=-Wl,--no-warn-symbol-ordering";
+    // Without it a megabyte of addresses is read at each start, to be made absolute.
+    let pack = "-Clink-arg=-Wl,-z,pack-relative-relocs";
+    let what = ["--profile", profile, "--package", "airlock", "--bin", "airlock"];
+    cargo(root, &[&["rustc"], &what[..], &["--", &ordered, quiet, pack]].concat())?;
+    Ok(root.join("target").join(profile).join("airlock"))
+}
+
+/// Removes a program under each of its names, as cargo links anew only what is not there.
+fn unlink(program: &Path) -> Result<()> {
+    let inode = fs::metadata(program)?.ino();
+    for entry in fs::read_dir(program.with_file_name("deps"))? {
+        let entry = entry?;
+        if entry.metadata()?.ino() == inode {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_file(program).context("cannot remove the program that was watched")
+}
+
 /// The functions that a session runs, those that cost most first.
-fn watch(root: &Path, program: &Path) -> Result<Vec<String>> {
+fn watch(root: &Path, folder: &Path, program: &Path) -> Result<Vec<String>> {
     let installed = command(root, "valgrind").arg("--version").output();
     ensure!(
         installed.is_ok_and(|out| out.status.success()),
         "what runs is seen with valgrind, which is not installed"
     );
-    let folder = root.join(FOLDER);
-    fs::create_dir_all(&folder)?;
     let registry = folder.join("airlock.toml");
-    fs::write(&registry, watched(root, &folder))?;
+    fs::write(&registry, watched(root, folder))?;
     // Code is compiled for the processor that it runs on, and valgrind's is another one.
     session(root, program, &registry, &["--trace-children=yes", "--callgrind-out-file=/dev/null"])?;
     let out = folder.join("callgrind.out");

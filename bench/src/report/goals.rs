@@ -7,9 +7,15 @@ use anyhow::Result;
 use super::table::Table;
 use crate::figures::{Curve, Library, Measured, Server};
 
+/// The product's name in the tables.
+const OURS: &str = "airlock";
+
+/// What is measured to see how little there can be: no rivals.
+const FLOORS: [&str; 2] = ["raw echo", "rmcp echo"];
+
 /// A ratio that shall stay on one side of a bound.
 struct Goal {
-    what: &'static str,
+    what: String,
     most: bool,
     bound: f64,
     measured: Option<f64>,
@@ -35,22 +41,17 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
         let met = if most { measured <= bound } else { measured >= bound };
         let sign = if most { "≤" } else { "≥" };
         let verdict = if met { "met" } else { "**missed**" };
-        table.row([
-            what.to_owned(),
-            format!("{sign} {bound:.1}"),
-            format!("{measured:.2}"),
-            verdict.to_owned(),
-        ]);
+        table.row([what, format!("{sign} {bound:.1}"), format!("{measured:.2}"), verdict.to_owned()]);
     }
     Ok(table)
 }
 
-fn most(what: &'static str, bound: f64, measured: Option<f64>) -> Goal {
-    Goal { what, most: true, bound, measured }
+fn most(what: impl Into<String>, bound: f64, measured: Option<f64>) -> Goal {
+    Goal { what: what.into(), most: true, bound, measured }
 }
 
-fn least(what: &'static str, bound: f64, measured: Option<f64>) -> Goal {
-    Goal { what, most: false, bound, measured }
+fn least(what: impl Into<String>, bound: f64, measured: Option<f64>) -> Goal {
+    Goal { what: what.into(), most: false, bound, measured }
 }
 
 fn named<'s>(servers: &'s [Server], name: &str) -> Option<&'s Server> {
@@ -58,7 +59,7 @@ fn named<'s>(servers: &'s [Server], name: &str) -> Option<&'s Server> {
 }
 
 fn over_stdio(servers: &[Server]) -> Vec<Goal> {
-    let (Some(ours), Some(echo)) = (named(servers, "airlock"), named(servers, "rmcp echo")) else {
+    let (Some(ours), Some(echo)) = (named(servers, OURS), named(servers, "rmcp echo")) else {
         return Vec::new();
     };
     let rate = |i: usize| Some(ours.pipelined.get(i)?.per_s / echo.pipelined.get(i)?.per_s);
@@ -78,34 +79,43 @@ type Respect = fn(&Server) -> Option<f64>;
 
 /// Where less is better.
 const LESS: [(&str, Respect); 7] = [
-    ("first result × the fastest rival's", |it| Some(it.first_ms)),
-    ("p50 × the fastest rival's", |it| Some(it.one.p50_us)),
-    ("p99 × the fastest rival's", |it| Some(it.one.p99_us)),
-    ("eight sleeps × the fastest rival's", |it| it.sleepers_ms),
-    ("p50 beside two loops × the fastest rival's", |it| {
+    ("first result", |it| Some(it.first_ms)),
+    ("p50", |it| Some(it.one.p50_us)),
+    ("p99", |it| Some(it.one.p99_us)),
+    ("eight sleeps", |it| it.sleepers_ms),
+    ("p50 beside two loops", |it| {
         it.beside_loops.filter(|beside| beside.answered).map(|beside| beside.times.p50_us)
     }),
-    ("idle memory × the smallest rival's", |it| Some(it.idle_mib)),
-    ("loaded memory × the smallest rival's", |it| Some(it.loaded_mib)),
+    ("idle memory", |it| Some(it.idle_mib)),
+    ("loaded memory", |it| Some(it.loaded_mib)),
 ];
 
 /// Where more is better.
 const MORE: [(&str, Respect); 3] = [
-    ("throughput × the fastest rival's, 1 in flight", |it| Some(it.pipelined.first()?.per_s)),
-    ("throughput × the fastest rival's, 8 in flight", |it| Some(it.pipelined.get(1)?.per_s)),
-    ("throughput × the fastest rival's, 64 in flight", |it| Some(it.pipelined.get(2)?.per_s)),
+    ("throughput, 1 in flight", |it| Some(it.pipelined.first()?.per_s)),
+    ("throughput, 8 in flight", |it| Some(it.pipelined.get(1)?.per_s)),
+    ("throughput, 64 in flight", |it| Some(it.pipelined.get(2)?.per_s)),
 ];
 
-/// Against the best of the others in each row of the table; the floors are no rivals.
+/// Against the best of the others in each row of the table: first of those that run a tool in a sandbox, as rivals
+/// do, then of those that run it as a part of themselves.
 fn beside(servers: &[Server]) -> Vec<Goal> {
-    let Some(ours) = named(servers, "airlock") else { return Vec::new() };
-    let floors = ["airlock", "raw echo", "rmcp echo"];
-    let others = || servers.iter().filter(|it| it.absent.is_none() && !floors.contains(&it.name.as_str()));
+    let Some(ours) = named(servers, OURS) else { return Vec::new() };
+    let measured = || servers.iter().filter(|it| it.absent.is_none());
+    let rivals: Vec<&Server> = measured().filter(|it| it.sandbox && it.name != OURS).collect();
+    let bare: Vec<&Server> =
+        measured().filter(|it| !it.sandbox && !FLOORS.contains(&it.name.as_str())).collect();
+    let mut all = against(ours, &rivals, "the best rival's");
+    all.extend(against(ours, &bare, "the best without a sandbox"));
+    all
+}
+
+fn against(ours: &Server, others: &[&Server], whose: &str) -> Vec<Goal> {
     let ratio = |respect: Respect, best: fn(f64, f64) -> f64| {
-        Some(respect(ours)? / others().filter_map(respect).reduce(best)?)
+        Some(respect(ours)? / others.iter().filter_map(|it| respect(it)).reduce(best)?)
     };
-    let less = LESS.map(|(what, respect)| most(what, 1.0, ratio(respect, f64::min)));
-    let more = MORE.map(|(what, respect)| least(what, 1.0, ratio(respect, f64::max)));
+    let less = LESS.map(|(what, respect)| most(format!("{what} × {whose}"), 1.0, ratio(respect, f64::min)));
+    let more = MORE.map(|(what, respect)| least(format!("{what} × {whose}"), 1.0, ratio(respect, f64::max)));
     less.into_iter().chain(more).collect()
 }
 
@@ -113,4 +123,27 @@ fn starts(curves: &[Curve]) -> Option<f64> {
     let points = &curves.iter().find(|curve| curve.id == "tools-start")?.series.first()?.points;
     let at = |tools: f64| points.iter().find(|point| point.0 == tools).map(|point| point.1);
     Some(at(100.0)? / at(1.0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(name: &str, sandbox: bool, idle_mib: f64) -> Server {
+        Server { name: name.into(), sandbox, idle_mib, ..Server::default() }
+    }
+
+    #[test]
+    fn rivals_are_those_with_a_sandbox_and_floors_are_nobody() {
+        let gone = Server { absent: Some("it does not start".into()), ..server("gone", true, 1.0) };
+        let others =
+            [server("slim", true, 20.0), server("wide", true, 40.0), server("script", false, 5.0), gone];
+        let servers: Vec<Server> =
+            [server("rmcp echo", false, 1.0), server(OURS, true, 10.0)].into_iter().chain(others).collect();
+        let all = beside(&servers);
+        let of = |what: &str| all.iter().find(|goal| goal.what == what).and_then(|goal| goal.measured);
+        assert_eq!(of("idle memory × the best rival's"), Some(0.5));
+        assert_eq!(of("idle memory × the best without a sandbox"), Some(2.0));
+        assert_eq!(of("throughput, 8 in flight × the best rival's"), None);
+    }
 }

@@ -32,6 +32,7 @@ impl fmt::Display for Table {
 pub(super) fn servers(present: &[&Server]) -> Table {
     let mut table = Table::new(&[
         "server",
+        "sandbox",
         "first result, ms",
         "p50, µs",
         "p99, µs",
@@ -44,6 +45,7 @@ pub(super) fn servers(present: &[&Server]) -> Table {
     for server in present {
         let mut row = vec![
             server.name.clone(),
+            if server.sandbox { "yes" } else { "no" }.to_owned(),
             format!("{:.1}", server.first_ms),
             format!("{:.1}", server.one.p50_us),
             format!("{:.1}", server.one.p99_us),

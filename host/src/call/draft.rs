@@ -15,10 +15,9 @@ use super::raw::{Arguments, Note, RawCall};
 use super::reply::{Reply, TotalUsage};
 use super::report::{self, Cause};
 use super::stage::{End, ResolvedCall, ValidCall};
-use crate::caller::Principal;
 use crate::caller::account::Account;
 use crate::caller::budget::Amounts;
-use crate::caller::session::{LOOP_FROM, SessionId};
+use crate::caller::session::{LOOP_FROM, Session, SessionId};
 use crate::contract::digest::sha256;
 use crate::contract::effect::Effect;
 use crate::environment::ms;
@@ -45,10 +44,9 @@ pub(super) struct Draft<'h> {
     /// What the last attempt came to, and the tool that made it.
     last: Option<(Arc<str>, Arc<str>, Judged)>,
     fallback_because: Option<Code>,
-    who: Principal,
     /// Who pays, once the call was admitted.
     account: Option<Arc<Account>>,
-    session: Option<SessionId>,
+    session: Option<Arc<Session>>,
     handle: Option<SessionId>,
     /// Arguments and result, as JSON.
     bytes: u64,
@@ -75,7 +73,6 @@ impl<'h> Draft<'h> {
             effect: Effect::Pure,
             last: None,
             fallback_because: None,
-            who: raw.caller.clone(),
             account: None,
             session: None,
             handle: None,
@@ -100,9 +97,9 @@ impl<'h> Draft<'h> {
     }
 
     /// The session that the call belongs to, and whether the caller knows it by a handle.
-    pub(super) fn in_session(&mut self, session: Option<SessionId>, has_handle: bool) {
-        self.handle = session.clone().filter(|_| has_handle);
-        self.session = session;
+    pub(super) fn in_session(&mut self, (id, session): (SessionId, Arc<Session>), has_handle: bool) {
+        self.handle = has_handle.then_some(id);
+        self.session = Some(session);
     }
 
     pub(super) fn resolved(&mut self, call: ResolvedCall) -> ResolvedCall {
@@ -264,7 +261,7 @@ impl<'h> Draft<'h> {
             let args = self.record.args.as_ref().map_or("", Json::as_str);
             sha256(format!("{}\n{args}", self.record.tool).as_bytes())
         };
-        let times = self.host.sessions().note(&self.who, session, call, failed.is_some());
+        let times = session.note(call, failed.is_some());
         if let Some(error) = failed.filter(|_| times >= LOOP_FROM) {
             let warning = format!("You have sent this same call {times} times; its answer will not change.");
             error.message = format!("{warning}\n{}", error.message);
@@ -286,7 +283,7 @@ impl<'h> Draft<'h> {
             let used = Amounts { calls: 0, fuel: self.usage.fuel, bytes: self.bytes };
             account.add(used, ms(environment.wall()));
         }
-        self.host.metrics().count(&CallView {
+        self.host.count(&CallView {
             // A name that no tool has is no label: anybody can make up names.
             tool: if reply.code == Code::Unknown { "" } else { &reply.tool },
             outcome: reply.code.as_str(),

@@ -99,7 +99,9 @@ pub(super) async fn admit(
     draft.admitted(account.clone());
     let has_handle = matches!(session, SessionKey::New | SessionKey::Handle(_));
     let session = host.sessions().enter(who, session, environment.seed(), now_ms);
-    draft.in_session(session.map_err(|unknown| no_session(&tool, unknown))?, has_handle);
+    if let Some(session) = session.map_err(|unknown| no_session(&tool, unknown))? {
+        draft.in_session(session, has_handle);
+    }
     let within = Duration::from_millis(host.call_deadline_ms());
     account.enter(within).await.map_err(|NoRoom| End::failed(&tool, Code::Overloaded, &no_room()))
 }

@@ -4,7 +4,7 @@
 //! the generation that it began with.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use wasmtime::Engine;
@@ -21,7 +21,7 @@ use crate::environment::{SharedEnvironment, ms};
 use crate::journal::Journal;
 use crate::plan::{Breaker, BreakerView, Quota, Settled};
 use crate::registry::{Registry, Tool, UnknownTool};
-use crate::telemetry::metrics::{Metrics, RoomView, StandingView};
+use crate::telemetry::metrics::{CallView, RoomView, StandingView, ToolMetrics};
 
 pub(crate) struct Generation {
     parts: Arc<Parts>,
@@ -43,6 +43,8 @@ pub(crate) struct Generation {
 struct Standing {
     bulkhead: Arc<Gate>,
     health: Mutex<Health>,
+    /// Of a tool that was called.
+    metrics: OnceLock<ToolMetrics>,
 }
 
 struct Health {
@@ -99,6 +101,7 @@ impl Generation {
             Standing {
                 bulkhead: keep(last, tool.bulkhead_run, tool.bulkhead_wait),
                 health: Mutex::new(Health { quota: Quota::full(now), breaker: Breaker::default() }),
+                metrics: OnceLock::new(),
             }
         };
         let tokens = config.callers.iter().flat_map(|(name, caller)| {
@@ -153,8 +156,13 @@ impl Generation {
         &self.parts.sessions
     }
 
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.parts.metrics
+    /// Counts a call. Calls of different tools share no lock for it.
+    pub(crate) fn count(&self, call: &CallView<'_>) {
+        let metrics = || self.parts.metrics.of(call.tool);
+        match self.tools.get(call.tool) {
+            Some(standing) => standing.metrics.get_or_init(metrics).count(call),
+            None => metrics().count(call),
+        }
     }
 
     pub(crate) fn oauth(&self) -> Option<&Arc<OauthConfig>> {

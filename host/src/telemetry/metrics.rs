@@ -3,6 +3,9 @@
 //! Owns the list of metrics and their labels, which are few: a tool's public name, an outcome code, a kind of
 //! finding. A name that no tool has is no label. Must not know what a call does.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -82,6 +85,40 @@ pub struct Metrics {
     all_waiting: Gauge,
 }
 
+/// What is counted of one tool.
+#[derive(Debug)]
+pub struct ToolMetrics {
+    /// By outcome code, those that there were.
+    outcomes: Mutex<BTreeMap<&'static str, Counter>>,
+    attempts: Counter,
+    seconds: Histogram,
+    fuel: Histogram,
+    calls: Family<OutcomeLabels, Counter>,
+    findings: Family<FindingLabels, Counter>,
+}
+
+impl ToolMetrics {
+    /// Counts one call of the tool.
+    pub fn count(&self, call: &CallView<'_>) {
+        let CallView { tool, outcome, seconds, fuel, attempts, findings } = call;
+        self.outcome(tool, outcome).inc();
+        self.attempts.inc_by(u64::from(*attempts));
+        self.seconds.observe(*seconds);
+        #[expect(clippy::cast_precision_loss, reason = "a histogram's buckets are coarser")]
+        self.fuel.observe(*fuel as f64);
+        for kind in findings {
+            let labels = FindingLabels { tool: (*tool).to_owned(), kind: (*kind).to_owned() };
+            self.findings.get_or_create(&labels).inc();
+        }
+    }
+
+    fn outcome(&self, tool: &str, outcome: &'static str) -> Counter {
+        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = || self.calls.get_or_create_owned(&OutcomeLabels { tool: tool.to_owned(), outcome });
+        outcomes.entry(outcome).or_insert_with(count).clone()
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Metrics {
         let mut metrics = Metrics {
@@ -122,18 +159,16 @@ impl Metrics {
         );
     }
 
-    /// Counts one call.
-    pub fn count(&self, call: &CallView<'_>) {
-        let CallView { tool, outcome, seconds, fuel, attempts, findings } = call;
-        let labels = ToolLabels { tool: (*tool).to_owned() };
-        self.calls.get_or_create(&OutcomeLabels { tool: labels.tool.clone(), outcome }).inc();
-        self.attempts.get_or_create(&labels).inc_by(u64::from(*attempts));
-        self.seconds.get_or_create(&labels).observe(*seconds);
-        #[expect(clippy::cast_precision_loss, reason = "a histogram's buckets are coarser")]
-        self.fuel.get_or_create(&labels).observe(*fuel as f64);
-        for kind in findings {
-            let labels = FindingLabels { tool: labels.tool.clone(), kind: (*kind).to_owned() };
-            self.findings.get_or_create(&labels).inc();
+    /// What is counted of one tool, to be kept: who looks it up locks what all tools share.
+    pub fn of(&self, tool: &str) -> ToolMetrics {
+        let labels = ToolLabels { tool: tool.to_owned() };
+        ToolMetrics {
+            outcomes: Mutex::default(),
+            attempts: self.attempts.get_or_create_owned(&labels),
+            seconds: self.seconds.get_or_create_owned(&labels),
+            fuel: self.fuel.get_or_create_owned(&labels),
+            calls: self.calls.clone(),
+            findings: self.findings.clone(),
         }
     }
 
@@ -172,7 +207,7 @@ mod tests {
             attempts: 2,
             findings: vec!["range"],
         };
-        metrics.count(&call);
+        metrics.of("t").count(&call);
         let standing =
             |tool: &str| StandingView { tool: tool.into(), room: RoomView::default(), is_open: true };
         let text = metrics.text(&RoomView { running: 1, waiting: 0 }, &[standing("t"), standing("old")]);

@@ -96,6 +96,11 @@ impl Journal {
         self.writer.place().await
     }
 
+    /// Whether there is no place in the queue at the moment.
+    pub(crate) fn is_full(&self) -> bool {
+        self.writer.is_full()
+    }
+
     /// Queues a record from where nobody can wait: a call that was dropped.
     pub(crate) fn seal_now(&self, record: Box<CallRecord<Json>>, durability: Durability) {
         self.writer.queued_now(record, durability);

@@ -1,7 +1,7 @@
 //! What stdin and stdout may be: clients start servers with pipes, with sockets, and people with files.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -85,4 +85,36 @@ fn what_came_together_is_answered_each_under_its_id() {
         let id = answer["id"].to_string().replace('"', "");
         assert_eq!(answer["result"]["structuredContent"]["result"].to_string(), id, "{answer}");
     }
+}
+
+/// The most memory that a process ever held, in MiB.
+fn most_mib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    kib.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
+}
+
+/// Many small calls in one write. Each is answered, with a value or that there is no room for so many at once.
+#[test]
+fn a_client_that_writes_without_end_fills_its_pipe_and_not_the_memory() {
+    const CALLS: usize = 40_000;
+    let mut server = serve(Stdio::piped(), Stdio::piped());
+    let (mut stdin, stdout) = (server.stdin.take().unwrap(), server.stdout.take().unwrap());
+    let mut answers = BufReader::new(stdout).lines();
+    stdin.write_all(session().as_bytes()).unwrap();
+    assert_eq!(answers.by_ref().take(2).filter(|answer| answer.is_ok()).count(), 2);
+    let convert = json!({"name": "unit_convert", "arguments": {"value": 3, "from": "km", "to": "m"}});
+    let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": convert});
+    let calls = format!("{call}\n").repeat(CALLS);
+    let writer = std::thread::spawn(move || {
+        stdin.write_all(calls.as_bytes()).unwrap();
+        stdin
+    });
+    let is_answer =
+        |answer: &String| answer.contains("\"value\":3000.0") || answer.contains("admission.overloaded");
+    assert_eq!(answers.by_ref().take(CALLS).map(Result::unwrap).filter(is_answer).count(), CALLS);
+    let most = most_mib(server.id());
+    drop(writer.join().unwrap());
+    assert!(server.wait().unwrap().success());
+    assert!(most < 150, "{most} MiB");
 }

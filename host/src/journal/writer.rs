@@ -60,6 +60,10 @@ impl Writer {
         orders.reserve().await.map(Place).map_err(|_| lost())
     }
 
+    pub(super) fn is_full(&self) -> bool {
+        self.orders.as_ref().is_some_and(|orders| orders.capacity() == 0)
+    }
+
     /// For where nobody can wait. A full queue is written by hand of a thread of its own.
     pub(super) fn queued_now(&self, record: Box<CallRecord<Json>>, durability: Durability) {
         let Some(orders) = &self.orders else { return };

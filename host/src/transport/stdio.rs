@@ -34,7 +34,7 @@ const MESSAGES_MAX: usize = 64;
 pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let drain = Duration::from_millis(host.http().drain_ms);
     let out = Arc::new(Out::new(pipe::stdout()));
-    let calls = Calls::new(Server::new(host.clone()), out.clone());
+    let calls = Calls::new(host.clone(), out.clone());
     let (sender, messages) = mpsc::channel(MESSAGES_MAX);
     let reader = Reader::new(pipe::stdin()?, calls.clone(), out.clone(), sender);
     // It ends with stdin, or with the program: nobody can end a thread that reads.

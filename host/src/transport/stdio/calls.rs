@@ -3,11 +3,13 @@
 //! The loop hands each request through three tasks and two queues, which costs more than the call itself. What a
 //! request means stays with `mcp`. Owns which calls run, so that they can be cancelled and waited for, and where they
 //! run: a call is begun on the spot, since most are over before another thread would have woken up, and goes to the
-//! runtime if it has to wait. Must not know how messages are read.
+//! runtime if it has to wait. Owns the bounds, too, by which a client that writes without end, or does not read, fills
+//! its pipe and not the memory. Must not know how messages are read.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -22,10 +24,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::out::Out;
+use crate::host::Host;
 use crate::mcp::{Answer, Server};
 
 /// So many calls at most are begun one after the other by one thread, and their answers written together.
 const GROUP_MAX: usize = 16;
+
+/// So many calls that come together are made where they were read: to wake other threads would take longer.
+const ALONE_MAX: usize = 8;
+
+/// After a call that takes so long, those behind it are worth another thread.
+const LONG: Duration = Duration::from_micros(200);
+
+/// So many calls at most wait for the runtime to begin them.
+const GIVEN_MAX: usize = 256;
 
 /// The calls of one client.
 pub(super) struct Calls {
@@ -37,6 +49,9 @@ pub(super) struct Calls {
     running: Mutex<BTreeMap<String, CancellationToken>>,
     tasks: TaskTracker,
     threads: usize,
+    /// Calls that the runtime has been given and has not begun.
+    given: AtomicUsize,
+    host: Arc<Host>,
 }
 
 /// A call that has not begun.
@@ -58,10 +73,11 @@ enum Response {
 }
 
 impl Calls {
-    pub(super) fn new(server: Server, out: Arc<Out>) -> Arc<Calls> {
+    pub(super) fn new(host: Arc<Host>, out: Arc<Out>) -> Arc<Calls> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let (peer, running, tasks) = Default::default();
-        Arc::new(Calls { server, out, peer, running, tasks, threads })
+        let (peer, running, tasks, given) = Default::default();
+        let server = Server::new(host.clone());
+        Arc::new(Calls { server, out, peer, running, tasks, threads, given, host })
     }
 
     /// From now on calls can be taken.
@@ -75,17 +91,34 @@ impl Calls {
         self.peer.get()
     }
 
-    /// Answers requests that came together: the last ones here, the others by the runtime's threads.
+    /// Whether no more calls should be taken before there is room for their answers and records.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.out.is_full() || self.host.journal().is_full()
+    }
+
+    /// Waits for that room.
+    pub(super) async fn make_room(&self) {
+        if self.out.is_full() && self.out.write().await.is_err() {
+            tracing::debug!("nobody reads the answers any more");
+        }
+        // A journal that is lost answers for itself, call by call.
+        drop(self.host.journal().place().await);
+    }
+
+    /// Answers requests that came together: where they are many, the last ones here, the others by the runtime's
+    /// threads, unless those have enough to do.
     pub(super) fn take(self: &Arc<Calls>, requests: Vec<(ClientRequest, RequestId)>) {
         let Some(peer) = self.peer() else { return };
-        let group = requests.len().div_ceil(2 * self.threads).min(GROUP_MAX);
         let mut calls: Vec<Call> =
             requests.into_iter().map(|(request, id)| Call::new(request, id, peer)).collect();
-        let here = calls.split_off(calls.len() - group);
-        while !calls.is_empty() {
-            self.give(calls.split_off(calls.len().saturating_sub(group)));
+        let group = calls.len().div_ceil(2 * self.threads).min(GROUP_MAX);
+        while calls.len() > group.max(ALONE_MAX) && self.has_room(group) {
+            self.give(calls.drain(..group).collect());
         }
-        self.run(here);
+        while !calls.is_empty() {
+            let rest = calls.split_off(calls.len().min(GROUP_MAX));
+            self.run(std::mem::replace(&mut calls, rest));
+        }
     }
 
     /// Cancels a call, if it is one of these and runs.
@@ -103,39 +136,57 @@ impl Calls {
         }
     }
 
+    /// Whether the runtime may be given so many more calls.
+    fn has_room(&self, calls: usize) -> bool {
+        self.given.load(Ordering::Acquire) + calls <= GIVEN_MAX
+    }
+
     /// Leaves calls to the runtime.
     fn give(self: &Arc<Calls>, group: Vec<Call>) {
+        if group.is_empty() {
+            return;
+        }
         let mut running = self.running();
         running.extend(group.iter().map(|call| (call.key.clone(), call.context.ct.clone())));
         drop(running);
+        self.given.fetch_add(group.len(), Ordering::AcqRel);
         let calls = self.clone();
-        self.tasks.spawn(async move { calls.run(group) });
+        self.tasks.spawn(async move {
+            calls.given.fetch_sub(group.len(), Ordering::AcqRel);
+            calls.run(group);
+        });
     }
 
-    /// Begins calls one after the other. One that waits for something, or takes long, lets the others go on
-    /// without this thread.
+    /// Begins calls one after the other. Behind one that waits for something, or takes long, the others go on without
+    /// this thread, if another one can be had.
     fn run(self: &Arc<Calls>, group: Vec<Call>) {
         // Whoever polls a call next leaves a waker that wakes.
         let mut nobody = Context::from_waker(Waker::noop());
         let mut group = group.into_iter();
-        for Call { key, request, context } in group.by_ref() {
+        let mut begun = self.host.environment().monotonic();
+        while let Some(Call { key, request, context }) = group.next() {
             let cancelled = context.ct.clone();
             let mut answering: Answering = Box::pin(answer(self.server.clone(), request, context));
-            match answering.as_mut().poll(&mut nobody) {
-                Poll::Ready(answer) => self.end(&key, answer),
+            let waits = match answering.as_mut().poll(&mut nobody) {
+                Poll::Ready(answer) => {
+                    self.end(&key, answer);
+                    false
+                }
                 Poll::Pending => {
                     self.wait_for(key, cancelled, answering);
-                    break;
+                    true
+                }
+            };
+            let now = self.host.environment().monotonic();
+            if waits || now.saturating_sub(begun) >= LONG {
+                self.flush();
+                if self.has_room(group.len()) {
+                    return self.give(group.collect());
                 }
             }
+            begun = now;
         }
-        let mut written = Box::pin(self.clone().write());
-        if written.as_mut().poll(&mut nobody).is_pending() {
-            self.tasks.spawn(written);
-        }
-        if group.len() > 0 {
-            self.give(group.collect());
-        }
+        self.flush();
     }
 
     fn wait_for(self: &Arc<Calls>, key: String, cancelled: CancellationToken, answering: Answering) {
@@ -154,6 +205,14 @@ impl Calls {
             && let Err(err) = self.out.put(&answer)
         {
             tracing::error!("an answer cannot be written as JSON: {err}");
+        }
+    }
+
+    /// Writes what is answered, without waiting for who reads it.
+    fn flush(self: &Arc<Calls>) {
+        let mut written = Box::pin(self.clone().write());
+        if written.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            self.tasks.spawn(written);
         }
     }
 

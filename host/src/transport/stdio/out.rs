@@ -9,6 +9,9 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 /// So much of a buffer is kept for what comes next.
 const KEPT_BYTES_MAX: usize = 256 << 10;
 
+/// So much may wait for a client that does not read; then nothing more is begun for it.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+
 /// Stdout, and what waits for it.
 pub(super) struct Out {
     waiting: Mutex<Vec<u8>>,
@@ -48,6 +51,11 @@ impl Out {
             Err(_) => waiting.truncate(before),
         }
         put
+    }
+
+    /// Whether the client should read before it is told more.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting().len() > WAITING_BYTES_MAX
     }
 
     /// Writes what waits. Whoever finds nothing knows that it was written.

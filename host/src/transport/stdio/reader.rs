@@ -117,9 +117,13 @@ impl<R: Read> Reader<R> {
     }
 
     fn begin(&mut self) {
-        if !self.came.is_empty() {
-            self.calls.take(std::mem::take(&mut self.came));
+        if self.came.is_empty() {
+            return;
         }
+        if self.calls.are_too_many() {
+            self.runtime.block_on(self.calls.make_room());
+        }
+        self.calls.take(std::mem::take(&mut self.came));
     }
 
     /// Answers without anybody having to wait for it: a client that does not read shall not stop the reading.

@@ -88,3 +88,25 @@ impl Out {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn is_full_until_the_client_has_read() {
+        let (theirs, ours) = tokio::io::duplex(1 << 10);
+        let out = Out::new(Box::new(ours));
+        let line = "x".repeat(1 << 20);
+        (0..=16).for_each(|_| out.put(&line).unwrap());
+        assert!(out.is_full());
+        let length = 17 * (line.len() as u64 + 3);
+        let mut read = Vec::new();
+        let mut reading = theirs.take(length);
+        let (written, count) = tokio::join!(out.write(), reading.read_to_end(&mut read));
+        written.unwrap();
+        assert_eq!((count.unwrap() as u64, out.is_full()), (length, false));
+    }
+}

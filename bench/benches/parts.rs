@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use airlock::call::code::Code;
 use airlock::call::raw::{Arguments, RawCall};
+use airlock::caller::Principal;
 use airlock::check::Context;
 use airlock::config::ConfigFile;
 use airlock::contract::Val;
@@ -45,7 +46,7 @@ impl Bench {
     }
 
     fn tool(&self) -> Result<Arc<Tool>> {
-        Ok(self.host.registry().resolve("unit_convert")?.clone())
+        Ok(self.host.visible(&Principal::local()).resolve("unit_convert")?.clone())
     }
 
     fn args(&self) -> Result<ValidArgs> {
@@ -55,9 +56,9 @@ impl Bench {
 
     /// What the guest returns.
     fn value(&self, args: &ValidArgs) -> Result<Val> {
-        let attempted = self.runtime.block_on(seam::attempt(&self.host, &*self.tool()?, args))?;
-        let Outcome::Value(Some(Val::Result(Ok(Some(value))))) = attempted.outcome else {
-            bail!("the tool did not answer: {:?}", attempted.outcome);
+        let outcome = self.runtime.block_on(seam::attempt(&self.host, &*self.tool()?, args))?;
+        let Outcome::Value(Some(Val::Result(Ok(Some(value))))) = outcome else {
+            bail!("the tool did not answer: {outcome:?}");
         };
         Ok(*value)
     }

@@ -22,7 +22,7 @@ use crate::call::reply::Reply;
 use crate::caller::Principal;
 use crate::caller::session::{SESSION_HEADER, SessionKey};
 use crate::host::Host;
-use crate::registry::{UnknownTool, describe};
+use crate::registry::UnknownTool;
 use problem::Problem;
 
 /// The paths of the API, for any state of the router that they are put into.
@@ -40,7 +40,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: Arc<Host>) -> Route
     responses((status = 200, description = "The tools, in the order of their names")))]
 async fn tools(State(host): State<Arc<Host>>, Extension(who): Extension<Principal>) -> Response {
     let visible = host.visible(&who);
-    let tools: Vec<_> = visible.tools().map(|tool| describe(tool)).collect();
+    let tools: Vec<_> = visible.tools().map(|tool| visible.describe(tool)).collect();
     Json(json!({ "tools": tools })).into_response()
 }
 
@@ -53,8 +53,9 @@ async fn tool(
     Extension(who): Extension<Principal>,
     Path(name): Path<String>,
 ) -> Response {
-    match host.visible(&who).resolve(&name) {
-        Ok(tool) => Json(describe(tool)).into_response(),
+    let visible = host.visible(&who);
+    match visible.resolve(&name) {
+        Ok(tool) => Json(visible.describe(tool)).into_response(),
         Err(unknown) => no_such_tool(&unknown),
     }
 }

@@ -10,6 +10,7 @@
 pub mod attempt;
 pub mod code;
 mod draft;
+mod execution;
 pub mod finding;
 pub mod raw;
 pub mod reply;
@@ -22,12 +23,13 @@ use std::pin::pin;
 use tracing::Instrument as _;
 
 use draft::Draft;
+use execution::Execution;
 use raw::{RawCall, TraceParent};
 use reply::Reply;
 use stage::End;
 
 use crate::host::Generation;
-use crate::plan::{Plan, Progress, Step};
+use crate::plan::{Plan, Step};
 use crate::telemetry::{self, field};
 
 /// Calls a tool. Whatever happens, there is a reply, and a record of it.
@@ -71,26 +73,28 @@ fn span(raw: &RawCall) -> tracing::Span {
 pub(crate) fn explain(host: &Generation, raw: RawCall) -> Result<Plan, End> {
     let resolved = stage::resolve(host, &raw.caller, &raw.tool)?;
     let valid = stage::validate(host, resolved, raw.arguments)?;
-    Ok(stage::explain(host, &valid))
+    Ok(stage::explain(host, &raw.caller, &valid))
 }
 
 async fn stages(host: &Generation, raw: RawCall, draft: &mut Draft<'_>) -> Result<End, End> {
     let resolved = draft.resolved(stage::resolve(host, &raw.caller, &raw.tool)?);
     let _place = stage::admit(host, &raw.caller, raw.session, draft).await?;
-    let valid = draft.valid(stage::validate(host, resolved, raw.arguments)?);
-    let permitted = stage::authorize(host, valid)?;
-    let plan = draft.planned(stage::plan(host, &permitted));
+    let admitted = draft.now();
+    let valid = stage::validate(host, resolved, raw.arguments);
+    draft.worked_since(admitted);
+    let permitted = stage::authorize(draft.valid(valid?))?;
+    let plan = draft.planned(stage::plan(host, &raw.caller, &permitted));
     draft.intend().await?;
-    let mut progress = Progress::new(&plan);
-    let mut step = plan.next(&mut progress, None, draft.elapsed_ms());
+    let mut execution = Execution::new(host, raw.caller, plan);
+    let mut step = execution.next(None, draft.elapsed_ms());
     loop {
-        let judged = match step {
+        let ended = match step {
             Step::Attempt { route, number, wait_ms, deadline_ms } => {
-                draft.announce(&plan, route, number);
+                draft.announce(|| permitted.shown_name(route), route, number);
                 stage::wait(wait_ms).await;
                 let span = tracing::info_span!(
                     "attempt",
-                    { field::ROUTE } = &*plan.routes[route].input.tool,
+                    { field::ROUTE } = &*execution.plan.routes[route].input.tool,
                     { field::ATTEMPT } = number,
                     { field::OUTCOME } = tracing::field::Empty,
                 );
@@ -98,10 +102,10 @@ async fn stages(host: &Generation, raw: RawCall, draft: &mut Draft<'_>) -> Resul
                 attempt.instrument(span).await
             }
             Step::Accept { .. } | Step::GiveUp { .. } => {
-                return Ok(draft.finished(host, &plan, &step, progress));
+                return Ok(draft.finished(&execution.plan, &step, &mut execution.progress));
             }
         };
-        step = plan.next(&mut progress, Some(&judged), draft.elapsed_ms());
-        draft.follow(&mut progress);
+        step = execution.next(Some(&ended), draft.elapsed_ms());
+        draft.follow(&mut execution.progress);
     }
 }

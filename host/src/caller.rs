@@ -12,7 +12,7 @@ pub mod token;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::config::{CallerConfig, ToolPattern};
+use crate::config::{CallerConfig, MetricsAccess, ToolPattern};
 use budget::Budgets;
 
 /// The caller of a program's own: the command line, the library, whoever started the process over stdio.
@@ -68,7 +68,7 @@ pub(crate) struct Rules {
     pub(crate) run: u32,
     pub(crate) wait: u32,
     pub(crate) budgets: Budgets,
-    pub(crate) metrics: bool,
+    pub(crate) metrics: MetricsAccess,
 }
 
 impl Rules {
@@ -91,7 +91,7 @@ impl Rules {
             run: crate::config::CALLER_RUN,
             wait: crate::config::CALLER_WAIT,
             budgets: Budgets::default(),
-            metrics: true,
+            metrics: MetricsAccess::All,
         }
     }
 

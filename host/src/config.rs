@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
-pub use self::caller::{BudgetConfig, CallerConfig, ToolPattern};
+pub use self::caller::{BudgetConfig, CallerConfig, MetricsAccess, ToolPattern};
 pub(crate) use self::caller::{CALLER_RUN, CALLER_WAIT};
 pub use self::http::{HttpConfig, OauthConfig};
 use crate::contract::caps::Caps;

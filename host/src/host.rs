@@ -4,6 +4,7 @@
 //! exchanges. Must not know transports or the CLI.
 
 mod generation;
+mod visible;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::caller::Principal;
 use crate::caller::account::Accounts;
 use crate::caller::session::Sessions;
 use crate::caller::token::TokenDigest;
-use crate::config::{ConfigFile, HttpConfig, OauthConfig};
+use crate::config::{ConfigFile, HttpConfig, MetricsAccess, OauthConfig};
 use crate::contract::caps::Caps;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::{SharedEnvironment, World};
@@ -30,9 +31,10 @@ use crate::registry::{self, LoadEvent, Loading, Registry};
 use crate::sandbox::cache::{CacheError, Compiler};
 use crate::sandbox::compile::CompileLimits;
 use crate::sandbox::engine::engine;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{self, Metrics};
 pub(crate) use generation::Generation;
-pub use generation::Visible;
+pub(crate) use visible::Candidate;
+pub use visible::Visible;
 
 /// How a host is opened.
 pub struct Options<'a> {
@@ -181,12 +183,13 @@ impl Host {
             .map_err(|end| end.report.unwrap_or_else(|| Box::new(ErrorReport::plain(end.code.to_string()))))
     }
 
-    /// The tools.
-    pub fn registry(&self) -> Arc<Registry> {
-        self.current.load().registry().clone()
+    /// How many tools there are, and what a reviewer should know of them.
+    pub fn summary(&self) -> (usize, Vec<String>) {
+        let current = self.current.load();
+        (current.registry().tools().count(), current.registry().warnings.clone())
     }
 
-    /// The tools that a caller may see.
+    /// The tools that a caller may see: there is no other way to them.
     pub fn visible(&self, who: &Principal) -> Visible {
         self.current.load().visible(who)
     }
@@ -226,11 +229,6 @@ impl Host {
         self.current.load().allows_anonymous()
     }
 
-    /// Whether a caller may read the metrics.
-    pub(crate) fn shows_metrics(&self, who: &Principal) -> bool {
-        self.current.load().rules(who).is_some_and(|rules| rules.metrics)
-    }
-
     pub(crate) fn engine(&self) -> &Engine {
         &self.parts.engine
     }
@@ -239,10 +237,16 @@ impl Host {
         &self.parts.environment
     }
 
-    /// What was counted, with what stands in queues and breakers now.
-    pub(crate) fn metrics(&self) -> String {
+    /// What was counted, with what stands in queues and breakers now, as far as a caller may read it.
+    pub(crate) fn metrics(&self, who: &Principal) -> Option<String> {
         let now = self.current.load();
-        self.parts.metrics.text(&now.load(), &now.standings())
+        let rules = now.rules(who)?;
+        let text = || self.parts.metrics.text(&now.load(), &now.standings());
+        match rules.metrics {
+            MetricsAccess::None => None,
+            MetricsAccess::Visible => Some(metrics::only(&text(), |tool| rules.shows(tool))),
+            MetricsAccess::All => Some(text()),
+        }
     }
 
     /// How many calls have not ended yet, waiting ones included.

@@ -144,7 +144,10 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.host.registry().resolve(name).ok().map(|tool| listing::tool(tool))
+        // Asked for the check of headers, before any handler: a tool that the caller may not see is checked as one
+        // that does not exist.
+        let visible = self.host.visible(&context::served()?);
+        visible.resolve(name).ok().map(|tool| listing::tool(tool))
     }
 
     async fn list_tools(

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::contract::digest::sha256;
 use crate::contract::effect::Effect;
 
-pub use breaker::{Breaker, BreakerView};
+pub use breaker::{BreakerView, Breakers, Scope};
 pub use explain::explain;
 pub use progress::{Decision, Ended, Progress, Settled, Step};
 pub use quota::Quota;
@@ -51,6 +51,9 @@ pub struct RouteInput {
     pub component: Arc<str>,
     /// What it may do to the world.
     pub effect: Effect,
+    /// Whether it imports no function: what such a tool does depends on its arguments alone.
+    #[serde(default)]
+    pub is_closed: bool,
     /// Its retries.
     pub retry: RetryPolicy,
     /// Time for one attempt, in milliseconds.
@@ -59,7 +62,7 @@ pub struct RouteInput {
     pub useful_ms_min: u64,
     /// Tokens left in its retry quota.
     pub quota: u32,
-    /// Its breaker.
+    /// Its breakers, as they are for this caller.
     pub breaker: BreakerView,
 }
 

@@ -74,7 +74,7 @@ async fn reload(
 ) -> anyhow::Result<ConfigFile> {
     let file = read()?;
     host.reload(&file).await?;
-    tracing::info!("reloaded: {} tools", host.registry().tools().count());
+    tracing::info!("reloaded: {} tools", host.summary().0);
     Ok(file)
 }
 

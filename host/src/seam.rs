@@ -8,7 +8,7 @@ use crate::contract::tool::ValidArgs;
 use crate::host::Host;
 use crate::policy::permit;
 use crate::registry::Tool;
-use crate::sandbox::outcome::Attempted;
+use crate::sandbox::outcome::{Outcome, Traces};
 use crate::sandbox::run::{self, Attempt};
 
 /// Time for the attempt; far more than a tool that is measured needs.
@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When the host fails, or the tool lacks a grant.
-pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Result<Attempted> {
+pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Result<Outcome> {
     let permit = permit::authorize(&tool.effective, &tool.missing, &tool.limits)?;
     let attempt = Attempt {
         linked: &tool.linked,
@@ -29,7 +29,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
         seed: host.environment().seed(),
         deadline: DEADLINE,
         listener: None,
+        traces: &mut Traces::default(),
     };
-    let attempted = run::run(host.engine(), host.environment(), attempt).await;
-    attempted.map_err(|err| anyhow::anyhow!("{err:#}"))
+    Ok(run::run(host.engine(), host.environment(), attempt).await?)
 }

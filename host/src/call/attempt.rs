@@ -17,7 +17,7 @@ use crate::contract::lift::{LiftError, lift};
 use crate::contract::tool::ValidArgs;
 use crate::policy::limit::Limits;
 use crate::registry::Tool;
-use crate::sandbox::outcome::{Attempted, LimitHit, Outcome, TrapReport, Usage};
+use crate::sandbox::outcome::{LimitHit, Outcome, TrapReport, Usage};
 
 /// One attempt as it goes into the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,13 +78,14 @@ impl Judged {
 pub(crate) fn judge(
     tool: &Tool,
     args: &ValidArgs,
-    attempted: &mut Attempted,
+    outcome: &mut Outcome,
+    denials: &[String],
     now_unix_ms: u64,
 ) -> Result<Judged, LiftError> {
-    let value = match &mut attempted.outcome {
+    let value = match outcome {
         Outcome::Value(value) => value.take(),
         Outcome::Trap(_) => {
-            let cause = Cause { denied: attempted.denials.clone(), ..Cause::default() };
+            let cause = Cause { denied: denials.to_vec(), ..Cause::default() };
             return Ok(Judged::failed(Code::Trap, cause));
         }
         Outcome::Limit(hit) => {
@@ -138,8 +139,13 @@ fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -
     Ok(Judged { accepted: Some(accepted), ..Judged::failed(code, Cause::default()) })
 }
 
-/// Bytes of an answer as JSON; too many where it cannot be written.
+/// Bytes of an answer as JSON.
 fn size(result: Option<&Value>, answered: &Answered) -> u64 {
+    json_bytes(&result).saturating_add(json_bytes(&answered.content))
+}
+
+/// Bytes of a value as JSON; too many where it cannot be written.
+fn json_bytes(value: &impl Serialize) -> u64 {
     use std::io::Write;
     struct Count(u64);
     impl Write for Count {
@@ -152,9 +158,7 @@ fn size(result: Option<&Value>, answered: &Answered) -> u64 {
         }
     }
     let mut count = Count(0);
-    let counted = serde_json::to_writer(&mut count, &result)
-        .and_then(|()| serde_json::to_writer(&mut count, &answered.content));
-    counted.map_or(u64::MAX, |()| count.0)
+    serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
 }
 
 /// The same refused call gets the same decision.

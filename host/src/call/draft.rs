@@ -4,30 +4,27 @@
 //! seals itself as cancelled.
 
 mod envelope;
+mod usage;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::attempt::{AttemptRecord, Judged};
 use super::code::Code;
 use super::raw::{Arguments, Note, RawCall};
-use super::reply::{Reply, TotalUsage};
+use super::reply::{ErrorReport, Reply, TotalUsage};
 use super::report::{self, Cause};
 use super::stage::{End, ResolvedCall, ValidCall};
 use crate::caller::account::Account;
-use crate::caller::budget::Amounts;
 use crate::caller::session::{LOOP_FROM, Session, SessionId};
 use crate::contract::digest::sha256;
 use crate::contract::effect::Effect;
 use crate::environment::ms;
 use crate::host::Generation;
 use crate::journal::{CallRecord, Durability, Json};
-use crate::plan::{Decision, Ended, Plan, Progress, Step};
-use crate::registry::Tool;
+use crate::plan::{BreakerView, Decision, Plan, Progress, Step};
 use crate::sandbox::progress::Listener;
-use crate::telemetry::field;
-use crate::telemetry::metrics::CallView;
+use usage::{LastAttempt, RunningAttempt};
 
 /// Of a name that no tool may have, so much goes on record.
 const NAME_BYTES_MAX: usize = 128;
@@ -40,15 +37,17 @@ pub(super) struct Draft<'h> {
     record: Box<CallRecord<Json>>,
     started: std::time::Duration,
     usage: TotalUsage,
+    /// Fuel to charge, which may be more than the engine counted.
+    charge: u64,
     effect: Effect,
-    /// What the last attempt came to, and the tool that made it.
-    last: Option<(Arc<str>, Arc<str>, Judged)>,
+    running: Option<RunningAttempt>,
+    last: Option<LastAttempt>,
     fallback_because: Option<Code>,
-    /// Who pays, once the call was admitted.
+    /// Who pays, from when the call was admitted until it was charged.
     account: Option<Arc<Account>>,
     session: Option<Arc<Session>>,
     handle: Option<SessionId>,
-    /// Arguments and result, as JSON.
+    /// Arguments and result, as JSON; of arguments that are not valid, as they came.
     bytes: u64,
     watcher: Option<mpsc::Sender<Note>>,
     sealed: bool,
@@ -58,11 +57,12 @@ impl<'h> Draft<'h> {
     pub(super) fn open(host: &'h Generation, raw: &RawCall) -> Draft<'h> {
         let environment = host.environment();
         let started_unix_ms = ms(environment.wall());
+        let (args, bytes) = as_they_came(&raw.arguments);
         let record = Box::new(CallRecord {
             id: id(started_unix_ms, &environment.seed()),
             tool: raw.tool[..raw.tool.floor_char_boundary(NAME_BYTES_MAX)].to_owned(),
             caller: raw.caller.to_string(),
-            args: as_they_came(&raw.arguments),
+            args,
             ..CallRecord::begun(started_unix_ms)
         });
         Draft {
@@ -70,13 +70,15 @@ impl<'h> Draft<'h> {
             record,
             started: environment.monotonic(),
             usage: TotalUsage::default(),
+            charge: 0,
             effect: Effect::Pure,
+            running: None,
             last: None,
             fallback_because: None,
             account: None,
             session: None,
             handle: None,
-            bytes: 0,
+            bytes,
             watcher: raw.progress.clone(),
             sealed: false,
         }
@@ -103,14 +105,14 @@ impl<'h> Draft<'h> {
     }
 
     pub(super) fn resolved(&mut self, call: ResolvedCall) -> ResolvedCall {
-        self.record.component = Some(call.tool.component.digest.clone());
-        self.effect = call.tool.effect;
+        self.record.component = Some(call.tool().component.digest.clone());
+        self.effect = call.tool().effect;
         call
     }
 
     pub(super) fn valid(&mut self, call: ValidCall) -> ValidCall {
         self.record.args = Json::text(call.canonical());
-        self.bytes += call.canonical().len() as u64;
+        self.bytes = call.canonical().len() as u64;
         call
     }
 
@@ -133,14 +135,13 @@ impl<'h> Draft<'h> {
     }
 
     /// Tells whoever watches that another attempt begins. The first one goes without saying.
-    pub(super) fn announce(&self, plan: &Plan, route: usize, number: u32) {
+    pub(super) fn announce(&self, tool: impl FnOnce() -> Arc<str>, route: usize, number: u32) {
         if (route, number) == (0, 1) {
             return;
         }
         if let Some(watcher) = &self.watcher {
             // Nobody is left to be told, or too much is being told already.
-            let tool = plan.routes[route].input.tool.clone();
-            let _ = watcher.try_send(Note::Attempt { tool, number });
+            let _ = watcher.try_send(Note::Attempt { tool: tool(), number });
         }
     }
 
@@ -150,54 +151,14 @@ impl<'h> Draft<'h> {
         Some(Box::new(move |report| drop(watcher.try_send(Note::Report(report)))))
     }
 
-    /// Takes in an attempt, and says of it what the plan needs.
-    pub(super) fn attempted(
-        &mut self,
-        tool: &Tool,
-        number: u32,
-        ran: Option<(AttemptRecord, bool)>,
-        judged: Judged,
-    ) -> Ended {
-        let mut effect_dispatched = false;
-        if let Some((record, dispatched)) = ran {
-            effect_dispatched = dispatched;
-            self.usage.attempts += 1;
-            self.usage.fuel += record.usage.fuel;
-            self.usage.cpu_us += record.usage.cpu_us;
-            self.usage.memory_bytes = self.usage.memory_bytes.max(record.usage.memory_bytes);
-            // Most calls have one: what grows by itself would begin with room for four.
-            self.record.attempts.reserve_exact(1);
-            self.record.attempts.push(record);
-        }
-        tracing::debug!(tool = &*tool.name, number, code = judged.code.as_str(), "attempt");
-        tracing::Span::current().record(field::OUTCOME, judged.code.as_str());
-        let ended = Ended {
-            code: judged.code,
-            effect_dispatched,
-            transient: judged.cause.transient,
-            retry_after_ms: judged.cause.retry_after_ms,
-        };
-        self.last = Some((tool.name.clone(), tool.component.digest.clone(), judged));
-        ended
-    }
-
     /// Takes over what was decided since.
     pub(super) fn follow(&mut self, progress: &mut Progress) {
         self.record.path.append(&mut progress.path);
     }
 
-    /// The last step of the plan: its health goes back to the tools, its outcome becomes the end.
-    pub(super) fn finished(
-        &mut self,
-        host: &Generation,
-        plan: &Plan,
-        step: &Step,
-        mut progress: Progress,
-    ) -> End {
-        for (route, settled) in plan.routes.iter().zip(progress.settled()) {
-            host.settle(&route.input.tool, settled);
-        }
-        self.follow(&mut progress);
+    /// The last step of the plan: its outcome becomes the end.
+    pub(super) fn finished(&mut self, plan: &Plan, step: &Step, progress: &mut Progress) -> End {
+        self.follow(progress);
         match step {
             Step::Accept { route, code } => {
                 if *route > 0 {
@@ -205,36 +166,55 @@ impl<'h> Draft<'h> {
                 }
                 End { code: *code, report: None }
             }
-            Step::Attempt { .. } => self.failed(Code::HostInternal),
-            Step::GiveUp { code } => self.failed(*code),
+            Step::Attempt { .. } => self.failed(plan, Code::HostInternal),
+            Step::GiveUp { code } => self.failed(plan, *code),
         }
     }
 
-    fn failed(&mut self, code: Code) -> End {
+    fn failed(&mut self, plan: &Plan, code: Code) -> End {
         let tool = &self.record.tool;
-        let Some((_, _, judged)) = &mut self.last else {
-            let paused = self.record.path.iter().find_map(|decision| match decision {
-                Decision::Skipped { why, .. } => Some(why.clone()),
-                Decision::Attempt { .. } | Decision::Ended { .. } | Decision::Stopped { .. } => None,
-            });
-            let mut report = report::report(tool, code, &Cause::default());
-            if let Some(why) = paused {
-                report.message = format!("`{tool}` was not run: it is {why}.\n{}", report.message);
-            }
+        let paused = plan.routes.first().map_or(BreakerView::Closed, |route| route.input.breaker);
+        let Some(LastAttempt { judged, .. }) = &mut self.last else {
+            let report = match paused {
+                BreakerView::Open { remaining_ms, scope } => {
+                    report::paused(tool, scope, remaining_ms, self.record.started_unix_ms)
+                }
+                BreakerView::Closed | BreakerView::Probing => self.not_run(code),
+            };
             return End { code, report: Some(Box::new(report)) };
         };
         judged.cause.attempts = self.usage.attempts;
-        let report = match (&judged.refusal, &judged.clarify) {
+        let mut report = match (&judged.refusal, &judged.clarify) {
             (Some(refusal), _) => report::refusal(tool, refusal),
             (None, Some(clarify)) => report::clarify(tool, clarify),
             (None, None) => report::report(tool, code, &judged.cause),
         };
+        if let BreakerView::Open { remaining_ms, scope } = paused {
+            let pause = report::pause(tool, scope, remaining_ms, self.record.started_unix_ms);
+            report.message = format!("{pause} A fallback was tried.\n{}", report.message);
+        }
         End { code, report: Some(Box::new(report)) }
+    }
+
+    /// The report of a call for which no attempt was worth starting.
+    fn not_run(&self, code: Code) -> ErrorReport {
+        let tool = &self.record.tool;
+        let why = self.record.path.iter().find_map(|decision| match decision {
+            Decision::Skipped { why, .. } => Some(why),
+            Decision::Attempt { .. } | Decision::Ended { .. } | Decision::Stopped { .. } => None,
+        });
+        let mut report = report::report(tool, code, &Cause::default());
+        if let Some(why) = why {
+            report.message = format!("`{tool}` was not run: {why}.\n{}", report.message);
+        }
+        report
     }
 
     /// Puts the call on record and answers.
     pub(super) async fn seal(mut self, end: End) -> Reply {
         let mut reply = self.reply(end);
+        // Now, as a caller may go away while the record is written.
+        self.settle_account();
         self.warn_of_loop(&mut reply);
         let durability = self.durability();
         // Who goes away while the queue is full leaves a record all the same.
@@ -268,32 +248,6 @@ impl<'h> Draft<'h> {
         }
     }
 
-    /// What the call came to, onto its span, into its caller's account and the metrics.
-    fn count(&self, reply: &Reply) {
-        let span = tracing::Span::current();
-        span.record(field::OUTCOME, reply.code.as_str());
-        span.record(field::RECORD, reply.record.as_str());
-        span.record(field::FUEL, self.usage.fuel);
-        if reply.error.is_some() {
-            span.record(field::ERROR, reply.code.as_str());
-            span.record("otel.status_code", "ERROR");
-        }
-        let environment = self.host.environment();
-        if let Some(account) = &self.account {
-            let used = Amounts { calls: 0, fuel: self.usage.fuel, bytes: self.bytes };
-            account.add(used, ms(environment.wall()));
-        }
-        self.host.count(&CallView {
-            // A name that no tool has is no label: anybody can make up names.
-            tool: if reply.code == Code::Unknown { "" } else { &reply.tool },
-            outcome: reply.code.as_str(),
-            seconds: environment.monotonic().saturating_sub(self.started).as_secs_f64(),
-            fuel: self.usage.fuel,
-            attempts: self.usage.attempts,
-            findings: reply.findings.iter().map(|finding| finding.kind.as_str()).collect(),
-        });
-    }
-
     fn durability(&self) -> Durability {
         if self.effect.repeatable() { Durability::Queued } else { Durability::Committed }
     }
@@ -315,6 +269,9 @@ impl<'h> Draft<'h> {
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
         if !self.sealed {
+            self.put_on_record(Code::Cancelled, None, Vec::new());
+            self.settle_account();
+            self.count_cancelled();
             self.record.ended_unix_ms = self.record.started_unix_ms + self.elapsed_ms();
             self.host.journal().seal_now(self.leave(), self.durability());
         }
@@ -328,10 +285,18 @@ fn id(unix_ms: u64, seed: &[u8; 32]) -> String {
     uuid::Builder::from_unix_timestamp_millis(unix_ms, &random).into_uuid().to_string()
 }
 
-fn as_they_came(arguments: &Arguments) -> Option<Json> {
-    let text = match arguments {
-        Arguments::Text(text) => String::from_utf8_lossy(&text[..text.len().min(INVALID_ARGS_BYTES_MAX)]),
-        Arguments::Parsed(args) => serde_json::to_string(args).unwrap_or_default().into(),
+/// The beginning of arguments as they came, and the bytes of all of them.
+fn as_they_came(arguments: &Arguments) -> (Option<Json>, u64) {
+    let (text, bytes) = match arguments {
+        Arguments::Text(text) => {
+            let shown = &text[..text.len().min(INVALID_ARGS_BYTES_MAX)];
+            (String::from_utf8_lossy(shown), text.len())
+        }
+        Arguments::Parsed(args) => {
+            let text = serde_json::to_string(args).unwrap_or_default();
+            let bytes = text.len();
+            (text.into(), bytes)
+        }
     };
-    Json::of(&&text[..text.floor_char_boundary(INVALID_ARGS_BYTES_MAX)])
+    (Json::of(&&text[..text.floor_char_boundary(INVALID_ARGS_BYTES_MAX)]), bytes as u64)
 }

@@ -99,13 +99,18 @@ pub struct ErrorReport {
     pub detail: Option<Value>,
 }
 
+/// Stands for a fallback that the caller may not know. No tool can have this name.
+pub const HIDDEN_ROUTE: &str = "another tool";
+
 /// Where an answer comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
-    /// The tool that answered: the one that was called, or a fallback.
+    /// The tool that answered: the one that was called, or a fallback; [`HIDDEN_ROUTE`] for one that the caller may
+    /// not see.
     pub route: Arc<str>,
-    /// SHA-256 of its component, hex.
-    pub component: Arc<str>,
+    /// SHA-256 of its component, hex; none for one that the caller may not see.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub component: Option<Arc<str>>,
     /// Attempts made in all, on all routes.
     pub attempts: u32,
     /// Why the called tool did not answer itself, where a fallback did.

@@ -4,6 +4,7 @@
 //! to proceed. No paths, hosts or backtraces: those are in the record. Text that a tool wrote is fenced as
 //! data and cut. Must not know transports.
 
+use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
 
 use super::code::{Code, Ran, Retry};
@@ -11,6 +12,7 @@ use super::finding::{Finding, Verdict};
 use super::reply::ErrorReport;
 use crate::contract::answer::{Clarify, Refusal, RetryAdvice};
 use crate::contract::tool::clean;
+use crate::plan::Scope;
 
 /// A tool's own words are shown up to here.
 const TOOL_TEXT_CHARS_MAX: usize = 400;
@@ -161,6 +163,38 @@ fn doubts(findings: &[Finding]) -> String {
             format!("\n- `{path}` ({}): expected {}, got {}", finding.kind, finding.expected, finding.got)
         })
         .collect()
+}
+
+/// The report of a call that was not run, as its tool is paused.
+pub(crate) fn paused(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u64) -> ErrorReport {
+    let cause = Cause { retry_after_ms: Some(remaining_ms), ..Cause::default() };
+    let report = report(tool, Code::Overloaded, &cause);
+    let (ran, proceed) = (ran(report.ran), proceed(Code::Overloaded, &cause, report.retryable));
+    ErrorReport {
+        message: [pause(tool, scope, remaining_ms, now_unix_ms), ran, proceed].join("\n"),
+        ..report
+    }
+}
+
+/// For whom a tool is paused, why and until when.
+pub(crate) fn pause(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u64) -> String {
+    let until = moment(now_unix_ms.saturating_add(remaining_ms));
+    let why = match scope {
+        Scope::Caller => {
+            "at least half of this caller's last calls of it failed; other callers are not concerned"
+        }
+        Scope::AllCallers => {
+            "at least half of its last calls failed, for several callers or at what stands behind it"
+        }
+    };
+    format!("`{tool}` is paused for {} until {until}: {why}.", scope.as_str())
+}
+
+/// A moment as RFC 3339 has it, in UTC, rounded up to whole seconds.
+fn moment(unix_ms: u64) -> String {
+    let seconds = i64::try_from(unix_ms.div_ceil(1_000)).unwrap_or(i64::MAX);
+    DateTime::from_timestamp(seconds, 0)
+        .map_or_else(|| "an unknown time".to_owned(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 /// The text of a refusal.

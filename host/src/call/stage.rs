@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempt::{AttemptRecord, Judged, judge};
+use super::attempt::{Judged, judge};
 use super::code::Code;
 use super::draft::Draft;
 use super::raw::Arguments;
@@ -19,12 +19,12 @@ use crate::contract::tool::ValidArgs;
 use crate::contract::violation::Violation;
 use crate::contract::{caps, example, message};
 use crate::environment::ms;
-use crate::host::Generation;
+use crate::host::{Candidate, Generation};
 use crate::plan::{self, Ended, Inputs, Jitter, Plan, RouteInput};
 use crate::policy::permit::{self, Permit};
 use crate::registry::Tool;
-use crate::sandbox::outcome::{Attempted, Outcome, Usage};
-use crate::sandbox::run::{self, Attempt};
+use crate::sandbox::outcome::Outcome;
+use crate::sandbox::run::{self, Attempt, RunError};
 
 /// How a call ends.
 #[derive(Debug)]
@@ -40,21 +40,28 @@ impl End {
     }
 }
 
-/// A tool that exists.
+/// A tool that exists and that its caller may see, with those that stand in for it.
 pub(crate) struct ResolvedCall {
-    pub(crate) tool: Arc<Tool>,
+    called: Candidate,
+    fallbacks: Vec<Candidate>,
+}
+
+impl ResolvedCall {
+    pub(crate) fn tool(&self) -> &Arc<Tool> {
+        &self.called.tool
+    }
 }
 
 /// Arguments that passed the inner door.
 pub(crate) struct ValidCall {
-    tool: Arc<Tool>,
+    resolved: ResolvedCall,
     args: ValidArgs,
 }
 
 /// A call that may run: a permit for each route that may.
 pub(crate) struct PermittedCall {
     args: ValidArgs,
-    routes: Vec<(Arc<Tool>, Permit)>,
+    routes: Vec<(Candidate, Permit)>,
 }
 
 impl ValidCall {
@@ -63,9 +70,16 @@ impl ValidCall {
     }
 }
 
+impl PermittedCall {
+    /// The name of a route's tool, as the caller may read it.
+    pub(super) fn shown_name(&self, route: usize) -> Arc<str> {
+        self.routes[route].0.shown_name()
+    }
+}
+
 pub(super) fn resolve(host: &Generation, who: &Principal, name: &str) -> Result<ResolvedCall, End> {
-    match host.visible(who).resolve(name) {
-        Ok(tool) => Ok(ResolvedCall { tool: tool.clone() }),
+    match host.visible(who).candidates(name) {
+        Ok((called, fallbacks)) => Ok(ResolvedCall { called, fallbacks }),
         Err(unknown) => {
             let mut end = End::failed(&unknown.name, Code::Unknown, &Cause::default());
             if let Some(report) = &mut end.report {
@@ -126,19 +140,19 @@ pub(super) fn validate(
     call: ResolvedCall,
     arguments: Arguments,
 ) -> Result<ValidCall, End> {
-    let ResolvedCall { tool } = call;
+    let tool = call.tool();
     let caps = host.caps();
     let args = match arguments {
         Arguments::Text(text) => caps::parse(&text, caps),
         Arguments::Parsed(args) => caps::admit(&args, caps).map(|()| args),
     };
-    let args = args.map_err(|violation| invalid(&tool, vec![violation], None))?;
+    let args = args.map_err(|violation| invalid(tool, vec![violation], None))?;
     match tool.contract.validate(args) {
-        Ok(args) => Ok(ValidCall { tool, args }),
+        Ok(args) => Ok(ValidCall { resolved: call, args }),
         Err((violations, args)) => {
             let author = tool.contract.examples.first().map(|example| &example.args);
             let example = example::offer(author, tool.contract.validator(), &args);
-            Err(invalid(&tool, violations, example))
+            Err(invalid(tool, violations, example))
         }
     }
 }
@@ -159,54 +173,58 @@ fn invalid(tool: &Tool, violations: Vec<Violation>, example: Option<serde_json::
 }
 
 /// A permit for the tool and for each fallback; a fallback that has none is left out.
-pub(super) fn authorize(host: &Generation, call: ValidCall) -> Result<PermittedCall, End> {
-    let ValidCall { tool, args } = call;
+pub(super) fn authorize(call: ValidCall) -> Result<PermittedCall, End> {
+    let ValidCall { resolved: ResolvedCall { called, fallbacks }, args } = call;
     let permit = |tool: &Tool| permit::authorize(&tool.effective, &tool.missing, &tool.limits);
-    let first = permit(&tool).map_err(|denied| {
+    let first = permit(&called.tool).map_err(|denied| {
         let mut kinds: Vec<String> = denied.missing.into_iter().map(|missing| missing.capability).collect();
         kinds.dedup();
-        End::failed(&tool.name, Code::PolicyDenied, &Cause { denied: kinds, ..Cause::default() })
+        End::failed(&called.tool.name, Code::PolicyDenied, &Cause { denied: kinds, ..Cause::default() })
     })?;
-    let fallbacks = tool.fallback.iter().filter_map(|name| host.registry().resolve(name).ok());
-    let fallbacks: Vec<_> = fallbacks.filter_map(|tool| Some((tool.clone(), permit(tool).ok()?))).collect();
-    let routes = std::iter::once((tool, first)).chain(fallbacks).collect();
+    let fallbacks = fallbacks.into_iter().filter_map(|fallback| {
+        let permit = permit(&fallback.tool).ok()?;
+        Some((fallback, permit))
+    });
+    let routes = std::iter::once((called, first)).chain(fallbacks).collect();
     Ok(PermittedCall { args, routes })
 }
 
-pub(super) fn plan(host: &Generation, call: &PermittedCall) -> Plan {
-    let tools = call.routes.iter().map(|(tool, _)| &**tool);
+pub(super) fn plan(host: &Generation, who: &Principal, call: &PermittedCall) -> Plan {
     let seed = host.environment().seed();
-    plan::plan(inputs(host, tools, &call.args, Jitter::Seeded(hex(&seed[..16]))))
+    let routes = call.routes.iter().map(|(candidate, _)| route(host, who, &candidate.tool)).collect();
+    plan::plan(inputs(host, routes, &call.args, Jitter::Seeded(hex(&seed[..16]))))
 }
 
-/// Without jitter: every wait is the longest that it could be.
-pub(super) fn explain(host: &Generation, call: &ValidCall) -> Plan {
-    let fallbacks = call.tool.fallback.iter().filter_map(|name| host.registry().resolve(name).ok());
-    let tools = std::iter::once(&*call.tool).chain(fallbacks.map(|tool| &**tool));
-    plan::plan(inputs(host, tools, &call.args, Jitter::Off))
-}
-
-fn inputs<'t>(
-    host: &Generation,
-    tools: impl Iterator<Item = &'t Tool>,
-    args: &ValidArgs,
-    jitter: Jitter,
-) -> Inputs {
-    let route = |tool: &Tool| {
-        let (quota, breaker) = host.health(&tool.name);
-        RouteInput {
-            tool: tool.name.clone(),
-            component: tool.component.digest.clone(),
-            effect: tool.effect,
-            retry: tool.retry.clone(),
-            attempt_deadline_ms: tool.limits.deadline_ms,
-            useful_ms_min: tool.useful_ms_min.min(tool.limits.deadline_ms),
-            quota,
-            breaker,
-        }
+/// Without jitter: every wait is the longest that it could be. Made to be shown to the caller.
+pub(super) fn explain(host: &Generation, who: &Principal, call: &ValidCall) -> Plan {
+    let ResolvedCall { called, fallbacks } = &call.resolved;
+    let shown = |candidate: &Candidate| RouteInput {
+        tool: candidate.shown_name(),
+        component: candidate.shown_digest().unwrap_or_else(|| "hidden".into()),
+        ..route(host, who, &candidate.tool)
     };
+    let routes = std::iter::once(called).chain(fallbacks).map(shown).collect();
+    plan::plan(inputs(host, routes, &call.args, Jitter::Off))
+}
+
+fn route(host: &Generation, who: &Principal, tool: &Tool) -> RouteInput {
+    let (quota, breaker) = host.health(&tool.name, who);
+    RouteInput {
+        tool: tool.name.clone(),
+        component: tool.component.digest.clone(),
+        effect: tool.effect,
+        is_closed: tool.component.surface.is_closed(),
+        retry: tool.retry.clone(),
+        attempt_deadline_ms: tool.limits.deadline_ms,
+        useful_ms_min: tool.useful_ms_min.min(tool.limits.deadline_ms),
+        quota,
+        breaker,
+    }
+}
+
+fn inputs(host: &Generation, routes: Vec<RouteInput>, args: &ValidArgs, jitter: Jitter) -> Inputs {
     let args_digest = sha256(args.canonical().as_bytes());
-    Inputs { args_digest, jitter, deadline_ms: host.call_deadline_ms(), routes: tools.map(route).collect() }
+    Inputs { args_digest, jitter, deadline_ms: host.call_deadline_ms(), routes }
 }
 
 pub(super) async fn wait(ms: u64) {
@@ -223,13 +241,15 @@ pub(super) async fn attempt(
     (route, number): (usize, u32),
     deadline_ms: u64,
 ) -> Ended {
-    let (tool, permit) = &call.routes[route];
+    let (candidate, permit) = &call.routes[route];
+    let tool = &candidate.tool;
     let within = Duration::from_millis(deadline_ms);
-    let before = host.environment().monotonic();
+    let before = draft.now();
     let Ok(_place) = host.enter(&tool.name, within).await else {
-        return draft.attempted(tool, number, None, no_place());
+        return draft.attempted(candidate, number, None, no_place());
     };
-    let deadline = within.saturating_sub(host.environment().monotonic().saturating_sub(before));
+    let deadline = within.saturating_sub(draft.now().saturating_sub(before));
+    let listener = draft.listener();
     let attempt = Attempt {
         linked: &tool.linked,
         function: &tool.export,
@@ -238,51 +258,33 @@ pub(super) async fn attempt(
         permit,
         seed: host.environment().seed(),
         deadline,
-        listener: draft.listener(),
+        listener,
+        traces: draft.begin_attempt(tool, number),
     };
+    let failed = |code| Judged::failed(code, Cause::default());
     match run::run(host.engine(), host.environment(), attempt).await {
-        Ok(mut attempted) => {
-            let trap = if let Outcome::Trap(trap) = &attempted.outcome { Some(trap.clone()) } else { None };
-            let now = ms(host.environment().wall());
-            let judged = judge(tool, &call.args, &mut attempted, now).unwrap_or_else(|err| {
+        Ok(mut outcome) => {
+            let (ended, now) = (draft.now(), ms(host.environment().wall()));
+            let judged = judge(tool, &call.args, &mut outcome, draft.denials(), now).unwrap_or_else(|err| {
                 tracing::error!("a value of `{}` is not of its type: {err}", tool.name);
-                Judged::failed(Code::HostInternal, Cause::default())
+                failed(Code::HostInternal)
             });
-            let record = record(tool, number, &attempted, trap, &judged);
-            draft.attempted(tool, number, Some((record, attempted.effect_dispatched)), judged)
+            draft.worked_since(ended);
+            let trap = if let Outcome::Trap(trap) = outcome { Some(trap) } else { None };
+            draft.attempted(candidate, number, trap, judged)
         }
-        Err(err) => {
+        Err(RunError::Exhausted) => {
+            tracing::warn!("the engine has no room for `{}`: lower `host.calls_max`", tool.name);
+            draft.forget_attempt();
+            draft.attempted(candidate, number, None, no_place())
+        }
+        Err(RunError::Failed(err)) => {
             tracing::error!("the sandbox failed while it ran `{}`: {err:#}", tool.name);
-            draft.attempted(tool, number, None, Judged::failed(Code::HostInternal, Cause::default()))
+            draft.attempted(candidate, number, None, failed(Code::HostInternal))
         }
     }
 }
 
 fn no_place() -> Judged {
     Judged::failed(Code::Overloaded, no_room())
-}
-
-fn record(
-    tool: &Tool,
-    number: u32,
-    attempted: &Attempted,
-    trap: Option<crate::sandbox::outcome::TrapReport>,
-    judged: &Judged,
-) -> AttemptRecord {
-    let findings = match &judged.accepted {
-        Some(accepted) => accepted.findings.clone(),
-        None => judged.cause.findings.clone(),
-    };
-    let Attempted { outcome: _, usage, log, denials, effect_dispatched: _ } = attempted;
-    AttemptRecord {
-        route: tool.name.clone(),
-        component: tool.component.digest.clone(),
-        number,
-        code: judged.code,
-        usage: Usage::clone(usage),
-        log: log.clone(),
-        trap,
-        denials: denials.clone(),
-        findings,
-    }
 }

@@ -15,12 +15,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     // Whatever is wrong comes out of here, each thing with its place.
     let host = open::host(registry).await?;
-    let registry_now = host.registry();
-    let warnings = &registry_now.warnings;
-    for warning in warnings {
+    let (tools, warnings) = host.summary();
+    for warning in &warnings {
         printer.note(format!("warning: {warning}"));
     }
-    let tools = registry_now.tools().count();
     printer.line(format!("{}: {tools} tools, {} warnings", registry.display(), warnings.len()));
     Ok(if args.strict && !warnings.is_empty() { EXIT_NO } else { 0 })
 }

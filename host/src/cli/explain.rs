@@ -5,6 +5,7 @@ use std::path::Path;
 use super::print::{Printer, Said};
 use super::{Ended, open};
 use crate::call::raw::{Arguments, RawCall};
+use crate::caller::Principal;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,8 +21,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let host = open::host(registry).await?;
-    let registry = host.registry();
-    let tool = registry.resolve(&args.tool).map_err(|unknown| Said(unknown.to_string()))?;
+    let visible = host.visible(&Principal::local());
+    let tool = visible.resolve(&args.tool).map_err(|unknown| Said(unknown.to_string()))?;
     let text = match (&args.arguments, tool.contract.example()) {
         (Some(text), _) => text.clone(),
         (None, Some(example)) => example.to_string(),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::print::Printer;
 use super::{Ended, open};
+use crate::caller::Principal;
 use crate::contract::export::{Dialect, definition};
 
 #[derive(Debug, clap::Args)]
@@ -18,7 +19,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let host = open::host(registry).await?;
     let tools: Vec<Value> = host
-        .registry()
+        .visible(&Principal::local())
         .tools()
         .map(|tool| {
             let contract = &tool.contract;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::print::Printer;
 use super::{Ended, open};
-use crate::registry::describe;
+use crate::caller::Principal;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -17,12 +17,13 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let host = open::host(registry).await?;
+    let visible = host.visible(&Principal::local());
     if args.json {
-        let tools: Vec<Value> = host.registry().tools().map(|tool| describe(tool)).collect();
+        let tools: Vec<Value> = visible.tools().map(|tool| visible.describe(tool)).collect();
         printer.json(&json!({ "tools": tools }))?;
         return Ok(0);
     }
-    for tool in host.registry().tools() {
+    for tool in visible.tools() {
         let first = tool.contract.description.lines().next().unwrap_or_default();
         printer.line(format!("{:<28} {:<12} {first}", tool.name, tool.effect.as_str()));
     }

@@ -28,12 +28,45 @@ pub struct CallerConfig {
     /// Its calls that wait; the next one is turned away. Default 64.
     #[serde(default = "caller_wait")]
     pub wait: u32,
-    /// Whether it may read `/metrics`. Default false.
+    /// Whether it may read `/metrics`, of the tools that it sees or of all. Default not at all.
     #[serde(default)]
-    pub metrics: bool,
+    pub metrics: MetricsAccess,
     /// What it may use in a minute and a day. Default no bound.
     #[serde(default)]
     pub budgets: BudgetConfig,
+}
+
+/// What a caller may read at `/metrics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "MetricsWord")]
+pub enum MetricsAccess {
+    /// Nothing: `false`.
+    #[default]
+    None,
+    /// The host as a whole and the tools that it sees: `true`.
+    Visible,
+    /// The host and every tool: `"all"`. For a monitor that calls none.
+    All,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MetricsWord {
+    Flag(bool),
+    Word(String),
+}
+
+impl TryFrom<MetricsWord> for MetricsAccess {
+    type Error = String;
+
+    fn try_from(word: MetricsWord) -> Result<MetricsAccess, String> {
+        match word {
+            MetricsWord::Flag(false) => Ok(MetricsAccess::None),
+            MetricsWord::Flag(true) => Ok(MetricsAccess::Visible),
+            MetricsWord::Word(word) if word == "all" => Ok(MetricsAccess::All),
+            MetricsWord::Word(word) => Err(format!("`metrics` is true, false or \"all\", not `{word}`")),
+        }
+    }
 }
 
 /// Budgets of one caller. Minutes and days are those of UTC.

@@ -24,6 +24,13 @@ pub struct Surface {
     pub docs: BTreeMap<String, FunctionDocs>,
 }
 
+impl Surface {
+    /// Whether it imports no function: then nothing enters an attempt but its arguments.
+    pub fn is_closed(&self) -> bool {
+        self.imports.iter().all(|import| import.functions.is_empty())
+    }
+}
+
 /// An exported function that can be a tool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Function {

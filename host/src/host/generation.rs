@@ -4,12 +4,12 @@
 //! the generation that it began with.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use wasmtime::Engine;
 
-use super::Parts;
+use super::{Parts, Visible};
 use crate::call::room::{Entered, Gate, NoRoom};
 use crate::caller::account::Accounts;
 use crate::caller::session::Sessions;
@@ -19,8 +19,8 @@ use crate::config::{ConfigFile, OauthConfig};
 use crate::contract::caps::Caps;
 use crate::environment::{SharedEnvironment, ms};
 use crate::journal::Journal;
-use crate::plan::{Breaker, BreakerView, Quota, Settled};
-use crate::registry::{Registry, Tool, UnknownTool};
+use crate::plan::{BreakerView, Breakers, Quota, Settled};
+use crate::registry::{Registry, Tool};
 use crate::telemetry::metrics::{CallView, RoomView, StandingView, ToolMetrics};
 
 pub(crate) struct Generation {
@@ -49,37 +49,12 @@ struct Standing {
 
 struct Health {
     quota: Quota,
-    breaker: Breaker,
+    breakers: Breakers<Principal>,
 }
 
 /// A place for one attempt: among those of its tool, and among those of all.
 #[expect(dead_code, reason = "held for its drop")]
 pub(crate) struct Place(Entered, Entered);
-
-/// The tools that one caller may see.
-pub struct Visible {
-    registry: Arc<Registry>,
-    rules: Option<Arc<Rules>>,
-}
-
-impl Visible {
-    /// The tools, in the order of their names.
-    pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
-        self.registry.tools().filter(|tool| self.shows(&tool.name))
-    }
-
-    /// The tool of this name.
-    ///
-    /// # Errors
-    /// When there is none that the caller may see; the nearest name is one that it may see.
-    pub fn resolve(&self, name: &str) -> Result<&Arc<Tool>, UnknownTool> {
-        self.registry.resolve_among(name, |name| self.shows(name))
-    }
-
-    fn shows(&self, name: &str) -> bool {
-        self.rules.as_ref().is_some_and(|rules| rules.shows(name))
-    }
-}
 
 impl Generation {
     /// The generation of a file. Places of the last one are kept where their number did not change, so that a
@@ -100,7 +75,7 @@ impl Generation {
             let last = last.and_then(|last| last.tools.get(&*tool.name)).map(|standing| &standing.bulkhead);
             Standing {
                 bulkhead: keep(last, tool.bulkhead_run, tool.bulkhead_wait),
-                health: Mutex::new(Health { quota: Quota::full(now), breaker: Breaker::default() }),
+                health: Mutex::new(Health { quota: Quota::full(now), breakers: Breakers::default() }),
                 metrics: OnceLock::new(),
             }
         };
@@ -124,7 +99,8 @@ impl Generation {
         }
     }
 
-    pub(crate) fn registry(&self) -> &Arc<Registry> {
+    /// All tools, for what serves no caller.
+    pub(super) fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 
@@ -182,7 +158,7 @@ impl Generation {
     }
 
     pub(crate) fn visible(&self, who: &Principal) -> Visible {
-        Visible { registry: self.registry.clone(), rules: self.rules(who) }
+        Visible::new(self.registry.clone(), self.rules(who))
     }
 
     /// Every token is looked at, so that the time says nothing about which one it was.
@@ -203,22 +179,24 @@ impl Generation {
         tokio::time::timeout(within, both).await.unwrap_or(Err(NoRoom))
     }
 
-    /// A tool's retry quota and breaker now.
-    pub(crate) fn health(&self, tool: &str) -> (u32, BreakerView) {
+    /// A tool's retry quota, and what its breakers say to a caller now.
+    pub(crate) fn health(&self, tool: &str, who: &Principal) -> (u32, BreakerView) {
         let now = ms(self.environment().monotonic());
         self.tools.get(tool).map_or((0, BreakerView::Closed), |standing| {
-            let mut health = standing.health.lock().unwrap_or_else(PoisonError::into_inner);
-            (health.quota.tokens(now), health.breaker.view(now))
+            let mut health = standing.health();
+            (health.quota.tokens(now), health.breakers.view(who, now))
         })
     }
 
     /// Applies what a call did to a tool's health.
-    pub(crate) fn settle(&self, tool: &str, settled: &Settled) {
+    pub(crate) fn settle(&self, tool: &str, who: &Principal, settled: &Settled) {
         let Some(standing) = self.tools.get(tool) else { return };
         let now = ms(self.environment().monotonic());
-        let mut health = standing.health.lock().unwrap_or_else(PoisonError::into_inner);
-        health.quota.settle(settled.spent, settled.gained);
-        settled.samples.iter().for_each(|sample| health.breaker.record(*sample, now));
+        let mut health = standing.health();
+        health.quota.settle(settled.spent, settled.gained, now);
+        if let Some(code) = settled.ended {
+            health.breakers.record(who, code, now);
+        }
     }
 
     pub(super) fn load(&self) -> RoomView {
@@ -226,11 +204,22 @@ impl Generation {
     }
 
     pub(super) fn standings(&self) -> Vec<StandingView> {
-        let view = |(name, standing): (&Arc<str>, &Standing)| StandingView {
-            tool: name.to_string(),
-            room: RoomView { running: standing.bulkhead.running(), waiting: standing.bulkhead.waiting() },
-            is_open: !matches!(self.health(name).1, BreakerView::Closed),
+        let now = ms(self.environment().monotonic());
+        let view = |(name, standing): (&Arc<str>, &Standing)| {
+            let health = standing.health();
+            StandingView {
+                tool: name.to_string(),
+                room: RoomView { running: standing.bulkhead.running(), waiting: standing.bulkhead.waiting() },
+                is_open: health.breakers.is_open_for_all(now),
+                paused_callers: health.breakers.paused_callers(now),
+            }
         };
         self.tools.iter().map(view).collect()
+    }
+}
+
+impl Standing {
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -39,6 +39,21 @@ pub(super) fn who(extensions: &Extensions) -> Principal {
     }
 }
 
+tokio::task_local! {
+    /// The caller whose request is being served: rmcp asks for a tool's schema without saying for whom.
+    static SERVED: Principal;
+}
+
+/// Serves a request of this caller.
+pub(crate) async fn serve<T>(who: Principal, request: impl Future<Output = T>) -> T {
+    SERVED.scope(who, request).await
+}
+
+/// The caller whose request is being served; none outside of [`serve`].
+pub(super) fn served() -> Option<Principal> {
+    SERVED.try_with(Principal::clone).ok()
+}
+
 /// The session that a request says it belongs to: `_meta` before the header before the legacy session.
 pub(super) fn session(context: &RequestContext<RoleServer>) -> SessionKey {
     let said = context.meta.0.0.get(&format!("{META_PREFIX}/{SESSION}")).and_then(|value| value.as_str());

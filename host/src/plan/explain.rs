@@ -41,8 +41,8 @@ fn one(index: usize, route: &Route) -> String {
     match input.breaker {
         BreakerView::Closed => {}
         BreakerView::Probing => line("its breaker lets probes through".into()),
-        BreakerView::Open { remaining_ms } => {
-            line(format!("skipped: paused for {remaining_ms} ms after failures"));
+        BreakerView::Open { remaining_ms, scope } => {
+            line(format!("skipped: paused for {} for {remaining_ms} ms after failures", scope.as_str()));
         }
     }
     let reserve = if route.reserve_ms > 0 {
@@ -73,8 +73,9 @@ fn retries(route: &Route) -> String {
         Repeat::WithProof => ", only while no effect has left the sandbox",
         Repeat::Never => ", never",
     };
+    let trap = if route.input.is_closed { "; none after a trap, which would repeat itself" } else { "" };
     format!(
-        "up to {} retries{proof}: after {} ms, or {} ms when throttled; quota {}",
+        "up to {} retries{proof}: after {} ms, or {} ms when throttled; quota {}{trap}",
         route.waits.len(),
         list(|wait| wait.transient_ms),
         list(|wait| wait.throttled_ms),

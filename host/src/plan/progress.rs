@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::breaker::BreakerView;
 use super::quota::{self, FIRST_TRY_GAIN};
 use super::{Plan, Repeat, Route};
-use crate::call::code::{BreakerSample, Code, Retry};
+use crate::call::code::{Code, Retry};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,8 +93,9 @@ pub struct Settled {
     pub spent: u32,
     /// Quota tokens given back.
     pub gained: u32,
-    /// How its attempts ended, in order.
-    pub samples: Vec<BreakerSample>,
+    /// How the call ended on it: as its last attempt did. None where no attempt was made, or one still ran when the
+    /// call was cancelled.
+    pub ended: Option<Code>,
 }
 
 /// How far a call has come.
@@ -137,7 +138,7 @@ impl Plan {
         };
         let tool = &self.routes[route].input.tool;
         progress.path.push(Decision::Ended { tool: tool.clone(), code: ended.code });
-        progress.settled[route].samples.push(ended.code.facts().breaker);
+        progress.settled[route].ended = Some(ended.code);
         if ended.code.has_result() {
             return accept(progress, route, number, ended.code);
         }
@@ -159,8 +160,9 @@ impl Plan {
     fn enter(&self, progress: &mut Progress, first: usize, code: Code, now_ms: u64) -> Step {
         for (index, route) in self.routes.iter().enumerate().skip(first) {
             let skipped = |why: String| Decision::Skipped { tool: route.input.tool.clone(), why };
-            if let BreakerView::Open { remaining_ms } = route.input.breaker {
-                progress.path.push(skipped(format!("paused for {remaining_ms} ms after failures")));
+            if let BreakerView::Open { remaining_ms, scope } = route.input.breaker {
+                let why = format!("paused for {} for {remaining_ms} ms after failures", scope.as_str());
+                progress.path.push(skipped(why));
                 continue;
             }
             match self.time(route, now_ms) {
@@ -254,6 +256,7 @@ fn attempt(
     deadline_ms: u64,
 ) -> Step {
     progress.at = Some((index, number));
+    progress.settled[index].ended = None;
     progress.path.push(Decision::Attempt { tool: route.input.tool.clone(), number, wait_ms });
     Step::Attempt { route: index, number, wait_ms, deadline_ms }
 }
@@ -268,7 +271,9 @@ fn accept(progress: &mut Progress, route: usize, number: u32, code: Code) -> Ste
 fn worth_repeating(route: &Route, number: u32, ended: &Ended) -> bool {
     match ended.code.facts().retry {
         Retry::Never => false,
-        Retry::ByEffects | Retry::AfterHint => true,
+        // The same arguments would trap again.
+        Retry::ByEffects => !(ended.code == Code::Trap && route.input.is_closed),
+        Retry::AfterHint => true,
         Retry::IfTransient => ended.transient,
         Retry::IfDeclared => route.input.retry.implausible,
         Retry::AsRefused => ended.retry_after_ms.is_some(),

@@ -10,8 +10,8 @@ pub(super) const RETRY_COST_THROTTLED: u32 = 5;
 pub(super) const RETRY_COST_MIN: u32 = RETRY_COST_THROTTLED;
 /// A success at the first try gives this much back.
 pub(super) const FIRST_TRY_GAIN: u32 = 1;
-/// Tokens that come back with time.
-const REFILL_PER_SECOND: u64 = 10;
+/// Time in which one token comes back: ten in a second.
+const REFILL_MS: u64 = 100;
 
 /// The quota, refilled with time. Times are on any one clock of the caller's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,17 +28,17 @@ impl Quota {
 
     /// The tokens left now.
     pub fn tokens(&mut self, now_ms: u64) -> u32 {
-        let gained = now_ms.saturating_sub(self.refilled_ms) * REFILL_PER_SECOND / 1_000;
-        if gained > 0 {
-            self.tokens = MAX.min(self.tokens.saturating_add(u32::try_from(gained).unwrap_or(MAX)));
-            self.refilled_ms = now_ms;
-        }
+        let gained = now_ms.saturating_sub(self.refilled_ms) / REFILL_MS;
+        self.tokens = MAX.min(self.tokens.saturating_add(u32::try_from(gained).unwrap_or(MAX)));
+        // The rest of the division is time that counts towards the next token.
+        self.refilled_ms += gained * REFILL_MS;
         self.tokens
     }
 
-    /// Applies what a call spent and gained.
-    pub fn settle(&mut self, spent: u32, gained: u32) {
-        self.tokens = self.tokens.saturating_sub(spent).saturating_add(gained).min(MAX);
+    /// Applies what a call spent and gained. Time before it has refilled the quota first, so that a long idle time
+    /// does not pay for what comes after it.
+    pub fn settle(&mut self, spent: u32, gained: u32, now_ms: u64) {
+        self.tokens = self.tokens(now_ms).saturating_sub(spent).saturating_add(gained).min(MAX);
     }
 }
 

@@ -14,6 +14,7 @@ fn inputs(retry: RetryPolicy, quota: u32) -> Inputs {
         tool: "t".into(),
         component: "c".into(),
         effect: Effect::Read,
+        is_closed: false,
         retry,
         attempt_deadline_ms: 10_000,
         useful_ms_min: 0,
@@ -79,8 +80,12 @@ fn a_hint_is_clamped_to_five_seconds_above_the_computed_wait() {
 #[test]
 fn the_quota_refills_with_time() {
     let mut quota = Quota::full(0);
-    quota.settle(100, 0);
+    quota.settle(100, 0, 0);
     assert_eq!((quota.tokens(50), quota.tokens(1_000), quota.tokens(60_000)), (400, 410, 500));
+    quota.settle(100, 0, 100_000);
+    assert_eq!(quota.tokens(100_000), 400, "a full quota gains nothing by waiting");
+    let often = (1..=10).map(|i| quota.tokens(100_000 + i * 150)).last();
+    assert_eq!(often, Some(415), "however often it is looked at");
 }
 
 fn two_routes(effect: Effect) -> Inputs {
@@ -113,6 +118,40 @@ fn a_write_is_repeated_only_with_proof_that_nothing_happened() {
 }
 
 #[test]
+fn a_trap_of_a_tool_without_imports_is_not_repeated() {
+    let mut inputs = two_routes(Effect::Pure);
+    inputs.routes[0].is_closed = true;
+    assert_eq!(attempts(inputs.clone(), &fault(Code::Trap)).0, ["t", "u", "u", "u"]);
+    let late = attempts(inputs.clone(), &fault(Code::LimitDeadline)).0;
+    assert_eq!(late.len(), 6, "time may differ");
+    assert!(explain(&plan(inputs)).contains("quota 500; none after a trap, which would repeat itself"));
+}
+
+#[test]
+fn a_call_counts_once_however_many_attempts_it_made() {
+    let plan = plan(two_routes(Effect::Read));
+    let mut progress = Progress::new(&plan);
+    let mut step = plan.next(&mut progress, None, 0);
+    let codes = [Code::Trap, Code::LimitDeadline, Code::Trap, Code::Overloaded];
+    for code in codes {
+        assert!(matches!(step, Step::Attempt { .. }), "{step:?}");
+        step = plan.next(&mut progress, Some(&fault(code)), 0);
+    }
+    let ended: Vec<_> = progress.settled().iter().map(|settled| settled.ended).collect();
+    assert_eq!(ended, [Some(Code::Trap), Some(Code::Overloaded)]);
+}
+
+#[test]
+fn an_attempt_that_was_cancelled_is_no_sample() {
+    let plan = plan(two_routes(Effect::Read));
+    let mut progress = Progress::new(&plan);
+    plan.next(&mut progress, None, 0);
+    plan.next(&mut progress, Some(&fault(Code::Trap)), 0);
+    let settled = &progress.settled()[0];
+    assert_eq!((settled.ended, settled.spent), (None, 14), "what it spent is spent all the same");
+}
+
+#[test]
 fn refusals_questions_and_plain_errors_stand() {
     for code in [Code::Refused, Code::Clarify, Code::PolicyDenied, Code::OutcomeUnknown, Code::ToolError] {
         let ended = Ended { transient: false, ..fault(code) };
@@ -124,7 +163,7 @@ fn refusals_questions_and_plain_errors_stand() {
 #[test]
 fn a_tool_whose_breaker_is_open_is_passed_over() {
     let mut inputs = two_routes(Effect::Read);
-    inputs.routes[0].breaker = BreakerView::Open { remaining_ms: 7 };
+    inputs.routes[0].breaker = BreakerView::Open { remaining_ms: 7, scope: Scope::Caller };
     let (tools, step) = attempts(inputs, &fault(Code::Ok));
     assert_eq!((tools, step), (vec!["u".into()], Step::Accept { route: 1, code: Code::Degraded }));
 }
@@ -170,6 +209,8 @@ fn random(seed: u64, what: &str, below: u64) -> u64 {
     digest.iter().take(8).fold(0u64, |n, byte| n << 8 | u64::from(*byte)) % below
 }
 
+const OPEN: BreakerView = BreakerView::Open { remaining_ms: 9, scope: Scope::AllCallers };
+
 fn random_inputs(seed: u64) -> Inputs {
     let routes = (0..=random(seed, "routes", 5))
         .map(|i| {
@@ -179,6 +220,7 @@ fn random_inputs(seed: u64) -> Inputs {
                 component: format!("{:x}", pick("component", 1 << 40)).into(),
                 effect: [Effect::Pure, Effect::Read, Effect::Idempotent, Effect::Write, Effect::Irreversible]
                     [usize::try_from(pick("effect", 5)).unwrap()],
+                is_closed: pick("closed", 2) == 0,
                 retry: RetryPolicy {
                     attempts_max: 1 + u32::try_from(pick("attempts", 6)).unwrap(),
                     implausible: pick("implausible", 2) == 0,
@@ -187,7 +229,7 @@ fn random_inputs(seed: u64) -> Inputs {
                 attempt_deadline_ms: 1 + pick("attempt", 12_000),
                 useful_ms_min: pick("useful", 3_000),
                 quota: u32::try_from(pick("quota", 501)).unwrap(),
-                breaker: [BreakerView::Closed, BreakerView::Probing, BreakerView::Open { remaining_ms: 9 }]
+                breaker: [BreakerView::Closed, BreakerView::Probing, OPEN]
                     [usize::try_from(pick("breaker", 3)).unwrap()],
             }
         })

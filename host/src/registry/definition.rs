@@ -56,8 +56,10 @@ impl Definition {
     }
 }
 
-/// A tool as programs read it, over HTTP and from the command line.
-pub fn describe(tool: &Tool) -> Value {
+/// A tool as programs read it, over HTTP and from the command line. Of its fallbacks only those are named that `shows`
+/// admits.
+pub fn describe(tool: &Tool, shows: impl Fn(&str) -> bool) -> Value {
+    let fallback: Vec<&String> = tool.fallback.iter().filter(|name| shows(name)).collect();
     json!({
         "name": tool.name,
         "title": tool.contract.title,
@@ -66,7 +68,7 @@ pub fn describe(tool: &Tool) -> Value {
         "input_schema": tool.contract.input_schema,
         "output_schema": tool.contract.output_schema(),
         "examples": tool.contract.examples,
-        "fallback": tool.fallback,
+        "fallback": fallback,
         "component": tool.component.digest,
     })
 }

@@ -79,19 +79,49 @@ pub struct Usage {
     pub log_bytes: u64,
 }
 
-/// One attempt, over.
-#[derive(Clone, Debug)]
-pub struct Attempted {
-    /// How it ended.
-    pub outcome: Outcome,
+/// Fuel that a microsecond of processor time counts as: 10 units a nanosecond. Guests that compute use 9 to 26, so
+/// that time charges an honest count hardly more than its fuel does.
+const FUEL_PER_US: u64 = 10_000;
+
+/// Processor time that is free where the engine's fuel is exact, in microseconds: instantiation, copying in and out
+/// and short host calls cost no fuel, and take about a tenth of this.
+const FREE_US: u64 = 1_000;
+
+/// Fuel to charge for the host's own work on a call: what it takes beyond what is free.
+pub(crate) fn charge_of_work(us: u64) -> u64 {
+    us.saturating_sub(FREE_US).saturating_mul(FUEL_PER_US)
+}
+
+impl Usage {
+    /// Fuel to charge to a caller's budgets: the engine's, or what the processor time is worth where that is more.
+    /// The engine's is exact only for an attempt that `returned`.
+    fn charge(&self, returned: bool) -> u64 {
+        let time =
+            if returned { charge_of_work(self.cpu_us) } else { self.cpu_us.saturating_mul(FUEL_PER_US) };
+        self.fuel.max(time)
+    }
+}
+
+/// What an attempt leaves behind, whether it came to an outcome or was dropped half-way.
+#[derive(Clone, Debug, Default)]
+pub struct Traces {
     /// What it used.
     pub usage: Usage,
+    /// Fuel to charge for it, which may be more than the engine counted.
+    pub charge: u64,
     /// What it logged or printed, bounded.
     pub log: String,
     /// Capabilities that it reached for without a grant.
     pub denials: Vec<String>,
     /// Whether an import with an effect had been called. No capability of this version has one.
     pub effect_dispatched: bool,
+}
+
+impl Traces {
+    /// The traces of an attempt that `returned`, or did not.
+    pub(super) fn new(usage: Usage, returned: bool) -> Traces {
+        Traces { charge: usage.charge(returned), usage, ..Traces::default() }
+    }
 }
 
 /// Reads an engine error as an outcome.
@@ -127,4 +157,26 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
     error.downcast_ref::<WasmBacktrace>().map_or_else(Vec::new, |trace| {
         trace.frames().iter().map(|frame| frame.func_name().unwrap_or("<unknown>").to_owned()).collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn charge(fuel: u64, cpu_us: u64, returned: bool) -> u64 {
+        Usage { fuel, cpu_us, ..Usage::default() }.charge(returned)
+    }
+
+    #[test]
+    fn a_guest_that_was_stopped_is_charged_for_its_time() {
+        assert_eq!(charge(16, 50_000, false), 500_000_000);
+        assert_eq!(charge(900_000_000, 50_000, false), 900_000_000);
+        assert_eq!(charge(u64::MAX, u64::MAX, false), u64::MAX);
+    }
+
+    #[test]
+    fn a_guest_that_returned_is_charged_for_time_that_no_fuel_explains() {
+        assert_eq!(charge(5_000, 900, true), 5_000);
+        assert_eq!(charge(5_000, 51_000, true), 500_000_000);
+    }
 }

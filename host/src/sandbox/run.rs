@@ -11,16 +11,15 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, Val};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
 
-use super::outcome::{self, Attempted, LimitHit, Outcome, Usage};
+use super::outcome::{self, LimitHit, Outcome, Traces, Usage};
 use super::progress::Listener;
 use super::store::{self, State};
 use crate::capability::{self, Binding};
 use crate::contract::surface::{Function, Import, Surface};
 use crate::environment::SharedEnvironment;
 use crate::policy::grant::Effective;
-use crate::policy::limit::Limits;
 use crate::policy::permit::Permit;
 
 /// A component linked for what it was granted: ready to be instantiated for each attempt.
@@ -93,39 +92,62 @@ pub(crate) struct Attempt<'a> {
     pub(crate) deadline: Duration,
     /// Who hears how far the guest is.
     pub(crate) listener: Option<Listener>,
+    /// Filled in when the attempt is over or dropped.
+    pub(crate) traces: &'a mut Traces,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// The engine's pool is exhausted: a component takes more than one place of it.
+    #[error("the engine has no room for another instance")]
+    Exhausted,
+    /// A bug of the host's.
+    #[error("{0:#}")]
+    Failed(wasmtime::Error),
+}
+
+impl From<wasmtime::Error> for RunError {
+    fn from(error: wasmtime::Error) -> RunError {
+        if error.is::<PoolConcurrencyLimitError>() { RunError::Exhausted } else { RunError::Failed(error) }
+    }
 }
 
 /// Runs one attempt.
 ///
 /// # Errors
-/// When the host fails: the pool is exhausted in spite of admission, or a bug.
+/// When the host fails, or has no room.
 pub(crate) async fn run(
     engine: &Engine,
     environment: &SharedEnvironment,
     attempt: Attempt<'_>,
-) -> wasmtime::Result<Attempted> {
+) -> Result<Outcome, RunError> {
     let start = environment.monotonic();
-    let Attempt { linked, function, has_result, args, permit, seed, deadline, listener } = attempt;
-    let limits = permit.limits();
+    let Attempt { linked, function, has_result, args, permit, seed, deadline, listener, traces } = attempt;
     let ends = start.saturating_add(deadline);
-    let mut store = store::store(engine, environment, permit, linked.wants_wasi, (seed, ends), listener)?;
+    let store = store::store(engine, environment, permit, linked.wants_wasi, (seed, ends), listener)?;
+    let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
+    let mut metered = Metered { store, environment, fuel, start, running, returned: false, traces };
     let mut results = vec![Val::Bool(false); usize::from(has_result)];
-    let mut running = Duration::ZERO;
     let ended = {
-        let call = enter(&mut store, linked, function, args, &mut results);
+        let Metered { store, running, .. } = &mut metered;
+        let call = enter(store, linked, function, args, &mut results);
         // A panic in the engine is this call's trouble, not the server's.
         let call = pin!(AssertUnwindSafe(call).catch_unwind());
-        let timed = Timed { inner: call, environment, running: &mut running };
+        let timed = Timed { inner: call, environment, running };
         // Epochs do not wake a guest that waits in a host call; the timer does.
         tokio::time::timeout(deadline, timed).await
     };
-    let outcome = match ended {
-        Err(_) => Outcome::Limit(LimitHit::Deadline),
-        Ok(Ok(Ok(()))) => Outcome::Value(results.pop()),
-        Ok(Ok(Err(error))) => outcome::read(&error, &store.data().limiter),
-        Ok(Err(_)) => return Err(wasmtime::format_err!("the engine panicked")),
-    };
-    Ok(settle(environment, store, outcome, limits, start, running))
+    match ended {
+        Err(_) => Ok(Outcome::Limit(LimitHit::Deadline)),
+        Ok(Ok(Ok(()))) => {
+            metered.returned = true;
+            Ok(Outcome::Value(results.pop()))
+        }
+        Ok(Ok(Err(error))) if error.is::<PoolConcurrencyLimitError>() => Err(RunError::Exhausted),
+        Ok(Ok(Err(error))) => Ok(outcome::read(&error, &metered.store.data().limiter)),
+        Ok(Err(_)) => Err(RunError::Failed(wasmtime::format_err!("the engine panicked"))),
+    }
 }
 
 async fn enter(
@@ -143,29 +165,36 @@ async fn enter(
     function.call_async(&mut *store, args, results).await
 }
 
-/// Reads what the attempt used, and drops the store: after a trap an instance cannot be entered again.
-fn settle(
-    environment: &SharedEnvironment,
-    mut store: Store<State>,
-    outcome: Outcome,
-    limits: &Limits,
+/// An attempt under way, which leaves its traces however it ends: a caller that goes away drops it between two polls.
+/// The store goes with it, as an instance cannot be entered again after a trap.
+struct Metered<'a> {
+    store: Store<State>,
+    environment: &'a SharedEnvironment,
+    /// What the store was given.
+    fuel: u64,
     start: Duration,
     running: Duration,
-) -> Attempted {
-    let fuel = limits.fuel - store.get_fuel().unwrap_or(0).min(limits.fuel);
-    let state = store.data_mut();
-    let (log, log_bytes) = state.log.take();
-    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let usage = Usage {
-        fuel,
-        wall_us: us(environment.monotonic().saturating_sub(start)),
-        cpu_us: us(running),
-        memory_bytes: state.limiter.peak as u64,
-        log_bytes,
-    };
-    let mut denials = std::mem::take(&mut state.denials);
-    denials.dedup();
-    Attempted { outcome, usage, log, denials, effect_dispatched: false }
+    returned: bool,
+    traces: &'a mut Traces,
+}
+
+impl Drop for Metered<'_> {
+    fn drop(&mut self) {
+        let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
+        let state = self.store.data_mut();
+        let (log, log_bytes) = state.log.take();
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let usage = Usage {
+            fuel,
+            wall_us: us(self.environment.monotonic().saturating_sub(self.start)),
+            cpu_us: us(self.running),
+            memory_bytes: state.limiter.peak as u64,
+            log_bytes,
+        };
+        let mut denials = std::mem::take(&mut state.denials);
+        denials.dedup();
+        *self.traces = Traces { log, denials, ..Traces::new(usage, self.returned) };
+    }
 }
 
 /// Adds up the time in which a future was really being polled.

@@ -29,8 +29,10 @@ pub struct StandingView {
     pub tool: String,
     /// Its bulkhead.
     pub room: RoomView,
-    /// Whether its breaker lets nothing, or only probes, through.
+    /// Whether its breaker for all callers lets nothing, or only probes, through.
     pub is_open: bool,
+    /// Callers for which alone it is paused.
+    pub paused_callers: usize,
 }
 
 /// What one call adds.
@@ -81,6 +83,7 @@ pub struct Metrics {
     running: Family<ToolLabels, Gauge>,
     waiting: Family<ToolLabels, Gauge>,
     breaker: Family<ToolLabels, Gauge>,
+    paused: Family<ToolLabels, Gauge>,
     all_running: Gauge,
     all_waiting: Gauge,
 }
@@ -132,6 +135,7 @@ impl Default for Metrics {
             running: Family::default(),
             waiting: Family::default(),
             breaker: Family::default(),
+            paused: Family::default(),
             all_running: Gauge::default(),
             all_waiting: Gauge::default(),
         };
@@ -150,7 +154,12 @@ impl Metrics {
         registry.register("call_fuel", "Fuel of a call, all attempts", self.fuel.clone());
         registry.register("tool_running", "Guests of a tool that run", self.running.clone());
         registry.register("tool_waiting", "Attempts that wait for a tool's place", self.waiting.clone());
-        registry.register("breaker_open", "1 while a tool's breaker is not closed", self.breaker.clone());
+        registry.register(
+            "breaker_open",
+            "1 while a tool's breaker for all callers is not closed",
+            self.breaker.clone(),
+        );
+        registry.register("paused_callers", "Callers for which alone a tool is paused", self.paused.clone());
         registry.register("running", "Guests that run", self.all_running.clone());
         registry.register(
             "waiting",
@@ -179,17 +188,28 @@ impl Metrics {
         self.running.clear();
         self.waiting.clear();
         self.breaker.clear();
-        for StandingView { tool, room, is_open } in tools {
+        self.paused.clear();
+        for StandingView { tool, room, is_open, paused_callers } in tools {
             let labels = ToolLabels { tool: tool.clone() };
             self.running.get_or_create(&labels).set(i64::from(room.running));
             self.waiting.get_or_create(&labels).set(i64::from(room.waiting));
             self.breaker.get_or_create(&labels).set(i64::from(*is_open));
+            self.paused.get_or_create(&labels).set(i64::try_from(*paused_callers).unwrap_or(i64::MAX));
         }
         let mut out = String::new();
         // Writing into a string does not fail.
         let _ = text::encode(&mut out, &self.registry);
         out
     }
+}
+
+/// The lines of a text that name no tool, or one that is shown.
+pub fn only(text: &str, shows: impl Fn(&str) -> bool) -> String {
+    let is_shown = |line: &&str| {
+        let tool = line.split_once("tool=\"").and_then(|(_, rest)| rest.split('"').next());
+        tool.is_none_or(|tool| tool.is_empty() || shows(tool))
+    };
+    text.split_inclusive('\n').filter(is_shown).collect()
 }
 
 #[cfg(test)]
@@ -208,18 +228,26 @@ mod tests {
             findings: vec!["range"],
         };
         metrics.of("t").count(&call);
-        let standing =
-            |tool: &str| StandingView { tool: tool.into(), room: RoomView::default(), is_open: true };
+        let standing = |tool: &str| StandingView {
+            tool: tool.into(),
+            room: RoomView::default(),
+            is_open: true,
+            paused_callers: 3,
+        };
         let text = metrics.text(&RoomView { running: 1, waiting: 0 }, &[standing("t"), standing("old")]);
         for line in [
             "airlock_calls_total{tool=\"t\",outcome=\"ok.degraded\"} 1",
             "airlock_attempts_total{tool=\"t\"} 2",
             "airlock_findings_total{tool=\"t\",kind=\"range\"} 1",
             "airlock_breaker_open{tool=\"old\"} 1",
+            "airlock_paused_callers{tool=\"t\"} 3",
             "airlock_running 1",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
         assert!(!metrics.text(&RoomView::default(), &[standing("t")]).contains("old"));
+        let shown = only(&text, |tool| tool == "old");
+        assert!(!shown.contains("\"t\"") && shown.contains("breaker_open{tool=\"old\"} 1"), "{shown}");
+        assert!(shown.contains("airlock_running 1") && shown.ends_with("# EOF\n"), "{shown}");
     }
 }

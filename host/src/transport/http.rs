@@ -131,11 +131,11 @@ async fn ready(State(door): State<Arc<Door>>) -> Response {
 
 async fn metrics(State(door): State<Arc<Door>>, request: Request) -> Response {
     let who = request.extensions().get::<Principal>();
-    if !who.is_some_and(|who| door.host.shows_metrics(who)) {
+    let Some(text) = who.and_then(|who| door.host.metrics(who)) else {
         return api::problem::forbidden("this caller may not read metrics: `callers.NAME.metrics` grants it");
-    }
-    let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, text)], door.host.metrics()).into_response()
+    };
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
 /// Listens, at an address that only this machine reaches unless the operator named another.

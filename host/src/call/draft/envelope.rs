@@ -1,6 +1,7 @@
 //! From what is known of a call to the envelope that it is answered with.
 
 use super::Draft;
+use super::usage::LastAttempt;
 use crate::call::attempt::Accepted;
 use crate::call::code::{Code, Ran};
 use crate::call::reply::{Confidence, Provenance, Reply};
@@ -33,7 +34,7 @@ impl Draft<'_> {
             record: self.record.id.clone(),
             session: self.handle.clone(),
         };
-        let Some((route, component, judged)) = self.last.take() else { return reply };
+        let Some(LastAttempt { route, component, judged }) = self.last.take() else { return reply };
         match judged.accepted {
             Some(accepted) if code.has_result() => {
                 self.bytes += accepted.bytes;

@@ -16,6 +16,7 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use super::Door;
 use crate::api::problem::{self, Problem};
 use crate::caller::Principal;
+use crate::mcp::context;
 
 const HEADER: &str = "mcp-session-id";
 
@@ -74,7 +75,7 @@ pub(super) async fn bind(State(door): State<Arc<Door>>, request: Request, next: 
         return problem::response(&problem.retry_after_ms(Some(10_000)));
     }
     let closes = request.method() == http::Method::DELETE;
-    let response = next.run(request).await;
+    let response = context::serve(who.clone(), next.run(request)).await;
     if let Some(opened) = id(response.headers()) {
         sessions.owners().entry(opened).or_insert(who);
     }

@@ -1,0 +1,105 @@
+//! The breaker of a tool that stands for all callers.
+//!
+//! One caller must not be able to take a tool from the others, so that it opens only when the calls of several callers
+//! failed, or when what stands behind the tool is gone.
+
+use std::collections::VecDeque;
+
+use super::{CALLS_MIN, Sample, State, Switch, WINDOW};
+
+#[derive(Clone, Debug)]
+pub(super) struct SharedBreaker<K> {
+    switch: Switch,
+    /// The last calls, the latest last.
+    calls: VecDeque<(K, Sample)>,
+}
+
+impl<K> Default for SharedBreaker<K> {
+    fn default() -> SharedBreaker<K> {
+        SharedBreaker { switch: Switch::default(), calls: VecDeque::new() }
+    }
+}
+
+impl<K: Ord + Clone> SharedBreaker<K> {
+    pub(super) fn state(&self, now_ms: u64) -> State {
+        self.switch.state(now_ms)
+    }
+
+    pub(super) fn record(&mut self, caller: &K, sample: Sample, now_ms: u64) {
+        match self.switch.state(now_ms) {
+            State::Open { .. } => {}
+            State::Probing => {
+                self.push(caller, sample);
+                self.probe(sample, now_ms);
+            }
+            State::Closed => {
+                self.push(caller, sample);
+                if sample != Sample::Success && self.fails() {
+                    self.open(now_ms);
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, caller: &K, sample: Sample) {
+        if self.calls.len() == WINDOW as usize {
+            self.calls.pop_front();
+        }
+        self.calls.push_back((caller.clone(), sample));
+    }
+
+    /// A probe that fails for one caller alone says nothing about the others.
+    fn probe(&mut self, sample: Sample, now_ms: u64) {
+        let fails = match sample {
+            Sample::Success => {
+                self.switch.probe();
+                if self.switch == Switch::default() {
+                    self.calls.clear();
+                }
+                false
+            }
+            Sample::UpstreamFailure => true,
+            Sample::Failure => self.failed_callers() >= 2,
+        };
+        if fails {
+            self.open(now_ms);
+        }
+    }
+
+    fn open(&mut self, now_ms: u64) {
+        self.switch.open(now_ms);
+        self.calls.clear();
+    }
+
+    /// Whether half of the last calls failed because of the upstream, or half of them failed in any way, and half of
+    /// what is left without the caller that failed most often.
+    fn fails(&self) -> bool {
+        if self.calls.len() < CALLS_MIN as usize {
+            return false;
+        }
+        let all = self.calls.iter();
+        if is_half(all.clone().map(|(_, sample)| *sample == Sample::UpstreamFailure)) {
+            return true;
+        }
+        let failed = |(_, sample): &(K, Sample)| *sample != Sample::Success;
+        let often = self.calls.iter().map(|(caller, _)| caller).max_by_key(|caller| self.failures_of(caller));
+        is_half(all.clone().map(failed))
+            && is_half(all.filter(|(caller, _)| Some(caller) != often).map(failed))
+    }
+
+    fn failures_of(&self, who: &K) -> usize {
+        let failed = |(caller, sample): &&(K, Sample)| caller == who && *sample != Sample::Success;
+        self.calls.iter().filter(failed).count()
+    }
+
+    fn failed_callers(&self) -> usize {
+        let failed = self.calls.iter().filter(|(_, sample)| *sample != Sample::Success);
+        failed.map(|(caller, _)| caller).collect::<std::collections::BTreeSet<_>>().len()
+    }
+}
+
+/// Whether at least half of these calls failed; none is no half.
+fn is_half(failed: impl Iterator<Item = bool>) -> bool {
+    let (failures, calls) = failed.fold((0, 0), |(f, n), failed| (f + usize::from(failed), n + 1));
+    failures > 0 && failures * 2 >= calls
+}

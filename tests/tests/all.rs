@@ -3,11 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_input;
+mod breakers;
+mod budgets;
 mod callers;
 mod cases;
 mod cli;
+mod closed;
 mod fairness;
 mod foreign;
+mod hidden;
 mod http;
 mod isolation;
 mod mcp;

@@ -21,6 +21,7 @@ use crate::call::raw::{Arguments, RawCall, TraceParent};
 use crate::call::reply::Reply;
 use crate::caller::Principal;
 use crate::caller::session::{SESSION_HEADER, SessionKey};
+use crate::contract::shorten::{clean, shorten};
 use crate::host::Host;
 use crate::registry::UnknownTool;
 use problem::Problem;
@@ -127,7 +128,7 @@ fn no_such_tool(unknown: &UnknownTool) -> Response {
 
 /// For every path that there is not.
 pub(crate) async fn no_such_path(uri: Uri) -> Response {
-    let path = crate::contract::shorten::shorten(uri.path(), 80);
+    let path = shorten(&clean(uri.path()), 80);
     let detail = format!("there is nothing at `{path}`; tools are at `/v1/tools`, MCP at `/mcp`");
     problem::response(&Problem::new(StatusCode::NOT_FOUND, "no-such-path", &detail))
 }

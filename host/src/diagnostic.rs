@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use crate::text::{visible, visible_styled};
+
 /// One problem in one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -67,22 +69,29 @@ impl Diagnostic {
     /// The text as a terminal shows it, with color or without.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let title = Level::ERROR.primary_title(&self.message);
+        let (message, file, label) = (visible(&self.message), visible(&self.file), visible(&self.label));
+        let hint = self.hint.as_deref().map(visible);
+        let title = Level::ERROR.primary_title(&*message);
         if self.file.is_empty() {
-            let group = match &self.hint {
-                Some(hint) => annotate_snippets::Group::with_title(title).element(Level::HELP.message(hint)),
+            let group = match &hint {
+                Some(hint) => {
+                    annotate_snippets::Group::with_title(title).element(Level::HELP.message(&**hint))
+                }
                 None => annotate_snippets::Group::with_title(title),
             };
             return renderer.render(&[group]).to_string();
         }
-        let place = Snippet::source(&*self.source).path(&self.file);
-        let annotation = AnnotationKind::Primary.span(self.place()).label(&self.label);
+        let place = Snippet::source(&*self.source).path(&*file);
+        let annotation = AnnotationKind::Primary.span(self.place()).label(&*label);
         let group = title.element(place.annotation(annotation));
-        let group = match &self.hint {
-            Some(hint) => group.element(Level::HELP.message(hint)),
+        let group = match &hint {
+            Some(hint) => group.element(Level::HELP.message(&**hint)),
             None => group,
         };
-        renderer.render(&[group]).to_string()
+        // The file's own lines are shown too. The renderer replaces what commands a terminal, but not all that hides.
+        let rendered = renderer.render(&[group]).to_string();
+        let shown = if color { visible_styled(&rendered) } else { visible(&rendered) };
+        shown.into_owned()
     }
 
     /// The span, kept inside the text and on character boundaries, whatever a parser said.
@@ -93,8 +102,14 @@ impl Diagnostic {
     }
 }
 
+/// Longer names are no slips, and comparing costs their length squared.
+const COMPARED_BYTES_MAX: usize = 100;
+
 /// The nearest of the known names, as a question, if one is near enough to be meant.
 pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    if name.len() > COMPARED_BYTES_MAX {
+        return None;
+    }
     let near = known.into_iter().map(|other| (strsim::damerau_levenshtein(name, other), other)).min()?;
     (near.0 <= 1 + name.len() / 3).then(|| format!("did you mean `{}`?", near.1))
 }

@@ -43,4 +43,5 @@ pub mod sandbox;
 #[doc(hidden)]
 pub mod seam;
 pub mod telemetry;
+pub mod text;
 pub mod transport;

@@ -27,6 +27,7 @@ use serde::{Serialize, Serializer};
 use crate::call::code::Code;
 use crate::call::raw::RawCall;
 use crate::call::reply::Reply;
+use crate::contract::shorten::{clean, shorten};
 use crate::host::Host;
 use result::{Meta, ToolResult};
 
@@ -227,7 +228,7 @@ impl ServerHandler for Server {
     ) -> Result<CustomResult, ErrorData> {
         Err(ErrorData::new(
             ErrorCode::METHOD_NOT_FOUND,
-            format!("there is no method `{}`", request.method),
+            format!("there is no method `{}`", shorten(&clean(&request.method), 80)),
             None,
         ))
     }

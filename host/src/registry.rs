@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::contract::phrase::nearest;
+use crate::contract::shorten::{clean, clip, shorten};
 
 pub use definition::{Definition, describe};
 pub use docs::{DocsError, read as read_docs};
@@ -62,7 +63,7 @@ impl Registry {
     /// When there is none, with the nearest name that is shown.
     pub fn resolve_among(&self, name: &str, shown: impl Fn(&str) -> bool) -> Result<&Arc<Tool>, UnknownTool> {
         self.tools.get(name).filter(|tool| shown(&tool.name)).ok_or_else(|| UnknownTool {
-            name: name.chars().take(80).collect(),
+            name: shorten(&clean(&clip(name, 400)), 80),
             nearest: nearest(name, self.tools.keys().map(|name| &**name).filter(|name| shown(name)))
                 .map(str::to_owned),
         })

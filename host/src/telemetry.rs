@@ -8,7 +8,7 @@ pub mod field;
 pub mod metrics;
 pub(crate) mod trace;
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
@@ -17,6 +17,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use trace::Exporter;
+
+use crate::text::{visible_json, visible_styled};
 
 /// How the program logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -40,6 +42,25 @@ pub enum TelemetryError {
     },
 }
 
+/// Stderr, on which hidden characters are shown as escapes. Each event is written at once.
+struct Stderr(LogFormat);
+
+impl Write for Stderr {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let shown = match self.0 {
+            LogFormat::Text => visible_styled(&text),
+            LogFormat::Json => visible_json(&text),
+        };
+        io::stderr().lock().write_all(shown.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
+}
+
 /// Sends logs to stderr, and spans to an OTLP endpoint where one is named. The returned exporter sends what is
 /// left when it is shut down.
 ///
@@ -50,7 +71,7 @@ pub fn set_up(
     format: LogFormat,
     otlp: Option<&str>,
 ) -> Result<Option<Exporter>, TelemetryError> {
-    let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let text = tracing_subscriber::fmt::layer().with_writer(move || Stderr(format));
     let logs = match format {
         LogFormat::Json => text.json().flatten_event(true).boxed(),
         LogFormat::Text => {

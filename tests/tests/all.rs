@@ -17,6 +17,7 @@ mod isolation;
 mod mcp;
 mod reload;
 mod settings;
+mod shown;
 mod stdio;
 mod telemetry;
 

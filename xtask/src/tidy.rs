@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 /// The crate's modules that each module may name; itself is always allowed.
-const MAY_KNOW: [(&str, &[&str]); 23] = [
+const MAY_KNOW: [(&str, &[&str]); 24] = [
     ("api", &["call", "caller", "config", "contract", "host", "registry"]),
     (
         "call",
@@ -47,12 +47,13 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
             "reload",
             "sandbox",
             "telemetry",
+            "text",
             "transport",
         ],
     ),
     ("config", &["caller", "contract", "diagnostic", "policy", "sandbox"]),
-    ("contract", &["call", "check", "diagnostic", "policy"]),
-    ("diagnostic", &[]),
+    ("contract", &["call", "check", "diagnostic", "policy", "text"]),
+    ("diagnostic", &["text"]),
     ("diff", &["contract", "registry", "sandbox"]),
     ("environment", &[]),
     (
@@ -81,7 +82,8 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
     ("sandbox", &["call", "capability", "contract", "environment", "policy", "registry"]),
     ("reload", &["config", "diagnostic", "host", "lock"]),
     ("seam", &["contract", "host", "policy", "registry", "sandbox"]),
-    ("telemetry", &[]),
+    ("telemetry", &["text"]),
+    ("text", &[]),
     ("transport", &["api", "caller", "config", "environment", "host", "mcp"]),
 ];
 

@@ -5,6 +5,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::call::reply::Reply;
+use crate::contract::shorten::clean_lines;
 
 /// A problem document. The envelope of a call that came so far is in `reply`.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -33,7 +34,7 @@ impl Problem {
             r#type: format!("urn:airlock:{kind}"),
             title: kind.replace(['-', '.'], " "),
             status: status.as_u16(),
-            detail: detail.to_owned(),
+            detail: clean_lines(detail),
             retry_after_ms: None,
             reply: None,
         }

@@ -14,6 +14,7 @@ use super::report::Cause;
 use crate::check::{self, Context};
 use crate::contract::answer::{Answer, Answered, Clarify, Refusal, RetryAdvice, ToolError};
 use crate::contract::lift::{LiftError, lift};
+use crate::contract::shorten;
 use crate::contract::tool::ValidArgs;
 use crate::policy::limit::Limits;
 use crate::registry::Tool;
@@ -176,7 +177,8 @@ fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
 }
 
 fn tool_error(error: ToolError) -> Judged {
-    let ToolError { code, detail, transient, retry_after_ms } = error;
+    let ToolError { code, mut detail, transient, retry_after_ms } = error;
+    shorten::clean_strings(&mut detail);
     Judged::failed(code, Cause { detail: Some(detail), transient, retry_after_ms, ..Cause::default() })
 }
 

@@ -19,6 +19,7 @@ use crate::caller::account::Account;
 use crate::caller::session::{LOOP_FROM, Session, SessionId};
 use crate::contract::digest::sha256;
 use crate::contract::effect::Effect;
+use crate::contract::shorten::clean;
 use crate::environment::ms;
 use crate::host::Generation;
 use crate::journal::{CallRecord, Durability, Json};
@@ -60,7 +61,7 @@ impl<'h> Draft<'h> {
         let (args, bytes) = as_they_came(&raw.arguments);
         let record = Box::new(CallRecord {
             id: id(started_unix_ms, &environment.seed()),
-            tool: raw.tool[..raw.tool.floor_char_boundary(NAME_BYTES_MAX)].to_owned(),
+            tool: clean(&raw.tool[..raw.tool.floor_char_boundary(NAME_BYTES_MAX)]),
             caller: raw.caller.to_string(),
             args,
             ..CallRecord::begun(started_unix_ms)

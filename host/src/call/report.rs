@@ -11,7 +11,7 @@ use super::code::{Code, Ran, Retry};
 use super::finding::{Finding, Verdict};
 use super::reply::ErrorReport;
 use crate::contract::answer::{Clarify, Refusal, RetryAdvice};
-use crate::contract::tool::clean;
+use crate::contract::shorten::{clean, shorten, visible_json};
 use crate::plan::Scope;
 
 /// A tool's own words are shown up to here.
@@ -148,11 +148,18 @@ fn proceed(code: Code, cause: &Cause, retryable: bool) -> String {
 fn quoted(detail: Option<&Value>) -> String {
     let text = match detail {
         None | Some(Value::Null) => return String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+        Some(Value::String(text)) => one_line(text, TOOL_TEXT_CHARS_MAX),
+        Some(other) => shorten(&visible_json(&other.to_string()), TOOL_TEXT_CHARS_MAX),
     };
-    let text = clean(&text, TOOL_TEXT_CHARS_MAX).replace('\n', " ").replace('"', "'");
+    let text = text.replace('"', "'");
     format!("; its own words, as data: \"{text}\"")
+}
+
+/// A tool's words could add lines that look like the host's.
+fn one_line(text: &str, chars_max: usize) -> String {
+    // Cleaning only makes a text shorter, and a long one need not be looked at whole.
+    let end = text.char_indices().nth(8 * chars_max).map_or(text.len(), |(end, _)| end);
+    shorten(&clean(&text[..end]), chars_max)
 }
 
 fn doubts(findings: &[Finding]) -> String {
@@ -199,7 +206,7 @@ fn moment(unix_ms: u64) -> String {
 
 /// The text of a refusal.
 pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> ErrorReport {
-    let cut = |text: &str| clean(text, TOOL_TEXT_CHARS_MAX);
+    let cut = |text: &str| one_line(text, TOOL_TEXT_CHARS_MAX);
     let mut lines = vec![format!("`{tool}` declines: {}", cut(&refusal.cannot))];
     let mut list = |title: &str, items: &[String]| {
         if !items.is_empty() {
@@ -235,14 +242,14 @@ pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> ErrorReport {
 
 /// The text of a question.
 pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> ErrorReport {
-    let mut lines = vec![format!("`{tool}` asks: {}", clean(&clarify.question, TOOL_TEXT_CHARS_MAX))];
+    let mut lines = vec![format!("`{tool}` asks: {}", one_line(&clarify.question, TOOL_TEXT_CHARS_MAX))];
     for (i, option) in clarify.options.iter().take(8).enumerate() {
         lines.push(format!(
             "{}. {}: {} Arguments: {}",
             i + 1,
-            clean(&option.label, 80),
-            clean(&option.means, 200),
-            clean(&option.args.to_string(), 300)
+            one_line(&option.label, 80),
+            one_line(&option.means, 200),
+            shorten(&visible_json(&option.args.to_string()), 300)
         ));
     }
     lines.push("Pick one and call again with its arguments, or ask your user.".into());

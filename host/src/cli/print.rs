@@ -1,4 +1,5 @@
-//! Writing to stdout and stderr. A closed pipe ends the output, not the program.
+//! Writing to stdout and stderr. A closed pipe ends the output, not the program. Hidden characters of whatever is
+//! written are shown as escapes: an operator reviews what tools and callers say.
 
 use std::cell::Cell;
 use std::io::Write as _;
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use crate::diagnostic::Diagnostics;
 use crate::host::OpenError;
+use crate::text::{visible, visible_json};
 
 use super::{EXIT_HOST, EXIT_NO};
 
@@ -19,18 +21,22 @@ pub(super) struct Printer {
 impl Printer {
     /// A line on stdout, plain where stdout is no terminal.
     pub(super) fn line(&self, text: impl std::fmt::Display) {
-        self.keep(writeln!(anstream::stdout(), "{text}"));
+        self.keep(writeln!(anstream::stdout(), "{}", visible(&text.to_string())));
     }
 
     /// One JSON document on stdout.
     pub(super) fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(value)?;
-        self.keep(writeln!(anstream::stdout(), "{text}"));
+        self.keep(writeln!(anstream::stdout(), "{}", visible_json(&text)));
         Ok(())
     }
 
     /// A line on stderr.
     pub(super) fn note(&self, text: impl std::fmt::Display) {
+        self.styled(&visible(&text.to_string()));
+    }
+
+    fn styled(&self, text: &str) {
         // Nobody can be told that stderr is closed.
         let _ = writeln!(anstream::stderr(), "{text}");
     }
@@ -43,7 +49,7 @@ impl Printer {
         };
         if let Some(diagnostics) = opening.or_else(|| err.downcast_ref::<Diagnostics>()) {
             use std::io::IsTerminal as _;
-            self.note(diagnostics.render(std::io::stderr().is_terminal()));
+            self.styled(&diagnostics.render(std::io::stderr().is_terminal()));
             return EXIT_NO;
         }
         self.note(format!("error: {err:#}"));

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::shorten::{clean, clip, shorten};
+use super::shorten::{clean, clip, shorten, visible_json};
 use super::validate::VIOLATIONS_MAX;
 use super::violation::Violation;
 use crate::call::code::Code;
@@ -31,7 +31,8 @@ pub fn text(tool: &str, violations: &[Violation], example: Option<&Value>) -> St
     out.push_str(&lines(violations, room));
     out.push_str(&more);
     out.push_str(&next);
-    let example = example.map(|example| format!("\nMinimal valid example: {}", clean(&example.to_string())));
+    let example =
+        example.map(|example| format!("\nMinimal valid example: {}", visible_json(&example.to_string())));
     out.push_str(&example.filter(|line| out.len() + line.len() <= TEXT_BYTES_MAX).unwrap_or_default());
     clip(&out, TEXT_BYTES_MAX)
 }

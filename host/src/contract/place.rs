@@ -21,8 +21,8 @@ pub(crate) fn path(steps: &[Step]) -> String {
         match step {
             Step::Index(i) => out.push_str(&format!("[{i}]")),
             Step::Key(key) if !is_plain(key) => out.push_str(&format!("[{}]", quoted(key))),
-            Step::Key(key) if out.is_empty() => out.push_str(&shorten(key, KEY_CHARS_MAX)),
-            Step::Key(key) => out.push_str(&format!(".{}", shorten(key, KEY_CHARS_MAX))),
+            Step::Key(key) if out.is_empty() => out.push_str(&shown(key)),
+            Step::Key(key) => out.push_str(&format!(".{}", shown(key))),
         }
     }
     out
@@ -35,9 +35,7 @@ pub(crate) fn pointer(steps: &[Step]) -> String {
         out.push('/');
         match step {
             Step::Index(i) => out.push_str(&i.to_string()),
-            Step::Key(key) => {
-                out.push_str(&shorten(key, KEY_CHARS_MAX).replace('~', "~0").replace('/', "~1"))
-            }
+            Step::Key(key) => out.push_str(&shown(key).replace('~', "~0").replace('/', "~1")),
         }
     }
     out
@@ -45,8 +43,13 @@ pub(crate) fn pointer(steps: &[Step]) -> String {
 
 /// The text in double quotes, cleaned and shortened, as JSON would write it.
 pub(crate) fn quoted(text: &str) -> String {
-    let head: String = text.chars().take(4 * KEY_CHARS_MAX).collect();
-    serde_json::Value::String(shorten(&clean(&head), KEY_CHARS_MAX)).to_string()
+    serde_json::Value::String(shown(text)).to_string()
+}
+
+/// A key, cleaned and cut. Of a long one no more is looked at than could be shown.
+fn shown(key: &str) -> String {
+    let end = key.char_indices().nth(4 * KEY_CHARS_MAX).map_or(key.len(), |(end, _)| end);
+    shorten(&clean(&key[..end]), KEY_CHARS_MAX)
 }
 
 fn is_plain(key: &str) -> bool {

@@ -1,58 +1,6 @@
-//! Text from outside, made fit to be shown to a model or in a terminal.
-//!
-//! Owns cleaning (control characters, terminal escapes, invisible characters) and cutting. Must not know
-//! what the text means.
+//! Cutting of text from outside; what cleans it is [`crate::text`].
 
-use std::iter::Peekable;
-use std::str::Chars;
-
-/// The text without terminal escapes, control characters and invisible characters; line ends become spaces.
-pub fn clean(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\u{9b}' => skip_control_sequence(&mut chars),
-            '\n' | '\r' | '\t' => out.push(' '),
-            c if c.is_control() || is_invisible(c) => {}
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn skip_escape(chars: &mut Peekable<Chars<'_>>) {
-    match chars.next() {
-        Some('[') => skip_control_sequence(chars),
-        Some(']' | 'P' | 'X' | '^' | '_') => skip_control_string(chars),
-        _ => {}
-    }
-}
-
-fn skip_control_sequence(chars: &mut Peekable<Chars<'_>>) {
-    while chars.next_if(|c| ('\u{20}'..='\u{3f}').contains(c)).is_some() {}
-    chars.next_if(|c| ('\u{40}'..='\u{7e}').contains(c));
-}
-
-fn skip_control_string(chars: &mut Peekable<Chars<'_>>) {
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{7}' | '\u{9c}' => return,
-            '\u{1b}' => {
-                chars.next_if_eq(&'\\');
-                return;
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Characters that show as nothing or turn the direction of text around: they hide text from a reader.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
+pub use crate::text::{clean, clean_lines, visible_json};
 
 /// At most so many characters, the last one an ellipsis when something was cut.
 pub fn shorten(text: &str, chars_max: usize) -> String {
@@ -72,30 +20,53 @@ pub fn clip(text: &str, bytes_max: usize) -> String {
     format!("{}{mark}", &text[..end])
 }
 
+/// Cleans every string of a value that is shown and not computed with; lines are kept.
+pub fn clean_strings(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = clean_lines(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(clean_strings),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(clean_strings),
+        _ => {}
+    }
+}
+
+/// Whether a value is at most so many bytes as JSON. No more than that is written to find out.
+pub fn is_within(value: &serde_json::Value, bytes_max: usize) -> bool {
+    serde_json::to_writer(Room(bytes_max), value).is_ok()
+}
+
+/// Counts down what is written, and fails when there is no room left.
+struct Room(usize);
+
+impl std::io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let left = self.0.checked_sub(bytes.len());
+        self.0 = left.ok_or(std::io::ErrorKind::WriteZero)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn check(text: &str, expect: &str) {
-        assert_eq!(clean(text), expect);
-    }
-
-    #[test]
-    fn strips_what_a_terminal_would_obey_or_a_reader_not_see() {
-        check("a\u{1b}[31mred\u{1b}[0m", "ared");
-        check("\u{1b}]0;title\u{7}x\u{1b}]8;;u\u{1b}\\y", "xy");
-        check("a\nb\u{0}c\u{202e}d", "a bcd");
-        check("\u{9b}2Jx", "x");
-        check("Zürich 東京", "Zürich 東京");
-    }
-
     proptest! {
         #[test]
         fn cuts_within_bounds(text in "\\PC{0,80}", max in 0_usize..40) {
             prop_assert!(clip(&text, max).len() <= max);
             prop_assert!(shorten(&text, max.max(1)).chars().count() <= max.max(1));
+        }
+
+        #[test]
+        fn measures_json_without_writing_it(text in any::<String>(), max in 0_usize..200) {
+            let value = serde_json::json!([text, 1.5, null]);
+            prop_assert_eq!(is_within(&value, max), value.to_string().len() <= max);
         }
     }
 }

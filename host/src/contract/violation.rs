@@ -4,7 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::shorten::{clean, shorten};
 use crate::call::code::Code;
+
+/// No phrase of a violation is longer. Places are bounded by the depth of arguments.
+const PHRASE_CHARS_MAX: usize = 400;
 
 /// One fault of the arguments: where, what was expected, what was there, how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,4 +28,20 @@ pub struct Violation {
     /// How to mend it, where the host can tell.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
+}
+
+impl Violation {
+    /// The same, fit to be shown: callers choose keys and values, authors choose words.
+    pub(crate) fn shown(self) -> Violation {
+        let part = |text: &str| shorten(&clean(text), PHRASE_CHARS_MAX);
+        Violation {
+            code: self.code,
+            path: clean(&self.path),
+            pointer: clean(&self.pointer),
+            keyword: part(&self.keyword),
+            expected: part(&self.expected),
+            got: part(&self.got),
+            hint: self.hint.as_deref().map(part),
+        }
+    }
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::call::reply::Reply;
 use crate::caller::Principal;
+use crate::contract::shorten::{clean, shorten};
 use crate::host::Host;
 
 const SCHEME: &str = "airlock://records/";
@@ -40,8 +41,8 @@ pub(super) async fn read(
     uri: String,
 ) -> Result<ReadResourceResponse, ErrorData> {
     let missing = || {
-        let message = format!("there is no resource `{}`", crate::contract::shorten::shorten(&uri, 120));
-        ErrorData::resource_not_found(message, Some(json!({"uri": uri})))
+        let uri = shorten(&clean(&uri), 120);
+        ErrorData::resource_not_found(format!("there is no resource `{uri}`"), Some(json!({"uri": uri})))
     };
     let id = uri.strip_prefix(SCHEME).and_then(|rest| rest.strip_suffix(RESULT)).ok_or_else(missing)?;
     // Only a whole id is one: a prefix would find records by guessing.

@@ -15,7 +15,7 @@ use crate::call::code::{Code, Ran, Status};
 use crate::call::finding::Finding;
 use crate::call::reply::{Reply, TotalUsage};
 use crate::contract::answer::{Body, Clarify, Content, Refusal};
-use crate::contract::shorten::clip;
+use crate::contract::shorten::{clip, visible_json};
 use crate::contract::violation::Violation;
 
 /// A result larger than this is linked; its text would fill a model's context.
@@ -85,7 +85,7 @@ fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
         blocks.push(Block::text("Done. The tool returned no value."));
     }
     if answer.len() > LARGE_BYTES {
-        let begins = clip(answer, HEAD_BYTES);
+        let begins = clip(&visible_json(clip(answer, HEAD_BYTES).as_str()), HEAD_BYTES);
         blocks.push(Block::text(format!(
             "The result has {} bytes; it is whole in the structured content and in the linked resource. It begins: \
              {begins}",
@@ -93,7 +93,7 @@ fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
         )));
         blocks.push(Block::other(ContentBlock::resource_link(super::resource::link(reply))));
     } else {
-        blocks.push(Block::text(answer));
+        blocks.push(Block::text(visible_json(answer)));
     }
     blocks
 }

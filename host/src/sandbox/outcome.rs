@@ -10,6 +10,7 @@ use wasmtime::{Trap, WasmBacktrace};
 use super::store::Limiter;
 use crate::call::code::Code;
 use crate::capability::Denied;
+use crate::contract::shorten;
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -150,13 +151,18 @@ pub(super) fn read(error: &wasmtime::Error, limiter: &Limiter) -> Outcome {
 /// The message without the backtrace that the engine puts in front of it.
 fn clean(message: &str) -> String {
     let end = message.rsplit(": ").next().unwrap_or(message);
-    end.chars().take(500).collect()
+    shorten::shorten(&shorten::clean(end), 500)
+}
+
+/// A function's name as the component has it: text of the tool's.
+fn name(name: Option<&str>) -> String {
+    shorten::shorten(&shorten::clean(name.unwrap_or("<unknown>")), 200)
 }
 
 fn frames(error: &wasmtime::Error) -> Vec<String> {
-    error.downcast_ref::<WasmBacktrace>().map_or_else(Vec::new, |trace| {
-        trace.frames().iter().map(|frame| frame.func_name().unwrap_or("<unknown>").to_owned()).collect()
-    })
+    error
+        .downcast_ref::<WasmBacktrace>()
+        .map_or_else(Vec::new, |trace| trace.frames().iter().map(|frame| name(frame.func_name())).collect())
 }
 
 #[cfg(test)]

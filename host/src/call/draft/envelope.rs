@@ -4,9 +4,10 @@ use super::Draft;
 use super::usage::LastAttempt;
 use crate::call::attempt::Accepted;
 use crate::call::code::{Code, Ran};
-use crate::call::reply::{Confidence, Provenance, Reply};
+use crate::call::reply::{Confidence, ErrorReport, Provenance, Reply};
 use crate::call::report::{self, Cause};
 use crate::call::stage::End;
+use crate::contract::shorten::clean_lines;
 
 impl Draft<'_> {
     pub(super) fn reply(&mut self, end: End) -> Reply {
@@ -20,7 +21,7 @@ impl Draft<'_> {
             tool: self.record.tool.clone(),
             result: None,
             content: Vec::new(),
-            error: report.map(|report| *report),
+            error: report.map(|report| fit_to_be_shown(*report)),
             refusal: None,
             clarify: None,
             confidence: None,
@@ -78,6 +79,12 @@ impl Draft<'_> {
             ..reply
         }
     }
+}
+
+/// No text of an error hides anything, whoever wrote which part of it.
+fn fit_to_be_shown(mut report: ErrorReport) -> ErrorReport {
+    report.message = clean_lines(&report.message);
+    report
 }
 
 /// Puts an accepted value and what stands beside it into the reply.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Answer, AsOf, Assessment, Body, Choice, Clarify, Content, Refusal, RetryAdvice, ToolError};
 use crate::call::code::Code;
 use crate::contract::Val;
+use crate::contract::shorten::clean_lines;
 
 /// The field of a record, options looked through.
 fn field<'v>(val: &'v Val, name: &str) -> Option<&'v Val> {
@@ -20,15 +21,16 @@ fn some(val: &Val) -> Option<&Val> {
     if let Val::Option(inner) = val { inner.as_deref() } else { Some(val) }
 }
 
-fn text(val: &Val, name: &str) -> Option<String> {
-    if let Val::String(text) = field(val, name)? { Some(text.clone()) } else { None }
+/// A text that is shown to a person or a model.
+fn words(val: &Val, name: &str) -> Option<String> {
+    if let Val::String(text) = field(val, name)? { Some(clean_lines(text)) } else { None }
 }
 
 fn strings(val: Option<&Val>) -> Vec<String> {
     let Some(Val::List(items)) = val else { return Vec::new() };
     items
         .iter()
-        .filter_map(|item| if let Val::String(text) = item { Some(text.clone()) } else { None })
+        .filter_map(|item| if let Val::String(text) = item { Some(clean_lines(text)) } else { None })
         .collect()
 }
 
@@ -44,28 +46,28 @@ pub(super) fn refusal(val: &Val) -> Option<Refusal> {
         _ => RetryAdvice::Never,
     };
     Some(Refusal {
-        code: text(val, "code")?,
-        cannot: text(val, "cannot")?,
+        code: words(val, "code")?,
+        cannot: words(val, "cannot")?,
         needed: strings(field(val, "needed")),
-        contact: text(val, "contact"),
+        contact: words(val, "contact"),
         alternatives: strings(field(val, "alternatives")),
         retryable,
-        decision_id: text(val, "decision-id").unwrap_or_default(),
+        decision_id: words(val, "decision-id").unwrap_or_default(),
     })
 }
 
 fn clarify(val: &Val) -> Option<Clarify> {
     let Some(Val::List(options)) = field(val, "options") else { return None };
     let choice = |val: &Val| {
-        let args = text(val, "args")?;
-        let parsed = serde_json::from_str(&args).ok().filter(Value::is_object);
+        let Val::String(args) = field(val, "args")? else { return None };
+        let parsed = serde_json::from_str(args).ok().filter(Value::is_object);
         Some(Choice {
-            label: text(val, "label")?,
-            means: text(val, "means")?,
-            args: parsed.unwrap_or(Value::String(args)),
+            label: words(val, "label")?,
+            means: words(val, "means")?,
+            args: parsed.unwrap_or_else(|| Value::String(args.clone())),
         })
     };
-    Some(Clarify { question: text(val, "question")?, options: options.iter().filter_map(choice).collect() })
+    Some(Clarify { question: words(val, "question")?, options: options.iter().filter_map(choice).collect() })
 }
 
 pub(super) fn assessment(val: &Val) -> Assessment {
@@ -75,9 +77,9 @@ pub(super) fn assessment(val: &Val) -> Assessment {
         _ => None,
     };
     Assessment {
-        interpretation: text(val, "interpretation"),
+        interpretation: words(val, "interpretation"),
         confidence,
-        uncertainty: text(val, "uncertainty"),
+        uncertainty: words(val, "uncertainty"),
         assumptions: strings(field(val, "assumptions")),
         next_steps: strings(field(val, "next-steps")),
     }
@@ -85,28 +87,28 @@ pub(super) fn assessment(val: &Val) -> Assessment {
 
 pub(super) fn as_of(val: &Val) -> Option<AsOf> {
     let val = some(val)?;
-    Some(AsOf { time: text(val, "time")?, source: text(val, "source") })
+    Some(AsOf { time: words(val, "time")?, source: words(val, "source") })
 }
 
 pub(super) fn content(val: &Val) -> Option<Content> {
     let Val::Variant(tag, Some(payload)) = val else { return None };
     match (tag.as_str(), &**payload) {
-        ("text", Val::String(text)) => Some(Content::Text { text: text.clone() }),
+        ("text", Val::String(text)) => Some(Content::Text { text: clean_lines(text) }),
         ("image", blob) => {
-            Some(Content::Image { data: base64_of(blob)?, mime_type: text(blob, "mime-type")? })
+            Some(Content::Image { data: base64_of(blob)?, mime_type: words(blob, "mime-type")? })
         }
         ("audio", blob) => {
-            Some(Content::Audio { data: base64_of(blob)?, mime_type: text(blob, "mime-type")? })
+            Some(Content::Audio { data: base64_of(blob)?, mime_type: words(blob, "mime-type")? })
         }
         ("resource-link", link) => Some(Content::ResourceLink {
-            uri: text(link, "uri")?,
-            name: text(link, "name")?,
-            description: text(link, "description"),
-            mime_type: text(link, "mime-type"),
+            uri: words(link, "uri")?,
+            name: words(link, "name")?,
+            description: words(link, "description"),
+            mime_type: words(link, "mime-type"),
         }),
         ("resource", resource) => Some(Content::Resource {
-            uri: text(resource, "uri")?,
-            mime_type: text(resource, "mime-type"),
+            uri: words(resource, "uri")?,
+            mime_type: words(resource, "mime-type"),
             body: body(field(resource, "body")?)?,
         }),
         _ => None,

@@ -4,7 +4,7 @@ use super::datum::Datum;
 use super::eval::{Run, Var};
 use super::kind::Kind;
 use super::tree::{Function, Macro, Node, What};
-use crate::contract::shorten::shorten;
+use crate::contract::shorten::{clean_lines, shorten};
 
 /// Values in one explanation.
 const VALUES_MAX: usize = 6;
@@ -142,7 +142,7 @@ fn item_name(run: &Run<'_>, var: &Var<'_>, at: usize) -> String {
 /// A value as it is shown: strings quoted as in JSON, everything shortened.
 pub(super) fn shown(datum: &Datum<'_>) -> String {
     if let Some(text) = datum.text() {
-        return serde_json::Value::from(shorten(text, VALUE_CHARS_MAX)).to_string();
+        return serde_json::Value::from(clean_lines(&shorten(text, VALUE_CHARS_MAX))).to_string();
     }
     let text = match datum {
         Datum::Bool(value) => value.to_string(),

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::contract::phrase;
+use crate::contract::shorten::clean_lines;
 
 /// The keyword in words, if it constrains a value.
 pub(super) fn words(keyword: &str, value: &Value) -> Option<String> {
@@ -65,6 +66,23 @@ fn mentions(text: &str, phrase: &str) -> bool {
         let ends = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
         phrase.ends_with('–') || ends(next.next().filter(|c| *c != '.').or_else(|| next.next()))
     })
+}
+
+/// Cleans the texts of a schema that are there to be read. Values stay as they are: arguments are held against them.
+pub(in crate::contract) fn clean(schema: &mut Value) {
+    match schema {
+        Value::Object(keywords) => {
+            for (keyword, value) in keywords {
+                match (keyword.as_str(), value) {
+                    ("description" | "title" | "$comment", Value::String(text)) => *text = clean_lines(text),
+                    ("enum" | "const" | "default" | "examples", _) => {}
+                    (_, value) => clean(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(clean),
+        _ => {}
+    }
 }
 
 fn counted(n: &Value, thing: &str) -> String {

@@ -18,6 +18,7 @@ mod report;
 pub(crate) mod room;
 mod stage;
 
+use std::fmt;
 use std::pin::pin;
 
 use tracing::Instrument as _;
@@ -28,6 +29,7 @@ use raw::{RawCall, TraceParent};
 use reply::Reply;
 use stage::End;
 
+use crate::contract::shorten;
 use crate::host::Generation;
 use crate::plan::{Plan, Step};
 use crate::telemetry::{self, field};
@@ -51,12 +53,12 @@ fn span(raw: &RawCall) -> tracing::Span {
     let span = tracing::info_span!(
         "tools/call",
         "otel.kind" = "server",
-        // A made-up name may be of any length.
-        "otel.name" = %format_args!("tools/call {:.80}", raw.tool),
+        // A made-up name may be of any length, and hide anything.
+        "otel.name" = %format_args!("tools/call {:.80}", Shown(&raw.tool)),
         "otel.status_code" = tracing::field::Empty,
         { field::METHOD } = "tools/call",
         { field::OPERATION } = "execute_tool",
-        { field::TOOL } = %format_args!("{:.80}", raw.tool),
+        { field::TOOL } = %format_args!("{:.80}", Shown(&raw.tool)),
         { field::CALLER } = %raw.caller,
         { field::OUTCOME } = tracing::field::Empty,
         { field::ERROR } = tracing::field::Empty,
@@ -69,20 +71,27 @@ fn span(raw: &RawCall) -> tracing::Span {
     span
 }
 
+/// A caller's text in a log or a trace. Cleaned only where one is written.
+struct Shown<'t>(&'t str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&shorten::clean(&shorten::clip(self.0, 400)))
+    }
+}
+
 /// The plan of a call that is not made.
 pub(crate) fn explain(host: &Generation, raw: RawCall) -> Result<Plan, End> {
     let resolved = stage::resolve(host, &raw.caller, &raw.tool)?;
-    let valid = stage::validate(host, resolved, raw.arguments)?;
+    let valid = stage::judge_arguments(host.caps(), resolved, raw.arguments)?;
     Ok(stage::explain(host, &raw.caller, &valid))
 }
 
 async fn stages(host: &Generation, raw: RawCall, draft: &mut Draft<'_>) -> Result<End, End> {
     let resolved = draft.resolved(stage::resolve(host, &raw.caller, &raw.tool)?);
     let _place = stage::admit(host, &raw.caller, raw.session, draft).await?;
-    let admitted = draft.now();
-    let valid = stage::validate(host, resolved, raw.arguments);
-    draft.worked_since(admitted);
-    let permitted = stage::authorize(draft.valid(valid?))?;
+    let valid = stage::validate(host, resolved, raw.arguments, draft).await?;
+    let permitted = stage::authorize(draft.valid(valid))?;
     let plan = draft.planned(stage::plan(host, &raw.caller, &permitted));
     draft.intend().await?;
     let mut execution = Execution::new(host, raw.caller, plan);

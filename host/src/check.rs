@@ -24,6 +24,7 @@ pub use rule::{Kind, Rule, RuleError};
 
 use crate::call::finding::{Finding, Verdict};
 use crate::contract::Val;
+use crate::contract::shorten::clean;
 use crate::contract::ty::{Field, FunctionTy, Ty};
 
 /// A finding list longer than this is cut; its last entry says how many more there were.
@@ -68,7 +69,29 @@ struct Doubt {
     verdict: Option<Verdict>,
 }
 
-type Check = Box<dyn Fn(&Context<'_>) -> Vec<Doubt> + Send + Sync>;
+/// The first doubts of one check, and how many more there were: each row of a result may be doubtful.
+#[derive(Default)]
+struct Doubts {
+    kept: Vec<Doubt>,
+    more: usize,
+}
+
+impl Doubts {
+    /// Takes one in. It is only written where it is kept.
+    fn push(&mut self, write: impl FnOnce() -> Doubt) {
+        if self.kept.len() < FINDINGS_MAX { self.kept.push(write()) } else { self.more += 1 }
+    }
+}
+
+impl FromIterator<Doubt> for Doubts {
+    fn from_iter<I: IntoIterator<Item = Doubt>>(doubts: I) -> Doubts {
+        let mut doubts = doubts.into_iter();
+        let kept = doubts.by_ref().take(FINDINGS_MAX).collect();
+        Doubts { kept, more: doubts.count() }
+    }
+}
+
+type Check = Box<dyn Fn(&Context<'_>) -> Doubts + Send + Sync>;
 
 struct Compiled {
     kind: &'static str,
@@ -96,24 +119,30 @@ impl Checks {
         Ok(Checks(checks))
     }
 
-    /// Everything that is doubtful; nothing where the tool returned an error.
+    /// What is doubtful, the worst first, at most [`FINDINGS_MAX`]; nothing where the tool returned an error.
     pub fn findings(&self, context: &Context<'_>) -> Vec<Finding> {
         let Some(result) = answer(context.result) else { return vec![] };
         let context = Context { result, ..*context };
-        capped(self.0.iter().flat_map(|one| one.findings(&context)).collect())
+        let (mut found, mut more) = (Vec::new(), 0);
+        for one in &self.0 {
+            let doubts = (one.check)(&context);
+            more += doubts.more;
+            found.extend(doubts.kept.into_iter().map(|doubt| one.finding(doubt)));
+        }
+        capped(found, more)
     }
 }
 
 impl Compiled {
-    fn findings(&self, context: &Context<'_>) -> Vec<Finding> {
-        let finding = |doubt: Doubt| Finding {
+    /// What is said of a value is text of the tool's.
+    fn finding(&self, doubt: Doubt) -> Finding {
+        Finding {
             kind: self.kind.to_owned(),
             verdict: self.declared.or(doubt.verdict).unwrap_or(self.default),
-            path: doubt.path,
-            expected: doubt.expected,
-            got: doubt.got,
-        };
-        (self.check)(context).into_iter().map(finding).collect()
+            path: clean(&doubt.path),
+            expected: clean(&doubt.expected),
+            got: clean(&doubt.got),
+        }
     }
 }
 
@@ -138,17 +167,15 @@ fn answer(val: &Val) -> Option<&Val> {
     }
 }
 
-/// The worst come first, so that what is cut is never worse than what is shown.
-fn capped(mut findings: Vec<Finding>) -> Vec<Finding> {
+/// The worst come first, so that what is cut is never worse than what is shown. `more` were found beside these.
+fn capped(mut findings: Vec<Finding>, more: usize) -> Vec<Finding> {
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
-    if findings.len() > FINDINGS_MAX {
-        let more = findings.len() - (FINDINGS_MAX - 1);
-        findings.truncate(FINDINGS_MAX);
-        if let Some(last) = findings.last_mut() {
-            last.path = String::new();
-            last.expected = "fewer findings".into();
-            last.got = format!("{more} more");
-        }
+    let all = findings.len() + more;
+    findings.truncate(FINDINGS_MAX);
+    if let Some(last) = findings.last_mut().filter(|_| all > FINDINGS_MAX) {
+        last.path = String::new();
+        last.expected = "fewer findings".into();
+        last.got = format!("{} more", all - (FINDINGS_MAX - 1));
     }
     findings
 }

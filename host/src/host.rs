@@ -16,6 +16,7 @@ use wasmtime::Engine;
 
 use crate::call::raw::RawCall;
 use crate::call::reply::{ErrorReport, Reply};
+use crate::call::room::Gate;
 use crate::caller::Principal;
 use crate::caller::account::Accounts;
 use crate::caller::session::Sessions;
@@ -97,7 +98,15 @@ pub(crate) struct Parts {
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
     pub(crate) metrics: Metrics,
+    /// The places for judging arguments that may take long.
+    pub(crate) heavy_arguments: Gate,
 }
+
+/// So many calls have their arguments judged off the runtime's workers at the same time; each may need up to 64 MB.
+const HEAVY_ARGUMENTS_MAX: u32 = 4;
+
+/// So many more wait for that, in order and within their deadlines; the next is refused as `admission.overloaded`.
+const HEAVY_ARGUMENTS_WAITING_MAX: u32 = 64;
 
 impl Host {
     /// Opens a host on a registry.
@@ -120,6 +129,7 @@ impl Host {
             accounts: Accounts::default(),
             sessions: Sessions::default(),
             metrics: Metrics::default(),
+            heavy_arguments: Gate::new(HEAVY_ARGUMENTS_MAX, HEAVY_ARGUMENTS_WAITING_MAX),
         });
         let first = Generation::new(parts.clone(), file, registry, None);
         Ok(Host {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::{Judged, judge};
-use super::code::Code;
+use super::code::{Code, Ran};
 use super::draft::Draft;
 use super::raw::Arguments;
 use super::reply::ErrorReport;
@@ -14,10 +14,11 @@ use crate::caller::Principal;
 use crate::caller::account::Turned;
 use crate::caller::budget::Exhausted;
 use crate::caller::session::{SessionKey, UnknownSession};
+use crate::contract::caps::Caps;
 use crate::contract::digest::{hex, sha256};
 use crate::contract::tool::ValidArgs;
 use crate::contract::violation::Violation;
-use crate::contract::{caps, example, message};
+use crate::contract::{caps, message};
 use crate::environment::ms;
 use crate::host::{Candidate, Generation};
 use crate::plan::{self, Ended, Inputs, Jitter, Plan, RouteInput};
@@ -135,13 +136,76 @@ fn no_room() -> Cause {
     Cause { retry_after_ms: Some(1_000), ..Cause::default() }
 }
 
-pub(super) fn validate(
+/// The inner door. Arguments that may take long to judge are judged off the runtime's workers: see [`aside`].
+pub(super) async fn validate(
     host: &Generation,
+    call: ResolvedCall,
+    arguments: Arguments,
+    draft: &mut Draft<'_>,
+) -> Result<ValidCall, End> {
+    let contract = &call.tool().contract;
+    let is_heavy = match &arguments {
+        Arguments::Text(text) => contract.is_heavy(text.len()),
+        Arguments::Parsed(args) => contract.is_heavy(caps::bytes_of(args)),
+    };
+    if is_heavy {
+        return Box::pin(aside(host, call, arguments, draft)).await;
+    }
+    let begun = draft.now();
+    let judged = judge_arguments(host.caps(), call, arguments);
+    draft.worked_since(begun);
+    judged
+}
+
+/// Judges arguments on a thread of its own, within the deadline of the call. The number of such threads is bounded: a
+/// place is held until the thread is back, whether or not the call still waits for it, and the thread always comes
+/// back, as the cost of the inner door is bounded.
+async fn aside(
+    host: &Generation,
+    call: ResolvedCall,
+    arguments: Arguments,
+    draft: &Draft<'_>,
+) -> Result<ValidCall, End> {
+    let (name, caps, payer) = (call.tool().name.clone(), *host.caps(), draft.payer());
+    let within = Duration::from_millis(host.call_deadline_ms().saturating_sub(draft.elapsed_ms()));
+    let before = host.environment().monotonic();
+    let place = host.heavy_arguments().enter(within).await;
+    let place = place.map_err(|NoRoom| End::failed(&name, Code::Overloaded, &no_room()))?;
+    let within = within.saturating_sub(host.environment().monotonic().saturating_sub(before));
+    let judged = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        payer.charged(|| judge_arguments(&caps, call, arguments))
+    });
+    match tokio::time::timeout(within, judged).await {
+        Ok(Ok(judged)) => judged,
+        Ok(Err(err)) => {
+            tracing::error!("the arguments of `{name}` could not be judged: {err}");
+            Err(End::failed(&name, Code::HostInternal, &Cause::default()))
+        }
+        Err(_) => Err(too_slow(&name, host.call_deadline_ms())),
+    }
+}
+
+/// The deadline of the call ended it before the tool was started.
+fn too_slow(tool: &str, deadline_ms: u64) -> End {
+    let cause = Cause { limit: Some(format!("{deadline_ms} ms")), ..Cause::default() };
+    let mut end = End::failed(tool, Code::LimitDeadline, &cause);
+    if let Some(report) = &mut end.report {
+        report.ran = Ran::No;
+        report.message = format!(
+            "Call to `{tool}` was not run: its arguments were not checked within {deadline_ms} ms.\nThe tool did not \
+             run.\nRepeating it later may help; sending less data in one call helps more."
+        );
+    }
+    end
+}
+
+pub(super) fn judge_arguments(
+    caps: &Caps,
     call: ResolvedCall,
     arguments: Arguments,
 ) -> Result<ValidCall, End> {
     let tool = call.tool();
-    let caps = host.caps();
     let args = match arguments {
         Arguments::Text(text) => caps::parse(&text, caps),
         Arguments::Parsed(args) => caps::admit(&args, caps).map(|()| args),
@@ -150,14 +214,14 @@ pub(super) fn validate(
     match tool.contract.validate(args) {
         Ok(args) => Ok(ValidCall { resolved: call, args }),
         Err((violations, args)) => {
-            let author = tool.contract.examples.first().map(|example| &example.args);
-            let example = example::offer(author, tool.contract.validator(), &args);
+            let example = tool.contract.offer(&args);
             Err(invalid(tool, violations, example))
         }
     }
 }
 
 fn invalid(tool: &Tool, violations: Vec<Violation>, example: Option<serde_json::Value>) -> End {
+    let violations: Vec<Violation> = violations.into_iter().map(Violation::shown).collect();
     let code = message::code(&violations);
     let report = ErrorReport {
         message: message::text(&tool.name, &violations, example.as_ref()),

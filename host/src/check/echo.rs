@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::Check;
 use super::scalar::{argument, arguments, doubt, field, number, shown};
+use super::{Check, Doubts};
 use crate::contract::ty::FunctionTy;
 
 /// Which result field repeats which argument.
@@ -21,7 +21,7 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
     }
     Ok(Box::new(move |context| {
         let args = arguments(context);
-        let Some((_, asked)) = arg.select(&args).into_iter().next() else { return vec![] };
+        let Some((_, asked)) = arg.select(&args).into_iter().next() else { return Doubts::default() };
         let other = |val| val != asked && number(val).is_none_or(|n| number(asked) != Some(n));
         let found = path.select(context.result).into_iter().filter(|(_, val)| other(*val));
         found.map(|(at, val)| doubt(at, shown(asked), shown(val))).collect()

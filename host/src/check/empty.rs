@@ -32,7 +32,7 @@ pub enum Means {
 pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
     let path = list(&settings.field, function)?;
     let verdict = match settings.is {
-        Means::Ok => return Ok(Box::new(|_| vec![])),
+        Means::Ok => return Ok(Box::new(|_| super::Doubts::default())),
         Means::Suspect => Verdict::Suspect,
         Means::Error => Verdict::Reject,
     };

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Check;
-use super::Doubt;
+use super::Doubts;
 use super::scalar::{doubt, number, shown};
 use crate::contract::Val;
 use crate::contract::path::{Place, snake};
@@ -16,13 +16,13 @@ pub struct Settings {}
 
 pub(super) fn compile(_: &Settings, _: &FunctionTy) -> Result<Check, String> {
     Ok(Box::new(|context| {
-        let mut found = Vec::new();
+        let mut found = Doubts::default();
         walk(&Place::Root, context.result, &mut found);
         found
     }))
 }
 
-fn walk(at: &Place<'_>, val: &Val, found: &mut Vec<Doubt>) {
+fn walk(at: &Place<'_>, val: &Val, found: &mut Doubts) {
     match val {
         Val::Record(fields) => {
             fields.iter().for_each(|(name, val)| walk(&at.key(&snake(name)), val, found));
@@ -34,7 +34,7 @@ fn walk(at: &Place<'_>, val: &Val, found: &mut Vec<Doubt>) {
         Val::Result(Ok(Some(val)) | Err(Some(val))) => walk(at, val, found),
         Val::Map(entries) => entries.iter().for_each(|(_, val)| walk(at, val, found)),
         other if number(other).is_some_and(|n| !n.is_finite()) => {
-            found.push(doubt(at.path(), "a finite number", shown(other)))
+            found.push(|| doubt(at.path(), "a finite number", shown(other)));
         }
         _ => {}
     }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::Check;
-use super::scalar::doubt;
-use super::{Doubt, parse_age_ms, parse_rfc3339_ms};
+use super::scalar::{cut, doubt};
+use super::{Doubt, Doubts, parse_age_ms, parse_rfc3339_ms};
 use crate::call::finding::Verdict;
 use crate::contract::ty::FunctionTy;
 
@@ -28,7 +28,7 @@ pub(super) fn compile(settings: &Settings, _: &FunctionTy) -> Result<Check, Stri
     Ok(Box::new(move |context| {
         let got = context.as_of.unwrap_or("no date");
         let found = |verdict, expected: &str| {
-            vec![Doubt { verdict: Some(verdict), ..doubt(String::new(), expected, got) }]
+            Doubts::from_iter([Doubt { verdict: Some(verdict), ..doubt(String::new(), expected, cut(got)) }])
         };
         let Some(at) = context.as_of.and_then(parse_rfc3339_ms) else {
             return found(Verdict::Suspect, "the date of the data, as RFC 3339");
@@ -40,7 +40,7 @@ pub(super) fn compile(settings: &Settings, _: &FunctionTy) -> Result<Check, Stri
                 found(Verdict::Reject, "data that is not outdated")
             }
             age if warn.is_some_and(|limit| age > limit) => found(Verdict::Warn, "fresher data"),
-            _ => vec![],
+            _ => Doubts::default(),
         }
     }))
 }

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::Check;
 use super::scalar::doubt;
+use super::{Check, Doubts};
 use crate::contract::expression::{Bindings, Expression, Judgement, Scope};
 use crate::contract::ty::FunctionTy;
 
@@ -22,9 +22,9 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
     Ok(Box::new(move |context| {
         let bindings = Bindings { params: context.params, args: context.args, result: Some(context.result) };
         match expression.eval(&bindings) {
-            Judgement::Holds => vec![],
+            Judgement::Holds => Doubts::default(),
             Judgement::Fails(why) | Judgement::Error(why) => {
-                vec![doubt(String::new(), expected.as_str(), why.to_string())]
+                Doubts::from_iter([doubt(String::new(), expected.as_str(), why.to_string())])
             }
         }
     }))

@@ -1,5 +1,7 @@
 //! What the kinds share: places in a result, numbers, and values shown short.
 
+use std::fmt::{self, Write as _};
+
 use super::{Doubt, answer_ty};
 use crate::contract::Val;
 use crate::contract::path::Path;
@@ -69,16 +71,36 @@ pub(super) fn length(val: &Val) -> Option<u64> {
 
 pub(super) fn shown(val: &Val) -> String {
     let text = match val {
-        Val::String(text) | Val::Enum(text) => text.clone(),
+        Val::String(text) | Val::Enum(text) => return cut(text),
         Val::Bool(yes) => yes.to_string(),
         Val::S64(n) => n.to_string(),
         Val::U64(n) => n.to_string(),
-        other => number(other).map_or_else(|| format!("{other:?}"), |n| n.to_string()),
+        other => number(other).map_or_else(|| beginning(other), |n| n.to_string()),
     };
-    if text.chars().count() <= SHOWN_CHARS_MAX {
-        return text;
+    cut(&text)
+}
+
+/// The text, of a long one the beginning.
+pub(super) fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
-    text.chars().take(SHOWN_CHARS_MAX).chain(['…']).collect()
+}
+
+/// The beginning of a value's debug form; a long list is not written out to be cut.
+fn beginning(val: &Val) -> String {
+    struct Beginning(String);
+    impl fmt::Write for Beginning {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.push_str(text.get(..text.floor_char_boundary(4 * SHOWN_CHARS_MAX)).unwrap_or_default());
+            if self.0.len() > 4 * SHOWN_CHARS_MAX { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut out = Beginning(String::new());
+    // An error means that enough was written.
+    let _ = write!(out, "{val:?}");
+    out.0
 }
 
 pub(super) fn doubt(path: String, expected: impl Into<String>, got: impl Into<String>) -> Doubt {

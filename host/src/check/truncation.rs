@@ -25,7 +25,7 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
     Ok(Box::new(move |context| {
         let args = arguments(context);
         let given = arg.as_ref().and_then(|path| path.select(&args).first().and_then(|(_, val)| number(val)));
-        let Some(limit) = constant.or(given) else { return vec![] };
+        let Some(limit) = constant.or(given) else { return super::Doubts::default() };
         let full = rows
             .select(context.result)
             .into_iter()

@@ -26,7 +26,7 @@ pub struct Caps {
     pub depth_max: usize,
     /// Bytes of one string or key. 256 KiB.
     pub string_bytes_max: usize,
-    /// Values in all. 50,000: the validator may write an error about each, some 2.5 kB where it is a variant.
+    /// Values in all. 50,000: each is looked at several times, and kept as JSON and as a component value at once.
     pub values_max: usize,
 }
 
@@ -57,9 +57,14 @@ pub fn parse(text: &[u8], caps: &Caps) -> Result<Map<String, Value>, Violation> 
 pub fn admit(args: &Map<String, Value>, caps: &Caps) -> Result<(), Violation> {
     let meter = Meter::new(caps);
     walk_object(&meter, args, None, 1)?;
+    let bytes = bytes_of(args);
+    if bytes > caps.bytes_max { Err(too_large(caps, bytes)) } else { Ok(()) }
+}
+
+/// Bytes of parsed arguments as JSON; of those that cannot be written, more than any cap allows.
+pub fn bytes_of(args: &Map<String, Value>) -> usize {
     let mut size = Size(0);
-    let written = serde_json::to_writer(&mut size, args);
-    if written.is_err() || size.0 > caps.bytes_max { Err(too_large(caps, size.0)) } else { Ok(()) }
+    serde_json::to_writer(&mut size, args).map_or(usize::MAX, |()| size.0)
 }
 
 fn walk_object(

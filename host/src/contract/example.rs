@@ -4,25 +4,24 @@
 
 mod pattern;
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 
+use super::shorten::is_within;
 use super::validate::Validator;
 
 /// Longer examples than this do not fit into an error's text.
 const EXAMPLE_BYTES_MAX: usize = 400;
 const DEPTH_MAX: usize = 32;
 const ITEMS_MAX: u64 = 100;
+/// Of a larger example a caller would learn nothing, and none fits into an error's text.
+const VALUES_MAX: usize = 1_000;
 const LENGTH_MAX: usize = 200;
 
-/// What an error offers: the caller's arguments, corrected, if that works and is short, else [`best`].
-pub fn offer(author: Option<&Value>, validator: &Validator, args: &Value) -> Option<Value> {
-    let short = |example: &Value| example.to_string().len() <= EXAMPLE_BYTES_MAX;
-    corrected(validator, args).filter(short).or_else(|| best(author, validator, validator.schema()))
-}
-
-/// The arguments with misnamed keys renamed and lossless coercions made, if that makes them valid.
+/// The arguments with misnamed keys renamed and lossless coercions made, if that makes them valid and they are short.
 pub fn corrected(validator: &Validator, args: &Value) -> Option<Value> {
-    validator.corrected(args)
+    validator.corrected(args).filter(|example| is_within(example, EXAMPLE_BYTES_MAX))
 }
 
 /// The author's example if it is valid, else the smallest one that can be derived and is.
@@ -33,15 +32,18 @@ pub fn best(author: Option<&Value>, validator: &Validator, schema: &Value) -> Op
 
 /// A small value derived from a schema: required keys only. [`best`] checks it before it is offered.
 pub fn minimal(schema: &Value) -> Option<Value> {
-    Maker { root: schema }.value(schema, 0)
+    Maker { root: schema, left: Cell::new(VALUES_MAX) }.value(schema, 0)
 }
 
 struct Maker<'s> {
     root: &'s Value,
+    /// How many more values may be made: lists of lists of a fixed length multiply.
+    left: Cell<usize>,
 }
 
 impl<'s> Maker<'s> {
     fn value(&self, schema: &'s Value, depth: usize) -> Option<Value> {
+        self.left.set(self.left.get().checked_sub(1)?);
         if depth > DEPTH_MAX {
             return None;
         }
@@ -206,10 +208,19 @@ mod tests {
     }
 
     #[test]
-    fn prefers_the_callers_own_arguments() {
-        let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]});
+    fn a_list_of_lists_of_a_fixed_length_has_no_example() {
+        let row = |item: Value| json!({"type": "array", "items": item, "minItems": 100});
+        check(row(row(row(row(json!({"type": "boolean"}))))), None);
+    }
+
+    #[test]
+    fn only_a_short_correction_is_offered() {
+        let schema =
+            json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}});
         let validator = Validator::new(&schema).unwrap();
-        assert_eq!(offer(None, &validator, &json!({"a": "7"})), Some(json!({"a": 7})));
-        assert_eq!(offer(None, &validator, &json!({"a": "seven"})), Some(json!({"a": 1})));
+        assert_eq!(corrected(&validator, &json!({"a": "7"})), Some(json!({"a": 7})));
+        assert_eq!(corrected(&validator, &json!({"a": "seven"})), None);
+        assert_eq!(corrected(&validator, &json!({"a": "7", "b": "x".repeat(EXAMPLE_BYTES_MAX)})), None);
+        assert_eq!(corrected(&validator, &json!({"a": "7", "b": "x".repeat(10_000)})), None);
     }
 }

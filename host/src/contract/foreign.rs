@@ -59,7 +59,8 @@ pub(crate) fn children(schema: &Value) -> Vec<&Value> {
     keywords.flat_map(|(keyword, value)| under(keyword, value)).collect()
 }
 
-fn under<'s>(keyword: &str, value: &'s Value) -> Vec<&'s Value> {
+/// The subschemas under one keyword.
+pub(crate) fn under<'s>(keyword: &str, value: &'s Value) -> Vec<&'s Value> {
     match (keyword, value) {
         ("enum" | "const" | "default" | "examples", _) => vec![],
         (

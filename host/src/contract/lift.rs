@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::path::snake;
-use super::schema::cases;
+use super::schema::case;
 use super::ty::{Field, Ty};
 use super::{Val, phrase};
 
@@ -123,8 +123,7 @@ fn lift_record(fields: &[Field], vals: &[(String, Val)]) -> Result<Value, LiftEr
 }
 
 fn lift_case(ty: &Ty, tag: &str, payload: Option<&Val>) -> Result<Value, LiftError> {
-    let case = cases(ty).into_iter().find(|(name, _)| *name == tag).map(|(_, ty)| ty);
-    match (case, payload) {
+    match (case(ty, tag), payload) {
         (Some(None), None) => Ok(json!({"tag": tag})),
         (Some(Some(ty)), Some(val)) => Ok(json!({"tag": tag, "val": lift(ty, val)?})),
         _ => Err(mismatch(ty)),

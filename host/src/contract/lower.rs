@@ -20,7 +20,8 @@ use serde_json::{Map, Value};
 use super::lift::lift;
 use super::path::{Place, snake};
 use super::phrase::{expected, got, list, nearest};
-use super::schema::cases;
+use super::schema::{case, cases};
+use super::shorten::shorten;
 use super::ty::{Field, Ty};
 use super::violation::Violation;
 use super::{Val, phrase};
@@ -28,6 +29,9 @@ use crate::call::code::Code;
 
 /// More than a model can use at once.
 const MOST_VIOLATIONS: usize = 20;
+
+/// A type may be large; what is said of it is not.
+const EXPECTED_CHARS_MAX: usize = 200;
 
 /// Lowers a call's arguments to the parameters in declared order, or lists what is wrong with them.
 pub fn lower(params: &[Field], args: Map<String, Value>) -> Result<Vec<Val>, Vec<Violation>> {
@@ -197,31 +201,32 @@ impl Lowering {
     /// A tagged object: the tag, and the payload where the case has one.
     fn case(&mut self, at: &Place, ty: &Ty, value: Value) -> Option<(String, Option<Box<Val>>)> {
         let mut given = self.object(at, ty, value)?;
-        let cases = cases(ty);
-        let names: Vec<_> = cases.iter().map(|(name, _)| *name).collect();
-        let (tag, case) = self.tag(&at.key("tag"), &names, given.remove("tag"))?;
-        let val = match cases[case].1 {
+        let (tag, payload) = self.tag(&at.key("tag"), ty, given.remove("tag"))?;
+        let val = match payload {
             Some(ty) => Some(Box::new(self.member(at, "val", ty, &mut given)?)),
             None => None,
         };
-        let known: &[_] = if val.is_some() { &["tag".into(), "val".into()] } else { &["tag".into()] };
-        self.unknown(at, &given, known, vec![]);
+        if !given.is_empty() {
+            let known: &[_] = if val.is_some() { &["tag".into(), "val".into()] } else { &["tag".into()] };
+            self.unknown(at, &given, known, vec![]);
+        }
         Some((tag, val))
     }
 
-    /// The tag, and the number of its case.
-    fn tag(&mut self, at: &Place, names: &[&str], tag: Option<Value>) -> Option<(String, usize)> {
-        let expected = || format!("one of {}", list(names.iter().copied()));
+    /// The tag, and the payload of its case.
+    fn tag<'t>(&mut self, at: &Place, ty: &'t Ty, tag: Option<Value>) -> Option<(String, Option<&'t Ty>)> {
+        let names = || cases(ty).into_iter().map(|(name, _)| name);
+        let expected = || format!("one of {}", list(names()));
         let Some(tag) = tag else {
             return self.fault(at, Code::ArgsMissing, "required", expected(), "nothing".into(), None);
         };
         let Value::String(tag) = tag else {
             return self.fault(at, Code::ArgsType, "type", expected(), got(&tag), None);
         };
-        if let Some(case) = names.iter().position(|name| *name == tag) {
-            return Some((tag, case));
+        if let Some(payload) = case(ty, &tag) {
+            return Some((tag, payload));
         }
-        let hint = nearest(&tag, names.iter().copied()).map(hint::did_you_mean);
+        let hint = nearest(&tag, names()).map(hint::did_you_mean);
         self.fault(at, Code::ArgsType, "enum", expected(), got(&Value::String(tag)), hint)
     }
 
@@ -318,6 +323,7 @@ impl Lowering {
         if !self.full() {
             let (path, pointer) = (at.path(), at.pointer());
             let (keyword, got) = (keyword.to_owned(), phrase::shorten(&got));
+            let expected = shorten(&expected, EXPECTED_CHARS_MAX);
             self.found.push(Violation { code, path, pointer, keyword, expected, got, hint });
         }
         None

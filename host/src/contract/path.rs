@@ -8,6 +8,7 @@ mod place;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::ControlFlow;
 
 use super::Val;
 use super::ty::{Field, Ty};
@@ -107,17 +108,43 @@ impl Path {
         })
     }
 
-    /// Every value that the path leads to from a parameter list.
-    pub fn select_params<'v>(&self, params: &[Field], values: &'v [Val]) -> Vec<(String, &'v Val)> {
-        let Some((Step::Field(name), rest)) = self.0.split_first() else { return Vec::new() };
+    /// Shows every value that the path leads to from a parameter list, until the visitor breaks off.
+    pub(crate) fn visit_params(
+        &self,
+        params: &[Field],
+        values: &[Val],
+        visit: &mut dyn FnMut(&Place<'_>, &Val) -> ControlFlow<()>,
+    ) {
+        let Some((Step::Field(name), rest)) = self.0.split_first() else { return };
         let found = params.iter().zip(values).find(|(param, _)| snake(&param.name) == *name);
-        let found = found.map(|(_, val)| (name.clone(), val)).into_iter().collect();
-        follow(found, rest)
+        if let Some((_, val)) = found {
+            let _ = walk(&Place::Root.key(name), val, rest, visit);
+        }
     }
 
     /// Every value that the path leads to, each with its own concrete path: `rows[2].price`.
     pub fn select<'v>(&self, root: &'v Val) -> Vec<(String, &'v Val)> {
         follow(vec![(String::new(), root)], &self.0)
+    }
+}
+
+fn walk(
+    at: &Place<'_>,
+    val: &Val,
+    steps: &[Step],
+    visit: &mut dyn FnMut(&Place<'_>, &Val) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let Some(val) = some(val) else { return ControlFlow::Continue(()) };
+    match (steps.split_first(), val) {
+        (None, val) => visit(at, val),
+        (Some((Step::Field(name), rest)), Val::Record(fields)) => fields
+            .iter()
+            .filter(|(field, _)| snake(field) == *name)
+            .try_for_each(|(_, val)| walk(&at.key(name), val, rest, visit)),
+        (Some((Step::Items, rest)), Val::List(items) | Val::FixedLengthList(items)) => {
+            items.iter().enumerate().try_for_each(|(i, item)| walk(&at.index(i), item, rest, visit))
+        }
+        _ => ControlFlow::Continue(()),
     }
 }
 
@@ -136,7 +163,8 @@ fn find<'t>(fields: &'t [Field], name: &str) -> Result<&'t Ty, PathError> {
     })
 }
 
-fn through(ty: &Ty) -> &Ty {
+/// The type behind any options.
+pub(crate) fn through(ty: &Ty) -> &Ty {
     ty.as_option().map_or(ty, through)
 }
 

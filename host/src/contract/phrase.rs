@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::shorten::clean;
 use super::ty::{Case, Field, Ty};
 
 /// How much of a value an error shows.
@@ -15,6 +16,8 @@ const NAMES: usize = 20;
 const SIMILAR: f64 = 0.82;
 /// No name is longer; comparing is quadratic, so longer ones are not compared.
 const NAME_CHARS: usize = 120;
+/// So many names are compared with one that is not known.
+const COMPARED_MAX: usize = 256;
 
 /// What would be right: `integer 0–255`.
 pub fn expected(ty: &Ty) -> String {
@@ -61,6 +64,8 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     }
     let meant = plain(name);
     known
+        .filter(|known| known.len() <= NAME_CHARS)
+        .take(COMPARED_MAX)
         .map(|known| (strsim::jaro_winkler(&meant, &plain(known)), known))
         .filter(|(score, _)| *score >= SIMILAR)
         .fold(None, |best: Option<(f64, &str)>, next| best.filter(|best| best.0 >= next.0).or(Some(next)))
@@ -106,7 +111,7 @@ pub fn shorten(text: &str) -> String {
 /// A string as JSON writes it; of a long one the beginning.
 fn quoted(s: &str) -> String {
     let start: String = s.chars().take(GOT_CHARS).collect();
-    Value::String(start).to_string()
+    Value::String(clean(&start)).to_string()
 }
 
 fn items(n: usize) -> String {
@@ -119,8 +124,9 @@ fn record(fields: &[Field]) -> String {
 }
 
 fn tuple(parts: &[Ty]) -> String {
-    let each: Vec<_> = parts.iter().map(expected).collect();
-    format!("array of {}: {}", items(parts.len()), each.join("; "))
+    let shown: Vec<_> = parts.iter().take(NAMES).map(expected).collect();
+    let more = if parts.len() > NAMES { "; …" } else { "" };
+    format!("array of {}: {}{more}", items(parts.len()), shown.join("; "))
 }
 
 fn option(inner: &Ty) -> String {
@@ -155,7 +161,7 @@ mod tests {
     #[test]
     fn says_what_was_got_in_sixty_characters() {
         assert_eq!(got(&json!("twelve")), r#"string "twelve""#);
-        assert_eq!(got(&json!("a\u{1b}[0m")), r#"string "a\u001b[0m""#);
+        assert_eq!(got(&json!("a\u{1b}[0m\u{202e}b")), r#"string "ab""#);
         assert_eq!(got(&json!([1])), "array of 1 item");
         assert_eq!(got(&json!({"b": 1, "a": 2})), "object with a, b");
         assert_eq!(got(&json!("é".repeat(10_000))).chars().count(), 60);

@@ -14,9 +14,10 @@ use serde_json::{Map, Value, json};
 pub use self::defs::share;
 pub(super) use self::defs::{children_mut, inline};
 pub use self::exact::broken;
+pub(super) use self::exact::less;
 pub(super) use self::overlay::HEADER;
 pub use self::overlay::{OverlayError, overlay};
-pub(super) use self::words::append_missing;
+pub(super) use self::words::{append_missing, clean};
 use super::path::snake;
 use super::phrase;
 use super::ty::{Field, Ty};
@@ -71,7 +72,7 @@ pub fn of(ty: &Ty, direction: Direction) -> Value {
         Ty::Record(fields) => object(fields, direction),
         Ty::Tuple(parts) => tuple(ty, parts, direction),
         Ty::Variant(_) | Ty::Result(..) => {
-            let branches: Vec<_> = cases(ty).into_iter().map(|(n, ty)| case(n, ty, direction)).collect();
+            let branches: Vec<_> = cases(ty).into_iter().map(|(n, ty)| branch(n, ty, direction)).collect();
             json!({"anyOf": branches})
         }
         Ty::Enum(names) => names_of(names),
@@ -87,6 +88,16 @@ pub(super) fn cases(ty: &Ty) -> Vec<(&str, Option<&Ty>)> {
     }
     let Ty::Result(ok, err) = ty else { return vec![] };
     vec![("ok", ok.as_deref()), ("err", err.as_deref())]
+}
+
+/// The payload's type of one case of a variant or a result.
+pub(super) fn case<'t>(ty: &'t Ty, tag: &str) -> Option<Option<&'t Ty>> {
+    match (ty, tag) {
+        (Ty::Variant(cases), tag) => cases.iter().find(|case| case.name == tag).map(|case| case.ty.as_ref()),
+        (Ty::Result(ok, _), "ok") => Some(ok.as_deref()),
+        (Ty::Result(_, err), "err") => Some(err.as_deref()),
+        _ => None,
+    }
 }
 
 fn field(name: &str, ty: &Ty) -> Field {
@@ -151,7 +162,7 @@ fn tuple(ty: &Ty, parts: &[Ty], direction: Direction) -> Value {
 }
 
 /// One case: the tag alone, or the tag with its payload. A payload that is an option may be left out.
-fn case(name: &str, payload: Option<&Ty>, direction: Direction) -> Value {
+fn branch(name: &str, payload: Option<&Ty>, direction: Direction) -> Value {
     let mut properties = json!({"tag": {"type": "string", "enum": [name]}});
     let mut required = vec!["tag".to_owned()];
     if let Some(ty) = payload {

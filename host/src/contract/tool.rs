@@ -4,6 +4,7 @@
 //! and the inner door's two gates in order. Must not know the engine or who grants what.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use serde_json::{Map, Value, json};
 
@@ -12,11 +13,11 @@ use super::effect::Effect;
 use super::expression::{Bindings, Expression, Judgement, Scope};
 use super::lift::{self, LiftError};
 use super::manifest::{Example, ToolContract};
-use super::path::Path;
+use super::path::{self, Path, Place};
 use super::rules::{self, Rules};
 use super::surface::{Function, FunctionDocs};
-use super::ty::{FunctionTy, Ty};
-use super::validate::Validator;
+use super::ty::{Field, FunctionTy, Ty};
+use super::validate::{VIOLATIONS_MAX, Validator};
 use super::violation::Violation;
 use super::{Val, canonical, example, lower, schema, shorten};
 use crate::call::code::Code;
@@ -27,6 +28,9 @@ type Keywords = BTreeMap<Path, Map<String, Value>>;
 
 /// The most text that a description may have: clients cut longer ones, and untrusted authors write them.
 const DESCRIPTION_CHARS_MAX: usize = 1_800;
+
+/// The most text that the note of an example may have.
+const NOTE_CHARS_MAX: usize = 600;
 
 /// A tool's contract, ready to be used for calls.
 #[derive(Debug)]
@@ -53,8 +57,8 @@ pub struct Contract {
     pub checks: Checks,
     validator: Validator,
     rules: Rules,
-    /// For the constraints on 64-bit integers, which JSON Schema only holds against one of their forms.
-    constraints: Keywords,
+    /// The constraints on 64-bit integers, which JSON Schema only holds against one of their forms.
+    wide_constraints: Keywords,
     requires: Vec<Requirement>,
     example: Option<Value>,
 }
@@ -65,6 +69,12 @@ struct Requirement {
     text: String,
     message: Option<String>,
 }
+
+/// Arguments up to this size are judged where the call came in: it takes less than a tick of the runtime.
+const LIGHT_BYTES_MAX: usize = 64 << 10;
+
+/// The same for schemas with many branches: bytes, of which a value has two at least, times branches.
+const LIGHT_COST_MAX: usize = 4 << 20;
 
 /// Arguments that passed the inner door. Only [`Contract::validate`] makes one.
 #[derive(Clone, Debug)]
@@ -142,6 +152,7 @@ impl Contract {
             Validator::new(&input_schema).map_err(|err| ContractError::Schema(err.to_string()))?;
         let rules = Rules::new(&author.schema).map_err(|err| whole(err.to_string()))?;
         rules::lay(&mut input_schema, &author.schema).map_err(whole)?;
+        schema::clean(&mut input_schema);
         let checks = match author.checks {
             Some(checks) => checks,
             None => plain_checks(function, &shape)?,
@@ -159,11 +170,11 @@ impl Contract {
             transient: author.transient,
             input_schema,
             result_schema,
-            examples: author.examples,
+            examples: author.examples.into_iter().map(shown).collect(),
             checks,
             validator,
             rules,
-            constraints,
+            wide_constraints: wide(constraints, &function.ty.params),
             requires: author.requires.into_iter().map(Requirement::from).collect(),
             example,
         };
@@ -218,25 +229,15 @@ impl Contract {
     /// Constraints on 64-bit integers that came as text, past the schema.
     fn escaped(&self, values: &[Val]) -> Vec<Violation> {
         let mut found = Vec::new();
-        for (path, keywords) in &self.constraints {
-            for (at, val) in path.select_params(&self.function.ty.params, values) {
+        for (path, keywords) in &self.wide_constraints {
+            path.visit_params(&self.function.ty.params, values, &mut |at, val| {
                 if let Some((keyword, bound)) = schema::broken(keywords, val) {
-                    found.push(Violation {
-                        code: Code::ArgsConstraint,
-                        pointer: format!("/{}", at.replace(['.', '['], "/").replace(']', "")),
-                        path: at,
-                        keyword: keyword.to_owned(),
-                        expected: format!("{keyword} {bound}"),
-                        got: match val {
-                            Val::U64(n) => n.to_string(),
-                            Val::S64(n) => n.to_string(),
-                            other => format!("{other:?}").chars().take(60).collect(),
-                        },
-                        hint: None,
-                    });
+                    found.push(escaped(at, val, keyword, bound));
                 }
-            }
+                if found.len() < VIOLATIONS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
         }
+        found.truncate(VIOLATIONS_MAX);
         found
     }
 
@@ -260,16 +261,26 @@ impl Contract {
     fn canonical(&self, values: &[Val]) -> Option<String> {
         let fields = self.function.ty.params.iter().zip(values);
         let fields: Result<Map<String, Value>, LiftError> = fields
-            .map(|(param, val)| {
-                Ok((super::path::snake(&param.name).into_owned(), lift::lift(&param.ty, val)?))
-            })
+            .map(|(param, val)| Ok((path::snake(&param.name).into_owned(), lift::lift(&param.ty, val)?)))
             .collect();
         canonical::text(&Value::Object(fields.ok()?))
     }
 
-    /// Arguments that mend these violations, or at least are valid.
+    /// Arguments that are valid.
     pub fn example(&self) -> Option<&Value> {
         self.example.as_ref()
+    }
+
+    /// What an error offers: the caller's arguments, corrected, if that works and is short, else [`Contract::example`].
+    pub fn offer(&self, args: &Value) -> Option<Value> {
+        let corrected = example::corrected(&self.validator, args);
+        let corrected = corrected.filter(|args| self.rules.violations(args).is_empty());
+        corrected.or_else(|| self.example.clone())
+    }
+
+    /// Whether arguments of so many bytes may take long to judge: the cost is bounded by values times branches.
+    pub fn is_heavy(&self, bytes: usize) -> bool {
+        bytes > LIGHT_BYTES_MAX || bytes.saturating_mul(self.validator.branches_max()) > LIGHT_COST_MAX
     }
 
     /// The first gate, for those who derive examples.
@@ -308,6 +319,29 @@ impl From<super::manifest::Require> for Requirement {
     }
 }
 
+/// The constraints that stand on 64-bit integers.
+fn wide(mut constraints: Keywords, params: &[Field]) -> Keywords {
+    let is_wide = |ty: &Ty| matches!(ty, Ty::S64 | Ty::U64);
+    constraints.retain(|path, _| path.resolve_params(params).is_ok_and(|ty| is_wide(path::through(ty))));
+    constraints
+}
+
+fn escaped(at: &Place<'_>, val: &Val, keyword: &str, bound: &Value) -> Violation {
+    Violation {
+        code: Code::ArgsConstraint,
+        path: at.path(),
+        pointer: at.pointer(),
+        keyword: keyword.to_owned(),
+        expected: format!("{keyword} {}", shorten::shorten(&bound.to_string(), 60)),
+        got: match val {
+            Val::U64(n) => n.to_string(),
+            Val::S64(n) => n.to_string(),
+            _ => "another value".to_owned(),
+        },
+        hint: None,
+    }
+}
+
 /// What is wrong with the keywords of the arguments as a whole.
 fn whole(reason: String) -> ContractError {
     ContractError::Keyword { path: "schema".into(), reason }
@@ -322,7 +356,12 @@ fn result_schema(ty: &Ty, author: &ToolContract, docs: &FunctionDocs) -> Result<
     let mut result = schema::output(ty);
     let keywords = documented(&author.results, &docs.result, |path| path.resolve(ty).is_ok());
     overlay(&mut result, &keywords)?;
+    schema::clean(&mut result);
     Ok(result)
+}
+
+fn shown(example: Example) -> Example {
+    Example { note: example.note.map(|note| clean(&note, NOTE_CHARS_MAX)), ..example }
 }
 
 /// The checks that every tool has, whatever its author says.
@@ -361,6 +400,5 @@ fn overlay(schema: &mut Value, overlays: &Keywords) -> Result<(), ContractError>
 
 /// Text of an author's without what could hide in it, its lines kept.
 pub(crate) fn clean(text: &str, chars_max: usize) -> String {
-    let lines: Vec<String> = text.lines().map(shorten::clean).collect();
-    lines.join("\n").chars().take(chars_max).collect()
+    shorten::clean_lines(text).chars().take(chars_max).collect()
 }

@@ -1,24 +1,36 @@
 //! The first gate of the inner door: arguments against the tool's schema, every fault at once.
 //!
-//! Owns the compiled schema and the reading of its complaints. Must not know the types behind the schema: the
-//! codec is the second gate, and stricter. To word another keyword: a line in `wording`; another mend: `mend`.
+//! Owns the compiled schema, which says yes or no, and the walk that explains a no within bounds. Must not know the
+//! types behind the schema: the codec is the second gate, and stricter. To word another keyword: a line in `wording`;
+//! another mend: `mend`; a keyword that is one comparison: `leaf`.
 
 mod choice;
 mod fault;
+mod leaf;
 mod mend;
 mod object;
+mod parts;
+mod walk;
 mod wording;
 
 use serde_json::Value;
 
 use super::foreign;
 pub use super::foreign::SchemaError;
-use super::shorten::{clean, shorten};
+use super::shorten::{clean, is_within, shorten};
 use super::violation::Violation;
-use fault::{Fault, Fix, Reader};
+use fault::{Fault, Fix};
+use parts::Parts;
 
 /// So many faults are collected of one call, at most.
 pub const VIOLATIONS_MAX: usize = 20;
+
+/// Longer arguments are not corrected: the correction would not fit into an error's text.
+const CORRECTED_BYTES_MAX: usize = 4096;
+
+/// Memory of one compiled pattern. A match costs at most its length times this: patterns are an author's, texts a
+/// caller's.
+const PATTERN_BYTES_MAX: usize = 256 << 10;
 
 /// How often fixes are applied again: a mended value may show a fault that the first one hid.
 const FIX_ROUNDS: usize = 3;
@@ -27,22 +39,32 @@ const FIX_ROUNDS: usize = 3;
 #[derive(Debug)]
 pub struct Validator {
     compiled: jsonschema::Validator,
-    schema: Value,
+    /// On the heap, where [`Parts`] find it.
+    schema: Box<Value>,
+    parts: Parts,
     unknown_formats: Vec<String>,
+}
+
+fn options<'r>() -> jsonschema::ValidationOptions<'r> {
+    let patterns = jsonschema::PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
+    jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft202012)
+        .with_pattern_options(patterns)
+        .should_validate_formats(true)
+        .offline()
 }
 
 impl Validator {
     /// Compiles a schema that is within the bounds of [`foreign`].
     pub fn new(schema: &Value) -> Result<Validator, SchemaError> {
         let unknown_formats = foreign::inspect(schema)?;
-        let compiled = jsonschema::options()
-            .with_draft(jsonschema::Draft::Draft202012)
-            .with_pattern_options(jsonschema::PatternOptions::regex())
-            .should_validate_formats(true)
-            .offline()
-            .build(schema)
-            .map_err(|error| SchemaError::Malformed(shorten(&clean(&error.to_string()), 200)))?;
-        Ok(Validator { compiled, schema: schema.clone(), unknown_formats })
+        let malformed = |error: &jsonschema::ValidationError<'_>| {
+            SchemaError::Malformed(shorten(&clean(&error.to_string()), 200))
+        };
+        let compiled = options().build(schema).map_err(|error| malformed(&error))?;
+        let schema = Box::new(schema.clone());
+        let parts = Parts::of(&schema).map_err(|error| malformed(&error))?;
+        Ok(Validator { compiled, schema, parts, unknown_formats })
     }
 
     /// The schema as it was given.
@@ -55,6 +77,11 @@ impl Validator {
         &self.unknown_formats
     }
 
+    /// The most branches that one choice of the schema has.
+    pub fn branches_max(&self) -> usize {
+        self.parts.branches_max()
+    }
+
     /// Whether the arguments are valid.
     pub fn is_valid(&self, args: &Value) -> bool {
         self.compiled.is_valid(args)
@@ -65,8 +92,12 @@ impl Validator {
         self.faults(args).into_iter().map(|fault| fault.violation).collect()
     }
 
-    /// The arguments with misnamed keys renamed and lossless coercions made, if that makes them valid.
+    /// The arguments with misnamed keys renamed and lossless coercions made, if they are short and that makes them
+    /// valid.
     pub fn corrected(&self, args: &Value) -> Option<Value> {
+        if !is_within(args, CORRECTED_BYTES_MAX) {
+            return None;
+        }
         let mut args = args.clone();
         for _ in 0..FIX_ROUNDS {
             let faults = self.faults(&args);
@@ -83,8 +114,7 @@ impl Validator {
         if self.is_valid(args) {
             return vec![];
         }
-        let errors: Vec<_> = self.compiled.iter_errors(args).collect();
-        let mut faults = Reader { root: &self.schema }.faults(&errors);
+        let mut faults = walk::faults(&self.schema, &self.parts, args);
         if faults.is_empty() {
             // What was rejected is never answered without a reason, however odd a foreign schema is.
             faults.push(Fault::unexplained(args));

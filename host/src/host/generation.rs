@@ -120,6 +120,11 @@ impl Generation {
         &self.parts.environment
     }
 
+    /// The places for judging arguments that may take long.
+    pub(crate) fn heavy_arguments(&self) -> &Gate {
+        &self.parts.heavy_arguments
+    }
+
     pub(crate) fn journal(&self) -> &Journal {
         &self.parts.journal
     }

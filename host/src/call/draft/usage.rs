@@ -10,8 +10,9 @@ use crate::call::attempt::{AttemptRecord, Judged};
 use crate::call::code::Code;
 use crate::call::finding::Finding;
 use crate::call::reply::Reply;
+use crate::caller::account::Account;
 use crate::caller::budget::Amounts;
-use crate::environment::ms;
+use crate::environment::{SharedEnvironment, ms};
 use crate::host::Candidate;
 use crate::plan::Ended;
 use crate::registry::Tool;
@@ -31,6 +32,26 @@ pub(super) struct LastAttempt {
     pub(super) route: Arc<str>,
     pub(super) component: Option<Arc<str>>,
     pub(super) judged: Judged,
+}
+
+/// The account of a call's caller, apart from the call.
+pub(in crate::call) struct Payer {
+    account: Option<Arc<Account>>,
+    environment: SharedEnvironment,
+}
+
+impl Payer {
+    /// Does some work and charges the caller for its time.
+    pub(in crate::call) fn charged<T>(&self, work: impl FnOnce() -> T) -> T {
+        let begun = self.environment.monotonic();
+        let done = work();
+        let us = self.environment.monotonic().saturating_sub(begun).as_micros();
+        let fuel = charge_of_work(u64::try_from(us).unwrap_or(u64::MAX));
+        if let Some(account) = &self.account {
+            account.add(Amounts { calls: 0, fuel, bytes: 0 }, ms(self.environment.wall()));
+        }
+        done
+    }
 }
 
 impl Draft<'_> {
@@ -115,6 +136,11 @@ impl Draft<'_> {
     pub(in crate::call) fn worked_since(&mut self, then: Duration) {
         let us = u64::try_from(self.now().saturating_sub(then).as_micros()).unwrap_or(u64::MAX);
         self.charge = self.charge.saturating_add(charge_of_work(us));
+    }
+
+    /// Who is charged for work of this call on another thread, which goes on when the call is dropped.
+    pub(in crate::call) fn payer(&self) -> Payer {
+        Payer { account: self.account.clone(), environment: self.host.environment().clone() }
     }
 
     /// Charges the caller, once.

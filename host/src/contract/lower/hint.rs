@@ -7,10 +7,17 @@ use serde_json::{Value, json};
 use super::fits;
 use crate::contract::phrase::{nearest, shorten};
 use crate::contract::schema::cases;
+use crate::contract::shorten::is_within;
 use crate::contract::ty::Ty;
+
+/// Of a longer value no other form is tried: the hint would not show it.
+const HINT_BYTES_MAX: usize = 4096;
 
 /// How to mend a value that broke a keyword, where the host can tell.
 pub(super) fn hint(ty: &Ty, keyword: &str, value: &Value) -> Option<String> {
+    if !is_within(value, HINT_BYTES_MAX) {
+        return None;
+    }
     match (ty, value) {
         (Ty::Option(inner), value) if inner.as_option().is_none() => hint(inner, keyword, value),
         (Ty::Option(_), value) => rewrite(ty, json!({"some": value}), "Wrap it"),

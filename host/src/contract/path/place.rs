@@ -1,5 +1,7 @@
 //! Where a value stands in arguments or in a result, kept on the stack: no allocation unless there is something to report.
 
+use crate::contract::place::{self, Step};
+
 /// A place, as a chain to the root.
 #[derive(Clone, Copy)]
 pub(crate) enum Place<'p> {
@@ -19,22 +21,32 @@ impl<'p> Place<'p> {
 
     /// Code-like: `passengers[0].age`.
     pub(crate) fn path(&self) -> String {
-        match self {
-            Place::Root => String::new(),
-            Place::Key(Place::Root, name) => (*name).to_owned(),
-            Place::Key(parent, name) => format!("{}.{name}", parent.path()),
-            Place::Index(parent, i) => format!("{}[{i}]", parent.path()),
-        }
+        place::path(&self.steps())
     }
 
     /// A JSON pointer: `/passengers/0/age`.
     pub(crate) fn pointer(&self) -> String {
-        match self {
-            Place::Root => String::new(),
-            Place::Key(parent, name) => {
-                format!("{}/{}", parent.pointer(), name.replace('~', "~0").replace('/', "~1"))
+        place::pointer(&self.steps())
+    }
+
+    /// The steps from the root.
+    pub(crate) fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut place = self;
+        loop {
+            match place {
+                Place::Root => break,
+                Place::Key(parent, name) => {
+                    steps.push(Step::Key((*name).to_owned()));
+                    place = parent;
+                }
+                Place::Index(parent, i) => {
+                    steps.push(Step::Index(*i));
+                    place = parent;
+                }
             }
-            Place::Index(parent, i) => format!("{}/{i}", parent.pointer()),
         }
+        steps.reverse();
+        steps
     }
 }

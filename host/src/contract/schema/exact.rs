@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::contract::Val;
 
-pub(super) fn less(a: &Value, b: &Value) -> bool {
+pub(in crate::contract) fn less(a: &Value, b: &Value) -> bool {
     match (exact(a), exact(b)) {
         (Some(a), Some(b)) => a < b,
         _ => a.as_f64() < b.as_f64(),

@@ -8,18 +8,19 @@ use super::fault::{Fix, Reader};
 use super::object::nearest;
 use super::wording::{self, got};
 use crate::contract::place::{Step, quoted};
+use crate::contract::shorten::is_within;
 
 /// A hint, and the change that it stands for if the change is lossless.
 pub(super) type Mend = (String, Option<Fix>);
 
-/// Texts longer than this are not parsed for a hint.
+/// A value that is longer as JSON is neither parsed nor copied for a hint: no example would show it.
 const JSON_BYTES_MAX: usize = 4096;
 
 /// The mend of a value that does not fit a schema, if there is one.
 pub(super) fn of<'s>(reader: &Reader<'s>, schema: &'s Value, value: &Value, at: &[Step]) -> Option<Mend> {
     let schema = reader.resolve(schema);
     let (hint, with) = match value {
-        Value::String(text) => from_text(schema, text),
+        Value::String(text) if text.len() <= JSON_BYTES_MAX => from_text(schema, text),
         Value::Number(number) if wants(schema, "string") => {
             let text = number.to_string();
             Some((format!("send the string {}, not the number", quoted(&text)), Some(json!(text))))
@@ -32,7 +33,7 @@ pub(super) fn of<'s>(reader: &Reader<'s>, schema: &'s Value, value: &Value, at: 
         {
             Some(("send a whole number".to_owned(), None))
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+        _ => None,
     }
     .or_else(|| as_item(reader, schema, value))?;
     Some((hint, with.map(|with| Fix::Replace { at: at.to_vec(), with })))
@@ -55,8 +56,7 @@ fn from_text(schema: &Value, text: &str) -> Option<(String, Option<Value>)> {
 }
 
 fn option(options: &[Value], text: &str) -> Option<(String, Option<Value>)> {
-    let options: Vec<String> = options.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    let meant = nearest(text, &options)?;
+    let meant = nearest(text, options.iter().filter_map(Value::as_str))?;
     let same = meant.to_lowercase() == text.trim().to_lowercase().replace(['_', ' '], "-");
     Some((format!("did you mean {}?", quoted(meant)), same.then(|| json!(meant))))
 }
@@ -80,7 +80,7 @@ fn boolean(schema: &Value, text: &str) -> Option<(String, Option<Value>)> {
 
 /// Models send objects and lists as text of JSON.
 fn json_text(schema: &Value, text: &str) -> Option<(String, Option<Value>)> {
-    let parsed: Value = serde_json::from_str(text).ok().filter(|_| text.len() <= JSON_BYTES_MAX)?;
+    let parsed: Value = serde_json::from_str(text).ok()?;
     let fits =
         (parsed.is_object() && wants(schema, "object")) || (parsed.is_array() && wants(schema, "array"));
     if !fits {
@@ -103,23 +103,28 @@ fn as_item<'s>(reader: &Reader<'s>, schema: &'s Value, value: &Value) -> Option<
     };
     let hint =
         || format!("send a list with one item, not the {}", got(value).split(' ').next().unwrap_or("value"));
-    wants(items, ty).then(|| (hint(), Some(json!([value]))))
+    let is_short = || is_within(value, JSON_BYTES_MAX);
+    wants(items, ty).then(|| (hint(), is_short().then(|| json!([value]))))
 }
 
 /// A variant that was sent in another common form: its bare name, or `{"case": payload}`.
 pub(super) fn variant(branches: &[&Value], value: &Value, at: &[Step]) -> Option<Mend> {
-    let (name, with) = match value {
-        Value::String(name) => (name, json!({ "tag": name })),
+    let (name, payload) = match value {
+        Value::String(name) => (name, None),
         Value::Object(object) if object.len() == 1 => {
             let (name, payload) = object.iter().next()?;
-            (name, json!({ "tag": name, "val": payload }))
+            (name, Some(payload))
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => return None,
+        _ => return None,
     };
     let branch = branches.iter().find(|branch| wording::tag(branch) == Some(name))?;
-    let has_payload = branch.pointer("/properties/val").is_some();
+    let has_payload = branch.get("properties").is_some_and(|properties| properties.get("val").is_some());
     let example = if has_payload { r#", "val": …"# } else { "" };
-    let complete = has_payload == with.get("val").is_some();
     let hint = format!(r#"send {{"tag": {}{example}}}"#, quoted(name));
-    Some((hint, complete.then(|| Fix::Replace { at: at.to_vec(), with })))
+    let is_complete = has_payload == payload.is_some() && is_within(value, JSON_BYTES_MAX);
+    let with = || match payload {
+        Some(payload) => json!({ "tag": name, "val": payload }),
+        None => json!({ "tag": name }),
+    };
+    Some((hint, is_complete.then(|| Fix::Replace { at: at.to_vec(), with: with() })))
 }

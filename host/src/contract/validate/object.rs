@@ -2,7 +2,7 @@
 //!
 //! Owns the nearness of names. Must not know other faults.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fault::{Fault, Fix, Reader, Says};
 use super::wording;
@@ -10,44 +10,68 @@ use crate::call::code::Code;
 use crate::contract::place::{Step, quoted};
 use crate::contract::shorten::{clean, shorten};
 
-/// What is wrong with the keys of one object.
-#[derive(Default)]
-pub(super) struct Shape<'s> {
-    pub(super) schema: Option<&'s Value>,
-    /// Keys that are there, known or not.
-    pub(super) present: Vec<String>,
-    pub(super) missing: Vec<String>,
-    pub(super) unknown: Vec<String>,
+/// The keys of one object beside those that its schema knows.
+pub(super) struct Shape<'s, 'v> {
+    properties: Option<&'s Map<String, Value>>,
+    /// The schema of keys that are not listed, if there is one.
+    pub(super) others: Option<&'s Value>,
+    present: &'v Map<String, Value>,
+    missing: Vec<&'s str>,
+    unknown: Vec<&'v str>,
 }
 
-impl<'s> Shape<'s> {
+impl<'s, 'v> Shape<'s, 'v> {
+    /// At most `max` keys of either kind are collected.
+    pub(super) fn of(schema: &'s Map<String, Value>, present: &'v Map<String, Value>, max: usize) -> Self {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        // With patterns, which keys are known is asked of the validator.
+        let others = schema.get("additionalProperties").filter(|_| !schema.contains_key("patternProperties"));
+        let missing = required(schema, present).filter(|name| !present.contains_key(*name));
+        let mut shape =
+            Shape { properties, others, present, missing: missing.take(max).collect(), unknown: vec![] };
+        shape.missing.dedup();
+        if others == Some(&Value::Bool(false)) {
+            let unknown = present.keys().map(String::as_str).filter(|name| !shape.knows(name));
+            shape.unknown = unknown.take(max).collect();
+            shape.others = None;
+        }
+        shape
+    }
+
+    /// Whether the schema lists the key.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.properties.is_some_and(|properties| properties.contains_key(key))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.missing.len() + self.unknown.len()
+    }
+
     pub(super) fn faults(mut self, reader: &Reader<'s>, within: &[Step]) -> Vec<Fault> {
         let unknown = std::mem::take(&mut self.unknown);
-        let mut faults: Vec<Fault> = unknown.iter().map(|key| self.misnamed(within, key)).collect();
+        let mut faults: Vec<Fault> = unknown.into_iter().map(|key| self.misnamed(within, key)).collect();
         faults.extend(self.missing.iter().map(|key| self.missing(reader, within, key)));
         faults
     }
 
     fn misnamed(&mut self, within: &[Step], key: &str) -> Fault {
-        if let Some(name) = nearest(key, &self.missing).cloned() {
+        if let Some(name) = nearest(key, self.missing.iter().copied()) {
             self.missing.retain(|missing| *missing != name);
-            return unknown(within, key, Some((&name, "required, missing")), vec![]);
+            return unknown(within, key, Some((name, "required, missing")), &[]);
         }
-        let free = self.known().filter(|name| !self.present.contains(name) && !self.missing.contains(name));
-        let free: Vec<String> = free.collect();
-        match nearest(key, &free) {
-            Some(name) => unknown(within, key, Some((name, "optional")), vec![]),
-            None => unknown(within, key, None, self.known().collect()),
+        let is_free = |name: &&str| !self.present.contains_key(*name) && !self.missing.contains(name);
+        match nearest(key, self.known().filter(is_free)) {
+            Some(name) => unknown(within, key, Some((name, "optional")), &[]),
+            None => unknown(within, key, None, &self.known().collect::<Vec<_>>()),
         }
     }
 
-    fn known(&self) -> impl Iterator<Item = String> {
-        let properties = self.schema.and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-        properties.into_iter().flat_map(|properties| properties.keys().cloned())
+    fn known(&self) -> impl Iterator<Item = &'s str> + use<'s> {
+        self.properties.into_iter().flatten().map(|(name, _)| name.as_str())
     }
 
     fn missing(&self, reader: &Reader<'s>, within: &[Step], key: &str) -> Fault {
-        let property = self.schema.and_then(|schema| schema.get("properties")?.get(key));
+        let property = self.properties.and_then(|properties| properties.get(key));
         let expected =
             property.map_or_else(|| "a value".to_owned(), |schema| wording::phrase(reader, schema));
         let says = Says {
@@ -61,7 +85,19 @@ impl<'s> Shape<'s> {
     }
 }
 
-fn unknown(within: &[Step], key: &str, meant: Option<(&str, &str)>, known: Vec<String>) -> Fault {
+/// The names that an object must have: always, and because of another one that it has.
+fn required<'s>(
+    schema: &'s Map<String, Value>,
+    present: &Map<String, Value>,
+) -> impl Iterator<Item = &'s str> {
+    let always = schema.get("required").into_iter();
+    let dependent = schema.get("dependentRequired").and_then(Value::as_object).into_iter().flatten();
+    let because = dependent.filter(|(name, _)| present.contains_key(*name)).map(|(_, names)| names);
+    let lists = always.chain(because).filter_map(Value::as_array);
+    lists.flatten().filter_map(Value::as_str)
+}
+
+fn unknown(within: &[Step], key: &str, meant: Option<(&str, &str)>, known: &[&str]) -> Fault {
     let fix =
         meant.map(|(to, _)| Fix::Rename { within: within.to_vec(), from: key.to_owned(), to: to.to_owned() });
     let (expected, hint) = match meant {
@@ -70,7 +106,8 @@ fn unknown(within: &[Step], key: &str, meant: Option<(&str, &str)>, known: Vec<S
             ("no keys".to_owned(), "leave it out: there is nothing to give".to_owned())
         }
         None => {
-            (format!("one of {}", known.join(", ")), format!("known: {}", shorten(&known.join(", "), 100)))
+            let known = wording::names(known);
+            (format!("one of {known}"), format!("known: {}", shorten(&known, 100)))
         }
     };
     let got = format!("key {}", quoted(&shorten(&clean(key), 50)));
@@ -83,21 +120,25 @@ fn below(within: &[Step], key: &str) -> Vec<Step> {
     within.iter().cloned().chain([Step::Key(key.to_owned())]).collect()
 }
 
+/// Names longer than this are no slips, and comparing them would cost.
+const NAME_BYTES_MAX: usize = 100;
+
+/// So many names are compared with one that is not known.
+const COMPARED_MAX: usize = 256;
+
 /// The name that was probably meant, if one is near.
-pub(super) fn nearest<'n>(name: &str, names: &'n [String]) -> Option<&'n String> {
-    let near =
-        names.iter().map(|known| (nearness(name, known), known)).filter(|(nearness, _)| *nearness > 0.0);
+pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let meant = words(name);
+    let short = names.filter(|known| known.len() <= NAME_BYTES_MAX).take(COMPARED_MAX);
+    let near = short.map(|known| (nearness(&meant, known), known)).filter(|(nearness, _)| *nearness > 0.0);
     near.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1))).map(|(_, known)| known)
 }
 
-/// Names longer than this are nobody's slip, and comparing them would cost.
-const NAME_BYTES_MAX: usize = 100;
-
-fn nearness(a: &str, b: &str) -> f64 {
-    if a.len().max(b.len()) > NAME_BYTES_MAX {
-        return 0.0;
-    }
-    let (a, b) = (words(a), words(b));
+fn nearness(a: &[String], b: &str) -> f64 {
+    let b = words(b);
     if a.concat() == b.concat() {
         return 1.0;
     }
@@ -109,8 +150,9 @@ fn nearness(a: &str, b: &str) -> f64 {
     }
     let (a, b) = (a.join("_"), b.join("_"));
     let alike = strsim::jaro_winkler(&a, &b);
-    let slip = a.len() > 3 && strsim::damerau_levenshtein(&a, &b) == 1;
-    if alike >= 0.88 || slip { alike.min(0.93) } else { 0.0 }
+    let is_slip =
+        || a.len() > 3 && a.len().abs_diff(b.len()) <= 4 && strsim::damerau_levenshtein(&a, &b) == 1;
+    if alike >= 0.88 || is_slip() { alike.min(0.93) } else { 0.0 }
 }
 
 /// `dept` for `departure`; a word is its own abbreviation.

@@ -77,11 +77,11 @@ fn names_the_key_that_was_meant() {
 #[test]
 fn nearness_is_about_words() {
     let names = ["departure_date", "max_price", "city_name", "limit"].map(str::to_owned);
-    let near = |name: &str| object::nearest(name, &names).map(String::as_str);
-    assert_eq!(near("departureDate"), Some("departure_date"));
-    assert_eq!(near("dept_date"), Some("departure_date"));
-    assert_eq!(near("city"), Some("city_name"));
-    assert_eq!(near("limt"), Some("limit"));
+    let near = |name: &str| object::nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
+    assert_eq!(near("departureDate"), Some("departure_date".to_owned()));
+    assert_eq!(near("dept_date"), Some("departure_date".to_owned()));
+    assert_eq!(near("city"), Some("city_name".to_owned()));
+    assert_eq!(near("limt"), Some("limit".to_owned()));
     assert_eq!(near("min_price"), None);
     assert_eq!(near("passengers"), None);
 }
@@ -256,6 +256,34 @@ fn tuples_have_their_length() {
 }
 
 #[test]
+fn a_branch_is_chosen_without_a_tag_too() {
+    let leg = object(json!({"from": {"type": "string"}, "to": {"type": "string"}}), &["from", "to"]);
+    let stay = object(json!({"city": {"type": "string"}, "nights": u8()}), &["city", "nights"]);
+    let schema = object(json!({"part": {"anyOf": [leg, stay]}}), &["part"]);
+    check(
+        &schema,
+        json!({"part": {"city": "Rome", "nights": 300}}),
+        &["args.constraint part.nights: integer 0–255, got integer 300"],
+    );
+    let both = json!({"oneOf": [{"type": "integer"}, {"minimum": 3}]});
+    check(
+        &object(json!({"n": both}), &["n"]),
+        json!({"n": 5}),
+        &["args.constraint n: exactly one of: integer or a valid value, got integer 5"],
+    );
+}
+
+#[test]
+fn what_is_said_of_a_large_schema_is_short() {
+    let names: Vec<String> = (0..1000).map(|i| format!("name_{i}")).collect();
+    let many: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), u8())).collect();
+    let schema = object(json!({"one": {"enum": names}, "all": object(Value::Object(many), &[])}), &["one"]);
+    let found = Validator::new(&schema).unwrap().violations(&json!({"one": "x", "all": {"other": 1}}));
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|violation| violation.expected.len() < 300), "{found:?}");
+}
+
+#[test]
 fn references_are_followed_for_words_too() {
     let schema = json!({"$defs": {"age": u8(), "maybe": {"anyOf": [{"$ref": "#/$defs/age"}, {"type": "null"}]}},
         "type": "object", "properties": {"a": {"$ref": "#/$defs/maybe"}, "b": {"$ref": "#/$defs/age"}}, "required": ["b"]});
@@ -296,7 +324,47 @@ fn anything() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Schemas with every keyword that the walk reads by itself, and some that it asks about.
+fn schemas() -> Vec<Value> {
+    let tagged = json!({"anyOf": [
+        object(json!({"tag": {"enum": ["a"]}, "val": {"$ref": "#/$defs/n"}}), &["tag"]),
+        object(json!({"tag": {"const": "b"}}), &["tag"]),
+        object(json!({"tag": {"enum": ["c"]}, "val": shape()}), &["tag", "val"]),
+    ]});
+    let untagged = json!({"oneOf": [
+        {"type": "object", "required": ["n"], "properties": {"n": u8()}},
+        {"type": "object", "required": ["p"], "additionalProperties": u8()},
+        {"type": ["array", "null"], "maxItems": 2, "items": {"anyOf": [u8(), {"minLength": 2}]}},
+        {"type": "string", "minLength": 3, "pattern": "^[a-c1-9]"},
+    ]});
+    let whole = json!({
+        "$defs": {"n": {"type": "number", "exclusiveMinimum": -1.5, "exclusiveMaximum": 1e18, "multipleOf": 0.5}},
+        "type": "object", "minProperties": 1, "maxProperties": 3, "dependentRequired": {"p": ["n"]},
+        "properties": {"shape": tagged, "data": untagged, "tag": {"enum": [1, "x", null, [1.0], {"n": 1}]},
+            "n": {"$ref": "#/$defs/n"}, "val": {"const": 12}, "utf8": {"uniqueItems": true, "contains": {"type": "null"}}},
+        "if": {"required": ["val"]}, "then": {"required": ["n"]}, "else": {"allOf": [{"not": {"required": ["utf8"]}}]},
+    });
+    let patterns = json!({"patternProperties": {"^[a-n]": {"$ref": "#/$defs/s"}}, "additionalProperties": {"type": "array"},
+        "properties": {"p": true, "shape": false}, "propertyNames": {"maxLength": 5}, "$defs": {"s": {"type": ["string", "null"]}}});
+    let rest = json!({"allOf": [{"properties": {"n": {}}}], "unevaluatedProperties": u8(),
+        "dependentSchemas": {"tag": {"minProperties": 2}}, "properties": {"val": {"prefixItems": [u8()], "items": shape()}}});
+    let many: Vec<String> = (0..50).map(|i| format!("{i}")).collect();
+    let list = json!({"anyOf": [{"enum": many}, {"type": "object"}, {"type": "array", "minItems": 1, "items": {"format": "date"}}]});
+    vec![whole, patterns, rest, list]
+}
+
 proptest! {
+    /// Two readings of the same schemas: the validator's, and the walk's.
+    #[test]
+    fn the_walk_finds_a_fault_where_the_validator_rejects(args in anything()) {
+        for schema in schemas() {
+            let validator = Validator::new(&schema).unwrap();
+            let found = walk::faults(&validator.schema, &validator.parts, &args);
+            prop_assert_eq!(found.is_empty(), validator.is_valid(&args), "{} {}: {:?}", schema, args, found);
+            prop_assert!(found.len() <= VIOLATIONS_MAX);
+        }
+    }
+
     #[test]
     fn what_is_rejected_has_reasons_and_what_is_corrected_is_valid(args in anything()) {
         let properties = json!({"shape": {"anyOf": [shape(), {"type": "null"}]}, "n": s64(), "max_items": u8(),

@@ -1,6 +1,7 @@
 //! The words for what a schema wants and for what was there instead.
 //!
-//! Owns the phrases. Must not repeat a value beyond its first 60 characters.
+//! Owns the phrases and their bounds: a schema may be large, what is said of it is not. Must not repeat a value beyond
+//! its first 60 characters.
 
 use serde_json::Value;
 
@@ -10,6 +11,12 @@ use crate::contract::shorten::{clean, shorten};
 
 pub(super) const GOT_CHARS_MAX: usize = 60;
 const NAMES_MAX: usize = 8;
+/// So many alternatives are spelled out.
+pub(super) const BRANCHES_MAX: usize = 8;
+/// No phrase is longer. A message shows the first 100 characters, a program all of them.
+const PHRASE_CHARS_MAX: usize = 200;
+/// Lists of lists of … are spelled out down to here; each level names up to [`BRANCHES_MAX`] alternatives.
+const PHRASE_DEPTH_MAX: usize = 3;
 
 /// What was there: `string "twelve"`, `array of 3 items`.
 pub(super) fn got(value: &Value) -> String {
@@ -37,14 +44,14 @@ fn quoted_within(text: &str, chars_max: usize) -> String {
 
 /// What a broken keyword wanted.
 pub(super) fn expected<'s>(reader: &Reader<'s>, schema: &'s Value, keyword: &str) -> String {
-    let limit = || schema.get(keyword).map(Value::to_string).unwrap_or_default();
+    let limit = || schema.get(keyword).map(short_json).unwrap_or_default();
     match keyword {
         "multipleOf" => format!("a multiple of {}", limit()),
         "uniqueItems" => "items that are all different".to_owned(),
         "minProperties" => format!("at least {} keys", limit()),
         "maxProperties" => format!("at most {} keys", limit()),
         "falseSchema" => "nothing here".to_owned(),
-        "const" => format!("exactly {}", shorten(&limit(), GOT_CHARS_MAX)),
+        "const" => format!("exactly {}", limit()),
         "enum" | "type" | "format" | "pattern" | "minimum" | "maximum" | "exclusiveMinimum"
         | "exclusiveMaximum" | "minLength" | "maxLength" | "minItems" | "maxItems" => phrase(reader, schema),
         _ => format!("a value that satisfies `{}`", shorten(keyword, GOT_CHARS_MAX)),
@@ -53,15 +60,19 @@ pub(super) fn expected<'s>(reader: &Reader<'s>, schema: &'s Value, keyword: &str
 
 /// What a schema wants: `integer 0–255`, `one of "a", "b"`, `list of 1–3 string`.
 pub(super) fn phrase<'s>(reader: &Reader<'s>, schema: &'s Value) -> String {
+    shorten(&phrase_at(reader, schema, 0), PHRASE_CHARS_MAX)
+}
+
+fn phrase_at<'s>(reader: &Reader<'s>, schema: &'s Value, depth: usize) -> String {
     let schema = reader.resolve(schema);
     if let Some(options) = schema.get("enum").and_then(Value::as_array) {
         return one_of(options);
     }
     if let Some(branches) = branches(schema) {
-        return alternatives(reader, branches);
+        return alternatives_at(reader, branches, depth);
     }
     match schema.get("type") {
-        Some(Value::String(ty)) => of_type(reader, schema, ty),
+        Some(Value::String(ty)) => of_type(reader, schema, ty, depth),
         Some(Value::Array(types)) => {
             let types: Vec<&str> = types.iter().filter_map(Value::as_str).collect();
             types.join(" or ")
@@ -77,15 +88,29 @@ pub(super) fn branches(schema: &Value) -> Option<&Vec<Value>> {
 
 /// The alternatives other than null, which stands for leaving the value out.
 pub(super) fn alternatives<'s>(reader: &Reader<'s>, branches: &'s [Value]) -> String {
-    let branches = branches.iter().map(|branch| reader.resolve(branch)).filter(|branch| !is_null(branch));
-    let branches: Vec<&Value> = branches.collect();
+    shorten(&alternatives_at(reader, branches, 0), PHRASE_CHARS_MAX)
+}
+
+fn alternatives_at<'s>(reader: &Reader<'s>, all: &'s [Value], depth: usize) -> String {
+    let branches: Vec<&Value> = live(reader, all).collect();
     if let Some(tags) = tags(&branches) {
         return format!(r#"object {{"tag": …}} with tag one of {}"#, names(&tags));
     }
-    match wide_integer(&branches) {
-        Some(integer) => format!("{}, as a number or a decimal string", phrase(reader, integer)),
-        None => branches.into_iter().map(|branch| phrase(reader, branch)).collect::<Vec<_>>().join(" or "),
+    if depth >= PHRASE_DEPTH_MAX {
+        return "one of several forms".to_owned();
     }
+    if let Some(integer) = wide_integer(&branches) {
+        return format!("{}, as a number or a decimal string", phrase_at(reader, integer, depth + 1));
+    }
+    let shown = branches.iter().take(BRANCHES_MAX).map(|branch| phrase_at(reader, branch, depth + 1));
+    let more = branches.len().saturating_sub(BRANCHES_MAX);
+    let more = (more > 0).then(|| format!("{more} other forms"));
+    shown.chain(more).collect::<Vec<_>>().join(" or ")
+}
+
+/// The branches other than null, references followed.
+pub(super) fn live<'s>(reader: &Reader<'s>, all: &'s [Value]) -> impl Iterator<Item = &'s Value> {
+    all.iter().map(|branch| reader.resolve(branch)).filter(|branch| !is_null(branch))
 }
 
 pub(super) fn is_null(schema: &Value) -> bool {
@@ -93,13 +118,16 @@ pub(super) fn is_null(schema: &Value) -> bool {
 }
 
 /// The tags of a variant's branches, in order, if every branch has one.
-pub(super) fn tags(branches: &[&Value]) -> Option<Vec<String>> {
-    let tags: Option<Vec<String>> = branches.iter().map(|branch| tag(branch).map(str::to_owned)).collect();
+fn tags<'b>(branches: &[&'b Value]) -> Option<Vec<&'b str>> {
+    let tags: Option<Vec<&str>> = branches.iter().map(|branch| tag(branch)).collect();
     tags.filter(|tags| !tags.is_empty())
 }
 
+/// The one tag that a branch takes.
 pub(super) fn tag(branch: &Value) -> Option<&str> {
-    branch.pointer("/properties/tag/enum/0").and_then(Value::as_str)
+    let tag = branch.get("properties")?.get("tag")?;
+    let only = || tag.get("enum")?.as_array().filter(|options| options.len() == 1)?.first();
+    tag.get("const").or_else(only)?.as_str()
 }
 
 /// The integer branch of a 64-bit integer, which may also be a decimal string.
@@ -109,7 +137,7 @@ pub(super) fn wide_integer<'b>(branches: &[&'b Value]) -> Option<&'b Value> {
     (is(integer, "integer") && is(string, "string")).then_some(*integer)
 }
 
-pub(super) fn names(names: &[String]) -> String {
+pub(super) fn names(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(NAMES_MAX).map(|name| clean(&shorten(name, 40))).collect();
     let more = names.len().saturating_sub(NAMES_MAX);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -117,17 +145,24 @@ pub(super) fn names(names: &[String]) -> String {
 }
 
 fn one_of(options: &[Value]) -> String {
-    let options: Vec<String> = options.iter().map(|option| shorten(&option.to_string(), 40)).collect();
-    match options.as_slice() {
+    let shown: Vec<String> = options.iter().take(NAMES_MAX).map(short_json).collect();
+    let more = options.len().saturating_sub(NAMES_MAX);
+    match shown.as_slice() {
         [only] => only.clone(),
-        _ => format!("one of {}", names(&options)),
+        _ if more > 0 => format!("one of {} and {more} more", shown.join(", ")),
+        _ => format!("one of {}", shown.join(", ")),
     }
 }
 
-fn of_type<'s>(reader: &Reader<'s>, schema: &'s Value, ty: &str) -> String {
+/// The beginning of a schema's own value, as JSON.
+fn short_json(value: &Value) -> String {
+    clean(&shorten(&value.to_string(), 40))
+}
+
+fn of_type<'s>(reader: &Reader<'s>, schema: &'s Value, ty: &str, depth: usize) -> String {
     match ty {
         "string" => string(schema),
-        "array" => array(reader, schema),
+        "array" => array(reader, schema, depth),
         "integer" | "number" => format!("{ty}{}", bounds(schema)),
         _ => ty.to_owned(),
     }
@@ -144,9 +179,10 @@ fn string(schema: &Value) -> String {
     ["string".to_owned()].into_iter().chain([length, format, base64, pattern].into_iter().flatten()).collect()
 }
 
-fn array<'s>(reader: &Reader<'s>, schema: &'s Value) -> String {
+fn array<'s>(reader: &Reader<'s>, schema: &'s Value, depth: usize) -> String {
     let range = range(schema, "minItems", "maxItems").map(|range| format!(" {range}")).unwrap_or_default();
-    let items = schema.get("items").filter(|items| items.is_object()).map(|items| phrase(reader, items));
+    let items = schema.get("items").filter(|items| items.is_object() && depth < PHRASE_DEPTH_MAX);
+    let items = items.map(|items| phrase_at(reader, items, depth + 1));
     match items {
         Some(items) => format!("array of{range} {items}"),
         None if range.is_empty() => "array".to_owned(),

@@ -7,6 +7,7 @@
 
 mod caller;
 mod http;
+pub(crate) mod origin;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use toml::Spanned;
 pub use self::caller::{BudgetConfig, CallerConfig, MetricsAccess, ToolPattern};
 pub(crate) use self::caller::{CALLER_RUN, CALLER_WAIT};
 pub use self::http::{HttpConfig, OauthConfig};
+pub use self::origin::KeySource;
 use crate::contract::caps::Caps;
 use crate::contract::effect::Effect;
 use crate::diagnostic::{Diagnostic, Diagnostics};

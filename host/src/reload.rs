@@ -80,7 +80,8 @@ async fn reload(
 
 fn files(file: &ConfigFile) -> Vec<PathBuf> {
     let components = file.config.tools.values().map(|tool| file.folder().join(tool.component.get_ref()));
-    let jwks = file.config.oauth.iter().map(|oauth| file.folder().join(&oauth.get_ref().jwks));
+    let jwks = file.config.oauth.iter().filter_map(|oauth| oauth.get_ref().jwks.file());
+    let jwks = jwks.map(|path| file.folder().join(path));
     [file.path.clone(), Lock::path_of(&file.path)].into_iter().chain(components).chain(jwks).collect()
 }
 

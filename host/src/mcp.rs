@@ -12,6 +12,7 @@ mod result;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
@@ -23,6 +24,7 @@ use rmcp::model::{
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, Service as _, SubscriptionContext};
 use serde::{Serialize, Serializer};
+use tokio_util::sync::CancellationToken;
 
 use crate::call::code::Code;
 use crate::call::raw::RawCall;
@@ -42,12 +44,27 @@ help. Never present a failed call as an answer.";
 #[derive(Clone)]
 pub struct Server {
     host: Arc<Host>,
+    listener: Arc<Listener>,
+}
+
+/// The task that tells a client of the handshake era of changed lists. There is one, however often the client says
+/// that it is initialized, and it ends with the client's server.
+struct Listener {
+    is_there: AtomicBool,
+    ends: CancellationToken,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.ends.cancel();
+    }
 }
 
 impl Server {
     /// A server of this host's tools.
     pub fn new(host: Arc<Host>) -> Server {
-        Server { host }
+        let (is_there, ends) = Default::default();
+        Server { host, listener: Arc::new(Listener { is_there, ends }) }
     }
 
     /// Answers a call from a transport that writes results itself.
@@ -189,15 +206,18 @@ impl ServerHandler for Server {
 
     /// Clients of the handshake era are told of a changed list for as long as they are there.
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        if self.listener.is_there.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let mut generations = self.host.generations();
-        tokio::spawn(async move {
-            // Ends with the host, or with the first notice that finds nobody.
+        let ends = self.listener.ends.clone();
+        tokio::spawn(ends.run_until_cancelled_owned(async move {
             while generations.changed().await.is_ok() {
                 if context.peer.notify_tool_list_changed().await.is_err() {
                     return;
                 }
             }
-        });
+        }));
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {

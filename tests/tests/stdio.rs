@@ -6,8 +6,10 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
-use airlock_tests::wire::Wire;
+use airlock_tests::wire::{Wire, stateless_meta};
 use airlock_tests::{program, registry};
 use serde_json::{Value, json};
 
@@ -117,4 +119,151 @@ fn a_client_that_writes_without_end_fills_its_pipe_and_not_the_memory() {
     drop(writer.join().unwrap());
     assert!(server.wait().unwrap().success());
     assert!(most < 150, "{most} MiB");
+}
+
+/// A server, and a thread that writes lines to it and says after each 64 KiB that it goes on.
+struct Flood {
+    server: Child,
+    answers: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    goes_on: Receiver<()>,
+}
+
+impl Flood {
+    fn begin(line: &str, bytes: usize) -> Flood {
+        let mut server = serve(Stdio::piped(), Stdio::piped());
+        let (mut stdin, stdout) = (server.stdin.take().unwrap(), server.stdout.take().unwrap());
+        let mut answers = BufReader::new(stdout).lines();
+        stdin.write_all(session().as_bytes()).unwrap();
+        assert_eq!(answers.by_ref().take(2).filter(|answer| answer.is_ok()).count(), 2);
+        let lines = format!("{line}\n").repeat(bytes.div_ceil(line.len() + 1));
+        let (says, goes_on) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for chunk in lines.as_bytes().chunks(64 << 10) {
+                // The test may have seen enough, and ended the server.
+                if stdin.write_all(chunk).is_err() || says.send(()).is_err() {
+                    return;
+                }
+            }
+        });
+        Flood { server, answers, goes_on }
+    }
+
+    /// Waits until everything is written, or nothing more can be: the most memory by then, in MiB.
+    fn most_mib_unread(&self) -> u64 {
+        while self.goes_on.recv_timeout(Duration::from_secs(2)).is_ok() {}
+        most_mib(self.server.id())
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// Each kind of line, megabytes of it, from a client that never reads.
+#[test]
+fn no_kind_of_line_fills_the_memory_of_a_server_whose_client_does_not_read() {
+    let request = |id: &str, method: &str, params: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
+    };
+    let notice =
+        |method: &str, params: &str| format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+    let record = r#"{"uri":"airlock://records/00000000-0000-0000-0000-000000000000/result"}"#;
+    let hello =
+        r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}"#;
+    let tree = format!("[{}1]", "[],".repeat(900_000));
+    let kinds = [
+        ("an empty batch", "[]".to_owned()),
+        ("no JSON", "{".to_owned()),
+        ("an empty line", String::new()),
+        ("an object", "{}".to_owned()),
+        ("an id of the wrong type", request("{}", "ping", "{}")),
+        ("no id", request("null", "ping", "{}")),
+        ("an id of an unknown method", r#"{"jsonrpc":"2.0","id":3}"#.to_owned()),
+        ("a list", request("1", "tools/list", "{}")),
+        ("a ping", request("1", "ping", "{}")),
+        ("an unknown method", request("1", "no/such", "{}")),
+        ("a second handshake", request("1", "initialize", hello)),
+        ("a resource", request("1", "resources/read", record)),
+        (
+            "a subscription",
+            request("1", "subscriptions/listen", r#"{"notifications":{"toolsListChanged":true}}"#),
+        ),
+        ("an unknown tool", request("1", "tools/call", r#"{"name":"nobody"}"#)),
+        ("a call", request("1", "tools/call", r#"{"name":"unit_convert","arguments":{}}"#)),
+        ("initialized again", notice("notifications/initialized", "{}")),
+        ("an unknown notification", notice("notifications/x", "{}")),
+        ("a cancellation", notice("notifications/cancelled", r#"{"requestId":77}"#)),
+        ("an answer", r#"{"jsonrpc":"2.0","id":5,"result":{}}"#.to_owned()),
+        ("an error", r#"{"jsonrpc":"2.0","id":5,"error":{"code":1,"message":"x"}}"#.to_owned()),
+        ("a long tree", request("1", "tools/list", &tree)),
+        (
+            "a long tree beside arguments",
+            request("1", "tools/call", &format!(r#"{{"name":"unit_convert","_meta":{{"x":{tree}}}}}"#)),
+        ),
+        (
+            "a long tree as arguments",
+            request("1", "tools/call", &format!(r#"{{"name":"unit_convert","arguments":{{"x":{tree}}}}}"#)),
+        ),
+        ("a long tree in a notification", notice("notifications/x", &tree)),
+        ("a line beyond the bound", request("1", "tools/list", &format!("\"{}\"", "x".repeat(9 << 20)))),
+    ];
+    for (kind, line) in kinds {
+        let flood = Flood::begin(&line, 6 << 20);
+        let most = flood.most_mib_unread();
+        assert!(most < 150, "{kind}: {most} MiB");
+    }
+}
+
+#[test]
+fn what_was_held_up_is_answered_when_the_client_reads_again() {
+    const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let bytes = 2 << 20;
+    for line in [LIST, "[]"] {
+        let mut flood = Flood::begin(line, bytes);
+        flood.most_mib_unread();
+        let count = bytes.div_ceil(line.len() + 1);
+        let read = flood.answers.by_ref().take(count).map(Result::unwrap);
+        assert_eq!(read.filter(|answer| answer.contains("\"jsonrpc\":\"2.0\"")).count(), count, "{line}");
+        assert!(most_mib(flood.server.id()) < 150);
+    }
+}
+
+/// In the stateless era, where subscriptions last: one too many is refused, and calls and their cancellation go on.
+#[test]
+fn subscriptions_hold_up_nobody() {
+    let mut wire = Wire::start(&registry("example"), &[]).unwrap();
+    let with_meta = |mut params: Value| {
+        params["_meta"] = stateless_meta();
+        params
+    };
+    wire.ask(0, "tools/list", with_meta(json!({}))).unwrap();
+    let listen = with_meta(json!({"notifications": {"toolsListChanged": true}}));
+    for id in 1..=20 {
+        wire.send(&json!({"jsonrpc": "2.0", "id": id, "method": "subscriptions/listen", "params": listen}))
+            .unwrap();
+    }
+    let convert = json!({"name": "unit_convert", "arguments": {"value": 3, "from": "km", "to": "m"}});
+    wire.send(&json!({"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": with_meta(convert)}))
+        .unwrap();
+    let (mut refused, mut is_answered) = (0, false);
+    while refused < 12 || !is_answered {
+        let message = wire.receive().unwrap();
+        refused +=
+            usize::from(message["error"]["message"].as_str().is_some_and(|text| text.contains("cancel one")));
+        is_answered |= message["id"] == 99;
+    }
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}});
+    wire.send(&cancel).unwrap();
+    let listen = json!({"jsonrpc": "2.0", "id": 50, "method": "subscriptions/listen", "params": listen});
+    loop {
+        wire.send(&listen).unwrap();
+        let message = wire.receive().unwrap();
+        if message["method"] == "notifications/subscriptions/acknowledged" {
+            break;
+        }
+    }
+    assert!(wire.end().unwrap().1.success(), "open subscriptions do not keep it from leaving");
 }

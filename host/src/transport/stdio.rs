@@ -1,8 +1,8 @@
 //! MCP over stdin and stdout: whoever starts the program is its client.
 //!
 //! Owns how messages are read and written: `reader` is the thread that reads, `lines` bounds a line, `message` reads
-//! it, `pipe` is what they come through, `out` writes. A request that is too long, or no request, gets its answer
-//! from the reader; `calls` has calls answered; what else a request means is rmcp's and `mcp`'s.
+//! it, `room` bounds what is not answered yet, `pipe` is what they come through, `out` writes. A request that is too long, or no request, gets its answer
+//! from the reader; `calls` has requests answered, in a bounded number; the handshake is rmcp's.
 
 mod calls;
 mod lines;
@@ -10,6 +10,7 @@ mod message;
 mod out;
 mod pipe;
 mod reader;
+mod room;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +25,8 @@ use calls::Calls;
 use out::Out;
 use reader::Reader;
 
-/// Messages that may wait for rmcp.
-const MESSAGES_MAX: usize = 64;
+/// Messages that may wait for rmcp: only those of the handshake are for it, and each may be long.
+const MESSAGES_MAX: usize = 8;
 
 /// Serves until stdin ends, or `stop`; then the calls that run have their time to end.
 ///

@@ -1,10 +1,9 @@
-//! Calls, which are answered past rmcp's loop.
+//! Requests, which are answered past rmcp's loop. Most of them are calls.
 //!
-//! The loop hands each request through three tasks and two queues, which costs more than the call itself. What a
-//! request means stays with `mcp`. Owns which calls run, so that they can be cancelled and waited for, and where they
-//! run: a call is begun on the spot, since most are over before another thread would have woken up, and goes to the
-//! runtime if it has to wait. Owns the bounds, too, by which a client that writes without end, or does not read, fills
-//! its pipe and not the memory. Must not know how messages are read.
+//! The loop hands each request through three tasks and two queues, which costs more than a call itself, and bounds
+//! none of them. What a request means stays with `mcp`. Owns which calls run, so that they can be cancelled and waited
+//! for, and where they run: a call is begun on the spot, since most are over before another thread would have woken
+//! up, and goes to the runtime if it has to wait. Must not know how messages are read.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -24,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::out::Out;
+use super::room::Place;
 use crate::host::Host;
 use crate::mcp::{Answer, Server};
 
@@ -51,7 +51,16 @@ pub(super) struct Calls {
     threads: usize,
     /// Calls that the runtime has been given and has not begun.
     given: AtomicUsize,
+    /// Cancels the subscriptions, which would outlast any drain.
+    subscriptions: CancellationToken,
     host: Arc<Host>,
+}
+
+/// A request as it was read, with its place among those that are not answered yet.
+pub(super) struct Asked {
+    pub(super) id: RequestId,
+    pub(super) request: ClientRequest,
+    pub(super) place: Place,
 }
 
 /// A call that has not begun.
@@ -59,6 +68,7 @@ struct Call {
     key: String,
     request: ClientRequest,
     context: RequestContext<RoleServer>,
+    place: Place,
 }
 
 /// A call that has begun. There is no answer for who has cancelled.
@@ -75,9 +85,9 @@ enum Response {
 impl Calls {
     pub(super) fn new(host: Arc<Host>, out: Arc<Out>) -> Arc<Calls> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let (peer, running, tasks, given) = Default::default();
+        let (peer, running, tasks, given, subscriptions) = Default::default();
         let server = Server::new(host.clone());
-        Arc::new(Calls { server, out, peer, running, tasks, threads, given, host })
+        Arc::new(Calls { server, out, peer, running, tasks, threads, given, subscriptions, host })
     }
 
     /// From now on calls can be taken.
@@ -91,26 +101,19 @@ impl Calls {
         self.peer.get()
     }
 
-    /// Whether no more calls should be taken before there is room for their answers and records.
-    pub(super) fn are_too_many(&self) -> bool {
-        self.out.is_full() || self.host.journal().is_full()
-    }
-
-    /// Waits for that room.
+    /// Waits for room for the records of more calls.
     pub(super) async fn make_room(&self) {
-        if self.out.is_full() && self.out.write().await.is_err() {
-            tracing::debug!("nobody reads the answers any more");
+        if self.host.journal().is_full() {
+            // A journal that is lost answers for itself, call by call.
+            drop(self.host.journal().place().await);
         }
-        // A journal that is lost answers for itself, call by call.
-        drop(self.host.journal().place().await);
     }
 
     /// Answers requests that came together: where they are many, the last ones here, the others by the runtime's
     /// threads, unless those have enough to do.
-    pub(super) fn take(self: &Arc<Calls>, requests: Vec<(ClientRequest, RequestId)>) {
+    pub(super) fn take(self: &Arc<Calls>, requests: Vec<Asked>) {
         let Some(peer) = self.peer() else { return };
-        let mut calls: Vec<Call> =
-            requests.into_iter().map(|(request, id)| Call::new(request, id, peer)).collect();
+        let mut calls: Vec<Call> = requests.into_iter().map(|asked| self.call(asked, peer)).collect();
         let group = calls.len().div_ceil(2 * self.threads).min(GROUP_MAX);
         while calls.len() > group.max(ALONE_MAX) && self.has_room(group) {
             self.give(calls.drain(..group).collect());
@@ -121,19 +124,30 @@ impl Calls {
         }
     }
 
-    /// Cancels a call, if it is one of these and runs.
-    pub(super) fn cancel(&self, id: &RequestId) {
-        if let Some(running) = self.running().remove(&key(id)) {
-            running.cancel();
-        }
+    /// Cancels a call; false where none of these runs under that id.
+    pub(super) fn cancel(&self, id: &RequestId) -> bool {
+        let running = self.running().remove(&key(id));
+        running.inspect(CancellationToken::cancel).is_some()
     }
 
     /// Waits until what runs is answered, for so long.
     pub(super) async fn drained(&self, within: Duration) {
+        self.subscriptions.cancel();
         self.tasks.close();
         if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
             tracing::warn!("calls that still ran after {} ms are cancelled", within.as_millis());
         }
+    }
+
+    fn call(&self, asked: Asked, peer: &Peer<RoleServer>) -> Call {
+        let Asked { id, mut request, place } = asked;
+        let mut context = RequestContext::new(id, peer.clone());
+        context.meta = std::mem::take(request.get_meta_mut());
+        context.extensions = std::mem::take(request.extensions_mut());
+        if matches!(request, ClientRequest::SubscriptionsListenRequest(_)) {
+            context.ct = self.subscriptions.child_token();
+        }
+        Call { key: key(&context.id), request, context, place }
     }
 
     /// Whether the runtime may be given so many more calls.
@@ -164,7 +178,7 @@ impl Calls {
         let mut nobody = Context::from_waker(Waker::noop());
         let mut group = group.into_iter();
         let mut begun = self.host.environment().monotonic();
-        while let Some(Call { key, request, context }) = group.next() {
+        while let Some(Call { key, request, context, place }) = group.next() {
             let cancelled = context.ct.clone();
             let mut answering: Answering = Box::pin(answer(self.server.clone(), request, context));
             let waits = match answering.as_mut().poll(&mut nobody) {
@@ -173,7 +187,7 @@ impl Calls {
                     false
                 }
                 Poll::Pending => {
-                    self.wait_for(key, cancelled, answering);
+                    self.wait_for(key, cancelled, answering, place);
                     true
                 }
             };
@@ -189,13 +203,20 @@ impl Calls {
         self.flush();
     }
 
-    fn wait_for(self: &Arc<Calls>, key: String, cancelled: CancellationToken, answering: Answering) {
+    fn wait_for(
+        self: &Arc<Calls>,
+        key: String,
+        cancelled: CancellationToken,
+        answering: Answering,
+        place: Place,
+    ) {
         self.running().insert(key.clone(), cancelled);
         let calls = self.clone();
         self.tasks.spawn(async move {
             let answer = answering.await;
             calls.end(&key, answer);
-            calls.write().await;
+            drop(place);
+            calls.flush();
         });
     }
 
@@ -208,8 +229,18 @@ impl Calls {
         }
     }
 
-    /// Writes what is answered, without waiting for who reads it.
-    fn flush(self: &Arc<Calls>) {
+    /// Puts an answer that no request had to be made for. Somebody has to `flush` then.
+    pub(super) fn refuse(&self, error: ErrorData, id: Option<RequestId>) {
+        if let Err(err) = self.out.put(&TxJsonRpcMessage::<RoleServer>::error(error, id)) {
+            tracing::error!("an error cannot be written as JSON: {err}");
+        }
+    }
+
+    /// Writes what is answered, without waiting for the client to read it.
+    pub(super) fn flush(self: &Arc<Calls>) {
+        if !self.out.needs_writer() {
+            return;
+        }
         let mut written = Box::pin(self.clone().write());
         if written.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             self.tasks.spawn(written);
@@ -224,15 +255,6 @@ impl Calls {
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<String, CancellationToken>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Call {
-    fn new(mut request: ClientRequest, id: RequestId, peer: &Peer<RoleServer>) -> Call {
-        let mut context = RequestContext::new(id, peer.clone());
-        context.meta = std::mem::take(request.get_meta_mut());
-        context.extensions = std::mem::take(request.extensions_mut());
-        Call { key: key(&context.id), request, context }
     }
 }
 

@@ -86,7 +86,7 @@ impl<R: Read> Lines<R> {
 }
 
 /// The id of a JSON-RPC message, if it stands near the beginning.
-fn id(line: &[u8]) -> Option<RequestId> {
+pub(super) fn id(line: &[u8]) -> Option<RequestId> {
     let text = String::from_utf8_lossy(&line[..line.len().min(ID_WITHIN_BYTES)]);
     let rest = text.split_once("\"id\"")?.1.trim_start().strip_prefix(':')?.trim_start();
     let end = rest.find([',', '}'])?;

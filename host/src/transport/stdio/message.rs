@@ -1,7 +1,8 @@
 //! A line as a message.
 //!
 //! Calls are read by the shortest way, and their arguments not at all: they go to the inner door as they came, which
-//! finds there what a parse into a tree would lose. Everything else is read by rmcp's own types.
+//! finds there what a parse into a tree would lose. Everything else is read by rmcp's own types, which build a tree
+//! of the text: it is short.
 
 use rmcp::model::{
     CallToolRequestMethod, CallToolRequestParams, ClientRequest, Extensions, JsonRpcMessage,
@@ -12,7 +13,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::lines;
 use crate::mcp::context::RawArguments;
+
+/// The largest message besides the arguments of a call. Its tree takes up to thirty times the text; what clients send
+/// is below a tenth of this.
+pub(super) const FRAME_BYTES_MAX: usize = 256 << 10;
 
 /// Why a line is no message.
 #[derive(Debug, PartialEq)]
@@ -21,14 +27,47 @@ pub(super) enum Unread {
     Nothing,
     /// JSON that is no message, with its id where it has one.
     Invalid(Option<RequestId>),
+    /// More than [`FRAME_BYTES_MAX`] besides the arguments of a call, with its id where it stands near the beginning.
+    TooLong(Option<RequestId>),
 }
 
 /// Reads a line.
 pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, Unread> {
+    if line.len() > FRAME_BYTES_MAX {
+        return long_call(line).ok_or_else(|| Unread::TooLong(lines::id(line)));
+    }
     if let Ok(call) = serde_json::from_slice::<Call<'_>>(line) {
         return Ok(call.message());
     }
     serde_json::from_slice(line).map_err(|_| unread(line))
+}
+
+/// A call with long arguments: its frame is read by itself, with empty arguments in their place.
+fn long_call(line: &[u8]) -> Option<RxJsonRpcMessage<RoleServer>> {
+    let arguments = serde_json::from_slice::<LongCall<'_>>(line).ok()?.params.arguments?.get();
+    let start = arguments.as_ptr().addr().checked_sub(line.as_ptr().addr())?;
+    let (before, after) = (line.get(..start)?, line.get(start + arguments.len()..)?);
+    let frame = [before, b"{}", after];
+    if frame.iter().map(|part| part.len()).sum::<usize>() > FRAME_BYTES_MAX {
+        return None;
+    }
+    let mut message = read(&frame.concat()).ok()?;
+    message.insert_extension(RawArguments(arguments.into()));
+    Some(message)
+}
+
+#[derive(Deserialize)]
+struct LongCall<'l> {
+    #[serde(rename = "method")]
+    _method: CallToolRequestMethod,
+    #[serde(borrow)]
+    params: LongParams<'l>,
+}
+
+#[derive(Deserialize)]
+struct LongParams<'l> {
+    #[serde(borrow)]
+    arguments: Option<&'l RawValue>,
 }
 
 fn unread(line: &[u8]) -> Unread {
@@ -99,6 +138,31 @@ mod tests {
         let line = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"x":1},"requestState":"s"}}"#;
         assert!(shown(line).contains("request_state: Some(\"s\")"), "{}", shown(line));
         assert!(shown(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).contains("ListTools"));
+    }
+
+    #[test]
+    fn of_long_messages_only_the_arguments_of_a_call_are_long() {
+        let long = "x".repeat(FRAME_BYTES_MAX);
+        let call = |more: &str| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"t","arguments":{{"x":"{long}"}}{more}}}}}"#
+            )
+        };
+        for more in ["", r#","requestState":"s""#] {
+            let Ok(JsonRpcMessage::Request(request)) = read(call(more).as_bytes()) else { panic!("{more}") };
+            let ClientRequest::CallToolRequest(call) = request.request else { panic!("{more}") };
+            assert!(call.extensions.get::<RawArguments>().unwrap().0.len() > FRAME_BYTES_MAX);
+        }
+        let too_long = |line: &str| {
+            assert_eq!(read(line.as_bytes()).err(), Some(Unread::TooLong(Some(RequestId::Number(7)))))
+        };
+        too_long(&call(&format!(r#","requestState":"{long}""#)));
+        too_long(&call(&format!(r#","_meta":{{"x":["{long}"]}}"#)));
+        too_long(&format!(
+            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{{"cursor":"{long}"}}}}"#
+        ));
+        let list = format!("[{}1]", "1,".repeat(FRAME_BYTES_MAX));
+        assert_eq!(read(list.as_bytes()).err(), Some(Unread::TooLong(None)));
     }
 
     #[test]

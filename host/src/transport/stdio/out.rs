@@ -1,5 +1,6 @@
 //! What is written: whole lines, in the order in which they came, those that wait together.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rmcp::service::{RoleServer, TxJsonRpcMessage};
@@ -9,13 +10,18 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 /// So much of a buffer is kept for what comes next.
 const KEPT_BYTES_MAX: usize = 256 << 10;
 
-/// So much may wait for a client that does not read; then nothing more is begun for it.
-const WAITING_BYTES_MAX: usize = 16 << 20;
+/// Unread answers above which no further line is read: four times the largest result that a tool may have by default,
+/// so that only a client that does not read meets it.
+const WAITING_BYTES_MAX: usize = 4 << 20;
 
 /// Stdout, and what waits for it.
 pub(super) struct Out {
     waiting: Mutex<Vec<u8>>,
-    /// Nothing once it is closed, or broken.
+    /// A writer waits for the pipe, and will take along whatever is put until it has it.
+    has_writer: AtomicBool,
+    /// Stdout is closed or broken: answers are discarded, since they would pile up.
+    is_closed: AtomicBool,
+    /// `None` once it is closed, or broken.
     pipe: tokio::sync::Mutex<Option<Pipe>>,
 }
 
@@ -37,12 +43,17 @@ impl Pipe {
 
 impl Out {
     pub(super) fn new(pipe: Box<dyn AsyncWrite + Send + Unpin>) -> Out {
-        Out { waiting: Mutex::default(), pipe: Some(Pipe { to: pipe, batch: Vec::new() }).into() }
+        let pipe = Some(Pipe { to: pipe, batch: Vec::new() }).into();
+        let (waiting, has_writer, is_closed) = Default::default();
+        Out { waiting, has_writer, is_closed, pipe }
     }
 
     /// Puts a message after those that wait. Somebody has to `write` then.
     pub(super) fn put(&self, message: &impl Serialize) -> serde_json::Result<()> {
         let mut waiting = self.waiting();
+        if self.is_closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let before = waiting.len();
         let put = serde_json::to_writer(&mut *waiting, message);
         match put {
@@ -58,17 +69,37 @@ impl Out {
         self.waiting().len() > WAITING_BYTES_MAX
     }
 
-    /// Writes what waits. Whoever finds nothing knows that it was written.
+    /// Whether a message that was just put needs a further call of `write`. A second waiting writer would find
+    /// nothing left to do: without this check each answer to a client that does not read would keep a task waiting.
+    pub(super) fn needs_writer(&self) -> bool {
+        !self.has_writer.swap(true, Ordering::AcqRel)
+    }
+
+    /// Writes what waits. Finding nothing means that it was written.
     pub(super) async fn write(&self) -> std::io::Result<()> {
         let mut pipe = self.pipe.lock().await;
-        // Who fails or is stopped half-way leaves no pipe: nobody whose line it was shall take it for written.
-        let mut open = pipe.take().ok_or(std::io::ErrorKind::NotConnected)?;
+        // Before the swap below: a message put after this line finds no writer, one put before it is in the swap.
+        self.has_writer.store(false, Ordering::Release);
+        // On error or cancellation the pipe stays `None`, so later writers fail instead of reporting success.
+        let Some(mut open) = pipe.take() else {
+            self.discard();
+            return Err(std::io::ErrorKind::NotConnected.into());
+        };
         std::mem::swap(&mut open.batch, &mut *self.waiting());
-        if !open.batch.is_empty() {
-            open.write().await?;
+        if !open.batch.is_empty()
+            && let Err(err) = open.write().await
+        {
+            self.discard();
+            return Err(err);
         }
         *pipe = Some(open);
         Ok(())
+    }
+
+    fn discard(&self) {
+        let mut waiting = self.waiting();
+        self.is_closed.store(true, Ordering::Release);
+        *waiting = Vec::new();
     }
 
     /// Writes a message.
@@ -100,13 +131,44 @@ mod tests {
         let (theirs, ours) = tokio::io::duplex(1 << 10);
         let out = Out::new(Box::new(ours));
         let line = "x".repeat(1 << 20);
-        (0..=16).for_each(|_| out.put(&line).unwrap());
+        (0..4).for_each(|_| out.put(&line).unwrap());
         assert!(out.is_full());
-        let length = 17 * (line.len() as u64 + 3);
+        let length = 4 * (line.len() as u64 + 3);
         let mut read = Vec::new();
         let mut reading = theirs.take(length);
         let (written, count) = tokio::join!(out.write(), reading.read_to_end(&mut read));
         written.unwrap();
         assert_eq!((count.unwrap() as u64, out.is_full()), (length, false));
+    }
+
+    #[tokio::test]
+    async fn one_waiting_writer_takes_along_what_is_put_meanwhile() {
+        let (theirs, ours) = tokio::io::duplex(4);
+        let out = Out::new(Box::new(ours));
+        out.put(&"first").unwrap();
+        assert!(out.needs_writer());
+        let mut writing = Box::pin(out.write());
+        assert!(futures::poll!(&mut writing).is_pending(), "the client does not read");
+        out.put(&"second").unwrap();
+        assert!(out.needs_writer(), "the first writer has taken its batch already");
+        out.put(&"third").unwrap();
+        assert!(!out.needs_writer());
+        let mut read = Vec::new();
+        let mut reading = theirs.take(25);
+        let both = async { (writing.await, out.write().await) };
+        let (_, count) = tokio::join!(both, reading.read_to_end(&mut read));
+        assert_eq!((count.unwrap(), &*read), (25, &b"\"first\"\n\"second\"\n\"third\"\n"[..]));
+    }
+
+    #[tokio::test]
+    async fn answers_to_a_client_that_has_left_are_discarded() {
+        let (theirs, ours) = tokio::io::duplex(4);
+        drop(theirs);
+        let out = Out::new(Box::new(ours));
+        out.put(&"lost").unwrap();
+        assert!(out.write().await.is_err());
+        let line = "x".repeat(8 << 20);
+        out.put(&line).unwrap();
+        assert!(!out.is_full());
     }
 }

@@ -1,8 +1,10 @@
 //! The thread that reads stdin.
 //!
 //! A thread of its own, so that a call that is over soon is read, run and answered without a change of threads.
-//! Owns what becomes of a line: calls go to `calls`, those together that came together; what is no message is
-//! refused; everything else is rmcp's.
+//! Owns what becomes of a line: requests go to `calls`, those together that came together; what is not a valid message
+//! is refused; the handshake is rmcp's. Before each line it waits until the client has read what it was answered, and
+//! before each request for a place: a client that writes without end, or does not read, fills its pipe and not the
+//! memory.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -17,15 +19,16 @@ use rmcp::service::{RoleServer, RxJsonRpcMessage};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::calls::Calls;
+use super::calls::{Asked, Calls};
 use super::lines::{Line, Lines};
-use super::message::{self, Unread};
+use super::message::{self, FRAME_BYTES_MAX, Unread};
 use super::out::Out;
+use super::room::Room;
 
 /// The largest message: arguments at their cap, written with every character escaped, and the frame.
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
-/// So many calls are taken together; the others have to wait to be read.
+/// Requests that are begun together; the others have to wait to be read.
 const TOGETHER_MAX: usize = 256;
 
 /// Reads until the end, and stays until what was asked by then is answered.
@@ -35,11 +38,17 @@ pub(super) struct Reader<R> {
     out: Arc<Out>,
     messages: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     runtime: Handle,
-    /// Calls that were read, and not begun.
-    came: Vec<(ClientRequest, RequestId)>,
+    room: Room,
+    /// Requests that were read, and not begun.
+    came: Vec<Asked>,
+    /// Answers were put since the last flush.
+    has_refused: bool,
+    /// The client has said that it is initialized. It says so once; each further time would be a task more that waits
+    /// for changes of the list of tools.
+    is_initialized: bool,
 }
 
-/// Nobody waits for messages any more.
+/// The server has ended: nobody receives messages.
 struct Gone;
 
 impl<R: Read> Reader<R> {
@@ -49,8 +58,10 @@ impl<R: Read> Reader<R> {
         out: Arc<Out>,
         messages: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     ) -> Reader<R> {
-        let lines = Lines::new(stdin, MESSAGE_BYTES_MAX);
-        Reader { lines, calls, out, messages, runtime: Handle::current(), came: Vec::new() }
+        let (lines, room) = (Lines::new(stdin, MESSAGE_BYTES_MAX), Room::new());
+        let (runtime, came) = (Handle::current(), Vec::new());
+        let (has_refused, is_initialized) = (false, false);
+        Reader { lines, calls, out, messages, runtime, room, came, has_refused, is_initialized }
     }
 
     /// `drain` is the time for calls to end after the end of stdin: rmcp, told of the end, would not wait as long.
@@ -58,88 +69,129 @@ impl<R: Read> Reader<R> {
         let runtime = self.runtime.clone();
         let _entered = runtime.enter();
         while let Some(line) = self.line() {
-            match message::read(&line) {
-                Ok(message) => {
-                    if self.sort(message).is_err() {
-                        return;
-                    }
-                }
-                Err(Unread::Nothing) => {}
-                Err(Unread::Invalid(id)) => {
-                    self.refuse(id, ErrorData::invalid_request("this is no message of MCP", None));
-                }
+            if self.take(&line).is_err() {
+                return;
             }
             if !self.lines.has_next() || self.came.len() == TOGETHER_MAX {
-                self.begin();
+                self.settle();
             }
         }
-        self.begin();
+        self.settle();
         runtime.block_on(self.calls.drained(drain));
     }
 
     /// The next line that is short enough.
     fn line(&mut self) -> Option<BytesMut> {
         loop {
+            self.wait_for_client();
             match self.lines.next() {
                 Ok(Some(Line::Whole(line))) => return Some(line),
-                Ok(Some(Line::TooLong(id))) => {
-                    let message = format!(
-                        "the message was not read: it is larger than {MESSAGE_BYTES_MAX} bytes; send less"
-                    );
-                    self.refuse(id, ErrorData::invalid_request(message, None));
-                }
+                Ok(Some(Line::TooLong(id))) => self.refuse(id, too_long("message", MESSAGE_BYTES_MAX)),
                 Ok(None) => return None,
                 Err(err) => {
                     tracing::error!("stdin cannot be read: {err}");
                     return None;
                 }
             }
-        }
-    }
-
-    /// Calls go their own way, as soon as there is one; rmcp does not know then whom to cancel.
-    fn sort(&mut self, message: RxJsonRpcMessage<RoleServer>) -> Result<(), Gone> {
-        match message {
-            JsonRpcMessage::Request(JsonRpcRequest { request, id, .. })
-                if self.calls.peer().is_some() && matches!(request, ClientRequest::CallToolRequest(_)) =>
-            {
-                self.came.push((request, id));
-                Ok(())
-            }
-            message => {
-                self.begin();
-                if let Some(id) = cancelled(&message) {
-                    self.calls.cancel(id);
-                }
-                self.messages.blocking_send(message).map_err(|_| Gone)
+            if !self.lines.has_next() {
+                self.settle();
             }
         }
     }
 
-    fn begin(&mut self) {
-        if self.came.is_empty() {
+    /// Waits until the client has read enough of its answers.
+    fn wait_for_client(&mut self) {
+        if !self.out.is_full() {
             return;
         }
-        if self.calls.are_too_many() {
-            self.runtime.block_on(self.calls.make_room());
+        self.settle();
+        while self.out.is_full() {
+            if self.runtime.block_on(self.out.write()).is_err() {
+                tracing::debug!("the client does not read its answers any more");
+            }
         }
-        self.calls.take(std::mem::take(&mut self.came));
     }
 
-    /// Answers without anybody having to wait for it: a client that does not read shall not stop the reading.
-    fn refuse(&self, id: Option<RequestId>, error: ErrorData) {
-        let out = self.out.clone();
-        self.runtime.spawn(async move {
-            if let Err(err) = out.send(&JsonRpcMessage::error(error, id)).await {
-                tracing::debug!("a message without a sense was not answered: {err}");
+    fn take(&mut self, line: &BytesMut) -> Result<(), Gone> {
+        match message::read(line) {
+            Ok(message) if self.calls.peer().is_some() => return self.sort(message, line.len()),
+            Ok(message) => return self.forward(message),
+            Err(Unread::Nothing) => {}
+            Err(Unread::Invalid(id)) => {
+                self.refuse(id, ErrorData::invalid_request("this is no message of MCP", None));
             }
+            Err(Unread::TooLong(id)) => {
+                self.refuse(id, too_long("message, the arguments of a call not counted,", FRAME_BYTES_MAX));
+            }
+        }
+        Ok(())
+    }
+
+    /// After the handshake nothing is left to rmcp but what it may have begun by then.
+    fn sort(&mut self, message: RxJsonRpcMessage<RoleServer>, line_bytes: usize) -> Result<(), Gone> {
+        let notification = match message {
+            JsonRpcMessage::Request(JsonRpcRequest { request, id, .. }) => {
+                self.ask(id, request, line_bytes);
+                return Ok(());
+            }
+            JsonRpcMessage::Notification(JsonRpcNotification { notification, .. }) => notification,
+            // The server asks nothing over stdio, so that these answer no question.
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => return Ok(()),
+        };
+        let is_for_rmcp = match &notification {
+            ClientNotification::CancelledNotification(cancelled) => {
+                // The call may be among those that were not begun.
+                self.settle();
+                let id = cancelled.params.request_id.as_ref();
+                id.is_some_and(|id| !self.calls.cancel(id))
+            }
+            ClientNotification::InitializedNotification(_) => {
+                !std::mem::replace(&mut self.is_initialized, true)
+            }
+            _ => false,
+        };
+        if is_for_rmcp { self.forward(JsonRpcMessage::notification(notification)) } else { Ok(()) }
+    }
+
+    fn ask(&mut self, id: RequestId, request: ClientRequest, line_bytes: usize) {
+        let runtime = self.runtime.clone();
+        let (calls, came, has_refused) = (&self.calls, &mut self.came, &mut self.has_refused);
+        let place = self.room.place(&request, line_bytes, &runtime, || {
+            settle(&runtime, calls, came, has_refused);
         });
+        match place {
+            Ok(place) => self.came.push(Asked { id, request, place }),
+            Err(err) => self.refuse(Some(id), ErrorData::invalid_request(err.to_string(), None)),
+        }
+    }
+
+    fn forward(&mut self, message: RxJsonRpcMessage<RoleServer>) -> Result<(), Gone> {
+        self.settle();
+        self.messages.blocking_send(message).map_err(|_| Gone)
+    }
+
+    fn refuse(&mut self, id: Option<RequestId>, error: ErrorData) {
+        self.calls.refuse(error, id);
+        self.has_refused = true;
+    }
+
+    /// Begins what was read and sends what was refused. Has to come before anything that waits.
+    fn settle(&mut self) {
+        settle(&self.runtime, &self.calls, &mut self.came, &mut self.has_refused);
     }
 }
 
-/// Whom a message cancels.
-fn cancelled(message: &RxJsonRpcMessage<RoleServer>) -> Option<&RequestId> {
-    let JsonRpcMessage::Notification(JsonRpcNotification { notification, .. }) = message else { return None };
-    let ClientNotification::CancelledNotification(cancelled) = notification else { return None };
-    cancelled.params.request_id.as_ref()
+fn settle(runtime: &Handle, calls: &Arc<Calls>, came: &mut Vec<Asked>, has_refused: &mut bool) {
+    if std::mem::take(has_refused) {
+        calls.flush();
+    }
+    if !came.is_empty() {
+        runtime.block_on(calls.make_room());
+        calls.take(std::mem::take(came));
+    }
+}
+
+fn too_long(what: &str, bytes_max: usize) -> ErrorData {
+    let message = format!("the {what} is larger than {bytes_max} bytes and was not read; send less");
+    ErrorData::invalid_request(message, None)
 }

@@ -233,7 +233,20 @@ impl Issuer {
             "x": part(&point[1..33]), "y": part(&point[33..65]),
         });
         let der = pair.to_pkcs8v1().unwrap();
-        Issuer { key: EncodingKey::from_ec_der(der.as_ref()), jwks: json!({"keys": [jwk]}) }
+        // The same key, as one that is not for signatures.
+        let mut enc = jwk.clone();
+        (enc["kid"], enc["use"]) = (json!("enc"), json!("enc"));
+        Issuer { key: EncodingKey::from_ec_der(der.as_ref()), jwks: json!({"keys": [jwk, enc]}) }
+    }
+
+    /// A token with a header as it is written, and with more at the end of its good claims.
+    fn sign_by_hand(&self, header: &str, more: &str) -> String {
+        let claims = format!(
+            r#"{{"iss":"https://login.example.com","aud":"{AUDIENCE}","sub":"alice","exp":4000000000,"scope":"tools"{more}}}"#
+        );
+        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, Algorithm::ES256).unwrap();
+        format!("{message}.{signature}")
     }
 
     fn sign(&self, edit: impl FnOnce(&mut Header, &mut Value)) -> String {
@@ -288,6 +301,17 @@ async fn a_token_of_the_oauth_server_is_believed_only_when_all_of_it_is_right() 
         ("another's key", Issuer::new().sign(|_, _| {})),
         ("unknown key", issuer.sign(|header, _| header.kid = Some("k2".into()))),
         ("no subject", issuer.sign(|_, claims| claims["sub"] = Value::Null)),
+        ("critical extension", issuer.sign_by_hand(r#"{"alg":"ES256","kid":"k1","crit":["x"],"x":1}"#, "")),
+        ("another type", issuer.sign_by_hand(r#"{"alg":"ES256","kid":"k1","typ":"logout+jwt"}"#, "")),
+        ("a key twice", issuer.sign_by_hand(r#"{"alg":"ES256","kid":"k1"}"#, r#","sub":"root""#)),
+        ("issuers", issuer.sign(|_, claims| claims["iss"] = json!(["https://login.example.com"]))),
+        ("from the future", issuer.sign(|_, claims| claims["iat"] = json!(3_900_000_000u64))),
+        ("a line feed", issuer.sign(|_, claims| claims["sub"] = json!("alice\nroot"))),
+        ("turned around", issuer.sign(|_, claims| claims["sub"] = json!("alice\u{202e}toor"))),
+        ("endless", issuer.sign(|_, claims| claims["exp"] = json!(1e300))),
+        ("no end", issuer.sign(|_, claims| claims["exp"] = Value::Null)),
+        ("encryption", issuer.sign(|header, _| header.kid = Some("enc".into()))),
+        ("huge", issuer.sign(|_, claims| claims["groups"] = json!("x".repeat(30_000)))),
     ];
     for (what, token) in wrong {
         let response = server.call("unit_convert", KM).bearer_auth(token).send().await.unwrap();

@@ -1,15 +1,22 @@
 //! HTTP: MCP for agents at `/mcp`, the API for programs under `/v1`, and what an operator watches.
 //!
-//! Owns the way of a request: bounds first, then `Host` and `Origin`, then who it is, then the body, then whose
-//! session it is. Must not know tools. TLS is a proxy's: this speaks plain HTTP/1.1.
+//! Owns the way of a request: its form first, then `Host` and `Origin`, then who it is and whether its connection may be
+//! that caller's, then the body, then event streams and sessions. Must not know tools. Terminate TLS at a reverse
+//! proxy: this speaks plain HTTP/1.1.
 
 mod authority;
 mod body;
 mod connection;
+mod form;
+mod held;
 mod jwks;
+mod jwt;
 mod names;
 mod oauth;
+mod places;
 mod sessions;
+mod shares;
+mod streams;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,9 +41,12 @@ use tokio_util::sync::CancellationToken;
 use crate::api;
 use crate::caller::Principal;
 use crate::host::Host;
+use api::problem::Problem;
 use authority::Authority;
 use names::Names;
+use places::Place;
 use sessions::SessionBindings;
+use shares::{Shares, Taken, half};
 
 /// Where MCP is served.
 pub const MCP_PATH: &str = "/mcp";
@@ -49,7 +59,9 @@ struct Door {
     host: Arc<Host>,
     names: Names,
     authority: Authority,
-    sessions: SessionBindings,
+    sessions: Arc<SessionBindings>,
+    streams: Arc<Shares>,
+    bodies: Arc<Shares>,
     draining: AtomicBool,
 }
 
@@ -69,7 +81,9 @@ pub async fn serve<H: ServerHandler>(
     let door = Arc::new(Door {
         names: Names::new(host.http(), address),
         authority: Authority::new(host.clone(), address),
-        sessions: SessionBindings::new(manager.clone(), host.http().sessions_max),
+        sessions: SessionBindings::new(manager.clone(), host.environment().clone(), host.http().sessions_max),
+        streams: Shares::new(half(host.http().connections_max as usize)),
+        bodies: Shares::new(body::room(host.http().body_bytes_max)),
         draining: AtomicBool::new(false),
         host: host.clone(),
     });
@@ -97,7 +111,8 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Local
     };
     let mcp = Router::new()
         .route(MCP_PATH, any_service(mcp))
-        .layer(middleware::from_fn_with_state(door.clone(), sessions::bind));
+        .layer(middleware::from_fn_with_state(door.clone(), sessions::bind))
+        .layer(middleware::from_fn_with_state(door.clone(), streams::bound));
     let known = layer(mcp.merge(api::router(door.host.clone())).route("/metrics", get(metrics)));
     known
         .route("/.well-known/oauth-protected-resource", get(authority::metadata))
@@ -114,12 +129,32 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Local
 /// Puts the caller into the request, or turns it away.
 async fn identify(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     match door.authority.identify(request.headers()).await {
-        Ok(who) => {
+        Ok((who, proof)) => {
+            if let Some(place) = request.extensions_mut().remove::<Arc<Place>>()
+                && let Err(taken) = place.claim(&who)
+            {
+                return no_connection(taken);
+            }
             request.extensions_mut().insert(who);
+            request.extensions_mut().insert(proof);
             next.run(request).await
         }
         Err(refused) => refused.response(&door.authority),
     }
+}
+
+fn no_connection(taken: Taken) -> Response {
+    let (status, detail) = match taken {
+        Taken::ByCaller => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "this caller has its share of connections, and all are in use; use one again when it is free",
+        ),
+        Taken::ByAll => (StatusCode::SERVICE_UNAVAILABLE, "all connections are in use; try again later"),
+    };
+    let problem = Problem::new(status, "connections-full", detail).retry_after_ms(Some(1_000));
+    let mut response = api::problem::response(&problem);
+    form::close(&mut response);
+    response
 }
 
 async fn ready(State(door): State<Arc<Door>>) -> Response {

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use super::oauth::{Invalid, Oauth};
-use super::{Door, MCP_PATH};
+use super::{Door, MCP_PATH, form};
 use crate::api::problem::{self, Problem};
 use crate::caller::token::{self, TokenDigest};
 use crate::caller::{ANONYMOUS, Principal};
@@ -24,6 +24,18 @@ pub(super) struct Authority {
     host: Arc<Host>,
     oauth: Oauth,
     address: SocketAddr,
+}
+
+/// What made a caller known: whether it still holds is asked again while an event stream is open.
+#[derive(Clone, Debug)]
+pub(super) enum Proof {
+    /// Nothing, where that is allowed.
+    None,
+    Token(TokenDigest),
+    /// A token of the OAuth server, good until then since the Unix epoch.
+    Oauth {
+        expires_s: u64,
+    },
 }
 
 /// Why a request has no caller.
@@ -45,36 +57,51 @@ impl Authority {
     }
 
     /// The caller of a request.
-    pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<Principal, Refused> {
+    pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<(Principal, Proof), Refused> {
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
         let (first, more) = (shown.next(), shown.next());
         let Some(first) = first else {
             let anonymous = self.host.allows_anonymous();
-            return if anonymous { Ok(Principal::named(ANONYMOUS)) } else { Err(Refused::NoToken) };
+            let nobody = || (Principal::named(ANONYMOUS), Proof::None);
+            return if anonymous { Ok(nobody()) } else { Err(Refused::NoToken) };
         };
         let invalid = |text: &str| Refused::InvalidToken(text.to_owned());
         let bearer = first.to_str().ok().filter(|_| more.is_none()).and_then(bearer);
         let bearer = bearer.ok_or_else(|| invalid("send one header: `Authorization: Bearer TOKEN`"))?;
         if token::is_token(bearer) {
-            let holder = self.host.holder(&TokenDigest::of(bearer));
+            let digest = TokenDigest::of(bearer);
+            let holder = self.host.holder(&digest).map(|holder| (holder, Proof::Token(digest)));
             return holder.ok_or_else(|| invalid("the token is not known; it may have been revoked"));
         }
         let Some(oauth) = self.host.oauth() else { return Err(invalid("the token is not known")) };
         self.by_oauth(&oauth, bearer).await
     }
 
-    async fn by_oauth(&self, config: &OauthConfig, bearer: &str) -> Result<Principal, Refused> {
+    /// Whether what made a caller known still holds.
+    pub(super) fn holds(&self, who: &Principal, proof: &Proof) -> bool {
+        match proof {
+            Proof::None => self.host.allows_anonymous(),
+            Proof::Token(digest) => self.host.holder(digest).as_ref() == Some(who),
+            Proof::Oauth { expires_s } => {
+                let is_known = self.host.oauth().is_some_and(|oauth| oauth.caller == who.entry());
+                is_known && self.host.environment().wall().as_secs() < *expires_s
+            }
+        }
+    }
+
+    async fn by_oauth(&self, config: &OauthConfig, bearer: &str) -> Result<(Principal, Proof), Refused> {
         let folder = self.host.folder();
-        let subject = self.oauth.subject(config, folder, bearer, &**self.host.environment()).await;
+        let subject = self.oauth.subject(config, folder, bearer, self.host.environment()).await;
         let subject = subject.map_err(|invalid| match invalid {
             Invalid::Token(why) => Refused::InvalidToken(format!("the token is not valid: {why}")),
             Invalid::Scope => Refused::InsufficientScope,
             Invalid::Keys(why) => {
-                tracing::error!("the keys of the OAuth server cannot be had: {why}");
+                tracing::debug!("a token cannot be checked without the OAuth server's signing keys: {why}");
                 Refused::Unavailable
             }
         })?;
-        Ok(Principal::subject(&config.caller, &subject))
+        let proof = Proof::Oauth { expires_s: subject.expires_s };
+        Ok((Principal::subject(&config.caller, &subject.name), proof))
     }
 
     /// Where this server says how to get a token.
@@ -130,6 +157,10 @@ impl Refused {
         let mut response = problem::response(&Problem::new(status, kind, detail));
         if let Ok(challenge) = HeaderValue::from_str(&authority.challenge(error)) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if matches!(self, Refused::InvalidToken(_)) {
+            // The connection may be counted as that of a caller, whom its token does not make known any more.
+            form::close(&mut response);
         }
         response
     }

@@ -8,37 +8,33 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::uri::Authority;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, header};
 
 use super::Door;
 use crate::api::problem;
 use crate::config::HttpConfig;
+use crate::config::origin::{HostName, HostPort, Origin};
 
 /// The names under which this server may be asked.
 pub(super) struct Names {
-    hosts: Vec<String>,
-    origins: Vec<String>,
+    hosts: Vec<HostPort>,
+    origins: Vec<Origin>,
     address: IpAddr,
 }
 
 impl Names {
     pub(super) fn new(http: &HttpConfig, address: SocketAddr) -> Names {
-        let lower = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Names {
-            hosts: lower(&http.allowed_hosts),
-            origins: lower(&http.allowed_origins),
-            address: address.ip(),
-        }
+        // The configuration holds nothing that cannot be parsed.
+        let hosts = http.allowed_hosts.iter().filter_map(|host| host.parse().ok()).collect();
+        let origins = http.allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+        Names { hosts, origins, address: address.ip() }
     }
 
-    /// What is wrong with a request's names.
-    fn fault(&self, uri: &Uri, headers: &HeaderMap) -> Option<String> {
-        let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-        let Some(host) = host.or_else(|| uri.authority().map(Authority::as_str)) else {
-            return Some("the request names no host".into());
-        };
-        if !self.is_host(host) {
+    /// What is wrong with a request's names. That there is one `Host`, and no other authority, was seen to before.
+    fn fault(&self, headers: &HeaderMap) -> Option<String> {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse().ok());
+        let Some(host) = host else { return Some("the request names no host".into()) };
+        if !self.is_host(&host) {
             return Some("this server is not known by that host; `http.allowed_hosts` adds a name".into());
         }
         let mut origins = headers.get_all(header::ORIGIN).iter();
@@ -46,35 +42,26 @@ impl Names {
         (!origins.all(ok)).then(|| "pages of that origin may not ask; `http.allowed_origins` adds one".into())
     }
 
-    fn is_host(&self, host: &str) -> bool {
-        let host = host.to_ascii_lowercase();
-        let Ok(authority) = host.parse::<Authority>() else { return false };
-        is_loopback(authority.host())
-            || self.is_own_address(authority.host())
-            || self.hosts.iter().any(|name| *name == host || *name == authority.host())
+    fn is_host(&self, asked: &HostPort) -> bool {
+        let is_this =
+            |own: &HostPort| own.host == asked.host && (own.port.is_none() || own.port == asked.port);
+        asked.host.is_loopback() || self.is_own_address(&asked.host) || self.hosts.iter().any(is_this)
     }
 
     /// An address cannot be rebound, unlike a name.
-    fn is_own_address(&self, host: &str) -> bool {
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        address.is_ok_and(|address| address == self.address || self.address.is_unspecified())
+    fn is_own_address(&self, host: &HostName) -> bool {
+        let HostName::Address(address) = host else { return false };
+        *address == self.address || self.address.is_unspecified()
     }
 
     fn is_origin(&self, origin: &str) -> bool {
-        let origin = origin.to_ascii_lowercase();
-        let Ok(uri) = origin.parse::<Uri>() else { return false };
-        let is_local = uri.scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme))
-            && uri.host().is_some_and(is_loopback);
-        is_local || self.origins.contains(&origin)
+        let Ok(origin) = origin.parse::<Origin>() else { return false };
+        origin.host.is_loopback() || self.origins.contains(&origin)
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    ["localhost", "127.0.0.1", "[::1]"].contains(&host)
-}
-
 pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    match door.names.fault(request.uri(), request.headers()) {
+    match door.names.fault(request.headers()) {
         Some(fault) => problem::forbidden(&fault),
         None => next.run(request).await,
     }
@@ -95,7 +82,7 @@ mod tests {
         for (name, value) in [(header::HOST, host), (header::ORIGIN, origin)] {
             value.and_then(|value| headers.insert(name, value.parse().unwrap()));
         }
-        names.fault(&Uri::from_static("/mcp"), &headers).is_none()
+        names.fault(&headers).is_none()
     }
 
     #[test]
@@ -107,6 +94,9 @@ mod tests {
             assert!(check(Some(host), None), "{host}");
         }
         for host in ["evil.example.com", "localhost.evil.com", "10.1.2.4", "other.example.com", "", "a b"] {
+            assert!(!check(Some(host), None), "{host}");
+        }
+        for host in ["evil@localhost", "localhost@evil.example.com", "127.0.0.1.evil.com", "localhost."] {
             assert!(!check(Some(host), None), "{host}");
         }
         assert!(!check(None, None));
@@ -121,6 +111,12 @@ mod tests {
         }
         for origin in
             ["http://evil.example.com", "null", "file://localhost", "https://app.example.com:444", ""]
+                .into_iter()
+                .chain([
+                    "http://localhost@evil.example.com",
+                    "http://127.0.0.1.evil.com",
+                    "http://app.example.com",
+                ])
         {
             assert!(!check(Some("localhost"), Some(origin)), "{origin}");
         }

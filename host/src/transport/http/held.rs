@@ -1,0 +1,52 @@
+//! A response's body that holds something until it has been sent, or given up.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+
+/// What happens at the end of a body; whether the body was sent to its end.
+type AtEnd = Box<dyn FnOnce(bool) + Send>;
+
+struct Held {
+    body: Body,
+    ended: bool,
+    at_end: Option<AtEnd>,
+}
+
+/// Does something when a response has been sent, or given up.
+pub(super) fn until_sent(response: Response, at_end: impl FnOnce(bool) + Send + 'static) -> Response {
+    response.map(|body| Body::new(Held { ended: body.is_end_stream(), body, at_end: Some(Box::new(at_end)) }))
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.ended |= matches!(frame, Poll::Ready(None)) || self.body.is_end_stream();
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(at_end) = self.at_end.take() {
+            at_end(self.ended);
+        }
+    }
+}

@@ -14,6 +14,7 @@ mod mcp;
 mod reload;
 mod settings;
 mod stdio;
+mod stuck;
 mod telemetry;
 
 use std::process::{Command, Output};

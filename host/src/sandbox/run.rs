@@ -16,6 +16,7 @@ use wasmtime::{Engine, Store};
 use super::outcome::{self, Attempted, LimitHit, Outcome, Usage};
 use super::progress::Listener;
 use super::store::{self, State};
+use crate::blocking::Lane;
 use crate::capability::{self, Binding};
 use crate::contract::surface::{Function, Import, Surface};
 use crate::environment::SharedEnvironment;
@@ -27,7 +28,9 @@ use crate::policy::permit::Permit;
 #[derive(Clone)]
 pub(crate) struct Linked {
     pre: InstancePre<State>,
-    wants_wasi: bool,
+    pub(super) wants_wasi: bool,
+    /// The threads that its file accesses may hold.
+    pub(super) lane: Lane,
 }
 
 /// Why a component cannot be linked.
@@ -47,13 +50,15 @@ impl From<wasmtime::Error> for LinkError {
     }
 }
 
-/// Links a component. `bindings` are the registry's words about imports that nothing here provides, by name.
+/// Links a component. `bindings` are the registry's words about imports that nothing here provides, by name; `lane`
+/// are the threads that its file accesses may hold.
 pub(crate) fn link(
     engine: &Engine,
     component: &Component,
     surface: &Surface,
     effective: &Effective,
     bindings: &std::collections::BTreeMap<String, Binding>,
+    lane: Lane,
 ) -> Result<Linked, LinkError> {
     let unknown: Vec<&Import> = capability::unknown(surface).collect();
     let missing = unknown.iter().filter(|import| !bindings.contains_key(&import.name));
@@ -69,7 +74,7 @@ pub(crate) fn link(
     let pre = linker.instantiate_pre(component)?;
     // Otherwise the first call pays for it.
     component.initialize_copy_on_write_image()?;
-    Ok(Linked { pre, wants_wasi: capability::wants_wasi(&surface.imports) })
+    Ok(Linked { pre, wants_wasi: capability::wants_wasi(&surface.imports), lane })
 }
 
 /// The place of a function in a component, looked up once.
@@ -108,7 +113,7 @@ pub(crate) async fn run(
     let Attempt { linked, function, has_result, args, permit, seed, deadline, listener } = attempt;
     let limits = permit.limits();
     let ends = start.saturating_add(deadline);
-    let mut store = store::store(engine, environment, permit, linked.wants_wasi, (seed, ends), listener)?;
+    let mut store = store::store(engine, environment, permit, linked, (seed, ends), listener)?;
     let mut results = vec![Val::Bool(false); usize::from(has_result)];
     let mut running = Duration::ZERO;
     let ended = {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use tokio::sync::Mutex;
 
+use crate::blocking::Lane;
 use crate::environment::Environment;
 
 /// Keys are taken as they are for so long.
@@ -24,10 +25,18 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// A key set is not larger.
 const BYTES_MAX: usize = 1 << 20;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Jwks {
     /// Held while keys are fetched, so that many requests ask once.
     cached: Mutex<Option<Cached>>,
+    /// The thread that reads a file of keys.
+    lane: Lane,
+}
+
+impl Default for Jwks {
+    fn default() -> Jwks {
+        Jwks { cached: Mutex::default(), lane: Lane::single() }
+    }
 }
 
 #[derive(Debug)]
@@ -63,7 +72,7 @@ impl Jwks {
                 return Ok(found);
             }
         }
-        let fetched = fetch(source, folder).await;
+        let fetched = fetch(source, folder, &self.lane).await;
         let keys = match (fetched, cached.as_ref().filter(|cached| cached.source == source)) {
             (Ok(keys), _) => Arc::new(keys),
             // Keys that were good are better than none while their server is away.
@@ -87,13 +96,15 @@ fn pick(keys: &JwkSet, id: Option<&str>) -> Option<Jwk> {
     }
 }
 
-async fn fetch(source: &str, folder: &Path) -> Result<JwkSet, String> {
+async fn fetch(source: &str, folder: &Path, lane: &Lane) -> Result<JwkSet, String> {
     let text = if source.starts_with("https://") || source.starts_with("http://") {
         tokio::time::timeout(DEADLINE, download(source))
             .await
             .map_err(|_| "no answer in time".to_owned())??
     } else {
-        tokio::fs::read(folder.join(source)).await.map_err(|err| err.to_string())?
+        let path = folder.join(source);
+        let read = lane.run_within(DEADLINE, move || crate::file::read(&path, BYTES_MAX as u64)).await;
+        read.map_err(|err| err.to_string())?.map_err(|err| err.to_string())?
     };
     serde_json::from_slice(&text).map_err(|err| format!("it is no key set: {err}"))
 }

@@ -272,6 +272,11 @@ impl Contract {
         self.example.as_ref()
     }
 
+    /// The relations that must hold before it runs, as they were written, each with what a caller is told.
+    pub fn requires(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.requires.iter().map(|require| (require.text.as_str(), require.message.as_deref()))
+    }
+
     /// The first gate, for those who derive examples.
     pub fn validator(&self) -> &Validator {
         &self.validator

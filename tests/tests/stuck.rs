@@ -188,11 +188,9 @@ struct Busy(Arc<AtomicBool>);
 impl Busy {
     fn start(folder: &Path) -> Busy {
         let stop = Arc::new(AtomicBool::new(false));
-        let works: [Box<dyn Fn(&Path) + Send>; 2] = [
-            Box::new(|folder| drop(std::fs::read(folder.join("airlock.toml")))),
-            Box::new(|folder| std::fs::write(folder.join("junk"), "x").unwrap()),
-        ];
-        for work in works {
+        let reads = |folder: &Path| drop(std::fs::read(folder.join("airlock.toml")));
+        let writes = |folder: &Path| std::fs::write(folder.join("junk"), "x").unwrap();
+        for work in [reads as fn(&Path), writes] {
             let (stop, folder) = (stop.clone(), folder.to_owned());
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {

@@ -16,8 +16,7 @@ type Schema = Map<String, Value>;
 pub(super) fn types(old: &Schema, new: &Schema) -> bool {
     let Some(old) = old.get("type") else { return true };
     let (Some(old), Some(new)) = (type_names(old), new_types(new)) else { return false };
-    let among = |name: &&str| old.contains(name) || (**name == *"integer" && old.contains("number"));
-    new.iter().all(|name| among(name))
+    new.iter().all(|name| old.contains(name) || (*name == "integer" && old.contains("number")))
 }
 
 fn type_names(types: &Value) -> Option<BTreeSet<&str>> {

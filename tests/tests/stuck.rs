@@ -113,7 +113,7 @@ async fn keys_in_a_fifo_hold_up_nobody() {
     let (token, digest) = token::new([5; 32]);
     let settings = format!(
         "[oauth]\nissuer = \"https://login.example.com\"\naudience = \"https://tools.example.com\"\n\
-         jwks = \"keys.json\"\nscopes = []\ncaller = \"agents\"\n[callers.agents]\ntools = [\"*\"]\n\
+         jwks = \"keys.json\"\nscopes = [\"tools\"]\ncaller = \"agents\"\n[callers.agents]\ntools = [\"*\"]\n\
          [callers.dan]\ntools = [\"*\"]\ntokens = [\"{digest}\"]\n"
     );
     let server = Server::start(&registry_in(folder.path(), &settings, &[CONVERT]), &[]).unwrap();

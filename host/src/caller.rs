@@ -65,6 +65,8 @@ impl fmt::Display for Principal {
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     tools: Vec<ToolPattern>,
+    /// While a changed registry is being loaded: what its tools must match besides.
+    also: Option<Vec<ToolPattern>>,
     pub(crate) run: u32,
     pub(crate) wait: u32,
     pub(crate) budgets: Budgets,
@@ -77,6 +79,7 @@ impl Rules {
         let CallerConfig { tools, tokens: _, run, wait, metrics, budgets } = config;
         Rules {
             tools: tools.clone(),
+            also: None,
             run: *run,
             wait: *wait,
             budgets: Budgets::of(budgets),
@@ -88,6 +91,7 @@ impl Rules {
     pub(crate) fn open() -> Rules {
         Rules {
             tools: vec![ToolPattern::all()],
+            also: None,
             run: crate::config::CALLER_RUN,
             wait: crate::config::CALLER_WAIT,
             budgets: Budgets::default(),
@@ -97,6 +101,19 @@ impl Rules {
 
     /// Whether the caller may see and call a tool.
     pub(crate) fn shows(&self, tool: &str) -> bool {
-        self.tools.iter().any(|pattern| pattern.matches(tool))
+        let among = |patterns: &[ToolPattern]| patterns.iter().any(|pattern| pattern.matches(tool));
+        among(&self.tools) && self.also.as_deref().is_none_or(among)
+    }
+
+    /// What both allow. Both are as a registry states them, so that `also` holds what the other one says.
+    pub(crate) fn narrowed(&self, other: &Rules) -> Rules {
+        Rules {
+            tools: self.tools.clone(),
+            also: Some(other.tools.clone()),
+            run: self.run.min(other.run),
+            wait: self.wait.min(other.wait),
+            budgets: self.budgets.and(&other.budgets),
+            metrics: self.metrics.min(other.metrics),
+        }
     }
 }

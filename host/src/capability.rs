@@ -15,6 +15,7 @@ mod random;
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 
+pub(crate) use files::{Folders, THREADS_ALL_TOOLS, THREADS_PER_TOOL, View};
 pub(crate) use imports::{Binding, declare, unknown};
 
 use crate::contract::surface::Import;
@@ -36,12 +37,11 @@ pub(crate) fn provide(
     effective: &Effective,
     environment: &SharedEnvironment,
     seed: [u8; 32],
-) -> wasmtime::Result<()> {
-    let Effective { files, clock, random } = effective;
-    files::provide(wasi, files)?;
+) {
+    // Folders are no part of it: the guest sees them through `Folders`.
+    let Effective { files: _, clock, random } = effective;
     clock::provide(wasi, *clock, environment);
     random::provide(wasi, *random, seed);
-    Ok(())
 }
 
 /// Links everything that a component may import: WASI, logging, progress, and a denial for each capability that was
@@ -56,6 +56,7 @@ pub(crate) fn link(
     // Linking all of WASI is the dearest part of loading a tool, and many tools want none of it.
     if wants_wasi(imports) {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
+        files::provide(linker)?;
     }
     for import in imports {
         log::link(linker, import)?;

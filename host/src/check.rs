@@ -22,6 +22,8 @@ mod unique;
 pub use age::{parse_age_ms, parse_rfc3339_ms};
 pub use rule::{Kind, Rule, RuleError};
 
+use serde_json::Value;
+
 use crate::call::finding::{Finding, Verdict};
 use crate::contract::Val;
 use crate::contract::shorten::clean;
@@ -97,6 +99,7 @@ struct Compiled {
     kind: &'static str,
     default: Verdict,
     declared: Option<Verdict>,
+    told: Value,
     check: Check,
 }
 
@@ -117,6 +120,11 @@ impl Checks {
             checks.push(Rule { kind: Kind::Finite(finite::Settings {}), verdict: None }.compile(function)?);
         }
         Ok(Checks(checks))
+    }
+
+    /// The checks as data, those that a tool has without a word of its author's included.
+    pub fn told(&self) -> Vec<Value> {
+        self.0.iter().map(|one| one.told.clone()).collect()
     }
 
     /// What is doubtful, the worst first, at most [`FINDINGS_MAX`]; nothing where the tool returned an error.

@@ -21,11 +21,13 @@ mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use print::{Printer, Said};
 
+use crate::blocking::THREADS_MAX;
 use crate::telemetry::{self, LogFormat};
 
 /// Exit codes that are not a call's. A call's are in the table of outcome codes.
@@ -129,6 +131,14 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
     }
 }
 
+/// Threads that are stuck in a file system do not keep the program from ending: they have so long, and then end with
+/// it. What has to be on disk is there when the verb is over.
+const STUCK_MAX: Duration = Duration::from_millis(500);
+
 fn block_on(verb: impl Future<Output = Ended>) -> Ended {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(verb)
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(THREADS_MAX).build()?;
+    let ended = runtime.block_on(verb);
+    runtime.shutdown_timeout(STUCK_MAX);
+    ended
 }

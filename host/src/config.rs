@@ -34,6 +34,9 @@ pub const NAME_CHARS_MAX: usize = 45;
 /// The longest chain of fallbacks.
 const FALLBACKS_MAX: usize = 4;
 
+/// The largest registry: a thousand tools take about a hundred kilobytes.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
 /// A registry, as its file says it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -249,16 +252,12 @@ impl ConfigFile {
     /// # Errors
     /// Everything that is wrong with it, each with its line.
     pub fn read(path: &Path) -> Result<ConfigFile, Diagnostics> {
-        let bytes = std::fs::read(path).map_err(|err| {
+        let text = crate::file::read_text(path, FILE_BYTES_MAX).map_err(|err| {
             let message = format!("the registry `{}` cannot be read: {err}", path.display());
             Diagnostics::from(Diagnostic::without_place(
                 message,
                 Some("name one with `--registry FILE`; `example-tools/airlock.toml` is an example".into()),
             ))
-        })?;
-        let text = String::from_utf8(bytes).map_err(|err| {
-            let message = format!("the registry `{}` is not UTF-8: {err}", path.display());
-            Diagnostics::from(Diagnostic::without_place(message, None))
         })?;
         ConfigFile::parse(&text, path)
     }

@@ -3,12 +3,14 @@
 //! Owns the parts and their life: what stays while the program runs, and the generation that a reload
 //! exchanges. Must not know transports or the CLI.
 
+mod access;
 mod generation;
+mod load;
 mod visible;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -26,14 +28,16 @@ use crate::contract::caps::Caps;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::{SharedEnvironment, World};
 use crate::journal::{Journal, JournalError};
-use crate::lock::{Lock, LockError};
+use crate::lock::{LockError, Served};
 use crate::plan::Plan;
-use crate::registry::{self, LoadEvent, Loading, Registry};
+use crate::registry::{LoadEvent, Registry, Threads};
 use crate::sandbox::cache::{CacheError, Compiler};
 use crate::sandbox::compile::CompileLimits;
 use crate::sandbox::engine::engine;
 use crate::telemetry::metrics::{self, Metrics};
+use access::{Access, Accesses};
 pub(crate) use generation::Generation;
+use load::{admit, load, note};
 pub(crate) use visible::Candidate;
 pub use visible::Visible;
 
@@ -68,6 +72,14 @@ pub enum OpenError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A file system did not answer.
+    #[error("{step} was given up: {reason}; does its file system answer?")]
+    Stuck {
+        /// What was being done.
+        step: &'static str,
+        /// Why it ended.
+        reason: String,
+    },
     /// The engine cannot be made.
     #[error(
         "the engine cannot be made: {0}; it reserves address space for its pool, which `ulimit -v` or a small \
@@ -86,9 +98,17 @@ pub struct Host {
     calls_max: u32,
     http: HttpConfig,
     current: ArcSwap<Generation>,
+    /// Held while generations are exchanged.
+    accesses: Mutex<Accesses>,
+    served: Arc<Mutex<Served>>,
+    threads: Threads,
     /// Counts the generations, for those who wait for the next one.
     generations: watch::Sender<u64>,
 }
+
+/// One reading of a registry's file. A later one is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Revision(u64);
 
 /// What stays while the program runs.
 pub(crate) struct Parts {
@@ -120,8 +140,10 @@ impl Host {
         });
         tokio::task::spawn_blocking(crate::contract::tool::warm);
         let engine = pool(file)?;
-        let registry = load(file, &engine, options.program.clone(), options.watch).await?;
-        Lock::read(file)?.admit(&registry, None)?;
+        let threads = Threads::default();
+        let registry = Arc::new(load(file, &engine, options.program.clone(), options.watch, &threads).await?);
+        let served = Arc::new(Mutex::new(Served::default()));
+        admit(file, &registry, None, &threads).await.map(|locked| note(&served).serve(&registry, locked))?;
         let parts = Arc::new(Parts {
             engine,
             environment: options.environment.clone(),
@@ -131,7 +153,8 @@ impl Host {
             metrics: Metrics::default(),
             heavy_arguments: Gate::new(HEAVY_ARGUMENTS_MAX, HEAVY_ARGUMENTS_WAITING_MAX),
         });
-        let first = Generation::new(parts.clone(), file, registry, None);
+        let access = Arc::new(Access::of(file));
+        let first = Generation::new(parts.clone(), file, registry, access.clone(), None);
         Ok(Host {
             parts,
             program: options.program.clone(),
@@ -141,23 +164,51 @@ impl Host {
             state: file.config.host.state.clone(),
             http: file.config.http.clone(),
             current: ArcSwap::from_pointee(first),
+            accesses: Mutex::new(Accesses::new(access)),
+            served,
+            threads,
             generations: watch::Sender::new(0),
         })
     }
 
-    /// Exchanges the registry for what its file says now. Calls that run end on the old one; a registry that is
-    /// not in order changes nothing.
+    /// Exchanges the registry for what its file says now. Calls that run end on the old one. A registry that is
+    /// not in order changes nothing, but that what it takes away from callers is taken away at once.
     ///
     /// # Errors
     /// When the registry or its lock is not in order, or a setting changed that only a restart can apply.
     pub async fn reload(&self, file: &ConfigFile) -> Result<(), OpenError> {
+        self.exchange(file, self.revoke(file)).await
+    }
+
+    /// Takes away from callers what a file that was read does not give them any more: tokens, entries, tools, rates.
+    /// What it gives comes with its tools, by [`Host::exchange`]. Nothing is waited for.
+    pub fn revoke(&self, file: &ConfigFile) -> Revision {
+        let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
+        let (revision, access) = accesses.read(Access::of(file));
+        self.swap(self.current.load().with_access(access));
+        Revision(revision)
+    }
+
+    /// Loads the tools of a file and serves them, with its callers, unless a later file was read meanwhile.
+    ///
+    /// # Errors
+    /// As [`Host::reload`].
+    pub async fn exchange(&self, file: &ConfigFile, revision: Revision) -> Result<(), OpenError> {
         self.only_what_a_reload_can(file)?;
-        let registry = load(file, &self.parts.engine, self.program.clone(), &|_| {}).await?;
+        let loaded = load(file, &self.parts.engine, self.program.clone(), &|_| {}, &self.threads).await;
+        let registry = Arc::new(loaded?);
+        let locked = admit(file, &registry, Some(self.served.clone()), &self.threads).await?;
+        let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
+        note(&self.served).serve(&registry, locked);
+        let access = accesses.serve(Access::of(file), revision.0);
         let old = self.current.load_full();
-        Lock::read(file)?.admit(&registry, Some(old.registry()))?;
-        self.current.store(Arc::new(Generation::new(self.parts.clone(), file, registry, Some(&old))));
-        self.generations.send_modify(|count| *count += 1);
+        self.swap(Generation::new(self.parts.clone(), file, registry, access, Some(&old)));
         Ok(())
+    }
+
+    fn swap(&self, generation: Generation) {
+        self.current.store(Arc::new(generation));
+        self.generations.send_modify(|count| *count += 1);
     }
 
     fn only_what_a_reload_can(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
@@ -204,6 +255,11 @@ impl Host {
         self.current.load().visible(who)
     }
 
+    /// Whether a lock says which tool definitions are accepted.
+    pub fn is_locked(&self) -> bool {
+        note(&self.served).was_locked()
+    }
+
     /// A number that grows with each reload.
     pub fn generations(&self) -> watch::Receiver<u64> {
         self.generations.subscribe()
@@ -226,17 +282,17 @@ impl Host {
 
     /// The caller whose token has this digest.
     pub(crate) fn holder(&self, digest: &TokenDigest) -> Option<Principal> {
-        self.current.load().holder(digest)
+        self.current.load().access().holder(digest)
     }
 
     /// How callers of an OAuth server are known, if they are.
     pub(crate) fn oauth(&self) -> Option<Arc<OauthConfig>> {
-        self.current.load().oauth().cloned()
+        self.current.load().access().oauth().cloned()
     }
 
     /// Whether whoever reaches the port may call.
     pub(crate) fn allows_anonymous(&self) -> bool {
-        self.current.load().allows_anonymous()
+        self.current.load().access().allows_anonymous()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -294,18 +350,7 @@ pub async fn load_registry(
     file: &ConfigFile,
     watch: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<Registry, OpenError> {
-    load(file, &pool(file)?, None, watch).await
-}
-
-async fn load(
-    file: &ConfigFile,
-    engine: &Engine,
-    program: Option<PathBuf>,
-    watch: &(dyn Fn(LoadEvent) + Sync),
-) -> Result<Registry, OpenError> {
-    let state = file.folder().join(&file.config.host.state);
-    let compiler = Compiler::new(&state.join("code"), file.config.compile.limits(), program)?;
-    Ok(registry::load(file, &Loading { engine, compiler: Arc::new(compiler), watch }).await?)
+    load(file, &pool(file)?, None, watch, &Threads::default()).await
 }
 
 /// An engine with as many places as calls may run.

@@ -106,6 +106,14 @@ impl Journal {
         self.writer.queued_now(record, durability);
     }
 
+    /// Waits until everything that was put on record is written.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn flush(&self) -> Result<(), JournalError> {
+        self.writer.flush()
+    }
+
     /// The record whose id is this, or begins with it.
     ///
     /// # Errors

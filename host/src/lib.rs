@@ -21,6 +21,7 @@
 //! ```
 
 mod api;
+mod blocking;
 pub mod call;
 pub mod caller;
 mod capability;
@@ -31,6 +32,7 @@ pub mod contract;
 pub mod diagnostic;
 pub mod diff;
 pub mod environment;
+mod file;
 pub mod host;
 pub mod journal;
 pub mod lock;

@@ -4,7 +4,10 @@
 //! agent acts on a description, so that exchanging one behind its back is an attack. Must not know how tools are
 //! loaded.
 
+mod served;
+
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +15,13 @@ use serde::{Deserialize, Serialize};
 use crate::config::ConfigFile;
 use crate::diff::{self, Changes};
 use crate::registry::{Definition, Registry};
+pub(crate) use served::Served;
+
+/// The version of the file's form. Locks of the first form have no number, and definitions without terms.
+const FORMAT: u32 = 2;
+
+/// The largest lock: a definition takes some ten kilobytes.
+const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// What happens to a definition that is not the accepted one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -30,6 +40,8 @@ pub enum Pin {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
+    #[serde(default = "first_format")]
+    format: u32,
     pin: Pin,
     #[serde(default)]
     tools: BTreeMap<String, Entry>,
@@ -68,6 +80,24 @@ pub enum LockError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// There was a lock, and now there is none.
+    #[error(
+        "the lock `{}` is gone, and so is what was accepted: put it back, or restart the server to serve without one",
+        .path.display()
+    )]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Too many tools came and went.
+    #[error(
+        "`{tool}` is new, and this process remembers as many tools that came and went as it can: restart the server, \
+         or write a lock, `airlock lock`"
+    )]
+    Forgetful {
+        /// A tool that was never served.
+        tool: String,
     },
     /// Definitions changed.
     #[error("tool definitions are not the accepted ones:\n{changes}\n{how}")]
@@ -111,13 +141,18 @@ impl Lock {
     pub fn read_at(path: &Path) -> Result<Lock, LockError> {
         let path = path.to_owned();
         let failed = |reason: String| LockError::Read { path: path.clone(), reason };
-        let text = match std::fs::read_to_string(&path) {
+        let text = match crate::file::read_text(&path, FILE_BYTES_MAX) {
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Lock { path, pin: Pin::default(), accepted: None });
             }
             text => text.map_err(|err| failed(err.to_string()))?,
         };
-        let Text { pin, tools } = toml::from_str(&text).map_err(|err| failed(err.to_string()))?;
+        let Text { format, pin, tools } = toml::from_str(&text).map_err(|err| failed(err.to_string()))?;
+        if format > FORMAT {
+            return Err(failed(format!(
+                "its format is {format}, of a newer Airlock; this one knows {FORMAT}"
+            )));
+        }
         let definition = |(name, entry): (String, Entry)| {
             let definition = serde_json::from_str(&entry.definition);
             Ok((name.clone(), definition.map_err(|err| failed(format!("`{name}`: {err}")))?))
@@ -159,15 +194,15 @@ impl Lock {
         diff::changes(&kept.map(|(name, definition)| (name.clone(), definition.clone())).collect(), &now)
     }
 
-    /// Lets a registry in, or says what about it was not accepted. Without a lock the definitions that are being
+    /// Lets a registry in, or says what about it was not accepted. Without a lock the definitions that were ever
     /// served count as accepted, and new tools may come.
     ///
     /// # Errors
     /// When definitions changed and the pin does not accept that.
-    pub fn admit(&self, registry: &Registry, served: Option<&Registry>) -> Result<(), LockError> {
+    pub(crate) fn admit(&self, registry: &Registry, served: Option<&Served>) -> Result<(), LockError> {
         let changes = match (&self.accepted, served) {
             (Some(_), _) => self.changes(registry),
-            (None, Some(served)) => since(served, registry),
+            (None, Some(served)) => self.changes_since(served, registry)?,
             (None, None) => return Ok(()),
         };
         if changes.is_empty() {
@@ -200,20 +235,39 @@ impl Lock {
             Ok((name, Entry { definition: definition.map_err(|err| failed(err.to_string()))? }))
         };
         let tools = Definition::all(registry).into_iter().map(entry).collect::<Result<_, LockError>>()?;
-        let text = toml::to_string_pretty(&Text { pin, tools }).map_err(|err| failed(err.to_string()))?;
+        let text = toml::to_string_pretty(&Text { format: FORMAT, pin, tools })
+            .map_err(|err| failed(err.to_string()))?;
         let text =
             format!("# Accepted tool definitions. Written by `airlock lock`; review its changes.\n{text}");
-        let beside = self.path.with_extension("lock.new");
-        std::fs::write(&beside, text)
-            .and_then(|()| std::fs::rename(&beside, &self.path))
-            .map_err(|err| failed(err.to_string()))
+        replace(&self.path, &text).map_err(|err| failed(err.to_string()))
+    }
+
+    fn changes_since(&self, served: &Served, registry: &Registry) -> Result<Changes, LockError> {
+        if served.was_locked() {
+            return Err(LockError::Gone { path: self.path.clone() });
+        }
+        let now = Definition::all(registry);
+        if let Some(tool) = now.keys().find(|name| served.is_full() && !served.knows(name)) {
+            return Err(LockError::Forgetful { tool: tool.clone() });
+        }
+        Ok(served.changes(&now))
     }
 }
 
-/// What changed about tools that are served.
-fn since(served: &Registry, registry: &Registry) -> Changes {
-    let (before, mut after) = (Definition::all(served), Definition::all(registry));
-    after.retain(|name, _| before.contains_key(name));
-    let kept = before.into_iter().filter(|(name, _)| after.contains_key(name)).collect();
-    diff::changes(&kept, &after)
+/// Locks that were written before there were numbers.
+fn first_format() -> u32 {
+    1
+}
+
+/// Aside first, so that a failure half-way leaves the old file. What stands in the way is removed, never followed
+/// or waited for: a link, or a FIFO.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let aside = path.with_extension("lock.new");
+    match std::fs::remove_file(&aside) {
+        Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&aside)?;
+    file.write_all(text.as_bytes())?;
+    std::fs::rename(&aside, path)
 }

@@ -16,9 +16,10 @@ use std::sync::Arc;
 use crate::contract::phrase::nearest;
 use crate::contract::shorten::{clean, clip, shorten};
 
-pub use definition::{Definition, describe};
+pub use definition::{Definition, Relation, Terms, describe};
 pub use docs::{DocsError, read as read_docs};
-pub use load::{LoadEvent, Loading, inspect, load};
+pub use load::{LoadEvent, Loading, inspect};
+pub(crate) use load::{STEP_MAX, Threads, Unloaded, load};
 pub use tool::{Component, Tool};
 
 /// The tools that a host can call, by public name.

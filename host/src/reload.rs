@@ -2,29 +2,31 @@
 //!
 //! Owns when to look. What a change means is the host's to decide; one that it refuses is said in the log, and
 //! everything stays as it was until the next change. Must not know what is in a registry.
+//!
+//! Two tasks: one looks, and has the host take away at once what a changed file takes away; the other loads, one file
+//! after the other and always the last that was read. So a component that takes long to load holds up no revocation.
 
-use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+mod disk;
+mod events;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 use crate::config::ConfigFile;
 use crate::diagnostic::Diagnostics;
-use crate::host::Host;
-use crate::lock::Lock;
+use crate::host::{Host, OpenError, Revision};
+use disk::Disk;
+use events::{Events, Woken};
 
-/// Whoever writes several files is given so long after the last one.
-const QUIET: Duration = Duration::from_millis(300);
+/// Time after which a load that a file system held up is tried again, although nothing changed: nothing tells when it
+/// answers again.
+const AGAIN: Duration = Duration::from_secs(30);
 
-/// Looked at all the same where the system tells nothing: network folders.
-const ANYWAY: Duration = Duration::from_secs(30);
-
-/// What of a file tells that it is another one.
-type Stamp = Vec<(PathBuf, Option<(u64, u64, i64, i64)>)>;
+/// A file that was read, to be loaded.
+type Read = Option<(Arc<ConfigFile>, Revision)>;
 
 /// Watches until the program ends. `read` reads the registry's file as the program was told to.
 ///
@@ -32,77 +34,73 @@ type Stamp = Vec<(PathBuf, Option<(u64, u64, i64, i64)>)>;
 /// When the system does not let us watch.
 pub async fn watch(
     host: Arc<Host>,
-    mut file: ConfigFile,
-    read: impl Fn() -> Result<ConfigFile, Diagnostics>,
+    file: ConfigFile,
+    read: impl Fn() -> Result<ConfigFile, Diagnostics> + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
-    let (sender, mut events) = mpsc::channel(1);
-    let mut watcher = notify::recommended_watcher(move |_| {
-        // One is enough: what changed is found by looking.
-        let _ = sender.try_send(());
-    })?;
+    let (sender, receiver) = watch::channel(Read::None);
+    let look = look(host.clone(), file, Arc::new(read), sender);
+    tokio::try_join!(look, load(host, receiver)).map(|_| ())
+}
+
+/// Looks at the disk, and reads the registry where something changed.
+async fn look(
+    host: Arc<Host>,
+    mut file: ConfigFile,
+    read: Arc<impl Fn() -> Result<ConfigFile, Diagnostics> + Send + Sync + 'static>,
+    loads: watch::Sender<Read>,
+) -> anyhow::Result<()> {
     let mut hangups = signal(SignalKind::hangup())?;
-    let mut folders = BTreeSet::new();
-    let mut seen = stamp(&file);
+    let (mut events, mut disk) = (Events::new(), Disk::new(&file));
+    disk.look(&file).await;
     loop {
-        follow(&mut watcher, &mut folders, &file);
-        let asked = tokio::select! {
-            _ = hangups.recv() => true,
-            _ = events.recv() => false,
-            () = tokio::time::sleep(ANYWAY) => false,
-        };
-        // Whoever writes is waited for, as long as there is news.
-        while tokio::time::timeout(QUIET, events.recv()).await.is_ok() {}
-        let now = stamp(&file);
-        if now == seen && !asked {
+        disk.follow(&mut events, &file).await;
+        let woken = events.next(hangups.recv()).await;
+        if !disk.look(&file).await && woken != Woken::Asked {
             continue;
         }
-        seen = now;
-        match reload(&host, &read).await {
-            Ok(new) => {
-                // The new file may name other components.
-                seen = stamp(&new);
+        let read = read.clone();
+        match disk.read(move || read()).await {
+            Ok(Ok(new)) => {
+                let revision = host.revoke(&new);
+                // It may name other components. They are looked at before they are loaded, so that a change in
+                // between is one the next time.
+                disk.look_at_new(&new).await;
                 file = new;
+                loads.send_replace(Some((Arc::new(file.clone()), revision)));
             }
-            Err(err) => tracing::error!("not reloaded, everything stays as it was:\n{err:#}"),
+            Ok(Err(err)) => not_reloaded(&err),
+            Err(lost) => {
+                disk.forget();
+                tracing::error!("the registry cannot be read: {lost}; does its file system answer?");
+            }
         }
     }
 }
 
-async fn reload(
-    host: &Host,
-    read: impl Fn() -> Result<ConfigFile, Diagnostics>,
-) -> anyhow::Result<ConfigFile> {
-    let file = read()?;
-    host.reload(&file).await?;
-    tracing::info!("reloaded: {} tools", host.summary().0);
-    Ok(file)
-}
-
-fn files(file: &ConfigFile) -> Vec<PathBuf> {
-    let components = file.config.tools.values().map(|tool| file.folder().join(tool.component.get_ref()));
-    let jwks = file.config.oauth.iter().filter_map(|oauth| oauth.get_ref().jwks.file());
-    let jwks = jwks.map(|path| file.folder().join(path));
-    [file.path.clone(), Lock::path_of(&file.path)].into_iter().chain(components).chain(jwks).collect()
-}
-
-fn stamp(file: &ConfigFile) -> Stamp {
-    let of = |path: &Path| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
-    };
-    files(file).into_iter().map(|path| (path.clone(), of(&path))).collect()
-}
-
-/// Watches the folders, as a file that is replaced is another file.
-fn follow(watcher: &mut impl notify::Watcher, folders: &mut BTreeSet<PathBuf>, file: &ConfigFile) {
-    let parents = files(file).into_iter().filter_map(|path| path.parent().map(Path::to_owned));
-    for folder in parents.collect::<BTreeSet<_>>() {
-        let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
-        if !folders.insert(folder.clone()) {
-            continue;
-        }
-        if let Err(err) = watcher.watch(&folder, notify::RecursiveMode::NonRecursive) {
-            tracing::warn!("`{}` is only looked at now and then: {err}", folder.display());
+/// Loads what was read, one file after the other.
+async fn load(host: Arc<Host>, mut reads: watch::Receiver<Read>) -> anyhow::Result<()> {
+    loop {
+        reads.changed().await?;
+        loop {
+            let last = reads.borrow_and_update().clone();
+            let Some((file, revision)) = last else { break };
+            match host.exchange(&file, revision).await {
+                Ok(()) => {
+                    tracing::info!("reloaded: {} tools", host.summary().0);
+                    break;
+                }
+                Err(err) => {
+                    not_reloaded(&err);
+                    if !matches!(err, OpenError::Stuck { .. }) {
+                        break;
+                    }
+                }
+            }
+            let _ = tokio::time::timeout(AGAIN, reads.changed()).await;
         }
     }
+}
+
+fn not_reloaded(err: &dyn std::fmt::Display) {
+    tracing::error!("not reloaded, tools stay as they were:\n{err}");
 }

@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::{Method, RequestBuilder, Response};
@@ -20,7 +22,11 @@ pub struct Server {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
     client: reqwest::Client,
+    said: Arc<Mutex<String>>,
 }
+
+/// What a server says on stderr is kept up to here.
+const SAID_BYTES_MAX: usize = 1 << 20;
 
 impl Server {
     /// Starts `airlock serve --http` on a registry, at a port of the system's choice.
@@ -51,9 +57,38 @@ impl Server {
             }
             said.push_str(&line);
         };
+        let said = Arc::new(Mutex::new(said));
+        let kept = said.clone();
         // What is left unread would fill the pipe and stop the server.
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(Server { child, url, client: reqwest::Client::builder().no_proxy().build()? })
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut said = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                if said.len() < SAID_BYTES_MAX {
+                    said.push_str(&line);
+                    said.push('\n');
+                }
+            }
+        });
+        Ok(Server { child, url, client: reqwest::Client::builder().no_proxy().build()?, said })
+    }
+
+    /// What it said on stderr until now.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it says this on stderr.
+    ///
+    /// # Errors
+    /// When it does not within 20 s.
+    pub async fn await_said(&self, text: &str) -> anyhow::Result<()> {
+        for _ in 0..200 {
+            if self.said().contains(text) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        anyhow::bail!("it does not say `{text}`: {}", self.said())
     }
 
     /// A request to a path.

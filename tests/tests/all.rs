@@ -21,6 +21,7 @@ mod settings;
 mod shares;
 mod shown;
 mod stdio;
+mod stuck;
 mod telemetry;
 
 use std::process::{Command, Output};

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 /// The crate's modules that each module may name; itself is always allowed.
-const MAY_KNOW: [(&str, &[&str]); 24] = [
+const MAY_KNOW: [(&str, &[&str]); 26] = [
     ("api", &["call", "caller", "config", "contract", "host", "registry"]),
+    ("blocking", &[]),
     (
         "call",
         &[
@@ -26,11 +27,12 @@ const MAY_KNOW: [(&str, &[&str]); 24] = [
         ],
     ),
     ("caller", &["call", "config"]),
-    ("capability", &["contract", "environment", "policy", "sandbox"]),
+    ("capability", &["blocking", "contract", "environment", "policy", "sandbox"]),
     ("check", &["call", "contract"]),
     (
         "cli",
         &[
+            "blocking",
             "call",
             "caller",
             "capability",
@@ -39,6 +41,7 @@ const MAY_KNOW: [(&str, &[&str]); 24] = [
             "diagnostic",
             "diff",
             "environment",
+            "file",
             "host",
             "lock",
             "mcp",
@@ -51,14 +54,16 @@ const MAY_KNOW: [(&str, &[&str]); 24] = [
             "transport",
         ],
     ),
-    ("config", &["caller", "contract", "diagnostic", "policy", "sandbox"]),
+    ("config", &["caller", "contract", "diagnostic", "file", "policy", "sandbox"]),
     ("contract", &["call", "check", "diagnostic", "policy", "text"]),
     ("diagnostic", &["text"]),
-    ("diff", &["contract", "registry", "sandbox"]),
+    ("diff", &["contract", "policy", "registry", "text"]),
     ("environment", &[]),
+    ("file", &[]),
     (
         "host",
         &[
+            "blocking",
             "call",
             "caller",
             "config",
@@ -74,17 +79,20 @@ const MAY_KNOW: [(&str, &[&str]); 24] = [
         ],
     ),
     ("journal", &["call", "caller", "plan"]),
-    ("lock", &["config", "diff", "registry"]),
+    ("lock", &["config", "contract", "diff", "file", "registry"]),
     ("mcp", &["call", "caller", "contract", "host", "registry"]),
     ("plan", &["call", "contract"]),
     ("policy", &["contract"]),
-    ("registry", &["capability", "config", "contract", "diagnostic", "plan", "policy", "sandbox"]),
-    ("sandbox", &["call", "capability", "contract", "environment", "policy", "registry"]),
-    ("reload", &["config", "diagnostic", "host", "lock"]),
+    (
+        "registry",
+        &["blocking", "capability", "config", "contract", "diagnostic", "file", "plan", "policy", "sandbox"],
+    ),
+    ("sandbox", &["blocking", "call", "capability", "contract", "environment", "policy", "registry"]),
+    ("reload", &["blocking", "config", "diagnostic", "host", "lock"]),
     ("seam", &["contract", "host", "policy", "registry", "sandbox"]),
     ("telemetry", &["text"]),
     ("text", &[]),
-    ("transport", &["api", "caller", "config", "environment", "host", "mcp"]),
+    ("transport", &["api", "blocking", "caller", "config", "environment", "file", "host", "mcp"]),
 ];
 
 /// Crates that only these modules may name.

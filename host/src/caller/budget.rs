@@ -80,6 +80,11 @@ impl Budgets {
         ];
         Budgets(budgets.into_iter().flatten().collect())
     }
+
+    /// The budgets of both.
+    pub(crate) fn and(&self, other: &Budgets) -> Budgets {
+        Budgets(self.0.iter().chain(&other.0).copied().collect())
+    }
 }
 
 impl Amounts {

@@ -2,23 +2,61 @@
 //!
 //! Granted, a folder appears under the guest's name for it. Not granted, the list of folders is empty, and
 //! that the guest asked for it is noted: language runtimes ask at their start, so asking alone ends nobody.
+//! The host functions are Airlock's own, since those of the engine's library wait for FIFOs and start as many
+//! threads as a guest asks for: `node` opens, `view` is what a guest calls, `stream` reads.
 
-use wasmtime::component::{Linker, Val};
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+mod node;
+mod stream;
+mod view;
+
+use std::sync::Arc;
+
+use wasmtime::component::{HasData, Linker, Val};
+use wasmtime_wasi::p2::bindings::filesystem;
 
 use super::is;
+use crate::blocking::Lane;
 use crate::contract::surface::Import;
 use crate::policy::grant::{Access, FilesGrant};
 use crate::sandbox::store::State;
+use node::Granted;
+pub(crate) use view::View;
 
-pub(super) fn provide(wasi: &mut WasiCtxBuilder, granted: &[FilesGrant]) -> wasmtime::Result<()> {
-    for FilesGrant { host, guest, access } in granted {
-        let perms = match access {
-            Access::Read => FsPerms::ReadOnly,
+/// Threads that file accesses of one tool may hold. As many as calls of it run unless the operator says otherwise:
+/// a call reads one file at a time.
+pub(crate) const THREADS_PER_TOOL: usize = 8;
+
+/// Threads that file accesses of all tools may hold: half of those that the runtime has for blocking work, so that
+/// the host has its own even when every granted folder is stuck.
+pub(crate) const THREADS_ALL_TOOLS: usize = crate::blocking::THREADS_MAX / 2;
+
+/// What a guest can reach of files during one attempt.
+pub(crate) struct Folders {
+    granted: Vec<(Arc<Granted>, String)>,
+    lane: Lane,
+}
+
+impl Folders {
+    /// Nothing is opened yet: that may take time, which is the guest's.
+    pub(crate) fn new(granted: &[FilesGrant], lane: Lane) -> Folders {
+        let folder = |FilesGrant { host, guest, access }: &FilesGrant| {
+            let Access::Read = access;
+            (Arc::new(Granted::new(host.clone())), guest.clone())
         };
-        wasi.preopened_dir(host, guest, perms)?;
+        Folders { granted: granted.iter().map(folder).collect(), lane }
     }
-    Ok(())
+}
+
+struct Files;
+
+impl HasData for Files {
+    type Data<'a> = View<'a>;
+}
+
+/// Links what reads the granted folders, over what the engine's library has for it.
+pub(super) fn provide(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    filesystem::preopens::add_to_linker::<State, Files>(linker, State::files)?;
+    filesystem::types::add_to_linker::<State, Files>(linker, State::files)
 }
 
 pub(super) fn owns(name: &str) -> bool {

@@ -1,13 +1,13 @@
 //! An answer to another question than the one that was asked.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::scalar::{argument, arguments, doubt, field, number, shown};
 use super::{Check, Doubts};
 use crate::contract::ty::FunctionTy;
 
 /// Which result field repeats which argument.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub field: String,

@@ -1,6 +1,6 @@
 //! Nothing where something is expected; whether that is a doubt is declared.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::scalar::{doubt, length, list};
@@ -8,7 +8,7 @@ use crate::call::finding::Verdict;
 use crate::contract::ty::FunctionTy;
 
 /// What an empty list, text or map means.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// What may be empty.
@@ -18,7 +18,7 @@ pub struct Settings {
 }
 
 /// What emptiness means.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Means {
     /// An answer like any other.

@@ -1,6 +1,6 @@
 //! A float that is no finite number, anywhere in a result; applies without being declared.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::Doubts;
@@ -10,7 +10,7 @@ use crate::contract::path::{Place, snake};
 use crate::contract::ty::FunctionTy;
 
 /// No settings: a rule only changes the verdict.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {}
 

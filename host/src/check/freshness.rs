@@ -1,6 +1,6 @@
 //! Data that is older than it may be, or from the future.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::scalar::{cut, doubt};
@@ -9,7 +9,7 @@ use crate::call::finding::Verdict;
 use crate::contract::ty::FunctionTy;
 
 /// How old data may be: `40d`, `12h`, `5m`, `30s`. Five minutes into the future are a clock's skew.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub warn_after: Option<String>,

@@ -1,13 +1,13 @@
 //! A list, text or map that is too short or too long.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::scalar::{doubt, length, list};
 use crate::contract::ty::FunctionTy;
 
 /// Bounds of a length, both inclusive: rows of a list, characters of a text.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// What is counted.

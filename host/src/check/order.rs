@@ -1,6 +1,6 @@
 //! Items that are not in the declared order.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::scalar::{doubt, field, number, shown};
@@ -8,7 +8,7 @@ use crate::contract::Val;
 use crate::contract::ty::FunctionTy;
 
 /// Which values are in which order: ascending, and equal neighbors pass, unless said otherwise.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The list.
@@ -25,7 +25,7 @@ pub struct Settings {
 }
 
 /// Which way a list is ordered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// The smallest first.

@@ -1,13 +1,13 @@
 //! A number outside its bounds; a factor of 1000 or 100 is named.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::scalar::{doubt, number, numeric, shown};
 use crate::contract::ty::FunctionTy;
 
 /// Bounds, both inclusive.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The numbers.

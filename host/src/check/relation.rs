@@ -1,6 +1,6 @@
 //! A relation between fields, or with the arguments, that does not hold.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::scalar::doubt;
 use super::{Check, Doubts};
@@ -8,7 +8,7 @@ use crate::contract::expression::{Bindings, Expression, Judgement, Scope};
 use crate::contract::ty::FunctionTy;
 
 /// The relation, in CEL over `args` and `result`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub that: String,

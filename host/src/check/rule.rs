@@ -5,7 +5,8 @@
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
 
 use super::{ALL, Check, Compiled, echo, empty, finite, freshness, length, order, range, relation, sum};
 use super::{truncation, unique};
@@ -22,7 +23,8 @@ pub struct Rule {
 }
 
 /// A kind of doubt, with its settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "each is documented where it is owned")]
 pub enum Kind {
     Echo(echo::Settings),
@@ -83,12 +85,21 @@ impl Kind {
 }
 
 impl Rule {
+    /// As data, to be compared: the kind with its settings, and the verdict where one is declared.
+    fn told(&self) -> Value {
+        let mut told = serde_json::to_value(&self.kind).unwrap_or_default();
+        if let Some(verdict) = self.verdict {
+            told["verdict"] = serde_json::to_value(verdict).unwrap_or_default();
+        }
+        told
+    }
+
     pub(super) fn compile(&self, function: &FunctionTy) -> Result<Compiled, RuleError> {
         let kind = self.kind.name();
         let check = self.kind.check(function).map_err(|message| RuleError { kind, message })?;
         let default =
             ALL.iter().find(|(name, _)| *name == kind).map_or(Verdict::Reject, |(_, verdict)| *verdict);
-        Ok(Compiled { kind, default, declared: self.verdict, check })
+        Ok(Compiled { kind, default, declared: self.verdict, told: self.told(), check })
     }
 }
 

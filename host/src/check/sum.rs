@@ -1,13 +1,13 @@
 //! Items that do not add up to their total.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::scalar::{doubt, number, numeric};
 use crate::contract::ty::FunctionTy;
 
 /// Which numbers add up to which one, and how far they may miss it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub items: String,

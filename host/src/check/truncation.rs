@@ -1,13 +1,13 @@
 //! Exactly as many rows as fit a page: there may be more.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::scalar::{argument, arguments, doubt, is_number, length, list, number};
 use crate::contract::ty::FunctionTy;
 
 /// Which list is a page of which size: a constant, or an argument.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub list: String,

@@ -1,6 +1,6 @@
 //! Rows that share a key.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Check;
 use super::scalar::{doubt, field, list, shown};
@@ -8,7 +8,7 @@ use crate::contract::path::Path;
 use crate::contract::ty::FunctionTy;
 
 /// Over which rows which fields, together, are unique.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub list: String,

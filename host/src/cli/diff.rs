@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::print::{Printer, Said};
 use super::{EXIT_WIDER, Ended, open};
 use crate::config::ConfigFile;
-use crate::diff::{Change, changes};
+use crate::diff::{Change, changes, escaped_json};
 use crate::lock::Lock;
 use crate::registry::Definition;
 
@@ -35,7 +35,9 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
             })
         };
         let list: Vec<_> = changes.0.iter().map(one).collect();
-        printer.json(&json!({"changes": list, "wider": changes.is_wider(), "digest": changes.digest()}))?;
+        let document = json!({"changes": list, "wider": changes.is_wider(), "digest": changes.digest()});
+        // What a terminal would not show is escaped here, too.
+        printer.line(escaped_json(&serde_json::to_string_pretty(&document)?));
     } else if changes.is_empty() {
         printer.line("nothing changed");
     } else {

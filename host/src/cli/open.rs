@@ -37,7 +37,7 @@ pub(super) async fn registry(file: &ConfigFile) -> anyhow::Result<Registry> {
 fn no(err: OpenError) -> anyhow::Error {
     match err {
         OpenError::Registry(diagnostics) => diagnostics.into(),
-        err @ OpenError::Lock(_) => Said(err.to_string()).into(),
+        err @ (OpenError::Lock(_) | OpenError::Stuck { .. }) => Said(err.to_string()).into(),
         err @ (OpenError::Cache(_) | OpenError::Journal(_) | OpenError::Engine(_)) => err.into(),
     }
 }

@@ -10,6 +10,9 @@ use crate::host;
 use crate::registry::pack::{Packed, embed};
 use crate::registry::{self, read_docs};
 
+/// A contract is text that people wrote.
+const CONTRACT_BYTES_MAX: u64 = 1 << 20;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The component
@@ -51,7 +54,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
         }
     }
     let packed = Packed { contract: contract.map(|(_, text)| text), docs };
-    let bytes = std::fs::read(&args.component)?;
+    let bytes = crate::file::read(&args.component, compiler.component_bytes_max())?;
     let out = args.out.as_ref().unwrap_or(&args.component);
     let bytes =
         embed(&bytes, &packed).map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
@@ -70,10 +73,10 @@ fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
     let beside = args.wit.as_deref().and_then(Path::parent).map(|folder| folder.join("contract.toml"));
     let path = match (&args.contract, beside) {
         (Some(path), _) => path.clone(),
-        (None, Some(path)) if path.is_file() => path,
+        (None, Some(path)) if path.exists() => path,
         (None, _) => return Ok(None),
     };
-    let text = std::fs::read_to_string(&path)
+    let text = crate::file::read_text(&path, CONTRACT_BYTES_MAX)
         .map_err(|err| Said(format!("`{}` cannot be read: {err}", path.display())))?;
     Ok(Some((path, text)))
 }

@@ -3,17 +3,27 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::print::{Printer, Said};
-use super::{Ended, open};
+use super::{EXIT_HOST, Ended, open};
 use crate::config::ConfigFile;
 use crate::diagnostic::Diagnostics;
 use crate::host::Host;
 use crate::mcp::Server;
 use crate::{reload, transport};
+
+/// Time for what is left after the drain time: answers to be sent, records to be written. In good order it takes
+/// milliseconds.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What it means that there is no lock.
+const NO_LOCK: &str = "note: there is no lock: every tool definition that is there now counts as accepted, and so does \
+                       every tool that is new later; one that changes is refused until a restart. `airlock lock` \
+                       writes down what is accepted";
 
 /// Where to listen, where nobody says: this machine alone reaches it.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
@@ -61,6 +71,11 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         return Err(Said(how.into()).into());
     }
     let host = Arc::new(open::host_of(&file).await?);
+    if !host.is_locked() {
+        printer.note(NO_LOCK);
+    }
+    let drain = Duration::from_millis(host.http().drain_ms);
+    let stop = told_to_stop(drain)?;
     if !args.no_reload {
         let (args, registry) = (args.clone(), registry.to_owned());
         let watching = reload::watch(host.clone(), file, move || args.read(&registry));
@@ -70,7 +85,11 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
             }
         });
     }
-    serve(args, host, address, printer).await?;
+    let served = serve(args, host.clone(), address, printer, &stop).await;
+    // The last records are written before the program ends, but a disk that does not answer does not keep it.
+    end_within(Duration::ZERO);
+    host.journal().flush()?;
+    served?;
     Ok(0)
 }
 
@@ -79,8 +98,8 @@ async fn serve(
     host: Arc<Host>,
     address: Option<SocketAddr>,
     printer: &Printer,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let stop = told_to_stop()?;
     let http = async {
         let Some(address) = address else { return Ok(()) };
         let listener = transport::http::listen(address)
@@ -106,17 +125,34 @@ async fn serve(
     Ok(())
 }
 
-/// A token that is cancelled by SIGTERM and SIGINT.
-fn told_to_stop() -> std::io::Result<CancellationToken> {
+/// A token that is cancelled by SIGTERM and SIGINT. From then on the program has the drain time to end.
+///
+/// A thread of its own waits for them, with a runtime of its own: the other one may be what hangs.
+fn told_to_stop(drain: Duration) -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let told = token.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut term, mut int) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+        });
         told.cancel();
-    });
+        end_within(drain);
+    })?;
     Ok(token)
+}
+
+/// Ends the program at the latest after this time and [`GRACE`], whatever hangs.
+fn end_within(limit: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(limit.saturating_add(GRACE));
+        std::process::exit(i32::from(EXIT_HOST));
+    });
 }

@@ -36,8 +36,8 @@ pub struct CallerConfig {
     pub budgets: BudgetConfig,
 }
 
-/// What a caller may read at `/metrics`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What a caller may read at `/metrics`; ordered, the least first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "MetricsWord")]
 pub enum MetricsAccess {
     /// Nothing: `false`.

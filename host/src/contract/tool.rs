@@ -283,6 +283,11 @@ impl Contract {
         bytes > LIGHT_BYTES_MAX || bytes.saturating_mul(self.validator.branches_max()) > LIGHT_COST_MAX
     }
 
+    /// The relations that must hold before it runs, as they were written, each with what a caller is told.
+    pub fn requires(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.requires.iter().map(|require| (require.text.as_str(), require.message.as_deref()))
+    }
+
     /// The first gate, for those who derive examples.
     pub fn validator(&self) -> &Validator {
         &self.validator

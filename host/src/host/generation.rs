@@ -1,7 +1,8 @@
 //! One generation of a host: what a registry's file said when it was read.
 //!
 //! Owns what a reload exchanges as a whole: tools, callers, caps, and the standing of each tool. A call keeps
-//! the generation that it began with.
+//! the generation that it began with. Callers are exchanged by themselves, too: what is taken away from them does not
+//! wait for tools.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -9,13 +10,13 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
+use super::access::Access;
 use super::{Parts, Visible};
 use crate::call::room::{Entered, Gate, NoRoom};
 use crate::caller::account::Accounts;
 use crate::caller::session::Sessions;
-use crate::caller::token::TokenDigest;
-use crate::caller::{ANONYMOUS, LOCAL, Principal, Rules};
-use crate::config::{ConfigFile, OauthConfig};
+use crate::caller::{Principal, Rules};
+use crate::config::ConfigFile;
 use crate::contract::caps::Caps;
 use crate::environment::{SharedEnvironment, ms};
 use crate::journal::Journal;
@@ -30,13 +31,8 @@ pub(crate) struct Generation {
     call_deadline_ms: u64,
     room: Arc<Gate>,
     /// By tool. No two tools share a lock.
-    tools: BTreeMap<Arc<str>, Standing>,
-    rules: BTreeMap<String, Arc<Rules>>,
-    /// Of whoever has no entry and needs none.
-    open: Arc<Rules>,
-    tokens: Vec<(TokenDigest, Principal)>,
-    oauth: Option<Arc<OauthConfig>>,
-    allow_anonymous: bool,
+    tools: Arc<BTreeMap<Arc<str>, Standing>>,
+    access: Arc<Access>,
 }
 
 /// What changes about a tool while it is called.
@@ -62,7 +58,8 @@ impl Generation {
     pub(super) fn new(
         parts: Arc<Parts>,
         file: &ConfigFile,
-        registry: Registry,
+        registry: Arc<Registry>,
+        access: Arc<Access>,
         last: Option<&Generation>,
     ) -> Generation {
         let config = &file.config;
@@ -79,24 +76,32 @@ impl Generation {
                 metrics: OnceLock::new(),
             }
         };
-        let tokens = config.callers.iter().flat_map(|(name, caller)| {
-            caller.tokens.iter().map(|token| (*token, Principal::named(name.get_ref())))
-        });
-        let rules =
-            config.callers.iter().map(|(name, caller)| (name.get_ref().clone(), Arc::new(Rules::of(caller))));
         Generation {
             room: keep(last.map(|last| &last.room), config.host.calls_max, config.host.wait_max),
-            tools: registry.tools().map(|tool| (tool.name.clone(), standing(tool))).collect(),
-            registry: Arc::new(registry),
+            tools: Arc::new(registry.tools().map(|tool| (tool.name.clone(), standing(tool))).collect()),
+            registry,
             caps: config.arguments.caps(),
             call_deadline_ms: config.host.call_deadline_ms,
-            rules: rules.collect(),
-            open: Arc::new(Rules::open()),
-            tokens: tokens.collect(),
-            oauth: config.oauth.as_ref().map(|oauth| Arc::new(oauth.get_ref().clone())),
-            allow_anonymous: config.http.allow_anonymous,
+            access,
             parts,
         }
+    }
+
+    /// The same tools, for other callers.
+    pub(super) fn with_access(&self, access: Arc<Access>) -> Generation {
+        Generation {
+            parts: self.parts.clone(),
+            registry: self.registry.clone(),
+            caps: self.caps,
+            call_deadline_ms: self.call_deadline_ms,
+            room: self.room.clone(),
+            tools: self.tools.clone(),
+            access,
+        }
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// All tools, for what serves no caller.
@@ -146,32 +151,13 @@ impl Generation {
         }
     }
 
-    pub(crate) fn oauth(&self) -> Option<&Arc<OauthConfig>> {
-        self.oauth.as_ref()
-    }
-
-    pub(crate) fn allows_anonymous(&self) -> bool {
-        self.allow_anonymous
-    }
-
     /// The rules of a caller; none for one whose entry is gone.
     pub(crate) fn rules(&self, who: &Principal) -> Option<Arc<Rules>> {
-        self.rules.get(who.entry()).cloned().or_else(|| {
-            let open = who.entry() == LOCAL || (who.entry() == ANONYMOUS && self.allow_anonymous);
-            open.then(|| self.open.clone())
-        })
+        self.access.rules(who)
     }
 
     pub(crate) fn visible(&self, who: &Principal) -> Visible {
         Visible::new(self.registry.clone(), self.rules(who))
-    }
-
-    /// Every token is looked at, so that the time says nothing about which one it was.
-    pub(super) fn holder(&self, digest: &TokenDigest) -> Option<Principal> {
-        let look = |found, (token, who): &(TokenDigest, Principal)| {
-            if token.same(digest) { Some(who.clone()) } else { found }
-        };
-        self.tokens.iter().fold(None, look)
     }
 
     /// A place for one attempt of a tool, first of the tool's, then of the host's.

@@ -10,7 +10,7 @@ use crate::contract::surface::Surface;
 use crate::contract::tool::Contract;
 use crate::plan::RetryPolicy;
 use crate::policy::grant::{Effective, Missing, Requests};
-use crate::policy::limit::Limits;
+use crate::policy::limit::{Limits, PartialLimits};
 use crate::sandbox::run::Linked;
 
 /// A component's file, and what it is.
@@ -38,6 +38,10 @@ pub struct Tool {
     pub limits: Limits,
     /// What its author asks for.
     pub requests: Requests,
+    /// What its author says of limits.
+    pub author_limits: PartialLimits,
+    /// What its author says is the least time in which an attempt is worth starting.
+    pub author_useful_ms_min: Option<u64>,
     /// What it may reach.
     pub effective: Effective,
     /// What it asks for and does not get. While there is any, it is not run.

@@ -89,6 +89,11 @@ impl Compiler {
         Ok(Compiler { program, limits, folder: folder.to_owned() })
     }
 
+    /// The largest component that is compiled.
+    pub(crate) fn component_bytes_max(&self) -> u64 {
+        self.limits.component_bytes_max
+    }
+
     /// The component of these bytes, compiled at most once for this engine's settings.
     pub(crate) async fn load(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Compiled, CompileError> {
         match self.look(engine, bytes)? {

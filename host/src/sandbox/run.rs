@@ -16,6 +16,7 @@ use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
 use super::outcome::{self, LimitHit, Outcome, Traces, Usage};
 use super::progress::Listener;
 use super::store::{self, State};
+use crate::blocking::Lane;
 use crate::capability::{self, Binding};
 use crate::contract::surface::{Function, Import, Surface};
 use crate::environment::SharedEnvironment;
@@ -26,7 +27,9 @@ use crate::policy::permit::Permit;
 #[derive(Clone)]
 pub(crate) struct Linked {
     pre: InstancePre<State>,
-    wants_wasi: bool,
+    pub(super) wants_wasi: bool,
+    /// The threads that its file accesses may hold.
+    pub(super) lane: Lane,
 }
 
 /// Why a component cannot be linked.
@@ -46,13 +49,15 @@ impl From<wasmtime::Error> for LinkError {
     }
 }
 
-/// Links a component. `bindings` are the registry's words about imports that nothing here provides, by name.
+/// Links a component. `bindings` are the registry's words about imports that nothing here provides, by name; `lane`
+/// are the threads that its file accesses may hold.
 pub(crate) fn link(
     engine: &Engine,
     component: &Component,
     surface: &Surface,
     effective: &Effective,
     bindings: &std::collections::BTreeMap<String, Binding>,
+    lane: Lane,
 ) -> Result<Linked, LinkError> {
     let unknown: Vec<&Import> = capability::unknown(surface).collect();
     let missing = unknown.iter().filter(|import| !bindings.contains_key(&import.name));
@@ -68,7 +73,7 @@ pub(crate) fn link(
     let pre = linker.instantiate_pre(component)?;
     // Otherwise the first call pays for it.
     component.initialize_copy_on_write_image()?;
-    Ok(Linked { pre, wants_wasi: capability::wants_wasi(&surface.imports) })
+    Ok(Linked { pre, wants_wasi: capability::wants_wasi(&surface.imports), lane })
 }
 
 /// The place of a function in a component, looked up once.
@@ -125,7 +130,7 @@ pub(crate) async fn run(
     let start = environment.monotonic();
     let Attempt { linked, function, has_result, args, permit, seed, deadline, listener, traces } = attempt;
     let ends = start.saturating_add(deadline);
-    let store = store::store(engine, environment, permit, linked.wants_wasi, (seed, ends), listener)?;
+    let store = store::store(engine, environment, permit, linked, (seed, ends), listener)?;
     let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
     let mut metered = Metered { store, environment, fuel, start, running, returned: false, traces };
     let mut results = vec![Val::Bool(false); usize::from(has_result)];

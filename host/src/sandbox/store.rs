@@ -8,7 +8,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::capture::Capture;
 use super::progress::{Listener, Reports};
-use crate::capability;
+use super::run::Linked;
+use crate::capability::{self, Folders, View};
 use crate::environment::SharedEnvironment;
 use crate::policy::limit::Limits;
 use crate::policy::permit::Permit;
@@ -28,6 +29,7 @@ pub(crate) struct State {
     /// None for a component that imports nothing of WASI.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
+    folders: Folders,
     pub(crate) limiter: Limiter,
     pub(crate) log: Capture,
     /// Capabilities that the guest reached for without a grant, in order.
@@ -40,6 +42,13 @@ impl WasiView for State {
         // Nobody asks on behalf of a component that it is not linked to; who did would find an empty one.
         let ctx = self.wasi.get_or_insert_with(|| WasiCtxBuilder::new().build());
         WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl State {
+    /// What the host functions for files work with.
+    pub(crate) fn files(&mut self) -> View<'_> {
+        View { table: &mut self.table, folders: &self.folders }
     }
 }
 
@@ -88,16 +97,11 @@ impl ResourceLimiter for Limiter {
     }
 }
 
-fn context(
-    log: &Capture,
-    permit: &Permit,
-    environment: &SharedEnvironment,
-    seed: [u8; 32],
-) -> wasmtime::Result<WasiCtx> {
+fn context(log: &Capture, permit: &Permit, environment: &SharedEnvironment, seed: [u8; 32]) -> WasiCtx {
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(log.clone()).stderr(log.clone()).max_random_size(RANDOM_BYTES_MAX);
-    capability::provide(&mut wasi, permit.effective(), environment, seed)?;
-    Ok(wasi.build())
+    capability::provide(&mut wasi, permit.effective(), environment, seed);
+    wasi.build()
 }
 
 /// A fresh store for one attempt. `ends` is on the environment's monotonic clock.
@@ -105,7 +109,7 @@ pub(crate) fn store(
     engine: &Engine,
     environment: &SharedEnvironment,
     permit: &Permit,
-    wants_wasi: bool,
+    linked: &Linked,
     (seed, ends): ([u8; 32], std::time::Duration),
     listener: Option<Listener>,
 ) -> wasmtime::Result<Store<State>> {
@@ -119,7 +123,8 @@ pub(crate) fn store(
         log_bytes_max,
     } = permit.limits();
     let log = Capture::new(*log_bytes_max);
-    let wasi = if wants_wasi { Some(context(&log, permit, environment, seed)?) } else { None };
+    let wasi = linked.wants_wasi.then(|| context(&log, permit, environment, seed));
+    let folders = Folders::new(&permit.effective().files, linked.lane.clone());
     let mut table = ResourceTable::new();
     table.set_max_capacity(RESOURCES_MAX);
     let limiter = Limiter {
@@ -130,7 +135,7 @@ pub(crate) fn store(
         refused: None,
     };
     let reports = Reports::new(listener);
-    let state = State { wasi, table, limiter, log, denials: Vec::new(), reports };
+    let state = State { wasi, table, folders, limiter, log, denials: Vec::new(), reports };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(output_bytes_max.saturating_mul(4)).unwrap_or(usize::MAX));

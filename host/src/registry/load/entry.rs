@@ -10,7 +10,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use wasmtime::Engine;
 
-use super::{LoadEvent, imports};
+use super::{LoadEvent, STEP_MAX, Unloaded, imports};
+use crate::blocking::{Lane, Lost};
 use crate::capability;
 use crate::config::{ConfigFile, RetryConfig, ToolConfig};
 use crate::contract::manifest::{Manifest, ToolContract};
@@ -40,14 +41,15 @@ pub(super) struct Entry {
     pub(super) config: ToolConfig,
     pub(super) engine: Engine,
     pub(super) compiler: Arc<Compiler>,
+    /// The thread of its steps.
+    pub(super) steps: Lane,
+    /// The threads of its tools' file accesses.
+    pub(super) files: Lane,
 }
 
 impl Entry {
     /// Its tools. All work is done by other threads: a server that reloads has calls to make meanwhile.
-    pub(super) async fn load(
-        self: Arc<Self>,
-        watch: &(dyn Fn(LoadEvent) + Sync),
-    ) -> Result<Tools, Diagnostics> {
+    pub(super) async fn load(self: Arc<Self>, watch: &(dyn Fn(LoadEvent) + Sync)) -> Result<Tools, Unloaded> {
         let name = self.key.get_ref();
         watch(LoadEvent::Started(name.clone()));
         let (tools, cached) = match self.aside(Entry::look).await? {
@@ -65,17 +67,24 @@ impl Entry {
     async fn aside<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Entry) -> Result<T, Diagnostics> + Send + 'static,
-    ) -> Result<T, Diagnostics> {
+    ) -> Result<T, Unloaded> {
         let entry = self.clone();
-        tokio::task::spawn_blocking(move || work(&entry))
-            .await
-            .map_err(|err| self.here(format!("loading it failed: {err}"), None))?
+        match self.steps.run_within(STEP_MAX, move || work(&entry)).await {
+            Ok(done) => Ok(done?),
+            Err(Lost::Panicked) => Err(self.here("loading it failed: the host panicked".into(), None).into()),
+            Err(lost @ Lost::TimedOut(_)) => {
+                let hint =
+                    "look whether the file systems of its component and granted folders answer".to_owned();
+                let message = format!("loading `{}` was given up: {lost}", self.path().display());
+                Err(Unloaded::Stuck(self.here(message, Some(hint))))
+            }
+        }
     }
 
     /// What was compiled before is prepared at once.
     fn look(&self) -> Result<Result<Tools, Missing>, Diagnostics> {
         let path = self.path();
-        let bytes = std::fs::read(&path).map_err(|err| {
+        let bytes = crate::file::read(&path, self.compiler.component_bytes_max()).map_err(|err| {
             let hint = "build it first; for the example tools, run `cargo xtask guests`".to_owned();
             self.component(format!("`{}` cannot be read: {err}", path.display()), Some(hint))
         })?;
@@ -112,7 +121,8 @@ impl Entry {
         let requests = requests(&surface, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
         let bindings = imports::bindings(file, config, &surface)?;
-        let linked = run::link(&self.engine, &code, &surface, &effective, &bindings).map_err(|err| {
+        let linked = run::link(&self.engine, &code, &surface, &effective, &bindings, self.files.clone());
+        let linked = linked.map_err(|err| {
             let hint =
                 "declare them: `imports.\"NAME\" = \"trap\"`, or fixed results per function".to_owned();
             self.here(format!("`{}`: {err}", path.display()), Some(hint))
@@ -152,6 +162,8 @@ impl Entry {
                 effect,
                 limits: limits.clone(),
                 requests: requests.clone(),
+                author_limits: author.manifest.limits.clone(),
+                author_useful_ms_min: author.manifest.useful_ms_min,
                 effective: effective.clone(),
                 missing: missing.clone(),
                 key: key.get_ref().clone(),

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::jwt::Token;
+use crate::blocking::Lane;
 use crate::config::KeySource;
 use crate::environment::SharedEnvironment;
 
@@ -38,12 +39,12 @@ const WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Jwks {
     state: Arc<Mutex<State>>,
     /// One read of a file at a time, held until its thread is back: a network folder may hold it for ever.
-    reader: Arc<Semaphore>,
+    reader: Lane,
 }
 
 impl Default for Jwks {
     fn default() -> Jwks {
-        Jwks { state: Arc::default(), reader: Arc::new(Semaphore::new(1)) }
+        Jwks { state: Arc::default(), reader: Lane::single() }
     }
 }
 

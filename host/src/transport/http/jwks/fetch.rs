@@ -1,19 +1,14 @@
 //! A key set, from a file or over HTTPS: bounded in time, in bytes and in keys.
 
-use std::fs::OpenOptions;
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::jwk::Jwk;
-use rustix::fs::OFlags;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use url::Url;
 
+use crate::blocking::Lane;
 use crate::config::KeySource;
 
 /// Time for the whole answer. It is below what a token waits for, so that a failure has its reason by then.
@@ -34,7 +29,7 @@ struct KeySet {
 pub(super) async fn fetch(
     source: &KeySource,
     folder: &Path,
-    reader: Arc<Semaphore>,
+    reader: Lane,
 ) -> Result<Vec<Jwk>, String> {
     let fetched = async {
         match source {
@@ -51,23 +46,9 @@ pub(super) async fn fetch(
     Ok(set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())
 }
 
-async fn read(path: PathBuf, reader: Arc<Semaphore>) -> Result<Vec<u8>, String> {
-    let place = reader.try_acquire_owned().map_err(|_| "the last read has not ended".to_owned())?;
-    let read = move || {
-        let _place = place;
-        // A pipe must not hold the thread until somebody writes into it.
-        let no_block = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let file = OpenOptions::new().read(true).custom_flags(no_block).open(&path)?;
-        if !file.metadata()?.is_file() {
-            return Err(std::io::Error::other("not a regular file"));
-        }
-        let mut text = Vec::new();
-        file.take(BYTES_MAX as u64 + 1).read_to_end(&mut text)?;
-        Ok(text)
-    };
-    let text = tokio::task::spawn_blocking(read).await.map_err(|err| err.to_string())?;
-    let text = text.map_err(|err| err.to_string())?;
-    if text.len() > BYTES_MAX { Err(too_large()) } else { Ok(text) }
+async fn read(path: PathBuf, reader: Lane) -> Result<Vec<u8>, String> {
+    let read = reader.run(move || crate::file::read(&path, BYTES_MAX as u64)).await;
+    read.map_err(|err| err.to_string())?.map_err(|err| err.to_string())
 }
 
 async fn download(url: &Url) -> Result<Vec<u8>, String> {
@@ -81,13 +62,9 @@ async fn download(url: &Url) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(text)? {
         if body.len() + chunk.len() > BYTES_MAX {
-            return Err(too_large());
+            return Err(format!("larger than {BYTES_MAX} bytes"));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-fn too_large() -> String {
-    format!("larger than {BYTES_MAX} bytes")
 }

@@ -1,0 +1,108 @@
+//! Reading a file as a stream.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
+
+use crate::blocking::{Lane, Lost};
+
+/// Bytes of one read. What a guest asks for beyond it comes with the next one.
+pub(super) const READ_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that are read for a guest that waits for a stream and has not said for how much.
+const AHEAD_BYTES: usize = 4 << 10;
+
+pub(super) struct FileStream {
+    file: Arc<File>,
+    lane: Lane,
+    position: u64,
+    state: State,
+}
+
+enum State {
+    Idle,
+    Reading(JoinHandle<io::Result<Vec<u8>>>),
+    Read(Bytes),
+    Failed(wasmtime::Error),
+    Ended,
+}
+
+impl FileStream {
+    pub(super) fn new(file: Arc<File>, lane: Lane, position: u64) -> FileStream {
+        FileStream { file, lane, position, state: State::Idle }
+    }
+
+    /// Reads once, if nothing is there yet. When it is dropped half-way, the next one goes on.
+    async fn fill(&mut self, size: usize) {
+        if let State::Idle = self.state {
+            let (file, position) = (self.file.clone(), self.position);
+            self.state = match self.lane.start(move || read_at(&file, position, size)).await {
+                Ok(reading) => State::Reading(reading),
+                Err(lost) => State::Failed(lost.into()),
+            };
+        }
+        if let State::Reading(reading) = &mut self.state {
+            self.state = match reading.await {
+                Ok(Ok(bytes)) if bytes.is_empty() => State::Ended,
+                Ok(Ok(bytes)) => State::Read(bytes.into()),
+                Ok(Err(err)) => State::Failed(err.into()),
+                Err(_) => State::Failed(Lost::Panicked.into()),
+            };
+        }
+    }
+}
+
+#[async_trait]
+impl Pollable for FileStream {
+    async fn ready(&mut self) {
+        self.fill(AHEAD_BYTES).await;
+    }
+}
+
+#[async_trait]
+impl InputStream for FileStream {
+    /// Nothing is begun here: a guest that does not wait for what it asks for would begin without end.
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        match &mut self.state {
+            State::Idle | State::Reading(_) => Ok(Bytes::new()),
+            State::Read(bytes) => {
+                let part = bytes.split_to(bytes.len().min(size));
+                self.position += part.len() as u64;
+                if bytes.is_empty() {
+                    self.state = State::Idle;
+                }
+                Ok(part)
+            }
+            State::Failed(_) => match std::mem::replace(&mut self.state, State::Ended) {
+                State::Failed(err) => Err(StreamError::LastOperationFailed(err)),
+                _ => Err(StreamError::Closed),
+            },
+            State::Ended => Err(StreamError::Closed),
+        }
+    }
+
+    async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
+        self.fill(size.max(1)).await;
+        self.read(size)
+    }
+}
+
+/// Fewer bytes than asked for at the end of the file, none beyond it.
+pub(super) fn read_at(file: &File, position: u64, size: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; size.min(READ_BYTES_MAX)];
+    loop {
+        match file.read_at(&mut bytes, position) {
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            read => {
+                bytes.truncate(read?);
+                return Ok(bytes);
+            }
+        }
+    }
+}

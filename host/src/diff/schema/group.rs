@@ -1,0 +1,341 @@
+//! Groups of keywords that need each other, each with its rule.
+//!
+//! To add a keyword: its line in [`of`], and its rule here or in `keyword`. One without a line is compared as a whole.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::reference::Node;
+use super::{DEFINITIONS, Found, Pair, TEXTS, Walk, keyword};
+
+type Sides<'s> = (&'s Map<String, Value>, &'s Map<String, Value>);
+
+/// Keywords that are compared together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Group {
+    /// Compared one by one.
+    Alone,
+    Values,
+    Lower,
+    Upper,
+    Properties,
+    Items,
+    Contains,
+    Condition,
+}
+
+pub(super) fn of(key: &str) -> Group {
+    match key {
+        "enum" | "const" => Group::Values,
+        "minimum" | "exclusiveMinimum" => Group::Lower,
+        "maximum" | "exclusiveMaximum" => Group::Upper,
+        "properties" | "patternProperties" | "additionalProperties" => Group::Properties,
+        "items" | "prefixItems" => Group::Items,
+        "contains" | "minContains" | "maxContains" => Group::Contains,
+        "if" | "then" | "else" => Group::Condition,
+        _ => Group::Alone,
+    }
+}
+
+impl Walk<'_> {
+    pub(super) fn group(&mut self, group: Group, key: &str, pair: Pair<'_>, sides: Sides<'_>) {
+        let (old, new) = sides;
+        match group {
+            Group::Alone => self.alone(key, pair, sides),
+            Group::Values => {
+                let narrower = keyword::values(old, new);
+                self.set("enum", sides, narrower, false);
+                self.plain("const", sides, narrower);
+            }
+            Group::Lower => {
+                let narrower = keyword::lower(old, new);
+                self.plains(&["minimum", "exclusiveMinimum"], sides, narrower);
+            }
+            Group::Upper => {
+                let narrower = keyword::upper(old, new);
+                self.plains(&["maximum", "exclusiveMaximum"], sides, narrower);
+            }
+            Group::Properties => self.properties(pair, sides),
+            Group::Items => self.items(pair),
+            Group::Contains => self.contains(pair, sides),
+            Group::Condition => self.condition(pair, sides),
+        }
+    }
+
+    fn alone(&mut self, key: &str, pair: Pair<'_>, sides: Sides<'_>) {
+        let (old, new) = sides;
+        let (before, after) = (old.get(key), new.get(key));
+        match key {
+            _ if DEFINITIONS.contains(&key) => {}
+            _ if TEXTS.contains(&key) => self.plain(key, sides, true),
+            "type" => self.plain(key, sides, keyword::types(old, new)),
+            "multipleOf" => self.plain(key, sides, keyword::steps(old, new)),
+            "minLength" | "minItems" | "minProperties" => {
+                self.plain(key, sides, keyword::least(key, old, new))
+            }
+            "maxLength" | "maxItems" | "maxProperties" => {
+                self.plain(key, sides, keyword::most(key, old, new))
+            }
+            "required" => self.set(key, sides, keyword::grew(before, after), true),
+            "dependentRequired" => self.dependent_required(sides),
+            "dependentSchemas" => self.dependent_schemas(pair),
+            "pattern" | "format" | "contentEncoding" | "contentMediaType" => {
+                self.plain(key, sides, before.is_none());
+            }
+            "uniqueItems" => {
+                let narrower =
+                    before.is_none_or(|old| *old == false) || after.is_some_and(|new| *new == true);
+                self.plain(key, sides, narrower);
+            }
+            "propertyNames" => self.within(key, |walk| walk.absent_or(pair.old.get(key), pair.new.get(key))),
+            "not" => self.within(key, |walk| match (pair.old.get(key), pair.new.get(key)) {
+                (Some(old), Some(new)) => walk.flipped(old, new),
+                _ => walk.push(before, after, before.is_some()),
+            }),
+            "anyOf" => self.any_of(pair),
+            "allOf" => self.all_of(pair),
+            "oneOf" => self.one_of(pair),
+            _ => self.plain(key, sides, false),
+        }
+    }
+
+    fn dependent_required(&mut self, (old, new): Sides<'_>) {
+        const KEY: &str = "dependentRequired";
+        let none = Map::new();
+        let names = |side: &Map<String, Value>| match side.get(KEY) {
+            None => Some(none.clone()),
+            Some(value) => value.as_object().cloned(),
+        };
+        let (Some(before), Some(after)) = (names(old), names(new)) else {
+            return self.plain(KEY, (old, new), false);
+        };
+        self.within(KEY, |walk| {
+            for name in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+                walk.set(name, (&before, &after), keyword::grew(before.get(name), after.get(name)), true);
+            }
+        });
+    }
+
+    fn dependent_schemas(&mut self, pair: Pair<'_>) {
+        self.by_name("dependentSchemas", pair, |walk, old, new| walk.absent_or(old, new));
+    }
+
+    /// Compares what stands under each name.
+    fn by_name(
+        &mut self,
+        key: &str,
+        pair: Pair<'_>,
+        mut compare: impl FnMut(&mut Self, Option<Node<'_>>, Option<Node<'_>>),
+    ) {
+        let sides = (pair.old.get(key), pair.new.get(key));
+        let is_map = |side: &Option<Node<'_>>| side.is_none_or(|side| side.value.is_object());
+        if !is_map(&sides.0) || !is_map(&sides.1) {
+            let values = (sides.0.map(|old| old.value), sides.1.map(|new| new.value));
+            return self.within(key, |walk| walk.push(values.0, values.1, true));
+        }
+        let names = |side: Option<Node<'_>>| -> Vec<String> {
+            side.and_then(|side| side.value.as_object()).into_iter().flat_map(Map::keys).cloned().collect()
+        };
+        let all: BTreeSet<String> = names(sides.0).into_iter().chain(names(sides.1)).collect();
+        self.within(key, |walk| {
+            for name in &all {
+                let (old, new) = (sides.0.and_then(|it| it.get(name)), sides.1.and_then(|it| it.get(name)));
+                walk.within(name, |walk| compare(walk, old, new));
+            }
+        });
+    }
+
+    /// A name that is new is more that can be sent, even where any name was let in. One that is gone falls under what
+    /// holds for names that are not listed.
+    fn properties(&mut self, pair: Pair<'_>, (old, new): Sides<'_>) {
+        const OTHERS: &str = "additionalProperties";
+        let patterns = new.contains_key("patternProperties") || old.contains_key("patternProperties");
+        let (anything, nothing) = (Value::Bool(true), Value::Bool(false));
+        let rest = pair.new.get(OTHERS).unwrap_or(pair.new.at(&anything));
+        self.by_name("properties", pair, |walk, old, new| match (old, new) {
+            (Some(old), None) => {
+                let wider = patterns || !walk.implied(old, rest);
+                walk.push(Some(old.value), None, wider);
+            }
+            (None, Some(new)) => walk.push(None, Some(new.value), *new.value != nothing),
+            (old, new) => walk.absent_or(old, new),
+        });
+        // A pattern takes names away from what holds for all others.
+        let open = !old.contains_key(OTHERS);
+        self.by_name("patternProperties", pair, |walk, old, new| match (old, new) {
+            (Some(old), None) => walk.push(Some(old.value), None, true),
+            (None, Some(new)) => walk.push(None, Some(new.value), !open),
+            (old, new) => walk.absent_or(old, new),
+        });
+        self.within(OTHERS, |walk| walk.absent_or(pair.old.get(OTHERS), pair.new.get(OTHERS)));
+    }
+
+    fn items(&mut self, pair: Pair<'_>) {
+        let prefix = |side: Node<'_>| match side.value.get("prefixItems") {
+            None => Some(0),
+            Some(Value::Array(all)) => Some(all.len()),
+            Some(_) => None,
+        };
+        let (Some(old), Some(new)) = (prefix(pair.old), prefix(pair.new)) else {
+            return self.push(Some(pair.old.value), Some(pair.new.value), true);
+        };
+        for at in 0..old.max(new) {
+            let item = |side: Node<'_>| side.value.get("prefixItems").and_then(|all| all.get(at)).is_some();
+            let (of_old, of_new) = (item(pair.old), item(pair.new));
+            let old = at_item(pair.old, at, of_old);
+            let new = at_item(pair.new, at, of_new);
+            self.within("prefixItems", |walk| walk.within(&at.to_string(), |walk| walk.absent_or(old, new)));
+        }
+        self.within("items", |walk| walk.absent_or(pair.old.get("items"), pair.new.get("items")));
+    }
+
+    /// At least so many items meet it, so that one that lets in less asks more; with a greatest number it is the
+    /// other way, too.
+    fn contains(&mut self, pair: Pair<'_>, sides: Sides<'_>) {
+        const KEY: &str = "contains";
+        let (old, new) = sides;
+        let Some((before, after)) = pair.old.get(KEY).zip(pair.new.get(KEY)) else {
+            return self.plains(&[KEY, "minContains", "maxContains"], sides, !old.contains_key(KEY));
+        };
+        let one = Value::from(1);
+        let least = |side: &Map<String, Value>| -> Map<String, Value> {
+            [("min".to_owned(), side.get("minContains").unwrap_or(&one).clone())].into_iter().collect()
+        };
+        self.plain("minContains", sides, keyword::least("min", &least(old), &least(new)));
+        self.plain("maxContains", sides, keyword::most("maxContains", old, new));
+        let capped = old.contains_key("maxContains");
+        let narrower = self.implied(before, after) && (!capped || self.implied(after, before));
+        self.judged(KEY, before, after, narrower);
+    }
+
+    /// What changed within a schema whose effect on the whole was found by other means.
+    fn judged(&mut self, key: &str, old: Node<'_>, new: Node<'_>, narrower: bool) {
+        self.within(key, |walk| {
+            let mut aside = walk.aside();
+            aside.schemas(old, new);
+            if aside.found.is_empty() && !narrower {
+                walk.push(Some(old.value), Some(new.value), true);
+            }
+            walk.found.extend(aside.found.into_iter().map(|found| Found { wider: !narrower, ..found }));
+        });
+    }
+
+    /// Exactly one branch holds: one that lets in less may have the whole let in more.
+    fn one_of(&mut self, pair: Pair<'_>) {
+        const KEY: &str = "oneOf";
+        let values = (pair.old.value.get(KEY), pair.new.value.get(KEY));
+        let (Some(old), Some(new)) = (branches(pair.old, KEY), branches(pair.new, KEY)) else {
+            return self.within(KEY, |walk| walk.push(values.0, values.1, values.0.is_some()));
+        };
+        let mut pairs = old.iter().zip(&new);
+        let same = old.len() == new.len()
+            && pairs.all(|(old, new)| self.implied(*old, *new) && self.implied(*new, *old));
+        self.within(KEY, |walk| {
+            if !same {
+                return walk.push(values.0, values.1, true);
+            }
+            let mut aside = walk.aside();
+            aside.one_by_one(&old, &new);
+            walk.found.extend(aside.found.into_iter().map(|found| Found { wider: false, ..found }));
+        });
+    }
+
+    fn plains(&mut self, keys: &[&str], sides: Sides<'_>, narrower: bool) {
+        keys.iter().for_each(|key| self.plain(key, sides, narrower));
+    }
+
+    /// `then` is asked of what meets `if`, so that a condition that lets in more asks more; with `else` it is the
+    /// other way, too.
+    fn condition(&mut self, pair: Pair<'_>, sides: Sides<'_>) {
+        let (old, _) = sides;
+        let asks = old.contains_key("then") || old.contains_key("else");
+        let (Some(before), true) = (pair.old.get("if"), asks) else {
+            self.plains(&["if", "then", "else"], sides, true);
+            return;
+        };
+        let Some(after) = pair.new.get("if") else {
+            self.plains(&["if", "then", "else"], sides, false);
+            return;
+        };
+        let then = !old.contains_key("then") || self.implied(after, before);
+        let other = !old.contains_key("else") || self.implied(before, after);
+        self.judged("if", before, after, then && other);
+        for key in ["then", "else"] {
+            self.within(key, |walk| walk.absent_or(pair.old.get(key), pair.new.get(key)));
+        }
+    }
+
+    /// Each new branch must lie within an old one.
+    fn any_of(&mut self, pair: Pair<'_>) {
+        const KEY: &str = "anyOf";
+        let (before, after) = (branches(pair.old, KEY), branches(pair.new, KEY));
+        let values = (pair.old.value.get(KEY), pair.new.value.get(KEY));
+        let (Some(before), Some(after)) = (before, after) else {
+            let within = |whole: Node<'_>| {
+                branches(pair.old, KEY).is_some_and(|old| old.into_iter().any(|old| self.implied(old, whole)))
+            };
+            let narrower = values.0.is_none() || (values.1.is_none() && within(pair.new));
+            return self.within(KEY, |walk| walk.push(values.0, values.1, !narrower));
+        };
+        let among = |walk: &Self, new: Node<'_>| before.iter().any(|old| walk.implied(*old, new));
+        let narrower = after.iter().all(|new| among(self, *new));
+        self.within(KEY, |walk| {
+            if before.len() == after.len() && !narrower {
+                return walk.one_by_one(&before, &after);
+            }
+            let has = |all: &[Node<'_>], one: &Node<'_>| all.iter().any(|other| one.is_same(other));
+            for gone in before.iter().filter(|old| !has(&after, old)) {
+                walk.push(Some(gone.value), None, false);
+            }
+            for come in after.iter().filter(|new| !has(&before, new)) {
+                let wider = !narrower && !among(walk, *come);
+                walk.push(None, Some(come.value), wider);
+            }
+        });
+    }
+
+    /// Each old part must follow from a new one.
+    fn all_of(&mut self, pair: Pair<'_>) {
+        const KEY: &str = "allOf";
+        let values = (pair.old.value.get(KEY), pair.new.value.get(KEY));
+        let whole = pair.new;
+        let (Some(before), Some(after)) = (branches(pair.old, KEY), branches(pair.new, KEY)) else {
+            let follows = |old: Vec<Node<'_>>| old.into_iter().all(|old| self.implied(old, whole));
+            let narrower =
+                values.0.is_none() || (values.1.is_none() && branches(pair.old, KEY).is_some_and(follows));
+            return self.within(KEY, |walk| walk.push(values.0, values.1, !narrower));
+        };
+        let follows = |walk: &Self, old: Node<'_>| after.iter().any(|new| walk.implied(old, *new));
+        let narrower = before.iter().all(|old| follows(self, *old));
+        self.within(KEY, |walk| {
+            if before.len() == after.len() && !narrower {
+                return walk.one_by_one(&before, &after);
+            }
+            let has = |all: &[Node<'_>], one: &Node<'_>| all.iter().any(|other| one.is_same(other));
+            for gone in before.iter().filter(|old| !has(&after, old)) {
+                let wider = !narrower && !follows(walk, *gone);
+                walk.push(Some(gone.value), None, wider);
+            }
+            for come in after.iter().filter(|new| !has(&before, new)) {
+                walk.push(None, Some(come.value), false);
+            }
+        });
+    }
+
+    fn one_by_one(&mut self, old: &[Node<'_>], new: &[Node<'_>]) {
+        for (at, (old, new)) in old.iter().zip(new).enumerate() {
+            self.within(&at.to_string(), |walk| walk.schemas(*old, *new));
+        }
+    }
+}
+
+/// The schema of an item: of its own, or that of those without one.
+fn at_item(side: Node<'_>, at: usize, has_own: bool) -> Option<Node<'_>> {
+    if has_own { side.get("prefixItems")?.index(at) } else { side.get("items") }
+}
+
+/// The branches, where there is a list of them.
+fn branches<'s>(side: Node<'s>, key: &str) -> Option<Vec<Node<'s>>> {
+    Some(side.value.get(key)?.as_array()?.iter().map(|branch| side.at(branch)).collect())
+}

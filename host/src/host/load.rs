@@ -1,0 +1,63 @@
+//! Loading for a host: what touches the disk, each step on a thread of its own and within its time.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wasmtime::Engine;
+
+use super::OpenError;
+use crate::blocking::Lost;
+use crate::config::ConfigFile;
+use crate::lock::{Lock, LockError, Served};
+use crate::registry::{self, LoadEvent, Loading, Registry, STEP_MAX, Threads, Unloaded};
+use crate::sandbox::cache::Compiler;
+
+pub(super) async fn load(
+    file: &ConfigFile,
+    engine: &Engine,
+    program: Option<PathBuf>,
+    watch: &(dyn Fn(LoadEvent) + Sync),
+    threads: &Threads,
+) -> Result<Registry, OpenError> {
+    let state = file.folder().join(&file.config.host.state);
+    let limits = file.config.compile.limits();
+    let compiler = move || Compiler::new(&state.join("code"), limits, program);
+    let compiler = Arc::new(step(threads, "looking at the compile cache", compiler).await??);
+    let loaded = registry::load(file, &Loading { engine, compiler, threads, watch }).await;
+    loaded.map_err(|unloaded| match unloaded {
+        Unloaded::Wrong(problems) => problems.into(),
+        Unloaded::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
+    })
+}
+
+/// Asks the lock; whether there is one.
+pub(super) async fn admit(
+    file: &ConfigFile,
+    registry: &Arc<Registry>,
+    served: Option<Arc<Mutex<Served>>>,
+    threads: &Threads,
+) -> Result<bool, OpenError> {
+    let (file, registry) = (file.clone(), registry.clone());
+    let admit = move || {
+        let lock = Lock::read(&file)?;
+        // Held by what does not touch the disk only: a lock that is there decides alone.
+        let served = served.as_deref().filter(|_| !lock.exists()).map(note);
+        lock.admit(&registry, served.as_deref())?;
+        Ok::<_, LockError>(lock.exists())
+    };
+    Ok(step(threads, "asking the lock", admit).await??)
+}
+
+/// A step of loading that is of no entry. Its name is its key: no tool is called like it.
+async fn step<T: Send + 'static>(
+    threads: &Threads,
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, OpenError> {
+    let done = threads.steps.of(name).run_within(STEP_MAX, work).await;
+    done.map_err(|lost: Lost| OpenError::Stuck { step: name, reason: lost.to_string() })
+}
+
+pub(super) fn note(served: &Mutex<Served>) -> MutexGuard<'_, Served> {
+    served.lock().unwrap_or_else(PoisonError::into_inner)
+}

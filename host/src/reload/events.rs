@@ -1,0 +1,158 @@
+//! When to look: what the system tells, a signal, or time.
+
+use std::path::Path;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::mpsc;
+
+/// Whoever writes several files is given so long after the last one.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// But no longer than this from the first one: somebody may write all the time.
+const QUIET_MAX: Duration = Duration::from_secs(2);
+
+/// The disk is looked at all the same where the system tells nothing: on network folders, behind links, and in
+/// folders that were not there. A look costs a `stat` for each file.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Why to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// By SIGHUP: whatever changed.
+    Asked,
+    /// Something may have changed.
+    News,
+}
+
+/// A watcher of folders; none where the system gives no more of them. Adding a folder can block.
+pub(super) type Watcher = Option<Arc<Mutex<RecommendedWatcher>>>;
+
+pub(super) struct Events {
+    /// Of the registry's folder. By itself, since a folder that does not answer holds up the whole watcher.
+    pub(super) registry: Watcher,
+    pub(super) others: Watcher,
+    news: mpsc::Receiver<()>,
+    /// Keeps the channel open when the watchers are gone.
+    _sender: mpsc::Sender<()>,
+}
+
+impl Events {
+    pub(super) fn new() -> Events {
+        let (sender, news) = mpsc::channel(1);
+        Events { registry: watcher(&sender), others: watcher(&sender), news, _sender: sender }
+    }
+
+    /// Waits until it is time to look; `asked` ends the waiting at once.
+    pub(super) async fn next(&mut self, asked: impl Future<Output = Option<()>>) -> Woken {
+        let mut asked = pin!(asked);
+        tokio::select! {
+            _ = &mut asked => return Woken::Asked,
+            _ = self.news.recv() => {}
+            () = tokio::time::sleep(LOOK) => return Woken::News,
+        }
+        let quiet = async { while tokio::time::timeout(QUIET, self.news.recv()).await.is_ok() {} };
+        tokio::select! {
+            _ = asked => Woken::Asked,
+            _ = tokio::time::timeout(QUIET_MAX, quiet) => Woken::News,
+        }
+    }
+}
+
+fn watcher(sender: &mpsc::Sender<()>) -> Watcher {
+    let sender = sender.clone();
+    let watcher = notify::recommended_watcher(move |event| {
+        if is_news(&event) {
+            // One is enough: what changed is found by looking.
+            let _ = sender.try_send(());
+        }
+    });
+    match watcher {
+        Ok(watcher) => Some(Arc::new(Mutex::new(watcher))),
+        Err(err) => {
+            tracing::warn!("the disk is only looked at now and then: {err}");
+            None
+        }
+    }
+}
+
+/// Adds a folder to those that are watched.
+pub(super) fn watch(watcher: &Watcher, folder: &Path) -> notify::Result<()> {
+    let Some(watcher) = watcher else { return Ok(()) };
+    watcher.lock().unwrap_or_else(PoisonError::into_inner).watch(folder, RecursiveMode::NonRecursive)
+}
+
+/// Whether an event can be a change. Reading is none: the host itself reads. A file that was closed after writing
+/// may have been changed through a mapping, of which nothing else tells.
+fn is_news(event: &notify::Result<notify::Event>) -> bool {
+    let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    event.as_ref().map_or(true, |event| !event.kind.is_access() || event.kind == written)
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{DataChange, ModifyKind};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn events() -> (Events, mpsc::Sender<()>) {
+        let events = Events::new();
+        let sender = events._sender.clone();
+        (events, sender)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writing_without_an_end_does_not_put_off_a_look_without_an_end() {
+        let (mut events, sender) = events();
+        tokio::spawn(async move {
+            while sender.send(()).await.is_ok() {
+                tokio::time::sleep(QUIET / 3).await;
+            }
+        });
+        let start = Instant::now();
+        assert_eq!(events.next(std::future::pending()).await, Woken::News);
+        assert!(start.elapsed() >= QUIET_MAX && start.elapsed() < QUIET_MAX + QUIET, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_does_not_wait_for_writers() {
+        let (mut events, sender) = events();
+        sender.send(()).await.unwrap();
+        let start = Instant::now();
+        assert_eq!(events.next(std::future::ready(Some(()))).await, Woken::Asked);
+        let later = async {
+            tokio::time::sleep(QUIET / 3).await;
+            Some(())
+        };
+        assert_eq!(events.next(later).await, Woken::Asked);
+        assert!(start.elapsed() < QUIET);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_a_look_now_and_then() {
+        let (mut events, _sender) = events();
+        let start = Instant::now();
+        assert_eq!(events.next(std::future::pending()).await, Woken::News);
+        assert!(start.elapsed() >= LOOK);
+    }
+
+    #[test]
+    fn reading_is_no_news() {
+        let is = |kind| is_news(&Ok(notify::Event::new(kind)));
+        for kind in [
+            AccessKind::Read,
+            AccessKind::Any,
+            AccessKind::Open(AccessMode::Any),
+            AccessKind::Close(AccessMode::Read),
+        ] {
+            assert!(!is(EventKind::Access(kind)), "{kind:?}");
+        }
+        assert!(is(EventKind::Access(AccessKind::Close(AccessMode::Write))));
+        assert!(is(EventKind::Modify(ModifyKind::Data(DataChange::Any))) && is(EventKind::Other));
+        assert!(is_news(&Err(notify::Error::generic("lost"))));
+    }
+}

@@ -6,8 +6,9 @@
 mod generation;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -23,16 +24,20 @@ use crate::config::{ConfigFile, HttpConfig, OauthConfig};
 use crate::contract::caps::Caps;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::{SharedEnvironment, World};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, JournalView, Standing};
 use crate::lock::{Lock, LockError};
 use crate::plan::Plan;
 use crate::registry::{self, LoadEvent, Loading, Registry};
 use crate::sandbox::cache::{CacheError, Compiler};
 use crate::sandbox::compile::CompileLimits;
 use crate::sandbox::engine::engine;
-use crate::telemetry::metrics::Metrics;
+use crate::state::{self, StateError};
+use crate::telemetry::metrics::{JournalCounts, Metrics};
 pub(crate) use generation::Generation;
 pub use generation::Visible;
+
+/// However long calls took to end, the journal has this long to be written: enough for all that may wait.
+const CLOSE_MIN: Duration = Duration::from_secs(1);
 
 /// How a host is opened.
 pub struct Options<'a> {
@@ -62,6 +67,9 @@ pub enum OpenError {
     /// The compile cache cannot be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// The state folder is not safe to use.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -83,6 +91,8 @@ pub struct Host {
     calls_max: u32,
     http: HttpConfig,
     current: ArcSwap<Generation>,
+    /// When the end of serving began, by the monotonic clock.
+    drain_began: OnceLock<Duration>,
     /// Counts the generations, for those who wait for the next one.
     generations: watch::Sender<u64>,
 }
@@ -129,6 +139,7 @@ impl Host {
             state: file.config.host.state.clone(),
             http: file.config.http.clone(),
             current: ArcSwap::from_pointee(first),
+            drain_began: OnceLock::new(),
             generations: watch::Sender::new(0),
         })
     }
@@ -143,6 +154,7 @@ impl Host {
         let registry = load(file, &self.parts.engine, self.program.clone(), &|_| {}).await?;
         let old = self.current.load_full();
         Lock::read(file)?.admit(&registry, Some(old.registry()))?;
+        self.parts.journal.bound(file.config.journal.bytes_max);
         self.current.store(Arc::new(Generation::new(self.parts.clone(), file, registry, Some(&old))));
         self.generations.send_modify(|count| *count += 1);
         Ok(())
@@ -201,6 +213,29 @@ impl Host {
         &self.parts.journal
     }
 
+    /// Why calls with effects are refused at the moment, in a word for probes.
+    pub(crate) fn trouble(&self) -> Option<&'static str> {
+        match self.parts.journal.view().standing {
+            Standing::Writing => None,
+            Standing::Failing => Some("journal-failing"),
+            Standing::Full => Some("journal-full"),
+        }
+    }
+
+    /// Serving is about to end: from now on the drain time runs.
+    pub(crate) fn drain_begins(&self) {
+        // Of two transports the first one counts.
+        let _ = self.drain_began.set(self.parts.environment.monotonic());
+    }
+
+    /// Serving has ended: the journal has the rest of the drain time to be written.
+    pub(crate) fn drain_ends(&self) {
+        let now = self.parts.environment.monotonic();
+        let drained = now.saturating_sub(self.drain_began.get().copied().unwrap_or(now));
+        let left = Duration::from_millis(self.http.drain_ms).saturating_sub(drained);
+        self.parts.journal.close_within(left.max(CLOSE_MIN));
+    }
+
     /// What arguments may be.
     pub fn caps(&self) -> Caps {
         *self.current.load().caps()
@@ -242,7 +277,9 @@ impl Host {
     /// What was counted, with what stands in queues and breakers now.
     pub(crate) fn metrics(&self) -> String {
         let now = self.current.load();
-        self.parts.metrics.text(&now.load(), &now.standings())
+        let JournalView { standing, waiting, lost, removed } = self.parts.journal.view();
+        let journal = JournalCounts { is_writable: standing == Standing::Writing, waiting, lost, removed };
+        self.parts.metrics.text(&now.load(), &now.standings(), &journal)
     }
 
     /// How many calls have not ended yet, waiting ones included.
@@ -289,7 +326,8 @@ async fn load(
     program: Option<PathBuf>,
     watch: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<Registry, OpenError> {
-    let state = file.folder().join(&file.config.host.state);
+    let state = file.state();
+    state::folder(&state)?;
     let compiler = Compiler::new(&state.join("code"), file.config.compile.limits(), program)?;
     Ok(registry::load(file, &Loading { engine, compiler: Arc::new(compiler), watch }).await?)
 }
@@ -304,12 +342,10 @@ fn pool(file: &ConfigFile) -> Result<Engine, OpenError> {
 /// # Errors
 /// When it cannot be opened.
 pub fn open_journal(file: &ConfigFile) -> Result<Journal, JournalError> {
-    let state = file.folder().join(&file.config.host.state);
-    private_folder(&state).map_err(|err| JournalError::Open {
-        path: state.clone(),
-        reason: format!("its folder cannot be made: {err}"),
-    })?;
-    Journal::open(&state.join("journal.db"))
+    let path = file.state().join("journal.db");
+    state::folder(&file.state())
+        .map_err(|err| JournalError::Open { path: path.clone(), reason: err.to_string() })?;
+    Journal::open(&path, file.config.journal.bytes_max)
 }
 
 /// A compiler for a component that belongs to no registry, with a cache in the user's own folder.
@@ -329,9 +365,4 @@ pub(crate) fn user_cache() -> PathBuf {
         .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
         .unwrap_or_else(std::env::temp_dir);
     base.join("airlock")
-}
-
-fn private_folder(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

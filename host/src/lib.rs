@@ -42,5 +42,6 @@ pub mod reload;
 pub mod sandbox;
 #[doc(hidden)]
 pub mod seam;
+pub mod state;
 pub mod telemetry;
 pub mod transport;

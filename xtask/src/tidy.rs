@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 /// The crate's modules that each module may name; itself is always allowed.
-const MAY_KNOW: [(&str, &[&str]); 23] = [
+const MAY_KNOW: [(&str, &[&str]); 24] = [
     ("api", &["call", "caller", "config", "contract", "host", "registry"]),
     (
         "call",
@@ -69,17 +69,19 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
             "plan",
             "registry",
             "sandbox",
+            "state",
             "telemetry",
         ],
     ),
-    ("journal", &["call", "caller", "plan"]),
+    ("journal", &["call", "caller", "environment", "plan", "state"]),
     ("lock", &["config", "diff", "registry"]),
     ("mcp", &["call", "caller", "contract", "host", "registry"]),
     ("plan", &["call", "contract"]),
     ("policy", &["contract"]),
     ("registry", &["capability", "config", "contract", "diagnostic", "plan", "policy", "sandbox"]),
-    ("sandbox", &["call", "capability", "contract", "environment", "policy", "registry"]),
+    ("sandbox", &["call", "capability", "contract", "environment", "policy", "registry", "state"]),
     ("reload", &["config", "diagnostic", "host", "lock"]),
+    ("state", &[]),
     ("seam", &["contract", "host", "policy", "registry", "sandbox"]),
     ("telemetry", &[]),
     ("transport", &["api", "caller", "config", "environment", "host", "mcp"]),

@@ -4,6 +4,7 @@
 //! seals itself as cancelled.
 
 mod envelope;
+mod seal;
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::contract::digest::sha256;
 use crate::contract::effect::Effect;
 use crate::environment::ms;
 use crate::host::Generation;
-use crate::journal::{CallRecord, Durability, Json};
+use crate::journal::{CallRecord, Json};
 use crate::plan::{Decision, Ended, Plan, Progress, Step};
 use crate::registry::Tool;
 use crate::sandbox::progress::Listener;
@@ -41,6 +42,8 @@ pub(super) struct Draft<'h> {
     started: std::time::Duration,
     usage: TotalUsage,
     effect: Effect,
+    /// Whether an intent of the call may be on record: it began, and its outcome is committed before the answer.
+    intended: bool,
     /// What the last attempt came to, and the tool that made it.
     last: Option<(Arc<str>, Arc<str>, Judged)>,
     fallback_because: Option<Code>,
@@ -71,6 +74,7 @@ impl<'h> Draft<'h> {
             started: environment.monotonic(),
             usage: TotalUsage::default(),
             effect: Effect::Pure,
+            intended: false,
             last: None,
             fallback_because: None,
             account: None,
@@ -125,8 +129,11 @@ impl<'h> Draft<'h> {
         if self.effect.repeatable() {
             return Ok(());
         }
+        // Before it is committed: whoever goes away meanwhile leaves an intent that has to end.
+        self.intended = true;
         self.host.journal().intend(CallRecord::clone(&self.record)).await.map_err(|err| {
-            tracing::error!("{err}");
+            self.intended = false;
+            tracing::debug!("a call was refused: {err}");
             let report = report::report(&self.record.tool, Code::HostJournal, &Cause::default());
             End { code: Code::HostJournal, report: Some(Box::new(report)) }
         })
@@ -232,27 +239,6 @@ impl<'h> Draft<'h> {
         End { code, report: Some(Box::new(report)) }
     }
 
-    /// Puts the call on record and answers.
-    pub(super) async fn seal(mut self, end: End) -> Reply {
-        let mut reply = self.reply(end);
-        self.warn_of_loop(&mut reply);
-        let durability = self.durability();
-        // Who goes away while the queue is full leaves a record all the same.
-        let place = self.host.journal().place().await;
-        self.sealed = true;
-        let written = match place {
-            Ok(place) => place.seal(self.take(&reply), durability).await,
-            Err(err) => Err(err),
-        };
-        if let Err(err) = written {
-            tracing::error!("{err}");
-            // What ran, ran; but an answer without a record would be one that nobody can verify.
-            reply = self.unrecorded(reply);
-        }
-        self.count(&reply);
-        reply
-    }
-
     /// The same call that fails the same way again and again: a model may not notice by itself.
     fn warn_of_loop(&self, reply: &mut Reply) {
         let Some(session) = &self.session else { return };
@@ -292,10 +278,6 @@ impl<'h> Draft<'h> {
             attempts: self.usage.attempts,
             findings: reply.findings.iter().map(|finding| finding.kind.as_str()).collect(),
         });
-    }
-
-    fn durability(&self) -> Durability {
-        if self.effect.repeatable() { Durability::Queued } else { Durability::Committed }
     }
 
     /// The record, which is of no more use here.

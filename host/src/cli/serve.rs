@@ -70,7 +70,11 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
             }
         });
     }
-    serve(args, host, address, printer).await?;
+    // A file that reaches `ulimit -f` is an error of the write, not the end of the process.
+    let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+    let served = serve(args, host.clone(), address, printer).await;
+    host.drain_ends();
+    served?;
     Ok(0)
 }
 

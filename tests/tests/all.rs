@@ -10,6 +10,7 @@ mod fairness;
 mod foreign;
 mod http;
 mod isolation;
+mod journal;
 mod mcp;
 mod reload;
 mod settings;

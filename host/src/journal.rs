@@ -33,8 +33,9 @@ const RECORD_BYTES_MAX: usize = 64 << 20;
 /// far from all.
 const RECORD_SHARE: u64 = 16;
 
-/// How long closing waits for the writer, unless it is told otherwise: the default drain time.
-const CLOSE_WAIT: Duration = Duration::from_secs(10);
+/// How long closing waits for the writer, unless it is told otherwise: longer than another process may hold the database
+/// before that counts as trouble. A server says what is left of its drain time.
+const CLOSE_WAIT: Duration = Duration::from_secs(8);
 
 /// The connection of look-ups; none until it is needed again. The writer takes it away before it opens the database
 /// again, since SQLite has all connections of a process share what it knows of the log.
@@ -158,7 +159,7 @@ impl Journal {
         self.writer.queue.is_full()
     }
 
-    /// Queues a record from where nobody can wait: a call that was dropped.
+    /// Queues the record of a call that was dropped, without waiting.
     pub(crate) fn seal_now(&self, record: Box<CallRecord<Json>>, durability: Durability) {
         self.writer.queue.seal_now(record, durability);
     }

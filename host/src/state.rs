@@ -1,6 +1,6 @@
 //! The state folder: what it and the files in it must be before they are used.
 //!
-//! Whoever can exchange a file there can rewrite records or run code in the host. Owns the rules (own user, not
+//! Write access to it means rewriting records or running code in the host. Owns the rules (own user, not
 //! writable by others, no links) and the errors for them. Existing files are checked by path and never opened here,
 //! except by [`read`]: closing a descriptor of SQLite's files drops the locks that this process holds on them. Must
 //! not know what the files contain.
@@ -102,7 +102,7 @@ pub(crate) fn file(path: &Path) -> Result<bool, StateError> {
     check(path, &found, "regular file")?;
     if found.mode() & OTHERS != 0 {
         let narrowed = Permissions::from_mode(found.mode() & 0o700);
-        // Not through a link: it is none, and nobody else can write to the folder. SQLite of another process may
+        // By path: it is no link, and only this user can write to the folder. SQLite of another process may
         // remove its files meanwhile.
         match std::fs::set_permissions(path, narrowed) {
             Err(err) if err.kind() == ErrorKind::NotFound => return Ok(false),

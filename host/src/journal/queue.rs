@@ -69,7 +69,7 @@ pub enum Standing {
     Full,
 }
 
-/// What the writer shares with those who give it orders.
+/// State shared by the writer and the queue's users.
 #[derive(Debug)]
 pub(super) struct Shared {
     places: Semaphore,
@@ -207,7 +207,7 @@ impl Queue {
         }
     }
 
-    /// Queues a record from where nobody can wait.
+    /// Queues a record without waiting; counts it as lost where there is no place.
     pub(super) fn seal_now(&self, record: Box<CallRecord<Json>>, durability: Durability) {
         let bytes = size(&record);
         let message = Message::Seal(record, durability);
@@ -246,7 +246,7 @@ impl Queue {
         })
     }
 
-    /// The writer answers nobody: the disk does not either.
+    /// A wait timed out: a write to the disk has not returned.
     fn stalled(&self) {
         if self.shared.stands(Standing::Failing) {
             tracing::error!("the journal's writer has not come to an end for seconds; is its disk there?");
@@ -258,8 +258,8 @@ impl Queue {
 pub(crate) struct Place<'q>(&'q Queue);
 
 impl<'q> Place<'q> {
-    /// Puts a call on record. Once this is called it will be written, whether or not anybody waits; an error says that
-    /// it will not be, unless it is [`JournalError::Late`].
+    /// Puts a call on record. The record is queued by the call itself, whether or not the future is awaited. On any error
+    /// but [`JournalError::Late`] it will never be written.
     pub(crate) fn seal(
         self,
         record: Box<CallRecord<Json>>,
@@ -276,7 +276,7 @@ impl<'q> Place<'q> {
     /// Gives an order at once.
     fn order(self, message: Message, bytes: usize, waits: bool) -> Result<Option<Answer>, JournalError> {
         let (done, answer) = waits.then(oneshot::channel).unzip();
-        // A large record takes what places there are; only those who come later wait for them.
+        // A large record takes the places that are free and does not wait for more; later records do.
         let more = match bytes / PLACE_BYTES {
             0 => 0,
             more => self.0.shared.places.forget_permits(more),

@@ -105,7 +105,7 @@ impl StoreError {
 impl Store {
     /// Opens the database, which is made where it is missing; the error says what is wrong with it.
     pub(super) fn open(path: &Path) -> Result<Store, String> {
-        // The file that is made is closed again before anybody can have a connection to it.
+        // A file that is created is closed again before a connection to it can exist in this process.
         static OPENING: Mutex<()> = Mutex::new(());
         let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let path = private(path)?;

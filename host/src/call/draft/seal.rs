@@ -12,7 +12,7 @@ impl Draft<'_> {
         let mut reply = self.reply(end);
         self.warn_of_loop(&mut reply);
         let durability = self.durability();
-        // Who goes away while the queue is full leaves a record all the same.
+        // Dropped while it waits, the draft still seals itself as cancelled.
         let place = self.host.journal().place().await;
         self.sealed = true;
         let record = self.take(&reply);

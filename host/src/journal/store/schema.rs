@@ -54,7 +54,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
             "it is of version {version}, written by a newer Airlock; this one knows up to {VERSION}"
         ));
     }
-    // Only a new file follows these, and to ask an older one would wait for whoever writes to it.
+    // Only a new file follows these, and setting them takes the write lock.
     if version == 0 {
         connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(text)?;
         // Pages that become free can be given back to the file system.

@@ -7,6 +7,7 @@
 
 mod caller;
 mod http;
+mod journal;
 pub(crate) mod origin;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use toml::Spanned;
 pub use self::caller::{BudgetConfig, CallerConfig, MetricsAccess, ToolPattern};
 pub(crate) use self::caller::{CALLER_RUN, CALLER_WAIT};
 pub use self::http::{HttpConfig, OauthConfig};
+pub use self::journal::JournalConfig;
 pub use self::origin::KeySource;
 use crate::contract::caps::Caps;
 use crate::contract::effect::Effect;
@@ -53,6 +55,9 @@ pub struct Config {
     /// Serving over HTTP.
     #[serde(default)]
     pub http: HttpConfig,
+    /// Records of calls.
+    #[serde(default)]
+    pub journal: JournalConfig,
     /// Callers that show a token of an OAuth server.
     #[serde(default)]
     pub oauth: Option<Spanned<OauthConfig>>,
@@ -281,6 +286,11 @@ impl ConfigFile {
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
+    /// The folder of the journal and of compiled code.
+    pub fn state(&self) -> PathBuf {
+        self.folder().join(&self.config.host.state)
+    }
+
     /// An error that points into this file.
     pub fn error(
         &self,
@@ -309,6 +319,7 @@ impl ConfigFile {
         }
         problems.extend(caller::problems(self));
         problems.extend(http::problems(self));
+        problems.extend(journal::problems(self));
         for (name, tool) in &self.config.tools {
             problems.extend(self.name_problem(name));
             problems.extend(self.tool_problems(name.get_ref(), tool));

@@ -10,7 +10,8 @@ mod visible;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -27,19 +28,23 @@ use crate::config::{ConfigFile, HttpConfig, MetricsAccess, OauthConfig};
 use crate::contract::caps::Caps;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::environment::{SharedEnvironment, World};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, JournalView, Standing};
 use crate::lock::{LockError, Served};
 use crate::plan::Plan;
 use crate::registry::{LoadEvent, Registry, Threads};
 use crate::sandbox::cache::{CacheError, Compiler};
 use crate::sandbox::compile::CompileLimits;
 use crate::sandbox::engine::engine;
-use crate::telemetry::metrics::{self, Metrics};
+use crate::state::{self, StateError};
+use crate::telemetry::metrics::{self, JournalCounts, Metrics};
 use access::{Access, Accesses};
 pub(crate) use generation::Generation;
 use load::{admit, load, note};
 pub(crate) use visible::Candidate;
 pub use visible::Visible;
+
+/// However long calls took to end, the journal has this long to be written: enough for all that may wait.
+const CLOSE_MIN: Duration = Duration::from_secs(1);
 
 /// How a host is opened.
 pub struct Options<'a> {
@@ -69,6 +74,9 @@ pub enum OpenError {
     /// The compile cache cannot be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// The state folder is not safe to use.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -102,6 +110,8 @@ pub struct Host {
     accesses: Mutex<Accesses>,
     served: Arc<Mutex<Served>>,
     threads: Threads,
+    /// When the end of serving began, by the monotonic clock.
+    drain_began: OnceLock<Duration>,
     /// Counts the generations, for those who wait for the next one.
     generations: watch::Sender<u64>,
 }
@@ -167,6 +177,7 @@ impl Host {
             accesses: Mutex::new(Accesses::new(access)),
             served,
             threads,
+            drain_began: OnceLock::new(),
             generations: watch::Sender::new(0),
         })
     }
@@ -202,6 +213,7 @@ impl Host {
         note(&self.served).serve(&registry, locked);
         let access = accesses.serve(Access::of(file), revision.0);
         let old = self.current.load_full();
+        self.parts.journal.bound(file.config.journal.bytes_max);
         self.swap(Generation::new(self.parts.clone(), file, registry, access, Some(&old)));
         Ok(())
     }
@@ -270,6 +282,29 @@ impl Host {
         &self.parts.journal
     }
 
+    /// Why calls with effects are refused at the moment, in a word for probes.
+    pub(crate) fn trouble(&self) -> Option<&'static str> {
+        match self.parts.journal.view().standing {
+            Standing::Writing => None,
+            Standing::Failing => Some("journal-failing"),
+            Standing::Full => Some("journal-full"),
+        }
+    }
+
+    /// Serving is about to end: from now on the drain time runs.
+    pub(crate) fn drain_begins(&self) {
+        // Of two transports the first one counts.
+        let _ = self.drain_began.set(self.parts.environment.monotonic());
+    }
+
+    /// Serving has ended: the journal has the rest of the drain time to be written.
+    pub(crate) fn drain_ends(&self) {
+        let now = self.parts.environment.monotonic();
+        let drained = now.saturating_sub(self.drain_began.get().copied().unwrap_or(now));
+        let left = Duration::from_millis(self.http.drain_ms).saturating_sub(drained);
+        self.parts.journal.close_within(left.max(CLOSE_MIN));
+    }
+
     /// What arguments may be.
     pub fn caps(&self) -> Caps {
         *self.current.load().caps()
@@ -307,7 +342,9 @@ impl Host {
     pub(crate) fn metrics(&self, who: &Principal) -> Option<String> {
         let now = self.current.load();
         let rules = now.rules(who)?;
-        let text = || self.parts.metrics.text(&now.load(), &now.standings());
+        let JournalView { standing, waiting, lost, removed } = self.parts.journal.view();
+        let journal = JournalCounts { is_writable: standing == Standing::Writing, waiting, lost, removed };
+        let text = || self.parts.metrics.text(&now.load(), &now.standings(), &journal);
         match rules.metrics {
             MetricsAccess::None => None,
             MetricsAccess::Visible => Some(metrics::only(&text(), |tool| rules.shows(tool))),
@@ -363,12 +400,10 @@ fn pool(file: &ConfigFile) -> Result<Engine, OpenError> {
 /// # Errors
 /// When it cannot be opened.
 pub fn open_journal(file: &ConfigFile) -> Result<Journal, JournalError> {
-    let state = file.folder().join(&file.config.host.state);
-    private_folder(&state).map_err(|err| JournalError::Open {
-        path: state.clone(),
-        reason: format!("its folder cannot be made: {err}"),
-    })?;
-    Journal::open(&state.join("journal.db"))
+    let path = file.state().join("journal.db");
+    state::folder(&file.state())
+        .map_err(|err| JournalError::Open { path: path.clone(), reason: err.to_string() })?;
+    Journal::open(&path, file.config.journal.bytes_max)
 }
 
 /// A compiler for a component that belongs to no registry, with a cache in the user's own folder.
@@ -388,9 +423,4 @@ pub(crate) fn user_cache() -> PathBuf {
         .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
         .unwrap_or_else(std::env::temp_dir);
     base.join("airlock")
-}
-
-fn private_folder(path: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }

@@ -44,6 +44,7 @@ pub mod reload;
 pub mod sandbox;
 #[doc(hidden)]
 pub mod seam;
+pub mod state;
 pub mod telemetry;
 pub mod text;
 pub mod transport;

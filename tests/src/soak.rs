@@ -1,12 +1,13 @@
 //! A server under mixed load, and what must still be true afterwards.
 //!
-//! Owns who does what for how long. `load` has the kinds of clients, `report` what they saw and what is wrong
-//! with it.
+//! Owns who does what for how long. `load` has the kinds of clients, `outside` the process that reads the journal beside
+//! the server, `report` what they saw and what is wrong with it.
 
 mod load;
+mod outside;
 mod report;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,7 @@ pub async fn run(length: Duration) -> anyhow::Result<Report> {
     let path = folder.registry(true)?;
     let server = Arc::new(Server::start(&path, &["--allow-anonymous"])?);
     let until = now() + length;
+    let outside = outside::Outside::start(folder.journal())?;
     let mut clients = tokio::task::JoinSet::new();
     for (kind, count) in load::KINDS {
         for _ in 0..count {
@@ -50,6 +52,7 @@ pub async fn run(length: Duration) -> anyhow::Result<Report> {
     }
     folder.registry(true)?;
     report.last_words(&server).await?;
+    report.outside(outside.stop());
     server.signal("TERM")?;
     let server = Arc::into_inner(server).ok_or_else(|| anyhow::anyhow!("a client still holds the server"))?;
     report.left = tokio::task::spawn_blocking(move || server.wait()).await??.success();
@@ -96,8 +99,12 @@ impl Folder {
         Ok(path)
     }
 
+    fn journal(&self) -> PathBuf {
+        self.0.join(".airlock/journal.db")
+    }
+
     fn recorded(&self) -> anyhow::Result<u64> {
-        recorded(&self.0.join(".airlock/journal.db"))
+        outside::recorded(&self.journal())
     }
 }
 
@@ -106,11 +113,4 @@ impl Drop for Folder {
         // What cannot be removed lies in the target folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-/// How many calls a journal has.
-fn recorded(journal: &Path) -> anyhow::Result<u64> {
-    let journal = rusqlite::Connection::open(journal)?;
-    let count: u32 = journal.query_row("SELECT count(*) FROM calls", [], |row| row.get(0))?;
-    Ok(count.into())
 }

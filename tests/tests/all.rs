@@ -14,6 +14,7 @@ mod foreign;
 mod hidden;
 mod http;
 mod isolation;
+mod journal;
 mod mcp;
 mod raw_http;
 mod reload;

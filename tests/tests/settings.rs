@@ -24,6 +24,7 @@ fn every_setting_of_a_registry_is_in_the_reference() {
         "host/src/config.rs",
         "host/src/config/caller.rs",
         "host/src/config/http.rs",
+        "host/src/config/journal.rs",
         "host/src/policy/limit.rs",
         "host/src/policy/grant.rs",
     ];

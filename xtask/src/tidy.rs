@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 /// The crate's modules that each module may name; itself is always allowed.
-const MAY_KNOW: [(&str, &[&str]); 26] = [
+const MAY_KNOW: [(&str, &[&str]); 27] = [
     ("api", &["call", "caller", "config", "contract", "host", "registry"]),
     ("blocking", &[]),
     (
@@ -75,10 +75,11 @@ const MAY_KNOW: [(&str, &[&str]); 26] = [
             "plan",
             "registry",
             "sandbox",
+            "state",
             "telemetry",
         ],
     ),
-    ("journal", &["call", "caller", "plan"]),
+    ("journal", &["call", "caller", "environment", "plan", "state"]),
     ("lock", &["config", "contract", "diff", "file", "registry"]),
     ("mcp", &["call", "caller", "contract", "host", "registry"]),
     ("plan", &["call", "contract"]),
@@ -87,8 +88,9 @@ const MAY_KNOW: [(&str, &[&str]); 26] = [
         "registry",
         &["blocking", "capability", "config", "contract", "diagnostic", "file", "plan", "policy", "sandbox"],
     ),
-    ("sandbox", &["blocking", "call", "capability", "contract", "environment", "policy", "registry"]),
+    ("sandbox", &["blocking", "call", "capability", "contract", "environment", "policy", "registry", "state"]),
     ("reload", &["blocking", "config", "diagnostic", "host", "lock"]),
+    ("state", &[]),
     ("seam", &["contract", "host", "policy", "registry", "sandbox"]),
     ("telemetry", &["text"]),
     ("text", &[]),

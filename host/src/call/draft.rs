@@ -4,6 +4,7 @@
 //! seals itself as cancelled.
 
 mod envelope;
+mod seal;
 mod usage;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::contract::effect::Effect;
 use crate::contract::shorten::clean;
 use crate::environment::ms;
 use crate::host::Generation;
-use crate::journal::{CallRecord, Durability, Json};
+use crate::journal::{CallRecord, Json};
 use crate::plan::{BreakerView, Decision, Plan, Progress, Step};
 use crate::sandbox::progress::Listener;
 use usage::{LastAttempt, RunningAttempt};
@@ -41,6 +42,8 @@ pub(super) struct Draft<'h> {
     /// Fuel to charge, which may be more than the engine counted.
     charge: u64,
     effect: Effect,
+    /// Whether an intent of the call may be on record: it began, and its outcome is committed before the answer.
+    intended: bool,
     running: Option<RunningAttempt>,
     last: Option<LastAttempt>,
     fallback_because: Option<Code>,
@@ -73,6 +76,7 @@ impl<'h> Draft<'h> {
             usage: TotalUsage::default(),
             charge: 0,
             effect: Effect::Pure,
+            intended: false,
             running: None,
             last: None,
             fallback_because: None,
@@ -128,8 +132,11 @@ impl<'h> Draft<'h> {
         if self.effect.repeatable() {
             return Ok(());
         }
+        // Before it is committed: whoever goes away meanwhile leaves an intent that has to end.
+        self.intended = true;
         self.host.journal().intend(CallRecord::clone(&self.record)).await.map_err(|err| {
-            tracing::error!("{err}");
+            self.intended = false;
+            tracing::debug!("a call was refused: {err}");
             let report = report::report(&self.record.tool, Code::HostJournal, &Cause::default());
             End { code: Code::HostJournal, report: Some(Box::new(report)) }
         })
@@ -211,29 +218,6 @@ impl<'h> Draft<'h> {
         report
     }
 
-    /// Puts the call on record and answers.
-    pub(super) async fn seal(mut self, end: End) -> Reply {
-        let mut reply = self.reply(end);
-        // Now, as a caller may go away while the record is written.
-        self.settle_account();
-        self.warn_of_loop(&mut reply);
-        let durability = self.durability();
-        // Who goes away while the queue is full leaves a record all the same.
-        let place = self.host.journal().place().await;
-        self.sealed = true;
-        let written = match place {
-            Ok(place) => place.seal(self.take(&reply), durability).await,
-            Err(err) => Err(err),
-        };
-        if let Err(err) = written {
-            tracing::error!("{err}");
-            // What ran, ran; but an answer without a record would be one that nobody can verify.
-            reply = self.unrecorded(reply);
-        }
-        self.count(&reply);
-        reply
-    }
-
     /// The same call that fails the same way again and again: a model may not notice by itself.
     fn warn_of_loop(&self, reply: &mut Reply) {
         let Some(session) = &self.session else { return };
@@ -247,10 +231,6 @@ impl<'h> Draft<'h> {
             let warning = format!("You have sent this same call {times} times; its answer will not change.");
             error.message = format!("{warning}\n{}", error.message);
         }
-    }
-
-    fn durability(&self) -> Durability {
-        if self.effect.repeatable() { Durability::Queued } else { Durability::Committed }
     }
 
     /// The record, which is of no more use here.

@@ -32,3 +32,16 @@ pub struct Finding {
     /// What was there, shortened.
     pub got: String,
 }
+
+impl Finding {
+    /// The finding of an answer whose id is on no record and never will be.
+    pub(crate) fn record_lost() -> Finding {
+        Finding {
+            kind: "record.lost".into(),
+            verdict: Verdict::Warn,
+            path: String::new(),
+            expected: "a record of this call".into(),
+            got: "none: the host could not write its journal".into(),
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::print::Printer;
 use super::{Ended, open};
+use crate::call::finding::Finding;
 use crate::call::raw::{Arguments, RawCall};
 use crate::call::reply::Reply;
 
@@ -27,7 +28,11 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     } else {
         args.arguments.clone().into_bytes()
     };
-    let reply = host.call(RawCall::new(&args.tool, Arguments::Text(text))).await;
+    let mut reply = host.call(RawCall::new(&args.tool, Arguments::Text(text))).await;
+    // The program ends with its only call, so that "later" is now.
+    if !host.journal().close() {
+        reply.findings.push(Finding::record_lost());
+    }
     if args.json {
         printer.json(&reply)?;
     } else {
@@ -50,6 +55,9 @@ fn print(printer: &Printer, reply: &Reply) -> anyhow::Result<()> {
         printer.json(&reply.compact())?;
     }
     let usage = &reply.usage;
+    if reply.findings.contains(&Finding::record_lost()) {
+        printer.note("warning: the journal could not be written, and this call is not on record");
+    }
     printer.note(format!(
         "{} · {} attempt{} · {} µs · {} fuel · {} KiB · record {}",
         reply.code,

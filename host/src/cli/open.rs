@@ -38,7 +38,9 @@ fn no(err: OpenError) -> anyhow::Error {
     match err {
         OpenError::Registry(diagnostics) => diagnostics.into(),
         err @ (OpenError::Lock(_) | OpenError::Stuck { .. }) => Said(err.to_string()).into(),
-        err @ (OpenError::Cache(_) | OpenError::Journal(_) | OpenError::Engine(_)) => err.into(),
+        err @ (OpenError::Cache(_) | OpenError::State(_) | OpenError::Journal(_) | OpenError::Engine(_)) => {
+            err.into()
+        }
     }
 }
 

@@ -85,10 +85,12 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
             }
         });
     }
+    // A file that reaches `ulimit -f` is an error of the write, not the end of the process.
+    let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     let served = serve(args, host.clone(), address, printer, &stop).await;
     // The last records are written before the program ends, but a disk that does not answer does not keep it.
     end_within(Duration::ZERO);
-    host.journal().flush()?;
+    host.drain_ends();
     served?;
     Ok(0)
 }

@@ -11,6 +11,7 @@ use crate::config::ConfigFile;
 use crate::lock::{Lock, LockError, Served};
 use crate::registry::{self, LoadEvent, Loading, Registry, STEP_MAX, Threads, Unloaded};
 use crate::sandbox::cache::Compiler;
+use crate::state;
 
 pub(super) async fn load(
     file: &ConfigFile,
@@ -19,9 +20,11 @@ pub(super) async fn load(
     watch: &(dyn Fn(LoadEvent) + Sync),
     threads: &Threads,
 ) -> Result<Registry, OpenError> {
-    let state = file.folder().join(&file.config.host.state);
-    let limits = file.config.compile.limits();
-    let compiler = move || Compiler::new(&state.join("code"), limits, program);
+    let (state, limits) = (file.state(), file.config.compile.limits());
+    let compiler = move || {
+        state::folder(&state)?;
+        Ok::<_, OpenError>(Compiler::new(&state.join("code"), limits, program)?)
+    };
     let compiler = Arc::new(step(threads, "looking at the compile cache", compiler).await??);
     let loaded = registry::load(file, &Loading { engine, compiler, threads, watch }).await;
     loaded.map_err(|unloaded| match unloaded {

@@ -1,21 +1,36 @@
-//! The file: tables, migrations, reading and writing rows.
+//! The database: opening it, reading and writing rows.
+//!
+//! Everything that is looked at by path is looked at before the connection exists or without opening it: closing a
+//! descriptor of the database drops the POSIX locks of all connections of this process, and then another process
+//! that closes its own deletes the write-ahead log under this one.
 
-use std::path::Path;
+mod room;
+mod schema;
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 
-use super::{CallRecord, JournalError, Json};
+use super::{CallRecord, Durability, JournalError, Json};
+use crate::state;
+pub(super) use room::{Room, bytes_of, make as make_room};
 
-/// The version of the tables, in `user_version`.
-const VERSION: u32 = 2;
+/// How long opening waits for another process that holds the database.
+const OPEN_BUSY: Duration = Duration::from_secs(5);
 
-/// Of a new file; an older one keeps its own. A record is some kilobytes long: large pages are fuller, and written at
-/// a stroke.
-const PAGE_BYTES: u32 = 16 << 10;
+/// How long one statement waits. Short, so that the writer can be told to end between two tries.
+pub(super) const BUSY: Duration = Duration::from_millis(250);
 
 /// What a connection keeps of the file in memory: the ends that records are added to, and a group of them.
 const CACHE_KIB: i64 = 1 << 10;
+
+/// The write-ahead log is cut to this size when it starts again. SQLite starts it again after 16 MiB, unless a
+/// reader of another process stays in an old state.
+pub(super) const WAL_BYTES: u64 = 64 << 20;
 
 /// Of most records: room that need not grow.
 const RECORD_BYTES: usize = 2 << 10;
@@ -23,105 +38,197 @@ const RECORD_BYTES: usize = 2 << 10;
 /// The shortest beginning of an id that is taken for it.
 const PREFIX_CHARS_MIN: usize = 8;
 
-/// `calls` is what others may query; the tables may change with the version.
-const TABLES: &str = "
-CREATE TABLE records (
-    id TEXT PRIMARY KEY,
-    tool TEXT NOT NULL,
-    started_unix_ms INTEGER NOT NULL,
-    ended_unix_ms INTEGER NOT NULL,
-    code TEXT NOT NULL,
-    record TEXT NOT NULL,
-    caller TEXT NOT NULL DEFAULT 'local'
-) STRICT;
-CREATE TABLE intents (
-    id TEXT PRIMARY KEY,
-    record TEXT NOT NULL
-) STRICT;
-";
-
-const VIEW: &str = "
-CREATE VIEW calls AS
-    SELECT id, datetime(started_unix_ms / 1000, 'unixepoch') AS at, tool, code,
-           ended_unix_ms - started_unix_ms AS ms, caller
-    FROM records;
-PRAGMA user_version = 2;
-";
-
-/// From version 1, which knew no callers.
-const FROM_1: &str = "
-ALTER TABLE records ADD COLUMN caller TEXT NOT NULL DEFAULT 'local';
-DROP VIEW calls;
-";
-
-/// Opens the file; the error says what is wrong with it.
-pub(super) fn open(path: &Path) -> Result<Connection, String> {
-    private(path).map_err(|err| err.to_string())?;
-    let text = |err: rusqlite::Error| err.to_string();
-    let mut connection = Connection::open(path).map_err(text)?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(text)?;
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;
-    if version > VERSION {
-        return Err(format!(
-            "it is of version {version}, written by a newer Airlock; this one knows up to {VERSION}"
-        ));
-    }
-    connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(text)?;
-    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(text)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
-    connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
-    if version < VERSION {
-        migrate(&mut connection).map_err(text)?;
-    }
-    Ok(connection)
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Store {
+    connection: Connection,
+    path: PathBuf,
+    wal: PathBuf,
+    /// Device and inode of the database and its log, as they were when both were there first.
+    files: Option<[(u64, u64); 2]>,
 }
 
-/// Two processes may come at once: the tables are made in a transaction that looks again.
-fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match version {
-        0 => transaction.execute_batch(&format!("{TABLES}{VIEW}"))?,
-        1 => transaction.execute_batch(&format!("{FROM_1}{VIEW}"))?,
-        _ => {}
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    /// SQLite says so.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// It cannot be opened.
+    #[error("{0}")]
+    Open(String),
+    /// Its files are not those that were opened.
+    #[error("its files were moved or removed while it was open; it is opened again")]
+    Displaced,
+    /// The write-ahead log cannot start again.
+    #[error(
+        "its write-ahead log has {0} bytes and cannot be folded back while another process reads an old state of the \
+         database; end that reader"
+    )]
+    Pinned(u64),
+    /// A record that is no JSON.
+    #[error("a record cannot be written as JSON")]
+    Json,
+}
+
+/// What can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Another process holds the database: wait.
+    Busy,
+    /// The disk has no room or does not work: other records may still fit.
+    Disk,
+    /// This one record can never be written.
+    Record,
+    /// Anything else: a new connection may help.
+    Broken,
+}
+
+impl StoreError {
+    pub(super) fn fault(&self) -> Fault {
+        match self {
+            StoreError::Json => Fault::Record,
+            StoreError::Pinned(_) => Fault::Disk,
+            StoreError::Open(_) | StoreError::Displaced => Fault::Broken,
+            StoreError::Sqlite(err) => match err.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Fault::Busy,
+                Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Fault::Disk,
+                Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch) => {
+                    Fault::Record
+                }
+                _ => Fault::Broken,
+            },
+        }
     }
-    transaction.commit()
 }
 
-/// Makes an empty file for this user alone, where there is none.
-fn private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+impl Store {
+    /// Opens the database, which is made where it is missing; the error says what is wrong with it.
+    pub(super) fn open(path: &Path) -> Result<Store, String> {
+        // A file that is created is closed again before a connection to it can exist in this process.
+        static OPENING: Mutex<()> = Mutex::new(());
+        let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = private(path)?;
+        let text = |err: rusqlite::Error| err.to_string();
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut connection = Connection::open_with_flags(&path, flags).map_err(text)?;
+        connection.busy_timeout(OPEN_BUSY).map_err(text)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(text)?;
+        schema::prepare(&mut connection)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
+        connection.pragma_update(None, "journal_size_limit", WAL_BYTES.cast_signed()).map_err(text)?;
+        connection.busy_timeout(BUSY).map_err(text)?;
+        let mut store = Store { connection, wal: beside(&path, "-wal"), path, files: None };
+        store.is_in_place();
+        Ok(store)
+    }
+
+    /// Runs `work` in a transaction that no other process can interrupt. What it returns is on disk once this
+    /// returns.
+    pub(super) fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        // After the commit: what was committed into a file without a name is gone.
+        if self.is_in_place() {
+            return Ok(done);
+        }
+        // Closing must not fold the lost log into a database that others have written to since.
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        Err(StoreError::Displaced)
+    }
+
+    /// Whether the files at their paths are those that this connection has open.
+    pub(super) fn is_in_place(&mut self) -> bool {
+        let of = |path: &Path| path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()));
+        let (Some(main), Some(wal)) = (of(&self.path), of(&self.wal)) else { return false };
+        *self.files.get_or_insert([main, wal]) == [main, wal]
+    }
+
+    /// Refuses to go on while the write-ahead log is larger than `bytes_max` and cannot be folded back.
+    pub(super) fn fold(&self, bytes_max: u64) -> Result<(), StoreError> {
+        let size = || self.wal.symlink_metadata().map_or(0, |found| found.len());
+        if size() <= bytes_max {
+            return Ok(());
+        }
+        let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
+        self.connection.query_row(fold, [], |_| Ok(()))?;
+        let left = size();
+        if left > bytes_max { Err(StoreError::Pinned(left)) } else { Ok(()) }
+    }
+
+    /// For reading.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
 }
 
-pub(super) fn seal(connection: &Connection, record: &CallRecord<Json>) -> rusqlite::Result<()> {
-    let insert = "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+/// The real path of the database, checked with the files beside it, and made where it is missing.
+fn private(path: &Path) -> Result<PathBuf, String> {
+    let text = |err: state::StateError| err.to_string();
+    let (folder, name) = path.parent().zip(path.file_name()).ok_or("it has no file name")?;
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let path = folder.canonicalize().map_err(|err| format!("`{}`: {err}", folder.display()))?.join(name);
+    if !state::file(&path).map_err(text)? {
+        state::create(&path).map_err(text)?;
+    }
+    for end in ["-wal", "-shm", "-journal"] {
+        state::file(&beside(&path, end)).map_err(text)?;
+    }
+    Ok(path)
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// Puts a call on record. One that began with effects is kept among `effects`, and its intent has ended.
+pub(super) fn seal(
+    connection: &Connection,
+    record: &CallRecord<Json>,
+    durability: Durability,
+) -> Result<(), StoreError> {
+    let insert = match durability {
+        Durability::Queued => "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        Durability::Committed => "INSERT OR REPLACE INTO effects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    };
     connection.prepare_cached(insert)?.execute(params![
         record.id,
         record.tool,
         signed(record.started_unix_ms),
         signed(record.ended_unix_ms),
         record.code.as_str(),
-        json(record),
+        json(record)?,
         record.caller,
     ])?;
+    if durability == Durability::Committed {
+        end_intent(connection, &record.id)?;
+    }
     Ok(())
 }
 
-pub(super) fn end_intent(connection: &Connection, record: &CallRecord<Json>) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([&record.id]).map(drop)
+pub(super) fn end_intent(connection: &Connection, id: &str) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([id])?;
+    Ok(())
 }
 
-pub(super) fn intend(connection: &Connection, record: &CallRecord<Json>) -> rusqlite::Result<()> {
+pub(super) fn intend(connection: &Connection, record: &CallRecord<Json>) -> Result<(), StoreError> {
     let insert = "INSERT OR REPLACE INTO intents VALUES (?1, ?2)";
-    connection.prepare_cached(insert)?.execute(params![record.id, json(record)])?;
+    connection.prepare_cached(insert)?.execute(params![record.id, json(record)?])?;
     Ok(())
 }
 
-fn json(record: &CallRecord<Json>) -> String {
+fn json(record: &CallRecord<Json>) -> Result<String, StoreError> {
     let mut text = Vec::with_capacity(RECORD_BYTES);
-    let written = serde_json::to_writer(&mut text, record).is_ok();
-    String::from_utf8(text).ok().filter(|_| written).unwrap_or_default()
+    serde_json::to_writer(&mut text, record).map_err(|_| StoreError::Json)?;
+    String::from_utf8(text).map_err(|_| StoreError::Json)
 }
 
 fn signed(ms: u64) -> i64 {
@@ -133,14 +240,15 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<CallRecor
     if id.chars().count() < PREFIX_CHARS_MIN {
         return Err(JournalError::Ambiguous(id.into()));
     }
-    let exact = "SELECT record FROM records WHERE id = ?1";
+    let exact = "SELECT record FROM records WHERE id = ?1 UNION ALL SELECT record FROM effects WHERE id = ?1";
     let exact: Option<String> =
         connection.query_row(exact, [id], |row| row.get(0)).optional().map_err(read)?;
     let found = match exact {
         Some(record) => vec![record],
         None => {
-            // A range, which the index answers; a function of the column would read every row.
-            let begins = "SELECT record FROM records WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
+            // Ranges, which the indexes answer; a function of the column would read every row.
+            let begins = "SELECT record FROM records WHERE id >= ?1 AND id < ?1 || char(0x10ffff) UNION ALL \
+                          SELECT record FROM effects WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
             let mut query = connection.prepare_cached(begins).map_err(read)?;
             let rows = query.query_map([id], |row| row.get(0)).map_err(read)?;
             rows.collect::<Result<Vec<String>, _>>().map_err(read)?

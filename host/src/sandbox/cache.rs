@@ -6,7 +6,6 @@
 //! mapped was digested first. Must not know tools.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +15,7 @@ use wasmtime::component::Component;
 use super::compile::{self, CompileError, CompileLimits, Report};
 use crate::contract::digest::sha256;
 use crate::contract::surface::Surface;
+use crate::state::{self, StateError};
 
 /// Compiles, or finds what was compiled before.
 #[derive(Debug)]
@@ -51,20 +51,9 @@ pub(crate) struct Missing {
 /// Why the cache's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// It cannot be made or read.
-    #[error("the cache folder {} cannot be used: {source}", .path.display())]
-    Io {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Others could write into it.
-    #[error(
-        "the cache folder {} is open to others; whoever writes there can run code in the host. \
-         Make it yours alone: chown it and chmod 700, or name another folder in airlock.toml", .0.display()
-    )]
-    NotPrivate(PathBuf),
+    /// It cannot be made, or others could write into it.
+    #[error("the compile cache: {0}")]
+    State(#[from] StateError),
     /// No program that compiles.
     #[error(transparent)]
     Program(#[from] CompileError),
@@ -78,13 +67,7 @@ impl Compiler {
         limits: CompileLimits,
         program: Option<PathBuf>,
     ) -> Result<Compiler, CacheError> {
-        let io = |source| CacheError::Io { path: folder.to_owned(), source };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
-        let metadata = std::fs::metadata(folder).map_err(io)?;
-        let this_user = std::fs::metadata("/proc/self").map_err(io)?.uid();
-        if metadata.mode() & 0o077 != 0 || metadata.uid() != this_user {
-            return Err(CacheError::NotPrivate(folder.to_owned()));
-        }
+        state::folder(folder)?;
         let program = program.map_or_else(compile::locate, Ok)?;
         Ok(Compiler { program, limits, folder: folder.to_owned() })
     }
@@ -134,7 +117,7 @@ impl Compiler {
             let json = serde_json::to_vec(&report).map_err(std::io::Error::from);
             json.and_then(|json| {
                 let index = aside.with_added_extension("json");
-                std::fs::write(&index, json)?;
+                state::write(&index, &json)?;
                 std::fs::rename(&aside, code_path(key))?;
                 std::fs::rename(&index, index_path(key))
             })
@@ -165,9 +148,9 @@ fn settings_key(engine: &Engine) -> u64 {
 
 /// What the cache holds under this key; anything that does not fit is as good as nothing, and is made anew.
 fn cached(engine: &Engine, key: &Path) -> Option<(Component, Report)> {
-    let report: Report = serde_json::from_slice(&std::fs::read(index_path(key)).ok()?).ok()?;
+    let report: Report = serde_json::from_slice(&trusted(&index_path(key))?).ok()?;
     let path = code_path(key);
-    let code = std::fs::read(&path).ok()?;
+    let code = trusted(&path)?;
     if sha256(&code) != report.code_digest {
         tracing::warn!("a file of the compile cache does not match its digest and is made anew");
         let _ = std::fs::remove_file(&path);
@@ -176,11 +159,19 @@ fn cached(engine: &Engine, key: &Path) -> Option<(Component, Report)> {
     Some((map(engine, &path)?, report))
 }
 
+/// A file of the cache, if it is one that nobody else can have written.
+fn trusted(path: &Path) -> Option<Vec<u8>> {
+    state::read(path).unwrap_or_else(|err| {
+        tracing::warn!("a file of the compile cache is made anew: {err}");
+        None
+    })
+}
+
 #[expect(unsafe_code, reason = "the engine can only take precompiled code on trust; see the proof inside")]
 fn map(engine: &Engine, path: &Path) -> Option<Component> {
     // SAFETY: the file was written by our own compile process through `Component::serialize`, its digest is
-    // the one that process reported, and it lies under mode 0400 in a folder of mode 0700 that belongs to
-    // this user, which `Compiler::new` checked. So nobody but this user could have put other code there or
+    // the one that process reported, and it is a regular file of this user, without another name, in a folder
+    // that only this user can write to, which `state` checked. So nobody but this user could have put other code there or
     // can change it while it is mapped, and this user can run code anyway. Code of other engine versions or
     // settings is refused by the engine itself.
     unsafe { Component::deserialize_file(engine, path) }.ok()

@@ -4,6 +4,7 @@
 //! finding. A name that no tool has is no label. Must not know what a call does.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -33,6 +34,19 @@ pub struct StandingView {
     pub is_open: bool,
     /// Callers for which alone it is paused.
     pub paused_callers: usize,
+}
+
+/// How the journal stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalCounts {
+    /// Whether calls with effects can be put on record.
+    pub is_writable: bool,
+    /// Records that are not committed yet.
+    pub waiting: usize,
+    /// Records that never will be.
+    pub lost: u64,
+    /// Records that were removed to stay within the bound.
+    pub removed: u64,
 }
 
 /// What one call adds.
@@ -86,6 +100,10 @@ pub struct Metrics {
     paused: Family<ToolLabels, Gauge>,
     all_running: Gauge,
     all_waiting: Gauge,
+    journal_writable: Gauge,
+    journal_waiting: Gauge,
+    journal_lost: Counter,
+    journal_removed: Counter,
 }
 
 /// What is counted of one tool.
@@ -138,6 +156,10 @@ impl Default for Metrics {
             paused: Family::default(),
             all_running: Gauge::default(),
             all_waiting: Gauge::default(),
+            journal_writable: Gauge::default(),
+            journal_waiting: Gauge::default(),
+            journal_lost: Counter::default(),
+            journal_removed: Counter::default(),
         };
         metrics.register();
         metrics
@@ -166,6 +188,19 @@ impl Metrics {
             "Attempts that wait for a place of the host's",
             self.all_waiting.clone(),
         );
+        let journal = registry.sub_registry_with_prefix("journal");
+        journal.register(
+            "writable",
+            "1 while calls with effects can be put on record",
+            self.journal_writable.clone(),
+        );
+        journal.register("waiting", "Records that are not committed yet", self.journal_waiting.clone());
+        journal.register("lost", "Records that never will be committed", self.journal_lost.clone());
+        journal.register(
+            "removed",
+            "Records that were removed to stay within journal.bytes_max",
+            self.journal_removed.clone(),
+        );
     }
 
     /// What is counted of one tool, to be kept: who looks it up locks what all tools share.
@@ -182,7 +217,12 @@ impl Metrics {
     }
 
     /// Everything, in the text form of Prometheus.
-    pub fn text(&self, all: &RoomView, tools: &[StandingView]) -> String {
+    pub fn text(&self, all: &RoomView, tools: &[StandingView], journal: &JournalCounts) -> String {
+        let JournalCounts { is_writable, waiting, lost, removed } = *journal;
+        self.journal_writable.set(i64::from(is_writable));
+        self.journal_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.journal_lost.inner().store(lost, Ordering::Relaxed);
+        self.journal_removed.inner().store(removed, Ordering::Relaxed);
         self.all_running.set(i64::from(all.running));
         self.all_waiting.set(i64::from(all.waiting));
         self.running.clear();
@@ -234,7 +274,9 @@ mod tests {
             is_open: true,
             paused_callers: 3,
         };
-        let text = metrics.text(&RoomView { running: 1, waiting: 0 }, &[standing("t"), standing("old")]);
+        let journal = JournalCounts { is_writable: true, waiting: 2, lost: 3, removed: 4 };
+        let text =
+            metrics.text(&RoomView { running: 1, waiting: 0 }, &[standing("t"), standing("old")], &journal);
         for line in [
             "airlock_calls_total{tool=\"t\",outcome=\"ok.degraded\"} 1",
             "airlock_attempts_total{tool=\"t\"} 2",
@@ -242,10 +284,14 @@ mod tests {
             "airlock_breaker_open{tool=\"old\"} 1",
             "airlock_paused_callers{tool=\"t\"} 3",
             "airlock_running 1",
+            "airlock_journal_writable 1",
+            "airlock_journal_waiting 2",
+            "airlock_journal_lost_total 3",
+            "airlock_journal_removed_total 4",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
-        assert!(!metrics.text(&RoomView::default(), &[standing("t")]).contains("old"));
+        assert!(!metrics.text(&RoomView::default(), &[standing("t")], &journal).contains("old"));
         let shown = only(&text, |tool| tool == "old");
         assert!(!shown.contains("\"t\"") && shown.contains("breaker_open{tool=\"old\"} 1"), "{shown}");
         assert!(shown.contains("airlock_running 1") && shown.ends_with("# EOF\n"), "{shown}");

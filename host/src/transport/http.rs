@@ -98,6 +98,7 @@ pub async fn serve<H: ServerHandler>(
     let router = router(door.clone(), mcp);
     let drain = async {
         stop.await;
+        host.drain_begins();
         door.draining.store(true, Ordering::Release);
     };
     connection::serve(&host, listener, router, open_streams, drain).await
@@ -161,7 +162,10 @@ async fn ready(State(door): State<Arc<Door>>) -> Response {
     if door.draining.load(Ordering::Acquire) {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "draining"}))).into_response();
     }
-    Json(json!({"status": "ready"})).into_response()
+    match door.host.trouble() {
+        None => Json(json!({"status": "ready"})).into_response(),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": trouble}))).into_response(),
+    }
 }
 
 async fn metrics(State(door): State<Arc<Door>>, request: Request) -> Response {

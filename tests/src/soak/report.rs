@@ -51,6 +51,8 @@ pub struct Report {
     pub left: bool,
     /// Calls on record.
     pub recorded: u64,
+    /// Times that another process looked at the journal.
+    looks: u64,
 }
 
 impl Report {
@@ -64,6 +66,15 @@ impl Report {
         }
         self.abandoned += tally.left;
         self.faults.extend(tally.faults);
+    }
+
+    /// Takes in what the process saw that read the journal all along.
+    pub(super) fn outside(&mut self, (looks, faults): (u64, Vec<String>)) {
+        self.looks = looks;
+        self.faults.extend(faults);
+        if looks == 0 {
+            self.faults.push("nobody looked at the journal".into());
+        }
     }
 
     /// Every tool is asked once more: none may be dead.
@@ -131,11 +142,12 @@ impl fmt::Display for Report {
         let (settled, most) = self.growth();
         writeln!(
             f,
-            "{} s: {} answers, {} calls abandoned, {} on record, {} reloads",
+            "{} s: {} answers, {} calls abandoned, {} on record, looked at {} times from outside, {} reloads",
             self.length.as_secs(),
             self.answered(),
             self.abandoned,
             self.recorded,
+            self.looks,
             self.reloads
         )?;
         writeln!(

@@ -84,6 +84,9 @@ impl Entry {
     /// What was compiled before is prepared at once.
     fn look(&self) -> Result<Result<Tools, Missing>, Diagnostics> {
         let path = self.path();
+        if self.is_of_state(&path) {
+            return Err(self.component(format!("`{}` lies in the state folder", path.display()), None));
+        }
         let bytes = crate::file::read(&path, self.compiler.component_bytes_max()).map_err(|err| {
             let hint = "build it first; for the example tools, run `cargo xtask guests`".to_owned();
             self.component(format!("`{}` cannot be read: {err}", path.display()), Some(hint))
@@ -92,6 +95,28 @@ impl Entry {
             Looked::Found(compiled) => self.prepare(*compiled).map(Ok),
             Looked::Missing(missing) => Ok(Err(missing)),
         }
+    }
+
+    /// Refuses grants that reach the state folder: a guest would read the records of other callers, and the host would
+    /// open and close the journal on its behalf, which drops SQLite's locks on it.
+    fn keep_state_apart(&self, grants: &Grants) -> Result<(), Diagnostics> {
+        let Ok(state) = self.file.state().canonicalize() else { return Ok(()) };
+        let reaches = |folder: &Path| folder.starts_with(&state) || state.starts_with(folder);
+        let Some(grant) = grants.files.iter().find(|grant| reaches(&grant.host)) else { return Ok(()) };
+        let span = self.config.grants.as_ref().map_or(self.key.span(), Spanned::span);
+        let message = format!(
+            "the granted folder `{}` and the state folder `{}` lie in each other: the tool could read the records of all \
+             calls",
+            grant.host.display(),
+            state.display()
+        );
+        let hint = "grant a folder beside it, or move it with `host.state`".to_owned();
+        Err(self.file.error(span, message, "in these grants", Some(hint)).into())
+    }
+
+    fn is_of_state(&self, path: &Path) -> bool {
+        let real = self.file.state().canonicalize().and_then(|state| Ok((path.canonicalize()?, state)));
+        real.is_ok_and(|(path, state)| path.starts_with(state))
     }
 
     fn path(&self) -> PathBuf {
@@ -118,6 +143,7 @@ impl Entry {
         let Compiled { component: code, surface, digest } = compiled;
         let mut author = author(&path, &surface)?;
         let grants = absolute(file, config)?;
+        self.keep_state_apart(&grants)?;
         let requests = requests(&surface, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
         let bindings = imports::bindings(file, config, &surface)?;

@@ -133,6 +133,7 @@ impl Calls {
     /// Waits until what runs is answered, for so long.
     pub(super) async fn drained(&self, within: Duration) {
         self.subscriptions.cancel();
+        self.host.drain_begins();
         self.tasks.close();
         if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
             tracing::warn!("calls that still ran after {} ms are cancelled", within.as_millis());

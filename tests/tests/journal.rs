@@ -1,0 +1,397 @@
+//! The journal beside other processes, on full disks, and with files that are not what they must be: what was answered
+//! is on record, or says that it is not.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use airlock::call::raw::{Arguments, RawCall};
+use airlock::config::ConfigFile;
+use airlock::host::{Host, Options};
+use airlock_tests::server::Server;
+use airlock_tests::{program, root, schema_faults};
+use reqwest::StatusCode;
+use rusqlite::Connection;
+use rustix::process::{Pid, Resource, Rlimit};
+use serde_json::Value;
+
+use crate::http::KM;
+
+/// A registry with one tool twice: as it is, and as one that writes, whose outcome is committed before the answer.
+fn registry_in(folder: &Path, settings: &str) -> PathBuf {
+    let component = root().join("example-tools/build/unit-convert.wasm");
+    let text = format!(
+        "{settings}\n[tools.reads]\ncomponent = \"{0}\"\n[tools.writes]\ncomponent = \"{0}\"\neffects = \"write\"\n",
+        component.display()
+    );
+    let path = folder.join("airlock.toml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn open(settings: &str) -> (tempfile::TempDir, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), settings);
+    let server = Server::start(&path, &["--allow-anonymous"]).unwrap();
+    (folder, server)
+}
+
+fn journal_of(folder: &Path) -> PathBuf {
+    folder.join(".airlock/journal.db")
+}
+
+/// The envelope of a call's answer.
+async fn call(server: &Server, tool: &str) -> Value {
+    let mut body: Value = server.call(tool, KM).send().await.unwrap().json().await.unwrap();
+    if body.get("reply").is_some() { body["reply"].take() } else { body }
+}
+
+fn id(reply: &Value) -> String {
+    reply["record"].as_str().unwrap().to_owned()
+}
+
+fn recorded(journal: &Path) -> BTreeSet<String> {
+    let journal = Connection::open(journal).unwrap();
+    let mut ids = journal.prepare("SELECT id FROM calls").unwrap();
+    ids.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// Waits until the server says that it is ready, or that it is not and why.
+async fn await_status(server: &Server, status: &str) {
+    let mut last = Value::Null;
+    for _ in 0..600 {
+        last = server.get("/readyz").await.unwrap().json().await.unwrap();
+        if last["status"] == status {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the server is {last}");
+}
+
+/// Whether a process holds a POSIX lock on a file.
+fn holds_lock(process: u32, file: &Path) -> bool {
+    let inode = file.metadata().unwrap().ino();
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().any(|line| line.contains(&format!(" {process} ")) && line.contains(&format!(":{inode} ")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_who_look_at_a_live_journal_take_nothing_from_it() {
+    let (folder, server) = open("");
+    let journal = journal_of(folder.path());
+    let (stop, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    // This process is another one than the server. Each close of a last connection would delete the log.
+    let outside = {
+        let (journal, stop, looks) = (journal.clone(), stop.clone(), looks.clone());
+        std::thread::spawn(move || {
+            while !stop.load(Ordering::Acquire) {
+                recorded(&journal);
+                looks.fetch_add(1, Ordering::AcqRel);
+            }
+        })
+    };
+    let log = folder.path().join(".airlock/journal.db-wal").metadata().unwrap().ino();
+    let mut answered = Vec::new();
+    for round in 0..40 {
+        for tool in ["reads", "reads", "reads", "writes"] {
+            let reply = call(&server, tool).await;
+            assert_eq!(reply["code"], "ok", "{reply}");
+            answered.push(id(&reply));
+        }
+        while looks.load(Ordering::Acquire) < round {
+            tokio::task::yield_now().await;
+        }
+        assert!(holds_lock(server.id(), &journal), "round {round}");
+    }
+    assert!(holds_lock(server.id(), &folder.path().join(".airlock/journal.db-shm")));
+    assert_eq!(
+        folder.path().join(".airlock/journal.db-wal").metadata().unwrap().ino(),
+        log,
+        "one log all along"
+    );
+    server.signal("KILL").unwrap();
+    server.wait().unwrap();
+    stop.store(true, Ordering::Release);
+    outside.join().unwrap();
+    // The last answer was committed before it was given, and with it all that was queued before.
+    let recorded = recorded(&journal);
+    let lost: Vec<_> = answered.iter().filter(|id| !recorded.contains(*id)).collect();
+    assert!(lost.is_empty(), "{} of {} were lost", lost.len(), answered.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_another_process_holds_loses_no_answer_and_begins_no_effect() {
+    let (folder, server) = open("");
+    let journal = journal_of(folder.path());
+    let other = Connection::open(&journal).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut answered = Vec::new();
+    for _ in 0..10 {
+        let reply = call(&server, "reads").await;
+        assert_eq!(reply["code"], "ok", "{reply}");
+        assert!(reply.get("findings").is_none(), "it will be on record: {reply}");
+        answered.push(id(&reply));
+    }
+    await_status(&server, "journal-failing").await;
+    assert_eq!(server.get("/readyz").await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    let refused = call(&server, "writes").await;
+    assert_eq!(
+        (&refused["code"], &refused["error"]["ran"]),
+        (&"host.journal".into(), &"no".into()),
+        "{refused}"
+    );
+    answered.push(id(&refused));
+    other.execute_batch("ROLLBACK").unwrap();
+    await_status(&server, "ready").await;
+    let reply = call(&server, "writes").await;
+    assert_eq!(reply["code"], "ok", "{reply}");
+    answered.push(id(&reply));
+    let recorded = recorded(&journal);
+    assert!(answered.iter().all(|id| recorded.contains(id)), "{} of {}", recorded.len(), answered.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_no_more_records_are_kept_answers_say_that_they_leave_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = ConfigFile::read(&registry_in(folder.path(), "")).unwrap();
+    let host = Host::open(&file, &Options::default()).await.unwrap();
+    let other = Connection::open(journal_of(folder.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let call = async |tool: &str| host.call(RawCall::new(tool, Arguments::Text(KM.into()))).await;
+    let mut kept = Vec::new();
+    let lost = loop {
+        let reply = call("reads").await;
+        assert!(schema_faults(&reply).is_empty(), "{:?}", schema_faults(&reply));
+        assert_eq!(reply.code.as_str(), "ok");
+        if !reply.findings.is_empty() {
+            break reply;
+        }
+        kept.push(reply.record);
+        assert!(kept.len() <= 5_000, "it has a bound");
+    };
+    assert_eq!(lost.findings[0].kind, "record.lost");
+    let refused = call("writes").await;
+    assert_eq!((refused.code.as_str(), refused.findings[0].kind.as_str()), ("host.journal", "record.lost"));
+    assert!(schema_faults(&refused).is_empty(), "{:?}", schema_faults(&refused));
+    other.execute_batch("ROLLBACK").unwrap();
+    // A look-up comes after everything that was queued; until the writer tries again it says that it cannot know yet.
+    while host.journal().find(&kept[0]).is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    while host.journal().view().waiting > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(kept.iter().all(|id| host.journal().find(id).unwrap().is_some()));
+    assert!(host.journal().find(&lost.record).unwrap().is_none());
+    assert_eq!(call("writes").await.code.as_str(), "ok");
+    assert!(call("reads").await.findings.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_without_room_stops_effects_and_loses_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), "");
+    // Compiling is over before files are small.
+    assert!(airlock(&path, &["check"]).status.success());
+    let server = Server::start(&path, &["--allow-anonymous"]).unwrap();
+    let process = Pid::from_raw(server.id().cast_signed());
+    let unlimited = rustix::process::getrlimit(Resource::Fsize);
+    let small = Rlimit { current: Some(300 << 10), ..unlimited };
+    rustix::process::prlimit(process, Resource::Fsize, small).unwrap();
+    let mut answered = Vec::new();
+    let mut writes = 0;
+    let refused = loop {
+        let reply = call(&server, "writes").await;
+        answered.push(id(&reply));
+        if reply["code"] != "ok" {
+            break reply;
+        }
+        writes += 1;
+        assert!(writes < 1_000, "it has a bound");
+    };
+    assert_eq!(refused["code"], "host.journal", "{refused}");
+    await_status(&server, "journal-failing").await;
+    for _ in 0..20 {
+        let reply = call(&server, "reads").await;
+        assert_eq!(reply["code"], "ok", "{reply}");
+        answered.push(id(&reply));
+    }
+    rustix::process::prlimit(process, Resource::Fsize, unlimited).unwrap();
+    await_status(&server, "ready").await;
+    let reply = call(&server, "writes").await;
+    assert_eq!(reply["code"], "ok", "{reply}");
+    let recorded = recorded(&journal_of(folder.path()));
+    assert!(answered.iter().all(|id| recorded.contains(id)), "{} of {}", recorded.len(), answered.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_journal_is_stuck_leaves_when_its_drain_time_is_over() {
+    let (folder, server) = open("[http]\ndrain_ms = 1000\n");
+    let other = Connection::open(journal_of(folder.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let reply = call(&server, "reads").await;
+    assert_eq!(reply["code"], "ok");
+    server.signal("TERM").unwrap();
+    // The database is never let go.
+    let left = tokio::task::spawn_blocking(move || server.wait()).await.unwrap().unwrap();
+    assert!(left.success());
+    drop(other);
+}
+
+#[test]
+fn a_call_of_the_command_line_says_that_it_is_not_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), "");
+    let good = airlock(&path, &["call", "reads", KM, "--json"]);
+    assert!(good.status.success());
+    let other = Connection::open(journal_of(folder.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let unrecorded = airlock(&path, &["call", "reads", KM, "--json"]);
+    let reply: Value = serde_json::from_slice(&unrecorded.stdout).unwrap();
+    assert_eq!(reply["findings"][0]["kind"], "record.lost", "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_journal_stays_within_its_bound_while_it_is_served() {
+    let (folder, server) = open("[journal]\nbytes_max = 1_048_576\n");
+    let mut writes = Vec::new();
+    for _ in 0..10 {
+        writes.push(id(&call(&server, "writes").await));
+        for _ in 0..100 {
+            assert_eq!(call(&server, "reads").await["code"], "ok");
+        }
+    }
+    let reply = call(&server, "writes").await;
+    assert_eq!(reply["code"], "ok", "{reply}");
+    let journal = journal_of(folder.path());
+    let recorded = recorded(&journal);
+    assert!(writes.iter().all(|id| recorded.contains(id)), "calls with effects stay");
+    assert!(recorded.len() < 1_000, "{}", recorded.len());
+    server.signal("TERM").unwrap();
+    server.wait().unwrap();
+    assert!(journal.metadata().unwrap().len() <= 1 << 20);
+}
+
+fn airlock(registry: &Path, args: &[&str]) -> Output {
+    Command::new(program()).arg("--registry").arg(registry).args(args).output().unwrap()
+}
+
+/// What the program says where something about the state folder was spoiled.
+#[track_caller]
+fn refuses(spoil: impl FnOnce(&Path), says: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), "");
+    assert!(airlock(&path, &["call", "reads", KM]).status.success());
+    spoil(&folder.path().join(".airlock"));
+    let output = airlock(&path, &["call", "reads", KM]);
+    let said = crate::stderr(&output);
+    assert!(!output.status.success() && !said.contains("panicked"), "{said}");
+    for piece in says {
+        assert!(said.contains(piece), "it does not say {piece:?}:\n{said}");
+    }
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_state_folder_that_others_can_write_to_is_refused() {
+    refuses(|state| mode(state, 0o777), &[".airlock", "0777", "chmod"]);
+    refuses(|state| mode(state, 0o730), &["0730"]);
+    refuses(
+        |state| {
+            std::fs::rename(state, state.with_extension("real")).unwrap();
+            symlink(state.with_extension("real"), state).unwrap();
+        },
+        &["symbolic link", "host.state"],
+    );
+}
+
+#[test]
+fn files_of_the_journal_that_are_links_or_open_to_others_are_refused() {
+    for name in ["journal.db", "journal.db-wal", "journal.db-shm", "journal.db-journal"] {
+        let made = move |state: &Path| {
+            let path = state.join(name);
+            std::fs::OpenOptions::new().append(true).create(true).open(&path).unwrap();
+            path
+        };
+        refuses(|state| mode(&made(state), 0o666), &["journal", name, "0666"]);
+        refuses(
+            |state| std::fs::hard_link(made(state), state.join("other")).unwrap(),
+            &[name, "hard-linked"],
+        );
+        refuses(
+            |state| {
+                std::fs::rename(made(state), state.join("other")).unwrap();
+                symlink("other", state.join(name)).unwrap();
+            },
+            &[name, "symbolic link"],
+        );
+        refuses(
+            |state| {
+                let _ = std::fs::remove_file(state.join(name));
+                symlink("/nonexistent/x.db", state.join(name)).unwrap();
+            },
+            &[name, "symbolic link"],
+        );
+        // Only root can give a file away.
+        if rustix::process::geteuid().is_root() {
+            refuses(
+                |state| chown(made(state), Some(65_534), None).unwrap(),
+                &[name, "belongs to user 65534"],
+            );
+        }
+    }
+}
+
+#[test]
+fn compiled_code_that_others_could_have_written_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), "");
+    assert!(airlock(&path, &["call", "reads", KM]).status.success());
+    let code = folder.path().join(".airlock/code");
+    let cached: Vec<_> = std::fs::read_dir(&code).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(cached.len(), 2, "{cached:?}");
+    for file in &cached {
+        assert_eq!(file.metadata().unwrap().mode() & 0o077, 0, "{}", file.display());
+        let copy = folder.path().join("copy");
+        std::fs::copy(file, &copy).unwrap();
+        std::fs::remove_file(file).unwrap();
+        symlink(&copy, file).unwrap();
+        let output = airlock(&path, &["call", "reads", KM]);
+        assert!(output.status.success(), "{}", crate::stderr(&output));
+        assert!(crate::stderr(&output).contains("symbolic link"), "{}", crate::stderr(&output));
+        assert!(!file.is_symlink(), "it was made anew");
+        mode(file, 0o602);
+        assert!(crate::stderr(&airlock(&path, &["call", "reads", KM])).contains("0602"));
+        assert!(airlock(&path, &["call", "reads", KM]).stderr.starts_with(b"ok"), "and then it is trusted");
+        std::fs::remove_file(&copy).unwrap();
+    }
+}
+
+#[test]
+fn no_tool_is_given_the_folder_of_the_journal() {
+    for host in [".", ".airlock", ".airlock/code", "/"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = registry_in(folder.path(), "");
+        assert!(airlock(&path, &["check"]).status.success());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let grant = format!("grants.files = [{{ host = \"{host}\", guest = \"/data\" }}]\n");
+        std::fs::write(&path, format!("{text}{grant}")).unwrap();
+        let said = crate::stderr(&airlock(&path, &["check"]));
+        assert!(said.contains("state folder") && said.contains("records of all calls"), "{host}: {said}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), "");
+    assert!(airlock(&path, &["call", "reads", KM]).status.success());
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}[tools.odd]\ncomponent = \".airlock/journal.db\"\n")).unwrap();
+    let said = crate::stderr(&airlock(&path, &["check"]));
+    assert!(said.contains("lies in the state folder"), "{said}");
+}

@@ -4,6 +4,8 @@
 
 mod pattern;
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 
 use super::validate::Validator;
@@ -13,6 +15,8 @@ const EXAMPLE_BYTES_MAX: usize = 400;
 const DEPTH_MAX: usize = 32;
 const ITEMS_MAX: u64 = 100;
 const LENGTH_MAX: usize = 200;
+/// Values in an example. Lists within each other that must each have a hundred items would have any number.
+const VALUES_MAX: usize = 1_000;
 
 /// What an error offers: the caller's arguments, corrected, if that works and is short, else [`best`].
 pub fn offer(author: Option<&Value>, validator: &Validator, args: &Value) -> Option<Value> {
@@ -33,15 +37,18 @@ pub fn best(author: Option<&Value>, validator: &Validator, schema: &Value) -> Op
 
 /// A small value derived from a schema: required keys only. [`best`] checks it before it is offered.
 pub fn minimal(schema: &Value) -> Option<Value> {
-    Maker { root: schema }.value(schema, 0)
+    Maker { root: schema, left: Cell::new(VALUES_MAX) }.value(schema, 0)
 }
 
 struct Maker<'s> {
     root: &'s Value,
+    /// Values that may still be made, those that are not used in the end included.
+    left: Cell<usize>,
 }
 
 impl<'s> Maker<'s> {
     fn value(&self, schema: &'s Value, depth: usize) -> Option<Value> {
+        self.left.set(self.left.get().checked_sub(1)?);
         if depth > DEPTH_MAX {
             return None;
         }
@@ -186,6 +193,22 @@ mod tests {
             json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}, "required": ["a"]}),
             Some(json!({"a": 1})),
         );
+    }
+
+    #[test]
+    fn lists_within_each_other_do_not_multiply() {
+        let schema = |levels: u32| {
+            let inner = json!({"type": "boolean"});
+            (0..levels).fold(inner, |items, _| json!({"type": "array", "items": items, "minItems": 20}))
+        };
+        assert!(minimal(&schema(2)).is_some());
+        assert_eq!(minimal(&schema(10)), None);
+        let doubled = |half: &str| json!({"type": "array", "prefixItems": [{"$ref": half}, {"$ref": half}]});
+        let mut defs = json!({"a0": {"type": "boolean"}});
+        for level in 1..=30 {
+            defs[format!("a{level}")] = doubled(&format!("#/$defs/a{}", level - 1));
+        }
+        assert_eq!(minimal(&json!({"$defs": defs, "$ref": "#/$defs/a15"})), None);
     }
 
     #[test]

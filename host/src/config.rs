@@ -22,12 +22,16 @@ pub use self::http::{HttpConfig, OauthConfig};
 use crate::contract::caps::Caps;
 use crate::contract::effect::Effect;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::file;
 use crate::policy::grant::Grants;
 use crate::policy::limit::PartialLimits;
 use crate::sandbox::compile::CompileLimits;
 
 /// The longest public name: clients put prefixes of their own before it.
 pub const NAME_CHARS_MAX: usize = 45;
+
+/// The largest registry: a thousand times what people write by hand.
+const REGISTRY_BYTES_MAX: u64 = 4 << 20;
 
 /// The longest chain of fallbacks.
 const FALLBACKS_MAX: usize = 4;
@@ -247,16 +251,12 @@ impl ConfigFile {
     /// # Errors
     /// Everything that is wrong with it, each with its line.
     pub fn read(path: &Path) -> Result<ConfigFile, Diagnostics> {
-        let bytes = std::fs::read(path).map_err(|err| {
+        let text = file::read_text(path, REGISTRY_BYTES_MAX).map_err(|err| {
             let message = format!("the registry `{}` cannot be read: {err}", path.display());
             Diagnostics::from(Diagnostic::without_place(
                 message,
                 Some("name one with `--registry FILE`; `example-tools/airlock.toml` is an example".into()),
             ))
-        })?;
-        let text = String::from_utf8(bytes).map_err(|err| {
-            let message = format!("the registry `{}` is not UTF-8: {err}", path.display());
-            Diagnostics::from(Diagnostic::without_place(message, None))
         })?;
         ConfigFile::parse(&text, path)
     }

@@ -31,6 +31,7 @@ pub mod contract;
 pub mod diagnostic;
 pub mod diff;
 pub mod environment;
+pub mod file;
 pub mod host;
 pub mod journal;
 pub mod lock;

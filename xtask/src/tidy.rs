@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 /// The crate's modules that each module may name; itself is always allowed.
-const MAY_KNOW: [(&str, &[&str]); 23] = [
+const MAY_KNOW: [(&str, &[&str]); 24] = [
     ("api", &["call", "caller", "config", "contract", "host", "registry"]),
     (
         "call",
@@ -39,6 +39,7 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
             "diagnostic",
             "diff",
             "environment",
+            "file",
             "host",
             "lock",
             "mcp",
@@ -50,11 +51,12 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
             "transport",
         ],
     ),
-    ("config", &["caller", "contract", "diagnostic", "policy", "sandbox"]),
+    ("config", &["caller", "contract", "diagnostic", "file", "policy", "sandbox"]),
     ("contract", &["call", "check", "diagnostic", "policy"]),
     ("diagnostic", &[]),
     ("diff", &["contract", "registry", "sandbox"]),
     ("environment", &[]),
+    ("file", &[]),
     (
         "host",
         &[
@@ -73,16 +75,16 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
         ],
     ),
     ("journal", &["call", "caller", "plan"]),
-    ("lock", &["config", "diff", "registry"]),
+    ("lock", &["config", "diff", "file", "registry"]),
     ("mcp", &["call", "caller", "contract", "host", "registry"]),
     ("plan", &["call", "contract"]),
     ("policy", &["contract"]),
-    ("registry", &["capability", "config", "contract", "diagnostic", "plan", "policy", "sandbox"]),
-    ("sandbox", &["call", "capability", "contract", "environment", "policy", "registry"]),
+    ("registry", &["capability", "config", "contract", "diagnostic", "file", "plan", "policy", "sandbox"]),
+    ("sandbox", &["call", "capability", "contract", "environment", "file", "policy", "registry"]),
     ("reload", &["config", "diagnostic", "host", "lock"]),
     ("seam", &["contract", "host", "policy", "registry", "sandbox"]),
     ("telemetry", &[]),
-    ("transport", &["api", "caller", "config", "environment", "host", "mcp"]),
+    ("transport", &["api", "caller", "config", "environment", "file", "host", "mcp"]),
 ];
 
 /// Crates that only these modules may name.

@@ -11,6 +11,7 @@ use jsonwebtoken::jwk::{Jwk, JwkSet};
 use tokio::sync::Mutex;
 
 use crate::environment::Environment;
+use crate::file;
 
 /// Keys are taken as they are for so long.
 const FRESH: Duration = Duration::from_secs(300);
@@ -93,7 +94,9 @@ async fn fetch(source: &str, folder: &Path) -> Result<JwkSet, String> {
             .await
             .map_err(|_| "no answer in time".to_owned())??
     } else {
-        tokio::fs::read(folder.join(source)).await.map_err(|err| err.to_string())?
+        let path = folder.join(source);
+        let read = tokio::task::spawn_blocking(move || file::read(&path, BYTES_MAX as u64)).await;
+        read.map_err(|err| err.to_string())?.map_err(|err| err.to_string())?
     };
     serde_json::from_slice(&text).map_err(|err| format!("it is no key set: {err}"))
 }

@@ -11,10 +11,10 @@ mod wording;
 
 use serde_json::Value;
 
-use super::foreign;
 pub use super::foreign::SchemaError;
 use super::shorten::{clean, shorten};
 use super::violation::Violation;
+use super::{foreign, pattern};
 use fault::{Fault, Fix, Reader};
 
 /// So many faults are collected of one call, at most.
@@ -37,7 +37,7 @@ impl Validator {
         let unknown_formats = foreign::inspect(schema)?;
         let compiled = jsonschema::options()
             .with_draft(jsonschema::Draft::Draft202012)
-            .with_pattern_options(jsonschema::PatternOptions::regex())
+            .with_pattern_options(pattern::options())
             .should_validate_formats(true)
             .offline()
             .build(schema)

@@ -3,7 +3,8 @@
 //! Granted, a folder appears under the guest's name for it. Not granted, the list of folders is empty, and
 //! that the guest asked for it is noted: language runtimes ask at their start, so asking alone ends nobody.
 
-use wasmtime::component::{Linker, Val};
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::p2::bindings::filesystem::types::Descriptor;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use super::is;
@@ -25,14 +26,14 @@ pub(super) fn owns(name: &str) -> bool {
     is(name, "wasi:filesystem/preopens") || is(name, "wasi:filesystem/types")
 }
 
-pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
+pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
     const LIST: &str = "get-directories";
     if !is(&import.name, "wasi:filesystem/preopens") || !import.functions.contains_key(LIST) {
-        return Ok(());
+        return Ok(false);
     }
-    linker.instance(&import.name)?.func_new(LIST, |mut store, _, _, results| {
+    linker.instance(&import.name)?.func_wrap(LIST, |mut store, (): ()| {
         store.data_mut().denials.push("files".to_owned());
-        results[0] = Val::List(Vec::new());
-        Ok(())
-    })
+        Ok((Vec::<(Resource<Descriptor>, String)>::new(),))
+    })?;
+    Ok(true)
 }

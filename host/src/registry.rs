@@ -17,7 +17,7 @@ use crate::contract::phrase::nearest;
 
 pub use definition::{Definition, describe};
 pub use docs::{DocsError, read as read_docs};
-pub use load::{LoadEvent, Loading, inspect, load};
+pub use load::{LoadEvent, Loading, inspect, load, unpacked};
 pub use tool::{Component, Tool};
 
 /// The tools that a host can call, by public name.

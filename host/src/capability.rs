@@ -16,7 +16,7 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 
 pub(crate) use files::{Folders, THREADS_ALL_TOOLS, THREADS_PER_TOOL, View};
-pub(crate) use imports::{Binding, declare, unknown};
+pub(crate) use imports::{Binding, declare, is_provided, unknown};
 
 use crate::contract::surface::Import;
 use crate::environment::SharedEnvironment;
@@ -44,15 +44,9 @@ pub(crate) fn provide(
     random::provide(wasi, *random, seed);
 }
 
-/// Links everything that a component may import: WASI, logging, progress, and a denial for each capability that was
-/// not granted.
-pub(crate) fn link(
-    linker: &mut Linker<State>,
-    imports: &[Import],
-    effective: &Effective,
-) -> wasmtime::Result<()> {
-    let Effective { files, clock, random } = effective;
-    linker.allow_shadowing(true);
+/// Links everything that a component may import: WASI, logging and progress. All of these have types, so that the
+/// engine compares the signatures that a component wants with those that are there.
+pub(crate) fn link(linker: &mut Linker<State>, imports: &[Import]) -> wasmtime::Result<()> {
     // Linking all of WASI is the dearest part of loading a tool, and many tools want none of it.
     if wants_wasi(imports) {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
@@ -61,17 +55,26 @@ pub(crate) fn link(
     for import in imports {
         log::link(linker, import)?;
         progress::link(linker, import)?;
-        if files.is_empty() {
-            files::deny(linker, import)?;
-        }
-        if !clock {
-            clock::deny(linker, import)?;
-        }
-        if !random {
-            random::deny(linker, import)?;
-        }
     }
     Ok(())
+}
+
+/// Replaces what was not granted by functions that deny; whether there was any. These take whatever signature a component
+/// wants: the signatures must have been compared before, with what [`link`] linked.
+pub(crate) fn deny(
+    linker: &mut Linker<State>,
+    imports: &[Import],
+    effective: &Effective,
+) -> wasmtime::Result<bool> {
+    let Effective { files, clock, random } = effective;
+    linker.allow_shadowing(true);
+    let mut denied = false;
+    for import in imports.iter().filter(|import| is_provided(&import.name)) {
+        denied |= files.is_empty() && files::deny(linker, import)?;
+        denied |= !clock && clock::deny(linker, import)?;
+        denied |= !random && random::deny(linker, import)?;
+    }
+    Ok(denied)
 }
 
 /// Whether a component imports anything of WASI.
@@ -86,8 +89,8 @@ pub(crate) fn of_import(name: &str) -> Option<&'static str> {
         .find_map(|(capability, owns)| owns.then_some(capability))
 }
 
-/// Replaces every function of an imported interface by one that denies.
-fn deny_all(linker: &mut Linker<State>, import: &Import, capability: &'static str) -> wasmtime::Result<()> {
+/// Replaces every function of an imported interface by one that denies; whether there was any.
+fn deny_all(linker: &mut Linker<State>, import: &Import, capability: &'static str) -> wasmtime::Result<bool> {
     let mut instance = linker.instance(&import.name)?;
     for function in import.functions.keys() {
         let denied = Denied { capability, function: format!("{}#{function}", import.name) };
@@ -96,7 +99,7 @@ fn deny_all(linker: &mut Linker<State>, import: &Import, capability: &'static st
             Err(denied.clone().into())
         })?;
     }
-    Ok(())
+    Ok(!import.functions.is_empty())
 }
 
 /// Whether an import is this interface in any version.

@@ -94,22 +94,28 @@ type Ended = anyhow::Result<u8>;
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let printer = Printer::default();
+    // Alone and before anything is set up: it gives up most of what a process may do, which threads and open files
+    // would keep.
+    if let Verb::Compile(args) = &arguments.verb {
+        return ended(compile::run(args), &printer);
+    }
     let set_up = telemetry::set_up(arguments.log, arguments.log_format, arguments.otlp.as_deref());
     let exporter = match set_up {
         Ok(exporter) => exporter,
         Err(err) => return ExitCode::from(printer.failed(&Said(err.to_string()).into())),
     };
-    let ended = run(&arguments, &printer);
+    let outcome = run(&arguments, &printer);
     if let Some(exporter) = exporter {
         exporter.shut_down();
     }
     if printer.closed() {
         return ExitCode::SUCCESS;
     }
-    match ended {
-        Ok(code) => ExitCode::from(code),
-        Err(err) => ExitCode::from(printer.failed(&err)),
-    }
+    ended(outcome, &printer)
+}
+
+fn ended(outcome: Ended, printer: &Printer) -> ExitCode {
+    ExitCode::from(outcome.unwrap_or_else(|err| printer.failed(&err)))
 }
 
 fn run(arguments: &Arguments, printer: &Printer) -> Ended {

@@ -26,6 +26,7 @@ pub use self::origin::KeySource;
 use crate::contract::caps::Caps;
 use crate::contract::effect::Effect;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::file;
 use crate::policy::grant::Grants;
 use crate::policy::limit::PartialLimits;
 use crate::sandbox::compile::CompileLimits;
@@ -33,11 +34,11 @@ use crate::sandbox::compile::CompileLimits;
 /// The longest public name: clients put prefixes of their own before it.
 pub const NAME_CHARS_MAX: usize = 45;
 
+/// The largest registry: a thousand times what people write by hand.
+const REGISTRY_BYTES_MAX: u64 = 4 << 20;
+
 /// The longest chain of fallbacks.
 const FALLBACKS_MAX: usize = 4;
-
-/// The largest registry: a thousand tools take about a hundred kilobytes.
-const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// A registry, as its file says it.
 #[derive(Clone, Debug, Deserialize)]
@@ -257,7 +258,7 @@ impl ConfigFile {
     /// # Errors
     /// Everything that is wrong with it, each with its line.
     pub fn read(path: &Path) -> Result<ConfigFile, Diagnostics> {
-        let text = crate::file::read_text(path, FILE_BYTES_MAX).map_err(|err| {
+        let text = file::read_text(path, REGISTRY_BYTES_MAX).map_err(|err| {
             let message = format!("the registry `{}` cannot be read: {err}", path.display());
             Diagnostics::from(Diagnostic::without_place(
                 message,

@@ -22,6 +22,7 @@ pub mod lower;
 pub mod manifest;
 pub mod message;
 pub mod path;
+mod pattern;
 pub mod phrase;
 pub(crate) mod place;
 mod rules;

@@ -32,7 +32,7 @@ pub mod contract;
 pub mod diagnostic;
 pub mod diff;
 pub mod environment;
-mod file;
+pub mod file;
 pub mod host;
 pub mod journal;
 pub mod lock;

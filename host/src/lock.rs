@@ -14,14 +14,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigFile;
 use crate::diff::{self, Changes};
+use crate::file;
 use crate::registry::{Definition, Registry};
 pub(crate) use served::Served;
 
 /// The version of the file's form. Locks of the first form have no number, and definitions without terms.
 const FORMAT: u32 = 2;
 
-/// The largest lock: a definition takes some ten kilobytes.
-const FILE_BYTES_MAX: u64 = 64 << 20;
+/// The largest lock. It holds the schemas of every tool: some kilobytes each, for thousands of tools.
+const LOCK_BYTES_MAX: u64 = 64 << 20;
 
 /// What happens to a definition that is not the accepted one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -141,8 +142,8 @@ impl Lock {
     pub fn read_at(path: &Path) -> Result<Lock, LockError> {
         let path = path.to_owned();
         let failed = |reason: String| LockError::Read { path: path.clone(), reason };
-        let text = match crate::file::read_text(&path, FILE_BYTES_MAX) {
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
+        let text = match file::read_text(&path, LOCK_BYTES_MAX) {
+            Err(err) if err.is_not_found() => {
                 return Ok(Lock { path, pin: Pin::default(), accepted: None });
             }
             text => text.map_err(|err| failed(err.to_string()))?,

@@ -18,7 +18,7 @@ use crate::contract::shorten::{clean, clip, shorten};
 
 pub use definition::{Definition, Relation, Terms, describe};
 pub use docs::{DocsError, read as read_docs};
-pub use load::{LoadEvent, Loading, inspect};
+pub use load::{LoadEvent, Loading, inspect, unpacked};
 pub(crate) use load::{STEP_MAX, Threads, Unloaded, load};
 pub use tool::{Component, Tool};
 

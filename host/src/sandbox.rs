@@ -5,6 +5,7 @@
 pub mod cache;
 mod capture;
 pub mod compile;
+mod confine;
 pub mod engine;
 pub mod outcome;
 pub(crate) mod progress;

@@ -1,12 +1,12 @@
 //! The state folder: what it and the files in it must be before they are used.
 //!
 //! Write access to it means rewriting records or running code in the host. Owns the rules (own user, not
-//! writable by others, no links) and the errors for them. Existing files are checked by path and never opened here,
-//! except by [`read`]: closing a descriptor of SQLite's files drops the locks that this process holds on them. Must
+//! writable by others, no links) and the errors for them. Existing files are checked by path and never opened here:
+//! closing a descriptor of SQLite's files drops the locks that this process holds on them. Must
 //! not know what the files contain.
 
 use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -125,37 +125,6 @@ pub(crate) fn create(path: &Path) -> Result<(), StateError> {
     }
 }
 
-/// Reads a file of the state folder whole, checked after it was opened; none where there is none. Not for SQLite's
-/// files.
-///
-/// # Errors
-/// When it is not what [`file`] asks for, or cannot be read.
-pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
-    let io = |source| StateError::Io { path: path.to_owned(), source };
-    // Opening a pipe would wait for its other end.
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let mut file = match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
-        Ok(file) => file,
-        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(err) if err.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Err(StateError::Link(path.to_owned()));
-        }
-        Err(err) => return Err(io(err)),
-    };
-    check(path, &file.metadata().map_err(io)?, "regular file")?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(io)?;
-    Ok(Some(bytes))
-}
-
-/// Writes a new file of this user alone.
-///
-/// # Errors
-/// When there is one already, be it a link, or it cannot be written.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
-}
-
 fn look(path: &Path) -> Result<Option<Metadata>, StateError> {
     match path.symlink_metadata() {
         Ok(found) => Ok(Some(found)),
@@ -228,7 +197,6 @@ mod tests {
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600, "nobody else reads it from now on");
         mode(&path, 0o666);
         says(file(&path), "0666");
-        says(read(&path), "0666");
         mode(&path, 0o600);
         let other = place.path().join("other");
         std::fs::hard_link(&path, &other).unwrap();
@@ -236,7 +204,6 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
         says(file(&path), "symbolic link");
-        says(read(&path), "symbolic link");
         create(&path).unwrap();
         assert!(path.is_symlink(), "a link is not written through");
         says(file(place.path()), "not a regular file");
@@ -250,7 +217,6 @@ mod tests {
         // Only root can give files away; for others the rule is the same line of code.
         if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
             says(file(&path), "belongs to user 65534");
-            says(read(&path), "belongs to user 65534");
         }
     }
 }

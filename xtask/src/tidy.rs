@@ -88,7 +88,10 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
         "registry",
         &["blocking", "capability", "config", "contract", "diagnostic", "file", "plan", "policy", "sandbox"],
     ),
-    ("sandbox", &["blocking", "call", "capability", "contract", "environment", "policy", "registry", "state"]),
+    (
+        "sandbox",
+        &["blocking", "call", "capability", "contract", "environment", "file", "policy", "registry", "state"],
+    ),
     ("reload", &["blocking", "config", "diagnostic", "host", "lock"]),
     ("state", &[]),
     ("seam", &["contract", "host", "policy", "registry", "sandbox"]),

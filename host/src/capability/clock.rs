@@ -54,6 +54,6 @@ pub(super) fn owns(name: &str) -> bool {
     is(name, "wasi:clocks/wall-clock") || is(name, "wasi:clocks/monotonic-clock")
 }
 
-pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
-    if owns(&import.name) { deny_all(linker, import, "clock") } else { Ok(()) }
+pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
+    Ok(owns(&import.name) && deny_all(linker, import, "clock")?)
 }

@@ -11,8 +11,9 @@ mod view;
 
 use std::sync::Arc;
 
-use wasmtime::component::{HasData, Linker, Val};
+use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::p2::bindings::filesystem;
+use wasmtime_wasi::p2::bindings::filesystem::types::Descriptor;
 
 use super::is;
 use crate::blocking::Lane;
@@ -63,18 +64,18 @@ pub(super) fn owns(name: &str) -> bool {
     is(name, "wasi:filesystem/preopens") || is(name, "wasi:filesystem/types")
 }
 
-pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
+pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
     const LIST: &str = "get-directories";
     if !is(&import.name, "wasi:filesystem/preopens") || !import.functions.contains_key(LIST) {
-        return Ok(());
+        return Ok(false);
     }
-    linker.instance(&import.name)?.func_new(LIST, |mut store, _, _, results| {
+    linker.instance(&import.name)?.func_wrap(LIST, |mut store, (): ()| {
         // A guest may ask again and again, and all of it would go on record.
         let denials = &mut store.data_mut().denials;
         if !denials.iter().any(|denied| denied == "files") {
             denials.push("files".to_owned());
         }
-        results[0] = Val::List(Vec::new());
-        Ok(())
-    })
+        Ok((Vec::<(Resource<Descriptor>, String)>::new(),))
+    })?;
+    Ok(true)
 }

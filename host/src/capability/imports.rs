@@ -25,10 +25,11 @@ pub(crate) enum Binding {
 
 /// The imports that the host does not provide; those that only name types need nobody to provide them.
 pub(crate) fn unknown(surface: &Surface) -> impl Iterator<Item = &Import> {
-    surface.imports.iter().filter(|import| !import.functions.is_empty() && !provided(&import.name))
+    surface.imports.iter().filter(|import| !import.functions.is_empty() && !is_provided(&import.name))
 }
 
-fn provided(name: &str) -> bool {
+/// Whether the host provides an interface of this name: it is linked with types of its own, and nobody declares it.
+pub(crate) fn is_provided(name: &str) -> bool {
     const PACKAGES: [&str; 6] =
         ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
     let Some((interface, version)) = name.split_once('@') else { return ours(name) };
@@ -47,17 +48,14 @@ fn ours(name: &str) -> bool {
 /// A resource of a declared import: nothing ever makes one.
 struct Opaque;
 
-/// The resources that an imported interface names.
-fn resources(component: &Component, import: &str) -> Vec<String> {
+/// The resources that an imported interface names; none for an import that is a function by itself.
+fn resources(component: &Component, import: &str) -> Option<Vec<String>> {
     let engine = component.engine();
     let ty = component.component_type();
-    let Some(import) = ty.get_import(engine, import) else { return Vec::new() };
-    let ComponentItem::ComponentInstance(instance) = import.ty else { return Vec::new() };
+    let ComponentItem::ComponentInstance(instance) = ty.get_import(engine, import)?.ty else { return None };
     let items = instance.exports(engine);
-    items
-        .filter(|(_, item)| matches!(item.ty, ComponentItem::Resource(_)))
-        .map(|(name, _)| name.to_owned())
-        .collect()
+    let resources = items.filter(|(_, item)| matches!(item.ty, ComponentItem::Resource(_)));
+    Some(resources.map(|(name, _)| name.to_owned()).collect())
 }
 
 /// Links a declared import.
@@ -72,9 +70,9 @@ pub(crate) fn declare(
         Binding::Trap => &none,
         Binding::Fixed(results) => results,
     };
-    let bare = import.functions.contains_key(&import.name);
-    let mut instance = if bare { linker.root() } else { linker.instance(&import.name)? };
-    for resource in resources(component, &import.name) {
+    let resources = resources(component, &import.name);
+    let mut instance = if resources.is_some() { linker.instance(&import.name)? } else { linker.root() };
+    for resource in resources.unwrap_or_default() {
         instance.resource(&resource, ResourceType::host::<Opaque>(), |_, _| Ok(()))?;
     }
     for function in import.functions.keys() {

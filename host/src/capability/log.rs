@@ -2,11 +2,44 @@
 //!
 //! Always granted: it reaches nobody but the record.
 
-use wasmtime::component::{Linker, Val};
+use wasmtime::component::{ComponentType, Lift, Linker};
 
 use super::is;
 use crate::contract::surface::Import;
 use crate::sandbox::store::State;
+
+/// `level` of `wasi:logging/logging`.
+#[derive(Clone, Copy, Debug, ComponentType, Lift)]
+#[expect(dead_code, reason = "the engine makes the values, out of what a guest passes")]
+#[component(enum)]
+#[repr(u8)]
+enum Level {
+    #[component(name = "trace")]
+    Trace,
+    #[component(name = "debug")]
+    Debug,
+    #[component(name = "info")]
+    Info,
+    #[component(name = "warn")]
+    Warn,
+    #[component(name = "error")]
+    Error,
+    #[component(name = "critical")]
+    Critical,
+}
+
+impl Level {
+    fn as_str(self) -> &'static str {
+        match self {
+            Level::Trace => "trace",
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+            Level::Critical => "critical",
+        }
+    }
+}
 
 pub(super) fn owns(name: &str) -> bool {
     is(name, "wasi:logging/logging")
@@ -16,11 +49,12 @@ pub(super) fn link(linker: &mut Linker<State>, import: &Import) -> wasmtime::Res
     if !owns(&import.name) {
         return Ok(());
     }
-    linker.instance(&import.name)?.func_new("log", |store, _, args, _| {
-        if let [Val::Enum(level), Val::String(context), Val::String(message)] = args {
-            let separator = if context.is_empty() { "" } else { ": " };
+    linker.instance(&import.name)?.func_wrap(
+        "log",
+        |store, (level, context, message): (Level, String, String)| {
+            let (level, separator) = (level.as_str(), if context.is_empty() { "" } else { ": " });
             store.data().log.put(format!("[{level}] {context}{separator}{message}\n").as_bytes());
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
 }

@@ -3,7 +3,7 @@
 //! Always granted: it reaches nobody but the caller, who gets the tool's answer anyway. It tells the tool nothing,
 //! not even whether somebody listens.
 
-use wasmtime::component::{Linker, Val};
+use wasmtime::component::Linker;
 
 use super::is;
 use crate::contract::shorten;
@@ -14,6 +14,9 @@ use crate::sandbox::store::State;
 /// Of a message, so much is passed on.
 const MESSAGE_CHARS_MAX: usize = 200;
 
+/// `report(done, total, message)`.
+type Arguments = (f64, Option<f64>, Option<String>);
+
 pub(super) fn owns(name: &str) -> bool {
     is(name, "airlock:tool/progress")
 }
@@ -22,7 +25,7 @@ pub(super) fn link(linker: &mut Linker<State>, import: &Import) -> wasmtime::Res
     if !owns(&import.name) {
         return Ok(());
     }
-    linker.instance(&import.name)?.func_new("report", |mut store, _, args, _| {
+    linker.instance(&import.name)?.func_wrap("report", |mut store, args: Arguments| {
         if let Some(report) = read(args) {
             store.data_mut().reports.put(report);
         }
@@ -31,18 +34,11 @@ pub(super) fn link(linker: &mut Linker<State>, import: &Import) -> wasmtime::Res
 }
 
 /// A report in numbers that JSON can say; one without them says nothing.
-fn read(args: &[Val]) -> Option<Report> {
-    let [Val::Float64(done), Val::Option(total), Val::Option(message)] = args else { return None };
-    let total =
-        total.as_deref().and_then(|total| if let Val::Float64(total) = total { Some(*total) } else { None });
-    let message = message.as_deref().and_then(|text| match text {
-        Val::String(text) => Some(shorten::shorten(&shorten::clean(text), MESSAGE_CHARS_MAX)),
-        _ => None,
-    });
+fn read((done, total, message): Arguments) -> Option<Report> {
     done.is_finite().then_some(Report {
-        done: *done,
+        done,
         total: total.filter(|total| total.is_finite()),
-        message,
+        message: message.map(|text| shorten::shorten(&shorten::clean(&text), MESSAGE_CHARS_MAX)),
     })
 }
 
@@ -51,9 +47,7 @@ mod tests {
     use super::*;
 
     fn check(done: f64, total: Option<f64>, message: &str) -> Option<Report> {
-        let total = total.map(|total| Box::new(Val::Float64(total)));
-        let message = Some(Box::new(Val::String(message.into())));
-        read(&[Val::Float64(done), Val::Option(total), Val::Option(message)])
+        read((done, total, Some(message.into())))
     }
 
     #[test]

@@ -24,6 +24,6 @@ pub(super) fn owns(name: &str) -> bool {
     is(name, "wasi:random/random")
 }
 
-pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
-    if owns(&import.name) { deny_all(linker, import, "random") } else { Ok(()) }
+pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
+    Ok(owns(&import.name) && deny_all(linker, import, "random")?)
 }

@@ -1,22 +1,31 @@
 //! `airlock compile`: the limited process that the host starts for itself.
 
-use std::path::PathBuf;
-
 use super::Ended;
+use crate::sandbox::compile::{self, Worker};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where the code goes
-    out: PathBuf,
+    /// The process that starts this one and must not be outlived
+    #[arg(long)]
+    parent: u32,
     #[arg(long)]
     cpu_s_max: u64,
     #[arg(long)]
     memory_bytes_max: u64,
     #[arg(long)]
     unoptimized: bool,
+    /// Try what is forbidden instead, and print what came of it
+    #[arg(long)]
+    probe: bool,
 }
 
 pub(super) fn run(args: &Args) -> Ended {
-    crate::sandbox::compile::worker(&args.out, args.cpu_s_max, args.memory_bytes_max, args.unoptimized)?;
+    let Args { parent, cpu_s_max, memory_bytes_max, unoptimized, probe } = *args;
+    let worker = Worker { parent, cpu_s_max, memory_bytes_max, unoptimized };
+    if probe {
+        compile::probe(&worker)?
+    } else {
+        compile::work(&worker)?
+    }
     Ok(0)
 }

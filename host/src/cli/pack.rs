@@ -6,12 +6,10 @@ use super::Ended;
 use super::print::{Printer, Said};
 use crate::contract::manifest::Manifest;
 use crate::contract::tool::Contract;
+use crate::file;
 use crate::host;
-use crate::registry::pack::{Packed, embed};
+use crate::registry::pack::{Packed, SECTION_BYTES_MAX, embed};
 use crate::registry::{self, read_docs};
-
-/// A contract is text that people wrote.
-const CONTRACT_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,7 +32,8 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     let said = |text: String| anyhow::Error::from(Said(text));
     let compiler = host::user_compiler()?;
-    let component = registry::inspect(&args.component, &compiler)
+    // Without the contract that may be in it: that one is replaced, whatever is wrong with it.
+    let (bytes, component) = registry::unpacked(&args.component, &compiler)
         .await
         .map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
     let docs = match &args.wit {
@@ -54,7 +53,6 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
         }
     }
     let packed = Packed { contract: contract.map(|(_, text)| text), docs };
-    let bytes = crate::file::read(&args.component, compiler.component_bytes_max())?;
     let out = args.out.as_ref().unwrap_or(&args.component);
     let bytes =
         embed(&bytes, &packed).map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
@@ -76,7 +74,7 @@ fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
         (None, Some(path)) if path.exists() => path,
         (None, _) => return Ok(None),
     };
-    let text = crate::file::read_text(&path, CONTRACT_BYTES_MAX)
+    let text = file::read_text(&path, SECTION_BYTES_MAX as u64)
         .map_err(|err| Said(format!("`{}` cannot be read: {err}", path.display())))?;
     Ok(Some((path, text)))
 }

@@ -15,9 +15,9 @@ use super::validate::Validator;
 const EXAMPLE_BYTES_MAX: usize = 400;
 const DEPTH_MAX: usize = 32;
 const ITEMS_MAX: u64 = 100;
-/// Of a larger example a caller would learn nothing, and none fits into an error's text.
-const VALUES_MAX: usize = 1_000;
 const LENGTH_MAX: usize = 200;
+/// Values in an example. Lists within each other that must each have a hundred items would have any number.
+const VALUES_MAX: usize = 1_000;
 
 /// The arguments with misnamed keys renamed and lossless coercions made, if that makes them valid and they are short.
 pub fn corrected(validator: &Validator, args: &Value) -> Option<Value> {
@@ -37,7 +37,7 @@ pub fn minimal(schema: &Value) -> Option<Value> {
 
 struct Maker<'s> {
     root: &'s Value,
-    /// How many more values may be made: lists of lists of a fixed length multiply.
+    /// Values that may still be made, those that are not used in the end included.
     left: Cell<usize>,
 }
 
@@ -188,6 +188,22 @@ mod tests {
             json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}, "required": ["a"]}),
             Some(json!({"a": 1})),
         );
+    }
+
+    #[test]
+    fn lists_within_each_other_do_not_multiply() {
+        let schema = |levels: u32| {
+            let inner = json!({"type": "boolean"});
+            (0..levels).fold(inner, |items, _| json!({"type": "array", "items": items, "minItems": 20}))
+        };
+        assert!(minimal(&schema(2)).is_some());
+        assert_eq!(minimal(&schema(10)), None);
+        let doubled = |half: &str| json!({"type": "array", "prefixItems": [{"$ref": half}, {"$ref": half}]});
+        let mut defs = json!({"a0": {"type": "boolean"}});
+        for level in 1..=30 {
+            defs[format!("a{level}")] = doubled(&format!("#/$defs/a{}", level - 1));
+        }
+        assert_eq!(minimal(&json!({"$defs": defs, "$ref": "#/$defs/a15"})), None);
     }
 
     #[test]

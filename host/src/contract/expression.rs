@@ -105,7 +105,7 @@ impl Expression {
     /// # Errors
     /// When it does not parse, names what is not there, mixes what does not mix, or may cost too much.
     pub fn compile_bool(text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
-        let root = check::check(text, scope)?;
+        let mut root = check::check(text, scope)?;
         let cost = cost::estimate(&root);
         if cost > COST_MAX {
             return Err(ExpressionError {
@@ -114,6 +114,7 @@ impl Expression {
                 hint: Some("walk fewer lists within each other, or lists of a fixed length".into()),
             });
         }
+        root.outline();
         Ok(Expression { root, cost })
     }
 

@@ -6,8 +6,10 @@
 //! place in [`ToolContract`] or [`Manifest`], and where it is enforced.
 
 mod bind;
+mod bound;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -17,11 +19,14 @@ use toml::Spanned;
 use super::effect::Effect;
 use super::expression::Expression;
 use super::path::Path;
+use super::phrase::shorten;
 use super::surface::Function;
 use crate::check::{Checks, Rule};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::policy::grant::Requests;
 use crate::policy::limit::PartialLimits;
+use bound::Problems;
+pub use bound::{CONTRACT_BYTES_MAX, PROBLEMS_MAX};
 
 /// A contract as it was written, not yet held against a component.
 #[derive(Clone, Debug, Default)]
@@ -132,8 +137,9 @@ impl Manifest {
     /// Parses the text of a contract; `file` is what errors call it.
     ///
     /// # Errors
-    /// When it is no TOML, or has a key that no contract has.
+    /// When it is no TOML, is too large, or has a key that no contract has.
     pub fn parse(text: &str, file: &str) -> Result<Manifest, Diagnostics> {
+        bound::bytes(text, file)?;
         let source: Arc<str> = text.into();
         let written: Written = toml::from_str(text)
             .map_err(|err| Diagnostics::from(Diagnostic::from_toml(&err, file, &source)))?;
@@ -169,27 +175,35 @@ impl Manifest {
     /// # Errors
     /// Everything that it says of what is not there, or that does not fit.
     pub fn bind(&self, functions: &[Function]) -> Result<BTreeMap<String, ToolContract>, Diagnostics> {
-        let mut problems = Vec::new();
-        let mut contracts: BTreeMap<String, ToolContract> = functions
-            .iter()
-            .map(|function| {
-                let contract = ToolContract { effect: self.effects, ..ToolContract::default() };
-                (function.name.clone(), contract)
-            })
-            .collect();
+        self.bounds()?;
+        let mut problems = Problems::default();
+        // The first function of a name is the one that is meant, where several interfaces have it.
+        let mut known: BTreeMap<&str, &Function> = BTreeMap::new();
+        for function in functions {
+            known.entry(&function.name).or_insert(function);
+        }
+        let mut contracts: BTreeMap<String, ToolContract> = BTreeMap::new();
         for (name, written) in &self.tools {
-            match functions.iter().find(|function| function.name == *name.get_ref()) {
+            if problems.is_full() {
+                break;
+            }
+            match known.get(name.get_ref().as_str()) {
                 Some(function) => {
                     let contract = bind::tool(self, written, function, &mut problems);
                     contracts.insert(function.name.clone(), contract);
                 }
-                None => {
-                    let message = format!("the component shows no function `{}`", name.get_ref());
-                    let known = functions.iter().map(|function| function.name.as_str());
-                    problems.push(self.problem(name.span(), message, "this name", name.get_ref(), known));
-                }
+                None => problems.add(|| {
+                    let message = format!("the component shows no function `{}`", shorten(name.get_ref()));
+                    self.problem(name.span(), message, "this name", name.get_ref(), known.keys().copied())
+                }),
             }
         }
-        Diagnostics(problems).or(contracts)
+        bound::examples_cost(self, contracts.values(), &mut problems);
+        for name in known.into_keys() {
+            if let Entry::Vacant(vacant) = contracts.entry(name.to_owned()) {
+                vacant.insert(ToolContract { effect: self.effects, ..ToolContract::default() });
+            }
+        }
+        problems.into_diagnostics().or(contracts)
     }
 }

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::ControlFlow;
 
-use super::Val;
 use super::ty::{Field, Ty};
+use super::{Val, phrase};
 
 pub(crate) use place::Place;
 
@@ -48,13 +48,19 @@ fn among(names: &[String]) -> String {
     if names.is_empty() {
         "here: there are no fields".into()
     } else {
-        format!("among `{}`", names.join("`, `"))
+        format!("among {}", phrase::quoted_list(names.iter().map(String::as_str)))
     }
 }
 
 /// The name that agents see for a WIT name: `max-items` → `max_items`. A bijection, as WIT has no `_`.
 pub fn snake(name: &str) -> Cow<'_, str> {
     if name.contains('-') { name.replace('-', "_").into() } else { name.into() }
+}
+
+/// Whether `snake(wit)` is this name, without making it: a contract may look for thousands of fields among thousands.
+fn is_snake_of(name: &str, wit: &str) -> bool {
+    let letter = |byte: u8| if byte == b'-' { b'_' } else { byte };
+    name.len() == wit.len() && name.bytes().eq(wit.bytes().map(letter))
 }
 
 impl Path {
@@ -156,7 +162,7 @@ fn follow<'v>(mut found: Vec<(String, &'v Val)>, steps: &[Step]) -> Vec<(String,
 }
 
 fn find<'t>(fields: &'t [Field], name: &str) -> Result<&'t Ty, PathError> {
-    let field = fields.iter().find(|field| snake(&field.name) == name);
+    let field = fields.iter().find(|field| is_snake_of(name, &field.name));
     field.map(|field| &field.ty).ok_or_else(|| PathError::Unknown {
         name: name.to_owned(),
         known: fields.iter().map(|field| snake(&field.name).into_owned()).collect(),

@@ -12,6 +12,8 @@ use super::ty::{Case, Field, Ty};
 const GOT_CHARS: usize = 60;
 /// How many names an error lists before it only counts.
 const NAMES: usize = 20;
+/// How long the parts of a tuple may be, in bytes, to be listed.
+const TUPLE_BYTES: usize = 600;
 /// Jaro-Winkler similarity below which a suggestion would be noise.
 const SIMILAR: f64 = 0.82;
 /// No name is longer; comparing is quadratic, so longer ones are not compared.
@@ -79,6 +81,12 @@ pub fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     if names.len() > NAMES { format!("{shown}, … ({} in all)", names.len()) } else { shown }
 }
 
+/// As [`list`], each name in backticks.
+pub fn quoted_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    list(names.iter().map(String::as_str))
+}
+
 /// The least and the greatest value of an integer type.
 pub fn bounds(ty: &Ty) -> Option<(i64, u64)> {
     let narrow = |min: i64, max: u32| Some((min, u64::from(max)));
@@ -123,10 +131,18 @@ fn record(fields: &[Field]) -> String {
     format!("object with {}", list(names.iter().map(|name| &**name)))
 }
 
+/// With what each part is, unless that is too long: a tuple of tuples would repeat it at every level.
 fn tuple(parts: &[Ty]) -> String {
-    let shown: Vec<_> = parts.iter().take(NAMES).map(expected).collect();
-    let more = if parts.len() > NAMES { "; …" } else { "" };
-    format!("array of {}: {}{more}", items(parts.len()), shown.join("; "))
+    let whole = format!("array of {}", items(parts.len()));
+    let mut text = whole.clone();
+    for (i, part) in parts.iter().enumerate() {
+        text += if i == 0 { ": " } else { "; " };
+        text += &expected(part);
+        if text.len() > TUPLE_BYTES {
+            return whole;
+        }
+    }
+    text
 }
 
 fn option(inner: &Ty) -> String {

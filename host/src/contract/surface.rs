@@ -1,13 +1,22 @@
 //! What a component shows and wants: its exported functions, and its imports.
 //!
 //! Owns the plain description that is made once, where the component is compiled, and stored beside the
-//! compiled code. Must not know how it was obtained, or what anybody grants.
+//! compiled code, and what it may hold at most: it is a stranger's, and everything that is made of it in the host
+//! grows with it. Must not know how it was obtained, or what anybody grants.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::ty::FunctionTy;
+use super::ty::{FunctionTy, TypeBudget};
+
+/// The largest description, as JSON: the largest embedded contract, and names and types beside it.
+pub const SURFACE_BYTES_MAX: usize = 2 << 20;
+
+/// The functions of one component that can be tools. Each becomes a tool with schemas of its own, and a model is not
+/// shown as many.
+pub const FUNCTIONS_MAX: usize = 1_000;
 
 /// A component, as a reviewer sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,14 +29,46 @@ pub struct Surface {
     pub imports: Vec<Import>,
     /// The embedded contract: the text of `contract.toml`, if `airlock pack` put one in.
     pub contract: Option<String>,
+    /// What is wrong with the embedded contract. A component is not loaded while there is anything: what its author
+    /// asked for would be unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
     /// Documentation by function name. Text of the component's author: to be treated as untrusted.
     pub docs: BTreeMap<String, FunctionDocs>,
+}
+
+/// Something that is wrong with an embedded contract.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Problem {
+    /// What is wrong.
+    pub message: String,
+    /// Where in the contract's text, in bytes.
+    pub span: Option<Range<usize>>,
+    /// What to say at the place.
+    pub label: String,
+    /// How it may be mended.
+    pub hint: Option<String>,
 }
 
 impl Surface {
     /// Whether it imports no function: then nothing enters an attempt but its arguments.
     pub fn is_closed(&self) -> bool {
         self.imports.iter().all(|import| import.functions.is_empty())
+    }
+
+    /// Checks a description that comes from outside of this process against the bounds.
+    ///
+    /// # Errors
+    /// With the bound that it exceeds.
+    pub fn check(&self) -> Result<(), String> {
+        if self.functions.len() > FUNCTIONS_MAX {
+            return Err(format!("it has {} functions; at most {FUNCTIONS_MAX}", self.functions.len()));
+        }
+        let mut budget = TypeBudget::default();
+        let exported = self.functions.iter().map(|function| &function.ty);
+        let imported = self.imports.iter().flat_map(|import| import.functions.values().flatten());
+        exported.chain(imported).try_for_each(|ty| budget.take_function(ty)).map_err(|err| err.to_string())
     }
 }
 
@@ -62,6 +103,7 @@ pub struct Import {
 
 /// What an author wrote about a function.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FunctionDocs {
     /// About the function.
     pub function: Option<String>,

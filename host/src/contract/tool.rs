@@ -110,7 +110,7 @@ pub enum ContractError {
     #[error("the schema of the arguments cannot be used: {0}")]
     Schema(String),
     /// An example of the author's breaks the contract's own rules.
-    #[error("the example {example} is not valid: {reason}")]
+    #[error("the example {} is not valid: {reason}", shorten::shorten(&example.to_string(), 200))]
     Example {
         /// The example.
         example: Value,

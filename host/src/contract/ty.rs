@@ -4,9 +4,13 @@
 //! Must not know the engine, JSON or any tool. To add a type constructor: a variant here, then follow the
 //! compiler through `schema`, `lower` and `lift`.
 
+mod budget;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use budget::{TYPE_BYTES_MAX, TYPE_DEPTH_MAX, TYPE_NODES_MAX, TypeBudget, TypeBudgetError};
 
 /// The type of a component value.
 ///

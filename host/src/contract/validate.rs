@@ -15,10 +15,10 @@ mod wording;
 
 use serde_json::Value;
 
-use super::foreign;
 pub use super::foreign::SchemaError;
 use super::shorten::{clean, is_within, shorten};
 use super::violation::Violation;
+use super::{foreign, pattern};
 use fault::{Fault, Fix};
 use parts::Parts;
 
@@ -27,10 +27,6 @@ pub const VIOLATIONS_MAX: usize = 20;
 
 /// Longer arguments are not corrected: the correction would not fit into an error's text.
 const CORRECTED_BYTES_MAX: usize = 4096;
-
-/// Memory of one compiled pattern. A match costs at most its length times this: patterns are an author's, texts a
-/// caller's.
-const PATTERN_BYTES_MAX: usize = 256 << 10;
 
 /// How often fixes are applied again: a mended value may show a fault that the first one hid.
 const FIX_ROUNDS: usize = 3;
@@ -46,10 +42,9 @@ pub struct Validator {
 }
 
 fn options<'r>() -> jsonschema::ValidationOptions<'r> {
-    let patterns = jsonschema::PatternOptions::regex().size_limit(PATTERN_BYTES_MAX);
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
-        .with_pattern_options(patterns)
+        .with_pattern_options(pattern::options())
         .should_validate_formats(true)
         .offline()
 }

@@ -3,6 +3,8 @@
 //! Compilers drop them from the component, so `airlock pack` reads the source and embeds what it says. Owns
 //! the way from a WIT package to documentation by function and path. Must not know components.
 
+mod source;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -10,6 +12,7 @@ use wit_parser::{Docs, Resolve, Type, TypeDefKind, WorldItem, WorldKey};
 
 use crate::contract::path::snake;
 use crate::contract::surface::FunctionDocs;
+use crate::contract::ty::TYPE_NODES_MAX;
 
 /// Why WIT source cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,9 @@ pub enum DocsError {
     /// It does not parse; the text has file, line and place.
     #[error("the WIT source cannot be read: {0}")]
     Wit(String),
+    /// Types that are larger than hosts read.
+    #[error("the types of its functions have more than {PLACES_MAX} parts when they are written out")]
+    Types,
     /// There are several worlds, or none.
     #[error("which world? The WIT source has {}; name one with `--world`", listed(.0))]
     World(Vec<String>),
@@ -31,8 +37,7 @@ fn listed(worlds: &[String]) -> String {
 /// # Errors
 /// When the source does not parse, or the world is not clear.
 pub fn read(wit: &Path, world: Option<&str>) -> Result<BTreeMap<String, FunctionDocs>, DocsError> {
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(wit).map_err(|err| DocsError::Wit(format!("{err:#}")))?;
+    let (resolve, package) = source::read(wit)?;
     let worlds = &resolve.packages[package].worlds;
     let chosen = match (world, worlds.len()) {
         (Some(name), _) => worlds.get(name),
@@ -40,19 +45,19 @@ pub fn read(wit: &Path, world: Option<&str>) -> Result<BTreeMap<String, Function
         (None, _) => None,
     };
     let id = chosen.ok_or_else(|| DocsError::World(worlds.keys().cloned().collect()))?;
-    let mut docs = BTreeMap::new();
+    let mut docs = Walk { resolve: &resolve, left: PLACES_MAX, docs: BTreeMap::new() };
     for (key, item) in &resolve.worlds[*id].exports {
         match item {
-            WorldItem::Function(function) => add(&resolve, &mut docs, key_name(key), function),
+            WorldItem::Function(function) => docs.add(key_name(key), function)?,
             WorldItem::Interface { id, .. } => {
                 for (name, function) in &resolve.interfaces[*id].functions {
-                    add(&resolve, &mut docs, name.clone(), function);
+                    docs.add(name.clone(), function)?;
                 }
             }
             WorldItem::Type { .. } => {}
         }
     }
-    Ok(docs)
+    Ok(docs.docs)
 }
 
 fn key_name(key: &WorldKey) -> String {
@@ -62,20 +67,64 @@ fn key_name(key: &WorldKey) -> String {
     }
 }
 
-fn add(
-    resolve: &Resolve,
-    docs: &mut BTreeMap<String, FunctionDocs>,
-    name: String,
-    function: &wit_parser::Function,
-) {
-    let mut found = FunctionDocs { function: text(&function.docs), ..FunctionDocs::default() };
-    for param in &function.params {
-        walk(resolve, &param.ty, &snake(&param.name), &mut found.args);
+/// Places in arguments and results that are looked at, each type as often as it is used.
+const PLACES_MAX: usize = TYPE_NODES_MAX;
+
+struct Walk<'r> {
+    resolve: &'r Resolve,
+    /// Places that may still be looked at.
+    left: usize,
+    docs: BTreeMap<String, FunctionDocs>,
+}
+
+impl Walk<'_> {
+    fn add(&mut self, name: String, function: &wit_parser::Function) -> Result<(), DocsError> {
+        let mut found = FunctionDocs { function: text(&function.docs), ..FunctionDocs::default() };
+        for param in &function.params {
+            self.walk(&param.ty, &snake(&param.name), &mut found.args)?;
+        }
+        if let Some(result) = &function.result {
+            self.walk(&ok_of(self.resolve, result), "", &mut found.result)?;
+        }
+        self.docs.insert(name, found);
+        Ok(())
     }
-    if let Some(result) = &function.result {
-        walk(resolve, &ok_of(resolve, result), "", &mut found.result);
+
+    fn walk(&mut self, ty: &Type, at: &str, found: &mut BTreeMap<String, String>) -> Result<(), DocsError> {
+        self.left = self.left.checked_sub(1).ok_or(DocsError::Types)?;
+        match kind(self.resolve, ty) {
+            Some(TypeDefKind::Record(record)) => {
+                let below = |name: &str| {
+                    let name = snake(name);
+                    if at.is_empty() { name.into_owned() } else { format!("{at}.{name}") }
+                };
+                for field in &record.fields {
+                    note(found, &below(&field.name), text(&field.docs));
+                }
+                record.fields.iter().try_for_each(|field| self.walk(&field.ty, &below(&field.name), found))
+            }
+            Some(TypeDefKind::List(item) | TypeDefKind::FixedLengthList(item, _)) => {
+                self.walk(item, &format!("{at}[]"), found)
+            }
+            Some(TypeDefKind::Option(inner)) => self.walk(inner, at, found),
+            Some(TypeDefKind::Enum(cases)) => {
+                note(found, at, named(cases.cases.iter().map(|case| (&case.name, &case.docs))));
+                Ok(())
+            }
+            Some(TypeDefKind::Variant(cases)) => {
+                note(found, at, named(cases.cases.iter().map(|case| (&case.name, &case.docs))));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
-    docs.insert(name, found);
+}
+
+/// Keeps a text for a place that has none.
+fn note(found: &mut BTreeMap<String, String>, at: &str, text: Option<String>) {
+    if let Some(text) = text {
+        found.entry(at.to_owned()).or_insert(text);
+    }
 }
 
 /// The value's type of a function that may fail.
@@ -92,39 +141,6 @@ fn kind<'r>(resolve: &'r Resolve, ty: &Type) -> Option<&'r TypeDefKind> {
     match &resolve.types[*id].kind {
         TypeDefKind::Type(alias) => kind(resolve, alias),
         kind => Some(kind),
-    }
-}
-
-fn walk(resolve: &Resolve, ty: &Type, at: &str, found: &mut BTreeMap<String, String>) {
-    let mut note = |at: &str, text: Option<String>| {
-        if let Some(text) = text {
-            found.entry(at.to_owned()).or_insert(text);
-        }
-    };
-    match kind(resolve, ty) {
-        Some(TypeDefKind::Record(record)) => {
-            for field in &record.fields {
-                let name = snake(&field.name);
-                let below = if at.is_empty() { name.into_owned() } else { format!("{at}.{name}") };
-                note(&below, text(&field.docs));
-            }
-            for field in &record.fields {
-                let name = snake(&field.name);
-                let below = if at.is_empty() { name.into_owned() } else { format!("{at}.{name}") };
-                walk(resolve, &field.ty, &below, found);
-            }
-        }
-        Some(TypeDefKind::List(item) | TypeDefKind::FixedLengthList(item, _)) => {
-            walk(resolve, item, &format!("{at}[]"), found);
-        }
-        Some(TypeDefKind::Option(inner)) => walk(resolve, inner, at, found),
-        Some(TypeDefKind::Enum(cases)) => {
-            note(at, named(cases.cases.iter().map(|case| (&case.name, &case.docs))));
-        }
-        Some(TypeDefKind::Variant(cases)) => {
-            note(at, named(cases.cases.iter().map(|case| (&case.name, &case.docs))));
-        }
-        _ => {}
     }
 }
 

@@ -139,10 +139,24 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
 /// # Errors
 /// When it cannot be read or compiled.
 pub async fn inspect(path: &Path, compiler: &Compiler) -> Result<Component, CompileError> {
+    inspect_bytes(path, compiler.read(path)?, compiler).await
+}
+
+/// A component by itself without the contract that is embedded in it, and its bytes.
+///
+/// # Errors
+/// When it cannot be read or compiled.
+pub async fn unpacked(path: &Path, compiler: &Compiler) -> Result<(Vec<u8>, Component), CompileError> {
+    let bytes = compiler.read(path)?;
+    // What is no component is left as it is: the compiler says better what it is.
+    let bytes = super::pack::strip(&bytes).unwrap_or(bytes);
+    let component = inspect_bytes(path, bytes.clone(), compiler).await?;
+    Ok((bytes, component))
+}
+
+async fn inspect_bytes(path: &Path, bytes: Vec<u8>, compiler: &Compiler) -> Result<Component, CompileError> {
     let engine = crate::sandbox::engine::compiler(crate::sandbox::engine::Optimize::Speed)
         .map_err(|err| CompileError::Process(format!("{err:#}")))?;
-    let bytes = crate::file::read(path, compiler.component_bytes_max())
-        .map_err(|err| CompileError::Process(format!("`{}` cannot be read: {err}", path.display())))?;
     let Compiled { surface, digest, .. } = compiler.load(&engine, bytes).await?;
     Ok(Component { path: path.to_owned(), digest: digest.into(), surface })
 }

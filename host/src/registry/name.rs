@@ -4,6 +4,7 @@
 
 use crate::config::{Functions, NAME_CHARS_MAX};
 use crate::contract::path::snake;
+use crate::contract::phrase;
 use crate::contract::surface::Function;
 
 /// Which functions of a component are shown, each with its public name.
@@ -50,7 +51,7 @@ fn is_valid(name: &str) -> bool {
 
 fn find<'f>(name: &str, functions: &'f [Function]) -> Result<&'f Function, String> {
     functions.iter().find(|function| function.name == name).ok_or_else(|| {
-        let known: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
-        format!("the component shows no function `{name}`; it shows `{}`", known.join("`, `"))
+        let known = functions.iter().map(|function| function.name.as_str());
+        format!("the component shows no function `{name}`; it shows {}", phrase::quoted_list(known))
     })
 }

@@ -1,26 +1,32 @@
 //! Compiled components on disk.
 //!
-//! Owns a private folder of compiled code, keyed by what the code was made of: the component's digest and the
-//! engine's configuration. Whoever can write into it can run native code in the host, hence its rules: the
-//! folder belongs to this user and to nobody else, files are read-only and named by content, and what is
-//! mapped was digested first. Must not know tools.
+//! Owns a private folder of compiled code. Whoever can write into it can run native code in the host, hence its rules:
+//! the folder and its files belong to this user and to nobody else. Code is named by its own digest. An index says
+//! which component it was made of, for which engine, and what that component shows; it ends in none of these by its
+//! name alone, so that a file that lies at another's place, or is cut off, edited or old, is found out and made anew.
+//! Must not know tools.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+mod entry;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::compile::{self, CompileError, CompileLimits, Report};
+use super::compile::{self, CompileError, CompileLimits, Program};
 use crate::contract::digest::sha256;
 use crate::contract::surface::Surface;
+use crate::file::{self, FileError};
 use crate::state::{self, StateError};
+use entry::{Entry, Kept};
+
+/// The empty folder in which the compile process runs.
+const EMPTY: &str = "empty";
 
 /// Compiles, or finds what was compiled before.
 #[derive(Debug)]
 pub struct Compiler {
-    program: PathBuf,
+    program: Program,
     limits: CompileLimits,
     folder: PathBuf,
 }
@@ -44,8 +50,7 @@ pub(crate) enum Looked {
 /// A component that the cache does not hold.
 pub(crate) struct Missing {
     bytes: Vec<u8>,
-    digest: String,
-    key: PathBuf,
+    entry: Entry,
 }
 
 /// Why the cache's folder cannot be used.
@@ -54,6 +59,17 @@ pub enum CacheError {
     /// It cannot be made, or others could write into it.
     #[error("the compile cache: {0}")]
     State(#[from] StateError),
+    /// It cannot be read.
+    #[error("the cache folder {} cannot be used: {source}", .path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Something is in the folder that the compile process runs in.
+    #[error("the folder {} must be empty: the compile process runs in it; remove what is inside", .0.display())]
+    NotEmpty(PathBuf),
     /// No program that compiles.
     #[error(transparent)]
     Program(#[from] CompileError),
@@ -67,14 +83,28 @@ impl Compiler {
         limits: CompileLimits,
         program: Option<PathBuf>,
     ) -> Result<Compiler, CacheError> {
+        let empty = folder.join(EMPTY);
+        // The compile process is started in another folder, from which a relative path would lead elsewhere.
+        let empty = std::path::absolute(&empty).map_err(|source| CacheError::Io { path: empty, source })?;
         state::folder(folder)?;
-        let program = program.map_or_else(compile::locate, Ok)?;
-        Ok(Compiler { program, limits, folder: folder.to_owned() })
+        state::folder(&empty)?;
+        let io = |source| CacheError::Io { path: empty.clone(), source };
+        if std::fs::read_dir(&empty).map_err(io)?.next().is_some() {
+            return Err(CacheError::NotEmpty(empty));
+        }
+        let path = program.map_or_else(compile::locate, Ok)?;
+        Ok(Compiler { program: Program { path, folder: empty }, limits, folder: folder.to_owned() })
     }
 
-    /// The largest component that is compiled.
-    pub(crate) fn component_bytes_max(&self) -> u64 {
-        self.limits.component_bytes_max
+    /// The bytes of a component's file, at most as many as the limits allow.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not a regular file or is too large.
+    pub(crate) fn read(&self, path: &Path) -> Result<Vec<u8>, CompileError> {
+        file::read(path, self.limits.component_bytes_max).map_err(|err| match err {
+            FileError::TooLarge { bytes, max } => CompileError::TooLarge { bytes, max },
+            err => CompileError::Unreadable(err),
+        })
     }
 
     /// The component of these bytes, compiled at most once for this engine's settings.
@@ -88,91 +118,36 @@ impl Compiler {
     /// The component of these bytes, if it was compiled before.
     pub(crate) fn look(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Looked, CompileError> {
         compile::admit(&bytes, &self.limits)?;
-        let digest = sha256(&bytes);
-        let key = self.folder.join(format!("{digest}-{:016x}", settings_key(engine)));
-        Ok(match cached(engine, &key) {
-            Some((component, Report { surface, .. })) => {
-                Looked::Found(Box::new(Compiled { component, surface, digest }))
-            }
-            None => Looked::Missing(Missing { bytes, digest, key }),
+        let entry = Entry::new(&self.folder, sha256(&bytes), engine);
+        Ok(match entry.find(engine, self.limits.memory_bytes_max) {
+            Some(kept) => Looked::Found(Box::new(entry.compiled(kept))),
+            None => Looked::Missing(Missing { bytes, entry }),
         })
     }
 
     /// Compiles what the cache does not hold, and keeps it there.
     pub(crate) async fn compile(&self, engine: &Engine, missing: Missing) -> Result<Compiled, CompileError> {
-        let Missing { bytes, digest, key } = missing;
-        let Report { surface, .. } = self.keep(&bytes, &key).await?;
-        match cached(engine, &key) {
-            Some((component, _)) => Ok(Compiled { component, surface, digest }),
+        let Missing { bytes, entry } = missing;
+        let aside = entry.aside();
+        let report = compile::compile(&self.program, &self.limits, &bytes, &aside).await;
+        let kept = report.and_then(|report| {
+            entry
+                .keep(&aside, report)
+                .map_err(|err| CompileError::Process(format!("cannot write the cache: {err}")))
+        });
+        // On success it has another name by now.
+        let _ = std::fs::remove_file(&aside);
+        kept?;
+        match entry.find(engine, self.limits.memory_bytes_max) {
+            Some(kept) => Ok(entry.compiled(kept)),
             None => Err(CompileError::Process("the compiled code could not be read back".into())),
         }
     }
+}
 
-    async fn keep(&self, bytes: &[u8], key: &Path) -> Result<Report, CompileError> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let aside =
-            key.with_extension(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-        let report = compile::compile(&self.program, &self.limits, bytes, &aside).await;
-        let kept = report.and_then(|report| {
-            let json = serde_json::to_vec(&report).map_err(std::io::Error::from);
-            json.and_then(|json| {
-                let index = aside.with_added_extension("json");
-                state::write(&index, &json)?;
-                std::fs::rename(&aside, code_path(key))?;
-                std::fs::rename(&index, index_path(key))
-            })
-            .map_err(|err| CompileError::Process(format!("cannot write the cache: {err}")))?;
-            Ok(report)
-        });
-        if kept.is_err() {
-            let _ = std::fs::remove_file(&aside);
-        }
-        kept
+impl Entry {
+    fn compiled(&self, kept: Kept) -> Compiled {
+        let Kept { component, surface } = kept;
+        Compiled { component, surface, digest: self.component().to_owned() }
     }
-}
-
-fn code_path(key: &Path) -> PathBuf {
-    key.with_added_extension("cwasm")
-}
-
-fn index_path(key: &Path) -> PathBuf {
-    key.with_added_extension("json")
-}
-
-fn settings_key(engine: &Engine) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    env!("CARGO_PKG_VERSION").hash(&mut hasher);
-    hasher.finish()
-}
-
-/// What the cache holds under this key; anything that does not fit is as good as nothing, and is made anew.
-fn cached(engine: &Engine, key: &Path) -> Option<(Component, Report)> {
-    let report: Report = serde_json::from_slice(&trusted(&index_path(key))?).ok()?;
-    let path = code_path(key);
-    let code = trusted(&path)?;
-    if sha256(&code) != report.code_digest {
-        tracing::warn!("a file of the compile cache does not match its digest and is made anew");
-        let _ = std::fs::remove_file(&path);
-        return None;
-    }
-    Some((map(engine, &path)?, report))
-}
-
-/// A file of the cache, if it is one that nobody else can have written.
-fn trusted(path: &Path) -> Option<Vec<u8>> {
-    state::read(path).unwrap_or_else(|err| {
-        tracing::warn!("a file of the compile cache is made anew: {err}");
-        None
-    })
-}
-
-#[expect(unsafe_code, reason = "the engine can only take precompiled code on trust; see the proof inside")]
-fn map(engine: &Engine, path: &Path) -> Option<Component> {
-    // SAFETY: the file was written by our own compile process through `Component::serialize`, its digest is
-    // the one that process reported, and it is a regular file of this user, without another name, in a folder
-    // that only this user can write to, which `state` checked. So nobody but this user could have put other code there or
-    // can change it while it is mapped, and this user can run code anyway. Code of other engine versions or
-    // settings is refused by the engine itself.
-    unsafe { Component::deserialize_file(engine, path) }.ok()
 }

@@ -3,20 +3,27 @@
 //! A small hostile component can keep the compiler busy for minutes (with fuel on, its time grows with the
 //! square of the input), and the engine does not count that as a vulnerability. So the server never
 //! compiles: it starts `airlock compile`, whose processor time, memory and wall time are bounded, and
-//! which dies alone. Owns that process, both of its ends. Must not know tools or the cache's folder.
+//! which dies alone. All other work on a stranger's bytes that can grow beyond their size is done there too: reading
+//! types, the embedded contract, documentation. Owns that process, both of its ends; what the process gives up is in
+//! `confine`. Must not know tools or the cache's folder.
 
-use std::io::{Read as _, Write as _};
+mod answer;
+mod worker;
+
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::mpsc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt as _;
-use wasmtime::component::Component;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStderr, Command};
 
-use super::engine::{self, Optimize};
-use crate::contract::digest::sha256;
+use super::engine::Optimize;
 use crate::contract::surface::Surface;
+use crate::file::FileError;
+use answer::Answer;
+pub use worker::{Worker, probe, work};
 
 /// What one compilation may use. The largest components at hand, language runtimes of 12 to 18 MB, need
 /// 15–26 s of processor time and 480 MB.
@@ -43,6 +50,9 @@ impl Default for CompileLimits {
     }
 }
 
+/// How much of what a dying compile process prints is read: its last words fit, a flood does not.
+const COMPLAINT_BYTES_MAX: u64 = 64 << 10;
+
 /// Why a component was not compiled. The texts are whole sentences for an operator.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
@@ -58,15 +68,21 @@ pub enum CompileError {
     /// It is already compiled.
     #[error("this is precompiled code, which is only trusted from Airlock's own cache; give the `.wasm`")]
     Precompiled,
+    /// Its file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(FileError),
     /// It is too large.
-    #[error("it has {bytes} bytes; at most {max} are allowed")]
+    #[error(
+        "it has {bytes} bytes; at most {max} are allowed; raise `compile.component_bytes_max` in airlock.toml if \
+         you trust it"
+    )]
     TooLarge {
         /// Its size.
         bytes: u64,
         /// The limit.
         max: u64,
     },
-    /// The engine refuses it.
+    /// The engine refuses it, or it is more than the host reads of a component.
     #[error("the component is not valid: {0}")]
     Invalid(String),
     /// It took too much to compile.
@@ -77,19 +93,12 @@ pub enum CompileError {
     Process(String),
 }
 
-/// What the compile process reports.
-#[derive(Debug, Serialize, Deserialize)]
+/// What came out of a compilation, the code apart.
+#[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) surface: Surface,
-    /// SHA-256 of the compiled code, hex.
+    /// SHA-256 of the compiled code, hex, as this process counted it.
     pub(crate) code_digest: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Answer {
-    Done(Box<Report>),
-    Invalid(String),
 }
 
 /// Refuses what is no component by its first bytes.
@@ -109,9 +118,18 @@ pub(crate) fn admit(bytes: &[u8], limits: &CompileLimits) -> Result<(), CompileE
     Ok(())
 }
 
+/// The program that compiles, and where it runs.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// An `airlock`.
+    pub(crate) path: PathBuf,
+    /// Its working directory: an empty folder.
+    pub(crate) folder: PathBuf,
+}
+
 /// Compiles `bytes` into the file `out`, in a process of its own.
 pub(crate) async fn compile(
-    program: &Path,
+    program: &Program,
     limits: &CompileLimits,
     bytes: &[u8],
     out: &Path,
@@ -124,22 +142,60 @@ pub(crate) async fn compile(
 }
 
 async fn attempt(
-    program: &Path,
+    program: &Program,
     limits: &CompileLimits,
     bytes: &[u8],
     out: &Path,
     optimize: Optimize,
 ) -> Result<Report, CompileError> {
-    let process = |err: std::io::Error| CompileError::Process(format!("{}: {err}", program.display()));
-    let mut command = tokio::process::Command::new(program);
+    let process = |err: std::io::Error| CompileError::Process(format!("{}: {err}", program.path.display()));
+    let (mut child, _keeper) = start(command(program, limits, optimize)).await.map_err(process)?;
+    let (Some(mut stdin), Some(stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(process(std::io::Error::other("it has no pipes")));
+    };
+    let feed = async {
+        // A child that dies early closes the pipe; its exit says why.
+        let _ = stdin.write_all(bytes).await;
+        drop(stdin);
+    };
+    let run = async {
+        let answered = answer::receive(stdout, out, limits.memory_bytes_max);
+        tokio::join!(feed, answered, complaint(stderr), child.wait())
+    };
+    let Ok(((), answered, complaint, status)) =
+        tokio::time::timeout(Duration::from_secs(limits.wall_s_max), run).await
+    else {
+        return Err(CompileError::OverBudget(format!("{} s by the clock", limits.wall_s_max)));
+    };
+    let status = status.map_err(process)?;
+    match answered? {
+        Some(Answer::Done { surface, missing, code_digest }) if status.success() => {
+            if !missing.is_empty() {
+                tracing::warn!(
+                    "this kernel does not confine the compile process by {}",
+                    missing.join(" or ")
+                );
+            }
+            Ok(Report { surface, code_digest })
+        }
+        Some(Answer::Invalid(reason)) => Err(CompileError::Invalid(reason)),
+        Some(Answer::Done { .. }) | None => Err(died(status, &complaint, limits)),
+    }
+}
+
+fn command(program: &Program, limits: &CompileLimits, optimize: Optimize) -> Command {
+    let mut command = Command::new(&program.path);
     command
         .arg("compile")
-        .arg(out)
+        .args(["--parent", &std::process::id().to_string()])
         .args(["--cpu-s-max", &limits.cpu_s_max.to_string()])
         .args(["--memory-bytes-max", &limits.memory_bytes_max.to_string()])
         .env_clear()
         // The allocator would reserve a gigabyte that counts against the limit before anything is in it.
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+        .current_dir(&program.folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -147,77 +203,46 @@ async fn attempt(
     if optimize == Optimize::None {
         command.arg("--unoptimized");
     }
-    let mut child = command.spawn().map_err(process)?;
-    let stdin = child.stdin.take();
-    let feed = async {
-        // A child that dies early closes the pipe; its exit says why.
-        if let Some(mut stdin) = stdin {
-            let _ = stdin.write_all(bytes).await;
-        }
-    };
-    let run = async { tokio::join!(feed, child.wait_with_output()).1 };
-    let Ok(output) = tokio::time::timeout(Duration::from_secs(limits.wall_s_max), run).await else {
-        return Err(CompileError::OverBudget(format!("{} s by the clock", limits.wall_s_max)));
-    };
-    ended(&output.map_err(process)?, limits)
+    command
 }
 
-fn ended(output: &std::process::Output, limits: &CompileLimits) -> Result<Report, CompileError> {
+/// Starts a child from a thread that lives until the returned sender is dropped. The child asks the kernel to be ended
+/// with its parent, by which the kernel means the thread that started it; threads of the runtime come and go.
+async fn start(mut command: Command) -> std::io::Result<(Child, mpsc::Sender<Infallible>)> {
+    let (started, child) = tokio::sync::oneshot::channel();
+    let (keeper, dropped) = mpsc::channel();
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new().name("compile".into()).spawn(move || {
+        let _runtime = runtime.enter();
+        // A child that nobody waits for any more is ended when it is dropped here.
+        if started.send(command.spawn()).is_ok() {
+            let _ = dropped.recv();
+        }
+    })?;
+    let child = child.await.map_err(std::io::Error::other)?;
+    Ok((child?, keeper))
+}
+
+/// The first of what the child prints to stderr. The pipe closes behind it, so that a child that prints without end
+/// gets an error instead of a reader.
+async fn complaint(stderr: ChildStderr) -> String {
+    let mut text = Vec::new();
+    let _ = stderr.take(COMPLAINT_BYTES_MAX).read_to_end(&mut text).await;
+    String::from_utf8_lossy(&text).chars().take(500).collect()
+}
+
+/// Why a child ended without an answer.
+fn died(status: std::process::ExitStatus, complaint: &str, limits: &CompileLimits) -> CompileError {
     use std::os::unix::process::ExitStatusExt as _;
     const SIGKILL: i32 = 9;
     const SIGXCPU: i32 = 24;
-    match serde_json::from_slice(&output.stdout) {
-        Ok(Answer::Done(report)) if output.status.success() => Ok(*report),
-        Ok(Answer::Invalid(reason)) => Err(CompileError::Invalid(reason)),
-        Ok(Answer::Done(_)) | Err(_) => Err(match output.status.signal() {
-            Some(SIGXCPU | SIGKILL) => {
-                CompileError::OverBudget(format!("{} s of processor time", limits.cpu_s_max))
-            }
-            Some(_) => CompileError::OverBudget(format!("{} bytes of memory", limits.memory_bytes_max)),
-            None => CompileError::Process(
-                String::from_utf8_lossy(&output.stderr).chars().take(500).collect::<String>(),
-            ),
-        }),
-    }
-}
-
-/// The other end: what `airlock compile` does. Reads the component from stdin, writes code to `out`, and
-/// answers on stdout.
-///
-/// # Errors
-/// Only for trouble of the host's: an invalid component is an answer.
-pub fn worker(out: &Path, cpu_s_max: u64, memory_bytes_max: u64, unoptimized: bool) -> anyhow::Result<()> {
-    use rlimit::Resource;
-    Resource::CPU.set(cpu_s_max, cpu_s_max + 1)?;
-    // Counts what can be written, so that reserved address space is free.
-    Resource::DATA.set(memory_bytes_max, memory_bytes_max)?;
-    Resource::CORE.set(0, 0)?;
-    let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes)?;
-    let optimize = if unoptimized { Optimize::None } else { Optimize::Speed };
-    let engine = engine::compiler(optimize).map_err(|err| anyhow::anyhow!("{err:#}"))?;
-    let answer = match translate(&engine, &bytes) {
-        Ok((surface, code)) => {
-            write_private(out, &code)?;
-            Answer::Done(Box::new(Report { surface, code_digest: sha256(&code) }))
+    match status.signal() {
+        Some(SIGXCPU | SIGKILL) => {
+            CompileError::OverBudget(format!("{} s of processor time", limits.cpu_s_max))
         }
-        Err(err) => Answer::Invalid(format!("{err:#}").chars().take(2_000).collect()),
-    };
-    serde_json::to_writer(std::io::stdout().lock(), &answer)?;
-    Ok(())
-}
-
-fn translate(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<(Surface, Vec<u8>)> {
-    let component = Component::from_binary(engine, bytes)?;
-    let surface = super::surface::read(engine, &component.component_type(), bytes);
-    Ok((surface, component.serialize()?))
-}
-
-fn write_private(path: &Path, code: &[u8]) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?;
-    file.write_all(code)?;
-    file.sync_all()
+        Some(_) => CompileError::OverBudget(format!("{} bytes of memory", limits.memory_bytes_max)),
+        None => CompileError::Process(complaint.to_owned()),
+    }
 }
 
 /// The program that can compile: this one where it is `airlock`, else the `airlock` beside it or one folder

@@ -18,6 +18,7 @@ use super::progress::Listener;
 use super::store::{self, State};
 use crate::blocking::Lane;
 use crate::capability::{self, Binding};
+use crate::contract::phrase;
 use crate::contract::surface::{Function, Import, Surface};
 use crate::environment::SharedEnvironment;
 use crate::policy::grant::Effective;
@@ -36,8 +37,11 @@ pub(crate) struct Linked {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     /// It wants imports that nobody provides.
-    #[error("it wants imports that nothing provides: {}", .0.join(", "))]
+    #[error("it wants imports that nothing provides: {}", phrase::list(.0.iter().map(String::as_str)))]
     Unknown(Vec<String>),
+    /// It wants an import with another signature, or as something of another kind.
+    #[error("it wants an import with another signature than the host's: {0}")]
+    Signature(String),
     /// The engine refuses it.
     #[error("it cannot be linked: {0}")]
     Engine(String),
@@ -66,11 +70,15 @@ pub(crate) fn link(
         return Err(LinkError::Unknown(missing));
     }
     let mut linker = Linker::new(engine);
-    capability::link(&mut linker, &surface.imports, effective)?;
+    capability::link(&mut linker, &surface.imports)?;
     for import in unknown {
         capability::declare(&mut linker, component, import, &bindings[&import.name])?;
     }
-    let pre = linker.instantiate_pre(component)?;
+    // Before anything is denied: what denies takes any signature, and what it replaces knows its own.
+    let typed = linker.instantiate_pre(component);
+    let typed = typed.map_err(|err| LinkError::Signature(format!("{err:#}")))?;
+    let denied = capability::deny(&mut linker, &surface.imports, effective)?;
+    let pre = if denied { linker.instantiate_pre(component)? } else { typed };
     // Otherwise the first call pays for it.
     component.initialize_copy_on_write_image()?;
     Ok(Linked { pre, wants_wasi: capability::wants_wasi(&surface.imports), lane })

@@ -3,26 +3,46 @@
 //! Owns the way from the engine's types to `contract::surface`, and the list of exports that are never
 //! tools. Runs in the compile process. Must not know what anybody grants.
 
+mod sections;
+
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use wasmtime::Engine;
 use wasmtime::component::types::{self, ComponentItem, Type};
 
-use crate::contract::surface::{Function, FunctionDocs, Hidden, Import, Surface};
-use crate::contract::ty::{Case, Field, FunctionTy, Ty};
-use crate::registry::pack;
+use crate::capability;
+use crate::contract::surface::{FUNCTIONS_MAX, Function, Hidden, Import, Surface};
+use crate::contract::ty::{Case, Field, FunctionTy, Ty, TypeBudget, TypeBudgetError};
+pub(crate) use sections::{Sections, sections};
 
-/// Reads the surface of a component: `bytes` are its own, for the custom sections.
-pub(crate) fn read(engine: &Engine, component: &types::Component, bytes: &[u8]) -> Surface {
-    let mut surface = Surface::default();
+/// Why the surface of a component is not read. Its text follows "the component is not valid:".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SurfaceError {
+    /// The types are too large.
+    #[error(transparent)]
+    Types(#[from] TypeBudgetError),
+    /// Too many functions.
+    #[error("it shows more than {FUNCTIONS_MAX} functions")]
+    Functions,
+}
+
+/// Reads the surface of a component, types from the engine, the rest from its custom sections.
+///
+/// # Errors
+/// When it is larger than the host reads.
+pub(crate) fn read(
+    engine: &Engine,
+    component: &types::Component,
+    sections: Sections,
+) -> Result<Surface, SurfaceError> {
+    let mut reader = Reader::default();
     for (name, export) in component.exports(engine) {
         match export.ty {
-            ComponentItem::ComponentFunc(func) => add(&mut surface, None, name, &func),
+            ComponentItem::ComponentFunc(func) => reader.export(None, name, &func)?,
             ComponentItem::ComponentInstance(instance) => {
                 for (func, item) in instance.exports(engine) {
                     if let ComponentItem::ComponentFunc(ty) = item.ty {
-                        add(&mut surface, Some(name), func, &ty);
+                        reader.export(Some(name), func, &ty)?;
                     }
                 }
             }
@@ -33,25 +53,144 @@ pub(crate) fn read(engine: &Engine, component: &types::Component, bytes: &[u8]) 
             | ComponentItem::Resource(_) => {}
         }
     }
-    surface.imports = component.imports(engine).map(|(name, item)| import(engine, name, item.ty)).collect();
-    sections(&mut surface, bytes);
-    surface
+    for (name, item) in component.imports(engine) {
+        reader.import(engine, name, item.ty)?;
+    }
+    let mut surface = reader.surface;
+    sections.complete(&mut surface);
+    Ok(surface)
 }
 
-fn add(surface: &mut Surface, interface: Option<&str>, name: &str, func: &types::ComponentFunc) {
-    let full = interface.map_or_else(|| name.to_owned(), |interface| format!("{interface}#{name}"));
-    let shown = match never_a_tool(interface, name) {
-        Some(reason) => Err(reason.to_owned()),
-        None => function_ty(func),
-    };
-    match shown {
-        Ok(ty) => surface.functions.push(Function {
-            interface: interface.map(str::to_owned),
-            name: name.to_owned(),
-            ty,
-        }),
-        Err(reason) => surface.hidden.push(Hidden { name: full, reason }),
+#[derive(Default)]
+struct Reader {
+    surface: Surface,
+    budget: TypeBudget,
+}
+
+impl Reader {
+    fn export(
+        &mut self,
+        interface: Option<&str>,
+        name: &str,
+        func: &types::ComponentFunc,
+    ) -> Result<(), SurfaceError> {
+        let full = interface.map_or_else(|| name.to_owned(), |interface| format!("{interface}#{name}"));
+        let shown = match never_a_tool(interface, name) {
+            Some(reason) => Err(reason.to_owned()),
+            None => self.function_ty(func)?,
+        };
+        match shown {
+            Ok(ty) if self.surface.functions.len() < FUNCTIONS_MAX => {
+                let interface = interface.map(str::to_owned);
+                self.surface.functions.push(Function { interface, name: name.to_owned(), ty });
+            }
+            Ok(_) => return Err(SurfaceError::Functions),
+            Err(reason) => self.surface.hidden.push(Hidden { name: full, reason }),
+        }
+        Ok(())
     }
+
+    fn import(&mut self, engine: &Engine, name: &str, item: ComponentItem) -> Result<(), SurfaceError> {
+        // Nobody declares what the host provides, and the engine knows its types.
+        let wanted = !capability::is_provided(name);
+        let mut functions = BTreeMap::new();
+        let mut add = |name: &str, func: &types::ComponentFunc| -> Result<(), SurfaceError> {
+            let ty = if wanted { self.function_ty(func)?.ok() } else { None };
+            functions.insert(name.to_owned(), ty);
+            Ok(())
+        };
+        match item {
+            ComponentItem::ComponentFunc(func) => add(name, &func)?,
+            ComponentItem::ComponentInstance(instance) => {
+                for (name, item) in instance.exports(engine) {
+                    if let ComponentItem::ComponentFunc(func) = item.ty {
+                        add(name, &func)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.surface.imports.push(Import { name: name.to_owned(), functions });
+        Ok(())
+    }
+
+    /// The type as plain data, or the reason why it cannot cross to JSON.
+    fn function_ty(
+        &mut self,
+        func: &types::ComponentFunc,
+    ) -> Result<Result<FunctionTy, String>, SurfaceError> {
+        if func.async_() {
+            return Ok(Err("is asynchronous, which the engine profile does not allow".into()));
+        }
+        // Counted before anything is written out, and all of it: a part that cannot cross to JSON would hide the rest
+        // from the count, and a declared import has values of all of it made.
+        for (name, ty) in func.params() {
+            self.budget.take_name(name)?;
+            count(&mut self.budget, &ty, 1)?;
+        }
+        func.results().try_for_each(|ty| count(&mut self.budget, &ty, 1))?;
+        let params = func.params().map(|(name, ty)| Ok(Field { name: name.to_owned(), ty: convert(&ty)? }));
+        let params = params.collect::<Result<_, String>>();
+        Ok(params.and_then(|params| {
+            let result = func.results().next().map(|ty| convert(&ty)).transpose()?;
+            Ok(FunctionTy { params, result })
+        }))
+    }
+}
+
+/// Takes a type from the budget, each part as often as it is used.
+fn count(budget: &mut TypeBudget, ty: &Type, depth: usize) -> Result<(), TypeBudgetError> {
+    budget.take(depth)?;
+    let below = depth + 1;
+    match ty {
+        Type::List(list) => count(budget, &list.ty(), below),
+        Type::FixedLengthList(list) => count(budget, &list.ty(), below),
+        Type::Map(map) => {
+            count(budget, &map.key(), below)?;
+            count(budget, &map.value(), below)
+        }
+        Type::Record(record) => record.fields().try_for_each(|field| {
+            budget.take_name(field.name)?;
+            count(budget, &field.ty, below)
+        }),
+        Type::Tuple(tuple) => tuple.types().try_for_each(|ty| count(budget, &ty, below)),
+        Type::Variant(variant) => variant.cases().try_for_each(|case| {
+            budget.take_name(case.name)?;
+            match &case.ty {
+                Some(ty) => count(budget, ty, below),
+                None => budget.take(below),
+            }
+        }),
+        Type::Enum(names) => names.names().try_for_each(|name| name_of(budget, name, below)),
+        Type::Flags(names) => names.names().try_for_each(|name| name_of(budget, name, below)),
+        Type::Option(inner) => count(budget, &inner.ty(), below),
+        Type::Result(result) => {
+            [result.ok(), result.err()].iter().flatten().try_for_each(|ty| count(budget, ty, below))
+        }
+        Type::Future(future) => future.ty().map_or(Ok(()), |ty| count(budget, &ty, below)),
+        Type::Stream(stream) => stream.ty().map_or(Ok(()), |ty| count(budget, &ty, below)),
+        Type::Bool
+        | Type::S8
+        | Type::U8
+        | Type::S16
+        | Type::U16
+        | Type::S32
+        | Type::U32
+        | Type::S64
+        | Type::U64
+        | Type::Float32
+        | Type::Float64
+        | Type::Char
+        | Type::String
+        | Type::Own(_)
+        | Type::Borrow(_)
+        | Type::ErrorContext => Ok(()),
+    }
+}
+
+fn name_of(budget: &mut TypeBudget, name: &str, depth: usize) -> Result<(), TypeBudgetError> {
+    budget.take_name(name)?;
+    budget.take(depth)
 }
 
 /// Exports that toolchains add for themselves, and entry points of other kinds of component.
@@ -67,18 +206,6 @@ fn never_a_tool(interface: Option<&str>, name: &str) -> Option<&'static str> {
         _ if name.starts_with('[') => Some("belongs to a resource, which cannot cross to JSON"),
         _ => None,
     }
-}
-
-fn function_ty(func: &types::ComponentFunc) -> Result<FunctionTy, String> {
-    if func.async_() {
-        return Err("is asynchronous, which the engine profile does not allow".into());
-    }
-    let params = func
-        .params()
-        .map(|(name, ty)| Ok(Field { name: name.to_owned(), ty: convert(&ty)? }))
-        .collect::<Result<_, String>>()?;
-    let result = func.results().next().map(|ty| convert(&ty)).transpose()?;
-    Ok(FunctionTy { params, result })
 }
 
 /// The type as plain data, or the reason why it cannot cross to JSON.
@@ -129,66 +256,4 @@ fn convert(ty: &Type) -> Result<Ty, String> {
         Type::Stream(_) => return Err("uses a stream, which cannot cross to JSON".into()),
         Type::ErrorContext => return Err("uses an error context, which cannot cross to JSON".into()),
     })
-}
-
-fn import(engine: &Engine, name: &str, item: ComponentItem) -> Import {
-    let functions = match item {
-        ComponentItem::ComponentFunc(func) => BTreeMap::from([(name.to_owned(), function_ty(&func).ok())]),
-        ComponentItem::ComponentInstance(instance) => instance
-            .exports(engine)
-            .filter_map(|(name, item)| match item.ty {
-                ComponentItem::ComponentFunc(func) => Some((name.to_owned(), function_ty(&func).ok())),
-                _ => None,
-            })
-            .collect(),
-        _ => BTreeMap::new(),
-    };
-    Import { name: name.to_owned(), functions }
-}
-
-/// Reads the section that `airlock pack` writes, and leniently the `package-docs` of other tools.
-fn sections(surface: &mut Surface, bytes: &[u8]) {
-    if let Some(packed) = pack::section(bytes, pack::SECTION).and_then(|data| pack::decode(&data).ok()) {
-        surface.contract = packed.contract;
-        surface.docs = packed.docs;
-    } else if let Some(data) = pack::section(bytes, "package-docs") {
-        surface.docs = foreign_docs(&data);
-    }
-}
-
-/// `package-docs`: a version byte, then JSON. Its format is another project's, so whatever does not fit is
-/// left out.
-fn foreign_docs(data: &[u8]) -> BTreeMap<String, FunctionDocs> {
-    #[derive(Deserialize, Default)]
-    struct Package {
-        #[serde(default)]
-        worlds: BTreeMap<String, Items>,
-        #[serde(default)]
-        interfaces: BTreeMap<String, Items>,
-    }
-    #[derive(Deserialize, Default)]
-    struct Items {
-        #[serde(default)]
-        funcs: BTreeMap<String, Docs>,
-        #[serde(default)]
-        func_exports: BTreeMap<String, Docs>,
-        #[serde(default)]
-        interface_exports: BTreeMap<String, Items>,
-    }
-    #[derive(Deserialize, Default)]
-    struct Docs {
-        #[serde(default)]
-        docs: Option<String>,
-    }
-    fn gather(items: &Items, found: &mut BTreeMap<String, FunctionDocs>) {
-        for (name, docs) in items.funcs.iter().chain(&items.func_exports) {
-            found.entry(name.clone()).or_default().function.clone_from(&docs.docs);
-        }
-        items.interface_exports.values().for_each(|items| gather(items, found));
-    }
-    let package: Package =
-        data.split_first().and_then(|(_, json)| serde_json::from_slice(json).ok()).unwrap_or_default();
-    let mut found = BTreeMap::new();
-    package.worlds.values().chain(package.interfaces.values()).for_each(|items| gather(items, &mut found));
-    found
 }

@@ -2,6 +2,8 @@
 
 mod call;
 
+use std::cell::Cell;
+
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators as op};
 
 use super::kind::Kind;
@@ -9,12 +11,18 @@ use super::parse::{Source, parse};
 use super::tree::{Arithmetic, Compare, Node, What};
 use super::{ExpressionError, Scope};
 use crate::contract::path::snake;
+use crate::contract::phrase::quoted_list;
 use crate::diagnostic::did_you_mean;
+
+/// Parts of the types of all values that an expression names, each as often as it is named: ten of the largest types
+/// that a component may have. A short text can name a large type some hundred times.
+const KIND_PARTS_MAX: usize = 100_000;
 
 /// Checks an expression that must be a truth value.
 pub(super) fn check(text: &str, scope: &Scope) -> Result<Node, ExpressionError> {
     let (expr, source) = parse(text)?;
-    let mut checker = Checker { scope, source: &source, vars: Vec::new() };
+    let left = Cell::new(KIND_PARTS_MAX);
+    let mut checker = Checker { scope, source: &source, vars: Vec::new(), left };
     let root = checker.node(&expr)?;
     if *root.kind.some() != Kind::Bool {
         return Err(checker.error(&expr, format!("it is {}, not a truth value", root.kind), None));
@@ -27,6 +35,8 @@ struct Checker<'c> {
     source: &'c Source<'c>,
     /// Variables of the macros around, the outermost first.
     vars: Vec<(String, Kind)>,
+    /// What is left of the parts that the kinds of named values may have.
+    left: Cell<usize>,
 }
 
 type Checked = Result<Node, ExpressionError>;
@@ -86,11 +96,11 @@ impl Checker<'_> {
 
     fn ident(&self, expr: &IdedExpr, name: &str) -> Checked {
         if let Some(at) = self.vars.iter().rposition(|(var, _)| var == name) {
-            return Ok(self.made(expr, What::Var(at), self.vars[at].1.clone()));
+            return self.by_name(expr, What::Var(at), self.vars[at].1.clone());
         }
         match (name, &self.scope.result) {
             ("args", _) => Err(self.error(expr, "`args` stands before a name: `args.name`".into(), None)),
-            ("result", Some(ty)) => Ok(self.made(expr, What::Result, Kind::of(ty))),
+            ("result", Some(ty)) => self.by_name(expr, What::Result, Kind::of(ty)),
             ("result", None) => {
                 Err(self.error(expr, "there is no `result` here: only the arguments are known".into(), None))
             }
@@ -112,7 +122,7 @@ impl Checker<'_> {
         let known: Vec<String> =
             self.scope.args.iter().map(|field| snake(&field.name).into_owned()).collect();
         let at = self.place_of(expr, self.source.text(self.source.span(args)), name, &known)?;
-        Ok(self.made(expr, What::Arg(at), Kind::of(&self.scope.args[at].ty)))
+        self.by_name(expr, What::Arg(at), Kind::of(&self.scope.args[at].ty))
     }
 
     fn field(&self, expr: &IdedExpr, base: Node, name: &str) -> Checked {
@@ -135,7 +145,10 @@ impl Checker<'_> {
     ) -> Result<usize, ExpressionError> {
         known.iter().position(|field| field == name).ok_or_else(|| {
             let hint = did_you_mean(name, known.iter().map(String::as_str));
-            let message = format!("`{base}` has no field `{name}`; it has `{}`", known.join("`, `"));
+            let message = format!(
+                "`{base}` has no field `{name}`; it has {}",
+                quoted_list(known.iter().map(String::as_str))
+            );
             self.error(expr, message, hint)
         })
     }
@@ -268,7 +281,8 @@ impl Checker<'_> {
         match (kind.some(), &node.what) {
             (Kind::Enum(cases), What::Text(text)) if !cases.contains(text) => {
                 let hint = did_you_mean(text, cases.iter().map(String::as_str));
-                let message = format!("`{text}` is not one of `{}`", cases.join("`, `"));
+                let message =
+                    format!("`{text}` is not one of {}", quoted_list(cases.iter().map(String::as_str)));
                 Err(self.error(expr, message, hint))
             }
             (Kind::List(inner, _), What::List(items)) => {
@@ -288,6 +302,17 @@ impl Checker<'_> {
 
     fn number(&mut self, expr: &IdedExpr) -> Checked {
         self.expect(expr, |kind| *kind == Kind::Number, "a number")
+    }
+
+    /// A value that is there by a name. All of its type is looked at, each time that it is named.
+    fn by_name(&self, expr: &IdedExpr, what: What, kind: Kind) -> Checked {
+        let left = self.left.get().checked_sub(kind.parts()).ok_or_else(|| {
+            let message =
+                format!("the values that it names have more than {KIND_PARTS_MAX} parts in their types");
+            self.error(expr, message, Some("name fewer values, or values of smaller types".into()))
+        })?;
+        self.left.set(left);
+        Ok(self.made(expr, what, kind))
     }
 
     fn made(&self, expr: &IdedExpr, what: What, kind: Kind) -> Node {

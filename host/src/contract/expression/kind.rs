@@ -51,6 +51,31 @@ impl Kind {
         }
     }
 
+    /// How many kinds it is made of, itself included.
+    pub(super) fn parts(&self) -> usize {
+        match self {
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Text | Kind::Bytes | Kind::Any => 1,
+            Kind::Enum(names) => 1 + names.len(),
+            Kind::List(item, _) | Kind::Option(item) => 1 + item.parts(),
+            Kind::Map(key, value) => 1 + key.parts() + value.parts(),
+            Kind::Tuple(items) => 1 + items.iter().map(Kind::parts).sum::<usize>(),
+            Kind::Record(fields) => 1 + fields.iter().map(|(_, kind)| kind.parts()).sum::<usize>(),
+        }
+    }
+
+    /// The same kind with nothing inside.
+    pub(super) fn outline(&self) -> Kind {
+        match self {
+            Kind::Enum(_) => Kind::Enum(Vec::new()),
+            Kind::Tuple(_) => Kind::Tuple(Vec::new()),
+            Kind::Record(_) => Kind::Record(Vec::new()),
+            Kind::List(_, len) => Kind::List(Box::new(Kind::Any), *len),
+            Kind::Map(..) => Kind::Map(Box::new(Kind::Any), Box::new(Kind::Any)),
+            Kind::Option(inner) => Kind::Option(Box::new(inner.outline())),
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Text | Kind::Bytes | Kind::Any => self.clone(),
+        }
+    }
+
     /// Without its option.
     pub(super) fn some(&self) -> &Kind {
         if let Kind::Option(inner) = self { inner.some() } else { self }

@@ -188,3 +188,12 @@ proptest! {
         let _ = Expression::compile_bool(&text, &scope());
     }
 }
+
+#[test]
+fn a_short_text_does_not_name_a_large_type_again_and_again() {
+    let scope = Scope { args: vec![field("a", Ty::Tuple(vec![Ty::Bool; 5_000]))], result: None };
+    let once = "args.a == args.a";
+    assert!(Expression::compile_bool(once, &scope).is_ok());
+    let often = Expression::compile_bool(&[once; 20].join(" && "), &scope).unwrap_err();
+    assert!(often.message.contains("more than 100000 parts"), "{often}");
+}

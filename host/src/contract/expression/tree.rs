@@ -98,4 +98,23 @@ impl Node {
             What::List(nodes) | What::Call(_, nodes) => nodes.iter().collect(),
         }
     }
+
+    /// Forgets what is inside of the kinds, which only checking looks at: each part would keep a copy of its type.
+    pub(super) fn outline(&mut self) {
+        self.kind = self.kind.outline();
+        match &mut self.what {
+            What::Null | What::Bool(_) | What::Int(_) | What::Float(_) | What::Text(_) => {}
+            What::Arg(_) | What::Result | What::Var(_) => {}
+            What::Field(a, _) | What::Not(a) | What::Negate(a) | What::Has(a) => a.outline(),
+            What::Index(a, b)
+            | What::And(a, b)
+            | What::Or(a, b)
+            | What::In(a, b)
+            | What::Arithmetic(_, a, b)
+            | What::Compare(_, a, b)
+            | What::Macro(_, a, b) => [a, b].into_iter().for_each(|part| part.outline()),
+            What::Choose(test, a, b) => [test, a, b].into_iter().for_each(|part| part.outline()),
+            What::List(nodes) | What::Call(_, nodes) => nodes.iter_mut().for_each(Node::outline),
+        }
+    }
 }

@@ -1,16 +1,19 @@
 //! Holding what a contract says of one function against its type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use super::bound::{self, Problems};
 use super::{Manifest, Require, ToolContract, WrittenRequire, WrittenTool};
 use crate::check::{Checks, Rule};
 use crate::contract::answer::Shape;
 use crate::contract::expression::{COST_CALL_MAX, Expression, Scope};
 use crate::contract::path::{Path, PathError};
+use crate::contract::pattern as patterns;
+use crate::contract::phrase::shorten;
 use crate::contract::rules;
 use crate::contract::surface::Function;
 use crate::contract::ty::{FunctionTy, Ty};
@@ -28,7 +31,7 @@ impl Manifest {
         Diagnostic { hint: did_you_mean(name, known), ..self.plain(span, message, label) }
     }
 
-    fn plain(&self, span: Range<usize>, message: String, label: &str) -> Diagnostic {
+    pub(super) fn plain(&self, span: Range<usize>, message: String, label: &str) -> Diagnostic {
         Diagnostic {
             message,
             file: self.file.clone(),
@@ -45,7 +48,7 @@ pub(super) fn tool(
     manifest: &Manifest,
     written: &WrittenTool,
     function: &Function,
-    problems: &mut Vec<Diagnostic>,
+    problems: &mut Problems,
 ) -> ToolContract {
     let WrittenTool {
         title,
@@ -83,7 +86,7 @@ pub(super) fn tool(
 struct Bind<'b> {
     manifest: &'b Manifest,
     seen: &'b FunctionTy,
-    problems: &'b mut Vec<Diagnostic>,
+    problems: &'b mut Problems,
 }
 
 impl Bind<'_> {
@@ -94,11 +97,13 @@ impl Bind<'_> {
             Some(Ty::Enum(names)) => names.clone(),
             _ => Vec::new(),
         };
-        for name in names.iter().filter(|name| !known.contains(name.get_ref())) {
-            let message = format!("the function has no error case `{}`", name.get_ref());
-            let known = known.iter().map(String::as_str);
-            let problem = self.manifest.problem(name.span(), message, "this case", name.get_ref(), known);
-            self.problems.push(problem);
+        let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
+        for name in names.iter().filter(|name| !known.contains(name.get_ref().as_str())) {
+            self.problems.add(|| {
+                let message = format!("the function has no error case `{}`", shorten(name.get_ref()));
+                let known = known.iter().copied();
+                self.manifest.problem(name.span(), message, "this case", name.get_ref(), known)
+            });
         }
         names.iter().map(|name| name.get_ref().clone()).collect()
     }
@@ -106,15 +111,20 @@ impl Bind<'_> {
     fn schema(&mut self, written: &BTreeMap<Spanned<String>, Value>) -> Map<String, Value> {
         for keyword in written.keys().filter(|keyword| !rules::KEYWORDS.contains(&keyword.get_ref().as_str()))
         {
-            let message = format!("`{}` is no keyword of a tool's schema", keyword.get_ref());
-            let problem = self.manifest.problem(
-                keyword.span(),
-                message,
-                "this keyword",
-                keyword.get_ref(),
-                rules::KEYWORDS,
-            );
-            self.problems.push(problem);
+            self.problems.add(|| {
+                let name = keyword.get_ref();
+                let message = format!("`{}` is no keyword of a tool's schema", shorten(name));
+                self.manifest.problem(keyword.span(), message, "this keyword", name, rules::KEYWORDS)
+            });
+        }
+        // A validator compiles some patterns only when they are needed, and then without a bound.
+        for (keyword, value) in written {
+            bound::each_pattern(keyword.get_ref(), value, &mut |pattern| {
+                if let Err(err) = patterns::compile(pattern) {
+                    let message = format!("the pattern `{}` cannot be used: {err}", shorten(pattern));
+                    self.problems.add(|| self.manifest.plain(keyword.span(), message, "below this keyword"));
+                }
+            });
         }
         written.iter().map(|(keyword, value)| (keyword.get_ref().clone(), value.clone())).collect()
     }
@@ -126,18 +136,21 @@ impl Bind<'_> {
     ) -> BTreeMap<Path, Map<String, Value>> {
         let mut places = BTreeMap::new();
         for (text, keywords) in written {
+            if self.problems.is_full() {
+                break;
+            }
             let found = Path::parse(text.get_ref()).and_then(|path| exists(self.seen, &path).map(|()| path));
             match found {
                 Ok(path) => {
                     places.insert(path, keywords.clone());
                 }
-                Err(err) => {
+                Err(err) => self.problems.add(|| {
                     let mut problem = self.manifest.plain(text.span(), err.to_string(), "this path");
                     if let PathError::Unknown { name, known } = &err {
                         problem.hint = did_you_mean(name, known.iter().map(String::as_str));
                     }
-                    self.problems.push(problem);
-                }
+                    problem
+                }),
             }
         }
         places
@@ -155,16 +168,14 @@ impl Bind<'_> {
                 }
                 Err(err) => {
                     let span = self.inside(that, err.span);
-                    let mut problem = self.manifest.plain(span, err.message, "here");
-                    problem.hint = err.hint;
-                    self.problems.push(problem);
+                    let problem = self.manifest.plain(span, err.message, "here");
+                    self.problems.add(|| Diagnostic { hint: err.hint, ..problem });
                 }
             }
             if cost > COST_CALL_MAX {
                 let message =
                     format!("the relations together may cost {cost}; at most {COST_CALL_MAX} for a call");
-                let problem = self.manifest.plain(that.span(), message, "up to here");
-                self.problems.push(problem);
+                self.problems.add(|| self.manifest.plain(that.span(), message, "up to here"));
                 break;
             }
         }
@@ -183,8 +194,7 @@ impl Bind<'_> {
         let mut sound = true;
         for rule in written {
             if let Err(err) = Checks::compile(std::slice::from_ref(rule.get_ref()), self.seen) {
-                let problem = self.manifest.plain(rule.span(), err.to_string(), "this check");
-                self.problems.push(problem);
+                self.problems.add(|| self.manifest.plain(rule.span(), err.to_string(), "this check"));
                 sound = false;
             }
         }
@@ -195,6 +205,7 @@ impl Bind<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::PROBLEMS_MAX;
     use super::*;
     use crate::contract::ty::Field;
 
@@ -235,6 +246,31 @@ mod tests {
     fn reports_everything_at_once() {
         let text = "[tool.find.args.x]\nminimum = 1\n[tool.find.args.y]\nminimum = 1\n[tool.nope]\n";
         refuses(text, &["contract.toml:1", "contract.toml:3", "contract.toml:5"]);
+    }
+
+    #[test]
+    fn tells_twenty_problems_and_stops_looking() {
+        let unknown: String = (0..5_000).map(|i| format!("[tool.f{i}]\n")).collect();
+        let paths: String = (0..5_000).map(|i| format!("[tool.find.args.x{i}]\n")).collect();
+        for text in [unknown, paths] {
+            let bound =
+                Manifest::parse(&text, "contract.toml").and_then(|manifest| manifest.bind(&functions()));
+            let problems = bound.unwrap_err();
+            assert_eq!(problems.0.len(), PROBLEMS_MAX);
+            assert!(problems.render(false).contains("only the first 20"), "{problems}");
+        }
+    }
+
+    #[test]
+    fn refuses_more_programs_than_a_host_compiles() {
+        let rule = "[[tool.find.require]]\nthat = \"args.max_items > 1u\"\n";
+        refuses(&rule.repeat(257), &["257 relations and checks; at most 256"]);
+        let pattern = r#"{ properties = { period = { pattern = "a" } } }, "#;
+        let patterns = format!("[tool.find.schema]\nallOf = [{}]\n", pattern.repeat(129));
+        refuses(&patterns, &["129 patterns; at most 128"]);
+        let example = "[[tool.find.example]]\nargs = { max_items = 1, period = \"a\" }\n";
+        refuses(&example.repeat(257), &["257 examples; at most 256"]);
+        refuses(&"#".repeat(256 * 1024 + 1), &["262145 bytes; at most 262144"]);
     }
 
     #[test]

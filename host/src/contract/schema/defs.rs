@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::contract::digest::sha256;
+
 /// Up to this size a schema is written out: models read it more easily than references.
 const INLINE_BYTES: usize = 16 * 1024;
 /// A reference to anything smaller saves nothing.
@@ -74,25 +76,33 @@ fn expand_all(node: &mut Value, defs: &Map<String, Value>, depth: usize) {
 }
 
 /// Counts forms. What stands inside a repeated form is not counted again: its own definition would be used once.
-fn count(node: &mut Value, seen: &mut BTreeMap<String, u32>) {
-    let form = node.to_string();
-    let large = form.len() >= SHARED_BYTES;
+fn count(node: &mut Value, seen: &mut BTreeMap<Form, u32>) {
+    let (form, bytes) = form(node);
     let times = seen.entry(form).or_default();
-    *times += u32::from(large);
+    *times += u32::from(bytes >= SHARED_BYTES);
     if *times <= 1 {
         children_mut(node).into_iter().for_each(|child| count(child, seen));
     }
 }
 
+/// A schema by the digest of its text: texts of schemas within each other would take the depth times the size.
+type Form = String;
+
+/// A schema's form, and how long its text is.
+fn form(node: &Value) -> (Form, usize) {
+    let text = node.to_string();
+    (sha256(text.as_bytes()), text.len())
+}
+
 struct Sharing {
     /// Each repeated form with its name, once it has one.
-    repeated: BTreeMap<String, Option<String>>,
+    repeated: BTreeMap<Form, Option<String>>,
     defs: Map<String, Value>,
 }
 
 impl Sharing {
     fn visit(&mut self, node: &mut Value) {
-        let form = node.to_string();
+        let (form, _) = form(node);
         let Some(name) = self.repeated.get(&form).cloned() else {
             return children_mut(node).into_iter().for_each(|child| self.visit(child));
         };
@@ -100,7 +110,7 @@ impl Sharing {
         *node = json!({"$ref": format!("#/$defs/{name}")});
     }
 
-    fn define(&mut self, form: String, mut def: Value) -> String {
+    fn define(&mut self, form: Form, mut def: Value) -> String {
         children_mut(&mut def).into_iter().for_each(|child| self.visit(child));
         let name = format!("part_{}", self.defs.len() + 1);
         self.repeated.insert(form, Some(name.clone()));

@@ -12,7 +12,7 @@ pub use self::error::OverlayError;
 use super::exact::less;
 use super::{defs, words};
 use crate::contract::path::{Path, PathError, Step};
-use crate::contract::phrase;
+use crate::contract::{pattern, phrase};
 
 /// The keywords that can be laid over a schema.
 pub(super) const KEYWORDS: [&str; 16] = [
@@ -119,8 +119,11 @@ fn descend<'s>(
     let node = through(node, defs);
     match step {
         Step::Field(name) => {
-            let unknown = PathError::Unknown { name: name.clone(), known: node_names(node) };
-            node.get_mut("properties").and_then(|all| all.get_mut(name)).ok_or(unknown)
+            // Looked for twice, so that the names are only listed where the error needs them.
+            if node.get("properties").is_none_or(|all| all.get(name).is_none()) {
+                return Err(PathError::Unknown { name: name.clone(), known: node_names(node) });
+            }
+            Ok(&mut node["properties"][name.as_str()])
         }
         Step::Items if node.get("prefixItems").is_none() && node.get("items").is_some() => {
             Ok(&mut node["items"])
@@ -216,7 +219,7 @@ fn form(keyword: &str, value: &Value) -> Result<(), OverlayError> {
     let (fine, expected) = match keyword {
         "description" | "title" => (texts(value), "a string"),
         "examples" | "enum" => (value.as_array().is_some_and(|all| !all.is_empty()), "a list of values"),
-        "pattern" => (value.as_str().is_some_and(|p| regex::Regex::new(p).is_ok()), "a regular expression"),
+        "pattern" => (value.as_str().is_some_and(|p| pattern::compile(p).is_ok()), "a regular expression"),
         "format" => {
             (value.as_str().is_some_and(|f| FORMATS.contains(&f)), "one of the formats that are checked")
         }
@@ -293,7 +296,7 @@ fn leaves_none(keyword: &str, value: &Value, bound: &str, limit: &Value) -> bool
 fn choices(schema: &Map<String, Value>, values: &Value) -> Result<(), OverlayError> {
     let validator = jsonschema::options()
         .offline()
-        .with_pattern_options(jsonschema::PatternOptions::regex())
+        .with_pattern_options(pattern::options())
         .build(&Value::Object(schema.clone()))
         .ok();
     let refused = |value: &&Value| validator.as_ref().is_none_or(|allowed| !allowed.is_valid(value));

@@ -14,10 +14,10 @@ use super::{LoadEvent, STEP_MAX, Unloaded, imports};
 use crate::blocking::{Lane, Lost};
 use crate::capability;
 use crate::config::{ConfigFile, RetryConfig, ToolConfig};
-use crate::contract::manifest::{Manifest, ToolContract};
-use crate::contract::surface::{Function, Surface};
+use crate::contract::manifest::{Manifest, PROBLEMS_MAX, ToolContract};
+use crate::contract::surface::{Function, Problem, Surface};
 use crate::contract::tool::Contract;
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::plan::RetryPolicy;
 use crate::policy::grant::{Effective, Grants, Request, Requests};
 use crate::policy::limit::{Limits, PartialLimits};
@@ -26,10 +26,13 @@ use crate::registry::tool::{Component, Tool};
 use crate::sandbox::cache::{Compiled, Compiler, Looked, Missing};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::engine::MEMORY_BYTES_MAX;
-use crate::sandbox::run;
+use crate::sandbox::run::{self, LinkError};
 
 /// The least time in which an attempt is worth starting, where nobody says otherwise.
 const USEFUL_MS_MIN: u64 = 1_000;
+
+/// Functions that cannot be tools which an error lists.
+const HIDDEN_MAX: usize = 20;
 
 /// Tools, each with what a reviewer should know of it.
 type Tools = Vec<(Tool, Vec<String>)>;
@@ -87,9 +90,12 @@ impl Entry {
         if self.is_of_state(&path) {
             return Err(self.component(format!("`{}` lies in the state folder", path.display()), None));
         }
-        let bytes = crate::file::read(&path, self.compiler.component_bytes_max()).map_err(|err| {
-            let hint = "build it first; for the example tools, run `cargo xtask guests`".to_owned();
-            self.component(format!("`{}` cannot be read: {err}", path.display()), Some(hint))
+        let bytes = self.compiler.read(&path).map_err(|err| match err {
+            CompileError::Unreadable(err) => {
+                let hint = "build it first; for the example tools, run `cargo xtask guests`".to_owned();
+                self.component(format!("`{}` cannot be read: {err}", path.display()), Some(hint))
+            }
+            err => self.unusable(&err),
         })?;
         match self.compiler.look(&self.engine, bytes).map_err(|err| self.unusable(&err))? {
             Looked::Found(compiled) => self.prepare(*compiled).map(Ok),
@@ -137,6 +143,26 @@ impl Entry {
         self.file.error(self.key.span(), message, "this tool", hint).into()
     }
 
+    fn unlinked(&self, err: &LinkError) -> Diagnostics {
+        let hint = match err {
+            LinkError::Unknown(_) => {
+                "declare them: `imports.\"NAME\" = \"trap\"`, or fixed results per function"
+            }
+            LinkError::Signature(_) | LinkError::Engine(_) => {
+                "build the component against the interfaces that the host provides"
+            }
+        };
+        self.here(format!("`{}`: {err}", self.path().display()), Some(hint.to_owned()))
+    }
+
+    /// None of its functions can be a tool.
+    fn nothing(&self, surface: &Surface) -> Diagnostics {
+        let hidden = surface.hidden.iter().take(HIDDEN_MAX);
+        let hidden: Vec<_> = hidden.map(|h| format!("`{}` {}", h.name, h.reason)).collect();
+        let message = format!("`{}` shows no function that can be a tool", self.path().display());
+        self.here(message, Some(hidden.join("; ")))
+    }
+
     fn prepare(&self, compiled: Compiled) -> Result<Tools, Diagnostics> {
         let Entry { file, key, config, .. } = self;
         let path = self.path();
@@ -148,23 +174,14 @@ impl Entry {
         let (effective, missing) = Effective::of(&requests, &grants);
         let bindings = imports::bindings(file, config, &surface)?;
         let linked = run::link(&self.engine, &code, &surface, &effective, &bindings, self.files.clone());
-        let linked = linked.map_err(|err| {
-            let hint =
-                "declare them: `imports.\"NAME\" = \"trap\"`, or fixed results per function".to_owned();
-            self.here(format!("`{}`: {err}", path.display()), Some(hint))
-        })?;
+        let linked = linked.map_err(|err| self.unlinked(&err))?;
         let functions = config.functions.as_ref().map(Spanned::get_ref);
         let named = name::assign(key.get_ref(), functions, &surface.functions).map_err(|err| {
             let span = config.functions.as_ref().map_or(key.span(), Spanned::span);
             Diagnostics::from(file.error(span, err, "here", None))
         })?;
         if named.is_empty() {
-            let hidden: Vec<_> =
-                surface.hidden.iter().map(|h| format!("`{}` {}", h.name, h.reason)).collect();
-            return Err(self.here(
-                format!("`{}` shows no function that can be a tool", path.display()),
-                Some(hidden.join("; ")),
-            ));
+            return Err(self.nothing(&surface));
         }
         let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
         let limits = limits(file, config, &author.manifest.limits)?;
@@ -218,12 +235,25 @@ struct Author {
 
 fn author(path: &Path, surface: &Surface) -> Result<Author, Diagnostics> {
     let file = format!("{} (embedded contract)", path.display());
+    if !surface.problems.is_empty() {
+        return Err(problems(&file, surface));
+    }
     let manifest = match &surface.contract {
         Some(text) => Manifest::parse(text, &file)?,
         None => Manifest::default(),
     };
     let tools = manifest.bind(&surface.functions)?;
     Ok(Author { manifest, tools })
+}
+
+/// What the compile process found wrong with an embedded contract.
+fn problems(file: &str, surface: &Surface) -> Diagnostics {
+    let source: Arc<str> = surface.contract.as_deref().unwrap_or_default().into();
+    let diagnostic = |problem: &Problem| {
+        let Problem { message, span, label, hint } = problem.clone();
+        Diagnostic { message, file: file.to_owned(), source: source.clone(), span, label, hint }
+    };
+    Diagnostics(surface.problems.iter().take(PROBLEMS_MAX).map(diagnostic).collect())
 }
 
 /// What a component asks for: what its contract says, or without one what its imports want.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::capability::{self, Binding};
 use crate::config::{ConfigFile, ImportConfig, ImportWord, ToolConfig};
-use crate::contract::lower;
 use crate::contract::surface::{Import, Surface};
+use crate::contract::{lower, phrase};
 use crate::diagnostic::Diagnostics;
 
 /// The declared imports, JSON results lowered to the types that the component wants.
@@ -20,11 +20,11 @@ pub(super) fn bindings(
             |message: String| Diagnostics::from(file.error(name.span(), message, "this import", None));
         let import =
             surface.imports.iter().find(|import| import.name == *name.get_ref()).ok_or_else(|| {
-                let known: Vec<_> = capability::unknown(surface).map(|import| import.name.as_str()).collect();
+                let known = capability::unknown(surface).map(|import| import.name.as_str());
                 problem(format!(
-                    "the component does not import `{}`; nothing provides `{}`",
+                    "the component does not import `{}`; nothing provides {}",
                     name.get_ref(),
-                    known.join("`, `")
+                    phrase::quoted_list(known)
                 ))
             })?;
         bindings.insert(name.get_ref().clone(), binding(import, declared).map_err(problem)?);
@@ -40,8 +40,8 @@ fn binding(import: &Import, declared: &ImportConfig) -> Result<Binding, String> 
     let mut fixed = BTreeMap::new();
     for (function, json) in results {
         let ty = import.functions.get(function).ok_or_else(|| {
-            let known: Vec<_> = import.functions.keys().map(String::as_str).collect();
-            format!("`{}` has no function `{function}`; it has `{}`", import.name, known.join("`, `"))
+            let known = phrase::quoted_list(import.functions.keys().map(String::as_str));
+            format!("`{}` has no function `{function}`; it has {known}", import.name)
         })?;
         let ty = ty.as_ref().ok_or_else(|| {
             format!("`{function}` uses types that JSON cannot give; leave it out, and it traps")

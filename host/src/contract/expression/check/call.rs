@@ -1,18 +1,15 @@
 //! Functions and macros by name.
 
 use cel::common::ast::{Expr, IdedExpr};
-use regex::RegexBuilder;
 
 use super::{Checked, Checker};
 use crate::contract::expression::kind::Kind;
 use crate::contract::expression::tree::{Function, Macro, Node, What};
+use crate::contract::pattern as patterns;
 use crate::diagnostic::did_you_mean;
 
 /// Macros within each other, at most.
 const NESTED_MAX: usize = 2;
-
-/// Bytes of a compiled pattern: a short one can ask for much.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 const NAMES: [&str; 17] = [
     "abs",
@@ -101,8 +98,7 @@ impl Checker<'_> {
         let What::Text(text) = &node.what else {
             return Err(self.error(pattern, "a pattern must be written out as a string".into(), None));
         };
-        let built = RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
-        let regex = built.map_err(|err| {
+        let regex = patterns::compile(text).map_err(|err| {
             let message = format!("the pattern does not parse: {}", err.to_string().replace('\n', " "));
             self.error(pattern, message, None)
         })?;

@@ -26,11 +26,7 @@ struct KeySet {
 }
 
 /// The keys that can be understood; of others, for algorithms that are new or for encryption, there is no use.
-pub(super) async fn fetch(
-    source: &KeySource,
-    folder: &Path,
-    reader: Lane,
-) -> Result<Vec<Jwk>, String> {
+pub(super) async fn fetch(source: &KeySource, folder: &Path, reader: Lane) -> Result<Vec<Jwk>, String> {
     let fetched = async {
         match source {
             KeySource::Url(url) => download(url).await,

@@ -1,0 +1,189 @@
+//! What the compile process gives up before it reads a component.
+//!
+//! Owns the confinement of a process that works on a stranger's bytes: its limits, its life beside its parent's, its
+//! descriptors, and the system calls that are left to it. Everything here is irrevocable for the process that
+//! calls it. Must not know what the process works on.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use landlock::{ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetStatus, Scope};
+use rlimit::Resource;
+use rustix::process::{Pid, Signal};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+
+/// What a confined process may use, and whom it may not outlive.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Confinement {
+    /// The process that started it.
+    pub(crate) parent: u32,
+    /// Processor time, in seconds.
+    pub(crate) cpu_s_max: u64,
+    /// Memory, in bytes.
+    pub(crate) memory_bytes_max: u64,
+}
+
+/// Why a process could not be confined. It must end without having read anything.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfineError {
+    /// A limit, an attribute of the process or its table of descriptors.
+    #[error("cannot give up {0}: {1}")]
+    Os(&'static str, io::Error),
+    /// The parent ended before it could be watched.
+    #[error("the process that started this one has ended")]
+    Orphan,
+}
+
+/// The descriptors that stay open: stdin, stdout and stderr.
+const DESCRIPTORS: u64 = 3;
+
+/// Confines this process, which must have one thread.
+///
+/// Returns the kernel's means that could not be used (`landlock`, `seccomp`): an old kernel or a container may lack
+/// them, and the limits hold without them.
+///
+/// # Errors
+/// When a limit cannot be set: the caller must not go on.
+pub(crate) fn confine(confinement: &Confinement) -> Result<Vec<String>, ConfineError> {
+    // The order matters: each step takes away what the steps before it needed.
+    die_with(confinement.parent)?;
+    close_inherited().map_err(|err| ConfineError::Os("inherited descriptors", err))?;
+    rustix::thread::set_no_new_privs(true).map_err(|err| ConfineError::Os("privileges", err.into()))?;
+    let landlock = deny_files_and_network();
+    limit(confinement).map_err(|err| ConfineError::Os("resources", err))?;
+    let seccomp = filter_calls();
+    let missing = [("landlock", landlock), ("seccomp", seccomp)];
+    Ok(missing.into_iter().filter(|(_, enforced)| !enforced).map(|(name, _)| name.to_owned()).collect())
+}
+
+/// Ends this process when its parent ends, whichever way the parent ends.
+fn die_with(parent: u32) -> Result<(), ConfineError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|err| ConfineError::Os("an end of its own", err.into()))?;
+    // A parent that ended before the line above sends no signal. Its children have another parent by now.
+    let now = rustix::process::getppid().map(Pid::as_raw_nonzero);
+    if now.is_some_and(|now| u32::try_from(now.get()) == Ok(parent)) {
+        Ok(())
+    } else {
+        Err(ConfineError::Orphan)
+    }
+}
+
+/// Closes every descriptor but the first three. The host opens its own so that they close by themselves, but may have
+/// inherited others from whatever started it.
+fn close_inherited() -> io::Result<()> {
+    let mut open = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    // The listing's own descriptor is in the list and is closed by now.
+    for fd in open.into_iter().filter(|fd| *fd >= DESCRIPTORS as i32) {
+        let _ = nix::unistd::close(fd);
+    }
+    Ok(())
+}
+
+fn limit(confinement: &Confinement) -> io::Result<()> {
+    let Confinement { parent: _, cpu_s_max, memory_bytes_max } = *confinement;
+    // The soft limit ends the process by a signal of its own, which tells what it used too much of.
+    Resource::CPU.set(cpu_s_max, cpu_s_max.saturating_add(1))?;
+    // Counts what can be written, so that reserved address space is free.
+    Resource::DATA.set(memory_bytes_max, memory_bytes_max)?;
+    // Everything goes through pipes, which have no size.
+    Resource::FSIZE.set(0, 0)?;
+    Resource::NOFILE.set(DESCRIPTORS, DESCRIPTORS)?;
+    Resource::NPROC.set(0, 0)?;
+    Resource::CORE.set(0, 0)?;
+    Resource::MEMLOCK.set(0, 0)?;
+    Resource::MSGQUEUE.set(0, 0)
+}
+
+/// Denies all files, TCP, abstract sockets and signals to other processes. Whether the kernel enforces it.
+fn deny_files_and_network() -> bool {
+    let restricted = Ruleset::default()
+        .handle_access(AccessFs::from_all(ABI::V6))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V6)))
+        .and_then(|rules| rules.scope(Scope::from_all(ABI::V6)))
+        .and_then(|rules| rules.create())
+        .and_then(|rules| rules.restrict_self());
+    restricted.is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced)
+}
+
+/// Leaves the calls that a compiler makes; the others fail. Whether the kernel enforces it.
+fn filter_calls() -> bool {
+    let Ok(arch) = std::env::consts::ARCH.try_into() else { return false };
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|call| (*call, Vec::new())).collect();
+    // An abort sends a signal to its own process, and to no other.
+    let own =
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(std::process::id()));
+    let Ok(own) = own.and_then(|own| SeccompRule::new(vec![own])) else { return false };
+    rules.insert(libc::SYS_tgkill, vec![own]);
+    // A refused call fails like one without permission, which libraries can bear: they look at the number of
+    // processors, and go on without it.
+    let refused = SeccompAction::Errno(libc::EPERM.cast_unsigned());
+    let filter = SeccompFilter::new(rules, refused, SeccompAction::Allow, arch);
+    let program = filter.and_then(BpfProgram::try_from);
+    program.is_ok_and(|program| seccompiler::apply_filter(&program).is_ok())
+}
+
+/// What is left: memory, the three pipes, its own signals and clocks, and the end. Nothing that opens, connects,
+/// starts or traces anything.
+const CALLS: &[i64] = &[
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_close,
+    libc::SYS_fstat,
+    libc::SYS_lseek,
+    libc::SYS_mmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_futex,
+    libc::SYS_getrandom,
+    libc::SYS_clock_gettime,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_membarrier,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+
+/// Tries from inside what a confined process must not be able to do: each attempt, and what came of it.
+pub(crate) fn probe(parent: u32) -> Vec<(&'static str, Result<(), String>)> {
+    use std::net::{TcpStream, UdpSocket};
+    use std::os::unix::net::UnixDatagram;
+    let outcome = |result: io::Result<()>| result.map_err(|err| err.to_string());
+    let kill = || {
+        let parent = i32::try_from(parent).ok().and_then(Pid::from_raw);
+        let parent = parent.ok_or_else(|| io::Error::other("no parent"))?;
+        Ok(rustix::process::test_kill_process(parent)?)
+    };
+    vec![
+        ("read a file", outcome(std::fs::File::open("/etc/passwd").map(drop))),
+        ("read its folder", outcome(std::fs::read_dir(".").map(drop))),
+        ("write a file", outcome(std::fs::write("probe", "x"))),
+        ("make a folder", outcome(std::fs::create_dir("probe"))),
+        ("look at a file", outcome(std::fs::metadata("/etc/passwd").map(drop))),
+        ("connect over TCP", outcome(TcpStream::connect("127.0.0.1:1").map(drop))),
+        ("open a UDP socket", outcome(UdpSocket::bind("127.0.0.1:0").map(drop))),
+        ("open a local socket", outcome(UnixDatagram::unbound().map(drop))),
+        ("start a program", outcome(std::process::Command::new("/bin/true").status().map(drop))),
+        ("start a thread", outcome(std::thread::Builder::new().spawn(|| ()).map(drop))),
+        ("copy a descriptor", outcome(rustix::io::dup(io::stdin()).map(drop).map_err(io::Error::from))),
+        ("signal its parent", outcome(kill())),
+        ("raise a limit", outcome(Resource::NOFILE.set(1_024, 1_024))),
+    ]
+}

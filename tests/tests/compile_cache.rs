@@ -1,0 +1,135 @@
+//! The cache of compiled components: what lies in it is used only as it was written, and for what it was written.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use airlock_tests::{program, root};
+
+use crate::{stderr, stdout};
+
+const TOOLS: [&str; 2] = ["unit-convert", "text-digest"];
+
+fn airlock(folder: &Path, args: &[&str]) -> Output {
+    Command::new(program()).arg("--registry").arg(folder.join("airlock.toml")).args(args).output().unwrap()
+}
+
+/// What the tools are and answer, whichever way they were compiled.
+fn seen(folder: &Path) -> String {
+    let listed = airlock(folder, &["tools", "--json"]);
+    let called = airlock(folder, &["call", "unit_convert", r#"{"value": 1, "from": "km", "to": "m"}"#]);
+    assert!(listed.status.success() && called.status.success(), "{}{}", stderr(&listed), stderr(&called));
+    stdout(&listed) + stdout(&called).split("\"record\"").next().unwrap()
+}
+
+struct Cache {
+    folder: tempfile::TempDir,
+    /// Index and code of each tool.
+    pairs: Vec<[PathBuf; 2]>,
+    seen: String,
+}
+
+impl Cache {
+    fn filled() -> Cache {
+        let folder = tempfile::tempdir().unwrap();
+        let mut text = String::new();
+        for tool in TOOLS {
+            let component = root().join(format!("example-tools/build/{tool}.wasm"));
+            text += &format!("[tools.{}]\ncomponent = \"{}\"\n", tool.replace('-', "_"), component.display());
+        }
+        std::fs::write(folder.path().join("airlock.toml"), text).unwrap();
+        let seen = seen(folder.path());
+        let code = folder.path().join(".airlock/code");
+        let files = std::fs::read_dir(&code).unwrap().map(|entry| entry.unwrap().path());
+        let mut indexes: Vec<PathBuf> =
+            files.filter(|path| path.extension().is_some_and(|e| e == "json")).collect();
+        indexes.sort();
+        let pair = |index: PathBuf| {
+            let text = std::fs::read_to_string(&index).unwrap();
+            let (_, digest) = text.split_once("\"code\":\"").unwrap();
+            [index, code.join(format!("{}.cwasm", &digest[..64]))]
+        };
+        let pairs = indexes.into_iter().map(pair).collect();
+        Cache { folder, pairs, seen }
+    }
+
+    /// The tools are the same as before, the entry was made anew, and is as it was.
+    #[track_caller]
+    fn heals(&self, what: &str, tamper: impl FnOnce(&Cache)) {
+        let before: Vec<Vec<u8>> =
+            self.pairs.iter().flatten().map(|path| std::fs::read(path).unwrap()).collect();
+        tamper(self);
+        let output = airlock(self.folder.path(), &["check"]);
+        assert!(output.status.success(), "{what}: {}", stderr(&output));
+        assert!(stderr(&output).contains("is made anew"), "{what}: {}", stderr(&output));
+        let after: Vec<Vec<u8>> =
+            self.pairs.iter().flatten().map(|path| std::fs::read(path).unwrap()).collect();
+        assert!(before == after, "{what}: it is not as it was");
+        assert_eq!(seen(self.folder.path()), self.seen, "{what}");
+    }
+}
+
+/// Changes a file that is read-only.
+fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap();
+    change(&mut bytes);
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o400)).unwrap();
+}
+
+fn swap(a: &Path, b: &Path) {
+    let aside = a.with_extension("aside");
+    std::fs::rename(a, &aside).unwrap();
+    std::fs::rename(b, a).unwrap();
+    std::fs::rename(aside, b).unwrap();
+}
+
+#[test]
+fn what_does_not_belong_together_is_made_anew() {
+    let cache = Cache::filled();
+    let [[index, code], [other_index, other_code]] = cache.pairs.as_slice() else {
+        panic!("{:?}", cache.pairs)
+    };
+    cache.heals("swapped indexes", |_| swap(index, other_index));
+    cache.heals("swapped codes", |_| swap(code, other_code));
+    cache.heals("an index that is cut off", |_| rewrite(index, |bytes| bytes.truncate(bytes.len() / 2)));
+    cache.heals("an empty index", |_| rewrite(index, Vec::clear));
+    cache.heals("code that is cut off", |_| rewrite(code, |bytes| bytes.truncate(bytes.len() / 2)));
+    cache.heals("code with a changed byte", |_| rewrite(code, |bytes| bytes[4_000] ^= 1));
+    cache.heals("an index with a changed byte", |_| {
+        rewrite(index, |bytes| {
+            let last = bytes.len() - 10;
+            bytes[last] ^= 1;
+        });
+    });
+    cache.heals("an index that names other code", |_| {
+        let other = std::fs::read_to_string(other_index).unwrap();
+        let (_, digest) = other.split_once("\"code\":\"").unwrap();
+        rewrite(index, |bytes| {
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            let (before, after) = text.split_once("\"code\":\"").unwrap();
+            *bytes = format!("{before}\"code\":\"{}{}", &digest[..64], &after[64..]).into_bytes();
+        });
+    });
+    cache.heals("an index that others can write", |_| {
+        std::fs::set_permissions(index, std::fs::Permissions::from_mode(0o666)).unwrap();
+    });
+    cache.heals("an index that is a link", |_| {
+        let elsewhere = cache.folder.path().join("elsewhere");
+        std::fs::rename(index, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(elsewhere, index).unwrap();
+    });
+    cache.heals("code that is a pipe", |_| {
+        std::fs::remove_file(code).unwrap();
+        assert!(Command::new("mkfifo").args(["-m", "400"]).arg(code).status().unwrap().success());
+    });
+}
+
+#[test]
+fn an_index_of_a_form_that_was_written_before_is_made_anew() {
+    let cache = Cache::filled();
+    cache.heals("an index without a digest", |cache| {
+        rewrite(&cache.pairs[0][0], |bytes| drop(bytes.drain(..64)))
+    });
+}

@@ -24,7 +24,7 @@ pub(super) fn holds(keyword: &str, operand: &Value, value: &Value) -> Option<boo
         }
         "minimum" => number(|limit, value| !less(value, limit)),
         "maximum" => number(|limit, value| !less(limit, value)),
-        "exclusiveMinimum" => number(|limit, value| less(limit, value)),
+        "exclusiveMinimum" => number(less),
         "exclusiveMaximum" => number(|limit, value| less(value, limit)),
         "minLength" => at_least(value.as_str().map(|text| text.chars().count())),
         "maxLength" => at_most(value.as_str().map(|text| text.chars().count())),

@@ -33,5 +33,6 @@ pub mod tool;
 pub mod ty;
 pub mod validate;
 pub mod violation;
+mod wide;
 /// A component value: the engine's plain value enum, so that no call builds its arguments twice.
 pub use wasmtime::component::Val;

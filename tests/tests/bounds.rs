@@ -29,11 +29,11 @@ const TIMES_MAX: u64 = 50;
 const BYTES_MAX: u64 = 64 << 20;
 
 /// Writing twenty faults down costs something, even where there are but a few values.
-const FAULTS_COUNT: u64 = 20_000;
+const FAULTS_COUNT: u64 = 100_000;
 const FAULTS_BYTES: u64 = 2 << 20;
 
 /// So many values are sent, as far as the caps let them.
-const VALUES: usize = 20_000;
+const VALUES: usize = 8_000;
 
 fn contract(params: Vec<Field>, author: ToolContract) -> Contract {
     let ty = FunctionTy { params, result: None };
@@ -64,7 +64,7 @@ fn record(fields: usize, ty: impl Fn(usize) -> Ty) -> Ty {
 
 /// Types by what is hard about them.
 fn types() -> Vec<(&'static str, Ty)> {
-    let leaf = |i: usize| if i % 2 == 0 { Some(Ty::U8) } else { None };
+    let leaf = |i: usize| if i.is_multiple_of(2) { Some(Ty::U8) } else { None };
     let nested = |inner: &Ty| variant(5, |_| Some(list(inner.clone())));
     let deep = (0..4).fold(variant(5, leaf), |inner, _| nested(&inner));
     vec![
@@ -137,12 +137,15 @@ fn items(share: usize, left: &mut usize, mut item: impl FnMut(&mut usize) -> Val
     items.into()
 }
 
+/// What stands in the place of a value, if it can be wrong in this way.
+type Wrong = fn(&Value) -> Option<Value>;
+
 /// Ways to be wrong, each for every value of the arguments.
-fn wrongs() -> Vec<(&'static str, fn(&Value) -> Option<Value>)> {
+fn wrongs() -> Vec<(&'static str, Wrong)> {
     vec![
         ("leaves that are objects", |value| leaf(value).then(|| json!({"no": "such thing"}))),
         ("leaves that are lists", |value| leaf(value).then(|| json!([1]))),
-        ("leaves that are null", |value| leaf(value).then(|| Value::Null)),
+        ("leaves that are null", |value| leaf(value).then_some(Value::Null)),
         ("numbers as text", |value| value.as_i64().map(|_| json!("7.5"))),
         ("numbers out of range", |value| value.as_i64().map(|_| json!(-1e300))),
         ("numbers below", |value| value.as_i64().map(|_| json!(i64::MIN))),
@@ -180,7 +183,7 @@ fn renamed(value: &Value, name: impl Fn(&str) -> String) -> Option<Value> {
 }
 
 /// Bends values from the inside out, but only from the `from`-th on.
-fn bend(value: &Value, wrong: fn(&Value) -> Option<Value>, from: usize, seen: &mut usize) -> Value {
+fn bend(value: &Value, wrong: Wrong, from: usize, seen: &mut usize) -> Value {
     let inside = match value {
         Value::Array(items) => items.iter().map(|item| bend(item, wrong, from, seen)).collect(),
         Value::Object(object) => {
@@ -194,8 +197,8 @@ fn bend(value: &Value, wrong: fn(&Value) -> Option<Value>, from: usize, seen: &m
 }
 
 /// Everything that the inner door does with arguments, from their text to the text of the error.
-fn judge(contract: &Contract, args: &Map<String, Value>) -> Option<Vec<Violation>> {
-    let (violations, args) = contract.validate(args.clone()).err()?;
+fn judge(contract: &Contract, args: Map<String, Value>) -> Option<Vec<Violation>> {
+    let (violations, args) = contract.validate(args).err()?;
     let example = contract.offer(&args);
     let text = message::text("f", &violations, example.as_ref());
     assert!(text.len() <= message::TEXT_BYTES_MAX);
@@ -203,7 +206,8 @@ fn judge(contract: &Contract, args: &Map<String, Value>) -> Option<Vec<Violation
 }
 
 fn measured(contract: &Contract, args: &Map<String, Value>) -> (AllocationInfo, Option<Vec<Violation>>) {
-    let mut found = None;
+    // A copy is judged, as the arguments go into the values; making it is no part of the cost.
+    let (mut found, args) = (None, args.clone());
     let info = allocation_counter::measure(|| found = judge(contract, args));
     (info, found)
 }
@@ -258,14 +262,13 @@ fn wrong_arguments_of_hard_types_cost_little_more_than_valid_ones() {
 /// The case that was reported: 250 cases, 16,000 items, half a megabyte.
 #[test]
 fn a_list_of_wrong_variants_is_explained_by_twenty_faults() {
-    let payload = |i: usize| Some(if i % 2 == 0 { Ty::String } else { record(3, |_| Ty::U32) });
+    let payload = |i: usize| Some(if i.is_multiple_of(2) { Ty::String } else { record(3, |_| Ty::U32) });
     let contract = contract(vec![field("items", list(variant(250, payload)))], ToolContract::default());
     for item in [json!({"tag": "a-case-7777", "val": 1}), json!("a-case-1"), json!({"tag": "a-case-1"})] {
         let args = json!({"items": vec![item; 16_000]});
         let (cost, found) = measured(&contract, within_caps(&args).unwrap());
         assert_eq!(found.unwrap().len(), 20);
-        // The copy of the arguments that is judged, and little else.
-        assert!(cost.bytes_max < 16 << 20 && cost.count_total < 200_000, "{cost:?}");
+        assert!(cost.bytes_max < 1 << 20 && cost.count_total < FAULTS_COUNT, "{cost:?}");
     }
 }
 
@@ -278,7 +281,7 @@ async fn wrong_arguments_of_every_tool_of_the_tests_cost_little_more_than_valid_
             let params = &tool.contract.function.ty.params;
             let good = arguments(params);
             // What an author adds to the types, this does not know how to satisfy: then the example stands for it.
-            let is_valid = |args: &Value| judge(&tool.contract, args.as_object().unwrap()).is_none();
+            let is_valid = |args: &Value| judge(&tool.contract, args.as_object().unwrap().clone()).is_none();
             let good = Some(good).filter(is_valid).or_else(|| tool.contract.example().cloned());
             if let Some(good) = good.filter(is_valid) {
                 check(&tool.name, &tool.contract, &good);
@@ -290,9 +293,10 @@ async fn wrong_arguments_of_every_tool_of_the_tests_cost_little_more_than_valid_
 /// An author's keywords: choices without tags that nest, conditions, and what compares items with each other.
 #[test]
 fn an_authors_own_keywords_cost_no_more() {
-    let nested = (0..6).fold(json!({"required": ["nowhere"]}), |inner, i| {
-        let items = |schema: &Value| json!({"properties": {"items": {"items": schema}}});
-        json!({"anyOf": [inner.clone(), items(&inner), {"minProperties": 50 + i}, {"allOf": [inner]}]})
+    let nested = (0..6).fold(json!({"type": "null"}), |inner, i| {
+        let few = json!({"type": "object", "minProperties": 50 + i});
+        let items = json!({"type": "object", "properties": {"items": {"items": inner}}});
+        json!({"anyOf": [inner, items, few, {"allOf": [inner]}]})
     });
     let schemas = [
         json!({"allOf": [nested]}),
@@ -319,28 +323,41 @@ fn an_authors_own_keywords_cost_no_more() {
     }
 }
 
+/// Threads for what blocks, in the test that takes all of them.
+const BLOCKING: usize = 4;
+
 /// A call of a tool that takes lists of lists of texts.
 fn echo(args: &Value) -> RawCall {
     RawCall::new("types_echo_list", Arguments::Text(args.to_string().into_bytes()))
 }
 
-/// The runtime has one thread for its tasks and one for what blocks, which is taken: what needs it has to wait.
+/// The runtime has one thread for its tasks and a few for what blocks, which are taken: what needs one has to wait.
 #[test]
 fn large_arguments_are_judged_off_the_workers_and_within_the_deadline() {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+    let runtime = runtime.enable_all().max_blocking_threads(BLOCKING).build().unwrap();
     runtime.block_on(async {
         let file = ConfigFile::read(&registry("hostile")).unwrap();
         let host = Arc::new(Host::open(&file, &Options::default()).await.unwrap());
         tokio::time::pause();
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        let holder = tokio::task::spawn_blocking(move || held.recv().is_err());
+        let (release, held) = tokio::sync::watch::channel(());
+        let hold = |_| {
+            let mut held = held.clone();
+            tokio::task::spawn_blocking(move || {
+                tokio::runtime::Handle::current().block_on(held.changed()).is_err()
+            })
+        };
+        let holders: Vec<_> = (0..BLOCKING).map(hold).collect();
 
         let large = json!({"value": [vec!["a text"; 20_000], 7]});
         let waiting = tokio::spawn({
             let (host, call) = (host.clone(), echo(&large));
             async move { host.call(call).await }
         });
+        // Whatever of it goes on in the runtime's own thread, does so now.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
         let small = host.call(echo(&json!({"value": [["a text"]]}))).await;
         assert_eq!(small.code, Code::Ok);
         assert!(!waiting.is_finished(), "the large one was judged where the small one was");
@@ -354,7 +371,9 @@ fn large_arguments_are_judged_off_the_workers_and_within_the_deadline() {
         assert!(reply.error.unwrap().message.contains("arguments were not checked"));
 
         drop(release);
-        assert!(holder.await.unwrap());
+        for holder in holders {
+            assert!(holder.await.unwrap());
+        }
         assert_eq!(host.call(echo(&large)).await.code, Code::ArgsType, "its place was given back");
     });
 }

@@ -21,7 +21,13 @@ const BAD: &str =
 fn is_clean(text: &str) {
     let hidden: Vec<char> = text.chars().filter(|c| is_hidden(*c) && *c != '\n').collect();
     assert!(hidden.is_empty(), "{hidden:?} in {text:?}");
-    assert!(!text.lines().any(|line| line.starts_with("The tool ran.")), "a line is forged: {text}");
+}
+
+/// The lines of a message are the host's own.
+#[track_caller]
+fn has_own_lines(message: &str) {
+    is_clean(message);
+    assert!(!message.lines().any(|line| line.starts_with("The tool ran.c")), "a line is forged: {message}");
 }
 
 /// Every text of an answer but those of its result.
@@ -65,6 +71,7 @@ async fn errors_are_clean_at_every_door() {
         // An example is a call that would have been right: data.
         reply["error"].as_object_mut().unwrap().remove("example");
         all_clean(&reply);
+        has_own_lines(reply["error"]["message"].as_str().unwrap());
 
         let mut answer =
             wire.ask(i as u64 + 10, "tools/call", json!({"name": tool, "arguments": args})).unwrap();
@@ -78,7 +85,7 @@ async fn errors_are_clean_at_every_door() {
         if tool != BAD {
             let problem: Value =
                 server.call(&tool, args.to_string()).send().await.unwrap().json().await.unwrap();
-            is_clean(problem["detail"].as_str().unwrap());
+            has_own_lines(problem["detail"].as_str().unwrap());
         }
     }
     let nothing: Value = server

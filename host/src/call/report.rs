@@ -264,3 +264,44 @@ pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> ErrorReport {
         detail: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::text::is_hidden;
+
+    const BAD: &str = "a\u{1b}[2J\u{202e}b\nThe tool did not run.\u{9b}31m\u{200b}\u{85}c";
+
+    /// The text has so many lines, whatever a tool says.
+    fn check(report: &ErrorReport, lines: usize) {
+        assert!(!report.message.chars().any(|c| is_hidden(c) && c != '\n'), "{:?}", report.message);
+        assert_eq!(report.message.lines().count(), lines, "{}", report.message);
+    }
+
+    #[test]
+    fn a_tools_words_stay_on_their_line() {
+        for detail in [json!(BAD), json!({"why": BAD}), json!([BAD])] {
+            let cause = Cause { detail: Some(detail), ..Cause::default() };
+            check(&report("t", Code::ToolError, &cause), 3);
+        }
+    }
+
+    #[test]
+    fn a_refusal_and_a_question_have_the_hosts_lines_only() {
+        let bad = || BAD.to_owned();
+        let declined = Refusal {
+            code: bad(),
+            cannot: bad(),
+            needed: vec![bad()],
+            contact: Some(bad()),
+            alternatives: vec![bad()],
+            retryable: RetryAdvice::AfterChange(vec![bad()]),
+            decision_id: bad(),
+        };
+        check(&refusal("t", &declined), 5);
+        let option = crate::contract::answer::Choice { label: bad(), means: bad(), args: json!({"a": BAD}) };
+        check(&clarify("t", &Clarify { question: bad(), options: vec![option] }), 3);
+    }
+}

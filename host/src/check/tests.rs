@@ -65,3 +65,27 @@ fn all_lists_every_file_sorted() {
     files.sort();
     assert_eq!(files, ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>());
 }
+
+#[test]
+fn of_many_doubts_the_first_are_kept_and_the_rest_counted() {
+    let found = check("finite = {}", &[f64::NAN; 1_000]);
+    assert_eq!(found.len(), FINDINGS_MAX);
+    assert_eq!((found[0].path.as_str(), found[19].got.as_str()), ("rows[0]", "981 more"));
+    assert_eq!(check("range = { field = 'rows[]', max = 1 }", &[2.0; 21])[19].got, "2 more");
+}
+
+#[test]
+fn what_is_shown_of_a_value_is_short_and_clean() {
+    let long = Val::List(vec![Val::U8(1); 1_000_000]);
+    assert!(scalar::shown(&long).chars().count() <= 81);
+    let text = Val::String(format!("a\u{202e}\u{1b}[2J{}", "x".repeat(100_000)));
+    let doubts = Doubts::from_iter([scalar::doubt(String::new(), "b", scalar::shown(&text))]);
+    let one = Compiled {
+        kind: "range",
+        default: Verdict::Warn,
+        declared: None,
+        check: Box::new(|_| Doubts::default()),
+    };
+    let finding = one.finding(doubts.kept.into_iter().next().unwrap());
+    assert!(finding.got.starts_with("axxx") && finding.got.len() < 100, "{finding:?}");
+}

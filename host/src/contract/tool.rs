@@ -4,7 +4,6 @@
 //! and the inner door's two gates in order. Must not know the engine or who grants what.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use serde_json::{Map, Value, json};
 
@@ -13,18 +12,19 @@ use super::effect::Effect;
 use super::expression::{Bindings, Expression, Judgement, Scope};
 use super::lift::{self, LiftError};
 use super::manifest::{Example, ToolContract};
-use super::path::{self, Path, Place};
+use super::path::{self, Path};
 use super::rules::{self, Rules};
 use super::surface::{Function, FunctionDocs};
-use super::ty::{Field, FunctionTy, Ty};
-use super::validate::{VIOLATIONS_MAX, Validator};
+use super::ty::{FunctionTy, Ty};
+use super::validate::Validator;
 use super::violation::Violation;
+use super::wide::Wide;
 use super::{Val, canonical, example, lower, schema, shorten};
 use crate::call::code::Code;
 use crate::check::Checks;
 
 /// Schema keywords by place.
-type Keywords = BTreeMap<Path, Map<String, Value>>;
+pub(super) type Keywords = BTreeMap<Path, Map<String, Value>>;
 
 /// The most text that a description may have: clients cut longer ones, and untrusted authors write them.
 const DESCRIPTION_CHARS_MAX: usize = 1_800;
@@ -57,8 +57,7 @@ pub struct Contract {
     pub checks: Checks,
     validator: Validator,
     rules: Rules,
-    /// The constraints on 64-bit integers, which JSON Schema only holds against one of their forms.
-    wide_constraints: Keywords,
+    wide: Wide,
     requires: Vec<Requirement>,
     example: Option<Value>,
 }
@@ -174,7 +173,7 @@ impl Contract {
             checks,
             validator,
             rules,
-            wide_constraints: wide(constraints, &function.ty.params),
+            wide: Wide::of(constraints, &function.ty.params),
             requires: author.requires.into_iter().map(Requirement::from).collect(),
             example,
         };
@@ -213,7 +212,7 @@ impl Contract {
 
     /// What schema and codec do not hold: constraints on 64-bit integers, then the author's relations.
     fn hold(&self, values: Vec<Val>) -> Result<ValidArgs, Vec<Violation>> {
-        let escaped = self.escaped(&values);
+        let escaped = self.wide.violations(&self.function.ty.params, &values);
         if !escaped.is_empty() {
             return Err(escaped);
         }
@@ -224,21 +223,6 @@ impl Contract {
         }
         let canonical = self.canonical(&values).unwrap_or_default();
         Ok(ValidArgs { values, canonical })
-    }
-
-    /// Constraints on 64-bit integers that came as text, past the schema.
-    fn escaped(&self, values: &[Val]) -> Vec<Violation> {
-        let mut found = Vec::new();
-        for (path, keywords) in &self.wide_constraints {
-            path.visit_params(&self.function.ty.params, values, &mut |at, val| {
-                if let Some((keyword, bound)) = schema::broken(keywords, val) {
-                    found.push(escaped(at, val, keyword, bound));
-                }
-                if found.len() < VIOLATIONS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            });
-        }
-        found.truncate(VIOLATIONS_MAX);
-        found
     }
 
     fn unmet(&self, require: &Requirement, values: &[Val]) -> Option<Violation> {
@@ -321,29 +305,6 @@ impl Contract {
 impl From<super::manifest::Require> for Requirement {
     fn from(require: super::manifest::Require) -> Requirement {
         Requirement { rule: require.rule, text: require.text, message: require.message }
-    }
-}
-
-/// The constraints that stand on 64-bit integers.
-fn wide(mut constraints: Keywords, params: &[Field]) -> Keywords {
-    let is_wide = |ty: &Ty| matches!(ty, Ty::S64 | Ty::U64);
-    constraints.retain(|path, _| path.resolve_params(params).is_ok_and(|ty| is_wide(path::through(ty))));
-    constraints
-}
-
-fn escaped(at: &Place<'_>, val: &Val, keyword: &str, bound: &Value) -> Violation {
-    Violation {
-        code: Code::ArgsConstraint,
-        path: at.path(),
-        pointer: at.pointer(),
-        keyword: keyword.to_owned(),
-        expected: format!("{keyword} {}", shorten::shorten(&bound.to_string(), 60)),
-        got: match val {
-            Val::U64(n) => n.to_string(),
-            Val::S64(n) => n.to_string(),
-            _ => "another value".to_owned(),
-        },
-        hint: None,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod field;
 pub mod metrics;
 pub(crate) mod trace;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 
 use tracing::level_filters::LevelFilter;
@@ -47,17 +48,20 @@ struct Stderr(LogFormat);
 
 impl Write for Stderr {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(event);
-        let shown = match self.0 {
-            LogFormat::Text => visible_styled(&text),
-            LogFormat::Json => visible_json(&text),
-        };
-        io::stderr().lock().write_all(shown.as_bytes())?;
+        io::stderr().lock().write_all(shown(self.0, &String::from_utf8_lossy(event)).as_bytes())?;
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().lock().flush()
+    }
+}
+
+/// An event as it is written: errors of the system and of libraries repeat names that others chose.
+fn shown(format: LogFormat, event: &str) -> Cow<'_, str> {
+    match format {
+        LogFormat::Text => visible_styled(event),
+        LogFormat::Json => visible_json(event),
     }
 }
 
@@ -86,4 +90,16 @@ pub fn set_up(
     let own = Targets::new().with_target("airlock", level).with_default(level.min(LevelFilter::ERROR));
     tracing_subscriber::registry().with(spans).with(logs.with_filter(own)).init();
     Ok(exporter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_hides_nothing() {
+        let text = shown(LogFormat::Text, "\u{1b}[32m INFO\u{1b}[0m a\u{202e}b\u{9b}2J\n");
+        assert_eq!(text, "\u{1b}[32m INFO\u{1b}[0m a\\u{202e}b\\u{9b}2J\n");
+        assert_eq!(shown(LogFormat::Json, "{\"a\":\"b\u{200b}\"}\n"), "{\"a\":\"b\\u200b\"}\n");
+    }
 }

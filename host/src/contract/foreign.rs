@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use regex_syntax::hir::{Hir, HirKind};
 use serde_json::Value;
+
+use super::shorten::{clean, shorten};
 
 /// Why a schema is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +35,12 @@ pub enum SchemaError {
     /// Too many subschemas once references are followed.
     #[error("more than {EXPANSION_MAX} subschemas when references are followed")]
     Expansion,
+    /// A pattern that cannot be read or would be slow.
+    #[error(
+        "the pattern `{0}` is not one of Rust's `regex`, or repeats more than {POSITIONS_MAX} characters; `maxLength` \
+         bounds a length"
+    )]
+    Pattern(String),
     /// The schema is malformed.
     #[error("not a valid schema: {0}")]
     Malformed(String),
@@ -43,14 +52,27 @@ const SUBSCHEMAS_MAX: usize = 10_000;
 /// A check costs at most about this many steps for each value.
 const EXPANSION_MAX: usize = 100_000;
 
-/// Checks a schema against the bounds; returns the names of the formats that no validator will check.
-pub fn inspect(schema: &Value) -> Result<Vec<String>, SchemaError> {
+/// Characters that a pattern may stand for, repetitions counted. A match may hold on to as many places in the pattern
+/// for each character of a text: patterns are an author's, texts a caller's.
+const POSITIONS_MAX: usize = 512;
+
+/// What is known of a schema that is within the bounds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// Formats that no validator will check.
+    pub unknown_formats: Vec<String>,
+    /// Steps that a check takes for each value, at most.
+    pub cost: usize,
+}
+
+/// Checks a schema against the bounds.
+pub fn inspect(schema: &Value) -> Result<Inspected, SchemaError> {
     let mut survey = Survey::default();
     survey.visit(schema, 0)?;
     let mut expansion =
         Expansion { root: schema, anchors: &survey.anchors, costs: BTreeMap::new(), open: vec![] };
-    expansion.cost(schema, 0)?;
-    Ok(survey.unknown_formats.into_iter().collect())
+    let (cost, _) = expansion.cost(schema, 0)?;
+    Ok(Inspected { unknown_formats: survey.unknown_formats.into_iter().collect(), cost })
 }
 
 /// The subschemas of a schema as written. Data under `enum`, `const`, `default` and `examples` are none.
@@ -135,7 +157,7 @@ struct Expansion<'s, 'a> {
 
 impl<'s> Expansion<'s, '_> {
     fn cost(&mut self, schema: &'s Value, depth: usize) -> Result<(usize, usize), SchemaError> {
-        let mut total = (1_usize, 1_usize);
+        let mut total = (1 + patterns(schema)?, 1_usize);
         let referred =
             schema.get("$ref").and_then(Value::as_str).map(|reference| self.follow(reference, depth + 1));
         total = add(total, referred.transpose()?.unwrap_or((0, 0)));
@@ -169,6 +191,36 @@ impl<'s> Expansion<'s, '_> {
     }
 }
 
+/// The positions of a schema's own patterns.
+fn patterns(schema: &Value) -> Result<usize, SchemaError> {
+    let own = schema.get("pattern").and_then(Value::as_str);
+    let keys = schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
+    own.into_iter().chain(keys.map(|(key, _)| key.as_str())).map(pattern).sum()
+}
+
+/// The positions of a pattern, which is refused where a match could be slow.
+pub(crate) fn pattern(text: &str) -> Result<usize, SchemaError> {
+    let bad = || SchemaError::Pattern(shorten(&clean(text), 60));
+    let parsed = regex_syntax::parse(text).map_err(|_| bad())?;
+    Some(positions(&parsed)).filter(|positions| *positions <= POSITIONS_MAX).ok_or_else(bad)
+}
+
+fn positions(part: &Hir) -> usize {
+    match part.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(text) => text.0.len(),
+        HirKind::Class(_) => 1,
+        HirKind::Capture(group) => positions(&group.sub),
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min.saturating_add(1));
+            positions(&repetition.sub).saturating_mul(times as usize)
+        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().fold(0, |sum, part| sum.saturating_add(positions(part)))
+        }
+    }
+}
+
 /// Costs add up; heights do not.
 fn add(total: (usize, usize), part: (usize, usize)) -> (usize, usize) {
     (total.0.saturating_add(part.0), total.1.max(part.1 + 1))
@@ -182,7 +234,7 @@ mod tests {
 
     fn check(schema: Value, expect: Result<&[&str], SchemaError>) {
         let expect = expect.map(|formats| formats.iter().map(|name| (*name).to_owned()).collect());
-        assert_eq!(inspect(&schema), expect);
+        assert_eq!(inspect(&schema).map(|inspected| inspected.unknown_formats), expect);
     }
 
     #[test]
@@ -231,6 +283,19 @@ mod tests {
             (0..200).map(|i| (format!("a{i}"), json!({"$ref": format!("#/$defs/a{}", i + 1)}))).collect();
         check(json!({"$defs": chain, "$ref": "#/$defs/a0"}), Err(SchemaError::Depth));
         check(json!({"anyOf": vec![json!({}); 10_001]}), Err(SchemaError::Subschemas));
+    }
+
+    #[test]
+    fn refuses_patterns_that_repeat_too_much() {
+        for fine in [r"^-?(0|[1-9][0-9]{0,18})$", r"^[\p{L} '-]{1,40}$", "^.{0,512}$", "(ab?c*)+"] {
+            check(json!({"pattern": fine}), Ok(&[]));
+        }
+        for slow in ["^(a|b)*a(a|b){1500}$", "(x{100}){100}", "((x{1,999}){1,999}){1,999}"] {
+            check(json!({"items": {"pattern": slow}}), Err(SchemaError::Pattern(slow.into())));
+            check(json!({"patternProperties": {slow: {}}}), Err(SchemaError::Pattern(slow.into())));
+        }
+        let pattern = json!({"pattern": "^.{500}$"});
+        check(json!({"allOf": vec![pattern; 201]}), Err(SchemaError::Expansion));
     }
 
     #[test]

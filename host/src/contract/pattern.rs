@@ -5,7 +5,8 @@
 use jsonschema::PatternOptions;
 use regex::{Regex, RegexBuilder};
 
-/// Bytes of a compiled pattern. A class of Unicode letters, repeated a hundred times, is near it.
+/// Bytes of a compiled pattern. A class of Unicode letters, repeated a hundred times, is near it. How long a match may
+/// take is bounded by [`foreign`](super::foreign).
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// Compiles a pattern.

@@ -27,6 +27,11 @@ impl Rules {
         Validator::new(&Value::Object(keywords.clone())).map(|validator| Rules(Some(validator)))
     }
 
+    /// Steps that a check takes for each value, at most.
+    pub(super) fn cost(&self) -> usize {
+        self.0.as_ref().map_or(0, Validator::cost)
+    }
+
     /// What is wrong with arguments whose types are right.
     pub(super) fn violations(&self, args: &Value) -> Vec<Violation> {
         self.0.as_ref().map_or_else(Vec::new, |rules| rules.violations(&present(args)))

@@ -72,7 +72,7 @@ struct Requirement {
 /// Arguments up to this size are judged where the call came in: it takes less than a tick of the runtime.
 const LIGHT_BYTES_MAX: usize = 64 << 10;
 
-/// The same for schemas with many branches: bytes, of which a value has two at least, times branches.
+/// The same for large schemas: bytes, of which a value has two at least, times the steps that a value may take.
 const LIGHT_COST_MAX: usize = 4 << 20;
 
 /// Arguments that passed the inner door. Only [`Contract::validate`] makes one.
@@ -262,9 +262,10 @@ impl Contract {
         corrected.or_else(|| self.example.clone())
     }
 
-    /// Whether arguments of so many bytes may take long to judge: the cost is bounded by values times branches.
+    /// Whether arguments of so many bytes may take long to judge: the cost is bounded by values times schema.
     pub fn is_heavy(&self, bytes: usize) -> bool {
-        bytes > LIGHT_BYTES_MAX || bytes.saturating_mul(self.validator.branches_max()) > LIGHT_COST_MAX
+        let cost = self.validator.cost() + self.rules.cost();
+        bytes > LIGHT_BYTES_MAX || bytes.saturating_mul(cost) > LIGHT_COST_MAX
     }
 
     /// The relations that must hold before it runs, as they were written, each with what a caller is told.

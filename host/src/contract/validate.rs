@@ -39,6 +39,7 @@ pub struct Validator {
     schema: Box<Value>,
     parts: Parts,
     unknown_formats: Vec<String>,
+    cost: usize,
 }
 
 fn options<'r>() -> jsonschema::ValidationOptions<'r> {
@@ -52,14 +53,14 @@ fn options<'r>() -> jsonschema::ValidationOptions<'r> {
 impl Validator {
     /// Compiles a schema that is within the bounds of [`foreign`].
     pub fn new(schema: &Value) -> Result<Validator, SchemaError> {
-        let unknown_formats = foreign::inspect(schema)?;
+        let foreign::Inspected { unknown_formats, cost } = foreign::inspect(schema)?;
         let malformed = |error: &jsonschema::ValidationError<'_>| {
             SchemaError::Malformed(shorten(&clean(&error.to_string()), 200))
         };
         let compiled = options().build(schema).map_err(|error| malformed(&error))?;
         let schema = Box::new(schema.clone());
         let parts = Parts::of(&schema).map_err(|error| malformed(&error))?;
-        Ok(Validator { compiled, schema, parts, unknown_formats })
+        Ok(Validator { compiled, schema, parts, unknown_formats, cost })
     }
 
     /// The schema as it was given.
@@ -72,9 +73,9 @@ impl Validator {
         &self.unknown_formats
     }
 
-    /// The most branches that one choice of the schema has.
-    pub fn branches_max(&self) -> usize {
-        self.parts.branches_max()
+    /// Steps that a check takes for each value, at most.
+    pub fn cost(&self) -> usize {
+        self.cost
     }
 
     /// Whether the arguments are valid.

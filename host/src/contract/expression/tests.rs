@@ -131,6 +131,7 @@ fn refuses_what_is_not_there_or_does_not_mix() {
     refuses("args.big + 1", "not a truth value", "args.big + 1");
     refuses("args.from.matches(args.to)", "written out", "args.to");
     refuses("args.from.matches('(')", "does not parse", "'('");
+    refuses("args.from.matches('(a|b){1000}')", "repeats more than", "'(a|b){1000}'");
     assert!(
         Expression::compile_bool("args.from <", &scope()).unwrap_err().message.contains("does not parse")
     );

@@ -40,8 +40,6 @@ pub(super) struct Parts {
     asked: BTreeMap<usize, usize>,
     /// By the address of the list of branches: each tag with the number of its branch.
     tags: BTreeMap<usize, BTreeMap<String, usize>>,
-    /// The most branches that one choice has.
-    branches_max: usize,
 }
 
 impl Parts {
@@ -60,10 +58,6 @@ impl Parts {
     /// The tags of a list of branches, if it is one of tagged objects.
     pub(super) fn tags(&self, branches: &Value) -> Option<&BTreeMap<String, usize>> {
         self.tags.get(&address(branches))
-    }
-
-    pub(super) fn branches_max(&self) -> usize {
-        self.branches_max
     }
 }
 
@@ -143,7 +137,6 @@ impl<'s> Making<'s> {
 
     fn choice(&mut self, branches: &'s Value) {
         let all = branches.as_array().map_or(&[][..], Vec::as_slice);
-        self.parts.branches_max = self.parts.branches_max.max(all.len());
         let reader = super::fault::Reader { root: self.root };
         let tags = all.iter().enumerate().map(|(i, branch)| {
             let branch = reader.resolve(branch);

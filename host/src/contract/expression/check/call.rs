@@ -5,6 +5,7 @@ use cel::common::ast::{Expr, IdedExpr};
 use super::{Checked, Checker};
 use crate::contract::expression::kind::Kind;
 use crate::contract::expression::tree::{Function, Macro, Node, What};
+use crate::contract::foreign;
 use crate::contract::pattern as patterns;
 use crate::diagnostic::did_you_mean;
 
@@ -102,6 +103,7 @@ impl Checker<'_> {
             let message = format!("the pattern does not parse: {}", err.to_string().replace('\n', " "));
             self.error(pattern, message, None)
         })?;
+        foreign::pattern(text).map_err(|err| self.error(pattern, err.to_string(), None))?;
         Ok(self.made(expr, What::Call(Function::Matches(regex), vec![a]), Kind::Bool))
     }
 

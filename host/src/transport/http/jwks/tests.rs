@@ -215,7 +215,7 @@ async fn a_key_set_is_bounded_wherever_it_comes_from() {
     assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
     for (name, says) in [
         ("many", "101 keys"),
-        ("large", "larger than 1048576 bytes"),
+        ("large", "at most 1048576 are allowed"),
         ("none", "no key set"),
         ("folder", "not a regular file"),
         ("pipe", "not a regular file"),

@@ -81,6 +81,7 @@ fn what_is_shown_of_a_value_is_short_and_clean() {
     let text = Val::String(format!("a\u{202e}\u{1b}[2J{}", "x".repeat(100_000)));
     let doubts = Doubts::from_iter([scalar::doubt(String::new(), "b", scalar::shown(&text))]);
     let one = Compiled {
+        told: serde_json::Value::Null,
         kind: "range",
         default: Verdict::Warn,
         declared: None,

@@ -50,7 +50,10 @@ pub(crate) fn link(linker: &mut Linker<State>, imports: &[Import]) -> wasmtime::
     // Linking all of WASI is the dearest part of loading a tool, and many tools want none of it.
     if wants_wasi(imports) {
         wasmtime_wasi::p2::add_to_linker_async(linker)?;
+        // Its own files take the place of the library's.
+        linker.allow_shadowing(true);
         files::provide(linker)?;
+        linker.allow_shadowing(false);
     }
     for import in imports {
         log::link(linker, import)?;

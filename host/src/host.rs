@@ -31,15 +31,15 @@ use crate::environment::{SharedEnvironment, World};
 use crate::journal::{Journal, JournalError, JournalView, Standing};
 use crate::lock::{LockError, Served};
 use crate::plan::Plan;
-use crate::registry::{LoadEvent, Registry, Threads};
-use crate::sandbox::cache::{CacheError, Compiler};
-use crate::sandbox::compile::CompileLimits;
-use crate::sandbox::engine::engine;
-use crate::state::{self, StateError};
+use crate::registry::{LoadEvent, Threads};
+use crate::sandbox::cache::CacheError;
+use crate::state::StateError;
 use crate::telemetry::metrics::{self, JournalCounts, Metrics};
 use access::{Access, Accesses};
 pub(crate) use generation::Generation;
-use load::{admit, load, note};
+pub(crate) use load::user_cache;
+use load::{admit, load, note, pool};
+pub use load::{load_registry, open_journal, user_compiler};
 pub(crate) use visible::Candidate;
 pub use visible::Visible;
 
@@ -377,50 +377,4 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-/// The tools of a registry by themselves, to be looked at and not to be served: no lock is asked.
-///
-/// # Errors
-/// When the registry, the cache or the engine is not in order.
-pub async fn load_registry(
-    file: &ConfigFile,
-    watch: &(dyn Fn(LoadEvent) + Sync),
-) -> Result<Registry, OpenError> {
-    load(file, &pool(file)?, None, watch, &Threads::default()).await
-}
-
-/// An engine with as many places as calls may run.
-fn pool(file: &ConfigFile) -> Result<Engine, OpenError> {
-    engine(file.config.host.calls_max).map_err(|err| OpenError::Engine(format!("{err:#}")))
-}
-
-/// The journal of a registry.
-///
-/// # Errors
-/// When it cannot be opened.
-pub fn open_journal(file: &ConfigFile) -> Result<Journal, JournalError> {
-    let path = file.state().join("journal.db");
-    state::folder(&file.state())
-        .map_err(|err| JournalError::Open { path: path.clone(), reason: err.to_string() })?;
-    Journal::open(&path, file.config.journal.bytes_max)
-}
-
-/// A compiler for a component that belongs to no registry, with a cache in the user's own folder.
-///
-/// # Errors
-/// When the cache cannot be used.
-pub fn user_compiler() -> Result<Compiler, CacheError> {
-    Compiler::new(&user_cache().join("code"), CompileLimits::default(), None)
-}
-
-/// The folder of what belongs to no registry.
-pub(crate) fn user_cache() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "without a registry there are no settings to take it from")]
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/'));
-    let base = variable("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
-        .unwrap_or_else(std::env::temp_dir);
-    base.join("airlock")
 }

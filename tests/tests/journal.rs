@@ -351,31 +351,6 @@ fn files_of_the_journal_that_are_links_or_open_to_others_are_refused() {
 }
 
 #[test]
-fn compiled_code_that_others_could_have_written_is_made_anew() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = registry_in(folder.path(), "");
-    assert!(airlock(&path, &["call", "reads", KM]).status.success());
-    let code = folder.path().join(".airlock/code");
-    let cached: Vec<_> = std::fs::read_dir(&code).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(cached.len(), 2, "{cached:?}");
-    for file in &cached {
-        assert_eq!(file.metadata().unwrap().mode() & 0o077, 0, "{}", file.display());
-        let copy = folder.path().join("copy");
-        std::fs::copy(file, &copy).unwrap();
-        std::fs::remove_file(file).unwrap();
-        symlink(&copy, file).unwrap();
-        let output = airlock(&path, &["call", "reads", KM]);
-        assert!(output.status.success(), "{}", crate::stderr(&output));
-        assert!(crate::stderr(&output).contains("symbolic link"), "{}", crate::stderr(&output));
-        assert!(!file.is_symlink(), "it was made anew");
-        mode(file, 0o602);
-        assert!(crate::stderr(&airlock(&path, &["call", "reads", KM])).contains("0602"));
-        assert!(airlock(&path, &["call", "reads", KM]).stderr.starts_with(b"ok"), "and then it is trusted");
-        std::fs::remove_file(&copy).unwrap();
-    }
-}
-
-#[test]
 fn no_tool_is_given_the_folder_of_the_journal() {
     for host in [".", ".airlock", ".airlock/code", "/"] {
         let folder = tempfile::tempdir().unwrap();

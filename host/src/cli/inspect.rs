@@ -25,7 +25,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let path = Path::new(&args.what);
-    if path.extension().is_some() || path.is_file() {
+    if path.extension().is_some() || path.metadata().is_ok_and(|found| !found.is_dir()) {
         let component = component(path).await?;
         return if args.json {
             printer.json(&component_json(&component)).map(|()| 0)

@@ -1,4 +1,5 @@
-//! Loading for a host: what touches the disk, each step on a thread of its own and within its time.
+//! Loading for a host: what touches the disk, each step on a thread of its own and within its time; and what is loaded
+//! without one, to be looked at.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +9,12 @@ use wasmtime::Engine;
 use super::OpenError;
 use crate::blocking::Lost;
 use crate::config::ConfigFile;
+use crate::journal::{Journal, JournalError};
 use crate::lock::{Lock, LockError, Served};
 use crate::registry::{self, LoadEvent, Loading, Registry, STEP_MAX, Threads, Unloaded};
-use crate::sandbox::cache::Compiler;
+use crate::sandbox::cache::{CacheError, Compiler};
+use crate::sandbox::compile::CompileLimits;
+use crate::sandbox::engine::engine;
 use crate::state;
 
 pub(super) async fn load(
@@ -63,4 +67,50 @@ async fn step<T: Send + 'static>(
 
 pub(super) fn note(served: &Mutex<Served>) -> MutexGuard<'_, Served> {
     served.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The tools of a registry by themselves, to be looked at and not to be served: no lock is asked.
+///
+/// # Errors
+/// When the registry, the cache or the engine is not in order.
+pub async fn load_registry(
+    file: &ConfigFile,
+    watch: &(dyn Fn(LoadEvent) + Sync),
+) -> Result<Registry, OpenError> {
+    load(file, &pool(file)?, None, watch, &Threads::default()).await
+}
+
+/// An engine with as many places as calls may run.
+pub(super) fn pool(file: &ConfigFile) -> Result<Engine, OpenError> {
+    engine(file.config.host.calls_max).map_err(|err| OpenError::Engine(format!("{err:#}")))
+}
+
+/// The journal of a registry.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_journal(file: &ConfigFile) -> Result<Journal, JournalError> {
+    let path = file.state().join("journal.db");
+    state::folder(&file.state())
+        .map_err(|err| JournalError::Open { path: path.clone(), reason: err.to_string() })?;
+    Journal::open(&path, file.config.journal.bytes_max)
+}
+
+/// A compiler for a component that belongs to no registry, with a cache in the user's own folder.
+///
+/// # Errors
+/// When the cache cannot be used.
+pub fn user_compiler() -> Result<Compiler, CacheError> {
+    Compiler::new(&user_cache().join("code"), CompileLimits::default(), None)
+}
+
+/// The folder of what belongs to no registry.
+pub(crate) fn user_cache() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "without a registry there are no settings to take it from")]
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/'));
+    let base = variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
+        .unwrap_or_else(std::env::temp_dir);
+    base.join("airlock")
 }

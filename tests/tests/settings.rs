@@ -42,3 +42,32 @@ fn every_setting_of_a_registry_is_in_the_reference() {
         }
     }
 }
+
+/// `a/{b,c}.rs` is two paths.
+fn paths(text: &str) -> Vec<String> {
+    match text.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?))) {
+        Some((before, (among, after))) => {
+            among.split(',').map(|one| format!("{before}{one}{after}")).collect()
+        }
+        None => vec![text.to_owned()],
+    }
+}
+
+#[test]
+fn every_bound_is_where_the_page_says() {
+    let page = std::fs::read_to_string(root().join("docs/internals/hardening.md")).unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| input"))
+        .map(|line| line.split('|').collect())
+        .collect();
+    assert!(rows.len() > 50, "{}", rows.len());
+    for row in rows {
+        let [_, input, bound, place, beyond, _] = &*row else { panic!("not four columns: {row:?}") };
+        assert!([input, bound, beyond].iter().all(|cell| !cell.trim().is_empty()), "{row:?}");
+        for path in place.split('`').skip(1).step_by(2).flat_map(paths) {
+            let found = root().join("host/src").join(&path);
+            assert!(found.exists() || found.with_extension("rs").exists(), "{path}: {row:?}");
+        }
+    }
+}

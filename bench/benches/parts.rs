@@ -6,22 +6,24 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use airlock::call::code::Code;
-use airlock::call::raw::{Arguments, RawCall};
-use airlock::caller::Principal;
-use airlock::check::Context;
 use airlock::config::ConfigFile;
-use airlock::contract::Val;
-use airlock::contract::caps;
-use airlock::contract::lift::lift;
-use airlock::contract::lower::lower;
-use airlock::contract::tool::ValidArgs;
 use airlock::host::{Host, Options};
-use airlock::journal::{CallRecord, Durability, Json};
-use airlock::plan::{self, Inputs};
 use airlock::registry::Tool;
 use airlock::sandbox::outcome::Outcome;
 use airlock::seam;
+use airlock_contract::Val;
+use airlock_contract::caps;
+use airlock_contract::check::Context;
+use airlock_contract::lift::lift;
+use airlock_contract::lower::lower;
+use airlock_contract::tool::ValidArgs;
+use airlock_journal::Durability;
+use airlock_types::call::{Arguments, Call};
+use airlock_types::code::Code;
+use airlock_types::plan;
+use airlock_types::plan::Inputs;
+use airlock_types::principal::Principal;
+use airlock_types::record::{CallRecord, Json};
 use anyhow::{Context as _, Result, bail};
 use criterion::{BatchSize, Criterion};
 use tokio::runtime::Runtime;
@@ -65,7 +67,7 @@ impl Bench {
 
     /// The record of a call that was made.
     fn record(&self) -> Result<CallRecord<Json>> {
-        let raw = RawCall::new("unit_convert", Arguments::Text(ARGS.to_vec()));
+        let raw = Call::new("unit_convert", Arguments::Text(ARGS.to_vec()));
         let reply = self.runtime.block_on(self.host.call(raw));
         anyhow::ensure!(reply.code == Code::Ok, "{reply:?}");
         let record = self.host.journal().find(&reply.record)?.context("no record")?;
@@ -73,7 +75,7 @@ impl Bench {
     }
 
     fn inputs(&self) -> Result<Inputs> {
-        let raw = RawCall::new("unit_convert", Arguments::Text(ARGS.to_vec()));
+        let raw = Call::new("unit_convert", Arguments::Text(ARGS.to_vec()));
         let plan = self.host.plan(raw).map_err(|report| anyhow::anyhow!("{}", report.message))?;
         let routes = plan.routes.iter().map(|route| route.input.clone()).collect();
         Ok(Inputs { args_digest: "0".repeat(64), jitter: plan::Jitter::Off, deadline_ms: 30_000, routes })
@@ -138,7 +140,7 @@ fn main() -> Result<()> {
     inner(&mut criterion, &bench)?;
     middle(&mut criterion, &bench)?;
     outer(&mut criterion, &bench)?;
-    let raw = || RawCall::new("unit_convert", Arguments::Text(ARGS.to_vec()));
+    let raw = || Call::new("unit_convert", Arguments::Text(ARGS.to_vec()));
     criterion.bench_function("whole-call", |b| {
         b.iter(|| bench.runtime.block_on(bench.host.call(raw())));
     });

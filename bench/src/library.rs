@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use airlock::call::code::Code;
-use airlock::call::raw::{Arguments, RawCall};
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
+use airlock_types::call::{Arguments, Call};
+use airlock_types::code::Code;
 use anyhow::{Result, ensure};
 
 use crate::clock::now;
@@ -42,7 +42,7 @@ pub async fn call(host: &Host) -> Result<()> {
 /// # Errors
 /// When it is not answered well.
 pub async fn call_with(host: &Host, tool: &str, args: &[u8]) -> Result<()> {
-    let reply = host.call(RawCall::new(tool, Arguments::Text(args.to_vec()))).await;
+    let reply = host.call(Call::new(tool, Arguments::Text(args.to_vec()))).await;
     ensure!(reply.code == Code::Ok, "`{tool}` was answered with {}: {:?}", reply.code, reply.error);
     Ok(())
 }

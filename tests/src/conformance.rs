@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use airlock::config::ConfigFile;
 use airlock::host::Host;
-use airlock::mcp::Server;
+use airlock_server::mcp::Server;
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{

@@ -12,7 +12,7 @@ pub mod wire;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use airlock::call::reply::Reply;
+use airlock_types::reply::Reply;
 use serde_json::Value;
 
 /// The repository's root.

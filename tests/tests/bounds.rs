@@ -7,18 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use airlock::call::code::{Code, Ran};
-use airlock::call::raw::{Arguments, RawCall};
 use airlock::config::ConfigFile;
-use airlock::contract::caps::{self, Caps};
-use airlock::contract::manifest::ToolContract;
-use airlock::contract::message;
-use airlock::contract::surface::{Function, FunctionDocs};
-use airlock::contract::tool::Contract;
-use airlock::contract::ty::{Case, Field, FunctionTy, Ty};
-use airlock::contract::violation::Violation;
 use airlock::host::{Host, Options, load_registry};
+use airlock_contract::caps;
+use airlock_contract::caps::Caps;
+use airlock_contract::manifest::ToolContract;
+use airlock_contract::message;
+use airlock_contract::surface::{Function, FunctionDocs};
+use airlock_contract::tool::Contract;
+use airlock_contract::ty::{Case, Field, FunctionTy, Ty};
 use airlock_tests::registry;
+use airlock_types::call::{Arguments, Call};
+use airlock_types::code::{Code, Ran};
+use airlock_types::violation::Violation;
 use allocation_counter::AllocationInfo;
 use serde_json::{Map, Value, json};
 
@@ -327,8 +328,8 @@ fn an_authors_own_keywords_cost_no_more() {
 const BLOCKING: usize = 4;
 
 /// A call of a tool that takes lists of lists of texts.
-fn echo(args: &Value) -> RawCall {
-    RawCall::new("types_echo_list", Arguments::Text(args.to_string().into_bytes()))
+fn echo(args: &Value) -> Call {
+    Call::new("types_echo_list", Arguments::Text(args.to_string().into_bytes()))
 }
 
 /// The runtime has one thread for its tasks and a few for what blocks, which are taken: what needs one has to wait.

@@ -1,9 +1,9 @@
 //! Breakers: for whom a tool is paused, after what, and what a caller is told.
 
-use airlock::call::code::Code;
-use airlock::call::reply::Reply;
 use airlock::host::Host;
 use airlock_tests::server::{Server, answer};
+use airlock_types::code::Code;
+use airlock_types::reply::Reply;
 use serde_json::{Value, json};
 
 use crate::closed::{Clock, component, go, host};

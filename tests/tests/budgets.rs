@@ -1,9 +1,9 @@
 //! Budgets: what is charged, for attempts that ended by themselves and for those that were stopped.
 
-use airlock::call::code::Code;
-use airlock::call::raw::{Arguments, RawCall};
-use airlock::caller::Principal;
 use airlock::host::Host;
+use airlock_types::call::{Arguments, Call};
+use airlock_types::code::Code;
+use airlock_types::principal::Principal;
 use futures::FutureExt as _;
 use serde_json::Value;
 
@@ -72,8 +72,8 @@ async fn arguments_that_are_not_valid_count_as_bytes_too() {
     let folder = tempfile::tempdir().unwrap();
     let host = host(folder.path(), &ann("bytes_per_day = 1000"), Clock::new(0)).await;
     let args = format!(r#"{{"mode": "{}"}}"#, "x".repeat(2_000));
-    let raw = RawCall::new("go", Arguments::Text(args.into_bytes()));
-    let reply = host.call(RawCall { caller: Principal::named("ann"), ..raw }).await;
+    let raw = Call::new("go", Arguments::Text(args.into_bytes()));
+    let reply = host.call(Call { caller: Principal::named("ann"), ..raw }).await;
     assert_eq!(reply.code, Code::ArgsType);
     assert_spent(&host).await;
 }

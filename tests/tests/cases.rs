@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use airlock::call::code::Code;
-use airlock::call::raw::{Arguments, RawCall};
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
 use airlock_tests::case::{self, Case};
 use airlock_tests::server::Server;
 use airlock_tests::session::{Session, text};
 use airlock_tests::{registry, schema_faults};
+use airlock_types::call::{Arguments, Call};
+use airlock_types::code::Code;
 use serde_json::Value;
 
 struct Doors {
@@ -49,7 +49,7 @@ async fn every_case_ends_as_it_says_at_every_door() {
 
 /// The reply, and its record.
 async fn library(host: &Host, case: &Case) -> (Value, Value) {
-    let raw = RawCall::new(&case.tool, Arguments::Text(case.args.clone().into_bytes()));
+    let raw = Call::new(&case.tool, Arguments::Text(case.args.clone().into_bytes()));
     let reply = host.call(raw).await;
     let faults = schema_faults(&reply);
     assert!(faults.is_empty(), "{}: the reply does not fit its schema: {faults:?}", case.what);

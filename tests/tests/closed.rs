@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use airlock::call::raw::{Arguments, RawCall};
-use airlock::caller::Principal;
 use airlock::config::ConfigFile;
-use airlock::environment::Environment;
 use airlock::host::{Host, Options};
+use airlock_types::call::{Arguments, Call};
+use airlock_types::environment::Environment;
+use airlock_types::principal::Principal;
 use wasm_encoder::{
     CodeSection, ComponentBuilder, ComponentExportKind, ExportKind, ExportSection, Function, FunctionSection,
     Module, PrimitiveValType, TypeSection, ValType,
@@ -92,7 +92,7 @@ pub(crate) async fn host(folder: &Path, settings: &str, clock: Arc<Clock>) -> Ho
 }
 
 /// A call of the tool.
-pub(crate) fn go(who: &str, mode: u32) -> RawCall {
+pub(crate) fn go(who: &str, mode: u32) -> Call {
     let args = format!(r#"{{"mode": {mode}}}"#).into_bytes();
-    RawCall { caller: Principal::named(who), ..RawCall::new("go", Arguments::Text(args)) }
+    Call { caller: Principal::named(who), ..Call::new("go", Arguments::Text(args)) }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use airlock::registry::pack::{Packed, embed};
+use airlock_contract::package::{Packed, embed};
 use airlock_tests::program;
 
 use crate::{stderr, stdout};

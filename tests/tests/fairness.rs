@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use airlock::call::code::Code;
-use airlock::call::raw::{Arguments, RawCall};
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
 use airlock_tests::registry;
+use airlock_types::call::{Arguments, Call};
+use airlock_types::code::Code;
 
 async fn host() -> Arc<Host> {
     let file = ConfigFile::read(&registry("hostile")).unwrap();
     Arc::new(Host::open(&file, &Options::default()).await.unwrap())
 }
 
-fn call(tool: &str, args: &str) -> RawCall {
-    RawCall::new(tool, Arguments::Text(args.as_bytes().to_vec()))
+fn call(tool: &str, args: &str) -> Call {
+    Call::new(tool, Arguments::Text(args.as_bytes().to_vec()))
 }
 
 /// Four guests that loop until their deadline share two workers with a small tool, which goes on answering.

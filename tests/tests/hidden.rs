@@ -1,15 +1,18 @@
 //! Tools that a caller may not see: nothing that it is told names them.
 
+use std::sync::{Arc, Mutex};
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use airlock::call::code::Code;
-use airlock::call::raw::{Arguments, Note, RawCall};
-use airlock::caller::{Principal, token};
+use airlock::caller::token;
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
 use airlock_tests::server::Server;
 use airlock_tests::{program, root, schema_faults};
+use airlock_types::call::{Arguments, Call, Note};
+use airlock_types::code::Code;
+use airlock_types::principal::Principal;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -66,7 +69,7 @@ async fn a_fallback_answers_without_its_name() {
     };
     let (told, whole) = (call(&ann).await, call(&bob).await);
     assert!(!told.contains("stand_in") && whole.contains("stand_in"), "{told}");
-    let reply: airlock::call::reply::Reply = serde_json::from_str(&told).unwrap();
+    let reply: airlock_types::reply::Reply = serde_json::from_str(&told).unwrap();
     assert_eq!(schema_faults(&reply), [""; 0]);
     let provenance = reply.provenance.unwrap();
     assert_eq!((&*provenance.route, provenance.component), ("another tool", None));
@@ -83,20 +86,17 @@ async fn neither_progress_nor_a_plan_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let (path, ..) = registry(folder.path());
     let host = Host::open(&ConfigFile::read(&path).unwrap(), &Options::default()).await.unwrap();
-    let (sender, mut notes) = tokio::sync::mpsc::channel(8);
-    let raw = RawCall {
-        caller: Principal::named("ann"),
-        progress: Some(sender),
-        ..RawCall::new("front", Arguments::Text(PERIOD.into()))
-    };
-    let plan = host.plan(RawCall { progress: None, ..raw.clone() }).unwrap();
-    let texts = [airlock::plan::explain(&plan), serde_json::to_string(&plan).unwrap()];
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let raw = Call { caller: Principal::named("ann"), ..Call::new("front", Arguments::Text(PERIOD.into())) };
+    let plan = host.plan(raw.clone()).unwrap();
+    let texts = [airlock_types::plan::explain(&plan), serde_json::to_string(&plan).unwrap()];
     assert!(
         texts.iter().all(|text| text.contains("another tool") && !text.contains("stand_in")),
         "{texts:?}"
     );
-    let reply = host.call(raw).await;
-    assert_eq!(notes.recv().await.unwrap(), Note::Attempt { tool: "another tool".into(), number: 1 });
+    let heard = notes.clone();
+    let reply = host.call_observed(raw, Some(Arc::new(move |note| heard.lock().unwrap().push(note)))).await;
+    assert_eq!(notes.lock().unwrap()[0], Note::Attempt { tool: "another tool".into(), number: 1 });
     let record = host.journal().find(&reply.record).unwrap().unwrap();
     assert_eq!(&*record.attempts[1].route, "stand_in", "the operator's record does");
 }

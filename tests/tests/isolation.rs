@@ -1,13 +1,13 @@
 //! Nothing of one attempt reaches the next.
 
-use airlock::call::code::Code;
-use airlock::call::raw::{Arguments, RawCall};
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
 use airlock_tests::registry;
+use airlock_types::call::{Arguments, Call};
+use airlock_types::code::Code;
 
-fn call(tool: &str, args: &str) -> RawCall {
-    RawCall::new(tool, Arguments::Text(args.as_bytes().to_vec()))
+fn call(tool: &str, args: &str) -> Call {
+    Call::new(tool, Arguments::Text(args.as_bytes().to_vec()))
 }
 
 /// Linear memory never shrinks: an instance that was used again would still have what the first call took.

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use airlock::call::raw::{Arguments, RawCall};
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
 use airlock_tests::server::Server;
 use airlock_tests::{program, root, schema_faults};
+use airlock_types::call::{Arguments, Call};
 use reqwest::StatusCode;
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit};
@@ -162,7 +162,7 @@ async fn once_no_more_records_are_kept_answers_say_that_they_leave_none() {
     let host = Host::open(&file, &Options::default()).await.unwrap();
     let other = Connection::open(journal_of(folder.path())).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let call = async |tool: &str| host.call(RawCall::new(tool, Arguments::Text(KM.into()))).await;
+    let call = async |tool: &str| host.call(Call::new(tool, Arguments::Text(KM.into()))).await;
     let mut kept = Vec::new();
     let lost = loop {
         let reply = call("reads").await;

@@ -21,12 +21,12 @@ fn fields(source: &str) -> Vec<String> {
 fn every_setting_of_a_registry_is_in_the_reference() {
     let reference = std::fs::read_to_string(root().join("docs/settings.md")).unwrap();
     let sources = [
-        "host/src/config.rs",
-        "host/src/config/caller.rs",
-        "host/src/config/http.rs",
-        "host/src/config/journal.rs",
-        "host/src/policy/limit.rs",
-        "host/src/policy/grant.rs",
+        "host/engine/src/config.rs",
+        "host/engine/src/config/caller.rs",
+        "host/engine/src/config/http.rs",
+        "host/engine/src/config/journal.rs",
+        "host/types/src/limit.rs",
+        "host/types/src/grant.rs",
     ];
     for source in sources {
         for field in fields(source) {
@@ -66,7 +66,8 @@ fn every_bound_is_where_the_page_says() {
         let [_, input, bound, place, beyond, _] = &*row else { panic!("not four columns: {row:?}") };
         assert!([input, bound, beyond].iter().all(|cell| !cell.trim().is_empty()), "{row:?}");
         for path in place.split('`').skip(1).step_by(2).flat_map(paths) {
-            let found = root().join("host/src").join(&path);
+            let (floor, rest) = path.split_once('/').unwrap();
+            let found = root().join("host").join(floor).join("src").join(rest);
             assert!(found.exists() || found.with_extension("rs").exists(), "{path}: {row:?}");
         }
     }

@@ -1,13 +1,13 @@
 //! Text of a caller or a tool hides nothing and commands no terminal, wherever a person or a model reads it. What a
 //! tool returns as its result is data, and comes through as it was.
 
-use airlock::call::raw::{Arguments, RawCall};
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
-use airlock::text::is_hidden;
 use airlock_tests::registry;
 use airlock_tests::server::Server;
 use airlock_tests::wire::Wire;
+use airlock_types::call::{Arguments, Call};
+use airlock_types::text::is_hidden;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -65,7 +65,7 @@ async fn errors_are_clean_at_every_door() {
     let server = Server::start(&path, &["--allow-anonymous"]).unwrap();
     let (mut wire, _) = Wire::handshake(&path, "2025-11-25").unwrap();
     for (i, (tool, args)) in bad_calls().into_iter().enumerate() {
-        let raw = RawCall::new(&tool, Arguments::Text(args.to_string().into_bytes()));
+        let raw = Call::new(&tool, Arguments::Text(args.to_string().into_bytes()));
         let mut reply = serde_json::to_value(host.call(raw).await).unwrap();
         assert!(reply["error"].is_object(), "{reply}");
         // An example is a call that would have been right: data.

@@ -92,7 +92,7 @@ impl Bench<'_> {
             cargo(self.root, &what)?;
             release::build(self.root, self.profile)?;
         } else {
-            cargo(self.root, &[&what[..], &["-p", "airlock"]].concat())?;
+            cargo(self.root, &[&what[..], &["-p", "airlock-cli"]].concat())?;
         }
         guests::run(self.root, &guests::Args::packed_by(self.programs().join("airlock")))?;
         fs::create_dir_all(self.scratch()).context("cannot make a folder for what is measured")

@@ -68,7 +68,7 @@ fn link(root: &Path, profile: &str, order: &Path) -> Result<PathBuf> {
     let quiet = "-Clink-arg=-Wl,--no-warn-symbol-ordering";
     // Without it a megabyte of addresses is read at each start, to be made absolute.
     let pack = "-Clink-arg=-Wl,-z,pack-relative-relocs";
-    let what = ["--profile", profile, "--package", "airlock", "--bin", "airlock"];
+    let what = ["--profile", profile, "--package", "airlock-cli", "--bin", "airlock"];
     cargo(root, &[&["rustc"], &what[..], &["--", &ordered, quiet, pack]].concat())?;
     Ok(root.join("target").join(profile).join("airlock"))
 }

@@ -1,147 +1,198 @@
-//! `cargo xtask tidy`: what each module of the host must not know, held by a look at the source.
+//! `cargo xtask tidy`: the floors of the host, held by a look at the source.
 //!
-//! A textual check is enough: a path has to be written down to be used. To give a module more, add to its row.
+//! Owns the order of crates and of the modules inside each crate, lowest first. The compiler holds the order of
+//! crates; this holds the order of modules, which no language feature does. A textual check is enough: a path has
+//! to be written down to be used. To add a module: its name in the row of its crate, above everything it imports.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// The crate's modules that each module may name; itself is always allowed.
-const MAY_KNOW: [(&str, &[&str]); 27] = [
-    ("api", &["call", "caller", "config", "contract", "host", "registry"]),
-    ("blocking", &[]),
-    (
-        "call",
-        &[
-            "caller",
-            "check",
-            "contract",
-            "environment",
-            "host",
-            "journal",
-            "plan",
-            "policy",
-            "registry",
-            "sandbox",
-            "telemetry",
-        ],
-    ),
-    ("caller", &["call", "config"]),
-    ("capability", &["blocking", "contract", "environment", "policy", "sandbox"]),
-    ("check", &["call", "contract"]),
-    (
-        "cli",
-        &[
-            "blocking",
-            "call",
-            "caller",
-            "capability",
-            "config",
-            "contract",
-            "diagnostic",
-            "diff",
-            "environment",
-            "file",
-            "host",
-            "lock",
-            "mcp",
-            "plan",
-            "registry",
-            "reload",
-            "sandbox",
-            "telemetry",
+/// One crate of the host.
+struct Floor {
+    /// Its folder under `host/`.
+    folder: &'static str,
+    /// Its modules, each of which may import only those before it.
+    modules: &'static [&'static str],
+    /// Whether it does no I/O.
+    is_pure: bool,
+}
+
+/// The crates, lowest first.
+const FLOORS: [Floor; 6] = [
+    Floor {
+        folder: "types",
+        modules: &[
             "text",
-            "transport",
-        ],
-    ),
-    ("config", &["caller", "contract", "diagnostic", "file", "policy", "sandbox"]),
-    ("contract", &["call", "check", "diagnostic", "policy", "text"]),
-    ("diagnostic", &["text"]),
-    ("diff", &["contract", "policy", "registry", "text"]),
-    ("environment", &[]),
-    ("file", &[]),
-    (
-        "host",
-        &[
-            "blocking",
+            "shorten",
+            "digest",
+            "canonical",
+            "place",
+            "diagnostic",
+            "environment",
+            "code",
+            "finding",
+            "violation",
+            "effect",
+            "limit",
+            "grant",
+            "principal",
+            "session",
             "call",
+            "answer",
+            "plan",
+            "usage",
+            "record",
+            "reply",
+        ],
+        is_pure: true,
+    },
+    Floor {
+        folder: "contract",
+        modules: &[
+            "caps",
+            "pattern",
+            "foreign",
+            "ty",
+            "phrase",
+            "path",
+            "schema",
+            "export",
+            "lift",
+            "lower",
+            "arbitrary",
+            "laws",
+            "answer",
+            "expression",
+            "check",
+            "surface",
+            "docs",
+            "package",
+            "validate",
+            "example",
+            "message",
+            "rules",
+            "manifest",
+            "tool",
+        ],
+        is_pure: true,
+    },
+    Floor { folder: "journal", modules: &["state", "store", "queue", "writer"], is_pure: false },
+    Floor {
+        folder: "engine",
+        modules: &[
+            "blocking",
+            "file",
+            "environment",
+            "telemetry",
+            "admission",
             "caller",
             "config",
-            "contract",
-            "diagnostic",
-            "environment",
-            "journal",
-            "lock",
-            "plan",
-            "registry",
-            "sandbox",
-            "state",
-            "telemetry",
-        ],
-    ),
-    ("journal", &["call", "caller", "environment", "plan", "state"]),
-    ("lock", &["config", "contract", "diff", "file", "registry"]),
-    ("mcp", &["call", "caller", "contract", "host", "registry"]),
-    ("plan", &["call", "contract"]),
-    ("policy", &["contract"]),
-    (
-        "registry",
-        &["blocking", "capability", "config", "contract", "diagnostic", "file", "plan", "policy", "sandbox"],
-    ),
-    (
-        "sandbox",
-        &[
-            "blocking",
-            "call",
-            "capability",
-            "contract",
-            "diagnostic",
-            "environment",
-            "file",
             "policy",
+            "capability",
+            "sandbox",
             "registry",
-            "state",
+            "diff",
+            "lock",
+            "generation",
+            "call",
+            "host",
+            "seam",
+        ],
+        is_pure: false,
+    },
+    Floor { folder: "server", modules: &["api", "mcp", "reload", "transport"], is_pure: false },
+    Floor {
+        folder: "cli",
+        modules: &[
+            "print",
+            "telemetry",
+            "open",
+            "call",
+            "check",
+            "compile",
+            "diff",
+            "explain",
+            "export",
+            "inspect",
+            "lock",
+            "pack",
+            "serve",
+            "show",
+            "token",
+            "tools",
+        ],
+        is_pure: false,
+    },
+];
+
+/// Dependencies that only these modules may name, each as `folder/module`.
+const ONLY: [(&str, &[&str]); 7] = [
+    ("axum", &["server/api", "server/transport"]),
+    ("opentelemetry", &["engine/telemetry", "cli/telemetry"]),
+    ("prometheus_client", &["engine/telemetry"]),
+    // `contract` takes the plain value type; `registry`, `generation` and `host` hold an engine for the sandbox.
+    (
+        "wasmtime",
+        &[
+            "contract/lib",
+            "contract/schema",
+            "engine/capability",
+            "engine/generation",
+            "engine/host",
+            "engine/registry",
+            "engine/sandbox",
         ],
     ),
-    ("reload", &["blocking", "config", "diagnostic", "host", "lock"]),
-    ("state", &[]),
-    ("seam", &["contract", "host", "policy", "registry", "sandbox"]),
-    ("telemetry", &["text"]),
-    ("text", &[]),
-    ("transport", &["api", "blocking", "caller", "config", "environment", "file", "host", "mcp"]),
+    ("wasmtime_wasi", &["engine/capability", "engine/sandbox"]),
+    ("rmcp", &["server/mcp", "server/transport"]),
+    ("rusqlite", &["journal/lib", "journal/store", "journal/writer"]),
 ];
 
-/// Crates that only these modules may name.
-const ONLY: [(&str, &[&str]); 7] = [
-    ("axum", &["api", "transport"]),
-    ("opentelemetry", &["telemetry"]),
-    ("prometheus_client", &["telemetry"]),
-    // `contract` takes the plain value enum; `registry` and `host` hold an engine for the sandbox.
-    ("wasmtime", &["sandbox", "capability", "contract", "registry", "host"]),
-    ("wasmtime_wasi", &["sandbox", "capability"]),
-    ("rmcp", &["mcp", "transport"]),
-    ("rusqlite", &["journal"]),
-];
-
-/// Modules that do no I/O, and what doing it would look like.
-const PURE: [&str; 3] = ["contract", "plan", "policy"];
+/// What doing I/O would look like.
 const IO: [&str; 4] = ["std::fs", "std::net", "std::process", "tokio::"];
 
 const LINES_MAX: usize = 400;
 
 /// Looks at every source file of the host.
 pub(crate) fn run(root: &Path) -> Result<()> {
-    let folder = root.join("host/src");
     let mut faults = Vec::new();
-    for path in sources(&folder)? {
-        let text = std::fs::read_to_string(&path)?;
-        let relative = path.strip_prefix(&folder)?.to_string_lossy().into_owned();
-        faults.extend(look(&relative, &text).into_iter().map(|fault| format!("{relative}: {fault}")));
+    for floor in &FLOORS {
+        let folder = root.join("host").join(floor.folder).join("src");
+        for path in sources(&folder)? {
+            let text = std::fs::read_to_string(&path)?;
+            let relative = path.strip_prefix(&folder)?.to_string_lossy().into_owned();
+            let found = look(floor, &relative, &text);
+            faults.extend(found.into_iter().map(|fault| format!("{}/{relative}: {fault}", floor.folder)));
+        }
+    }
+    if !std::fs::read_to_string(root.join("ARCHITECTURE.md"))?.contains(&figure()) {
+        faults.push(format!("ARCHITECTURE.md does not show the order of floors:\n{}", figure()));
     }
     if faults.is_empty() {
         return Ok(());
     }
     bail!("the host is not tidy:\n{}", faults.join("\n"))
+}
+
+/// The order as ARCHITECTURE.md shows it: crates from the top floor down, the modules of each from left to right.
+pub(crate) fn figure() -> String {
+    const WIDTH: usize = 100;
+    let mut out = String::new();
+    for (number, floor) in FLOORS.iter().enumerate().rev() {
+        let mut line = format!("{}  {:<9}", number + 1, floor.folder);
+        for module in floor.modules {
+            if line.len() + module.len() + 1 > WIDTH {
+                // Writing to a string cannot fail.
+                let _ = writeln!(out, "{line}");
+                line = " ".repeat(12);
+            }
+            let _ = write!(line, " {module}");
+        }
+        let _ = writeln!(out, "{line}");
+    }
+    out
 }
 
 fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -159,7 +210,7 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// What is wrong with one file.
-fn look(relative: &str, text: &str) -> Vec<String> {
+fn look(floor: &Floor, relative: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if relative.ends_with("mod.rs") {
         faults.push("is a `mod.rs`; write `x.rs` beside `x/`".into());
@@ -168,45 +219,57 @@ fn look(relative: &str, text: &str) -> Vec<String> {
         faults.push(format!("has more than {LINES_MAX} lines: it is two ideas"));
     }
     let module = relative.split(['/', '.']).next().unwrap_or_default();
-    if module == "lib" || module == "main" {
+    let order = |name: &str| floor.modules.iter().position(|known| *known == name);
+    let at = order(module);
+    let is_root = module == "lib" || module == "main";
+    let is_test = relative.ends_with("tests.rs") || relative.contains("tests/");
+    if at.is_none() && !is_root && !is_test {
+        faults.push(format!("the module `{module}` has no place in xtask/src/tidy.rs"));
         return faults;
     }
-    let Some((_, may_know)) = MAY_KNOW.iter().find(|(name, _)| *name == module) else {
-        faults.push(format!("the module `{module}` has no row in xtask/src/tidy.rs"));
-        return faults;
-    };
-    let test = relative.ends_with("tests.rs");
-    // Unit tests may do what they need to.
+    // Unit tests may import what they need.
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
-        for named in named_modules(line) {
-            if named != module && !may_know.contains(&named) {
-                faults.push(format!("`{module}` must not know `{named}`: {}", line.trim()));
-            }
+        let upward = named_modules(relative, line).into_iter().filter(|named| order(named) > at);
+        if !is_root && !is_test {
+            faults.extend(upward.map(|named| format!("`{module}` is below `{named}`: {}", line.trim())));
         }
+        let place = format!("{}/{module}", floor.folder);
         for (krate, only) in ONLY {
-            if line.contains(&format!("{krate}::")) && !only.contains(&module) {
-                faults.push(format!("`{module}` must not name `{krate}`: {}", line.trim()));
+            if names(line, krate) && !only.contains(&place.as_str()) && !is_test {
+                faults.push(format!("`{place}` must not name `{krate}`: {}", line.trim()));
             }
         }
-        if !test && PURE.contains(&module) && IO.iter().any(|io| line.contains(io)) {
-            faults.push(format!("`{module}` does no I/O: {}", line.trim()));
+        if !is_test && floor.is_pure && IO.iter().any(|io| line.contains(io)) {
+            faults.push(format!("`{}` does no I/O: {}", floor.folder, line.trim()));
         }
     }
     faults
 }
 
-/// The modules of the crate that a line names: `crate::x::…`, or several in braces.
-fn named_modules(line: &str) -> Vec<&str> {
+/// Whether a line names something of a crate.
+fn names(line: &str, krate: &str) -> bool {
+    let path = format!("{krate}::");
+    line.match_indices(&path)
+        .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+}
+
+/// The modules at the root of the crate that a line names: `crate::x::…`, or several in braces. `super::` leads to
+/// the root, too, where a file lies just below it.
+fn named_modules<'l>(relative: &str, line: &'l str) -> Vec<&'l str> {
+    let to_root = "super::".repeat(relative.matches('/').count() + 1);
     let mut named = Vec::new();
-    for rest in line.split("crate::").skip(1) {
-        let list = rest.strip_prefix('{').map_or(rest, |list| list);
-        let several = rest.starts_with('{');
-        for part in list.split(',').take(if several { usize::MAX } else { 1 }) {
-            let name = part.trim().split(|c: char| !(c.is_ascii_lowercase() || c == '_')).next();
-            named.extend(
-                name.filter(|name| !name.is_empty() && !part.trim().starts_with(|c: char| c.is_uppercase())),
-            );
+    for start in ["crate::", &to_root] {
+        let paths = line.match_indices(start).filter(|(at, _)| !line[..*at].ends_with("super::"));
+        for (at, _) in paths {
+            let rest = &line[at + start.len()..];
+            let list = rest.strip_prefix('{').unwrap_or(rest);
+            let count = if rest.starts_with('{') { usize::MAX } else { 1 };
+            let names = list
+                .split(',')
+                .take(count)
+                .filter_map(|part| part.trim().split(|c: char| !(c.is_ascii_lowercase() || c == '_')).next());
+            named.extend(names.filter(|name| !name.is_empty()));
         }
     }
     named
@@ -216,13 +279,25 @@ fn named_modules(line: &str) -> Vec<&str> {
 mod tests {
     use super::*;
 
+    fn check(folder: &str, relative: &str, line: &str) -> usize {
+        let floor = FLOORS.iter().find(|floor| floor.folder == folder).unwrap();
+        look(floor, relative, line).len()
+    }
+
     #[test]
-    fn finds_a_module_that_knows_too_much() {
-        assert_eq!(look("plan/retry.rs", "use crate::host::Host;\n").len(), 1);
-        assert_eq!(look("plan/retry.rs", "use crate::contract::ty::Ty;\n"), Vec::<String>::new());
-        assert_eq!(look("cli/call.rs", "use wasmtime::Engine;\n").len(), 1);
-        assert_eq!(look("policy/grant.rs", "let x = std::fs::read(path);\n").len(), 1);
-        assert_eq!(look("nowhere.rs", "").len(), 1);
+    fn finds_an_import_that_goes_up() {
+        assert_eq!(check("types", "plan/retry.rs", "use crate::reply::Reply;\n"), 1);
+        assert_eq!(check("types", "code.rs", "use super::{plan, reply::Reply};\n"), 2);
+        assert_eq!(check("types", "plan/retry.rs", "use super::reply;\n"), 0, "of its own folder");
+        assert_eq!(check("types", "reply.rs", "use crate::code::Code;\n"), 0);
+        assert_eq!(check("types", "nowhere.rs", ""), 1);
+    }
+
+    #[test]
+    fn finds_what_a_module_must_not_name() {
+        assert_eq!(check("cli", "call.rs", "use wasmtime::Engine;\n"), 1);
+        assert_eq!(check("engine", "sandbox/run.rs", "use wasmtime::Engine;\n"), 0);
+        assert_eq!(check("types", "grant.rs", "let x = std::fs::read(path);\n"), 1);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
-use airlock::transport::http::{MCP_PATH, listen, serve};
+use airlock_server::transport::http::{MCP_PATH, listen, serve};
 use airlock_tests::conformance::Fixtures;
 use anyhow::Context as _;
 use tokio::io::AsyncReadExt as _;

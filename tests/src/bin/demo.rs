@@ -4,13 +4,14 @@
 
 use std::io::Write as _;
 
-use airlock::call::code::Code;
 use airlock::config::ConfigFile;
 use airlock::host::open_journal;
-use airlock::journal::{CallRecord, Journal};
-use airlock::plan::Decision;
+use airlock_journal::Journal;
 use airlock_tests::root;
 use airlock_tests::session::{Session, text};
+use airlock_types::code::Code;
+use airlock_types::plan::Decision;
+use airlock_types::record::CallRecord;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use rmcp::model::CallToolResult;

@@ -1,0 +1,72 @@
+//! `airlock call TOOL [JSON|-]`: the exit code is that of the reply's code.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use super::print::Printer;
+use super::{Ended, open};
+use airlock_types::call::{Arguments, Call};
+use airlock_types::finding::Finding;
+use airlock_types::reply::Reply;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The tool's name
+    tool: String,
+    /// The arguments: a JSON object, or `-` to read it from stdin
+    #[arg(value_name = "JSON", default_value = "{}")]
+    arguments: String,
+    /// Print the whole envelope as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let host = open::host(registry).await?;
+    let text = if args.arguments == "-" {
+        read_stdin(host.caps().bytes_max)?
+    } else {
+        args.arguments.clone().into_bytes()
+    };
+    let mut reply = host.call(Call::new(&args.tool, Arguments::Text(text))).await;
+    // The program ends with its only call, so that "later" is now.
+    if !host.journal().close() {
+        reply.findings.push(Finding::record_lost());
+    }
+    if args.json {
+        printer.json(&reply)?;
+    } else {
+        print(printer, &reply)?;
+    }
+    Ok(reply.code.facts().exit)
+}
+
+/// All of stdin, or one byte more than arguments may have: enough to be told that it is too much.
+fn read_stdin(bytes_max: usize) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    std::io::stdin().lock().take(bytes_max as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn print(printer: &Printer, reply: &Reply) -> anyhow::Result<()> {
+    if let Some(error) = &reply.error {
+        printer.line(&error.message);
+    } else {
+        printer.json(&reply.compact())?;
+    }
+    let usage = &reply.usage;
+    if reply.findings.contains(&Finding::record_lost()) {
+        printer.note("warning: the journal could not be written, and this call is not on record");
+    }
+    printer.note(format!(
+        "{} · {} attempt{} · {} µs · {} fuel · {} KiB · record {}",
+        reply.code,
+        usage.attempts,
+        if usage.attempts == 1 { "" } else { "s" },
+        usage.wall_us,
+        usage.fuel,
+        usage.memory_bytes / 1024,
+        reply.record,
+    ));
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! `airlock diff OLD NEW`: what changed between two components, registries or locks, for a reviewer. Exit 3 where
+//! more is possible than before.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use toml::Spanned;
+
+use super::print::{Printer, Said};
+use super::{EXIT_WIDER, Ended, open};
+use airlock::config::ConfigFile;
+use airlock::diff::{Change, changes, escaped_json};
+use airlock::lock::Lock;
+use airlock::registry::Definition;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What was: a component, a registry (`.toml`) or a lock (`.lock`)
+    old: PathBuf,
+    /// What is
+    new: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
+    let changes = changes(&definitions(&args.old).await?, &definitions(&args.new).await?);
+    if args.json {
+        let one = |change: &Change| {
+            json!({
+                "tool": change.tool, "path": change.path,
+                "before": change.before, "after": change.after, "wider": change.wider,
+            })
+        };
+        let list: Vec<_> = changes.0.iter().map(one).collect();
+        let document = json!({"changes": list, "wider": changes.is_wider(), "digest": changes.digest()});
+        // What a terminal would not show is escaped here, too.
+        printer.line(escaped_json(&serde_json::to_string_pretty(&document)?));
+    } else if changes.is_empty() {
+        printer.line("nothing changed");
+    } else {
+        printer.line(changes.to_string().trim_end());
+    }
+    Ok(if changes.is_wider() { EXIT_WIDER } else { 0 })
+}
+
+async fn definitions(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("lock") => {
+            let lock = Lock::read_at(path).map_err(|err| Said(err.to_string()))?;
+            if !lock.exists() {
+                return Err(Said(format!("there is no lock `{}`", path.display())).into());
+            }
+            Ok(lock.accepted())
+        }
+        Some("toml") => Ok(Definition::all(&open::registry(&ConfigFile::read(path)?).await?)),
+        _ => component(path).await,
+    }
+}
+
+/// A component by itself, as a registry that names it and grants nothing would have it. Both sides get the same
+/// name, so that what differs is what is compared.
+async fn component(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> {
+    let absolute = path.canonicalize().map_err(|err| Said(format!("`{}`: {err}", path.display())))?;
+    let quoted = toml::Value::from(absolute.to_string_lossy().into_owned());
+    let state = airlock::host::user_cache();
+    let text = format!(
+        "[host]\nstate = {}\n[tools.component]\ncomponent = {quoted}\n",
+        toml::Value::from(state.to_string_lossy().into_owned())
+    );
+    let mut file = ConfigFile::parse(&text, &absolute.with_extension("toml"))?;
+    // A registry declares what nothing provides; a reviewer wants to see a component that is in none.
+    let compiler = airlock::host::user_compiler()?;
+    let shown = airlock::registry::inspect(&absolute, &compiler).await;
+    let shown = shown.map_err(|err| Said(format!("`{}`: {err}", path.display())))?;
+    for import in airlock::capability::unknown(&shown.surface) {
+        let trap = airlock::config::ImportConfig::Word(airlock::config::ImportWord::Trap);
+        for tool in file.config.tools.values_mut() {
+            tool.imports.insert(Spanned::new(0..0, import.name.clone()), trap.clone());
+        }
+    }
+    Ok(Definition::all(&open::registry(&file).await?))
+}

@@ -1,0 +1,31 @@
+//! `airlock export --for DIALECT`: tool definitions as each provider wants them.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::print::Printer;
+use super::{Ended, open};
+use airlock_contract::export::{Dialect, definition};
+use airlock_types::principal::Principal;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// openai, openai-strict, anthropic, anthropic-strict, gemini or gemini-openapi
+    #[arg(long = "for", value_name = "DIALECT")]
+    dialect: Dialect,
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let host = open::host(registry).await?;
+    let tools: Vec<Value> = host
+        .visible(&Principal::local())
+        .tools()
+        .map(|tool| {
+            let contract = &tool.contract;
+            definition(args.dialect, &tool.name, &contract.description, &contract.input_schema)
+        })
+        .collect();
+    printer.json(&tools)?;
+    Ok(0)
+}

@@ -1,0 +1,159 @@
+//! `airlock inspect TOOL|FILE.wasm`: what a component shows and wants, and what it gets.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::print::{Printer, Said};
+use super::{Ended, open};
+use airlock::capability;
+use airlock::config::ConfigFile;
+use airlock::host;
+use airlock::registry;
+use airlock::registry::{Component, Tool, describe};
+use airlock_contract::answer::Shape;
+use airlock_contract::schema;
+use airlock_contract::surface::{Import, Surface};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A tool of the registry, or a component's file
+    what: String,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let path = Path::new(&args.what);
+    if path.extension().is_some() || path.metadata().is_ok_and(|found| !found.is_dir()) {
+        let component = component(path).await?;
+        return if args.json {
+            printer.json(&component_json(&component)).map(|()| 0)
+        } else {
+            component_text(printer, &component);
+            Ok(0)
+        };
+    }
+    // What a reviewer looks at need not be accepted yet, nor shown to any caller.
+    let registry = open::registry(&ConfigFile::read(registry)?).await?;
+    let tool = registry.resolve(&args.what).map_err(|unknown| Said(unknown.to_string()))?;
+    if args.json {
+        let mut value = describe(tool, |_| true);
+        value["limits"] = json!(tool.limits);
+        value["granted"] = json!(tool.effective);
+        value["missing"] = json!(tool.missing);
+        value["provenance"] = component_json(&tool.component);
+        printer.json(&value)?;
+    } else {
+        component_text(printer, &tool.component);
+        tool_text(printer, tool)?;
+    }
+    Ok(0)
+}
+
+async fn component(path: &Path) -> anyhow::Result<Component> {
+    let compiler = host::user_compiler()?;
+    registry::inspect(path, &compiler)
+        .await
+        .map_err(|err| Said(format!("`{}`: {err}", path.display())).into())
+}
+
+fn component_json(component: &Component) -> Value {
+    let surface = &component.surface;
+    let functions: Vec<Value> = surface
+        .functions
+        .iter()
+        .map(|function| {
+            let result = Shape::of(&function.ty).value_ty().map(schema::output);
+            json!({
+                "interface": function.interface,
+                "name": function.name,
+                "type": function.ty.to_string(),
+                "input_schema": schema::input(&function.ty.params),
+                "result_schema": result,
+                "docs": surface.docs.get(&function.name),
+            })
+        })
+        .collect();
+    let imports: Vec<Value> = surface
+        .imports
+        .iter()
+        .map(|import| {
+            json!({
+                "name": import.name,
+                "functions": import.functions.keys().collect::<Vec<_>>(),
+                "provided": standing(surface, import),
+            })
+        })
+        .collect();
+    json!({
+        "file": component.path,
+        "digest": component.digest,
+        "exports": functions,
+        "hidden": surface.hidden,
+        "imports": imports,
+        "contract": surface.contract,
+    })
+}
+
+/// How an import is served.
+fn standing(surface: &Surface, import: &Import) -> &'static str {
+    if import.functions.is_empty() {
+        "types only"
+    } else if capability::unknown(surface).any(|unknown| unknown.name == import.name) {
+        "not provided: declare it in the registry"
+    } else {
+        match capability::of_import(&import.name) {
+            Some("files") => "needs `grants.files`",
+            Some("clock") => "needs `grants.clock`",
+            Some("random") => "needs `grants.random`",
+            _ => "always there, reaches nothing",
+        }
+    }
+}
+
+fn component_text(printer: &Printer, component: &Component) {
+    let surface = &component.surface;
+    printer.line(format!("component  {}", component.path.display()));
+    printer.line(format!("sha256     {}", component.digest));
+    printer.line("\nexports");
+    for function in &surface.functions {
+        let name = match &function.interface {
+            Some(interface) => format!("{interface}#{}", function.name),
+            None => function.name.clone(),
+        };
+        printer.line(format!("  {name}: {}", function.ty));
+    }
+    for hidden in &surface.hidden {
+        printer.line(format!("  {} (hidden: {})", hidden.name, hidden.reason));
+    }
+    printer.line("\nimports");
+    if surface.imports.is_empty() {
+        printer.line("  none: it can compute, and nothing else");
+    }
+    for import in &surface.imports {
+        printer.line(format!("  {}  {}", import.name, standing(surface, import)));
+    }
+    let contract = if surface.contract.is_some() { "embedded" } else { "none: schema from its types alone" };
+    printer.line(format!("\ncontract   {contract}"));
+}
+
+fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
+    printer.line(format!("\ntool       {}  ({})", tool.name, tool.effect.as_str()));
+    printer.line(format!("limits     {}", serde_json::to_string(&tool.limits)?));
+    printer.line(format!("granted    {}", serde_json::to_string(&tool.effective)?));
+    for missing in &tool.missing {
+        printer.line(format!(
+            "missing    {}: {}; to grant it: {}",
+            missing.asked, missing.reason, missing.grant
+        ));
+    }
+    if !tool.fallback.is_empty() {
+        printer.line(format!("fallback   {}", tool.fallback.join(", then ")));
+    }
+    printer.line("\narguments");
+    printer.json(&tool.contract.input_schema)?;
+    printer.line("result");
+    printer.json(&tool.contract.result_schema)
+}

@@ -1,0 +1,64 @@
+//! `airlock lock`: writes down the definitions that are accepted, or says what of them changed.
+
+use std::path::Path;
+
+use super::print::{Printer, Said};
+use super::{EXIT_NO, EXIT_WIDER, Ended, open};
+use airlock::config::ConfigFile;
+use airlock::lock::{Lock, Pin};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What happens to a definition that changes: refuse it, ask for its digest, or accept it
+    #[arg(long, value_enum)]
+    pin: Option<PinWord>,
+    /// Accept exactly the change of this digest
+    #[arg(long, value_name = "DIGEST", conflicts_with = "rewrite")]
+    accept: Option<String>,
+    /// Accept whatever the definitions are now
+    #[arg(long)]
+    rewrite: bool,
+}
+
+/// The words of the command line for [`Pin`].
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum PinWord {
+    Refuse,
+    Ask,
+    Accept,
+}
+
+impl From<PinWord> for Pin {
+    fn from(word: PinWord) -> Pin {
+        match word {
+            PinWord::Refuse => Pin::Refuse,
+            PinWord::Ask => Pin::Ask,
+            PinWord::Accept => Pin::Accept,
+        }
+    }
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let file = ConfigFile::read(registry)?;
+    let now = open::registry(&file).await?;
+    // A lock that cannot be read can still be written anew.
+    let lock = match Lock::read(&file) {
+        Err(_) if args.rewrite => Lock::none(&file),
+        lock => lock.map_err(|err| Said(err.to_string()))?,
+    };
+    let pin = args.pin.map_or(lock.pin(), Pin::from);
+    let changes = lock.changes(&now);
+    let accepted = args.accept.as_deref().is_some_and(|digest| digest == changes.digest());
+    if args.accept.is_some() && !accepted {
+        return Err(Said(format!("that is not the digest of what changed:\n{changes}")).into());
+    }
+    if lock.exists() && !changes.is_empty() && !accepted && !args.rewrite {
+        printer.line(format!("{changes}"));
+        printer.note(format!("to accept exactly this: `airlock lock --accept {}`", changes.digest()));
+        return Ok(if changes.is_wider() { EXIT_WIDER } else { EXIT_NO });
+    }
+    lock.write(pin, &now).map_err(|err| Said(err.to_string()))?;
+    let tools = now.tools().count();
+    printer.line(format!("{}: {tools} tools, pin = \"{}\"", lock.path().display(), pin.as_str()));
+    Ok(0)
+}

@@ -1,0 +1,77 @@
+//! Opening a host or a registry for a verb, with progress on a terminal.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::print::Said;
+use airlock::config::ConfigFile;
+use airlock::host;
+use airlock::host::{Host, OpenError, Options};
+use airlock::registry::{LoadEvent, Registry};
+
+/// A host on this registry.
+pub(super) async fn host(registry: &Path) -> anyhow::Result<Host> {
+    host_of(&ConfigFile::read(registry)?).await
+}
+
+/// A host on a registry that was read.
+pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
+    let progress = Progress::new(file.config.tools.len());
+    let options = Options { watch: &|event| progress.show(&event), ..Options::default() };
+    let host = Host::open(file, &options).await;
+    progress.bar.finish_and_clear();
+    host.map_err(no)
+}
+
+/// The tools of a registry, to be looked at and not to be served.
+pub(super) async fn registry(file: &ConfigFile) -> anyhow::Result<Registry> {
+    let progress = Progress::new(file.config.tools.len());
+    let registry = host::load_registry(file, &|event| progress.show(&event)).await;
+    progress.bar.finish_and_clear();
+    registry.map_err(no)
+}
+
+/// What is wrong with a registry is shown as what it is, and is no failure of the host's.
+fn no(err: OpenError) -> anyhow::Error {
+    match err {
+        OpenError::Registry(diagnostics) => diagnostics.into(),
+        err @ (OpenError::Lock(_) | OpenError::Stuck { .. }) => Said(err.to_string()).into(),
+        err @ (OpenError::Cache(_) | OpenError::State(_) | OpenError::Journal(_) | OpenError::Engine(_)) => {
+            err.into()
+        }
+    }
+}
+
+struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// Hidden where stderr is no terminal.
+    fn new(tools: usize) -> Progress {
+        let bar = if std::io::stderr().is_terminal() {
+            ProgressBar::new(tools as u64)
+        } else {
+            ProgressBar::hidden()
+        };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} tools  {msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Progress { bar }
+    }
+
+    fn show(&self, event: &LoadEvent) {
+        match event {
+            LoadEvent::Started(name) => self.bar.set_message(format!("reading {name}")),
+            LoadEvent::Ready { name, cached } => {
+                self.bar.inc(1);
+                let how = if *cached { "from the cache" } else { "compiled" };
+                self.bar.set_message(format!("{name} {how}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `airlock pack`: one `.wasm` as the whole delivery.
+
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::Ended;
+use super::print::{Printer, Said};
+use airlock::file;
+use airlock::host;
+use airlock::registry;
+use airlock_contract::docs;
+use airlock_contract::manifest::Manifest;
+use airlock_contract::package::{Packed, SECTION_BYTES_MAX, embed};
+use airlock_contract::surface::FunctionDocs;
+use airlock_contract::tool::Contract;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The component
+    component: PathBuf,
+    /// The contract [default: `contract.toml` beside the WIT, if it is there]
+    #[arg(long, value_name = "FILE")]
+    contract: Option<PathBuf>,
+    /// The WIT source that the doc comments are read from: a file or a folder
+    #[arg(long, value_name = "PATH")]
+    wit: Option<PathBuf>,
+    /// The world, where the WIT has several
+    #[arg(long)]
+    world: Option<String>,
+    /// Where the packed component goes [default: over the component]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
+    let said = |text: String| anyhow::Error::from(Said(text));
+    let compiler = host::user_compiler()?;
+    // Without the contract that may be in it: that one is replaced, whatever is wrong with it.
+    let (bytes, component) = registry::unpacked(&args.component, &compiler)
+        .await
+        .map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
+    let docs = match &args.wit {
+        Some(wit) => docs(wit, args.world.as_deref())?,
+        None => Default::default(),
+    };
+    let contract = contract(args)?;
+    if let Some((path, text)) = &contract {
+        let manifest = Manifest::parse(text, &path.display().to_string())?;
+        let mut tools = manifest.bind(&component.surface.functions)?;
+        for function in &component.surface.functions {
+            let none = Default::default();
+            let docs = docs.get(&function.name).unwrap_or(&none);
+            let said_of = tools.remove(&function.name).unwrap_or_default();
+            Contract::prepare(function, said_of, docs)
+                .map_err(|err| said(format!("{}: {err}", path.display())))?;
+        }
+    }
+    let packed = Packed { contract: contract.map(|(_, text)| text), docs };
+    let out = args.out.as_ref().unwrap_or(&args.component);
+    let bytes =
+        embed(&bytes, &packed).map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
+    write(out, &bytes).map_err(|err| said(format!("cannot write `{}`: {err}", out.display())))?;
+    printer.line(format!(
+        "{}: {} functions, {} bytes, contract {}",
+        out.display(),
+        component.surface.functions.len(),
+        bytes.len(),
+        if packed.contract.is_some() { "embedded" } else { "none" },
+    ));
+    Ok(0)
+}
+
+/// The doc comments of a WIT file or folder, by function.
+fn docs(wit: &Path, world: Option<&str>) -> anyhow::Result<BTreeMap<String, FunctionDocs>> {
+    let read = source::read(wit).and_then(|(resolve, package)| docs::read(&resolve, package, world));
+    Ok(read.map_err(|err| Said(err.to_string()))?)
+}
+
+fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
+    let beside = args.wit.as_deref().and_then(Path::parent).map(|folder| folder.join("contract.toml"));
+    let path = match (&args.contract, beside) {
+        (Some(path), _) => path.clone(),
+        (None, Some(path)) if path.exists() => path,
+        (None, _) => return Ok(None),
+    };
+    let text = file::read_text(&path, SECTION_BYTES_MAX as u64)
+        .map_err(|err| Said(format!("`{}` cannot be read: {err}", path.display())))?;
+    Ok(Some((path, text)))
+}
+
+/// Aside first, so that a failure half-way leaves the old file.
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let aside = path.with_added_extension("tmp");
+    std::fs::write(&aside, bytes)?;
+    std::fs::rename(&aside, path)
+}

@@ -1,0 +1,82 @@
+//! WIT source on disk: a file, or a folder with its dependencies under `deps`.
+//!
+//! Owns which files belong to a package, and how much of them is read.
+
+use std::path::{Path, PathBuf};
+
+use wit_parser::{PackageId, Resolve, SourceMap, UnresolvedPackageGroup};
+
+use airlock::file;
+use airlock_contract::docs::DocsError;
+
+/// WIT source of a package and all its dependencies. All of WASI has a tenth of it.
+const BYTES_MAX: u64 = 4 << 20;
+
+/// Files and folders in one folder.
+const ENTRIES_MAX: usize = 1_000;
+
+/// Reads a package and what it depends on.
+pub(super) fn read(wit: &Path) -> Result<(Resolve, PackageId), DocsError> {
+    let mut reader = Reader { left: BYTES_MAX };
+    let main = if wit.is_dir() { reader.folder(wit)? } else { reader.package(&[wit.to_owned()])? };
+    let deps = wit.join("deps");
+    let deps = if deps.is_dir() { reader.dependencies(&deps)? } else { Vec::new() };
+    let mut resolve = Resolve::default();
+    let package =
+        resolve.push_groups(main, deps).map_err(|err| DocsError::Wit(err.render(&resolve.source_map)))?;
+    Ok((resolve, package))
+}
+
+struct Reader {
+    left: u64,
+}
+
+impl Reader {
+    fn dependencies(&mut self, folder: &Path) -> Result<Vec<UnresolvedPackageGroup>, DocsError> {
+        let mut groups = Vec::new();
+        for path in entries(folder)? {
+            if path.is_dir() {
+                groups.push(self.folder(&path)?);
+            } else if is_wit(&path) {
+                groups.push(self.package(&[path])?);
+            }
+        }
+        Ok(groups)
+    }
+
+    /// The WIT files of a folder are one package.
+    fn folder(&mut self, folder: &Path) -> Result<UnresolvedPackageGroup, DocsError> {
+        let files: Vec<PathBuf> =
+            entries(folder)?.into_iter().filter(|path| is_wit(path) && !path.is_dir()).collect();
+        self.package(&files)
+    }
+
+    fn package(&mut self, files: &[PathBuf]) -> Result<UnresolvedPackageGroup, DocsError> {
+        let mut sources = SourceMap::default();
+        for path in files {
+            let text = file::read_text(path, self.left)
+                .map_err(|err| DocsError::Wit(format!("`{}`: {err}", path.display())))?;
+            self.left -= text.len() as u64;
+            sources.push(path, text);
+        }
+        sources.parse().map_err(|(sources, err)| DocsError::Wit(err.render(&sources)))
+    }
+}
+
+fn is_wit(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "wit")
+}
+
+/// What is in a folder, in the order of its names.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, DocsError> {
+    let unread = |reason: String| DocsError::Wit(format!("`{}`: {reason}", folder.display()));
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|err| unread(err.to_string()))? {
+        paths.push(entry.map_err(|err| unread(err.to_string()))?.path());
+        if paths.len() > ENTRIES_MAX {
+            return Err(unread(format!("it has more than {ENTRIES_MAX} entries")));
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}

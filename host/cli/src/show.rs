@@ -1,0 +1,30 @@
+//! `airlock show ID`: the record of a call.
+
+use std::path::Path;
+
+use super::Ended;
+use super::print::{Printer, Said};
+use airlock::config::ConfigFile;
+use airlock::host;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The record's id as the reply has it, or its first eight characters and more
+    id: String,
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let file = ConfigFile::read(registry)?;
+    let journal = host::open_journal(&file)?;
+    let found = journal.find(&args.id).map_err(|err| Said(err.to_string()))?;
+    let Some(record) = found else {
+        return Err(Said(format!(
+            "no record `{}` in the journal of {}; the id is the `record` of a reply",
+            args.id,
+            registry.display()
+        ))
+        .into());
+    };
+    printer.json(&record)?;
+    Ok(0)
+}

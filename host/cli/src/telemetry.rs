@@ -1,0 +1,101 @@
+//! Set-up of logs and traces for the program.
+//!
+//! Owns where they go: logs to stderr, spans to an OTLP endpoint. Must not know what is logged.
+
+mod export;
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use export::Exporter;
+
+use airlock_types::text::{visible_json, visible_styled};
+
+/// How the program logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// Why telemetry cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TelemetryError {
+    /// The exporter of traces cannot be made.
+    #[error("traces cannot be exported to `{endpoint}`: {reason}")]
+    Exporter {
+        /// Where they were to go.
+        endpoint: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Stderr, on which hidden characters are shown as escapes. Each event is written at once.
+struct Stderr(LogFormat);
+
+impl Write for Stderr {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        io::stderr().lock().write_all(shown(self.0, &String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().lock().flush()
+    }
+}
+
+/// An event as it is written: errors of the system and of libraries repeat names that others chose.
+fn shown(format: LogFormat, event: &str) -> Cow<'_, str> {
+    match format {
+        LogFormat::Text => visible_styled(event),
+        LogFormat::Json => visible_json(event),
+    }
+}
+
+/// Sends logs to stderr, and spans to an OTLP endpoint where one is named. The returned exporter sends what is
+/// left when it is shut down.
+///
+/// # Errors
+/// When the endpoint cannot be used.
+pub(crate) fn set_up(
+    level: LevelFilter,
+    format: LogFormat,
+    otlp: Option<&str>,
+) -> Result<Option<Exporter>, TelemetryError> {
+    let text = tracing_subscriber::fmt::layer().with_writer(move || Stderr(format));
+    let logs = match format {
+        LogFormat::Json => text.json().flatten_event(true).boxed(),
+        LogFormat::Text => {
+            text.with_ansi(std::io::stderr().is_terminal()).without_time().with_target(false).boxed()
+        }
+    };
+    // Spans are for the exporter; the level of logs does not decide about them.
+    let exporter = otlp.map(Exporter::new).transpose()?;
+    let only_own = || Targets::new().with_target("airlock", LevelFilter::INFO);
+    let spans = exporter.as_ref().map(|exporter| exporter.layer().with_filter(only_own()));
+    // Libraries print what they handle, arguments and tokens among it: of them only what is wrong is shown.
+    let own = Targets::new().with_target("airlock", level).with_default(level.min(LevelFilter::ERROR));
+    tracing_subscriber::registry().with(spans).with(logs.with_filter(own)).init();
+    Ok(exporter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_hides_nothing() {
+        let text = shown(LogFormat::Text, "\u{1b}[32m INFO\u{1b}[0m a\u{202e}b\u{9b}2J\n");
+        assert_eq!(text, "\u{1b}[32m INFO\u{1b}[0m a\\u{202e}b\\u{9b}2J\n");
+        assert_eq!(shown(LogFormat::Json, "{\"a\":\"b\u{200b}\"}\n"), "{\"a\":\"b\\u200b\"}\n");
+    }
+}

@@ -1,0 +1,80 @@
+//! Traces over OTLP: HTTP with protobuf, in batches, from a thread of its own.
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SdkTracerProvider, Tracer};
+use tracing_opentelemetry::OpenTelemetryLayer;
+use url::Url;
+
+use super::TelemetryError;
+
+/// Sends spans to a collector.
+#[derive(Debug)]
+pub(crate) struct Exporter {
+    provider: SdkTracerProvider,
+}
+
+impl Exporter {
+    pub(super) fn new(endpoint: &str) -> Result<Exporter, TelemetryError> {
+        let failed = |reason: String| TelemetryError::Exporter { endpoint: endpoint.to_owned(), reason };
+        let collector = collector(endpoint).map_err(failed)?;
+        let exporter = opentelemetry_otlp::SpanExporter::builder()
+            .with_http()
+            .with_endpoint(collector)
+            .build()
+            .map_err(|err| failed(err.to_string()))?;
+        let resource = Resource::builder().with_service_name("airlock").build();
+        let provider =
+            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+        Ok(Exporter { provider })
+    }
+
+    pub(super) fn layer<S>(&self) -> OpenTelemetryLayer<S, Tracer>
+    where
+        S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
+    {
+        tracing_opentelemetry::layer().with_tracer(self.provider.tracer("airlock"))
+    }
+
+    /// Sends what is left.
+    pub(crate) fn shut_down(&self) {
+        if let Err(err) = self.provider.shutdown() {
+            tracing::warn!("the last traces were not delivered: {err}");
+        }
+    }
+}
+
+/// Where traces go: below the endpoint, whose host is the one that a reader sees.
+fn collector(endpoint: &str) -> Result<String, String> {
+    let url = Url::parse(endpoint).map_err(|err| err.to_string())?;
+    if !["http", "https"].contains(&url.scheme()) {
+        return Err("it must be an `http` or `https` URL".into());
+    }
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    if has_user || url.query().is_some() || url.fragment().is_some() {
+        return Err("write it without a user, a query or `#`".into());
+    }
+    Ok(format!("{}/v1/traces", url.as_str().trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_go_to_the_host_that_is_named() {
+        assert_eq!(collector("http://127.0.0.1:4318/").unwrap(), "http://127.0.0.1:4318/v1/traces");
+        assert_eq!(collector("https://otel.example.com/x").unwrap(), "https://otel.example.com/x/v1/traces");
+        for wrong in [
+            "",
+            "127.0.0.1:4318",
+            "ftp://h",
+            "http://127.0.0.1:4318@evil.example",
+            "http://h/?x",
+            "http://h/#x",
+        ] {
+            assert!(collector(wrong).is_err(), "{wrong}");
+        }
+    }
+}

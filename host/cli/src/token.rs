@@ -1,0 +1,30 @@
+//! `airlock token new NAME`: a bearer token, shown once, and the digest that the registry keeps.
+
+use super::Ended;
+use super::print::Printer;
+use airlock::caller::token;
+use airlock::environment::World;
+use airlock_types::environment::Environment as _;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Verb {
+    /// Make a token: the token goes to stdout, what to put into the registry to stderr
+    New {
+        /// The caller's name, as under `[callers]`
+        name: String,
+    },
+}
+
+pub(super) fn run(verb: &Verb, printer: &Printer) -> Ended {
+    let Verb::New { name } = verb;
+    let (token, digest) = token::new(World::new().seed());
+    printer.line(&token);
+    printer.note(format!(
+        "This is the only time that the token is shown. The registry keeps its digest:\n\n\
+         [callers.{name}]\n\
+         tools = [\"*\"]            # or the names that it may call\n\
+         tokens = [\"{digest}\"]\n\n\
+         Whoever calls sends the header `Authorization: Bearer TOKEN`."
+    ));
+    Ok(0)
+}

@@ -1,0 +1,31 @@
+//! `airlock tools`: what can be called.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::print::Printer;
+use super::{Ended, open};
+use airlock_types::principal::Principal;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let host = open::host(registry).await?;
+    let visible = host.visible(&Principal::local());
+    if args.json {
+        let tools: Vec<Value> = visible.tools().map(|tool| visible.describe(tool)).collect();
+        printer.json(&json!({ "tools": tools }))?;
+        return Ok(0);
+    }
+    for tool in visible.tools() {
+        let first = tool.contract.description.lines().next().unwrap_or_default();
+        printer.line(format!("{:<28} {:<12} {first}", tool.name, tool.effect.as_str()));
+    }
+    Ok(0)
+}

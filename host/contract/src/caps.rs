@@ -1,0 +1,378 @@
+//! The caps of arguments before anything looks at them: size, depth, lengths, and JSON that says one thing.
+//!
+//! Owns the one parse of a call's arguments. Must not know schemas or tools. To add a cap: a field, its check
+//! in `Meter`, its row in the test.
+
+#![expect(clippy::result_large_err, reason = "the first fault ends the call, so its size costs nothing")]
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use airlock_types::code::Code;
+use airlock_types::place;
+use airlock_types::place::Step;
+use airlock_types::violation::Violation;
+
+/// How large arguments may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Bytes of the whole JSON text. 1 MiB.
+    pub bytes_max: usize,
+    /// Arrays and objects within each other, the arguments themselves being the first. 64, and never above
+    /// 127, where the parser stops by itself.
+    pub depth_max: usize,
+    /// Bytes of one string or key. 256 KiB.
+    pub string_bytes_max: usize,
+    /// Values in all. 50,000: each is looked at several times, and kept as JSON and as a component value at once.
+    pub values_max: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Caps { bytes_max: 1 << 20, depth_max: 64, string_bytes_max: 256 << 10, values_max: 50_000 }
+    }
+}
+
+/// Parses the text of arguments, once, within the caps. The first fault ends it.
+pub fn parse(text: &[u8], caps: &Caps) -> Result<Map<String, Value>, Violation> {
+    if text.len() > caps.bytes_max {
+        return Err(too_large(caps, text.len()));
+    }
+    let text = std::str::from_utf8(text).map_err(|error| not_utf8(&error))?;
+    let meter = Meter::new(caps);
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let node = Node { meter: &meter, at: None, depth: 0 };
+    let parsed = node.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
+    match parsed {
+        Ok(Value::Object(args)) => Ok(args),
+        Ok(other) => Err(not_an_object(&other)),
+        Err(error) => Err(meter.fault.take().unwrap_or_else(|| syntax(&error))),
+    }
+}
+
+/// Checks arguments that arrive already parsed.
+pub fn admit(args: &Map<String, Value>, caps: &Caps) -> Result<(), Violation> {
+    let meter = Meter::new(caps);
+    walk_object(&meter, args, None, 1)?;
+    let bytes = bytes_of(args);
+    if bytes > caps.bytes_max { Err(too_large(caps, bytes)) } else { Ok(()) }
+}
+
+/// Bytes of parsed arguments as JSON; of those that cannot be written, more than any cap allows.
+pub fn bytes_of(args: &Map<String, Value>) -> usize {
+    let mut size = Size(0);
+    serde_json::to_writer(&mut size, args).map_or(usize::MAX, |()| size.0)
+}
+
+fn walk_object(
+    meter: &Meter<'_>,
+    object: &Map<String, Value>,
+    at: Option<&At<'_>>,
+    depth: usize,
+) -> Result<(), Violation> {
+    meter.depth(depth, at)?;
+    object.iter().try_for_each(|(key, value)| {
+        meter.string(key, at)?;
+        walk(meter, value, Some(&At { parent: at, key: Some(key), index: 0 }), depth)
+    })
+}
+
+fn walk(meter: &Meter<'_>, value: &Value, at: Option<&At<'_>>, depth: usize) -> Result<(), Violation> {
+    meter.value(at)?;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+        Value::String(text) => meter.string(text, at),
+        Value::Object(object) => walk_object(meter, object, at, depth + 1),
+        Value::Array(items) => {
+            meter.depth(depth + 1, at)?;
+            items.iter().enumerate().try_for_each(|(index, item)| {
+                walk(meter, item, Some(&At { parent: at, key: None, index }), depth + 1)
+            })
+        }
+    }
+}
+
+/// Counts what would be written.
+struct Size(usize);
+
+impl io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A place, as a chain on the stack: it costs nothing until there is a fault.
+struct At<'a> {
+    parent: Option<&'a At<'a>>,
+    key: Option<&'a str>,
+    index: usize,
+}
+
+impl At<'_> {
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = self.parent.map(At::steps).unwrap_or_default();
+        steps.push(self.key.map_or(Step::Index(self.index), |key| Step::Key(key.to_owned())));
+        steps
+    }
+}
+
+/// What is left of the caps, and the fault that ended the parse: serde's errors carry only text.
+struct Meter<'c> {
+    caps: &'c Caps,
+    values_left: Cell<usize>,
+    fault: RefCell<Option<Violation>>,
+}
+
+impl<'c> Meter<'c> {
+    fn new(caps: &'c Caps) -> Self {
+        Meter { caps, values_left: Cell::new(caps.values_max), fault: RefCell::default() }
+    }
+
+    fn depth(&self, depth: usize, at: Option<&At<'_>>) -> Result<(), Violation> {
+        let max = self.caps.depth_max;
+        let expected = || format!("at most {max} levels of arrays and objects");
+        if depth <= max {
+            Ok(())
+        } else {
+            Err(size(at, "depth", expected(), "more".into(), "send a flatter value"))
+        }
+    }
+
+    fn string(&self, text: &str, at: Option<&At<'_>>) -> Result<(), Violation> {
+        let (max, len) = (self.caps.string_bytes_max, text.len());
+        let fault =
+            || size(at, "string", format!("at most {max} bytes of text"), bytes(len), "send a shorter text");
+        if len <= max { Ok(()) } else { Err(fault()) }
+    }
+
+    fn value(&self, at: Option<&At<'_>>) -> Result<(), Violation> {
+        let max = self.caps.values_max;
+        let fault = || size(at, "values", format!("at most {max} values in all"), "more".into(), SEND_LESS);
+        self.values_left.get().checked_sub(1).map(|left| self.values_left.set(left)).ok_or_else(fault)
+    }
+
+    fn or_stop<E: serde::de::Error>(&self, checked: Result<(), Violation>) -> Result<(), E> {
+        checked.map_err(|violation| {
+            self.fault.replace(Some(violation));
+            E::custom("refused by a cap")
+        })
+    }
+}
+
+const SEND_LESS: &str = "send less data, in several calls if needed";
+
+/// A value about to be parsed, and a visitor of what it turns out to be.
+struct Node<'a> {
+    meter: &'a Meter<'a>,
+    at: Option<&'a At<'a>>,
+    depth: usize,
+}
+
+impl Node<'_> {
+    fn enter<E: serde::de::Error>(&self) -> Result<usize, E> {
+        self.meter.or_stop(self.meter.depth(self.depth + 1, self.at))?;
+        Ok(self.depth + 1)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, parser: D) -> Result<Value, D::Error> {
+        self.meter.or_stop(self.meter.value(self.at))?;
+        parser.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
+        self.meter.or_stop(self.meter.string(text, self.at))?;
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let depth = self.enter()?;
+        let mut out = Vec::new();
+        loop {
+            let at = At { parent: self.at, key: None, index: out.len() };
+            match items.next_element_seed(Node { meter: self.meter, at: Some(&at), depth })? {
+                Some(item) => out.push(item),
+                None => return Ok(Value::Array(out)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let depth = self.enter()?;
+        let mut out = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            self.meter.or_stop(self.meter.string(&key, self.at))?;
+            let at = At { parent: self.at, key: Some(&key), index: 0 };
+            if out.contains_key(&key) {
+                self.meter.or_stop::<A::Error>(Err(duplicate(&at)))?;
+            }
+            let value = entries.next_value_seed(Node { meter: self.meter, at: Some(&at), depth })?;
+            out.insert(key, value);
+        }
+        Ok(Value::Object(out))
+    }
+}
+
+fn violation(
+    code: Code,
+    steps: &[Step],
+    keyword: &str,
+    expected: String,
+    got: String,
+    hint: &str,
+) -> Violation {
+    Violation {
+        code,
+        path: place::path(steps),
+        pointer: place::pointer(steps),
+        keyword: keyword.to_owned(),
+        expected,
+        got,
+        hint: Some(hint.to_owned()),
+    }
+}
+
+fn size(at: Option<&At<'_>>, keyword: &str, expected: String, got: String, hint: &str) -> Violation {
+    violation(Code::ArgsSize, &at.map(At::steps).unwrap_or_default(), keyword, expected, got, hint)
+}
+
+fn too_large(caps: &Caps, len: usize) -> Violation {
+    size(None, "bytes", format!("at most {}", bytes(caps.bytes_max)), bytes(len), SEND_LESS)
+}
+
+fn bytes(len: usize) -> String {
+    format!("{len} bytes")
+}
+
+fn duplicate(at: &At<'_>) -> Violation {
+    let expected = "each key once".to_owned();
+    violation(Code::ArgsSyntax, &at.steps(), "duplicate", expected, "it twice".into(), "keep one of the two")
+}
+
+fn not_utf8(error: &std::str::Utf8Error) -> Violation {
+    let got = format!("an invalid byte at offset {}", error.valid_up_to());
+    violation(Code::ArgsSyntax, &[], "utf-8", "JSON in UTF-8".into(), got, "encode the text as UTF-8")
+}
+
+/// The parser's messages name a position and never repeat the text.
+fn syntax(error: &serde_json::Error) -> Violation {
+    let hint = "send one JSON object, for example {} when there are no arguments";
+    violation(Code::ArgsSyntax, &[], "syntax", "one JSON object".into(), error.to_string(), hint)
+}
+
+fn not_an_object(value: &Value) -> Violation {
+    let got = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    };
+    let hint = "send the arguments by name, in one object";
+    violation(Code::ArgsType, &[], "type", "one JSON object".into(), got.into(), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Caps = Caps { bytes_max: 200, depth_max: 4, string_bytes_max: 10, values_max: 20 };
+
+    fn check(text: impl AsRef<[u8]>, expect: Option<(Code, &str, &str)>) {
+        let found = parse(text.as_ref(), &SMALL).err();
+        let short = found.as_ref().map(|v| (v.code, v.keyword.as_str(), v.path.as_str()));
+        assert_eq!(short, expect, "{found:?}");
+    }
+
+    #[test]
+    fn admits_what_is_within_the_caps() {
+        check(r#"{"a":[{"b":[1,2.5,null,true,"0123456789"]}]}"#, None);
+        check("{}", None);
+    }
+
+    #[test]
+    fn refuses_what_is_too_large() {
+        check(" ".repeat(201), Some((Code::ArgsSize, "bytes", "")));
+        check(r#"{"a":[{"b":[[]]}]}"#, Some((Code::ArgsSize, "depth", "a[0].b[0]")));
+        check(r#"{"a":{"b":"0123456789!"}}"#, Some((Code::ArgsSize, "string", "a.b")));
+        check(r#"{"0123456789!":1}"#, Some((Code::ArgsSize, "string", "")));
+        check(format!("{{\"a\":[{}1]}}", "1,".repeat(18)), Some((Code::ArgsSize, "values", "a[18]")));
+    }
+
+    #[test]
+    fn refuses_duplicate_keys_by_name() {
+        check(r#"{"a":{"b":1,"b":2}}"#, Some((Code::ArgsSyntax, "duplicate", "a.b")));
+        check(r#"{"a":1,"\u0061":2}"#, Some((Code::ArgsSyntax, "duplicate", "a")));
+    }
+
+    #[test]
+    fn refuses_what_is_not_one_json_object() {
+        for text in ["", "{", "{} {}", r#"{"a":NaN}"#, r#"{"a":1e999}"#, r#"{"a":"\ud800"}"#, "{'a':1}"] {
+            check(text, Some((Code::ArgsSyntax, "syntax", "")));
+        }
+        check(b"{\"a\":\"\xff\"}", Some((Code::ArgsSyntax, "utf-8", "")));
+        check("[1]", Some((Code::ArgsType, "type", "")));
+    }
+
+    #[test]
+    fn a_deep_text_does_not_exhaust_the_stack() {
+        let caps = Caps { depth_max: 100_000, ..Caps::default() };
+        let deep = "[".repeat(500_000);
+        assert_eq!(parse(deep.as_bytes(), &caps).unwrap_err().code, Code::ArgsSyntax);
+        assert_eq!(parse(deep.as_bytes(), &Caps::default()).unwrap_err().keyword, "depth");
+    }
+
+    #[test]
+    fn parsed_arguments_meet_the_same_caps() {
+        let check = |text: &str, expect: Option<&str>| {
+            let args: Map<String, Value> = serde_json::from_str(text).unwrap();
+            assert_eq!(admit(&args, &SMALL).err().map(|v| v.keyword).as_deref(), expect, "{text}");
+        };
+        check(r#"{"a":[{"b":[1,2.5,null,true,"0123456789"]}]}"#, None);
+        check(r#"{"a":[{"b":[[]]}]}"#, Some("depth"));
+        check(r#"{"a":["0123456789!"]}"#, Some("string"));
+        check(&format!("{{\"a\":[{}1]}}", "1,".repeat(20)), Some("values"));
+        check(&format!("{{\"a\":[{}1]}}", "\"0123456789\",".repeat(18)), Some("bytes"));
+    }
+}

@@ -1,0 +1,41 @@
+//! A float that is no finite number, anywhere in a result; applies without being declared.
+
+use serde::{Deserialize, Serialize};
+
+use super::Check;
+use super::Doubts;
+use super::scalar::{doubt, number, shown};
+use crate::Val;
+use crate::path::{Place, snake};
+use crate::ty::FunctionTy;
+
+/// No settings: a rule only changes the verdict.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {}
+
+pub(super) fn compile(_: &Settings, _: &FunctionTy) -> Result<Check, String> {
+    Ok(Box::new(|context| {
+        let mut found = Doubts::default();
+        walk(&Place::Root, context.result, &mut found);
+        found
+    }))
+}
+
+fn walk(at: &Place<'_>, val: &Val, found: &mut Doubts) {
+    match val {
+        Val::Record(fields) => {
+            fields.iter().for_each(|(name, val)| walk(&at.key(&snake(name)), val, found));
+        }
+        Val::List(items) | Val::FixedLengthList(items) | Val::Tuple(items) => {
+            items.iter().enumerate().for_each(|(i, val)| walk(&at.index(i), val, found));
+        }
+        Val::Option(Some(val)) | Val::Variant(_, Some(val)) => walk(at, val, found),
+        Val::Result(Ok(Some(val)) | Err(Some(val))) => walk(at, val, found),
+        Val::Map(entries) => entries.iter().for_each(|(_, val)| walk(at, val, found)),
+        other if number(other).is_some_and(|n| !n.is_finite()) => {
+            found.push(|| doubt(at.path(), "a finite number", shown(other)));
+        }
+        _ => {}
+    }
+}

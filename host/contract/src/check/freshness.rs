@@ -1,0 +1,46 @@
+//! Data that is older than it may be, or from the future.
+
+use serde::{Deserialize, Serialize};
+
+use super::Check;
+use super::scalar::{cut, doubt};
+use super::{Doubt, Doubts, parse_age_ms, parse_rfc3339_ms};
+use crate::ty::FunctionTy;
+use airlock_types::finding::Verdict;
+
+/// How old data may be: `40d`, `12h`, `5m`, `30s`. Five minutes into the future are a clock's skew.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub warn_after: Option<String>,
+    pub error_after: Option<String>,
+}
+
+const SKEW_MS: i64 = 300_000;
+
+pub(super) fn compile(settings: &Settings, _: &FunctionTy) -> Result<Check, String> {
+    let age = |text: &String| parse_age_ms(text).ok_or(format!("`{text}` is no age, write `40d` or `12h`"));
+    let warn = settings.warn_after.as_ref().map(age).transpose()?;
+    let error = settings.error_after.as_ref().map(age).transpose()?;
+    if warn.is_none() && error.is_none() {
+        return Err("give `warn_after`, `error_after` or both".into());
+    }
+    Ok(Box::new(move |context| {
+        let got = context.as_of.unwrap_or("no date");
+        let found = |verdict, expected: &str| {
+            Doubts::from_iter([Doubt { verdict: Some(verdict), ..doubt(String::new(), expected, cut(got)) }])
+        };
+        let Some(at) = context.as_of.and_then(parse_rfc3339_ms) else {
+            return found(Verdict::Suspect, "the date of the data, as RFC 3339");
+        };
+        let now = i64::try_from(context.now_unix_ms).unwrap_or(i64::MAX);
+        match now.saturating_sub(at) {
+            age if age < -SKEW_MS => found(Verdict::Suspect, "a date that is not in the future"),
+            age if error.is_some_and(|limit| age > limit) => {
+                found(Verdict::Reject, "data that is not outdated")
+            }
+            age if warn.is_some_and(|limit| age > limit) => found(Verdict::Warn, "fresher data"),
+            _ => Doubts::default(),
+        }
+    }))
+}

@@ -1,0 +1,33 @@
+//! A list, text or map that is too short or too long.
+
+use serde::{Deserialize, Serialize};
+
+use super::Check;
+use super::scalar::{doubt, length, list};
+use crate::ty::FunctionTy;
+
+/// Bounds of a length, both inclusive: rows of a list, characters of a text.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What is counted.
+    pub field: String,
+    /// The least.
+    pub min: Option<u64>,
+    /// The greatest.
+    pub max: Option<u64>,
+}
+
+pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
+    let path = list(&settings.field, function)?;
+    let (min, max) = (settings.min.unwrap_or(0), settings.max.unwrap_or(u64::MAX));
+    if min > max || (settings.min.is_none() && settings.max.is_none()) {
+        return Err("give `min`, `max` or both, in order".into());
+    }
+    Ok(Box::new(move |context| {
+        let lengths =
+            path.select(context.result).into_iter().filter_map(|(at, val)| Some((at, length(val)?)));
+        let bad = lengths.filter(|(_, n)| !(min..=max).contains(n));
+        bad.map(|(at, n)| doubt(at, format!("a length from {min} to {max}"), n.to_string())).collect()
+    }))
+}

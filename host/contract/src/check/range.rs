@@ -1,0 +1,47 @@
+//! A number outside its bounds; a factor of 1000 or 100 is named.
+
+use serde::{Deserialize, Serialize};
+
+use super::Check;
+use super::scalar::{doubt, number, numeric, shown};
+use crate::ty::FunctionTy;
+
+/// Bounds, both inclusive.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The numbers.
+    pub field: String,
+    /// The least.
+    pub min: Option<f64>,
+    /// The greatest.
+    pub max: Option<f64>,
+}
+
+pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
+    let path = numeric(&settings.field, function)?;
+    let (min, max) = (settings.min.unwrap_or(f64::NEG_INFINITY), settings.max.unwrap_or(f64::INFINITY));
+    if min.is_nan() || max.is_nan() || min > max || (settings.min.is_none() && settings.max.is_none()) {
+        return Err("give `min`, `max` or both, in order".into());
+    }
+    Ok(Box::new(move |context| {
+        let outside = |n: f64| n < min || n > max;
+        let numbers =
+            path.select(context.result).into_iter().filter_map(|(at, val)| Some((at, val, number(val)?)));
+        let bad = numbers.filter(|(_, _, n)| outside(*n));
+        bad.map(|(at, val, n)| doubt(at, format!("{min} to {max}{}", unit(n, min, max)), shown(val)))
+            .collect()
+    }))
+}
+
+/// Names the factor that would bring the number back into its bounds.
+fn unit(n: f64, min: f64, max: f64) -> &'static str {
+    let fits = |n: f64| n.is_finite() && n != 0.0 && n >= min && n <= max;
+    match () {
+        () if n.abs() > max && fits(n / 100.0) => " (a hundred times too large?)",
+        () if n.abs() > max && fits(n / 1_000.0) => " (a thousand times too large?)",
+        () if fits(n * 100.0) => " (a hundred times too small?)",
+        () if fits(n * 1_000.0) => " (a thousand times too small?)",
+        () => "",
+    }
+}

@@ -1,0 +1,31 @@
+//! A relation between fields, or with the arguments, that does not hold.
+
+use serde::{Deserialize, Serialize};
+
+use super::scalar::doubt;
+use super::{Check, Doubts};
+use crate::expression::{Bindings, Expression, Judgement, Scope};
+use crate::ty::FunctionTy;
+
+/// The relation, in CEL over `args` and `result`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub that: String,
+    pub message: Option<String>,
+}
+
+pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
+    let scope = Scope { args: function.params.clone(), result: super::answer_ty(function).cloned() };
+    let expression = Expression::compile_bool(&settings.that, &scope).map_err(|error| error.message)?;
+    let expected = settings.message.clone().unwrap_or_else(|| settings.that.clone());
+    Ok(Box::new(move |context| {
+        let bindings = Bindings { params: context.params, args: context.args, result: Some(context.result) };
+        match expression.eval(&bindings) {
+            Judgement::Holds => Doubts::default(),
+            Judgement::Fails(why) | Judgement::Error(why) => {
+                Doubts::from_iter([doubt(String::new(), expected.as_str(), why.to_string())])
+            }
+        }
+    }))
+}

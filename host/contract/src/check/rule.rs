@@ -1,0 +1,162 @@
+//! Rules as a contract writes them: one key that names the kind, and a verdict.
+//!
+//! Owns their form and which file compiles which kind.
+
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
+
+use super::{ALL, Check, Compiled, echo, empty, finite, freshness, length, order, range, relation, sum};
+use super::{truncation, unique};
+use crate::ty::FunctionTy;
+use airlock_types::finding::Verdict;
+
+/// One entry of `expect`.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What is doubted.
+    pub kind: Kind,
+    /// What follows; each kind has its own default.
+    pub verdict: Option<Verdict>,
+}
+
+/// A kind of doubt, with its settings.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "each is documented where it is owned")]
+pub enum Kind {
+    Echo(echo::Settings),
+    Empty(empty::Settings),
+    Finite(finite::Settings),
+    Freshness(freshness::Settings),
+    Length(length::Settings),
+    Order(order::Settings),
+    Range(range::Settings),
+    Relation(relation::Settings),
+    Sum(sum::Settings),
+    Truncation(truncation::Settings),
+    Unique(unique::Settings),
+}
+
+/// Why a rule cannot be applied to a function.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("check `{kind}`: {message}")]
+pub struct RuleError {
+    /// The rule's kind.
+    pub kind: &'static str,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Kind {
+    fn name(&self) -> &'static str {
+        match self {
+            Kind::Echo(_) => "echo",
+            Kind::Empty(_) => "empty",
+            Kind::Finite(_) => "finite",
+            Kind::Freshness(_) => "freshness",
+            Kind::Length(_) => "length",
+            Kind::Order(_) => "order",
+            Kind::Range(_) => "range",
+            Kind::Relation(_) => "relation",
+            Kind::Sum(_) => "sum",
+            Kind::Truncation(_) => "truncation",
+            Kind::Unique(_) => "unique",
+        }
+    }
+
+    fn check(&self, function: &FunctionTy) -> Result<Check, String> {
+        match self {
+            Kind::Echo(settings) => echo::compile(settings, function),
+            Kind::Empty(settings) => empty::compile(settings, function),
+            Kind::Finite(settings) => finite::compile(settings, function),
+            Kind::Freshness(settings) => freshness::compile(settings, function),
+            Kind::Length(settings) => length::compile(settings, function),
+            Kind::Order(settings) => order::compile(settings, function),
+            Kind::Range(settings) => range::compile(settings, function),
+            Kind::Relation(settings) => relation::compile(settings, function),
+            Kind::Sum(settings) => sum::compile(settings, function),
+            Kind::Truncation(settings) => truncation::compile(settings, function),
+            Kind::Unique(settings) => unique::compile(settings, function),
+        }
+    }
+}
+
+impl Rule {
+    /// As data, to be compared: the kind with its settings, and the verdict where one is declared.
+    fn told(&self) -> Value {
+        let mut told = serde_json::to_value(&self.kind).unwrap_or_default();
+        if let Some(verdict) = self.verdict {
+            told["verdict"] = serde_json::to_value(verdict).unwrap_or_default();
+        }
+        told
+    }
+
+    pub(super) fn compile(&self, function: &FunctionTy) -> Result<Compiled, RuleError> {
+        let kind = self.kind.name();
+        let check = self.kind.check(function).map_err(|message| RuleError { kind, message })?;
+        let default =
+            ALL.iter().find(|(name, _)| *name == kind).map_or(Verdict::Reject, |(_, verdict)| *verdict);
+        Ok(Compiled { kind, default, declared: self.verdict, told: self.told(), check })
+    }
+}
+
+/// The same with every kind as a key: exactly one may be there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    echo: Option<echo::Settings>,
+    empty: Option<empty::Settings>,
+    finite: Option<finite::Settings>,
+    freshness: Option<freshness::Settings>,
+    length: Option<length::Settings>,
+    order: Option<order::Settings>,
+    range: Option<range::Settings>,
+    relation: Option<relation::Settings>,
+    sum: Option<sum::Settings>,
+    truncation: Option<truncation::Settings>,
+    unique: Option<unique::Settings>,
+    verdict: Option<Verdict>,
+}
+
+impl Written {
+    fn kinds(self) -> Vec<Kind> {
+        let all = [
+            self.echo.map(Kind::Echo),
+            self.empty.map(Kind::Empty),
+            self.finite.map(Kind::Finite),
+            self.freshness.map(Kind::Freshness),
+            self.length.map(Kind::Length),
+            self.order.map(Kind::Order),
+            self.range.map(Kind::Range),
+            self.relation.map(Kind::Relation),
+            self.sum.map(Kind::Sum),
+            self.truncation.map(Kind::Truncation),
+            self.unique.map(Kind::Unique),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for Rule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Rule, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Rule;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one check and its verdict")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rule, A::Error> {
+                let written = Written::deserialize(MapAccessDeserializer::new(map))?;
+                let verdict = written.verdict;
+                let [kind] = <[Kind; 1]>::try_from(written.kinds()).map_err(|kinds| {
+                    de::Error::custom(format!("exactly one check per entry, not {}", kinds.len()))
+                })?;
+                Ok(Rule { kind, verdict })
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}

@@ -1,0 +1,114 @@
+//! What the kinds share: places in a result, numbers, and values shown short.
+
+use std::fmt::{self, Write as _};
+
+use super::{Doubt, answer_ty};
+use crate::Val;
+use crate::path::Path;
+use crate::ty::{FunctionTy, Ty};
+
+/// The longest text of a value in a finding.
+const SHOWN_CHARS_MAX: usize = 80;
+
+pub(super) fn field<'f>(text: &str, function: &'f FunctionTy) -> Result<(Path, &'f Ty), String> {
+    let path = Path::parse(text).map_err(|error| error.to_string())?;
+    let root = answer_ty(function).ok_or("the function returns no value")?;
+    let ty = path.resolve(root).map_err(|error| error.to_string())?;
+    Ok((path, through(ty)))
+}
+
+pub(super) fn argument<'f>(text: &str, function: &'f FunctionTy) -> Result<(Path, &'f Ty), String> {
+    let path = Path::parse(text).map_err(|error| error.to_string())?;
+    let ty = path.resolve_params(&function.params).map_err(|error| error.to_string())?;
+    Ok((path, through(ty)))
+}
+
+pub(super) fn numeric(text: &str, function: &FunctionTy) -> Result<Path, String> {
+    let (path, ty) = field(text, function)?;
+    if is_number(ty) { Ok(path) } else { Err(format!("`{text}` is no number but `{ty}`")) }
+}
+
+pub(super) fn list(text: &str, function: &FunctionTy) -> Result<Path, String> {
+    let (path, ty) = field(text, function)?;
+    let counted = matches!(ty, Ty::List(_) | Ty::FixedList(..) | Ty::String | Ty::Map(..));
+    if counted { Ok(path) } else { Err(format!("`{text}` has no length, it is `{ty}`")) }
+}
+
+pub(super) fn through(ty: &Ty) -> &Ty {
+    ty.as_option().map_or(ty, through)
+}
+
+pub(super) fn is_number(ty: &Ty) -> bool {
+    let whole = matches!(ty, Ty::S8 | Ty::U8 | Ty::S16 | Ty::U16 | Ty::S32 | Ty::U32 | Ty::S64 | Ty::U64);
+    whole || matches!(ty, Ty::F32 | Ty::F64)
+}
+
+/// The number as a double: exact up to 2^53, which is where plausibility ends anyway.
+pub(super) fn number(val: &Val) -> Option<f64> {
+    Some(match val {
+        Val::S8(n) => (*n).into(),
+        Val::U8(n) => (*n).into(),
+        Val::S16(n) => (*n).into(),
+        Val::U16(n) => (*n).into(),
+        Val::S32(n) => (*n).into(),
+        Val::U32(n) => (*n).into(),
+        Val::S64(n) => *n as f64,
+        Val::U64(n) => *n as f64,
+        Val::Float32(n) => (*n).into(),
+        Val::Float64(n) => *n,
+        _ => return None,
+    })
+}
+
+pub(super) fn length(val: &Val) -> Option<u64> {
+    Some(match val {
+        Val::List(items) | Val::FixedLengthList(items) => items.len() as u64,
+        Val::Map(entries) => entries.len() as u64,
+        Val::String(text) => text.chars().count() as u64,
+        _ => return None,
+    })
+}
+
+pub(super) fn shown(val: &Val) -> String {
+    let text = match val {
+        Val::String(text) | Val::Enum(text) => return cut(text),
+        Val::Bool(yes) => yes.to_string(),
+        Val::S64(n) => n.to_string(),
+        Val::U64(n) => n.to_string(),
+        other => number(other).map_or_else(|| beginning(other), |n| n.to_string()),
+    };
+    cut(&text)
+}
+
+/// The text, of a long one the beginning.
+pub(super) fn cut(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// The beginning of a value's debug form; a long list is not written out to be cut.
+fn beginning(val: &Val) -> String {
+    struct Beginning(String);
+    impl fmt::Write for Beginning {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.push_str(text.get(..text.floor_char_boundary(4 * SHOWN_CHARS_MAX)).unwrap_or_default());
+            if self.0.len() > 4 * SHOWN_CHARS_MAX { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut out = Beginning(String::new());
+    // An error means that enough was written.
+    let _ = write!(out, "{val:?}");
+    out.0
+}
+
+pub(super) fn doubt(path: String, expected: impl Into<String>, got: impl Into<String>) -> Doubt {
+    Doubt { path, expected: expected.into(), got: got.into(), verdict: None }
+}
+
+/// The arguments as one record, so that paths walk them like a result.
+pub(super) fn arguments(context: &super::Context<'_>) -> Val {
+    let names = context.params.iter().map(|param| param.name.clone());
+    Val::Record(names.zip(context.args.iter().cloned()).collect())
+}

@@ -1,0 +1,35 @@
+//! Exactly as many rows as fit a page: there may be more.
+
+use serde::{Deserialize, Serialize};
+
+use super::Check;
+use super::scalar::{argument, arguments, doubt, is_number, length, list, number};
+use crate::ty::FunctionTy;
+
+/// Which list is a page of which size: a constant, or an argument.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub list: String,
+    pub limit: Option<u64>,
+    pub limit_arg: Option<String>,
+}
+
+pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
+    let rows = list(&settings.list, function)?;
+    let arg = settings.limit_arg.as_deref().map(|text| argument(text, function)).transpose()?;
+    if arg.is_some() == settings.limit.is_some() || arg.as_ref().is_some_and(|(_, ty)| !is_number(ty)) {
+        return Err("give `limit`, or `limit_arg` with a number".into());
+    }
+    let (constant, arg) = (settings.limit.map(|n| n as f64), arg.map(|(path, _)| path));
+    Ok(Box::new(move |context| {
+        let args = arguments(context);
+        let given = arg.as_ref().and_then(|path| path.select(&args).first().and_then(|(_, val)| number(val)));
+        let Some(limit) = constant.or(given) else { return super::Doubts::default() };
+        let full = rows
+            .select(context.result)
+            .into_iter()
+            .filter(|(_, val)| length(val).map(|n| n as f64) == Some(limit));
+        full.map(|(at, _)| doubt(at, "fewer rows than a page", format!("exactly {limit}"))).collect()
+    }))
+}

@@ -1,0 +1,158 @@
+//! Doc comments, read out of WIT source.
+//!
+//! Compilers drop them from the component, so `airlock pack` reads the source and embeds what it says. Owns
+//! the way from a WIT package to documentation by function and path. Must not know components.
+
+use std::collections::BTreeMap;
+
+use wit_parser::{Docs, PackageId, Resolve, Type, TypeDefKind, WorldItem, WorldKey};
+
+use crate::path::snake;
+use crate::surface::FunctionDocs;
+use crate::ty::TYPE_NODES_MAX;
+
+/// Why WIT source cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DocsError {
+    /// It does not parse; the text has file, line and place.
+    #[error("the WIT source cannot be read: {0}")]
+    Wit(String),
+    /// Types that are larger than hosts read.
+    #[error("the types of its functions have more than {PLACES_MAX} parts when they are written out")]
+    Types,
+    /// There are several worlds, or none.
+    #[error("which world? The WIT source has {}; name one with `--world`", listed(.0))]
+    World(Vec<String>),
+}
+
+fn listed(worlds: &[String]) -> String {
+    if worlds.is_empty() { "none".into() } else { format!("`{}`", worlds.join("`, `")) }
+}
+
+/// The documentation of every function that a world exports.
+///
+/// # Errors
+/// When the world is not clear, or its types are too large.
+pub fn read(
+    resolve: &Resolve,
+    package: PackageId,
+    world: Option<&str>,
+) -> Result<BTreeMap<String, FunctionDocs>, DocsError> {
+    let worlds = &resolve.packages[package].worlds;
+    let chosen = match (world, worlds.len()) {
+        (Some(name), _) => worlds.get(name),
+        (None, 1) => worlds.first().map(|(_, id)| id),
+        (None, _) => None,
+    };
+    let id = chosen.ok_or_else(|| DocsError::World(worlds.keys().cloned().collect()))?;
+    let mut docs = Walk { resolve, left: PLACES_MAX, docs: BTreeMap::new() };
+    for (key, item) in &resolve.worlds[*id].exports {
+        match item {
+            WorldItem::Function(function) => docs.add(key_name(key), function)?,
+            WorldItem::Interface { id, .. } => {
+                for (name, function) in &resolve.interfaces[*id].functions {
+                    docs.add(name.clone(), function)?;
+                }
+            }
+            WorldItem::Type { .. } => {}
+        }
+    }
+    Ok(docs.docs)
+}
+
+fn key_name(key: &WorldKey) -> String {
+    match key {
+        WorldKey::Name(name) => name.clone(),
+        WorldKey::Interface(_) => String::new(),
+    }
+}
+
+/// Places in arguments and results that are looked at, each type as often as it is used.
+const PLACES_MAX: usize = TYPE_NODES_MAX;
+
+struct Walk<'r> {
+    resolve: &'r Resolve,
+    /// Places that may still be looked at.
+    left: usize,
+    docs: BTreeMap<String, FunctionDocs>,
+}
+
+impl Walk<'_> {
+    fn add(&mut self, name: String, function: &wit_parser::Function) -> Result<(), DocsError> {
+        let mut found = FunctionDocs { function: text(&function.docs), ..FunctionDocs::default() };
+        for param in &function.params {
+            self.walk(&param.ty, &snake(&param.name), &mut found.args)?;
+        }
+        if let Some(result) = &function.result {
+            self.walk(&ok_of(self.resolve, result), "", &mut found.result)?;
+        }
+        self.docs.insert(name, found);
+        Ok(())
+    }
+
+    fn walk(&mut self, ty: &Type, at: &str, found: &mut BTreeMap<String, String>) -> Result<(), DocsError> {
+        self.left = self.left.checked_sub(1).ok_or(DocsError::Types)?;
+        match kind(self.resolve, ty) {
+            Some(TypeDefKind::Record(record)) => {
+                let below = |name: &str| {
+                    let name = snake(name);
+                    if at.is_empty() { name.into_owned() } else { format!("{at}.{name}") }
+                };
+                for field in &record.fields {
+                    note(found, &below(&field.name), text(&field.docs));
+                }
+                record.fields.iter().try_for_each(|field| self.walk(&field.ty, &below(&field.name), found))
+            }
+            Some(TypeDefKind::List(item) | TypeDefKind::FixedLengthList(item, _)) => {
+                self.walk(item, &format!("{at}[]"), found)
+            }
+            Some(TypeDefKind::Option(inner)) => self.walk(inner, at, found),
+            Some(TypeDefKind::Enum(cases)) => {
+                note(found, at, named(cases.cases.iter().map(|case| (&case.name, &case.docs))));
+                Ok(())
+            }
+            Some(TypeDefKind::Variant(cases)) => {
+                note(found, at, named(cases.cases.iter().map(|case| (&case.name, &case.docs))));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Keeps a text for a place that has none.
+fn note(found: &mut BTreeMap<String, String>, at: &str, text: Option<String>) {
+    if let Some(text) = text {
+        found.entry(at.to_owned()).or_insert(text);
+    }
+}
+
+/// The value's type of a function that may fail.
+fn ok_of(resolve: &Resolve, ty: &Type) -> Type {
+    match kind(resolve, ty) {
+        Some(TypeDefKind::Result(result)) => result.ok.unwrap_or(*ty),
+        _ => *ty,
+    }
+}
+
+/// The definition of a type, aliases followed.
+fn kind<'r>(resolve: &'r Resolve, ty: &Type) -> Option<&'r TypeDefKind> {
+    let Type::Id(id) = ty else { return None };
+    match &resolve.types[*id].kind {
+        TypeDefKind::Type(alias) => kind(resolve, alias),
+        kind => Some(kind),
+    }
+}
+
+/// `- name: text` for the cases that have one.
+fn named<'d>(cases: impl Iterator<Item = (&'d String, &'d Docs)>) -> Option<String> {
+    let lines: Vec<String> =
+        cases.filter_map(|(name, docs)| Some(format!("- {name}: {}", text(docs)?))).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn text(docs: &Docs) -> Option<String> {
+    let text = docs.contents.as_deref()?.trim();
+    let joined = text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    (!joined.is_empty()).then_some(joined)
+}

@@ -1,0 +1,349 @@
+//! From text to a checked tree: every name is there, every operator has operands that it can work on.
+
+mod call;
+
+use std::cell::Cell;
+
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators as op};
+
+use super::kind::Kind;
+use super::parse::{Source, parse};
+use super::tree::{Arithmetic, Compare, Node, What};
+use super::{ExpressionError, Scope};
+use crate::path::snake;
+use crate::phrase::quoted_list;
+use airlock_types::diagnostic::did_you_mean;
+
+/// Parts of the types of all values that an expression names, each as often as it is named: ten of the largest types
+/// that a component may have. A short text can name a large type some hundred times.
+const KIND_PARTS_MAX: usize = 100_000;
+
+/// Checks an expression that must be a truth value.
+pub(super) fn check(text: &str, scope: &Scope) -> Result<Node, ExpressionError> {
+    let (expr, source) = parse(text)?;
+    let left = Cell::new(KIND_PARTS_MAX);
+    let mut checker = Checker { scope, source: &source, vars: Vec::new(), left };
+    let root = checker.node(&expr)?;
+    if *root.kind.some() != Kind::Bool {
+        return Err(checker.error(&expr, format!("it is {}, not a truth value", root.kind), None));
+    }
+    Ok(root)
+}
+
+struct Checker<'c> {
+    scope: &'c Scope,
+    source: &'c Source<'c>,
+    /// Variables of the macros around, the outermost first.
+    vars: Vec<(String, Kind)>,
+    /// What is left of the parts that the kinds of named values may have.
+    left: Cell<usize>,
+}
+
+type Checked = Result<Node, ExpressionError>;
+
+impl Checker<'_> {
+    fn node(&mut self, expr: &IdedExpr) -> Checked {
+        match &expr.expr {
+            Expr::Literal(literal) => self.literal(expr, literal),
+            Expr::Ident(name) => self.ident(expr, name),
+            Expr::Select(select) if !select.test => {
+                if self.is_args(&select.operand) {
+                    return self.arg(expr, &select.operand, &select.field);
+                }
+                let base = self.node(&select.operand)?;
+                self.field(expr, base, &select.field)
+            }
+            Expr::List(list) => self.list(expr, &list.elements),
+            Expr::Call(call) => self.call(expr, call),
+            Expr::Select(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Comprehension(_) | Expr::Unspecified => {
+                Err(self.error(
+                    expr,
+                    "maps, messages and optional syntax are not part of contracts".into(),
+                    None,
+                ))
+            }
+        }
+    }
+
+    fn list(&mut self, expr: &IdedExpr, elements: &[IdedExpr]) -> Checked {
+        let mut items = Vec::new();
+        let mut kind = Kind::Any;
+        for element in elements {
+            let item = self.node(element)?;
+            kind = kind.join(&item.kind).ok_or_else(|| {
+                self.error(element, format!("a list of {kind} with {} in it", item.kind), None)
+            })?;
+            items.push(item);
+        }
+        let kind = Kind::List(Box::new(kind), Some(items.len() as u64));
+        Ok(self.made(expr, What::List(items), kind))
+    }
+
+    fn literal(&self, expr: &IdedExpr, literal: &LiteralValue) -> Checked {
+        let (what, kind) = match literal {
+            LiteralValue::Boolean(value) => (What::Bool(*value.inner()), Kind::Bool),
+            LiteralValue::Int(value) => (What::Int(i128::from(*value.inner())), Kind::Number),
+            LiteralValue::UInt(value) => (What::Int(i128::from(*value.inner())), Kind::Number),
+            LiteralValue::Double(value) => (What::Float(*value.inner()), Kind::Number),
+            LiteralValue::String(value) => (What::Text(value.inner().to_owned()), Kind::Text),
+            LiteralValue::Null => (What::Null, Kind::Null),
+            LiteralValue::Bytes(_) => {
+                return Err(self.error(expr, "bytes cannot be written in contracts".into(), None));
+            }
+        };
+        Ok(self.made(expr, what, kind))
+    }
+
+    fn ident(&self, expr: &IdedExpr, name: &str) -> Checked {
+        if let Some(at) = self.vars.iter().rposition(|(var, _)| var == name) {
+            return self.by_name(expr, What::Var(at), self.vars[at].1.clone());
+        }
+        match (name, &self.scope.result) {
+            ("args", _) => Err(self.error(expr, "`args` stands before a name: `args.name`".into(), None)),
+            ("result", Some(ty)) => self.by_name(expr, What::Result, Kind::of(ty)),
+            ("result", None) => {
+                Err(self.error(expr, "there is no `result` here: only the arguments are known".into(), None))
+            }
+            _ => {
+                let known =
+                    ["args", "result"].into_iter().chain(self.vars.iter().map(|(var, _)| var.as_str()));
+                let hint = did_you_mean(name, known);
+                Err(self.error(expr, format!("there is no `{name}`; there are `args` and `result`"), hint))
+            }
+        }
+    }
+
+    fn is_args(&self, expr: &IdedExpr) -> bool {
+        matches!(&expr.expr, Expr::Ident(name) if name == "args")
+            && !self.vars.iter().any(|(var, _)| var == "args")
+    }
+
+    fn arg(&self, expr: &IdedExpr, args: &IdedExpr, name: &str) -> Checked {
+        let known: Vec<String> =
+            self.scope.args.iter().map(|field| snake(&field.name).into_owned()).collect();
+        let at = self.place_of(expr, self.source.text(self.source.span(args)), name, &known)?;
+        self.by_name(expr, What::Arg(at), Kind::of(&self.scope.args[at].ty))
+    }
+
+    fn field(&self, expr: &IdedExpr, base: Node, name: &str) -> Checked {
+        let Kind::Record(fields) = base.kind.some() else {
+            let message = format!("`{}` is {}; it has no field `{name}`", base.text, base.kind);
+            return Err(self.error(expr, message, None));
+        };
+        let known: Vec<String> = fields.iter().map(|(field, _)| field.clone()).collect();
+        let kind = fields[self.place_of(expr, &base.text, name, &known)?].1.clone();
+        Ok(self.made(expr, What::Field(Box::new(base), name.to_owned()), kind))
+    }
+
+    /// Where a name stands among those of a record.
+    fn place_of(
+        &self,
+        expr: &IdedExpr,
+        base: &str,
+        name: &str,
+        known: &[String],
+    ) -> Result<usize, ExpressionError> {
+        known.iter().position(|field| field == name).ok_or_else(|| {
+            let hint = did_you_mean(name, known.iter().map(String::as_str));
+            let message = format!(
+                "`{base}` has no field `{name}`; it has {}",
+                quoted_list(known.iter().map(String::as_str))
+            );
+            self.error(expr, message, hint)
+        })
+    }
+
+    fn call(&mut self, expr: &IdedExpr, call: &CallExpr) -> Checked {
+        match (call.func_name.as_str(), call.target.as_deref(), call.args.as_slice()) {
+            (op::LOGICAL_AND, None, [a, b]) => self.both(expr, a, b, What::And),
+            (op::LOGICAL_OR, None, [a, b]) => self.both(expr, a, b, What::Or),
+            (op::LOGICAL_NOT, None, [a]) => {
+                let a = self.expect(a, |kind| *kind == Kind::Bool, "a truth value")?;
+                Ok(self.made(expr, What::Not(Box::new(a)), Kind::Bool))
+            }
+            (op::NEGATE, None, [a]) => {
+                let a = self.number(a)?;
+                Ok(self.made(expr, What::Negate(Box::new(a)), Kind::Number))
+            }
+            (op::CONDITIONAL, None, [test, a, b]) => self.choose(expr, test, a, b),
+            (op::INDEX, None, [base, at]) => self.index(expr, base, at),
+            (op::IN, None, [item, list]) => self.within(expr, item, list),
+            (name, None, [a, b]) if arithmetic(name).is_some() => {
+                self.arithmetic(expr, arithmetic(name), a, b)
+            }
+            (name, None, [a, b]) if compare(name).is_some() => self.compare(expr, compare(name), a, b),
+            (name, target, args) => self.named(expr, name, target, args),
+        }
+    }
+
+    fn both(
+        &mut self,
+        expr: &IdedExpr,
+        a: &IdedExpr,
+        b: &IdedExpr,
+        make: fn(Box<Node>, Box<Node>) -> What,
+    ) -> Checked {
+        let a = self.expect(a, |kind| *kind == Kind::Bool, "a truth value")?;
+        let b = self.expect(b, |kind| *kind == Kind::Bool, "a truth value")?;
+        Ok(self.made(expr, make(Box::new(a), Box::new(b)), Kind::Bool))
+    }
+
+    fn choose(&mut self, expr: &IdedExpr, test: &IdedExpr, a: &IdedExpr, b: &IdedExpr) -> Checked {
+        let test = self.expect(test, |kind| *kind == Kind::Bool, "a truth value")?;
+        let (yes, no) = (self.node(a)?, self.node(b)?);
+        let kind = yes.kind.join(&no.kind).ok_or_else(|| {
+            self.error(expr, format!("either {} or {}: one kind is needed", yes.kind, no.kind), None)
+        })?;
+        Ok(self.made(expr, What::Choose(Box::new(test), Box::new(yes), Box::new(no)), kind))
+    }
+
+    fn index(&mut self, expr: &IdedExpr, base: &IdedExpr, at: &IdedExpr) -> Checked {
+        let (base, at_node) = (self.node(base)?, self.node(at)?);
+        let kind = match (base.kind.some(), &at_node.what) {
+            (Kind::List(item, _), _) if *at_node.kind.some() == Kind::Number => (**item).clone(),
+            (Kind::Tuple(items), What::Int(i)) => {
+                let item = usize::try_from(*i).ok().and_then(|i| items.get(i));
+                item.cloned().ok_or_else(|| {
+                    self.error(at, format!("the tuple has {} items, from 0", items.len()), None)
+                })?
+            }
+            (Kind::Map(key, value), _) if at_node.kind.comparable(key) => (**value).clone(),
+            _ => {
+                let message = format!("{} cannot be indexed by {}", base.kind, at_node.kind);
+                return Err(self.error(expr, message, None));
+            }
+        };
+        Ok(self.made(expr, What::Index(Box::new(base), Box::new(at_node)), kind))
+    }
+
+    fn within(&mut self, expr: &IdedExpr, item: &IdedExpr, list: &IdedExpr) -> Checked {
+        let (item_node, list_node) = (self.node(item)?, self.node(list)?);
+        let inner = match list_node.kind.some() {
+            Kind::List(inner, _) => (**inner).clone(),
+            Kind::Map(key, _) => (**key).clone(),
+            other => return Err(self.error(list, format!("`in` wants a list, not {other}"), None)),
+        };
+        let wanted = Kind::List(Box::new(item_node.kind.clone()), None);
+        self.known_cases(expr, &inner, &item_node)?;
+        self.known_cases(expr, &wanted, &list_node)?;
+        self.same(expr, &item_node.kind, &inner)?;
+        Ok(self.made(expr, What::In(Box::new(item_node), Box::new(list_node)), Kind::Bool))
+    }
+
+    fn arithmetic(&mut self, expr: &IdedExpr, op: Option<Arithmetic>, a: &IdedExpr, b: &IdedExpr) -> Checked {
+        let (left, right) = (self.node(a)?, self.node(b)?);
+        let texts = left.kind.some().is_text() && right.kind.some().is_text();
+        let numbers = *left.kind.some() == Kind::Number && *right.kind.some() == Kind::Number;
+        match op {
+            Some(Arithmetic::Add) if texts => Ok(self.made(
+                expr,
+                What::Arithmetic(Arithmetic::Add, Box::new(left), Box::new(right)),
+                Kind::Text,
+            )),
+            Some(op) if numbers => {
+                Ok(self.made(expr, What::Arithmetic(op, Box::new(left), Box::new(right)), Kind::Number))
+            }
+            _ => {
+                let message = format!("{} and {} cannot be computed with each other", left.kind, right.kind);
+                Err(self.error(expr, message, None))
+            }
+        }
+    }
+
+    fn compare(&mut self, expr: &IdedExpr, op: Option<Compare>, a: &IdedExpr, b: &IdedExpr) -> Checked {
+        let (left, right) = (self.node(a)?, self.node(b)?);
+        let op = op.unwrap_or(Compare::Equal);
+        if matches!(op, Compare::Equal | Compare::NotEqual) {
+            self.known_cases(expr, &left.kind, &right)?;
+            self.known_cases(expr, &right.kind, &left)?;
+            self.same(expr, &left.kind, &right.kind)?;
+        } else {
+            let ordered = |kind: &Kind| *kind == Kind::Number || kind.is_text();
+            let (l, r) = (left.kind.some(), right.kind.some());
+            if !ordered(l) || !ordered(r) || !l.comparable(r) {
+                let message = format!("{} and {} cannot be compared by size", left.kind, right.kind);
+                return Err(self.error(expr, message, None));
+            }
+        }
+        Ok(self.made(expr, What::Compare(op, Box::new(left), Box::new(right)), Kind::Bool))
+    }
+
+    fn same(&self, expr: &IdedExpr, a: &Kind, b: &Kind) -> Result<(), ExpressionError> {
+        if a.comparable(b) {
+            Ok(())
+        } else {
+            Err(self.error(expr, format!("{a} is never equal to {b}"), None))
+        }
+    }
+
+    /// A string that is no case of an enum is never equal to one, alone or in a list.
+    fn known_cases(&self, expr: &IdedExpr, kind: &Kind, node: &Node) -> Result<(), ExpressionError> {
+        match (kind.some(), &node.what) {
+            (Kind::Enum(cases), What::Text(text)) if !cases.contains(text) => {
+                let hint = did_you_mean(text, cases.iter().map(String::as_str));
+                let message =
+                    format!("`{text}` is not one of {}", quoted_list(cases.iter().map(String::as_str)));
+                Err(self.error(expr, message, hint))
+            }
+            (Kind::List(inner, _), What::List(items)) => {
+                items.iter().try_for_each(|item| self.known_cases(expr, inner, item))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn expect(&mut self, expr: &IdedExpr, fits: impl Fn(&Kind) -> bool, wanted: &str) -> Checked {
+        let node = self.node(expr)?;
+        if fits(node.kind.some()) {
+            return Ok(node);
+        }
+        Err(self.error(expr, format!("`{}` is {}, not {wanted}", node.text, node.kind), None))
+    }
+
+    fn number(&mut self, expr: &IdedExpr) -> Checked {
+        self.expect(expr, |kind| *kind == Kind::Number, "a number")
+    }
+
+    /// A value that is there by a name. All of its type is looked at, each time that it is named.
+    fn by_name(&self, expr: &IdedExpr, what: What, kind: Kind) -> Checked {
+        let left = self.left.get().checked_sub(kind.parts()).ok_or_else(|| {
+            let message =
+                format!("the values that it names have more than {KIND_PARTS_MAX} parts in their types");
+            self.error(expr, message, Some("name fewer values, or values of smaller types".into()))
+        })?;
+        self.left.set(left);
+        Ok(self.made(expr, what, kind))
+    }
+
+    fn made(&self, expr: &IdedExpr, what: What, kind: Kind) -> Node {
+        let place = self.source.span(expr);
+        Node { what, kind, start: place.start, text: self.source.text(place).to_owned() }
+    }
+
+    fn error(&self, expr: &IdedExpr, message: String, hint: Option<String>) -> ExpressionError {
+        ExpressionError { message, span: self.source.span(expr), hint }
+    }
+}
+
+fn arithmetic(name: &str) -> Option<Arithmetic> {
+    match name {
+        op::ADD => Some(Arithmetic::Add),
+        op::SUBSTRACT => Some(Arithmetic::Subtract),
+        op::MULTIPLY => Some(Arithmetic::Multiply),
+        op::DIVIDE => Some(Arithmetic::Divide),
+        op::MODULO => Some(Arithmetic::Modulo),
+        _ => None,
+    }
+}
+
+fn compare(name: &str) -> Option<Compare> {
+    match name {
+        op::EQUALS => Some(Compare::Equal),
+        op::NOT_EQUALS => Some(Compare::NotEqual),
+        op::LESS => Some(Compare::Less),
+        op::LESS_EQUALS => Some(Compare::LessEqual),
+        op::GREATER => Some(Compare::Greater),
+        op::GREATER_EQUALS => Some(Compare::GreaterEqual),
+        _ => None,
+    }
+}

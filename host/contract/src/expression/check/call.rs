@@ -1,0 +1,168 @@
+//! Functions and macros by name.
+
+use cel::common::ast::{Expr, IdedExpr};
+
+use super::{Checked, Checker};
+use crate::expression::kind::Kind;
+use crate::expression::tree::{Function, Macro, Node, What};
+use crate::foreign;
+use crate::pattern as patterns;
+use airlock_types::diagnostic::did_you_mean;
+
+/// Macros within each other, at most.
+const NESTED_MAX: usize = 2;
+
+const NAMES: [&str; 17] = [
+    "abs",
+    "all",
+    "contains",
+    "double",
+    "endsWith",
+    "exists",
+    "exists_one",
+    "filter",
+    "has",
+    "int",
+    "map",
+    "matches",
+    "max",
+    "min",
+    "size",
+    "startsWith",
+    "string",
+];
+
+impl Checker<'_> {
+    pub(super) fn named(
+        &mut self,
+        expr: &IdedExpr,
+        name: &str,
+        target: Option<&IdedExpr>,
+        args: &[IdedExpr],
+    ) -> Checked {
+        match (name, target, args) {
+            ("has", None, [field]) if matches!(field.expr, Expr::Select(_)) => {
+                let node = self.node(field)?;
+                Ok(self.made(expr, What::Has(Box::new(node)), Kind::Bool))
+            }
+            ("size", Some(of), []) | ("size", None, [of]) => {
+                let sized = |kind: &Kind| {
+                    matches!(kind, Kind::List(..) | Kind::Map(..) | Kind::Bytes) || kind.is_text()
+                };
+                let of = self.expect(of, sized, "a list, a map or a string")?;
+                Ok(self.made(expr, What::Call(Function::Size, vec![of]), Kind::Number))
+            }
+            ("contains", Some(a), [b]) => self.on_text(expr, Function::Contains, a, b),
+            ("startsWith", Some(a), [b]) => self.on_text(expr, Function::StartsWith, a, b),
+            ("endsWith", Some(a), [b]) => self.on_text(expr, Function::EndsWith, a, b),
+            ("matches", Some(a), [pattern]) | ("matches", None, [a, pattern]) => {
+                self.matches(expr, a, pattern)
+            }
+            ("int", None, [a]) => self.convert(expr, Function::Int, a, Kind::Number),
+            ("double", None, [a]) => self.convert(expr, Function::Double, a, Kind::Number),
+            ("string", None, [a]) => self.convert(expr, Function::String, a, Kind::Text),
+            ("abs", None, [a]) => {
+                let a = self.number(a)?;
+                Ok(self.made(expr, What::Call(Function::Abs, vec![a]), Kind::Number))
+            }
+            ("min", None, [a, b]) => self.of_two(expr, Function::Min, a, b),
+            ("max", None, [a, b]) => self.of_two(expr, Function::Max, a, b),
+            ("all", Some(list), [var, body]) => self.walk(expr, Macro::All, list, var, body),
+            ("exists", Some(list), [var, body]) => self.walk(expr, Macro::Exists, list, var, body),
+            ("exists_one", Some(list), [var, body]) => self.walk(expr, Macro::ExistsOne, list, var, body),
+            ("filter", Some(list), [var, body]) => self.walk(expr, Macro::Filter, list, var, body),
+            ("map", Some(list), [var, test, body]) => {
+                let kept = self.walk(expr, Macro::Filter, list, var, test)?;
+                self.walk_checked(expr, Macro::Map, kept, var, body)
+            }
+            ("map", Some(list), [var, body]) => self.walk(expr, Macro::Map, list, var, body),
+            _ if NAMES.contains(&name) => {
+                Err(self.error(expr, format!("`{name}` is called with other operands than it takes"), None))
+            }
+            _ => {
+                let hint = did_you_mean(name, NAMES);
+                let message = format!("there is no function `{name}`; there are `{}`", NAMES.join("`, `"));
+                Err(self.error(expr, message, hint))
+            }
+        }
+    }
+
+    fn on_text(&mut self, expr: &IdedExpr, function: Function, a: &IdedExpr, b: &IdedExpr) -> Checked {
+        let a = self.expect(a, Kind::is_text, "a string")?;
+        let b = self.expect(b, Kind::is_text, "a string")?;
+        Ok(self.made(expr, What::Call(function, vec![a, b]), Kind::Bool))
+    }
+
+    fn matches(&mut self, expr: &IdedExpr, a: &IdedExpr, pattern: &IdedExpr) -> Checked {
+        let a = self.expect(a, Kind::is_text, "a string")?;
+        let node = self.node(pattern)?;
+        let What::Text(text) = &node.what else {
+            return Err(self.error(pattern, "a pattern must be written out as a string".into(), None));
+        };
+        let regex = patterns::compile(text).map_err(|err| {
+            let message = format!("the pattern does not parse: {}", err.to_string().replace('\n', " "));
+            self.error(pattern, message, None)
+        })?;
+        foreign::pattern(text).map_err(|err| self.error(pattern, err.to_string(), None))?;
+        Ok(self.made(expr, What::Call(Function::Matches(regex), vec![a]), Kind::Bool))
+    }
+
+    fn convert(&mut self, expr: &IdedExpr, function: Function, a: &IdedExpr, kind: Kind) -> Checked {
+        let scalar = |kind: &Kind| *kind == Kind::Number || *kind == Kind::Bool || kind.is_text();
+        let a = self.expect(a, scalar, "a number or a string")?;
+        Ok(self.made(expr, What::Call(function, vec![a]), kind))
+    }
+
+    fn of_two(&mut self, expr: &IdedExpr, function: Function, a: &IdedExpr, b: &IdedExpr) -> Checked {
+        let (a, b) = (self.number(a)?, self.number(b)?);
+        Ok(self.made(expr, What::Call(function, vec![a, b]), Kind::Number))
+    }
+
+    fn walk(
+        &mut self,
+        expr: &IdedExpr,
+        which: Macro,
+        list: &IdedExpr,
+        var: &IdedExpr,
+        body: &IdedExpr,
+    ) -> Checked {
+        if self.vars.len() == NESTED_MAX {
+            let message = format!("at most {NESTED_MAX} lists may be walked within each other");
+            return Err(self.error(expr, message, None));
+        }
+        let list = self.node(list)?;
+        self.walk_checked(expr, which, list, var, body)
+    }
+
+    fn walk_checked(
+        &mut self,
+        expr: &IdedExpr,
+        which: Macro,
+        list: Node,
+        var: &IdedExpr,
+        body: &IdedExpr,
+    ) -> Checked {
+        let Expr::Ident(name) = &var.expr else {
+            return Err(self.error(var, "the first operand names each item: a plain name".into(), None));
+        };
+        let (item, len) = list
+            .kind
+            .items()
+            .ok_or_else(|| self.error(expr, format!("`{}` is {}, not a list", list.text, list.kind), None))?;
+        self.vars.push((name.clone(), item.clone()));
+        let checked = self.node(body);
+        self.vars.pop();
+        let made = checked?;
+        let kind = match which {
+            Macro::Map => Kind::List(Box::new(made.kind.clone()), len),
+            Macro::All | Macro::Exists | Macro::ExistsOne | Macro::Filter
+                if *made.kind.some() != Kind::Bool =>
+            {
+                return Err(self.error(body, format!("it is {}, not a truth value", made.kind), None));
+            }
+            Macro::Filter => Kind::List(Box::new(item), len),
+            Macro::All | Macro::Exists | Macro::ExistsOne => Kind::Bool,
+        };
+        Ok(self.made(expr, What::Macro(which, Box::new(list), Box::new(made)), kind))
+    }
+}

@@ -1,0 +1,320 @@
+//! Running a checked expression over component values, step by metered step.
+
+use super::datum::{Datum, whole};
+use super::meter::{BYTES_A_STEP, Meter, Trouble};
+use super::tree::{Arithmetic, Compare, Function, Macro, Node, What};
+use super::{Bindings, Explanation, Judgement, explain};
+use crate::Val;
+
+/// A run of one expression.
+pub(super) struct Run<'v> {
+    pub(super) bindings: Bindings<'v>,
+    /// The macros' variables, the outermost first.
+    pub(super) vars: Vec<Var<'v>>,
+    pub(super) meter: Meter,
+}
+
+/// A macro's variable: an item, and where it is from.
+pub(super) struct Var<'v> {
+    pub(super) item: Datum<'v>,
+    pub(super) list: &'v Node,
+    pub(super) at: usize,
+}
+
+/// Judges a rule.
+pub(super) fn judge<'v>(root: &'v Node, bindings: &Bindings<'v>) -> Judgement {
+    let mut run = Run { bindings: *bindings, vars: Vec::new(), meter: Meter::default() };
+    match run.truth(root) {
+        Ok(true) => Judgement::Holds,
+        Ok(false) => {
+            // The explanation is a run of its own.
+            run.meter = Meter::default();
+            Judgement::Fails(Explanation(explain::failing(&mut run, root)))
+        }
+        Err(trouble) => Judgement::Error(Explanation(trouble.to_string())),
+    }
+}
+
+type Evaluated<'v> = Result<Datum<'v>, Trouble>;
+
+impl<'v> Run<'v> {
+    pub(super) fn eval(&mut self, node: &'v Node) -> Evaluated<'v> {
+        self.meter.spend(1)?;
+        match &node.what {
+            What::Null => Ok(Datum::Null),
+            What::Bool(value) => Ok(Datum::Bool(*value)),
+            What::Int(value) => Ok(Datum::Int(*value)),
+            What::Float(value) => Ok(Datum::Float(*value)),
+            What::Text(value) => Ok(Datum::Text(value)),
+            What::Arg(at) => Ok(self.bindings.args.get(*at).map_or(Datum::Null, Datum::of)),
+            What::Result => Ok(self.bindings.result.map_or(Datum::Null, Datum::of)),
+            What::Var(at) => Ok(self.vars.get(*at).map_or(Datum::Null, |var| var.item.clone())),
+            What::Field(base, name) => self.present(base)?.field(name).ok_or_else(|| unfit(base)),
+            What::Index(base, at) => self.index(node, base, at),
+            What::List(items) => {
+                Ok(Datum::List(items.iter().map(|item| self.eval(item)).collect::<Result<_, _>>()?))
+            }
+            What::Not(a) => Ok(Datum::Bool(!self.truth(a)?)),
+            What::Negate(a) => match self.present(a)? {
+                Datum::Int(n) => n.checked_neg().map(Datum::Int).ok_or_else(|| self.no_value(node)),
+                Datum::Float(n) => Ok(Datum::Float(-n)),
+                _ => Err(unfit(a)),
+            },
+            What::And(a, b) => self.decide(a, b, false),
+            What::Or(a, b) => self.decide(a, b, true),
+            What::Choose(test, a, b) => {
+                let chosen = if self.truth(test)? { a } else { b };
+                self.eval(chosen)
+            }
+            What::Arithmetic(op, a, b) => self.arithmetic(node, *op, a, b),
+            What::Compare(op, a, b) => self.compare(*op, a, b).map(Datum::Bool),
+            What::In(item, list) => self.within(item, list),
+            What::Has(field) => self.has(field).map(Datum::Bool),
+            What::Call(function, nodes) => self.call(node, function, nodes),
+            What::Macro(which, list, body) => self.walk(*which, list, body),
+        }
+    }
+
+    /// A value that must be there.
+    pub(super) fn present(&mut self, node: &'v Node) -> Evaluated<'v> {
+        match self.eval(node)? {
+            Datum::Null => Err(Trouble::Null(explain::called(self, node))),
+            datum => Ok(datum),
+        }
+    }
+
+    pub(super) fn truth(&mut self, node: &'v Node) -> Result<bool, Trouble> {
+        if let Datum::Bool(value) = self.present(node)? { Ok(value) } else { Err(unfit(node)) }
+    }
+
+    /// Whether a field is there: not when it, or anything on the way to it, is null.
+    fn has(&mut self, field: &'v Node) -> Result<bool, Trouble> {
+        match self.eval(field) {
+            Ok(Datum::Null) | Err(Trouble::Null(_)) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// `&&` and `||`: the side that decides wins over trouble on the other, whichever stands first.
+    fn decide(&mut self, a: &'v Node, b: &'v Node, decisive: bool) -> Evaluated<'v> {
+        let left = self.truth(a);
+        if left == Ok(decisive) {
+            return Ok(Datum::Bool(decisive));
+        }
+        let right = self.truth(b);
+        if right == Ok(decisive) {
+            return Ok(Datum::Bool(decisive));
+        }
+        left.and(right).map(Datum::Bool)
+    }
+
+    fn index(&mut self, node: &'v Node, base: &'v Node, at: &'v Node) -> Evaluated<'v> {
+        let (list, key) = (self.present(base)?, self.present(at)?);
+        let found = if matches!(list, Datum::Val(Val::Map(_))) {
+            list.entry(&key, &mut self.meter)?
+        } else if let Datum::Int(i) = key {
+            usize::try_from(i).ok().and_then(|i| list.item(i))
+        } else {
+            None
+        };
+        found.ok_or_else(|| {
+            let called = explain::called(self, node);
+            Trouble::Other(format!("`{called}`: there is no item {}", explain::shown(&key)))
+        })
+    }
+
+    fn arithmetic(&mut self, node: &'v Node, op: Arithmetic, a: &'v Node, b: &'v Node) -> Evaluated<'v> {
+        let (left, right) = (self.present(a)?, self.present(b)?);
+        if let (Some(left), Some(right)) = (left.text(), right.text()) {
+            self.meter.spend((left.len() + right.len()) as u64 / BYTES_A_STEP)?;
+            return Ok(Datum::Made(format!("{left}{right}").into()));
+        }
+        if let (Datum::Int(left), Datum::Int(right)) = (&left, &right) {
+            return integers(op, *left, *right).map(Datum::Int).ok_or_else(|| {
+                let called = explain::called(self, node);
+                Trouble::Other(format!("`{called}` has no value: {left} and {right}"))
+            });
+        }
+        let (Some(left), Some(right)) = (float(&left), float(&right)) else { return Err(unfit(node)) };
+        Ok(Datum::Float(match op {
+            Arithmetic::Add => left + right,
+            Arithmetic::Subtract => left - right,
+            Arithmetic::Multiply => left * right,
+            Arithmetic::Divide => left / right,
+            Arithmetic::Modulo => left % right,
+        }))
+    }
+
+    fn compare(&mut self, op: Compare, a: &'v Node, b: &'v Node) -> Result<bool, Trouble> {
+        if matches!(op, Compare::Equal | Compare::NotEqual) {
+            let (left, right) = (self.eval(a)?, self.eval(b)?);
+            return Ok(left.equals(&right, &mut self.meter)? == (op == Compare::Equal));
+        }
+        let (left, right) = (self.present(a)?, self.present(b)?);
+        // NaN has no order: no comparison by size holds.
+        let Some(order) = left.order(&right, &mut self.meter)? else { return Ok(false) };
+        Ok(match op {
+            Compare::Less => order.is_lt(),
+            Compare::LessEqual => order.is_le(),
+            Compare::Greater => order.is_gt(),
+            Compare::GreaterEqual => order.is_ge(),
+            Compare::Equal => order.is_eq(),
+            Compare::NotEqual => order.is_ne(),
+        })
+    }
+
+    fn within(&mut self, item: &'v Node, list: &'v Node) -> Evaluated<'v> {
+        let (item, among) = (self.eval(item)?, self.present(list)?);
+        let count = among.items().ok_or_else(|| unfit(list))?;
+        for other in (0..count).filter_map(|at| among.item(at)) {
+            if other.equals(&item, &mut self.meter)? {
+                return Ok(Datum::Bool(true));
+            }
+        }
+        Ok(Datum::Bool(false))
+    }
+
+    fn call(&mut self, node: &'v Node, function: &'v Function, nodes: &'v [Node]) -> Evaluated<'v> {
+        let values = nodes.iter().map(|node| self.present(node)).collect::<Result<Vec<_>, _>>()?;
+        for text in values.iter().filter_map(Datum::text) {
+            self.meter.spend(text.len() as u64 / BYTES_A_STEP)?;
+        }
+        let made = match values.as_slice() {
+            [a] => of_one(function, a),
+            [a, b] => self.of_two(function, a, b)?,
+            _ => None,
+        };
+        made.ok_or_else(|| self.no_value(node))
+    }
+
+    fn of_two(
+        &mut self,
+        function: &Function,
+        a: &Datum<'v>,
+        b: &Datum<'v>,
+    ) -> Result<Option<Datum<'v>>, Trouble> {
+        if let (Some(a), Some(b)) = (a.text(), b.text()) {
+            return Ok(on_texts(function, a, b).map(Datum::Bool));
+        }
+        let order = a.order(b, &mut self.meter)?;
+        Ok(match function {
+            Function::Min => order.map(|order| if order.is_le() { a.clone() } else { b.clone() }),
+            Function::Max => order.map(|order| if order.is_ge() { a.clone() } else { b.clone() }),
+            _ => None,
+        })
+    }
+
+    fn no_value(&self, node: &'v Node) -> Trouble {
+        Trouble::Other(format!("`{}` has no value", explain::called(self, node)))
+    }
+
+    fn walk(&mut self, which: Macro, list: &'v Node, body: &'v Node) -> Evaluated<'v> {
+        let items = self.present(list)?;
+        let count = items.items().ok_or_else(|| unfit(list))?;
+        let mut kept = Vec::new();
+        let (mut hits, mut trouble) = (0u64, None);
+        for (at, item) in (0..count).filter_map(|at| items.item(at).map(|item| (at, item))) {
+            self.meter.spend(1)?;
+            let var = Var { item: item.clone(), list, at };
+            if which == Macro::Map {
+                kept.push(self.with(var, |run| run.eval(body))?);
+                continue;
+            }
+            match (which, self.with(var, |run| run.truth(body))) {
+                (_, Err(Trouble::Spent)) => return Err(Trouble::Spent),
+                (Macro::All, Ok(false)) => return Ok(Datum::Bool(false)),
+                (Macro::Exists, Ok(true)) => return Ok(Datum::Bool(true)),
+                (Macro::Filter, Ok(true)) => kept.push(item),
+                (_, Ok(hit)) => hits += u64::from(hit),
+                (_, Err(err)) => drop(trouble.get_or_insert(err)),
+            }
+        }
+        // An item that decides wins over trouble with another, as in `&&` and `||`.
+        if let Some(trouble) = trouble {
+            return Err(trouble);
+        }
+        Ok(match which {
+            Macro::All => Datum::Bool(true),
+            Macro::Exists => Datum::Bool(false),
+            Macro::ExistsOne => Datum::Bool(hits == 1),
+            Macro::Filter | Macro::Map => Datum::List(kept.into()),
+        })
+    }
+
+    /// Does something with a macro's variable set.
+    pub(super) fn with<T>(&mut self, var: Var<'v>, work: impl FnOnce(&mut Run<'v>) -> T) -> T {
+        self.vars.push(var);
+        let done = work(self);
+        self.vars.pop();
+        done
+    }
+}
+
+fn of_one<'v>(function: &Function, a: &Datum<'v>) -> Option<Datum<'v>> {
+    match function {
+        Function::Size => a.size().map(|size| Datum::Int(size as i128)),
+        Function::Matches(regex) => a.text().map(|text| Datum::Bool(regex.is_match(text))),
+        Function::Int => int(a).map(Datum::Int),
+        Function::Double => match a.text() {
+            Some(text) => text.parse().ok().map(Datum::Float),
+            None => float(a).map(Datum::Float),
+        },
+        Function::String => {
+            Some(Datum::Made(a.text().map_or_else(|| explain::shown(a), str::to_owned).into()))
+        }
+        Function::Abs => match a {
+            Datum::Int(n) => n.checked_abs().map(Datum::Int),
+            Datum::Float(n) => Some(Datum::Float(n.abs())),
+            _ => None,
+        },
+        Function::Contains | Function::StartsWith | Function::EndsWith | Function::Min | Function::Max => {
+            None
+        }
+    }
+}
+
+fn on_texts(function: &Function, a: &str, b: &str) -> Option<bool> {
+    match function {
+        Function::Contains => Some(a.contains(b)),
+        Function::StartsWith => Some(a.starts_with(b)),
+        Function::EndsWith => Some(a.ends_with(b)),
+        _ => None,
+    }
+}
+
+fn integers(op: Arithmetic, a: i128, b: i128) -> Option<i128> {
+    match op {
+        Arithmetic::Add => a.checked_add(b),
+        Arithmetic::Subtract => a.checked_sub(b),
+        Arithmetic::Multiply => a.checked_mul(b),
+        Arithmetic::Divide => a.checked_div(b),
+        Arithmetic::Modulo => a.checked_rem(b),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "computing with a float is computing with floats")]
+fn float(datum: &Datum<'_>) -> Option<f64> {
+    match datum {
+        Datum::Int(n) => Some(*n as f64),
+        Datum::Float(n) => Some(*n),
+        _ => None,
+    }
+}
+
+fn int(datum: &Datum<'_>) -> Option<i128> {
+    if let Some(text) = datum.text() {
+        return text.parse().ok();
+    }
+    match datum {
+        Datum::Int(n) => Some(*n),
+        Datum::Float(n) => whole(*n),
+        Datum::Bool(value) => Some(i128::from(*value)),
+        _ => None,
+    }
+}
+
+/// A value that is not of its type: the caller's fault, not the rule's.
+fn unfit(node: &Node) -> Trouble {
+    Trouble::Other(format!("`{}` is not {}", node.text, node.kind))
+}

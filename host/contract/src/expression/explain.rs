@@ -1,0 +1,158 @@
+//! Why a rule does not hold: the values of the parts that decided it.
+
+use super::datum::Datum;
+use super::eval::{Run, Var};
+use super::kind::Kind;
+use super::tree::{Function, Macro, Node, What};
+use airlock_types::shorten::{clean_lines, shorten};
+
+/// Values in one explanation.
+const VALUES_MAX: usize = 6;
+
+/// Characters of one value.
+const VALUE_CHARS_MAX: usize = 60;
+
+/// The values that made this part false.
+pub(super) fn failing<'v>(run: &mut Run<'v>, node: &'v Node) -> String {
+    let mut facts = Vec::new();
+    decided(run, node, false, &mut facts);
+    facts.join(", ")
+}
+
+/// One value more, unless it was named already.
+fn add(facts: &mut Vec<String>, fact: String) {
+    if facts.len() < VALUES_MAX && !facts.contains(&fact) {
+        facts.push(fact);
+    }
+}
+
+/// Gathers what made a part come out as it did.
+fn decided<'v>(run: &mut Run<'v>, node: &'v Node, outcome: bool, facts: &mut Vec<String>) {
+    match &node.what {
+        What::Not(a) => decided(run, a, !outcome, facts),
+        // Of a conjunction that fails, the parts that fail; of one that holds, all of it. And the other way.
+        What::And(a, b) | What::Or(a, b) => {
+            for part in [a, b] {
+                if run.truth(part) == Ok(outcome) {
+                    decided(run, part, outcome, facts);
+                }
+            }
+        }
+        What::Choose(test, a, b) => {
+            leaves(run, test, facts);
+            let chosen = if run.truth(test) == Ok(true) { a } else { b };
+            decided(run, chosen, outcome, facts);
+        }
+        What::Macro(which @ (Macro::All | Macro::Exists), list, body) => {
+            walked(run, *which, list, body, outcome, facts);
+        }
+        _ => leaves(run, node, facts),
+    }
+}
+
+/// The first item that decided a walk, or how many there were where none did.
+fn walked<'v>(
+    run: &mut Run<'v>,
+    which: Macro,
+    list: &'v Node,
+    body: &'v Node,
+    outcome: bool,
+    facts: &mut Vec<String>,
+) {
+    let Ok(items) = run.eval(list) else { return };
+    let count = items.items().unwrap_or(0);
+    let decisive = which == Macro::Exists;
+    if outcome == decisive {
+        for (at, item) in (0..count).filter_map(|at| items.item(at).map(|item| (at, item))) {
+            let hit = run.with(Var { item, list, at }, |run| {
+                let hit = run.truth(body) == Ok(decisive);
+                if hit {
+                    decided(run, body, decisive, facts);
+                }
+                hit
+            });
+            if hit {
+                return;
+            }
+        }
+    }
+    add(facts, format!("size({}) = {count}", called(run, list)));
+}
+
+/// The values that a part reads, each with its name.
+fn leaves<'v>(run: &mut Run<'v>, node: &'v Node, facts: &mut Vec<String>) {
+    match &node.what {
+        What::Var(_) | What::Arg(_) | What::Result | What::Field(..) | What::Index(..) => {
+            let value = run.eval(node).map_or_else(|trouble| trouble.to_string(), |value| shown(&value));
+            // A key of a map is called by its own value, which says nothing here.
+            let name =
+                Some(called(run, node)).filter(|name| *name != value).unwrap_or_else(|| node.text.clone());
+            add(facts, format!("{name} = {value}"));
+        }
+        What::Call(Function::Size | Function::Int | Function::Double, _) => match run.eval(node) {
+            Ok(value) => add(facts, format!("{} = {}", called(run, node), shown(&value))),
+            Err(_) => node.parts().into_iter().for_each(|part| leaves(run, part, facts)),
+        },
+        // Of the body nothing is known once the walk is over.
+        What::Macro(_, list, _) => leaves(run, list, facts),
+        _ => node.parts().into_iter().for_each(|part| leaves(run, part, facts)),
+    }
+}
+
+/// What a part is called: its text, with the variables of macros written out.
+pub(super) fn called(run: &Run<'_>, node: &Node) -> String {
+    name(run, node, run.vars.len())
+}
+
+/// The name where only so many variables are set: what is bound deeper is of another walk.
+fn name(run: &Run<'_>, node: &Node, vars: usize) -> String {
+    let mut places = Vec::new();
+    variables(node, vars, &mut places);
+    let mut text = node.text.clone();
+    // From the end, so that the places before stay where they are.
+    places.sort_unstable();
+    for (start, len, at) in places.into_iter().rev() {
+        let (Some(var), Some(from)) = (run.vars.get(at), start.checked_sub(node.start)) else { continue };
+        if text.get(from..from + len).is_some() {
+            text.replace_range(from..from + len, &item_name(run, var, at));
+        }
+    }
+    text
+}
+
+/// The places of variables: start, length, which.
+fn variables(node: &Node, vars: usize, places: &mut Vec<(usize, usize, usize)>) {
+    if let What::Var(at) = node.what
+        && at < vars
+    {
+        places.push((node.start, node.text.len(), at));
+    }
+    for part in node.parts() {
+        variables(part, vars, places);
+    }
+}
+
+fn item_name(run: &Run<'_>, var: &Var<'_>, at: usize) -> String {
+    match var.list.kind.some() {
+        Kind::Map(..) => shown(&var.item),
+        _ => format!("{}[{}]", name(run, var.list, at), var.at),
+    }
+}
+
+/// A value as it is shown: strings quoted as in JSON, everything shortened.
+pub(super) fn shown(datum: &Datum<'_>) -> String {
+    if let Some(text) = datum.text() {
+        return serde_json::Value::from(clean_lines(&shorten(text, VALUE_CHARS_MAX))).to_string();
+    }
+    let text = match datum {
+        Datum::Bool(value) => value.to_string(),
+        Datum::Int(n) => n.to_string(),
+        Datum::Float(n) => n.to_string(),
+        Datum::Val(_) | Datum::List(_) => match datum.items() {
+            Some(count) => format!("a list of {count}"),
+            None => "a record".to_owned(),
+        },
+        Datum::Null | Datum::Text(_) | Datum::Made(_) => "null".to_owned(),
+    };
+    shorten(&text, VALUE_CHARS_MAX)
+}

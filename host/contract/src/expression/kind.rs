@@ -1,0 +1,167 @@
+//! What an expression's parts are, as far as operators care.
+
+use std::fmt;
+
+use crate::path::snake;
+use crate::ty::{Case, Ty};
+
+/// The kind of a value. Numbers of all widths are one kind: they mix.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    Null,
+    Bool,
+    Number,
+    Text,
+    /// A string that is one of these.
+    Enum(Vec<String>),
+    Bytes,
+    /// Items, and how many where the type says.
+    List(Box<Kind>, Option<u64>),
+    Tuple(Vec<Kind>),
+    Record(Vec<(String, Kind)>),
+    Map(Box<Kind>, Box<Kind>),
+    /// May be null.
+    Option(Box<Kind>),
+    /// The item of an empty list: fits everything.
+    Any,
+}
+
+impl Kind {
+    pub(super) fn of(ty: &Ty) -> Kind {
+        match ty {
+            Ty::Bool => Kind::Bool,
+            Ty::S8 | Ty::U8 | Ty::S16 | Ty::U16 | Ty::S32 | Ty::U32 => Kind::Number,
+            Ty::S64 | Ty::U64 | Ty::F32 | Ty::F64 => Kind::Number,
+            Ty::Char | Ty::String => Kind::Text,
+            Ty::List(item) if **item == Ty::U8 => Kind::Bytes,
+            Ty::List(item) => Kind::List(Box::new(Kind::of(item)), None),
+            Ty::FixedList(item, len) => Kind::List(Box::new(Kind::of(item)), Some(u64::from(*len))),
+            Ty::Map(key, value) => Kind::Map(Box::new(Kind::of(key)), Box::new(Kind::of(value))),
+            Ty::Record(fields) => Kind::Record(
+                fields.iter().map(|field| (snake(&field.name).into_owned(), Kind::of(&field.ty))).collect(),
+            ),
+            Ty::Tuple(items) => Kind::Tuple(items.iter().map(Kind::of).collect()),
+            Ty::Variant(cases) => tagged(cases.iter().map(|Case { name, ty }| (name.clone(), ty.as_ref()))),
+            Ty::Result(ok, err) => {
+                tagged([("ok".to_owned(), ok.as_deref()), ("err".to_owned(), err.as_deref())].into_iter())
+            }
+            Ty::Enum(names) => Kind::Enum(names.clone()),
+            Ty::Option(inner) => Kind::Option(Box::new(Kind::of(inner))),
+            Ty::Flags(names) => Kind::List(Box::new(Kind::Enum(names.clone())), Some(names.len() as u64)),
+        }
+    }
+
+    /// How many kinds it is made of, itself included.
+    pub(super) fn parts(&self) -> usize {
+        match self {
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Text | Kind::Bytes | Kind::Any => 1,
+            Kind::Enum(names) => 1 + names.len(),
+            Kind::List(item, _) | Kind::Option(item) => 1 + item.parts(),
+            Kind::Map(key, value) => 1 + key.parts() + value.parts(),
+            Kind::Tuple(items) => 1 + items.iter().map(Kind::parts).sum::<usize>(),
+            Kind::Record(fields) => 1 + fields.iter().map(|(_, kind)| kind.parts()).sum::<usize>(),
+        }
+    }
+
+    /// The same kind with nothing inside.
+    pub(super) fn outline(&self) -> Kind {
+        match self {
+            Kind::Enum(_) => Kind::Enum(Vec::new()),
+            Kind::Tuple(_) => Kind::Tuple(Vec::new()),
+            Kind::Record(_) => Kind::Record(Vec::new()),
+            Kind::List(_, len) => Kind::List(Box::new(Kind::Any), *len),
+            Kind::Map(..) => Kind::Map(Box::new(Kind::Any), Box::new(Kind::Any)),
+            Kind::Option(inner) => Kind::Option(Box::new(inner.outline())),
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Text | Kind::Bytes | Kind::Any => self.clone(),
+        }
+    }
+
+    /// Without its option.
+    pub(super) fn some(&self) -> &Kind {
+        if let Kind::Option(inner) = self { inner.some() } else { self }
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self, Kind::Text | Kind::Enum(_))
+    }
+
+    /// Whether values of both can be compared for being equal.
+    pub(super) fn comparable(&self, other: &Kind) -> bool {
+        match (self.some(), other.some()) {
+            (Kind::Any | Kind::Null, _) | (_, Kind::Any | Kind::Null) => true,
+            (a, b) if a.is_text() && b.is_text() => true,
+            (Kind::List(a, _), Kind::List(b, _)) => a.comparable(b),
+            (Kind::Tuple(a), Kind::Tuple(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.comparable(b))
+            }
+            (Kind::Record(a), Kind::Record(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.comparable(&b.1))
+            }
+            (Kind::Map(ak, av), Kind::Map(bk, bv)) => ak.comparable(bk) && av.comparable(bv),
+            (a, b) => a == b,
+        }
+    }
+
+    /// The kind of what is either of both.
+    pub(super) fn join(&self, other: &Kind) -> Option<Kind> {
+        match (self, other) {
+            (a, b) if a == b => Some(a.clone()),
+            (Kind::Any, kind) | (kind, Kind::Any) => Some(kind.clone()),
+            (Kind::Null, kind) | (kind, Kind::Null) => Some(Kind::Option(Box::new(kind.some().clone()))),
+            (Kind::Option(_), _) | (_, Kind::Option(_)) => {
+                self.some().join(other.some()).map(|inner| Kind::Option(Box::new(inner)))
+            }
+            (a, b) if a.is_text() && b.is_text() => Some(Kind::Text),
+            (Kind::List(a, n), Kind::List(b, m)) => {
+                let len = n.zip(*m).map(|(n, m)| n.max(m));
+                a.join(b).map(|item| Kind::List(Box::new(item), len))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a macro walks, and how many where the type says: items, or a map's keys.
+    pub(super) fn items(&self) -> Option<(Kind, Option<u64>)> {
+        match self.some() {
+            Kind::List(item, len) => Some(((**item).clone(), *len)),
+            Kind::Map(key, _) => Some(((**key).clone(), None)),
+            Kind::Tuple(items) => {
+                let item = items.iter().try_fold(Kind::Any, |all, item| all.join(item))?;
+                Some((item, Some(items.len() as u64)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `{tag, val}`; `val` is there where all payloads are of one kind.
+fn tagged<'t>(cases: impl Iterator<Item = (String, Option<&'t Ty>)>) -> Kind {
+    let (names, payloads): (Vec<String>, Vec<Option<Kind>>) =
+        cases.map(|(name, ty)| (name, ty.map(Kind::of))).unzip();
+    let mut fields = vec![("tag".to_owned(), Kind::Enum(names))];
+    let mut payloads = payloads.into_iter().flatten();
+    if let Some(first) = payloads.next()
+        && payloads.all(|other| other == first)
+    {
+        fields.push(("val".to_owned(), Kind::Option(Box::new(first))));
+    }
+    Kind::Record(fields)
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Null => f.write_str("null"),
+            Kind::Bool => f.write_str("a truth value"),
+            Kind::Number => f.write_str("a number"),
+            Kind::Text | Kind::Enum(_) => f.write_str("a string"),
+            Kind::Bytes => f.write_str("bytes"),
+            Kind::List(..) => f.write_str("a list"),
+            Kind::Tuple(_) => f.write_str("a tuple"),
+            Kind::Record(_) => f.write_str("a record"),
+            Kind::Map(..) => f.write_str("a map"),
+            Kind::Option(inner) => write!(f, "{inner}, or null"),
+            Kind::Any => f.write_str("anything"),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What a tool promises: its types, its schema, its constraints, and the way between JSON and values.
+//!
+//! Owns WIT → JSON Schema, JSON ↔ component values, argument validation, and the contract that an author
+//! embeds. Must not know the engine (but for its plain value enum), capabilities or transports, and does
+//! no I/O.
+
+pub mod answer;
+#[cfg(test)]
+pub(crate) mod arbitrary;
+pub mod caps;
+pub mod check;
+pub mod docs;
+pub mod example;
+pub mod export;
+pub mod expression;
+pub mod foreign;
+#[cfg(test)]
+mod laws;
+pub mod lift;
+pub mod lower;
+pub mod manifest;
+pub mod message;
+pub mod package;
+pub mod path;
+mod pattern;
+pub mod phrase;
+mod rules;
+pub mod schema;
+pub mod surface;
+pub mod tool;
+pub mod ty;
+pub mod validate;
+/// A component value: the engine's plain value enum, so that no call builds its arguments twice.
+pub use wasmtime::component::Val;

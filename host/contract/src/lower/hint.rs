@@ -1,0 +1,70 @@
+//! How to mend a value: the lossless change that would make it right.
+//!
+//! Owns hints; the host never makes the change itself, since a guess that fits is still a guess.
+
+use serde_json::{Value, json};
+
+use super::fits;
+use crate::phrase::{nearest, shorten};
+use crate::schema::cases;
+use crate::ty::Ty;
+use airlock_types::shorten::is_within;
+
+/// Of a longer value no other form is tried: the hint would not show it.
+const HINT_BYTES_MAX: usize = 4096;
+
+/// How to mend a value that broke a keyword, where the host can tell.
+pub(super) fn hint(ty: &Ty, keyword: &str, value: &Value) -> Option<String> {
+    if !is_within(value, HINT_BYTES_MAX) {
+        return None;
+    }
+    match (ty, value) {
+        (Ty::Option(inner), value) if inner.as_option().is_none() => hint(inner, keyword, value),
+        (Ty::Option(_), value) => rewrite(ty, json!({"some": value}), "Wrap it"),
+        (Ty::S64 | Ty::U64, Value::Number(_)) if keyword == "precision" => {
+            Some("Write all digits, as a decimal string.".into())
+        }
+        (Ty::Enum(names), Value::String(name)) => {
+            nearest(name, names.iter().map(String::as_str)).map(did_you_mean)
+        }
+        (Ty::String | Ty::Char, Value::Number(_) | Value::Bool(_)) => {
+            rewrite(ty, value.to_string().into(), "Put it in quotes")
+        }
+        (Ty::List(item), Value::String(_) | Value::Array(_)) if **item == Ty::U8 => {
+            Some(r#"Send standard base64 with padding, or {"utf8": "…"} for text."#.into())
+        }
+        (Ty::Variant(_) | Ty::Result(..), Value::String(_)) => tag(ty, value),
+        (_, Value::String(text)) => unquote(ty, text),
+        (Ty::List(_), value) if !value.is_null() => rewrite(ty, json!([value]), "Put it in a list"),
+        _ => None,
+    }
+}
+
+/// The question after the name that was probably meant.
+pub(super) fn did_you_mean(name: &str) -> String {
+    format!("Did you mean `{name}`?")
+}
+
+/// Proposes another form of the value, if that form is right.
+fn rewrite(ty: &Ty, form: Value, how: &str) -> Option<String> {
+    let text = form.to_string();
+    fits(ty, form).then(|| format!("{how}: {}", shorten(&text)))
+}
+
+/// A string that holds the JSON that was wanted.
+fn unquote(ty: &Ty, text: &str) -> Option<String> {
+    let parsed: Option<Value> = serde_json::from_str(text).ok();
+    let held = parsed.and_then(|value| rewrite(ty, value, "Send it without the quotes"));
+    held.or_else(|| {
+        let list = matches!(ty, Ty::List(_)).then(|| json!([text]))?;
+        rewrite(ty, list, "Put it in a list")
+    })
+}
+
+/// The bare name of a case.
+fn tag(ty: &Ty, value: &Value) -> Option<String> {
+    let name = nearest(value.as_str()?, cases(ty).into_iter().map(|(name, _)| name))?;
+    let payload = cases(ty).iter().any(|(case, payload)| *case == name && payload.is_some());
+    let val = if payload { r#", "val": …"# } else { "" };
+    Some(format!(r#"Write {{"tag": "{name}"{val}}}."#))
+}

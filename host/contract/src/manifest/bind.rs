@@ -1,0 +1,281 @@
+//! Holding what a contract says of one function against its type.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+use toml::Spanned;
+
+use super::bound::{self, Problems};
+use super::{Manifest, Require, ToolContract, WrittenRequire, WrittenTool};
+use crate::answer::Shape;
+use crate::check::{Checks, Rule};
+use crate::expression::{COST_CALL_MAX, Expression, Scope};
+use crate::path::{Path, PathError};
+use crate::pattern as patterns;
+use crate::phrase::shorten;
+use crate::rules;
+use crate::surface::Function;
+use crate::ty::{FunctionTy, Ty};
+use airlock_types::diagnostic::{Diagnostic, did_you_mean};
+
+impl Manifest {
+    pub(super) fn problem<'n>(
+        &self,
+        span: Range<usize>,
+        message: String,
+        label: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) -> Diagnostic {
+        Diagnostic { hint: did_you_mean(name, known), ..self.plain(span, message, label) }
+    }
+
+    pub(super) fn plain(&self, span: Range<usize>, message: String, label: &str) -> Diagnostic {
+        Diagnostic {
+            message,
+            file: self.file.clone(),
+            source: self.source.clone(),
+            span: Some(span),
+            label: label.into(),
+            hint: None,
+        }
+    }
+}
+
+/// What a contract says of one function; what is wrong with it goes to `problems`.
+pub(super) fn tool(
+    manifest: &Manifest,
+    written: &WrittenTool,
+    function: &Function,
+    problems: &mut Problems,
+) -> ToolContract {
+    let WrittenTool {
+        title,
+        description,
+        effects,
+        transient,
+        schema,
+        args,
+        result,
+        example,
+        require,
+        expect,
+    } = written;
+    let shape = Shape::of(&function.ty);
+    // Rules see what agents see: lifted parts are gone from it.
+    let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
+    let mut bind = Bind { manifest, seen: &seen, problems };
+    ToolContract {
+        title: title.clone(),
+        description: description.clone(),
+        effect: effects.or(manifest.effects),
+        transient: bind.transient(transient, &function.ty),
+        schema: bind.schema(schema),
+        args: bind.places(args, |seen, path| path.resolve_params(&seen.params).map(drop)),
+        results: bind.places(result, |seen, path| match &seen.result {
+            Some(ty) => path.resolve(ty).map(drop),
+            None => Err(PathError::Unknown { name: path.to_string(), known: vec![] }),
+        }),
+        examples: example.clone(),
+        requires: bind.requires(require),
+        checks: bind.checks(expect),
+    }
+}
+
+struct Bind<'b> {
+    manifest: &'b Manifest,
+    seen: &'b FunctionTy,
+    problems: &'b mut Problems,
+}
+
+impl Bind<'_> {
+    fn transient(&mut self, names: &[Spanned<String>], function: &FunctionTy) -> Vec<String> {
+        let err = if let Some(Ty::Result(_, err)) = &function.result { err.as_deref() } else { None };
+        let known: Vec<String> = match err {
+            Some(Ty::Variant(cases)) => cases.iter().map(|case| case.name.clone()).collect(),
+            Some(Ty::Enum(names)) => names.clone(),
+            _ => Vec::new(),
+        };
+        let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
+        for name in names.iter().filter(|name| !known.contains(name.get_ref().as_str())) {
+            self.problems.add(|| {
+                let message = format!("the function has no error case `{}`", shorten(name.get_ref()));
+                let known = known.iter().copied();
+                self.manifest.problem(name.span(), message, "this case", name.get_ref(), known)
+            });
+        }
+        names.iter().map(|name| name.get_ref().clone()).collect()
+    }
+
+    fn schema(&mut self, written: &BTreeMap<Spanned<String>, Value>) -> Map<String, Value> {
+        for keyword in written.keys().filter(|keyword| !rules::KEYWORDS.contains(&keyword.get_ref().as_str()))
+        {
+            self.problems.add(|| {
+                let name = keyword.get_ref();
+                let message = format!("`{}` is no keyword of a tool's schema", shorten(name));
+                self.manifest.problem(keyword.span(), message, "this keyword", name, rules::KEYWORDS)
+            });
+        }
+        // A validator compiles some patterns only when they are needed, and then without a bound.
+        for (keyword, value) in written {
+            bound::each_pattern(keyword.get_ref(), value, &mut |pattern| {
+                if let Err(err) = patterns::compile(pattern) {
+                    let message = format!("the pattern `{}` cannot be used: {err}", shorten(pattern));
+                    self.problems.add(|| self.manifest.plain(keyword.span(), message, "below this keyword"));
+                }
+            });
+        }
+        written.iter().map(|(keyword, value)| (keyword.get_ref().clone(), value.clone())).collect()
+    }
+
+    fn places(
+        &mut self,
+        written: &BTreeMap<Spanned<String>, Map<String, Value>>,
+        exists: impl Fn(&FunctionTy, &Path) -> Result<(), PathError>,
+    ) -> BTreeMap<Path, Map<String, Value>> {
+        let mut places = BTreeMap::new();
+        for (text, keywords) in written {
+            if self.problems.is_full() {
+                break;
+            }
+            let found = Path::parse(text.get_ref()).and_then(|path| exists(self.seen, &path).map(|()| path));
+            match found {
+                Ok(path) => {
+                    places.insert(path, keywords.clone());
+                }
+                Err(err) => self.problems.add(|| {
+                    let mut problem = self.manifest.plain(text.span(), err.to_string(), "this path");
+                    if let PathError::Unknown { name, known } = &err {
+                        problem.hint = did_you_mean(name, known.iter().map(String::as_str));
+                    }
+                    problem
+                }),
+            }
+        }
+        places
+    }
+
+    fn requires(&mut self, written: &[WrittenRequire]) -> Vec<Require> {
+        let scope = Scope { args: self.seen.params.clone(), result: None };
+        let mut cost = 0u64;
+        let mut requires = Vec::new();
+        for WrittenRequire { that, message } in written {
+            match Expression::compile_bool(that.get_ref(), &scope) {
+                Ok(rule) => {
+                    cost = cost.saturating_add(rule.cost());
+                    requires.push(Require { rule, text: that.get_ref().clone(), message: message.clone() });
+                }
+                Err(err) => {
+                    let span = self.inside(that, err.span);
+                    let problem = self.manifest.plain(span, err.message, "here");
+                    self.problems.add(|| Diagnostic { hint: err.hint, ..problem });
+                }
+            }
+            if cost > COST_CALL_MAX {
+                let message =
+                    format!("the relations together may cost {cost}; at most {COST_CALL_MAX} for a call");
+                self.problems.add(|| self.manifest.plain(that.span(), message, "up to here"));
+                break;
+            }
+        }
+        requires
+    }
+
+    /// The place of a part of an expression in the file, where the text stands there as it is.
+    fn inside(&self, text: &Spanned<String>, part: Range<usize>) -> Range<usize> {
+        let span = text.span();
+        let start = span.start + 1;
+        let verbatim = self.manifest.source.get(start..start + text.get_ref().len());
+        if verbatim == Some(text.get_ref().as_str()) { start + part.start..start + part.end } else { span }
+    }
+
+    fn checks(&mut self, written: &[Spanned<Rule>]) -> Option<Checks> {
+        let mut sound = true;
+        for rule in written {
+            if let Err(err) = Checks::compile(std::slice::from_ref(rule.get_ref()), self.seen) {
+                self.problems.add(|| self.manifest.plain(rule.span(), err.to_string(), "this check"));
+                sound = false;
+            }
+        }
+        let rules: Vec<Rule> = written.iter().map(|rule| rule.get_ref().clone()).collect();
+        if sound { Checks::compile(&rules, self.seen).ok() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::PROBLEMS_MAX;
+    use super::*;
+    use crate::ty::Field;
+
+    fn functions() -> Vec<Function> {
+        let field = |name: &str, ty| Field { name: name.into(), ty };
+        let row = Ty::Record(vec![field("change-pct", Ty::F64)]);
+        let result = Ty::Record(vec![field("rows", Ty::List(Box::new(row)))]);
+        let params = vec![field("max-items", Ty::U32), field("period", Ty::String)];
+        let ty = FunctionTy { params, result: Some(result) };
+        vec![Function { interface: None, name: "find".into(), ty }]
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, says: &[&str]) {
+        let bound = Manifest::parse(text, "contract.toml").and_then(|manifest| manifest.bind(&functions()));
+        let said = bound.unwrap_err().render(false);
+        for piece in says {
+            assert!(said.contains(piece), "it does not say {piece:?}:\n{said}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_there_with_place_and_nearest_name() {
+        refuses("[tool.fnd]\ntitle = \"x\"\n", &["contract.toml:1", "did you mean `find`?"]);
+        refuses("[tool.find.args.max_item]\nminimum = 1\n", &["contract.toml:1", "`max_items`"]);
+        refuses("[tool.find.result.\"rows[].change\"]\ndescription = \"x\"\n", &["change_pct"]);
+        refuses("[tool.find]\ntitel = \"x\"\n", &["contract.toml:2", "did you mean `title`?"]);
+    }
+
+    #[test]
+    fn refuses_an_expression_that_does_not_typecheck_at_its_place() {
+        let text = "[[tool.find.require]]\nthat = \"args.max_items > 'a'\"\n";
+        refuses(text, &["contract.toml:2"]);
+        refuses("[[tool.find.require]]\nthat = \"args.max_itms > 1\"\n", &["max_items"]);
+    }
+
+    #[test]
+    fn reports_everything_at_once() {
+        let text = "[tool.find.args.x]\nminimum = 1\n[tool.find.args.y]\nminimum = 1\n[tool.nope]\n";
+        refuses(text, &["contract.toml:1", "contract.toml:3", "contract.toml:5"]);
+    }
+
+    #[test]
+    fn tells_twenty_problems_and_stops_looking() {
+        let unknown: String = (0..5_000).map(|i| format!("[tool.f{i}]\n")).collect();
+        let paths: String = (0..5_000).map(|i| format!("[tool.find.args.x{i}]\n")).collect();
+        for text in [unknown, paths] {
+            let bound =
+                Manifest::parse(&text, "contract.toml").and_then(|manifest| manifest.bind(&functions()));
+            let problems = bound.unwrap_err();
+            assert_eq!(problems.0.len(), PROBLEMS_MAX);
+            assert!(problems.render(false).contains("only the first 20"), "{problems}");
+        }
+    }
+
+    #[test]
+    fn refuses_more_programs_than_a_host_compiles() {
+        let rule = "[[tool.find.require]]\nthat = \"args.max_items > 1u\"\n";
+        refuses(&rule.repeat(257), &["257 relations and checks; at most 256"]);
+        let pattern = r#"{ properties = { period = { pattern = "a" } } }, "#;
+        let patterns = format!("[tool.find.schema]\nallOf = [{}]\n", pattern.repeat(129));
+        refuses(&patterns, &["129 patterns; at most 128"]);
+        let example = "[[tool.find.example]]\nargs = { max_items = 1, period = \"a\" }\n";
+        refuses(&example.repeat(257), &["257 examples; at most 256"]);
+        refuses(&"#".repeat(256 * 1024 + 1), &["262145 bytes; at most 262144"]);
+    }
+
+    #[test]
+    fn refuses_a_check_of_a_field_that_is_not_there() {
+        let text = "[[tool.find.expect]]\nrange = { field = \"rows[].pct\", min = 0 }\n";
+        refuses(text, &["contract.toml:", "pct"]);
+    }
+}

@@ -1,0 +1,67 @@
+//! Numbers of JSON compared exactly: two integers never as floats.
+//!
+//! Owns the check that a schema cannot make on 64-bit integers. Must not know types or paths.
+
+use serde_json::{Map, Value};
+
+use crate::Val;
+
+pub(crate) fn less(a: &Value, b: &Value) -> bool {
+    match (exact(a), exact(b)) {
+        (Some(a), Some(b)) => a < b,
+        _ => a.as_f64() < b.as_f64(),
+    }
+}
+
+fn exact(n: &Value) -> Option<i128> {
+    n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from))
+}
+
+/// The keyword that a 64-bit integer breaks, compared exactly.
+///
+/// The schema cannot compare a decimal string, and a validator compares at 64 bits in floats.
+pub fn broken<'k>(keywords: &'k Map<String, Value>, val: &Val) -> Option<(&'k str, &'k Value)> {
+    let n = if let Val::S64(n) = val {
+        Value::from(*n)
+    } else {
+        let Val::U64(n) = val else { return None };
+        Value::from(*n)
+    };
+    let breaks = |keyword: &str, limit: &Value| match keyword {
+        "minimum" => less(&n, limit),
+        "maximum" => less(limit, &n),
+        "exclusiveMinimum" => !less(limit, &n),
+        "exclusiveMaximum" => !less(&n, limit),
+        "multipleOf" => !divides(limit, &n),
+        "enum" => !limit.as_array().is_some_and(|all| all.contains(&n)),
+        _ => false,
+    };
+    keywords.iter().find(|(keyword, limit)| breaks(keyword, limit)).map(|(k, v)| (k.as_str(), v))
+}
+
+fn divides(step: &Value, n: &Value) -> bool {
+    match (exact(step), exact(n)) {
+        (Some(step), Some(n)) if step != 0 => n % step == 0,
+        _ => step.as_f64().zip(n.as_f64()).is_some_and(|(step, n)| n % step == 0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn compares_64_bit_integers_exactly() {
+        let check = |keywords: Value, val, expect: Option<&str>| {
+            let keywords = keywords.as_object().unwrap().clone();
+            assert_eq!(broken(&keywords, &val).map(|(keyword, _)| keyword), expect);
+        };
+        check(json!({"maximum": u64::MAX - 1}), Val::U64(u64::MAX), Some("maximum"));
+        check(json!({"maximum": u64::MAX}), Val::U64(u64::MAX), None);
+        check(json!({"minimum": 1}), Val::S64(0), Some("minimum"));
+        check(json!({"multipleOf": 10}), Val::S64(i64::MAX), Some("multipleOf"));
+        check(json!({"enum": [1, 2]}), Val::U64(3), Some("enum"));
+    }
+}

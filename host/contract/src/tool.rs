@@ -1,0 +1,374 @@
+//! A tool's whole contract, prepared at load: schemas, validator, relations, checks.
+//!
+//! Owns the joining of what the types say, what the author's contract adds and what the doc comments tell,
+//! and the inner door's two gates in order. Must not know the engine or who grants what.
+
+mod wide;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::answer::Shape;
+use super::expression::{Bindings, Expression, Judgement, Scope};
+use super::lift::{self, LiftError};
+use super::manifest::{Example, ToolContract};
+use super::path::{self, Path};
+use super::rules::{self, Rules};
+use super::surface::{Function, FunctionDocs};
+use super::ty::{FunctionTy, Ty};
+use super::validate::Validator;
+use super::{Val, example, lower, schema};
+use crate::check::Checks;
+use airlock_types::code::Code;
+use airlock_types::effect::Effect;
+use airlock_types::violation::Violation;
+use airlock_types::{canonical, shorten};
+use wide::Wide;
+
+/// Schema keywords by place.
+pub(super) type Keywords = BTreeMap<Path, Map<String, Value>>;
+
+/// The most text that a description may have: clients cut longer ones, and untrusted authors write them.
+const DESCRIPTION_CHARS_MAX: usize = 1_800;
+
+/// The most text that the note of an example may have.
+const NOTE_CHARS_MAX: usize = 600;
+
+/// A tool's contract, ready to be used for calls.
+#[derive(Debug)]
+pub struct Contract {
+    /// A name for people.
+    pub title: Option<String>,
+    /// What the tool does. Text of the author's: shown to agents, cleaned, capped.
+    pub description: String,
+    /// What its author says that it does to the world.
+    pub effect: Option<Effect>,
+    /// Its function.
+    pub function: Function,
+    /// How its return value is to be read.
+    pub shape: Shape,
+    /// Error cases that are worth a retry.
+    pub transient: Vec<String>,
+    /// The schema of the arguments.
+    pub input_schema: Value,
+    /// The schema of the typed value alone, if there is one.
+    pub result_schema: Option<Value>,
+    /// Arguments that show how it is used.
+    pub examples: Vec<Example>,
+    /// What the result must look like to be believed.
+    pub checks: Checks,
+    validator: Validator,
+    rules: Rules,
+    wide: Wide,
+    requires: Vec<Requirement>,
+    example: Option<Value>,
+}
+
+#[derive(Debug)]
+struct Requirement {
+    rule: Expression,
+    text: String,
+    message: Option<String>,
+}
+
+/// Arguments up to this size are judged where the call came in: it takes less than a tick of the runtime.
+const LIGHT_BYTES_MAX: usize = 64 << 10;
+
+/// The same for large schemas: bytes, of which a value has two at least, times the steps that a value may take.
+const LIGHT_COST_MAX: usize = 4 << 20;
+
+/// Arguments that passed the inner door. Only [`Contract::validate`] makes one.
+#[derive(Clone, Debug)]
+pub struct ValidArgs {
+    values: Vec<Val>,
+    canonical: String,
+}
+
+impl ValidArgs {
+    /// The arguments as component values, in the order of the parameters.
+    pub fn values(&self) -> &[Val] {
+        &self.values
+    }
+
+    /// The arguments as canonical JSON (RFC 8785): the same for the same values, however they were written.
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+}
+
+/// Why a contract does not hold together.
+#[derive(Debug, thiserror::Error)]
+pub enum ContractError {
+    /// A keyword does not fit the place that it is put at.
+    #[error("`{path}`: {reason}")]
+    Keyword {
+        /// The path in the contract.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The schema is not accepted by the validator.
+    #[error("the schema of the arguments cannot be used: {0}")]
+    Schema(String),
+    /// An example of the author's breaks the contract's own rules.
+    #[error("the example {} is not valid: {reason}", shorten::shorten(&example.to_string(), 200))]
+    Example {
+        /// The example.
+        example: Value,
+        /// The first violation.
+        reason: String,
+    },
+}
+
+/// Makes what the first contract would have to wait for: the checker of schemas and the parser of expressions build
+/// tables when they are first used, which takes longer than all the rest of a contract.
+pub fn warm() {
+    let (schema, relation) = (serde_json::json!({"type": "object"}), "args.a == args.b");
+    let _ = Validator::new(&schema);
+    // It names arguments that nobody has, which is found when the parser has done its work.
+    let _ = Expression::compile_bool(relation, &Scope { args: Vec::new(), result: None });
+}
+
+impl Contract {
+    /// Prepares the contract of a function. `author` is what `contract.toml` says of it, `docs` what its
+    /// doc comments say.
+    ///
+    /// # Errors
+    /// When the parts contradict each other.
+    pub fn prepare(
+        function: &Function,
+        author: ToolContract,
+        docs: &FunctionDocs,
+    ) -> Result<Contract, ContractError> {
+        let shape = Shape::of(&function.ty);
+        let mut input_schema = schema::input(&function.ty.params);
+        let constraints =
+            documented(&author.args, &docs.args, |path| path.resolve_params(&function.ty.params).is_ok());
+        overlay(&mut input_schema, &constraints)?;
+        let result_schema = match shape.value_ty() {
+            Some(ty) => Some(result_schema(ty, &author, docs)?),
+            None => None,
+        };
+        let validator =
+            Validator::new(&input_schema).map_err(|err| ContractError::Schema(err.to_string()))?;
+        let rules = Rules::new(&author.schema).map_err(|err| whole(err.to_string()))?;
+        rules::lay(&mut input_schema, &author.schema).map_err(whole)?;
+        schema::clean(&mut input_schema);
+        let checks = match author.checks {
+            Some(checks) => checks,
+            None => plain_checks(function, &shape)?,
+        };
+        let example =
+            example::best(author.examples.first().map(|example| &example.args), &validator, &input_schema)
+                .filter(|example| rules.violations(example).is_empty());
+        let description = author.description.or_else(|| docs.function.clone()).unwrap_or_default();
+        let contract = Contract {
+            title: author.title.map(|title| clean(&title, 120)),
+            description: clean(&description, DESCRIPTION_CHARS_MAX),
+            effect: author.effect,
+            function: function.clone(),
+            shape,
+            transient: author.transient,
+            input_schema,
+            result_schema,
+            examples: author.examples.into_iter().map(shown).collect(),
+            checks,
+            validator,
+            rules,
+            wide: Wide::of(constraints, &function.ty.params),
+            requires: author.requires.into_iter().map(Requirement::from).collect(),
+            example,
+        };
+        contract.examples_hold()?;
+        Ok(contract)
+    }
+
+    fn examples_hold(&self) -> Result<(), ContractError> {
+        for example in &self.examples {
+            let wrong = |reason| ContractError::Example { example: example.args.clone(), reason };
+            let Value::Object(args) = &example.args else {
+                return Err(wrong("arguments are an object".to_owned()));
+            };
+            self.validate(args.clone()).map_err(|(violations, _)| {
+                wrong(violations.first().map_or_else(String::new, |violation| {
+                    format!("`{}`: expected {}", violation.path, violation.expected)
+                }))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The inner door: schema, then codec, then relations. Every violation of the first gate that finds one.
+    /// With them come the arguments as far as they are still there, for an example that mends them.
+    pub fn validate(&self, args: Map<String, Value>) -> Result<ValidArgs, (Vec<Violation>, Value)> {
+        let args = Value::Object(args);
+        for violations in [self.validator.violations(&args), self.rules.violations(&args)] {
+            if !violations.is_empty() {
+                return Err((violations, args));
+            }
+        }
+        let args = if let Value::Object(args) = args { args } else { Map::new() };
+        let checked = lower::lower(&self.function.ty.params, args).and_then(|values| self.hold(values));
+        checked.map_err(|violations| (violations, Value::Null))
+    }
+
+    /// What schema and codec do not hold: constraints on 64-bit integers, then the author's relations.
+    fn hold(&self, values: Vec<Val>) -> Result<ValidArgs, Vec<Violation>> {
+        let escaped = self.wide.violations(&self.function.ty.params, &values);
+        if !escaped.is_empty() {
+            return Err(escaped);
+        }
+        let unmet: Vec<Violation> =
+            self.requires.iter().filter_map(|require| self.unmet(require, &values)).collect();
+        if !unmet.is_empty() {
+            return Err(unmet);
+        }
+        let canonical = self.canonical(&values).unwrap_or_default();
+        Ok(ValidArgs { values, canonical })
+    }
+
+    fn unmet(&self, require: &Requirement, values: &[Val]) -> Option<Violation> {
+        let bindings = Bindings { params: &self.function.ty.params, args: values, result: None };
+        let why = match require.rule.eval(&bindings) {
+            Judgement::Holds => return None,
+            Judgement::Fails(why) | Judgement::Error(why) => why,
+        };
+        Some(Violation {
+            code: Code::ArgsPrecondition,
+            path: String::new(),
+            pointer: String::new(),
+            keyword: "require".into(),
+            expected: require.text.clone(),
+            got: why.to_string(),
+            hint: require.message.clone(),
+        })
+    }
+
+    fn canonical(&self, values: &[Val]) -> Option<String> {
+        let fields = self.function.ty.params.iter().zip(values);
+        let fields: Result<Map<String, Value>, LiftError> = fields
+            .map(|(param, val)| Ok((path::snake(&param.name).into_owned(), lift::lift(&param.ty, val)?)))
+            .collect();
+        canonical::text(&Value::Object(fields.ok()?))
+    }
+
+    /// Arguments that are valid.
+    pub fn example(&self) -> Option<&Value> {
+        self.example.as_ref()
+    }
+
+    /// What an error offers: the caller's arguments, corrected, if that works and is short, else [`Contract::example`].
+    pub fn offer(&self, args: &Value) -> Option<Value> {
+        let corrected = example::corrected(&self.validator, args);
+        let corrected = corrected.filter(|args| self.rules.violations(args).is_empty());
+        corrected.or_else(|| self.example.clone())
+    }
+
+    /// Whether arguments of so many bytes may take long to judge: the cost is bounded by values times schema.
+    pub fn is_heavy(&self, bytes: usize) -> bool {
+        let cost = self.validator.cost() + self.rules.cost();
+        bytes > LIGHT_BYTES_MAX || bytes.saturating_mul(cost) > LIGHT_COST_MAX
+    }
+
+    /// The relations that must hold before it runs, as they were written, each with what a caller is told.
+    pub fn requires(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.requires.iter().map(|require| (require.text.as_str(), require.message.as_deref()))
+    }
+
+    /// The first gate, for those who derive examples.
+    pub fn validator(&self) -> &Validator {
+        &self.validator
+    }
+
+    /// The schema of what agents are shown: the compact envelope around the typed value.
+    pub fn output_schema(&self) -> Value {
+        let mut properties = json!({
+            "status": { "type": "string", "enum": ["ok", "degraded"],
+                "description": "degraded: an answer with a flag on it; read `findings` and `provenance`" },
+            "confidence": { "type": "object", "properties": { "value": { "type": "number" } } },
+            "interpretation": { "type": "string" },
+            "assumptions": { "type": "array", "items": { "type": "string" } },
+            "uncertainty": { "type": "string" },
+            "next_steps": { "type": "array", "items": { "type": "string" } },
+            "findings": { "type": "array", "items": { "type": "object" } },
+            "provenance": { "type": "object" },
+            "record": { "type": "string" },
+        });
+        let mut required = vec!["status", "record"];
+        if let Some(result) = &self.result_schema {
+            properties["result"] = result.clone();
+            required.push("result");
+        }
+        let mut envelope = json!({ "type": "object", "properties": properties, "required": required });
+        schema::share(&mut envelope);
+        envelope
+    }
+}
+
+impl From<super::manifest::Require> for Requirement {
+    fn from(require: super::manifest::Require) -> Requirement {
+        Requirement { rule: require.rule, text: require.text, message: require.message }
+    }
+}
+
+/// What is wrong with the keywords of the arguments as a whole.
+fn whole(reason: String) -> ContractError {
+    ContractError::Keyword { path: "schema".into(), reason }
+}
+
+fn result_schema(ty: &Ty, author: &ToolContract, docs: &FunctionDocs) -> Result<Value, ContractError> {
+    if let Some((path, _)) = author.results.iter().find(|(_, keywords)| keywords.contains_key(schema::HEADER))
+    {
+        let reason = format!("`{}` is for arguments", schema::HEADER);
+        return Err(ContractError::Keyword { path: path.to_string(), reason });
+    }
+    let mut result = schema::output(ty);
+    let keywords = documented(&author.results, &docs.result, |path| path.resolve(ty).is_ok());
+    overlay(&mut result, &keywords)?;
+    schema::clean(&mut result);
+    Ok(result)
+}
+
+fn shown(example: Example) -> Example {
+    Example { note: example.note.map(|note| clean(&note, NOTE_CHARS_MAX)), ..example }
+}
+
+/// The checks that every tool has, whatever its author says.
+fn plain_checks(function: &Function, shape: &Shape) -> Result<Checks, ContractError> {
+    let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
+    Checks::compile(&[], &seen)
+        .map_err(|err| ContractError::Keyword { path: "expect".into(), reason: err.to_string() })
+}
+
+/// What the author says, and the doc comments where the author is silent. A comment about a place that does
+/// not exist is left out: comments are no reason to refuse a component.
+fn documented(
+    author: &Keywords,
+    docs: &BTreeMap<String, String>,
+    exists: impl Fn(&Path) -> bool,
+) -> Keywords {
+    let mut keywords = author.clone();
+    for (path, text) in docs {
+        if let Ok(path) = Path::parse(path)
+            && !path.is_whole()
+            && exists(&path)
+        {
+            let at = keywords.entry(path).or_default();
+            at.entry("description").or_insert_with(|| json!(clean(text, 600)));
+        }
+    }
+    keywords
+}
+
+fn overlay(schema: &mut Value, overlays: &Keywords) -> Result<(), ContractError> {
+    overlays.iter().try_for_each(|(path, keywords)| {
+        schema::overlay(schema, path, keywords)
+            .map_err(|err| ContractError::Keyword { path: path.to_string(), reason: err.to_string() })
+    })
+}
+
+/// Text of an author's without what could hide in it, its lines kept.
+pub fn clean(text: &str, chars_max: usize) -> String {
+    shorten::clean_lines(text).chars().take(chars_max).collect()
+}

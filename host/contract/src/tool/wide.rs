@@ -1,0 +1,60 @@
+//! Constraints on 64-bit integers, which JSON Schema only holds against one of their two forms.
+//!
+//! Owns the check of the other form, once values are lowered. Must not know schemas as a whole.
+
+use std::ops::ControlFlow;
+
+use serde_json::Value;
+
+use super::Keywords;
+use crate::path::{self, Place};
+use crate::ty::{Field, Ty};
+use crate::validate::VIOLATIONS_MAX;
+use crate::{Val, schema};
+use airlock_types::code::Code;
+use airlock_types::shorten;
+use airlock_types::violation::Violation;
+
+/// Constraints that stand on 64-bit integers.
+#[derive(Debug)]
+pub(super) struct Wide(Keywords);
+
+impl Wide {
+    /// Those of a tool's constraints.
+    pub(super) fn of(mut constraints: Keywords, params: &[Field]) -> Wide {
+        let is_wide = |ty: &Ty| matches!(ty, Ty::S64 | Ty::U64);
+        constraints.retain(|path, _| path.resolve_params(params).is_ok_and(|ty| is_wide(path::through(ty))));
+        Wide(constraints)
+    }
+
+    /// What breaks them, at most [`VIOLATIONS_MAX`].
+    pub(super) fn violations(&self, params: &[Field], values: &[Val]) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for (path, keywords) in &self.0 {
+            path.visit_params(params, values, &mut |at, val| {
+                if let Some((keyword, bound)) = schema::broken(keywords, val) {
+                    found.push(violation(at, val, keyword, bound));
+                }
+                if found.len() < VIOLATIONS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+        }
+        found.truncate(VIOLATIONS_MAX);
+        found
+    }
+}
+
+fn violation(at: &Place<'_>, val: &Val, keyword: &str, bound: &Value) -> Violation {
+    Violation {
+        code: Code::ArgsConstraint,
+        path: at.path(),
+        pointer: at.pointer(),
+        keyword: keyword.to_owned(),
+        expected: format!("{keyword} {}", shorten::shorten(&bound.to_string(), 60)),
+        got: match val {
+            Val::U64(n) => n.to_string(),
+            Val::S64(n) => n.to_string(),
+            _ => "another value".to_owned(),
+        },
+        hint: None,
+    }
+}

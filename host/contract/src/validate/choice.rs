@@ -1,0 +1,111 @@
+//! A value that must fit one of several alternatives: which one is meant, and only what is wrong with that one.
+//!
+//! Owns the choice of the branch: by its tag, else by the JSON type, else the one with the fewest faults. Must not
+//! know any keyword but those two.
+
+use serde_json::Value;
+
+use super::fault::{Fault, Reader, Says};
+use super::object::nearest;
+use super::walk::Walk;
+use super::wording::GOT_CHARS_MAX;
+use super::{leaf, mend, wording};
+use crate::path::Place;
+use airlock_types::code::Code;
+use airlock_types::place::{Step, quoted};
+use airlock_types::shorten::shorten;
+
+impl<'s> Walk<'s> {
+    /// The faults of the branch that is meant, or one fault that lists the branches.
+    pub(super) fn choice(&mut self, keyword: &str, all: &'s Value, value: &Value, at: &Place<'_>) {
+        let branches = all.as_array().map_or(&[][..], Vec::as_slice);
+        if let Some(tags) = self.parts.tags(all) {
+            let meant = value.get("tag").and_then(Value::as_str).and_then(|tag| tags.get(tag));
+            return match meant {
+                Some(meant) => self.visit(&branches[*meant], value, at),
+                None => self.fault(|reader| variant(reader, branches, value, at.steps())),
+            };
+        }
+        let is_null = |branch: &&'s Value| wording::is_null(self.reader.resolve(branch));
+        if value.is_null() && branches.iter().any(|branch| is_null(&branch)) {
+            return;
+        }
+        let mut others = branches.iter().filter(|branch| !is_null(branch));
+        if let (Some(only), None) = (others.next(), others.next()) {
+            return self.visit(only, value, at);
+        }
+        self.nearest_branch(keyword, branches, value, at);
+    }
+
+    /// Tries each branch that takes the value's JSON type, and explains the one with the fewest faults. A walk that only
+    /// counts does not go through that one again: choices within choices would double the work at each level.
+    fn nearest_branch(&mut self, keyword: &str, branches: &'s [Value], value: &Value, at: &Place<'_>) {
+        let (mut fits, mut best) = (0_usize, None);
+        for branch in branches.iter().filter(|branch| takes(self.reader.resolve(branch), value)) {
+            let count = self.count(branch, value, self.enough());
+            if count == 0 {
+                fits += 1;
+                if keyword == "anyOf" || fits > 1 {
+                    break;
+                }
+            } else if best.is_none_or(|(least, _)| count < least) {
+                best = Some((count, branch));
+            }
+        }
+        match (fits, best) {
+            (1, _) => {}
+            (0, Some((least, best))) if !self.is_wide_text(branches, value) => {
+                if !self.add(least) {
+                    self.visit(best, value, at);
+                }
+            }
+            (0, _) => self.fault(|reader| none_fits(reader, branches, value, at.steps())),
+            _ if keyword == "anyOf" => {}
+            _ => self.fault(|reader| several_fit(reader, branches, value, at.steps())),
+        }
+    }
+
+    /// A 64-bit integer may be a decimal string, but a string that is not one is no near miss of that form.
+    fn is_wide_text(&self, branches: &'s [Value], value: &Value) -> bool {
+        let branches: Vec<&Value> = wording::live(&self.reader, branches).take(3).collect();
+        !value.is_number() && wording::wide_integer(&branches).is_some()
+    }
+}
+
+/// Whether the branch takes values of this JSON type, whatever else it finds wrong.
+fn takes(branch: &Value, value: &Value) -> bool {
+    branch.get("type").is_none_or(|ty| leaf::is_of(ty, value))
+}
+
+fn none_fits<'s>(reader: &Reader<'s>, all: &'s [Value], value: &Value, at: Vec<Step>) -> Fault {
+    let branches = wording::live(reader, all).take(wording::BRANCHES_MAX);
+    let (hint, fix) = branches.into_iter().find_map(|branch| mend::of(reader, branch, value, &at)).unzip();
+    let expected = wording::alternatives(reader, all);
+    let says = Says { code: Code::ArgsType, keyword: "anyOf", expected, got: wording::got(value), hint };
+    Fault::new(at, says, fix.flatten())
+}
+
+fn several_fit<'s>(reader: &Reader<'s>, all: &'s [Value], value: &Value, at: Vec<Step>) -> Fault {
+    let expected = format!("exactly one of: {}", wording::alternatives(reader, all));
+    let got = wording::got(value);
+    Fault::new(at, Says { code: Code::ArgsConstraint, keyword: "oneOf", expected, got, hint: None }, None)
+}
+
+fn variant<'s>(reader: &Reader<'s>, all: &'s [Value], value: &Value, at: Vec<Step>) -> Fault {
+    let branches: Vec<&Value> = wording::live(reader, all).collect();
+    let tags: Vec<&str> = branches.iter().filter_map(|branch| wording::tag(branch)).collect();
+    let tag = value.get("tag");
+    let got = match tag {
+        Some(tag) => wording::got(tag),
+        None if value.is_object() => shorten(&format!("no tag, {}", wording::got(value)), GOT_CHARS_MAX),
+        None => wording::got(value),
+    };
+    let named = || {
+        let near = nearest(tag.and_then(Value::as_str)?, tags.iter().copied())?;
+        Some((format!("did you mean {}?", quoted(near)), None))
+    };
+    let (hint, fix) = mend::variant(&branches, value, &at).or_else(named).unzip();
+    let expected = format!("tag to be one of {}", wording::names(&tags));
+    let says = Says { code: Code::ArgsType, keyword: "tag", expected, got, hint };
+    Fault::new(at, says, fix.flatten())
+}

@@ -1,0 +1,180 @@
+//! Missing and unknown keys of one object, read together: an unknown one near a missing one is a misnamed one.
+//!
+//! Owns the nearness of names. Must not know other faults.
+
+use serde_json::{Map, Value};
+
+use super::fault::{Fault, Fix, Reader, Says};
+use super::wording;
+use airlock_types::code::Code;
+use airlock_types::place::{Step, quoted};
+use airlock_types::shorten::{clean, shorten};
+
+/// The keys of one object beside those that its schema knows.
+pub(super) struct Shape<'s, 'v> {
+    properties: Option<&'s Map<String, Value>>,
+    /// The schema of keys that are not listed, if there is one.
+    pub(super) others: Option<&'s Value>,
+    present: &'v Map<String, Value>,
+    missing: Vec<&'s str>,
+    unknown: Vec<&'v str>,
+}
+
+impl<'s, 'v> Shape<'s, 'v> {
+    /// At most `max` keys of either kind are collected.
+    pub(super) fn of(schema: &'s Map<String, Value>, present: &'v Map<String, Value>, max: usize) -> Self {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        // With patterns, which keys are known is asked of the validator.
+        let others = schema.get("additionalProperties").filter(|_| !schema.contains_key("patternProperties"));
+        let missing = required(schema, present).filter(|name| !present.contains_key(*name));
+        let mut shape =
+            Shape { properties, others, present, missing: missing.take(max).collect(), unknown: vec![] };
+        shape.missing.dedup();
+        if others == Some(&Value::Bool(false)) {
+            let unknown = present.keys().map(String::as_str).filter(|name| !shape.knows(name));
+            shape.unknown = unknown.take(max).collect();
+            shape.others = None;
+        }
+        shape
+    }
+
+    /// Whether the schema lists the key.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.properties.is_some_and(|properties| properties.contains_key(key))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.missing.len() + self.unknown.len()
+    }
+
+    pub(super) fn faults(mut self, reader: &Reader<'s>, within: &[Step]) -> Vec<Fault> {
+        let unknown = std::mem::take(&mut self.unknown);
+        let mut faults: Vec<Fault> = unknown.into_iter().map(|key| self.misnamed(within, key)).collect();
+        faults.extend(self.missing.iter().map(|key| self.missing(reader, within, key)));
+        faults
+    }
+
+    fn misnamed(&mut self, within: &[Step], key: &str) -> Fault {
+        if let Some(name) = nearest(key, self.missing.iter().copied()) {
+            self.missing.retain(|missing| *missing != name);
+            return unknown(within, key, Some((name, "required, missing")), &[]);
+        }
+        let is_free = |name: &&str| !self.present.contains_key(*name) && !self.missing.contains(name);
+        match nearest(key, self.known().filter(is_free)) {
+            Some(name) => unknown(within, key, Some((name, "optional")), &[]),
+            None => unknown(within, key, None, &self.known().collect::<Vec<_>>()),
+        }
+    }
+
+    fn known(&self) -> impl Iterator<Item = &'s str> + use<'s> {
+        self.properties.into_iter().flatten().map(|(name, _)| name.as_str())
+    }
+
+    fn missing(&self, reader: &Reader<'s>, within: &[Step], key: &str) -> Fault {
+        let property = self.properties.and_then(|properties| properties.get(key));
+        let expected =
+            property.map_or_else(|| "a value".to_owned(), |schema| wording::phrase(reader, schema));
+        let says = Says {
+            code: Code::ArgsMissing,
+            keyword: "required",
+            expected,
+            got: "nothing".into(),
+            hint: None,
+        };
+        Fault::new(below(within, key), says, None)
+    }
+}
+
+/// The names that an object must have: always, and because of another one that it has.
+fn required<'s>(
+    schema: &'s Map<String, Value>,
+    present: &Map<String, Value>,
+) -> impl Iterator<Item = &'s str> {
+    let always = schema.get("required").into_iter();
+    let dependent = schema.get("dependentRequired").and_then(Value::as_object).into_iter().flatten();
+    let because = dependent.filter(|(name, _)| present.contains_key(*name)).map(|(_, names)| names);
+    let lists = always.chain(because).filter_map(Value::as_array);
+    lists.flatten().filter_map(Value::as_str)
+}
+
+fn unknown(within: &[Step], key: &str, meant: Option<(&str, &str)>, known: &[&str]) -> Fault {
+    let fix =
+        meant.map(|(to, _)| Fix::Rename { within: within.to_vec(), from: key.to_owned(), to: to.to_owned() });
+    let (expected, hint) = match meant {
+        Some((name, state)) => (format!("`{name}`"), format!("did you mean `{name}` ({state})?")),
+        None if known.is_empty() => {
+            ("no keys".to_owned(), "leave it out: there is nothing to give".to_owned())
+        }
+        None => {
+            let known = wording::names(known);
+            (format!("one of {known}"), format!("known: {}", shorten(&known, 100)))
+        }
+    };
+    let got = format!("key {}", quoted(&shorten(&clean(key), 50)));
+    let says =
+        Says { code: Code::ArgsUnknown, keyword: "additionalProperties", expected, got, hint: Some(hint) };
+    Fault::new(below(within, key), says, fix)
+}
+
+fn below(within: &[Step], key: &str) -> Vec<Step> {
+    within.iter().cloned().chain([Step::Key(key.to_owned())]).collect()
+}
+
+/// Names longer than this are no slips, and comparing them would cost.
+const NAME_BYTES_MAX: usize = 100;
+
+/// So many names are compared with one that is not known.
+const COMPARED_MAX: usize = 256;
+
+/// The name that was probably meant, if one is near.
+pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
+    let meant = words(name);
+    let short = names.filter(|known| known.len() <= NAME_BYTES_MAX).take(COMPARED_MAX);
+    let near = short.map(|known| (nearness(&meant, known), known)).filter(|(nearness, _)| *nearness > 0.0);
+    near.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1))).map(|(_, known)| known)
+}
+
+fn nearness(a: &[String], b: &str) -> f64 {
+    let b = words(b);
+    if a.concat() == b.concat() {
+        return 1.0;
+    }
+    if a.iter().all(|word| b.contains(word)) || b.iter().all(|word| a.contains(word)) {
+        return 0.95;
+    }
+    if a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| abbreviates(a, b) || abbreviates(b, a)) {
+        return 0.94;
+    }
+    let (a, b) = (a.join("_"), b.join("_"));
+    let alike = strsim::jaro_winkler(&a, &b);
+    let is_slip =
+        || a.len() > 3 && a.len().abs_diff(b.len()) <= 4 && strsim::damerau_levenshtein(&a, &b) == 1;
+    if alike >= 0.88 || is_slip() { alike.min(0.93) } else { 0.0 }
+}
+
+/// `dept` for `departure`; a word is its own abbreviation.
+fn abbreviates(short: &str, long: &str) -> bool {
+    let mut rest = long.chars();
+    let in_order = short.chars().all(|c| rest.any(|other| other == c));
+    short == long || (short.len() >= 3 && short.chars().next() == long.chars().next() && in_order)
+}
+
+/// `maxItems`, `max-items`, `Max Items` → `max`, `items`.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut after_small = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() || (c.is_uppercase() && after_small) {
+            words.push(String::new());
+        }
+        after_small = c.is_lowercase() || c.is_numeric();
+        if let (true, Some(word)) = (c.is_alphanumeric(), words.last_mut()) {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    if words.is_empty() { vec![name.to_owned()] } else { words }
+}

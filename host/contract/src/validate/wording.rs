@@ -1,0 +1,224 @@
+//! The words for what a schema wants and for what was there instead.
+//!
+//! Owns the phrases and their bounds: a schema may be large, what is said of it is not. Must not repeat a value beyond
+//! its first 60 characters.
+
+use serde_json::Value;
+
+use super::fault::Reader;
+use airlock_types::place::quoted;
+use airlock_types::shorten::{clean, shorten};
+
+pub(super) const GOT_CHARS_MAX: usize = 60;
+const NAMES_MAX: usize = 8;
+/// So many alternatives are spelled out.
+pub(super) const BRANCHES_MAX: usize = 8;
+/// No phrase is longer. A message shows the first 100 characters, a program all of them.
+const PHRASE_CHARS_MAX: usize = 200;
+/// Lists of lists of … are spelled out down to here; each level names up to [`BRANCHES_MAX`] alternatives.
+const PHRASE_DEPTH_MAX: usize = 3;
+
+/// What was there: `string "twelve"`, `array of 3 items`.
+pub(super) fn got(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => format!("boolean {value}"),
+        Value::Number(number) if number.is_f64() => format!("number {number}"),
+        Value::Number(number) => format!("integer {number}"),
+        Value::String(text) => return format!("string {}", quoted_within(text, GOT_CHARS_MAX - 9)),
+        Value::Array(items) => format!("array of {}", count(items.len() as u64, "item")),
+        Value::Object(object) if object.is_empty() => "empty object".to_owned(),
+        Value::Object(object) => {
+            let keys: Vec<String> =
+                object.keys().take(NAMES_MAX).map(|key| clean(&shorten(key, 30))).collect();
+            format!("object with {}", keys.join(", "))
+        }
+    };
+    shorten(&text, GOT_CHARS_MAX)
+}
+
+fn quoted_within(text: &str, chars_max: usize) -> String {
+    let whole = quoted(text);
+    if whole.chars().count() <= chars_max { whole } else { format!("{}\"", shorten(&whole, chars_max - 1)) }
+}
+
+/// What a broken keyword wanted.
+pub(super) fn expected<'s>(reader: &Reader<'s>, schema: &'s Value, keyword: &str) -> String {
+    let limit = || schema.get(keyword).map(short_json).unwrap_or_default();
+    match keyword {
+        "multipleOf" => format!("a multiple of {}", limit()),
+        "uniqueItems" => "items that are all different".to_owned(),
+        "minProperties" => format!("at least {} keys", limit()),
+        "maxProperties" => format!("at most {} keys", limit()),
+        "falseSchema" => "nothing here".to_owned(),
+        "const" => format!("exactly {}", limit()),
+        "enum" | "type" | "format" | "pattern" | "minimum" | "maximum" | "exclusiveMinimum"
+        | "exclusiveMaximum" | "minLength" | "maxLength" | "minItems" | "maxItems" => phrase(reader, schema),
+        _ => format!("a value that satisfies `{}`", shorten(keyword, GOT_CHARS_MAX)),
+    }
+}
+
+/// What a schema wants: `integer 0–255`, `one of "a", "b"`, `list of 1–3 string`.
+pub(super) fn phrase<'s>(reader: &Reader<'s>, schema: &'s Value) -> String {
+    shorten(&phrase_at(reader, schema, 0), PHRASE_CHARS_MAX)
+}
+
+fn phrase_at<'s>(reader: &Reader<'s>, schema: &'s Value, depth: usize) -> String {
+    let schema = reader.resolve(schema);
+    if let Some(options) = schema.get("enum").and_then(Value::as_array) {
+        return one_of(options);
+    }
+    if let Some(branches) = branches(schema) {
+        return alternatives_at(reader, branches, depth);
+    }
+    match schema.get("type") {
+        Some(Value::String(ty)) => of_type(reader, schema, ty, depth),
+        Some(Value::Array(types)) => {
+            let types: Vec<&str> = types.iter().filter_map(Value::as_str).collect();
+            types.join(" or ")
+        }
+        _ => "a valid value".to_owned(),
+    }
+}
+
+/// The alternatives of a schema, if it has any.
+pub(super) fn branches(schema: &Value) -> Option<&Vec<Value>> {
+    ["anyOf", "oneOf"].into_iter().find_map(|keyword| schema.get(keyword)?.as_array())
+}
+
+/// The alternatives other than null, which stands for leaving the value out.
+pub(super) fn alternatives<'s>(reader: &Reader<'s>, branches: &'s [Value]) -> String {
+    shorten(&alternatives_at(reader, branches, 0), PHRASE_CHARS_MAX)
+}
+
+fn alternatives_at<'s>(reader: &Reader<'s>, all: &'s [Value], depth: usize) -> String {
+    let branches: Vec<&Value> = live(reader, all).collect();
+    if let Some(tags) = tags(&branches) {
+        return format!(r#"object {{"tag": …}} with tag one of {}"#, names(&tags));
+    }
+    if depth >= PHRASE_DEPTH_MAX {
+        return "one of several forms".to_owned();
+    }
+    if let Some(integer) = wide_integer(&branches) {
+        return format!("{}, as a number or a decimal string", phrase_at(reader, integer, depth + 1));
+    }
+    let shown = branches.iter().take(BRANCHES_MAX).map(|branch| phrase_at(reader, branch, depth + 1));
+    let more = branches.len().saturating_sub(BRANCHES_MAX);
+    let more = (more > 0).then(|| format!("{more} other forms"));
+    shown.chain(more).collect::<Vec<_>>().join(" or ")
+}
+
+/// The branches other than null, references followed.
+pub(super) fn live<'s>(reader: &Reader<'s>, all: &'s [Value]) -> impl Iterator<Item = &'s Value> {
+    all.iter().map(|branch| reader.resolve(branch)).filter(|branch| !is_null(branch))
+}
+
+pub(super) fn is_null(schema: &Value) -> bool {
+    schema.get("type").is_some_and(|ty| ty == "null")
+}
+
+/// The tags of a variant's branches, in order, if every branch has one.
+fn tags<'b>(branches: &[&'b Value]) -> Option<Vec<&'b str>> {
+    let tags: Option<Vec<&str>> = branches.iter().map(|branch| tag(branch)).collect();
+    tags.filter(|tags| !tags.is_empty())
+}
+
+/// The one tag that a branch takes.
+pub(super) fn tag(branch: &Value) -> Option<&str> {
+    let tag = branch.get("properties")?.get("tag")?;
+    let only = || tag.get("enum")?.as_array().filter(|options| options.len() == 1)?.first();
+    tag.get("const").or_else(only)?.as_str()
+}
+
+/// The integer branch of a 64-bit integer, which may also be a decimal string.
+pub(super) fn wide_integer<'b>(branches: &[&'b Value]) -> Option<&'b Value> {
+    let [integer, string] = branches else { return None };
+    let is = |schema: &Value, ty: &str| schema.get("type").is_some_and(|t| t == ty);
+    (is(integer, "integer") && is(string, "string")).then_some(*integer)
+}
+
+pub(super) fn names(names: &[&str]) -> String {
+    let shown: Vec<String> = names.iter().take(NAMES_MAX).map(|name| clean(&shorten(name, 40))).collect();
+    let more = names.len().saturating_sub(NAMES_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn one_of(options: &[Value]) -> String {
+    let shown: Vec<String> = options.iter().take(NAMES_MAX).map(short_json).collect();
+    let more = options.len().saturating_sub(NAMES_MAX);
+    match shown.as_slice() {
+        [only] => only.clone(),
+        _ if more > 0 => format!("one of {} and {more} more", shown.join(", ")),
+        _ => format!("one of {}", shown.join(", ")),
+    }
+}
+
+/// The beginning of a schema's own value, as JSON.
+fn short_json(value: &Value) -> String {
+    clean(&shorten(&value.to_string(), 40))
+}
+
+fn of_type<'s>(reader: &Reader<'s>, schema: &'s Value, ty: &str, depth: usize) -> String {
+    match ty {
+        "string" => string(schema),
+        "array" => array(reader, schema, depth),
+        "integer" | "number" => format!("{ty}{}", bounds(schema)),
+        _ => ty.to_owned(),
+    }
+}
+
+fn string(schema: &Value) -> String {
+    let length = range(schema, "minLength", "maxLength").map(|range| format!(" of {range}"));
+    let length =
+        length.map(|text| if text.ends_with(" 1") { text + " character" } else { text + " characters" });
+    let format = schema.get("format").and_then(Value::as_str).map(|name| format!(" in {name} format"));
+    let base64 = schema.get("contentEncoding").and_then(Value::as_str).map(|name| format!(" in {name}"));
+    let pattern = schema.get("pattern").and_then(Value::as_str);
+    let pattern = pattern.map(|pattern| format!(" matching {}", shorten(pattern, GOT_CHARS_MAX)));
+    ["string".to_owned()].into_iter().chain([length, format, base64, pattern].into_iter().flatten()).collect()
+}
+
+fn array<'s>(reader: &Reader<'s>, schema: &'s Value, depth: usize) -> String {
+    let range = range(schema, "minItems", "maxItems").map(|range| format!(" {range}")).unwrap_or_default();
+    let items = schema.get("items").filter(|items| items.is_object() && depth < PHRASE_DEPTH_MAX);
+    let items = items.map(|items| phrase_at(reader, items, depth + 1));
+    match items {
+        Some(items) => format!("array of{range} {items}"),
+        None if range.is_empty() => "array".to_owned(),
+        None => format!("array of{range} items"),
+    }
+}
+
+/// ` 0–255`, ` of at least 1`, ` above 0 and below 1`
+fn bounds(schema: &Value) -> String {
+    let limit = |keyword: &str| schema.get(keyword).filter(|limit| limit.is_number());
+    if let (Some(min), Some(max)) = (limit("minimum"), limit("maximum")) {
+        return format!(" {min}–{max}");
+    }
+    let named = [
+        ("minimum", "at least"),
+        ("maximum", "at most"),
+        ("exclusiveMinimum", "above"),
+        ("exclusiveMaximum", "below"),
+    ];
+    let parts =
+        named.into_iter().filter_map(|(keyword, word)| limit(keyword).map(|limit| format!("{word} {limit}")));
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() { String::new() } else { format!(", {}", parts.join(" and ")) }
+}
+
+fn range(schema: &Value, min: &str, max: &str) -> Option<String> {
+    let limit = |keyword: &str| schema.get(keyword).and_then(Value::as_u64);
+    match (limit(min), limit(max)) {
+        (None, None) => None,
+        (Some(min), None) => Some(format!("at least {min}")),
+        (None, Some(max)) => Some(format!("at most {max}")),
+        (Some(min), Some(max)) if min == max => Some(min.to_string()),
+        (Some(min), Some(max)) => Some(format!("{min}–{max}")),
+    }
+}
+
+fn count(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}

@@ -1,0 +1,177 @@
+//! Threads for work that may block: file systems that do not answer, above all.
+//!
+//! Owns how many threads such work may hold. A thread that is stuck in the kernel cannot be ended from outside, so
+//! its permit is held until it is back, even when the caller has long given up. Must not know what the work is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+
+/// Threads of the runtime for blocking work. Above the sum of all [`Lanes`] of a host, so that stuck file systems
+/// never take the last thread.
+pub const THREADS_MAX: usize = 512;
+
+/// Bounds on threads: so many for each key, and so many in all.
+#[derive(Debug)]
+pub struct Lanes {
+    total: Arc<Semaphore>,
+    each: usize,
+    /// Weak, so that a key is forgotten with its last user and its last stuck thread.
+    by_key: Mutex<BTreeMap<String, Weak<Semaphore>>>,
+}
+
+/// The threads of one key.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    total: Arc<Semaphore>,
+    own: Arc<Semaphore>,
+}
+
+/// Why there is no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// The work panicked, or the runtime is ending.
+    #[error("the work panicked")]
+    Panicked,
+    /// It did not end in time, or did not even get a thread: earlier work of the same kind is stuck.
+    #[error("no answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+}
+
+/// Held by a thread, until it is back.
+#[expect(dead_code, reason = "held for its drop")]
+struct Permits(OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+impl Lanes {
+    /// Lanes of `each` threads, and `total` threads over all of them.
+    pub fn new(total: usize, each: usize) -> Lanes {
+        Lanes { total: Arc::new(Semaphore::new(total)), each, by_key: Mutex::default() }
+    }
+
+    /// The lane of a key: the same one for as long as anything uses it, across reloads.
+    pub fn of(&self, key: &str) -> Lane {
+        let mut lanes = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lanes.get(key).and_then(Weak::upgrade);
+        let own = known.unwrap_or_else(|| {
+            lanes.retain(|_, lane| lane.strong_count() > 0);
+            let fresh = Arc::new(Semaphore::new(self.each));
+            lanes.insert(key.to_owned(), Arc::downgrade(&fresh));
+            fresh
+        });
+        Lane { total: self.total.clone(), own }
+    }
+}
+
+impl Lane {
+    /// A lane by itself, of one thread.
+    pub fn single() -> Lane {
+        Lanes::new(1, 1).of("")
+    }
+
+    /// Whether all its threads are taken.
+    pub fn is_busy(&self) -> bool {
+        self.own.available_permits() == 0
+    }
+
+    /// Starts work on a thread, once there is a permit for one.
+    pub async fn start<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<JoinHandle<T>, Lost> {
+        // Its own permit first: what waits for a crowded lane must not hold a place that others could use.
+        let own = self.own.clone().acquire_owned().await.map_err(|_| Lost::Panicked)?;
+        let total = self.total.clone().acquire_owned().await.map_err(|_| Lost::Panicked)?;
+        let permits = Permits(own, total);
+        Ok(tokio::task::spawn_blocking(move || {
+            let _permits = permits;
+            work()
+        }))
+    }
+
+    /// Runs work on a thread, once there is a permit for one.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Lost> {
+        self.start(work).await?.await.map_err(|_| Lost::Panicked)
+    }
+
+    /// Runs work on a thread and waits for it so long, the wait for the permit included.
+    pub async fn run_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Lost> {
+        tokio::time::timeout(limit, self.run(work)).await.unwrap_or(Err(Lost::TimedOut(limit)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    /// Work that is stuck until the sender is dropped.
+    fn stuck() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
+        let (release, wait) = mpsc::channel::<()>();
+        (release, move || {
+            let _ = wait.recv();
+        })
+    }
+
+    async fn ended(lane: &Lane) {
+        while lane.is_busy() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stuck_thread_keeps_its_permit_although_the_caller_left() {
+        let lanes = Lanes::new(8, 1);
+        let lane = lanes.of("a");
+        let (release, work) = stuck();
+        drop(lane.start(work).await.unwrap());
+        drop(lane);
+        // The key is not forgotten while its thread is stuck, so that it cannot be used to get another one.
+        let again = lanes.of("a");
+        assert!(again.is_busy());
+        assert_eq!(lanes.of("b").run_within(LONG, || 7).await, Ok(7), "others go on");
+        drop(release);
+        ended(&again).await;
+        assert_eq!(again.run_within(LONG, || 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn lanes_together_have_a_bound() {
+        let lanes = Lanes::new(2, 2);
+        let ((first, work), (second, more)) = (stuck(), stuck());
+        drop(lanes.of("a").start(work).await.unwrap());
+        drop(lanes.of("b").start(more).await.unwrap());
+        let none = lanes.of("c").run_within(Duration::ZERO, || 7).await;
+        assert_eq!(none, Err(Lost::TimedOut(Duration::ZERO)));
+        drop((first, second));
+        assert_eq!(lanes.of("c").run_within(LONG, || 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn a_key_is_forgotten_with_its_last_user() {
+        let lanes = Lanes::new(2, 1);
+        for key in 0..1_000 {
+            lanes.of(&key.to_string()).run(|| ()).await.unwrap();
+        }
+        // Threads give their permits back a moment after their results.
+        while lanes.total.available_permits() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let _kept = lanes.of("new");
+        assert_eq!(lanes.by_key.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_an_error() {
+        assert_eq!(Lane::single().run(|| panic!("no")).await, Err::<(), _>(Lost::Panicked));
+    }
+}

@@ -1,0 +1,90 @@
+//! Accounts: what each caller has used and how much of it runs. They outlive a reload.
+//!
+//! Owns the bound on their number. Must not know what a call does with its place.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::Rules;
+use super::budget::{Amounts, Exhausted, Spent};
+use crate::admission::{Gate, NoRoom};
+use airlock_types::principal::Principal;
+
+/// Accounts at most; a subject more makes room where an account has nothing left to remember.
+const ACCOUNTS_MAX: usize = 10_000;
+
+/// All accounts of a host.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts(RwLock<BTreeMap<Principal, Arc<Account>>>);
+
+/// One caller's account.
+#[derive(Debug)]
+pub(crate) struct Account {
+    gate: Mutex<Arc<Gate>>,
+    spent: Mutex<Spent>,
+}
+
+/// Why a caller may not call now.
+#[derive(Debug)]
+pub(crate) enum Turned {
+    /// There is no room for one more account.
+    Full,
+    /// A budget is used up.
+    Exhausted(Exhausted),
+}
+
+impl Accounts {
+    /// The account of a caller, with one call taken out of its budgets.
+    pub(crate) fn open(&self, who: &Principal, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, Turned> {
+        let account = self.account(who, rules, now_ms)?;
+        account.spent().take_call(&rules.budgets, now_ms).map_err(Turned::Exhausted)?;
+        Ok(account)
+    }
+
+    fn account(&self, who: &Principal, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, Turned> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(who).cloned();
+        if let Some(account) = known {
+            account.agree(rules);
+            return Ok(account);
+        }
+        let mut accounts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if accounts.len() >= ACCOUNTS_MAX {
+            accounts.retain(|_, account| Arc::strong_count(account) > 1 || !account.spent().is_over(now_ms));
+        }
+        if accounts.len() >= ACCOUNTS_MAX {
+            return Err(Turned::Full);
+        }
+        let gate = Mutex::new(Arc::new(Gate::new(rules.run, rules.wait)));
+        let account = Arc::new(Account { gate, spent: Mutex::default() });
+        // Somebody else may have come first in between.
+        Ok(accounts.entry(who.clone()).or_insert(account).clone())
+    }
+}
+
+impl Account {
+    /// What a call turned out to use.
+    pub(crate) fn add(&self, amounts: Amounts, now_ms: u64) {
+        self.spent().add(amounts, now_ms);
+    }
+
+    /// A place among the caller's calls.
+    pub(crate) async fn enter(
+        &self,
+        within: std::time::Duration,
+    ) -> Result<crate::admission::Entered, NoRoom> {
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        gate.enter(within).await
+    }
+
+    /// A reload may have changed how many calls the caller may have at once.
+    fn agree(&self, rules: &Rules) {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if !gate.is_of(rules.run, rules.wait) {
+            *gate = Arc::new(Gate::new(rules.run, rules.wait));
+        }
+    }
+
+    fn spent(&self) -> std::sync::MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

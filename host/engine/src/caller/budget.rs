@@ -1,0 +1,184 @@
+//! Budgets: how much of something in a minute and in a day.
+//!
+//! Owns the arithmetic. Time is passed in; windows are whole minutes and days of the wall clock (UTC), so that
+//! an operator can say when a budget is whole again. Must not know calls.
+
+use std::fmt;
+
+pub(crate) const MINUTE_MS: u64 = 60_000;
+pub(crate) const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Calls,
+    Fuel,
+    /// Of arguments and results, as JSON.
+    Bytes,
+}
+
+/// One budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Budget {
+    pub(crate) unit: Unit,
+    pub(crate) window_ms: u64,
+    pub(crate) max: u64,
+}
+
+/// All budgets of a caller; without one it may use as much as it likes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Budgets(pub(crate) Vec<Budget>);
+
+/// How much was used of each unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amounts {
+    pub(crate) calls: u64,
+    pub(crate) fuel: u64,
+    pub(crate) bytes: u64,
+}
+
+/// What a caller has used in the running minute and day.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    minute: Window,
+    day: Window,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    number: u64,
+    used: Amounts,
+}
+
+/// A budget that is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Exhausted {
+    pub(crate) budget: Budget,
+    pub(crate) retry_after_ms: u64,
+}
+
+impl Budgets {
+    /// The budgets of both.
+    pub(crate) fn and(&self, other: &Budgets) -> Budgets {
+        Budgets(self.0.iter().chain(&other.0).copied().collect())
+    }
+}
+
+impl Amounts {
+    fn of(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Calls => self.calls,
+            Unit::Fuel => self.fuel,
+            Unit::Bytes => self.bytes,
+        }
+    }
+
+    fn add(&mut self, more: Amounts) {
+        self.calls = self.calls.saturating_add(more.calls);
+        self.fuel = self.fuel.saturating_add(more.fuel);
+        self.bytes = self.bytes.saturating_add(more.bytes);
+    }
+}
+
+impl Window {
+    fn at(&mut self, now_ms: u64, length_ms: u64) -> &mut Window {
+        let number = now_ms / length_ms;
+        if self.number != number {
+            *self = Window { number, used: Amounts::default() };
+        }
+        self
+    }
+}
+
+impl Spent {
+    /// Takes one call out of the budgets, or says which of them is used up. Fuel and bytes are known only
+    /// afterwards: a call may begin while anything of them is left.
+    pub(crate) fn take_call(&mut self, budgets: &Budgets, now_ms: u64) -> Result<(), Exhausted> {
+        for budget in &budgets.0 {
+            if self.window(budget.window_ms, now_ms).used.of(budget.unit) >= budget.max {
+                let retry_after_ms = budget.window_ms - now_ms % budget.window_ms;
+                return Err(Exhausted { budget: *budget, retry_after_ms });
+            }
+        }
+        self.add(Amounts { calls: 1, ..Amounts::default() }, now_ms);
+        Ok(())
+    }
+
+    pub(crate) fn add(&mut self, amounts: Amounts, now_ms: u64) {
+        self.minute.at(now_ms, MINUTE_MS).used.add(amounts);
+        self.day.at(now_ms, DAY_MS).used.add(amounts);
+    }
+
+    /// Whether nothing of it is of use any more.
+    pub(crate) fn is_over(&self, now_ms: u64) -> bool {
+        self.day.number < now_ms / DAY_MS
+    }
+
+    fn window(&mut self, length_ms: u64, now_ms: u64) -> &mut Window {
+        let window = if length_ms == DAY_MS { &mut self.day } else { &mut self.minute };
+        window.at(now_ms, length_ms)
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit {
+            Unit::Calls => "calls",
+            Unit::Fuel => "units of fuel",
+            Unit::Bytes => "bytes",
+        };
+        let window = if self.window_ms == DAY_MS { "day" } else { "minute" };
+        write!(f, "{} {unit} a {window}", self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budgets(config: &str) -> Budgets {
+        let budget = |line: &str| {
+            let (name, max) = line.split_once(" = ").unwrap();
+            let (unit, window) = name.split_once("_per_").unwrap();
+            let unit = match unit {
+                "calls" => Unit::Calls,
+                "fuel" => Unit::Fuel,
+                _ => Unit::Bytes,
+            };
+            let window_ms = if window == "day" { DAY_MS } else { MINUTE_MS };
+            Budget { unit, window_ms, max: max.parse().unwrap() }
+        };
+        Budgets(config.lines().map(budget).collect())
+    }
+
+    #[test]
+    fn a_minute_is_whole_again_when_the_next_one_begins() {
+        let budgets = budgets("calls_per_minute = 2");
+        let mut spent = Spent::default();
+        assert_eq!(spent.take_call(&budgets, 1_000), Ok(()));
+        assert_eq!(spent.take_call(&budgets, 2_000), Ok(()));
+        let over = spent.take_call(&budgets, 45_000).unwrap_err();
+        assert_eq!((over.retry_after_ms, over.budget.to_string().as_str()), (15_000, "2 calls a minute"));
+        assert_eq!(spent.take_call(&budgets, 60_000), Ok(()));
+    }
+
+    #[test]
+    fn a_call_that_was_turned_away_costs_nothing() {
+        let budgets = budgets("calls_per_minute = 1\ncalls_per_day = 2");
+        let mut spent = Spent::default();
+        assert_eq!(spent.take_call(&budgets, 0), Ok(()));
+        assert!((0..5).all(|_| spent.take_call(&budgets, 1).is_err()));
+        assert_eq!(spent.take_call(&budgets, MINUTE_MS), Ok(()));
+        assert_eq!(spent.take_call(&budgets, 2 * MINUTE_MS).unwrap_err().budget.to_string(), "2 calls a day");
+    }
+
+    #[test]
+    fn fuel_and_bytes_are_taken_afterwards() {
+        let budgets = budgets("fuel_per_day = 10");
+        let mut spent = Spent::default();
+        assert_eq!(spent.take_call(&budgets, 0), Ok(()));
+        spent.add(Amounts { fuel: 11, ..Amounts::default() }, 5);
+        assert_eq!(spent.take_call(&budgets, 6).unwrap_err().retry_after_ms, DAY_MS - 6);
+        assert!(!spent.is_over(DAY_MS - 1) && spent.is_over(DAY_MS));
+    }
+}

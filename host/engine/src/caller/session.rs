@@ -1,0 +1,210 @@
+//! Sessions: what a host remembers between the calls of one caller.
+//!
+//! Owns their handles, their life and their bounds, and the loop guard that lives in them. A session is
+//! (principal, key): the stdio process, the legacy protocol's session id, or a handle that the host minted.
+//! A handle of somebody else's is the same as one that never was. Must not know transports or what calls do.
+
+use airlock_types::session::{SessionId, SessionKey};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use airlock_types::principal::Principal;
+
+/// A session that nobody uses for so long is over.
+pub const IDLE_MS: u64 = 30 * 60_000;
+
+/// Sessions of one caller; one more, and its oldest is over.
+const PER_CALLER_MAX: usize = 64;
+
+/// Sessions of all callers together; one more, and the oldest of all is over.
+const ALL_MAX: usize = 10_000;
+
+/// Calls that a session remembers for its loop guard.
+const REMEMBERED: usize = 32;
+
+/// From so many identical failed calls on, the reply says that it will not change.
+pub const LOOP_FROM: u32 = 3;
+
+/// The handle is not known: it expired, never was, or is somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the session is not known: it has expired, or it is another caller's")]
+pub struct UnknownSession;
+
+/// All sessions of a host. A call of a session that is open waits for nobody else's call.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions(RwLock<BTreeMap<Principal, BTreeMap<SessionId, Arc<Session>>>>);
+
+/// A session that is open.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    used_ms: AtomicU64,
+    /// The last failed calls, by digest, and how often each came in a row.
+    failed: Mutex<VecDeque<(String, u32)>>,
+}
+
+impl Sessions {
+    /// The session of a call with its id: found, opened, or none.
+    pub(crate) fn enter(
+        &self,
+        who: &Principal,
+        key: SessionKey,
+        seed: [u8; 32],
+        now_ms: u64,
+    ) -> Result<Option<(SessionId, Arc<Session>)>, UnknownSession> {
+        let (id, may_open) = match key {
+            SessionKey::None => return Ok(None),
+            SessionKey::New => (URL_SAFE_NO_PAD.encode(seed), true),
+            SessionKey::Transport(id) => (id, true),
+            SessionKey::Handle(id) => (id, false),
+        };
+        let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = sessions.get(who).and_then(|own| own.get(&id)).filter(|session| session.is_live(now_ms));
+        if let Some(session) = known {
+            session.used_ms.store(now_ms, Ordering::Release);
+            return Ok(Some((id, session.clone())));
+        }
+        drop(sessions);
+        if !may_open {
+            return Err(UnknownSession);
+        }
+        let session = self.open(who, &id, now_ms);
+        Ok(Some((id, session)))
+    }
+
+    fn open(&self, who: &Principal, id: &str, now_ms: u64) -> Arc<Session> {
+        let mut sessions = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // Another call of the same session may have come first in between.
+        let known = sessions.get(who).and_then(|own| own.get(id)).filter(|session| session.is_live(now_ms));
+        if let Some(session) = known {
+            return session.clone();
+        }
+        make_room(&mut sessions, who, now_ms);
+        let session = Arc::new(Session { used_ms: now_ms.into(), ..Session::default() });
+        sessions.entry(who.clone()).or_default().insert(id.to_owned(), session.clone());
+        session
+    }
+}
+
+impl Session {
+    fn is_live(&self, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.used_ms.load(Ordering::Acquire)) < IDLE_MS
+    }
+
+    /// Takes in how a call ended: how often this very call has failed in this session, in a row. What the call was
+    /// is asked only where some call failed.
+    pub(crate) fn note(&self, call: impl FnOnce() -> String, has_failed: bool) -> u32 {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !has_failed && failed.is_empty() {
+            return 0;
+        }
+        let call = call();
+        let at = failed.iter().position(|(digest, _)| *digest == call);
+        let before = at.and_then(|at| failed.remove(at)).map_or(0, |(_, count)| count);
+        if !has_failed {
+            return 0;
+        }
+        failed.push_back((call, before + 1));
+        if failed.len() > REMEMBERED {
+            failed.pop_front();
+        }
+        before + 1
+    }
+}
+
+/// What has expired goes; then, over a bound, what was used longest ago.
+fn make_room(
+    sessions: &mut BTreeMap<Principal, BTreeMap<SessionId, Arc<Session>>>,
+    who: &Principal,
+    now_ms: u64,
+) {
+    let count = |sessions: &BTreeMap<Principal, BTreeMap<SessionId, _>>| {
+        let own = sessions.get(who).map_or(0, BTreeMap::len);
+        (own, sessions.values().map(BTreeMap::len).sum::<usize>())
+    };
+    let is_room = |(own, all)| own < PER_CALLER_MAX && all < ALL_MAX;
+    if is_room(count(sessions)) {
+        return;
+    }
+    sessions.retain(|_, own| {
+        own.retain(|_, session| session.is_live(now_ms));
+        !own.is_empty()
+    });
+    let (own, all) = count(sessions);
+    if is_room((own, all)) {
+        return;
+    }
+    let candidates = sessions.iter().filter(|(principal, _)| all >= ALL_MAX || *principal == who);
+    let each =
+        candidates.flat_map(|(principal, own)| own.iter().map(move |(id, session)| (principal, id, session)));
+    let oldest = each.min_by_key(|(_, _, session)| session.used_ms.load(Ordering::Acquire));
+    if let Some((principal, id)) = oldest.map(|(principal, id, _)| (principal.clone(), id.clone()))
+        && let Some(own) = sessions.get_mut(&principal)
+    {
+        own.remove(&id);
+        if own.is_empty() {
+            sessions.remove(&principal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(sessions: &Sessions, who: &str, seed: u8, now_ms: u64) -> String {
+        sessions.enter(&Principal::named(who), SessionKey::New, [seed; 32], now_ms).unwrap().unwrap().0
+    }
+
+    fn reuse(sessions: &Sessions, who: &str, handle: &str, now_ms: u64) -> bool {
+        let key = SessionKey::Handle(handle.into());
+        sessions.enter(&Principal::named(who), key, [0; 32], now_ms).is_ok()
+    }
+
+    #[test]
+    fn a_handle_is_its_callers_alone_and_expires_when_idle() {
+        let sessions = Sessions::default();
+        let handle = open(&sessions, "a", 1, 0);
+        assert!(reuse(&sessions, "a", &handle, IDLE_MS - 1));
+        assert!(reuse(&sessions, "a", &handle, 2 * IDLE_MS - 2), "each use keeps it");
+        assert!(!reuse(&sessions, "b", &handle, 2 * IDLE_MS - 2));
+        assert!(!reuse(&sessions, "a", &handle, 4 * IDLE_MS));
+        assert!(!reuse(&sessions, "a", "guessed", 0));
+    }
+
+    #[test]
+    fn one_session_too_many_ends_the_callers_oldest() {
+        let sessions = Sessions::default();
+        let other = open(&sessions, "b", 200, 0);
+        let handles: Vec<String> = (0..=64).map(|i| open(&sessions, "a", i, 1 + u64::from(i))).collect();
+        assert!(!reuse(&sessions, "a", &handles[0], 100));
+        assert!(reuse(&sessions, "a", &handles[1], 100) && reuse(&sessions, "b", &other, 100));
+    }
+
+    #[test]
+    fn counts_the_same_failed_call_until_it_succeeds() {
+        let session = Session::default();
+        let note = |call: &str, failed| session.note(|| call.to_owned(), failed);
+        assert_eq!([note("x", true), note("x", true), note("y", true), note("x", true)], [1, 2, 1, 3]);
+        assert_eq!([note("x", false), note("x", true)], [0, 1]);
+    }
+
+    #[test]
+    fn a_bound_on_all_callers_together_ends_the_oldest_of_all() {
+        let sessions = Sessions::default();
+        let callers = ALL_MAX / PER_CALLER_MAX + 1;
+        let mut handles = Vec::new();
+        for i in 0..=ALL_MAX {
+            let key = SessionKey::Transport(i.to_string());
+            let who = format!("c{}", i % callers);
+            sessions.enter(&Principal::named(&who), key, [0; 32], i as u64).unwrap();
+            handles.push((who, i.to_string()));
+        }
+        let now = ALL_MAX as u64;
+        let is_open = |(who, id): &(String, String)| reuse(&sessions, who, id, now);
+        assert!(!is_open(&handles[0]) && is_open(&handles[1]) && is_open(&handles[ALL_MAX]));
+    }
+}

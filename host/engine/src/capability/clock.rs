@@ -1,0 +1,59 @@
+//! The clocks: wall and monotonic, sleeping included.
+//!
+//! Granted, they read the call's environment. Not granted, whoever reads them is ended: a clock that stands
+//! still would make a tool answer with a wrong date instead of not at all.
+
+use std::time::Duration;
+
+use wasmtime::component::Linker;
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};
+
+use super::{deny_all, is};
+use crate::capability::state::State;
+use airlock_contract::surface::Import;
+use airlock_types::environment::SharedEnvironment;
+
+/// Guests see milliseconds: finer clocks serve those who measure their neighbors.
+const RESOLUTION: Duration = Duration::from_millis(1);
+
+struct Clock(SharedEnvironment);
+
+impl Clock {
+    fn coarse(now: Duration) -> Duration {
+        Duration::from_millis(airlock_types::environment::ms(now))
+    }
+}
+
+impl HostWallClock for Clock {
+    fn resolution(&self) -> Duration {
+        RESOLUTION
+    }
+
+    fn now(&self) -> Duration {
+        Clock::coarse(self.0.wall())
+    }
+}
+
+impl HostMonotonicClock for Clock {
+    fn resolution(&self) -> u64 {
+        u64::try_from(RESOLUTION.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(Clock::coarse(self.0.monotonic()).as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+pub(super) fn provide(wasi: &mut WasiCtxBuilder, granted: bool, environment: &SharedEnvironment) {
+    if granted {
+        wasi.wall_clock(Clock(environment.clone())).monotonic_clock(Clock(environment.clone()));
+    }
+}
+
+pub(super) fn owns(name: &str) -> bool {
+    is(name, "wasi:clocks/wall-clock") || is(name, "wasi:clocks/monotonic-clock")
+}
+
+pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
+    Ok(owns(&import.name) && deny_all(linker, import, "clock")?)
+}

@@ -1,0 +1,93 @@
+//! Imports that nothing here provides, as the registry declares them: a trap, or fixed results.
+//!
+//! Owns what counts as unknown, and the way from a declared JSON result to a function that returns it.
+
+use std::collections::BTreeMap;
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceType, Val};
+
+use super::{log, progress};
+use crate::capability::state::State;
+use airlock_contract::surface::{Import, Surface};
+
+/// The newest WASI that the engine provides.
+const WASI_MINOR: u64 = 2;
+
+/// What the registry declares for an imported interface.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Binding {
+    /// Whoever calls it is ended.
+    Trap,
+    /// Fixed results by function; a function that is left out traps.
+    Fixed(BTreeMap<String, Option<Val>>),
+}
+
+/// The imports that the host does not provide; those that only name types need nobody to provide them.
+pub fn unknown(surface: &Surface) -> impl Iterator<Item = &Import> {
+    surface.imports.iter().filter(|import| !import.functions.is_empty() && !is_provided(&import.name))
+}
+
+/// Whether the host provides an interface of this name: it is linked with types of its own, and nobody declares it.
+pub(crate) fn is_provided(name: &str) -> bool {
+    const PACKAGES: [&str; 6] =
+        ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
+    let Some((interface, version)) = name.split_once('@') else { return ours(name) };
+    let package = interface.split_once('/').map_or(interface, |(package, _)| package);
+    let known_version = version.strip_prefix("0.").and_then(|rest| rest.split_once('.'));
+    let known_version = known_version
+        .is_some_and(|(minor, patch)| minor.parse() == Ok(WASI_MINOR) && patch.parse::<u64>().is_ok());
+    ours(name) || (known_version && PACKAGES.contains(&package))
+}
+
+/// Interfaces that are linked in any version.
+fn ours(name: &str) -> bool {
+    log::owns(name) || progress::owns(name)
+}
+
+/// A resource of a declared import: nothing ever makes one.
+struct Opaque;
+
+/// The resources that an imported interface names; none for an import that is a function by itself.
+fn resources(component: &Component, import: &str) -> Option<Vec<String>> {
+    let engine = component.engine();
+    let ty = component.component_type();
+    let ComponentItem::ComponentInstance(instance) = ty.get_import(engine, import)?.ty else { return None };
+    let items = instance.exports(engine);
+    let resources = items.filter(|(_, item)| matches!(item.ty, ComponentItem::Resource(_)));
+    Some(resources.map(|(name, _)| name.to_owned()).collect())
+}
+
+/// Links a declared import.
+pub(crate) fn declare(
+    linker: &mut Linker<State>,
+    component: &Component,
+    import: &Import,
+    binding: &Binding,
+) -> wasmtime::Result<()> {
+    let none = BTreeMap::new();
+    let fixed = match binding {
+        Binding::Trap => &none,
+        Binding::Fixed(results) => results,
+    };
+    let resources = resources(component, &import.name);
+    let mut instance = if resources.is_some() { linker.instance(&import.name)? } else { linker.root() };
+    for resource in resources.unwrap_or_default() {
+        instance.resource(&resource, ResourceType::host::<Opaque>(), |_, _| Ok(()))?;
+    }
+    for function in import.functions.keys() {
+        let full = format!("{}#{function}", import.name);
+        match fixed.get(function).cloned() {
+            Some(result) => instance.func_new(function, move |_, _, _, results| {
+                if let (Some(slot), Some(value)) = (results.first_mut(), &result) {
+                    *slot = value.clone();
+                }
+                Ok(())
+            })?,
+            None => instance.func_new(function, move |_, _, _, _| {
+                Err(wasmtime::format_err!("the import `{full}` is declared as a trap"))
+            })?,
+        }
+    }
+    Ok(())
+}

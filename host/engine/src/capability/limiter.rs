@@ -1,0 +1,68 @@
+//! Linear memories and tables: what a guest may have of them.
+//!
+//! Owns the sum over all memories of an attempt, and which request was refused. Must not know who set the limit.
+
+use wasmtime::ResourceLimiter;
+
+/// Core instances, tables and memories that one component may be made of.
+const INSTANCES_MAX: usize = 64;
+const TABLES_MAX: usize = 16;
+const MEMORIES_MAX: usize = 4;
+
+/// Bounds the sum of all memories, where the engine's own limiter bounds each, and remembers a refusal,
+/// which a guest would turn into an abort without a reason.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    used: usize,
+    pub(crate) peak: usize,
+    memory_bytes_max: usize,
+    table_elements_max: usize,
+    /// What was asked for when the limit was hit.
+    pub(crate) refused: Option<usize>,
+}
+
+impl Limiter {
+    pub(crate) fn new(memory_bytes_max: u64, table_elements_max: u64) -> Limiter {
+        let saturated = |bound| usize::try_from(bound).unwrap_or(usize::MAX);
+        Limiter {
+            used: 0,
+            peak: 0,
+            memory_bytes_max: saturated(memory_bytes_max),
+            table_elements_max: saturated(table_elements_max),
+            refused: None,
+        }
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.used.saturating_sub(current).saturating_add(wanted);
+        if total > self.memory_bytes_max {
+            self.refused = Some(total);
+            return Ok(false);
+        }
+        self.used = total;
+        self.peak = self.peak.max(total);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = wanted <= self.table_elements_max;
+        if !fits {
+            self.refused = Some(wanted);
+        }
+        Ok(fits)
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES_MAX
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX
+    }
+}

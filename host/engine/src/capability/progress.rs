@@ -1,0 +1,65 @@
+//! How far a tool is: `airlock:tool/progress`, to whoever asked for the call and wants to know.
+//!
+//! Always granted: it reaches nobody but the caller, who gets the tool's answer anyway. It tells the tool nothing,
+//! not even whether somebody listens.
+
+use wasmtime::component::Linker;
+
+use super::is;
+use crate::capability::state::State;
+use airlock_contract::surface::Import;
+use airlock_types::call::Report;
+use airlock_types::shorten;
+
+/// Of a message, so much is passed on.
+const MESSAGE_CHARS_MAX: usize = 200;
+
+/// `report(done, total, message)`.
+type Arguments = (f64, Option<f64>, Option<String>);
+
+pub(super) fn owns(name: &str) -> bool {
+    is(name, "airlock:tool/progress")
+}
+
+pub(super) fn link(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
+    if !owns(&import.name) {
+        return Ok(());
+    }
+    linker.instance(&import.name)?.func_wrap("report", |mut store, args: Arguments| {
+        if let Some(report) = read(args) {
+            store.data_mut().reports.put(report);
+        }
+        Ok(())
+    })
+}
+
+/// A report in numbers that JSON can say; one without them says nothing.
+fn read((done, total, message): Arguments) -> Option<Report> {
+    done.is_finite().then_some(Report {
+        done,
+        total: total.filter(|total| total.is_finite()),
+        message: message.map(|text| shorten::shorten(&shorten::clean(&text), MESSAGE_CHARS_MAX)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(done: f64, total: Option<f64>, message: &str) -> Option<Report> {
+        read((done, total, Some(message.into())))
+    }
+
+    #[test]
+    fn numbers_that_json_cannot_say_are_left_out() {
+        assert_eq!(check(f64::NAN, None, ""), None);
+        assert_eq!(check(1.0, Some(f64::INFINITY), "").unwrap().total, None);
+        assert_eq!(check(1.0, Some(2.0), "").unwrap().total, Some(2.0));
+    }
+
+    #[test]
+    fn a_message_is_cut_and_cleaned() {
+        let message = check(1.0, None, &format!("\u{1b}[2J{}", "x".repeat(1_000))).unwrap().message.unwrap();
+        assert!(message.chars().count() <= MESSAGE_CHARS_MAX + 1 && !message.contains('\u{1b}'), "{message}");
+    }
+}

@@ -1,0 +1,162 @@
+//! `[callers]`: who may call what, and how much.
+
+use serde::Deserialize;
+
+use super::ConfigFile;
+use crate::caller::budget::{Budget, Budgets, DAY_MS, MINUTE_MS, Unit};
+use crate::caller::token::TokenDigest;
+use crate::caller::{CALLER_RUN, CALLER_WAIT, MetricsAccess, Rules, ToolPattern};
+use airlock_types::diagnostic::Diagnostic;
+use airlock_types::principal::{ANONYMOUS, LOCAL};
+
+/// One caller. The names `local` (the command line and stdio) and `anonymous` have a meaning of their own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallerConfig {
+    /// The tools that it may see and call: public names, `*` at the end for all that begin so. No default.
+    pub tools: Vec<ToolPattern>,
+    /// Digests of its bearer tokens: `airlock token new NAME` makes one. To revoke one, take it out.
+    #[serde(default)]
+    pub tokens: Vec<TokenDigest>,
+    /// Its calls at once. Default 32.
+    #[serde(default = "caller_run")]
+    pub run: u32,
+    /// Its calls that wait; the next one is turned away. Default 64.
+    #[serde(default = "caller_wait")]
+    pub wait: u32,
+    /// Whether it may read `/metrics`, of the tools that it sees or of all. Default not at all.
+    #[serde(default)]
+    pub metrics: MetricsAccess,
+    /// What it may use in a minute and a day. Default no bound.
+    #[serde(default)]
+    pub budgets: BudgetConfig,
+}
+
+impl CallerConfig {
+    /// The rules that an entry states.
+    pub(crate) fn rules(&self) -> Rules {
+        let CallerConfig { tools, tokens: _, run, wait, metrics, budgets } = self;
+        Rules {
+            tools: tools.clone(),
+            also: None,
+            run: *run,
+            wait: *wait,
+            budgets: budgets.budgets(),
+            metrics: *metrics,
+        }
+    }
+}
+
+/// Budgets of one caller. Minutes and days are those of UTC.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetConfig {
+    /// Calls in a minute.
+    pub calls_per_minute: Option<u64>,
+    /// Calls in a day.
+    pub calls_per_day: Option<u64>,
+    /// Fuel in a minute.
+    pub fuel_per_minute: Option<u64>,
+    /// Fuel in a day.
+    pub fuel_per_day: Option<u64>,
+    /// Bytes of arguments and results in a minute.
+    pub bytes_per_minute: Option<u64>,
+    /// Bytes of arguments and results in a day.
+    pub bytes_per_day: Option<u64>,
+}
+
+impl BudgetConfig {
+    /// The budgets that are set.
+    pub(crate) fn budgets(&self) -> Budgets {
+        let BudgetConfig {
+            calls_per_minute,
+            calls_per_day,
+            fuel_per_minute,
+            fuel_per_day,
+            bytes_per_minute,
+            bytes_per_day,
+        } = self;
+        let budget = |unit, window_ms, max: &Option<u64>| max.map(|max| Budget { unit, window_ms, max });
+        let budgets = [
+            budget(Unit::Calls, MINUTE_MS, calls_per_minute),
+            budget(Unit::Calls, DAY_MS, calls_per_day),
+            budget(Unit::Fuel, MINUTE_MS, fuel_per_minute),
+            budget(Unit::Fuel, DAY_MS, fuel_per_day),
+            budget(Unit::Bytes, MINUTE_MS, bytes_per_minute),
+            budget(Unit::Bytes, DAY_MS, bytes_per_day),
+        ];
+        Budgets(budgets.into_iter().flatten().collect())
+    }
+}
+
+fn caller_run() -> u32 {
+    CALLER_RUN
+}
+
+fn caller_wait() -> u32 {
+    CALLER_WAIT
+}
+
+pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    let mut seen: Vec<(&str, TokenDigest)> = Vec::new();
+    for (name, caller) in &file.config.callers {
+        let mut problem = |message: String, label: &str| {
+            problems.push(file.error(name.span(), message, label, None));
+        };
+        let text = name.get_ref().as_str();
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if text.is_empty() || text.len() > 64 || !text.chars().all(fits) {
+            problem(
+                format!("`{text}` cannot be a caller's name"),
+                "letters, digits, `_` and `-`, at most 64 characters",
+            );
+        }
+        if caller.run == 0 {
+            problem(format!("`callers.{text}.run` is 0: it could never call"), "this caller");
+        }
+        if [LOCAL, ANONYMOUS].contains(&text) && !caller.tokens.is_empty() {
+            problem(format!("`{text}` is who shows no token; it can have none"), "this caller");
+        }
+        for token in &caller.tokens {
+            if let Some((other, _)) = seen.iter().find(|(_, digest)| digest.same(token)) {
+                problem(format!("`{text}` and `{other}` have the same token"), "one of them is here");
+            }
+            seen.push((text, *token));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        ConfigFile::parse(text, "a.toml".as_ref()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_pattern_is_a_name_or_a_beginning() {
+        let pattern = |text: &str| ToolPattern::try_from(text.to_owned());
+        assert!(pattern("sector_*").unwrap().matches("sector_metrics"));
+        assert!(!pattern("sector_metrics").unwrap().matches("sector_metrics_quarterly"));
+        assert!(pattern("*").unwrap().matches("anything"));
+        assert!(pattern("*_x").is_err() && pattern("").is_err());
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_caller() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        assert!(refused("[callers.a]\n").contains("missing field `tools`"));
+        assert!(refused("[callers.a]\ntools = [\"*\"]\nrun = 0\n").contains("could never call"));
+        assert!(refused("[callers.a]\ntools = []\ntokens = [\"secret\"]\n").contains("airlock token new"));
+        let twice = format!(
+            "[callers.a]\ntools = []\ntokens = [\"{digest}\"]\n[callers.b]\ntools = []\ntokens = [\"{digest}\"]\n"
+        );
+        assert!(refused(&twice).contains("`b` and `a` have the same token"));
+        let local = format!("[callers.local]\ntools = []\ntokens = [\"{digest}\"]\n");
+        assert!(refused(&local).contains("can have none"));
+        assert!(refused("[callers.a]\ntools = []\nbudgets.calls_per_hour = 1\n").contains("did you mean"));
+    }
+}

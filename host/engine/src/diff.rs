@@ -1,0 +1,129 @@
+//! What changed between two sets of tool definitions, for a reviewer.
+//!
+//! Owns the comparison, its text, and what counts as wider: whatever lets an agent send more, or a tool do or answer
+//! more, than was approved. What cannot be shown to be narrower is wider. Texts are never wider, but shown whole. Must
+//! not know where definitions come from.
+
+mod definition;
+mod keyword;
+mod schema;
+mod shown;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::registry::Definition;
+pub use shown::escaped_json;
+
+/// One thing that changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The tool.
+    pub tool: String,
+    /// Where in its definition: `input_schema.properties.value.type`; empty for the tool as a whole.
+    pub path: String,
+    /// What was there.
+    pub before: Option<Value>,
+    /// What is there.
+    pub after: Option<Value>,
+    /// Whether more is possible than before.
+    pub wider: bool,
+}
+
+/// Everything that changed, in the order of tools and paths.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes(pub Vec<Change>);
+
+/// A change of one definition, its tool not said.
+#[derive(Clone, Debug, PartialEq)]
+struct Found {
+    path: Vec<String>,
+    before: Option<Value>,
+    after: Option<Value>,
+    wider: bool,
+}
+
+/// Compares what was with what is.
+pub fn changes(before: &BTreeMap<String, Definition>, after: &BTreeMap<String, Definition>) -> Changes {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let mut changes = Vec::new();
+    for tool in names {
+        let present = || Some(Value::from("present"));
+        match (before.get(tool), after.get(tool)) {
+            (Some(_), None) => changes.push(Change::whole(tool, present(), None, false)),
+            (None, Some(_)) => changes.push(Change::whole(tool, None, present(), true)),
+            (Some(before), Some(after)) => changes.extend(changes_of(tool, before, after)),
+            (None, None) => {}
+        }
+    }
+    Changes(changes)
+}
+
+/// Compares what a tool was with what it is.
+pub(crate) fn changes_of(tool: &str, before: &Definition, after: &Definition) -> Vec<Change> {
+    let found = definition::compare(before, after).into_iter();
+    let change = |Found { path, before, after, wider }| Change {
+        tool: tool.to_owned(),
+        path: shown::path(&path),
+        before,
+        after,
+        wider,
+    };
+    found.map(change).collect()
+}
+
+impl Change {
+    /// A change of a tool as a whole.
+    pub(crate) fn whole(tool: &str, before: Option<Value>, after: Option<Value>, wider: bool) -> Change {
+        Change { tool: tool.to_owned(), path: String::new(), before, after, wider }
+    }
+}
+
+impl Changes {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether more is possible than before.
+    pub fn is_wider(&self) -> bool {
+        self.0.iter().any(|change| change.wider)
+    }
+
+    /// A short digest of exactly these changes: what a reviewer accepts.
+    pub fn digest(&self) -> String {
+        let text: String = self.0.iter().map(|change| format!("{change:?}\n")).collect();
+        airlock_types::digest::sha256(text.as_bytes())[..16].to_owned()
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tool = "";
+        for change in &self.0 {
+            if change.tool != tool {
+                tool = &change.tool;
+                writeln!(f, "{}", shown::visible(tool))?;
+            }
+            let mark = if change.wider { "  WIDER" } else { "" };
+            let path = if change.path.is_empty() { "the whole tool" } else { &change.path };
+            match (&change.before, &change.after) {
+                (None, None) => writeln!(f, "  ~ {path}{mark}")?,
+                (None, Some(_)) if change.path.is_empty() => writeln!(f, "  + {path}{mark}")?,
+                (Some(_), None) if change.path.is_empty() => writeln!(f, "  - {path}{mark}")?,
+                (None, Some(after)) => writeln!(f, "  + {path}: {}{mark}", shown::value(after))?,
+                (Some(before), None) => writeln!(f, "  - {path}: {}{mark}", shown::value(before))?,
+                (Some(before), Some(after)) => {
+                    let (before, after) = shown::difference(before, after);
+                    writeln!(f, "  ~ {path}{mark}\n    - {before}\n    + {after}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! Two definitions of a tool, compared part by part.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Found;
+use super::schema;
+use crate::registry::{Definition, Relation, Terms};
+use airlock_types::grant::{FilesRequest, Request, Requests};
+use airlock_types::limit::PartialLimits;
+
+/// The order of verdicts, the mildest first.
+const VERDICTS: [&str; 4] = ["pass", "warn", "suspect", "reject"];
+
+/// What changed, in the order of a definition's parts. Both are taken apart without `..`, so that a new part is one
+/// that is compared.
+pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Found> {
+    let Definition {
+        component,
+        title,
+        description,
+        effects,
+        input_schema,
+        output_schema,
+        asks,
+        imports,
+        terms,
+    } = old;
+    let mut found = Comparison::default();
+    found.asks(asks, &new.asks);
+    found.part(&["component"], component, &new.component, false);
+    found.part(&["description"], description, &new.description, false);
+    found.part(&["effects"], effects, &new.effects, new.effects > *effects);
+    found.set(&["imports"], imports, &new.imports, |come| come);
+    found.0.extend(schema::compare("input_schema", input_schema, &new.input_schema));
+    found.0.extend(schema::compare("output_schema", output_schema, &new.output_schema));
+    match (terms, &new.terms) {
+        (Some(old), Some(new)) => found.terms(old, new),
+        // A lock of the first format did not write them down: nothing tells what was accepted.
+        (old, new) => found.part(&["terms"], old, new, true),
+    }
+    found.part(&["title"], title, &new.title, false);
+    found.0
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Comparison(Vec<Found>);
+
+impl Comparison {
+    /// A part that is one value.
+    fn part<T: Serialize + PartialEq>(&mut self, path: &[&str], old: &T, new: &T, wider: bool) {
+        if old != new {
+            self.push(path, told(old), told(new), wider);
+        }
+    }
+
+    /// A part that is a list in which order and repetition say nothing. `wider` says whether an item is, that came
+    /// (true) or went (false).
+    fn set<T: Serialize + PartialEq>(
+        &mut self,
+        path: &[&str],
+        old: &[T],
+        new: &[T],
+        wider: impl Fn(bool) -> bool,
+    ) {
+        for gone in old.iter().filter(|item| !new.contains(item)) {
+            self.push(path, told(gone), None, wider(false));
+        }
+        for come in new.iter().filter(|item| !old.contains(item)) {
+            self.push(path, None, told(come), wider(true));
+        }
+    }
+
+    fn push(&mut self, path: &[&str], before: Option<Value>, after: Option<Value>, wider: bool) {
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        self.0.push(Found { path, before, after, wider });
+    }
+
+    fn asks(&mut self, old: &Requests, new: &Requests) {
+        let Requests { files, clock, random } = old;
+        self.request(&["asks", "clock"], clock.as_ref(), new.clock.as_ref());
+        let by_path = |files: &[FilesRequest]| -> Option<BTreeMap<String, FilesRequest>> {
+            let map: BTreeMap<_, _> = files.iter().map(|file| (file.path.clone(), file.clone())).collect();
+            (map.len() == files.len()).then_some(map)
+        };
+        match (by_path(files), by_path(&new.files)) {
+            (Some(old), Some(new)) => {
+                for path in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+                    self.files(path, old.get(path), new.get(path));
+                }
+            }
+            // The same folder twice: which of them counts is not said here.
+            _ => self.part(&["asks", "files"], files, &new.files, true),
+        }
+        self.request(&["asks", "random"], random.as_ref(), new.random.as_ref());
+    }
+
+    fn files(&mut self, path: &str, old: Option<&FilesRequest>, new: Option<&FilesRequest>) {
+        let (Some(old), Some(new)) = (old, new) else {
+            return self.part(&["asks", "files", path], &old, &new, new.is_some());
+        };
+        let FilesRequest { path: _, access, reason, optional } = old;
+        self.part(&["asks", "files", path, "access"], access, &new.access, true);
+        self.part(&["asks", "files", path, "optional"], optional, &new.optional, new.optional);
+        self.part(&["asks", "files", path, "reason"], reason, &new.reason, false);
+    }
+
+    /// A tool whose request became optional runs where it was refused before.
+    fn request(&mut self, path: &[&str], old: Option<&Request>, new: Option<&Request>) {
+        let (Some(old), Some(new)) = (old, new) else {
+            return self.part(path, &old, &new, new.is_some());
+        };
+        let Request { reason, optional } = old;
+        self.part(&[path, &["optional"]].concat(), optional, &new.optional, new.optional);
+        self.part(&[path, &["reason"]].concat(), reason, &new.reason, false);
+    }
+
+    fn terms(&mut self, old: &Terms, new: &Terms) {
+        let Terms { requires, expects, limits, useful_ms_min, transient, examples } = old;
+        self.set(&["examples"], examples, &new.examples, |_| false);
+        self.expects(expects, &new.expects);
+        self.limits(limits, &new.limits);
+        self.requires(requires, &new.requires);
+        self.set(&["transient"], transient, &new.transient, |come| come);
+        // Attempts are made with less time than before.
+        self.part(&["useful_ms_min"], useful_ms_min, &new.useful_ms_min, new.useful_ms_min < *useful_ms_min);
+    }
+
+    /// A relation that is gone lets more in. A message is a text.
+    fn requires(&mut self, old: &[Relation], new: &[Relation]) {
+        let relations = |all: &[Relation]| all.iter().map(|one| one.that.clone()).collect::<Vec<_>>();
+        self.set(&["require"], &relations(old), &relations(new), |come| !come);
+        let told = |all: &[Relation], other: &[Relation]| -> Vec<Relation> {
+            all.iter().filter(|one| other.iter().any(|other| other.that == one.that)).cloned().collect()
+        };
+        self.set(&["require"], &told(old, new), &told(new, old), |_| false);
+    }
+
+    /// A check that is gone believes more. One of which only the verdict became stricter believes less.
+    fn expects(&mut self, old: &[Value], new: &[Value]) {
+        let gone: Vec<&Value> = old.iter().filter(|check| !new.contains(check)).collect();
+        let mut come: Vec<&Value> = new.iter().filter(|check| !old.contains(check)).collect();
+        for before in gone {
+            let like = come.iter().position(|after| unjudged(after) == unjudged(before));
+            let after = like.map(|at| come.remove(at));
+            let wider = after.is_none_or(|after| !is_stricter(before, after));
+            self.push(&["expect"], Some(before.clone()), after.cloned(), wider);
+        }
+        come.into_iter().for_each(|after| self.push(&["expect"], None, Some(after.clone()), false));
+    }
+
+    fn limits(&mut self, old: &PartialLimits, new: &PartialLimits) {
+        let PartialLimits {
+            fuel,
+            deadline_ms,
+            memory_bytes_max,
+            table_elements_max,
+            output_bytes_max,
+            log_bytes_max,
+        } = old;
+        for (name, old, new) in [
+            ("deadline_ms", deadline_ms, &new.deadline_ms),
+            ("fuel", fuel, &new.fuel),
+            ("log_bytes_max", log_bytes_max, &new.log_bytes_max),
+            ("memory_bytes_max", memory_bytes_max, &new.memory_bytes_max),
+            ("output_bytes_max", output_bytes_max, &new.output_bytes_max),
+            ("table_elements_max", table_elements_max, &new.table_elements_max),
+        ] {
+            // Without the author's word there is only the operator's, or the default.
+            let most = |limit: &Option<u64>| limit.unwrap_or(u64::MAX);
+            self.part(&["limits", name], old, new, most(new) > most(old));
+        }
+    }
+}
+
+/// A value as data; nothing for one that is not there.
+fn told(value: &impl Serialize) -> Option<Value> {
+    serde_json::to_value(value).ok().filter(|value| !value.is_null())
+}
+
+/// A check without its verdict.
+fn unjudged(check: &Value) -> Value {
+    let mut check = check.clone();
+    if let Some(fields) = check.as_object_mut() {
+        fields.remove("verdict");
+    }
+    check
+}
+
+/// Whether both say their verdict and the new one is the harder. Without a word it is the kind's own, which may
+/// depend on what is found.
+fn is_stricter(old: &Value, new: &Value) -> bool {
+    let rank = |check: &Value| VERDICTS.iter().position(|known| check["verdict"] == **known);
+    rank(old).zip(rank(new)).is_some_and(|(old, new)| new >= old)
+}

@@ -1,0 +1,156 @@
+//! Files read whole, within a bound.
+//!
+//! Owns how a file is opened and read whose content or kind somebody else may have chosen: a component, a registry,
+//! a lock, a key set. Must not know what a file means.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Why a file was not read. The texts are fragments that follow the file's name.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system refuses.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// A folder, a pipe, a socket or a device.
+    #[error("it is not a regular file")]
+    NotRegular,
+    /// Somebody else could have written it.
+    #[error(
+        "it is not this user's alone: it must belong to this user, with no rights for others (chmod 600)"
+    )]
+    NotPrivate,
+    /// Longer than its kind of file may be.
+    #[error("it has {bytes} bytes; at most {max} are allowed")]
+    TooLarge {
+        /// Its size, or one more than the limit where it grew while it was read.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// Not text.
+    #[error("it is not UTF-8: {0}")]
+    NotText(std::str::Utf8Error),
+}
+
+impl FileError {
+    /// Whether there is no such file.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, FileError::Io(err) if err.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
+/// Opens a regular file of at most `bytes_max` bytes, and returns its size with it.
+///
+/// Opening does not block: the writer that a FIFO would wait for may never come. Kind and size are those of the open
+/// descriptor, since the name may lead to another file a moment later.
+///
+/// # Errors
+/// When it cannot be opened, is not a regular file or is too large.
+pub(crate) fn open(path: &Path, bytes_max: u64) -> Result<(File, u64), FileError> {
+    open_with(path, OFlags::empty(), bytes_max)
+}
+
+/// As [`open`], for a file that the host wrote for itself: no link, this user's, and without rights for others.
+///
+/// # Errors
+/// As [`open`]; also when somebody else could have put it there or can change it.
+pub(crate) fn open_private(path: &Path, bytes_max: u64) -> Result<(File, u64), FileError> {
+    let (file, bytes) = open_with(path, OFlags::NOFOLLOW, bytes_max)?;
+    let metadata = file.metadata()?;
+    let own = metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
+    if own { Ok((file, bytes)) } else { Err(FileError::NotPrivate) }
+}
+
+fn open_with(path: &Path, flags: OFlags, bytes_max: u64) -> Result<(File, u64), FileError> {
+    // Opening a device can have effects, and the other end of a FIFO would notice: look before, and again after.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(FileError::NotRegular);
+    }
+    let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(FileError::NotRegular);
+    }
+    match metadata.len() {
+        bytes if bytes > bytes_max => Err(FileError::TooLarge { bytes, max: bytes_max }),
+        bytes => Ok((file, bytes)),
+    }
+}
+
+/// Reads a regular file of at most `bytes_max` bytes.
+///
+/// # Errors
+/// As [`open`]; also when the file grew beyond the bound meanwhile.
+pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileError> {
+    read_whole(open(path, bytes_max)?, bytes_max)
+}
+
+/// Reads a file that [`open`] or [`open_private`] opened.
+///
+/// # Errors
+/// As [`open`]; also when the file grew beyond the bound meanwhile.
+pub(crate) fn read_whole((file, bytes): (File, u64), bytes_max: u64) -> Result<Vec<u8>, FileError> {
+    let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut content)?;
+    match content.len() as u64 {
+        bytes if bytes > bytes_max => Err(FileError::TooLarge { bytes, max: bytes_max }),
+        _ => Ok(content),
+    }
+}
+
+/// Reads a text of at most `bytes_max` bytes.
+///
+/// # Errors
+/// As [`read`]; also when the file is not UTF-8.
+pub fn read_text(path: &Path, bytes_max: u64) -> Result<String, FileError> {
+    String::from_utf8(read(path, bytes_max)?).map_err(|err| FileError::NotText(err.utf8_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_a_sparse_file_by_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        File::create(&path).unwrap().set_len(3 << 30).unwrap();
+        let refused = read(&path, 1 << 20);
+        assert!(matches!(refused, Err(FileError::TooLarge { bytes, .. }) if bytes == 3 << 30), "{refused:?}");
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_regular_file_without_waiting_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        for path in [fifo.as_path(), folder.path(), Path::new("/dev/zero")] {
+            assert!(matches!(read(path, 1 << 20), Err(FileError::NotRegular)), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn reads_up_to_the_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        std::fs::write(&path, "four").unwrap();
+        assert_eq!(read_text(&path, 4).unwrap(), "four");
+        assert!(matches!(read_text(&path, 3), Err(FileError::TooLarge { bytes: 4, max: 3 })));
+        std::fs::write(&path, [0xff]).unwrap();
+        assert!(matches!(read_text(&path, 4), Err(FileError::NotText(_))));
+    }
+
+    #[test]
+    fn a_file_that_lies_about_its_size_is_read_up_to_the_bound() {
+        // The kernel gives files under /proc a size of 0.
+        let read = read(Path::new("/proc/self/maps"), 10);
+        assert!(matches!(read, Err(FileError::TooLarge { bytes: 11, .. })), "{read:?}");
+    }
+}

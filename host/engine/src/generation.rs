@@ -1,0 +1,223 @@
+//! One generation of a host: what a registry's file said when it was read.
+//!
+//! Owns what a reload exchanges as a whole: tools, callers, caps, and the standing of each tool. A call keeps
+//! the generation that it began with. Callers are exchanged by themselves, too: what is taken away from them does not
+//! wait for tools.
+
+mod access;
+mod parts;
+mod visible;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use wasmtime::Engine;
+
+use crate::admission::{Entered, Gate, NoRoom};
+use crate::caller::Rules;
+use crate::caller::account::Accounts;
+use crate::caller::session::Sessions;
+use crate::config::ConfigFile;
+use crate::registry::{Registry, Tool};
+use crate::telemetry::metrics::{CallView, RoomView, StandingView, ToolMetrics};
+pub(crate) use access::{Access, Accesses};
+use airlock_contract::caps::Caps;
+use airlock_journal::Journal;
+use airlock_types::environment::{SharedEnvironment, ms};
+use airlock_types::plan::{BreakerView, Breakers, Quota, Settled};
+use airlock_types::principal::Principal;
+pub(crate) use parts::Parts;
+pub(crate) use visible::Candidate;
+pub use visible::Visible;
+
+pub(crate) struct Generation {
+    parts: Arc<Parts>,
+    registry: Arc<Registry>,
+    caps: Caps,
+    call_deadline_ms: u64,
+    room: Arc<Gate>,
+    /// By tool. No two tools share a lock.
+    tools: Arc<BTreeMap<Arc<str>, Standing>>,
+    access: Arc<Access>,
+}
+
+/// What changes about a tool while it is called.
+struct Standing {
+    bulkhead: Arc<Gate>,
+    health: Mutex<Health>,
+    /// Of a tool that was called.
+    metrics: OnceLock<ToolMetrics>,
+}
+
+struct Health {
+    quota: Quota,
+    breakers: Breakers<Principal>,
+}
+
+/// A place for one attempt: among those of its tool, and among those of all.
+#[expect(dead_code, reason = "held for its drop")]
+pub(crate) struct Place(Entered, Entered);
+
+impl Generation {
+    /// The generation of a file. Places of the last one are kept where their number did not change, so that a
+    /// reload does not let more calls run than there are places; health begins anew.
+    pub(crate) fn new(
+        parts: Arc<Parts>,
+        file: &ConfigFile,
+        registry: Arc<Registry>,
+        access: Arc<Access>,
+        last: Option<&Generation>,
+    ) -> Generation {
+        let config = &file.config;
+        let now = ms(parts.environment.monotonic());
+        let keep = |gate: Option<&Arc<Gate>>, run, wait| match gate {
+            Some(gate) if gate.is_of(run, wait) => gate.clone(),
+            Some(_) | None => Arc::new(Gate::new(run, wait)),
+        };
+        let standing = |tool: &Tool| {
+            let last = last.and_then(|last| last.tools.get(&*tool.name)).map(|standing| &standing.bulkhead);
+            Standing {
+                bulkhead: keep(last, tool.bulkhead_run, tool.bulkhead_wait),
+                health: Mutex::new(Health { quota: Quota::full(now), breakers: Breakers::default() }),
+                metrics: OnceLock::new(),
+            }
+        };
+        Generation {
+            room: keep(last.map(|last| &last.room), config.host.calls_max, config.host.wait_max),
+            tools: Arc::new(registry.tools().map(|tool| (tool.name.clone(), standing(tool))).collect()),
+            registry,
+            caps: config.arguments.caps(),
+            call_deadline_ms: config.host.call_deadline_ms,
+            access,
+            parts,
+        }
+    }
+
+    /// The same tools, for other callers.
+    pub(crate) fn with_access(&self, access: Arc<Access>) -> Generation {
+        Generation {
+            parts: self.parts.clone(),
+            registry: self.registry.clone(),
+            caps: self.caps,
+            call_deadline_ms: self.call_deadline_ms,
+            room: self.room.clone(),
+            tools: self.tools.clone(),
+            access,
+        }
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// All tools, for what serves no caller.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    pub(crate) fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    pub(crate) fn call_deadline_ms(&self) -> u64 {
+        self.call_deadline_ms
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.parts.engine
+    }
+
+    pub(crate) fn environment(&self) -> &SharedEnvironment {
+        &self.parts.environment
+    }
+
+    /// The places for judging arguments that may take long.
+    pub(crate) fn heavy_arguments(&self) -> &Gate {
+        &self.parts.heavy_arguments
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.parts.journal
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.parts.accounts
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.parts.sessions
+    }
+
+    /// Counts a call. Calls of different tools share no lock for it.
+    pub(crate) fn count(&self, call: &CallView<'_>) {
+        let metrics = || self.parts.metrics.of(call.tool);
+        match self.tools.get(call.tool) {
+            Some(standing) => standing.metrics.get_or_init(metrics).count(call),
+            None => metrics().count(call),
+        }
+    }
+
+    /// The rules of a caller; none for one whose entry is gone.
+    pub(crate) fn rules(&self, who: &Principal) -> Option<Arc<Rules>> {
+        self.access.rules(who)
+    }
+
+    pub(crate) fn visible(&self, who: &Principal) -> Visible {
+        Visible::new(self.registry.clone(), self.rules(who))
+    }
+
+    /// A place for one attempt of a tool, first of the tool's, then of the host's.
+    pub(crate) async fn enter(&self, tool: &str, within: Duration) -> Result<Place, NoRoom> {
+        let standing = self.tools.get(tool).ok_or(NoRoom)?;
+        let both = async {
+            let tool = standing.bulkhead.enter(within).await?;
+            Ok(Place(tool, self.room.enter(within).await?))
+        };
+        tokio::time::timeout(within, both).await.unwrap_or(Err(NoRoom))
+    }
+
+    /// A tool's retry quota, and what its breakers say to a caller now.
+    pub(crate) fn health(&self, tool: &str, who: &Principal) -> (u32, BreakerView) {
+        let now = ms(self.environment().monotonic());
+        self.tools.get(tool).map_or((0, BreakerView::Closed), |standing| {
+            let mut health = standing.health();
+            (health.quota.tokens(now), health.breakers.view(who, now))
+        })
+    }
+
+    /// Applies what a call did to a tool's health.
+    pub(crate) fn settle(&self, tool: &str, who: &Principal, settled: &Settled) {
+        let Some(standing) = self.tools.get(tool) else { return };
+        let now = ms(self.environment().monotonic());
+        let mut health = standing.health();
+        health.quota.settle(settled.spent, settled.gained, now);
+        if let Some(code) = settled.ended {
+            health.breakers.record(who, code, now);
+        }
+    }
+
+    pub(crate) fn load(&self) -> RoomView {
+        RoomView { running: self.room.running(), waiting: self.room.waiting() }
+    }
+
+    pub(crate) fn standings(&self) -> Vec<StandingView> {
+        let now = ms(self.environment().monotonic());
+        let view = |(name, standing): (&Arc<str>, &Standing)| {
+            let health = standing.health();
+            StandingView {
+                tool: name.to_string(),
+                room: RoomView { running: standing.bulkhead.running(), waiting: standing.bulkhead.waiting() },
+                is_open: health.breakers.is_open_for_all(now),
+                paused_callers: health.breakers.paused_callers(now),
+            }
+        };
+        self.tools.iter().map(view).collect()
+    }
+}
+
+impl Standing {
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

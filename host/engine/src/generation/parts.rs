@@ -1,0 +1,45 @@
+//! What stays while the program runs, whatever a reload exchanges.
+//!
+//! Owns the parts that generations share. Must not know what a registry says.
+
+use wasmtime::Engine;
+
+use airlock_journal::Journal;
+use airlock_types::environment::SharedEnvironment;
+
+use crate::admission::Gate;
+use crate::caller::account::Accounts;
+use crate::caller::session::Sessions;
+use crate::telemetry::metrics::Metrics;
+
+/// Calls whose arguments are judged off the runtime's workers at the same time; each may need up to 64 MB.
+const HEAVY_ARGUMENTS_MAX: u32 = 4;
+
+/// Calls that wait for that, in order and within their deadlines; the next is refused as `admission.overloaded`.
+const HEAVY_ARGUMENTS_WAITING_MAX: u32 = 64;
+
+/// What stays while the program runs.
+pub(crate) struct Parts {
+    pub(crate) engine: Engine,
+    pub(crate) environment: SharedEnvironment,
+    pub(crate) journal: Journal,
+    pub(crate) accounts: Accounts,
+    pub(crate) sessions: Sessions,
+    pub(crate) metrics: Metrics,
+    /// The places for judging arguments that may take long.
+    pub(crate) heavy_arguments: Gate,
+}
+
+impl Parts {
+    pub(crate) fn new(engine: Engine, environment: SharedEnvironment, journal: Journal) -> Parts {
+        Parts {
+            engine,
+            environment,
+            journal,
+            accounts: Accounts::default(),
+            sessions: Sessions::default(),
+            metrics: Metrics::default(),
+            heavy_arguments: Gate::new(HEAVY_ARGUMENTS_MAX, HEAVY_ARGUMENTS_WAITING_MAX),
+        }
+    }
+}

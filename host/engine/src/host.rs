@@ -1,0 +1,356 @@
+//! The host: everything wired together.
+//!
+//! Owns the parts and their life: what stays while the program runs, and the generation that a reload
+//! exchanges. Must not know transports or the CLI.
+
+mod load;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use wasmtime::Engine;
+
+use crate::caller::MetricsAccess;
+use crate::caller::token::TokenDigest;
+use crate::config::{ConfigFile, HttpConfig, OauthConfig};
+use crate::environment::World;
+pub use crate::generation::Visible;
+use crate::generation::{Access, Accesses, Generation, Parts};
+use crate::lock::{LockError, Served};
+use crate::registry::{LoadEvent, Threads};
+use crate::sandbox::cache::CacheError;
+use crate::telemetry::metrics;
+use crate::telemetry::metrics::JournalCounts;
+use airlock_contract::caps::Caps;
+use airlock_journal::state::StateError;
+use airlock_journal::{Journal, JournalError, JournalView, Standing};
+use airlock_types::call::{Call, Observer};
+use airlock_types::diagnostic::{Diagnostic, Diagnostics};
+use airlock_types::environment::SharedEnvironment;
+use airlock_types::plan::Plan;
+use airlock_types::principal::Principal;
+use airlock_types::reply::{ErrorReport, Reply};
+pub use load::user_cache;
+use load::{admit, load, note, pool};
+pub use load::{load_registry, open_journal, user_compiler};
+
+/// However long calls took to end, the journal has this long to be written: enough for all that may wait.
+const CLOSE_MIN: Duration = Duration::from_secs(1);
+
+/// How a host is opened.
+pub struct Options<'a> {
+    /// The `airlock` program that compiles; without one it is looked for beside this program.
+    pub program: Option<PathBuf>,
+    /// Where time and chance come from.
+    pub environment: SharedEnvironment,
+    /// Who watches the loading.
+    pub watch: &'a (dyn Fn(LoadEvent) + Sync),
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options { program: None, environment: Arc::new(World::new()), watch: &|_| {} }
+    }
+}
+
+/// Why a host cannot be opened, or not be reloaded.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The registry is not in order.
+    #[error(transparent)]
+    Registry(#[from] Diagnostics),
+    /// The tools are not the ones that were accepted.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The compile cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The state folder is not safe to use.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A file system did not answer.
+    #[error("{step} was given up: {reason}; does its file system answer?")]
+    Stuck {
+        /// What was being done.
+        step: &'static str,
+        /// Why it ended.
+        reason: String,
+    },
+    /// The engine cannot be made.
+    #[error(
+        "the engine cannot be made: {0}; it reserves address space for its pool, which `ulimit -v` or a small \
+         machine may forbid"
+    )]
+    Engine(String),
+}
+
+/// A host with its tools, ready to be called.
+pub struct Host {
+    parts: Arc<Parts>,
+    program: Option<PathBuf>,
+    folder: PathBuf,
+    state: PathBuf,
+    calls: AtomicUsize,
+    calls_max: u32,
+    http: HttpConfig,
+    current: ArcSwap<Generation>,
+    /// Held while generations are exchanged.
+    accesses: Mutex<Accesses>,
+    served: Arc<Mutex<Served>>,
+    threads: Threads,
+    /// When the end of serving began, by the monotonic clock.
+    drain_began: OnceLock<Duration>,
+    /// Counts the generations, for those who wait for the next one.
+    generations: watch::Sender<u64>,
+}
+
+/// One reading of a registry's file. A later one is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Revision(u64);
+
+impl Host {
+    /// Opens a host on a registry.
+    ///
+    /// # Errors
+    /// When the registry, its lock, the cache, the journal or the engine is not in order.
+    pub async fn open(file: &ConfigFile, options: &Options<'_>) -> Result<Host, OpenError> {
+        let journal = tokio::task::spawn_blocking({
+            let file = file.clone();
+            move || open_journal(&file)
+        });
+        tokio::task::spawn_blocking(airlock_contract::tool::warm);
+        let engine = pool(file)?;
+        let threads = Threads::default();
+        let registry = Arc::new(load(file, &engine, options.program.clone(), options.watch, &threads).await?);
+        let served = Arc::new(Mutex::new(Served::default()));
+        admit(file, &registry, None, &threads).await.map(|locked| note(&served).serve(&registry, locked))?;
+        let journal = journal.await.map_err(|err| JournalError::Read(err.to_string()))??;
+        let parts = Arc::new(Parts::new(engine, options.environment.clone(), journal));
+        let access = Arc::new(Access::of(file));
+        let first = Generation::new(parts.clone(), file, registry, access.clone(), None);
+        Ok(Host {
+            parts,
+            program: options.program.clone(),
+            folder: file.folder().to_owned(),
+            calls: AtomicUsize::new(0),
+            calls_max: file.config.host.calls_max,
+            state: file.config.host.state.clone(),
+            http: file.config.http.clone(),
+            current: ArcSwap::from_pointee(first),
+            accesses: Mutex::new(Accesses::new(access)),
+            served,
+            threads,
+            drain_began: OnceLock::new(),
+            generations: watch::Sender::new(0),
+        })
+    }
+
+    /// Exchanges the registry for what its file says now. Calls that run end on the old one. A registry that is
+    /// not in order changes nothing, but that what it takes away from callers is taken away at once.
+    ///
+    /// # Errors
+    /// When the registry or its lock is not in order, or a setting changed that only a restart can apply.
+    pub async fn reload(&self, file: &ConfigFile) -> Result<(), OpenError> {
+        self.exchange(file, self.revoke(file)).await
+    }
+
+    /// Takes away from callers what a file that was read does not give them any more: tokens, entries, tools, rates.
+    /// What it gives comes with its tools, by [`Host::exchange`]. Nothing is waited for.
+    pub fn revoke(&self, file: &ConfigFile) -> Revision {
+        let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
+        let (revision, access) = accesses.read(Access::of(file));
+        self.swap(self.current.load().with_access(access));
+        Revision(revision)
+    }
+
+    /// Loads the tools of a file and serves them, with its callers, unless a later file was read meanwhile.
+    ///
+    /// # Errors
+    /// As [`Host::reload`].
+    pub async fn exchange(&self, file: &ConfigFile, revision: Revision) -> Result<(), OpenError> {
+        self.only_what_a_reload_can(file)?;
+        let loaded = load(file, &self.parts.engine, self.program.clone(), &|_| {}, &self.threads).await;
+        let registry = Arc::new(loaded?);
+        let locked = admit(file, &registry, Some(self.served.clone()), &self.threads).await?;
+        let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
+        note(&self.served).serve(&registry, locked);
+        let access = accesses.serve(Access::of(file), revision.0);
+        let old = self.current.load_full();
+        self.parts.journal.bound(file.config.journal.bytes_max);
+        self.swap(Generation::new(self.parts.clone(), file, registry, access, Some(&old)));
+        Ok(())
+    }
+
+    fn swap(&self, generation: Generation) {
+        self.current.store(Arc::new(generation));
+        self.generations.send_modify(|count| *count += 1);
+    }
+
+    fn only_what_a_reload_can(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
+        let changed = if file.config.host.state != self.state {
+            "host.state"
+        } else if file.config.host.calls_max != self.calls_max {
+            // The engine's pool has as many places.
+            "host.calls_max"
+        } else if (HttpConfig { allow_anonymous: self.http.allow_anonymous, ..file.config.http.clone() })
+            != self.http
+        {
+            "http"
+        } else {
+            return Ok(());
+        };
+        let message = format!("`{changed}` changed, and a server that runs cannot follow");
+        Err(Diagnostic::without_place(message, Some("restart it, or take the change back".into())).into())
+    }
+
+    /// Calls a tool. Whatever happens, there is a reply, and a record of it. Dropping the future stops the
+    /// guest and puts the call on record as cancelled.
+    pub async fn call(&self, call: Call) -> Reply {
+        self.call_observed(call, None).await
+    }
+
+    /// Calls a tool; the observer hears how the call goes on, and is dropped before this returns.
+    pub async fn call_observed(&self, call: Call, observer: Option<Arc<dyn Observer>>) -> Reply {
+        let _running = Running::begin(&self.calls);
+        crate::call::call(&self.current.load_full(), call, observer).await
+    }
+
+    /// The plan of a call that is not made, without jitter: every wait is the longest that it could be.
+    ///
+    /// # Errors
+    /// When the call would not get past the inner door.
+    pub fn plan(&self, raw: Call) -> Result<Plan, Box<ErrorReport>> {
+        crate::call::explain(&self.current.load(), raw)
+            .map_err(|end| end.report.unwrap_or_else(|| Box::new(ErrorReport::plain(end.code.to_string()))))
+    }
+
+    /// How many tools there are, and what a reviewer should know of them.
+    pub fn summary(&self) -> (usize, Vec<String>) {
+        let current = self.current.load();
+        (current.registry().tools().count(), current.registry().warnings.clone())
+    }
+
+    /// The tools that a caller may see: there is no other way to them.
+    pub fn visible(&self, who: &Principal) -> Visible {
+        self.current.load().visible(who)
+    }
+
+    /// Whether a lock says which tool definitions are accepted.
+    pub fn is_locked(&self) -> bool {
+        note(&self.served).was_locked()
+    }
+
+    /// A number that grows with each reload.
+    pub fn generations(&self) -> watch::Receiver<u64> {
+        self.generations.subscribe()
+    }
+
+    /// The records.
+    pub fn journal(&self) -> &Journal {
+        &self.parts.journal
+    }
+
+    /// Why calls with effects are refused at the moment, in a word for probes.
+    pub fn trouble(&self) -> Option<&'static str> {
+        match self.parts.journal.view().standing {
+            Standing::Writing => None,
+            Standing::Failing => Some("journal-failing"),
+            Standing::Full => Some("journal-full"),
+        }
+    }
+
+    /// Serving is about to end: from now on the drain time runs.
+    pub fn drain_begins(&self) {
+        // Of two transports the first one counts.
+        let _ = self.drain_began.set(self.parts.environment.monotonic());
+    }
+
+    /// Serving has ended: the journal has the rest of the drain time to be written.
+    pub fn drain_ends(&self) {
+        let now = self.parts.environment.monotonic();
+        let drained = now.saturating_sub(self.drain_began.get().copied().unwrap_or(now));
+        let left = Duration::from_millis(self.http.drain_ms).saturating_sub(drained);
+        self.parts.journal.close_within(left.max(CLOSE_MIN));
+    }
+
+    /// What arguments may be.
+    pub fn caps(&self) -> Caps {
+        *self.current.load().caps()
+    }
+
+    /// How to serve over HTTP.
+    pub fn http(&self) -> &HttpConfig {
+        &self.http
+    }
+
+    /// The caller whose token has this digest.
+    pub fn holder(&self, digest: &TokenDigest) -> Option<Principal> {
+        self.current.load().access().holder(digest)
+    }
+
+    /// How callers of an OAuth server are known, if they are.
+    pub fn oauth(&self) -> Option<Arc<OauthConfig>> {
+        self.current.load().access().oauth().cloned()
+    }
+
+    /// Whether whoever reaches the port may call.
+    pub fn allows_anonymous(&self) -> bool {
+        self.current.load().access().allows_anonymous()
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.parts.engine
+    }
+
+    /// Where time and chance come from.
+    pub fn environment(&self) -> &SharedEnvironment {
+        &self.parts.environment
+    }
+
+    /// What was counted, with what stands in queues and breakers now, as far as a caller may read it.
+    pub fn metrics(&self, who: &Principal) -> Option<String> {
+        let now = self.current.load();
+        let rules = now.rules(who)?;
+        let JournalView { standing, waiting, lost, removed } = self.parts.journal.view();
+        let journal = JournalCounts { is_writable: standing == Standing::Writing, waiting, lost, removed };
+        let text = || self.parts.metrics.text(&now.load(), &now.standings(), &journal);
+        match rules.metrics {
+            MetricsAccess::None => None,
+            MetricsAccess::Visible => Some(metrics::only(&text(), |tool| rules.shows(tool))),
+            MetricsAccess::All => Some(text()),
+        }
+    }
+
+    /// How many calls have not ended yet, waiting ones included.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Acquire)
+    }
+
+    /// The folder that relative paths of the registry's file are relative to.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// Counts a call for as long as it lives.
+struct Running<'h>(&'h AtomicUsize);
+
+impl Running<'_> {
+    fn begin(count: &AtomicUsize) -> Running<'_> {
+        count.fetch_add(1, Ordering::AcqRel);
+        Running(count)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

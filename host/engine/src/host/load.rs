@@ -1,0 +1,117 @@
+//! Loading for a host: what touches the disk, each step on a thread of its own and within its time; and what is loaded
+//! without one, to be looked at.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wasmtime::Engine;
+
+use super::OpenError;
+use crate::blocking::Lost;
+use crate::config::ConfigFile;
+use crate::lock::{Lock, LockError, Served};
+use crate::registry;
+use crate::registry::{LoadEvent, Loading, Registry, STEP_MAX, Threads, Unloaded};
+use crate::sandbox::cache::{CacheError, Compiler};
+use crate::sandbox::engine::engine;
+use airlock_journal::state;
+use airlock_journal::{Journal, JournalError};
+use airlock_types::limit::CompileLimits;
+
+pub(super) async fn load(
+    file: &ConfigFile,
+    engine: &Engine,
+    program: Option<PathBuf>,
+    watch: &(dyn Fn(LoadEvent) + Sync),
+    threads: &Threads,
+) -> Result<Registry, OpenError> {
+    let (state, limits) = (file.state(), file.config.compile.limits());
+    let compiler = move || {
+        state::folder(&state)?;
+        Ok::<_, OpenError>(Compiler::new(&state.join("code"), limits, program)?)
+    };
+    let compiler = Arc::new(step(threads, "looking at the compile cache", compiler).await??);
+    let loaded = registry::load(file, &Loading { engine, compiler, threads, watch }).await;
+    loaded.map_err(|unloaded| match unloaded {
+        Unloaded::Wrong(problems) => problems.into(),
+        Unloaded::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
+    })
+}
+
+/// Asks the lock; whether there is one.
+pub(super) async fn admit(
+    file: &ConfigFile,
+    registry: &Arc<Registry>,
+    served: Option<Arc<Mutex<Served>>>,
+    threads: &Threads,
+) -> Result<bool, OpenError> {
+    let (file, registry) = (file.clone(), registry.clone());
+    let admit = move || {
+        let lock = Lock::read(&file)?;
+        // Held by what does not touch the disk only: a lock that is there decides alone.
+        let served = served.as_deref().filter(|_| !lock.exists()).map(note);
+        lock.admit(&registry, served.as_deref())?;
+        Ok::<_, LockError>(lock.exists())
+    };
+    Ok(step(threads, "asking the lock", admit).await??)
+}
+
+/// A step of loading that is of no entry. Its name is its key: no tool is called like it.
+async fn step<T: Send + 'static>(
+    threads: &Threads,
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, OpenError> {
+    let done = threads.steps.of(name).run_within(STEP_MAX, work).await;
+    done.map_err(|lost: Lost| OpenError::Stuck { step: name, reason: lost.to_string() })
+}
+
+pub(super) fn note(served: &Mutex<Served>) -> MutexGuard<'_, Served> {
+    served.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The tools of a registry by themselves, to be looked at and not to be served: no lock is asked.
+///
+/// # Errors
+/// When the registry, the cache or the engine is not in order.
+pub async fn load_registry(
+    file: &ConfigFile,
+    watch: &(dyn Fn(LoadEvent) + Sync),
+) -> Result<Registry, OpenError> {
+    load(file, &pool(file)?, None, watch, &Threads::default()).await
+}
+
+/// An engine with as many places as calls may run.
+pub(super) fn pool(file: &ConfigFile) -> Result<Engine, OpenError> {
+    engine(file.config.host.calls_max).map_err(|err| OpenError::Engine(format!("{err:#}")))
+}
+
+/// The journal of a registry.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_journal(file: &ConfigFile) -> Result<Journal, JournalError> {
+    let path = file.state().join("journal.db");
+    state::folder(&file.state())
+        .map_err(|err| JournalError::Open { path: path.clone(), reason: err.to_string() })?;
+    Journal::open(&path, file.config.journal.bytes_max)
+}
+
+/// A compiler for a component that belongs to no registry, with a cache in the user's own folder.
+///
+/// # Errors
+/// When the cache cannot be used.
+pub fn user_compiler() -> Result<Compiler, CacheError> {
+    Compiler::new(&user_cache().join("code"), CompileLimits::default(), None)
+}
+
+/// The folder of what belongs to no registry.
+pub fn user_cache() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "without a registry there are no settings to take it from")]
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/'));
+    let base = variable("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".cache")))
+        .unwrap_or_else(std::env::temp_dir);
+    base.join("airlock")
+}

@@ -1,0 +1,368 @@
+//! One entry of a registry: its component read, compiled or found compiled, and every tool of it prepared.
+//!
+//! Owns what is decided for one entry alone, so that entries can be loaded beside each other. Must not know the
+//! other entries.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::Spanned;
+use wasmtime::Engine;
+
+use super::{LoadEvent, STEP_MAX, Unloaded, imports};
+use crate::blocking::{Lane, Lost};
+use crate::capability;
+use crate::config::{ConfigFile, RetryConfig, ToolConfig};
+use crate::registry::name;
+use crate::registry::tool::{Component, Tool};
+use crate::sandbox::cache::{Compiled, Compiler, Looked, Missing};
+use crate::sandbox::compile::CompileError;
+use crate::sandbox::engine::MEMORY_BYTES_MAX;
+use crate::sandbox::run;
+use crate::sandbox::run::LinkError;
+use airlock_contract::manifest::{Manifest, PROBLEMS_MAX, ToolContract};
+use airlock_contract::surface::{Function, Problem, Surface};
+use airlock_contract::tool::Contract;
+use airlock_types::diagnostic::{Diagnostic, Diagnostics};
+use airlock_types::grant::{Effective, Grants, Request, Requests};
+use airlock_types::limit::{Limits, PartialLimits};
+use airlock_types::plan::RetryPolicy;
+
+/// The least time in which an attempt is worth starting, where nobody says otherwise.
+const USEFUL_MS_MIN: u64 = 1_000;
+
+/// Functions that cannot be tools which an error lists.
+const HIDDEN_MAX: usize = 20;
+
+/// Tools, each with what a reviewer should know of it.
+type Tools = Vec<(Tool, Vec<String>)>;
+
+/// One entry, with all that it takes to load it.
+pub(super) struct Entry {
+    pub(super) file: Arc<ConfigFile>,
+    pub(super) key: Spanned<String>,
+    pub(super) config: ToolConfig,
+    pub(super) engine: Engine,
+    pub(super) compiler: Arc<Compiler>,
+    /// The thread of its steps.
+    pub(super) steps: Lane,
+    /// The threads of its tools' file accesses.
+    pub(super) files: Lane,
+}
+
+impl Entry {
+    /// Its tools. All work is done by other threads: a server that reloads has calls to make meanwhile.
+    pub(super) async fn load(self: Arc<Self>, watch: &(dyn Fn(LoadEvent) + Sync)) -> Result<Tools, Unloaded> {
+        let name = self.key.get_ref();
+        watch(LoadEvent::Started(name.clone()));
+        let (tools, cached) = match self.aside(Entry::look).await? {
+            Ok(tools) => (tools, true),
+            Err(missing) => {
+                let compiled = self.compiler.compile(&self.engine, missing).await;
+                let compiled = compiled.map_err(|err| self.unusable(&err))?;
+                (self.aside(|entry| entry.prepare(compiled)).await?, false)
+            }
+        };
+        watch(LoadEvent::Ready { name: name.clone(), cached });
+        Ok(tools)
+    }
+
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Entry) -> Result<T, Diagnostics> + Send + 'static,
+    ) -> Result<T, Unloaded> {
+        let entry = self.clone();
+        match self.steps.run_within(STEP_MAX, move || work(&entry)).await {
+            Ok(done) => Ok(done?),
+            Err(Lost::Panicked) => Err(self.here("loading it failed: the host panicked".into(), None).into()),
+            Err(lost @ Lost::TimedOut(_)) => {
+                let hint =
+                    "look whether the file systems of its component and granted folders answer".to_owned();
+                let message = format!("loading `{}` was given up: {lost}", self.path().display());
+                Err(Unloaded::Stuck(self.here(message, Some(hint))))
+            }
+        }
+    }
+
+    /// What was compiled before is prepared at once.
+    fn look(&self) -> Result<Result<Tools, Missing>, Diagnostics> {
+        let path = self.path();
+        if self.is_of_state(&path) {
+            return Err(self.component(format!("`{}` lies in the state folder", path.display()), None));
+        }
+        let bytes = self.compiler.read(&path).map_err(|err| match err {
+            CompileError::Unreadable(err) => {
+                let hint = "build it first; for the example tools, run `cargo xtask guests`".to_owned();
+                self.component(format!("`{}` cannot be read: {err}", path.display()), Some(hint))
+            }
+            err => self.unusable(&err),
+        })?;
+        match self.compiler.look(&self.engine, bytes).map_err(|err| self.unusable(&err))? {
+            Looked::Found(compiled) => self.prepare(*compiled).map(Ok),
+            Looked::Missing(missing) => Ok(Err(missing)),
+        }
+    }
+
+    /// Refuses grants that reach the state folder: a guest would read the records of other callers, and the host would
+    /// open and close the journal on its behalf, which drops SQLite's locks on it.
+    fn keep_state_apart(&self, grants: &Grants) -> Result<(), Diagnostics> {
+        let Ok(state) = self.file.state().canonicalize() else { return Ok(()) };
+        let reaches = |folder: &Path| folder.starts_with(&state) || state.starts_with(folder);
+        let Some(grant) = grants.files.iter().find(|grant| reaches(&grant.host)) else { return Ok(()) };
+        let span = self.config.grants.as_ref().map_or(self.key.span(), Spanned::span);
+        let message = format!(
+            "the granted folder `{}` and the state folder `{}` lie in each other: the tool could read the records of all \
+             calls",
+            grant.host.display(),
+            state.display()
+        );
+        let hint = "grant a folder beside it, or move it with `host.state`".to_owned();
+        Err(self.file.error(span, message, "in these grants", Some(hint)).into())
+    }
+
+    fn is_of_state(&self, path: &Path) -> bool {
+        let real = self.file.state().canonicalize().and_then(|state| Ok((path.canonicalize()?, state)));
+        real.is_ok_and(|(path, state)| path.starts_with(state))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.file.folder().join(self.config.component.get_ref())
+    }
+
+    fn unusable(&self, err: &CompileError) -> Diagnostics {
+        self.component(format!("`{}`: {err}", self.path().display()), None)
+    }
+
+    /// A problem with the component.
+    fn component(&self, message: String, hint: Option<String>) -> Diagnostics {
+        self.file.error(self.config.component.span(), message, "this component", hint).into()
+    }
+
+    /// A problem with the whole entry.
+    fn here(&self, message: String, hint: Option<String>) -> Diagnostics {
+        self.file.error(self.key.span(), message, "this tool", hint).into()
+    }
+
+    fn unlinked(&self, err: &LinkError) -> Diagnostics {
+        let hint = match err {
+            LinkError::Unknown(_) => {
+                "declare them: `imports.\"NAME\" = \"trap\"`, or fixed results per function"
+            }
+            LinkError::Signature(_) | LinkError::Engine(_) => {
+                "build the component against the interfaces that the host provides"
+            }
+        };
+        self.here(format!("`{}`: {err}", self.path().display()), Some(hint.to_owned()))
+    }
+
+    /// None of its functions can be a tool.
+    fn nothing(&self, surface: &Surface) -> Diagnostics {
+        let hidden = surface.hidden.iter().take(HIDDEN_MAX);
+        let hidden: Vec<_> = hidden.map(|h| format!("`{}` {}", h.name, h.reason)).collect();
+        let message = format!("`{}` shows no function that can be a tool", self.path().display());
+        self.here(message, Some(hidden.join("; ")))
+    }
+
+    fn prepare(&self, compiled: Compiled) -> Result<Tools, Diagnostics> {
+        let Entry { file, key, config, .. } = self;
+        let path = self.path();
+        let Compiled { component: code, surface, digest } = compiled;
+        let mut author = author(&path, &surface)?;
+        let grants = absolute(file, config)?;
+        self.keep_state_apart(&grants)?;
+        let requests = requests(&surface, &author.manifest, &grants);
+        let (effective, missing) = Effective::of(&requests, &grants);
+        let bindings = imports::bindings(file, config, &surface)?;
+        let linked = run::link(&self.engine, &code, &surface, &effective, &bindings, self.files.clone());
+        let linked = linked.map_err(|err| self.unlinked(&err))?;
+        let functions = config.functions.as_ref().map(Spanned::get_ref);
+        let named = name::assign(key.get_ref(), functions, &surface.functions).map_err(|err| {
+            let span = config.functions.as_ref().map_or(key.span(), Spanned::span);
+            Diagnostics::from(file.error(span, err, "here", None))
+        })?;
+        if named.is_empty() {
+            return Err(self.nothing(&surface));
+        }
+        let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
+        let limits = limits(file, config, &author.manifest.limits)?;
+        let component = Arc::new(Component { path: path.clone(), digest: digest.into(), surface });
+        let mut tools = Vec::new();
+        for (public, function) in named {
+            let said = author.tools.remove(&function.name).unwrap_or_default();
+            let none = Default::default();
+            let docs = component.surface.docs.get(&function.name).unwrap_or(&none);
+            let contract = Contract::prepare(&function, said, docs)
+                .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
+            let (effect, warnings) = effect(file, &public, config, &contract, &effective)?;
+            let export = run::locate(&code, &function).ok_or_else(|| {
+                self.here(format!("`{}` has lost its export `{}`", path.display(), function.name), None)
+            })?;
+            let warnings = warnings.into_iter().chain(missing_warnings(&public, &missing)).collect();
+            let tool = Tool {
+                name: public.into(),
+                component: component.clone(),
+                contract,
+                effect,
+                limits: limits.clone(),
+                requests: requests.clone(),
+                author_limits: author.manifest.limits.clone(),
+                author_useful_ms_min: author.manifest.useful_ms_min,
+                effective: effective.clone(),
+                missing: missing.clone(),
+                key: key.get_ref().clone(),
+                retry: retry(&config.retry),
+                fallback: config.fallback.iter().map(|name| name.get_ref().clone()).collect(),
+                useful_ms_min: config
+                    .useful_ms_min
+                    .or(author.manifest.useful_ms_min)
+                    .unwrap_or(USEFUL_MS_MIN),
+                bulkhead_run: config.bulkhead.run,
+                bulkhead_wait: config.bulkhead.wait,
+                linked: linked.clone(),
+                export,
+            };
+            tools.push((tool, warnings));
+        }
+        Ok(tools)
+    }
+}
+
+/// What a component's own contract says, or nothing where it has none.
+struct Author {
+    manifest: Manifest,
+    tools: BTreeMap<String, ToolContract>,
+}
+
+fn author(path: &Path, surface: &Surface) -> Result<Author, Diagnostics> {
+    let file = format!("{} (embedded contract)", path.display());
+    if !surface.problems.is_empty() {
+        return Err(problems(&file, surface));
+    }
+    let manifest = match &surface.contract {
+        Some(text) => Manifest::parse(text, &file)?,
+        None => Manifest::default(),
+    };
+    let tools = manifest.bind(&surface.functions)?;
+    Ok(Author { manifest, tools })
+}
+
+/// What the compile process found wrong with an embedded contract.
+fn problems(file: &str, surface: &Surface) -> Diagnostics {
+    let source: Arc<str> = surface.contract.as_deref().unwrap_or_default().into();
+    let diagnostic = |problem: &Problem| {
+        let Problem { message, span, label, hint } = problem.clone();
+        Diagnostic { message, file: file.to_owned(), source: source.clone(), span, label, hint }
+    };
+    Diagnostics(surface.problems.iter().take(PROBLEMS_MAX).map(diagnostic).collect())
+}
+
+/// What a component asks for: what its contract says, or without one what its imports want.
+fn requests(surface: &Surface, manifest: &Manifest, grants: &Grants) -> Requests {
+    if surface.contract.is_some() {
+        return manifest.capabilities.clone();
+    }
+    let wants =
+        |capability| surface.imports.iter().any(|i| capability::of_import(&i.name) == Some(capability));
+    let request =
+        |capability| wants(capability).then(|| Request { reason: "its imports".into(), optional: true });
+    // A plain component says neither which folders it wants nor whether it needs the clocks at all, so that it
+    // asks for whatever of it is granted.
+    let files =
+        grants.files.iter().filter(|_| wants("files")).map(|grant| airlock_types::grant::FilesRequest {
+            path: grant.guest.clone(),
+            access: grant.access,
+            reason: "its imports".into(),
+            optional: true,
+        });
+    Requests {
+        files: files.collect(),
+        clock: request("clock").filter(|_| grants.clock),
+        random: request("random").filter(|_| grants.random),
+    }
+}
+
+fn retry(config: &RetryConfig) -> RetryPolicy {
+    let RetryConfig { attempts, implausible } = config;
+    let default = RetryPolicy::default();
+    RetryPolicy {
+        attempts_max: attempts.as_ref().map_or(default.attempts_max, |attempts| *attempts.get_ref()),
+        implausible: *implausible,
+        ..default
+    }
+}
+
+fn missing_warnings(name: &str, missing: &[airlock_types::grant::Missing]) -> Vec<String> {
+    missing
+        .iter()
+        .filter(|missing| !missing.optional)
+        .map(|missing| {
+            format!(
+                "`{name}` asks for {} ({}) and will be denied; to grant it: {}",
+                missing.asked, missing.reason, missing.grant
+            )
+        })
+        .collect()
+}
+
+/// The operator's grants with absolute host folders, which must be there.
+fn absolute(file: &ConfigFile, config: &ToolConfig) -> Result<Grants, Diagnostics> {
+    let Some(spanned) = &config.grants else { return Ok(Grants::default()) };
+    let mut grants = spanned.get_ref().clone();
+    for grant in &mut grants.files {
+        let path: PathBuf = file.folder().join(&grant.host);
+        let found = path.canonicalize().and_then(|path| {
+            if path.is_dir() { Ok(path) } else { Err(std::io::Error::other("it is not a folder")) }
+        });
+        grant.host = found.map_err(|err| {
+            let message = format!("the granted folder `{}` cannot be used: {err}", path.display());
+            Diagnostics::from(file.error(spanned.span(), message, "in these grants", None))
+        })?;
+    }
+    Ok(grants)
+}
+
+fn limits(file: &ConfigFile, config: &ToolConfig, author: &PartialLimits) -> Result<Limits, Diagnostics> {
+    let limits = Limits::agree(&config.limits, author);
+    if limits.memory_bytes_max > MEMORY_BYTES_MAX {
+        let message = format!(
+            "`limits.memory_bytes_max` is {}; this host gives at most {MEMORY_BYTES_MAX}",
+            limits.memory_bytes_max
+        );
+        return Err(file.error(config.component.span(), message, "this tool", None).into());
+    }
+    Ok(limits)
+}
+
+fn effect(
+    file: &ConfigFile,
+    name: &str,
+    config: &ToolConfig,
+    contract: &Contract,
+    effective: &Effective,
+) -> Result<(airlock_types::effect::Effect, Vec<String>), Diagnostics> {
+    let possible = effective.effect();
+    if let Some(operator) = &config.effects {
+        let lower = *operator.get_ref() < possible;
+        let note = format!(
+            "`{name}` is declared {} by the operator, but its grants make {} possible",
+            operator.get_ref().as_str(),
+            possible.as_str()
+        );
+        return Ok((*operator.get_ref(), lower.then_some(note).into_iter().collect()));
+    }
+    match contract.effect {
+        Some(declared) if declared < possible => {
+            let message = format!(
+                "`{name}` declares that it is {}, but its grants make {} possible",
+                declared.as_str(),
+                possible.as_str()
+            );
+            let span = config.grants.as_ref().map_or(config.component.span(), Spanned::span);
+            let hint = format!("grant less, or say `effects = \"{}\"`", possible.as_str());
+            Err(file.error(span, message, "these grants", Some(hint)).into())
+        }
+        Some(declared) => Ok((declared, Vec::new())),
+        None => Ok((possible, Vec::new())),
+    }
+}

@@ -1,0 +1,62 @@
+//! Imports that nothing provides, as the registry declares them, held against what the component wants.
+
+use std::collections::BTreeMap;
+
+use crate::capability;
+use crate::capability::Binding;
+use crate::config::{ConfigFile, ImportConfig, ImportWord, ToolConfig};
+use airlock_contract::surface::{Import, Surface};
+use airlock_contract::{lower, phrase};
+use airlock_types::diagnostic::Diagnostics;
+
+/// The declared imports, JSON results lowered to the types that the component wants.
+pub(super) fn bindings(
+    file: &ConfigFile,
+    config: &ToolConfig,
+    surface: &Surface,
+) -> Result<BTreeMap<String, Binding>, Diagnostics> {
+    let mut bindings = BTreeMap::new();
+    for (name, declared) in &config.imports {
+        let problem =
+            |message: String| Diagnostics::from(file.error(name.span(), message, "this import", None));
+        let import =
+            surface.imports.iter().find(|import| import.name == *name.get_ref()).ok_or_else(|| {
+                let known = capability::unknown(surface).map(|import| import.name.as_str());
+                problem(format!(
+                    "the component does not import `{}`; nothing provides {}",
+                    name.get_ref(),
+                    phrase::quoted_list(known)
+                ))
+            })?;
+        bindings.insert(name.get_ref().clone(), binding(import, declared).map_err(problem)?);
+    }
+    Ok(bindings)
+}
+
+fn binding(import: &Import, declared: &ImportConfig) -> Result<Binding, String> {
+    let results = match declared {
+        ImportConfig::Word(ImportWord::Trap) => return Ok(Binding::Trap),
+        ImportConfig::Fixed(results) => results,
+    };
+    let mut fixed = BTreeMap::new();
+    for (function, json) in results {
+        let ty = import.functions.get(function).ok_or_else(|| {
+            let known = phrase::quoted_list(import.functions.keys().map(String::as_str));
+            format!("`{}` has no function `{function}`; it has {known}", import.name)
+        })?;
+        let ty = ty.as_ref().ok_or_else(|| {
+            format!("`{function}` uses types that JSON cannot give; leave it out, and it traps")
+        })?;
+        let result = match &ty.result {
+            None => None,
+            Some(ty) => Some(lower::lower_value(ty, json.clone()).map_err(|violations| {
+                let first = violations
+                    .first()
+                    .map_or_else(String::new, |v| format!("expected {}, got {}", v.expected, v.got));
+                format!("the result of `{function}` is not a `{ty}`: {first}")
+            })?),
+        };
+        fixed.insert(function.clone(), result);
+    }
+    Ok(Binding::Fixed(fixed))
+}

@@ -1,0 +1,57 @@
+//! Public names of tools.
+//!
+//! Owns how a registry key and a function become one name.
+
+use crate::config::{Functions, NAME_CHARS_MAX};
+use airlock_contract::path::snake;
+use airlock_contract::phrase;
+use airlock_contract::surface::Function;
+
+/// Which functions of a component are shown, each with its public name.
+///
+/// # Errors
+/// The names that the registry lists and the component does not have, or names that cannot be.
+pub(super) fn assign<'f>(
+    key: &str,
+    shown: Option<&Functions>,
+    functions: &'f [Function],
+) -> Result<Vec<(String, &'f Function)>, String> {
+    let wanted: Vec<(Option<&str>, &Function)> = match shown {
+        None => functions.iter().map(|function| (None, function)).collect(),
+        Some(Functions::Listed(names)) => {
+            names.iter().map(|name| Ok((None, find(name, functions)?))).collect::<Result<_, String>>()?
+        }
+        Some(Functions::Named(names)) => names
+            .iter()
+            .map(|(name, public)| Ok((Some(public.as_str()), find(name, functions)?)))
+            .collect::<Result<_, String>>()?,
+    };
+    let several = wanted.len() > 1;
+    let name = |public: Option<&str>, function: &Function| match public {
+        Some(public) => public.to_owned(),
+        None if several => format!("{key}_{}", snake(&function.name)),
+        None => key.to_owned(),
+    };
+    let named: Vec<_> =
+        wanted.into_iter().map(|(public, function)| (name(public, function), function)).collect();
+    match named.iter().find(|(name, _)| !is_valid(name)) {
+        Some((name, _)) => Err(format!(
+            "`{name}` cannot be a tool's name: a-z, 0-9 and _, at most {NAME_CHARS_MAX} characters; give \
+             another with `functions = {{ \"function\" = \"name\" }}`"
+        )),
+        None => Ok(named),
+    }
+}
+
+fn is_valid(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_CHARS_MAX
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn find<'f>(name: &str, functions: &'f [Function]) -> Result<&'f Function, String> {
+    functions.iter().find(|function| function.name == name).ok_or_else(|| {
+        let known = functions.iter().map(|function| function.name.as_str());
+        format!("the component shows no function `{name}`; it shows {}", phrase::quoted_list(known))
+    })
+}

@@ -1,0 +1,12 @@
+//! The sandbox: engine, compile process, cache, and one attempt to its outcome.
+//!
+//! Owns every `Engine`, `Store` and `Linker`. Must not know retry, MCP, or the text of a policy.
+
+pub mod cache;
+pub mod compile;
+mod confine;
+pub mod engine;
+pub mod outcome;
+pub(crate) mod run;
+pub(crate) mod store;
+mod surface;

@@ -1,0 +1,192 @@
+//! One component in the cache: its index and its code, bound to each other and to the component.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::super::compile::Report;
+use crate::file;
+use crate::file::FileError;
+use airlock_contract::surface::{SURFACE_BYTES_MAX, Surface};
+use airlock_types::digest::{hex, sha256};
+
+/// The largest index: what a component shows, and the digests around it.
+const INDEX_BYTES_MAX: u64 = SURFACE_BYTES_MAX as u64 + 4_096;
+
+/// The length of a digest in hex.
+const DIGEST_CHARS: usize = 64;
+
+/// A component's place in the cache.
+pub(super) struct Entry {
+    folder: PathBuf,
+    component: String,
+    settings: String,
+}
+
+/// What was kept of a component.
+pub(super) struct Kept {
+    pub(super) component: Component,
+    pub(super) surface: Surface,
+}
+
+/// What a component was compiled to. Before it in the file stands the digest of its JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    /// SHA-256 of the component, hex.
+    component: String,
+    /// The engine's settings and the program's version.
+    settings: String,
+    /// SHA-256 of the compiled code, hex; also its file's name.
+    code: String,
+    /// What the component shows.
+    surface: Surface,
+}
+
+/// Why a kept component is not used. It is made anew.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("there is none")]
+    Missing,
+    #[error("its index cannot be used: {0}")]
+    Index(String),
+    #[error("its code cannot be used: {0}")]
+    Code(String),
+}
+
+impl Entry {
+    pub(super) fn new(folder: &Path, component: String, engine: &Engine) -> Entry {
+        Entry { folder: folder.to_owned(), component, settings: settings(engine) }
+    }
+
+    /// SHA-256 of the component, hex.
+    pub(super) fn component(&self) -> &str {
+        &self.component
+    }
+
+    /// A name that no other compilation uses, for code that is not known to be whole.
+    pub(super) fn aside(&self) -> PathBuf {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        self.index_path().with_extension(format!("{}-{count}", std::process::id()))
+    }
+
+    /// Keeps code that lies aside, with its index: the code first, so that an index never points to nothing.
+    pub(super) fn keep(&self, aside: &Path, report: Report) -> std::io::Result<()> {
+        let Report { surface, code_digest } = report;
+        let Entry { folder: _, component, settings } = self;
+        std::fs::rename(aside, self.code_path(&code_digest))?;
+        let index =
+            Index { component: component.clone(), settings: settings.clone(), code: code_digest, surface };
+        let json = serde_json::to_vec(&index)?;
+        let aside = self.aside();
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(&aside)?;
+        file.write_all(sha256(&json).as_bytes())?;
+        file.write_all(&json)?;
+        file.sync_all()?;
+        std::fs::rename(&aside, self.index_path())
+    }
+
+    /// What is kept of the component, if every part of it is as it was written for this component and this engine.
+    pub(super) fn find(&self, engine: &Engine, code_bytes_max: u64) -> Option<Kept> {
+        match self.read(engine, code_bytes_max) {
+            Ok(kept) => Some(kept),
+            Err(Unusable::Missing) => None,
+            Err(err) => {
+                tracing::warn!("a component in the compile cache is made anew: {err}");
+                let _ = std::fs::remove_file(self.index_path());
+                None
+            }
+        }
+    }
+
+    fn read(&self, engine: &Engine, code_bytes_max: u64) -> Result<Kept, Unusable> {
+        let Index { component: _, settings: _, code, surface } = self.index()?;
+        let path = self.code_path(&code);
+        let opened = file::open_private(&path, code_bytes_max);
+        let (mut file, _) = opened.map_err(|err| Unusable::Code(err.to_string()))?;
+        let digest = digest(&mut file).map_err(|err| Unusable::Code(err.to_string()))?;
+        if digest != code {
+            // Its name is that of the code that should be there, which is put there again.
+            let _ = std::fs::remove_file(&path);
+            return Err(Unusable::Code("it does not match its digest".into()));
+        }
+        let component = map(engine, &file).map_err(|err| Unusable::Code(format!("{err:#}")))?;
+        Ok(Kept { component, surface })
+    }
+
+    /// The index, read with bounds and held against what it should speak of.
+    fn index(&self) -> Result<Index, Unusable> {
+        let wrong = |reason: &str| Unusable::Index(reason.to_owned());
+        let read = file::open_private(&self.index_path(), INDEX_BYTES_MAX)
+            .and_then(|opened| file::read_whole(opened, INDEX_BYTES_MAX));
+        let bytes = read.map_err(|err: FileError| match err {
+            err if err.is_not_found() => Unusable::Missing,
+            err => Unusable::Index(err.to_string()),
+        })?;
+        let (digest, json) = bytes.split_at_checked(DIGEST_CHARS).ok_or_else(|| wrong("it is cut off"))?;
+        if digest != sha256(json).as_bytes() {
+            return Err(wrong("it does not match its digest"));
+        }
+        let index: Index = serde_json::from_slice(json).map_err(|err| wrong(&err.to_string()))?;
+        if index.component != self.component || index.settings != self.settings {
+            return Err(wrong("it is another component's, or for another engine"));
+        }
+        let plain = index.code.len() == DIGEST_CHARS && index.code.bytes().all(|b| b.is_ascii_hexdigit());
+        if !plain {
+            return Err(wrong("it names no code"));
+        }
+        index.surface.check().map_err(Unusable::Index)?;
+        Ok(index)
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.folder.join(format!("{}-{}.json", self.component, self.settings))
+    }
+
+    fn code_path(&self, digest: &str) -> PathBuf {
+        self.folder.join(format!("{digest}.cwasm"))
+    }
+}
+
+/// What code depends on besides its component.
+fn settings(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+fn digest(file: &mut File) -> std::io::Result<String> {
+    let mut digest = Sha256::new();
+    let mut chunk = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => break,
+            count => digest.update(&chunk[..count]),
+        }
+    }
+    file.rewind()?;
+    Ok(hex(&digest.finalize()))
+}
+
+#[expect(unsafe_code, reason = "the engine can only take precompiled code on trust; see the proof inside")]
+fn map(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
+    // The file that was digested, whatever its name leads to by now.
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // SAFETY: the file was written by this program from what its own compile process made through
+    // `Component::serialize`; its digest is the one that was counted then, which the index of this component and this
+    // engine holds. It lies under mode 0400 in a folder of mode 0700 that belongs to this user, both of which were
+    // checked. So nobody but this user could have put other code there or can change it while it is mapped, and this
+    // user can run code anyway. Code of other engine versions or settings is refused by the engine itself.
+    unsafe { Component::deserialize_file(engine, open) }
+}

@@ -1,0 +1,235 @@
+//! Compiling components, in a process of their own with limits of its own.
+//!
+//! A small hostile component can keep the compiler busy for minutes (with fuel on, its time grows with the
+//! square of the input), and the engine does not count that as a vulnerability. So the server never
+//! compiles: it starts `airlock compile`, whose processor time, memory and wall time are bounded, and
+//! which dies alone. All other work on a stranger's bytes that can grow beyond their size is done there too: reading
+//! types, the embedded contract, documentation. Owns that process, both of its ends; what the process gives up is in
+//! `confine`. Must not know tools or the cache's folder.
+
+mod answer;
+mod worker;
+
+use airlock_types::limit::CompileLimits;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStderr, Command};
+
+use super::engine::Optimize;
+use crate::file::FileError;
+use airlock_contract::surface::Surface;
+use answer::Answer;
+pub use worker::{Worker, probe, work};
+
+/// How much of what a dying compile process prints is read: its last words fit, a flood does not.
+const COMPLAINT_BYTES_MAX: u64 = 64 << 10;
+
+/// Why a component was not compiled. The texts are whole sentences for an operator.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// It is not WebAssembly.
+    #[error("this is not WebAssembly: it does not begin with `\\0asm`")]
+    NotWasm,
+    /// It is a core module.
+    #[error(
+        "this is a core module, not a component; make a component of it with `wasm-tools component new`, or \
+         build for `wasm32-wasip2`"
+    )]
+    CoreModule,
+    /// It is already compiled.
+    #[error("this is precompiled code, which is only trusted from Airlock's own cache; give the `.wasm`")]
+    Precompiled,
+    /// Its file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(FileError),
+    /// It is too large.
+    #[error(
+        "it has {bytes} bytes; at most {max} are allowed; raise `compile.component_bytes_max` in airlock.toml if \
+         you trust it"
+    )]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The engine refuses it, or it is more than the host reads of a component.
+    #[error("the component is not valid: {0}")]
+    Invalid(String),
+    /// It took too much to compile.
+    #[error("compiling it took more than {0}; raise `[compile]` in airlock.toml if you trust it")]
+    OverBudget(String),
+    /// The compile process could not be run.
+    #[error("the compile process failed: {0}")]
+    Process(String),
+}
+
+/// What came out of a compilation, the code apart.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) surface: Surface,
+    /// SHA-256 of the compiled code, hex, as this process counted it.
+    pub(crate) code_digest: String,
+}
+
+/// Refuses what is no component by its first bytes.
+pub(crate) fn admit(bytes: &[u8], limits: &CompileLimits) -> Result<(), CompileError> {
+    if bytes.len() as u64 > limits.component_bytes_max {
+        return Err(CompileError::TooLarge { bytes: bytes.len() as u64, max: limits.component_bytes_max });
+    }
+    if wasmtime::Engine::detect_precompiled(bytes).is_some() {
+        return Err(CompileError::Precompiled);
+    }
+    if wasmparser::Parser::is_core_wasm(bytes) {
+        return Err(CompileError::CoreModule);
+    }
+    if !bytes.starts_with(b"\0asm") {
+        return Err(CompileError::NotWasm);
+    }
+    Ok(())
+}
+
+/// The program that compiles, and where it runs.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// An `airlock`.
+    pub(crate) path: PathBuf,
+    /// Its working directory: an empty folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// Compiles `bytes` into the file `out`, in a process of its own.
+pub(crate) async fn compile(
+    program: &Program,
+    limits: &CompileLimits,
+    bytes: &[u8],
+    out: &Path,
+) -> Result<Report, CompileError> {
+    match attempt(program, limits, bytes, out, Optimize::Speed).await {
+        // Without optimization the time grows with the size, not with its square.
+        Err(CompileError::OverBudget(_)) => attempt(program, limits, bytes, out, Optimize::None).await,
+        ended => ended,
+    }
+}
+
+async fn attempt(
+    program: &Program,
+    limits: &CompileLimits,
+    bytes: &[u8],
+    out: &Path,
+    optimize: Optimize,
+) -> Result<Report, CompileError> {
+    let process = |err: std::io::Error| CompileError::Process(format!("{}: {err}", program.path.display()));
+    let (mut child, _keeper) = start(command(program, limits, optimize)).await.map_err(process)?;
+    let (Some(mut stdin), Some(stdout), Some(stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(process(std::io::Error::other("it has no pipes")));
+    };
+    let feed = async {
+        // A child that dies early closes the pipe; its exit says why.
+        let _ = stdin.write_all(bytes).await;
+        drop(stdin);
+    };
+    let run = async {
+        let answered = answer::receive(stdout, out, limits.memory_bytes_max);
+        tokio::join!(feed, answered, complaint(stderr), child.wait())
+    };
+    let Ok(((), answered, complaint, status)) =
+        tokio::time::timeout(Duration::from_secs(limits.wall_s_max), run).await
+    else {
+        return Err(CompileError::OverBudget(format!("{} s by the clock", limits.wall_s_max)));
+    };
+    let status = status.map_err(process)?;
+    match answered? {
+        Some(Answer::Done { surface, missing, code_digest }) if status.success() => {
+            if !missing.is_empty() {
+                tracing::warn!(
+                    "this kernel does not confine the compile process by {}",
+                    missing.join(" or ")
+                );
+            }
+            Ok(Report { surface, code_digest })
+        }
+        Some(Answer::Invalid(reason)) => Err(CompileError::Invalid(reason)),
+        Some(Answer::Done { .. }) | None => Err(died(status, &complaint, limits)),
+    }
+}
+
+fn command(program: &Program, limits: &CompileLimits, optimize: Optimize) -> Command {
+    let mut command = Command::new(&program.path);
+    command
+        .arg("compile")
+        .args(["--parent", &std::process::id().to_string()])
+        .args(["--cpu-s-max", &limits.cpu_s_max.to_string()])
+        .args(["--memory-bytes-max", &limits.memory_bytes_max.to_string()])
+        .env_clear()
+        // The allocator would reserve a gigabyte that counts against the limit before anything is in it.
+        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+        .current_dir(&program.folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    if optimize == Optimize::None {
+        command.arg("--unoptimized");
+    }
+    command
+}
+
+/// Starts a child from a thread that lives until the returned sender is dropped. The child asks the kernel to be ended
+/// with its parent, by which the kernel means the thread that started it; threads of the runtime come and go.
+async fn start(mut command: Command) -> std::io::Result<(Child, mpsc::Sender<Infallible>)> {
+    let (started, child) = tokio::sync::oneshot::channel();
+    let (keeper, dropped) = mpsc::channel();
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new().name("compile".into()).spawn(move || {
+        let _runtime = runtime.enter();
+        // A child that nobody waits for any more is ended when it is dropped here.
+        if started.send(command.spawn()).is_ok() {
+            let _ = dropped.recv();
+        }
+    })?;
+    let child = child.await.map_err(std::io::Error::other)?;
+    Ok((child?, keeper))
+}
+
+/// The first of what the child prints to stderr. The pipe closes behind it, so that a child that prints without end
+/// gets an error instead of a reader.
+async fn complaint(stderr: ChildStderr) -> String {
+    let mut text = Vec::new();
+    let _ = stderr.take(COMPLAINT_BYTES_MAX).read_to_end(&mut text).await;
+    String::from_utf8_lossy(&text).chars().take(500).collect()
+}
+
+/// Why a child ended without an answer.
+fn died(status: std::process::ExitStatus, complaint: &str, limits: &CompileLimits) -> CompileError {
+    use std::os::unix::process::ExitStatusExt as _;
+    const SIGKILL: i32 = 9;
+    const SIGXCPU: i32 = 24;
+    match status.signal() {
+        Some(SIGXCPU | SIGKILL) => {
+            CompileError::OverBudget(format!("{} s of processor time", limits.cpu_s_max))
+        }
+        Some(_) => CompileError::OverBudget(format!("{} bytes of memory", limits.memory_bytes_max)),
+        None => CompileError::Process(complaint.to_owned()),
+    }
+}
+
+/// The program that can compile: this one where it is `airlock`, else the `airlock` beside it or one folder
+/// up, as test binaries and examples of one build lie.
+pub(crate) fn locate() -> Result<PathBuf, CompileError> {
+    let this = std::env::current_exe().map_err(|err| CompileError::Process(err.to_string()))?;
+    let beside = this.ancestors().skip(1).take(2).map(|folder| folder.join("airlock"));
+    beside.into_iter().find(|program| program.is_file()).ok_or_else(|| {
+        CompileError::Process(format!(
+            "no `airlock` program beside {}; set the program explicitly",
+            this.display()
+        ))
+    })
+}

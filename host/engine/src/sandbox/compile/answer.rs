@@ -1,0 +1,151 @@
+//! What the compile process says: eight bytes with a length, that much JSON, then the code to the end.
+//!
+//! Owns the form, its bounds, and both ways through it. Neither end trusts the other: the process counts what it
+//! writes, and the host counts what it reads, since the process has seen a stranger's bytes.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::CompileError;
+use airlock_contract::surface::{SURFACE_BYTES_MAX, Surface};
+use airlock_types::digest::hex;
+
+/// How the code is read and written on.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// What a reason may have, in characters: an engine's messages quote names of the component's.
+const REASON_CHARS_MAX: usize = 2_000;
+
+/// What came of a compilation.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// It is compiled.
+    Done {
+        /// What the component shows.
+        surface: Surface,
+        /// The means of confinement that the kernel lacks.
+        missing: Vec<String>,
+        /// SHA-256 of the code as it was received, hex.
+        code_digest: String,
+    },
+    /// It is refused.
+    Invalid(String),
+}
+
+/// The JSON before the code.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum Head {
+    Done { surface: Box<Surface>, missing: Vec<String> },
+    Invalid(String),
+}
+
+/// Sends a compiled component.
+pub(super) fn send(
+    mut out: impl Write,
+    surface: Surface,
+    missing: Vec<String>,
+    code: &[u8],
+) -> anyhow::Result<()> {
+    let head = Head::Done { surface: Box::new(surface), missing };
+    match bounded(&head) {
+        Some(head) => {
+            write_head(&mut out, &head)?;
+            out.write_all(code)?;
+            Ok(out.flush()?)
+        }
+        None => refuse(out, &format!("what it shows takes more than {SURFACE_BYTES_MAX} bytes to describe")),
+    }
+}
+
+/// Sends a refusal.
+pub(super) fn refuse(mut out: impl Write, reason: &str) -> anyhow::Result<()> {
+    let reason = reason.chars().take(REASON_CHARS_MAX).collect();
+    write_head(&mut out, &serde_json::to_vec(&Head::Invalid(reason))?)?;
+    Ok(out.flush()?)
+}
+
+fn write_head(out: &mut impl Write, head: &[u8]) -> std::io::Result<()> {
+    out.write_all(&(head.len() as u64).to_le_bytes())?;
+    out.write_all(head)
+}
+
+/// The JSON, unless it is too long: counted while it is written, so that a long one is never there as a whole.
+fn bounded(head: &Head) -> Option<Vec<u8>> {
+    struct Bounded(Vec<u8>);
+    impl Write for Bounded {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if self.0.len() + bytes.len() > SURFACE_BYTES_MAX {
+                return Err(std::io::ErrorKind::FileTooLarge.into());
+            }
+            self.0.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut bounded = Bounded(Vec::new());
+    serde_json::to_writer(&mut bounded, head).ok()?;
+    Some(bounded.0)
+}
+
+/// Receives an answer, the code into the file `out`, at most `code_bytes_max` of it. None where the process ended
+/// before its answer did.
+pub(super) async fn receive(
+    mut from: impl AsyncRead + Unpin,
+    out: &Path,
+    code_bytes_max: u64,
+) -> Result<Option<Answer>, CompileError> {
+    let mut length = [0; 8];
+    if from.read_exact(&mut length).await.is_err() {
+        return Ok(None);
+    }
+    let length = u64::from_le_bytes(length);
+    if length > SURFACE_BYTES_MAX as u64 {
+        return Err(CompileError::Process(format!(
+            "its answer has {length} bytes; at most {SURFACE_BYTES_MAX}"
+        )));
+    }
+    let mut head = vec![0; usize::try_from(length).unwrap_or(0)];
+    if from.read_exact(&mut head).await.is_err() {
+        return Ok(None);
+    }
+    let head = serde_json::from_slice(&head);
+    match head.map_err(|err| CompileError::Process(format!("its answer cannot be read: {err}")))? {
+        Head::Invalid(reason) => Ok(Some(Answer::Invalid(reason.chars().take(REASON_CHARS_MAX).collect()))),
+        Head::Done { surface, missing } => {
+            surface.check().map_err(CompileError::Process)?;
+            let code_digest = store(from, out, code_bytes_max).await?;
+            Ok(Some(Answer::Done { surface: *surface, missing, code_digest }))
+        }
+    }
+}
+
+/// Writes what is left into a file that only this user reads; its digest.
+async fn store(mut from: impl AsyncRead + Unpin, out: &Path, bytes_max: u64) -> Result<String, CompileError> {
+    let unwritten =
+        |err: std::io::Error| CompileError::Process(format!("`{}` cannot be written: {err}", out.display()));
+    let mut options = tokio::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o400).open(out).await.map_err(unwritten)?;
+    let mut digest = Sha256::new();
+    let mut left = bytes_max;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let count = from.read(&mut chunk).await.map_err(|err| CompileError::Process(err.to_string()))?;
+        if count == 0 {
+            break;
+        }
+        left = left
+            .checked_sub(count as u64)
+            .ok_or_else(|| CompileError::Process(format!("its code has more than {bytes_max} bytes")))?;
+        digest.update(&chunk[..count]);
+        file.write_all(&chunk[..count]).await.map_err(unwritten)?;
+    }
+    file.sync_all().await.map_err(unwritten)?;
+    Ok(hex(&digest.finalize()))
+}

@@ -1,0 +1,73 @@
+//! The other end: what `airlock compile` does.
+
+use std::io::{Read as _, Write as _};
+
+use wasmtime::component::Component;
+
+use super::super::confine::{self, Confinement};
+use super::super::engine::{self, Optimize};
+use super::super::surface;
+use super::answer;
+use airlock_contract::surface::Surface;
+
+/// What a compile process is told by whoever starts it.
+#[derive(Clone, Copy, Debug)]
+pub struct Worker {
+    /// The process that starts it.
+    pub parent: u32,
+    /// Processor time, in seconds.
+    pub cpu_s_max: u64,
+    /// Memory, in bytes.
+    pub memory_bytes_max: u64,
+    /// Whether the code is left as it is.
+    pub unoptimized: bool,
+}
+
+impl Worker {
+    fn confine(&self) -> anyhow::Result<Vec<String>> {
+        let Worker { parent, cpu_s_max, memory_bytes_max, unoptimized: _ } = *self;
+        Ok(confine::confine(&Confinement { parent, cpu_s_max, memory_bytes_max })?)
+    }
+}
+
+/// Reads a component from stdin, and answers on stdout.
+///
+/// # Errors
+/// Only for trouble of the host's: an invalid component is an answer.
+pub fn work(worker: &Worker) -> anyhow::Result<()> {
+    // Before the first byte of the component is read.
+    let missing = worker.confine()?;
+    let optimize = if worker.unoptimized { Optimize::None } else { Optimize::Speed };
+    let engine = engine::compiler(optimize).map_err(|err| anyhow::anyhow!("{err:#}"))?;
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes)?;
+    let out = std::io::stdout().lock();
+    match translate(&engine, &bytes) {
+        Ok((surface, code)) => answer::send(out, surface, missing, &code),
+        Err(err) => answer::refuse(out, &format!("{err:#}")),
+    }
+}
+
+fn translate(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<(Surface, Vec<u8>)> {
+    // What costs least comes first: a section that is refused saves the compilation.
+    let sections = surface::sections(bytes).map_err(wasmtime::Error::msg)?;
+    let component = Component::from_binary(engine, bytes)?;
+    let surface =
+        surface::read(engine, &component.component_type(), sections).map_err(wasmtime::Error::msg)?;
+    Ok((surface, component.serialize()?))
+}
+
+/// Confines itself as for a component, tries what a confined process must not be able to do, and prints what came of
+/// each attempt. The tests of the confinement run it.
+///
+/// # Errors
+/// When it cannot be confined.
+pub fn probe(worker: &Worker) -> anyhow::Result<()> {
+    let missing = worker.confine()?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "missing: {}", missing.join(" "))?;
+    for (attempt, outcome) in confine::probe(worker.parent) {
+        writeln!(out, "{attempt}: {}", outcome.err().as_deref().unwrap_or("done"))?;
+    }
+    Ok(())
+}

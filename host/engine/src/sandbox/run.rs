@@ -1,0 +1,234 @@
+//! One attempt: a fresh instance, run within its limits, to its outcome.
+//!
+//! Owns linking a component for its grants, and the run itself. Must not know retry, policy or MCP. An `Err`
+//! from here means that the host failed; whatever a guest does is an [`Outcome`].
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, Val};
+use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
+
+use super::outcome;
+use super::outcome::{Outcome, Traces};
+use super::store;
+use crate::blocking::Lane;
+use crate::capability;
+use crate::capability::Binding;
+use crate::capability::report::Listener;
+use crate::capability::state::State;
+use crate::policy::permit::Permit;
+use airlock_contract::phrase;
+use airlock_contract::surface::{Function, Import, Surface};
+use airlock_types::environment::SharedEnvironment;
+use airlock_types::grant::Effective;
+use airlock_types::usage::{LimitHit, Usage};
+
+/// A component linked for what it was granted: ready to be instantiated for each attempt.
+#[derive(Clone)]
+pub(crate) struct Linked {
+    pre: InstancePre<State>,
+    pub(super) wants_wasi: bool,
+    /// The threads that its file accesses may hold.
+    pub(super) lane: Lane,
+}
+
+/// Why a component cannot be linked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// It wants imports that nobody provides.
+    #[error("it wants imports that nothing provides: {}", phrase::list(.0.iter().map(String::as_str)))]
+    Unknown(Vec<String>),
+    /// It wants an import with another signature, or as something of another kind.
+    #[error("it wants an import with another signature than the host's: {0}")]
+    Signature(String),
+    /// The engine refuses it.
+    #[error("it cannot be linked: {0}")]
+    Engine(String),
+}
+
+impl From<wasmtime::Error> for LinkError {
+    fn from(error: wasmtime::Error) -> LinkError {
+        LinkError::Engine(format!("{error:#}"))
+    }
+}
+
+/// Links a component. `bindings` are the registry's words about imports that nothing here provides, by name; `lane`
+/// are the threads that its file accesses may hold.
+pub(crate) fn link(
+    engine: &Engine,
+    component: &Component,
+    surface: &Surface,
+    effective: &Effective,
+    bindings: &std::collections::BTreeMap<String, Binding>,
+    lane: Lane,
+) -> Result<Linked, LinkError> {
+    let unknown: Vec<&Import> = capability::unknown(surface).collect();
+    let missing = unknown.iter().filter(|import| !bindings.contains_key(&import.name));
+    let missing: Vec<String> = missing.map(|import| format!("`{}`", import.name)).collect();
+    if !missing.is_empty() {
+        return Err(LinkError::Unknown(missing));
+    }
+    let mut linker = Linker::new(engine);
+    capability::link(&mut linker, &surface.imports)?;
+    for import in unknown {
+        capability::declare(&mut linker, component, import, &bindings[&import.name])?;
+    }
+    // Before anything is denied: what denies takes any signature, and what it replaces knows its own.
+    let typed = linker.instantiate_pre(component);
+    let typed = typed.map_err(|err| LinkError::Signature(format!("{err:#}")))?;
+    let denied = capability::deny(&mut linker, &surface.imports, effective)?;
+    let pre = if denied { linker.instantiate_pre(component)? } else { typed };
+    // Otherwise the first call pays for it.
+    component.initialize_copy_on_write_image()?;
+    Ok(Linked { pre, wants_wasi: capability::wants_wasi(&surface.imports), lane })
+}
+
+/// The place of a function in a component, looked up once.
+pub(crate) fn locate(component: &Component, function: &Function) -> Option<ComponentExportIndex> {
+    let interface = match &function.interface {
+        Some(interface) => Some(component.get_export_index(None, interface)?),
+        None => None,
+    };
+    component.get_export_index(interface.as_ref(), &function.name)
+}
+
+/// What one attempt runs and may use.
+pub(crate) struct Attempt<'a> {
+    pub(crate) linked: &'a Linked,
+    pub(crate) function: &'a ComponentExportIndex,
+    pub(crate) has_result: bool,
+    pub(crate) args: &'a [Val],
+    pub(crate) permit: &'a Permit,
+    pub(crate) seed: [u8; 32],
+    /// Time for this attempt, from now.
+    pub(crate) deadline: Duration,
+    /// Who hears how far the guest is.
+    pub(crate) listener: Option<Listener>,
+    /// Filled in when the attempt is over or dropped.
+    pub(crate) traces: &'a mut Traces,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// The engine's pool is exhausted: a component takes more than one place of it.
+    #[error("the engine has no room for another instance")]
+    Exhausted,
+    /// A bug of the host's.
+    #[error("{0:#}")]
+    Failed(wasmtime::Error),
+}
+
+impl From<wasmtime::Error> for RunError {
+    fn from(error: wasmtime::Error) -> RunError {
+        if error.is::<PoolConcurrencyLimitError>() { RunError::Exhausted } else { RunError::Failed(error) }
+    }
+}
+
+/// Runs one attempt.
+///
+/// # Errors
+/// When the host fails, or has no room.
+pub(crate) async fn run(
+    engine: &Engine,
+    environment: &SharedEnvironment,
+    attempt: Attempt<'_>,
+) -> Result<Outcome, RunError> {
+    let start = environment.monotonic();
+    let Attempt { linked, function, has_result, args, permit, seed, deadline, listener, traces } = attempt;
+    let ends = start.saturating_add(deadline);
+    let store = store::store(engine, environment, permit, linked, (seed, ends), listener)?;
+    let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
+    let mut metered = Metered { store, environment, fuel, start, running, returned: false, traces };
+    let mut results = vec![Val::Bool(false); usize::from(has_result)];
+    let ended = {
+        let Metered { store, running, .. } = &mut metered;
+        let call = enter(store, linked, function, args, &mut results);
+        // A panic in the engine is this call's trouble, not the server's.
+        let call = pin!(AssertUnwindSafe(call).catch_unwind());
+        let timed = Timed { inner: call, environment, running };
+        // Epochs do not wake a guest that waits in a host call; the timer does.
+        tokio::time::timeout(deadline, timed).await
+    };
+    match ended {
+        Err(_) => Ok(Outcome::Limit(LimitHit::Deadline)),
+        Ok(Ok(Ok(()))) => {
+            metered.returned = true;
+            Ok(Outcome::Value(results.pop()))
+        }
+        Ok(Ok(Err(error))) if error.is::<PoolConcurrencyLimitError>() => Err(RunError::Exhausted),
+        Ok(Ok(Err(error))) => Ok(outcome::read(&error, &metered.store.data().limiter)),
+        Ok(Err(_)) => Err(RunError::Failed(wasmtime::format_err!("the engine panicked"))),
+    }
+}
+
+async fn enter(
+    store: &mut Store<State>,
+    linked: &Linked,
+    function: &ComponentExportIndex,
+    args: &[Val],
+    results: &mut [Val],
+) -> wasmtime::Result<()> {
+    // Start functions run guest code, so instantiation is inside the limits.
+    let instance = linked.pre.instantiate_async(&mut *store).await?;
+    let function = instance
+        .get_func(&mut *store, function)
+        .ok_or_else(|| wasmtime::format_err!("the export is not a function"))?;
+    function.call_async(&mut *store, args, results).await
+}
+
+/// An attempt under way, which leaves its traces however it ends: a caller that goes away drops it between two polls.
+/// The store goes with it, as an instance cannot be entered again after a trap.
+struct Metered<'a> {
+    store: Store<State>,
+    environment: &'a SharedEnvironment,
+    /// What the store was given.
+    fuel: u64,
+    start: Duration,
+    running: Duration,
+    returned: bool,
+    traces: &'a mut Traces,
+}
+
+impl Drop for Metered<'_> {
+    fn drop(&mut self) {
+        let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
+        let state = self.store.data_mut();
+        let (log, log_bytes) = state.log.take();
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let usage = Usage {
+            fuel,
+            wall_us: us(self.environment.monotonic().saturating_sub(self.start)),
+            cpu_us: us(self.running),
+            memory_bytes: state.limiter.peak as u64,
+            log_bytes,
+        };
+        let mut denials = std::mem::take(&mut state.denials);
+        denials.dedup();
+        *self.traces = Traces { log, denials, ..Traces::new(usage, self.returned) };
+    }
+}
+
+/// Adds up the time in which a future was really being polled.
+struct Timed<'a, F> {
+    inner: Pin<&'a mut F>,
+    environment: &'a SharedEnvironment,
+    running: &'a mut Duration,
+}
+
+impl<F: Future> Future for Timed<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let before = self.environment.monotonic();
+        let polled = self.inner.as_mut().poll(context);
+        let ran = self.environment.monotonic().saturating_sub(before);
+        *self.running += ran;
+        polled
+    }
+}

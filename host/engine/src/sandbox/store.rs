@@ -1,0 +1,61 @@
+//! The store of one attempt: its state, and every limit applied.
+//!
+//! Owns what a guest's imports can reach during one attempt. Must not know tools or plans.
+
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+
+use super::run::Linked;
+use crate::capability;
+use crate::capability::Folders;
+use crate::capability::capture::Capture;
+use crate::capability::limiter::Limiter;
+use crate::capability::report::{Listener, Reports};
+use crate::capability::state::State;
+use crate::policy::permit::Permit;
+use airlock_types::environment::SharedEnvironment;
+use airlock_types::limit::Limits;
+
+const HANDLES_MAX: usize = 4_096;
+
+/// A fresh store for one attempt. `ends` is on the environment's monotonic clock.
+pub(crate) fn store(
+    engine: &Engine,
+    environment: &SharedEnvironment,
+    permit: &Permit,
+    linked: &Linked,
+    (seed, ends): ([u8; 32], std::time::Duration),
+    listener: Option<Listener>,
+) -> wasmtime::Result<Store<State>> {
+    let Limits {
+        fuel,
+        // The deadline is applied as `ends`, which the plan may have drawn nearer.
+        deadline_ms: _,
+        memory_bytes_max,
+        table_elements_max,
+        output_bytes_max,
+        log_bytes_max,
+    } = permit.limits();
+    let log = Capture::new(*log_bytes_max);
+    let effective = permit.effective();
+    let wasi = linked.wants_wasi.then(|| capability::context(&log, effective, environment, seed));
+    let folders = Folders::new(&effective.files, linked.lane.clone());
+    let limiter = Limiter::new(*memory_bytes_max, *table_elements_max);
+    let state = State::new(wasi, folders, limiter, log, Reports::new(listener));
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(usize::try_from(output_bytes_max.saturating_mul(4)).unwrap_or(usize::MAX));
+    store.set_max_component_handles(HANDLES_MAX);
+    store.set_fuel(*fuel)?;
+    store.set_epoch_deadline(1);
+    let environment = environment.clone();
+    // Yielding through tokio puts the guest behind everybody who waits. The engine's own way of yielding
+    // wakes it at once, and timers starve.
+    store.epoch_deadline_callback(move |_| {
+        if environment.monotonic() >= ends {
+            Err(Trap::Interrupt.into())
+        } else {
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        }
+    });
+    Ok(store)
+}

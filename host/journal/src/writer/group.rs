@@ -1,0 +1,339 @@
+//! The one thread that writes, in groups: what waits is committed together.
+//!
+//! A group that cannot be written is kept and tried again, record by record where the whole fails: one that can never
+//! be written does not hold up the others. The writer publishes its standing, by which `queue` refuses
+//! what cannot be written.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::error::TryRecvError;
+
+use crate::queue::{Message, Order, PLACES, Shared, Standing};
+use crate::store;
+use crate::store::{Fault, Room, Store, StoreError};
+use crate::{RECORD_SHARE, Reader};
+
+/// A group is at most this many records.
+const GROUP_MAX: usize = PLACES / 2;
+
+/// Queue length above which the writer stops yielding between records.
+const CROWDED: usize = GROUP_MAX / 4 * 3;
+
+/// A group of so many is written at once: what waits takes memory, and gains nothing any more.
+const GROUP_FULL: usize = GROUP_MAX / 4;
+
+/// A smaller group without a waiter gathers for at most this many rests.
+const REST: Duration = Duration::from_millis(5);
+const RESTS: usize = 4;
+
+/// Another process may hold the database for so many of [`store::BUSY`], five seconds together, before that counts as
+/// trouble: a backup takes its moment.
+const BUSY_MAX: u32 = 20;
+
+/// The pause before the writer in trouble tries again, doubling; it looks for orders in each step of it.
+const STEP: Duration = Duration::from_millis(50);
+const STEPS_MAX: u32 = 20;
+
+/// After so many failed tries the database is opened again, whatever failed.
+const REOPEN: u32 = 8;
+
+/// The share of the bound, as a divisor, that the write-ahead log may reach while a reader of another process keeps it
+/// from starting again.
+const WAL_SHARE: u64 = 4;
+
+/// The thread.
+pub(super) struct Writing {
+    pub(super) path: PathBuf,
+    /// None while it cannot be opened again.
+    pub(super) store: Option<Store>,
+    pub(super) reader: Reader,
+    pub(super) orders: UnboundedReceiver<Order>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) abandoned: Arc<AtomicBool>,
+    /// What is not committed yet, in order.
+    pub(super) group: Vec<Order>,
+    pub(super) flushes: Vec<SyncSender<()>>,
+    /// Tries in a row that failed.
+    pub(super) failures: u32,
+    /// Whether the database is over its bound, so that there is work without orders.
+    pub(super) is_restless: bool,
+    /// Whether nothing may be removed any more.
+    pub(super) is_full: bool,
+    pub(super) is_closing: bool,
+    pub(super) _ending: SyncSender<()>,
+}
+
+impl Writing {
+    pub(super) fn run(mut self) {
+        while self.gather() {
+            match self.commit() {
+                Ok(()) => self.succeeded(),
+                Err(err) => self.failed(&err),
+            }
+            if self.abandoned.load(Ordering::Acquire) {
+                break;
+            }
+        }
+        self.orders.close();
+        while let Ok(order) = self.orders.try_recv() {
+            self.take(order);
+        }
+        let lost = self.group.iter().filter(|order| matches!(order.message, Message::Seal(..))).count();
+        self.shared.lose(lost as u64, "the journal was closed before they could be written");
+        self.group.drain(..).for_each(|order| self.shared.release(&order));
+    }
+
+    /// Gathers a group; one with a waiter is written at once. Returns whether there may
+    /// be more to do.
+    fn gather(&mut self) -> bool {
+        if self.group.is_empty() && self.flushes.is_empty() {
+            match self.next() {
+                Some(order) => self.take(order),
+                None => return false,
+            }
+        }
+        let bytes_max = usize::try_from(self.bytes_max() / RECORD_SHARE).unwrap_or(usize::MAX);
+        let mut bytes: usize = self.group.iter().map(|order| order.bytes).sum();
+        let mut rests = 0;
+        while self.group.len() < GROUP_MAX && bytes < bytes_max {
+            match self.orders.try_recv() {
+                Ok(order) => {
+                    bytes += order.bytes;
+                    self.take(order);
+                }
+                Err(_) if rests == RESTS || self.group.len() >= GROUP_FULL || self.is_awaited() => break,
+                Err(_) => {
+                    std::thread::sleep(REST);
+                    rests += 1;
+                }
+            }
+        }
+        true
+    }
+
+    /// The next order. While there is work without one, it is done between looks for one.
+    fn next(&mut self) -> Option<Order> {
+        let mut looks = 0;
+        while self.is_restless && !self.is_closing {
+            match self.orders.try_recv() {
+                Ok(order) => return Some(order),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            // Room on the disk and rows removed by other processes are not announced, so they are polled.
+            if looks % STEPS_MAX == 0 && self.tend() {
+                continue;
+            }
+            looks += 1;
+            if self.is_restless {
+                std::thread::sleep(STEP);
+            }
+        }
+        if self.is_closing { self.orders.try_recv().ok() } else { self.orders.blocking_recv() }
+    }
+
+    /// A step towards the bound, or a try whether the database can be written to again. Whether the next step is due at
+    /// once.
+    fn tend(&mut self) -> bool {
+        let (bytes_max, is_failing) = (self.bytes_max(), self.failures > 0);
+        let tended = self.store().and_then(|store| store.tend(bytes_max, is_failing));
+        match tended {
+            Ok(room) => {
+                self.has(room);
+                self.succeeded();
+                room.is_over
+            }
+            Err(err) => {
+                if err.fault() == Fault::Broken {
+                    self.give_up();
+                }
+                false
+            }
+        }
+    }
+
+    /// The database, opened again where it was given up.
+    fn store(&mut self) -> Result<&mut Store, StoreError> {
+        match &mut self.store {
+            Some(store) => Ok(store),
+            none => Ok(none.insert(Store::open(&self.path).map_err(StoreError::Open)?)),
+        }
+    }
+
+    fn take(&mut self, order: Order) {
+        match order.message {
+            Message::Flush(done) => self.flushes.push(done),
+            Message::Bound => self.is_restless = true,
+            Message::Close => self.is_closing = true,
+            Message::Intend(_) | Message::Withdraw(_) | Message::Seal(..) => self.group.push(order),
+        }
+    }
+
+    fn is_awaited(&self) -> bool {
+        !self.flushes.is_empty() || self.group.iter().any(|order| order.done.is_some())
+    }
+
+    /// Writes the group; what could not be written stays in it.
+    fn commit(&mut self) -> Result<(), StoreError> {
+        if self.group.is_empty() {
+            return if self.store()?.is_in_place() { Ok(()) } else { Err(StoreError::Displaced) };
+        }
+        let mut last = match self.write(0, self.group.len()) {
+            Ok(()) => return Ok(()),
+            Err(err) if err.fault() == Fault::Disk && self.group.len() > 1 => err,
+            Err(err) => return Err(err),
+        };
+        // One by one: a large record may be what there is no room for.
+        let mut at = 0;
+        while at < self.group.len() {
+            match self.write(at, 1) {
+                Ok(()) => {}
+                Err(err) if err.fault() == Fault::Disk => (last, at) = (err, at + 1),
+                Err(err) => return Err(err),
+            }
+        }
+        if self.group.is_empty() { Ok(()) } else { Err(last) }
+    }
+
+    /// Writes `count` records of the group from `at`, and answers their waiters.
+    fn write(&mut self, at: usize, count: usize) -> Result<(), StoreError> {
+        let bytes_max = self.bytes_max();
+        self.store()?.fold((bytes_max / WAL_SHARE).max(2 * store::WAL_BYTES))?;
+        let Writing { store: Some(store), group, orders, .. } = self else { return Ok(()) };
+        let part = &group[at..at + count];
+        let is_awaited = part.iter().any(|order| order.done.is_some());
+        // Without a waiter, calls on the same core go first between two records.
+        let stand_back = || {
+            if !is_awaited && orders.len() < CROWDED {
+                std::thread::yield_now();
+            }
+        };
+        let (room, refused) = store.write(|connection| put_all(connection, part, bytes_max, stand_back))?;
+        for (i, order) in group.drain(at..at + count).enumerate() {
+            self.shared.release(&order);
+            let why = refused.iter().find(|(index, _)| *index == i).map(|(_, why)| why.clone());
+            if let Some(why) = &why {
+                self.shared.lose(1, why);
+            }
+            // The waiter may have gone.
+            let _ = order.done.map(|done| done.send(why.map_or(Ok(()), Err)));
+        }
+        self.has(room);
+        Ok(())
+    }
+
+    /// Takes in how the database stands to its bound.
+    fn has(&mut self, room: Room) {
+        let before = self.shared.removed.fetch_add(room.removed, Ordering::AcqRel);
+        if before == 0 && room.removed > 0 {
+            tracing::warn!(
+                "the journal has reached `journal.bytes_max`: from now on the oldest records of calls that only read \
+                 are removed"
+            );
+        }
+        self.is_restless = room.is_over || room.is_full;
+        self.is_full = room.is_full;
+    }
+
+    /// All that there was is written.
+    fn succeeded(&mut self) {
+        self.failures = 0;
+        let now = if self.is_full { Standing::Full } else { Standing::Writing };
+        if self.shared.stands(now) && self.is_full {
+            tracing::error!(
+                "the journal holds nothing but calls with effects, as much as `journal.bytes_max` allows; calls with \
+                 effects are refused until it is raised, or the journal is put aside"
+            );
+        }
+        for done in self.flushes.drain(..) {
+            let _ = done.send(());
+        }
+    }
+
+    /// Keeps the group and pauses before the next try.
+    fn failed(&mut self, err: &StoreError) {
+        self.failures = self.failures.saturating_add(1);
+        if err.fault() == Fault::Busy && self.failures < BUSY_MAX {
+            return;
+        }
+        // Even a full disk may be another one by now.
+        if err.fault() == Fault::Broken || self.failures.is_multiple_of(REOPEN) {
+            self.give_up();
+        }
+        self.is_restless = true;
+        if self.shared.stands(Standing::Failing) {
+            tracing::error!(
+                "the journal cannot be written: {err}; {} records are kept and tried again, calls with effects are \
+                 refused",
+                self.group.len()
+            );
+        }
+        for _ in 0..(1 << self.failures.min(5)).min(STEPS_MAX) {
+            self.refuse();
+            std::thread::sleep(STEP);
+            if self.is_closing {
+                break;
+            }
+        }
+    }
+
+    /// Receives what was queued, and answers waiters that must not wait for the disk: intents and look-ups.
+    fn refuse(&mut self) {
+        while let Ok(order) = self.orders.try_recv() {
+            self.take(order);
+        }
+        self.flushes.clear();
+        let waits = |order: &mut Order| matches!(order.message, Message::Intend(_)) && order.done.is_some();
+        for order in self.group.extract_if(.., waits) {
+            self.shared.release(&order);
+            let _ = order.done.map(|done| done.send(Err("it cannot be written".into())));
+        }
+    }
+
+    /// Closes the database, to open it again. The reader goes first: the last connection folds the log.
+    fn give_up(&mut self) {
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.store = None;
+    }
+
+    fn bytes_max(&self) -> u64 {
+        self.shared.bytes_max.load(Ordering::Acquire)
+    }
+}
+
+/// Puts a group into a transaction. Returns how the database stands, and which records can never be written, by their
+/// index, and why.
+fn put_all(
+    connection: &Connection,
+    group: &[Order],
+    bytes_max: u64,
+    stand_back: impl Fn(),
+) -> Result<(Room, Vec<(usize, String)>), StoreError> {
+    let more = group.iter().map(|order| store::bytes_of(order.bytes as u64)).sum();
+    let room = store::make_room(connection, more, bytes_max)?;
+    let mut refused = Vec::new();
+    for (i, order) in group.iter().enumerate() {
+        stand_back();
+        match put(connection, &order.message) {
+            // SQLite took back this one statement and goes on.
+            Err(err) if err.fault() == Fault::Record => refused.push((i, err.to_string())),
+            put => put?,
+        }
+    }
+    Ok((room, refused))
+}
+
+fn put(connection: &Connection, message: &Message) -> Result<(), StoreError> {
+    match message {
+        Message::Intend(record) => store::intend(connection, record),
+        Message::Withdraw(id) => store::end_intent(connection, id),
+        Message::Seal(record, durability) => store::seal(connection, record, *durability),
+        Message::Flush(_) | Message::Bound | Message::Close => Ok(()),
+    }
+}

@@ -1,0 +1,140 @@
+//! The HTTP API, for programs that are no agents: the tools under `/v1`, with the envelope that every door has.
+//!
+//! Owns paths, status codes, problem documents and the OpenAPI document, which is made from what is served. Must
+//! not know sockets or who a token belongs to: the caller is in the request already. To add a path: a handler
+//! with its `utoipa::path`, its line in `router` and in `openapi::Document`.
+
+mod openapi;
+pub(crate) mod problem;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use serde_json::json;
+
+use airlock::host::Host;
+use airlock::registry::UnknownTool;
+use airlock_types::call::{Arguments, Call, TraceParent};
+use airlock_types::principal::Principal;
+use airlock_types::reply::Reply;
+use airlock_types::session::{SESSION_HEADER, SessionKey};
+use airlock_types::shorten::{clean, shorten};
+use problem::Problem;
+
+/// The paths of the API, for any state of the router that they are put into.
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: Arc<Host>) -> Router<S> {
+    Router::new()
+        .route("/v1/tools", get(tools))
+        .route("/v1/tools/{tool}", get(tool))
+        .route("/v1/tools/{tool}/calls", post(call))
+        .route("/v1/openapi.json", get(document))
+        .with_state(host)
+}
+
+/// Lists the tools that the caller may call.
+#[utoipa::path(get, path = "/v1/tools", operation_id = "list_tools",
+    responses((status = 200, description = "The tools, in the order of their names")))]
+async fn tools(State(host): State<Arc<Host>>, Extension(who): Extension<Principal>) -> Response {
+    let visible = host.visible(&who);
+    let tools: Vec<_> = visible.tools().map(|tool| visible.describe(tool)).collect();
+    Json(json!({ "tools": tools })).into_response()
+}
+
+/// Describes a tool.
+#[utoipa::path(get, path = "/v1/tools/{tool}", operation_id = "get_tool",
+    params(("tool" = String, Path, description = "Its public name")),
+    responses((status = 200, description = "The tool")))]
+async fn tool(
+    State(host): State<Arc<Host>>,
+    Extension(who): Extension<Principal>,
+    Path(name): Path<String>,
+) -> Response {
+    let visible = host.visible(&who);
+    match visible.resolve(&name) {
+        Ok(tool) => Json(visible.describe(tool)).into_response(),
+        Err(unknown) => no_such_tool(&unknown),
+    }
+}
+
+/// Calls a tool. The body is its arguments: a JSON object.
+#[utoipa::path(post, path = "/v1/tools/{tool}/calls", operation_id = "call_tool",
+    params(
+        ("tool" = String, Path, description = "Its public name"),
+        ("Airlock-Session" = Option<String>, Header,
+         description = "The handle of a session, or `new` to open one; without it the call is its own session"),
+    ),
+    request_body = Object,
+    responses((status = 200, description = "The envelope of an answer, `ok` or `degraded`")))]
+async fn call(
+    State(host): State<Arc<Host>>,
+    Extension(who): Extension<Principal>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !is_json(&headers) {
+        let detail = "send the arguments as a JSON object, with `Content-Type: application/json`";
+        return problem::response(&Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
+    }
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let mut raw = Call::new(&name, Arguments::Text(body.into()));
+    raw.caller = who;
+    raw.session = header(SESSION_HEADER).map_or(SessionKey::None, SessionKey::said);
+    raw.trace = header("traceparent").map(|parent| TraceParent {
+        parent: parent.to_owned(),
+        state: header("tracestate").map(str::to_owned),
+    });
+    answer(&host.call(raw).await)
+}
+
+/// This document.
+#[utoipa::path(get, path = "/v1/openapi.json", operation_id = "openapi",
+    responses((status = 200, description = "This document")))]
+async fn document(State(host): State<Arc<Host>>, Extension(who): Extension<Principal>) -> Response {
+    Json(openapi::document(&host.visible(&who), host.oauth().as_deref(), host.allows_anonymous()))
+        .into_response()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = |value: &HeaderValue| {
+        let value = value.to_str().unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    };
+    headers.get(http::header::CONTENT_TYPE).is_some_and(essence)
+}
+
+/// An answer as it is; everything else as a problem that carries the envelope.
+fn answer(reply: &Reply) -> Response {
+    let mut response = if reply.code.has_result() {
+        Json(reply).into_response()
+    } else {
+        problem::response(&Problem::of(reply))
+    };
+    if let Some(Ok(session)) = reply.session.as_deref().map(HeaderValue::from_str) {
+        response.headers_mut().insert(SESSION_HEADER, session);
+    }
+    response
+}
+
+fn no_such_tool(unknown: &UnknownTool) -> Response {
+    let kind = airlock_types::code::Code::Unknown.as_str();
+    problem::response(&Problem::new(StatusCode::NOT_FOUND, kind, &unknown.to_string()))
+}
+
+/// For every path that there is not.
+pub(crate) async fn no_such_path(uri: Uri) -> Response {
+    let path = shorten(&clean(uri.path()), 80);
+    let detail = format!("there is nothing at `{path}`; tools are at `/v1/tools`, MCP at `/mcp`");
+    problem::response(&Problem::new(StatusCode::NOT_FOUND, "no-such-path", &detail))
+}
+
+/// For every method that a path does not know.
+pub(crate) async fn no_such_method() -> Response {
+    let detail = "the path exists, but not for this method; `Allow` names those that it has";
+    problem::response(&Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", detail))
+}

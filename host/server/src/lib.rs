@@ -1,0 +1,8 @@
+//! Airlock served: MCP over stdio and HTTP, and an HTTP API for programs.
+//!
+//! Owns the transports, authentication and the two protocols. Must not know the engine, or a guest's sockets.
+
+mod api;
+pub mod mcp;
+pub mod reload;
+pub mod transport;

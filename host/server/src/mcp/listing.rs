@@ -1,0 +1,63 @@
+//! `tools/list`: definitions in a fixed order, by pages.
+
+use std::sync::Arc;
+
+use rmcp::ErrorData;
+use rmcp::model::{CacheScope, JsonObject, ListToolsResult, Tool, ToolAnnotations};
+use serde_json::Value;
+
+use airlock::host::Visible;
+use airlock::registry::Tool as Registered;
+use airlock_types::effect::Effect;
+
+/// Tools on one page.
+const PAGE: usize = 100;
+
+/// For how long a client may take the list as it is, in milliseconds.
+const TTL_MS: u64 = 60_000;
+
+/// The page after `cursor`, which is the name of the last tool of the page before.
+pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
+    let after = cursor.unwrap_or_default();
+    if !after.is_empty() && visible.resolve(after).is_err() {
+        return Err(ErrorData::invalid_params("the cursor is not one that this server gave", None));
+    }
+    let rest: Vec<&Arc<Registered>> =
+        visible.tools().filter(|tool| &*tool.name > after).take(PAGE + 1).collect();
+    let mut list =
+        ListToolsResult::with_all_items(rest.iter().take(PAGE).map(|tool| self::tool(tool)).collect());
+    list.next_cursor = (rest.len() > PAGE).then(|| rest[PAGE - 1].name.to_string());
+    list.ttl_ms = Some(TTL_MS);
+    list.cache_scope = Some(CacheScope::Private);
+    Ok(list)
+}
+
+/// A tool as clients see it.
+pub(super) fn tool(tool: &Registered) -> Tool {
+    let contract = &tool.contract;
+    let mut listed = Tool::new_with_raw(
+        tool.name.to_string(),
+        Some(contract.description.clone().into()),
+        Arc::new(object(contract.input_schema.clone())),
+    )
+    .with_raw_output_schema(Arc::new(object(contract.output_schema())))
+    .with_annotations(annotations(tool));
+    listed.title.clone_from(&contract.title);
+    listed
+}
+
+fn object(schema: Value) -> JsonObject {
+    if let Value::Object(object) = schema { object } else { JsonObject::new() }
+}
+
+/// Hints, derived from the effect class and what was granted; nothing that an author claims alone.
+fn annotations(tool: &Registered) -> ToolAnnotations {
+    let mut annotations = ToolAnnotations::new();
+    annotations.title.clone_from(&tool.contract.title);
+    annotations.read_only_hint = Some(tool.effect <= Effect::Read);
+    annotations.destructive_hint = Some(tool.effect >= Effect::Write);
+    annotations.idempotent_hint = Some(tool.effect <= Effect::Idempotent);
+    // No capability of this version reaches beyond the host's own folders.
+    annotations.open_world_hint = Some(false);
+    annotations
+}

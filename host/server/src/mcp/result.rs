@@ -1,0 +1,253 @@
+//! A reply as the result of `tools/call`.
+//!
+//! A good or degraded answer is structured content with its text twin. Everything else is an error result
+//! whose text a model can act on; its facts go into `_meta` and never into structured content, since clients
+//! hold that against the output schema and would throw instead of showing the error.
+
+use std::borrow::Cow;
+
+use rmcp::model::{CallToolResult, ContentBlock, Resource, ResourceContents, ResultType};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+use airlock_types::answer::{Body, Clarify, Content, Refusal};
+use airlock_types::code::{Code, Ran, Status};
+use airlock_types::finding::Finding;
+use airlock_types::reply::{Reply, TotalUsage};
+use airlock_types::shorten::{clip, visible_json};
+use airlock_types::violation::Violation;
+
+/// A result larger than this is linked; its text would fill a model's context.
+const LARGE_BYTES: usize = 64 << 10;
+
+/// So much of a large result is shown as text.
+const HEAD_BYTES: usize = 4 << 10;
+
+/// The result of a call as it is written: without a tree in between, as every call has one.
+#[derive(Debug)]
+pub(super) struct ToolResult<'r>(pub(super) &'r Reply);
+
+impl Serialize for ToolResult<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let reply = self.0;
+        let answer = reply.code.has_result().then(|| to_raw_value(&reply.compact()));
+        let answer = answer.transpose().map_err(serde::ser::Error::custom)?;
+        let content = match &answer {
+            Some(answer) => blocks(reply, answer.get()),
+            None => vec![Block::text(message(reply))],
+        };
+        let (structured_content, is_error) = (answer.as_deref(), answer.is_none());
+        Form { content, structured_content, is_error, meta: Meta::of(reply) }.serialize(serializer)
+    }
+}
+
+/// The same for rmcp, which takes no other form.
+pub(super) fn tree(reply: &Reply) -> serde_json::Result<CallToolResult> {
+    let mut result: CallToolResult = serde_json::from_value(serde_json::to_value(ToolResult(reply))?)?;
+    result.result_type = Some(ResultType::COMPLETE);
+    Ok(result)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Form<'r> {
+    content: Vec<Block<'r>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structured_content: Option<&'r RawValue>,
+    is_error: bool,
+    #[serde(rename = "_meta")]
+    meta: Meta<'r>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Block<'r> {
+    Text { r#type: &'static str, text: Cow<'r, str> },
+    Other(Box<ContentBlock>),
+}
+
+impl<'r> Block<'r> {
+    fn text(text: impl Into<Cow<'r, str>>) -> Block<'r> {
+        Block::Text { r#type: "text", text: text.into() }
+    }
+
+    fn other(block: ContentBlock) -> Block<'r> {
+        Block::Other(Box::new(block))
+    }
+}
+
+/// What a model is shown of an answer.
+fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
+    let mut blocks: Vec<Block<'r>> =
+        reply.content.iter().map(|content| Block::other(block(content))).collect();
+    if reply.result.is_none() && reply.content.is_empty() {
+        blocks.push(Block::text("Done. The tool returned no value."));
+    }
+    if answer.len() > LARGE_BYTES {
+        let begins = clip(&visible_json(clip(answer, HEAD_BYTES).as_str()), HEAD_BYTES);
+        blocks.push(Block::text(format!(
+            "The result has {} bytes; it is whole in the structured content and in the linked resource. It begins: \
+             {begins}",
+            answer.len()
+        )));
+        blocks.push(Block::other(ContentBlock::resource_link(super::resource::link(reply))));
+    } else {
+        blocks.push(Block::text(visible_json(answer)));
+    }
+    blocks
+}
+
+/// The text of a reply that is no answer.
+pub(super) fn message(reply: &Reply) -> Cow<'_, str> {
+    match &reply.error {
+        Some(error) => Cow::Borrowed(&error.message),
+        None => Cow::Owned(reply.code.to_string()),
+    }
+}
+
+fn block(content: &Content) -> ContentBlock {
+    match content.clone() {
+        Content::Text { text } => ContentBlock::text(text),
+        Content::Image { data, mime_type } => ContentBlock::image(data, mime_type),
+        Content::Audio { data, mime_type } => ContentBlock::audio(data, mime_type),
+        Content::ResourceLink { uri, name, description, mime_type } => {
+            let mut resource = Resource::new(uri, name);
+            resource.description = description;
+            resource.mime_type = mime_type;
+            ContentBlock::resource_link(resource)
+        }
+        Content::Resource { uri, mime_type, body } => ContentBlock::resource(embedded(uri, mime_type, body)),
+    }
+}
+
+fn embedded(uri: String, mime_type: Option<String>, body: Body) -> ResourceContents {
+    let contents = match body {
+        Body::Text(text) => ResourceContents::text(text, uri),
+        Body::Blob(blob) => ResourceContents::blob(blob, uri),
+    };
+    match mime_type {
+        Some(mime_type) => contents.with_mime_type(mime_type),
+        None => contents,
+    }
+}
+
+/// The facts beside an answer.
+#[derive(Serialize)]
+pub(super) struct Meta<'r> {
+    #[serde(rename = "dev.airlock/record")]
+    record: &'r str,
+    #[serde(rename = "dev.airlock/code")]
+    code: Code,
+    #[serde(rename = "dev.airlock/usage")]
+    usage: &'r TotalUsage,
+    #[serde(rename = "dev.airlock/session", skip_serializing_if = "Option::is_none")]
+    session: Option<&'r str>,
+    #[serde(rename = "dev.airlock/error", skip_serializing_if = "Option::is_none")]
+    error: Option<Facts<'r>>,
+}
+
+/// What an agent's program needs to know of a reply that is no answer.
+#[derive(Serialize)]
+struct Facts<'r> {
+    code: Code,
+    status: Status,
+    retryable: bool,
+    caller_must_change_args: bool,
+    ran: Ran,
+    attempts: u32,
+    errors: &'r [Violation],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<&'r Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'r Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'r Refusal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clarify: Option<&'r Clarify>,
+    #[serde(skip_serializing_if = "<[Finding]>::is_empty")]
+    findings: &'r [Finding],
+}
+
+impl Meta<'_> {
+    pub(super) fn of(reply: &Reply) -> Meta<'_> {
+        let error = reply.error.as_ref().map(|error| Facts {
+            code: reply.code,
+            status: reply.status,
+            retryable: error.retryable,
+            caller_must_change_args: error.caller_must_change_args,
+            ran: error.ran,
+            attempts: reply.usage.attempts,
+            errors: &error.violations,
+            retry_after_ms: error.retry_after_ms,
+            example: error.example.as_ref(),
+            detail: error.detail.as_ref(),
+            refusal: reply.refusal.as_ref(),
+            clarify: reply.clarify.as_ref(),
+            findings: &reply.findings,
+        });
+        Meta {
+            record: &reply.record,
+            code: reply.code,
+            usage: &reply.usage,
+            session: reply.session.as_deref(),
+            error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reply(more: Value) -> Reply {
+        let usage = json!({"attempts": 1, "fuel": 2, "wall_us": 3, "cpu_us": 4, "memory_bytes": 5});
+        let mut reply = json!({"status": "ok", "code": "ok", "tool": "t", "usage": usage, "record": "r"});
+        let Value::Object(more) = more else { panic!("{more}") };
+        more.into_iter().for_each(|(key, value)| reply[&key] = value);
+        serde_json::from_value(reply).unwrap()
+    }
+
+    /// Replies with everything that a result can be made of.
+    fn replies() -> Vec<Reply> {
+        let content = json!([
+            {"type": "text", "text": "a \"b\""},
+            {"type": "image", "data": "aGk=", "mime_type": "image/png"},
+            {"type": "audio", "data": "aGk=", "mime_type": "audio/wav"},
+            {"type": "resource_link", "uri": "u://x", "name": "x", "description": "d", "mime_type": null},
+            {"type": "resource", "uri": "u://y", "mime_type": "text/plain", "body": {"text": "y"}},
+            {"type": "resource", "uri": "u://z", "mime_type": null, "body": {"blob": "aGk="}},
+        ]);
+        let violation = json!({"code": "args.type", "path": "x", "pointer": "/x", "keyword": "type", "expected": "number", "got": "string"});
+        let error = json!({"message": "no", "retryable": false, "caller_must_change_args": true, "ran": "no",
+            "violations": [violation], "example": {"x": 1}, "detail": {"y": [1.5, null]}, "retry_after_ms": 7});
+        vec![
+            reply(json!({})),
+            reply(json!({"result": {"value": 16.09344, "large": "é\n".repeat(40_000)}})),
+            reply(json!({"result": 1e21, "content": content, "session": "s"})),
+            reply(json!({"status": "invalid", "code": "args.type", "error": error})),
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_what_rmcp_would_write() {
+        for reply in replies() {
+            let mut rmcp = serde_json::to_value(tree(&reply).unwrap()).unwrap();
+            assert_eq!(rmcp.as_object_mut().unwrap().remove("resultType"), Some(json!("complete")));
+            let written: Value =
+                serde_json::from_str(&serde_json::to_string(&ToolResult(&reply)).unwrap()).unwrap();
+            assert_eq!(written, rmcp);
+        }
+    }
+
+    #[test]
+    fn the_text_of_an_answer_is_its_structured_content() {
+        let written = serde_json::to_value(ToolResult(&reply(json!({"result": {"unit": "km"}})))).unwrap();
+        let text: Value = serde_json::from_str(written["content"][0]["text"].as_str().unwrap()).unwrap();
+        assert_eq!((text["status"].as_str(), &text), (Some("ok"), &written["structuredContent"]));
+    }
+}

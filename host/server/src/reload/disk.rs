@@ -1,0 +1,212 @@
+//! What a reload looks at: the files of a registry, and what tells that one of them is another one.
+//!
+//! Owns that no look waits for a file system that does not answer. What belongs to the registry itself has threads of
+//! its own, so that components on a stuck file system do not keep a change of the registry from being seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use super::events::{self, Events};
+use airlock::blocking::{Lanes, Lost};
+use airlock::config::ConfigFile;
+use airlock::lock::Lock;
+
+/// Time for the `stat` of a file, and for a folder to be watched. A file that takes longer counts as unchanged.
+const STAT_MAX: Duration = Duration::from_secs(2);
+
+/// Time for reading the registry.
+const READ_MAX: Duration = Duration::from_secs(10);
+
+/// Threads for the registry's own files, and for all others. Each file has one at most, so that looking again and
+/// again at one that does not answer takes no more of them.
+const OWN_THREADS_MAX: usize = 4;
+const OTHER_THREADS_MAX: usize = 16;
+
+/// What of a file tells that it is another one; nothing of one that is not there. The time of its last change of
+/// status cannot be set, as that of its content can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+pub(super) struct Disk {
+    seen: BTreeMap<PathBuf, Option<Stamp>>,
+    followed: BTreeSet<PathBuf>,
+    /// The registry's file and its lock.
+    own_files: [PathBuf; 2],
+    own: Lanes,
+    others: Lanes,
+}
+
+impl Disk {
+    pub(super) fn new(file: &ConfigFile) -> Disk {
+        Disk {
+            seen: BTreeMap::new(),
+            followed: BTreeSet::new(),
+            own_files: [file.path.clone(), Lock::path_of(&file.path)],
+            own: Lanes::new(OWN_THREADS_MAX, 1),
+            others: Lanes::new(OTHER_THREADS_MAX, 1),
+        }
+    }
+
+    /// Looks at every file; whether one changed since it was last looked at.
+    pub(super) async fn look(&mut self, file: &ConfigFile) -> bool {
+        let now: BTreeMap<_, _> =
+            join_all(self.files(file).into_iter().map(|path| self.stamped(path))).await.into_iter().collect();
+        let changed = now != self.seen;
+        self.seen = now;
+        changed
+    }
+
+    /// Looks at those files that were not looked at yet, and forgets those that are no part of it any more.
+    pub(super) async fn look_at_new(&mut self, file: &ConfigFile) {
+        let mut files = self.files(file);
+        self.seen.retain(|path, _| files.contains(path));
+        files.retain(|path| !self.seen.contains_key(path));
+        let new = join_all(files.into_iter().map(|path| self.stamped(path))).await;
+        self.seen.extend(new);
+    }
+
+    /// Has the next look find a change.
+    pub(super) fn forget(&mut self) {
+        self.seen.clear();
+    }
+
+    /// Reads the registry.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Lost> {
+        self.own.of("read").run_within(READ_MAX, read).await
+    }
+
+    /// Watches the folders of the files, as a file that is replaced is another file.
+    pub(super) async fn follow(&mut self, events: &mut Events, file: &ConfigFile) {
+        let parents = self.files(file).into_iter().filter_map(|path| path.parent().map(Path::to_owned));
+        for folder in parents.collect::<BTreeSet<_>>() {
+            if !self.followed.insert(folder.clone()) {
+                continue;
+            }
+            let own = self.own_files.iter().any(|path| path.parent() == Some(&folder));
+            let (lanes, watcher) =
+                if own { (&self.own, &events.registry) } else { (&self.others, &events.others) };
+            let (watcher, path) = (watcher.clone(), here(&folder));
+            // A folder that does not answer must not reach the watcher, which it would hold up for all others.
+            let watch = move || {
+                path.metadata().map_err(notify::Error::io).and_then(|_| events::watch(&watcher, &path))
+            };
+            let watched = lanes.of("watch").run_within(STAT_MAX, watch).await;
+            let failed = match watched {
+                Ok(Ok(())) => continue,
+                Ok(Err(err)) => err.to_string(),
+                Err(lost) => lost.to_string(),
+            };
+            tracing::warn!("`{}` is only looked at now and then: {failed}", folder.display());
+        }
+    }
+
+    async fn stamped(&self, path: PathBuf) -> (PathBuf, Option<Stamp>) {
+        let lanes = if self.own_files.contains(&path) { &self.own } else { &self.others };
+        let lane = lanes.of(&path.to_string_lossy());
+        let unknown = || self.seen.get(&path).cloned().flatten();
+        // It was asked before and has not answered yet.
+        if lane.is_busy() {
+            return (path.clone(), unknown());
+        }
+        let asked = path.clone();
+        let stamp = lane.run_within(STAT_MAX, move || stamp(&asked)).await;
+        let stamp = stamp.unwrap_or_else(|_| unknown());
+        (path, stamp)
+    }
+
+    fn files(&self, file: &ConfigFile) -> BTreeSet<PathBuf> {
+        let components = file.config.tools.values().map(|tool| file.folder().join(tool.component.get_ref()));
+        let jwks = file.config.oauth.iter().filter_map(|oauth| oauth.get_ref().jwks.file());
+        let jwks = jwks.map(|path| file.folder().join(path));
+        self.own_files.iter().cloned().chain(components).chain(jwks).collect()
+    }
+}
+
+fn here(folder: &Path) -> PathBuf {
+    if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(Stamp {
+        file: (metadata.dev(), metadata.ino()),
+        bytes: metadata.len(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(folder: &Path, text: &str) -> ConfigFile {
+        let path = folder.join("airlock.toml");
+        std::fs::write(&path, text).unwrap();
+        ConfigFile::read(&path).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_another_one_is_seen_whatever_its_size_and_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let component = folder.path().join("a.wasm");
+        std::fs::write(&component, "one").unwrap();
+        let file = registry(folder.path(), "[tools.a]\ncomponent = \"a.wasm\"\n");
+        let mut disk = Disk::new(&file);
+        assert!(disk.look(&file).await && !disk.look(&file).await);
+        let modified = component.metadata().unwrap().modified().unwrap();
+        std::fs::write(&component, "two").unwrap();
+        std::fs::File::options().write(true).open(&component).unwrap().set_modified(modified).unwrap();
+        assert!(disk.look(&file).await && !disk.look(&file).await);
+        std::fs::remove_file(&component).unwrap();
+        assert!(disk.look(&file).await && !disk.look(&file).await);
+    }
+
+    #[tokio::test]
+    async fn what_changes_between_reading_and_loading_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = registry(folder.path(), "");
+        let mut disk = Disk::new(&old);
+        disk.look(&old).await;
+        let new = registry(folder.path(), "[tools.a]\ncomponent = \"a.wasm\"\n");
+        assert!(disk.look(&old).await);
+        registry(folder.path(), "[tools.a]\ncomponent = \"b.wasm\"\n");
+        disk.look_at_new(&new).await;
+        assert!(disk.look(&new).await, "the registry was written again after it was read");
+        std::fs::write(folder.path().join("a.wasm"), "x").unwrap();
+        assert!(disk.look(&new).await, "the component came");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_does_not_answer_holds_up_nothing_and_counts_as_unchanged() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.wasm"), "one").unwrap();
+        let file = registry(folder.path(), "[tools.a]\ncomponent = \"a.wasm\"\n");
+        let mut disk = Disk::new(&file);
+        disk.look(&file).await;
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let lane = disk.others.of(&folder.path().join("a.wasm").to_string_lossy());
+        drop(lane.start(move || wait.recv()).await.unwrap());
+        std::fs::write(folder.path().join("a.wasm"), "another").unwrap();
+        assert!(!disk.look(&file).await);
+        registry(folder.path(), "[callers.dan]\ntools = []\n");
+        assert!(disk.look(&file).await, "the registry itself");
+        drop(release);
+        while lane.is_busy() {
+            tokio::task::yield_now().await;
+        }
+        assert!(disk.look(&file).await);
+    }
+}

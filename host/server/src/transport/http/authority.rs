@@ -1,0 +1,185 @@
+//! Who calls: a static token, a token of the OAuth server, or nobody in particular where that is allowed.
+//!
+//! Owns the answers 401 and 403 in the form of RFC 6750, and the metadata of RFC 9728. What a caller may then do is
+//! not decided here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use super::oauth::{Invalid, Oauth};
+use super::{Door, MCP_PATH, form};
+use crate::api::problem;
+use crate::api::problem::Problem;
+use airlock::caller::token;
+use airlock::caller::token::TokenDigest;
+use airlock::config::OauthConfig;
+use airlock::host::Host;
+use airlock_types::principal::{ANONYMOUS, Principal};
+
+pub(super) struct Authority {
+    host: Arc<Host>,
+    oauth: Oauth,
+    address: SocketAddr,
+}
+
+/// What made a caller known: whether it still holds is asked again while an event stream is open.
+#[derive(Clone, Debug)]
+pub(super) enum Proof {
+    /// Nothing, where that is allowed.
+    None,
+    Token(TokenDigest),
+    /// A token of the OAuth server, good until then since the Unix epoch.
+    Oauth {
+        expires_s: u64,
+    },
+}
+
+/// Why a request has no caller.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It shows no token, and must.
+    NoToken,
+    /// The token is none of ours, or not valid any more. The text is for the caller.
+    InvalidToken(String),
+    /// The token is valid and does not say enough.
+    InsufficientScope,
+    /// The token cannot be checked now.
+    Unavailable,
+}
+
+impl Authority {
+    pub(super) fn new(host: Arc<Host>, address: SocketAddr) -> Authority {
+        Authority { host, oauth: Oauth::default(), address }
+    }
+
+    /// The caller of a request.
+    pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<(Principal, Proof), Refused> {
+        let mut shown = headers.get_all(header::AUTHORIZATION).iter();
+        let (first, more) = (shown.next(), shown.next());
+        let Some(first) = first else {
+            let anonymous = self.host.allows_anonymous();
+            let nobody = || (Principal::named(ANONYMOUS), Proof::None);
+            return if anonymous { Ok(nobody()) } else { Err(Refused::NoToken) };
+        };
+        let invalid = |text: &str| Refused::InvalidToken(text.to_owned());
+        let bearer = first.to_str().ok().filter(|_| more.is_none()).and_then(bearer);
+        let bearer = bearer.ok_or_else(|| invalid("send one header: `Authorization: Bearer TOKEN`"))?;
+        if token::is_token(bearer) {
+            let digest = TokenDigest::of(bearer);
+            let holder = self.host.holder(&digest).map(|holder| (holder, Proof::Token(digest)));
+            return holder.ok_or_else(|| invalid("the token is not known; it may have been revoked"));
+        }
+        let Some(oauth) = self.host.oauth() else { return Err(invalid("the token is not known")) };
+        self.by_oauth(&oauth, bearer).await
+    }
+
+    /// Whether what made a caller known still holds.
+    pub(super) fn holds(&self, who: &Principal, proof: &Proof) -> bool {
+        match proof {
+            Proof::None => self.host.allows_anonymous(),
+            Proof::Token(digest) => self.host.holder(digest).as_ref() == Some(who),
+            Proof::Oauth { expires_s } => {
+                let is_known = self.host.oauth().is_some_and(|oauth| oauth.caller == who.entry());
+                is_known && self.host.environment().wall().as_secs() < *expires_s
+            }
+        }
+    }
+
+    async fn by_oauth(&self, config: &OauthConfig, bearer: &str) -> Result<(Principal, Proof), Refused> {
+        let folder = self.host.folder();
+        let subject = self.oauth.subject(config, folder, bearer, self.host.environment()).await;
+        let subject = subject.map_err(|invalid| match invalid {
+            Invalid::Token(why) => Refused::InvalidToken(format!("the token is not valid: {why}")),
+            Invalid::Scope => Refused::InsufficientScope,
+            Invalid::Keys(why) => {
+                tracing::debug!("a token cannot be checked without the OAuth server's signing keys: {why}");
+                Refused::Unavailable
+            }
+        })?;
+        let proof = Proof::Oauth { expires_s: subject.expires_s };
+        Ok((Principal::subject(&config.caller, &subject.name), proof))
+    }
+
+    /// Where this server says how to get a token.
+    fn metadata_url(&self, config: &OauthConfig) -> String {
+        let resource = config.audience.parse::<http::Uri>().unwrap_or_default();
+        let scheme = resource.scheme_str().unwrap_or("http");
+        let own = self.address.to_string();
+        let authority = resource.authority().map_or(own.as_str(), |authority| authority.as_str());
+        let path = resource.path().trim_end_matches('/');
+        let path = if resource.authority().is_some() { path } else { MCP_PATH };
+        format!("{scheme}://{authority}/.well-known/oauth-protected-resource{path}")
+    }
+
+    fn challenge(&self, error: Option<&str>) -> String {
+        let mut parts = Vec::new();
+        parts.extend(error.map(|error| format!("error=\"{error}\"")));
+        if let Some(config) = self.host.oauth() {
+            parts.push(format!("resource_metadata=\"{}\"", self.metadata_url(&config)));
+            parts.push(format!("scope=\"{}\"", config.scopes.join(" ")));
+        }
+        if parts.is_empty() { "Bearer".into() } else { format!("Bearer {}", parts.join(", ")) }
+    }
+}
+
+/// The token of a header; the scheme's name is written in any case.
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+impl Refused {
+    pub(super) fn response(&self, authority: &Authority) -> Response {
+        let (status, error, kind, detail) = match self {
+            Refused::NoToken => {
+                (StatusCode::UNAUTHORIZED, None, "no-token", "say who calls: `Authorization: Bearer TOKEN`")
+            }
+            Refused::InvalidToken(why) => {
+                (StatusCode::UNAUTHORIZED, Some("invalid_token"), "invalid-token", why.as_str())
+            }
+            Refused::InsufficientScope => (
+                StatusCode::FORBIDDEN,
+                Some("insufficient_scope"),
+                "insufficient-scope",
+                "the token lacks a scope that this server wants",
+            ),
+            Refused::Unavailable => {
+                let detail = "tokens cannot be checked now";
+                let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "keys-unavailable", detail);
+                return problem::response(&problem.retry_after_ms(Some(5_000)));
+            }
+        };
+        let mut response = problem::response(&Problem::new(status, kind, detail));
+        if let Ok(challenge) = HeaderValue::from_str(&authority.challenge(error)) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if matches!(self, Refused::InvalidToken(_)) {
+            // The connection may be counted as that of a caller, whom its token does not make known any more.
+            form::close(&mut response);
+        }
+        response
+    }
+}
+
+/// The metadata of RFC 9728: who issues tokens for this server.
+pub(super) async fn metadata(State(door): State<Arc<Door>>) -> Response {
+    let Some(config) = door.host.oauth() else {
+        let detail = "this server knows no OAuth server; callers have static tokens";
+        return problem::response(&Problem::new(StatusCode::NOT_FOUND, "no-oauth", detail));
+    };
+    Json(json!({
+        "resource": config.audience,
+        "authorization_servers": [config.issuer],
+        "scopes_supported": config.scopes,
+        "bearer_methods_supported": ["header"],
+        "resource_name": "Airlock",
+    }))
+    .into_response()
+}

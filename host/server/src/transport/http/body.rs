@@ -1,0 +1,113 @@
+//! Bodies: whole and within their bounds before anybody works on them, so that a half-sent one holds no worker.
+//!
+//! Owns how much of them all callers together, and each, may have in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::BytesMut;
+use http::StatusCode;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+
+use super::shares::{Share, Taken};
+use super::{Door, MCP_PATH, held, sessions};
+use crate::api::problem;
+use crate::api::problem::Problem;
+use airlock::config::HttpConfig;
+use airlock_types::principal::Principal;
+
+/// Memory for the bodies of all requests at a time, where the largest need no more.
+const ALL_BYTES: usize = 512 << 20;
+
+/// Memory that a message of MCP takes, in terms of its text: rmcp reads it into trees, of which each node is a
+/// multiple of the two characters that it can be written with. Arguments over the API stay as they came.
+const TREE: usize = 32;
+
+/// Memory for the bodies of all requests: every caller can send the largest, and the others too.
+pub(super) fn room(body_bytes_max: usize) -> usize {
+    ALL_BYTES.max(body_bytes_max.saturating_mul(2 * TREE))
+}
+
+pub(super) async fn read(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let http = door.host.http();
+    let Some(who) = request.extensions().get::<Principal>().cloned() else {
+        return problem::forbidden("the caller is not known");
+    };
+    let (mut parts, body) = request.into_parts();
+    let is_mcp = parts.uri.path() == MCP_PATH;
+    let cost = if is_mcp { TREE } else { 1 };
+    // A length that was said may show at once that there is no room; others are counted as they come.
+    let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(http.body_bytes_max);
+    let mut share = match door.bodies.take(&who, said.saturating_mul(cost)) {
+        Ok(share) => share,
+        Err(taken) => return full(taken),
+    };
+    let whole = collect(body, http.body_bytes_max, cost, &mut share);
+    let whole = tokio::time::timeout(Duration::from_millis(http.read_deadline_ms), whole).await;
+    match whole.unwrap_or(Err(Fault::Late)) {
+        Ok(whole) => {
+            if is_mcp {
+                sessions::look(&mut parts, &whole);
+            }
+            let response = next.run(Request::from_parts(parts, Body::from(whole))).await;
+            // Arguments are kept for as long as the answer takes.
+            held::until_sent(response, move |_| drop(share))
+        }
+        Err(fault) => fault.response(http),
+    }
+}
+
+/// Why a body is not there.
+enum Fault {
+    TooLarge,
+    Broken,
+    Late,
+    NoRoom(Taken),
+}
+
+async fn collect(body: Body, bytes_max: usize, cost: usize, share: &mut Share) -> Result<Bytes, Fault> {
+    let mut body = Limited::new(body, bytes_max);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|err| if err.is::<LengthLimitError>() { Fault::TooLarge } else { Fault::Broken })?;
+        let Ok(data) = frame.into_data() else { continue };
+        share.cover((whole.len() + data.len()).saturating_mul(cost)).map_err(Fault::NoRoom)?;
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+impl Fault {
+    fn response(self, http: &HttpConfig) -> Response {
+        let (status, kind, detail) = match self {
+            Fault::TooLarge => {
+                let detail = format!("the body is larger than {} bytes; send less", http.body_bytes_max);
+                (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
+            }
+            Fault::Broken => {
+                let detail = "the body broke off before it was whole".to_owned();
+                (StatusCode::BAD_REQUEST, "body-broken", detail)
+            }
+            Fault::Late => {
+                let detail = format!("the body was not whole within {} ms", http.read_deadline_ms);
+                (StatusCode::REQUEST_TIMEOUT, "body-late", detail)
+            }
+            Fault::NoRoom(taken) => return full(taken),
+        };
+        problem::response(&Problem::new(status, kind, &detail))
+    }
+}
+
+fn full(taken: Taken) -> Response {
+    let (status, detail) = match taken {
+        Taken::ByCaller => (StatusCode::TOO_MANY_REQUESTS, "this caller sends too much at once"),
+        Taken::ByAll => (StatusCode::SERVICE_UNAVAILABLE, "all callers together send too much at once"),
+    };
+    let detail = format!("{detail}; send fewer requests with large bodies at a time");
+    problem::response(&Problem::new(status, "bodies-full", &detail).retry_after_ms(Some(1_000)))
+}

@@ -1,0 +1,152 @@
+//! Connections: how long each may keep us waiting, and how they begin and end. How many there may be is in `places`.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::places::{Connection, Place, Places};
+use super::{form, held};
+use crate::transport::drained;
+use airlock::host::Host;
+
+/// Time for answers that are written to reach their readers.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// Pause after a connection could not be accepted.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes of a request's head, and of what is read at a time. Tokens may be 16 KiB; the library's default of 400 KiB would
+/// be 100 MiB for strangers.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// Descriptors besides connections: the journal, compiled code, files that guests have open.
+const OTHER_DESCRIPTORS: u64 = 512;
+
+/// Accepts until `stop`; then the calls that run have their time to end, and are sealed as cancelled after it.
+pub(super) async fn serve(
+    host: &Host,
+    listener: TcpListener,
+    router: Router,
+    open_streams: CancellationToken,
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let (connections_max, strangers_max) = (host.http().connections_max, host.http().strangers_max);
+    want_descriptors(u64::from(connections_max) + u64::from(strangers_max) + OTHER_DESCRIPTORS);
+    let places = Places::new(connections_max, strangers_max);
+    let graceful = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => begin(host, stream, &router, &graceful, places.enter(peer.ip())),
+                Err(err) => {
+                    tracing::warn!("a connection could not be accepted: {err}");
+                    // Out of descriptors, mostly; a stranger has one.
+                    places.close_one();
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
+            () = &mut stop => break,
+        }
+    }
+    drop(listener);
+    drain(host, open_streams, graceful).await;
+    Ok(())
+}
+
+/// The usual bound of 1,024 descriptors is below what the defaults ask for.
+fn want_descriptors(wanted: u64) {
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(had) if had < wanted => {
+            tracing::warn!("{had} descriptors are allowed, and {wanted} may be needed: raise `ulimit -n`");
+        }
+        Ok(_) => {}
+        Err(err) => tracing::warn!("the bound on descriptors cannot be raised: {err}"),
+    }
+}
+
+fn begin(host: &Host, stream: TcpStream, router: &Router, graceful: &GracefulShutdown, place: Arc<Place>) {
+    // Answers are small and whole: waiting to fill a packet only delays them.
+    let _ = stream.set_nodelay(true);
+    let http = host.http();
+    let read_deadline = Duration::from_millis(http.read_deadline_ms);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(Duration::from_millis(http.write_deadline_ms)));
+    let connection = place.connection.clone();
+    let router = router.clone();
+    let service = service_fn(move |request| answer(place.clone(), router.clone(), request));
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(read_deadline)
+        .max_header_size(HEAD_BYTES_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let served = graceful.watch(served);
+    tokio::spawn(async move {
+        tokio::select! {
+            served = served => {
+                if let Err(err) = served {
+                    tracing::debug!("a connection ended: {err}");
+                }
+            }
+            () = connection.close.cancelled() => tracing::debug!("a connection gave way to another"),
+            () = stranger_for(&connection, read_deadline) => tracing::debug!("nobody said who calls"),
+        }
+    });
+}
+
+/// Ends when a connection has not shown in time who calls.
+async fn stranger_for(connection: &Connection, time: Duration) {
+    tokio::time::sleep(time).await;
+    // A token that is being checked has a bound of its own.
+    while connection.is_strangers() && connection.is_busy() {
+        tokio::time::sleep(time).await;
+    }
+    if !connection.is_strangers() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn answer(
+    place: Arc<Place>,
+    router: Router,
+    mut request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let busy = place.begin();
+    let response = match form::fault(&request) {
+        Some(fault) => form::refused(fault),
+        None => {
+            request.extensions_mut().insert(place);
+            let Ok(response) = router.oneshot(request.map(Body::new)).await;
+            response
+        }
+    };
+    Ok(held::until_sent(response, move |_| drop(busy)))
+}
+
+async fn drain(host: &Host, open_streams: CancellationToken, graceful: GracefulShutdown) {
+    let mut closing = pin!(graceful.shutdown());
+    // Idle connections close at once; those that hold a stream open would never.
+    tokio::select! {
+        () = &mut closing => return,
+        () = drained(host) => {}
+    }
+    open_streams.cancel();
+    // What does not end now is dropped with the runtime, and sealed as cancelled.
+    let _ = tokio::time::timeout(FLUSH, closing).await;
+}

@@ -1,0 +1,60 @@
+//! The form of a request: what two readers could understand in two ways is refused.
+//!
+//! A proxy in front and this server must see one host and one body in the same bytes. What the HTTP library refuses by
+//! itself (bad names and values of headers, folded lines, lengths that contradict each other) does not come this far;
+//! where a length stands beside a transfer coding it ignores the length and closes the connection after the answer.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
+
+use crate::api::problem;
+use crate::api::problem::Problem;
+use airlock::config::origin::HostPort;
+
+/// What is wrong with the form of a request.
+pub(super) fn fault<B>(request: &Request<B>) -> Option<&'static str> {
+    if *request.method() == Method::CONNECT {
+        return Some("this server is no proxy: `CONNECT` is not served");
+    }
+    coding_fault(request.headers()).or_else(|| host_fault(request))
+}
+
+/// The connection is closed after it: where a body begins is not sure any more.
+pub(super) fn refused(fault: &str) -> Response {
+    let mut response = problem::response(&Problem::new(StatusCode::BAD_REQUEST, "malformed", fault));
+    close(&mut response);
+    response
+}
+
+/// Closes the connection after a response.
+pub(super) fn close(response: &mut Response<Body>) {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+}
+
+fn coding_fault(headers: &HeaderMap) -> Option<&'static str> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let (first, more) = (codings.next(), codings.next());
+    let is_chunked = first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    (!is_chunked || more.is_some()).then_some("the only transfer coding is `chunked`, once")
+}
+
+fn host_fault<B>(request: &Request<B>) -> Option<&'static str> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, more) = (hosts.next(), hosts.next());
+    if more.is_some() {
+        return Some("send one `Host` header");
+    }
+    let Some(host) = host else {
+        let may_lack = request.version() == Version::HTTP_10 && request.uri().authority().is_none();
+        return (!may_lack).then_some("send a `Host` header");
+    };
+    let Some(host) = host.to_str().ok().and_then(|host| host.parse::<HostPort>().ok()) else {
+        return Some("`Host` must be a name or an address, with a port if any");
+    };
+    let authority = request.uri().authority()?;
+    // The target wins by RFC 9112; two that differ can only be meant to deceive.
+    let is_same = authority.as_str().parse::<HostPort>().is_ok_and(|target| target == host);
+    let is_http = request.uri().scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
+    (!is_same || !is_http).then_some("the target and `Host` name two servers")
+}

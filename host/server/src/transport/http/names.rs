@@ -1,0 +1,124 @@
+//! `Host` and `Origin`: a web page must not reach a local server by a name that it controls.
+//!
+//! Owns the check against DNS rebinding. Loopback's names are always good; others are the operator's.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, header};
+
+use super::Door;
+use crate::api::problem;
+use airlock::config::HttpConfig;
+pub(super) use airlock::config::origin::{HostName, HostPort, Origin};
+
+/// The names under which this server may be asked.
+pub(super) struct Names {
+    hosts: Vec<HostPort>,
+    origins: Vec<Origin>,
+    address: IpAddr,
+}
+
+impl Names {
+    pub(super) fn new(http: &HttpConfig, address: SocketAddr) -> Names {
+        // The configuration holds nothing that cannot be parsed.
+        let hosts = http.allowed_hosts.iter().filter_map(|host| host.parse().ok()).collect();
+        let origins = http.allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+        Names { hosts, origins, address: address.ip() }
+    }
+
+    /// What is wrong with a request's names. That there is one `Host`, and no other authority, was seen to before.
+    fn fault(&self, headers: &HeaderMap) -> Option<String> {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse().ok());
+        let Some(host) = host else { return Some("the request names no host".into()) };
+        if !self.is_host(&host) {
+            return Some("this server is not known by that host; `http.allowed_hosts` adds a name".into());
+        }
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let ok = |origin: &http::HeaderValue| origin.to_str().is_ok_and(|origin| self.is_origin(origin));
+        (!origins.all(ok)).then(|| "pages of that origin may not ask; `http.allowed_origins` adds one".into())
+    }
+
+    fn is_host(&self, asked: &HostPort) -> bool {
+        let is_this =
+            |own: &HostPort| own.host == asked.host && (own.port.is_none() || own.port == asked.port);
+        asked.host.is_loopback() || self.is_own_address(&asked.host) || self.hosts.iter().any(is_this)
+    }
+
+    /// An address cannot be rebound, unlike a name.
+    fn is_own_address(&self, host: &HostName) -> bool {
+        let HostName::Address(address) = host else { return false };
+        *address == self.address || self.address.is_unspecified()
+    }
+
+    fn is_origin(&self, origin: &str) -> bool {
+        let Ok(origin) = origin.parse::<Origin>() else { return false };
+        origin.host.is_loopback() || self.origins.contains(&origin)
+    }
+}
+
+pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    match door.names.fault(request.headers()) {
+        Some(fault) => problem::forbidden(&fault),
+        None => next.run(request).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(host: Option<&str>, origin: Option<&str>) -> bool {
+        let http = HttpConfig {
+            allowed_hosts: vec!["tools.example.com".into(), "other.example.com:8443".into()],
+            allowed_origins: vec!["https://app.example.com".into()],
+            ..HttpConfig::default()
+        };
+        let names = Names::new(&http, "10.1.2.3:8787".parse().unwrap());
+        let mut headers = HeaderMap::new();
+        for (name, value) in [(header::HOST, host), (header::ORIGIN, origin)] {
+            value.and_then(|value| headers.insert(name, value.parse().unwrap()));
+        }
+        names.fault(&headers).is_none()
+    }
+
+    #[test]
+    fn a_host_is_loopback_the_address_or_allowed() {
+        for host in ["localhost:8787", "127.0.0.1", "[::1]:8787", "LOCALHOST", "10.1.2.3:8787"] {
+            assert!(check(Some(host), None), "{host}");
+        }
+        for host in ["tools.example.com", "tools.example.com:443", "other.example.com:8443"] {
+            assert!(check(Some(host), None), "{host}");
+        }
+        for host in ["evil.example.com", "localhost.evil.com", "10.1.2.4", "other.example.com", "", "a b"] {
+            assert!(!check(Some(host), None), "{host}");
+        }
+        for host in ["evil@localhost", "localhost@evil.example.com", "127.0.0.1.evil.com", "localhost."] {
+            assert!(!check(Some(host), None), "{host}");
+        }
+        assert!(!check(None, None));
+    }
+
+    #[test]
+    fn an_origin_is_a_local_page_or_allowed() {
+        for origin in
+            ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:1", "https://app.example.com"]
+        {
+            assert!(check(Some("localhost"), Some(origin)), "{origin}");
+        }
+        for origin in
+            ["http://evil.example.com", "null", "file://localhost", "https://app.example.com:444", ""]
+                .into_iter()
+                .chain([
+                    "http://localhost@evil.example.com",
+                    "http://127.0.0.1.evil.com",
+                    "http://app.example.com",
+                ])
+        {
+            assert!(!check(Some("localhost"), Some(origin)), "{origin}");
+        }
+    }
+}

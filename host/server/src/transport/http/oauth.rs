@@ -1,0 +1,100 @@
+//! Tokens of an OAuth server: signature, issuer, audience, time, scope. Nothing is taken on trust.
+//!
+//! Only asymmetric signatures count: with a shared secret whoever can check a token could also make one. Time is
+//! the environment's.
+
+use std::path::Path;
+
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::Jwk;
+
+use super::jwks::{Jwks, KeysError, Unkeyed};
+use super::jwt::{self, Claims, Token};
+use airlock::config::OauthConfig;
+use airlock_types::environment::SharedEnvironment;
+
+#[derive(Debug, Default)]
+pub(super) struct Oauth {
+    jwks: Jwks,
+}
+
+/// Whom a token names, and until when.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Subject {
+    pub(super) name: String,
+    /// Since the Unix epoch; the leeway is in it.
+    pub(super) expires_s: u64,
+}
+
+/// Why a token names nobody.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Invalid {
+    Token(&'static str),
+    Scope,
+    /// The signing keys cannot be fetched.
+    Keys(KeysError),
+}
+
+impl Oauth {
+    /// The subject of a token.
+    pub(super) async fn subject(
+        &self,
+        config: &OauthConfig,
+        folder: &Path,
+        token: &str,
+        environment: &SharedEnvironment,
+    ) -> Result<Subject, Invalid> {
+        let token = jwt::read(token).map_err(Invalid::Token)?;
+        // Before the signature: a token that would be refused with any key shall not have keys fetched for it.
+        agrees(&token.claims, config).map_err(Invalid::Token)?;
+        in_time(&token.claims, environment.wall().as_secs(), config.leeway_s).map_err(Invalid::Token)?;
+        let key = self.jwks.key(&config.jwks, folder, &token, environment).await;
+        let key = key.map_err(|unkeyed| match unkeyed {
+            Unkeyed::Unknown => Invalid::Token("its key is not the issuer's"),
+            Unkeyed::Ambiguous => Invalid::Token("the issuer has several keys of that id"),
+            Unkeyed::Unavailable(err) => Invalid::Keys(err),
+        })?;
+        verify(&token, &key)?;
+        let Token { claims, .. } = token;
+        if !config.scopes.iter().all(|scope| claims.has(scope)) {
+            return Err(Invalid::Scope);
+        }
+        let expires_s = claims.expires_s.saturating_add(config.leeway_s);
+        Ok(Subject { name: claims.subject, expires_s })
+    }
+}
+
+fn verify(token: &Token<'_>, jwk: &Jwk) -> Result<(), Invalid> {
+    let key = DecodingKey::from_jwk(jwk).map_err(|_| Invalid::Token("its key cannot be used"))?;
+    let (message, algorithm) = (token.message.as_bytes(), token.algorithm);
+    let verified = jsonwebtoken::crypto::verify(token.signature, message, &key, algorithm);
+    if verified.is_ok_and(|is_valid| is_valid) {
+        Ok(())
+    } else {
+        Err(Invalid::Token("its signature is wrong"))
+    }
+}
+
+fn agrees(claims: &Claims, config: &OauthConfig) -> Result<(), &'static str> {
+    if claims.issuer != config.issuer {
+        return Err("it is of another issuer");
+    }
+    if !claims.audiences.contains(&config.audience) {
+        return Err("it is for another audience");
+    }
+    Ok(())
+}
+
+fn in_time(claims: &Claims, now_s: u64, leeway_s: u64) -> Result<(), &'static str> {
+    if now_s >= claims.expires_s.saturating_add(leeway_s) {
+        return Err("it has expired");
+    }
+    let latest_s = now_s.saturating_add(leeway_s);
+    if claims.not_before_s.is_some_and(|not_before_s| not_before_s > latest_s) {
+        return Err("it is not valid yet");
+    }
+    if claims.issued_s.is_some_and(|issued_s| issued_s > latest_s) {
+        return Err("it was issued in the future");
+    }
+    Ok(())
+}

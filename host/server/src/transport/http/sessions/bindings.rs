@@ -1,0 +1,261 @@
+//! Which sessions are open, whose they are, and which one gives way.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rmcp::transport::streamable_http_server::session::SessionManager as _;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+
+use super::super::shares::{Taken, half};
+use airlock_types::environment::SharedEnvironment;
+use airlock_types::principal::Principal;
+
+/// A session that was not used for so long, and has nothing open, gives way to a new one: a client that is alive has its
+/// event stream open.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Answers of one session that its client did not wait for. rmcp may keep some kilobytes of each for the life of the
+/// session; a client that goes away so often is broken, and begins anew.
+const LOST_MAX: u32 = 1_024;
+
+/// Time for rmcp to take note that a session is closed. It is out of rmcp's table at once; what waits is a worker whose
+/// reader is slow, and that ends with its connection.
+const CLOSING: Duration = Duration::from_secs(60);
+
+pub(in super::super) struct SessionBindings {
+    manager: Arc<LocalSessionManager>,
+    environment: SharedEnvironment,
+    max: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    sessions: BTreeMap<String, Session>,
+    /// Those that rmcp has not minted yet.
+    opening: BTreeMap<Principal, usize>,
+}
+
+#[derive(Debug)]
+struct Session {
+    owner: Principal,
+    used: Duration,
+    /// Requests and event streams that are not answered to their end.
+    requests: u32,
+    lost: u32,
+}
+
+/// A request in a session.
+pub(super) struct Used {
+    bindings: Arc<SessionBindings>,
+    id: String,
+}
+
+/// A session that is being opened; forgotten where nothing comes of it.
+pub(super) struct Opening {
+    bindings: Arc<SessionBindings>,
+    who: Principal,
+}
+
+impl SessionBindings {
+    pub(in super::super) fn new(
+        manager: Arc<LocalSessionManager>,
+        environment: SharedEnvironment,
+        max: u32,
+    ) -> Arc<SessionBindings> {
+        Arc::new(SessionBindings { manager, environment, max: max as usize, open: Mutex::default() })
+    }
+
+    /// A request in a session, if it is this caller's.
+    pub(super) fn enter(self: &Arc<SessionBindings>, id: &str, who: &Principal) -> Option<Used> {
+        let now = self.environment.monotonic();
+        let mut open = self.lock();
+        let session = open.sessions.get_mut(id).filter(|session| session.owner == *who)?;
+        (session.used, session.requests) = (now, session.requests + 1);
+        Some(Used { bindings: self.clone(), id: id.to_owned() })
+    }
+
+    pub(super) fn forget(&self, id: &str) {
+        self.lock().sessions.remove(id);
+    }
+
+    /// Room for one more session of a caller.
+    pub(super) async fn open(self: &Arc<SessionBindings>, who: &Principal) -> Result<Opening, Taken> {
+        let is_close = {
+            let open = self.lock();
+            open.of(who) >= half(self.max) || open.all() >= self.max
+        };
+        if is_close {
+            self.forget_closed().await;
+        }
+        let now = self.environment.monotonic();
+        let mut open = self.lock();
+        let is_idle = |it: &Session| it.requests == 0 && now.saturating_sub(it.used) >= IDLE;
+        if open.of(who) >= half(self.max) {
+            let closed = open.close(|it, _| it.owner == *who && is_idle(it));
+            self.close(closed.ok_or(Taken::ByCaller)?);
+        }
+        if open.all() >= self.max {
+            let own = open.of(who);
+            let closed = open.close(|it, count| count > own + 1 || is_idle(it));
+            self.close(closed.ok_or(Taken::ByAll)?);
+        }
+        *open.opening.entry(who.clone()).or_default() += 1;
+        Ok(Opening { bindings: self.clone(), who: who.clone() })
+    }
+
+    /// rmcp closes sessions that were idle, without telling.
+    async fn forget_closed(&self) {
+        let living = self.manager.sessions.read().await;
+        self.lock().sessions.retain(|id, _| living.contains_key(id.as_str()));
+    }
+
+    /// Closes a session that was forgotten, without waiting for it.
+    fn close(&self, id: String) {
+        let manager = self.manager.clone();
+        tokio::spawn(async move {
+            let id = id.into();
+            match tokio::time::timeout(CLOSING, manager.close_session(&id)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(err)) => tracing::debug!("a session could not be closed: {err}"),
+                Err(_) => tracing::debug!("a session did not end in time"),
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn of(&self, who: &Principal) -> usize {
+        let opening = self.opening.get(who).copied().unwrap_or_default();
+        opening + self.sessions.values().filter(|session| session.owner == *who).count()
+    }
+
+    fn all(&self) -> usize {
+        self.sessions.len() + self.opening.values().sum::<usize>()
+    }
+
+    /// Takes out a session that may go, by itself and by how many its owner has: of those who have most, one without
+    /// an open stream before one with, and that which was used longest ago.
+    fn close(&mut self, may_go: impl Fn(&Session, usize) -> bool) -> Option<String> {
+        let mut counts: BTreeMap<&Principal, usize> = BTreeMap::new();
+        for session in self.sessions.values() {
+            *counts.entry(&session.owner).or_default() += 1;
+        }
+        let count = |session: &Session| counts.get(&session.owner).copied().unwrap_or_default();
+        let going = self.sessions.iter().filter(|(_, session)| may_go(session, count(session)));
+        let victim = going.min_by_key(|(_, it)| (Reverse(count(it)), it.requests, it.used));
+        let victim = victim.map(|(id, _)| id.clone())?;
+        self.sessions.remove(&victim);
+        Some(victim)
+    }
+}
+
+impl Used {
+    /// The answer was sent, or was `lost` on the way.
+    pub(super) fn end(self, lost: bool) {
+        let Used { bindings, id } = self;
+        let now = bindings.environment.monotonic();
+        let mut open = bindings.lock();
+        let Some(session) = open.sessions.get_mut(&id) else { return };
+        session.requests = session.requests.saturating_sub(1);
+        session.used = now;
+        session.lost += u32::from(lost);
+        if session.lost > LOST_MAX {
+            open.sessions.remove(&id);
+            bindings.close(id);
+        }
+    }
+}
+
+impl Opening {
+    pub(super) fn opened(self, id: String) {
+        let session = Session {
+            owner: self.who.clone(),
+            used: self.bindings.environment.monotonic(),
+            requests: 0,
+            lost: 0,
+        };
+        self.bindings.lock().sessions.insert(id, session);
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let mut open = self.bindings.lock();
+        let left = open.opening.get(&self.who).copied().unwrap_or_default().saturating_sub(1);
+        if left == 0 {
+            open.opening.remove(&self.who);
+        } else {
+            open.opening.insert(self.who.clone(), left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use airlock::environment::World;
+
+    async fn open(bindings: &Arc<SessionBindings>, who: &str) -> Result<String, Taken> {
+        let opening = bindings.open(&Principal::named(who)).await?;
+        let (id, _) = bindings.manager.create_session().await.unwrap();
+        opening.opened(id.to_string());
+        Ok(id.to_string())
+    }
+
+    fn bindings(max: u32) -> Arc<SessionBindings> {
+        SessionBindings::new(Arc::default(), Arc::new(World::new()), max)
+    }
+
+    #[tokio::test]
+    async fn a_caller_has_half_of_the_sessions_and_the_others_the_rest() {
+        let bindings = bindings(8);
+        let mut own = Vec::new();
+        for _ in 0..4 {
+            own.push(open(&bindings, "a").await.unwrap());
+        }
+        assert_eq!(open(&bindings, "a").await.unwrap_err(), Taken::ByCaller);
+        for who in ["b", "b", "b", "c"] {
+            open(&bindings, who).await.unwrap();
+        }
+        assert!(own.iter().all(|id| bindings.enter(id, &Principal::named("a")).is_some()));
+    }
+
+    #[tokio::test]
+    async fn where_all_are_taken_the_largest_gives_up_what_it_used_longest_ago() {
+        let bindings = bindings(4);
+        let (old, busy) = (open(&bindings, "a").await.unwrap(), open(&bindings, "a").await.unwrap());
+        let _stream = bindings.enter(&busy, &Principal::named("a")).unwrap();
+        open(&bindings, "b").await.unwrap();
+        open(&bindings, "b").await.unwrap();
+        open(&bindings, "c").await.unwrap();
+        let lives = |id: &str, who: &str| bindings.enter(id, &Principal::named(who)).is_some();
+        assert!(!lives(&old, "a") && lives(&busy, "a"), "the oldest without a stream");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_being_opened_counts() {
+        let bindings = bindings(4);
+        let who = Principal::named("a");
+        let opening = [bindings.open(&who).await.ok().unwrap(), bindings.open(&who).await.ok().unwrap()];
+        assert_eq!(bindings.open(&who).await.err(), Some(Taken::ByCaller));
+        drop(opening);
+        assert!(bindings.open(&who).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_session_whose_answers_are_lost_again_and_again_is_closed() {
+        let bindings = bindings(4);
+        let (id, who) = (open(&bindings, "a").await.unwrap(), Principal::named("a"));
+        for _ in 0..=LOST_MAX {
+            bindings.enter(&id, &who).unwrap().end(true);
+        }
+        assert!(bindings.enter(&id, &who).is_none());
+    }
+}

@@ -1,0 +1,106 @@
+//! Shares: of what there is in all, no caller has more than half.
+//!
+//! Owns the counting. Whoever is given a share holds it until it drops it. Must not know what is shared.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use airlock_types::principal::Principal;
+
+/// Half of what there is, so that one caller cannot shut out the others; but two, where there is so little that half
+/// would be of no use.
+pub(super) fn half(all: usize) -> usize {
+    all.div_ceil(2).max(2)
+}
+
+/// Something that callers share.
+#[derive(Debug)]
+pub(super) struct Shares {
+    all_max: usize,
+    each_max: usize,
+    taken: Mutex<BTreeMap<Principal, usize>>,
+}
+
+/// An amount that a caller has, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Share {
+    shares: Arc<Shares>,
+    who: Principal,
+    amount: usize,
+}
+
+/// Why there is no share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The caller has its share.
+    ByCaller,
+    /// All callers together have everything.
+    ByAll,
+}
+
+impl Shares {
+    pub(super) fn new(all_max: usize) -> Arc<Shares> {
+        Arc::new(Shares { all_max, each_max: half(all_max), taken: Mutex::default() })
+    }
+
+    /// An amount for a caller, if there is so much left for it.
+    pub(super) fn take(self: &Arc<Shares>, who: &Principal, amount: usize) -> Result<Share, Taken> {
+        let mut share = Share { shares: self.clone(), who: who.clone(), amount: 0 };
+        share.cover(amount)?;
+        Ok(share)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeMap<Principal, usize>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Share {
+    /// Grows to an amount, if it is smaller and there is so much left.
+    pub(super) fn cover(&mut self, amount: usize) -> Result<(), Taken> {
+        let Some(more) = amount.checked_sub(self.amount).filter(|more| *more > 0) else { return Ok(()) };
+        let mut taken = self.shares.taken();
+        if taken.get(&self.who).copied().unwrap_or_default() + more > self.shares.each_max {
+            return Err(Taken::ByCaller);
+        }
+        if taken.values().sum::<usize>() + more > self.shares.all_max {
+            return Err(Taken::ByAll);
+        }
+        *taken.entry(self.who.clone()).or_default() += more;
+        self.amount = amount;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut taken = self.shares.taken();
+        let left = taken.get(&self.who).copied().unwrap_or_default().saturating_sub(self.amount);
+        if left == 0 {
+            taken.remove(&self.who);
+        } else {
+            taken.insert(self.who.clone(), left);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_has_more_than_half_and_all_together_not_more_than_there_is() {
+        let shares = Shares::new(8);
+        let take = |who: &str, amount| shares.take(&Principal::named(who), amount);
+        let held = [take("a", 4), take("b", 3)];
+        assert!(held.iter().all(Result::is_ok));
+        assert_eq!(take("a", 1).unwrap_err(), Taken::ByCaller);
+        assert_eq!(take("c", 2).unwrap_err(), Taken::ByAll);
+        let mut last = take("c", 1).unwrap();
+        assert_eq!((last.cover(1), last.cover(2)), (Ok(()), Err(Taken::ByAll)));
+        drop(held);
+        assert!(take("a", 4).is_ok(), "what is dropped is free again");
+        drop(last);
+        assert!(shares.taken().is_empty());
+    }
+}

@@ -1,0 +1,74 @@
+//! Event streams that last: of the handshake era by GET, of the stateless one by `subscriptions/listen`.
+//!
+//! Owns how many there may be, and that a stream ends with what made its caller known. A stream holds a connection, so
+//! that all of them together have half of those: calls find the other half.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures::StreamExt as _;
+use http::{Method, StatusCode};
+
+use super::authority::Proof;
+use super::shares::Taken;
+use super::{Door, form, held};
+use crate::api::problem;
+use crate::api::problem::Problem;
+use airlock_types::principal::Principal;
+
+/// How often it is asked whether a caller still is one.
+const REVIEW: Duration = Duration::from_secs(2);
+
+/// Whether a request is for a stream that lasts. The header says it by rule: rmcp refuses one that its body
+/// contradicts.
+fn is_lasting(request: &Request) -> bool {
+    let method = request.headers().get("mcp-method");
+    request.method() == Method::GET || method.is_some_and(|method| method == "subscriptions/listen")
+}
+
+pub(super) async fn bound(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    if !is_lasting(&request) {
+        return next.run(request).await;
+    }
+    let extensions = request.extensions();
+    let (who, proof) = (extensions.get::<Principal>().cloned(), extensions.get::<Proof>().cloned());
+    let (Some(who), Some(proof)) = (who, proof) else { return problem::forbidden("the caller is not known") };
+    let share = match door.streams.take(&who, 1) {
+        Ok(share) => share,
+        Err(taken) => return full(taken),
+    };
+    let response = next.run(request).await;
+    if !response.status().is_success() {
+        return response;
+    }
+    let revoked = revoked(door, who, proof);
+    let response = response.map(|body| Body::from_stream(body.into_data_stream().take_until(revoked)));
+    held::until_sent(response, move |_| drop(share))
+}
+
+async fn revoked(door: Arc<Door>, who: Principal, proof: Proof) {
+    while door.authority.holds(&who, &proof) {
+        tokio::time::sleep(REVIEW).await;
+    }
+}
+
+fn full(taken: Taken) -> Response {
+    let (status, detail) = match taken {
+        Taken::ByCaller => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "this caller has its share of event streams open; close one, or raise `http.connections_max`",
+        ),
+        Taken::ByAll => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many event streams are open; try again later, or raise `http.connections_max`",
+        ),
+    };
+    let mut response =
+        problem::response(&Problem::new(status, "streams-full", detail).retry_after_ms(Some(10_000)));
+    form::close(&mut response);
+    response
+}

@@ -1,0 +1,47 @@
+//! What a door found: one kind of doubt about one place.
+//!
+//! Owns the words of the outer door's verdicts. Must not know any check.
+
+use serde::{Deserialize, Serialize};
+
+/// What follows from a finding; ordered, the mildest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Nothing was found.
+    Pass,
+    /// Noted.
+    Warn,
+    /// Delivered, flagged in machine-readable form.
+    Suspect,
+    /// Not delivered: the value is implausible.
+    Reject,
+}
+
+/// One doubt about one place of a result, as it goes into the reply and the record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The check that found it: `range`, `freshness`, …
+    pub kind: String,
+    /// What follows.
+    pub verdict: Verdict,
+    /// Where, code-like, over `result`: `rows[2].change_pct`. Empty for the whole.
+    pub path: String,
+    /// What the contract expects.
+    pub expected: String,
+    /// What was there, shortened.
+    pub got: String,
+}
+
+impl Finding {
+    /// The finding of an answer whose id is on no record and never will be.
+    pub fn record_lost() -> Finding {
+        Finding {
+            kind: "record.lost".into(),
+            verdict: Verdict::Warn,
+            path: String::new(),
+            expected: "a record of this call".into(),
+            got: "none: the host could not write its journal".into(),
+        }
+    }
+}

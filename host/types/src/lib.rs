@@ -1,0 +1,27 @@
+//! Plain data that every floor of the host relies on.
+//!
+//! Owns the vocabulary of a call: outcome codes and their one table of facts, findings, effects, limits, requests
+//! and grants, plans, replies, stored records, digests, positions in a value. Must not know I/O, the engine or a
+//! runtime: every function here is pure. A new type gets a file of its name.
+
+pub mod answer;
+pub mod call;
+pub mod canonical;
+pub mod code;
+pub mod diagnostic;
+pub mod digest;
+pub mod effect;
+pub mod environment;
+pub mod finding;
+pub mod grant;
+pub mod limit;
+pub mod place;
+pub mod plan;
+pub mod principal;
+pub mod record;
+pub mod reply;
+pub mod session;
+pub mod shorten;
+pub mod text;
+pub mod usage;
+pub mod violation;

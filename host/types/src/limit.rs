@@ -1,0 +1,133 @@
+//! The limits of one attempt.
+//!
+//! Owns their names, defaults and how author and operator agree on them. They are applied in
+//! `sandbox::store`, where the struct is destructured without `..`: a limit that is accepted is enforced.
+
+use serde::{Deserialize, Serialize};
+
+/// What one attempt may use. All are always on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Fuel: roughly one unit an instruction; 10 to 25 billion are a second.
+    pub fuel: u64,
+    /// Time by the clock for one attempt, waiting included, in milliseconds.
+    pub deadline_ms: u64,
+    /// All linear memories together, in bytes.
+    pub memory_bytes_max: u64,
+    /// Elements of one table.
+    pub table_elements_max: u64,
+    /// The result, as JSON, in bytes. What crosses from the guest in one step is bounded by four times this.
+    pub output_bytes_max: u64,
+    /// What the guest logs or prints is kept up to here, in bytes; the rest is counted and dropped.
+    pub log_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            fuel: 10_000_000_000,
+            deadline_ms: 10_000,
+            memory_bytes_max: 64 << 20,
+            table_elements_max: 20_000,
+            output_bytes_max: 1 << 20,
+            log_bytes_max: 64 << 10,
+        }
+    }
+}
+
+/// Limits as somebody wrote them down: what is left out is the default's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are those of `Limits`")]
+pub struct PartialLimits {
+    pub fuel: Option<u64>,
+    pub deadline_ms: Option<u64>,
+    pub memory_bytes_max: Option<u64>,
+    pub table_elements_max: Option<u64>,
+    pub output_bytes_max: Option<u64>,
+    pub log_bytes_max: Option<u64>,
+}
+
+impl PartialLimits {
+    /// These limits where they are given, `other`'s where they are not.
+    pub fn or(&self, other: &PartialLimits) -> PartialLimits {
+        PartialLimits {
+            fuel: self.fuel.or(other.fuel),
+            deadline_ms: self.deadline_ms.or(other.deadline_ms),
+            memory_bytes_max: self.memory_bytes_max.or(other.memory_bytes_max),
+            table_elements_max: self.table_elements_max.or(other.table_elements_max),
+            output_bytes_max: self.output_bytes_max.or(other.output_bytes_max),
+            log_bytes_max: self.log_bytes_max.or(other.log_bytes_max),
+        }
+    }
+}
+
+impl Limits {
+    /// What an attempt gets: the operator's word where there is one, else what the author asks for, which
+    /// may lower the default and never raise it.
+    pub fn agree(operator: &PartialLimits, author: &PartialLimits) -> Limits {
+        let default = Limits::default();
+        let pick = |operator: Option<u64>, author: Option<u64>, default: u64| {
+            operator.unwrap_or_else(|| author.map_or(default, |author| author.min(default)))
+        };
+        Limits {
+            fuel: pick(operator.fuel, author.fuel, default.fuel),
+            deadline_ms: pick(operator.deadline_ms, author.deadline_ms, default.deadline_ms),
+            memory_bytes_max: pick(
+                operator.memory_bytes_max,
+                author.memory_bytes_max,
+                default.memory_bytes_max,
+            ),
+            table_elements_max: pick(
+                operator.table_elements_max,
+                author.table_elements_max,
+                default.table_elements_max,
+            ),
+            output_bytes_max: pick(
+                operator.output_bytes_max,
+                author.output_bytes_max,
+                default.output_bytes_max,
+            ),
+            log_bytes_max: pick(operator.log_bytes_max, author.log_bytes_max, default.log_bytes_max),
+        }
+    }
+}
+
+/// What one compilation may use. The largest components at hand, language runtimes of 12 to 18 MB, need
+/// 15–26 s of processor time and 480 MB.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Processor time, in seconds.
+    pub cpu_s_max: u64,
+    /// Memory, in bytes.
+    pub memory_bytes_max: u64,
+    /// Time by the clock, in seconds.
+    pub wall_s_max: u64,
+    /// Size of the component, in bytes.
+    pub component_bytes_max: u64,
+}
+
+impl Default for CompileLimits {
+    fn default() -> CompileLimits {
+        CompileLimits {
+            cpu_s_max: 60,
+            memory_bytes_max: 1 << 30,
+            wall_s_max: 180,
+            component_bytes_max: 64 << 20,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_author_lowers_a_default_and_an_operator_decides() {
+        let author = PartialLimits { fuel: Some(5), deadline_ms: Some(99_000), ..PartialLimits::default() };
+        let silent = Limits::agree(&PartialLimits::default(), &author);
+        assert_eq!((silent.fuel, silent.deadline_ms), (5, 10_000));
+        let operator = PartialLimits { deadline_ms: Some(60_000), ..PartialLimits::default() };
+        assert_eq!(Limits::agree(&operator, &author).deadline_ms, 60_000);
+    }
+}

@@ -1,0 +1,191 @@
+//! What follows when an attempt fails, decided before it starts.
+//!
+//! A plan is a pure function of policy, component digests, canonical arguments, effect classes, seed, deadline
+//! and a snapshot of the tools' health: same inputs, same bytes, on any machine. It can be printed before the
+//! call and held against what happened after it. Owns retries, fallbacks, quotas, breakers. Must not know
+//! clocks, randomness or I/O: times are milliseconds since the call began, and are passed in.
+
+// Every outcome is looked at wherever outcomes are told apart.
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod breaker;
+mod explain;
+mod progress;
+mod quota;
+mod retry;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::sha256;
+use crate::effect::Effect;
+
+pub use breaker::{BreakerView, Breakers, Scope};
+pub use explain::explain;
+pub use progress::{Decision, Ended, Progress, Settled, Step};
+pub use quota::Quota;
+pub use retry::{Jitter, RetryPolicy};
+
+/// Everything that a plan is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// Digest of the canonical arguments, hex.
+    pub args_digest: String,
+    /// Where the jitter comes from.
+    pub jitter: Jitter,
+    /// Time for the whole call, in milliseconds.
+    pub deadline_ms: u64,
+    /// The tool that is called, then its fallbacks.
+    pub routes: Vec<RouteInput>,
+}
+
+/// One tool that may answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RouteInput {
+    /// Its public name.
+    pub tool: Arc<str>,
+    /// SHA-256 of its component, hex.
+    pub component: Arc<str>,
+    /// What it may do to the world.
+    pub effect: Effect,
+    /// Whether it imports no function: what such a tool does depends on its arguments alone.
+    #[serde(default)]
+    pub is_closed: bool,
+    /// Its retries.
+    pub retry: RetryPolicy,
+    /// Time for one attempt, in milliseconds.
+    pub attempt_deadline_ms: u64,
+    /// The least time in which an attempt is worth starting.
+    pub useful_ms_min: u64,
+    /// Tokens left in its retry quota.
+    pub quota: u32,
+    /// Its breakers, as they are for this caller.
+    pub breaker: BreakerView,
+}
+
+/// What a call will do at most, and in which order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of this form.
+    pub version: u32,
+    /// Digest of the canonical arguments, hex.
+    pub args_digest: String,
+    /// Where the jitter comes from.
+    pub jitter: Jitter,
+    /// Time for the whole call, in milliseconds.
+    pub deadline_ms: u64,
+    /// Who may answer, in order.
+    pub routes: Vec<Route>,
+    /// The most that can happen.
+    pub worst_case: WorstCase,
+}
+
+/// One tool that may answer, and what is planned for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    /// What it was planned from.
+    #[serde(rename = "from")]
+    pub input: RouteInput,
+    /// Whether an attempt that failed may be repeated.
+    pub repeat: Repeat,
+    /// Time that is kept back for the routes behind this one.
+    pub reserve_ms: u64,
+    /// The wait before each retry, were there no hint: after a transient fault, and after throttling.
+    pub waits: Vec<Wait>,
+}
+
+/// The wait before one retry, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// After a transient fault.
+    pub transient_ms: u64,
+    /// After throttling.
+    pub throttled_ms: u64,
+}
+
+/// Whether an attempt that failed may be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Repeat {
+    /// It does nothing to the world.
+    Freely,
+    /// Only where no effect had left the sandbox.
+    WithProof,
+    /// Never.
+    Never,
+}
+
+/// The most that a call can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorstCase {
+    /// Attempts in all.
+    pub executions: u32,
+    /// Time, in milliseconds.
+    pub latency_ms: u64,
+    /// Quota tokens spent, all routes together.
+    pub quota: u32,
+}
+
+/// Makes the plan.
+pub fn plan(inputs: Inputs) -> Plan {
+    let Inputs { args_digest, jitter, deadline_ms, routes } = inputs;
+    let mut reserve_ms: u64 = routes.iter().map(|input| input.useful_ms_min).sum();
+    let planned = routes.into_iter().enumerate().map(|(index, input)| {
+        reserve_ms -= input.useful_ms_min;
+        route(input, reserve_ms, |retry| jitter.factor(&args_digest, index, retry))
+    });
+    let routes: Vec<Route> = planned.collect();
+    let worst_case = worst_case(deadline_ms, &routes);
+    Plan { version: 1, args_digest, jitter, deadline_ms, routes, worst_case }
+}
+
+fn route(input: RouteInput, reserve_ms: u64, factor: impl Fn(u32) -> f64) -> Route {
+    let repeat = match input.effect {
+        Effect::Pure | Effect::Read => Repeat::Freely,
+        Effect::Idempotent | Effect::Write => Repeat::WithProof,
+        Effect::Irreversible => Repeat::Never,
+    };
+    let retries = if repeat == Repeat::Never { 0 } else { input.retry.attempts_max.saturating_sub(1) };
+    let wait = |k| {
+        let factor = factor(k);
+        let wait_ms = |throttled| input.retry.wait_ms(k, throttled, factor, None);
+        Wait { transient_ms: wait_ms(false), throttled_ms: wait_ms(true) }
+    };
+    let waits = (1..=retries).map(wait).collect();
+    Route { input, repeat, reserve_ms, waits }
+}
+
+fn worst_case(deadline_ms: u64, routes: &[Route]) -> WorstCase {
+    let open = routes.iter().filter(|route| !route.input.breaker.is_open());
+    let mut worst = WorstCase { executions: 0, latency_ms: 0, quota: 0 };
+    for route in open {
+        let affordable = route.input.quota / quota::RETRY_COST_MIN;
+        let retries = u32::try_from(route.waits.len()).unwrap_or(u32::MAX).min(affordable);
+        worst.executions += 1 + retries;
+        worst.quota += (retries * quota::RETRY_COST).min(route.input.quota);
+        let waits: u64 = route
+            .waits
+            .iter()
+            .take(retries as usize)
+            .map(|wait| wait.throttled_ms + retry::HINT_MS_MAX)
+            .sum();
+        worst.latency_ms += route.input.attempt_deadline_ms * u64::from(1 + retries) + waits;
+    }
+    worst.latency_ms = worst.latency_ms.min(deadline_ms);
+    worst
+}
+
+impl Plan {
+    /// The plan as canonical JSON (RFC 8785).
+    pub fn bytes(&self) -> Vec<u8> {
+        serde_json_canonicalizer::to_vec(self).unwrap_or_default()
+    }
+
+    /// SHA-256 of [`Plan::bytes`], hex.
+    pub fn digest(&self) -> String {
+        sha256(&self.bytes())
+    }
+}

@@ -1,0 +1,248 @@
+//! The breakers of a tool: they stop calls of what keeps failing.
+//!
+//! Each caller has one of its own, and one stands for all callers. Only infrastructure counts: a tool's own "not
+//! found" says nothing about its health, and neither does a host without room. Owns when each opens and closes.
+//! Must not know who the callers are.
+
+mod shared;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::code::{Blame, BreakerSample, Code};
+use shared::SharedBreaker;
+
+/// Calls that are looked back upon. Small, as agents call little.
+const WINDOW: u32 = 20;
+/// Fewer calls than this say nothing.
+const CALLS_MIN: u32 = 5;
+/// It opens for this long, times the number of openings in a row.
+const OPEN_MS: u64 = 30_000;
+/// And never for longer than this.
+const OPEN_MS_MAX: u64 = 300_000;
+/// Successes that close it again.
+const PROBES: u32 = 2;
+/// Callers that one tool keeps a breaker for: some 100 KB. One more takes the place of the caller that has the least
+/// to lose.
+const CALLERS_MAX: usize = 1_000;
+
+/// Whom an open breaker keeps from calling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// The caller whose calls failed.
+    Caller,
+    /// Every caller.
+    AllCallers,
+}
+
+impl Scope {
+    /// For texts: `paused for this caller`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Caller => "this caller",
+            Scope::AllCallers => "all callers",
+        }
+    }
+
+    /// Records of earlier versions name no scope: there was one breaker for all.
+    fn all_callers() -> Scope {
+        Scope::AllCallers
+    }
+}
+
+/// A tool's breakers at one moment, as the plan of one caller's call sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakerView {
+    /// Calls go through.
+    Closed,
+    /// Calls go through, to see whether the tool works again.
+    Probing,
+    /// No calls go through.
+    Open {
+        /// For how long still, in milliseconds.
+        remaining_ms: u64,
+        /// Whose calls.
+        #[serde(default = "Scope::all_callers")]
+        scope: Scope,
+    },
+}
+
+impl BreakerView {
+    /// Whether no calls go through.
+    pub fn is_open(self) -> bool {
+        matches!(self, BreakerView::Open { .. })
+    }
+}
+
+/// How a call ended, as far as breakers count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sample {
+    Success,
+    Failure,
+    /// A failure of what stands behind the tool, whichever caller meets it.
+    UpstreamFailure,
+}
+
+impl Sample {
+    fn of(code: Code) -> Option<Sample> {
+        let facts = code.facts();
+        match facts.breaker {
+            BreakerSample::Ignored => None,
+            BreakerSample::Success => Some(Sample::Success),
+            BreakerSample::Failure if facts.blame == Blame::Upstream => Some(Sample::UpstreamFailure),
+            BreakerSample::Failure => Some(Sample::Failure),
+        }
+    }
+}
+
+/// All breakers of one tool. `K` names a caller. Times are on any one clock, in milliseconds.
+#[derive(Clone, Debug)]
+pub struct Breakers<K> {
+    callers: BTreeMap<K, CallerBreaker>,
+    shared: SharedBreaker<K>,
+}
+
+impl<K> Default for Breakers<K> {
+    fn default() -> Breakers<K> {
+        Breakers { callers: BTreeMap::new(), shared: SharedBreaker::default() }
+    }
+}
+
+impl<K: Ord + Clone> Breakers<K> {
+    /// What stands in the way of a caller now.
+    pub fn view(&self, caller: &K, now_ms: u64) -> BreakerView {
+        let own = self.callers.get(caller).map_or(State::Closed, |own| own.switch.state(now_ms));
+        let open = |remaining_ms, scope| BreakerView::Open { remaining_ms, scope };
+        match (self.shared.state(now_ms), own) {
+            (State::Open { remaining_ms }, State::Open { remaining_ms: own }) if own > remaining_ms => {
+                open(own, Scope::Caller)
+            }
+            (State::Open { remaining_ms }, _) => open(remaining_ms, Scope::AllCallers),
+            (_, State::Open { remaining_ms }) => open(remaining_ms, Scope::Caller),
+            (State::Probing, _) | (_, State::Probing) => BreakerView::Probing,
+            (State::Closed, State::Closed) => BreakerView::Closed,
+        }
+    }
+
+    /// Takes in how one call ended, however many attempts it made.
+    pub fn record(&mut self, caller: &K, code: Code, now_ms: u64) {
+        let Some(sample) = Sample::of(code) else { return };
+        self.shared.record(caller, sample, now_ms);
+        if let Some(own) = self.callers.get_mut(caller) {
+            own.record(sample, now_ms);
+            return;
+        }
+        self.make_room();
+        let mut own = CallerBreaker::default();
+        own.record(sample, now_ms);
+        self.callers.insert(caller.clone(), own);
+    }
+
+    /// Whether calls of all callers are stopped, or let through to probe.
+    pub fn is_open_for_all(&self, now_ms: u64) -> bool {
+        self.shared.state(now_ms) != State::Closed
+    }
+
+    /// Callers that have an open breaker of their own.
+    pub fn paused_callers(&self, now_ms: u64) -> usize {
+        let is_open = |own: &&CallerBreaker| matches!(own.switch.state(now_ms), State::Open { .. });
+        self.callers.values().filter(is_open).count()
+    }
+
+    fn make_room(&mut self) {
+        if self.callers.len() < CALLERS_MAX {
+            return;
+        }
+        // A breaker that never opened and saw no failure is as good as a new one.
+        let loss = |own: &CallerBreaker| (own.switch.openings, own.failures(), own.used_ms);
+        let least = self.callers.iter().min_by_key(|(_, own)| loss(own)).map(|(caller, _)| caller.clone());
+        if let Some(caller) = least {
+            self.callers.remove(&caller);
+        }
+    }
+}
+
+/// Closed, open for a time, or letting probes through: common to both kinds of breaker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Switch {
+    /// Openings in a row.
+    openings: u32,
+    open_until_ms: Option<u64>,
+    /// Successes since it opened.
+    probes: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Closed,
+    Probing,
+    Open { remaining_ms: u64 },
+}
+
+impl Switch {
+    fn state(&self, now_ms: u64) -> State {
+        match self.open_until_ms {
+            None => State::Closed,
+            Some(until) if now_ms < until => State::Open { remaining_ms: until - now_ms },
+            Some(_) => State::Probing,
+        }
+    }
+
+    fn open(&mut self, now_ms: u64) {
+        self.openings = self.openings.saturating_add(1);
+        self.probes = 0;
+        let length = OPEN_MS.saturating_mul(u64::from(self.openings)).min(OPEN_MS_MAX);
+        self.open_until_ms = Some(now_ms.saturating_add(length));
+    }
+
+    /// A probe succeeded: closes after enough of them.
+    fn probe(&mut self) {
+        self.probes += 1;
+        if self.probes >= PROBES {
+            *self = Switch::default();
+        }
+    }
+}
+
+/// One caller's breaker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct CallerBreaker {
+    switch: Switch,
+    /// The last calls, one bit each, set for a failure; the latest is the lowest.
+    failed: u32,
+    calls: u32,
+    used_ms: u64,
+}
+
+impl CallerBreaker {
+    fn failures(&self) -> u32 {
+        self.failed.count_ones()
+    }
+
+    fn record(&mut self, sample: Sample, now_ms: u64) {
+        self.used_ms = now_ms;
+        let success = sample == Sample::Success;
+        match self.switch.state(now_ms) {
+            // A call that was under way when it opened.
+            State::Open { .. } => {}
+            State::Probing if success => self.switch.probe(),
+            State::Probing => self.switch.open(now_ms),
+            State::Closed => self.count(success, now_ms),
+        }
+    }
+
+    fn count(&mut self, success: bool, now_ms: u64) {
+        self.failed = (self.failed << 1 | u32::from(!success)) & ((1 << WINDOW) - 1);
+        self.calls = (self.calls + 1).min(WINDOW);
+        if self.calls >= CALLS_MIN && self.failures() * 2 >= self.calls {
+            self.switch.open(now_ms);
+            (self.failed, self.calls) = (0, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

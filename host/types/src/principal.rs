@@ -1,0 +1,52 @@
+//! The identity under which a call runs.
+//!
+//! Owns the names of callers. Must not know how a transport authenticated them, nor their rules.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The caller of a program's own: the command line, the library, whoever started the process over stdio.
+pub const LOCAL: &str = "local";
+
+/// Whoever reaches the HTTP port without saying who it is, where the operator allows that.
+pub const ANONYMOUS: &str = "anonymous";
+
+/// A caller whose identity was established at a door.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Principal {
+    /// The entry under `[callers]` whose rules it is held to.
+    entry: Arc<str>,
+    /// Who it is among several that share an entry: the subject of an OAuth token.
+    subject: Option<Arc<str>>,
+}
+
+impl Principal {
+    /// The one caller of an entry.
+    pub fn named(entry: &str) -> Principal {
+        Principal { entry: entry.into(), subject: None }
+    }
+
+    /// One of several that share an entry's rules. Each has budgets and sessions of its own.
+    pub fn subject(entry: &str, subject: &str) -> Principal {
+        Principal { entry: entry.into(), subject: Some(subject.into()) }
+    }
+
+    /// The caller of a program's own.
+    pub fn local() -> Principal {
+        Principal::named(LOCAL)
+    }
+
+    /// The entry under `[callers]`.
+    pub fn entry(&self) -> &str {
+        &self.entry
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.subject {
+            Some(subject) => write!(f, "{}:{subject}", self.entry),
+            None => f.write_str(&self.entry),
+        }
+    }
+}

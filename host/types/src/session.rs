@@ -1,0 +1,33 @@
+//! How a call names its session.
+//!
+//! Owns the keys and the words of transports for them. Must not know what a session remembers.
+
+/// The session that a call says it belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SessionKey {
+    /// None: the call is its own session.
+    #[default]
+    None,
+    /// One shall be opened, its handle be in the reply.
+    New,
+    /// A handle that the host minted.
+    Handle(String),
+    /// One that a transport holds open: the stdio process, or the legacy protocol's session.
+    Transport(String),
+}
+
+/// In the place of a handle: open one.
+pub const NEW_SESSION: &str = "new";
+
+/// The header of a session's handle.
+pub const SESSION_HEADER: &str = "airlock-session";
+
+impl SessionKey {
+    /// What a caller says in the place of a handle.
+    pub fn said(text: &str) -> SessionKey {
+        if text == NEW_SESSION { SessionKey::New } else { SessionKey::Handle(text.to_owned()) }
+    }
+}
+
+/// What names a session: its handle, or the transport's key.
+pub type SessionId = String;

@@ -1,0 +1,80 @@
+//! What an attempt used, and how the sandbox ended it.
+//!
+//! Owns the stored form of usage, traps and limits. Must not know the engine.
+
+use serde::{Deserialize, Serialize};
+
+use crate::code::Code;
+
+/// Which limit ended an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum LimitHit {
+    Fuel,
+    Deadline,
+    Memory,
+    Output,
+    Stack,
+}
+
+impl LimitHit {
+    /// The code of an attempt that this limit ended.
+    pub fn code(self) -> Code {
+        match self {
+            LimitHit::Fuel => Code::LimitFuel,
+            LimitHit::Deadline => Code::LimitDeadline,
+            LimitHit::Memory => Code::LimitMemory,
+            LimitHit::Output => Code::LimitOutput,
+            LimitHit::Stack => Code::LimitStack,
+        }
+    }
+}
+
+/// Why a guest aborted, for the record; an agent is told less.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrapReport {
+    /// What the engine says: `wasm trap: wasm unreachable instruction executed`.
+    pub message: String,
+    /// The guest's functions, innermost first, where the component kept their names.
+    pub frames: Vec<String>,
+}
+
+/// What an attempt used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Fuel. Reads too low for an attempt that the deadline ended, as the guest keeps its count in a
+    /// register.
+    pub fuel: u64,
+    /// Time by the clock, in microseconds.
+    pub wall_us: u64,
+    /// Time that the guest was really running, in microseconds.
+    pub cpu_us: u64,
+    /// The most memory at once, in bytes.
+    pub memory_bytes: u64,
+    /// What it logged or printed, in bytes, kept or not.
+    pub log_bytes: u64,
+}
+
+/// Fuel that a microsecond of processor time counts as: 10 units a nanosecond. Guests that compute use 9 to 26, so
+/// that time charges an honest count hardly more than its fuel does.
+const FUEL_PER_US: u64 = 10_000;
+
+/// Processor time that is free where the engine's fuel is exact, in microseconds: instantiation, copying in and out
+/// and short host calls cost no fuel, and take about a tenth of this.
+const FREE_US: u64 = 1_000;
+
+/// Fuel to charge for the host's own work on a call: what it takes beyond what is free.
+pub fn charge_of_work(us: u64) -> u64 {
+    us.saturating_sub(FREE_US).saturating_mul(FUEL_PER_US)
+}
+
+impl Usage {
+    /// Fuel to charge to a caller's budgets: the engine's, or what the processor time is worth where that is more.
+    /// The engine's is exact only for an attempt that `returned`.
+    pub fn charge(&self, returned: bool) -> u64 {
+        let time =
+            if returned { charge_of_work(self.cpu_us) } else { self.cpu_us.saturating_mul(FUEL_PER_US) };
+        self.fuel.max(time)
+    }
+}

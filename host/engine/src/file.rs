@@ -86,7 +86,7 @@ fn open_with(path: &Path, flags: OFlags, bytes_max: u64) -> Result<(File, u64), 
 /// Reads a regular file of at most `bytes_max` bytes.
 ///
 /// # Errors
-/// As [`open`]; also when the file grew beyond the bound meanwhile.
+/// As opening it; also when the file grew beyond the bound meanwhile.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileError> {
     read_whole(open(path, bytes_max)?, bytes_max)
 }
@@ -94,7 +94,7 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileError> {
 /// Reads a file that [`open`] or [`open_private`] opened.
 ///
 /// # Errors
-/// As [`open`]; also when the file grew beyond the bound meanwhile.
+/// As opening it; also when the file grew beyond the bound meanwhile.
 pub(crate) fn read_whole((file, bytes): (File, u64), bytes_max: u64) -> Result<Vec<u8>, FileError> {
     let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut content)?;

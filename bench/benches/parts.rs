@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airlock::config::ConfigFile;
+use airlock::execute::Outcome;
 use airlock::host::{Host, Options};
 use airlock::registry::Tool;
-use airlock::sandbox::outcome::Outcome;
 use airlock::seam;
 use airlock_contract::Val;
 use airlock_contract::caps;
@@ -20,10 +20,11 @@ use airlock_contract::tool::ValidArgs;
 use airlock_journal::Durability;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::Code;
+use airlock_types::json::Json;
 use airlock_types::plan;
 use airlock_types::plan::Inputs;
 use airlock_types::principal::Principal;
-use airlock_types::record::{CallRecord, Json};
+use airlock_types::record::Record;
 use anyhow::{Context as _, Result, bail};
 use criterion::{BatchSize, Criterion};
 use tokio::runtime::Runtime;
@@ -66,7 +67,7 @@ impl Bench {
     }
 
     /// The record of a call that was made.
-    fn record(&self) -> Result<CallRecord<Json>> {
+    fn record(&self) -> Result<Record<Json>> {
         let raw = Call::new("unit_convert", Arguments::Text(ARGS.to_vec()));
         let reply = self.runtime.block_on(self.host.call(raw));
         anyhow::ensure!(reply.code == Code::Ok, "{reply:?}");
@@ -76,7 +77,8 @@ impl Bench {
 
     fn inputs(&self) -> Result<Inputs> {
         let raw = Call::new("unit_convert", Arguments::Text(ARGS.to_vec()));
-        let plan = self.host.plan(raw).map_err(|report| anyhow::anyhow!("{}", report.message))?;
+        let explained = self.host.explain(&raw).map_err(|report| anyhow::anyhow!("{}", report.message))?;
+        let plan = explained.plan.context("the tool may not run")?;
         let routes = plan.routes.iter().map(|route| route.input.clone()).collect();
         Ok(Inputs { args_digest: "0".repeat(64), jitter: plan::Jitter::Off, deadline_ms: 30_000, routes })
     }

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use airlock_tests::{program, registry};
+use airlock_tests::{program, registry, root};
 use serde_json::Value;
 
 use crate::{airlock, stderr, stdout};
@@ -77,6 +77,34 @@ fn explain_prints_the_plan_without_running_anything() {
     assert!(text.contains("sector_metrics_quarterly"), "{text}{}", stderr(&output));
     let same = airlock("example", &["explain", "sector_metrics"]);
     assert_eq!(text, stdout(&same), "the same question, the same plan");
+}
+
+#[test]
+fn explain_says_no_where_call_does_and_leaves_out_the_fallbacks_that_call_leaves_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let build = root().join("example-tools/build");
+    let text = format!(
+        "[tools.front]\ncomponent = \"{0}/sector-metrics-quarterly.wasm\"\nfallback = [\"ungranted\"]\n\
+         [tools.ungranted]\ncomponent = \"{0}/sector-metrics.wasm\"\n",
+        build.display()
+    );
+    let registry = folder.path().join("airlock.toml");
+    std::fs::write(&registry, text).unwrap();
+    let airlock =
+        |args: &[&str]| Command::new(program()).arg("--registry").arg(&registry).args(args).output().unwrap();
+    let denied = airlock(&["explain", "ungranted"]);
+    let said = stdout(&denied);
+    assert!(said.starts_with("decision: deny\n- `files` is not granted (/data"), "{said}");
+    assert!(said.contains("grant it with") && !said.contains("worst case"), "{said}");
+    let call = airlock(&["call", "ungranted", r#"{"period": "2009-10"}"#]);
+    assert_eq!((denied.status.code(), call.status.code()), (Some(20), Some(20)));
+    let allowed = airlock(&["explain", "front"]);
+    let said = stdout(&allowed);
+    assert!(
+        said.starts_with("decision: allow; the tool asks for nothing") && said.contains("worst case"),
+        "{said}"
+    );
+    assert!(!said.contains("ungranted"), "a fallback that may not run is no part of the plan: {said}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
 use airlock_types::call::{Arguments, Call};
-use airlock_types::environment::Environment;
+use airlock_types::environment::{Environment, Sleep};
 use airlock_types::principal::Principal;
 use wasm_encoder::{
     CodeSection, ComponentBuilder, ComponentExportKind, ExportKind, ExportSection, Function, FunctionSection,
@@ -79,6 +79,10 @@ impl Environment for Clock {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seeds.fetch_add(1, Ordering::AcqRel).to_be_bytes());
         seed
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
     }
 }
 

@@ -88,8 +88,8 @@ async fn neither_progress_nor_a_plan_names_it() {
     let host = Host::open(&ConfigFile::read(&path).unwrap(), &Options::default()).await.unwrap();
     let notes = Arc::new(Mutex::new(Vec::new()));
     let raw = Call { caller: Principal::named("ann"), ..Call::new("front", Arguments::Text(PERIOD.into())) };
-    let plan = host.plan(raw.clone()).unwrap();
-    let texts = [airlock_types::plan::explain(&plan), serde_json::to_string(&plan).unwrap()];
+    let explained = host.explain(&raw).unwrap();
+    let texts = [explained.to_string(), serde_json::to_string(&explained).unwrap()];
     assert!(
         texts.iter().all(|text| text.contains("another tool") && !text.contains("stand_in")),
         "{texts:?}"

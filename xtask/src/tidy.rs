@@ -31,7 +31,9 @@ const FLOORS: [Floor; 6] = [
             "place",
             "diagnostic",
             "environment",
+            "json",
             "code",
+            "decision",
             "finding",
             "violation",
             "effect",
@@ -44,6 +46,7 @@ const FLOORS: [Floor; 6] = [
             "plan",
             "usage",
             "record",
+            "event",
             "reply",
         ],
         is_pure: true,
@@ -92,6 +95,7 @@ const FLOORS: [Floor; 6] = [
             "policy",
             "capability",
             "sandbox",
+            "execute",
             "registry",
             "diff",
             "lock",
@@ -128,7 +132,7 @@ const FLOORS: [Floor; 6] = [
 ];
 
 /// Dependencies that only these modules may name, each as `folder/module`.
-const ONLY: [(&str, &[&str]); 7] = [
+const ONLY: [(&str, &[&str]); 8] = [
     ("axum", &["server/api", "server/transport"]),
     ("opentelemetry", &["engine/telemetry", "cli/telemetry"]),
     ("prometheus_client", &["engine/telemetry"]),
@@ -141,11 +145,26 @@ const ONLY: [(&str, &[&str]); 7] = [
             "engine/capability",
             "engine/generation",
             "engine/host",
+            "engine/execute",
             "engine/registry",
             "engine/sandbox",
         ],
     ),
     ("wasmtime_wasi", &["engine/capability", "engine/sandbox"]),
+    // No wait of a call passes by its environment, so that a call can be replayed. `blocking` and `sandbox` wait for
+    // threads and for the compile process, the journal for its disk, the server for clients.
+    (
+        "tokio::time",
+        &[
+            "engine/environment",
+            "engine/blocking",
+            "engine/sandbox",
+            "journal/queue",
+            "server/lib",
+            "server/reload",
+            "server/transport",
+        ],
+    ),
     ("rmcp", &["server/mcp", "server/transport"]),
     ("rusqlite", &["journal/lib", "journal/store", "journal/writer"]),
 ];

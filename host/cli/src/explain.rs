@@ -1,10 +1,12 @@
-//! `airlock explain TOOL [ARGS]`: the plan and its worst case, before anything runs.
+//! `airlock explain TOOL [ARGS]`: policy's decision, then the plan and its worst case, before anything runs.
 
 use std::path::Path;
 
 use super::print::{Printer, Said};
 use super::{Ended, open};
 use airlock_types::call::{Arguments, Call};
+use airlock_types::code::Code;
+use airlock_types::decision::Ruling;
 use airlock_types::principal::Principal;
 
 #[derive(Debug, clap::Args)]
@@ -14,7 +16,7 @@ pub(super) struct Args {
     /// The arguments, a JSON object; without them the tool's example is taken
     #[arg(value_name = "JSON")]
     arguments: Option<String>,
-    /// Print the plan as one JSON document
+    /// Print the decision and the plan as one JSON document
     #[arg(long)]
     json: bool,
 }
@@ -28,18 +30,22 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         (None, Some(example)) => example.to_string(),
         (None, None) => "{}".to_owned(),
     };
-    let raw = Call::new(&args.tool, Arguments::Text(text.into_bytes()));
-    let plan = match host.plan(raw) {
-        Ok(plan) => plan,
+    let call = Call::new(&args.tool, Arguments::Text(text.into_bytes()));
+    let explained = match host.explain(&call) {
+        Ok(explained) => explained,
         Err(error) => {
             printer.line(&error.message);
-            return Ok(airlock_types::code::Code::ArgsType.facts().exit);
+            return Ok(Code::ArgsType.facts().exit);
         }
     };
     if args.json {
-        printer.json(&plan)?;
+        printer.json(&explained)?;
     } else {
-        printer.line(airlock_types::plan::explain(&plan));
+        printer.line(&explained);
     }
-    Ok(0)
+    Ok(match explained.ruling {
+        Ruling::Allow => 0,
+        Ruling::Deny => Code::PolicyDenied.facts().exit,
+        Ruling::Hold => Code::PolicyHeld.facts().exit,
+    })
 }

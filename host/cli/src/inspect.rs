@@ -40,9 +40,9 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let tool = registry.resolve(&args.what).map_err(|unknown| Said(unknown.to_string()))?;
     if args.json {
         let mut value = describe(tool, |_| true);
-        value["limits"] = json!(tool.limits);
-        value["granted"] = json!(tool.effective);
-        value["missing"] = json!(tool.missing);
+        value["limits"] = json!(tool.limits());
+        value["granted"] = json!(tool.allowance.effective());
+        value["missing"] = json!(tool.allowance.missing());
         value["provenance"] = component_json(&tool.component);
         printer.json(&value)?;
     } else {
@@ -141,9 +141,9 @@ fn component_text(printer: &Printer, component: &Component) {
 
 fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
     printer.line(format!("\ntool       {}  ({})", tool.name, tool.effect.as_str()));
-    printer.line(format!("limits     {}", serde_json::to_string(&tool.limits)?));
-    printer.line(format!("granted    {}", serde_json::to_string(&tool.effective)?));
-    for missing in &tool.missing {
+    printer.line(format!("limits     {}", serde_json::to_string(tool.limits())?));
+    printer.line(format!("granted    {}", serde_json::to_string(tool.allowance.effective())?));
+    for missing in tool.allowance.missing() {
         printer.line(format!(
             "missing    {}: {}; to grant it: {}",
             missing.asked, missing.reason, missing.grant

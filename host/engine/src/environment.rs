@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use airlock_types::environment::Environment;
+use airlock_types::environment::{Environment, Sleep};
 
 /// The real world.
 #[derive(Debug)]
@@ -39,5 +39,9 @@ impl Environment for World {
     fn seed(&self) -> [u8; 32] {
         // A generator of this process, which the kernel seeds now and then: asking the kernel each time would be felt.
         rand::random()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
     }
 }

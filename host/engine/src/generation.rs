@@ -5,6 +5,7 @@
 //! wait for tools.
 
 mod access;
+mod admit;
 mod parts;
 mod visible;
 
@@ -12,24 +13,24 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use wasmtime::Engine;
-
-use crate::admission::{Entered, Gate, NoRoom};
+use crate::admission::{Gate, Rejected, Slot};
 use crate::caller::Rules;
 use crate::caller::account::Accounts;
 use crate::caller::session::Sessions;
 use crate::config::ConfigFile;
+use crate::execute::Execute;
 use crate::registry::{Registry, Tool};
 use crate::telemetry::metrics::{CallView, RoomView, StandingView, ToolMetrics};
 pub(crate) use access::{Access, Accesses};
+pub(crate) use admit::{Admitted, NotAdmitted};
 use airlock_contract::caps::Caps;
 use airlock_journal::Journal;
 use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::plan::{BreakerView, Breakers, Quota, Settled};
 use airlock_types::principal::Principal;
 pub(crate) use parts::Parts;
-pub(crate) use visible::Candidate;
 pub use visible::Visible;
+pub(crate) use visible::{Candidate, Resolved};
 
 pub(crate) struct Generation {
     parts: Arc<Parts>,
@@ -55,9 +56,9 @@ struct Health {
     breakers: Breakers<Principal>,
 }
 
-/// A place for one attempt: among those of its tool, and among those of all.
+/// The slots of one attempt: one of its tool's, and one of the host's.
 #[expect(dead_code, reason = "held for its drop")]
-pub(crate) struct Place(Entered, Entered);
+pub(crate) struct Slots(Slot, Slot);
 
 impl Generation {
     /// The generation of a file. Places of the last one are kept where their number did not change, so that a
@@ -124,8 +125,8 @@ impl Generation {
         self.call_deadline_ms
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.parts.engine
+    pub(crate) fn execute(&self) -> &dyn Execute {
+        &*self.parts.execute
     }
 
     pub(crate) fn environment(&self) -> &SharedEnvironment {
@@ -167,14 +168,20 @@ impl Generation {
         Visible::new(self.registry.clone(), self.rules(who))
     }
 
-    /// A place for one attempt of a tool, first of the tool's, then of the host's.
-    pub(crate) async fn enter(&self, tool: &str, within: Duration) -> Result<Place, NoRoom> {
-        let standing = self.tools.get(tool).ok_or(NoRoom)?;
-        let both = async {
-            let tool = standing.bulkhead.enter(within).await?;
-            Ok(Place(tool, self.room.enter(within).await?))
-        };
-        tokio::time::timeout(within, both).await.unwrap_or(Err(NoRoom))
+    /// Slots for one attempt of a tool, first one of the tool's: a tool that is busy must not hold slots that other tools
+    /// could use.
+    pub(crate) async fn enter(&self, tool: &str, until: Duration) -> Result<Slots, Rejected> {
+        let standing = self.tools.get(tool).ok_or(Rejected)?;
+        let environment = &**self.environment();
+        let tool = standing.bulkhead.enter(environment, until).await?;
+        Ok(Slots(tool, self.room.enter(environment, until).await?))
+    }
+
+    /// Waits before an attempt.
+    pub(crate) async fn wait(&self, ms: u64) {
+        if ms > 0 {
+            self.environment().sleep(Duration::from_millis(ms)).await;
+        }
     }
 
     /// A tool's retry quota, and what its breakers say to a caller now.

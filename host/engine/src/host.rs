@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use wasmtime::Engine;
 
+pub use crate::call::Explained;
 use crate::caller::MetricsAccess;
 use crate::caller::token::TokenDigest;
 use crate::config::{ConfigFile, HttpConfig, OauthConfig};
 use crate::environment::World;
+use crate::execute::{Execute, Sandbox};
 pub use crate::generation::Visible;
 use crate::generation::{Access, Accesses, Generation, Parts};
 use crate::lock::{LockError, Served};
@@ -31,7 +32,6 @@ use airlock_journal::{Journal, JournalError, JournalView, Standing};
 use airlock_types::call::{Call, Observer};
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::environment::SharedEnvironment;
-use airlock_types::plan::Plan;
 use airlock_types::principal::Principal;
 use airlock_types::reply::{ErrorReport, Reply};
 pub use load::user_cache;
@@ -47,13 +47,20 @@ pub struct Options<'a> {
     pub program: Option<PathBuf>,
     /// Where time and chance come from.
     pub environment: SharedEnvironment,
+    /// What runs attempts, given the sandbox: the sandbox itself, or something in front of it.
+    pub execute: &'a (dyn Fn(Sandbox) -> Arc<dyn Execute> + Sync),
     /// Who watches the loading.
     pub watch: &'a (dyn Fn(LoadEvent) + Sync),
 }
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { program: None, environment: Arc::new(World::new()), watch: &|_| {} }
+        Options {
+            program: None,
+            environment: Arc::new(World::new()),
+            execute: &|sandbox| Arc::new(sandbox),
+            watch: &|_| {},
+        }
     }
 }
 
@@ -132,7 +139,9 @@ impl Host {
         let served = Arc::new(Mutex::new(Served::default()));
         admit(file, &registry, None, &threads).await.map(|locked| note(&served).serve(&registry, locked))?;
         let journal = journal.await.map_err(|err| JournalError::Read(err.to_string()))??;
-        let parts = Arc::new(Parts::new(engine, options.environment.clone(), journal));
+        let sandbox = Sandbox::new(engine.clone(), options.environment.clone());
+        let execute = (options.execute)(sandbox);
+        let parts = Arc::new(Parts::new(engine, execute, options.environment.clone(), journal));
         let access = Arc::new(Access::of(file));
         let first = Generation::new(parts.clone(), file, registry, access.clone(), None);
         Ok(Host {
@@ -222,13 +231,13 @@ impl Host {
         crate::call::call(&self.current.load_full(), call, observer).await
     }
 
-    /// The plan of a call that is not made, without jitter: every wait is the longest that it could be.
+    /// What would happen to a call that is not made: policy's decision, and the plan where it would run. Waits are
+    /// without jitter, so that each is the longest that it could be.
     ///
     /// # Errors
     /// When the call would not get past the inner door.
-    pub fn plan(&self, raw: Call) -> Result<Plan, Box<ErrorReport>> {
-        crate::call::explain(&self.current.load(), raw)
-            .map_err(|end| end.report.unwrap_or_else(|| Box::new(ErrorReport::plain(end.code.to_string()))))
+    pub fn explain(&self, call: &Call) -> Result<Explained, Box<ErrorReport>> {
+        crate::call::explain(&self.current.load(), call)
     }
 
     /// How many tools there are, and what a reviewer should know of them.
@@ -305,8 +314,8 @@ impl Host {
         self.current.load().access().allows_anonymous()
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.parts.engine
+    pub(crate) fn execute(&self) -> &dyn Execute {
+        &*self.parts.execute
     }
 
     /// Where time and chance come from.

@@ -28,6 +28,7 @@ pub mod capability;
 pub mod config;
 pub mod diff;
 pub mod environment;
+pub mod execute;
 pub mod file;
 mod generation;
 pub mod host;

@@ -1,36 +1,48 @@
-//! What only the benchmarks look at: one attempt in the sandbox without the stages around it.
+//! What only the benchmarks look at: one attempt without the stages around it.
 //!
 //! No part of what the library promises. Must not know how a call is made of its stages.
 
 use std::time::Duration;
 
+use crate::execute::{Attempt, Outcome};
 use crate::host::Host;
-use crate::policy::permit;
+use crate::policy::{Decision, Request, decide};
 use crate::registry::Tool;
-use crate::sandbox::outcome::{Outcome, Traces};
-use crate::sandbox::run;
-use crate::sandbox::run::Attempt;
 use airlock_contract::tool::ValidArgs;
+use airlock_types::environment::ms;
+use airlock_types::principal::Principal;
+use airlock_types::usage::Traces;
 
 /// Time for the attempt; far more than a tool that is measured needs.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Instantiates a tool, runs it with its limits and drops it.
+/// Runs one attempt of a tool with its limits, through the seam that calls use.
 ///
 /// # Errors
 /// When the host fails, or the tool lacks a grant.
 pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Result<Outcome> {
-    let permit = permit::authorize(&tool.effective, &tool.missing, &tool.limits)?;
+    let (environment, caller) = (host.environment(), Principal::local());
+    let request = Request {
+        caller: &caller,
+        tool: &tool.name,
+        allowance: &tool.allowance,
+        args,
+        session: None,
+        now_unix_ms: ms(environment.wall()),
+    };
+    let Decision::Allow(permit) = decide(&request) else { anyhow::bail!("`{}` may not run", tool.name) };
     let attempt = Attempt {
+        tool: &tool.name,
+        number: 1,
         linked: &tool.linked,
         function: &tool.export,
         has_result: tool.contract.function.ty.result.is_some(),
         args: args.values(),
         permit: &permit,
-        seed: host.environment().seed(),
+        seed: environment.seed(),
         deadline: DEADLINE,
         listener: None,
         traces: &mut Traces::default(),
     };
-    Ok(run::run(host.engine(), host.environment(), attempt).await?)
+    Ok(host.execute().run(attempt).await?)
 }

@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use airlock_types::record::{CallRecord, Json};
+use airlock_types::json::Json;
+use airlock_types::record::Record;
 use queue::Message;
 pub use queue::Place;
 pub use queue::Standing;
@@ -137,7 +138,7 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be committed: the call must not start.
-    pub async fn intend(&self, record: CallRecord<Json>) -> Result<(), JournalError> {
+    pub async fn intend(&self, record: Record<Json>) -> Result<(), JournalError> {
         self.writer.queue.intend(record).await
     }
 
@@ -145,7 +146,7 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be queued or committed.
-    pub async fn seal(&self, record: CallRecord<Json>, durability: Durability) -> Result<(), JournalError> {
+    pub async fn seal(&self, record: Record<Json>, durability: Durability) -> Result<(), JournalError> {
         self.place().await?.seal(Box::new(record), durability).await
     }
 
@@ -160,7 +161,7 @@ impl Journal {
     }
 
     /// Queues the record of a call that was dropped, without waiting.
-    pub fn seal_now(&self, record: Box<CallRecord<Json>>, durability: Durability) {
+    pub fn seal_now(&self, record: Box<Record<Json>>, durability: Durability) {
         self.writer.queue.seal_now(record, durability);
     }
 
@@ -199,7 +200,7 @@ impl Journal {
     ///
     /// # Errors
     /// When several do, the journal cannot be read, or the record may be one that is not written yet.
-    pub fn find(&self, id: &str) -> Result<Option<CallRecord>, JournalError> {
+    pub fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
         let flushed = self.writer.flush();
         match self.read(|connection| store::find(connection, id))? {
             None => flushed.map(|()| None),

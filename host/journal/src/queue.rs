@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::{Durability, JournalError};
-use airlock_types::record::{CallRecord, Json};
+use airlock_types::json::Json;
+use airlock_types::record::Record;
 
 /// Places for records that are not committed yet: those that wait, and as many that are being written.
 pub(super) const PLACES: usize = 2_048;
@@ -33,11 +34,11 @@ const COMMIT_WAIT: Duration = Duration::from_secs(10);
 /// What the writer is told.
 pub(super) enum Message {
     /// A call with effects is about to begin.
-    Intend(Box<CallRecord<Json>>),
+    Intend(Box<Record<Json>>),
     /// It will not begin after all.
     Withdraw(String),
     /// With the durability that its call asks for: a call whose record is committed was put on record as an intent.
-    Seal(Box<CallRecord<Json>>, Durability),
+    Seal(Box<Record<Json>>, Durability),
     /// Everything before this was written once it is answered; dropped where it cannot be.
     Flush(SyncSender<()>),
     /// The bound of the database changed.
@@ -177,7 +178,7 @@ impl Queue {
     }
 
     /// Puts an intent on record, or says why the call must not begin.
-    pub(super) async fn intend(&self, record: CallRecord<Json>) -> Result<(), JournalError> {
+    pub(super) async fn intend(&self, record: Record<Json>) -> Result<(), JournalError> {
         match self.shared.standing() {
             Standing::Writing => {}
             Standing::Failing => return Err(JournalError::Write("it could not be written just now".into())),
@@ -209,7 +210,7 @@ impl Queue {
     }
 
     /// Queues a record without waiting; counts it as lost where there is no place.
-    pub(super) fn seal_now(&self, record: Box<CallRecord<Json>>, durability: Durability) {
+    pub(super) fn seal_now(&self, record: Box<Record<Json>>, durability: Durability) {
         let bytes = size(&record);
         let message = Message::Seal(record, durability);
         if let Ok(permit) = self.shared.places.try_acquire() {
@@ -263,7 +264,7 @@ impl<'q> Place<'q> {
     /// but [`JournalError::Late`] it will never be written.
     pub fn seal(
         self,
-        record: Box<CallRecord<Json>>,
+        record: Box<Record<Json>>,
         durability: Durability,
     ) -> impl Future<Output = Result<(), JournalError>> + use<'q> {
         let queue = self.0;
@@ -296,7 +297,7 @@ impl Drop for Place<'_> {
 }
 
 /// How much a record holds of what callers and tools sent; the rest is small.
-fn size(record: &CallRecord<Json>) -> usize {
+fn size(record: &Record<Json>) -> usize {
     let json = |json: &Option<Json>| json.as_ref().map_or(0, |json| json.as_str().len());
     let logs = record.attempts.iter().map(|attempt| attempt.log.len());
     json(&record.args) + json(&record.reply) + logs.sum::<usize>()

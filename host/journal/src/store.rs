@@ -17,7 +17,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 
 use super::{Durability, JournalError};
 use crate::state;
-use airlock_types::record::{CallRecord, Json};
+use airlock_types::json::Json;
+use airlock_types::record;
+use airlock_types::record::Record;
 pub(super) use room::{Room, bytes_of, make as make_room};
 
 /// How long opening waits for another process that holds the database.
@@ -193,7 +195,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 /// Puts a call on record. One that began with effects is kept among `effects`, and its intent has ended.
 pub(super) fn seal(
     connection: &Connection,
-    record: &CallRecord<Json>,
+    record: &Record<Json>,
     durability: Durability,
 ) -> Result<(), StoreError> {
     let insert = match durability {
@@ -205,7 +207,7 @@ pub(super) fn seal(
         record.tool,
         signed(record.started_unix_ms),
         signed(record.ended_unix_ms),
-        record.code.as_str(),
+        record.code,
         json(record)?,
         record.caller,
     ])?;
@@ -220,13 +222,13 @@ pub(super) fn end_intent(connection: &Connection, id: &str) -> Result<(), StoreE
     Ok(())
 }
 
-pub(super) fn intend(connection: &Connection, record: &CallRecord<Json>) -> Result<(), StoreError> {
+pub(super) fn intend(connection: &Connection, record: &Record<Json>) -> Result<(), StoreError> {
     let insert = "INSERT OR REPLACE INTO intents VALUES (?1, ?2)";
     connection.prepare_cached(insert)?.execute(params![record.id, json(record)?])?;
     Ok(())
 }
 
-fn json(record: &CallRecord<Json>) -> Result<String, StoreError> {
+fn json(record: &Record<Json>) -> Result<String, StoreError> {
     let mut text = Vec::with_capacity(RECORD_BYTES);
     serde_json::to_writer(&mut text, record).map_err(|_| StoreError::Json)?;
     String::from_utf8(text).map_err(|_| StoreError::Json)
@@ -236,7 +238,7 @@ fn signed(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
-pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<CallRecord>, JournalError> {
+pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(err.to_string());
     if id.chars().count() < PREFIX_CHARS_MIN {
         return Err(JournalError::Ambiguous(id.into()));
@@ -257,7 +259,7 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<CallRecor
     };
     match found.as_slice() {
         [] => Ok(None),
-        [record] => serde_json::from_str(record).map(Some).map_err(|err| JournalError::Read(err.to_string())),
+        [text] => record::read(text).map(Some).map_err(|err| JournalError::Read(err.to_string())),
         _ => Err(JournalError::Ambiguous(id.into())),
     }
 }

@@ -7,17 +7,18 @@ use airlock_types::code::Code;
 
 const BYTES_MAX: u64 = 64 << 20;
 
-fn record(id: &str) -> CallRecord<Json> {
-    CallRecord {
+fn record(id: &str) -> Record<Json> {
+    Record {
         format: FORMAT,
         id: id.into(),
         tool: "t".into(),
         caller: "local".into(),
         started_unix_ms: 1,
         ended_unix_ms: 2,
-        code: Code::Ok,
+        code: Code::Ok.into(),
         args: Json::of(&json!({"a": 1})),
         component: None,
+        decision: None,
         plan: None,
         path: vec![],
         attempts: vec![],
@@ -90,8 +91,8 @@ async fn two_processes_can_hold_it_open() {
 }
 
 /// A record as large as most.
-fn long(id: &str) -> CallRecord<Json> {
-    CallRecord { args: Json::of(&"x".repeat(2_000)), ..record(id) }
+fn long(id: &str) -> Record<Json> {
+    Record { args: Json::of(&"x".repeat(2_000)), ..record(id) }
 }
 
 fn is_recorded(journal: &Journal, id: &str) -> bool {
@@ -171,7 +172,7 @@ async fn large_records_take_more_places() {
     let journal = Journal::open(&path, 1 << 30).unwrap();
     let other = hold(&path);
     let large =
-        |i: usize| CallRecord { args: Json::of(&"x".repeat((4 << 20) - 64)), ..record(&format!("{i:08}")) };
+        |i: usize| Record { args: Json::of(&"x".repeat((4 << 20) - 64)), ..record(&format!("{i:08}")) };
     let mut kept = 0;
     while journal.seal(large(kept), Durability::Queued).await.is_ok() {
         kept += 1;
@@ -180,9 +181,9 @@ async fn large_records_take_more_places() {
     other.execute_batch("ROLLBACK").unwrap();
     until("they are written", || journal.view().waiting == 0).await;
     let small = Journal::open(&path, BYTES_MAX).unwrap();
-    let err = small.seal(CallRecord { id: "too-large".into(), ..large(0) }, Durability::Queued).await;
+    let err = small.seal(Record { id: "too-large".into(), ..large(0) }, Durability::Queued).await;
     assert!(matches!(err, Ok(())), "a sixteenth of 64 MiB is 4 MiB: {err:?}");
-    let larger = CallRecord { args: Json::of(&"x".repeat(5 << 20)), ..record("too-large") };
+    let larger = Record { args: Json::of(&"x".repeat(5 << 20)), ..record("too-large") };
     let err = small.seal(larger, Durability::Queued).await;
     assert!(matches!(err, Err(JournalError::TooLarge { .. })), "{err:?}");
 }

@@ -1,10 +1,16 @@
 //! The one place where time and chance enter.
 //!
-//! Owns the clocks and the source of seeds that everything else is given. Nothing else in the crate reads
-//! a clock or a random source, so that a call can be replayed. Must not know calls.
+//! Owns the clocks, waiting, and the source of seeds that everything else is given. Nothing else in the crate reads
+//! a clock, waits or draws a random value, so that a call can be replayed. Must not know calls.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
+
+/// A wait that is under way.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where time and chance come from: the world, or something that repeats.
 pub trait Environment: Send + Sync + 'static {
@@ -14,6 +20,8 @@ pub trait Environment: Send + Sync + 'static {
     fn monotonic(&self) -> Duration;
     /// 32 fresh bytes.
     fn seed(&self) -> [u8; 32];
+    /// Waits for this long on the monotonic clock.
+    fn sleep(&self, duration: Duration) -> Sleep;
 }
 
 /// An environment that is shared by all calls of a host.
@@ -22,4 +30,29 @@ pub type SharedEnvironment = Arc<dyn Environment>;
 /// Milliseconds of a duration, as records and plans count.
 pub fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Microseconds of a duration, as usage counts.
+pub fn us(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What a future comes to, or `None` where it is not ready at `until` on the monotonic clock.
+///
+/// The future is polled first, and no wait begins before it was pending once: most are ready at once.
+pub async fn within<F: Future>(
+    environment: &dyn Environment,
+    until: Duration,
+    future: F,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut sleep: Option<Sleep> = None;
+    poll_fn(|context| {
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let begin = || environment.sleep(until.saturating_sub(environment.monotonic()));
+        sleep.get_or_insert_with(begin).as_mut().poll(context).map(|()| None)
+    })
+    .await
 }

@@ -18,6 +18,18 @@ pub enum Verdict {
     Reject,
 }
 
+impl Verdict {
+    /// As it is recorded.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Warn => "warn",
+            Verdict::Suspect => "suspect",
+            Verdict::Reject => "reject",
+        }
+    }
+}
+
 /// One doubt about one place of a result, as it goes into the reply and the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {

@@ -116,6 +116,13 @@ pub struct Missing {
 }
 
 impl Effective {
+    /// The capabilities that a tool gets something of, as they are written in a registry.
+    pub fn granted(&self) -> impl Iterator<Item = &'static str> {
+        let Effective { files, clock, random } = self;
+        let all = [("files", !files.is_empty()), ("clock", *clock), ("random", *random)];
+        all.into_iter().filter_map(|(capability, is_granted)| is_granted.then_some(capability))
+    }
+
     /// The intersection, and what the author asked for in vain.
     pub fn of(requests: &Requests, grants: &Grants) -> (Effective, Vec<Missing>) {
         let Requests { files, clock, random } = requests;

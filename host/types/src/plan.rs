@@ -13,6 +13,7 @@ mod explain;
 mod progress;
 mod quota;
 mod retry;
+mod settle;
 #[cfg(test)]
 mod tests;
 
@@ -25,9 +26,10 @@ use crate::effect::Effect;
 
 pub use breaker::{BreakerView, Breakers, Scope};
 pub use explain::explain;
-pub use progress::{Decision, Ended, Progress, Settled, Step};
+pub use progress::{Ended, PathStep, Progress, Step};
 pub use quota::Quota;
 pub use retry::{Jitter, RetryPolicy};
+pub use settle::Settled;
 
 /// Everything that a plan is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,6 +118,17 @@ pub enum Repeat {
     WithProof,
     /// Never.
     Never,
+}
+
+impl Repeat {
+    /// As it is recorded.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Repeat::Freely => "freely",
+            Repeat::WithProof => "with-proof",
+            Repeat::Never => "never",
+        }
+    }
 }
 
 /// The most that a call can do.

@@ -29,5 +29,12 @@ impl SessionKey {
     }
 }
 
+impl SessionKey {
+    /// Whether the caller knows the session by a handle.
+    pub fn has_handle(&self) -> bool {
+        matches!(self, SessionKey::New | SessionKey::Handle(_))
+    }
+}
+
 /// What names a session: its handle, or the transport's key.
 pub type SessionId = String;

@@ -78,3 +78,47 @@ impl Usage {
         self.fuel.max(time)
     }
 }
+
+/// What an attempt leaves behind, whether it came to an outcome or was dropped half-way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traces {
+    /// What it used.
+    pub usage: Usage,
+    /// Fuel to charge for it, which may be more than the engine counted.
+    pub charge: u64,
+    /// What it logged or printed, bounded.
+    pub log: String,
+    /// Capabilities that it reached for without a grant.
+    pub denials: Vec<String>,
+    /// Whether an import with an effect had been called.
+    pub effect_dispatched: bool,
+}
+
+impl Traces {
+    /// The traces of an attempt that `returned`, or did not.
+    pub fn new(usage: Usage, returned: bool) -> Traces {
+        Traces { charge: usage.charge(returned), usage, ..Traces::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn charge(fuel: u64, cpu_us: u64, returned: bool) -> u64 {
+        Usage { fuel, cpu_us, ..Usage::default() }.charge(returned)
+    }
+
+    #[test]
+    fn a_guest_that_was_stopped_is_charged_for_its_time() {
+        assert_eq!(charge(16, 50_000, false), 500_000_000);
+        assert_eq!(charge(900_000_000, 50_000, false), 900_000_000);
+        assert_eq!(charge(u64::MAX, u64::MAX, false), u64::MAX);
+    }
+
+    #[test]
+    fn a_guest_that_returned_is_charged_for_time_that_no_fuel_explains() {
+        assert_eq!(charge(5_000, 900, true), 5_000);
+        assert_eq!(charge(5_000, 51_000, true), 500_000_000);
+    }
+}

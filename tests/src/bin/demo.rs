@@ -10,8 +10,8 @@ use airlock_journal::Journal;
 use airlock_tests::root;
 use airlock_tests::session::{Session, text};
 use airlock_types::code::Code;
-use airlock_types::plan::Decision;
-use airlock_types::record::CallRecord;
+use airlock_types::record::Record;
+use airlock_types::record::v3::Step;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use rmcp::model::CallToolResult;
@@ -123,7 +123,7 @@ async fn show(
     let good = !result.is_error.unwrap_or(false);
     let style = if good { color(AnsiColor::Green) } else { color(AnsiColor::Yellow) };
     say(style, &indented("the agent reads", &read_by_agent(result)))?;
-    let came = record.code == scene.expect;
+    let came = record.code == scene.expect.as_str();
     if !came {
         say(color(AnsiColor::Red), &format!("   expected {}, came {}", scene.expect, record.code))?;
     }
@@ -131,7 +131,7 @@ async fn show(
 }
 
 /// The record of a call; the server writes it some milliseconds after its answer.
-async fn record(result: &CallToolResult, journal: &Journal) -> anyhow::Result<CallRecord> {
+async fn record(result: &CallToolResult, journal: &Journal) -> anyhow::Result<Record> {
     let meta = serde_json::to_value(&result.meta)?;
     let id = meta["dev.airlock/record"].as_str().context("the answer has no record's id")?.to_owned();
     for _ in 0..100 {
@@ -143,7 +143,7 @@ async fn record(result: &CallToolResult, journal: &Journal) -> anyhow::Result<Ca
     anyhow::bail!("the journal has no record {id}")
 }
 
-fn inner_door(record: &CallRecord) -> String {
+fn inner_door(record: &Record) -> String {
     let violations = record.reply.as_ref().and_then(|reply| reply["error"]["violations"].as_array());
     match violations {
         Some(violations) => violations
@@ -155,7 +155,7 @@ fn inner_door(record: &CallRecord) -> String {
     }
 }
 
-fn outer_door(record: &CallRecord) -> String {
+fn outer_door(record: &Record) -> String {
     let found = record.attempts.iter().flat_map(|attempt| {
         attempt.findings.iter().map(|finding| {
             format!("{}: {} `{}` got {}", attempt.route, finding.kind, finding.path, finding.got)
@@ -163,7 +163,7 @@ fn outer_door(record: &CallRecord) -> String {
     });
     let found: Vec<String> = found.collect();
     let shown = found.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
-    let answered = record.attempts.iter().any(|attempt| attempt.code.has_result());
+    let answered = record.attempts.iter().any(|attempt| attempt.code.starts_with("ok"));
     match found.len() {
         0 if answered => "passed".into(),
         0 => "not reached".into(),
@@ -172,12 +172,12 @@ fn outer_door(record: &CallRecord) -> String {
     }
 }
 
-fn path(decisions: &[Decision]) -> String {
-    let steps = decisions.iter().map(|decision| match decision {
-        Decision::Attempt { tool, number, .. } => format!("{tool} #{number}"),
-        Decision::Ended { code, .. } => format!("→ {code}"),
-        Decision::Skipped { tool, why } => format!("skip {tool}: {why}"),
-        Decision::Stopped { why, .. } => format!("({why})"),
+fn path(steps: &[Step]) -> String {
+    let steps = steps.iter().map(|step| match step {
+        Step::Attempt { tool, number, .. } => format!("{tool} #{number}"),
+        Step::Ended { code, .. } => format!("→ {code}"),
+        Step::Skipped { tool, why } => format!("skip {tool}: {why}"),
+        Step::Stopped { why, .. } => format!("({why})"),
     });
     let steps: Vec<String> = steps.collect();
     if steps.is_empty() { "nothing ran".into() } else { steps.join(" ") }

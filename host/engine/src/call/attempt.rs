@@ -1,167 +1,131 @@
-//! One attempt: run, read, checked.
-//!
-//! Owns the way from what the sandbox says to one outcome code, with everything that the reply and the record
-//! need beside it. Must not know what follows: that is the plan's.
+//! One attempt of a plan: its slots, its run, and what it came to.
 
-use serde::Serialize;
-use serde_json::Value;
+use std::time::Duration;
 
-use super::report::Cause;
+use super::details::Details;
+use super::events::Events;
+use super::judge::{Judged, judge};
+use super::permit::PermittedRoute;
+use crate::execute::{Attempt, Attempted, Outcome, RunError};
+use crate::generation::Generation;
 use crate::registry::Tool;
-use crate::sandbox::outcome::Outcome;
-use airlock_contract::answer::{Answer, Answered, ToolError};
-use airlock_contract::check;
-use airlock_contract::check::Context;
-use airlock_contract::lift::{LiftError, lift};
 use airlock_contract::tool::ValidArgs;
-use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
 use airlock_types::code::Code;
-use airlock_types::finding::{Finding, Verdict};
-use airlock_types::limit::Limits;
-use airlock_types::shorten;
-use airlock_types::usage::LimitHit;
+use airlock_types::environment::ms;
+use airlock_types::event::Event;
+use airlock_types::plan::Ended;
+use airlock_types::usage::{Traces, TrapReport};
 
-/// What an attempt came to.
-pub(crate) struct Judged {
-    pub(crate) code: Code,
-    /// For `ok` and `ok.degraded`.
-    pub(crate) accepted: Option<Accepted>,
-    pub(crate) refusal: Option<Refusal>,
-    pub(crate) clarify: Option<Clarify>,
-    pub(crate) cause: Cause,
+/// An attempt as the plan wants it.
+pub(super) struct Planned<'a> {
+    /// Index of the route in the plan.
+    pub(super) index: usize,
+    pub(super) route: &'a PermittedRoute,
+    /// Which attempt on the route, from 1.
+    pub(super) number: u32,
+    /// Time for it, waiting for its slots included.
+    pub(super) deadline_ms: u64,
 }
 
-/// A value that passed the outer door.
-pub(crate) struct Accepted {
-    pub(crate) result: Option<Value>,
-    pub(crate) answered: Answered,
-    pub(crate) findings: Vec<Finding>,
-    /// Of the result, as JSON.
-    pub(crate) bytes: u64,
+/// An attempt that ended.
+pub(super) struct EndedAttempt {
+    pub(super) judged: Judged,
+    effect_dispatched: bool,
 }
 
-impl Judged {
-    pub(super) fn failed(code: Code, cause: Cause) -> Judged {
-        Judged { code, accepted: None, refusal: None, clarify: None, cause }
+impl EndedAttempt {
+    fn not_run(code: Code, details: Details) -> EndedAttempt {
+        EndedAttempt { judged: Judged::failed(code, details), effect_dispatched: false }
+    }
+
+    /// What the plan needs to know of it.
+    pub(super) fn for_plan(&self) -> Ended {
+        let Details { transient, retry_after_ms, .. } = self.judged.details;
+        Ended { code: self.judged.code, effect_dispatched: self.effect_dispatched, transient, retry_after_ms }
     }
 }
 
-/// Reads what an attempt came to.
-///
-/// # Errors
-/// When a value is not of its type, which is a fault of the host.
-pub(crate) fn judge(
+/// Makes one attempt.
+pub(super) async fn attempt(
+    host: &Generation,
+    planned: Planned<'_>,
+    args: &ValidArgs,
+    events: &mut Events<'_>,
+) -> EndedAttempt {
+    let Planned { index, route, number, deadline_ms } = planned;
+    let PermittedRoute { candidate, permit } = route;
+    let (tool, environment) = (&candidate.tool, host.environment());
+    let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
+    let Ok(_slots) = host.enter(&tool.name, until).await else {
+        return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
+    };
+    let deadline = until.saturating_sub(environment.monotonic());
+    let started = Event::AttemptStarted {
+        tool: tool.name.clone(),
+        shown_as: candidate.shown_name(),
+        component: tool.component.digest.clone(),
+        number,
+        is_first: (index, number) == (0, 1),
+    };
+    let listener = events.listener();
+    let attempt = Attempt {
+        tool: &tool.name,
+        number,
+        linked: &tool.linked,
+        function: &tool.export,
+        has_result: tool.contract.function.ty.result.is_some(),
+        args: args.values(),
+        permit,
+        seed: environment.seed(),
+        deadline,
+        listener,
+        traces: events.start(started),
+    };
+    let attempted = host.execute().run(attempt).await;
+    ended(host, tool, args, attempted, events)
+}
+
+/// Reads what an attempt came to, and tells of its end.
+fn ended(
+    host: &Generation,
     tool: &Tool,
     args: &ValidArgs,
-    outcome: &mut Outcome,
-    denials: &[String],
-    now_unix_ms: u64,
-) -> Result<Judged, LiftError> {
-    let value = match outcome {
-        Outcome::Value(value) => value.take(),
-        Outcome::Trap(_) => {
-            let cause = Cause { denied: denials.to_vec(), ..Cause::default() };
-            return Ok(Judged::failed(Code::Trap, cause));
+    attempted: Attempted,
+    events: &mut Events<'_>,
+) -> EndedAttempt {
+    let ended = host.environment().monotonic();
+    let traces = events.take_traces();
+    let (judged, trap) = match attempted {
+        Ok(outcome) => read(host, tool, args, outcome, &traces),
+        Err(RunError::Exhausted) => {
+            tracing::warn!("the engine has no room for `{}`: lower `host.calls_max`", tool.name);
+            events.push(Event::AttemptWithdrawn);
+            return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
         }
-        Outcome::Limit(hit) => {
-            let cause = Cause { limit: Some(limit_text(*hit, &tool.limits)), ..Cause::default() };
-            return Ok(Judged::failed(hit.code(), cause));
-        }
-        Outcome::Denied { capability, .. } => {
-            let cause = Cause { denied: vec![capability.clone()], ..Cause::default() };
-            return Ok(Judged::failed(Code::PolicyDenied, cause));
+        Err(RunError::Failed(err)) => {
+            tracing::error!("the sandbox failed while it ran `{}`: {err:#}", tool.name);
+            (Judged::failed(Code::HostInternal, Details::default()), None)
         }
     };
-    match tool.contract.shape.read(value, &tool.contract.transient)? {
-        Answer::Value(answered) => accept(tool, args, *answered, now_unix_ms),
-        Answer::Refused(refusal) => Ok(refused(tool, args, refusal)),
-        Answer::Clarify(clarify) => {
-            Ok(Judged { clarify: Some(clarify), ..Judged::failed(Code::Clarify, Cause::default()) })
-        }
-        Answer::Error(error) => Ok(tool_error(error)),
-    }
+    events.worked_since(ended);
+    let effect_dispatched = traces.effect_dispatched;
+    let (code, findings) = (judged.code, judged.findings().to_vec());
+    events.push(Event::AttemptEnded { code, traces, trap, findings });
+    EndedAttempt { judged, effect_dispatched }
 }
 
-/// The outer door: right type, then plausible.
-fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -> Result<Judged, LiftError> {
-    let contract = &tool.contract;
-    let result = match (contract.shape.value_ty(), &answered.value) {
-        (Some(ty), Some(value)) => Some(lift(ty, value)?),
-        _ => None,
-    };
-    let bytes = size(result.as_ref(), &answered);
-    if bytes > tool.limits.output_bytes_max {
-        let cause = Cause { limit: Some(limit_text(LimitHit::Output, &tool.limits)), ..Cause::default() };
-        return Ok(Judged::failed(Code::LimitOutput, cause));
-    }
-    let findings = answered.value.as_ref().map_or_else(Vec::new, |value| {
-        contract.checks.findings(&Context {
-            params: &contract.function.ty.params,
-            args: args.values(),
-            result: value,
-            as_of: answered.as_of.as_ref().map(|as_of| as_of.time.as_str()),
-            now_unix_ms,
-        })
+fn read(
+    host: &Generation,
+    tool: &Tool,
+    args: &ValidArgs,
+    mut outcome: Outcome,
+    traces: &Traces,
+) -> (Judged, Option<TrapReport>) {
+    let now_unix_ms = ms(host.environment().wall());
+    let judged = judge(tool, args, &mut outcome, &traces.denials, now_unix_ms).unwrap_or_else(|err| {
+        tracing::error!("a value of `{}` is not of its type: {err}", tool.name);
+        Judged::failed(Code::HostInternal, Details::default())
     });
-    let code = match check::verdict(&findings) {
-        Verdict::Pass | Verdict::Warn => Code::Ok,
-        Verdict::Suspect => Code::Degraded,
-        Verdict::Reject => {
-            return Ok(Judged::failed(Code::Implausible, Cause { findings, ..Cause::default() }));
-        }
-    };
-    let accepted = Accepted { result, answered, findings, bytes };
-    Ok(Judged { accepted: Some(accepted), ..Judged::failed(code, Cause::default()) })
-}
-
-/// Bytes of an answer as JSON.
-fn size(result: Option<&Value>, answered: &Answered) -> u64 {
-    json_bytes(&result).saturating_add(json_bytes(&answered.content))
-}
-
-/// Bytes of a value as JSON; too many where it cannot be written.
-fn json_bytes(value: &impl Serialize) -> u64 {
-    use std::io::Write;
-    struct Count(u64);
-    impl Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len() as u64;
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
-}
-
-/// The same refused call gets the same decision.
-fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
-    if refusal.decision_id.is_empty() {
-        let decided = format!("{}\n{}\n{}", tool.component.digest, args.canonical(), refusal.code);
-        refusal.decision_id = airlock_types::digest::sha256(decided.as_bytes())[..16].to_owned();
-    }
-    if refusal.needed.is_empty() && refusal.contact.is_none() {
-        refusal.needed.push("the tool does not say what it would need".to_owned());
-    }
-    let retry_after_ms = if let RetryAdvice::AfterMs(ms) = refusal.retryable { Some(ms) } else { None };
-    let cause = Cause { retry_after_ms, ..Cause::default() };
-    Judged { refusal: Some(refusal), ..Judged::failed(Code::Refused, cause) }
-}
-
-fn tool_error(error: ToolError) -> Judged {
-    let ToolError { code, mut detail, transient, retry_after_ms } = error;
-    shorten::clean_strings(&mut detail);
-    Judged::failed(code, Cause { detail: Some(detail), transient, retry_after_ms, ..Cause::default() })
-}
-
-fn limit_text(hit: LimitHit, limits: &Limits) -> String {
-    match hit {
-        LimitHit::Fuel => format!("{} units", limits.fuel),
-        LimitHit::Deadline => format!("{} ms", limits.deadline_ms),
-        LimitHit::Memory => format!("{} bytes", limits.memory_bytes_max),
-        LimitHit::Output => format!("{} bytes", limits.output_bytes_max),
-        LimitHit::Stack => "its stack".to_owned(),
-    }
+    let trap = if let Outcome::Trap(trap) = outcome { Some(trap) } else { None };
+    (judged, trap)
 }

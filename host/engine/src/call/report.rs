@@ -7,40 +7,90 @@
 use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
 
+use super::details::Details;
+use super::reply::Failed;
+use crate::caller::budget::Exhausted;
+use crate::generation::NotAdmitted;
+use crate::registry::UnknownTool;
+use airlock_contract::message;
 use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
 use airlock_types::code::{Code, Ran, Retry};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::plan::Scope;
 use airlock_types::reply::ErrorReport;
 use airlock_types::shorten::{clean, shorten, visible_json};
+use airlock_types::violation::Violation;
 
 /// A tool's own words are shown up to here.
 const TOOL_TEXT_CHARS_MAX: usize = 400;
 
-/// What is known about why a call failed, beyond its code.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Cause {
-    /// What a limit was, in words: `10,000 ms`.
-    pub(crate) limit: Option<String>,
-    /// Capabilities that were not granted, by kind only: an agent must not be able to probe.
-    pub(crate) denied: Vec<String>,
-    /// The tool's own error.
-    pub(crate) detail: Option<Value>,
-    /// When to try again.
-    pub(crate) retry_after_ms: Option<u64>,
-    /// What the outer door found.
-    pub(crate) findings: Vec<Finding>,
-    /// Attempts made.
-    pub(crate) attempts: u32,
-    /// Whether repeating can help although the code does not say so.
-    pub(crate) transient: bool,
+/// How a call ends that failed with this code.
+pub(crate) fn failed(tool: &str, code: Code, details: &Details) -> Failed {
+    Failed::new(code, report(tool, code, details))
+}
+
+/// How a call ends whose tool its caller does not know, or may not know.
+pub(crate) fn unknown(unknown: &UnknownTool) -> Failed {
+    let mut failed = failed(&unknown.name, Code::Unknown, &Details::default());
+    failed.report.message = format!("{unknown}. The tool did not run.");
+    failed
+}
+
+/// How a call ends that was not admitted.
+pub(crate) fn not_admitted(tool: &str, why: NotAdmitted) -> Failed {
+    match why {
+        NotAdmitted::NoEntry => failed(tool, Code::PolicyDenied, &Details::default()),
+        NotAdmitted::NoSlot => failed(tool, Code::Overloaded, &Details::no_slot()),
+        NotAdmitted::Exhausted(Exhausted { budget, retry_after_ms }) => {
+            let limit = Some(budget.to_string());
+            let details = Details { limit, retry_after_ms: Some(retry_after_ms), ..Details::default() };
+            failed(tool, Code::RateLimited, &details)
+        }
+        NotAdmitted::Session(unknown) => {
+            let mut failed = failed(tool, Code::ArgsPrecondition, &Details::default());
+            failed.report.message = format!(
+                "Call to `{tool}` was not run: {unknown}.\nOpen a new session (`new` in the place of the handle), or \
+                 leave the handle out: then the call is its own session."
+            );
+            failed
+        }
+    }
+}
+
+/// How a call ends whose arguments were not judged within its deadline: the tool was not started.
+pub(crate) fn judged_too_slowly(tool: &str, deadline_ms: u64) -> Failed {
+    let details = Details { limit: Some(format!("{deadline_ms} ms")), ..Details::default() };
+    let mut failed = failed(tool, Code::LimitDeadline, &details);
+    failed.report.ran = Ran::No;
+    failed.report.message = format!(
+        "Call to `{tool}` was not run: its arguments were not checked within {deadline_ms} ms.\nThe tool did not \
+         run.\nRepeating it later may help; sending less data in one call helps more."
+    );
+    failed
+}
+
+/// How a call ends whose arguments the inner door did not let in.
+pub(crate) fn invalid(tool: &str, violations: Vec<Violation>, example: Option<Value>) -> Failed {
+    let violations: Vec<Violation> = violations.into_iter().map(Violation::shown).collect();
+    let code = message::code(&violations);
+    let report = ErrorReport {
+        message: message::text(tool, &violations, example.as_ref()),
+        retryable: false,
+        caller_must_change_args: true,
+        ran: code.facts().ran,
+        retry_after_ms: None,
+        violations,
+        example,
+        detail: None,
+    };
+    Failed::new(code, report)
 }
 
 /// The report of a call that failed with this code.
-pub(crate) fn report(tool: &str, code: Code, cause: &Cause) -> ErrorReport {
+pub(crate) fn report(tool: &str, code: Code, details: &Details) -> ErrorReport {
     let facts = code.facts();
     let retryable = match facts.retry {
-        Retry::IfTransient => cause.transient,
+        Retry::IfTransient => details.transient,
         Retry::AfterHint | Retry::Once => true,
         Retry::ByEffects => code == Code::LimitDeadline,
         Retry::Never | Retry::IfDeclared | Retry::AsRefused => {
@@ -48,25 +98,25 @@ pub(crate) fn report(tool: &str, code: Code, cause: &Cause) -> ErrorReport {
         }
     };
     // A call that ends without running may have run before: stopped at a denial, or between two attempts.
-    let has_run = if facts.ran == Ran::No && cause.attempts > 0 { Ran::Ran } else { facts.ran };
-    let message = [happened(tool, code, cause), ran(has_run), proceed(code, cause, retryable)].join("\n");
+    let has_run = if facts.ran == Ran::No && details.attempts > 0 { Ran::Ran } else { facts.ran };
+    let message = [happened(tool, code, details), ran(has_run), proceed(code, details, retryable)].join("\n");
     ErrorReport {
         message,
         retryable,
         caller_must_change_args: false,
         ran: has_run,
-        retry_after_ms: cause.retry_after_ms,
+        retry_after_ms: details.retry_after_ms,
         violations: Vec::new(),
         example: None,
-        detail: cause.detail.clone(),
+        detail: details.detail.clone(),
     }
 }
 
-fn happened(tool: &str, code: Code, cause: &Cause) -> String {
-    let limit = cause.limit.as_deref().unwrap_or("its limit");
+fn happened(tool: &str, code: Code, details: &Details) -> String {
+    let limit = details.limit.as_deref().unwrap_or("its limit");
     match code {
         Code::ToolError | Code::ToolThrottled | Code::ToolUnavailable => {
-            format!("`{tool}` answered with an error{}.", quoted(cause.detail.as_ref()))
+            format!("`{tool}` answered with an error{}.", quoted(details.detail.as_ref()))
         }
         Code::Trap => format!("`{tool}` aborted before it had an answer."),
         Code::LimitFuel => format!("`{tool}` was stopped: it used up its fuel ({limit})."),
@@ -80,11 +130,11 @@ fn happened(tool: &str, code: Code, cause: &Cause) -> String {
             )
         }
         Code::Implausible => {
-            format!("`{tool}` answered, but its answer is not plausible:{}", doubts(&cause.findings))
+            format!("`{tool}` answered, but its answer is not plausible:{}", doubts(&details.findings))
         }
         Code::PolicyDenied => format!(
             "`{tool}` needs what it was not granted: {}.",
-            if cause.denied.is_empty() { "a permission".to_owned() } else { cause.denied.join(", ") }
+            if details.denied.is_empty() { "a permission".to_owned() } else { details.denied.join(", ") }
         ),
         Code::PolicyHeld | Code::PolicyDuplicate => format!("`{tool}` waits for a human's yes."),
         Code::Overloaded => format!("`{tool}` has no room for another call right now."),
@@ -120,12 +170,12 @@ fn ran(ran: Ran) -> String {
     .to_owned()
 }
 
-fn proceed(code: Code, cause: &Cause, retryable: bool) -> String {
-    if let Some(ms) = cause.retry_after_ms {
+fn proceed(code: Code, details: &Details, retryable: bool) -> String {
+    if let Some(ms) = details.retry_after_ms {
         return format!("Safe to retry after {ms} ms.");
     }
-    let tried = if cause.attempts > 1 {
-        format!(" It was already tried {} times.", cause.attempts)
+    let tried = if details.attempts > 1 {
+        format!(" It was already tried {} times.", details.attempts)
     } else {
         String::new()
     };
@@ -174,9 +224,9 @@ fn doubts(findings: &[Finding]) -> String {
 
 /// The report of a call that was not run, as its tool is paused.
 pub(crate) fn paused(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u64) -> ErrorReport {
-    let cause = Cause { retry_after_ms: Some(remaining_ms), ..Cause::default() };
-    let report = report(tool, Code::Overloaded, &cause);
-    let (ran, proceed) = (ran(report.ran), proceed(Code::Overloaded, &cause, report.retryable));
+    let details = Details { retry_after_ms: Some(remaining_ms), ..Details::default() };
+    let report = report(tool, Code::Overloaded, &details);
+    let (ran, proceed) = (ran(report.ran), proceed(Code::Overloaded, &details, report.retryable));
     ErrorReport {
         message: [pause(tool, scope, remaining_ms, now_unix_ms), ran, proceed].join("\n"),
         ..report
@@ -283,8 +333,8 @@ mod tests {
     #[test]
     fn a_tools_words_stay_on_their_line() {
         for detail in [json!(BAD), json!({"why": BAD}), json!([BAD])] {
-            let cause = Cause { detail: Some(detail), ..Cause::default() };
-            check(&report("t", Code::ToolError, &cause), 3);
+            let details = Details { detail: Some(detail), ..Details::default() };
+            check(&report("t", Code::ToolError, &details), 3);
         }
     }
 

@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use super::Rules;
 use super::budget::{Amounts, Exhausted, Spent};
-use crate::admission::{Gate, NoRoom};
+use crate::admission::{Gate, Rejected, Slot};
+use airlock_types::environment::Environment;
 use airlock_types::principal::Principal;
 
 /// Accounts at most; a subject more makes room where an account has nothing left to remember.
@@ -26,7 +28,7 @@ pub(crate) struct Account {
 
 /// Why a caller may not call now.
 #[derive(Debug)]
-pub(crate) enum Turned {
+pub(crate) enum NotOpened {
     /// There is no room for one more account.
     Full,
     /// A budget is used up.
@@ -35,13 +37,27 @@ pub(crate) enum Turned {
 
 impl Accounts {
     /// The account of a caller, with one call taken out of its budgets.
-    pub(crate) fn open(&self, who: &Principal, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, Turned> {
+    pub(crate) fn open(
+        &self,
+        who: &Principal,
+        rules: &Rules,
+        now_ms: u64,
+    ) -> Result<Arc<Account>, NotOpened> {
         let account = self.account(who, rules, now_ms)?;
-        account.spent().take_call(&rules.budgets, now_ms).map_err(Turned::Exhausted)?;
+        account.spent().take_call(&rules.budgets, now_ms).map_err(NotOpened::Exhausted)?;
         Ok(account)
     }
 
-    fn account(&self, who: &Principal, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, Turned> {
+    /// Charges a caller for what a call of its turned out to use.
+    pub(crate) fn charge(&self, who: &Principal, used: Amounts, now_ms: u64) {
+        let account = self.0.read().unwrap_or_else(PoisonError::into_inner).get(who).cloned();
+        // An account goes only when a day is over, and its budgets with it.
+        if let Some(account) = account {
+            account.add(used, now_ms);
+        }
+    }
+
+    fn account(&self, who: &Principal, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, NotOpened> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(who).cloned();
         if let Some(account) = known {
             account.agree(rules);
@@ -52,7 +68,7 @@ impl Accounts {
             accounts.retain(|_, account| Arc::strong_count(account) > 1 || !account.spent().is_over(now_ms));
         }
         if accounts.len() >= ACCOUNTS_MAX {
-            return Err(Turned::Full);
+            return Err(NotOpened::Full);
         }
         let gate = Mutex::new(Arc::new(Gate::new(rules.run, rules.wait)));
         let account = Arc::new(Account { gate, spent: Mutex::default() });
@@ -70,10 +86,11 @@ impl Account {
     /// A place among the caller's calls.
     pub(crate) async fn enter(
         &self,
-        within: std::time::Duration,
-    ) -> Result<crate::admission::Entered, NoRoom> {
+        environment: &dyn Environment,
+        until: Duration,
+    ) -> Result<Slot, Rejected> {
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        gate.enter(within).await
+        gate.enter(environment, until).await
     }
 
     /// A reload may have changed how many calls the caller may have at once.

@@ -75,6 +75,11 @@ impl Sessions {
         Ok(Some((id, session)))
     }
 
+    /// A session that is open, by its id.
+    pub(crate) fn get(&self, who: &Principal, id: &str) -> Option<Arc<Session>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(who)?.get(id).cloned()
+    }
+
     fn open(&self, who: &Principal, id: &str, now_ms: u64) -> Arc<Session> {
         let mut sessions = self.0.write().unwrap_or_else(PoisonError::into_inner);
         // Another call of the same session may have come first in between.

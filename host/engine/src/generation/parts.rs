@@ -2,6 +2,8 @@
 //!
 //! Owns the parts that generations share. Must not know what a registry says.
 
+use std::sync::Arc;
+
 use wasmtime::Engine;
 
 use airlock_journal::Journal;
@@ -10,6 +12,7 @@ use airlock_types::environment::SharedEnvironment;
 use crate::admission::Gate;
 use crate::caller::account::Accounts;
 use crate::caller::session::Sessions;
+use crate::execute::Execute;
 use crate::telemetry::metrics::Metrics;
 
 /// Calls whose arguments are judged off the runtime's workers at the same time; each may need up to 64 MB.
@@ -20,7 +23,10 @@ const HEAVY_ARGUMENTS_WAITING_MAX: u32 = 64;
 
 /// What stays while the program runs.
 pub(crate) struct Parts {
+    /// Compiles and links what a reload brings.
     pub(crate) engine: Engine,
+    /// Runs attempts.
+    pub(crate) execute: Arc<dyn Execute>,
     pub(crate) environment: SharedEnvironment,
     pub(crate) journal: Journal,
     pub(crate) accounts: Accounts,
@@ -31,9 +37,15 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    pub(crate) fn new(engine: Engine, environment: SharedEnvironment, journal: Journal) -> Parts {
+    pub(crate) fn new(
+        engine: Engine,
+        execute: Arc<dyn Execute>,
+        environment: SharedEnvironment,
+        journal: Journal,
+    ) -> Parts {
         Parts {
             engine,
+            execute,
             environment,
             journal,
             accounts: Accounts::default(),

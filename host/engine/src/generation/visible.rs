@@ -10,12 +10,32 @@ use serde_json::Value;
 
 use crate::caller::Rules;
 use crate::registry::{Registry, Tool, UnknownTool, describe};
+use airlock_types::event::Event;
 use airlock_types::reply::HIDDEN_ROUTE;
 
 /// The tools that one caller may see.
 pub struct Visible {
     registry: Arc<Registry>,
     rules: Option<Arc<Rules>>,
+}
+
+/// A tool that exists and that its caller may see, with those that stand in for it, in order.
+pub(crate) struct Resolved {
+    pub(crate) called: Candidate,
+    pub(crate) fallbacks: Vec<Candidate>,
+}
+
+impl Resolved {
+    /// The tool that is called.
+    pub(crate) fn tool(&self) -> &Arc<Tool> {
+        &self.called.tool
+    }
+
+    /// That the tool is known.
+    pub(crate) fn event(&self) -> Event {
+        let tool = self.tool();
+        Event::Resolved { component: tool.component.digest.clone(), effect: tool.effect }
+    }
 }
 
 /// A tool that may answer a call.
@@ -52,13 +72,13 @@ impl Visible {
     ///
     /// # Errors
     /// When there is none that the caller may see.
-    pub(crate) fn candidates(&self, name: &str) -> Result<(Candidate, Vec<Candidate>), UnknownTool> {
+    pub(crate) fn candidates(&self, name: &str) -> Result<Resolved, UnknownTool> {
         let tool = self.resolve(name)?.clone();
         // Loading refuses a fallback that does not exist.
         let fallbacks = tool.fallback.iter().filter_map(|name| self.registry.resolve(name).ok());
         let fallback = |tool: &Arc<Tool>| Candidate { tool: tool.clone(), is_shown: self.shows(&tool.name) };
         let fallbacks = fallbacks.map(fallback).collect();
-        Ok((Candidate { tool, is_shown: true }, fallbacks))
+        Ok(Resolved { called: Candidate { tool, is_shown: true }, fallbacks })
     }
 
     fn shows(&self, name: &str) -> bool {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use wasmtime::component::ComponentExportIndex;
 
+use crate::policy::Allowance;
 use crate::sandbox::run::Linked;
 use airlock_contract::surface::Surface;
 use airlock_contract::tool::Contract;
 use airlock_types::effect::Effect;
-use airlock_types::grant::{Effective, Missing, Requests};
+use airlock_types::grant::Requests;
 use airlock_types::limit::{Limits, PartialLimits};
 use airlock_types::plan::RetryPolicy;
 
@@ -34,18 +35,14 @@ pub struct Tool {
     pub contract: Contract,
     /// What it may do to the world: the operator's word, else the contract's, else what its grants allow.
     pub effect: Effect,
-    /// What one attempt may use.
-    pub limits: Limits,
     /// What its author asks for.
     pub requests: Requests,
     /// What its author says of limits.
     pub author_limits: PartialLimits,
     /// What its author says is the least time in which an attempt is worth starting.
     pub author_useful_ms_min: Option<u64>,
-    /// What it may reach.
-    pub effective: Effective,
-    /// What it asks for and does not get. While there is any, it is not run.
-    pub missing: Vec<Missing>,
+    /// What it may reach and use.
+    pub allowance: Arc<Allowance>,
     /// The registry's key that it comes from.
     pub key: String,
     /// Its retries.
@@ -60,6 +57,13 @@ pub struct Tool {
     pub bulkhead_wait: u32,
     pub(crate) linked: Linked,
     pub(crate) export: ComponentExportIndex,
+}
+
+impl Tool {
+    /// What one attempt may use.
+    pub fn limits(&self) -> &Limits {
+        self.allowance.limits()
+    }
 }
 
 impl std::fmt::Debug for Tool {

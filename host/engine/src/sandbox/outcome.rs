@@ -3,7 +3,7 @@
 //! Owns the outcome and the usage of one attempt, and the reading of the engine's errors. Must not know
 //! retry, MCP or the texts that an agent sees.
 
-use airlock_types::usage::{LimitHit, TrapReport, Usage};
+use airlock_types::usage::{LimitHit, TrapReport};
 use wasmtime::component::Val;
 use wasmtime::{Trap, WasmBacktrace};
 
@@ -27,28 +27,6 @@ pub enum Outcome {
         /// The function that it called.
         function: String,
     },
-}
-
-/// What an attempt leaves behind, whether it came to an outcome or was dropped half-way.
-#[derive(Clone, Debug, Default)]
-pub struct Traces {
-    /// What it used.
-    pub usage: Usage,
-    /// Fuel to charge for it, which may be more than the engine counted.
-    pub charge: u64,
-    /// What it logged or printed, bounded.
-    pub log: String,
-    /// Capabilities that it reached for without a grant.
-    pub denials: Vec<String>,
-    /// Whether an import with an effect had been called. No capability of this version has one.
-    pub effect_dispatched: bool,
-}
-
-impl Traces {
-    /// The traces of an attempt that `returned`, or did not.
-    pub(super) fn new(usage: Usage, returned: bool) -> Traces {
-        Traces { charge: usage.charge(returned), usage, ..Traces::default() }
-    }
 }
 
 /// Reads an engine error as an outcome.
@@ -89,26 +67,4 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
     error
         .downcast_ref::<WasmBacktrace>()
         .map_or_else(Vec::new, |trace| trace.frames().iter().map(|frame| name(frame.func_name())).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn charge(fuel: u64, cpu_us: u64, returned: bool) -> u64 {
-        Usage { fuel, cpu_us, ..Usage::default() }.charge(returned)
-    }
-
-    #[test]
-    fn a_guest_that_was_stopped_is_charged_for_its_time() {
-        assert_eq!(charge(16, 50_000, false), 500_000_000);
-        assert_eq!(charge(900_000_000, 50_000, false), 900_000_000);
-        assert_eq!(charge(u64::MAX, u64::MAX, false), u64::MAX);
-    }
-
-    #[test]
-    fn a_guest_that_returned_is_charged_for_time_that_no_fuel_explains() {
-        assert_eq!(charge(5_000, 900, true), 5_000);
-        assert_eq!(charge(5_000, 51_000, true), 500_000_000);
-    }
 }

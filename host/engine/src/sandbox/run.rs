@@ -14,19 +14,19 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, 
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
 
 use super::outcome;
-use super::outcome::{Outcome, Traces};
+use super::outcome::Outcome;
 use super::store;
 use crate::blocking::Lane;
 use crate::capability;
 use crate::capability::Binding;
 use crate::capability::report::Listener;
 use crate::capability::state::State;
-use crate::policy::permit::Permit;
+use crate::policy::Permit;
 use airlock_contract::phrase;
 use airlock_contract::surface::{Function, Import, Surface};
-use airlock_types::environment::SharedEnvironment;
+use airlock_types::environment::{SharedEnvironment, us, within};
 use airlock_types::grant::Effective;
-use airlock_types::usage::{LimitHit, Usage};
+use airlock_types::usage::{LimitHit, Traces, Usage};
 
 /// A component linked for what it was granted: ready to be instantiated for each attempt.
 #[derive(Clone)]
@@ -98,7 +98,11 @@ pub(crate) fn locate(component: &Component, function: &Function) -> Option<Compo
 }
 
 /// What one attempt runs and may use.
-pub(crate) struct Attempt<'a> {
+pub struct Attempt<'a> {
+    /// The tool's public name.
+    pub(crate) tool: &'a str,
+    /// Which attempt on the tool, from 1.
+    pub(crate) number: u32,
     pub(crate) linked: &'a Linked,
     pub(crate) function: &'a ComponentExportIndex,
     pub(crate) has_result: bool,
@@ -113,13 +117,26 @@ pub(crate) struct Attempt<'a> {
     pub(crate) traces: &'a mut Traces,
 }
 
-/// Why there is no outcome.
+impl Attempt<'_> {
+    /// The tool's public name.
+    pub fn tool(&self) -> &str {
+        self.tool
+    }
+
+    /// Which attempt on the tool, from 1.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+}
+
+/// Why an attempt has no outcome.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RunError {
+#[non_exhaustive]
+pub enum RunError {
     /// The engine's pool is exhausted: a component takes more than one place of it.
     #[error("the engine has no room for another instance")]
     Exhausted,
-    /// A bug of the host's.
+    /// The host failed, not the guest.
     #[error("{0:#}")]
     Failed(wasmtime::Error),
 }
@@ -140,7 +157,19 @@ pub(crate) async fn run(
     attempt: Attempt<'_>,
 ) -> Result<Outcome, RunError> {
     let start = environment.monotonic();
-    let Attempt { linked, function, has_result, args, permit, seed, deadline, listener, traces } = attempt;
+    let Attempt {
+        tool: _,
+        number: _,
+        linked,
+        function,
+        has_result,
+        args,
+        permit,
+        seed,
+        deadline,
+        listener,
+        traces,
+    } = attempt;
     let ends = start.saturating_add(deadline);
     let store = store::store(engine, environment, permit, linked, (seed, ends), listener)?;
     let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
@@ -153,17 +182,17 @@ pub(crate) async fn run(
         let call = pin!(AssertUnwindSafe(call).catch_unwind());
         let timed = Timed { inner: call, environment, running };
         // Epochs do not wake a guest that waits in a host call; the timer does.
-        tokio::time::timeout(deadline, timed).await
+        within(&**environment, ends, timed).await
     };
     match ended {
-        Err(_) => Ok(Outcome::Limit(LimitHit::Deadline)),
-        Ok(Ok(Ok(()))) => {
+        None => Ok(Outcome::Limit(LimitHit::Deadline)),
+        Some(Ok(Ok(()))) => {
             metered.returned = true;
             Ok(Outcome::Value(results.pop()))
         }
-        Ok(Ok(Err(error))) if error.is::<PoolConcurrencyLimitError>() => Err(RunError::Exhausted),
-        Ok(Ok(Err(error))) => Ok(outcome::read(&error, &metered.store.data().limiter)),
-        Ok(Err(_)) => Err(RunError::Failed(wasmtime::format_err!("the engine panicked"))),
+        Some(Ok(Err(error))) if error.is::<PoolConcurrencyLimitError>() => Err(RunError::Exhausted),
+        Some(Ok(Err(error))) => Ok(outcome::read(&error, &metered.store.data().limiter)),
+        Some(Err(_)) => Err(RunError::Failed(wasmtime::format_err!("the engine panicked"))),
     }
 }
 
@@ -200,7 +229,6 @@ impl Drop for Metered<'_> {
         let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
         let state = self.store.data_mut();
         let (log, log_bytes) = state.log.take();
-        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let usage = Usage {
             fuel,
             wall_us: us(self.environment.monotonic().saturating_sub(self.start)),

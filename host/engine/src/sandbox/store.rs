@@ -11,7 +11,7 @@ use crate::capability::capture::Capture;
 use crate::capability::limiter::Limiter;
 use crate::capability::report::{Listener, Reports};
 use crate::capability::state::State;
-use crate::policy::permit::Permit;
+use crate::policy::Permit;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::limit::Limits;
 

@@ -46,9 +46,12 @@ impl Scope {
         }
     }
 
-    /// Records of earlier versions name no scope: there was one breaker for all.
-    fn all_callers() -> Scope {
-        Scope::AllCallers
+    /// As it is recorded.
+    pub fn code(self) -> &'static str {
+        match self {
+            Scope::Caller => "caller",
+            Scope::AllCallers => "all-callers",
+        }
     }
 }
 
@@ -65,7 +68,6 @@ pub enum BreakerView {
         /// For how long still, in milliseconds.
         remaining_ms: u64,
         /// Whose calls.
-        #[serde(default = "Scope::all_callers")]
         scope: Scope,
     },
 }

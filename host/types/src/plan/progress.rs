@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::breaker::BreakerView;
-use super::quota::{self, FIRST_TRY_GAIN};
+use super::quota;
 use super::{Plan, Repeat, Route};
 use crate::code::{Code, Retry};
 
@@ -38,94 +38,97 @@ pub enum Step {
     },
     /// Deliver what the last attempt gave.
     Accept {
-        /// The route that gave it.
-        route: usize,
         /// `ok`, or `ok.degraded` where it is a fallback's or suspect.
         code: Code,
+        /// How the called tool ended, where a fallback answered for it.
+        fallback_because: Option<Code>,
     },
-    /// Answer that there is nothing.
+    /// Answer that there is no result.
     GiveUp {
-        /// Why.
+        /// The outcome of the last attempt, or why there was none.
         code: Code,
+        /// Why no attempt was made, where none was: the reason for passing over the first tool.
+        not_run_because: Option<String>,
     },
 }
 
-/// A decision and its reason, as it is recorded and printed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Decision {
-    /// An attempt was made.
+/// One step of the path that a call took through its plan, with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathStep {
+    /// An attempt is made.
     Attempt {
         /// The tool.
         tool: Arc<str>,
         /// Which attempt on it, from 1.
         number: u32,
-        /// The wait before it.
+        /// The wait before it, in milliseconds.
         wait_ms: u64,
+        /// Tokens of the tool's retry quota that it costs; none for a first attempt.
+        cost: u32,
     },
-    /// It ended so.
+    /// The attempt ended.
     Ended {
         /// The tool.
         tool: Arc<str>,
-        /// How.
+        /// Its outcome.
         code: Code,
     },
     /// A tool was passed over.
     Skipped {
         /// The tool.
         tool: Arc<str>,
-        /// Why.
+        /// The reason, as text for people.
         why: String,
     },
-    /// No further attempt was made on a tool.
+    /// No further attempt is made on a tool.
     Stopped {
         /// The tool.
         tool: Arc<str>,
-        /// Why.
+        /// The reason, as text for people.
         why: String,
     },
 }
 
-/// What a call did to a tool's health, for the host to apply.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// Quota tokens spent.
-    pub spent: u32,
-    /// Quota tokens given back.
-    pub gained: u32,
-    /// How the call ended on it: as its last attempt did. None where no attempt was made, or one still ran when the
-    /// call was cancelled.
-    pub ended: Option<Code>,
+impl PathStep {
+    /// The tool that the step concerns.
+    pub fn tool(&self) -> &Arc<str> {
+        match self {
+            PathStep::Attempt { tool, .. }
+            | PathStep::Ended { tool, .. }
+            | PathStep::Skipped { tool, .. }
+            | PathStep::Stopped { tool, .. } => tool,
+        }
+    }
 }
 
 /// How far a call has come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Progress {
     at: Option<(usize, u32)>,
-    /// By route.
-    settled: Vec<Settled>,
-    last_cost: u32,
-    /// Every decision so far.
-    pub path: Vec<Decision>,
+    /// Tokens of the current route's retry quota that this call spent. A route is never entered twice.
+    spent: u32,
     /// How the first route ended, once it did.
-    pub primary_ended: Option<Code>,
+    primary_ended: Option<Code>,
+    /// Steps that were not taken out yet.
+    path: Vec<PathStep>,
+    /// Why the first tool that was passed over was.
+    skipped_because: Option<String>,
 }
 
 impl Progress {
-    /// Nothing done yet.
-    pub fn new(plan: &Plan) -> Progress {
-        Progress {
-            at: None,
-            settled: vec![Settled::default(); plan.routes.len()],
-            last_cost: 0,
-            path: Vec::new(),
-            primary_ended: None,
-        }
+    /// Takes the steps since the last time, in order.
+    pub fn take_path(&mut self) -> impl Iterator<Item = PathStep> + '_ {
+        self.path.drain(..)
     }
 
-    /// What the call did to each route's health.
-    pub fn settled(&self) -> &[Settled] {
-        &self.settled
+    fn skip(&mut self, tool: &Arc<str>, why: String) {
+        self.skipped_because.get_or_insert_with(|| why.clone());
+        self.path.push(PathStep::Skipped { tool: tool.clone(), why });
+    }
+
+    fn give_up(&self, code: Code) -> Step {
+        let not_run_because = if self.at.is_none() { self.skipped_because.clone() } else { None };
+        Step::GiveUp { code, not_run_because }
     }
 }
 
@@ -137,40 +140,41 @@ impl Plan {
             return self.enter(progress, 0, Code::Overloaded, now_ms);
         };
         let tool = &self.routes[route].input.tool;
-        progress.path.push(Decision::Ended { tool: tool.clone(), code: ended.code });
-        progress.settled[route].ended = Some(ended.code);
+        progress.path.push(PathStep::Ended { tool: tool.clone(), code: ended.code });
         if ended.code.has_result() {
-            return accept(progress, route, number, ended.code);
+            return accept(progress, route, ended.code);
         }
         if route == 0 {
             progress.primary_ended = Some(ended.code);
         }
         match self.repeat(progress, route, number, ended, now_ms) {
             Ok(step) => return step,
-            Err(why) => progress.path.push(Decision::Stopped { tool: tool.clone(), why }),
+            Err(why) => progress.path.push(PathStep::Stopped { tool: tool.clone(), why }),
         }
         if falls_back(ended) && !self.unproven(route, ended) {
             self.enter(progress, route + 1, ended.code, now_ms)
         } else {
-            Step::GiveUp { code: ended.code }
+            progress.give_up(ended.code)
         }
     }
 
     /// Begins a route, or the first one behind it that can still be of use.
     fn enter(&self, progress: &mut Progress, first: usize, code: Code, now_ms: u64) -> Step {
         for (index, route) in self.routes.iter().enumerate().skip(first) {
-            let skipped = |why: String| Decision::Skipped { tool: route.input.tool.clone(), why };
             if let BreakerView::Open { remaining_ms, scope } = route.input.breaker {
                 let why = format!("paused for {} for {remaining_ms} ms after failures", scope.as_str());
-                progress.path.push(skipped(why));
+                progress.skip(&route.input.tool, why);
                 continue;
             }
             match self.time(route, now_ms) {
-                Ok(deadline_ms) => return attempt(progress, route, (index, 1), 0, deadline_ms),
-                Err(why) => progress.path.push(skipped(why)),
+                Ok(deadline_ms) => {
+                    progress.spent = 0;
+                    return attempt(progress, route, (index, 1), (0, 0), deadline_ms);
+                }
+                Err(why) => progress.skip(&route.input.tool, why),
             }
         }
-        Step::GiveUp { code }
+        progress.give_up(code)
     }
 
     /// Another attempt on the same route, or why not.
@@ -194,8 +198,7 @@ impl Plan {
         }
         let throttled = ended.code == Code::ToolThrottled;
         let cost = quota::cost(throttled);
-        let settled = &mut progress.settled[index];
-        if route.input.quota.saturating_sub(settled.spent) < cost {
+        if route.input.quota.saturating_sub(progress.spent) < cost {
             return Err("its retry quota is spent".into());
         }
         let factor = self.jitter.factor(&self.args_digest, index, number);
@@ -204,9 +207,8 @@ impl Plan {
             return Err("it declines for longer than the plan would wait".into());
         }
         let deadline_ms = self.time(route, now_ms.saturating_add(wait_ms))?;
-        settled.spent += cost;
-        progress.last_cost = cost;
-        Ok(attempt(progress, route, (index, number + 1), wait_ms, deadline_ms))
+        progress.spent += cost;
+        Ok(attempt(progress, route, (index, number + 1), (wait_ms, cost), deadline_ms))
     }
 
     /// Time for an attempt that starts then, or why it would be of no use.
@@ -228,10 +230,10 @@ impl Plan {
 
     /// Whether a path is one that this plan allows: every attempt planned, in order, none waited for longer
     /// than planned.
-    pub fn allows(&self, path: &[Decision]) -> bool {
+    pub fn allows(&self, path: &[PathStep]) -> bool {
         let mut at = (0, 0);
-        path.iter().all(|decision| {
-            let Decision::Attempt { tool, number, wait_ms } = decision else { return true };
+        path.iter().all(|step| {
+            let PathStep::Attempt { tool, number, wait_ms, .. } = step else { return true };
             let Some(index) = self.routes.iter().position(|route| route.input.tool == *tool) else {
                 return false;
             };
@@ -252,20 +254,21 @@ fn attempt(
     progress: &mut Progress,
     route: &Route,
     (index, number): (usize, u32),
-    wait_ms: u64,
+    (wait_ms, cost): (u64, u32),
     deadline_ms: u64,
 ) -> Step {
     progress.at = Some((index, number));
-    progress.settled[index].ended = None;
-    progress.path.push(Decision::Attempt { tool: route.input.tool.clone(), number, wait_ms });
+    progress.path.push(PathStep::Attempt { tool: route.input.tool.clone(), number, wait_ms, cost });
     Step::Attempt { route: index, number, wait_ms, deadline_ms }
 }
 
-fn accept(progress: &mut Progress, route: usize, number: u32, code: Code) -> Step {
-    let settled = &mut progress.settled[route];
-    settled.gained += if number == 1 { FIRST_TRY_GAIN } else { progress.last_cost };
-    let code = if route > 0 { Code::Degraded } else { code };
-    Step::Accept { route, code }
+fn accept(progress: &Progress, route: usize, code: Code) -> Step {
+    if route == 0 {
+        return Step::Accept { code, fallback_because: None };
+    }
+    // A called tool that was passed over had no outcome of its own: it was paused, or had no time.
+    let because = progress.primary_ended.unwrap_or(Code::Overloaded);
+    Step::Accept { code: Code::Degraded, fallback_because: Some(because) }
 }
 
 fn worth_repeating(route: &Route, number: u32, ended: &Ended) -> bool {

@@ -28,10 +28,25 @@ fn fault(code: Code) -> Ended {
     Ended { code, effect_dispatched: false, transient: true, retry_after_ms: None }
 }
 
+/// What a call did to each tool's health, in the order of its path.
+fn settled(path: impl Iterator<Item = PathStep>) -> Vec<(Arc<str>, Settled)> {
+    let mut all: Vec<(Arc<str>, Settled)> = Vec::new();
+    for step in path {
+        let tool = step.tool();
+        if all.last().is_none_or(|(last, _)| last != tool) {
+            all.push((tool.clone(), Settled::default()));
+        }
+        if let Some((_, settled)) = all.last_mut() {
+            settled.observe(&step);
+        }
+    }
+    all
+}
+
 /// Follows a plan through these ends: the waits, and the quota after the call.
 fn follow(retry: RetryPolicy, quota: u32, ends: &[Code]) -> (Vec<u64>, u32) {
     let plan = plan(inputs(retry, quota));
-    let mut progress = Progress::new(&plan);
+    let mut progress = Progress::default();
     let mut step = plan.next(&mut progress, None, 0);
     let (mut waits, mut ends) = (Vec::new(), ends.iter());
     while let Step::Attempt { number, wait_ms, .. } = step {
@@ -40,7 +55,7 @@ fn follow(retry: RetryPolicy, quota: u32, ends: &[Code]) -> (Vec<u64>, u32) {
         }
         step = plan.next(&mut progress, Some(&fault(*ends.next().unwrap())), 0);
     }
-    let settled = &progress.settled()[0];
+    let settled = &settled(progress.take_path())[0].1;
     (waits, (quota - settled.spent + settled.gained).min(500))
 }
 
@@ -98,7 +113,7 @@ fn two_routes(effect: Effect) -> Inputs {
 /// The tools of the attempts made when every attempt ends so.
 fn attempts(inputs: Inputs, ended: &Ended) -> (Vec<String>, Step) {
     let plan = plan(inputs);
-    let mut progress = Progress::new(&plan);
+    let mut progress = Progress::default();
     let mut step = plan.next(&mut progress, None, 0);
     let mut tools = Vec::new();
     while let Step::Attempt { route, .. } = step {
@@ -130,24 +145,24 @@ fn a_trap_of_a_tool_without_imports_is_not_repeated() {
 #[test]
 fn a_call_counts_once_however_many_attempts_it_made() {
     let plan = plan(two_routes(Effect::Read));
-    let mut progress = Progress::new(&plan);
+    let mut progress = Progress::default();
     let mut step = plan.next(&mut progress, None, 0);
     let codes = [Code::Trap, Code::LimitDeadline, Code::Trap, Code::Overloaded];
     for code in codes {
         assert!(matches!(step, Step::Attempt { .. }), "{step:?}");
         step = plan.next(&mut progress, Some(&fault(code)), 0);
     }
-    let ended: Vec<_> = progress.settled().iter().map(|settled| settled.ended).collect();
+    let ended: Vec<_> = settled(progress.take_path()).into_iter().map(|(_, settled)| settled.ended).collect();
     assert_eq!(ended, [Some(Code::Trap), Some(Code::Overloaded)]);
 }
 
 #[test]
 fn an_attempt_that_was_cancelled_is_no_sample() {
     let plan = plan(two_routes(Effect::Read));
-    let mut progress = Progress::new(&plan);
+    let mut progress = Progress::default();
     plan.next(&mut progress, None, 0);
     plan.next(&mut progress, Some(&fault(Code::Trap)), 0);
-    let settled = &progress.settled()[0];
+    let settled = &settled(progress.take_path())[0].1;
     assert_eq!((settled.ended, settled.spent), (None, 14), "what it spent is spent all the same");
 }
 
@@ -156,7 +171,7 @@ fn refusals_questions_and_plain_errors_stand() {
     for code in [Code::Refused, Code::Clarify, Code::PolicyDenied, Code::OutcomeUnknown, Code::ToolError] {
         let ended = Ended { transient: false, ..fault(code) };
         let (tools, step) = attempts(two_routes(Effect::Read), &ended);
-        assert_eq!((tools.len(), step), (1, Step::GiveUp { code }));
+        assert_eq!((tools.len(), step), (1, Step::GiveUp { code, not_run_because: None }));
     }
 }
 
@@ -165,7 +180,8 @@ fn a_tool_whose_breaker_is_open_is_passed_over() {
     let mut inputs = two_routes(Effect::Read);
     inputs.routes[0].breaker = BreakerView::Open { remaining_ms: 7, scope: Scope::Caller };
     let (tools, step) = attempts(inputs, &fault(Code::Ok));
-    assert_eq!((tools, step), (vec!["u".into()], Step::Accept { route: 1, code: Code::Degraded }));
+    let accepted = Step::Accept { code: Code::Degraded, fallback_because: Some(Code::Overloaded) };
+    assert_eq!((tools, step), (vec!["u".into()], accepted));
 }
 
 #[test]
@@ -174,7 +190,7 @@ fn time_is_kept_back_for_the_fallback() {
     inputs.deadline_ms = 5_000;
     inputs.routes[1].useful_ms_min = 2_000;
     let plan = plan(inputs);
-    let mut progress = Progress::new(&plan);
+    let mut progress = Progress::default();
     let first = plan.next(&mut progress, None, 0);
     assert_eq!(first, Step::Attempt { route: 0, number: 1, wait_ms: 0, deadline_ms: 3_000 });
     let second = plan.next(&mut progress, Some(&fault(Code::LimitDeadline)), 3_000);
@@ -271,7 +287,7 @@ fn a_thousand_plans_are_the_same_bytes_in_two_processes() {
 fn every_executed_path_is_one_that_the_plan_allows_and_no_attempt_starts_past_the_deadline() {
     for seed in 0..PLANS {
         let plan = plan(random_inputs(seed));
-        let mut progress = Progress::new(&plan);
+        let mut progress = Progress::default();
         let mut now = 0;
         let mut made = 0;
         let mut step = plan.next(&mut progress, None, now);
@@ -289,9 +305,11 @@ fn every_executed_path_is_one_that_the_plan_allows_and_no_attempt_starts_past_th
             made += 1;
             step = plan.next(&mut progress, Some(&ended), now);
         }
-        assert!(plan.allows(&progress.path), "{seed}: {:?}", progress.path);
+        let path: Vec<PathStep> = progress.take_path().collect();
+        assert!(plan.allows(&path), "{seed}: {path:?}");
         assert!(made <= plan.worst_case.executions, "{seed}: {made} attempts");
-        for (route, settled) in plan.routes.iter().zip(progress.settled()) {
+        for (tool, settled) in settled(path.into_iter()) {
+            let route = plan.routes.iter().find(|route| route.input.tool == tool).unwrap();
             assert!(settled.spent <= route.input.quota, "{seed}");
         }
     }

@@ -14,6 +14,7 @@ use super::{LoadEvent, STEP_MAX, Unloaded, imports};
 use crate::blocking::{Lane, Lost};
 use crate::capability;
 use crate::config::{ConfigFile, RetryConfig, ToolConfig};
+use crate::policy::Allowance;
 use crate::registry::name;
 use crate::registry::tool::{Component, Tool};
 use crate::sandbox::cache::{Compiled, Compiler, Looked, Missing};
@@ -186,6 +187,7 @@ impl Entry {
         }
         let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
         let limits = limits(file, config, &author.manifest.limits)?;
+        let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let component = Arc::new(Component { path: path.clone(), digest: digest.into(), surface });
         let mut tools = Vec::new();
         for (public, function) in named {
@@ -194,22 +196,21 @@ impl Entry {
             let docs = component.surface.docs.get(&function.name).unwrap_or(&none);
             let contract = Contract::prepare(&function, said, docs)
                 .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
-            let (effect, warnings) = effect(file, &public, config, &contract, &effective)?;
+            let (effect, warnings) = effect(file, &public, config, &contract, allowance.effective())?;
             let export = run::locate(&code, &function).ok_or_else(|| {
                 self.here(format!("`{}` has lost its export `{}`", path.display(), function.name), None)
             })?;
-            let warnings = warnings.into_iter().chain(missing_warnings(&public, &missing)).collect();
+            let warnings =
+                warnings.into_iter().chain(missing_warnings(&public, allowance.missing())).collect();
             let tool = Tool {
                 name: public.into(),
                 component: component.clone(),
                 contract,
                 effect,
-                limits: limits.clone(),
                 requests: requests.clone(),
                 author_limits: author.manifest.limits.clone(),
                 author_useful_ms_min: author.manifest.useful_ms_min,
-                effective: effective.clone(),
-                missing: missing.clone(),
+                allowance: allowance.clone(),
                 key: key.get_ref().clone(),
                 retry: retry(&config.retry),
                 fallback: config.fallback.iter().map(|name| name.get_ref().clone()).collect(),

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::transport::http::jwt;
-use airlock_types::environment::Environment;
+use airlock_types::environment::{Environment, Sleep};
 
 /// A clock that is set by hand.
 #[derive(Default)]
@@ -27,6 +27,10 @@ impl Environment for Clock {
 
     fn seed(&self) -> [u8; 32] {
         [0; 32]
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
     }
 }
 

@@ -1,0 +1,71 @@
+//! What would happen to a call that is not made: the same stages up to the plan, by the same functions.
+
+use super::permit::{Asked, PermittedRoute, permitted};
+use super::reply::Failed;
+use super::{report, routes, validate};
+use crate::generation::{Generation, Resolved};
+use airlock_types::call::Call;
+use airlock_types::decision::{Reason, Ruling};
+use airlock_types::environment::ms;
+use airlock_types::plan::Plan;
+use airlock_types::reply::ErrorReport;
+use serde::Serialize;
+use std::fmt;
+use std::sync::Arc;
+
+/// What would happen to a call.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// Policy's decision about the called tool.
+    pub ruling: Ruling,
+    /// Its reasons.
+    pub reasons: Arc<[Reason]>,
+    /// What the call would be answered with, where it would not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Box<ErrorReport>>,
+    /// The plan, where it would run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+}
+
+/// Explains a call. Nothing is admitted, charged or put on record.
+pub(crate) fn explain(host: &Generation, call: &Call) -> Result<Explained, Box<ErrorReport>> {
+    explained(host, call).map_err(|failed| failed.report)
+}
+
+fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
+    let resolved = host.visible(&call.caller).candidates(&call.tool).map_err(|err| report::unknown(&err))?;
+    let args = validate::judge(host.caps(), resolved.tool(), &call.arguments)?;
+    let Resolved { called, fallbacks } = resolved;
+    let now_unix_ms = ms(host.environment().wall());
+    let asked = Asked { caller: &call.caller, args: &args, session: None, now_unix_ms };
+    let decision = asked.decide(&called);
+    let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());
+    Ok(match permitted(&called.tool.name, decision) {
+        Err(failed) => Explained { ruling, reasons, refused: Some(failed.report), plan: None },
+        Ok(permit) => {
+            let first = PermittedRoute { candidate: called, permit };
+            let permitted: Vec<_> = std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect();
+            let plan = routes::shown_plan(host, &call.caller, &permitted, &args);
+            Explained { ruling, reasons, refused: None, plan: Some(plan) }
+        }
+    })
+}
+
+impl fmt::Display for Explained {
+    /// The decision first: a plan is worth reading only for a call that may run.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "decision: {}", self.ruling.as_str())?;
+        if self.reasons.is_empty() {
+            f.write_str("; the tool asks for nothing that has to be granted")?;
+        }
+        for reason in &*self.reasons {
+            write!(f, "\n- {reason}")?;
+        }
+        match (&self.plan, &self.refused) {
+            (Some(plan), _) => write!(f, "\n{}", airlock_types::plan::explain(plan)),
+            (None, Some(refused)) => write!(f, "\nthe call would be answered with:\n{}", refused.message),
+            (None, None) => Ok(()),
+        }
+    }
+}

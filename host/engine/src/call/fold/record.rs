@@ -1,0 +1,105 @@
+//! The record of a call.
+
+use std::sync::Arc;
+
+use crate::call::events::Head;
+use airlock_types::call::Arguments;
+use airlock_types::code::Code;
+use airlock_types::event::Event;
+use airlock_types::json::Json;
+use airlock_types::record::Record;
+use airlock_types::record::v3::{Attempt, Decision, FORMAT};
+
+/// Of arguments that were not valid, as many bytes go on record.
+const INVALID_ARGS_BYTES_MAX: usize = 4 << 10;
+
+/// The attempt that started last.
+type Started = (Arc<str>, Arc<str>, u32);
+
+/// Makes the record, out of the events and the arguments as they came.
+pub(in crate::call) fn record(
+    head: &Head<'_>,
+    events: Vec<Event>,
+    ended_unix_ms: u64,
+    code: Code,
+    reply: Option<Json>,
+) -> Box<Record<Json>> {
+    let mut record = Box::new(Record {
+        format: FORMAT,
+        id: head.id.clone(),
+        tool: head.tool.clone(),
+        caller: head.call.caller.to_string(),
+        started_unix_ms: head.started_unix_ms,
+        ended_unix_ms,
+        code: code.into(),
+        args: None,
+        component: None,
+        decision: None,
+        plan: None,
+        path: Vec::new(),
+        attempts: Vec::new(),
+        reply,
+    });
+    let mut started = None;
+    for event in events {
+        put(&mut record, &mut started, event);
+    }
+    if record.args.is_none() {
+        record.args = Json::of(&args_as_they_came(&head.call.arguments));
+    }
+    record
+}
+
+fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
+    match event {
+        Event::Resolved { component, .. } => record.component = Some(component),
+        Event::Validated { args } => record.args = Some(args),
+        Event::Decided { ruling, reasons } => record.decision = Some(Decision::new(ruling, &reasons)),
+        Event::Planned { plan } => record.plan = Some(plan.into()),
+        Event::Stepped { step } => record.path.push(step.into()),
+        Event::AttemptStarted { tool, component, number, .. } => *started = Some((tool, component, number)),
+        Event::AttemptWithdrawn => *started = None,
+        Event::AttemptEnded { code, traces, trap, findings } => {
+            let Some((route, component, number)) = started.take() else { return };
+            // Most calls have one: what grows by itself would begin with room for four.
+            record.attempts.reserve_exact(1);
+            record.attempts.push(Attempt {
+                route,
+                component,
+                number,
+                code: code.into(),
+                usage: traces.usage.into(),
+                log: traces.log,
+                trap: trap.map(Into::into),
+                denials: traces.denials,
+                findings: findings.into_iter().map(Into::into).collect(),
+            });
+        }
+        Event::Counted
+        | Event::Admitted { .. }
+        | Event::Intended
+        | Event::Withdrawn
+        | Event::Worked { .. }
+        | Event::Answered { .. } => {}
+    }
+}
+
+/// The beginning of arguments as they came.
+pub(in crate::call) fn args_as_they_came(arguments: &Arguments) -> String {
+    let mut text = match arguments {
+        Arguments::Text(text) => {
+            String::from_utf8_lossy(&text[..text.len().min(INVALID_ARGS_BYTES_MAX)]).into_owned()
+        }
+        Arguments::Parsed(args) => serde_json::to_string(args).unwrap_or_default(),
+    };
+    text.truncate(text.floor_char_boundary(INVALID_ARGS_BYTES_MAX));
+    text
+}
+
+/// Bytes of arguments as they came, as JSON.
+pub(super) fn bytes_as_they_came(arguments: &Arguments) -> u64 {
+    match arguments {
+        Arguments::Text(text) => text.len() as u64,
+        Arguments::Parsed(args) => airlock_contract::caps::bytes_of(args) as u64,
+    }
+}

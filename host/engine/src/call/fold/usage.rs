@@ -1,0 +1,18 @@
+//! What a call used, all attempts together, as its reply says it.
+
+use airlock_types::event::Event;
+use airlock_types::reply::TotalUsage;
+
+/// The sum over the attempts. `wall_us` is left to the reply, which knows when it is made.
+pub(in crate::call) fn usage(events: &[Event]) -> TotalUsage {
+    let mut total = TotalUsage::default();
+    for event in events {
+        let Event::AttemptEnded { traces, .. } = event else { continue };
+        let usage = &traces.usage;
+        total.attempts += 1;
+        total.fuel = total.fuel.saturating_add(usage.fuel);
+        total.cpu_us = total.cpu_us.saturating_add(usage.cpu_us);
+        total.memory_bytes = total.memory_bytes.max(usage.memory_bytes);
+    }
+    total
+}

@@ -1,0 +1,173 @@
+//! The outer door: from what the sandbox says of an attempt to one outcome code.
+//!
+//! Owns that way, with everything that the reply and the record need beside the code. Must not know what follows:
+//! that is the plan's.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::details::Details;
+use crate::registry::Tool;
+use crate::sandbox::outcome::Outcome;
+use airlock_contract::answer::{Answer, Answered, ToolError};
+use airlock_contract::check;
+use airlock_contract::check::Context;
+use airlock_contract::lift::{LiftError, lift};
+use airlock_contract::tool::ValidArgs;
+use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
+use airlock_types::code::Code;
+use airlock_types::finding::{Finding, Verdict};
+use airlock_types::limit::Limits;
+use airlock_types::shorten;
+use airlock_types::usage::LimitHit;
+
+/// What an attempt came to.
+pub(crate) struct Judged {
+    pub(crate) code: Code,
+    /// For `ok` and `ok.degraded`.
+    pub(crate) accepted: Option<Accepted>,
+    pub(crate) refusal: Option<Refusal>,
+    pub(crate) clarify: Option<Clarify>,
+    pub(crate) details: Details,
+}
+
+/// A value that passed the outer door.
+pub(crate) struct Accepted {
+    pub(crate) result: Option<Value>,
+    pub(crate) answered: Answered,
+    pub(crate) findings: Vec<Finding>,
+    /// Of the result, as JSON.
+    pub(crate) bytes: u64,
+}
+
+impl Judged {
+    pub(super) fn failed(code: Code, details: Details) -> Judged {
+        Judged { code, accepted: None, refusal: None, clarify: None, details }
+    }
+
+    /// What the outer door found.
+    pub(super) fn findings(&self) -> &[Finding] {
+        self.accepted.as_ref().map_or(&self.details.findings, |accepted| &accepted.findings)
+    }
+}
+
+/// Reads what an attempt came to.
+///
+/// # Errors
+/// When a value is not of its type, which is a fault of the host.
+pub(crate) fn judge(
+    tool: &Tool,
+    args: &ValidArgs,
+    outcome: &mut Outcome,
+    denials: &[String],
+    now_unix_ms: u64,
+) -> Result<Judged, LiftError> {
+    let value = match outcome {
+        Outcome::Value(value) => value.take(),
+        Outcome::Trap(_) => {
+            let details = Details { denied: denials.to_vec(), ..Details::default() };
+            return Ok(Judged::failed(Code::Trap, details));
+        }
+        Outcome::Limit(hit) => {
+            let details = Details { limit: Some(limit_text(*hit, tool.limits())), ..Details::default() };
+            return Ok(Judged::failed(hit.code(), details));
+        }
+        Outcome::Denied { capability, .. } => {
+            let details = Details { denied: vec![capability.clone()], ..Details::default() };
+            return Ok(Judged::failed(Code::PolicyDenied, details));
+        }
+    };
+    match tool.contract.shape.read(value, &tool.contract.transient)? {
+        Answer::Value(answered) => accept(tool, args, *answered, now_unix_ms),
+        Answer::Refused(refusal) => Ok(refused(tool, args, refusal)),
+        Answer::Clarify(clarify) => {
+            Ok(Judged { clarify: Some(clarify), ..Judged::failed(Code::Clarify, Details::default()) })
+        }
+        Answer::Error(error) => Ok(tool_error(error)),
+    }
+}
+
+/// The outer door: right type, then plausible.
+fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -> Result<Judged, LiftError> {
+    let contract = &tool.contract;
+    let result = match (contract.shape.value_ty(), &answered.value) {
+        (Some(ty), Some(value)) => Some(lift(ty, value)?),
+        _ => None,
+    };
+    let bytes = size(result.as_ref(), &answered);
+    if bytes > tool.limits().output_bytes_max {
+        let details =
+            Details { limit: Some(limit_text(LimitHit::Output, tool.limits())), ..Details::default() };
+        return Ok(Judged::failed(Code::LimitOutput, details));
+    }
+    let findings = answered.value.as_ref().map_or_else(Vec::new, |value| {
+        contract.checks.findings(&Context {
+            params: &contract.function.ty.params,
+            args: args.values(),
+            result: value,
+            as_of: answered.as_of.as_ref().map(|as_of| as_of.time.as_str()),
+            now_unix_ms,
+        })
+    });
+    let code = match check::verdict(&findings) {
+        Verdict::Pass | Verdict::Warn => Code::Ok,
+        Verdict::Suspect => Code::Degraded,
+        Verdict::Reject => {
+            return Ok(Judged::failed(Code::Implausible, Details { findings, ..Details::default() }));
+        }
+    };
+    let accepted = Accepted { result, answered, findings, bytes };
+    Ok(Judged { accepted: Some(accepted), ..Judged::failed(code, Details::default()) })
+}
+
+/// Bytes of an answer as JSON.
+fn size(result: Option<&Value>, answered: &Answered) -> u64 {
+    json_bytes(&result).saturating_add(json_bytes(&answered.content))
+}
+
+/// Bytes of a value as JSON; too many where it cannot be written.
+fn json_bytes(value: &impl Serialize) -> u64 {
+    use std::io::Write;
+    struct Count(u64);
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
+}
+
+/// The same refused call gets the same decision.
+fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
+    if refusal.decision_id.is_empty() {
+        let decided = format!("{}\n{}\n{}", tool.component.digest, args.canonical(), refusal.code);
+        refusal.decision_id = airlock_types::digest::sha256(decided.as_bytes())[..16].to_owned();
+    }
+    if refusal.needed.is_empty() && refusal.contact.is_none() {
+        refusal.needed.push("the tool does not say what it would need".to_owned());
+    }
+    let retry_after_ms = if let RetryAdvice::AfterMs(ms) = refusal.retryable { Some(ms) } else { None };
+    let details = Details { retry_after_ms, ..Details::default() };
+    Judged { refusal: Some(refusal), ..Judged::failed(Code::Refused, details) }
+}
+
+fn tool_error(error: ToolError) -> Judged {
+    let ToolError { code, mut detail, transient, retry_after_ms } = error;
+    shorten::clean_strings(&mut detail);
+    Judged::failed(code, Details { detail: Some(detail), transient, retry_after_ms, ..Details::default() })
+}
+
+fn limit_text(hit: LimitHit, limits: &Limits) -> String {
+    match hit {
+        LimitHit::Fuel => format!("{} units", limits.fuel),
+        LimitHit::Deadline => format!("{} ms", limits.deadline_ms),
+        LimitHit::Memory => format!("{} bytes", limits.memory_bytes_max),
+        LimitHit::Output => format!("{} bytes", limits.output_bytes_max),
+        LimitHit::Stack => "its stack".to_owned(),
+    }
+}

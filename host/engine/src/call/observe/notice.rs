@@ -1,0 +1,23 @@
+//! Tells the call's observer that another attempt begins.
+
+use std::sync::Arc;
+
+use airlock_types::call::{Note, Observer};
+use airlock_types::event::Event;
+
+pub(super) struct Notices(Option<Arc<dyn Observer>>);
+
+impl Notices {
+    pub(super) fn new(observer: Option<Arc<dyn Observer>>) -> Notices {
+        Notices(observer)
+    }
+
+    /// The first attempt goes without saying: it is what was asked for.
+    pub(super) fn observe(&self, event: &Event) {
+        if let (Some(observer), Event::AttemptStarted { shown_as, number, is_first: false, .. }) =
+            (&self.0, event)
+        {
+            observer.note(Note::Attempt { tool: shown_as.clone(), number: *number });
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The spans of a call: one for the call, one for each attempt. Their fields come from one closed list.
+//!
+//! A span is opened when its work begins, as it cannot be dated back, and as what the work calls needs a live parent.
+
+use std::fmt;
+
+use crate::telemetry::{self, field};
+use airlock_types::call::{Call, TraceParent};
+use airlock_types::event::Event;
+use airlock_types::plan::PathStep;
+use airlock_types::shorten;
+use tracing::Span;
+
+pub(in crate::call) struct Spans {
+    call: Span,
+    attempt: Span,
+}
+
+impl Spans {
+    pub(super) fn new(call: &Call) -> Spans {
+        Spans { call: open(call), attempt: Span::none() }
+    }
+
+    pub(in crate::call) fn call(&self) -> Span {
+        self.call.clone()
+    }
+
+    pub(in crate::call) fn attempt(&self) -> Span {
+        self.attempt.clone()
+    }
+
+    pub(super) fn observe(&mut self, event: &Event) {
+        match event {
+            Event::Stepped { step: PathStep::Attempt { tool, number, .. } } => {
+                self.attempt = tracing::info_span!(
+                    parent: &self.call,
+                    "attempt",
+                    { field::ROUTE } = &**tool,
+                    { field::ATTEMPT } = number,
+                    { field::OUTCOME } = tracing::field::Empty,
+                );
+            }
+            Event::Stepped { step: PathStep::Ended { code, .. } } => {
+                self.attempt.record(field::OUTCOME, code.as_str());
+                self.attempt.in_scope(|| tracing::debug!(code = code.as_str(), "attempt"));
+                self.attempt = Span::none();
+            }
+            Event::Resolved { .. }
+            | Event::Counted
+            | Event::Admitted { .. }
+            | Event::Validated { .. }
+            | Event::Decided { .. }
+            | Event::Planned { .. }
+            | Event::Intended
+            | Event::Withdrawn
+            | Event::Stepped { step: PathStep::Skipped { .. } | PathStep::Stopped { .. } }
+            | Event::AttemptStarted { .. }
+            | Event::AttemptEnded { .. }
+            | Event::AttemptWithdrawn
+            | Event::Worked { .. }
+            | Event::Answered { .. } => {}
+        }
+    }
+
+    /// What the call came to, onto its span.
+    pub(in crate::call) fn finish(&self, reply: &airlock_types::reply::Reply) {
+        self.call.record(field::OUTCOME, reply.code.as_str());
+        self.call.record(field::RECORD, reply.record.as_str());
+        self.call.record(field::FUEL, reply.usage.fuel);
+        if reply.error.is_some() {
+            self.call.record(field::ERROR, reply.code.as_str());
+            self.call.record("otel.status_code", "ERROR");
+        }
+    }
+}
+
+fn open(call: &Call) -> Span {
+    let span = tracing::info_span!(
+        "tools/call",
+        "otel.kind" = "server",
+        // A made-up name may be of any length, and hide anything.
+        "otel.name" = %format_args!("tools/call {:.80}", Shown(&call.tool)),
+        "otel.status_code" = tracing::field::Empty,
+        { field::METHOD } = "tools/call",
+        { field::OPERATION } = "execute_tool",
+        { field::TOOL } = %format_args!("{:.80}", Shown(&call.tool)),
+        { field::CALLER } = %call.caller,
+        { field::OUTCOME } = tracing::field::Empty,
+        { field::ERROR } = tracing::field::Empty,
+        { field::RECORD } = tracing::field::Empty,
+        { field::FUEL } = tracing::field::Empty,
+    );
+    if let Some(TraceParent { parent, state }) = call.trace.as_ref().filter(|_| !span.is_disabled()) {
+        telemetry::trace::adopt(&span, parent, state.as_deref());
+    }
+    span
+}
+
+/// A caller's text in a log or a trace. Cleaned only where one is written.
+struct Shown<'t>(&'t str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&shorten::clean(&shorten::clip(self.0, 400)))
+    }
+}

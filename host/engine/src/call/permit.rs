@@ -1,0 +1,93 @@
+//! Policy's decision about the called tool, and the permits of its fallbacks.
+
+use super::details::Details;
+use super::events::Events;
+use super::reply::Failed;
+use super::report;
+use crate::generation::{Admitted, Candidate, Generation, Resolved};
+use crate::policy::{Decision, Permit, Request, decide};
+use airlock_contract::tool::ValidArgs;
+use airlock_types::code::Code;
+use airlock_types::environment::ms;
+use airlock_types::event::Event;
+use airlock_types::principal::Principal;
+use airlock_types::session::SessionId;
+
+/// A tool that may run in this call.
+pub(super) struct PermittedRoute {
+    pub(super) candidate: Candidate,
+    pub(super) permit: Permit,
+}
+
+/// What the decisions of one call depend on, beside the tool.
+pub(super) struct Asked<'a> {
+    pub(super) caller: &'a Principal,
+    pub(super) args: &'a ValidArgs,
+    pub(super) session: Option<&'a SessionId>,
+    pub(super) now_unix_ms: u64,
+}
+
+impl Asked<'_> {
+    /// The decision about one of the call's tools.
+    pub(super) fn decide(&self, candidate: &Candidate) -> Decision {
+        let Asked { caller, args, session, now_unix_ms } = *self;
+        let tool = &candidate.tool;
+        decide(&Request { caller, tool: &tool.name, allowance: &tool.allowance, args, session, now_unix_ms })
+    }
+
+    /// The fallbacks that may run. One that may not is left out, as if it were not declared: it could not answer.
+    pub(super) fn fallbacks(&self, fallbacks: Vec<Candidate>) -> impl Iterator<Item = PermittedRoute> {
+        fallbacks.into_iter().filter_map(|candidate| match self.decide(&candidate) {
+            Decision::Allow(permit) => Some(PermittedRoute { candidate, permit }),
+            Decision::Deny(_) | Decision::Hold(_) => None,
+        })
+    }
+}
+
+/// The tools that may run in this call, the called one first.
+pub(super) fn permit(
+    host: &Generation,
+    caller: &Principal,
+    resolved: Resolved,
+    args: &ValidArgs,
+    admitted: &Admitted,
+    events: &mut Events<'_>,
+) -> Result<Vec<PermittedRoute>, Failed> {
+    let now_unix_ms = ms(host.environment().wall());
+    let asked = Asked { caller, args, session: admitted.session(), now_unix_ms };
+    let Resolved { called, fallbacks } = resolved;
+    let decision = asked.decide(&called);
+    events.push(Event::Decided { ruling: decision.ruling(), reasons: decision.reasons().clone() });
+    let permit = permitted(events.tool(), decision)?;
+    let first = PermittedRoute { candidate: called, permit };
+    Ok(std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect())
+}
+
+/// The permit of a decision, or how the call ends without one.
+pub(super) fn permitted(tool: &str, decision: Decision) -> Result<Permit, Failed> {
+    match decision {
+        Decision::Allow(permit) => Ok(permit),
+        Decision::Deny(denied) => {
+            let details = Details { denied: denied.capabilities(), ..Details::default() };
+            Err(report::failed(tool, Code::PolicyDenied, &details))
+        }
+        Decision::Hold(_) => Err(report::failed(tool, Code::PolicyHeld, &Details::default())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Hold;
+    use airlock_types::code::Status;
+    use airlock_types::decision::Reason;
+
+    #[test]
+    fn a_call_that_a_human_must_approve_does_not_run_and_says_so() {
+        let reasons = [Reason::Approval { rule: "tools.pay.approval".into() }].into();
+        let failed = permitted("pay", Decision::Hold(Hold { reasons })).unwrap_err();
+        assert_eq!((failed.code, failed.code.facts().status), (Code::PolicyHeld, Status::Held));
+        assert!(failed.report.message.contains("waits for a human"), "{}", failed.report.message);
+        assert!(failed.report.message.contains("did not run"), "{}", failed.report.message);
+    }
+}

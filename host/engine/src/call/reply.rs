@@ -1,0 +1,217 @@
+//! The reply stage: from what a call came to, to the envelope that it is answered with.
+
+use super::attempt::EndedAttempt;
+use super::details::Details;
+use super::events::Events;
+use super::judge::{Accepted, Judged};
+use super::permit::PermittedRoute;
+use super::{fold, report};
+use airlock_types::answer::{Clarify, Refusal};
+use airlock_types::code::{Code, Ran};
+use airlock_types::environment::us;
+use airlock_types::event::Event;
+use airlock_types::finding::Finding;
+use airlock_types::plan::{BreakerView, Plan};
+use airlock_types::reply::{Confidence, ErrorReport, Provenance, Reply};
+use airlock_types::shorten::clean_lines;
+
+/// A call that has a result.
+pub(super) struct Delivered {
+    code: Code,
+    accepted: Accepted,
+    provenance: Provenance,
+}
+
+/// A call that has none.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) code: Code,
+    pub(super) report: Box<ErrorReport>,
+    refusal: Option<Box<Refusal>>,
+    clarify: Option<Box<Clarify>>,
+    findings: Vec<Finding>,
+}
+
+impl Failed {
+    pub(super) fn new(code: Code, report: ErrorReport) -> Failed {
+        Failed { code, report: Box::new(report), refusal: None, clarify: None, findings: Vec::new() }
+    }
+}
+
+/// The attempt that was made last, with its index in the plan.
+type Last = Option<(usize, EndedAttempt)>;
+
+/// Delivers what the last attempt gave.
+pub(super) fn accepted(
+    events: &Events<'_>,
+    routes: &[PermittedRoute],
+    last: Last,
+    code: Code,
+    fallback_because: Option<Code>,
+) -> Result<Delivered, Failed> {
+    // A plan accepts nothing but a value that was accepted.
+    let Some((route, EndedAttempt { judged: Judged { accepted: Some(accepted), .. }, .. })) = last else {
+        return Err(report::failed(events.tool(), Code::HostInternal, &Details::default()));
+    };
+    let candidate = &routes[route].candidate;
+    let as_of = accepted.answered.as_of.as_ref();
+    let provenance = Provenance {
+        route: candidate.shown_name(),
+        component: candidate.shown_digest(),
+        attempts: fold::usage(&events.list).attempts,
+        fallback_because,
+        as_of: as_of.map(|as_of| as_of.time.clone()),
+        source: as_of.and_then(|as_of| as_of.source.clone()),
+    };
+    Ok(Delivered { code, accepted, provenance })
+}
+
+/// Says why there is no result.
+pub(super) fn given_up(
+    events: &Events<'_>,
+    plan: &Plan,
+    last: Last,
+    code: Code,
+    not_run_because: Option<String>,
+) -> Failed {
+    let (tool, now_unix_ms) = (events.tool(), events.head.started_unix_ms);
+    let breaker = plan.routes.first().map_or(BreakerView::Closed, |route| route.input.breaker);
+    let Some((_, EndedAttempt { judged, .. })) = last else {
+        let report = match breaker {
+            BreakerView::Open { remaining_ms, scope } => {
+                report::paused(tool, scope, remaining_ms, now_unix_ms)
+            }
+            BreakerView::Closed | BreakerView::Probing => not_run(tool, code, not_run_because),
+        };
+        return Failed::new(code, report);
+    };
+    let Judged { refusal, clarify, mut details, .. } = judged;
+    details.attempts = fold::usage(&events.list).attempts;
+    let mut report = match (&refusal, &clarify) {
+        (Some(refusal), _) => report::refusal(tool, refusal),
+        (None, Some(clarify)) => report::clarify(tool, clarify),
+        (None, None) => report::report(tool, code, &details),
+    };
+    if let BreakerView::Open { remaining_ms, scope } = breaker {
+        let pause = report::pause(tool, scope, remaining_ms, now_unix_ms);
+        report.message = format!("{pause} A fallback was tried.\n{}", report.message);
+    }
+    Failed {
+        refusal: refusal.map(Box::new),
+        clarify: clarify.map(Box::new),
+        findings: details.findings,
+        ..Failed::new(code, report)
+    }
+}
+
+/// The report of a call for which no attempt was worth starting.
+fn not_run(tool: &str, code: Code, why: Option<String>) -> ErrorReport {
+    let mut report = report::report(tool, code, &Details::default());
+    if let Some(why) = why {
+        report.message = format!("`{tool}` was not run: {why}.\n{}", report.message);
+    }
+    report
+}
+
+/// The envelope, and the bytes of the result in it.
+pub(super) fn reply(events: &Events<'_>, ended: Result<Delivered, Failed>) -> (Reply, u64) {
+    let code = ended.as_ref().map_or_else(|failed| failed.code, |delivered| delivered.code);
+    let mut reply = empty(events, code);
+    match ended {
+        Ok(Delivered { accepted, provenance, .. }) => {
+            let bytes = accepted.bytes;
+            fill(&mut reply, accepted, provenance);
+            (reply, bytes)
+        }
+        Err(Failed { report, refusal, clarify, findings, .. }) => {
+            reply.error = Some(fit_to_be_shown(*report));
+            reply.refusal = refusal.map(|refusal| *refusal);
+            reply.clarify = clarify.map(|clarify| *clarify);
+            reply.findings = findings;
+            (reply, 0)
+        }
+    }
+}
+
+/// The envelope without anything that an attempt gave.
+fn empty(events: &Events<'_>, code: Code) -> Reply {
+    let mut usage = fold::usage(&events.list);
+    usage.wall_us = us(events.elapsed());
+    Reply {
+        status: code.facts().status,
+        code,
+        tool: events.tool().to_owned(),
+        result: None,
+        content: Vec::new(),
+        error: None,
+        refusal: None,
+        clarify: None,
+        confidence: None,
+        interpretation: None,
+        assumptions: Vec::new(),
+        uncertainty: None,
+        next_steps: Vec::new(),
+        findings: Vec::new(),
+        provenance: None,
+        usage,
+        record: events.head.id.clone(),
+        session: handle(events),
+    }
+}
+
+/// The handle of the call's session, where its caller knows the session by one.
+fn handle(events: &Events<'_>) -> Option<String> {
+    events.head.call.session.has_handle().then(|| session(events).cloned()).flatten()
+}
+
+/// The session that the call was admitted to.
+pub(super) fn session<'e>(events: &'e Events<'_>) -> Option<&'e String> {
+    events
+        .list
+        .iter()
+        .find_map(|event| if let Event::Admitted { session } = event { session.as_ref() } else { None })
+}
+
+/// Puts an accepted value and what stands beside it into the reply.
+fn fill(reply: &mut Reply, accepted: Accepted, provenance: Provenance) {
+    let Accepted { result, answered, findings, bytes: _ } = accepted;
+    let assessment = answered.assessment;
+    reply.result = result;
+    reply.content = answered.content;
+    reply.findings = findings;
+    reply.confidence = assessment.confidence.map(|value| Confidence { value });
+    reply.interpretation = assessment.interpretation;
+    reply.assumptions = assessment.assumptions;
+    reply.uncertainty = assessment.uncertainty;
+    reply.next_steps = assessment.next_steps;
+    reply.provenance = Some(provenance);
+}
+
+/// No text of an error hides anything, whoever wrote which part of it.
+fn fit_to_be_shown(mut report: ErrorReport) -> ErrorReport {
+    report.message = clean_lines(&report.message);
+    report
+}
+
+/// The reply of a call that ran, or could have, and whose record was not written.
+pub(super) fn unrecorded(reply: Reply) -> Reply {
+    let mut report = report::report(&reply.tool, Code::HostJournal, &Details::default());
+    if reply.usage.attempts > 0 {
+        report.ran = Ran::MayHave;
+        report.message = format!(
+            "`{}` ran, but the host could not write its record, so that there is no answer to rely on.\n\
+             Do not repeat a call with effects before you know whether it happened.",
+            reply.tool
+        );
+    }
+    Reply {
+        status: Code::HostJournal.facts().status,
+        code: Code::HostJournal,
+        result: None,
+        content: Vec::new(),
+        refusal: None,
+        clarify: None,
+        error: Some(report),
+        ..reply
+    }
+}

@@ -1,0 +1,52 @@
+//! What a plan is made of: the tools that may answer, and how they stand now.
+
+use super::permit::PermittedRoute;
+use crate::generation::Generation;
+use crate::registry::Tool;
+use airlock_contract::tool::ValidArgs;
+use airlock_types::digest::{hex, sha256};
+use airlock_types::plan;
+use airlock_types::plan::{Inputs, Jitter, Plan, RouteInput};
+use airlock_types::principal::Principal;
+
+/// The plan of a call. Half of the seed is enough for jitter, and shorter on record.
+pub(super) fn plan(host: &Generation, who: &Principal, routes: &[PermittedRoute], args: &ValidArgs) -> Plan {
+    let seed = host.environment().seed();
+    let routes = routes.iter().map(|route| input(host, who, &route.candidate.tool)).collect();
+    plan::plan(inputs(host, routes, args, Jitter::Seeded(hex(&seed[..16]))))
+}
+
+/// The same as its caller may read it, without jitter.
+pub(super) fn shown_plan(
+    host: &Generation,
+    who: &Principal,
+    routes: &[PermittedRoute],
+    args: &ValidArgs,
+) -> Plan {
+    let shown = |PermittedRoute { candidate, .. }: &PermittedRoute| RouteInput {
+        tool: candidate.shown_name(),
+        component: candidate.shown_digest().unwrap_or_else(|| "hidden".into()),
+        ..input(host, who, &candidate.tool)
+    };
+    plan::plan(inputs(host, routes.iter().map(shown).collect(), args, Jitter::Off))
+}
+
+fn input(host: &Generation, who: &Principal, tool: &Tool) -> RouteInput {
+    let (quota, breaker) = host.health(&tool.name, who);
+    RouteInput {
+        tool: tool.name.clone(),
+        component: tool.component.digest.clone(),
+        effect: tool.effect,
+        is_closed: tool.component.surface.is_closed(),
+        retry: tool.retry.clone(),
+        attempt_deadline_ms: tool.limits().deadline_ms,
+        useful_ms_min: tool.useful_ms_min.min(tool.limits().deadline_ms),
+        quota,
+        breaker,
+    }
+}
+
+fn inputs(host: &Generation, routes: Vec<RouteInput>, args: &ValidArgs, jitter: Jitter) -> Inputs {
+    let args_digest = sha256(args.canonical().as_bytes());
+    Inputs { args_digest, jitter, deadline_ms: host.call_deadline_ms(), routes }
+}

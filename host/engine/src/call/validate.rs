@@ -1,0 +1,112 @@
+//! The inner door as a stage: on the runtime's worker, or beside it where it may take long.
+
+use std::sync::Arc;
+
+use super::details::Details;
+use super::events::Events;
+use super::reply::Failed;
+use super::report;
+use crate::caller::account::Account;
+use crate::caller::budget::Amounts;
+use crate::generation::{Admitted, Generation, Resolved};
+use crate::registry::Tool;
+use airlock_contract::caps;
+use airlock_contract::caps::Caps;
+use airlock_contract::tool::ValidArgs;
+use airlock_types::call::Arguments;
+use airlock_types::code::Code;
+use airlock_types::environment::{SharedEnvironment, ms, us, within};
+use airlock_types::event::Event;
+use airlock_types::json::Json;
+use airlock_types::usage::charge_of_work;
+
+/// That the arguments are valid.
+pub(super) fn event(args: &ValidArgs) -> Event {
+    // Canonical text is JSON; were it not, the record would say so.
+    let args = Json::text(args.canonical()).or_else(|| Json::of(&args.canonical()));
+    Event::Validated { args: args.unwrap_or_default() }
+}
+
+/// Judges the arguments of a call, and charges its caller for the time that it takes beyond what is free.
+pub(super) async fn validate(
+    host: &Generation,
+    resolved: &Resolved,
+    arguments: &Arguments,
+    admitted: &Admitted,
+    events: &mut Events<'_>,
+) -> Result<ValidArgs, Failed> {
+    let tool = resolved.tool();
+    let is_heavy = match arguments {
+        Arguments::Text(text) => tool.contract.is_heavy(text.len()),
+        Arguments::Parsed(args) => tool.contract.is_heavy(caps::bytes_of(args)),
+    };
+    if is_heavy {
+        return Box::pin(judge_aside(host, tool, arguments, admitted, events)).await;
+    }
+    let begun = host.environment().monotonic();
+    let judged = judge(host.caps(), tool, arguments);
+    events.worked_since(begun);
+    judged
+}
+
+/// Judges arguments: within the caps, then by the tool's contract.
+pub(super) fn judge(caps: &Caps, tool: &Tool, arguments: &Arguments) -> Result<ValidArgs, Failed> {
+    let args = match arguments {
+        Arguments::Text(text) => caps::parse(text, caps),
+        Arguments::Parsed(args) => caps::admit(args, caps).map(|()| args.clone()),
+    };
+    let args = args.map_err(|violation| report::invalid(&tool.name, vec![violation], None))?;
+    tool.contract.validate(args).map_err(|(violations, args)| {
+        let example = tool.contract.offer(&args);
+        report::invalid(&tool.name, violations, example)
+    })
+}
+
+/// Judges arguments on a thread of their own, within the deadline of the call. The number of such threads is bounded: a
+/// slot is held until the thread is back, whether or not the call still waits for it, and the thread always comes
+/// back, as the cost of the inner door is bounded.
+async fn judge_aside(
+    host: &Generation,
+    tool: &Arc<Tool>,
+    arguments: &Arguments,
+    admitted: &Admitted,
+    events: &Events<'_>,
+) -> Result<ValidArgs, Failed> {
+    let environment = host.environment();
+    let until = events.ends(host.call_deadline_ms());
+    let slot = host.heavy_arguments().enter(&**environment, until).await;
+    let slot = slot.map_err(|_| report::failed(&tool.name, Code::Overloaded, &Details::no_slot()))?;
+    let payer = Payer { account: admitted.account().clone(), environment: environment.clone() };
+    let judged = tokio::task::spawn_blocking({
+        let (caps, tool, arguments) = (*host.caps(), tool.clone(), arguments.clone());
+        move || {
+            let _slot = slot;
+            payer.charged(|| judge(&caps, &tool, &arguments))
+        }
+    });
+    match within(&**environment, until, judged).await {
+        Some(Ok(judged)) => judged,
+        Some(Err(err)) => {
+            tracing::error!("the arguments of `{}` could not be judged: {err}", tool.name);
+            Err(report::failed(&tool.name, Code::HostInternal, &Details::default()))
+        }
+        None => Err(report::judged_too_slowly(&tool.name, host.call_deadline_ms())),
+    }
+}
+
+/// The account of a call's caller, apart from the call, which may be dropped before the work is done.
+struct Payer {
+    account: Arc<Account>,
+    environment: SharedEnvironment,
+}
+
+impl Payer {
+    /// Does some work and charges the caller for its time.
+    fn charged<T>(&self, work: impl FnOnce() -> T) -> T {
+        let begun = self.environment.monotonic();
+        let done = work();
+        let fuel = charge_of_work(us(self.environment.monotonic().saturating_sub(begun)));
+        self.account.add(Amounts { calls: 0, fuel, bytes: 0 }, ms(self.environment.wall()));
+        done
+    }
+}

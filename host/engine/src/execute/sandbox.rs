@@ -1,0 +1,26 @@
+//! The world: each attempt in a fresh instance.
+
+use wasmtime::Engine;
+
+use super::{Attempt, Execute, Running};
+use crate::sandbox::run;
+use airlock_types::environment::SharedEnvironment;
+
+/// Runs attempts in the sandbox.
+#[derive(Clone)]
+pub struct Sandbox {
+    engine: Engine,
+    environment: SharedEnvironment,
+}
+
+impl Sandbox {
+    pub(crate) fn new(engine: Engine, environment: SharedEnvironment) -> Sandbox {
+        Sandbox { engine, environment }
+    }
+}
+
+impl Execute for Sandbox {
+    fn run<'a>(&'a self, attempt: Attempt<'a>) -> Running<'a> {
+        Box::pin(run::run(&self.engine, &self.environment, attempt))
+    }
+}

@@ -1,0 +1,100 @@
+//! What happens in a call, in order: the one language in which stages tell of it.
+//!
+//! Owns the events. A stage appends what it did and reads nothing back; the record, metrics and budgets are made of the
+//! events when the call ends, and spans, progress notices and breakers observe them as they come. Must not know either.
+//! To add an event: a variant, then follow the compiler through the consumers.
+
+use std::sync::Arc;
+
+use crate::code::Code;
+use crate::decision::{Reason, Ruling};
+use crate::effect::Effect;
+use crate::finding::Finding;
+use crate::json::Json;
+use crate::plan::{PathStep, Plan};
+use crate::session::SessionId;
+use crate::usage::{Traces, TrapReport};
+
+/// One event of a call.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The tool is known and visible to the caller.
+    Resolved {
+        /// SHA-256 of its component, hex.
+        component: Arc<str>,
+        /// What it may do to the world.
+        effect: Effect,
+    },
+    /// The call was taken out of its caller's budgets; the caller pays for it from now on.
+    Counted,
+    /// The caller has a slot for the call.
+    Admitted {
+        /// The session that the call belongs to.
+        session: Option<SessionId>,
+    },
+    /// The arguments passed the inner door.
+    Validated {
+        /// The arguments, canonical (RFC 8785).
+        args: Json,
+    },
+    /// Policy decided about the called tool.
+    Decided {
+        /// The decision.
+        ruling: Ruling,
+        /// Its reasons.
+        reasons: Arc<[Reason]>,
+    },
+    /// What will happen at most is known.
+    Planned {
+        /// The plan.
+        plan: Arc<Plan>,
+    },
+    /// An intent may be on record from now on: the call can have effects, and its record is committed before it is
+    /// answered.
+    Intended,
+    /// The intent was not committed, so the call does not begin.
+    Withdrawn,
+    /// A step of the path through the plan was taken.
+    Stepped {
+        /// The step.
+        step: PathStep,
+    },
+    /// The guest of an attempt begins.
+    AttemptStarted {
+        /// The tool that runs, by its public name.
+        tool: Arc<str>,
+        /// The same as the caller may know it.
+        shown_as: Arc<str>,
+        /// SHA-256 of its component, hex.
+        component: Arc<str>,
+        /// Which attempt on the tool, from 1.
+        number: u32,
+        /// Whether it is the first attempt of the call.
+        is_first: bool,
+    },
+    /// The guest of the attempt that started last has ended.
+    AttemptEnded {
+        /// The attempt's outcome.
+        code: Code,
+        /// What it used and left behind.
+        traces: Traces,
+        /// Why the guest aborted, where it did.
+        trap: Option<TrapReport>,
+        /// What the outer door found.
+        findings: Vec<Finding>,
+    },
+    /// The attempt that started last never entered its guest: the engine had no room for it.
+    AttemptWithdrawn,
+    /// The host itself worked on the call for longer than is free: on its arguments, or on an answer.
+    Worked {
+        /// Fuel to charge for it.
+        charge: u64,
+    },
+    /// The call has an answer. Without this event the call was cancelled.
+    Answered {
+        /// The outcome.
+        code: Code,
+        /// Bytes of the result, as JSON.
+        result_bytes: u64,
+    },
+}

@@ -1,0 +1,284 @@
+//! Format 3: what is written now.
+//!
+//! Every part is a plain struct, so that a change of a live type cannot change what is stored without a word here.
+
+mod from;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The version of this form.
+pub const FORMAT: u32 = 3;
+
+/// A word of a closed list, as the version that wrote it spelled it: `limit.fuel`. Readers must expect new ones.
+pub type Word = Cow<'static, str>;
+
+/// A call on record: with trees of JSON where it is read, with text where it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record<J = Value> {
+    /// The version of this form.
+    pub format: u32,
+    /// The id that the reply carries.
+    pub id: String,
+    /// The tool that was called, by its public name.
+    pub tool: String,
+    /// The caller's name.
+    pub caller: String,
+    /// When the call came, by the wall clock.
+    pub started_unix_ms: u64,
+    /// When it was answered.
+    pub ended_unix_ms: u64,
+    /// The outcome code.
+    pub code: Word,
+    /// The arguments: canonical where they were valid, else as they came, cut where they were too large.
+    pub args: Option<J>,
+    /// SHA-256 of the called tool's component, hex.
+    pub component: Option<Arc<str>>,
+    /// What policy decided; none for a call that did not come so far.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub decision: Option<Decision>,
+    /// What was planned; none for a call that did not come so far.
+    pub plan: Option<Plan>,
+    /// What was done of the plan, and why.
+    pub path: Vec<Step>,
+    /// The attempts, in order.
+    pub attempts: Vec<Attempt>,
+    /// The reply as it was given; none for a call that was cancelled.
+    pub reply: Option<J>,
+}
+
+/// What policy decided about the called tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// `allow`, `deny` or `hold`.
+    pub ruling: Word,
+    /// Its reasons, as text for people.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub reasons: Vec<String>,
+}
+
+/// What was planned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of the plan's own form.
+    pub version: u32,
+    /// Digest of the canonical arguments, hex.
+    pub args_digest: String,
+    /// Where the jitter came from.
+    pub jitter: Jitter,
+    /// Time for the whole call, in milliseconds.
+    pub deadline_ms: u64,
+    /// The called tool, then its fallbacks.
+    pub routes: Vec<Route>,
+    /// The most that could happen.
+    pub worst_case: WorstCase,
+}
+
+/// Where jitter came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Jitter {
+    /// A seed, hex.
+    Seeded(String),
+    /// There was none.
+    Off,
+}
+
+/// One tool that could answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    /// What it was planned from.
+    pub from: RouteInput,
+    /// `freely`, `with-proof` or `never`.
+    pub repeat: Word,
+    /// Time kept back for the routes behind this one, in milliseconds.
+    pub reserve_ms: u64,
+    /// The wait before each retry.
+    pub waits: Vec<Wait>,
+}
+
+/// What a route was planned from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RouteInput {
+    /// The tool's public name.
+    pub tool: Arc<str>,
+    /// SHA-256 of its component, hex.
+    pub component: Arc<str>,
+    /// The effect class: `pure`, `read`, …
+    pub effect: Word,
+    /// Whether it imported no function.
+    #[serde(default)]
+    pub is_closed: bool,
+    /// Its retry policy.
+    pub retry: Retry,
+    /// Time for one attempt, in milliseconds.
+    pub attempt_deadline_ms: u64,
+    /// The least time in which an attempt was worth starting, in milliseconds.
+    pub useful_ms_min: u64,
+    /// Tokens left in its retry quota.
+    pub quota: u32,
+    /// Its breaker, as it stood for the caller.
+    pub breaker: Breaker,
+}
+
+/// A retry policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts in all, the first included.
+    pub attempts_max: u32,
+    /// The first wait after a transient fault, in milliseconds.
+    pub transient_ms: u64,
+    /// The first wait after throttling, in milliseconds.
+    pub throttled_ms: u64,
+    /// The longest wait before jitter, in milliseconds.
+    pub wait_ms_max: u64,
+    /// Whether an implausible answer was worth another attempt.
+    pub implausible: bool,
+}
+
+/// A breaker's state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Breaker {
+    /// Calls went through.
+    Closed,
+    /// Calls went through as probes.
+    Probing,
+    /// No calls went through.
+    Open {
+        /// For how long still, in milliseconds.
+        remaining_ms: u64,
+        /// For whom: `caller` or `all-callers`. Early records of format 2 knew one breaker for all.
+        #[serde(default = "all_callers")]
+        scope: Word,
+    },
+}
+
+fn all_callers() -> Word {
+    Cow::Borrowed("all-callers")
+}
+
+/// The wait before one retry, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// After a transient fault.
+    pub transient_ms: u64,
+    /// After throttling.
+    pub throttled_ms: u64,
+}
+
+/// The most that a plan could do.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorstCase {
+    /// Attempts in all.
+    pub executions: u32,
+    /// Time, in milliseconds.
+    pub latency_ms: u64,
+    /// Tokens of retry quota, all routes together.
+    pub quota: u32,
+}
+
+/// One step of the path through a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// An attempt was made.
+    Attempt {
+        /// The tool.
+        tool: Arc<str>,
+        /// Which attempt on it, from 1.
+        number: u32,
+        /// The wait before it, in milliseconds.
+        wait_ms: u64,
+    },
+    /// The attempt ended.
+    Ended {
+        /// The tool.
+        tool: Arc<str>,
+        /// The outcome code.
+        code: Word,
+    },
+    /// A tool was passed over.
+    Skipped {
+        /// The tool.
+        tool: Arc<str>,
+        /// The reason.
+        why: String,
+    },
+    /// No further attempt was made on a tool.
+    Stopped {
+        /// The tool.
+        tool: Arc<str>,
+        /// The reason.
+        why: String,
+    },
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The tool that ran, by its public name.
+    pub route: Arc<str>,
+    /// SHA-256 of its component, hex.
+    pub component: Arc<str>,
+    /// Which attempt on this route, from 1.
+    pub number: u32,
+    /// The outcome code.
+    pub code: Word,
+    /// What it used.
+    pub usage: Usage,
+    /// What it logged or printed, bounded.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub log: String,
+    /// Why the guest aborted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trap: Option<Trap>,
+    /// Capabilities that it reached for without a grant.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub denials: Vec<String>,
+    /// What the outer door found.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub findings: Vec<Finding>,
+}
+
+/// What an attempt used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Fuel, as the engine counted it.
+    pub fuel: u64,
+    /// Time by the clock, in microseconds.
+    pub wall_us: u64,
+    /// Time in which the guest was running, in microseconds.
+    pub cpu_us: u64,
+    /// The most memory at once, in bytes.
+    pub memory_bytes: u64,
+    /// What it logged or printed, in bytes, kept or not.
+    pub log_bytes: u64,
+}
+
+/// Why a guest aborted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trap {
+    /// The engine's message.
+    pub message: String,
+    /// The guest's functions, innermost first.
+    pub frames: Vec<String>,
+}
+
+/// One doubt about one place of a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The check that found it.
+    pub kind: String,
+    /// `pass`, `warn`, `suspect` or `reject`.
+    pub verdict: Word,
+    /// The place, over `result`; empty for the whole.
+    pub path: String,
+    /// What the contract expects.
+    pub expected: String,
+    /// What was there, shortened.
+    pub got: String,
+}

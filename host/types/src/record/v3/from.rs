@@ -1,0 +1,158 @@
+//! From the live types of this version to the stored form.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::{
+    Breaker, Decision, Finding, Jitter, Plan, Retry, Route, RouteInput, Step, Trap, Usage, Wait, Word,
+    WorstCase,
+};
+use crate::code::Code;
+use crate::decision::{Reason, Ruling};
+use crate::{finding, plan, usage};
+
+fn word(word: &'static str) -> Word {
+    Cow::Borrowed(word)
+}
+
+impl Decision {
+    /// A decision with its reasons.
+    pub fn new(ruling: Ruling, reasons: &[Reason]) -> Decision {
+        Decision { ruling: word(ruling.as_str()), reasons: reasons.iter().map(Reason::to_string).collect() }
+    }
+}
+
+impl From<Arc<plan::Plan>> for Plan {
+    /// Takes the plan apart where nothing else holds it, which is so when a call ends.
+    fn from(plan: Arc<plan::Plan>) -> Plan {
+        let plan::Plan { version, args_digest, jitter, deadline_ms, routes, worst_case } =
+            Arc::unwrap_or_clone(plan);
+        Plan {
+            version,
+            args_digest,
+            jitter: jitter.into(),
+            deadline_ms,
+            routes: routes.into_iter().map(Route::from).collect(),
+            worst_case: worst_case.into(),
+        }
+    }
+}
+
+impl From<plan::Jitter> for Jitter {
+    fn from(jitter: plan::Jitter) -> Jitter {
+        match jitter {
+            plan::Jitter::Seeded(seed) => Jitter::Seeded(seed),
+            plan::Jitter::Off => Jitter::Off,
+        }
+    }
+}
+
+impl From<plan::Route> for Route {
+    fn from(route: plan::Route) -> Route {
+        let plan::Route { input, repeat, reserve_ms, waits } = route;
+        Route {
+            from: input.into(),
+            repeat: word(repeat.as_str()),
+            reserve_ms,
+            waits: waits.into_iter().map(Wait::from).collect(),
+        }
+    }
+}
+
+impl From<plan::RouteInput> for RouteInput {
+    fn from(input: plan::RouteInput) -> RouteInput {
+        let plan::RouteInput {
+            tool,
+            component,
+            effect,
+            is_closed,
+            retry,
+            attempt_deadline_ms,
+            useful_ms_min,
+            quota,
+            breaker,
+        } = input;
+        RouteInput {
+            tool,
+            component,
+            effect: word(effect.as_str()),
+            is_closed,
+            retry: retry.into(),
+            attempt_deadline_ms,
+            useful_ms_min,
+            quota,
+            breaker: breaker.into(),
+        }
+    }
+}
+
+impl From<plan::RetryPolicy> for Retry {
+    fn from(retry: plan::RetryPolicy) -> Retry {
+        let plan::RetryPolicy { attempts_max, transient_ms, throttled_ms, wait_ms_max, implausible } = retry;
+        Retry { attempts_max, transient_ms, throttled_ms, wait_ms_max, implausible }
+    }
+}
+
+impl From<plan::BreakerView> for Breaker {
+    fn from(breaker: plan::BreakerView) -> Breaker {
+        match breaker {
+            plan::BreakerView::Closed => Breaker::Closed,
+            plan::BreakerView::Probing => Breaker::Probing,
+            plan::BreakerView::Open { remaining_ms, scope } => {
+                Breaker::Open { remaining_ms, scope: word(scope.code()) }
+            }
+        }
+    }
+}
+
+impl From<plan::Wait> for Wait {
+    fn from(plan::Wait { transient_ms, throttled_ms }: plan::Wait) -> Wait {
+        Wait { transient_ms, throttled_ms }
+    }
+}
+
+impl From<plan::WorstCase> for WorstCase {
+    fn from(plan::WorstCase { executions, latency_ms, quota }: plan::WorstCase) -> WorstCase {
+        WorstCase { executions, latency_ms, quota }
+    }
+}
+
+impl From<plan::PathStep> for Step {
+    fn from(step: plan::PathStep) -> Step {
+        match step {
+            // What a retry cost is part of the quota, which the plan of a later call shows.
+            plan::PathStep::Attempt { tool, number, wait_ms, cost: _ } => {
+                Step::Attempt { tool, number, wait_ms }
+            }
+            plan::PathStep::Ended { tool, code } => Step::Ended { tool, code: code.into() },
+            plan::PathStep::Skipped { tool, why } => Step::Skipped { tool, why },
+            plan::PathStep::Stopped { tool, why } => Step::Stopped { tool, why },
+        }
+    }
+}
+
+impl From<Code> for Word {
+    fn from(code: Code) -> Word {
+        word(code.as_str())
+    }
+}
+
+impl From<usage::Usage> for Usage {
+    fn from(usage: usage::Usage) -> Usage {
+        let usage::Usage { fuel, wall_us, cpu_us, memory_bytes, log_bytes } = usage;
+        Usage { fuel, wall_us, cpu_us, memory_bytes, log_bytes }
+    }
+}
+
+impl From<usage::TrapReport> for Trap {
+    fn from(usage::TrapReport { message, frames }: usage::TrapReport) -> Trap {
+        Trap { message, frames }
+    }
+}
+
+impl From<finding::Finding> for Finding {
+    fn from(finding: finding::Finding) -> Finding {
+        let finding::Finding { kind, verdict, path, expected, got } = finding;
+        Finding { kind, verdict: word(verdict.as_str()), path, expected, got }
+    }
+}

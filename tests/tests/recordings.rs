@@ -1,0 +1,55 @@
+//! Journals that released versions wrote stay readable, whatever becomes of the types that wrote them.
+//!
+//! A recording is a folder under `tests/recordings`: `journal.db` as a version left it, and `calls.txt`, which has a
+//! line for each call: id, tool, outcome code. A new stored form adds a folder; none is ever changed.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use airlock_journal::Journal;
+use airlock_tests::root;
+use airlock_types::record::v3::FORMAT;
+
+const BYTES_MAX: u64 = 64 << 20;
+
+/// A copy, as opening a journal may bring its tables to the newest version.
+fn open(recording: &Path, folder: &Path) -> Journal {
+    let path = folder.join("journal.db");
+    std::fs::copy(recording.join("journal.db"), &path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    Journal::open(&path, BYTES_MAX).unwrap()
+}
+
+fn check(format: u32) {
+    let recording = root().join(format!("tests/recordings/format-{format}"));
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(&recording, folder.path());
+    let calls = std::fs::read_to_string(recording.join("calls.txt")).unwrap();
+    assert!(calls.lines().count() > 10, "a recording of hardly anything proves nothing");
+    for line in calls.lines() {
+        let [id, tool, code] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let record = journal.find(id).unwrap().unwrap_or_else(|| panic!("{line} is not there"));
+        assert_eq!((record.format, &*record.id, &*record.tool, &*record.code), (FORMAT, id, tool, code));
+        assert_eq!(record.reply.unwrap()["code"], code, "{line}");
+        let ran = !record.attempts.is_empty();
+        assert_eq!(ran, record.plan.is_some(), "{line}");
+        assert!(!ran || record.path.len() >= 2, "{line}");
+        assert!(record.args.is_some() && record.started_unix_ms <= record.ended_unix_ms, "{line}");
+    }
+}
+
+#[test]
+fn journals_of_format_2_stay_readable() {
+    check(2);
+}
+
+#[test]
+fn journals_of_format_3_stay_readable() {
+    check(3);
+}
+
+#[test]
+fn a_record_of_a_newer_format_says_so() {
+    let err = airlock_types::record::read(r#"{"format": 4, "what": "else"}"#).unwrap_err();
+    assert!(err.to_string().contains("format 4, written by a newer Airlock"), "{err}");
+}

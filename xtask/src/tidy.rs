@@ -78,7 +78,11 @@ const FLOORS: [Floor; 6] = [
         ],
         is_pure: true,
     },
-    Floor { folder: "journal", modules: &["state", "store", "queue", "writer"], is_pure: false },
+    Floor {
+        folder: "journal",
+        modules: &["state", "standing", "bound", "store", "queue", "writer", "sqlite", "memory"],
+        is_pure: false,
+    },
     Floor {
         folder: "engine",
         modules: &[
@@ -147,7 +151,7 @@ const ONLY: [(&str, &[&str]); 7] = [
     ),
     ("wasmtime_wasi", &["engine/capability", "engine/sandbox"]),
     ("rmcp", &["server/mcp", "server/transport"]),
-    ("rusqlite", &["journal/lib", "journal/store", "journal/writer"]),
+    ("rusqlite", &["journal/sqlite", "journal/store", "journal/writer"]),
 ];
 
 /// What doing I/O would look like.

@@ -95,17 +95,16 @@ pub(crate) fn admit(bytes: &[u8], limits: &CompileLimits) -> Result<(), CompileE
 }
 
 /// The program that compiles, and where it runs.
-#[derive(Debug)]
-pub(crate) struct Program {
+pub(crate) struct Program<'a> {
     /// An `airlock`.
-    pub(crate) path: PathBuf,
+    pub(crate) path: &'a Path,
     /// Its working directory: an empty folder.
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: &'a Path,
 }
 
 /// Compiles `bytes` into the file `out`, in a process of its own.
 pub(crate) async fn compile(
-    program: &Program,
+    program: &Program<'_>,
     limits: &CompileLimits,
     bytes: &[u8],
     out: &Path,
@@ -118,7 +117,7 @@ pub(crate) async fn compile(
 }
 
 async fn attempt(
-    program: &Program,
+    program: &Program<'_>,
     limits: &CompileLimits,
     bytes: &[u8],
     out: &Path,
@@ -161,8 +160,8 @@ async fn attempt(
     }
 }
 
-fn command(program: &Program, limits: &CompileLimits, optimize: Optimize) -> Command {
-    let mut command = Command::new(&program.path);
+fn command(program: &Program<'_>, limits: &CompileLimits, optimize: Optimize) -> Command {
+    let mut command = Command::new(program.path);
     command
         .arg("compile")
         .args(["--parent", &std::process::id().to_string()])
@@ -171,7 +170,7 @@ fn command(program: &Program, limits: &CompileLimits, optimize: Optimize) -> Com
         .env_clear()
         // The allocator would reserve a gigabyte that counts against the limit before anything is in it.
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
-        .current_dir(&program.folder)
+        .current_dir(program.folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

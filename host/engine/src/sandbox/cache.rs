@@ -136,6 +136,8 @@ impl Cache {
                 let program = Program { path, folder: &self.empty };
                 compile::compile(&program, &self.limits, &bytes, &aside).await
             }
+            #[cfg(feature = "in-process-compiler")]
+            Found::InProcess => compile::compile_in_process(&self.limits, bytes, &aside).await,
         };
         let kept = report.and_then(|report| {
             entry

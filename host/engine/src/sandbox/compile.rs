@@ -2,12 +2,14 @@
 //!
 //! A small hostile component can keep the compiler busy for minutes (with fuel on, its time grows with the
 //! square of the input), and the engine does not count that as a vulnerability. So the server never
-//! compiles: it starts `airlock compile`, whose processor time, memory and wall time are bounded, and
+//! compiles, unless a program that embeds it says so: it starts `airlock compile`, whose processor time, memory and wall time are bounded, and
 //! which dies alone. All other work on a stranger's bytes that can grow beyond their size is done there too: reading
 //! types, the embedded contract, documentation. Owns that process, both of its ends; what the process gives up is in
 //! `confine`. Must not know tools or the cache's folder.
 
 mod answer;
+#[cfg(feature = "in-process-compiler")]
+mod in_process;
 mod worker;
 
 use airlock_types::limit::CompileLimits;
@@ -24,6 +26,8 @@ use super::engine::Optimize;
 use crate::file::FileError;
 use airlock_contract::surface::Surface;
 use answer::Answer;
+#[cfg(feature = "in-process-compiler")]
+pub(crate) use in_process::compile_in_process;
 pub use worker::{Worker, probe, work};
 
 /// How much of what a dying compile process prints is read: its last words fit, a flood does not.

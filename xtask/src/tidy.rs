@@ -136,12 +136,11 @@ const ONLY: [(&str, &[&str]); 7] = [
     ("axum", &["server/api", "server/transport"]),
     ("opentelemetry", &["engine/telemetry", "cli/telemetry"]),
     ("prometheus_client", &["engine/telemetry"]),
-    // `contract` takes the plain value type; `registry`, `generation` and `host` hold an engine for the sandbox.
+    // `contract` names the plain value type once; `registry`, `generation` and `host` hold an engine for the sandbox.
     (
         "wasmtime",
         &[
             "contract/lib",
-            "contract/schema",
             "engine/capability",
             "engine/generation",
             "engine/host",
@@ -244,11 +243,19 @@ fn look(floor: &Floor, relative: &str, text: &str) -> Vec<String> {
                 faults.push(format!("`{place}` must not name `{krate}`: {}", line.trim()));
             }
         }
+        if place != "contract/lib" && !is_test && names(line, "wasmtime::component") && has_word(line, "Val")
+        {
+            faults.push(format!("a component value is `airlock_contract::Val`: {}", line.trim()));
+        }
         if !is_test && floor.is_pure && IO.iter().any(|io| line.contains(io)) {
             faults.push(format!("`{}` does no I/O: {}", floor.folder, line.trim()));
         }
     }
     faults
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|part| part == word)
 }
 
 /// Whether a line names something of a crate.
@@ -302,6 +309,9 @@ mod tests {
         assert_eq!(check("cli", "call.rs", "use wasmtime::Engine;\n"), 1);
         assert_eq!(check("engine", "sandbox/run.rs", "use wasmtime::Engine;\n"), 0);
         assert_eq!(check("types", "grant.rs", "let x = std::fs::read(path);\n"), 1);
+        assert_eq!(check("contract", "schema.rs", "use wasmtime::component::Type;\n"), 1);
+        assert_eq!(check("engine", "sandbox/run.rs", "use wasmtime::component::{Linker, Val};\n"), 1);
+        assert_eq!(check("engine", "sandbox/run.rs", "use wasmtime::component::{Linker, types};\n"), 0);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use airlock::config::ConfigFile;
 use airlock::execute::Outcome;
-use airlock::host::{Host, Options};
+use airlock::host::Host;
 use airlock::registry::Tool;
 use airlock::seam;
 use airlock_contract::Val;
@@ -44,7 +44,7 @@ impl Bench {
             std::env::var("AIRLOCK_BENCH_REGISTRY").context("AIRLOCK_BENCH_REGISTRY is not set")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let file = ConfigFile::read(registry.as_ref())?;
-        let host = runtime.block_on(Host::open(&file, &Options::default()))?;
+        let host = runtime.block_on(Host::builder().registry(&file).open())?;
         Ok(Bench { runtime, host })
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use airlock::config::ConfigFile;
-use airlock::host::{Host, Options};
+use airlock::host::Host;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::Code;
 use anyhow::{Result, ensure};
@@ -26,7 +26,7 @@ const ARGS: &[u8] = br#"{"value": 10, "from": "mile", "to": "km"}"#;
 /// When it does not open.
 pub async fn open(registry: &Path) -> Result<Host> {
     let file = ConfigFile::read(registry)?;
-    Ok(Host::open(&file, &Options::default()).await?)
+    Ok(Host::builder().registry(&file).open().await?)
 }
 
 /// One good call.

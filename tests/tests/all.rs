@@ -12,6 +12,7 @@ mod closed;
 mod compile_cache;
 mod components;
 mod confinement;
+mod embedded;
 mod fairness;
 mod faulty;
 mod foreign;

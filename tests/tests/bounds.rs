@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airlock::config::ConfigFile;
-use airlock::host::{Host, Options, load_registry};
+use airlock::host::{Host, load_registry};
 use airlock_contract::caps;
 use airlock_contract::caps::Caps;
 use airlock_contract::manifest::ToolContract;
@@ -339,7 +339,7 @@ fn large_arguments_are_judged_off_the_workers_and_within_the_deadline() {
     let runtime = runtime.enable_all().max_blocking_threads(BLOCKING).build().unwrap();
     runtime.block_on(async {
         let file = ConfigFile::read(&registry("hostile")).unwrap();
-        let host = Arc::new(Host::open(&file, &Options::default()).await.unwrap());
+        let host = Arc::new(Host::builder().registry(&file).open().await.unwrap());
         tokio::time::pause();
         let (release, held) = tokio::sync::watch::channel(());
         let hold = |_| {

@@ -44,7 +44,7 @@ async fn a_good_call_is_charged_what_the_engine_counted() {
 fn record(host: &Host) -> Value {
     // A look-up comes after everything that was queued before it.
     host.journal().find("no such record").unwrap();
-    let journal = rusqlite::Connection::open(host.journal().path()).unwrap();
+    let journal = rusqlite::Connection::open(host.journal().path().unwrap()).unwrap();
     let text: String = journal.query_row("SELECT record FROM records", [], |row| row.get(0)).unwrap();
     serde_json::from_str(&text).unwrap()
 }

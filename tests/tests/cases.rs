@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use airlock::config::ConfigFile;
-use airlock::host::{Host, Options};
+use airlock::host::Host;
 use airlock_tests::case::{self, Case};
 use airlock_tests::server::Server;
 use airlock_tests::session::{Session, text};
@@ -20,7 +19,7 @@ struct Doors {
 
 async fn doors(name: &str) -> Doors {
     let path = registry(name);
-    let host = Host::open(&ConfigFile::read(&path).unwrap(), &Options::default()).await.unwrap();
+    let host = Host::builder().registry(path.as_path()).open().await.unwrap();
     let server = Server::start(&path, &["--allow-anonymous"]).unwrap();
     Doors { host, session: Session::start(&path).await.unwrap(), server }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use airlock::config::ConfigFile;
-use airlock::host::{Host, Options};
+use airlock::host::Host;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::environment::{Environment, Sleep};
 use airlock_types::principal::Principal;
@@ -91,8 +90,7 @@ pub(crate) async fn host(folder: &Path, settings: &str, clock: Arc<Clock>) -> Ho
     std::fs::write(folder.join("go.wasm"), component()).unwrap();
     let text = format!("{settings}\n[tools.go]\ncomponent = \"go.wasm\"\nlimits.deadline_ms = 50\n");
     std::fs::write(folder.join("airlock.toml"), text).unwrap();
-    let file = ConfigFile::read(&folder.join("airlock.toml")).unwrap();
-    Host::open(&file, &Options { environment: clock, ..Options::default() }).await.unwrap()
+    Host::builder().registry(folder.join("airlock.toml")).environment(clock).open().await.unwrap()
 }
 
 /// A call of the tool.

@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use airlock::host::Host;
+use airlock::sandbox::compiler::Compiler;
 use airlock_tests::{program, root};
 
 fn compile(extra: &[&str]) -> Command {
@@ -105,12 +107,12 @@ fn the_host_runs_it_in_an_empty_folder_without_an_environment() {
     );
     std::fs::write(&spy, script).unwrap();
     std::fs::set_permissions(&spy, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let options = airlock::host::Options { program: Some(spy), ..Default::default() };
     let component = root().join("example-tools/build/unit-convert.wasm");
     let text = format!("[tools.one]\ncomponent = \"{}\"\n", component.display());
     let file = airlock::config::ConfigFile::parse(&text, &folder.path().join("airlock.toml")).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    assert!(runtime.block_on(airlock::host::Host::open(&file, &options)).is_err());
+    let builder = Host::builder().registry(file).compiler(Compiler::program(spy));
+    assert!(runtime.block_on(builder.open()).is_err());
     let seen = std::fs::read_to_string(folder.path().join("seen")).unwrap();
     let lines: Vec<&str> = seen.lines().collect();
     assert!(lines[0].ends_with("/code/empty"), "{seen}");

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use airlock::config::ConfigFile;
-use airlock::host::{Host, Options};
+use airlock::host::Host;
 use airlock_tests::registry;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::Code;
 
 async fn host() -> Arc<Host> {
-    let file = ConfigFile::read(&registry("hostile")).unwrap();
-    Arc::new(Host::open(&file, &Options::default()).await.unwrap())
+    Arc::new(Host::builder().registry(registry("hostile")).open().await.unwrap())
 }
 
 fn call(tool: &str, args: &str) -> Call {

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use airlock::config::ConfigFile;
-use airlock::execute::{Attempt, Fault, Faulty};
-use airlock::host::{Host, Options};
+use airlock::execute::{Attempt, Execute, Fault, Faulty};
+use airlock::host::Host;
 use airlock_tests::root;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::Code;
@@ -28,9 +28,8 @@ fn registry(folder: &Path) -> ConfigFile {
 async fn call(rule: fn(&Attempt<'_>) -> Option<Fault>) -> (Reply, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let file = registry(folder.path());
-    let options =
-        Options { execute: &|sandbox| Arc::new(Faulty::new(Arc::new(sandbox), rule)), ..Options::default() };
-    let host = Host::open(&file, &options).await.unwrap();
+    let faulty = move |sandbox| -> Arc<dyn Execute> { Arc::new(Faulty::new(Arc::new(sandbox), rule)) };
+    let host = Host::builder().registry(&file).execute(faulty).open().await.unwrap();
     let args = br#"{"value": 10, "from": "km", "to": "mile"}"#.to_vec();
     let reply = host.call(Call::new("first", Arguments::Text(args))).await;
     let record = host.journal().find(&reply.record).unwrap().unwrap();

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use airlock::caller::token;
-use airlock::config::ConfigFile;
-use airlock::host::{Host, Options};
+use airlock::host::Host;
 use airlock_tests::server::Server;
 use airlock_tests::{program, root, schema_faults};
 use airlock_types::call::{Arguments, Call, Note};
@@ -85,7 +84,7 @@ async fn a_fallback_answers_without_its_name() {
 async fn neither_progress_nor_a_plan_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let (path, ..) = registry(folder.path());
-    let host = Host::open(&ConfigFile::read(&path).unwrap(), &Options::default()).await.unwrap();
+    let host = Host::builder().registry(path).open().await.unwrap();
     let notes = Arc::new(Mutex::new(Vec::new()));
     let raw = Call { caller: Principal::named("ann"), ..Call::new("front", Arguments::Text(PERIOD.into())) };
     let explained = host.explain(&raw).unwrap();

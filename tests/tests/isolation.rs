@@ -1,7 +1,6 @@
 //! Nothing of one attempt reaches the next.
 
-use airlock::config::ConfigFile;
-use airlock::host::{Host, Options};
+use airlock::host::Host;
 use airlock_tests::registry;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::Code;
@@ -13,8 +12,7 @@ fn call(tool: &str, args: &str) -> Call {
 /// Linear memory never shrinks: an instance that was used again would still have what the first call took.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_attempt_is_a_fresh_instance() {
-    let file = ConfigFile::read(&registry("hostile")).unwrap();
-    let host = Host::open(&file, &Options::default()).await.unwrap();
+    let host = Host::builder().registry(registry("hostile")).open().await.unwrap();
     let small = host.call(call("hostile_allocate", r#"{"bytes": 10}"#)).await;
     let large = host.call(call("hostile_allocate", r#"{"bytes": 4000000}"#)).await;
     assert_eq!(large.code, Code::Ok, "{large:?}");
@@ -28,8 +26,7 @@ async fn each_attempt_is_a_fresh_instance() {
 /// What an agent reads names no folder of the host.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_path_of_the_host_is_in_a_reply() {
-    let file = ConfigFile::read(&registry("hostile")).unwrap();
-    let host = Host::open(&file, &Options::default()).await.unwrap();
+    let host = Host::builder().registry(registry("hostile")).open().await.unwrap();
     let root = airlock_tests::root().display().to_string();
     for (tool, args) in [
         ("trusted_read_file", r#"{"path": "/data/none"}"#),

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use airlock::config::ConfigFile;
-use airlock::host::{Host, Options};
+use airlock::host::Host;
 use airlock_tests::server::Server;
 use airlock_tests::{program, root, schema_faults};
 use airlock_types::call::{Arguments, Call};
@@ -160,8 +159,7 @@ async fn a_database_that_another_process_holds_loses_no_answer_and_begins_no_eff
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn once_no_more_records_are_kept_answers_say_that_they_leave_none() {
     let folder = tempfile::tempdir().unwrap();
-    let file = ConfigFile::read(&registry_in(folder.path(), "")).unwrap();
-    let host = Host::open(&file, &Options::default()).await.unwrap();
+    let host = Host::builder().registry(registry_in(folder.path(), "")).open().await.unwrap();
     let other = Connection::open(journal_of(folder.path())).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let call = async |tool: &str| host.call(Call::new(tool, Arguments::Text(KM.into()))).await;

@@ -1,8 +1,7 @@
 //! Text of a caller or a tool hides nothing and commands no terminal, wherever a person or a model reads it. What a
 //! tool returns as its result is data, and comes through as it was.
 
-use airlock::config::ConfigFile;
-use airlock::host::{Host, Options};
+use airlock::host::Host;
 use airlock_tests::registry;
 use airlock_tests::server::Server;
 use airlock_tests::wire::Wire;
@@ -61,7 +60,7 @@ fn bad_calls() -> Vec<(String, Value)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_are_clean_at_every_door() {
     let path = registry("hostile");
-    let host = Host::open(&ConfigFile::read(&path).unwrap(), &Options::default()).await.unwrap();
+    let host = Host::builder().registry(path.as_path()).open().await.unwrap();
     let server = Server::start(&path, &["--allow-anonymous"]).unwrap();
     let (mut wire, _) = Wire::handshake(&path, "2025-11-25").unwrap();
     for (i, (tool, args)) in bad_calls().into_iter().enumerate() {

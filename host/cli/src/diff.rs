@@ -65,15 +65,15 @@ async fn definitions(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>
 async fn component(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> {
     let absolute = path.canonicalize().map_err(|err| Said(format!("`{}`: {err}", path.display())))?;
     let quoted = toml::Value::from(absolute.to_string_lossy().into_owned());
-    let state = airlock::host::user_cache();
+    let state = airlock::host::user_folder();
     let text = format!(
         "[host]\nstate = {}\n[tools.component]\ncomponent = {quoted}\n",
         toml::Value::from(state.to_string_lossy().into_owned())
     );
     let mut file = ConfigFile::parse(&text, &absolute.with_extension("toml"))?;
     // A registry declares what nothing provides; a reviewer wants to see a component that is in none.
-    let compiler = airlock::host::user_compiler()?;
-    let shown = airlock::registry::inspect(&absolute, &compiler).await;
+    let cache = airlock::host::user_cache()?;
+    let shown = airlock::registry::inspect(&absolute, &cache).await;
     let shown = shown.map_err(|err| Said(format!("`{}`: {err}", path.display())))?;
     for import in airlock::capability::unknown(&shown.surface) {
         let trap = airlock::config::ImportConfig::Word(airlock::config::ImportWord::Trap);

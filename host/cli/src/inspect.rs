@@ -53,10 +53,8 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
 }
 
 async fn component(path: &Path) -> anyhow::Result<Component> {
-    let compiler = host::user_compiler()?;
-    registry::inspect(path, &compiler)
-        .await
-        .map_err(|err| Said(format!("`{}`: {err}", path.display())).into())
+    let cache = host::user_cache()?;
+    registry::inspect(path, &cache).await.map_err(|err| Said(format!("`{}`: {err}", path.display())).into())
 }
 
 fn component_json(component: &Component) -> Value {

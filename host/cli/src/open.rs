@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::print::Said;
 use airlock::config::ConfigFile;
 use airlock::host;
-use airlock::host::{Host, OpenError, Options};
+use airlock::host::{Host, OpenError};
 use airlock::registry::{LoadEvent, Registry};
 
 /// A host on this registry.
@@ -20,8 +20,8 @@ pub(super) async fn host(registry: &Path) -> anyhow::Result<Host> {
 /// A host on a registry that was read.
 pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
     let progress = Progress::new(file.config.tools.len());
-    let options = Options { watch: &|event| progress.show(&event), ..Options::default() };
-    let host = Host::open(file, &options).await;
+    let watch = |event| progress.show(&event);
+    let host = Host::builder().registry(file).watch(&watch).open().await;
     progress.bar.finish_and_clear();
     host.map_err(no)
 }

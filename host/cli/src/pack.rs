@@ -36,9 +36,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     let said = |text: String| anyhow::Error::from(Said(text));
-    let compiler = host::user_compiler()?;
+    let cache = host::user_cache()?;
     // Without the contract that may be in it: that one is replaced, whatever is wrong with it.
-    let (bytes, component) = registry::unpacked(&args.component, &compiler)
+    let (bytes, component) = registry::unpacked(&args.component, &cache)
         .await
         .map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
     let docs = match &args.wit {

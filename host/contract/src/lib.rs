@@ -30,5 +30,7 @@ pub mod surface;
 pub mod tool;
 pub mod ty;
 pub mod validate;
-/// A component value: the engine's plain value enum, so that no call builds its arguments twice.
-pub use wasmtime::component::Val;
+
+/// A component value. The one place that says which: it is the engine's plain enum, so that no call builds its
+/// arguments twice.
+pub type Val = wasmtime::component::Val;

@@ -3,6 +3,7 @@
 //! Owns the parts and their life: what stays while the program runs, and the generation that a reload
 //! exchanges. Must not know transports or the CLI.
 
+mod builder;
 mod load;
 
 use std::path::{Path, PathBuf};
@@ -17,13 +18,13 @@ pub use crate::call::Explained;
 use crate::caller::MetricsAccess;
 use crate::caller::token::TokenDigest;
 use crate::config::{ConfigFile, HttpConfig, OauthConfig};
-use crate::environment::World;
-use crate::execute::{Execute, Sandbox};
+use crate::execute::Execute;
 pub use crate::generation::Visible;
 use crate::generation::{Access, Accesses, Generation, Parts};
 use crate::lock::{LockError, Served};
-use crate::registry::{LoadEvent, Threads};
+use crate::registry::Threads;
 use crate::sandbox::cache::CacheError;
+use crate::sandbox::compiler::Compiler;
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::JournalCounts;
 use airlock_contract::caps::Caps;
@@ -34,35 +35,12 @@ use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::principal::Principal;
 use airlock_types::reply::{ErrorReport, Reply};
-pub use load::user_cache;
-use load::{admit, load, note, pool};
-pub use load::{load_registry, open_journal, user_compiler};
+pub use builder::{HostBuilder, JournalSource, RegistrySource};
+use load::{admit, load, note};
+pub use load::{load_registry, open_journal, user_cache, user_folder};
 
 /// However long calls took to end, the journal has this long to be written: enough for all that may wait.
 const CLOSE_MIN: Duration = Duration::from_secs(1);
-
-/// How a host is opened.
-pub struct Options<'a> {
-    /// The `airlock` program that compiles; without one it is looked for beside this program.
-    pub program: Option<PathBuf>,
-    /// Where time and chance come from.
-    pub environment: SharedEnvironment,
-    /// What runs attempts, given the sandbox: the sandbox itself, or something in front of it.
-    pub execute: &'a (dyn Fn(Sandbox) -> Arc<dyn Execute> + Sync),
-    /// Who watches the loading.
-    pub watch: &'a (dyn Fn(LoadEvent) + Sync),
-}
-
-impl Default for Options<'_> {
-    fn default() -> Self {
-        Options {
-            program: None,
-            environment: Arc::new(World::new()),
-            execute: &|sandbox| Arc::new(sandbox),
-            watch: &|_| {},
-        }
-    }
-}
 
 /// Why a host cannot be opened, or not be reloaded.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +79,9 @@ pub enum OpenError {
 /// A host with its tools, ready to be called.
 pub struct Host {
     parts: Arc<Parts>,
-    program: Option<PathBuf>,
+    compiler: Compiler,
+    /// Where the journal is, if not in the state folder.
+    journal_folder: Option<PathBuf>,
     folder: PathBuf,
     state: PathBuf,
     calls: AtomicUsize,
@@ -123,44 +103,6 @@ pub struct Host {
 pub struct Revision(u64);
 
 impl Host {
-    /// Opens a host on a registry.
-    ///
-    /// # Errors
-    /// When the registry, its lock, the cache, the journal or the engine is not in order.
-    pub async fn open(file: &ConfigFile, options: &Options<'_>) -> Result<Host, OpenError> {
-        let journal = tokio::task::spawn_blocking({
-            let file = file.clone();
-            move || open_journal(&file)
-        });
-        tokio::task::spawn_blocking(airlock_contract::tool::warm);
-        let engine = pool(file)?;
-        let threads = Threads::default();
-        let registry = Arc::new(load(file, &engine, options.program.clone(), options.watch, &threads).await?);
-        let served = Arc::new(Mutex::new(Served::default()));
-        admit(file, &registry, None, &threads).await.map(|locked| note(&served).serve(&registry, locked))?;
-        let journal = journal.await.map_err(|err| JournalError::Read(err.to_string()))??;
-        let sandbox = Sandbox::new(engine.clone(), options.environment.clone());
-        let execute = (options.execute)(sandbox);
-        let parts = Arc::new(Parts::new(engine, execute, options.environment.clone(), journal));
-        let access = Arc::new(Access::of(file));
-        let first = Generation::new(parts.clone(), file, registry, access.clone(), None);
-        Ok(Host {
-            parts,
-            program: options.program.clone(),
-            folder: file.folder().to_owned(),
-            calls: AtomicUsize::new(0),
-            calls_max: file.config.host.calls_max,
-            state: file.config.host.state.clone(),
-            http: file.config.http.clone(),
-            current: ArcSwap::from_pointee(first),
-            accesses: Mutex::new(Accesses::new(access)),
-            served,
-            threads,
-            drain_began: OnceLock::new(),
-            generations: watch::Sender::new(0),
-        })
-    }
-
     /// Exchanges the registry for what its file says now. Calls that run end on the old one. A registry that is
     /// not in order changes nothing, but that what it takes away from callers is taken away at once.
     ///
@@ -185,7 +127,8 @@ impl Host {
     /// As [`Host::reload`].
     pub async fn exchange(&self, file: &ConfigFile, revision: Revision) -> Result<(), OpenError> {
         self.only_what_a_reload_can(file)?;
-        let loaded = load(file, &self.parts.engine, self.program.clone(), &|_| {}, &self.threads).await;
+        let (compiler, apart) = (&self.compiler, self.journal_folder.as_deref());
+        let loaded = load(file, &self.parts.engine, compiler, apart, &|_| {}, &self.threads).await;
         let registry = Arc::new(loaded?);
         let locked = admit(file, &registry, Some(self.served.clone()), &self.threads).await?;
         let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);

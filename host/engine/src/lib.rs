@@ -7,12 +7,10 @@
 //!
 //! ```no_run
 //! use airlock_types::call::{Arguments, Call};
-//! use airlock::config::ConfigFile;
-//! use airlock::host::{Host, Options};
+//! use airlock::host::Host;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let file = ConfigFile::read("example-tools/airlock.toml".as_ref())?;
-//! let host = Host::open(&file, &Options::default()).await?;
+//! let host = Host::builder().registry("example-tools/airlock.toml").open().await?;
 //! let args = br#"{"value": 10, "from": "km", "to": "mile"}"#.to_vec();
 //! let reply = host.call(Call::new("unit_convert", Arguments::Text(args))).await;
 //! assert_eq!(reply.code, airlock_types::code::Code::Ok);

@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod compile;
+pub mod compiler;
 mod confine;
 pub mod engine;
 pub mod outcome;

@@ -1,13 +1,18 @@
 //! Records of calls, so that every reply's id can be looked up.
 //!
-//! Owns the file, its form, its bound, and when a record is durable: queued for calls that only read, committed before
-//! the reply for all others. SQLite is the truth; one thread writes, in groups. A database that cannot be written to
-//! fills a bounded queue; then calls are told that they leave no record. Must not know how stages decide.
+//! Owns where records are kept (an SQLite database, or memory), their bound, and when a record is durable: queued for
+//! calls that only read, committed before the reply for all others. Of a database, SQLite is the truth; one thread
+//! writes, in groups. One that cannot be written to fills a bounded queue; then calls are told that they leave no
+//! record. Must not know how stages decide.
 
 // Every outcome is looked at wherever outcomes are told apart.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod bound;
+mod memory;
 mod queue;
+mod sqlite;
+mod standing;
 pub mod state;
 mod store;
 #[cfg(test)]
@@ -16,39 +21,44 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use airlock_types::json::Json;
 use airlock_types::record::Record;
-use queue::Message;
-pub use queue::Place;
-pub use queue::Standing;
-use store::Store;
-use writer::Writer;
+use memory::Memory;
+use sqlite::Sqlite;
+pub use standing::Standing;
 
-/// The largest record: arguments and result at the largest caps that make sense for an agent, and logs.
-const RECORD_BYTES_MAX: usize = 64 << 20;
+/// What [`Journal::memory`] holds at most: some ten thousand calls.
+const MEMORY_BYTES_MAX: u64 = 64 << 20;
 
-/// The share of the bound, as a divisor, that one record and one group may have: what is removed for a group must be
-/// far from all.
-const RECORD_SHARE: u64 = 16;
+/// The shortest beginning of an id that is taken for it.
+const PREFIX_CHARS_MIN: usize = 8;
 
 /// How long closing waits for the writer, unless it is told otherwise: longer than another process may hold the database
 /// before that counts as trouble. A server says what is left of its drain time.
 const CLOSE_WAIT: Duration = Duration::from_secs(8);
 
-/// The connection of look-ups; none until it is needed again. The writer takes it away before it opens the database
-/// again, since SQLite has all connections of a process share what it knows of the log.
-type Reader = Arc<Mutex<Option<Store>>>;
-
 /// A journal, open.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
-    reader: Reader,
-    writer: Writer,
+    sink: Sink,
     close_wait_ms: AtomicU64,
+}
+
+/// Where records are kept. An enum and not a trait object: a call that waits for its commit allocates nothing for it.
+#[derive(Debug)]
+enum Sink {
+    Sqlite(Sqlite),
+    Memory(Memory),
+}
+
+/// A place for one record, held from before the record is made.
+pub struct Place<'j>(PlaceIn<'j>);
+
+enum PlaceIn<'j> {
+    Queue(queue::Place<'j>),
+    Memory(&'j Memory),
 }
 
 /// When a record is durable.
@@ -113,25 +123,38 @@ pub enum JournalError {
 }
 
 impl Journal {
-    /// Opens the journal, which is made where it is missing, readable by this user alone. It grows to `bytes_max`;
-    /// then records of calls that only read go, the oldest first.
+    /// Opens the journal in a file, which is made where it is missing, readable by this user alone. It grows to
+    /// `bytes_max`; then records of calls that only read go, the oldest first.
     ///
     /// # Errors
     /// When the folder is missing, the file is no journal, is open to others, or of a newer version; nothing is
     /// overwritten.
     pub fn open(path: &Path, bytes_max: u64) -> Result<Journal, JournalError> {
-        let failed = |reason: String| JournalError::Open { path: path.to_owned(), reason };
-        let store = Store::open(path).map_err(failed)?;
-        let reader = Reader::default();
-        let writer = Writer::start(path.to_owned(), store, reader.clone(), bytes_max)
-            .map_err(|err| failed(err.to_string()))?;
-        let close_wait_ms = AtomicU64::new(airlock_types::environment::ms(CLOSE_WAIT));
-        Ok(Journal { path: path.to_owned(), reader, writer, close_wait_ms })
+        Ok(Journal::of(Sink::Sqlite(Sqlite::open(path, bytes_max)?)))
     }
 
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// A journal in memory, of 64 MiB at most: it is gone with the process. The rules are the same as for a file:
+    /// records of calls that only read go, the oldest first; when calls with effects have taken all, no more of them
+    /// begin.
+    pub fn memory() -> Journal {
+        Journal::memory_within(MEMORY_BYTES_MAX)
+    }
+
+    /// A journal in memory with a bound of its own. `journal.bytes_max` of a registry counts where it is smaller.
+    pub fn memory_within(bytes_max: u64) -> Journal {
+        Journal::of(Sink::Memory(Memory::new(bytes_max)))
+    }
+
+    fn of(sink: Sink) -> Journal {
+        Journal { sink, close_wait_ms: AtomicU64::new(airlock_types::environment::ms(CLOSE_WAIT)) }
+    }
+
+    /// The file; none in memory.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => Some(sqlite.path()),
+            Sink::Memory(_) => None,
+        }
     }
 
     /// Puts a call on record before it starts; for calls with effects.
@@ -139,7 +162,10 @@ impl Journal {
     /// # Errors
     /// When it cannot be committed: the call must not start.
     pub async fn intend(&self, record: Record<Json>) -> Result<(), JournalError> {
-        self.writer.queue.intend(record).await
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.writer.queue.intend(record).await,
+            Sink::Memory(memory) => memory.intend(&record),
+        }
     }
 
     /// Puts a call on record.
@@ -150,42 +176,58 @@ impl Journal {
         self.place().await?.seal(Box::new(record), durability).await
     }
 
-    /// Waits for a place in the queue, so that a record need not be given away before there is one.
+    /// Waits for a place in the queue, so that a record need not be given away before there is one. In memory there
+    /// is always one.
+    ///
+    /// # Errors
+    /// When waiting cannot help.
     pub async fn place(&self) -> Result<Place<'_>, JournalError> {
-        self.writer.queue.place().await
+        match &self.sink {
+            Sink::Sqlite(sqlite) => {
+                sqlite.writer.queue.place().await.map(|place| Place(PlaceIn::Queue(place)))
+            }
+            Sink::Memory(memory) => memory.check_open().map(|()| Place(PlaceIn::Memory(memory))),
+        }
     }
 
     /// Whether there is no place in the queue at the moment, and it is worth waiting for one.
     pub fn is_full(&self) -> bool {
-        self.writer.queue.is_full()
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.writer.queue.is_full(),
+            Sink::Memory(_) => false,
+        }
     }
 
     /// Queues the record of a call that was dropped, without waiting.
     pub fn seal_now(&self, record: Box<Record<Json>>, durability: Durability) {
-        self.writer.queue.seal_now(record, durability);
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.writer.queue.seal_now(record, durability),
+            Sink::Memory(memory) => memory.seal_now(&record, durability),
+        }
     }
 
     /// Counts a record that was given up.
     pub fn lose(&self, why: &JournalError) {
-        self.writer.shared.lose(1, &why.to_string());
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.writer.shared.lost.add(1, &why.to_string()),
+            Sink::Memory(memory) => memory.lose(&why.to_string()),
+        }
     }
 
     /// How it stands.
     pub fn view(&self) -> JournalView {
-        let shared = &self.writer.shared;
-        JournalView {
-            standing: shared.standing(),
-            waiting: shared.waiting(),
-            lost: shared.lost(),
-            removed: shared.removed.load(Ordering::Acquire),
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.view(),
+            Sink::Memory(memory) => memory.view(),
         }
     }
 
     /// Changes how large it may become.
     pub fn bound(&self, bytes_max: u64) {
-        self.writer.shared.bytes_max.store(bytes_max, Ordering::Release);
-        // A writer that is gone has nothing to bound.
-        let _ = self.writer.queue.tell(Message::Bound);
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.bound(bytes_max),
+            Sink::Memory(memory) => memory.bound(bytes_max),
+        }
     }
 
     /// Waits until everything that was put on record is written.
@@ -193,7 +235,10 @@ impl Journal {
     /// # Errors
     /// When it cannot be written.
     pub fn flush(&self) -> Result<(), JournalError> {
-        self.writer.flush()
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.writer.flush(),
+            Sink::Memory(memory) => memory.check_open(),
+        }
     }
 
     /// The record whose id is this, or begins with it.
@@ -201,10 +246,12 @@ impl Journal {
     /// # Errors
     /// When several do, the journal cannot be read, or the record may be one that is not written yet.
     pub fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
-        let flushed = self.writer.flush();
-        match self.read(|connection| store::find(connection, id))? {
-            None => flushed.map(|()| None),
-            found => Ok(found),
+        if id.chars().count() < PREFIX_CHARS_MIN {
+            return Err(JournalError::Ambiguous(id.into()));
+        }
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.find(id),
+            Sink::Memory(memory) => memory.find(id),
         }
     }
 
@@ -213,24 +260,10 @@ impl Journal {
     /// # Errors
     /// When the journal cannot be read.
     pub fn open_intents(&self) -> Result<Vec<String>, JournalError> {
-        self.writer.flush()?;
-        self.read(store::open_intents)
-    }
-
-    fn read<T>(
-        &self,
-        look: impl FnOnce(&rusqlite::Connection) -> Result<T, JournalError>,
-    ) -> Result<T, JournalError> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = match &mut *reader {
-            Some(store) => store,
-            none => none.insert(Store::open(&self.path).map_err(JournalError::Read)?),
-        };
-        if store.is_in_place() {
-            return look(store.connection());
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.open_intents(),
+            Sink::Memory(memory) => Ok(memory.open_intents()),
         }
-        *reader = None;
-        Err(JournalError::Read("its files were moved or removed; it is opened again".into()))
     }
 
     /// How long dropping the journal waits until everything is written.
@@ -240,12 +273,40 @@ impl Journal {
 
     /// Takes no more records, and waits until everything that was queued is written. Whether it was.
     pub fn close(&self) -> bool {
-        self.writer.close(Duration::from_millis(self.close_wait_ms.load(Ordering::Acquire)))
+        let within = Duration::from_millis(self.close_wait_ms.load(Ordering::Acquire));
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.writer.close(within),
+            Sink::Memory(memory) => {
+                memory.close();
+                true
+            }
+        }
     }
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl<'j> Place<'j> {
+    /// Puts a call on record. The record is queued by the call itself, whether or not the future is awaited. On any error
+    /// but [`JournalError::Late`] it will never be written.
+    pub fn seal(
+        self,
+        record: Box<Record<Json>>,
+        durability: Durability,
+    ) -> impl Future<Output = Result<(), JournalError>> + use<'j> {
+        let sent = match self.0 {
+            PlaceIn::Queue(place) => place.seal(record, durability).map(Some),
+            PlaceIn::Memory(memory) => memory.seal(&record, durability).map(|()| None),
+        };
+        async move {
+            match sent? {
+                Some(sent) => sent.committed().await,
+                None => Ok(()),
+            }
+        }
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::{Durability, JournalError};
+use super::standing::{Losses, Standing};
+use super::{Durability, JournalError, bound};
 use airlock_types::json::Json;
 use airlock_types::record::Record;
 
@@ -60,17 +61,6 @@ pub(super) struct Order {
     is_dropped: bool,
 }
 
-/// How the writer stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It writes.
-    Writing,
-    /// The database cannot be written to; it keeps what it has and tries again.
-    Failing,
-    /// Nothing may be removed any more to make room for calls with effects.
-    Full,
-}
-
 /// State shared by the writer and the queue's users.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -78,7 +68,7 @@ pub(super) struct Shared {
     dropped: AtomicUsize,
     standing: watch::Sender<Standing>,
     pub(super) bytes_max: AtomicU64,
-    lost: AtomicU64,
+    pub(super) lost: Losses,
     pub(super) removed: AtomicU64,
 }
 
@@ -96,7 +86,7 @@ impl Shared {
             dropped: AtomicUsize::new(0),
             standing: watch::Sender::new(Standing::Writing),
             bytes_max: AtomicU64::new(bytes_max),
-            lost: AtomicU64::new(0),
+            lost: Losses::default(),
             removed: AtomicU64::new(0),
         }
     }
@@ -119,19 +109,6 @@ impl Shared {
         }
     }
 
-    /// Counts records that will never be written. A log line for each would be as many as there are calls.
-    pub(super) fn lose(&self, count: u64, why: &str) {
-        let before = self.lost.fetch_add(count, Ordering::AcqRel);
-        let after = before + count;
-        if count > 0 && (before == 0 || before.ilog2() < after.ilog2()) {
-            tracing::error!("records were lost, {after} since the start: {why}");
-        }
-    }
-
-    pub(super) fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Acquire)
-    }
-
     /// Records that are not committed yet, in places.
     pub(super) fn waiting(&self) -> usize {
         PLACES.saturating_sub(self.places.available_permits()) + self.dropped.load(Ordering::Acquire)
@@ -139,9 +116,7 @@ impl Shared {
 
     /// Refuses a record that could never be written, while its caller can still be told.
     fn admit(&self, bytes: usize) -> Result<(), JournalError> {
-        let share = self.bytes_max.load(Ordering::Acquire) / super::RECORD_SHARE;
-        let most = usize::try_from(share).unwrap_or(usize::MAX).min(super::RECORD_BYTES_MAX);
-        if bytes <= most { Ok(()) } else { Err(JournalError::TooLarge { bytes, most }) }
+        bound::admit(bytes, self.bytes_max.load(Ordering::Acquire))
     }
 }
 
@@ -184,7 +159,7 @@ impl Queue {
             Standing::Failing => return Err(JournalError::Write("it could not be written just now".into())),
             Standing::Full => return Err(JournalError::Full),
         }
-        let (id, bytes) = (record.id.clone(), size(&record));
+        let (id, bytes) = (record.id.clone(), bound::size(&record));
         self.shared.admit(bytes)?;
         let place = self.place().await?;
         let answer = place.order(Message::Intend(Box::new(record)), bytes, true)?;
@@ -211,20 +186,20 @@ impl Queue {
 
     /// Queues a record without waiting; counts it as lost where there is no place.
     pub(super) fn seal_now(&self, record: Box<Record<Json>>, durability: Durability) {
-        let bytes = size(&record);
+        let bytes = bound::size(&record);
         let message = Message::Seal(record, durability);
         if let Ok(permit) = self.shared.places.try_acquire() {
             permit.forget();
             if Place(self).order(message, bytes, false).is_err() {
-                self.shared.lose(1, "the journal is closed");
+                self.shared.lost.add(1, "the journal is closed");
             }
         } else if self.shared.dropped.fetch_add(1, Ordering::AcqRel) < DROPPED_MAX {
             if self.send(message, None, bytes, 0, true).is_err() {
-                self.shared.lose(1, "the journal is closed");
+                self.shared.lost.add(1, "the journal is closed");
             }
         } else {
             self.shared.dropped.fetch_sub(1, Ordering::AcqRel);
-            self.shared.lose(1, "the journal's queue is full");
+            self.shared.lost.add(1, "the journal's queue is full");
         }
     }
 
@@ -257,22 +232,34 @@ impl Queue {
 }
 
 /// A place in the queue.
-pub struct Place<'q>(&'q Queue);
+pub(super) struct Place<'q>(&'q Queue);
+
+/// A record that was queued, and may be waited for.
+pub(super) struct Sent<'q> {
+    queue: &'q Queue,
+    answer: Option<Answer>,
+}
+
+impl Sent<'_> {
+    /// Waits for its commit, where its call asked for one.
+    pub(super) async fn committed(self) -> Result<(), JournalError> {
+        self.queue.committed(self.answer).await
+    }
+}
 
 impl<'q> Place<'q> {
-    /// Puts a call on record. The record is queued by the call itself, whether or not the future is awaited. On any error
-    /// but [`JournalError::Late`] it will never be written.
-    pub fn seal(
+    /// Queues a record.
+    pub(super) fn seal(
         self,
         record: Box<Record<Json>>,
         durability: Durability,
-    ) -> impl Future<Output = Result<(), JournalError>> + use<'q> {
+    ) -> Result<Sent<'q>, JournalError> {
         let queue = self.0;
-        let bytes = size(&record);
-        let sent = queue.shared.admit(bytes).and_then(|()| {
-            self.order(Message::Seal(record, durability), bytes, durability == Durability::Committed)
-        });
-        async move { queue.committed(sent?).await }
+        let bytes = bound::size(&record);
+        queue.shared.admit(bytes)?;
+        let waits = durability == Durability::Committed;
+        let answer = self.order(Message::Seal(record, durability), bytes, waits)?;
+        Ok(Sent { queue, answer })
     }
 
     /// Gives an order at once.
@@ -294,13 +281,6 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.shared.places.add_permits(1);
     }
-}
-
-/// How much a record holds of what callers and tools sent; the rest is small.
-fn size(record: &Record<Json>) -> usize {
-    let json = |json: &Option<Json>| json.as_ref().map_or(0, |json| json.as_str().len());
-    let logs = record.attempts.iter().map(|attempt| attempt.log.len());
-    json(&record.args) + json(&record.reply) + logs.sum::<usize>()
 }
 
 fn full() -> JournalError {

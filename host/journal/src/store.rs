@@ -38,9 +38,6 @@ pub(super) const WAL_BYTES: u64 = 64 << 20;
 /// Of most records: room that need not grow.
 const RECORD_BYTES: usize = 2 << 10;
 
-/// The shortest beginning of an id that is taken for it.
-const PREFIX_CHARS_MIN: usize = 8;
-
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -240,9 +237,6 @@ fn signed(ms: u64) -> i64 {
 
 pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(err.to_string());
-    if id.chars().count() < PREFIX_CHARS_MIN {
-        return Err(JournalError::Ambiguous(id.into()));
-    }
     let exact = "SELECT record FROM records WHERE id = ?1 UNION ALL SELECT record FROM effects WHERE id = ?1";
     let exact: Option<String> =
         connection.query_row(exact, [id], |row| row.get(0)).optional().map_err(read)?;

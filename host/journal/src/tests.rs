@@ -1,8 +1,11 @@
+mod sinks;
+
 use serde_json::json;
 
 use airlock_types::record::FORMAT;
 
 use super::*;
+use crate::store::Store;
 use airlock_types::code::Code;
 
 const BYTES_MAX: u64 = 64 << 20;
@@ -43,27 +46,6 @@ async fn what_was_sealed_is_there_after_reopening() {
         assert_eq!(serde_json::to_value(found).unwrap(), serde_json::to_value(record(&id)).unwrap());
     }
     assert!(journal.find("00007777").unwrap().is_none());
-}
-
-#[tokio::test]
-async fn a_prefix_must_be_long_and_of_one_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("journal.db"), BYTES_MAX).unwrap();
-    journal.seal(record("abcdefgh-1"), Durability::Committed).await.unwrap();
-    journal.seal(record("abcdefgh-2"), Durability::Committed).await.unwrap();
-    assert!(matches!(journal.find("abcdefgh"), Err(JournalError::Ambiguous(_))));
-    assert!(matches!(journal.find("abc"), Err(JournalError::Ambiguous(_))));
-    assert!(journal.find("abcdefgh-2").unwrap().is_some());
-}
-
-#[tokio::test]
-async fn an_intent_without_an_end_shows() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("journal.db"), BYTES_MAX).unwrap();
-    journal.intend(record("11111111")).await.unwrap();
-    journal.intend(record("22222222")).await.unwrap();
-    journal.seal(record("22222222"), Durability::Committed).await.unwrap();
-    assert_eq!(journal.open_intents().unwrap(), ["11111111"]);
 }
 
 #[test]
@@ -229,48 +211,6 @@ async fn files_that_are_removed_under_it_are_made_anew_and_what_was_committed_la
 
 fn size(path: &Path) -> u64 {
     path.metadata().unwrap().len()
-}
-
-#[tokio::test]
-async fn at_its_bound_the_oldest_calls_that_only_read_go_and_those_with_effects_stay() {
-    const SMALL: u64 = 2 << 20;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.db");
-    let journal = Journal::open(&path, SMALL).unwrap();
-    for i in 0..5_000 {
-        let durability = if i % 100 == 0 { Durability::Committed } else { Durability::Queued };
-        journal.seal(long(&format!("{i:08}")), durability).await.unwrap();
-        assert!(size(&path) <= SMALL);
-    }
-    assert!((0..5_000).step_by(100).all(|i| is_recorded(&journal, &format!("{i:08}"))), "effects stay");
-    assert!(!is_recorded(&journal, "00000001") && !is_recorded(&journal, "00002001"), "the oldest go");
-    assert!((4_801..4_900).all(|i| is_recorded(&journal, &format!("{i:08}"))), "the newest stay");
-    assert!(journal.view().removed > 4_000);
-    assert_eq!((journal.view().standing, journal.view().lost), (Standing::Writing, 0));
-}
-
-#[tokio::test]
-async fn where_only_calls_with_effects_are_left_no_more_of_them_begin_until_there_is_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("journal.db");
-    let journal = Journal::open(&path, 1 << 20).unwrap();
-    let mut begun = 0;
-    let refused = loop {
-        let id = format!("{begun:08}");
-        if let Err(err) = journal.intend(long(&id)).await {
-            break err;
-        }
-        journal.seal(long(&id), Durability::Committed).await.unwrap();
-        begun += 1;
-    };
-    assert!(matches!(refused, JournalError::Full) && begun > 100, "{begun}: {refused}");
-    assert_eq!(journal.view().standing, Standing::Full);
-    journal.seal(long("repeatable"), Durability::Queued).await.unwrap();
-    assert!(size(&path) <= 1 << 20);
-    assert!((0..begun).all(|i| is_recorded(&journal, &format!("{i:08}"))));
-    journal.bound(2 << 20);
-    stands(&journal, Standing::Writing).await;
-    journal.intend(long("later-one")).await.unwrap();
 }
 
 #[tokio::test]

@@ -8,13 +8,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::JournalError;
 use super::queue::{Message, Queue, Shared};
 use super::store::{self, Store};
-use super::{JournalError, Reader};
 use group::Writing;
 
 /// How long a look-up waits for what was queued before it: longer than the writer tries before it says that it cannot.
 const FLUSH_WAIT: Duration = Duration::from_secs(6);
+
+/// The connection of look-ups; none until it is needed again. The writer takes it away before it opens the database
+/// again, since SQLite has all connections of a process share what it knows of the log.
+pub(super) type Reader = Arc<Mutex<Option<Store>>>;
 
 /// The thread's handle.
 #[derive(Debug)]
@@ -66,7 +70,7 @@ impl Writer {
 
     /// Ends the thread once everything that was queued is written, or gives up after so long. Whether all was written.
     pub(super) fn close(&self, within: Duration) -> bool {
-        let lost = self.shared.lost();
+        let lost = self.shared.lost.count();
         let _ = self.queue.tell(Message::Close);
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(within) {
@@ -74,6 +78,6 @@ impl Writer {
             // It counts what is lost between two tries; a disk that never answers is not waited for.
             let _ = ended.recv_timeout(2 * store::BUSY);
         }
-        self.shared.waiting() == 0 && self.shared.lost() == lost
+        self.shared.waiting() == 0 && self.shared.lost.count() == lost
     }
 }

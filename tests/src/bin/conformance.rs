@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use airlock::config::ConfigFile;
-use airlock::host::{Host, Options};
+use airlock::host::Host;
+use airlock::sandbox::compiler::Compiler;
 use airlock_server::transport::http::{MCP_PATH, listen, serve};
 use airlock_tests::conformance::Fixtures;
 use anyhow::Context as _;
@@ -20,8 +21,8 @@ async fn main() -> anyhow::Result<()> {
     let mut file = ConfigFile::read(&registry)?;
     // The suite shows no token.
     file.config.http.allow_anonymous = true;
-    let options = Options { program: Some(airlock_tests::program()), ..Options::default() };
-    let host = Arc::new(Host::open(&file, &options).await?);
+    let compiler = Compiler::program(airlock_tests::program());
+    let host = Arc::new(Host::builder().registry(&file).compiler(compiler).open().await?);
     let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     anstream::println!("http://{}{MCP_PATH}", listener.local_addr()?);
     let fixtures = Fixtures::new(host.clone(), file);

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Linker, ResourceType, Val};
+use wasmtime::component::{Component, Linker, ResourceType};
 
 use super::{log, progress};
 use crate::capability::state::State;
+use airlock_contract::Val;
 use airlock_contract::surface::{Import, Surface};
 
 /// The newest WASI that the engine provides.

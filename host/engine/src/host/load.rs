@@ -1,7 +1,7 @@
 //! Loading for a host: what touches the disk, each step on a thread of its own and within its time; and what is loaded
 //! without one, to be looked at.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmtime::Engine;
@@ -12,7 +12,8 @@ use crate::config::ConfigFile;
 use crate::lock::{Lock, LockError, Served};
 use crate::registry;
 use crate::registry::{LoadEvent, Loading, Registry, STEP_MAX, Threads, Unloaded};
-use crate::sandbox::cache::{CacheError, Compiler};
+use crate::sandbox::cache::{Cache, CacheError};
+use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::engine;
 use airlock_journal::state;
 use airlock_journal::{Journal, JournalError};
@@ -21,17 +22,19 @@ use airlock_types::limit::CompileLimits;
 pub(super) async fn load(
     file: &ConfigFile,
     engine: &Engine,
-    program: Option<PathBuf>,
+    compiler: &Compiler,
+    apart: Option<&Path>,
     watch: &(dyn Fn(LoadEvent) + Sync),
     threads: &Threads,
 ) -> Result<Registry, OpenError> {
     let (state, limits) = (file.state(), file.config.compile.limits());
-    let compiler = move || {
+    let compiler = compiler.clone();
+    let cache = move || {
         state::folder(&state)?;
-        Ok::<_, OpenError>(Compiler::new(&state.join("code"), limits, program)?)
+        Ok::<_, OpenError>(Cache::new(&state.join("code"), limits, &compiler)?)
     };
-    let compiler = Arc::new(step(threads, "looking at the compile cache", compiler).await??);
-    let loaded = registry::load(file, &Loading { engine, compiler, threads, watch }).await;
+    let cache = Arc::new(step(threads, "looking at the compile cache", cache).await??);
+    let loaded = registry::load(file, &Loading { engine, cache, threads, apart, watch }).await;
     loaded.map_err(|unloaded| match unloaded {
         Unloaded::Wrong(problems) => problems.into(),
         Unloaded::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
@@ -78,7 +81,7 @@ pub async fn load_registry(
     file: &ConfigFile,
     watch: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<Registry, OpenError> {
-    load(file, &pool(file)?, None, watch, &Threads::default()).await
+    load(file, &pool(file)?, &Compiler::default(), None, watch, &Threads::default()).await
 }
 
 /// An engine with as many places as calls may run.
@@ -97,16 +100,16 @@ pub fn open_journal(file: &ConfigFile) -> Result<Journal, JournalError> {
     Journal::open(&path, file.config.journal.bytes_max)
 }
 
-/// A compiler for a component that belongs to no registry, with a cache in the user's own folder.
+/// A cache in the user's own folder, for a component that belongs to no registry.
 ///
 /// # Errors
 /// When the cache cannot be used.
-pub fn user_compiler() -> Result<Compiler, CacheError> {
-    Compiler::new(&user_cache().join("code"), CompileLimits::default(), None)
+pub fn user_cache() -> Result<Cache, CacheError> {
+    Cache::new(&user_folder().join("code"), CompileLimits::default(), &Compiler::default())
 }
 
 /// The folder of what belongs to no registry.
-pub fn user_cache() -> PathBuf {
+pub fn user_folder() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "without a registry there are no settings to take it from")]
     let variable = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/'));
     let base = variable("XDG_CACHE_HOME")

@@ -21,7 +21,7 @@ use super::tool::{Component, Tool};
 use crate::blocking::Lanes;
 use crate::capability;
 use crate::config::ConfigFile;
-use crate::sandbox::cache::{Compiled, Compiler};
+use crate::sandbox::cache::{Cache, Compiled};
 use crate::sandbox::compile::CompileError;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use entry::Entry;
@@ -69,8 +69,10 @@ pub enum LoadEvent {
 /// What loading needs.
 pub struct Loading<'a> {
     pub(crate) engine: &'a Engine,
-    pub(crate) compiler: Arc<Compiler>,
+    pub(crate) cache: Arc<Cache>,
     pub(crate) threads: &'a Threads,
+    /// A folder besides the state folder that no tool may be granted.
+    pub(crate) apart: Option<&'a Path>,
     /// Who watches.
     pub watch: &'a (dyn Fn(LoadEvent) + Sync),
 }
@@ -107,9 +109,10 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
             key: key.clone(),
             config: config.clone(),
             engine: loading.engine.clone(),
-            compiler: loading.compiler.clone(),
+            cache: loading.cache.clone(),
             steps: loading.threads.steps.of(key.get_ref()),
             files: loading.threads.files.of(key.get_ref()),
+            apart: loading.apart.map(Path::to_owned),
         })
         .map(|entry| async move { (entry.key.clone(), Arc::new(entry).load(loading.watch).await) }.boxed())
         .collect();
@@ -138,26 +141,26 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
 ///
 /// # Errors
 /// When it cannot be read or compiled.
-pub async fn inspect(path: &Path, compiler: &Compiler) -> Result<Component, CompileError> {
-    inspect_bytes(path, compiler.read(path)?, compiler).await
+pub async fn inspect(path: &Path, cache: &Cache) -> Result<Component, CompileError> {
+    inspect_bytes(path, cache.read(path)?, cache).await
 }
 
 /// A component by itself without the contract that is embedded in it, and its bytes.
 ///
 /// # Errors
 /// When it cannot be read or compiled.
-pub async fn unpacked(path: &Path, compiler: &Compiler) -> Result<(Vec<u8>, Component), CompileError> {
-    let bytes = compiler.read(path)?;
+pub async fn unpacked(path: &Path, cache: &Cache) -> Result<(Vec<u8>, Component), CompileError> {
+    let bytes = cache.read(path)?;
     // What is no component is left as it is: the compiler says better what it is.
     let bytes = airlock_contract::package::strip(&bytes).unwrap_or(bytes);
-    let component = inspect_bytes(path, bytes.clone(), compiler).await?;
+    let component = inspect_bytes(path, bytes.clone(), cache).await?;
     Ok((bytes, component))
 }
 
-async fn inspect_bytes(path: &Path, bytes: Vec<u8>, compiler: &Compiler) -> Result<Component, CompileError> {
+async fn inspect_bytes(path: &Path, bytes: Vec<u8>, cache: &Cache) -> Result<Component, CompileError> {
     let engine = crate::sandbox::engine::compiler(crate::sandbox::engine::Optimize::Speed)
         .map_err(|err| CompileError::Process(format!("{err:#}")))?;
-    let Compiled { surface, digest, .. } = compiler.load(&engine, bytes).await?;
+    let Compiled { surface, digest, .. } = cache.load(&engine, bytes).await?;
     Ok(Component { path: path.to_owned(), digest: digest.into(), surface })
 }
 

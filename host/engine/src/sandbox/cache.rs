@@ -14,6 +14,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::compile::{self, CompileError, Program};
+use super::compiler::{Compiler, Found};
 use crate::file;
 use crate::file::FileError;
 use airlock_contract::surface::Surface;
@@ -28,8 +29,9 @@ const EMPTY: &str = "empty";
 
 /// Compiles, or finds what was compiled before.
 #[derive(Debug)]
-pub struct Compiler {
-    program: Program,
+pub struct Cache {
+    compiler: Found,
+    empty: PathBuf,
     limits: CompileLimits,
     folder: PathBuf,
 }
@@ -78,14 +80,12 @@ pub enum CacheError {
     Program(#[from] CompileError),
 }
 
-impl Compiler {
-    /// A compiler with its folder, which is made where it is missing. `program` is the `airlock` to run;
-    /// without one it is looked for beside this program.
-    pub fn new(
-        folder: &Path,
-        limits: CompileLimits,
-        program: Option<PathBuf>,
-    ) -> Result<Compiler, CacheError> {
+impl Cache {
+    /// A cache in this folder, which is made where it is missing, and who fills it.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or there is no program that compiles.
+    pub fn new(folder: &Path, limits: CompileLimits, compiler: &Compiler) -> Result<Cache, CacheError> {
         let empty = folder.join(EMPTY);
         // The compile process is started in another folder, from which a relative path would lead elsewhere.
         let empty = std::path::absolute(&empty).map_err(|source| CacheError::Io { path: empty, source })?;
@@ -95,8 +95,7 @@ impl Compiler {
         if std::fs::read_dir(&empty).map_err(io)?.next().is_some() {
             return Err(CacheError::NotEmpty(empty));
         }
-        let path = program.map_or_else(compile::locate, Ok)?;
-        Ok(Compiler { program: Program { path, folder: empty }, limits, folder: folder.to_owned() })
+        Ok(Cache { compiler: compiler.find()?, empty, limits, folder: folder.to_owned() })
     }
 
     /// The bytes of a component's file, at most as many as the limits allow.
@@ -132,7 +131,14 @@ impl Compiler {
     pub(crate) async fn compile(&self, engine: &Engine, missing: Missing) -> Result<Compiled, CompileError> {
         let Missing { bytes, entry } = missing;
         let aside = entry.aside();
-        let report = compile::compile(&self.program, &self.limits, &bytes, &aside).await;
+        let report = match &self.compiler {
+            Found::Program(path) => {
+                let program = Program { path, folder: &self.empty };
+                compile::compile(&program, &self.limits, &bytes, &aside).await
+            }
+            #[cfg(feature = "in-process-compiler")]
+            Found::InProcess => compile::compile_in_process(&self.limits, bytes, &aside).await,
+        };
         let kept = report.and_then(|report| {
             entry
                 .keep(&aside, report)

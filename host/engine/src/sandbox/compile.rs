@@ -2,12 +2,14 @@
 //!
 //! A small hostile component can keep the compiler busy for minutes (with fuel on, its time grows with the
 //! square of the input), and the engine does not count that as a vulnerability. So the server never
-//! compiles: it starts `airlock compile`, whose processor time, memory and wall time are bounded, and
+//! compiles, unless a program that embeds it says so: it starts `airlock compile`, whose processor time, memory and wall time are bounded, and
 //! which dies alone. All other work on a stranger's bytes that can grow beyond their size is done there too: reading
 //! types, the embedded contract, documentation. Owns that process, both of its ends; what the process gives up is in
 //! `confine`. Must not know tools or the cache's folder.
 
 mod answer;
+#[cfg(feature = "in-process-compiler")]
+mod in_process;
 mod worker;
 
 use airlock_types::limit::CompileLimits;
@@ -24,6 +26,8 @@ use super::engine::Optimize;
 use crate::file::FileError;
 use airlock_contract::surface::Surface;
 use answer::Answer;
+#[cfg(feature = "in-process-compiler")]
+pub(crate) use in_process::compile_in_process;
 pub use worker::{Worker, probe, work};
 
 /// How much of what a dying compile process prints is read: its last words fit, a flood does not.
@@ -95,17 +99,16 @@ pub(crate) fn admit(bytes: &[u8], limits: &CompileLimits) -> Result<(), CompileE
 }
 
 /// The program that compiles, and where it runs.
-#[derive(Debug)]
-pub(crate) struct Program {
+pub(crate) struct Program<'a> {
     /// An `airlock`.
-    pub(crate) path: PathBuf,
+    pub(crate) path: &'a Path,
     /// Its working directory: an empty folder.
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: &'a Path,
 }
 
 /// Compiles `bytes` into the file `out`, in a process of its own.
 pub(crate) async fn compile(
-    program: &Program,
+    program: &Program<'_>,
     limits: &CompileLimits,
     bytes: &[u8],
     out: &Path,
@@ -118,7 +121,7 @@ pub(crate) async fn compile(
 }
 
 async fn attempt(
-    program: &Program,
+    program: &Program<'_>,
     limits: &CompileLimits,
     bytes: &[u8],
     out: &Path,
@@ -161,8 +164,8 @@ async fn attempt(
     }
 }
 
-fn command(program: &Program, limits: &CompileLimits, optimize: Optimize) -> Command {
-    let mut command = Command::new(&program.path);
+fn command(program: &Program<'_>, limits: &CompileLimits, optimize: Optimize) -> Command {
+    let mut command = Command::new(program.path);
     command
         .arg("compile")
         .args(["--parent", &std::process::id().to_string()])
@@ -171,7 +174,7 @@ fn command(program: &Program, limits: &CompileLimits, optimize: Optimize) -> Com
         .env_clear()
         // The allocator would reserve a gigabyte that counts against the limit before anything is in it.
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
-        .current_dir(&program.folder)
+        .current_dir(program.folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -4,11 +4,11 @@
 //! retry, MCP or the texts that an agent sees.
 
 use airlock_types::usage::{LimitHit, TrapReport};
-use wasmtime::component::Val;
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::capability::Denied;
 use crate::capability::limiter::Limiter;
+use airlock_contract::Val;
 use airlock_types::shorten;
 
 /// How an attempt ended.

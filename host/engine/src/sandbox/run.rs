@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, Val};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
 
 use super::outcome;
@@ -22,6 +22,7 @@ use crate::capability::Binding;
 use crate::capability::report::Listener;
 use crate::capability::state::State;
 use crate::policy::Permit;
+use airlock_contract::Val;
 use airlock_contract::phrase;
 use airlock_contract::surface::{Function, Import, Surface};
 use airlock_types::environment::{SharedEnvironment, us, within};

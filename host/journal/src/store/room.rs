@@ -6,6 +6,7 @@
 use rusqlite::Connection;
 
 use super::{Store, StoreError};
+use crate::bound;
 
 /// Rows that one statement removes.
 const ROWS: i64 = 64;
@@ -15,9 +16,6 @@ const STATEMENTS_MAX: usize = 64;
 
 /// Pages that are given back to the file system in one transaction.
 const PAGES: u32 = 512;
-
-/// The share of the bound, as a divisor, that is kept free: outcomes of calls that run, and one group, always fit.
-const RESERVE: u64 = 8;
 
 /// How the database stands to its bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +36,7 @@ pub(crate) fn bytes_of(json: u64) -> u64 {
 
 /// Makes room for so many more bytes, inside of the transaction that adds them.
 pub(crate) fn make(connection: &Connection, more: u64, bytes_max: u64) -> rusqlite::Result<Room> {
-    let most = bytes_max - bytes_max / RESERVE;
+    let most = bound::filled(bytes_max);
     let mut room = Room::default();
     for _ in 0..STATEMENTS_MAX {
         if used(connection)? + more <= most {

@@ -14,10 +14,12 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use crate::queue::{Message, Order, PLACES, Shared, Standing};
+use super::Reader;
+use crate::bound::RECORD_SHARE;
+use crate::queue::{Message, Order, PLACES, Shared};
+use crate::standing::{Standing, log_full, log_removal};
 use crate::store;
 use crate::store::{Fault, Room, Store, StoreError};
-use crate::{RECORD_SHARE, Reader};
 
 /// A group is at most this many records.
 const GROUP_MAX: usize = PLACES / 2;
@@ -85,7 +87,7 @@ impl Writing {
             self.take(order);
         }
         let lost = self.group.iter().filter(|order| matches!(order.message, Message::Seal(..))).count();
-        self.shared.lose(lost as u64, "the journal was closed before they could be written");
+        self.shared.lost.add(lost as u64, "the journal was closed before they could be written");
         self.group.drain(..).for_each(|order| self.shared.release(&order));
     }
 
@@ -219,7 +221,7 @@ impl Writing {
             self.shared.release(&order);
             let why = refused.iter().find(|(index, _)| *index == i).map(|(_, why)| why.clone());
             if let Some(why) = &why {
-                self.shared.lose(1, why);
+                self.shared.lost.add(1, why);
             }
             // The waiter may have gone.
             let _ = order.done.map(|done| done.send(why.map_or(Ok(()), Err)));
@@ -232,10 +234,7 @@ impl Writing {
     fn has(&mut self, room: Room) {
         let before = self.shared.removed.fetch_add(room.removed, Ordering::AcqRel);
         if before == 0 && room.removed > 0 {
-            tracing::warn!(
-                "the journal has reached `journal.bytes_max`: from now on the oldest records of calls that only read \
-                 are removed"
-            );
+            log_removal();
         }
         self.is_restless = room.is_over || room.is_full;
         self.is_full = room.is_full;
@@ -246,10 +245,7 @@ impl Writing {
         self.failures = 0;
         let now = if self.is_full { Standing::Full } else { Standing::Writing };
         if self.shared.stands(now) && self.is_full {
-            tracing::error!(
-                "the journal holds nothing but calls with effects, as much as `journal.bytes_max` allows; calls with \
-                 effects are refused until it is raised, or the journal is put aside"
-            );
+            log_full();
         }
         for done in self.flushes.drain(..) {
             let _ = done.send(());

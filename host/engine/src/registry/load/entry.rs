@@ -17,7 +17,7 @@ use crate::config::{ConfigFile, RetryConfig, ToolConfig};
 use crate::policy::Allowance;
 use crate::registry::name;
 use crate::registry::tool::{Component, Tool};
-use crate::sandbox::cache::{Compiled, Compiler, Looked, Missing};
+use crate::sandbox::cache::{Cache, Compiled, Looked, Missing};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::engine::MEMORY_BYTES_MAX;
 use crate::sandbox::run;
@@ -45,11 +45,13 @@ pub(super) struct Entry {
     pub(super) key: Spanned<String>,
     pub(super) config: ToolConfig,
     pub(super) engine: Engine,
-    pub(super) compiler: Arc<Compiler>,
+    pub(super) cache: Arc<Cache>,
     /// The thread of its steps.
     pub(super) steps: Lane,
     /// The threads of its tools' file accesses.
     pub(super) files: Lane,
+    /// A folder besides the state folder that no tool may be granted: the one of a journal elsewhere.
+    pub(super) apart: Option<PathBuf>,
 }
 
 impl Entry {
@@ -60,7 +62,7 @@ impl Entry {
         let (tools, cached) = match self.aside(Entry::look).await? {
             Ok(tools) => (tools, true),
             Err(missing) => {
-                let compiled = self.compiler.compile(&self.engine, missing).await;
+                let compiled = self.cache.compile(&self.engine, missing).await;
                 let compiled = compiled.map_err(|err| self.unusable(&err))?;
                 (self.aside(|entry| entry.prepare(compiled)).await?, false)
             }
@@ -92,14 +94,14 @@ impl Entry {
         if self.is_of_state(&path) {
             return Err(self.component(format!("`{}` lies in the state folder", path.display()), None));
         }
-        let bytes = self.compiler.read(&path).map_err(|err| match err {
+        let bytes = self.cache.read(&path).map_err(|err| match err {
             CompileError::Unreadable(err) => {
                 let hint = "build it first; for the example tools, run `cargo xtask guests`".to_owned();
                 self.component(format!("`{}` cannot be read: {err}", path.display()), Some(hint))
             }
             err => self.unusable(&err),
         })?;
-        match self.compiler.look(&self.engine, bytes).map_err(|err| self.unusable(&err))? {
+        match self.cache.look(&self.engine, bytes).map_err(|err| self.unusable(&err))? {
             Looked::Found(compiled) => self.prepare(*compiled).map(Ok),
             Looked::Missing(missing) => Ok(Err(missing)),
         }
@@ -108,15 +110,21 @@ impl Entry {
     /// Refuses grants that reach the state folder: a guest would read the records of other callers, and the host would
     /// open and close the journal on its behalf, which drops SQLite's locks on it.
     fn keep_state_apart(&self, grants: &Grants) -> Result<(), Diagnostics> {
-        let Ok(state) = self.file.state().canonicalize() else { return Ok(()) };
-        let reaches = |folder: &Path| folder.starts_with(&state) || state.starts_with(folder);
-        let Some(grant) = grants.files.iter().find(|grant| reaches(&grant.host)) else { return Ok(()) };
+        let state = self.file.state().canonicalize().ok().map(|state| (state, "state folder"));
+        let apart = self.apart.clone().map(|folder| (folder, "folder of the journal"));
+        let private: Vec<_> = state.into_iter().chain(apart).collect();
+        let reached = grants.files.iter().find_map(|grant| {
+            let reaches =
+                |private: &Path| grant.host.starts_with(private) || private.starts_with(&grant.host);
+            private.iter().find(|(private, _)| reaches(private)).map(|private| (grant, private))
+        });
+        let Some((grant, (private, what))) = reached else { return Ok(()) };
         let span = self.config.grants.as_ref().map_or(self.key.span(), Spanned::span);
         let message = format!(
-            "the granted folder `{}` and the state folder `{}` lie in each other: the tool could read the records of all \
+            "the granted folder `{}` and the {what} `{}` lie in each other: the tool could read the records of all \
              calls",
             grant.host.display(),
-            state.display()
+            private.display()
         );
         let hint = "grant a folder beside it, or move it with `host.state`".to_owned();
         Err(self.file.error(span, message, "in these grants", Some(hint)).into())

@@ -1,6 +1,6 @@
 //! The other end: what `airlock compile` does.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Write};
 
 use wasmtime::component::Component;
 
@@ -41,8 +41,17 @@ pub fn work(worker: &Worker) -> anyhow::Result<()> {
     let engine = engine::compiler(optimize).map_err(|err| anyhow::anyhow!("{err:#}"))?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes)?;
-    let out = std::io::stdout().lock();
-    match translate(&engine, &bytes) {
+    reply(&engine, &bytes, missing, std::io::stdout().lock())
+}
+
+/// Compiles a component, and says what came of it.
+pub(super) fn reply(
+    engine: &wasmtime::Engine,
+    bytes: &[u8],
+    missing: Vec<String>,
+    out: impl Write,
+) -> anyhow::Result<()> {
+    match translate(engine, bytes) {
         Ok((surface, code)) => answer::send(out, surface, missing, &code),
         Err(err) => answer::refuse(out, &format!("{err:#}")),
     }

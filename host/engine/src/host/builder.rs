@@ -1,0 +1,253 @@
+//! Opening a host: what it is made of, and the order in which that is put together.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::load::{admit, load, note, open_journal, pool};
+use super::{Host, OpenError};
+use crate::config::ConfigFile;
+use crate::environment::World;
+use crate::execute::{Execute, Sandbox};
+use crate::generation::{Access, Accesses, Generation, Parts};
+use crate::lock::Served;
+use crate::registry::{LoadEvent, Threads};
+use crate::sandbox::compiler::Compiler;
+use airlock_journal::{Journal, JournalError};
+use airlock_types::environment::SharedEnvironment;
+
+/// The registry where none is named, as for the `airlock` program.
+const REGISTRY: &str = "airlock.toml";
+
+/// What a host is made of. Everything has a default: the registry `airlock.toml` of the working directory, its journal
+/// in its state folder, the compiler that lies beside this program, the clocks and the chance of this machine.
+#[must_use = "a host is there once the builder is opened"]
+pub struct HostBuilder<'w> {
+    registry: RegistrySource,
+    journal: JournalSource,
+    compiler: Compiler,
+    environment: SharedEnvironment,
+    execute: Box<MakeExecute>,
+    watch: &'w (dyn Fn(LoadEvent) + Sync),
+}
+
+/// Makes what runs attempts, given the sandbox.
+type MakeExecute = dyn FnOnce(Sandbox) -> Arc<dyn Execute> + Send;
+
+/// Where a registry comes from: the path of its file, or a file that was read.
+#[derive(Debug)]
+pub struct RegistrySource(Registry);
+
+#[derive(Debug)]
+enum Registry {
+    Path(PathBuf),
+    File(Box<ConfigFile>),
+}
+
+/// Where records go: into a journal that is open, or into a file.
+#[derive(Debug)]
+pub struct JournalSource(Records);
+
+#[derive(Debug)]
+enum Records {
+    StateFolder,
+    File(PathBuf),
+    Open(Box<Journal>),
+}
+
+impl Host {
+    /// What a host is to be made of.
+    pub fn builder() -> HostBuilder<'static> {
+        HostBuilder {
+            registry: Path::new(REGISTRY).into(),
+            journal: JournalSource(Records::StateFolder),
+            compiler: Compiler::default(),
+            environment: Arc::new(World::new()),
+            execute: Box::new(|sandbox| Arc::new(sandbox)),
+            watch: &|_| {},
+        }
+    }
+}
+
+impl<'w> HostBuilder<'w> {
+    /// The registry of tools: a path, or a [`ConfigFile`].
+    pub fn registry(self, registry: impl Into<RegistrySource>) -> HostBuilder<'w> {
+        HostBuilder { registry: registry.into(), ..self }
+    }
+
+    /// Where records go: [`Journal::memory`], or the path of a file in a folder that is there. The registry's
+    /// `journal.bytes_max` bounds it; memory has a bound of its own besides.
+    pub fn journal(self, journal: impl Into<JournalSource>) -> HostBuilder<'w> {
+        HostBuilder { journal: journal.into(), ..self }
+    }
+
+    /// Who compiles components.
+    pub fn compiler(self, compiler: Compiler) -> HostBuilder<'w> {
+        HostBuilder { compiler, ..self }
+    }
+
+    /// Where time and chance come from.
+    pub fn environment(self, environment: SharedEnvironment) -> HostBuilder<'w> {
+        HostBuilder { environment, ..self }
+    }
+
+    /// What runs attempts: the sandbox where nothing is said, or something in front of it, as
+    /// [`Faulty`](crate::execute::Faulty).
+    pub fn execute(self, make: impl FnOnce(Sandbox) -> Arc<dyn Execute> + Send + 'static) -> HostBuilder<'w> {
+        HostBuilder { execute: Box::new(make), ..self }
+    }
+
+    /// Hears of each component while it loads.
+    pub fn watch<'n>(self, watch: &'n (dyn Fn(LoadEvent) + Sync)) -> HostBuilder<'n> {
+        HostBuilder { watch, ..self }
+    }
+
+    /// Opens the host.
+    ///
+    /// # Errors
+    /// When the registry, its lock, the cache, the journal or the engine is not in order.
+    pub async fn open(self) -> Result<Host, OpenError> {
+        let HostBuilder { registry, journal, compiler, environment, execute, watch } = self;
+        // The folder is known before tools load, since none of them may be granted it.
+        let read = tokio::task::spawn_blocking(move || {
+            let file = registry.read()?;
+            let folder = journal.folder()?;
+            Ok::<_, OpenError>((file, journal, folder))
+        });
+        let (file, journal, journal_folder) = read.await.map_err(panicked)??;
+        // While components compile.
+        let journal = tokio::task::spawn_blocking({
+            let file = file.clone();
+            move || journal.open(&file)
+        });
+        tokio::task::spawn_blocking(airlock_contract::tool::warm);
+        let engine = pool(&file)?;
+        let threads = Threads::default();
+        let registry = load(&file, &engine, &compiler, journal_folder.as_deref(), watch, &threads).await?;
+        let registry = Arc::new(registry);
+        let served = Arc::new(Mutex::new(Served::default()));
+        admit(&file, &registry, None, &threads).await.map(|locked| note(&served).serve(&registry, locked))?;
+        let journal = journal.await.map_err(panicked)??;
+        let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
+        let parts = Arc::new(Parts::new(engine, execute, environment, journal));
+        let access = Arc::new(Access::of(&file));
+        let first = Generation::new(parts.clone(), &file, registry, access.clone(), None);
+        Ok(Host {
+            parts,
+            compiler,
+            journal_folder,
+            folder: file.folder().to_owned(),
+            calls: AtomicUsize::new(0),
+            calls_max: file.config.host.calls_max,
+            state: file.config.host.state.clone(),
+            http: file.config.http.clone(),
+            current: ArcSwap::from_pointee(first),
+            accesses: Mutex::new(Accesses::new(access)),
+            served,
+            threads,
+            drain_began: OnceLock::new(),
+            generations: watch::Sender::new(0),
+        })
+    }
+}
+
+fn panicked(err: tokio::task::JoinError) -> JournalError {
+    JournalError::Read(err.to_string())
+}
+
+impl RegistrySource {
+    fn read(self) -> Result<ConfigFile, OpenError> {
+        match self.0 {
+            Registry::Path(path) => Ok(ConfigFile::read(&path)?),
+            Registry::File(file) => Ok(*file),
+        }
+    }
+}
+
+impl JournalSource {
+    /// The folder of the file, where it is not the state folder.
+    fn folder(&self) -> Result<Option<PathBuf>, JournalError> {
+        let path = match &self.0 {
+            Records::StateFolder => None,
+            Records::File(path) => Some(path.as_path()),
+            Records::Open(journal) => journal.path(),
+        };
+        path.map(|path| {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            folder.unwrap_or(Path::new(".")).canonicalize().map_err(|err| JournalError::Open {
+                path: path.to_owned(),
+                reason: format!("its folder cannot be used: {err}"),
+            })
+        })
+        .transpose()
+    }
+
+    fn open(self, file: &ConfigFile) -> Result<Journal, JournalError> {
+        let bytes_max = file.config.journal.bytes_max;
+        match self.0 {
+            Records::StateFolder => open_journal(file),
+            Records::File(path) => Journal::open(&path, bytes_max),
+            Records::Open(journal) => {
+                journal.bound(bytes_max);
+                Ok(*journal)
+            }
+        }
+    }
+}
+
+impl From<ConfigFile> for RegistrySource {
+    fn from(file: ConfigFile) -> RegistrySource {
+        RegistrySource(Registry::File(Box::new(file)))
+    }
+}
+
+impl From<&ConfigFile> for RegistrySource {
+    fn from(file: &ConfigFile) -> RegistrySource {
+        file.clone().into()
+    }
+}
+
+impl From<PathBuf> for RegistrySource {
+    fn from(path: PathBuf) -> RegistrySource {
+        RegistrySource(Registry::Path(path))
+    }
+}
+
+impl From<&Path> for RegistrySource {
+    fn from(path: &Path) -> RegistrySource {
+        path.to_owned().into()
+    }
+}
+
+impl From<&str> for RegistrySource {
+    fn from(path: &str) -> RegistrySource {
+        Path::new(path).into()
+    }
+}
+
+impl From<Journal> for JournalSource {
+    fn from(journal: Journal) -> JournalSource {
+        JournalSource(Records::Open(Box::new(journal)))
+    }
+}
+
+impl From<PathBuf> for JournalSource {
+    fn from(path: PathBuf) -> JournalSource {
+        JournalSource(Records::File(path))
+    }
+}
+
+impl From<&Path> for JournalSource {
+    fn from(path: &Path) -> JournalSource {
+        path.to_owned().into()
+    }
+}
+
+impl From<&str> for JournalSource {
+    fn from(path: &str) -> JournalSource {
+        Path::new(path).into()
+    }
+}

@@ -1,0 +1,37 @@
+//! Compiling in the process that asks for it, for programs that trust their components.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::super::engine::{self, Optimize};
+use super::answer::Answer;
+use super::{CompileError, Report, answer, worker};
+use airlock_types::limit::CompileLimits;
+
+/// Compiles `bytes` into the file `out` on a thread of this process.
+///
+/// What the compiler says passes the same form as between two processes, and so the same checks.
+pub(crate) async fn compile_in_process(
+    limits: &CompileLimits,
+    bytes: Vec<u8>,
+    out: &Path,
+) -> Result<Report, CompileError> {
+    // The size was looked at before; nothing bounds time and memory of a thread.
+    let CompileLimits { component_bytes_max: _, cpu_s_max: _, memory_bytes_max, wall_s_max } = *limits;
+    let work = tokio::task::spawn_blocking(move || {
+        let engine = engine::compiler(Optimize::Speed).map_err(|err| anyhow::anyhow!("{err:#}"))?;
+        let mut said = Vec::new();
+        worker::reply(&engine, &bytes, Vec::new(), &mut said)?;
+        anyhow::Ok(said)
+    });
+    let Ok(worked) = tokio::time::timeout(Duration::from_secs(wall_s_max), work).await else {
+        return Err(CompileError::OverBudget(format!("{wall_s_max} s by the clock")));
+    };
+    let said = worked.map_err(|err| CompileError::Process(err.to_string()))?;
+    let said = said.map_err(|err| CompileError::Process(format!("{err:#}")))?;
+    match answer::receive(&said[..], out, memory_bytes_max).await? {
+        Some(Answer::Done { surface, missing: _, code_digest }) => Ok(Report { surface, code_digest }),
+        Some(Answer::Invalid(reason)) => Err(CompileError::Invalid(reason)),
+        None => Err(CompileError::Process("it said nothing".into())),
+    }
+}

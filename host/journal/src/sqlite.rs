@@ -1,0 +1,81 @@
+//! Records in an SQLite database, written by a thread of its own.
+//!
+//! Owns the two connections: the writer's, and the one that look-ups open. Must not know what a record says.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+
+use crate::queue::Message;
+use crate::store::{self, Store};
+use crate::writer::{Reader, Writer};
+use crate::{JournalError, JournalView};
+use airlock_types::record::Record;
+
+/// A database of records, open.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    path: PathBuf,
+    reader: Reader,
+    pub(super) writer: Writer,
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &Path, bytes_max: u64) -> Result<Sqlite, JournalError> {
+        let failed = |reason: String| JournalError::Open { path: path.to_owned(), reason };
+        let store = Store::open(path).map_err(failed)?;
+        let reader = Reader::new(Mutex::default());
+        let writer = Writer::start(path.to_owned(), store, Arc::clone(&reader), bytes_max)
+            .map_err(|err| failed(err.to_string()))?;
+        Ok(Sqlite { path: path.to_owned(), reader, writer })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn view(&self) -> JournalView {
+        let shared = &self.writer.shared;
+        JournalView {
+            standing: shared.standing(),
+            waiting: shared.waiting(),
+            lost: shared.lost.count(),
+            removed: shared.removed.load(Ordering::Acquire),
+        }
+    }
+
+    pub(super) fn bound(&self, bytes_max: u64) {
+        self.writer.shared.bytes_max.store(bytes_max, Ordering::Release);
+        // A writer that is gone has nothing to bound.
+        let _ = self.writer.queue.tell(Message::Bound);
+    }
+
+    /// A record that is there is found even where others cannot be written; one that is not may be among those.
+    pub(super) fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
+        let flushed = self.writer.flush();
+        match self.read(|connection| store::find(connection, id))? {
+            None => flushed.map(|()| None),
+            found => Ok(found),
+        }
+    }
+
+    pub(super) fn open_intents(&self) -> Result<Vec<String>, JournalError> {
+        self.writer.flush()?;
+        self.read(store::open_intents)
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = match &mut *reader {
+            Some(store) => store,
+            none => none.insert(Store::open(&self.path).map_err(JournalError::Read)?),
+        };
+        if store.is_in_place() {
+            return look(store.connection());
+        }
+        *reader = None;
+        Err(JournalError::Read("its files were moved or removed; it is opened again".into()))
+    }
+}

@@ -72,7 +72,6 @@ async fn await_status(server: &Server, status: &str) {
     panic!("the server is {last}");
 }
 
-/// Whether a process holds a POSIX lock on a file.
 /// Whether a process holds a lock on a file. The kernel's list can miss an entry where others come and go while it is
 /// read in parts, so it is read again before the answer is no; a lock that is gone stays gone.
 fn holds_lock(process: u32, file: &Path) -> bool {
@@ -123,6 +122,56 @@ async fn others_who_look_at_a_live_journal_take_nothing_from_it() {
     let recorded = recorded(&journal);
     let lost: Vec<_> = answered.iter().filter(|id| !recorded.contains(*id)).collect();
     assert!(lost.is_empty(), "{} of {} were lost", lost.len(), answered.len());
+}
+
+/// Without the index at its path another process makes its own, and both write as if they were alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_of_the_log_that_was_removed_loses_no_answer() {
+    let (folder, server) = open("");
+    let journal = journal_of(folder.path());
+    let mut answered = vec![id(&call(&server, "writes").await)];
+    std::fs::remove_file(folder.path().join(".airlock/journal.db-shm")).unwrap();
+    let outside = Connection::open(&journal).unwrap();
+    outside.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(outside);
+    for tool in ["reads", "writes", "reads", "writes"] {
+        let reply = call(&server, tool).await;
+        if reply["code"] == "ok" {
+            answered.push(id(&reply));
+        }
+    }
+    await_status(&server, "ready").await;
+    let last = call(&server, "writes").await;
+    assert_eq!(last["code"], "ok", "{last}");
+    answered.push(id(&last));
+    server.signal("KILL").unwrap();
+    server.wait().unwrap();
+    let recorded = recorded(&journal);
+    let lost: Vec<_> = answered.iter().filter(|id| !recorded.contains(*id)).collect();
+    assert!(lost.is_empty(), "{} of {} were lost", lost.len(), answered.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_folder_that_others_can_write_to_takes_no_records_while_serving_either() {
+    let (folder, server) = open("");
+    let state = folder.path().join(".airlock");
+    assert_eq!(call(&server, "writes").await["code"], "ok");
+    std::fs::rename(&state, folder.path().join("aside")).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    mode(&state, 0o777);
+    await_refusal(&server).await;
+    assert!(!state.join("journal.db").exists(), "nothing is written where others could change it");
+}
+
+/// Calls until a call with effects is refused for the journal's sake.
+async fn await_refusal(server: &Server) {
+    for _ in 0..200 {
+        if call(server, "writes").await["code"] == "host.journal" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("calls with effects are still answered");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

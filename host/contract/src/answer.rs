@@ -127,6 +127,12 @@ impl Shape {
         }
     }
 
+    /// The type of the error that the function may return, as WIT writes it: `string`. None for a function that returns
+    /// none.
+    pub fn error_ty(&self) -> Option<&Ty> {
+        self.err.as_ref()
+    }
+
     /// Reads a returned value. `transient` holds the contract's names of error cases that are worth a retry.
     ///
     /// # Errors

@@ -3,11 +3,14 @@
 //! Owns the semaphores. A call beyond both bounds is rejected at once, so no queue grows without end. Must not know
 //! why a call is made.
 
+mod bulkhead;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use airlock_types::environment::{Environment, within};
+pub(crate) use bulkhead::{Bulkhead, BulkheadSlot};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bounded admission: `run` slots, then up to `wait` waiters in FIFO order; further calls are rejected.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::admission::{Gate, Rejected, Slot};
+use crate::admission::{Bulkhead, BulkheadSlot, Gate, Rejected, Slot};
 use crate::caller::Rules;
 use crate::caller::account::Accounts;
 use crate::caller::session::Sessions;
@@ -45,7 +45,7 @@ pub(crate) struct Generation {
 
 /// What changes about a tool while it is called.
 struct Standing {
-    bulkhead: Arc<Gate>,
+    bulkhead: Arc<Bulkhead>,
     health: Mutex<Health>,
     /// Of a tool that was called.
     metrics: OnceLock<ToolMetrics>,
@@ -58,7 +58,7 @@ struct Health {
 
 /// The slots of one attempt: one of its tool's, and one of the host's.
 #[expect(dead_code, reason = "held for its drop")]
-pub(crate) struct Slots(Slot, Slot);
+pub(crate) struct Slots(BulkheadSlot, Slot);
 
 impl Generation {
     /// The generation of a file. Places of the last one are kept where their number did not change, so that a
@@ -76,10 +76,14 @@ impl Generation {
             Some(gate) if gate.is_of(run, wait) => gate.clone(),
             Some(_) | None => Arc::new(Gate::new(run, wait)),
         };
+        let keep_bulkhead = |bulkhead: Option<&Arc<Bulkhead>>, run, wait| match bulkhead {
+            Some(bulkhead) if bulkhead.is_of(run, wait) => bulkhead.clone(),
+            Some(_) | None => Arc::new(Bulkhead::new(run, wait)),
+        };
         let standing = |tool: &Tool| {
             let last = last.and_then(|last| last.tools.get(&*tool.name)).map(|standing| &standing.bulkhead);
             Standing {
-                bulkhead: keep(last, tool.bulkhead_run, tool.bulkhead_wait),
+                bulkhead: keep_bulkhead(last, tool.bulkhead_run, tool.bulkhead_wait),
                 health: Mutex::new(Health { quota: Quota::full(now), breakers: Breakers::default() }),
                 metrics: OnceLock::new(),
             }
@@ -170,10 +174,10 @@ impl Generation {
 
     /// Slots for one attempt of a tool, first one of the tool's: a tool that is busy must not hold slots that other tools
     /// could use.
-    pub(crate) async fn enter(&self, tool: &str, until: Duration) -> Result<Slots, Rejected> {
+    pub(crate) async fn enter(&self, tool: &str, who: &Principal, until: Duration) -> Result<Slots, Rejected> {
         let standing = self.tools.get(tool).ok_or(Rejected)?;
         let environment = &**self.environment();
-        let tool = standing.bulkhead.enter(environment, until).await?;
+        let tool = standing.bulkhead.enter(who, self.access.has_several_callers(), environment, until).await?;
         Ok(Slots(tool, self.room.enter(environment, until).await?))
     }
 

@@ -17,6 +17,7 @@ use crate::diff;
 use crate::diff::Changes;
 use crate::file;
 use crate::registry::{Definition, Registry};
+use airlock_types::shorten::visible_json;
 pub(crate) use served::Served;
 
 /// The version of the file's form. Locks of the first form have no number, and definitions without terms.
@@ -233,8 +234,9 @@ impl Lock {
     pub fn write(&self, pin: Pin, registry: &Registry) -> Result<(), LockError> {
         let failed = |reason: String| LockError::Write { path: self.path.clone(), reason };
         let entry = |(name, definition): (String, Definition)| {
-            let definition = serde_json::to_string_pretty(&definition);
-            Ok((name, Entry { definition: definition.map_err(|err| failed(err.to_string()))? }))
+            let definition = serde_json::to_string_pretty(&definition).map_err(|err| failed(err.to_string()))?;
+            // The same JSON, in which a reviewer sees every character.
+            Ok((name, Entry { definition: visible_json(&definition).into_owned() }))
         };
         let tools = Definition::all(registry).into_iter().map(entry).collect::<Result<_, LockError>>()?;
         let text = toml::to_string_pretty(&Text { format: FORMAT, pin, tools })

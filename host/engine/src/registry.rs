@@ -17,6 +17,7 @@ use airlock_types::shorten::{clean, clip, shorten};
 pub use definition::{Definition, Relation, Terms, describe};
 pub use load::{LoadEvent, Loading, inspect, unpacked};
 pub(crate) use load::{STEP_MAX, Threads, Unloaded, load};
+pub(crate) use tool::USEFUL_MS_MIN;
 pub use tool::{Component, Tool};
 
 /// The tools that a host can call, by public name.

@@ -92,6 +92,13 @@ pub fn folder(path: &Path) -> Result<(), StateError> {
     }
 }
 
+/// As [`folder`], of a folder that must be there.
+pub(crate) fn existing_folder(path: &Path) -> Result<(), StateError> {
+    let path = &path.components().collect::<PathBuf>();
+    let missing = || StateError::Io { path: path.clone(), source: ErrorKind::NotFound.into() };
+    check(path, &look(path)?.ok_or_else(missing)?, "folder")
+}
+
 /// Checks a file in the state folder without opening it, and takes read permission from others. Says whether there
 /// is one.
 ///

@@ -44,8 +44,9 @@ pub(super) struct Store {
     connection: Connection,
     path: PathBuf,
     wal: PathBuf,
-    /// Device and inode of the database and its log, as they were when both were there first.
-    files: Option<[(u64, u64); 2]>,
+    shm: PathBuf,
+    /// Device and inode of the database, its log and the log's index, as they were when all were there first.
+    files: Option<[(u64, u64); 3]>,
 }
 
 /// Why nothing was written.
@@ -120,7 +121,7 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
         connection.pragma_update(None, "journal_size_limit", WAL_BYTES.cast_signed()).map_err(text)?;
         connection.busy_timeout(BUSY).map_err(text)?;
-        let mut store = Store { connection, wal: beside(&path, "-wal"), path, files: None };
+        let mut store = Store { connection, wal: beside(&path, "-wal"), shm: beside(&path, "-shm"), path, files: None };
         store.is_in_place();
         Ok(store)
     }
@@ -144,10 +145,13 @@ impl Store {
     }
 
     /// Whether the files at their paths are those that this connection has open.
+    /// The index of the log is one of them: without it at its path, another process would make its own, and both would
+    /// write as if they were alone.
     pub(super) fn is_in_place(&mut self) -> bool {
         let of = |path: &Path| path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()));
-        let (Some(main), Some(wal)) = (of(&self.path), of(&self.wal)) else { return false };
-        *self.files.get_or_insert([main, wal]) == [main, wal]
+        let (Some(main), Some(wal), Some(shm)) = (of(&self.path), of(&self.wal), of(&self.shm)) else { return false };
+        let now = [main, wal, shm];
+        *self.files.get_or_insert(now) == now
     }
 
     /// Refuses to go on while the write-ahead log is larger than `bytes_max` and cannot be folded back.
@@ -173,6 +177,8 @@ fn private(path: &Path) -> Result<PathBuf, String> {
     let text = |err: state::StateError| err.to_string();
     let (folder, name) = path.parent().zip(path.file_name()).ok_or("it has no file name")?;
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    // Again each time: somebody may have put another folder in its place while the host ran.
+    state::existing_folder(folder).map_err(text)?;
     let path = folder.canonicalize().map_err(|err| format!("`{}`: {err}", folder.display()))?.join(name);
     if !state::file(&path).map_err(text)? {
         state::create(&path).map_err(text)?;

@@ -56,7 +56,7 @@ pub(super) async fn attempt(
     let PermittedRoute { candidate, permit } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
-    let Ok(_slots) = host.enter(&tool.name, until).await else {
+    let Ok(_slots) = host.enter(&tool.name, events.caller(), until).await else {
         return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
     };
     let deadline = until.saturating_sub(environment.monotonic());

@@ -19,6 +19,7 @@ use airlock_types::environment::{ms, us};
 use airlock_types::event::Event;
 use airlock_types::json::Json;
 use airlock_types::plan::Progress;
+use airlock_types::principal::Principal;
 use airlock_types::record::Record;
 use airlock_types::reply::Reply;
 use airlock_types::shorten::clean;
@@ -88,6 +89,11 @@ impl<'c> Events<'c> {
     /// The tool that was asked for.
     pub(super) fn tool(&self) -> &str {
         &self.head.tool
+    }
+
+    /// Who calls.
+    pub(super) fn caller(&self) -> &'c Principal {
+        &self.head.call.caller
     }
 
     /// Time since the call came, in milliseconds.

@@ -6,6 +6,7 @@ use super::details::Details;
 use super::events::Events;
 use super::reply::Failed;
 use super::report;
+use crate::admission::Rejected;
 use crate::caller::account::Account;
 use crate::caller::budget::Amounts;
 use crate::generation::{Admitted, Generation, Resolved};
@@ -74,13 +75,17 @@ async fn judge_aside(
 ) -> Result<ValidArgs, Failed> {
     let environment = host.environment();
     let until = events.ends(host.call_deadline_ms());
-    let slot = host.heavy_arguments().enter(&**environment, until).await;
-    let slot = slot.map_err(|_| report::failed(&tool.name, Code::Overloaded, &Details::no_slot()))?;
+    let slots = async {
+        // The caller's own first: its calls wait for each other before they stand in other callers' way.
+        let own = admitted.account().heavy_arguments().enter(&**environment, until).await?;
+        Ok::<_, Rejected>((own, host.heavy_arguments().enter(&**environment, until).await?))
+    };
+    let slots = slots.await.map_err(|_| report::failed(&tool.name, Code::Overloaded, &Details::no_slot()))?;
     let payer = Payer { account: admitted.account().clone(), environment: environment.clone() };
     let judged = tokio::task::spawn_blocking({
         let (caps, tool, arguments) = (*host.caps(), tool.clone(), arguments.clone());
         move || {
-            let _slot = slot;
+            let _slots = slots;
             payer.charged(|| judge(&caps, &tool, &arguments))
         }
     });

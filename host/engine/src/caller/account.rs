@@ -15,6 +15,12 @@ use airlock_types::principal::Principal;
 /// Accounts at most; a subject more makes room where an account has nothing left to remember.
 const ACCOUNTS_MAX: usize = 10_000;
 
+/// Calls of one caller whose arguments are judged off the runtime's workers at the same time.
+pub(crate) const CALLER_HEAVY_RUN: u32 = 2;
+
+/// Calls of one caller that wait for that.
+pub(crate) const CALLER_HEAVY_WAIT: u32 = 32;
+
 /// All accounts of a host.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts(RwLock<BTreeMap<Principal, Arc<Account>>>);
@@ -23,6 +29,7 @@ pub(crate) struct Accounts(RwLock<BTreeMap<Principal, Arc<Account>>>);
 #[derive(Debug)]
 pub(crate) struct Account {
     gate: Mutex<Arc<Gate>>,
+    heavy_arguments: Gate,
     spent: Mutex<Spent>,
 }
 
@@ -71,7 +78,7 @@ impl Accounts {
             return Err(NotOpened::Full);
         }
         let gate = Mutex::new(Arc::new(Gate::new(rules.run, rules.wait)));
-        let account = Arc::new(Account { gate, spent: Mutex::default() });
+        let account = Arc::new(Account { gate, heavy_arguments: Gate::new(CALLER_HEAVY_RUN, CALLER_HEAVY_WAIT), spent: Mutex::default() });
         // Somebody else may have come first in between.
         Ok(accounts.entry(who.clone()).or_insert(account).clone())
     }
@@ -91,6 +98,11 @@ impl Account {
     ) -> Result<Slot, Rejected> {
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
         gate.enter(environment, until).await
+    }
+
+    /// The caller's share of the slots for judging arguments that may take long.
+    pub(crate) fn heavy_arguments(&self) -> &Gate {
+        &self.heavy_arguments
     }
 
     /// A reload may have changed how many calls the caller may have at once.

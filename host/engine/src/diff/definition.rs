@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Found;
 use super::schema;
-use crate::registry::{Definition, Relation, Terms};
+use crate::registry::{Definition, Relation, Terms, USEFUL_MS_MIN};
 use airlock_types::grant::{FilesRequest, Request, Requests};
 use airlock_types::limit::PartialLimits;
 
@@ -24,6 +24,7 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Found> {
         effects,
         input_schema,
         output_schema,
+        errors,
         asks,
         imports,
         terms,
@@ -32,7 +33,10 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Found> {
     found.asks(asks, &new.asks);
     found.part(&["component"], component, &new.component, false);
     found.part(&["description"], description, &new.description, false);
-    found.part(&["effects"], effects, &new.effects, new.effects > *effects);
+    // A tool that declares less is retried and recorded as one that does less, and nothing here shows that it does.
+    found.part(&["effects"], effects, &new.effects, true);
+    // What an error may hold cannot be shown to be less by its type alone.
+    found.part(&["errors"], errors, &new.errors, true);
     found.set(&["imports"], imports, &new.imports, |come| come);
     found.0.extend(schema::compare("input_schema", input_schema, &new.input_schema));
     found.0.extend(schema::compare("output_schema", output_schema, &new.output_schema));
@@ -126,7 +130,9 @@ impl Comparison {
         self.requires(requires, &new.requires);
         self.set(&["transient"], transient, &new.transient, |come| come);
         // Attempts are made with less time than before.
-        self.part(&["useful_ms_min"], useful_ms_min, &new.useful_ms_min, new.useful_ms_min < *useful_ms_min);
+        let least = |said: &Option<u64>| said.unwrap_or(USEFUL_MS_MIN);
+        let wider = least(&new.useful_ms_min) < least(useful_ms_min);
+        self.part(&["useful_ms_min"], useful_ms_min, &new.useful_ms_min, wider);
     }
 
     /// A relation that is gone lets more in. A message is a text.

@@ -12,6 +12,7 @@ use airlock_types::grant::{FilesRequest, Request};
 
 fn definition() -> Definition {
     let mut definition = Definition::bare("Adds");
+    definition.effects = Effect::Read;
     definition.input_schema = json!({
         "type": "object",
         "properties": {"a": {"type": "integer", "maximum": 9}, "b": {"enum": ["x"]}},
@@ -50,6 +51,8 @@ fn names_exactly_what_changed_and_whether_it_is_wider() {
     check(|d| d.imports.push("wasi:sockets/tcp".into()), "imports", true);
     check(|d| d.imports.clear(), "imports", false);
     check(|d| d.effects = Effect::Write, "effects", true);
+    check(|d| d.effects = Effect::Pure, "effects", true);
+    check(|d| d.errors = Some("string".into()), "errors", true);
     let maximum = "input_schema.properties.a.maximum";
     check(|d| d.input_schema["properties"]["a"]["maximum"] = json!(10), maximum, true);
     check(|d| d.input_schema["properties"]["a"]["maximum"] = json!(8), maximum, false);
@@ -109,6 +112,9 @@ fn relations_checks_and_limits_are_part_of_a_definition() {
     assert!(found(terms(|t| t.expects[1]["range"]["min"] = json!(-1.0))).is_wider());
     check(terms(|t| t.limits.fuel = Some(6)), "limits.fuel", true);
     check(terms(|t| t.limits.fuel = None), "limits.fuel", true);
+    check(terms(|t| t.useful_ms_min = Some(1)), "useful_ms_min", true);
+    check(terms(|t| t.useful_ms_min = Some(1_000)), "useful_ms_min", false);
+    check(terms(|t| t.useful_ms_min = Some(2_000)), "useful_ms_min", false);
     check(terms(|t| t.limits.fuel = Some(4)), "limits.fuel", false);
     check(terms(|t| t.limits.deadline_ms = Some(4)), "limits.deadline_ms", false);
     check(terms(|t| t.transient.push("gone".into())), "transient", true);

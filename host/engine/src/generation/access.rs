@@ -83,6 +83,12 @@ impl Access {
         self.tokens.iter().fold(None, look)
     }
 
+    /// Whether calls of more than one caller can come. The command line and stdio serve `local` alone.
+    pub(crate) fn has_several_callers(&self) -> bool {
+        let named = self.rules.keys().filter(|entry| ![LOCAL, ANONYMOUS].contains(&entry.as_str())).count();
+        self.oauth.is_some() || named + usize::from(self.allow_anonymous) > 1
+    }
+
     pub(crate) fn oauth(&self) -> Option<&Arc<OauthConfig>> {
         self.oauth.as_ref()
     }

@@ -10,16 +10,17 @@ use airlock_journal::Journal;
 use airlock_types::environment::SharedEnvironment;
 
 use crate::admission::Gate;
-use crate::caller::account::Accounts;
+use crate::caller::account::{Accounts, CALLER_HEAVY_RUN, CALLER_HEAVY_WAIT};
 use crate::caller::session::Sessions;
 use crate::execute::Execute;
 use crate::telemetry::metrics::Metrics;
 
-/// Calls whose arguments are judged off the runtime's workers at the same time; each may need up to 64 MB.
-const HEAVY_ARGUMENTS_MAX: u32 = 4;
+/// Calls whose arguments are judged off the runtime's workers at the same time; each may need up to 64 MB. One caller has
+/// half of these slots, so that it cannot keep the others from theirs.
+const HEAVY_ARGUMENTS_MAX: u32 = 2 * CALLER_HEAVY_RUN;
 
 /// Calls that wait for that, in order and within their deadlines; the next is refused as `admission.overloaded`.
-const HEAVY_ARGUMENTS_WAITING_MAX: u32 = 64;
+const HEAVY_ARGUMENTS_WAITING_MAX: u32 = 2 * CALLER_HEAVY_WAIT;
 
 /// What stays while the program runs.
 pub(crate) struct Parts {

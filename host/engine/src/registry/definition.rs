@@ -30,6 +30,9 @@ pub struct Definition {
     pub input_schema: Value,
     /// What structured content will be.
     pub output_schema: Value,
+    /// The type of its errors, as WIT writes it: what they hold reaches the model, too.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub errors: Option<String>,
     /// The capabilities that its author asks for.
     pub asks: Requests,
     /// The names of its imports.
@@ -85,6 +88,7 @@ impl Definition {
             effects: Effect::Pure,
             input_schema: json!({}),
             output_schema: json!({}),
+            errors: None,
             asks: Requests::default(),
             imports: Vec::new(),
             terms: Some(Terms::default()),
@@ -101,6 +105,7 @@ impl Definition {
             effects: tool.effect,
             input_schema: contract.input_schema.clone(),
             output_schema: contract.output_schema(),
+            errors: contract.shape.error_ty().map(ToString::to_string),
             asks: tool.requests.clone(),
             imports: tool.component.surface.imports.iter().map(|import| import.name.clone()).collect(),
             terms: Some(Terms::of(tool)),

@@ -14,6 +14,9 @@ use airlock_types::grant::Requests;
 use airlock_types::limit::{Limits, PartialLimits};
 use airlock_types::plan::RetryPolicy;
 
+/// The least time in which an attempt is worth starting, in milliseconds, where neither operator nor author says it.
+pub(crate) const USEFUL_MS_MIN: u64 = 1_000;
+
 /// A component's file, and what it is.
 #[derive(Debug)]
 pub struct Component {

@@ -12,7 +12,7 @@ use serde_json::json;
 use airlock::host::Host;
 use airlock_types::principal::Principal;
 use airlock_types::reply::Reply;
-use airlock_types::shorten::{clean, shorten};
+use airlock_types::shorten::{clean, shorten, visible_json};
 
 const SCHEME: &str = "airlock://records/";
 const RESULT: &str = "/result";
@@ -55,7 +55,7 @@ pub(super) async fn read(
         Err(err) => return Err(broken(&err)),
     };
     let result = record.reply.as_ref().and_then(|reply| reply.get("result")).ok_or_else(missing)?;
-    let contents = ResourceContents::text(result.to_string(), uri.clone()).with_mime_type(JSON);
+    let contents = ResourceContents::text(visible_json(&result.to_string()), uri.clone()).with_mime_type(JSON);
     Ok(ReadResourceResponse::Complete(ReadResourceResult::new(vec![contents])))
 }
 

@@ -16,7 +16,7 @@ use crate::capability;
 use crate::config::{ConfigFile, RetryConfig, ToolConfig};
 use crate::policy::Allowance;
 use crate::registry::name;
-use crate::registry::tool::{Component, Tool};
+use crate::registry::tool::{Component, Tool, USEFUL_MS_MIN};
 use crate::sandbox::cache::{Cache, Compiled, Looked, Missing};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::engine::MEMORY_BYTES_MAX;
@@ -29,9 +29,6 @@ use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::grant::{Effective, Grants, Request, Requests};
 use airlock_types::limit::{Limits, PartialLimits};
 use airlock_types::plan::RetryPolicy;
-
-/// The least time in which an attempt is worth starting, where nobody says otherwise.
-const USEFUL_MS_MIN: u64 = 1_000;
 
 /// Functions that cannot be tools which an error lists.
 const HIDDEN_MAX: usize = 20;

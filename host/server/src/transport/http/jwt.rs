@@ -12,6 +12,8 @@ use jsonwebtoken::{Algorithm, AlgorithmFamily};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
+use airlock_types::text::is_hidden;
+
 /// The longest token: those with many groups in them have some thousand bytes.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
 
@@ -122,7 +124,8 @@ impl Object {
         if subject.is_empty() || subject.len() > SUBJECT_BYTES_MAX {
             return Err("its subject is empty or too long");
         }
-        if subject.chars().any(is_invisible) {
+        // A name with hidden characters can pass for another one in a log, with budgets of its own.
+        if subject.chars().any(is_hidden) {
             return Err("its subject has control or invisible characters in it");
         }
         let mut scopes = self.texts("scp")?;
@@ -139,15 +142,6 @@ impl Object {
             scopes,
         })
     }
-}
-
-/// Characters that end a line, steer a terminal, turn the direction of text around, or do not show: a name with them
-/// can pass for another one in a log.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(c, '\u{e0000}'..='\u{e007f}')
 }
 
 impl<'de> Deserialize<'de> for Object {

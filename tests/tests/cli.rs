@@ -84,7 +84,8 @@ fn explain_says_no_where_call_does_and_leaves_out_the_fallbacks_that_call_leaves
     let folder = tempfile::tempdir().unwrap();
     let build = root().join("example-tools/build");
     let text = format!(
-        "[tools.front]\ncomponent = \"{0}/sector-metrics-quarterly.wasm\"\nfallback = [\"ungranted\"]\n\
+        "[tools.front]\ncomponent = \"{0}/sector-metrics.wasm\"\nfallback = [\"ungranted\"]\ngrants.clock = true\n\
+         grants.files = [{{ host = \"{0}/../data\", guest = \"/data\" }}]\n\
          [tools.ungranted]\ncomponent = \"{0}/sector-metrics.wasm\"\n",
         build.display()
     );
@@ -101,7 +102,7 @@ fn explain_says_no_where_call_does_and_leaves_out_the_fallbacks_that_call_leaves
     let allowed = airlock(&["explain", "front"]);
     let said = stdout(&allowed);
     assert!(
-        said.starts_with("decision: allow; the tool asks for nothing") && said.contains("worst case"),
+        said.starts_with("decision: allow\n- `files` is granted") && said.contains("worst case"),
         "{said}"
     );
     assert!(!said.contains("ungranted"), "a fallback that may not run is no part of the plan: {said}");

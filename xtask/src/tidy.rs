@@ -30,6 +30,7 @@ const FLOORS: [Floor; 6] = [
             "canonical",
             "place",
             "diagnostic",
+            "range",
             "environment",
             "json",
             "code",

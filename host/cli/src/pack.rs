@@ -57,17 +57,22 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
                 .map_err(|err| said(format!("{}: {err}", path.display())))?;
         }
     }
+    if contract.is_none() && args.wit.is_none() {
+        // What is embedded would be taken out, and nothing put in its place.
+        return Err(said("nothing to pack: give `--wit`, `--contract` or both".into()));
+    }
     let packed = Packed { contract: contract.map(|(_, text)| text), docs };
     let out = args.out.as_ref().unwrap_or(&args.component);
     let bytes =
         embed(&bytes, &packed).map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
     write(out, &bytes).map_err(|err| said(format!("cannot write `{}`: {err}", out.display())))?;
     printer.line(format!(
-        "{}: {} functions, {} bytes, contract {}",
+        "{}: {} functions, {} bytes, contract {}, doc comments of {} functions",
         out.display(),
         component.surface.functions.len(),
         bytes.len(),
         if packed.contract.is_some() { "embedded" } else { "none" },
+        packed.docs.len(),
     ));
     Ok(0)
 }

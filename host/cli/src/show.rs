@@ -9,7 +9,7 @@ use airlock::host;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The record's id as the reply has it, or its first eight characters and more
+    /// The record's id as the reply has it, or its beginning: twelve characters tell records of the same minute apart
     id: String,
 }
 

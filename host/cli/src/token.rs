@@ -1,8 +1,9 @@
 //! `airlock token new NAME`: a bearer token, shown once, and the digest that the registry keeps.
 
 use super::Ended;
-use super::print::Printer;
+use super::print::{Printer, Said};
 use airlock::caller::token;
+use airlock::config::ConfigFile;
 use airlock::environment::World;
 use airlock_types::environment::Environment as _;
 
@@ -17,6 +18,9 @@ pub(super) enum Verb {
 
 pub(super) fn run(verb: &Verb, printer: &Printer) -> Ended {
     let Verb::New { name } = verb;
+    if let Err(why) = ConfigFile::named_caller(name) {
+        return Err(Said(why).into());
+    }
     let (token, digest) = token::new(World::new().seed());
     printer.line(&token);
     printer.note(format!(
@@ -24,7 +28,7 @@ pub(super) fn run(verb: &Verb, printer: &Printer) -> Ended {
          [callers.{name}]\n\
          tools = [\"*\"]            # or the names that it may call\n\
          tokens = [\"{digest}\"]\n\n\
-         Whoever calls sends the header `Authorization: Bearer TOKEN`."
+         The caller sends the header `Authorization: Bearer TOKEN`."
     ));
     Ok(0)
 }

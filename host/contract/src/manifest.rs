@@ -25,8 +25,19 @@ use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::effect::Effect;
 use airlock_types::grant::Requests;
 use airlock_types::limit::PartialLimits;
+use airlock_types::range;
+use airlock_types::range::Setting;
 use bound::Problems;
 pub use bound::{CONTRACT_BYTES_MAX, PROBLEMS_MAX};
+
+/// The numbers of a contract that have a range: with zero the tool could never answer.
+const LIMITS: [Setting; 5] = [
+    ("limits.deadline_ms", 1..=u64::MAX),
+    ("limits.fuel", 1..=u64::MAX),
+    ("limits.memory_bytes_max", 1..=u64::MAX),
+    ("limits.output_bytes_max", 1..=u64::MAX),
+    ("limits.table_elements_max", 1..=u64::MAX),
+];
 
 /// A contract as it was written, not yet held against a component.
 #[derive(Clone, Debug, Default)]
@@ -143,6 +154,10 @@ impl Manifest {
         let source: Arc<str> = text.into();
         let written: Written = toml::from_str(text)
             .map_err(|err| Diagnostics::from(Diagnostic::from_toml(&err, file, &source)))?;
+        let problems = range::problems(file, &source, &LIMITS);
+        if !problems.is_empty() {
+            return Err(Diagnostics(problems));
+        }
         let WrittenLimits {
             fuel,
             deadline_ms,

@@ -9,6 +9,7 @@ mod caller;
 mod http;
 mod journal;
 pub mod origin;
+mod range;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -187,12 +188,22 @@ pub struct ToolConfig {
 
 /// Which functions of a component are shown.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`functions` is a list of WIT names, or a table of WIT names to public names")]
 pub enum Functions {
     /// These, under names made from their own.
     Listed(Vec<String>),
     /// These, under these public names.
     Named(BTreeMap<String, String>),
+}
+
+impl Functions {
+    /// Whether it shows none.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Functions::Listed(names) => names.is_empty(),
+            Functions::Named(names) => names.is_empty(),
+        }
+    }
 }
 
 /// Retries of one tool.
@@ -224,7 +235,7 @@ impl Default for BulkheadConfig {
 
 /// An import that nothing provides.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "an import is `\"trap\"`, or a table of results by function")]
 pub enum ImportConfig {
     /// `"trap"`: whoever calls it is ended.
     Word(ImportWord),
@@ -311,18 +322,20 @@ impl ConfigFile {
 
     fn problems(&self) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
-        if self.config.host.calls_max == 0 || self.config.host.calls_max > 256 {
-            problems.push(Diagnostic::without_place(
-                format!("`host.calls_max` is {}; it must be 1 to 256", self.config.host.calls_max),
-                None,
-            ));
+        problems.extend(airlock_types::range::problems(
+            &self.path.display().to_string(),
+            &self.source,
+            &range::SETTINGS,
+        ));
+        if self.config.host.state.as_os_str().is_empty() {
+            let hint = "name a folder of its own; without the setting it is `.airlock`".to_owned();
+            problems.push(Diagnostic::without_place("`host.state` is empty", Some(hint)));
         }
         problems.extend(caller::problems(self));
         problems.extend(http::problems(self));
-        problems.extend(journal::problems(self));
         for (name, tool) in &self.config.tools {
             problems.extend(self.name_problem(name));
-            problems.extend(self.tool_problems(name.get_ref(), tool));
+            problems.extend(self.tool_problems(tool));
         }
         problems
     }
@@ -342,21 +355,8 @@ impl ConfigFile {
         })
     }
 
-    fn tool_problems(&self, name: &str, tool: &ToolConfig) -> Vec<Diagnostic> {
+    fn tool_problems(&self, tool: &ToolConfig) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
-        if let Some(attempts) = &tool.retry.attempts
-            && !(1..=10).contains(attempts.get_ref())
-        {
-            problems.push(self.error(attempts.span(), "`retry.attempts` must be 1 to 10", "here", None));
-        }
-        if tool.bulkhead.run == 0 {
-            problems.push(self.error(
-                tool.component.span(),
-                format!("`tools.{name}.bulkhead.run` is 0: the tool could never run"),
-                "this tool",
-                None,
-            ));
-        }
         if tool.fallback.len() > FALLBACKS_MAX {
             let span = tool.fallback[FALLBACKS_MAX].span();
             problems.push(self.error(

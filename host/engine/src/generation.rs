@@ -174,10 +174,16 @@ impl Generation {
 
     /// Slots for one attempt of a tool, first one of the tool's: a tool that is busy must not hold slots that other tools
     /// could use.
-    pub(crate) async fn enter(&self, tool: &str, who: &Principal, until: Duration) -> Result<Slots, Rejected> {
+    pub(crate) async fn enter(
+        &self,
+        tool: &str,
+        who: &Principal,
+        until: Duration,
+    ) -> Result<Slots, Rejected> {
         let standing = self.tools.get(tool).ok_or(Rejected)?;
         let environment = &**self.environment();
-        let tool = standing.bulkhead.enter(who, self.access.has_several_callers(), environment, until).await?;
+        let tool =
+            standing.bulkhead.enter(who, self.access.has_several_callers(), environment, until).await?;
         Ok(Slots(tool, self.room.enter(environment, until).await?))
     }
 

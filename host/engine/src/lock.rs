@@ -68,6 +68,17 @@ pub struct Lock {
 /// Why tools are not served.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
+    /// A newer version wrote the file. Writing it anew would lose what that version accepted.
+    #[error(
+        "the lock `{}` has format {format}, and this Airlock knows up to {FORMAT}: a newer one wrote it; use that one",
+        .path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
     /// The file cannot be read.
     #[error("the lock `{}` cannot be read: {reason}; `airlock lock --rewrite` writes it anew", .path.display())]
     Read {
@@ -152,9 +163,7 @@ impl Lock {
         };
         let Text { format, pin, tools } = toml::from_str(&text).map_err(|err| failed(err.to_string()))?;
         if format > FORMAT {
-            return Err(failed(format!(
-                "its format is {format}, of a newer Airlock; this one knows {FORMAT}"
-            )));
+            return Err(LockError::Newer { path, format });
         }
         let definition = |(name, entry): (String, Entry)| {
             let definition = serde_json::from_str(&entry.definition);
@@ -234,7 +243,8 @@ impl Lock {
     pub fn write(&self, pin: Pin, registry: &Registry) -> Result<(), LockError> {
         let failed = |reason: String| LockError::Write { path: self.path.clone(), reason };
         let entry = |(name, definition): (String, Definition)| {
-            let definition = serde_json::to_string_pretty(&definition).map_err(|err| failed(err.to_string()))?;
+            let definition =
+                serde_json::to_string_pretty(&definition).map_err(|err| failed(err.to_string()))?;
             // The same JSON, in which a reviewer sees every character.
             Ok((name, Entry { definition: visible_json(&definition).into_owned() }))
         };

@@ -118,7 +118,10 @@ pub enum JournalError {
         most: usize,
     },
     /// A prefix that several ids share, or one that is too short.
-    #[error("`{0}` is not the beginning of one record's id: give at least eight characters, or more of them")]
+    #[error(
+        "`{0}` is not the beginning of exactly one record's id: give more of the id; records of the same minute share their \
+         first eight characters"
+    )]
     Ambiguous(String),
 }
 

@@ -121,7 +121,8 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
         connection.pragma_update(None, "journal_size_limit", WAL_BYTES.cast_signed()).map_err(text)?;
         connection.busy_timeout(BUSY).map_err(text)?;
-        let mut store = Store { connection, wal: beside(&path, "-wal"), shm: beside(&path, "-shm"), path, files: None };
+        let mut store =
+            Store { connection, wal: beside(&path, "-wal"), shm: beside(&path, "-shm"), path, files: None };
         store.is_in_place();
         Ok(store)
     }
@@ -149,7 +150,9 @@ impl Store {
     /// write as if they were alone.
     pub(super) fn is_in_place(&mut self) -> bool {
         let of = |path: &Path| path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()));
-        let (Some(main), Some(wal), Some(shm)) = (of(&self.path), of(&self.wal), of(&self.shm)) else { return false };
+        let (Some(main), Some(wal), Some(shm)) = (of(&self.path), of(&self.wal), of(&self.shm)) else {
+            return false;
+        };
         let now = [main, wal, shm];
         *self.files.get_or_insert(now) == now
     }

@@ -21,6 +21,7 @@ pub mod limit;
 pub mod place;
 pub mod plan;
 pub mod principal;
+pub mod range;
 pub mod record;
 pub mod reply;
 pub mod session;

@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The largest memory that any tool can be granted: the engine's pool reserves address space for it.
+pub const MEMORY_BYTES_MAX: u64 = 1 << 30;
+
 /// What one attempt may use. All are always on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {

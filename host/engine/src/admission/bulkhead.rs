@@ -143,7 +143,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_last_slot_is_kept_for_a_caller_that_holds_none() {
         let bulkhead = Bulkhead::new(3, 0);
-        let _held = (enter(&bulkhead, "ann", true).await.unwrap(), enter(&bulkhead, "ann", true).await.unwrap());
+        let _held =
+            (enter(&bulkhead, "ann", true).await.unwrap(), enter(&bulkhead, "ann", true).await.unwrap());
         assert_eq!(enter(&bulkhead, "ann", true).await.unwrap_err(), Rejected);
         let bob = enter(&bulkhead, "bob", true).await.unwrap();
         assert_eq!(bulkhead.running(), 3);
@@ -156,7 +157,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_caller_alone_has_all_slots() {
         let bulkhead = Bulkhead::new(2, 0);
-        let _held = (enter(&bulkhead, "ann", false).await.unwrap(), enter(&bulkhead, "ann", false).await.unwrap());
+        let _held =
+            (enter(&bulkhead, "ann", false).await.unwrap(), enter(&bulkhead, "ann", false).await.unwrap());
         let one = Bulkhead::new(1, 0);
         let _only = enter(&one, "ann", true).await.unwrap();
         assert_eq!(enter(&one, "bob", true).await.unwrap_err(), Rejected);

@@ -32,7 +32,12 @@ pub(crate) fn failed(tool: &str, code: Code, details: &Details) -> Failed {
 /// How a call ends whose tool its caller does not know, or may not know.
 pub(crate) fn unknown(unknown: &UnknownTool) -> Failed {
     let mut failed = failed(&unknown.name, Code::Unknown, &Details::default());
-    failed.report.message = format!("{unknown}. The tool did not run.");
+    let nearest =
+        unknown.nearest.as_ref().map_or_else(String::new, |nearest| format!(" Did you mean `{nearest}`?"));
+    failed.report.message = format!(
+        "There is no tool `{}`.{nearest}\nNothing was run.\nThe same call will fail again: call a tool that is listed.",
+        unknown.name
+    );
     failed
 }
 

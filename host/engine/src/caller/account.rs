@@ -78,7 +78,11 @@ impl Accounts {
             return Err(NotOpened::Full);
         }
         let gate = Mutex::new(Arc::new(Gate::new(rules.run, rules.wait)));
-        let account = Arc::new(Account { gate, heavy_arguments: Gate::new(CALLER_HEAVY_RUN, CALLER_HEAVY_WAIT), spent: Mutex::default() });
+        let account = Arc::new(Account {
+            gate,
+            heavy_arguments: Gate::new(CALLER_HEAVY_RUN, CALLER_HEAVY_WAIT),
+            spent: Mutex::default(),
+        });
         // Somebody else may have come first in between.
         Ok(accounts.entry(who.clone()).or_insert(account).clone())
     }

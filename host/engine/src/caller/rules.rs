@@ -70,7 +70,7 @@ pub enum MetricsAccess {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`metrics` is true, false or \"all\"")]
 enum MetricsWord {
     Flag(bool),
     Word(String),

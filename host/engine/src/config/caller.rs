@@ -97,6 +97,30 @@ fn caller_wait() -> u32 {
     CALLER_WAIT
 }
 
+/// What a caller's name may be.
+const NAME: &str = "letters, digits, `_` and `-`, at most 64 characters";
+
+fn is_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    !text.is_empty() && text.len() <= 64 && text.chars().all(fits)
+}
+
+impl ConfigFile {
+    /// Whether a caller of this name can have tokens.
+    ///
+    /// # Errors
+    /// When the registry would refuse it, with the reason.
+    pub fn named_caller(name: &str) -> Result<(), String> {
+        if !is_name(name) {
+            Err(format!("`{name}` cannot be a caller's name: {NAME}"))
+        } else if [LOCAL, ANONYMOUS].contains(&name) {
+            Err(format!("`{name}` is the caller that shows no token; it can have none"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
 pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut seen: Vec<(&str, TokenDigest)> = Vec::new();
@@ -105,15 +129,8 @@ pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
             problems.push(file.error(name.span(), message, label, None));
         };
         let text = name.get_ref().as_str();
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if text.is_empty() || text.len() > 64 || !text.chars().all(fits) {
-            problem(
-                format!("`{text}` cannot be a caller's name"),
-                "letters, digits, `_` and `-`, at most 64 characters",
-            );
-        }
-        if caller.run == 0 {
-            problem(format!("`callers.{text}.run` is 0: it could never call"), "this caller");
+        if !is_name(text) {
+            problem(format!("`{text}` cannot be a caller's name"), NAME);
         }
         if [LOCAL, ANONYMOUS].contains(&text) && !caller.tokens.is_empty() {
             problem(format!("`{text}` is who shows no token; it can have none"), "this caller");

@@ -96,16 +96,6 @@ pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
 
 fn http_problems(http: &HttpConfig) -> Vec<Diagnostic> {
     let plain = |message: String, hint: &str| Diagnostic::without_place(message, Some(hint.to_owned()));
-    let zeros = [
-        ("body_bytes_max", http.body_bytes_max as u64),
-        ("read_deadline_ms", http.read_deadline_ms),
-        ("write_deadline_ms", http.write_deadline_ms),
-        ("connections_max", http.connections_max.into()),
-        ("strangers_max", http.strangers_max.into()),
-        ("sessions_max", http.sessions_max.into()),
-    ];
-    let zeros = zeros.iter().filter(|(_, value)| *value == 0);
-    let zeros = zeros.map(|(name, _)| plain(format!("`http.{name}` is 0"), "leave it out for its default"));
     let hosts = http.allowed_hosts.iter().filter(|host| host.parse::<HostPort>().is_err()).map(|host| {
         let message = format!("`http.allowed_hosts`: `{host}` is no host");
         plain(message, "write a name, with a port if any: `tools.example.com`")
@@ -115,7 +105,7 @@ fn http_problems(http: &HttpConfig) -> Vec<Diagnostic> {
         let message = format!("`http.allowed_origins`: `{origin}` is no origin");
         plain(message, "write scheme and host: `https://app.example.com`, with a port if any")
     });
-    zeros.chain(hosts).chain(origins).collect()
+    hosts.chain(origins).collect()
 }
 
 fn oauth_problems(file: &ConfigFile, oauth: &OauthConfig) -> Vec<(String, &'static str)> {

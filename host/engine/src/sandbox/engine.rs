@@ -4,6 +4,7 @@
 //! same settings serve the compile process and the server: code compiled under others does not load. Must
 //! not know tools.
 
+use airlock_types::limit::MEMORY_BYTES_MAX;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -15,9 +16,6 @@ use wasmtime::{
 /// How often a running guest is asked whether its time is over. Shorter ticks cost idle wake-ups; longer
 /// ones make deadlines late and neighbors wait.
 const TICK: Duration = Duration::from_millis(5);
-
-/// The largest memory that any tool can be granted.
-pub(crate) const MEMORY_BYTES_MAX: u64 = 1 << 30;
 
 /// Stack of a guest. Host functions run on the rest of the 2 MiB stack; an overflow there would abort the
 /// process, so the gap is wide.

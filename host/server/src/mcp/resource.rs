@@ -55,7 +55,8 @@ pub(super) async fn read(
         Err(err) => return Err(broken(&err)),
     };
     let result = record.reply.as_ref().and_then(|reply| reply.get("result")).ok_or_else(missing)?;
-    let contents = ResourceContents::text(visible_json(&result.to_string()), uri.clone()).with_mime_type(JSON);
+    let contents =
+        ResourceContents::text(visible_json(&result.to_string()), uri.clone()).with_mime_type(JSON);
     Ok(ReadResourceResponse::Complete(ReadResourceResult::new(vec![contents])))
 }
 

@@ -19,7 +19,6 @@ use crate::registry::name;
 use crate::registry::tool::{Component, Tool, USEFUL_MS_MIN};
 use crate::sandbox::cache::{Cache, Compiled, Looked, Missing};
 use crate::sandbox::compile::CompileError;
-use crate::sandbox::engine::MEMORY_BYTES_MAX;
 use crate::sandbox::run;
 use crate::sandbox::run::LinkError;
 use airlock_contract::manifest::{Manifest, PROBLEMS_MAX, ToolContract};
@@ -27,7 +26,7 @@ use airlock_contract::surface::{Function, Problem, Surface};
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::grant::{Effective, Grants, Request, Requests};
-use airlock_types::limit::{Limits, PartialLimits};
+use airlock_types::limit::Limits;
 use airlock_types::plan::RetryPolicy;
 
 /// Functions that cannot be tools which an error lists.
@@ -164,10 +163,16 @@ impl Entry {
 
     /// None of its functions can be a tool.
     fn nothing(&self, surface: &Surface) -> Diagnostics {
+        if let Some(functions) = &self.config.functions
+            && functions.get_ref().is_empty()
+        {
+            let message = "`functions` is empty: the tool would show nothing";
+            return self.file.error(functions.span(), message, "leave it out to show all", None).into();
+        }
         let hidden = surface.hidden.iter().take(HIDDEN_MAX);
         let hidden: Vec<_> = hidden.map(|h| format!("`{}` {}", h.name, h.reason)).collect();
         let message = format!("`{}` shows no function that can be a tool", self.path().display());
-        self.here(message, Some(hidden.join("; ")))
+        self.here(message, (!hidden.is_empty()).then(|| hidden.join("; ")))
     }
 
     fn prepare(&self, compiled: Compiled) -> Result<Tools, Diagnostics> {
@@ -191,7 +196,7 @@ impl Entry {
             return Err(self.nothing(&surface));
         }
         let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
-        let limits = limits(file, config, &author.manifest.limits)?;
+        let limits = Limits::agree(&config.limits, &author.manifest.limits);
         let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let component = Arc::new(Component { path: path.clone(), digest: digest.into(), surface });
         let mut tools = Vec::new();
@@ -326,18 +331,6 @@ fn absolute(file: &ConfigFile, config: &ToolConfig) -> Result<Grants, Diagnostic
         })?;
     }
     Ok(grants)
-}
-
-fn limits(file: &ConfigFile, config: &ToolConfig, author: &PartialLimits) -> Result<Limits, Diagnostics> {
-    let limits = Limits::agree(&config.limits, author);
-    if limits.memory_bytes_max > MEMORY_BYTES_MAX {
-        let message = format!(
-            "`limits.memory_bytes_max` is {}; this host gives at most {MEMORY_BYTES_MAX}",
-            limits.memory_bytes_max
-        );
-        return Err(file.error(config.component.span(), message, "this tool", None).into());
-    }
-    Ok(limits)
 }
 
 fn effect(

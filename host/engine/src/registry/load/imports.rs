@@ -21,13 +21,21 @@ pub(super) fn bindings(
             |message: String| Diagnostics::from(file.error(name.span(), message, "this import", None));
         let import =
             surface.imports.iter().find(|import| import.name == *name.get_ref()).ok_or_else(|| {
-                let known = capability::unknown(surface).map(|import| import.name.as_str());
-                problem(format!(
-                    "the component does not import `{}`; nothing provides {}",
-                    name.get_ref(),
-                    phrase::quoted_list(known)
-                ))
+                let known: Vec<&str> =
+                    capability::unknown(surface).map(|import| import.name.as_str()).collect();
+                let rest = match known.as_slice() {
+                    [] => "the host provides all that it imports".to_owned(),
+                    known => format!("nothing provides {}", phrase::quoted_list(known.iter().copied())),
+                };
+                problem(format!("the component does not import `{}`; {rest}", name.get_ref()))
             })?;
+        // Accepted, it would be read as a denial, and deny nothing.
+        if capability::unknown(surface).all(|unknown| unknown.name != import.name) {
+            return Err(problem(format!(
+                "the host provides `{}`: leave this out; what a tool may reach is said by its grants",
+                import.name
+            )));
+        }
         bindings.insert(name.get_ref().clone(), binding(import, declared).map_err(problem)?);
     }
     Ok(bindings)

@@ -1,0 +1,43 @@
+//! What the whole numbers among the settings may be. Zero would make a tool, a caller or a port that can never serve.
+
+use airlock_types::limit::MEMORY_BYTES_MAX;
+use airlock_types::range::Setting;
+
+const ANY: u64 = u64::MAX;
+
+/// Every number that has a range.
+pub(super) const SETTINGS: [Setting; 30] = [
+    ("arguments.bytes_max", 1..=ANY),
+    ("arguments.depth_max", 1..=ANY),
+    ("arguments.values_max", 1..=ANY),
+    ("callers.*.budgets.bytes_per_day", 1..=ANY),
+    ("callers.*.budgets.bytes_per_minute", 1..=ANY),
+    ("callers.*.budgets.calls_per_day", 1..=ANY),
+    ("callers.*.budgets.calls_per_minute", 1..=ANY),
+    ("callers.*.budgets.fuel_per_day", 1..=ANY),
+    ("callers.*.budgets.fuel_per_minute", 1..=ANY),
+    ("callers.*.run", 1..=ANY),
+    ("compile.component_bytes_max", 1..=ANY),
+    ("compile.cpu_s_max", 1..=ANY),
+    // With less the compile process cannot even start its engine, and could not say what it lacks.
+    ("compile.memory_bytes_max", (16 << 20)..=ANY),
+    ("compile.wall_s_max", 1..=ANY),
+    ("host.call_deadline_ms", 1..=ANY),
+    // The engine's pool reserves address space for each.
+    ("host.calls_max", 1..=256),
+    ("http.body_bytes_max", 1..=ANY),
+    ("http.connections_max", 1..=ANY),
+    ("http.read_deadline_ms", 1..=ANY),
+    ("http.sessions_max", 1..=ANY),
+    ("http.strangers_max", 1..=ANY),
+    ("http.write_deadline_ms", 1..=ANY),
+    // Empty tables take a fifth of the least.
+    ("journal.bytes_max", (1 << 20)..=ANY),
+    ("tools.*.bulkhead.run", 1..=ANY),
+    ("tools.*.limits.deadline_ms", 1..=ANY),
+    ("tools.*.limits.fuel", 1..=ANY),
+    ("tools.*.limits.memory_bytes_max", 1..=MEMORY_BYTES_MAX),
+    ("tools.*.limits.output_bytes_max", 1..=ANY),
+    ("tools.*.limits.table_elements_max", 1..=ANY),
+    ("tools.*.retry.attempts", 1..=10),
+];

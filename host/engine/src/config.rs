@@ -42,6 +42,7 @@ const FALLBACKS_MAX: usize = 4;
 /// A registry, as its file says it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Config {
     /// The host as a whole.
     #[serde(default)]
@@ -81,6 +82,7 @@ impl Config {
 /// The host as a whole.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct HostConfig {
     /// The folder of the journal and of compiled code, made where it is missing, open to nobody else.
     /// Relative to the registry's file. Default `.airlock`.
@@ -103,6 +105,7 @@ impl Default for HostConfig {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of `CompileLimits`")]
+#[non_exhaustive]
 pub struct CompileConfig {
     pub cpu_s_max: Option<u64>,
     pub memory_bytes_max: Option<u64>,
@@ -128,6 +131,7 @@ impl CompileConfig {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of `Caps`")]
+#[non_exhaustive]
 pub struct ArgumentsConfig {
     pub bytes_max: Option<usize>,
     pub depth_max: Option<usize>,
@@ -152,6 +156,7 @@ impl ArgumentsConfig {
 /// One tool, or several where a component shows several functions.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ToolConfig {
     /// The component's file; relative to the registry's file.
     pub component: Spanned<PathBuf>,
@@ -188,6 +193,7 @@ pub struct ToolConfig {
 /// Which functions of a component are shown.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Functions {
     /// These, under names made from their own.
     Listed(Vec<String>),
@@ -198,6 +204,7 @@ pub enum Functions {
 /// Retries of one tool.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RetryConfig {
     /// Attempts in all, the first included. Default 3, at most 10.
     pub attempts: Option<Spanned<u32>>,
@@ -209,6 +216,7 @@ pub struct RetryConfig {
 /// Calls of one tool at once.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct BulkheadConfig {
     /// Calls that run at once. Default 8.
     pub run: u32,
@@ -225,6 +233,7 @@ impl Default for BulkheadConfig {
 /// An import that nothing provides.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum ImportConfig {
     /// `"trap"`: whoever calls it is ended.
     Word(ImportWord),
@@ -235,6 +244,7 @@ pub enum ImportConfig {
 /// The words that may stand for an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ImportWord {
     /// Whoever calls it is ended.
     Trap,
@@ -242,6 +252,7 @@ pub enum ImportWord {
 
 /// A registry's file, read and checked as far as it can be without its components.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ConfigFile {
     /// The file, as it was named.
     pub path: PathBuf,

@@ -67,6 +67,7 @@ pub struct Lock {
 
 /// Why tools are not served.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LockError {
     /// The file cannot be read.
     #[error("the lock `{}` cannot be read: {reason}; `airlock lock --rewrite` writes it anew", .path.display())]

@@ -21,6 +21,7 @@ mod http;
 mod isolation;
 mod journal;
 mod mcp;
+mod names;
 mod raw_http;
 mod recordings;
 mod reload;

@@ -321,7 +321,7 @@ fn a_lock_of_the_first_format_is_read_and_says_what_it_did_not_write_down() {
     lock.insert("format".into(), 99.into());
     std::fs::write(&file, toml::to_string(&lock).unwrap()).unwrap();
     let newer = said(&airlock(&path, &["tools"]));
-    assert!(newer.contains("its format is 99") && newer.contains("--rewrite"), "{newer}");
+    assert!(newer.contains("has format 99") && newer.contains("use that one") && !newer.contains("--rewrite"), "{newer}");
 }
 
 #[test]

@@ -10,6 +10,9 @@ use anyhow::Result;
 use crate::run::{cargo, command, run_command};
 use crate::{clients, conformance, fuzz, guests, soak, tidy};
 
+/// Programs under `examples/`.
+const EXAMPLES: [&str; 1] = ["embed"];
+
 /// Runs all checks; the first failure ends it.
 pub(crate) fn run(root: &Path) -> Result<()> {
     step("format", || cargo(root, &["fmt", "--all", "--check"]))?;
@@ -26,6 +29,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         cargo(root, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
     })?;
     step("tests", || cargo(root, &["test", "--workspace"]))?;
+    step("examples", || examples(root))?;
     step("tests of example tools", || {
         cargo(&root.join("example-tools"), &["test", "--quiet", "--target-dir", "../target/guests"])
     })?;
@@ -46,6 +50,24 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     })?;
     step("cargo deny", || deny(root))?;
     println!("all checks passed");
+    Ok(())
+}
+
+/// The programs that embed the host. They are built with the workspace's features and one more, so that only the
+/// library is compiled again.
+fn examples(root: &Path) -> Result<()> {
+    // Code that an earlier run compiled would be found instead of compiled.
+    let state = root.join("target/examples");
+    if state.exists() {
+        std::fs::remove_dir_all(&state)?;
+    }
+    let all = ["--quiet", "--workspace", "--examples", "--features", "airlock/in-process-compiler"];
+    cargo(root, &[&["clippy"], &all[..], &["--", "-D", "warnings"]].concat())?;
+    cargo(root, &[&["build"], &all[..]].concat())?;
+    for name in EXAMPLES {
+        let program = root.join("target/debug/examples").join(name);
+        run_command(&mut command(root, &program.to_string_lossy()))?;
+    }
     Ok(())
 }
 

@@ -4,6 +4,8 @@
 //! crates; this holds the order of modules, which no language feature does. A textual check is enough: a path has
 //! to be written down to be used. To add a module: its name in the row of its crate, above everything it imports.
 
+mod library;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -193,6 +195,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     if !std::fs::read_to_string(root.join("ARCHITECTURE.md"))?.contains(&figure()) {
         faults.push(format!("ARCHITECTURE.md does not show the order of floors:\n{}", figure()));
     }
+    faults.extend(library::faults(root)?);
     if faults.is_empty() {
         return Ok(());
     }

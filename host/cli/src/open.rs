@@ -38,10 +38,8 @@ pub(super) async fn registry(file: &ConfigFile) -> anyhow::Result<Registry> {
 fn no(err: OpenError) -> anyhow::Error {
     match err {
         OpenError::Registry(diagnostics) => diagnostics.into(),
-        err @ (OpenError::Lock(_) | OpenError::Stuck { .. }) => Said(err.to_string()).into(),
-        err @ (OpenError::Cache(_) | OpenError::State(_) | OpenError::Journal(_) | OpenError::Engine(_)) => {
-            err.into()
-        }
+        refusal if refusal.is_refusal() => Said(refusal.to_string()).into(),
+        failure => failure.into(),
     }
 }
 

@@ -32,6 +32,7 @@ pub struct Lane {
 
 /// Why there is no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Lost {
     /// The work panicked, or the runtime is ending.
     #[error("the work panicked")]

@@ -43,6 +43,7 @@ const FALLBACKS_MAX: usize = 4;
 /// A registry, as its file says it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Config {
     /// The host as a whole.
     #[serde(default)]
@@ -82,6 +83,7 @@ impl Config {
 /// The host as a whole.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct HostConfig {
     /// The folder of the journal and of compiled code, made where it is missing, open to nobody else.
     /// Relative to the registry's file. Default `.airlock`.
@@ -104,6 +106,7 @@ impl Default for HostConfig {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of `CompileLimits`")]
+#[non_exhaustive]
 pub struct CompileConfig {
     pub cpu_s_max: Option<u64>,
     pub memory_bytes_max: Option<u64>,
@@ -129,6 +132,7 @@ impl CompileConfig {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of `Caps`")]
+#[non_exhaustive]
 pub struct ArgumentsConfig {
     pub bytes_max: Option<usize>,
     pub depth_max: Option<usize>,
@@ -153,6 +157,7 @@ impl ArgumentsConfig {
 /// One tool, or several where a component shows several functions.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ToolConfig {
     /// The component's file; relative to the registry's file.
     pub component: Spanned<PathBuf>,
@@ -189,6 +194,7 @@ pub struct ToolConfig {
 /// Which functions of a component are shown.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "`functions` is a list of WIT names, or a table of WIT names to public names")]
+#[non_exhaustive]
 pub enum Functions {
     /// These, under names made from their own.
     Listed(Vec<String>),
@@ -209,6 +215,7 @@ impl Functions {
 /// Retries of one tool.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RetryConfig {
     /// Attempts in all, the first included. Default 3, at most 10.
     pub attempts: Option<Spanned<u32>>,
@@ -220,6 +227,7 @@ pub struct RetryConfig {
 /// Calls of one tool at once.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct BulkheadConfig {
     /// Calls that run at once. Default 8.
     pub run: u32,
@@ -236,6 +244,7 @@ impl Default for BulkheadConfig {
 /// An import that nothing provides.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "an import is `\"trap\"`, or a table of results by function")]
+#[non_exhaustive]
 pub enum ImportConfig {
     /// `"trap"`: whoever calls it is ended.
     Word(ImportWord),
@@ -246,6 +255,7 @@ pub enum ImportConfig {
 /// The words that may stand for an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ImportWord {
     /// Whoever calls it is ended.
     Trap,
@@ -253,6 +263,7 @@ pub enum ImportWord {
 
 /// A registry's file, read and checked as far as it can be without its components.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ConfigFile {
     /// The file, as it was named.
     pub path: PathBuf,

@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 
 /// Why a file was not read. The texts are fragments that follow the file's name.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FileError {
     /// The system refuses.
     #[error("{0}")]

@@ -44,6 +44,7 @@ const CLOSE_MIN: Duration = Duration::from_secs(1);
 
 /// Why a host cannot be opened, or not be reloaded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// The registry is not in order.
     #[error(transparent)]
@@ -74,6 +75,16 @@ pub enum OpenError {
          machine may forbid"
     )]
     Engine(String),
+}
+
+impl OpenError {
+    /// Whether what the operator gave is refused, as opposed to trouble of the machine or the host.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            OpenError::Registry(_) | OpenError::Lock(_) | OpenError::Stuck { .. } => true,
+            OpenError::Cache(_) | OpenError::State(_) | OpenError::Journal(_) | OpenError::Engine(_) => false,
+        }
+    }
 }
 
 /// A host with its tools, ready to be called.

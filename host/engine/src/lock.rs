@@ -67,6 +67,7 @@ pub struct Lock {
 
 /// Why tools are not served.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LockError {
     /// A newer version wrote the file. Writing it anew would lose what that version accepted.
     #[error(

@@ -86,6 +86,7 @@ pub struct JournalView {
 
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum JournalError {
     /// It cannot be opened.
     #[error("the journal `{}` cannot be opened: {reason}", .path.display())]

@@ -18,6 +18,7 @@ const OTHERS: u32 = 0o077;
 
 /// Why the state folder or a file in it is not used. The texts are whole sentences for an operator.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StateError {
     /// It cannot be made or read.
     #[error("`{}` cannot be used: {source}", .path.display())]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// How a call ended. Exactly one per call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each code is explained by its row in `facts`")]
+#[non_exhaustive]
 pub enum Code {
     #[serde(rename = "ok")]
     Ok,
@@ -78,6 +79,7 @@ pub enum Code {
 /// The coarse form of a code that a reply shows first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Status {
     /// A full answer.
     Ok,

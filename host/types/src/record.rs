@@ -12,6 +12,7 @@ pub use v3::{FORMAT, Record};
 
 /// Why a stored record cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// It was written by a newer version.
     #[error("the record has format {0}, written by a newer Airlock; this one reads up to {FORMAT}")]

@@ -12,6 +12,7 @@ use airlock_types::principal::{ANONYMOUS, LOCAL};
 /// One caller. The names `local` (the command line and stdio) and `anonymous` have a meaning of their own.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct CallerConfig {
     /// The tools that it may see and call: public names, `*` at the end for all that begin so. No default.
     pub tools: Vec<ToolPattern>,
@@ -50,6 +51,7 @@ impl CallerConfig {
 /// Budgets of one caller. Minutes and days are those of UTC.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct BudgetConfig {
     /// Calls in a minute.
     pub calls_per_minute: Option<u64>,
@@ -166,7 +168,7 @@ mod tests {
     fn says_what_is_wrong_with_a_caller() {
         let digest = format!("sha256:{}", "0".repeat(64));
         assert!(refused("[callers.a]\n").contains("missing field `tools`"));
-        assert!(refused("[callers.a]\ntools = [\"*\"]\nrun = 0\n").contains("could never call"));
+        assert!(refused("[callers.a]\ntools = [\"*\"]\nrun = 0\n").contains("`callers.a.run` is 0; it must be 1 or more"));
         assert!(refused("[callers.a]\ntools = []\ntokens = [\"secret\"]\n").contains("airlock token new"));
         let twice = format!(
             "[callers.a]\ntools = []\ntokens = [\"{digest}\"]\n[callers.b]\ntools = []\ntokens = [\"{digest}\"]\n"

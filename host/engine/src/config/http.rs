@@ -11,6 +11,7 @@ use airlock_types::diagnostic::Diagnostic;
 /// Serving over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct HttpConfig {
     /// The address, where `serve --http` does not say one. Default 127.0.0.1:8787.
     pub listen: Option<SocketAddr>,
@@ -60,6 +61,7 @@ impl Default for HttpConfig {
 /// Airlock as an OAuth 2.1 resource server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct OauthConfig {
     /// The authorization server, as it writes itself into `iss`.
     pub issuer: String,

@@ -5,6 +5,7 @@ use serde::Deserialize;
 /// Records of calls.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct JournalConfig {
     /// How large `journal.db` may become, in bytes. Then records of calls that only read go, the oldest first; those of
     /// calls with effects stay. Default 4 GiB, some two million calls.

@@ -21,6 +21,7 @@ pub struct HostPort {
 
 /// A host. Names are compared in lower case, addresses by their value.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HostName {
     /// A DNS name, in lower case.
     Name(String),

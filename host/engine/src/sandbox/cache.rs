@@ -60,6 +60,7 @@ pub(crate) struct Missing {
 
 /// Why the cache's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CacheError {
     /// It cannot be made, or others could write into it.
     #[error("the compile cache: {0}")]

@@ -35,6 +35,7 @@ const COMPLAINT_BYTES_MAX: u64 = 64 << 10;
 
 /// Why a component was not compiled. The texts are whole sentences for an operator.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CompileError {
     /// It is not WebAssembly.
     #[error("this is not WebAssembly: it does not begin with `\\0asm`")]

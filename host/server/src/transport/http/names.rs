@@ -72,11 +72,9 @@ mod tests {
     use super::*;
 
     fn check(host: Option<&str>, origin: Option<&str>) -> bool {
-        let http = HttpConfig {
-            allowed_hosts: vec!["tools.example.com".into(), "other.example.com:8443".into()],
-            allowed_origins: vec!["https://app.example.com".into()],
-            ..HttpConfig::default()
-        };
+        let mut http = HttpConfig::default();
+        http.allowed_hosts = vec!["tools.example.com".into(), "other.example.com:8443".into()];
+        http.allowed_origins = vec!["https://app.example.com".into()];
         let names = Names::new(&http, "10.1.2.3:8787".parse().unwrap());
         let mut headers = HeaderMap::new();
         for (name, value) in [(header::HOST, host), (header::ORIGIN, origin)] {

@@ -1,4 +1,6 @@
-//! `[http]` and `[oauth]`: who may reach the port, and how a caller proves who it is.
+//! `[http]` and `[oauth]`: who may connect, and how a caller proves its identity.
+//!
+//! Owns these settings, their defaults and their errors. Must not know how they are enforced: the server does that.
 
 use std::net::SocketAddr;
 
@@ -8,33 +10,33 @@ use super::ConfigFile;
 use super::origin::{HostPort, KeySource, Origin, has_user};
 use airlock_types::diagnostic::Diagnostic;
 
-/// Serving over HTTP.
+/// Settings of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
-    /// The address, where `serve --http` does not say one. Default 127.0.0.1:8787.
+    /// The address, unless `serve --http` gives one. Default 127.0.0.1:8787.
     pub listen: Option<SocketAddr>,
-    /// Whether whoever reaches the port may call, as the caller `anonymous`. Default false.
+    /// Whether requests without a token may call, as the caller `anonymous`. Default false.
     pub allow_anonymous: bool,
-    /// Names under which the server may be asked (`Host`), besides loopback's. Default none.
+    /// Accepted `Host` names besides those of loopback. Default none.
     pub allowed_hosts: Vec<String>,
-    /// Web pages that may ask (`Origin`), besides loopback's: `https://app.example.com`. Default none.
+    /// Accepted values of `Origin` besides loopback's, as `https://app.example.com`. Default none.
     pub allowed_origins: Vec<String>,
-    /// Bytes of one request's body. Default 8 MiB.
+    /// Largest body of a request in bytes. Default 8 MiB.
     pub body_bytes_max: usize,
-    /// Time for a request's head, and for its body, to come in, in milliseconds. Default 10,000.
+    /// Time in milliseconds for the head of a request to arrive, and again for its body. Default 10,000.
     pub read_deadline_ms: u64,
-    /// Time that a client may leave the answer unread, in milliseconds. Default 30,000.
+    /// Time in milliseconds that a client may leave an answer unread. Default 30,000.
     pub write_deadline_ms: u64,
-    /// Connections of callers at once, at most half of them one caller's; at most half of them event streams, and of
-    /// those half one caller's. Default 1,024.
+    /// Connections of authenticated callers. One caller gets at most half of them. At most half are event streams, and
+    /// one caller gets at most half of those. Default 1,024.
     pub connections_max: u32,
-    /// Connections besides those that have not shown who calls, probes among them; one more, and the oldest idle one
-    /// is closed. Default 256.
+    /// Further connections whose caller is not authenticated yet, such as probes. One beyond the limit closes the
+    /// oldest idle one. Default 256.
     pub strangers_max: u32,
-    /// Sessions of the protocol's handshake era at once, at most half of them one caller's. Default 1,024.
+    /// Sessions of MCP's handshake era; one caller gets at most half of them. Default 1,024.
     pub sessions_max: u32,
-    /// Time for running calls to end after SIGTERM, and over stdio after the end of stdin, in milliseconds. Default
+    /// Time in milliseconds for running calls to end after SIGTERM and, over stdio, after the end of stdin. Default
     /// 10,000.
     pub drain_ms: u64,
 }
@@ -57,21 +59,21 @@ impl Default for HttpConfig {
     }
 }
 
-/// Airlock as an OAuth 2.1 resource server.
+/// Airlock as an OAuth 2.1 resource server. Only `leeway_s` has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OauthConfig {
-    /// The authorization server, as it writes itself into `iss`.
+    /// The authorization server, exactly as tokens state it in `iss`.
     pub issuer: String,
-    /// This server, as tokens name it in `aud`, and as its metadata (RFC 9728) calls the resource.
+    /// This server, exactly as tokens state it in `aud`. Also the `resource` of its metadata (RFC 9728).
     pub audience: String,
-    /// The issuer's keys: an `https` URL, or a file relative to the registry.
+    /// Where the issuer's keys are: an `https` URL, or a file relative to the registry.
     pub jwks: KeySource,
-    /// The scopes that a token must have, all of them.
+    /// Scopes that a token must have, all of them.
     pub scopes: Vec<String>,
-    /// The entry under `[callers]` whose rules its callers are held to, each with budgets of its own.
+    /// The entry under `[callers]` whose rules apply to each subject. Every subject has budgets of its own.
     pub caller: String,
-    /// How far clocks may differ, in seconds. Default 30, at most 300.
+    /// Tolerated difference between clocks, in seconds. Default 30, at most 300.
     #[serde(default = "leeway_s")]
     pub leeway_s: u64,
 }
@@ -80,7 +82,7 @@ fn leeway_s() -> u64 {
     30
 }
 
-/// More than clocks that are set at all differ by; a token would live that much longer.
+/// Largest leeway: more than any maintained clock is off. An expired token stays valid for this long.
 const LEEWAY_S_MAX: u64 = 300;
 
 pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
@@ -94,8 +96,10 @@ pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
     problems
 }
 
+/// Problems of `[http]`.
 fn http_problems(http: &HttpConfig) -> Vec<Diagnostic> {
     let plain = |message: String, hint: &str| Diagnostic::without_place(message, Some(hint.to_owned()));
+    // With zero in one of these the server could answer no request.
     let zeros = [
         ("body_bytes_max", http.body_bytes_max as u64),
         ("read_deadline_ms", http.read_deadline_ms),
@@ -118,6 +122,7 @@ fn http_problems(http: &HttpConfig) -> Vec<Diagnostic> {
     zeros.chain(hosts).chain(origins).collect()
 }
 
+/// Problems of `[oauth]`, each with a hint.
 fn oauth_problems(file: &ConfigFile, oauth: &OauthConfig) -> Vec<(String, &'static str)> {
     let OauthConfig { issuer, audience, jwks: _, scopes, caller, leeway_s } = oauth;
     let mut problems = Vec::new();
@@ -136,7 +141,7 @@ fn oauth_problems(file: &ConfigFile, oauth: &OauthConfig) -> Vec<(String, &'stat
                 .push((message, "write it as in tokens: `https://login.example.com`, without user or `#`"));
         }
     }
-    // RFC 6749 has these characters; a scope with others is in no token, and could end the header it is told in.
+    // The characters of RFC 6749. No token can have another scope, and a quote could end the header that names it.
     let is_scope = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
     for scope in scopes.iter().filter(|scope| scope.is_empty() || !scope.chars().all(is_scope)) {
         problems.push((format!("`oauth.scopes`: `{scope}` is no scope"), "write one word for each"));
@@ -148,7 +153,7 @@ fn oauth_problems(file: &ConfigFile, oauth: &OauthConfig) -> Vec<(String, &'stat
     problems
 }
 
-/// Whether tokens can name a server so: a URL, or a plain word, which some servers call themselves by.
+/// Whether a token can name a server like this: a URL, or a plain word, which some servers use.
 fn is_identifier(text: &str) -> bool {
     if !text.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\') {
         return false;

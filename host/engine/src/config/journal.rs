@@ -1,19 +1,19 @@
-//! Records of calls.
+//! `[journal]`: how much of the records is kept.
 
 use serde::Deserialize;
 
 use super::ConfigFile;
 use airlock_types::diagnostic::Diagnostic;
 
-/// The least that a journal may be given: its empty tables take a fifth of it.
+/// Least size of a journal in bytes. Its empty tables take a fifth of it.
 const BYTES_MIN: u64 = 1 << 20;
 
-/// Records of calls.
+/// Settings of the journal.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JournalConfig {
-    /// How large `journal.db` may become, in bytes. Then records of calls that only read go, the oldest first; those of
-    /// calls with effects stay. Default 4 GiB, some two million calls.
+    /// Largest size of `journal.db` in bytes. Beyond it the oldest records of calls that only read are removed; those
+    /// of calls with effects stay. Default 4 GiB, about two million calls.
     pub bytes_max: u64,
 }
 

@@ -80,7 +80,7 @@ fn an_argument_is_an_argument_whatever_it_is_called() {
     ] {
         let path = format!("input_schema.properties.{name}");
         check(|d| d.input_schema["properties"][name] = json!({"type": "string"}), &path, true);
-        // And a keyword within it is a keyword.
+        // A keyword inside the property is still a keyword.
         let mut old = definition();
         old.input_schema["properties"][name] = json!({"type": "string", "pattern": "^a$"});
         let mut new = old.clone();
@@ -138,7 +138,7 @@ fn what_is_asked_for_is_compared_by_capability_and_folder() {
     assert!(changes_of("add", &old, &new).iter().any(|change| change.wider));
 }
 
-/// One change of a schema of arguments: its path below it, and whether it is wider.
+/// Compares two schemas of arguments and expects these changes: the path below the schema, and whether it is wider.
 #[track_caller]
 fn schema(old: Value, new: Value, expect: &[(&str, bool)]) {
     let found = schema::compare("", &old, &new);

@@ -1,6 +1,7 @@
-//! Groups of keywords that need each other, each with its rule.
+//! Groups of dependent keywords, each with its rule.
 //!
-//! To add a keyword: its line in [`of`], and its rule here or in `keyword`. One without a line is compared as a whole.
+//! To add a keyword: its line in [`of`] or `alone`, and its rule here or in `keyword`. A keyword without a rule is
+//! wider whenever it changes.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +12,10 @@ use super::{DEFINITIONS, Found, Pair, TEXTS, Walk, keyword};
 
 type Sides<'s> = (&'s Map<String, Value>, &'s Map<String, Value>);
 
-/// Keywords that are compared together.
+/// The keywords that are compared together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Group {
-    /// Compared one by one.
+    /// Each keyword on its own.
     Alone,
     Values,
     Lower,
@@ -25,6 +26,7 @@ pub(super) enum Group {
     Condition,
 }
 
+/// The group of a keyword.
 pub(super) fn of(key: &str) -> Group {
     match key {
         "enum" | "const" => Group::Values,
@@ -80,6 +82,7 @@ impl Walk<'_> {
             "required" => self.set(key, sides, keyword::grew(before, after), true),
             "dependentRequired" => self.dependent_required(sides),
             "dependentSchemas" => self.dependent_schemas(pair),
+            // Texts of their own languages: only adding one where there was none is surely narrower.
             "pattern" | "format" | "contentEncoding" | "contentMediaType" => {
                 self.plain(key, sides, before.is_none());
             }
@@ -90,6 +93,7 @@ impl Walk<'_> {
             }
             "propertyNames" => self.within(key, |walk| walk.absent_or(pair.old.get(key), pair.new.get(key))),
             "not" => self.within(key, |walk| match (pair.old.get(key), pair.new.get(key)) {
+                // Under `not` the sides are exchanged: admitting less inside admits more outside.
                 (Some(old), Some(new)) => walk.flipped(old, new),
                 _ => walk.push(before, after, before.is_some()),
             }),
@@ -121,7 +125,7 @@ impl Walk<'_> {
         self.by_name("dependentSchemas", pair, |walk, old, new| walk.absent_or(old, new));
     }
 
-    /// Compares what stands under each name.
+    /// Compares the schemas under each name of a keyword that maps names to schemas.
     fn by_name(
         &mut self,
         key: &str,
@@ -146,8 +150,8 @@ impl Walk<'_> {
         });
     }
 
-    /// A name that is new is more that can be sent, even where any name was let in. One that is gone falls under what
-    /// holds for names that are not listed.
+    /// Compares properties. A new name is wider even where any name was admitted, because it is more that can be sent.
+    /// A removed name falls under the rule for names that are not listed.
     fn properties(&mut self, pair: Pair<'_>, (old, new): Sides<'_>) {
         const OTHERS: &str = "additionalProperties";
         let patterns = new.contains_key("patternProperties") || old.contains_key("patternProperties");
@@ -155,13 +159,14 @@ impl Walk<'_> {
         let rest = pair.new.get(OTHERS).unwrap_or(pair.new.at(&anything));
         self.by_name("properties", pair, |walk, old, new| match (old, new) {
             (Some(old), None) => {
+                // With patterns the removed name may match one of them, which is not worked out here.
                 let wider = patterns || !walk.implied(old, rest);
                 walk.push(Some(old.value), None, wider);
             }
             (None, Some(new)) => walk.push(None, Some(new.value), *new.value != nothing),
             (old, new) => walk.absent_or(old, new),
         });
-        // A pattern takes names away from what holds for all others.
+        // A new pattern exempts names from `additionalProperties`, so it is wider where that rule existed.
         let open = !old.contains_key(OTHERS);
         self.by_name("patternProperties", pair, |walk, old, new| match (old, new) {
             (Some(old), None) => walk.push(Some(old.value), None, true),
@@ -171,6 +176,7 @@ impl Walk<'_> {
         self.within(OTHERS, |walk| walk.absent_or(pair.old.get(OTHERS), pair.new.get(OTHERS)));
     }
 
+    /// Compares the items of arrays: first those with their own schema, then the rest.
     fn items(&mut self, pair: Pair<'_>) {
         let prefix = |side: Node<'_>| match side.value.get("prefixItems") {
             None => Some(0),
@@ -190,8 +196,8 @@ impl Walk<'_> {
         self.within("items", |walk| walk.absent_or(pair.old.get("items"), pair.new.get("items")));
     }
 
-    /// At least so many items meet it, so that one that lets in less asks more; with a greatest number it is the
-    /// other way, too.
+    /// Compares `contains`. At least `minContains` items must match, so a narrower schema demands more. With
+    /// `maxContains` a wider schema demands more, too, and only an equivalent one is safe.
     fn contains(&mut self, pair: Pair<'_>, sides: Sides<'_>) {
         const KEY: &str = "contains";
         let (old, new) = sides;
@@ -209,7 +215,7 @@ impl Walk<'_> {
         self.judged(KEY, before, after, narrower);
     }
 
-    /// What changed within a schema whose effect on the whole was found by other means.
+    /// Lists the changes inside a schema whose effect on the whole was determined elsewhere.
     fn judged(&mut self, key: &str, old: Node<'_>, new: Node<'_>, narrower: bool) {
         self.within(key, |walk| {
             let mut aside = walk.aside();
@@ -221,7 +227,8 @@ impl Walk<'_> {
         });
     }
 
-    /// Exactly one branch holds: one that lets in less may have the whole let in more.
+    /// Compares `oneOf`. Exactly one branch must match, so a narrower branch may make the whole wider. Only equivalent
+    /// branches are safe.
     fn one_of(&mut self, pair: Pair<'_>) {
         const KEY: &str = "oneOf";
         let values = (pair.old.value.get(KEY), pair.new.value.get(KEY));
@@ -245,8 +252,8 @@ impl Walk<'_> {
         keys.iter().for_each(|key| self.plain(key, sides, narrower));
     }
 
-    /// `then` is asked of what meets `if`, so that a condition that lets in more asks more; with `else` it is the
-    /// other way, too.
+    /// Compares `if`, `then` and `else`. `then` applies to values that match `if`, so a wider condition demands more.
+    /// With `else` a narrower condition demands more, too.
     fn condition(&mut self, pair: Pair<'_>, sides: Sides<'_>) {
         let (old, _) = sides;
         let asks = old.contains_key("then") || old.contains_key("else");
@@ -266,7 +273,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Each new branch must lie within an old one.
+    /// Compares `anyOf`: every new branch must lie within an old one.
     fn any_of(&mut self, pair: Pair<'_>) {
         const KEY: &str = "anyOf";
         let (before, after) = (branches(pair.old, KEY), branches(pair.new, KEY));
@@ -282,6 +289,7 @@ impl Walk<'_> {
         let narrower = after.iter().all(|new| among(self, *new));
         self.within(KEY, |walk| {
             if before.len() == after.len() && !narrower {
+                // Branch by branch where possible: the change inside a branch says more than two whole branches.
                 return walk.one_by_one(&before, &after);
             }
             let has = |all: &[Node<'_>], one: &Node<'_>| all.iter().any(|other| one.is_same(other));
@@ -295,7 +303,7 @@ impl Walk<'_> {
         });
     }
 
-    /// Each old part must follow from a new one.
+    /// Compares `allOf`: every old part must follow from a new one.
     fn all_of(&mut self, pair: Pair<'_>) {
         const KEY: &str = "allOf";
         let values = (pair.old.value.get(KEY), pair.new.value.get(KEY));
@@ -323,6 +331,7 @@ impl Walk<'_> {
         });
     }
 
+    /// Compares branches by their position.
     fn one_by_one(&mut self, old: &[Node<'_>], new: &[Node<'_>]) {
         for (at, (old, new)) in old.iter().zip(new).enumerate() {
             self.within(&at.to_string(), |walk| walk.schemas(*old, *new));
@@ -330,12 +339,12 @@ impl Walk<'_> {
     }
 }
 
-/// The schema of an item: of its own, or that of those without one.
+/// The schema of an item: its own, or the one for the rest.
 fn at_item(side: Node<'_>, at: usize, has_own: bool) -> Option<Node<'_>> {
     if has_own { side.get("prefixItems")?.index(at) } else { side.get("items") }
 }
 
-/// The branches, where there is a list of them.
+/// The branches of a keyword; none when it is not a list.
 fn branches<'s>(side: Node<'s>, key: &str) -> Option<Vec<Node<'s>>> {
     Some(side.value.get(key)?.as_array()?.iter().map(|branch| side.at(branch)).collect())
 }

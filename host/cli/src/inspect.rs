@@ -1,4 +1,4 @@
-//! `airlock inspect TOOL|FILE.wasm`: what a component shows and wants, and what it gets.
+//! `airlock inspect TOOL|FILE.wasm`: shows the exports, imports and contract of a component, and a tool's grants.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
             Ok(0)
         };
     }
-    // What a reviewer looks at need not be accepted yet, nor shown to any caller.
+    // The registry, not a host: a reviewer may look at tools that are not accepted yet, or not visible to any caller.
     let registry = open::registry(&ConfigFile::read(registry)?).await?;
     let tool = registry.resolve(&args.what).map_err(|unknown| Said(unknown.to_string()))?;
     if args.json {
@@ -97,8 +97,9 @@ fn component_json(component: &Component) -> Value {
     })
 }
 
-/// How an import is served.
+/// How the host provides an import, in words.
 fn standing(surface: &Surface, import: &Import) -> &'static str {
+    // An interface with types alone needs no implementation.
     if import.functions.is_empty() {
         "types only"
     } else if capability::unknown(surface).any(|unknown| unknown.name == import.name) {

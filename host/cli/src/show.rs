@@ -1,4 +1,4 @@
-//! `airlock show ID`: the record of a call.
+//! `airlock show ID`: prints the record of a call.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use airlock::host;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The record's id as the reply has it, or its first eight characters and more
+    /// The record's id from the reply, or at least its first eight characters
     id: String,
 }
 

@@ -1,4 +1,4 @@
-//! `airlock tools`: what can be called.
+//! `airlock tools`: lists the tools that the local caller may call.
 
 use std::path::Path;
 

@@ -122,7 +122,7 @@ impl TryFrom<String> for ToolPattern {
             None => (pattern.as_str(), false),
         };
         if text.contains('*') || (text.is_empty() && !is_prefix) {
-            return Err(format!("`{pattern}` is no tool's name; `*` may stand at the end only"));
+            return Err(format!("`{pattern}` is not a tool's name; `*` may stand at the end only"));
         }
         Ok(ToolPattern { text: text.to_owned(), is_prefix })
     }

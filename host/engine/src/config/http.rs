@@ -111,12 +111,12 @@ fn http_problems(http: &HttpConfig) -> Vec<Diagnostic> {
     let zeros = zeros.iter().filter(|(_, value)| *value == 0);
     let zeros = zeros.map(|(name, _)| plain(format!("`http.{name}` is 0"), "leave it out for its default"));
     let hosts = http.allowed_hosts.iter().filter(|host| host.parse::<HostPort>().is_err()).map(|host| {
-        let message = format!("`http.allowed_hosts`: `{host}` is no host");
+        let message = format!("`http.allowed_hosts`: `{host}` is not a host");
         plain(message, "write a name, with a port if any: `tools.example.com`")
     });
     let origins = http.allowed_origins.iter().filter(|origin| origin.parse::<Origin>().is_err());
     let origins = origins.map(|origin| {
-        let message = format!("`http.allowed_origins`: `{origin}` is no origin");
+        let message = format!("`http.allowed_origins`: `{origin}` is not an origin");
         plain(message, "write scheme and host: `https://app.example.com`, with a port if any")
     });
     zeros.chain(hosts).chain(origins).collect()
@@ -144,7 +144,7 @@ fn oauth_problems(file: &ConfigFile, oauth: &OauthConfig) -> Vec<(String, &'stat
     // The characters of RFC 6749. No token can have another scope, and a quote could end the header that names it.
     let is_scope = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
     for scope in scopes.iter().filter(|scope| scope.is_empty() || !scope.chars().all(is_scope)) {
-        problems.push((format!("`oauth.scopes`: `{scope}` is no scope"), "write one word for each"));
+        problems.push((format!("`oauth.scopes`: `{scope}` is not a scope"), "write one word for each"));
     }
     if *leeway_s > LEEWAY_S_MAX {
         let message = format!("`oauth.leeway_s` is {leeway_s}; it must be at most {LEEWAY_S_MAX}");
@@ -202,11 +202,13 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_with_names_scopes_and_clocks() {
-        assert!(said("http.allowed_hosts = [\"https://a.example.com\"]\n").contains("is no host"));
-        assert!(said("http.allowed_hosts = [\"*.example.com\"]\n").contains("is no host"));
-        assert!(said("http.allowed_origins = [\"https://user@a.example.com\"]\n").contains("is no origin"));
+        assert!(said("http.allowed_hosts = [\"https://a.example.com\"]\n").contains("is not a host"));
+        assert!(said("http.allowed_hosts = [\"*.example.com\"]\n").contains("is not a host"));
+        assert!(
+            said("http.allowed_origins = [\"https://user@a.example.com\"]\n").contains("is not an origin")
+        );
         assert!(said("http.strangers_max = 0\n").contains("`http.strangers_max` is 0"));
-        assert!(oauth("scopes = [\"a b\"]").contains("is no scope"));
+        assert!(oauth("scopes = [\"a b\"]").contains("is not a scope"));
         assert!(oauth("leeway_s = 86400").contains("at most 300"));
     }
 }

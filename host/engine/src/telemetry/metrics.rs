@@ -176,19 +176,19 @@ impl Metrics {
         registry.register("call_duration_seconds", "From request to reply", self.seconds.clone());
         registry.register("call_fuel", "Fuel of a call, all attempts", self.fuel.clone());
         registry.register("tool_running", "Guests of a tool that run", self.running.clone());
-        registry.register("tool_waiting", "Attempts that wait for a tool's place", self.waiting.clone());
+        registry.register("tool_waiting", "Attempts that wait for a slot of the tool", self.waiting.clone());
         registry.register(
             "breaker_open",
             "1 while a tool's breaker for all callers is not closed",
             self.breaker.clone(),
         );
-        registry.register("paused_callers", "Callers for which alone a tool is paused", self.paused.clone());
-        registry.register("running", "Guests that run", self.all_running.clone());
         registry.register(
-            "waiting",
-            "Attempts that wait for a place of the host's",
-            self.all_waiting.clone(),
+            "paused_callers",
+            "Callers for which a tool is paused individually",
+            self.paused.clone(),
         );
+        registry.register("running", "Guests that run", self.all_running.clone());
+        registry.register("waiting", "Attempts that wait for a slot of the host", self.all_waiting.clone());
         let journal = registry.sub_registry_with_prefix("journal");
         journal.register(
             "writable",
@@ -196,7 +196,7 @@ impl Metrics {
             self.journal_writable.clone(),
         );
         journal.register("waiting", "Records that are not committed yet", self.journal_waiting.clone());
-        journal.register("lost", "Records that never will be committed", self.journal_lost.clone());
+        journal.register("lost", "Records that could not be committed", self.journal_lost.clone());
         journal.register(
             "removed",
             "Records that were removed to stay within journal.bytes_max",

@@ -1,6 +1,7 @@
-//! `docs/performance.md` and its plots, made of the figures that lie in `docs/performance/`.
+//! Writes `docs/performance.md` and its plots from the figures in `docs/performance/`.
 //!
-//! Nothing is written by hand into the page: what was not measured is not in it.
+//! The page contains no text by hand, and nothing that was not measured. To add a section: a method of `Page`, called
+//! in `write`.
 
 mod goals;
 mod plot;
@@ -34,7 +35,7 @@ host, in which a tool is a function: what a sandbox, two doors and a record cost
 /// Writes the page and its plots.
 ///
 /// # Errors
-/// When figures cannot be read, or the page not be written.
+/// When figures cannot be read, or the page cannot be written.
 pub fn write(docs: &Path) -> Result<()> {
     let folder = docs.join("performance");
     let mut page = Page { text: INTRODUCTION.to_owned(), folder: &folder };
@@ -63,6 +64,7 @@ pub fn write(docs: &Path) -> Result<()> {
     fs::write(docs.join("performance.md"), &page.text).context("cannot write docs/performance.md")
 }
 
+/// The page in progress.
 struct Page<'f> {
     text: String,
     folder: &'f Path,
@@ -191,7 +193,7 @@ impl Page<'_> {
         self.plot(&format!("{id}-rate"), "Throughput", &rate)
     }
 
-    /// Every server as a multiple of ours.
+    /// Writes a table of ratios: Airlock's figures as multiples of each other server's.
     fn ratios(&mut self, present: &[&Server]) {
         let Some(ours) = present.iter().find(|server| server.name == "airlock") else { return };
         let mut table = Table::new(&["airlock against", "p50 ×", "throughput × at 1", "at 8", "at 64"]);

@@ -1,4 +1,4 @@
-//! Nothing of one attempt reaches the next.
+//! No state of one attempt reaches the next one.
 
 use airlock::config::ConfigFile;
 use airlock::host::{Host, Options};
@@ -10,7 +10,7 @@ fn call(tool: &str, args: &str) -> Call {
     Call::new(tool, Arguments::Text(args.as_bytes().to_vec()))
 }
 
-/// Linear memory never shrinks: an instance that was used again would still have what the first call took.
+/// Linear memory never shrinks, so a reused instance would still have the memory of the first call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_attempt_is_a_fresh_instance() {
     let file = ConfigFile::read(&registry("hostile")).unwrap();
@@ -25,7 +25,7 @@ async fn each_attempt_is_a_fresh_instance() {
     assert_eq!(again.usage.memory_bytes, small.usage.memory_bytes);
 }
 
-/// What an agent reads names no folder of the host.
+/// No text for an agent contains a folder of the host.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_path_of_the_host_is_in_a_reply() {
     let file = ConfigFile::read(&registry("hostile")).unwrap();

@@ -73,7 +73,7 @@ impl Report {
         self.looks = looks;
         self.faults.extend(faults);
         if looks == 0 {
-            self.faults.push("nobody looked at the journal".into());
+            self.faults.push("the journal was never read from outside".into());
         }
     }
 

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_guest_is_the_same_however_it_is_counted() {
+    fn every_way_of_counting_gives_the_same_result() {
         let wasm = module(3);
         let results = WAYS.map(|(_, fuel, epochs)| {
             let mut guest = guest(&wasm, fuel, epochs).unwrap();

@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_of_the_program_come_by_what_they_cost_themselves() {
+    fn functions_of_the_program_are_sorted_by_their_own_cost() {
         let said = "ob=(1) /x/airlock\nfn=(1) main\n12 5\ncob=(2) /lib/libc.so\ncfn=(2) free\ncalls=3 0\n12 900\n\
                     fn=(3) hot'2\n7 40\n+1 10\nob=(2)\nfn=(2)\n1 700\nob=(1)\nfn=(4) 0x0000\n1 1\nfn=(1)\n* 2\n\ntotals: 999\n";
         assert_eq!(functions(said), ["hot", "main"]);

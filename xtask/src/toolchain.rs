@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_line_that_is_no_export() {
+    fn refuses_a_line_that_is_not_an_export() {
         assert!(parse("hello\n").is_err());
     }
 }

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_hides_nothing() {
+    fn hidden_characters_of_an_event_are_escaped() {
         let text = shown(LogFormat::Text, "\u{1b}[32m INFO\u{1b}[0m a\u{202e}b\u{9b}2J\n");
         assert_eq!(text, "\u{1b}[32m INFO\u{1b}[0m a\\u{202e}b\\u{9b}2J\n");
         assert_eq!(shown(LogFormat::Json, "{\"a\":\"b\u{200b}\"}\n"), "{\"a\":\"b\\u200b\"}\n");

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stuck_thread_keeps_its_permit_although_the_caller_left() {
+    async fn a_stuck_thread_keeps_its_permit_after_the_caller_left() {
         let lanes = Lanes::new(8, 1);
         let lane = lanes.of("a");
         let (release, work) = stuck();

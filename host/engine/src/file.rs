@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_a_regular_file_without_waiting_for_it() {
+    fn refuses_other_kinds_of_files_without_blocking() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_lies_about_its_size_is_read_up_to_the_bound() {
+    fn a_file_with_a_wrong_size_is_read_up_to_the_bound() {
         // The kernel reports a size of 0 for files under /proc.
         let read = read(Path::new("/proc/self/maps"), 10);
         assert!(matches!(read, Err(FileError::TooLarge { bytes: 11, .. })), "{read:?}");

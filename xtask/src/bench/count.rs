@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_either_way_is_told() {
+    fn a_change_in_either_direction_fails() {
         assert!(verdict(102.0, 100.0).is_ok());
         assert!(verdict(104.0, 100.0).is_err());
         assert!(verdict(96.0, 100.0).is_err());

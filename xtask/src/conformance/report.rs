@@ -150,7 +150,7 @@ mod tests {
                          ✓ a: 2 passed, 0 failed\n✗ a-b: 1 passed, 1 failed\n\nTotal: 3 passed, 1 failed\n";
 
     #[test]
-    fn a_request_belongs_to_the_scenario_that_ran_when_it_came() {
+    fn a_request_belongs_to_the_scenario_that_ran_at_its_time() {
         let report =
             Report::new(SUITE, "1500\tcomponent\ttools/call x\n2100\tfixture\tprompts/list\n").unwrap();
         assert_eq!(report.failed(), 1);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_counts_something_else_than_the_suite_is_refused() {
+    fn a_report_that_differs_from_the_suites_total_is_refused() {
         assert!(Report::new(&SUITE.replace("Total: 3", "Total: 4"), "").is_err());
         assert!(Report::new("nothing ran", "").is_err());
     }

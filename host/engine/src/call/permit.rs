@@ -93,7 +93,7 @@ mod tests {
     use airlock_types::decision::Reason;
 
     #[test]
-    fn a_call_that_a_human_must_approve_does_not_run_and_says_so() {
+    fn a_held_call_does_not_run_and_says_so() {
         let reasons = [Reason::Approval { rule: "tools.pay.approval".into() }].into();
         let failed = permitted("pay", Decision::Hold(Hold { reasons })).unwrap_err();
         assert_eq!((failed.code, failed.code.facts().status), (Code::PolicyHeld, Status::Held));

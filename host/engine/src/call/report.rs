@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tools_words_stay_on_their_line() {
+    fn text_of_a_tool_stays_on_its_line() {
         for detail in [json!(BAD), json!({"why": BAD}), json!([BAD])] {
             let details = Details { detail: Some(detail), ..Details::default() };
             check(&report("t", Code::ToolError, &details), 3);
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_and_a_question_have_the_hosts_lines_only() {
+    fn refusals_and_questions_have_only_lines_of_the_host() {
         let bad = || BAD.to_owned();
         let declined = Refusal {
             code: bad(),

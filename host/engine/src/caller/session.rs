@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_is_its_callers_alone_and_expires_when_idle() {
+    fn a_handle_belongs_to_its_caller_and_expires_when_idle() {
         let sessions = Sessions::default();
         let handle = open(&sessions, "a", 1, 0);
         assert!(reuse(&sessions, "a", &handle, IDLE_MS - 1));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_on_all_callers_together_ends_the_oldest_of_all() {
+    fn the_bound_on_all_sessions_ends_the_oldest() {
         let sessions = Sessions::default();
         let callers = ALL_MAX / PER_CALLER_MAX + 1;
         let mut handles = Vec::new();

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stored_digest_is_that_of_its_token_and_of_no_other() {
+    fn a_stored_digest_matches_its_token_and_no_other() {
         let (token, digest) = new([7; 32]);
         assert!(is_token(&token) && token.len() == PREFIX.len() + 43);
         let stored = TokenDigest::try_from(digest.to_string()).unwrap();

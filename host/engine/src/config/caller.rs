@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_a_name_or_a_beginning() {
+    fn a_pattern_is_a_name_or_a_prefix() {
         let pattern = |text: &str| ToolPattern::try_from(text.to_owned());
         assert!(pattern("sector_*").unwrap().matches("sector_metrics"));
         assert!(!pattern("sector_metrics").unwrap().matches("sector_metrics_quarterly"));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_caller() {
+    fn reports_each_problem_of_a_caller() {
         let digest = format!("sha256:{}", "0".repeat(64));
         assert!(refused("[callers.a]\n").contains("missing field `tools`"));
         assert!(refused("[callers.a]\ntools = [\"*\"]\nrun = 0\n").contains("could never call"));

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_judged_by_its_host_and_not_by_its_beginning() {
+    fn a_url_is_judged_by_its_host_and_not_by_its_prefix() {
         assert_eq!(oauth(""), "");
         assert_eq!(oauth("jwks = \"http://127.0.0.1:9/keys\""), "");
         assert!(oauth("jwks = \"http://127.0.0.1.evil.example/keys\"").contains("prove nothing"));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_names_scopes_and_clocks() {
+    fn reports_problems_of_names_scopes_and_clocks() {
         assert!(said("http.allowed_hosts = [\"https://a.example.com\"]\n").contains("is not a host"));
         assert!(said("http.allowed_hosts = [\"*.example.com\"]\n").contains("is not a host"));
         assert!(

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_read_whole_or_refused() {
+    fn a_host_is_parsed_completely_or_refused() {
         let read = |text: &str| text.parse::<HostPort>().map(|read| (read.host, read.port)).ok();
         let name = |name: &str| HostName::Name(name.into());
         assert_eq!(read("Tools.Example.com:8443"), Some((name("tools.example.com"), Some(8443))));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_from_where_nobody_can_change_them() {
+    fn key_urls_must_be_https_or_loopback() {
         let read = |text: &str| KeySource::try_from(text.to_owned());
         for good in ["https://login.example.com/keys", "http://127.0.0.1:8080/keys", "http://[::1]/keys"] {
             assert!(matches!(read(good), Ok(KeySource::Url(_))), "{good}");

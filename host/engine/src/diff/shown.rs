@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_written_out() {
+    fn invisible_characters_are_escaped() {
         let check = |text: &str, shown: &str| assert_eq!(value(&json!(text)), format!("\"{shown}\""));
         check("a\u{202e}b\u{200b}", r"a\u{202e}b\u{200b}");
         check("\u{e0041}\u{fe0f}\u{a0}\u{9b}\u{3164}", r"\u{e0041}\u{fe0f}\u{a0}\u{9b}\u{3164}");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_shown_whole_and_only_what_is_the_same_is_left_out() {
+    fn differences_are_shown_in_full_and_only_common_text_is_left_out() {
         let same = "x".repeat(900);
         let (one, other) = ("y".repeat(700), "z".repeat(300));
         let (before, after) =

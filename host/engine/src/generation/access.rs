@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn until_its_tools_are_served_a_changed_file_takes_away_and_gives_nothing() {
+    fn a_changed_file_only_revokes_until_its_tools_are_served() {
         let old = [caller("dan", "*", &['1', '2']), caller("eve", "a*", &['3'])].concat();
         let new = [caller("dan", "b*", &['2', '4']), caller("fay", "*", &['5'])].concat();
         let mut accesses = Accesses::new(Arc::new(access(&old)));
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_revoked_while_an_older_file_was_loaded_stays_revoked() {
+    fn a_token_revoked_while_an_older_file_loads_stays_revoked() {
         let file = |tokens: &[char]| access(&caller("dan", "*", tokens));
         let mut accesses = Accesses::new(Arc::new(file(&['1', '2'])));
         let (first, _) = accesses.read(file(&['1', '2', '3']));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_local_or_anonymous_that_goes_does_not_widen_at_once() {
+    fn removing_an_entry_of_local_or_anonymous_widens_nothing_at_once() {
         let open = "[http]\nallow_anonymous = true\n";
         let some = format!("{open}[callers.anonymous]\ntools = [\"a\"]\n[callers.local]\ntools = [\"a\"]\n");
         for (old, new) in [(some.as_str(), open), (open, some.as_str())] {

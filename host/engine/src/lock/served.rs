@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_that_goes_and_comes_back_changed_is_changed() {
+    fn a_removed_tool_that_returns_changed_is_a_change() {
         let mut served = Served::default();
         served.replace(named("add", "Adds"));
         served.replace(named("other", "x"));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_tools_that_are_gone_has_a_bound_and_a_change_is_still_seen() {
+    fn memory_of_removed_tools_is_bounded_and_changes_are_still_seen() {
         let mut served = Served::default();
         let large = "x".repeat(GONE_BYTES_MAX / 4);
         for i in 0..8 {

@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_calls_by_tool_and_outcome_and_forgets_tools_that_are_gone() {
+    fn counts_calls_by_tool_and_outcome_and_drops_removed_tools() {
         let metrics = Metrics::default();
         let call = CallView {
             tool: "t",

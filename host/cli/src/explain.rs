@@ -35,6 +35,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         Ok(explained) => explained,
         Err(error) => {
             printer.line(&error.message);
+            // All argument codes share this exit code.
             return Ok(Code::ArgsType.facts().exit);
         }
     };

@@ -26,6 +26,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let path = Path::new(&args.what);
+    // Names of tools have no extension, so anything with one is a file. A folder may have the name of a tool.
     if path.extension().is_some() || path.metadata().is_ok_and(|found| !found.is_dir()) {
         let component = component(path).await?;
         return if args.json {
@@ -39,6 +40,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let registry = open::registry(&ConfigFile::read(registry)?).await?;
     let tool = registry.resolve(&args.what).map_err(|unknown| Said(unknown.to_string()))?;
     if args.json {
+        // For the operator: fallbacks that callers may not see are named, too.
         let mut value = describe(tool, |_| true);
         value["limits"] = json!(tool.limits());
         value["granted"] = json!(tool.allowance.effective());
@@ -102,6 +104,7 @@ fn standing(surface: &Surface, import: &Import) -> &'static str {
     // An interface with types alone needs no implementation.
     if import.functions.is_empty() {
         "types only"
+    // Before the known capabilities: the name alone does not say whether the host provides the interface.
     } else if capability::unknown(surface).any(|unknown| unknown.name == import.name) {
         "not provided: declare it in the registry"
     } else {

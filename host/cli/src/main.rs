@@ -110,6 +110,7 @@ fn main() -> ExitCode {
         Err(err) => return ExitCode::from(printer.failed(&Said(err.to_string()).into())),
     };
     let outcome = run(&arguments, &printer);
+    // On failure, too: the spans of a failed run are the interesting ones.
     if let Some(exporter) = exporter {
         exporter.shut_down();
     }
@@ -152,6 +153,7 @@ fn block_on(verb: impl Future<Output = Ended>) -> Ended {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(THREADS_MAX).build()?;
     let ended = runtime.block_on(verb);
+    // Dropping the runtime would wait for blocking threads without a limit.
     runtime.shutdown_timeout(STUCK_MAX);
     ended
 }

@@ -81,6 +81,7 @@ fn docs(wit: &Path, world: Option<&str>) -> anyhow::Result<BTreeMap<String, Func
 }
 
 fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
+    // The usual layout of a guest: `contract.toml` beside the folder `wit`.
     let beside = args.wit.as_deref().and_then(Path::parent).map(|folder| folder.join("contract.toml"));
     let path = match (&args.contract, beside) {
         (Some(path), _) => path.clone(),

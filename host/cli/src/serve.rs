@@ -47,6 +47,7 @@ impl Args {
     /// Reads the registry's file. Settings of the command line take precedence, also after a reload.
     fn read(&self, registry: &Path) -> Result<ConfigFile, Diagnostics> {
         let mut file = ConfigFile::read(registry)?;
+        // The flag only adds: the file may already allow it.
         file.config.http.allow_anonymous |= self.allow_anonymous;
         Ok(file)
     }
@@ -69,6 +70,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
                    `--allow-anonymous` admits clients without a token";
         return Err(Said(how.into()).into());
     }
+    // Loading comes before listening, so that a client never meets a server without tools.
     let host = Arc::new(open::host_of(&file).await?);
     if !host.is_locked() {
         printer.note(NO_LOCK);
@@ -134,6 +136,7 @@ async fn serve(
 fn told_to_stop(drain: Duration) -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let told = token.clone();
+    // Signals are registered before the thread starts, so none is missed in between.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut term, mut int) = {
         let _entered = runtime.enter();

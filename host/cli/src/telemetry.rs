@@ -74,6 +74,7 @@ pub(crate) fn set_up(
     let logs = match format {
         LogFormat::Json => text.json().flatten_event(true).boxed(),
         LogFormat::Text => {
+            // People read this on a terminal or in a service log that adds its own times.
             text.with_ansi(std::io::stderr().is_terminal()).without_time().with_target(false).boxed()
         }
     };

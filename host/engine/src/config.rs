@@ -72,6 +72,7 @@ pub struct Config {
 impl Config {
     /// Whether any caller could authenticate over HTTP. Serving refuses to start otherwise.
     pub fn can_be_called_over_http(&self) -> bool {
+        // Each of these is a way for a request to get a caller.
         self.http.allow_anonymous
             || self.oauth.is_some()
             || self.callers.values().any(|caller| !caller.tokens.is_empty())
@@ -114,6 +115,7 @@ impl CompileConfig {
     /// The limits, with the defaults filled in.
     pub fn limits(&self) -> CompileLimits {
         let default = CompileLimits::default();
+        // Destructured without `..`, so that a new limit cannot parse without being enforced.
         let CompileConfig { cpu_s_max, memory_bytes_max, wall_s_max, component_bytes_max } = self;
         CompileLimits {
             cpu_s_max: cpu_s_max.unwrap_or(default.cpu_s_max),
@@ -139,6 +141,7 @@ impl ArgumentsConfig {
     /// The limits, with the defaults filled in.
     pub fn caps(&self) -> Caps {
         let default = Caps::default();
+        // Destructured for the same reason.
         let ArgumentsConfig { bytes_max, depth_max, string_bytes_max, values_max } = self;
         Caps {
             bytes_max: bytes_max.unwrap_or(default.bytes_max),
@@ -276,12 +279,14 @@ impl ConfigFile {
         let config: Config = toml::from_str(text)
             .map_err(|err| Diagnostics::from(Diagnostic::from_toml(&err, &name, &source)))?;
         let file = ConfigFile { path: path.to_owned(), source, config };
+        // After parsing: types and unknown keys are serde's errors, these are rules between values.
         let problems = file.problems();
         if problems.is_empty() { Ok(file) } else { Err(Diagnostics(problems)) }
     }
 
     /// The folder that the file's relative paths start from.
     pub fn folder(&self) -> &Path {
+        // A bare file name has an empty parent, which is not a path that can be opened.
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
@@ -311,6 +316,7 @@ impl ConfigFile {
     /// All problems at once, so that an operator can fix them in one go.
     fn problems(&self) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
+        // The pool of instances reserves address space for each of these, hence the upper bound.
         if self.config.host.calls_max == 0 || self.config.host.calls_max > 256 {
             problems.push(Diagnostic::without_place(
                 format!("`host.calls_max` is {}; it must be 1 to 256", self.config.host.calls_max),
@@ -367,6 +373,7 @@ impl ConfigFile {
             ));
         }
         for grant in tool.grants.iter().flat_map(|grants| &grants.get_ref().files) {
+            // A guest's paths are absolute, and `..` could name a folder above the grant.
             if !grant.guest.starts_with('/') || grant.guest.contains("..") {
                 let span = tool.grants.as_ref().map_or(0..0, Spanned::span);
                 let message = format!("`{}` is not an absolute path of a guest", grant.guest);

@@ -48,6 +48,7 @@ struct Found {
 
 /// Compares two sets of definitions. A new tool is wider, a removed one is not.
 pub fn changes(before: &BTreeMap<String, Definition>, after: &BTreeMap<String, Definition>) -> Changes {
+    // Sorted names of both sides, so that the digest of the same changes is always the same.
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let mut changes = Vec::new();
     for tool in names {
@@ -95,6 +96,7 @@ impl Changes {
 
     /// A short digest of exactly these changes. A reviewer accepts the changes by it.
     pub fn digest(&self) -> String {
+        // Over the debug form, which has every field, `wider` included.
         let text: String = self.0.iter().map(|change| format!("{change:?}\n")).collect();
         airlock_types::digest::sha256(text.as_bytes())[..16].to_owned()
     }
@@ -117,6 +119,7 @@ impl fmt::Display for Changes {
                 (None, Some(after)) => writeln!(f, "  + {path}: {}{mark}", shown::value(after))?,
                 (Some(before), None) => writeln!(f, "  - {path}: {}{mark}", shown::value(before))?,
                 (Some(before), Some(after)) => {
+                    // Long values that share most of their text are shown by their difference.
                     let (before, after) = shown::difference(before, after);
                     writeln!(f, "  ~ {path}{mark}\n    - {before}\n    + {after}")?;
                 }

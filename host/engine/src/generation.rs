@@ -75,6 +75,7 @@ impl Generation {
     ) -> Generation {
         let config = &file.config;
         let now = ms(parts.environment.monotonic());
+        // A gate with other bounds is new: calls that hold slots of the old one finish there.
         let keep = |gate: Option<&Arc<Gate>>, run, wait| match gate {
             Some(gate) if gate.is_of(run, wait) => gate.clone(),
             Some(_) | None => Arc::new(Gate::new(run, wait)),
@@ -158,6 +159,7 @@ impl Generation {
     pub(crate) fn count(&self, call: &CallView<'_>) {
         let metrics = || self.parts.metrics.of(call.tool);
         match self.tools.get(call.tool) {
+            // Known tools keep their counters; other names share the ones with an empty label.
             Some(standing) => standing.metrics.get_or_init(metrics).count(call),
             None => metrics().count(call),
         }
@@ -204,6 +206,7 @@ impl Generation {
     /// Applies the effect of a call on a tool's quota and breakers.
     pub(crate) fn settle(&self, tool: &str, who: &Principal, settled: &Settled) {
         // One lock for both: a call never sees the quota of one call and the breaker of another.
+        // The tool may be gone: a call settles on the generation that it began with.
         let Some(standing) = self.tools.get(tool) else { return };
         let now = ms(self.environment().monotonic());
         let mut health = standing.health();

@@ -145,6 +145,7 @@ impl Lock {
         let path = path.to_owned();
         let failed = |reason: String| LockError::Read { path: path.clone(), reason };
         let text = match file::read_text(&path, LOCK_BYTES_MAX) {
+            // Only a missing file is an empty lock. An unreadable one must not accept everything.
             Err(err) if err.is_not_found() => {
                 return Ok(Lock { path, pin: Pin::default(), accepted: None });
             }
@@ -195,6 +196,7 @@ impl Lock {
     pub fn changes(&self, registry: &Registry) -> Changes {
         let now = Definition::all(registry);
         let Some(accepted) = &self.accepted else { return Changes::default() };
+        // New tools stay in the comparison: with a lock they are wider until accepted.
         let kept = accepted.iter().filter(|(name, _)| now.contains_key(*name));
         diff::changes(&kept.map(|(name, definition)| (name.clone(), definition.clone())).collect(), &now)
     }
@@ -214,6 +216,7 @@ impl Lock {
         if changes.is_empty() {
             return Ok(());
         }
+        // Written before the tools are served, so that the lock never lags behind.
         if self.pin == Pin::Accept {
             tracing::warn!("tool definitions changed and were accepted, as the lock says:\n{changes}");
             return self.write(self.pin, registry);
@@ -237,6 +240,7 @@ impl Lock {
     pub fn write(&self, pin: Pin, registry: &Registry) -> Result<(), LockError> {
         let failed = |reason: String| LockError::Write { path: self.path.clone(), reason };
         let entry = |(name, definition): (String, Definition)| {
+            // One line for each value, so that a review of the file shows what changed.
             let definition = serde_json::to_string_pretty(&definition);
             Ok((name, Entry { definition: definition.map_err(|err| failed(err.to_string()))? }))
         };

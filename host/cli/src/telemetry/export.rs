@@ -18,6 +18,7 @@ pub(crate) struct Exporter {
 impl Exporter {
     pub(super) fn new(endpoint: &str) -> Result<Exporter, TelemetryError> {
         let failed = |reason: String| TelemetryError::Exporter { endpoint: endpoint.to_owned(), reason };
+        // Checked here: the exporter would report a bad endpoint only when it sends.
         let collector = collector(endpoint).map_err(failed)?;
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()

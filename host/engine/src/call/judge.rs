@@ -70,6 +70,7 @@ pub(crate) fn judge(
 ) -> Result<Judged, LiftError> {
     let value = match outcome {
         Outcome::Value(value) => value.take(),
+        // Denials explain many traps: a guest often aborts when an import refuses.
         Outcome::Trap(_) => {
             let details = Details { denied: denials.to_vec(), ..Details::default() };
             return Ok(Judged::failed(Code::Trap, details));
@@ -158,6 +159,7 @@ fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
         let decided = format!("{}\n{}\n{}", tool.component.digest, args.canonical(), refusal.code);
         refusal.decision_id = airlock_types::digest::sha256(decided.as_bytes())[..16].to_owned();
     }
+    // A refusal must help the caller on; a tool that gives no help is at least reported as such.
     if refusal.needed.is_empty() && refusal.contact.is_none() {
         refusal.needed.push("the tool does not say what it would need".to_owned());
     }

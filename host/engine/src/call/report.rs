@@ -40,6 +40,7 @@ pub(crate) fn unknown(unknown: &UnknownTool) -> Failed {
 pub(crate) fn not_admitted(tool: &str, why: NotAdmitted) -> Failed {
     match why {
         NotAdmitted::NoEntry => failed(tool, Code::PolicyDenied, &Details::default()),
+        // A full host is not the caller's fault, so the hint says when to come back.
         NotAdmitted::NoSlot => failed(tool, Code::Overloaded, &Details::no_slot()),
         NotAdmitted::Exhausted(Exhausted { budget, retry_after_ms }) => {
             let limit = Some(budget.to_string());
@@ -72,6 +73,7 @@ pub(crate) fn judged_too_slowly(tool: &str, deadline_ms: u64) -> Failed {
 
 /// The end of a call whose arguments violate the contract, with every violation listed.
 pub(crate) fn invalid(tool: &str, violations: Vec<Violation>, example: Option<Value>) -> Failed {
+    // Violations quote the caller's values, which may hide characters.
     let violations: Vec<Violation> = violations.into_iter().map(Violation::shown).collect();
     let code = message::code(&violations);
     let report = ErrorReport {
@@ -94,6 +96,7 @@ pub(crate) fn report(tool: &str, code: Code, details: &Details) -> ErrorReport {
         Retry::IfTransient => details.transient,
         Retry::AfterHint | Retry::Once => true,
         Retry::ByEffects => code == Code::LimitDeadline,
+        // The plan does not retry these, but the caller may come back later when only capacity was missing.
         Retry::Never | Retry::IfDeclared | Retry::AsRefused => {
             matches!(code, Code::Overloaded | Code::RateLimited)
         }
@@ -221,6 +224,7 @@ fn one_line(text: &str, chars_max: usize) -> String {
 
 /// The findings that reject a value, at most five, one on each line.
 fn doubts(findings: &[Finding]) -> String {
+    // The findings that rejected the value; five are enough to act on.
     let rejecting = findings.iter().filter(|finding| finding.verdict == Verdict::Reject).take(5);
     rejecting
         .map(|finding| {
@@ -233,6 +237,7 @@ fn doubts(findings: &[Finding]) -> String {
 /// The report of a call that was not run because its tool is paused by a breaker.
 pub(crate) fn paused(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u64) -> ErrorReport {
     let details = Details { retry_after_ms: Some(remaining_ms), ..Details::default() };
+    // The code of an overload, so that clients treat a pause as any other reason to wait.
     let report = report(tool, Code::Overloaded, &details);
     let (ran, proceed) = (ran(report.ran), proceed(Code::Overloaded, &details, report.retryable));
     ErrorReport {
@@ -310,6 +315,7 @@ pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> ErrorReport {
             shorten(&visible_json(&option.args.to_string()), 300)
         ));
     }
+    // The options carry complete arguments, so no state is kept between the two calls.
     lines.push("Pick one and call again with its arguments, or ask your user.".into());
     ErrorReport {
         message: lines.join("\n"),

@@ -86,6 +86,7 @@ impl Amounts {
 impl Window {
     /// The window at a time; an old one is replaced by an empty one.
     fn at(&mut self, now_ms: u64, length_ms: u64) -> &mut Window {
+        // Nothing runs at the end of a window: the first use in a new one resets it.
         let number = now_ms / length_ms;
         if self.number != number {
             *self = Window { number, used: Amounts::default() };
@@ -101,8 +102,10 @@ impl Spent {
     /// # Errors
     /// The first budget that is used up. Nothing is taken then.
     pub(crate) fn take_call(&mut self, budgets: &Budgets, now_ms: u64) -> Result<(), Exhausted> {
+        // All budgets are checked before anything is taken, so that a rejected call costs nothing.
         for budget in &budgets.0 {
             if self.window(budget.window_ms, now_ms).used.of(budget.unit) >= budget.max {
+                // Windows begin at multiples of their length, so this is the time until the next one.
                 let retry_after_ms = budget.window_ms - now_ms % budget.window_ms;
                 return Err(Exhausted { budget: *budget, retry_after_ms });
             }
@@ -112,6 +115,7 @@ impl Spent {
     }
 
     pub(crate) fn add(&mut self, amounts: Amounts, now_ms: u64) {
+        // Both windows, whether or not a budget uses them: a reload may add one.
         self.minute.at(now_ms, MINUTE_MS).used.add(amounts);
         self.day.at(now_ms, DAY_MS).used.add(amounts);
     }

@@ -41,6 +41,7 @@ impl Rules {
 
     /// Whether the caller may see and call a tool.
     pub(crate) fn shows(&self, tool: &str) -> bool {
+        // Both lists must admit the tool while a changed registry is loading.
         let among = |patterns: &[ToolPattern]| patterns.iter().any(|pattern| pattern.matches(tool));
         among(&self.tools) && self.also.as_deref().is_none_or(among)
     }
@@ -121,6 +122,7 @@ impl TryFrom<String> for ToolPattern {
             Some(text) => (text, true),
             None => (pattern.as_str(), false),
         };
+        // A pattern that could never match what its author meant is refused.
         if text.contains('*') || (text.is_empty() && !is_prefix) {
             return Err(format!("`{pattern}` is not a tool's name; `*` may stand at the end only"));
         }

@@ -73,6 +73,7 @@ impl Sessions {
             session.used_ms.store(now_ms, Ordering::Release);
             return Ok(Some((id, session.clone())));
         }
+        // Opening takes the write lock, which would wait for this read lock forever.
         drop(sessions);
         if !may_open {
             return Err(UnknownSession);
@@ -118,6 +119,7 @@ impl Session {
         if !has_failed {
             return 0;
         }
+        // At the end, also if it was there before: the order is that of the latest failure.
         failed.push_back((call, before + 1));
         if failed.len() > REMEMBERED {
             // The calls that failed longest ago are forgotten first.

@@ -38,6 +38,7 @@ pub struct CallerConfig {
 impl CallerConfig {
     /// The rules that the entry states.
     pub(crate) fn rules(&self) -> Rules {
+        // Tokens are not rules: `Access` holds them, to find the caller of a request.
         let CallerConfig { tools, tokens: _, run, wait, metrics, budgets } = self;
         Rules {
             tools: tools.clone(),
@@ -71,6 +72,7 @@ pub struct BudgetConfig {
 impl BudgetConfig {
     /// The budgets that are set, in the order in which they are checked.
     pub(crate) fn budgets(&self) -> Budgets {
+        // Destructured without `..`, so that a new budget cannot parse without being enforced.
         let BudgetConfig {
             calls_per_minute,
             calls_per_day,
@@ -108,6 +110,7 @@ pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
             problems.push(file.error(name.span(), message, label, None));
         };
         let text = name.get_ref().as_str();
+        // Names are in logs and records, so they are short and plain.
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
         if text.is_empty() || text.len() > 64 || !text.chars().all(fits) {
             problem(

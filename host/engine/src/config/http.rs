@@ -88,6 +88,7 @@ const LEEWAY_S_MAX: u64 = 300;
 pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
     let mut problems = http_problems(&file.config.http);
     if let Some(oauth) = &file.config.oauth {
+        // All at the table: its values have no spans of their own.
         let wrong = oauth_problems(file, oauth.get_ref())
             .into_iter()
             .map(|(message, hint)| file.error(oauth.span(), message, "in this table", Some(hint.to_owned())));
@@ -126,10 +127,12 @@ fn http_problems(http: &HttpConfig) -> Vec<Diagnostic> {
 fn oauth_problems(file: &ConfigFile, oauth: &OauthConfig) -> Vec<(String, &'static str)> {
     let OauthConfig { issuer, audience, jwks: _, scopes, caller, leeway_s } = oauth;
     let mut problems = Vec::new();
+    // Without the entry every subject would be authenticated and then have no rules.
     if !file.config.callers.keys().any(|name| name.get_ref() == caller) {
         let message = format!("`oauth.caller` is `{caller}`, and there is no `[callers.{caller}]`");
         problems.push((message, "its `tools` and budgets hold for each subject"));
     }
+    // An empty value would accept any token that the issuer signs, for whatever service.
     if scopes.is_empty() || issuer.is_empty() || audience.is_empty() {
         let message = "`issuer`, `audience` and `scopes` must not be empty".into();
         problems.push((message, "any token of the issuer's would do"));

@@ -124,6 +124,7 @@ impl TryFrom<String> for KeySource {
     type Error = String;
 
     fn try_from(text: String) -> Result<KeySource, String> {
+        // Parsed as a URL first: a text that is one must not be opened as a file.
         let url = match Url::parse(&text) {
             Ok(url) => url,
             Err(ParseError::RelativeUrlWithoutBase) if !text.is_empty() => {
@@ -132,6 +133,7 @@ impl TryFrom<String> for KeySource {
             Err(err) => return Err(format!("`{text}` is neither a URL nor a file: {err}")),
         };
         let is_clear = url.scheme() == "http";
+        // Keys without TLS could be replaced on the way.
         if is_clear && !is_loopback(&url) {
             return Err(format!("`{text}`: keys that come in the clear prove nothing; use `https`"));
         }

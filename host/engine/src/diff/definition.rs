@@ -32,9 +32,12 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Found> {
     } = old;
     let mut found = Comparison::default();
     found.asks(asks, &new.asks);
+    // New code and new texts are shown, but neither gives the tool more rights.
     found.part(&["component"], component, &new.component, false);
     found.part(&["description"], description, &new.description, false);
+    // Effect classes are ordered, so a stronger one is wider.
     found.part(&["effects"], effects, &new.effects, new.effects > *effects);
+    // A new import is something more that the code may reach.
     found.set(&["imports"], imports, &new.imports, |come| come);
     found.0.extend(schema::compare("input_schema", input_schema, &new.input_schema));
     found.0.extend(schema::compare("output_schema", output_schema, &new.output_schema));
@@ -105,6 +108,7 @@ impl Comparison {
             return self.part(&["asks", "files", path], &old, &new, new.is_some());
         };
         let FilesRequest { path: _, access, reason, optional } = old;
+        // Any change of access counts: reading and writing are not compared here.
         self.part(&["asks", "files", path, "access"], access, &new.access, true);
         self.part(&["asks", "files", path, "optional"], optional, &new.optional, new.optional);
         self.part(&["asks", "files", path, "reason"], reason, &new.reason, false);

@@ -17,6 +17,7 @@ type Schema = Map<String, Value>;
 pub(super) fn types(old: &Schema, new: &Schema) -> bool {
     let Some(old) = old.get("type") else { return true };
     let (Some(old), Some(new)) = (type_names(old), new_types(new)) else { return false };
+    // Every integer is a number.
     new.iter().all(|name| old.contains(name) || (*name == "integer" && old.contains("number")))
 }
 
@@ -145,6 +146,7 @@ pub(super) fn most(key: &str, old: &Schema, new: &Schema) -> bool {
 pub(super) fn steps(old: &Schema, new: &Schema) -> bool {
     match (old.get("multipleOf"), new.get("multipleOf")) {
         (None, _) => true,
+        // Equal steps need no arithmetic, so this holds for floats, too.
         (Some(old), Some(new)) if old == new => true,
         (Some(old), Some(new)) => {
             whole(old).zip(whole(new)).is_some_and(|(old, new)| old > 0 && new % old == 0)

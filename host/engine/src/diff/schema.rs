@@ -77,6 +77,7 @@ impl<'w> Walk<'w> {
             return self.push(Some(old.value), Some(new.value), true);
         }
         self.steps.set(self.steps.get() - 1);
+        // Resolved before comparing, so that inlining a definition is not a change.
         let (old_target, new_target) = (old.resolved(), new.resolved());
         let (old, new) = (old.at(&old_target), new.at(&new_target));
         match (old.value, new.value) {
@@ -96,6 +97,7 @@ impl<'w> Walk<'w> {
 
     fn objects(&mut self, pair: Pair<'_>) {
         let (Some(old), Some(new)) = (pair.old.value.as_object(), pair.new.value.as_object()) else { return };
+        // Keyword by keyword is only sound if each keyword means the same on its own.
         let depends = DEPENDENT.iter().any(|key| old.contains_key(*key));
         if depends && !pair.old.is_silently(&pair.new) {
             return self.push(Some(pair.old.value), Some(pair.new.value), true);
@@ -103,6 +105,7 @@ impl<'w> Walk<'w> {
         let mut done = BTreeSet::new();
         for key in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
             let group = group::of(key);
+            // A group is compared once, at the first of its keywords.
             if done.insert(group) || group == group::Group::Alone {
                 self.group(group, key, pair, (old, new));
             }

@@ -20,6 +20,7 @@ pub(super) fn difference(before: &Value, after: &Value) -> (String, String) {
         (before.to_string().chars().collect(), after.to_string().chars().collect());
     let start = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
     let ends = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
+    // The common end must not overlap the common beginning in the shorter text.
     let end = ends.min(before.len().min(after.len()) - start);
     let part = |text: &[char]| {
         let from = start.saturating_sub(AROUND);

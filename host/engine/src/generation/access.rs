@@ -74,6 +74,7 @@ impl Access {
     pub(crate) fn rules(&self, who: &Principal) -> Option<Arc<Rules>> {
         self.rules.get(who.entry()).cloned().or_else(|| {
             let open = who.entry() == LOCAL || (who.entry() == ANONYMOUS && self.allow_anonymous);
+            // `local` always has defaults; `anonymous` only while the setting allows it.
             open.then(|| self.open.clone())
         })
     }

@@ -60,6 +60,7 @@ impl Served {
     fn forget(&mut self, name: String, definition: Definition) {
         let text = text(&definition);
         let bytes = text.len();
+        // First come, first kept whole: a later definition is remembered by its digest.
         let gone = if self.gone_bytes + bytes <= GONE_BYTES_MAX {
             self.gone_bytes += bytes;
             Gone::Whole { definition: Box::new(definition), bytes }
@@ -99,6 +100,7 @@ impl Served {
                         found.push(Change::whole(name, Some(before), Some(now), true));
                     }
                 }
+                // Never served: new tools are allowed without a lock.
                 (None, None) => {}
             }
         }

@@ -110,6 +110,7 @@ pub fn decide(request: &Request<'_>) -> Decision {
     // Destructured without `..`, so that a new input cannot be forgotten here.
     let Request { caller: _, tool: _, allowance, args: _, session: _, now_unix_ms: _ } = request;
     if allowance.missing().iter().any(|missing| !missing.optional) {
+        // All reasons, not only the first: the operator can then grant everything at once.
         return Decision::Deny(Denied { reasons: allowance.reasons.clone() });
     }
     Decision::Allow(Permit { allowance: Arc::clone(allowance) })

@@ -97,6 +97,7 @@ impl From<Diagnostics> for Unloaded {
 pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, Unloaded> {
     // At most one entry per core at a time.
     let width = std::thread::available_parallelism().map_or(1, usize::from);
+    // Shared by the threads of all entries, which may outlive this function.
     let shared = Arc::new(file.clone());
     // Boxed, so that the type of the future of a load does not contain all the futures inside it.
     let loads: Vec<_> = file
@@ -126,6 +127,7 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
             Err(Unloaded::Wrong(Diagnostics(more))) => problems.extend(more),
             Err(Unloaded::Stuck(Diagnostics(more))) => {
                 problems.extend(more);
+                // Dropping the stream abandons the other entries; stuck threads keep their permits.
                 return Err(Unloaded::Stuck(Diagnostics(problems)));
             }
         }
@@ -173,6 +175,7 @@ fn add(
     problems: &mut Vec<Diagnostic>,
 ) {
     registry.warnings.extend(warnings);
+    // Keys are unique, but names made from keys and functions may collide.
     if registry.tools.contains_key(&tool.name) {
         let message = format!("two tools would be called `{}`", tool.name);
         problems.push(file.error(key.span(), message, "one of them is from here", None));

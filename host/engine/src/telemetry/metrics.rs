@@ -222,6 +222,7 @@ impl Metrics {
         let JournalCounts { is_writable, waiting, lost, removed } = *journal;
         self.journal_writable.set(i64::from(is_writable));
         self.journal_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        // Stored, not incremented: the journal counts, and a scrape copies its figures.
         self.journal_lost.inner().store(lost, Ordering::Relaxed);
         self.journal_removed.inner().store(removed, Ordering::Relaxed);
         self.all_running.set(i64::from(all.running));
@@ -249,6 +250,7 @@ impl Metrics {
 pub fn only(text: &str, shows: impl Fn(&str) -> bool) -> String {
     let is_shown = |line: &&str| {
         let tool = line.split_once("tool=\"").and_then(|(_, rest)| rest.split('"').next());
+        // An empty label stands for names without a tool, which reveal nothing.
         tool.is_none_or(|tool| tool.is_empty() || shows(tool))
     };
     text.split_inclusive('\n').filter(is_shown).collect()

@@ -32,6 +32,7 @@ impl Spans {
 
     pub(super) fn observe(&mut self, event: &Event) {
         match event {
+            // At the plan's step, before the wait for slots, so that the span contains it.
             Event::Stepped { step: PathStep::Attempt { tool, number, .. } } => {
                 self.attempt = tracing::info_span!(
                     parent: &self.call,

@@ -46,6 +46,7 @@ impl Walk<'_> {
         match group {
             Group::Alone => self.alone(key, pair, sides),
             Group::Values => {
+                // The two keywords are one rule: `const` is an `enum` of one value.
                 let narrower = keyword::values(old, new);
                 self.set("enum", sides, narrower, false);
                 self.plain("const", sides, narrower);
@@ -69,6 +70,7 @@ impl Walk<'_> {
         let (old, new) = sides;
         let (before, after) = (old.get(key), new.get(key));
         match key {
+            // Definitions are compared where a reference leads to them.
             _ if DEFINITIONS.contains(&key) => {}
             _ if TEXTS.contains(&key) => self.plain(key, sides, true),
             "type" => self.plain(key, sides, keyword::types(old, new)),
@@ -111,6 +113,7 @@ impl Walk<'_> {
             None => Some(none.clone()),
             Some(value) => value.as_object().cloned(),
         };
+        // A value of another form is not understood, so it counts as wider.
         let (Some(before), Some(after)) = (names(old), names(new)) else {
             return self.plain(KEY, (old, new), false);
         };
@@ -133,6 +136,7 @@ impl Walk<'_> {
         mut compare: impl FnMut(&mut Self, Option<Node<'_>>, Option<Node<'_>>),
     ) {
         let sides = (pair.old.get(key), pair.new.get(key));
+        // Names are compared only if both sides are maps; anything else is wider as a whole.
         let is_map = |side: &Option<Node<'_>>| side.is_none_or(|side| side.value.is_object());
         if !is_map(&sides.0) || !is_map(&sides.1) {
             let values = (sides.0.map(|old| old.value), sides.1.map(|new| new.value));
@@ -235,6 +239,7 @@ impl Walk<'_> {
         let (Some(old), Some(new)) = (branches(pair.old, KEY), branches(pair.new, KEY)) else {
             return self.within(KEY, |walk| walk.push(values.0, values.1, values.0.is_some()));
         };
+        // Branches are compared by position: a different order is reported, although it means the same.
         let mut pairs = old.iter().zip(&new);
         let same = old.len() == new.len()
             && pairs.all(|(old, new)| self.implied(*old, *new) && self.implied(*new, *old));
@@ -258,10 +263,12 @@ impl Walk<'_> {
         let (old, _) = sides;
         let asks = old.contains_key("then") || old.contains_key("else");
         let (Some(before), true) = (pair.old.get("if"), asks) else {
+            // Without both parts the old condition demanded nothing.
             self.plains(&["if", "then", "else"], sides, true);
             return;
         };
         let Some(after) = pair.new.get("if") else {
+            // The old condition demanded something, and the new schema has none.
             self.plains(&["if", "then", "else"], sides, false);
             return;
         };
@@ -282,6 +289,7 @@ impl Walk<'_> {
             let within = |whole: Node<'_>| {
                 branches(pair.old, KEY).is_some_and(|old| old.into_iter().any(|old| self.implied(old, whole)))
             };
+            // A new choice beside the rest only adds a demand.
             let narrower = values.0.is_none() || (values.1.is_none() && within(pair.new));
             return self.within(KEY, |walk| walk.push(values.0, values.1, !narrower));
         };
@@ -292,6 +300,7 @@ impl Walk<'_> {
                 // Branch by branch where possible: the change inside a branch says more than two whole branches.
                 return walk.one_by_one(&before, &after);
             }
+            // Unchanged branches are not listed, wherever they moved.
             let has = |all: &[Node<'_>], one: &Node<'_>| all.iter().any(|other| one.is_same(other));
             for gone in before.iter().filter(|old| !has(&after, old)) {
                 walk.push(Some(gone.value), None, false);

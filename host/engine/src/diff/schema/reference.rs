@@ -55,6 +55,7 @@ impl<'s> Node<'s> {
     /// The schema with its reference followed. A reference that cannot be followed is left as it is.
     pub(super) fn resolved(self) -> Cow<'s, Value> {
         let mut at = Cow::Borrowed(self.value);
+        // Keywords beside a reference hold too, so each hop may have to join two schemas.
         for _ in 0..HOPS_MAX {
             let Some(target) = at.get("$ref").and_then(Value::as_str).and_then(|to| self.look_up(to)) else {
                 return at;
@@ -69,6 +70,7 @@ impl<'s> Node<'s> {
     }
 
     fn look_up(self, reference: &str) -> Option<&'s Value> {
+        // Only references inside the document: another document is not at hand.
         self.root.pointer(reference.strip_prefix('#')?)
     }
 }
@@ -78,11 +80,13 @@ impl<'s> Node<'s> {
 fn joined(beside: &Map<String, Value>, target: &Value) -> Value {
     let mut beside = beside.clone();
     beside.remove("$ref");
+    // With texts alone beside the reference the target stays readable as one schema.
     if let (Value::Object(target), true) = (target, beside.keys().all(|key| is_silent(key))) {
         let mut target = target.clone();
         target.extend(beside);
         return Value::Object(target);
     }
+    // Otherwise both must hold, which `allOf` expresses without merging keywords.
     let all = beside.entry("allOf").or_insert_with(|| Value::Array(Vec::new()));
     if let Value::Array(all) = all {
         all.push(target.clone());
@@ -114,6 +118,7 @@ fn silent(schema: &Value) -> Value {
 
 fn beneath(key: &str, value: &Value) -> Value {
     match (key, value) {
+        // Under these keywords the keys are names and must stay.
         ("properties" | "patternProperties" | "dependentSchemas", Value::Object(all)) => {
             all.iter().map(|(name, schema)| (name.clone(), silent(schema))).collect()
         }

@@ -111,6 +111,7 @@ impl Entry {
     /// Refuses grants that reach the state folder: a guest could read the records of other callers, and the host would
     /// open and close the journal's files for it, which drops SQLite's locks on them.
     fn keep_state_apart(&self, grants: &Grants) -> Result<(), Diagnostics> {
+        // Without a state folder there is nothing to protect yet.
         let Ok(state) = self.file.state().canonicalize() else { return Ok(()) };
         // Both ways: a grant of a parent of the state folder reaches it, too.
         let reaches = |folder: &Path| folder.starts_with(&state) || state.starts_with(folder);
@@ -179,6 +180,7 @@ impl Entry {
         let grants = absolute(file, config)?;
         // Before linking, so that code is never linked with such a grant.
         self.keep_state_apart(&grants)?;
+        // Requests and grants are matched once, here; calls only read the result.
         let requests = requests(&surface, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
         let bindings = imports::bindings(file, config, &surface)?;
@@ -189,6 +191,7 @@ impl Entry {
             let span = config.functions.as_ref().map_or(key.span(), Spanned::span);
             Diagnostics::from(file.error(span, err, "here", None))
         })?;
+        // An entry without a tool is a mistake, not an empty success.
         if named.is_empty() {
             return Err(self.nothing(&surface));
         }
@@ -198,12 +201,14 @@ impl Entry {
         let component = Arc::new(Component { path: path.clone(), digest: digest.into(), surface });
         let mut tools = Vec::new();
         for (public, function) in named {
+            // Each function takes its part of the contract; the manifest was bound to these names before.
             let said = author.tools.remove(&function.name).unwrap_or_default();
             let none = Default::default();
             let docs = component.surface.docs.get(&function.name).unwrap_or(&none);
             let contract = Contract::prepare(&function, said, docs)
                 .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
             let (effect, warnings) = effect(file, &public, config, &contract, allowance.effective())?;
+            // Found now, so that a call needs no lookup by name.
             let export = run::locate(&code, &function).ok_or_else(|| {
                 self.here(format!("`{}` has lost its export `{}`", path.display(), function.name), None)
             })?;
@@ -357,6 +362,7 @@ fn effect(
 ) -> Result<(airlock_types::effect::Effect, Vec<String>), Diagnostics> {
     let possible = effective.effect();
     if let Some(operator) = &config.effects {
+        // The operator has the last word, so this is a note and not an error.
         let lower = *operator.get_ref() < possible;
         let note = format!(
             "`{name}` is declared {} by the operator, but its grants make {} possible",

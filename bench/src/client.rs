@@ -69,6 +69,7 @@ impl Client {
         };
         let info = json!({"name": "airlock-bench", "version": "1"});
         let hello = json!({"protocolVersion": REVISION, "capabilities": {}, "clientInfo": info});
+        // The handshake era: all measured servers speak it.
         client.ask("initialize", hello).with_context(|| format!("no answer from {shown}"))?;
         let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         client.stdin.write_all(format!("{ready}\n").as_bytes())?;
@@ -117,6 +118,7 @@ impl Client {
     /// When an answer is an error, which must not count as throughput, or when the server has exited.
     pub fn run(&mut self, frame: &Frame, calls: usize, window: usize) -> Result<Run> {
         let first = self.next_id;
+        // Ids of a run are consecutive, so an answer's id is an index into `sent`.
         self.next_id += calls as u64;
         let mut sent: Vec<Instant> = Vec::with_capacity(calls);
         let mut times = Vec::with_capacity(calls);
@@ -129,6 +131,7 @@ impl Client {
                 // All frames of a batch in one write, so that the client makes one system call for them.
                 out.clear();
                 (0..more).for_each(|i| frame.write(first + (sent.len() + i) as u64, &mut out));
+                // One time for the whole batch: reading the clock for each frame would count as load.
                 let at = now();
                 sent.extend(std::iter::repeat_n(at, more));
                 self.stdin.write_all(&out)?;

@@ -71,6 +71,7 @@ pub fn measure(servers: &[Server], pace: Pace) -> Vec<figures::Server> {
     }
     for _ in 0..pace.rounds {
         for subject in &mut subjects {
+            // A server that failed once is not measured further; its reason is in the report.
             if subject.figures.absent.is_none()
                 && let Err(err) = turn(subject, pace.turn)
             {
@@ -184,7 +185,9 @@ fn in_flight(subject: &mut Subject<'_>, (i, window): (usize, usize), length: Dur
     let warm = subject.client.run(&subject.frame, window.max(10), window)?;
     let rate = warm.times.len() as f64 / warm.took.as_secs_f64();
     let calls = ((rate * length.as_secs_f64()) as usize).clamp(window.max(20), 50_000);
+    // Memory is sampled by another thread during the same run.
     let (run, peak) = peak_bytes(pid, || subject.client.run(&subject.frame, calls, window));
+    // Before the result is read: a run that ended must not be killed afterwards.
     drop(guard);
     let run = run?;
     subject.rates[i].push(calls as f64 / run.took.as_secs_f64());

@@ -30,6 +30,7 @@ pub fn measure(repository: &Repository) -> Result<Memory> {
     let (idle_mib, full_mib) = tools(&repository.many(1_000)?)?;
     let (one_idle_mib, one_full_mib) = tools(&repository.many(1)?)?;
     let mut client = Client::start(server::airlock("airlock", "", &repository.mixed()?)?.start(None)?)?;
+    // One call first, so that memory of the first use does not count as growth.
     client.ask("tools/call", server::convert().params())?;
     std::thread::sleep(SETTLE);
     let before_mib = mib(resident_bytes(client.pid()));

@@ -58,6 +58,7 @@ fn of_body(steps: usize, rounds: usize) -> wasmtime::Result<Metered> {
         for (guest, time) in guests.iter_mut().zip(&mut times) {
             *time = guest.time(STEPS / steps)?;
         }
+        // `WAYS` begins with the run that counts nothing.
         let bare = times[0].as_secs_f64();
         if round > 0 {
             ratios.iter_mut().zip(times).for_each(|(all, time)| all.push(time.as_secs_f64() / bare));
@@ -84,6 +85,7 @@ fn guest(wasm: &[u8], fuel: bool, epochs: bool) -> wasmtime::Result<Guest> {
         // So much that it never runs out: only counting is measured.
         store.set_fuel(u64::MAX)?;
     }
+    // Never reached: only the check costs.
     store.set_epoch_deadline(u64::MAX / 2);
     let instance = Instance::new(&mut store, &Module::from_binary(&engine, wasm)?, &[])?;
     let run = instance.get_typed_func(&mut store, "run")?;

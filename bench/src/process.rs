@@ -17,6 +17,7 @@ pub fn resident_bytes(pid: u32) -> u64 {
         let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         kib.and_then(|kib| kib.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
     });
+    // Helpers that the server started count, too.
     own + children(pid).into_iter().map(resident_bytes).sum::<u64>()
 }
 

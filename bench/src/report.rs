@@ -158,6 +158,7 @@ impl Page<'_> {
         let large = [figures.before_mib, figures.large_mib, figures.after_mib].map(Some);
         row("a guest that fills 200 MiB", large);
         self.say(&table.to_string());
+        // Two registries that differ by 999 tools.
         let each = (figures.idle_mib - figures.one_idle_mib) * 1024.0 / 999.0;
         self.say(&format!(
             "A tool more costs {each:.0} KiB at rest: its code, mapped from the cache, and its contract."
@@ -201,6 +202,7 @@ impl Page<'_> {
             let mut row = vec![other.name.clone(), format!("{:.2}", ours.one.p50_us / other.one.p50_us)];
             let pairs = ours.pipelined.iter().zip(&other.pipelined);
             row.extend(pairs.map(|(ours, theirs)| match theirs.per_s {
+                // 0 stands for calls without an answer, of which there is no ratio.
                 0.0 => "–".to_owned(),
                 per_s => format!("{:.2}", ours.per_s / per_s),
             }));

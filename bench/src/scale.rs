@@ -81,6 +81,7 @@ fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
             let before = now();
             let mut client = Client::start(server.start(None)?)?;
             client.ask("tools/call", call.params())?;
+            // To the first result, not to the first byte: loading counts.
             firsts.push(before.elapsed().as_secs_f64() * 1e3);
             if start == extent.starts {
                 let mib = resident_bytes(client.pid()) as f64 / f64::from(1 << 20);

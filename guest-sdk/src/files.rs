@@ -53,6 +53,7 @@ pub fn read(path: &str) -> Result<Vec<u8>, Error> {
     loop {
         let (chunk, end) = file.read(CHUNK, bytes.len() as u64).map_err(host)?;
         bytes.extend_from_slice(&chunk);
+        // An empty chunk ends the loop as well: a host that never reports the end must not keep the guest here.
         if end || chunk.is_empty() {
             return Ok(bytes);
         }

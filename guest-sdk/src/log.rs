@@ -33,5 +33,6 @@ pub fn error(message: &str) {
 
 /// Installs a hook that logs the message and place of a panic, which the trap alone would lose. `tool!` calls it.
 pub fn panics() {
+    // A hook, because with `panic = "abort"` nothing runs after it.
     std::panic::set_hook(Box::new(|info| log(Level::Critical, "panic", &info.to_string())));
 }

@@ -72,6 +72,7 @@ struct Bench<'r> {
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let (profile, docs) = if args.dev { ("dev", SCRATCH) } else { (PROFILE, "docs") };
     let bench = Bench { root, quick: args.quick, profile, docs: root.join(docs) };
+    // Always built first: figures of an old build must not be taken for those of this source.
     bench.build()?;
     if args.check {
         return count::check(&bench, args.bless);
@@ -89,6 +90,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 impl Bench<'_> {
     fn build(&self) -> Result<()> {
         let what = [&["build", "--profile", self.profile], &MEASURING[..]].concat();
+        // The measured program is the shipped one, whose functions are linked in order.
         if self.profile == PROFILE {
             cargo(self.root, &what)?;
             release::build(self.root, self.profile)?;

@@ -87,6 +87,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         guests.display()
     );
     let token = registry(root, &folder, &more)?;
+    // One server for all HTTP clients: it must survive every one of them.
     let mut server = Served::start(
         command(root, &airlock(root).to_string_lossy())
             .arg("--registry")
@@ -146,6 +147,7 @@ fn outcome(mut run: Run) -> Outcome {
         Ok(output) => {
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said).into_owned();
+            // The end of the output, where scripts print what went wrong.
             let tail: Vec<&str> = said.lines().rev().take(15).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
             Outcome::Failed(format!("{}\n{}", output.status, tail.join("\n")))

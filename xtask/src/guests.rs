@@ -52,6 +52,7 @@ struct Guest {
 /// Builds all guests. A component that is newer than all its inputs is kept.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let toolchain = toolchain::ensure_target(root)?;
+    // Optional: the first build of guests may come before the program exists.
     let airlock = Some(root.join(&args.airlock)).filter(|path| path.is_file());
     for workspace in WORKSPACES {
         compile(root, &root.join(workspace), &toolchain)?;
@@ -103,6 +104,7 @@ fn guest(root: &Path, workspace: &Path, folder: PathBuf) -> Guest {
 fn make(guest: &Guest, airlock: Option<&Path>) -> Result<()> {
     let contract = Some(guest.folder.join("contract.toml")).filter(|path| path.is_file());
     let wit = guest.folder.join("wit");
+    // The packing program is an input, too: a new form of the contract section must reach every component.
     let sources = [Some(guest.module.as_path()), contract.as_deref(), Some(wit.as_path()), airlock];
     if component::is_newer(&guest.component, sources.into_iter().flatten())? {
         return Ok(());

@@ -12,6 +12,7 @@ use crate::run::command;
 pub(crate) fn environment(root: &Path, name: &str, packages: &[&str]) -> Result<PathBuf> {
     let folder = root.join("target").join(name);
     let bin = folder.join("bin");
+    // The stamp names the exact packages, so a changed pin is installed again.
     let stamp = folder.join("packages.txt");
     let wanted = packages.join("\n");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {

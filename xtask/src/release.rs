@@ -48,6 +48,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 pub(crate) fn build(root: &Path, profile: &str) -> Result<()> {
     let folder = root.join(FOLDER).join(profile);
     let order = folder.join("symbols.txt");
+    // An empty file is left by a run that stopped between the two links.
     if fs::metadata(&order).map_or(0, |file| file.len()) == 0 {
         fs::create_dir_all(&folder)?;
         // The compiler's arguments are part of the names of functions, so this link must have the same arguments as the
@@ -160,6 +161,7 @@ fn session(root: &Path, program: &Path, registry: &Path, valgrind: &[&str]) -> R
         stdin.write_all(call.as_bytes())?;
         answer()?;
     }
+    // All at once, so that the path for concurrent calls is observed, too.
     stdin.write_all(calls.concat().as_bytes())?;
     calls.iter().try_for_each(|_| answer().map(drop))?;
     drop(stdin);

@@ -67,6 +67,7 @@ pub(crate) fn registry(root: &Path, folder: &Path, more: &str) -> Result<String>
     let entry = said.lines().filter(|line| line.starts_with("[callers") || line.contains(" = ["));
     let entry: String = entry.map(|line| format!("{line}\n")).collect();
     let example = root.join("example-tools");
+    // Paths become absolute, because the copy is in another folder.
     let text = std::fs::read_to_string(example.join("airlock.toml"))?
         .replace("\"build/", &format!("\"{}/build/", example.display()))
         .replace("host = \"data\"", &format!("host = \"{}/data\"", example.display()));

@@ -250,6 +250,7 @@ fn look(floor: &Floor, relative: &str, text: &str) -> Vec<String> {
     }
     // Unit tests may import what they need.
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    // Comments may name any module.
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
         let upward = named_modules(relative, line).into_iter().filter(|named| order(named) > at);
         if !is_root && !is_test {

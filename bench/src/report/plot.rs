@@ -31,6 +31,7 @@ impl Axis {
         if !low.is_finite() {
             return Axis { low: 0.0, high: 1.0, from, to };
         }
+        // Whole powers of ten, so that every tick is a round number.
         let (low, high) = (low.log10().floor(), high.log10().ceil());
         Axis { low, high: high.max(low + 1.0), from, to }
     }

@@ -80,6 +80,7 @@ fn lagging(start: &Levels, end: &Levels, measure: Measure) -> Vec<Row> {
                 Measure::ChangeAbs => after - before * (1.0 + total_pct / 100.0),
             }),
         })
+        // After rounding, so that a sector exactly at the total's rate is not listed for binary noise.
         .filter(|row| row.gap_to_total < 0.0)
         .collect();
     rows.sort_by(|a, b| a.gap_to_total.total_cmp(&b.gap_to_total).then_with(|| a.sector.cmp(&b.sector)));

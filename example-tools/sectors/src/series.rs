@@ -109,6 +109,7 @@ impl Series {
     pub fn parse(csv: &str, step: u32, source: &str) -> Result<Self, Failure> {
         let mut lines = csv.lines();
         let header: Vec<&str> = lines.next().unwrap_or_default().trim().split(',').collect();
+        // One bad line fails the table: a month that is skipped would falsify every change over it.
         let levels: Vec<Levels> = lines
             .enumerate()
             .filter(|(_, line)| !line.trim().is_empty())

@@ -50,6 +50,7 @@ fn split(text: &str) -> Vec<&str> {
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         let next = chars.peek().map(|(_, next)| *next);
+        // White space must follow, so that `3.5` does not end a sentence.
         let ends = matches!(c, '.' | '!' | '?') && next.is_none_or(char::is_whitespace);
         if ends || (c == '\n' && next == Some('\n')) {
             sentences.push(text[start..at + c.len_utf8()].trim());

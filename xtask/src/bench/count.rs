@@ -25,6 +25,7 @@ const MANY: u32 = 1_200;
 
 /// Counts the instructions of one call and compares them with the stored count, or stores them.
 pub(super) fn check(bench: &Bench<'_>, bless: bool) -> Result<()> {
+    // Before the long run, so that a missing tool is reported at once.
     let installed = command(bench.root, "valgrind").arg("--version").output();
     ensure!(
         installed.is_ok_and(|out| out.status.success()),

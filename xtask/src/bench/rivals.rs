@@ -125,6 +125,7 @@ impl Place<'_> {
         let pip = || Command::new(venv.join("bin/python"));
         let version = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))";
         let ask = || said(pip().args(["-c", version, package]));
+        // Installed by an earlier run.
         if let Ok(version) = ask() {
             return Ok(version);
         }

@@ -1,6 +1,6 @@
-//! The parts of a call of `unit_convert`, each by itself.
+//! Measures the parts of a call of `unit_convert`, each on its own.
 //!
-//! `cargo xtask bench` sets `AIRLOCK_BENCH_REGISTRY`; by hand, name a registry with `unit_convert` in it.
+//! `cargo xtask bench` sets `AIRLOCK_BENCH_REGISTRY`. To run it by hand, set it to a registry with `unit_convert`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use tokio::runtime::Runtime;
 
 const ARGS: &[u8] = br#"{"value": 10, "from": "mile", "to": "km"}"#;
 
-/// What the parts are measured on.
+/// An open host, and the runtime that its calls need.
 struct Bench {
     runtime: Runtime,
     host: Host,
@@ -57,7 +57,7 @@ impl Bench {
         self.tool()?.contract.validate(args).map_err(|(violations, _)| anyhow::anyhow!("{violations:?}"))
     }
 
-    /// What the guest returns.
+    /// The value that the guest returns.
     fn value(&self, args: &ValidArgs) -> Result<Val> {
         let outcome = self.runtime.block_on(seam::attempt(&self.host, &*self.tool()?, args))?;
         let Outcome::Value(Some(Val::Result(Ok(Some(value))))) = outcome else {
@@ -66,7 +66,7 @@ impl Bench {
         Ok(*value)
     }
 
-    /// The record of a call that was made.
+    /// The record of one call, read back from the journal.
     fn record(&self) -> Result<Record<Json>> {
         let raw = Call::new("unit_convert", Arguments::Text(ARGS.to_vec()));
         let reply = self.runtime.block_on(self.host.call(raw));
@@ -84,7 +84,7 @@ impl Bench {
     }
 }
 
-/// The inner door: parse, then validate (which lowers), and lowering by itself.
+/// The inner door: parsing, validation (which includes lowering), and lowering on its own.
 fn inner(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
     let tool = bench.tool()?;
     let caps = bench.host.caps();
@@ -100,6 +100,7 @@ fn inner(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
     Ok(())
 }
 
+/// The plan, and the sandbox without the stages around it.
 fn middle(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
     let (tool, args, inputs) = (bench.tool()?, bench.args()?, bench.inputs()?);
     criterion.bench_function("plan", |b| b.iter(|| plan::plan(black_box(inputs.clone()))));
@@ -125,7 +126,7 @@ fn outer(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
     criterion.bench_function("check", |b| b.iter(|| tool.contract.checks.findings(black_box(&context))));
     let record = bench.record()?;
     criterion.bench_function("record-as-json", |b| b.iter(|| serde_json::to_string(black_box(&record))));
-    // The queue takes as many as the writer writes, so that this is the cost of writing one of a group.
+    // The queue is full after a while, so on average this is the cost of writing one record of a group.
     criterion.bench_function("record-written", |b| {
         b.iter(|| bench.runtime.block_on(bench.host.journal().seal(record.clone(), Durability::Queued)));
     });
@@ -134,6 +135,7 @@ fn outer(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
 
 fn main() -> Result<()> {
     let bench = Bench::open()?;
+    // Short: the parts are for comparison with each other. The `bench` program measures the totals.
     let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(1_000))

@@ -1,8 +1,7 @@
-//! The load generator: an MCP client over stdio that is fast enough not to be the limit.
+//! The load generator: an MCP client over stdio that is faster than the servers it measures.
 //!
-//! Frames are serialized once and written as bytes; of replies only the id and whether it is an error are looked
-//! at. One thread writes and reads, so that nothing is spent on waking another. Must not know which server it
-//! talks to.
+//! Frames are serialized once and written as bytes. Of a reply only the id and an error flag are read. One thread
+//! writes and reads, so that no time is spent on waking another. Must not know which server it talks to.
 
 mod wire;
 
@@ -16,39 +15,39 @@ use serde_json::{Value, json};
 use crate::clock::now;
 pub use wire::{Frame, Line};
 
-/// The revision that every server at hand speaks.
+/// The protocol revision that every measured server speaks.
 const REVISION: &str = "2025-06-18";
 
-/// Bytes read at once.
+/// Size of one read in bytes: large enough that the client is not the limit.
 const CHUNK: usize = 256 << 10;
 
-/// A server, and both ends of its pipes.
+/// A running server, and both ends of its pipes.
 pub struct Client {
     child: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
     chunk: Box<[u8]>,
-    /// What was read and not yet looked at.
+    /// Bytes that were read and not processed.
     buffer: Vec<u8>,
-    /// So much of it holds no end of a line.
+    /// Length of the prefix of `buffer` that is known to contain no line end.
     scanned: usize,
     next_id: u64,
 }
 
-/// What a pipelined run came to.
+/// The result of a pipelined run.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// Time from the first frame to the last reply.
     pub took: Duration,
-    /// Of each call.
+    /// Time of each call, in the order of the answers.
     pub times: Vec<Duration>,
 }
 
 impl Client {
-    /// Starts a server and shakes hands.
+    /// Starts a server and performs the handshake.
     ///
     /// # Errors
-    /// When it does not start or does not answer.
+    /// When the server does not start or does not answer.
     pub fn start(mut command: Command) -> Result<Client> {
         let shown = format!("{command:?}");
         let mut child = command
@@ -70,21 +69,22 @@ impl Client {
         };
         let info = json!({"name": "airlock-bench", "version": "1"});
         let hello = json!({"protocolVersion": REVISION, "capabilities": {}, "clientInfo": info});
+        // The handshake era: all measured servers speak it.
         client.ask("initialize", hello).with_context(|| format!("no answer from {shown}"))?;
         let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         client.stdin.write_all(format!("{ready}\n").as_bytes())?;
         Ok(client)
     }
 
-    /// The server's process.
+    /// The id of the server's process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// One request, its reply parsed and looked at: for whatever is not measured.
+    /// Sends one request and parses its reply. For requests that are not measured.
     ///
     /// # Errors
-    /// When there is no reply, or an error.
+    /// When there is no reply, or the reply is an error.
     pub fn ask(&mut self, method: &str, params: Value) -> Result<Value> {
         let id = self.take_id();
         let frame = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
@@ -100,10 +100,10 @@ impl Client {
         }
     }
 
-    /// Writes a call without waiting for its answer, and forgets it.
+    /// Writes a call without waiting for its answer, which is ignored later.
     ///
     /// # Errors
-    /// When the server has left.
+    /// When the server has exited.
     pub fn send(&mut self, frame: &Frame) -> Result<()> {
         let id = self.take_id();
         let mut bytes = Vec::new();
@@ -111,13 +111,14 @@ impl Client {
         Ok(self.stdin.write_all(&bytes)?)
     }
 
-    /// Makes `calls` calls, at most `window` of them unanswered at a time. Answers to calls that were sent and
-    /// forgotten do not count.
+    /// Makes `calls` calls, with at most `window` of them unanswered at a time. Answers to calls of [`Client::send`]
+    /// are not counted.
     ///
     /// # Errors
-    /// When an answer is an error, as an error is not throughput, or when the server has left.
+    /// When an answer is an error, which must not count as throughput, or when the server has exited.
     pub fn run(&mut self, frame: &Frame, calls: usize, window: usize) -> Result<Run> {
         let first = self.next_id;
+        // Ids of a run are consecutive, so an answer's id is an index into `sent`.
         self.next_id += calls as u64;
         let mut sent: Vec<Instant> = Vec::with_capacity(calls);
         let mut times = Vec::with_capacity(calls);
@@ -127,8 +128,10 @@ impl Client {
             let room = window - (sent.len() - times.len());
             let more = room.min(calls - sent.len());
             if more > 0 {
+                // All frames of a batch in one write, so that the client makes one system call for them.
                 out.clear();
                 (0..more).for_each(|i| frame.write(first + (sent.len() + i) as u64, &mut out));
+                // One time for the whole batch: reading the clock for each frame would count as load.
                 let at = now();
                 sent.extend(std::iter::repeat_n(at, more));
                 self.stdin.write_all(&out)?;
@@ -167,7 +170,7 @@ impl Client {
         }
     }
 
-    /// The length of the first whole line from here on, its end included.
+    /// The length of the first whole line from `from` on, with its line end.
     fn line_length(&mut self, from: usize) -> Option<usize> {
         let start = self.scanned.max(from);
         let found = self.buffer[start..].iter().position(|byte| *byte == b'\n');
@@ -175,7 +178,7 @@ impl Client {
         found.map(|_| self.scanned - from)
     }
 
-    /// Reads what is there, at least one byte.
+    /// Reads the available bytes, at least one.
     fn fill(&mut self) -> Result<()> {
         let read = self.stdout.read(&mut self.chunk)?;
         ensure!(read > 0, "the server has left");
@@ -186,7 +189,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // Nothing is left running behind; a server that has already left is fine.
+        // The server must not outlive the client. An error means that it has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! What was measured, as it lies in `docs/performance/*.json`.
+//! The form of the figures in `docs/performance/*.json`.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,108 +9,108 @@ use serde::{Deserialize, Serialize};
 
 use crate::stats::Times;
 
-/// Figures with the circumstances that they were measured in.
+/// Figures with the circumstances of their measurement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Measured<T> {
-    /// Where.
+    /// The machine of the run.
     pub machine: Machine,
-    /// Whether it was a short run.
+    /// Whether the run was short and the figures are rough.
     pub quick: bool,
-    /// What.
+    /// The figures.
     pub figures: T,
 }
 
-/// The machine, and how busy it was with other things.
+/// The machine, and its load before the run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Machine {
-    /// The day, UTC.
+    /// The day of the run, in UTC.
     pub date: String,
-    /// The processor's name.
+    /// The name of the processor.
     pub cpu: String,
-    /// Its cores.
+    /// Number of cores.
     pub cores: usize,
-    /// The kernel.
+    /// Name and release of the kernel.
     pub kernel: String,
-    /// Load average over the minute before: far from 0 means that others were running.
+    /// Load average over the minute before the run. Far from 0 means that other programs were running.
     pub load: f64,
 }
 
-/// Calls through the library beside the engine's floor.
+/// Calls through the library, compared with the bare engine.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Library {
-    /// Instantiate, call, drop.
+    /// The floor: instantiate, call and drop on the bare engine.
     pub floor: Times,
-    /// All stages, the record queued.
+    /// A call through all stages, with its record queued.
     pub call: Times,
-    /// The median of the rounds' ratios of medians.
+    /// `call` as a multiple of `floor`: the median, over the rounds, of the ratio of medians.
     pub ratio: f64,
-    /// The same with a thousand tools in the registry.
+    /// A call with a thousand tools in the registry.
     pub many: Times,
-    /// How much more that is than with one.
+    /// `many` as a multiple of `call`, by the same rule.
     pub many_ratio: f64,
-    /// Calls in a second when they come without a pause and every record is on disk at the end.
+    /// Calls per second without a pause, until every record is on disk.
     pub sustained_per_s: f64,
-    /// The floor's calls in a second, one after the other.
+    /// Calls per second on the bare engine, one after the other.
     pub floor_per_s: f64,
 }
 
-/// What counting costs a guest that only computes.
+/// The cost of counting fuel and epochs for a guest that only computes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Metered {
-    /// Steps of its loop's body.
+    /// Steps in the body of its loop.
     pub steps: usize,
-    /// Ways of counting, each with its time as a multiple of the first one's.
+    /// Ways of counting, each with its time as a multiple of the time without counting.
     pub ways: Vec<(String, f64)>,
 }
 
-/// One server over stdio.
+/// The figures of one server over stdio.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Server {
-    /// Its name.
+    /// Its name in the tables.
     pub name: String,
-    /// What it is, in some words.
+    /// A short description.
     pub what: String,
-    /// Whether a tool runs in a sandbox, and not as a part of the server.
+    /// Whether tools run in a sandbox and not as part of the server.
     #[serde(default)]
     pub sandbox: bool,
-    /// Why there are no figures.
+    /// The reason when there are no figures.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub absent: Option<String>,
-    /// From its start to the first result.
+    /// Time from the start of the process to the first result, in milliseconds.
     pub first_ms: f64,
-    /// One call at a time.
+    /// Times with one call in flight.
     pub one: Times,
-    /// Several at a time.
+    /// Figures for each number of calls in flight.
     pub pipelined: Vec<Pipelined>,
-    /// Resident memory before any load.
+    /// Resident memory before any load, in MiB.
     pub idle_mib: f64,
-    /// The most resident memory under load.
+    /// Peak of resident memory under load, in MiB.
     pub loaded_mib: f64,
-    /// Eight calls at once that sleep for half a second each.
+    /// Time for eight calls in flight that sleep half a second each, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sleepers_ms: Option<f64>,
-    /// A good tool beside two tools that loop.
+    /// A good tool while two calls of another loop; none when the server has no looping tool.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub beside_loops: Option<Beside>,
 }
 
-/// Calls in flight, and how many are answered.
+/// Throughput with a number of calls in flight.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Pipelined {
     /// Calls in flight.
     pub window: usize,
-    /// Calls in a second; none where calls were left without an answer.
+    /// Calls per second; 0 when calls were left without an answer.
     pub per_s: f64,
-    /// Of a hundred, the second slowest.
+    /// 99th percentile in microseconds.
     pub p99_us: f64,
 }
 
-/// A good tool beside two that loop.
+/// The calls of a good tool while two calls of another loop.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Beside {
-    /// Whether all of its calls were answered in time.
+    /// Whether all calls of the good tool were answered in time.
     pub answered: bool,
-    /// Of those calls.
+    /// Times of these calls.
     pub times: Times,
 }
 
@@ -127,49 +127,49 @@ pub struct Memory {
     pub full_mib: f64,
     /// Before a guest of 200 MiB.
     pub before_mib: f64,
-    /// The most while it runs.
+    /// Peak while the guest runs.
     pub large_mib: f64,
-    /// Two seconds after it ended.
+    /// Two seconds after the guest ended.
     pub after_mib: f64,
 }
 
-/// How something grows.
+/// One plot: how a quantity grows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Curve {
-    /// The name of its plot's file.
+    /// Name of the plot's file.
     pub id: String,
-    /// A heading.
+    /// Heading of the section and the plot.
     pub title: String,
-    /// What grows.
+    /// Label of the horizontal axis.
     pub x: String,
-    /// What it does to this.
+    /// Label of the vertical axis.
     pub y: String,
-    /// What one should know.
+    /// Text below the heading; may be empty.
     pub note: String,
-    /// The lines.
+    /// The lines of the plot.
     pub series: Vec<Series>,
 }
 
-/// One line of a curve.
+/// One line of a plot.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Series {
-    /// Its name.
+    /// Name in the legend.
     pub name: String,
-    /// Its points.
+    /// Points as (x, y).
     pub points: Vec<(f64, f64)>,
 }
 
-/// A part of a call.
+/// The cost of one part of a call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Part {
-    /// Its name.
+    /// The name of its benchmark.
     pub name: String,
-    /// Its mean, in nanoseconds.
+    /// Mean time in nanoseconds.
     pub mean_ns: f64,
 }
 
 impl<T> Measured<T> {
-    /// Figures of this machine and this day.
+    /// Figures of this machine, measured today.
     pub fn now(figures: T, quick: bool) -> Measured<T> {
         Measured { machine: Machine::this(), quick, figures }
     }
@@ -179,7 +179,7 @@ impl<T: Serialize + DeserializeOwned> Measured<T> {
     /// Writes `NAME.json` into a folder.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn write(&self, folder: &Path, name: &str) -> Result<()> {
         std::fs::create_dir_all(folder)?;
         let mut text = serde_json::to_string_pretty(self)?;
@@ -188,10 +188,10 @@ impl<T: Serialize + DeserializeOwned> Measured<T> {
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Reads `NAME.json`; nothing where it was never measured.
+    /// Reads `NAME.json`; none when it does not exist.
     ///
     /// # Errors
-    /// When it is there and not of this form.
+    /// When the file exists and has another form.
     pub fn read(folder: &Path, name: &str) -> Result<Option<Measured<T>>> {
         let path = folder.join(name).with_extension("json");
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
@@ -200,7 +200,7 @@ impl<T: Serialize + DeserializeOwned> Measured<T> {
 }
 
 impl Machine {
-    /// This one, now.
+    /// This machine with its current load.
     pub fn this() -> Machine {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let cpus = read("/proc/cpuinfo");
@@ -215,6 +215,7 @@ impl Machine {
     }
 }
 
+/// The output of a program, or `unknown` when it cannot be run.
 fn said(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     output.map_or_else(|_| "unknown".to_owned(), |out| String::from_utf8_lossy(&out.stdout).trim().to_owned())

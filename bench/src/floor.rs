@@ -1,4 +1,4 @@
-//! The engine's floor: instantiate, call and drop, with the product's engine settings and nothing of its own.
+//! The floor: instantiate, call and drop on the bare engine, with the product's engine settings and nothing else.
 
 use anyhow::{Context as _, Result, anyhow};
 use wasmtime::component::{Component, InstancePre, Linker, Val};
@@ -6,10 +6,10 @@ use wasmtime::{Engine, Store, UpdateDeadline, format_err};
 
 use crate::registry::CALLS_MAX;
 
-/// More than a conversion needs; the engine does not run without fuel.
+/// Far more fuel than a conversion uses. The engine counts fuel, so it does not run without any.
 const FUEL: u64 = 1_000_000_000;
 
-/// `unit-convert`, ready to be instantiated.
+/// `unit-convert`, ready to be instantiated, with its arguments.
 pub struct Floor {
     engine: Engine,
     pre: InstancePre<()>,
@@ -20,7 +20,7 @@ impl Floor {
     /// Compiles the component.
     ///
     /// # Errors
-    /// When there is no such component, or no engine.
+    /// When the component cannot be read, or the engine cannot be made.
     pub fn open(component: &std::path::Path) -> Result<Floor> {
         let bytes = std::fs::read(component)
             .with_context(|| format!("{}: build it with `cargo xtask guests`", component.display()))?;
@@ -31,12 +31,13 @@ impl Floor {
         let engine = airlock::sandbox::engine::engine(CALLS_MAX)?;
         let component = Component::from_binary(&engine, bytes)?;
         let pre = Linker::new(&engine).instantiate_pre(&component)?;
+        // As the product does when it links, so that the first call does not pay for it.
         component.initialize_copy_on_write_image()?;
         let unit = |name: &str| Val::Enum(name.to_owned());
         Ok(Floor { engine, pre, args: vec![Val::Float64(10.0), unit("mile"), unit("km")] })
     }
 
-    /// One call in a fresh instance.
+    /// Makes one call in a fresh instance.
     ///
     /// # Errors
     /// When the guest does not return.

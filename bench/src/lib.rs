@@ -1,8 +1,8 @@
-//! What a call costs: measured beside the engine's floor, beside other servers, and at scale.
+//! Measures what a call costs: compared with the bare engine, with other servers, and at scale.
 //!
-//! Owns the load generator, the floors, the generated registries, the figures and their report. It is a client of
-//! the product and no part of it; `cargo xtask bench` builds and runs it. A figure is a field in `figures`, the
-//! place that measures it, and its column in `report`.
+//! Owns the load generator, the floors, the generated registries, the figures and their report. It is a client of the
+//! product, not a part of it. `cargo xtask bench` builds and runs it. To add a figure: a field in `figures`, the code
+//! that measures it, and its column in `report`.
 
 pub mod client;
 pub mod clock;

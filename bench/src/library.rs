@@ -1,4 +1,4 @@
-//! Calls through the library, in turn with the engine's floor in one process.
+//! Measures calls through the library, in turn with the bare engine in one process.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::floor::Floor;
 use crate::registry::{Repository, TOOL};
 use crate::stats::{Times, median};
 
-/// Calls in one turn: fewer than the journal's queue holds, so that no call waits for the disk.
+/// Calls in one turn. Fewer than the journal's queue holds, so that no call waits for the disk.
 const TURN: usize = 256;
 
 const ARGS: &[u8] = br#"{"value": 10, "from": "mile", "to": "km"}"#;
@@ -23,24 +23,24 @@ const ARGS: &[u8] = br#"{"value": 10, "from": "mile", "to": "km"}"#;
 /// Opens a host on a registry.
 ///
 /// # Errors
-/// When it does not open.
+/// When the registry or its host has a problem.
 pub async fn open(registry: &Path) -> Result<Host> {
     let file = ConfigFile::read(registry)?;
     Ok(Host::builder().registry(&file).open().await?)
 }
 
-/// One good call.
+/// Makes one call of [`TOOL`].
 ///
 /// # Errors
-/// When it is not answered well.
+/// When the reply is not `ok`.
 pub async fn call(host: &Host) -> Result<()> {
     call_with(host, TOOL, ARGS).await
 }
 
-/// One good call of a tool.
+/// Makes one call of a tool.
 ///
 /// # Errors
-/// When it is not answered well.
+/// When the reply is not `ok`.
 pub async fn call_with(host: &Host, tool: &str, args: &[u8]) -> Result<()> {
     let reply = host.call(Call::new(tool, Arguments::Text(args.to_vec()))).await;
     ensure!(reply.code == Code::Ok, "`{tool}` was answered with {}: {:?}", reply.code, reply.error);
@@ -52,15 +52,15 @@ pub async fn call_with(host: &Host, tool: &str, args: &[u8]) -> Result<()> {
 /// # Errors
 /// When the journal cannot be written.
 pub fn settle(host: &Host) -> Result<()> {
-    // A look-up comes after everything that was queued before it.
+    // The journal answers a look-up after it has written everything that was queued before.
     host.journal().find("no such record")?;
     Ok(())
 }
 
-/// Measures all that there is about the library.
+/// Measures every figure of the library.
 ///
 /// # Errors
-/// When a call is not answered well.
+/// When the reply of a call is not `ok`.
 pub async fn measure(repository: &Repository, quick: bool) -> Result<Library> {
     let rounds = if quick { 5 } else { 40 };
     let floor = Floor::open(&repository.component("unit-convert"))?;
@@ -68,14 +68,16 @@ pub async fn measure(repository: &Repository, quick: bool) -> Result<Library> {
     let many = open(&repository.many(1_000)?).await?;
     let mut times = [Vec::new(), Vec::new(), Vec::new()];
     let (mut ratios, mut many_ratios) = (Vec::new(), Vec::new());
-    // The first round warms up.
+    // Round 0 warms up and is not counted.
     for round in 0..=rounds {
+        // In turn, so that all three see the same state of the machine.
         let floored = floor_turn(&floor).await?;
         let called = turn(&one).await?;
         let among_many = turn(&many).await?;
         if round == 0 {
             continue;
         }
+        // Ratios within a round: noise that slows a whole round cancels out.
         let p50 = |times: &[Duration]| Times::of(times).p50_us;
         ratios.push(p50(&called) / p50(&floored));
         many_ratios.push(p50(&among_many) / p50(&called));
@@ -110,6 +112,7 @@ async fn turn(host: &Host) -> Result<Vec<Duration>> {
         call(host).await?;
         times.push(start.elapsed());
     }
+    // Outside the timed calls: the next turn starts with an empty queue.
     settle(host)?;
     Ok(times)
 }

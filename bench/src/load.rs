@@ -1,4 +1,4 @@
-//! Servers under load, in turn: no figure of one is from another minute than that of the next.
+//! Measures servers under load in turn, so that figures of different servers are from the same minutes.
 
 use std::process::Command;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use crate::process::{self, peak_bytes, resident_bytes};
 use crate::server::{Call, Server};
 use crate::stats::{Times, median};
 
-/// Calls in flight.
+/// Numbers of calls in flight that are measured.
 pub const WINDOWS: [usize; 3] = [1, 8, 64];
 
-/// Time for whatever should be answered at once.
+/// Time limit for answers that should come at once. A server beyond it is ended.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A server that has no good answer after this time is not ready, and will not be.
+/// Time for the first good answer. A server without one is measured as absent.
 const READY: Duration = Duration::from_secs(5);
 
-/// Calls of a good tool beside two that loop.
+/// Calls of a good tool that are made while two others loop.
 const BESIDE_LOOPS: usize = 100;
 
-/// How long a measurement takes.
+/// The duration of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Rounds in which every server has its turn.
     pub rounds: usize,
-    /// Time of one turn.
+    /// Approximate time of one turn.
     pub turn: Duration,
-    /// Starts of each server.
+    /// Measured starts of each server.
     pub starts: usize,
 }
 
@@ -46,20 +46,20 @@ impl Pace {
     }
 }
 
-/// A server that is running, and what is known of it so far.
+/// A running server with the figures so far.
 struct Subject<'s> {
     server: &'s Server,
     call: &'s Call,
     client: Client,
     frame: Frame,
-    /// Of its windows, those that it did not answer.
+    /// Numbers of calls in flight that the server did not answer completely.
     stuck: Vec<usize>,
     times: Vec<Vec<Duration>>,
     rates: Vec<Vec<f64>>,
     figures: figures::Server,
 }
 
-/// Measures servers in turn. One that does not start or answers with an error is named with its reason.
+/// Measures servers in turn. A server that does not start, or answers with an error, is absent with its reason.
 pub fn measure(servers: &[Server], pace: Pace) -> Vec<figures::Server> {
     let mut absent = Vec::new();
     let mut subjects = Vec::new();
@@ -71,6 +71,7 @@ pub fn measure(servers: &[Server], pace: Pace) -> Vec<figures::Server> {
     }
     for _ in 0..pace.rounds {
         for subject in &mut subjects {
+            // A server that failed once is not measured further; its reason is in the report.
             if subject.figures.absent.is_none()
                 && let Err(err) = turn(subject, pace.turn)
             {
@@ -100,13 +101,13 @@ fn missing(server: &Server, why: &str) -> figures::Server {
     }
 }
 
-/// Starts a server several times; the last one stays.
+/// Starts a server several times and keeps the last one running.
 fn subject(server: &Server, pace: Pace) -> Result<Subject<'_>> {
     ensure!(server.absent.is_none(), "absent");
     let call = server.call.as_ref().context("there is no call to make")?;
     let mut firsts = Vec::new();
     let mut last = None;
-    // One more, which warms the disk's cache and compiles what is not compiled yet.
+    // One start more than is counted: it warms the disk's cache, and compiles what is not compiled yet.
     for _ in 0..=pace.starts {
         drop(last.take());
         let (client, took) = first(server.start(None)?, call)?;
@@ -114,6 +115,7 @@ fn subject(server: &Server, pace: Pace) -> Result<Subject<'_>> {
         last = Some(client);
     }
     let client = last.context("never started")?;
+    // Work after the first answer should not count as idle memory.
     std::thread::sleep(Duration::from_millis(300));
     let figures = figures::Server {
         name: server.name.clone(),
@@ -136,12 +138,12 @@ fn subject(server: &Server, pace: Pace) -> Result<Subject<'_>> {
     })
 }
 
-/// From nothing to the first result, which is looked at.
+/// Starts a server and returns it with the time to its first result, which is checked.
 fn first(command: Command, call: &Call) -> Result<(Client, Duration)> {
     let start = now();
     let mut client = Client::start(command)?;
     let _guard = process::watch(client.pid(), PATIENCE);
-    // Some answer before they are ready: the first result is the first good one.
+    // Some servers answer with an error before they are ready. The first good answer counts.
     let answer = loop {
         match client.ask("tools/call", call.params()) {
             Ok(answer) => break answer,
@@ -156,11 +158,12 @@ fn first(command: Command, call: &Call) -> Result<(Client, Duration)> {
     Ok((client, took))
 }
 
-/// A server's turn: each window for a while. One that it did not answer stays without figures, as a server that
-/// loses a call among many is still worth its other figures.
+/// Runs a server's turn: each number of calls in flight for a while. One that the server does not answer gets no
+/// figures, but the server keeps its other figures.
 fn turn(subject: &mut Subject<'_>, length: Duration) -> Result<()> {
     for (i, window) in WINDOWS.into_iter().enumerate() {
         match window {
+            // With one call in flight both processes share a core, see `on_one_core`.
             1 => process::on_one_core(subject.client.pid(), || in_flight(subject, (i, window), length))??,
             _ if subject.stuck.contains(&window) => {}
             _ if in_flight(subject, (i, window), length).is_err() => {
@@ -175,14 +178,16 @@ fn turn(subject: &mut Subject<'_>, length: Duration) -> Result<()> {
     Ok(())
 }
 
-/// So many calls in flight for a while.
+/// Runs with `window` calls in flight for a while. A warm-up run estimates how many calls fit into the time.
 fn in_flight(subject: &mut Subject<'_>, (i, window): (usize, usize), length: Duration) -> Result<()> {
     let pid = subject.client.pid();
     let guard = process::watch(pid, PATIENCE);
     let warm = subject.client.run(&subject.frame, window.max(10), window)?;
     let rate = warm.times.len() as f64 / warm.took.as_secs_f64();
     let calls = ((rate * length.as_secs_f64()) as usize).clamp(window.max(20), 50_000);
+    // Memory is sampled by another thread during the same run.
     let (run, peak) = peak_bytes(pid, || subject.client.run(&subject.frame, calls, window));
+    // Before the result is read: a run that ended must not be killed afterwards.
     drop(guard);
     let run = run?;
     subject.rates[i].push(calls as f64 / run.took.as_secs_f64());
@@ -205,14 +210,14 @@ fn finish(subject: Subject<'_>) -> figures::Server {
     figures
 }
 
-/// Eight calls at once that sleep for half a second each.
+/// The time in milliseconds for eight calls in flight that sleep half a second each.
 fn sleepers(server: &Server, call: &Call) -> Result<f64> {
     let (mut client, _) = first(server.start(None)?, call)?;
     let _guard = process::watch(client.pid(), PATIENCE);
     Ok(client.run(&call.frame(), 8, 8)?.took.as_secs_f64() * 1e3)
 }
 
-/// A good tool's calls, one at a time, while two calls of another loop.
+/// Calls a good tool, one call at a time, while two calls of another tool loop.
 fn beside_loops(server: &Server, looping: &Call) -> Beside {
     let attempt = || -> Result<Vec<Duration>> {
         let good = server.call.as_ref().context("there is no call to make")?;
@@ -222,6 +227,7 @@ fn beside_loops(server: &Server, looping: &Call) -> Beside {
         client.run(&good, 20, 1)?;
         client.send(&looping.frame())?;
         client.send(&looping.frame())?;
+        // Both loops should be running before the first good call.
         std::thread::sleep(Duration::from_millis(100));
         Ok(client.run(&good, BESIDE_LOOPS, 1)?.times)
     };
@@ -229,10 +235,10 @@ fn beside_loops(server: &Server, looping: &Call) -> Beside {
     Beside { answered: times.len() == BESIDE_LOOPS, times: Times::of(&times) }
 }
 
-/// How fast a server answers with so many calls in flight, for a curve.
+/// The calls per second of a server with `window` calls in flight, for a plot.
 ///
 /// # Errors
-/// When it answers with an error.
+/// When a call is answered with an error.
 pub fn rate(client: &mut Client, frame: &Frame, window: usize, length: Duration) -> Result<(f64, Times)> {
     let _guard = process::watch(client.pid(), PATIENCE);
     let (warm, took) = timed(|| client.run(frame, window.max(10), window));
@@ -242,15 +248,15 @@ pub fn rate(client: &mut Client, frame: &Frame, window: usize, length: Duration)
     Ok((run.times.len() as f64 / run.took.as_secs_f64(), Times::of(&run.times)))
 }
 
-/// How long a call takes where each waits for the last.
+/// The time of a call with one call in flight.
 ///
 /// # Errors
-/// When it answers with an error.
+/// When a call is answered with an error.
 pub fn one_at_a_time(client: &mut Client, frame: &Frame, length: Duration) -> Result<Times> {
     process::on_one_core(client.pid(), || rate(client, frame, 1, length))?.map(|(_, times)| times)
 }
 
-/// Bytes as they are shown.
+/// Bytes in MiB.
 pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }

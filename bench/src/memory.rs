@@ -1,4 +1,4 @@
-//! What a server holds in memory, and what it gives back.
+//! Measures the memory that a server holds, and what it returns to the system.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,23 +13,24 @@ use crate::process::{peak_bytes, resident_bytes};
 use crate::registry::Repository;
 use crate::server::{self, Call};
 
-/// What the large guest asks for.
+/// Memory that the large guest allocates, in bytes.
 const LARGE_BYTES: u64 = 200 << 20;
 
 /// Calls in flight.
 const WINDOW: usize = 64;
 
-/// What is freed goes back to the system within this time.
+/// Time after which freed memory has been returned to the system.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// Measures.
+/// Measures memory with one tool, with a thousand, and around a large guest.
 ///
 /// # Errors
-/// When a call is not answered well.
+/// When a call is answered with an error.
 pub fn measure(repository: &Repository) -> Result<Memory> {
     let (idle_mib, full_mib) = tools(&repository.many(1_000)?)?;
     let (one_idle_mib, one_full_mib) = tools(&repository.many(1)?)?;
     let mut client = Client::start(server::airlock("airlock", "", &repository.mixed()?)?.start(None)?)?;
+    // One call first, so that memory of the first use does not count as growth.
     client.ask("tools/call", server::convert().params())?;
     std::thread::sleep(SETTLE);
     let before_mib = mib(resident_bytes(client.pid()));
@@ -42,7 +43,7 @@ pub fn measure(repository: &Repository) -> Result<Memory> {
     Ok(Memory { one_idle_mib, one_full_mib, idle_mib, full_mib, before_mib, large_mib: mib(peak), after_mib })
 }
 
-/// At rest, and with [`WINDOW`] calls in flight.
+/// Resident memory in MiB at rest, and the peak with [`WINDOW`] calls in flight.
 fn tools(registry: &Path) -> Result<(f64, f64)> {
     let mut client = Client::start(server::airlock("airlock", "", registry)?.start(None)?)?;
     let call = server::convert();

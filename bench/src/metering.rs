@@ -1,7 +1,7 @@
-//! What it costs to count: a guest that only computes, under fuel, under epochs, under both and under neither.
+//! Measures the cost of counting: a guest that only computes, with fuel, with epochs, with both and with neither.
 //!
-//! The product needs both: fuel is the same for the same call everywhere, epochs end a call in time. Must not know
-//! the product's engine, in which neither can be left out.
+//! The product needs both: fuel makes a call cost the same everywhere, epochs end a call in time. Must not use the
+//! product's engine, in which neither can be switched off.
 
 use std::time::Duration;
 
@@ -15,20 +15,21 @@ use crate::clock::timed;
 use crate::figures::Metered;
 use crate::stats::median;
 
-/// Steps between two looks at the counters: the least that a loop can have, which is the worst, and a body of some
-/// length.
+/// Lengths of the loop's body, in steps. The counters are checked once per iteration, so one step is the worst case;
+/// the other is a body of ordinary length.
 const BODIES: [usize; 2] = [1, 32];
 
-/// Steps of one run.
+/// Steps of one run, whatever the length of the body.
 const STEPS: usize = 4_000_000;
 
-/// Sums that the steps go to in turn.
+/// Independent sums that the steps add to in turn.
 const SUMS: u32 = 4;
 
-/// Fuel, epochs.
+/// Ways of counting: name, fuel, epochs.
 const WAYS: [(&str, bool, bool); 4] =
     [("neither", false, false), ("epochs", false, true), ("fuel", true, false), ("both", true, true)];
 
+/// An instance with one way of counting.
 struct Guest {
     store: Store<()>,
     run: TypedFunc<i32, i64>,
@@ -51,12 +52,13 @@ fn of_body(steps: usize, rounds: usize) -> wasmtime::Result<Metered> {
         guests.push(guest(&wasm, fuel, epochs)?);
     }
     let mut ratios = [const { Vec::new() }; WAYS.len()];
-    // The first round warms up.
+    // Round 0 warms up and is not counted.
     for round in 0..=rounds {
         let mut times = [Duration::ZERO; WAYS.len()];
         for (guest, time) in guests.iter_mut().zip(&mut times) {
             *time = guest.time(STEPS / steps)?;
         }
+        // `WAYS` begins with the run that counts nothing.
         let bare = times[0].as_secs_f64();
         if round > 0 {
             ratios.iter_mut().zip(times).for_each(|(all, time)| all.push(time.as_secs_f64() / bare));
@@ -80,15 +82,18 @@ fn guest(wasm: &[u8], fuel: bool, epochs: bool) -> wasmtime::Result<Guest> {
     let engine = Engine::new(&config)?;
     let mut store = Store::new(&engine, ());
     if fuel {
+        // So much that it never runs out: only counting is measured.
         store.set_fuel(u64::MAX)?;
     }
+    // Never reached: only the check costs.
     store.set_epoch_deadline(u64::MAX / 2);
     let instance = Instance::new(&mut store, &Module::from_binary(&engine, wasm)?, &[])?;
     let run = instance.get_typed_func(&mut store, "run")?;
     Ok(Guest { store, run })
 }
 
-/// `run(turns)`: a loop of so many steps. They do not wait for one another, as counting would hide behind the wait.
+/// The module with `run(turns)`: a loop whose body has this many steps. The steps are independent, because waiting for
+/// each other would hide the cost of counting.
 fn module(steps: usize) -> Vec<u8> {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I32], [ValType::I64]);
@@ -120,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_guest_is_the_same_however_it_is_counted() {
+    fn every_way_of_counting_gives_the_same_result() {
         let wasm = module(3);
         let results = WAYS.map(|(_, fuel, epochs)| {
             let mut guest = guest(&wasm, fuel, epochs).unwrap();

@@ -1,4 +1,4 @@
-//! Memory of a server and of whatever it started, and commands on fewer cores.
+//! Memory of a server with its descendants, and commands on fewer cores.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-/// How often memory is looked at under load.
+/// Interval between two samples of memory under load.
 const SAMPLE: Duration = Duration::from_millis(20);
 
 /// Resident memory of a process and its descendants, in bytes.
@@ -17,6 +17,7 @@ pub fn resident_bytes(pid: u32) -> u64 {
         let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         kib.and_then(|kib| kib.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kib| kib << 10)
     });
+    // Helpers that the server started count, too.
     own + children(pid).into_iter().map(resident_bytes).sum::<u64>()
 }
 
@@ -28,7 +29,7 @@ fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The most memory that a process had while something was done.
+/// Runs some work, and returns the peak of a process's memory during it.
 pub fn peak_bytes<T>(pid: u32, work: impl FnOnce() -> T) -> (T, u64) {
     let (peak, stop) = (AtomicU64::new(resident_bytes(pid)), AtomicBool::new(false));
     let done = std::thread::scope(|scope| {
@@ -45,13 +46,13 @@ pub fn peak_bytes<T>(pid: u32, work: impl FnOnce() -> T) -> (T, u64) {
     (done, peak.into_inner())
 }
 
-/// Ends a process that takes too long, unless this is dropped before.
+/// Ends a process that takes too long, unless this value is dropped first.
 #[derive(Debug)]
 pub struct Watch {
     _stop: mpsc::Sender<()>,
 }
 
-/// Watches a process that should answer within a time: whoever reads from it sees the end of its output.
+/// Ends a process after a time, so that a reader of its output sees the end of the file.
 pub fn watch(pid: u32, patience: Duration) -> Watch {
     let (stop, stopped) = mpsc::channel::<()>();
     std::thread::spawn(move || {
@@ -65,16 +66,15 @@ pub fn watch(pid: u32, patience: Duration) -> Watch {
 /// Ends a process with its descendants.
 fn end(pid: u32) {
     children(pid).into_iter().for_each(end);
-    // It may have left by itself.
+    // An error means that it has exited already.
     let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
 }
 
-/// Does something while this process and a server share one core. An idle virtual core takes longer to wake than a
-/// call takes, and which core is woken is the kernel's choice: where calls go one at a time, that choice is all that
-/// one would see.
+/// Runs some work while this process and a server share one core. Waking an idle virtual core takes longer than a call,
+/// and the kernel chooses the core to wake. With one call in flight, that choice would dominate the figures.
 ///
 /// # Errors
-/// When a process cannot be bound.
+/// When a process cannot be bound to cores.
 pub fn on_one_core<T>(server: u32, work: impl FnOnce() -> T) -> Result<T> {
     let both = [server, std::process::id()];
     let all = std::thread::available_parallelism()?.get();
@@ -84,7 +84,7 @@ pub fn on_one_core<T>(server: u32, work: impl FnOnce() -> T) -> Result<T> {
     Ok(done)
 }
 
-/// Binds every thread of a process; one that ends meanwhile needs no core.
+/// Binds every thread of a process to its first `cores` cores. A thread that ends meanwhile is skipped.
 fn bind(pid: u32, cores: usize) -> Result<()> {
     for task in std::fs::read_dir(format!("/proc/{pid}/task")).context("the server has left")? {
         let task = task?;
@@ -101,7 +101,7 @@ fn list(cores: usize) -> String {
     format!("0-{}", cores.saturating_sub(1))
 }
 
-/// A command, on so many cores where that is said.
+/// A command, bound to this number of cores if one is given.
 pub fn command(program: &Path, cores: Option<usize>) -> Command {
     match cores {
         None => Command::new(program),

@@ -1,17 +1,17 @@
-//! Registries made for a measurement: the same components under many names, with limits that do not throttle.
+//! Generates registries for measurements: the same components under many names, with limits that never throttle.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// Room for every call of a run; the same for all tools. A throttled reply is not throughput.
+/// The same wide bulkhead for all tools: a rejected call must not count as throughput.
 const ROOM: &str = "bulkhead = { run = 128, wait = 1024 }";
 
-/// Time enough for whatever is asked.
+/// Limits that no measured call reaches.
 const LONG: &str = "limits.fuel = 1_000_000_000_000\nlimits.deadline_ms = 10_000\nretry.attempts = 1\n";
 
-/// Calls in flight: as many as are ever asked for.
+/// Guests at the same time: as many as any measurement has calls in flight.
 pub const CALLS_MAX: u32 = 128;
 
 /// The tool whose calls are measured.
@@ -20,14 +20,14 @@ pub const TOOL: &str = "unit_convert";
 /// A repository with its guests built.
 #[derive(Clone, Debug)]
 pub struct Repository {
-    /// Its folder.
+    /// The folder of the repository.
     pub root: PathBuf,
-    /// Where measurements may write.
+    /// The folder that measurements may write to.
     pub scratch: PathBuf,
 }
 
 impl Repository {
-    /// A component of the example tools or of the tests' guests.
+    /// The path of a component of the example tools or of the test guests.
     pub fn component(&self, name: &str) -> PathBuf {
         let example = self.root.join("example-tools/build").join(name).with_extension("wasm");
         if example.is_file() {
@@ -36,11 +36,11 @@ impl Repository {
         self.root.join("tests/guests/build").join(name).with_extension("wasm")
     }
 
-    /// Forgets the records of earlier runs: what a server that was killed had not taken into its journal is read by the
-    /// next one, which would be measured as its start.
+    /// Removes the journal of earlier runs. A killed server leaves records that the next one reads at its start, which
+    /// would count as start time.
     ///
     /// # Errors
-    /// When they cannot be removed.
+    /// When the files cannot be removed.
     pub fn forget(&self) -> Result<()> {
         for end in ["", "-wal", "-shm"] {
             match std::fs::remove_file(self.state().join(format!("journal.db{end}"))) {
@@ -60,7 +60,7 @@ impl Repository {
     /// Writes a registry with `count` tools: `unit_convert`, and the same component under other names.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn many(&self, count: usize) -> Result<PathBuf> {
         let component = self.component("unit-convert");
         let mut text = self.head(CALLS_MAX);
@@ -69,20 +69,20 @@ impl Repository {
         self.write(&format!("many-{count}"), &text)
     }
 
-    /// Writes a registry with `unit_convert`, a tool that sleeps, and one that loops for ten seconds: what other servers
-    /// are given too.
+    /// Writes a registry with `unit_convert`, a tool that sleeps, and one that loops for ten seconds. Other servers get
+    /// the same three tools.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn equal(&self) -> Result<PathBuf> {
         let text = self.equal_tools();
         self.write("equal", &text)
     }
 
-    /// Writes the same with large guests and echoes of any size.
+    /// Writes the registry of [`Repository::equal`] with large guests and echoes of any size in addition.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn mixed(&self) -> Result<PathBuf> {
         let mut text = self.equal_tools();
         let large =
@@ -109,10 +109,10 @@ impl Repository {
         text
     }
 
-    /// Writes a registry with `unit_convert` and room for two calls: profilers have little address space.
+    /// Writes a registry with `unit_convert` and two slots, because a profiler has little address space.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn narrow(&self) -> Result<PathBuf> {
         let mut text = self.head(2);
         tool(&mut text, TOOL, &self.component("unit-convert"), "");

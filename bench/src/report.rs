@@ -1,6 +1,7 @@
-//! `docs/performance.md` and its plots, made of the figures that lie in `docs/performance/`.
+//! Writes `docs/performance.md` and its plots from the figures in `docs/performance/`.
 //!
-//! Nothing is written by hand into the page: what was not measured is not in it.
+//! The page contains no text by hand, and nothing that was not measured. To add a section: a method of `Page`, called
+//! in `write`.
 
 mod goals;
 mod plot;
@@ -34,7 +35,7 @@ host, in which a tool is a function: what a sandbox, two doors and a record cost
 /// Writes the page and its plots.
 ///
 /// # Errors
-/// When figures cannot be read, or the page not be written.
+/// When figures cannot be read, or the page cannot be written.
 pub fn write(docs: &Path) -> Result<()> {
     let folder = docs.join("performance");
     let mut page = Page { text: INTRODUCTION.to_owned(), folder: &folder };
@@ -63,6 +64,7 @@ pub fn write(docs: &Path) -> Result<()> {
     fs::write(docs.join("performance.md"), &page.text).context("cannot write docs/performance.md")
 }
 
+/// The page in progress.
 struct Page<'f> {
     text: String,
     folder: &'f Path,
@@ -156,6 +158,7 @@ impl Page<'_> {
         let large = [figures.before_mib, figures.large_mib, figures.after_mib].map(Some);
         row("a guest that fills 200 MiB", large);
         self.say(&table.to_string());
+        // Two registries that differ by 999 tools.
         let each = (figures.idle_mib - figures.one_idle_mib) * 1024.0 / 999.0;
         self.say(&format!(
             "A tool more costs {each:.0} KiB at rest: its code, mapped from the cache, and its contract."
@@ -191,7 +194,7 @@ impl Page<'_> {
         self.plot(&format!("{id}-rate"), "Throughput", &rate)
     }
 
-    /// Every server as a multiple of ours.
+    /// Writes a table of ratios: Airlock's figures as multiples of each other server's.
     fn ratios(&mut self, present: &[&Server]) {
         let Some(ours) = present.iter().find(|server| server.name == "airlock") else { return };
         let mut table = Table::new(&["airlock against", "p50 ×", "throughput × at 1", "at 8", "at 64"]);
@@ -199,6 +202,7 @@ impl Page<'_> {
             let mut row = vec![other.name.clone(), format!("{:.2}", ours.one.p50_us / other.one.p50_us)];
             let pairs = ours.pipelined.iter().zip(&other.pipelined);
             row.extend(pairs.map(|(ours, theirs)| match theirs.per_s {
+                // 0 stands for calls without an answer, of which there is no ratio.
                 0.0 => "–".to_owned(),
                 per_s => format!("{:.2}", ours.per_s / per_s),
             }));

@@ -1,4 +1,4 @@
-//! How cost grows: with tools, arguments, results, callers and cores.
+//! Measures how cost grows with tools, arguments, results, callers and cores.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,10 +21,10 @@ const TOOLS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 const SIZES: [usize; 7] = [10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 const CALLERS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
-/// The largest message over stdio that the host reads, with room for its frame.
+/// Bytes of the largest argument over stdio: the largest message that the host reads, less its frame.
 const STDIO_BYTES_MAX: usize = 4_000_000;
 
-/// How much is measured.
+/// The extent of a run.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
     tools_max: usize,
@@ -46,7 +46,7 @@ impl Extent {
 /// Measures every curve.
 ///
 /// # Errors
-/// When a call is not answered well.
+/// When a call is answered with an error.
 pub async fn measure(repository: &Repository, quick: bool) -> Result<Vec<Curve>> {
     let extent = Extent::of(quick);
     let mut curves = tools(repository, extent)?;
@@ -70,7 +70,7 @@ fn series(name: &str, points: Vec<(f64, f64)>) -> Series {
     Series { name: name.to_owned(), points }
 }
 
-/// Start, memory and call against the number of tools.
+/// Time to start, memory and time of a call, by the number of tools.
 fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
     let (mut starts, mut memory, mut calls) = (Vec::new(), Vec::new(), Vec::new());
     for count in TOOLS.into_iter().filter(|count| *count <= extent.tools_max) {
@@ -81,6 +81,7 @@ fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
             let before = now();
             let mut client = Client::start(server.start(None)?)?;
             client.ask("tools/call", call.params())?;
+            // To the first result, not to the first byte: loading counts.
             firsts.push(before.elapsed().as_secs_f64() * 1e3);
             if start == extent.starts {
                 let mib = resident_bytes(client.pid()) as f64 / f64::from(1 << 20);
@@ -89,7 +90,7 @@ fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
                 calls.push((count as f64, times.p50_us));
             }
         }
-        // The first start wrote the cache.
+        // The first start is not counted: it wrote the cache.
         starts.push((count as f64, median(&firsts[1..])));
     }
     Ok(vec![
@@ -119,7 +120,7 @@ fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
     ])
 }
 
-/// Calls against the size of arguments and of results.
+/// Time of a call, by the size of its argument and of its result.
 async fn sizes(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
     let registry = repository.mixed()?;
     let host = library::open(&registry).await?;
@@ -128,6 +129,7 @@ async fn sizes(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
         echoes.push((bytes as f64, once(&host, "echo", &echo(bytes), extent).await?));
         floods.push((bytes as f64, once(&host, "flood", &json!({"bytes": bytes}), extent).await?));
     }
+    // Before a server opens the same state folder.
     drop(host);
     let echoed = over_stdio(&registry, "echo", echo, extent)?;
     let flooded = over_stdio(&registry, "flood", |bytes| json!({"bytes": bytes}), extent)?;
@@ -156,12 +158,13 @@ fn echo(bytes: usize) -> Value {
     json!({"value": "x".repeat(bytes)})
 }
 
-/// The median of calls through the library, in microseconds.
+/// The median time of calls through the library, in microseconds.
 async fn once(host: &Host, tool: &str, args: &Value, extent: Extent) -> Result<f64> {
     let args = args.to_string().into_bytes();
     library::call_with(host, tool, &args).await?;
     let begun = now();
     let mut times = Vec::new();
+    // At least five calls, also of sizes of which one call takes longer than a turn.
     while times.len() < 5 || (begun.elapsed() < extent.turn && times.len() < 500) {
         let start = now();
         library::call_with(host, tool, &args).await?;
@@ -189,7 +192,7 @@ fn over_stdio(
         .collect()
 }
 
-/// Calls in a second against callers, on one core and on two.
+/// Calls per second by the number of callers, on one core and on two.
 fn callers(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
     let server = server::airlock("airlock", "", &repository.many(1)?)?;
     let (mut rates, mut tails) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! What is measured over stdio: how each server is started, and what it is asked.
+//! The servers that are measured over stdio: how each is started, and the calls it gets.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,18 +11,18 @@ use crate::client::Frame;
 use crate::process;
 use crate::registry::{Repository, TOOL};
 
-/// A server, and the calls that it knows.
+/// A server and the calls that it can be measured with.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// Its name in the tables.
     pub name: String,
-    /// What it is, in some words.
+    /// A short description.
     pub what: String,
-    /// Whether a tool runs in a sandbox, and not as a part of the server.
+    /// Whether tools run in a sandbox and not as part of the server.
     #[serde(default)]
     pub sandbox: bool,
-    /// Why it cannot be measured.
+    /// The reason when it cannot be measured.
     #[serde(default)]
     pub absent: Option<String>,
     /// The program and its arguments.
@@ -34,46 +34,46 @@ pub struct Server {
     /// A call that sleeps for half a second.
     #[serde(default)]
     pub sleep: Option<Call>,
-    /// A call that loops.
+    /// A call that does not return.
     #[serde(default)]
     pub looping: Option<Call>,
 }
 
-/// A tool and its arguments.
+/// A call: a tool, its arguments and the expected answer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    /// The tool.
+    /// The tool's name on this server.
     pub tool: String,
-    /// Its arguments.
+    /// The arguments, as a JSON object.
     pub arguments: Value,
-    /// What the answer must hold somewhere.
+    /// Text that the answer must contain.
     #[serde(default)]
     pub expect: Option<String>,
 }
 
 impl Call {
-    /// A call of a tool.
+    /// A call without an expected answer.
     pub fn new(tool: &str, arguments: Value) -> Call {
         Call { tool: tool.to_owned(), arguments, expect: None }
     }
 
-    /// The call as bytes.
+    /// The call as a frame for the client.
     pub fn frame(&self) -> Frame {
         Frame::call(&self.tool, &self.arguments)
     }
 
-    /// The parameters of the call.
+    /// The parameters of `tools/call`.
     pub fn params(&self) -> Value {
         json!({"name": self.tool, "arguments": self.arguments})
     }
 }
 
 impl Server {
-    /// The command that starts it, on so many cores where that is said.
+    /// The command that starts the server, bound to this number of cores if one is given.
     ///
     /// # Errors
-    /// When there is none.
+    /// When the server has no command.
     pub fn start(&self, cores: Option<usize>) -> Result<Command> {
         let (program, args) = self.command.split_first().context("there is no command")?;
         let mut command = process::command(Path::new(program), cores);
@@ -82,13 +82,16 @@ impl Server {
     }
 }
 
-/// Ten miles in kilometers.
+/// The measured call: ten miles in kilometers.
 pub fn convert() -> Call {
     let arguments = json!({"value": 10.0, "from": "mile", "to": "km"});
     Call { expect: Some("16.09344".into()), ..Call::new(TOOL, arguments) }
 }
 
-/// `airlock serve --stdio` on a registry.
+/// The product on a registry: `airlock serve --stdio`.
+///
+/// # Errors
+/// When the program is not beside this one.
 pub fn airlock(name: &str, what: &str, registry: &Path) -> Result<Server> {
     let registry = registry.to_string_lossy().into_owned();
     let command = vec![beside("airlock")?, "--registry".into(), registry, "serve".into(), "--stdio".into()];
@@ -104,12 +107,13 @@ pub fn airlock(name: &str, what: &str, registry: &Path) -> Result<Server> {
     })
 }
 
-/// The servers of this repository: the client's ceiling, the protocol library's floor, the product.
+/// The servers of this repository: the client's ceiling, the floor of the protocol library, and the product.
 ///
 /// # Errors
 /// When a registry cannot be written.
 pub fn own(repository: &Repository) -> Result<Vec<Server>> {
     let echo = |name: &str, what: &str, program: &str| -> Result<Server> {
+        // The echo servers convert nothing, so their answers are not checked.
         let call = Call { expect: None, ..convert() };
         let server = airlock(name, what, Path::new(""))?;
         Ok(Server { command: vec![beside(program)?], call: Some(call), sandbox: false, ..server })
@@ -125,15 +129,15 @@ pub fn own(repository: &Repository) -> Result<Vec<Server>> {
     ])
 }
 
-/// The product with a thousand tools.
+/// The product with a thousand tools in its registry.
 ///
 /// # Errors
-/// When its registry cannot be written.
+/// When the registry cannot be written.
 pub fn thousand(repository: &Repository) -> Result<Server> {
     airlock("airlock, 1,000 tools", "the same with a thousand tools", &repository.many(1_000)?)
 }
 
-/// A program beside this one.
+/// The path of a program in the same folder as this one.
 fn beside(name: &str) -> Result<String> {
     let this = std::env::current_exe()?;
     let path: PathBuf = this.with_file_name(name);

@@ -1,4 +1,4 @@
-//! Many times as a few figures.
+//! Reduces many times to a few figures.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use serde::{Deserialize, Serialize};
 /// Times of one kind, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Times {
-    /// How many.
+    /// Number of times.
     pub count: usize,
     /// The median.
     pub p50_us: f64,
-    /// Of a hundred, the second slowest.
+    /// The 99th percentile.
     pub p99_us: f64,
     /// The fastest.
     pub min_us: f64,
 }
 
 impl Times {
-    /// The figures of these times; zeroes where there are none.
+    /// The figures of these times; all 0 without any.
     pub fn of(times: &[Duration]) -> Times {
         let mut us: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1e6).collect();
         us.sort_by(f64::total_cmp);
@@ -33,7 +33,7 @@ impl Times {
     }
 }
 
-/// The middle one; zero where there is none.
+/// The median; 0 without values. Of an even number of values the upper middle one.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! The time, through `wasi:clocks/wall-clock`. `SystemTime::now` does not exist on this target.
+//! The current time, through `wasi:clocks/wall-clock`. `SystemTime::now` does not exist on this target.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -10,7 +10,7 @@ mod bindings {
 
 use bindings::wasi::clocks::wall_clock;
 
-/// Milliseconds since the Unix epoch.
+/// The current time in milliseconds since the Unix epoch.
 pub fn now_unix_ms() -> u64 {
     let now = wall_clock::now();
     now.seconds * 1_000 + u64::from(now.nanoseconds) / 1_000_000

@@ -1,4 +1,4 @@
-//! Granted files, through `wasi:filesystem`. `std::fs` does not exist on this target.
+//! Reads granted files, through `wasi:filesystem`. `std::fs` does not exist on this target.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -16,17 +16,17 @@ use std::fmt;
 use bindings::wasi::filesystem::preopens::get_directories;
 use bindings::wasi::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 
-/// A host may answer a read with less; it must not be asked for more than one call's worth.
+/// Bytes of one read, within what a host returns in one call. A host may return fewer.
 const CHUNK: u64 = 64 * 1024;
 
 /// Why a file could not be read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Error {
-    /// No granted folder holds this path.
+    /// No granted folder contains this path.
     NotGranted(String),
-    /// The host's answer, for this path.
+    /// The host refused or failed to read this path.
     Host(String, ErrorCode),
-    /// The file is not UTF-8.
+    /// The content of this path is not UTF-8.
     NotText(String),
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The bytes of a file by its absolute path, which must lie in a granted folder.
+/// Reads a file by its absolute path, which must be in a granted folder.
 pub fn read(path: &str) -> Result<Vec<u8>, Error> {
     let host = |code| Error::Host(path.to_owned(), code);
     let (folder, rest) = granted(path)?;
@@ -53,18 +53,19 @@ pub fn read(path: &str) -> Result<Vec<u8>, Error> {
     loop {
         let (chunk, end) = file.read(CHUNK, bytes.len() as u64).map_err(host)?;
         bytes.extend_from_slice(&chunk);
+        // An empty chunk ends the loop as well: a host that never reports the end must not keep the guest here.
         if end || chunk.is_empty() {
             return Ok(bytes);
         }
     }
 }
 
-/// The text of a file by its absolute path, which must lie in a granted folder.
+/// Reads a text file by its absolute path, which must be in a granted folder.
 pub fn read_to_string(path: &str) -> Result<String, Error> {
     String::from_utf8(read(path)?).map_err(|_| Error::NotText(path.to_owned()))
 }
 
-/// The granted folder with the longest name that holds the path, and the path below it.
+/// The granted folder that contains the path, with the path below it. The longest name wins when folders are nested.
 fn granted(path: &str) -> Result<(Descriptor, &str), Error> {
     get_directories()
         .into_iter()
@@ -74,7 +75,7 @@ fn granted(path: &str) -> Result<(Descriptor, &str), Error> {
         .ok_or_else(|| Error::NotGranted(path.to_owned()))
 }
 
-/// `/data/x.csv` below `/data` is `x.csv`; `/database/x.csv` is not below it.
+/// The path below a folder: `/data/x.csv` below `/data` is `x.csv`, while `/database/x.csv` is not below it.
 fn below<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
     path.strip_prefix(folder.trim_end_matches('/'))?.strip_prefix('/')
 }

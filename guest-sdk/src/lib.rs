@@ -1,21 +1,22 @@
-//! What a tool for the Airlock host is written with.
+//! The library for tools of the Airlock host.
 //!
-//! A tool is three files: `wit/world.wit` says what it takes and returns, `contract.toml` says what that means, and
-//! `src/lib.rs` computes it. This is a whole one; its WIT is `export convert: func(value: f64, from: unit, to: unit)
-//! -> result<converted, failure>`:
+//! A tool is three files: `wit/world.wit` states its types, `contract.toml` states what they mean, and `src/lib.rs`
+//! computes. This is a complete tool; its WIT is `export convert: func(value: f64, from: unit, to: unit) ->
+//! result<converted, failure>`:
 //!
 //! ```ignore
 #![doc = include_str!("../../example-tools/unit-convert/src/lib.rs")]
 //! ```
 //!
-//! - `?` turns any error into a permanent [`Failure`]; [`transient`], [`throttled`] and [`unavailable`] make the others.
+//! - `?` turns any error into a permanent [`Failure`]; [`transient`], [`throttled`] and [`unavailable`] make other
+//!   kinds.
 //! - [`Refusal`], [`Clarify`] and [`Assessment`] have builders.
-//! - [`clock`], [`files`], [`log`], [`progress`] and [`random`] are one interface each. A component imports only what its code
-//!   calls, so that a tool which asks for nothing can do nothing. (No cargo features: they would be joined across a
-//!   workspace, and one tool would import what another one needs.)
+//! - [`clock`], [`files`], [`log`], [`progress`] and [`random`] are one interface each. A component imports only what
+//!   its code calls, so a tool that asks for nothing can do nothing. There are no cargo features: cargo would unite
+//!   them across a workspace, and one tool would import what another one needs.
 //! - A panic is logged with its place before the component traps, unless the tool is declared `silent`.
 //!
-//! Knows `wit/`, and nothing of the host. A new capability is a new module.
+//! Knows `wit/` and must not know the host. To add a capability: a module that generates the bindings of its interface.
 
 mod answer;
 pub mod clock;
@@ -40,7 +41,7 @@ mod bindings {
     });
 }
 
-/// The Rust form of `airlock:tool/types`: one set of types, shared by the SDK and every tool.
+/// The Rust form of `airlock:tool/types`: one set of types for the SDK and every tool.
 pub mod types {
     pub use crate::bindings::airlock::tool::types::*;
 }
@@ -53,7 +54,7 @@ pub mod types {
 /// airlock_sdk::tool!(Greeter, silent); // panics are not logged: nothing is imported that the code does not call
 /// ```
 ///
-/// The functions of the world must use `airlock:tool/types`; one that does not is written with `wit_bindgen` alone.
+/// The functions of the world must use `airlock:tool/types`. Write a tool without these types with `wit_bindgen` alone.
 #[macro_export]
 macro_rules! tool {
     ($tool:ident, silent) => {

@@ -1,5 +1,5 @@
-//! Messages for whoever operates the tool, through `wasi:logging/logging`. They reach the call's record, never the
-//! caller.
+//! Log messages for the operator of the tool, through `wasi:logging/logging`. They are in the call's record and never
+//! reach the caller.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -11,27 +11,28 @@ mod bindings {
 
 use bindings::wasi::logging::logging::{Level, log};
 
-/// A detail for who looks for a fault.
+/// Logs a detail that helps to find a fault.
 pub fn debug(message: &str) {
     log(Level::Debug, "", message);
 }
 
-/// Something worth knowing.
+/// Logs something worth knowing.
 pub fn info(message: &str) {
     log(Level::Info, "", message);
 }
 
-/// Something odd that the tool coped with.
+/// Logs something unusual that the tool handled.
 pub fn warn(message: &str) {
     log(Level::Warn, "", message);
 }
 
-/// Something that went wrong.
+/// Logs an error.
 pub fn error(message: &str) {
     log(Level::Error, "", message);
 }
 
-/// From now on logs a panic's message and place, which the trap would drop. `tool!` calls it.
+/// Installs a hook that logs the message and place of a panic, which the trap alone would lose. `tool!` calls it.
 pub fn panics() {
+    // A hook, because with `panic = "abort"` nothing runs after it.
     std::panic::set_hook(Box::new(|info| log(Level::Critical, "panic", &info.to_string())));
 }

@@ -1,5 +1,5 @@
-//! How far the tool is, through `airlock:tool/progress`. Reports reach the caller if it asked for them; a tool never
-//! learns whether it did.
+//! Reports progress, through `airlock:tool/progress`. Reports reach the caller if it asked for them. A tool cannot tell
+//! whether it did.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -11,12 +11,12 @@ mod bindings {
 
 use bindings::airlock::tool::progress;
 
-/// So much is done of so much, in a unit of the tool's own. Numbers should grow: the others are dropped.
+/// Reports that `done` of `total` is done, in a unit of the tool's choice. The host drops values that do not grow.
 pub fn report(done: f64, total: f64, message: &str) {
     progress::report(done, Some(total), Some(message));
 }
 
-/// So much is done, of nobody knows how much.
+/// Reports that `done` is done, when the total is unknown.
 pub fn done(done: f64, message: &str) {
     progress::report(done, None, Some(message));
 }

@@ -10,12 +10,12 @@ mod bindings {
 
 use bindings::wasi::random::random;
 
-/// So many random bytes.
+/// Returns `count` random bytes.
 pub fn bytes(count: u64) -> Vec<u8> {
     random::get_random_bytes(count)
 }
 
-/// One random number.
+/// Returns a random number over the full range.
 pub fn u64() -> u64 {
     random::get_random_u64()
 }

@@ -1,7 +1,7 @@
 //! End-to-end cases: one TOML file each under `tests/cases`.
 //!
-//! A case names a registry, a tool and arguments, and says what must come of it. It runs through every door
-//! and must come to the same at each. To add one: a file.
+//! A case names a registry, a tool and arguments, and states the expected outcome. It runs through every door and must
+//! have the same outcome at each. To add one: a file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,49 +9,49 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A case.
+/// One case, as its file states it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// What it shows, as a sentence.
+    /// What the case shows, as a sentence.
     pub what: String,
-    /// `example` or `hostile`.
+    /// The registry: `example` or `hostile`.
     pub registry: String,
     /// The tool's public name.
     pub tool: String,
     /// The arguments: a JSON object, as text.
     pub args: String,
-    /// Whether the result is another at each call: a clock's, a random number.
+    /// Whether the result differs from call to call, as for a clock or a random number.
     #[serde(default)]
     pub varies: bool,
-    /// What must come of it.
+    /// The expected outcome.
     pub expect: Expect,
 }
 
-/// What must come of a case.
+/// The expected outcome of a case.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The outcome code.
     pub code: String,
-    /// Pieces of the error's text.
+    /// Texts that the error message must contain.
     #[serde(default)]
     pub message: Vec<String>,
     /// Values of the reply, by JSON pointer, as JSON text.
     #[serde(default)]
     pub values: BTreeMap<String, String>,
-    /// Kinds of findings that must be there.
+    /// Kinds of findings that the reply must have.
     #[serde(default)]
     pub findings: Vec<String>,
-    /// Pieces of the call's record.
+    /// Texts that the record must contain.
     #[serde(default)]
     pub record: Vec<String>,
-    /// What nothing of the reply may say.
+    /// Texts that the reply must not contain anywhere.
     #[serde(default)]
     pub unsaid: Vec<String>,
 }
 
-/// All cases, in the order of their files.
+/// All cases, sorted by file name.
 ///
 /// # Errors
 /// When a file is not a case.
@@ -75,7 +75,7 @@ fn read(path: &Path) -> anyhow::Result<(String, Case)> {
 }
 
 impl Expect {
-    /// What of a reply is not as it must be; empty where everything is. `reply` is the whole envelope.
+    /// The differences between a reply and the expectation; empty if there are none. `reply` is the whole envelope.
     pub fn faults(&self, reply: &Value) -> Vec<String> {
         let mut faults = Vec::new();
         if reply["code"] != Value::String(self.code.clone()) {
@@ -105,7 +105,7 @@ impl Expect {
         faults
     }
 
-    /// What of a record is not as it must be.
+    /// The expected texts that a record does not contain.
     pub fn record_faults(&self, record: &Value) -> Vec<String> {
         let whole = record.to_string();
         let unsaid = self.record.iter().filter(|piece| !whole.contains(*piece));

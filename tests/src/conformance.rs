@@ -1,8 +1,8 @@
-//! The test-only part of the conformance host: what the official suite asks of a server and no tool can answer.
+//! The test-only part of the conformance host: requests of the official suite that no tool can answer.
 //!
-//! Owns a server that hands everything to the product's own one and adds prompts, resources, questions to the
-//! client and tasks, each in a file of its own. What the product can answer is never answered here; what is
-//! answered here is said on stdout, one line each, so that `cargo xtask conformance` can tell the two apart.
+//! Owns a server that passes requests to the product's server and adds prompts, resources, questions to the client and
+//! tasks, each in its own file. It never answers a request that the product can answer. It prints a line for each
+//! request that it answers, so that `cargo xtask conformance` can tell the two apart.
 
 #![expect(deprecated, reason = "the suite still asks for what newer revisions of the protocol dropped")]
 
@@ -35,7 +35,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-/// The product's server, with what the suite asks for besides.
+/// The product's server with the suite's fixtures around it.
 #[derive(Clone)]
 pub struct Fixtures {
     product: Server,
@@ -60,15 +60,15 @@ impl Fixtures {
     }
 }
 
-/// Says who answered a request: `component` for a tool of the registry through the real call path, `fixture` for
-/// this crate.
+/// Prints who answered a request: `component` for a tool of the registry through the real call path, `fixture` for this
+/// crate.
 #[expect(clippy::disallowed_methods, reason = "the suite says when a scenario began, on the same clock")]
 fn answered(by: &str, what: &str) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     anstream::println!("{now}\t{by}\t{what}");
 }
 
-/// A value of the protocol, written as JSON.
+/// A value of the protocol, parsed from JSON.
 fn model<T: DeserializeOwned>(json: Value) -> Result<T, ErrorData> {
     serde_json::from_value(json).map_err(|err| ErrorData::internal_error(format!("a fixture: {err}"), None))
 }
@@ -215,7 +215,7 @@ impl ServerHandler for Fixtures {
         Some(accepted)
     }
 
-    /// Who waits for prompts hears of prompts; everybody else is the product's.
+    /// A subscription to prompts is served here; every other one by the product.
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         if context.accepted().prompts_list_changed != Some(true) {
             return self.product.listen(context).await;

@@ -1,4 +1,4 @@
-//! What the end-to-end tests and the demo share: where the built things are, and a session over MCP.
+//! Shared code of the end-to-end tests and the demo: paths of the build, servers, clients and sessions.
 //!
 //! Nothing here is part of the product.
 
@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use airlock_types::reply::Reply;
 use serde_json::Value;
 
-/// The repository's root.
+/// The root folder of the repository.
 pub fn root() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
@@ -24,14 +24,14 @@ pub fn root() -> &'static Path {
     })
 }
 
-/// The `airlock` program of this build.
+/// The path of the `airlock` program of this build.
 pub fn program() -> PathBuf {
     let this = std::env::current_exe().unwrap_or_default();
     let beside = this.ancestors().skip(1).take(2).map(|folder| folder.join("airlock"));
     beside.into_iter().find(|path| path.is_file()).unwrap_or_else(|| "airlock".into())
 }
 
-/// A registry of this repository by its short name: `example` or `hostile`.
+/// The path of a registry by its short name, `example` or `hostile`; other names are paths below the root.
 pub fn registry(name: &str) -> PathBuf {
     match name {
         "example" => root().join("example-tools/airlock.toml"),
@@ -40,7 +40,7 @@ pub fn registry(name: &str) -> PathBuf {
     }
 }
 
-/// What is wrong with a reply by its schema; empty where nothing is.
+/// The violations of a reply against its JSON Schema; empty if there are none.
 pub fn schema_faults(reply: &Reply) -> Vec<String> {
     static SCHEMA: OnceLock<Option<jsonschema::Validator>> = OnceLock::new();
     let validator = SCHEMA.get_or_init(|| {

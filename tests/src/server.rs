@@ -1,4 +1,4 @@
-//! A server over HTTP that this process starts, as an operator would, and what a program sends to it.
+//! Starts a server over HTTP, as an operator would, and sends requests to it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::wire::{STATELESS, stateless_meta};
 
-/// A server, listening.
+/// A running server. Dropping it kills the process.
 pub struct Server {
     child: Child,
     /// `http://127.0.0.1:PORT`.
@@ -25,14 +25,14 @@ pub struct Server {
     said: Arc<Mutex<String>>,
 }
 
-/// What a server says on stderr is kept up to here.
+/// Bytes of stderr that are kept; the rest is read and dropped.
 const SAID_BYTES_MAX: usize = 1 << 20;
 
 impl Server {
     /// Starts `airlock serve --http` on a registry, at a port of the system's choice.
     ///
     /// # Errors
-    /// When it does not start.
+    /// When the server does not start.
     pub fn start(registry: &Path, flags: &[&str]) -> anyhow::Result<Server> {
         let mut command = Command::new(crate::program());
         command.arg("--registry").arg(registry).args(["serve", "--http", "127.0.0.1:0"]).args(flags);
@@ -42,7 +42,7 @@ impl Server {
     /// Starts a program that prints the line `listening on URL` on stderr.
     ///
     /// # Errors
-    /// When it does not start.
+    /// When the program does not start.
     pub fn of(mut command: Command) -> anyhow::Result<Server> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
@@ -59,7 +59,7 @@ impl Server {
         };
         let said = Arc::new(Mutex::new(said));
         let kept = said.clone();
-        // What is left unread would fill the pipe and stop the server.
+        // An unread pipe would fill up and block the server.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let mut said = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,15 +72,15 @@ impl Server {
         Ok(Server { child, url, client: reqwest::Client::builder().no_proxy().build()?, said })
     }
 
-    /// What it said on stderr until now.
+    /// The text that the server printed on stderr so far.
     pub fn said(&self) -> String {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until it says this on stderr.
+    /// Waits until the server has printed this text on stderr.
     ///
     /// # Errors
-    /// When it does not within 20 s.
+    /// When it does not print it within 20 s.
     pub async fn await_said(&self, text: &str) -> anyhow::Result<()> {
         for _ in 0..200 {
             if self.said().contains(text) {
@@ -91,12 +91,12 @@ impl Server {
         anyhow::bail!("it does not say `{text}`: {}", self.said())
     }
 
-    /// A request to a path.
+    /// A request to a path of the server.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    /// Reads a path.
+    /// Sends a GET request to a path.
     ///
     /// # Errors
     /// When there is no answer.
@@ -104,7 +104,7 @@ impl Server {
         Ok(self.request(Method::GET, path).send().await?)
     }
 
-    /// A call over the API, its body as it is.
+    /// A call over the API; the body is sent unchanged.
     pub fn call(&self, tool: &str, body: impl Into<String>) -> RequestBuilder {
         let request = self.request(Method::POST, &format!("/v1/tools/{tool}/calls"));
         request.header("content-type", "application/json").body(body.into())
@@ -126,7 +126,7 @@ impl Server {
         request.json(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
     }
 
-    /// A client of MCP's handshake era, with or without a bearer token.
+    /// Connects a client of MCP's handshake era, with or without a bearer token.
     ///
     /// # Errors
     /// When it cannot connect.
@@ -139,25 +139,25 @@ impl Server {
         Ok(().serve(transport).await?)
     }
 
-    /// Sends a signal: `TERM`, `HUP`.
+    /// Sends a signal to the server: `TERM`, `HUP`.
     ///
     /// # Errors
-    /// When it cannot be sent.
+    /// When the signal cannot be sent.
     pub fn signal(&self, name: &str) -> anyhow::Result<()> {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status()?;
         anyhow::ensure!(sent.success(), "the signal was not sent");
         Ok(())
     }
 
-    /// The process.
+    /// The id of the process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits for it to leave.
+    /// Waits for the process to end.
     ///
     /// # Errors
-    /// When it cannot be waited for.
+    /// When the process cannot be waited for.
     pub fn wait(mut self) -> anyhow::Result<ExitStatus> {
         Ok(self.child.wait()?)
     }
@@ -165,16 +165,16 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A test that failed leaves nothing running behind.
+        // A failed test must leave no process behind.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The JSON-RPC answer in a response to MCP's POST, which is JSON or a stream of events.
+/// The JSON-RPC answer in the response to a POST of MCP, which is JSON or an event stream.
 ///
 /// # Errors
-/// When there is none.
+/// When the response contains no answer.
 pub async fn answer(response: Response) -> anyhow::Result<Value> {
     let status = response.status();
     let text = response.text().await?;

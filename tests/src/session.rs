@@ -1,4 +1,4 @@
-//! A session over MCP with a host that this process starts, as a client of the product would have it.
+//! A session over MCP with a server that this process starts, as a client of the product would start it.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rmcp::service::{RoleClient, RunningService};
 use rmcp::transport::TokioChildProcess;
 use serde_json::Value;
 
-/// A client with its server.
+/// A connected client with its server.
 pub struct Session {
     client: RunningService<RoleClient, ()>,
 }
@@ -38,19 +38,19 @@ impl Session {
     /// Calls a tool.
     ///
     /// # Errors
-    /// For protocol errors: an unknown tool among them.
+    /// For errors of the protocol, such as an unknown tool.
     pub async fn call(&self, tool: &str, args: Value) -> anyhow::Result<CallToolResult> {
         let arguments: JsonObject = serde_json::from_value(args)?;
         let request = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         Ok(self.client.call_tool(request).await?)
     }
 
-    /// The client itself, for what only some tests do.
+    /// The client, for requests that only some tests make.
     pub fn client(&self) -> &RunningService<RoleClient, ()> {
         &self.client
     }
 
-    /// Ends the session; the server leaves with its stdin.
+    /// Ends the session. The server ends with its stdin.
     ///
     /// # Errors
     /// When the client's task was lost.
@@ -60,7 +60,7 @@ impl Session {
     }
 }
 
-/// The text blocks of a result, joined.
+/// The text blocks of a result, joined by line breaks.
 pub fn text(result: &CallToolResult) -> String {
     let blocks = result.content.iter().filter_map(|block| block.as_text());
     blocks.map(|text| text.text.as_str()).collect::<Vec<_>>().join("\n")

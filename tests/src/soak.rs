@@ -1,7 +1,7 @@
-//! A server under mixed load, and what must still be true afterwards.
+//! Runs a server under mixed load, and checks what must still hold afterwards.
 //!
-//! Owns who does what for how long. `load` has the kinds of clients, `outside` the process that reads the journal beside
-//! the server, `report` what they saw and what is wrong with it.
+//! Owns the schedule. `load` has the kinds of clients, `outside` the process that reads the journal beside the server,
+//! `report` the observations and the faults.
 
 mod load;
 mod outside;
@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 use crate::server::Server;
 pub use report::{Report, Sample};
 
-/// How often memory and descriptors are looked at.
+/// Interval between two samples of memory and descriptors.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// How often the registry changes.
+/// Interval between two changes of the registry.
 const RELOAD: Duration = Duration::from_secs(60);
 
-/// Runs the load for so long, then asks every tool once more.
+/// Runs the load for a time, then calls every tool once more.
 ///
 /// # Errors
-/// When the server does not start, or cannot be looked at.
+/// When the server does not start or cannot be observed.
 pub async fn run(length: Duration) -> anyhow::Result<Report> {
     let folder = Folder::new()?;
     let path = folder.registry(true)?;
@@ -65,7 +65,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// The registry's folder, removed in the end.
+/// The folder of the registry. Dropping it removes the folder.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -75,7 +75,7 @@ impl Folder {
         Ok(Folder(path))
     }
 
-    /// Writes the registry; one tool more, or one less.
+    /// Writes the registry, with or without the tool that comes and goes.
     fn registry(&self, all: bool) -> anyhow::Result<PathBuf> {
         let example = crate::root().join("example-tools");
         let hostile = crate::root().join("tests/guests/build/hostile.wasm");
@@ -92,7 +92,7 @@ impl Folder {
             text.push_str(&format!("[tools.text_digest]\ncomponent = \"{}\"\n", digest.display()));
         }
         let path = self.0.join("airlock.toml");
-        // Written aside first: a server that looks in between must not find half a file.
+        // Written to another file and renamed, so that the server never reads half a file.
         let aside = self.0.join("airlock.new");
         std::fs::write(&aside, text)?;
         std::fs::rename(aside, &path)?;
@@ -110,7 +110,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed lies in the target folder.
+        // An error is ignored: the folder is inside the target folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

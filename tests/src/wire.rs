@@ -1,4 +1,4 @@
-//! A client that writes raw lines to a server's stdin and reads raw lines: for what no library would send.
+//! A client that writes and reads raw lines, for messages that no library would send.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// The stateless revision of the protocol.
 pub const STATELESS: &str = "2026-07-28";
 
-/// A server, and both ends of its pipes.
+/// A running server and both ends of its pipes.
 pub struct Wire {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -18,10 +18,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Starts `airlock serve --stdio` on a registry, with these variables in its environment besides.
+    /// Starts `airlock serve --stdio` on a registry, with additional environment variables.
     ///
     /// # Errors
-    /// When it does not start.
+    /// When the server does not start.
     pub fn start(registry: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Wire> {
         let mut command = Command::new(crate::program());
         command.arg("--registry").arg(registry).args(["serve", "--stdio"]);
@@ -31,10 +31,10 @@ impl Wire {
         Ok(Wire { stdin: child.stdin.take(), stdout, child })
     }
 
-    /// Starts it and shakes hands, as clients of the older revisions do; the answer to `initialize`.
+    /// Starts a server and performs the handshake of the older revisions. Returns the answer to `initialize`.
     ///
     /// # Errors
-    /// When it does not start or does not answer.
+    /// When the server does not start or does not answer.
     pub fn handshake(registry: &Path, revision: &str) -> anyhow::Result<(Wire, Value)> {
         let mut wire = Wire::start(registry, &[])?;
         let client = json!({"name": "wire", "version": "1"});
@@ -47,7 +47,7 @@ impl Wire {
     /// Writes a message.
     ///
     /// # Errors
-    /// When the server has left.
+    /// When the server has exited.
     pub fn send(&mut self, message: &Value) -> anyhow::Result<()> {
         self.send_line(message.to_string().as_bytes())
     }
@@ -55,7 +55,7 @@ impl Wire {
     /// Writes a line of any bytes.
     ///
     /// # Errors
-    /// When the server has left.
+    /// When the server has exited.
     pub fn send_line(&mut self, line: &[u8]) -> anyhow::Result<()> {
         let stdin = self.stdin.as_mut().context("stdin is closed")?;
         stdin.write_all(line)?;
@@ -63,10 +63,10 @@ impl Wire {
         Ok(stdin.flush()?)
     }
 
-    /// Reads a line; every line must be a JSON-RPC message.
+    /// Reads one line, which must be a JSON-RPC message.
     ///
     /// # Errors
-    /// When there is none, or it is none.
+    /// When there is no line, or it is not a message.
     pub fn receive(&mut self) -> anyhow::Result<Value> {
         let mut line = String::new();
         anyhow::ensure!(self.stdout.read_line(&mut line)? > 0, "the server has left");
@@ -75,7 +75,7 @@ impl Wire {
         Ok(message)
     }
 
-    /// Asks, and waits for the answer; what else comes in between is thrown away.
+    /// Sends a request and waits for its answer. Other messages in between are dropped.
     ///
     /// # Errors
     /// When the server does not answer.
@@ -89,10 +89,10 @@ impl Wire {
         }
     }
 
-    /// Closes stdin and waits: what was still written, and how the server left.
+    /// Closes stdin and waits. Returns the remaining messages and the exit status.
     ///
     /// # Errors
-    /// When a line is no message, or the server cannot be waited for.
+    /// When a line is not a message, or the server cannot be waited for.
     pub fn end(mut self) -> anyhow::Result<(Vec<Value>, ExitStatus)> {
         self.stdin = None;
         let mut rest = Vec::new();
@@ -106,13 +106,13 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        // A test that failed leaves nothing running behind.
+        // A failed test must leave no process behind.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What a request of the stateless revision carries with it.
+/// The `_meta` of a request of the stateless revision.
 pub fn stateless_meta() -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": STATELESS,

@@ -1,4 +1,4 @@
-//! End-to-end tests: one binary, so that the host is linked once.
+//! End-to-end tests in one binary, so that the host is linked only once. To add a file: its `mod` line here.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! Bad input of every kind gets a clear error: what, where, how to mend it.
+//! Bad input of every kind gets a clear error: what is wrong, where, and how to fix it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use airlock_tests::{program, registry, root};
 
 use crate::{airlock, stderr, stdout};
 
-/// A registry of its own in a temporary folder.
+/// Runs `check` on a registry in its own temporary folder.
 fn with_registry(text: &str, files: &[(&str, &[u8])]) -> (tempfile::TempDir, Output) {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
@@ -138,7 +138,7 @@ fn call_with_stdin(input: &[u8]) -> Output {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // The program stops reading when it has seen enough.
+    // Writing fails when the program has read enough and stopped.
     let _ = stdin.write_all(input);
     drop(stdin);
     child.wait_with_output().unwrap()
@@ -163,7 +163,7 @@ fn invalid_utf_8_on_stdin_is_refused() {
 }
 
 #[test]
-fn packing_refuses_a_contract_that_speaks_of_what_is_not_there() {
+fn packing_refuses_a_contract_that_names_unknown_arguments() {
     let folder = tempfile::tempdir().unwrap();
     let contract = folder.path().join("contract.toml");
     std::fs::write(&contract, "[tool.convert.args.valeu]\nminimum = 3\n").unwrap();
@@ -204,7 +204,7 @@ fn importing(interface: &str) -> Vec<u8> {
     component.finish()
 }
 
-/// A module that is nothing but a long sum: harmless to run, and long to compile.
+/// A module with one very long sum: harmless to run, and slow to compile.
 fn compile_bomb() -> Vec<u8> {
     use wasm_encoder::{
         CodeSection, Component, Function, FunctionSection, Module, ModuleSection, TypeSection,

@@ -1,6 +1,6 @@
-//! What the inner door costs, whatever a caller sends: allocations are counted, in a binary of its own.
+//! Bounds on the cost of the inner door for any input. Allocations are counted, so this is a binary of its own.
 //!
-//! The corpus: the tools of both registries, and types that are made for trouble.
+//! The corpus: the tools of both registries, and types that are made to be expensive.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -23,17 +23,17 @@ use airlock_types::violation::Violation;
 use allocation_counter::AllocationInfo;
 use serde_json::{Map, Value, json};
 
-/// How much more an argument may cost than as many valid values.
+/// Most allocations for invalid arguments, as a multiple of those for as many valid values.
 const TIMES_MAX: u64 = 50;
 
-/// What one argument may have in memory at once, beside itself.
+/// Most bytes in memory at the same time for one set of arguments, besides the arguments.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// Writing twenty faults down costs something, even where there are but a few values.
+/// Allowance for writing twenty violations, which costs something even for few values.
 const FAULTS_COUNT: u64 = 100_000;
 const FAULTS_BYTES: u64 = 2 << 20;
 
-/// So many values are sent, as far as the caps let them.
+/// Number of values that are sent, as far as the limits on arguments allow.
 const VALUES: usize = 8_000;
 
 fn contract(params: Vec<Field>, author: ToolContract) -> Contract {
@@ -63,7 +63,7 @@ fn record(fields: usize, ty: impl Fn(usize) -> Ty) -> Ty {
     Ty::Record((0..fields).map(|i| field(&format!("a-field-{i}"), ty(i))).collect())
 }
 
-/// Types by what is hard about them.
+/// Types, each named by what is expensive about it.
 fn types() -> Vec<(&'static str, Ty)> {
     let leaf = |i: usize| if i.is_multiple_of(2) { Some(Ty::U8) } else { None };
     let nested = |inner: &Ty| variant(5, |_| Some(list(inner.clone())));
@@ -85,7 +85,7 @@ fn types() -> Vec<(&'static str, Ty)> {
     ]
 }
 
-/// A valid value; lists get the values that are left.
+/// A valid value of a type. Lists get the values that are left.
 fn valid(ty: &Ty, left: &mut usize) -> Value {
     *left = left.saturating_sub(1);
     match ty {
@@ -128,7 +128,7 @@ fn tagged(tag: &str, payload: Option<&Ty>, left: &mut usize) -> Value {
     }
 }
 
-/// Items for half of the values that are left, so that nested lists get some too.
+/// Items for half of the values that are left, so that nested lists get some, too.
 fn items(share: usize, left: &mut usize, mut item: impl FnMut(&mut usize) -> Value) -> Value {
     let end = share / 8;
     let mut items = Vec::new();
@@ -138,10 +138,10 @@ fn items(share: usize, left: &mut usize, mut item: impl FnMut(&mut usize) -> Val
     items.into()
 }
 
-/// What stands in the place of a value, if it can be wrong in this way.
+/// Replaces a value by a wrong one; none if the value cannot be wrong in this way.
 type Wrong = fn(&Value) -> Option<Value>;
 
-/// Ways to be wrong, each for every value of the arguments.
+/// Kinds of mistakes. Each is made at every value of the arguments.
 fn wrongs() -> Vec<(&'static str, Wrong)> {
     vec![
         ("leaves that are objects", |value| leaf(value).then(|| json!({"no": "such thing"}))),
@@ -183,7 +183,7 @@ fn renamed(value: &Value, name: impl Fn(&str) -> String) -> Option<Value> {
     Some(object.iter().map(|(key, value)| (name(key), value.clone())).collect::<Map<_, _>>().into())
 }
 
-/// Bends values from the inside out, but only from the `from`-th on.
+/// Applies a mistake to values from the inside out, starting at value number `from`.
 fn bend(value: &Value, wrong: Wrong, from: usize, seen: &mut usize) -> Value {
     let inside = match value {
         Value::Array(items) => items.iter().map(|item| bend(item, wrong, from, seen)).collect(),
@@ -197,7 +197,7 @@ fn bend(value: &Value, wrong: Wrong, from: usize, seen: &mut usize) -> Value {
     if *seen > from { wrong(&inside).unwrap_or(inside) } else { inside }
 }
 
-/// Everything that the inner door does with arguments, from their text to the text of the error.
+/// Runs every step of the inner door, from the text of arguments to the text of the error.
 fn judge(contract: &Contract, args: Map<String, Value>) -> Option<Vec<Violation>> {
     let (violations, args) = contract.validate(args).err()?;
     let example = contract.offer(&args);
@@ -207,13 +207,13 @@ fn judge(contract: &Contract, args: Map<String, Value>) -> Option<Vec<Violation>
 }
 
 fn measured(contract: &Contract, args: &Map<String, Value>) -> (AllocationInfo, Option<Vec<Violation>>) {
-    // A copy is judged, as the arguments go into the values; making it is no part of the cost.
+    // The arguments are consumed, so a copy is judged. Copying is not measured.
     let (mut found, args) = (None, args.clone());
     let info = allocation_counter::measure(|| found = judge(contract, args));
     (info, found)
 }
 
-/// Arguments within the caps: a caller that sends more is turned away before anything is judged.
+/// The arguments if they are within the general limits. Others are rejected before they are judged.
 fn within_caps(args: &Value) -> Option<&Map<String, Value>> {
     args.as_object().filter(|args| caps::admit(args, &Caps::default()).is_ok())
 }
@@ -225,7 +225,7 @@ fn check(what: &str, contract: &Contract, good: &Value) {
     assert!(base.bytes_max <= BYTES_MAX, "{what}: valid arguments take {base:?}");
     let all = count(good);
     for (how, wrong) in wrongs() {
-        // All values wrong, and only the last ones, behind many that are right.
+        // All values wrong; then only the last ones, behind many valid ones.
         for from in [0, all / 2, all - all / 50] {
             let bad = bend(good, wrong, from, &mut 0);
             let Some(args) = within_caps(&bad) else { continue };
@@ -260,7 +260,7 @@ fn wrong_arguments_of_hard_types_cost_little_more_than_valid_ones() {
     }
 }
 
-/// The case that was reported: 250 cases, 16,000 items, half a megabyte.
+/// A reported case: 250 cases, 16,000 items, half a megabyte.
 #[test]
 fn a_list_of_wrong_variants_is_explained_by_twenty_faults() {
     let payload = |i: usize| Some(if i.is_multiple_of(2) { Ty::String } else { record(3, |_| Ty::U32) });
@@ -281,7 +281,7 @@ async fn wrong_arguments_of_every_tool_of_the_tests_cost_little_more_than_valid_
         for tool in tools.tools() {
             let params = &tool.contract.function.ty.params;
             let good = arguments(params);
-            // What an author adds to the types, this does not know how to satisfy: then the example stands for it.
+            // Values are generated from types. If the author's schema refuses them, the tool's example is used.
             let is_valid = |args: &Value| judge(&tool.contract, args.as_object().unwrap().clone()).is_none();
             let good = Some(good).filter(is_valid).or_else(|| tool.contract.example().cloned());
             if let Some(good) = good.filter(is_valid) {
@@ -291,7 +291,7 @@ async fn wrong_arguments_of_every_tool_of_the_tests_cost_little_more_than_valid_
     }
 }
 
-/// An author's keywords: choices without tags that nest, conditions, and what compares items with each other.
+/// Keywords of an author's schema: nested choices without tags, conditions, and comparisons between items.
 #[test]
 fn an_authors_own_keywords_cost_no_more() {
     let nested = (0..6).fold(json!({"type": "null"}), |inner, i| {
@@ -324,15 +324,15 @@ fn an_authors_own_keywords_cost_no_more() {
     }
 }
 
-/// Threads for what blocks, in the test that takes all of them.
+/// Size of the pool of blocking threads in the test that occupies all of them.
 const BLOCKING: usize = 4;
 
-/// A call of a tool that takes lists of lists of texts.
+/// A call of a tool that takes nested lists of strings.
 fn echo(args: &Value) -> Call {
     Call::new("types_echo_list", Arguments::Text(args.to_string().into_bytes()))
 }
 
-/// The runtime has one thread for its tasks and a few for what blocks, which are taken: what needs one has to wait.
+/// The runtime has one thread for tasks and a few blocking threads, all occupied. Work that needs one must wait.
 #[test]
 fn large_arguments_are_judged_off_the_workers_and_within_the_deadline() {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -355,7 +355,7 @@ fn large_arguments_are_judged_off_the_workers_and_within_the_deadline() {
             let (host, call) = (host.clone(), echo(&large));
             async move { host.call(call).await }
         });
-        // Whatever of it goes on in the runtime's own thread, does so now.
+        // Everything that runs on the runtime's own thread runs here.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }

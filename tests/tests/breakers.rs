@@ -1,4 +1,4 @@
-//! Breakers: for whom a tool is paused, after what, and what a caller is told.
+//! Breakers: which failures pause a tool, for which callers, and what a caller is told.
 
 use airlock::host::Host;
 use airlock_tests::server::{Server, answer};
@@ -34,7 +34,7 @@ async fn a_caller_whose_arguments_trap_pauses_a_tool_for_itself_alone() {
     let (message, retry_after_ms) = told(&paused);
     assert!(message.starts_with("`go` is paused for this caller until 2033-05-18T03:33:50Z: "), "{message}");
     assert_eq!(retry_after_ms, Some(30_000));
-    assert_eq!(host.call(go("bob", 0)).await.code, Code::Ok, "nobody else's");
+    assert_eq!(host.call(go("bob", 0)).await.code, Code::Ok, "only that caller is affected");
     clock.advance(30_000);
     assert_eq!(host.call(go("ann", 0)).await.code, Code::Ok);
 }
@@ -56,7 +56,7 @@ async fn calls_of_several_callers_that_fail_pause_it_for_all() {
 async fn a_call_counts_once_however_many_attempts_it_made() {
     let folder = tempfile::tempdir().unwrap();
     let host = host(folder.path(), CALLERS, Clock::new(0)).await;
-    // Time may be another time enough, so that this is tried again.
+    // A deadline is transient, so one call makes several attempts.
     for _ in 0..4 {
         let reply = host.call(go("ann", 2)).await;
         assert_eq!((reply.code, reply.usage.attempts), (Code::LimitDeadline, 3), "{reply:?}");

@@ -1,4 +1,4 @@
-//! Budgets: what is charged, for attempts that ended by themselves and for those that were stopped.
+//! Budgets: what is charged for attempts that ended by themselves and for attempts that were stopped.
 
 use airlock::host::Host;
 use airlock_types::call::{Arguments, Call};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::closed::{Clock, go, host};
 
-/// More fuel than the engine counts of the guests here, and less than their time is worth.
+/// More fuel than the guests here use by the engine's count, and less than their processor time is charged as.
 const FUEL: u64 = 5_000_000;
 
 fn ann(budget: &str) -> String {
@@ -22,7 +22,7 @@ async fn assert_spent(host: &Host) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_guest_that_its_deadline_stops_is_charged_for_its_time() {
+async fn a_guest_stopped_by_its_deadline_is_charged_for_its_time() {
     let folder = tempfile::tempdir().unwrap();
     let host = host(folder.path(), &ann(&format!("fuel_per_day = {FUEL}")), Clock::new(1)).await;
     let reply = host.call(go("ann", 2)).await;
@@ -40,9 +40,9 @@ async fn a_good_call_is_charged_what_the_engine_counted() {
     }
 }
 
-/// The only record of a host's journal.
+/// The only record in a host's journal.
 fn record(host: &Host) -> Value {
-    // A look-up comes after everything that was queued before it.
+    // The journal answers a look-up after it has written everything that was queued before.
     host.journal().find("no such record").unwrap();
     let journal = rusqlite::Connection::open(host.journal().path().unwrap()).unwrap();
     let text: String = journal.query_row("SELECT record FROM records", [], |row| row.get(0)).unwrap();
@@ -50,11 +50,11 @@ fn record(host: &Host) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_whose_caller_goes_away_is_charged_and_its_attempt_recorded() {
+async fn a_call_whose_caller_disconnects_is_charged_and_its_attempt_recorded() {
     let folder = tempfile::tempdir().unwrap();
     let host = host(folder.path(), &ann(&format!("fuel_per_day = {FUEL}")), Clock::new(1)).await;
     let mut call = Box::pin(host.call(go("ann", 2)));
-    // The guest gives its thread back at the next tick, which ends a poll.
+    // The guest yields at each tick, which ends a poll. After three polls its attempt is running.
     for _ in 0..3 {
         assert!(call.as_mut().now_or_never().is_none());
     }
@@ -79,7 +79,7 @@ async fn arguments_that_are_not_valid_count_as_bytes_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_at_once_are_admitted_to_exactly_their_number() {
+async fn concurrent_calls_are_admitted_up_to_exactly_their_budget() {
     let folder = tempfile::tempdir().unwrap();
     let host = host(folder.path(), &ann("calls_per_minute = 7"), Clock::new(0)).await;
     let replies = futures::future::join_all((0..40).map(|_| host.call(go("ann", 0)))).await;

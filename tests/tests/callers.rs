@@ -1,4 +1,4 @@
-//! Callers over HTTP: who is let in, and that none sees, calls, cancels or reads what is another's.
+//! Callers over HTTP: who is admitted, and that no caller sees, calls, cancels or reads what belongs to another.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::http::{CONVERT, DIGEST, KM, LOOPS, registry_in};
 use crate::mcp::await_codes;
 
-/// A registry with two callers: `ann` may convert, `bob` may do everything. Their tokens.
+/// A server with two callers, and their tokens: `ann` may call the converter, `bob` every tool.
 fn two_callers(folder: &Path, more: &str) -> (Server, String, String) {
     let (ann, ann_digest) = token::new([1; 32]);
     let (bob, bob_digest) = token::new([2; 32]);
@@ -32,7 +32,7 @@ async fn status(request: RequestBuilder, token: &str) -> StatusCode {
 }
 
 #[test]
-fn without_any_caller_it_does_not_serve_over_http() {
+fn serving_over_http_needs_a_caller() {
     let folder = tempfile::tempdir().unwrap();
     let path = registry_in(folder.path(), "", &[CONVERT]);
     let err = Server::start(&path, &[]).err().unwrap().to_string();
@@ -40,7 +40,7 @@ fn without_any_caller_it_does_not_serve_over_http() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_good_token_there_is_no_way_in() {
+async fn a_request_without_a_valid_token_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (server, ann, _) = two_callers(folder.path(), "");
     for path in ["/v1/tools", "/mcp", "/metrics", "/v1/openapi.json"] {
@@ -69,7 +69,7 @@ async fn a_caller_sees_and_calls_only_its_own_tools() {
     };
     assert_eq!(list(&ann).await, 1);
     assert!(list(&bob).await > 10);
-    // A name that it may not see is answered as one that does not exist, and is never suggested.
+    // A name that the caller may not see is answered as an unknown one, and is never suggested.
     let hidden = server.call("text_digest", "{}").bearer_auth(&ann).send().await.unwrap();
     let made_up = server.call("text_digesx", "{}").bearer_auth(&ann).send().await.unwrap();
     assert_eq!((hidden.status(), made_up.status()), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
@@ -83,7 +83,7 @@ async fn a_caller_sees_and_calls_only_its_own_tools() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_caller_got_another_cannot_read() {
+async fn a_caller_cannot_read_results_of_another() {
     let folder = tempfile::tempdir().unwrap();
     let (server, ann, bob) = two_callers(folder.path(), "");
     let reply: Value =
@@ -98,7 +98,7 @@ async fn what_one_caller_got_another_cannot_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_of_the_handshake_era_is_its_callers_alone() {
+async fn a_session_of_the_handshake_era_belongs_to_its_caller_only() {
     let folder = tempfile::tempdir().unwrap();
     let (server, ann, bob) = two_callers(folder.path(), "");
     let post = |token: &str, session: Option<&str>, message: Value| {
@@ -143,7 +143,7 @@ async fn sessions_of_the_handshake_era_are_bounded() {
     let (one, two) = (server.client(None).await.unwrap(), server.client(None).await.unwrap());
     assert!(server.client(None).await.is_err());
     one.cancel().await.unwrap();
-    // A session that was closed makes room.
+    // A closed session makes room for another one.
     let mut third = server.client(None).await;
     for _ in 0..50 {
         if third.is_ok() {
@@ -157,7 +157,7 @@ async fn sessions_of_the_handshake_era_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn budgets_are_each_callers_own_and_say_when_they_are_whole_again() {
+async fn budgets_belong_to_each_caller_and_say_when_they_are_full_again() {
     let folder = tempfile::tempdir().unwrap();
     let (server, ann, bob) = two_callers(folder.path(), "budgets.calls_per_day = 2\n");
     for _ in 0..2 {
@@ -170,7 +170,11 @@ async fn budgets_are_each_callers_own_and_say_when_they_are_whole_again() {
     assert_eq!(problem["reply"]["code"], "admission.rate");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("2 calls a day") && detail.contains("Safe to retry after"), "{detail}");
-    assert_eq!(status(server.call("unit_convert", KM), &bob).await, StatusCode::OK, "nobody else's");
+    assert_eq!(
+        status(server.call("unit_convert", KM), &bob).await,
+        StatusCode::OK,
+        "only that caller is affected"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -182,7 +186,7 @@ async fn fuel_is_a_budget_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_callers_calls_at_once_are_bounded() {
+async fn concurrent_calls_of_a_caller_are_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let (_, digest) = token::new([3; 32]);
     let settings = format!("[callers.cal]\ntools = [\"*\"]\nrun = 1\nwait = 0\ntokens = [\"{digest}\"]\n");
@@ -215,7 +219,7 @@ async fn a_session_remembers_calls_that_fail_in_a_row() {
     assert!(foreign.contains("expired, or it is another caller's"), "{foreign}");
 }
 
-/// An OAuth server's key, and what it signs.
+/// An OAuth server: its key, and the tokens that it signs.
 struct Issuer {
     key: EncodingKey,
     jwks: Value,
@@ -233,13 +237,13 @@ impl Issuer {
             "x": part(&point[1..33]), "y": part(&point[33..65]),
         });
         let der = pair.to_pkcs8v1().unwrap();
-        // The same key, as one that is not for signatures.
+        // The same key again, marked as not for signatures.
         let mut enc = jwk.clone();
         (enc["kid"], enc["use"]) = (json!("enc"), json!("enc"));
         Issuer { key: EncodingKey::from_ec_der(der.as_ref()), jwks: json!({"keys": [jwk, enc]}) }
     }
 
-    /// A token with a header as it is written, and with more at the end of its good claims.
+    /// A token with a literal header and additional text at the end of its valid claims.
     fn sign_by_hand(&self, header: &str, more: &str) -> String {
         let claims = format!(
             r#"{{"iss":"https://login.example.com","aud":"{AUDIENCE}","sub":"alice","exp":4000000000,"scope":"tools"{more}}}"#
@@ -271,7 +275,7 @@ fn oauth(folder: &Path, jwks: &str) -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_of_the_oauth_server_is_believed_only_when_all_of_it_is_right() {
+async fn a_token_of_the_oauth_server_is_accepted_only_if_all_of_it_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = Issuer::new();
     std::fs::write(folder.path().join("keys.json"), issuer.jwks.to_string()).unwrap();
@@ -284,7 +288,7 @@ async fn a_token_of_the_oauth_server_is_believed_only_when_all_of_it_is_right() 
         let claims = good.split('.').nth(1).unwrap();
         format!("{}.{claims}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#))
     };
-    // The public key as an HMAC secret: the classic confusion.
+    // The public key used as an HMAC secret: the classic confusion of algorithms.
     let secret = EncodingKey::from_secret(issuer.jwks.to_string().as_bytes());
     let mut header = Header::new(Algorithm::HS256);
     header.kid = Some("k1".into());
@@ -330,7 +334,7 @@ async fn a_token_of_the_oauth_server_is_believed_only_when_all_of_it_is_right() 
 async fn each_subject_has_budgets_of_its_own_and_metadata_says_where_tokens_come_from() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = Issuer::new();
-    // The keys over HTTP, as an issuer has them.
+    // The keys over HTTP, as an issuer serves them.
     let keys = issuer.jwks.to_string();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/keys", listener.local_addr().unwrap());
@@ -356,7 +360,7 @@ async fn each_subject_has_budgets_of_its_own_and_metadata_says_where_tokens_come
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_of_the_handshake_era_shows_its_token() {
+async fn a_client_of_the_handshake_era_sends_its_token() {
     let folder = tempfile::tempdir().unwrap();
     let (server, ann, _) = two_callers(folder.path(), "");
     assert!(server.client(None).await.is_err());

@@ -1,4 +1,4 @@
-//! Every case of `tests/cases` through the library, MCP over stdio and the API over HTTP.
+//! Runs every case of `tests/cases` through the library, MCP over stdio and the HTTP API.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ async fn every_case_ends_as_it_says_at_every_door() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The reply, and its record.
+/// The reply of a case through the library, and its record.
 async fn library(host: &Host, case: &Case) -> (Value, Value) {
     let raw = Call::new(&case.tool, Arguments::Text(case.args.clone().into_bytes()));
     let reply = host.call(raw).await;
@@ -57,10 +57,10 @@ async fn library(host: &Host, case: &Case) -> (Value, Value) {
     (serde_json::to_value(&reply).unwrap(), serde_json::to_value(record).unwrap())
 }
 
-/// What MCP shows must be what the library answered.
+/// The differences between the answer over MCP and the library's reply.
 async fn over_mcp(session: &Session, case: &Case, reply: &Value) -> Vec<String> {
     let Ok(args) = serde_json::from_str::<Value>(&case.args) else { return Vec::new() };
-    // What is no JSON object, or has a key twice, cannot be sent by this client.
+    // This client cannot send text that is not a JSON object or that has a key twice.
     if !args.is_object() || reply["code"] == "args.syntax" {
         return Vec::new();
     }
@@ -98,7 +98,8 @@ async fn over_mcp(session: &Session, case: &Case, reply: &Value) -> Vec<String> 
     faults
 }
 
-/// What the API shows must be what the library answered: the same envelope, under the status of its code.
+/// The differences between the answer of the API and the library's reply: the same envelope under the status of its
+/// code.
 async fn over_http(server: &Server, case: &Case, reply: &Value) -> Vec<String> {
     let response = match server.call(&case.tool, case.args.clone()).send().await {
         Ok(response) => response,

@@ -1,4 +1,4 @@
-//! The command line, as a user has it.
+//! The command line, run as a user runs it.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -80,7 +80,7 @@ fn explain_prints_the_plan_without_running_anything() {
 }
 
 #[test]
-fn explain_says_no_where_call_does_and_leaves_out_the_fallbacks_that_call_leaves_out() {
+fn explain_refuses_what_call_refuses_and_omits_the_same_fallbacks() {
     let folder = tempfile::tempdir().unwrap();
     let build = root().join("example-tools/build");
     let text = format!(

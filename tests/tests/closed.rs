@@ -1,4 +1,4 @@
-//! A component that imports nothing, and a host in this process with a clock that only the test moves.
+//! A component without imports, and a host in this process with a clock that only the test moves.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use wasm_encoder::{
     Module, PrimitiveValType, TypeSection, ValType,
 };
 
-/// Returns 7 for 0, traps for 1, never returns for anything else.
+/// A tool that returns 7 for 0, traps for 1, and never returns for other arguments.
 pub(crate) fn component() -> Vec<u8> {
     let mut component = ComponentBuilder::default();
     let module = component.core_module(None, &module());
@@ -48,7 +48,7 @@ fn module() -> Module {
     module
 }
 
-/// Time that stands still until it is moved, but for a millisecond at each look at the monotonic clock if it ticks.
+/// A clock that stands still until the test moves it. Each reading of the monotonic clock advances it by `tick` ms.
 pub(crate) struct Clock {
     ms: AtomicU64,
     tick: u64,
@@ -85,7 +85,7 @@ impl Environment for Clock {
     }
 }
 
-/// A host with the tool `go` and these settings, in this folder.
+/// Opens a host in a folder, with the tool `go` and these settings.
 pub(crate) async fn host(folder: &Path, settings: &str, clock: Arc<Clock>) -> Host {
     std::fs::write(folder.join("go.wasm"), component()).unwrap();
     let text = format!("{settings}\n[tools.go]\ncomponent = \"go.wasm\"\nlimits.deadline_ms = 50\n");
@@ -93,7 +93,7 @@ pub(crate) async fn host(folder: &Path, settings: &str, clock: Arc<Clock>) -> Ho
     Host::builder().registry(folder.join("airlock.toml")).environment(clock).open().await.unwrap()
 }
 
-/// A call of the tool.
+/// A call of `go` by a caller.
 pub(crate) fn go(who: &str, mode: u32) -> Call {
     let args = format!(r#"{{"mode": {mode}}}"#).into_bytes();
     Call { caller: Principal::named(who), ..Call::new("go", Arguments::Text(args)) }

@@ -1,4 +1,4 @@
-//! The cache of compiled components: what lies in it is used only as it was written, and for what it was written.
+//! The cache of compiled components: an entry is used only unchanged, and only for its component.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ fn airlock(folder: &Path, args: &[&str]) -> Output {
     Command::new(program()).arg("--registry").arg(folder.join("airlock.toml")).args(args).output().unwrap()
 }
 
-/// What the tools are and answer, whichever way they were compiled.
+/// The listed tools and one answer, which must not depend on how the code was obtained.
 fn seen(folder: &Path) -> String {
     let listed = airlock(folder, &["tools", "--json"]);
     let called = airlock(folder, &["call", "unit_convert", r#"{"value": 1, "from": "km", "to": "m"}"#]);
@@ -24,7 +24,7 @@ fn seen(folder: &Path) -> String {
 
 struct Cache {
     folder: tempfile::TempDir,
-    /// Index and code of each tool.
+    /// The files of each entry: index and code.
     pairs: Vec<[PathBuf; 2]>,
     seen: String,
 }
@@ -53,7 +53,7 @@ impl Cache {
         Cache { folder, pairs, seen }
     }
 
-    /// The tools are the same as before, the entry was made anew, and is as it was.
+    /// Tampers with the cache and expects that the entry is compiled again and equal, and the tools are the same.
     #[track_caller]
     fn heals(&self, what: &str, tamper: impl FnOnce(&Cache)) {
         let before: Vec<Vec<u8>> =
@@ -69,7 +69,7 @@ impl Cache {
     }
 }
 
-/// Changes a file that is read-only.
+/// Changes a read-only file.
 fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = std::fs::read(path).unwrap();
     change(&mut bytes);
@@ -86,7 +86,7 @@ fn swap(a: &Path, b: &Path) {
 }
 
 #[test]
-fn what_does_not_belong_together_is_made_anew() {
+fn an_entry_that_was_tampered_with_is_compiled_again() {
     let cache = Cache::filled();
     let [[index, code], [other_index, other_code]] = cache.pairs.as_slice() else {
         panic!("{:?}", cache.pairs)
@@ -127,7 +127,7 @@ fn what_does_not_belong_together_is_made_anew() {
 }
 
 #[test]
-fn an_index_of_a_form_that_was_written_before_is_made_anew() {
+fn an_index_of_an_older_form_is_compiled_again() {
     let cache = Cache::filled();
     cache.heals("an index without a digest", |cache| {
         rewrite(&cache.pairs[0][0], |bytes| drop(bytes.drain(..64)))

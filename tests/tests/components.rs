@@ -1,4 +1,4 @@
-//! Components that somebody made to hurt the host that loads them.
+//! Hostile components: each is refused, or accepted without harm to the host that loads it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,10 +9,10 @@ use airlock_tests::program;
 
 use crate::{stderr, stdout};
 
-/// The name of the section that `airlock pack` writes.
+/// The custom section that `airlock pack` writes.
 const SECTION: &str = "airlock:contract/1";
 
-/// A registry with one tool for each component, which is named by its file.
+/// Checks a registry with one tool for each component, named after its file.
 fn check(folder: &Path, components: &[(String, Vec<u8>)], settings: &str) -> Output {
     let mut text = String::new();
     for (name, bytes) in components {
@@ -48,7 +48,7 @@ fn accepts(component: &[u8]) {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-/// A component with these types, whose function `f` returns the last of them.
+/// A component with these types. Its function `f` returns the last one.
 fn returning(types: &str, last: &str) -> Vec<u8> {
     wat::parse_str(format!(
         r#"(component
@@ -63,7 +63,7 @@ fn returning(types: &str, last: &str) -> Vec<u8> {
     .unwrap()
 }
 
-/// Types that each use the one before twice, in a component that uses the last one.
+/// A component with types that each use the previous one twice.
 fn doubling(levels: usize, twice: impl Fn(&str) -> String) -> Vec<u8> {
     let mut types = "(type $t0 (tuple u8 u8))".to_owned();
     for level in 1..=levels {
@@ -106,7 +106,7 @@ fn types_of_a_declared_import_count_too() {
     for level in 0..17 {
         write!(item, "(type (tuple {level} {level}))").unwrap();
     }
-    // A part that cannot cross to JSON does not hide the rest.
+    // A type that JSON cannot express must not hide the others from the count.
     let hidden =
         r#"(export "r" (type (sub resource))) (export "f" (func (param "r" (own 18)) (param "t" 17)))"#;
     let plain = r#"(export "f" (func (param "t" 17)))"#;
@@ -131,7 +131,7 @@ fn types_that_are_too_deep_or_name_too_much_are_refused() {
 }
 
 #[test]
-fn a_component_of_more_functions_than_anybody_shows_is_refused() {
+fn a_component_with_too_many_functions_is_refused() {
     let mut exports = String::new();
     for i in 0..1_001 {
         write!(exports, r#"(func (export "f{i}") (canon lift (core func $i "f")))"#).unwrap();
@@ -149,7 +149,7 @@ fn plain() -> Vec<u8> {
     exporting_beside("")
 }
 
-/// The component with a custom section at its end.
+/// The plain component with a custom section at its end.
 fn with_section(name: &str, data: &[u8]) -> Vec<u8> {
     let length = |mut n: usize| {
         let mut out = Vec::new();
@@ -192,7 +192,7 @@ fn a_contract_that_describes_large_programs_is_refused() {
 }
 
 #[test]
-fn a_damaged_contract_does_not_count_as_none() {
+fn a_damaged_contract_does_not_count_as_missing() {
     let whole = packed("[capabilities]\nclock = { reason = \"dates\" }\n");
     accepts(&whole);
     let at = whole.windows(10).position(|bytes| bytes == b"{\"contract").unwrap();
@@ -210,7 +210,7 @@ fn a_damaged_contract_does_not_count_as_none() {
 }
 
 #[test]
-fn a_file_that_is_too_large_or_no_file_is_not_read() {
+fn a_file_that_is_too_large_or_not_regular_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let large = folder.path().join("large.wasm");
     std::fs::File::create(&large).unwrap().set_len(3 << 30).unwrap();
@@ -220,7 +220,7 @@ fn a_file_that_is_too_large_or_no_file_is_not_read() {
     let said = stderr(&run(folder.path(), registry, &["check"]));
     assert!(said.contains("3221225472 bytes; at most 67108864"), "{said}");
     assert!(said.contains("not a regular file"), "{said}");
-    // The other files that are read whole.
+    // The other files that are read as a whole.
     let registry = folder.path().join("airlock.toml");
     for file in ["airlock.toml", "airlock.lock"] {
         std::fs::write(&registry, "").unwrap();
@@ -231,7 +231,7 @@ fn a_file_that_is_too_large_or_no_file_is_not_read() {
     }
 }
 
-/// Functions of every interface that is linked, each by its plain name.
+/// Functions of every provided interface. Methods of resources are left out.
 const PROVIDED: &[(&str, &[&str])] = &[
     ("airlock:tool/progress@0.1.0", &["report"]),
     ("wasi:logging/logging@0.1.0-draft", &["log"]),
@@ -255,7 +255,7 @@ const PROVIDED: &[(&str, &[&str])] = &[
     ("wasi:sockets/ip-name-lookup@0.2.0", &["resolve-addresses"]),
 ];
 
-/// Items that none of these functions is.
+/// Items that differ from all of these functions.
 const OTHERS: [&str; 3] = [
     r#"(func (param "a" (tuple u8 u8 u8)) (result (tuple u8 char)))"#,
     "(instance)",
@@ -280,7 +280,7 @@ fn an_import_of_a_known_name_with_another_signature_is_refused_by_name() {
         ));
         names.push((interface, None));
     }
-    // Granted or not: what denies would take any signature.
+    // With and without grants: the functions that deny accept every signature.
     for settings in ["", "grants.clock = true\ngrants.random = true\n"] {
         let folder = tempfile::tempdir().unwrap();
         let said = stderr(&check(folder.path(), &components, settings));

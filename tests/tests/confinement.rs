@@ -1,4 +1,4 @@
-//! What the compile process gives up, seen from inside and from outside.
+//! The confinement of the compile process, tested from inside and from outside.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -14,7 +14,7 @@ fn compile(extra: &[&str]) -> Command {
         .args(["compile", "--cpu-s-max", "60", "--memory-bytes-max", "1073741824"])
         .args(extra)
         .env_clear()
-        // As the host starts it: without, the allocator takes all memory that is allowed before it is used.
+        // As the host starts it. Without this the allocator reserves all the allowed memory at once.
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -26,10 +26,10 @@ fn own_id() -> String {
     std::process::id().to_string()
 }
 
-/// A compile process that waits for the rest of a component.
+/// A confined compile process that waits for the rest of a component.
 fn waiting(mut command: Command) -> Child {
     let mut child = command.spawn().unwrap();
-    // More than a pipe holds: when it is written, some of it was read, and so the process is confined.
+    // More than a pipe holds: after this write the process has read some of it, and it reads only when it is confined.
     child.stdin.as_mut().unwrap().write_all(&vec![0; 256 << 10]).unwrap();
     child
 }
@@ -40,7 +40,7 @@ fn end(mut child: Child) {
 }
 
 #[test]
-fn from_inside_nothing_can_be_opened_started_or_reached() {
+fn inside_nothing_can_be_opened_started_or_reached() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = compile(&["--parent", &own_id(), "--probe"]);
     let output = command.current_dir(folder.path()).output().unwrap();
@@ -59,7 +59,7 @@ fn from_inside_nothing_can_be_opened_started_or_reached() {
 
 #[test]
 fn from_outside_it_has_three_descriptors_an_empty_folder_and_limits() {
-    // As a shell would leave it to the host: a descriptor that does not close by itself.
+    // As an operator's shell might do: a descriptor that is inherited across exec.
     let mut command = Command::new("sh");
     let line = "exec 9</dev/null; exec \"$@\"";
     let inner = compile(&["--parent", &own_id()]);
@@ -99,7 +99,7 @@ fn from_outside_it_has_three_descriptors_an_empty_folder_and_limits() {
 #[test]
 fn the_host_runs_it_in_an_empty_folder_without_an_environment() {
     let folder = tempfile::tempdir().unwrap();
-    // Stands for the program and notes where it was started.
+    // A script in place of the program, which records where it was started.
     let spy = folder.path().join("airlock");
     let script = format!(
         "#!/bin/sh\n{{ pwd; ls -A; tr '\\0' '\\n' </proc/$$/environ; }} >{}/seen\n",
@@ -121,7 +121,7 @@ fn the_host_runs_it_in_an_empty_folder_without_an_environment() {
 
 #[test]
 fn it_does_not_outlive_the_process_that_started_it() {
-    // The shell is the parent; it is killed, which gives it no time to end anything.
+    // The shell is the parent. Killing it leaves it no time to end its child.
     let mut command = Command::new("sh");
     let line = "exec 3<&0; \"$@\" --parent $$ <&3 & wait";
     let inner = compile(&[]);
@@ -129,11 +129,11 @@ fn it_does_not_outlive_the_process_that_started_it() {
     command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut shell = waiting(command);
-    // Held open, so that the compile process would wait for more of the component.
+    // Kept open, so that the compile process keeps waiting for input.
     let stdin = shell.stdin.take();
     let mut stdout = shell.stdout.take().unwrap();
     end(shell);
-    // Ends when the last process that could write has ended.
+    // Reaches the end of the file when the last process with the pipe has ended.
     let mut rest = Vec::new();
     stdout.read_to_end(&mut rest).unwrap();
     drop(stdin);

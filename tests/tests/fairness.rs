@@ -1,4 +1,4 @@
-//! A guest cannot slow other tools beyond its share.
+//! A guest cannot slow down other tools beyond its share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,8 +16,8 @@ fn call(tool: &str, args: &str) -> Call {
     Call::new(tool, Arguments::Text(args.as_bytes().to_vec()))
 }
 
-/// Four guests that loop until their deadline share two workers with a small tool, which goes on answering.
-/// That it answers many times while they loop is asserted, not how fast.
+/// Four guests that loop until their deadline share two workers with a small tool. The test asserts that the tool
+/// answers many times meanwhile, not how fast.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_tool_answers_while_four_guests_loop() {
     let host = host().await;

@@ -1,5 +1,4 @@
-//! What a call does when attempts fail, with faults put in at the seam through which attempts run: everything else of
-//! the call is real.
+//! Calls whose attempts fail. Faults are injected at the seam through which attempts run; everything else is real.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use airlock_types::code::Code;
 use airlock_types::reply::Reply;
 use airlock_types::usage::LimitHit;
 
-/// `first`, for which `second` stands in.
+/// A registry with the tool `first` and its fallback `second`.
 fn registry(folder: &Path) -> ConfigFile {
     let component = root().join("example-tools/build/unit-convert.wasm");
     let text = format!(
@@ -24,7 +23,7 @@ fn registry(folder: &Path) -> ConfigFile {
     ConfigFile::read(&folder.join("airlock.toml")).unwrap()
 }
 
-/// The reply to a call of `first`, and its path as the record has it.
+/// The reply to a call of `first`, and the path in its record.
 async fn call(rule: fn(&Attempt<'_>) -> Option<Fault>) -> (Reply, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let file = registry(folder.path());

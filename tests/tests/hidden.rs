@@ -1,4 +1,4 @@
-//! Tools that a caller may not see: nothing that it is told names them.
+//! Tools that a caller may not see are not named in anything that it receives.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,8 +19,8 @@ use crate::closed::component;
 
 const PERIOD: &str = r#"{"period": "2009-10"}"#;
 
-/// `ann` may call `front`, whose answers are never plausible, so that `stand_in`, which only `bob` sees, answers.
-/// Headers repeat an argument of `secret`, which `ann` does not see either.
+/// `ann` may call `front`. Its answers are never plausible, so its fallback `stand_in` answers, which only `bob` sees.
+/// Headers repeat an argument of `secret`, which `ann` does not see, either.
 fn registry(folder: &Path) -> (PathBuf, String, String) {
     let (ann, ann_digest) = token::new([1; 32]);
     let (bob, bob_digest) = token::new([2; 32]);
@@ -39,7 +39,7 @@ fn registry(folder: &Path) -> (PathBuf, String, String) {
     (path, ann, bob)
 }
 
-/// A tool that wants an argument repeated in a header.
+/// Packs a tool whose argument must be repeated in a header.
 fn packed(folder: &Path) {
     let (plain, contract) = (folder.join("plain.wasm"), folder.join("contract.toml"));
     std::fs::write(&plain, component()).unwrap();
@@ -100,7 +100,7 @@ async fn neither_progress_nor_a_plan_names_it() {
     assert_eq!(&*record.attempts[1].route, "stand_in", "the operator's record does");
 }
 
-/// What MCP answers to a call of a tool, its status with it.
+/// The answer of MCP to a call of a tool, with the HTTP status.
 async fn mcp(server: &Server, token: &str, tool: &str) -> (u16, Value) {
     let params = json!({"name": tool, "arguments": {"mode": 0}});
     let request = server.mcp("tools/call", params).bearer_auth(token).header("mcp-param-mode", "5");
@@ -119,7 +119,7 @@ async fn headers_are_checked_as_for_a_tool_that_does_not_exist() {
     let same = async |tool: &str| {
         let (status, mut answer) = mcp(&server, &ann, tool).await;
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
-        // These are each call's own.
+        // These differ for each call.
         for own in ["record", "usage"] {
             answer["error"]["data"].as_object_mut().unwrap().remove(&format!("dev.airlock/{own}"));
         }

@@ -1,4 +1,4 @@
-//! Over HTTP: both eras of MCP and the API on one port, bounds on what comes in, and how it all ends.
+//! HTTP: both eras of MCP and the API on one port, bounds on requests, and shutdown.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::mcp::await_codes;
 
-/// A registry in a folder of its own: these tools and settings, by their components' names.
+/// Writes a registry to a folder, with these settings and tools, given as name and component.
 pub(crate) fn registry_in(folder: &Path, settings: &str, tools: &[(&str, &str)]) -> PathBuf {
     let mut text = settings.to_owned();
     for (name, component) in tools {
@@ -84,7 +84,7 @@ async fn headers_that_contradict_the_body_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_hosts_and_pages_are_turned_away_at_every_path() {
+async fn unknown_hosts_and_origins_are_refused_at_every_path() {
     let server = Server::start(&registry("example"), &["--allow-anonymous"]).unwrap();
     for path in ["/mcp", "/v1/tools", "/metrics", "/.well-known/oauth-protected-resource"] {
         for (header, value) in [("host", "evil.example.com"), ("origin", "http://evil.example.com")] {
@@ -106,7 +106,7 @@ async fn problem(request: reqwest::RequestBuilder) -> (u16, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_is_no_answer_is_a_problem_document() {
+async fn every_failure_is_a_problem_document() {
     let (_folder, server) = open("http.body_bytes_max = 10_000\n");
     let check = async |request, status: u16, kind: &str| {
         assert_eq!(problem(request).await, (status, format!("urn:airlock:{kind}")));
@@ -124,7 +124,7 @@ async fn whatever_is_no_answer_is_a_problem_document() {
     check(server.request(Method::DELETE, "/v1/tools"), 405, "no-such-method").await;
 }
 
-/// Sends bytes, and reads what comes back until the server closes.
+/// Sends bytes and reads until the server closes the connection.
 async fn raw(server: &Server, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
     stream.write_all(bytes).await.unwrap();
@@ -134,7 +134,7 @@ async fn raw(server: &Server, bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_half_sent_request_is_given_up_and_hinders_nobody() {
+async fn a_half_sent_request_times_out_and_does_not_delay_others() {
     let (_folder, server) = open("http.read_deadline_ms = 500\nhttp.connections_max = 8\n");
     let head = b"POST /v1/tools/unit_convert/calls HTTP/1.1\r\nhost: localhost\r\n";
     let body = [&head[..], b"content-type: application/json\r\ncontent-length: 100\r\n\r\n{"].concat();
@@ -149,7 +149,7 @@ async fn a_half_sent_request_is_given_up_and_hinders_nobody() {
     assert!(answers[0].is_empty() || answers[0].starts_with("HTTP/1.1 408"), "{}", answers[0]);
 }
 
-/// More connections than there are places: they wait outside, and nobody is lost.
+/// More connections than are allowed: the others wait to be accepted, and all are served.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_connections_do_not_starve_the_others() {
     let (_folder, server) = open("http.read_deadline_ms = 500\nhttp.connections_max = 2\n");
@@ -163,12 +163,12 @@ async fn idle_connections_do_not_starve_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_goes_away_ends_its_guest() {
+async fn a_client_that_disconnects_ends_its_guest() {
     let (folder, server) = open("");
     let stateless = server.mcp("tools/call", json!({"name": "loops_loop_forever", "arguments": {}}));
     for request in [stateless, server.call("loops_loop_forever", "{}")] {
         let gone = tokio::time::timeout(Duration::from_millis(300), request.send());
-        // The head of a stream may have come; dropping it is what counts.
+        // The head of the answer may have come already. What matters is that the client disconnects.
         drop(gone.await);
     }
     let state = folder.path().to_owned();
@@ -180,7 +180,7 @@ async fn a_client_that_goes_away_ends_its_guest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn told_to_stop_it_ends_what_runs_and_leaves() {
+async fn sigterm_ends_running_calls_and_the_server() {
     let (folder, server) = open("");
     let running = server.call("loops_work", r#"{"rounds": 400000000}"#).send();
     let looping = server.call("loops_loop_forever", "{}").timeout(Duration::from_secs(30)).send();
@@ -197,9 +197,9 @@ async fn told_to_stop_it_ends_what_runs_and_leaves() {
     assert_eq!(codes, ["cancelled", "ok"]);
 }
 
-/// Large answers that nobody reads: they wait in their connections, and hold no worker and no guest.
+/// Large answers that the client does not read stay in their connections and hold no worker and no guest.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_reader_hinders_nobody_and_is_given_up() {
+async fn a_slow_reader_does_not_delay_others_and_is_disconnected() {
     let (_folder, server) = open("http.write_deadline_ms = 1_000\n");
     let body = r#"{"bytes": 900000}"#;
     let request = format!(
@@ -210,7 +210,7 @@ async fn a_slow_reader_hinders_nobody_and_is_given_up() {
     let mut slow = Vec::new();
     for _ in 0..12 {
         let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
-        // Several in a row on one connection: more than the kernel's buffers take.
+        // Several answers on one connection: more than the kernel's buffers hold.
         for _ in 0..8 {
             stream.write_all(request.as_bytes()).await.unwrap();
         }
@@ -218,10 +218,10 @@ async fn a_slow_reader_hinders_nobody_and_is_given_up() {
     }
     await_running(&server, 0).await;
     let response = server.call("unit_convert", KM).send().await.unwrap();
-    assert_eq!(response.status(), StatusCode::OK, "while nobody reads");
+    assert_eq!(response.status(), StatusCode::OK, "while the slow client does not read");
     let mut rest = Vec::new();
     let read = tokio::time::timeout(Duration::from_secs(20), slow[0].read_to_end(&mut rest));
-    // The server closed before all eight answers were written.
+    // The server closed the connection before all eight answers were written.
     let _ = read.await.unwrap();
     assert!(rest.len() < 8 * 900_000, "{}", rest.len());
 }

@@ -1,4 +1,4 @@
-//! Nothing of one attempt reaches the next.
+//! No state of one attempt reaches the next one.
 
 use airlock::host::Host;
 use airlock_tests::registry;
@@ -9,7 +9,7 @@ fn call(tool: &str, args: &str) -> Call {
     Call::new(tool, Arguments::Text(args.as_bytes().to_vec()))
 }
 
-/// Linear memory never shrinks: an instance that was used again would still have what the first call took.
+/// Linear memory never shrinks, so a reused instance would still have the memory of the first call.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_attempt_is_a_fresh_instance() {
     let host = Host::builder().registry(registry("hostile")).open().await.unwrap();
@@ -23,7 +23,7 @@ async fn each_attempt_is_a_fresh_instance() {
     assert_eq!(again.usage.memory_bytes, small.usage.memory_bytes);
 }
 
-/// What an agent reads names no folder of the host.
+/// No text for an agent contains a folder of the host.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_path_of_the_host_is_in_a_reply() {
     let host = Host::builder().registry(registry("hostile")).open().await.unwrap();

@@ -1,5 +1,5 @@
-//! The journal beside other processes, on full disks, and with files that are not what they must be: what was answered
-//! is on record, or says that it is not.
+//! The journal beside other processes, on full disks, and with files of the wrong kind: every answered call is on
+//! record, or its reply says that it is not.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
@@ -20,7 +20,8 @@ use serde_json::Value;
 
 use crate::http::KM;
 
-/// A registry with one tool twice: as it is, and as one that writes, whose outcome is committed before the answer.
+/// A registry with one tool under two names: as it is, and declared as writing, so that its outcome is committed before
+/// the answer.
 fn registry_in(folder: &Path, settings: &str) -> PathBuf {
     let component = root().join("example-tools/build/unit-convert.wasm");
     let text = format!(
@@ -43,7 +44,7 @@ fn journal_of(folder: &Path) -> PathBuf {
     folder.join(".airlock/journal.db")
 }
 
-/// The envelope of a call's answer.
+/// Calls a tool and returns the envelope of the answer.
 async fn call(server: &Server, tool: &str) -> Value {
     let mut body: Value = server.call(tool, KM).send().await.unwrap().json().await.unwrap();
     if body.get("reply").is_some() { body["reply"].take() } else { body }
@@ -59,7 +60,7 @@ fn recorded(journal: &Path) -> BTreeSet<String> {
     ids.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
 
-/// Waits until the server says that it is ready, or that it is not and why.
+/// Waits until the readiness of the server has this status.
 async fn await_status(server: &Server, status: &str) {
     let mut last = Value::Null;
     for _ in 0..600 {
@@ -81,11 +82,12 @@ fn holds_lock(process: u32, file: &Path) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn others_who_look_at_a_live_journal_take_nothing_from_it() {
+async fn other_readers_of_a_live_journal_lose_no_records() {
     let (folder, server) = open("");
     let journal = journal_of(folder.path());
     let (stop, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
-    // This process is another one than the server. Each close of a last connection would delete the log.
+    // This process is not the server. Closing the last of its connections would delete the log if the server had no
+    // lock.
     let outside = {
         let (journal, stop, looks) = (journal.clone(), stop.clone(), looks.clone());
         std::thread::spawn(move || {
@@ -118,7 +120,7 @@ async fn others_who_look_at_a_live_journal_take_nothing_from_it() {
     server.wait().unwrap();
     stop.store(true, Ordering::Release);
     outside.join().unwrap();
-    // The last answer was committed before it was given, and with it all that was queued before.
+    // The last call writes, so its record was committed before the answer, and all records queued before it, too.
     let recorded = recorded(&journal);
     let lost: Vec<_> = answered.iter().filter(|id| !recorded.contains(*id)).collect();
     assert!(lost.is_empty(), "{} of {} were lost", lost.len(), answered.len());
@@ -175,7 +177,7 @@ async fn await_refusal(server: &Server) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_another_process_holds_loses_no_answer_and_begins_no_effect() {
+async fn a_locked_database_loses_no_answer_and_starts_no_effect() {
     let (folder, server) = open("");
     let journal = journal_of(folder.path());
     let other = Connection::open(&journal).unwrap();
@@ -206,7 +208,7 @@ async fn a_database_that_another_process_holds_loses_no_answer_and_begins_no_eff
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn once_no_more_records_are_kept_answers_say_that_they_leave_none() {
+async fn answers_say_when_the_full_queue_drops_their_record() {
     let folder = tempfile::tempdir().unwrap();
     let host = Host::builder().registry(registry_in(folder.path(), "")).open().await.unwrap();
     let other = Connection::open(journal_of(folder.path())).unwrap();
@@ -228,7 +230,7 @@ async fn once_no_more_records_are_kept_answers_say_that_they_leave_none() {
     assert_eq!((refused.code.as_str(), refused.findings[0].kind.as_str()), ("host.journal", "record.lost"));
     assert!(schema_faults(&refused).is_empty(), "{:?}", schema_faults(&refused));
     other.execute_batch("ROLLBACK").unwrap();
-    // A look-up comes after everything that was queued; until the writer tries again it says that it cannot know yet.
+    // Until the writer tries again, a look-up returns an error, because queued records are not written yet.
     while host.journal().find(&kept[0]).is_err() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -242,10 +244,10 @@ async fn once_no_more_records_are_kept_answers_say_that_they_leave_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_without_room_stops_effects_and_loses_no_answer() {
+async fn a_full_disk_stops_effects_and_loses_no_answer() {
     let folder = tempfile::tempdir().unwrap();
     let path = registry_in(folder.path(), "");
-    // Compiling is over before files are small.
+    // Compile first, because the limit on file sizes would stop it.
     assert!(airlock(&path, &["check"]).status.success());
     let server = Server::start(&path, &["--allow-anonymous"]).unwrap();
     let process = Pid::from_raw(server.id().cast_signed());
@@ -279,14 +281,14 @@ async fn a_disk_without_room_stops_effects_and_loses_no_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_whose_journal_is_stuck_leaves_when_its_drain_time_is_over() {
+async fn a_server_with_a_stuck_journal_exits_after_its_drain_time() {
     let (folder, server) = open("[http]\ndrain_ms = 1000\n");
     let other = Connection::open(journal_of(folder.path())).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let reply = call(&server, "reads").await;
     assert_eq!(reply["code"], "ok");
     server.signal("TERM").unwrap();
-    // The database is never let go.
+    // The database stays locked until the server has exited.
     let left = tokio::task::spawn_blocking(move || server.wait()).await.unwrap().unwrap();
     assert!(left.success());
     drop(other);
@@ -330,7 +332,7 @@ fn airlock(registry: &Path, args: &[&str]) -> Output {
     Command::new(program()).arg("--registry").arg(registry).args(args).output().unwrap()
 }
 
-/// What the program says where something about the state folder was spoiled.
+/// Spoils something about the state folder and expects an error with these texts.
 #[track_caller]
 fn refuses(spoil: impl FnOnce(&Path), says: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
@@ -389,7 +391,7 @@ fn files_of_the_journal_that_are_links_or_open_to_others_are_refused() {
             },
             &[name, "symbolic link"],
         );
-        // Only root can give a file away.
+        // Only root can change the owner of a file.
         if rustix::process::geteuid().is_root() {
             refuses(
                 |state| chown(made(state), Some(65_534), None).unwrap(),
@@ -400,7 +402,7 @@ fn files_of_the_journal_that_are_links_or_open_to_others_are_refused() {
 }
 
 #[test]
-fn no_tool_is_given_the_folder_of_the_journal() {
+fn no_tool_can_be_granted_the_folder_of_the_journal() {
     for host in [".", ".airlock", ".airlock/code", "/"] {
         let folder = tempfile::tempdir().unwrap();
         let path = registry_in(folder.path(), "");

@@ -1,4 +1,4 @@
-//! MCP over real stdio: both eras, errors, progress, cancellation, and lines that no client should send.
+//! MCP over real stdio: both eras, errors, progress, cancellation, and malformed lines.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ fn an_unknown_tool_is_a_protocol_error_with_the_nearest_name_and_a_record() {
 }
 
 #[test]
-fn progress_is_told_to_who_asks_for_it() {
+fn progress_is_sent_to_clients_that_ask_for_it() {
     let mut wire = hostile();
     let mut params = call("thousandfold", json!({"period": "2009-10"}));
     params["_meta"] = json!({"progressToken": "mine"});
@@ -137,11 +137,11 @@ fn progress_is_told_to_who_asks_for_it() {
     assert!(!numbers.is_empty() && numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
     wire.send(&json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call("types_nothing", json!({}))}))
         .unwrap();
-    assert_eq!(wire.receive().unwrap()["id"], 2, "nobody asked for progress");
+    assert_eq!(wire.receive().unwrap()["id"], 2, "no progress was requested");
 }
 
 #[test]
-fn a_tool_says_how_far_it_is_and_an_attempt_that_is_the_only_one_says_nothing() {
+fn a_tool_reports_progress_and_a_single_attempt_is_not_announced() {
     let mut wire = conformance();
     let mut told = |tool: &str, args: Value| {
         let mut params = call(tool, args);
@@ -199,7 +199,7 @@ fn both_handshakes_and_the_stateless_era_get_the_same_answer() {
 }
 
 #[test]
-fn an_argument_that_comes_twice_is_found_over_stdio_too() {
+fn a_repeated_argument_is_found_over_stdio_too() {
     let mut wire = example();
     let arguments = r#"{"value": 3, "from": "km", "to": "m", "value": 4}"#;
     let params = format!(r#"{{"name":"unit_convert","arguments":{arguments}}}"#);
@@ -213,7 +213,7 @@ fn an_argument_that_comes_twice_is_found_over_stdio_too() {
 }
 
 #[test]
-fn what_is_no_message_is_answered_under_its_id() {
+fn a_malformed_message_is_answered_under_its_id() {
     let mut wire = example();
     wire.send_line(b"neither is this").unwrap();
     wire.send_line(br#"{"jsonrpc":"2.0","id":9}"#).unwrap();
@@ -234,9 +234,9 @@ fn a_message_of_20_mb_is_answered_under_its_id_and_the_server_lives() {
     assert_eq!(good.unwrap()["result"]["structuredContent"]["result"]["value"], 1000.0);
 }
 
-/// `receive` takes nothing but JSON-RPC; the forged answers have the id of a request that is open.
+/// `receive` accepts only JSON-RPC. The forged answers have the id of an open request.
 #[test]
-fn what_a_guest_prints_is_never_on_the_protocols_stdout() {
+fn output_of_a_guest_is_never_on_the_stdout_of_the_protocol() {
     let mut wire = hostile();
     let forged = r#"{"jsonrpc":"2.0","id":1,"result":{"forged":true}}"#;
     let answer =
@@ -249,7 +249,7 @@ fn what_a_guest_prints_is_never_on_the_protocols_stdout() {
 }
 
 #[test]
-fn what_a_schema_says_of_all_arguments_together_is_held() {
+fn a_schema_over_all_arguments_is_enforced() {
     let mut wire = conformance();
     let mut is_error = |args: Value| {
         let answer = wire.ask(1, "tools/call", call("json_schema_2020_12_tool", args)).unwrap();
@@ -266,7 +266,7 @@ fn the_server_leaves_when_stdin_ends() {
     assert!(status.success() && rest.is_empty(), "{status}: {rest:?}");
 }
 
-/// The record of the looping call must end as cancelled, long before its deadlines are over.
+/// The record of the looping call must end as cancelled, long before its deadline.
 #[test]
 fn a_cancelled_call_ends_its_guest() {
     let state = tempfile::tempdir().unwrap();
@@ -302,9 +302,9 @@ async fn a_library_client_cancels_as_well() {
     session.end().await.unwrap();
 }
 
-/// A server that ends while a call is open puts that call on record too.
+/// A server that ends while a call is open records that call, too.
 #[test]
-fn a_call_that_stdin_ends_is_on_record() {
+fn a_call_that_the_end_of_stdin_cancels_is_on_record() {
     let state = tempfile::tempdir().unwrap();
     let mut wire = Wire::handshake(&patient_registry(state.path()), "2025-11-25").unwrap().0;
     let params = call("loops_loop_forever", json!({}));
@@ -314,7 +314,7 @@ fn a_call_that_stdin_ends_is_on_record() {
     assert_eq!(await_codes(state.path(), 1), ["cancelled"]);
 }
 
-/// A registry whose one guest may loop for longer than any test waits.
+/// A registry with one guest that may loop for longer than any test waits.
 fn patient_registry(folder: &std::path::Path) -> std::path::PathBuf {
     let component = airlock_tests::root().join("tests/guests/build/hostile.wasm");
     let text = format!(
@@ -326,7 +326,7 @@ fn patient_registry(folder: &std::path::Path) -> std::path::PathBuf {
     path
 }
 
-/// The codes of the records in a journal, when there are so many; within five seconds.
+/// Waits up to five seconds for this number of records, and returns their codes.
 pub(crate) fn await_codes(folder: &std::path::Path, count: usize) -> Vec<String> {
     let mut codes = Vec::new();
     for _ in 0..50 {

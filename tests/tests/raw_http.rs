@@ -1,4 +1,4 @@
-//! Requests that no library would send, as bytes: what two readers could understand in two ways is refused.
+//! Malformed requests, written as bytes. A request that two readers could understand differently is refused.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::net::TcpStream;
 
 use crate::http::{CONVERT, registry_in};
 
-/// Sends bytes and says no more; what is answered until the server closes.
+/// Sends bytes, ends the sending direction, and reads until the server closes the connection.
 async fn raw(server: &Server, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
-    // The server may have answered, and closed, before it has read everything.
+    // An error is ignored: the server may answer and close before it has read everything.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.unwrap();
@@ -23,7 +23,7 @@ fn status(answer: &str) -> u16 {
     status.and_then(|rest| rest.get(..3)?.parse().ok()).unwrap_or_else(|| panic!("no answer: {answer:?}"))
 }
 
-/// Connections that stay open after an answer are closed soon.
+/// A server that soon closes connections that stay open after an answer.
 fn open() -> (tempfile::TempDir, Server) {
     let folder = tempfile::tempdir().unwrap();
     let path = registry_in(folder.path(), "http.read_deadline_ms = 500\n", &[CONVERT]);
@@ -119,8 +119,8 @@ async fn a_body_ends_in_one_place() {
     );
 }
 
-/// RFC 9112 lets a server read such a request by its transfer coding, if it closes the connection after it: what the
-/// length would leave over is never taken for a second request.
+/// RFC 9112 allows a server to read such a request by its transfer coding if it closes the connection afterwards. Bytes
+/// that remain by the content length are never taken as a second request.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_length_beside_a_transfer_coding_smuggles_nothing() {
     let (_folder, server) = open();
@@ -163,7 +163,7 @@ async fn malformed_heads_and_chunks_are_refused() {
     }
 }
 
-/// Paths are compared as they are written: no other spelling of one leads around a check.
+/// Paths are compared as they are written, so no other spelling bypasses a check.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_path_has_one_spelling() {
     let (_folder, server) = open();

@@ -1,7 +1,7 @@
-//! Journals that released versions wrote stay readable, whatever becomes of the types that wrote them.
+//! Journals of released versions stay readable, even when the types that wrote them change.
 //!
-//! A recording is a folder under `tests/recordings`: `journal.db` as a version left it, and `calls.txt`, which has a
-//! line for each call: id, tool, outcome code. A new stored form adds a folder; none is ever changed.
+//! A recording is a folder under `tests/recordings`: `journal.db` as a version left it, and `calls.txt` with a line for
+//! each call: id, tool, outcome code. To add a stored form: a new folder. Existing ones never change.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -12,7 +12,7 @@ use airlock_types::record::v3::FORMAT;
 
 const BYTES_MAX: u64 = 64 << 20;
 
-/// A copy, as opening a journal may bring its tables to the newest version.
+/// Opens a copy, because opening a journal may update its tables to the newest version.
 fn open(recording: &Path, folder: &Path) -> Journal {
     let path = folder.join("journal.db");
     std::fs::copy(recording.join("journal.db"), &path).unwrap();

@@ -1,8 +1,8 @@
-//! The reference of settings speaks of every setting, and of nothing else.
+//! The reference of settings describes every setting, and the page of bounds names existing files.
 
 use airlock_tests::root;
 
-/// The fields of the structs in a source file that are read from TOML, by a reading of the source.
+/// The fields of structs that are read from TOML, found in the text of a source file.
 fn fields(source: &str) -> Vec<String> {
     let text = std::fs::read_to_string(root().join(source)).unwrap();
     let mut fields = Vec::new();
@@ -30,7 +30,7 @@ fn every_setting_of_a_registry_is_in_the_reference() {
     ];
     for source in sources {
         for field in fields(source) {
-            // The parts of a file that was read are no settings.
+            // These fields are not settings.
             if ["path", "source", "config", "missing", "asked", "grant", "capability"]
                 .contains(&field.as_str())
             {
@@ -43,7 +43,7 @@ fn every_setting_of_a_registry_is_in_the_reference() {
     }
 }
 
-/// `a/{b,c}.rs` is two paths.
+/// Expands braces: `a/{b,c}.rs` is two paths.
 fn paths(text: &str) -> Vec<String> {
     match text.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?))) {
         Some((before, (among, after))) => {

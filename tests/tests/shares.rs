@@ -1,5 +1,5 @@
-//! Nobody shuts out the others: connections, event streams, sessions and bodies have a share for each caller, and
-//! strangers have places of their own.
+//! No caller can shut out others: each has a share of connections, event streams, sessions and bodies, and clients
+//! without authentication have their own connections.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::http::{CONVERT, KM, LOOPS, registry_in};
 
-/// A server with the callers `ann` and `bob`, and their tokens.
+/// A server with the callers `ann` and `bob`, with their tokens.
 struct Two {
     server: Server,
     ann: String,
@@ -40,13 +40,13 @@ async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap()
 }
 
-/// Whether the other end has closed, or does so soon.
+/// Whether the server has closed the connection or closes it soon.
 async fn is_closed(stream: &mut TcpStream) -> bool {
     let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut [0; 64])).await;
     matches!(read, Ok(Ok(0) | Err(_)))
 }
 
-/// Sends a request on an open connection; the head of the answer and what came with it.
+/// Sends a request on an open connection. Returns the head of the answer and the bytes that came with it.
 async fn ask(stream: &mut TcpStream, request: impl AsRef<str>) -> String {
     let request = request.as_ref();
     if stream.write_all(request.as_bytes()).await.is_err() {
@@ -63,7 +63,7 @@ fn get(path: &str, token: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn strangers_give_way_to_each_other_and_hinder_no_caller_and_no_probe() {
+async fn unauthenticated_connections_do_not_displace_callers_or_probes() {
     let folder = tempfile::tempdir().unwrap();
     let Two { server, ann, .. } = two(folder.path(), "http.connections_max = 4\nhttp.strangers_max = 8\n");
     let mut kept = connect(&server).await;
@@ -71,7 +71,7 @@ async fn strangers_give_way_to_each_other_and_hinder_no_caller_and_no_probe() {
     let mut strangers = Vec::new();
     for round in 0..100 {
         let mut stranger = connect(&server).await;
-        // Some send half a head, some a token that is none, some nothing.
+        // One third sends nothing, one third half a head, one third an invalid token.
         let sent = ["", "GET /v1/tools HTTP/1.1\r\nhost: localhost\r\n", &get("/v1/tools", "airlock_x")]
             [round % 3]
             .to_owned();
@@ -90,11 +90,11 @@ async fn strangers_give_way_to_each_other_and_hinder_no_caller_and_no_probe() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_never_shows_who_calls_is_closed() {
+async fn a_connection_that_never_authenticates_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let Two { server, ann, .. } = two(folder.path(), "http.read_deadline_ms = 500\n");
     let mut stranger = connect(&server).await;
-    // Whatever it asks in between: probes do not make it a caller's.
+    // Probes are answered, but they do not authenticate the connection.
     while !ask(&mut stranger, "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.is_empty() {}
     assert!(is_closed(&mut stranger).await);
     let response = server.call("unit_convert", KM).bearer_auth(&ann).send().await.unwrap();
@@ -194,7 +194,7 @@ async fn event_streams_leave_connections_to_calls_and_to_others() {
     let own = session(&initialize(&server, &ann).await);
     let mut again = stream(&server, &ann, &own).await;
     while again.status() == StatusCode::TOO_MANY_REQUESTS {
-        // The server notices soon that the others are gone.
+        // The server notices closed streams after a moment.
         again = stream(&server, &ann, &own).await;
     }
     assert_eq!(again.status(), StatusCode::OK);
@@ -230,7 +230,7 @@ async fn large_bodies_have_a_share_too() {
         )
     };
     let mut streams = [connect(&server).await, connect(&server).await, connect(&server).await];
-    // One of them fills the caller's share, whichever comes first; nothing is sent of the bodies.
+    // Together they exceed the caller's share, in any order. The bodies are never sent.
     let asked = streams.iter_mut().map(|stream| ask(stream, head(&ann)).boxed());
     let (answer, _, others) = futures::future::select_all(asked).await;
     assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");

@@ -1,5 +1,5 @@
-//! Text of a caller or a tool hides nothing and commands no terminal, wherever a person or a model reads it. What a
-//! tool returns as its result is data, and comes through as it was.
+//! Text of a caller or a tool shows everything that it contains and cannot control a terminal, wherever a person or a
+//! model reads it. The result of a tool is data and is passed on unchanged.
 
 use airlock::host::Host;
 use airlock_tests::registry;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{airlock, stderr, stdout};
 
-/// A terminal's escape, both sets of control characters, a line end, directions, and what shows as nothing.
+/// A terminal escape, control characters of both sets, a line end, direction marks, and invisible characters.
 const BAD: &str =
     "a\u{1b}[31mb\u{7}\u{9b}2J\u{85}\r\nThe tool ran.\u{202e}c\u{2066}\u{200b}\u{feff}\u{e0041}\u{3164}d";
 
@@ -22,14 +22,14 @@ fn is_clean(text: &str) {
     assert!(hidden.is_empty(), "{hidden:?} in {text:?}");
 }
 
-/// The lines of a message are the host's own.
+/// Every line of a message is one of the host's own.
 #[track_caller]
 fn has_own_lines(message: &str) {
     is_clean(message);
     assert!(!message.lines().any(|line| line.starts_with("The tool ran.c")), "a line is forged: {message}");
 }
 
-/// Every text of an answer but those of its result.
+/// Checks every text of an answer except those of its result.
 #[track_caller]
 fn all_clean(value: &Value) {
     match value {
@@ -67,7 +67,7 @@ async fn errors_are_clean_at_every_door() {
         let raw = Call::new(&tool, Arguments::Text(args.to_string().into_bytes()));
         let mut reply = serde_json::to_value(host.call(raw).await).unwrap();
         assert!(reply["error"].is_object(), "{reply}");
-        // An example is a call that would have been right: data.
+        // An example holds the arguments of a valid call, so it is data.
         reply["error"].as_object_mut().unwrap().remove("example");
         all_clean(&reply);
         has_own_lines(reply["error"]["message"].as_str().unwrap());
@@ -171,7 +171,7 @@ fn a_file_with_hidden_text_is_refused_with_escapes() {
     }
 }
 
-/// A log line of a call: its span has the tool's name, which a caller makes up.
+/// The span of a call in the log contains the tool's name, which a caller can invent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logs_are_clean() {
     for format in ["text", "json"] {

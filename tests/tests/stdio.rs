@@ -1,4 +1,4 @@
-//! What stdin and stdout may be: clients start servers with pipes, with sockets, and people with files.
+//! Kinds of stdin and stdout: clients start servers with pipes or sockets, people with files.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,7 +13,7 @@ use airlock_tests::wire::{Wire, stateless_meta};
 use airlock_tests::{program, registry};
 use serde_json::{Value, json};
 
-/// A whole session, as it is written to a server's stdin.
+/// A whole session, as text for a server's stdin.
 fn session() -> String {
     let client = json!({"name": "file", "version": "1"});
     let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
@@ -55,10 +55,10 @@ fn a_file_serves_as_well_as_a_pipe() {
     assert!(said.contains("\"value\":3000.0"), "{said}");
 }
 
-/// Everything in one write, and nothing after it: calls that are over at once, calls that wait, one that is
-/// cancelled before it can have begun.
+/// Everything is in one write, with nothing after it: calls that end at once, calls that wait, and one that is
+/// cancelled before it can have started.
 #[test]
-fn what_came_together_is_answered_each_under_its_id() {
+fn requests_in_one_write_are_answered_each_under_its_id() {
     let mut wire = Wire::handshake(&registry("hostile"), "2025-11-25").unwrap().0;
     let request = |id: Value, method: &str, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
     let call = |id: Value, tool: &str, arguments: Value| {
@@ -89,14 +89,14 @@ fn what_came_together_is_answered_each_under_its_id() {
     }
 }
 
-/// The most memory that a process ever held, in MiB.
+/// Peak memory of a process in MiB.
 fn most_mib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     kib.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
 }
 
-/// Many small calls in one write. Each is answered, with a value or that there is no room for so many at once.
+/// Many small calls in one write. Each is answered, with a value or as overloaded.
 #[test]
 fn a_client_that_writes_without_end_fills_its_pipe_and_not_the_memory() {
     const CALLS: usize = 40_000;
@@ -121,7 +121,7 @@ fn a_client_that_writes_without_end_fills_its_pipe_and_not_the_memory() {
     assert!(most < 150, "{most} MiB");
 }
 
-/// A server, and a thread that writes lines to it and says after each 64 KiB that it goes on.
+/// A server, and a thread that writes lines to it and reports after each 64 KiB.
 struct Flood {
     server: Child,
     answers: std::io::Lines<BufReader<std::process::ChildStdout>>,
@@ -139,7 +139,7 @@ impl Flood {
         let (says, goes_on) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             for chunk in lines.as_bytes().chunks(64 << 10) {
-                // The test may have seen enough, and ended the server.
+                // An error means that the test has ended the server.
                 if stdin.write_all(chunk).is_err() || says.send(()).is_err() {
                     return;
                 }
@@ -148,7 +148,7 @@ impl Flood {
         Flood { server, answers, goes_on }
     }
 
-    /// Waits until everything is written, or nothing more can be: the most memory by then, in MiB.
+    /// Waits until everything is written, or the pipe has been full for a while. Returns the peak memory in MiB.
     fn most_mib_unread(&self) -> u64 {
         while self.goes_on.recv_timeout(Duration::from_secs(2)).is_ok() {}
         most_mib(self.server.id())
@@ -162,7 +162,7 @@ impl Drop for Flood {
     }
 }
 
-/// Each kind of line, megabytes of it, from a client that never reads.
+/// Megabytes of each kind of line, from a client that never reads.
 #[test]
 fn no_kind_of_line_fills_the_memory_of_a_server_whose_client_does_not_read() {
     let request = |id: &str, method: &str, params: &str| {
@@ -218,7 +218,7 @@ fn no_kind_of_line_fills_the_memory_of_a_server_whose_client_does_not_read() {
 }
 
 #[test]
-fn what_was_held_up_is_answered_when_the_client_reads_again() {
+fn held_back_requests_are_answered_when_the_client_reads_again() {
     const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
     let bytes = 2 << 20;
     for line in [LIST, "[]"] {
@@ -231,9 +231,9 @@ fn what_was_held_up_is_answered_when_the_client_reads_again() {
     }
 }
 
-/// In the stateless era, where subscriptions last: one too many is refused, and calls and their cancellation go on.
+/// In the stateless era subscriptions last. One beyond the limit is refused, while calls and cancellations continue.
 #[test]
-fn subscriptions_hold_up_nobody() {
+fn subscriptions_do_not_delay_calls() {
     let mut wire = Wire::start(&registry("example"), &[]).unwrap();
     let with_meta = |mut params: Value| {
         params["_meta"] = stateless_meta();

@@ -1,4 +1,4 @@
-//! Files that block, loads that hang, and writers without an end: the host goes on, and ends when it is told to.
+//! Files that block, loads that hang, and processes that write without end: the host keeps serving and ends on SIGTERM.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// The hostile guest with a folder of its own, and a tool that needs none.
+/// A registry with the hostile guest and a granted folder, and a tool that needs no folder.
 fn with_folder(folder: &Path) -> PathBuf {
     let data = folder.join("data");
     std::fs::create_dir(&data).unwrap();
@@ -43,7 +43,7 @@ fn threads(server: &Server) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_would_block_is_not_opened_and_takes_no_thread() {
+async fn a_file_that_would_block_is_not_opened_and_takes_no_thread() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&with_folder(folder.path()), &["--allow-anonymous"]).unwrap();
     let (status, file) = read(&server, "/data/file").await;
@@ -56,7 +56,7 @@ async fn what_would_block_is_not_opened_and_takes_no_thread() {
             assert_eq!(answer["reply"]["code"], "tool.error", "{answer}");
         }
     }
-    // Not one for each call: the runtime's idle ones at most.
+    // Fewer than one thread for each call: at most the idle ones of the runtime.
     assert!(threads(&server) <= before + 8, "{} threads, {before} before", threads(&server));
     assert_eq!(read(&server, "/data/file").await.0, StatusCode::OK);
     server.signal("TERM").unwrap();
@@ -64,7 +64,7 @@ async fn what_would_block_is_not_opened_and_takes_no_thread() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_component_that_became_a_fifo_is_refused_and_all_else_goes_on() {
+async fn a_component_replaced_by_a_fifo_is_refused_and_others_still_answer() {
     let folder = tempfile::tempdir().unwrap();
     let component = folder.path().join("digest.wasm");
     std::fs::copy(root().join(DIGEST.1), &component).unwrap();
@@ -99,7 +99,7 @@ fn a_fifo_in_the_place_of_any_file_is_an_error() {
     std::fs::copy(root().join(CONVERT.1), &component).unwrap();
     refused(&["pack", "convert.wasm", "--contract", "fifo"], "contract");
     std::fs::remove_file(at("airlock.lock")).unwrap();
-    // What stands where the new lock is written is not waited for either.
+    // A FIFO at the path of the temporary lock must not block, either.
     fifo(&at("airlock.lock.new"));
     fifo(&registry.with_extension("lock.new"));
     let locked = Command::new(program()).arg("--registry").arg(&registry).arg("lock").output().unwrap();
@@ -107,7 +107,7 @@ fn a_fifo_in_the_place_of_any_file_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_in_a_fifo_hold_up_nobody() {
+async fn keys_in_a_fifo_delay_no_caller() {
     let folder = tempfile::tempdir().unwrap();
     fifo(&folder.path().join("keys.json"));
     let (token, digest) = token::new([5; 32]);
@@ -120,13 +120,13 @@ async fn keys_in_a_fifo_hold_up_nobody() {
     let call = async |bearer: &str| {
         server.call("unit_convert", KM).bearer_auth(bearer).send().await.unwrap().status()
     };
-    // A token as an OAuth server makes them: `{"alg":"RS256","kid":"k"}`, `{}`, and a signature.
+    // A token in the form of an OAuth server: `{"alg":"RS256","kid":"k"}`, `{}`, and a signature.
     let status = call("eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.e30.AA").await;
     assert!(!status.is_success(), "{status}");
     assert_eq!(call(&token).await, StatusCode::OK);
 }
 
-/// A component that takes the compiler long: more functions than it gets through within the test.
+/// A component that compiles slowly: it has more functions than can be compiled within the test.
 fn slow_component(path: &Path) {
     use wasm_encoder::{
         CodeSection, Component, Function, FunctionSection, Module, ModuleSection, TypeSection, ValType,
@@ -154,7 +154,7 @@ fn slow_component(path: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revoked_token_is_worth_nothing_while_a_component_is_loaded() {
+async fn a_revoked_token_stops_working_while_a_component_loads() {
     let folder = tempfile::tempdir().unwrap();
     let (token, digest) = token::new([6; 32]);
     let dan = |tokens: &str| format!("[callers.dan]\ntools = [\"*\"]\ntokens = [{tokens}]\n");
@@ -177,12 +177,12 @@ async fn a_revoked_token_is_worth_nothing_while_a_component_is_loaded() {
     }
     assert!(revoked, "the token still works");
     assert!(!server.said().contains("reloaded"), "the component was loaded already: {}", server.said());
-    // And the program ends, although the load has not.
+    // The program ends although the load has not.
     server.signal("TERM").unwrap();
     assert_eq!(server.wait().unwrap().code(), Some(0));
 }
 
-/// Reads and writes in a folder without an end, until it is dropped.
+/// Reads and writes in a folder without end, until it is dropped.
 struct Busy(Arc<AtomicBool>);
 
 impl Busy {
@@ -210,7 +210,7 @@ impl Drop for Busy {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reload_is_not_put_off_by_whoever_uses_the_folder() {
+async fn a_reload_is_not_delayed_by_activity_in_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let (token, digest) = token::new([7; 32]);
     let dan = format!("[callers.dan]\ntools = [\"*\"]\ntokens = [\"{digest}\"]\n");

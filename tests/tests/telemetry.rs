@@ -1,4 +1,4 @@
-//! Logs and traces: what they tell, and what they never do.
+//! Logs and traces: what they contain, and what they never contain.
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ fn logs_are_json_by_option_and_hold_no_arguments() {
     assert!(!log.contains(SECRET), "{log}");
 }
 
-/// A collector that keeps what it is sent.
+/// A collector of traces that keeps the bytes that it receives.
 async fn collector() -> (String, Arc<Mutex<Vec<u8>>>) {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let keep = kept.clone();

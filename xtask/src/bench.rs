@@ -1,6 +1,7 @@
-//! `cargo xtask bench`: builds the benchmarks with optimizations, runs them, writes `docs/performance.md`.
+//! `cargo xtask bench`: builds the benchmarks with optimizations, runs them, and writes `docs/performance.md`.
 //!
-//! Owns the order of the runs and where things are; the crate `bench` measures. Must not know figures.
+//! Owns the order of the runs and the paths; the crate `bench` measures. Must not know figures. To add a run: a variant
+//! of `Part` and its subcommand in `bench`.
 
 mod count;
 mod rivals;
@@ -15,34 +16,34 @@ use crate::guests;
 use crate::release;
 use crate::run::{cargo, command, run_command};
 
-/// The profile in the workspace's `Cargo.toml`, and its folder.
+/// The profile in the workspace's `Cargo.toml`, which is also the name of its folder.
 const PROFILE: &str = "bench-run";
 
-/// What measures, and what it starts beside the program itself.
+/// The benchmark programs, and the servers that they start beside the product.
 const MEASURING: [&str; 5] = ["-p", "airlock-bench", "--bins", "--bench", "parts"];
 
-/// Registries, state and criterion's own files.
+/// The folder for registries, state and the files of criterion.
 const SCRATCH: &str = "target/bench";
 
-/// What to measure.
+/// The choice of runs.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A short run, for rough figures
     #[arg(long)]
     quick: bool,
-    /// Measures the dev build and writes below `target/`: for work on the benchmark itself
+    /// Measures the dev build and writes below `target/`, for work on the benchmark itself
     #[arg(long)]
     dev: bool,
-    /// Installs other servers below `target/` and measures beside them
+    /// Installs other servers below `target/` and measures them, too
     #[arg(long)]
     rivals: bool,
     /// Compares the instructions of one call with the stored count
     #[arg(long, conflicts_with = "rivals")]
     check: bool,
-    /// With --check, stores the count
+    /// With --check, stores the count instead of comparing it
     #[arg(long, requires = "check")]
     bless: bool,
-    /// Only these: parts, library, stdio, memory, scale
+    /// Only these runs: parts, library, stdio, memory, scale
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["rivals", "check"])]
     only: Vec<Part>,
 }
@@ -58,19 +59,20 @@ enum Part {
 
 const ALL: [Part; 5] = [Part::Parts, Part::Library, Part::Stdio, Part::Memory, Part::Scale];
 
-/// Where things are.
+/// The paths and settings of a run.
 struct Bench<'r> {
     root: &'r Path,
     quick: bool,
     profile: &'static str,
-    /// Where the page goes.
+    /// The folder of the page.
     docs: PathBuf,
 }
 
-/// Builds and measures.
+/// Builds and measures. The page is written last, from the figures of this and of earlier runs.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let (profile, docs) = if args.dev { ("dev", SCRATCH) } else { (PROFILE, "docs") };
     let bench = Bench { root, quick: args.quick, profile, docs: root.join(docs) };
+    // Always built first: figures of an old build must not be taken for those of this source.
     bench.build()?;
     if args.check {
         return count::check(&bench, args.bless);
@@ -88,12 +90,14 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 impl Bench<'_> {
     fn build(&self) -> Result<()> {
         let what = [&["build", "--profile", self.profile], &MEASURING[..]].concat();
+        // The measured program is the shipped one, whose functions are linked in order.
         if self.profile == PROFILE {
             cargo(self.root, &what)?;
             release::build(self.root, self.profile)?;
         } else {
             cargo(self.root, &[&what[..], &["-p", "airlock-cli"]].concat())?;
         }
+        // Packed by the program that is measured: guests from another build could differ.
         guests::run(self.root, &guests::Args::packed_by(self.programs().join("airlock")))?;
         fs::create_dir_all(self.scratch()).context("cannot make a folder for what is measured")
     }
@@ -108,7 +112,7 @@ impl Bench<'_> {
         }
     }
 
-    /// The parts of a call, by criterion.
+    /// Measures the parts of a call with criterion.
     fn parts(&self) -> Result<()> {
         let (registry, criterion) = (self.scratch().join("parts.toml"), self.scratch().join("criterion"));
         self.measure(&["registry", &registry.to_string_lossy()])?;

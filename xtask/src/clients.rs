@@ -1,7 +1,8 @@
-//! `cargo xtask clients`: clients that others wrote, against this build, over stdio and HTTP, in both eras.
+//! `cargo xtask clients`: runs third-party clients against this build, over stdio and HTTP, in both eras of the
+//! protocol.
 //!
-//! Owns the list of clients. What each must see is in `tests/clients`. What cannot be installed is reported as
-//! skipped, by name.
+//! Owns the list of clients. What each must see is in `tests/clients`. A client that cannot be installed is reported as
+//! skipped, by name. To add one: a function that lists its runs, and a line in `all`.
 
 #![expect(clippy::print_stdout, reason = "its table is what people run it for")]
 
@@ -26,7 +27,7 @@ const NODE: [&str; 3] = [
     "@modelcontextprotocol/inspector@2.12.0",
 ];
 
-/// Which of them.
+/// The choice of clients.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Only one group: python, typescript, fastmcp, langgraph, openai-agents or pydantic-ai
@@ -34,11 +35,11 @@ pub(crate) struct Args {
     pub(crate) only: String,
 }
 
-/// One client, one way to reach the server, one thing that it does.
+/// One client, with one transport and one scenario.
 struct Run {
     name: String,
     command: Command,
-    /// The exit code that it must end with.
+    /// The exit code that means success.
     exit: i32,
 }
 
@@ -48,7 +49,7 @@ enum Outcome {
     Skipped(String),
 }
 
-/// Where the clients find the server.
+/// How clients reach the server.
 struct Target<'a> {
     root: &'a Path,
     folder: PathBuf,
@@ -61,7 +62,7 @@ impl Target<'_> {
         self.folder.join("airlock.toml").to_string_lossy().into_owned()
     }
 
-    /// The words that start it over stdio.
+    /// The command line that serves over stdio.
     fn stdio(&self) -> [String; 5] {
         let program = airlock(self.root).to_string_lossy().into_owned();
         [program, "--registry".into(), self.registry(), "serve".into(), "--stdio".into()]
@@ -75,7 +76,8 @@ impl Target<'_> {
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let folder = root.join("target/clients/registry");
     let guests = root.join("tests/guests/build");
-    // TypeScript's clients forget who wanted progress with the answer, so that progress has to come well before it.
+    // The TypeScript clients drop the progress handler with the answer, so the tools must report well before they
+    // return.
     let more = format!(
         "[tools.falls_back]\ncomponent = \"{0}/liar.wasm\"\nfunctions = [\"sector-metrics\"]\n\
          fallback = [\"sector_metrics_quarterly\"]\ngrants.clock = true\n\
@@ -85,6 +87,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         guests.display()
     );
     let token = registry(root, &folder, &more)?;
+    // One server for all HTTP clients: it must survive every one of them.
     let mut server = Served::start(
         command(root, &airlock(root).to_string_lossy())
             .arg("--registry")
@@ -114,10 +117,10 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Installs what a group of clients needs and lists its runs.
+/// Installs the packages of a group of clients and lists its runs.
 type Group = fn(&Target<'_>) -> Result<Vec<Run>>;
 
-/// What a group needs is installed when it is wanted, and not before.
+/// Runs all groups. The packages of a group are installed only when it runs.
 fn all(target: &Target<'_>, only: &str) -> Vec<(String, Outcome)> {
     let groups: [(&str, Group); 6] = [
         ("python", python_sdk),
@@ -144,6 +147,7 @@ fn outcome(mut run: Run) -> Outcome {
         Ok(output) => {
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said).into_owned();
+            // The end of the output, where scripts print what went wrong.
             let tail: Vec<&str> = said.lines().rev().take(15).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
             Outcome::Failed(format!("{}\n{}", output.status, tail.join("\n")))
@@ -173,7 +177,7 @@ fn python_sdk(target: &Target<'_>) -> Result<Vec<Run>> {
 
 fn typescript(target: &Target<'_>) -> Result<Vec<Run>> {
     let node = node::environment(target.root, "clients", &NODE)?;
-    // A script finds packages from where it lies.
+    // Node resolves packages from the folder of the script.
     let scenario = node.folder.join("scenario.mjs");
     std::fs::copy(script(target, "scenario.mjs"), &scenario)?;
     let mut runs = Vec::new();
@@ -193,7 +197,7 @@ fn typescript(target: &Target<'_>) -> Result<Vec<Run>> {
     Ok(runs)
 }
 
-/// The Inspector's command line: schemas held against what providers accept, calls, errors, load.
+/// The Inspector's command line: schemas checked against what providers accept, calls, errors, and load.
 fn inspector(target: &Target<'_>, node: &Node) -> Vec<Run> {
     let stdio: Vec<String> = target.stdio().to_vec();
     let http = |era: &str| -> Vec<String> {
@@ -225,7 +229,7 @@ fn inspector(target: &Target<'_>, node: &Node) -> Vec<Run> {
     ]
 }
 
-/// A framework's own adapter: it connects, lists and calls, and no model is asked.
+/// The MCP adapter of an agent framework: connects, lists and calls. No model is involved.
 fn framework(target: &Target<'_>, name: &str, packages: &[&str]) -> Result<Vec<Run>> {
     let bin = python::environment(target.root, &format!("clients/{name}"), packages)?;
     let new = |how: &str, words: &[String]| {

@@ -1,8 +1,8 @@
-//! `cargo xtask conformance`: the official MCP conformance suite against the real server.
+//! `cargo xtask conformance`: runs the official MCP conformance suite against the real server.
 //!
-//! Owns which revisions are asked for, and what is said of the outcome. `suite` installs and runs the suite, `host`
-//! the program that it is run against, `report` tells real answers from test-only ones. No failure is expected: there
-//! is no list of those that are.
+//! Owns the revisions that are tested and the verdict. `suite` installs and runs the suite, `host` runs the program
+//! under test, and `report` separates answers of the product from those of test-only fixtures. There is no list of
+//! expected failures.
 
 #![expect(clippy::print_stdout, reason = "its report is what people run it for")]
 
@@ -20,24 +20,24 @@ use host::Host;
 use report::Report;
 pub(crate) use suite::Suite;
 
-/// The revisions of the protocol, one of each era, whose requirements are asked for.
+/// The tested revisions of the protocol, one of each era.
 const REVISIONS: [&str; 2] = ["2026-07-28", "2025-11-25"];
 
-/// Builds what is needed, installs the suite, and runs it.
+/// Builds the workspace and the guests, installs the suite, and runs it.
 pub(crate) fn run(root: &Path) -> Result<()> {
     cargo(root, &["build", "--workspace", "--bins"])?;
     guests::run(root, &guests::Args::default())?;
     check(root, &Suite::install(root)?)
 }
 
-/// Runs the suite against what is built.
+/// Runs the suite against the current build.
 ///
 /// # Errors
-/// When a check fails, of the required ones or of the others.
+/// When any check fails, required or not.
 pub(crate) fn check(root: &Path, suite: &Suite) -> Result<()> {
     let mut failed = Vec::new();
     for revision in REVISIONS {
-        // A host for each, so that nothing is left over from the other.
+        // A fresh host for each revision, so that no state is shared.
         let host = Host::start(root)?;
         let outcome = suite.run(host.url(), revision)?;
         let report = Report::new(&outcome.text, &host.end()?)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: from source to a session that can be watched.
+//! `cargo xtask demo`: builds everything and plays a session that can be watched.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::guests;
 use crate::run::{cargo, command, run_command};
 
-/// Builds what the demo needs, and plays it.
+/// Builds the program and the guests, and runs the demo.
 pub(crate) fn run(root: &Path) -> Result<()> {
     cargo(root, &["build", "--workspace", "--bins"])?;
     guests::run(root, &guests::Args::default())?;

@@ -1,6 +1,6 @@
-//! `cargo xtask fuzz`: the HTTP API against its own OpenAPI document, by schemathesis.
+//! `cargo xtask fuzz`: tests the HTTP API against its own OpenAPI document with schemathesis.
 //!
-//! Every answer must be one that the document names, and none a fault of the server's.
+//! Every answer must be one that the document declares, and none may be a server error.
 
 #![expect(clippy::print_stdout, reason = "its result is what people run it for")]
 
@@ -14,7 +14,7 @@ use crate::serve::{Served, airlock, registry};
 
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
-/// How thoroughly.
+/// The extent of the test.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Requests for each operation and phase
@@ -22,12 +22,12 @@ pub(crate) struct Args {
     pub(crate) examples: u32,
 }
 
-/// Whether schemathesis is there, or can be had.
+/// Checks that schemathesis is installed or can be installed.
 pub(crate) fn available(root: &Path) -> Result<()> {
     python::environment(root, "fuzz", &[SCHEMATHESIS]).map(drop)
 }
 
-/// Starts the example registry with one caller, and asks it whatever its document allows, and more.
+/// Serves the example registry with one caller and sends it valid and invalid requests.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let bin = python::environment(root, "fuzz", &[SCHEMATHESIS])?;
     let folder = root.join("target/fuzz/registry");
@@ -44,7 +44,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         .args(["--checks", "all", "--phases", "examples,coverage,fuzzing", "--seed", "1"])
         .args(["--max-examples", &args.examples.to_string()])
         .args(["-H", &format!("Authorization: Bearer {token}")])
-        // A tool may refuse what is valid, and no document can say which handles are open.
+        // Excluded: a tool may refuse valid arguments, and the document cannot state which session handles are open.
         .args(["--exclude-checks", "positive_data_acceptance"])
         .args(["-H", "Airlock-Session: new"])
         .current_dir(&folder)

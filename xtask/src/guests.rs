@@ -1,7 +1,7 @@
-//! `cargo xtask guests`: the guests' workspaces, built from source into components.
+//! `cargo xtask guests`: builds the workspaces of guests from source into components.
 //!
-//! Owns where guests lie and where their components go; `component` turns one module into one component. Must not
-//! know what a guest does. A new workspace is a line in `WORKSPACES`, a new guest a folder with `wit/` in one of them.
+//! Owns the folders of guests and of their components; `component` turns one module into one component. Must not know
+//! what a guest does. To add a workspace: a line in `WORKSPACES`. To add a guest: a folder with `wit/` in one of them.
 
 mod component;
 
@@ -12,25 +12,25 @@ use anyhow::{Context, Result, ensure};
 
 use crate::toolchain::{self, TARGET, Toolchain};
 
-/// Folders with a cargo workspace of guests each.
+/// Folders that each hold a cargo workspace of guests.
 pub(crate) const WORKSPACES: [&str; 3] = ["example-tools", "tests/conformance", "tests/guests"];
 
-/// One target folder for all, so that the bindings' generator is built once.
+/// One target folder for all workspaces, so that the generator of bindings is built once.
 const TARGET_DIR: &str = "target/guests";
 
-/// Which guests, and what to print.
+/// Options of the command.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Prints each component's size, imports and exports
     #[arg(long)]
     list: bool,
-    /// The airlock binary that packs contracts; packing is left out where it does not exist
+    /// The airlock binary that packs contracts; without it guests are not packed
     #[arg(long, default_value = "target/debug/airlock")]
     airlock: PathBuf,
 }
 
 impl Args {
-    /// All guests, packed by this `airlock`.
+    /// Builds all guests and packs them with this `airlock`.
     pub(crate) fn packed_by(airlock: impl Into<PathBuf>) -> Args {
         Args { list: false, airlock: airlock.into() }
     }
@@ -42,16 +42,17 @@ impl Default for Args {
     }
 }
 
-/// A guest's folder and what is made of it.
+/// The folder of a guest, its module and its component.
 struct Guest {
     folder: PathBuf,
     module: PathBuf,
     component: PathBuf,
 }
 
-/// Builds all guests; a component that is newer than all it is made of is left alone.
+/// Builds all guests. A component that is newer than all its inputs is kept.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let toolchain = toolchain::ensure_target(root)?;
+    // Optional: the first build of guests may come before the program exists.
     let airlock = Some(root.join(&args.airlock)).filter(|path| path.is_file());
     for workspace in WORKSPACES {
         compile(root, &root.join(workspace), &toolchain)?;
@@ -78,7 +79,7 @@ fn compile(root: &Path, workspace: &Path, toolchain: &Toolchain) -> Result<()> {
     Ok(())
 }
 
-/// The guests of a workspace in the order of their names: the folders with a WIT world.
+/// The guests of a workspace, sorted by name: the folders with a WIT world.
 fn guests(root: &Path, workspace: &Path) -> Result<Vec<Guest>> {
     let mut folders: Vec<PathBuf> = fs::read_dir(workspace)
         .with_context(|| format!("cannot list `{}`", workspace.display()))?
@@ -99,10 +100,11 @@ fn guest(root: &Path, workspace: &Path, folder: PathBuf) -> Guest {
     }
 }
 
-/// Module → component → packed component, if anything that it is made of is newer.
+/// Makes a component from a module and packs it, if any of its inputs is newer than the component.
 fn make(guest: &Guest, airlock: Option<&Path>) -> Result<()> {
     let contract = Some(guest.folder.join("contract.toml")).filter(|path| path.is_file());
     let wit = guest.folder.join("wit");
+    // The packing program is an input, too: a new form of the contract section must reach every component.
     let sources = [Some(guest.module.as_path()), contract.as_deref(), Some(wit.as_path()), airlock];
     if component::is_newer(&guest.component, sources.into_iter().flatten())? {
         return Ok(());

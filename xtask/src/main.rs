@@ -1,6 +1,6 @@
-//! The project's own chores: `cargo xtask COMMAND`.
+//! Development tasks of the project: `cargo xtask COMMAND`.
 //!
-//! Owns the list of commands. A new one is a file beside this one and a variant of `Command`.
+//! Owns the list of commands. To add one: a file beside this one, and a variant of `Command`.
 
 mod bench;
 mod clients;
@@ -23,29 +23,29 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Parser;
 
-/// Set-up, guests, demo, tests, benchmarks.
+/// Builds guests, runs tests, benchmarks and the demo.
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 enum Command {
-    /// Clients that others wrote, against this build.
+    /// Runs third-party clients against this build.
     Clients(clients::Args),
-    /// Builds every guest from source, as components.
+    /// Builds every guest from source as a component.
     Guests(guests::Args),
-    /// Measures, beside the engine's floor and beside others.
+    /// Measures calls, and compares with the bare engine and other servers.
     Bench(bench::Args),
-    /// Plays an agent's session over MCP, everything built from source.
+    /// Builds everything from source and plays an agent's session over MCP.
     Demo,
-    /// The HTTP API against its own OpenAPI document.
+    /// Tests the HTTP API against its own OpenAPI document.
     Fuzz(fuzz::Args),
-    /// The program as it is shipped: `target/release/airlock`.
+    /// Builds the program as it is shipped: `target/release/airlock`.
     Release(release::Args),
-    /// Mixed load over HTTP: bounded memory, no lost reply, no dead tool.
+    /// Runs mixed load over HTTP: memory must stay bounded, every call gets a reply, no tool stops working.
     Soak(soak::Args),
-    /// The official MCP conformance suite, against the real server.
+    /// Runs the official MCP conformance suite against the real server.
     Conformance,
-    /// Everything that CI runs.
+    /// Runs everything that CI runs.
     Test,
-    /// What each module must not know.
+    /// Checks what each module may import.
     Tidy,
 }
 
@@ -64,7 +64,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// The repository's folder: the parent of this crate's.
+/// The repository's folder, which is the parent of this crate's folder.
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()

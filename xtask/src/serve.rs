@@ -1,4 +1,4 @@
-//! A server of this build over HTTP, for the commands that ask one.
+//! Runs a server of this build over HTTP, for the commands that need one.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::run::command;
 
-/// A server, listening; it ends with this value.
+/// A running server. Dropping it ends the server.
 pub(crate) struct Served {
     child: Child,
     /// `http://127.0.0.1:PORT`.
@@ -28,12 +28,12 @@ impl Served {
             }
             eprintln_of(&line);
         };
-        // What is left unread would fill the pipe and stop the server.
+        // An unread pipe would fill up and block the server.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Served { child, url })
     }
 
-    /// Whether it still runs.
+    /// Whether the server still runs.
     pub(crate) fn lives(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|ended| ended.is_none())
     }
@@ -46,26 +46,28 @@ fn eprintln_of(line: &str) {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // An error means that it has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The `airlock` of this build.
+/// The path of `airlock` in this build.
 pub(crate) fn airlock(root: &Path) -> PathBuf {
     root.join("target/debug/airlock")
 }
 
-/// A registry in a folder of its own: the example registry, more tools, and one caller with a token.
+/// Writes a registry to a folder: the example registry, more tools, and one caller. Returns the caller's token.
 pub(crate) fn registry(root: &Path, folder: &Path, more: &str) -> Result<String> {
     std::fs::create_dir_all(folder)?;
     let made = command(root, &airlock(root).to_string_lossy()).args(["token", "new", "program"]).output()?;
     let token = String::from_utf8(made.stdout)?.trim().to_owned();
+    // `token new` prints the registry's entry to stderr.
     let said = String::from_utf8(made.stderr)?;
     let entry = said.lines().filter(|line| line.starts_with("[callers") || line.contains(" = ["));
     let entry: String = entry.map(|line| format!("{line}\n")).collect();
     let example = root.join("example-tools");
+    // Paths become absolute, because the copy is in another folder.
     let text = std::fs::read_to_string(example.join("airlock.toml"))?
         .replace("\"build/", &format!("\"{}/build/", example.display()))
         .replace("host = \"data\"", &format!("host = \"{}/data\"", example.display()));

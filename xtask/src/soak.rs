@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: a server under mixed load for as long as one likes. CI runs two minutes of it.
+//! `cargo xtask soak`: runs a server under mixed load for a chosen time. CI runs two minutes of it.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::run::{cargo, command, run_command};
 
-/// For how long.
+/// The duration.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Minutes of load

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that CI runs, the quick checks first.
+//! `cargo xtask test`: runs everything that CI runs, the quick checks first.
 
 #![expect(clippy::print_stdout, reason = "its progress is what people run it for")]
 
@@ -23,6 +23,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         Ok(())
     })?;
     step("tidy", || tidy::run(root))?;
+    // Before the guests, which are packed by the program, and before the tests, which start it.
     step("build", || cargo(root, &["build", "--workspace", "--all-targets"]))?;
     step("guests", || guests::run(root, &guests::Args::default()))?;
     step("clippy", || {
@@ -40,6 +41,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     })?;
+    // From here on the steps start the built program.
     step("demo", || run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy())))?;
     step("conformance", || conformance(root))?;
     step("sample of the soak", || soak::run(root, &soak::Args { minutes: 2 }))?;
@@ -80,14 +82,15 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     done
 }
 
-/// What needs a network is skipped without one, and said.
+/// Reports a step that needs a network and has none.
 #[expect(clippy::unnecessary_wraps, reason = "it stands in for a step")]
 fn skip(why: &anyhow::Error) -> Result<()> {
     println!("SKIPPED: {why:#}");
     Ok(())
 }
 
-/// The suite comes from package registries, which may be out of reach; then this says so, and goes on.
+/// Runs the conformance suite. It comes from package registries; when they cannot be reached, the step is skipped with
+/// a message.
 fn conformance(root: &Path) -> Result<()> {
     match conformance::Suite::install(root) {
         Ok(suite) => conformance::check(root, &suite),
@@ -95,7 +98,7 @@ fn conformance(root: &Path) -> Result<()> {
     }
 }
 
-/// Licenses, sources and bans need no network; advisories need a database that may not be there.
+/// Checks bans, licenses and sources, which need no network. Advisories need a database that may be missing.
 fn deny(root: &Path) -> Result<()> {
     let installed =
         command(root, "cargo").args(["deny", "--version"]).output().is_ok_and(|out| out.status.success());

@@ -1,8 +1,9 @@
-//! `cargo xtask tidy`: the floors of the host, held by a look at the source.
+//! `cargo xtask tidy`: checks the floors of the host in the source text.
 //!
-//! Owns the order of crates and of the modules inside each crate, lowest first. The compiler holds the order of
-//! crates; this holds the order of modules, which no language feature does. A textual check is enough: a path has
-//! to be written down to be used. To add a module: its name in the row of its crate, above everything it imports.
+//! Owns the order of crates, and of the modules inside each crate, lowest first. The compiler enforces the order of
+//! crates; this enforces the order of modules, for which the language has no feature. A textual check is sufficient,
+//! because a path must be written to be used. To add a module: its name in the row of its crate, above everything it
+//! imports.
 
 mod library;
 
@@ -15,9 +16,9 @@ use anyhow::{Result, bail};
 struct Floor {
     /// Its folder under `host/`.
     folder: &'static str,
-    /// Its modules, each of which may import only those before it.
+    /// Its modules. Each may import only those before it.
     modules: &'static [&'static str],
-    /// Whether it does no I/O.
+    /// Whether it must not do I/O.
     is_pure: bool,
 }
 
@@ -138,7 +139,7 @@ const FLOORS: [Floor; 6] = [
     },
 ];
 
-/// Dependencies that only these modules may name, each as `folder/module`.
+/// Dependencies that only these modules may name, written as `folder/module`.
 const ONLY: [(&str, &[&str]); 8] = [
     ("axum", &["server/api", "server/transport"]),
     ("opentelemetry", &["engine/telemetry", "cli/telemetry"]),
@@ -157,8 +158,8 @@ const ONLY: [(&str, &[&str]); 8] = [
         ],
     ),
     ("wasmtime_wasi", &["engine/capability", "engine/sandbox"]),
-    // No wait of a call passes by its environment, so that a call can be replayed. `blocking` and `sandbox` wait for
-    // threads and for the compile process, the journal for its disk, the server for clients.
+    // Every wait of a call goes through its environment, so that a call can be replayed. `blocking` and `sandbox` wait
+    // for threads and for the compile process, the journal for its disk, the server for clients.
     (
         "tokio::time",
         &[
@@ -175,12 +176,13 @@ const ONLY: [(&str, &[&str]); 8] = [
     ("rusqlite", &["journal/sqlite", "journal/store", "journal/writer"]),
 ];
 
-/// What doing I/O would look like.
+/// Paths that I/O would use.
 const IO: [&str; 4] = ["std::fs", "std::net", "std::process", "tokio::"];
 
+/// Most lines of a source file of the host.
 const LINES_MAX: usize = 400;
 
-/// Looks at every source file of the host.
+/// Checks every source file of the host, and the figure in ARCHITECTURE.md.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let mut faults = Vec::new();
     for floor in &FLOORS {
@@ -202,7 +204,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     bail!("the host is not tidy:\n{}", faults.join("\n"))
 }
 
-/// The order as ARCHITECTURE.md shows it: crates from the top floor down, the modules of each from left to right.
+/// The figure of ARCHITECTURE.md: crates from the top floor down, the modules of each from left to right.
 pub(crate) fn figure() -> String {
     const WIDTH: usize = 100;
     let mut out = String::new();
@@ -235,7 +237,7 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What is wrong with one file.
+/// The faults of one file.
 fn look(floor: &Floor, relative: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if relative.ends_with("mod.rs") {
@@ -255,6 +257,7 @@ fn look(floor: &Floor, relative: &str, text: &str) -> Vec<String> {
     }
     // Unit tests may import what they need.
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
+    // Comments may name any module.
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
         let upward = named_modules(relative, line).into_iter().filter(|named| order(named) > at);
         if !is_root && !is_test {
@@ -288,8 +291,8 @@ fn names(line: &str, krate: &str) -> bool {
         .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':'))
 }
 
-/// The modules at the root of the crate that a line names: `crate::x::…`, or several in braces. `super::` leads to
-/// the root, too, where a file lies just below it.
+/// The root modules of the crate that a line names: `crate::x::…`, or several in braces. `super::` also leads to the
+/// root in a file just below it.
 fn named_modules<'l>(relative: &str, line: &'l str) -> Vec<&'l str> {
     let to_root = "super::".repeat(relative.matches('/').count() + 1);
     let mut named = Vec::new();

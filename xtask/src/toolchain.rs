@@ -1,30 +1,30 @@
-//! A compiler for `wasm32-unknown-unknown`.
+//! Finds a compiler for `wasm32-unknown-unknown`.
 //!
-//! Owns how `wasm-toolchain.sh` is run and read. Must not know what is built.
+//! Owns how `wasm-toolchain.sh` is run and its output read. Must not know what is built.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// The target of every guest: its components import what their WIT says and nothing else.
+/// The target of every guest. Its components import only what their WIT states.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The cargo that can build for [`TARGET`], with the environment that it needs.
+/// A cargo that builds for [`TARGET`], with its environment.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Toolchain {
-    /// Where it came from: `rustup` or `debian`.
+    /// The origin: `rustup` or `debian`.
     pub(crate) kind: String,
     cargo: Vec<String>,
     env: Vec<(String, String)>,
 }
 
-/// Makes sure of the target: already there, added by rustup, or Debian's. `WASM_TOOLCHAIN=rustup|debian` forces one.
+/// Finds the target: installed already, added by rustup, or Debian's. `WASM_TOOLCHAIN=rustup|debian` forces one.
 pub(crate) fn ensure_target(root: &Path) -> Result<Toolchain> {
     let script = root.join("xtask/wasm-toolchain.sh");
     let output = Command::new("bash")
         .arg(&script)
-        // Guests are not built with the settings of the xtask that cargo runs.
+        // cargo sets this for the xtask; guests must not inherit it.
         .env_remove("RUSTUP_TOOLCHAIN")
         .current_dir(root)
         .stderr(Stdio::inherit())
@@ -48,7 +48,7 @@ impl Toolchain {
     }
 }
 
-/// Reads the script's lines `export NAME=VALUE`, the value perhaps in single quotes.
+/// Reads the script's lines `export NAME=VALUE`. The value may be in single quotes.
 fn parse(lines: &str) -> Result<Toolchain> {
     let mut toolchain = Toolchain { kind: String::new(), cargo: Vec::new(), env: Vec::new() };
     for line in lines.lines() {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_line_that_is_no_export() {
+    fn refuses_a_line_that_is_not_an_export() {
         assert!(parse("hello\n").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Measures, and writes what was measured: `cargo xtask bench` builds and runs it.
+//! Measures and writes the figures. `cargo xtask bench` builds and runs it.
 
 #![expect(clippy::print_stderr, reason = "its progress is what people see of a run")]
 
@@ -12,20 +12,20 @@ use airlock_bench::{library, memory, metering, report, scale};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
-/// The program's own.
+/// The same allocator as the program, so that library calls cost the same here.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures Airlock.
 #[derive(Parser)]
 struct Args {
-    /// The repository
+    /// The repository's folder
     #[arg(long)]
     root: PathBuf,
-    /// Where registries and state may be written
+    /// The folder for registries and state
     #[arg(long)]
     scratch: PathBuf,
-    /// Where the page and its figures go
+    /// The folder for the page and its figures
     #[arg(long)]
     docs: PathBuf,
     /// A short run, for rough figures
@@ -37,35 +37,35 @@ struct Args {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// Calls through the library beside the engine's floor
+    /// Measure calls through the library and on the bare engine
     Library,
-    /// The product over stdio beside the floors
+    /// Measure the product and the floors over stdio
     Stdio,
-    /// The product over stdio beside others, which a file names
+    /// Measure the product and other servers over stdio
     Rivals {
-        /// The others, as JSON
+        /// The list of other servers, as JSON
         servers: PathBuf,
     },
-    /// What a server holds, and gives back
+    /// Measure the memory that a server holds and returns
     Memory,
-    /// How cost grows
+    /// Measure how cost grows
     Scale,
-    /// Writes the registry that the parts are measured on
+    /// Write the registry on which the parts are measured
     Registry {
-        /// Where it goes
+        /// The file to write
         out: PathBuf,
     },
-    /// Takes in what criterion measured
+    /// Collect the figures that criterion measured
     Parts {
         /// Criterion's folder
         criterion: PathBuf,
     },
-    /// Makes calls and nothing else, for a profiler
+    /// Make calls and nothing else, for a profiler
     Calls {
-        /// How many
+        /// The number of calls
         count: usize,
     },
-    /// Writes the page
+    /// Write the page
     Report,
 }
 
@@ -76,6 +76,7 @@ async fn main() -> Result<()> {
     let figures = docs.join("performance");
     let repository = Repository { root: args.root, scratch: args.scratch };
     let quick = args.quick;
+    // Before every run: a server would first read the journal that an earlier one left.
     repository.forget()?;
     match args.what {
         What::Library => {
@@ -125,7 +126,7 @@ fn read(servers: &Path) -> Result<Vec<Server>> {
     Ok(serde_json::from_str(&text)?)
 }
 
-/// Criterion's means, the dearest part first.
+/// The mean of each part that criterion measured, the most expensive part first.
 fn parts(criterion: &Path) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     for entry in std::fs::read_dir(criterion)? {

@@ -1,4 +1,4 @@
-//! Calls `unit-convert` on the bare engine: `floor COMPONENT CALLS` prints microseconds for each call.
+//! Calls `unit-convert` on the bare engine. `floor COMPONENT CALLS` prints times in microseconds per call.
 
 #![expect(clippy::print_stdout, reason = "the figure is what people run it for")]
 

@@ -1,4 +1,4 @@
-//! A server that answers every request at once with the same result: what the client can do at most.
+//! A server that answers every request at once with the same result: the upper bound of what the client can measure.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 
@@ -15,7 +15,7 @@ fn main() -> std::io::Result<()> {
         if let Some(id) = id(&line) {
             answer(id, &mut answers);
         }
-        // What came together is answered together.
+        // Requests that were read together are answered in one write.
         if !input.buffer().contains(&b'\n') {
             output.write_all(&answers)?;
             output.flush()?;

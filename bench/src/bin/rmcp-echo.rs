@@ -1,4 +1,4 @@
-//! A server made of rmcp and nothing else: what the protocol library costs by itself.
+//! A server of rmcp and nothing else: the cost of the protocol library alone.
 
 use rmcp::ServiceExt as _;
 use rmcp::handler::server::ServerHandler;

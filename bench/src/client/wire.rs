@@ -1,8 +1,8 @@
-//! Frames as bytes, and what has to be known of a reply.
+//! Frames as bytes, and the parts of a reply that the client reads.
 
 use serde_json::Value;
 
-/// A call, serialized but for its id.
+/// A call, serialized except for its id.
 #[derive(Clone, Debug)]
 pub struct Frame {
     tail: Vec<u8>,
@@ -15,7 +15,7 @@ impl Frame {
         Frame { tail: format!(",\"method\":\"tools/call\",\"params\":{params}}}\n").into_bytes() }
     }
 
-    /// Writes the frame under this id.
+    /// Writes the frame with this id.
     pub fn write(&self, id: u64, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
         out.extend_from_slice(id.to_string().as_bytes());
@@ -23,15 +23,15 @@ impl Frame {
     }
 }
 
-/// So many bytes are looked at for an error.
+/// Most bytes of a reply that are searched for an error.
 const ENDS: usize = 4 << 10;
 
-/// A message of a server, as it came.
+/// A line that a server sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a>(pub &'a [u8]);
 
 impl Line<'_> {
-    /// The id, where it stands at the beginning or at the end; servers write it at one or the other.
+    /// The id at the beginning or at the end of the line. Servers write it in one of these places.
     pub fn id(&self) -> Option<u64> {
         const HEADS: [&[u8]; 2] = [b"{\"jsonrpc\":\"2.0\",\"id\":", b"{\"jsonrpc\": \"2.0\", \"id\": "];
         if let Some(rest) = HEADS.into_iter().find_map(|head| self.0.strip_prefix(head)) {
@@ -41,8 +41,8 @@ impl Line<'_> {
         number(&self.0[at + 5..])
     }
 
-    /// Whether it is an error of the protocol's or of the tool's. Only the frame is looked at: a result's text
-    /// has its quotes escaped. Of a long line the ends are enough.
+    /// Whether the reply is an error of the protocol or of the tool. Only the frame can match: in the text of a result
+    /// the quotes are escaped. Of a long line both ends are searched.
     pub fn is_error(&self) -> bool {
         let (head, tail) = match self.0.len() {
             0..=ENDS => (self.0, &self.0[..0]),
@@ -52,7 +52,7 @@ impl Line<'_> {
         quoted(b"\"isError\":true") || quoted(b"\"isError\": true") || quoted(b"\"error\":{\"code\"")
     }
 
-    /// The beginning of it, for people.
+    /// The beginning of the line, for messages.
     pub fn shown(&self) -> String {
         String::from_utf8_lossy(self.0).chars().take(400).collect()
     }

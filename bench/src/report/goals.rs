@@ -1,4 +1,4 @@
-//! What was set as a goal, beside what was measured. A goal that is missed stands here as missed.
+//! The goals beside the measured figures. A missed goal is shown as missed.
 
 use std::path::Path;
 
@@ -10,18 +10,19 @@ use crate::figures::{Curve, Library, Measured, Server};
 /// The product's name in the tables.
 const OURS: &str = "airlock";
 
-/// What is measured to see how little there can be: no rivals.
+/// Servers without a product behind them, which show the least possible cost. They are not rivals.
 const FLOORS: [&str; 2] = ["raw echo", "rmcp echo"];
 
-/// A ratio that shall stay on one side of a bound.
+/// A ratio with an upper or a lower bound.
 struct Goal {
     what: String,
+    /// Whether `bound` is an upper bound.
     most: bool,
     bound: f64,
     measured: Option<f64>,
 }
 
-/// The goals whose figures were measured.
+/// The table of all goals whose figures were measured.
 pub(super) fn table(folder: &Path) -> Result<Table> {
     let library = Measured::<Library>::read(folder, "library")?.map(|it| it.figures);
     let servers = Measured::<Vec<Server>>::read(folder, "stdio")?.map(|it| it.figures).unwrap_or_default();
@@ -37,6 +38,7 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
     all.push(most("first result with 100 tools × with one", 5.0, starts(&curves)));
     let mut table = Table::new(&["goal", "bound", "measured", ""]);
     for Goal { what, most, bound, measured } in all {
+        // Goals without figures are left out and not counted as met.
         let Some(measured) = measured else { continue };
         let met = if most { measured <= bound } else { measured >= bound };
         let sign = if most { "≤" } else { "≥" };
@@ -74,10 +76,10 @@ fn over_stdio(servers: &[Server]) -> Vec<Goal> {
     ]
 }
 
-/// A respect in which servers are compared, where it was measured.
+/// A figure that servers are compared by; none when it was not measured.
 type Respect = fn(&Server) -> Option<f64>;
 
-/// Where less is better.
+/// Figures for which less is better.
 const LESS: [(&str, Respect); 7] = [
     ("first result", |it| Some(it.first_ms)),
     ("p50", |it| Some(it.one.p50_us)),
@@ -90,15 +92,15 @@ const LESS: [(&str, Respect); 7] = [
     ("loaded memory", |it| Some(it.loaded_mib)),
 ];
 
-/// Where more is better.
+/// Figures for which more is better.
 const MORE: [(&str, Respect); 3] = [
     ("throughput, 1 in flight", |it| Some(it.pipelined.first()?.per_s)),
     ("throughput, 8 in flight", |it| Some(it.pipelined.get(1)?.per_s)),
     ("throughput, 64 in flight", |it| Some(it.pipelined.get(2)?.per_s)),
 ];
 
-/// Against the best of the others in each row of the table: first of those that run a tool in a sandbox, as rivals
-/// do, then of those that run it as a part of themselves.
+/// Compares with the best of the others in each row: first with the servers that run tools in a sandbox (the rivals),
+/// then with those that run them in their own process.
 fn beside(servers: &[Server]) -> Vec<Goal> {
     let Some(ours) = named(servers, OURS) else { return Vec::new() };
     let measured = || servers.iter().filter(|it| it.absent.is_none());
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn rivals_are_those_with_a_sandbox_and_floors_are_nobody() {
+    fn rivals_have_a_sandbox_and_floors_are_not_compared() {
         let gone = Server { absent: Some("it does not start".into()), ..server("gone", true, 1.0) };
         let others =
             [server("slim", true, 20.0), server("wide", true, 40.0), server("script", false, 5.0), gone];

@@ -1,4 +1,4 @@
-//! Plots as SVG: lines on logarithmic axes, and bars.
+//! Draws plots as SVG: lines on logarithmic axes, and bars.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ const COLORS: [&str; 6] = ["#1f6feb", "#d1570b", "#2d8a4e", "#8250df", "#b4342f"
 const STYLE: &str = "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/><style>text{font:12px sans-serif;\
 fill:#24292f}.g{stroke:#d8dee4}.t{font-weight:bold;font-size:14px}</style>\n";
 
-/// An axis from one power of ten to another.
+/// A logarithmic axis between two powers of ten.
 struct Axis {
     low: f64,
     high: f64,
@@ -23,6 +23,7 @@ struct Axis {
 }
 
 impl Axis {
+    /// The axis that covers all positive values. A logarithm has no place for the others.
     fn over(values: impl Iterator<Item = f64>, from: f64, to: f64) -> Axis {
         let positive: Vec<f64> = values.filter(|value| *value > 0.0).collect();
         let low = positive.iter().copied().fold(f64::INFINITY, f64::min);
@@ -30,10 +31,12 @@ impl Axis {
         if !low.is_finite() {
             return Axis { low: 0.0, high: 1.0, from, to };
         }
+        // Whole powers of ten, so that every tick is a round number.
         let (low, high) = (low.log10().floor(), high.log10().ceil());
         Axis { low, high: high.max(low + 1.0), from, to }
     }
 
+    /// The coordinate of a value.
     fn at(&self, value: f64) -> f64 {
         let share = (value.max(f64::MIN_POSITIVE).log10() - self.low) / (self.high - self.low);
         self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
@@ -44,7 +47,7 @@ impl Axis {
     }
 }
 
-/// Lines over two logarithmic axes.
+/// A plot of lines on two logarithmic axes.
 pub(super) fn lines(title: &str, (x, y): (&str, &str), all: &[Series]) -> String {
     let points = || all.iter().flat_map(|series| &series.points);
     let across = Axis::over(points().map(|point| point.0), LEFT, WIDTH - RIGHT);
@@ -82,7 +85,7 @@ pub(super) fn lines(title: &str, (x, y): (&str, &str), all: &[Series]) -> String
     svg + "</svg>\n"
 }
 
-/// One bar for each name on a logarithmic axis.
+/// A plot with one bar for each name, on a logarithmic axis.
 pub(super) fn bars(title: &str, unit: &str, all: &[(String, f64)]) -> String {
     const ROW: f64 = 26.0;
     let height = TOP + ROW * all.len() as f64 + BOTTOM;
@@ -148,7 +151,7 @@ fn put(svg: &mut String, x: f64, y: f64, anchor: &str, text: &str) {
     let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>");
 }
 
-/// A number in as few characters as say it.
+/// A number with about three significant digits, with `k` or `M` for large ones.
 pub(super) fn short(value: f64) -> String {
     let (scaled, unit) = match value {
         v if v >= 1e6 => (v / 1e6, " M"),

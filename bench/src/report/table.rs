@@ -1,11 +1,11 @@
-//! Tables in Markdown.
+//! Tables in Markdown, and their rows for servers and curves.
 
 use std::fmt;
 
 use super::plot::short;
 use crate::figures::{Curve, Server};
 
-/// A table, its first column to the left and the others to the right.
+/// A table. Its first column is aligned to the left, the others to the right.
 pub(super) struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -29,6 +29,7 @@ impl fmt::Display for Table {
     }
 }
 
+/// The main table of servers, one row each.
 pub(super) fn servers(present: &[&Server]) -> Table {
     let mut table = Table::new(&[
         "server",
@@ -60,7 +61,7 @@ pub(super) fn servers(present: &[&Server]) -> Table {
     table
 }
 
-/// Sleeping and looping tools, of the servers that have them.
+/// The table of sleeping and looping tools, for servers that have them.
 pub(super) fn trouble(present: &[&Server]) -> Table {
     let mut table = Table::new(&[
         "server",
@@ -82,6 +83,7 @@ pub(super) fn trouble(present: &[&Server]) -> Table {
     table
 }
 
+/// The points of a curve: one row for each x, one column for each line.
 pub(super) fn curve(curve: &Curve) -> Table {
     let heads: Vec<String> =
         curve.series.iter().map(|series| format!("{}, {}", series.name, curve.y)).collect();

@@ -1,10 +1,10 @@
-//! Recommends a pay band, and says where its competence ends.
+//! Recommends a pay band, and refuses questions outside its competence.
 
 use airlock_sdk::Refusal;
 
 airlock_sdk::tool!(PayBand);
 
-/// Yearly pay of a middle level in US dollars. Made up for this example: nobody should be paid by it.
+/// Yearly pay at the middle level, in US dollars. The figures are invented for this example; do not pay anyone by them.
 const BASE_USD: [(Family, f64); 5] = [
     (Family::Engineering, 118_000.0),
     (Family::Data, 112_000.0),
@@ -13,10 +13,10 @@ const BASE_USD: [(Family, f64); 5] = [
     (Family::Support, 56_000.0),
 ];
 
-/// Country, currency, and pay there for each dollar of the base.
+/// Country code, currency, and local pay for each dollar of the base.
 const COUNTRIES: [(&str, &str, f64); 3] = [("US", "USD", 1.0), ("DE", "EUR", 0.62), ("GB", "GBP", 0.58)];
 
-/// Words that turn a question of pay into one of law.
+/// Words that make a question one of law.
 const LEGAL: [&str; 7] = ["legal", "lawful", "law", "sue", "lawsuit", "discrimination", "dismissal"];
 
 const DESK: &str = "the compensation desk of your people team";
@@ -30,6 +30,7 @@ impl Guest for PayBand {
         country: String,
         question: Option<String>,
     ) -> Result<Recommendation, Failure> {
+        // Before any figure is looked up: a refused question must not get half an answer.
         refuse_law(question.as_deref().unwrap_or_default())?;
         let base = base(family)?;
         let (code, currency, rate) = find_country(&country)?;
@@ -57,6 +58,7 @@ impl Guest for PayBand {
     }
 }
 
+/// Refuses questions of law.
 fn refuse_law(question: &str) -> Result<(), Refusal> {
     let question = question.to_lowercase();
     let is_legal = question.split(|c: char| !c.is_alphanumeric()).any(|word| LEGAL.contains(&word));
@@ -69,6 +71,7 @@ fn refuse_law(question: &str) -> Result<(), Refusal> {
         .alternative("ask for the band alone, without the question of law"))
 }
 
+/// The base pay of a job family. Executive pay has no base and is refused.
 fn base(family: Family) -> Result<f64, Refusal> {
     BASE_USD.iter().find(|(known, _)| *known == family).map(|(_, base)| *base).ok_or_else(|| {
         Refusal::new("executive-pay", "Executive pay is set by a board and not by a band.")
@@ -77,6 +80,7 @@ fn base(family: Family) -> Result<f64, Refusal> {
     })
 }
 
+/// The row of a country. Refuses countries that the table does not have.
 fn find_country(country: &str) -> Result<(&'static str, &'static str, f64), Refusal> {
     let wanted = country.trim().to_uppercase();
     COUNTRIES.into_iter().find(|(code, ..)| *code == wanted).ok_or_else(|| {
@@ -88,6 +92,7 @@ fn find_country(country: &str) -> Result<(&'static str, &'static str, f64), Refu
     })
 }
 
+/// Pay at a level as a multiple of the middle level.
 fn step(level: Level) -> f64 {
     match level {
         Level::Junior => 0.72,
@@ -97,12 +102,13 @@ fn step(level: Level) -> f64 {
     }
 }
 
-/// `Level::Senior` is `senior`.
+/// The name of a case in lower case: `Level::Senior` is `senior`.
 fn name(case: impl std::fmt::Debug) -> String {
     let case = format!("{case:?}");
     case.rsplit("::").next().unwrap_or_default().to_lowercase()
 }
 
+/// Pay rounded to thousands: the table has no more precision.
 fn thousands(pay: f64) -> u32 {
     (pay / 1_000.0).round() as u32 * 1_000
 }

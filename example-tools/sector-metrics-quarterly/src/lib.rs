@@ -1,4 +1,4 @@
-//! The fallback of `sector-metrics`: the same question, from an older and coarser table that is compiled in.
+//! The fallback of `sector-metrics`: answers the same question from an older and coarser table that is compiled in.
 
 use airlock_sdk::Failure;
 use exports::airlock_examples::sectors::metrics::Guest;
@@ -7,7 +7,7 @@ use sectors::{Request, Series, report};
 
 airlock_sdk::tool!(SectorMetricsQuarterly, with: { "airlock-examples:sectors/types@0.1.0": sectors::types });
 
-/// The last month of each quarter up to September 2015, taken from `example-tools/data/us-employment.csv`.
+/// The last month of each quarter up to September 2015, from `example-tools/data/us-employment.csv`.
 const TABLE: &str = include_str!("quarterly.csv");
 const SOURCE: &str =
     "US Bureau of Labor Statistics, Current Employment Statistics, end of quarter, compiled in";

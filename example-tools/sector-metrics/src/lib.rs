@@ -1,4 +1,4 @@
-//! Which US sectors underperformed, from the monthly table in the granted folder `/data`.
+//! Finds the US sectors that underperformed, from the monthly table in the granted folder `/data`.
 
 use airlock_sdk::{Assessment, Failure, clock, files, log};
 use exports::airlock_examples::sectors::metrics::Guest;
@@ -26,8 +26,9 @@ impl Guest for SectorMetrics {
     }
 }
 
-/// What the calendar calls last month is not what the table's last month is, once the table is old.
+/// Lowers the confidence when the table is old: its last month is then not the calendar's last month.
 fn admit_age(said: Assessment, end: Month) -> Assessment {
+    // By the calendar: the month before the current one.
     let last_month = Month::of_unix_ms(clock::now_unix_ms()).back(1);
     if end >= last_month {
         return said;

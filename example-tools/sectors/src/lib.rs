@@ -1,7 +1,7 @@
-//! What the sector tools share: the WIT types, and the way from a table to a report.
+//! Shared code of the sector tools: the WIT types, and the steps from a table to a report.
 //!
-//! `series` reads a table, `period` reads what was asked, `report` compares. Nothing here imports anything: where the
-//! table comes from and what time it is are the tools' own business.
+//! `series` reads a table, `period` reads the requested period, `report` compares. Nothing here imports an interface:
+//! the tools decide where the table comes from and what time it is.
 
 mod period;
 mod report;

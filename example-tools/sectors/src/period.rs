@@ -1,37 +1,40 @@
-//! What a period means: exact forms are read, vague ones are answered with a question.
+//! Reads periods: exact forms are parsed, vague ones are answered with a question.
 
 use airlock_sdk::{Clarify, Failure};
 
 use crate::series::{Month, Series};
 
-/// A period, and how it was understood.
+/// A period, and how its text was understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Period {
-    /// Its first month.
+    /// The first month of the period.
     pub first: Month,
-    /// Its last month.
+    /// The last month of the period, included.
     pub last: Month,
-    /// What a vague but accepted form was taken for.
+    /// The reading of a form that counts from the end of the table; none for an exact form.
     pub read_as: Option<String>,
 }
 
-/// Reads a period. The forms that count from the end of the series are those of `last-month`; whatever has more than
-/// one sound reading is asked back. `rest` are the caller's other arguments as JSON members, for the question's options.
+/// Reads a period. Forms such as `last-month` count from the end of the series. A text with several sound readings is
+/// answered with a question. `rest` holds the caller's other arguments as JSON members, for the options of the
+/// question.
 pub fn read(text: &str, rest: &str, series: &Series) -> Result<Period, Failure> {
     let text = text.trim().to_lowercase().replace(['_', ' '], "-");
+    // Forms that count from the end come first: `last-month` would not parse as an exact one.
     if let Some(period) = relative(&text, series).or_else(|| exact(&text)) {
         return Ok(period);
     }
     Err(ask(&text, rest, series).into())
 }
 
+/// Reads `FROM..TO`, or one form for both ends.
 fn exact(text: &str) -> Option<Period> {
     let (from, to) = text.split_once("..").unwrap_or((text, text));
     let ((first, _), (_, last)) = (span(from)?, span(to)?);
     (first <= last).then_some(Period { first, last, read_as: None })
 }
 
-/// The first and last month of `2009`, `2009-10` or `2009-q4`.
+/// The first and last month of a form such as `2009`, `2009-10` or `2009-q4`.
 fn span(text: &str) -> Option<(Month, Month)> {
     let (year, part) = text.split_once('-').map_or((text, None), |(year, part)| (year, Some(part)));
     if year.len() != 4 {
@@ -54,11 +57,13 @@ fn span(text: &str) -> Option<(Month, Month)> {
     Some((Month::new(year, first)?, Month::new(year, last)?))
 }
 
+/// Reads the forms that count from the end of the series.
 fn relative(text: &str, series: &Series) -> Option<Period> {
     let end = series.last();
     let (first, last, what) = match text {
         "last-month" | "latest" => (end, end, "the last month of the table"),
         "last-quarter" => {
+            // Back to the last month that ends a quarter.
             let last = end.back(end.month() % 3);
             (last.back(2), last, "the last whole calendar quarter of the table")
         }
@@ -76,6 +81,7 @@ fn span_text(first: Month, last: Month) -> String {
     if first == last { last.to_string() } else { format!("{first}..{last}") }
 }
 
+/// The question about a vague period. Each option carries the complete arguments of a new call.
 fn ask(text: &str, rest: &str, series: &Series) -> Clarify {
     let end = series.last();
     let args = |first: Month, last: Month| format!("{{\"period\":\"{}\"{rest}}}", span_text(first, last));
@@ -85,7 +91,7 @@ fn ask(text: &str, rest: &str, series: &Series) -> Clarify {
         .option("last twelve months", format!("the twelve months up to {end}"), args(end.back(11), end))
 }
 
-/// Echoes no more of a caller's text than a question needs.
+/// The beginning of a caller's text, without characters that would break the question.
 fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() && *c != '"').take(40).collect()
 }

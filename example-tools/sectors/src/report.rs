@@ -1,4 +1,4 @@
-//! Which sectors lag behind the total in a period.
+//! Finds the sectors that lag behind the total in a period.
 
 use airlock_sdk::{AsOf, Assessment, Failure, Refusal};
 
@@ -6,14 +6,14 @@ use crate::period::{self, Period};
 use crate::series::{Levels, Series};
 use crate::types::{Measure, Report, Row, Totals};
 
-/// What was asked, with defaults not yet filled in.
+/// The arguments of a request, before defaults are filled in.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The period's text.
+    /// The text of the period. Default `last-month`.
     pub period: Option<String>,
-    /// By what the lag is measured.
+    /// The measure of the lag. Default the change in percent.
     pub measure: Option<Measure>,
-    /// The greatest number of rows.
+    /// The largest number of rows. Default all.
     pub limit: Option<u32>,
 }
 
@@ -27,9 +27,11 @@ pub fn report(series: &Series, request: &Request) -> Result<Report, Failure> {
     let asked = request.period.as_deref().unwrap_or("last-month");
     let period = period::read(asked, &other_arguments(request), series)?;
     let measure = request.measure.unwrap_or(Measure::ChangePct);
+    // A change over a period starts from the level before its first month.
     let start = series.before(series.at_or_after(period.first)?.month)?;
     let end = series.at_or_after(period.last)?;
     let mut rows = lagging(start, end, measure);
+    // Counted before the rows are cut: the totals are about all of them.
     let underperforming = rows.len() as u32;
     rows.truncate(request.limit.map_or(rows.len(), |limit| limit as usize));
     Ok(Report {
@@ -50,7 +52,7 @@ pub fn report(series: &Series, request: &Request) -> Result<Report, Failure> {
     })
 }
 
-/// What was asked beside the period, as JSON members.
+/// The arguments besides the period, as JSON members.
 fn other_arguments(request: &Request) -> String {
     let measure = request.measure.map_or("", |measure| match measure {
         Measure::ChangePct => ",\"measure\":\"change-pct\"",
@@ -60,6 +62,7 @@ fn other_arguments(request: &Request) -> String {
     format!("{measure}{limit}")
 }
 
+/// The sectors whose change is below the total's, the largest gap first. Names break ties, so the order is stable.
 fn lagging(start: &Levels, end: &Levels, measure: Measure) -> Vec<Row> {
     let total_pct = percent(start.nonfarm, end.nonfarm);
     let mut rows: Vec<Row> = start
@@ -77,12 +80,14 @@ fn lagging(start: &Levels, end: &Levels, measure: Measure) -> Vec<Row> {
                 Measure::ChangeAbs => after - before * (1.0 + total_pct / 100.0),
             }),
         })
+        // After rounding, so that a sector exactly at the total's rate is not listed for binary noise.
         .filter(|row| row.gap_to_total < 0.0)
         .collect();
     rows.sort_by(|a, b| a.gap_to_total.total_cmp(&b.gap_to_total).then_with(|| a.sector.cmp(&b.sector)));
     rows
 }
 
+/// The assumptions and the confidence of a report. A quarterly table gets less confidence.
 fn assessment(
     series: &Series,
     period: &Period,
@@ -120,7 +125,7 @@ fn percent(start: f64, end: f64) -> f64 {
     (end / start - 1.0) * 100.0
 }
 
-/// Source figures have one decimal; three more keep every difference, and no binary dust.
+/// Rounds to four decimals. The source has one; three more keep every difference and drop binary noise.
 fn rounded(value: f64) -> f64 {
     (value * 10_000.0).round() / 10_000.0
 }

@@ -1,10 +1,10 @@
-//! A table of employment by sector: read from CSV, asked by month.
+//! A table of employment by sector, read from CSV and looked up by month.
 
 use std::fmt;
 
 use airlock_sdk::{Failure, Refusal};
 
-/// Sectors that do not overlap and add up to the total; the source's other columns are sums of these.
+/// Sectors that do not overlap and add up to the total. The other columns of the source are sums of these.
 const SECTORS: [&str; 14] = [
     "mining_and_logging",
     "construction",
@@ -22,22 +22,22 @@ const SECTORS: [&str; 14] = [
     "government",
 ];
 
-/// A calendar month, counted from the year 0.
+/// A calendar month, as the number of months since the year 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Month(u32);
 
 impl Month {
-    /// The month of a year; `month` counts from 1.
+    /// A month of a year; `month` counts from 1. None when either is out of range.
     pub fn new(year: u32, month: u32) -> Option<Self> {
         ((1..=12).contains(&month) && (1..=9999).contains(&year)).then(|| Self(year * 12 + month - 1))
     }
 
-    /// The month that holds this moment.
+    /// The month that contains a time.
     pub fn of_unix_ms(ms: u64) -> Self {
         civil(ms).0
     }
 
-    /// So many months earlier.
+    /// The month this many months earlier.
     pub fn back(self, months: u32) -> Self {
         Self(self.0.saturating_sub(months))
     }
@@ -52,7 +52,7 @@ impl Month {
         self.0 % 12 + 1
     }
 
-    /// The last day of the month, RFC 3339.
+    /// The last day of the month, in RFC 3339.
     pub fn last_day(self) -> String {
         let leap = self.year() % 4 == 0 && (self.year() % 100 != 0 || self.year() % 400 == 0);
         let days = match self.month() {
@@ -71,14 +71,15 @@ impl fmt::Display for Month {
     }
 }
 
-/// The day that holds this moment, RFC 3339.
+/// The day that contains a time, in RFC 3339.
 pub fn date(unix_ms: u64) -> String {
     let (month, day) = civil(unix_ms);
     format!("{month}-{day:02}")
 }
 
-/// The month and the day of the month: years begin in March, so that a leap day comes last.
+/// The month and the day of the month. The computation lets years begin in March, so that a leap day is the last day.
 fn civil(unix_ms: u64) -> (Month, u32) {
+    // 719,468 days lie between 0000-03-01 and 1970-01-01.
     let days = (unix_ms / 86_400_000) as u32 + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
@@ -87,27 +88,28 @@ fn civil(unix_ms: u64) -> (Month, u32) {
     (Month((era * 400 + year) * 12 + month + 2), day - (153 * month + 2) / 5 + 1)
 }
 
-/// Jobs by sector at one month, in thousands.
+/// Jobs by sector in one month, in thousands.
 pub(crate) struct Levels {
     pub(crate) month: Month,
     pub(crate) nonfarm: f64,
     pub(crate) sectors: Vec<(&'static str, f64)>,
 }
 
-/// Levels in order of time, a fixed number of months apart.
+/// Levels in order of time, at a fixed distance.
 pub struct Series {
-    /// 1 for a monthly table, 3 for a quarterly one.
+    /// Months between two levels: 1 for a monthly table, 3 for a quarterly one.
     pub step: u32,
-    /// Where it came from.
+    /// The source of the figures, for the report.
     pub source: String,
     levels: Vec<Levels>,
 }
 
 impl Series {
-    /// Reads a CSV table with a header: `month` as `YYYY-MM-DD`, `nonfarm` and the sectors.
+    /// Reads a CSV table with a header: `month` as `YYYY-MM-DD`, `nonfarm`, and one column for each sector.
     pub fn parse(csv: &str, step: u32, source: &str) -> Result<Self, Failure> {
         let mut lines = csv.lines();
         let header: Vec<&str> = lines.next().unwrap_or_default().trim().split(',').collect();
+        // One bad line fails the table: a month that is skipped would falsify every change over it.
         let levels: Vec<Levels> = lines
             .enumerate()
             .filter(|(_, line)| !line.trim().is_empty())
@@ -133,7 +135,7 @@ impl Series {
         self.levels.last().map_or(Month(0), |levels| levels.month)
     }
 
-    /// The levels at a month, or at the next one that a coarser table has.
+    /// The levels of a month, or of the next month that a coarser table has.
     pub(crate) fn at_or_after(&self, month: Month) -> Result<&Levels, Failure> {
         if month < self.first() {
             return Err(self.not_covered(month));
@@ -141,11 +143,12 @@ impl Series {
         self.levels.iter().find(|levels| levels.month >= month).ok_or_else(|| self.not_covered(month))
     }
 
-    /// The levels before those of this month.
+    /// The latest levels before a month.
     pub(crate) fn before(&self, month: Month) -> Result<&Levels, Failure> {
         self.levels.iter().rev().find(|levels| levels.month < month).ok_or_else(|| self.not_covered(month))
     }
 
+    /// The refusal of a month that the table does not cover, with the months that it covers.
     fn not_covered(&self, month: Month) -> Failure {
         let (after, last) = (self.first(), self.last());
         Refusal::new(
@@ -159,6 +162,7 @@ impl Series {
     }
 }
 
+/// Parses one line; none when a column is missing or not a number.
 fn levels(header: &[&str], line: &str) -> Option<Levels> {
     let cells: Vec<&str> = line.trim().split(',').collect();
     let cell = |name: &str| cells.get(header.iter().position(|column| *column == name)?).copied();

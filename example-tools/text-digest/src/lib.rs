@@ -1,4 +1,4 @@
-//! Summarizes a document by its own sentences: those that carry most of its frequent words.
+//! Summarizes a document by its own sentences: those with most of its frequent words.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use airlock_sdk::Refusal;
 
 airlock_sdk::tool!(TextDigest);
 
-/// Words that say nothing about what a text is about, sorted. Shorter ones than three letters are left out anyway.
+/// Stop words, sorted for a binary search. Words with fewer than three letters are skipped without a list.
 const STOP: [&str; 111] = [
     "about", "above", "after", "again", "against", "all", "also", "although", "always", "among", "and",
     "any", "are", "because", "been", "before", "being", "between", "both", "but", "can", "cannot", "could",
@@ -43,13 +43,14 @@ impl Guest for TextDigest {
     }
 }
 
-/// Sentences end at `.`, `!` or `?` before white space, or at an empty line.
+/// Splits a text into sentences, which end at `.`, `!` or `?` before white space, or at an empty line.
 fn split(text: &str) -> Vec<&str> {
     let mut sentences = Vec::new();
     let mut start = 0;
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         let next = chars.peek().map(|(_, next)| *next);
+        // White space must follow, so that `3.5` does not end a sentence.
         let ends = matches!(c, '.' | '!' | '?') && next.is_none_or(char::is_whitespace);
         if ends || (c == '\n' && next == Some('\n')) {
             sentences.push(text[start..at + c.len_utf8()].trim());
@@ -61,6 +62,7 @@ fn split(text: &str) -> Vec<&str> {
     sentences
 }
 
+/// The words that count: in lower case, without short words and stop words.
 fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|c: char| !c.is_alphanumeric())
         .map(str::to_lowercase)
@@ -74,12 +76,15 @@ fn count(text: &str) -> BTreeMap<String, u32> {
     })
 }
 
+/// The best sentences, in the order of the document. Scores are relative to the best one.
 fn summary(sentences: &[&str], counts: &BTreeMap<String, u32>, limit: usize) -> Vec<Sentence> {
     let scores: Vec<f64> = sentences.iter().map(|sentence| weight(sentence, counts)).collect();
+    // Never zero, because it is a divisor.
     let best = scores.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let mut order: Vec<usize> = (0..sentences.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
     order.truncate(limit);
+    // Back to the order of the document after the choice by score.
     order.sort_unstable();
     let sentence = |index: usize| Sentence {
         index: index as u32,
@@ -89,13 +94,15 @@ fn summary(sentences: &[&str], counts: &BTreeMap<String, u32>, limit: usize) -> 
     order.into_iter().map(sentence).collect()
 }
 
-/// The mean frequency of a sentence's words; the root keeps short sentences from winning by one word.
+/// The score of a sentence: the summed frequency of its words over the square root of their number. Dividing by the
+/// number itself would let short sentences win with one frequent word.
 fn weight(sentence: &str, counts: &BTreeMap<String, u32>) -> f64 {
     let found: Vec<f64> =
         words(sentence).filter_map(|word| counts.get(&word)).map(|n| f64::from(*n)).collect();
     found.iter().sum::<f64>() / (found.len().max(1) as f64).sqrt()
 }
 
+/// The most frequent words. The alphabet breaks ties, so the order is stable.
 fn key_terms(counts: &BTreeMap<String, u32>, limit: usize) -> Vec<Term> {
     let mut terms: Vec<Term> =
         counts.iter().map(|(term, count)| Term { term: term.clone(), count: *count }).collect();

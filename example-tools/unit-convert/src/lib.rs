@@ -1,4 +1,4 @@
-//! Converts between units of one kind.
+//! Converts a value between units of one kind.
 use airlock_sdk::Refusal;
 airlock_sdk::tool!(UnitConvert, silent);
 struct UnitConvert;
@@ -14,7 +14,7 @@ impl Guest for UnitConvert {
     }
 }
 
-/// The kind, the size in the kind's base unit, and what the unit reads where the base unit reads zero.
+/// The kind, the size in the kind's base unit, and the reading of this unit at zero of the base unit.
 fn scale(unit: Unit) -> (&'static str, f64, f64) {
     match unit {
         Unit::M => ("length", 1.0, 0.0),

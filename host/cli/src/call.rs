@@ -1,4 +1,4 @@
-//! `airlock call TOOL [JSON|-]`: the exit code is that of the reply's code.
+//! `airlock call TOOL [JSON|-]`: calls one tool. The exit code is that of the reply's outcome code.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         args.arguments.clone().into_bytes()
     };
     let mut reply = host.call(Call::new(&args.tool, Arguments::Text(text))).await;
-    // The program ends with its only call, so that "later" is now.
+    // Before printing: the program ends with this call, so a queued record is written now or lost.
     if !host.journal().close() {
         reply.findings.push(Finding::record_lost());
     }
@@ -41,13 +41,15 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     Ok(reply.code.facts().exit)
 }
 
-/// All of stdin, or one byte more than arguments may have: enough to be told that it is too much.
+/// Reads stdin up to one byte more than arguments may have. The extra byte lets the call report that they are too
+/// large.
 fn read_stdin(bytes_max: usize) -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
     std::io::stdin().lock().take(bytes_max as u64 + 1).read_to_end(&mut text)?;
     Ok(text)
 }
 
+/// Prints the reply: the result or the error to stdout, usage to stderr.
 fn print(printer: &Printer, reply: &Reply) -> anyhow::Result<()> {
     if let Some(error) = &reply.error {
         printer.line(&error.message);
@@ -58,6 +60,7 @@ fn print(printer: &Printer, reply: &Reply) -> anyhow::Result<()> {
     if reply.findings.contains(&Finding::record_lost()) {
         printer.note("warning: the journal could not be written, and this call is not on record");
     }
+    // On stderr, so that stdout holds the result alone.
     printer.note(format!(
         "{} · {} attempt{} · {} µs · {} fuel · {} KiB · record {}",
         reply.code,

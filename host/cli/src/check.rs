@@ -1,4 +1,4 @@
-//! `airlock check`: lints the registry. Exit 1 where something is wrong; warnings are printed.
+//! `airlock check`: lints the registry. Exits with 1 on a problem; warnings are printed.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    // Whatever is wrong comes out of here, each thing with its place.
+    // Opening a host checks everything; each problem comes back with its place.
     let host = open::host(registry).await?;
     let (tools, warnings) = host.summary();
     for warning in &warnings {

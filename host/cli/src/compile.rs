@@ -1,4 +1,4 @@
-//! `airlock compile`: the limited process that the host starts for itself.
+//! `airlock compile`: the confined process in which the host compiles components.
 
 use super::Ended;
 use airlock::sandbox::compile;
@@ -6,7 +6,7 @@ use airlock::sandbox::compile::Worker;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The process that starts this one and must not be outlived
+    /// The process that started this one; this one ends with it
     #[arg(long)]
     parent: u32,
     #[arg(long)]
@@ -15,7 +15,7 @@ pub(super) struct Args {
     memory_bytes_max: u64,
     #[arg(long)]
     unoptimized: bool,
-    /// Try what is forbidden instead, and print what came of it
+    /// Try every forbidden operation instead, and print the results
     #[arg(long)]
     probe: bool,
 }

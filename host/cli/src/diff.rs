@@ -1,5 +1,5 @@
-//! `airlock diff OLD NEW`: what changed between two components, registries or locks, for a reviewer. Exit 3 where
-//! more is possible than before.
+//! `airlock diff OLD NEW`: compares two components, registries or locks, for a reviewer. Exits with 3 when the new one
+//! allows more than the old one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use airlock::registry::Definition;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What was: a component, a registry (`.toml`) or a lock (`.lock`)
+    /// The old side: a component, a registry (`.toml`) or a lock (`.lock`)
     old: PathBuf,
-    /// What is
+    /// The new side
     new: PathBuf,
     /// Print one JSON document
     #[arg(long)]
@@ -36,7 +36,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
         };
         let list: Vec<_> = changes.0.iter().map(one).collect();
         let document = json!({"changes": list, "wider": changes.is_wider(), "digest": changes.digest()});
-        // What a terminal would not show is escaped here, too.
+        // Invisible characters are escaped in JSON, too: a reviewer may read it on a terminal.
         printer.line(escaped_json(&serde_json::to_string_pretty(&document)?));
     } else if changes.is_empty() {
         printer.line("nothing changed");
@@ -46,6 +46,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     Ok(if changes.is_wider() { EXIT_WIDER } else { 0 })
 }
 
+/// The definitions in a file, by its extension. A registry is loaded, so its components are compiled if needed.
 async fn definitions(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("lock") => {
@@ -60,8 +61,8 @@ async fn definitions(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>
     }
 }
 
-/// A component by itself, as a registry that names it and grants nothing would have it. Both sides get the same
-/// name, so that what differs is what is compared.
+/// The definitions of a component on its own, as in a registry that names it and grants nothing. Both sides get the
+/// same tool name, so that only real differences are reported.
 async fn component(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> {
     let absolute = path.canonicalize().map_err(|err| Said(format!("`{}`: {err}", path.display())))?;
     let quoted = toml::Value::from(absolute.to_string_lossy().into_owned());

@@ -1,4 +1,4 @@
-//! `airlock explain TOOL [ARGS]`: policy's decision, then the plan and its worst case, before anything runs.
+//! `airlock explain TOOL [ARGS]`: prints policy's decision, then the plan and its worst case, without running anything.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use airlock_types::principal::Principal;
 pub(super) struct Args {
     /// The tool's name
     tool: String,
-    /// The arguments, a JSON object; without them the tool's example is taken
+    /// The arguments, a JSON object; without them the tool's example is used
     #[arg(value_name = "JSON")]
     arguments: Option<String>,
     /// Print the decision and the plan as one JSON document
@@ -35,6 +35,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         Ok(explained) => explained,
         Err(error) => {
             printer.line(&error.message);
+            // All argument codes share this exit code.
             return Ok(Code::ArgsType.facts().exit);
         }
     };

@@ -1,4 +1,4 @@
-//! `airlock export --for DIALECT`: tool definitions as each provider wants them.
+//! `airlock export --for DIALECT`: prints tool definitions in the form that a provider expects.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `airlock inspect TOOL|FILE.wasm`: what a component shows and wants, and what it gets.
+//! `airlock inspect TOOL|FILE.wasm`: shows the exports, imports and contract of a component, and a tool's grants.
 
 use std::path::Path;
 
@@ -26,6 +26,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let path = Path::new(&args.what);
+    // Names of tools have no extension, so anything with one is a file. A folder may have the name of a tool.
     if path.extension().is_some() || path.metadata().is_ok_and(|found| !found.is_dir()) {
         let component = component(path).await?;
         return if args.json {
@@ -35,10 +36,11 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
             Ok(0)
         };
     }
-    // What a reviewer looks at need not be accepted yet, nor shown to any caller.
+    // The registry, not a host: a reviewer may look at tools that are not accepted yet, or not visible to any caller.
     let registry = open::registry(&ConfigFile::read(registry)?).await?;
     let tool = registry.resolve(&args.what).map_err(|unknown| Said(unknown.to_string()))?;
     if args.json {
+        // For the operator: fallbacks that callers may not see are named, too.
         let mut value = describe(tool, |_| true);
         value["limits"] = json!(tool.limits());
         value["granted"] = json!(tool.allowance.effective());
@@ -95,10 +97,12 @@ fn component_json(component: &Component) -> Value {
     })
 }
 
-/// How an import is served.
+/// How the host provides an import, in words.
 fn standing(surface: &Surface, import: &Import) -> &'static str {
+    // An interface with types alone needs no implementation.
     if import.functions.is_empty() {
         "types only"
+    // Before the known capabilities: the name alone does not say whether the host provides the interface.
     } else if capability::unknown(surface).any(|unknown| unknown.name == import.name) {
         "not provided: declare it in the registry"
     } else {

@@ -1,4 +1,4 @@
-//! `airlock lock`: writes down the definitions that are accepted, or says what of them changed.
+//! `airlock lock`: writes the accepted definitions, or prints how they differ from the current ones.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use airlock::lock::{Lock, Pin};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What happens to a definition that changes: refuse it, ask for its digest, or accept it
+    /// When a definition changes: refuse it, ask for the digest of the change, or accept it
     #[arg(long, value_enum)]
     pin: Option<PinWord>,
-    /// Accept exactly the change of this digest
+    /// Accept exactly the change with this digest
     #[arg(long, value_name = "DIGEST", conflicts_with = "rewrite")]
     accept: Option<String>,
-    /// Accept whatever the definitions are now
+    /// Accept the current definitions, whatever changed
     #[arg(long)]
     rewrite: bool,
 }
@@ -41,7 +41,7 @@ impl From<PinWord> for Pin {
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let file = ConfigFile::read(registry)?;
     let now = open::registry(&file).await?;
-    // A lock that cannot be read can still be written anew.
+    // `--rewrite` replaces the lock, so it need not be readable.
     let lock = match Lock::read(&file) {
         Err(_) if args.rewrite => Lock::none(&file),
         lock => lock.map_err(|err| Said(err.to_string()))?,
@@ -49,6 +49,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let pin = args.pin.map_or(lock.pin(), Pin::from);
     let changes = lock.changes(&now);
     let accepted = args.accept.as_deref().is_some_and(|digest| digest == changes.digest());
+    // The digest names the change that was reviewed. If another one came since, nothing is accepted.
     if args.accept.is_some() && !accepted {
         return Err(Said(format!("that is not the digest of what changed:\n{changes}")).into());
     }

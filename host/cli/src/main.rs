@@ -1,7 +1,7 @@
-//! The `airlock` program: arguments → exit code.
+//! The `airlock` program: from arguments to an exit code.
 //!
-//! Owns arguments, printing and exit codes: the only place that prints. Must not know wasmtime or JSON-RPC.
-//! To add a verb: one file, one arm of `Verb`.
+//! Owns arguments, printing and exit codes. Nothing else prints. Must not know wasmtime or JSON-RPC. To add a verb: a
+//! file with `Args` and `run`, a variant of `Verb` and its arm in `run`.
 
 mod call;
 mod check;
@@ -31,11 +31,12 @@ use print::{Printer, Said};
 use airlock::blocking::THREADS_MAX;
 use telemetry::LogFormat;
 
-/// Records are freed by another thread than the one that made them, which the system's allocator has them wait for.
+/// mimalloc, because the journal's writer frees what calls allocate, and with the system's allocator the two threads
+/// wait for each other.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Exit codes that are not a call's. A call's are in the table of outcome codes.
+/// Exit codes of verbs. The exit codes of calls are in the table of outcome codes.
 const EXIT_NO: u8 = 1;
 const EXIT_WIDER: u8 = 3;
 const EXIT_HOST: u8 = 70;
@@ -44,13 +45,13 @@ const EXIT_HOST: u8 = 70;
 #[derive(Debug, Parser)]
 #[command(name = "airlock", version, arg_required_else_help = true)]
 struct Arguments {
-    /// The registry of tools
+    /// The registry's file
     #[arg(long, global = true, value_name = "FILE", default_value = "airlock.toml")]
     registry: PathBuf,
-    /// What goes to stderr: error, warn, info, debug or trace
+    /// The least severe messages on stderr: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]
     log: tracing::level_filters::LevelFilter,
-    /// The form of the log
+    /// The format of the log
     #[arg(long, global = true, value_enum, default_value = "text")]
     log_format: LogFormat,
     /// Send traces to this OTLP/HTTP endpoint: `http://127.0.0.1:4318`
@@ -72,9 +73,9 @@ enum Verb {
     Explain(explain::Args),
     /// Print tool definitions in a provider's dialect
     Export(export::Args),
-    /// Show a tool or a component: exports, schemas, imports, contract, what is asked for and granted
+    /// Show a tool or a component: exports, schemas, imports, contract, requested and granted capabilities
     Inspect(inspect::Args),
-    /// Write down the tool definitions that are accepted
+    /// Write the accepted tool definitions to the lock
     Lock(lock::Args),
     /// Put contract.toml and the WIT's doc comments into a component
     Pack(pack::Args),
@@ -87,19 +88,19 @@ enum Verb {
     Token(token::Verb),
     /// List the tools
     Tools(tools::Args),
-    /// Compile a component from stdin: the limited process that the host starts for itself
+    /// Compile a component from stdin, in the confined process that the host starts for it
     #[command(hide = true)]
     Compile(compile::Args),
 }
 
-/// What a verb ends with.
+/// The exit code of a verb, or the error that [`Printer::failed`] turns into one.
 type Ended = anyhow::Result<u8>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let printer = Printer::default();
-    // Alone and before anything is set up: it gives up most of what a process may do, which threads and open files
-    // would keep.
+    // First, before any thread starts or file opens: the process drops its rights, and threads and open files would
+    // keep theirs.
     if let Verb::Compile(args) = &arguments.verb {
         return ended(compile::run(args), &printer);
     }
@@ -109,9 +110,11 @@ fn main() -> ExitCode {
         Err(err) => return ExitCode::from(printer.failed(&Said(err.to_string()).into())),
     };
     let outcome = run(&arguments, &printer);
+    // On failure, too: the spans of a failed run are the interesting ones.
     if let Some(exporter) = exporter {
         exporter.shut_down();
     }
+    // A reader such as `head` closed stdout: the output was wanted up to there, so this is a success.
     if printer.closed() {
         return ExitCode::SUCCESS;
     }
@@ -141,14 +144,16 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
     }
 }
 
-/// Threads that are stuck in a file system do not keep the program from ending: they have so long, and then end with
-/// it. What has to be on disk is there when the verb is over.
+/// Time for stuck threads when the program ends. After it the program ends with them, so a file system that does not
+/// answer cannot keep it. Everything that must be on disk is written before the verb returns.
 const STUCK_MAX: Duration = Duration::from_millis(500);
 
+/// Runs a verb on a runtime of its own.
 fn block_on(verb: impl Future<Output = Ended>) -> Ended {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(THREADS_MAX).build()?;
     let ended = runtime.block_on(verb);
+    // Dropping the runtime would wait for blocking threads without a limit.
     runtime.shutdown_timeout(STUCK_MAX);
     ended
 }

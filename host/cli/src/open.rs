@@ -1,4 +1,4 @@
-//! Opening a host or a registry for a verb, with progress on a terminal.
+//! Opens a host or a registry for a verb, with progress on a terminal.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -12,12 +12,12 @@ use airlock::host;
 use airlock::host::{Host, OpenError};
 use airlock::registry::{LoadEvent, Registry};
 
-/// A host on this registry.
+/// Reads a registry and opens a host on it.
 pub(super) async fn host(registry: &Path) -> anyhow::Result<Host> {
     host_of(&ConfigFile::read(registry)?).await
 }
 
-/// A host on a registry that was read.
+/// Opens a host on a registry that was read already.
 pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
     let progress = Progress::new(file.config.tools.len());
     let watch = |event| progress.show(&event);
@@ -26,7 +26,7 @@ pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
     host.map_err(no)
 }
 
-/// The tools of a registry, to be looked at and not to be served.
+/// Loads the tools of a registry for inspection. They cannot be called.
 pub(super) async fn registry(file: &ConfigFile) -> anyhow::Result<Registry> {
     let progress = Progress::new(file.config.tools.len());
     let registry = host::load_registry(file, &|event| progress.show(&event)).await;
@@ -34,7 +34,7 @@ pub(super) async fn registry(file: &ConfigFile) -> anyhow::Result<Registry> {
     registry.map_err(no)
 }
 
-/// What is wrong with a registry is shown as what it is, and is no failure of the host's.
+/// Tells problems of the registry (exit 1) from failures of the host (exit 70).
 fn no(err: OpenError) -> anyhow::Error {
     match err {
         OpenError::Registry(diagnostics) => diagnostics.into(),
@@ -48,7 +48,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// Hidden where stderr is no terminal.
+    /// A progress bar, hidden when stderr is not a terminal.
     fn new(tools: usize) -> Progress {
         let bar = if std::io::stderr().is_terminal() {
             ProgressBar::new(tools as u64)

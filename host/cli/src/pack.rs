@@ -1,4 +1,5 @@
-//! `airlock pack`: one `.wasm` as the whole delivery.
+//! `airlock pack`: embeds the contract and the doc comments in the component, so that one `.wasm` file is the whole
+//! delivery.
 
 mod source;
 
@@ -18,7 +19,7 @@ use airlock_contract::tool::Contract;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The component
+    /// The component's file
     component: PathBuf,
     /// The contract [default: `contract.toml` beside the WIT, if it is there]
     #[arg(long, value_name = "FILE")]
@@ -26,10 +27,10 @@ pub(super) struct Args {
     /// The WIT source that the doc comments are read from: a file or a folder
     #[arg(long, value_name = "PATH")]
     wit: Option<PathBuf>,
-    /// The world, where the WIT has several
+    /// The world, if the WIT has several
     #[arg(long)]
     world: Option<String>,
-    /// Where the packed component goes [default: over the component]
+    /// The packed component's file [default: replaces the component]
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -48,6 +49,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     let contract = contract(args)?;
     if let Some((path, text)) = &contract {
         let manifest = Manifest::parse(text, &path.display().to_string())?;
+        // The contract is prepared as the host would prepare it, so that its errors show here and not at load.
         let mut tools = manifest.bind(&component.surface.functions)?;
         for function in &component.surface.functions {
             let none = Default::default();
@@ -84,6 +86,7 @@ fn docs(wit: &Path, world: Option<&str>) -> anyhow::Result<BTreeMap<String, Func
 }
 
 fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
+    // The usual layout of a guest: `contract.toml` beside the folder `wit`.
     let beside = args.wit.as_deref().and_then(Path::parent).map(|folder| folder.join("contract.toml"));
     let path = match (&args.contract, beside) {
         (Some(path), _) => path.clone(),
@@ -95,7 +98,7 @@ fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
     Ok(Some((path, text)))
 }
 
-/// Aside first, so that a failure half-way leaves the old file.
+/// Writes another file first and renames it, so that a failure leaves the old file unchanged.
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let aside = path.with_added_extension("tmp");
     std::fs::write(&aside, bytes)?;

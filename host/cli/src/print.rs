@@ -1,5 +1,7 @@
-//! Writing to stdout and stderr. A closed pipe ends the output, not the program. Hidden characters of whatever is
-//! written are shown as escapes: an operator reviews what tools and callers say.
+//! Writes to stdout and stderr.
+//!
+//! Owns that a closed pipe ends the output and not the program, and that hidden characters are printed as escapes,
+//! since an operator reviews text of tools and callers. Must not know verbs.
 
 use std::cell::Cell;
 use std::io::Write as _;
@@ -12,37 +14,39 @@ use airlock_types::text::{visible, visible_json};
 
 use super::{EXIT_HOST, EXIT_NO};
 
-/// Writes what a verb has to say.
+/// The output of a verb.
 #[derive(Debug, Default)]
 pub(super) struct Printer {
+    /// Whether a write to stdout failed.
     closed: Cell<bool>,
 }
 
 impl Printer {
-    /// A line on stdout, plain where stdout is no terminal.
+    /// Prints a line on stdout, without styles when stdout is not a terminal.
     pub(super) fn line(&self, text: impl std::fmt::Display) {
         self.keep(writeln!(anstream::stdout(), "{}", visible(&text.to_string())));
     }
 
-    /// One JSON document on stdout.
+    /// Prints one indented JSON document on stdout.
     pub(super) fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(value)?;
         self.keep(writeln!(anstream::stdout(), "{}", visible_json(&text)));
         Ok(())
     }
 
-    /// A line on stderr.
+    /// Prints a line on stderr.
     pub(super) fn note(&self, text: impl std::fmt::Display) {
         self.styled(&visible(&text.to_string()));
     }
 
     fn styled(&self, text: &str) {
-        // Nobody can be told that stderr is closed.
+        // There is no other place to report that stderr is closed.
         let _ = writeln!(anstream::stderr(), "{text}");
     }
 
-    /// Says why the program failed, and with which exit code it ends.
+    /// Prints the error that ended the program, and returns the exit code.
     pub(super) fn failed(&self, err: &anyhow::Error) -> u8 {
+        // Problems of a registry are rendered with their source lines, also when they came up while opening a host.
         let opening = match err.downcast_ref() {
             Some(OpenError::Registry(diagnostics)) => Some(diagnostics),
             _ => None,
@@ -56,7 +60,7 @@ impl Printer {
         if err.is::<Said>() { EXIT_NO } else { EXIT_HOST }
     }
 
-    /// Whether whoever read stdout is gone.
+    /// Whether the reader of stdout closed it.
     pub(super) fn closed(&self) -> bool {
         self.closed.get()
     }
@@ -68,7 +72,7 @@ impl Printer {
     }
 }
 
-/// A "no" that is not a failure of the host: bad input, or a check that did not pass.
+/// A negative answer that is not a failure of the host: bad input, or a check that did not pass. Exit code 1.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Said(pub(super) String);

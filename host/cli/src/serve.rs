@@ -1,4 +1,4 @@
-//! `airlock serve`: the tools over MCP and HTTP, until the client leaves or the program is told to.
+//! `airlock serve`: serves the tools over MCP and HTTP, until the client disconnects or a signal ends the program.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -16,38 +16,38 @@ use airlock_server::mcp::Server;
 use airlock_server::{reload, transport};
 use airlock_types::diagnostic::Diagnostics;
 
-/// Time for what is left after the drain time: answers to be sent, records to be written. In good order it takes
-/// milliseconds.
+/// Time after the drain time in which answers are sent and records are written. Normally this takes milliseconds.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What it means that there is no lock.
-const NO_LOCK: &str = "note: there is no lock: every tool definition that is there now counts as accepted, and so does \
-                       every tool that is new later; one that changes is refused until a restart. `airlock lock` \
-                       writes down what is accepted";
+/// The note when no lock was written.
+const NO_LOCK: &str = "note: there is no lock: the current tool definitions count as accepted, and so do tools that are \
+                       added later; a definition that changes is refused until a restart. `airlock lock` writes the \
+                       accepted definitions to a file";
 
-/// Where to listen, where nobody says: this machine alone reaches it.
+/// The default address. Only this machine can reach it.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// Over stdin and stdout; whoever starts the program is its client
+    /// Serve over stdin and stdout; the process that starts this one is the client
     #[arg(long)]
     stdio: bool,
-    /// Over HTTP; without an address, at the one of `http.listen`, or 127.0.0.1:8787
+    /// Serve over HTTP; without an address, at `http.listen` or 127.0.0.1:8787
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1)]
     http: Option<Option<SocketAddr>>,
-    /// Let whoever reaches the HTTP port call tools, without saying who it is
+    /// Let clients that reach the HTTP port call tools without a token
     #[arg(long, requires = "http")]
     allow_anonymous: bool,
-    /// Serve what was read at the start, whatever changes on disk
+    /// Do not reload when files change on disk
     #[arg(long)]
     no_reload: bool,
 }
 
 impl Args {
-    /// The registry's file, with what the command line says on top.
+    /// Reads the registry's file. Settings of the command line take precedence, also after a reload.
     fn read(&self, registry: &Path) -> Result<ConfigFile, Diagnostics> {
         let mut file = ConfigFile::read(registry)?;
+        // The flag only adds: the file may already allow it.
         file.config.http.allow_anonymous |= self.allow_anonymous;
         Ok(file)
     }
@@ -66,15 +66,17 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         return Err(Said(how.into()).into());
     }
     if address.is_some() && !file.config.can_be_called_over_http() {
-        let how = "nobody could call over HTTP: `airlock token new NAME` makes a token for a caller; \
-                   `--allow-anonymous` lets everybody in";
+        let how = "no caller could authenticate over HTTP: `airlock token new NAME` makes a token for a caller; \
+                   `--allow-anonymous` admits clients without a token";
         return Err(Said(how.into()).into());
     }
+    // Loading comes before listening, so that a client never meets a server without tools.
     let host = Arc::new(open::host_of(&file).await?);
     if !host.is_locked() {
         printer.note(NO_LOCK);
     }
     let drain = Duration::from_millis(host.http().drain_ms);
+    // Before anything is served, so that an early signal is not missed.
     let stop = told_to_stop(drain)?;
     if !args.no_reload {
         let (args, registry) = (args.clone(), registry.to_owned());
@@ -85,10 +87,10 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
             }
         });
     }
-    // A file that reaches `ulimit -f` is an error of the write, not the end of the process.
+    // With a handler, a write beyond `ulimit -f` returns an error; without one, SIGXFSZ ends the process.
     let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     let served = serve(args, host.clone(), address, printer, &stop).await;
-    // The last records are written before the program ends, but a disk that does not answer does not keep it.
+    // From here the program ends within `GRACE`: the last records are written if the disk answers.
     end_within(Duration::ZERO);
     host.drain_ends();
     served?;
@@ -109,7 +111,7 @@ async fn serve(
             .map_err(|err| Said(format!("cannot listen at {address}: {err}")))?;
         if args.allow_anonymous && !address.ip().is_loopback() {
             printer.note(
-                "warning: everybody who reaches this address may call, and others than this machine can",
+                "warning: every client that reaches this address may call, and other machines can reach it",
             );
         }
         printer.note(format!("listening on http://{}", listener.local_addr()?));
@@ -123,16 +125,18 @@ async fn serve(
     let stdio = async {
         if args.stdio { transport::stdio::serve(host.clone(), stop.cancelled()).await } else { Ok(()) }
     };
+    // Both transports share the host; the first error ends both.
     tokio::try_join!(http, stdio)?;
     Ok(())
 }
 
-/// A token that is cancelled by SIGTERM and SIGINT. From then on the program has the drain time to end.
+/// A token that SIGTERM and SIGINT cancel. From then on the program has the drain time to end.
 ///
-/// A thread of its own waits for them, with a runtime of its own: the other one may be what hangs.
+/// A separate thread with its own runtime waits for the signals, because the main runtime may be what hangs.
 fn told_to_stop(drain: Duration) -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let told = token.clone();
+    // Signals are registered before the thread starts, so none is missed in between.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut term, mut int) = {
         let _entered = runtime.enter();
@@ -151,7 +155,7 @@ fn told_to_stop(drain: Duration) -> std::io::Result<CancellationToken> {
     Ok(token)
 }
 
-/// Ends the program at the latest after this time and [`GRACE`], whatever hangs.
+/// Ends the program after `limit` and [`GRACE`] at the latest, even if everything else hangs.
 fn end_within(limit: Duration) {
     std::thread::spawn(move || {
         std::thread::sleep(limit.saturating_add(GRACE));

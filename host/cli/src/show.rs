@@ -1,4 +1,4 @@
-//! `airlock show ID`: the record of a call.
+//! `airlock show ID`: prints the record of a call.
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
-//! Set-up of logs and traces for the program.
+//! Sets up logs and traces of the program.
 //!
-//! Owns where they go: logs to stderr, spans to an OTLP endpoint. Must not know what is logged.
+//! Owns their destinations: logs go to stderr, spans to an OTLP endpoint. Must not know what is logged. To add a
+//! destination: a layer in [`set_up`].
 
 mod export;
 
@@ -17,29 +18,29 @@ use export::Exporter;
 
 use airlock_types::text::{visible_json, visible_styled};
 
-/// How the program logs.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum LogFormat {
-    /// A line for people.
+    /// One line of text for each event.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Why telemetry cannot be set up.
+/// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TelemetryError {
-    /// The exporter of traces cannot be made.
+    /// The exporter of traces could not be made.
     #[error("traces cannot be exported to `{endpoint}`: {reason}")]
     Exporter {
-        /// Where they were to go.
+        /// The endpoint, as it was given.
         endpoint: String,
-        /// What is wrong.
+        /// The error, as a fragment.
         reason: String,
     },
 }
 
-/// Stderr, on which hidden characters are shown as escapes. Each event is written at once.
+/// Stderr with hidden characters as escapes. Each event is one write.
 struct Stderr(LogFormat);
 
 impl Write for Stderr {
@@ -53,7 +54,8 @@ impl Write for Stderr {
     }
 }
 
-/// An event as it is written: errors of the system and of libraries repeat names that others chose.
+/// The written form of an event. Errors of the system and of libraries repeat names that other parties chose, so they
+/// are escaped.
 fn shown(format: LogFormat, event: &str) -> Cow<'_, str> {
     match format {
         LogFormat::Text => visible_styled(event),
@@ -61,11 +63,8 @@ fn shown(format: LogFormat, event: &str) -> Cow<'_, str> {
     }
 }
 
-/// Sends logs to stderr, and spans to an OTLP endpoint where one is named. The returned exporter sends what is
-/// left when it is shut down.
-///
-/// # Errors
-/// When the endpoint cannot be used.
+/// Sends logs to stderr, and spans to an OTLP endpoint if one is given. The returned exporter sends the remaining spans
+/// when it is shut down.
 pub(crate) fn set_up(
     level: LevelFilter,
     format: LogFormat,
@@ -75,14 +74,15 @@ pub(crate) fn set_up(
     let logs = match format {
         LogFormat::Json => text.json().flatten_event(true).boxed(),
         LogFormat::Text => {
+            // People read this on a terminal or in a service log that adds its own times.
             text.with_ansi(std::io::stderr().is_terminal()).without_time().with_target(false).boxed()
         }
     };
-    // Spans are for the exporter; the level of logs does not decide about them.
+    // The log level does not apply to spans: they are for the exporter.
     let exporter = otlp.map(Exporter::new).transpose()?;
     let only_own = || Targets::new().with_target("airlock", LevelFilter::INFO);
     let spans = exporter.as_ref().map(|exporter| exporter.layer().with_filter(only_own()));
-    // Libraries print what they handle, arguments and tokens among it: of them only what is wrong is shown.
+    // Libraries log the data that they handle, with arguments and tokens in it, so only their errors are shown.
     let own = Targets::new().with_target("airlock", level).with_default(level.min(LevelFilter::ERROR));
     tracing_subscriber::registry().with(spans).with(logs.with_filter(own)).init();
     Ok(exporter)
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_hides_nothing() {
+    fn hidden_characters_of_an_event_are_escaped() {
         let text = shown(LogFormat::Text, "\u{1b}[32m INFO\u{1b}[0m a\u{202e}b\u{9b}2J\n");
         assert_eq!(text, "\u{1b}[32m INFO\u{1b}[0m a\\u{202e}b\\u{9b}2J\n");
         assert_eq!(shown(LogFormat::Json, "{\"a\":\"b\u{200b}\"}\n"), "{\"a\":\"b\\u200b\"}\n");

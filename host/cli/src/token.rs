@@ -1,4 +1,4 @@
-//! `airlock token new NAME`: a bearer token, shown once, and the digest that the registry keeps.
+//! `airlock token new NAME`: makes a bearer token, shows it once, and prints the digest for the registry.
 
 use super::Ended;
 use super::print::{Printer, Said};
@@ -9,7 +9,7 @@ use airlock_types::environment::Environment as _;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Verb {
-    /// Make a token: the token goes to stdout, what to put into the registry to stderr
+    /// Make a token: prints the token to stdout, and its entry for the registry to stderr
     New {
         /// The caller's name, as under `[callers]`
         name: String,

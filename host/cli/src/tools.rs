@@ -1,4 +1,4 @@
-//! `airlock tools`: what can be called.
+//! `airlock tools`: lists the tools that the local caller may call.
 
 use std::path::Path;
 
@@ -24,6 +24,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         return Ok(0);
     }
     for tool in visible.tools() {
+        // One line for each tool; `inspect` shows the rest.
         let first = tool.contract.description.lines().next().unwrap_or_default();
         printer.line(format!("{:<28} {:<12} {first}", tool.name, tool.effect.as_str()));
     }

@@ -1,7 +1,8 @@
-//! Threads for work that may block: file systems that do not answer, above all.
+//! Threads for work that may block, above all on file systems that do not answer.
 //!
-//! Owns how many threads such work may hold. A thread that is stuck in the kernel cannot be ended from outside, so
-//! its permit is held until it is back, even when the caller has long given up. Must not know what the work is.
+//! Owns how many threads such work may hold. A thread that is stuck in the kernel cannot be ended from outside, so its
+//! permit is held until the thread returns, even when the caller has long given up. Must not know what the work is. To
+//! bound another kind of work: one more [`Lanes`], whose total keeps the sum below [`THREADS_MAX`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,53 +11,55 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-/// Threads of the runtime for blocking work. Above the sum of all [`Lanes`] of a host, so that stuck file systems
-/// never take the last thread.
+/// Size of the runtime's pool of blocking threads. It is above the sum of all [`Lanes`] of a host, so that stuck file
+/// systems never take the last thread.
 pub const THREADS_MAX: usize = 512;
 
-/// Bounds on threads: so many for each key, and so many in all.
+/// Bounds on threads: one bound per key, and one over all keys.
 #[derive(Debug)]
 pub struct Lanes {
     total: Arc<Semaphore>,
     each: usize,
-    /// Weak, so that a key is forgotten with its last user and its last stuck thread.
+    /// Weak references: an entry dies with the last [`Lane`] of its key and the last thread that holds its permit.
     by_key: Mutex<BTreeMap<String, Weak<Semaphore>>>,
 }
 
-/// The threads of one key.
+/// The threads of one key. Clones share the same permits.
 #[derive(Clone, Debug)]
 pub struct Lane {
     total: Arc<Semaphore>,
     own: Arc<Semaphore>,
 }
 
-/// Why there is no result.
+/// Why blocking work has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {
     /// The work panicked, or the runtime is ending.
     #[error("the work panicked")]
     Panicked,
-    /// It did not end in time, or did not even get a thread: earlier work of the same kind is stuck.
+    /// The work did not end in time, or got no thread because earlier work of the same key is stuck.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
 }
 
-/// Held by a thread, until it is back.
+/// The two permits of a running thread: its lane's and the total's. The thread drops them when it returns.
 #[expect(dead_code, reason = "held for its drop")]
 struct Permits(OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 impl Lanes {
-    /// Lanes of `each` threads, and `total` threads over all of them.
+    /// Lanes of `each` threads per key, and `total` threads over all keys.
     pub fn new(total: usize, each: usize) -> Lanes {
         Lanes { total: Arc::new(Semaphore::new(total)), each, by_key: Mutex::default() }
     }
 
-    /// The lane of a key: the same one for as long as anything uses it, across reloads.
+    /// The lane of a key. The same lane is returned as long as a clone or a running thread of it exists, across
+    /// reloads.
     pub fn of(&self, key: &str) -> Lane {
         let mut lanes = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lanes.get(key).and_then(Weak::upgrade);
         let own = known.unwrap_or_else(|| {
+            // Only on insertion: a lookup of a known key stays cheap, and dead entries cannot pile up.
             lanes.retain(|_, lane| lane.strong_count() > 0);
             let fresh = Arc::new(Semaphore::new(self.each));
             lanes.insert(key.to_owned(), Arc::downgrade(&fresh));
@@ -67,37 +70,40 @@ impl Lanes {
 }
 
 impl Lane {
-    /// A lane by itself, of one thread.
+    /// A lane of one thread that shares nothing with other lanes.
     pub fn single() -> Lane {
         Lanes::new(1, 1).of("")
     }
 
-    /// Whether all its threads are taken.
+    /// Whether all threads of the lane are taken.
     pub fn is_busy(&self) -> bool {
         self.own.available_permits() == 0
     }
 
-    /// Starts work on a thread, once there is a permit for one.
+    /// Starts work on a blocking thread once both permits are free. The work goes on when the handle is dropped.
     pub async fn start<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<JoinHandle<T>, Lost> {
-        // Its own permit first: what waits for a crowded lane must not hold a place that others could use.
+        // The lane's permit first: work that waits for a crowded lane must not hold a permit that other lanes could
+        // use.
         let own = self.own.clone().acquire_owned().await.map_err(|_| Lost::Panicked)?;
         let total = self.total.clone().acquire_owned().await.map_err(|_| Lost::Panicked)?;
         let permits = Permits(own, total);
+        // The permits move into the thread. Kept by the caller, they would come back while a stuck thread is still
+        // held.
         Ok(tokio::task::spawn_blocking(move || {
             let _permits = permits;
             work()
         }))
     }
 
-    /// Runs work on a thread, once there is a permit for one.
+    /// Runs work on a blocking thread and waits for its result, however long it takes.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Lost> {
         self.start(work).await?.await.map_err(|_| Lost::Panicked)
     }
 
-    /// Runs work on a thread and waits for it so long, the wait for the permit included.
+    /// Runs work on a blocking thread and waits at most `limit`, which includes the wait for the permits.
     pub async fn run_within<T: Send + 'static>(
         &self,
         limit: Duration,
@@ -130,13 +136,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stuck_thread_keeps_its_permit_although_the_caller_left() {
+    async fn a_stuck_thread_keeps_its_permit_after_the_caller_left() {
         let lanes = Lanes::new(8, 1);
         let lane = lanes.of("a");
         let (release, work) = stuck();
         drop(lane.start(work).await.unwrap());
         drop(lane);
-        // The key is not forgotten while its thread is stuck, so that it cannot be used to get another one.
+        // The entry of the key lives while its thread is stuck, so the key cannot be used to get another thread.
         let again = lanes.of("a");
         assert!(again.is_busy());
         assert_eq!(lanes.of("b").run_within(LONG, || 7).await, Ok(7), "others go on");

@@ -1,10 +1,12 @@
-//! The way of a call: the order of the stages, and nothing of how they work.
+//! The order of the stages of a call, and nothing of how they work.
 //!
-//! A call cannot fail: whatever happens there is a reply, and a record of it. Each stage takes what the stage before it
-//! returned; what happened is appended to the events of the call, of which the record, metrics and budgets are made. To
-//! add a stage: a function of the module that owns it, which takes the last stage's value, and its line in `stages`.
+//! Owns the one function in which every stage is called. A call cannot fail: every outcome is a reply with a record.
+//! Each stage takes the value that the stage before it returned. What happened is appended to the events of the call,
+//! and the record, metrics and budgets are folds over these events. Must not know transports, or how a stage decides.
+//! To add a stage: a function in the module that owns it, which takes the value of the stage before it, and a line in
+//! `stages`.
 
-// Every outcome is looked at wherever outcomes are told apart.
+// A new outcome code must be handled at every match on codes.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod attempt;
@@ -37,11 +39,11 @@ use reply::{Delivered, Failed};
 
 use crate::generation::Generation;
 
-/// Calls a tool. Whatever happens, there is a reply, and a record of it.
+/// Calls a tool. Every call gets a reply, and a record of it.
 pub(crate) async fn call(host: &Generation, call: Call, observer: Option<Arc<dyn Observer>>) -> Reply {
     let mut events = Events::open(host, &call, observer);
     let span = events.span();
-    // Pinned where it is: a future that is given away is copied whole, and kept twice.
+    // Pinned in place: passing a future by value copies its whole state and keeps both copies.
     let made = pin!(async {
         let ended = stages(host, &call, &mut events).await;
         events.seal(ended).await
@@ -49,29 +51,34 @@ pub(crate) async fn call(host: &Generation, call: Call, observer: Option<Arc<dyn
     made.instrument(span).await
 }
 
+/// Runs the stages in order. `Err` is a reply without a result; it ends the call at that stage.
 async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Result<Delivered, Failed> {
-    // First: a name that is unknown or hidden costs nothing more, and the answer is the same for both.
+    // First: an unknown name ends here and costs no budget. A hidden tool gets the same answer as an unknown one.
     let resolved = host.visible(&call.caller).candidates(&call.tool).map_err(|err| report::unknown(&err))?;
     events.push(resolved.event());
-    // Before the arguments are read: reading them is work, which takes a slot and which the caller pays for.
+    // Before the arguments are read: parsing them is work, for which the call needs a slot and its caller pays.
     let admitted = host.admit(&call.caller, &call.session, &mut |event| events.push(event)).await;
     let admitted = admitted.map_err(|err| report::not_admitted(events.tool(), err))?;
+    // The inner door: every later stage sees arguments of the right types only.
     let args = validate::validate(host, &resolved, &call.arguments, &admitted, events).await?;
     events.push(validate::event(&args));
-    // After the inner door: a rule may depend on the arguments, and only valid ones can be relied on.
+    // After validation: a rule may depend on the arguments, and only valid ones can be relied on.
     let permitted = permit::permit(host, &call.caller, resolved, &args, &admitted, events)?;
-    // With the permits, as a fallback without one is no route.
+    // After the permits: a fallback without a permit is not part of the plan.
     let plan = Arc::new(routes::plan(host, &call.caller, &permitted, &args));
     events.push(Event::Planned { plan: plan.clone() });
     // Last before anything runs: a call with effects is on record first, or it does not start.
     events.intend().await?;
+    // The plan decides every step; this loop only carries the steps out.
     let mut progress = Progress::default();
     let mut judged = None;
     let mut step = plan.next(&mut progress, None, events.elapsed_ms());
     loop {
+        // Before the step is carried out: spans and breakers follow the plan's steps as they are taken.
         events.follow(&mut progress);
         step = match step {
             Step::Attempt { route, number, wait_ms, deadline_ms } => {
+                // Before the slots are taken, so that a call that backs off holds no slot of its tool.
                 host.wait(wait_ms).await;
                 let attempt =
                     attempt::Planned { index: route, route: &permitted[route], number, deadline_ms };

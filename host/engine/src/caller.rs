@@ -1,8 +1,8 @@
-//! Who calls: names, what each caller may see and call, what it has used, its sessions.
+//! Callers: which tools each may see and call, what it has used, its sessions.
 //!
-//! Owns the rules of a caller and the accounts that hold it to them. Must not know how a caller proved who it
-//! is (that is the transport's), nor what a call does. To add a budget: its
-//! `budget::Unit`, a field of `BudgetConfig`, and a line in `BudgetConfig::budgets`.
+//! Owns the rules of a caller and the accounts that enforce them. Must not know how a caller proved its identity, which
+//! is the transport's task, nor what a call does. To add a budget: its `budget::Unit`, a field of `BudgetConfig`, and a
+//! line in `BudgetConfig::budgets`.
 
 pub(crate) mod account;
 pub(crate) mod budget;

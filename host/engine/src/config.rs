@@ -1,9 +1,9 @@
-//! `airlock.toml`: the operator's words.
+//! `airlock.toml`: the operator's settings.
 //!
-//! Owns every setting, its default, and the errors that point at its line. Unknown keys are refused: what is
-//! accepted is enforced. Must not know tokio or wasmtime. To add a setting: a field here with its docs and
-//! default, the place that enforces it (destructured without `..`), and a line in `docs/settings.md`, which a
-//! test holds against this file.
+//! Owns every setting, its default, and the errors that point at its line. Unknown keys are refused: every accepted
+//! setting is enforced. Must not know tokio or wasmtime. To add a setting: a field here with its docs and default, the
+//! code that enforces it (destructured without `..`), and a line in `docs/settings.md`, which a test compares with this
+//! file.
 
 mod caller;
 mod http;
@@ -31,68 +31,69 @@ use airlock_types::grant::Grants;
 use airlock_types::limit::CompileLimits;
 use airlock_types::limit::PartialLimits;
 
-/// The longest public name: clients put prefixes of their own before it.
+/// Length of the longest public name. Clients put prefixes of their own before it.
 pub const NAME_CHARS_MAX: usize = 45;
 
-/// The largest registry: a thousand times what people write by hand.
+/// Size of the largest registry in bytes: a thousand times what people write by hand.
 const REGISTRY_BYTES_MAX: u64 = 4 << 20;
 
-/// The longest chain of fallbacks.
+/// Most fallbacks of one tool.
 const FALLBACKS_MAX: usize = 4;
 
-/// A registry, as its file says it.
+/// A registry, as its file states it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
-    /// The host as a whole.
+    /// Settings of the host as a whole.
     #[serde(default)]
     pub host: HostConfig,
-    /// What compiling one component may use.
+    /// Limits on compiling one component.
     #[serde(default)]
     pub compile: CompileConfig,
-    /// What arguments may be.
+    /// Limits on arguments, before any schema applies.
     #[serde(default)]
     pub arguments: ArgumentsConfig,
-    /// Serving over HTTP.
+    /// How `serve --http` listens, and its limits.
     #[serde(default)]
     pub http: HttpConfig,
-    /// Records of calls.
+    /// How many records of calls are kept.
     #[serde(default)]
     pub journal: JournalConfig,
-    /// Callers that show a token of an OAuth server.
+    /// Callers that authenticate with a token of an OAuth server. Default none.
     #[serde(default)]
     pub oauth: Option<Spanned<OauthConfig>>,
-    /// Callers, by name.
+    /// Callers, by name. `local` and `anonymous` have defaults.
     #[serde(default)]
     pub callers: BTreeMap<Spanned<String>, CallerConfig>,
-    /// The tools, by public name.
+    /// The tools, by registry key, which is the public name or its prefix.
     #[serde(default)]
     pub tools: BTreeMap<Spanned<String>, ToolConfig>,
 }
 
 impl Config {
-    /// Whether there is anybody who could call over HTTP.
+    /// Whether any caller could authenticate over HTTP. Serving refuses to start otherwise.
     pub fn can_be_called_over_http(&self) -> bool {
+        // Each of these is a way for a request to get a caller.
         self.http.allow_anonymous
             || self.oauth.is_some()
             || self.callers.values().any(|caller| !caller.tokens.is_empty())
     }
 }
 
-/// The host as a whole.
+/// Settings of the host as a whole.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct HostConfig {
-    /// The folder of the journal and of compiled code, made where it is missing, open to nobody else.
+    /// The folder of the journal and of compiled code. Created when it is missing, with no rights for other users.
     /// Relative to the registry's file. Default `.airlock`.
     pub state: PathBuf,
-    /// Guests that run at once, all tools together. Default 64, at most 256.
+    /// Guests that run at the same time, all tools together. Default 64, at most 256.
     pub calls_max: u32,
-    /// Attempts that wait for one of these places; the next one is turned away. Default 256.
+    /// Attempts that may wait for one of these slots; further ones are rejected. Default 256.
     pub wait_max: u32,
-    /// Time for a whole call, in milliseconds: waiting, retries and fallbacks included. Default 30,000.
+    /// Time for a whole call in milliseconds, with waiting, retries and fallbacks. Default 30,000.
     pub call_deadline_ms: u64,
 }
 
@@ -102,7 +103,7 @@ impl Default for HostConfig {
     }
 }
 
-/// What compiling one component may use; the defaults are those of [`CompileLimits`].
+/// Limits on compiling one component. The defaults are those of [`CompileLimits`].
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of `CompileLimits`")]
@@ -115,9 +116,10 @@ pub struct CompileConfig {
 }
 
 impl CompileConfig {
-    /// The limits, defaults filled in.
+    /// The limits, with the defaults filled in.
     pub fn limits(&self) -> CompileLimits {
         let default = CompileLimits::default();
+        // Destructured without `..`, so that a new limit cannot parse without being enforced.
         let CompileConfig { cpu_s_max, memory_bytes_max, wall_s_max, component_bytes_max } = self;
         CompileLimits {
             cpu_s_max: cpu_s_max.unwrap_or(default.cpu_s_max),
@@ -128,7 +130,7 @@ impl CompileConfig {
     }
 }
 
-/// What arguments may be, before any schema is asked; the defaults are those of [`Caps`].
+/// Limits on arguments, before any schema applies. The defaults are those of [`Caps`].
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of `Caps`")]
@@ -141,9 +143,10 @@ pub struct ArgumentsConfig {
 }
 
 impl ArgumentsConfig {
-    /// The caps, defaults filled in.
+    /// The limits, with the defaults filled in.
     pub fn caps(&self) -> Caps {
         let default = Caps::default();
+        // Destructured for the same reason.
         let ArgumentsConfig { bytes_max, depth_max, string_bytes_max, values_max } = self;
         Caps {
             bytes_max: bytes_max.unwrap_or(default.bytes_max),
@@ -154,51 +157,50 @@ impl ArgumentsConfig {
     }
 }
 
-/// One tool, or several where a component shows several functions.
+/// One entry under `[tools]`: one tool, or several when a component exports several functions.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ToolConfig {
-    /// The component's file; relative to the registry's file.
+    /// The component's file, relative to the registry's file.
     pub component: Spanned<PathBuf>,
-    /// Which functions are shown: a list of WIT names, or a table of WIT name to public name. Default all.
+    /// The functions that become tools: a list of WIT names, or a table of WIT name to public name. Default all.
     #[serde(default)]
     pub functions: Option<Spanned<Functions>>,
-    /// The effect class, where the operator knows better than the contract.
+    /// The effect class, when the operator overrides the contract.
     #[serde(default)]
     pub effects: Option<Spanned<Effect>>,
-    /// What the tool may reach. Default nothing.
+    /// The capabilities that the tool is granted. Default none.
     #[serde(default)]
     pub grants: Option<Spanned<Grants>>,
-    /// What one attempt may use.
+    /// Limits of one attempt. Unset ones come from the contract, which may only lower the defaults.
     #[serde(default)]
     pub limits: PartialLimits,
-    /// Retries.
+    /// How often a failed attempt is repeated.
     #[serde(default)]
     pub retry: RetryConfig,
-    /// Who answers when this tool cannot, in order; public names.
+    /// Public names of the tools that answer when this one cannot, in order.
     #[serde(default)]
     pub fallback: Vec<Spanned<String>>,
-    /// The least time in which an attempt is worth starting, in milliseconds. Default the contract's, or
-    /// 1,000.
+    /// The least time, in milliseconds, in which an attempt is worth starting. Default the contract's, or 1,000.
     #[serde(default)]
     pub useful_ms_min: Option<u64>,
-    /// Calls of this tool at once, and how many wait.
+    /// How many calls of this tool run and wait at the same time.
     #[serde(default)]
     pub bulkhead: BulkheadConfig,
-    /// Imports that nothing provides, by name.
+    /// Stand-ins for imports that the host does not provide, by import name.
     #[serde(default)]
     pub imports: BTreeMap<Spanned<String>, ImportConfig>,
 }
 
-/// Which functions of a component are shown.
+/// The functions of a component that become tools.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "`functions` is a list of WIT names, or a table of WIT names to public names")]
 #[non_exhaustive]
 pub enum Functions {
-    /// These, under names made from their own.
+    /// These functions, under public names made from the registry key and their WIT names.
     Listed(Vec<String>),
-    /// These, under these public names.
+    /// These functions, under the given public names.
     Named(BTreeMap<String, String>),
 }
 
@@ -217,21 +219,21 @@ impl Functions {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RetryConfig {
-    /// Attempts in all, the first included. Default 3, at most 10.
+    /// Attempts in total, with the first one. Default 3, at most 10.
     pub attempts: Option<Spanned<u32>>,
-    /// Whether an implausible answer is worth another attempt. Default false.
+    /// Whether an implausible answer is retried. Default false.
     #[serde(default)]
     pub implausible: bool,
 }
 
-/// Calls of one tool at once.
+/// How many calls of one tool run and wait, so that one busy tool does not take all slots of the host.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct BulkheadConfig {
-    /// Calls that run at once. Default 8.
+    /// Calls that run at the same time. Default 8.
     pub run: u32,
-    /// Calls that wait; the next one is turned away. Default 64.
+    /// Calls that may wait; further ones are rejected. Default 64.
     pub wait: u32,
 }
 
@@ -241,35 +243,35 @@ impl Default for BulkheadConfig {
     }
 }
 
-/// An import that nothing provides.
+/// The stand-in for an import that the host does not provide.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "an import is `\"trap\"`, or a table of results by function")]
 #[non_exhaustive]
 pub enum ImportConfig {
-    /// `"trap"`: whoever calls it is ended.
+    /// `"trap"`: calling it ends the guest.
     Word(ImportWord),
-    /// Fixed results, by function; `null` for a function without a result. The others trap.
+    /// Fixed results by function; `null` for a function without a result. Functions that are not listed trap.
     Fixed(BTreeMap<String, Value>),
 }
 
-/// The words that may stand for an import.
+/// A stand-in that is written as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ImportWord {
-    /// Whoever calls it is ended.
+    /// Calling it ends the guest.
     Trap,
 }
 
-/// A registry's file, read and checked as far as it can be without its components.
+/// A registry's file, parsed and checked as far as is possible without its components.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConfigFile {
-    /// The file, as it was named.
+    /// The path, as it was given.
     pub path: PathBuf,
-    /// Its text, for errors.
+    /// The text of the file, from which errors quote lines.
     pub source: Arc<str>,
-    /// What it says.
+    /// The parsed settings.
     pub config: Config,
 }
 
@@ -277,7 +279,7 @@ impl ConfigFile {
     /// Reads a registry's file.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each with its line.
+    /// Every problem that was found, each with its line.
     pub fn read(path: &Path) -> Result<ConfigFile, Diagnostics> {
         let text = file::read_text(path, REGISTRY_BYTES_MAX).map_err(|err| {
             let message = format!("the registry `{}` cannot be read: {err}", path.display());
@@ -292,28 +294,30 @@ impl ConfigFile {
     /// Parses a registry's text.
     ///
     /// # Errors
-    /// Everything that is wrong with it, each with its line.
+    /// Every problem that was found, each with its line.
     pub fn parse(text: &str, path: &Path) -> Result<ConfigFile, Diagnostics> {
         let source: Arc<str> = text.into();
         let name = path.display().to_string();
         let config: Config = toml::from_str(text)
             .map_err(|err| Diagnostics::from(Diagnostic::from_toml(&err, &name, &source)))?;
         let file = ConfigFile { path: path.to_owned(), source, config };
+        // After parsing: types and unknown keys are serde's errors, these are rules between values.
         let problems = file.problems();
         if problems.is_empty() { Ok(file) } else { Err(Diagnostics(problems)) }
     }
 
-    /// The folder that relative paths are relative to.
+    /// The folder that the file's relative paths start from.
     pub fn folder(&self) -> &Path {
+        // A bare file name has an empty parent, which is not a path that can be opened.
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
-    /// The folder of the journal and of compiled code.
+    /// The path of the folder of the journal and of compiled code.
     pub fn state(&self) -> PathBuf {
         self.folder().join(&self.config.host.state)
     }
 
-    /// An error that points into this file.
+    /// An error that points to a span of this file.
     pub fn error(
         &self,
         span: std::ops::Range<usize>,
@@ -331,6 +335,7 @@ impl ConfigFile {
         }
     }
 
+    /// All problems at once, so that an operator can fix them in one go.
     fn problems(&self) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
         problems.extend(airlock_types::range::problems(
@@ -378,6 +383,7 @@ impl ConfigFile {
             ));
         }
         for grant in tool.grants.iter().flat_map(|grants| &grants.get_ref().files) {
+            // A guest's paths are absolute, and `..` could name a folder above the grant.
             if !grant.guest.starts_with('/') || grant.guest.contains("..") {
                 let span = tool.grants.as_ref().map_or(0..0, Spanned::span);
                 let message = format!("`{}` is not an absolute path of a guest", grant.guest);

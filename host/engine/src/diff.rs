@@ -1,8 +1,9 @@
-//! What changed between two sets of tool definitions, for a reviewer.
+//! Compares two sets of tool definitions, for a reviewer.
 //!
-//! Owns the comparison, its text, and what counts as wider: whatever lets an agent send more, or a tool do or answer
-//! more, than was approved. What cannot be shown to be narrower is wider. Texts are never wider, but shown whole. Must
-//! not know where definitions come from.
+//! Owns the comparison, its text, and the meaning of "wider": a change that lets an agent send more, or a tool do or
+//! answer more, than was approved. A change that cannot be shown to be narrower counts as wider. A change of text is
+//! never wider, but it is shown in full. Must not know where definitions come from. To compare a new part: its line in
+//! `definition::compare`.
 
 mod definition;
 mod keyword;
@@ -17,26 +18,26 @@ use serde_json::Value;
 use crate::registry::Definition;
 pub use shown::escaped_json;
 
-/// One thing that changed.
+/// One change of one tool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
-    /// The tool.
+    /// The public name of the tool.
     pub tool: String,
-    /// Where in its definition: `input_schema.properties.value.type`; empty for the tool as a whole.
+    /// The place in its definition, as `input_schema.properties.value.type`. Empty for the tool as a whole.
     pub path: String,
-    /// What was there.
+    /// The old value; none when it was added.
     pub before: Option<Value>,
-    /// What is there.
+    /// The new value; none when it was removed.
     pub after: Option<Value>,
-    /// Whether more is possible than before.
+    /// Whether the change allows more than before.
     pub wider: bool,
 }
 
-/// Everything that changed, in the order of tools and paths.
+/// All changes, ordered by tool and path.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes(pub Vec<Change>);
 
-/// A change of one definition, its tool not said.
+/// A change of one definition, before its tool is added.
 #[derive(Clone, Debug, PartialEq)]
 struct Found {
     path: Vec<String>,
@@ -45,8 +46,9 @@ struct Found {
     wider: bool,
 }
 
-/// Compares what was with what is.
+/// Compares two sets of definitions. A new tool is wider, a removed one is not.
 pub fn changes(before: &BTreeMap<String, Definition>, after: &BTreeMap<String, Definition>) -> Changes {
+    // Sorted names of both sides, so that the digest of the same changes is always the same.
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let mut changes = Vec::new();
     for tool in names {
@@ -61,7 +63,7 @@ pub fn changes(before: &BTreeMap<String, Definition>, after: &BTreeMap<String, D
     Changes(changes)
 }
 
-/// Compares what a tool was with what it is.
+/// Compares two definitions of one tool.
 pub(crate) fn changes_of(tool: &str, before: &Definition, after: &Definition) -> Vec<Change> {
     let found = definition::compare(before, after).into_iter();
     let change = |Found { path, before, after, wider }| Change {
@@ -75,7 +77,7 @@ pub(crate) fn changes_of(tool: &str, before: &Definition, after: &Definition) ->
 }
 
 impl Change {
-    /// A change of a tool as a whole.
+    /// The change of a tool that was added, removed or is known by its digest only.
     pub(crate) fn whole(tool: &str, before: Option<Value>, after: Option<Value>, wider: bool) -> Change {
         Change { tool: tool.to_owned(), path: String::new(), before, after, wider }
     }
@@ -87,13 +89,14 @@ impl Changes {
         self.0.is_empty()
     }
 
-    /// Whether more is possible than before.
+    /// Whether any change allows more than before.
     pub fn is_wider(&self) -> bool {
         self.0.iter().any(|change| change.wider)
     }
 
-    /// A short digest of exactly these changes: what a reviewer accepts.
+    /// A short digest of exactly these changes. A reviewer accepts the changes by it.
     pub fn digest(&self) -> String {
+        // Over the debug form, which has every field, `wider` included.
         let text: String = self.0.iter().map(|change| format!("{change:?}\n")).collect();
         airlock_types::digest::sha256(text.as_bytes())[..16].to_owned()
     }
@@ -116,6 +119,7 @@ impl fmt::Display for Changes {
                 (None, Some(after)) => writeln!(f, "  + {path}: {}{mark}", shown::value(after))?,
                 (Some(before), None) => writeln!(f, "  - {path}: {}{mark}", shown::value(before))?,
                 (Some(before), Some(after)) => {
+                    // Long values that share most of their text are shown by their difference.
                     let (before, after) = shown::difference(before, after);
                     writeln!(f, "  ~ {path}{mark}\n    - {before}\n    + {after}")?;
                 }

@@ -1,19 +1,19 @@
-//! The real world: the clocks and the random source of this machine.
+//! The clocks and the random source of this machine.
 //!
-//! Owns the only place that reads a clock or a random source. Must not know calls.
+//! Owns the only code that reads a clock or a random source. Must not know calls.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use airlock_types::environment::{Environment, Sleep};
 
-/// The real world.
+/// The environment of a real host. Tests and replay use other implementations of [`Environment`].
 #[derive(Debug)]
 pub struct World {
     start: Instant,
 }
 
 impl World {
-    /// The world, its monotonic clock starting now.
+    /// An environment whose monotonic clock starts at zero now.
     #[expect(clippy::disallowed_methods, reason = "this is the place that the rule points to")]
     pub fn new() -> World {
         World { start: Instant::now() }
@@ -37,7 +37,8 @@ impl Environment for World {
     }
 
     fn seed(&self) -> [u8; 32] {
-        // A generator of this process, which the kernel seeds now and then: asking the kernel each time would be felt.
+        // The process's own generator, which the kernel reseeds now and then. A system call for each seed would be
+        // measurable.
         rand::random()
     }
 

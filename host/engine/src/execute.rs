@@ -1,7 +1,7 @@
-//! The one seam through which an attempt runs.
+//! The seam through which every attempt runs.
 //!
-//! Owns the seam and what can stand at it: the sandbox, and faults in front of it. Must not know plans, policy or
-//! what an outcome means. To add one: a file beside `sandbox.rs` with an implementation of [`Execute`].
+//! Owns the trait and its implementations: the sandbox, and faults in front of it. Must not know plans, policy or what
+//! an outcome means. To add one: a file beside `sandbox.rs` with an implementation of [`Execute`].
 
 mod faulty;
 mod sandbox;
@@ -13,16 +13,16 @@ pub use crate::sandbox::run::{Attempt, RunError};
 pub use faulty::{Fault, Faulty};
 pub use sandbox::Sandbox;
 
-/// What an attempt came to. An `Err` means that the host failed; whatever a guest does is an [`Outcome`].
+/// The outcome of an attempt. `Err` means that the host failed; everything that a guest does is an [`Outcome`].
 pub type Attempted = Result<Outcome, RunError>;
 
-/// An attempt under way.
+/// A running attempt. Boxed, so that the trait is object-safe.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Attempted> + Send + 'a>>;
 
-/// Runs attempts.
+/// An executor of attempts.
 ///
 /// `run` is called once for each attempt of each call, after the call has its permit and its slots. Dropping the future
-/// ends the attempt; what it used until then is in the attempt's traces.
+/// ends the attempt. What it used until then is in the attempt's traces.
 pub trait Execute: Send + Sync {
     /// Runs one attempt to its outcome, within its deadline.
     fn run<'a>(&'a self, attempt: Attempt<'a>) -> Running<'a>;

@@ -1,7 +1,7 @@
-//! Files read whole, within a bound.
+//! Files of the operator, read whole and within a bound.
 //!
-//! Owns how a file is opened and read whose content or kind somebody else may have chosen: a component, a registry,
-//! a lock, a key set. Must not know what a file means.
+//! Owns how a file is opened and read when its content or kind may not be what the host expects: a component, a
+//! registry, a lock, a key set. Must not know what a file means.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
@@ -14,52 +14,52 @@ use rustix::fs::OFlags;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// The system refuses.
+    /// The system refused to open or read it.
     #[error("{0}")]
     Io(#[from] std::io::Error),
     /// A folder, a pipe, a socket or a device.
     #[error("it is not a regular file")]
     NotRegular,
-    /// Somebody else could have written it.
+    /// Another user could have written it.
     #[error(
         "it is not this user's alone: it must belong to this user, with no rights for others (chmod 600)"
     )]
     NotPrivate,
-    /// Longer than its kind of file may be.
+    /// Larger than the bound for its kind of file.
     #[error("it has {bytes} bytes; at most {max} are allowed")]
     TooLarge {
-        /// Its size, or one more than the limit where it grew while it was read.
+        /// Its size in bytes. One more than the limit when the file grew during the read.
         bytes: u64,
-        /// The limit.
+        /// The bound in bytes.
         max: u64,
     },
-    /// Not text.
+    /// The content is not UTF-8.
     #[error("it is not UTF-8: {0}")]
     NotText(std::str::Utf8Error),
 }
 
 impl FileError {
-    /// Whether there is no such file.
+    /// Whether the file does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, FileError::Io(err) if err.kind() == std::io::ErrorKind::NotFound)
     }
 }
 
-/// Opens a regular file of at most `bytes_max` bytes, and returns its size with it.
+/// Opens a regular file of at most `bytes_max` bytes and returns it with its size.
 ///
-/// Opening does not block: the writer that a FIFO would wait for may never come. Kind and size are those of the open
-/// descriptor, since the name may lead to another file a moment later.
+/// Opening does not block, since the writer of a FIFO may never come. Kind and size are taken from the open descriptor,
+/// since the name may lead to another file a moment later.
 ///
 /// # Errors
-/// When it cannot be opened, is not a regular file or is too large.
+/// When the file cannot be opened, is not a regular file or is too large.
 pub(crate) fn open(path: &Path, bytes_max: u64) -> Result<(File, u64), FileError> {
     open_with(path, OFlags::empty(), bytes_max)
 }
 
-/// As [`open`], for a file that the host wrote for itself: no link, this user's, and without rights for others.
+/// Like [`open`], for a file that the host itself wrote: not a link, owned by this user, without rights for others.
 ///
 /// # Errors
-/// As [`open`]; also when somebody else could have put it there or can change it.
+/// Like [`open`]; also when another user could have put it there or can change it.
 pub(crate) fn open_private(path: &Path, bytes_max: u64) -> Result<(File, u64), FileError> {
     let (file, bytes) = open_with(path, OFlags::NOFOLLOW, bytes_max)?;
     let metadata = file.metadata()?;
@@ -68,10 +68,12 @@ pub(crate) fn open_private(path: &Path, bytes_max: u64) -> Result<(File, u64), F
 }
 
 fn open_with(path: &Path, flags: OFlags, bytes_max: u64) -> Result<(File, u64), FileError> {
-    // Opening a device can have effects, and the other end of a FIFO would notice: look before, and again after.
+    // Checked before and after opening: opening a device can have effects, and the other end of a FIFO would notice it.
     if !std::fs::metadata(path)?.is_file() {
         return Err(FileError::NotRegular);
     }
+    // A FIFO that takes the file's place after the check must not block, and a terminal must not become the controlling
+    // one.
     let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let metadata = file.metadata()?;
@@ -87,7 +89,7 @@ fn open_with(path: &Path, flags: OFlags, bytes_max: u64) -> Result<(File, u64), 
 /// Reads a regular file of at most `bytes_max` bytes.
 ///
 /// # Errors
-/// As opening it; also when the file grew beyond the bound meanwhile.
+/// When opening fails; also when the file grew beyond the bound during the read.
 pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileError> {
     read_whole(open(path, bytes_max)?, bytes_max)
 }
@@ -95,9 +97,10 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, FileError> {
 /// Reads a file that [`open`] or [`open_private`] opened.
 ///
 /// # Errors
-/// As opening it; also when the file grew beyond the bound meanwhile.
+/// When the file grew beyond the bound during the read, or cannot be read.
 pub(crate) fn read_whole((file, bytes): (File, u64), bytes_max: u64) -> Result<Vec<u8>, FileError> {
     let mut content = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+    // One byte more than allowed: reading it proves that the file is too large, whatever its size said.
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut content)?;
     match content.len() as u64 {
         bytes if bytes > bytes_max => Err(FileError::TooLarge { bytes, max: bytes_max }),
@@ -105,10 +108,10 @@ pub(crate) fn read_whole((file, bytes): (File, u64), bytes_max: u64) -> Result<V
     }
 }
 
-/// Reads a text of at most `bytes_max` bytes.
+/// Reads a text file of at most `bytes_max` bytes.
 ///
 /// # Errors
-/// As [`read`]; also when the file is not UTF-8.
+/// Like [`read`]; also when the content is not UTF-8.
 pub fn read_text(path: &Path, bytes_max: u64) -> Result<String, FileError> {
     String::from_utf8(read(path, bytes_max)?).map_err(|err| FileError::NotText(err.utf8_error()))
 }
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_a_regular_file_without_waiting_for_it() {
+    fn refuses_other_kinds_of_files_without_blocking() {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
         let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
@@ -149,8 +152,8 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_lies_about_its_size_is_read_up_to_the_bound() {
-        // The kernel gives files under /proc a size of 0.
+    fn a_file_with_a_wrong_size_is_read_up_to_the_bound() {
+        // The kernel reports a size of 0 for files under /proc.
         let read = read(Path::new("/proc/self/maps"), 10);
         assert!(matches!(read, Err(FileError::TooLarge { bytes: 11, .. })), "{read:?}");
     }

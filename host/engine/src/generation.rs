@@ -1,8 +1,9 @@
-//! One generation of a host: what a registry's file said when it was read.
+//! One generation of a host: everything that a registry's file stated when it was read.
 //!
-//! Owns what a reload exchanges as a whole: tools, callers, caps, and the standing of each tool. A call keeps
-//! the generation that it began with. Callers are exchanged by themselves, too: what is taken away from them does not
-//! wait for tools.
+//! Owns what a reload exchanges as a whole: tools, callers, limits of arguments, and the state of each tool. A call
+//! keeps the generation that it began with. Callers are also exchanged on their own, so that revoking access does not
+//! wait for tools to load. Must not know the order of the stages. To add a part that survives reloads: a field of
+//! `Parts`.
 
 mod access;
 mod admit;
@@ -32,22 +33,24 @@ pub(crate) use parts::Parts;
 pub use visible::Visible;
 pub(crate) use visible::{Candidate, Resolved};
 
+/// The context of a call. Cheap to make for other callers: all large parts are shared.
 pub(crate) struct Generation {
     parts: Arc<Parts>,
     registry: Arc<Registry>,
     caps: Caps,
     call_deadline_ms: u64,
+    /// The gate of the host, for guests of all tools.
     room: Arc<Gate>,
-    /// By tool. No two tools share a lock.
+    /// By public name. Each tool has its own locks, so calls of different tools do not contend.
     tools: Arc<BTreeMap<Arc<str>, Standing>>,
     access: Arc<Access>,
 }
 
-/// What changes about a tool while it is called.
+/// The changing state of one tool.
 struct Standing {
     bulkhead: Arc<Bulkhead>,
     health: Mutex<Health>,
-    /// Of a tool that was called.
+    /// Made on the tool's first call.
     metrics: OnceLock<ToolMetrics>,
 }
 
@@ -56,13 +59,13 @@ struct Health {
     breakers: Breakers<Principal>,
 }
 
-/// The slots of one attempt: one of its tool's, and one of the host's.
+/// The slots of one attempt: one of its tool and one of the host.
 #[expect(dead_code, reason = "held for its drop")]
 pub(crate) struct Slots(BulkheadSlot, Slot);
 
 impl Generation {
-    /// The generation of a file. Places of the last one are kept where their number did not change, so that a
-    /// reload does not let more calls run than there are places; health begins anew.
+    /// The generation of a file. Gates of the last one are kept when their bounds are unchanged, so that old and new
+    /// calls together stay within them. Quotas and breakers begin anew.
     pub(crate) fn new(
         parts: Arc<Parts>,
         file: &ConfigFile,
@@ -72,6 +75,7 @@ impl Generation {
     ) -> Generation {
         let config = &file.config;
         let now = ms(parts.environment.monotonic());
+        // A gate with other bounds is new: calls that hold slots of the old one finish there.
         let keep = |gate: Option<&Arc<Gate>>, run, wait| match gate {
             Some(gate) if gate.is_of(run, wait) => gate.clone(),
             Some(_) | None => Arc::new(Gate::new(run, wait)),
@@ -90,6 +94,7 @@ impl Generation {
         };
         Generation {
             room: keep(last.map(|last| &last.room), config.host.calls_max, config.host.wait_max),
+            // Before the next field, which takes the registry.
             tools: Arc::new(registry.tools().map(|tool| (tool.name.clone(), standing(tool))).collect()),
             registry,
             caps: config.arguments.caps(),
@@ -99,7 +104,7 @@ impl Generation {
         }
     }
 
-    /// The same tools, for other callers.
+    /// The same tools with other callers. Gates, quotas and breakers are shared.
     pub(crate) fn with_access(&self, access: Arc<Access>) -> Generation {
         Generation {
             parts: self.parts.clone(),
@@ -116,7 +121,7 @@ impl Generation {
         &self.access
     }
 
-    /// All tools, for what serves no caller.
+    /// All tools, for code that serves no particular caller.
     pub(crate) fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
@@ -137,7 +142,7 @@ impl Generation {
         &self.parts.environment
     }
 
-    /// The places for judging arguments that may take long.
+    /// The gate for arguments that may take long to judge.
     pub(crate) fn heavy_arguments(&self) -> &Gate {
         &self.parts.heavy_arguments
     }
@@ -154,20 +159,22 @@ impl Generation {
         &self.parts.sessions
     }
 
-    /// Counts a call. Calls of different tools share no lock for it.
+    /// Adds a call to the metrics. Calls of different tools share no lock here.
     pub(crate) fn count(&self, call: &CallView<'_>) {
         let metrics = || self.parts.metrics.of(call.tool);
         match self.tools.get(call.tool) {
+            // Known tools keep their counters; other names share the ones with an empty label.
             Some(standing) => standing.metrics.get_or_init(metrics).count(call),
             None => metrics().count(call),
         }
     }
 
-    /// The rules of a caller; none for one whose entry is gone.
+    /// The rules of a caller; none when it has no entry and needs one.
     pub(crate) fn rules(&self, who: &Principal) -> Option<Arc<Rules>> {
         self.access.rules(who)
     }
 
+    /// The tools that a caller may see; none at all for a caller without rules.
     pub(crate) fn visible(&self, who: &Principal) -> Visible {
         Visible::new(self.registry.clone(), self.rules(who))
     }
@@ -187,14 +194,14 @@ impl Generation {
         Ok(Slots(tool, self.room.enter(environment, until).await?))
     }
 
-    /// Waits before an attempt.
+    /// Waits before an attempt, through the environment so that tests and replay control the time.
     pub(crate) async fn wait(&self, ms: u64) {
         if ms > 0 {
             self.environment().sleep(Duration::from_millis(ms)).await;
         }
     }
 
-    /// A tool's retry quota, and what its breakers say to a caller now.
+    /// The tokens of a tool's retry quota, and the state of its breakers for a caller.
     pub(crate) fn health(&self, tool: &str, who: &Principal) -> (u32, BreakerView) {
         let now = ms(self.environment().monotonic());
         self.tools.get(tool).map_or((0, BreakerView::Closed), |standing| {
@@ -203,8 +210,10 @@ impl Generation {
         })
     }
 
-    /// Applies what a call did to a tool's health.
+    /// Applies the effect of a call on a tool's quota and breakers.
     pub(crate) fn settle(&self, tool: &str, who: &Principal, settled: &Settled) {
+        // One lock for both: a call never sees the quota of one call and the breaker of another.
+        // The tool may be gone: a call settles on the generation that it began with.
         let Some(standing) = self.tools.get(tool) else { return };
         let now = ms(self.environment().monotonic());
         let mut health = standing.health();
@@ -214,10 +223,12 @@ impl Generation {
         }
     }
 
+    /// The load of the host's gate, for metrics.
     pub(crate) fn load(&self) -> RoomView {
         RoomView { running: self.room.running(), waiting: self.room.waiting() }
     }
 
+    /// The state of every tool, for metrics and the API.
     pub(crate) fn standings(&self) -> Vec<StandingView> {
         let now = ms(self.environment().monotonic());
         let view = |(name, standing): (&Arc<str>, &Standing)| {

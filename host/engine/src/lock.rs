@@ -1,8 +1,8 @@
-//! `airlock.lock`: the tool definitions that were accepted, and what happens to one that changed.
+//! `airlock.lock`: the accepted tool definitions, and what happens when one changes.
 //!
-//! Owns the file beside the registry and the decision. A changed definition is never swapped in silently: an
-//! agent acts on a description, so that exchanging one behind its back is an attack. Must not know how tools are
-//! loaded.
+//! Owns the file beside the registry and the decision. A changed definition is never served silently: an agent acts on
+//! a description, so replacing one unnoticed is an attack. Must not know how tools are loaded. To change the form of
+//! the file: a new `FORMAT`, and a reading of the old one.
 
 mod served;
 
@@ -20,26 +20,27 @@ use crate::registry::{Definition, Registry};
 use airlock_types::shorten::visible_json;
 pub(crate) use served::Served;
 
-/// The version of the file's form. Locks of the first form have no number, and definitions without terms.
+/// Version of the file's form. Locks of the first form carry no number, and their definitions have no terms.
 const FORMAT: u32 = 2;
 
-/// The largest lock. It holds the schemas of every tool: some kilobytes each, for thousands of tools.
+/// Size of the largest lock in bytes. A lock holds the schemas of every tool: some kilobytes each, for thousands of
+/// tools.
 const LOCK_BYTES_MAX: u64 = 64 << 20;
 
-/// What happens to a definition that is not the accepted one.
+/// What happens when a definition differs from the accepted one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pin {
-    /// It is refused until the lock is rewritten.
+    /// Refused until the lock is rewritten.
     #[default]
     Refuse,
-    /// It is refused until the operator accepts exactly this change, by its digest.
+    /// Refused until the operator accepts exactly this change, by its digest.
     Ask,
-    /// It is accepted, said in the log, and written into the lock.
+    /// Accepted, logged and written to the lock.
     Accept,
 }
 
-/// A lock, as its file says it.
+/// The form of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Text {
@@ -53,11 +54,11 @@ struct Text {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    /// The definition as JSON text, since TOML has no null.
+    /// The definition as JSON text, because TOML has no null.
     definition: String,
 }
 
-/// The lock of a registry; none was written yet where `accepted` is empty-handed.
+/// The lock of a registry. `accepted` is none when no lock was written yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lock {
     path: PathBuf,
@@ -65,7 +66,7 @@ pub struct Lock {
     accepted: Option<BTreeMap<String, Definition>>,
 }
 
-/// Why tools are not served.
+/// Why the tools of a registry are not served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
@@ -83,49 +84,49 @@ pub enum LockError {
     /// The file cannot be read.
     #[error("the lock `{}` cannot be read: {reason}; `airlock lock --rewrite` writes it anew", .path.display())]
     Read {
-        /// The file.
+        /// The path of the lock.
         path: PathBuf,
-        /// What is wrong.
+        /// The error, as a fragment.
         reason: String,
     },
     /// The file cannot be written.
     #[error("the lock `{}` cannot be written: {reason}", .path.display())]
     Write {
-        /// The file.
+        /// The path of the lock.
         path: PathBuf,
-        /// What is wrong.
+        /// The error, as a fragment.
         reason: String,
     },
-    /// There was a lock, and now there is none.
+    /// The served tools were accepted by a lock that no longer exists.
     #[error(
         "the lock `{}` is gone, and so is what was accepted: put it back, or restart the server to serve without one",
         .path.display()
     )]
     Gone {
-        /// The file.
+        /// The path of the lock.
         path: PathBuf,
     },
-    /// Too many tools came and went.
+    /// A tool is new, and this process cannot remember more tools that were removed.
     #[error(
         "`{tool}` is new, and this process remembers as many tools that came and went as it can: restart the server, \
          or write a lock, `airlock lock`"
     )]
     Forgetful {
-        /// A tool that was never served.
+        /// The new tool.
         tool: String,
     },
-    /// Definitions changed.
+    /// Definitions changed, and the pin does not accept the change.
     #[error("tool definitions are not the accepted ones:\n{changes}\n{how}")]
     Changed {
-        /// What changed.
+        /// The changes, for a reviewer.
         changes: Changes,
-        /// How to accept it.
+        /// The command that accepts them.
         how: String,
     },
 }
 
 impl Pin {
-    /// As the file has it.
+    /// The word in the file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Pin::Refuse => "refuse",
@@ -136,33 +137,35 @@ impl Pin {
 }
 
 impl Lock {
-    /// The lock of a registry as if none had been written.
+    /// An empty lock for a registry, as if none had been written.
     pub fn none(file: &ConfigFile) -> Lock {
         Lock { path: Lock::path_of(&file.path), pin: Pin::default(), accepted: None }
     }
 
-    /// The lock beside a registry's file.
+    /// Reads the lock beside a registry's file. A missing file is an empty lock.
     ///
     /// # Errors
-    /// When there is one and it is not in order.
+    /// When the file exists and cannot be read or parsed.
     pub fn read(file: &ConfigFile) -> Result<Lock, LockError> {
         Lock::read_at(&Lock::path_of(&file.path))
     }
 
-    /// The lock in a file.
+    /// Reads a lock. A missing file is an empty lock.
     ///
     /// # Errors
-    /// When there is one and it is not in order.
+    /// When the file exists and cannot be read or parsed.
     pub fn read_at(path: &Path) -> Result<Lock, LockError> {
         let path = path.to_owned();
         let failed = |reason: String| LockError::Read { path: path.clone(), reason };
         let text = match file::read_text(&path, LOCK_BYTES_MAX) {
+            // Only a missing file is an empty lock. An unreadable one must not accept everything.
             Err(err) if err.is_not_found() => {
                 return Ok(Lock { path, pin: Pin::default(), accepted: None });
             }
             text => text.map_err(|err| failed(err.to_string()))?,
         };
         let Text { format, pin, tools } = toml::from_str(&text).map_err(|err| failed(err.to_string()))?;
+        // A newer form may state things that this version would drop silently.
         if format > FORMAT {
             return Err(LockError::Newer { path, format });
         }
@@ -174,41 +177,43 @@ impl Lock {
         Ok(Lock { path, pin, accepted: Some(accepted) })
     }
 
-    /// Where the lock of a registry lies: `airlock.lock` for `airlock.toml`.
+    /// The path of a registry's lock: `airlock.lock` for `airlock.toml`.
     pub fn path_of(registry: &Path) -> PathBuf {
         registry.with_extension("lock")
     }
 
-    /// The lock's file.
+    /// The path of the lock.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it does about a change.
+    /// What happens when a definition changes.
     pub fn pin(&self) -> Pin {
         self.pin
     }
 
-    /// Whether it was written.
+    /// Whether the lock was written.
     pub fn exists(&self) -> bool {
         self.accepted.is_some()
     }
 
-    /// The accepted definitions.
+    /// The accepted definitions, by public name.
     pub fn accepted(&self) -> BTreeMap<String, Definition> {
         self.accepted.clone().unwrap_or_default()
     }
 
-    /// What of a registry is not as it was accepted. Tools that are gone are no change: they serve nobody.
+    /// The differences between a registry and its accepted definitions. A removed tool is not a difference: it serves
+    /// no calls.
     pub fn changes(&self, registry: &Registry) -> Changes {
         let now = Definition::all(registry);
         let Some(accepted) = &self.accepted else { return Changes::default() };
+        // New tools stay in the comparison: with a lock they are wider until accepted.
         let kept = accepted.iter().filter(|(name, _)| now.contains_key(*name));
         diff::changes(&kept.map(|(name, definition)| (name.clone(), definition.clone())).collect(), &now)
     }
 
-    /// Lets a registry in, or says what about it was not accepted. Without a lock the definitions that were ever
-    /// served count as accepted, and new tools may come.
+    /// Checks a registry against the lock before its tools are served. Without a lock, the definitions that this
+    /// process has ever served count as accepted, and new tools are allowed.
     ///
     /// # Errors
     /// When definitions changed and the pin does not accept that.
@@ -216,11 +221,13 @@ impl Lock {
         let changes = match (&self.accepted, served) {
             (Some(_), _) => self.changes(registry),
             (None, Some(served)) => self.changes_since(served, registry)?,
+            // The first load without a lock: nothing was accepted yet.
             (None, None) => return Ok(()),
         };
         if changes.is_empty() {
             return Ok(());
         }
+        // Written before the tools are served, so that the lock never lags behind.
         if self.pin == Pin::Accept {
             tracing::warn!("tool definitions changed and were accepted, as the lock says:\n{changes}");
             return self.write(self.pin, registry);
@@ -240,7 +247,7 @@ impl Lock {
     /// Writes the definitions of a registry as the accepted ones.
     ///
     /// # Errors
-    /// When the file cannot be written; the old one is still there then.
+    /// When the file cannot be written. The old file is then unchanged.
     pub fn write(&self, pin: Pin, registry: &Registry) -> Result<(), LockError> {
         let failed = |reason: String| LockError::Write { path: self.path.clone(), reason };
         let entry = |(name, definition): (String, Definition)| {
@@ -257,7 +264,9 @@ impl Lock {
         replace(&self.path, &text).map_err(|err| failed(err.to_string()))
     }
 
+    /// The differences between a registry and what this process has served.
     fn changes_since(&self, served: &Served, registry: &Registry) -> Result<Changes, LockError> {
+        // Deleting the lock must not accept everything.
         if served.was_locked() {
             return Err(LockError::Gone { path: self.path.clone() });
         }
@@ -269,19 +278,20 @@ impl Lock {
     }
 }
 
-/// Locks that were written before there were numbers.
+/// The format of locks that carry no number.
 fn first_format() -> u32 {
     1
 }
 
-/// Aside first, so that a failure half-way leaves the old file. What stands in the way is removed, never followed
-/// or waited for: a link, or a FIFO.
+/// Writes another file first and renames it, so that a failure leaves the old lock unchanged. A link or a FIFO at that
+/// path is removed, never followed or opened.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let aside = path.with_extension("lock.new");
     match std::fs::remove_file(&aside) {
         Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
         _ => {}
     }
+    // `create_new` fails when another process put something there since it was removed.
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&aside)?;
     file.write_all(text.as_bytes())?;
     std::fs::rename(&aside, path)

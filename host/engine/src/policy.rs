@@ -1,9 +1,9 @@
-//! Whether a call may run, and with what.
+//! Policy: whether a call may run, and what it may reach and use.
 //!
-//! Owns the decision, and the permit that comes of a yes. Must not know wasmtime, and does no I/O: time is part of the
-//! request. To add a rule: a reason in `airlock_types::decision`, and its line in [`decide`].
+//! Owns the decision and the permit that an allowed call gets. Must not know wasmtime, and does no I/O: time is part of
+//! the request. To add a rule: a reason in `airlock_types::decision`, and its line in [`decide`].
 
-// Every capability is looked at wherever capabilities are told apart.
+// A new capability or reason must be handled at every match on it.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod allowance;

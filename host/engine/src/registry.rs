@@ -1,7 +1,7 @@
 //! The tools that a host can call.
 //!
-//! Owns components, digests and public names, how a registry is loaded, and `resolve`. Must not know
-//! arguments or what a call decides.
+//! Owns components, digests and public names, how a registry is loaded, and `resolve`. Must not know arguments or what
+//! a call decides. To add a check of loading: `load/entry.rs` if it concerns one entry, otherwise `load.rs`.
 
 mod definition;
 mod load;
@@ -24,17 +24,17 @@ pub use tool::{Component, Tool};
 #[derive(Debug, Default)]
 pub struct Registry {
     tools: BTreeMap<Arc<str>, Arc<Tool>>,
-    /// What a reviewer should know although it keeps nobody from running.
+    /// Notes for a reviewer that do not keep the tools from running.
     pub warnings: Vec<String>,
 }
 
-/// There is no such tool.
+/// No tool of this name exists, or the caller may not see it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no tool `{name}`{}", did_you_mean(.nearest.as_deref()))]
 pub struct UnknownTool {
-    /// The name that was asked for.
+    /// The requested name, cleaned and shortened.
     pub name: String,
-    /// The nearest name that exists.
+    /// The most similar name, if one is near enough.
     pub nearest: Option<String>,
 }
 
@@ -43,7 +43,7 @@ fn did_you_mean(nearest: Option<&str>) -> String {
 }
 
 impl Registry {
-    /// All tools, in the order of their names.
+    /// All tools, ordered by name.
     pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
         self.tools.values()
     }
@@ -51,17 +51,18 @@ impl Registry {
     /// The tool of this name.
     ///
     /// # Errors
-    /// When there is none, with the nearest name that exists.
+    /// When no tool has this name. The error suggests the most similar name.
     pub fn resolve(&self, name: &str) -> Result<&Arc<Tool>, UnknownTool> {
         self.resolve_among(name, |_| true)
     }
 
-    /// The tool of this name, if it is one of the shown ones; the others might as well not exist.
+    /// The tool of this name, if `shown` admits it. Other tools are treated as if they did not exist.
     ///
     /// # Errors
-    /// When there is none, with the nearest name that is shown.
+    /// When no shown tool has this name. The error suggests the most similar shown name.
     pub fn resolve_among(&self, name: &str, shown: impl Fn(&str) -> bool) -> Result<&Arc<Tool>, UnknownTool> {
         self.tools.get(name).filter(|tool| shown(&tool.name)).ok_or_else(|| UnknownTool {
+            // Clipped first, since cleaning reads the whole text and a caller may send a long one.
             name: shorten(&clean(&clip(name, 400)), 80),
             nearest: nearest(name, self.tools.keys().map(|name| &**name).filter(|name| shown(name)))
                 .map(str::to_owned),

@@ -1,7 +1,8 @@
-//! What a host says about itself while it runs: span fields, metrics, the parents of spans.
+//! Telemetry: the names of span fields, metrics, and the parents of spans.
 //!
-//! Owns the closed list of names. Names follow OpenTelemetry's conventions for GenAI and MCP; what those lack is
-//! under `airlock.`. Nothing here holds arguments, results or secrets. Must not know exporters.
+//! Owns the closed list of names. Names follow OpenTelemetry's conventions for GenAI and MCP; names that those lack
+//! begin with `airlock.`. Nothing here holds arguments, results or secrets. Must not know exporters. To add a field: a
+//! constant in `field`; a metric: a field of `metrics::Metrics` and its line in `register`.
 
 pub mod field;
 pub mod metrics;

@@ -1,7 +1,7 @@
-//! The host that the official conformance suite is run against: the product, with the suite's fixtures around it.
+//! The host for the official conformance suite: the product with the suite's fixtures around it.
 //!
-//! `conformance REGISTRY` listens on a free port of this machine, says where on its first line, says who answered
-//! each request on the lines after it, and leaves with its stdin. Nothing here is part of the product.
+//! `conformance REGISTRY` listens on a free port of this machine. It prints its URL on the first line and who answered
+//! each request on the following lines. It ends with its stdin. Nothing here is part of the product.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use tokio::io::AsyncReadExt as _;
 async fn main() -> anyhow::Result<()> {
     let registry: PathBuf = std::env::args_os().nth(1).context("say which registry")?.into();
     let mut file = ConfigFile::read(&registry)?;
-    // The suite shows no token.
+    // The suite sends no token.
     file.config.http.allow_anonymous = true;
     let compiler = Compiler::program(airlock_tests::program());
     let host = Arc::new(Host::builder().registry(&file).compiler(compiler).open().await?);

@@ -1,6 +1,6 @@
 //! The demo: a scripted agent session over real MCP, scene by scene.
 //!
-//! Each scene says which outcome it expects; the program ends with 1 where one did not come.
+//! Each scene states its expected outcome. The program exits with 1 if a scene ends differently.
 
 use std::io::Write as _;
 
@@ -17,12 +17,13 @@ use anyhow::Context as _;
 use rmcp::model::CallToolResult;
 use serde_json::{Value, json};
 
-/// Columns that text is wrapped at.
+/// Width at which text is wrapped.
 const COLUMNS: usize = 100;
 
-/// Of a long answer, so much is shown.
+/// Characters of a long answer that are shown.
 const TEXT_CHARS_MAX: usize = 1_200;
 
+/// One call of the session, with its expected outcome.
 struct Scene {
     title: &'static str,
     tool: &'static str,
@@ -96,7 +97,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints a scene; tells whether it ended as it should.
+/// Prints a scene and returns whether it ended as expected.
 async fn show(
     number: usize,
     scene: &Scene,
@@ -130,7 +131,7 @@ async fn show(
     Ok(came)
 }
 
-/// The record of a call; the server writes it some milliseconds after its answer.
+/// The record of a call. The server writes it some milliseconds after its answer, hence the loop.
 async fn record(result: &CallToolResult, journal: &Journal) -> anyhow::Result<Record> {
     let meta = serde_json::to_value(&result.meta)?;
     let id = meta["dev.airlock/record"].as_str().context("the answer has no record's id")?.to_owned();
@@ -183,7 +184,7 @@ fn path(steps: &[Step]) -> String {
     if steps.is_empty() { "nothing ran".into() } else { steps.join(" ") }
 }
 
-/// What the model is shown, cut.
+/// The text that the model reads, cut for display.
 fn read_by_agent(result: &CallToolResult) -> String {
     let text = text(result);
     if text.chars().count() > TEXT_CHARS_MAX {
@@ -201,7 +202,7 @@ fn row(title: &str, content: &str) -> std::io::Result<()> {
     say(Style::new(), &indented(title, content))
 }
 
-/// The title, and the content wrapped beside it.
+/// A title with the content wrapped beside it.
 fn indented(title: &str, content: &str) -> String {
     const INDENT: usize = 19;
     let mut out = format!("   {title:<16}");
@@ -232,7 +233,7 @@ fn color(color: AnsiColor) -> Style {
     Style::new().fg_color(Some(color.into()))
 }
 
-/// Prints in a style where stdout is a terminal, plain where it is not.
+/// Prints with a style on a terminal, and plain otherwise.
 fn say(style: Style, text: &str) -> std::io::Result<()> {
     writeln!(anstream::stdout(), "{style}{text}{style:#}")
 }

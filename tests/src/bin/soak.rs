@@ -1,4 +1,4 @@
-//! Mixed load for as long as one likes: good, bad, looping and trapping calls, clients that come and go, and a
+//! Runs mixed load for a chosen time: good, bad, looping and trapping calls, clients that connect and disconnect, and a
 //! reload each minute. `cargo xtask soak --minutes 30`.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Tools that ask the client in the middle of a call, as revisions up to 2025-11-25 did.
+//! Tools that ask the client during a call, as in revisions up to 2025-11-25.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::model;
 use super::tools::text;
 
-/// Between two log messages, so that a client sees them arrive apart.
+/// Pause between two log messages, so that a client sees them arrive separately.
 const PAUSE: Duration = Duration::from_millis(50);
 
 fn failed(message: String) -> CallToolResponse {
@@ -50,7 +50,7 @@ fn argument(request: &CallToolRequestParams, name: &str) -> String {
     value.unwrap_or_default().to_owned()
 }
 
-/// The form that a tool shows, if it is one that shows a form: its message and its fields.
+/// The form that a tool shows: its message and its fields. None for a tool without a form.
 pub(super) fn form(tool: &str, request: &CallToolRequestParams) -> Option<(String, Value)> {
     Some(match tool {
         "test_elicitation" => (

@@ -1,4 +1,4 @@
-//! Results that ask the client for something first, in as many rounds as it takes.
+//! Results that first ask the client for input, in one or more rounds.
 
 use rmcp::ErrorData;
 use rmcp::model::{InputRequest, InputRequests, InputRequiredResult, InputResponses, RequestStateCodec};
@@ -6,50 +6,50 @@ use serde_json::{Value, json};
 
 use super::model;
 
-/// A question of a form with one text field.
+/// A request for a form with one field.
 pub(super) fn form(message: &str, field: &str, ty: &str) -> Value {
     let schema = json!({"type": "object", "properties": {field: {"type": ty}}, "required": [field]});
     json!({"method": "elicitation/create", "params": {"mode": "form", "message": message, "requestedSchema": schema}})
 }
 
-/// A question to the client's model.
+/// A request to the client's model.
 pub(super) fn sampling(text: &str) -> Value {
     let message = json!({"role": "user", "content": {"type": "text", "text": text}});
     json!({"method": "sampling/createMessage", "params": {"messages": [message], "maxTokens": 100}})
 }
 
-/// A question for the client's roots.
+/// A request for the client's roots.
 pub(super) fn roots() -> Value {
     json!({"method": "roots/list"})
 }
 
-/// What is asked in one round: keys and requests.
+/// The requests of one round, with their keys.
 pub(super) type Round = Vec<(&'static str, Value)>;
 
-/// A conversation: its rounds, and whether it is carried by a state that nobody may have changed.
+/// A conversation: its rounds, and whether its state is sealed against changes by the client.
 pub(super) struct Conversation {
     pub(super) rounds: Vec<Round>,
     pub(super) sealed: bool,
 }
 
-/// Where a conversation stands.
+/// The state of a conversation.
 pub(super) enum Standing {
-    /// The client has to answer first.
+    /// The client must answer first.
     Asks(InputRequiredResult),
-    /// It has answered everything; the last round's answers.
+    /// The client answered everything. Holds the answers of the last round.
     Done(InputResponses),
 }
 
 impl Conversation {
-    /// One round that keeps no state.
+    /// A conversation of one round without state.
     pub(super) fn once(round: Round) -> Conversation {
         Conversation { rounds: vec![round], sealed: false }
     }
 
-    /// Goes on with what the client sent.
+    /// Continues with the client's answers.
     ///
     /// # Errors
-    /// When the state is missing, or not as it was given.
+    /// When the state is missing or was changed.
     pub(super) fn go_on(
         &self,
         codec: &RequestStateCodec,
@@ -78,7 +78,7 @@ impl Conversation {
     }
 }
 
-/// The round that a state names.
+/// The round that a sealed state holds.
 fn opened(codec: &RequestStateCodec, state: Option<&str>) -> Result<usize, ErrorData> {
     let state = state.ok_or_else(|| invalid("the state of the request is missing"))?;
     let round = codec.open(state).map_err(|err| invalid(&format!("the state of the request: {err}")))?;
@@ -89,7 +89,7 @@ fn invalid(message: &str) -> ErrorData {
     ErrorData::invalid_params(message.to_owned(), None)
 }
 
-/// Whether a response is one to this request.
+/// Whether a response has the form that its request asks for.
 fn answers(request: &Value, response: &Value) -> bool {
     match request["method"].as_str() {
         Some("elicitation/create") => response["action"].is_string(),

@@ -1,4 +1,4 @@
-//! Prompts, which the product has none of.
+//! Prompts of the suite. The product has none.
 
 use rmcp::ErrorData;
 use rmcp::model::{GetPromptRequestParams, GetPromptResponse, ListPromptsResult, RequestStateCodec};

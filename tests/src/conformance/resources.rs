@@ -1,4 +1,4 @@
-//! Resources besides the product's own, which are the results of calls.
+//! Resources of the suite, besides those of the product, which are results of calls.
 
 use rmcp::ErrorData;
 use rmcp::model::{ListResourcesResult, ReadResourceResult, ResourceTemplate};
@@ -33,7 +33,7 @@ pub(super) fn template() -> Result<ResourceTemplate, ErrorData> {
     }))
 }
 
-/// The contents of a resource, if it is one of these.
+/// The contents of a resource; none for a resource of the product.
 pub(super) fn read(uri: &str) -> Result<Option<ReadResourceResult>, ErrorData> {
     let Some(mut contents) = contents(uri) else { return Ok(None) };
     contents["uri"] = json!(uri);
@@ -54,7 +54,7 @@ fn contents(uri: &str) -> Option<Value> {
     })
 }
 
-/// Whether there is such a resource to be watched.
+/// Checks that a resource exists, for subscriptions to it.
 pub(super) fn known(uri: &str) -> Result<(), ErrorData> {
     match contents(uri) {
         Some(_) => Ok(()),

@@ -1,4 +1,4 @@
-//! Tools that become tasks, by the extension of that name.
+//! Tools that become tasks, as in the protocol's extension for tasks.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use super::{Fixtures, model};
 pub(super) const KNOWN: [&str; 5] =
     ["confirm_delete", "failing_job", "multi_input", "protocol_error_job", "slow_compute"];
 
-/// How long a failure takes.
+/// Time until a failing task fails.
 const A_WHILE: Duration = Duration::from_millis(500);
 
-/// Answers at once where it can be, and with a task where the client knows what that is.
+/// Starts a task. A client without support for tasks gets the answer directly if the tool has one.
 pub(super) async fn start(
     fixtures: &Fixtures,
     request: &CallToolRequestParams,
@@ -52,7 +52,7 @@ pub(super) async fn start(
     Ok(spawn(fixtures, make))
 }
 
-/// A task whose result greets somebody.
+/// A task whose result greets a person by name.
 pub(super) fn greeting(fixtures: &Fixtures, name: &str) -> Result<CallToolResponse, ErrorData> {
     let greeting = text(format!("Hello, {name}!"));
     Ok(spawn(fixtures, move |_| Box::pin(async move { Ok(greeting) })))
@@ -80,7 +80,7 @@ async fn broken() -> Result<CallToolResult, TaskExit> {
     Err(ErrorData::internal_error("the job broke", None).into())
 }
 
-/// Asks all of these at once, and ends when everything is answered.
+/// Asks all questions at once, and ends when all are answered.
 async fn questions(task: TaskContext, keys: &[&str]) -> Result<CallToolResult, TaskExit> {
     let (first, second) = (keys.first().copied(), keys.get(1).copied());
     tokio::try_join!(question(&task, first), question(&task, second))?;

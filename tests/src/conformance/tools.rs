@@ -1,4 +1,4 @@
-//! The suite's tools that no component can be: they talk to the client, or change what the server lists.
+//! Tools of the suite that cannot be components: they talk to the client, or change what the server lists.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use serde_json::json;
 use super::input::{Conversation, Standing, form, roots, sampling};
 use super::{Fixtures, ask, model, tasks};
 
-/// Name, description, and the names and types of arguments.
+/// Name, description, and the names and types of the arguments.
 type Listed = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-/// Name and description of each tool, with its arguments that are required.
+/// All tools of this file. All their arguments are required.
 const TOOLS: [Listed; 23] = [
     ("confirm_delete", "A task that asks before it deletes", &[("filename", "string")]),
     ("failing_job", "A task that fails as tools do", &[]),
@@ -92,7 +92,7 @@ pub(super) async fn call(
     }
 }
 
-/// The real thing: whoever listens is told by the product.
+/// A real reload: the product itself notifies its subscribers.
 async fn reload(fixtures: &Fixtures) -> Result<CallToolResponse, ErrorData> {
     let reloaded = fixtures.host.reload(&fixtures.registry).await;
     reloaded.map_err(|err| ErrorData::internal_error(err.to_string(), None))?;
@@ -116,7 +116,7 @@ fn converse(
     conversation.go_on(&fixtures.codec, request.input_responses.as_ref(), request.request_state.as_deref())
 }
 
-/// What a tool asks for.
+/// The conversation that a tool has with the client.
 fn conversation(tool: &str, context: &RequestContext<RoleServer>) -> Result<Conversation, ErrorData> {
     let who = || ("user_name", form("What is your name?", "name", "string"));
     let capital = || ("capital_question", sampling("What is the capital of France?"));

@@ -1,5 +1,4 @@
-//! The clients of a soak: each does one kind of thing, again and again, and holds every answer against what it
-//! must be.
+//! The clients of a soak. Each makes one kind of call again and again and checks every answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::server::{Server, answer};
 
-/// An answer that takes longer is lost.
+/// Time after which an answer counts as lost.
 const LOST: Duration = Duration::from_secs(60);
 
-/// What a client does.
+/// The kind of calls that a client makes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Good,
@@ -22,15 +21,15 @@ pub(super) enum Kind {
     Bad,
     Looping,
     Trapping,
-    /// Comes, calls and goes, in the protocol's handshake era.
+    /// Connects, calls and disconnects, in the protocol's handshake era.
     Visiting,
-    /// Goes away while its call runs.
+    /// Disconnects while its call runs.
     Leaving,
-    /// Calls the tool that comes and goes with each reload.
+    /// Calls the tool that each reload adds or removes.
     Reloaded,
 }
 
-/// Who is there, and how many.
+/// The kinds of clients, with the number of each.
 pub(super) const KINDS: [(Kind, usize); 8] = [
     (Kind::Good, 3),
     (Kind::Stateless, 2),
@@ -42,14 +41,14 @@ pub(super) const KINDS: [(Kind, usize); 8] = [
     (Kind::Reloaded, 1),
 ];
 
-/// What a client saw.
+/// The observations of one client.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// Answers by kind and code.
     pub answers: BTreeMap<String, u64>,
-    /// Calls that were sent and not waited for.
+    /// Calls whose answers were not awaited.
     pub left: u64,
-    /// What was not as it must be.
+    /// Unexpected answers and errors, at most about twenty.
     pub faults: Vec<String>,
 }
 
@@ -100,7 +99,7 @@ async fn once(kind: Kind, server: &Server, tally: &mut Tally) -> anyhow::Result<
         }
         Kind::Looping => {
             let reply = api(server.call("hostile_loop_forever", "{}")).await?;
-            // Its breaker opens, as it must.
+            // `admission.overloaded` is expected, too: the tool's breaker opens.
             tally.saw(kind, code(&reply), &["limit.deadline", "limit.fuel", "admission.overloaded"]);
         }
         Kind::Trapping => {
@@ -118,7 +117,7 @@ async fn once(kind: Kind, server: &Server, tally: &mut Tally) -> anyhow::Result<
         }
         Kind::Leaving => {
             let call = server.call("hostile_sleep", r#"{"ms": 5000}"#).send();
-            // The answer is not waited for: a caller that is gone.
+            // The client gives up early, so the caller is gone while the call runs.
             drop(tokio::time::timeout(Duration::from_millis(50), call).await);
             tally.left += 1;
         }
@@ -130,7 +129,7 @@ async fn once(kind: Kind, server: &Server, tally: &mut Tally) -> anyhow::Result<
     Ok(())
 }
 
-/// The envelope of an answer.
+/// Sends a request and returns the envelope of its answer.
 pub(super) async fn api(request: RequestBuilder) -> anyhow::Result<Value> {
     let mut body: Value = request.timeout(LOST).send().await?.json().await?;
     Ok(if body.get("reply").is_some() { body["reply"].take() } else { body })

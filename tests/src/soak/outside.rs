@@ -1,4 +1,4 @@
-//! Another process beside the server, which reads the journal all along: this one.
+//! Reads the journal throughout a soak, from a process other than the server's: this one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// Between two looks. Each opens and closes a connection of its own: the last one that closes deletes the log, if
-/// nobody else holds a lock.
+/// Pause between two reads. Each read opens and closes its own connection, because the last connection that closes
+/// deletes the log if no other process holds a lock.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The thread that looks.
+/// The thread that reads.
 pub(super) struct Outside {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<(u64, Vec<String>)>,
 }
 
 impl Outside {
-    /// Begins to look at a journal.
+    /// Starts to read a journal.
     pub(super) fn start(journal: PathBuf) -> anyhow::Result<Outside> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
@@ -30,7 +30,7 @@ impl Outside {
         Ok(Outside { stop, thread })
     }
 
-    /// How often it looked, and what was wrong.
+    /// Stops, and returns the number of reads and the faults.
     pub(super) fn stop(self) -> (u64, Vec<String>) {
         self.stop.store(true, Ordering::Release);
         self.thread.join().unwrap_or_else(|_| (0, vec!["looking at the journal panicked".into()]))
@@ -51,7 +51,7 @@ fn look(journal: &Path, stop: &AtomicBool) -> (u64, Vec<String>) {
     (looks, faults)
 }
 
-/// How many calls a journal has.
+/// The number of calls in a journal.
 pub(super) fn recorded(journal: &Path) -> anyhow::Result<u64> {
     let journal = rusqlite::Connection::open(journal)?;
     journal.busy_timeout(Duration::from_secs(5))?;

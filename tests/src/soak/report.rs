@@ -1,4 +1,4 @@
-//! What a soak saw, and what is wrong with it.
+//! The observations of a soak, and the faults in them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,26 +7,26 @@ use std::time::Duration;
 use super::load::{Tally, api, code};
 use crate::server::Server;
 
-/// Memory may grow by so much after the first quarter: caches, pool slots that were never used before.
+/// Allowed growth of memory after the first quarter, in MiB: caches, and pool slots that were never used before.
 const GROWTH_MIB_MAX: u64 = 64;
 
-/// Descriptors may grow by so many.
+/// Allowed growth of the number of descriptors.
 const GROWTH_FDS_MAX: usize = 64;
 
-/// A look at the server's process.
+/// A sample of the server's process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
-    /// Resident memory.
+    /// Resident memory in MiB.
     pub memory_mib: u64,
     /// Open descriptors.
     pub descriptors: usize,
 }
 
 impl Sample {
-    /// Looks at a process.
+    /// Samples a process.
     ///
     /// # Errors
-    /// When it is gone.
+    /// When the process has ended.
     pub fn of(process: u32) -> anyhow::Result<Sample> {
         let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -36,22 +36,22 @@ impl Sample {
     }
 }
 
-/// What a soak saw.
+/// All observations of a soak.
 #[derive(Debug, Default)]
 pub struct Report {
     length: Duration,
-    /// Looks at the server, in order.
+    /// Samples of the server, in order.
     pub samples: Vec<Sample>,
-    /// Reloads that were asked for.
+    /// Number of changes of the registry.
     pub reloads: u32,
     answers: BTreeMap<String, u64>,
     abandoned: u64,
     faults: Vec<String>,
-    /// Whether the server left when it was told to.
+    /// Whether the server exited cleanly on SIGTERM.
     pub left: bool,
-    /// Calls on record.
+    /// Number of calls in the journal at the end.
     pub recorded: u64,
-    /// Times that another process looked at the journal.
+    /// Number of reads of the journal from another process.
     looks: u64,
 }
 
@@ -68,16 +68,16 @@ impl Report {
         self.faults.extend(tally.faults);
     }
 
-    /// Takes in what the process saw that read the journal all along.
+    /// Adds the observations of the reader of the journal.
     pub(super) fn outside(&mut self, (looks, faults): (u64, Vec<String>)) {
         self.looks = looks;
         self.faults.extend(faults);
         if looks == 0 {
-            self.faults.push("nobody looked at the journal".into());
+            self.faults.push("the journal was never read from outside".into());
         }
     }
 
-    /// Every tool is asked once more: none may be dead.
+    /// Calls every tool once more: each must still answer.
     pub(super) async fn last_words(&mut self, server: &Server) -> anyhow::Result<()> {
         let calls = [
             ("unit_convert", r#"{"value": 3, "from": "km", "to": "m"}"#),
@@ -87,7 +87,7 @@ impl Report {
         ];
         for (tool, args) in calls {
             let mut last = String::new();
-            // The last reload has its moment to be noticed.
+            // The last reload may take a moment to be noticed.
             for _ in 0..50 {
                 last = code(&api(server.call(tool, args)).await?).to_owned();
                 if last.starts_with("ok") {
@@ -107,7 +107,7 @@ impl Report {
         self.answers.values().sum()
     }
 
-    /// Memory and descriptors after the first quarter, and the most of them since.
+    /// The sample after the first quarter, and the maxima since.
     fn growth(&self) -> (Sample, Sample) {
         let rest = &self.samples[self.samples.len() / 4..];
         let most = Sample {
@@ -117,7 +117,7 @@ impl Report {
         (rest.first().copied().unwrap_or_default(), most)
     }
 
-    /// What is wrong; empty where nothing is.
+    /// All faults; empty if there are none.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = self.faults.clone();
         let (settled, most) = self.growth();

@@ -1,7 +1,7 @@
-//! `cargo xtask bench --check`: the instructions of one call, which hold still where times do not.
+//! `cargo xtask bench --check`: counts the instructions of one call, which are stable where times are not.
 //!
-//! Two runs that differ only in the number of their calls are counted by callgrind; what opening a host costs
-//! falls out of the difference.
+//! Callgrind counts two runs that differ only in their number of calls. The difference does not contain the cost of
+//! opening a host.
 
 #![expect(clippy::print_stdout, reason = "the verdict is what people run it for")]
 
@@ -12,23 +12,27 @@ use anyhow::{Context, Result, bail, ensure};
 use super::Bench;
 use crate::run::command;
 
-/// Where the count is kept.
+/// The file of the stored count, below the folder of the page.
 const STORED: &str = "performance/instructions.txt";
 
-/// So much more is a regression, so much less a reason to store the count anew.
+/// Relative difference from the stored count that fails the check. More is a regression; less is a reason to store the
+/// new count.
 const TOLERANCE: f64 = 0.03;
 
+/// Calls of the two runs that are compared.
 const FEW: u32 = 200;
 const MANY: u32 = 1_200;
 
-/// Counts, and compares with what is stored.
+/// Counts the instructions of one call and compares them with the stored count, or stores them.
 pub(super) fn check(bench: &Bench<'_>, bless: bool) -> Result<()> {
+    // Before the long run, so that a missing tool is reported at once.
     let installed = command(bench.root, "valgrind").arg("--version").output();
     ensure!(
         installed.is_ok_and(|out| out.status.success()),
         "the check cannot run: it counts with valgrind, which is not installed"
     );
-    // Code is compiled for the processor that it runs on, and valgrind's is another one.
+    // A first run fills the cache: code is compiled for the processor, and valgrind's is another one than the
+    // machine's.
     count(bench, 1, &["--trace-children=yes"])?;
     let per_call = (count(bench, MANY, &[])? - count(bench, FEW, &[])?) / f64::from(MANY - FEW);
     let path = bench.docs.join(STORED);
@@ -53,7 +57,7 @@ fn verdict(per_call: f64, stored: f64) -> Result<()> {
     Ok(())
 }
 
-/// Instructions of a run with so many calls.
+/// The instructions of a run with this number of calls.
 fn count(bench: &Bench<'_>, calls: u32, more: &[&str]) -> Result<f64> {
     let output = command(bench.root, "valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -85,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_either_way_is_told() {
+    fn a_change_in_either_direction_fails() {
         assert!(verdict(102.0, 100.0).is_ok());
         assert!(verdict(104.0, 100.0).is_err());
         assert!(verdict(96.0, 100.0).is_err());

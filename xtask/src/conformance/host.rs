@@ -1,4 +1,4 @@
-//! The program that the suite is run against, from its start to its end.
+//! The program under test, from its start to its end.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -12,12 +12,13 @@ use crate::run::command;
 const PROGRAM: &str = "target/debug/conformance";
 const REGISTRY: &str = "tests/conformance/airlock.toml";
 
-/// A conformance host that runs.
+/// A running conformance host.
 pub(super) struct Host {
     child: Child,
-    /// It leaves when this is closed.
+    /// The host ends when this is closed.
     stdin: Option<ChildStdin>,
     url: String,
+    /// Collects the lines that the host prints after its URL.
     rest: JoinHandle<String>,
 }
 
@@ -33,10 +34,10 @@ impl Host {
         let mut stdout = BufReader::new(child.stdout.take().context("the host has no stdout")?);
         let mut url = String::new();
         stdout.read_line(&mut url)?;
-        // What it says while it serves is read as it comes, so that it never waits for a reader.
+        // Its output is read as it comes, so that the host never blocks on a full pipe.
         let rest = std::thread::spawn(move || {
             let mut rest = String::new();
-            // Half a report is still one; that the host failed is seen by its status.
+            // An error is ignored: a partial report is still useful, and the exit status shows whether the host failed.
             let _ = stdout.read_to_string(&mut rest);
             rest
         });
@@ -48,7 +49,7 @@ impl Host {
         &self.url
     }
 
-    /// Ends it: what it said of who answered what.
+    /// Ends the host and returns its lines about who answered which request.
     pub(super) fn end(mut self) -> Result<String> {
         drop(self.stdin.take());
         let status = self.child.wait()?;

@@ -1,7 +1,7 @@
-//! Which scenarios passed, and by whom they were answered.
+//! The report: which scenarios passed, and what answered them.
 //!
-//! The suite says when each scenario began, the host when it answered each request and by what: a scenario in which
-//! a test-only fixture answered anything counts as answered by fixtures.
+//! The suite prints when each scenario began, the host when and by what it answered each request. A scenario in which a
+//! test-only fixture answered any request counts as answered by fixtures.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,13 +15,13 @@ struct Scenario {
     began_ms: u64,
     passed: u32,
     failed: u32,
-    /// What fixtures answered in it.
+    /// Requests that fixtures answered.
     fixtures: BTreeSet<String>,
-    /// What tools of the registry answered in it.
+    /// Requests that tools of the registry answered.
     components: BTreeSet<String>,
 }
 
-/// What the suite and the host said, put together.
+/// The combined output of the suite and the host.
 #[derive(Debug, PartialEq)]
 pub(super) struct Report {
     scenarios: Vec<Scenario>,
@@ -31,7 +31,7 @@ impl Report {
     /// Reads the suite's output and the host's lines.
     ///
     /// # Errors
-    /// When they are not as expected: a report that counts nothing must not look like a good one.
+    /// When either has an unexpected form: a report that counts nothing must not look like a good one.
     pub(super) fn new(suite: &str, host: &str) -> Result<Report> {
         let mut scenarios = scenarios(suite)?;
         ensure!(!scenarios.is_empty(), "the suite ran no scenario:\n{suite}");
@@ -41,6 +41,7 @@ impl Report {
                 continue;
             };
             let at: u64 = at.parse().with_context(|| format!("the host said `{line}`"))?;
+            // The last scenario that began before the answer: scenarios run one after the other.
             let Some(scenario) = scenarios.iter_mut().rfind(|scenario| scenario.began_ms <= at) else {
                 continue;
             };
@@ -48,18 +49,19 @@ impl Report {
             answers.insert(what.to_owned());
         }
         let report = Report { scenarios };
+        // The suite's own total must match, or lines were missed.
         let (passed, failed) = total(suite)?;
         let counted = (report.sum(|_| true).1, report.failed());
         ensure!(counted == (passed, failed), "the suite counts {passed} and {failed}, its lines {counted:?}");
         Ok(report)
     }
 
-    /// Checks that failed.
+    /// Number of checks that failed.
     pub(super) fn failed(&self) -> u32 {
         self.scenarios.iter().map(|scenario| scenario.failed).sum()
     }
 
-    /// How many scenarios there are of a kind, and how many of their checks passed.
+    /// The number of scenarios of a kind, and of their checks that passed.
     fn sum(&self, kind: impl Fn(&Scenario) -> bool) -> (usize, u32) {
         let of_kind: Vec<&Scenario> = self.scenarios.iter().filter(|scenario| kind(scenario)).collect();
         (of_kind.len(), of_kind.iter().map(|scenario| scenario.passed).sum())
@@ -88,7 +90,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The scenarios in the order in which they ran.
+/// The scenarios, in the order in which they ran.
 fn scenarios(suite: &str) -> Result<Vec<Scenario>> {
     let mut found = Vec::new();
     for (name, counts) in suite.lines().filter_map(counted) {
@@ -100,7 +102,7 @@ fn scenarios(suite: &str) -> Result<Vec<Scenario>> {
     Ok(found)
 }
 
-/// `✓ tools-list: 4 passed, 0 failed`.
+/// Parses a line such as `✓ tools-list: 4 passed, 0 failed`.
 fn counted(line: &str) -> Option<(&str, (u32, u32))> {
     let line = line.strip_prefix("✓ ").or_else(|| line.strip_prefix("✗ "))?;
     let (name, counts) = line.split_once(": ")?;
@@ -112,18 +114,18 @@ fn pair(counts: &str) -> Option<(u32, u32)> {
     Some((passed.parse().ok()?, rest.split_once(" failed")?.0.parse().ok()?))
 }
 
-/// `Total: 181 passed, 6 failed`.
+/// Parses the line such as `Total: 181 passed, 6 failed`.
 fn total(suite: &str) -> Result<(u32, u32)> {
     let total = suite.lines().find_map(|line| pair(line.strip_prefix("Total: ")?));
     total.with_context(|| format!("the suite gave no total:\n{suite}"))
 }
 
-/// The moment in `Results saved to …/server-NAME-2026-11-23T08-10-07-283Z`, in milliseconds.
+/// The start of a scenario in Unix milliseconds, from `Results saved to …/server-NAME-2026-11-23T08-10-07-283Z`.
 fn began_ms(suite: &str, name: &str) -> Option<u64> {
     let folder = format!("/server-{name}-");
     let stamp = suite.lines().filter(|line| line.starts_with("Results saved to")).find_map(|line| {
         let stamp = line.rsplit_once(&folder)?.1.trim_end_matches('Z');
-        // A name can be the beginning of another.
+        // A name can be the prefix of another one.
         stamp.starts_with(|c: char| c.is_ascii_digit()).then_some(stamp)
     })?;
     let parts: Vec<u64> = stamp.split(['-', 'T']).map(|part| part.parse().ok()).collect::<Option<_>>()?;
@@ -148,7 +150,7 @@ mod tests {
                          ✓ a: 2 passed, 0 failed\n✗ a-b: 1 passed, 1 failed\n\nTotal: 3 passed, 1 failed\n";
 
     #[test]
-    fn a_request_belongs_to_the_scenario_that_ran_when_it_came() {
+    fn a_request_belongs_to_the_scenario_that_ran_at_its_time() {
         let report =
             Report::new(SUITE, "1500\tcomponent\ttools/call x\n2100\tfixture\tprompts/list\n").unwrap();
         assert_eq!(report.failed(), 1);
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_counts_something_else_than_the_suite_is_refused() {
+    fn a_report_that_differs_from_the_suites_total_is_refused() {
         assert!(Report::new(&SUITE.replace("Total: 3", "Total: 4"), "").is_err());
         assert!(Report::new("nothing ran", "").is_err());
     }

@@ -1,4 +1,4 @@
-//! The official suite, pinned, and what it says.
+//! The official suite, pinned to one version, and its output.
 
 use std::fs;
 use std::path::Path;
@@ -12,14 +12,14 @@ const PACKAGE: &str = "@modelcontextprotocol/conformance@0.2.0-alpha.12";
 /// The installed suite.
 pub(crate) struct Suite(Node);
 
-/// What the suite said, and whether it was content.
+/// The output of the suite, and whether every required check passed.
 pub(super) struct Outcome {
     pub(super) text: String,
     pub(super) success: bool,
 }
 
 impl Suite {
-    /// Installs what is missing.
+    /// Installs the suite if it is missing.
     ///
     /// # Errors
     /// When Python is missing, or a package registry cannot be reached.
@@ -27,9 +27,10 @@ impl Suite {
         node::environment(root, "conformance", &[PACKAGE]).map(Suite)
     }
 
-    /// Asks a server for what a revision requires.
+    /// Runs the checks of one revision against a server.
     pub(super) fn run(&self, url: &str, revision: &str) -> Result<Outcome> {
         let results = self.0.folder.join("results").join(revision);
+        // Old results would be taken for scenarios of this run.
         if results.exists() {
             fs::remove_dir_all(&results)?;
         }

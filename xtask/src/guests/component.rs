@@ -1,6 +1,6 @@
-//! One guest: a core module becomes a component, gets its contract, and is listed.
+//! Steps for one guest: encode the core module as a component, pack its contract, list it.
 //!
-//! Must not know where guests lie.
+//! Must not know where guests are.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::{Resolve, WorldItem, WorldKey};
 
-/// Wraps a core module, which carries its WIT in a custom section, as a validated component.
+/// Encodes a core module, which carries its WIT in a custom section, as a validated component.
 pub(crate) fn encode(module: &Path, component: &Path) -> Result<()> {
     let bytes = fs::read(module).with_context(|| format!("cannot read `{}`", module.display()))?;
     let encoded = ComponentEncoder::default().validate(true).module(&bytes)?.encode()?;
@@ -21,7 +21,7 @@ pub(crate) fn encode(module: &Path, component: &Path) -> Result<()> {
     fs::write(component, encoded).with_context(|| format!("cannot write `{}`", component.display()))
 }
 
-/// Embeds contract and WIT documentation, in place.
+/// Embeds the contract and the WIT's doc comments in a component, in place.
 pub(crate) fn pack(airlock: &Path, component: &Path, wit: &Path, contract: &Path) -> Result<()> {
     let packed = component.with_extension("packed.wasm");
     let output = Command::new(airlock)
@@ -36,7 +36,7 @@ pub(crate) fn pack(airlock: &Path, component: &Path, wit: &Path, contract: &Path
         .output()
         .with_context(|| format!("cannot run `{}`", airlock.display()))?;
     if !output.status.success() {
-        // Unpacked, it would look up to date the next time.
+        // The unpacked component would look up to date in the next run.
         fs::remove_file(component)?;
         bail!("`airlock pack` said no:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
     }
@@ -44,7 +44,7 @@ pub(crate) fn pack(airlock: &Path, component: &Path, wit: &Path, contract: &Path
     Ok(fs::rename(packed, component)?)
 }
 
-/// Whether the component is there and newer than all of these files and folders.
+/// Whether the component exists and is newer than all of these files and folders.
 pub(crate) fn is_newer<'a>(component: &Path, sources: impl Iterator<Item = &'a Path>) -> Result<bool> {
     let Ok(built) = modified(component) else { return Ok(false) };
     for source in sources {
@@ -55,7 +55,7 @@ pub(crate) fn is_newer<'a>(component: &Path, sources: impl Iterator<Item = &'a P
     Ok(true)
 }
 
-/// When a file, or anything in a folder, was last changed; links are followed.
+/// The latest change of a file, or of anything in a folder. Links are followed.
 fn modified(path: &Path) -> Result<SystemTime> {
     let facts = fs::metadata(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let mut newest = facts.modified()?;

@@ -1,4 +1,4 @@
-//! The tools of the comparison, as a component of act's.
+//! The tools of the comparison, as a component for act.
 
 use act_sdk::prelude::*;
 

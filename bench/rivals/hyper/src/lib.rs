@@ -1,4 +1,4 @@
-//! The tools of the comparison, as a plugin of hyper-mcp's.
+//! The tools of the comparison, as a plugin for hyper-mcp.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The tools of the comparison that are no product's: one sleeps and one loops, as a component for wassette.
+//! Two tools of the comparison, as a component for wassette: one sleeps and one loops. Its third tool is the product's
+//! own.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! WIT source on disk: a file, or a folder with its dependencies under `deps`.
 //!
-//! Owns which files belong to a package, and how much of them is read.
+//! Owns which files belong to a package, and how many bytes of them are read. Must not know doc comments.
 
 use std::path::{Path, PathBuf};
 
@@ -9,13 +9,16 @@ use wit_parser::{PackageId, Resolve, SourceMap, UnresolvedPackageGroup};
 use airlock::file;
 use airlock_contract::docs::DocsError;
 
-/// WIT source of a package and all its dependencies. All of WASI has a tenth of it.
+/// Most bytes of WIT source of a package with all its dependencies. The whole of WASI has a tenth of this.
 const BYTES_MAX: u64 = 4 << 20;
 
-/// Files and folders in one folder.
+/// Most files and folders in one folder.
 const ENTRIES_MAX: usize = 1_000;
 
-/// Reads a package and what it depends on.
+/// Reads a package and its dependencies.
+///
+/// # Errors
+/// When a file cannot be read or parsed, or a bound is exceeded.
 pub(super) fn read(wit: &Path) -> Result<(Resolve, PackageId), DocsError> {
     let mut reader = Reader { left: BYTES_MAX };
     let main = if wit.is_dir() { reader.folder(wit)? } else { reader.package(&[wit.to_owned()])? };
@@ -27,6 +30,7 @@ pub(super) fn read(wit: &Path) -> Result<(Resolve, PackageId), DocsError> {
     Ok((resolve, package))
 }
 
+/// Reads files, and counts their bytes against one bound.
 struct Reader {
     left: u64,
 }
@@ -44,7 +48,7 @@ impl Reader {
         Ok(groups)
     }
 
-    /// The WIT files of a folder are one package.
+    /// Parses the WIT files of a folder as one package.
     fn folder(&mut self, folder: &Path) -> Result<UnresolvedPackageGroup, DocsError> {
         let files: Vec<PathBuf> =
             entries(folder)?.into_iter().filter(|path| is_wit(path) && !path.is_dir()).collect();
@@ -67,7 +71,7 @@ fn is_wit(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "wit")
 }
 
-/// What is in a folder, in the order of its names.
+/// The entries of a folder, sorted by name so that errors do not depend on the file system.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DocsError> {
     let unread = |reason: String| DocsError::Wit(format!("`{}`: {reason}", folder.display()));
     let mut paths = Vec::new();

@@ -1,4 +1,4 @@
-//! Traces over OTLP: HTTP with protobuf, in batches, from a thread of its own.
+//! Exports traces over OTLP: HTTP with protobuf, in batches, on a separate thread.
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig as _;
@@ -9,7 +9,7 @@ use url::Url;
 
 use super::TelemetryError;
 
-/// Sends spans to a collector.
+/// A batch exporter of spans to a collector.
 #[derive(Debug)]
 pub(crate) struct Exporter {
     provider: SdkTracerProvider,
@@ -18,6 +18,7 @@ pub(crate) struct Exporter {
 impl Exporter {
     pub(super) fn new(endpoint: &str) -> Result<Exporter, TelemetryError> {
         let failed = |reason: String| TelemetryError::Exporter { endpoint: endpoint.to_owned(), reason };
+        // Checked here: the exporter would report a bad endpoint only when it sends.
         let collector = collector(endpoint).map_err(failed)?;
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
@@ -37,7 +38,7 @@ impl Exporter {
         tracing_opentelemetry::layer().with_tracer(self.provider.tracer("airlock"))
     }
 
-    /// Sends what is left.
+    /// Sends the spans that are left. A failure is logged as a warning.
     pub(crate) fn shut_down(&self) {
         if let Err(err) = self.provider.shutdown() {
             tracing::warn!("the last traces were not delivered: {err}");
@@ -45,7 +46,7 @@ impl Exporter {
     }
 }
 
-/// Where traces go: below the endpoint, whose host is the one that a reader sees.
+/// The URL for traces below an endpoint. URLs with a user are refused, so that the host is the one that a reader sees.
 fn collector(endpoint: &str) -> Result<String, String> {
     let url = Url::parse(endpoint).map_err(|err| err.to_string())?;
     if !["http", "https"].contains(&url.scheme()) {

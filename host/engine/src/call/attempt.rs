@@ -1,4 +1,6 @@
-//! One attempt of a plan: its slots, its run, and what it came to.
+//! One attempt of a plan: takes its slots, runs it, judges its outcome.
+//!
+//! Owns what an attempt adds to the events. Must not know the other attempts of the plan.
 
 use std::time::Duration;
 
@@ -16,20 +18,22 @@ use airlock_types::event::Event;
 use airlock_types::plan::Ended;
 use airlock_types::usage::{Traces, TrapReport};
 
-/// An attempt as the plan wants it.
+/// An attempt that the plan asks for.
 pub(super) struct Planned<'a> {
     /// Index of the route in the plan.
     pub(super) index: usize,
+    /// The tool to run, with its permit.
     pub(super) route: &'a PermittedRoute,
-    /// Which attempt on the route, from 1.
+    /// The attempt's number on its route, from 1.
     pub(super) number: u32,
-    /// Time for it, waiting for its slots included.
+    /// Time for the attempt in milliseconds, including the wait for its slots.
     pub(super) deadline_ms: u64,
 }
 
-/// An attempt that ended.
+/// An attempt that ended, also one that did not run.
 pub(super) struct EndedAttempt {
     pub(super) judged: Judged,
+    /// Whether the guest had begun an effect on the world.
     effect_dispatched: bool,
 }
 
@@ -38,14 +42,14 @@ impl EndedAttempt {
         EndedAttempt { judged: Judged::failed(code, details), effect_dispatched: false }
     }
 
-    /// What the plan needs to know of it.
+    /// The part of the outcome that the plan decides by.
     pub(super) fn for_plan(&self) -> Ended {
         let Details { transient, retry_after_ms, .. } = self.judged.details;
         Ended { code: self.judged.code, effect_dispatched: self.effect_dispatched, transient, retry_after_ms }
     }
 }
 
-/// Makes one attempt.
+/// Makes one attempt. Guest trouble, missing slots and host failures all come back as an [`EndedAttempt`].
 pub(super) async fn attempt(
     host: &Generation,
     planned: Planned<'_>,
@@ -59,6 +63,7 @@ pub(super) async fn attempt(
     let Ok(_slots) = host.enter(&tool.name, events.caller(), until).await else {
         return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
     };
+    // What is left after the wait for slots: the guest may use no more than the plan allows.
     let deadline = until.saturating_sub(environment.monotonic());
     let started = Event::AttemptStarted {
         tool: tool.name.clone(),
@@ -67,6 +72,7 @@ pub(super) async fn attempt(
         number,
         is_first: (index, number) == (0, 1),
     };
+    // Before `start`, which borrows the events mutably for the traces.
     let listener = events.listener();
     let attempt = Attempt {
         tool: &tool.name,
@@ -85,7 +91,7 @@ pub(super) async fn attempt(
     ended(host, tool, args, attempted, events)
 }
 
-/// Reads what an attempt came to, and tells of its end.
+/// Judges the outcome of an attempt and appends its end to the events.
 fn ended(
     host: &Generation,
     tool: &Tool,
@@ -93,11 +99,14 @@ fn ended(
     attempted: Attempted,
     events: &mut Events<'_>,
 ) -> EndedAttempt {
+    // Read first: judging the outcome is the host's work, and `worked_since` charges it to the caller.
     let ended = host.environment().monotonic();
     let traces = events.take_traces();
     let (judged, trap) = match attempted {
         Ok(outcome) => read(host, tool, args, outcome, &traces),
         Err(RunError::Exhausted) => {
+            // The pool of instances is sized after `host.calls_max`; running into it is a host setting, not the tool's
+            // fault.
             tracing::warn!("the engine has no room for `{}`: lower `host.calls_max`", tool.name);
             events.push(Event::AttemptWithdrawn);
             return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
@@ -114,6 +123,7 @@ fn ended(
     EndedAttempt { judged, effect_dispatched }
 }
 
+/// The verdict about an outcome, and the trap in it for the record.
 fn read(
     host: &Generation,
     tool: &Tool,
@@ -122,6 +132,7 @@ fn read(
     traces: &Traces,
 ) -> (Judged, Option<TrapReport>) {
     let now_unix_ms = ms(host.environment().wall());
+    // A value that does not fit its own type cannot come from the engine, so this is a fault of the host.
     let judged = judge(tool, args, &mut outcome, &traces.denials, now_unix_ms).unwrap_or_else(|err| {
         tracing::error!("a value of `{}` is not of its type: {err}", tool.name);
         Judged::failed(Code::HostInternal, Details::default())

@@ -1,29 +1,29 @@
-//! What is known about why a call or an attempt failed, beyond its code.
+//! The facts about a failed call or attempt, beyond its code.
 
 use airlock_types::finding::Finding;
 use serde_json::Value;
 
-/// What is known about a failure, beyond its code.
+/// The facts about a failure, beyond its code. The texts for agents are made from them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Details {
-    /// What a limit was, in words: `10,000 ms`.
+    /// The limit that was hit, in words: `10,000 ms`.
     pub(crate) limit: Option<String>,
-    /// Capabilities that were not granted, by kind only: an agent must not be able to probe.
+    /// Kinds of capabilities that were not granted. Kinds only: an agent must not be able to probe for paths.
     pub(crate) denied: Vec<String>,
-    /// The tool's own error.
+    /// The tool's own error value, as JSON.
     pub(crate) detail: Option<Value>,
-    /// When to try again.
+    /// Time in milliseconds after which a retry can help.
     pub(crate) retry_after_ms: Option<u64>,
-    /// What the outer door found.
+    /// Findings of the outer door.
     pub(crate) findings: Vec<Finding>,
-    /// Attempts made.
+    /// Attempts made, over all routes.
     pub(crate) attempts: u32,
-    /// Whether repeating can help although the code does not say so.
+    /// Whether the tool declared its error transient. Read only where the code leaves the retry to the tool.
     pub(crate) transient: bool,
 }
 
 impl Details {
-    /// No slot came free: one may in a second.
+    /// Details of a call that got no slot. The hint of one second is a guess: when a slot comes free is unknown.
     pub(crate) fn no_slot() -> Details {
         Details { retry_after_ms: Some(1_000), ..Details::default() }
     }

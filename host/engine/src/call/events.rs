@@ -1,7 +1,8 @@
 //! The events of one call: appended by its stages, observed as they come, folded when the call ends.
 //!
-//! Owns that nothing is answered without a record: events that are dropped before they were sealed seal themselves as
-//! those of a cancelled call. Must not know what any stage decides.
+//! Owns the guarantee that every answer has a record: events that are dropped before they are sealed seal themselves as
+//! a cancelled call. Must not know what any stage decides. To add a kind of event: a variant of `Event`, and an arm in
+//! every fold and observer that matches on events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,36 +26,39 @@ use airlock_types::reply::Reply;
 use airlock_types::shorten::clean;
 use airlock_types::usage::{Traces, charge_of_work};
 
-/// Of a name that no tool may have, as many bytes go on record.
+/// Bytes of the requested name that go on record. Well above the longest public name, and a bound on made-up ones.
 const NAME_BYTES_MAX: usize = 128;
 
-/// Room for the events of a call of one attempt, so that most lists never grow.
+/// Initial capacity of the list. It holds the events of a call with one attempt, so that most lists never grow.
 const EVENTS: usize = 10;
 
-/// What is known of a call before its first stage.
+/// The facts of a call that are known before its first stage.
 pub(super) struct Head<'c> {
+    /// Id of the record. It begins with the time, see [`id`].
     pub(super) id: String,
-    /// The tool's name as it was asked for, cut and cleaned.
+    /// The requested name, cut to [`NAME_BYTES_MAX`] and without control characters.
     pub(super) tool: String,
     pub(super) call: &'c Call,
     pub(super) started_unix_ms: u64,
-    /// By the monotonic clock.
+    /// Start on the monotonic clock, for durations and deadlines.
     pub(super) started: Duration,
 }
 
+/// The open event list of one call.
 pub(super) struct Events<'c> {
     pub(super) host: &'c Generation,
     pub(super) head: Head<'c>,
     pub(super) list: Vec<Event>,
     observers: Observers<'c>,
     observer: Option<Arc<dyn Observer>>,
-    /// What the attempt that runs leaves behind, however it ends.
+    /// Traces of the running attempt. They are here, not in the attempt, so that a dropped call still records them.
     running: Option<Traces>,
-    /// Whether the record was made.
+    /// Whether the record was made; the drop then does nothing.
     pub(super) sealed: bool,
 }
 
 impl<'c> Events<'c> {
+    /// Opens the list when a call comes in, before any stage runs.
     pub(super) fn open(
         host: &'c Generation,
         call: &'c Call,
@@ -80,13 +84,13 @@ impl<'c> Events<'c> {
         }
     }
 
-    /// Appends an event; observers hear of it first.
+    /// Appends an event. Observers see it before it is in the list.
     pub(super) fn push(&mut self, event: Event) {
         self.observers.observe(&event);
         self.list.push(event);
     }
 
-    /// The tool that was asked for.
+    /// The requested name, as it is shown and recorded.
     pub(super) fn tool(&self) -> &str {
         &self.head.tool
     }
@@ -101,6 +105,7 @@ impl<'c> Events<'c> {
         ms(self.elapsed())
     }
 
+    /// Time since the call came in, on the monotonic clock.
     pub(super) fn elapsed(&self) -> Duration {
         self.host.environment().monotonic().saturating_sub(self.head.started)
     }
@@ -110,37 +115,37 @@ impl<'c> Events<'c> {
         self.observers.spans.call()
     }
 
-    /// The span of the attempt that the last step begins.
+    /// The span of the attempt that the latest step begins; a disabled span between attempts.
     pub(super) fn attempt_span(&self) -> tracing::Span {
         self.observers.spans.attempt()
     }
 
-    /// Appends the steps that the plan took since the last time.
+    /// Appends the steps that the plan took since the last call of this function.
     pub(super) fn follow(&mut self, progress: &mut Progress) {
         for step in progress.take_path() {
             self.push(Event::Stepped { step });
         }
     }
 
-    /// Where the reports of the tool that runs go, if anything listens.
+    /// A callback for the progress reports of the running tool; none when the call has no observer.
     pub(super) fn listener(&self) -> Option<Listener> {
         let observer = self.observer.clone()?;
         Some(Box::new(move |report| observer.note(Note::Report(report))))
     }
 
-    /// An attempt begins: where it leaves its traces. If the call is dropped before it ends, it goes on record as
-    /// cancelled.
+    /// Begins an attempt and returns the place for its traces. A call that is dropped before the attempt ends records
+    /// the attempt as cancelled.
     pub(super) fn start(&mut self, started: Event) -> &mut Traces {
         self.push(started);
         self.running.insert(Traces::default())
     }
 
-    /// The traces of the attempt that just ended.
+    /// Takes the traces of the attempt that just ended.
     pub(super) fn take_traces(&mut self) -> Traces {
         self.running.take().unwrap_or_default()
     }
 
-    /// Charges for the host's own work on the call since then, by the monotonic clock.
+    /// Charges the host's own work on the call since `then`, a time of the monotonic clock. Short work is free.
     pub(super) fn worked_since(&mut self, then: Duration) {
         let charge = charge_of_work(us(self.host.environment().monotonic().saturating_sub(then)));
         if charge > 0 {
@@ -148,13 +153,18 @@ impl<'c> Events<'c> {
         }
     }
 
-    /// Puts a call that can have effects on record before it starts, or it does not start.
+    /// Records a call with effects before it starts. A call without effects needs no such record.
+    ///
+    /// # Errors
+    /// When the journal cannot commit the record: the call then does not start.
     pub(super) async fn intend(&mut self) -> Result<(), Failed> {
         if fold::effect(&self.list).repeatable() {
             return Ok(());
         }
-        // Before it is committed: a call that is dropped meanwhile may leave an intent, which has to end.
+        // Appended before the commit: a call that is dropped during the commit may leave an intent in the journal, and
+        // the drop must then end it.
         self.push(Event::Intended);
+        // Marked as cancelled: after a crash this is what the journal says of the call.
         let record =
             fold::record(&self.head, self.list.clone(), self.head.started_unix_ms, Code::Cancelled, None);
         self.host.journal().intend(*record).await.map_err(|err| {
@@ -164,7 +174,8 @@ impl<'c> Events<'c> {
         })
     }
 
-    /// A call that never began has nothing that a crash could leave open, whatever it could have done.
+    /// How durable the sealed record must be. Only a call whose intent is open in the journal has to wait for the
+    /// commit. A call that never began leaves nothing open after a crash.
     pub(super) fn durability(&self) -> Durability {
         let has = |what: fn(&Event) -> bool| self.list.iter().any(what);
         let is_open =
@@ -172,23 +183,24 @@ impl<'c> Events<'c> {
         if is_open { Durability::Committed } else { Durability::Queued }
     }
 
-    /// The record, made of the events, which are of no more use here.
+    /// Makes the record and takes the events with it. No fold may run after this.
     pub(super) fn take_record(&mut self, code: Code, reply: Option<Json>) -> Box<Record<Json>> {
+        // Start plus elapsed, not the wall clock again: a clock that is set back would end a call before it began.
         let ended_unix_ms = self.head.started_unix_ms + self.elapsed_ms();
         fold::record(&self.head, std::mem::take(&mut self.list), ended_unix_ms, code, reply)
     }
 
-    /// What the call came to, onto its span.
+    /// Writes the outcome to the span of the call.
     pub(super) fn finish(&self, reply: &Reply) {
         self.observers.spans.finish(reply);
     }
 
-    /// When a call that may take this long ends, by the monotonic clock.
+    /// The end, on the monotonic clock, of a call that may take `deadline_ms`.
     pub(super) fn ends(&self, deadline_ms: u64) -> Duration {
         self.head.started.saturating_add(Duration::from_millis(deadline_ms))
     }
 
-    /// Charges the caller for what the call used.
+    /// Charges the caller's budgets for what the call used. Must run exactly once, before the events are taken.
     pub(super) fn charge(&self) {
         if let Some(used) = fold::amounts(&self.list, &self.head.call.arguments) {
             let now_ms = ms(self.host.environment().wall());
@@ -198,7 +210,7 @@ impl<'c> Events<'c> {
 }
 
 impl Drop for Events<'_> {
-    /// The call was cancelled: nobody waits for its answer any more.
+    /// A call that is dropped unsealed was cancelled. Its attempt, charge, metrics and record are settled here.
     fn drop(&mut self) {
         if self.sealed {
             return;
@@ -209,13 +221,14 @@ impl Drop for Events<'_> {
         }
         self.charge();
         fold::counted(self).count(self, Code::Cancelled, &[]);
+        // Read before the events are taken: durability is a fold over them.
         let durability = self.durability();
         let record = self.take_record(Code::Cancelled, None);
         self.host.journal().seal_now(record, durability);
     }
 }
 
-/// Ids begin with their time, so that a journal's rows lie in order.
+/// A UUID of version 7. Ids begin with their time, so that rows of the journal are in order.
 fn id(unix_ms: u64, seed: &[u8; 32]) -> String {
     let mut random = [0; 10];
     random.copy_from_slice(&seed[..10]);

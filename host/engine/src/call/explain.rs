@@ -1,4 +1,6 @@
-//! What would happen to a call that is not made: the same stages up to the plan, by the same functions.
+//! Explains a call without making it: runs the functions of the same stages up to the plan.
+//!
+//! Owns the text and the form of the explanation. Must not decide anything by itself, or it would differ from the call.
 
 use super::permit::{Asked, PermittedRoute, permitted};
 use super::reply::Failed;
@@ -13,22 +15,25 @@ use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 
-/// What would happen to a call.
+/// What would happen to a call: the decision, then the refusal or the plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explained {
-    /// Policy's decision about the called tool.
+    /// The decision of policy about the called tool.
     pub ruling: Ruling,
-    /// Its reasons.
+    /// The reasons of the decision. Empty for a tool that asks for nothing.
     pub reasons: Arc<[Reason]>,
-    /// What the call would be answered with, where it would not run.
+    /// The error that the call would be answered with. Present only when it would not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Box<ErrorReport>>,
-    /// The plan, where it would run.
+    /// The plan. Present only when the call would run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
 }
 
-/// Explains a call. Nothing is admitted, charged or put on record.
+/// Explains a call. Admits, charges and records nothing.
+///
+/// # Errors
+/// The report that the call would get when it fails before the decision: an unknown tool or invalid arguments.
 pub(crate) fn explain(host: &Generation, call: &Call) -> Result<Explained, Box<ErrorReport>> {
     explained(host, call).map_err(|failed| failed.report)
 }
@@ -38,6 +43,7 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     let args = validate::judge(host.caps(), resolved.tool(), &call.arguments)?;
     let Resolved { called, fallbacks } = resolved;
     let now_unix_ms = ms(host.environment().wall());
+    // Without a session: explaining must not open one.
     let asked = Asked { caller: &call.caller, args: &args, session: None, now_unix_ms };
     let decision = asked.decide(&called);
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());
@@ -53,7 +59,7 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
 }
 
 impl fmt::Display for Explained {
-    /// The decision first: a plan is worth reading only for a call that may run.
+    /// Prints the decision first: a plan is worth reading only for a call that may run.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "decision: {}", self.ruling.as_str())?;
         if self.reasons.is_empty() {

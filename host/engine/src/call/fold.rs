@@ -1,6 +1,7 @@
-//! What is made of the events of a call when it ends, one file for each consumer.
+//! Folds over the events of a call, run once when it ends. One file for each consumer.
 //!
-//! A fold reads the events and nothing else of the call. To add one: a file here, and its line where events are sealed.
+//! A fold reads the events and the head of the call, and must not know any stage. To add one: a file here, and a line
+//! in `Events::seal` and in the drop of `Events`.
 
 mod budget;
 mod metrics;
@@ -15,7 +16,7 @@ pub(super) use usage::usage;
 use airlock_types::effect::Effect;
 use airlock_types::event::Event;
 
-/// What the called tool may do to the world; nothing while no tool is known.
+/// The effect class of the called tool; `pure` while no tool is known.
 pub(super) fn effect(events: &[Event]) -> Effect {
     let resolved =
         |event: &Event| if let Event::Resolved { effect, .. } = event { Some(*effect) } else { None };

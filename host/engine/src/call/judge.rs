@@ -1,7 +1,7 @@
-//! The outer door: from what the sandbox says of an attempt to one outcome code.
+//! The outer door: turns the outcome of an attempt into one outcome code.
 //!
-//! Owns that way, with everything that the reply and the record need beside the code. Must not know what follows:
-//! that is the plan's.
+//! Owns this step, with everything that the reply and the record need beside the code. Must not know what follows: the
+//! plan decides about retries and fallbacks. To add a check of results: a kind in `airlock_contract::check`.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -21,40 +21,46 @@ use airlock_types::limit::Limits;
 use airlock_types::shorten;
 use airlock_types::usage::LimitHit;
 
-/// What an attempt came to.
+/// The verdict about an attempt.
 pub(crate) struct Judged {
     pub(crate) code: Code,
-    /// For `ok` and `ok.degraded`.
+    /// The value. Present exactly for `ok` and `ok.degraded`.
     pub(crate) accepted: Option<Accepted>,
+    /// Present exactly for `refused`.
     pub(crate) refusal: Option<Refusal>,
+    /// Present exactly for `clarify`.
     pub(crate) clarify: Option<Clarify>,
     pub(crate) details: Details,
 }
 
 /// A value that passed the outer door.
 pub(crate) struct Accepted {
+    /// The result as JSON; none for a function without one.
     pub(crate) result: Option<Value>,
+    /// The answer as the contract read it: content and assessment beside the value.
     pub(crate) answered: Answered,
+    /// Findings that were not severe enough to reject the value.
     pub(crate) findings: Vec<Finding>,
-    /// Of the result, as JSON.
+    /// Size of the answer in bytes, as JSON.
     pub(crate) bytes: u64,
 }
 
 impl Judged {
+    /// A verdict without a value.
     pub(super) fn failed(code: Code, details: Details) -> Judged {
         Judged { code, accepted: None, refusal: None, clarify: None, details }
     }
 
-    /// What the outer door found.
+    /// The findings of the outer door, whether the value was accepted or not.
     pub(super) fn findings(&self) -> &[Finding] {
         self.accepted.as_ref().map_or(&self.details.findings, |accepted| &accepted.findings)
     }
 }
 
-/// Reads what an attempt came to.
+/// Judges the outcome of an attempt. Takes the value out of `outcome`.
 ///
 /// # Errors
-/// When a value is not of its type, which is a fault of the host.
+/// When a value does not fit its own type, which is a fault of the host.
 pub(crate) fn judge(
     tool: &Tool,
     args: &ValidArgs,
@@ -64,6 +70,7 @@ pub(crate) fn judge(
 ) -> Result<Judged, LiftError> {
     let value = match outcome {
         Outcome::Value(value) => value.take(),
+        // Denials explain many traps: a guest often aborts when an import refuses.
         Outcome::Trap(_) => {
             let details = Details { denied: denials.to_vec(), ..Details::default() };
             return Ok(Judged::failed(Code::Trap, details));
@@ -77,6 +84,7 @@ pub(crate) fn judge(
             return Ok(Judged::failed(Code::PolicyDenied, details));
         }
     };
+    // A refusal, a question and a tool's error are answers of their own kinds, and are not checked like values.
     match tool.contract.shape.read(value, &tool.contract.transient)? {
         Answer::Value(answered) => accept(tool, args, *answered, now_unix_ms),
         Answer::Refused(refusal) => Ok(refused(tool, args, refusal)),
@@ -87,13 +95,14 @@ pub(crate) fn judge(
     }
 }
 
-/// The outer door: right type, then plausible.
+/// Lifts a value and checks it: size first, plausibility after.
 fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -> Result<Judged, LiftError> {
     let contract = &tool.contract;
     let result = match (contract.shape.value_ty(), &answered.value) {
         (Some(ty), Some(value)) => Some(lift(ty, value)?),
         _ => None,
     };
+    // Before the checks: their cost grows with the value, and this bounds it.
     let bytes = size(result.as_ref(), &answered);
     if bytes > tool.limits().output_bytes_max {
         let details =
@@ -120,14 +129,15 @@ fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -
     Ok(Judged { accepted: Some(accepted), ..Judged::failed(code, Details::default()) })
 }
 
-/// Bytes of an answer as JSON.
+/// Size of an answer in bytes, as JSON: the result and the content beside it.
 fn size(result: Option<&Value>, answered: &Answered) -> u64 {
     json_bytes(&result).saturating_add(json_bytes(&answered.content))
 }
 
-/// Bytes of a value as JSON; too many where it cannot be written.
+/// Size of a value in bytes, as JSON. A value that cannot be written counts as too large for any limit.
 fn json_bytes(value: &impl Serialize) -> u64 {
     use std::io::Write;
+    // Counts instead of writing: the text itself is not needed here.
     struct Count(u64);
     impl Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -142,12 +152,14 @@ fn json_bytes(value: &impl Serialize) -> u64 {
     serde_json::to_writer(&mut count, value).map_or(u64::MAX, |()| count.0)
 }
 
-/// The same refused call gets the same decision.
+/// Completes a refusal with a decision id and a hint where the tool gave none.
 fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
     if refusal.decision_id.is_empty() {
+        // A digest of component, arguments and code: a refused call that is repeated gets the same id.
         let decided = format!("{}\n{}\n{}", tool.component.digest, args.canonical(), refusal.code);
         refusal.decision_id = airlock_types::digest::sha256(decided.as_bytes())[..16].to_owned();
     }
+    // A refusal must help the caller on; a tool that gives no help is at least reported as such.
     if refusal.needed.is_empty() && refusal.contact.is_none() {
         refusal.needed.push("the tool does not say what it would need".to_owned());
     }
@@ -158,10 +170,12 @@ fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
 
 fn tool_error(error: ToolError) -> Judged {
     let ToolError { code, mut detail, transient, retry_after_ms } = error;
+    // A tool's strings may hide control characters; the reply and the record show the cleaned ones.
     shorten::clean_strings(&mut detail);
     Judged::failed(code, Details { detail: Some(detail), transient, retry_after_ms, ..Details::default() })
 }
 
+/// The limit that was hit, in words for an agent.
 fn limit_text(hit: LimitHit, limits: &Limits) -> String {
     match hit {
         LimitHit::Fuel => format!("{} units", limits.fuel),

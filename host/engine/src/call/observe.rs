@@ -1,6 +1,7 @@
-//! What follows the events of a call as they come, one file for each observer.
+//! Observers of the events of a call, as they come. One file for each observer.
 //!
-//! An observer keeps what it needs and never asks a stage. To add one: a file here, a field and a line in `observe`.
+//! An observer keeps the state it needs, and must not ask a stage for anything. To add one: a file here, a field of
+//! [`Observers`] and a line in `observe`.
 
 mod breaker;
 mod notice;
@@ -32,7 +33,9 @@ impl<'c> Observers<'c> {
         }
     }
 
+    /// Shows an event to every observer. Runs before the event is in the list.
     pub(super) fn observe(&mut self, event: &Event) {
+        // Destructured, so that an observer that is not called does not compile.
         let Observers { spans, notices, breakers } = self;
         spans.observe(event);
         notices.observe(event);

@@ -1,4 +1,6 @@
-//! Policy's decision about the called tool, and the permits of its fallbacks.
+//! The decision stage: policy's decision about the called tool, and the permits of its fallbacks.
+//!
+//! Owns what a decision means for the call. Must not know how policy decides.
 
 use super::details::Details;
 use super::events::Events;
@@ -13,13 +15,13 @@ use airlock_types::event::Event;
 use airlock_types::principal::Principal;
 use airlock_types::session::SessionId;
 
-/// A tool that may run in this call.
+/// A tool that may run in this call, with the permit that proves it.
 pub(super) struct PermittedRoute {
     pub(super) candidate: Candidate,
     pub(super) permit: Permit,
 }
 
-/// What the decisions of one call depend on, beside the tool.
+/// The parts of a policy request that are the same for all tools of a call.
 pub(super) struct Asked<'a> {
     pub(super) caller: &'a Principal,
     pub(super) args: &'a ValidArgs,
@@ -28,14 +30,14 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The decision about one of the call's tools.
+    /// Decides about one of the call's tools.
     pub(super) fn decide(&self, candidate: &Candidate) -> Decision {
         let Asked { caller, args, session, now_unix_ms } = *self;
         let tool = &candidate.tool;
         decide(&Request { caller, tool: &tool.name, allowance: &tool.allowance, args, session, now_unix_ms })
     }
 
-    /// The fallbacks that may run. One that may not is left out, as if it were not declared: it could not answer.
+    /// The fallbacks that have a permit. One without is left out as if it were not declared, since it could not answer.
     pub(super) fn fallbacks(&self, fallbacks: Vec<Candidate>) -> impl Iterator<Item = PermittedRoute> {
         fallbacks.into_iter().filter_map(|candidate| match self.decide(&candidate) {
             Decision::Allow(permit) => Some(PermittedRoute { candidate, permit }),
@@ -44,7 +46,10 @@ impl Asked<'_> {
     }
 }
 
-/// The tools that may run in this call, the called one first.
+/// Decides about the called tool and its fallbacks. The called one comes first.
+///
+/// # Errors
+/// When the called tool itself may not run. A fallback without a permit is not an error.
 pub(super) fn permit(
     host: &Generation,
     caller: &Principal,
@@ -53,17 +58,22 @@ pub(super) fn permit(
     admitted: &Admitted,
     events: &mut Events<'_>,
 ) -> Result<Vec<PermittedRoute>, Failed> {
+    // Read once: all decisions of a call are about the same moment.
     let now_unix_ms = ms(host.environment().wall());
     let asked = Asked { caller, args, session: admitted.session(), now_unix_ms };
     let Resolved { called, fallbacks } = resolved;
     let decision = asked.decide(&called);
+    // Before a refusal ends the stage: the record of a denied call needs its reasons most.
     events.push(Event::Decided { ruling: decision.ruling(), reasons: decision.reasons().clone() });
     let permit = permitted(events.tool(), decision)?;
     let first = PermittedRoute { candidate: called, permit };
     Ok(std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect())
 }
 
-/// The permit of a decision, or how the call ends without one.
+/// The permit of a decision.
+///
+/// # Errors
+/// How the call ends when the decision is a denial or a hold.
 pub(super) fn permitted(tool: &str, decision: Decision) -> Result<Permit, Failed> {
     match decision {
         Decision::Allow(permit) => Ok(permit),
@@ -83,7 +93,7 @@ mod tests {
     use airlock_types::decision::Reason;
 
     #[test]
-    fn a_call_that_a_human_must_approve_does_not_run_and_says_so() {
+    fn a_held_call_does_not_run_and_says_so() {
         let reasons = [Reason::Approval { rule: "tools.pay.approval".into() }].into();
         let failed = permitted("pay", Decision::Hold(Hold { reasons })).unwrap_err();
         assert_eq!((failed.code, failed.code.facts().status), (Code::PolicyHeld, Status::Held));

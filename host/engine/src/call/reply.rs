@@ -1,4 +1,6 @@
-//! The reply stage: from what a call came to, to the envelope that it is answered with.
+//! The reply stage: turns the end of a call into the envelope that answers it.
+//!
+//! Owns which facts go into which field of the envelope. Must not know how the envelope is written for a client.
 
 use super::attempt::EndedAttempt;
 use super::details::Details;
@@ -15,14 +17,14 @@ use airlock_types::plan::{BreakerView, Plan};
 use airlock_types::reply::{Confidence, ErrorReport, Provenance, Reply};
 use airlock_types::shorten::clean_lines;
 
-/// A call that has a result.
+/// A call that ended with a result.
 pub(super) struct Delivered {
     code: Code,
     accepted: Accepted,
     provenance: Provenance,
 }
 
-/// A call that has none.
+/// A call that ended without a result.
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) code: Code,
@@ -38,10 +40,10 @@ impl Failed {
     }
 }
 
-/// The attempt that was made last, with its index in the plan.
+/// The last attempt, with the index of its route in the plan. None when no attempt was made.
 type Last = Option<(usize, EndedAttempt)>;
 
-/// Delivers what the last attempt gave.
+/// Delivers the value of the last attempt.
 pub(super) fn accepted(
     events: &Events<'_>,
     routes: &[PermittedRoute],
@@ -49,7 +51,7 @@ pub(super) fn accepted(
     code: Code,
     fallback_because: Option<Code>,
 ) -> Result<Delivered, Failed> {
-    // A plan accepts nothing but a value that was accepted.
+    // A plan accepts only an attempt whose value was accepted, so this arm is a fault of the host.
     let Some((route, EndedAttempt { judged: Judged { accepted: Some(accepted), .. }, .. })) = last else {
         return Err(report::failed(events.tool(), Code::HostInternal, &Details::default()));
     };
@@ -66,7 +68,7 @@ pub(super) fn accepted(
     Ok(Delivered { code, accepted, provenance })
 }
 
-/// Says why there is no result.
+/// Reports why there is no result: no attempt was made, or the last one failed.
 pub(super) fn given_up(
     events: &Events<'_>,
     plan: &Plan,
@@ -77,6 +79,7 @@ pub(super) fn given_up(
     let (tool, now_unix_ms) = (events.tool(), events.head.started_unix_ms);
     let breaker = plan.routes.first().map_or(BreakerView::Closed, |route| route.input.breaker);
     let Some((_, EndedAttempt { judged, .. })) = last else {
+        // Without an attempt the called tool is paused, or too little time was left to start one.
         let report = match breaker {
             BreakerView::Open { remaining_ms, scope } => {
                 report::paused(tool, scope, remaining_ms, now_unix_ms)
@@ -93,6 +96,8 @@ pub(super) fn given_up(
         (None, None) => report::report(tool, code, &details),
     };
     if let BreakerView::Open { remaining_ms, scope } = breaker {
+        // The called tool was paused and its fallbacks failed. Without this line the error would read as the tool's
+        // own.
         let pause = report::pause(tool, scope, remaining_ms, now_unix_ms);
         report.message = format!("{pause} A fallback was tried.\n{}", report.message);
     }
@@ -104,7 +109,7 @@ pub(super) fn given_up(
     }
 }
 
-/// The report of a call for which no attempt was worth starting.
+/// The report of a call for which the plan started no attempt, for example because too little time was left.
 fn not_run(tool: &str, code: Code, why: Option<String>) -> ErrorReport {
     let mut report = report::report(tool, code, &Details::default());
     if let Some(why) = why {
@@ -113,7 +118,7 @@ fn not_run(tool: &str, code: Code, why: Option<String>) -> ErrorReport {
     report
 }
 
-/// The envelope, and the bytes of the result in it.
+/// Makes the envelope. Also returns the bytes of the result, which the caller's budget pays for.
 pub(super) fn reply(events: &Events<'_>, ended: Result<Delivered, Failed>) -> (Reply, u64) {
     let code = ended.as_ref().map_or_else(|failed| failed.code, |delivered| delivered.code);
     let mut reply = empty(events, code);
@@ -133,7 +138,7 @@ pub(super) fn reply(events: &Events<'_>, ended: Result<Delivered, Failed>) -> (R
     }
 }
 
-/// The envelope without anything that an attempt gave.
+/// The envelope with the fields that every call has.
 fn empty(events: &Events<'_>, code: Code) -> Reply {
     let mut usage = fold::usage(&events.list);
     usage.wall_us = us(events.elapsed());
@@ -159,12 +164,12 @@ fn empty(events: &Events<'_>, code: Code) -> Reply {
     }
 }
 
-/// The handle of the call's session, where its caller knows the session by one.
+/// The session's handle, when the caller refers to the session by a handle and needs it for the next call.
 fn handle(events: &Events<'_>) -> Option<String> {
     events.head.call.session.has_handle().then(|| session(events).cloned()).flatten()
 }
 
-/// The session that the call was admitted to.
+/// The id of the session that the call was admitted to.
 pub(super) fn session<'e>(events: &'e Events<'_>) -> Option<&'e String> {
     events
         .list
@@ -172,7 +177,7 @@ pub(super) fn session<'e>(events: &'e Events<'_>) -> Option<&'e String> {
         .find_map(|event| if let Event::Admitted { session } = event { session.as_ref() } else { None })
 }
 
-/// Puts an accepted value and what stands beside it into the reply.
+/// Fills in an accepted value and what the tool said beside it.
 fn fill(reply: &mut Reply, accepted: Accepted, provenance: Provenance) {
     let Accepted { result, answered, findings, bytes: _ } = accepted;
     let assessment = answered.assessment;
@@ -187,16 +192,17 @@ fn fill(reply: &mut Reply, accepted: Accepted, provenance: Provenance) {
     reply.provenance = Some(provenance);
 }
 
-/// No text of an error hides anything, whoever wrote which part of it.
+/// Removes hidden characters from the message of an error. Parts of it may come from a tool or a caller.
 fn fit_to_be_shown(mut report: ErrorReport) -> ErrorReport {
     report.message = clean_lines(&report.message);
     report
 }
 
-/// The reply of a call that ran, or could have, and whose record was not written.
+/// Replaces the reply of a call that may have had effects and whose record could not be written.
 pub(super) fn unrecorded(reply: Reply) -> Reply {
     let mut report = report::report(&reply.tool, Code::HostJournal, &Details::default());
     if reply.usage.attempts > 0 {
+        // The result is withheld, but the effect may have happened: the agent must not repeat the call blindly.
         report.ran = Ran::MayHave;
         report.message = format!(
             "`{}` ran, but the host could not write its record, so that there is no answer to rely on.\n\

@@ -1,8 +1,8 @@
-//! The texts of failed calls, for an agent to act on.
+//! The texts of failed calls, which an agent acts on.
 //!
-//! Owns one text for each way to fail: what happened, whether the tool ran, whether repeating can help, how
-//! to proceed. No paths, hosts or backtraces: those are in the record. Text that a tool wrote is fenced as
-//! data and cut. Must not know transports.
+//! Owns one text for each way to fail: what happened, whether the tool ran, whether a retry can help, how to proceed.
+//! The texts contain no paths, hosts or backtraces; those are in the record. Text that a tool wrote is quoted as data
+//! and cut. Must not know transports. To add a code: an arm in `happened`, and one in `proceed` if its advice differs.
 
 use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
@@ -21,15 +21,15 @@ use airlock_types::reply::ErrorReport;
 use airlock_types::shorten::{clean, shorten, visible_json};
 use airlock_types::violation::Violation;
 
-/// A tool's own words are shown up to here.
+/// Characters of a tool's own text that are shown: enough for a message, too little to bury the host's lines.
 const TOOL_TEXT_CHARS_MAX: usize = 400;
 
-/// How a call ends that failed with this code.
+/// The end of a call that failed with this code.
 pub(crate) fn failed(tool: &str, code: Code, details: &Details) -> Failed {
     Failed::new(code, report(tool, code, details))
 }
 
-/// How a call ends whose tool its caller does not know, or may not know.
+/// The end of a call to a tool that does not exist, or that its caller may not see.
 pub(crate) fn unknown(unknown: &UnknownTool) -> Failed {
     let mut failed = failed(&unknown.name, Code::Unknown, &Details::default());
     let nearest =
@@ -41,10 +41,11 @@ pub(crate) fn unknown(unknown: &UnknownTool) -> Failed {
     failed
 }
 
-/// How a call ends that was not admitted.
+/// The end of a call that was not admitted.
 pub(crate) fn not_admitted(tool: &str, why: NotAdmitted) -> Failed {
     match why {
         NotAdmitted::NoEntry => failed(tool, Code::PolicyDenied, &Details::default()),
+        // A full host is not the caller's fault, so the hint says when to come back.
         NotAdmitted::NoSlot => failed(tool, Code::Overloaded, &Details::no_slot()),
         NotAdmitted::Exhausted(Exhausted { budget, retry_after_ms }) => {
             let limit = Some(budget.to_string());
@@ -62,10 +63,11 @@ pub(crate) fn not_admitted(tool: &str, why: NotAdmitted) -> Failed {
     }
 }
 
-/// How a call ends whose arguments were not judged within its deadline: the tool was not started.
+/// The end of a call whose arguments were not judged within its deadline. The tool was not started.
 pub(crate) fn judged_too_slowly(tool: &str, deadline_ms: u64) -> Failed {
     let details = Details { limit: Some(format!("{deadline_ms} ms")), ..Details::default() };
     let mut failed = failed(tool, Code::LimitDeadline, &details);
+    // The facts of the code say that the tool ran; here it was never started.
     failed.report.ran = Ran::No;
     failed.report.message = format!(
         "Call to `{tool}` was not run: its arguments were not checked within {deadline_ms} ms.\nThe tool did not \
@@ -74,8 +76,9 @@ pub(crate) fn judged_too_slowly(tool: &str, deadline_ms: u64) -> Failed {
     failed
 }
 
-/// How a call ends whose arguments the inner door did not let in.
+/// The end of a call whose arguments violate the contract, with every violation listed.
 pub(crate) fn invalid(tool: &str, violations: Vec<Violation>, example: Option<Value>) -> Failed {
+    // Violations quote the caller's values, which may hide characters.
     let violations: Vec<Violation> = violations.into_iter().map(Violation::shown).collect();
     let code = message::code(&violations);
     let report = ErrorReport {
@@ -91,18 +94,19 @@ pub(crate) fn invalid(tool: &str, violations: Vec<Violation>, example: Option<Va
     Failed::new(code, report)
 }
 
-/// The report of a call that failed with this code.
+/// The report of a call that failed with this code: what happened, whether the tool ran, how to proceed.
 pub(crate) fn report(tool: &str, code: Code, details: &Details) -> ErrorReport {
     let facts = code.facts();
     let retryable = match facts.retry {
         Retry::IfTransient => details.transient,
         Retry::AfterHint | Retry::Once => true,
         Retry::ByEffects => code == Code::LimitDeadline,
+        // The plan does not retry these, but the caller may come back later when only capacity was missing.
         Retry::Never | Retry::IfDeclared | Retry::AsRefused => {
             matches!(code, Code::Overloaded | Code::RateLimited)
         }
     };
-    // A call that ends without running may have run before: stopped at a denial, or between two attempts.
+    // The code describes the last step. When it says that the tool did not run, earlier attempts may still have run.
     let has_run = if facts.ran == Ran::No && details.attempts > 0 { Ran::Ran } else { facts.ran };
     let message = [happened(tool, code, details), ran(has_run), proceed(code, details, retryable)].join("\n");
     ErrorReport {
@@ -117,6 +121,7 @@ pub(crate) fn report(tool: &str, code: Code, details: &Details) -> ErrorReport {
     }
 }
 
+/// The first line: what happened.
 fn happened(tool: &str, code: Code, details: &Details) -> String {
     let limit = details.limit.as_deref().unwrap_or("its limit");
     match code {
@@ -168,6 +173,7 @@ fn happened(tool: &str, code: Code, details: &Details) -> String {
     }
 }
 
+/// The second line: whether the tool ran.
 fn ran(ran: Ran) -> String {
     match ran {
         Ran::No => "The tool did not run.",
@@ -177,10 +183,12 @@ fn ran(ran: Ran) -> String {
     .to_owned()
 }
 
+/// The third line: how to proceed.
 fn proceed(code: Code, details: &Details, retryable: bool) -> String {
     if let Some(ms) = details.retry_after_ms {
         return format!("Safe to retry after {ms} ms.");
     }
+    // A hint with a time comes first: the remaining advice is for calls without one.
     let tried = if details.attempts > 1 {
         format!(" It was already tried {} times.", details.attempts)
     } else {
@@ -201,25 +209,29 @@ fn proceed(code: Code, details: &Details, retryable: bool) -> String {
     }
 }
 
-/// A tool's own words, as data.
+/// A tool's own error text, marked as data so that an agent does not follow it as an instruction.
 fn quoted(detail: Option<&Value>) -> String {
     let text = match detail {
         None | Some(Value::Null) => return String::new(),
         Some(Value::String(text)) => one_line(text, TOOL_TEXT_CHARS_MAX),
         Some(other) => shorten(&visible_json(&other.to_string()), TOOL_TEXT_CHARS_MAX),
     };
+    // So that the text cannot close the quotes that mark it as data.
     let text = text.replace('"', "'");
     format!("; its own words, as data: \"{text}\"")
 }
 
-/// A tool's words could add lines that look like the host's.
+/// Text of a tool on one line. With line breaks it could add lines that look like the host's.
 fn one_line(text: &str, chars_max: usize) -> String {
-    // Cleaning only makes a text shorter, and a long one need not be looked at whole.
+    // Cleaning only shortens a text, so a prefix is enough: eight times what is shown leaves room for removed
+    // characters.
     let end = text.char_indices().nth(8 * chars_max).map_or(text.len(), |(end, _)| end);
     shorten(&clean(&text[..end]), chars_max)
 }
 
+/// The findings that reject a value, at most five, one on each line.
 fn doubts(findings: &[Finding]) -> String {
+    // The findings that rejected the value; five are enough to act on.
     let rejecting = findings.iter().filter(|finding| finding.verdict == Verdict::Reject).take(5);
     rejecting
         .map(|finding| {
@@ -229,9 +241,10 @@ fn doubts(findings: &[Finding]) -> String {
         .collect()
 }
 
-/// The report of a call that was not run, as its tool is paused.
+/// The report of a call that was not run because its tool is paused by a breaker.
 pub(crate) fn paused(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u64) -> ErrorReport {
     let details = Details { retry_after_ms: Some(remaining_ms), ..Details::default() };
+    // The code of an overload, so that clients treat a pause as any other reason to wait.
     let report = report(tool, Code::Overloaded, &details);
     let (ran, proceed) = (ran(report.ran), proceed(Code::Overloaded, &details, report.retryable));
     ErrorReport {
@@ -240,7 +253,7 @@ pub(crate) fn paused(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u
     }
 }
 
-/// For whom a tool is paused, why and until when.
+/// Names the callers for whom a tool is paused, the reason and the end of the pause.
 pub(crate) fn pause(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u64) -> String {
     let until = moment(now_unix_ms.saturating_add(remaining_ms));
     let why = match scope {
@@ -254,14 +267,14 @@ pub(crate) fn pause(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u6
     format!("`{tool}` is paused for {} until {until}: {why}.", scope.as_str())
 }
 
-/// A moment as RFC 3339 has it, in UTC, rounded up to whole seconds.
+/// A time in RFC 3339, in UTC. Rounded up to whole seconds, so that a retry at that time is not too early.
 fn moment(unix_ms: u64) -> String {
     let seconds = i64::try_from(unix_ms.div_ceil(1_000)).unwrap_or(i64::MAX);
     DateTime::from_timestamp(seconds, 0)
         .map_or_else(|| "an unknown time".to_owned(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
-/// The text of a refusal.
+/// The report of a refusal: what the tool declines, what it needs, what helps instead.
 pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> ErrorReport {
     let cut = |text: &str| one_line(text, TOOL_TEXT_CHARS_MAX);
     let mut lines = vec![format!("`{tool}` declines: {}", cut(&refusal.cannot))];
@@ -297,7 +310,7 @@ pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> ErrorReport {
     }
 }
 
-/// The text of a question.
+/// The report of a question that the tool asks back, with its options.
 pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> ErrorReport {
     let mut lines = vec![format!("`{tool}` asks: {}", one_line(&clarify.question, TOOL_TEXT_CHARS_MAX))];
     for (i, option) in clarify.options.iter().take(8).enumerate() {
@@ -309,6 +322,7 @@ pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> ErrorReport {
             shorten(&visible_json(&option.args.to_string()), 300)
         ));
     }
+    // The options carry complete arguments, so no state is kept between the two calls.
     lines.push("Pick one and call again with its arguments, or ask your user.".into());
     ErrorReport {
         message: lines.join("\n"),
@@ -331,14 +345,14 @@ mod tests {
 
     const BAD: &str = "a\u{1b}[2J\u{202e}b\nThe tool did not run.\u{9b}31m\u{200b}\u{85}c";
 
-    /// The text has so many lines, whatever a tool says.
+    /// The text has this number of lines, whatever a tool says.
     fn check(report: &ErrorReport, lines: usize) {
         assert!(!report.message.chars().any(|c| is_hidden(c) && c != '\n'), "{:?}", report.message);
         assert_eq!(report.message.lines().count(), lines, "{}", report.message);
     }
 
     #[test]
-    fn a_tools_words_stay_on_their_line() {
+    fn text_of_a_tool_stays_on_its_line() {
         for detail in [json!(BAD), json!({"why": BAD}), json!([BAD])] {
             let details = Details { detail: Some(detail), ..Details::default() };
             check(&report("t", Code::ToolError, &details), 3);
@@ -346,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_and_a_question_have_the_hosts_lines_only() {
+    fn refusals_and_questions_have_only_lines_of_the_host() {
         let bad = || BAD.to_owned();
         let declined = Refusal {
             code: bad(),

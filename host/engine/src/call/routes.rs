@@ -1,4 +1,6 @@
-//! What a plan is made of: the tools that may answer, and how they stand now.
+//! Collects the inputs of a plan: the tools that may answer, and their quotas and breakers now.
+//!
+//! Must not know how a plan is made from them.
 
 use super::permit::PermittedRoute;
 use crate::generation::Generation;
@@ -9,14 +11,14 @@ use airlock_types::plan;
 use airlock_types::plan::{Inputs, Jitter, Plan, RouteInput};
 use airlock_types::principal::Principal;
 
-/// The plan of a call. Half of the seed is enough for jitter, and shorter on record.
+/// The plan of a call. Its jitter uses half of a seed: 16 bytes are enough, and shorter on record.
 pub(super) fn plan(host: &Generation, who: &Principal, routes: &[PermittedRoute], args: &ValidArgs) -> Plan {
     let seed = host.environment().seed();
     let routes = routes.iter().map(|route| input(host, who, &route.candidate.tool)).collect();
     plan::plan(inputs(host, routes, args, Jitter::Seeded(hex(&seed[..16]))))
 }
 
-/// The same as its caller may read it, without jitter.
+/// The plan as its caller may see it: hidden fallbacks without names, and no jitter.
 pub(super) fn shown_plan(
     host: &Generation,
     who: &Principal,

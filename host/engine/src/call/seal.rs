@@ -1,4 +1,6 @@
-//! The end of a call: charged, put on record, counted and answered; and its answer where the record cannot be written.
+//! The end of a call: charged, recorded, counted and answered.
+//!
+//! Owns this order, and the answer when the record cannot be written.
 
 use super::events::Events;
 use super::fold;
@@ -13,19 +15,23 @@ use airlock_types::record::Record;
 use airlock_types::reply::Reply;
 
 impl Events<'_> {
-    /// Puts the call on record and answers it.
+    /// Records the call and returns its reply.
     pub(super) async fn seal(mut self, ended: Result<Delivered, Failed>) -> Reply {
         let (mut reply, result_bytes) = reply::reply(&self, ended);
+        // Before the record is made: the record holds the reply as it is sent.
         self.warn_of_loop(&mut reply);
         let host = self.host;
-        // Before anything is given away: dropped while it waits, the call still seals itself as cancelled.
+        // Before anything is taken out of the events: a call that is dropped during this wait still seals itself as
+        // cancelled.
         let place = host.journal().place().await;
         self.sealed = true;
         self.push(Event::Answered { code: reply.code, result_bytes });
-        // Before the commit is awaited: a caller that goes away meanwhile has used it all the same.
+        // Before the commit is awaited: a caller that disconnects during the wait has used the tool all the same.
         self.charge();
+        // Both are folds over the events, which the record takes next.
         let (counted, durability) = (fold::counted(&self), self.durability());
         let record = self.take_record(reply.code, Json::of(&reply));
+        // A copy only for calls with effects: if the commit is late, a second record must replace the queued one.
         let spare = (durability == Durability::Committed).then(|| record.clone());
         let sealed = match place {
             Ok(place) => place.seal(record, durability).await,
@@ -34,17 +40,18 @@ impl Events<'_> {
         if let Err(err) = sealed {
             reply = self.unsealed(reply, spare, &err);
         }
+        // After the commit: a lost record changes the code, and span and metrics must show the final one.
         self.finish(&reply);
         counted.count(&self, reply.code, &reply.findings);
         reply
     }
 
-    /// What a call is answered with whose record is not where it should be. `spare` is the record of a call that began
-    /// and could have effects: what ran, ran, but its result is not given away.
+    /// The reply when the record was not written in time. `spare` is the record of a call that began and could have
+    /// effects. Such a call keeps its effects, but its result is withheld.
     fn unsealed(&self, mut reply: Reply, spare: Option<Box<Record<Json>>>, err: &JournalError) -> Reply {
         let began = spare.is_some();
         if let (JournalError::Late, Some(spare)) = (err, spare) {
-            // Its record is queued; this one, of what was answered, replaces it.
+            // The first record is still queued. This one, with the reply that is sent, replaces it.
             let reply = reply::unrecorded(reply);
             let record = Record { code: reply.code.into(), reply: Json::of(&reply), ..*spare };
             self.host.journal().seal_now(Box::new(record), Durability::Committed);
@@ -58,7 +65,7 @@ impl Events<'_> {
         reply
     }
 
-    /// The same call that fails the same way again and again: a model may not notice by itself.
+    /// Warns when the same call fails again and again, which a model may not notice by itself.
     fn warn_of_loop(&self, reply: &mut Reply) {
         let session =
             reply::session(self).and_then(|id| self.host.sessions().get(&self.head.call.caller, id));
@@ -71,7 +78,7 @@ impl Events<'_> {
         }
     }
 
-    /// What makes two calls the same: the tool, and the arguments, canonical where they were valid.
+    /// The identity of a call for the loop guard: the tool and the arguments, in canonical form when they are valid.
     fn digest(&self) -> String {
         let valid = self.list.iter().find_map(|event| {
             if let Event::Validated { args } = event { Some(args.as_str().to_owned()) } else { None }

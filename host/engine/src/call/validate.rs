@@ -1,4 +1,6 @@
-//! The inner door as a stage: on the runtime's worker, or beside it where it may take long.
+//! The inner door as a stage: judges arguments on the runtime's worker, or on another thread when it may take long.
+//!
+//! Owns where the work is done and who pays for it. Must not know the rules: the contract has them.
 
 use std::sync::Arc;
 
@@ -21,14 +23,15 @@ use airlock_types::event::Event;
 use airlock_types::json::Json;
 use airlock_types::usage::charge_of_work;
 
-/// That the arguments are valid.
+/// The event of valid arguments, with their canonical text for the record.
 pub(super) fn event(args: &ValidArgs) -> Event {
-    // Canonical text is JSON; were it not, the record would say so.
+    // Canonical text is always JSON. The fallback stores it as a string, so that a fault would be visible in the
+    // record.
     let args = Json::text(args.canonical()).or_else(|| Json::of(&args.canonical()));
     Event::Validated { args: args.unwrap_or_default() }
 }
 
-/// Judges the arguments of a call, and charges its caller for the time that it takes beyond what is free.
+/// Judges the arguments of a call. Charges the caller for the time beyond the free allowance.
 pub(super) async fn validate(
     host: &Generation,
     resolved: &Resolved,
@@ -41,6 +44,7 @@ pub(super) async fn validate(
         Arguments::Text(text) => tool.contract.is_heavy(text.len()),
         Arguments::Parsed(args) => tool.contract.is_heavy(caps::bytes_of(args)),
     };
+    // Boxed: this path is rare, and its state would otherwise enlarge the future of every call.
     if is_heavy {
         return Box::pin(judge_aside(host, tool, arguments, admitted, events)).await;
     }
@@ -50,8 +54,9 @@ pub(super) async fn validate(
     judged
 }
 
-/// Judges arguments: within the caps, then by the tool's contract.
+/// Judges arguments: the general size limits first, then the tool's contract.
 pub(super) fn judge(caps: &Caps, tool: &Tool, arguments: &Arguments) -> Result<ValidArgs, Failed> {
+    // Text is parsed under the limits, so a hostile document is refused before it is a tree.
     let args = match arguments {
         Arguments::Text(text) => caps::parse(text, caps),
         Arguments::Parsed(args) => caps::admit(args, caps).map(|()| args.clone()),
@@ -63,9 +68,9 @@ pub(super) fn judge(caps: &Caps, tool: &Tool, arguments: &Arguments) -> Result<V
     })
 }
 
-/// Judges arguments on a thread of their own, within the deadline of the call. The number of such threads is bounded: a
-/// slot is held until the thread is back, whether or not the call still waits for it, and the thread always comes
-/// back, as the cost of the inner door is bounded.
+/// Judges arguments on a blocking thread, within the deadline of the call. A gate bounds the number of such threads.
+/// The slot is held until the thread returns, whether or not the call still waits. Every thread returns, because the
+/// cost of the inner door is bounded.
 async fn judge_aside(
     host: &Generation,
     tool: &Arc<Tool>,
@@ -99,14 +104,14 @@ async fn judge_aside(
     }
 }
 
-/// The account of a call's caller, apart from the call, which may be dropped before the work is done.
+/// The caller's account, detached from the call, which may be dropped before the work is done.
 struct Payer {
     account: Arc<Account>,
     environment: SharedEnvironment,
 }
 
 impl Payer {
-    /// Does some work and charges the caller for its time.
+    /// Does the work and charges the caller for its time.
     fn charged<T>(&self, work: impl FnOnce() -> T) -> T {
         let begun = self.environment.monotonic();
         let done = work();

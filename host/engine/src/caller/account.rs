@@ -1,6 +1,6 @@
-//! Accounts: what each caller has used and how much of it runs. They outlive a reload.
+//! Accounts: what each caller has used, and how many of its calls run. They outlive a reload.
 //!
-//! Owns the bound on their number. Must not know what a call does with its place.
+//! Owns the bound on the number of accounts. Must not know what a call does with its slot.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -12,7 +12,8 @@ use crate::admission::{Gate, Rejected, Slot};
 use airlock_types::environment::Environment;
 use airlock_types::principal::Principal;
 
-/// Accounts at most; a subject more makes room where an account has nothing left to remember.
+/// Most accounts at the same time. Beyond it, a new caller takes the place of accounts that have nothing left to
+/// remember.
 const ACCOUNTS_MAX: usize = 10_000;
 
 /// Calls of one caller whose arguments are judged off the runtime's workers at the same time.
@@ -25,9 +26,10 @@ pub(crate) const CALLER_HEAVY_WAIT: u32 = 32;
 #[derive(Debug, Default)]
 pub(crate) struct Accounts(RwLock<BTreeMap<Principal, Arc<Account>>>);
 
-/// One caller's account.
+/// The account of one caller.
 #[derive(Debug)]
 pub(crate) struct Account {
+    /// Behind a lock because a reload may exchange it; held slots keep the old one alive.
     gate: Mutex<Arc<Gate>>,
     heavy_arguments: Gate,
     spent: Mutex<Spent>,
@@ -36,7 +38,7 @@ pub(crate) struct Account {
 /// Why a caller may not call now.
 #[derive(Debug)]
 pub(crate) enum NotOpened {
-    /// There is no room for one more account.
+    /// [`ACCOUNTS_MAX`] is reached, and every account is in use or has spent something today.
     Full,
     /// A budget is used up.
     Exhausted(Exhausted),
@@ -44,6 +46,9 @@ pub(crate) enum NotOpened {
 
 impl Accounts {
     /// The account of a caller, with one call taken out of its budgets.
+    ///
+    /// # Errors
+    /// When there is no space for another account, or a budget is used up.
     pub(crate) fn open(
         &self,
         who: &Principal,
@@ -55,23 +60,26 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Charges a caller for what a call of its turned out to use.
+    /// Charges a caller for what a call used, once that is known.
     pub(crate) fn charge(&self, who: &Principal, used: Amounts, now_ms: u64) {
         let account = self.0.read().unwrap_or_else(PoisonError::into_inner).get(who).cloned();
-        // An account goes only when a day is over, and its budgets with it.
+        // An account is removed only when its day is over, and its budgets start anew then: no charge is lost.
         if let Some(account) = account {
             account.add(used, now_ms);
         }
     }
 
+    /// Finds or makes the account of a caller.
     fn account(&self, who: &Principal, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, NotOpened> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(who).cloned();
         if let Some(account) = known {
             account.agree(rules);
             return Ok(account);
         }
+        // The write lock only for new callers: calls of known ones share the read lock.
         let mut accounts = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if accounts.len() >= ACCOUNTS_MAX {
+            // An account that a call holds must stay, or its gate would exist twice.
             accounts.retain(|_, account| Arc::strong_count(account) > 1 || !account.spent().is_over(now_ms));
         }
         if accounts.len() >= ACCOUNTS_MAX {
@@ -89,17 +97,18 @@ impl Accounts {
 }
 
 impl Account {
-    /// What a call turned out to use.
+    /// Adds what a call used. Budgets are checked when the next call begins.
     pub(crate) fn add(&self, amounts: Amounts, now_ms: u64) {
         self.spent().add(amounts, now_ms);
     }
 
-    /// A place among the caller's calls.
+    /// Takes a slot among the caller's calls, or waits for one until `until`.
     pub(crate) async fn enter(
         &self,
         environment: &dyn Environment,
         until: Duration,
     ) -> Result<Slot, Rejected> {
+        // Cloned, so that the lock is not held during the wait.
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
         gate.enter(environment, until).await
     }

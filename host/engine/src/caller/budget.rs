@@ -1,35 +1,36 @@
-//! Budgets: how much of something in a minute and in a day.
+//! Budgets: amounts per minute and per day.
 //!
-//! Owns the arithmetic. Time is passed in; windows are whole minutes and days of the wall clock (UTC), so that
-//! an operator can say when a budget is whole again. Must not know calls.
+//! Owns the arithmetic. Time is an argument. Windows are whole minutes and days of the wall clock (UTC), so that an
+//! operator can say when a budget is full again. Must not know calls.
 
 use std::fmt;
 
 pub(crate) const MINUTE_MS: u64 = 60_000;
 pub(crate) const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 
-/// What is counted.
+/// The quantity that a budget counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     Calls,
     Fuel,
-    /// Of arguments and results, as JSON.
+    /// Bytes of arguments and results, as JSON.
     Bytes,
 }
 
-/// One budget.
+/// At most `max` of a unit in each window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budget {
     pub(crate) unit: Unit,
+    /// Length of the window: [`MINUTE_MS`] or [`DAY_MS`].
     pub(crate) window_ms: u64,
     pub(crate) max: u64,
 }
 
-/// All budgets of a caller; without one it may use as much as it likes.
+/// All budgets of a caller. An empty list means no bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Budgets(pub(crate) Vec<Budget>);
 
-/// How much was used of each unit.
+/// An amount of each unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Amounts {
     pub(crate) calls: u64,
@@ -37,7 +38,7 @@ pub(crate) struct Amounts {
     pub(crate) bytes: u64,
 }
 
-/// What a caller has used in the running minute and day.
+/// The amounts that a caller has used in the current minute and day.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spent {
     minute: Window,
@@ -45,12 +46,14 @@ pub(crate) struct Spent {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
+/// One window and what was used in it.
 struct Window {
+    /// The window's index since the Unix epoch. A different index means that the window is over.
     number: u64,
     used: Amounts,
 }
 
-/// A budget that is used up.
+/// A budget that is used up, and the time until its window ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exhausted {
     pub(crate) budget: Budget,
@@ -58,7 +61,7 @@ pub(crate) struct Exhausted {
 }
 
 impl Budgets {
-    /// The budgets of both.
+    /// The budgets of both lists; a call must stay within all of them.
     pub(crate) fn and(&self, other: &Budgets) -> Budgets {
         Budgets(self.0.iter().chain(&other.0).copied().collect())
     }
@@ -81,7 +84,9 @@ impl Amounts {
 }
 
 impl Window {
+    /// The window at a time; an old one is replaced by an empty one.
     fn at(&mut self, now_ms: u64, length_ms: u64) -> &mut Window {
+        // Nothing runs at the end of a window: the first use in a new one resets it.
         let number = now_ms / length_ms;
         if self.number != number {
             *self = Window { number, used: Amounts::default() };
@@ -91,11 +96,16 @@ impl Window {
 }
 
 impl Spent {
-    /// Takes one call out of the budgets, or says which of them is used up. Fuel and bytes are known only
-    /// afterwards: a call may begin while anything of them is left.
+    /// Takes one call out of the budgets. Fuel and bytes are known only after the call, so a call may begin while any
+    /// amount of them is left.
+    ///
+    /// # Errors
+    /// The first budget that is used up. Nothing is taken then.
     pub(crate) fn take_call(&mut self, budgets: &Budgets, now_ms: u64) -> Result<(), Exhausted> {
+        // All budgets are checked before anything is taken, so that a rejected call costs nothing.
         for budget in &budgets.0 {
             if self.window(budget.window_ms, now_ms).used.of(budget.unit) >= budget.max {
+                // Windows begin at multiples of their length, so this is the time until the next one.
                 let retry_after_ms = budget.window_ms - now_ms % budget.window_ms;
                 return Err(Exhausted { budget: *budget, retry_after_ms });
             }
@@ -105,11 +115,12 @@ impl Spent {
     }
 
     pub(crate) fn add(&mut self, amounts: Amounts, now_ms: u64) {
+        // Both windows, whether or not a budget uses them: a reload may add one.
         self.minute.at(now_ms, MINUTE_MS).used.add(amounts);
         self.day.at(now_ms, DAY_MS).used.add(amounts);
     }
 
-    /// Whether nothing of it is of use any more.
+    /// Whether the day of these amounts is over, so that they limit nothing any more.
     pub(crate) fn is_over(&self, now_ms: u64) -> bool {
         self.day.number < now_ms / DAY_MS
     }
@@ -152,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_is_whole_again_when_the_next_one_begins() {
+    fn a_minute_budget_is_full_again_when_the_next_minute_begins() {
         let budgets = budgets("calls_per_minute = 2");
         let mut spent = Spent::default();
         assert_eq!(spent.take_call(&budgets, 1_000), Ok(()));
@@ -163,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_turned_away_costs_nothing() {
+    fn a_rejected_call_costs_nothing() {
         let budgets = budgets("calls_per_minute = 1\ncalls_per_day = 2");
         let mut spent = Spent::default();
         assert_eq!(spent.take_call(&budgets, 0), Ok(()));

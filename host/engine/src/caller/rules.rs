@@ -1,22 +1,24 @@
-//! What a caller may do, as its entry in the registry states it.
+//! The rules of a caller, as its entry in the registry states them.
 //!
-//! Owns the rules that a call is held to. Must not know the registry's file: `config` makes them.
+//! Owns the rules that a call is held to. Must not know the registry's file: `config` makes the rules. To add a rule: a
+//! field of [`Rules`], its line in `narrowed`, and its setting in `CallerConfig`.
 
 use serde::Deserialize;
 
 use super::budget::Budgets;
 
-/// Calls of one caller at once, without `run`.
+/// Calls of one caller that run at the same time, when its entry sets no `run`.
 pub(crate) const CALLER_RUN: u32 = 32;
 
-/// Calls of one caller that wait, without `wait`.
+/// Calls of one caller that may wait, when its entry sets no `wait`.
 pub(crate) const CALLER_WAIT: u32 = 64;
 
-/// What a caller may do.
+/// The rules of one caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
+    /// The tools that the caller may see and call.
     pub(crate) tools: Vec<ToolPattern>,
-    /// While a changed registry is being loaded: what its tools must match besides.
+    /// A second list that tools must match, too. Set only while a changed registry is being loaded.
     pub(crate) also: Option<Vec<ToolPattern>>,
     pub(crate) run: u32,
     pub(crate) wait: u32,
@@ -25,7 +27,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Everything: for the local caller, and the anonymous one, where no entry says less.
+    /// Rules without restrictions: for `local` and `anonymous` when the registry has no entry for them.
     pub(crate) fn open() -> Rules {
         Rules {
             tools: vec![ToolPattern::all()],
@@ -39,11 +41,13 @@ impl Rules {
 
     /// Whether the caller may see and call a tool.
     pub(crate) fn shows(&self, tool: &str) -> bool {
+        // Both lists must admit the tool while a changed registry is loading.
         let among = |patterns: &[ToolPattern]| patterns.iter().any(|pattern| pattern.matches(tool));
         among(&self.tools) && self.also.as_deref().is_none_or(among)
     }
 
-    /// What both allow. Both are as a registry states them, so that `also` holds what the other one says.
+    /// The rules that both allow. Both must come from a registry, with `also` unset, because `also` holds the other
+    /// list.
     pub(crate) fn narrowed(&self, other: &Rules) -> Rules {
         Rules {
             tools: self.tools.clone(),
@@ -51,21 +55,22 @@ impl Rules {
             run: self.run.min(other.run),
             wait: self.wait.min(other.wait),
             budgets: self.budgets.and(&other.budgets),
+            // The variants are ordered, the least access first.
             metrics: self.metrics.min(other.metrics),
         }
     }
 }
 
-/// What a caller may read at `/metrics`; ordered, the least first.
+/// What a caller may read at `/metrics`. The variants are ordered: the least access first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "MetricsWord")]
 pub enum MetricsAccess {
-    /// Nothing: `false`.
+    /// `false`: nothing.
     #[default]
     None,
-    /// The host as a whole and the tools that it sees: `true`.
+    /// `true`: the figures of the host as a whole, and of the tools that the caller sees.
     Visible,
-    /// The host and every tool: `"all"`. For a monitor that calls none.
+    /// `"all"`: the figures of the host and of every tool. For a monitor that calls no tool.
     All,
 }
 
@@ -89,7 +94,7 @@ impl TryFrom<MetricsWord> for MetricsAccess {
     }
 }
 
-/// A tool's name, or the beginning of several.
+/// The name of a tool, or a prefix of names, written with `*` at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ToolPattern {
@@ -98,12 +103,12 @@ pub struct ToolPattern {
 }
 
 impl ToolPattern {
-    /// Every tool.
+    /// The pattern `*`, which matches every tool.
     pub(crate) fn all() -> ToolPattern {
         ToolPattern { text: String::new(), is_prefix: true }
     }
 
-    /// Whether a tool's name is meant.
+    /// Whether the pattern matches the public name of a tool.
     pub(crate) fn matches(&self, tool: &str) -> bool {
         if self.is_prefix { tool.starts_with(&self.text) } else { tool == self.text }
     }
@@ -117,8 +122,9 @@ impl TryFrom<String> for ToolPattern {
             Some(text) => (text, true),
             None => (pattern.as_str(), false),
         };
+        // A pattern that could never match what its author meant is refused.
         if text.contains('*') || (text.is_empty() && !is_prefix) {
-            return Err(format!("`{pattern}` is no tool's name; `*` may stand at the end only"));
+            return Err(format!("`{pattern}` is not a tool's name; `*` may stand at the end only"));
         }
         Ok(ToolPattern { text: text.to_owned(), is_prefix })
     }

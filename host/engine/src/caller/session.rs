@@ -1,8 +1,8 @@
 //! Sessions: what a host remembers between the calls of one caller.
 //!
-//! Owns their handles, their life and their bounds, and the loop guard that lives in them. A session is
-//! (principal, key): the stdio process, the legacy protocol's session id, or a handle that the host minted.
-//! A handle of somebody else's is the same as one that never was. Must not know transports or what calls do.
+//! Owns the handles, the lifetime and the bounds of sessions, and the loop guard in them. A session is identified by
+//! its principal and a key: the stdio process, the session id of MCP's handshake era, or a handle that the host minted.
+//! The handle of another caller is treated as an unknown one. Must not know transports or what calls do.
 
 use airlock_types::session::{SessionId, SessionKey};
 use std::collections::{BTreeMap, VecDeque};
@@ -14,40 +14,45 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use airlock_types::principal::Principal;
 
-/// A session that nobody uses for so long is over.
+/// Idle time in milliseconds after which a session ends.
 pub const IDLE_MS: u64 = 30 * 60_000;
 
-/// Sessions of one caller; one more, and its oldest is over.
+/// Most sessions of one caller. Opening another ends the caller's oldest.
 const PER_CALLER_MAX: usize = 64;
 
-/// Sessions of all callers together; one more, and the oldest of all is over.
+/// Most sessions of all callers together. Opening another ends the oldest of all.
 const ALL_MAX: usize = 10_000;
 
-/// Calls that a session remembers for its loop guard.
+/// Failed calls that a session remembers for its loop guard.
 const REMEMBERED: usize = 32;
 
-/// From so many identical failed calls on, the reply says that it will not change.
+/// Number of identical failed calls in a row from which the reply warns that the answer will not change.
+/// chance.
 pub const LOOP_FROM: u32 = 3;
 
-/// The handle is not known: it expired, never was, or is somebody else's.
+/// The handle expired, never existed or belongs to another caller. The error does not say which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the session is not known: it has expired, or it is another caller's")]
 pub struct UnknownSession;
 
-/// All sessions of a host. A call of a session that is open waits for nobody else's call.
+/// All sessions of a host. Calls in open sessions share a read lock and do not wait for each other.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions(RwLock<BTreeMap<Principal, BTreeMap<SessionId, Arc<Session>>>>);
 
-/// A session that is open.
+/// An open session.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
+    /// Time of the last call, on the wall clock. Atomic, so that a call updates it under the read lock.
     used_ms: AtomicU64,
-    /// The last failed calls, by digest, and how often each came in a row.
+    /// The latest failed calls by digest, each with its number of failures in a row.
     failed: Mutex<VecDeque<(String, u32)>>,
 }
 
 impl Sessions {
-    /// The session of a call with its id: found, opened, or none.
+    /// The session of a call and its id; none for a call without a session. Opens the session when the key allows it.
+    ///
+    /// # Errors
+    /// When the key is a handle of no open session of this caller.
     pub(crate) fn enter(
         &self,
         who: &Principal,
@@ -58,6 +63,7 @@ impl Sessions {
         let (id, may_open) = match key {
             SessionKey::None => return Ok(None),
             SessionKey::New => (URL_SAFE_NO_PAD.encode(seed), true),
+            // Opened on sight: the transport vouches for its id, while a handle must have been minted here.
             SessionKey::Transport(id) => (id, true),
             SessionKey::Handle(id) => (id, false),
         };
@@ -67,6 +73,7 @@ impl Sessions {
             session.used_ms.store(now_ms, Ordering::Release);
             return Ok(Some((id, session.clone())));
         }
+        // Opening takes the write lock, which would wait for this read lock forever.
         drop(sessions);
         if !may_open {
             return Err(UnknownSession);
@@ -75,14 +82,14 @@ impl Sessions {
         Ok(Some((id, session)))
     }
 
-    /// A session that is open, by its id.
+    /// An open session, by its id.
     pub(crate) fn get(&self, who: &Principal, id: &str) -> Option<Arc<Session>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(who)?.get(id).cloned()
     }
 
     fn open(&self, who: &Principal, id: &str, now_ms: u64) -> Arc<Session> {
         let mut sessions = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        // Another call of the same session may have come first in between.
+        // Another call of the same session may have opened it since the read lock was released.
         let known = sessions.get(who).and_then(|own| own.get(id)).filter(|session| session.is_live(now_ms));
         if let Some(session) = known {
             return session.clone();
@@ -99,8 +106,8 @@ impl Session {
         now_ms.saturating_sub(self.used_ms.load(Ordering::Acquire)) < IDLE_MS
     }
 
-    /// Takes in how a call ended: how often this very call has failed in this session, in a row. What the call was
-    /// is asked only where some call failed.
+    /// Notes how a call ended. Returns how often this very call has failed in a row in this session. `call` gives the
+    /// call's digest and runs only when some call of the session has failed, so that good calls compute none.
     pub(crate) fn note(&self, call: impl FnOnce() -> String, has_failed: bool) -> u32 {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if !has_failed && failed.is_empty() {
@@ -112,15 +119,17 @@ impl Session {
         if !has_failed {
             return 0;
         }
+        // At the end, also if it was there before: the order is that of the latest failure.
         failed.push_back((call, before + 1));
         if failed.len() > REMEMBERED {
+            // The calls that failed longest ago are forgotten first.
             failed.pop_front();
         }
         before + 1
     }
 }
 
-/// What has expired goes; then, over a bound, what was used longest ago.
+/// Removes expired sessions. If a bound is still reached, removes the session that was used longest ago.
 fn make_room(
     sessions: &mut BTreeMap<Principal, BTreeMap<SessionId, Arc<Session>>>,
     who: &Principal,
@@ -142,6 +151,7 @@ fn make_room(
     if is_room((own, all)) {
         return;
     }
+    // A caller at its own bound ends one of its own sessions; only the bound on all may end another caller's.
     let candidates = sessions.iter().filter(|(principal, _)| all >= ALL_MAX || *principal == who);
     let each =
         candidates.flat_map(|(principal, own)| own.iter().map(move |(id, session)| (principal, id, session)));
@@ -170,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_is_its_callers_alone_and_expires_when_idle() {
+    fn a_handle_belongs_to_its_caller_and_expires_when_idle() {
         let sessions = Sessions::default();
         let handle = open(&sessions, "a", 1, 0);
         assert!(reuse(&sessions, "a", &handle, IDLE_MS - 1));
@@ -181,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn one_session_too_many_ends_the_callers_oldest() {
+    fn a_session_beyond_the_bound_ends_the_callers_oldest() {
         let sessions = Sessions::default();
         let other = open(&sessions, "b", 200, 0);
         let handles: Vec<String> = (0..=64).map(|i| open(&sessions, "a", i, 1 + u64::from(i))).collect();
@@ -198,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_on_all_callers_together_ends_the_oldest_of_all() {
+    fn the_bound_on_all_sessions_ends_the_oldest() {
         let sessions = Sessions::default();
         let callers = ALL_MAX / PER_CALLER_MAX + 1;
         let mut handles = Vec::new();

@@ -1,7 +1,7 @@
-//! Static bearer tokens: made once, shown once, kept as a digest.
+//! Static bearer tokens: made once, shown once, stored as a digest.
 //!
-//! Owns their form and their comparison. A token is 32 random bytes, so that its plain digest is enough: there
-//! is nothing to guess that a slow hash would protect.
+//! Owns their form and their comparison. A token is 32 random bytes, so a plain SHA-256 digest is enough: a slow hash
+//! would protect guessable secrets only. Must not know who holds a token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,36 +9,36 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// What every token begins with, so that scanners for leaked secrets can find it.
+/// Prefix of every token, so that scanners for leaked secrets can find one.
 const PREFIX: &str = "airlock_";
 
-/// What a stored digest begins with.
+/// Prefix of a stored digest.
 const SCHEME: &str = "sha256:";
 
-/// A token's digest, as a registry keeps it: `sha256:` and 64 hexadecimal digits.
+/// The digest of a token, as a registry stores it: `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TokenDigest([u8; 32]);
 
-/// A token from fresh random bytes, and its digest.
+/// Makes a token from 32 fresh random bytes, and its digest.
 pub fn new(seed: [u8; 32]) -> (String, TokenDigest) {
     let token = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(seed));
     let digest = TokenDigest::of(&token);
     (token, digest)
 }
 
-/// Whether a text has the form of a token, so that it need not be taken for something else.
+/// Whether a bearer text is a static token. Anything else may be a JWT of an OAuth server.
 pub fn is_token(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
 impl TokenDigest {
-    /// The digest of a token.
+    /// The digest of a presented token.
     pub fn of(token: &str) -> TokenDigest {
         TokenDigest(Sha256::digest(token).into())
     }
 
-    /// Whether it is the digest of the same token; takes as long for every other one.
+    /// Whether both are digests of the same token. Takes the same time for every other token.
     pub fn same(&self, other: &TokenDigest) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -52,7 +52,7 @@ impl std::fmt::Display for TokenDigest {
 }
 
 impl std::fmt::Debug for TokenDigest {
-    /// Not even the digest is for logs.
+    /// Prints the type only: the digest must not be in logs, either.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("TokenDigest")
     }
@@ -68,6 +68,7 @@ impl TryFrom<String> for TokenDigest {
         };
         let digits = text
             .strip_prefix(SCHEME)
+            // Checked before parsing: `from_str_radix` accepts a sign.
             .filter(|digits| digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let digits = digits.ok_or_else(wrong)?;
         let mut digest = [0; 32];
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stored_digest_is_that_of_its_token_and_of_no_other() {
+    fn a_stored_digest_matches_its_token_and_no_other() {
         let (token, digest) = new([7; 32]);
         assert!(is_token(&token) && token.len() == PREFIX.len() + 43);
         let stored = TokenDigest::try_from(digest.to_string()).unwrap();

@@ -1,4 +1,6 @@
-//! `[callers]`: who may call what, and how much.
+//! `[callers]`: which tools each caller may call, and how much.
+//!
+//! Owns the entries and their errors. Must not know how rules are enforced: `crate::caller` does that.
 
 use serde::Deserialize;
 
@@ -9,33 +11,35 @@ use crate::caller::{CALLER_RUN, CALLER_WAIT, MetricsAccess, Rules, ToolPattern};
 use airlock_types::diagnostic::Diagnostic;
 use airlock_types::principal::{ANONYMOUS, LOCAL};
 
-/// One caller. The names `local` (the command line and stdio) and `anonymous` have a meaning of their own.
+/// One caller. `local` stands for the command line and stdio, `anonymous` for requests without a token.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CallerConfig {
-    /// The tools that it may see and call: public names, `*` at the end for all that begin so. No default.
+    /// The tools that it may see and call: public names, or prefixes that end in `*`. No default.
     pub tools: Vec<ToolPattern>,
-    /// Digests of its bearer tokens: `airlock token new NAME` makes one. To revoke one, take it out.
+    /// Digests of its bearer tokens; `airlock token new NAME` makes one. Removing a digest revokes the token. Default
+    /// none.
     #[serde(default)]
     pub tokens: Vec<TokenDigest>,
-    /// Its calls at once. Default 32.
+    /// Calls that run at the same time. Default 32.
     #[serde(default = "caller_run")]
     pub run: u32,
-    /// Its calls that wait; the next one is turned away. Default 64.
+    /// Calls that may wait; further ones are rejected. Default 64.
     #[serde(default = "caller_wait")]
     pub wait: u32,
-    /// Whether it may read `/metrics`, of the tools that it sees or of all. Default not at all.
+    /// Whether it may read `/metrics`, and of which tools. Default not at all.
     #[serde(default)]
     pub metrics: MetricsAccess,
-    /// What it may use in a minute and a day. Default no bound.
+    /// What it may use in a minute and in a day. Default no bound.
     #[serde(default)]
     pub budgets: BudgetConfig,
 }
 
 impl CallerConfig {
-    /// The rules that an entry states.
+    /// The rules that the entry states.
     pub(crate) fn rules(&self) -> Rules {
+        // Tokens are not rules: `Access` holds them, to find the caller of a request.
         let CallerConfig { tools, tokens: _, run, wait, metrics, budgets } = self;
         Rules {
             tools: tools.clone(),
@@ -48,28 +52,29 @@ impl CallerConfig {
     }
 }
 
-/// Budgets of one caller. Minutes and days are those of UTC.
+/// Budgets of one caller, all unset by default. Minutes and days are those of UTC.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BudgetConfig {
-    /// Calls in a minute.
+    /// Calls per minute.
     pub calls_per_minute: Option<u64>,
-    /// Calls in a day.
+    /// Calls per day.
     pub calls_per_day: Option<u64>,
-    /// Fuel in a minute.
+    /// Units of fuel per minute.
     pub fuel_per_minute: Option<u64>,
-    /// Fuel in a day.
+    /// Units of fuel per day.
     pub fuel_per_day: Option<u64>,
-    /// Bytes of arguments and results in a minute.
+    /// Bytes of arguments and results per minute, as JSON.
     pub bytes_per_minute: Option<u64>,
-    /// Bytes of arguments and results in a day.
+    /// Bytes of arguments and results per day, as JSON.
     pub bytes_per_day: Option<u64>,
 }
 
 impl BudgetConfig {
-    /// The budgets that are set.
+    /// The budgets that are set, in the order in which they are checked.
     pub(crate) fn budgets(&self) -> Budgets {
+        // Destructured without `..`, so that a new budget cannot parse without being enforced.
         let BudgetConfig {
             calls_per_minute,
             calls_per_day,
@@ -134,10 +139,12 @@ pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
         if !is_name(text) {
             problem(format!("`{text}` cannot be a caller's name"), NAME);
         }
+        // These two names stand for callers without a token.
         if [LOCAL, ANONYMOUS].contains(&text) && !caller.tokens.is_empty() {
             problem(format!("`{text}` is who shows no token; it can have none"), "this caller");
         }
         for token in &caller.tokens {
+            // A token must identify one caller.
             if let Some((other, _)) = seen.iter().find(|(_, digest)| digest.same(token)) {
                 problem(format!("`{text}` and `{other}` have the same token"), "one of them is here");
             }
@@ -156,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_a_name_or_a_beginning() {
+    fn a_pattern_is_a_name_or_a_prefix() {
         let pattern = |text: &str| ToolPattern::try_from(text.to_owned());
         assert!(pattern("sector_*").unwrap().matches("sector_metrics"));
         assert!(!pattern("sector_metrics").unwrap().matches("sector_metrics_quarterly"));
@@ -165,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_caller() {
+    fn reports_each_problem_of_a_caller() {
         let digest = format!("sha256:{}", "0".repeat(64));
         assert!(refused("[callers.a]\n").contains("missing field `tools`"));
         assert!(refused("[callers.a]\ntools = [\"*\"]\nrun = 0\n").contains("`callers.a.run` is 0; it must be 1 or more"));

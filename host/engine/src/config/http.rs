@@ -1,4 +1,6 @@
-//! `[http]` and `[oauth]`: who may reach the port, and how a caller proves who it is.
+//! `[http]` and `[oauth]`: who may connect, and how a caller proves its identity.
+//!
+//! Owns these settings, their defaults and their errors. Must not know how they are enforced: the server does that.
 
 use std::net::SocketAddr;
 
@@ -8,34 +10,34 @@ use super::ConfigFile;
 use super::origin::{HostPort, KeySource, Origin, has_user};
 use airlock_types::diagnostic::Diagnostic;
 
-/// Serving over HTTP.
+/// Settings of the HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct HttpConfig {
-    /// The address, where `serve --http` does not say one. Default 127.0.0.1:8787.
+    /// The address, unless `serve --http` gives one. Default 127.0.0.1:8787.
     pub listen: Option<SocketAddr>,
-    /// Whether whoever reaches the port may call, as the caller `anonymous`. Default false.
+    /// Whether requests without a token may call, as the caller `anonymous`. Default false.
     pub allow_anonymous: bool,
-    /// Names under which the server may be asked (`Host`), besides loopback's. Default none.
+    /// Accepted `Host` names besides those of loopback. Default none.
     pub allowed_hosts: Vec<String>,
-    /// Web pages that may ask (`Origin`), besides loopback's: `https://app.example.com`. Default none.
+    /// Accepted values of `Origin` besides loopback's, as `https://app.example.com`. Default none.
     pub allowed_origins: Vec<String>,
-    /// Bytes of one request's body. Default 8 MiB.
+    /// Largest body of a request in bytes. Default 8 MiB.
     pub body_bytes_max: usize,
-    /// Time for a request's head, and for its body, to come in, in milliseconds. Default 10,000.
+    /// Time in milliseconds for the head of a request to arrive, and again for its body. Default 10,000.
     pub read_deadline_ms: u64,
-    /// Time that a client may leave the answer unread, in milliseconds. Default 30,000.
+    /// Time in milliseconds that a client may leave an answer unread. Default 30,000.
     pub write_deadline_ms: u64,
-    /// Connections of callers at once, at most half of them one caller's; at most half of them event streams, and of
-    /// those half one caller's. Default 1,024.
+    /// Connections of authenticated callers. One caller gets at most half of them. At most half are event streams, and
+    /// one caller gets at most half of those. Default 1,024.
     pub connections_max: u32,
-    /// Connections besides those that have not shown who calls, probes among them; one more, and the oldest idle one
-    /// is closed. Default 256.
+    /// Further connections whose caller is not authenticated yet, such as probes. One beyond the limit closes the
+    /// oldest idle one. Default 256.
     pub strangers_max: u32,
-    /// Sessions of the protocol's handshake era at once, at most half of them one caller's. Default 1,024.
+    /// Sessions of MCP's handshake era; one caller gets at most half of them. Default 1,024.
     pub sessions_max: u32,
-    /// Time for running calls to end after SIGTERM, and over stdio after the end of stdin, in milliseconds. Default
+    /// Time in milliseconds for running calls to end after SIGTERM and, over stdio, after the end of stdin. Default
     /// 10,000.
     pub drain_ms: u64,
 }
@@ -58,22 +60,22 @@ impl Default for HttpConfig {
     }
 }
 
-/// Airlock as an OAuth 2.1 resource server.
+/// Airlock as an OAuth 2.1 resource server. Only `leeway_s` has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OauthConfig {
-    /// The authorization server, as it writes itself into `iss`.
+    /// The authorization server, exactly as tokens state it in `iss`.
     pub issuer: String,
-    /// This server, as tokens name it in `aud`, and as its metadata (RFC 9728) calls the resource.
+    /// This server, exactly as tokens state it in `aud`. Also the `resource` of its metadata (RFC 9728).
     pub audience: String,
-    /// The issuer's keys: an `https` URL, or a file relative to the registry.
+    /// Where the issuer's keys are: an `https` URL, or a file relative to the registry.
     pub jwks: KeySource,
-    /// The scopes that a token must have, all of them.
+    /// Scopes that a token must have, all of them.
     pub scopes: Vec<String>,
-    /// The entry under `[callers]` whose rules its callers are held to, each with budgets of its own.
+    /// The entry under `[callers]` whose rules apply to each subject. Every subject has budgets of its own.
     pub caller: String,
-    /// How far clocks may differ, in seconds. Default 30, at most 300.
+    /// Tolerated difference between clocks, in seconds. Default 30, at most 300.
     #[serde(default = "leeway_s")]
     pub leeway_s: u64,
 }
@@ -82,12 +84,13 @@ fn leeway_s() -> u64 {
     30
 }
 
-/// More than clocks that are set at all differ by; a token would live that much longer.
+/// Largest leeway: more than any maintained clock is off. An expired token stays valid for this long.
 const LEEWAY_S_MAX: u64 = 300;
 
 pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
     let mut problems = http_problems(&file.config.http);
     if let Some(oauth) = &file.config.oauth {
+        // All at the table: its values have no spans of their own.
         let wrong = oauth_problems(file, oauth.get_ref())
             .into_iter()
             .map(|(message, hint)| file.error(oauth.span(), message, "in this table", Some(hint.to_owned())));
@@ -96,27 +99,31 @@ pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
     problems
 }
 
+/// Problems of `[http]`.
 fn http_problems(http: &HttpConfig) -> Vec<Diagnostic> {
     let plain = |message: String, hint: &str| Diagnostic::without_place(message, Some(hint.to_owned()));
     let hosts = http.allowed_hosts.iter().filter(|host| host.parse::<HostPort>().is_err()).map(|host| {
-        let message = format!("`http.allowed_hosts`: `{host}` is no host");
+        let message = format!("`http.allowed_hosts`: `{host}` is not a host");
         plain(message, "write a name, with a port if any: `tools.example.com`")
     });
     let origins = http.allowed_origins.iter().filter(|origin| origin.parse::<Origin>().is_err());
     let origins = origins.map(|origin| {
-        let message = format!("`http.allowed_origins`: `{origin}` is no origin");
+        let message = format!("`http.allowed_origins`: `{origin}` is not an origin");
         plain(message, "write scheme and host: `https://app.example.com`, with a port if any")
     });
     hosts.chain(origins).collect()
 }
 
+/// Problems of `[oauth]`, each with a hint.
 fn oauth_problems(file: &ConfigFile, oauth: &OauthConfig) -> Vec<(String, &'static str)> {
     let OauthConfig { issuer, audience, jwks: _, scopes, caller, leeway_s } = oauth;
     let mut problems = Vec::new();
+    // Without the entry every subject would be authenticated and then have no rules.
     if !file.config.callers.keys().any(|name| name.get_ref() == caller) {
         let message = format!("`oauth.caller` is `{caller}`, and there is no `[callers.{caller}]`");
         problems.push((message, "its `tools` and budgets hold for each subject"));
     }
+    // An empty value would accept any token that the issuer signs, for whatever service.
     if scopes.is_empty() || issuer.is_empty() || audience.is_empty() {
         let message = "`issuer`, `audience` and `scopes` must not be empty".into();
         problems.push((message, "any token of the issuer's would do"));
@@ -128,10 +135,10 @@ fn oauth_problems(file: &ConfigFile, oauth: &OauthConfig) -> Vec<(String, &'stat
                 .push((message, "write it as in tokens: `https://login.example.com`, without user or `#`"));
         }
     }
-    // RFC 6749 has these characters; a scope with others is in no token, and could end the header it is told in.
+    // The characters of RFC 6749. No token can have another scope, and a quote could end the header that names it.
     let is_scope = |c: char| c.is_ascii_graphic() && c != '"' && c != '\\';
     for scope in scopes.iter().filter(|scope| scope.is_empty() || !scope.chars().all(is_scope)) {
-        problems.push((format!("`oauth.scopes`: `{scope}` is no scope"), "write one word for each"));
+        problems.push((format!("`oauth.scopes`: `{scope}` is not a scope"), "write one word for each"));
     }
     if *leeway_s > LEEWAY_S_MAX {
         let message = format!("`oauth.leeway_s` is {leeway_s}; it must be at most {LEEWAY_S_MAX}");
@@ -140,7 +147,7 @@ fn oauth_problems(file: &ConfigFile, oauth: &OauthConfig) -> Vec<(String, &'stat
     problems
 }
 
-/// Whether tokens can name a server so: a URL, or a plain word, which some servers call themselves by.
+/// Whether a token can name a server like this: a URL, or a plain word, which some servers use.
 fn is_identifier(text: &str) -> bool {
     if !text.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\') {
         return false;
@@ -177,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_judged_by_its_host_and_not_by_its_beginning() {
+    fn a_url_is_judged_by_its_host_and_not_by_its_prefix() {
         assert_eq!(oauth(""), "");
         assert_eq!(oauth("jwks = \"http://127.0.0.1:9/keys\""), "");
         assert!(oauth("jwks = \"http://127.0.0.1.evil.example/keys\"").contains("prove nothing"));
@@ -188,12 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_names_scopes_and_clocks() {
-        assert!(said("http.allowed_hosts = [\"https://a.example.com\"]\n").contains("is no host"));
-        assert!(said("http.allowed_hosts = [\"*.example.com\"]\n").contains("is no host"));
-        assert!(said("http.allowed_origins = [\"https://user@a.example.com\"]\n").contains("is no origin"));
+    fn reports_problems_of_names_scopes_and_clocks() {
+        assert!(said("http.allowed_hosts = [\"https://a.example.com\"]\n").contains("is not a host"));
+        assert!(said("http.allowed_hosts = [\"*.example.com\"]\n").contains("is not a host"));
+        assert!(
+            said("http.allowed_origins = [\"https://user@a.example.com\"]\n").contains("is not an origin")
+        );
         assert!(said("http.strangers_max = 0\n").contains("`http.strangers_max` is 0"));
-        assert!(oauth("scopes = [\"a b\"]").contains("is no scope"));
+        assert!(oauth("scopes = [\"a b\"]").contains("is not a scope"));
         assert!(oauth("leeway_s = 86400").contains("at most 300"));
     }
 }

@@ -1,4 +1,4 @@
-//! Records of calls.
+//! `[journal]`: how much of the records is kept.
 
 use serde::Deserialize;
 
@@ -7,8 +7,8 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct JournalConfig {
-    /// How large `journal.db` may become, in bytes. Then records of calls that only read go, the oldest first; those of
-    /// calls with effects stay. Default 4 GiB, some two million calls.
+    /// Largest size of `journal.db` in bytes. Beyond it the oldest records of calls that only read are removed; those
+    /// of calls with effects stay. Default 4 GiB, about two million calls.
     pub bytes_max: u64,
 }
 

@@ -1,6 +1,7 @@
 //! Hosts, origins and URLs, parsed before they are compared.
 //!
-//! Owns the one reading of each: a text that begins like a good one may name something else.
+//! Owns the only parser of each. Comparing prefixes of text is unsafe: a text that begins like a trusted host may name
+//! another one.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,22 +11,22 @@ use http::uri::Authority;
 use serde::Deserialize;
 use url::{ParseError, Url};
 
-/// A name or an address, and a port where one is said: what a `Host` header holds.
+/// A name or an address with an optional port, as in a `Host` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort {
-    /// The host, without a user.
+    /// The host. A text with a user (`user@host`) is refused.
     pub host: HostName,
-    /// The port; none where the text has none.
+    /// The port; none when the text has none.
     pub port: Option<u16>,
 }
 
-/// A host. Names are compared in lower case, addresses by their value.
+/// A host. Names compare in lower case, addresses by value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostName {
-    /// A DNS name, in lower case.
+    /// A DNS name in lower case.
     Name(String),
-    /// An address literal.
+    /// A literal IPv4 or IPv6 address.
     Address(IpAddr),
 }
 
@@ -35,7 +36,7 @@ pub enum HostName {
 pub struct NotAHost;
 
 impl HostName {
-    /// Whether it is this machine, by the one name and the addresses that nobody can point elsewhere.
+    /// Whether the host is this machine: `localhost` or a loopback address. No DNS entry can redirect these.
     pub fn is_loopback(&self) -> bool {
         match self {
             HostName::Name(name) => name == "localhost",
@@ -48,6 +49,7 @@ impl HostName {
             let address: std::net::Ipv6Addr = literal.strip_suffix(']')?.parse().ok()?;
             return Some(HostName::Address(address.into()));
         }
+        // Only the four-part form: short forms such as `127.1` stay names and are never loopback.
         if let Ok(address) = text.parse::<std::net::Ipv4Addr>() {
             return Some(HostName::Address(address.into()));
         }
@@ -61,10 +63,11 @@ impl FromStr for HostPort {
     type Err = NotAHost;
 
     fn from_str(text: &str) -> Result<HostPort, NotAHost> {
-        // `user@host` is an authority, and no host.
+        // An authority may be `user@host`. The next line refuses it: its host is not at the beginning.
         let authority: Authority = text.parse().map_err(|_| NotAHost)?;
         let rest = text.strip_prefix(authority.host()).ok_or(NotAHost)?;
         let port = match rest.strip_prefix(':') {
+            // Checked by hand: `parse` accepts a sign.
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Some(digits.parse().map_err(|_| NotAHost)?)
             }
@@ -75,11 +78,11 @@ impl FromStr for HostPort {
     }
 }
 
-/// An origin as browsers write it: scheme, host and port, and nothing after them.
+/// An origin as browsers send it: scheme, host and port, without a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     is_https: bool,
-    /// The host, as pages name it.
+    /// The host of the page.
     pub host: HostName,
     port: u16,
 }
@@ -98,18 +101,18 @@ impl FromStr for Origin {
     }
 }
 
-/// Where an OAuth server's keys come from.
+/// The source of an OAuth server's keys.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum KeySource {
-    /// Over HTTPS; or over HTTP, from an address of this machine.
+    /// An `https` URL, or an `http` URL with a loopback address.
     Url(Url),
-    /// From a file, relative to the registry's.
+    /// A file, relative to the registry.
     File(PathBuf),
 }
 
 impl KeySource {
-    /// The file, where it is one.
+    /// The path, when the source is a file.
     pub fn file(&self) -> Option<&Path> {
         match self {
             KeySource::File(path) => Some(path),
@@ -122,6 +125,7 @@ impl TryFrom<String> for KeySource {
     type Error = String;
 
     fn try_from(text: String) -> Result<KeySource, String> {
+        // Parsed as a URL first: a text that is one must not be opened as a file.
         let url = match Url::parse(&text) {
             Ok(url) => url,
             Err(ParseError::RelativeUrlWithoutBase) if !text.is_empty() => {
@@ -130,6 +134,7 @@ impl TryFrom<String> for KeySource {
             Err(err) => return Err(format!("`{text}` is neither a URL nor a file: {err}")),
         };
         let is_clear = url.scheme() == "http";
+        // Keys without TLS could be replaced on the way.
         if is_clear && !is_loopback(&url) {
             return Err(format!("`{text}`: keys that come in the clear prove nothing; use `https`"));
         }
@@ -154,7 +159,7 @@ impl std::fmt::Display for KeySource {
 
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().and_then(HostName::parse);
-    // Not a name: what it stands for is another file's word.
+    // An address only: the hosts file decides what `localhost` stands for.
     host.is_some_and(|host| matches!(host, HostName::Address(address) if address.is_loopback()))
 }
 
@@ -167,13 +172,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_read_whole_or_refused() {
+    fn a_host_is_parsed_completely_or_refused() {
         let read = |text: &str| text.parse::<HostPort>().map(|read| (read.host, read.port)).ok();
         let name = |name: &str| HostName::Name(name.into());
         assert_eq!(read("Tools.Example.com:8443"), Some((name("tools.example.com"), Some(8443))));
         assert_eq!(read("[::1]:1"), Some((HostName::Address("::1".parse().unwrap()), Some(1))));
         assert_eq!(read("127.0.0.1"), Some((HostName::Address("127.0.0.1".parse().unwrap()), None)));
-        // A name for which no table says that it is this machine.
+        // Short forms of an address are names, and no rule makes them loopback.
         assert_eq!(read("127.1"), Some((name("127.1"), None)));
         assert_eq!(read("localhost."), Some((name("localhost."), None)));
         for wrong in [
@@ -216,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_from_where_nobody_can_change_them() {
+    fn key_urls_must_be_https_or_loopback() {
         let read = |text: &str| KeySource::try_from(text.to_owned());
         for good in ["https://login.example.com/keys", "http://127.0.0.1:8080/keys", "http://[::1]/keys"] {
             assert!(matches!(read(good), Ok(KeySource::Url(_))), "{good}");

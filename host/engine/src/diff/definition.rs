@@ -1,4 +1,6 @@
-//! Two definitions of a tool, compared part by part.
+//! Compares two definitions of a tool, part by part.
+//!
+//! Owns which change of which part is wider. Must not know JSON Schema: `schema` compares schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +13,11 @@ use crate::registry::{Definition, Relation, Terms, USEFUL_MS_MIN};
 use airlock_types::grant::{FilesRequest, Request, Requests};
 use airlock_types::limit::PartialLimits;
 
-/// The order of verdicts, the mildest first.
+/// The verdicts of a check, the mildest first.
 const VERDICTS: [&str; 4] = ["pass", "warn", "suspect", "reject"];
 
-/// What changed, in the order of a definition's parts. Both are taken apart without `..`, so that a new part is one
-/// that is compared.
+/// The changes, in the order of a definition's parts. Structs are destructured without `..`, so that a new part cannot
+/// be forgotten.
 pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Found> {
     let Definition {
         component,
@@ -31,6 +33,7 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Found> {
     } = old;
     let mut found = Comparison::default();
     found.asks(asks, &new.asks);
+    // New code and new texts are shown, but neither gives the tool more rights.
     found.part(&["component"], component, &new.component, false);
     found.part(&["description"], description, &new.description, false);
     // A tool that declares less is retried and recorded as one that does less, and nothing here shows that it does.
@@ -42,27 +45,27 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Found> {
     found.0.extend(schema::compare("output_schema", output_schema, &new.output_schema));
     match (terms, &new.terms) {
         (Some(old), Some(new)) => found.terms(old, new),
-        // A lock of the first format did not write them down: nothing tells what was accepted.
+        // A lock of the first format stores no terms, so what was accepted is unknown.
         (old, new) => found.part(&["terms"], old, new, true),
     }
     found.part(&["title"], title, &new.title, false);
     found.0
 }
 
-/// What was found so far.
+/// The changes that were found so far.
 #[derive(Default)]
 struct Comparison(Vec<Found>);
 
 impl Comparison {
-    /// A part that is one value.
+    /// Compares a part that is one value.
     fn part<T: Serialize + PartialEq>(&mut self, path: &[&str], old: &T, new: &T, wider: bool) {
         if old != new {
             self.push(path, told(old), told(new), wider);
         }
     }
 
-    /// A part that is a list in which order and repetition say nothing. `wider` says whether an item is, that came
-    /// (true) or went (false).
+    /// Compares a part that is a list without order or repetition. `wider` tells whether an added (true) or removed
+    /// (false) item is wider.
     fn set<T: Serialize + PartialEq>(
         &mut self,
         path: &[&str],
@@ -96,7 +99,7 @@ impl Comparison {
                     self.files(path, old.get(path), new.get(path));
                 }
             }
-            // The same folder twice: which of them counts is not said here.
+            // A folder that is listed twice: which entry counts is not decided here, so the change is wider.
             _ => self.part(&["asks", "files"], files, &new.files, true),
         }
         self.request(&["asks", "random"], random.as_ref(), new.random.as_ref());
@@ -107,12 +110,13 @@ impl Comparison {
             return self.part(&["asks", "files", path], &old, &new, new.is_some());
         };
         let FilesRequest { path: _, access, reason, optional } = old;
+        // Any change of access counts: reading and writing are not compared here.
         self.part(&["asks", "files", path, "access"], access, &new.access, true);
         self.part(&["asks", "files", path, "optional"], optional, &new.optional, new.optional);
         self.part(&["asks", "files", path, "reason"], reason, &new.reason, false);
     }
 
-    /// A tool whose request became optional runs where it was refused before.
+    /// Compares one requested capability. Becoming optional is wider: the tool then runs where it was refused before.
     fn request(&mut self, path: &[&str], old: Option<&Request>, new: Option<&Request>) {
         let (Some(old), Some(new)) = (old, new) else {
             return self.part(path, &old, &new, new.is_some());
@@ -135,7 +139,7 @@ impl Comparison {
         self.part(&["useful_ms_min"], useful_ms_min, &new.useful_ms_min, wider);
     }
 
-    /// A relation that is gone lets more in. A message is a text.
+    /// Compares relations. Removing one is wider, since more arguments are valid. A changed message is text only.
     fn requires(&mut self, old: &[Relation], new: &[Relation]) {
         let relations = |all: &[Relation]| all.iter().map(|one| one.that.clone()).collect::<Vec<_>>();
         self.set(&["require"], &relations(old), &relations(new), |come| !come);
@@ -145,7 +149,8 @@ impl Comparison {
         self.set(&["require"], &told(old, new), &told(new, old), |_| false);
     }
 
-    /// A check that is gone believes more. One of which only the verdict became stricter believes less.
+    /// Compares checks. Removing one is wider, since more results are believed. A check whose verdict alone became
+    /// stricter is narrower.
     fn expects(&mut self, old: &[Value], new: &[Value]) {
         let gone: Vec<&Value> = old.iter().filter(|check| !new.contains(check)).collect();
         let mut come: Vec<&Value> = new.iter().filter(|check| !old.contains(check)).collect();
@@ -175,14 +180,14 @@ impl Comparison {
             ("output_bytes_max", output_bytes_max, &new.output_bytes_max),
             ("table_elements_max", table_elements_max, &new.table_elements_max),
         ] {
-            // Without the author's word there is only the operator's, or the default.
+            // Without a limit of the author only the operator's or the default applies, so it counts as the highest.
             let most = |limit: &Option<u64>| limit.unwrap_or(u64::MAX);
             self.part(&["limits", name], old, new, most(new) > most(old));
         }
     }
 }
 
-/// A value as data; nothing for one that is not there.
+/// A value as JSON; none for an absent one.
 fn told(value: &impl Serialize) -> Option<Value> {
     serde_json::to_value(value).ok().filter(|value| !value.is_null())
 }
@@ -196,7 +201,8 @@ fn unjudged(check: &Value) -> Value {
     check
 }
 
-/// Whether both say their verdict and the new one is the harder. Without a word it is the kind's own, which may
+/// Whether both checks state a verdict and the new one is at least as strict. Without a stated verdict the kind
+/// decides, possibly by what it finds, so the two cannot be compared.
 /// depend on what is found.
 fn is_stricter(old: &Value, new: &Value) -> bool {
     let rank = |check: &Value| VERDICTS.iter().position(|known| check["verdict"] == **known);

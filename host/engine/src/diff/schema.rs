@@ -1,9 +1,9 @@
-//! Two JSON Schemas, compared keyword by keyword: what changed, and whether a value may be valid now that was not.
+//! Compares two JSON Schemas keyword by keyword: the changes, and whether a newly valid value is possible.
 //!
-//! Owns the grammar: what stands where a keyword stands is a keyword, and what stands where a name stands is a name,
-//! whatever it is called. A schema is a conjunction of its keywords, so that it lets in no more than before when each
-//! keyword, or group of keywords that need each other, lets in no more. Under `not` and `if` the two sides change
-//! places. What is not known, and what takes too many steps, counts as wider.
+//! Owns the grammar. At the place of a keyword a key is a keyword, and at the place of a property name it is a name,
+//! even if it is spelled like a keyword. A schema is a conjunction of its keywords. It admits no more than before when
+//! each keyword, or each group of dependent keywords, admits no more. Under `not` and `if` the two sides are exchanged.
+//! Unknown keywords, and comparisons that take too many steps, count as wider. To add a keyword: see `group`.
 
 mod group;
 mod reference;
@@ -16,22 +16,22 @@ use serde_json::{Map, Value};
 use super::{Found, keyword};
 use reference::Node;
 
-/// Schemas that are compared with each other for one pair of documents. A choice of ten forms, three deep, takes some
-/// thousands.
+/// Most pairs of schemas that one comparison of two documents looks at. A choice of ten forms, nested three deep, takes
+/// some thousands.
 const STEPS_MAX: u32 = 50_000;
 
-/// Parts of a place's path. Recursive schemas end here.
+/// Longest path to a schema. Recursive schemas end here.
 const DEPTH_MAX: usize = 128;
 
-/// Keywords that say something to a reader and nothing about values.
+/// Keywords for a human reader, without meaning for validity.
 const TEXTS: [&str; 7] =
     ["title", "description", "examples", "$comment", "deprecated", "readOnly", "writeOnly"];
 
-/// Where definitions lie. They are compared where they are referred to.
+/// Keywords that hold definitions. Definitions are compared where they are referred to.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
-/// Keywords whose meaning depends on others beside them or elsewhere: where an old schema has one, everything beside
-/// it has to stay as it is.
+/// Keywords whose meaning depends on others, beside them or elsewhere. When an old schema has one, the whole schema
+/// must stay unchanged.
 const DEPENDENT: [&str; 8] = [
     "unevaluatedProperties",
     "unevaluatedItems",
@@ -43,7 +43,7 @@ const DEPENDENT: [&str; 8] = [
     "$recursiveRef",
 ];
 
-/// What changed between two documents, whose place begins with `name`.
+/// The changes between two documents. Their paths begin with `name`.
 pub(super) fn compare(name: &str, old: &Value, new: &Value) -> Vec<Found> {
     let steps = Cell::new(STEPS_MAX);
     let mut walk = Walk { steps: &steps, path: vec![name.to_owned()], found: Vec::new() };
@@ -51,15 +51,15 @@ pub(super) fn compare(name: &str, old: &Value, new: &Value) -> Vec<Found> {
     walk.found
 }
 
-/// A comparison on its way.
+/// A comparison in progress.
 struct Walk<'w> {
-    /// What is left of the steps, for all parts of it.
+    /// The steps that are left. All parts of a comparison share them.
     steps: &'w Cell<u32>,
     path: Vec<String>,
     found: Vec<Found>,
 }
 
-/// The old and the new schema of one place.
+/// The old and the new schema at one place.
 #[derive(Clone, Copy)]
 struct Pair<'s> {
     old: Node<'s>,
@@ -67,20 +67,25 @@ struct Pair<'s> {
 }
 
 impl<'w> Walk<'w> {
+    /// Compares two schemas at the current path.
     fn schemas(&mut self, old: Node<'_>, new: Node<'_>) {
         if old.is_same(&new) {
             return;
         }
+        // Giving up counts as wider, which is the safe side: a reviewer then looks at it.
         if self.path.len() > DEPTH_MAX || self.steps.get() == 0 {
             return self.push(Some(old.value), Some(new.value), true);
         }
         self.steps.set(self.steps.get() - 1);
+        // Resolved before comparing, so that inlining a definition is not a change.
         let (old_target, new_target) = (old.resolved(), new.resolved());
         let (old, new) = (old.at(&old_target), new.at(&new_target));
         match (old.value, new.value) {
+            // Equal text is equal meaning only without references, which may lead to different targets.
             (old, new) if old == new && !reference::mentions(old) => {}
             (_, Value::Bool(false)) => self.push(Some(old.value), Some(new.value), false),
             (Value::Bool(true), _) => self.push(Some(old.value), Some(new.value), false),
+            // `true` is the empty object, so that each removed keyword is listed.
             (Value::Object(_), Value::Bool(true)) => {
                 let empty = Value::Object(Map::new());
                 self.objects(Pair { old, new: new.at(&empty) });
@@ -92,6 +97,7 @@ impl<'w> Walk<'w> {
 
     fn objects(&mut self, pair: Pair<'_>) {
         let (Some(old), Some(new)) = (pair.old.value.as_object(), pair.new.value.as_object()) else { return };
+        // Keyword by keyword is only sound if each keyword means the same on its own.
         let depends = DEPENDENT.iter().any(|key| old.contains_key(*key));
         if depends && !pair.old.is_silently(&pair.new) {
             return self.push(Some(pair.old.value), Some(pair.new.value), true);
@@ -99,13 +105,14 @@ impl<'w> Walk<'w> {
         let mut done = BTreeSet::new();
         for key in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
             let group = group::of(key);
+            // A group is compared once, at the first of its keywords.
             if done.insert(group) || group == group::Group::Alone {
                 self.group(group, key, pair, (old, new));
             }
         }
     }
 
-    /// One keyword that stands for itself, narrower or not.
+    /// Compares a keyword that stands alone.
     fn plain(&mut self, key: &str, (old, new): (&Map<String, Value>, &Map<String, Value>), narrower: bool) {
         let (old, new) = (old.get(key), new.get(key));
         if old != new {
@@ -113,7 +120,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// A list of values or names whose order says nothing: what came and what went, one by one.
+    /// Compares a list without order: lists each added and removed item. `grows` tells whether an added item is
+    /// narrower.
     fn set(
         &mut self,
         key: &str,
@@ -133,14 +141,14 @@ impl<'w> Walk<'w> {
             for come in new.iter().filter(|item| !old.contains(item)) {
                 walk.push(None, Some(come), !narrower && !grows);
             }
-            // Wider by what is not in these lists.
+            // Wider for a reason outside these lists, which no item shows.
             if !narrower && !walk.found.iter().any(|found| found.wider && found.path == walk.path) {
                 walk.push(None, None, true);
             }
         });
     }
 
-    /// Schemas that may be absent, which is as good as letting everything in.
+    /// Compares schemas that may be absent. An absent schema admits everything.
     fn absent_or(&mut self, old: Option<Node<'_>>, new: Option<Node<'_>>) {
         match (old, new) {
             (None, None) => {}
@@ -153,14 +161,14 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Whether what the new schema lets in, the old one surely let in.
+    /// Whether the old schema surely admitted everything that the new one admits. Reports no changes.
     fn implied(&self, old: Node<'_>, new: Node<'_>) -> bool {
         let mut quiet = self.aside();
         quiet.schemas(old, new);
         !quiet.found.iter().any(|found| found.wider)
     }
 
-    /// Compares with the sides exchanged: where letting in more is narrower.
+    /// Compares with the sides exchanged, where admitting more is narrower.
     fn flipped(&mut self, old: Node<'_>, new: Node<'_>) {
         let mut other = self.aside();
         other.schemas(new, old);
@@ -168,10 +176,12 @@ impl<'w> Walk<'w> {
         self.found.extend(other.found.into_iter().map(back));
     }
 
+    /// A comparison at the same path with its own list of changes.
     fn aside(&self) -> Walk<'w> {
         Walk { steps: self.steps, path: self.path.clone(), found: Vec::new() }
     }
 
+    /// Runs a comparison one level deeper in the path.
     fn within<T>(&mut self, part: &str, compare: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(part.to_owned());
         let compared = compare(self);

@@ -1,25 +1,26 @@
-//! Values as a reviewer reads them: whole, and with nothing that a reader cannot see.
+//! Values as a reviewer reads them: complete, and without invisible characters.
 //!
-//! Owns which characters are written as escapes (`\u{202e}`), and how two long texts are shown next to each other.
+//! Owns which characters are written as escapes (`\u{202e}`), and how two long texts are shown side by side.
 
 use serde_json::Value;
 
-/// Characters around a difference of two long texts that are shown with it.
+/// Characters on each side of a difference between two long texts that are shown with it.
 const AROUND: usize = 60;
 
-/// A value as JSON, its invisible characters as escapes. A backslash in the text is doubled, as JSON has it, so that
-/// an escape that the text spells out is not taken for one.
+/// A value as JSON, with invisible characters as escapes. A backslash in the text is doubled, as in JSON, so an escape
+/// that the text spells out looks different.
 pub(super) fn value(value: &Value) -> String {
     visible(&value.to_string())
 }
 
-/// Two values, one as the other but for a part: where they are long, what both begin and end with is left out. What
-/// differs is shown whole.
+/// Two values that differ in a part. The common beginning and end of long values are left out. The difference is shown
+/// in full.
 pub(super) fn difference(before: &Value, after: &Value) -> (String, String) {
     let (before, after): (Vec<char>, Vec<char>) =
         (before.to_string().chars().collect(), after.to_string().chars().collect());
     let start = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
     let ends = before.iter().rev().zip(after.iter().rev()).take_while(|(a, b)| a == b).count();
+    // The common end must not overlap the common beginning in the shorter text.
     let end = ends.min(before.len().min(after.len()) - start);
     let part = |text: &[char]| {
         let from = start.saturating_sub(AROUND);
@@ -32,7 +33,7 @@ pub(super) fn difference(before: &Value, after: &Value) -> (String, String) {
     (part(&before), part(&after))
 }
 
-/// A path, its parts in quotes where they would be misread.
+/// A path with dots between its parts. Parts that could be misread are quoted.
 pub(super) fn path(parts: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-$".contains(c);
     let shown = |part: &String| {
@@ -45,7 +46,7 @@ pub(super) fn path(parts: &[String]) -> String {
     parts.iter().map(shown).collect::<Vec<_>>().join(".")
 }
 
-/// The text with what cannot be seen, or cannot be told from something else, as escapes.
+/// A text with invisible and ambiguous characters as escapes.
 pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -54,11 +55,11 @@ pub(super) fn visible(text: &str) -> String {
     out
 }
 
-/// JSON text with the same characters as escapes of JSON.
+/// JSON text with the same characters as JSON escapes.
 pub fn escaped_json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        // The line ends between the values of a document; within strings they are escaped already.
+        // Line breaks between the values of a document stay; inside strings they are escaped already.
         if c != '\n' && is_hidden(c) {
             let mut units = [0; 2];
             c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
@@ -69,8 +70,8 @@ pub fn escaped_json(text: &str) -> String {
     out
 }
 
-/// Controls, formats, fillers, selectors of variants, tags, spaces that are not the space, private use, and what is
-/// no character.
+/// Control and format characters, fillers, variation selectors, tags, spaces other than U+0020, private use characters
+/// and noncharacters.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || (c.is_whitespace() && c != ' ')
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_written_out() {
+    fn invisible_characters_are_escaped() {
         let check = |text: &str, shown: &str| assert_eq!(value(&json!(text)), format!("\"{shown}\""));
         check("a\u{202e}b\u{200b}", r"a\u{202e}b\u{200b}");
         check("\u{e0041}\u{fe0f}\u{a0}\u{9b}\u{3164}", r"\u{e0041}\u{fe0f}\u{a0}\u{9b}\u{3164}");
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_shown_whole_and_only_what_is_the_same_is_left_out() {
+    fn differences_are_shown_in_full_and_only_common_text_is_left_out() {
         let same = "x".repeat(900);
         let (one, other) = ("y".repeat(700), "z".repeat(300));
         let (before, after) =

@@ -68,7 +68,7 @@ fn names_exactly_what_changed_and_whether_it_is_wider() {
 }
 
 #[test]
-fn an_argument_is_an_argument_whatever_it_is_called() {
+fn a_property_named_like_a_keyword_is_a_property() {
     for name in [
         "c",
         "max_rows",
@@ -83,7 +83,7 @@ fn an_argument_is_an_argument_whatever_it_is_called() {
     ] {
         let path = format!("input_schema.properties.{name}");
         check(|d| d.input_schema["properties"][name] = json!({"type": "string"}), &path, true);
-        // And a keyword within it is a keyword.
+        // A keyword inside the property is still a keyword.
         let mut old = definition();
         old.input_schema["properties"][name] = json!({"type": "string", "pattern": "^a$"});
         let mut new = old.clone();
@@ -124,7 +124,7 @@ fn relations_checks_and_limits_are_part_of_a_definition() {
 }
 
 #[test]
-fn what_is_asked_for_is_compared_by_capability_and_folder() {
+fn requests_are_compared_by_capability_and_folder() {
     let file = |path: &str, optional| FilesRequest {
         path: path.into(),
         access: Default::default(),
@@ -144,7 +144,7 @@ fn what_is_asked_for_is_compared_by_capability_and_folder() {
     assert!(changes_of("add", &old, &new).iter().any(|change| change.wider));
 }
 
-/// One change of a schema of arguments: its path below it, and whether it is wider.
+/// Compares two schemas of arguments and expects these changes: the path below the schema, and whether it is wider.
 #[track_caller]
 fn schema(old: Value, new: Value, expect: &[(&str, bool)]) {
     let found = schema::compare("", &old, &new);
@@ -154,7 +154,7 @@ fn schema(old: Value, new: Value, expect: &[(&str, bool)]) {
 }
 
 #[test]
-fn under_not_and_if_the_sides_change_places() {
+fn not_and_if_exchange_the_sides() {
     let not = |max: u64| json!({"not": {"properties": {"a": {"maximum": max}}}});
     schema(not(5), not(4), &[("not.properties.a.maximum", true)]);
     schema(not(5), not(6), &[("not.properties.a.maximum", false)]);
@@ -194,7 +194,7 @@ fn choices_and_conjunctions_are_compared_branch_by_branch() {
 }
 
 #[test]
-fn references_are_followed_and_what_is_not_known_is_wider() {
+fn references_are_followed_and_unknown_keywords_are_wider() {
     let with = |max: u64| json!({"$ref": "#/$defs/n", "title": "t", "$defs": {"n": {"maximum": max}}});
     schema(with(5), json!({"maximum": 5, "title": "t"}), &[]);
     schema(with(5), with(6), &[("maximum", true)]);
@@ -215,7 +215,7 @@ fn references_are_followed_and_what_is_not_known_is_wider() {
 }
 
 #[test]
-fn a_comparison_without_end_is_given_up_as_wider() {
+fn an_endless_comparison_counts_as_wider() {
     let choice = |title: &str, order: &mut dyn Iterator<Item = u64>| {
         let branches: Vec<Value> = order.map(|i| json!({"const": i, "title": title})).collect();
         json!({"anyOf": branches})
@@ -248,7 +248,7 @@ fn the_digest_is_of_exactly_these_changes() {
 }
 
 #[test]
-fn what_differs_late_in_a_long_text_or_cannot_be_seen_is_shown() {
+fn late_and_invisible_differences_of_long_texts_are_shown() {
     let long = "x".repeat(700);
     let mut old = definition();
     old.description = format!("{long} end");

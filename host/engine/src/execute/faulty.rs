@@ -1,19 +1,19 @@
-//! Faults on purpose, at the innermost point: everything around an attempt is real.
+//! Injected faults at the innermost point; everything around an attempt is real.
 //!
-//! For drills and tests of what a plan does when attempts fail.
+//! For drills, and for tests of what a plan does when attempts fail.
 
 use std::sync::Arc;
 
 use super::{Attempt, Execute, Outcome, RunError, Running};
 use airlock_types::usage::{LimitHit, TrapReport};
 
-/// A fault to put in the place of an attempt.
+/// A fault that replaces an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// The guest aborts.
     Trap,
-    /// A limit ends the attempt.
+    /// The attempt reaches this limit.
     Limit(LimitHit),
     /// The engine has no room for another instance.
     Exhausted,
@@ -21,17 +21,17 @@ pub enum Fault {
     HostFailure,
 }
 
-/// Chooses the fault of an attempt; none lets it run.
+/// Chooses the fault of an attempt; `None` lets it run.
 type Rule = dyn Fn(&Attempt<'_>) -> Option<Fault> + Send + Sync;
 
-/// Puts faults in front of another executor.
+/// An executor that injects faults in front of another one.
 pub struct Faulty {
     inner: Arc<dyn Execute>,
     rule: Box<Rule>,
 }
 
 impl Faulty {
-    /// Faults where `rule` says so; it sees each attempt before it runs.
+    /// Injects the faults that `rule` chooses. The rule sees each attempt before it runs.
     pub fn new(
         inner: Arc<dyn Execute>,
         rule: impl Fn(&Attempt<'_>) -> Option<Fault> + Send + Sync + 'static,

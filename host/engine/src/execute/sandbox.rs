@@ -1,4 +1,4 @@
-//! The world: each attempt in a fresh instance.
+//! The executor of a real host: each attempt runs in a fresh instance.
 
 use wasmtime::Engine;
 
@@ -6,7 +6,7 @@ use super::{Attempt, Execute, Running};
 use crate::sandbox::run;
 use airlock_types::environment::SharedEnvironment;
 
-/// Runs attempts in the sandbox.
+/// Runs attempts in the sandbox. Clones share the engine.
 #[derive(Clone)]
 pub struct Sandbox {
     engine: Engine,

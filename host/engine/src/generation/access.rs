@@ -1,7 +1,7 @@
-//! Who may call, and how callers are known.
+//! Access: which callers exist, their rules and their tokens.
 //!
-//! Owns what a registry says of callers, and what is left of it while a changed registry is being loaded: no more
-//! than both the old and the new one allow. Must not know tools.
+//! Owns what a registry states about callers, and the intersection that holds while a changed registry is being loaded:
+//! only what both the old and the new file allow. Must not know tools.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,22 +11,23 @@ use crate::caller::token::TokenDigest;
 use crate::config::{ConfigFile, OauthConfig};
 use airlock_types::principal::{ANONYMOUS, LOCAL, Principal};
 
-/// What a registry's file says of callers.
+/// The callers that one registry file states.
 pub(crate) struct Access {
     rules: BTreeMap<String, Arc<Rules>>,
     /// The rules of `local` and `anonymous` where the file has no entry for them.
     open: Arc<Rules>,
+    /// Every token digest, with the caller that holds it.
     tokens: Vec<(TokenDigest, Principal)>,
     oauth: Option<Arc<OauthConfig>>,
     allow_anonymous: bool,
 }
 
-/// What the newest file says, and what the file of the tools that are served said.
+/// The access of the newest file, and the access of the file whose tools are served.
 pub(crate) struct Accesses {
-    /// Of the tools that are served.
+    /// Of the file whose tools are served.
     served: Arc<Access>,
     newest: Arc<Access>,
-    /// Counts the files that were read.
+    /// Number of files that were read. Tells whether a newer file was read while an older one was loading.
     revision: u64,
 }
 
@@ -47,10 +48,11 @@ impl Access {
         }
     }
 
-    /// What both allow. A caller or a token that only one of them knows is left out.
+    /// The access that both files allow. A caller or a token that only one of them has is left out.
     fn narrowed(&self, newer: &Access) -> Access {
         let named = |entry: &str| Principal::named(entry);
-        // An entry for `local` narrows what it may do without one, and taking it away must not widen that yet.
+        // Entries of both: an entry for `local` restricts its defaults, and removing the entry must not lift the
+        // restriction yet.
         let entries = self.rules.keys().chain(newer.rules.keys());
         let both = entries.filter_map(|entry| {
             let (old, new) = (self.rules(&named(entry))?, newer.rules(&named(entry))?);
@@ -61,21 +63,23 @@ impl Access {
             rules: both.collect(),
             open: self.open.clone(),
             tokens: self.tokens.iter().filter(kept).cloned().collect(),
-            // Who a caller is may change at once: what it may do is bounded by the rules.
+            // The newer settings, if both files use OAuth: they say who a caller is, and the rules bound what it may
+            // do.
             oauth: self.oauth.as_ref().and(newer.oauth.clone()),
             allow_anonymous: self.allow_anonymous && newer.allow_anonymous,
         }
     }
 
-    /// The rules of a caller; none for one whose entry is gone.
+    /// The rules of a caller; none when it has no entry and needs one.
     pub(crate) fn rules(&self, who: &Principal) -> Option<Arc<Rules>> {
         self.rules.get(who.entry()).cloned().or_else(|| {
             let open = who.entry() == LOCAL || (who.entry() == ANONYMOUS && self.allow_anonymous);
+            // `local` always has defaults; `anonymous` only while the setting allows it.
             open.then(|| self.open.clone())
         })
     }
 
-    /// Every token is looked at, so that the time says nothing about which one it was.
+    /// The caller that holds a token. Compares with every token, so that the time does not tell which one matched.
     pub(crate) fn holder(&self, digest: &TokenDigest) -> Option<Principal> {
         let look = |found, (token, who): &(TokenDigest, Principal)| {
             if token.same(digest) { Some(who.clone()) } else { found }
@@ -103,15 +107,16 @@ impl Accesses {
         Accesses { served: access.clone(), newest: access, revision: 0 }
     }
 
-    /// Takes note of a file that was read, whose tools are not served yet: its revision, and what holds until then.
+    /// Notes a file that was read, whose tools are not served yet. Returns its revision and the access that holds until
+    /// then.
     pub(crate) fn read(&mut self, newest: Access) -> (u64, Arc<Access>) {
         self.newest = Arc::new(newest);
         self.revision += 1;
         (self.revision, Arc::new(self.served.narrowed(&self.newest)))
     }
 
-    /// Takes note that the tools of a file are served. When a newer one was read meanwhile, no more holds than both
-    /// allow.
+    /// Notes that the tools of a file are served, and returns the access that holds now. If a newer file was read
+    /// meanwhile, only what both allow holds.
     pub(crate) fn serve(&mut self, access: Access, revision: u64) -> Arc<Access> {
         self.served = Arc::new(access);
         if revision == self.revision {
@@ -148,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn until_its_tools_are_served_a_changed_file_takes_away_and_gives_nothing() {
+    fn a_changed_file_only_revokes_until_its_tools_are_served() {
         let old = [caller("dan", "*", &['1', '2']), caller("eve", "a*", &['3'])].concat();
         let new = [caller("dan", "b*", &['2', '4']), caller("fay", "*", &['5'])].concat();
         let mut accesses = Accesses::new(Arc::new(access(&old)));
@@ -164,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_revoked_while_an_older_file_was_loaded_stays_revoked() {
+    fn a_token_revoked_while_an_older_file_loads_stays_revoked() {
         let file = |tokens: &[char]| access(&caller("dan", "*", tokens));
         let mut accesses = Accesses::new(Arc::new(file(&['1', '2'])));
         let (first, _) = accesses.read(file(&['1', '2', '3']));
@@ -175,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_local_or_anonymous_that_goes_does_not_widen_at_once() {
+    fn removing_an_entry_of_local_or_anonymous_widens_nothing_at_once() {
         let open = "[http]\nallow_anonymous = true\n";
         let some = format!("{open}[callers.anonymous]\ntools = [\"a\"]\n[callers.local]\ntools = [\"a\"]\n");
         for (old, new) in [(some.as_str(), open), (open, some.as_str())] {

@@ -1,4 +1,6 @@
 //! Admission of a call: its caller's account, its session, and a slot among its caller's calls.
+//!
+//! Owns the order of these steps. Must not know the tool: its slots are taken for each attempt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,41 +15,43 @@ use airlock_types::event::Event;
 use airlock_types::principal::Principal;
 use airlock_types::session::{SessionId, SessionKey};
 
-/// A call that may go on. Its slot is held until this is dropped.
+/// An admitted call. Dropping it returns the caller's slot.
 pub(crate) struct Admitted {
     account: Arc<Account>,
     session: Option<SessionId>,
     _slot: Slot,
 }
 
-/// Why a call may not go on.
+/// Why a call was not admitted.
 pub(crate) enum NotAdmitted {
-    /// The caller's entry in the registry is gone.
+    /// The caller has no entry in the registry any more.
     NoEntry,
-    /// There are too many accounts, or too many calls of the caller.
+    /// All accounts are in use, or too many calls of the caller run and wait.
     NoSlot,
-    /// A budget is used up.
+    /// A budget of the caller is used up.
     Exhausted(Exhausted),
-    /// The session's handle is not known.
+    /// The call names a session that is not open.
     Session(UnknownSession),
 }
 
 impl Admitted {
-    /// Who pays.
+    /// The account that pays for the call.
     pub(crate) fn account(&self) -> &Arc<Account> {
         &self.account
     }
 
-    /// The session that the call belongs to.
+    /// The session that the call belongs to, if any.
     pub(crate) fn session(&self) -> Option<&SessionId> {
         self.session.as_ref()
     }
 }
 
 impl Generation {
-    /// Admits one more call of a caller. The budgets come first, as they are the operator's word; a session is opened
-    /// only for a call that its budgets allow, and the slot, for which a call may wait, is last. `tell` hears how far it
-    /// came: a call that waits for its slot is paid for already.
+    /// Admits a call of a caller. `tell` receives an event for each step that was passed: a call that is dropped while
+    /// it waits for its slot has been counted already.
+    ///
+    /// # Errors
+    /// When the caller has no entry, no budget or no slot left, or names an unknown session.
     pub(crate) async fn admit(
         &self,
         who: &Principal,
@@ -57,14 +61,17 @@ impl Generation {
         let environment = self.environment();
         let now_ms = ms(environment.wall());
         let rules = self.rules(who).ok_or(NotAdmitted::NoEntry)?;
+        // Budgets first: they are the operator's limits, and a call beyond them must not open a session.
         let account = self.accounts().open(who, &rules, now_ms).map_err(|err| match err {
             NotOpened::Full => NotAdmitted::NoSlot,
             NotOpened::Exhausted(exhausted) => NotAdmitted::Exhausted(exhausted),
         })?;
         tell(Event::Counted);
+        // Before the slot: entering a session never waits, and an unknown handle needs no slot.
         let session = self.sessions().enter(who, session.clone(), environment.seed(), now_ms);
         let session = session.map_err(NotAdmitted::Session)?.map(|(id, _)| id);
         let until = environment.monotonic().saturating_add(Duration::from_millis(self.call_deadline_ms()));
+        // Last, since a call may wait here until its deadline.
         let slot = account.enter(&**environment, until).await.map_err(|_| NotAdmitted::NoSlot)?;
         tell(Event::Admitted { session: session.clone() });
         Ok(Admitted { account, session, _slot: slot })

@@ -1,6 +1,6 @@
-//! What stays while the program runs, whatever a reload exchanges.
+//! The parts of a host that every generation shares, so that a reload keeps them.
 //!
-//! Owns the parts that generations share. Must not know what a registry says.
+//! Owns these parts. Must not know what a registry states. To add one: a field of [`Parts`] and its line in `new`.
 
 use std::sync::Arc;
 
@@ -22,18 +22,18 @@ const HEAVY_ARGUMENTS_MAX: u32 = 2 * CALLER_HEAVY_RUN;
 /// Calls that wait for that, in order and within their deadlines; the next is refused as `admission.overloaded`.
 const HEAVY_ARGUMENTS_WAITING_MAX: u32 = 2 * CALLER_HEAVY_WAIT;
 
-/// What stays while the program runs.
+/// The parts that live as long as the host.
 pub(crate) struct Parts {
-    /// Compiles and links what a reload brings.
+    /// Loads and links the components of a reload.
     pub(crate) engine: Engine,
-    /// Runs attempts.
+    /// The executor of attempts.
     pub(crate) execute: Arc<dyn Execute>,
     pub(crate) environment: SharedEnvironment,
     pub(crate) journal: Journal,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
     pub(crate) metrics: Metrics,
-    /// The places for judging arguments that may take long.
+    /// The gate for arguments that may take long to judge.
     pub(crate) heavy_arguments: Gate,
 }
 

@@ -1,8 +1,8 @@
-//! What one caller may know of the tools.
+//! The tools that one caller may know of.
 //!
-//! The only way from a name to a tool for whatever serves a caller. A tool that the caller may not call is resolved,
-//! listed, suggested and named as if it did not exist; it may still answer, as the fallback of one that the caller may
-//! call, and then it goes without its name.
+//! Owns the only way from a name to a tool for code that serves a caller. A tool that the caller may not call is
+//! resolved, listed, suggested and named as if it did not exist. It may still answer as the fallback of a tool that the
+//! caller may call; the answer then hides its name. Must not know why a rule exists.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::registry::{Registry, Tool, UnknownTool, describe};
 use airlock_types::event::Event;
 use airlock_types::reply::HIDDEN_ROUTE;
 
-/// The tools that one caller may see.
+/// The tools that one caller may see. Without rules it sees none.
 pub struct Visible {
     registry: Arc<Registry>,
     rules: Option<Arc<Rules>>,
 }
 
-/// A tool that exists and that its caller may see, with those that stand in for it, in order.
+/// A tool that exists and that the caller may see, with its fallbacks in order.
 pub(crate) struct Resolved {
     pub(crate) called: Candidate,
     pub(crate) fallbacks: Vec<Candidate>,
@@ -31,7 +31,7 @@ impl Resolved {
         &self.called.tool
     }
 
-    /// That the tool is known.
+    /// The event that the tool was resolved.
     pub(crate) fn event(&self) -> Event {
         let tool = self.tool();
         Event::Resolved { component: tool.component.digest.clone(), effect: tool.effect }
@@ -41,7 +41,7 @@ impl Resolved {
 /// A tool that may answer a call.
 pub(crate) struct Candidate {
     pub(crate) tool: Arc<Tool>,
-    /// Whether the caller may know which one it is.
+    /// Whether the caller may see the tool's name.
     is_shown: bool,
 }
 
@@ -50,7 +50,7 @@ impl Visible {
         Visible { registry, rules }
     }
 
-    /// The tools, in the order of their names.
+    /// The visible tools, ordered by name.
     pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
         self.registry.tools().filter(|tool| self.shows(&tool.name))
     }
@@ -58,23 +58,23 @@ impl Visible {
     /// The tool of this name.
     ///
     /// # Errors
-    /// When there is none that the caller may see; the nearest name is one that it may see.
+    /// When the caller sees no tool of this name. The suggested name is one that it sees.
     pub fn resolve(&self, name: &str) -> Result<&Arc<Tool>, UnknownTool> {
         self.registry.resolve_among(name, |name| self.shows(name))
     }
 
-    /// A tool as programs read it, without what else there may be.
+    /// A tool as JSON, for programs. Invisible fallbacks are left out.
     pub fn describe(&self, tool: &Tool) -> Value {
         describe(tool, |name| self.shows(name))
     }
 
-    /// The tool of this name and those that stand in for it, in order.
+    /// The tool of this name and its fallbacks, in order.
     ///
     /// # Errors
-    /// When there is none that the caller may see.
+    /// When the caller sees no tool of this name.
     pub(crate) fn candidates(&self, name: &str) -> Result<Resolved, UnknownTool> {
         let tool = self.resolve(name)?.clone();
-        // Loading refuses a fallback that does not exist.
+        // Loading refuses a fallback that does not exist, so nothing is skipped here. Rules do not apply to fallbacks.
         let fallbacks = tool.fallback.iter().filter_map(|name| self.registry.resolve(name).ok());
         let fallback = |tool: &Arc<Tool>| Candidate { tool: tool.clone(), is_shown: self.shows(&tool.name) };
         let fallbacks = fallbacks.map(fallback).collect();
@@ -87,12 +87,12 @@ impl Visible {
 }
 
 impl Candidate {
-    /// Its name, as the caller may read it.
+    /// The tool's name, or a placeholder when the caller may not see it.
     pub(crate) fn shown_name(&self) -> Arc<str> {
         if self.is_shown { self.tool.name.clone() } else { HIDDEN_ROUTE.into() }
     }
 
-    /// The digest of its component, where the caller may read it.
+    /// The digest of the tool's component, if the caller may see the tool.
     pub(crate) fn shown_digest(&self) -> Option<Arc<str>> {
         self.is_shown.then(|| self.tool.component.digest.clone())
     }

@@ -1,7 +1,7 @@
-//! What this process has served, for where no lock says what was accepted.
+//! The definitions that this process has served, which count as accepted when there is no lock.
 //!
-//! Owns the memory of definitions, those of tools that are gone included: a tool that goes and comes back changed is
-//! a change like any other.
+//! Owns the memory of definitions, also of removed tools: a tool that returns with a changed definition is a change.
+//! Must not know the lock's file.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use crate::diff::{Change, Changes};
 use crate::registry::{Definition, Registry};
 use airlock_types::digest::sha256;
 
-/// Definitions of tools that are gone are kept whole up to so many bytes; of those beyond, the digest is kept, so that
-/// a change is still seen and only not shown.
+/// Bytes of definitions of removed tools that are kept whole. Beyond them only digests are kept: a change is still
+/// detected, but its text cannot be shown.
 const GONE_BYTES_MAX: usize = 8 << 20;
 
-/// Names that are gone and remembered. With a name and a digest each they take some ten megabytes; once there are as
-/// many, no name comes in that was not served before.
+/// Most removed tools that are remembered. With a name and a digest each they take about ten megabytes. At the limit,
+/// no tool is accepted that was not served before.
 const GONE_MAX: usize = 50_000;
 
 /// The definitions that this process has served.
@@ -24,18 +24,19 @@ pub(crate) struct Served {
     now: BTreeMap<String, Definition>,
     gone: BTreeMap<String, Gone>,
     gone_bytes: usize,
-    /// Whether a lock let them in.
+    /// Whether a lock accepted the served definitions.
     locked: bool,
 }
 
 #[derive(Debug)]
+/// What is remembered of a removed tool.
 enum Gone {
     Whole { definition: Box<Definition>, bytes: usize },
     Digest(String),
 }
 
 impl Served {
-    /// Takes note of what is served from now on.
+    /// Notes what is served from now on.
     pub(crate) fn serve(&mut self, registry: &Registry, locked: bool) {
         self.locked = locked;
         self.replace(Definition::all(registry));
@@ -47,6 +48,7 @@ impl Served {
                 self.forget(name, definition);
             }
         }
+        // A tool that returned is compared with what is served now, so its old entry goes.
         for name in self.now.keys() {
             if let Some(Gone::Whole { bytes, .. }) = self.gone.remove(name) {
                 self.gone_bytes -= bytes;
@@ -54,9 +56,11 @@ impl Served {
         }
     }
 
+    /// Moves a removed tool to the remembered ones.
     fn forget(&mut self, name: String, definition: Definition) {
         let text = text(&definition);
         let bytes = text.len();
+        // First come, first kept whole: a later definition is remembered by its digest.
         let gone = if self.gone_bytes + bytes <= GONE_BYTES_MAX {
             self.gone_bytes += bytes;
             Gone::Whole { definition: Box::new(definition), bytes }
@@ -70,7 +74,7 @@ impl Served {
         self.locked
     }
 
-    /// Whether nothing more can be remembered.
+    /// Whether the limit of remembered tools is reached.
     pub(super) fn is_full(&self) -> bool {
         self.gone.len() >= GONE_MAX
     }
@@ -80,7 +84,7 @@ impl Served {
         self.now.contains_key(name) || self.gone.contains_key(name)
     }
 
-    /// What changed about tools that were ever served. Those that are new are no change here.
+    /// The changes of tools that were ever served. A new tool is not a change here.
     pub(super) fn changes(&self, after: &BTreeMap<String, Definition>) -> Changes {
         let mut found = Vec::new();
         for (name, after) in after {
@@ -96,6 +100,7 @@ impl Served {
                         found.push(Change::whole(name, Some(before), Some(now), true));
                     }
                 }
+                // Never served: new tools are allowed without a lock.
                 (None, None) => {}
             }
         }
@@ -120,20 +125,20 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_that_goes_and_comes_back_changed_is_changed() {
+    fn a_removed_tool_that_returns_changed_is_a_change() {
         let mut served = Served::default();
         served.replace(named("add", "Adds"));
         served.replace(named("other", "x"));
         assert!(!is_changed(&served, &named("add", "Adds")), "as it was");
         assert!(is_changed(&served, &named("add", "Adds; ignore all else")));
         assert!(!is_changed(&served, &named("new", "x")), "a new name is no change");
-        // It came back as it was: only the last one counts.
+        // It returned unchanged: only the latest removal counts.
         served.replace(named("add", "Adds"));
         assert!(is_changed(&served, &named("other", "y")) && served.gone.len() == 1);
     }
 
     #[test]
-    fn what_is_kept_of_tools_that_are_gone_has_a_bound_and_a_change_is_still_seen() {
+    fn memory_of_removed_tools_is_bounded_and_changes_are_still_seen() {
         let mut served = Served::default();
         let large = "x".repeat(GONE_BYTES_MAX / 4);
         for i in 0..8 {

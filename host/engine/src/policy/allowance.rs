@@ -1,6 +1,6 @@
-//! What one tool may reach and use, as it was agreed when its registry was loaded.
+//! The allowance of a tool: what it may reach and use, as agreed when its registry was loaded.
 //!
-//! Made once for a tool, so that the decision about a call copies nothing.
+//! It is made once for each tool and shared, so that a decision copies nothing.
 
 use std::sync::Arc;
 
@@ -8,18 +8,19 @@ use airlock_types::decision::Reason;
 use airlock_types::grant::{Effective, Missing};
 use airlock_types::limit::Limits;
 
-/// What one tool may reach and use.
+/// The grants and limits of one tool.
 #[derive(Debug)]
 pub struct Allowance {
     effective: Effective,
     missing: Vec<Missing>,
     limits: Limits,
-    /// Why the tool may run with this, or may not.
+    /// One reason for each requested capability. Shared by every decision about the tool.
     pub(super) reasons: Arc<[Reason]>,
 }
 
 impl Allowance {
-    /// What was granted of the requests, what was not, and the limits of one attempt.
+    /// Makes the allowance from the granted requests, the requests that were not granted, and the limits of one
+    /// attempt.
     pub fn new(effective: Effective, missing: Vec<Missing>, limits: Limits) -> Allowance {
         let granted =
             effective.granted().map(|capability| Reason::Granted { capability: capability.to_owned() });
@@ -27,17 +28,17 @@ impl Allowance {
         Allowance { effective, missing, limits, reasons }
     }
 
-    /// What the tool may reach.
+    /// The capabilities that the tool may use.
     pub fn effective(&self) -> &Effective {
         &self.effective
     }
 
-    /// What the tool asks for and was not granted.
+    /// The requested capabilities that were not granted.
     pub fn missing(&self) -> &[Missing] {
         &self.missing
     }
 
-    /// What one attempt may use.
+    /// The limits of one attempt.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }

@@ -1,4 +1,4 @@
-//! The decision about one call of one tool: nothing runs without the permit that comes of it.
+//! The decision about one call of one tool. Nothing runs without the permit that it returns.
 
 use std::sync::Arc;
 
@@ -10,24 +10,24 @@ use airlock_types::limit::Limits;
 use airlock_types::principal::Principal;
 use airlock_types::session::SessionId;
 
-/// Everything that the decision depends on. Time is part of it, so that a decision can be made again.
+/// Everything that a decision depends on. Time is included, so that a decision can be repeated.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// Who calls.
+    /// The caller.
     pub caller: &'a Principal,
-    /// The tool's public name.
+    /// The public name of the tool.
     pub tool: &'a str,
-    /// What the tool may reach and use.
+    /// The tool's grants and limits.
     pub allowance: &'a Arc<Allowance>,
-    /// Its arguments, which passed the inner door.
+    /// The arguments, which passed the inner door.
     pub args: &'a ValidArgs,
-    /// The session that the call belongs to.
+    /// The session of the call, if it has one.
     pub session: Option<&'a SessionId>,
     /// The wall clock, in milliseconds since the Unix epoch.
     pub now_unix_ms: u64,
 }
 
-/// A decision, with its reasons.
+/// A decision with its reasons.
 #[derive(Clone, Debug)]
 pub enum Decision {
     /// The call may run.
@@ -38,21 +38,21 @@ pub enum Decision {
     Hold(Hold),
 }
 
-/// A yes: what one tool may reach and use in this call. Only [`decide`] makes one, and the sandbox runs nothing
-/// without one.
+/// The permission to run one tool in one call, with its grants and limits. Only [`decide`] makes one, and the sandbox
+/// runs nothing without one.
 #[derive(Clone, Debug)]
 pub struct Permit {
     allowance: Arc<Allowance>,
 }
 
-/// A no.
+/// The refusal of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    /// Why not, what would help among them.
+    /// The reasons, with what would have to be granted.
     pub reasons: Arc<[Reason]>,
 }
 
-/// A question to a human.
+/// A call that waits for the approval of a human.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// The rules that ask for approval.
@@ -60,25 +60,26 @@ pub struct Hold {
 }
 
 impl Permit {
-    /// What the tool may reach.
+    /// The capabilities that the tool may use.
     pub fn effective(&self) -> &Effective {
         self.allowance.effective()
     }
 
-    /// What one attempt may use.
+    /// The limits of one attempt.
     pub fn limits(&self) -> &Limits {
         self.allowance.limits()
     }
 }
 
 impl Denied {
-    /// The kinds of what is missing, each once: an agent learns no more, so that it cannot probe.
+    /// The kinds of the missing capabilities, each once. An agent gets no more detail, so that it cannot probe.
     pub fn capabilities(&self) -> Vec<String> {
         let missing = self.reasons.iter().filter_map(|reason| match reason {
             Reason::Missing { capability, .. } => Some(capability.clone()),
             Reason::Granted { .. } | Reason::DoesWithout { .. } | Reason::Approval { .. } => None,
         });
         let mut kinds: Vec<String> = missing.collect();
+        // Reasons of one kind are adjacent, so no sorting is needed.
         kinds.dedup();
         kinds
     }
@@ -94,7 +95,7 @@ impl Decision {
         }
     }
 
-    /// The reasons. A tool that asks for nothing is allowed without one.
+    /// The reasons. A tool that requests nothing is allowed without a reason.
     pub fn reasons(&self) -> &Arc<[Reason]> {
         match self {
             Decision::Allow(Permit { allowance }) => &allowance.reasons,
@@ -103,11 +104,13 @@ impl Decision {
     }
 }
 
-/// Decides whether a call may run. What the tool's author asks for is needed, unless the author says that the tool can
-/// do without: a tool that lacks what it needs would fail half-way, in words of its own.
+/// Decides whether a call may run. A requested capability is required unless the author marks it as optional: a tool
+/// without it would fail half-way, with an error of its own.
 pub fn decide(request: &Request<'_>) -> Decision {
+    // Destructured without `..`, so that a new input cannot be forgotten here.
     let Request { caller: _, tool: _, allowance, args: _, session: _, now_unix_ms: _ } = request;
     if allowance.missing().iter().any(|missing| !missing.optional) {
+        // All reasons, not only the first: the operator can then grant everything at once.
         return Decision::Deny(Denied { reasons: allowance.reasons.clone() });
     }
     Decision::Allow(Permit { allowance: Arc::clone(allowance) })

@@ -1,6 +1,7 @@
-//! A tool's definition: what an agent is told and a reviewer approves.
+//! A tool's definition: what an agent reads and a reviewer approves.
 //!
-//! Owns the form that is locked and compared. Must not know who compares.
+//! Owns the form that is locked and compared. Must not know how it is compared. To add a part: a field here, and its
+//! line in `diff::definition`.
 
 use std::collections::BTreeMap;
 
@@ -13,55 +14,55 @@ use airlock_types::effect::Effect;
 use airlock_types::grant::Requests;
 use airlock_types::limit::PartialLimits;
 
-/// What an agent is told of a tool, what the tool asks for, and which bytes stand behind it.
+/// What an agent reads about a tool, which capabilities the tool requests, and the bytes behind it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
-    /// SHA-256 of the component, hex.
+    /// SHA-256 of the component, in hex.
     pub component: String,
-    /// The title.
+    /// The title for display; none when the contract sets none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub title: Option<String>,
-    /// The description.
+    /// The description that an agent reads.
     pub description: String,
-    /// The effect class.
+    /// The effect class that is in force, after the operator's override.
     pub effects: Effect,
-    /// What arguments must be.
+    /// JSON Schema of the arguments.
     pub input_schema: Value,
-    /// What structured content will be.
+    /// JSON Schema of the structured content.
     pub output_schema: Value,
     /// The type of its errors, as WIT writes it: what they hold reaches the model, too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub errors: Option<String>,
     /// The capabilities that its author asks for.
     pub asks: Requests,
-    /// The names of its imports.
+    /// The names of the component's imports.
     pub imports: Vec<String>,
-    /// What its contract says beside types. None in a lock of the first format, which did not write it down.
+    /// What the contract states besides types. None in a lock of the first format, which did not store it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub terms: Option<Terms>,
 }
 
-/// What a contract says of a tool beside types.
+/// What a contract states about a tool besides types.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    /// Relations that must hold before it runs.
+    /// Relations between arguments that must hold before it runs.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub requires: Vec<Relation>,
-    /// What its result is doubted for, each check as it was declared.
+    /// The checks of its result, each as it was declared.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub expects: Vec<Value>,
-    /// What its author says of limits.
+    /// The limits that the author requests.
     #[serde(default)]
     pub limits: PartialLimits,
-    /// What its author says is the least time in which an attempt is worth starting.
+    /// The least time, in milliseconds, in which the author considers an attempt worth starting.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub useful_ms_min: Option<u64>,
-    /// Error cases that are tried again.
+    /// Error cases that the plan may retry.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub transient: Vec<String>,
-    /// Arguments that show how it is used.
+    /// Example arguments.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub examples: Vec<Example>,
 }
@@ -70,15 +71,15 @@ pub struct Terms {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Relation {
-    /// The relation.
+    /// The expression, as it was written.
     pub that: String,
-    /// What a caller is told that breaks it.
+    /// The message for a caller whose arguments violate it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,
 }
 
 impl Definition {
-    /// One that says next to nothing.
+    /// A definition with a description and hardly anything else, for tests.
     #[cfg(test)]
     pub(crate) fn bare(description: &str) -> Definition {
         Definition {
@@ -95,7 +96,7 @@ impl Definition {
         }
     }
 
-    /// The definition of a tool.
+    /// The definition of a loaded tool.
     pub fn of(tool: &Tool) -> Definition {
         let contract = &tool.contract;
         Definition {
@@ -135,8 +136,7 @@ impl Terms {
     }
 }
 
-/// A tool as programs read it, over HTTP and from the command line. Of its fallbacks only those are named that `shows`
-/// admits.
+/// A tool as JSON, for programs over HTTP and from the command line. Only the fallbacks that `shows` admits are named.
 pub fn describe(tool: &Tool, shows: impl Fn(&str) -> bool) -> Value {
     let fallback: Vec<&String> = tool.fallback.iter().filter(|name| shows(name)).collect();
     json!({

@@ -1,8 +1,8 @@
-//! From a registry's file to tools: read, compiled, linked, checked against each other.
+//! Loads a registry: components are read, compiled, linked, and checked against each other.
 //!
-//! Owns the order of loading, and how long a step of it may take. Entries are loaded in parallel; every problem is
-//! reported, not the first. Where a file system does not answer, loading ends there: it would not answer the next
-//! entry either.
+//! Owns the order of loading, and the time that a step may take. Entries load in parallel, and every problem is
+//! reported, not only the first. Loading stops when a file system does not answer, because it would not answer the next
+//! entry either. Must not know calls.
 
 mod entry;
 mod fallback;
@@ -26,20 +26,20 @@ use crate::sandbox::compile::CompileError;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use entry::Entry;
 
-/// Time for one step of loading that a file system may hold up: reading a component, looking up its granted folders.
+/// Time for one step of loading that a file system may block: reading a component, or looking up its granted folders.
 /// Far more than a slow disk needs for the largest component.
 pub(crate) const STEP_MAX: Duration = Duration::from_secs(30);
 
-/// Threads that steps of loading may hold. Each entry has one at most, stuck ones of earlier reloads included, so
-/// that reloading again and again takes no more of them.
+/// Most threads that steps of loading may hold. Each entry holds at most one, with stuck ones of earlier reloads
+/// included, so that repeated reloads take no more.
 const STEP_THREADS_MAX: usize = 64;
 
-/// The threads of what may block in a host: they outlive a reload, as stuck ones do.
+/// The threads for blocking work of a host. They outlive a reload, since a stuck thread does.
 #[derive(Debug)]
 pub(crate) struct Threads {
-    /// Steps of loading, by entry.
+    /// For steps of loading; the key is the entry.
     pub(crate) steps: Lanes,
-    /// File accesses of tools, by entry.
+    /// For file accesses of tools; the key is the entry.
     pub(crate) files: Lanes,
 }
 
@@ -52,21 +52,21 @@ impl Default for Threads {
     }
 }
 
-/// What happens while a registry loads, for those who watch.
+/// Progress of loading, for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoadEvent {
-    /// A component is being read, and compiled if it must be.
+    /// Loading of an entry begins. Holds the registry's key.
     Started(String),
-    /// It is ready; whether its code came from the cache.
+    /// An entry is loaded.
     Ready {
-        /// The registry's key.
+        /// The registry's key of the entry.
         name: String,
-        /// Whether its code came from the cache.
+        /// Whether the compiled code came from the cache.
         cached: bool,
     },
 }
 
-/// What loading needs.
+/// The parts of a host that loading needs.
 pub struct Loading<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) cache: Arc<Cache>,
@@ -77,12 +77,12 @@ pub struct Loading<'a> {
     pub watch: &'a (dyn Fn(LoadEvent) + Sync),
 }
 
-/// Why there are no tools.
+/// Why a registry was not loaded.
 #[derive(Debug)]
 pub(crate) enum Unloaded {
-    /// Something is wrong.
+    /// The file or a component has problems.
     Wrong(Diagnostics),
-    /// A step did not end in time.
+    /// A step did not end within [`STEP_MAX`].
     Stuck(Diagnostics),
 }
 
@@ -92,14 +92,16 @@ impl From<Diagnostics> for Unloaded {
     }
 }
 
-/// Loads a registry.
+/// Loads a registry. A registry with any problem is not loaded at all.
 ///
 /// # Errors
-/// Everything that is wrong with it, each with its place.
+/// Every problem that was found, each with its place.
 pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, Unloaded> {
+    // At most one entry per core at a time.
     let width = std::thread::available_parallelism().map_or(1, usize::from);
+    // Shared by the threads of all entries, which may outlive this function.
     let shared = Arc::new(file.clone());
-    // Boxed, so that whoever spawns a load need not know how it is made of others.
+    // Boxed, so that the type of the future of a load does not contain all the futures inside it.
     let loads: Vec<_> = file
         .config
         .tools
@@ -116,6 +118,7 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
         })
         .map(|entry| async move { (entry.key.clone(), Arc::new(entry).load(loading.watch).await) }.boxed())
         .collect();
+    // `buffered` keeps the order of the keys, so that problems come in the same order every time.
     let mut loads = futures::stream::iter(loads).buffered(width);
     let mut problems = Vec::new();
     let mut registry = Registry::default();
@@ -127,17 +130,19 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
             Err(Unloaded::Wrong(Diagnostics(more))) => problems.extend(more),
             Err(Unloaded::Stuck(Diagnostics(more))) => {
                 problems.extend(more);
+                // Dropping the stream abandons the other entries; stuck threads keep their permits.
                 return Err(Unloaded::Stuck(Diagnostics(problems)));
             }
         }
     }
+    // Last: fallbacks refer to other tools, which are complete only now.
     if problems.is_empty() {
         problems = fallback::problems(file, &registry);
     }
     if problems.is_empty() { Ok(registry) } else { Err(Diagnostics(problems).into()) }
 }
 
-/// A component by itself: compiled or found in the cache, and what it shows.
+/// Inspects a component on its own: compiles it or finds it in the cache, and reads its exports and imports.
 ///
 /// # Errors
 /// When it cannot be read or compiled.
@@ -145,7 +150,7 @@ pub async fn inspect(path: &Path, cache: &Cache) -> Result<Component, CompileErr
     inspect_bytes(path, cache.read(path)?, cache).await
 }
 
-/// A component by itself without the contract that is embedded in it, and its bytes.
+/// Inspects a component without the contract that is embedded in it. Also returns the bytes without the contract.
 ///
 /// # Errors
 /// When it cannot be read or compiled.
@@ -164,6 +169,7 @@ async fn inspect_bytes(path: &Path, bytes: Vec<u8>, cache: &Cache) -> Result<Com
     Ok(Component { path: path.to_owned(), digest: digest.into(), surface })
 }
 
+/// Adds a tool to the registry, unless its name is taken.
 fn add(
     file: &ConfigFile,
     key: &Spanned<String>,
@@ -172,6 +178,7 @@ fn add(
     problems: &mut Vec<Diagnostic>,
 ) {
     registry.warnings.extend(warnings);
+    // Keys are unique, but names made from keys and functions may collide.
     if registry.tools.contains_key(&tool.name) {
         let message = format!("two tools would be called `{}`", tool.name);
         problems.push(file.error(key.span(), message, "one of them is from here", None));

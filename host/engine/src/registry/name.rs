@@ -1,16 +1,16 @@
 //! Public names of tools.
 //!
-//! Owns how a registry key and a function become one name.
+//! Owns how a registry key and a function become one name. Must not know other entries: `load` finds duplicates.
 
 use crate::config::{Functions, NAME_CHARS_MAX};
 use airlock_contract::path::snake;
 use airlock_contract::phrase;
 use airlock_contract::surface::Function;
 
-/// Which functions of a component are shown, each with its public name.
+/// The functions that become tools, each with its public name. A single function is named by the key alone.
 ///
 /// # Errors
-/// The names that the registry lists and the component does not have, or names that cannot be.
+/// When the registry lists a function that the component lacks, or a public name is invalid.
 pub(super) fn assign<'f>(
     key: &str,
     shown: Option<&Functions>,
@@ -43,6 +43,7 @@ pub(super) fn assign<'f>(
     }
 }
 
+/// The rule of `config` for keys, applied to names that are made from them, which are longer.
 fn is_valid(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= NAME_CHARS_MAX

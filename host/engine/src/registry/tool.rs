@@ -1,4 +1,6 @@
-//! One tool, ready to be called.
+//! One loaded tool.
+//!
+//! Owns the form only; `load` makes it and never changes it afterwards.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,50 +22,50 @@ pub(crate) const USEFUL_MS_MIN: u64 = 1_000;
 /// A component's file, and what it is.
 #[derive(Debug)]
 pub struct Component {
-    /// The file.
+    /// The path of the file.
     pub path: PathBuf,
-    /// SHA-256 of the file, hex.
+    /// SHA-256 of the file, in hex.
     pub digest: Arc<str>,
-    /// What it shows and wants.
+    /// Its functions, imports and embedded contract.
     pub surface: Surface,
 }
 
-/// One tool, ready to be called: its contract, its linked component, and what the operator decided.
+/// One tool, ready to be called: its contract, its linked component, and the operator's settings.
 pub struct Tool {
-    /// The public name.
+    /// The public name, unique in the registry.
     pub name: Arc<str>,
-    /// Where it comes from.
+    /// The component that exports the function. Tools of one component share it.
     pub component: Arc<Component>,
-    /// What it promises.
+    /// The types, rules and texts of the function.
     pub contract: Contract,
-    /// What it may do to the world: the operator's word, else the contract's, else what its grants allow.
+    /// The effect class: the operator's, else the contract's, else what the grants make possible.
     pub effect: Effect,
-    /// What its author asks for.
+    /// The capabilities that the author requests.
     pub requests: Requests,
-    /// What its author says of limits.
+    /// The limits that the author requests.
     pub author_limits: PartialLimits,
-    /// What its author says is the least time in which an attempt is worth starting.
+    /// The least useful time that the author states, in milliseconds.
     pub author_useful_ms_min: Option<u64>,
-    /// What it may reach and use.
+    /// The grants and limits that are in force.
     pub allowance: Arc<Allowance>,
-    /// The registry's key that it comes from.
+    /// The key of its entry in the registry.
     pub key: String,
-    /// Its retries.
+    /// How often failed attempts are repeated.
     pub retry: RetryPolicy,
-    /// Who answers when this tool cannot, in order.
+    /// Public names of its fallbacks, in order.
     pub fallback: Vec<String>,
-    /// The least time in which an attempt is worth starting.
+    /// The least time, in milliseconds, in which an attempt is worth starting.
     pub useful_ms_min: u64,
-    /// Calls that run at once.
+    /// Slots of its gate.
     pub bulkhead_run: u32,
-    /// Calls that wait.
+    /// Waiters that its gate allows.
     pub bulkhead_wait: u32,
     pub(crate) linked: Linked,
     pub(crate) export: ComponentExportIndex,
 }
 
 impl Tool {
-    /// What one attempt may use.
+    /// The limits of one attempt.
     pub fn limits(&self) -> &Limits {
         self.allowance.limits()
     }

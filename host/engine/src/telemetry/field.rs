@@ -1,6 +1,7 @@
-//! The names of span fields: the only ones there are.
+//! The names of span fields. Spans have no other fields.
 //!
-//! Those of OpenTelemetry's conventions for GenAI and MCP keep their names, so that dashboards know them.
+//! Fields that OpenTelemetry's conventions for GenAI and MCP define keep their names there, so that dashboards
+//! recognize them.
 
 /// The MCP method.
 pub const METHOD: &str = "mcp.method.name";
@@ -8,7 +9,7 @@ pub const METHOD: &str = "mcp.method.name";
 pub const TOOL: &str = "gen_ai.tool.name";
 /// Always `execute_tool`.
 pub const OPERATION: &str = "gen_ai.operation.name";
-/// The outcome code of whatever is no answer.
+/// The outcome code, set only when the reply has an error.
 pub const ERROR: &str = "error.type";
 /// The outcome code.
 pub const OUTCOME: &str = "airlock.outcome";
@@ -16,9 +17,9 @@ pub const OUTCOME: &str = "airlock.outcome";
 pub const RECORD: &str = "airlock.record";
 /// The caller's name.
 pub const CALLER: &str = "airlock.caller";
-/// Which attempt, from 1.
+/// The number of the attempt on its route, from 1.
 pub const ATTEMPT: &str = "airlock.attempt";
-/// The tool that was tried: the called one, or a fallback.
+/// The tool of an attempt: the called one, or a fallback.
 pub const ROUTE: &str = "airlock.route";
-/// Fuel that was used.
+/// Units of fuel that all attempts used.
 pub const FUEL: &str = "airlock.fuel";

@@ -1,7 +1,7 @@
-//! Metrics, as Prometheus reads them.
+//! Metrics in the text format of Prometheus.
 //!
-//! Owns the list of metrics and their labels, which are few: a tool's public name, an outcome code, a kind of
-//! finding. A name that no tool has is no label. Must not know what a call does.
+//! Owns the list of metrics and their labels, whose values are few: a tool's public name, an outcome code, a kind of
+//! finding. A requested name without a tool is never a label. Must not know what a call does.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -14,55 +14,55 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-/// How full a place is.
+/// The load of a gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RoomView {
-    /// Guests or calls that are in.
+    /// Guests or calls that hold a slot.
     pub running: u32,
-    /// Those that wait.
+    /// Guests or calls that wait for a slot.
     pub waiting: u32,
 }
 
-/// How a tool stands.
+/// The state of a tool.
 #[derive(Clone, Debug)]
 pub struct StandingView {
-    /// Its public name.
+    /// The tool's public name.
     pub tool: String,
-    /// Its bulkhead.
+    /// The load of the tool's gate.
     pub room: RoomView,
-    /// Whether its breaker for all callers lets nothing, or only probes, through.
+    /// Whether the breaker for all callers is open or lets only probes through.
     pub is_open: bool,
-    /// Callers for which alone it is paused.
+    /// Number of callers for which the tool is paused individually.
     pub paused_callers: usize,
 }
 
-/// How the journal stands.
+/// The state of the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JournalCounts {
-    /// Whether calls with effects can be put on record.
+    /// Whether records can be written, and so whether calls with effects can start.
     pub is_writable: bool,
     /// Records that are not committed yet.
     pub waiting: usize,
-    /// Records that never will be.
+    /// Records that could not be written.
     pub lost: u64,
-    /// Records that were removed to stay within the bound.
+    /// Records that were removed to stay within `journal.bytes_max`.
     pub removed: u64,
 }
 
-/// What one call adds.
+/// The contribution of one call.
 #[derive(Clone, Debug)]
 pub struct CallView<'a> {
-    /// The tool's public name; empty where there is no such tool.
+    /// The tool's public name; empty for a requested name without a tool.
     pub tool: &'a str,
     /// The outcome code.
     pub outcome: &'static str,
-    /// From request to reply, in seconds.
+    /// Time from request to reply, in seconds.
     pub seconds: f64,
-    /// Of all attempts.
+    /// Units of fuel that all attempts used.
     pub fuel: u64,
-    /// Attempts made.
+    /// Number of attempts.
     pub attempts: u32,
-    /// The kinds of the findings.
+    /// The kind of each finding in the reply.
     pub findings: Vec<&'a str>,
 }
 
@@ -85,7 +85,7 @@ struct FindingLabels {
 
 type Histograms = Family<ToolLabels, Histogram, fn() -> Histogram>;
 
-/// What is counted.
+/// All metrics of a host.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -106,10 +106,10 @@ pub struct Metrics {
     journal_removed: Counter,
 }
 
-/// What is counted of one tool.
+/// The counters of one tool, looked up once and kept.
 #[derive(Debug)]
 pub struct ToolMetrics {
-    /// By outcome code, those that there were.
+    /// Counters by outcome code. Only outcomes that occurred have one.
     outcomes: Mutex<BTreeMap<&'static str, Counter>>,
     attempts: Counter,
     seconds: Histogram,
@@ -147,8 +147,9 @@ impl Default for Metrics {
             calls: Family::default(),
             attempts: Family::default(),
             findings: Family::default(),
-            // 50 µs to 26 s, and 1,000 to 16 billion units.
+            // Buckets from 50 µs to 26 s.
             seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_05, 2.0, 20))),
+            // Buckets from 1,000 to 16 billion units.
             fuel: Family::new_with_constructor(|| Histogram::new(exponential_buckets(1_000.0, 4.0, 13))),
             running: Family::default(),
             waiting: Family::default(),
@@ -175,19 +176,19 @@ impl Metrics {
         registry.register("call_duration_seconds", "From request to reply", self.seconds.clone());
         registry.register("call_fuel", "Fuel of a call, all attempts", self.fuel.clone());
         registry.register("tool_running", "Guests of a tool that run", self.running.clone());
-        registry.register("tool_waiting", "Attempts that wait for a tool's place", self.waiting.clone());
+        registry.register("tool_waiting", "Attempts that wait for a slot of the tool", self.waiting.clone());
         registry.register(
             "breaker_open",
             "1 while a tool's breaker for all callers is not closed",
             self.breaker.clone(),
         );
-        registry.register("paused_callers", "Callers for which alone a tool is paused", self.paused.clone());
-        registry.register("running", "Guests that run", self.all_running.clone());
         registry.register(
-            "waiting",
-            "Attempts that wait for a place of the host's",
-            self.all_waiting.clone(),
+            "paused_callers",
+            "Callers for which a tool is paused individually",
+            self.paused.clone(),
         );
+        registry.register("running", "Guests that run", self.all_running.clone());
+        registry.register("waiting", "Attempts that wait for a slot of the host", self.all_waiting.clone());
         let journal = registry.sub_registry_with_prefix("journal");
         journal.register(
             "writable",
@@ -195,7 +196,7 @@ impl Metrics {
             self.journal_writable.clone(),
         );
         journal.register("waiting", "Records that are not committed yet", self.journal_waiting.clone());
-        journal.register("lost", "Records that never will be committed", self.journal_lost.clone());
+        journal.register("lost", "Records that could not be committed", self.journal_lost.clone());
         journal.register(
             "removed",
             "Records that were removed to stay within journal.bytes_max",
@@ -203,7 +204,7 @@ impl Metrics {
         );
     }
 
-    /// What is counted of one tool, to be kept: who looks it up locks what all tools share.
+    /// The counters of one tool, to be kept by the caller: looking them up locks a map that all tools share.
     pub fn of(&self, tool: &str) -> ToolMetrics {
         let labels = ToolLabels { tool: tool.to_owned() };
         ToolMetrics {
@@ -216,15 +217,17 @@ impl Metrics {
         }
     }
 
-    /// Everything, in the text form of Prometheus.
+    /// All metrics, in the text format of Prometheus.
     pub fn text(&self, all: &RoomView, tools: &[StandingView], journal: &JournalCounts) -> String {
         let JournalCounts { is_writable, waiting, lost, removed } = *journal;
         self.journal_writable.set(i64::from(is_writable));
         self.journal_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        // Stored, not incremented: the journal counts, and a scrape copies its figures.
         self.journal_lost.inner().store(lost, Ordering::Relaxed);
         self.journal_removed.inner().store(removed, Ordering::Relaxed);
         self.all_running.set(i64::from(all.running));
         self.all_waiting.set(i64::from(all.waiting));
+        // Gauges are rebuilt on each scrape, so that a tool that is gone leaves no stale series.
         self.running.clear();
         self.waiting.clear();
         self.breaker.clear();
@@ -237,16 +240,17 @@ impl Metrics {
             self.paused.get_or_create(&labels).set(i64::try_from(*paused_callers).unwrap_or(i64::MAX));
         }
         let mut out = String::new();
-        // Writing into a string does not fail.
+        // Writing to a string cannot fail.
         let _ = text::encode(&mut out, &self.registry);
         out
     }
 }
 
-/// The lines of a text that name no tool, or one that is shown.
+/// The lines of a text of metrics that name no tool, or a tool that `shows` admits.
 pub fn only(text: &str, shows: impl Fn(&str) -> bool) -> String {
     let is_shown = |line: &&str| {
         let tool = line.split_once("tool=\"").and_then(|(_, rest)| rest.split('"').next());
+        // An empty label stands for names without a tool, which reveal nothing.
         tool.is_none_or(|tool| tool.is_empty() || shows(tool))
     };
     text.split_inclusive('\n').filter(is_shown).collect()
@@ -257,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_calls_by_tool_and_outcome_and_forgets_tools_that_are_gone() {
+    fn counts_calls_by_tool_and_outcome_and_drops_removed_tools() {
         let metrics = Metrics::default();
         let call = CallView {
             tool: "t",

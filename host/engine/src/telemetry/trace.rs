@@ -1,16 +1,17 @@
-//! The parent of a call's span, where the caller names one.
+//! The parent of a call's span, when the caller names one.
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-/// Makes a span the child of the one that a caller named: W3C trace context, as HTTP headers or `_meta` have it.
+/// Makes a span the child of the caller's span, given as W3C trace context in HTTP headers or `_meta`.
 pub(crate) fn adopt(span: &tracing::Span, traceparent: &str, tracestate: Option<&str>) {
     let parent = TraceContextPropagator::new().extract(&Carrier { traceparent, tracestate });
-    // Without an exporter nobody asks for parents.
+    // An error means that there is no exporter, and then nothing uses the parent.
     let _ = span.set_parent(parent);
 }
 
+/// The two values of a trace context, in the form that the propagator reads.
 struct Carrier<'a> {
     traceparent: &'a str,
     tracestate: Option<&'a str>,

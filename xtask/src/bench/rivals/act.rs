@@ -1,4 +1,4 @@
-//! act, whose components have an ABI of their own: ours is built from `bench/rivals/act`.
+//! act, whose components have their own ABI. The component is built from `bench/rivals/act`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::{EXPECT, Place, guest, run, said};
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// Its server, with a component of the same three tools.
+/// The entry of act, with a component of the same three tools.
 pub(super) fn server(place: &Place<'_>) -> Result<Value> {
     let version = place.pip("act-cli")?;
     place.pip("act-build")?;
@@ -43,7 +43,7 @@ fn component(place: &Place<'_>) -> Result<PathBuf> {
     Ok(component)
 }
 
-/// The WIT that the SDK wants, out of the crate that carries it.
+/// The folder of the WIT that the SDK needs, inside the crate that carries it.
 fn wit(folder: &Path) -> Result<PathBuf> {
     let metadata =
         said(Command::new("cargo").args(["metadata", "--format-version", "1"]).current_dir(folder))?;

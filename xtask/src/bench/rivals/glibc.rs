@@ -1,4 +1,5 @@
-//! A program that needs a newer C library than the system's: Debian's next release, unpacked into a folder.
+//! Starts programs that need a newer C library than the system's: the one of Debian's next release, unpacked into a
+//! folder.
 
 use std::fs;
 use std::path::Path;
@@ -8,13 +9,13 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Place, run, said};
 
-/// The release that has it.
+/// The Debian release whose C library is used.
 const RELEASE: &str = "trixie";
 const PACKAGES: [&str; 2] = ["libc6", "libgcc-s1"];
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 const LOADER: &str = "ld-linux-x86-64.so.2";
 
-/// The words that start a program: by itself, or through the loader of a newer library.
+/// The command line of a program: directly, or through the loader of the newer library.
 pub(super) fn start(place: &Place<'_>, program: &Path) -> Result<Vec<String>> {
     let name = program.to_string_lossy().into_owned();
     if run(Command::new(program).arg("--version")).is_ok() {
@@ -31,7 +32,8 @@ pub(super) fn start(place: &Place<'_>, program: &Path) -> Result<Vec<String>> {
     Ok(words)
 }
 
-/// Fetches the packages with an apt that has lists of its own, from where this system has its own from.
+/// Downloads and unpacks the packages. Uses its own lists and cache, so the system's apt is unchanged, and the system's
+/// mirror.
 fn unpack(folder: &Path) -> Result<()> {
     let site = said(Command::new("apt-get").args(["indextargets", "--format", "$(SITE)"]))?;
     let site = site.lines().next().context("apt knows no source")?;

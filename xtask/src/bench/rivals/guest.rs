@@ -1,4 +1,4 @@
-//! Crates of `bench/rivals` that become tools of other servers.
+//! Builds the crates of `bench/rivals` that are tools of other servers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::{Place, run};
 
-/// Copies a crate to where it is built: nothing is built beside the sources.
+/// Copies a crate to the folder where it is built, so that no build output lies beside the sources.
 pub(super) fn copy(place: &Place<'_>, name: &str, files: &[&str], folder: &Path) -> Result<()> {
     let source = place.root.join("bench/rivals").join(name);
     for file in files {
@@ -19,9 +19,9 @@ pub(super) fn copy(place: &Place<'_>, name: &str, files: &[&str], folder: &Path)
     Ok(())
 }
 
-/// Builds a crate for a target; the folder of what comes of it.
+/// Builds a crate for a target and returns the folder of the output.
 pub(super) fn build(folder: &Path, target: &str) -> Result<PathBuf> {
-    // Where rustup is not at home the target may be there all the same; the build tells.
+    // An error is ignored: without rustup the target may be installed by other means, and otherwise the build fails.
     let _ = run(Command::new("rustup").args(["target", "add", target]));
     run(Command::new("cargo")
         .args(["build", "--quiet", "--release", "--target", target])

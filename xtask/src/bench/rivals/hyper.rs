@@ -1,4 +1,4 @@
-//! hyper-mcp, whose plugins are core modules of Extism's: ours is built from `bench/rivals/hyper`.
+//! hyper-mcp, whose plugins are core modules for Extism. The plugin is built from `bench/rivals/hyper`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,20 +9,20 @@ use serde_json::{Value, json};
 
 use super::{Place, convert, guest, run, said};
 
-/// Its plugins sleep through WASI.
+/// The target of plugins. A plugin needs WASI to sleep.
 const TARGET: &str = "wasm32-wasip1";
 
-/// It logs below the user's home unless this says where.
+/// The variable that moves its log, which is below the user's home by default.
 const LOGS: &str = "HYPER_MCP_LOG_PATH";
 
-/// Its server, with a plugin of the same three tools.
+/// The entry of hyper-mcp, with a plugin of the same three tools.
 pub(super) fn server(place: &Place<'_>) -> Result<Value> {
     let folder = place.folder.join("hyper");
     let (program, logs) = (program(&folder)?, folder.join("logs"));
     let version = said(Command::new(&program).arg("--version").env(LOGS, &logs))?;
     let plugin = plugin(place, &folder).context("its plugin cannot be built")?;
     let config = folder.join("config.json");
-    // A plugin's name is the beginning of its tools' names.
+    // The plugin's name becomes the prefix of its tools' names.
     let plugins = json!({"units": {"url": format!("file://{}", plugin.display())}});
     fs::write(&config, json!({"plugins": plugins}).to_string())?;
     let logs = format!("{LOGS}={}", logs.display());
@@ -36,7 +36,7 @@ pub(super) fn server(place: &Place<'_>) -> Result<Value> {
     }))
 }
 
-/// The program, built where it is not yet.
+/// The path of the program, which is built if it is missing.
 fn program(folder: &Path) -> Result<PathBuf> {
     let program = folder.join("bin/hyper-mcp");
     if !program.exists() {

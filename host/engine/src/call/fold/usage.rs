@@ -1,9 +1,9 @@
-//! What a call used, all attempts together, as its reply says it.
+//! The usage of a call over all its attempts, as the reply shows it.
 
 use airlock_types::event::Event;
 use airlock_types::reply::TotalUsage;
 
-/// The sum over the attempts. `wall_us` is left to the reply, which knows when it is made.
+/// The sum over the attempts; for memory, the maximum. `wall_us` stays 0: the reply sets it when it is made.
 pub(in crate::call) fn usage(events: &[Event]) -> TotalUsage {
     let mut total = TotalUsage::default();
     for event in events {

@@ -1,6 +1,6 @@
-//! Tells the tools' health what a call does to it: retry quotas and breakers.
+//! Settles what a call means for the health of its tools: retry quotas and breakers.
 //!
-//! However the call ends: a caller that goes away during its retries has spent them all the same.
+//! A call settles however it ends: a caller that disconnects during retries has spent their quota.
 
 use std::sync::Arc;
 
@@ -9,10 +9,11 @@ use airlock_types::event::Event;
 use airlock_types::plan::{PathStep, Settled};
 use airlock_types::principal::Principal;
 
+/// Follows one tool at a time and settles it when the plan moves on, or when the call ends.
 pub(super) struct Breakers<'c> {
     host: &'c Generation,
     caller: &'c Principal,
-    /// The tool that is being tried. A plan never comes back to an earlier one.
+    /// The tool that is being tried, and what to settle for it. A plan never returns to an earlier tool.
     current: Option<(Arc<str>, Settled)>,
 }
 
@@ -36,6 +37,7 @@ impl<'c> Breakers<'c> {
         }
     }
 
+    /// Applies what was observed about the current tool. Does nothing the second time.
     fn settle(&mut self) {
         if let Some((tool, settled)) = self.current.take() {
             self.host.settle(&tool, self.caller, &settled);

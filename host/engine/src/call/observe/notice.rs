@@ -1,10 +1,11 @@
-//! Tells the call's observer that another attempt begins.
+//! Notifies the observer of the call when another attempt begins.
 
 use std::sync::Arc;
 
 use airlock_types::call::{Note, Observer};
 use airlock_types::event::Event;
 
+/// Sends a note for each attempt after the first.
 pub(super) struct Notices(Option<Arc<dyn Observer>>);
 
 impl Notices {
@@ -12,7 +13,7 @@ impl Notices {
         Notices(observer)
     }
 
-    /// The first attempt goes without saying: it is what was asked for.
+    /// Skips the first attempt: the caller asked for it and needs no note.
     pub(super) fn observe(&self, event: &Event) {
         if let (Some(observer), Event::AttemptStarted { shown_as, number, is_first: false, .. }) =
             (&self.0, event)

@@ -1,6 +1,6 @@
-//! The spans of a call: one for the call, one for each attempt. Their fields come from one closed list.
+//! The spans of a call: one for the call, one for each attempt. Field names come from `telemetry::field` only.
 //!
-//! A span is opened when its work begins, as it cannot be dated back, and as what the work calls needs a live parent.
+//! A span is opened when its work begins: it cannot be backdated, and spans inside it need a live parent.
 
 use std::fmt;
 
@@ -11,6 +11,7 @@ use airlock_types::plan::PathStep;
 use airlock_types::shorten;
 use tracing::Span;
 
+/// The open spans of one call.
 pub(in crate::call) struct Spans {
     call: Span,
     attempt: Span,
@@ -31,6 +32,7 @@ impl Spans {
 
     pub(super) fn observe(&mut self, event: &Event) {
         match event {
+            // At the plan's step, before the wait for slots, so that the span contains it.
             Event::Stepped { step: PathStep::Attempt { tool, number, .. } } => {
                 self.attempt = tracing::info_span!(
                     parent: &self.call,
@@ -42,6 +44,7 @@ impl Spans {
             }
             Event::Stepped { step: PathStep::Ended { code, .. } } => {
                 self.attempt.record(field::OUTCOME, code.as_str());
+                // An event inside the span, so that logs without an exporter show the end of each attempt, too.
                 self.attempt.in_scope(|| tracing::debug!(code = code.as_str(), "attempt"));
                 self.attempt = Span::none();
             }
@@ -62,23 +65,25 @@ impl Spans {
         }
     }
 
-    /// What the call came to, onto its span.
+    /// Writes the outcome of the call to its span.
     pub(in crate::call) fn finish(&self, reply: &airlock_types::reply::Reply) {
         self.call.record(field::OUTCOME, reply.code.as_str());
         self.call.record(field::RECORD, reply.record.as_str());
         self.call.record(field::FUEL, reply.usage.fuel);
         if reply.error.is_some() {
             self.call.record(field::ERROR, reply.code.as_str());
+            // OpenTelemetry's own field: backends find failed spans by it.
             self.call.record("otel.status_code", "ERROR");
         }
     }
 }
 
+/// Opens the span of a call, as a child of the caller's span when it names one.
 fn open(call: &Call) -> Span {
     let span = tracing::info_span!(
         "tools/call",
         "otel.kind" = "server",
-        // A made-up name may be of any length, and hide anything.
+        // A requested name may be of any length and contain control characters: it is cleaned and cut.
         "otel.name" = %format_args!("tools/call {:.80}", Shown(&call.tool)),
         "otel.status_code" = tracing::field::Empty,
         { field::METHOD } = "tools/call",
@@ -96,7 +101,7 @@ fn open(call: &Call) -> Span {
     span
 }
 
-/// A caller's text in a log or a trace. Cleaned only where one is written.
+/// Text of a caller in a log or a trace. Cleaned when it is formatted, so a disabled span costs nothing.
 struct Shown<'t>(&'t str);
 
 impl fmt::Display for Shown<'_> {

@@ -1,6 +1,7 @@
-//! Groups of keywords that need each other, each with its rule.
+//! Groups of dependent keywords, each with its rule.
 //!
-//! To add a keyword: its line in [`of`], and its rule here or in `keyword`. One without a line is compared as a whole.
+//! To add a keyword: its line in [`of`] or `alone`, and its rule here or in `keyword`. A keyword without a rule is
+//! wider whenever it changes.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +12,10 @@ use super::{DEFINITIONS, Found, Pair, TEXTS, Walk, keyword};
 
 type Sides<'s> = (&'s Map<String, Value>, &'s Map<String, Value>);
 
-/// Keywords that are compared together.
+/// The keywords that are compared together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Group {
-    /// Compared one by one.
+    /// Each keyword on its own.
     Alone,
     Values,
     Lower,
@@ -25,6 +26,7 @@ pub(super) enum Group {
     Condition,
 }
 
+/// The group of a keyword.
 pub(super) fn of(key: &str) -> Group {
     match key {
         "enum" | "const" => Group::Values,
@@ -44,6 +46,7 @@ impl Walk<'_> {
         match group {
             Group::Alone => self.alone(key, pair, sides),
             Group::Values => {
+                // The two keywords are one rule: `const` is an `enum` of one value.
                 let narrower = keyword::values(old, new);
                 self.set("enum", sides, narrower, false);
                 self.plain("const", sides, narrower);
@@ -67,6 +70,7 @@ impl Walk<'_> {
         let (old, new) = sides;
         let (before, after) = (old.get(key), new.get(key));
         match key {
+            // Definitions are compared where a reference leads to them.
             _ if DEFINITIONS.contains(&key) => {}
             _ if TEXTS.contains(&key) => self.plain(key, sides, true),
             "type" => self.plain(key, sides, keyword::types(old, new)),
@@ -80,6 +84,7 @@ impl Walk<'_> {
             "required" => self.set(key, sides, keyword::grew(before, after), true),
             "dependentRequired" => self.dependent_required(sides),
             "dependentSchemas" => self.dependent_schemas(pair),
+            // Texts of their own languages: only adding one where there was none is surely narrower.
             "pattern" | "format" | "contentEncoding" | "contentMediaType" => {
                 self.plain(key, sides, before.is_none());
             }
@@ -90,6 +95,7 @@ impl Walk<'_> {
             }
             "propertyNames" => self.within(key, |walk| walk.absent_or(pair.old.get(key), pair.new.get(key))),
             "not" => self.within(key, |walk| match (pair.old.get(key), pair.new.get(key)) {
+                // Under `not` the sides are exchanged: admitting less inside admits more outside.
                 (Some(old), Some(new)) => walk.flipped(old, new),
                 _ => walk.push(before, after, before.is_some()),
             }),
@@ -107,6 +113,7 @@ impl Walk<'_> {
             None => Some(none.clone()),
             Some(value) => value.as_object().cloned(),
         };
+        // A value of another form is not understood, so it counts as wider.
         let (Some(before), Some(after)) = (names(old), names(new)) else {
             return self.plain(KEY, (old, new), false);
         };
@@ -121,7 +128,7 @@ impl Walk<'_> {
         self.by_name("dependentSchemas", pair, |walk, old, new| walk.absent_or(old, new));
     }
 
-    /// Compares what stands under each name.
+    /// Compares the schemas under each name of a keyword that maps names to schemas.
     fn by_name(
         &mut self,
         key: &str,
@@ -129,6 +136,7 @@ impl Walk<'_> {
         mut compare: impl FnMut(&mut Self, Option<Node<'_>>, Option<Node<'_>>),
     ) {
         let sides = (pair.old.get(key), pair.new.get(key));
+        // Names are compared only if both sides are maps; anything else is wider as a whole.
         let is_map = |side: &Option<Node<'_>>| side.is_none_or(|side| side.value.is_object());
         if !is_map(&sides.0) || !is_map(&sides.1) {
             let values = (sides.0.map(|old| old.value), sides.1.map(|new| new.value));
@@ -146,8 +154,8 @@ impl Walk<'_> {
         });
     }
 
-    /// A name that is new is more that can be sent, even where any name was let in. One that is gone falls under what
-    /// holds for names that are not listed.
+    /// Compares properties. A new name is wider even where any name was admitted, because it is more that can be sent.
+    /// A removed name falls under the rule for names that are not listed.
     fn properties(&mut self, pair: Pair<'_>, (old, new): Sides<'_>) {
         const OTHERS: &str = "additionalProperties";
         let patterns = new.contains_key("patternProperties") || old.contains_key("patternProperties");
@@ -155,13 +163,14 @@ impl Walk<'_> {
         let rest = pair.new.get(OTHERS).unwrap_or(pair.new.at(&anything));
         self.by_name("properties", pair, |walk, old, new| match (old, new) {
             (Some(old), None) => {
+                // With patterns the removed name may match one of them, which is not worked out here.
                 let wider = patterns || !walk.implied(old, rest);
                 walk.push(Some(old.value), None, wider);
             }
             (None, Some(new)) => walk.push(None, Some(new.value), *new.value != nothing),
             (old, new) => walk.absent_or(old, new),
         });
-        // A pattern takes names away from what holds for all others.
+        // A new pattern exempts names from `additionalProperties`, so it is wider where that rule existed.
         let open = !old.contains_key(OTHERS);
         self.by_name("patternProperties", pair, |walk, old, new| match (old, new) {
             (Some(old), None) => walk.push(Some(old.value), None, true),
@@ -171,6 +180,7 @@ impl Walk<'_> {
         self.within(OTHERS, |walk| walk.absent_or(pair.old.get(OTHERS), pair.new.get(OTHERS)));
     }
 
+    /// Compares the items of arrays: first those with their own schema, then the rest.
     fn items(&mut self, pair: Pair<'_>) {
         let prefix = |side: Node<'_>| match side.value.get("prefixItems") {
             None => Some(0),
@@ -190,8 +200,8 @@ impl Walk<'_> {
         self.within("items", |walk| walk.absent_or(pair.old.get("items"), pair.new.get("items")));
     }
 
-    /// At least so many items meet it, so that one that lets in less asks more; with a greatest number it is the
-    /// other way, too.
+    /// Compares `contains`. At least `minContains` items must match, so a narrower schema demands more. With
+    /// `maxContains` a wider schema demands more, too, and only an equivalent one is safe.
     fn contains(&mut self, pair: Pair<'_>, sides: Sides<'_>) {
         const KEY: &str = "contains";
         let (old, new) = sides;
@@ -209,7 +219,7 @@ impl Walk<'_> {
         self.judged(KEY, before, after, narrower);
     }
 
-    /// What changed within a schema whose effect on the whole was found by other means.
+    /// Lists the changes inside a schema whose effect on the whole was determined elsewhere.
     fn judged(&mut self, key: &str, old: Node<'_>, new: Node<'_>, narrower: bool) {
         self.within(key, |walk| {
             let mut aside = walk.aside();
@@ -221,13 +231,15 @@ impl Walk<'_> {
         });
     }
 
-    /// Exactly one branch holds: one that lets in less may have the whole let in more.
+    /// Compares `oneOf`. Exactly one branch must match, so a narrower branch may make the whole wider. Only equivalent
+    /// branches are safe.
     fn one_of(&mut self, pair: Pair<'_>) {
         const KEY: &str = "oneOf";
         let values = (pair.old.value.get(KEY), pair.new.value.get(KEY));
         let (Some(old), Some(new)) = (branches(pair.old, KEY), branches(pair.new, KEY)) else {
             return self.within(KEY, |walk| walk.push(values.0, values.1, values.0.is_some()));
         };
+        // Branches are compared by position: a different order is reported, although it means the same.
         let mut pairs = old.iter().zip(&new);
         let same = old.len() == new.len()
             && pairs.all(|(old, new)| self.implied(*old, *new) && self.implied(*new, *old));
@@ -245,16 +257,18 @@ impl Walk<'_> {
         keys.iter().for_each(|key| self.plain(key, sides, narrower));
     }
 
-    /// `then` is asked of what meets `if`, so that a condition that lets in more asks more; with `else` it is the
-    /// other way, too.
+    /// Compares `if`, `then` and `else`. `then` applies to values that match `if`, so a wider condition demands more.
+    /// With `else` a narrower condition demands more, too.
     fn condition(&mut self, pair: Pair<'_>, sides: Sides<'_>) {
         let (old, _) = sides;
         let asks = old.contains_key("then") || old.contains_key("else");
         let (Some(before), true) = (pair.old.get("if"), asks) else {
+            // Without both parts the old condition demanded nothing.
             self.plains(&["if", "then", "else"], sides, true);
             return;
         };
         let Some(after) = pair.new.get("if") else {
+            // The old condition demanded something, and the new schema has none.
             self.plains(&["if", "then", "else"], sides, false);
             return;
         };
@@ -266,7 +280,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Each new branch must lie within an old one.
+    /// Compares `anyOf`: every new branch must lie within an old one.
     fn any_of(&mut self, pair: Pair<'_>) {
         const KEY: &str = "anyOf";
         let (before, after) = (branches(pair.old, KEY), branches(pair.new, KEY));
@@ -275,6 +289,7 @@ impl Walk<'_> {
             let within = |whole: Node<'_>| {
                 branches(pair.old, KEY).is_some_and(|old| old.into_iter().any(|old| self.implied(old, whole)))
             };
+            // A new choice beside the rest only adds a demand.
             let narrower = values.0.is_none() || (values.1.is_none() && within(pair.new));
             return self.within(KEY, |walk| walk.push(values.0, values.1, !narrower));
         };
@@ -282,8 +297,10 @@ impl Walk<'_> {
         let narrower = after.iter().all(|new| among(self, *new));
         self.within(KEY, |walk| {
             if before.len() == after.len() && !narrower {
+                // Branch by branch where possible: the change inside a branch says more than two whole branches.
                 return walk.one_by_one(&before, &after);
             }
+            // Unchanged branches are not listed, wherever they moved.
             let has = |all: &[Node<'_>], one: &Node<'_>| all.iter().any(|other| one.is_same(other));
             for gone in before.iter().filter(|old| !has(&after, old)) {
                 walk.push(Some(gone.value), None, false);
@@ -295,7 +312,7 @@ impl Walk<'_> {
         });
     }
 
-    /// Each old part must follow from a new one.
+    /// Compares `allOf`: every old part must follow from a new one.
     fn all_of(&mut self, pair: Pair<'_>) {
         const KEY: &str = "allOf";
         let values = (pair.old.value.get(KEY), pair.new.value.get(KEY));
@@ -323,6 +340,7 @@ impl Walk<'_> {
         });
     }
 
+    /// Compares branches by their position.
     fn one_by_one(&mut self, old: &[Node<'_>], new: &[Node<'_>]) {
         for (at, (old, new)) in old.iter().zip(new).enumerate() {
             self.within(&at.to_string(), |walk| walk.schemas(*old, *new));
@@ -330,12 +348,12 @@ impl Walk<'_> {
     }
 }
 
-/// The schema of an item: of its own, or that of those without one.
+/// The schema of an item: its own, or the one for the rest.
 fn at_item(side: Node<'_>, at: usize, has_own: bool) -> Option<Node<'_>> {
     if has_own { side.get("prefixItems")?.index(at) } else { side.get("items") }
 }
 
-/// The branches, where there is a list of them.
+/// The branches of a keyword; none when it is not a list.
 fn branches<'s>(side: Node<'s>, key: &str) -> Option<Vec<Node<'s>>> {
     Some(side.value.get(key)?.as_array()?.iter().map(|branch| side.at(branch)).collect())
 }

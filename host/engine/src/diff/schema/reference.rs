@@ -1,4 +1,6 @@
-//! A schema in its document: references followed, texts left out.
+//! A schema within its document, with references followed and texts ignored.
+//!
+//! Owns how references are resolved. Must not know what is wider.
 
 use std::borrow::Cow;
 
@@ -6,10 +8,10 @@ use serde_json::{Map, Value};
 
 use super::{DEFINITIONS, TEXTS};
 
-/// References after each other that are followed.
+/// Most references that are followed in a row. A cycle of references ends here.
 const HOPS_MAX: usize = 32;
 
-/// A schema, and the document in which its references are looked up.
+/// A schema, and the document that its references refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'s> {
     pub(super) value: &'s Value,
@@ -21,7 +23,7 @@ impl<'s> Node<'s> {
         Node { value, root: value }
     }
 
-    /// Another schema of the same document.
+    /// Another schema in the same document.
     pub(super) fn at<'t>(self, value: &'t Value) -> Node<'t>
     where
         's: 't,
@@ -34,25 +36,26 @@ impl<'s> Node<'s> {
         self.value.get(key).map(|value| self.at(value))
     }
 
-    /// The schema at a place of a list.
+    /// The schema at an index of a list.
     pub(super) fn index(self, at: usize) -> Option<Node<'s>> {
         self.value.get(at).map(|value| self.at(value))
     }
 
-    /// Whether both mean the same because they are the same.
+    /// Whether both are equal and mean the same: without references, or in equal documents.
     pub(super) fn is_same(&self, other: &Node<'_>) -> bool {
         self.value == other.value && (!mentions(self.value) || self.root == other.root)
     }
 
-    /// Whether both mean the same but for their texts.
+    /// Whether both mean the same, ignoring texts.
     pub(super) fn is_silently(&self, other: &Node<'_>) -> bool {
         let alike = silent(self.value) == silent(other.value);
         alike && (!mentions(self.value) || self.root == other.root)
     }
 
-    /// What the schema means once its reference is followed. What cannot be followed is left as it is.
+    /// The schema with its reference followed. A reference that cannot be followed is left as it is.
     pub(super) fn resolved(self) -> Cow<'s, Value> {
         let mut at = Cow::Borrowed(self.value);
+        // Keywords beside a reference hold too, so each hop may have to join two schemas.
         for _ in 0..HOPS_MAX {
             let Some(target) = at.get("$ref").and_then(Value::as_str).and_then(|to| self.look_up(to)) else {
                 return at;
@@ -67,19 +70,23 @@ impl<'s> Node<'s> {
     }
 
     fn look_up(self, reference: &str) -> Option<&'s Value> {
+        // Only references inside the document: another document is not at hand.
         self.root.pointer(reference.strip_prefix('#')?)
     }
 }
 
-/// A schema with a reference and others beside it: texts go over those of the target, keywords hold beside it.
+/// Joins a referenced schema with the keywords beside the reference. Texts replace those of the target; other keywords
+/// hold in addition.
 fn joined(beside: &Map<String, Value>, target: &Value) -> Value {
     let mut beside = beside.clone();
     beside.remove("$ref");
+    // With texts alone beside the reference the target stays readable as one schema.
     if let (Value::Object(target), true) = (target, beside.keys().all(|key| is_silent(key))) {
         let mut target = target.clone();
         target.extend(beside);
         return Value::Object(target);
     }
+    // Otherwise both must hold, which `allOf` expresses without merging keywords.
     let all = beside.entry("allOf").or_insert_with(|| Value::Array(Vec::new()));
     if let Value::Array(all) = all {
         all.push(target.clone());
@@ -91,8 +98,7 @@ fn is_silent(key: &str) -> bool {
     TEXTS.contains(&key) || DEFINITIONS.contains(&key)
 }
 
-/// Whether a reference stands anywhere in it. A name that is called like one counts too, which costs a step and
-/// nothing else.
+/// Whether a schema contains a reference. A property name that is spelled like one counts too, which only costs a step.
 pub(super) fn mentions(value: &Value) -> bool {
     match value {
         Value::Object(all) => {
@@ -103,7 +109,7 @@ pub(super) fn mentions(value: &Value) -> bool {
     }
 }
 
-/// A schema without texts, where they are texts and no names.
+/// A schema without its texts. Property names that are spelled like text keywords stay.
 fn silent(schema: &Value) -> Value {
     let Value::Object(keywords) = schema else { return schema.clone() };
     let kept = keywords.iter().filter(|(key, _)| !is_silent(key));
@@ -112,6 +118,7 @@ fn silent(schema: &Value) -> Value {
 
 fn beneath(key: &str, value: &Value) -> Value {
     match (key, value) {
+        // Under these keywords the keys are names and must stay.
         ("properties" | "patternProperties" | "dependentSchemas", Value::Object(all)) => {
             all.iter().map(|(name, schema)| (name.clone(), silent(schema))).collect()
         }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Schemas of all keywords that have a rule, over few names and small numbers, so that two of them often meet.
+/// Schemas with every keyword that has a rule, over few names and small numbers, so that two of them often overlap.
 fn schemas() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         3 => plain(),
@@ -106,7 +106,7 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A schema, and one that differs from it in a place or two.
+/// A schema, and another one that differs from it in one or two places.
 fn pairs() -> impl Strategy<Value = (Value, Value)> {
     let changed = (schemas(), schemas(), any::<prop::sample::Index>()).prop_map(|(old, part, at)| {
         let mut new = old.clone();
@@ -143,7 +143,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_value_that_is_newly_valid_is_called_wider(
+    fn a_newly_valid_value_is_reported_as_wider(
         (old, new) in pairs(), values in prop::collection::vec(values(), 24),
     ) {
         let validators = (jsonschema::draft202012::new(&old), jsonschema::draft202012::new(&new));
@@ -156,14 +156,14 @@ proptest! {
     }
 
     #[test]
-    fn what_is_the_same_is_no_change(schema in schemas()) {
+    fn equal_schemas_have_no_changes(schema in schemas()) {
         prop_assert_eq!(schema::compare("", &schema, &schema.clone()), vec![]);
     }
 
     #[test]
-    fn what_was_only_added_beside_is_not_wider(schema in schemas(), more in schemas()) {
+    fn an_added_conjunct_is_not_wider(schema in schemas(), more in schemas()) {
         let found = schema::compare("", &schema, &json!({"allOf": [schema, more]}));
-        // Not each of these can be shown, but a bare conjunction of what there was can.
+        // Not every such addition can be shown to be narrower, but one beside an explicit conjunction can.
         let same = schema::compare("", &json!({"allOf": [schema]}), &json!({"allOf": [schema, more]}));
         prop_assert!(!same.iter().any(|found| found.wider), "{schema} {more} {same:?}");
         let _ = found;

@@ -1,7 +1,6 @@
-//! One entry of a registry: its component read, compiled or found compiled, and every tool of it prepared.
+//! One entry of a registry: its component is read, compiled or found compiled, and each tool of it is prepared.
 //!
-//! Owns what is decided for one entry alone, so that entries can be loaded beside each other. Must not know the
-//! other entries.
+//! Owns the steps that concern one entry alone, so that entries can load in parallel. Must not know the other entries.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,10 +31,10 @@ use airlock_types::plan::RetryPolicy;
 /// Functions that cannot be tools which an error lists.
 const HIDDEN_MAX: usize = 20;
 
-/// Tools, each with what a reviewer should know of it.
+/// Prepared tools, each with its notes for a reviewer.
 type Tools = Vec<(Tool, Vec<String>)>;
 
-/// One entry, with all that it takes to load it.
+/// One entry, with everything that loading it needs.
 pub(super) struct Entry {
     pub(super) file: Arc<ConfigFile>,
     pub(super) key: Spanned<String>,
@@ -44,17 +43,18 @@ pub(super) struct Entry {
     pub(super) cache: Arc<Cache>,
     /// The thread of its steps.
     pub(super) steps: Lane,
-    /// The threads of its tools' file accesses.
+    /// The threads for file accesses of the tools.
     pub(super) files: Lane,
     /// A folder besides the state folder that no tool may be granted: the one of a journal elsewhere.
     pub(super) apart: Option<PathBuf>,
 }
 
 impl Entry {
-    /// Its tools. All work is done by other threads: a server that reloads has calls to make meanwhile.
+    /// Loads the tools. Other threads do all the work, since a server that reloads has calls to serve meanwhile.
     pub(super) async fn load(self: Arc<Self>, watch: &(dyn Fn(LoadEvent) + Sync)) -> Result<Tools, Unloaded> {
         let name = self.key.get_ref();
         watch(LoadEvent::Started(name.clone()));
+        // Three steps, so that the thread of this entry is free while the compile process runs.
         let (tools, cached) = match self.aside(Entry::look).await? {
             Ok(tools) => (tools, true),
             Err(missing) => {
@@ -67,6 +67,7 @@ impl Entry {
         Ok(tools)
     }
 
+    /// Runs a step on the entry's thread, within [`STEP_MAX`].
     async fn aside<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Entry) -> Result<T, Diagnostics> + Send + 'static,
@@ -84,9 +85,10 @@ impl Entry {
         }
     }
 
-    /// What was compiled before is prepared at once.
+    /// Prepares the tools at once when the component was compiled before; otherwise returns what is to be compiled.
     fn look(&self) -> Result<Result<Tools, Missing>, Diagnostics> {
         let path = self.path();
+        // Opening a file of the state folder would drop SQLite's locks when it is closed.
         if self.is_of_state(&path) {
             return Err(self.component(format!("`{}` lies in the state folder", path.display()), None));
         }
@@ -103,8 +105,8 @@ impl Entry {
         }
     }
 
-    /// Refuses grants that reach the state folder: a guest would read the records of other callers, and the host would
-    /// open and close the journal on its behalf, which drops SQLite's locks on it.
+    /// Refuses grants that reach the state folder: a guest could read the records of other callers, and the host would
+    /// open and close the journal's files for it, which drops SQLite's locks on them.
     fn keep_state_apart(&self, grants: &Grants) -> Result<(), Diagnostics> {
         let state = self.file.state().canonicalize().ok().map(|state| (state, "state folder"));
         let apart = self.apart.clone().map(|folder| (folder, "folder of the journal"));
@@ -127,6 +129,7 @@ impl Entry {
     }
 
     fn is_of_state(&self, path: &Path) -> bool {
+        // Resolved, so that a link into the state folder is found.
         let real = self.file.state().canonicalize().and_then(|state| Ok((path.canonicalize()?, state)));
         real.is_ok_and(|(path, state)| path.starts_with(state))
     }
@@ -161,7 +164,7 @@ impl Entry {
         self.here(format!("`{}`: {err}", self.path().display()), Some(hint.to_owned()))
     }
 
-    /// None of its functions can be a tool.
+    /// The error of a component without a usable function, with the reason for each.
     fn nothing(&self, surface: &Surface) -> Diagnostics {
         if let Some(functions) = &self.config.functions
             && functions.get_ref().is_empty()
@@ -175,13 +178,16 @@ impl Entry {
         self.here(message, (!hidden.is_empty()).then(|| hidden.join("; ")))
     }
 
+    /// Turns compiled code into tools: contract, grants, linking, names, then one tool for each function.
     fn prepare(&self, compiled: Compiled) -> Result<Tools, Diagnostics> {
         let Entry { file, key, config, .. } = self;
         let path = self.path();
         let Compiled { component: code, surface, digest } = compiled;
         let mut author = author(&path, &surface)?;
         let grants = absolute(file, config)?;
+        // Before linking, so that code is never linked with such a grant.
         self.keep_state_apart(&grants)?;
+        // Requests and grants are matched once, here; calls only read the result.
         let requests = requests(&surface, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
         let bindings = imports::bindings(file, config, &surface)?;
@@ -192,6 +198,7 @@ impl Entry {
             let span = config.functions.as_ref().map_or(key.span(), Spanned::span);
             Diagnostics::from(file.error(span, err, "here", None))
         })?;
+        // An entry without a tool is a mistake, not an empty success.
         if named.is_empty() {
             return Err(self.nothing(&surface));
         }
@@ -201,12 +208,14 @@ impl Entry {
         let component = Arc::new(Component { path: path.clone(), digest: digest.into(), surface });
         let mut tools = Vec::new();
         for (public, function) in named {
+            // Each function takes its part of the contract; the manifest was bound to these names before.
             let said = author.tools.remove(&function.name).unwrap_or_default();
             let none = Default::default();
             let docs = component.surface.docs.get(&function.name).unwrap_or(&none);
             let contract = Contract::prepare(&function, said, docs)
                 .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
             let (effect, warnings) = effect(file, &public, config, &contract, allowance.effective())?;
+            // Found now, so that a call needs no lookup by name.
             let export = run::locate(&code, &function).ok_or_else(|| {
                 self.here(format!("`{}` has lost its export `{}`", path.display(), function.name), None)
             })?;
@@ -239,7 +248,7 @@ impl Entry {
     }
 }
 
-/// What a component's own contract says, or nothing where it has none.
+/// The statements of a component's embedded contract; empty without one.
 struct Author {
     manifest: Manifest,
     tools: BTreeMap<String, ToolContract>,
@@ -258,7 +267,7 @@ fn author(path: &Path, surface: &Surface) -> Result<Author, Diagnostics> {
     Ok(Author { manifest, tools })
 }
 
-/// What the compile process found wrong with an embedded contract.
+/// The problems that the compile process found in an embedded contract.
 fn problems(file: &str, surface: &Surface) -> Diagnostics {
     let source: Arc<str> = surface.contract.as_deref().unwrap_or_default().into();
     let diagnostic = |problem: &Problem| {
@@ -268,7 +277,8 @@ fn problems(file: &str, surface: &Surface) -> Diagnostics {
     Diagnostics(surface.problems.iter().take(PROBLEMS_MAX).map(diagnostic).collect())
 }
 
-/// What a component asks for: what its contract says, or without one what its imports want.
+/// The capabilities that a component requests: those of its contract, or without a contract those that its imports
+/// need.
 fn requests(surface: &Surface, manifest: &Manifest, grants: &Grants) -> Requests {
     if surface.contract.is_some() {
         return manifest.capabilities.clone();
@@ -277,8 +287,8 @@ fn requests(surface: &Surface, manifest: &Manifest, grants: &Grants) -> Requests
         |capability| surface.imports.iter().any(|i| capability::of_import(&i.name) == Some(capability));
     let request =
         |capability| wants(capability).then(|| Request { reason: "its imports".into(), optional: true });
-    // A plain component says neither which folders it wants nor whether it needs the clocks at all, so that it
-    // asks for whatever of it is granted.
+    // Without a contract the folders are unknown, and so is whether clocks are needed. The component is taken to
+    // request whatever of these is granted.
     let files =
         grants.files.iter().filter(|_| wants("files")).map(|grant| airlock_types::grant::FilesRequest {
             path: grant.guest.clone(),
@@ -303,6 +313,7 @@ fn retry(config: &RetryConfig) -> RetryPolicy {
     }
 }
 
+/// A note for each required capability that is not granted: calls of the tool will be denied.
 fn missing_warnings(name: &str, missing: &[airlock_types::grant::Missing]) -> Vec<String> {
     missing
         .iter()
@@ -316,12 +327,13 @@ fn missing_warnings(name: &str, missing: &[airlock_types::grant::Missing]) -> Ve
         .collect()
 }
 
-/// The operator's grants with absolute host folders, which must be there.
+/// The operator's grants with absolute host folders. Each folder must exist.
 fn absolute(file: &ConfigFile, config: &ToolConfig) -> Result<Grants, Diagnostics> {
     let Some(spanned) = &config.grants else { return Ok(Grants::default()) };
     let mut grants = spanned.get_ref().clone();
     for grant in &mut grants.files {
         let path: PathBuf = file.folder().join(&grant.host);
+        // Resolved once, here: a link that is exchanged later does not move the grant.
         let found = path.canonicalize().and_then(|path| {
             if path.is_dir() { Ok(path) } else { Err(std::io::Error::other("it is not a folder")) }
         });
@@ -342,6 +354,7 @@ fn effect(
 ) -> Result<(airlock_types::effect::Effect, Vec<String>), Diagnostics> {
     let possible = effective.effect();
     if let Some(operator) = &config.effects {
+        // The operator has the last word, so this is a note and not an error.
         let lower = *operator.get_ref() < possible;
         let note = format!(
             "`{name}` is declared {} by the operator, but its grants make {} possible",

@@ -1,10 +1,11 @@
-//! Fallbacks, held against the tools that they stand in for.
+//! Checks fallbacks against the tools that they stand in for.
 
 use crate::config::ConfigFile;
 use crate::registry::{Registry, Tool};
 use airlock_types::diagnostic::Diagnostic;
 
-/// Fallbacks must exist, have the same type, do no more to the world, and lead nowhere in a circle.
+/// The problems of all fallbacks. A fallback must exist, have the same type, have no stronger effects, and not lead
+/// back to its tool.
 pub(super) fn problems(file: &ConfigFile, registry: &Registry) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     for from in registry.tools() {
@@ -42,6 +43,7 @@ pub(super) fn problems(file: &ConfigFile, registry: &Registry) -> Vec<Diagnostic
     problems
 }
 
+/// Whether the chain of fallbacks from a tool leads to `name`.
 fn reaches(registry: &Registry, from: &Tool, name: &str) -> bool {
     let mut open: Vec<&str> = vec![&from.name];
     let mut seen = std::collections::BTreeSet::new();

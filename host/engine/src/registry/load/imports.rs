@@ -1,4 +1,4 @@
-//! Imports that nothing provides, as the registry declares them, held against what the component wants.
+//! Stand-ins for imports that the host does not provide, checked against the component's imports.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,10 @@ use airlock_contract::surface::{Import, Surface};
 use airlock_contract::{lower, phrase};
 use airlock_types::diagnostic::Diagnostics;
 
-/// The declared imports, JSON results lowered to the types that the component wants.
+/// The declared stand-ins, with their JSON results lowered to the component's types.
+///
+/// # Errors
+/// When the component does not import the name, or a result does not fit its type.
 pub(super) fn bindings(
     file: &ConfigFile,
     config: &ToolConfig,
@@ -41,6 +44,7 @@ pub(super) fn bindings(
     Ok(bindings)
 }
 
+/// One stand-in. Results are lowered at load, so that a wrong one is found before any call.
 fn binding(import: &Import, declared: &ImportConfig) -> Result<Binding, String> {
     let results = match declared {
         ImportConfig::Word(ImportWord::Trap) => return Ok(Binding::Trap),

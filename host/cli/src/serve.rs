@@ -71,10 +71,13 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         return Err(Said(how.into()).into());
     }
     let host = Arc::new(open::host_of(&file).await?);
+    for warning in file.warnings() {
+        printer.note(format!("warning: {warning}"));
+    }
     if !host.is_locked() {
         printer.note(NO_LOCK);
     }
-    let drain = Duration::from_millis(host.http().drain_ms);
+    let drain = host.drain_time();
     let stop = told_to_stop(drain)?;
     if !args.no_reload {
         let (args, registry) = (args.clone(), registry.to_owned());

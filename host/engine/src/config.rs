@@ -9,6 +9,7 @@ mod caller;
 mod http;
 mod journal;
 pub mod origin;
+mod server;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ pub use self::caller::{BudgetConfig, CallerConfig};
 pub use self::http::{HttpConfig, OauthConfig};
 pub use self::journal::JournalConfig;
 pub use self::origin::KeySource;
+pub use self::server::ServerConfig;
 use crate::file;
 use airlock_contract::caps::Caps;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -52,6 +54,9 @@ pub struct Config {
     /// What arguments may be.
     #[serde(default)]
     pub arguments: ArgumentsConfig,
+    /// Serving over stdio and HTTP.
+    #[serde(default)]
+    pub server: ServerConfig,
     /// Serving over HTTP.
     #[serde(default)]
     pub http: HttpConfig,
@@ -291,6 +296,11 @@ impl ConfigFile {
         self.folder().join(&self.config.host.state)
     }
 
+    /// What is accepted, and should be written in another way.
+    pub fn warnings(&self) -> Vec<String> {
+        server::warnings(&self.config).into_iter().collect()
+    }
+
     /// An error that points into this file.
     pub fn error(
         &self,
@@ -320,6 +330,7 @@ impl ConfigFile {
         problems.extend(caller::problems(self));
         problems.extend(http::problems(self));
         problems.extend(journal::problems(self));
+        problems.extend(server::problems(self));
         for (name, tool) in &self.config.tools {
             problems.extend(self.name_problem(name));
             problems.extend(self.tool_problems(name.get_ref(), tool));

@@ -118,7 +118,7 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
         .collect();
     let mut loads = futures::stream::iter(loads).buffered(width);
     let mut problems = Vec::new();
-    let mut registry = Registry::default();
+    let mut registry = Registry { warnings: file.warnings(), ..Registry::default() };
     while let Some((key, tools)) = loads.next().await {
         match tools {
             Ok(tools) => {

@@ -6,6 +6,7 @@
 
 pub(crate) mod context;
 mod listing;
+mod meta_key;
 mod progress;
 mod resource;
 mod result;
@@ -32,9 +33,6 @@ use airlock_types::code::Code;
 use airlock_types::reply::Reply;
 use airlock_types::shorten::{clean, shorten};
 use result::{Meta, ToolResult};
-
-/// The prefix of our `_meta` keys.
-pub(crate) const META_PREFIX: &str = "dev.airlock";
 
 const INSTRUCTIONS: &str = "Every result has a `status`. `degraded` means: an answer with a flag on it; read \
 `findings`, `provenance` and `uncertainty` and pass them on. An error says whether repeating the call can \
@@ -110,7 +108,7 @@ impl Server {
             }
             // The one outcome that the protocol wants as an error of its own.
             if reply.code == Code::Unknown {
-                let data = serde_json::to_value(Meta::of(&reply)).ok();
+                let data = serde_json::to_value(Meta(&reply)).ok();
                 return Err(ErrorData::invalid_params(result::message(&reply).into_owned(), data));
             }
             Ok(reply)

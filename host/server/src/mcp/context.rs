@@ -6,13 +6,10 @@ use http::request::Parts;
 use rmcp::model::{Extensions, JsonObject};
 use rmcp::service::{RequestContext, RoleServer};
 
-use super::META_PREFIX;
+use super::meta_key;
 use airlock_types::call::{Arguments, TraceParent};
 use airlock_types::principal::Principal;
 use airlock_types::session::{SESSION_HEADER, SessionKey};
-
-/// The key of a session's handle, after the prefix of our `_meta` keys.
-pub(super) const SESSION: &str = "session";
 
 /// The header of the legacy protocol's session, which rmcp mints and checks.
 const LEGACY_SESSION_HEADER: &str = "mcp-session-id";
@@ -56,7 +53,7 @@ pub(super) fn served() -> Option<Principal> {
 
 /// The session that a request says it belongs to: `_meta` before the header before the legacy session.
 pub(super) fn session(context: &RequestContext<RoleServer>) -> SessionKey {
-    let said = context.meta.0.0.get(&format!("{META_PREFIX}/{SESSION}")).and_then(|value| value.as_str());
+    let said = context.meta.0.0.get(meta_key::SESSION).and_then(|value| value.as_str());
     let Some(parts) = context.extensions.get::<Parts>() else {
         return said.map_or_else(|| SessionKey::Transport("stdio".into()), SessionKey::said);
     };

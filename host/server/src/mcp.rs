@@ -4,6 +4,7 @@
 //! apart). Must not know sockets or the engine. To add a capability of the protocol: a file here, and its
 //! arm in [`Server`].
 
+pub(crate) mod arguments;
 pub(crate) mod context;
 mod listing;
 mod meta_key;
@@ -91,7 +92,7 @@ impl Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<Reply, ErrorData> {
-        let mut raw = Call::new(&request.name, context::arguments(request.arguments, &context));
+        let mut raw = Call::new(&request.name, arguments::of(request.arguments, &context.extensions));
         raw.caller = context::who(&context.extensions);
         raw.session = context::session(&context);
         raw.trace = context::trace(&context);

@@ -4,6 +4,7 @@
 
 pub mod case;
 pub mod conformance;
+pub mod door;
 pub mod server;
 pub mod session;
 pub mod soak;

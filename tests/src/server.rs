@@ -113,17 +113,26 @@ impl Server {
     /// A request of MCP's stateless revision.
     pub fn mcp(&self, method: &str, mut params: Value) -> RequestBuilder {
         params["_meta"] = stateless_meta();
-        let request = self
-            .request(Method::POST, "/mcp")
-            .header("accept", "application/json, text/event-stream")
-            .header("mcp-protocol-version", STATELESS)
-            .header("mcp-method", method);
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let name = params["name"].as_str().or(params["uri"].as_str());
-        let request = match name {
+        self.mcp_stateless(method, name, message)
+    }
+
+    /// A message of MCP's stateless revision, as it is.
+    pub fn mcp_stateless(&self, method: &str, name: Option<&str>, message: String) -> RequestBuilder {
+        let request = self.mcp_message(message);
+        let request = request.header("mcp-protocol-version", STATELESS).header("mcp-method", method);
+        match name {
             Some(name) => request.header("mcp-name", name),
             None => request,
-        };
-        request.json(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+        }
+    }
+
+    /// A message of MCP, as it is.
+    pub fn mcp_message(&self, message: String) -> RequestBuilder {
+        let request = self.request(Method::POST, "/mcp").body(message);
+        let request = request.header("content-type", "application/json");
+        request.header("accept", "application/json, text/event-stream")
     }
 
     /// Connects a client of MCP's handshake era, with or without a bearer token.

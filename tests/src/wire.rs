@@ -81,6 +81,14 @@ impl Wire {
     /// When the server does not answer.
     pub fn ask(&mut self, id: u64, method: &str, params: Value) -> anyhow::Result<Value> {
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
+        self.answer_to(id)
+    }
+
+    /// Waits for the answer to a request that was sent; what else comes before it is thrown away.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn answer_to(&mut self, id: u64) -> anyhow::Result<Value> {
         loop {
             let message = self.receive()?;
             if message["id"] == id {

@@ -282,7 +282,7 @@ async fn a_full_disk_stops_effects_and_loses_no_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_with_a_stuck_journal_exits_after_its_drain_time() {
-    let (folder, server) = open("[http]\ndrain_ms = 1000\n");
+    let (folder, server) = open("[server]\ndrain_ms = 1000\n");
     let other = Connection::open(journal_of(folder.path())).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let reply = call(&server, "reads").await;

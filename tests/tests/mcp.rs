@@ -318,7 +318,7 @@ fn a_call_that_the_end_of_stdin_cancels_is_on_record() {
 fn patient_registry(folder: &std::path::Path) -> std::path::PathBuf {
     let component = airlock_tests::root().join("tests/guests/build/hostile.wasm");
     let text = format!(
-        "http.drain_ms = 100\n[tools.loops]\ncomponent = \"{}\"\nlimits.deadline_ms = 20_000\nlimits.fuel = 1_000_000_000_000_000\n",
+        "server.drain_ms = 100\n[tools.loops]\ncomponent = \"{}\"\nlimits.deadline_ms = 20_000\nlimits.fuel = 1_000_000_000_000_000\n",
         component.display()
     );
     let path = folder.join("airlock.toml");

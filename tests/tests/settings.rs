@@ -1,6 +1,7 @@
 //! The reference of settings describes every setting, and the page of bounds names existing files.
 
 use airlock_tests::root;
+use airlock_tests::server::Server;
 
 /// The fields of structs that are read from TOML, found in the text of a source file.
 fn fields(source: &str) -> Vec<String> {
@@ -25,6 +26,7 @@ fn every_setting_of_a_registry_is_in_the_reference() {
         "host/engine/src/config/caller.rs",
         "host/engine/src/config/http.rs",
         "host/engine/src/config/journal.rs",
+        "host/engine/src/config/server.rs",
         "host/types/src/limit.rs",
         "host/types/src/grant.rs",
     ];
@@ -71,4 +73,20 @@ fn every_bound_is_where_the_page_says() {
             assert!(found.exists() || found.with_extension("rs").exists(), "{path}: {row:?}");
         }
     }
+}
+
+#[test]
+fn a_former_name_of_a_setting_is_accepted_with_a_warning_at_every_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("airlock.toml");
+    std::fs::write(&path, "[http]\ndrain_ms = 50\n[tools]\n").unwrap();
+    let checked = crate::airlock(path.to_str().unwrap(), &["check"]);
+    let said = crate::stderr(&checked);
+    assert!(checked.status.success() && said.contains("former name of `server.drain_ms`"), "{said}");
+    let server = Server::start(&path, &["--allow-anonymous"]).unwrap();
+    assert!(server.said().contains("former name of `server.drain_ms`"), "{}", server.said());
+    std::fs::write(&path, "http.drain_ms = 50\nserver.drain_ms = 50\n[tools]\n").unwrap();
+    let refused = crate::airlock(path.to_str().unwrap(), &["check"]);
+    let said = crate::stderr(&refused);
+    assert!(!refused.status.success() && said.contains("are both set"), "{said}");
 }

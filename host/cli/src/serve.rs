@@ -72,10 +72,13 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     }
     // Loading comes before listening, so that a client never meets a server without tools.
     let host = Arc::new(open::host_of(&file).await?);
+    for warning in file.warnings() {
+        printer.note(format!("warning: {warning}"));
+    }
     if !host.is_locked() {
         printer.note(NO_LOCK);
     }
-    let drain = Duration::from_millis(host.http().drain_ms);
+    let drain = host.drain_time();
     // Before anything is served, so that an early signal is not missed.
     let stop = told_to_stop(drain)?;
     if !args.no_reload {

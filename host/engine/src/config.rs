@@ -10,6 +10,7 @@ mod http;
 mod journal;
 pub mod origin;
 mod range;
+mod server;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use self::caller::{BudgetConfig, CallerConfig};
 pub use self::http::{HttpConfig, OauthConfig};
 pub use self::journal::JournalConfig;
 pub use self::origin::KeySource;
+pub use self::server::ServerConfig;
 use crate::file;
 use airlock_contract::caps::Caps;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -54,6 +56,9 @@ pub struct Config {
     /// Limits on arguments, before any schema applies.
     #[serde(default)]
     pub arguments: ArgumentsConfig,
+    /// Serving over stdio and HTTP.
+    #[serde(default)]
+    pub server: ServerConfig,
     /// How `serve --http` listens, and its limits.
     #[serde(default)]
     pub http: HttpConfig,
@@ -317,7 +322,12 @@ impl ConfigFile {
         self.folder().join(&self.config.host.state)
     }
 
-    /// An error that points to a span of this file.
+    /// What is accepted, and should be written in another way.
+    pub fn warnings(&self) -> Vec<String> {
+        server::warnings(&self.config).into_iter().collect()
+    }
+
+    /// An error that points into this file.
     pub fn error(
         &self,
         span: std::ops::Range<usize>,
@@ -349,6 +359,7 @@ impl ConfigFile {
         }
         problems.extend(caller::problems(self));
         problems.extend(http::problems(self));
+        problems.extend(server::problems(self));
         for (name, tool) in &self.config.tools {
             problems.extend(self.name_problem(name));
             problems.extend(self.tool_problems(tool));

@@ -98,6 +98,7 @@ pub struct Host {
     calls: AtomicUsize,
     calls_max: u32,
     http: HttpConfig,
+    drain_time: Duration,
     current: ArcSwap<Generation>,
     /// Held while generations are exchanged.
     accesses: Mutex<Accesses>,
@@ -162,9 +163,9 @@ impl Host {
         } else if file.config.host.calls_max != self.calls_max {
             // The engine's pool has as many places.
             "host.calls_max"
-        } else if (HttpConfig { allow_anonymous: self.http.allow_anonymous, ..file.config.http.clone() })
-            != self.http
-        {
+        } else if file.config.drain_time() != self.drain_time {
+            "server.drain_ms"
+        } else if !file.config.http.serves_as(&self.http) {
             "http"
         } else {
             return Ok(());
@@ -239,13 +240,18 @@ impl Host {
     pub fn drain_ends(&self) {
         let now = self.parts.environment.monotonic();
         let drained = now.saturating_sub(self.drain_began.get().copied().unwrap_or(now));
-        let left = Duration::from_millis(self.http.drain_ms).saturating_sub(drained);
+        let left = self.drain_time.saturating_sub(drained);
         self.parts.journal.close_within(left.max(CLOSE_MIN));
     }
 
     /// What arguments may be.
     pub fn caps(&self) -> Caps {
         *self.current.load().caps()
+    }
+
+    /// Time for running calls to end when serving ends.
+    pub fn drain_time(&self) -> Duration {
+        self.drain_time
     }
 
     /// How to serve over HTTP.

@@ -4,8 +4,10 @@
 //! apart). Must not know sockets or the engine. To add a capability of the protocol: a file here, and its
 //! arm in [`Server`].
 
+pub(crate) mod arguments;
 pub(crate) mod context;
 mod listing;
+mod meta_key;
 mod progress;
 mod resource;
 mod result;
@@ -32,9 +34,6 @@ use airlock_types::code::Code;
 use airlock_types::reply::Reply;
 use airlock_types::shorten::{clean, shorten};
 use result::{Meta, ToolResult};
-
-/// The prefix of our `_meta` keys.
-pub(crate) const META_PREFIX: &str = "dev.airlock";
 
 const INSTRUCTIONS: &str = "Every result has a `status`. `degraded` means: an answer with a flag on it; read \
 `findings`, `provenance` and `uncertainty` and pass them on. An error says whether repeating the call can \
@@ -93,7 +92,7 @@ impl Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<Reply, ErrorData> {
-        let mut raw = Call::new(&request.name, context::arguments(request.arguments, &context));
+        let mut raw = Call::new(&request.name, arguments::of(request.arguments, &context.extensions));
         raw.caller = context::who(&context.extensions);
         raw.session = context::session(&context);
         raw.trace = context::trace(&context);
@@ -110,7 +109,7 @@ impl Server {
             }
             // The one outcome that the protocol wants as an error of its own.
             if reply.code == Code::Unknown {
-                let data = serde_json::to_value(Meta::of(&reply)).ok();
+                let data = serde_json::to_value(Meta(&reply)).ok();
                 return Err(ErrorData::invalid_params(result::message(&reply).into_owned(), data));
             }
             Ok(reply)

@@ -17,7 +17,7 @@ async fn drained(host: &Host) {
             tokio::time::sleep(LOOK).await;
         }
     };
-    let within = Duration::from_millis(host.http().drain_ms);
+    let within = host.drain_time();
     if tokio::time::timeout(within, calls_end).await.is_err() {
         tracing::warn!("calls that still ran after {} ms are cancelled", within.as_millis());
     }

@@ -99,19 +99,6 @@ pub enum Status {
     Failed,
 }
 
-/// Who can mend it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Blame {
-    Nobody,
-    Caller,
-    Tool,
-    Upstream,
-    Policy,
-    Host,
-}
-
 /// Whether the guest ran. Decisive for calls with effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -128,8 +115,17 @@ pub enum Ran {
 pub enum BreakerSample {
     Success,
     Failure,
+    /// A failure of what stands behind the tool, whichever caller meets it.
+    UpstreamFailure,
     /// Says nothing about the tool's health.
     Ignored,
+}
+
+impl BreakerSample {
+    /// Whether it counts against the tool.
+    pub const fn is_failure(self) -> bool {
+        matches!(self, BreakerSample::Failure | BreakerSample::UpstreamFailure)
+    }
 }
 
 /// When a plan may try again.
@@ -139,16 +135,42 @@ pub enum Retry {
     Never,
     /// When the tool's effect class and the attempt's effects allow it.
     ByEffects,
+    /// As `ByEffects`, but never for a pure tool without imports: the same arguments would end the same way.
+    UnlessClosed,
     /// When the contract names the error transient.
     IfTransient,
     /// After the hint of the upstream, effects allowing.
     AfterHint,
+    /// As `AfterHint`, with the longer waits and the lower cost of a call that came too early.
+    Throttled,
     /// When the operator declares it.
     IfDeclared,
     /// As the refusal itself says.
     AsRefused,
     /// Once, by the host.
     Once,
+}
+
+/// Whether something holds for a code, where one code does not always say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// For every call that ends so.
+    Always,
+    /// For no call that ends so.
+    Never,
+    /// For calls whose error the contract names transient.
+    IfTransient,
+}
+
+impl Holds {
+    /// Whether it holds for a call whose error is, or is not, named transient.
+    pub const fn given(self, transient: bool) -> bool {
+        match self {
+            Holds::Always => true,
+            Holds::Never => false,
+            Holds::IfTransient => transient,
+        }
+    }
 }
 
 /// A row of the table: what a code means at every door.
@@ -158,14 +180,17 @@ pub struct Facts {
     pub code: &'static str,
     /// The reply's status.
     pub status: Status,
-    /// Who can mend it.
-    pub blame: Blame,
     /// Whether the guest ran.
     pub ran: Ran,
     /// What the breaker makes of it.
     pub breaker: BreakerSample,
     /// When a plan may try again.
     pub retry: Retry,
+    /// Whether a fallback may stand in. A tool that cannot answer is replaced; an answer that is a refusal, a
+    /// question or an error of the tool's own stands.
+    pub falls_back: Holds,
+    /// Whether an agent that sends the same call again later may succeed.
+    pub retryable: Holds,
     /// HTTP status.
     pub http: u16,
     /// Exit code of the CLI.
@@ -211,43 +236,46 @@ impl Code {
     /// The row of this code: the only table of what a code means.
     #[rustfmt::skip]
     pub const fn facts(self) -> Facts {
-        use BreakerSample::{Failure, Ignored, Success};
-        use Retry::{AfterHint, AsRefused, ByEffects, IfDeclared, IfTransient, Never, Once};
+        use BreakerSample::{Failure, Ignored, Success, UpstreamFailure as Upstream};
+        use Retry::{AfterHint, AsRefused, ByEffects, IfDeclared, IfTransient, Never, Once, Throttled, UnlessClosed};
+        const NOT: Holds = Holds::Never;
+        const YES: Holds = Holds::Always;
+        const TRANSIENT: Holds = Holds::IfTransient;
         const NO: Ran = Ran::No;
         const RAN: Ran = Ran::Ran;
         const MAY: Ran = Ran::MayHave;
         match self {
-            Code::Ok               => row("ok",                   Status::Ok,       Blame::Nobody,   RAN, Success, Never,       200, 0),
-            Code::Degraded         => row("ok.degraded",          Status::Degraded, Blame::Nobody,   RAN, Success, Never,       200, 0),
-            Code::ArgsSize         => row("args.size",            Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
-            Code::ArgsSyntax       => row("args.syntax",          Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
-            Code::ArgsType         => row("args.type",            Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
-            Code::ArgsMissing      => row("args.missing",         Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
-            Code::ArgsUnknown      => row("args.unknown",         Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
-            Code::ArgsConstraint   => row("args.constraint",      Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
-            Code::ArgsPrecondition => row("args.precondition",    Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       422, 10),
-            Code::Clarify          => row("clarify",              Status::Clarify,  Blame::Nobody,   RAN, Success, Never,       409, 20),
-            Code::Refused          => row("refused",              Status::Refused,  Blame::Tool,     RAN, Ignored, AsRefused,   422, 20),
-            Code::PolicyDenied     => row("policy.denied",        Status::Denied,   Blame::Policy,   NO,  Ignored, Never,       403, 20),
-            Code::PolicyHeld       => row("policy.held",          Status::Held,     Blame::Policy,   NO,  Ignored, Never,       202, 20),
-            Code::PolicyDuplicate  => row("policy.duplicate",     Status::Held,     Blame::Policy,   NO,  Ignored, Never,       202, 20),
-            Code::ToolError        => row("tool.error",           Status::Failed,   Blame::Tool,     RAN, Ignored, IfTransient, 502, 30),
-            Code::ToolThrottled    => row("tool.throttled",       Status::Failed,   Blame::Upstream, RAN, Ignored, AfterHint,   503, 30),
-            Code::ToolUnavailable  => row("tool.unavailable",     Status::Failed,   Blame::Upstream, RAN, Failure, AfterHint,   503, 30),
-            Code::Trap             => row("trap",                 Status::Failed,   Blame::Tool,     RAN, Failure, ByEffects,   502, 30),
-            Code::LimitFuel        => row("limit.fuel",           Status::Failed,   Blame::Tool,     RAN, Failure, Never,       502, 30),
-            Code::LimitMemory      => row("limit.memory",         Status::Failed,   Blame::Tool,     RAN, Failure, Never,       502, 30),
-            Code::LimitOutput      => row("limit.output",         Status::Failed,   Blame::Tool,     RAN, Failure, Never,       502, 30),
-            Code::LimitStack       => row("limit.stack",          Status::Failed,   Blame::Tool,     RAN, Failure, Never,       502, 30),
-            Code::LimitDeadline    => row("limit.deadline",       Status::Failed,   Blame::Tool,     RAN, Failure, ByEffects,   504, 30),
-            Code::OutcomeUnknown   => row("outcome-unknown",      Status::Failed,   Blame::Tool,     MAY, Failure, Never,       502, 30),
-            Code::Implausible      => row("check.implausible",    Status::Failed,   Blame::Tool,     RAN, Failure, IfDeclared,  502, 40),
-            Code::Overloaded       => row("admission.overloaded", Status::Failed,   Blame::Host,     NO,  Ignored, Never,       429, 50),
-            Code::RateLimited      => row("admission.rate",       Status::Failed,   Blame::Caller,   NO,  Ignored, Never,       429, 50),
-            Code::Cancelled        => row("cancelled",            Status::Failed,   Blame::Caller,   MAY, Ignored, Never,       499, 60),
-            Code::Unknown          => row("resolve.unknown",      Status::Invalid,  Blame::Caller,   NO,  Ignored, Never,       404, 10),
-            Code::HostInternal     => row("host.internal",        Status::Failed,   Blame::Host,     MAY, Ignored, Once,        500, 70),
-            Code::HostJournal      => row("host.journal",         Status::Failed,   Blame::Host,     NO,  Ignored, Once,        500, 70),
+            Code::Ok               => row("ok",                   Status::Ok,       RAN, Success,  Never,        NOT,       NOT,       200, 0),
+            Code::Degraded         => row("ok.degraded",          Status::Degraded, RAN, Success,  Never,        NOT,       NOT,       200, 0),
+            Code::ArgsSize         => row("args.size",            Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
+            Code::ArgsSyntax       => row("args.syntax",          Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
+            Code::ArgsType         => row("args.type",            Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
+            Code::ArgsMissing      => row("args.missing",         Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
+            Code::ArgsUnknown      => row("args.unknown",         Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
+            Code::ArgsConstraint   => row("args.constraint",      Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
+            Code::ArgsPrecondition => row("args.precondition",    Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
+            Code::Clarify          => row("clarify",              Status::Clarify,  RAN, Success,  Never,        NOT,       NOT,       409, 20),
+            Code::Refused          => row("refused",              Status::Refused,  RAN, Ignored,  AsRefused,    NOT,       NOT,       422, 20),
+            Code::PolicyDenied     => row("policy.denied",        Status::Denied,   NO,  Ignored,  Never,        NOT,       NOT,       403, 20),
+            Code::PolicyHeld       => row("policy.held",          Status::Held,     NO,  Ignored,  Never,        NOT,       NOT,       202, 20),
+            Code::PolicyDuplicate  => row("policy.duplicate",     Status::Held,     NO,  Ignored,  Never,        NOT,       NOT,       202, 20),
+            Code::ToolError        => row("tool.error",           Status::Failed,   RAN, Ignored,  IfTransient,  TRANSIENT, TRANSIENT, 502, 30),
+            Code::ToolThrottled    => row("tool.throttled",       Status::Failed,   RAN, Ignored,  Throttled,    YES,       YES,       503, 30),
+            Code::ToolUnavailable  => row("tool.unavailable",     Status::Failed,   RAN, Upstream, AfterHint,    YES,       YES,       503, 30),
+            Code::Trap             => row("trap",                 Status::Failed,   RAN, Failure,  UnlessClosed, YES,       NOT,       502, 30),
+            Code::LimitFuel        => row("limit.fuel",           Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
+            Code::LimitMemory      => row("limit.memory",         Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
+            Code::LimitOutput      => row("limit.output",         Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
+            Code::LimitStack       => row("limit.stack",          Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
+            Code::LimitDeadline    => row("limit.deadline",       Status::Failed,   RAN, Failure,  ByEffects,    YES,       YES,       504, 30),
+            Code::OutcomeUnknown   => row("outcome-unknown",      Status::Failed,   MAY, Failure,  Never,        NOT,       NOT,       502, 30),
+            Code::Implausible      => row("check.implausible",    Status::Failed,   RAN, Failure,  IfDeclared,   YES,       NOT,       502, 40),
+            Code::Overloaded       => row("admission.overloaded", Status::Failed,   NO,  Ignored,  Never,        YES,       YES,       429, 50),
+            Code::RateLimited      => row("admission.rate",       Status::Failed,   NO,  Ignored,  Never,        NOT,       YES,       429, 50),
+            Code::Cancelled        => row("cancelled",            Status::Failed,   MAY, Ignored,  Never,        NOT,       NOT,       499, 60),
+            Code::Unknown          => row("resolve.unknown",      Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       404, 10),
+            Code::HostInternal     => row("host.internal",        Status::Failed,   MAY, Ignored,  Once,         YES,       YES,       500, 70),
+            Code::HostJournal      => row("host.journal",         Status::Failed,   NO,  Ignored,  Once,         NOT,       YES,       500, 70),
         }
     }
 
@@ -266,14 +294,15 @@ impl Code {
 const fn row(
     code: &'static str,
     status: Status,
-    blame: Blame,
     ran: Ran,
     breaker: BreakerSample,
     retry: Retry,
+    falls_back: Holds,
+    retryable: Holds,
     http: u16,
     exit: u8,
 ) -> Facts {
-    Facts { code, status, blame, ran, breaker, retry, http, exit }
+    Facts { code, status, ran, breaker, retry, falls_back, retryable, http, exit }
 }
 
 impl fmt::Display for Code {
@@ -290,6 +319,27 @@ mod tests {
     fn every_code_serializes_as_its_row_says() {
         for code in Code::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), serde_json::json!(code.as_str()));
+        }
+    }
+
+    #[test]
+    fn what_an_agent_may_send_again_is_never_an_answer_of_the_inner_door_or_of_policy() {
+        for code in Code::ALL {
+            let facts = code.facts();
+            let settled =
+                matches!(facts.status, Status::Invalid | Status::Denied | Status::Held | Status::Clarify);
+            let repeats = facts.retryable.given(true) || facts.falls_back.given(true);
+            assert!(!(settled && repeats), "{code}");
+            assert!(!(code.has_result() && repeats), "{code}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_tools_own_is_repeated_and_replaced_only_where_it_is_transient() {
+        let facts = Code::ToolError.facts();
+        for transient in [true, false] {
+            assert_eq!(facts.retryable.given(transient), transient);
+            assert_eq!(facts.falls_back.given(transient), transient);
         }
     }
 }

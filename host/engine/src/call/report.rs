@@ -14,7 +14,7 @@ use crate::generation::NotAdmitted;
 use crate::registry::UnknownTool;
 use airlock_contract::message;
 use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
-use airlock_types::code::{Code, Ran, Retry};
+use airlock_types::code::{Code, Ran};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::plan::Scope;
 use airlock_types::reply::ErrorReport;
@@ -97,16 +97,8 @@ pub(crate) fn invalid(tool: &str, violations: Vec<Violation>, example: Option<Va
 /// The report of a call that failed with this code: what happened, whether the tool ran, how to proceed.
 pub(crate) fn report(tool: &str, code: Code, details: &Details) -> ErrorReport {
     let facts = code.facts();
-    let retryable = match facts.retry {
-        Retry::IfTransient => details.transient,
-        Retry::AfterHint | Retry::Once => true,
-        Retry::ByEffects => code == Code::LimitDeadline,
-        // The plan does not retry these, but the caller may come back later when only capacity was missing.
-        Retry::Never | Retry::IfDeclared | Retry::AsRefused => {
-            matches!(code, Code::Overloaded | Code::RateLimited)
-        }
-    };
-    // The code describes the last step. When it says that the tool did not run, earlier attempts may still have run.
+    let retryable = facts.retryable.given(details.transient);
+    // A call that ends without running may have run before: stopped at a denial, or between two attempts.
     let has_run = if facts.ran == Ran::No && details.attempts > 0 { Ran::Ran } else { facts.ran };
     let message = [happened(tool, code, details), ran(has_run), proceed(code, details, retryable)].join("\n");
     ErrorReport {

@@ -37,9 +37,8 @@ pub struct HttpConfig {
     pub strangers_max: u32,
     /// Sessions of MCP's handshake era; one caller gets at most half of them. Default 1,024.
     pub sessions_max: u32,
-    /// Time in milliseconds for running calls to end after SIGTERM and, over stdio, after the end of stdin. Default
-    /// 10,000.
-    pub drain_ms: u64,
+    /// The former name of `server.drain_ms`; accepted with a warning.
+    pub drain_ms: Option<u64>,
 }
 
 impl Default for HttpConfig {
@@ -55,8 +54,17 @@ impl Default for HttpConfig {
             connections_max: 1_024,
             strangers_max: 256,
             sessions_max: 1_024,
-            drain_ms: 10_000,
+            drain_ms: None,
         }
+    }
+}
+
+impl HttpConfig {
+    /// Whether a server that was started with the other settings does what these say: callers are looked up anew after
+    /// a reload, and the drain time is compared under its own name.
+    pub(crate) fn serves_as(&self, other: &HttpConfig) -> bool {
+        let HttpConfig { allow_anonymous, drain_ms, .. } = *other;
+        HttpConfig { allow_anonymous, drain_ms, ..self.clone() } == *other
     }
 }
 

@@ -144,6 +144,7 @@ impl<'w> HostBuilder<'w> {
             calls_max: file.config.host.calls_max,
             state: file.config.host.state.clone(),
             http: file.config.http.clone(),
+            drain_time: file.config.drain_time(),
             current: ArcSwap::from_pointee(first),
             accesses: Mutex::new(Accesses::new(access)),
             served,

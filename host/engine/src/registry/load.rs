@@ -121,7 +121,7 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
     // `buffered` keeps the order of the keys, so that problems come in the same order every time.
     let mut loads = futures::stream::iter(loads).buffered(width);
     let mut problems = Vec::new();
-    let mut registry = Registry::default();
+    let mut registry = Registry { warnings: file.warnings(), ..Registry::default() };
     while let Some((key, tools)) = loads.next().await {
         match tools {
             Ok(tools) => {

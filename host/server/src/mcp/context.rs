@@ -1,33 +1,16 @@
 //! What a request carries besides its parameters: who calls, in which session, in which trace.
 
-use std::sync::Arc;
-
 use http::request::Parts;
-use rmcp::model::{Extensions, JsonObject};
+use rmcp::model::Extensions;
 use rmcp::service::{RequestContext, RoleServer};
 
-use super::META_PREFIX;
-use airlock_types::call::{Arguments, TraceParent};
+use super::meta_key;
+use airlock_types::call::TraceParent;
 use airlock_types::principal::Principal;
 use airlock_types::session::{SESSION_HEADER, SessionKey};
 
-/// The key of a session's handle, after the prefix of our `_meta` keys.
-pub(super) const SESSION: &str = "session";
-
 /// The header of the legacy protocol's session, which rmcp mints and checks.
 const LEGACY_SESSION_HEADER: &str = "mcp-session-id";
-
-/// Arguments as they came, from a transport that reads them no further than it must.
-#[derive(Clone, Debug)]
-pub(crate) struct RawArguments(pub(crate) Arc<str>);
-
-/// The arguments of a call: as they came where the transport kept them, else as rmcp read them.
-pub(super) fn arguments(parsed: Option<JsonObject>, context: &RequestContext<RoleServer>) -> Arguments {
-    match context.extensions.get::<RawArguments>() {
-        Some(RawArguments(text)) => Arguments::Text(text.as_bytes().to_vec()),
-        None => Arguments::Parsed(parsed.unwrap_or_default()),
-    }
-}
 
 /// Who calls: whom the HTTP layer found, or the local caller over stdio.
 pub(super) fn who(extensions: &Extensions) -> Principal {
@@ -56,7 +39,7 @@ pub(super) fn served() -> Option<Principal> {
 
 /// The session that a request says it belongs to: `_meta` before the header before the legacy session.
 pub(super) fn session(context: &RequestContext<RoleServer>) -> SessionKey {
-    let said = context.meta.0.0.get(&format!("{META_PREFIX}/{SESSION}")).and_then(|value| value.as_str());
+    let said = context.meta.0.0.get(meta_key::SESSION).and_then(|value| value.as_str());
     let Some(parts) = context.extensions.get::<Parts>() else {
         return said.map_or_else(|| SessionKey::Transport("stdio".into()), SessionKey::said);
     };

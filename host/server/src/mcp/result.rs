@@ -7,14 +7,16 @@
 use std::borrow::Cow;
 
 use rmcp::model::{CallToolResult, ContentBlock, Resource, ResourceContents, ResultType};
+use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::meta_key;
 use airlock_types::answer::{Body, Clarify, Content, Refusal};
 use airlock_types::code::{Code, Ran, Status};
 use airlock_types::finding::Finding;
-use airlock_types::reply::{Reply, TotalUsage};
+use airlock_types::reply::Reply;
 use airlock_types::shorten::{clip, visible_json};
 use airlock_types::violation::Violation;
 
@@ -38,7 +40,7 @@ impl Serialize for ToolResult<'_> {
             None => vec![Block::text(message(reply))],
         };
         let (structured_content, is_error) = (answer.as_deref(), answer.is_none());
-        Form { content, structured_content, is_error, meta: Meta::of(reply) }.serialize(serializer)
+        Form { content, structured_content, is_error, meta: Meta(reply) }.serialize(serializer)
     }
 }
 
@@ -133,18 +135,23 @@ fn embedded(uri: String, mime_type: Option<String>, body: Body) -> ResourceConte
 }
 
 /// The facts beside an answer.
-#[derive(Serialize)]
-pub(super) struct Meta<'r> {
-    #[serde(rename = "dev.airlock/record")]
-    record: &'r str,
-    #[serde(rename = "dev.airlock/code")]
-    code: Code,
-    #[serde(rename = "dev.airlock/usage")]
-    usage: &'r TotalUsage,
-    #[serde(rename = "dev.airlock/session", skip_serializing_if = "Option::is_none")]
-    session: Option<&'r str>,
-    #[serde(rename = "dev.airlock/error", skip_serializing_if = "Option::is_none")]
-    error: Option<Facts<'r>>,
+pub(super) struct Meta<'r>(pub(super) &'r Reply);
+
+impl Serialize for Meta<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let reply = self.0;
+        let mut meta = serializer.serialize_map(None)?;
+        meta.serialize_entry(meta_key::RECORD, &reply.record)?;
+        meta.serialize_entry(meta_key::CODE, &reply.code)?;
+        meta.serialize_entry(meta_key::USAGE, &reply.usage)?;
+        if let Some(session) = &reply.session {
+            meta.serialize_entry(meta_key::SESSION, session)?;
+        }
+        if let Some(error) = Facts::of(reply) {
+            meta.serialize_entry(meta_key::ERROR, &error)?;
+        }
+        meta.end()
+    }
 }
 
 /// What an agent's program needs to know of a reply that is no answer.
@@ -171,9 +178,9 @@ struct Facts<'r> {
     findings: &'r [Finding],
 }
 
-impl Meta<'_> {
-    pub(super) fn of(reply: &Reply) -> Meta<'_> {
-        let error = reply.error.as_ref().map(|error| Facts {
+impl Facts<'_> {
+    fn of(reply: &Reply) -> Option<Facts<'_>> {
+        reply.error.as_ref().map(|error| Facts {
             code: reply.code,
             status: reply.status,
             retryable: error.retryable,
@@ -187,14 +194,7 @@ impl Meta<'_> {
             refusal: reply.refusal.as_ref(),
             clarify: reply.clarify.as_ref(),
             findings: &reply.findings,
-        });
-        Meta {
-            record: &reply.record,
-            code: reply.code,
-            usage: &reply.usage,
-            session: reply.session.as_deref(),
-            error,
-        }
+        })
     }
 }
 

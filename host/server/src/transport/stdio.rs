@@ -13,7 +13,6 @@ mod reader;
 mod room;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rmcp::service::{RoleServer, RxJsonRpcMessage, ServiceExt as _, TxJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -33,7 +32,7 @@ const MESSAGES_MAX: usize = 8;
 /// # Errors
 /// When the client does not speak MCP, or a task of the server's was lost.
 pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let drain = Duration::from_millis(host.http().drain_ms);
+    let drain = host.drain_time();
     let out = Arc::new(Out::new(pipe::stdout()));
     let calls = Calls::new(host.clone(), out.clone());
     let (sender, messages) = mpsc::channel(MESSAGES_MAX);

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::code::{Blame, BreakerSample, Code};
+use crate::code::{BreakerSample, Code};
 use shared::SharedBreaker;
 
 /// Calls that are looked back upon. Small, as agents call little.
@@ -79,27 +79,6 @@ impl BreakerView {
     }
 }
 
-/// How a call ended, as far as breakers count it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sample {
-    Success,
-    Failure,
-    /// A failure of what stands behind the tool, whichever caller meets it.
-    UpstreamFailure,
-}
-
-impl Sample {
-    fn of(code: Code) -> Option<Sample> {
-        let facts = code.facts();
-        match facts.breaker {
-            BreakerSample::Ignored => None,
-            BreakerSample::Success => Some(Sample::Success),
-            BreakerSample::Failure if facts.blame == Blame::Upstream => Some(Sample::UpstreamFailure),
-            BreakerSample::Failure => Some(Sample::Failure),
-        }
-    }
-}
-
 /// All breakers of one tool. `K` names a caller. Times are on any one clock, in milliseconds.
 #[derive(Clone, Debug)]
 pub struct Breakers<K> {
@@ -131,7 +110,10 @@ impl<K: Ord + Clone> Breakers<K> {
 
     /// Takes in how one call ended, however many attempts it made.
     pub fn record(&mut self, caller: &K, code: Code, now_ms: u64) {
-        let Some(sample) = Sample::of(code) else { return };
+        let sample = code.facts().breaker;
+        if sample == BreakerSample::Ignored {
+            return;
+        }
         self.shared.record(caller, sample, now_ms);
         if let Some(own) = self.callers.get_mut(caller) {
             own.record(sample, now_ms);
@@ -224,9 +206,9 @@ impl CallerBreaker {
         self.failed.count_ones()
     }
 
-    fn record(&mut self, sample: Sample, now_ms: u64) {
+    fn record(&mut self, sample: BreakerSample, now_ms: u64) {
         self.used_ms = now_ms;
-        let success = sample == Sample::Success;
+        let success = sample == BreakerSample::Success;
         match self.switch.state(now_ms) {
             // A call that was under way when it opened.
             State::Open { .. } => {}

@@ -151,7 +151,7 @@ impl Plan {
             Ok(step) => return step,
             Err(why) => progress.path.push(PathStep::Stopped { tool: tool.clone(), why }),
         }
-        if falls_back(ended) && !self.unproven(route, ended) {
+        if ended.code.facts().falls_back.given(ended.transient) && !self.unproven(route, ended) {
             self.enter(progress, route + 1, ended.code, now_ms)
         } else {
             progress.give_up(ended.code)
@@ -196,14 +196,15 @@ impl Plan {
         if number >= route.input.retry.attempts_max {
             return Err(format!("{number} of {number} attempts are made"));
         }
-        let throttled = ended.code == Code::ToolThrottled;
+        let facts = ended.code.facts();
+        let throttled = facts.retry == Retry::Throttled;
         let cost = quota::cost(throttled);
         if route.input.quota.saturating_sub(progress.spent) < cost {
             return Err("its retry quota is spent".into());
         }
         let factor = self.jitter.factor(&self.args_digest, index, number);
         let wait_ms = route.input.retry.wait_ms(number, throttled, factor, ended.retry_after_ms);
-        if ended.code == Code::Refused && ended.retry_after_ms.is_none_or(|hint| hint > wait_ms) {
+        if facts.retry == Retry::AsRefused && ended.retry_after_ms.is_none_or(|hint| hint > wait_ms) {
             return Err("it declines for longer than the plan would wait".into());
         }
         let deadline_ms = self.time(route, now_ms.saturating_add(wait_ms))?;
@@ -274,50 +275,11 @@ fn accept(progress: &Progress, route: usize, code: Code) -> Step {
 fn worth_repeating(route: &Route, number: u32, ended: &Ended) -> bool {
     match ended.code.facts().retry {
         Retry::Never => false,
-        // The same arguments would trap again.
-        Retry::ByEffects => !(ended.code == Code::Trap && route.input.is_closed),
-        Retry::AfterHint => true,
+        Retry::ByEffects | Retry::AfterHint | Retry::Throttled => true,
+        Retry::UnlessClosed => !route.input.is_closed,
         Retry::IfTransient => ended.transient,
         Retry::IfDeclared => route.input.retry.implausible,
         Retry::AsRefused => ended.retry_after_ms.is_some(),
         Retry::Once => number == 1,
-    }
-}
-
-/// Whether a fallback may stand in. Classes of outcomes decide, never texts: a tool that cannot answer is
-/// replaced; an answer that is a refusal, a question or a plain error of the tool's stands.
-fn falls_back(ended: &Ended) -> bool {
-    match ended.code {
-        Code::ToolError => ended.transient,
-        Code::ToolThrottled
-        | Code::ToolUnavailable
-        | Code::Trap
-        | Code::LimitFuel
-        | Code::LimitMemory
-        | Code::LimitOutput
-        | Code::LimitStack
-        | Code::LimitDeadline
-        | Code::Implausible
-        | Code::Overloaded
-        | Code::HostInternal => true,
-        Code::Ok
-        | Code::Degraded
-        | Code::ArgsSize
-        | Code::ArgsSyntax
-        | Code::ArgsType
-        | Code::ArgsMissing
-        | Code::ArgsUnknown
-        | Code::ArgsConstraint
-        | Code::ArgsPrecondition
-        | Code::Clarify
-        | Code::Refused
-        | Code::PolicyDenied
-        | Code::PolicyHeld
-        | Code::PolicyDuplicate
-        | Code::OutcomeUnknown
-        | Code::RateLimited
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::HostJournal => false,
     }
 }

@@ -11,12 +11,14 @@ use axum::middleware::Next;
 use axum::response::Response;
 use bytes::BytesMut;
 use http::StatusCode;
+use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::shares::{Share, Taken};
 use super::{Door, MCP_PATH, held, sessions};
 use crate::api::problem;
 use crate::api::problem::Problem;
+use crate::mcp::arguments::{self, RawArguments};
 use airlock::config::HttpConfig;
 use airlock_types::principal::Principal;
 
@@ -50,15 +52,25 @@ pub(super) async fn read(State(door): State<Arc<Door>>, request: Request, next: 
     let whole = tokio::time::timeout(Duration::from_millis(http.read_deadline_ms), whole).await;
     match whole.unwrap_or(Err(Fault::Late)) {
         Ok(whole) => {
-            if is_mcp {
-                sessions::look(&mut parts, &whole);
-            }
+            let whole = if is_mcp { message(&mut parts, whole) } else { whole };
             let response = next.run(Request::from_parts(parts, Body::from(whole))).await;
             // Arguments are kept for as long as the answer takes.
             held::until_sent(response, move |_| drop(share))
         }
         Err(fault) => fault.response(http),
     }
+}
+
+/// A message of MCP, for the layers behind: it is read here while it is at hand.
+fn message(parts: &mut Parts, whole: Bytes) -> Bytes {
+    sessions::look(parts, &whole);
+    let Some(arguments) = arguments::find(&whole) else { return whole };
+    parts.extensions.insert(RawArguments(whole.slice_ref(arguments.as_bytes())));
+    if arguments::are_readable(&whole, arguments) {
+        // rmcp compares them with the headers that they are said in.
+        return whole;
+    }
+    arguments::cut(&whole, arguments).map_or(whole, Bytes::from)
 }
 
 /// Why a body is not there.

@@ -4,6 +4,7 @@
 //! finds there what a parse into a tree would lose. Everything else is read by rmcp's own types, which build a tree
 //! of the text: it is short.
 
+use bytes::Bytes;
 use rmcp::model::{
     CallToolRequestMethod, CallToolRequestParams, ClientRequest, Extensions, JsonRpcMessage,
     JsonRpcVersion2_0, Request, RequestId, RequestMetaObject,
@@ -14,7 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::lines;
-use crate::mcp::context::RawArguments;
+use crate::mcp::arguments::{self, RawArguments};
 
 /// The largest message besides the arguments of a call. Its tree takes up to thirty times the text; what clients send
 /// is below a tenth of this.
@@ -33,41 +34,29 @@ pub(super) enum Unread {
 
 /// Reads a line.
 pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, Unread> {
-    if line.len() > FRAME_BYTES_MAX {
-        return long_call(line).ok_or_else(|| Unread::TooLong(lines::id(line)));
-    }
-    if let Ok(call) = serde_json::from_slice::<Call<'_>>(line) {
+    if line.len() <= FRAME_BYTES_MAX
+        && let Ok(call) = serde_json::from_slice::<Call<'_>>(line)
+    {
         return Ok(call.message());
     }
-    serde_json::from_slice(line).map_err(|_| unread(line))
-}
-
-/// A call with long arguments: its frame is read by itself, with empty arguments in their place.
-fn long_call(line: &[u8]) -> Option<RxJsonRpcMessage<RoleServer>> {
-    let arguments = serde_json::from_slice::<LongCall<'_>>(line).ok()?.params.arguments?.get();
-    let start = arguments.as_ptr().addr().checked_sub(line.as_ptr().addr())?;
-    let (before, after) = (line.get(..start)?, line.get(start + arguments.len()..)?);
-    let frame = [before, b"{}", after];
-    if frame.iter().map(|part| part.len()).sum::<usize>() > FRAME_BYTES_MAX {
-        return None;
+    // Any other call goes to rmcp with empty arguments in the place of its own: what is left is short.
+    let arguments = arguments::find(line);
+    let without = arguments.and_then(|arguments| arguments::cut(line, arguments));
+    let frame = without.as_deref().unwrap_or(line);
+    if frame.len() > FRAME_BYTES_MAX {
+        return Err(Unread::TooLong(lines::id(line)));
     }
-    let mut message = read(&frame.concat()).ok()?;
-    message.insert_extension(RawArguments(arguments.into()));
-    Some(message)
+    let mut message: RxJsonRpcMessage<RoleServer> =
+        serde_json::from_slice(frame).map_err(|_| unread(frame))?;
+    if let Some(arguments) = arguments {
+        message.insert_extension(raw(arguments));
+    }
+    Ok(message)
 }
 
-#[derive(Deserialize)]
-struct LongCall<'l> {
-    #[serde(rename = "method")]
-    _method: CallToolRequestMethod,
-    #[serde(borrow)]
-    params: LongParams<'l>,
-}
-
-#[derive(Deserialize)]
-struct LongParams<'l> {
-    #[serde(borrow)]
-    arguments: Option<&'l RawValue>,
+/// A copy: the line is a part of a larger buffer, which a call that takes long would keep.
+fn raw(arguments: &str) -> RawArguments {
+    RawArguments(Bytes::copy_from_slice(arguments.as_bytes()))
 }
 
 fn unread(line: &[u8]) -> Unread {
@@ -107,7 +96,7 @@ impl Call<'_> {
             extensions.insert(meta);
         }
         if let Some(arguments) = arguments {
-            extensions.insert(RawArguments(arguments.get().into()));
+            extensions.insert(raw(arguments.get()));
         }
         let mut request = Request::new(CallToolRequestParams::new(name));
         request.extensions = extensions;
@@ -130,14 +119,23 @@ mod tests {
         let Ok(JsonRpcMessage::Request(request)) = read(line.as_bytes()) else { panic!("{}", shown(line)) };
         let ClientRequest::CallToolRequest(call) = request.request else { panic!("{}", shown(line)) };
         assert_eq!((&*call.params.name, call.params.arguments), ("t", None));
-        assert_eq!(&*call.extensions.get::<RawArguments>().unwrap().0, r#"{"x":1,"x":2}"#);
+        assert_eq!(&*call.extensions.get::<RawArguments>().unwrap().0, br#"{"x":1,"x":2}"#);
     }
 
     #[test]
     fn what_else_a_call_may_carry_is_read_by_rmcp() {
         let line = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"x":1},"requestState":"s"}}"#;
         assert!(shown(line).contains("request_state: Some(\"s\")"), "{}", shown(line));
+        let Ok(JsonRpcMessage::Request(request)) = read(line.as_bytes()) else { panic!("{}", shown(line)) };
+        let ClientRequest::CallToolRequest(call) = request.request else { panic!("{}", shown(line)) };
+        assert_eq!(&*call.extensions.get::<RawArguments>().unwrap().0, br#"{"x":1}"#);
         assert!(shown(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).contains("ListTools"));
+    }
+
+    #[test]
+    fn what_names_its_arguments_twice_is_no_call() {
+        let line = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"x":1},"arguments":{"x":2}}}"#;
+        assert!(!shown(line).contains("CallToolRequest("), "{}", shown(line));
     }
 
     #[test]

@@ -5,13 +5,14 @@
 
 use std::collections::VecDeque;
 
-use super::{CALLS_MIN, Sample, State, Switch, WINDOW};
+use super::{CALLS_MIN, State, Switch, WINDOW};
+use crate::code::BreakerSample;
 
 #[derive(Clone, Debug)]
 pub(super) struct SharedBreaker<K> {
     switch: Switch,
     /// The last calls, the latest last.
-    calls: VecDeque<(K, Sample)>,
+    calls: VecDeque<(K, BreakerSample)>,
 }
 
 impl<K> Default for SharedBreaker<K> {
@@ -25,7 +26,7 @@ impl<K: Ord + Clone> SharedBreaker<K> {
         self.switch.state(now_ms)
     }
 
-    pub(super) fn record(&mut self, caller: &K, sample: Sample, now_ms: u64) {
+    pub(super) fn record(&mut self, caller: &K, sample: BreakerSample, now_ms: u64) {
         match self.switch.state(now_ms) {
             State::Open { .. } => {}
             State::Probing => {
@@ -34,14 +35,14 @@ impl<K: Ord + Clone> SharedBreaker<K> {
             }
             State::Closed => {
                 self.push(caller, sample);
-                if sample != Sample::Success && self.fails() {
+                if sample.is_failure() && self.fails() {
                     self.open(now_ms);
                 }
             }
         }
     }
 
-    fn push(&mut self, caller: &K, sample: Sample) {
+    fn push(&mut self, caller: &K, sample: BreakerSample) {
         if self.calls.len() == WINDOW as usize {
             self.calls.pop_front();
         }
@@ -49,17 +50,18 @@ impl<K: Ord + Clone> SharedBreaker<K> {
     }
 
     /// A probe that fails for one caller alone says nothing about the others.
-    fn probe(&mut self, sample: Sample, now_ms: u64) {
+    fn probe(&mut self, sample: BreakerSample, now_ms: u64) {
         let fails = match sample {
-            Sample::Success => {
+            BreakerSample::Success => {
                 self.switch.probe();
                 if self.switch == Switch::default() {
                     self.calls.clear();
                 }
                 false
             }
-            Sample::UpstreamFailure => true,
-            Sample::Failure => self.failed_callers() >= 2,
+            BreakerSample::UpstreamFailure => true,
+            BreakerSample::Failure => self.failed_callers() >= 2,
+            BreakerSample::Ignored => false,
         };
         if fails {
             self.open(now_ms);
@@ -78,22 +80,22 @@ impl<K: Ord + Clone> SharedBreaker<K> {
             return false;
         }
         let all = self.calls.iter();
-        if is_half(all.clone().map(|(_, sample)| *sample == Sample::UpstreamFailure)) {
+        if is_half(all.clone().map(|(_, sample)| *sample == BreakerSample::UpstreamFailure)) {
             return true;
         }
-        let failed = |(_, sample): &(K, Sample)| *sample != Sample::Success;
+        let failed = |(_, sample): &(K, BreakerSample)| sample.is_failure();
         let often = self.calls.iter().map(|(caller, _)| caller).max_by_key(|caller| self.failures_of(caller));
         is_half(all.clone().map(failed))
             && is_half(all.filter(|(caller, _)| Some(caller) != often).map(failed))
     }
 
     fn failures_of(&self, who: &K) -> usize {
-        let failed = |(caller, sample): &&(K, Sample)| caller == who && *sample != Sample::Success;
+        let failed = |(caller, sample): &&(K, BreakerSample)| caller == who && sample.is_failure();
         self.calls.iter().filter(failed).count()
     }
 
     fn failed_callers(&self) -> usize {
-        let failed = self.calls.iter().filter(|(_, sample)| *sample != Sample::Success);
+        let failed = self.calls.iter().filter(|(_, sample)| sample.is_failure());
         failed.map(|(caller, _)| caller).collect::<std::collections::BTreeSet<_>>().len()
     }
 }

@@ -1,0 +1,118 @@
+//! `[tools]`: what the operator says of each tool.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::Value;
+use toml::Spanned;
+
+use airlock_types::effect::Effect;
+use airlock_types::grant::Grants;
+use airlock_types::limit::PartialLimits;
+
+/// One entry under `[tools]`: one tool, or several when a component exports several functions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ToolConfig {
+    /// The component's file, relative to the registry's file.
+    pub component: Spanned<PathBuf>,
+    /// The functions that become tools: a list of WIT names, or a table of WIT name to public name. Default all.
+    #[serde(default)]
+    pub functions: Option<Spanned<Functions>>,
+    /// The effect class, when the operator overrides the contract.
+    #[serde(default)]
+    pub effects: Option<Spanned<Effect>>,
+    /// The capabilities that the tool is granted. Default none.
+    #[serde(default)]
+    pub grants: Option<Spanned<Grants>>,
+    /// Limits of one attempt. Unset ones come from the contract, which may only lower the defaults.
+    #[serde(default)]
+    pub limits: PartialLimits,
+    /// How often a failed attempt is repeated.
+    #[serde(default)]
+    pub retry: RetryConfig,
+    /// Public names of the tools that answer when this one cannot, in order.
+    #[serde(default)]
+    pub fallback: Vec<Spanned<String>>,
+    /// The least time, in milliseconds, in which an attempt is worth starting. Default the contract's, or 1,000.
+    #[serde(default)]
+    pub useful_ms_min: Option<u64>,
+    /// How many calls of this tool run and wait at the same time.
+    #[serde(default)]
+    pub bulkhead: BulkheadConfig,
+    /// Stand-ins for imports that the host does not provide, by import name.
+    #[serde(default)]
+    pub imports: BTreeMap<Spanned<String>, ImportConfig>,
+}
+
+/// The functions of a component that become tools.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "`functions` is a list of WIT names, or a table of WIT names to public names")]
+#[non_exhaustive]
+pub enum Functions {
+    /// These functions, under public names made from the registry key and their WIT names.
+    Listed(Vec<String>),
+    /// These functions, under the given public names.
+    Named(BTreeMap<String, String>),
+}
+
+impl Functions {
+    /// Whether it shows none.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Functions::Listed(names) => names.is_empty(),
+            Functions::Named(names) => names.is_empty(),
+        }
+    }
+}
+
+/// Retries of one tool.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RetryConfig {
+    /// Attempts in total, with the first one. Default 3, at most 10.
+    pub attempts: Option<Spanned<u32>>,
+    /// Whether an implausible answer is retried. Default false.
+    #[serde(default)]
+    pub implausible: bool,
+}
+
+/// How many calls of one tool run and wait, so that one busy tool does not take all slots of the host.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct BulkheadConfig {
+    /// Calls that run at the same time. Default 8.
+    pub run: u32,
+    /// Calls that may wait; further ones are rejected. Default 64.
+    pub wait: u32,
+}
+
+impl Default for BulkheadConfig {
+    fn default() -> BulkheadConfig {
+        BulkheadConfig { run: 8, wait: 64 }
+    }
+}
+
+/// The stand-in for an import that the host does not provide.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "an import is `\"trap\"`, or a table of results by function")]
+#[non_exhaustive]
+pub enum ImportConfig {
+    /// `"trap"`: calling it ends the guest.
+    Word(ImportWord),
+    /// Fixed results by function; `null` for a function without a result. Functions that are not listed trap.
+    Fixed(BTreeMap<String, Value>),
+}
+
+/// A stand-in that is written as one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ImportWord {
+    /// Calling it ends the guest.
+    Trap,
+}

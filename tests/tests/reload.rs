@@ -321,7 +321,10 @@ fn a_lock_of_the_first_format_is_read_and_its_missing_terms_are_reported() {
     lock.insert("format".into(), 99.into());
     std::fs::write(&file, toml::to_string(&lock).unwrap()).unwrap();
     let newer = said(&airlock(&path, &["tools"]));
-    assert!(newer.contains("has format 99") && newer.contains("use that one") && !newer.contains("--rewrite"), "{newer}");
+    assert!(
+        newer.contains("has format 99") && newer.contains("use that one") && !newer.contains("--rewrite"),
+        "{newer}"
+    );
 }
 
 #[test]

@@ -175,7 +175,10 @@ mod tests {
     fn reports_each_problem_of_a_caller() {
         let digest = format!("sha256:{}", "0".repeat(64));
         assert!(refused("[callers.a]\n").contains("missing field `tools`"));
-        assert!(refused("[callers.a]\ntools = [\"*\"]\nrun = 0\n").contains("`callers.a.run` is 0; it must be 1 or more"));
+        assert!(
+            refused("[callers.a]\ntools = [\"*\"]\nrun = 0\n")
+                .contains("`callers.a.run` is 0; it must be 1 or more")
+        );
         assert!(refused("[callers.a]\ntools = []\ntokens = [\"secret\"]\n").contains("airlock token new"));
         let twice = format!(
             "[callers.a]\ntools = []\ntokens = [\"{digest}\"]\n[callers.b]\ntools = []\ntokens = [\"{digest}\"]\n"

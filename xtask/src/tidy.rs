@@ -40,6 +40,7 @@ const FLOORS: [Floor; 6] = [
             "decision",
             "finding",
             "violation",
+            "difference",
             "effect",
             "limit",
             "grant",
@@ -140,7 +141,7 @@ const FLOORS: [Floor; 6] = [
 ];
 
 /// Dependencies that only these modules may name, written as `folder/module`.
-const ONLY: [(&str, &[&str]); 8] = [
+const ONLY: [(&str, &[&str]); 9] = [
     ("axum", &["server/api", "server/transport"]),
     ("opentelemetry", &["engine/telemetry", "cli/telemetry"]),
     ("prometheus_client", &["engine/telemetry"]),
@@ -157,7 +158,8 @@ const ONLY: [(&str, &[&str]); 8] = [
             "engine/sandbox",
         ],
     ),
-    ("wasmtime_wasi", &["engine/capability", "engine/sandbox"]),
+    ("wasmtime_wasi", &["engine/capability"]),
+    ("wasmtime_wasi_io", &["engine/capability"]),
     // Every wait of a call goes through its environment, so that a call can be replayed. `blocking` and `sandbox` wait
     // for threads and for the compile process, the journal for its disk, the server for clients.
     (

@@ -76,7 +76,7 @@ async fn component(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> 
     let cache = airlock::host::user_cache()?;
     let shown = airlock::registry::inspect(&absolute, &cache).await;
     let shown = shown.map_err(|err| Said(format!("`{}`: {err}", path.display())))?;
-    for import in airlock::capability::unknown(&shown.surface) {
+    for import in airlock::capability::Capabilities::default().unknown(&shown.surface) {
         let trap = airlock::config::ImportConfig::Word(airlock::config::ImportWord::Trap);
         for tool in file.config.tools.values_mut() {
             tool.imports.insert(Spanned::new(0..0, import.name.clone()), trap.clone());

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::print::{Printer, Said};
 use super::{Ended, open};
-use airlock::capability;
+use airlock::capability::Capabilities;
 use airlock::config::ConfigFile;
 use airlock::host;
 use airlock::registry;
 use airlock::registry::{Component, Tool, describe};
 use airlock_contract::answer::Shape;
 use airlock_contract::schema;
-use airlock_contract::surface::{Import, Surface};
+use airlock_contract::surface::Import;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -83,7 +83,7 @@ fn component_json(component: &Component) -> Value {
             json!({
                 "name": import.name,
                 "functions": import.functions.keys().collect::<Vec<_>>(),
-                "provided": standing(surface, import),
+                "provided": standing(import),
             })
         })
         .collect();
@@ -98,20 +98,14 @@ fn component_json(component: &Component) -> Value {
 }
 
 /// How the host provides an import, in words.
-fn standing(surface: &Surface, import: &Import) -> &'static str {
+fn standing(import: &Import) -> String {
     // An interface with types alone needs no implementation.
     if import.functions.is_empty() {
-        "types only"
-    // Before the known capabilities: the name alone does not say whether the host provides the interface.
-    } else if capability::unknown(surface).any(|unknown| unknown.name == import.name) {
-        "not provided: declare it in the registry"
-    } else {
-        match capability::of_import(&import.name) {
-            Some("files") => "needs `grants.files`",
-            Some("clock") => "needs `grants.clock`",
-            Some("random") => "needs `grants.random`",
-            _ => "always there, reaches nothing",
-        }
+        return "types only".into();
+    }
+    match Capabilities::default().owner(&import.name) {
+        Some(owner) => owner.facts().standing(),
+        None => "not provided: declare it in the registry".into(),
     }
 }
 
@@ -135,7 +129,7 @@ fn component_text(printer: &Printer, component: &Component) {
         printer.line("  none: it can compute, and nothing else");
     }
     for import in &surface.imports {
-        printer.line(format!("  {}  {}", import.name, standing(surface, import)));
+        printer.line(format!("  {}  {}", import.name, standing(import)));
     }
     let contract = if surface.contract.is_some() { "embedded" } else { "none: schema from its types alone" };
     printer.line(format!("\ncontract   {contract}"));

@@ -1,46 +1,234 @@
-//! What a guest can reach, one file for each unit.
+//! What a guest can reach: one variant and one file for each capability.
 //!
-//! WASI is linked as a whole with nothing in it: no files, no network, no environment, no arguments. A
-//! capability that is granted puts something there; one that is not is replaced by functions that deny. Owns
-//! the list of units. Must not know who calls. To add one: a field in the structs of `policy::grant`, a file
-//! here with `provide` and `deny`, and its line in both functions below.
+//! Owns the table of facts, which is the only place that says what a capability is called, which interfaces it owns
+//! and what it makes possible. Everything that a component may import belongs to a capability here, so that it can be
+//! denied and recorded; what belongs to none is unknown and stops the component from loading. Must not know who calls.
+//!
+//! To add a capability: a file under `types/grant/` (request, grant, their intersection, what differs between two
+//! requests) and one of the same name here (what is linked, the state of one attempt, what denies), then a variant of
+//! [`Capability`] with its facts. The compiler finds the other lines: each match names every variant, and grants and
+//! states are destructured without `..`. A program that embeds the host adds one without any of this, by
+//! [`Capability::Custom`].
+
+// Every capability is looked at wherever capabilities are told apart.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub(crate) mod capture;
 mod clock;
+mod custom;
+mod dispatch;
+mod facts;
 mod files;
 mod imports;
 pub(crate) mod limiter;
-mod log;
+mod logging;
+mod network;
+mod program;
 mod progress;
 mod random;
 pub(crate) mod report;
+mod seeds;
+mod set;
 pub(crate) mod state;
+mod streams;
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use airlock_contract::surface::Import;
+/// The engine, in the version that capabilities are linked with.
+pub use wasmtime;
 use wasmtime::component::Linker;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
-use capture::Capture;
-pub(crate) use files::{Folders, THREADS_ALL_TOOLS, THREADS_PER_TOOL};
-pub use imports::unknown;
-pub(crate) use imports::{Binding, declare, is_provided};
-
-use crate::capability::state::State;
-use airlock_contract::surface::Import;
+use airlock_types::effect::Effect;
 use airlock_types::environment::SharedEnvironment;
-use airlock_types::grant::Effective;
+use airlock_types::grant;
+use airlock_types::grant::{Effective, Grants};
+use capture::Capture;
+pub use custom::Provider;
+pub use dispatch::EffectDenied;
+pub use facts::{Facts, Granting, Versions};
+pub(crate) use files::{Folders, GrantError, THREADS_ALL_TOOLS, THREADS_PER_TOOL};
+pub(crate) use imports::{Binding, declare};
+pub use set::{Capabilities, CapabilityError};
+pub use state::State;
 
-/// Random bytes in one request.
-const RANDOM_BYTES_MAX: u64 = 64 << 10;
+/// Something that a guest can be allowed to reach.
+#[derive(Clone)]
+pub enum Capability {
+    /// Folders of the host, read-only.
+    Files,
+    /// The wall clock and the monotonic clock.
+    Clock,
+    /// Unpredictable bytes.
+    Random,
+    /// Bytes that are insecure by name, which seed hash tables.
+    Seeds,
+    /// Streams and what waits for them: the currency of the other WASI interfaces.
+    Streams,
+    /// What a command-line program expects: arguments, environment, standard streams, exit.
+    Program,
+    /// Sockets and name lookup.
+    Network,
+    /// Logging.
+    Logging,
+    /// Reports of how far a call is.
+    Progress,
+    /// One that the embedding program adds.
+    Custom(Arc<dyn Provider>),
+}
 
-/// Ends a guest that reached for what it was not granted.
+/// The capabilities that every host has.
+static BUILT_IN: [Capability; 9] = [
+    Capability::Files,
+    Capability::Clock,
+    Capability::Random,
+    Capability::Seeds,
+    Capability::Streams,
+    Capability::Program,
+    Capability::Network,
+    Capability::Logging,
+    Capability::Progress,
+];
+
+impl Capability {
+    /// The facts of it: the only table of capabilities.
+    pub fn facts(&self) -> Facts {
+        match self {
+            Capability::Files => Facts {
+                name: grant::files::NAME,
+                interfaces: files::INTERFACES,
+                versions: Versions::Wasi02,
+                granting: Granting::Setting,
+                effect: Effect::Read,
+                // The host's own folders are a closed world, whoever fills them.
+                is_open_world: false,
+                reach: "reads the folders that are granted",
+            },
+            Capability::Clock => Facts {
+                name: grant::clock::NAME,
+                interfaces: clock::INTERFACES,
+                versions: Versions::Wasi02,
+                granting: Granting::Setting,
+                effect: Effect::Read,
+                is_open_world: false,
+                reach: "reads the time and waits",
+            },
+            Capability::Random => Facts {
+                name: grant::random::NAME,
+                interfaces: random::INTERFACES,
+                versions: Versions::Wasi02,
+                granting: Granting::Setting,
+                effect: Effect::Read,
+                is_open_world: false,
+                reach: "draws unpredictable bytes",
+            },
+            Capability::Seeds => Facts {
+                reach: "gives the same bytes to every call",
+                ..Facts::always("seeds", seeds::INTERFACES, Versions::Wasi02)
+            },
+            Capability::Streams => Facts::always("streams", streams::INTERFACES, Versions::Wasi02),
+            Capability::Program => Facts::always("program", program::INTERFACES, Versions::Wasi02),
+            Capability::Network => Facts {
+                reach: "refuses every connection and lookup",
+                ..Facts::always("network", network::INTERFACES, Versions::Wasi02)
+            },
+            Capability::Logging => Facts {
+                reach: "writes into the record of the call",
+                ..Facts::always("logging", logging::INTERFACES, Versions::Any)
+            },
+            Capability::Progress => Facts {
+                reach: "tells the caller how far the call is",
+                ..Facts::always("progress", progress::INTERFACES, Versions::Any)
+            },
+            Capability::Custom(provider) => provider.facts(),
+        }
+    }
+
+    /// Links one interface that it owns, with types, so that the engine compares the signatures that a component wants
+    /// with those that are there.
+    fn link(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
+        let interface = facts::interface(&import.name);
+        match self {
+            Capability::Files => files::link(linker, interface),
+            Capability::Clock => clock::link(linker, interface),
+            Capability::Random => random::link(linker, interface),
+            Capability::Seeds => seeds::link(linker, interface),
+            Capability::Streams => streams::link(linker, interface),
+            Capability::Program => program::link(linker, interface),
+            Capability::Network => network::link(linker, interface),
+            Capability::Logging => logging::link(linker, import),
+            Capability::Progress => progress::link(linker, import),
+            Capability::Custom(provider) => provider.link(linker, import),
+        }
+    }
+
+    /// Replaces the functions of an interface that it owns by ones that deny; whether there was any. These take
+    /// whatever signature a component wants: the signatures must have been compared before.
+    fn deny(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
+        match self {
+            Capability::Files => files::deny(linker, import),
+            Capability::Custom(provider) => {
+                provider.deny(linker, import)?;
+                Ok(!import.functions.is_empty())
+            }
+            Capability::Clock
+            | Capability::Random
+            | Capability::Seeds
+            | Capability::Streams
+            | Capability::Program
+            | Capability::Network
+            | Capability::Logging
+            | Capability::Progress => {
+                custom::deny_all(linker, import, self.facts().name)?;
+                Ok(!import.functions.is_empty())
+            }
+        }
+    }
+
+    /// Whether its state lies in the context of the engine's library.
+    fn is_in_context(&self) -> bool {
+        match self {
+            Capability::Clock
+            | Capability::Random
+            | Capability::Seeds
+            | Capability::Program
+            | Capability::Network => true,
+            Capability::Files
+            | Capability::Streams
+            | Capability::Logging
+            | Capability::Progress
+            | Capability::Custom(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Debug for Capability {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Capability").field(&self.facts().name).finish()
+    }
+}
+
+/// Ends a guest that used what it was not granted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the tool reached for `{capability}` ({function}), which it was not granted")]
+#[error("the tool used `{capability}` ({function}), which it was not granted")]
 pub(crate) struct Denied {
     pub(crate) capability: &'static str,
     pub(crate) function: String,
 }
 
-/// The WASI context of one attempt, with what was granted in it.
+/// The error of a capability that is asked to link an interface which its facts do not name. A test holds that none is.
+fn unlinked(interface: &str) -> wasmtime::Error {
+    wasmtime::format_err!("`{interface}` has an owner that does not link it")
+}
+
+/// The built-in capability that owns an import.
+pub(crate) fn built_in(import: &str) -> Option<&'static Capability> {
+    BUILT_IN.iter().find(|capability| capability.facts().owns(import))
+}
+
+/// The context of the engine's library for one attempt, with what was granted in it.
 pub(crate) fn context(
     log: &Capture,
     effective: &Effective,
@@ -48,76 +236,23 @@ pub(crate) fn context(
     seed: [u8; 32],
 ) -> WasiCtx {
     let mut wasi = WasiCtxBuilder::new();
-    wasi.stdout(log.clone()).stderr(log.clone()).max_random_size(RANDOM_BYTES_MAX);
-    // Folders are no part of it: the guest sees them through `Folders`.
-    let Effective { files: _, clock, random } = effective;
+    // Folders are shown by `Folders`, custom capabilities keep their own state.
+    let Effective { files: _, clock, random, custom: _ } = effective;
+    program::provide(&mut wasi, log);
     clock::provide(&mut wasi, *clock, environment);
     random::provide(&mut wasi, *random, seed);
+    seeds::provide(&mut wasi);
+    network::provide(&mut wasi);
     wasi.build()
 }
 
-/// Links everything that a component may import: WASI, logging and progress. All of these have types, so that the
-/// engine compares the signatures that a component wants with those that are there.
-pub(crate) fn link(linker: &mut Linker<State>, imports: &[Import]) -> wasmtime::Result<()> {
-    // Linking all of WASI is the dearest part of loading a tool, and many tools want none of it.
-    if wants_wasi(imports) {
-        wasmtime_wasi::p2::add_to_linker_async(linker)?;
-        // Its own files take the place of the library's.
-        linker.allow_shadowing(true);
-        files::provide(linker)?;
-        linker.allow_shadowing(false);
-    }
-    for import in imports {
-        log::link(linker, import)?;
-        progress::link(linker, import)?;
-    }
-    Ok(())
-}
-
-/// Replaces what was not granted by functions that deny; whether there was any. These take whatever signature a component
-/// wants: the signatures must have been compared before, with what [`link`] linked.
-pub(crate) fn deny(
-    linker: &mut Linker<State>,
-    imports: &[Import],
-    effective: &Effective,
-) -> wasmtime::Result<bool> {
-    let Effective { files, clock, random } = effective;
-    linker.allow_shadowing(true);
-    let mut denied = false;
-    for import in imports.iter().filter(|import| is_provided(&import.name)) {
-        denied |= files.is_empty() && files::deny(linker, import)?;
-        denied |= !clock && clock::deny(linker, import)?;
-        denied |= !random && random::deny(linker, import)?;
-    }
-    Ok(denied)
-}
-
-/// Whether a component imports anything of WASI.
-pub(crate) fn wants_wasi(imports: &[Import]) -> bool {
-    imports.iter().any(|import| import.name.starts_with("wasi:"))
-}
-
-/// The capability that an import belongs to, for reviewers: `files`, `clock`, `random`.
-pub fn of_import(name: &str) -> Option<&'static str> {
-    [("files", files::owns(name)), ("clock", clock::owns(name)), ("random", random::owns(name))]
-        .into_iter()
-        .find_map(|(capability, owns)| owns.then_some(capability))
-}
-
-/// Replaces every function of an imported interface by one that denies; whether there was any.
-fn deny_all(linker: &mut Linker<State>, import: &Import, capability: &'static str) -> wasmtime::Result<bool> {
-    let mut instance = linker.instance(&import.name)?;
-    for function in import.functions.keys() {
-        let denied = Denied { capability, function: format!("{}#{function}", import.name) };
-        instance.func_new(function, move |mut store, _, _, _| {
-            store.data_mut().denials.push(denied.capability.to_owned());
-            Err(denied.clone().into())
-        })?;
-    }
-    Ok(!import.functions.is_empty())
-}
-
-/// Whether an import is this interface in any version.
-fn is(name: &str, interface: &str) -> bool {
-    name.split_once('@').map_or(name, |(name, _)| name) == interface
+/// Checks grants against this machine and makes them independent of the working directory. Relative paths are relative
+/// to `folder`; no tool may have a `private` folder of the host, each with what it is.
+pub(crate) fn resolve(
+    grants: &mut Grants,
+    folder: &Path,
+    private: &[(PathBuf, &'static str)],
+) -> Result<(), GrantError> {
+    let Grants { files, clock: _, random: _, custom: _ } = grants;
+    files::resolve(files, folder, private)
 }

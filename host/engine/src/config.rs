@@ -29,6 +29,7 @@ pub use self::tool::{BulkheadConfig, Functions, ImportConfig, ImportWord, RetryC
 use crate::file;
 use airlock_contract::caps::Caps;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
+use airlock_types::grant::GrantProblem;
 use airlock_types::limit::CompileLimits;
 
 /// Length of the longest public name. Clients put prefixes of their own before it.
@@ -285,13 +286,11 @@ impl ConfigFile {
                 None,
             ));
         }
-        for grant in tool.grants.iter().flat_map(|grants| &grants.get_ref().files) {
-            // A guest's paths are absolute, and `..` could name a folder above the grant.
-            if !grant.guest.starts_with('/') || grant.guest.contains("..") {
-                let span = tool.grants.as_ref().map_or(0..0, Spanned::span);
-                let message = format!("`{}` is not an absolute path of a guest", grant.guest);
-                problems.push(self.error(span, message, "in these grants", Some("write `/data`".into())));
-            }
+        if let Some(grants) = &tool.grants {
+            let problem = |GrantProblem { message, hint }| {
+                self.error(grants.span(), message, "in these grants", Some(hint.into()))
+            };
+            problems.extend(grants.get_ref().problems().into_iter().map(problem));
         }
         problems
     }

@@ -16,6 +16,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::registry::Definition;
+use airlock_types::difference::Difference;
 pub use shown::escaped_json;
 
 /// One change of one tool.
@@ -37,15 +38,6 @@ pub struct Change {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes(pub Vec<Change>);
 
-/// A change of one definition, before its tool is added.
-#[derive(Clone, Debug, PartialEq)]
-struct Found {
-    path: Vec<String>,
-    before: Option<Value>,
-    after: Option<Value>,
-    wider: bool,
-}
-
 /// Compares two sets of definitions. A new tool is wider, a removed one is not.
 pub fn changes(before: &BTreeMap<String, Definition>, after: &BTreeMap<String, Definition>) -> Changes {
     // Sorted names of both sides, so that the digest of the same changes is always the same.
@@ -66,7 +58,7 @@ pub fn changes(before: &BTreeMap<String, Definition>, after: &BTreeMap<String, D
 /// Compares two definitions of one tool.
 pub(crate) fn changes_of(tool: &str, before: &Definition, after: &Definition) -> Vec<Change> {
     let found = definition::compare(before, after).into_iter();
-    let change = |Found { path, before, after, wider }| Change {
+    let change = |Difference { path, before, after, wider }| Change {
         tool: tool.to_owned(),
         path: shown::path(&path),
         before,

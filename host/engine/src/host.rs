@@ -17,6 +17,7 @@ use tokio::sync::watch;
 pub use crate::call::Explained;
 use crate::caller::MetricsAccess;
 use crate::caller::token::TokenDigest;
+use crate::capability::{Capabilities, CapabilityError};
 use crate::config::{ConfigFile, HttpConfig, OauthConfig};
 use crate::execute::Execute;
 pub use crate::generation::Visible;
@@ -52,6 +53,9 @@ pub enum OpenError {
     /// The tools are not the ones that were accepted.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A capability of the embedding program cannot be added.
+    #[error(transparent)]
+    Capability(#[from] CapabilityError),
     /// The compile cache cannot be used.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -82,7 +86,11 @@ impl OpenError {
     pub fn is_refusal(&self) -> bool {
         match self {
             OpenError::Registry(_) | OpenError::Lock(_) | OpenError::Stuck { .. } => true,
-            OpenError::Cache(_) | OpenError::State(_) | OpenError::Journal(_) | OpenError::Engine(_) => false,
+            OpenError::Capability(_)
+            | OpenError::Cache(_)
+            | OpenError::State(_)
+            | OpenError::Journal(_)
+            | OpenError::Engine(_) => false,
         }
     }
 }
@@ -90,6 +98,7 @@ impl OpenError {
 /// A host with its tools, ready to be called.
 pub struct Host {
     parts: Arc<Parts>,
+    capabilities: Capabilities,
     compiler: Compiler,
     /// Where the journal is, if not in the state folder.
     journal_folder: Option<PathBuf>,
@@ -140,7 +149,8 @@ impl Host {
     pub async fn exchange(&self, file: &ConfigFile, revision: Revision) -> Result<(), OpenError> {
         self.only_what_a_reload_can(file)?;
         let (compiler, apart) = (&self.compiler, self.journal_folder.as_deref());
-        let loaded = load(file, &self.parts.engine, compiler, apart, &|_| {}, &self.threads).await;
+        let (engine, capabilities) = (&self.parts.engine, &self.capabilities);
+        let loaded = load(file, engine, capabilities, compiler, apart, &|_| {}, &self.threads).await;
         let registry = Arc::new(loaded?);
         let locked = admit(file, &registry, Some(self.served.clone()), &self.threads).await?;
         let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);

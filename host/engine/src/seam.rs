@@ -41,6 +41,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
         permit: &permit,
         seed: environment.seed(),
         deadline: DEADLINE,
+        is_intended: false,
         listener: None,
         traces: &mut Traces::default(),
     };

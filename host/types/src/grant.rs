@@ -1,14 +1,29 @@
-//! What a tool asks for, what the operator grants, and what comes of both.
+//! What a tool asks for, what the operator grants, and what an attempt gets: effective = requested ∩ granted.
 //!
-//! Owns the intersection: effective = requested ∩ granted, with a reason for each thing that is missing.
-//! Must not know how a capability is linked, and does no I/O. To add a capability: a field in [`Requests`],
-//! [`Grants`] and [`Effective`], then follow the compiler; and a file under `capability/`.
+//! Owns the three tables and the reason for each request that is not granted. A file per capability has its request,
+//! its grant, their intersection, and what differs between two requests. Must not know how a capability is linked, and
+//! does no I/O. To add a capability: a file here, a field in [`Requests`], [`Grants`] and [`Effective`], which the
+//! compiler then follows through this file; and the file of the same name under the engine's `capability/`.
 
-use std::path::PathBuf;
+pub mod clock;
+pub mod custom;
+pub mod files;
+mod flag;
+pub mod random;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::Effect;
+use crate::difference::Difference;
+use clock::CLOCK;
+pub use custom::{CustomGrants, CustomRequests};
+pub use files::{Access, FilesGrant, FilesRequest};
+pub use flag::Request;
+use random::RANDOM;
+
+/// The reason of requests that are read from a component's imports.
+const IMPLIED: &str = "its imports";
 
 /// What the author asks for, each with a reason that a reviewer reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,45 +38,12 @@ pub struct Requests {
     /// Unpredictable bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random: Option<Request>,
+    /// Capabilities that the embedding program adds.
+    #[serde(default, skip_serializing_if = "CustomRequests::is_empty")]
+    pub custom: CustomRequests,
 }
 
-/// A request that has no parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Request {
-    /// Why the tool needs it.
-    pub reason: String,
-    /// Whether the tool can do without: it runs, and is ended when it reaches for it all the same.
-    #[serde(default)]
-    pub optional: bool,
-}
-
-/// A request for a folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FilesRequest {
-    /// Where the guest wants to see it.
-    pub path: String,
-    /// How it is to be used.
-    #[serde(default)]
-    pub access: Access,
-    /// Why the tool needs it.
-    pub reason: String,
-    /// Whether the tool can do without.
-    #[serde(default)]
-    pub optional: bool,
-}
-
-/// How a folder may be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Access {
-    /// Reading only.
-    #[default]
-    Read,
-}
-
-/// What the operator grants to a tool; nothing unless said.
+/// What the operator grants to a tool. Everything that is not named is denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grants {
@@ -74,22 +56,12 @@ pub struct Grants {
     /// Unpredictable bytes.
     #[serde(default)]
     pub random: bool,
-}
-
-/// A folder of the host's, shown to a guest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FilesGrant {
-    /// The host's folder; a relative one is relative to the registry's file.
-    pub host: PathBuf,
-    /// Where the guest sees it.
-    pub guest: String,
-    /// How it may be used.
+    /// Capabilities that the embedding program adds.
     #[serde(default)]
-    pub access: Access,
+    pub custom: CustomGrants,
 }
 
-/// Requested ∩ granted: what an attempt really gets.
+/// Requested ∩ granted: what an attempt gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Effective {
     /// Folders.
@@ -98,12 +70,15 @@ pub struct Effective {
     pub clock: bool,
     /// Unpredictable bytes.
     pub random: bool,
+    /// Capabilities that the embedding program adds.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub custom: BTreeSet<String>,
 }
 
-/// Something that was asked for and not granted.
+/// Something that was requested and not granted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
-    /// The capability, as it is written in a registry: `files`.
+    /// The capability's name: `files`.
     pub capability: String,
     /// What was asked for: `/data (read)`.
     pub asked: String,
@@ -111,104 +86,82 @@ pub struct Missing {
     pub reason: String,
     /// The line that would grant it.
     pub grant: String,
-    /// Whether the tool can do without.
+    /// Whether the tool runs without it.
     pub optional: bool,
 }
 
-impl Effective {
-    /// The capabilities that a tool gets something of, as they are written in a registry.
-    pub fn granted(&self) -> impl Iterator<Item = &'static str> {
-        let Effective { files, clock, random } = self;
-        let all = [("files", !files.is_empty()), ("clock", *clock), ("random", *random)];
-        all.into_iter().filter_map(|(capability, is_granted)| is_granted.then_some(capability))
+/// A grant that can mean nothing on any machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantProblem {
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it.
+    pub hint: &'static str,
+}
+
+impl Grants {
+    /// What is wrong with them, without a look at this machine.
+    pub fn problems(&self) -> Vec<GrantProblem> {
+        let Grants { files, clock: _, random: _, custom: _ } = self;
+        files.iter().filter_map(FilesGrant::problem).collect()
+    }
+}
+
+impl Requests {
+    /// What a component without a contract requests: of what is granted, whatever its imports can use. `imports` says
+    /// whether it imports an interface of the capability with this name.
+    pub fn implied(imports: impl Fn(&str) -> bool, grants: &Grants) -> Requests {
+        let Grants { files, clock, random, custom } = grants;
+        let flag = |name, granted| (granted && imports(name)).then(Request::implied);
+        Requests {
+            files: if imports(files::NAME) { files::implied(files) } else { Vec::new() },
+            clock: flag(clock::NAME, *clock),
+            random: flag(random::NAME, *random),
+            custom: custom::implied(&imports, custom),
+        }
     }
 
-    /// The intersection, and what the author asked for in vain.
+    /// What differs between two versions, in the order of the capabilities' names.
+    pub fn differences(&self, new: &Requests) -> Vec<Difference> {
+        let Requests { files, clock, random, custom } = self;
+        let mut differences = CLOCK.differences(clock.as_ref(), new.clock.as_ref());
+        differences.extend(custom::differences(custom, &new.custom));
+        differences.extend(files::differences(files, &new.files));
+        differences.extend(RANDOM.differences(random.as_ref(), new.random.as_ref()));
+        differences
+    }
+}
+
+impl Effective {
+    /// The intersection, and the requests that are not granted.
     pub fn of(requests: &Requests, grants: &Grants) -> (Effective, Vec<Missing>) {
-        let Requests { files, clock, random } = requests;
-        let mut missing = Vec::new();
+        let Requests { files, clock, random, custom } = requests;
         let effective = Effective {
-            files: grants
-                .files
-                .iter()
-                .filter(|grant| files.iter().any(|r| covers(r, grant)))
-                .cloned()
-                .collect(),
+            files: files::effective(files, &grants.files),
             clock: grants.clock && clock.is_some(),
             random: grants.random && random.is_some(),
+            custom: custom::effective(custom, &grants.custom),
         };
-        for request in files {
-            if !effective.files.iter().any(|grant| covers(request, grant)) {
-                missing.push(Missing {
-                    capability: "files".into(),
-                    asked: format!("{} (read)", request.path),
-                    reason: request.reason.clone(),
-                    grant: format!("grants.files = [{{ host = \"…\", guest = \"{}\" }}]", request.path),
-                    optional: request.optional,
-                });
-            }
-        }
-        let mut plain = |name: &str, request: &Option<Request>, granted: bool| {
-            if let (Some(request), false) = (request, granted) {
-                missing.push(Missing {
-                    capability: name.into(),
-                    asked: name.into(),
-                    reason: request.reason.clone(),
-                    grant: format!("grants.{name} = true"),
-                    optional: request.optional,
-                });
-            }
-        };
-        plain("clock", clock, effective.clock);
-        plain("random", random, effective.random);
+        let mut missing = files::missing(files, &effective.files);
+        missing.extend(CLOCK.missing(clock.as_ref(), effective.clock));
+        missing.extend(RANDOM.missing(random.as_ref(), effective.random));
+        missing.extend(custom::missing(custom, &effective.custom));
         (effective, missing)
     }
 
-    /// The strongest effect that these capabilities make possible.
-    pub fn effect(&self) -> Effect {
-        let Effective { files, clock, random } = self;
-        if files.is_empty() && !clock && !random { Effect::Pure } else { Effect::Read }
+    /// The names of the capabilities that it has.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let Effective { files, clock, random, custom } = self;
+        let built_in = [(files::NAME, !files.is_empty()), (clock::NAME, *clock), (random::NAME, *random)];
+        let granted = built_in.into_iter().filter_map(|(name, granted)| granted.then_some(name));
+        granted.chain(custom.iter().map(String::as_str))
     }
-}
 
-/// Whether a grant lies within what was asked for: the same folder, or one below it.
-fn covers(request: &FilesRequest, grant: &FilesGrant) -> bool {
-    let asked = request.path.trim_end_matches('/');
-    let rest = grant.guest.trim_end_matches('/').strip_prefix(asked);
-    request.access == grant.access && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    /// Whether it has the capability of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.names().any(|granted| granted == name)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn files(guest: &str) -> Grants {
-        let grant = FilesGrant { host: "data".into(), guest: guest.into(), access: Access::Read };
-        Grants { files: vec![grant], clock: true, random: false }
-    }
-
-    fn asks_for_data() -> Requests {
-        let request = FilesRequest {
-            path: "/data".into(),
-            access: Access::Read,
-            reason: "figures".into(),
-            optional: false,
-        };
-        Requests { files: vec![request], ..Requests::default() }
-    }
-
-    #[test]
-    fn grants_only_what_was_asked_for() {
-        let (effective, missing) = Effective::of(&asks_for_data(), &files("/data"));
-        assert_eq!(effective.files.len(), 1);
-        assert!(!effective.clock, "granted, but never asked for");
-        assert!(missing.is_empty());
-    }
-
-    #[test]
-    fn says_what_is_missing_and_how_to_grant_it() {
-        let (effective, missing) = Effective::of(&asks_for_data(), &files("/database"));
-        assert!(effective.files.is_empty());
-        assert_eq!(missing[0].grant, "grants.files = [{ host = \"…\", guest = \"/data\" }]");
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ pub mod canonical;
 pub mod code;
 pub mod decision;
 pub mod diagnostic;
+pub mod difference;
 pub mod digest;
 pub mod effect;
 pub mod environment;

@@ -84,6 +84,7 @@ pub(super) async fn attempt(
         permit,
         seed: environment.seed(),
         deadline,
+        is_intended: events.is_intended(),
         listener,
         traces: events.start(started),
     };

@@ -177,10 +177,13 @@ impl<'c> Events<'c> {
     /// How durable the sealed record must be. Only a call whose intent is open in the journal has to wait for the
     /// commit. A call that never began leaves nothing open after a crash.
     pub(super) fn durability(&self) -> Durability {
+        if self.is_intended() { Durability::Committed } else { Durability::Queued }
+    }
+
+    /// Whether the journal holds an intent of the call.
+    pub(super) fn is_intended(&self) -> bool {
         let has = |what: fn(&Event) -> bool| self.list.iter().any(what);
-        let is_open =
-            has(|event| matches!(event, Event::Intended)) && !has(|event| matches!(event, Event::Withdrawn));
-        if is_open { Durability::Committed } else { Durability::Queued }
+        has(|event| matches!(event, Event::Intended)) && !has(|event| matches!(event, Event::Withdrawn))
     }
 
     /// Makes the record and takes the events with it. No fold may run after this.

@@ -1,16 +1,16 @@
 //! The clocks: wall and monotonic, sleeping included.
 //!
-//! Granted, they read the call's environment. Not granted, whoever reads them is ended: a clock that stands
-//! still would make a tool answer with a wrong date instead of not at all.
+//! Granted, they read the call's environment. Not granted, a guest that reads them is ended: a clock that stands still
+//! would make a tool answer with a wrong date instead of not at all.
 
 use std::time::Duration;
 
 use wasmtime::component::Linker;
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
+use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};
 
-use super::{deny_all, is};
-use crate::capability::state::State;
-use airlock_contract::surface::Import;
+use super::State;
 use airlock_types::environment::SharedEnvironment;
 
 /// Guests see milliseconds: finer clocks serve those who measure their neighbors.
@@ -50,10 +50,14 @@ pub(super) fn provide(wasi: &mut WasiCtxBuilder, granted: bool, environment: &Sh
     }
 }
 
-pub(super) fn owns(name: &str) -> bool {
-    is(name, "wasi:clocks/wall-clock") || is(name, "wasi:clocks/monotonic-clock")
-}
+pub(super) const INTERFACES: &[&str] = &["wasi:clocks/monotonic-clock", "wasi:clocks/wall-clock"];
 
-pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
-    Ok(owns(&import.name) && deny_all(linker, import, "clock")?)
+pub(super) fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {
+    match interface {
+        "wasi:clocks/monotonic-clock" => {
+            monotonic_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks)
+        }
+        "wasi:clocks/wall-clock" => wall_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks),
+        _ => Err(super::unlinked(interface)),
+    }
 }

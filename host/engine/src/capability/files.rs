@@ -3,8 +3,9 @@
 //! Granted, a folder appears under the guest's name for it. Not granted, the list of folders is empty, and
 //! that the guest asked for it is noted: language runtimes ask at their start, so asking alone ends nobody.
 //! The host functions are Airlock's own, since those of the engine's library wait for FIFOs and start as many
-//! threads as a guest asks for: `node` opens, `view` is what a guest calls, `stream` reads.
+//! threads as a guest asks for: `folder` checks a grant, `node` opens, `view` is what a guest calls, `stream` reads.
 
+mod folder;
 mod node;
 mod stream;
 mod view;
@@ -15,11 +16,12 @@ use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::p2::bindings::filesystem;
 use wasmtime_wasi::p2::bindings::filesystem::types::Descriptor;
 
-use super::is;
+use super::facts::interface;
+use super::{Import, State};
 use crate::blocking::Lane;
-use crate::capability::state::State;
-use airlock_contract::surface::Import;
+use airlock_types::grant::files::NAME;
 use airlock_types::grant::{Access, FilesGrant};
+pub(crate) use folder::{GrantError, resolve};
 use node::Granted;
 pub(crate) use view::View;
 
@@ -48,33 +50,32 @@ impl Folders {
     }
 }
 
+const PREOPENS: &str = "wasi:filesystem/preopens";
+
+pub(super) const INTERFACES: &[&str] = &[PREOPENS, "wasi:filesystem/types"];
+
 struct Files;
 
 impl HasData for Files {
     type Data<'a> = View<'a>;
 }
 
-/// Links what reads the granted folders, over what the engine's library has for it.
-pub(super) fn provide(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    filesystem::preopens::add_to_linker::<State, Files>(linker, State::files)?;
-    filesystem::types::add_to_linker::<State, Files>(linker, State::files)
+pub(super) fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {
+    match interface {
+        PREOPENS => filesystem::preopens::add_to_linker::<State, Files>(linker, State::files),
+        "wasi:filesystem/types" => filesystem::types::add_to_linker::<State, Files>(linker, State::files),
+        _ => Err(super::unlinked(interface)),
+    }
 }
 
-pub(super) fn owns(name: &str) -> bool {
-    is(name, "wasi:filesystem/preopens") || is(name, "wasi:filesystem/types")
-}
-
+/// A guest without a grant finds an empty list of folders.
 pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
     const LIST: &str = "get-directories";
-    if !is(&import.name, "wasi:filesystem/preopens") || !import.functions.contains_key(LIST) {
+    if interface(&import.name) != PREOPENS || !import.functions.contains_key(LIST) {
         return Ok(false);
     }
     linker.instance(&import.name)?.func_wrap(LIST, |mut store, (): ()| {
-        // A guest may ask again and again, and all of it would go on record.
-        let denials = &mut store.data_mut().denials;
-        if !denials.iter().any(|denied| denied == "files") {
-            denials.push("files".to_owned());
-        }
+        store.data_mut().deny_once(NAME);
         Ok((Vec::<(Resource<Descriptor>, String)>::new(),))
     })?;
     Ok(true)

@@ -1,49 +1,22 @@
-//! Imports that nothing here provides, as the registry declares them: a trap, or fixed results.
+//! Imports that no capability owns, as the registry declares them: a trap, or fixed results.
 //!
-//! Owns what counts as unknown, and the way from a declared JSON result to a function that returns it.
+//! Owns the way from a declared JSON result to a function that returns it.
 
 use std::collections::BTreeMap;
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, ResourceType};
 
-use super::{log, progress};
-use crate::capability::state::State;
+use super::{Import, State};
 use airlock_contract::Val;
-use airlock_contract::surface::{Import, Surface};
-
-/// The newest WASI that the engine provides.
-const WASI_MINOR: u64 = 2;
 
 /// What the registry declares for an imported interface.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Binding {
-    /// Whoever calls it is ended.
+    /// A guest that calls it is ended.
     Trap,
     /// Fixed results by function; a function that is left out traps.
     Fixed(BTreeMap<String, Option<Val>>),
-}
-
-/// The imports that the host does not provide; those that only name types need nobody to provide them.
-pub fn unknown(surface: &Surface) -> impl Iterator<Item = &Import> {
-    surface.imports.iter().filter(|import| !import.functions.is_empty() && !is_provided(&import.name))
-}
-
-/// Whether the host provides an interface of this name: it is linked with types of its own, and nobody declares it.
-pub(crate) fn is_provided(name: &str) -> bool {
-    const PACKAGES: [&str; 6] =
-        ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
-    let Some((interface, version)) = name.split_once('@') else { return ours(name) };
-    let package = interface.split_once('/').map_or(interface, |(package, _)| package);
-    let known_version = version.strip_prefix("0.").and_then(|rest| rest.split_once('.'));
-    let known_version = known_version
-        .is_some_and(|(minor, patch)| minor.parse() == Ok(WASI_MINOR) && patch.parse::<u64>().is_ok());
-    ours(name) || (known_version && PACKAGES.contains(&package))
-}
-
-/// Interfaces that are linked in any version.
-fn ours(name: &str) -> bool {
-    log::owns(name) || progress::owns(name)
 }
 
 /// A resource of a declared import: nothing ever makes one.

@@ -5,9 +5,7 @@
 
 use wasmtime::component::Linker;
 
-use super::is;
-use crate::capability::state::State;
-use airlock_contract::surface::Import;
+use super::{Import, State};
 use airlock_types::call::Report;
 use airlock_types::shorten;
 
@@ -17,17 +15,12 @@ const MESSAGE_CHARS_MAX: usize = 200;
 /// `report(done, total, message)`.
 type Arguments = (f64, Option<f64>, Option<String>);
 
-pub(super) fn owns(name: &str) -> bool {
-    is(name, "airlock:tool/progress")
-}
+pub(super) const INTERFACES: &[&str] = &["airlock:tool/progress"];
 
 pub(super) fn link(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
-    if !owns(&import.name) {
-        return Ok(());
-    }
     linker.instance(&import.name)?.func_wrap("report", |mut store, args: Arguments| {
         if let Some(report) = read(args) {
-            store.data_mut().reports.put(report);
+            store.data_mut().report(report);
         }
         Ok(())
     })

@@ -1,29 +1,33 @@
-//! Unpredictable bytes.
+//! Unpredictable bytes: `wasi:random/random`.
 //!
-//! Granted, they come from the call's seed, so that a replay draws the same. Not granted, whoever asks for
-//! unpredictable bytes is ended. The interfaces that are insecure by name (they seed hash tables) answer
-//! from fixed seeds either way: they tell nothing.
+//! Granted, they come from the call's seed, so that a replay draws the same. Not granted, a guest that asks for them is
+//! ended.
 
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha12Rng;
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::p2::bindings::random::random;
+use wasmtime_wasi::random::WasiRandom;
 
-use super::{deny_all, is};
-use crate::capability::state::State;
-use airlock_contract::surface::Import;
+use super::State;
+
+/// Random bytes in one request.
+const BYTES_MAX: u64 = 64 << 10;
+
+pub(super) const INTERFACES: &[&str] = &["wasi:random/random"];
 
 pub(super) fn provide(wasi: &mut WasiCtxBuilder, granted: bool, seed: [u8; 32]) {
+    // The bound holds for the insecure bytes of `seeds`, too.
+    wasi.max_random_size(BYTES_MAX);
     if granted {
         wasi.secure_random(ChaCha12Rng::from_seed(seed));
     }
-    wasi.insecure_random(ChaCha12Rng::from_seed([0; 32])).insecure_random_seed(0);
 }
 
-pub(super) fn owns(name: &str) -> bool {
-    is(name, "wasi:random/random")
-}
-
-pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
-    Ok(owns(&import.name) && deny_all(linker, import, "random")?)
+pub(super) fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {
+    match interface {
+        "wasi:random/random" => random::add_to_linker::<State, WasiRandom>(linker, State::random),
+        _ => Err(super::unlinked(interface)),
+    }
 }

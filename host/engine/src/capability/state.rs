@@ -1,55 +1,137 @@
 //! What the imports of a guest can reach during one attempt.
 //!
-//! Owns one field for each unit that keeps something, and the bound on host resources. Must not know tools or plans.
+//! Owns one field for each capability that keeps something, and the bound on host resources. Must not know tools or
+//! plans.
 
+use airlock_types::effect::Effect;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::random::WasiRandomCtx;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::capture::Capture;
+use super::dispatch::Effects;
 use super::files::{Folders, View};
 use super::limiter::Limiter;
 use super::report::Reports;
+use super::{EffectDenied, Facts};
 
 /// Open files, streams and the like, and handles to them.
 const RESOURCES_MAX: usize = 1_024;
 
 /// What host functions see of an attempt.
-pub(crate) struct State {
-    /// None for a component that imports nothing of WASI.
-    wasi: Option<WasiCtx>,
+pub struct State {
     table: ResourceTable,
+    /// The state of the clocks, random bytes, standard streams and sockets, which the engine's library keeps in one
+    /// value. None for a component that imports none of these.
+    context: Option<WasiCtx>,
     folders: Folders,
+    log: Capture,
+    reports: Reports,
+    effects: Effects,
     pub(crate) limiter: Limiter,
-    pub(crate) log: Capture,
-    /// Capabilities that the guest reached for without a grant, in order.
+    /// Capabilities that the guest used without a grant, in order.
+    denials: Vec<String>,
+}
+
+/// What remains of an attempt.
+pub(crate) struct Remains {
+    /// What was logged or printed, as far as it was kept.
+    pub(crate) log: String,
+    /// Bytes that were logged or printed, kept or not.
+    pub(crate) log_bytes: u64,
+    pub(crate) memory_bytes: u64,
     pub(crate) denials: Vec<String>,
-    pub(crate) reports: Reports,
+    pub(crate) effect_dispatched: bool,
 }
 
 impl State {
-    /// `wasi` is left out for a component that imports nothing of WASI.
+    /// `is_intended` says whether the journal holds a durable intent of the call, without which no effect leaves.
     pub(crate) fn new(
-        wasi: Option<WasiCtx>,
+        context: Option<WasiCtx>,
         folders: Folders,
         limiter: Limiter,
         log: Capture,
         reports: Reports,
+        is_intended: bool,
     ) -> State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
-        State { wasi, table, folders, limiter, log, denials: Vec::new(), reports }
+        let effects = Effects::new(is_intended);
+        State { table, context, folders, log, reports, effects, limiter, denials: Vec::new() }
+    }
+
+    /// Must be called, and waited for, before an effect on the world leaves: mail is sent, a row is written. Marks the
+    /// attempt as one whose effect may have happened, and is the only way to do so; such an attempt is not repeated
+    /// unless the effect is idempotent. Reading needs no call of this.
+    ///
+    /// It is asynchronous because the first effect of an attempt has to wait for a durable intent where the call has
+    /// none yet. Today a call with effects writes its intent before it starts, and nothing is waited for.
+    ///
+    /// # Errors
+    /// When the effect must not leave. Passed on by the host function, the error ends the guest, and the call is denied.
+    pub async fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
+        let dispatched = self.effects.dispatch(by, effect);
+        if dispatched.is_err() {
+            self.deny_once(by.name);
+        }
+        dispatched
+    }
+
+    /// The host resources of the attempt, which end with it. Their number is bounded.
+    pub fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// Adds a line to what the guest logged, which goes into the record.
+    pub fn log(&self, text: &str) {
+        self.log.put(text.as_bytes());
+    }
+
+    pub(super) fn report(&mut self, report: airlock_types::call::Report) {
+        self.reports.put(report);
+    }
+
+    /// Notes that the guest used a capability without a grant.
+    pub(super) fn deny(&mut self, capability: &str) {
+        self.denials.push(capability.to_owned());
+    }
+
+    /// The same, for what does not end the guest: it may try again and again, and all of it would go on record.
+    pub(super) fn deny_once(&mut self, capability: &str) {
+        if !self.denials.iter().any(|denied| denied == capability) {
+            self.deny(capability);
+        }
     }
 
     /// What the host functions for files work with.
-    pub(crate) fn files(&mut self) -> View<'_> {
+    pub(super) fn files(&mut self) -> View<'_> {
         View { table: &mut self.table, folders: &self.folders }
+    }
+
+    pub(super) fn random(&mut self) -> &mut WasiRandomCtx {
+        WasiView::ctx(self).ctx.random()
+    }
+
+    /// Takes what is recorded of the attempt. Each state is named, so that a new one is looked at here.
+    pub(crate) fn take(&mut self) -> Remains {
+        let State { table: _, context: _, folders: _, log, reports: _, effects, limiter, denials } = self;
+        let (log, log_bytes) = log.take();
+        let mut denials = std::mem::take(denials);
+        denials.dedup();
+        Remains {
+            log,
+            log_bytes,
+            memory_bytes: limiter.peak as u64,
+            denials,
+            effect_dispatched: effects.is_dispatched(),
+        }
     }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        // Nobody asks on behalf of a component that it is not linked to; who did would find an empty one.
-        let ctx = self.wasi.get_or_insert_with(|| WasiCtxBuilder::new().build());
+        // Not reached for a component that imports nothing of it; an empty context denies.
+        let ctx = self.context.get_or_insert_with(|| WasiCtxBuilder::new().build());
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

@@ -2,15 +2,13 @@
 //!
 //! Owns which change of which part is wider. Must not know JSON Schema: `schema` compares schemas.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Found;
 use super::schema;
 use crate::registry::{Definition, Relation, Terms, USEFUL_MS_MIN};
-use airlock_types::grant::{FilesRequest, Request, Requests};
+use airlock_types::difference::{Difference, told};
+use airlock_types::grant::Requests;
 use airlock_types::limit::PartialLimits;
 
 /// The verdicts of a check, the mildest first.
@@ -18,7 +16,7 @@ const VERDICTS: [&str; 4] = ["pass", "warn", "suspect", "reject"];
 
 /// The changes, in the order of a definition's parts. Structs are destructured without `..`, so that a new part cannot
 /// be forgotten.
-pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Found> {
+pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Difference> {
     let Definition {
         component,
         title,
@@ -54,14 +52,12 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Found> {
 
 /// The changes that were found so far.
 #[derive(Default)]
-struct Comparison(Vec<Found>);
+struct Comparison(Vec<Difference>);
 
 impl Comparison {
     /// Compares a part that is one value.
     fn part<T: Serialize + PartialEq>(&mut self, path: &[&str], old: &T, new: &T, wider: bool) {
-        if old != new {
-            self.push(path, told(old), told(new), wider);
-        }
+        self.0.extend(Difference::of(path, old, new, wider));
     }
 
     /// Compares a part that is a list without order or repetition. `wider` tells whether an added (true) or removed
@@ -83,47 +79,11 @@ impl Comparison {
 
     fn push(&mut self, path: &[&str], before: Option<Value>, after: Option<Value>, wider: bool) {
         let path = path.iter().map(|part| (*part).to_owned()).collect();
-        self.0.push(Found { path, before, after, wider });
+        self.0.push(Difference { path, before, after, wider });
     }
 
     fn asks(&mut self, old: &Requests, new: &Requests) {
-        let Requests { files, clock, random } = old;
-        self.request(&["asks", "clock"], clock.as_ref(), new.clock.as_ref());
-        let by_path = |files: &[FilesRequest]| -> Option<BTreeMap<String, FilesRequest>> {
-            let map: BTreeMap<_, _> = files.iter().map(|file| (file.path.clone(), file.clone())).collect();
-            (map.len() == files.len()).then_some(map)
-        };
-        match (by_path(files), by_path(&new.files)) {
-            (Some(old), Some(new)) => {
-                for path in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-                    self.files(path, old.get(path), new.get(path));
-                }
-            }
-            // A folder that is listed twice: which entry counts is not decided here, so the change is wider.
-            _ => self.part(&["asks", "files"], files, &new.files, true),
-        }
-        self.request(&["asks", "random"], random.as_ref(), new.random.as_ref());
-    }
-
-    fn files(&mut self, path: &str, old: Option<&FilesRequest>, new: Option<&FilesRequest>) {
-        let (Some(old), Some(new)) = (old, new) else {
-            return self.part(&["asks", "files", path], &old, &new, new.is_some());
-        };
-        let FilesRequest { path: _, access, reason, optional } = old;
-        // Any change of access counts: reading and writing are not compared here.
-        self.part(&["asks", "files", path, "access"], access, &new.access, true);
-        self.part(&["asks", "files", path, "optional"], optional, &new.optional, new.optional);
-        self.part(&["asks", "files", path, "reason"], reason, &new.reason, false);
-    }
-
-    /// Compares one requested capability. Becoming optional is wider: the tool then runs where it was refused before.
-    fn request(&mut self, path: &[&str], old: Option<&Request>, new: Option<&Request>) {
-        let (Some(old), Some(new)) = (old, new) else {
-            return self.part(path, &old, &new, new.is_some());
-        };
-        let Request { reason, optional } = old;
-        self.part(&[path, &["optional"]].concat(), optional, &new.optional, new.optional);
-        self.part(&[path, &["reason"]].concat(), reason, &new.reason, false);
+        self.0.extend(old.differences(new).into_iter().map(|found| found.within("asks")));
     }
 
     fn terms(&mut self, old: &Terms, new: &Terms) {
@@ -185,11 +145,6 @@ impl Comparison {
             self.part(&["limits", name], old, new, most(new) > most(old));
         }
     }
-}
-
-/// A value as JSON; none for an absent one.
-fn told(value: &impl Serialize) -> Option<Value> {
-    serde_json::to_value(value).ok().filter(|value| !value.is_null())
 }
 
 /// A check without its verdict.

@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Found, keyword};
+use super::keyword;
+use airlock_types::difference::Difference;
 use reference::Node;
 
 /// Most pairs of schemas that one comparison of two documents looks at. A choice of ten forms, nested three deep, takes
@@ -44,7 +45,7 @@ const DEPENDENT: [&str; 8] = [
 ];
 
 /// The changes between two documents. Their paths begin with `name`.
-pub(super) fn compare(name: &str, old: &Value, new: &Value) -> Vec<Found> {
+pub(super) fn compare(name: &str, old: &Value, new: &Value) -> Vec<Difference> {
     let steps = Cell::new(STEPS_MAX);
     let mut walk = Walk { steps: &steps, path: vec![name.to_owned()], found: Vec::new() };
     walk.schemas(Node::root(old), Node::root(new));
@@ -56,7 +57,7 @@ struct Walk<'w> {
     /// The steps that are left. All parts of a comparison share them.
     steps: &'w Cell<u32>,
     path: Vec<String>,
-    found: Vec<Found>,
+    found: Vec<Difference>,
 }
 
 /// The old and the new schema at one place.
@@ -172,7 +173,7 @@ impl<'w> Walk<'w> {
     fn flipped(&mut self, old: Node<'_>, new: Node<'_>) {
         let mut other = self.aside();
         other.schemas(new, old);
-        let back = |found: Found| Found { before: found.after, after: found.before, ..found };
+        let back = |found: Difference| Difference { before: found.after, after: found.before, ..found };
         self.found.extend(other.found.into_iter().map(back));
     }
 
@@ -190,7 +191,7 @@ impl<'w> Walk<'w> {
     }
 
     fn push(&mut self, before: Option<&Value>, after: Option<&Value>, wider: bool) {
-        self.found.push(Found {
+        self.found.push(Difference {
             path: self.path.clone(),
             before: before.cloned(),
             after: after.cloned(),

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::load::{admit, load, note, open_journal, pool};
 use super::{Host, OpenError};
+use crate::capability::{Capabilities, Capability};
 use crate::config::ConfigFile;
 use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
@@ -29,6 +30,7 @@ pub struct HostBuilder<'w> {
     registry: RegistrySource,
     journal: JournalSource,
     compiler: Compiler,
+    capabilities: Vec<Capability>,
     environment: SharedEnvironment,
     execute: Box<MakeExecute>,
     watch: &'w (dyn Fn(LoadEvent) + Sync),
@@ -65,6 +67,7 @@ impl Host {
             registry: Path::new(REGISTRY).into(),
             journal: JournalSource(Records::StateFolder),
             compiler: Compiler::default(),
+            capabilities: Vec::new(),
             environment: Arc::new(World::new()),
             execute: Box::new(|sandbox| Arc::new(sandbox)),
             watch: &|_| {},
@@ -89,6 +92,12 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { compiler, ..self }
     }
 
+    /// Adds a capability of this program, which a registry grants as `grants.custom.NAME`.
+    pub fn capability(mut self, capability: Capability) -> HostBuilder<'w> {
+        self.capabilities.push(capability);
+        self
+    }
+
     /// Where time and chance come from.
     pub fn environment(self, environment: SharedEnvironment) -> HostBuilder<'w> {
         HostBuilder { environment, ..self }
@@ -110,7 +119,8 @@ impl<'w> HostBuilder<'w> {
     /// # Errors
     /// When the registry, its lock, the cache, the journal or the engine is not in order.
     pub async fn open(self) -> Result<Host, OpenError> {
-        let HostBuilder { registry, journal, compiler, environment, execute, watch } = self;
+        let HostBuilder { registry, journal, compiler, capabilities, environment, execute, watch } = self;
+        let capabilities = Capabilities::with(capabilities)?;
         // The folder is known before tools load, since none of them may be granted it.
         let read = tokio::task::spawn_blocking(move || {
             let file = registry.read()?;
@@ -126,7 +136,8 @@ impl<'w> HostBuilder<'w> {
         tokio::task::spawn_blocking(airlock_contract::tool::warm);
         let engine = pool(&file)?;
         let threads = Threads::default();
-        let registry = load(&file, &engine, &compiler, journal_folder.as_deref(), watch, &threads).await?;
+        let apart = journal_folder.as_deref();
+        let registry = load(&file, &engine, &capabilities, &compiler, apart, watch, &threads).await?;
         let registry = Arc::new(registry);
         let served = Arc::new(Mutex::new(Served::default()));
         admit(&file, &registry, None, &threads).await.map(|locked| note(&served).serve(&registry, locked))?;
@@ -137,6 +148,7 @@ impl<'w> HostBuilder<'w> {
         let first = Generation::new(parts.clone(), &file, registry, access.clone(), None);
         Ok(Host {
             parts,
+            capabilities,
             compiler,
             journal_folder,
             folder: file.folder().to_owned(),

@@ -8,6 +8,7 @@ use wasmtime::Engine;
 
 use super::OpenError;
 use crate::blocking::Lost;
+use crate::capability::Capabilities;
 use crate::config::ConfigFile;
 use crate::lock::{Lock, LockError, Served};
 use crate::registry;
@@ -22,6 +23,7 @@ use airlock_types::limit::CompileLimits;
 pub(super) async fn load(
     file: &ConfigFile,
     engine: &Engine,
+    capabilities: &Capabilities,
     compiler: &Compiler,
     apart: Option<&Path>,
     watch: &(dyn Fn(LoadEvent) + Sync),
@@ -34,7 +36,7 @@ pub(super) async fn load(
         Ok::<_, OpenError>(Cache::new(&state.join("code"), limits, &compiler)?)
     };
     let cache = Arc::new(step(threads, "looking at the compile cache", cache).await??);
-    let loaded = registry::load(file, &Loading { engine, cache, threads, apart, watch }).await;
+    let loaded = registry::load(file, &Loading { engine, capabilities, cache, threads, apart, watch }).await;
     loaded.map_err(|unloaded| match unloaded {
         Unloaded::Wrong(problems) => problems.into(),
         Unloaded::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
@@ -81,7 +83,8 @@ pub async fn load_registry(
     file: &ConfigFile,
     watch: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<Registry, OpenError> {
-    load(file, &pool(file)?, &Compiler::default(), None, watch, &Threads::default()).await
+    let (capabilities, compiler) = (Capabilities::default(), Compiler::default());
+    load(file, &pool(file)?, &capabilities, &compiler, None, watch, &Threads::default()).await
 }
 
 /// An engine with as many places as calls may run.

@@ -23,7 +23,7 @@ impl Allowance {
     /// attempt.
     pub fn new(effective: Effective, missing: Vec<Missing>, limits: Limits) -> Allowance {
         let granted =
-            effective.granted().map(|capability| Reason::Granted { capability: capability.to_owned() });
+            effective.names().map(|capability| Reason::Granted { capability: capability.to_owned() });
         let reasons = granted.chain(missing.iter().map(missed)).collect();
         Allowance { effective, missing, limits, reasons }
     }

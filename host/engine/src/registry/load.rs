@@ -20,6 +20,7 @@ use super::Registry;
 use super::tool::{Component, Tool};
 use crate::blocking::Lanes;
 use crate::capability;
+use crate::capability::Capabilities;
 use crate::config::ConfigFile;
 use crate::sandbox::cache::{Cache, Compiled};
 use crate::sandbox::compile::CompileError;
@@ -69,6 +70,7 @@ pub enum LoadEvent {
 /// The parts of a host that loading needs.
 pub struct Loading<'a> {
     pub(crate) engine: &'a Engine,
+    pub(crate) capabilities: &'a Capabilities,
     pub(crate) cache: Arc<Cache>,
     pub(crate) threads: &'a Threads,
     /// A folder besides the state folder that no tool may be granted.
@@ -111,6 +113,7 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
             key: key.clone(),
             config: config.clone(),
             engine: loading.engine.clone(),
+            capabilities: loading.capabilities.clone(),
             cache: loading.cache.clone(),
             steps: loading.threads.steps.of(key.get_ref()),
             files: loading.threads.files.of(key.get_ref()),

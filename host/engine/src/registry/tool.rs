@@ -40,6 +40,8 @@ pub struct Tool {
     pub contract: Contract,
     /// The effect class: the operator's, else the contract's, else what the grants make possible.
     pub effect: Effect,
+    /// Whether its grants reach beyond this host: MCP's `openWorldHint`.
+    pub is_open_world: bool,
     /// The capabilities that the author requests.
     pub requests: Requests,
     /// The limits that the author requests.

@@ -6,8 +6,8 @@
 use airlock_types::usage::{LimitHit, TrapReport};
 use wasmtime::{Trap, WasmBacktrace};
 
-use crate::capability::Denied;
 use crate::capability::limiter::Limiter;
+use crate::capability::{Denied, EffectDenied};
 use airlock_contract::Val;
 use airlock_types::shorten;
 
@@ -20,11 +20,11 @@ pub enum Outcome {
     Trap(TrapReport),
     /// A limit ended it.
     Limit(LimitHit),
-    /// It reached for what it was not granted.
+    /// It used what it was not granted.
     Denied {
         /// The capability: `clock`.
         capability: String,
-        /// The function that it called.
+        /// The function that it called, or why its effect did not leave.
         function: String,
     },
 }
@@ -33,6 +33,9 @@ pub enum Outcome {
 pub(super) fn read(error: &wasmtime::Error, limiter: &Limiter) -> Outcome {
     if let Some(Denied { capability, function }) = error.downcast_ref() {
         return Outcome::Denied { capability: (*capability).to_owned(), function: function.clone() };
+    }
+    if let Some(denied) = error.downcast_ref::<EffectDenied>() {
+        return Outcome::Denied { capability: denied.capability().to_owned(), function: denied.to_string() };
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => return Outcome::Limit(LimitHit::Deadline),

@@ -16,11 +16,12 @@ use wasmtime::{Engine, PoolConcurrencyLimitError, Store};
 use super::outcome;
 use super::outcome::Outcome;
 use super::store;
+use super::store::Begin;
 use crate::blocking::Lane;
 use crate::capability;
-use crate::capability::Binding;
 use crate::capability::report::Listener;
-use crate::capability::state::State;
+use crate::capability::state::{Remains, State};
+use crate::capability::{Binding, Capabilities};
 use crate::policy::Permit;
 use airlock_contract::Val;
 use airlock_contract::phrase;
@@ -33,7 +34,8 @@ use airlock_types::usage::{LimitHit, Traces, Usage};
 #[derive(Clone)]
 pub(crate) struct Linked {
     pre: InstancePre<State>,
-    pub(super) wants_wasi: bool,
+    /// Whether an attempt needs the context of the engine's library, which costs more than all other states.
+    pub(super) needs_context: bool,
     /// The threads that its file accesses may hold.
     pub(super) lane: Lane,
 }
@@ -62,31 +64,32 @@ impl From<wasmtime::Error> for LinkError {
 /// are the threads that its file accesses may hold.
 pub(crate) fn link(
     engine: &Engine,
+    capabilities: &Capabilities,
     component: &Component,
     surface: &Surface,
     effective: &Effective,
     bindings: &std::collections::BTreeMap<String, Binding>,
     lane: Lane,
 ) -> Result<Linked, LinkError> {
-    let unknown: Vec<&Import> = capability::unknown(surface).collect();
+    let unknown: Vec<&Import> = capabilities.unknown(surface).collect();
     let missing = unknown.iter().filter(|import| !bindings.contains_key(&import.name));
     let missing: Vec<String> = missing.map(|import| format!("`{}`", import.name)).collect();
     if !missing.is_empty() {
         return Err(LinkError::Unknown(missing));
     }
     let mut linker = Linker::new(engine);
-    capability::link(&mut linker, &surface.imports)?;
+    capabilities.link(&mut linker, &surface.imports)?;
     for import in unknown {
         capability::declare(&mut linker, component, import, &bindings[&import.name])?;
     }
     // Before anything is denied: what denies takes any signature, and what it replaces knows its own.
     let typed = linker.instantiate_pre(component);
     let typed = typed.map_err(|err| LinkError::Signature(format!("{err:#}")))?;
-    let denied = capability::deny(&mut linker, &surface.imports, effective)?;
+    let denied = capabilities.deny(&mut linker, &surface.imports, effective)?;
     let pre = if denied { linker.instantiate_pre(component)? } else { typed };
     // Otherwise the first call pays for it.
     component.initialize_copy_on_write_image()?;
-    Ok(Linked { pre, wants_wasi: capability::wants_wasi(&surface.imports), lane })
+    Ok(Linked { pre, needs_context: capabilities.need_context(&surface.imports), lane })
 }
 
 /// The place of a function in a component, looked up once.
@@ -112,6 +115,8 @@ pub struct Attempt<'a> {
     pub(crate) seed: [u8; 32],
     /// Time for this attempt, from now.
     pub(crate) deadline: Duration,
+    /// Whether the journal holds a durable intent of the call, without which no effect leaves the attempt.
+    pub(crate) is_intended: bool,
     /// Who hears how far the guest is.
     pub(crate) listener: Option<Listener>,
     /// Filled in when the attempt is over or dropped.
@@ -168,11 +173,13 @@ pub(crate) async fn run(
         permit,
         seed,
         deadline,
+        is_intended,
         listener,
         traces,
     } = attempt;
     let ends = start.saturating_add(deadline);
-    let store = store::store(engine, environment, permit, linked, (seed, ends), listener)?;
+    let begin = Begin { seed, ends, listener, is_intended };
+    let store = store::store(engine, environment, permit, linked, begin)?;
     let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
     let mut metered = Metered { store, environment, fuel, start, running, returned: false, traces };
     let mut results = vec![Val::Bool(false); usize::from(has_result)];
@@ -228,18 +235,16 @@ struct Metered<'a> {
 impl Drop for Metered<'_> {
     fn drop(&mut self) {
         let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
-        let state = self.store.data_mut();
-        let (log, log_bytes) = state.log.take();
+        let Remains { log, log_bytes, memory_bytes, denials, effect_dispatched } =
+            self.store.data_mut().take();
         let usage = Usage {
             fuel,
             wall_us: us(self.environment.monotonic().saturating_sub(self.start)),
             cpu_us: us(self.running),
-            memory_bytes: state.limiter.peak as u64,
+            memory_bytes,
             log_bytes,
         };
-        let mut denials = std::mem::take(&mut state.denials);
-        denials.dedup();
-        *self.traces = Traces { log, denials, ..Traces::new(usage, self.returned) };
+        *self.traces = Traces { log, denials, effect_dispatched, ..Traces::new(usage, self.returned) };
     }
 }
 

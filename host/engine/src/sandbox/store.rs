@@ -2,6 +2,8 @@
 //!
 //! Owns what a guest's imports can reach during one attempt. Must not know tools or plans.
 
+use std::time::Duration;
+
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 use super::run::Linked;
@@ -17,14 +19,23 @@ use airlock_types::limit::Limits;
 
 const HANDLES_MAX: usize = 4_096;
 
-/// A fresh store for one attempt. `ends` is on the environment's monotonic clock.
+/// What one attempt begins with.
+pub(crate) struct Begin {
+    pub(crate) seed: [u8; 32],
+    /// When its time is over, on the environment's monotonic clock.
+    pub(crate) ends: Duration,
+    pub(crate) listener: Option<Listener>,
+    /// Whether the journal holds a durable intent of the call.
+    pub(crate) is_intended: bool,
+}
+
+/// A fresh store for one attempt.
 pub(crate) fn store(
     engine: &Engine,
     environment: &SharedEnvironment,
     permit: &Permit,
     linked: &Linked,
-    (seed, ends): ([u8; 32], std::time::Duration),
-    listener: Option<Listener>,
+    Begin { seed, ends, listener, is_intended }: Begin,
 ) -> wasmtime::Result<Store<State>> {
     let Limits {
         fuel,
@@ -37,10 +48,10 @@ pub(crate) fn store(
     } = permit.limits();
     let log = Capture::new(*log_bytes_max);
     let effective = permit.effective();
-    let wasi = linked.wants_wasi.then(|| capability::context(&log, effective, environment, seed));
+    let context = linked.needs_context.then(|| capability::context(&log, effective, environment, seed));
     let folders = Folders::new(&effective.files, linked.lane.clone());
     let limiter = Limiter::new(*memory_bytes_max, *table_elements_max);
-    let state = State::new(wasi, folders, limiter, log, Reports::new(listener));
+    let state = State::new(context, folders, limiter, log, Reports::new(listener), is_intended);
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(output_bytes_max.saturating_mul(4)).unwrap_or(usize::MAX));

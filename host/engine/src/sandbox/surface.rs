@@ -91,8 +91,8 @@ impl Reader {
     }
 
     fn import(&mut self, engine: &Engine, name: &str, item: ComponentItem) -> Result<(), SurfaceError> {
-        // Nobody declares what the host provides, and the engine knows its types.
-        let wanted = !capability::is_provided(name);
+        // The registry declares only imports that no capability owns. The types of the others are the engine's.
+        let wanted = capability::built_in(name).is_none();
         let mut functions = BTreeMap::new();
         let mut add = |name: &str, func: &types::ComponentFunc| -> Result<(), SurfaceError> {
             let ty = if wanted { self.function_ty(func)?.ok() } else { None };

@@ -57,7 +57,6 @@ fn annotations(tool: &Registered) -> ToolAnnotations {
     annotations.read_only_hint = Some(tool.effect <= Effect::Read);
     annotations.destructive_hint = Some(tool.effect >= Effect::Write);
     annotations.idempotent_hint = Some(tool.effect <= Effect::Idempotent);
-    // No capability of this version reaches beyond the host's own folders.
-    annotations.open_world_hint = Some(false);
+    annotations.open_world_hint = Some(tool.is_open_world);
     annotations
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::reference::Node;
-use super::{DEFINITIONS, Found, Pair, TEXTS, Walk, keyword};
+use super::{DEFINITIONS, Pair, TEXTS, Walk, keyword};
+use airlock_types::difference::Difference;
 
 type Sides<'s> = (&'s Map<String, Value>, &'s Map<String, Value>);
 
@@ -227,7 +228,7 @@ impl Walk<'_> {
             if aside.found.is_empty() && !narrower {
                 walk.push(Some(old.value), Some(new.value), true);
             }
-            walk.found.extend(aside.found.into_iter().map(|found| Found { wider: !narrower, ..found }));
+            walk.found.extend(aside.found.into_iter().map(|found| Difference { wider: !narrower, ..found }));
         });
     }
 
@@ -249,7 +250,7 @@ impl Walk<'_> {
             }
             let mut aside = walk.aside();
             aside.one_by_one(&old, &new);
-            walk.found.extend(aside.found.into_iter().map(|found| Found { wider: false, ..found }));
+            walk.found.extend(aside.found.into_iter().map(|found| Difference { wider: false, ..found }));
         });
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the steps that concern one entry alone, so that entries can load in parallel. Must not know the other entries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use wasmtime::Engine;
 use super::{LoadEvent, STEP_MAX, Unloaded, imports};
 use crate::blocking::{Lane, Lost};
 use crate::capability;
+use crate::capability::Capabilities;
 use crate::config::{ConfigFile, RetryConfig, ToolConfig};
 use crate::policy::Allowance;
 use crate::registry::name;
@@ -24,7 +25,8 @@ use airlock_contract::manifest::{Manifest, PROBLEMS_MAX, ToolContract};
 use airlock_contract::surface::{Function, Problem, Surface};
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
-use airlock_types::grant::{Effective, Grants, Request, Requests};
+use airlock_types::effect::Effect;
+use airlock_types::grant::{Effective, Grants, Missing as MissingGrant, Requests};
 use airlock_types::limit::Limits;
 use airlock_types::plan::RetryPolicy;
 
@@ -41,6 +43,7 @@ pub(super) struct Entry {
     pub(super) config: ToolConfig,
     pub(super) engine: Engine,
     pub(super) cache: Arc<Cache>,
+    pub(super) capabilities: Capabilities,
     /// The thread of its steps.
     pub(super) steps: Lane,
     /// The threads for file accesses of the tools.
@@ -105,27 +108,35 @@ impl Entry {
         }
     }
 
-    /// Refuses grants that reach the state folder: a guest could read the records of other callers, and the host would
-    /// open and close the journal's files for it, which drops SQLite's locks on them.
-    fn keep_state_apart(&self, grants: &Grants) -> Result<(), Diagnostics> {
+    /// The operator's grants, checked against this machine and this host.
+    fn grants(&self) -> Result<Grants, Diagnostics> {
+        let Some(spanned) = &self.config.grants else { return Ok(Grants::default()) };
+        let problem = |message: String, hint: Option<&str>| {
+            let hint = hint.map(str::to_owned);
+            Diagnostics::from(self.file.error(spanned.span(), message, "in these grants", hint))
+        };
+        let mut grants = spanned.get_ref().clone();
         let state = self.file.state().canonicalize().ok().map(|state| (state, "state folder"));
         let apart = self.apart.clone().map(|folder| (folder, "folder of the journal"));
         let private: Vec<_> = state.into_iter().chain(apart).collect();
-        let reached = grants.files.iter().find_map(|grant| {
-            let reaches =
-                |private: &Path| grant.host.starts_with(private) || private.starts_with(&grant.host);
-            private.iter().find(|(private, _)| reaches(private)).map(|private| (grant, private))
-        });
-        let Some((grant, (private, what))) = reached else { return Ok(()) };
-        let span = self.config.grants.as_ref().map_or(self.key.span(), Spanned::span);
-        let message = format!(
-            "the granted folder `{}` and the {what} `{}` lie in each other: the tool could read the records of all \
-             calls",
-            grant.host.display(),
-            private.display()
-        );
-        let hint = "grant a folder beside it, or move it with `host.state`".to_owned();
-        Err(self.file.error(span, message, "in these grants", Some(hint)).into())
+        capability::resolve(&mut grants, self.file.folder(), &private)
+            .map_err(|err| problem(err.to_string(), err.hint()))?;
+        match self.capabilities.unregistered(grants.custom.keys()) {
+            Some(message) => {
+                Err(problem(message, Some("the program that embeds the host adds capabilities")))
+            }
+            None => Ok(grants),
+        }
+    }
+
+    /// What a component asks for: what its contract says, or without one what its imports want.
+    fn requests(&self, surface: &Surface, manifest: &Manifest, grants: &Grants) -> Requests {
+        if surface.contract.is_some() {
+            return manifest.capabilities.clone();
+        }
+        let owners = surface.imports.iter().filter_map(|import| self.capabilities.owner(&import.name));
+        let names: BTreeSet<&str> = owners.map(|capability| capability.facts().name).collect();
+        Requests::implied(|name| names.contains(name), grants)
     }
 
     fn is_of_state(&self, path: &Path) -> bool {
@@ -184,14 +195,15 @@ impl Entry {
         let path = self.path();
         let Compiled { component: code, surface, digest } = compiled;
         let mut author = author(&path, &surface)?;
-        let grants = absolute(file, config)?;
-        // Before linking, so that code is never linked with such a grant.
-        self.keep_state_apart(&grants)?;
+        // Before linking, so that code is never linked with a grant that is refused.
+        let grants = self.grants()?;
         // Requests and grants are matched once, here; calls only read the result.
-        let requests = requests(&surface, &author.manifest, &grants);
+        let requests = self.requests(&surface, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
-        let bindings = imports::bindings(file, config, &surface)?;
-        let linked = run::link(&self.engine, &code, &surface, &effective, &bindings, self.files.clone());
+        let bindings = imports::bindings(file, config, &surface, &self.capabilities)?;
+        let capabilities = &self.capabilities;
+        let lane = self.files.clone();
+        let linked = run::link(&self.engine, capabilities, &code, &surface, &effective, &bindings, lane);
         let linked = linked.map_err(|err| self.unlinked(&err))?;
         let functions = config.functions.as_ref().map(Spanned::get_ref);
         let named = name::assign(key.get_ref(), functions, &surface.functions).map_err(|err| {
@@ -204,8 +216,10 @@ impl Entry {
         }
         let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
         let limits = Limits::agree(&config.limits, &author.manifest.limits);
-        let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let component = Arc::new(Component { path: path.clone(), digest: digest.into(), surface });
+        let (possible, is_open_world) =
+            (capabilities.effect(&effective), capabilities.is_open_world(&effective));
+        let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let mut tools = Vec::new();
         for (public, function) in named {
             // Each function takes its part of the contract; the manifest was bound to these names before.
@@ -214,7 +228,7 @@ impl Entry {
             let docs = component.surface.docs.get(&function.name).unwrap_or(&none);
             let contract = Contract::prepare(&function, said, docs)
                 .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
-            let (effect, warnings) = effect(file, &public, config, &contract, allowance.effective())?;
+            let (effect, warnings) = effect(file, &public, config, &contract, possible)?;
             // Found now, so that a call needs no lookup by name.
             let export = run::locate(&code, &function).ok_or_else(|| {
                 self.here(format!("`{}` has lost its export `{}`", path.display(), function.name), None)
@@ -226,6 +240,7 @@ impl Entry {
                 component: component.clone(),
                 contract,
                 effect,
+                is_open_world,
                 requests: requests.clone(),
                 author_limits: author.manifest.limits.clone(),
                 author_useful_ms_min: author.manifest.useful_ms_min,
@@ -277,32 +292,6 @@ fn problems(file: &str, surface: &Surface) -> Diagnostics {
     Diagnostics(surface.problems.iter().take(PROBLEMS_MAX).map(diagnostic).collect())
 }
 
-/// The capabilities that a component requests: those of its contract, or without a contract those that its imports
-/// need.
-fn requests(surface: &Surface, manifest: &Manifest, grants: &Grants) -> Requests {
-    if surface.contract.is_some() {
-        return manifest.capabilities.clone();
-    }
-    let wants =
-        |capability| surface.imports.iter().any(|i| capability::of_import(&i.name) == Some(capability));
-    let request =
-        |capability| wants(capability).then(|| Request { reason: "its imports".into(), optional: true });
-    // Without a contract the folders are unknown, and so is whether clocks are needed. The component is taken to
-    // request whatever of these is granted.
-    let files =
-        grants.files.iter().filter(|_| wants("files")).map(|grant| airlock_types::grant::FilesRequest {
-            path: grant.guest.clone(),
-            access: grant.access,
-            reason: "its imports".into(),
-            optional: true,
-        });
-    Requests {
-        files: files.collect(),
-        clock: request("clock").filter(|_| grants.clock),
-        random: request("random").filter(|_| grants.random),
-    }
-}
-
 fn retry(config: &RetryConfig) -> RetryPolicy {
     let RetryConfig { attempts, implausible } = config;
     let default = RetryPolicy::default();
@@ -314,7 +303,7 @@ fn retry(config: &RetryConfig) -> RetryPolicy {
 }
 
 /// A note for each required capability that is not granted: calls of the tool will be denied.
-fn missing_warnings(name: &str, missing: &[airlock_types::grant::Missing]) -> Vec<String> {
+fn missing_warnings(name: &str, missing: &[MissingGrant]) -> Vec<String> {
     missing
         .iter()
         .filter(|missing| !missing.optional)
@@ -327,32 +316,13 @@ fn missing_warnings(name: &str, missing: &[airlock_types::grant::Missing]) -> Ve
         .collect()
 }
 
-/// The operator's grants with absolute host folders. Each folder must exist.
-fn absolute(file: &ConfigFile, config: &ToolConfig) -> Result<Grants, Diagnostics> {
-    let Some(spanned) = &config.grants else { return Ok(Grants::default()) };
-    let mut grants = spanned.get_ref().clone();
-    for grant in &mut grants.files {
-        let path: PathBuf = file.folder().join(&grant.host);
-        // Resolved once, here: a link that is exchanged later does not move the grant.
-        let found = path.canonicalize().and_then(|path| {
-            if path.is_dir() { Ok(path) } else { Err(std::io::Error::other("it is not a folder")) }
-        });
-        grant.host = found.map_err(|err| {
-            let message = format!("the granted folder `{}` cannot be used: {err}", path.display());
-            Diagnostics::from(file.error(spanned.span(), message, "in these grants", None))
-        })?;
-    }
-    Ok(grants)
-}
-
 fn effect(
     file: &ConfigFile,
     name: &str,
     config: &ToolConfig,
     contract: &Contract,
-    effective: &Effective,
-) -> Result<(airlock_types::effect::Effect, Vec<String>), Diagnostics> {
-    let possible = effective.effect();
+    possible: Effect,
+) -> Result<(Effect, Vec<String>), Diagnostics> {
     if let Some(operator) = &config.effects {
         // The operator has the last word, so this is a note and not an error.
         let lower = *operator.get_ref() < possible;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::capability;
-use crate::capability::Binding;
+use crate::capability::{Binding, Capabilities};
 use crate::config::{ConfigFile, ImportConfig, ImportWord, ToolConfig};
 use airlock_contract::surface::{Import, Surface};
 use airlock_contract::{lower, phrase};
@@ -17,6 +16,7 @@ pub(super) fn bindings(
     file: &ConfigFile,
     config: &ToolConfig,
     surface: &Surface,
+    capabilities: &Capabilities,
 ) -> Result<BTreeMap<String, Binding>, Diagnostics> {
     let mut bindings = BTreeMap::new();
     for (name, declared) in &config.imports {
@@ -25,7 +25,7 @@ pub(super) fn bindings(
         let import =
             surface.imports.iter().find(|import| import.name == *name.get_ref()).ok_or_else(|| {
                 let known: Vec<&str> =
-                    capability::unknown(surface).map(|import| import.name.as_str()).collect();
+                    capabilities.unknown(surface).map(|import| import.name.as_str()).collect();
                 let rest = match known.as_slice() {
                     [] => "the host provides all that it imports".to_owned(),
                     known => format!("nothing provides {}", phrase::quoted_list(known.iter().copied())),
@@ -33,7 +33,7 @@ pub(super) fn bindings(
                 problem(format!("the component does not import `{}`; {rest}", name.get_ref()))
             })?;
         // Accepted, it would be read as a denial, and deny nothing.
-        if capability::unknown(surface).all(|unknown| unknown.name != import.name) {
+        if capabilities.unknown(surface).all(|unknown| unknown.name != import.name) {
             return Err(problem(format!(
                 "the host provides `{}`: leave this out; what a tool may reach is said by its grants",
                 import.name

@@ -4,9 +4,7 @@
 
 use wasmtime::component::{ComponentType, Lift, Linker};
 
-use super::is;
-use crate::capability::state::State;
-use airlock_contract::surface::Import;
+use super::{Import, State};
 
 /// `level` of `wasi:logging/logging`.
 #[derive(Clone, Copy, Debug, ComponentType, Lift)]
@@ -41,19 +39,14 @@ impl Level {
     }
 }
 
-pub(super) fn owns(name: &str) -> bool {
-    is(name, "wasi:logging/logging")
-}
+pub(super) const INTERFACES: &[&str] = &["wasi:logging/logging"];
 
 pub(super) fn link(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
-    if !owns(&import.name) {
-        return Ok(());
-    }
     linker.instance(&import.name)?.func_wrap(
         "log",
         |store, (level, context, message): (Level, String, String)| {
             let (level, separator) = (level.as_str(), if context.is_empty() { "" } else { ": " });
-            store.data().log.put(format!("[{level}] {context}{separator}{message}\n").as_bytes());
+            store.data().log(&format!("[{level}] {context}{separator}{message}\n"));
             Ok(())
         },
     )

@@ -1,0 +1,51 @@
+//! A capability that an embedding program adds.
+//!
+//! Owns the trait that such a program implements, and denial by name. Must not know what a provider does.
+
+use wasmtime::component::Linker;
+
+use super::{Denied, Facts, Import, State};
+
+/// A capability of an embedding program. Grants are decided by the host: a provider links what it can do as if it were
+/// granted, and is asked to deny where it is not.
+///
+/// An effect on the world goes through [`State::dispatch`] before it leaves: the host cannot see what a provider does
+/// otherwise, and would repeat an attempt of which it believes that nothing happened.
+pub trait Provider: Send + Sync + 'static {
+    /// What it is. Asked whenever a component is loaded, so it must not change.
+    fn facts(&self) -> Facts;
+
+    /// Links an interface that it owns. Runs once per component that imports it, whether it is granted or not, before
+    /// any call: the engine compares the component's signatures with these. The instance to fill is
+    /// `linker.instance(&import.name)`.
+    ///
+    /// # Errors
+    /// When the component cannot have it: a version that the provider does not know, for one.
+    fn link(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()>;
+
+    /// Replaces what [`Provider::link`] linked for a component that was not granted it. Without another rule, each
+    /// function ends the guest that calls it.
+    ///
+    /// # Errors
+    /// When the engine refuses it.
+    fn deny(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
+        deny_all(linker, import, self.facts().name)
+    }
+}
+
+/// Replaces every function of an imported interface by one that ends the guest.
+pub(super) fn deny_all(
+    linker: &mut Linker<State>,
+    import: &Import,
+    capability: &'static str,
+) -> wasmtime::Result<()> {
+    let mut instance = linker.instance(&import.name)?;
+    for function in import.functions.keys() {
+        let denied = Denied { capability, function: format!("{}#{function}", import.name) };
+        instance.func_new(function, move |mut store, _, _, _| {
+            store.data_mut().deny(denied.capability);
+            Err(denied.clone().into())
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Effects on the world: each leaves through one function.
+//!
+//! Owns whether an attempt may have an effect and whether it had one. That is the proof on which retries rest: an
+//! attempt whose mark is not set changed nothing. Must not know retry or the journal.
+
+use airlock_types::effect::Effect;
+
+use super::Facts;
+
+/// Why an effect does not leave.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EffectDenied {
+    /// The call has no durable intent, as its tool counts as one that changes nothing.
+    #[error("the tool counts as one without effects, and used `{capability}` for one that is {}", .effect.as_str())]
+    NoIntent {
+        /// The capability.
+        capability: &'static str,
+        /// The effect that it asked for.
+        effect: Effect,
+    },
+    /// It is more than the facts of the capability say, by which tools were classed.
+    #[error("`{capability}` makes effects possible that are {} at most; this one is {}", .most.as_str(), .effect.as_str())]
+    Undeclared {
+        /// The capability.
+        capability: &'static str,
+        /// The strongest effect that its facts name.
+        most: Effect,
+        /// The effect that it asked for.
+        effect: Effect,
+    },
+}
+
+impl EffectDenied {
+    /// The capability.
+    pub fn capability(&self) -> &'static str {
+        match self {
+            EffectDenied::NoIntent { capability, .. } | EffectDenied::Undeclared { capability, .. } => {
+                capability
+            }
+        }
+    }
+}
+
+/// The effects of one attempt.
+#[derive(Debug)]
+pub(super) struct Effects {
+    /// Whether the journal holds a durable intent of the call.
+    is_intended: bool,
+    is_dispatched: bool,
+}
+
+impl Effects {
+    pub(super) fn new(is_intended: bool) -> Effects {
+        Effects { is_intended, is_dispatched: false }
+    }
+
+    /// Whether an effect left.
+    pub(super) fn is_dispatched(&self) -> bool {
+        self.is_dispatched
+    }
+
+    /// Lets an effect leave. The mark is set before the caller sends anything, so that one which is dropped while it
+    /// sends counts as sent.
+    pub(super) fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
+        let capability = by.name;
+        if effect > by.effect {
+            return Err(EffectDenied::Undeclared { capability, most: by.effect, effect });
+        }
+        // Reading may be repeated, and needs no proof.
+        if effect.repeatable() {
+            return Ok(());
+        }
+        if !self.is_intended {
+            return Err(EffectDenied::NoIntent { capability, effect });
+        }
+        self.is_dispatched = true;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTBOX: Facts = Facts::custom("outbox", &["example:mail/outbox"], Effect::Write, "sends mail");
+
+    fn check(is_intended: bool, effect: Effect) -> (Result<(), EffectDenied>, bool) {
+        let mut effects = Effects::new(is_intended);
+        let done = effects.dispatch(&OUTBOX, effect);
+        (done, effects.is_dispatched())
+    }
+
+    #[test]
+    fn an_effect_leaves_once_its_intent_is_durable_and_is_marked() {
+        assert_eq!(check(true, Effect::Write), (Ok(()), true));
+        assert_eq!(check(true, Effect::Idempotent), (Ok(()), true));
+        let denied = EffectDenied::NoIntent { capability: "outbox", effect: Effect::Write };
+        assert_eq!(check(false, Effect::Write), (Err(denied), false));
+    }
+
+    #[test]
+    fn reading_needs_no_intent_and_leaves_no_mark() {
+        assert_eq!(check(false, Effect::Read), (Ok(()), false));
+    }
+
+    #[test]
+    fn an_effect_beyond_the_facts_does_not_leave() {
+        let (most, effect) = (Effect::Write, Effect::Irreversible);
+        let denied = EffectDenied::Undeclared { capability: "outbox", most, effect };
+        assert_eq!(check(true, Effect::Irreversible), (Err(denied), false));
+    }
+}

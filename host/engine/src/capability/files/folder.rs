@@ -1,0 +1,57 @@
+//! Granted folders, held against this machine when a registry is loaded.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use airlock_types::grant::FilesGrant;
+
+/// Why a folder cannot be granted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GrantError {
+    /// It is not there, or not a folder.
+    #[error("the granted folder `{}` cannot be used: {source}", .path.display())]
+    Unusable { path: PathBuf, source: io::Error },
+    /// It holds a folder of the host's own or lies in one: a guest would read the records of other callers, and the
+    /// host would open and close the journal on its behalf, which drops SQLite's locks on it.
+    #[error(
+        "the granted folder `{}` and the {what} `{}` lie in each other: the tool could read the records of all calls",
+        .folder.display(),
+        .private.display()
+    )]
+    Private { folder: PathBuf, private: PathBuf, what: &'static str },
+}
+
+impl GrantError {
+    /// How to mend it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            GrantError::Unusable { .. } => None,
+            GrantError::Private { .. } => Some("grant a folder beside it, or move it with `host.state`"),
+        }
+    }
+}
+
+/// Makes the host's folders absolute, and checks that each is there and apart from the `private` ones, each of which is
+/// absolute and with what it is. All are looked up before any is compared, so that a missing folder is reported first.
+pub(crate) fn resolve(
+    grants: &mut [FilesGrant],
+    base: &Path,
+    private: &[(PathBuf, &'static str)],
+) -> Result<(), GrantError> {
+    for grant in grants.iter_mut() {
+        let path = base.join(&grant.host);
+        // Resolved once, here: a link that is exchanged later does not move the grant.
+        let found = path.canonicalize().and_then(|found| {
+            if found.is_dir() { Ok(found) } else { Err(io::Error::other("it is not a folder")) }
+        });
+        grant.host = found.map_err(|source| GrantError::Unusable { path, source })?;
+    }
+    for (folder, (private, what)) in
+        grants.iter().flat_map(|grant| private.iter().map(|own| (&grant.host, own)))
+    {
+        if folder.starts_with(private) || private.starts_with(folder) {
+            return Err(GrantError::Private { folder: folder.clone(), private: private.clone(), what });
+        }
+    }
+    Ok(())
+}

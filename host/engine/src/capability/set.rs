@@ -1,0 +1,187 @@
+//! The capabilities of one host: the built-in ones and those that the embedding program adds.
+//!
+//! Owns who owns an import, and the order of linking: everything first, then denial. Must not know what a capability
+//! does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use wasmtime::component::Linker;
+
+use super::facts::interface;
+use super::{BUILT_IN, Capability, Granting, Import, State, built_in};
+use airlock_contract::phrase;
+use airlock_contract::surface::Surface;
+use airlock_types::effect::Effect;
+use airlock_types::grant::Effective;
+
+/// Characters of a capability's name: it is a key in registries.
+const NAME_CHARS_MAX: usize = 45;
+
+/// The capabilities of one host.
+#[derive(Clone, Debug, Default)]
+pub struct Capabilities {
+    added: Arc<[Capability]>,
+}
+
+/// Why a capability cannot be added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CapabilityError {
+    /// Every host has it.
+    #[error("the capability `{0}` is built in and cannot be added again")]
+    BuiltIn(&'static str),
+    /// The name cannot be a key of a registry.
+    #[error(
+        "`{0}` cannot be the name of a capability: write lower-case letters, digits, `-` and `_`, \
+         {NAME_CHARS_MAX} at most, a letter first"
+    )]
+    Name(&'static str),
+    /// The name is taken.
+    #[error("there are two capabilities `{0}`")]
+    Twice(&'static str),
+    /// It owns nothing that a component could import.
+    #[error("the capability `{0}` owns no interface")]
+    Empty(&'static str),
+    /// An interface has two owners.
+    #[error("the interface `{interface}` belongs to the capability `{owner}`; `{name}` cannot own it, too")]
+    Owned {
+        /// The capability that was to be added.
+        name: &'static str,
+        /// The interface.
+        interface: &'static str,
+        /// Its owner.
+        owner: &'static str,
+    },
+}
+
+impl Capabilities {
+    /// The built-in ones and these.
+    ///
+    /// # Errors
+    /// When one of them cannot be added.
+    pub fn with(added: Vec<Capability>) -> Result<Capabilities, CapabilityError> {
+        let mut owners: BTreeMap<&str, &'static str> = BTreeMap::new();
+        let mut names: BTreeSet<&str> = BTreeSet::new();
+        for facts in BUILT_IN.iter().map(Capability::facts) {
+            names.insert(facts.name);
+            owners.extend(facts.interfaces.iter().map(|interface| (*interface, facts.name)));
+        }
+        for capability in &added {
+            let facts = capability.facts();
+            let name = facts.name;
+            if !matches!(capability, Capability::Custom(_)) {
+                return Err(CapabilityError::BuiltIn(name));
+            }
+            if !is_name(name) {
+                return Err(CapabilityError::Name(name));
+            }
+            if !names.insert(name) {
+                return Err(CapabilityError::Twice(name));
+            }
+            if facts.interfaces.is_empty() {
+                return Err(CapabilityError::Empty(name));
+            }
+            for interface in facts.interfaces {
+                if let Some(owner) = owners.insert(interface, name) {
+                    return Err(CapabilityError::Owned { name, interface, owner });
+                }
+            }
+        }
+        Ok(Capabilities { added: added.into() })
+    }
+
+    /// The capability that owns an import.
+    pub fn owner(&self, import: &str) -> Option<&Capability> {
+        built_in(import).or_else(|| self.added.iter().find(|capability| capability.facts().owns(import)))
+    }
+
+    /// The imports that no capability owns. Those that only name types need no owner.
+    pub fn unknown<'s>(&'s self, surface: &'s Surface) -> impl Iterator<Item = &'s Import> {
+        let functions = surface.imports.iter().filter(|import| !import.functions.is_empty());
+        functions.filter(|import| self.owner(&import.name).is_none())
+    }
+
+    /// What is wrong with the names of custom capabilities in an operator's grants.
+    pub(crate) fn unregistered<'g>(&self, mut names: impl Iterator<Item = &'g String>) -> Option<String> {
+        let is_added = |name: &str| self.added.iter().any(|capability| capability.facts().name == name);
+        let name = names.find(|name| !is_added(name))?;
+        let known = phrase::quoted_list(self.added.iter().map(|capability| capability.facts().name));
+        Some(if self.added.is_empty() {
+            format!("this host has no custom capability, and so no `{name}`")
+        } else {
+            format!("this host has no custom capability `{name}`; it has {known}")
+        })
+    }
+
+    /// Links everything that a component imports, as if all of it were granted.
+    pub(crate) fn link(&self, linker: &mut Linker<State>, imports: &[Import]) -> wasmtime::Result<()> {
+        // The engine's library links an interface in one version, which serves all that are compatible.
+        let mut linked = BTreeSet::new();
+        for import in imports {
+            let Some(owner) = self.owner(&import.name) else { continue };
+            let key = match owner.facts().versions {
+                super::Versions::Wasi02 => interface(&import.name),
+                super::Versions::Any => &import.name,
+            };
+            if linked.insert(key) {
+                owner.link(linker, import)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces what is not granted by functions that deny; whether there was any. These take whatever signature a
+    /// component wants, so the signatures must have been compared before, with what [`Capabilities::link`] linked.
+    pub(crate) fn deny(
+        &self,
+        linker: &mut Linker<State>,
+        imports: &[Import],
+        effective: &Effective,
+    ) -> wasmtime::Result<bool> {
+        linker.allow_shadowing(true);
+        let mut denied = false;
+        for import in imports {
+            if let Some(owner) = self.owner(&import.name).filter(|owner| !is_granted(owner, effective)) {
+                denied |= owner.deny(linker, import)?;
+            }
+        }
+        Ok(denied)
+    }
+
+    /// The strongest effect that a set of grants makes possible.
+    pub(crate) fn effect(&self, effective: &Effective) -> Effect {
+        let effects = self.granted(effective).map(|capability| capability.facts().effect);
+        effects.max().unwrap_or(Effect::Pure)
+    }
+
+    /// Whether a set of grants reaches beyond this host.
+    pub(crate) fn is_open_world(&self, effective: &Effective) -> bool {
+        self.granted(effective).any(|capability| capability.facts().is_open_world)
+    }
+
+    /// Whether an attempt of a component with these imports needs the context of the engine's library.
+    pub(crate) fn need_context(&self, imports: &[Import]) -> bool {
+        let mut functions = imports.iter().filter(|import| !import.functions.is_empty());
+        functions.any(|import| self.owner(&import.name).is_some_and(Capability::is_in_context))
+    }
+
+    fn granted(&self, effective: &Effective) -> impl Iterator<Item = &Capability> {
+        BUILT_IN.iter().chain(&*self.added).filter(|capability| effective.has(capability.facts().name))
+    }
+}
+
+fn is_granted(capability: &Capability, effective: &Effective) -> bool {
+    let facts = capability.facts();
+    facts.granting == Granting::Always || effective.has(facts.name)
+}
+
+fn is_name(name: &str) -> bool {
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    name.len() <= NAME_CHARS_MAX
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(valid)
+}
+
+#[cfg(test)]
+mod tests;

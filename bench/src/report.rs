@@ -28,7 +28,7 @@ throttled reply is not throughput.
 const GOALS: &str = "\
 A rival is another host that runs tools in sandboxes. Beside them stand servers that a team would write without any \
 host, in which a tool is a function: what a sandbox, two doors and a record cost beyond that is in \
-[profile.md](profile.md).
+[internals/profile.md](internals/profile.md).
 ";
 
 /// Writes the page and its plots.

@@ -116,7 +116,7 @@ pub fn own(repository: &Repository) -> Result<Vec<Server>> {
     };
     Ok(vec![
         echo("raw echo", "answers without parsing, which shows the client's maximum", "raw-echo")?,
-        echo("rmcp echo", "the protocol library alone, without tools", "rmcp-echo")?,
+        echo("rmcp echo", "the protocol library alone, without a host", "rmcp-echo")?,
         Server {
             sleep: Some(Call::new("sleep", json!({"ms": 500}))),
             looping: Some(Call::new("looping", json!({}))),

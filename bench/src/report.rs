@@ -19,17 +19,17 @@ use table::Table;
 const INTRODUCTION: &str = "\
 # What a call costs
 
-Written by `cargo xtask bench`; the figures are in [`performance/`](performance/). Figures of one table come from \
-one run, in which everything had its turn again and again, so that their ratios hold where single figures depend on \
-the machine. Every limit is on in all of them: a fresh sandbox for each call with fuel, deadline and memory limit, \
-both doors, and a record. In the registry of the measurements the bulkheads and `calls_max` are wide, as a \
-throttled reply is not throughput.
+`cargo xtask bench` writes this page from the figures in [`performance/`](performance/). The figures of one \
+table come from one run, in which all candidates took many turns. Single figures depend on the machine; the \
+ratios depend on it less. Every limit is on in all measurements: each call has a fresh sandbox with fuel, \
+deadline and memory limit, both doors, and a record. The registry of the measurements has wide bulkheads and a \
+high `calls_max`, because a throttled reply is not throughput.
 ";
 
 const GOALS: &str = "\
-A rival is another host that runs tools in sandboxes. Beside them stand servers that a team would write without any \
-host, in which a tool is a function: what a sandbox, two doors and a record cost beyond that is in \
-[profile.md](profile.md).
+A rival is another host that runs tools in sandboxes. The table also has servers without a host, in which a \
+tool is a plain function. [internals/profile.md](internals/profile.md) shows what a sandbox, two doors and \
+a record cost beyond such a server.
 ";
 
 /// Writes the page and its plots.
@@ -112,8 +112,8 @@ impl Page<'_> {
         }
         self.say(&table.to_string());
         self.say(&format!(
-            "Without a pause, every record on disk at the end: {} calls a second from one caller. The records are \
-             written by one thread, in groups.",
+            "One caller without pauses makes {} calls a second, including the time until every record is on \
+             disk. One thread writes the records, in groups.",
             short(figures.sustained_per_s)
         ));
     }
@@ -121,9 +121,9 @@ impl Page<'_> {
     fn metering(&mut self, measured: &Measured<Vec<Metered>>) {
         self.heading("Fuel and epochs", measured);
         self.say(
-            "A loop that only computes, as a multiple of its time where nothing counts. Airlock counts both: fuel is \
-             the same for the same call on any machine, so that a replay ends where the call did; epochs end a call in \
-             time, whatever it does.\n",
+            "The time of a loop that only computes, as a multiple of its time without metering. Airlock \
+             uses both kinds of metering. Fuel is the same for the same call on any machine, so a replay \
+             ends where the call ended. Epochs end a call in time, whatever it does.\n",
         );
         let ways = measured.figures.first().map(|metered| metered.ways.as_slice()).unwrap_or_default();
         let names = ways.iter().map(|(name, _)| name.as_str());
@@ -161,7 +161,8 @@ impl Page<'_> {
         // Two registries that differ by 999 tools.
         let each = (figures.idle_mib - figures.one_idle_mib) * 1024.0 / 999.0;
         self.say(&format!(
-            "A tool more costs {each:.0} KiB at rest: its code, mapped from the cache, and its contract."
+            "Each additional tool costs {each:.0} KiB at rest: its code, mapped from the cache, and its \
+             contract."
         ));
     }
 
@@ -170,8 +171,9 @@ impl Page<'_> {
         let (present, absent): (Vec<&Server>, Vec<&Server>) =
             measured.figures.iter().partition(|server| server.absent.is_none());
         self.say(
-            "The same conversion for all, through the same client, in turn. One at a time, client and server share one \
-             core, as waking an idle virtual core takes longer than a call; otherwise each has all of them.\n",
+            "Every server makes the same conversion, called by the same client, in turn. With one call at a \
+             time, client and server share one core, because waking an idle virtual core takes longer than \
+             a call. Otherwise both use all cores.\n",
         );
         self.say(&table::servers(&present).to_string());
         self.ratios(&present);

@@ -98,23 +98,24 @@ fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
             "tools-start",
             "Start to first result against tools",
             ("tools", "ms"),
-            "One component under many names; its code is in the cache. The bend is where the start of the process \
-             itself no longer shows: from there on each tool adds its contract, its checks and its mapped code.",
+            "One component is registered under many names, and its code is in the cache. Left of the bend, \
+             the start of the process dominates. Right of it, each tool adds its contract, its checks and \
+             its mapped code.",
             vec![series("start to first result", starts)],
         ),
         curve(
             "tools-memory",
             "Idle memory against tools",
             ("tools", "MiB"),
-            "The bend is the memory of the process itself; from there on each tool adds the same.",
+            "Left of the bend, the memory of the process dominates. Right of it, each tool adds the same amount.",
             vec![series("resident", memory)],
         ),
         curve(
             "tools-call",
             "One call against tools",
             ("tools", "µs"),
-            "One call at a time over stdio, the median. A tool is found by its name; nothing else of a call looks at the \
-             registry.",
+            "The median of one call at a time over stdio. A call looks its tool up by name and does not use \
+             the registry otherwise.",
             vec![series("p50", calls)],
         ),
     ])
@@ -138,17 +139,18 @@ async fn sizes(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
             "argument-bytes",
             "One call against the size of its argument",
             ("bytes", "µs"),
-            "A text there and back; over stdio up to the largest message that the host reads. \
-             The caps of arguments and results are raised to 64 MiB. The first bend is where the bytes outweigh the \
-             call. Beyond a megabyte what guest and host needed is given back after each call and faulted in anew, \
-             which makes a byte up to half as dear again: count page faults to see it.",
+            "The tool returns the text that it receives; over stdio up to the largest message that the host \
+             reads. The limits of arguments and results are raised to 64 MiB. Right of the first bend, the \
+             bytes dominate the cost of the call. Beyond a megabyte, the memory of guest and host is \
+             released after each call and faulted in again, which makes a byte up to 50 % more expensive; \
+             the number of page faults shows it.",
             vec![series("library", echoes), series("stdio", echoed)],
         ),
         curve(
             "result-bytes",
             "One call against the size of its result",
             ("bytes", "µs"),
-            "A text that the guest makes. It bends for the same reasons.",
+            "The guest generates a text. The bends have the same reasons.",
             vec![series("library", floods), series("stdio", flooded)],
         ),
     ])
@@ -209,8 +211,8 @@ fn callers(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
         rates.push(series(&name, rate));
         tails.push(series(&name, tail));
     }
-    let note = "The server is bound to its cores; the client is not, and shares them. The bend is where the cores are \
-                used up: from there on a caller more only waits.";
+    let note = "The server is bound to its cores; the client is not, and shares them. Right of the bend the \
+                cores are saturated, and an additional caller only waits.";
     Ok(vec![
         curve("callers", "Throughput against callers", ("callers", "calls/s"), note, rates),
         curve("callers-tail", "The slow ones against callers", ("callers", "p99, µs"), note, tails),

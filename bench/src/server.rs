@@ -119,12 +119,12 @@ pub fn own(repository: &Repository) -> Result<Vec<Server>> {
         Ok(Server { command: vec![beside(program)?], call: Some(call), sandbox: false, ..server })
     };
     Ok(vec![
-        echo("raw echo", "answers without looking: the client's ceiling", "raw-echo")?,
-        echo("rmcp echo", "the protocol library alone: the floor over stdio", "rmcp-echo")?,
+        echo("raw echo", "answers without parsing, which shows the client's maximum", "raw-echo")?,
+        echo("rmcp echo", "the protocol library alone, without a host", "rmcp-echo")?,
         Server {
             sleep: Some(Call::new("sleep", json!({"ms": 500}))),
             looping: Some(Call::new("looping", json!({}))),
-            ..airlock("airlock", "every limit on, every call on record", &repository.equal()?)?
+            ..airlock("airlock", "every limit on, every call recorded", &repository.equal()?)?
         },
     ])
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod breakers;
 mod budgets;
 mod callers;
+mod capabilities;
 mod cases;
 mod cli;
 mod closed;

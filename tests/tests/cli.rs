@@ -118,6 +118,21 @@ fn inspect_shows_what_is_asked_for_and_granted() {
 }
 
 #[test]
+fn inspect_says_of_each_import_who_grants_it_and_what_it_reaches() {
+    let text = stdout(&airlock("hostile", &["inspect", "hostile_now"]));
+    for (import, standing) in [
+        ("wasi:clocks/wall-clock@", "needs `grants.clock`: reads the time and waits"),
+        ("wasi:filesystem/preopens@", "needs `grants.files`: reads the folders that are granted"),
+        ("wasi:cli/stdout@", "always there, prints into the record of the call"),
+        ("wasi:io/streams@", "always there, reaches nothing"),
+        ("wasi:logging/logging", "always there, writes into the record of the call"),
+    ] {
+        let line = text.lines().find(|line| line.trim().starts_with(import));
+        assert!(line.is_some_and(|line| line.ends_with(standing)), "{import}: {text}");
+    }
+}
+
+#[test]
 fn export_speaks_every_dialect() {
     for dialect in ["openai", "openai-strict", "anthropic", "anthropic-strict", "gemini", "gemini-openapi"] {
         let tools = json(&airlock("example", &["export", "--for", dialect]));

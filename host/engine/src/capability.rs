@@ -41,7 +41,7 @@ pub use wasmtime;
 use wasmtime::component::Linker;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
-use airlock_types::effect::Effect;
+pub use airlock_types::effect::Effect;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::grant;
 use airlock_types::grant::{Effective, Grants};
@@ -129,7 +129,10 @@ impl Capability {
                 ..Facts::always("seeds", seeds::INTERFACES, Versions::Wasi02)
             },
             Capability::Streams => Facts::always("streams", streams::INTERFACES, Versions::Wasi02),
-            Capability::Program => Facts::always("program", program::INTERFACES, Versions::Wasi02),
+            Capability::Program => Facts {
+                reach: "prints into the record of the call",
+                ..Facts::always("program", program::INTERFACES, Versions::Wasi02)
+            },
             Capability::Network => Facts {
                 reach: "refuses every connection and lookup",
                 ..Facts::always("network", network::INTERFACES, Versions::Wasi02)

@@ -20,10 +20,12 @@
 //!
 //! # What is stable
 //!
-//! The names at the root of this crate, which a program that embeds the host needs. The modules are there for the
+//! The names at the root of this crate, which a program that embeds the host needs, and what [`capability`] has for
+//! programs that add a capability: `Provider`, `Facts`, `State`, `Import`, `Effect`. The other modules are there for the
 //! server, the program and the benchmarks of this repository, and change with any version.
 
 // A test holds these names against tests/names.txt: a change to them is one for embedding programs.
+pub use crate::capability::Capability;
 pub use crate::execute::Execute;
 pub use crate::host::{Host, HostBuilder, OpenError};
 pub use crate::sandbox::compiler::Compiler;

@@ -79,10 +79,15 @@ impl InputStream for FileStream {
                 }
                 Ok(part)
             }
-            State::Failed(_) => match std::mem::replace(&mut self.state, State::Ended) {
-                State::Failed(err) => Err(StreamError::LastOperationFailed(err)),
-                _ => Err(StreamError::Closed),
-            },
+            State::Failed(_) => {
+                // Told once; from then on the stream is closed.
+                let failed = std::mem::replace(&mut self.state, State::Ended);
+                if let State::Failed(err) = failed {
+                    Err(StreamError::LastOperationFailed(err))
+                } else {
+                    Err(StreamError::Closed)
+                }
+            }
             State::Ended => Err(StreamError::Closed),
         }
     }

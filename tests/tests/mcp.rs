@@ -115,7 +115,7 @@ fn an_unknown_tool_is_a_protocol_error_with_the_nearest_name_and_a_record() {
     assert!(answer["error"]["data"]["dev.airlock/record"].is_string(), "{answer}");
     assert_eq!(answer["error"]["code"], -32602);
     let message = answer["error"]["message"].as_str().unwrap();
-    assert!(message.contains("Did you mean `unit_convert`?"), "{message}");
+    assert!(message.contains("did you mean `unit_convert`?"), "{message}");
 }
 
 #[test]

@@ -33,9 +33,9 @@ pub(crate) fn failed(tool: &str, code: Code, details: &Details) -> Failed {
 pub(crate) fn unknown(unknown: &UnknownTool) -> Failed {
     let mut failed = failed(&unknown.name, Code::Unknown, &Details::default());
     let nearest =
-        unknown.nearest.as_ref().map_or_else(String::new, |nearest| format!(" Did you mean `{nearest}`?"));
+        unknown.nearest.as_ref().map_or_else(|| ".".to_owned(), |nearest| format!(": did you mean `{nearest}`?"));
     failed.report.message = format!(
-        "There is no tool `{}`.{nearest}\nNothing was run.\nThe same call will fail again: call a tool that is listed.",
+        "There is no tool `{}`{nearest}\nNothing was run.\nThe same call will fail again: call a tool that is listed.",
         unknown.name
     );
     failed

@@ -1,11 +1,11 @@
 //! Records of calls, so that every reply's id can be looked up.
 //!
 //! Owns where records are kept (an SQLite database, or memory), their bound, and when a record is durable: queued for
-//! calls that only read, committed before the reply for all others. Of a database, SQLite is the truth; one thread
-//! writes, in groups. One that cannot be written to fills a bounded queue; then calls are told that they leave no
+//! calls that only read, committed before the reply for all others. One thread writes to the database, in groups. While
+//! the database cannot be written, the bounded queue fills; then calls fail with an error that says that they leave no
 //! record. Must not know how stages decide.
 
-// Every outcome is looked at wherever outcomes are told apart.
+// A match on outcomes must name every variant, so that a new one is a compile error.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod bound;
@@ -29,31 +29,32 @@ use memory::Memory;
 use sqlite::Sqlite;
 pub use standing::Standing;
 
-/// What [`Journal::memory`] holds at most: some ten thousand calls.
+/// Bound of [`Journal::memory`] in bytes: about ten thousand calls.
 const MEMORY_BYTES_MAX: u64 = 64 << 20;
 
-/// The shortest beginning of an id that is taken for it.
+/// Shortest prefix of an id that a look-up accepts.
 const PREFIX_CHARS_MIN: usize = 8;
 
 /// How long closing waits for the writer, unless it is told otherwise: longer than another process may hold the database
 /// before that counts as trouble. A server says what is left of its drain time.
 const CLOSE_WAIT: Duration = Duration::from_secs(8);
 
-/// A journal, open.
+/// An open journal.
 #[derive(Debug)]
 pub struct Journal {
     sink: Sink,
     close_wait_ms: AtomicU64,
 }
 
-/// Where records are kept. An enum and not a trait object: a call that waits for its commit allocates nothing for it.
+/// Where records are kept. An enum instead of a trait object: a call that waits for its commit allocates nothing for
+/// it.
 #[derive(Debug)]
 enum Sink {
     Sqlite(Sqlite),
     Memory(Memory),
 }
 
-/// A place for one record, held from before the record is made.
+/// A place for one record, held from before the record is created.
 pub struct Place<'j>(PlaceIn<'j>);
 
 enum PlaceIn<'j> {
@@ -61,39 +62,39 @@ enum PlaceIn<'j> {
     Memory(&'j Memory),
 }
 
-/// When a record is durable.
+/// When a record is durable, and whether it may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Some milliseconds after it was queued; a crash may lose the last group, which shows as a gap. The oldest of
-    /// these go when the journal has reached its bound.
+    /// Some milliseconds after it was queued, for calls that only read. A crash can lose the last group, which shows as
+    /// a gap. When the journal reaches its bound, the oldest of these records are removed.
     Queued,
-    /// Before the answer: of a call that began and could have effects. It stays.
+    /// Before the answer, for a call that started and could have effects. The record is never removed.
     Committed,
 }
 
-/// How a journal stands.
+/// A snapshot of a journal's state.
 #[derive(Clone, Copy, Debug)]
 pub struct JournalView {
     /// Whether it can be written to.
     pub standing: Standing,
-    /// Records that are not committed yet.
+    /// Places taken by records that are not committed yet.
     pub waiting: usize,
-    /// Records that never will be, since the start.
+    /// Records that will never be written, since the start.
     pub lost: u64,
-    /// Records that were removed to stay within the bound, since the start.
+    /// Records removed to stay within the bound, since the start.
     pub removed: u64,
 }
 
-/// Why the journal cannot be used.
+/// Why an operation of the journal failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// It cannot be opened.
+    /// The journal cannot be opened.
     #[error("the journal `{}` cannot be opened: {reason}", .path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and how to mend it.
+        /// What is wrong, and how to fix it.
         reason: String,
     },
     /// It cannot be read.
@@ -102,23 +103,23 @@ pub enum JournalError {
     /// It cannot be written.
     #[error("the journal cannot be written: {0}")]
     Write(String),
-    /// It was not written in time; it may be later.
+    /// The record was not committed in time. It may still be committed later.
     #[error("the journal was not written in time")]
     Late,
-    /// Calls with effects have taken all of it.
+    /// Calls with effects fill the whole bound.
     #[error("the journal has reached `journal.bytes_max`, and holds nothing that may be removed")]
     Full,
-    /// A record that can never be written.
+    /// The record exceeds the size limit and can never be written.
     #[error(
         "the record has {bytes} bytes, and at most {most} are written: 64 MiB, or a 16th of `journal.bytes_max`"
     )]
     TooLarge {
-        /// Of arguments, result and logs.
+        /// Bytes of arguments, result and logs.
         bytes: usize,
-        /// The limit.
+        /// The limit in bytes.
         most: usize,
     },
-    /// A prefix that several ids share, or one that is too short.
+    /// The prefix matches several ids, or is too short.
     #[error(
         "`{0}` is not the beginning of exactly one record's id: give more of the id; records of the same minute share their \
          first eight characters"
@@ -127,24 +128,23 @@ pub enum JournalError {
 }
 
 impl Journal {
-    /// Opens the journal in a file, which is made where it is missing, readable by this user alone. It grows to
-    /// `bytes_max`; then records of calls that only read go, the oldest first.
+    /// Opens the journal in a file. A missing file is created, readable by this user alone. The file grows to
+    /// `bytes_max`; after that, the oldest records of calls that only read are removed.
     ///
     /// # Errors
-    /// When the folder is missing, the file is no journal, is open to others, or of a newer version; nothing is
-    /// overwritten.
+    /// Fails when the folder is missing, or the file is not a journal, is open to other users, or has a newer version.
+    /// Nothing is overwritten.
     pub fn open(path: &Path, bytes_max: u64) -> Result<Journal, JournalError> {
         Ok(Journal::of(Sink::Sqlite(Sqlite::open(path, bytes_max)?)))
     }
 
-    /// A journal in memory, of 64 MiB at most: it is gone with the process. The rules are the same as for a file:
-    /// records of calls that only read go, the oldest first; when calls with effects have taken all, no more of them
-    /// begin.
+    /// A journal in memory, of 64 MiB at most, which ends with the process. The rules are those of a file: the oldest
+    /// records of calls that only read are removed, and once calls with effects fill the bound, no more of them start.
     pub fn memory() -> Journal {
         Journal::memory_within(MEMORY_BYTES_MAX)
     }
 
-    /// A journal in memory with a bound of its own. `journal.bytes_max` of a registry counts where it is smaller.
+    /// Like [`Journal::memory`], with another bound. A smaller `journal.bytes_max` of a registry takes precedence.
     pub fn memory_within(bytes_max: u64) -> Journal {
         Journal::of(Sink::Memory(Memory::new(bytes_max)))
     }
@@ -153,7 +153,7 @@ impl Journal {
         Journal { sink, close_wait_ms: AtomicU64::new(airlock_types::environment::ms(CLOSE_WAIT)) }
     }
 
-    /// The file; none in memory.
+    /// Path of the database; `None` for a journal in memory.
     pub fn path(&self) -> Option<&Path> {
         match &self.sink {
             Sink::Sqlite(sqlite) => Some(sqlite.path()),
@@ -161,10 +161,10 @@ impl Journal {
         }
     }
 
-    /// Puts a call on record before it starts; for calls with effects.
+    /// Commits an intent, for a call with effects, before the call starts.
     ///
     /// # Errors
-    /// When it cannot be committed: the call must not start.
+    /// Fails when the intent cannot be committed. The call must not start then.
     pub async fn intend(&self, record: Record<Json>) -> Result<(), JournalError> {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.writer.queue.intend(record).await,
@@ -172,19 +172,19 @@ impl Journal {
         }
     }
 
-    /// Puts a call on record.
+    /// Records a finished call.
     ///
     /// # Errors
-    /// When it cannot be queued or committed.
+    /// Fails when the record cannot be queued or committed.
     pub async fn seal(&self, record: Record<Json>, durability: Durability) -> Result<(), JournalError> {
         self.place().await?.seal(Box::new(record), durability).await
     }
 
-    /// Waits for a place in the queue, so that a record need not be given away before there is one. In memory there
-    /// is always one.
+    /// Waits for a place in the queue, so that the caller keeps the record until there is one. A journal in memory
+    /// always has a place.
     ///
     /// # Errors
-    /// When waiting cannot help.
+    /// Fails when waiting cannot help: the journal is closed or cannot be written.
     pub async fn place(&self) -> Result<Place<'_>, JournalError> {
         match &self.sink {
             Sink::Sqlite(sqlite) => {
@@ -194,7 +194,7 @@ impl Journal {
         }
     }
 
-    /// Whether there is no place in the queue at the moment, and it is worth waiting for one.
+    /// Whether the queue is full at the moment and waiting for a place can help.
     pub fn is_full(&self) -> bool {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.writer.queue.is_full(),
@@ -202,7 +202,7 @@ impl Journal {
         }
     }
 
-    /// Queues the record of a call that was dropped, without waiting.
+    /// Queues the record of a dropped call without waiting. Counts the record as lost when that fails.
     pub fn seal_now(&self, record: Box<Record<Json>>, durability: Durability) {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.writer.queue.seal_now(record, durability),
@@ -210,7 +210,7 @@ impl Journal {
         }
     }
 
-    /// Counts a record that was given up.
+    /// Counts a record as lost.
     pub fn lose(&self, why: &JournalError) {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.writer.shared.lost.add(1, &why.to_string()),
@@ -218,7 +218,7 @@ impl Journal {
         }
     }
 
-    /// How it stands.
+    /// A snapshot of the journal's state.
     pub fn view(&self) -> JournalView {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.view(),
@@ -226,7 +226,7 @@ impl Journal {
         }
     }
 
-    /// Changes how large it may become.
+    /// Changes the bound. Records above a lower bound are removed, except those of calls with effects.
     pub fn bound(&self, bytes_max: u64) {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.bound(bytes_max),
@@ -234,10 +234,10 @@ impl Journal {
         }
     }
 
-    /// Waits until everything that was put on record is written.
+    /// Blocks until everything queued so far is written.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails when that takes too long or the database cannot be written.
     pub fn flush(&self) -> Result<(), JournalError> {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.writer.flush(),
@@ -245,10 +245,10 @@ impl Journal {
         }
     }
 
-    /// The record whose id is this, or begins with it.
+    /// Finds the record with this id, or with an id that starts with this prefix.
     ///
     /// # Errors
-    /// When several do, the journal cannot be read, or the record may be one that is not written yet.
+    /// Fails when several ids match, the journal cannot be read, or the record may still be queued.
     pub fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
         if id.chars().count() < PREFIX_CHARS_MIN {
             return Err(JournalError::Ambiguous(id.into()));
@@ -259,10 +259,10 @@ impl Journal {
         }
     }
 
-    /// The ids of calls that began and never ended: what a crash left behind.
+    /// Ids of calls that started and never ended. After a restart, these are the calls that a crash interrupted.
     ///
     /// # Errors
-    /// When the journal cannot be read.
+    /// Fails when the journal cannot be read.
     pub fn open_intents(&self) -> Result<Vec<String>, JournalError> {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.open_intents(),
@@ -270,12 +270,12 @@ impl Journal {
         }
     }
 
-    /// How long dropping the journal waits until everything is written.
+    /// Sets how long dropping the journal waits for queued records.
     pub fn close_within(&self, wait: Duration) {
         self.close_wait_ms.store(airlock_types::environment::ms(wait), Ordering::Release);
     }
 
-    /// Takes no more records, and waits until everything that was queued is written. Whether it was.
+    /// Accepts no more records, and waits until all queued ones are written. Returns whether all were written.
     pub fn close(&self) -> bool {
         let within = Duration::from_millis(self.close_wait_ms.load(Ordering::Acquire));
         match &self.sink {
@@ -295,8 +295,8 @@ impl Drop for Journal {
 }
 
 impl<'j> Place<'j> {
-    /// Puts a call on record. The record is queued by the call itself, whether or not the future is awaited. On any error
-    /// but [`JournalError::Late`] it will never be written.
+    /// Records a finished call. This function queues the record itself, whether or not the future is awaited. After any
+    /// error but [`JournalError::Late`] the record will never be written.
     pub fn seal(
         self,
         record: Box<Record<Json>>,

@@ -1,7 +1,7 @@
 //! Records in memory: for tests, and for programs that keep records elsewhere or not at all.
 //!
-//! Owns the same rules as the database has, without a thread: what is put on record is there at once, and gone with
-//! the process. Must not know what a record says.
+//! Owns the same rules as the database, without a thread: a record is stored at once, and lost with the process. Must
+//! not know what a record says.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,10 +13,10 @@ use crate::{Durability, JournalError, JournalView, bound};
 use airlock_types::json::Json;
 use airlock_types::record::Record;
 
-/// What a record takes beside its JSON: its id, twice an entry of a map.
+/// Overhead of a record beyond its JSON, in bytes: its id, and one entry in each of two maps.
 const RECORD_BYTES: u64 = 256;
 
-/// Records in memory.
+/// A journal in memory.
 pub(super) struct Memory {
     /// The bound that it was made with; settings may lower it.
     own_bytes_max: u64,
@@ -26,14 +26,14 @@ pub(super) struct Memory {
 
 struct Held {
     bytes_max: u64,
-    /// Of records, and of what was set aside for the records of intents.
+    /// Bytes of all records, and of the reservations for open intents.
     bytes: u64,
     records: BTreeMap<Arc<str>, Kept>,
-    /// Records of calls that only read, in the order in which they were put on record.
+    /// Records of calls that only read, oldest first: the key is their number in the order of recording.
     removable: BTreeMap<u64, Arc<str>>,
-    /// Calls that began and have not ended, and the bytes that are set aside for their records.
+    /// Started calls that have not ended, with the bytes reserved for their records.
     intents: BTreeMap<String, u64>,
-    /// Counts what is put on record.
+    /// Number of the latest record.
     count: u64,
     removed: u64,
     is_full: bool,
@@ -41,9 +41,9 @@ struct Held {
 }
 
 struct Kept {
-    /// JSON: exact in what it takes, and free of what the call shares with others.
+    /// JSON text: its size is exact, and it shares no memory with the call.
     text: Box<str>,
-    /// The key in `removable`; none for a call with effects.
+    /// The key in `removable`; `None` for a call with effects, which is never removed.
     removable: Option<u64>,
 }
 
@@ -83,7 +83,7 @@ impl Memory {
         self.put(record, durability)
     }
 
-    /// Also of a record that is larger than one may be: nobody can be told any more.
+    /// Accepts a record above the size limit too: its call was dropped, so no caller can be told.
     pub(super) fn seal_now(&self, record: &Record<Json>, durability: Durability) {
         if let Err(err) = self.put(record, durability) {
             self.lose(&err.to_string());
@@ -91,7 +91,7 @@ impl Memory {
     }
 
     fn put(&self, record: &Record<Json>, durability: Durability) -> Result<(), JournalError> {
-        // Outside of the lock: it takes longer than everything that is done under it.
+        // Serialized outside of the lock, since that takes longer than everything done under it.
         let text = serde_json::to_string(record).map_err(|err| JournalError::Write(err.to_string()))?;
         self.held().put(record.id.as_str().into(), text.into(), durability)
     }
@@ -153,7 +153,7 @@ impl Held {
         if self.is_closed { Err(JournalError::Write("it is closed".into())) } else { Ok(()) }
     }
 
-    /// Sets bytes aside for the record of a call that begins.
+    /// Reserves bytes for the record of a call that is about to start.
     fn reserve(&mut self, id: String, bytes: u64) -> Result<(), JournalError> {
         self.make_room(bytes);
         self.take(bytes)?;
@@ -165,7 +165,7 @@ impl Held {
         self.check_open()?;
         let bytes = text.len() as u64 + RECORD_BYTES;
         self.remove(&id);
-        // What was set aside for it is taken by it; an intent whose record does not fit stays open.
+        // The record uses the reservation of its intent. An intent whose record does not fit stays open.
         let intent = (durability == Durability::Committed).then(|| self.intents.remove(&*id)).flatten();
         self.bytes -= intent.unwrap_or(0);
         self.make_room(bytes);
@@ -185,7 +185,7 @@ impl Held {
         Ok(())
     }
 
-    /// The bound itself is never passed: what it holds is memory of the embedding process.
+    /// Adds to the bytes held. Never exceeds the bound itself: the bytes are memory of the embedding process.
     fn take(&mut self, bytes: u64) -> Result<(), JournalError> {
         if self.bytes + bytes > self.bytes_max {
             return Err(JournalError::Full);
@@ -194,7 +194,7 @@ impl Held {
         Ok(())
     }
 
-    /// Removes the oldest records of calls that only read until so much more fits.
+    /// Removes the oldest records of calls that only read until `more` bytes fit.
     fn make_room(&mut self, more: u64) {
         let was_full = self.is_full;
         self.is_full = false;
@@ -223,7 +223,7 @@ impl Held {
 }
 
 impl fmt::Debug for Memory {
-    /// Without the records, which hold arguments and results.
+    /// Omits the records, which hold arguments and results.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory").field("own_bytes_max", &self.own_bytes_max).finish_non_exhaustive()
     }

@@ -1,7 +1,7 @@
-//! The bounded way to the writer, and how the writer stands.
+//! The bounded queue to the writer, and the writer's standing.
 //!
-//! A record holds its place from before it is made until it is committed: a database that cannot be written to
-//! stops taking records before memory is full of them.
+//! A record holds its place from before it is created until it is committed. When the database cannot be written, the
+//! journal thus stops accepting records before they fill memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,49 +15,52 @@ use super::{Durability, JournalError, bound};
 use airlock_types::json::Json;
 use airlock_types::record::Record;
 
-/// Places for records that are not committed yet: those that wait, and as many that are being written.
+/// Places for uncommitted records: one half waits while the other half is being written.
 pub(super) const PLACES: usize = 2_048;
 
-/// More places, for records of calls that were dropped: those cannot wait.
+/// Further places for records of dropped calls, which cannot wait for a place.
 const DROPPED_MAX: usize = 1_024;
 
-/// A record takes one place, and one more for each of these: 128 MiB of records wait at most.
+/// A record takes one place, plus one for each 64 KiB. At most 128 MiB of records wait.
 const PLACE_BYTES: usize = 64 << 10;
 
-/// How long a call waits for a place while the writer is not known to be in trouble: as long as it takes the writer to
-/// find out that another process holds the database.
+/// How long a call waits for a place while the writer is not known to be failing. Longer than the five seconds that the
+/// writer needs to notice that another process holds the database.
 const PLACE_WAIT: Duration = Duration::from_secs(6);
 
-/// How long a call waits for its commit: longer than a writer in trouble needs to notice it, shorter than most calls'
-/// deadlines.
+/// How long a call waits for its commit. Longer than a failing writer needs to notice it, shorter than the deadlines of
+/// most calls.
 const COMMIT_WAIT: Duration = Duration::from_secs(10);
 
-/// What the writer is told.
+/// A message to the writer.
 pub(super) enum Message {
-    /// A call with effects is about to begin.
+    /// An intent: a call with effects is about to start.
     Intend(Box<Record<Json>>),
-    /// It will not begin after all.
+    /// The call of this intent does not start after all.
     Withdraw(String),
-    /// With the durability that its call asks for: a call whose record is committed was put on record as an intent.
+    /// A finished record, with the durability that its call requires. Committing it ends the intent of the same call.
     Seal(Box<Record<Json>>, Durability),
-    /// Everything before this was written once it is answered; dropped where it cannot be.
+    /// Answered once everything queued before it is written. The sender is dropped when that fails.
     Flush(SyncSender<()>),
     /// The bound of the database changed.
     Bound,
-    /// The last message.
+    /// The last message: the writer ends after it.
     Close,
 }
 
 type Done = oneshot::Sender<Result<(), String>>;
 type Answer = oneshot::Receiver<Result<(), String>>;
 
+/// A message with what the writer needs to answer and release it.
 pub(super) struct Order {
     pub(super) message: Message,
-    /// Answered when it is committed, or will never be.
+    /// Receives the result when the record is committed, or can never be.
     pub(super) done: Option<Done>,
-    /// Its JSON, as far as it grows with what callers and tools send.
+    /// Size of the parts of the record that grow with the data of callers and tools, as JSON.
     pub(super) bytes: usize,
+    /// Permits that the order holds, released after the commit.
     places: usize,
+    /// Whether the order counts against `DROPPED_MAX` instead of holding permits.
     is_dropped: bool,
 }
 
@@ -72,7 +75,7 @@ pub(super) struct Shared {
     pub(super) removed: AtomicU64,
 }
 
-/// The sending end.
+/// The sending end, shared by all calls.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     orders: mpsc::UnboundedSender<Order>,
@@ -95,12 +98,12 @@ impl Shared {
         *self.standing.borrow()
     }
 
-    /// Says how the writer stands; whether that is news.
+    /// Publishes the writer's standing. Returns whether it changed.
     pub(super) fn stands(&self, now: Standing) -> bool {
         self.standing.send_if_modified(|standing| std::mem::replace(standing, now) != now)
     }
 
-    /// The place of an order that was written, or never will be.
+    /// Frees the places of an order that was written, or never will be.
     pub(super) fn release(&self, order: &Order) {
         if order.is_dropped {
             self.dropped.fetch_sub(1, Ordering::AcqRel);
@@ -109,12 +112,12 @@ impl Shared {
         }
     }
 
-    /// Records that are not committed yet, in places.
+    /// Places taken by uncommitted records.
     pub(super) fn waiting(&self) -> usize {
         PLACES.saturating_sub(self.places.available_permits()) + self.dropped.load(Ordering::Acquire)
     }
 
-    /// Refuses a record that could never be written, while its caller can still be told.
+    /// Rejects a record that can never be written, while its caller can still be told.
     fn admit(&self, bytes: usize) -> Result<(), JournalError> {
         bound::admit(bytes, self.bytes_max.load(Ordering::Acquire))
     }
@@ -126,12 +129,12 @@ impl Queue {
         (Queue { orders, shared }, receiver)
     }
 
-    /// Whether calls have to wait for a place, and waiting can help.
+    /// Whether calls have to wait for a place and waiting can help. A failing writer frees no places.
     pub(super) fn is_full(&self) -> bool {
         self.shared.places.available_permits() == 0 && self.shared.standing() != Standing::Failing
     }
 
-    /// Waits for a place, but not while the database cannot be written to.
+    /// Waits for a place. Returns an error at once while the writer is failing.
     pub(super) async fn place(&self) -> Result<Place<'_>, JournalError> {
         if let Ok(permit) = self.shared.places.try_acquire() {
             permit.forget();
@@ -152,7 +155,7 @@ impl Queue {
         }
     }
 
-    /// Puts an intent on record, or says why the call must not begin.
+    /// Commits an intent. On an error the call must not start.
     pub(super) async fn intend(&self, record: Record<Json>) -> Result<(), JournalError> {
         match self.shared.standing() {
             Standing::Writing => {}
@@ -165,13 +168,14 @@ impl Queue {
         let answer = place.order(Message::Intend(Box::new(record)), bytes, true)?;
         let committed = self.committed(answer).await;
         if matches!(committed, Err(JournalError::Late)) {
-            // It may be written yet.
+            // The writer may still commit the intent. Withdrawing it afterwards keeps it from looking like a crashed
+            // call.
             let _ = self.send(Message::Withdraw(id), None, 0, 0, false);
         }
         committed
     }
 
-    /// Waits for a commit.
+    /// Waits for a commit, at most `COMMIT_WAIT`.
     async fn committed(&self, answer: Option<Answer>) -> Result<(), JournalError> {
         let Some(answer) = answer else { return Ok(()) };
         match tokio::time::timeout(COMMIT_WAIT, answer).await {
@@ -184,7 +188,7 @@ impl Queue {
         }
     }
 
-    /// Queues a record without waiting; counts it as lost where there is no place.
+    /// Queues a record without waiting. Counts it as lost when there is no place.
     pub(super) fn seal_now(&self, record: Box<Record<Json>>, durability: Durability) {
         let bytes = bound::size(&record);
         let message = Message::Seal(record, durability);
@@ -193,6 +197,7 @@ impl Queue {
             if Place(self).order(message, bytes, false).is_err() {
                 self.shared.lost.add(1, "the journal is closed");
             }
+        // Counting before the comparison reserves the place, so concurrent drops cannot exceed the bound.
         } else if self.shared.dropped.fetch_add(1, Ordering::AcqRel) < DROPPED_MAX {
             if self.send(message, None, bytes, 0, true).is_err() {
                 self.shared.lost.add(1, "the journal is closed");
@@ -203,7 +208,7 @@ impl Queue {
         }
     }
 
-    /// A message that takes no place.
+    /// Sends a message that takes no place.
     pub(super) fn tell(&self, message: Message) -> Result<(), JournalError> {
         self.send(message, None, 0, 0, false)
     }
@@ -223,7 +228,7 @@ impl Queue {
         })
     }
 
-    /// A wait timed out: a write to the disk has not returned.
+    /// Publishes that the writer is failing: a wait timed out because a write to the disk has not returned.
     fn stalled(&self) {
         if self.shared.stands(Standing::Failing) {
             tracing::error!("the journal's writer has not come to an end for seconds; is its disk there?");
@@ -231,24 +236,24 @@ impl Queue {
     }
 }
 
-/// A place in the queue.
+/// A place in the queue. Dropping it unused frees it.
 pub(super) struct Place<'q>(&'q Queue);
 
-/// A record that was queued, and may be waited for.
+/// A queued record, whose commit can be awaited.
 pub(super) struct Sent<'q> {
     queue: &'q Queue,
     answer: Option<Answer>,
 }
 
 impl Sent<'_> {
-    /// Waits for its commit, where its call asked for one.
+    /// Waits for the commit if the durability requires it, else returns at once.
     pub(super) async fn committed(self) -> Result<(), JournalError> {
         self.queue.committed(self.answer).await
     }
 }
 
 impl<'q> Place<'q> {
-    /// Queues a record.
+    /// Queues a record in this place.
     pub(super) fn seal(
         self,
         record: Box<Record<Json>>,
@@ -262,15 +267,17 @@ impl<'q> Place<'q> {
         Ok(Sent { queue, answer })
     }
 
-    /// Gives an order at once.
+    /// Queues an order without waiting. With `waits`, returns the receiver of its result.
     fn order(self, message: Message, bytes: usize, waits: bool) -> Result<Option<Answer>, JournalError> {
         let (done, answer) = waits.then(oneshot::channel).unzip();
-        // A large record takes the places that are free and does not wait for more; later records do.
+        // A large record takes the additional places that are free and does not wait for more. Later records wait
+        // instead.
         let more = match bytes / PLACE_BYTES {
             0 => 0,
             more => self.0.shared.places.forget_permits(more),
         };
         let queue = self.0;
+        // The permit now belongs to the order, and `release` returns it. The drop would return it a second time.
         std::mem::forget(self);
         queue.send(message, done, bytes, 1 + more, false)?;
         Ok(answer)

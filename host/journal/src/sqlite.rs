@@ -1,6 +1,7 @@
-//! Records in an SQLite database, written by a thread of its own.
+//! Records in an SQLite database, written by a dedicated thread.
 //!
-//! Owns the two connections: the writer's, and the one that look-ups open. Must not know what a record says.
+//! Owns both connections: the writer's, and the reader's, which look-ups open on demand. Must not know what a record
+//! says.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -14,7 +15,7 @@ use crate::writer::{Reader, Writer};
 use crate::{JournalError, JournalView};
 use airlock_types::record::Record;
 
-/// A database of records, open.
+/// An open database of records.
 #[derive(Debug)]
 pub(super) struct Sqlite {
     path: PathBuf,
@@ -48,11 +49,12 @@ impl Sqlite {
 
     pub(super) fn bound(&self, bytes_max: u64) {
         self.writer.shared.bytes_max.store(bytes_max, Ordering::Release);
-        // A writer that is gone has nothing to bound.
+        // The send fails only when the writer thread has ended. Then there is nothing to bound.
         let _ = self.writer.queue.tell(Message::Bound);
     }
 
-    /// A record that is there is found even where others cannot be written; one that is not may be among those.
+    /// Looks up a record. A stored record is found even when the writer cannot write. When no record is found and the
+    /// flush failed, the flush error is returned: the record may still be queued.
     pub(super) fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
         let flushed = self.writer.flush();
         match self.read(|connection| store::find(connection, id))? {

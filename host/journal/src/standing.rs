@@ -1,24 +1,24 @@
-//! How a journal stands, and what the log says when that changes.
+//! The standing of a journal, and the log lines when it changes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How the journal stands.
+/// Whether the journal accepts records, and which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It writes.
+    /// Records are written.
     Writing,
-    /// The database cannot be written to; it keeps what it has and tries again.
+    /// The database cannot be written. Queued records are kept, and the write is tried again.
     Failing,
-    /// Nothing may be removed any more to make room for calls with effects.
+    /// Nothing removable is left to make room for calls with effects.
     Full,
 }
 
-/// Counts records that will never be written.
+/// Counts records that will never be written, since the start.
 #[derive(Debug, Default)]
 pub(super) struct Losses(AtomicU64);
 
 impl Losses {
-    /// Logs each time the count doubles: a line for each record would be as many as there are calls.
+    /// Adds to the count. Logs only when the count doubles, since one line for each lost record would flood the log.
     pub(super) fn add(&self, count: u64, why: &str) {
         let before = self.0.fetch_add(count, Ordering::AcqRel);
         let after = before + count;
@@ -32,7 +32,7 @@ impl Losses {
     }
 }
 
-/// Logs that records are removed for the first time.
+/// Logs the first removal of records.
 pub(super) fn log_removal() {
     tracing::warn!(
         "the journal has reached `journal.bytes_max`: from now on the oldest records of calls that only read are \
@@ -40,7 +40,7 @@ pub(super) fn log_removal() {
     );
 }
 
-/// Logs that nothing is left that may be removed.
+/// Logs that no removable record is left.
 pub(super) fn log_full() {
     tracing::error!(
         "the journal holds nothing but calls with effects, as much as `journal.bytes_max` allows; calls with effects \

@@ -1,40 +1,40 @@
-//! The state folder: what it and the files in it must be before they are used.
+//! The state folder: checks on the folder and its files before they are used.
 //!
-//! Write access to it means rewriting records or running code in the host. Owns the rules (own user, not
-//! writable by others, no links) and the errors for them. Existing files are checked by path and never opened here:
-//! closing a descriptor of SQLite's files drops the locks that this process holds on them. Must
-//! not know what the files contain.
+//! Write access to it allows an attacker to change records and to run code in the host. Owns the rules (owned by this
+//! user, not writable by others, no links) and their errors. Existing files are checked by path and never opened here:
+//! closing any descriptor of an SQLite file drops the locks that this process holds on it. Must not know what the files
+//! contain.
 
 use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// Write permission for the group and for everybody.
+/// Write permission for the group and for others.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// Any permission for the group and for everybody.
+/// Any permission for the group and for others.
 const OTHERS: u32 = 0o077;
 
-/// Why the state folder or a file in it is not used. The texts are whole sentences for an operator.
+/// Why the state folder or a file in it is refused. The texts are full sentences for an operator.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
-    /// It cannot be made or read.
+    /// The path cannot be created or read.
     #[error("`{}` cannot be used: {source}", .path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// It is a symbolic link.
+    /// The path is a symbolic link.
     #[error(
         "`{}` is a symbolic link, which is not followed in the state folder; put the file or folder itself there, or \
          name its real path as `host.state`", .0.display()
     )]
     Link(PathBuf),
-    /// It is something else than it must be.
+    /// The path has the wrong file type.
     #[error("`{}` is not a {expected}; move it away", .path.display())]
     Kind {
         /// The file or folder.
@@ -42,7 +42,7 @@ pub enum StateError {
         /// `folder` or `regular file`.
         expected: &'static str,
     },
-    /// Others may write to it.
+    /// The group or others may write to the path.
     #[error(
         "`{}` has mode {mode:04o} and is open to others; whoever writes there can change records and run code in the \
          host. Look at what it holds, then `chmod go-rwx` it", .path.display()
@@ -50,10 +50,10 @@ pub enum StateError {
     Writable {
         /// The file or folder.
         path: PathBuf,
-        /// Its permission bits.
+        /// Its permission bits, with setuid, setgid and sticky.
         mode: u32,
     },
-    /// It belongs to another user.
+    /// The path belongs to another user.
     #[error(
         "`{}` belongs to user {owner}, and this process runs as user {user}; chown it, or run as its owner",
         .path.display()
@@ -61,28 +61,28 @@ pub enum StateError {
     Owner {
         /// The file or folder.
         path: PathBuf,
-        /// Who owns it.
+        /// User id of the path's owner.
         owner: u32,
-        /// Who this process is.
+        /// Effective user id of this process.
         user: u32,
     },
-    /// It has another name, under which it could be changed or opened.
+    /// The file has another hard link, through which it could be changed or opened.
     #[error("`{}` is hard-linked: it has {links} names; remove the others, or put a copy in its place", .path.display())]
     HardLinks {
         /// The file.
         path: PathBuf,
-        /// How many names it has.
+        /// Number of hard links.
         links: u64,
     },
 }
 
-/// Checks the state folder or one in it, which is made where it is missing, mode 0700.
+/// Checks the state folder or a folder in it. Creates a missing one, and its missing parents, with mode 0700.
 ///
 /// # Errors
-/// When it is a link, no folder, another user's, or writable by others.
+/// Fails when the path is a link, not a folder, owned by another user, or writable by others.
 pub fn folder(path: &Path) -> Result<(), StateError> {
     let io = |source| StateError::Io { path: path.to_owned(), source };
-    // A trailing slash would have the link itself followed.
+    // With a trailing slash, `lstat` would follow the link.
     let path = &path.components().collect::<PathBuf>();
     match look(path)? {
         Some(found) => check(path, &found, "folder"),
@@ -93,25 +93,25 @@ pub fn folder(path: &Path) -> Result<(), StateError> {
     }
 }
 
-/// As [`folder`], of a folder that must be there.
+/// Like [`folder`], but the folder must exist.
 pub(crate) fn existing_folder(path: &Path) -> Result<(), StateError> {
     let path = &path.components().collect::<PathBuf>();
     let missing = || StateError::Io { path: path.clone(), source: ErrorKind::NotFound.into() };
     check(path, &look(path)?.ok_or_else(missing)?, "folder")
 }
 
-/// Checks a file in the state folder without opening it, and takes read permission from others. Says whether there
-/// is one.
+/// Checks a file in the state folder without opening it, and removes the permissions of group and others. Returns
+/// whether the file exists.
 ///
 /// # Errors
-/// When it is a link, no regular file, another user's, hard-linked, or writable by others.
+/// Fails when the path is a link, not a regular file, owned by another user, hard-linked, or writable by others.
 pub(crate) fn file(path: &Path) -> Result<bool, StateError> {
     let Some(found) = look(path)? else { return Ok(false) };
     check(path, &found, "regular file")?;
     if found.mode() & OTHERS != 0 {
         let narrowed = Permissions::from_mode(found.mode() & 0o700);
-        // By path: it is no link, and only this user can write to the folder. SQLite of another process may
-        // remove its files meanwhile.
+        // Changing the mode by path is safe: the path is not a link, and only this user can write to the folder. SQLite
+        // in another process may remove its files in the meantime.
         match std::fs::set_permissions(path, narrowed) {
             Err(err) if err.kind() == ErrorKind::NotFound => return Ok(false),
             narrowed => narrowed.map_err(|source| StateError::Io { path: path.to_owned(), source })?,
@@ -120,12 +120,12 @@ pub(crate) fn file(path: &Path) -> Result<bool, StateError> {
     Ok(true)
 }
 
-/// Makes an empty file of this user alone; leaves one that is there.
+/// Creates an empty file with mode 0600. Leaves an existing file unchanged.
 ///
 /// # Errors
-/// When it cannot be made.
+/// Fails when the file cannot be created.
 pub(crate) fn create(path: &Path) -> Result<(), StateError> {
-    // `create_new` neither opens what exists nor follows a link.
+    // `create_new` does not open an existing file and does not follow a link.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(err) if err.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -133,6 +133,7 @@ pub(crate) fn create(path: &Path) -> Result<(), StateError> {
     }
 }
 
+/// Metadata of the path itself, without following a link. `None` when nothing is there.
 fn look(path: &Path) -> Result<Option<Metadata>, StateError> {
     match path.symlink_metadata() {
         Ok(found) => Ok(Some(found)),
@@ -141,6 +142,7 @@ fn look(path: &Path) -> Result<Option<Metadata>, StateError> {
     }
 }
 
+/// Applies the rules. The link comes first, since the metadata of a link says nothing about its target.
 fn check(path: &Path, found: &Metadata, expected: &'static str) -> Result<(), StateError> {
     let path = || path.to_owned();
     let (owner, user) = (found.uid(), rustix::process::geteuid().as_raw());
@@ -222,7 +224,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("f");
         create(&path).unwrap();
-        // Only root can give files away; for others the rule is the same line of code.
+        // Only root can change the owner of a file. As another user the test checks nothing.
         if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
             says(file(&path), "belongs to user 65534");
         }

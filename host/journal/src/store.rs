@@ -1,8 +1,8 @@
-//! The database: opening it, reading and writing rows.
+//! The database: opens it, reads and writes rows.
 //!
-//! Everything that is looked at by path is looked at before the connection exists or without opening it: closing a
-//! descriptor of the database drops the POSIX locks of all connections of this process, and then another process
-//! that closes its own deletes the write-ahead log under this one.
+//! Every check by path runs before the connection exists, or without opening the file. Closing any descriptor of the
+//! database would drop the POSIX locks of all connections of this process. Another process that then closes its own
+//! connection would delete the write-ahead log under this one.
 
 mod room;
 mod schema;
@@ -22,20 +22,20 @@ use airlock_types::record;
 use airlock_types::record::Record;
 pub(super) use room::{Room, bytes_of, make as make_room};
 
-/// How long opening waits for another process that holds the database.
+/// How long opening waits while another process holds the database.
 const OPEN_BUSY: Duration = Duration::from_secs(5);
 
-/// How long one statement waits. Short, so that the writer can be told to end between two tries.
+/// How long one statement waits for a lock. Short, so that the writer can react to a close between two tries.
 pub(super) const BUSY: Duration = Duration::from_millis(250);
 
-/// What a connection keeps of the file in memory: the ends that records are added to, and a group of them.
+/// Page cache of a connection in KiB. Enough for one group and the pages that new records are appended to.
 const CACHE_KIB: i64 = 1 << 10;
 
-/// The write-ahead log is cut to this size when it starts again. SQLite starts it again after 16 MiB, unless a
-/// reader of another process stays in an old state.
+/// Size in bytes to which the write-ahead log is truncated when it restarts. SQLite restarts it after 16 MiB, unless a
+/// reader in another process holds an old snapshot.
 pub(super) const WAL_BYTES: u64 = 64 << 20;
 
-/// Of most records: room that need not grow.
+/// Initial capacity for the JSON of a record, in bytes. Most records fit without growing it.
 const RECORD_BYTES: usize = 2 << 10;
 
 /// An open database.
@@ -45,47 +45,48 @@ pub(super) struct Store {
     path: PathBuf,
     wal: PathBuf,
     shm: PathBuf,
-    /// Device and inode of the database, its log and the log's index, as they were when all were there first.
+    /// Device and inode of the database, its write-ahead log and the log's index, from when all three first existed.
     files: Option<[(u64, u64); 3]>,
 }
 
-/// Why nothing was written.
+/// Why a write failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StoreError {
-    /// SQLite says so.
+    /// An error of SQLite.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// It cannot be opened.
+    /// The database cannot be opened.
     #[error("{0}")]
     Open(String),
-    /// Its files are not those that were opened.
+    /// The files at the paths are not those that were opened.
     #[error("its files were moved or removed while it was open; it is opened again")]
     Displaced,
-    /// The write-ahead log cannot start again.
+    /// The write-ahead log cannot restart, since a reader pins it.
     #[error(
         "its write-ahead log has {0} bytes and cannot be folded back while another process reads an old state of the \
          database; end that reader"
     )]
     Pinned(u64),
-    /// A record that is no JSON.
+    /// The record cannot be serialized as JSON.
     #[error("a record cannot be written as JSON")]
     Json,
 }
 
-/// What can be done about it.
+/// What the writer can do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Another process holds the database: wait.
+    /// Another process holds the database. Waiting helps.
     Busy,
-    /// The disk has no room or does not work: other records may still fit.
+    /// The disk is full or does not work. Smaller records may still fit.
     Disk,
-    /// This one record can never be written.
+    /// This record can never be written.
     Record,
-    /// Anything else: a new connection may help.
+    /// Any other error. A new connection may help.
     Broken,
 }
 
 impl StoreError {
+    /// Classifies the error.
     pub(super) fn fault(&self) -> Fault {
         match self {
             StoreError::Json => Fault::Record,
@@ -104,9 +105,10 @@ impl StoreError {
 }
 
 impl Store {
-    /// Opens the database, which is made where it is missing; the error says what is wrong with it.
+    /// Opens the database and creates a missing one. The error says what is wrong with it.
     pub(super) fn open(path: &Path) -> Result<Store, String> {
-        // A file that is created is closed again before a connection to it can exist in this process.
+        // Serializes opening: the descriptor of a newly created file must be closed before this process has a
+        // connection.
         static OPENING: Mutex<()> = Mutex::new(());
         let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let path = private(path)?;
@@ -115,6 +117,7 @@ impl Store {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(text)?;
+        // The long wait covers the migration, which needs the write lock.
         connection.busy_timeout(OPEN_BUSY).map_err(text)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(text)?;
         schema::prepare(&mut connection)?;
@@ -127,8 +130,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Runs `work` in a transaction that no other process can interrupt. What it returns is on disk once this
-    /// returns.
+    /// Runs `work` in an immediate transaction, which holds the write lock from its start. The result is durable once
+    /// this returns.
     pub(super) fn write<T>(
         &mut self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
@@ -136,18 +139,17 @@ impl Store {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&transaction)?;
         transaction.commit()?;
-        // After the commit: what was committed into a file without a name is gone.
+        // Checked after the commit: a commit into a file that was removed or replaced meanwhile is lost.
         if self.is_in_place() {
             return Ok(done);
         }
-        // Closing must not fold the lost log into a database that others have written to since.
+        // Closing must not checkpoint the lost log into a database that other processes have written since.
         self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         Err(StoreError::Displaced)
     }
 
-    /// Whether the files at their paths are those that this connection has open.
-    /// The index of the log is one of them: without it at its path, another process would make its own, and both would
-    /// write as if they were alone.
+    /// Whether the files at their paths are those that this connection has open. The index of the log is one of them:
+    /// without it, another process would create its own, and both would write without seeing each other's locks.
     pub(super) fn is_in_place(&mut self) -> bool {
         let of = |path: &Path| path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()));
         let (Some(main), Some(wal), Some(shm)) = (of(&self.path), of(&self.wal), of(&self.shm)) else {
@@ -157,7 +159,7 @@ impl Store {
         *self.files.get_or_insert(now) == now
     }
 
-    /// Refuses to go on while the write-ahead log is larger than `bytes_max` and cannot be folded back.
+    /// Checkpoints a write-ahead log larger than `bytes_max`. Fails when the log stays larger.
     pub(super) fn fold(&self, bytes_max: u64) -> Result<(), StoreError> {
         let size = || self.wal.symlink_metadata().map_or(0, |found| found.len());
         if size() <= bytes_max {
@@ -169,18 +171,18 @@ impl Store {
         if left > bytes_max { Err(StoreError::Pinned(left)) } else { Ok(()) }
     }
 
-    /// For reading.
+    /// The connection, for reading.
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
 }
 
-/// The real path of the database, checked with the files beside it, and made where it is missing.
+/// Canonical path of the database. Checks it with the files beside it, and creates a missing database.
 fn private(path: &Path) -> Result<PathBuf, String> {
     let text = |err: state::StateError| err.to_string();
     let (folder, name) = path.parent().zip(path.file_name()).ok_or("it has no file name")?;
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    // Again each time: somebody may have put another folder in its place while the host ran.
+    // Checked at each opening: the folder may have been replaced while the host ran.
     state::existing_folder(folder).map_err(text)?;
     let path = folder.canonicalize().map_err(|err| format!("`{}`: {err}", folder.display()))?.join(name);
     if !state::file(&path).map_err(text)? {
@@ -198,7 +200,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// Puts a call on record. One that began with effects is kept among `effects`, and its intent has ended.
+/// Writes a record. A record with [`Durability::Committed`] goes to `effects` and ends its intent.
 pub(super) fn seal(
     connection: &Connection,
     record: &Record<Json>,
@@ -252,7 +254,7 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, 
     let found = match exact {
         Some(record) => vec![record],
         None => {
-            // Ranges, which the indexes answer; a function of the column would read every row.
+            // Range conditions use the index. A function of the column would read every row.
             let begins = "SELECT record FROM records WHERE id >= ?1 AND id < ?1 || char(0x10ffff) UNION ALL \
                           SELECT record FROM effects WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
             let mut query = connection.prepare_cached(begins).map_err(read)?;

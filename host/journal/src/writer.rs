@@ -1,4 +1,4 @@
-//! The writer's thread, from outside: started, flushed, closed.
+//! The handle of the writer thread: starts, flushes and closes it.
 
 mod group;
 
@@ -13,21 +13,21 @@ use super::queue::{Message, Queue, Shared};
 use super::store::{self, Store};
 use group::Writing;
 
-/// How long a look-up waits for what was queued before it: longer than the writer tries before it says that it cannot.
+/// How long a look-up waits for earlier records. Longer than the writer tries before it reports a failure.
 const FLUSH_WAIT: Duration = Duration::from_secs(6);
 
-/// The connection of look-ups; none until it is needed again. The writer takes it away before it opens the database
-/// again, since SQLite has all connections of a process share what it knows of the log.
+/// The connection for look-ups, `None` until it is needed again. The writer closes it before it reopens the database,
+/// since all connections of a process share what SQLite knows of the log.
 pub(super) type Reader = Arc<Mutex<Option<Store>>>;
 
-/// The thread's handle.
+/// Handle of the writer thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) queue: Queue,
     pub(super) shared: Arc<Shared>,
-    /// Set when the closer stops waiting.
+    /// Set when `close` stops waiting. The thread then ends after its current try.
     abandoned: Arc<AtomicBool>,
-    /// Closed when the thread has ended.
+    /// Disconnected when the thread has ended.
     ended: Mutex<Receiver<()>>,
 }
 
@@ -61,21 +61,22 @@ impl Writer {
         Ok(Writer { queue, shared, abandoned, ended: Mutex::new(ended) })
     }
 
-    /// Waits until everything that was queued is written, unless it cannot be.
+    /// Waits until everything queued before is written. Fails when that takes too long or the writer cannot write.
     pub(super) fn flush(&self) -> Result<(), JournalError> {
         let (done, answer) = sync_channel(1);
         self.queue.tell(Message::Flush(done))?;
         answer.recv_timeout(FLUSH_WAIT).map_err(|_| JournalError::Late)
     }
 
-    /// Ends the thread once everything that was queued is written, or gives up after so long. Whether all was written.
+    /// Ends the thread once all queued records are written, or gives up after `within`. Returns whether all were
+    /// written.
     pub(super) fn close(&self, within: Duration) -> bool {
         let lost = self.shared.lost.count();
         let _ = self.queue.tell(Message::Close);
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(within) {
             self.abandoned.store(true, Ordering::Release);
-            // It counts what is lost between two tries; a disk that never answers is not waited for.
+            // The thread counts lost records between two tries. A disk that never returns is not waited for.
             let _ = ended.recv_timeout(2 * store::BUSY);
         }
         self.shared.waiting() == 0 && self.shared.lost.count() == lost

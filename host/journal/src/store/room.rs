@@ -1,40 +1,40 @@
-//! How large the database may become, and what goes first.
+//! The size of the database, and which records are removed first.
 //!
-//! Calls that only read go, the oldest first. Calls with effects and intents stay: when nothing else is left,
-//! effectful calls are refused at the door instead.
+//! The oldest records of calls that only read are removed first. Records of calls with effects and intents are never
+//! removed; when nothing else is left, new calls with effects are refused.
 
 use rusqlite::Connection;
 
 use super::{Store, StoreError};
 use crate::bound;
 
-/// Rows that one statement removes.
+/// Rows removed by one statement.
 const ROWS: i64 = 64;
 
-/// Statements in one transaction: what is added waits no longer for a bound that was lowered by gigabytes.
+/// Statements in one transaction. It limits how long new records wait after the bound was lowered by gigabytes.
 const STATEMENTS_MAX: usize = 64;
 
-/// Pages that are given back to the file system in one transaction.
+/// Pages returned to the file system in one transaction.
 const PAGES: u32 = 512;
 
-/// How the database stands to its bound.
+/// How the size of the database compares to its bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Room {
-    /// Records that were removed to make it.
+    /// Records removed by this step.
     pub(crate) removed: u64,
-    /// Only calls with effects are left, and they take all of it.
+    /// Only calls with effects are left, and they fill the bound.
     pub(crate) is_full: bool,
-    /// There is more to be removed or given back.
+    /// More rows or pages remain to be removed or returned.
     pub(crate) is_over: bool,
 }
 
-/// What a record of so much JSON takes at most, but for pages that are shared: a chain of overflow pages ends in one
-/// that is not full.
+/// Upper bound of the bytes that a record with this much JSON takes, except for shared pages. The last overflow page of
+/// a record is not full, which can waste up to one page of 16 KiB.
 pub(crate) fn bytes_of(json: u64) -> u64 {
     json + json.min(16 << 10) + 512
 }
 
-/// Makes room for so many more bytes, inside of the transaction that adds them.
+/// Makes room for `more` bytes, inside the transaction that adds them.
 pub(crate) fn make(connection: &Connection, more: u64, bytes_max: u64) -> rusqlite::Result<Room> {
     let most = bound::filled(bytes_max);
     let mut room = Room::default();
@@ -54,7 +54,7 @@ pub(crate) fn make(connection: &Connection, more: u64, bytes_max: u64) -> rusqli
     Ok(room)
 }
 
-/// Bytes of pages that hold something.
+/// Bytes of all pages in use.
 fn used(connection: &Connection) -> rusqlite::Result<u64> {
     let pages = number(connection, "page_count")?.saturating_sub(number(connection, "freelist_count")?);
     Ok(pages * number(connection, "page_size")?)
@@ -67,12 +67,12 @@ fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<u64> {
 }
 
 impl Store {
-    /// A step towards a bound that was lowered: removes rows, then gives free pages back. With `probe` something is
-    /// written in any case.
+    /// One step toward a lowered bound: removes rows, then returns free pages. With `probe`, it always writes
+    /// something, to test whether the database can be written again.
     pub(crate) fn tend(&mut self, bytes_max: u64, probe: bool) -> Result<Room, StoreError> {
         self.write(|connection| {
             if probe {
-                // Each write makes a page of the log, a row that is gone again no less.
+                // Inserting and deleting a row still writes a page to the log.
                 connection.execute("INSERT OR REPLACE INTO intents VALUES ('', '')", [])?;
                 super::end_intent(connection, "")?;
             }
@@ -85,7 +85,7 @@ impl Store {
                 let mut step = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
                 let mut rows = step.query([])?;
                 while rows.next()?.is_some() {}
-                // A file of an older version gives nothing back; its free pages are used again.
+                // A file of an older version returns no pages, but reuses its free ones.
                 room.is_over |= size()? < before;
             }
             Ok(room)

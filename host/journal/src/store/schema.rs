@@ -1,15 +1,15 @@
-//! The tables, and how older ones become them.
+//! The tables, and the migration of older versions.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-/// The version of the tables, in `user_version`.
+/// Version of the tables, stored in `user_version`.
 const VERSION: u32 = 3;
 
-/// Of a new file; an older one keeps its own. A record is some kilobytes long: large pages are fuller, and written at
-/// a stroke.
+/// Page size of a new file; an older file keeps its own. Records have some kilobytes: large pages waste less space and
+/// take fewer writes.
 const PAGE_BYTES: u32 = 16 << 10;
 
-/// The columns of both tables of records.
+/// The columns of both tables of records, `records` and `effects`.
 const COLUMNS: &str = "
     id TEXT PRIMARY KEY,
     tool TEXT NOT NULL,
@@ -20,7 +20,7 @@ const COLUMNS: &str = "
     caller TEXT NOT NULL DEFAULT 'local'
 ";
 
-/// `calls` is what others may query; the tables may change with the version.
+/// The view `calls` is the public interface for queries. The tables may change with the version.
 const VIEW: &str = "
 CREATE VIEW calls AS
     SELECT id, datetime(started_unix_ms / 1000, 'unixepoch') AS at, tool, code,
@@ -33,10 +33,11 @@ CREATE VIEW calls AS
 PRAGMA user_version = 3;
 ";
 
-/// From version 1, which knew no callers.
+/// From version 1, which had no callers.
 const FROM_1: &str = "ALTER TABLE records ADD COLUMN caller TEXT NOT NULL DEFAULT 'local';";
 
-/// From version 2, which had one table for all calls: those whose plan says that they had effects are kept longer.
+/// From version 2, which had one table for all calls. Calls whose plan says that they had effects move to `effects`,
+/// where they are never removed.
 const FROM_2: &str = "
 INSERT INTO effects SELECT * FROM records
     WHERE json_valid(record)
@@ -45,7 +46,7 @@ DELETE FROM records WHERE id IN (SELECT id FROM effects);
 DROP VIEW calls;
 ";
 
-/// Brings a database to this version.
+/// Migrates the database to [`VERSION`]. Refuses a newer version.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |err: rusqlite::Error| err.to_string();
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;
@@ -54,17 +55,18 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
             "it is of version {version}, written by a newer Airlock; this one knows up to {VERSION}"
         ));
     }
-    // Only a new file follows these, and setting them takes the write lock.
+    // Only a new file can take these settings, and setting them takes the write lock.
     if version == 0 {
         connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(text)?;
-        // Pages that become free can be given back to the file system.
+        // Allows free pages to be returned to the file system.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(text)?;
     }
     connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
     if version < VERSION { migrate(connection).map_err(text) } else { Ok(()) }
 }
 
-/// Two processes may come at once: the tables are made in a transaction that looks again.
+/// Creates or migrates the tables. Reads the version again inside the transaction, since two processes may open the
+/// database at the same time.
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -96,7 +98,7 @@ fn table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
 mod tests {
     use super::*;
 
-    /// Version 2 as it was written.
+    /// A database of version 2, as that version created it.
     const VERSION_2: &str = "
         CREATE TABLE records (id TEXT PRIMARY KEY, tool TEXT NOT NULL, started_unix_ms INTEGER NOT NULL,
             ended_unix_ms INTEGER NOT NULL, code TEXT NOT NULL, record TEXT NOT NULL,

@@ -1,8 +1,8 @@
-//! The one thread that writes, in groups: what waits is committed together.
+//! The writer thread: commits waiting records in groups.
 //!
-//! A group that cannot be written is kept and tried again, record by record where the whole fails: one that can never
-//! be written does not hold up the others. The writer publishes its standing, by which `queue` refuses
-//! what cannot be written.
+//! A failed group is kept and tried again. When the disk fails, its records are tried one by one, so that one large
+//! record does not block the others. The writer publishes its standing, by which `queue` rejects what cannot be
+//! written.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,51 +21,52 @@ use crate::standing::{Standing, log_full, log_removal};
 use crate::store;
 use crate::store::{Fault, Room, Store, StoreError};
 
-/// A group is at most this many records.
+/// Most records in one group.
 const GROUP_MAX: usize = PLACES / 2;
 
 /// Queue length above which the writer stops yielding between records.
 const CROWDED: usize = GROUP_MAX / 4 * 3;
 
-/// A group of so many is written at once: what waits takes memory, and gains nothing any more.
+/// A group of this size is written at once: waiting longer takes memory and no longer improves throughput.
 const GROUP_FULL: usize = GROUP_MAX / 4;
 
-/// A smaller group without a waiter gathers for at most this many rests.
+/// A smaller group without a waiter gathers for at most `RESTS` pauses of this length.
 const REST: Duration = Duration::from_millis(5);
 const RESTS: usize = 4;
 
-/// Another process may hold the database for so many of [`store::BUSY`], five seconds together, before that counts as
-/// trouble: a backup takes its moment.
+/// Busy tries in a row before the writer reports a failure. Each takes [`store::BUSY`], five seconds together, so that
+/// a short backup goes unnoticed.
 const BUSY_MAX: u32 = 20;
 
-/// The pause before the writer in trouble tries again, doubling; it looks for orders in each step of it.
+/// Unit of the pause between tries of a failing writer. The pause doubles up to `STEPS_MAX` units, and the writer
+/// receives orders after each unit.
 const STEP: Duration = Duration::from_millis(50);
 const STEPS_MAX: u32 = 20;
 
-/// After so many failed tries the database is opened again, whatever failed.
+/// After this many failed tries the database is reopened, whatever the error was.
 const REOPEN: u32 = 8;
 
-/// The share of the bound, as a divisor, that the write-ahead log may reach while a reader of another process keeps it
-/// from starting again.
+/// Divisor of the bound: the share that the write-ahead log may reach while a reader in another process keeps it from
+/// restarting.
 const WAL_SHARE: u64 = 4;
 
-/// The thread.
+/// The state of the writer thread.
 pub(super) struct Writing {
     pub(super) path: PathBuf,
-    /// None while it cannot be opened again.
+    /// `None` while the database cannot be reopened.
     pub(super) store: Option<Store>,
     pub(super) reader: Reader,
     pub(super) orders: UnboundedReceiver<Order>,
     pub(super) shared: Arc<Shared>,
     pub(super) abandoned: Arc<AtomicBool>,
-    /// What is not committed yet, in order.
+    /// Uncommitted orders, oldest first.
     pub(super) group: Vec<Order>,
     pub(super) flushes: Vec<SyncSender<()>>,
-    /// Tries in a row that failed.
+    /// Failed tries in a row.
     pub(super) failures: u32,
     /// Whether the database is over its bound, so that there is work without orders.
     pub(super) is_restless: bool,
-    /// Whether nothing may be removed any more.
+    /// Whether nothing removable is left.
     pub(super) is_full: bool,
     pub(super) is_closing: bool,
     pub(super) _ending: SyncSender<()>,
@@ -82,6 +83,7 @@ impl Writing {
                 break;
             }
         }
+        // Closed first, so that no order can arrive after the queue is emptied and be lost uncounted.
         self.orders.close();
         while let Ok(order) = self.orders.try_recv() {
             self.take(order);
@@ -91,8 +93,7 @@ impl Writing {
         self.group.drain(..).for_each(|order| self.shared.release(&order));
     }
 
-    /// Gathers a group; one with a waiter is written at once. Returns whether there may
-    /// be more to do.
+    /// Gathers a group. Writes it at once when a caller waits for it. Returns `false` when the thread shall end.
     fn gather(&mut self) -> bool {
         if self.group.is_empty() && self.flushes.is_empty() {
             match self.next() {
@@ -119,7 +120,7 @@ impl Writing {
         true
     }
 
-    /// The next order. While there is work without one, it is done between looks for one.
+    /// The next order. Work that needs no order is done while none is queued.
     fn next(&mut self) -> Option<Order> {
         let mut looks = 0;
         while self.is_restless && !self.is_closing {
@@ -128,7 +129,7 @@ impl Writing {
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => {}
             }
-            // Room on the disk and rows removed by other processes are not announced, so they are polled.
+            // Nothing announces free disk space or rows removed by other processes, so both are polled.
             if looks % STEPS_MAX == 0 && self.tend() {
                 continue;
             }
@@ -140,8 +141,8 @@ impl Writing {
         if self.is_closing { self.orders.try_recv().ok() } else { self.orders.blocking_recv() }
     }
 
-    /// A step towards the bound, or a try whether the database can be written to again. Whether the next step is due at
-    /// once.
+    /// One step toward the bound, or a test whether the database can be written again. Returns whether the next step is
+    /// due at once.
     fn tend(&mut self) -> bool {
         let (bytes_max, is_failing) = (self.bytes_max(), self.failures > 0);
         let tended = self.store().and_then(|store| store.tend(bytes_max, is_failing));
@@ -160,7 +161,7 @@ impl Writing {
         }
     }
 
-    /// The database, opened again where it was given up.
+    /// The open database, reopened if it was given up.
     fn store(&mut self) -> Result<&mut Store, StoreError> {
         match &mut self.store {
             Some(store) => Ok(store),
@@ -168,6 +169,7 @@ impl Writing {
         }
     }
 
+    /// Sorts an order: records go to the group, all else changes the writer's state.
     fn take(&mut self, order: Order) {
         match order.message {
             Message::Flush(done) => self.flushes.push(done),
@@ -177,11 +179,12 @@ impl Writing {
         }
     }
 
+    /// Whether a caller or a look-up waits for the group.
     fn is_awaited(&self) -> bool {
         !self.flushes.is_empty() || self.group.iter().any(|order| order.done.is_some())
     }
 
-    /// Writes the group; what could not be written stays in it.
+    /// Writes the group. Orders that could not be written stay in it.
     fn commit(&mut self) -> Result<(), StoreError> {
         if self.group.is_empty() {
             return if self.store()?.is_in_place() { Ok(()) } else { Err(StoreError::Displaced) };
@@ -191,11 +194,12 @@ impl Writing {
             Err(err) if err.fault() == Fault::Disk && self.group.len() > 1 => err,
             Err(err) => return Err(err),
         };
-        // One by one: a large record may be what there is no room for.
+        // One by one: a single large record may be what does not fit on the disk.
         let mut at = 0;
         while at < self.group.len() {
             match self.write(at, 1) {
                 Ok(()) => {}
+                // A record that fails stays at its index, and the next one is tried.
                 Err(err) if err.fault() == Fault::Disk => (last, at) = (err, at + 1),
                 Err(err) => return Err(err),
             }
@@ -203,14 +207,14 @@ impl Writing {
         if self.group.is_empty() { Ok(()) } else { Err(last) }
     }
 
-    /// Writes `count` records of the group from `at`, and answers their waiters.
+    /// Writes `count` orders of the group from index `at`, and answers their waiters.
     fn write(&mut self, at: usize, count: usize) -> Result<(), StoreError> {
         let bytes_max = self.bytes_max();
         self.store()?.fold((bytes_max / WAL_SHARE).max(2 * store::WAL_BYTES))?;
         let Writing { store: Some(store), group, orders, .. } = self else { return Ok(()) };
         let part = &group[at..at + count];
         let is_awaited = part.iter().any(|order| order.done.is_some());
-        // Without a waiter, calls on the same core go first between two records.
+        // Without a waiter, the thread yields between two records, so that calls on the same core run first.
         let stand_back = || {
             if !is_awaited && orders.len() < CROWDED {
                 std::thread::yield_now();
@@ -223,14 +227,14 @@ impl Writing {
             if let Some(why) = &why {
                 self.shared.lost.add(1, why);
             }
-            // The waiter may have gone.
+            // The waiter may have been dropped.
             let _ = order.done.map(|done| done.send(why.map_or(Ok(()), Err)));
         }
         self.has(room);
         Ok(())
     }
 
-    /// Takes in how the database stands to its bound.
+    /// Stores how the size of the database compares to its bound.
     fn has(&mut self, room: Room) {
         let before = self.shared.removed.fetch_add(room.removed, Ordering::AcqRel);
         if before == 0 && room.removed > 0 {
@@ -240,7 +244,7 @@ impl Writing {
         self.is_full = room.is_full;
     }
 
-    /// All that there was is written.
+    /// Publishes the new standing after everything was written, and answers the flushes.
     fn succeeded(&mut self) {
         self.failures = 0;
         let now = if self.is_full { Standing::Full } else { Standing::Writing };
@@ -252,13 +256,13 @@ impl Writing {
         }
     }
 
-    /// Keeps the group and pauses before the next try.
+    /// Keeps the group, and pauses before the next try.
     fn failed(&mut self, err: &StoreError) {
         self.failures = self.failures.saturating_add(1);
         if err.fault() == Fault::Busy && self.failures < BUSY_MAX {
             return;
         }
-        // Even a full disk may be another one by now.
+        // Reopened even after errors of the disk: another disk may be mounted at the path by now.
         if err.fault() == Fault::Broken || self.failures.is_multiple_of(REOPEN) {
             self.give_up();
         }
@@ -279,7 +283,7 @@ impl Writing {
         }
     }
 
-    /// Receives what was queued, and answers waiters that must not wait for the disk: intents and look-ups.
+    /// Receives queued orders. Rejects waiters that must not wait for the disk: intents and look-ups.
     fn refuse(&mut self) {
         while let Ok(order) = self.orders.try_recv() {
             self.take(order);
@@ -292,7 +296,8 @@ impl Writing {
         }
     }
 
-    /// Closes the database, to open it again. The reader goes first: the last connection folds the log.
+    /// Closes the database so that it is reopened. The reader closes first, since the last connection checkpoints the
+    /// log.
     fn give_up(&mut self) {
         *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.store = None;
@@ -303,8 +308,8 @@ impl Writing {
     }
 }
 
-/// Puts a group into a transaction. Returns how the database stands, and which records can never be written, by their
-/// index, and why.
+/// Writes a group inside a transaction. Returns the room left, and the index and reason of each record that can never
+/// be written.
 fn put_all(
     connection: &Connection,
     group: &[Order],
@@ -317,7 +322,7 @@ fn put_all(
     for (i, order) in group.iter().enumerate() {
         stand_back();
         match put(connection, &order.message) {
-            // SQLite took back this one statement and goes on.
+            // SQLite rolled back only this statement, so the transaction continues.
             Err(err) if err.fault() == Fault::Record => refused.push((i, err.to_string())),
             put => put?,
         }

@@ -1,9 +1,9 @@
-//! What a function's return value says: a value and what stands beside it, a refusal, a question, an error.
+//! Reads a function's return value: a value with its annotations, a refusal, a question, or an error.
 //!
-//! Owns the recognition of the types of `airlock:tool` in a function's type, and the reading of a returned
-//! value by them. The types are recognized by structure, field names included, as the engine knows no names
-//! of types. Must not know what follows from an answer. To add a type: its shape in `known`, its place in
-//! [`Shape`], its reading below, and a field of the reply.
+//! Owns the recognition of the types of `airlock:tool` in a function's type, and the reading of returned values by
+//! them. The types are recognized by structure, field names included, because the engine does not keep type names.
+//! Must not know what the host does with an answer. To add a type: its shape in `known`, its place in [`Shape`], its
+//! reading below, and a field of the reply.
 
 mod known;
 mod read;
@@ -18,53 +18,53 @@ use airlock_types::code::Code;
 
 pub use known::failure as failure_ty;
 
-/// What a tool says of its own answer.
+/// A tool's statements about its own answer. All are the tool's texts and unverified.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assessment {
-    /// How the request was understood.
+    /// How the tool understood the request.
     pub interpretation: Option<String>,
-    /// From 0 to 1.
+    /// The tool's own estimate, from 0 to 1.
     pub confidence: Option<f64>,
-    /// What is not certain.
+    /// What the tool is not certain of.
     pub uncertainty: Option<String>,
-    /// What was taken for granted.
+    /// Assumptions that the tool made to answer.
     pub assumptions: Vec<String>,
-    /// What could be done next.
+    /// Follow-up steps that the tool suggests.
     pub next_steps: Vec<String>,
 }
 
-/// The moment that the data speaks of.
+/// The time that the returned data describes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AsOf {
-    /// RFC 3339, date or date and time, as the tool gave it.
+    /// RFC 3339, a date or a date with a time, as the tool returned it.
     pub time: String,
-    /// Where the data came from.
+    /// The data's source, as the tool names it.
     pub source: Option<String>,
 }
 
-/// A returned value, taken apart.
+/// A returned value, split into its parts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// A value, and what stands beside it.
+    /// A value with its annotations.
     Value(Box<Answered>),
-    /// The tool says that it cannot.
+    /// The tool declines the request.
     Refused(Refusal),
-    /// The tool asks.
+    /// The tool asks the caller for more information.
     Clarify(Clarify),
-    /// The tool failed in a typed way.
+    /// The tool returned a typed error.
     Error(ToolError),
 }
 
-/// A value and what stands beside it.
+/// A value with its annotations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answered {
-    /// The value, for the outer door; lifted fields are gone from it.
+    /// The value that the outer door checks. Fields that moved to the envelope are removed from it.
     pub value: Option<Val>,
-    /// What the tool says of it.
+    /// The value of the `assessment` field, or the default when the type has none.
     pub assessment: Assessment,
-    /// The moment that it speaks of.
+    /// The value of the `as-of` field, if the type has one.
     pub as_of: Option<AsOf>,
-    /// What is not JSON.
+    /// Content blocks: text, images and other data that is not the typed value.
     pub content: Vec<Content>,
 }
 
@@ -73,18 +73,18 @@ pub struct Answered {
 pub struct ToolError {
     /// `tool.error`, `tool.throttled` or `tool.unavailable`.
     pub code: Code,
-    /// What the tool gave as its error, as JSON.
+    /// The tool's error value, as JSON. Null if the error has no payload.
     pub detail: Value,
-    /// Whether the contract or the type names it transient.
+    /// Whether the contract or the type declares this error transient.
     pub transient: bool,
-    /// The upstream's hint.
+    /// Wait in milliseconds that the upstream asked for, if it named one.
     pub retry_after_ms: Option<u64>,
 }
 
-/// How a function's return value is to be read: found once, at load.
+/// How to read a function's return value. Computed once, at load.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
-    /// The function's own result, `result<…>` included.
+    /// Whether the function's own result is a `result<…>`.
     fallible: bool,
     ok: Option<Ty>,
     err: Option<Ty>,
@@ -94,20 +94,20 @@ pub struct Shape {
 #[derive(Clone, Debug, PartialEq)]
 enum ValueShape {
     Plain,
-    /// A record whose fields of these names leave for the envelope.
+    /// A record. The named fields move to the envelope, the others stay.
     Annotated {
         assessment: Option<String>,
         as_of: Option<String>,
         rest: Ty,
     },
-    /// Content blocks: one, or a list.
+    /// One content block, or a list of them.
     Content {
         list: bool,
     },
 }
 
 impl Shape {
-    /// The shape of a function.
+    /// Derives the shape from a function's type.
     pub fn of(function: &FunctionTy) -> Shape {
         let (fallible, ok, err) = match &function.result {
             Some(Ty::Result(ok, err)) => (true, ok.as_deref().cloned(), err.as_deref().cloned()),
@@ -117,7 +117,7 @@ impl Shape {
         Shape { fallible, ok, err, value }
     }
 
-    /// The type of `result` in the envelope: what is left when lifted parts are gone.
+    /// The type of `result` in the envelope, without the parts that move to the envelope. `None` if nothing remains.
     pub fn value_ty(&self) -> Option<&Ty> {
         match &self.value {
             ValueShape::Plain => self.ok.as_ref(),
@@ -127,16 +127,15 @@ impl Shape {
         }
     }
 
-    /// The type of the error that the function may return, as WIT writes it: `string`. None for a function that returns
-    /// none.
+    /// The type of the error that the function can return. `None` for a function without an error type.
     pub fn error_ty(&self) -> Option<&Ty> {
         self.err.as_ref()
     }
 
-    /// Reads a returned value. `transient` holds the contract's names of error cases that are worth a retry.
+    /// Reads a returned value. `transient` lists the error cases that the contract declares worth a retry.
     ///
     /// # Errors
-    /// When the value is not of the function's type, which is a fault of the host.
+    /// When the value does not have the function's type, which is an error in the host.
     pub fn read(&self, returned: Option<Val>, transient: &[String]) -> Result<Answer, LiftError> {
         let value = match (self.fallible, returned) {
             (true, Some(Val::Result(Ok(value)))) => value.map(|value| *value),
@@ -200,6 +199,7 @@ fn value_shape(ty: &Ty) -> ValueShape {
                 fields.iter().find(|field| through(&field.ty) == known).map(|field| field.name.clone())
             };
             let (assessment, as_of) = (named(&known::assessment()), named(&known::as_of()));
+            // A record without known fields stays plain, so that no field of its own is moved.
             if assessment.is_none() && as_of.is_none() {
                 return ValueShape::Plain;
             }

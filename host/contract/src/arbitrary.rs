@@ -1,7 +1,7 @@
 //! Random types, and random values of a type, for property tests.
 //!
-//! Owns the generators: all constructors, four levels deep, names as people write them. To add a type: a
-//! row in [`val_of`] and one in [`ty`].
+//! Owns the generators. They cover every type constructor, nest four levels deep, and use names in the style of
+//! hand-written WIT. To add a type: a row in [`val_of`] and one in [`ty`].
 
 use proptest::collection::vec;
 use proptest::option;
@@ -26,12 +26,12 @@ const NAMES: [&str; 12] = [
     "some",
 ];
 
-/// A parameter list.
+/// A parameter list with up to three parameters.
 pub(crate) fn params() -> impl Strategy<Value = Vec<Field>> {
     fields(ty(), 0..4)
 }
 
-/// A type.
+/// A type that can cross to JSON, up to four levels deep.
 pub(crate) fn ty() -> BoxedStrategy<Ty> {
     let leaf = prop_oneof![scalar(), names().prop_map(Ty::Enum), names().prop_map(Ty::Flags)];
     leaf.prop_recursive(4, 24, 4, |inner| {
@@ -51,7 +51,7 @@ pub(crate) fn ty() -> BoxedStrategy<Ty> {
     .boxed()
 }
 
-/// A value of a type; floats may be no finite numbers.
+/// A value of a type. Floats include NaN and the infinities.
 pub(crate) fn val_of(ty: &Ty) -> BoxedStrategy<Val> {
     match ty {
         Ty::Bool => any::<bool>().prop_map(Val::Bool).boxed(),
@@ -83,7 +83,7 @@ pub(crate) fn val_of(ty: &Ty) -> BoxedStrategy<Val> {
     }
 }
 
-/// Whether a value has finite floats only, so that it can go in as it came out.
+/// Whether all floats in a value are finite. Only such a value lowers back from its JSON form.
 pub(crate) fn finite(val: &Val) -> bool {
     match val {
         Val::Float32(n) => n.is_finite(),
@@ -102,7 +102,7 @@ fn scalar() -> impl Strategy<Value = Ty> {
     prop_oneof![key(), Just(Ty::F32), Just(Ty::F64)]
 }
 
-/// A type that may be a map's key.
+/// A type that can be a map key.
 fn key() -> impl Strategy<Value = Ty> {
     let narrow = [Ty::Bool, Ty::S8, Ty::U8, Ty::S16, Ty::U16, Ty::S32, Ty::U32];
     let all: Vec<_> = narrow.into_iter().chain([Ty::S64, Ty::U64, Ty::Char, Ty::String]).collect();
@@ -135,7 +135,7 @@ fn cases(ty: impl Strategy<Value = Ty> + Clone) -> impl Strategy<Value = Vec<Cas
     })
 }
 
-/// A map with its keys once each.
+/// A map without duplicate keys.
 fn map_of(key: &Ty, value: &Ty) -> BoxedStrategy<Val> {
     let entries = vec((val_of(key), val_of(value)), 0..4);
     let unique = |entries: Vec<(Val, Val)>| {

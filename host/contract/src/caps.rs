@@ -1,7 +1,7 @@
-//! The caps of arguments before anything looks at them: size, depth, lengths, and JSON that says one thing.
+//! Bounds on arguments that apply before any other check: size, depth, lengths, duplicate keys.
 //!
-//! Owns the one parse of a call's arguments. Must not know schemas or tools. To add a cap: a field, its check
-//! in `Meter`, its row in the test.
+//! Owns the one parse of a call's arguments. Must not know schemas or tools. To add a bound: a field, its check in
+//! `Meter`, its row in the test.
 
 #![expect(clippy::result_large_err, reason = "the first fault ends the call, so its size costs nothing")]
 
@@ -17,17 +17,18 @@ use airlock_types::place;
 use airlock_types::place::Step;
 use airlock_types::violation::Violation;
 
-/// How large arguments may be.
+/// Bounds on the arguments of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
-    /// Bytes of the whole JSON text. 1 MiB.
+    /// Bytes of the whole JSON text. Default: 1 MiB.
     pub bytes_max: usize,
-    /// Arrays and objects within each other, the arguments themselves being the first. 64, and never above
-    /// 127, where the parser stops by itself.
+    /// Nesting of arrays and objects; the arguments object is level 1. Default: 64. At most 127, where the JSON parser
+    /// stops.
     pub depth_max: usize,
-    /// Bytes of one string or key. 256 KiB.
+    /// Bytes of one string or key. Default: 256 KiB.
     pub string_bytes_max: usize,
-    /// Values in all. 50,000: each is looked at several times, and kept as JSON and as a component value at once.
+    /// Total number of values. Default: 50,000. Each value is visited several times and exists as JSON and as a
+    /// component value at once.
     pub values_max: usize,
 }
 
@@ -37,7 +38,7 @@ impl Default for Caps {
     }
 }
 
-/// Parses the text of arguments, once, within the caps. The first fault ends it.
+/// Parses the text of arguments within the bounds. Stops at the first violation.
 pub fn parse(text: &[u8], caps: &Caps) -> Result<Map<String, Value>, Violation> {
     if text.len() > caps.bytes_max {
         return Err(too_large(caps, text.len()));
@@ -54,7 +55,7 @@ pub fn parse(text: &[u8], caps: &Caps) -> Result<Map<String, Value>, Violation> 
     }
 }
 
-/// Checks arguments that arrive already parsed.
+/// Checks arguments that are already parsed against the same bounds.
 pub fn admit(args: &Map<String, Value>, caps: &Caps) -> Result<(), Violation> {
     let meter = Meter::new(caps);
     walk_object(&meter, args, None, 1)?;
@@ -62,7 +63,7 @@ pub fn admit(args: &Map<String, Value>, caps: &Caps) -> Result<(), Violation> {
     if bytes > caps.bytes_max { Err(too_large(caps, bytes)) } else { Ok(()) }
 }
 
-/// Bytes of parsed arguments as JSON; of those that cannot be written, more than any cap allows.
+/// Size in bytes of parsed arguments as JSON. `usize::MAX`, which exceeds every bound, if they cannot be serialized.
 pub fn bytes_of(args: &Map<String, Value>) -> usize {
     let mut size = Size(0);
     serde_json::to_writer(&mut size, args).map_or(usize::MAX, |()| size.0)
@@ -96,7 +97,7 @@ fn walk(meter: &Meter<'_>, value: &Value, at: Option<&At<'_>>, depth: usize) -> 
     }
 }
 
-/// Counts what would be written.
+/// A writer that counts bytes and discards them.
 struct Size(usize);
 
 impl io::Write for Size {
@@ -110,7 +111,7 @@ impl io::Write for Size {
     }
 }
 
-/// A place, as a chain on the stack: it costs nothing until there is a fault.
+/// A place in the arguments, as a linked list on the stack. No allocation happens unless a violation is reported.
 struct At<'a> {
     parent: Option<&'a At<'a>>,
     key: Option<&'a str>,
@@ -125,7 +126,7 @@ impl At<'_> {
     }
 }
 
-/// What is left of the caps, and the fault that ended the parse: serde's errors carry only text.
+/// The remaining budget, and the violation that ended the parse. It is kept here because serde errors carry only text.
 struct Meter<'c> {
     caps: &'c Caps,
     values_left: Cell<usize>,
@@ -137,6 +138,7 @@ impl<'c> Meter<'c> {
         Meter { caps, values_left: Cell::new(caps.values_max), fault: RefCell::default() }
     }
 
+    // The depth check runs before the contents are parsed, so deep input cannot exhaust the stack.
     fn depth(&self, depth: usize, at: Option<&At<'_>>) -> Result<(), Violation> {
         let max = self.caps.depth_max;
         let expected = || format!("at most {max} levels of arrays and objects");
@@ -170,7 +172,7 @@ impl<'c> Meter<'c> {
 
 const SEND_LESS: &str = "send less data, in several calls if needed";
 
-/// A value about to be parsed, and a visitor of what it turns out to be.
+/// A value that is about to be parsed. It is the seed and the visitor of the parser in one.
 struct Node<'a> {
     meter: &'a Meter<'a>,
     at: Option<&'a At<'a>>,
@@ -243,6 +245,8 @@ impl<'de> Visitor<'de> for Node<'_> {
         while let Some(key) = entries.next_key::<String>()? {
             self.meter.or_stop(self.meter.string(&key, self.at))?;
             let at = At { parent: self.at, key: Some(&key), index: 0 };
+            // serde_json's map keeps the last duplicate silently. Other readers may keep the first, so duplicates are
+            // rejected.
             if out.contains_key(&key) {
                 self.meter.or_stop::<A::Error>(Err(duplicate(&at)))?;
             }
@@ -294,7 +298,7 @@ fn not_utf8(error: &std::str::Utf8Error) -> Violation {
     violation(Code::ArgsSyntax, &[], "utf-8", "JSON in UTF-8".into(), got, "encode the text as UTF-8")
 }
 
-/// The parser's messages name a position and never repeat the text.
+/// Converts a parser error. Its message has a position and never contains the input text.
 fn syntax(error: &serde_json::Error) -> Violation {
     let hint = "send one JSON object, for example {} when there are no arguments";
     violation(Code::ArgsSyntax, &[], "syntax", "one JSON object".into(), error.to_string(), hint)

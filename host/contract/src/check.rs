@@ -1,8 +1,8 @@
-//! The outer door: a value of the right type can still be a lie, and is doubted here.
+//! The outer door: checks whether a result of the right type is plausible.
 //!
-//! Owns which doubts there are and what each found. Checks see values that a tool returned as its answer; an
-//! error that the tool returned is never masked by a check. Must not know the engine, retries or doors.
-//! To add a kind: a file under `check/`, a variant of [`Kind`] and a line in [`ALL`]; the compiler asks for the rest.
+//! Owns the kinds of checks and their findings. Checks see only values that a tool returned as its answer; a check
+//! never masks an error that the tool returned. Must not know the engine, retries or transports. To add a kind: a file
+//! under `check/`, a variant of [`Kind`] and a line in [`ALL`]; the compiler reports the remaining places.
 
 mod age;
 mod echo;
@@ -29,10 +29,10 @@ use crate::ty::{Field, FunctionTy, Ty};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::shorten::clean;
 
-/// A finding list longer than this is cut; its last entry says how many more there were.
+/// Length of the longest finding list. A longer list is cut, and its last entry states how many findings are missing.
 pub const FINDINGS_MAX: usize = 20;
 
-/// Every kind with the verdict that it has unless a rule says otherwise, sorted by name.
+/// Every kind with its default verdict, sorted by name.
 pub const ALL: &[(&str, Verdict)] = &[
     ("echo", Verdict::Reject),
     ("empty", Verdict::Suspect),
@@ -47,31 +47,32 @@ pub const ALL: &[(&str, Verdict)] = &[
     ("unique", Verdict::Reject),
 ];
 
-/// What a check may look at.
+/// The facts that a check can use.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// The function's parameters.
     pub params: &'a [Field],
     /// The arguments of the call, one for each parameter.
     pub args: &'a [Val],
-    /// What the tool returned.
+    /// The tool's returned value.
     pub result: &'a Val,
-    /// How old the tool says its data is, as RFC 3339.
+    /// The time that the tool's data describes, as RFC 3339.
     pub as_of: Option<&'a str>,
-    /// The time of the call, from the injected clock.
+    /// The time of the call in milliseconds since the Unix epoch, from the injected clock.
     pub now_unix_ms: u64,
 }
 
-/// One doubt, before it knows its kind.
+/// A finding without its kind.
 struct Doubt {
     path: String,
     expected: String,
     got: String,
-    /// Where the kind has more than one: overrides the default, not the declaration.
+    /// Verdict of this finding. It overrides the kind's default, but not the verdict that a rule declares.
     verdict: Option<Verdict>,
 }
 
-/// The first doubts of one check, and how many more there were: each row of a result may be doubtful.
+/// The first findings of one check, and the number of further ones. Bounded, because every row of a result can have a
+/// finding.
 #[derive(Default)]
 struct Doubts {
     kept: Vec<Doubt>,
@@ -79,7 +80,7 @@ struct Doubts {
 }
 
 impl Doubts {
-    /// Takes one in. It is only written where it is kept.
+    /// Adds a finding. `write` runs only if the finding is kept, so that discarded findings cost no formatting.
     fn push(&mut self, write: impl FnOnce() -> Doubt) {
         if self.kept.len() < FINDINGS_MAX { self.kept.push(write()) } else { self.more += 1 }
     }
@@ -103,7 +104,7 @@ struct Compiled {
     check: Check,
 }
 
-/// The checks of one tool, ready to run.
+/// The compiled checks of one tool.
 pub struct Checks(Vec<Compiled>);
 
 impl std::fmt::Debug for Checks {
@@ -113,7 +114,7 @@ impl std::fmt::Debug for Checks {
 }
 
 impl Checks {
-    /// Checks the rules against the function's type; `finite` is added unless a rule declares it.
+    /// Compiles the rules against the function's type. `finite` is added unless a rule declares it.
     pub fn compile(rules: &[Rule], function: &FunctionTy) -> Result<Checks, RuleError> {
         let mut checks = rules.iter().map(|rule| rule.compile(function)).collect::<Result<Vec<_>, _>>()?;
         if !checks.iter().any(|one| one.kind == "finite") {
@@ -122,12 +123,13 @@ impl Checks {
         Ok(Checks(checks))
     }
 
-    /// The checks as data, those that a tool has without a word of its author's included.
+    /// The checks as data, including those that apply without a rule.
     pub fn told(&self) -> Vec<Value> {
         self.0.iter().map(|one| one.told.clone()).collect()
     }
 
-    /// What is doubtful, the worst first, at most [`FINDINGS_MAX`]; nothing where the tool returned an error.
+    /// Runs all checks. Returns at most [`FINDINGS_MAX`] findings, the worst first; none if the tool returned an
+    /// error.
     pub fn findings(&self, context: &Context<'_>) -> Vec<Finding> {
         let Some(result) = answer(context.result) else { return vec![] };
         let context = Context { result, ..*context };
@@ -142,7 +144,8 @@ impl Checks {
 }
 
 impl Compiled {
-    /// What is said of a value is text of the tool's.
+    /// Completes a finding with its kind and verdict. Texts are cleaned because they contain parts of the tool's
+    /// value.
     fn finding(&self, doubt: Doubt) -> Finding {
         Finding {
             kind: self.kind.to_owned(),
@@ -154,12 +157,12 @@ impl Compiled {
     }
 }
 
-/// The worst verdict.
+/// The worst verdict of all findings. `Pass` if there are none.
 pub fn verdict(findings: &[Finding]) -> Verdict {
     findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Pass)
 }
 
-/// The type that checks see: what `ok` carries, where the function returns a `result`.
+/// The type that checks see: the `ok` payload of a `result`, or the type itself.
 pub(crate) fn answer_ty(function: &FunctionTy) -> Option<&Ty> {
     match function.result.as_ref()? {
         Ty::Result(ok, _) => ok.as_deref(),
@@ -175,7 +178,8 @@ fn answer(val: &Val) -> Option<&Val> {
     }
 }
 
-/// The worst come first, so that what is cut is never worse than what is shown. `more` were found beside these.
+/// Sorts the worst findings first, so that the cut drops only milder ones. `more` is the number of findings not in the
+/// list.
 fn capped(mut findings: Vec<Finding>, more: usize) -> Vec<Finding> {
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
     let all = findings.len() + more;

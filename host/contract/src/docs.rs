@@ -1,7 +1,7 @@
-//! Doc comments, read out of WIT source.
+//! Reads doc comments from WIT source.
 //!
-//! Compilers drop them from the component, so `airlock pack` reads the source and embeds what it says. Owns
-//! the way from a WIT package to documentation by function and path. Must not know components.
+//! Compilers drop doc comments from the component, so `airlock pack` reads the source and embeds them. Owns the
+//! conversion from a WIT package to documentation by function and path. Must not know components.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::path::snake;
 use crate::surface::FunctionDocs;
 use crate::ty::TYPE_NODES_MAX;
 
-/// Why WIT source cannot be read.
+/// The reason that WIT source cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DocsError {
-    /// It does not parse; the text has file, line and place.
+    /// The source does not parse. The text has file, line and column.
     #[error("the WIT source cannot be read: {0}")]
     Wit(String),
-    /// Types that are larger than hosts read.
+    /// The types are larger than the bound that hosts accept.
     #[error("the types of its functions have more than {PLACES_MAX} parts when they are written out")]
     Types,
-    /// There are several worlds, or none.
+    /// The source has several worlds, or none. Holds their names.
     #[error("which world? The WIT source has {}; name one with `--world`", listed(.0))]
     World(Vec<String>),
 }
@@ -29,10 +29,10 @@ fn listed(worlds: &[String]) -> String {
     if worlds.is_empty() { "none".into() } else { format!("`{}`", worlds.join("`, `")) }
 }
 
-/// The documentation of every function that a world exports.
+/// Reads the documentation of every function that a world exports.
 ///
 /// # Errors
-/// When the world is not clear, or its types are too large.
+/// When the world is ambiguous or missing, or its types are too large.
 pub fn read(
     resolve: &Resolve,
     package: PackageId,
@@ -67,12 +67,12 @@ fn key_name(key: &WorldKey) -> String {
     }
 }
 
-/// Places in arguments and results that are looked at, each type as often as it is used.
+/// Number of visited places in arguments and results. A type counts once for each use, as in the component.
 const PLACES_MAX: usize = TYPE_NODES_MAX;
 
 struct Walk<'r> {
     resolve: &'r Resolve,
-    /// Places that may still be looked at.
+    /// Remaining places before the walk fails.
     left: usize,
     docs: BTreeMap<String, FunctionDocs>,
 }
@@ -120,14 +120,14 @@ impl Walk<'_> {
     }
 }
 
-/// Keeps a text for a place that has none.
+/// Stores a text for a place that has none yet.
 fn note(found: &mut BTreeMap<String, String>, at: &str, text: Option<String>) {
     if let Some(text) = text {
         found.entry(at.to_owned()).or_insert(text);
     }
 }
 
-/// The value's type of a function that may fail.
+/// The value type of a function: the `ok` payload of a `result`, or the type itself.
 fn ok_of(resolve: &Resolve, ty: &Type) -> Type {
     match kind(resolve, ty) {
         Some(TypeDefKind::Result(result)) => result.ok.unwrap_or(*ty),
@@ -135,7 +135,7 @@ fn ok_of(resolve: &Resolve, ty: &Type) -> Type {
     }
 }
 
-/// The definition of a type, aliases followed.
+/// The definition of a type, with aliases resolved.
 fn kind<'r>(resolve: &'r Resolve, ty: &Type) -> Option<&'r TypeDefKind> {
     let Type::Id(id) = ty else { return None };
     match &resolve.types[*id].kind {
@@ -144,7 +144,7 @@ fn kind<'r>(resolve: &'r Resolve, ty: &Type) -> Option<&'r TypeDefKind> {
     }
 }
 
-/// `- name: text` for the cases that have one.
+/// One line `- name: text` for each case that has a doc comment. `None` if no case has one.
 fn named<'d>(cases: impl Iterator<Item = (&'d String, &'d Docs)>) -> Option<String> {
     let lines: Vec<String> =
         cases.filter_map(|(name, docs)| Some(format!("- {name}: {}", text(docs)?))).collect();

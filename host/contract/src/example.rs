@@ -1,6 +1,6 @@
-//! One call that would have been right: the caller's own, corrected; the author's; or the smallest one.
+//! Makes one valid example call: the caller's arguments corrected, the author's example, or a minimal one.
 //!
-//! Owns the making of examples. Nothing is offered that the validator does not accept.
+//! Owns the making of examples. Every offered example passes the validator.
 
 mod pattern;
 
@@ -11,33 +11,34 @@ use serde_json::{Map, Value, json};
 use super::validate::Validator;
 use airlock_types::shorten::is_within;
 
-/// Longer examples than this do not fit into an error's text.
+/// Size of the longest example in bytes. A longer one does not fit into an error text.
 const EXAMPLE_BYTES_MAX: usize = 400;
 const DEPTH_MAX: usize = 32;
 const ITEMS_MAX: u64 = 100;
 const LENGTH_MAX: usize = 200;
-/// Values in an example. Lists within each other that must each have a hundred items would have any number.
+/// Number of values in an example. Without it, nested lists with large `minItems` would multiply.
 const VALUES_MAX: usize = 1_000;
 
-/// The arguments with misnamed keys renamed and lossless coercions made, if that makes them valid and they are short.
+/// The arguments with misnamed keys renamed and lossless coercions applied. `None` if the result is invalid or too
+/// long.
 pub fn corrected(validator: &Validator, args: &Value) -> Option<Value> {
     validator.corrected(args).filter(|example| is_within(example, EXAMPLE_BYTES_MAX))
 }
 
-/// The author's example if it is valid, else the smallest one that can be derived and is.
+/// The author's example if it is valid, else a minimal derived one if that is valid.
 pub fn best(author: Option<&Value>, validator: &Validator, schema: &Value) -> Option<Value> {
     let author = author.filter(|example| validator.is_valid(example)).cloned();
     author.or_else(|| minimal(schema).filter(|example| validator.is_valid(example)))
 }
 
-/// A small value derived from a schema: required keys only. [`best`] checks it before it is offered.
+/// A minimal value derived from a schema, with required keys only. It can be invalid: [`best`] validates it.
 pub fn minimal(schema: &Value) -> Option<Value> {
     Maker { root: schema, left: Cell::new(VALUES_MAX) }.value(schema, 0)
 }
 
 struct Maker<'s> {
     root: &'s Value,
-    /// Values that may still be made, those that are not used in the end included.
+    /// Remaining number of values. Values of discarded branches count too.
     left: Cell<usize>,
 }
 
@@ -94,7 +95,7 @@ impl<'s> Maker<'s> {
     }
 }
 
-/// What the schema itself offers.
+/// A value that the schema itself contains, such as the first of its examples.
 fn given(schema: &Value) -> Option<&Value> {
     let first = |keyword: &str| schema.get(keyword).and_then(|values| values.get(0));
     let default = || schema.get("default").filter(|value| !value.is_null());
@@ -136,7 +137,7 @@ fn formatted(name: &str) -> Option<&'static str> {
     })
 }
 
-/// One, or else the bound that is nearest to it.
+/// The number 1 if the bounds allow it, else the bound that is nearest to it.
 fn number(schema: &Value, integral: bool) -> Option<Value> {
     let limit = |keyword: &str| schema.get(keyword).filter(|limit| limit.is_number());
     let float = |keyword: &str| limit(keyword).and_then(Value::as_f64);

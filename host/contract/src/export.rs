@@ -1,8 +1,8 @@
-//! Tool definitions in the forms of model providers.
+//! Tool definitions in the formats of model providers.
 //!
-//! Owns each provider's envelope and the subset of JSON Schema that it takes; a keyword that it does not
-//! take moves into the description, and the host goes on enforcing it. Must not know types or tools. To add
-//! one: a variant, its name, its rules and its envelope.
+//! Owns each provider's envelope and its subset of JSON Schema. An unsupported keyword moves into the description, and
+//! the host keeps enforcing it. Must not know types or tools. To add a dialect: a variant, its name, its rules and its
+//! envelope.
 
 mod subset;
 
@@ -13,30 +13,30 @@ use serde_json::{Value, json};
 use self::subset::{Nulls, Rules, Tuples};
 use super::schema::inline;
 
-/// Whose form a definition has.
+/// A provider's format of a tool definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenAI, function calling.
+    /// OpenAI function calling.
     OpenAi,
-    /// OpenAI, with arguments that are guaranteed to fit.
+    /// OpenAI function calling in strict mode: the model's output always matches the schema.
     OpenAiStrict,
-    /// Anthropic, tool use.
+    /// Anthropic tool use.
     Anthropic,
-    /// Anthropic, with arguments that are guaranteed to fit.
+    /// Anthropic tool use in strict mode: the model's output always matches the schema.
     AnthropicStrict,
-    /// Gemini, by JSON Schema.
+    /// Gemini with JSON Schema.
     Gemini,
-    /// Gemini, by its subset of OpenAPI.
+    /// Gemini with its subset of OpenAPI.
     GeminiOpenApi,
 }
 
-/// There is no dialect of this name.
+/// The name does not belong to a dialect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown dialect `{0}`: one of {names}", names = names())]
 pub struct UnknownDialect(String);
 
 impl Dialect {
-    /// Every dialect.
+    /// Every dialect, in the order of help texts.
     pub const ALL: [Dialect; 6] = [
         Dialect::OpenAi,
         Dialect::OpenAiStrict,
@@ -46,7 +46,7 @@ impl Dialect {
         Dialect::GeminiOpenApi,
     ];
 
-    /// The name as the command line has it.
+    /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Dialect::OpenAi => "openai",
@@ -58,7 +58,7 @@ impl Dialect {
         }
     }
 
-    /// What the provider takes of a schema; nothing is said where it takes all that we write.
+    /// Restrictions on schemas. `None` for a dialect that accepts every schema of this crate.
     fn rules(self) -> Option<Rules> {
         match self {
             Dialect::OpenAi | Dialect::Anthropic => None,
@@ -83,7 +83,7 @@ impl FromStr for Dialect {
     }
 }
 
-/// A tool's definition as a provider takes it, from the schema that [`super::schema::input`] makes.
+/// Converts a tool to a provider's format. `input_schema` comes from [`super::schema::input`].
 pub fn definition(dialect: Dialect, name: &str, description: &str, input_schema: &Value) -> Value {
     let mut schema = input_schema.clone();
     if let Some(rules) = dialect.rules() {
@@ -112,7 +112,7 @@ fn openai(name: &str, description: &str, parameters: Value, strict: bool) -> Val
     json!({"type": "function", "function": function})
 }
 
-/// The formats that strict modes take; Anthropic's takes `uri` as well.
+/// The formats that strict modes accept. Anthropic's also accepts `uri`.
 const FORMATS: [&str; 9] =
     ["date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"];
 const FORMATS_AND_URI: [&str; 10] =

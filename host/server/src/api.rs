@@ -1,8 +1,9 @@
-//! The HTTP API, for programs that are no agents: the tools under `/v1`, with the envelope that every door has.
+//! The HTTP API for programs that are not agents: the tools under `/v1`, with the same envelope as on the other
+//! transports.
 //!
-//! Owns paths, status codes, problem documents and the OpenAPI document, which is made from what is served. Must
-//! not know sockets or who a token belongs to: the caller is in the request already. To add a path: a handler
-//! with its `utoipa::path`, its line in `router` and in `openapi::Document`.
+//! Owns paths, status codes, problem documents and the OpenAPI document, which is generated from the served tools.
+//! Must not know sockets or authentication: the request already carries its caller. To add a path: a handler with its
+//! `utoipa::path`, its line in `router` and in `openapi::Document`.
 
 mod openapi;
 pub(crate) mod problem;
@@ -26,7 +27,7 @@ use airlock_types::session::{SESSION_HEADER, SessionKey};
 use airlock_types::shorten::{clean, shorten};
 use problem::Problem;
 
-/// The paths of the API, for any state of the router that they are put into.
+/// The routes of the API. Generic over the state, so that any router can merge them.
 pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: Arc<Host>) -> Router<S> {
     Router::new()
         .route("/v1/tools", get(tools))
@@ -108,7 +109,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     headers.get(http::header::CONTENT_TYPE).is_some_and(essence)
 }
 
-/// An answer as it is; everything else as a problem that carries the envelope.
+/// Returns an answer as it is, and any other reply as a problem document with the envelope in it.
 fn answer(reply: &Reply) -> Response {
     let mut response = if reply.code.has_result() {
         Json(reply).into_response()
@@ -126,14 +127,14 @@ fn no_such_tool(unknown: &UnknownTool) -> Response {
     problem::response(&Problem::new(StatusCode::NOT_FOUND, kind, &unknown.to_string()))
 }
 
-/// For every path that there is not.
+/// The 404 response for unknown paths.
 pub(crate) async fn no_such_path(uri: Uri) -> Response {
     let path = shorten(&clean(uri.path()), 80);
     let detail = format!("there is nothing at `{path}`; tools are at `/v1/tools`, MCP at `/mcp`");
     problem::response(&Problem::new(StatusCode::NOT_FOUND, "no-such-path", &detail))
 }
 
-/// For every method that a path does not know.
+/// The 405 response for methods that a path does not support.
 pub(crate) async fn no_such_method() -> Response {
     let detail = "the path exists, but not for this method; `Allow` names those that it has";
     problem::response(&Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", detail))

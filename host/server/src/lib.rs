@@ -1,6 +1,6 @@
-//! Airlock served: MCP over stdio and HTTP, and an HTTP API for programs.
+//! Serves an Airlock host: MCP over stdio and HTTP, and an HTTP API for programs.
 //!
-//! Owns the transports, authentication and the two protocols. Must not know the engine, or a guest's sockets.
+//! Owns the transports, authentication and the two protocols. Must not know the engine, or the sockets of guests.
 
 mod api;
 pub mod mcp;

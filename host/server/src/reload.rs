@@ -1,10 +1,10 @@
-//! Reload: watches a registry's file, its lock and its components, and has the host exchange what changed.
+//! Reload: watches a registry's file, its lock file and its components, and passes changes to the host.
 //!
-//! Owns when to look. What a change means is the host's to decide; one that it refuses is said in the log, and
-//! everything stays as it was until the next change. Must not know what is in a registry.
+//! Owns when to check for changes. The host decides how to apply a change. A rejected change is logged, and the
+//! running state stays until the next change. Must not know the contents of a registry.
 //!
-//! Two tasks: one looks, and has the host take away at once what a changed file takes away; the other loads, one file
-//! after the other and always the last that was read. So a component that takes long to load holds up no revocation.
+//! Two tasks run. One detects changes and immediately revokes what a changed file removes. The other loads files one
+//! after the other, always the latest one. So a slow component load does not delay a revocation.
 
 mod disk;
 mod events;
@@ -21,17 +21,17 @@ use airlock_types::diagnostic::Diagnostics;
 use disk::Disk;
 use events::{Events, Woken};
 
-/// Time after which a load that a file system held up is tried again, although nothing changed: nothing tells when it
-/// answers again.
+/// Delay before a load that a file system blocked is retried without a change. No event reports that the file system
+/// responds again.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// A file that was read, to be loaded.
+/// The latest file that was read and is not loaded yet.
 type Read = Option<(Arc<ConfigFile>, Revision)>;
 
-/// Watches until the program ends. `read` reads the registry's file as the program was told to.
+/// Watches until the program ends. `read` reads the registry's file with the options of the program.
 ///
 /// # Errors
-/// When the system does not let us watch.
+/// When the system refuses to watch.
 pub async fn watch(
     host: Arc<Host>,
     file: ConfigFile,
@@ -42,7 +42,7 @@ pub async fn watch(
     tokio::try_join!(look, load(host, receiver)).map(|_| ())
 }
 
-/// Looks at the disk, and reads the registry where something changed.
+/// Checks the disk, and reads the registry after a change.
 async fn look(
     host: Arc<Host>,
     mut file: ConfigFile,
@@ -62,8 +62,8 @@ async fn look(
         match disk.read(move || read()).await {
             Ok(Ok(new)) => {
                 let revision = host.revoke(&new);
-                // It may name other components. They are looked at before they are loaded, so that a change in
-                // between is one the next time.
+                // The new file can name other components. They are stamped before the load, so that a change during
+                // the load is detected at the next check.
                 disk.look_at_new(&new).await;
                 file = new;
                 loads.send_replace(Some((Arc::new(file.clone()), revision)));
@@ -77,7 +77,7 @@ async fn look(
     }
 }
 
-/// Loads what was read, one file after the other.
+/// Loads the files that were read, one after the other.
 async fn load(host: Arc<Host>, mut reads: watch::Receiver<Read>) -> anyhow::Result<()> {
     loop {
         reads.changed().await?;

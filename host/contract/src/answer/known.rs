@@ -1,4 +1,4 @@
-//! The types of `airlock:tool@0.1.0`, as structures. A test holds them against the WIT file.
+//! The types of `airlock:tool@0.1.0`, as structures. A test compares them with the WIT file.
 
 use crate::ty::{Case, Field, Ty};
 
@@ -70,7 +70,7 @@ pub(super) fn content() -> Ty {
     ])
 }
 
-/// The variant `failure` of `airlock:tool`.
+/// The variant `failure` of `airlock:tool`: the error type with which a tool selects an outcome code.
 pub fn failure() -> Ty {
     variant(&[
         ("refused", Some(refusal())),
@@ -86,7 +86,7 @@ pub fn failure() -> Ty {
 mod tests {
     use super::*;
 
-    /// The WIT file's types, structures written out.
+    /// A type of the WIT file, with named types written out.
     fn from_wit(name: &str) -> Ty {
         let mut resolve = wit_parser::Resolve::default();
         let package =

@@ -1,5 +1,6 @@
-//! Reading values of the known types. Every function answers `None` for a value of another type, which the
-//! shape rules out.
+//! Reads values of the known types.
+//!
+//! Functions return `None` for a value of another type. The shape, checked at load, rules that case out.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +12,7 @@ use airlock_types::answer::{Body, Choice, Clarify, Content, Refusal, RetryAdvice
 use airlock_types::code::Code;
 use airlock_types::shorten::clean_lines;
 
-/// The field of a record, options looked through.
+/// A field of a record. An option around its value is unwrapped.
 fn field<'v>(val: &'v Val, name: &str) -> Option<&'v Val> {
     let Val::Record(fields) = val else { return None };
     let (_, val) = fields.iter().find(|(field, _)| field == name)?;
@@ -22,7 +23,7 @@ fn some(val: &Val) -> Option<&Val> {
     if let Val::Option(inner) = val { inner.as_deref() } else { Some(val) }
 }
 
-/// A text that is shown to a person or a model.
+/// A text field, cleaned for display to a person or a model.
 fn words(val: &Val, name: &str) -> Option<String> {
     if let Val::String(text) = field(val, name)? { Some(clean_lines(text)) } else { None }
 }

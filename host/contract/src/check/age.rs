@@ -1,6 +1,6 @@
-//! Ages (`40d`) and moments (RFC 3339), exactly, in milliseconds.
+//! Exact parsing of ages (`40d`) and timestamps (RFC 3339), in milliseconds.
 
-/// Parses `40d`, `12h`, `5m` or `30s`.
+/// Parses `40d`, `12h`, `5m` or `30s` to milliseconds. `None` for any other form.
 pub fn parse_age_ms(text: &str) -> Option<i64> {
     let unit = text.chars().last()?;
     let seconds = match unit {
@@ -18,7 +18,7 @@ pub fn parse_age_ms(text: &str) -> Option<i64> {
         .checked_mul(seconds * 1_000)
 }
 
-/// Parses a date or a date-time with its offset; a date is its midnight in UTC.
+/// Parses a date, or a date and time with an offset, to milliseconds since the Unix epoch. A date means midnight UTC.
 pub fn parse_rfc3339_ms(text: &str) -> Option<i64> {
     let days = days(digits(text, 0, 4)?, mark(text, 4, b"-", 5, 2)?, mark(text, 7, b"-", 8, 2)?)?;
     if text.len() == 10 {
@@ -60,7 +60,8 @@ fn offset_ms(text: &str) -> Option<i64> {
     (text.len() == 6 && h < 24 && m < 60).then_some(sign * (h * 60 + m) * 60_000)
 }
 
-/// Days since 1970 of the Gregorian calendar, counted from March so that the leap day is a year's last.
+/// Days since 1970 in the Gregorian calendar. Years start in March here, so that the leap day is the last day of a
+/// year.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last = match month {

@@ -1,4 +1,4 @@
-//! An answer to another question than the one that was asked.
+//! Detects an answer to a different question: a result field that must repeat an argument does not.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::scalar::{argument, arguments, doubt, field, number, shown};
 use super::{Check, Doubts};
 use crate::ty::FunctionTy;
 
-/// Which result field repeats which argument.
+/// Pairs a result field with the argument that it must repeat.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {

@@ -1,4 +1,4 @@
-//! Nothing where something is expected; whether that is a doubt is declared.
+//! Detects an empty value. The rule declares whether that is acceptable.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,25 +7,25 @@ use super::scalar::{doubt, length, list};
 use crate::ty::FunctionTy;
 use airlock_types::finding::Verdict;
 
-/// What an empty list, text or map means.
+/// The meaning of an empty list, text or map.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What may be empty.
+    /// Path of the value that can be empty.
     pub field: String,
-    /// What it means.
+    /// Meaning of emptiness, which decides the verdict.
     pub is: Means,
 }
 
-/// What emptiness means.
+/// How to treat an empty value.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Means {
-    /// An answer like any other.
+    /// A valid answer; no finding.
     Ok,
-    /// Delivered with a flag.
+    /// Delivered with a finding.
     Suspect,
-    /// Not an answer.
+    /// Rejected.
     Error,
 }
 

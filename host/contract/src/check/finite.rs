@@ -1,4 +1,4 @@
-//! A float that is no finite number, anywhere in a result; applies without being declared.
+//! Detects NaN and infinities anywhere in a result. Applies without being declared.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::Val;
 use crate::path::{Place, snake};
 use crate::ty::FunctionTy;
 
-/// No settings: a rule only changes the verdict.
+/// No settings. A declared rule only changes the verdict.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {}

@@ -1,4 +1,4 @@
-//! Data that is older than it may be, or from the future.
+//! Detects data that is older than allowed, or from the future.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::{Doubt, Doubts, parse_age_ms, parse_rfc3339_ms};
 use crate::ty::FunctionTy;
 use airlock_types::finding::Verdict;
 
-/// How old data may be: `40d`, `12h`, `5m`, `30s`. Five minutes into the future are a clock's skew.
+/// Maximum age of the data: `40d`, `12h`, `5m`, `30s`. Up to five minutes in the future is accepted as clock skew.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {

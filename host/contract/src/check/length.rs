@@ -1,4 +1,4 @@
-//! A list, text or map that is too short or too long.
+//! Detects a list, text or map that is too short or too long.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,15 @@ use super::Check;
 use super::scalar::{doubt, length, list};
 use crate::ty::FunctionTy;
 
-/// Bounds of a length, both inclusive: rows of a list, characters of a text.
+/// Inclusive bounds of a length: items of a list, characters of a text, entries of a map.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What is counted.
+    /// Path of the value whose length is checked.
     pub field: String,
-    /// The least.
+    /// Smallest length. Unbounded if absent.
     pub min: Option<u64>,
-    /// The greatest.
+    /// Largest length. Unbounded if absent.
     pub max: Option<u64>,
 }
 

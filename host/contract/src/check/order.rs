@@ -1,4 +1,4 @@
-//! Items that are not in the declared order.
+//! Detects items that are not in the declared order.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,31 +7,31 @@ use super::scalar::{doubt, field, number, shown};
 use crate::Val;
 use crate::ty::FunctionTy;
 
-/// Which values are in which order: ascending, and equal neighbors pass, unless said otherwise.
+/// The list and its order. By default ascending, and equal neighbors pass.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The list.
+    /// Path of the list.
     pub list: String,
-    /// What its items are ordered by; the items themselves where it is left out.
+    /// Path of the sort key in an item. Empty for the item itself.
     #[serde(default)]
     pub by: String,
-    /// Which way.
+    /// Order of the keys. Default: ascending.
     #[serde(default)]
     pub direction: Direction,
-    /// Whether neighbors must differ.
+    /// Whether equal neighbors are a finding. Default: no.
     #[serde(default)]
     pub strict: bool,
 }
 
-/// Which way a list is ordered.
+/// The direction of an order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
-    /// The smallest first.
+    /// Smallest first.
     #[default]
     Ascending,
-    /// The largest first.
+    /// Largest first.
     Descending,
 }
 

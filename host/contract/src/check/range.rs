@@ -1,4 +1,4 @@
-//! A number outside its bounds; a factor of 1000 or 100 is named.
+//! Detects a number outside its bounds. The finding names a probable unit error by a factor of 1000 or 100.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,15 @@ use super::Check;
 use super::scalar::{doubt, number, numeric, shown};
 use crate::ty::FunctionTy;
 
-/// Bounds, both inclusive.
+/// Inclusive bounds of a number.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The numbers.
+    /// Path of the numbers.
     pub field: String,
-    /// The least.
+    /// Smallest value. Unbounded if absent.
     pub min: Option<f64>,
-    /// The greatest.
+    /// Largest value. Unbounded if absent.
     pub max: Option<f64>,
 }
 
@@ -34,7 +34,7 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
     }))
 }
 
-/// Names the factor that would bring the number back into its bounds.
+/// Names the factor that would move the number into its bounds. Empty if no factor does.
 fn unit(n: f64, min: f64, max: f64) -> &'static str {
     let fits = |n: f64| n.is_finite() && n != 0.0 && n >= min && n <= max;
     match () {

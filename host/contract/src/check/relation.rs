@@ -1,4 +1,4 @@
-//! A relation between fields, or with the arguments, that does not hold.
+//! Detects a violated relation between fields of the result, or between result and arguments.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::{Check, Doubts};
 use crate::expression::{Bindings, Expression, Judgement, Scope};
 use crate::ty::FunctionTy;
 
-/// The relation, in CEL over `args` and `result`.
+/// A CEL expression over `args` and `result` that must be true.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {

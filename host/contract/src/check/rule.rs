@@ -1,6 +1,6 @@
-//! Rules as a contract writes them: one key that names the kind, and a verdict.
+//! Rules as a contract writes them: one key that names the kind, and an optional verdict.
 //!
-//! Owns their form and which file compiles which kind.
+//! Owns their form and the mapping from a kind to its compile function.
 
 use std::fmt;
 
@@ -13,16 +13,16 @@ use super::{truncation, unique};
 use crate::ty::FunctionTy;
 use airlock_types::finding::Verdict;
 
-/// One entry of `expect`.
+/// One entry of `expect` in a contract.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// What is doubted.
+    /// The kind of check, with its settings.
     pub kind: Kind,
-    /// What follows; each kind has its own default.
+    /// Verdict of a finding. `None` selects the default of the kind.
     pub verdict: Option<Verdict>,
 }
 
-/// A kind of doubt, with its settings.
+/// A kind of check, with its settings.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "each is documented where it is owned")]
@@ -40,13 +40,13 @@ pub enum Kind {
     Unique(unique::Settings),
 }
 
-/// Why a rule cannot be applied to a function.
+/// The reason that a rule does not apply to a function.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("check `{kind}`: {message}")]
 pub struct RuleError {
-    /// The rule's kind.
+    /// Name of the rule's kind.
     pub kind: &'static str,
-    /// What is wrong.
+    /// What is wrong, for the author.
     pub message: String,
 }
 
@@ -85,7 +85,7 @@ impl Kind {
 }
 
 impl Rule {
-    /// As data, to be compared: the kind with its settings, and the verdict where one is declared.
+    /// The rule as comparable data: the kind with its settings, and the verdict if declared.
     fn told(&self) -> Value {
         let mut told = serde_json::to_value(&self.kind).unwrap_or_default();
         if let Some(verdict) = self.verdict {
@@ -103,7 +103,7 @@ impl Rule {
     }
 }
 
-/// The same with every kind as a key: exactly one may be there.
+/// The written form: every kind is an optional key. Exactly one must be present.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {

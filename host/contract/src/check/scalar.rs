@@ -1,4 +1,4 @@
-//! What the kinds share: places in a result, numbers, and values shown short.
+//! Shared helpers of the kinds: paths in a result, numbers, and short display of values.
 
 use std::fmt::{self, Write as _};
 
@@ -7,7 +7,7 @@ use crate::Val;
 use crate::path::Path;
 use crate::ty::{FunctionTy, Ty};
 
-/// The longest text of a value in a finding.
+/// Length of the longest value text in a finding, in characters.
 const SHOWN_CHARS_MAX: usize = 80;
 
 pub(super) fn field<'f>(text: &str, function: &'f FunctionTy) -> Result<(Path, &'f Ty), String> {
@@ -43,7 +43,7 @@ pub(super) fn is_number(ty: &Ty) -> bool {
     whole || matches!(ty, Ty::F32 | Ty::F64)
 }
 
-/// The number as a double: exact up to 2^53, which is where plausibility ends anyway.
+/// The number as an `f64`. Integers are exact up to 2^53, which suffices for plausibility checks.
 pub(super) fn number(val: &Val) -> Option<f64> {
     Some(match val {
         Val::S8(n) => (*n).into(),
@@ -80,7 +80,7 @@ pub(super) fn shown(val: &Val) -> String {
     cut(&text)
 }
 
-/// The text, of a long one the beginning.
+/// The text, cut to [`SHOWN_CHARS_MAX`].
 pub(super) fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS_MAX) {
         None => text.to_owned(),
@@ -88,7 +88,8 @@ pub(super) fn cut(text: &str) -> String {
     }
 }
 
-/// The beginning of a value's debug form; a long list is not written out to be cut.
+/// The beginning of a value's debug form. Formatting stops at the limit, so that a long list is not written
+/// completely.
 fn beginning(val: &Val) -> String {
     struct Beginning(String);
     impl fmt::Write for Beginning {
@@ -98,7 +99,7 @@ fn beginning(val: &Val) -> String {
         }
     }
     let mut out = Beginning(String::new());
-    // An error means that enough was written.
+    // The writer returns an error once the text is long enough. That ends the formatting early and is not a failure.
     let _ = write!(out, "{val:?}");
     out.0
 }
@@ -107,7 +108,7 @@ pub(super) fn doubt(path: String, expected: impl Into<String>, got: impl Into<St
     Doubt { path, expected: expected.into(), got: got.into(), verdict: None }
 }
 
-/// The arguments as one record, so that paths walk them like a result.
+/// The arguments as one record, so that paths apply to them as to a result.
 pub(super) fn arguments(context: &super::Context<'_>) -> Val {
     let names = context.params.iter().map(|param| param.name.clone());
     Val::Record(names.zip(context.args.iter().cloned()).collect())

@@ -1,4 +1,4 @@
-//! Items that do not add up to their total.
+//! Detects items that do not add up to their total.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::Check;
 use super::scalar::{doubt, number, numeric};
 use crate::ty::FunctionTy;
 
-/// Which numbers add up to which one, and how far they may miss it.
+/// The numbers to add, their total, and the allowed difference.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {

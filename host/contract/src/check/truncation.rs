@@ -1,4 +1,4 @@
-//! Exactly as many rows as fit a page: there may be more.
+//! Detects a probably truncated list: it has exactly as many rows as fit on a page.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::Check;
 use super::scalar::{argument, arguments, doubt, is_number, length, list, number};
 use crate::ty::FunctionTy;
 
-/// Which list is a page of which size: a constant, or an argument.
+/// The list, and its page size as a constant or as an argument.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {

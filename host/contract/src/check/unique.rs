@@ -1,4 +1,4 @@
-//! Rows that share a key.
+//! Detects rows that share a key.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use super::scalar::{doubt, field, list, shown};
 use crate::path::Path;
 use crate::ty::FunctionTy;
 
-/// Over which rows which fields, together, are unique.
+/// The list of rows, and the fields that together form its key.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -29,7 +29,7 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
     Ok(Box::new(move |context| {
         let mut seen = std::collections::BTreeSet::new();
         let of = |row| {
-            // A key that is none selects nothing, and is a key all the same.
+            // A key that is `none` selects nothing. Two such rows still share a key.
             keys.iter().map(|key| format!("{:?}", key.select(row))).collect::<Vec<_>>()
         };
         let twice = rows.select(context.result).into_iter().filter(|(_, row)| !seen.insert(of(row)));

@@ -1,10 +1,10 @@
-//! A text for a simple pattern: a sequence of characters and classes, each with a count.
+//! Makes a text for a simple pattern: a sequence of characters and classes, each with a count.
 //!
-//! Owns that little grammar. Groups and alternatives are beyond it: no text, rather than a wrong one.
+//! Owns that small grammar. For groups and alternatives it returns no text.
 
 const COUNT_MAX: usize = 100;
 
-/// A text that the pattern was read to accept; the caller checks it.
+/// A text that should match the pattern. The caller verifies it.
 pub(super) fn matching(pattern: &str) -> Option<String> {
     let body = pattern.strip_prefix('^').unwrap_or(pattern);
     let mut rest = body.strip_suffix('$').unwrap_or(body);
@@ -43,7 +43,7 @@ fn escaped(c: char) -> Option<char> {
     }
 }
 
-/// The least count that the quantifier admits.
+/// The smallest count that the quantifier allows.
 fn count(text: &str) -> Option<(usize, &str)> {
     match text.chars().next() {
         Some('*' | '?') => Some((0, &text[1..])),

@@ -1,55 +1,56 @@
-//! The part of JSON Schema that a provider takes.
+//! Reduces a schema to the subset that a provider accepts.
 //!
-//! Owns how a schema of ours becomes one of a smaller dialect. Must not know which provider wants what.
+//! Owns the rewriting. Must not know which provider needs which rules.
 
 use serde_json::{Map, Value, json};
 
 use crate::schema::{append_missing, children_mut};
 
-/// What every dialect takes.
+/// The keywords that every dialect accepts.
 const STRUCTURE: [&str; 10] =
     ["$defs", "$ref", "anyOf", "description", "enum", "items", "nullable", "properties", "required", "type"];
 
-/// How a tuple is written.
+/// How to write a tuple.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tuples {
-    /// As `prefixItems`.
+    /// With `prefixItems`.
     Prefix,
-    /// As a list whose items are of any of the tuple's types.
+    /// As a list whose items can have any of the tuple's types.
     List,
 }
 
-/// How null is written.
+/// How to write a nullable type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nulls {
-    /// As a branch of `anyOf`.
+    /// With a null branch of `anyOf`.
     Branch,
-    /// As `nullable: true` beside the type.
+    /// With `nullable: true` beside the type.
     Keyword,
 }
 
-/// What a provider takes.
+/// The restrictions of a provider.
 pub(super) struct Rules {
-    /// Whether `$ref` is taken.
+    /// Whether `$ref` is accepted.
     pub(super) references: bool,
-    /// The keywords taken besides the structure; any other moves into the description.
+    /// The keywords accepted besides [`STRUCTURE`]. Any other keyword moves into the description.
     pub(super) keep: &'static [&'static str],
-    /// The formats taken.
+    /// The accepted values of `format`.
     pub(super) formats: &'static [&'static str],
-    /// The greatest `minItems` taken.
+    /// The largest accepted `minItems`.
     pub(super) most_items: u64,
-    /// Whether values other than strings may be listed.
+    /// Whether `enum` can list values other than strings.
     pub(super) any_enum: bool,
     pub(super) tuples: Tuples,
     pub(super) nulls: Nulls,
-    /// Whether every property must be required; what was optional is then nullable.
+    /// Whether every property must be required. Optional properties then become nullable.
     pub(super) require_all: bool,
 }
 
 impl Rules {
-    /// Rewrites a schema and all below it.
+    /// Rewrites a schema and all its subschemas.
     pub(super) fn apply(&self, schema: &mut Value) {
-        // What a null branch stood beside comes up to here, and then falls under the other rules.
+        // Before the other rules: this moves keywords of a branch up to this schema, and the other rules must see
+        // them.
         if self.nulls == Nulls::Keyword {
             nullable(schema);
         }
@@ -63,7 +64,7 @@ impl Rules {
 
     fn tuple(&self, schema: &mut Map<String, Value>) {
         let Some(Value::Array(prefix)) = schema.get("prefixItems") else { return };
-        // The length is bounded by `maxItems`, so that `items: false` says nothing more.
+        // `maxItems` bounds the length, so `items: false` is redundant.
         if self.tuples == Tuples::Prefix {
             schema.remove("items");
             return;
@@ -125,7 +126,7 @@ fn takes_null(schema: &Value) -> bool {
     branches.is_some_and(|branches| branches.iter().any(|branch| branch["type"] == "null"))
 }
 
-/// Turns a null branch into the keyword, the only other branch into the schema itself.
+/// Replaces a null branch by the keyword, and merges the only other branch into the schema.
 fn nullable(schema: &mut Value) {
     if !takes_null(schema) {
         return;
@@ -145,7 +146,7 @@ fn nullable(schema: &mut Value) {
     outer.insert("nullable".into(), true.into());
 }
 
-/// Puts a note before what the description says.
+/// Inserts a note before the text of the description.
 fn annotate(schema: &mut Map<String, Value>, note: &Value) {
     let note = note.as_str().unwrap_or_default();
     let host = schema.get("description").and_then(Value::as_str);

@@ -1,6 +1,6 @@
 //! The OpenAPI document: the fixed paths from the code, and one path for each tool with its exact schemas.
 //!
-//! Made for one caller, from the tools that it may call. Must not hold what a schema says: contracts do.
+//! Generated for one caller, from the tools that this caller may call. Must not define schemas of tools: contracts do.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use airlock::host::Visible;
 use airlock::registry::Tool;
 use airlock_types::code::Code;
 
-/// The envelope's own schema, which the tests hold every reply against.
+/// The envelope's schema. Tests validate every reply against it.
 const REPLY: &str = include_str!("../../../../schemas/reply.schema.json");
 
 const PROBLEM: &str = "#/components/schemas/Problem";
@@ -26,7 +26,7 @@ const PROBLEM: &str = "#/components/schemas/Problem";
 )]
 struct Document;
 
-/// The document for one caller.
+/// Generates the document for one caller.
 pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>, anonymous: bool) -> Value {
     let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
     let reply: Value = serde_json::from_str(REPLY).unwrap_or_default();
@@ -38,12 +38,12 @@ pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>, anonymous
         document["components"]["securitySchemes"]["bearer"]["description"] =
             json!(format!("a static token, or one of {}", oauth.issuer));
     }
-    // The empty one says that a token may be left out.
+    // The empty requirement declares that the token is optional.
     document["security"] = if anonymous { json!([{"bearer": []}, {}]) } else { json!([{"bearer": []}]) };
     describe_fixed(&mut document["paths"]);
     let names: Vec<&str> = visible.tools().map(|tool| &*tool.name).collect();
     document["paths"]["/v1/tools/{tool}"]["get"]["parameters"][0]["schema"]["enum"] = json!(names);
-    // Each tool has a path of its own below, which says more than the one for all.
+    // The generic call path is removed: each tool has its own path below, with exact schemas.
     let for_all = document["paths"].as_object_mut().and_then(|paths| paths.remove("/v1/tools/{tool}/calls"));
     let session = for_all.map_or(json!([]), |path| json!([path["post"]["parameters"][1]]));
     for tool in visible.tools() {
@@ -54,7 +54,7 @@ pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>, anonymous
     document
 }
 
-/// Definitions move to where the document's own references find them.
+/// Moves definitions to the place where references of the whole document find them.
 fn inlined(mut schema: Value) -> Value {
     let Some(object) = schema.as_object_mut() else { return schema };
     object.remove("$schema");
@@ -65,7 +65,7 @@ fn inlined(mut schema: Value) -> Value {
     schema
 }
 
-/// Replaces each reference to a definition by the definition. The envelope's schema does not refer to itself.
+/// Replaces each reference by its definition. Terminates because the envelope's schema is not recursive.
 fn resolve(schema: &mut Value, definitions: &Value) {
     let referred = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
     if let Some(name) = referred {
@@ -78,7 +78,7 @@ fn resolve(schema: &mut Value, definitions: &Value) {
     }
 }
 
-/// What every path can answer before there is a call.
+/// Responses that every path can give before a call exists.
 fn before() -> BTreeMap<String, Value> {
     let statuses = [
         ("400", "The body broke off"),
@@ -114,7 +114,7 @@ fn body(schema: &Value) -> Value {
     json!({"required": true, "content": {"application/json": {"schema": schema}}})
 }
 
-/// What a call can answer: one response for each status, naming the outcomes behind it.
+/// Responses of a call: one for each status, with the outcome codes that map to it.
 fn outcomes() -> BTreeMap<String, Value> {
     let mut named: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for code in Code::ALL.iter().filter(|code| !code.has_result()) {
@@ -133,7 +133,7 @@ fn operation(tool: &Tool) -> Value {
     let mut responses: Map<String, Value> = outcomes().into_iter().collect();
     let mut envelope = contract.output_schema();
     if let Some(envelope) = envelope.as_object_mut() {
-        // The compact envelope that agents get is closed; the whole one says more.
+        // The document describes the whole envelope. Only the compact envelope for agents is closed.
         envelope.remove("additionalProperties");
     }
     let answer = json!({"allOf": [{"$ref": "#/components/schemas/Reply"}, envelope]});

@@ -1,9 +1,9 @@
-//! The arguments of `tools/call`, as they came.
+//! The unparsed arguments of `tools/call`.
 //!
-//! rmcp reads a message into a tree, where a key that comes twice is one, and refuses a message whose arguments make no
-//! tree. The inner door answers for both, so transports find the text of the arguments before rmcp reads the message,
-//! and send it beside the message. Owns where arguments stand in a message, and how they reach the handler. Must not
-//! know what is valid.
+//! rmcp parses a message into a tree. That merges duplicate keys, and it rejects a message whose arguments are not a
+//! valid tree. The inner door must report both, so transports locate the text of the arguments before rmcp reads the
+//! message, and send it beside the message. Owns where arguments are in a message, and how they reach the handler.
+//! Must not know which arguments are valid.
 
 use std::fmt;
 
@@ -16,11 +16,11 @@ use serde_json::value::RawValue;
 
 use airlock_types::call::Arguments;
 
-/// Arguments as they came: in the extensions of a message over stdio, of the request that carries it over HTTP.
+/// The text of the arguments. Stored in the extensions of a message over stdio, and of the HTTP request over HTTP.
 #[derive(Clone, Debug)]
 pub(crate) struct RawArguments(pub(crate) Bytes);
 
-/// The arguments of a call: as they came, or none.
+/// The arguments of a call: the raw text if a transport stored it, else the parsed ones.
 pub(super) fn of(parsed: Option<JsonObject>, extensions: &Extensions) -> Arguments {
     let of_request = || extensions.get::<Parts>()?.extensions.get::<RawArguments>();
     match extensions.get::<RawArguments>().or_else(of_request) {
@@ -29,7 +29,7 @@ pub(super) fn of(parsed: Option<JsonObject>, extensions: &Extensions) -> Argumen
     }
 }
 
-/// The text of a call's arguments, where a message is a call that has some.
+/// The text of a call's arguments. `None` if the message is not a call or has no arguments.
 pub(crate) fn find(message: &[u8]) -> Option<&str> {
     #[derive(Deserialize)]
     struct Message<'m> {
@@ -46,20 +46,20 @@ pub(crate) fn find(message: &[u8]) -> Option<&str> {
     serde_json::from_slice::<Message<'_>>(message).ok()?.params.arguments.map(RawValue::get)
 }
 
-/// A message with an empty object in the place of its arguments, which are a part of it.
+/// Replaces the arguments in a message by an empty object. `arguments` must be a slice of `message`.
 pub(crate) fn cut(message: &[u8], arguments: &str) -> Option<Vec<u8>> {
     let start = arguments.as_ptr().addr().checked_sub(message.as_ptr().addr())?;
     let (before, after) = (message.get(..start)?, message.get(start + arguments.len()..)?);
     Some([before, b"{}", after].concat())
 }
 
-/// Whether rmcp can read a message with these arguments: it demands an object, and reads the whole into a tree, which
-/// has bounds on depth, numbers and escapes.
+/// Whether rmcp can read a message with these arguments. rmcp requires an object, and its tree has bounds on depth,
+/// numbers and escapes.
 pub(crate) fn are_readable(message: &[u8], arguments: &str) -> bool {
     arguments.starts_with('{') && serde_json::from_slice::<Treelike>(message).is_ok()
 }
 
-/// A value that a tree can be made of: read as one, and not kept.
+/// Parses a value as a tree would be parsed, and discards it.
 struct Treelike;
 
 impl<'de> Deserialize<'de> for Treelike {

@@ -1,4 +1,4 @@
-//! What a request carries besides its parameters: who calls, in which session, in which trace.
+//! Facts that a request carries besides its parameters: caller, session, trace.
 
 use http::request::Parts;
 use rmcp::model::Extensions;
@@ -9,35 +9,35 @@ use airlock_types::call::TraceParent;
 use airlock_types::principal::Principal;
 use airlock_types::session::{SESSION_HEADER, SessionKey};
 
-/// The header of the legacy protocol's session, which rmcp mints and checks.
+/// The session header of the legacy protocol. rmcp issues and checks its values.
 const LEGACY_SESSION_HEADER: &str = "mcp-session-id";
 
-/// Who calls: whom the HTTP layer found, or the local caller over stdio.
+/// The caller: the one that the HTTP layer authenticated, or the local caller over stdio.
 pub(super) fn who(extensions: &Extensions) -> Principal {
     let found = extensions.get::<Parts>().map(|parts| parts.extensions.get::<Principal>().cloned());
     match found {
         None => Principal::local(),
-        // A request over HTTP that no layer has looked at has no rights.
+        // Fail closed: an HTTP request without an authenticated caller gets a principal without rights.
         Some(principal) => principal.unwrap_or_else(|| Principal::named("")),
     }
 }
 
 tokio::task_local! {
-    /// The caller whose request is being served: rmcp asks for a tool's schema without saying for whom.
+    /// The caller of the request being served. Task-local, because rmcp asks for a tool's schema without a caller.
     static SERVED: Principal;
 }
 
-/// Serves a request of this caller.
+/// Runs a request with its caller set for [`served`].
 pub(crate) async fn serve<T>(who: Principal, request: impl Future<Output = T>) -> T {
     SERVED.scope(who, request).await
 }
 
-/// The caller whose request is being served; none outside of [`serve`].
+/// The caller of the request being served. `None` outside of [`serve`].
 pub(super) fn served() -> Option<Principal> {
     SERVED.try_with(Principal::clone).ok()
 }
 
-/// The session that a request says it belongs to: `_meta` before the header before the legacy session.
+/// The session that a request names: in `_meta`, else in the header, else the legacy session.
 pub(super) fn session(context: &RequestContext<RoleServer>) -> SessionKey {
     let said = context.meta.0.0.get(meta_key::SESSION).and_then(|value| value.as_str());
     let Some(parts) = context.extensions.get::<Parts>() else {
@@ -51,7 +51,7 @@ pub(super) fn session(context: &RequestContext<RoleServer>) -> SessionKey {
     }
 }
 
-/// The trace that a request belongs to: `_meta` (SEP-414) before the HTTP header.
+/// The trace that a request belongs to: from `_meta` (SEP-414), else from the HTTP header.
 pub(super) fn trace(context: &RequestContext<RoleServer>) -> Option<TraceParent> {
     let meta = &context.meta.0;
     if let Some(parent) = meta.get_traceparent() {

@@ -1,4 +1,4 @@
-//! `tools/list`: definitions in a fixed order, by pages.
+//! `tools/list`: tool definitions in a fixed order, in pages.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use airlock::host::Visible;
 use airlock::registry::Tool as Registered;
 use airlock_types::effect::Effect;
 
-/// Tools on one page.
+/// Number of tools on one page.
 const PAGE: usize = 100;
 
-/// For how long a client may take the list as it is, in milliseconds.
+/// Time in milliseconds for which a client may cache the list.
 const TTL_MS: u64 = 60_000;
 
-/// The page after `cursor`, which is the name of the last tool of the page before.
+/// The page after `cursor`. A cursor is the name of the last tool of the previous page.
 pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
     let after = cursor.unwrap_or_default();
     if !after.is_empty() && visible.resolve(after).is_err() {
@@ -32,7 +32,7 @@ pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsR
     Ok(list)
 }
 
-/// A tool as clients see it.
+/// Converts a tool to its MCP definition.
 pub(super) fn tool(tool: &Registered) -> Tool {
     let contract = &tool.contract;
     let mut listed = Tool::new_with_raw(
@@ -50,7 +50,7 @@ fn object(schema: Value) -> JsonObject {
     if let Value::Object(object) = schema { object } else { JsonObject::new() }
 }
 
-/// Hints, derived from the effect class and what was granted; nothing that an author claims alone.
+/// Hints derived from the effect class and the grants. The author's claim alone never produces a hint.
 fn annotations(tool: &Registered) -> ToolAnnotations {
     let mut annotations = ToolAnnotations::new();
     annotations.title.clone_from(&tool.contract.title);

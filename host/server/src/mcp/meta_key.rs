@@ -1,6 +1,6 @@
-//! Our keys in `_meta`: of requests and of results.
+//! This project's keys in `_meta` of requests and results.
 //!
-//! Owns their prefix, which is written once. To add one: a line.
+//! Owns their common prefix. To add a key: a line.
 
 macro_rules! keys {
     ($prefix:literal: $($(#[$doc:meta])* $name:ident = $key:literal;)*) => {
@@ -9,14 +9,14 @@ macro_rules! keys {
 }
 
 keys! { "dev.airlock":
-    /// The outcome code of a call.
+    /// Outcome code of a call.
     CODE = "code";
-    /// What a client's program needs to know of a call that failed.
+    /// Machine-readable facts about a failed call.
     ERROR = "error";
-    /// The id of a call's record.
+    /// Id of a call's record.
     RECORD = "record";
-    /// The handle of a session: of a request's, and of a reply's where the host opened one.
+    /// Session handle. In a request: the session to use. In a reply: the session that the host opened.
     SESSION = "session";
-    /// What a call used.
+    /// Resources that a call used.
     USAGE = "usage";
 }

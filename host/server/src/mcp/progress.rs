@@ -1,7 +1,7 @@
-//! What a call says while it runs, as progress notifications.
+//! Sends reports of a running call as progress notifications.
 //!
-//! The protocol wants numbers that grow. A report that does not is dropped; an attempt after the first one, which
-//! has no number, gets the next that is larger.
+//! The protocol requires strictly increasing numbers. A report that does not increase is dropped. The announcement of
+//! a further attempt has no number, so it gets one slightly above the last.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 
 use airlock_types::call::{Note, Observer, Report};
 
-/// Notes that wait to be sent. A client that does not read them misses some, and holds nobody up.
+/// Capacity of the queue of notes. If the client does not read, notes are dropped and the call is not delayed.
 const WAITING_MAX: usize = 32;
 
-/// By how much an announcement passes the last number: little, as the reports of the tool go on from there.
+/// Increment of an announcement over the last number. Small, so that the tool's own reports still exceed it.
 const STEP: f64 = 0.001;
 
 /// Queues the notes of one call for its client.
@@ -23,12 +23,12 @@ struct Notes(mpsc::Sender<Note>);
 
 impl Observer for Notes {
     fn note(&self, note: Note) {
-        // Full: the client does not read. Closed: the client is gone. Neither holds up the call.
+        // Full: the client does not read. Closed: the client disconnected. Neither may delay the call.
         let _ = self.0.try_send(note);
     }
 }
 
-/// The observer of a call, and the task that forwards its notes until the observer is dropped.
+/// Creates the observer of a call, and the task that forwards its notes until the observer is dropped.
 pub(super) fn forward(peer: Peer<RoleServer>, token: ProgressToken) -> (Arc<dyn Observer>, JoinHandle<()>) {
     let (sender, mut receiver) = mpsc::channel(WAITING_MAX);
     let forwarding = tokio::spawn(async move {
@@ -45,7 +45,7 @@ pub(super) fn forward(peer: Peer<RoleServer>, token: ProgressToken) -> (Arc<dyn 
     (Arc::new(Notes(sender)), forwarding)
 }
 
-/// A note with a number above the last one, if it can have one.
+/// Converts a note to a report above the last number. `None` if its number does not increase.
 fn grown(note: Note, last: &mut Option<f64>) -> Option<Report> {
     let report = match note {
         Note::Report(report) => report,

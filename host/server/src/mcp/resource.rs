@@ -1,4 +1,4 @@
-//! Resources: the whole result of a call, read from its record by whoever made the call.
+//! Resources: the whole result of a call, read from its record. Only the caller that made the call can read it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ const SCHEME: &str = "airlock://records/";
 const RESULT: &str = "/result";
 const JSON: &str = "application/json";
 
-/// The one template.
+/// The list of resource templates: only the results of records.
 pub(super) fn templates() -> ListResourceTemplatesResult {
     let mut template = ResourceTemplate::new(format!("{SCHEME}{{record}}{RESULT}"), "result");
     template.description = Some("The result of a call, by its record's id".into());
@@ -26,7 +26,7 @@ pub(super) fn templates() -> ListResourceTemplatesResult {
     ListResourceTemplatesResult::with_all_items(vec![template])
 }
 
-/// The link to a reply's result.
+/// The resource link to a reply's result.
 pub(super) fn link(reply: &Reply) -> Resource {
     let mut link =
         Resource::new(format!("{SCHEME}{}{RESULT}", reply.record), format!("{}-result", reply.tool));
@@ -34,7 +34,8 @@ pub(super) fn link(reply: &Reply) -> Resource {
     link
 }
 
-/// The result of a call that this caller made; another's is as if it never was.
+/// The result of a call that this caller made. Records of other callers are reported as missing, so that ids cannot be
+/// probed.
 pub(super) async fn read(
     host: Arc<Host>,
     who: Principal,
@@ -45,7 +46,7 @@ pub(super) async fn read(
         ErrorData::resource_not_found(format!("there is no resource `{uri}`"), Some(json!({"uri": uri})))
     };
     let id = uri.strip_prefix(SCHEME).and_then(|rest| rest.strip_suffix(RESULT)).ok_or_else(missing)?;
-    // Only a whole id is one: a prefix would find records by guessing.
+    // Requires a whole id. Prefixes would allow finding records by guessing.
     let id = uuid::Uuid::parse_str(id).map_err(|_| missing())?.to_string();
     let found = tokio::task::spawn_blocking(move || host.journal().find(&id)).await;
     let record = match found {

@@ -1,8 +1,8 @@
-//! A reply as the result of `tools/call`.
+//! Converts a reply to the result of `tools/call`.
 //!
-//! A good or degraded answer is structured content with its text twin. Everything else is an error result
-//! whose text a model can act on; its facts go into `_meta` and never into structured content, since clients
-//! hold that against the output schema and would throw instead of showing the error.
+//! A good or degraded answer is structured content, with the same content as text. Any other reply is an error result
+//! with a text that a model can act on. Its facts are in `_meta` and not in structured content: clients validate that
+//! against the output schema, and would throw instead of showing the error.
 
 use std::borrow::Cow;
 
@@ -20,13 +20,14 @@ use airlock_types::reply::Reply;
 use airlock_types::shorten::{clip, visible_json};
 use airlock_types::violation::Violation;
 
-/// A result larger than this is linked; its text would fill a model's context.
+/// Size in bytes above which a result is linked, because its text would fill a model's context.
 const LARGE_BYTES: usize = 64 << 10;
 
-/// So much of a large result is shown as text.
+/// Number of bytes of a large result that are shown as text.
 const HEAD_BYTES: usize = 4 << 10;
 
-/// The result of a call as it is written: without a tree in between, as every call has one.
+/// A reply that serializes as the result of a call. It needs no intermediate tree, because every call is written this
+/// way.
 #[derive(Debug)]
 pub(super) struct ToolResult<'r>(pub(super) &'r Reply);
 
@@ -44,7 +45,7 @@ impl Serialize for ToolResult<'_> {
     }
 }
 
-/// The same for rmcp, which takes no other form.
+/// The same result as rmcp's type, for rmcp's own handler interface.
 pub(super) fn tree(reply: &Reply) -> serde_json::Result<CallToolResult> {
     let mut result: CallToolResult = serde_json::from_value(serde_json::to_value(ToolResult(reply))?)?;
     result.result_type = Some(ResultType::COMPLETE);
@@ -79,7 +80,7 @@ impl<'r> Block<'r> {
     }
 }
 
-/// What a model is shown of an answer.
+/// The content blocks of an answer, which clients show to the model.
 fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
     let mut blocks: Vec<Block<'r>> =
         reply.content.iter().map(|content| Block::other(block(content))).collect();
@@ -100,7 +101,7 @@ fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
     blocks
 }
 
-/// The text of a reply that is no answer.
+/// The text of a reply that is not an answer.
 pub(super) fn message(reply: &Reply) -> Cow<'_, str> {
     match &reply.error {
         Some(error) => Cow::Borrowed(&error.message),
@@ -134,7 +135,7 @@ fn embedded(uri: String, mime_type: Option<String>, body: Body) -> ResourceConte
     }
 }
 
-/// The facts beside an answer.
+/// The `_meta` entries of an answer.
 pub(super) struct Meta<'r>(pub(super) &'r Reply);
 
 impl Serialize for Meta<'_> {
@@ -154,7 +155,7 @@ impl Serialize for Meta<'_> {
     }
 }
 
-/// What an agent's program needs to know of a reply that is no answer.
+/// The facts about a reply that is not an answer, for the program around a model.
 #[derive(Serialize)]
 struct Facts<'r> {
     code: Code,

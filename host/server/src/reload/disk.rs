@@ -1,7 +1,7 @@
-//! What a reload looks at: the files of a registry, and what tells that one of them is another one.
+//! The files that a reload checks, and how it detects a replaced or changed file.
 //!
-//! Owns that no look waits for a file system that does not answer. What belongs to the registry itself has threads of
-//! its own, so that components on a stuck file system do not keep a change of the registry from being seen.
+//! Owns the guarantee that no check waits for a file system that does not respond. The registry's own files have
+//! separate threads, so that components on a blocked file system do not hide a change of the registry.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
@@ -15,19 +15,19 @@ use airlock::blocking::{Lanes, Lost};
 use airlock::config::ConfigFile;
 use airlock::lock::Lock;
 
-/// Time for the `stat` of a file, and for a folder to be watched. A file that takes longer counts as unchanged.
+/// Time limit for the `stat` of a file, and for adding a folder to the watcher. A slower file counts as unchanged.
 const STAT_MAX: Duration = Duration::from_secs(2);
 
-/// Time for reading the registry.
+/// Time limit for reading the registry.
 const READ_MAX: Duration = Duration::from_secs(10);
 
-/// Threads for the registry's own files, and for all others. Each file has one at most, so that looking again and
-/// again at one that does not answer takes no more of them.
+/// Number of threads for the registry's own files, and for all others. Each file uses at most one, so that repeated
+/// checks of a blocked file use no further threads.
 const OWN_THREADS_MAX: usize = 4;
 const OTHER_THREADS_MAX: usize = 16;
 
-/// What of a file tells that it is another one; nothing of one that is not there. The time of its last change of
-/// status cannot be set, as that of its content can.
+/// The metadata that identify a file's version. `None` stands for a missing file. The status change time is included
+/// because, unlike the modification time, programs cannot set it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     file: (u64, u64),
@@ -39,7 +39,7 @@ struct Stamp {
 pub(super) struct Disk {
     seen: BTreeMap<PathBuf, Option<Stamp>>,
     followed: BTreeSet<PathBuf>,
-    /// The registry's file and its lock.
+    /// The registry's file and its lock file.
     own_files: [PathBuf; 2],
     own: Lanes,
     others: Lanes,
@@ -56,7 +56,7 @@ impl Disk {
         }
     }
 
-    /// Looks at every file; whether one changed since it was last looked at.
+    /// Checks every file. Returns whether one changed since the previous check.
     pub(super) async fn look(&mut self, file: &ConfigFile) -> bool {
         let now: BTreeMap<_, _> =
             join_all(self.files(file).into_iter().map(|path| self.stamped(path))).await.into_iter().collect();
@@ -65,7 +65,7 @@ impl Disk {
         changed
     }
 
-    /// Looks at those files that were not looked at yet, and forgets those that are no part of it any more.
+    /// Stamps files that are new in the registry, and forgets files that it no longer names.
     pub(super) async fn look_at_new(&mut self, file: &ConfigFile) {
         let mut files = self.files(file);
         self.seen.retain(|path, _| files.contains(path));
@@ -74,12 +74,12 @@ impl Disk {
         self.seen.extend(new);
     }
 
-    /// Has the next look find a change.
+    /// Makes the next check report a change.
     pub(super) fn forget(&mut self) {
         self.seen.clear();
     }
 
-    /// Reads the registry.
+    /// Reads the registry, within [`READ_MAX`].
     pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> T + Send + 'static,
@@ -87,7 +87,8 @@ impl Disk {
         self.own.of("read").run_within(READ_MAX, read).await
     }
 
-    /// Watches the folders of the files, as a file that is replaced is another file.
+    /// Watches the folders of the files, not the files: a replaced file is a new inode, which a watch on the old one
+    /// misses.
     pub(super) async fn follow(&mut self, events: &mut Events, file: &ConfigFile) {
         let parents = self.files(file).into_iter().filter_map(|path| path.parent().map(Path::to_owned));
         for folder in parents.collect::<BTreeSet<_>>() {
@@ -98,7 +99,8 @@ impl Disk {
             let (lanes, watcher) =
                 if own { (&self.own, &events.registry) } else { (&self.others, &events.others) };
             let (watcher, path) = (watcher.clone(), here(&folder));
-            // A folder that does not answer must not reach the watcher, which it would hold up for all others.
+            // The `metadata` call comes first: a folder that blocks must not reach the watcher, which it would block
+            // for all others.
             let watch = move || {
                 path.metadata().map_err(notify::Error::io).and_then(|_| events::watch(&watcher, &path))
             };
@@ -116,7 +118,7 @@ impl Disk {
         let lanes = if self.own_files.contains(&path) { &self.own } else { &self.others };
         let lane = lanes.of(&path.to_string_lossy());
         let unknown = || self.seen.get(&path).cloned().flatten();
-        // It was asked before and has not answered yet.
+        // The previous `stat` of this file still blocks.
         if lane.is_busy() {
             return (path.clone(), unknown());
         }

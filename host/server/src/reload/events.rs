@@ -1,4 +1,4 @@
-//! When to look: what the system tells, a signal, or time.
+//! Triggers of a check: a file system event, a signal, or elapsed time.
 
 use std::path::Path;
 use std::pin::pin;
@@ -9,34 +9,34 @@ use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
-/// Whoever writes several files is given so long after the last one.
+/// Quiet time after the last event before a check, so that a series of writes is seen as one change.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// But no longer than this from the first one: somebody may write all the time.
+/// Longest delay after the first event, so that continuous writes cannot postpone the check indefinitely.
 const QUIET_MAX: Duration = Duration::from_secs(2);
 
 /// The disk is looked at all the same where the system tells nothing: on network folders, behind links, and in
 /// folders that were not there. A look costs a `stat` for each file.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Why to look.
+/// The trigger of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Woken {
-    /// By SIGHUP: whatever changed.
+    /// SIGHUP: reload regardless of detected changes.
     Asked,
     /// Something may have changed.
     News,
 }
 
-/// A watcher of folders; none where the system gives no more of them. Adding a folder can block.
+/// A watcher of folders. `None` if the system has no watchers left. Adding a folder can block.
 pub(super) type Watcher = Option<Arc<Mutex<RecommendedWatcher>>>;
 
 pub(super) struct Events {
-    /// Of the registry's folder. By itself, since a folder that does not answer holds up the whole watcher.
+    /// Watcher of the registry's folder. Separate, because a folder that does not respond blocks the whole watcher.
     pub(super) registry: Watcher,
     pub(super) others: Watcher,
     news: mpsc::Receiver<()>,
-    /// Keeps the channel open when the watchers are gone.
+    /// Keeps the channel open after the watchers are dropped.
     _sender: mpsc::Sender<()>,
 }
 
@@ -46,7 +46,7 @@ impl Events {
         Events { registry: watcher(&sender), others: watcher(&sender), news, _sender: sender }
     }
 
-    /// Waits until it is time to look; `asked` ends the waiting at once.
+    /// Waits for the next trigger. `asked` completes the wait at once.
     pub(super) async fn next(&mut self, asked: impl Future<Output = Option<()>>) -> Woken {
         let mut asked = pin!(asked);
         tokio::select! {
@@ -66,7 +66,7 @@ fn watcher(sender: &mpsc::Sender<()>) -> Watcher {
     let sender = sender.clone();
     let watcher = notify::recommended_watcher(move |event| {
         if is_news(&event) {
-            // One is enough: what changed is found by looking.
+            // One queued event is enough: the check itself finds the changes.
             let _ = sender.try_send(());
         }
     });
@@ -79,14 +79,14 @@ fn watcher(sender: &mpsc::Sender<()>) -> Watcher {
     }
 }
 
-/// Adds a folder to those that are watched.
+/// Adds a folder to a watcher.
 pub(super) fn watch(watcher: &Watcher, folder: &Path) -> notify::Result<()> {
     let Some(watcher) = watcher else { return Ok(()) };
     watcher.lock().unwrap_or_else(PoisonError::into_inner).watch(folder, RecursiveMode::NonRecursive)
 }
 
-/// Whether an event can be a change. Reading is none: the host itself reads. A file that was closed after writing
-/// may have been changed through a mapping, of which nothing else tells.
+/// Whether an event can mean a change. Reads do not count, because the host reads the files itself. A close after
+/// writing counts: a change through a memory mapping causes no other event.
 fn is_news(event: &notify::Result<notify::Event>) -> bool {
     let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
     event.as_ref().map_or(true, |event| !event.kind.is_access() || event.kind == written)

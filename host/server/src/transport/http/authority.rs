@@ -1,7 +1,8 @@
-//! Who calls: a static token, a token of the OAuth server, or nobody in particular where that is allowed.
+//! Identifies the caller of a request: by a static token, by a token of the OAuth server, or as anonymous if the
+//! config allows it.
 //!
-//! Owns the answers 401 and 403 in the form of RFC 6750, and the metadata of RFC 9728. What a caller may then do is
-//! not decided here.
+//! Owns the 401 and 403 responses in the form of RFC 6750, and the metadata of RFC 9728. Must not decide what a caller
+//! may do.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,25 +32,25 @@ pub(super) struct Authority {
 /// What made a caller known: whether it still holds is asked again while an event stream is open.
 #[derive(Clone, Debug)]
 pub(super) enum Proof {
-    /// Nothing, where that is allowed.
+    /// No token; anonymous access is allowed.
     None,
     Token(TokenDigest),
-    /// A token of the OAuth server, good until then since the Unix epoch.
+    /// A token of the OAuth server, with its expiry in seconds since the Unix epoch.
     Oauth {
         expires_s: u64,
     },
 }
 
-/// Why a request has no caller.
+/// The reason that a request has no caller.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// It shows no token, and must.
     NoToken,
-    /// The token is none of ours, or not valid any more. The text is for the caller.
+    /// The token is unknown or no longer valid. The text is sent to the caller.
     InvalidToken(String),
-    /// The token is valid and does not say enough.
+    /// The token is valid but lacks a required scope.
     InsufficientScope,
-    /// The token cannot be checked now.
+    /// The token cannot be verified at the moment.
     Unavailable,
 }
 
@@ -58,7 +59,7 @@ impl Authority {
         Authority { host, oauth: Oauth::default(), address }
     }
 
-    /// The caller of a request.
+    /// Identifies the caller of a request.
     pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<(Principal, Proof), Refused> {
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
         let (first, more) = (shown.next(), shown.next());
@@ -79,7 +80,7 @@ impl Authority {
         self.by_oauth(&oauth, bearer).await
     }
 
-    /// Whether what made a caller known still holds.
+    /// Whether the credential of a caller is still valid.
     pub(super) fn holds(&self, who: &Principal, proof: &Proof) -> bool {
         match proof {
             Proof::None => self.host.allows_anonymous(),
@@ -106,7 +107,7 @@ impl Authority {
         Ok((Principal::subject(&config.caller, &subject.name), proof))
     }
 
-    /// Where this server says how to get a token.
+    /// URL of the metadata that states how to get a token.
     fn metadata_url(&self, config: &OauthConfig) -> String {
         let resource = config.audience.parse::<http::Uri>().unwrap_or_default();
         let scheme = resource.scheme_str().unwrap_or("http");
@@ -128,7 +129,7 @@ impl Authority {
     }
 }
 
-/// The token of a header; the scheme's name is written in any case.
+/// The token of an `Authorization` header. The scheme name is case-insensitive.
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     let token = token.trim();
@@ -161,14 +162,14 @@ impl Refused {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         if matches!(self, Refused::InvalidToken(_)) {
-            // The connection may be counted as that of a caller, whom its token does not make known any more.
+            // Close the connection: it can be counted for a caller whose token is no longer valid.
             form::close(&mut response);
         }
         response
     }
 }
 
-/// The metadata of RFC 9728: who issues tokens for this server.
+/// The metadata of RFC 9728: the authorization servers that issue tokens for this server.
 pub(super) async fn metadata(State(door): State<Arc<Door>>) -> Response {
     let Some(config) = door.host.oauth() else {
         let detail = "this server knows no OAuth server; callers have static tokens";

@@ -1,6 +1,6 @@
-//! Bodies: whole and within their bounds before anybody works on them, so that a half-sent one holds no worker.
+//! Reads request bodies completely and within bounds before the handlers run, so that a slow upload holds no worker.
 //!
-//! Owns how much of them all callers together, and each, may have in memory.
+//! Owns the memory that bodies may use, for each caller and for all callers together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +22,15 @@ use crate::mcp::arguments::{self, RawArguments};
 use airlock::config::HttpConfig;
 use airlock_types::principal::Principal;
 
-/// Memory for the bodies of all requests at a time, where the largest need no more.
+/// Memory in bytes for the bodies of all requests. [`room`] raises it if the largest body needs more.
 const ALL_BYTES: usize = 512 << 20;
 
 /// Memory that a message of MCP takes, in terms of its text: rmcp reads it into trees, of which each node is a
 /// multiple of the two characters that it can be written with. Arguments over the API stay as they came.
 const TREE: usize = 32;
 
-/// Memory for the bodies of all requests: every caller can send the largest, and the others too.
+/// Memory in bytes for the bodies of all requests. At least twice the largest body, because no caller gets more than
+/// half.
 pub(super) fn room(body_bytes_max: usize) -> usize {
     ALL_BYTES.max(body_bytes_max.saturating_mul(2 * TREE))
 }
@@ -42,7 +43,7 @@ pub(super) async fn read(State(door): State<Arc<Door>>, request: Request, next: 
     let (mut parts, body) = request.into_parts();
     let is_mcp = parts.uri.path() == MCP_PATH;
     let cost = if is_mcp { TREE } else { 1 };
-    // A length that was said may show at once that there is no room; others are counted as they come.
+    // A declared length can exceed the budget at once. Bodies without one are counted as they arrive.
     let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(http.body_bytes_max);
     let mut share = match door.bodies.take(&who, said.saturating_mul(cost)) {
         Ok(share) => share,
@@ -54,26 +55,26 @@ pub(super) async fn read(State(door): State<Arc<Door>>, request: Request, next: 
         Ok(whole) => {
             let whole = if is_mcp { message(&mut parts, whole) } else { whole };
             let response = next.run(Request::from_parts(parts, Body::from(whole))).await;
-            // Arguments are kept for as long as the answer takes.
+            // The arguments stay in memory until the response is sent, so the share is held until then.
             held::until_sent(response, move |_| drop(share))
         }
         Err(fault) => fault.response(http),
     }
 }
 
-/// A message of MCP, for the layers behind: it is read here while it is at hand.
+/// Prepares an MCP message for the later layers, which need the body only here.
 fn message(parts: &mut Parts, whole: Bytes) -> Bytes {
     sessions::look(parts, &whole);
     let Some(arguments) = arguments::find(&whole) else { return whole };
     parts.extensions.insert(RawArguments(whole.slice_ref(arguments.as_bytes())));
     if arguments::are_readable(&whole, arguments) {
-        // rmcp compares them with the headers that they are said in.
+        // rmcp compares arguments with the headers that repeat them, so they must stay in the message.
         return whole;
     }
     arguments::cut(&whole, arguments).map_or(whole, Bytes::from)
 }
 
-/// Why a body is not there.
+/// The reason that a body could not be read.
 enum Fault {
     TooLarge,
     Broken,

@@ -1,8 +1,8 @@
-//! The form of a request: what two readers could understand in two ways is refused.
+//! Rejects ambiguous requests: those that two HTTP parsers could interpret differently.
 //!
-//! A proxy in front and this server must see one host and one body in the same bytes. What the HTTP library refuses by
-//! itself (bad names and values of headers, folded lines, lengths that contradict each other) does not come this far;
-//! where a length stands beside a transfer coding it ignores the length and closes the connection after the answer.
+//! A proxy in front and this server must see the same host and the same body in the same bytes. The HTTP library
+//! already rejects invalid header names and values, folded lines and contradictory lengths. If a length accompanies a
+//! transfer coding, the library ignores the length and closes the connection after the response.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -12,7 +12,7 @@ use crate::api::problem;
 use crate::api::problem::Problem;
 use airlock::config::origin::HostPort;
 
-/// What is wrong with the form of a request.
+/// Describes what is malformed in a request. `None` if it is well-formed.
 pub(super) fn fault<B>(request: &Request<B>) -> Option<&'static str> {
     if *request.method() == Method::CONNECT {
         return Some("this server is no proxy: `CONNECT` is not served");
@@ -20,14 +20,14 @@ pub(super) fn fault<B>(request: &Request<B>) -> Option<&'static str> {
     coding_fault(request.headers()).or_else(|| host_fault(request))
 }
 
-/// The connection is closed after it: where a body begins is not sure any more.
+/// The 400 response. It closes the connection, because the start of the body is uncertain.
 pub(super) fn refused(fault: &str) -> Response {
     let mut response = problem::response(&Problem::new(StatusCode::BAD_REQUEST, "malformed", fault));
     close(&mut response);
     response
 }
 
-/// Closes the connection after a response.
+/// Makes the connection close after a response.
 pub(super) fn close(response: &mut Response<Body>) {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
@@ -53,7 +53,7 @@ fn host_fault<B>(request: &Request<B>) -> Option<&'static str> {
         return Some("`Host` must be a name or an address, with a port if any");
     };
     let authority = request.uri().authority()?;
-    // The target wins by RFC 9112; two that differ can only be meant to deceive.
+    // RFC 9112 gives the target precedence. Two different hosts indicate an attack, so the request is rejected.
     let is_same = authority.as_str().parse::<HostPort>().is_ok_and(|target| target == host);
     let is_http = request.uri().scheme_str().is_some_and(|scheme| ["http", "https"].contains(&scheme));
     (!is_same || !is_http).then_some("the target and `Host` name two servers")

@@ -1,4 +1,4 @@
-//! A response's body that holds something until it has been sent, or given up.
+//! A response body that holds a resource until it is sent or dropped.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::response::Response;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-/// What happens at the end of a body; whether the body was sent to its end.
+/// Callback at the end of a body. Its argument tells whether the body was sent completely.
 type AtEnd = Box<dyn FnOnce(bool) + Send>;
 
 struct Held {
@@ -16,7 +16,7 @@ struct Held {
     at_end: Option<AtEnd>,
 }
 
-/// Does something when a response has been sent, or given up.
+/// Runs a callback when a response was sent or dropped.
 pub(super) fn until_sent(response: Response, at_end: impl FnOnce(bool) + Send + 'static) -> Response {
     response.map(|body| Body::new(Held { ended: body.is_end_stream(), body, at_end: Some(Box::new(at_end)) }))
 }

@@ -1,8 +1,8 @@
-//! The keys of an OAuth server: which one a token is verified with, and when they are asked for again.
+//! Signing keys of an OAuth server: selects the key of a token, and decides when to fetch keys.
 //!
-//! Owns the cache. A token whose key is known never waits: keys that are old are renewed beside it. A token with an
-//! unknown key has them fetched, once for all that ask at a time, and not again for a while after that, whatever came
-//! of it: anybody can make up key ids. Must not know what tokens claim.
+//! Owns the cache. A token with a cached key never waits: old keys are renewed in the background. A token with an
+//! unknown key starts one fetch, which all such tokens share. No other fetch follows for a while, whatever its
+//! outcome, because any client can invent key ids. Must not know the claims of tokens.
 
 mod fetch;
 
@@ -19,26 +19,25 @@ use airlock::blocking::Lane;
 use airlock::config::KeySource;
 use airlock_types::environment::SharedEnvironment;
 
-/// From this age on keys are renewed as soon as one is used.
+/// Age from which keys are renewed in the background when one is used.
 const FRESH: Duration = Duration::from_secs(300);
 
-/// From this age on keys are not used any more: a key that its issuer took back must end some time, and a server of
-/// keys that is away for longer is not coming back by itself.
+/// Age from which keys are no longer used, so that a revoked key expires even if the key server stays unreachable.
 const STALE: Duration = Duration::from_secs(24 * 3_600);
 
-/// After a fetch no further one begins for so long, doubled with each failure in a row up to [`AGAIN_MAX`].
+/// Shortest time between two fetches. Doubled with each consecutive failure, up to [`AGAIN_MAX`].
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// A server of keys that comes back is noticed after this time at the latest.
+/// Upper bound of the time between fetches: the delay until a recovered key server is noticed.
 const AGAIN_MAX: Duration = Duration::from_secs(60);
 
-/// So long a token with an unknown key waits at most, whoever began the fetch.
+/// Longest wait of a token with an unknown key, also if another request started the fetch.
 const WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Jwks {
     state: Arc<Mutex<State>>,
-    /// One read of a file at a time, held until its thread is back: a network folder may hold it for ever.
+    /// Reads a key file. At most one read runs, until its thread returns: a network folder can block it forever.
     reader: Lane,
 }
 
@@ -52,11 +51,11 @@ impl Default for Jwks {
 struct State {
     source: Option<KeySource>,
     known: Option<Known>,
-    /// When the last fetch began, by the monotonic clock.
+    /// Start of the last fetch on the monotonic clock.
     asked: Option<Duration>,
     failures: u32,
     error: Option<KeysError>,
-    /// Dropped by the sender when the fetch has ended.
+    /// The running fetch. The sender is dropped when the fetch ends.
     fetching: Option<watch::Receiver<()>>,
 }
 
@@ -66,7 +65,7 @@ struct Known {
     fetched: Duration,
 }
 
-/// Why the keys are not there.
+/// The reason that the keys cannot be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{keys_source}`: {reason}")]
 pub(super) struct KeysError {
@@ -74,19 +73,19 @@ pub(super) struct KeysError {
     reason: String,
 }
 
-/// Why a token has no key.
+/// The reason that a token has no key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unkeyed {
-    /// None of the issuer's is meant.
+    /// No key of the issuer matches.
     Unknown,
-    /// Several are meant.
+    /// Several keys match.
     Ambiguous,
-    /// There are no keys to look among.
+    /// No keys are cached.
     Unavailable(KeysError),
 }
 
 impl Jwks {
-    /// The key that a token names; without an id, the only one of its algorithm.
+    /// The key that a token names. Without a key id: the only key for its algorithm.
     pub(super) async fn key(
         &self,
         source: &KeySource,
@@ -117,7 +116,7 @@ impl Jwks {
         if is_same { found } else { Err(Unkeyed::Unknown) }
     }
 
-    /// Fetches keys in a task of its own: a caller that goes away does not end it for the others.
+    /// Fetches keys in a separate task, so that a caller that disconnects does not cancel it for the others.
     fn fetch(
         &self,
         source: &KeySource,
@@ -145,12 +144,12 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 async fn ended(mut fetching: watch::Receiver<()>) {
-    // Nothing is ever sent: it changes by ending.
+    // No value is ever sent. The receiver resolves when the sender is dropped.
     let _ = tokio::time::timeout(WAIT, fetching.changed()).await;
 }
 
 impl State {
-    /// Keys of another source, which a reload has named since, are forgotten.
+    /// Clears the cache if a reload changed the source of the keys.
     fn belong_to(&mut self, source: &KeySource) {
         if self.source.as_ref() != Some(source) {
             *self = State { source: Some(source.clone()), ..State::default() };
@@ -161,7 +160,7 @@ impl State {
         self.known.as_ref().is_some_and(|known| now.saturating_sub(known.fetched) < FRESH)
     }
 
-    /// A task that was lost does not count.
+    /// A task that ended without a result counts as ended.
     fn is_fetching(&self) -> bool {
         self.fetching.as_ref().is_some_and(|fetching| fetching.has_changed().is_ok())
     }
@@ -213,7 +212,7 @@ impl State {
     }
 }
 
-/// Whether a key may verify signatures of an algorithm, by its type and by everything that it says of itself.
+/// Whether a key may verify signatures of an algorithm, by its type and its own declarations.
 fn is_for(key: &Jwk, algorithm: Algorithm) -> bool {
     let common = &key.common;
     let fits = match (&key.algorithm, algorithm) {

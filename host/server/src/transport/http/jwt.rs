@@ -1,7 +1,7 @@
-//! A signed token as text: its header and claims, before anything in them is believed.
+//! Parses a signed token into header and claims, without verifying it.
 //!
-//! Owns the form: three parts, each key once, each value of the one type that this server means to compare. Forms that
-//! other readers may understand otherwise are refused. Must not know keys.
+//! Owns the form: three parts, unique keys, and one accepted type for each value that the server compares. Forms that
+//! other parsers could interpret differently are rejected. Must not know keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,22 +14,22 @@ use serde_json::Value;
 
 use airlock_types::text::is_hidden;
 
-/// The longest token: those with many groups in them have some thousand bytes.
+/// Size of the longest token in bytes. Tokens with many groups have a few thousand bytes.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
 
-/// The longest subject, which is part of the caller's name in every record.
+/// Size of the longest subject in bytes. The subject is part of the caller's name in every record.
 const SUBJECT_BYTES_MAX: usize = 200;
 
-/// A time from here on is not one in seconds: year 10,000.
+/// The year 10,000 in seconds. A larger value is not a time in seconds; it is probably in milliseconds.
 const TIME_MAX_S: u64 = 253_402_300_800;
 
-/// A token, read and not verified.
+/// A parsed token, not verified.
 #[derive(Debug)]
 pub(super) struct Token<'t> {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,
     pub(super) claims: Claims,
-    /// What is signed.
+    /// The signed part: header and claims as they were sent.
     pub(super) message: &'t str,
     pub(super) signature: &'t str,
 }
@@ -51,7 +51,7 @@ impl Claims {
     }
 }
 
-/// Reads a token. The error is for the caller.
+/// Parses a token. The error text is sent to the caller.
 pub(super) fn read(token: &str) -> Result<Token<'_>, &'static str> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err("it is too long");
@@ -60,7 +60,7 @@ pub(super) fn read(token: &str) -> Result<Token<'_>, &'static str> {
     let (header, claims) = message.split_once('.').ok_or("it cannot be read")?;
     let mut header = Object::decode(header).ok_or("its header cannot be read")?;
     let mut claims = Object::decode(claims).ok_or("its claims cannot be read")?;
-    // `b64` is one of these extensions by its own rules, and changes what is signed.
+    // `b64` is a critical extension by its definition, and it changes the signed bytes.
     if header.0.contains_key("crit") || header.0.contains_key("b64") {
         return Err("its header has critical extensions, and this server understands none");
     }
@@ -68,7 +68,7 @@ pub(super) fn read(token: &str) -> Result<Token<'_>, &'static str> {
         return Err("its `typ` is not that of an access token");
     }
     let algorithm = header.text("alg")?.and_then(|name| name.parse::<Algorithm>().ok());
-    // With a shared secret whoever can check a token could also make one.
+    // No shared secrets: a party that can verify such a token can also forge it.
     let algorithm = algorithm.filter(|algorithm| algorithm.family() != AlgorithmFamily::Hmac);
     Ok(Token {
         algorithm: algorithm.ok_or("its algorithm is not accepted")?,
@@ -79,13 +79,13 @@ pub(super) fn read(token: &str) -> Result<Token<'_>, &'static str> {
     })
 }
 
-/// RFC 9068 has `at+jwt`, older servers `JWT`; both with `application/` before it or not.
+/// Accepts `at+jwt` of RFC 9068 and the older `JWT`, each with or without the prefix `application/`.
 fn is_access_token(kind: &str) -> bool {
     let kind = kind.to_ascii_lowercase();
     ["jwt", "at+jwt"].contains(&kind.strip_prefix("application/").unwrap_or(&kind))
 }
 
-/// A JSON object that has each key once.
+/// A JSON object without duplicate keys.
 #[derive(Debug)]
 struct Object(BTreeMap<String, Value>);
 
@@ -124,7 +124,7 @@ impl Object {
         if subject.is_empty() || subject.len() > SUBJECT_BYTES_MAX {
             return Err("its subject is empty or too long");
         }
-        // A name with hidden characters can pass for another one in a log, with budgets of its own.
+        // A name with hidden characters can imitate another caller in logs, with its own budgets.
         if subject.chars().any(is_hidden) {
             return Err("its subject has control or invisible characters in it");
         }

@@ -1,6 +1,7 @@
-//! `Host` and `Origin`: a web page must not reach a local server by a name that it controls.
+//! Checks `Host` and `Origin`, so that a web page cannot reach a local server by a DNS name that it controls.
 //!
-//! Owns the check against DNS rebinding. Loopback's names are always good; others are the operator's.
+//! Owns the protection against DNS rebinding. Loopback names are always accepted; others are configured by the
+//! operator.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::api::problem;
 use airlock::config::HttpConfig;
 pub(super) use airlock::config::origin::{HostName, HostPort, Origin};
 
-/// The names under which this server may be asked.
+/// The accepted names of this server.
 pub(super) struct Names {
     hosts: Vec<HostPort>,
     origins: Vec<Origin>,
@@ -24,13 +25,13 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(http: &HttpConfig, address: SocketAddr) -> Names {
-        // The configuration holds nothing that cannot be parsed.
+        // The entries were validated when the config was loaded, so none is dropped here.
         let hosts = http.allowed_hosts.iter().filter_map(|host| host.parse().ok()).collect();
         let origins = http.allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
         Names { hosts, origins, address: address.ip() }
     }
 
-    /// What is wrong with a request's names. That there is one `Host`, and no other authority, was seen to before.
+    /// Describes a rejected name. The form check before this one ensures that a request has exactly one host.
     fn fault(&self, headers: &HeaderMap) -> Option<String> {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse().ok());
         let Some(host) = host else { return Some("the request names no host".into()) };
@@ -48,7 +49,7 @@ impl Names {
         asked.host.is_loopback() || self.is_own_address(&asked.host) || self.hosts.iter().any(is_this)
     }
 
-    /// An address cannot be rebound, unlike a name.
+    /// An IP address is accepted because DNS rebinding needs a name.
     fn is_own_address(&self, host: &HostName) -> bool {
         let HostName::Address(address) = host else { return false };
         *address == self.address || self.address.is_unspecified()

@@ -1,7 +1,7 @@
-//! Tokens of an OAuth server: signature, issuer, audience, time, scope. Nothing is taken on trust.
+//! Verifies tokens of an OAuth server: signature, issuer, audience, time, scope.
 //!
-//! Only asymmetric signatures count: with a shared secret whoever can check a token could also make one. Time is
-//! the environment's.
+//! Only asymmetric signatures are accepted: with a shared secret, a party that can verify tokens can also forge them.
+//! The time comes from the environment.
 
 use std::path::Path;
 
@@ -18,15 +18,15 @@ pub(super) struct Oauth {
     jwks: Jwks,
 }
 
-/// Whom a token names, and until when.
+/// The identity that a token proves, and its expiry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Subject {
     pub(super) name: String,
-    /// Since the Unix epoch; the leeway is in it.
+    /// Expiry in seconds since the Unix epoch, with the leeway added.
     pub(super) expires_s: u64,
 }
 
-/// Why a token names nobody.
+/// The reason that a token is rejected.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Invalid {
     Token(&'static str),
@@ -36,7 +36,7 @@ pub(super) enum Invalid {
 }
 
 impl Oauth {
-    /// The subject of a token.
+    /// Verifies a token and returns its subject.
     pub(super) async fn subject(
         &self,
         config: &OauthConfig,
@@ -45,7 +45,7 @@ impl Oauth {
         environment: &SharedEnvironment,
     ) -> Result<Subject, Invalid> {
         let token = jwt::read(token).map_err(Invalid::Token)?;
-        // Before the signature: a token that would be refused with any key shall not have keys fetched for it.
+        // Claims are checked before the signature, so that a token that no key could make valid causes no key fetch.
         agrees(&token.claims, config).map_err(Invalid::Token)?;
         in_time(&token.claims, environment.wall().as_secs(), config.leeway_s).map_err(Invalid::Token)?;
         let key = self.jwks.key(&config.jwks, folder, &token, environment).await;

@@ -1,9 +1,9 @@
-//! Places: whose each connection is, and which one gives way when there are too many.
+//! Assigns connections to callers, and closes connections when there are too many.
 //!
-//! Owns the bounds. A connection is a stranger's until it has shown who calls; strangers have places of their own, so
-//! that they take none from callers, and callers none from probes. Nobody is made to wait for a place: a new stranger
-//! takes that of an old one, and a caller that has its share takes the place of a connection of its own that is idle.
-//! Must not know sockets.
+//! Owns the bounds. A connection is anonymous until its first authenticated request. Anonymous connections have their
+//! own budget, so that they and callers cannot displace each other. No connection waits for a place: a new anonymous
+//! connection replaces an idle one, and a caller at its limit replaces an idle connection of its own. Must not know
+//! sockets.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub(super) struct Places {
     each_max: usize,
     strangers_max: usize,
     next: AtomicU64,
-    /// Counts events, so that what came first is known without a clock.
+    /// An event counter, which orders events without a clock.
     tick: AtomicU64,
     open: Mutex<Open>,
 }
@@ -34,30 +34,30 @@ struct Open {
     callers: BTreeMap<u64, (Principal, Arc<Connection>)>,
 }
 
-/// A connection that is open.
+/// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     id: u64,
-    /// What addresses of one peer have in common.
+    /// The network of the peer, which groups addresses of one origin.
     peer: IpAddr,
-    /// The last event on it.
+    /// Counter value of its last event.
     used: AtomicU64,
-    /// Requests that are not answered to their end.
+    /// Number of requests whose responses are not sent completely.
     requests: AtomicU32,
-    /// Who was last seen to call on it.
+    /// The caller of the last authenticated request. `None` for an anonymous connection.
     caller: Mutex<Option<Principal>>,
-    /// Whoever serves it closes it then.
+    /// Cancelled to make the serving task close the connection.
     pub(super) close: CancellationToken,
 }
 
-/// The place of a connection, for as long as this lives.
+/// The place of a connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
     pub(super) connection: Arc<Connection>,
 }
 
-/// A request on a connection, for as long as this lives.
+/// A running request on a connection. Dropping it ends the request.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Place>);
 
@@ -68,8 +68,8 @@ impl Places {
         Arc::new(Places { callers_max, each_max: half(callers_max), strangers_max, next, tick, open })
     }
 
-    /// A place for a new connection. The one that gives way, if there are too many, is an idle one that is the oldest
-    /// of the peer that has most.
+    /// Adds a connection. If there are too many anonymous ones, the oldest idle connection of the peer with the most
+    /// connections is closed.
     pub(super) fn enter(self: &Arc<Places>, peer: IpAddr) -> Arc<Place> {
         let connection = Arc::new(Connection {
             id: self.next.fetch_add(1, Ordering::Relaxed),
@@ -87,7 +87,7 @@ impl Places {
         Arc::new(Place { places: self.clone(), connection })
     }
 
-    /// Closes the stranger that would give way to the next one. False where there is none.
+    /// Closes the anonymous connection that would be replaced next. Returns false if there is none.
     pub(super) fn close_one(&self) -> bool {
         self.open().close_stranger()
     }
@@ -137,8 +137,8 @@ impl Open {
         self.strangers.remove(&victim).inspect(|it| it.close.cancel()).is_some()
     }
 
-    /// Closes an idle connection of callers that are to give way, by who they are and how many they have: of those who
-    /// have most, the one that is idle for longest.
+    /// Closes an idle connection of a caller that `gives_way` selects, by its name and its number of connections.
+    /// Prefers the caller with the most connections, and its longest idle connection. Never closes `but`.
     fn close_idle(&mut self, but: u64, gives_way: impl Fn(&Principal, usize) -> bool) -> bool {
         let mut counts: BTreeMap<&Principal, usize> = BTreeMap::new();
         for (owner, _) in self.callers.values() {
@@ -154,7 +154,7 @@ impl Open {
 }
 
 impl Connection {
-    /// Whether it has not shown who calls.
+    /// Whether the connection is anonymous.
     pub(super) fn is_strangers(&self) -> bool {
         self.caller().is_none()
     }
@@ -173,13 +173,14 @@ impl Connection {
 }
 
 impl Place {
-    /// A request on this connection begins.
+    /// Starts a request on this connection.
     pub(super) fn begin(self: &Arc<Place>) -> Busy {
         self.connection.requests.fetch_add(1, Ordering::AcqRel);
         Busy(self.clone())
     }
 
-    /// The connection is this caller's from now on: a proxy may send requests of several over one.
+    /// Assigns the connection to a caller. This can change, because a proxy can send requests of several callers over
+    /// one connection.
     pub(super) fn claim(&self, who: &Principal) -> Result<(), Taken> {
         let mut caller = self.connection.caller();
         if caller.as_ref() != Some(who) {
@@ -204,7 +205,7 @@ impl Drop for Busy {
     }
 }
 
-/// An IPv4 address; of an IPv6 address the network, of which a peer has all addresses.
+/// An IPv4 address, or the network of an IPv6 address, because one peer controls all addresses of that network.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => {

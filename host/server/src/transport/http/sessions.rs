@@ -1,8 +1,8 @@
-//! Sessions of the protocol's handshake era: whose each is, and how many there may be.
+//! Sessions of the handshake-based protocol versions: their owners and their number.
 //!
-//! rmcp mints and keeps them without asking who; here each is bound to the caller that opened it. To anybody
-//! else it does not exist. No caller has more than half of them, and where all are taken the one that has most gives
-//! up the one that it used longest ago.
+//! rmcp creates sessions without checking the caller. This module binds each session to the caller that opened it; for
+//! other callers it does not exist. No caller has more than half of the sessions. If all are in use, the caller with
+//! the most sessions loses the one that it used least recently.
 
 mod bindings;
 
@@ -24,12 +24,12 @@ pub(super) use bindings::SessionBindings;
 
 const HEADER: &str = "mcp-session-id";
 
-/// In the extensions of a request that may open a session.
+/// Marks a request that may open a session.
 #[derive(Clone, Copy, Debug)]
 struct MayOpen;
 
-/// Notes, while the body is at hand, whether a request may open a session: all others are served however many are
-/// open.
+/// Marks a request that may open a session, while the body is available. Other requests are not limited by the number
+/// of sessions.
 pub(super) fn look(request: &mut http::request::Parts, body: &[u8]) {
     #[derive(Deserialize)]
     struct Head<'b> {
@@ -38,9 +38,9 @@ pub(super) fn look(request: &mut http::request::Parts, body: &[u8]) {
     }
     let header = request.headers.get("mcp-method").and_then(|method| method.to_str().ok());
     let opens = match header {
-        // rmcp refuses a request whose body says otherwise.
+        // The header is sufficient: rmcp rejects a request whose body contradicts it.
         Some(method) => method == "initialize",
-        // What cannot be read so is taken for the worst; rmcp refuses it.
+        // An unreadable body counts as opening a session, which is the stricter case. rmcp rejects it later.
         None => serde_json::from_slice::<Head<'_>>(body).ok().is_none_or(|head| head.method == "initialize"),
     };
     if opens && request.method == Method::POST {

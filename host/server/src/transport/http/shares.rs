@@ -1,19 +1,18 @@
-//! Shares: of what there is in all, no caller has more than half.
+//! Fair shares: no caller gets more than half of a total.
 //!
-//! Owns the counting. Whoever is given a share holds it until it drops it. Must not know what is shared.
+//! Owns the counting. A share is held until it is dropped. Must not know the resource that is shared.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use airlock_types::principal::Principal;
 
-/// Half of what there is, so that one caller cannot shut out the others; but two, where there is so little that half
-/// would be of no use.
+/// Half of the total, so that one caller cannot exclude the others. At least two, because a smaller share is useless.
 pub(super) fn half(all: usize) -> usize {
     all.div_ceil(2).max(2)
 }
 
-/// Something that callers share.
+/// A total that callers share.
 #[derive(Debug)]
 pub(super) struct Shares {
     all_max: usize,
@@ -21,7 +20,7 @@ pub(super) struct Shares {
     taken: Mutex<BTreeMap<Principal, usize>>,
 }
 
-/// An amount that a caller has, for as long as this lives.
+/// The amount that a caller holds. Dropping it returns the amount.
 #[derive(Debug)]
 pub(super) struct Share {
     shares: Arc<Shares>,
@@ -29,12 +28,12 @@ pub(super) struct Share {
     amount: usize,
 }
 
-/// Why there is no share.
+/// The reason that no share is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// The caller has its share.
+    /// The caller is at its own limit.
     ByCaller,
-    /// All callers together have everything.
+    /// All callers together use the total.
     ByAll,
 }
 
@@ -43,7 +42,7 @@ impl Shares {
         Arc::new(Shares { all_max, each_max: half(all_max), taken: Mutex::default() })
     }
 
-    /// An amount for a caller, if there is so much left for it.
+    /// Takes an amount for a caller, if it is available.
     pub(super) fn take(self: &Arc<Shares>, who: &Principal, amount: usize) -> Result<Share, Taken> {
         let mut share = Share { shares: self.clone(), who: who.clone(), amount: 0 };
         share.cover(amount)?;
@@ -56,7 +55,7 @@ impl Shares {
 }
 
 impl Share {
-    /// Grows to an amount, if it is smaller and there is so much left.
+    /// Grows the share to an amount, if it is smaller and the difference is available.
     pub(super) fn cover(&mut self, amount: usize) -> Result<(), Taken> {
         let Some(more) = amount.checked_sub(self.amount).filter(|more| *more > 0) else { return Ok(()) };
         let mut taken = self.shares.taken();

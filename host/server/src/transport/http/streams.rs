@@ -1,7 +1,7 @@
-//! Event streams that last: of the handshake era by GET, of the stateless one by `subscriptions/listen`.
+//! Long-lived event streams: by GET in the handshake-based versions, by `subscriptions/listen` in the stateless one.
 //!
-//! Owns how many there may be, and that a stream ends with what made its caller known. A stream holds a connection, so
-//! that all of them together have half of those: calls find the other half.
+//! Owns their number, and ends a stream when its caller's credential becomes invalid. A stream occupies a connection,
+//! so streams get at most half of the connections and the rest stays free for calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use crate::api::problem;
 use crate::api::problem::Problem;
 use airlock_types::principal::Principal;
 
-/// How often it is asked whether a caller still is one.
+/// Interval at which the credential of a stream is checked.
 const REVIEW: Duration = Duration::from_secs(2);
 
-/// Whether a request is for a stream that lasts. The header says it by rule: rmcp refuses one that its body
-/// contradicts.
+/// Whether a request opens a long-lived stream. The header is sufficient: rmcp rejects a request whose body
+/// contradicts it.
 fn is_lasting(request: &Request) -> bool {
     let method = request.headers().get("mcp-method");
     request.method() == Method::GET || method.is_some_and(|method| method == "subscriptions/listen")

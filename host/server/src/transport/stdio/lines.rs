@@ -1,35 +1,34 @@
-//! Lines that are never longer than a bound.
+//! Reads lines of bounded length.
 //!
-//! A longer one is thrown away while it streams in, and all that is kept of it is its id, so that its sender gets an
-//! answer instead of silence.
+//! A longer line is discarded as it arrives. Only its id is kept, so that the sender gets an error response.
 
 use std::io::{ErrorKind, Read};
 
 use bytes::BytesMut;
 use rmcp::model::RequestId;
 
-/// How far into a long message its id is looked for.
+/// Number of bytes at the start of a long message in which its id is searched.
 const ID_WITHIN_BYTES: usize = 4 << 10;
 
-/// Room for what is read at once.
+/// Number of bytes that one read requests.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// A line.
+/// One line of input, or what remains of a line that is too long.
 #[derive(Debug, PartialEq)]
 pub(super) enum Line {
-    /// With its end.
+    /// A line with its line end.
     Whole(BytesMut),
-    /// The id of a request, where it stood near the beginning.
+    /// The id of a request, if it is near the start of the line.
     TooLong(Option<RequestId>),
 }
 
-/// A reader of lines.
+/// A reader that splits its input into lines.
 pub(super) struct Lines<R> {
     inner: R,
     bytes_max: usize,
     chunk: Box<[u8]>,
     buffer: BytesMut,
-    /// So much of the buffer holds no end of a line.
+    /// Number of bytes at the start of the buffer that are known to contain no line end.
     scanned: usize,
     discarding: bool,
 }
@@ -40,7 +39,8 @@ impl<R: Read> Lines<R> {
         Lines { inner, bytes_max, chunk, buffer: BytesMut::new(), scanned: 0, discarding: false }
     }
 
-    /// The next line; none at the end, where the beginning of a line is no message.
+    /// Reads the next line. `None` at the end of input; an unterminated last line is dropped, because it is not a
+    /// complete message.
     pub(super) fn next(&mut self) -> std::io::Result<Option<Line>> {
         loop {
             if let Some(line) = self.take() {
@@ -55,12 +55,12 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Whether the next line can be had without waiting.
+    /// Whether the next line is already buffered.
     pub(super) fn has_next(&self) -> bool {
         self.buffer[self.scanned..].contains(&b'\n')
     }
 
-    /// A line out of what was read.
+    /// Takes a line from the buffer.
     fn take(&mut self) -> Option<Line> {
         while let Some(at) = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n') {
             let line = self.buffer.split_to(self.scanned + at + 1);
@@ -85,7 +85,7 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// The id of a JSON-RPC message, if it stands near the beginning.
+/// The id of a JSON-RPC message, if it is near the start.
 pub(super) fn id(line: &[u8]) -> Option<RequestId> {
     let text = String::from_utf8_lossy(&line[..line.len().min(ID_WITHIN_BYTES)]);
     let rest = text.split_once("\"id\"")?.1.trim_start().strip_prefix(':')?.trim_start();

@@ -1,8 +1,8 @@
-//! A line as a message.
+//! Parses a line into a message.
 //!
-//! Calls are read by the shortest way, and their arguments not at all: they go to the inner door as they came, which
-//! finds there what a parse into a tree would lose. Everything else is read by rmcp's own types, which build a tree
-//! of the text: it is short.
+//! Calls take a fast path that does not parse their arguments. The arguments go to the inner door as text, because a
+//! parse into a tree would lose errors such as duplicate keys. All other messages are parsed by rmcp's types, which
+//! build a tree; they are short.
 
 use bytes::Bytes;
 use rmcp::model::{
@@ -17,29 +17,29 @@ use serde_json::value::RawValue;
 use super::lines;
 use crate::mcp::arguments::{self, RawArguments};
 
-/// The largest message besides the arguments of a call. Its tree takes up to thirty times the text; what clients send
-/// is below a tenth of this.
+/// Size in bytes of the largest message without the arguments of a call. Its tree can take thirty times the text.
+/// Messages of clients have less than a tenth of this size.
 pub(super) const FRAME_BYTES_MAX: usize = 256 << 10;
 
-/// Why a line is no message.
+/// The reason that a line is not a message.
 #[derive(Debug, PartialEq)]
 pub(super) enum Unread {
-    /// No JSON, or a notification that nobody knows: there is nothing to be answered.
+    /// Not JSON, or an unknown notification. Neither can be answered.
     Nothing,
-    /// JSON that is no message, with its id where it has one.
+    /// JSON that is not a valid message, with its id if it has one.
     Invalid(Option<RequestId>),
-    /// More than [`FRAME_BYTES_MAX`] besides the arguments of a call, with its id where it stands near the beginning.
+    /// More than [`FRAME_BYTES_MAX`] besides the arguments of a call, with its id if that is near the start.
     TooLong(Option<RequestId>),
 }
 
-/// Reads a line.
+/// Parses a line.
 pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, Unread> {
     if line.len() <= FRAME_BYTES_MAX
         && let Ok(call) = serde_json::from_slice::<Call<'_>>(line)
     {
         return Ok(call.message());
     }
-    // Any other call goes to rmcp with empty arguments in the place of its own: what is left is short.
+    // Other calls go to rmcp with empty arguments in place of their own, so that the parsed rest is short.
     let arguments = arguments::find(line);
     let without = arguments.and_then(|arguments| arguments::cut(line, arguments));
     let frame = without.as_deref().unwrap_or(line);
@@ -54,7 +54,7 @@ pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, Unread> 
     Ok(message)
 }
 
-/// A copy: the line is a part of a larger buffer, which a call that takes long would keep.
+/// Copies the arguments. A slice would keep the whole read buffer in memory during a long call.
 fn raw(arguments: &str) -> RawArguments {
     RawArguments(Bytes::copy_from_slice(arguments.as_bytes()))
 }
@@ -65,7 +65,7 @@ fn unread(line: &[u8]) -> Unread {
     if id.is_none() && message.get("method").is_some() { Unread::Nothing } else { Unread::Invalid(id) }
 }
 
-/// A call and nothing besides: what it does not know is left to rmcp.
+/// A call with known fields only. A call with other fields fails to parse here and is left to rmcp.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Call<'l> {

@@ -1,4 +1,4 @@
-//! What is written: whole lines, in the order in which they came, those that wait together.
+//! Writes whole lines in order. Messages that wait together are written together.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,27 +7,27 @@ use rmcp::service::{RoleServer, TxJsonRpcMessage};
 use serde::Serialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-/// So much of a buffer is kept for what comes next.
+/// Capacity of a buffer that is kept for the next messages.
 const KEPT_BYTES_MAX: usize = 256 << 10;
 
-/// Unread answers above which no further line is read: four times the largest result that a tool may have by default,
-/// so that only a client that does not read meets it.
+/// Bytes of unsent answers above which no further line is read. Four times the default limit of a result, so that only
+/// a client that does not read reaches it.
 const WAITING_BYTES_MAX: usize = 4 << 20;
 
-/// Stdout, and what waits for it.
+/// Stdout, with the messages that wait for it.
 pub(super) struct Out {
     waiting: Mutex<Vec<u8>>,
-    /// A writer waits for the pipe, and will take along whatever is put until it has it.
+    /// A writer waits for the pipe. It will also write every message that is queued before it gets the pipe.
     has_writer: AtomicBool,
-    /// Stdout is closed or broken: answers are discarded, since they would pile up.
+    /// Stdout is closed or broken. Answers are discarded, so that they do not accumulate.
     is_closed: AtomicBool,
-    /// `None` once it is closed, or broken.
+    /// `None` after it was closed or failed.
     pipe: tokio::sync::Mutex<Option<Pipe>>,
 }
 
 struct Pipe {
     to: Box<dyn AsyncWrite + Send + Unpin>,
-    /// What is being written; it changes places with what waits.
+    /// The bytes being written. Swapped with the waiting bytes for each write.
     batch: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ impl Out {
         Out { waiting, has_writer, is_closed, pipe }
     }
 
-    /// Puts a message after those that wait. Somebody has to `write` then.
+    /// Queues a message. The caller must ensure that `write` is called afterwards.
     pub(super) fn put(&self, message: &impl Serialize) -> serde_json::Result<()> {
         let mut waiting = self.waiting();
         if self.is_closed.load(Ordering::Acquire) {
@@ -58,24 +58,24 @@ impl Out {
         let put = serde_json::to_writer(&mut *waiting, message);
         match put {
             Ok(()) => waiting.push(b'\n'),
-            // Half a message would spoil the next one.
+            // A partial message would corrupt the next one.
             Err(_) => waiting.truncate(before),
         }
         put
     }
 
-    /// Whether the client should read before it is told more.
+    /// Whether the client must read before further requests are accepted.
     pub(super) fn is_full(&self) -> bool {
         self.waiting().len() > WAITING_BYTES_MAX
     }
 
-    /// Whether a message that was just put needs a further call of `write`. A second waiting writer would find
-    /// nothing left to do: without this check each answer to a client that does not read would keep a task waiting.
+    /// Whether a message that was just queued needs a further call of `write`. A second waiting writer would find an
+    /// empty queue: without this check, each answer to a client that does not read would keep a task waiting.
     pub(super) fn needs_writer(&self) -> bool {
         !self.has_writer.swap(true, Ordering::AcqRel)
     }
 
-    /// Writes what waits. Finding nothing means that it was written.
+    /// Writes the queued messages. If the queue is empty, another writer has written them.
     pub(super) async fn write(&self) -> std::io::Result<()> {
         let mut pipe = self.pipe.lock().await;
         // Before the swap below: a message put after this line finds no writer, one put before it is in the swap.
@@ -102,7 +102,7 @@ impl Out {
         *waiting = Vec::new();
     }
 
-    /// Writes a message.
+    /// Queues and writes a message.
     pub(super) async fn send(&self, message: &TxJsonRpcMessage<RoleServer>) -> std::io::Result<()> {
         self.put(message)?;
         self.write().await

@@ -1,8 +1,8 @@
-//! Stdin and stdout as the files that they are.
+//! Stdin and stdout as plain files.
 //!
-//! What the runtime offers for them hands everything to threads of its own, which costs two changes of threads for
-//! each message. Pipes and sockets, which clients start servers with, are written by whoever has something to say;
-//! whatever else stdout may be (a terminal, a file) gets such a thread.
+//! The async runtime passes their data to separate threads, which costs two thread switches for each message. Clients
+//! usually start servers with pipes or sockets; these are written directly by the task that has a message. Any other
+//! stdout (a terminal, a file) uses such a thread.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -17,12 +17,12 @@ use tokio::net::unix::pipe;
 
 const STDOUT: &str = "/proc/self/fd/1";
 
-/// Stdin, which blocks whoever reads it.
+/// Stdin. Reading it blocks the thread.
 pub(super) fn stdin() -> std::io::Result<impl Read + Send> {
     Ok(Waiting(File::from(std::io::stdin().as_fd().try_clone_to_owned()?)))
 }
 
-/// A file that may have been left in non-blocking mode by whoever holds it too.
+/// A file that can be in non-blocking mode, because another process that shares it set that mode.
 struct Waiting(File);
 
 impl Read for Waiting {
@@ -39,7 +39,7 @@ impl Read for Waiting {
 }
 
 pub(super) fn stdout() -> Box<dyn AsyncWrite + Send + Unpin> {
-    // Opened once more, a pipe has flags of its own: nobody else who holds it finds it changed.
+    // Opening the pipe again gives it separate flags. Other holders of the pipe keep their mode.
     if let Ok(pipe) = pipe::OpenOptions::new().open_sender(STDOUT) {
         return Box::new(pipe);
     }
@@ -49,7 +49,7 @@ pub(super) fn stdout() -> Box<dyn AsyncWrite + Send + Unpin> {
     }
 }
 
-/// A socket, which Node.js starts its children with. It has one end here, and the other one elsewhere.
+/// A socket: Node.js starts its children with one. Only this process uses this end of it.
 fn socket(path: &str, file: BorrowedFd<'_>) -> Option<UnixStream> {
     let is_socket = std::fs::metadata(Path::new(path)).is_ok_and(|it| it.file_type().is_socket());
     let socket = std::os::unix::net::UnixStream::from(is_socket.then(|| file.try_clone_to_owned())?.ok()?);

@@ -1,7 +1,7 @@
-//! Room for requests of one client that were read and are not answered yet.
+//! Bounds the requests of one client that were read and are not answered yet.
 //!
-//! Owns the bound on their number and their bytes, in one budget, since both are memory. A request that finds no room
-//! waits in the reader, and the lines behind it in the client's pipe. Must not know what requests mean.
+//! Owns the bound on their number and bytes, in one budget, because both use memory. A request without a place waits
+//! in the reader, and later lines wait in the client's pipe. Must not know what requests mean.
 
 use std::sync::Arc;
 
@@ -9,32 +9,33 @@ use rmcp::model::ClientRequest;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// All requests of a client together: two of the largest messages.
+/// Budget in bytes for all requests of a client: two messages of the largest size.
 const ROOM_BYTES: usize = 16 << 20;
 
-/// The state of a call besides its text. The number of calls is bounded by the rules of the caller, which turn away
-/// what is too much at once; this holds for those that are not so far yet.
+/// Cost of a call besides its text. The caller's admission rules bound the number of running calls; this bounds the
+/// calls before admission.
 const CALL_BYTES: usize = 16 << 10;
 
-/// Any other request: its answer may be the result of a record, or a page of tools. At most 16 are made at once.
+/// Cost of any other request: its answer can be the result of a record, or a page of tools. At most 16 are answered at
+/// once.
 const REQUEST_BYTES: usize = 1 << 20;
 
 /// Subscriptions of one client. They last, so that one without a place is refused instead of holding up the reader;
 /// the protocol knows one kind of notification that this server sends, and a client needs one subscription to it.
 const SUBSCRIPTIONS_MAX: usize = 8;
 
-/// What requests take their places of.
+/// The budgets that requests take places from.
 #[derive(Debug)]
 pub(super) struct Room {
     requests: Arc<Semaphore>,
     subscriptions: Arc<Semaphore>,
 }
 
-/// The place of a request, which is free again when it is dropped.
+/// The place of a request. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
-/// The client has as many subscriptions as it may have.
+/// The client is at its limit of subscriptions.
 #[derive(Debug, thiserror::Error)]
 #[error("{SUBSCRIPTIONS_MAX} subscriptions are open; cancel one before you open another")]
 pub(super) struct TooManySubscriptions;
@@ -45,8 +46,8 @@ impl Room {
         Room { requests: Arc::new(requests), subscriptions: Arc::new(subscriptions) }
     }
 
-    /// A place for a request whose line is this long. `before_waiting` runs if there is none yet: the requests that
-    /// hold the places have to be begun by then.
+    /// Takes a place for a request whose line has `line_bytes` bytes. If none is free, `before_waiting` runs and then
+    /// the thread blocks. `before_waiting` must start the requests that hold places, or they would never free them.
     pub(super) fn place(
         &self,
         request: &ClientRequest,
@@ -62,13 +63,13 @@ impl Room {
             ClientRequest::CallToolRequest(_) => CALL_BYTES,
             _ => REQUEST_BYTES,
         };
-        // No more than there is in all, or it would wait without an end.
+        // Capped at the whole budget: a larger cost could never be acquired.
         let cost = u32::try_from((bytes + line_bytes).min(ROOM_BYTES)).unwrap_or(u32::MAX);
         if let Ok(place) = self.requests.clone().try_acquire_many_owned(cost) {
             return Ok(Place(place));
         }
         before_waiting();
-        // The semaphore is never closed.
+        // The semaphore is never closed, so the error cannot occur.
         let place = runtime.block_on(self.requests.clone().acquire_many_owned(cost));
         place.map(Place).map_err(|_| TooManySubscriptions)
     }

@@ -1,4 +1,4 @@
-//! A key set, from a file or over HTTPS: bounded in time, in bytes and in keys.
+//! Fetches a key set from a file or over HTTPS, with bounds on time, bytes and keys.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use url::Url;
 use airlock::blocking::Lane;
 use airlock::config::KeySource;
 
-/// Time for the whole answer. It is below what a token waits for, so that a failure has its reason by then.
+/// Time limit of a fetch. Shorter than the wait of a token, so that the token's error has the reason of a failure.
 const DEADLINE: Duration = Duration::from_secs(4);
 
-/// The largest key set. Sets of large issuers have some ten thousand bytes.
+/// Size of the largest key set in bytes. Sets of large issuers have tens of kilobytes.
 const BYTES_MAX: usize = 1 << 20;
 
-/// The most keys of a set. Issuers have two or three, one for each of their certificates at most.
+/// Number of keys in the largest set. Issuers usually have two or three.
 const KEYS_MAX: usize = 100;
 
 #[derive(Deserialize)]
@@ -25,7 +25,7 @@ struct KeySet {
     keys: Vec<Value>,
 }
 
-/// The keys that can be understood; of others, for algorithms that are new or for encryption, there is no use.
+/// Fetches a key set. Unreadable keys are skipped: they are for new algorithms or for encryption.
 pub(super) async fn fetch(source: &KeySource, folder: &Path, reader: Lane) -> Result<Vec<Jwk>, String> {
     let fetched = async {
         match source {
@@ -49,7 +49,7 @@ async fn read(path: PathBuf, reader: Lane) -> Result<Vec<u8>, String> {
 
 async fn download(url: &Url) -> Result<Vec<u8>, String> {
     let text = |err: reqwest::Error| err.without_url().to_string();
-    // A redirect could lead to where the keys come in the clear, and a proxy could change them.
+    // No redirects and no proxy: a redirect can lead to plain HTTP, and a proxy can replace the keys.
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
     let mut response = client.build().map_err(text)?.get(url.clone()).send().await.map_err(text)?;
     if !response.status().is_success() {

@@ -1,4 +1,4 @@
-//! Which sessions are open, whose they are, and which one gives way.
+//! The open sessions, their owners, and the selection of a session to close.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,8 +12,7 @@ use super::super::shares::{Taken, half};
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::principal::Principal;
 
-/// A session that was not used for so long, and has nothing open, gives way to a new one: a client that is alive has its
-/// event stream open.
+/// Idle time after which a session without open requests can be replaced. A live client keeps its event stream open.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Answers of one session that its client did not wait for. rmcp may keep some kilobytes of each for the life of the
@@ -34,7 +33,7 @@ pub(in super::super) struct SessionBindings {
 #[derive(Debug, Default)]
 struct Open {
     sessions: BTreeMap<String, Session>,
-    /// Those that rmcp has not minted yet.
+    /// Number of sessions for each caller that rmcp has not created yet.
     opening: BTreeMap<Principal, usize>,
 }
 
@@ -42,18 +41,18 @@ struct Open {
 struct Session {
     owner: Principal,
     used: Duration,
-    /// Requests and event streams that are not answered to their end.
+    /// Requests and event streams whose responses are not sent completely.
     requests: u32,
     lost: u32,
 }
 
-/// A request in a session.
+/// A running request in a session.
 pub(super) struct Used {
     bindings: Arc<SessionBindings>,
     id: String,
 }
 
-/// A session that is being opened; forgotten where nothing comes of it.
+/// A session that is being opened. Dropping it without [`Opening::opened`] releases its slot.
 pub(super) struct Opening {
     bindings: Arc<SessionBindings>,
     who: Principal,
@@ -68,7 +67,7 @@ impl SessionBindings {
         Arc::new(SessionBindings { manager, environment, max: max as usize, open: Mutex::default() })
     }
 
-    /// A request in a session, if it is this caller's.
+    /// Starts a request in a session. `None` if the session does not belong to the caller.
     pub(super) fn enter(self: &Arc<SessionBindings>, id: &str, who: &Principal) -> Option<Used> {
         let now = self.environment.monotonic();
         let mut open = self.lock();
@@ -81,7 +80,7 @@ impl SessionBindings {
         self.lock().sessions.remove(id);
     }
 
-    /// Room for one more session of a caller.
+    /// Reserves a slot for one more session of a caller, closing another session if necessary.
     pub(super) async fn open(self: &Arc<SessionBindings>, who: &Principal) -> Result<Opening, Taken> {
         let is_close = {
             let open = self.lock();
@@ -106,13 +105,13 @@ impl SessionBindings {
         Ok(Opening { bindings: self.clone(), who: who.clone() })
     }
 
-    /// rmcp closes sessions that were idle, without telling.
+    /// Removes sessions that rmcp closed. It closes idle ones without notification.
     async fn forget_closed(&self) {
         let living = self.manager.sessions.read().await;
         self.lock().sessions.retain(|id, _| living.contains_key(id.as_str()));
     }
 
-    /// Closes a session that was forgotten, without waiting for it.
+    /// Closes a session in the background.
     fn close(&self, id: String) {
         let manager = self.manager.clone();
         tokio::spawn(async move {
@@ -140,8 +139,8 @@ impl Open {
         self.sessions.len() + self.opening.values().sum::<usize>()
     }
 
-    /// Takes out a session that may go, by itself and by how many its owner has: of those who have most, one without
-    /// an open stream before one with, and that which was used longest ago.
+    /// Removes a session that `may_go` selects, by itself and by the number of its owner's sessions. Prefers the owner
+    /// with the most sessions, then sessions without an open stream, then the least recently used.
     fn close(&mut self, may_go: impl Fn(&Session, usize) -> bool) -> Option<String> {
         let mut counts: BTreeMap<&Principal, usize> = BTreeMap::new();
         for session in self.sessions.values() {
@@ -157,7 +156,7 @@ impl Open {
 }
 
 impl Used {
-    /// The answer was sent, or was `lost` on the way.
+    /// Ends the request. `lost` tells that the response was not sent completely.
     pub(super) fn end(self, lost: bool) {
         let Used { bindings, id } = self;
         let now = bindings.environment.monotonic();

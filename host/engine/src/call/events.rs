@@ -13,7 +13,7 @@ use super::reply::Failed;
 use super::{fold, report};
 use crate::capability::report::Listener;
 use crate::generation::Generation;
-use airlock_journal::Durability;
+use airlock_journal::{Durability, JournalError};
 use airlock_types::call::{Call, Note, Observer};
 use airlock_types::code::Code;
 use airlock_types::environment::{ms, us};
@@ -170,7 +170,10 @@ impl<'c> Events<'c> {
         self.host.journal().intend(*record).await.map_err(|err| {
             self.push(Event::Withdrawn);
             tracing::debug!("a call was refused: {err}");
-            report::failed(&self.head.tool, Code::HostJournal, &Details::default())
+            match err {
+                JournalError::Full => report::journal_full(&self.head.tool),
+                _ => report::failed(&self.head.tool, Code::HostJournal, &Details::default()),
+            }
         })
     }
 

@@ -32,8 +32,10 @@ pub(crate) fn failed(tool: &str, code: Code, details: &Details) -> Failed {
 /// The end of a call to a tool that does not exist, or that its caller may not see.
 pub(crate) fn unknown(unknown: &UnknownTool) -> Failed {
     let mut failed = failed(&unknown.name, Code::Unknown, &Details::default());
-    let nearest =
-        unknown.nearest.as_ref().map_or_else(|| ".".to_owned(), |nearest| format!(": did you mean `{nearest}`?"));
+    let nearest = unknown
+        .nearest
+        .as_ref()
+        .map_or_else(|| ".".to_owned(), |nearest| format!(": did you mean `{nearest}`?"));
     failed.report.message = format!(
         "There is no tool `{}`{nearest}\nNothing was run.\nThe same call will fail again: call a tool that is listed.",
         unknown.name
@@ -46,7 +48,14 @@ pub(crate) fn not_admitted(tool: &str, why: NotAdmitted) -> Failed {
     match why {
         NotAdmitted::NoEntry => failed(tool, Code::PolicyDenied, &Details::default()),
         // A full host is not the caller's fault, so the hint says when to come back.
-        NotAdmitted::NoSlot => failed(tool, Code::Overloaded, &Details::no_slot()),
+        NotAdmitted::NoSlot => {
+            let mut failed = failed(tool, Code::Overloaded, &Details::no_slot());
+            failed.report.message = format!(
+                "`{tool}` was not run: this caller has as many calls running and waiting as it may have.\nThe tool did \
+                 not run.\nWait for one of them to end, then repeat the call."
+            );
+            failed
+        }
         NotAdmitted::Exhausted(Exhausted { budget, retry_after_ms }) => {
             let limit = Some(budget.to_string());
             let details = Details { limit, retry_after_ms: Some(retry_after_ms), ..Details::default() };
@@ -61,6 +70,17 @@ pub(crate) fn not_admitted(tool: &str, why: NotAdmitted) -> Failed {
             failed
         }
     }
+}
+
+/// The end of a call with effects while the journal is full of records that must stay. The tool was not started.
+pub(crate) fn journal_full(tool: &str) -> Failed {
+    let mut failed = failed(tool, Code::HostJournal, &Details::default());
+    failed.report.retryable = false;
+    failed.report.message = format!(
+        "`{tool}` was not run: the host's journal is full, and this call needs a record.\nThe tool did not run.\nRepeating \
+         it will fail again. Only the operator can make room; tell your user."
+    );
+    failed
 }
 
 /// The end of a call whose arguments were not judged within its deadline. The tool was not started.

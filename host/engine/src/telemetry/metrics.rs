@@ -246,12 +246,12 @@ impl Metrics {
     }
 }
 
-/// The lines of a text of metrics that name no tool, or a tool that `shows` admits.
+/// The lines of a text of metrics about tools that `shows` admits, and its comments. Lines that name no tool are about the
+/// host as a whole: they count what other callers do.
 pub fn only(text: &str, shows: impl Fn(&str) -> bool) -> String {
     let is_shown = |line: &&str| {
         let tool = line.split_once("tool=\"").and_then(|(_, rest)| rest.split('"').next());
-        // An empty label stands for names without a tool, which reveal nothing.
-        tool.is_none_or(|tool| tool.is_empty() || shows(tool))
+        line.starts_with('#') || tool.is_some_and(&shows)
     };
     text.split_inclusive('\n').filter(is_shown).collect()
 }
@@ -298,6 +298,6 @@ mod tests {
         assert!(!metrics.text(&RoomView::default(), &[standing("t")], &journal).contains("old"));
         let shown = only(&text, |tool| tool == "old");
         assert!(!shown.contains("\"t\"") && shown.contains("breaker_open{tool=\"old\"} 1"), "{shown}");
-        assert!(shown.contains("airlock_running 1") && shown.ends_with("# EOF\n"), "{shown}");
+        assert!(!shown.contains("airlock_running 1") && shown.ends_with("# EOF\n"), "{shown}");
     }
 }

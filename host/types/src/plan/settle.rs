@@ -1,4 +1,4 @@
-//! What a call does to the health of the tools that it tried.
+//! The changes that a call makes to the health of the tools that it tried.
 //!
 //! Owns the arithmetic of one tool. Must not know where the health is kept.
 

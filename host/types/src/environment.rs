@@ -1,7 +1,7 @@
 //! The single source of time and randomness.
 //!
-//! Owns the clocks, waiting, and the source of seeds that everything else is given. Nothing else in the crate reads
-//! a clock, waits or draws a random value, so that a call can be replayed. Must not know calls.
+//! Owns the clocks, waiting, and the source of seeds for all other code. Nothing else in the crate reads a clock, waits
+//! or draws a random value, so that a call can be replayed. Must not know calls.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -24,7 +24,7 @@ pub trait Environment: Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
-/// An environment that is shared by all calls of a host.
+/// An environment shared by all calls of a host.
 pub type SharedEnvironment = Arc<dyn Environment>;
 
 /// Milliseconds of a duration, as records and plans count.

@@ -187,7 +187,7 @@ fn map(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     // SAFETY: the file was written by this program from what its own compile process made through
     // `Component::serialize`; its digest is the one that was counted then, which the index of this component and this
     // engine holds. It lies under mode 0400 in a folder of mode 0700 that belongs to this user, both of which were
-    // checked. So nobody but this user could have put other code there or can change it while it is mapped, and this
+    // checked. So no other user could have put other code there or can change it while it is mapped, and this
     // user can run code anyway. Code of other engine versions or settings is refused by the engine itself.
     unsafe { Component::deserialize_file(engine, open) }
 }

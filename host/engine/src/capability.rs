@@ -10,7 +10,7 @@
 //! states are destructured without `..`. A program that embeds the host adds one without any of this, by
 //! [`Capability::Custom`].
 
-// Every capability is looked at wherever capabilities are told apart.
+// A match on capabilities must name every variant, so that a new one is a compile error.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub(crate) mod capture;
@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use airlock_contract::surface::Import;
-/// The engine, in the version that capabilities are linked with.
+/// The version of the engine that providers must link with.
 pub use wasmtime;
 use wasmtime::component::Linker;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
@@ -102,7 +102,7 @@ impl Capability {
                 versions: Versions::Wasi02,
                 granting: Granting::Setting,
                 effect: Effect::Read,
-                // The host's own folders are a closed world, whoever fills them.
+                // The host's own folders count as a closed world, even when other parties fill them.
                 is_open_world: false,
                 reach: "reads the folders that are granted",
             },
@@ -149,8 +149,7 @@ impl Capability {
         }
     }
 
-    /// Links one interface that it owns, with types, so that the engine compares the signatures that a component wants
-    /// with those that are there.
+    /// Links one interface that it owns, with types, so that the engine compares the component's signatures with them.
     fn link(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
         let interface = facts::interface(&import.name);
         match self {
@@ -167,8 +166,8 @@ impl Capability {
         }
     }
 
-    /// Replaces the functions of an interface that it owns by ones that deny; whether there was any. These take
-    /// whatever signature a component wants: the signatures must have been compared before.
+    /// Replaces the functions of an interface that it owns by ones that deny. Returns whether there were any. A denying
+    /// function accepts any signature, so signatures must be checked first.
     fn deny(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
         match self {
             Capability::Files => files::deny(linker, import),
@@ -190,7 +189,7 @@ impl Capability {
         }
     }
 
-    /// Whether its state lies in the context of the engine's library.
+    /// Whether its state is part of the context of the engine's library.
     fn is_in_context(&self) -> bool {
         match self {
             Capability::Clock
@@ -213,7 +212,7 @@ impl std::fmt::Debug for Capability {
     }
 }
 
-/// Ends a guest that used what it was not granted.
+/// The error that ends a guest which used a capability without a grant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the tool used `{capability}` ({function}), which it was not granted")]
 pub(crate) struct Denied {
@@ -221,7 +220,7 @@ pub(crate) struct Denied {
     pub(crate) function: String,
 }
 
-/// The error of a capability that is asked to link an interface which its facts do not name. A test holds that none is.
+/// The error of a capability asked to link an interface that it owns but does not link. A test proves that none exists.
 fn unlinked(interface: &str) -> wasmtime::Error {
     wasmtime::format_err!("`{interface}` has an owner that does not link it")
 }
@@ -249,8 +248,8 @@ pub(crate) fn context(
     wasi.build()
 }
 
-/// Checks grants against this machine and makes them independent of the working directory. Relative paths are relative
-/// to `folder`; no tool may have a `private` folder of the host, each with what it is.
+/// Checks grants against this machine and makes their paths absolute. Relative paths are relative to `folder`. A grant
+/// must not overlap a `private` folder of the host; each comes with its description.
 pub(crate) fn resolve(
     grants: &mut Grants,
     folder: &Path,

@@ -1,6 +1,6 @@
-//! What only the benchmarks look at: one attempt without the stages around it.
+//! An entry point for the benchmarks: one attempt without the stages around it.
 //!
-//! No part of what the library promises. Must not know how a call is made of its stages.
+//! Not part of the stable interface. Must not know how a call is made of its stages.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use airlock_types::environment::ms;
 use airlock_types::principal::Principal;
 use airlock_types::usage::Traces;
 
-/// Time for the attempt; far more than a tool that is measured needs.
+/// Time for the attempt, far above what a measured tool needs.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Runs one attempt of a tool with its limits, through the seam that calls use.
 ///
 /// # Errors
-/// When the host fails, or the tool lacks a grant.
+/// Fails when the host fails, or the tool lacks a grant.
 pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Result<Outcome> {
     let (environment, caller) = (host.environment(), Principal::local());
     let request = Request {

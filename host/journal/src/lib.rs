@@ -35,8 +35,8 @@ const MEMORY_BYTES_MAX: u64 = 64 << 20;
 /// Shortest prefix of an id that a look-up accepts.
 const PREFIX_CHARS_MIN: usize = 8;
 
-/// How long closing waits for the writer, unless it is told otherwise: longer than another process may hold the database
-/// before that counts as trouble. A server says what is left of its drain time.
+/// Default time that closing waits for the writer. Longer than another process may hold the database before that counts
+/// as a failure. A server sets the rest of its drain time instead.
 const CLOSE_WAIT: Duration = Duration::from_secs(8);
 
 /// An open journal.

@@ -18,7 +18,7 @@ const RECORD_BYTES: u64 = 256;
 
 /// A journal in memory.
 pub(super) struct Memory {
-    /// The bound that it was made with; settings may lower it.
+    /// The bound given at creation. Settings can only lower it.
     own_bytes_max: u64,
     lost: Losses,
     held: Mutex<Held>,

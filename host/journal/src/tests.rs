@@ -34,7 +34,7 @@ async fn what_was_sealed_is_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
     let journal = Journal::open(&path, BYTES_MAX).unwrap();
-    // More than the queue holds, and some in between that somebody waits for.
+    // More than the queue holds, and some in between with a waiter.
     for i in 0..2_500 {
         let durability = if i % 700 == 0 { Durability::Committed } else { Durability::Queued };
         journal.seal(record(&format!("{i:08}-x")), durability).await.unwrap();

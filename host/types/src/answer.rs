@@ -25,7 +25,7 @@ pub struct Refusal {
     pub decision_id: String,
 }
 
-/// Whether asking again can help.
+/// Whether the same request can succeed later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAdvice {
@@ -42,18 +42,18 @@ pub enum RetryAdvice {
 pub struct Clarify {
     /// What is unclear.
     pub question: String,
-    /// The sound readings.
+    /// The plausible readings of the request.
     pub options: Vec<Choice>,
 }
 
-/// One sound reading of a request.
+/// One plausible reading of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// A few words.
     pub label: String,
     /// What is meant.
     pub means: String,
-    /// The arguments that it stands for; text where the tool did not give a JSON object.
+    /// The arguments of this reading. Text where the tool did not give a JSON object.
     pub args: Value,
 }
 

@@ -7,16 +7,16 @@ use serde_json::{Map, Value};
 use crate::principal::Principal;
 use crate::session::SessionKey;
 
-/// Arguments as they came.
+/// Arguments as received from the transport.
 #[derive(Clone, Debug)]
 pub enum Arguments {
-    /// Text, to be parsed within the caps.
+    /// JSON text, parsed later within the limits.
     Text(Vec<u8>),
-    /// Parsed by the transport; the caps are still to be applied.
+    /// JSON parsed by the transport. The limits are applied later.
     Parsed(Map<String, Value>),
 }
 
-/// The span of the caller's that a call belongs to, as HTTP headers and `_meta` say it.
+/// The caller's trace span that a call belongs to, from HTTP headers or `_meta`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceParent {
     /// `traceparent`.
@@ -25,37 +25,37 @@ pub struct TraceParent {
     pub state: Option<String>,
 }
 
-/// How far a guest says that it is.
+/// A progress report of a guest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// So much is done.
+    /// Work done so far, in the tool's own unit.
     pub done: f64,
-    /// Of so much.
+    /// All work, in the same unit, where known.
     pub total: Option<f64>,
-    /// What it is doing.
+    /// The current step, as text.
     pub message: Option<String>,
 }
 
-/// What a call says of itself while it runs.
+/// A notice about a running call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
-    /// The last attempt came to nothing, and another one begins.
+    /// The last attempt failed, and another one starts.
     Attempt {
-        /// The tool that is tried now.
+        /// The tool of the new attempt.
         tool: Arc<str>,
-        /// Which attempt on it, from 1.
+        /// The attempt's number on this tool, from 1.
         number: u32,
     },
-    /// The tool says how far it is.
+    /// The tool reports its progress.
     Report(Report),
 }
 
-/// Hears how a call goes on while it runs.
+/// Receives notices about a call while it runs.
 ///
-/// `note` is called by the thread that runs the call, between two polls of the guest: it must not block. An
-/// implementation with a bounded queue drops what finds no room.
+/// The thread that runs the call invokes `note` between two polls of the guest, so it must not block. An implementation
+/// with a bounded queue drops notices when the queue is full.
 pub trait Observer: Send + Sync {
-    /// Takes a note, in the order in which things happened.
+    /// Receives a notice. Notices arrive in the order of events.
     fn note(&self, note: Note);
 }
 
@@ -81,7 +81,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call of the program's own that nobody watches.
+    /// A call by the embedding program itself, without an observer.
     pub fn new(tool: &str, arguments: Arguments) -> Call {
         Call {
             tool: tool.to_owned(),

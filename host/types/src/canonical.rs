@@ -1,8 +1,8 @@
 //! Canonical JSON (RFC 8785) of what `lift` makes.
 //!
-//! Owns how a number is written. A library for any JSON has to gather and sort each object first; `lift` gives less
-//! to do: its keys are ASCII, so that a map holds them in order already, and its integers are exact in a double. That
-//! both come to the same is a law in `laws.rs`. Must not know types.
+//! Owns how a number is written. A general library has to collect and sort the members of each object first. Values
+//! from `lift` need neither: their keys are ASCII, which a map already sorts correctly, and their integers are exact in
+//! a double. A property test in `laws.rs` checks that both give the same text. Must not know types.
 
 use std::io;
 

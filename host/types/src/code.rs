@@ -1,7 +1,7 @@
-//! The one vocabulary of outcomes.
+//! The single vocabulary of outcomes.
 //!
-//! Owns the codes and the only table of what each means at every door. Must not know how a stage comes to
-//! its code. To add one: a variant, then follow the compiler to its row in [`Code::facts`].
+//! Owns the codes and the only table of what each means in every output. Must not know how a stage determines its code.
+//! To add one: a variant, then follow the compiler to its row in [`Code::facts`].
 
 use std::fmt;
 
@@ -83,19 +83,19 @@ pub enum Code {
 pub enum Status {
     /// A full answer.
     Ok,
-    /// An answer with a flag on it: from a fallback, or suspect.
+    /// A result with a reservation: it comes from a fallback, or is suspect.
     Degraded,
     /// The arguments were rejected; the tool did not run.
     Invalid,
-    /// The tool asks which reading is meant.
+    /// The tool asks which reading of the request is meant.
     Clarify,
     /// The tool or the host says that it cannot.
     Refused,
     /// Policy does not allow it.
     Denied,
-    /// A human must say yes first.
+    /// A human must approve first.
     Held,
-    /// There is no answer.
+    /// There is no result.
     Failed,
 }
 
@@ -115,9 +115,9 @@ pub enum Ran {
 pub enum BreakerSample {
     Success,
     Failure,
-    /// A failure of what stands behind the tool, whichever caller meets it.
+    /// A failure of the tool's upstream, which affects every caller.
     UpstreamFailure,
-    /// Says nothing about the tool's health.
+    /// No information about the tool's health.
     Ignored,
 }
 
@@ -131,7 +131,7 @@ impl BreakerSample {
 /// When a plan may try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// The same call would end the same way.
+    /// Never: the same call would fail in the same way.
     Never,
     /// When the tool's effect class and the attempt's effects allow it.
     ByEffects,
@@ -151,7 +151,7 @@ pub enum Retry {
     Once,
 }
 
-/// Whether something holds for a code, where one code does not always say.
+/// Whether a property holds for a code, where the code alone may not decide it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// For every call that ends so.

@@ -1,4 +1,4 @@
-//! What is wrong with a file that somebody wrote, shown the way a compiler shows it.
+//! Problems in a file, shown as a compiler shows them.
 //!
 //! Owns the form of such messages. Must not know what any file means.
 
@@ -10,8 +10,8 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::text::{visible, visible_styled};
 
-/// Names that one that is not known is compared with, and how long they may be: who named more, or longer ones, is not
-/// helped by a hint.
+/// Bounds on the known names compared with an unknown one: their number, and their length. Beyond them, a hint would
+/// not help.
 const COMPARED_MAX: usize = 1_000;
 const COMPARED_BYTES_MAX: usize = 120;
 
@@ -24,11 +24,11 @@ pub struct Diagnostic {
     pub file: String,
     /// The file's whole text.
     pub source: Arc<str>,
-    /// Where, in bytes of the text; none for the whole file.
+    /// Byte range in the text. `None` for a problem of the whole file.
     pub span: Option<Range<usize>>,
-    /// What to say at the place.
+    /// The text shown at the place.
     pub label: String,
-    /// How it may be mended.
+    /// How it can be fixed.
     pub hint: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Diagnostic {
         .suggesting()
     }
 
-    /// A problem with a file that could not be read as far as to have places.
+    /// A problem with a file that could not be parsed, so that there is no place to show.
     pub fn without_place(message: impl Into<String>, hint: Option<String>) -> Diagnostic {
         Diagnostic {
             message: message.into(),
@@ -93,13 +93,14 @@ impl Diagnostic {
             Some(hint) => group.element(Level::HELP.message(&**hint)),
             None => group,
         };
-        // The file's own lines are shown too. The renderer replaces what commands a terminal, but not all that hides.
+        // The file's own lines are shown too. The renderer replaces terminal control characters, but not every hidden
+        // one.
         let rendered = renderer.render(&[group]).to_string();
         let shown = if color { visible_styled(&rendered) } else { visible(&rendered) };
         shown.into_owned()
     }
 
-    /// The span, kept inside the text and on character boundaries, whatever a parser said.
+    /// The span, clamped to the text and to character boundaries, since parsers may report any.
     fn place(&self) -> Range<usize> {
         let span = self.span.clone().unwrap_or(0..0);
         let start = self.source.floor_char_boundary(span.start);
@@ -110,7 +111,7 @@ impl Diagnostic {
 /// The nearest of the known names, as a question, if one is near enough to be meant.
 pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
     let far = 1 + name.len() / 3;
-    // Names that differ more in length than they may in all are not compared: comparing is what takes time.
+    // Skips names whose length alone differs by more than the allowed distance, since comparing is the slow part.
     let compared = known.into_iter().take(COMPARED_MAX).filter(|other| {
         name.len().max(other.len()) <= COMPARED_BYTES_MAX && name.len().abs_diff(other.len()) <= far
     });

@@ -1,4 +1,4 @@
-//! Effect classes: what a call may do to the world, from nothing to what cannot be undone.
+//! Effect classes: what a call may do to the world, from no effect to an irreversible one.
 //!
 //! Owns the order of the classes and nothing else. Source: the project's table of effects.
 

@@ -1,7 +1,7 @@
-//! The one place where time and chance enter.
+//! The single source of time and randomness.
 //!
-//! Owns the clocks, waiting, and the source of seeds that everything else is given. Nothing else in the crate reads
-//! a clock, waits or draws a random value, so that a call can be replayed. Must not know calls.
+//! Owns the clocks, waiting, and the source of seeds for all other code. Nothing else in the crate reads a clock, waits
+//! or draws a random value, so that a call can be replayed. Must not know calls.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -12,11 +12,11 @@ use std::time::Duration;
 /// A wait that is under way.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where time and chance come from: the world, or something that repeats.
+/// A source of time and randomness: the real one, or a repeatable one.
 pub trait Environment: Send + Sync + 'static {
-    /// The wall clock, since the Unix epoch.
+    /// Time since the Unix epoch.
     fn wall(&self) -> Duration;
-    /// A clock that never goes back, from a point of its own.
+    /// A monotonic clock with an arbitrary start.
     fn monotonic(&self) -> Duration;
     /// 32 fresh bytes.
     fn seed(&self) -> [u8; 32];
@@ -24,7 +24,7 @@ pub trait Environment: Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
-/// An environment that is shared by all calls of a host.
+/// An environment shared by all calls of a host.
 pub type SharedEnvironment = Arc<dyn Environment>;
 
 /// Milliseconds of a duration, as records and plans count.
@@ -37,9 +37,9 @@ pub fn us(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What a future comes to, or `None` where it is not ready at `until` on the monotonic clock.
+/// The output of a future, or `None` if it is not ready at `until` on the monotonic clock.
 ///
-/// The future is polled first, and no wait begins before it was pending once: most are ready at once.
+/// Polls the future before it starts a timer, since most futures are ready at once.
 pub async fn within<F: Future>(
     environment: &dyn Environment,
     until: Duration,

@@ -1,8 +1,8 @@
-//! What happens in a call, in order: the one language in which stages tell of it.
+//! The events of a call, in order: how stages report what they did.
 //!
-//! Owns the events. A stage appends what it did and reads nothing back; the record, metrics and budgets are made of the
-//! events when the call ends, and spans, progress notices and breakers observe them as they come. Must not know either.
-//! To add an event: a variant, then follow the compiler through the consumers.
+//! Owns the events. A stage appends what it did and reads nothing back. The record, metrics and budgets are derived
+//! from the events when the call ends; spans, progress notices and breakers observe them as they occur. Must not know
+//! any of these consumers. To add an event: a variant, then follow the compiler through the consumers.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub enum Event {
         /// What it may do to the world.
         effect: Effect,
     },
-    /// The call was taken out of its caller's budgets; the caller pays for it from now on.
+    /// The caller's budgets were charged for the call.
     Counted,
     /// The caller has a slot for the call.
     Admitted {
@@ -44,17 +44,17 @@ pub enum Event {
         /// Its reasons.
         reasons: Arc<[Reason]>,
     },
-    /// What will happen at most is known.
+    /// The plan was made.
     Planned {
         /// The plan.
         plan: Arc<Plan>,
     },
-    /// An intent may be on record from now on: the call can have effects, and its record is committed before it is
-    /// answered.
+    /// An intent may be on record from here on: the call can have effects, and its record is committed before its
+    /// answer.
     Intended,
     /// The intent was not committed, so the call does not begin.
     Withdrawn,
-    /// A step of the path through the plan was taken.
+    /// A step through the plan was taken.
     Stepped {
         /// The step.
         step: PathStep,
@@ -83,9 +83,9 @@ pub enum Event {
         /// What the outer door found.
         findings: Vec<Finding>,
     },
-    /// The attempt that started last never entered its guest: the engine had no room for it.
+    /// The attempt that started last never entered its guest, since the engine's pool was exhausted.
     AttemptWithdrawn,
-    /// The host itself worked on the call for longer than is free: on its arguments, or on an answer.
+    /// The host's own work on the call, on its arguments or an answer, exceeded the free amount.
     Worked {
         /// Fuel to charge for it.
         charge: u64,

@@ -1,4 +1,4 @@
-//! What a door found: one kind of doubt about one place.
+//! The findings of a door: one doubt about one place of a value.
 //!
 //! Owns the words of the outer door's verdicts. Must not know any check.
 

@@ -90,17 +90,17 @@ pub struct Missing {
     pub optional: bool,
 }
 
-/// A grant that can mean nothing on any machine.
+/// A grant that is invalid on every machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantProblem {
     /// What is wrong.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: &'static str,
 }
 
 impl Grants {
-    /// What is wrong with them, without a look at this machine.
+    /// All problems of the grants that can be found without access to this machine.
     pub fn problems(&self) -> Vec<GrantProblem> {
         let Grants { files, clock: _, random: _, custom: _ } = self;
         files.iter().filter_map(FilesGrant::problem).collect()
@@ -108,8 +108,8 @@ impl Grants {
 }
 
 impl Requests {
-    /// What a component without a contract requests: of what is granted, whatever its imports can use. `imports` says
-    /// whether it imports an interface of the capability with this name.
+    /// The requests of a component without a contract: every granted capability that its imports can use. `imports`
+    /// returns whether it imports an interface of the capability with this name.
     pub fn implied(imports: impl Fn(&str) -> bool, grants: &Grants) -> Requests {
         let Grants { files, clock, random, custom } = grants;
         let flag = |name, granted| (granted && imports(name)).then(Request::implied);

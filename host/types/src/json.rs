@@ -1,9 +1,9 @@
-//! JSON that was written once and is only passed on.
+//! JSON that is serialized once and then only passed on.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// JSON as text: a call needs no tree of what it only puts away.
+/// JSON as text. A call that only stores a value needs no tree of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Json(Box<RawValue>);
@@ -16,12 +16,12 @@ impl Default for Json {
 }
 
 impl Json {
-    /// A value as JSON; none for one that JSON cannot say.
+    /// Serializes a value. `None` for a value that JSON cannot express.
     pub fn of(value: &impl Serialize) -> Option<Json> {
         serde_json::value::to_raw_value(value).ok().map(Json)
     }
 
-    /// Text that is JSON already; none where it is not.
+    /// Wraps text that is already JSON. `None` if it is not.
     pub fn text(text: &str) -> Option<Json> {
         RawValue::from_string(text.to_owned()).ok().map(Json)
     }

@@ -1,4 +1,4 @@
-//! Plain data that every floor of the host relies on.
+//! Plain data types shared by all layers of the host.
 //!
 //! Owns the vocabulary of a call: outcome codes and their one table of facts, findings, effects, limits, requests
 //! and grants, plans, replies, stored records, digests, positions in a value. Must not know I/O, the engine or a

@@ -38,7 +38,7 @@ impl Default for Limits {
     }
 }
 
-/// Limits as somebody wrote them down: what is left out is the default's.
+/// Limits as written in a file. A limit that is left out has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields are those of `Limits`")]
@@ -52,7 +52,7 @@ pub struct PartialLimits {
 }
 
 impl PartialLimits {
-    /// These limits where they are given, `other`'s where they are not.
+    /// These limits, completed by those of `other`.
     pub fn or(&self, other: &PartialLimits) -> PartialLimits {
         PartialLimits {
             fuel: self.fuel.or(other.fuel),
@@ -66,8 +66,8 @@ impl PartialLimits {
 }
 
 impl Limits {
-    /// What an attempt gets: the operator's word where there is one, else what the author asks for, which
-    /// may lower the default and never raise it.
+    /// The limits of an attempt. The operator's value takes precedence. The author's value may lower the default and
+    /// never raise it.
     pub fn agree(operator: &PartialLimits, author: &PartialLimits) -> Limits {
         let default = Limits::default();
         let pick = |operator: Option<u64>, author: Option<u64>, default: u64| {

@@ -13,7 +13,7 @@ pub enum Step {
     Key(String),
 }
 
-/// A caller chooses its keys: a longer one is cut in both spellings.
+/// Longest key in both spellings. Longer ones are cut, since a caller chooses its keys.
 const KEY_CHARS_MAX: usize = 60;
 
 /// `passengers[0].age`; a key that is no plain name is quoted: `a["b c"]`.
@@ -48,7 +48,7 @@ pub fn quoted(text: &str) -> String {
     serde_json::Value::String(shown(text)).to_string()
 }
 
-/// A key, cleaned and cut. Of a long one no more is looked at than could be shown.
+/// A key, cleaned and cut. Reads no more of a long key than can be shown.
 fn shown(key: &str) -> String {
     let end = key.char_indices().nth(4 * KEY_CHARS_MAX).map_or(key.len(), |(end, _)| end);
     shorten(&clean(&key[..end]), KEY_CHARS_MAX)

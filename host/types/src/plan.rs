@@ -5,7 +5,7 @@
 //! call and held against what happened after it. Owns retries, fallbacks, quotas, breakers. Must not know
 //! clocks, randomness or I/O: times are milliseconds since the call began, and are passed in.
 
-// Every outcome is looked at wherever outcomes are told apart.
+// A match on outcomes must name every variant, so that a new one is a compile error.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod breaker;
@@ -31,12 +31,12 @@ pub use quota::Quota;
 pub use retry::{Jitter, RetryPolicy};
 pub use settle::Settled;
 
-/// Everything that a plan is made of.
+/// All inputs of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
     /// Digest of the canonical arguments, hex.
     pub args_digest: String,
-    /// Where the jitter comes from.
+    /// Source of the jitter.
     pub jitter: Jitter,
     /// Time for the whole call, in milliseconds.
     pub deadline_ms: u64,
@@ -44,7 +44,7 @@ pub struct Inputs {
     pub routes: Vec<RouteInput>,
 }
 
-/// One tool that may answer.
+/// The inputs of one route: a tool that may answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RouteInput {
     /// Its public name.
@@ -68,7 +68,7 @@ pub struct RouteInput {
     pub breaker: BreakerView,
 }
 
-/// What a call will do at most, and in which order.
+/// The most that a call will do, in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The version of this form.
@@ -79,9 +79,9 @@ pub struct Plan {
     pub jitter: Jitter,
     /// Time for the whole call, in milliseconds.
     pub deadline_ms: u64,
-    /// Who may answer, in order.
+    /// The routes, in order: the called tool, then its fallbacks.
     pub routes: Vec<Route>,
-    /// The most that can happen.
+    /// Upper bounds over all routes.
     pub worst_case: WorstCase,
 }
 

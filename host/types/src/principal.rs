@@ -5,10 +5,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The caller of a program's own: the command line, the library, whoever started the process over stdio.
+/// The caller for a program's own calls: the command line, the library, and the stdio transport.
 pub const LOCAL: &str = "local";
 
-/// Whoever reaches the HTTP port without saying who it is, where the operator allows that.
+/// The caller for unauthenticated HTTP requests, where the operator allows them.
 pub const ANONYMOUS: &str = "anonymous";
 
 /// A caller whose identity was established at a door.
@@ -16,7 +16,7 @@ pub const ANONYMOUS: &str = "anonymous";
 pub struct Principal {
     /// The entry under `[callers]` whose rules it is held to.
     entry: Arc<str>,
-    /// Who it is among several that share an entry: the subject of an OAuth token.
+    /// Distinguishes callers that share an entry: the subject of an OAuth token.
     subject: Option<Arc<str>>,
 }
 

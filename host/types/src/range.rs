@@ -19,7 +19,7 @@ struct Number {
     span: std::ops::Range<usize>,
 }
 
-/// The numbers of a file that are out of their ranges. A file that cannot be parsed has none: that is told elsewhere.
+/// The numbers of a file that are out of range. Empty for a file that cannot be parsed, which is reported elsewhere.
 pub fn problems(file: &str, source: &Arc<str>, settings: &[Setting]) -> Vec<Diagnostic> {
     let Ok(table) = DeTable::parse(source) else { return Vec::new() };
     let mut problems = Vec::new();

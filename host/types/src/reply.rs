@@ -1,4 +1,4 @@
-//! What a call is answered with: one envelope, the same facts at every door.
+//! The reply to a call: one envelope with the same facts on every transport.
 //!
 //! Owns the envelope's form; `schemas/reply.schema.json` is its JSON Schema, and every reply in the tests is
 //! held against it. Must not know transports. Empty parts are left out.
@@ -46,10 +46,10 @@ pub struct Reply {
     /// What the tool took for granted.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub assumptions: Vec<String>,
-    /// What is not certain.
+    /// What is uncertain.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub uncertainty: Option<String>,
-    /// What could be done next.
+    /// Suggested next steps.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub next_steps: Vec<String>,
     /// What the doors noted.
@@ -99,7 +99,7 @@ pub struct ErrorReport {
     pub detail: Option<Value>,
 }
 
-/// Stands for a fallback that the caller may not know. No tool can have this name.
+/// Name shown for a fallback that the caller may not see. No tool can have this name.
 pub const HIDDEN_ROUTE: &str = "another tool";
 
 /// Where an answer comes from.
@@ -140,7 +140,7 @@ pub struct TotalUsage {
 }
 
 impl ErrorReport {
-    /// A report that is nothing but a text.
+    /// A report with a text only.
     pub fn plain(message: String) -> ErrorReport {
         ErrorReport {
             message,

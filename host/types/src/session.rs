@@ -8,22 +8,22 @@ pub enum SessionKey {
     /// None: the call is its own session.
     #[default]
     None,
-    /// One shall be opened, its handle be in the reply.
+    /// Open a new session, and return its handle in the reply.
     New,
     /// A handle that the host minted.
     Handle(String),
-    /// One that a transport holds open: the stdio process, or the legacy protocol's session.
+    /// A session that a transport holds open: the stdio process, or a session of the legacy protocol.
     Transport(String),
 }
 
-/// In the place of a handle: open one.
+/// Value in place of a handle that opens a new session.
 pub const NEW_SESSION: &str = "new";
 
 /// The header of a session's handle.
 pub const SESSION_HEADER: &str = "airlock-session";
 
 impl SessionKey {
-    /// What a caller says in the place of a handle.
+    /// Reads the value that a caller gave as its handle.
     pub fn said(text: &str) -> SessionKey {
         if text == NEW_SESSION { SessionKey::New } else { SessionKey::Handle(text.to_owned()) }
     }

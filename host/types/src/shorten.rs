@@ -1,8 +1,8 @@
-//! Cutting of text from outside; what cleans it is [`crate::text`].
+//! Cuts text from outside. [`crate::text`] cleans it.
 
 pub use crate::text::{clean, clean_lines, visible_json};
 
-/// At most so many characters, the last one an ellipsis when something was cut.
+/// The first characters, up to a maximum. The last one is an ellipsis if the text was cut.
 pub fn shorten(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         None => text.to_owned(),
@@ -10,7 +10,7 @@ pub fn shorten(text: &str, chars_max: usize) -> String {
     }
 }
 
-/// At most so many bytes, cut at a character, with an ellipsis when something was cut and it fits.
+/// At most `bytes_max` bytes, cut at a character boundary. Ends in an ellipsis if the text was cut and one fits.
 pub fn clip(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
         return text.to_owned();
@@ -30,12 +30,12 @@ pub fn clean_strings(value: &mut serde_json::Value) {
     }
 }
 
-/// Whether a value is at most so many bytes as JSON. No more than that is written to find out.
+/// Whether a value has at most this many bytes as JSON. Serializing stops at the bound.
 pub fn is_within(value: &serde_json::Value, bytes_max: usize) -> bool {
     serde_json::to_writer(Room(bytes_max), value).is_ok()
 }
 
-/// Counts down what is written, and fails when there is no room left.
+/// A writer that counts down, and fails when no bytes are left.
 struct Room(usize);
 
 impl std::io::Write for Room {

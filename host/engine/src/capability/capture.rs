@@ -1,8 +1,8 @@
 //! What a guest prints or logs.
 //!
-//! Owns one bounded buffer for each attempt, into which stdout, stderr and the logging interface go. It ends
-//! in the record, never on the host's own stdout, which may be a protocol's. A full buffer swallows: a guest
-//! that prints too much is not told, since Rust's `println!` would abort it. Must not know who reads it.
+//! Owns one bounded buffer for each attempt, shared by stdout, stderr and the logging interface. The buffer goes into
+//! the record, never to the host's own stdout, which may carry a protocol. A full buffer drops silently: an error would
+//! abort a guest that uses Rust's `println!`. Must not know who reads it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// What one write may carry; it also bounds what a guest can make the host allocate for zeroes.
+/// Most bytes in one write. It also bounds what a guest can make the host allocate for zeroes.
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// A bounded buffer that several streams share.
@@ -40,7 +40,7 @@ impl Capture {
         kept.total += bytes.len() as u64;
     }
 
-    /// What was kept, as text, and how much there was in all.
+    /// Takes the kept bytes as text, and the count of all bytes written.
     pub(crate) fn take(&self) -> (String, u64) {
         let kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
         (String::from_utf8_lossy(&kept.bytes).into_owned(), kept.total)

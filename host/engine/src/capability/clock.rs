@@ -1,7 +1,7 @@
 //! The clocks: wall and monotonic, sleeping included.
 //!
-//! Granted, they read the call's environment. Not granted, a guest that reads them is ended: a clock that stands still
-//! would make a tool answer with a wrong date instead of not at all.
+//! With a grant, they read the call's environment. Without one, a guest that reads a clock is ended: a stopped clock
+//! would make a tool answer with a wrong date instead of failing.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};
 use super::State;
 use airlock_types::environment::SharedEnvironment;
 
-/// Guests see milliseconds: finer clocks serve those who measure their neighbors.
+/// Guests see milliseconds: finer clocks allow timing attacks on other guests.
 const RESOLUTION: Duration = Duration::from_millis(1);
 
 struct Clock(SharedEnvironment);

@@ -6,13 +6,13 @@ use wasmtime::component::Linker;
 
 use super::{Denied, Facts, Import, State};
 
-/// A capability of an embedding program. Grants are decided by the host: a provider links what it can do as if it were
-/// granted, and is asked to deny where it is not.
+/// A capability of an embedding program. The host decides about grants: a provider links its functions as if granted,
+/// and is asked to deny when there is no grant.
 ///
-/// An effect on the world goes through [`State::dispatch`] before it leaves: the host cannot see what a provider does
-/// otherwise, and would repeat an attempt of which it believes that nothing happened.
+/// An effect on the world must go through [`State::dispatch`] before it leaves. The host cannot see it otherwise, and
+/// would repeat an attempt although its effect has happened.
 pub trait Provider: Send + Sync + 'static {
-    /// What it is. Asked whenever a component is loaded, so it must not change.
+    /// The facts of the capability. Read whenever a component is loaded, so they must not change.
     fn facts(&self) -> Facts;
 
     /// Links an interface that it owns. Runs once per component that imports it, whether it is granted or not, before
@@ -20,14 +20,14 @@ pub trait Provider: Send + Sync + 'static {
     /// `linker.instance(&import.name)`.
     ///
     /// # Errors
-    /// When the component cannot have it: a version that the provider does not know, for one.
+    /// Fails when the component cannot have the interface, for example in a version that the provider does not know.
     fn link(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()>;
 
     /// Replaces what [`Provider::link`] linked for a component that was not granted it. Without another rule, each
     /// function ends the guest that calls it.
     ///
     /// # Errors
-    /// When the engine refuses it.
+    /// Fails when the engine refuses the replacement.
     fn deny(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
         deny_all(linker, import, self.facts().name)
     }

@@ -1,16 +1,16 @@
 //! Effects on the world: each leaves through one function.
 //!
-//! Owns whether an attempt may have an effect and whether it had one. That is the proof on which retries rest: an
-//! attempt whose mark is not set changed nothing. Must not know retry or the journal.
+//! Owns whether an attempt may have an effect and whether it had one. Retries rely on this: an attempt without the mark
+//! changed nothing. Must not know retry or the journal.
 
 use airlock_types::effect::Effect;
 
 use super::Facts;
 
-/// Why an effect does not leave.
+/// Why an effect is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EffectDenied {
-    /// The call has no durable intent, as its tool counts as one that changes nothing.
+    /// The call has no durable intent, since its tool counts as one without effects.
     #[error("the tool counts as one without effects, and used `{capability}` for one that is {}", .effect.as_str())]
     NoIntent {
         /// The capability.
@@ -18,7 +18,7 @@ pub enum EffectDenied {
         /// The effect that it asked for.
         effect: Effect,
     },
-    /// It is more than the facts of the capability say, by which tools were classed.
+    /// The effect is stronger than the facts of the capability declare. Tools were classed by those facts.
     #[error("`{capability}` makes effects possible that are {} at most; this one is {}", .most.as_str(), .effect.as_str())]
     Undeclared {
         /// The capability.
@@ -59,14 +59,14 @@ impl Effects {
         self.is_dispatched
     }
 
-    /// Lets an effect leave. The mark is set before the caller sends anything, so that one which is dropped while it
-    /// sends counts as sent.
+    /// Lets an effect leave. The mark is set before the caller sends anything, so an attempt dropped while sending
+    /// counts as sent.
     pub(super) fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
         let capability = by.name;
         if effect > by.effect {
             return Err(EffectDenied::Undeclared { capability, most: by.effect, effect });
         }
-        // Reading may be repeated, and needs no proof.
+        // Reading may be repeated and needs no intent.
         if effect.repeatable() {
             return Ok(());
         }

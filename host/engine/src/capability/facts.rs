@@ -1,7 +1,7 @@
-//! What is known of a capability without running it.
+//! The static facts of a capability.
 //!
-//! Owns the form of the facts and how an import's name is held against them. The values stand in the one table,
-//! `Capability::facts`, and in the providers of embedding programs.
+//! Owns the form of the facts and the match of an import's name against them. The values are in `Capability::facts` and
+//! in the providers of embedding programs.
 
 use airlock_types::effect::Effect;
 use airlock_types::grant::custom;
@@ -16,7 +16,7 @@ pub struct Facts {
     pub interfaces: &'static [&'static str],
     /// Which versions of them it owns.
     pub versions: Versions,
-    /// Who grants it.
+    /// Whether it needs a grant, and under which setting.
     pub granting: Granting,
     /// The strongest effect on the world that it makes possible when it is granted.
     pub effect: Effect,
@@ -29,20 +29,20 @@ pub struct Facts {
 /// Which versions of an interface a capability owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Versions {
-    /// 0.2 with any patch. Components that want WASI name a version, and one of another line is another interface.
+    /// Version 0.2 with any patch. WASI imports name a version, and another minor version is another interface.
     Wasi02,
-    /// Any, and none.
+    /// Any version, or none.
     Any,
 }
 
-/// Who grants a capability.
+/// Whether a capability needs a grant, and under which setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Granting {
-    /// Every component has it: it reaches nothing beyond the call.
+    /// No grant needed: it reaches nothing beyond the call.
     Always,
-    /// The operator, by `grants.NAME`.
+    /// The operator grants it by `grants.NAME`.
     Setting,
-    /// The operator, by `grants.custom.NAME`.
+    /// The operator grants it by `grants.custom.NAME`.
     CustomSetting,
 }
 
@@ -60,7 +60,7 @@ impl Facts {
         Facts { name, interfaces, versions, granting, effect, is_open_world: true, reach }
     }
 
-    /// The same for a capability that stays within this host.
+    /// The same facts, for a capability that stays within this host.
     #[must_use]
     pub const fn closed_world(self) -> Facts {
         Facts { is_open_world: false, ..self }
@@ -86,7 +86,7 @@ impl Facts {
         known && self.interfaces.contains(&name)
     }
 
-    /// How a component that imports it stands, for a reviewer.
+    /// What a component that imports it needs, as text for a reviewer.
     pub fn standing(&self) -> String {
         let Facts { name, reach, .. } = self;
         match self.granting {
@@ -97,7 +97,7 @@ impl Facts {
     }
 }
 
-/// `0.2.PATCH`, as far as the engine's library goes.
+/// Matches `0.2.PATCH`, the versions that the engine's library links.
 fn is_wasi_02(version: &str) -> bool {
     version.strip_prefix("0.2.").is_some_and(|patch| patch.parse::<u64>().is_ok())
 }

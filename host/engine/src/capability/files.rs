@@ -1,9 +1,9 @@
 //! Folders of the host, read-only.
 //!
-//! Granted, a folder appears under the guest's name for it. Not granted, the list of folders is empty, and
-//! that the guest asked for it is noted: language runtimes ask at their start, so asking alone ends nobody.
-//! The host functions are Airlock's own, since those of the engine's library wait for FIFOs and start as many
-//! threads as a guest asks for: `folder` checks a grant, `node` opens, `view` is what a guest calls, `stream` reads.
+//! With a grant, a folder appears under the guest's name for it. Without one, the list of folders is empty, and the
+//! request is noted as a denial; it does not end the guest, since language runtimes list folders at their start. The
+//! host functions are Airlock's own, since those of the engine's library wait for FIFOs and start as many threads as a
+//! guest asks for: `folder` checks a grant, `node` opens, `view` is what a guest calls, `stream` reads.
 
 mod folder;
 mod node;
@@ -25,12 +25,12 @@ pub(crate) use folder::{GrantError, resolve};
 use node::Granted;
 pub(crate) use view::View;
 
-/// Threads that file accesses of one tool may hold. As many as calls of it run unless the operator says otherwise:
-/// a call reads one file at a time.
+/// Most threads for file accesses of one tool. Equal to the default number of concurrent calls, since a call reads one
+/// file at a time.
 pub(crate) const THREADS_PER_TOOL: usize = 8;
 
-/// Threads that file accesses of all tools may hold: half of those that the runtime has for blocking work, so that
-/// the host has its own even when every granted folder is stuck.
+/// Most threads for file accesses of all tools: half of the runtime's blocking threads, so that the host keeps the rest
+/// even when every granted folder is stuck.
 pub(crate) const THREADS_ALL_TOOLS: usize = crate::blocking::THREADS_MAX / 2;
 
 /// What a guest can reach of files during one attempt.
@@ -40,7 +40,7 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
-    /// Nothing is opened yet: that may take time, which is the guest's.
+    /// Opens nothing yet: opening may block, and that time belongs to the guest.
     pub(crate) fn new(granted: &[FilesGrant], lane: Lane) -> Folders {
         let folder = |FilesGrant { host, guest, access }: &FilesGrant| {
             let Access::Read = access;
@@ -68,7 +68,7 @@ pub(super) fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Res
     }
 }
 
-/// A guest without a grant finds an empty list of folders.
+/// Without a grant, the guest finds an empty list of folders.
 pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
     const LIST: &str = "get-directories";
     if interface(&import.name) != PREOPENS || !import.functions.contains_key(LIST) {

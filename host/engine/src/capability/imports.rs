@@ -1,6 +1,6 @@
 //! Imports that no capability owns, as the registry declares them: a trap, or fixed results.
 //!
-//! Owns the way from a declared JSON result to a function that returns it.
+//! Owns the functions that return a declared JSON result.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use airlock_contract::Val;
 /// What the registry declares for an imported interface.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Binding {
-    /// A guest that calls it is ended.
+    /// A guest that calls any function of it is ended.
     Trap,
-    /// Fixed results by function; a function that is left out traps.
+    /// Fixed results by function. A function without one traps.
     Fixed(BTreeMap<String, Option<Val>>),
 }
 
-/// A resource of a declared import: nothing ever makes one.
+/// Type of the resources of a declared import. No function creates one.
 struct Opaque;
 
-/// The resources that an imported interface names; none for an import that is a function by itself.
+/// Names of the resources in an imported interface. `None` for an import that is a single function.
 fn resources(component: &Component, import: &str) -> Option<Vec<String>> {
     let engine = component.engine();
     let ty = component.component_type();

@@ -1,23 +1,23 @@
-//! Linear memories and tables: what a guest may have of them.
+//! Limits on the linear memories and tables of a guest.
 //!
-//! Owns the sum over all memories of an attempt, and which request was refused. Must not know who set the limit.
+//! Owns the sum over all memories of an attempt, and the size of a refused request. Must not know who set the limit.
 
 use wasmtime::ResourceLimiter;
 
-/// Core instances, tables and memories that one component may be made of.
+/// Most core instances, tables and memories of one component.
 const INSTANCES_MAX: usize = 64;
 const TABLES_MAX: usize = 16;
 const MEMORIES_MAX: usize = 4;
 
-/// Bounds the sum of all memories, where the engine's own limiter bounds each, and remembers a refusal,
-/// which a guest would turn into an abort without a reason.
+/// Bounds the sum of all memories, where the engine's own limiter bounds each. Remembers a refusal, since the guest
+/// turns it into an abort without a reason.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     used: usize,
     pub(crate) peak: usize,
     memory_bytes_max: usize,
     table_elements_max: usize,
-    /// What was asked for when the limit was hit.
+    /// The refused total in bytes, or the refused table size in elements.
     pub(crate) refused: Option<usize>,
 }
 

@@ -1,6 +1,6 @@
 //! Logging from guests: `wasi:logging/logging`, into the attempt's bounded buffer.
 //!
-//! Always granted: it reaches nobody but the record.
+//! Always granted: log lines reach only the record of the call.
 
 use wasmtime::component::{ComponentType, Lift, Linker};
 

@@ -1,7 +1,7 @@
 //! Sockets and name lookup: `wasi:sockets`.
 //!
-//! Language runtimes import these whether the tool uses them or not, so a component may have them; each socket and each
-//! lookup is refused with `access-denied`. Nothing grants them.
+//! Language runtimes import these even when the tool does not use them, so every component may import them. Each socket
+//! and each lookup is refused with `access-denied`, and no grant changes that.
 
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
@@ -20,7 +20,7 @@ pub(super) const INTERFACES: &[&str] = &[
     "wasi:sockets/udp-create-socket",
 ];
 
-/// The same as the library's defaults, which a later version may change.
+/// Sets what the library defaults to today, since a later version may change its defaults.
 pub(super) fn provide(wasi: &mut WasiCtxBuilder) {
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
 }

@@ -1,7 +1,7 @@
-//! How far a tool is: `airlock:tool/progress`, to whoever asked for the call and wants to know.
+//! Progress reports of a tool: `airlock:tool/progress`, passed to the caller if it asked for them.
 //!
-//! Always granted: it reaches nobody but the caller, who gets the tool's answer anyway. It tells the tool nothing,
-//! not even whether somebody listens.
+//! Always granted: reports reach only the caller, who gets the tool's answer anyway. The tool learns nothing, not even
+//! whether its reports are read.
 
 use wasmtime::component::Linker;
 
@@ -9,7 +9,7 @@ use super::{Import, State};
 use airlock_types::call::Report;
 use airlock_types::shorten;
 
-/// Of a message, so much is passed on.
+/// Characters of a message that are passed on.
 const MESSAGE_CHARS_MAX: usize = 200;
 
 /// `report(done, total, message)`.
@@ -26,7 +26,7 @@ pub(super) fn link(linker: &mut Linker<State>, import: &Import) -> wasmtime::Res
     })
 }
 
-/// A report in numbers that JSON can say; one without them says nothing.
+/// Reads a report. `None` when `done` is not finite, since JSON has no such number.
 fn read((done, total, message): Arguments) -> Option<Report> {
     done.is_finite().then_some(Report {
         done,

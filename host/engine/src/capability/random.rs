@@ -1,7 +1,7 @@
 //! Unpredictable bytes: `wasi:random/random`.
 //!
-//! Granted, they come from the call's seed, so that a replay draws the same. Not granted, a guest that asks for them is
-//! ended.
+//! With a grant, they come from the call's seed, so that a replay draws the same bytes. Without one, a guest that asks
+//! for them is ended.
 
 use rand::SeedableRng as _;
 use rand::rngs::ChaCha12Rng;
@@ -12,13 +12,13 @@ use wasmtime_wasi::random::WasiRandom;
 
 use super::State;
 
-/// Random bytes in one request.
+/// Most random bytes of one request.
 const BYTES_MAX: u64 = 64 << 10;
 
 pub(super) const INTERFACES: &[&str] = &["wasi:random/random"];
 
 pub(super) fn provide(wasi: &mut WasiCtxBuilder, granted: bool, seed: [u8; 32]) {
-    // The bound holds for the insecure bytes of `seeds`, too.
+    // The bound also applies to the insecure bytes of `seeds`.
     wasi.max_random_size(BYTES_MAX);
     if granted {
         wasi.secure_random(ChaCha12Rng::from_seed(seed));

@@ -1,13 +1,13 @@
-//! What a guest says of how far it is, while it runs.
+//! The progress reports of a running guest.
 //!
-//! Owns the bounds of that. Must not know who listens, or how it is told.
+//! Owns their bounds. Must not know who receives them.
 
 use airlock_types::call::Report;
 
-/// Reports that one attempt may make. A guest that says more is not heard.
+/// Most reports of one attempt. Further ones are dropped.
 const REPORTS_MAX: u32 = 256;
 
-/// Who hears of each report; it must not wait.
+/// Receives each report. It must not block.
 pub(crate) type Listener = Box<dyn Fn(Report) + Send + Sync>;
 
 /// The reports of one attempt.
@@ -21,7 +21,7 @@ impl Reports {
         Reports { listener, left: REPORTS_MAX }
     }
 
-    /// Passes a report on, if anybody listens and there were not too many.
+    /// Passes a report on, if there is a listener and reports are left.
     pub(crate) fn put(&mut self, report: Report) {
         if let (Some(listener), 1..) = (&self.listener, self.left) {
             self.left -= 1;

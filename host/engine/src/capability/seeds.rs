@@ -1,4 +1,4 @@
-//! Bytes that are insecure by name: `wasi:random/insecure` and `wasi:random/insecure-seed`, which seed hash tables.
+//! Insecure random bytes, which seed hash tables: `wasi:random/insecure` and `wasi:random/insecure-seed`.
 //!
 //! Always granted: they are the same in every call and tell a guest nothing.
 

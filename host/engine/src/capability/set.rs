@@ -1,7 +1,7 @@
 //! The capabilities of one host: the built-in ones and those that the embedding program adds.
 //!
-//! Owns who owns an import, and the order of linking: everything first, then denial. Must not know what a capability
-//! does.
+//! Owns the look-up of an import's owner, and the order of linking: first everything, then denial. Must not know what a
+//! capability does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use airlock_contract::surface::Surface;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Effective;
 
-/// Characters of a capability's name: it is a key in registries.
+/// Most characters of a capability's name, which is a key in registries.
 const NAME_CHARS_MAX: usize = 45;
 
 /// The capabilities of one host.
@@ -28,7 +28,7 @@ pub struct Capabilities {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CapabilityError {
-    /// Every host has it.
+    /// A built-in capability, which every host already has.
     #[error("the capability `{0}` is built in and cannot be added again")]
     BuiltIn(&'static str),
     /// The name cannot be a key of a registry.
@@ -37,10 +37,10 @@ pub enum CapabilityError {
          {NAME_CHARS_MAX} at most, a letter first"
     )]
     Name(&'static str),
-    /// The name is taken.
+    /// Another capability has the name.
     #[error("there are two capabilities `{0}`")]
     Twice(&'static str),
-    /// It owns nothing that a component could import.
+    /// It owns no interface, so no component could import it.
     #[error("the capability `{0}` owns no interface")]
     Empty(&'static str),
     /// An interface has two owners.
@@ -56,10 +56,10 @@ pub enum CapabilityError {
 }
 
 impl Capabilities {
-    /// The built-in ones and these.
+    /// The built-in capabilities and the added ones.
     ///
     /// # Errors
-    /// When one of them cannot be added.
+    /// Fails when an added capability is invalid or conflicts with another.
     pub fn with(added: Vec<Capability>) -> Result<Capabilities, CapabilityError> {
         let mut owners: BTreeMap<&str, &'static str> = BTreeMap::new();
         let mut names: BTreeSet<&str> = BTreeSet::new();
@@ -96,13 +96,13 @@ impl Capabilities {
         built_in(import).or_else(|| self.added.iter().find(|capability| capability.facts().owns(import)))
     }
 
-    /// The imports that no capability owns. Those that only name types need no owner.
+    /// Imports with functions that no capability owns. An import that only names types needs no owner.
     pub fn unknown<'s>(&'s self, surface: &'s Surface) -> impl Iterator<Item = &'s Import> {
         let functions = surface.imports.iter().filter(|import| !import.functions.is_empty());
         functions.filter(|import| self.owner(&import.name).is_none())
     }
 
-    /// What is wrong with the names of custom capabilities in an operator's grants.
+    /// The error text for the first granted custom capability that this host does not have.
     pub(crate) fn unregistered<'g>(&self, mut names: impl Iterator<Item = &'g String>) -> Option<String> {
         let is_added = |name: &str| self.added.iter().any(|capability| capability.facts().name == name);
         let name = names.find(|name| !is_added(name))?;
@@ -116,7 +116,7 @@ impl Capabilities {
 
     /// Links everything that a component imports, as if all of it were granted.
     pub(crate) fn link(&self, linker: &mut Linker<State>, imports: &[Import]) -> wasmtime::Result<()> {
-        // The engine's library links an interface in one version, which serves all that are compatible.
+        // The engine's library links one version of an interface, which serves all compatible versions.
         let mut linked = BTreeSet::new();
         for import in imports {
             let Some(owner) = self.owner(&import.name) else { continue };
@@ -131,8 +131,8 @@ impl Capabilities {
         Ok(())
     }
 
-    /// Replaces what is not granted by functions that deny; whether there was any. These take whatever signature a
-    /// component wants, so the signatures must have been compared before, with what [`Capabilities::link`] linked.
+    /// Replaces the functions of ungranted imports by ones that deny. Returns whether there were any. A denying
+    /// function accepts any signature, so signatures must be checked first against those of [`Capabilities::link`].
     pub(crate) fn deny(
         &self,
         linker: &mut Linker<State>,

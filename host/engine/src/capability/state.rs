@@ -15,14 +15,14 @@ use super::limiter::Limiter;
 use super::report::Reports;
 use super::{EffectDenied, Facts};
 
-/// Open files, streams and the like, and handles to them.
+/// Most host resources of an attempt: open files, streams and handles to them.
 const RESOURCES_MAX: usize = 1_024;
 
 /// What host functions see of an attempt.
 pub struct State {
     table: ResourceTable,
     /// The state of the clocks, random bytes, standard streams and sockets, which the engine's library keeps in one
-    /// value. None for a component that imports none of these.
+    /// value. `None` for a component that imports none of these.
     context: Option<WasiCtx>,
     folders: Folders,
     log: Capture,
@@ -33,11 +33,11 @@ pub struct State {
     denials: Vec<String>,
 }
 
-/// What remains of an attempt.
+/// What an attempt leaves behind for the record.
 pub(crate) struct Remains {
-    /// What was logged or printed, as far as it was kept.
+    /// What was logged or printed, cut at the limit.
     pub(crate) log: String,
-    /// Bytes that were logged or printed, kept or not.
+    /// Bytes logged or printed, including those that were cut.
     pub(crate) log_bytes: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) denials: Vec<String>,
@@ -60,15 +60,16 @@ impl State {
         State { table, context, folders, log, reports, effects, limiter, denials: Vec::new() }
     }
 
-    /// Must be called, and waited for, before an effect on the world leaves: mail is sent, a row is written. Marks the
-    /// attempt as one whose effect may have happened, and is the only way to do so; such an attempt is not repeated
+    /// Must be called and awaited before an effect on the world leaves, such as sending mail or writing a row. Marks
+    /// the attempt as one whose effect may have happened; nothing else sets that mark. A marked attempt is not repeated
     /// unless the effect is idempotent. Reading needs no call of this.
     ///
-    /// It is asynchronous because the first effect of an attempt has to wait for a durable intent where the call has
-    /// none yet. Today a call with effects writes its intent before it starts, and nothing is waited for.
+    /// Asynchronous because the first effect of an attempt may have to wait for a durable intent. Today a call with
+    /// effects writes its intent before it starts, so this returns at once.
     ///
     /// # Errors
-    /// When the effect must not leave. Passed on by the host function, the error ends the guest, and the call is denied.
+    /// Fails when the effect must not leave. The host function passes the error on, which ends the guest and denies the
+    /// call.
     pub async fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
         let dispatched = self.effects.dispatch(by, effect);
         if dispatched.is_err() {
@@ -96,7 +97,7 @@ impl State {
         self.denials.push(capability.to_owned());
     }
 
-    /// The same, for what does not end the guest: it may try again and again, and all of it would go on record.
+    /// Like `deny`, for uses that do not end the guest: the guest may repeat them, and each one would be recorded.
     pub(super) fn deny_once(&mut self, capability: &str) {
         if !self.denials.iter().any(|denied| denied == capability) {
             self.deny(capability);
@@ -112,7 +113,7 @@ impl State {
         WasiView::ctx(self).ctx.random()
     }
 
-    /// Takes what is recorded of the attempt. Each state is named, so that a new one is looked at here.
+    /// Takes what is recorded of the attempt. Destructures every field, so that a new one must be considered here.
     pub(crate) fn take(&mut self) -> Remains {
         let State { table: _, context: _, folders: _, log, reports: _, effects, limiter, denials } = self;
         let (log, log_bytes) = log.take();
@@ -130,7 +131,7 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        // Not reached for a component that imports nothing of it; an empty context denies.
+        // Not reached for a component that imports none of these interfaces. An empty context denies.
         let ctx = self.context.get_or_insert_with(|| WasiCtxBuilder::new().build());
         WasiCtxView { ctx, table: &mut self.table }
     }

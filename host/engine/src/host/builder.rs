@@ -1,4 +1,4 @@
-//! Opening a host: what it is made of, and the order in which that is put together.
+//! Opens a host from its parts, in the required order.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
@@ -20,7 +20,7 @@ use crate::sandbox::compiler::Compiler;
 use airlock_journal::{Journal, JournalError};
 use airlock_types::environment::SharedEnvironment;
 
-/// The registry where none is named, as for the `airlock` program.
+/// The default registry, the same as for the `airlock` program.
 const REGISTRY: &str = "airlock.toml";
 
 /// What a host is made of. Everything has a default: the registry `airlock.toml` of the working directory, its journal
@@ -87,7 +87,7 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { journal: journal.into(), ..self }
     }
 
-    /// Who compiles components.
+    /// Sets the compiler of components. Default: the `airlock` program beside this one.
     pub fn compiler(self, compiler: Compiler) -> HostBuilder<'w> {
         HostBuilder { compiler, ..self }
     }
@@ -98,7 +98,7 @@ impl<'w> HostBuilder<'w> {
         self
     }
 
-    /// Where time and chance come from.
+    /// Sets the source of time and randomness.
     pub fn environment(self, environment: SharedEnvironment) -> HostBuilder<'w> {
         HostBuilder { environment, ..self }
     }
@@ -117,18 +117,18 @@ impl<'w> HostBuilder<'w> {
     /// Opens the host.
     ///
     /// # Errors
-    /// When the registry, its lock, the cache, the journal or the engine is not in order.
+    /// Fails when the registry, its lock, the cache, the journal or the engine cannot be used.
     pub async fn open(self) -> Result<Host, OpenError> {
         let HostBuilder { registry, journal, compiler, capabilities, environment, execute, watch } = self;
         let capabilities = Capabilities::with(capabilities)?;
-        // The folder is known before tools load, since none of them may be granted it.
+        // Resolved before tools load, since no tool may be granted this folder.
         let read = tokio::task::spawn_blocking(move || {
             let file = registry.read()?;
             let folder = journal.folder()?;
             Ok::<_, OpenError>((file, journal, folder))
         });
         let (file, journal, journal_folder) = read.await.map_err(panicked)??;
-        // While components compile.
+        // Runs while components compile.
         let journal = tokio::task::spawn_blocking({
             let file = file.clone();
             move || journal.open(&file)

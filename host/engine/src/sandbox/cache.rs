@@ -1,10 +1,9 @@
 //! Compiled components on disk.
 //!
-//! Owns a private folder of compiled code. Whoever can write into it can run native code in the host, hence its rules:
-//! the folder and its files belong to this user and to nobody else. Code is named by its own digest. An index says
-//! which component it was made of, for which engine, and what that component shows; it ends in none of these by its
-//! name alone, so that a file that lies at another's place, or is cut off, edited or old, is found out and made anew.
-//! Must not know tools.
+//! Owns a private folder of compiled code. Write access to it allows running native code in the host, so the folder and
+//! its files must belong to this user alone. Code is named by its own digest. An index names the component, the engine
+//! and the surface of that code. Names alone are never trusted: a file that was moved, truncated, edited or is outdated
+//! is detected and compiled again. Must not know tools.
 
 mod entry;
 
@@ -24,10 +23,10 @@ use airlock_types::digest::sha256;
 use airlock_types::limit::CompileLimits;
 use entry::{Entry, Kept};
 
-/// The empty folder in which the compile process runs.
+/// Name of the empty folder that the compile process runs in.
 const EMPTY: &str = "empty";
 
-/// Compiles, or finds what was compiled before.
+/// Finds compiled components, or compiles them.
 #[derive(Debug)]
 pub struct Cache {
     compiler: Found,
@@ -44,7 +43,7 @@ pub(crate) struct Compiled {
     pub(crate) digest: String,
 }
 
-/// What the cache says of a component.
+/// The result of a cache look-up.
 pub(crate) enum Looked {
     /// It was compiled before.
     Found(Box<Compiled>),
@@ -58,11 +57,11 @@ pub(crate) struct Missing {
     entry: Entry,
 }
 
-/// Why the cache's folder cannot be used.
+/// Why the cache cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
-    /// It cannot be made, or others could write into it.
+    /// The folder cannot be created, or other users could write to it.
     #[error("the compile cache: {0}")]
     State(#[from] StateError),
     /// It cannot be read.
@@ -70,25 +69,25 @@ pub enum CacheError {
     Io {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Something is in the folder that the compile process runs in.
+    /// The working folder of the compile process is not empty.
     #[error("the folder {} must be empty: the compile process runs in it; remove what is inside", .0.display())]
     NotEmpty(PathBuf),
-    /// No program that compiles.
+    /// No compiling program was found.
     #[error(transparent)]
     Program(#[from] CompileError),
 }
 
 impl Cache {
-    /// A cache in this folder, which is made where it is missing, and who fills it.
+    /// A cache in this folder, which is created if missing, filled by `compiler`.
     ///
     /// # Errors
-    /// When the folder cannot be used, or there is no program that compiles.
+    /// Fails when the folder cannot be used, or no compiling program is found.
     pub fn new(folder: &Path, limits: CompileLimits, compiler: &Compiler) -> Result<Cache, CacheError> {
         let empty = folder.join(EMPTY);
-        // The compile process is started in another folder, from which a relative path would lead elsewhere.
+        // The compile process runs in another folder, where a relative path would resolve differently.
         let empty = std::path::absolute(&empty).map_err(|source| CacheError::Io { path: empty, source })?;
         state::folder(folder)?;
         state::folder(&empty)?;
@@ -99,10 +98,10 @@ impl Cache {
         Ok(Cache { compiler: compiler.find()?, empty, limits, folder: folder.to_owned() })
     }
 
-    /// The bytes of a component's file, at most as many as the limits allow.
+    /// Reads the file of a component, up to the size limit.
     ///
     /// # Errors
-    /// When it cannot be read, is not a regular file or is too large.
+    /// Fails when the file cannot be read, is not a regular file or is too large.
     pub(crate) fn read(&self, path: &Path) -> Result<Vec<u8>, CompileError> {
         file::read(path, self.limits.component_bytes_max).map_err(|err| match err {
             FileError::TooLarge { bytes, max } => CompileError::TooLarge { bytes, max },
@@ -110,7 +109,7 @@ impl Cache {
         })
     }
 
-    /// The component of these bytes, compiled at most once for this engine's settings.
+    /// The component of these bytes. It is compiled at most once for this engine's settings.
     pub(crate) async fn load(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Compiled, CompileError> {
         match self.look(engine, bytes)? {
             Looked::Found(compiled) => Ok(*compiled),
@@ -118,7 +117,7 @@ impl Cache {
         }
     }
 
-    /// The component of these bytes, if it was compiled before.
+    /// Looks up the component of these bytes without compiling.
     pub(crate) fn look(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Looked, CompileError> {
         compile::admit(&bytes, &self.limits)?;
         let entry = Entry::new(&self.folder, sha256(&bytes), engine);
@@ -128,7 +127,7 @@ impl Cache {
         })
     }
 
-    /// Compiles what the cache does not hold, and keeps it there.
+    /// Compiles a missing component and stores it.
     pub(crate) async fn compile(&self, engine: &Engine, missing: Missing) -> Result<Compiled, CompileError> {
         let Missing { bytes, entry } = missing;
         let aside = entry.aside();
@@ -145,7 +144,7 @@ impl Cache {
                 .keep(&aside, report)
                 .map_err(|err| CompileError::Process(format!("cannot write the cache: {err}")))
         });
-        // On success it has another name by now.
+        // After success the file has been renamed, and there is nothing to remove.
         let _ = std::fs::remove_file(&aside);
         kept?;
         match entry.find(engine, self.limits.memory_bytes_max) {

@@ -1,11 +1,11 @@
 //! Compiling components, in a process of their own with limits of its own.
 //!
-//! A small hostile component can keep the compiler busy for minutes (with fuel on, its time grows with the
-//! square of the input), and the engine does not count that as a vulnerability. So the server never
-//! compiles, unless a program that embeds it says so: it starts `airlock compile`, whose processor time, memory and wall time are bounded, and
-//! which dies alone. All other work on a stranger's bytes that can grow beyond their size is done there too: reading
-//! types, the embedded contract, documentation. Owns that process, both of its ends; what the process gives up is in
-//! `confine`. Must not know tools or the cache's folder.
+//! A small hostile component can keep the compiler busy for minutes (with fuel on, its time grows with the square of
+//! the input), and the engine does not count that as a vulnerability. So the server does not compile in its own
+//! process, unless an embedding program chooses that. It starts `airlock compile`, whose processor time, memory and
+//! wall time are bounded, and which fails alone. All other work on untrusted bytes that can grow beyond their size runs
+//! there too: reading types, the embedded contract, documentation. Owns both ends of that process; its confinement is
+//! in `confine`. Must not know tools or the cache's folder.
 
 mod answer;
 #[cfg(feature = "in-process-compiler")]
@@ -30,10 +30,10 @@ use answer::Answer;
 pub(crate) use in_process::compile_in_process;
 pub use worker::{Worker, probe, work};
 
-/// How much of what a dying compile process prints is read: its last words fit, a flood does not.
+/// Most bytes read from a failing compile process's stderr. Enough for its last messages.
 const COMPLAINT_BYTES_MAX: u64 = 64 << 10;
 
-/// Why a component was not compiled. The texts are whole sentences for an operator.
+/// Why a component was not compiled. The texts are full sentences for an operator.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
@@ -63,10 +63,10 @@ pub enum CompileError {
         /// The limit.
         max: u64,
     },
-    /// The engine refuses it, or it is more than the host reads of a component.
+    /// The engine rejects it, or it exceeds what the host reads of a component.
     #[error("the component is not valid: {0}")]
     Invalid(String),
-    /// It took too much to compile.
+    /// Compiling it exceeded a limit.
     #[error("compiling it took more than {0}; raise `[compile]` in airlock.toml if you trust it")]
     OverBudget(String),
     /// The compile process could not be run.
@@ -74,15 +74,15 @@ pub enum CompileError {
     Process(String),
 }
 
-/// What came out of a compilation, the code apart.
+/// The result of a compilation, except for the code.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) surface: Surface,
-    /// SHA-256 of the compiled code, hex, as this process counted it.
+    /// SHA-256 of the compiled code, hex, as computed by this process.
     pub(crate) code_digest: String,
 }
 
-/// Refuses what is no component by its first bytes.
+/// Rejects bytes that cannot be a component, by size and first bytes.
 pub(crate) fn admit(bytes: &[u8], limits: &CompileLimits) -> Result<(), CompileError> {
     if bytes.len() as u64 > limits.component_bytes_max {
         return Err(CompileError::TooLarge { bytes: bytes.len() as u64, max: limits.component_bytes_max });
@@ -99,15 +99,15 @@ pub(crate) fn admit(bytes: &[u8], limits: &CompileLimits) -> Result<(), CompileE
     Ok(())
 }
 
-/// The program that compiles, and where it runs.
+/// The compiling program and its working directory.
 pub(crate) struct Program<'a> {
-    /// An `airlock`.
+    /// Path of an `airlock` program.
     pub(crate) path: &'a Path,
     /// Its working directory: an empty folder.
     pub(crate) folder: &'a Path,
 }
 
-/// Compiles `bytes` into the file `out`, in a process of its own.
+/// Compiles `bytes` into the file `out`, in a separate process.
 pub(crate) async fn compile(
     program: &Program<'_>,
     limits: &CompileLimits,
@@ -115,7 +115,7 @@ pub(crate) async fn compile(
     out: &Path,
 ) -> Result<Report, CompileError> {
     match attempt(program, limits, bytes, out, Optimize::Speed).await {
-        // Without optimization the time grows with the size, not with its square.
+        // Without optimization, the time grows linearly with the size, not with its square.
         Err(CompileError::OverBudget(_)) => attempt(program, limits, bytes, out, Optimize::None).await,
         ended => ended,
     }
@@ -136,7 +136,7 @@ async fn attempt(
         return Err(process(std::io::Error::other("it has no pipes")));
     };
     let feed = async {
-        // A child that dies early closes the pipe; its exit says why.
+        // A child that dies early closes the pipe. Its exit status gives the reason.
         let _ = stdin.write_all(bytes).await;
         drop(stdin);
     };
@@ -173,7 +173,7 @@ fn command(program: &Program<'_>, limits: &CompileLimits, optimize: Optimize) ->
         .args(["--cpu-s-max", &limits.cpu_s_max.to_string()])
         .args(["--memory-bytes-max", &limits.memory_bytes_max.to_string()])
         .env_clear()
-        // The allocator would reserve a gigabyte that counts against the limit before anything is in it.
+        // Otherwise the allocator reserves a gigabyte, which counts against the memory limit before it is used.
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .current_dir(program.folder)
         .stdin(Stdio::piped())
@@ -186,15 +186,15 @@ fn command(program: &Program<'_>, limits: &CompileLimits, optimize: Optimize) ->
     command
 }
 
-/// Starts a child from a thread that lives until the returned sender is dropped. The child asks the kernel to be ended
-/// with its parent, by which the kernel means the thread that started it; threads of the runtime come and go.
+/// Starts a child from a thread that lives until the returned sender is dropped. The kernel ends the child when the
+/// thread that started it ends, and threads of the runtime come and go.
 async fn start(mut command: Command) -> std::io::Result<(Child, mpsc::Sender<Infallible>)> {
     let (started, child) = tokio::sync::oneshot::channel();
     let (keeper, dropped) = mpsc::channel();
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("compile".into()).spawn(move || {
         let _runtime = runtime.enter();
-        // A child that nobody waits for any more is ended when it is dropped here.
+        // If the receiver is gone, the child is dropped here, which ends it.
         if started.send(command.spawn()).is_ok() {
             let _ = dropped.recv();
         }
@@ -203,15 +203,15 @@ async fn start(mut command: Command) -> std::io::Result<(Child, mpsc::Sender<Inf
     Ok((child?, keeper))
 }
 
-/// The first of what the child prints to stderr. The pipe closes behind it, so that a child that prints without end
-/// gets an error instead of a reader.
+/// Reads the first bytes of the child's stderr. Then closes the pipe, so that a child that prints without end gets an
+/// error.
 async fn complaint(stderr: ChildStderr) -> String {
     let mut text = Vec::new();
     let _ = stderr.take(COMPLAINT_BYTES_MAX).read_to_end(&mut text).await;
     String::from_utf8_lossy(&text).chars().take(500).collect()
 }
 
-/// Why a child ended without an answer.
+/// The error for a child that ended without an answer.
 fn died(status: std::process::ExitStatus, complaint: &str, limits: &CompileLimits) -> CompileError {
     use std::os::unix::process::ExitStatusExt as _;
     const SIGKILL: i32 = 9;

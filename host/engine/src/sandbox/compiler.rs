@@ -1,10 +1,10 @@
-//! Who compiles components: a process with limits of its own, unless an embedding program says otherwise.
+//! The choice of compiler: a confined process, or this process for programs that embed the host.
 
 use std::path::PathBuf;
 
 use super::compile::{self, CompileError};
 
-/// Who compiles components. Without another choice it is the `airlock` program that lies beside this one.
+/// The compiler of components. Default: the `airlock` program beside this one.
 #[derive(Clone, Debug, Default)]
 pub struct Compiler(Choice);
 
@@ -17,7 +17,7 @@ enum Choice {
     InProcess,
 }
 
-/// What compiles, found.
+/// The compiler in use, after the look-up.
 #[derive(Debug)]
 pub(super) enum Found {
     /// An `airlock`, run for each component.
@@ -46,7 +46,7 @@ impl Compiler {
         Compiler(Choice::InProcess)
     }
 
-    /// Looks for the program where none was named.
+    /// Resolves the choice; looks for the program if none was named.
     pub(super) fn find(&self) -> Result<Found, CompileError> {
         match &self.0 {
             Choice::Beside => compile::locate().map(Found::Program),

@@ -1,8 +1,8 @@
 //! What the compile process gives up before it reads a component.
 //!
-//! Owns the confinement of a process that works on a stranger's bytes: its limits, its life beside its parent's, its
-//! descriptors, and the system calls that are left to it. Everything here is irrevocable for the process that
-//! calls it. Must not know what the process works on.
+//! Owns the confinement of a process that reads untrusted bytes: its limits, its end with the parent, its descriptors,
+//! and the system calls that it keeps. Everything here is irrevocable for the calling process. Must not know what the
+//! process works on.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,7 +14,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
-/// What a confined process may use, and whom it may not outlive.
+/// The limits of a confined process, and the parent that it ends with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Confinement {
     /// The process that started it.
@@ -25,7 +25,7 @@ pub(crate) struct Confinement {
     pub(crate) memory_bytes_max: u64,
 }
 
-/// Why a process could not be confined. It must end without having read anything.
+/// Why a process could not be confined. It must then end without reading any input.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfineError {
     /// A limit, an attribute of the process or its table of descriptors.
@@ -36,7 +36,7 @@ pub(crate) enum ConfineError {
     Orphan,
 }
 
-/// The descriptors that stay open: stdin, stdout and stderr.
+/// Number of descriptors that stay open: stdin, stdout and stderr.
 const DESCRIPTORS: u64 = 3;
 
 /// Confines this process, which must have one thread.
@@ -45,9 +45,9 @@ const DESCRIPTORS: u64 = 3;
 /// them, and the limits hold without them.
 ///
 /// # Errors
-/// When a limit cannot be set: the caller must not go on.
+/// Fails when a limit cannot be set. The caller must not continue.
 pub(crate) fn confine(confinement: &Confinement) -> Result<Vec<String>, ConfineError> {
-    // The order matters: each step takes away what the steps before it needed.
+    // The order matters: each step removes rights that the steps before it needed.
     die_with(confinement.parent)?;
     close_inherited().map_err(|err| ConfineError::Os("inherited descriptors", err))?;
     rustix::thread::set_no_new_privs(true).map_err(|err| ConfineError::Os("privileges", err.into()))?;
@@ -58,11 +58,11 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Vec<String>, ConfineE
     Ok(missing.into_iter().filter(|(_, enforced)| !enforced).map(|(name, _)| name.to_owned()).collect())
 }
 
-/// Ends this process when its parent ends, whichever way the parent ends.
+/// Ends this process when its parent ends for any reason.
 fn die_with(parent: u32) -> Result<(), ConfineError> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|err| ConfineError::Os("an end of its own", err.into()))?;
-    // A parent that ended before the line above sends no signal. Its children have another parent by now.
+    // A parent that ended before the call above sends no signal. Its children then have another parent.
     let now = rustix::process::getppid().map(Pid::as_raw_nonzero);
     if now.is_some_and(|now| u32::try_from(now.get()) == Ok(parent)) {
         Ok(())
@@ -78,7 +78,7 @@ fn close_inherited() -> io::Result<()> {
     for entry in std::fs::read_dir("/proc/self/fd")? {
         open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
     }
-    // The listing's own descriptor is in the list and is closed by now.
+    // The list includes the listing's own descriptor, which is closed by now.
     for fd in open.into_iter().filter(|fd| *fd >= DESCRIPTORS as i32) {
         let _ = nix::unistd::close(fd);
     }
@@ -87,11 +87,11 @@ fn close_inherited() -> io::Result<()> {
 
 fn limit(confinement: &Confinement) -> io::Result<()> {
     let Confinement { parent: _, cpu_s_max, memory_bytes_max } = *confinement;
-    // The soft limit ends the process by a signal of its own, which tells what it used too much of.
+    // Exceeding the soft limit raises SIGXCPU, which tells the host which limit was hit.
     Resource::CPU.set(cpu_s_max, cpu_s_max.saturating_add(1))?;
-    // Counts what can be written, so that reserved address space is free.
+    // Counts writable memory, so that reserved address space is free.
     Resource::DATA.set(memory_bytes_max, memory_bytes_max)?;
-    // Everything goes through pipes, which have no size.
+    // All input and output goes through pipes, which this limit does not affect.
     Resource::FSIZE.set(0, 0)?;
     Resource::NOFILE.set(DESCRIPTORS, DESCRIPTORS)?;
     Resource::NPROC.set(0, 0)?;
@@ -100,7 +100,7 @@ fn limit(confinement: &Confinement) -> io::Result<()> {
     Resource::MSGQUEUE.set(0, 0)
 }
 
-/// Denies all files, TCP, abstract sockets and signals to other processes. Whether the kernel enforces it.
+/// Denies all files, TCP, abstract sockets and signals to other processes. Returns whether the kernel enforces it.
 fn deny_files_and_network() -> bool {
     let restricted = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V6))
@@ -111,7 +111,7 @@ fn deny_files_and_network() -> bool {
     restricted.is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced)
 }
 
-/// Leaves the calls that a compiler makes; the others fail. Whether the kernel enforces it.
+/// Allows only the system calls of a compiler. Others fail. Returns whether the kernel enforces it.
 fn filter_calls() -> bool {
     let Ok(arch) = std::env::consts::ARCH.try_into() else { return false };
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|call| (*call, Vec::new())).collect();
@@ -128,8 +128,8 @@ fn filter_calls() -> bool {
     program.is_ok_and(|program| seccompiler::apply_filter(&program).is_ok())
 }
 
-/// What is left: memory, the three pipes, its own signals and clocks, and the end. Nothing that opens, connects,
-/// starts or traces anything.
+/// The allowed system calls: memory, the three pipes, own signals and clocks, and exit. None opens, connects, starts or
+/// traces anything.
 const CALLS: &[i64] = &[
     libc::SYS_read,
     libc::SYS_readv,
@@ -161,7 +161,7 @@ const CALLS: &[i64] = &[
     libc::SYS_exit_group,
 ];
 
-/// Tries from inside what a confined process must not be able to do: each attempt, and what came of it.
+/// Tries what a confined process must not be able to do. Returns each attempt with its result.
 pub(crate) fn probe(parent: u32) -> Vec<(&'static str, Result<(), String>)> {
     use std::net::{TcpStream, UdpSocket};
     use std::os::unix::net::UnixDatagram;

@@ -13,8 +13,8 @@ use wasmtime::{
     WasmBacktraceDetails,
 };
 
-/// How often a running guest is asked whether its time is over. Shorter ticks cost idle wake-ups; longer
-/// ones make deadlines late and neighbors wait.
+/// How often a running guest is interrupted to check its deadline. Shorter ticks cost idle wake-ups; longer ones make
+/// deadlines late and other guests wait.
 const TICK: Duration = Duration::from_millis(5);
 
 /// Stack of a guest. Host functions run on the rest of the 2 MiB stack; an overflow there would abort the
@@ -28,16 +28,15 @@ pub(crate) enum Optimize {
     None,
 }
 
-/// What so many guests left behind is given back to the system at once. With more, calls would walk through more
-/// memory than a core's cache holds.
+/// Guests whose memory is returned to the system in one batch. With larger batches, calls would touch more memory than
+/// a core's cache holds.
 const GIVEN_BACK_TOGETHER: usize = 8;
 
-/// An engine with its ticker running, and a pool for so many calls in flight. Admission keeps within them, so
-/// that nobody ever sees an exhausted pool.
+/// An engine with its ticker running, and a pool for `calls_max` concurrent calls. Admission stays within it, so that
+/// no call finds the pool exhausted.
 ///
 /// # Errors
-/// Where the address space does not hold the pool: under `ulimit -v`, or on a machine with fewer than 48
-/// bits of addresses.
+/// Fails when the address space cannot hold the pool: under `ulimit -v`, or with fewer than 48 bits of addresses.
 pub fn engine(calls_max: u32) -> wasmtime::Result<Engine> {
     let mut config = settings(Optimize::Speed);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(calls_max)));
@@ -73,7 +72,7 @@ fn settings(optimize: Optimize) -> Config {
         // Replay needs the same bits for the same inputs.
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
-        // What is off cannot be attacked. Most advisories of the last year are in these parts.
+        // Features that are off cannot be attacked. Most advisories of the last year concern these.
         .concurrency_support(false)
         .gc_support(false)
         .wasm_gc(false)
@@ -85,7 +84,7 @@ fn settings(optimize: Optimize) -> Config {
 fn pool(calls: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(calls)
-        // A component made by a WASI toolchain is four core instances and more.
+        // A component of a WASI toolchain has four or more core instances.
         .total_core_instances(calls * 8)
         .total_memories(calls * 2)
         .total_tables(calls * 4)
@@ -104,13 +103,13 @@ fn pool(calls: u32) -> PoolingAllocationConfig {
         .async_stack_keep_resident(16 << 10)
         .max_unused_warm_slots(64)
         .decommit_batch_size(GIVEN_BACK_TOGETHER)
-        // Without the scan, keeping memory resident means writing all of it after each call.
+        // Without the scan, keeping memory resident means rewriting all of it after each call.
         .pagemap_scan(Enabled::Auto);
     pool
 }
 
-/// Counts epochs from a thread of its own, which ends with the engine. A task would starve when guests hold
-/// all workers.
+/// Increments the epoch from a dedicated thread, which ends with the engine. A task would starve when guests hold all
+/// workers.
 fn tick(engine: &Engine) {
     let engine = engine.weak();
     std::thread::spawn(move || {

@@ -14,7 +14,7 @@ use airlock_types::shorten;
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It returned. `None` for a function without a result.
+    /// The function returned. `None` for a function without a result.
     Value(Option<Val>),
     /// The guest aborted.
     Trap(TrapReport),
@@ -43,12 +43,12 @@ pub(super) fn read(error: &wasmtime::Error, limiter: &Limiter) -> Outcome {
         Some(Trap::StackOverflow) => return Outcome::Limit(LimitHit::Stack),
         _ => {}
     }
-    // A guest that was refused memory aborts in a way of its own, so the refusal decides.
+    // A guest that was refused memory aborts in its own way, so the refusal takes precedence.
     if limiter.refused.is_some() {
         return Outcome::Limit(LimitHit::Memory);
     }
     let message = format!("{error:#}");
-    // The engine's error type for this one is private, so its text is all there is; a test holds it.
+    // The engine's error type for this is private, so only the text identifies it. A test checks the text.
     if message.contains("fuel allocated for hostcalls has been exhausted") {
         return Outcome::Limit(LimitHit::Output);
     }
@@ -61,7 +61,7 @@ fn clean(message: &str) -> String {
     shorten::shorten(&shorten::clean(end), 500)
 }
 
-/// A function's name as the component has it: text of the tool's.
+/// A function's name from the component. The text is untrusted, so it is cleaned and cut.
 fn name(name: Option<&str>) -> String {
     shorten::shorten(&shorten::clean(name.unwrap_or("<unknown>")), 200)
 }

@@ -1,7 +1,7 @@
 //! One attempt: a fresh instance, run within its limits, to its outcome.
 //!
-//! Owns linking a component for its grants, and the run itself. Must not know retry, policy or MCP. An `Err`
-//! from here means that the host failed; whatever a guest does is an [`Outcome`].
+//! Owns linking a component for its grants, and the run itself. Must not know retry, policy or MCP. An `Err` from here
+//! is a failure of the host; whatever a guest does is an [`Outcome`].
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -43,7 +43,7 @@ pub(crate) struct Linked {
 /// Why a component cannot be linked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
-    /// It wants imports that nobody provides.
+    /// It imports something that neither a capability nor the registry provides.
     #[error("it wants imports that nothing provides: {}", phrase::list(.0.iter().map(String::as_str)))]
     Unknown(Vec<String>),
     /// It wants an import with another signature, or as something of another kind.
@@ -60,8 +60,8 @@ impl From<wasmtime::Error> for LinkError {
     }
 }
 
-/// Links a component. `bindings` are the registry's words about imports that nothing here provides, by name; `lane`
-/// are the threads that its file accesses may hold.
+/// Links a component. `bindings` are the registry's declarations, by name, for imports that no capability owns. `lane`
+/// holds the threads for its file accesses.
 pub(crate) fn link(
     engine: &Engine,
     capabilities: &Capabilities,
@@ -82,12 +82,12 @@ pub(crate) fn link(
     for import in unknown {
         capability::declare(&mut linker, component, import, &bindings[&import.name])?;
     }
-    // Before anything is denied: what denies takes any signature, and what it replaces knows its own.
+    // Checked before denial: a denying function accepts any signature and replaces the one that checks.
     let typed = linker.instantiate_pre(component);
     let typed = typed.map_err(|err| LinkError::Signature(format!("{err:#}")))?;
     let denied = capabilities.deny(&mut linker, &surface.imports, effective)?;
     let pre = if denied { linker.instantiate_pre(component)? } else { typed };
-    // Otherwise the first call pays for it.
+    // Otherwise the first call pays for this.
     component.initialize_copy_on_write_image()?;
     Ok(Linked { pre, needs_context: capabilities.need_context(&surface.imports), lane })
 }
@@ -117,9 +117,9 @@ pub struct Attempt<'a> {
     pub(crate) deadline: Duration,
     /// Whether the journal holds a durable intent of the call, without which no effect leaves the attempt.
     pub(crate) is_intended: bool,
-    /// Who hears how far the guest is.
+    /// Receives the progress reports of the guest.
     pub(crate) listener: Option<Listener>,
-    /// Filled in when the attempt is over or dropped.
+    /// Filled in when the attempt ends or is dropped.
     pub(crate) traces: &'a mut Traces,
 }
 
@@ -156,7 +156,7 @@ impl From<wasmtime::Error> for RunError {
 /// Runs one attempt.
 ///
 /// # Errors
-/// When the host fails, or has no room.
+/// Fails when the host fails, or the engine's pool is exhausted.
 pub(crate) async fn run(
     engine: &Engine,
     environment: &SharedEnvironment,
@@ -186,10 +186,10 @@ pub(crate) async fn run(
     let ended = {
         let Metered { store, running, .. } = &mut metered;
         let call = enter(store, linked, function, args, &mut results);
-        // A panic in the engine is this call's trouble, not the server's.
+        // A panic in the engine fails this call only, not the server.
         let call = pin!(AssertUnwindSafe(call).catch_unwind());
         let timed = Timed { inner: call, environment, running };
-        // Epochs do not wake a guest that waits in a host call; the timer does.
+        // Epochs do not wake a guest that waits in a host call. The timer does.
         within(&**environment, ends, timed).await
     };
     match ended {
@@ -219,8 +219,8 @@ async fn enter(
     function.call_async(&mut *store, args, results).await
 }
 
-/// An attempt under way, which leaves its traces however it ends: a caller that goes away drops it between two polls.
-/// The store goes with it, as an instance cannot be entered again after a trap.
+/// A running attempt. It records its traces however it ends, including when the caller drops it between two polls. The
+/// store is dropped with it, since an instance cannot be entered again after a trap.
 struct Metered<'a> {
     store: Store<State>,
     environment: &'a SharedEnvironment,
@@ -248,7 +248,7 @@ impl Drop for Metered<'_> {
     }
 }
 
-/// Adds up the time in which a future was really being polled.
+/// Measures the time during which a future is being polled.
 struct Timed<'a, F> {
     inner: Pin<&'a mut F>,
     environment: &'a SharedEnvironment,

@@ -19,10 +19,10 @@ use airlock_types::limit::Limits;
 
 const HANDLES_MAX: usize = 4_096;
 
-/// What one attempt begins with.
+/// The inputs of one attempt's store.
 pub(crate) struct Begin {
     pub(crate) seed: [u8; 32],
-    /// When its time is over, on the environment's monotonic clock.
+    /// Deadline on the environment's monotonic clock.
     pub(crate) ends: Duration,
     pub(crate) listener: Option<Listener>,
     /// Whether the journal holds a durable intent of the call.
@@ -39,7 +39,7 @@ pub(crate) fn store(
 ) -> wasmtime::Result<Store<State>> {
     let Limits {
         fuel,
-        // The deadline is applied as `ends`, which the plan may have drawn nearer.
+        // `ends` applies the deadline, which the plan may have shortened.
         deadline_ms: _,
         memory_bytes_max,
         table_elements_max,
@@ -59,8 +59,8 @@ pub(crate) fn store(
     store.set_fuel(*fuel)?;
     store.set_epoch_deadline(1);
     let environment = environment.clone();
-    // Yielding through tokio puts the guest behind everybody who waits. The engine's own way of yielding
-    // wakes it at once, and timers starve.
+    // Yielding through tokio queues the guest behind all waiting tasks. The engine's own yield wakes the guest at once,
+    // which starves timers.
     store.epoch_deadline_callback(move |_| {
         if environment.monotonic() >= ends {
             Err(Trap::Interrupt.into())

@@ -1,7 +1,7 @@
-//! Reads what a component shows and wants, out of its compiled types and its custom sections.
+//! Reads the exports and imports of a component from its compiled types and its custom sections.
 //!
-//! Owns the way from the engine's types to `contract::surface`, and the list of exports that are never
-//! tools. Runs in the compile process. Must not know what anybody grants.
+//! Owns the conversion of the engine's types to `contract::surface`, and the list of exports that are never tools. Runs
+//! in the compile process. Must not know grants.
 
 mod sections;
 
@@ -29,7 +29,7 @@ pub(crate) enum SurfaceError {
 /// Reads the surface of a component, types from the engine, the rest from its custom sections.
 ///
 /// # Errors
-/// When it is larger than the host reads.
+/// Fails when the surface is larger than the host reads.
 pub(crate) fn read(
     engine: &Engine,
     component: &types::Component,
@@ -122,8 +122,8 @@ impl Reader {
         if func.async_() {
             return Ok(Err("is asynchronous, which the engine profile does not allow".into()));
         }
-        // Counted before anything is written out, and all of it: a part that cannot cross to JSON would hide the rest
-        // from the count, and a declared import has values of all of it made.
+        // Counted first and in full: a part that cannot cross to JSON would hide the rest from the count, and values
+        // are created for every part of a declared import.
         for (name, ty) in func.params() {
             self.budget.take_name(name)?;
             count(&mut self.budget, &ty, 1)?;
@@ -138,7 +138,7 @@ impl Reader {
     }
 }
 
-/// Takes a type from the budget, each part as often as it is used.
+/// Charges a type to the budget, each part as often as it is used.
 fn count(budget: &mut TypeBudget, ty: &Type, depth: usize) -> Result<(), TypeBudgetError> {
     budget.take(depth)?;
     let below = depth + 1;

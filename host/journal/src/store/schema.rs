@@ -46,7 +46,7 @@ DELETE FROM records WHERE id IN (SELECT id FROM effects);
 DROP VIEW calls;
 ";
 
-/// Migrates the database to [`VERSION`]. Refuses a newer version.
+/// Migrates the database to `VERSION`. Refuses a newer version.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |err: rusqlite::Error| err.to_string();
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;

@@ -64,7 +64,7 @@ pub(super) struct Writing {
     pub(super) flushes: Vec<SyncSender<()>>,
     /// Failed tries in a row.
     pub(super) failures: u32,
-    /// Whether the database is over its bound, so that there is work without orders.
+    /// Whether the writer has work without orders: the database is over its bound or full, or cannot be written.
     pub(super) is_restless: bool,
     /// Whether nothing removable is left.
     pub(super) is_full: bool,

@@ -1,4 +1,4 @@
-//! The breakers of a tool: they stop calls of what keeps failing.
+//! The breakers of a tool: they stop calls to a tool that keeps failing.
 //!
 //! Each caller has one of its own, and one stands for all callers. Only infrastructure counts: a tool's own "not
 //! found" says nothing about its health, and neither does a host without room. Owns when each opens and closes.
@@ -13,21 +13,21 @@ use serde::{Deserialize, Serialize};
 use crate::code::{BreakerSample, Code};
 use shared::SharedBreaker;
 
-/// Calls that are looked back upon. Small, as agents call little.
+/// Number of past calls that are considered. Small, as agents make few calls.
 const WINDOW: u32 = 20;
-/// Fewer calls than this say nothing.
+/// With fewer calls than this, the breaker does not open.
 const CALLS_MIN: u32 = 5;
 /// It opens for this long, times the number of openings in a row.
 const OPEN_MS: u64 = 30_000;
-/// And never for longer than this.
+/// Longest time that it stays open.
 const OPEN_MS_MAX: u64 = 300_000;
 /// Successes that close it again.
 const PROBES: u32 = 2;
-/// Callers that one tool keeps a breaker for: some 100 KB. One more takes the place of the caller that has the least
-/// to lose.
+/// Most callers for which one tool keeps a breaker, about 100 KB. A further caller replaces the one with the least to
+/// lose.
 const CALLERS_MAX: usize = 1_000;
 
-/// Whom an open breaker keeps from calling.
+/// The callers that an open breaker stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
@@ -93,7 +93,7 @@ impl<K> Default for Breakers<K> {
 }
 
 impl<K: Ord + Clone> Breakers<K> {
-    /// What stands in the way of a caller now.
+    /// The state that applies to a caller now.
     pub fn view(&self, caller: &K, now_ms: u64) -> BreakerView {
         let own = self.callers.get(caller).map_or(State::Closed, |own| own.switch.state(now_ms));
         let open = |remaining_ms, scope| BreakerView::Open { remaining_ms, scope };
@@ -108,7 +108,7 @@ impl<K: Ord + Clone> Breakers<K> {
         }
     }
 
-    /// Takes in how one call ended, however many attempts it made.
+    /// Records how one call ended. A call counts once, however many attempts it made.
     pub fn record(&mut self, caller: &K, code: Code, now_ms: u64) {
         let sample = code.facts().breaker;
         if sample == BreakerSample::Ignored {
@@ -140,7 +140,7 @@ impl<K: Ord + Clone> Breakers<K> {
         if self.callers.len() < CALLERS_MAX {
             return;
         }
-        // A breaker that never opened and saw no failure is as good as a new one.
+        // A breaker that never opened and saw no failure carries no information.
         let loss = |own: &CallerBreaker| (own.switch.openings, own.failures(), own.used_ms);
         let least = self.callers.iter().min_by_key(|(_, own)| loss(own)).map(|(caller, _)| caller.clone());
         if let Some(caller) = least {
@@ -210,7 +210,7 @@ impl CallerBreaker {
         self.used_ms = now_ms;
         let success = sample == BreakerSample::Success;
         match self.switch.state(now_ms) {
-            // A call that was under way when it opened.
+            // The call was already running when the breaker opened.
             State::Open { .. } => {}
             State::Probing if success => self.switch.probe(),
             State::Probing => self.switch.open(now_ms),

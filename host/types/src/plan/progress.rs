@@ -1,4 +1,4 @@
-//! A plan being followed: a state machine that is told how attempts end and says what to do next.
+//! The progress through a plan: a state machine that takes the end of each attempt and returns the next step.
 
 use std::sync::Arc;
 
@@ -36,14 +36,14 @@ pub enum Step {
         /// Time for it, in milliseconds.
         deadline_ms: u64,
     },
-    /// Deliver what the last attempt gave.
+    /// Deliver the result of the last attempt.
     Accept {
         /// `ok`, or `ok.degraded` where it is a fallback's or suspect.
         code: Code,
         /// How the called tool ended, where a fallback answered for it.
         fallback_because: Option<Code>,
     },
-    /// Answer that there is no result.
+    /// Answer without a result.
     GiveUp {
         /// The outcome of the last attempt, or why there was none.
         code: Code,
@@ -52,7 +52,7 @@ pub enum Step {
     },
 }
 
-/// One step of the path that a call took through its plan, with its reason.
+/// One step through a plan, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathStep {
     /// An attempt is made.
@@ -158,7 +158,7 @@ impl Plan {
         }
     }
 
-    /// Begins a route, or the first one behind it that can still be of use.
+    /// Starts this route, or the next one that can still succeed.
     fn enter(&self, progress: &mut Progress, first: usize, code: Code, now_ms: u64) -> Step {
         for (index, route) in self.routes.iter().enumerate().skip(first) {
             if let BreakerView::Open { remaining_ms, scope } = route.input.breaker {

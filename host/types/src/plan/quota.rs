@@ -1,10 +1,10 @@
-//! The retry quota of a tool: what keeps retries from making an outage worse.
+//! The retry quota of a tool: it keeps retries from making an outage worse.
 
 /// Tokens when it is full.
 pub(super) const MAX: u32 = 500;
 /// A retry after a transient fault costs this much.
 pub(super) const RETRY_COST: u32 = 14;
-/// A retry after throttling costs this much: waiting is what was asked for.
+/// Cost of a retry after throttling in tokens. The upstream asked for the wait.
 pub(super) const RETRY_COST_THROTTLED: u32 = 5;
 /// The least that a retry costs.
 pub(super) const RETRY_COST_MIN: u32 = RETRY_COST_THROTTLED;
@@ -13,7 +13,7 @@ pub(super) const FIRST_TRY_GAIN: u32 = 1;
 /// Time in which one token comes back: ten in a second.
 const REFILL_MS: u64 = 100;
 
-/// The quota, refilled with time. Times are on any one clock of the caller's.
+/// The quota, refilled with time. All times are from one clock, which the caller chooses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     tokens: u32,

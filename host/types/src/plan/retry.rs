@@ -52,7 +52,7 @@ impl RetryPolicy {
     }
 }
 
-/// Where the jitter comes from: no generator's state, the same everywhere.
+/// Source of the jitter. It has no generator state, so a plan is the same on every machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Jitter {

@@ -1,4 +1,4 @@
-//! What a call does to the health of the tools that it tried.
+//! The changes that a call makes to the health of the tools that it tried.
 //!
 //! Owns the arithmetic of one tool. Must not know where the health is kept.
 
@@ -6,7 +6,7 @@ use super::PathStep;
 use super::quota::FIRST_TRY_GAIN;
 use crate::code::Code;
 
-/// What a call did to one tool's health, told step by step.
+/// The changes by one call to one tool's health, updated step by step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// Tokens of the retry quota that were spent.
@@ -21,7 +21,7 @@ pub struct Settled {
 }
 
 impl Settled {
-    /// Takes in a step that concerns this tool.
+    /// Applies a step that concerns this tool.
     pub fn observe(&mut self, step: &PathStep) {
         match step {
             PathStep::Attempt { number, cost, .. } => {

@@ -1,6 +1,7 @@
 //! Format 3: what is written now.
 //!
-//! Every part is a plain struct, so that a change of a live type cannot change what is stored without a word here.
+//! Every part is a plain struct, so that a change of a live type cannot change the stored form without a change in this
+//! file.
 
 mod from;
 

@@ -1,4 +1,4 @@
-//! Granted folders, held against this machine when a registry is loaded.
+//! Granted folders, checked against this machine when a registry is loaded.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use airlock_types::grant::FilesGrant;
 /// Why a folder cannot be granted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GrantError {
-    /// It is not there, or not a folder.
+    /// It does not exist, or is not a folder.
     #[error("the granted folder `{}` cannot be used: {source}", .path.display())]
     Unusable { path: PathBuf, source: io::Error },
-    /// It holds a folder of the host's own or lies in one: a guest would read the records of other callers, and the
-    /// host would open and close the journal on its behalf, which drops SQLite's locks on it.
+    /// It contains a private folder of the host, or lies in one. A guest could read the records of other callers, and
+    /// opening and closing the journal for the guest would drop SQLite's locks on it.
     #[error(
         "the granted folder `{}` and the {what} `{}` lie in each other: the tool could read the records of all calls",
         .folder.display(),
@@ -22,7 +22,7 @@ pub(crate) enum GrantError {
 }
 
 impl GrantError {
-    /// How to mend it.
+    /// How to fix it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             GrantError::Unusable { .. } => None,
@@ -31,8 +31,8 @@ impl GrantError {
     }
 }
 
-/// Makes the host's folders absolute, and checks that each is there and apart from the `private` ones, each of which is
-/// absolute and with what it is. All are looked up before any is compared, so that a missing folder is reported first.
+/// Makes the host paths absolute, and checks that each folder exists and is apart from the `private` ones, given as
+/// absolute path and description. All are looked up before any is compared, so that a missing folder is reported first.
 pub(crate) fn resolve(
     grants: &mut [FilesGrant],
     base: &Path,
@@ -40,7 +40,7 @@ pub(crate) fn resolve(
 ) -> Result<(), GrantError> {
     for grant in grants.iter_mut() {
         let path = base.join(&grant.host);
-        // Resolved once, here: a link that is exchanged later does not move the grant.
+        // Resolved once, here: a link that is replaced later does not move the grant.
         let found = path.canonicalize().and_then(|found| {
             if found.is_dir() { Ok(found) } else { Err(io::Error::other("it is not a folder")) }
         });

@@ -1,7 +1,7 @@
 //! What a guest's descriptor stands for, and how it is opened.
 //!
-//! Owns what may be opened: regular files and folders beneath a granted folder, without blocking, looked at again
-//! once they are open. Everything here may block all the same, where a file system does not answer.
+//! Owns what may be opened: regular files and folders beneath a granted folder, opened without blocking and checked
+//! again afterwards. Every function here can still block when a file system does not respond.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ use cap_primitives::fs::{FollowSymlinks, Metadata, OpenOptions, OpenOptionsExt a
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-/// A granted folder, opened when it is first used.
+/// A granted folder, opened at its first use.
 pub(super) struct Granted {
     host: PathBuf,
     opened: OnceLock<Arc<File>>,
@@ -31,8 +31,8 @@ impl Granted {
         Granted { host, opened: OnceLock::new() }
     }
 
-    /// The path was resolved when the registry was loaded. A link that stands in it now was put there since, and
-    /// could lead anywhere.
+    /// Opens the folder without following links. The path was resolved when the registry was loaded, so a link in it
+    /// was placed there later and could lead anywhere.
     fn open(&self) -> io::Result<Arc<File>> {
         if let Some(opened) = self.opened.get() {
             return Ok(opened.clone());
@@ -40,7 +40,7 @@ impl Granted {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let opened = match rustix::fs::openat2(CWD, &self.host, flags, Mode::empty(), resolve) {
-            // Kernels before 5.6, and some seccomp filters: at least the folder itself must be no link.
+            // Fallback for kernels before 5.6 and some seccomp filters: at least the folder itself must not be a link.
             Err(Errno::NOSYS | Errno::PERM) => {
                 rustix::fs::open(&self.host, flags | OFlags::NOFOLLOW, Mode::empty())
             }
@@ -78,7 +78,7 @@ impl Node {
         Metadata::from_file(&*self.open()?)
     }
 
-    /// What a path beneath this folder names; nothing of it is opened.
+    /// Metadata of a path beneath this folder, without opening it.
     pub(super) fn metadata_at(&self, path: &Path, follow: FollowSymlinks) -> io::Result<Metadata> {
         stat(&*self.folder()?, path, follow)
     }
@@ -86,7 +86,7 @@ impl Node {
     /// Opens a regular file or a folder beneath this folder.
     pub(super) fn open_at(&self, path: &Path, follow: FollowSymlinks) -> io::Result<Node> {
         let folder = self.folder()?;
-        // Opening a device can have effects, and the other end of a FIFO would notice: look before.
+        // Checked before opening: opening a device can have effects, and the other end of a FIFO would notice.
         let seen = stat(&folder, path, follow)?;
         if seen.is_symlink() {
             return Err(Errno::LOOP.into());
@@ -98,7 +98,7 @@ impl Node {
         }
         let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
         let opened = Arc::new(open(&folder, path, OpenOptions::new().read(true).custom_flags(flags))?);
-        // It may have been exchanged since.
+        // The file may have been replaced between the check and the opening.
         let is = Metadata::from_file(&opened)?;
         admit(&is)?;
         Ok(if is.is_dir() { Node::Folder(opened) } else { Node::File(opened) })

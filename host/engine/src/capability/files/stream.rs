@@ -12,10 +12,10 @@ use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
 use crate::blocking::{Lane, Lost};
 
-/// Bytes of one read. What a guest asks for beyond it comes with the next one.
+/// Most bytes of one read. A guest gets the rest with its next read.
 pub(super) const READ_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes that are read for a guest that waits for a stream and has not said for how much.
+/// Bytes read for a guest that polls a stream without saying how much it wants.
 const AHEAD_BYTES: usize = 4 << 10;
 
 pub(super) struct FileStream {
@@ -38,7 +38,7 @@ impl FileStream {
         FileStream { file, lane, position, state: State::Idle }
     }
 
-    /// Reads once, if nothing is there yet. When it is dropped half-way, the next one goes on.
+    /// Reads once if no bytes are buffered. When this future is dropped, the next call continues the same read.
     async fn fill(&mut self, size: usize) {
         if let State::Idle = self.state {
             let (file, position) = (self.file.clone(), self.position);
@@ -67,7 +67,7 @@ impl Pollable for FileStream {
 
 #[async_trait]
 impl InputStream for FileStream {
-    /// Nothing is begun here: a guest that does not wait for what it asks for would begin without end.
+    /// Starts no read: a guest that never waits would start reads without end.
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         match &mut self.state {
             State::Idle | State::Reading(_) => Ok(Bytes::new()),
@@ -80,7 +80,7 @@ impl InputStream for FileStream {
                 Ok(part)
             }
             State::Failed(_) => {
-                // Told once; from then on the stream is closed.
+                // The error is returned once. After that, the stream is closed.
                 let failed = std::mem::replace(&mut self.state, State::Ended);
                 if let State::Failed(err) = failed {
                     Err(StreamError::LastOperationFailed(err))
@@ -98,7 +98,7 @@ impl InputStream for FileStream {
     }
 }
 
-/// Fewer bytes than asked for at the end of the file, none beyond it.
+/// Reads at most `size` bytes. Returns fewer at the end of the file, none beyond it.
 pub(super) fn read_at(file: &File, position: u64, size: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; size.min(READ_BYTES_MAX)];
     loop {

@@ -1,7 +1,7 @@
 //! `wasi:filesystem` as a guest sees it: reading beneath the granted folders.
 //!
-//! Owns each function of the interface. What would change anything is refused without a look at the disk; what may
-//! block runs on a thread of the tool's lane.
+//! Owns each function of the interface. A request that would change something is refused without disk access. Work that
+//! may block runs on a thread of the tool's lane.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -23,24 +23,23 @@ use types::{
     PathFlags,
 };
 
-/// Entries of a folder that are read at a time. A folder may have millions.
+/// Entries of a folder read at a time. A folder may have millions.
 const ENTRIES: usize = 128;
 
-/// What the host functions work with during one call of one.
+/// What a host function borrows during one call.
 pub(crate) struct View<'a> {
     pub(crate) table: &'a mut ResourceTable,
     pub(crate) folders: &'a Folders,
 }
 
-/// A folder that is being listed.
+/// The position in a folder that is being listed.
 struct Listing {
     read: VecDeque<FsResult<DirectoryEntry>>,
-    /// None at its end.
+    /// `None` at the end of the folder.
     rest: Option<ReadDir>,
 }
 
-/// The library's bindings name types of the library for its resources; behind the same numbers the table holds
-/// these here.
+/// The library's bindings use its own type for descriptors. The table holds a `Node` under the same number.
 fn as_node(fd: &Resource<Descriptor>) -> Resource<Node> {
     Resource::new_borrow(fd.rep())
 }
@@ -54,7 +53,7 @@ impl View<'_> {
         Ok(Resource::new_own(self.table.push(node)?.rep()))
     }
 
-    /// Runs what may block on a thread. The table is not borrowed meanwhile: it cannot be shared between threads.
+    /// Runs blocking work on a thread of the lane. The table is not borrowed meanwhile, since threads cannot share it.
     fn run<T, W>(&self, work: W) -> impl Future<Output = FsResult<T>> + Send + use<T, W>
     where
         T: Send + 'static,
@@ -64,13 +63,13 @@ impl View<'_> {
         async move { Ok(lane.run(work).await.map_err(FsError::trap)??) }
     }
 
-    /// Refuses what would change something.
+    /// Refuses a request that would change something.
     fn read_only<T>(&self, fd: &Resource<Descriptor>) -> FsResult<T> {
         self.node(fd)?;
         Err(ErrorCode::NotPermitted.into())
     }
 
-    /// There is nothing to be written back to a disk, but the descriptor must be one.
+    /// Succeeds for a valid descriptor: without writes there is nothing to sync.
     fn nothing_to_do(&self, fd: &Resource<Descriptor>) -> FsResult<()> {
         self.node(fd)?;
         Ok(())
@@ -377,7 +376,7 @@ fn stat(metadata: &Metadata) -> DescriptorStat {
     }
 }
 
-/// None before 1970, which the interface cannot say.
+/// `None` before 1970, which the interface cannot express.
 fn datetime(seconds: i64, nanoseconds: i64) -> Option<Datetime> {
     let (seconds, nanoseconds) = (u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
     Some(Datetime { seconds, nanoseconds })
@@ -387,7 +386,7 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// The same for the same file, on this host and in this version.
+/// Equal for the same file, on this host and in this version.
 fn hash(metadata: &Metadata) -> MetadataHashValue {
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();

@@ -1,4 +1,4 @@
-//! One component in the cache: its index and its code, bound to each other and to the component.
+//! One cached component: its index and its code, bound to each other and to the component.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -19,7 +19,7 @@ use crate::file::FileError;
 use airlock_contract::surface::{SURFACE_BYTES_MAX, Surface};
 use airlock_types::digest::{hex, sha256};
 
-/// The largest index: what a component shows, and the digests around it.
+/// Most bytes of an index: the surface of a component, plus the digests.
 const INDEX_BYTES_MAX: u64 = SURFACE_BYTES_MAX as u64 + 4_096;
 
 /// The length of a digest in hex.
@@ -32,13 +32,13 @@ pub(super) struct Entry {
     settings: String,
 }
 
-/// What was kept of a component.
+/// A component read from the cache.
 pub(super) struct Kept {
     pub(super) component: Component,
     pub(super) surface: Surface,
 }
 
-/// What a component was compiled to. Before it in the file stands the digest of its JSON.
+/// What a component was compiled to. In the file, the digest of its JSON precedes it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Index {
@@ -52,7 +52,7 @@ struct Index {
     surface: Surface,
 }
 
-/// Why a kept component is not used. It is made anew.
+/// Why a cached component is not used. It is then compiled again.
 #[derive(Debug, thiserror::Error)]
 enum Unusable {
     #[error("there is none")]
@@ -73,14 +73,15 @@ impl Entry {
         &self.component
     }
 
-    /// A name that no other compilation uses, for code that is not known to be whole.
+    /// A unique path for code that may still be incomplete.
     pub(super) fn aside(&self) -> PathBuf {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         self.index_path().with_extension(format!("{}-{count}", std::process::id()))
     }
 
-    /// Keeps code that lies aside, with its index: the code first, so that an index never points to nothing.
+    /// Moves completed code into the cache with its index. The code moves first, so that an index never points to
+    /// missing code.
     pub(super) fn keep(&self, aside: &Path, report: Report) -> std::io::Result<()> {
         let Report { surface, code_digest } = report;
         let Entry { folder: _, component, settings } = self;
@@ -96,7 +97,7 @@ impl Entry {
         std::fs::rename(&aside, self.index_path())
     }
 
-    /// What is kept of the component, if every part of it is as it was written for this component and this engine.
+    /// The cached component, if index and code are intact and belong to this component and this engine.
     pub(super) fn find(&self, engine: &Engine, code_bytes_max: u64) -> Option<Kept> {
         match self.read(engine, code_bytes_max) {
             Ok(kept) => Some(kept),
@@ -116,7 +117,7 @@ impl Entry {
         let (mut file, _) = opened.map_err(|err| Unusable::Code(err.to_string()))?;
         let digest = digest(&mut file).map_err(|err| Unusable::Code(err.to_string()))?;
         if digest != code {
-            // Its name is that of the code that should be there, which is put there again.
+            // Removed so that the new code can take its name, which is the digest of the correct code.
             let _ = std::fs::remove_file(&path);
             return Err(Unusable::Code("it does not match its digest".into()));
         }
@@ -124,7 +125,7 @@ impl Entry {
         Ok(Kept { component, surface })
     }
 
-    /// The index, read with bounds and held against what it should speak of.
+    /// Reads the index within its bound and checks that it belongs to this component and engine.
     fn index(&self) -> Result<Index, Unusable> {
         let wrong = |reason: &str| Unusable::Index(reason.to_owned());
         let read = file::open_private(&self.index_path(), INDEX_BYTES_MAX)
@@ -158,7 +159,7 @@ impl Entry {
     }
 }
 
-/// What code depends on besides its component.
+/// Everything besides the component that compiled code depends on.
 fn settings(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -186,7 +187,7 @@ fn map(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     // SAFETY: the file was written by this program from what its own compile process made through
     // `Component::serialize`; its digest is the one that was counted then, which the index of this component and this
     // engine holds. It lies under mode 0400 in a folder of mode 0700 that belongs to this user, both of which were
-    // checked. So nobody but this user could have put other code there or can change it while it is mapped, and this
+    // checked. So no other user could have put other code there or can change it while it is mapped, and this
     // user can run code anyway. Code of other engine versions or settings is refused by the engine itself.
     unsafe { Component::deserialize_file(engine, open) }
 }

@@ -1,7 +1,7 @@
-//! What the compile process says: eight bytes with a length, that much JSON, then the code to the end.
+//! The answer of the compile process: a length in eight bytes, JSON of that length, then the code to the end.
 //!
-//! Owns the form, its bounds, and both ways through it. Neither end trusts the other: the process counts what it
-//! writes, and the host counts what it reads, since the process has seen a stranger's bytes.
+//! Owns the form, its bounds, and both directions. Neither end trusts the other: the process counts what it writes, and
+//! the host counts what it reads, since the process has read untrusted bytes.
 
 use std::io::Write;
 use std::path::Path;
@@ -14,10 +14,10 @@ use super::CompileError;
 use airlock_contract::surface::{SURFACE_BYTES_MAX, Surface};
 use airlock_types::digest::hex;
 
-/// How the code is read and written on.
+/// Size of the chunks in which code is copied.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// What a reason may have, in characters: an engine's messages quote names of the component's.
+/// Most characters of a reason: messages of the engine quote names from the component.
 const REASON_CHARS_MAX: usize = 2_000;
 
 /// What came of a compilation.

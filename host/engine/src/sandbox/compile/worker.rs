@@ -1,4 +1,4 @@
-//! The other end: what `airlock compile` does.
+//! The compile process: what `airlock compile` runs.
 
 use std::io::{Read as _, Write};
 
@@ -10,7 +10,7 @@ use super::super::surface;
 use super::answer;
 use airlock_contract::surface::Surface;
 
-/// What a compile process is told by whoever starts it.
+/// The settings of a compile process, given by its parent.
 #[derive(Clone, Copy, Debug)]
 pub struct Worker {
     /// The process that starts it.
@@ -33,7 +33,7 @@ impl Worker {
 /// Reads a component from stdin, and answers on stdout.
 ///
 /// # Errors
-/// Only for trouble of the host's: an invalid component is an answer.
+/// Fails only for errors of the host. An invalid component is an answer.
 pub fn work(worker: &Worker) -> anyhow::Result<()> {
     // Before the first byte of the component is read.
     let missing = worker.confine()?;
@@ -58,7 +58,7 @@ pub(super) fn reply(
 }
 
 fn translate(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<(Surface, Vec<u8>)> {
-    // What costs least comes first: a section that is refused saves the compilation.
+    // The cheapest check comes first: a rejected section saves the compilation.
     let sections = surface::sections(bytes).map_err(wasmtime::Error::msg)?;
     let component = Component::from_binary(engine, bytes)?;
     let surface =

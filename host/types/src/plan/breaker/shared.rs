@@ -49,7 +49,7 @@ impl<K: Ord + Clone> SharedBreaker<K> {
         self.calls.push_back((caller.clone(), sample));
     }
 
-    /// A probe that fails for one caller alone says nothing about the others.
+    /// A probe that fails for one caller only says nothing about the other callers.
     fn probe(&mut self, sample: BreakerSample, now_ms: u64) {
         let fails = match sample {
             BreakerSample::Success => {
@@ -100,7 +100,7 @@ impl<K: Ord + Clone> SharedBreaker<K> {
     }
 }
 
-/// Whether at least half of these calls failed; none is no half.
+/// Whether at least half of these calls failed; `false` for no calls.
 fn is_half(failed: impl Iterator<Item = bool>) -> bool {
     let (failures, calls) = failed.fold((0, 0), |(f, n), failed| (f + usize::from(failed), n + 1));
     failures > 0 && failures * 2 >= calls

@@ -23,7 +23,7 @@ impl Decision {
 }
 
 impl From<Arc<plan::Plan>> for Plan {
-    /// Takes the plan apart where nothing else holds it, which is so when a call ends.
+    /// Moves the parts out of a plan that has no other owner, which is the case when a call ends.
     fn from(plan: Arc<plan::Plan>) -> Plan {
         let plan::Plan { version, args_digest, jitter, deadline_ms, routes, worst_case } =
             Arc::unwrap_or_clone(plan);

@@ -9,10 +9,10 @@ use airlock_types::code::Code;
 use airlock_types::shorten::{clean, clip, shorten, visible_json};
 use airlock_types::violation::Violation;
 
-/// No text is longer.
+/// Size of the longest text in bytes.
 pub const TEXT_BYTES_MAX: usize = 1200;
 
-/// So many faults are shown; the rest are counted.
+/// Number of violations that are shown. The rest are counted.
 const SHOWN_MAX: usize = 5;
 const LINE_BYTES_MAX: usize = 300;
 const TOOL_CHARS_MAX: usize = 64;
@@ -82,7 +82,7 @@ fn is_about_the_whole(violations: &[Violation]) -> bool {
     violations.iter().any(|violation| violation.path.is_empty())
 }
 
-/// The numbered lines, sharing the room so that a long one does not push out the next.
+/// The numbered lines. They share the remaining bytes, so that one long line does not displace the next.
 fn lines(violations: &[Violation], mut room: usize) -> String {
     let shown = violations.len().min(SHOWN_MAX);
     let mut out = String::new();

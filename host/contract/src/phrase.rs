@@ -16,9 +16,9 @@ const NAMES: usize = 20;
 const TUPLE_BYTES: usize = 600;
 /// Jaro-Winkler similarity below which a suggestion would be noise.
 const SIMILAR: f64 = 0.82;
-/// No name is longer; comparing is quadratic, so longer ones are not compared.
+/// Length in bytes of the longest compared name. Comparing takes quadratic time.
 const NAME_CHARS: usize = 120;
-/// So many names are compared with one that is not known.
+/// Number of known names that are compared with an unknown one.
 const COMPARED_MAX: usize = 256;
 
 /// What would be right: `integer 0–255`.

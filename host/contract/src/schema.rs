@@ -40,8 +40,8 @@ pub fn input(params: &[Field]) -> Value {
     schema
 }
 
-/// The schema of a result, written out. Whoever puts it into an envelope calls [`share`] on the envelope,
-/// since references count from the root.
+/// The schema of a result, without `$defs`. To put it into an envelope, call [`share`] on the envelope: references
+/// start at the root.
 pub fn output(ty: &Ty) -> Value {
     of(ty, Direction::Output)
 }

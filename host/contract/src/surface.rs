@@ -1,8 +1,8 @@
-//! What a component shows and wants: its exported functions, and its imports.
+//! The description of a component: its exported functions and its imports.
 //!
-//! Owns the plain description that is made once, where the component is compiled, and stored beside the
-//! compiled code, and what it may hold at most: it is a stranger's, and everything that is made of it in the host
-//! grows with it. Must not know how it was obtained, or what anybody grants.
+//! Owns the plain description, made once at compile time and stored beside the compiled code, and its bounds:
+//! components are untrusted, and the memory that the host uses for one grows with its description. Must not know how
+//! the description was obtained, or what is granted.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

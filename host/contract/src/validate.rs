@@ -22,7 +22,7 @@ use airlock_types::violation::Violation;
 use fault::{Fault, Fix};
 use parts::Parts;
 
-/// So many faults are collected of one call, at most.
+/// Number of violations collected for one call.
 pub const VIOLATIONS_MAX: usize = 20;
 
 /// Longer arguments are not corrected: the correction would not fit into an error's text.

@@ -1,4 +1,4 @@
-//! From text to a checked tree: every name is there, every operator has operands that it can work on.
+//! Converts the parsed text to a checked tree: every name exists, and every operator accepts its operands.
 
 mod call;
 

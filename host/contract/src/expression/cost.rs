@@ -1,6 +1,7 @@
-//! What an expression may cost, from its shape alone: every part is a step, what walks a list takes its body's
-//! steps for each item, what reads a string takes a step for each ten bytes, and what compares or looks through a
-//! list or map takes a step for each ten items, and what these need themselves.
+//! Estimates the cost of an expression from its shape.
+//!
+//! Every part costs one step. A macro over a list costs its body for each item. Reading a string costs a step for each
+//! ten bytes. Comparing or searching a list or map costs a step for each ten items, plus the cost of the items.
 
 use super::kind::Kind;
 use super::meter::{BYTES_A_STEP, PARTS_A_STEP};

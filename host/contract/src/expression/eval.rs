@@ -27,7 +27,8 @@ pub(super) fn judge<'v>(root: &'v Node, bindings: &Bindings<'v>) -> Judgement {
     match run.truth(root) {
         Ok(true) => Judgement::Holds,
         Ok(false) => {
-            // The explanation is a run of its own.
+            // The explanation evaluates again and gets its own budget, or a rule near its limit could not be
+            // explained.
             run.meter = Meter::default();
             Judgement::Fails(Explanation(explain::failing(&mut run, root)))
         }
@@ -96,7 +97,7 @@ impl<'v> Run<'v> {
         }
     }
 
-    /// `&&` and `||`: the side that decides wins over trouble on the other, whichever stands first.
+    /// `&&` and `||`: a decisive side wins over an error on the other side, in either order.
     fn decide(&mut self, a: &'v Node, b: &'v Node, decisive: bool) -> Evaluated<'v> {
         let left = self.truth(a);
         if left == Ok(decisive) {
@@ -230,7 +231,7 @@ impl<'v> Run<'v> {
                 (_, Err(err)) => drop(trouble.get_or_insert(err)),
             }
         }
-        // An item that decides wins over trouble with another, as in `&&` and `||`.
+        // A decisive item wins over an error with another item, as in `&&` and `||`.
         if let Some(trouble) = trouble {
             return Err(trouble);
         }

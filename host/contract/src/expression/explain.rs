@@ -1,4 +1,4 @@
-//! Why a rule does not hold: the values of the parts that decided it.
+//! Explains a failed rule by the values of the parts that decided it.
 
 use super::datum::Datum;
 use super::eval::{Run, Var};
@@ -30,7 +30,7 @@ fn add(facts: &mut Vec<String>, fact: String) {
 fn decided<'v>(run: &mut Run<'v>, node: &'v Node, outcome: bool, facts: &mut Vec<String>) {
     match &node.what {
         What::Not(a) => decided(run, a, !outcome, facts),
-        // Of a conjunction that fails, the parts that fail; of one that holds, all of it. And the other way.
+        // A false `&&` is explained by its false operands, a true one by all of them; dually for `||`.
         What::And(a, b) | What::Or(a, b) => {
             for part in [a, b] {
                 if run.truth(part) == Ok(outcome) {
@@ -84,7 +84,8 @@ fn leaves<'v>(run: &mut Run<'v>, node: &'v Node, facts: &mut Vec<String>) {
     match &node.what {
         What::Var(_) | What::Arg(_) | What::Result | What::Field(..) | What::Index(..) => {
             let value = run.eval(node).map_or_else(|trouble| trouble.to_string(), |value| shown(&value));
-            // A key of a map is called by its own value, which says nothing here.
+            // The name of a map key is its own value, which would explain nothing. The text of the expression is used
+            // instead.
             let name =
                 Some(called(run, node)).filter(|name| *name != value).unwrap_or_else(|| node.text.clone());
             add(facts, format!("{name} = {value}"));
@@ -93,7 +94,7 @@ fn leaves<'v>(run: &mut Run<'v>, node: &'v Node, facts: &mut Vec<String>) {
             Ok(value) => add(facts, format!("{} = {}", called(run, node), shown(&value))),
             Err(_) => node.parts().into_iter().for_each(|part| leaves(run, part, facts)),
         },
-        // Of the body nothing is known once the walk is over.
+        // The variable of the body is unbound after the walk, so only the list can be evaluated.
         What::Macro(_, list, _) => leaves(run, list, facts),
         _ => node.parts().into_iter().for_each(|part| leaves(run, part, facts)),
     }
@@ -104,12 +105,12 @@ pub(super) fn called(run: &Run<'_>, node: &Node) -> String {
     name(run, node, run.vars.len())
 }
 
-/// The name where only so many variables are set: what is bound deeper is of another walk.
+/// The name with only the first `vars` variables bound. Variables bound deeper belong to another macro.
 fn name(run: &Run<'_>, node: &Node, vars: usize) -> String {
     let mut places = Vec::new();
     variables(node, vars, &mut places);
     let mut text = node.text.clone();
-    // From the end, so that the places before stay where they are.
+    // Replaces from the end, so that earlier positions stay valid.
     places.sort_unstable();
     for (start, len, at) in places.into_iter().rev() {
         let (Some(var), Some(from)) = (run.vars.get(at), start.checked_sub(node.start)) else { continue };

@@ -120,10 +120,10 @@ fn below(within: &[Step], key: &str) -> Vec<Step> {
     within.iter().cloned().chain([Step::Key(key.to_owned())]).collect()
 }
 
-/// Names longer than this are no slips, and comparing them would cost.
+/// Size in bytes of the longest compared name. A longer one is not a typing error, and comparing it is expensive.
 const NAME_BYTES_MAX: usize = 100;
 
-/// So many names are compared with one that is not known.
+/// Number of known names that are compared with an unknown one.
 const COMPARED_MAX: usize = 256;
 
 /// The name that was probably meant, if one is near.

@@ -11,7 +11,7 @@ use airlock_types::shorten::{clean, shorten};
 
 pub(super) const GOT_CHARS_MAX: usize = 60;
 const NAMES_MAX: usize = 8;
-/// So many alternatives are spelled out.
+/// Number of alternatives that a phrase lists.
 pub(super) const BRANCHES_MAX: usize = 8;
 /// No phrase is longer. A message shows the first 100 characters, a program all of them.
 const PHRASE_CHARS_MAX: usize = 200;

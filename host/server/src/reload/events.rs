@@ -15,8 +15,8 @@ const QUIET: Duration = Duration::from_millis(300);
 /// Longest delay after the first event, so that continuous writes cannot postpone the check indefinitely.
 const QUIET_MAX: Duration = Duration::from_secs(2);
 
-/// The disk is looked at all the same where the system tells nothing: on network folders, behind links, and in
-/// folders that were not there. A look costs a `stat` for each file.
+/// Interval of checks without an event. Needed where the system reports none: network folders, links, and folders that
+/// did not exist. A check costs one `stat` for each file.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// The trigger of a check.

@@ -29,7 +29,7 @@ pub(super) struct Authority {
     address: SocketAddr,
 }
 
-/// What made a caller known: whether it still holds is asked again while an event stream is open.
+/// The credential that identified a caller. Open event streams check periodically that it is still valid.
 #[derive(Clone, Debug)]
 pub(super) enum Proof {
     /// No token; anonymous access is allowed.
@@ -44,7 +44,7 @@ pub(super) enum Proof {
 /// The reason that a request has no caller.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// It shows no token, and must.
+    /// The request has no token, and anonymous access is not allowed.
     NoToken,
     /// The token is unknown or no longer valid. The text is sent to the caller.
     InvalidToken(String),

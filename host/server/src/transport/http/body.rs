@@ -25,8 +25,8 @@ use airlock_types::principal::Principal;
 /// Memory in bytes for the bodies of all requests. [`room`] raises it if the largest body needs more.
 const ALL_BYTES: usize = 512 << 20;
 
-/// Memory that a message of MCP takes, in terms of its text: rmcp reads it into trees, of which each node is a
-/// multiple of the two characters that it can be written with. Arguments over the API stay as they came.
+/// Memory of an MCP message as a multiple of its text. rmcp parses it into trees, and a node of a tree needs many
+/// times the two characters of its shortest text. The API keeps arguments as text.
 const TREE: usize = 32;
 
 /// Memory in bytes for the bodies of all requests. At least twice the largest body, because no caller gets more than

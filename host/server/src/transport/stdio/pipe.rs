@@ -49,7 +49,7 @@ pub(super) fn stdout() -> Box<dyn AsyncWrite + Send + Unpin> {
     }
 }
 
-/// A socket: Node.js starts its children with one. Only this process uses this end of it.
+/// A socket: Node.js starts its children with one. Its other end belongs to the client.
 fn socket(path: &str, file: BorrowedFd<'_>) -> Option<UnixStream> {
     let is_socket = std::fs::metadata(Path::new(path)).is_ok_and(|it| it.file_type().is_socket());
     let socket = std::os::unix::net::UnixStream::from(is_socket.then(|| file.try_clone_to_owned())?.ok()?);

@@ -20,8 +20,8 @@ const CALL_BYTES: usize = 16 << 10;
 /// once.
 const REQUEST_BYTES: usize = 1 << 20;
 
-/// Subscriptions of one client. They last, so that one without a place is refused instead of holding up the reader;
-/// the protocol knows one kind of notification that this server sends, and a client needs one subscription to it.
+/// Number of subscriptions of one client. They are long-lived, so one without a place is rejected instead of blocking
+/// the reader. A client needs only one: this server sends a single kind of notification.
 const SUBSCRIPTIONS_MAX: usize = 8;
 
 /// The budgets that requests take places from.

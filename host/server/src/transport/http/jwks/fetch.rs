@@ -14,7 +14,7 @@ use airlock::config::KeySource;
 /// Time limit of a fetch. Shorter than the wait of a token, so that the token's error has the reason of a failure.
 const DEADLINE: Duration = Duration::from_secs(4);
 
-/// Size of the largest key set in bytes. Sets of large issuers have tens of kilobytes.
+/// Size of the largest key set in bytes. Sets of large issuers have about ten kilobytes.
 const BYTES_MAX: usize = 1 << 20;
 
 /// Number of keys in the largest set. Issuers usually have two or three.

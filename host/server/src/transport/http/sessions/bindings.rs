@@ -15,12 +15,12 @@ use airlock_types::principal::Principal;
 /// Idle time after which a session without open requests can be replaced. A live client keeps its event stream open.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// Answers of one session that its client did not wait for. rmcp may keep some kilobytes of each for the life of the
-/// session; a client that goes away so often is broken, and begins anew.
+/// Number of lost responses after which a session is closed. rmcp can keep some kilobytes of each until the session
+/// ends. A client that disconnects this often is broken and must start a new session.
 const LOST_MAX: u32 = 1_024;
 
-/// Time for rmcp to take note that a session is closed. It is out of rmcp's table at once; what waits is a worker whose
-/// reader is slow, and that ends with its connection.
+/// Time limit for closing a session in rmcp. rmcp removes it from its table at once; only a worker with a slow reader
+/// still waits, and it ends with its connection.
 const CLOSING: Duration = Duration::from_secs(60);
 
 pub(in super::super) struct SessionBindings {

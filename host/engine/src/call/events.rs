@@ -170,9 +170,10 @@ impl<'c> Events<'c> {
         self.host.journal().intend(*record).await.map_err(|err| {
             self.push(Event::Withdrawn);
             tracing::debug!("a call was refused: {err}");
-            match err {
-                JournalError::Full => report::journal_full(&self.head.tool),
-                _ => report::failed(&self.head.tool, Code::HostJournal, &Details::default()),
+            if matches!(err, JournalError::Full) {
+                report::journal_full(&self.head.tool)
+            } else {
+                report::failed(&self.head.tool, Code::HostJournal, &Details::default())
             }
         })
     }

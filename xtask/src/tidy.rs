@@ -29,6 +29,7 @@ const FLOORS: [Floor; 6] = [
         modules: &[
             "text",
             "shorten",
+            "words",
             "digest",
             "canonical",
             "place",

@@ -13,8 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use airlock_types::code::Code;
-use airlock_types::place;
-use airlock_types::place::Step;
+use airlock_types::place::Place;
 use airlock_types::violation::Violation;
 
 /// Bounds on the arguments of one call.
@@ -46,7 +45,7 @@ pub fn parse(text: &[u8], caps: &Caps) -> Result<Map<String, Value>, Violation> 
     let text = std::str::from_utf8(text).map_err(|error| not_utf8(&error))?;
     let meter = Meter::new(caps);
     let mut parser = serde_json::Deserializer::from_str(text);
-    let node = Node { meter: &meter, at: None, depth: 0 };
+    let node = Node { meter: &meter, at: &Place::Root, depth: 0 };
     let parsed = node.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
     match parsed {
         Ok(Value::Object(args)) => Ok(args),
@@ -58,7 +57,7 @@ pub fn parse(text: &[u8], caps: &Caps) -> Result<Map<String, Value>, Violation> 
 /// Checks arguments that are already parsed against the same bounds.
 pub fn admit(args: &Map<String, Value>, caps: &Caps) -> Result<(), Violation> {
     let meter = Meter::new(caps);
-    walk_object(&meter, args, None, 1)?;
+    walk_object(&meter, args, &Place::Root, 1)?;
     let bytes = bytes_of(args);
     if bytes > caps.bytes_max { Err(too_large(caps, bytes)) } else { Ok(()) }
 }
@@ -72,17 +71,17 @@ pub fn bytes_of(args: &Map<String, Value>) -> usize {
 fn walk_object(
     meter: &Meter<'_>,
     object: &Map<String, Value>,
-    at: Option<&At<'_>>,
+    at: &Place<'_>,
     depth: usize,
 ) -> Result<(), Violation> {
     meter.depth(depth, at)?;
     object.iter().try_for_each(|(key, value)| {
         meter.string(key, at)?;
-        walk(meter, value, Some(&At { parent: at, key: Some(key), index: 0 }), depth)
+        walk(meter, value, &at.key(key), depth)
     })
 }
 
-fn walk(meter: &Meter<'_>, value: &Value, at: Option<&At<'_>>, depth: usize) -> Result<(), Violation> {
+fn walk(meter: &Meter<'_>, value: &Value, at: &Place<'_>, depth: usize) -> Result<(), Violation> {
     meter.value(at)?;
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
@@ -90,9 +89,10 @@ fn walk(meter: &Meter<'_>, value: &Value, at: Option<&At<'_>>, depth: usize) -> 
         Value::Object(object) => walk_object(meter, object, at, depth + 1),
         Value::Array(items) => {
             meter.depth(depth + 1, at)?;
-            items.iter().enumerate().try_for_each(|(index, item)| {
-                walk(meter, item, Some(&At { parent: at, key: None, index }), depth + 1)
-            })
+            items
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, item)| walk(meter, item, &at.index(index), depth + 1))
         }
     }
 }
@@ -111,21 +111,6 @@ impl io::Write for Size {
     }
 }
 
-/// A place in the arguments, as a linked list on the stack. No allocation happens unless a violation is reported.
-struct At<'a> {
-    parent: Option<&'a At<'a>>,
-    key: Option<&'a str>,
-    index: usize,
-}
-
-impl At<'_> {
-    fn steps(&self) -> Vec<Step> {
-        let mut steps = self.parent.map(At::steps).unwrap_or_default();
-        steps.push(self.key.map_or(Step::Index(self.index), |key| Step::Key(key.to_owned())));
-        steps
-    }
-}
-
 /// The remaining budget, and the violation that ended the parse. It is kept here because serde errors carry only text.
 struct Meter<'c> {
     caps: &'c Caps,
@@ -139,7 +124,7 @@ impl<'c> Meter<'c> {
     }
 
     // The depth check runs before the contents are parsed, so deep input cannot exhaust the stack.
-    fn depth(&self, depth: usize, at: Option<&At<'_>>) -> Result<(), Violation> {
+    fn depth(&self, depth: usize, at: &Place<'_>) -> Result<(), Violation> {
         let max = self.caps.depth_max;
         let expected = || format!("at most {max} levels of arrays and objects");
         if depth <= max {
@@ -149,14 +134,14 @@ impl<'c> Meter<'c> {
         }
     }
 
-    fn string(&self, text: &str, at: Option<&At<'_>>) -> Result<(), Violation> {
+    fn string(&self, text: &str, at: &Place<'_>) -> Result<(), Violation> {
         let (max, len) = (self.caps.string_bytes_max, text.len());
         let fault =
             || size(at, "string", format!("at most {max} bytes of text"), bytes(len), "send a shorter text");
         if len <= max { Ok(()) } else { Err(fault()) }
     }
 
-    fn value(&self, at: Option<&At<'_>>) -> Result<(), Violation> {
+    fn value(&self, at: &Place<'_>) -> Result<(), Violation> {
         let max = self.caps.values_max;
         let fault = || size(at, "values", format!("at most {max} values in all"), "more".into(), SEND_LESS);
         self.values_left.get().checked_sub(1).map(|left| self.values_left.set(left)).ok_or_else(fault)
@@ -175,7 +160,7 @@ const SEND_LESS: &str = "send less data, in several calls if needed";
 /// A value that is about to be parsed. It is the seed and the visitor of the parser in one.
 struct Node<'a> {
     meter: &'a Meter<'a>,
-    at: Option<&'a At<'a>>,
+    at: &'a Place<'a>,
     depth: usize,
 }
 
@@ -231,8 +216,8 @@ impl<'de> Visitor<'de> for Node<'_> {
         let depth = self.enter()?;
         let mut out = Vec::new();
         loop {
-            let at = At { parent: self.at, key: None, index: out.len() };
-            match items.next_element_seed(Node { meter: self.meter, at: Some(&at), depth })? {
+            let at = self.at.index(out.len());
+            match items.next_element_seed(Node { meter: self.meter, at: &at, depth })? {
                 Some(item) => out.push(item),
                 None => return Ok(Value::Array(out)),
             }
@@ -244,13 +229,13 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut out = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             self.meter.or_stop(self.meter.string(&key, self.at))?;
-            let at = At { parent: self.at, key: Some(&key), index: 0 };
+            let at = self.at.key(&key);
             // serde_json's map keeps the last duplicate silently. Other readers may keep the first, so duplicates are
             // rejected.
             if out.contains_key(&key) {
                 self.meter.or_stop::<A::Error>(Err(duplicate(&at)))?;
             }
-            let value = entries.next_value_seed(Node { meter: self.meter, at: Some(&at), depth })?;
+            let value = entries.next_value_seed(Node { meter: self.meter, at: &at, depth })?;
             out.insert(key, value);
         }
         Ok(Value::Object(out))
@@ -259,7 +244,7 @@ impl<'de> Visitor<'de> for Node<'_> {
 
 fn violation(
     code: Code,
-    steps: &[Step],
+    at: &Place<'_>,
     keyword: &str,
     expected: String,
     got: String,
@@ -267,8 +252,8 @@ fn violation(
 ) -> Violation {
     Violation {
         code,
-        path: place::path(steps),
-        pointer: place::pointer(steps),
+        path: at.path(),
+        pointer: at.pointer(),
         keyword: keyword.to_owned(),
         expected,
         got,
@@ -276,32 +261,39 @@ fn violation(
     }
 }
 
-fn size(at: Option<&At<'_>>, keyword: &str, expected: String, got: String, hint: &str) -> Violation {
-    violation(Code::ArgsSize, &at.map(At::steps).unwrap_or_default(), keyword, expected, got, hint)
+fn size(at: &Place<'_>, keyword: &str, expected: String, got: String, hint: &str) -> Violation {
+    violation(Code::ArgsSize, at, keyword, expected, got, hint)
 }
 
 fn too_large(caps: &Caps, len: usize) -> Violation {
-    size(None, "bytes", format!("at most {}", bytes(caps.bytes_max)), bytes(len), SEND_LESS)
+    size(&Place::Root, "bytes", format!("at most {}", bytes(caps.bytes_max)), bytes(len), SEND_LESS)
 }
 
 fn bytes(len: usize) -> String {
     format!("{len} bytes")
 }
 
-fn duplicate(at: &At<'_>) -> Violation {
+fn duplicate(at: &Place<'_>) -> Violation {
     let expected = "each key once".to_owned();
-    violation(Code::ArgsSyntax, &at.steps(), "duplicate", expected, "it twice".into(), "keep one of the two")
+    violation(Code::ArgsSyntax, at, "duplicate", expected, "it twice".into(), "keep one of the two")
 }
 
 fn not_utf8(error: &std::str::Utf8Error) -> Violation {
     let got = format!("an invalid byte at offset {}", error.valid_up_to());
-    violation(Code::ArgsSyntax, &[], "utf-8", "JSON in UTF-8".into(), got, "encode the text as UTF-8")
+    violation(
+        Code::ArgsSyntax,
+        &Place::Root,
+        "utf-8",
+        "JSON in UTF-8".into(),
+        got,
+        "encode the text as UTF-8",
+    )
 }
 
 /// Converts a parser error. Its message has a position and never contains the input text.
 fn syntax(error: &serde_json::Error) -> Violation {
     let hint = "send one JSON object, for example {} when there are no arguments";
-    violation(Code::ArgsSyntax, &[], "syntax", "one JSON object".into(), error.to_string(), hint)
+    violation(Code::ArgsSyntax, &Place::Root, "syntax", "one JSON object".into(), error.to_string(), hint)
 }
 
 fn not_an_object(value: &Value) -> Violation {
@@ -314,7 +306,7 @@ fn not_an_object(value: &Value) -> Violation {
         Value::Object(_) => "an object",
     };
     let hint = "send the arguments by name, in one object";
-    violation(Code::ArgsType, &[], "type", "one JSON object".into(), got.into(), hint)
+    violation(Code::ArgsType, &Place::Root, "type", "one JSON object".into(), got.into(), hint)
 }
 
 #[cfg(test)]

@@ -9,10 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use super::Val;
 use super::path::snake;
 use super::schema::case;
 use super::ty::{Field, Ty};
-use super::{Val, phrase};
+use airlock_types::shorten::shorten;
+use airlock_types::words::GOT_CHARS_MAX;
 
 /// The greatest integer that every JSON client holds exactly.
 pub(super) const SAFE_INTEGER: u64 = (1 << 53) - 1;
@@ -67,7 +69,7 @@ pub fn lift(ty: &Ty, val: &Val) -> Result<Value, LiftError> {
 }
 
 fn mismatch(ty: &Ty) -> LiftError {
-    LiftError(phrase::shorten(&ty.to_string()))
+    LiftError(shorten(&ty.to_string(), GOT_CHARS_MAX))
 }
 
 fn float(n: f64) -> Value {

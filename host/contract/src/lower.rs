@@ -17,15 +17,17 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::Val;
 use super::lift::lift;
-use super::path::{Place, snake};
-use super::phrase::{expected, got, list, nearest};
+use super::path::snake;
+use super::phrase::expected;
 use super::schema::{case, cases};
 use super::ty::{Field, Ty};
-use super::{Val, phrase};
 use airlock_types::code::Code;
+use airlock_types::place::Place;
 use airlock_types::shorten::shorten;
 use airlock_types::violation::Violation;
+use airlock_types::words::{GOT_CHARS_MAX, did_you_mean, got, list, nearest};
 
 /// More than a model can use at once.
 const MOST_VIOLATIONS: usize = 20;
@@ -226,7 +228,7 @@ impl Lowering {
         if let Some(payload) = case(ty, &tag) {
             return Some((tag, payload));
         }
-        let hint = nearest(&tag, names()).map(hint::did_you_mean);
+        let hint = did_you_mean(&tag, names());
         self.fault(at, Code::ArgsType, "enum", expected(), got(&Value::String(tag)), hint)
     }
 
@@ -286,9 +288,9 @@ impl Lowering {
             let hint = match meant.map(str::to_owned) {
                 Some(meant) => {
                     missing.retain(|(name, _)| *name != meant);
-                    Some(format!("Did you mean `{meant}` (required, missing)?"))
+                    Some(format!("did you mean `{meant}` (required, missing)?"))
                 }
-                None => nearest(name, known.iter().map(String::as_str)).map(hint::did_you_mean),
+                None => did_you_mean(name, known.iter().map(String::as_str)),
             };
             let expected = match known {
                 [] => "no arguments".to_owned(),
@@ -322,7 +324,7 @@ impl Lowering {
     ) -> Option<T> {
         if !self.full() {
             let (path, pointer) = (at.path(), at.pointer());
-            let (keyword, got) = (keyword.to_owned(), phrase::shorten(&got));
+            let (keyword, got) = (keyword.to_owned(), shorten(&got, GOT_CHARS_MAX));
             let expected = shorten(&expected, EXPECTED_CHARS_MAX);
             self.found.push(Violation { code, path, pointer, keyword, expected, got, hint });
         }

@@ -18,7 +18,6 @@ use toml::Spanned;
 
 use super::expression::Expression;
 use super::path::Path;
-use super::phrase::shorten;
 use super::surface::Function;
 use crate::check::{Checks, Rule};
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -27,6 +26,7 @@ use airlock_types::grant::Requests;
 use airlock_types::limit::PartialLimits;
 use airlock_types::range;
 use airlock_types::range::Setting;
+use airlock_types::words::{GOT_CHARS_MAX, one_line};
 use bound::Problems;
 pub use bound::{CONTRACT_BYTES_MAX, PROBLEMS_MAX};
 
@@ -208,7 +208,10 @@ impl Manifest {
                     contracts.insert(function.name.clone(), contract);
                 }
                 None => problems.add(|| {
-                    let message = format!("the component shows no function `{}`", shorten(name.get_ref()));
+                    let message = format!(
+                        "the component shows no function `{}`",
+                        one_line(name.get_ref(), GOT_CHARS_MAX)
+                    );
                     self.problem(name.span(), message, "this name", name.get_ref(), known.keys().copied())
                 }),
             }

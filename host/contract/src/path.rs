@@ -4,23 +4,22 @@
 //! see, `[]` stands for every item of a list. An `option` is looked through: where it is none, the path
 //! selects nothing. Must not know constraints or checks, which use it.
 
-mod place;
-
 use std::fmt;
 use std::ops::ControlFlow;
 
+use super::Val;
 pub use super::ty::snake;
 use super::ty::{Field, Ty};
-use super::{Val, phrase};
-
-pub(crate) use place::Place;
+use airlock_types::place::Place;
+use airlock_types::words::quoted_list;
 
 /// A path over a type. The empty path is the whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Path(Vec<Step>);
+pub struct Path(Vec<Segment>);
 
+/// A part of a path: unlike a step of a place, it may stand for many items.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Step {
+pub(crate) enum Segment {
     Field(String),
     Items,
 }
@@ -48,7 +47,7 @@ fn among(names: &[String]) -> String {
     if names.is_empty() {
         "here: there are no fields".into()
     } else {
-        format!("among {}", phrase::quoted_list(names.iter().map(String::as_str)))
+        format!("among {}", quoted_list(names.iter().map(String::as_str)))
     }
 }
 
@@ -70,15 +69,15 @@ impl Path {
                 return Err(bad());
             }
             if !name.is_empty() {
-                steps.push(Step::Field(name.to_owned()));
+                steps.push(Segment::Field(name.to_owned()));
             }
-            steps.extend((0..(part.len() - name.len()) / 2).map(|_| Step::Items));
+            steps.extend((0..(part.len() - name.len()) / 2).map(|_| Segment::Items));
         }
         Ok(Path(steps))
     }
 
     /// The steps, from the outside in.
-    pub(crate) fn steps(&self) -> &[Step] {
+    pub(crate) fn steps(&self) -> &[Segment] {
         &self.0
     }
 
@@ -94,18 +93,18 @@ impl Path {
 
     /// The type that the path leads to from a parameter list.
     pub fn resolve_params<'t>(&self, params: &'t [Field]) -> Result<&'t Ty, PathError> {
-        let Some((Step::Field(name), rest)) = self.0.split_first() else {
+        let Some((Segment::Field(name), rest)) = self.0.split_first() else {
             return Err(PathError::Syntax(self.to_string()));
         };
         self.walk(find(params, name)?, rest)
     }
 
-    fn walk<'t>(&self, root: &'t Ty, steps: &[Step]) -> Result<&'t Ty, PathError> {
+    fn walk<'t>(&self, root: &'t Ty, steps: &[Segment]) -> Result<&'t Ty, PathError> {
         steps.iter().try_fold(root, |ty, step| match (through(ty), step) {
-            (Ty::Record(fields), Step::Field(name)) => find(fields, name),
-            (Ty::List(item) | Ty::FixedList(item, _), Step::Items) => Ok(&**item),
-            (_, Step::Items) => Err(PathError::NotAList(self.to_string())),
-            (_, Step::Field(name)) => Err(PathError::Unknown { name: name.clone(), known: vec![] }),
+            (Ty::Record(fields), Segment::Field(name)) => find(fields, name),
+            (Ty::List(item) | Ty::FixedList(item, _), Segment::Items) => Ok(&**item),
+            (_, Segment::Items) => Err(PathError::NotAList(self.to_string())),
+            (_, Segment::Field(name)) => Err(PathError::Unknown { name: name.clone(), known: vec![] }),
         })
     }
 
@@ -116,7 +115,7 @@ impl Path {
         values: &[Val],
         visit: &mut dyn FnMut(&Place<'_>, &Val) -> ControlFlow<()>,
     ) {
-        let Some((Step::Field(name), rest)) = self.0.split_first() else { return };
+        let Some((Segment::Field(name), rest)) = self.0.split_first() else { return };
         let found = params.iter().zip(values).find(|(param, _)| snake(&param.name) == *name);
         if let Some((_, val)) = found {
             let _ = walk(&Place::Root.key(name), val, rest, visit);
@@ -125,35 +124,33 @@ impl Path {
 
     /// Every value that the path leads to, each with its own concrete path: `rows[2].price`.
     pub fn select<'v>(&self, root: &'v Val) -> Vec<(String, &'v Val)> {
-        follow(vec![(String::new(), root)], &self.0)
+        let mut found = Vec::new();
+        let _ = walk(&Place::Root, root, &self.0, &mut |at, val| {
+            found.push((at.path(), val));
+            ControlFlow::Continue(())
+        });
+        found
     }
 }
 
-fn walk(
+fn walk<'v>(
     at: &Place<'_>,
-    val: &Val,
-    steps: &[Step],
-    visit: &mut dyn FnMut(&Place<'_>, &Val) -> ControlFlow<()>,
+    val: &'v Val,
+    steps: &[Segment],
+    visit: &mut dyn FnMut(&Place<'_>, &'v Val) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let Some(val) = some(val) else { return ControlFlow::Continue(()) };
     match (steps.split_first(), val) {
         (None, val) => visit(at, val),
-        (Some((Step::Field(name), rest)), Val::Record(fields)) => fields
+        (Some((Segment::Field(name), rest)), Val::Record(fields)) => fields
             .iter()
             .filter(|(field, _)| snake(field) == *name)
             .try_for_each(|(_, val)| walk(&at.key(name), val, rest, visit)),
-        (Some((Step::Items, rest)), Val::List(items) | Val::FixedLengthList(items)) => {
+        (Some((Segment::Items, rest)), Val::List(items) | Val::FixedLengthList(items)) => {
             items.iter().enumerate().try_for_each(|(i, item)| walk(&at.index(i), item, rest, visit))
         }
         _ => ControlFlow::Continue(()),
     }
-}
-
-fn follow<'v>(mut found: Vec<(String, &'v Val)>, steps: &[Step]) -> Vec<(String, &'v Val)> {
-    for step in steps {
-        found = found.into_iter().flat_map(|(at, val)| advance(&at, val, step)).collect();
-    }
-    found.into_iter().filter_map(|(at, val)| some(val).map(|val| (at, val))).collect()
 }
 
 fn find<'t>(fields: &'t [Field], name: &str) -> Result<&'t Ty, PathError> {
@@ -174,31 +171,13 @@ fn some(val: &Val) -> Option<&Val> {
     if let Val::Option(inner) = val { inner.as_deref().and_then(some) } else { Some(val) }
 }
 
-fn advance<'v>(at: &str, val: &'v Val, step: &Step) -> Vec<(String, &'v Val)> {
-    match (some(val), step) {
-        (Some(Val::Record(fields)), Step::Field(name)) => fields
-            .iter()
-            .filter(|(field, _)| snake(field) == *name)
-            .map(|(_, val)| (join(at, name), val))
-            .collect(),
-        (Some(Val::List(items) | Val::FixedLengthList(items)), Step::Items) => {
-            items.iter().enumerate().map(|(i, item)| (format!("{at}[{i}]"), item)).collect()
-        }
-        _ => vec![],
-    }
-}
-
-fn join(at: &str, name: &str) -> String {
-    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
-}
-
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, step) in self.0.iter().enumerate() {
             match step {
-                Step::Field(name) if i > 0 => write!(f, ".{name}")?,
-                Step::Field(name) => f.write_str(name)?,
-                Step::Items => f.write_str("[]")?,
+                Segment::Field(name) if i > 0 => write!(f, ".{name}")?,
+                Segment::Field(name) => f.write_str(name)?,
+                Segment::Items => f.write_str("[]")?,
             }
         }
         Ok(())

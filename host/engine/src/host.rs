@@ -4,10 +4,10 @@
 //! exchanges. Must not know transports or the CLI.
 
 mod builder;
+mod call_count;
 mod load;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ use airlock_types::environment::SharedEnvironment;
 use airlock_types::principal::Principal;
 use airlock_types::reply::{ErrorReport, Reply};
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
+use call_count::CallCount;
 use load::{admit, load, note};
 pub use load::{load_registry, open_journal, user_cache, user_folder};
 
@@ -104,7 +105,7 @@ pub struct Host {
     journal_folder: Option<PathBuf>,
     folder: PathBuf,
     state: PathBuf,
-    calls: AtomicUsize,
+    calls: CallCount,
     calls_max: u32,
     http: HttpConfig,
     drain_time: Duration,
@@ -192,7 +193,7 @@ impl Host {
 
     /// Calls a tool; the observer hears how the call goes on, and is dropped before this returns.
     pub async fn call_observed(&self, call: Call, observer: Option<Arc<dyn Observer>>) -> Reply {
-        let _running = Running::begin(&self.calls);
+        let _running = self.calls.begin();
         crate::call::call(&self.current.load_full(), call, observer).await
     }
 
@@ -307,29 +308,13 @@ impl Host {
         }
     }
 
-    /// How many calls have not ended yet, waiting ones included.
-    pub fn calls(&self) -> usize {
-        self.calls.load(Ordering::Acquire)
+    /// Waits until no call runs or waits.
+    pub async fn idle(&self) {
+        self.calls.idle().await;
     }
 
     /// The folder that relative paths of the registry's file are relative to.
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-}
-
-/// Counts a call for as long as it lives.
-struct Running<'h>(&'h AtomicUsize);
-
-impl Running<'_> {
-    fn begin(count: &AtomicUsize) -> Running<'_> {
-        count.fetch_add(1, Ordering::AcqRel);
-        Running(count)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

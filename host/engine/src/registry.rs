@@ -11,8 +11,7 @@ mod tool;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use airlock_contract::phrase::nearest;
-use airlock_types::shorten::{clean, clip, shorten};
+use airlock_types::words::{nearest, one_line};
 
 pub use definition::{Definition, Relation, Terms, describe};
 pub use load::{LoadEvent, Loading, inspect, unpacked};
@@ -62,8 +61,7 @@ impl Registry {
     /// When no shown tool has this name. The error suggests the most similar shown name.
     pub fn resolve_among(&self, name: &str, shown: impl Fn(&str) -> bool) -> Result<&Arc<Tool>, UnknownTool> {
         self.tools.get(name).filter(|tool| shown(&tool.name)).ok_or_else(|| UnknownTool {
-            // Clipped first, since cleaning reads the whole text and a caller may send a long one.
-            name: shorten(&clean(&clip(name, 400)), 80),
+            name: one_line(name, 80),
             nearest: nearest(name, self.tools.keys().map(|name| &**name).filter(|name| shown(name)))
                 .map(str::to_owned),
         })

@@ -12,7 +12,6 @@ mod progress;
 mod resource;
 mod result;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -66,23 +65,24 @@ impl Server {
         Server { host, listener: Arc::new(Listener { is_there, ends }) }
     }
 
-    /// Answers a call from a transport that writes results itself.
-    ///
-    /// # Errors
-    /// What the protocol wants as an error of its own.
-    pub(crate) async fn call(
+    /// Answers a request from a transport that writes results itself; `None` once it is cancelled.
+    pub(crate) async fn answer(
         &self,
         request: ClientRequest,
         context: RequestContext<RoleServer>,
-    ) -> Result<Answer, ErrorData> {
+    ) -> Option<Result<Answer, ErrorData>> {
+        let cancelled = context.ct.clone();
         match request {
             ClientRequest::CallToolRequest(call) if is_plain(&context) => {
-                self.reply(call.params, context).await.map(|reply| Answer::Reply(Box::new(reply)))
+                let reply = unless_cancelled(&cancelled, self.reply(call.params, context)).await?;
+                Some(reply.map(|reply| Answer::Reply(Box::new(reply))))
             }
             // In a box, as it has room for every request that there is.
-            request => Box::pin(self.handle_request(request, context))
-                .await
-                .map(|result| Answer::Other(Box::new(result))),
+            request => {
+                let handled = Box::pin(self.handle_request(request, context));
+                let result = unless_cancelled(&cancelled, handled).await?;
+                Some(result.map(|result| Answer::Other(Box::new(result))))
+            }
         }
     }
 
@@ -101,25 +101,25 @@ impl Server {
             let (notes, forwarding) = progress::forward(context.peer.clone(), token);
             (observer, told) = (Some(notes), Some(forwarding));
         }
-        let mut reply = pin!(async {
-            let reply = self.host.call_observed(raw, observer).await;
-            // Progress comes before the answer, or not at all. A task that was lost has nothing more to say.
-            if let Some(told) = told {
-                let _ = told.await;
-            }
-            // The one outcome that the protocol wants as an error of its own.
-            if reply.code == Code::Unknown {
-                let data = serde_json::to_value(Meta(&reply)).ok();
-                return Err(ErrorData::invalid_params(result::message(&reply).into_owned(), data));
-            }
-            Ok(reply)
-        });
-        // Dropping the call stops the guest and seals the record as cancelled.
-        tokio::select! {
-            reply = &mut reply => reply,
-            () = context.ct.cancelled() => Err(ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None)),
+        let reply = self.host.call_observed(raw, observer).await;
+        // Progress comes before the answer, or not at all. A task that was lost has nothing more to say.
+        if let Some(told) = told {
+            let _ = told.await;
         }
+        // The one outcome that the protocol wants as an error of its own.
+        if reply.code == Code::Unknown {
+            let data = serde_json::to_value(Meta(&reply)).ok();
+            return Err(ErrorData::invalid_params(result::message(&reply).into_owned(), data));
+        }
+        Ok(reply)
     }
+}
+
+/// What a request comes to, unless its client cancels it: then its work is dropped, which stops a guest and seals its
+/// record as cancelled, and there is no answer.
+async fn unless_cancelled<T>(cancelled: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    let done = cancelled.run_until_cancelled(work).await;
+    done.filter(|_| !cancelled.is_cancelled())
 }
 
 /// Whether a call is of the handshake's era and asks for no other: then rmcp's handler has nothing to check of it, and
@@ -181,8 +181,12 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let cancelled = context.ct.clone();
         // In a box, as the protocol's library moves what it is given about, and a call is large.
-        let reply = Box::pin(self.reply(request, context)).await?;
+        let reply = unless_cancelled(&cancelled, Box::pin(self.reply(request, context))).await;
+        // rmcp sends no answer to a request that was cancelled, and asks for one all the same.
+        let gone = || ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None);
+        let reply = reply.ok_or_else(gone)??;
         let result = result::tree(&reply).map_err(|err| ErrorData::internal_error(err.to_string(), None))?;
         Ok(CallToolResponse::Complete(result))
     }

@@ -3,22 +3,13 @@
 pub mod http;
 pub mod stdio;
 
-use std::time::Duration;
-
 use airlock::host::Host;
 
-/// How often a drain looks whether the last call has ended.
-const LOOK: Duration = Duration::from_millis(10);
-
-/// Waits until no call runs, within the drain time. What runs then is dropped, and sealed as cancelled.
-async fn drained(host: &Host) {
-    let calls_end = async {
-        while host.calls() > 0 {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
+/// Gives what runs the drain time to be answered. What runs after it is dropped, and sealed as cancelled.
+async fn drain(host: &Host, answered: impl Future<Output = ()>) {
+    host.drain_begins();
     let within = host.drain_time();
-    if tokio::time::timeout(within, calls_end).await.is_err() {
+    if tokio::time::timeout(within, answered).await.is_err() {
         tracing::warn!("calls that still ran after {} ms are cancelled", within.as_millis());
     }
 }

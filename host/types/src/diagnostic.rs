@@ -9,11 +9,7 @@ use std::sync::Arc;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use crate::text::{visible, visible_styled};
-
-/// Bounds on the known names compared with an unknown one: their number, and their length. Beyond them, a hint would
-/// not help.
-const COMPARED_MAX: usize = 1_000;
-const COMPARED_BYTES_MAX: usize = 120;
+use crate::words::did_you_mean;
 
 /// One problem in one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,17 +102,6 @@ impl Diagnostic {
         let start = self.source.floor_char_boundary(span.start);
         start..self.source.floor_char_boundary(span.end).max(start)
     }
-}
-
-/// The nearest of the known names, as a question, if one is near enough to be meant.
-pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    let far = 1 + name.len() / 3;
-    // Skips names whose length alone differs by more than the allowed distance, since comparing is the slow part.
-    let compared = known.into_iter().take(COMPARED_MAX).filter(|other| {
-        name.len().max(other.len()) <= COMPARED_BYTES_MAX && name.len().abs_diff(other.len()) <= far
-    });
-    let near = compared.map(|other| (strsim::damerau_levenshtein(name, other), other)).min()?;
-    (near.0 <= far).then(|| format!("did you mean `{}`?", near.1))
 }
 
 impl Diagnostics {

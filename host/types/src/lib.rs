@@ -30,3 +30,4 @@ pub mod shorten;
 pub mod text;
 pub mod usage;
 pub mod violation;
+pub mod words;

@@ -1,57 +1,136 @@
-//! Where a fault is, in both spellings: code-like for a model, JSON pointer for a program.
+//! Where a value stands in arguments or in a result.
 //!
-//! Owns the two spellings. Must not know what is wrong there.
+//! Owns the two spellings of a place: code-like for a model, JSON pointer for a program. Must not know what is there.
 
-use super::shorten::{clean, shorten};
+use crate::words::{GOT_CHARS_MAX, one_line, quoted};
 
-/// One step into a JSON value.
+/// A place, as a chain to the root. It lies on the stack of whoever walks a value, so that a walk which finds nothing to
+/// report allocates nothing.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'p> {
+    /// The whole.
+    Root,
+    /// A member of an object.
+    Key(&'p Place<'p>, &'p str),
+    /// An item of an array, from 0.
+    Index(&'p Place<'p>, usize),
+}
+
+/// One step of a place that is kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// An item of an array, from 0.
-    Index(usize),
     /// A member of an object.
     Key(String),
+    /// An item of an array, from 0.
+    Index(usize),
 }
 
-/// Longest key in both spellings. Longer ones are cut, since a caller chooses its keys.
-const KEY_CHARS_MAX: usize = 60;
+impl<'p> Place<'p> {
+    /// The member of this name.
+    pub fn key(&'p self, name: &'p str) -> Place<'p> {
+        Place::Key(self, name)
+    }
 
-/// `passengers[0].age`; a key that is no plain name is quoted: `a["b c"]`.
+    /// The item of this number, from 0.
+    pub fn index(&'p self, i: usize) -> Place<'p> {
+        Place::Index(self, i)
+    }
+
+    /// `passengers[0].age`; a key that is no plain name is quoted: `a["b c"]`.
+    pub fn path(&self) -> String {
+        let mut path = String::new();
+        self.each(&mut |step| step.push_to_path(&mut path));
+        path
+    }
+
+    /// `/passengers/0/age`
+    pub fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        self.each(&mut |step| step.push_to_pointer(&mut pointer));
+        pointer
+    }
+
+    /// The steps from the root, to be kept.
+    pub fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        self.each(&mut |step| {
+            steps.push(match step {
+                Part::Key(key) => Step::Key(key.to_owned()),
+                Part::Index(i) => Step::Index(i),
+            });
+        });
+        steps
+    }
+
+    /// Shows each step, from the root on. A chain is as long as its value is deep, which has a bound.
+    fn each(&self, visit: &mut dyn FnMut(Part<'_>)) {
+        match self {
+            Place::Root => {}
+            Place::Key(parent, key) => {
+                parent.each(visit);
+                visit(Part::Key(key));
+            }
+            Place::Index(parent, i) => {
+                parent.each(visit);
+                visit(Part::Index(*i));
+            }
+        }
+    }
+}
+
+/// As [`Place::path`].
 pub fn path(steps: &[Step]) -> String {
-    let mut out = String::new();
-    for step in steps {
-        match step {
-            Step::Index(i) => out.push_str(&format!("[{i}]")),
-            Step::Key(key) if !is_plain(key) => out.push_str(&format!("[{}]", quoted(key))),
-            Step::Key(key) if out.is_empty() => out.push_str(&shown(key)),
-            Step::Key(key) => out.push_str(&format!(".{}", shown(key))),
-        }
-    }
-    out
+    let mut path = String::new();
+    steps.iter().for_each(|step| step.part().push_to_path(&mut path));
+    path
 }
 
-/// `/passengers/0/age`
+/// As [`Place::pointer`].
 pub fn pointer(steps: &[Step]) -> String {
-    let mut out = String::new();
-    for step in steps {
-        out.push('/');
-        match step {
-            Step::Index(i) => out.push_str(&i.to_string()),
-            Step::Key(key) => out.push_str(&shown(key).replace('~', "~0").replace('/', "~1")),
+    let mut pointer = String::new();
+    steps.iter().for_each(|step| step.part().push_to_pointer(&mut pointer));
+    pointer
+}
+
+impl Step {
+    fn part(&self) -> Part<'_> {
+        match self {
+            Step::Key(key) => Part::Key(key),
+            Step::Index(i) => Part::Index(*i),
         }
     }
-    out
 }
 
-/// The text in double quotes, cleaned and shortened, as JSON would write it.
-pub fn quoted(text: &str) -> String {
-    serde_json::Value::String(shown(text)).to_string()
+/// A step, to be spelled. A caller chooses its keys: in both spellings they are cleaned and cut.
+enum Part<'p> {
+    Key(&'p str),
+    Index(usize),
 }
 
-/// A key, cleaned and cut. Reads no more of a long key than can be shown.
-fn shown(key: &str) -> String {
-    let end = key.char_indices().nth(4 * KEY_CHARS_MAX).map_or(key.len(), |(end, _)| end);
-    shorten(&clean(&key[..end]), KEY_CHARS_MAX)
+impl Part<'_> {
+    fn push_to_path(&self, path: &mut String) {
+        match self {
+            Part::Index(i) => path.push_str(&format!("[{i}]")),
+            Part::Key(key) if !is_plain(key) => path.push_str(&format!("[{}]", quoted(key))),
+            Part::Key(key) => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&one_line(key, GOT_CHARS_MAX));
+            }
+        }
+    }
+
+    fn push_to_pointer(&self, pointer: &mut String) {
+        pointer.push('/');
+        match self {
+            Part::Index(i) => pointer.push_str(&i.to_string()),
+            Part::Key(key) => {
+                let key = one_line(key, GOT_CHARS_MAX);
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+        }
+    }
 }
 
 fn is_plain(key: &str) -> bool {
@@ -64,9 +143,21 @@ mod tests {
 
     #[test]
     fn spells_a_place_for_models_and_for_programs() {
-        let steps = [Step::Key("a/b".into()), Step::Index(2), Step::Key("c".into())];
-        assert_eq!(path(&steps), r#"["a/b"][2].c"#);
-        assert_eq!(pointer(&steps), "/a~1b/2/c");
+        let root = Place::Root;
+        let outer = root.key("a/b");
+        let item = outer.index(2);
+        let place = item.key("c");
+        assert_eq!((place.path(), place.pointer()), (r#"["a/b"][2].c"#.into(), "/a~1b/2/c".into()));
+        let steps = place.steps();
+        assert_eq!((path(&steps), pointer(&steps)), (place.path(), place.pointer()));
         assert_eq!(path(&steps[2..]), "c");
+    }
+
+    #[test]
+    fn a_key_of_any_length_is_cut_in_both_spellings() {
+        let key = "k".repeat(10_000);
+        let (root, cut) = (Place::Root, format!("{}…", "k".repeat(59)));
+        let place = root.key(&key);
+        assert_eq!((place.path(), place.pointer()), (cut.clone(), format!("/{cut}")));
     }
 }

@@ -6,8 +6,9 @@ use super::Check;
 use super::Doubts;
 use super::scalar::{doubt, number, shown};
 use crate::Val;
-use crate::path::{Place, snake};
+use crate::path::snake;
 use crate::ty::FunctionTy;
+use airlock_types::place::Place;
 
 /// No settings. A declared rule only changes the verdict.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::Check;
-use super::scalar::{cut, doubt};
+use super::scalar::{SHOWN_CHARS_MAX, doubt};
 use super::{Doubt, Doubts, parse_age_ms, parse_rfc3339_ms};
 use crate::ty::FunctionTy;
 use airlock_types::finding::Verdict;
+use airlock_types::shorten::shorten;
 
 /// Maximum age of the data: `40d`, `12h`, `5m`, `30s`. Up to five minutes in the future is accepted as clock skew.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -28,7 +29,10 @@ pub(super) fn compile(settings: &Settings, _: &FunctionTy) -> Result<Check, Stri
     Ok(Box::new(move |context| {
         let got = context.as_of.unwrap_or("no date");
         let found = |verdict, expected: &str| {
-            Doubts::from_iter([Doubt { verdict: Some(verdict), ..doubt(String::new(), expected, cut(got)) }])
+            Doubts::from_iter([Doubt {
+                verdict: Some(verdict),
+                ..doubt(String::new(), expected, shorten(got, SHOWN_CHARS_MAX))
+            }])
         };
         let Some(at) = context.as_of.and_then(parse_rfc3339_ms) else {
             return found(Verdict::Suspect, "the date of the data, as RFC 3339");

@@ -6,9 +6,10 @@ use super::{Doubt, answer_ty};
 use crate::Val;
 use crate::path::Path;
 use crate::ty::{FunctionTy, Ty};
+use airlock_types::shorten::shorten;
 
 /// Length of the longest value text in a finding, in characters.
-const SHOWN_CHARS_MAX: usize = 80;
+pub(super) const SHOWN_CHARS_MAX: usize = 80;
 
 pub(super) fn field<'f>(text: &str, function: &'f FunctionTy) -> Result<(Path, &'f Ty), String> {
     let path = Path::parse(text).map_err(|error| error.to_string())?;
@@ -71,21 +72,13 @@ pub(super) fn length(val: &Val) -> Option<u64> {
 
 pub(super) fn shown(val: &Val) -> String {
     let text = match val {
-        Val::String(text) | Val::Enum(text) => return cut(text),
+        Val::String(text) | Val::Enum(text) => return shorten(text, SHOWN_CHARS_MAX),
         Val::Bool(yes) => yes.to_string(),
         Val::S64(n) => n.to_string(),
         Val::U64(n) => n.to_string(),
         other => number(other).map_or_else(|| beginning(other), |n| n.to_string()),
     };
-    cut(&text)
-}
-
-/// The text, cut to [`SHOWN_CHARS_MAX`].
-pub(super) fn cut(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS_MAX) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
+    shorten(&text, SHOWN_CHARS_MAX)
 }
 
 /// The beginning of a value's debug form. Formatting stops at the limit, so that a long list is not written

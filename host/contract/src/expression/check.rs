@@ -11,8 +11,7 @@ use super::parse::{Source, parse};
 use super::tree::{Arithmetic, Compare, Node, What};
 use super::{ExpressionError, Scope};
 use crate::path::snake;
-use crate::phrase::quoted_list;
-use airlock_types::diagnostic::did_you_mean;
+use airlock_types::words::{did_you_mean, quoted_list};
 
 /// Parts of the types of all values that an expression names, each as often as it is named: ten of the largest types
 /// that a component may have. A short text can name a large type some hundred times.

@@ -5,10 +5,10 @@
 use serde_json::{Value, json};
 
 use super::fits;
-use crate::phrase::{nearest, shorten};
 use crate::schema::cases;
 use crate::ty::Ty;
-use airlock_types::shorten::is_within;
+use airlock_types::shorten::{is_within, shorten};
+use airlock_types::words::{GOT_CHARS_MAX, did_you_mean, nearest};
 
 /// Of a longer value no other form is tried: the hint would not show it.
 const HINT_BYTES_MAX: usize = 4096;
@@ -24,9 +24,7 @@ pub(super) fn hint(ty: &Ty, keyword: &str, value: &Value) -> Option<String> {
         (Ty::S64 | Ty::U64, Value::Number(_)) if keyword == "precision" => {
             Some("Write all digits, as a decimal string.".into())
         }
-        (Ty::Enum(names), Value::String(name)) => {
-            nearest(name, names.iter().map(String::as_str)).map(did_you_mean)
-        }
+        (Ty::Enum(names), Value::String(name)) => did_you_mean(name, names.iter().map(String::as_str)),
         (Ty::String | Ty::Char, Value::Number(_) | Value::Bool(_)) => {
             rewrite(ty, value.to_string().into(), "Put it in quotes")
         }
@@ -40,15 +38,10 @@ pub(super) fn hint(ty: &Ty, keyword: &str, value: &Value) -> Option<String> {
     }
 }
 
-/// The question after the name that was probably meant.
-pub(super) fn did_you_mean(name: &str) -> String {
-    format!("Did you mean `{name}`?")
-}
-
 /// Proposes another form of the value, if that form is right.
 fn rewrite(ty: &Ty, form: Value, how: &str) -> Option<String> {
     let text = form.to_string();
-    fits(ty, form).then(|| format!("{how}: {}", shorten(&text)))
+    fits(ty, form).then(|| format!("{how}: {}", shorten(&text, GOT_CHARS_MAX)))
 }
 
 /// A string that holds the JSON that was wanted.

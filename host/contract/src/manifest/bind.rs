@@ -13,11 +13,11 @@ use crate::check::{Checks, Rule};
 use crate::expression::{COST_CALL_MAX, Expression, Scope};
 use crate::path::{Path, PathError};
 use crate::pattern as patterns;
-use crate::phrase::shorten;
 use crate::rules;
 use crate::surface::Function;
 use crate::ty::{FunctionTy, Ty};
-use airlock_types::diagnostic::{Diagnostic, did_you_mean};
+use airlock_types::diagnostic::Diagnostic;
+use airlock_types::words::{GOT_CHARS_MAX, did_you_mean, one_line};
 
 impl Manifest {
     pub(super) fn problem<'n>(
@@ -100,7 +100,8 @@ impl Bind<'_> {
         let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
         for name in names.iter().filter(|name| !known.contains(name.get_ref().as_str())) {
             self.problems.add(|| {
-                let message = format!("the function has no error case `{}`", shorten(name.get_ref()));
+                let message =
+                    format!("the function has no error case `{}`", one_line(name.get_ref(), GOT_CHARS_MAX));
                 let known = known.iter().copied();
                 self.manifest.problem(name.span(), message, "this case", name.get_ref(), known)
             });
@@ -113,7 +114,7 @@ impl Bind<'_> {
         {
             self.problems.add(|| {
                 let name = keyword.get_ref();
-                let message = format!("`{}` is no keyword of a tool's schema", shorten(name));
+                let message = format!("`{}` is no keyword of a tool's schema", one_line(name, GOT_CHARS_MAX));
                 self.manifest.problem(keyword.span(), message, "this keyword", name, rules::KEYWORDS)
             });
         }
@@ -121,7 +122,8 @@ impl Bind<'_> {
         for (keyword, value) in written {
             bound::each_pattern(keyword.get_ref(), value, &mut |pattern| {
                 if let Err(err) = patterns::compile(pattern) {
-                    let message = format!("the pattern `{}` cannot be used: {err}", shorten(pattern));
+                    let message =
+                        format!("the pattern `{}` cannot be used: {err}", one_line(pattern, GOT_CHARS_MAX));
                     self.problems.add(|| self.manifest.plain(keyword.span(), message, "below this keyword"));
                 }
             });

@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 pub use self::error::OverlayError;
 use super::exact::less;
 use super::{defs, words};
-use crate::path::{Path, PathError, Step};
-use crate::{pattern, phrase};
+use crate::path::{Path, PathError, Segment};
+use crate::pattern;
+use airlock_types::words::got;
 
 /// The keywords that can be laid over a schema.
 pub(super) const KEYWORDS: [&str; 16] = [
@@ -112,23 +113,23 @@ fn lay(
 
 fn descend<'s>(
     node: &'s mut Value,
-    step: &Step,
+    step: &Segment,
     path: &Path,
     defs: &Map<String, Value>,
 ) -> Result<&'s mut Value, PathError> {
     let node = through(node, defs);
     match step {
-        Step::Field(name) => {
+        Segment::Field(name) => {
             // Looked for twice, so that the names are only listed where the error needs them.
             if node.get("properties").is_none_or(|all| all.get(name).is_none()) {
                 return Err(PathError::Unknown { name: name.clone(), known: node_names(node) });
             }
             Ok(&mut node["properties"][name.as_str()])
         }
-        Step::Items if node.get("prefixItems").is_none() && node.get("items").is_some() => {
+        Segment::Items if node.get("prefixItems").is_none() && node.get("items").is_some() => {
             Ok(&mut node["items"])
         }
-        Step::Items => Err(PathError::NotAList(path.to_string())),
+        Segment::Items => Err(PathError::NotAList(path.to_string())),
     }
 }
 
@@ -228,7 +229,7 @@ fn form(keyword: &str, value: &Value) -> Result<(), OverlayError> {
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => (value.is_number(), "a number"),
         _ => (value.is_u64(), "a whole number"),
     };
-    let wrong = || OverlayError::Form { keyword: keyword.into(), expected, value: phrase::got(value) };
+    let wrong = || OverlayError::Form { keyword: keyword.into(), expected, value: got(value) };
     if fine { Ok(()) } else { Err(wrong()) }
 }
 

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::phrase;
 use airlock_types::shorten::clean_lines;
+use airlock_types::words::list;
 
 /// The keyword in words, if it constrains a value.
 pub(super) fn words(keyword: &str, value: &Value) -> Option<String> {
@@ -95,7 +95,7 @@ fn text(value: &Value) -> String {
 
 fn choices(values: &Value) -> String {
     let texts: Vec<_> = values.as_array().into_iter().flatten().map(text).collect();
-    phrase::list(texts.iter().map(String::as_str))
+    list(texts.iter().map(String::as_str))
 }
 
 #[cfg(test)]

@@ -7,11 +7,12 @@ use std::ops::ControlFlow;
 use serde_json::Value;
 
 use super::Keywords;
-use crate::path::{self, Place};
+use crate::path;
 use crate::ty::{Field, Ty};
 use crate::validate::VIOLATIONS_MAX;
 use crate::{Val, schema};
 use airlock_types::code::Code;
+use airlock_types::place::Place;
 use airlock_types::shorten;
 use airlock_types::violation::Violation;
 

@@ -6,14 +6,13 @@
 use serde_json::Value;
 
 use super::fault::{Fault, Reader, Says};
-use super::object::nearest;
 use super::walk::Walk;
-use super::wording::GOT_CHARS_MAX;
 use super::{leaf, mend, wording};
-use crate::path::Place;
 use airlock_types::code::Code;
-use airlock_types::place::{Step, quoted};
+use airlock_types::place::Place;
+use airlock_types::place::Step;
 use airlock_types::shorten::shorten;
+use airlock_types::words::{GOT_CHARS_MAX, got, nearest, quoted};
 
 impl<'s> Walk<'s> {
     /// The faults of the branch that is meant, or one fault that lists the branches.
@@ -81,13 +80,13 @@ fn none_fits<'s>(reader: &Reader<'s>, all: &'s [Value], value: &Value, at: Vec<S
     let branches = wording::live(reader, all).take(wording::BRANCHES_MAX);
     let (hint, fix) = branches.into_iter().find_map(|branch| mend::of(reader, branch, value, &at)).unzip();
     let expected = wording::alternatives(reader, all);
-    let says = Says { code: Code::ArgsType, keyword: "anyOf", expected, got: wording::got(value), hint };
+    let says = Says { code: Code::ArgsType, keyword: "anyOf", expected, got: got(value), hint };
     Fault::new(at, says, fix.flatten())
 }
 
 fn several_fit<'s>(reader: &Reader<'s>, all: &'s [Value], value: &Value, at: Vec<Step>) -> Fault {
     let expected = format!("exactly one of: {}", wording::alternatives(reader, all));
-    let got = wording::got(value);
+    let got = got(value);
     Fault::new(at, Says { code: Code::ArgsConstraint, keyword: "oneOf", expected, got, hint: None }, None)
 }
 
@@ -96,9 +95,9 @@ fn variant<'s>(reader: &Reader<'s>, all: &'s [Value], value: &Value, at: Vec<Ste
     let tags: Vec<&str> = branches.iter().filter_map(|branch| wording::tag(branch)).collect();
     let tag = value.get("tag");
     let got = match tag {
-        Some(tag) => wording::got(tag),
-        None if value.is_object() => shorten(&format!("no tag, {}", wording::got(value)), GOT_CHARS_MAX),
-        None => wording::got(value),
+        Some(tag) => got(tag),
+        None if value.is_object() => shorten(&format!("no tag, {}", got(value)), GOT_CHARS_MAX),
+        None => got(value),
     };
     let named = || {
         let near = nearest(tag.and_then(Value::as_str)?, tags.iter().copied())?;

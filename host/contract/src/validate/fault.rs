@@ -5,11 +5,11 @@
 
 use serde_json::Value;
 
-use super::wording;
 use airlock_types::code::Code;
 use airlock_types::place;
 use airlock_types::place::Step;
 use airlock_types::violation::Violation;
+use airlock_types::words::got;
 
 /// A violation, and the mend in a form that can be applied.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ impl Fault {
     /// For arguments that are invalid for a reason that the walk does not find.
     pub(super) fn unexplained(args: &Value) -> Fault {
         let expected = "arguments that satisfy the input schema".to_owned();
-        let got = wording::got(args);
+        let got = got(args);
         Fault::new(vec![], Says { code: Code::ArgsType, keyword: "schema", expected, got, hint: None }, None)
     }
 }

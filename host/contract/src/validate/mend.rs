@@ -5,10 +5,10 @@
 use serde_json::{Value, json};
 
 use super::fault::{Fix, Reader};
-use super::object::nearest;
-use super::wording::{self, got};
-use airlock_types::place::{Step, quoted};
+use super::wording;
+use airlock_types::place::Step;
 use airlock_types::shorten::is_within;
+use airlock_types::words::{got, nearest, quoted};
 
 /// A hint, and the change that it stands for if the change is lossless.
 pub(super) type Mend = (String, Option<Fix>);

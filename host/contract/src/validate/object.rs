@@ -1,14 +1,15 @@
 //! Missing and unknown keys of one object, read together: an unknown one near a missing one is a misnamed one.
 //!
-//! Owns the nearness of names. Must not know other faults.
+//! Owns which keys are missing, unknown or misnamed. Must not know other faults.
 
 use serde_json::{Map, Value};
 
 use super::fault::{Fault, Fix, Reader, Says};
 use super::wording;
 use airlock_types::code::Code;
-use airlock_types::place::{Step, quoted};
-use airlock_types::shorten::{clean, shorten};
+use airlock_types::place::Step;
+use airlock_types::shorten::shorten;
+use airlock_types::words::{nearest, one_line, quoted};
 
 /// The keys of one object beside those that its schema knows.
 pub(super) struct Shape<'s, 'v> {
@@ -110,7 +111,7 @@ fn unknown(within: &[Step], key: &str, meant: Option<(&str, &str)>, known: &[&st
             (format!("one of {known}"), format!("known: {}", shorten(&known, 100)))
         }
     };
-    let got = format!("key {}", quoted(&shorten(&clean(key), 50)));
+    let got = format!("key {}", quoted(&one_line(key, 50)));
     let says =
         Says { code: Code::ArgsUnknown, keyword: "additionalProperties", expected, got, hint: Some(hint) };
     Fault::new(below(within, key), says, fix)
@@ -118,63 +119,4 @@ fn unknown(within: &[Step], key: &str, meant: Option<(&str, &str)>, known: &[&st
 
 fn below(within: &[Step], key: &str) -> Vec<Step> {
     within.iter().cloned().chain([Step::Key(key.to_owned())]).collect()
-}
-
-/// Size in bytes of the longest compared name. A longer one is not a typing error, and comparing it is expensive.
-const NAME_BYTES_MAX: usize = 100;
-
-/// Number of known names that are compared with an unknown one.
-const COMPARED_MAX: usize = 256;
-
-/// The name that was probably meant, if one is near.
-pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    if name.len() > NAME_BYTES_MAX {
-        return None;
-    }
-    let meant = words(name);
-    let short = names.filter(|known| known.len() <= NAME_BYTES_MAX).take(COMPARED_MAX);
-    let near = short.map(|known| (nearness(&meant, known), known)).filter(|(nearness, _)| *nearness > 0.0);
-    near.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1))).map(|(_, known)| known)
-}
-
-fn nearness(a: &[String], b: &str) -> f64 {
-    let b = words(b);
-    if a.concat() == b.concat() {
-        return 1.0;
-    }
-    if a.iter().all(|word| b.contains(word)) || b.iter().all(|word| a.contains(word)) {
-        return 0.95;
-    }
-    if a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| abbreviates(a, b) || abbreviates(b, a)) {
-        return 0.94;
-    }
-    let (a, b) = (a.join("_"), b.join("_"));
-    let alike = strsim::jaro_winkler(&a, &b);
-    let is_slip =
-        || a.len() > 3 && a.len().abs_diff(b.len()) <= 4 && strsim::damerau_levenshtein(&a, &b) == 1;
-    if alike >= 0.88 || is_slip() { alike.min(0.93) } else { 0.0 }
-}
-
-/// `dept` for `departure`; a word is its own abbreviation.
-fn abbreviates(short: &str, long: &str) -> bool {
-    let mut rest = long.chars();
-    let in_order = short.chars().all(|c| rest.any(|other| other == c));
-    short == long || (short.len() >= 3 && short.chars().next() == long.chars().next() && in_order)
-}
-
-/// `maxItems`, `max-items`, `Max Items` → `max`, `items`.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut after_small = false;
-    for c in name.chars() {
-        if !c.is_alphanumeric() || (c.is_uppercase() && after_small) {
-            words.push(String::new());
-        }
-        after_small = c.is_lowercase() || c.is_numeric();
-        if let (true, Some(word)) = (c.is_alphanumeric(), words.last_mut()) {
-            word.extend(c.to_lowercase());
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    if words.is_empty() { vec![name.to_owned()] } else { words }
 }

@@ -75,18 +75,6 @@ fn names_the_key_that_was_meant() {
 }
 
 #[test]
-fn nearness_is_about_words() {
-    let names = ["departure_date", "max_price", "city_name", "limit"].map(str::to_owned);
-    let near = |name: &str| object::nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
-    assert_eq!(near("departureDate"), Some("departure_date".to_owned()));
-    assert_eq!(near("dept_date"), Some("departure_date".to_owned()));
-    assert_eq!(near("city"), Some("city_name".to_owned()));
-    assert_eq!(near("limt"), Some("limit".to_owned()));
-    assert_eq!(near("min_price"), None);
-    assert_eq!(near("passengers"), None);
-}
-
-#[test]
 fn shows_only_the_branch_that_was_meant() {
     let schema = object(json!({"shape": shape()}), &["shape"]);
     check(

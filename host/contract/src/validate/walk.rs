@@ -12,8 +12,9 @@ use super::fault::{Fault, Reader, Says};
 use super::object::Shape;
 use super::parts::Parts;
 use super::{VIOLATIONS_MAX, leaf, mend, wording};
-use crate::path::Place;
 use airlock_types::code::Code;
+use airlock_types::place::Place;
+use airlock_types::words::got;
 
 /// One walk: it writes faults down, or only counts them.
 pub(super) struct Walk<'s> {
@@ -202,7 +203,7 @@ impl<'s> Walk<'s> {
             let code =
                 if matches!(keyword, "type" | "falseSchema") { Code::ArgsType } else { Code::ArgsConstraint };
             let expected = wording::expected(reader, schema, keyword);
-            Fault::new(steps, Says { code, keyword, expected, got: wording::got(value), hint }, fix.flatten())
+            Fault::new(steps, Says { code, keyword, expected, got: got(value), hint }, fix.flatten())
         });
     }
 }

@@ -6,10 +6,9 @@
 use serde_json::Value;
 
 use super::fault::Reader;
-use airlock_types::place::quoted;
 use airlock_types::shorten::{clean, shorten};
+use airlock_types::words::GOT_CHARS_MAX;
 
-pub(super) const GOT_CHARS_MAX: usize = 60;
 const NAMES_MAX: usize = 8;
 /// Number of alternatives that a phrase lists.
 pub(super) const BRANCHES_MAX: usize = 8;
@@ -17,30 +16,6 @@ pub(super) const BRANCHES_MAX: usize = 8;
 const PHRASE_CHARS_MAX: usize = 200;
 /// Lists of lists of … are spelled out down to here; each level names up to [`BRANCHES_MAX`] alternatives.
 const PHRASE_DEPTH_MAX: usize = 3;
-
-/// What was there: `string "twelve"`, `array of 3 items`.
-pub(super) fn got(value: &Value) -> String {
-    let text = match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(value) => format!("boolean {value}"),
-        Value::Number(number) if number.is_f64() => format!("number {number}"),
-        Value::Number(number) => format!("integer {number}"),
-        Value::String(text) => return format!("string {}", quoted_within(text, GOT_CHARS_MAX - 9)),
-        Value::Array(items) => format!("array of {}", count(items.len() as u64, "item")),
-        Value::Object(object) if object.is_empty() => "empty object".to_owned(),
-        Value::Object(object) => {
-            let keys: Vec<String> =
-                object.keys().take(NAMES_MAX).map(|key| clean(&shorten(key, 30))).collect();
-            format!("object with {}", keys.join(", "))
-        }
-    };
-    shorten(&text, GOT_CHARS_MAX)
-}
-
-fn quoted_within(text: &str, chars_max: usize) -> String {
-    let whole = quoted(text);
-    if whole.chars().count() <= chars_max { whole } else { format!("{}\"", shorten(&whole, chars_max - 1)) }
-}
 
 /// What a broken keyword wanted.
 pub(super) fn expected<'s>(reader: &Reader<'s>, schema: &'s Value, keyword: &str) -> String {
@@ -217,8 +192,4 @@ fn range(schema: &Value, min: &str, max: &str) -> Option<String> {
         (Some(min), Some(max)) if min == max => Some(min.to_string()),
         (Some(min), Some(max)) => Some(format!("{min}–{max}")),
     }
-}
-
-fn count(n: u64, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }

@@ -18,8 +18,9 @@ use airlock_types::code::{Code, Ran};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::plan::Scope;
 use airlock_types::reply::ErrorReport;
-use airlock_types::shorten::{clean, shorten, visible_json};
+use airlock_types::shorten::{shorten, visible_json};
 use airlock_types::violation::Violation;
+use airlock_types::words::one_line;
 
 /// Characters of a tool's own text that are shown: enough for a message, too little to bury the host's lines.
 const TOOL_TEXT_CHARS_MAX: usize = 400;
@@ -138,7 +139,7 @@ fn happened(tool: &str, code: Code, details: &Details) -> String {
     let limit = details.limit.as_deref().unwrap_or("its limit");
     match code {
         Code::ToolError | Code::ToolThrottled | Code::ToolUnavailable => {
-            format!("`{tool}` answered with an error{}.", quoted(details.detail.as_ref()))
+            format!("`{tool}` answered with an error{}.", own_words(details.detail.as_ref()))
         }
         Code::Trap => format!("`{tool}` aborted before it had an answer."),
         Code::LimitFuel => format!("`{tool}` was stopped: it used up its fuel ({limit})."),
@@ -221,8 +222,9 @@ fn proceed(code: Code, details: &Details, retryable: bool) -> String {
     }
 }
 
-/// A tool's own error text, marked as data so that an agent does not follow it as an instruction.
-fn quoted(detail: Option<&Value>) -> String {
+/// A tool's own error text, marked as data so that an agent does not follow it as an instruction. On one line: with line
+/// breaks it could add lines that look like the host's.
+fn own_words(detail: Option<&Value>) -> String {
     let text = match detail {
         None | Some(Value::Null) => return String::new(),
         Some(Value::String(text)) => one_line(text, TOOL_TEXT_CHARS_MAX),
@@ -231,14 +233,6 @@ fn quoted(detail: Option<&Value>) -> String {
     // So that the text cannot close the quotes that mark it as data.
     let text = text.replace('"', "'");
     format!("; its own words, as data: \"{text}\"")
-}
-
-/// Text of a tool on one line. With line breaks it could add lines that look like the host's.
-fn one_line(text: &str, chars_max: usize) -> String {
-    // Cleaning only shortens a text, so a prefix is enough: eight times what is shown leaves room for removed
-    // characters.
-    let end = text.char_indices().nth(8 * chars_max).map_or(text.len(), |(end, _)| end);
-    shorten(&clean(&text[..end]), chars_max)
 }
 
 /// The findings that reject a value, at most five, one on each line.

@@ -10,10 +10,10 @@ use wasmtime::component::Linker;
 
 use super::facts::interface;
 use super::{BUILT_IN, Capability, Granting, Import, State, built_in};
-use airlock_contract::phrase;
 use airlock_contract::surface::Surface;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Effective;
+use airlock_types::words;
 
 /// Most characters of a capability's name, which is a key in registries.
 const NAME_CHARS_MAX: usize = 45;
@@ -106,7 +106,7 @@ impl Capabilities {
     pub(crate) fn unregistered<'g>(&self, mut names: impl Iterator<Item = &'g String>) -> Option<String> {
         let is_added = |name: &str| self.added.iter().any(|capability| capability.facts().name == name);
         let name = names.find(|name| !is_added(name))?;
-        let known = phrase::quoted_list(self.added.iter().map(|capability| capability.facts().name));
+        let known = words::quoted_list(self.added.iter().map(|capability| capability.facts().name));
         Some(if self.added.is_empty() {
             format!("this host has no custom capability, and so no `{name}`")
         } else {

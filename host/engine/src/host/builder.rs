@@ -1,12 +1,12 @@
 //! Opens a host from its parts, in the required order.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::call_count::CallCount;
 use super::load::{admit, load, note, open_journal, pool};
 use super::{Host, OpenError};
 use crate::capability::{Capabilities, Capability};
@@ -152,7 +152,7 @@ impl<'w> HostBuilder<'w> {
             compiler,
             journal_folder,
             folder: file.folder().to_owned(),
-            calls: AtomicUsize::new(0),
+            calls: CallCount::default(),
             calls_max: file.config.host.calls_max,
             state: file.config.host.state.clone(),
             http: file.config.http.clone(),

@@ -4,8 +4,8 @@
 
 use crate::config::{Functions, NAME_CHARS_MAX};
 use airlock_contract::path::snake;
-use airlock_contract::phrase;
 use airlock_contract::surface::Function;
+use airlock_types::words;
 
 /// The functions that become tools, each with its public name. A single function is named by the key alone.
 ///
@@ -53,6 +53,6 @@ fn is_valid(name: &str) -> bool {
 fn find<'f>(name: &str, functions: &'f [Function]) -> Result<&'f Function, String> {
     functions.iter().find(|function| function.name == name).ok_or_else(|| {
         let known = functions.iter().map(|function| function.name.as_str());
-        format!("the component shows no function `{name}`; it shows {}", phrase::quoted_list(known))
+        format!("the component shows no function `{name}`; it shows {}", words::quoted_list(known))
     })
 }

@@ -24,11 +24,11 @@ use crate::capability::state::{Remains, State};
 use crate::capability::{Binding, Capabilities};
 use crate::policy::Permit;
 use airlock_contract::Val;
-use airlock_contract::phrase;
 use airlock_contract::surface::{Function, Import, Surface};
 use airlock_types::environment::{SharedEnvironment, us, within};
 use airlock_types::grant::Effective;
 use airlock_types::usage::{LimitHit, Traces, Usage};
+use airlock_types::words;
 
 /// A component linked for what it was granted: ready to be instantiated for each attempt.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub(crate) struct Linked {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     /// It imports something that neither a capability nor the registry provides.
-    #[error("it wants imports that nothing provides: {}", phrase::list(.0.iter().map(String::as_str)))]
+    #[error("it wants imports that nothing provides: {}", words::list(.0.iter().map(String::as_str)))]
     Unknown(Vec<String>),
     /// It wants an import with another signature, or as something of another kind.
     #[error("it wants an import with another signature than the host's: {0}")]

@@ -98,7 +98,6 @@ pub async fn serve<H: ServerHandler>(
     let router = router(door.clone(), mcp);
     let drain = async {
         stop.await;
-        host.drain_begins();
         door.draining.store(true, Ordering::Release);
     };
     connection::serve(&host, listener, router, open_streams, drain).await

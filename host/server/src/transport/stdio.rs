@@ -32,13 +32,12 @@ const MESSAGES_MAX: usize = 8;
 /// # Errors
 /// When the client does not speak MCP, or a task of the server's was lost.
 pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let drain = host.drain_time();
     let out = Arc::new(Out::new(pipe::stdout()));
     let calls = Calls::new(host.clone(), out.clone());
     let (sender, messages) = mpsc::channel(MESSAGES_MAX);
     let reader = Reader::new(pipe::stdin()?, calls.clone(), out.clone(), sender);
     // It ends with stdin, or with the program: nobody can end a thread that reads.
-    std::thread::Builder::new().name("stdin".into()).spawn(move || reader.run(drain))?;
+    std::thread::Builder::new().name("stdin".into()).spawn(move || reader.run())?;
     let serve = async {
         let server = Server::new(host).serve(Stdio { messages, out }).await?;
         calls.begin(server.peer().clone());
@@ -47,7 +46,7 @@ pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::R
     };
     tokio::select! {
         served = serve => served,
-        () = async { stop.await; calls.drained(drain).await } => Ok(()),
+        () = async { stop.await; calls.drain().await } => Ok(()),
     }
 }
 

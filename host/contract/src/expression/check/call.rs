@@ -7,7 +7,7 @@ use crate::expression::kind::Kind;
 use crate::expression::tree::{Function, Macro, Node, What};
 use crate::foreign;
 use crate::pattern as patterns;
-use airlock_types::diagnostic::did_you_mean;
+use airlock_types::words::did_you_mean;
 
 /// Macros within each other, at most.
 const NESTED_MAX: usize = 2;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::KEYWORDS;
 use crate::path::PathError;
-use crate::phrase;
+use airlock_types::words;
 
 /// Why a keyword cannot be laid over a schema.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,5 @@ pub enum OverlayError {
 }
 
 fn did_you_mean(keyword: &str) -> String {
-    let near = phrase::nearest(keyword, KEYWORDS.into_iter());
-    near.map_or_else(String::new, |near| format!(": did you mean `{near}`?"))
+    words::did_you_mean(keyword, KEYWORDS).map_or_else(String::new, |question| format!(": {question}"))
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{HEADER, OverlayError, name};
-use crate::path::{Path, Step};
+use crate::path::{Path, Segment};
 
 /// Whether a text can be a part of a header's name (RFC 9110, `token`).
 pub(super) fn is_name(text: &str) -> bool {
@@ -16,7 +16,7 @@ pub(super) fn is_name(text: &str) -> bool {
 pub(super) fn reachable(schema: &Value, path: &Path, header: &Value) -> Result<(), OverlayError> {
     let mut node = schema;
     for step in path.steps() {
-        let next = if let Step::Field(field) = step { property(node, field) } else { None };
+        let next = if let Segment::Field(field) = step { property(node, field) } else { None };
         node = next.ok_or_else(|| unfit(node))?;
     }
     match header.as_str() {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::capability::{Binding, Capabilities};
 use crate::config::{ConfigFile, ImportConfig, ImportWord, ToolConfig};
+use airlock_contract::lower;
 use airlock_contract::surface::{Import, Surface};
-use airlock_contract::{lower, phrase};
 use airlock_types::diagnostic::Diagnostics;
+use airlock_types::words;
 
 /// The declared stand-ins, with their JSON results lowered to the component's types.
 ///
@@ -28,7 +29,7 @@ pub(super) fn bindings(
                     capabilities.unknown(surface).map(|import| import.name.as_str()).collect();
                 let rest = match known.as_slice() {
                     [] => "the host provides all that it imports".to_owned(),
-                    known => format!("nothing provides {}", phrase::quoted_list(known.iter().copied())),
+                    known => format!("nothing provides {}", words::quoted_list(known.iter().copied())),
                 };
                 problem(format!("the component does not import `{}`; {rest}", name.get_ref()))
             })?;
@@ -53,7 +54,7 @@ fn binding(import: &Import, declared: &ImportConfig) -> Result<Binding, String> 
     let mut fixed = BTreeMap::new();
     for (function, json) in results {
         let ty = import.functions.get(function).ok_or_else(|| {
-            let known = phrase::quoted_list(import.functions.keys().map(String::as_str));
+            let known = words::quoted_list(import.functions.keys().map(String::as_str));
             format!("`{}` has no function `{function}`; it has {known}", import.name)
         })?;
         let ty = ty.as_ref().ok_or_else(|| {

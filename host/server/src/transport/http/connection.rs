@@ -21,7 +21,7 @@ use tower::ServiceExt as _;
 
 use super::places::{Connection, Place, Places};
 use super::{form, held};
-use crate::transport::drained;
+use crate::transport;
 use airlock::host::Host;
 
 /// Time for answers that are written to reach their readers.
@@ -141,10 +141,17 @@ async fn answer(
 
 async fn drain(host: &Host, open_streams: CancellationToken, graceful: GracefulShutdown) {
     let mut closing = pin!(graceful.shutdown());
+    let mut all_closed = false;
     // Idle connections close at once; those that hold a stream open would never.
-    tokio::select! {
-        () = &mut closing => return,
-        () = drained(host) => {}
+    let answered = async {
+        tokio::select! {
+            () = &mut closing => all_closed = true,
+            () = host.idle() => {}
+        }
+    };
+    transport::drain(host, answered).await;
+    if all_closed {
+        return;
     }
     open_streams.cancel();
     // What does not end now is dropped with the runtime, and sealed as cancelled.

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use super::out::Out;
 use super::room::Place;
 use crate::mcp::{Answer, Server};
+use crate::transport;
 use airlock::host::Host;
 
 /// So many calls at most are begun one after the other by one thread, and their answers written together.
@@ -130,14 +131,11 @@ impl Calls {
         running.inspect(CancellationToken::cancel).is_some()
     }
 
-    /// Waits until what runs is answered, for so long.
-    pub(super) async fn drained(&self, within: Duration) {
+    /// Waits until what runs is answered, for as long as it may take at the end.
+    pub(super) async fn drain(&self) {
         self.subscriptions.cancel();
-        self.host.drain_begins();
         self.tasks.close();
-        if tokio::time::timeout(within, self.tasks.wait()).await.is_err() {
-            tracing::warn!("calls that still ran after {} ms are cancelled", within.as_millis());
-        }
+        transport::drain(&self.host, self.tasks.wait()).await;
     }
 
     fn call(&self, asked: Asked, peer: &Peer<RoleServer>) -> Call {
@@ -264,17 +262,14 @@ async fn answer(
     request: ClientRequest,
     context: RequestContext<RoleServer>,
 ) -> Option<Response> {
-    let (id, cancelled) = (context.id.clone(), context.ct.clone());
-    let call = pin!(server.call(request, context));
-    let handled = AssertUnwindSafe(call).catch_unwind().await;
-    if cancelled.is_cancelled() {
-        return None;
-    }
-    let error = |error, id| Response::Error(Box::new(JsonRpcMessage::error(error, Some(id))));
-    Some(match handled {
-        Ok(Ok(result)) => Response::Result { jsonrpc: JsonRpcVersion2_0, id, result },
-        Ok(Err(failed)) => error(failed, id),
-        Err(_) => error(ErrorData::internal_error("the call was lost", None), id),
+    let id = context.id.clone();
+    let answered = pin!(server.answer(request, context));
+    let answered = AssertUnwindSafe(answered).catch_unwind().await;
+    let answered =
+        answered.unwrap_or_else(|_| Some(Err(ErrorData::internal_error("the call was lost", None))));
+    Some(match answered? {
+        Ok(result) => Response::Result { jsonrpc: JsonRpcVersion2_0, id, result },
+        Err(failed) => Response::Error(Box::new(JsonRpcMessage::error(failed, Some(id)))),
     })
 }
 

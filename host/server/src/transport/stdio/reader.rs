@@ -8,7 +8,6 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::BytesMut;
 use rmcp::model::{
@@ -64,8 +63,8 @@ impl<R: Read> Reader<R> {
         Reader { lines, calls, out, messages, runtime, room, came, has_refused, is_initialized }
     }
 
-    /// `drain` is the time for calls to end after the end of stdin: rmcp, told of the end, would not wait as long.
-    pub(super) fn run(mut self, drain: Duration) {
+    /// Calls have their time to end after the end of stdin: rmcp is not told of it, as it would not wait as long.
+    pub(super) fn run(mut self) {
         let runtime = self.runtime.clone();
         let _entered = runtime.enter();
         while let Some(line) = self.line() {
@@ -77,7 +76,7 @@ impl<R: Read> Reader<R> {
             }
         }
         self.settle();
-        runtime.block_on(self.calls.drained(drain));
+        runtime.block_on(self.calls.drain());
     }
 
     /// The next line that is short enough.

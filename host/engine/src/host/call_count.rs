@@ -1,0 +1,61 @@
+//! The calls that have not ended yet, waiting ones included.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// How many there are.
+#[derive(Debug, Default)]
+pub(super) struct CallCount {
+    count: AtomicUsize,
+    none: Notify,
+}
+
+impl CallCount {
+    /// Counts a call for as long as the guard lives.
+    pub(super) fn begin(&self) -> CountedCall<'_> {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        CountedCall(self)
+    }
+
+    /// Waits until none is left. More may begin later.
+    pub(super) async fn idle(&self) {
+        loop {
+            // Before the count is looked at: a call that ends in between is not missed.
+            let none = self.none.notified();
+            if self.count.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            none.await;
+        }
+    }
+}
+
+/// A call that has not ended.
+pub(super) struct CountedCall<'r>(&'r CallCount);
+
+impl Drop for CountedCall<'_> {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn is_idle_when_the_last_call_has_ended() {
+        let count = CallCount::default();
+        count.idle().await;
+        let (first, second) = (count.begin(), count.begin());
+        let mut idle = Box::pin(count.idle());
+        assert!(futures::poll!(&mut idle).is_pending());
+        drop(first);
+        assert!(futures::poll!(&mut idle).is_pending());
+        drop(second);
+        assert!(futures::poll!(&mut idle).is_ready());
+    }
+}

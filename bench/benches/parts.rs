@@ -12,18 +12,18 @@ use airlock::host::Host;
 use airlock::registry::Tool;
 use airlock::seam;
 use airlock_contract::Val;
-use airlock_contract::caps;
+use airlock_contract::arguments;
 use airlock_contract::check::Context;
 use airlock_contract::lift::lift;
 use airlock_contract::lower::lower;
 use airlock_contract::tool::ValidArgs;
 use airlock_journal::Durability;
 use airlock_types::call::{Arguments, Call};
+use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::json::Json;
 use airlock_types::plan;
 use airlock_types::plan::Inputs;
-use airlock_types::principal::Principal;
 use airlock_types::record::Record;
 use anyhow::{Context as _, Result, bail};
 use criterion::{BatchSize, Criterion};
@@ -49,11 +49,12 @@ impl Bench {
     }
 
     fn tool(&self) -> Result<Arc<Tool>> {
-        Ok(self.host.visible(&Principal::local()).resolve("unit_convert")?.clone())
+        Ok(self.host.visible(&Caller::local()).resolve("unit_convert")?.clone())
     }
 
     fn args(&self) -> Result<ValidArgs> {
-        let args = caps::parse(ARGS, &self.host.caps()).map_err(|err| anyhow::anyhow!("{err:?}"))?;
+        let args =
+            arguments::parse(ARGS, &self.host.argument_limits()).map_err(|err| anyhow::anyhow!("{err:?}"))?;
         self.tool()?.contract.validate(args).map_err(|(violations, _)| anyhow::anyhow!("{violations:?}"))
     }
 
@@ -87,9 +88,9 @@ impl Bench {
 /// The inner door: parsing, validation (which includes lowering), and lowering on its own.
 fn inner(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
     let tool = bench.tool()?;
-    let caps = bench.host.caps();
-    let Ok(args) = caps::parse(ARGS, &caps) else { bail!("the arguments do not parse") };
-    criterion.bench_function("parse", |b| b.iter(|| caps::parse(black_box(ARGS), &caps).ok()));
+    let limits = bench.host.argument_limits();
+    let Ok(args) = arguments::parse(ARGS, &limits) else { bail!("the arguments do not parse") };
+    criterion.bench_function("parse", |b| b.iter(|| arguments::parse(black_box(ARGS), &limits).ok()));
     criterion.bench_function("validate", |b| {
         b.iter_batched(|| args.clone(), |args| tool.contract.validate(args), BatchSize::SmallInput);
     });

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use airlock::config::ConfigFile;
 use airlock::host::{Host, load_registry};
-use airlock_contract::caps;
-use airlock_contract::caps::Caps;
+use airlock_contract::arguments;
+use airlock_contract::arguments::ArgumentLimits;
+use airlock_contract::component::{Function, FunctionDocs};
 use airlock_contract::manifest::ToolContract;
 use airlock_contract::message;
-use airlock_contract::surface::{Function, FunctionDocs};
 use airlock_contract::tool::Contract;
 use airlock_contract::ty::{Case, Field, FunctionTy, Ty};
 use airlock_tests::registry;
@@ -214,12 +214,12 @@ fn measured(contract: &Contract, args: &Map<String, Value>) -> (AllocationInfo, 
 }
 
 /// The arguments if they are within the general limits. Others are rejected before they are judged.
-fn within_caps(args: &Value) -> Option<&Map<String, Value>> {
-    args.as_object().filter(|args| caps::admit(args, &Caps::default()).is_ok())
+fn within_limits(args: &Value) -> Option<&Map<String, Value>> {
+    args.as_object().filter(|args| arguments::admit(args, &ArgumentLimits::default()).is_ok())
 }
 
 fn check(what: &str, contract: &Contract, good: &Value) {
-    let args = within_caps(good).unwrap();
+    let args = within_limits(good).unwrap();
     let (base, found) = measured(contract, args);
     assert_eq!(found, None, "{what}: valid arguments are refused");
     assert!(base.bytes_max <= BYTES_MAX, "{what}: valid arguments take {base:?}");
@@ -228,7 +228,7 @@ fn check(what: &str, contract: &Contract, good: &Value) {
         // All values wrong; then only the last ones, behind many valid ones.
         for from in [0, all / 2, all - all / 50] {
             let bad = bend(good, wrong, from, &mut 0);
-            let Some(args) = within_caps(&bad) else { continue };
+            let Some(args) = within_limits(&bad) else { continue };
             let (cost, found) = measured(contract, args);
             let Some(found) = found else { continue };
             let place = format!("{what}, {how} from {from} on: {cost:?} for {base:?}");
@@ -267,7 +267,7 @@ fn a_list_of_wrong_variants_is_explained_by_twenty_faults() {
     let contract = contract(vec![field("items", list(variant(250, payload)))], ToolContract::default());
     for item in [json!({"tag": "a-case-7777", "val": 1}), json!("a-case-1"), json!({"tag": "a-case-1"})] {
         let args = json!({"items": vec![item; 16_000]});
-        let (cost, found) = measured(&contract, within_caps(&args).unwrap());
+        let (cost, found) = measured(&contract, within_limits(&args).unwrap());
         assert_eq!(found.unwrap().len(), 20);
         assert!(cost.bytes_max < 1 << 20 && cost.count_total < FAULTS_COUNT, "{cost:?}");
     }

@@ -2,8 +2,8 @@
 
 use airlock::host::Host;
 use airlock_types::call::{Arguments, Call};
+use airlock_types::caller::Caller;
 use airlock_types::code::Code;
-use airlock_types::principal::Principal;
 use futures::FutureExt as _;
 use serde_json::Value;
 
@@ -73,7 +73,7 @@ async fn arguments_that_are_not_valid_count_as_bytes_too() {
     let host = host(folder.path(), &ann("bytes_per_day = 1000"), Clock::new(0)).await;
     let args = format!(r#"{{"mode": "{}"}}"#, "x".repeat(2_000));
     let raw = Call::new("go", Arguments::Text(args.into_bytes()));
-    let reply = host.call(Call { caller: Principal::named("ann"), ..raw }).await;
+    let reply = host.call(Call { caller: Caller::named("ann"), ..raw }).await;
     assert_eq!(reply.code, Code::ArgsType);
     assert_spent(&host).await;
 }

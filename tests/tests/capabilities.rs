@@ -13,9 +13,9 @@ use airlock_contract::package::{Packed, embed};
 use airlock_journal::Journal;
 use airlock_tests::root;
 use airlock_types::call::{Arguments, Call};
+use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::effect::Effect;
-use airlock_types::principal::Principal;
 use airlock_types::record::Record;
 use airlock_types::record::v3::Step;
 use airlock_types::reply::Reply;
@@ -178,7 +178,7 @@ async fn a_grant_makes_the_tool_a_write_that_is_open_to_the_world() {
     let mailer = Mailer::new();
     for (settings, effect, is_open_world) in [("", Effect::Pure, false), (GRANTED, Effect::Write, true)] {
         let host = mailer.open(&mailer.file(None, settings)).await.unwrap();
-        let tools = host.visible(&Principal::local());
+        let tools = host.visible(&Caller::local());
         let tool = tools.resolve("mail_invite").unwrap();
         assert_eq!((tool.effect, tool.is_open_world), (effect, is_open_world));
     }

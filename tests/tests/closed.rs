@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use airlock::host::Host;
 use airlock_types::call::{Arguments, Call};
+use airlock_types::caller::Caller;
 use airlock_types::environment::{Environment, Sleep};
-use airlock_types::principal::Principal;
 use wasm_encoder::{
     CodeSection, ComponentBuilder, ComponentExportKind, ExportKind, ExportSection, Function, FunctionSection,
     Module, PrimitiveValType, TypeSection, ValType,
@@ -96,5 +96,5 @@ pub(crate) async fn host(folder: &Path, settings: &str, clock: Arc<Clock>) -> Ho
 /// A call of `go` by a caller.
 pub(crate) fn go(who: &str, mode: u32) -> Call {
     let args = format!(r#"{{"mode": {mode}}}"#).into_bytes();
-    Call { caller: Principal::named(who), ..Call::new("go", Arguments::Text(args)) }
+    Call { caller: Caller::named(who), ..Call::new("go", Arguments::Text(args)) }
 }

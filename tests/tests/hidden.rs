@@ -10,8 +10,8 @@ use airlock::host::Host;
 use airlock_tests::server::Server;
 use airlock_tests::{program, root, schema_faults};
 use airlock_types::call::{Arguments, Call, Note};
+use airlock_types::caller::Caller;
 use airlock_types::code::Code;
-use airlock_types::principal::Principal;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -86,7 +86,7 @@ async fn neither_progress_nor_a_plan_names_it() {
     let (path, ..) = registry(folder.path());
     let host = Host::builder().registry(path).open().await.unwrap();
     let notes = Arc::new(Mutex::new(Vec::new()));
-    let raw = Call { caller: Principal::named("ann"), ..Call::new("front", Arguments::Text(PERIOD.into())) };
+    let raw = Call { caller: Caller::named("ann"), ..Call::new("front", Arguments::Text(PERIOD.into())) };
     let explained = host.explain(&raw).unwrap();
     let texts = [explained.to_string(), serde_json::to_string(&explained).unwrap()];
     assert!(

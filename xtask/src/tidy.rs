@@ -45,7 +45,7 @@ const FLOORS: [Floor; 6] = [
             "effect",
             "limit",
             "grant",
-            "principal",
+            "caller",
             "session",
             "call",
             "answer",
@@ -60,7 +60,7 @@ const FLOORS: [Floor; 6] = [
     Floor {
         folder: "contract",
         modules: &[
-            "caps",
+            "arguments",
             "pattern",
             "foreign",
             "ty",
@@ -75,7 +75,7 @@ const FLOORS: [Floor; 6] = [
             "answer",
             "expression",
             "check",
-            "surface",
+            "component",
             "docs",
             "package",
             "validate",

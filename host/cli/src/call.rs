@@ -24,7 +24,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let host = open::host(registry).await?;
     let text = if args.arguments == "-" {
-        read_stdin(host.caps().bytes_max)?
+        read_stdin(host.argument_limits().bytes_max)?
     } else {
         args.arguments.clone().into_bytes()
     };

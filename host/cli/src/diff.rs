@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use toml::Spanned;
 
-use super::print::{Printer, Said};
+use super::print::{Message, Printer};
 use super::{EXIT_WIDER, Ended, open};
 use airlock::config::ConfigFile;
 use airlock::diff::{Change, changes, escaped_json};
@@ -50,9 +50,9 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
 async fn definitions(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("lock") => {
-            let lock = Lock::read_at(path).map_err(|err| Said(err.to_string()))?;
+            let lock = Lock::read_at(path).map_err(|err| Message(err.to_string()))?;
             if !lock.exists() {
-                return Err(Said(format!("there is no lock `{}`", path.display())).into());
+                return Err(Message(format!("there is no lock `{}`", path.display())).into());
             }
             Ok(lock.accepted())
         }
@@ -64,7 +64,7 @@ async fn definitions(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>
 /// The definitions of a component on its own, as in a registry that names it and grants nothing. Both sides get the
 /// same tool name, so that only real differences are reported.
 async fn component(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> {
-    let absolute = path.canonicalize().map_err(|err| Said(format!("`{}`: {err}", path.display())))?;
+    let absolute = path.canonicalize().map_err(|err| Message(format!("`{}`: {err}", path.display())))?;
     let quoted = toml::Value::from(absolute.to_string_lossy().into_owned());
     let state = airlock::host::user_folder();
     let text = format!(
@@ -75,8 +75,8 @@ async fn component(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> 
     // A registry declares what nothing provides; a reviewer wants to see a component that is in none.
     let cache = airlock::host::user_cache()?;
     let shown = airlock::registry::inspect(&absolute, &cache).await;
-    let shown = shown.map_err(|err| Said(format!("`{}`: {err}", path.display())))?;
-    for import in airlock::capability::Capabilities::default().unknown(&shown.surface) {
+    let shown = shown.map_err(|err| Message(format!("`{}`: {err}", path.display())))?;
+    for import in airlock::capability::Capabilities::default().unknown(&shown.info) {
         let trap = airlock::config::ImportConfig::Word(airlock::config::ImportWord::Trap);
         for tool in file.config.tools.values_mut() {
             tool.imports.insert(Spanned::new(0..0, import.name.clone()), trap.clone());

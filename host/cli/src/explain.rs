@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::print::{Printer, Said};
+use super::print::{Message, Printer};
 use super::{Ended, open};
 use airlock_types::call::{Arguments, Call};
+use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::decision::Ruling;
-use airlock_types::principal::Principal;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,8 +23,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let host = open::host(registry).await?;
-    let visible = host.visible(&Principal::local());
-    let tool = visible.resolve(&args.tool).map_err(|unknown| Said(unknown.to_string()))?;
+    let visible = host.visible(&Caller::local());
+    let tool = visible.resolve(&args.tool).map_err(|unknown| Message(unknown.to_string()))?;
     let text = match (&args.arguments, tool.contract.example()) {
         (Some(text), _) => text.clone(),
         (None, Some(example)) => example.to_string(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::print::Printer;
 use super::{Ended, open};
 use airlock_contract::export::{Dialect, definition};
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -19,7 +19,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let host = open::host(registry).await?;
     let tools: Vec<Value> = host
-        .visible(&Principal::local())
+        .visible(&Caller::local())
         .tools()
         .map(|tool| {
             let contract = &tool.contract;

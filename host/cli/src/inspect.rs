@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::print::{Printer, Said};
+use super::print::{Message, Printer};
 use super::{Ended, open};
 use airlock::capability::Capabilities;
 use airlock::config::ConfigFile;
@@ -12,8 +12,8 @@ use airlock::host;
 use airlock::registry;
 use airlock::registry::{Component, Tool, describe};
 use airlock_contract::answer::Shape;
+use airlock_contract::component::Import;
 use airlock_contract::schema;
-use airlock_contract::surface::Import;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -38,7 +38,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     }
     // The registry, not a host: a reviewer may look at tools that are not accepted yet, or not visible to any caller.
     let registry = open::registry(&ConfigFile::read(registry)?).await?;
-    let tool = registry.resolve(&args.what).map_err(|unknown| Said(unknown.to_string()))?;
+    let tool = registry.resolve(&args.what).map_err(|unknown| Message(unknown.to_string()))?;
     if args.json {
         // For the operator: fallbacks that callers may not see are named, too.
         let mut value = describe(tool, |_| true);
@@ -56,12 +56,14 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
 
 async fn component(path: &Path) -> anyhow::Result<Component> {
     let cache = host::user_cache()?;
-    registry::inspect(path, &cache).await.map_err(|err| Said(format!("`{}`: {err}", path.display())).into())
+    registry::inspect(path, &cache)
+        .await
+        .map_err(|err| Message(format!("`{}`: {err}", path.display())).into())
 }
 
 fn component_json(component: &Component) -> Value {
-    let surface = &component.surface;
-    let functions: Vec<Value> = surface
+    let info = &component.info;
+    let functions: Vec<Value> = info
         .functions
         .iter()
         .map(|function| {
@@ -72,11 +74,11 @@ fn component_json(component: &Component) -> Value {
                 "type": function.ty.to_string(),
                 "input_schema": schema::input(&function.ty.params),
                 "result_schema": result,
-                "docs": surface.docs.get(&function.name),
+                "docs": info.docs.get(&function.name),
             })
         })
         .collect();
-    let imports: Vec<Value> = surface
+    let imports: Vec<Value> = info
         .imports
         .iter()
         .map(|import| {
@@ -91,9 +93,9 @@ fn component_json(component: &Component) -> Value {
         "file": component.path,
         "digest": component.digest,
         "exports": functions,
-        "hidden": surface.hidden,
+        "hidden": info.hidden,
         "imports": imports,
-        "contract": surface.contract,
+        "contract": info.contract,
     })
 }
 
@@ -110,28 +112,28 @@ fn standing(import: &Import) -> String {
 }
 
 fn component_text(printer: &Printer, component: &Component) {
-    let surface = &component.surface;
+    let info = &component.info;
     printer.line(format!("component  {}", component.path.display()));
     printer.line(format!("sha256     {}", component.digest));
     printer.line("\nexports");
-    for function in &surface.functions {
+    for function in &info.functions {
         let name = match &function.interface {
             Some(interface) => format!("{interface}#{}", function.name),
             None => function.name.clone(),
         };
         printer.line(format!("  {name}: {}", function.ty));
     }
-    for hidden in &surface.hidden {
+    for hidden in &info.hidden {
         printer.line(format!("  {} (hidden: {})", hidden.name, hidden.reason));
     }
     printer.line("\nimports");
-    if surface.imports.is_empty() {
+    if info.imports.is_empty() {
         printer.line("  none: it can compute, and nothing else");
     }
-    for import in &surface.imports {
+    for import in &info.imports {
         printer.line(format!("  {}  {}", import.name, standing(import)));
     }
-    let contract = if surface.contract.is_some() { "embedded" } else { "none: schema from its types alone" };
+    let contract = if info.contract.is_some() { "embedded" } else { "none: schema from its types alone" };
     printer.line(format!("\ncontract   {contract}"));
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::print::{Printer, Said};
+use super::print::{Message, Printer};
 use super::{EXIT_NO, EXIT_WIDER, Ended, open};
 use airlock::config::ConfigFile;
 use airlock::lock::{Lock, Pin};
@@ -44,21 +44,21 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     // `--rewrite` replaces the lock, so it need not be readable.
     let lock = match Lock::read(&file) {
         Err(_) if args.rewrite => Lock::none(&file),
-        lock => lock.map_err(|err| Said(err.to_string()))?,
+        lock => lock.map_err(|err| Message(err.to_string()))?,
     };
     let pin = args.pin.map_or(lock.pin(), Pin::from);
     let changes = lock.changes(&now);
     let accepted = args.accept.as_deref().is_some_and(|digest| digest == changes.digest());
     // The digest names the change that was reviewed. If another one came since, nothing is accepted.
     if args.accept.is_some() && !accepted {
-        return Err(Said(format!("that is not the digest of what changed:\n{changes}")).into());
+        return Err(Message(format!("that is not the digest of what changed:\n{changes}")).into());
     }
     if lock.exists() && !changes.is_empty() && !accepted && !args.rewrite {
         printer.line(format!("{changes}"));
         printer.note(format!("to accept exactly this: `airlock lock --accept {}`", changes.digest()));
         return Ok(if changes.is_wider() { EXIT_WIDER } else { EXIT_NO });
     }
-    lock.write(pin, &now).map_err(|err| Said(err.to_string()))?;
+    lock.write(pin, &now).map_err(|err| Message(err.to_string()))?;
     let tools = now.tools().count();
     printer.line(format!("{}: {tools} tools, pin = \"{}\"", lock.path().display(), pin.as_str()));
     Ok(0)

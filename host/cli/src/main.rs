@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use print::{Printer, Said};
+use print::{Message, Printer};
 
 use airlock::blocking::THREADS_MAX;
 use telemetry::LogFormat;
@@ -107,7 +107,7 @@ fn main() -> ExitCode {
     let set_up = telemetry::set_up(arguments.log, arguments.log_format, arguments.otlp.as_deref());
     let exporter = match set_up {
         Ok(exporter) => exporter,
-        Err(err) => return ExitCode::from(printer.failed(&Said(err.to_string()).into())),
+        Err(err) => return ExitCode::from(printer.failed(&Message(err.to_string()).into())),
     };
     let outcome = run(&arguments, &printer);
     // On failure, too: the spans of a failed run are the interesting ones.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::print::Said;
+use super::print::Message;
 use airlock::config::ConfigFile;
 use airlock::host;
 use airlock::host::{Host, OpenError};
@@ -38,7 +38,7 @@ pub(super) async fn registry(file: &ConfigFile) -> anyhow::Result<Registry> {
 fn no(err: OpenError) -> anyhow::Error {
     match err {
         OpenError::Registry(diagnostics) => diagnostics.into(),
-        refusal if refusal.is_refusal() => Said(refusal.to_string()).into(),
+        refusal if refusal.is_refusal() => Message(refusal.to_string()).into(),
         failure => failure.into(),
     }
 }

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Ended;
-use super::print::{Printer, Said};
+use super::print::{Message, Printer};
 use airlock::file;
 use airlock::host;
 use airlock::registry;
+use airlock_contract::component::FunctionDocs;
 use airlock_contract::docs;
 use airlock_contract::manifest::Manifest;
 use airlock_contract::package::{Packed, SECTION_BYTES_MAX, embed};
-use airlock_contract::surface::FunctionDocs;
 use airlock_contract::tool::Contract;
 
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
-    let said = |text: String| anyhow::Error::from(Said(text));
+    let said = |text: String| anyhow::Error::from(Message(text));
     let cache = host::user_cache()?;
     // Without the contract that may be in it: that one is replaced, whatever is wrong with it.
     let (bytes, component) = registry::unpacked(&args.component, &cache)
@@ -50,8 +50,8 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     if let Some((path, text)) = &contract {
         let manifest = Manifest::parse(text, &path.display().to_string())?;
         // The contract is prepared as the host would prepare it, so that its errors show here and not at load.
-        let mut tools = manifest.bind(&component.surface.functions)?;
-        for function in &component.surface.functions {
+        let mut tools = manifest.bind(&component.info.functions)?;
+        for function in &component.info.functions {
             let none = Default::default();
             let docs = docs.get(&function.name).unwrap_or(&none);
             let said_of = tools.remove(&function.name).unwrap_or_default();
@@ -71,7 +71,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     printer.line(format!(
         "{}: {} functions, {} bytes, contract {}, doc comments of {} functions",
         out.display(),
-        component.surface.functions.len(),
+        component.info.functions.len(),
         bytes.len(),
         if packed.contract.is_some() { "embedded" } else { "none" },
         packed.docs.len(),
@@ -82,7 +82,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
 /// The doc comments of a WIT file or folder, by function.
 fn docs(wit: &Path, world: Option<&str>) -> anyhow::Result<BTreeMap<String, FunctionDocs>> {
     let read = source::read(wit).and_then(|(resolve, package)| docs::read(&resolve, package, world));
-    Ok(read.map_err(|err| Said(err.to_string()))?)
+    Ok(read.map_err(|err| Message(err.to_string()))?)
 }
 
 fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
@@ -94,7 +94,7 @@ fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
         (None, _) => return Ok(None),
     };
     let text = file::read_text(&path, SECTION_BYTES_MAX as u64)
-        .map_err(|err| Said(format!("`{}` cannot be read: {err}", path.display())))?;
+        .map_err(|err| Message(format!("`{}` cannot be read: {err}", path.display())))?;
     Ok(Some((path, text)))
 }
 

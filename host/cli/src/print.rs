@@ -57,7 +57,7 @@ impl Printer {
             return EXIT_NO;
         }
         self.note(format!("error: {err:#}"));
-        if err.is::<Said>() { EXIT_NO } else { EXIT_HOST }
+        if err.is::<Message>() { EXIT_NO } else { EXIT_HOST }
     }
 
     /// Whether the reader of stdout closed it.
@@ -75,4 +75,4 @@ impl Printer {
 /// A negative answer that is not a failure of the host: bad input, or a check that did not pass. Exit code 1.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Said(pub(super) String);
+pub(super) struct Message(pub(super) String);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::print::{Printer, Said};
+use super::print::{Message, Printer};
 use super::{EXIT_HOST, Ended, open};
 use airlock::config::ConfigFile;
 use airlock::host::Host;
@@ -63,12 +63,12 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let address = args.address(&file);
     if !args.stdio && address.is_none() {
         let how = "say how to serve: `airlock serve --stdio`, `airlock serve --http 127.0.0.1:8787`, or both";
-        return Err(Said(how.into()).into());
+        return Err(Message(how.into()).into());
     }
     if address.is_some() && !file.config.can_be_called_over_http() {
         let how = "no caller could authenticate over HTTP: `airlock token new NAME` makes a token for a caller; \
                    `--allow-anonymous` admits clients without a token";
-        return Err(Said(how.into()).into());
+        return Err(Message(how.into()).into());
     }
     // Loading comes before listening, so that a client never meets a server without tools.
     let host = Arc::new(open::host_of(&file).await?);
@@ -111,7 +111,7 @@ async fn serve(
         let Some(address) = address else { return Ok(()) };
         let listener = transport::http::listen(address)
             .await
-            .map_err(|err| Said(format!("cannot listen at {address}: {err}")))?;
+            .map_err(|err| Message(format!("cannot listen at {address}: {err}")))?;
         if args.allow_anonymous && !address.ip().is_loopback() {
             printer.note(
                 "warning: every client that reaches this address may call, and other machines can reach it",

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Ended;
-use super::print::{Printer, Said};
+use super::print::{Message, Printer};
 use airlock::config::ConfigFile;
 use airlock::host;
 
@@ -16,9 +16,9 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let file = ConfigFile::read(registry)?;
     let journal = host::open_journal(&file)?;
-    let found = journal.find(&args.id).map_err(|err| Said(err.to_string()))?;
+    let found = journal.find(&args.id).map_err(|err| Message(err.to_string()))?;
     let Some(record) = found else {
-        return Err(Said(format!(
+        return Err(Message(format!(
             "no record `{}` in the journal of {}; the id is the `record` of a reply",
             args.id,
             registry.display()

@@ -1,7 +1,7 @@
 //! `airlock token new NAME`: makes a bearer token, shows it once, and prints the digest for the registry.
 
 use super::Ended;
-use super::print::{Printer, Said};
+use super::print::{Message, Printer};
 use airlock::caller::token;
 use airlock::config::ConfigFile;
 use airlock::environment::World;
@@ -19,7 +19,7 @@ pub(super) enum Verb {
 pub(super) fn run(verb: &Verb, printer: &Printer) -> Ended {
     let Verb::New { name } = verb;
     if let Err(why) = ConfigFile::named_caller(name) {
-        return Err(Said(why).into());
+        return Err(Message(why).into());
     }
     let (token, digest) = token::new(World::new().seed());
     printer.line(&token);

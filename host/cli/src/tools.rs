@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::print::Printer;
 use super::{Ended, open};
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -17,7 +17,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let host = open::host(registry).await?;
-    let visible = host.visible(&Principal::local());
+    let visible = host.visible(&Caller::local());
     if args.json {
         let tools: Vec<Value> = visible.tools().map(|tool| visible.describe(tool)).collect();
         printer.json(&json!({ "tools": tools }))?;

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use wit_parser::{Docs, PackageId, Resolve, Type, TypeDefKind, WorldItem, WorldKey};
 
+use crate::component::FunctionDocs;
 use crate::path::snake;
-use crate::surface::FunctionDocs;
 use crate::ty::TYPE_NODES_MAX;
 
 /// The reason that WIT source cannot be read.

@@ -7,8 +7,9 @@
 pub mod answer;
 #[cfg(test)]
 pub(crate) mod arbitrary;
-pub mod caps;
+pub mod arguments;
 pub mod check;
+pub mod component;
 pub mod docs;
 pub mod example;
 pub mod export;
@@ -26,7 +27,6 @@ mod pattern;
 pub mod phrase;
 mod rules;
 pub mod schema;
-pub mod surface;
 pub mod tool;
 pub mod ty;
 pub mod validate;

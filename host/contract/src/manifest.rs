@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use super::component::Function;
 use super::expression::Expression;
 use super::path::Path;
-use super::surface::Function;
 use crate::check::{Checks, Rule};
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::effect::Effect;

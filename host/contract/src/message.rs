@@ -199,8 +199,8 @@ mod tests {
 
     #[test]
     fn unreadable_arguments_are_spoken_of_as_a_whole() {
-        let caps = crate::caps::Caps::default();
-        let found = crate::caps::parse(b"{", &caps).unwrap_err();
+        let limits = crate::arguments::ArgumentLimits::default();
+        let found = crate::arguments::parse(b"{", &limits).unwrap_err();
         insta::assert_snapshot!(text("greet", &[found], None), @r"
         Call to `greet` was not run: the arguments are invalid.
         1. the arguments: expected one JSON object, got EOF while parsing an object at line 1 column 1. Send one JSON object, for example {} when there are no arguments.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use wasm_encoder::Encode as _;
 use wasmparser::{BinaryReader, Parser};
 
-use crate::surface::FunctionDocs;
+use crate::component::FunctionDocs;
 
 /// The section's name. The number is the version of its form.
 pub const SECTION: &str = "airlock:contract/1";

@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::answer::Shape;
+use super::component::{Function, FunctionDocs};
 use super::expression::{Bindings, Expression, Judgement, Scope};
 use super::lift::{self, LiftError};
 use super::manifest::{Example, ToolContract};
 use super::path::{self, Path};
 use super::rules::{self, Rules};
-use super::surface::{Function, FunctionDocs};
 use super::ty::{FunctionTy, Ty};
 use super::validate::Validator;
 use super::{Val, example, lower, schema};

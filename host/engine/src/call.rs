@@ -81,7 +81,7 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
                 // Before the slots are taken, so that a call that backs off holds no slot of its tool.
                 host.wait(wait_ms).await;
                 let attempt =
-                    attempt::Planned { index: route, route: &permitted[route], number, deadline_ms };
+                    attempt::PlannedAttempt { index: route, route: &permitted[route], number, deadline_ms };
                 let span = events.attempt_span();
                 let ended = pin!(attempt::attempt(host, attempt, &args, events)).instrument(span).await;
                 let next = plan.next(&mut progress, Some(&ended.for_plan()), events.elapsed_ms());

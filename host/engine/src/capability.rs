@@ -35,7 +35,7 @@ mod streams;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use airlock_contract::surface::Import;
+pub use airlock_contract::component::Import;
 /// The version of the engine that providers must link with.
 pub use wasmtime;
 use wasmtime::component::Linker;

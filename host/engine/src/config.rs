@@ -27,7 +27,7 @@ pub use self::origin::KeySource;
 pub use self::server::ServerConfig;
 pub use self::tool::{BulkheadConfig, Functions, ImportConfig, ImportWord, RetryConfig, ToolConfig};
 use crate::file;
-use airlock_contract::caps::Caps;
+use airlock_contract::arguments::ArgumentLimits;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::grant::GrantProblem;
 use airlock_types::limit::CompileLimits;
@@ -134,10 +134,10 @@ impl CompileConfig {
     }
 }
 
-/// Limits on arguments, before any schema applies. The defaults are those of [`Caps`].
+/// Limits on arguments, before any schema applies. The defaults are those of [`ArgumentLimits`].
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the fields are those of `Caps`")]
+#[expect(missing_docs, reason = "the fields are those of `ArgumentLimits`")]
 #[non_exhaustive]
 pub struct ArgumentsConfig {
     pub bytes_max: Option<usize>,
@@ -148,11 +148,11 @@ pub struct ArgumentsConfig {
 
 impl ArgumentsConfig {
     /// The limits, with the defaults filled in.
-    pub fn caps(&self) -> Caps {
-        let default = Caps::default();
+    pub fn argument_limits(&self) -> ArgumentLimits {
+        let default = ArgumentLimits::default();
         // Destructured for the same reason.
         let ArgumentsConfig { bytes_max, depth_max, string_bytes_max, values_max } = self;
-        Caps {
+        ArgumentLimits {
             bytes_max: bytes_max.unwrap_or(default.bytes_max),
             depth_max: depth_max.unwrap_or(default.depth_max),
             string_bytes_max: string_bytes_max.unwrap_or(default.string_bytes_max),

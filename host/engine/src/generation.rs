@@ -24,11 +24,11 @@ use crate::registry::{Registry, Tool};
 use crate::telemetry::metrics::{CallView, RoomView, StandingView, ToolMetrics};
 pub(crate) use access::{Access, Accesses};
 pub(crate) use admit::{Admitted, NotAdmitted};
-use airlock_contract::caps::Caps;
+use airlock_contract::arguments::ArgumentLimits;
 use airlock_journal::Journal;
+use airlock_types::caller::Caller;
 use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::plan::{BreakerView, Breakers, Quota, Settled};
-use airlock_types::principal::Principal;
 pub(crate) use parts::Parts;
 pub use visible::Visible;
 pub(crate) use visible::{Candidate, Resolved};
@@ -37,7 +37,7 @@ pub(crate) use visible::{Candidate, Resolved};
 pub(crate) struct Generation {
     parts: Arc<Parts>,
     registry: Arc<Registry>,
-    caps: Caps,
+    argument_limits: ArgumentLimits,
     call_deadline_ms: u64,
     /// The gate of the host, for guests of all tools.
     room: Arc<Gate>,
@@ -56,7 +56,7 @@ struct Standing {
 
 struct Health {
     quota: Quota,
-    breakers: Breakers<Principal>,
+    breakers: Breakers<Caller>,
 }
 
 /// The slots of one attempt: one of its tool and one of the host.
@@ -97,7 +97,7 @@ impl Generation {
             // Before the next field, which takes the registry.
             tools: Arc::new(registry.tools().map(|tool| (tool.name.clone(), standing(tool))).collect()),
             registry,
-            caps: config.arguments.caps(),
+            argument_limits: config.arguments.argument_limits(),
             call_deadline_ms: config.host.call_deadline_ms,
             access,
             parts,
@@ -109,7 +109,7 @@ impl Generation {
         Generation {
             parts: self.parts.clone(),
             registry: self.registry.clone(),
-            caps: self.caps,
+            argument_limits: self.argument_limits,
             call_deadline_ms: self.call_deadline_ms,
             room: self.room.clone(),
             tools: self.tools.clone(),
@@ -126,8 +126,8 @@ impl Generation {
         &self.registry
     }
 
-    pub(crate) fn caps(&self) -> &Caps {
-        &self.caps
+    pub(crate) fn argument_limits(&self) -> &ArgumentLimits {
+        &self.argument_limits
     }
 
     pub(crate) fn call_deadline_ms(&self) -> u64 {
@@ -170,23 +170,18 @@ impl Generation {
     }
 
     /// The rules of a caller; none when it has no entry and needs one.
-    pub(crate) fn rules(&self, who: &Principal) -> Option<Arc<Rules>> {
+    pub(crate) fn rules(&self, who: &Caller) -> Option<Arc<Rules>> {
         self.access.rules(who)
     }
 
     /// The tools that a caller may see; none at all for a caller without rules.
-    pub(crate) fn visible(&self, who: &Principal) -> Visible {
+    pub(crate) fn visible(&self, who: &Caller) -> Visible {
         Visible::new(self.registry.clone(), self.rules(who))
     }
 
     /// Slots for one attempt of a tool, first one of the tool's: a tool that is busy must not hold slots that other tools
     /// could use.
-    pub(crate) async fn enter(
-        &self,
-        tool: &str,
-        who: &Principal,
-        until: Duration,
-    ) -> Result<Slots, Rejected> {
+    pub(crate) async fn enter(&self, tool: &str, who: &Caller, until: Duration) -> Result<Slots, Rejected> {
         let standing = self.tools.get(tool).ok_or(Rejected)?;
         let environment = &**self.environment();
         let tool =
@@ -202,7 +197,7 @@ impl Generation {
     }
 
     /// The tokens of a tool's retry quota, and the state of its breakers for a caller.
-    pub(crate) fn health(&self, tool: &str, who: &Principal) -> (u32, BreakerView) {
+    pub(crate) fn health(&self, tool: &str, who: &Caller) -> (u32, BreakerView) {
         let now = ms(self.environment().monotonic());
         self.tools.get(tool).map_or((0, BreakerView::Closed), |standing| {
             let mut health = standing.health();
@@ -211,7 +206,7 @@ impl Generation {
     }
 
     /// Applies the effect of a call on a tool's quota and breakers.
-    pub(crate) fn settle(&self, tool: &str, who: &Principal, settled: &Settled) {
+    pub(crate) fn settle(&self, tool: &str, who: &Caller, settled: &Settled) {
         // One lock for both: a call never sees the quota of one call and the breaker of another.
         // The tool may be gone: a call settles on the generation that it began with.
         let Some(standing) = self.tools.get(tool) else { return };

@@ -28,14 +28,14 @@ use crate::sandbox::cache::CacheError;
 use crate::sandbox::compiler::Compiler;
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::JournalCounts;
-use airlock_contract::caps::Caps;
+use airlock_contract::arguments::ArgumentLimits;
 use airlock_journal::state::StateError;
 use airlock_journal::{Journal, JournalError, JournalView, Standing};
 use airlock_types::call::{Call, Observer};
+use airlock_types::caller::Caller;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::environment::SharedEnvironment;
-use airlock_types::principal::Principal;
-use airlock_types::reply::{ErrorReport, Reply};
+use airlock_types::reply::{Failure, Reply};
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
 use load::{admit, load, note};
@@ -202,7 +202,7 @@ impl Host {
     ///
     /// # Errors
     /// When the call would not get past the inner door.
-    pub fn explain(&self, call: &Call) -> Result<Explained, Box<ErrorReport>> {
+    pub fn explain(&self, call: &Call) -> Result<Explained, Box<Failure>> {
         crate::call::explain(&self.current.load(), call)
     }
 
@@ -213,7 +213,7 @@ impl Host {
     }
 
     /// The tools that a caller may see: there is no other way to them.
-    pub fn visible(&self, who: &Principal) -> Visible {
+    pub fn visible(&self, who: &Caller) -> Visible {
         self.current.load().visible(who)
     }
 
@@ -256,8 +256,8 @@ impl Host {
     }
 
     /// What arguments may be.
-    pub fn caps(&self) -> Caps {
-        *self.current.load().caps()
+    pub fn argument_limits(&self) -> ArgumentLimits {
+        *self.current.load().argument_limits()
     }
 
     /// Time for running calls to end when serving ends.
@@ -271,7 +271,7 @@ impl Host {
     }
 
     /// The caller whose token has this digest.
-    pub fn holder(&self, digest: &TokenDigest) -> Option<Principal> {
+    pub fn holder(&self, digest: &TokenDigest) -> Option<Caller> {
         self.current.load().access().holder(digest)
     }
 
@@ -295,7 +295,7 @@ impl Host {
     }
 
     /// What was counted, with what stands in queues and breakers now, as far as a caller may read it.
-    pub fn metrics(&self, who: &Principal) -> Option<String> {
+    pub fn metrics(&self, who: &Caller) -> Option<String> {
         let now = self.current.load();
         let rules = now.rules(who)?;
         let JournalView { standing, waiting, lost, removed } = self.parts.journal.view();

@@ -32,11 +32,11 @@ pub use crate::sandbox::compiler::Compiler;
 pub use airlock_contract::Val;
 pub use airlock_journal::Journal;
 pub use airlock_types::call::{Arguments, Call};
+pub use airlock_types::caller::Caller;
 pub use airlock_types::code::{Code, Status};
 pub use airlock_types::environment::Environment;
-pub use airlock_types::principal::Principal as Caller;
 pub use airlock_types::record::Record;
-pub use airlock_types::reply::{ErrorReport as Failure, Reply};
+pub use airlock_types::reply::{Failure, Reply};
 
 mod admission;
 pub mod blocking;

@@ -102,7 +102,7 @@ pub enum LockError {
         "the lock `{}` is gone, and so is what was accepted: put it back, or restart the server to serve without one",
         .path.display()
     )]
-    Gone {
+    Removed {
         /// The path of the lock.
         path: PathBuf,
     },
@@ -268,7 +268,7 @@ impl Lock {
     fn changes_since(&self, served: &Served, registry: &Registry) -> Result<Changes, LockError> {
         // Deleting the lock must not accept everything.
         if served.was_locked() {
-            return Err(LockError::Gone { path: self.path.clone() });
+            return Err(LockError::Removed { path: self.path.clone() });
         }
         let now = Definition::all(registry);
         if let Some(tool) = now.keys().find(|name| served.is_full() && !served.knows(name)) {

@@ -9,8 +9,8 @@ use crate::host::Host;
 use crate::policy::{Decision, Request, decide};
 use crate::registry::Tool;
 use airlock_contract::tool::ValidArgs;
+use airlock_types::caller::Caller;
 use airlock_types::environment::ms;
-use airlock_types::principal::Principal;
 use airlock_types::usage::Traces;
 
 /// Time for the attempt, far above what a measured tool needs.
@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// # Errors
 /// Fails when the host fails, or the tool lacks a grant.
 pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Result<Outcome> {
-    let (environment, caller) = (host.environment(), Principal::local());
+    let (environment, caller) = (host.environment(), Caller::local());
     let request = Request {
         caller: &caller,
         tool: &tool.name,

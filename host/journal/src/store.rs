@@ -4,8 +4,8 @@
 //! database would drop the POSIX locks of all connections of this process. Another process that then closes its own
 //! connection would delete the write-ahead log under this one.
 
-mod room;
 mod schema;
+mod size;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::state;
 use airlock_types::json::Json;
 use airlock_types::record;
 use airlock_types::record::Record;
-pub(super) use room::{Room, bytes_of, make as make_room};
+pub(super) use size::{SizeCheck, bytes_of, make as make_room};
 
 /// How long opening waits while another process holds the database.
 const OPEN_BUSY: Duration = Duration::from_secs(5);

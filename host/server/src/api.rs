@@ -21,7 +21,7 @@ use serde_json::json;
 use airlock::host::Host;
 use airlock::registry::UnknownTool;
 use airlock_types::call::{Arguments, Call, TraceParent};
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 use airlock_types::reply::Reply;
 use airlock_types::session::{SESSION_HEADER, SessionKey};
 use airlock_types::shorten::{clean, shorten};
@@ -40,7 +40,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: Arc<Host>) -> Route
 /// Lists the tools that the caller may call.
 #[utoipa::path(get, path = "/v1/tools", operation_id = "list_tools",
     responses((status = 200, description = "The tools, in the order of their names")))]
-async fn tools(State(host): State<Arc<Host>>, Extension(who): Extension<Principal>) -> Response {
+async fn tools(State(host): State<Arc<Host>>, Extension(who): Extension<Caller>) -> Response {
     let visible = host.visible(&who);
     let tools: Vec<_> = visible.tools().map(|tool| visible.describe(tool)).collect();
     Json(json!({ "tools": tools })).into_response()
@@ -52,7 +52,7 @@ async fn tools(State(host): State<Arc<Host>>, Extension(who): Extension<Principa
     responses((status = 200, description = "The tool")))]
 async fn tool(
     State(host): State<Arc<Host>>,
-    Extension(who): Extension<Principal>,
+    Extension(who): Extension<Caller>,
     Path(name): Path<String>,
 ) -> Response {
     let visible = host.visible(&who);
@@ -73,7 +73,7 @@ async fn tool(
     responses((status = 200, description = "The envelope of an answer, `ok` or `degraded`")))]
 async fn call(
     State(host): State<Arc<Host>>,
-    Extension(who): Extension<Principal>,
+    Extension(who): Extension<Caller>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Bytes,
@@ -85,7 +85,7 @@ async fn call(
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut raw = Call::new(&name, Arguments::Text(body.into()));
     raw.caller = who;
-    raw.session = header(SESSION_HEADER).map_or(SessionKey::None, SessionKey::said);
+    raw.session = header(SESSION_HEADER).map_or(SessionKey::None, SessionKey::parse);
     raw.trace = header("traceparent").map(|parent| TraceParent {
         parent: parent.to_owned(),
         state: header("tracestate").map(str::to_owned),
@@ -96,7 +96,7 @@ async fn call(
 /// This document.
 #[utoipa::path(get, path = "/v1/openapi.json", operation_id = "openapi",
     responses((status = 200, description = "This document")))]
-async fn document(State(host): State<Arc<Host>>, Extension(who): Extension<Principal>) -> Response {
+async fn document(State(host): State<Arc<Host>>, Extension(who): Extension<Caller>) -> Response {
     Json(openapi::document(&host.visible(&who), host.oauth().as_deref(), host.allows_anonymous()))
         .into_response()
 }

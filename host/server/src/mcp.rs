@@ -8,7 +8,7 @@ pub(crate) mod arguments;
 pub(crate) mod context;
 mod listing;
 mod meta_key;
-mod progress;
+mod progress_notice;
 mod resource;
 mod result;
 
@@ -98,7 +98,7 @@ impl Server {
         raw.trace = context::trace(&context);
         let (mut observer, mut told) = (None, None);
         if let Some(token) = context.meta.get_progress_token() {
-            let (notes, forwarding) = progress::forward(context.peer.clone(), token);
+            let (notes, forwarding) = progress_notice::forward(context.peer.clone(), token);
             (observer, told) = (Some(notes), Some(forwarding));
         }
         let reply = self.host.call_observed(raw, observer).await;

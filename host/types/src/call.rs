@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::principal::Principal;
+use crate::caller::Caller;
 use crate::session::SessionKey;
 
 /// Arguments as received from the transport.
@@ -73,7 +73,7 @@ pub struct Call {
     /// Its arguments.
     pub arguments: Arguments,
     /// Who calls.
-    pub caller: Principal,
+    pub caller: Caller,
     /// The session that it says it belongs to.
     pub session: SessionKey,
     /// The trace that it belongs to, by W3C trace context.
@@ -86,7 +86,7 @@ impl Call {
         Call {
             tool: tool.to_owned(),
             arguments,
-            caller: Principal::local(),
+            caller: Caller::local(),
             session: SessionKey::None,
             trace: None,
         }

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod call;
+pub mod caller;
 pub mod canonical;
 pub mod code;
 pub mod decision;
@@ -21,7 +22,6 @@ pub mod json;
 pub mod limit;
 pub mod place;
 pub mod plan;
-pub mod principal;
 pub mod range;
 pub mod record;
 pub mod reply;

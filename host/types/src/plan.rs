@@ -26,7 +26,7 @@ use crate::effect::Effect;
 
 pub use breaker::{BreakerView, Breakers, Scope};
 pub use explain::explain;
-pub use progress::{Ended, PathStep, Progress, Step};
+pub use progress::{AttemptEnd, PathStep, Progress, Step};
 pub use quota::Quota;
 pub use retry::{Jitter, RetryPolicy};
 pub use settle::Settled;

@@ -30,7 +30,7 @@ pub struct Reply {
     pub content: Vec<Content>,
     /// Why there is no value.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub error: Option<ErrorReport>,
+    pub error: Option<Failure>,
     /// The typed refusal, for `refused`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub refusal: Option<Refusal>,
@@ -76,7 +76,7 @@ pub struct Confidence {
 
 /// Why there is no value, for an agent to act on. No paths of the host, no backtraces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ErrorReport {
+pub struct Failure {
     /// The text for a model: what happened, how to proceed.
     pub message: String,
     /// Whether sending the same call again can help.
@@ -139,10 +139,10 @@ pub struct TotalUsage {
     pub memory_bytes: u64,
 }
 
-impl ErrorReport {
+impl Failure {
     /// A report with a text only.
-    pub fn plain(message: String) -> ErrorReport {
-        ErrorReport {
+    pub fn plain(message: String) -> Failure {
+        Failure {
             message,
             retryable: false,
             caller_must_change_args: false,

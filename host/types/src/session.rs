@@ -24,7 +24,7 @@ pub const SESSION_HEADER: &str = "airlock-session";
 
 impl SessionKey {
     /// Reads the value that a caller gave as its handle.
-    pub fn said(text: &str) -> SessionKey {
+    pub fn parse(text: &str) -> SessionKey {
         if text == NEW_SESSION { SessionKey::New } else { SessionKey::Handle(text.to_owned()) }
     }
 }

@@ -32,13 +32,13 @@ pub fn clean_strings(value: &mut serde_json::Value) {
 
 /// Whether a value has at most this many bytes as JSON. Serializing stops at the bound.
 pub fn is_within(value: &serde_json::Value, bytes_max: usize) -> bool {
-    serde_json::to_writer(Room(bytes_max), value).is_ok()
+    serde_json::to_writer(Remaining(bytes_max), value).is_ok()
 }
 
 /// A writer that counts down, and fails when no bytes are left.
-struct Room(usize);
+struct Remaining(usize);
 
-impl std::io::Write for Room {
+impl std::io::Write for Remaining {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let left = self.0.checked_sub(bytes.len());
         self.0 = left.ok_or(std::io::ErrorKind::WriteZero)?;

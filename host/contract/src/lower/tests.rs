@@ -167,7 +167,7 @@ fn takes_cases_by_their_tag() {
     check_refused(shape(), json!({"val": 3}), "required");
     let found = check_refused(shape(), json!({"tag": "Circle", "val": 3}), "enum");
     assert_eq!((found.path.as_str(), found.expected.as_str()), ("tag", "one of circle, none"));
-    assert_eq!(found.hint.as_deref(), Some("Did you mean `circle`?"));
+    assert_eq!(found.hint.as_deref(), Some("did you mean `circle`?"));
     check_hint(shape(), json!("none"), r#"Write {"tag": "none"}."#);
     let result = Ty::Result(None, Some(Box::new(Ty::Bool)));
     check(result, json!({"tag": "err", "val": true}), Val::Result(Err(Some(Box::new(Val::Bool(true))))));
@@ -179,7 +179,7 @@ fn takes_flags_as_a_set() {
     check(flags(), json!(["run", "read", "run"]), Val::Flags(names(&["read", "run"])));
     check(flags(), json!([]), Val::Flags(vec![]));
     let found = check_refused(flags(), json!(["wriet"]), "enum");
-    assert_eq!(found.hint.as_deref(), Some("Did you mean `write`?"));
+    assert_eq!(found.hint.as_deref(), Some("did you mean `write`?"));
 }
 
 #[test]
@@ -200,14 +200,14 @@ fn says_once_that_a_name_was_misspelled() {
     assert_eq!((found[0].code, found[0].pointer.as_str()), (Code::ArgsUnknown, "/dept_date"));
     assert_eq!(found[0].expected, "only departure_date, passengers");
     let hint = found[0].hint.as_deref();
-    assert_eq!(hint, Some("Did you mean `departure_date` (required, missing)?"));
+    assert_eq!(hint, Some("did you mean `departure_date` (required, missing)?"));
 }
 
 #[test]
 fn takes_kebab_case_as_a_hint_only() {
     let found = refused(&passengers(), json!({"departure-date": "", "passengers": []}));
     let hint = found[0].hint.as_deref();
-    assert_eq!(hint, Some("Did you mean `departure_date` (required, missing)?"));
+    assert_eq!(hint, Some("did you mean `departure_date` (required, missing)?"));
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn hints_at_a_lossless_change() {
     check_hint(Ty::String, json!(12), r#"Put it in quotes: "12""#);
     check_hint(list_of(Ty::String), json!("a"), r#"Put it in a list: ["a"]"#);
     check_hint(list_of(Ty::U16), json!("[1, 2]"), "Send it without the quotes: [1,2]");
-    check_hint(Ty::Enum(names(&["economy", "first"])), json!("Economy"), "Did you mean `economy`?");
+    check_hint(Ty::Enum(names(&["economy", "first"])), json!("Economy"), "did you mean `economy`?");
     let found = check_refused(Ty::U8, json!("twelve"), "type");
     assert_eq!(found.hint, None);
 }

@@ -120,7 +120,7 @@ fn descend<'s>(
     let node = through(node, defs);
     match step {
         Segment::Field(name) => {
-            // Looked for twice, so that the names are only listed where the error needs them.
+            // Lookup for twice, so that the names are only listed where the error needs them.
             if node.get("properties").is_none_or(|all| all.get(name).is_none()) {
                 return Err(PathError::Unknown { name: name.clone(), known: node_names(node) });
             }

@@ -12,8 +12,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::{Rejected, Waiting};
+use airlock_types::caller::Caller;
 use airlock_types::environment::{Environment, within};
-use airlock_types::principal::Principal;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 /// Bounded admission to one tool: `run` slots, then up to `wait` waiters in FIFO order; further calls are rejected.
@@ -30,7 +30,7 @@ pub(crate) struct Bulkhead {
 
 /// Calls of each caller that hold a slot or wait for one: as many entries as there are such calls at most.
 #[derive(Debug, Default)]
-struct Callers(Mutex<BTreeMap<Principal, u32>>);
+struct Callers(Mutex<BTreeMap<Caller, u32>>);
 
 /// A slot, held until it is dropped.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Bulkhead {
     /// last slot is kept for callers that hold none.
     pub(crate) async fn enter(
         &self,
-        who: &Principal,
+        who: &Caller,
         is_shared: bool,
         environment: &dyn Environment,
         until: Duration,
@@ -104,12 +104,12 @@ impl Bulkhead {
 #[derive(Debug)]
 struct Counted {
     callers: Arc<Callers>,
-    who: Principal,
+    who: Caller,
 }
 
 impl Counted {
     /// Counts a call, and says whether it is the only one of its caller.
-    fn begin(callers: &Arc<Callers>, who: &Principal) -> (Counted, bool) {
+    fn begin(callers: &Arc<Callers>, who: &Caller) -> (Counted, bool) {
         let mut counts = callers.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(who.clone()).or_default();
         *count += 1;
@@ -137,7 +137,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     async fn enter(bulkhead: &Bulkhead, who: &str, is_shared: bool) -> Result<BulkheadSlot, Rejected> {
-        bulkhead.enter(&Principal::named(who), is_shared, &World::new(), SECOND).await
+        bulkhead.enter(&Caller::named(who), is_shared, &World::new(), SECOND).await
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,11 +15,11 @@ use airlock_contract::tool::ValidArgs;
 use airlock_types::code::Code;
 use airlock_types::environment::ms;
 use airlock_types::event::Event;
-use airlock_types::plan::Ended;
+use airlock_types::plan::AttemptEnd;
 use airlock_types::usage::{Traces, TrapReport};
 
 /// An attempt that the plan asks for.
-pub(super) struct Planned<'a> {
+pub(super) struct PlannedAttempt<'a> {
     /// Index of the route in the plan.
     pub(super) index: usize,
     /// The tool to run, with its permit.
@@ -43,20 +43,25 @@ impl EndedAttempt {
     }
 
     /// The part of the outcome that the plan decides by.
-    pub(super) fn for_plan(&self) -> Ended {
+    pub(super) fn for_plan(&self) -> AttemptEnd {
         let Details { transient, retry_after_ms, .. } = self.judged.details;
-        Ended { code: self.judged.code, effect_dispatched: self.effect_dispatched, transient, retry_after_ms }
+        AttemptEnd {
+            code: self.judged.code,
+            effect_dispatched: self.effect_dispatched,
+            transient,
+            retry_after_ms,
+        }
     }
 }
 
 /// Makes one attempt. Guest trouble, missing slots and host failures all come back as an [`EndedAttempt`].
 pub(super) async fn attempt(
     host: &Generation,
-    planned: Planned<'_>,
+    planned: PlannedAttempt<'_>,
     args: &ValidArgs,
     events: &mut Events<'_>,
 ) -> EndedAttempt {
-    let Planned { index, route, number, deadline_ms } = planned;
+    let PlannedAttempt { index, route, number, deadline_ms } = planned;
     let PermittedRoute { candidate, permit } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));

@@ -15,12 +15,12 @@ use crate::capability::report::Listener;
 use crate::generation::Generation;
 use airlock_journal::{Durability, JournalError};
 use airlock_types::call::{Call, Note, Observer};
+use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::environment::{ms, us};
 use airlock_types::event::Event;
 use airlock_types::json::Json;
 use airlock_types::plan::Progress;
-use airlock_types::principal::Principal;
 use airlock_types::record::Record;
 use airlock_types::reply::Reply;
 use airlock_types::shorten::clean;
@@ -96,7 +96,7 @@ impl<'c> Events<'c> {
     }
 
     /// Who calls.
-    pub(super) fn caller(&self) -> &'c Principal {
+    pub(super) fn caller(&self) -> &'c Caller {
         &self.head.call.caller
     }
 

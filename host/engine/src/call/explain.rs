@@ -2,7 +2,7 @@
 //!
 //! Owns the text and the form of the explanation. Must not decide anything by itself, or it would differ from the call.
 
-use super::permit::{Asked, PermittedRoute, permitted};
+use super::permit::{PermittedRoute, RequestBase, permitted};
 use super::reply::Failed;
 use super::{report, routes, validate};
 use crate::generation::{Generation, Resolved};
@@ -10,7 +10,7 @@ use airlock_types::call::Call;
 use airlock_types::decision::{Reason, Ruling};
 use airlock_types::environment::ms;
 use airlock_types::plan::Plan;
-use airlock_types::reply::ErrorReport;
+use airlock_types::reply::Failure;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Explained {
     pub reasons: Arc<[Reason]>,
     /// The error that the call would be answered with. Present only when it would not run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Box<ErrorReport>>,
+    pub refused: Option<Box<Failure>>,
     /// The plan. Present only when the call would run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
@@ -34,17 +34,17 @@ pub struct Explained {
 ///
 /// # Errors
 /// The report that the call would get when it fails before the decision: an unknown tool or invalid arguments.
-pub(crate) fn explain(host: &Generation, call: &Call) -> Result<Explained, Box<ErrorReport>> {
+pub(crate) fn explain(host: &Generation, call: &Call) -> Result<Explained, Box<Failure>> {
     explained(host, call).map_err(|failed| failed.report)
 }
 
 fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     let resolved = host.visible(&call.caller).candidates(&call.tool).map_err(|err| report::unknown(&err))?;
-    let args = validate::judge(host.caps(), resolved.tool(), &call.arguments)?;
+    let args = validate::judge(host.argument_limits(), resolved.tool(), &call.arguments)?;
     let Resolved { called, fallbacks } = resolved;
     let now_unix_ms = ms(host.environment().wall());
     // Without a session: explaining must not open one.
-    let asked = Asked { caller: &call.caller, args: &args, session: None, now_unix_ms };
+    let asked = RequestBase { caller: &call.caller, args: &args, session: None, now_unix_ms };
     let decision = asked.decide(&called);
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());
     Ok(match permitted(&called.tool.name, decision) {

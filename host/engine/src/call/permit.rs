@@ -9,10 +9,10 @@ use super::report;
 use crate::generation::{Admitted, Candidate, Generation, Resolved};
 use crate::policy::{Decision, Permit, Request, decide};
 use airlock_contract::tool::ValidArgs;
+use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::environment::ms;
 use airlock_types::event::Event;
-use airlock_types::principal::Principal;
 use airlock_types::session::SessionId;
 
 /// A tool that may run in this call, with the permit that proves it.
@@ -22,17 +22,17 @@ pub(super) struct PermittedRoute {
 }
 
 /// The parts of a policy request that are the same for all tools of a call.
-pub(super) struct Asked<'a> {
-    pub(super) caller: &'a Principal,
+pub(super) struct RequestBase<'a> {
+    pub(super) caller: &'a Caller,
     pub(super) args: &'a ValidArgs,
     pub(super) session: Option<&'a SessionId>,
     pub(super) now_unix_ms: u64,
 }
 
-impl Asked<'_> {
+impl RequestBase<'_> {
     /// Decides about one of the call's tools.
     pub(super) fn decide(&self, candidate: &Candidate) -> Decision {
-        let Asked { caller, args, session, now_unix_ms } = *self;
+        let RequestBase { caller, args, session, now_unix_ms } = *self;
         let tool = &candidate.tool;
         decide(&Request { caller, tool: &tool.name, allowance: &tool.allowance, args, session, now_unix_ms })
     }
@@ -52,7 +52,7 @@ impl Asked<'_> {
 /// When the called tool itself may not run. A fallback without a permit is not an error.
 pub(super) fn permit(
     host: &Generation,
-    caller: &Principal,
+    caller: &Caller,
     resolved: Resolved,
     args: &ValidArgs,
     admitted: &Admitted,
@@ -60,7 +60,7 @@ pub(super) fn permit(
 ) -> Result<Vec<PermittedRoute>, Failed> {
     // Read once: all decisions of a call are about the same moment.
     let now_unix_ms = ms(host.environment().wall());
-    let asked = Asked { caller, args, session: admitted.session(), now_unix_ms };
+    let asked = RequestBase { caller, args, session: admitted.session(), now_unix_ms };
     let Resolved { called, fallbacks } = resolved;
     let decision = asked.decide(&called);
     // Before a refusal ends the stage: the record of a denied call needs its reasons most.

@@ -14,7 +14,7 @@ use airlock_types::environment::us;
 use airlock_types::event::Event;
 use airlock_types::finding::Finding;
 use airlock_types::plan::{BreakerView, Plan};
-use airlock_types::reply::{Confidence, ErrorReport, Provenance, Reply};
+use airlock_types::reply::{Confidence, Failure, Provenance, Reply};
 use airlock_types::shorten::clean_lines;
 
 /// A call that ended with a result.
@@ -28,14 +28,14 @@ pub(super) struct Delivered {
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) code: Code,
-    pub(super) report: Box<ErrorReport>,
+    pub(super) report: Box<Failure>,
     refusal: Option<Box<Refusal>>,
     clarify: Option<Box<Clarify>>,
     findings: Vec<Finding>,
 }
 
 impl Failed {
-    pub(super) fn new(code: Code, report: ErrorReport) -> Failed {
+    pub(super) fn new(code: Code, report: Failure) -> Failed {
         Failed { code, report: Box::new(report), refusal: None, clarify: None, findings: Vec::new() }
     }
 }
@@ -110,7 +110,7 @@ pub(super) fn given_up(
 }
 
 /// The report of a call for which the plan started no attempt, for example because too little time was left.
-fn not_run(tool: &str, code: Code, why: Option<String>) -> ErrorReport {
+fn not_run(tool: &str, code: Code, why: Option<String>) -> Failure {
     let mut report = report::report(tool, code, &Details::default());
     if let Some(why) = why {
         report.message = format!("`{tool}` was not run: {why}.\n{}", report.message);
@@ -193,7 +193,7 @@ fn fill(reply: &mut Reply, accepted: Accepted, provenance: Provenance) {
 }
 
 /// Removes hidden characters from the message of an error. Parts of it may come from a tool or a caller.
-fn fit_to_be_shown(mut report: ErrorReport) -> ErrorReport {
+fn fit_to_be_shown(mut report: Failure) -> Failure {
     report.message = clean_lines(&report.message);
     report
 }

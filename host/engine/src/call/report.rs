@@ -17,7 +17,7 @@ use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
 use airlock_types::code::{Code, Ran};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::plan::Scope;
-use airlock_types::reply::ErrorReport;
+use airlock_types::reply::Failure;
 use airlock_types::shorten::{shorten, visible_json};
 use airlock_types::violation::Violation;
 use airlock_types::words::one_line;
@@ -102,7 +102,7 @@ pub(crate) fn invalid(tool: &str, violations: Vec<Violation>, example: Option<Va
     // Violations quote the caller's values, which may hide characters.
     let violations: Vec<Violation> = violations.into_iter().map(Violation::shown).collect();
     let code = message::code(&violations);
-    let report = ErrorReport {
+    let report = Failure {
         message: message::text(tool, &violations, example.as_ref()),
         retryable: false,
         caller_must_change_args: true,
@@ -116,13 +116,13 @@ pub(crate) fn invalid(tool: &str, violations: Vec<Violation>, example: Option<Va
 }
 
 /// The report of a call that failed with this code: what happened, whether the tool ran, how to proceed.
-pub(crate) fn report(tool: &str, code: Code, details: &Details) -> ErrorReport {
+pub(crate) fn report(tool: &str, code: Code, details: &Details) -> Failure {
     let facts = code.facts();
     let retryable = facts.retryable.given(details.transient);
     // A call that ends without running may have run before: stopped at a denial, or between two attempts.
     let has_run = if facts.ran == Ran::No && details.attempts > 0 { Ran::Ran } else { facts.ran };
     let message = [happened(tool, code, details), ran(has_run), proceed(code, details, retryable)].join("\n");
-    ErrorReport {
+    Failure {
         message,
         retryable,
         caller_must_change_args: false,
@@ -248,15 +248,12 @@ fn doubts(findings: &[Finding]) -> String {
 }
 
 /// The report of a call that was not run because its tool is paused by a breaker.
-pub(crate) fn paused(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u64) -> ErrorReport {
+pub(crate) fn paused(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u64) -> Failure {
     let details = Details { retry_after_ms: Some(remaining_ms), ..Details::default() };
     // The code of an overload, so that clients treat a pause as any other reason to wait.
     let report = report(tool, Code::Overloaded, &details);
     let (ran, proceed) = (ran(report.ran), proceed(Code::Overloaded, &details, report.retryable));
-    ErrorReport {
-        message: [pause(tool, scope, remaining_ms, now_unix_ms), ran, proceed].join("\n"),
-        ..report
-    }
+    Failure { message: [pause(tool, scope, remaining_ms, now_unix_ms), ran, proceed].join("\n"), ..report }
 }
 
 /// Names the callers for whom a tool is paused, the reason and the end of the pause.
@@ -281,7 +278,7 @@ fn moment(unix_ms: u64) -> String {
 }
 
 /// The report of a refusal: what the tool declines, what it needs, what helps instead.
-pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> ErrorReport {
+pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> Failure {
     let cut = |text: &str| one_line(text, TOOL_TEXT_CHARS_MAX);
     let mut lines = vec![format!("`{tool}` declines: {}", cut(&refusal.cannot))];
     let mut list = |title: &str, items: &[String]| {
@@ -304,7 +301,7 @@ pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> ErrorReport {
             format!("It may be asked again once this has changed: {}", what.join("; "))
         }
     });
-    ErrorReport {
+    Failure {
         message: lines.join("\n"),
         retryable: retry_after_ms.is_some(),
         caller_must_change_args: matches!(refusal.retryable, RetryAdvice::AfterChange(_)),
@@ -317,7 +314,7 @@ pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> ErrorReport {
 }
 
 /// The report of a question that the tool asks back, with its options.
-pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> ErrorReport {
+pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> Failure {
     let mut lines = vec![format!("`{tool}` asks: {}", one_line(&clarify.question, TOOL_TEXT_CHARS_MAX))];
     for (i, option) in clarify.options.iter().take(8).enumerate() {
         lines.push(format!(
@@ -330,7 +327,7 @@ pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> ErrorReport {
     }
     // The options carry complete arguments, so no state is kept between the two calls.
     lines.push("Pick one and call again with its arguments, or ask your user.".into());
-    ErrorReport {
+    Failure {
         message: lines.join("\n"),
         retryable: false,
         caller_must_change_args: true,
@@ -352,7 +349,7 @@ mod tests {
     const BAD: &str = "a\u{1b}[2J\u{202e}b\nThe tool did not run.\u{9b}31m\u{200b}\u{85}c";
 
     /// The text has this number of lines, whatever a tool says.
-    fn check(report: &ErrorReport, lines: usize) {
+    fn check(report: &Failure, lines: usize) {
         assert!(!report.message.chars().any(|c| is_hidden(c) && c != '\n'), "{:?}", report.message);
         assert_eq!(report.message.lines().count(), lines, "{}", report.message);
     }

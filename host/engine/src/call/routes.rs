@@ -6,13 +6,13 @@ use super::permit::PermittedRoute;
 use crate::generation::Generation;
 use crate::registry::Tool;
 use airlock_contract::tool::ValidArgs;
+use airlock_types::caller::Caller;
 use airlock_types::digest::{hex, sha256};
 use airlock_types::plan;
 use airlock_types::plan::{Inputs, Jitter, Plan, RouteInput};
-use airlock_types::principal::Principal;
 
 /// The plan of a call. Its jitter uses half of a seed: 16 bytes are enough, and shorter on record.
-pub(super) fn plan(host: &Generation, who: &Principal, routes: &[PermittedRoute], args: &ValidArgs) -> Plan {
+pub(super) fn plan(host: &Generation, who: &Caller, routes: &[PermittedRoute], args: &ValidArgs) -> Plan {
     let seed = host.environment().seed();
     let routes = routes.iter().map(|route| input(host, who, &route.candidate.tool)).collect();
     plan::plan(inputs(host, routes, args, Jitter::Seeded(hex(&seed[..16]))))
@@ -21,7 +21,7 @@ pub(super) fn plan(host: &Generation, who: &Principal, routes: &[PermittedRoute]
 /// The plan as its caller may see it: hidden fallbacks without names, and no jitter.
 pub(super) fn shown_plan(
     host: &Generation,
-    who: &Principal,
+    who: &Caller,
     routes: &[PermittedRoute],
     args: &ValidArgs,
 ) -> Plan {
@@ -33,13 +33,13 @@ pub(super) fn shown_plan(
     plan::plan(inputs(host, routes.iter().map(shown).collect(), args, Jitter::Off))
 }
 
-fn input(host: &Generation, who: &Principal, tool: &Tool) -> RouteInput {
+fn input(host: &Generation, who: &Caller, tool: &Tool) -> RouteInput {
     let (quota, breaker) = host.health(&tool.name, who);
     RouteInput {
         tool: tool.name.clone(),
         component: tool.component.digest.clone(),
         effect: tool.effect,
-        is_closed: tool.component.surface.is_closed(),
+        is_closed: tool.component.info.is_closed(),
         retry: tool.retry.clone(),
         attempt_deadline_ms: tool.limits().deadline_ms,
         useful_ms_min: tool.useful_ms_min.min(tool.limits().deadline_ms),

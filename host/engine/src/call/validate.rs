@@ -13,8 +13,8 @@ use crate::caller::account::Account;
 use crate::caller::budget::Amounts;
 use crate::generation::{Admitted, Generation, Resolved};
 use crate::registry::Tool;
-use airlock_contract::caps;
-use airlock_contract::caps::Caps;
+use airlock_contract::arguments;
+use airlock_contract::arguments::ArgumentLimits;
 use airlock_contract::tool::ValidArgs;
 use airlock_types::call::Arguments;
 use airlock_types::code::Code;
@@ -42,24 +42,28 @@ pub(super) async fn validate(
     let tool = resolved.tool();
     let is_heavy = match arguments {
         Arguments::Text(text) => tool.contract.is_heavy(text.len()),
-        Arguments::Parsed(args) => tool.contract.is_heavy(caps::bytes_of(args)),
+        Arguments::Parsed(args) => tool.contract.is_heavy(arguments::bytes_of(args)),
     };
     // Boxed: this path is rare, and its state would otherwise enlarge the future of every call.
     if is_heavy {
         return Box::pin(judge_aside(host, tool, arguments, admitted, events)).await;
     }
     let begun = host.environment().monotonic();
-    let judged = judge(host.caps(), tool, arguments);
+    let judged = judge(host.argument_limits(), tool, arguments);
     events.worked_since(begun);
     judged
 }
 
 /// Judges arguments: the general size limits first, then the tool's contract.
-pub(super) fn judge(caps: &Caps, tool: &Tool, arguments: &Arguments) -> Result<ValidArgs, Failed> {
+pub(super) fn judge(
+    argument_limits: &ArgumentLimits,
+    tool: &Tool,
+    arguments: &Arguments,
+) -> Result<ValidArgs, Failed> {
     // Text is parsed under the limits, so a hostile document is refused before it is a tree.
     let args = match arguments {
-        Arguments::Text(text) => caps::parse(text, caps),
-        Arguments::Parsed(args) => caps::admit(args, caps).map(|()| args.clone()),
+        Arguments::Text(text) => arguments::parse(text, argument_limits),
+        Arguments::Parsed(args) => arguments::admit(args, argument_limits).map(|()| args.clone()),
     };
     let args = args.map_err(|violation| report::invalid(&tool.name, vec![violation], None))?;
     tool.contract.validate(args).map_err(|(violations, args)| {
@@ -88,10 +92,10 @@ async fn judge_aside(
     let slots = slots.await.map_err(|_| report::failed(&tool.name, Code::Overloaded, &Details::no_slot()))?;
     let payer = Payer { account: admitted.account().clone(), environment: environment.clone() };
     let judged = tokio::task::spawn_blocking({
-        let (caps, tool, arguments) = (*host.caps(), tool.clone(), arguments.clone());
+        let (argument_limits, tool, arguments) = (*host.argument_limits(), tool.clone(), arguments.clone());
         move || {
             let _slots = slots;
-            payer.charged(|| judge(&caps, &tool, &arguments))
+            payer.charged(|| judge(&argument_limits, &tool, &arguments))
         }
     });
     match within(&**environment, until, judged).await {

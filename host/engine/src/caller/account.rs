@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::Rules;
 use super::budget::{Amounts, Exhausted, Spent};
 use crate::admission::{Gate, Rejected, Slot};
+use airlock_types::caller::Caller;
 use airlock_types::environment::Environment;
-use airlock_types::principal::Principal;
 
 /// Most accounts at the same time. Beyond it, a new caller takes the place of accounts that have nothing left to
 /// remember.
@@ -24,7 +24,7 @@ pub(crate) const CALLER_HEAVY_WAIT: u32 = 32;
 
 /// All accounts of a host.
 #[derive(Debug, Default)]
-pub(crate) struct Accounts(RwLock<BTreeMap<Principal, Arc<Account>>>);
+pub(crate) struct Accounts(RwLock<BTreeMap<Caller, Arc<Account>>>);
 
 /// The account of one caller.
 #[derive(Debug)]
@@ -49,19 +49,14 @@ impl Accounts {
     ///
     /// # Errors
     /// When there is no space for another account, or a budget is used up.
-    pub(crate) fn open(
-        &self,
-        who: &Principal,
-        rules: &Rules,
-        now_ms: u64,
-    ) -> Result<Arc<Account>, NotOpened> {
+    pub(crate) fn open(&self, who: &Caller, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, NotOpened> {
         let account = self.account(who, rules, now_ms)?;
         account.spent().take_call(&rules.budgets, now_ms).map_err(NotOpened::Exhausted)?;
         Ok(account)
     }
 
     /// Charges a caller for what a call used, once that is known.
-    pub(crate) fn charge(&self, who: &Principal, used: Amounts, now_ms: u64) {
+    pub(crate) fn charge(&self, who: &Caller, used: Amounts, now_ms: u64) {
         let account = self.0.read().unwrap_or_else(PoisonError::into_inner).get(who).cloned();
         // An account is removed only when its day is over, and its budgets start anew then: no charge is lost.
         if let Some(account) = account {
@@ -70,7 +65,7 @@ impl Accounts {
     }
 
     /// Finds or makes the account of a caller.
-    fn account(&self, who: &Principal, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, NotOpened> {
+    fn account(&self, who: &Caller, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, NotOpened> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(who).cloned();
         if let Some(account) = known {
             account.agree(rules);

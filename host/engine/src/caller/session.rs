@@ -1,7 +1,7 @@
 //! Sessions: what a host remembers between the calls of one caller.
 //!
 //! Owns the handles, the lifetime and the bounds of sessions, and the loop guard in them. A session is identified by
-//! its principal and a key: the stdio process, the session id of MCP's handshake era, or a handle that the host minted.
+//! its caller and a key: the stdio process, the session id of MCP's handshake era, or a handle that the host minted.
 //! The handle of another caller is treated as an unknown one. Must not know transports or what calls do.
 
 use airlock_types::session::{SessionId, SessionKey};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 
 /// Idle time in milliseconds after which a session ends.
 pub const IDLE_MS: u64 = 30 * 60_000;
@@ -37,7 +37,7 @@ pub struct UnknownSession;
 
 /// All sessions of a host. Calls in open sessions share a read lock and do not wait for each other.
 #[derive(Debug, Default)]
-pub(crate) struct Sessions(RwLock<BTreeMap<Principal, BTreeMap<SessionId, Arc<Session>>>>);
+pub(crate) struct Sessions(RwLock<BTreeMap<Caller, BTreeMap<SessionId, Arc<Session>>>>);
 
 /// An open session.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ impl Sessions {
     /// When the key is a handle of no open session of this caller.
     pub(crate) fn enter(
         &self,
-        who: &Principal,
+        who: &Caller,
         key: SessionKey,
         seed: [u8; 32],
         now_ms: u64,
@@ -83,11 +83,11 @@ impl Sessions {
     }
 
     /// An open session, by its id.
-    pub(crate) fn get(&self, who: &Principal, id: &str) -> Option<Arc<Session>> {
+    pub(crate) fn get(&self, who: &Caller, id: &str) -> Option<Arc<Session>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(who)?.get(id).cloned()
     }
 
-    fn open(&self, who: &Principal, id: &str, now_ms: u64) -> Arc<Session> {
+    fn open(&self, who: &Caller, id: &str, now_ms: u64) -> Arc<Session> {
         let mut sessions = self.0.write().unwrap_or_else(PoisonError::into_inner);
         // Another call of the same session may have opened it since the read lock was released.
         let known = sessions.get(who).and_then(|own| own.get(id)).filter(|session| session.is_live(now_ms));
@@ -130,12 +130,8 @@ impl Session {
 }
 
 /// Removes expired sessions. If a bound is still reached, removes the session that was used longest ago.
-fn make_room(
-    sessions: &mut BTreeMap<Principal, BTreeMap<SessionId, Arc<Session>>>,
-    who: &Principal,
-    now_ms: u64,
-) {
-    let count = |sessions: &BTreeMap<Principal, BTreeMap<SessionId, _>>| {
+fn make_room(sessions: &mut BTreeMap<Caller, BTreeMap<SessionId, Arc<Session>>>, who: &Caller, now_ms: u64) {
+    let count = |sessions: &BTreeMap<Caller, BTreeMap<SessionId, _>>| {
         let own = sessions.get(who).map_or(0, BTreeMap::len);
         (own, sessions.values().map(BTreeMap::len).sum::<usize>())
     };
@@ -152,16 +148,16 @@ fn make_room(
         return;
     }
     // A caller at its own bound ends one of its own sessions; only the bound on all may end another caller's.
-    let candidates = sessions.iter().filter(|(principal, _)| all >= ALL_MAX || *principal == who);
+    let candidates = sessions.iter().filter(|(caller, _)| all >= ALL_MAX || *caller == who);
     let each =
-        candidates.flat_map(|(principal, own)| own.iter().map(move |(id, session)| (principal, id, session)));
+        candidates.flat_map(|(caller, own)| own.iter().map(move |(id, session)| (caller, id, session)));
     let oldest = each.min_by_key(|(_, _, session)| session.used_ms.load(Ordering::Acquire));
-    if let Some((principal, id)) = oldest.map(|(principal, id, _)| (principal.clone(), id.clone()))
-        && let Some(own) = sessions.get_mut(&principal)
+    if let Some((caller, id)) = oldest.map(|(caller, id, _)| (caller.clone(), id.clone()))
+        && let Some(own) = sessions.get_mut(&caller)
     {
         own.remove(&id);
         if own.is_empty() {
-            sessions.remove(&principal);
+            sessions.remove(&caller);
         }
     }
 }
@@ -171,12 +167,12 @@ mod tests {
     use super::*;
 
     fn open(sessions: &Sessions, who: &str, seed: u8, now_ms: u64) -> String {
-        sessions.enter(&Principal::named(who), SessionKey::New, [seed; 32], now_ms).unwrap().unwrap().0
+        sessions.enter(&Caller::named(who), SessionKey::New, [seed; 32], now_ms).unwrap().unwrap().0
     }
 
     fn reuse(sessions: &Sessions, who: &str, handle: &str, now_ms: u64) -> bool {
         let key = SessionKey::Handle(handle.into());
-        sessions.enter(&Principal::named(who), key, [0; 32], now_ms).is_ok()
+        sessions.enter(&Caller::named(who), key, [0; 32], now_ms).is_ok()
     }
 
     #[test]
@@ -215,7 +211,7 @@ mod tests {
         for i in 0..=ALL_MAX {
             let key = SessionKey::Transport(i.to_string());
             let who = format!("c{}", i % callers);
-            sessions.enter(&Principal::named(&who), key, [0; 32], i as u64).unwrap();
+            sessions.enter(&Caller::named(&who), key, [0; 32], i as u64).unwrap();
             handles.push((who, i.to_string()));
         }
         let now = ALL_MAX as u64;

@@ -10,7 +10,7 @@ use wasmtime::component::Linker;
 
 use super::facts::interface;
 use super::{BUILT_IN, Capability, Granting, Import, State, built_in};
-use airlock_contract::surface::Surface;
+use airlock_contract::component::ComponentInfo;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Effective;
 use airlock_types::words;
@@ -97,8 +97,8 @@ impl Capabilities {
     }
 
     /// Imports with functions that no capability owns. An import that only names types needs no owner.
-    pub fn unknown<'s>(&'s self, surface: &'s Surface) -> impl Iterator<Item = &'s Import> {
-        let functions = surface.imports.iter().filter(|import| !import.functions.is_empty());
+    pub fn unknown<'s>(&'s self, info: &'s ComponentInfo) -> impl Iterator<Item = &'s Import> {
+        let functions = info.imports.iter().filter(|import| !import.functions.is_empty());
         functions.filter(|import| self.owner(&import.name).is_none())
     }
 

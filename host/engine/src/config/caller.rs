@@ -8,8 +8,8 @@ use super::ConfigFile;
 use crate::caller::budget::{Budget, Budgets, DAY_MS, MINUTE_MS, Unit};
 use crate::caller::token::TokenDigest;
 use crate::caller::{CALLER_RUN, CALLER_WAIT, MetricsAccess, Rules, ToolPattern};
+use airlock_types::caller::{ANONYMOUS, LOCAL};
 use airlock_types::diagnostic::Diagnostic;
-use airlock_types::principal::{ANONYMOUS, LOCAL};
 
 /// One caller. `local` stands for the command line and stdio, `anonymous` for requests without a token.
 #[derive(Clone, Debug, Deserialize)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::caller::Rules;
 use crate::caller::token::TokenDigest;
 use crate::config::{ConfigFile, OauthConfig};
-use airlock_types::principal::{ANONYMOUS, LOCAL, Principal};
+use airlock_types::caller::{ANONYMOUS, Caller, LOCAL};
 
 /// The callers that one registry file states.
 pub(crate) struct Access {
@@ -17,7 +17,7 @@ pub(crate) struct Access {
     /// The rules of `local` and `anonymous` where the file has no entry for them.
     open: Arc<Rules>,
     /// Every token digest, with the caller that holds it.
-    tokens: Vec<(TokenDigest, Principal)>,
+    tokens: Vec<(TokenDigest, Caller)>,
     oauth: Option<Arc<OauthConfig>>,
     allow_anonymous: bool,
 }
@@ -35,7 +35,7 @@ impl Access {
     pub(crate) fn of(file: &ConfigFile) -> Access {
         let config = &file.config;
         let tokens = config.callers.iter().flat_map(|(name, caller)| {
-            caller.tokens.iter().map(|token| (*token, Principal::named(name.get_ref())))
+            caller.tokens.iter().map(|token| (*token, Caller::named(name.get_ref())))
         });
         let rules =
             config.callers.iter().map(|(name, caller)| (name.get_ref().clone(), Arc::new(caller.rules())));
@@ -50,7 +50,7 @@ impl Access {
 
     /// The access that both files allow. A caller or a token that only one of them has is left out.
     fn narrowed(&self, newer: &Access) -> Access {
-        let named = |entry: &str| Principal::named(entry);
+        let named = |entry: &str| Caller::named(entry);
         // Entries of both: an entry for `local` restricts its defaults, and removing the entry must not lift the
         // restriction yet.
         let entries = self.rules.keys().chain(newer.rules.keys());
@@ -58,7 +58,7 @@ impl Access {
             let (old, new) = (self.rules(&named(entry))?, newer.rules(&named(entry))?);
             Some((entry.clone(), Arc::new(old.narrowed(&new))))
         });
-        let kept = |(token, who): &&(TokenDigest, Principal)| newer.holder(token).as_ref() == Some(who);
+        let kept = |(token, who): &&(TokenDigest, Caller)| newer.holder(token).as_ref() == Some(who);
         Access {
             rules: both.collect(),
             open: self.open.clone(),
@@ -71,7 +71,7 @@ impl Access {
     }
 
     /// The rules of a caller; none when it has no entry and needs one.
-    pub(crate) fn rules(&self, who: &Principal) -> Option<Arc<Rules>> {
+    pub(crate) fn rules(&self, who: &Caller) -> Option<Arc<Rules>> {
         self.rules.get(who.entry()).cloned().or_else(|| {
             let open = who.entry() == LOCAL || (who.entry() == ANONYMOUS && self.allow_anonymous);
             // `local` always has defaults; `anonymous` only while the setting allows it.
@@ -80,8 +80,8 @@ impl Access {
     }
 
     /// The caller that holds a token. Compares with every token, so that the time does not tell which one matched.
-    pub(crate) fn holder(&self, digest: &TokenDigest) -> Option<Principal> {
-        let look = |found, (token, who): &(TokenDigest, Principal)| {
+    pub(crate) fn holder(&self, digest: &TokenDigest) -> Option<Caller> {
+        let look = |found, (token, who): &(TokenDigest, Caller)| {
             if token.same(digest) { Some(who.clone()) } else { found }
         };
         self.tokens.iter().fold(None, look)
@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn shows(access: &Access, who: &str, tool: &str) -> bool {
-        access.rules(&Principal::named(who)).is_some_and(|rules| rules.shows(tool))
+        access.rules(&Caller::named(who)).is_some_and(|rules| rules.shows(tool))
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         let (revision, between) = accesses.read(access(&new));
         for (byte, who) in [('1', None), ('2', Some("dan")), ('3', None), ('4', None), ('5', None)] {
             let holder = between.holder(&token(byte));
-            assert_eq!(holder.as_ref().map(Principal::entry), who, "{byte}");
+            assert_eq!(holder.as_ref().map(Caller::entry), who, "{byte}");
         }
         assert!(shows(&between, "dan", "b1") && !shows(&between, "dan", "a1"));
         assert!(!shows(&between, "eve", "a1") && !shows(&between, "fay", "a1"));

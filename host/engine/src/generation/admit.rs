@@ -10,9 +10,9 @@ use crate::admission::Slot;
 use crate::caller::account::{Account, NotOpened};
 use crate::caller::budget::Exhausted;
 use crate::caller::session::UnknownSession;
+use airlock_types::caller::Caller;
 use airlock_types::environment::ms;
 use airlock_types::event::Event;
-use airlock_types::principal::Principal;
 use airlock_types::session::{SessionId, SessionKey};
 
 /// An admitted call. Dropping it returns the caller's slot.
@@ -54,7 +54,7 @@ impl Generation {
     /// When the caller has no entry, no budget or no slot left, or names an unknown session.
     pub(crate) async fn admit(
         &self,
-        who: &Principal,
+        who: &Caller,
         session: &SessionKey,
         tell: &mut (dyn FnMut(Event) + Send),
     ) -> Result<Admitted, NotAdmitted> {

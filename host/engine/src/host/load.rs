@@ -12,7 +12,7 @@ use crate::capability::Capabilities;
 use crate::config::ConfigFile;
 use crate::lock::{Lock, LockError, Served};
 use crate::registry;
-use crate::registry::{LoadEvent, Loading, Registry, STEP_MAX, Threads, Unloaded};
+use crate::registry::{LoadEvent, LoadFailure, Loading, Registry, STEP_MAX, Threads};
 use crate::sandbox::cache::{Cache, CacheError};
 use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::engine;
@@ -38,8 +38,8 @@ pub(super) async fn load(
     let cache = Arc::new(step(threads, "looking at the compile cache", cache).await??);
     let loaded = registry::load(file, &Loading { engine, capabilities, cache, threads, apart, watch }).await;
     loaded.map_err(|unloaded| match unloaded {
-        Unloaded::Wrong(problems) => problems.into(),
-        Unloaded::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
+        LoadFailure::Wrong(problems) => problems.into(),
+        LoadFailure::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
     })
 }
 

@@ -22,7 +22,7 @@ const GONE_MAX: usize = 50_000;
 #[derive(Debug, Default)]
 pub(crate) struct Served {
     now: BTreeMap<String, Definition>,
-    gone: BTreeMap<String, Gone>,
+    gone: BTreeMap<String, Removed>,
     gone_bytes: usize,
     /// Whether a lock accepted the served definitions.
     locked: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Served {
 
 #[derive(Debug)]
 /// What is remembered of a removed tool.
-enum Gone {
+enum Removed {
     Whole { definition: Box<Definition>, bytes: usize },
     Digest(String),
 }
@@ -50,7 +50,7 @@ impl Served {
         }
         // A tool that returned is compared with what is served now, so its old entry goes.
         for name in self.now.keys() {
-            if let Some(Gone::Whole { bytes, .. }) = self.gone.remove(name) {
+            if let Some(Removed::Whole { bytes, .. }) = self.gone.remove(name) {
                 self.gone_bytes -= bytes;
             }
         }
@@ -63,9 +63,9 @@ impl Served {
         // First come, first kept whole: a later definition is remembered by its digest.
         let gone = if self.gone_bytes + bytes <= GONE_BYTES_MAX {
             self.gone_bytes += bytes;
-            Gone::Whole { definition: Box::new(definition), bytes }
+            Removed::Whole { definition: Box::new(definition), bytes }
         } else {
-            Gone::Digest(sha256(text.as_bytes()))
+            Removed::Digest(sha256(text.as_bytes()))
         };
         self.gone.insert(name, gone);
     }
@@ -90,10 +90,10 @@ impl Served {
         for (name, after) in after {
             match (self.now.get(name), self.gone.get(name)) {
                 (Some(before), _) => found.extend(diff::changes_of(name, before, after)),
-                (None, Some(Gone::Whole { definition, .. })) => {
+                (None, Some(Removed::Whole { definition, .. })) => {
                     found.extend(diff::changes_of(name, definition, after));
                 }
-                (None, Some(Gone::Digest(before))) => {
+                (None, Some(Removed::Digest(before))) => {
                     let now = sha256(text(after).as_bytes());
                     if now != *before {
                         let (before, now) = (before.as_str().into(), now.into());
@@ -145,7 +145,7 @@ mod tests {
             served.replace(named(&format!("t{i}"), &large));
         }
         assert!(served.gone_bytes <= GONE_BYTES_MAX, "{}", served.gone_bytes);
-        let whole = served.gone.values().filter(|gone| matches!(gone, Gone::Whole { .. })).count();
+        let whole = served.gone.values().filter(|gone| matches!(gone, Removed::Whole { .. })).count();
         assert!(whole < served.gone.len(), "{whole}");
         for i in 0..7 {
             assert!(is_changed(&served, &named(&format!("t{i}"), "y")), "{i}");

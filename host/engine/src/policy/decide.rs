@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use super::Allowance;
 use airlock_contract::tool::ValidArgs;
+use airlock_types::caller::Caller;
 use airlock_types::decision::{Reason, Ruling};
 use airlock_types::grant::Effective;
 use airlock_types::limit::Limits;
-use airlock_types::principal::Principal;
 use airlock_types::session::SessionId;
 
 /// Everything that a decision depends on. Time is included, so that a decision can be repeated.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The caller.
-    pub caller: &'a Principal,
+    pub caller: &'a Caller,
     /// The public name of the tool.
     pub tool: &'a str,
     /// The tool's grants and limits.

@@ -108,7 +108,7 @@ impl Definition {
             output_schema: contract.output_schema(),
             errors: contract.shape.error_ty().map(ToString::to_string),
             asks: tool.requests.clone(),
-            imports: tool.component.surface.imports.iter().map(|import| import.name.clone()).collect(),
+            imports: tool.component.info.imports.iter().map(|import| import.name.clone()).collect(),
             terms: Some(Terms::of(tool)),
         }
     }

@@ -81,16 +81,16 @@ pub struct Loading<'a> {
 
 /// Why a registry was not loaded.
 #[derive(Debug)]
-pub(crate) enum Unloaded {
+pub(crate) enum LoadFailure {
     /// The file or a component has problems.
     Wrong(Diagnostics),
     /// A step did not end within [`STEP_MAX`].
     Stuck(Diagnostics),
 }
 
-impl From<Diagnostics> for Unloaded {
-    fn from(problems: Diagnostics) -> Unloaded {
-        Unloaded::Wrong(problems)
+impl From<Diagnostics> for LoadFailure {
+    fn from(problems: Diagnostics) -> LoadFailure {
+        LoadFailure::Wrong(problems)
     }
 }
 
@@ -98,7 +98,7 @@ impl From<Diagnostics> for Unloaded {
 ///
 /// # Errors
 /// Every problem that was found, each with its place.
-pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, Unloaded> {
+pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, LoadFailure> {
     // At most one entry per core at a time.
     let width = std::thread::available_parallelism().map_or(1, usize::from);
     // Shared by the threads of all entries, which may outlive this function.
@@ -130,11 +130,11 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
             Ok(tools) => {
                 tools.into_iter().for_each(|tool| add(file, &key, tool, &mut registry, &mut problems))
             }
-            Err(Unloaded::Wrong(Diagnostics(more))) => problems.extend(more),
-            Err(Unloaded::Stuck(Diagnostics(more))) => {
+            Err(LoadFailure::Wrong(Diagnostics(more))) => problems.extend(more),
+            Err(LoadFailure::Stuck(Diagnostics(more))) => {
                 problems.extend(more);
                 // Dropping the stream abandons the other entries; stuck threads keep their permits.
-                return Err(Unloaded::Stuck(Diagnostics(problems)));
+                return Err(LoadFailure::Stuck(Diagnostics(problems)));
             }
         }
     }
@@ -168,8 +168,8 @@ pub async fn unpacked(path: &Path, cache: &Cache) -> Result<(Vec<u8>, Component)
 async fn inspect_bytes(path: &Path, bytes: Vec<u8>, cache: &Cache) -> Result<Component, CompileError> {
     let engine = crate::sandbox::engine::compiler(crate::sandbox::engine::Optimize::Speed)
         .map_err(|err| CompileError::Process(format!("{err:#}")))?;
-    let Compiled { surface, digest, .. } = cache.load(&engine, bytes).await?;
-    Ok(Component { path: path.to_owned(), digest: digest.into(), surface })
+    let Compiled { info, digest, .. } = cache.load(&engine, bytes).await?;
+    Ok(Component { path: path.to_owned(), digest: digest.into(), info })
 }
 
 /// Adds a tool to the registry, unless its name is taken.

@@ -3,8 +3,8 @@
 //! Owns how a registry key and a function become one name. Must not know other entries: `load` finds duplicates.
 
 use crate::config::{Functions, NAME_CHARS_MAX};
+use airlock_contract::component::Function;
 use airlock_contract::path::snake;
-use airlock_contract::surface::Function;
 use airlock_types::words;
 
 /// The functions that become tools, each with its public name. A single function is named by the key alone.

@@ -9,7 +9,7 @@ use wasmtime::component::ComponentExportIndex;
 
 use crate::policy::Allowance;
 use crate::sandbox::run::Linked;
-use airlock_contract::surface::Surface;
+use airlock_contract::component::ComponentInfo;
 use airlock_contract::tool::Contract;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Requests;
@@ -27,7 +27,7 @@ pub struct Component {
     /// SHA-256 of the file, in hex.
     pub digest: Arc<str>,
     /// Its functions, imports and embedded contract.
-    pub surface: Surface,
+    pub info: ComponentInfo,
 }
 
 /// One tool, ready to be called: its contract, its linked component, and the operator's settings.

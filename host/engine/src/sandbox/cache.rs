@@ -2,7 +2,7 @@
 //!
 //! Owns a private folder of compiled code. Write access to it allows running native code in the host, so the folder and
 //! its files must belong to this user alone. Code is named by its own digest. An index names the component, the engine
-//! and the surface of that code. Names alone are never trusted: a file that was moved, truncated, edited or is outdated
+//! and the description of that code. Names alone are never trusted: a file that was moved, truncated, edited or is outdated
 //! is detected and compiled again. Must not know tools.
 
 mod entry;
@@ -16,7 +16,7 @@ use super::compile::{self, CompileError, Program};
 use super::compiler::{Compiler, Found};
 use crate::file;
 use crate::file::FileError;
-use airlock_contract::surface::Surface;
+use airlock_contract::component::ComponentInfo;
 use airlock_journal::state;
 use airlock_journal::state::StateError;
 use airlock_types::digest::sha256;
@@ -38,13 +38,13 @@ pub struct Cache {
 /// A component ready to be linked, and what it shows.
 pub(crate) struct Compiled {
     pub(crate) component: Component,
-    pub(crate) surface: Surface,
+    pub(crate) info: ComponentInfo,
     /// SHA-256 of the component as it was given, hex.
     pub(crate) digest: String,
 }
 
 /// The result of a cache look-up.
-pub(crate) enum Looked {
+pub(crate) enum Lookup {
     /// It was compiled before.
     Found(Box<Compiled>),
     /// It must be compiled.
@@ -112,18 +112,18 @@ impl Cache {
     /// The component of these bytes. It is compiled at most once for this engine's settings.
     pub(crate) async fn load(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Compiled, CompileError> {
         match self.look(engine, bytes)? {
-            Looked::Found(compiled) => Ok(*compiled),
-            Looked::Missing(missing) => self.compile(engine, missing).await,
+            Lookup::Found(compiled) => Ok(*compiled),
+            Lookup::Missing(missing) => self.compile(engine, missing).await,
         }
     }
 
     /// Looks up the component of these bytes without compiling.
-    pub(crate) fn look(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Looked, CompileError> {
+    pub(crate) fn look(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Lookup, CompileError> {
         compile::admit(&bytes, &self.limits)?;
         let entry = Entry::new(&self.folder, sha256(&bytes), engine);
         Ok(match entry.find(engine, self.limits.memory_bytes_max) {
-            Some(kept) => Looked::Found(Box::new(entry.compiled(kept))),
-            None => Looked::Missing(Missing { bytes, entry }),
+            Some(kept) => Lookup::Found(Box::new(entry.compiled(kept))),
+            None => Lookup::Missing(Missing { bytes, entry }),
         })
     }
 
@@ -156,7 +156,7 @@ impl Cache {
 
 impl Entry {
     fn compiled(&self, kept: Kept) -> Compiled {
-        let Kept { component, surface } = kept;
-        Compiled { component, surface, digest: self.component().to_owned() }
+        let Kept { component, info } = kept;
+        Compiled { component, info, digest: self.component().to_owned() }
     }
 }

@@ -24,7 +24,7 @@ use tokio::process::{Child, ChildStderr, Command};
 
 use super::engine::Optimize;
 use crate::file::FileError;
-use airlock_contract::surface::Surface;
+use airlock_contract::component::ComponentInfo;
 use answer::Answer;
 #[cfg(feature = "in-process-compiler")]
 pub(crate) use in_process::compile_in_process;
@@ -77,7 +77,7 @@ pub enum CompileError {
 /// The result of a compilation, except for the code.
 #[derive(Debug)]
 pub(crate) struct Report {
-    pub(crate) surface: Surface,
+    pub(crate) info: ComponentInfo,
     /// SHA-256 of the compiled code, hex, as computed by this process.
     pub(crate) code_digest: String,
 }
@@ -151,14 +151,14 @@ async fn attempt(
     };
     let status = status.map_err(process)?;
     match answered? {
-        Some(Answer::Done { surface, missing, code_digest }) if status.success() => {
+        Some(Answer::Done { info, missing, code_digest }) if status.success() => {
             if !missing.is_empty() {
                 tracing::warn!(
                     "this kernel does not confine the compile process by {}",
                     missing.join(" or ")
                 );
             }
-            Ok(Report { surface, code_digest })
+            Ok(Report { info, code_digest })
         }
         Some(Answer::Invalid(reason)) => Err(CompileError::Invalid(reason)),
         Some(Answer::Done { .. }) | None => Err(died(status, &complaint, limits)),

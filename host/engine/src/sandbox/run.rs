@@ -24,7 +24,7 @@ use crate::capability::state::{Remains, State};
 use crate::capability::{Binding, Capabilities};
 use crate::policy::Permit;
 use airlock_contract::Val;
-use airlock_contract::surface::{Function, Import, Surface};
+use airlock_contract::component::{ComponentInfo, Function, Import};
 use airlock_types::environment::{SharedEnvironment, us, within};
 use airlock_types::grant::Effective;
 use airlock_types::usage::{LimitHit, Traces, Usage};
@@ -66,30 +66,30 @@ pub(crate) fn link(
     engine: &Engine,
     capabilities: &Capabilities,
     component: &Component,
-    surface: &Surface,
+    info: &ComponentInfo,
     effective: &Effective,
     bindings: &std::collections::BTreeMap<String, Binding>,
     lane: Lane,
 ) -> Result<Linked, LinkError> {
-    let unknown: Vec<&Import> = capabilities.unknown(surface).collect();
+    let unknown: Vec<&Import> = capabilities.unknown(info).collect();
     let missing = unknown.iter().filter(|import| !bindings.contains_key(&import.name));
     let missing: Vec<String> = missing.map(|import| format!("`{}`", import.name)).collect();
     if !missing.is_empty() {
         return Err(LinkError::Unknown(missing));
     }
     let mut linker = Linker::new(engine);
-    capabilities.link(&mut linker, &surface.imports)?;
+    capabilities.link(&mut linker, &info.imports)?;
     for import in unknown {
         capability::declare(&mut linker, component, import, &bindings[&import.name])?;
     }
     // Checked before denial: a denying function accepts any signature and replaces the one that checks.
     let typed = linker.instantiate_pre(component);
     let typed = typed.map_err(|err| LinkError::Signature(format!("{err:#}")))?;
-    let denied = capabilities.deny(&mut linker, &surface.imports, effective)?;
+    let denied = capabilities.deny(&mut linker, &info.imports, effective)?;
     let pre = if denied { linker.instantiate_pre(component)? } else { typed };
     // Otherwise the first call pays for this.
     component.initialize_copy_on_write_image()?;
-    Ok(Linked { pre, needs_context: capabilities.need_context(&surface.imports), lane })
+    Ok(Linked { pre, needs_context: capabilities.need_context(&info.imports), lane })
 }
 
 /// The place of a function in a component, looked up once.

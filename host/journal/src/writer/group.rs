@@ -19,7 +19,7 @@ use crate::bound::RECORD_SHARE;
 use crate::queue::{Message, Order, PLACES, Shared};
 use crate::standing::{Standing, log_full, log_removal};
 use crate::store;
-use crate::store::{Fault, Room, Store, StoreError};
+use crate::store::{Fault, SizeCheck, Store, StoreError};
 
 /// Most records in one group.
 const GROUP_MAX: usize = PLACES / 2;
@@ -235,7 +235,7 @@ impl Writing {
     }
 
     /// Stores how the size of the database compares to its bound.
-    fn has(&mut self, room: Room) {
+    fn has(&mut self, room: SizeCheck) {
         let before = self.shared.removed.fetch_add(room.removed, Ordering::AcqRel);
         if before == 0 && room.removed > 0 {
             log_removal();
@@ -315,7 +315,7 @@ fn put_all(
     group: &[Order],
     bytes_max: u64,
     stand_back: impl Fn(),
-) -> Result<(Room, Vec<(usize, String)>), StoreError> {
+) -> Result<(SizeCheck, Vec<(usize, String)>), StoreError> {
     let more = group.iter().map(|order| store::bytes_of(order.bytes as u64)).sum();
     let room = store::make_room(connection, more, bytes_max)?;
     let mut refused = Vec::new();

@@ -6,46 +6,46 @@ use rmcp::service::{RequestContext, RoleServer};
 
 use super::meta_key;
 use airlock_types::call::TraceParent;
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 use airlock_types::session::{SESSION_HEADER, SessionKey};
 
 /// The session header of the legacy protocol. rmcp issues and checks its values.
 const LEGACY_SESSION_HEADER: &str = "mcp-session-id";
 
 /// The caller: the one that the HTTP layer authenticated, or the local caller over stdio.
-pub(super) fn who(extensions: &Extensions) -> Principal {
-    let found = extensions.get::<Parts>().map(|parts| parts.extensions.get::<Principal>().cloned());
+pub(super) fn who(extensions: &Extensions) -> Caller {
+    let found = extensions.get::<Parts>().map(|parts| parts.extensions.get::<Caller>().cloned());
     match found {
-        None => Principal::local(),
-        // Fail closed: an HTTP request without an authenticated caller gets a principal without rights.
-        Some(principal) => principal.unwrap_or_else(|| Principal::named("")),
+        None => Caller::local(),
+        // Fail closed: an HTTP request without an authenticated caller gets a caller without rights.
+        Some(caller) => caller.unwrap_or_else(|| Caller::named("")),
     }
 }
 
 tokio::task_local! {
     /// The caller of the request being served. Task-local, because rmcp asks for a tool's schema without a caller.
-    static SERVED: Principal;
+    static SERVED: Caller;
 }
 
 /// Runs a request with its caller set for [`served`].
-pub(crate) async fn serve<T>(who: Principal, request: impl Future<Output = T>) -> T {
+pub(crate) async fn serve<T>(who: Caller, request: impl Future<Output = T>) -> T {
     SERVED.scope(who, request).await
 }
 
 /// The caller of the request being served. `None` outside of [`serve`].
-pub(super) fn served() -> Option<Principal> {
-    SERVED.try_with(Principal::clone).ok()
+pub(super) fn served() -> Option<Caller> {
+    SERVED.try_with(Caller::clone).ok()
 }
 
 /// The session that a request names: in `_meta`, else in the header, else the legacy session.
 pub(super) fn session(context: &RequestContext<RoleServer>) -> SessionKey {
     let said = context.meta.0.0.get(meta_key::SESSION).and_then(|value| value.as_str());
     let Some(parts) = context.extensions.get::<Parts>() else {
-        return said.map_or_else(|| SessionKey::Transport("stdio".into()), SessionKey::said);
+        return said.map_or_else(|| SessionKey::Transport("stdio".into()), SessionKey::parse);
     };
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     match (said.or_else(|| header(SESSION_HEADER)), header(LEGACY_SESSION_HEADER)) {
-        (Some(said), _) => SessionKey::said(said),
+        (Some(said), _) => SessionKey::parse(said),
         (None, Some(legacy)) => SessionKey::Transport(format!("mcp {legacy}")),
         (None, None) => SessionKey::None,
     }

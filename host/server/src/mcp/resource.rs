@@ -10,7 +10,7 @@ use rmcp::model::{
 use serde_json::json;
 
 use airlock::host::Host;
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 use airlock_types::reply::Reply;
 use airlock_types::shorten::{clean, shorten, visible_json};
 
@@ -38,7 +38,7 @@ pub(super) fn link(reply: &Reply) -> Resource {
 /// probed.
 pub(super) async fn read(
     host: Arc<Host>,
-    who: Principal,
+    who: Caller,
     uri: String,
 ) -> Result<ReadResourceResponse, ErrorData> {
     let missing = || {

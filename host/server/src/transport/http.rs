@@ -40,13 +40,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use airlock::host::Host;
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 use api::problem::Problem;
 use authority::Authority;
 use names::Names;
 use places::Place;
 use sessions::SessionBindings;
-use shares::{Shares, Taken, half};
+use shares::{NoShare, Shares, half};
 
 /// Where MCP is served.
 pub const MCP_PATH: &str = "/mcp";
@@ -143,13 +143,13 @@ async fn identify(State(door): State<Arc<Door>>, mut request: Request, next: Nex
     }
 }
 
-fn no_connection(taken: Taken) -> Response {
+fn no_connection(taken: NoShare) -> Response {
     let (status, detail) = match taken {
-        Taken::ByCaller => (
+        NoShare::ByCaller => (
             StatusCode::TOO_MANY_REQUESTS,
             "this caller has its share of connections, and all are in use; use one again when it is free",
         ),
-        Taken::ByAll => (StatusCode::SERVICE_UNAVAILABLE, "all connections are in use; try again later"),
+        NoShare::ByAll => (StatusCode::SERVICE_UNAVAILABLE, "all connections are in use; try again later"),
     };
     let problem = Problem::new(status, "connections-full", detail).retry_after_ms(Some(1_000));
     let mut response = api::problem::response(&problem);
@@ -168,7 +168,7 @@ async fn ready(State(door): State<Arc<Door>>) -> Response {
 }
 
 async fn metrics(State(door): State<Arc<Door>>, request: Request) -> Response {
-    let who = request.extensions().get::<Principal>();
+    let who = request.extensions().get::<Caller>();
     let Some(text) = who.and_then(|who| door.host.metrics(who)) else {
         return api::problem::forbidden("this caller may not read metrics: `callers.NAME.metrics` grants it");
     };

@@ -10,7 +10,7 @@ mod message;
 mod out;
 mod pipe;
 mod reader;
-mod room;
+mod request_budget;
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use crate::code::{Code, Retry};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ended {
+pub struct AttemptEnd {
     /// Its code.
     pub code: Code,
     /// Whether an effect had left the sandbox.
@@ -135,7 +135,7 @@ impl Progress {
 impl Plan {
     /// What to do next. `ended` tells how the attempt of the last step ended, and is `None` at first; `now_ms`
     /// counts from the beginning of the call.
-    pub fn next(&self, progress: &mut Progress, ended: Option<&Ended>, now_ms: u64) -> Step {
+    pub fn next(&self, progress: &mut Progress, ended: Option<&AttemptEnd>, now_ms: u64) -> Step {
         let (Some((route, number)), Some(ended)) = (progress.at, ended) else {
             return self.enter(progress, 0, Code::Overloaded, now_ms);
         };
@@ -183,7 +183,7 @@ impl Plan {
         progress: &mut Progress,
         index: usize,
         number: u32,
-        ended: &Ended,
+        ended: &AttemptEnd,
         now_ms: u64,
     ) -> Result<Step, String> {
         let route = &self.routes[index];
@@ -225,7 +225,7 @@ impl Plan {
     }
 
     /// Whether an effect may have happened that must not happen twice.
-    fn unproven(&self, route: usize, ended: &Ended) -> bool {
+    fn unproven(&self, route: usize, ended: &AttemptEnd) -> bool {
         ended.effect_dispatched && self.routes[route].repeat != Repeat::Freely
     }
 
@@ -272,7 +272,7 @@ fn accept(progress: &Progress, route: usize, code: Code) -> Step {
     Step::Accept { code: Code::Degraded, fallback_because: Some(because) }
 }
 
-fn worth_repeating(route: &Route, number: u32, ended: &Ended) -> bool {
+fn worth_repeating(route: &Route, number: u32, ended: &AttemptEnd) -> bool {
     match ended.code.facts().retry {
         Retry::Never => false,
         Retry::ByEffects | Retry::AfterHint | Retry::Throttled => true,

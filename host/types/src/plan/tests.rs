@@ -24,8 +24,8 @@ fn inputs(retry: RetryPolicy, quota: u32) -> Inputs {
     Inputs { args_digest: "a".into(), jitter: Jitter::Off, deadline_ms: 1_000_000, routes: vec![route] }
 }
 
-fn fault(code: Code) -> Ended {
-    Ended { code, effect_dispatched: false, transient: true, retry_after_ms: None }
+fn fault(code: Code) -> AttemptEnd {
+    AttemptEnd { code, effect_dispatched: false, transient: true, retry_after_ms: None }
 }
 
 /// What a call did to each tool's health, in the order of its path.
@@ -111,7 +111,7 @@ fn two_routes(effect: Effect) -> Inputs {
 }
 
 /// The tools of the attempts made when every attempt ends so.
-fn attempts(inputs: Inputs, ended: &Ended) -> (Vec<String>, Step) {
+fn attempts(inputs: Inputs, ended: &AttemptEnd) -> (Vec<String>, Step) {
     let plan = plan(inputs);
     let mut progress = Progress::default();
     let mut step = plan.next(&mut progress, None, 0);
@@ -126,7 +126,7 @@ fn attempts(inputs: Inputs, ended: &Ended) -> (Vec<String>, Step) {
 #[test]
 fn a_write_is_repeated_only_with_proof_that_nothing_happened() {
     let proven = fault(Code::Trap);
-    let unproven = Ended { effect_dispatched: true, ..proven.clone() };
+    let unproven = AttemptEnd { effect_dispatched: true, ..proven.clone() };
     assert_eq!(attempts(two_routes(Effect::Write), &proven).0.len(), 6);
     assert_eq!(attempts(two_routes(Effect::Write), &unproven).0, ["t"], "nor does a fallback run");
     assert_eq!(attempts(two_routes(Effect::Irreversible), &proven).0, ["t", "u"]);
@@ -169,7 +169,7 @@ fn an_attempt_that_was_cancelled_is_no_sample() {
 #[test]
 fn refusals_questions_and_plain_errors_stand() {
     for code in [Code::Refused, Code::Clarify, Code::PolicyDenied, Code::OutcomeUnknown, Code::ToolError] {
-        let ended = Ended { transient: false, ..fault(code) };
+        let ended = AttemptEnd { transient: false, ..fault(code) };
         let (tools, step) = attempts(two_routes(Effect::Read), &ended);
         assert_eq!((tools.len(), step), (1, Step::GiveUp { code, not_run_because: None }));
     }
@@ -296,7 +296,7 @@ fn every_executed_path_is_one_that_the_plan_allows_and_no_attempt_starts_past_th
             assert!(now < plan.deadline_ms && now + deadline_ms <= plan.deadline_ms, "{seed}: {plan:?}");
             now += random(seed, &format!("took {made}"), deadline_ms + 1);
             let code = Code::ALL[usize::try_from(random(seed, &format!("code {made}"), 31)).unwrap()];
-            let ended = Ended {
+            let ended = AttemptEnd {
                 code,
                 effect_dispatched: random(seed, &format!("effect {made}"), 2) == 0,
                 transient: random(seed, &format!("transient {made}"), 2) == 0,

@@ -108,6 +108,6 @@ pub(in crate::call) fn args_as_they_came(arguments: &Arguments) -> String {
 pub(super) fn bytes_as_they_came(arguments: &Arguments) -> u64 {
     match arguments {
         Arguments::Text(text) => text.len() as u64,
-        Arguments::Parsed(args) => airlock_contract::caps::bytes_of(args) as u64,
+        Arguments::Parsed(args) => airlock_contract::arguments::bytes_of(args) as u64,
     }
 }

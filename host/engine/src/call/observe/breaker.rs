@@ -5,20 +5,20 @@
 use std::sync::Arc;
 
 use crate::generation::Generation;
+use airlock_types::caller::Caller;
 use airlock_types::event::Event;
 use airlock_types::plan::{PathStep, Settled};
-use airlock_types::principal::Principal;
 
 /// Follows one tool at a time and settles it when the plan moves on, or when the call ends.
 pub(super) struct Breakers<'c> {
     host: &'c Generation,
-    caller: &'c Principal,
+    caller: &'c Caller,
     /// The tool that is being tried, and what to settle for it. A plan never returns to an earlier tool.
     current: Option<(Arc<str>, Settled)>,
 }
 
 impl<'c> Breakers<'c> {
-    pub(super) fn new(host: &'c Generation, caller: &'c Principal) -> Breakers<'c> {
+    pub(super) fn new(host: &'c Generation, caller: &'c Caller) -> Breakers<'c> {
         Breakers { host, caller, current: None }
     }
 

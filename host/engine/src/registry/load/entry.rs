@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use wasmtime::Engine;
 
-use super::{LoadEvent, STEP_MAX, Unloaded, imports};
+use super::{LoadEvent, LoadFailure, STEP_MAX, imports};
 use crate::blocking::{Lane, Lost};
 use crate::capability;
 use crate::capability::Capabilities;
@@ -17,12 +17,12 @@ use crate::config::{ConfigFile, RetryConfig, ToolConfig};
 use crate::policy::Allowance;
 use crate::registry::name;
 use crate::registry::tool::{Component, Tool, USEFUL_MS_MIN};
-use crate::sandbox::cache::{Cache, Compiled, Looked, Missing};
+use crate::sandbox::cache::{Cache, Compiled, Lookup, Missing};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
 use crate::sandbox::run::LinkError;
+use airlock_contract::component::{ComponentInfo, Function, Problem};
 use airlock_contract::manifest::{Manifest, PROBLEMS_MAX, ToolContract};
-use airlock_contract::surface::{Function, Problem, Surface};
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::effect::Effect;
@@ -54,7 +54,10 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Loads the tools. Other threads do all the work, since a server that reloads has calls to serve meanwhile.
-    pub(super) async fn load(self: Arc<Self>, watch: &(dyn Fn(LoadEvent) + Sync)) -> Result<Tools, Unloaded> {
+    pub(super) async fn load(
+        self: Arc<Self>,
+        watch: &(dyn Fn(LoadEvent) + Sync),
+    ) -> Result<Tools, LoadFailure> {
         let name = self.key.get_ref();
         watch(LoadEvent::Started(name.clone()));
         // Three steps, so that the thread of this entry is free while the compile process runs.
@@ -74,7 +77,7 @@ impl Entry {
     async fn aside<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Entry) -> Result<T, Diagnostics> + Send + 'static,
-    ) -> Result<T, Unloaded> {
+    ) -> Result<T, LoadFailure> {
         let entry = self.clone();
         match self.steps.run_within(STEP_MAX, move || work(&entry)).await {
             Ok(done) => Ok(done?),
@@ -83,7 +86,7 @@ impl Entry {
                 let hint =
                     "look whether the file systems of its component and granted folders answer".to_owned();
                 let message = format!("loading `{}` was given up: {lost}", self.path().display());
-                Err(Unloaded::Stuck(self.here(message, Some(hint))))
+                Err(LoadFailure::Stuck(self.here(message, Some(hint))))
             }
         }
     }
@@ -103,8 +106,8 @@ impl Entry {
             err => self.unusable(&err),
         })?;
         match self.cache.look(&self.engine, bytes).map_err(|err| self.unusable(&err))? {
-            Looked::Found(compiled) => self.prepare(*compiled).map(Ok),
-            Looked::Missing(missing) => Ok(Err(missing)),
+            Lookup::Found(compiled) => self.prepare(*compiled).map(Ok),
+            Lookup::Missing(missing) => Ok(Err(missing)),
         }
     }
 
@@ -130,11 +133,11 @@ impl Entry {
     }
 
     /// What a component asks for: what its contract says, or without one what its imports want.
-    fn requests(&self, surface: &Surface, manifest: &Manifest, grants: &Grants) -> Requests {
-        if surface.contract.is_some() {
+    fn requests(&self, info: &ComponentInfo, manifest: &Manifest, grants: &Grants) -> Requests {
+        if info.contract.is_some() {
             return manifest.capabilities.clone();
         }
-        let owners = surface.imports.iter().filter_map(|import| self.capabilities.owner(&import.name));
+        let owners = info.imports.iter().filter_map(|import| self.capabilities.owner(&import.name));
         let names: BTreeSet<&str> = owners.map(|capability| capability.facts().name).collect();
         Requests::implied(|name| names.contains(name), grants)
     }
@@ -176,14 +179,14 @@ impl Entry {
     }
 
     /// The error of a component without a usable function, with the reason for each.
-    fn nothing(&self, surface: &Surface) -> Diagnostics {
+    fn nothing(&self, info: &ComponentInfo) -> Diagnostics {
         if let Some(functions) = &self.config.functions
             && functions.get_ref().is_empty()
         {
             let message = "`functions` is empty: the tool would show nothing";
             return self.file.error(functions.span(), message, "leave it out to show all", None).into();
         }
-        let hidden = surface.hidden.iter().take(HIDDEN_MAX);
+        let hidden = info.hidden.iter().take(HIDDEN_MAX);
         let hidden: Vec<_> = hidden.map(|h| format!("`{}` {}", h.name, h.reason)).collect();
         let message = format!("`{}` shows no function that can be a tool", self.path().display());
         self.here(message, (!hidden.is_empty()).then(|| hidden.join("; ")))
@@ -193,30 +196,30 @@ impl Entry {
     fn prepare(&self, compiled: Compiled) -> Result<Tools, Diagnostics> {
         let Entry { file, key, config, .. } = self;
         let path = self.path();
-        let Compiled { component: code, surface, digest } = compiled;
-        let mut author = author(&path, &surface)?;
+        let Compiled { component: code, info, digest } = compiled;
+        let mut author = author(&path, &info)?;
         // Before linking, so that code is never linked with a grant that is refused.
         let grants = self.grants()?;
         // Requests and grants are matched once, here; calls only read the result.
-        let requests = self.requests(&surface, &author.manifest, &grants);
+        let requests = self.requests(&info, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
-        let bindings = imports::bindings(file, config, &surface, &self.capabilities)?;
+        let bindings = imports::bindings(file, config, &info, &self.capabilities)?;
         let capabilities = &self.capabilities;
         let lane = self.files.clone();
-        let linked = run::link(&self.engine, capabilities, &code, &surface, &effective, &bindings, lane);
+        let linked = run::link(&self.engine, capabilities, &code, &info, &effective, &bindings, lane);
         let linked = linked.map_err(|err| self.unlinked(&err))?;
         let functions = config.functions.as_ref().map(Spanned::get_ref);
-        let named = name::assign(key.get_ref(), functions, &surface.functions).map_err(|err| {
+        let named = name::assign(key.get_ref(), functions, &info.functions).map_err(|err| {
             let span = config.functions.as_ref().map_or(key.span(), Spanned::span);
             Diagnostics::from(file.error(span, err, "here", None))
         })?;
         // An entry without a tool is a mistake, not an empty success.
         if named.is_empty() {
-            return Err(self.nothing(&surface));
+            return Err(self.nothing(&info));
         }
         let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
         let limits = Limits::agree(&config.limits, &author.manifest.limits);
-        let component = Arc::new(Component { path: path.clone(), digest: digest.into(), surface });
+        let component = Arc::new(Component { path: path.clone(), digest: digest.into(), info });
         let (possible, is_open_world) =
             (capabilities.effect(&effective), capabilities.is_open_world(&effective));
         let allowance = Arc::new(Allowance::new(effective, missing, limits));
@@ -225,7 +228,7 @@ impl Entry {
             // Each function takes its part of the contract; the manifest was bound to these names before.
             let said = author.tools.remove(&function.name).unwrap_or_default();
             let none = Default::default();
-            let docs = component.surface.docs.get(&function.name).unwrap_or(&none);
+            let docs = component.info.docs.get(&function.name).unwrap_or(&none);
             let contract = Contract::prepare(&function, said, docs)
                 .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
             let (effect, warnings) = effect(file, &public, config, &contract, possible)?;
@@ -269,27 +272,27 @@ struct Author {
     tools: BTreeMap<String, ToolContract>,
 }
 
-fn author(path: &Path, surface: &Surface) -> Result<Author, Diagnostics> {
+fn author(path: &Path, info: &ComponentInfo) -> Result<Author, Diagnostics> {
     let file = format!("{} (embedded contract)", path.display());
-    if !surface.problems.is_empty() {
-        return Err(problems(&file, surface));
+    if !info.problems.is_empty() {
+        return Err(problems(&file, info));
     }
-    let manifest = match &surface.contract {
+    let manifest = match &info.contract {
         Some(text) => Manifest::parse(text, &file)?,
         None => Manifest::default(),
     };
-    let tools = manifest.bind(&surface.functions)?;
+    let tools = manifest.bind(&info.functions)?;
     Ok(Author { manifest, tools })
 }
 
 /// The problems that the compile process found in an embedded contract.
-fn problems(file: &str, surface: &Surface) -> Diagnostics {
-    let source: Arc<str> = surface.contract.as_deref().unwrap_or_default().into();
+fn problems(file: &str, info: &ComponentInfo) -> Diagnostics {
+    let source: Arc<str> = info.contract.as_deref().unwrap_or_default().into();
     let diagnostic = |problem: &Problem| {
         let Problem { message, span, label, hint } = problem.clone();
         Diagnostic { message, file: file.to_owned(), source: source.clone(), span, label, hint }
     };
-    Diagnostics(surface.problems.iter().take(PROBLEMS_MAX).map(diagnostic).collect())
+    Diagnostics(info.problems.iter().take(PROBLEMS_MAX).map(diagnostic).collect())
 }
 
 fn retry(config: &RetryConfig) -> RetryPolicy {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::capability::{Binding, Capabilities};
 use crate::config::{ConfigFile, ImportConfig, ImportWord, ToolConfig};
+use airlock_contract::component::{ComponentInfo, Import};
 use airlock_contract::lower;
-use airlock_contract::surface::{Import, Surface};
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::words;
 
@@ -16,25 +16,23 @@ use airlock_types::words;
 pub(super) fn bindings(
     file: &ConfigFile,
     config: &ToolConfig,
-    surface: &Surface,
+    info: &ComponentInfo,
     capabilities: &Capabilities,
 ) -> Result<BTreeMap<String, Binding>, Diagnostics> {
     let mut bindings = BTreeMap::new();
     for (name, declared) in &config.imports {
         let problem =
             |message: String| Diagnostics::from(file.error(name.span(), message, "this import", None));
-        let import =
-            surface.imports.iter().find(|import| import.name == *name.get_ref()).ok_or_else(|| {
-                let known: Vec<&str> =
-                    capabilities.unknown(surface).map(|import| import.name.as_str()).collect();
-                let rest = match known.as_slice() {
-                    [] => "the host provides all that it imports".to_owned(),
-                    known => format!("nothing provides {}", words::quoted_list(known.iter().copied())),
-                };
-                problem(format!("the component does not import `{}`; {rest}", name.get_ref()))
-            })?;
+        let import = info.imports.iter().find(|import| import.name == *name.get_ref()).ok_or_else(|| {
+            let known: Vec<&str> = capabilities.unknown(info).map(|import| import.name.as_str()).collect();
+            let rest = match known.as_slice() {
+                [] => "the host provides all that it imports".to_owned(),
+                known => format!("nothing provides {}", words::quoted_list(known.iter().copied())),
+            };
+            problem(format!("the component does not import `{}`; {rest}", name.get_ref()))
+        })?;
         // Accepted, it would be read as a denial, and deny nothing.
-        if capabilities.unknown(surface).all(|unknown| unknown.name != import.name) {
+        if capabilities.unknown(info).all(|unknown| unknown.name != import.name) {
             return Err(problem(format!(
                 "the host provides `{}`: leave this out; what a tool may reach is said by its grants",
                 import.name

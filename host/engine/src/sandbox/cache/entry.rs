@@ -16,11 +16,11 @@ use wasmtime::component::Component;
 use super::super::compile::Report;
 use crate::file;
 use crate::file::FileError;
-use airlock_contract::surface::{SURFACE_BYTES_MAX, Surface};
+use airlock_contract::component::{COMPONENT_INFO_BYTES_MAX, ComponentInfo};
 use airlock_types::digest::{hex, sha256};
 
-/// Most bytes of an index: the surface of a component, plus the digests.
-const INDEX_BYTES_MAX: u64 = SURFACE_BYTES_MAX as u64 + 4_096;
+/// Most bytes of an index: the description of a component, plus the digests.
+const INDEX_BYTES_MAX: u64 = COMPONENT_INFO_BYTES_MAX as u64 + 4_096;
 
 /// The length of a digest in hex.
 const DIGEST_CHARS: usize = 64;
@@ -35,7 +35,7 @@ pub(super) struct Entry {
 /// A component read from the cache.
 pub(super) struct Kept {
     pub(super) component: Component,
-    pub(super) surface: Surface,
+    pub(super) info: ComponentInfo,
 }
 
 /// What a component was compiled to. In the file, the digest of its JSON precedes it.
@@ -49,7 +49,7 @@ struct Index {
     /// SHA-256 of the compiled code, hex; also its file's name.
     code: String,
     /// What the component shows.
-    surface: Surface,
+    info: ComponentInfo,
 }
 
 /// Why a cached component is not used. It is then compiled again.
@@ -83,11 +83,11 @@ impl Entry {
     /// Moves completed code into the cache with its index. The code moves first, so that an index never points to
     /// missing code.
     pub(super) fn keep(&self, aside: &Path, report: Report) -> std::io::Result<()> {
-        let Report { surface, code_digest } = report;
+        let Report { info, code_digest } = report;
         let Entry { folder: _, component, settings } = self;
         std::fs::rename(aside, self.code_path(&code_digest))?;
         let index =
-            Index { component: component.clone(), settings: settings.clone(), code: code_digest, surface };
+            Index { component: component.clone(), settings: settings.clone(), code: code_digest, info };
         let json = serde_json::to_vec(&index)?;
         let aside = self.aside();
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(&aside)?;
@@ -111,7 +111,7 @@ impl Entry {
     }
 
     fn read(&self, engine: &Engine, code_bytes_max: u64) -> Result<Kept, Unusable> {
-        let Index { component: _, settings: _, code, surface } = self.index()?;
+        let Index { component: _, settings: _, code, info } = self.index()?;
         let path = self.code_path(&code);
         let opened = file::open_private(&path, code_bytes_max);
         let (mut file, _) = opened.map_err(|err| Unusable::Code(err.to_string()))?;
@@ -122,7 +122,7 @@ impl Entry {
             return Err(Unusable::Code("it does not match its digest".into()));
         }
         let component = map(engine, &file).map_err(|err| Unusable::Code(format!("{err:#}")))?;
-        Ok(Kept { component, surface })
+        Ok(Kept { component, info })
     }
 
     /// Reads the index within its bound and checks that it belongs to this component and engine.
@@ -146,7 +146,7 @@ impl Entry {
         if !plain {
             return Err(wrong("it names no code"));
         }
-        index.surface.check().map_err(Unusable::Index)?;
+        index.info.check().map_err(Unusable::Index)?;
         Ok(index)
     }
 

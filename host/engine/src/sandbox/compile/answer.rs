@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::CompileError;
-use airlock_contract::surface::{SURFACE_BYTES_MAX, Surface};
+use airlock_contract::component::{COMPONENT_INFO_BYTES_MAX, ComponentInfo};
 use airlock_types::digest::hex;
 
 /// Size of the chunks in which code is copied.
@@ -26,7 +26,7 @@ pub(super) enum Answer {
     /// It is compiled.
     Done {
         /// What the component shows.
-        surface: Surface,
+        info: ComponentInfo,
         /// The means of confinement that the kernel lacks.
         missing: Vec<String>,
         /// SHA-256 of the code as it was received, hex.
@@ -40,25 +40,28 @@ pub(super) enum Answer {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Head {
-    Done { surface: Box<Surface>, missing: Vec<String> },
+    Done { info: Box<ComponentInfo>, missing: Vec<String> },
     Invalid(String),
 }
 
 /// Sends a compiled component.
 pub(super) fn send(
     mut out: impl Write,
-    surface: Surface,
+    info: ComponentInfo,
     missing: Vec<String>,
     code: &[u8],
 ) -> anyhow::Result<()> {
-    let head = Head::Done { surface: Box::new(surface), missing };
+    let head = Head::Done { info: Box::new(info), missing };
     match bounded(&head) {
         Some(head) => {
             write_head(&mut out, &head)?;
             out.write_all(code)?;
             Ok(out.flush()?)
         }
-        None => refuse(out, &format!("what it shows takes more than {SURFACE_BYTES_MAX} bytes to describe")),
+        None => refuse(
+            out,
+            &format!("what it shows takes more than {COMPONENT_INFO_BYTES_MAX} bytes to describe"),
+        ),
     }
 }
 
@@ -79,7 +82,7 @@ fn bounded(head: &Head) -> Option<Vec<u8>> {
     struct Bounded(Vec<u8>);
     impl Write for Bounded {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            if self.0.len() + bytes.len() > SURFACE_BYTES_MAX {
+            if self.0.len() + bytes.len() > COMPONENT_INFO_BYTES_MAX {
                 return Err(std::io::ErrorKind::FileTooLarge.into());
             }
             self.0.extend_from_slice(bytes);
@@ -106,9 +109,9 @@ pub(super) async fn receive(
         return Ok(None);
     }
     let length = u64::from_le_bytes(length);
-    if length > SURFACE_BYTES_MAX as u64 {
+    if length > COMPONENT_INFO_BYTES_MAX as u64 {
         return Err(CompileError::Process(format!(
-            "its answer has {length} bytes; at most {SURFACE_BYTES_MAX}"
+            "its answer has {length} bytes; at most {COMPONENT_INFO_BYTES_MAX}"
         )));
     }
     let mut head = vec![0; usize::try_from(length).unwrap_or(0)];
@@ -118,10 +121,10 @@ pub(super) async fn receive(
     let head = serde_json::from_slice(&head);
     match head.map_err(|err| CompileError::Process(format!("its answer cannot be read: {err}")))? {
         Head::Invalid(reason) => Ok(Some(Answer::Invalid(reason.chars().take(REASON_CHARS_MAX).collect()))),
-        Head::Done { surface, missing } => {
-            surface.check().map_err(CompileError::Process)?;
+        Head::Done { info, missing } => {
+            info.check().map_err(CompileError::Process)?;
             let code_digest = store(from, out, code_bytes_max).await?;
-            Ok(Some(Answer::Done { surface: *surface, missing, code_digest }))
+            Ok(Some(Answer::Done { info: *info, missing, code_digest }))
         }
     }
 }

@@ -5,10 +5,10 @@ use std::io::{Read as _, Write};
 use wasmtime::component::Component;
 
 use super::super::confine::{self, Confinement};
+use super::super::describe;
 use super::super::engine::{self, Optimize};
-use super::super::surface;
 use super::answer;
-use airlock_contract::surface::Surface;
+use airlock_contract::component::ComponentInfo;
 
 /// The settings of a compile process, given by its parent.
 #[derive(Clone, Copy, Debug)]
@@ -52,18 +52,17 @@ pub(super) fn reply(
     out: impl Write,
 ) -> anyhow::Result<()> {
     match translate(engine, bytes) {
-        Ok((surface, code)) => answer::send(out, surface, missing, &code),
+        Ok((info, code)) => answer::send(out, info, missing, &code),
         Err(err) => answer::refuse(out, &format!("{err:#}")),
     }
 }
 
-fn translate(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<(Surface, Vec<u8>)> {
+fn translate(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<(ComponentInfo, Vec<u8>)> {
     // The cheapest check comes first: a rejected section saves the compilation.
-    let sections = surface::sections(bytes).map_err(wasmtime::Error::msg)?;
+    let sections = describe::sections(bytes).map_err(wasmtime::Error::msg)?;
     let component = Component::from_binary(engine, bytes)?;
-    let surface =
-        surface::read(engine, &component.component_type(), sections).map_err(wasmtime::Error::msg)?;
-    Ok((surface, component.serialize()?))
+    let info = describe::read(engine, &component.component_type(), sections).map_err(wasmtime::Error::msg)?;
+    Ok((info, component.serialize()?))
 }
 
 /// Confines itself as for a component, tries what a confined process must not be able to do, and prints what came of

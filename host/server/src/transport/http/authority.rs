@@ -21,7 +21,7 @@ use airlock::caller::token;
 use airlock::caller::token::TokenDigest;
 use airlock::config::OauthConfig;
 use airlock::host::Host;
-use airlock_types::principal::{ANONYMOUS, Principal};
+use airlock_types::caller::{ANONYMOUS, Caller};
 
 pub(super) struct Authority {
     host: Arc<Host>,
@@ -60,12 +60,12 @@ impl Authority {
     }
 
     /// Identifies the caller of a request.
-    pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<(Principal, Proof), Refused> {
+    pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<(Caller, Proof), Refused> {
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
         let (first, more) = (shown.next(), shown.next());
         let Some(first) = first else {
             let anonymous = self.host.allows_anonymous();
-            let nobody = || (Principal::named(ANONYMOUS), Proof::None);
+            let nobody = || (Caller::named(ANONYMOUS), Proof::None);
             return if anonymous { Ok(nobody()) } else { Err(Refused::NoToken) };
         };
         let invalid = |text: &str| Refused::InvalidToken(text.to_owned());
@@ -81,7 +81,7 @@ impl Authority {
     }
 
     /// Whether the credential of a caller is still valid.
-    pub(super) fn holds(&self, who: &Principal, proof: &Proof) -> bool {
+    pub(super) fn holds(&self, who: &Caller, proof: &Proof) -> bool {
         match proof {
             Proof::None => self.host.allows_anonymous(),
             Proof::Token(digest) => self.host.holder(digest).as_ref() == Some(who),
@@ -92,7 +92,7 @@ impl Authority {
         }
     }
 
-    async fn by_oauth(&self, config: &OauthConfig, bearer: &str) -> Result<(Principal, Proof), Refused> {
+    async fn by_oauth(&self, config: &OauthConfig, bearer: &str) -> Result<(Caller, Proof), Refused> {
         let folder = self.host.folder();
         let subject = self.oauth.subject(config, folder, bearer, self.host.environment()).await;
         let subject = subject.map_err(|invalid| match invalid {
@@ -104,7 +104,7 @@ impl Authority {
             }
         })?;
         let proof = Proof::Oauth { expires_s: subject.expires_s };
-        Ok((Principal::subject(&config.caller, &subject.name), proof))
+        Ok((Caller::subject(&config.caller, &subject.name), proof))
     }
 
     /// URL of the metadata that states how to get a token.

@@ -14,13 +14,13 @@ use http::StatusCode;
 use http::request::Parts;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
-use super::shares::{Share, Taken};
+use super::shares::{NoShare, Share};
 use super::{Door, MCP_PATH, held, sessions};
 use crate::api::problem;
 use crate::api::problem::Problem;
 use crate::mcp::arguments::{self, RawArguments};
 use airlock::config::HttpConfig;
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 
 /// Memory in bytes for the bodies of all requests. [`room`] raises it if the largest body needs more.
 const ALL_BYTES: usize = 512 << 20;
@@ -37,7 +37,7 @@ pub(super) fn room(body_bytes_max: usize) -> usize {
 
 pub(super) async fn read(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
     let http = door.host.http();
-    let Some(who) = request.extensions().get::<Principal>().cloned() else {
+    let Some(who) = request.extensions().get::<Caller>().cloned() else {
         return problem::forbidden("the caller is not known");
     };
     let (mut parts, body) = request.into_parts();
@@ -79,7 +79,7 @@ enum Fault {
     TooLarge,
     Broken,
     Late,
-    NoRoom(Taken),
+    NoRoom(NoShare),
 }
 
 async fn collect(body: Body, bytes_max: usize, cost: usize, share: &mut Share) -> Result<Bytes, Fault> {
@@ -116,10 +116,10 @@ impl Fault {
     }
 }
 
-fn full(taken: Taken) -> Response {
+fn full(taken: NoShare) -> Response {
     let (status, detail) = match taken {
-        Taken::ByCaller => (StatusCode::TOO_MANY_REQUESTS, "this caller sends too much at once"),
-        Taken::ByAll => (StatusCode::SERVICE_UNAVAILABLE, "all callers together send too much at once"),
+        NoShare::ByCaller => (StatusCode::TOO_MANY_REQUESTS, "this caller sends too much at once"),
+        NoShare::ByAll => (StatusCode::SERVICE_UNAVAILABLE, "all callers together send too much at once"),
     };
     let detail = format!("{detail}; send fewer requests with large bodies at a time");
     problem::response(&Problem::new(status, "bodies-full", &detail).retry_after_ms(Some(1_000)))

@@ -75,7 +75,7 @@ pub(super) struct KeysError {
 
 /// The reason that a token has no key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unkeyed {
+pub(super) enum NoKey {
     /// No key of the issuer matches.
     Unknown,
     /// Several keys match.
@@ -92,7 +92,7 @@ impl Jwks {
         folder: &Path,
         token: &Token<'_>,
         environment: &SharedEnvironment,
-    ) -> Result<Jwk, Unkeyed> {
+    ) -> Result<Jwk, NoKey> {
         let fetching = {
             let mut state = self.state();
             state.belong_to(source);
@@ -105,7 +105,7 @@ impl Jwks {
                 state.begin(now, self.fetch(source, folder, environment));
             }
             match (found, state.fetching.clone()) {
-                (Err(Unkeyed::Unknown | Unkeyed::Unavailable(_)), Some(fetching)) => fetching,
+                (Err(NoKey::Unknown | NoKey::Unavailable(_)), Some(fetching)) => fetching,
                 (found, _) => return found,
             }
         };
@@ -113,7 +113,7 @@ impl Jwks {
         let state = self.state();
         let (found, is_same) =
             (state.find(token, environment.monotonic()), state.source.as_ref() == Some(source));
-        if is_same { found } else { Err(Unkeyed::Unknown) }
+        if is_same { found } else { Err(NoKey::Unknown) }
     }
 
     /// Fetches keys in a separate task, so that a caller that disconnects does not cancel it for the others.
@@ -192,22 +192,22 @@ impl State {
         }
     }
 
-    fn find(&self, token: &Token<'_>, now: Duration) -> Result<Jwk, Unkeyed> {
+    fn find(&self, token: &Token<'_>, now: Duration) -> Result<Jwk, NoKey> {
         let known = self.known.as_ref().filter(|known| now.saturating_sub(known.fetched) < STALE);
         let Some(known) = known else {
             let waits = || KeysError {
                 keys_source: self.source.as_ref().map(ToString::to_string).unwrap_or_default(),
                 reason: "no answer in time".into(),
             };
-            return Err(Unkeyed::Unavailable(self.error.clone().unwrap_or_else(waits)));
+            return Err(NoKey::Unavailable(self.error.clone().unwrap_or_else(waits)));
         };
         let id = token.key_id.as_deref();
         let is_meant = |key: &&Jwk| id.is_none() || key.common.key_id.as_deref() == id;
         let mut meant = known.keys.iter().filter(is_meant).filter(|key| is_for(key, token.algorithm));
         match (meant.next(), meant.next()) {
             (Some(key), None) => Ok(key.clone()),
-            (None, _) => Err(Unkeyed::Unknown),
-            (Some(_), Some(_)) => Err(Unkeyed::Ambiguous),
+            (None, _) => Err(NoKey::Unknown),
+            (Some(_), Some(_)) => Err(NoKey::Ambiguous),
         }
     }
 }

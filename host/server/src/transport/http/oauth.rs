@@ -8,7 +8,7 @@ use std::path::Path;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::Jwk;
 
-use super::jwks::{Jwks, KeysError, Unkeyed};
+use super::jwks::{Jwks, KeysError, NoKey};
 use super::jwt::{self, Claims, Token};
 use airlock::config::OauthConfig;
 use airlock_types::environment::SharedEnvironment;
@@ -50,9 +50,9 @@ impl Oauth {
         in_time(&token.claims, environment.wall().as_secs(), config.leeway_s).map_err(Invalid::Token)?;
         let key = self.jwks.key(&config.jwks, folder, &token, environment).await;
         let key = key.map_err(|unkeyed| match unkeyed {
-            Unkeyed::Unknown => Invalid::Token("its key is not the issuer's"),
-            Unkeyed::Ambiguous => Invalid::Token("the issuer has several keys of that id"),
-            Unkeyed::Unavailable(err) => Invalid::Keys(err),
+            NoKey::Unknown => Invalid::Token("its key is not the issuer's"),
+            NoKey::Ambiguous => Invalid::Token("the issuer has several keys of that id"),
+            NoKey::Unavailable(err) => Invalid::Keys(err),
         })?;
         verify(&token, &key)?;
         let Token { claims, .. } = token;

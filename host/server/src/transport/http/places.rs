@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::shares::{Taken, half};
-use airlock_types::principal::Principal;
+use super::shares::{NoShare, half};
+use airlock_types::caller::Caller;
 
 /// All connections of a server.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Places {
 #[derive(Debug, Default)]
 struct Open {
     strangers: BTreeMap<u64, Arc<Connection>>,
-    callers: BTreeMap<u64, (Principal, Arc<Connection>)>,
+    callers: BTreeMap<u64, (Caller, Arc<Connection>)>,
 }
 
 /// An open connection.
@@ -45,7 +45,7 @@ pub(super) struct Connection {
     /// Number of requests whose responses are not sent completely.
     requests: AtomicU32,
     /// The caller of the last authenticated request. `None` for an anonymous connection.
-    caller: Mutex<Option<Principal>>,
+    caller: Mutex<Option<Caller>>,
     /// Cancelled to make the serving task close the connection.
     pub(super) close: CancellationToken,
 }
@@ -92,16 +92,16 @@ impl Places {
         self.open().close_stranger()
     }
 
-    fn claim(&self, connection: &Arc<Connection>, who: &Principal) -> Result<(), Taken> {
+    fn claim(&self, connection: &Arc<Connection>, who: &Caller) -> Result<(), NoShare> {
         let mut open = self.open();
         let id = connection.id;
         let own = open.callers.iter().filter(|(other, (owner, _))| **other != id && owner == who).count();
         if own >= self.each_max && !open.close_idle(id, |owner, _| owner == who) {
-            return Err(Taken::ByCaller);
+            return Err(NoShare::ByCaller);
         }
         let is_full = open.callers.len() >= self.callers_max && !open.callers.contains_key(&id);
         if is_full && !open.close_idle(id, |owner, count| owner == who || count > own) {
-            return Err(Taken::ByAll);
+            return Err(NoShare::ByAll);
         }
         open.strangers.remove(&connection.id);
         open.callers.insert(connection.id, (who.clone(), connection.clone()));
@@ -139,12 +139,12 @@ impl Open {
 
     /// Closes an idle connection of a caller that `gives_way` selects, by its name and its number of connections.
     /// Prefers the caller with the most connections, and its longest idle connection. Never closes `but`.
-    fn close_idle(&mut self, but: u64, gives_way: impl Fn(&Principal, usize) -> bool) -> bool {
-        let mut counts: BTreeMap<&Principal, usize> = BTreeMap::new();
+    fn close_idle(&mut self, but: u64, gives_way: impl Fn(&Caller, usize) -> bool) -> bool {
+        let mut counts: BTreeMap<&Caller, usize> = BTreeMap::new();
         for (owner, _) in self.callers.values() {
             *counts.entry(owner).or_default() += 1;
         }
-        let count = |owner: &Principal| counts.get(owner).copied().unwrap_or_default();
+        let count = |owner: &Caller| counts.get(owner).copied().unwrap_or_default();
         let idle = self.callers.iter().filter(|(id, (_, it))| **id != but && !it.is_busy());
         let giving = idle.filter(|(_, (owner, _))| gives_way(owner, count(owner)));
         let victim = giving.min_by_key(|(_, (owner, it))| (Reverse(count(owner)), it.used()));
@@ -167,7 +167,7 @@ impl Connection {
         self.used.load(Ordering::Acquire)
     }
 
-    fn caller(&self) -> MutexGuard<'_, Option<Principal>> {
+    fn caller(&self) -> MutexGuard<'_, Option<Caller>> {
         self.caller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -181,7 +181,7 @@ impl Place {
 
     /// Assigns the connection to a caller. This can change, because a proxy can send requests of several callers over
     /// one connection.
-    pub(super) fn claim(&self, who: &Principal) -> Result<(), Taken> {
+    pub(super) fn claim(&self, who: &Caller) -> Result<(), NoShare> {
         let mut caller = self.connection.caller();
         if caller.as_ref() != Some(who) {
             self.places.claim(&self.connection, who)?;
@@ -229,7 +229,7 @@ mod tests {
     fn callers(places: &Arc<Places>, who: &str, count: usize) -> Vec<Arc<Place>> {
         let new = || places.enter(HERE);
         let all: Vec<_> = std::iter::repeat_with(new).take(count).collect();
-        all.iter().for_each(|place| place.claim(&Principal::named(who)).unwrap());
+        all.iter().for_each(|place| place.claim(&Caller::named(who)).unwrap());
         all
     }
 
@@ -275,8 +275,8 @@ mod tests {
         assert!(!is_open(&held[0]) && held[1..].iter().all(|place| is_open(place)));
         let busy: Vec<_> = held[1..].iter().map(Place::begin_ref).collect();
         let more = places.enter(HERE);
-        assert_eq!(more.claim(&Principal::named("a")), Err(Taken::ByCaller));
-        assert!(more.claim(&Principal::named("b")).is_ok(), "nobody else's");
+        assert_eq!(more.claim(&Caller::named("a")), Err(NoShare::ByCaller));
+        assert!(more.claim(&Caller::named("b")).is_ok(), "nobody else's");
         drop(busy);
     }
 
@@ -288,7 +288,7 @@ mod tests {
         assert!(is_open(&c[0]));
         assert_eq!(a.iter().chain(&b).filter(|place| is_open(place)).count(), 3);
         let busy: Vec<_> = a.iter().chain(&b).chain(&c).map(Place::begin_ref).collect();
-        assert_eq!(places.enter(HERE).claim(&Principal::named("d")), Err(Taken::ByAll));
+        assert_eq!(places.enter(HERE).claim(&Caller::named("d")), Err(NoShare::ByAll));
         drop(busy);
     }
 

@@ -14,12 +14,12 @@ use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 
-use super::shares::Taken;
+use super::shares::NoShare;
 use super::{Door, held};
 use crate::api::problem;
 use crate::api::problem::Problem;
 use crate::mcp::context;
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 pub(super) use bindings::SessionBindings;
 
 const HEADER: &str = "mcp-session-id";
@@ -53,7 +53,7 @@ fn id(headers: &HeaderMap) -> Option<String> {
 }
 
 pub(super) async fn bind(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
-    let who = request.extensions().get::<Principal>().cloned();
+    let who = request.extensions().get::<Caller>().cloned();
     let Some(who) = who else { return problem::forbidden("the caller is not known") };
     let may_open = request.extensions_mut().remove::<MayOpen>().is_some();
     let answered = async {
@@ -66,7 +66,7 @@ pub(super) async fn bind(State(door): State<Arc<Door>>, mut request: Request, ne
     context::serve(who.clone(), answered).await
 }
 
-async fn within(door: &Door, id: &str, who: &Principal, request: Request, next: Next) -> Response {
+async fn within(door: &Door, id: &str, who: &Caller, request: Request, next: Next) -> Response {
     let Some(used) = door.sessions.enter(id, who) else {
         let detail = "there is no such session; it may have expired: begin anew with `initialize`";
         return problem::response(&Problem::new(StatusCode::NOT_FOUND, "no-session", detail));
@@ -80,7 +80,7 @@ async fn within(door: &Door, id: &str, who: &Principal, request: Request, next: 
     held::until_sent(response, move |to_its_end| used.end(is_answered && !to_its_end))
 }
 
-async fn open(door: &Door, who: &Principal, request: Request, next: Next) -> Response {
+async fn open(door: &Door, who: &Caller, request: Request, next: Next) -> Response {
     let opening = match door.sessions.open(who).await {
         Ok(opening) => opening,
         Err(taken) => return full(taken),
@@ -92,13 +92,13 @@ async fn open(door: &Door, who: &Principal, request: Request, next: Next) -> Res
     response
 }
 
-fn full(taken: Taken) -> Response {
+fn full(taken: NoShare) -> Response {
     let (status, detail) = match taken {
-        Taken::ByCaller => (
+        NoShare::ByCaller => (
             StatusCode::TOO_MANY_REQUESTS,
             "this caller has its share of sessions open; close one, or use the stateless revision of the protocol",
         ),
-        Taken::ByAll => (
+        NoShare::ByAll => (
             StatusCode::SERVICE_UNAVAILABLE,
             "too many sessions are open; try again later, or use the stateless revision of the protocol",
         ),

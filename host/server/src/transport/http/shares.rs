@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 
 /// Half of the total, so that one caller cannot exclude the others. At least two, because a smaller share is useless.
 pub(super) fn half(all: usize) -> usize {
@@ -17,20 +17,20 @@ pub(super) fn half(all: usize) -> usize {
 pub(super) struct Shares {
     all_max: usize,
     each_max: usize,
-    taken: Mutex<BTreeMap<Principal, usize>>,
+    taken: Mutex<BTreeMap<Caller, usize>>,
 }
 
 /// The amount that a caller holds. Dropping it returns the amount.
 #[derive(Debug)]
 pub(super) struct Share {
     shares: Arc<Shares>,
-    who: Principal,
+    who: Caller,
     amount: usize,
 }
 
 /// The reason that no share is available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum NoShare {
     /// The caller is at its own limit.
     ByCaller,
     /// All callers together use the total.
@@ -43,27 +43,27 @@ impl Shares {
     }
 
     /// Takes an amount for a caller, if it is available.
-    pub(super) fn take(self: &Arc<Shares>, who: &Principal, amount: usize) -> Result<Share, Taken> {
+    pub(super) fn take(self: &Arc<Shares>, who: &Caller, amount: usize) -> Result<Share, NoShare> {
         let mut share = Share { shares: self.clone(), who: who.clone(), amount: 0 };
         share.cover(amount)?;
         Ok(share)
     }
 
-    fn taken(&self) -> MutexGuard<'_, BTreeMap<Principal, usize>> {
+    fn taken(&self) -> MutexGuard<'_, BTreeMap<Caller, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Share {
     /// Grows the share to an amount, if it is smaller and the difference is available.
-    pub(super) fn cover(&mut self, amount: usize) -> Result<(), Taken> {
+    pub(super) fn cover(&mut self, amount: usize) -> Result<(), NoShare> {
         let Some(more) = amount.checked_sub(self.amount).filter(|more| *more > 0) else { return Ok(()) };
         let mut taken = self.shares.taken();
         if taken.get(&self.who).copied().unwrap_or_default() + more > self.shares.each_max {
-            return Err(Taken::ByCaller);
+            return Err(NoShare::ByCaller);
         }
         if taken.values().sum::<usize>() + more > self.shares.all_max {
-            return Err(Taken::ByAll);
+            return Err(NoShare::ByAll);
         }
         *taken.entry(self.who.clone()).or_default() += more;
         self.amount = amount;
@@ -90,13 +90,13 @@ mod tests {
     #[test]
     fn nobody_has_more_than_half_and_all_together_not_more_than_there_is() {
         let shares = Shares::new(8);
-        let take = |who: &str, amount| shares.take(&Principal::named(who), amount);
+        let take = |who: &str, amount| shares.take(&Caller::named(who), amount);
         let held = [take("a", 4), take("b", 3)];
         assert!(held.iter().all(Result::is_ok));
-        assert_eq!(take("a", 1).unwrap_err(), Taken::ByCaller);
-        assert_eq!(take("c", 2).unwrap_err(), Taken::ByAll);
+        assert_eq!(take("a", 1).unwrap_err(), NoShare::ByCaller);
+        assert_eq!(take("c", 2).unwrap_err(), NoShare::ByAll);
         let mut last = take("c", 1).unwrap();
-        assert_eq!((last.cover(1), last.cover(2)), (Ok(()), Err(Taken::ByAll)));
+        assert_eq!((last.cover(1), last.cover(2)), (Ok(()), Err(NoShare::ByAll)));
         drop(held);
         assert!(take("a", 4).is_ok(), "what is dropped is free again");
         drop(last);

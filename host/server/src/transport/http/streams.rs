@@ -14,11 +14,11 @@ use futures::StreamExt as _;
 use http::{Method, StatusCode};
 
 use super::authority::Proof;
-use super::shares::Taken;
+use super::shares::NoShare;
 use super::{Door, form, held};
 use crate::api::problem;
 use crate::api::problem::Problem;
-use airlock_types::principal::Principal;
+use airlock_types::caller::Caller;
 
 /// Interval at which the credential of a stream is checked.
 const REVIEW: Duration = Duration::from_secs(2);
@@ -35,7 +35,7 @@ pub(super) async fn bound(State(door): State<Arc<Door>>, request: Request, next:
         return next.run(request).await;
     }
     let extensions = request.extensions();
-    let (who, proof) = (extensions.get::<Principal>().cloned(), extensions.get::<Proof>().cloned());
+    let (who, proof) = (extensions.get::<Caller>().cloned(), extensions.get::<Proof>().cloned());
     let (Some(who), Some(proof)) = (who, proof) else { return problem::forbidden("the caller is not known") };
     let share = match door.streams.take(&who, 1) {
         Ok(share) => share,
@@ -50,19 +50,19 @@ pub(super) async fn bound(State(door): State<Arc<Door>>, request: Request, next:
     held::until_sent(response, move |_| drop(share))
 }
 
-async fn revoked(door: Arc<Door>, who: Principal, proof: Proof) {
+async fn revoked(door: Arc<Door>, who: Caller, proof: Proof) {
     while door.authority.holds(&who, &proof) {
         tokio::time::sleep(REVIEW).await;
     }
 }
 
-fn full(taken: Taken) -> Response {
+fn full(taken: NoShare) -> Response {
     let (status, detail) = match taken {
-        Taken::ByCaller => (
+        NoShare::ByCaller => (
             StatusCode::TOO_MANY_REQUESTS,
             "this caller has its share of event streams open; close one, or raise `http.connections_max`",
         ),
-        Taken::ByAll => (
+        NoShare::ByAll => (
             StatusCode::SERVICE_UNAVAILABLE,
             "too many event streams are open; try again later, or raise `http.connections_max`",
         ),

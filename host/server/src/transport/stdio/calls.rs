@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::out::Out;
-use super::room::Place;
+use super::request_budget::Place;
 use crate::mcp::{Answer, Server};
 use crate::transport;
 use airlock::host::Host;
@@ -38,7 +38,7 @@ const ALONE_MAX: usize = 8;
 const LONG: Duration = Duration::from_micros(200);
 
 /// So many calls at most wait for the runtime to begin them.
-const GIVEN_MAX: usize = 256;
+const SCHEDULED_MAX: usize = 256;
 
 /// The calls of one client.
 pub(super) struct Calls {
@@ -50,15 +50,15 @@ pub(super) struct Calls {
     running: Mutex<BTreeMap<String, CancellationToken>>,
     tasks: TaskTracker,
     threads: usize,
-    /// Calls that the runtime has been given and has not begun.
-    given: AtomicUsize,
+    /// Calls that the runtime has been scheduled and has not begun.
+    scheduled: AtomicUsize,
     /// Cancels the subscriptions, which would outlast any drain.
     subscriptions: CancellationToken,
     host: Arc<Host>,
 }
 
 /// A request as it was read, with its place among those that are not answered yet.
-pub(super) struct Asked {
+pub(super) struct PendingRequest {
     pub(super) id: RequestId,
     pub(super) request: ClientRequest,
     pub(super) place: Place,
@@ -86,9 +86,9 @@ enum Response {
 impl Calls {
     pub(super) fn new(host: Arc<Host>, out: Arc<Out>) -> Arc<Calls> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let (peer, running, tasks, given, subscriptions) = Default::default();
+        let (peer, running, tasks, scheduled, subscriptions) = Default::default();
         let server = Server::new(host.clone());
-        Arc::new(Calls { server, out, peer, running, tasks, threads, given, subscriptions, host })
+        Arc::new(Calls { server, out, peer, running, tasks, threads, scheduled, subscriptions, host })
     }
 
     /// From now on calls can be taken.
@@ -103,7 +103,7 @@ impl Calls {
     }
 
     /// Waits for room for the records of more calls.
-    pub(super) async fn make_room(&self) {
+    pub(super) async fn wait_for_journal(&self) {
         if self.host.journal().is_full() {
             // A journal that is lost answers for itself, call by call.
             drop(self.host.journal().place().await);
@@ -112,12 +112,12 @@ impl Calls {
 
     /// Answers requests that came together: where they are many, the last ones here, the others by the runtime's
     /// threads, unless those have enough to do.
-    pub(super) fn take(self: &Arc<Calls>, requests: Vec<Asked>) {
+    pub(super) fn answer_all(self: &Arc<Calls>, requests: Vec<PendingRequest>) {
         let Some(peer) = self.peer() else { return };
         let mut calls: Vec<Call> = requests.into_iter().map(|asked| self.call(asked, peer)).collect();
         let group = calls.len().div_ceil(2 * self.threads).min(GROUP_MAX);
-        while calls.len() > group.max(ALONE_MAX) && self.has_room(group) {
-            self.give(calls.drain(..group).collect());
+        while calls.len() > group.max(ALONE_MAX) && self.can_schedule(group) {
+            self.schedule(calls.drain(..group).collect());
         }
         while !calls.is_empty() {
             let rest = calls.split_off(calls.len().min(GROUP_MAX));
@@ -138,8 +138,8 @@ impl Calls {
         transport::drain(&self.host, self.tasks.wait()).await;
     }
 
-    fn call(&self, asked: Asked, peer: &Peer<RoleServer>) -> Call {
-        let Asked { id, mut request, place } = asked;
+    fn call(&self, asked: PendingRequest, peer: &Peer<RoleServer>) -> Call {
+        let PendingRequest { id, mut request, place } = asked;
         let mut context = RequestContext::new(id, peer.clone());
         context.meta = std::mem::take(request.get_meta_mut());
         context.extensions = std::mem::take(request.extensions_mut());
@@ -149,23 +149,23 @@ impl Calls {
         Call { key: key(&context.id), request, context, place }
     }
 
-    /// Whether the runtime may be given so many more calls.
-    fn has_room(&self, calls: usize) -> bool {
-        self.given.load(Ordering::Acquire) + calls <= GIVEN_MAX
+    /// Whether the runtime may be scheduled so many more calls.
+    fn can_schedule(&self, calls: usize) -> bool {
+        self.scheduled.load(Ordering::Acquire) + calls <= SCHEDULED_MAX
     }
 
     /// Leaves calls to the runtime.
-    fn give(self: &Arc<Calls>, group: Vec<Call>) {
+    fn schedule(self: &Arc<Calls>, group: Vec<Call>) {
         if group.is_empty() {
             return;
         }
         let mut running = self.running();
         running.extend(group.iter().map(|call| (call.key.clone(), call.context.ct.clone())));
         drop(running);
-        self.given.fetch_add(group.len(), Ordering::AcqRel);
+        self.scheduled.fetch_add(group.len(), Ordering::AcqRel);
         let calls = self.clone();
         self.tasks.spawn(async move {
-            calls.given.fetch_sub(group.len(), Ordering::AcqRel);
+            calls.scheduled.fetch_sub(group.len(), Ordering::AcqRel);
             calls.run(group);
         });
     }
@@ -193,8 +193,8 @@ impl Calls {
             let now = self.host.environment().monotonic();
             if waits || now.saturating_sub(begun) >= LONG {
                 self.flush();
-                if self.has_room(group.len()) {
-                    return self.give(group.collect());
+                if self.can_schedule(group.len()) {
+                    return self.schedule(group.collect());
                 }
             }
             begun = now;

@@ -23,7 +23,7 @@ pub(super) const FRAME_BYTES_MAX: usize = 256 << 10;
 
 /// The reason that a line is not a message.
 #[derive(Debug, PartialEq)]
-pub(super) enum Unread {
+pub(super) enum NotAMessage {
     /// Not JSON, or an unknown notification. Neither can be answered.
     Nothing,
     /// JSON that is not a valid message, with its id if it has one.
@@ -33,7 +33,7 @@ pub(super) enum Unread {
 }
 
 /// Parses a line.
-pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, Unread> {
+pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotAMessage> {
     if line.len() <= FRAME_BYTES_MAX
         && let Ok(call) = serde_json::from_slice::<Call<'_>>(line)
     {
@@ -44,7 +44,7 @@ pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, Unread> 
     let without = arguments.and_then(|arguments| arguments::cut(line, arguments));
     let frame = without.as_deref().unwrap_or(line);
     if frame.len() > FRAME_BYTES_MAX {
-        return Err(Unread::TooLong(lines::id(line)));
+        return Err(NotAMessage::TooLong(lines::id(line)));
     }
     let mut message: RxJsonRpcMessage<RoleServer> =
         serde_json::from_slice(frame).map_err(|_| unread(frame))?;
@@ -59,10 +59,14 @@ fn raw(arguments: &str) -> RawArguments {
     RawArguments(Bytes::copy_from_slice(arguments.as_bytes()))
 }
 
-fn unread(line: &[u8]) -> Unread {
-    let Ok(message) = serde_json::from_slice::<Value>(line) else { return Unread::Nothing };
+fn unread(line: &[u8]) -> NotAMessage {
+    let Ok(message) = serde_json::from_slice::<Value>(line) else { return NotAMessage::Nothing };
     let id = message.get("id").and_then(|id| serde_json::from_value(id.clone()).ok());
-    if id.is_none() && message.get("method").is_some() { Unread::Nothing } else { Unread::Invalid(id) }
+    if id.is_none() && message.get("method").is_some() {
+        NotAMessage::Nothing
+    } else {
+        NotAMessage::Invalid(id)
+    }
 }
 
 /// A call with known fields only. A call with other fields fails to parse here and is left to rmcp.
@@ -152,7 +156,7 @@ mod tests {
             assert!(call.extensions.get::<RawArguments>().unwrap().0.len() > FRAME_BYTES_MAX);
         }
         let too_long = |line: &str| {
-            assert_eq!(read(line.as_bytes()).err(), Some(Unread::TooLong(Some(RequestId::Number(7)))))
+            assert_eq!(read(line.as_bytes()).err(), Some(NotAMessage::TooLong(Some(RequestId::Number(7)))))
         };
         too_long(&call(&format!(r#","requestState":"{long}""#)));
         too_long(&call(&format!(r#","_meta":{{"x":["{long}"]}}"#)));
@@ -160,16 +164,16 @@ mod tests {
             r#"{{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{{"cursor":"{long}"}}}}"#
         ));
         let list = format!("[{}1]", "1,".repeat(FRAME_BYTES_MAX));
-        assert_eq!(read(list.as_bytes()).err(), Some(Unread::TooLong(None)));
+        assert_eq!(read(list.as_bytes()).err(), Some(NotAMessage::TooLong(None)));
     }
 
     #[test]
     fn what_is_no_message_is_answered_where_somebody_waits() {
         let unread = |line: &str| read(line.as_bytes()).err();
-        assert_eq!(unread("what?"), Some(Unread::Nothing));
-        assert_eq!(unread(r#"{"jsonrpc":"1.0","method":"nobody/knows"}"#), Some(Unread::Nothing));
+        assert_eq!(unread("what?"), Some(NotAMessage::Nothing));
+        assert_eq!(unread(r#"{"jsonrpc":"1.0","method":"nobody/knows"}"#), Some(NotAMessage::Nothing));
         let id = Some(RequestId::Number(3));
-        assert_eq!(unread(r#"{"jsonrpc":"2.0","id":3}"#), Some(Unread::Invalid(id)));
-        assert_eq!(unread("[]"), Some(Unread::Invalid(None)));
+        assert_eq!(unread(r#"{"jsonrpc":"2.0","id":3}"#), Some(NotAMessage::Invalid(id)));
+        assert_eq!(unread("[]"), Some(NotAMessage::Invalid(None)));
     }
 }

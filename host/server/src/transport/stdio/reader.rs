@@ -18,11 +18,11 @@ use rmcp::service::{RoleServer, RxJsonRpcMessage};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::calls::{Asked, Calls};
+use super::calls::{Calls, PendingRequest};
 use super::lines::{Line, Lines};
-use super::message::{self, FRAME_BYTES_MAX, Unread};
+use super::message::{self, FRAME_BYTES_MAX, NotAMessage};
 use super::out::Out;
-use super::room::Room;
+use super::request_budget::RequestBudget;
 
 /// The largest message: arguments at their cap, written with every character escaped, and the frame.
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
@@ -37,9 +37,9 @@ pub(super) struct Reader<R> {
     out: Arc<Out>,
     messages: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     runtime: Handle,
-    room: Room,
+    room: RequestBudget,
     /// Requests that were read, and not begun.
-    came: Vec<Asked>,
+    came: Vec<PendingRequest>,
     /// Answers were put since the last flush.
     has_refused: bool,
     /// The client has said that it is initialized. It says so once; each further time would be a task more that waits
@@ -48,7 +48,7 @@ pub(super) struct Reader<R> {
 }
 
 /// The server has ended: nobody receives messages.
-struct Gone;
+struct Closed;
 
 impl<R: Read> Reader<R> {
     pub(super) fn new(
@@ -57,7 +57,7 @@ impl<R: Read> Reader<R> {
         out: Arc<Out>,
         messages: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     ) -> Reader<R> {
-        let (lines, room) = (Lines::new(stdin, MESSAGE_BYTES_MAX), Room::new());
+        let (lines, room) = (Lines::new(stdin, MESSAGE_BYTES_MAX), RequestBudget::new());
         let (runtime, came) = (Handle::current(), Vec::new());
         let (has_refused, is_initialized) = (false, false);
         Reader { lines, calls, out, messages, runtime, room, came, has_refused, is_initialized }
@@ -111,15 +111,15 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    fn take(&mut self, line: &BytesMut) -> Result<(), Gone> {
+    fn take(&mut self, line: &BytesMut) -> Result<(), Closed> {
         match message::read(line) {
             Ok(message) if self.calls.peer().is_some() => return self.sort(message, line.len()),
             Ok(message) => return self.forward(message),
-            Err(Unread::Nothing) => {}
-            Err(Unread::Invalid(id)) => {
+            Err(NotAMessage::Nothing) => {}
+            Err(NotAMessage::Invalid(id)) => {
                 self.refuse(id, ErrorData::invalid_request("this is no message of MCP", None));
             }
-            Err(Unread::TooLong(id)) => {
+            Err(NotAMessage::TooLong(id)) => {
                 self.refuse(id, too_long("message, the arguments of a call not counted,", FRAME_BYTES_MAX));
             }
         }
@@ -127,7 +127,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// After the handshake nothing is left to rmcp but what it may have begun by then.
-    fn sort(&mut self, message: RxJsonRpcMessage<RoleServer>, line_bytes: usize) -> Result<(), Gone> {
+    fn sort(&mut self, message: RxJsonRpcMessage<RoleServer>, line_bytes: usize) -> Result<(), Closed> {
         let notification = match message {
             JsonRpcMessage::Request(JsonRpcRequest { request, id, .. }) => {
                 self.ask(id, request, line_bytes);
@@ -159,14 +159,14 @@ impl<R: Read> Reader<R> {
             settle(&runtime, calls, came, has_refused);
         });
         match place {
-            Ok(place) => self.came.push(Asked { id, request, place }),
+            Ok(place) => self.came.push(PendingRequest { id, request, place }),
             Err(err) => self.refuse(Some(id), ErrorData::invalid_request(err.to_string(), None)),
         }
     }
 
-    fn forward(&mut self, message: RxJsonRpcMessage<RoleServer>) -> Result<(), Gone> {
+    fn forward(&mut self, message: RxJsonRpcMessage<RoleServer>) -> Result<(), Closed> {
         self.settle();
-        self.messages.blocking_send(message).map_err(|_| Gone)
+        self.messages.blocking_send(message).map_err(|_| Closed)
     }
 
     fn refuse(&mut self, id: Option<RequestId>, error: ErrorData) {
@@ -180,13 +180,13 @@ impl<R: Read> Reader<R> {
     }
 }
 
-fn settle(runtime: &Handle, calls: &Arc<Calls>, came: &mut Vec<Asked>, has_refused: &mut bool) {
+fn settle(runtime: &Handle, calls: &Arc<Calls>, came: &mut Vec<PendingRequest>, has_refused: &mut bool) {
     if std::mem::take(has_refused) {
         calls.flush();
     }
     if !came.is_empty() {
-        runtime.block_on(calls.make_room());
-        calls.take(std::mem::take(came));
+        runtime.block_on(calls.wait_for_journal());
+        calls.answer_all(std::mem::take(came));
     }
 }
 

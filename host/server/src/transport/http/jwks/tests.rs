@@ -93,7 +93,7 @@ impl Test {
         Test { jwks: Jwks::default(), clock: Arc::default(), source: source.clone() }
     }
 
-    async fn key(&self, header: Value) -> Result<String, Unkeyed> {
+    async fn key(&self, header: Value) -> Result<String, NoKey> {
         let text = token(&header);
         let environment: SharedEnvironment = self.clock.clone();
         let token = jwt::read(&text).unwrap();
@@ -101,7 +101,7 @@ impl Test {
         found.map(|key| key.common.key_id.unwrap_or_default())
     }
 
-    async fn of(&self, id: &str) -> Result<String, Unkeyed> {
+    async fn of(&self, id: &str) -> Result<String, NoKey> {
         self.key(json!({"alg": "ES256", "kid": id})).await
     }
 
@@ -129,8 +129,8 @@ async fn a_known_key_waits_for_nobody_while_its_server_hangs() {
     let mut unknown = std::pin::pin!(unknown);
     assert!(futures::poll!(&mut unknown).is_pending());
     assert_eq!(known.now_or_never().unwrap(), Ok("k".into()));
-    assert_eq!(unknown.await, Err(Unkeyed::Unknown));
-    assert_eq!(test.of("made-up").now_or_never().unwrap(), Err(Unkeyed::Unknown), "remembered");
+    assert_eq!(unknown.await, Err(NoKey::Unknown));
+    assert_eq!(test.of("made-up").now_or_never().unwrap(), Err(NoKey::Unknown), "remembered");
     assert_eq!(issuer.asked(), 2);
 }
 
@@ -142,7 +142,7 @@ async fn made_up_ids_ask_once_for_all_and_not_again_for_a_while() {
     for (pause, asked) in [(0, 1), (9, 1), (1, 2)] {
         test.pass(pause);
         let all = futures::future::join_all(ids.iter().map(|id| test.of(id))).await;
-        assert!(all.iter().all(|found| *found == Err(Unkeyed::Unknown)));
+        assert!(all.iter().all(|found| *found == Err(NoKey::Unknown)));
         assert_eq!(issuer.asked(), asked, "after {pause} s more");
     }
 }
@@ -153,7 +153,7 @@ async fn a_failure_is_remembered_for_longer_each_time() {
     let test = Test::new(&issuer.source);
     for (pause, asked) in [(0, 1), (9, 1), (1, 2), (19, 2), (1, 3), (40, 4), (59, 4), (1, 5), (60, 6)] {
         test.pass(pause);
-        assert!(matches!(test.of("k").await, Err(Unkeyed::Unavailable(_))));
+        assert!(matches!(test.of("k").await, Err(NoKey::Unavailable(_))));
         assert_eq!(issuer.asked(), asked, "after {pause} s more");
     }
 }
@@ -167,7 +167,7 @@ async fn keys_that_could_not_be_renewed_for_a_day_are_not_used() {
     test.pass(STALE.as_secs() - 1);
     assert_eq!(test.of("k").now_or_never().unwrap(), Ok("k".into()));
     test.pass(1);
-    assert!(matches!(test.of("k").await, Err(Unkeyed::Unavailable(_))));
+    assert!(matches!(test.of("k").await, Err(NoKey::Unavailable(_))));
 }
 
 #[tokio::test]
@@ -198,12 +198,12 @@ async fn a_key_verifies_only_what_it_is_for() {
         assert_eq!(test.of(good).await, Ok(good.into()));
     }
     for other in ["enc", "sign", "wrap", "other-alg", "other-curve", "new", "secret", "no key"] {
-        assert_eq!(test.of(other).await, Err(Unkeyed::Unknown), "{other}");
+        assert_eq!(test.of(other).await, Err(NoKey::Unknown), "{other}");
     }
-    assert_eq!(test.of("twice").await, Err(Unkeyed::Ambiguous));
-    assert_eq!(test.key(json!({"alg": "ES256"})).await, Err(Unkeyed::Ambiguous), "several without an id");
+    assert_eq!(test.of("twice").await, Err(NoKey::Ambiguous));
+    assert_eq!(test.key(json!({"alg": "ES256"})).await, Err(NoKey::Ambiguous), "several without an id");
     assert_eq!(test.key(json!({"alg": "RS256"})).await, Ok("both".into()), "the only one of its algorithm");
-    assert_eq!(test.key(json!({"alg": "PS256", "kid": "good"})).await, Err(Unkeyed::Unknown));
+    assert_eq!(test.key(json!({"alg": "PS256", "kid": "good"})).await, Err(NoKey::Unknown));
 }
 
 #[tokio::test]
@@ -226,11 +226,11 @@ async fn a_key_set_is_bounded_wherever_it_comes_from() {
         ("missing", "No such file"),
     ] {
         let found = Test::new(&file(name)).of("k").await;
-        let Err(Unkeyed::Unavailable(err)) = found else { panic!("{name}: {found:?}") };
+        let Err(NoKey::Unavailable(err)) = found else { panic!("{name}: {found:?}") };
         assert!(err.to_string().contains(says), "{name}: {err}");
     }
     let large = Issuer::new("200 OK", json!({"keys": [key("k")], "x": "x".repeat(1 << 20)})).await;
-    assert!(matches!(Test::new(&large.source).of("k").await, Err(Unkeyed::Unavailable(_))));
+    assert!(matches!(Test::new(&large.source).of("k").await, Err(NoKey::Unavailable(_))));
     let moved = Issuer::new("302 Found\r\nlocation: http://127.0.0.1:1/", json!({"keys": [key("k")]})).await;
-    assert!(matches!(Test::new(&moved.source).of("k").await, Err(Unkeyed::Unavailable(_))));
+    assert!(matches!(Test::new(&moved.source).of("k").await, Err(NoKey::Unavailable(_))));
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use rmcp::transport::streamable_http_server::session::SessionManager as _;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 
-use super::super::shares::{Taken, half};
+use super::super::shares::{NoShare, half};
+use airlock_types::caller::Caller;
 use airlock_types::environment::SharedEnvironment;
-use airlock_types::principal::Principal;
 
 /// Idle time after which a session without open requests can be replaced. A live client keeps its event stream open.
 const IDLE: Duration = Duration::from_secs(60);
@@ -34,12 +34,12 @@ pub(in super::super) struct SessionBindings {
 struct Open {
     sessions: BTreeMap<String, Session>,
     /// Number of sessions for each caller that rmcp has not created yet.
-    opening: BTreeMap<Principal, usize>,
+    opening: BTreeMap<Caller, usize>,
 }
 
 #[derive(Debug)]
 struct Session {
-    owner: Principal,
+    owner: Caller,
     used: Duration,
     /// Requests and event streams whose responses are not sent completely.
     requests: u32,
@@ -47,7 +47,7 @@ struct Session {
 }
 
 /// A running request in a session.
-pub(super) struct Used {
+pub(super) struct ActiveRequest {
     bindings: Arc<SessionBindings>,
     id: String,
 }
@@ -55,7 +55,7 @@ pub(super) struct Used {
 /// A session that is being opened. Dropping it without [`Opening::opened`] releases its slot.
 pub(super) struct Opening {
     bindings: Arc<SessionBindings>,
-    who: Principal,
+    who: Caller,
 }
 
 impl SessionBindings {
@@ -68,12 +68,12 @@ impl SessionBindings {
     }
 
     /// Starts a request in a session. `None` if the session does not belong to the caller.
-    pub(super) fn enter(self: &Arc<SessionBindings>, id: &str, who: &Principal) -> Option<Used> {
+    pub(super) fn enter(self: &Arc<SessionBindings>, id: &str, who: &Caller) -> Option<ActiveRequest> {
         let now = self.environment.monotonic();
         let mut open = self.lock();
         let session = open.sessions.get_mut(id).filter(|session| session.owner == *who)?;
         (session.used, session.requests) = (now, session.requests + 1);
-        Some(Used { bindings: self.clone(), id: id.to_owned() })
+        Some(ActiveRequest { bindings: self.clone(), id: id.to_owned() })
     }
 
     pub(super) fn forget(&self, id: &str) {
@@ -81,7 +81,7 @@ impl SessionBindings {
     }
 
     /// Reserves a slot for one more session of a caller, closing another session if necessary.
-    pub(super) async fn open(self: &Arc<SessionBindings>, who: &Principal) -> Result<Opening, Taken> {
+    pub(super) async fn open(self: &Arc<SessionBindings>, who: &Caller) -> Result<Opening, NoShare> {
         let is_close = {
             let open = self.lock();
             open.of(who) >= half(self.max) || open.all() >= self.max
@@ -94,12 +94,12 @@ impl SessionBindings {
         let is_idle = |it: &Session| it.requests == 0 && now.saturating_sub(it.used) >= IDLE;
         if open.of(who) >= half(self.max) {
             let closed = open.close(|it, _| it.owner == *who && is_idle(it));
-            self.close(closed.ok_or(Taken::ByCaller)?);
+            self.close(closed.ok_or(NoShare::ByCaller)?);
         }
         if open.all() >= self.max {
             let own = open.of(who);
             let closed = open.close(|it, count| count > own + 1 || is_idle(it));
-            self.close(closed.ok_or(Taken::ByAll)?);
+            self.close(closed.ok_or(NoShare::ByAll)?);
         }
         *open.opening.entry(who.clone()).or_default() += 1;
         Ok(Opening { bindings: self.clone(), who: who.clone() })
@@ -130,7 +130,7 @@ impl SessionBindings {
 }
 
 impl Open {
-    fn of(&self, who: &Principal) -> usize {
+    fn of(&self, who: &Caller) -> usize {
         let opening = self.opening.get(who).copied().unwrap_or_default();
         opening + self.sessions.values().filter(|session| session.owner == *who).count()
     }
@@ -142,7 +142,7 @@ impl Open {
     /// Removes a session that `may_go` selects, by itself and by the number of its owner's sessions. Prefers the owner
     /// with the most sessions, then sessions without an open stream, then the least recently used.
     fn close(&mut self, may_go: impl Fn(&Session, usize) -> bool) -> Option<String> {
-        let mut counts: BTreeMap<&Principal, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<&Caller, usize> = BTreeMap::new();
         for session in self.sessions.values() {
             *counts.entry(&session.owner).or_default() += 1;
         }
@@ -155,10 +155,10 @@ impl Open {
     }
 }
 
-impl Used {
+impl ActiveRequest {
     /// Ends the request. `lost` tells that the response was not sent completely.
     pub(super) fn end(self, lost: bool) {
-        let Used { bindings, id } = self;
+        let ActiveRequest { bindings, id } = self;
         let now = bindings.environment.monotonic();
         let mut open = bindings.lock();
         let Some(session) = open.sessions.get_mut(&id) else { return };
@@ -201,8 +201,8 @@ mod tests {
     use super::*;
     use airlock::environment::World;
 
-    async fn open(bindings: &Arc<SessionBindings>, who: &str) -> Result<String, Taken> {
-        let opening = bindings.open(&Principal::named(who)).await?;
+    async fn open(bindings: &Arc<SessionBindings>, who: &str) -> Result<String, NoShare> {
+        let opening = bindings.open(&Caller::named(who)).await?;
         let (id, _) = bindings.manager.create_session().await.unwrap();
         opening.opened(id.to_string());
         Ok(id.to_string())
@@ -219,31 +219,31 @@ mod tests {
         for _ in 0..4 {
             own.push(open(&bindings, "a").await.unwrap());
         }
-        assert_eq!(open(&bindings, "a").await.unwrap_err(), Taken::ByCaller);
+        assert_eq!(open(&bindings, "a").await.unwrap_err(), NoShare::ByCaller);
         for who in ["b", "b", "b", "c"] {
             open(&bindings, who).await.unwrap();
         }
-        assert!(own.iter().all(|id| bindings.enter(id, &Principal::named("a")).is_some()));
+        assert!(own.iter().all(|id| bindings.enter(id, &Caller::named("a")).is_some()));
     }
 
     #[tokio::test]
     async fn where_all_are_taken_the_largest_gives_up_what_it_used_longest_ago() {
         let bindings = bindings(4);
         let (old, busy) = (open(&bindings, "a").await.unwrap(), open(&bindings, "a").await.unwrap());
-        let _stream = bindings.enter(&busy, &Principal::named("a")).unwrap();
+        let _stream = bindings.enter(&busy, &Caller::named("a")).unwrap();
         open(&bindings, "b").await.unwrap();
         open(&bindings, "b").await.unwrap();
         open(&bindings, "c").await.unwrap();
-        let lives = |id: &str, who: &str| bindings.enter(id, &Principal::named(who)).is_some();
+        let lives = |id: &str, who: &str| bindings.enter(id, &Caller::named(who)).is_some();
         assert!(!lives(&old, "a") && lives(&busy, "a"), "the oldest without a stream");
     }
 
     #[tokio::test]
     async fn a_session_that_is_being_opened_counts() {
         let bindings = bindings(4);
-        let who = Principal::named("a");
+        let who = Caller::named("a");
         let opening = [bindings.open(&who).await.ok().unwrap(), bindings.open(&who).await.ok().unwrap()];
-        assert_eq!(bindings.open(&who).await.err(), Some(Taken::ByCaller));
+        assert_eq!(bindings.open(&who).await.err(), Some(NoShare::ByCaller));
         drop(opening);
         assert!(bindings.open(&who).await.is_ok());
     }
@@ -251,7 +251,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_whose_answers_are_lost_again_and_again_is_closed() {
         let bindings = bindings(4);
-        let (id, who) = (open(&bindings, "a").await.unwrap(), Principal::named("a"));
+        let (id, who) = (open(&bindings, "a").await.unwrap(), Caller::named("a"));
         for _ in 0..=LOST_MAX {
             bindings.enter(&id, &who).unwrap().end(true);
         }

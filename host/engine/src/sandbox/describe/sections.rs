@@ -2,16 +2,16 @@
 //!
 //! Owns what they come to. The contract is rehearsed here, in the compile process: it is parsed, held against the
 //! functions, and every tool's contract is prepared once, so that what takes too long or too much takes it here. What
-//! is wrong with it is part of the surface.
+//! is wrong with it is part of the description.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use airlock_contract::component::{ComponentInfo, FunctionDocs, Problem};
 use airlock_contract::manifest::Manifest;
 use airlock_contract::package;
 use airlock_contract::package::{Packed, SECTION_BYTES_MAX, SectionError};
-use airlock_contract::surface::{FunctionDocs, Problem, Surface};
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 
@@ -36,13 +36,13 @@ pub(crate) fn sections(component: &[u8]) -> Result<Sections, SectionError> {
 }
 
 impl Sections {
-    /// Puts them into a surface whose functions are known.
-    pub(super) fn complete(self, surface: &mut Surface) {
+    /// Puts them into a description whose functions are known.
+    pub(super) fn complete(self, info: &mut ComponentInfo) {
         let Sections(Packed { contract, docs }) = self;
-        let known: BTreeSet<&str> = surface.functions.iter().map(|function| function.name.as_str()).collect();
-        surface.docs = docs.into_iter().filter(|(name, _)| known.contains(name.as_str())).collect();
-        surface.contract = contract;
-        surface.problems = match rehearse(surface) {
+        let known: BTreeSet<&str> = info.functions.iter().map(|function| function.name.as_str()).collect();
+        info.docs = docs.into_iter().filter(|(name, _)| known.contains(name.as_str())).collect();
+        info.contract = contract;
+        info.problems = match rehearse(info) {
             Ok(()) => Vec::new(),
             Err(Diagnostics(problems)) => problems.into_iter().map(problem).collect(),
         };
@@ -50,15 +50,15 @@ impl Sections {
 }
 
 /// Does with a contract what loading the component will do with it.
-fn rehearse(surface: &Surface) -> Result<(), Diagnostics> {
-    let mut tools = match &surface.contract {
-        Some(text) => Manifest::parse(text, "contract.toml")?.bind(&surface.functions)?,
+fn rehearse(info: &ComponentInfo) -> Result<(), Diagnostics> {
+    let mut tools = match &info.contract {
+        Some(text) => Manifest::parse(text, "contract.toml")?.bind(&info.functions)?,
         None => BTreeMap::new(),
     };
-    for function in &surface.functions {
+    for function in &info.functions {
         let author = tools.remove(&function.name).unwrap_or_default();
         let none = FunctionDocs::default();
-        let docs = surface.docs.get(&function.name).unwrap_or(&none);
+        let docs = info.docs.get(&function.name).unwrap_or(&none);
         // A function whose contract cannot be prepared is refused where it is shown; the others can be used.
         let _ = Contract::prepare(function, author, docs);
     }

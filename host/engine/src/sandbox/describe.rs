@@ -1,6 +1,6 @@
 //! Reads the exports and imports of a component from its compiled types and its custom sections.
 //!
-//! Owns the conversion of the engine's types to `contract::surface`, and the list of exports that are never tools. Runs
+//! Owns the conversion of the engine's types to `contract::component`, and the list of exports that are never tools. Runs
 //! in the compile process. Must not know grants.
 
 mod sections;
@@ -11,13 +11,13 @@ use wasmtime::Engine;
 use wasmtime::component::types::{self, ComponentItem, Type};
 
 use crate::capability;
-use airlock_contract::surface::{FUNCTIONS_MAX, Function, Hidden, Import, Surface};
+use airlock_contract::component::{ComponentInfo, FUNCTIONS_MAX, Function, Hidden, Import};
 use airlock_contract::ty::{Case, Field, FunctionTy, Ty, TypeBudget, TypeBudgetError};
 pub(crate) use sections::{Sections, sections};
 
-/// Why the surface of a component is not read. Its text follows "the component is not valid:".
+/// Why the description of a component is not read. Its text follows "the component is not valid:".
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SurfaceError {
+pub(crate) enum DescribeError {
     /// The types are too large.
     #[error(transparent)]
     Types(#[from] TypeBudgetError),
@@ -26,15 +26,15 @@ pub(crate) enum SurfaceError {
     Functions,
 }
 
-/// Reads the surface of a component, types from the engine, the rest from its custom sections.
+/// Reads the description of a component, types from the engine, the rest from its custom sections.
 ///
 /// # Errors
-/// Fails when the surface is larger than the host reads.
+/// Fails when the description is larger than the host reads.
 pub(crate) fn read(
     engine: &Engine,
     component: &types::Component,
     sections: Sections,
-) -> Result<Surface, SurfaceError> {
+) -> Result<ComponentInfo, DescribeError> {
     let mut reader = Reader::default();
     for (name, export) in component.exports(engine) {
         match export.ty {
@@ -56,14 +56,14 @@ pub(crate) fn read(
     for (name, item) in component.imports(engine) {
         reader.import(engine, name, item.ty)?;
     }
-    let mut surface = reader.surface;
-    sections.complete(&mut surface);
-    Ok(surface)
+    let mut info = reader.info;
+    sections.complete(&mut info);
+    Ok(info)
 }
 
 #[derive(Default)]
 struct Reader {
-    surface: Surface,
+    info: ComponentInfo,
     budget: TypeBudget,
 }
 
@@ -73,28 +73,28 @@ impl Reader {
         interface: Option<&str>,
         name: &str,
         func: &types::ComponentFunc,
-    ) -> Result<(), SurfaceError> {
+    ) -> Result<(), DescribeError> {
         let full = interface.map_or_else(|| name.to_owned(), |interface| format!("{interface}#{name}"));
         let shown = match never_a_tool(interface, name) {
             Some(reason) => Err(reason.to_owned()),
             None => self.function_ty(func)?,
         };
         match shown {
-            Ok(ty) if self.surface.functions.len() < FUNCTIONS_MAX => {
+            Ok(ty) if self.info.functions.len() < FUNCTIONS_MAX => {
                 let interface = interface.map(str::to_owned);
-                self.surface.functions.push(Function { interface, name: name.to_owned(), ty });
+                self.info.functions.push(Function { interface, name: name.to_owned(), ty });
             }
-            Ok(_) => return Err(SurfaceError::Functions),
-            Err(reason) => self.surface.hidden.push(Hidden { name: full, reason }),
+            Ok(_) => return Err(DescribeError::Functions),
+            Err(reason) => self.info.hidden.push(Hidden { name: full, reason }),
         }
         Ok(())
     }
 
-    fn import(&mut self, engine: &Engine, name: &str, item: ComponentItem) -> Result<(), SurfaceError> {
+    fn import(&mut self, engine: &Engine, name: &str, item: ComponentItem) -> Result<(), DescribeError> {
         // The registry declares only imports that no capability owns. The types of the others are the engine's.
         let wanted = capability::built_in(name).is_none();
         let mut functions = BTreeMap::new();
-        let mut add = |name: &str, func: &types::ComponentFunc| -> Result<(), SurfaceError> {
+        let mut add = |name: &str, func: &types::ComponentFunc| -> Result<(), DescribeError> {
             let ty = if wanted { self.function_ty(func)?.ok() } else { None };
             functions.insert(name.to_owned(), ty);
             Ok(())
@@ -110,7 +110,7 @@ impl Reader {
             }
             _ => {}
         }
-        self.surface.imports.push(Import { name: name.to_owned(), functions });
+        self.info.imports.push(Import { name: name.to_owned(), functions });
         Ok(())
     }
 
@@ -118,7 +118,7 @@ impl Reader {
     fn function_ty(
         &mut self,
         func: &types::ComponentFunc,
-    ) -> Result<Result<FunctionTy, String>, SurfaceError> {
+    ) -> Result<Result<FunctionTy, String>, DescribeError> {
         if func.async_() {
             return Ok(Err("is asynchronous, which the engine profile does not allow".into()));
         }

@@ -18,7 +18,7 @@ use airlock_types::violation::Violation;
 
 /// Bounds on the arguments of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caps {
+pub struct ArgumentLimits {
     /// Bytes of the whole JSON text. Default: 1 MiB.
     pub bytes_max: usize,
     /// Nesting of arrays and objects; the arguments object is level 1. Default: 64. At most 127, where the JSON parser
@@ -31,19 +31,19 @@ pub struct Caps {
     pub values_max: usize,
 }
 
-impl Default for Caps {
+impl Default for ArgumentLimits {
     fn default() -> Self {
-        Caps { bytes_max: 1 << 20, depth_max: 64, string_bytes_max: 256 << 10, values_max: 50_000 }
+        ArgumentLimits { bytes_max: 1 << 20, depth_max: 64, string_bytes_max: 256 << 10, values_max: 50_000 }
     }
 }
 
 /// Parses the text of arguments within the bounds. Stops at the first violation.
-pub fn parse(text: &[u8], caps: &Caps) -> Result<Map<String, Value>, Violation> {
-    if text.len() > caps.bytes_max {
-        return Err(too_large(caps, text.len()));
+pub fn parse(text: &[u8], limits: &ArgumentLimits) -> Result<Map<String, Value>, Violation> {
+    if text.len() > limits.bytes_max {
+        return Err(too_large(limits, text.len()));
     }
     let text = std::str::from_utf8(text).map_err(|error| not_utf8(&error))?;
-    let meter = Meter::new(caps);
+    let meter = Meter::new(limits);
     let mut parser = serde_json::Deserializer::from_str(text);
     let node = Node { meter: &meter, at: &Place::Root, depth: 0 };
     let parsed = node.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
@@ -55,11 +55,11 @@ pub fn parse(text: &[u8], caps: &Caps) -> Result<Map<String, Value>, Violation> 
 }
 
 /// Checks arguments that are already parsed against the same bounds.
-pub fn admit(args: &Map<String, Value>, caps: &Caps) -> Result<(), Violation> {
-    let meter = Meter::new(caps);
+pub fn admit(args: &Map<String, Value>, limits: &ArgumentLimits) -> Result<(), Violation> {
+    let meter = Meter::new(limits);
     walk_object(&meter, args, &Place::Root, 1)?;
     let bytes = bytes_of(args);
-    if bytes > caps.bytes_max { Err(too_large(caps, bytes)) } else { Ok(()) }
+    if bytes > limits.bytes_max { Err(too_large(limits, bytes)) } else { Ok(()) }
 }
 
 /// Size in bytes of parsed arguments as JSON. `usize::MAX`, which exceeds every bound, if they cannot be serialized.
@@ -113,19 +113,19 @@ impl io::Write for Size {
 
 /// The remaining budget, and the violation that ended the parse. It is kept here because serde errors carry only text.
 struct Meter<'c> {
-    caps: &'c Caps,
+    limits: &'c ArgumentLimits,
     values_left: Cell<usize>,
     fault: RefCell<Option<Violation>>,
 }
 
 impl<'c> Meter<'c> {
-    fn new(caps: &'c Caps) -> Self {
-        Meter { caps, values_left: Cell::new(caps.values_max), fault: RefCell::default() }
+    fn new(limits: &'c ArgumentLimits) -> Self {
+        Meter { limits, values_left: Cell::new(limits.values_max), fault: RefCell::default() }
     }
 
     // The depth check runs before the contents are parsed, so deep input cannot exhaust the stack.
     fn depth(&self, depth: usize, at: &Place<'_>) -> Result<(), Violation> {
-        let max = self.caps.depth_max;
+        let max = self.limits.depth_max;
         let expected = || format!("at most {max} levels of arrays and objects");
         if depth <= max {
             Ok(())
@@ -135,14 +135,14 @@ impl<'c> Meter<'c> {
     }
 
     fn string(&self, text: &str, at: &Place<'_>) -> Result<(), Violation> {
-        let (max, len) = (self.caps.string_bytes_max, text.len());
+        let (max, len) = (self.limits.string_bytes_max, text.len());
         let fault =
             || size(at, "string", format!("at most {max} bytes of text"), bytes(len), "send a shorter text");
         if len <= max { Ok(()) } else { Err(fault()) }
     }
 
     fn value(&self, at: &Place<'_>) -> Result<(), Violation> {
-        let max = self.caps.values_max;
+        let max = self.limits.values_max;
         let fault = || size(at, "values", format!("at most {max} values in all"), "more".into(), SEND_LESS);
         self.values_left.get().checked_sub(1).map(|left| self.values_left.set(left)).ok_or_else(fault)
     }
@@ -265,8 +265,8 @@ fn size(at: &Place<'_>, keyword: &str, expected: String, got: String, hint: &str
     violation(Code::ArgsSize, at, keyword, expected, got, hint)
 }
 
-fn too_large(caps: &Caps, len: usize) -> Violation {
-    size(&Place::Root, "bytes", format!("at most {}", bytes(caps.bytes_max)), bytes(len), SEND_LESS)
+fn too_large(limits: &ArgumentLimits, len: usize) -> Violation {
+    size(&Place::Root, "bytes", format!("at most {}", bytes(limits.bytes_max)), bytes(len), SEND_LESS)
 }
 
 fn bytes(len: usize) -> String {
@@ -313,7 +313,8 @@ fn not_an_object(value: &Value) -> Violation {
 mod tests {
     use super::*;
 
-    const SMALL: Caps = Caps { bytes_max: 200, depth_max: 4, string_bytes_max: 10, values_max: 20 };
+    const SMALL: ArgumentLimits =
+        ArgumentLimits { bytes_max: 200, depth_max: 4, string_bytes_max: 10, values_max: 20 };
 
     fn check(text: impl AsRef<[u8]>, expect: Option<(Code, &str, &str)>) {
         let found = parse(text.as_ref(), &SMALL).err();
@@ -353,10 +354,10 @@ mod tests {
 
     #[test]
     fn a_deep_text_does_not_exhaust_the_stack() {
-        let caps = Caps { depth_max: 100_000, ..Caps::default() };
+        let limits = ArgumentLimits { depth_max: 100_000, ..ArgumentLimits::default() };
         let deep = "[".repeat(500_000);
-        assert_eq!(parse(deep.as_bytes(), &caps).unwrap_err().code, Code::ArgsSyntax);
-        assert_eq!(parse(deep.as_bytes(), &Caps::default()).unwrap_err().keyword, "depth");
+        assert_eq!(parse(deep.as_bytes(), &limits).unwrap_err().code, Code::ArgsSyntax);
+        assert_eq!(parse(deep.as_bytes(), &ArgumentLimits::default()).unwrap_err().keyword, "depth");
     }
 
     #[test]

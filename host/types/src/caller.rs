@@ -13,27 +13,27 @@ pub const ANONYMOUS: &str = "anonymous";
 
 /// A caller whose identity was established at a door.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Principal {
+pub struct Caller {
     /// The entry under `[callers]` whose rules it is held to.
     entry: Arc<str>,
     /// Distinguishes callers that share an entry: the subject of an OAuth token.
     subject: Option<Arc<str>>,
 }
 
-impl Principal {
+impl Caller {
     /// The one caller of an entry.
-    pub fn named(entry: &str) -> Principal {
-        Principal { entry: entry.into(), subject: None }
+    pub fn named(entry: &str) -> Caller {
+        Caller { entry: entry.into(), subject: None }
     }
 
     /// One of several that share an entry's rules. Each has budgets and sessions of its own.
-    pub fn subject(entry: &str, subject: &str) -> Principal {
-        Principal { entry: entry.into(), subject: Some(subject.into()) }
+    pub fn subject(entry: &str, subject: &str) -> Caller {
+        Caller { entry: entry.into(), subject: Some(subject.into()) }
     }
 
     /// The caller of a program's own.
-    pub fn local() -> Principal {
-        Principal::named(LOCAL)
+    pub fn local() -> Caller {
+        Caller::named(LOCAL)
     }
 
     /// The entry under `[callers]`.
@@ -42,7 +42,7 @@ impl Principal {
     }
 }
 
-impl fmt::Display for Principal {
+impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.subject {
             Some(subject) => write!(f, "{}:{subject}", self.entry),

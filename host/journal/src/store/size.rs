@@ -19,7 +19,7 @@ const PAGES: u32 = 512;
 
 /// How the size of the database compares to its bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Room {
+pub(crate) struct SizeCheck {
     /// Records removed by this step.
     pub(crate) removed: u64,
     /// Only calls with effects are left, and they fill the bound.
@@ -35,9 +35,9 @@ pub(crate) fn bytes_of(json: u64) -> u64 {
 }
 
 /// Makes room for `more` bytes, inside the transaction that adds them.
-pub(crate) fn make(connection: &Connection, more: u64, bytes_max: u64) -> rusqlite::Result<Room> {
+pub(crate) fn make(connection: &Connection, more: u64, bytes_max: u64) -> rusqlite::Result<SizeCheck> {
     let most = bound::filled(bytes_max);
-    let mut room = Room::default();
+    let mut room = SizeCheck::default();
     for _ in 0..STATEMENTS_MAX {
         if used(connection)? + more <= most {
             return Ok(room);
@@ -69,7 +69,7 @@ fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<u64> {
 impl Store {
     /// One step toward a lowered bound: removes rows, then returns free pages. With `probe`, it always writes
     /// something, to test whether the database can be written again.
-    pub(crate) fn tend(&mut self, bytes_max: u64, probe: bool) -> Result<Room, StoreError> {
+    pub(crate) fn tend(&mut self, bytes_max: u64, probe: bool) -> Result<SizeCheck, StoreError> {
         self.write(|connection| {
             if probe {
                 // Inserting and deleting a row still writes a page to the log.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::ty::{FunctionTy, TypeBudget};
 
 /// The largest description, as JSON: the largest embedded contract, and names and types beside it.
-pub const SURFACE_BYTES_MAX: usize = 2 << 20;
+pub const COMPONENT_INFO_BYTES_MAX: usize = 2 << 20;
 
 /// The functions of one component that can be tools. Each becomes a tool with schemas of its own, and a model is not
 /// shown as many.
@@ -20,7 +20,7 @@ pub const FUNCTIONS_MAX: usize = 1_000;
 
 /// A component, as a reviewer sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Surface {
+pub struct ComponentInfo {
     /// The functions that can be tools, in the component's order.
     pub functions: Vec<Function>,
     /// The exports that cannot, each with its reason.
@@ -51,7 +51,7 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-impl Surface {
+impl ComponentInfo {
     /// Whether it imports no function: then nothing enters an attempt but its arguments.
     pub fn is_closed(&self) -> bool {
         self.imports.iter().all(|import| import.functions.is_empty())

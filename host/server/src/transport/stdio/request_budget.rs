@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Budget in bytes for all requests of a client: two messages of the largest size.
-const ROOM_BYTES: usize = 16 << 20;
+const BUDGET_BYTES: usize = 16 << 20;
 
 /// Cost of a call besides its text. The caller's admission rules bound the number of running calls; this bounds the
 /// calls before admission.
@@ -26,7 +26,7 @@ const SUBSCRIPTIONS_MAX: usize = 8;
 
 /// The budgets that requests take places from.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct RequestBudget {
     requests: Arc<Semaphore>,
     subscriptions: Arc<Semaphore>,
 }
@@ -40,10 +40,10 @@ pub(super) struct Place(#[expect(dead_code, reason = "held for its drop")] Owned
 #[error("{SUBSCRIPTIONS_MAX} subscriptions are open; cancel one before you open another")]
 pub(super) struct TooManySubscriptions;
 
-impl Room {
-    pub(super) fn new() -> Room {
-        let (requests, subscriptions) = (Semaphore::new(ROOM_BYTES), Semaphore::new(SUBSCRIPTIONS_MAX));
-        Room { requests: Arc::new(requests), subscriptions: Arc::new(subscriptions) }
+impl RequestBudget {
+    pub(super) fn new() -> RequestBudget {
+        let (requests, subscriptions) = (Semaphore::new(BUDGET_BYTES), Semaphore::new(SUBSCRIPTIONS_MAX));
+        RequestBudget { requests: Arc::new(requests), subscriptions: Arc::new(subscriptions) }
     }
 
     /// Takes a place for a request whose line has `line_bytes` bytes. If none is free, `before_waiting` runs and then
@@ -64,7 +64,7 @@ impl Room {
             _ => REQUEST_BYTES,
         };
         // Capped at the whole budget: a larger cost could never be acquired.
-        let cost = u32::try_from((bytes + line_bytes).min(ROOM_BYTES)).unwrap_or(u32::MAX);
+        let cost = u32::try_from((bytes + line_bytes).min(BUDGET_BYTES)).unwrap_or(u32::MAX);
         if let Ok(place) = self.requests.clone().try_acquire_many_owned(cost) {
             return Ok(Place(place));
         }
@@ -88,7 +88,7 @@ mod tests {
     /// How many requests find a place before one has to wait; it waits until they are answered.
     fn places(request: &ClientRequest, line_bytes: usize) -> usize {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (room, mut held) = (Room::new(), Vec::new());
+        let (room, mut held) = (RequestBudget::new(), Vec::new());
         loop {
             let mut count = None;
             let place = room.place(request, line_bytes, runtime.handle(), || {

@@ -7,6 +7,7 @@ mod clients;
 mod conformance;
 mod demo;
 mod fuzz;
+mod fuzz_api;
 mod guests;
 mod node;
 mod python;
@@ -35,8 +36,10 @@ enum Command {
     Bench(bench::Args),
     /// Builds everything from source and plays an agent's session over MCP.
     Demo,
-    /// Tests the HTTP API against its own OpenAPI document.
+    /// Runs the fuzz targets: untrusted bytes of each kind.
     Fuzz(fuzz::Args),
+    /// Tests the HTTP API against its own OpenAPI document.
+    FuzzApi(fuzz_api::Args),
     /// Builds the program as it is shipped: `target/release/airlock`.
     Release(release::Args),
     /// Runs mixed load over HTTP: memory must stay bounded, every call gets a reply, no tool stops working.
@@ -56,6 +59,7 @@ fn main() -> Result<()> {
         Command::Bench(args) => bench::run(&root(), &args),
         Command::Demo => demo::run(&root()),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
+        Command::FuzzApi(args) => fuzz_api::run(&root(), &args),
         Command::Release(args) => release::run(&root(), &args),
         Command::Soak(args) => soak::run(&root(), &args),
         Command::Conformance => conformance::run(&root()),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{cargo, command, run_command};
-use crate::{clients, conformance, fuzz, guests, soak, tidy};
+use crate::{clients, conformance, fuzz, fuzz_api, guests, soak, tidy};
 
 /// Programs under `examples/`.
 const EXAMPLES: [&str; 2] = ["custom_capability", "embed"];
@@ -46,8 +46,9 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     step("conformance", || conformance(root))?;
     step("sample of the soak", || soak::run(root, &soak::Args { minutes: 2 }))?;
     step("sample of the clients", || clients::run(root, &clients::Args { only: "python".into() }))?;
-    step("sample of the fuzz", || match fuzz::available(root) {
-        Ok(()) => fuzz::run(root, &fuzz::Args { examples: 40 }),
+    step("sample of the fuzz", || fuzz::run(root, &fuzz::Args::sample()))?;
+    step("sample of the API fuzz", || match fuzz_api::available(root) {
+        Ok(()) => fuzz_api::run(root, &fuzz_api::Args { examples: 40 }),
         Err(err) => skip(&err),
     })?;
     step("cargo deny", || deny(root))?;

@@ -116,7 +116,7 @@ const FLOORS: [Floor; 6] = [
         ],
         is_pure: false,
     },
-    Floor { folder: "server", modules: &["api", "mcp", "reload", "transport"], is_pure: false },
+    Floor { folder: "server", modules: &["api", "mcp", "reload", "transport", "seam"], is_pure: false },
     Floor {
         folder: "cli",
         modules: &[

@@ -160,8 +160,7 @@ impl Contract {
             None => plain_checks(function, &shape)?,
         };
         let example =
-            example::best(author.examples.first().map(|example| &example.args), &validator, &input_schema)
-                .filter(|example| rules.violations(example).is_empty());
+            example::best(author.examples.first().map(|example| &example.args), &validator, &input_schema);
         let description = author.description.or_else(|| docs.function.clone()).unwrap_or_default();
         let contract = Contract {
             title: author.title.map(|title| clean(&title, 120)),
@@ -178,10 +177,10 @@ impl Contract {
             rules,
             wide: Wide::of(constraints, &function.ty.params),
             requires: author.requires.into_iter().map(Requirement::from).collect(),
-            example,
+            example: None,
         };
         contract.examples_hold()?;
-        Ok(contract)
+        Ok(Contract { example: example.filter(|example| contract.accepts(example)), ..contract })
     }
 
     fn examples_hold(&self) -> Result<(), ContractError> {
@@ -261,8 +260,13 @@ impl Contract {
     /// What an error offers: the caller's arguments, corrected, if that works and is short, else [`Contract::example`].
     pub fn offer(&self, args: &Value) -> Option<Value> {
         let corrected = example::corrected(&self.validator, args);
-        let corrected = corrected.filter(|args| self.rules.violations(args).is_empty());
-        corrected.or_else(|| self.example.clone())
+        corrected.filter(|args| self.accepts(args)).or_else(|| self.example.clone())
+    }
+
+    /// Whether a value passes the whole inner door. The schema alone accepts more: it cannot state each rule of the
+    /// codec, and no relation.
+    fn accepts(&self, args: &Value) -> bool {
+        args.as_object().is_some_and(|args| self.validate(args.clone()).is_ok())
     }
 
     /// Whether arguments of so many bytes may take long to judge: the cost is bounded by values times schema.

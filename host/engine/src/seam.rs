@@ -1,4 +1,5 @@
-//! An entry point for the benchmarks: one attempt without the stages around it.
+//! Entry points for the benchmarks and the fuzz targets: one attempt without the stages around it, and the work of the
+//! compile process without the process.
 //!
 //! Not part of the stable interface. Must not know how a call is made of its stages.
 
@@ -8,6 +9,7 @@ use crate::execute::{Attempt, Outcome};
 use crate::host::Host;
 use crate::policy::{Decision, Request, decide};
 use crate::registry::Tool;
+pub use crate::sandbox::compile::Examiner;
 use airlock_contract::tool::ValidArgs;
 use airlock_types::caller::Caller;
 use airlock_types::environment::ms;

@@ -5,4 +5,6 @@
 mod api;
 pub mod mcp;
 pub mod reload;
+#[doc(hidden)]
+pub mod seam;
 pub mod transport;

@@ -28,7 +28,7 @@ use airlock_contract::component::ComponentInfo;
 use answer::Answer;
 #[cfg(feature = "in-process-compiler")]
 pub(crate) use in_process::compile_in_process;
-pub use worker::{Worker, probe, work};
+pub use worker::{Examiner, Worker, probe, work};
 
 /// Most bytes read from a failing compile process's stderr. Enough for its last messages.
 const COMPLAINT_BYTES_MAX: u64 = 64 << 10;

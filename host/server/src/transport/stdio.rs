@@ -14,6 +14,7 @@ mod request_budget;
 
 use std::sync::Arc;
 
+use rmcp::model::{JsonRpcMessage, RequestId};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, ServiceExt as _, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::sync::mpsc;
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use crate::mcp::Server;
 use airlock::host::Host;
 use calls::Calls;
+use message::NotAMessage;
 use out::Out;
 use reader::Reader;
 
@@ -47,6 +49,15 @@ pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::R
     tokio::select! {
         served = serve => served,
         () = async { stop.await; calls.drain().await } => Ok(()),
+    }
+}
+
+/// The id under which a line is answered, if it has one.
+pub(crate) fn line_id(line: &[u8]) -> Option<RequestId> {
+    match message::read(line) {
+        Ok(JsonRpcMessage::Request(request)) => Some(request.id),
+        Err(NotAMessage::Invalid(id) | NotAMessage::TooLong(id)) => id,
+        Ok(_) | Err(NotAMessage::Nothing) => None,
     }
 }
 

@@ -65,6 +65,22 @@ fn translate(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<(Compo
     Ok((info, component.serialize()?))
 }
 
+/// The work of a compile process in this process, for the fuzz targets: its answers go nowhere.
+#[derive(Debug)]
+pub struct Examiner(wasmtime::Engine);
+
+impl Examiner {
+    /// None when the engine does not start on this machine.
+    pub fn new() -> Option<Examiner> {
+        engine::compiler(Optimize::None).ok().map(Examiner)
+    }
+
+    /// Whether the component gets an answer: its code, or the reason why there is none.
+    pub fn answers(&self, component: &[u8]) -> bool {
+        reply(&self.0, component, Vec::new(), std::io::sink()).is_ok()
+    }
+}
+
 /// Confines itself as for a component, tries what a confined process must not be able to do, and prints what came of
 /// each attempt. The tests of the confinement run it.
 ///

@@ -1,0 +1,153 @@
+//! The properties that fuzzing checks, one function for each kind of untrusted bytes.
+//!
+//! Owns what must hold for arbitrary input: no panic, and what is stated in each function. Must not know the fuzzer:
+//! `fuzz_targets` has one line for each function, and `cargo xtask fuzz` collects the seeds and runs them. The inputs
+//! in `corpus` found a fault once, or reach a branch that seeds do not; the tests of this crate run them. To add a
+//! target: a function here with its name in [`TARGETS`], a file in `fuzz_targets`, a `[[bin]]`, a folder in `corpus`,
+//! and its seeds in `xtask/src/fuzz/seeds.rs`.
+
+mod types;
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use airlock::config::ConfigFile;
+use airlock::seam::Examiner;
+use airlock_contract::arguments::{self, ArgumentLimits};
+use airlock_contract::expression::{Expression, Scope};
+use airlock_contract::manifest::Manifest;
+use airlock_contract::tool::Contract;
+use airlock_contract::{message, package};
+use airlock_types::diagnostic::Diagnostics;
+use airlock_types::text;
+use serde_json::Value;
+
+/// What a target does with one input.
+pub type Target = fn(&[u8]);
+
+/// The targets by name.
+pub const TARGETS: [(&str, Target); 6] = [
+    ("arguments", arguments),
+    ("component", component),
+    ("contract", contract),
+    ("expression", expression),
+    ("mcp_line", mcp_line),
+    ("registry", registry),
+];
+
+/// Longest error that one set of arguments gets, in bytes.
+const MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+static EXAMINER: LazyLock<Option<Examiner>> = LazyLock::new(Examiner::new);
+static CONTRACT: LazyLock<Result<Contract, String>> = LazyLock::new(types::contract);
+
+/// The arguments of a call: accepted ones are accepted again in their canonical form, which is then the same; an error
+/// is bounded and visible, and what it offers as an example is valid.
+pub fn arguments(bytes: &[u8]) {
+    let contract = CONTRACT.as_ref().expect("the contract of the target holds");
+    let Ok(args) = arguments::parse(bytes, &ArgumentLimits::default()) else { return };
+    match contract.validate(args) {
+        Ok(valid) => {
+            let canonical = valid.canonical();
+            let again = arguments::parse(canonical.as_bytes(), &ArgumentLimits::default());
+            let again = again.map_err(|violation| vec![violation]);
+            let again = again.and_then(|args| contract.validate(args).map_err(|(violations, _)| violations));
+            assert_eq!(again.as_ref().map(|again| again.canonical()).ok(), Some(canonical));
+        }
+        Err((violations, args)) => {
+            assert!(!violations.is_empty(), "a refusal says what is wrong");
+            let example = contract.offer(&args);
+            if let Some(Value::Object(example)) = &example {
+                assert!(contract.validate(example.clone()).is_ok(), "an example is valid: {example:?}");
+            }
+            let text = message::text("tool", &violations, example.as_ref());
+            assert!(text.len() <= MESSAGE_BYTES_MAX, "{} bytes", text.len());
+            assert_eq!(text, text::visible(&text), "an error hides nothing");
+        }
+    }
+}
+
+/// A component: it is described or refused; a contract that was packed into it is found again.
+pub fn component(bytes: &[u8]) {
+    let packed = package::Packed { contract: Some("effects = \"read\"".into()), ..Default::default() };
+    if let Ok(component) = package::embed(bytes, &packed) {
+        assert_eq!(package::packed(&component).ok(), Some(Some(packed)), "a packed contract is found again");
+    }
+    let examiner = EXAMINER.as_ref().expect("the compiler starts");
+    assert!(examiner.answers(bytes), "a component is compiled or refused");
+}
+
+/// A `contract.toml`: it fits the functions of the target, or each problem is shown with its place.
+pub fn contract(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let bound =
+        Manifest::parse(text, "contract.toml").and_then(|manifest| manifest.bind(&[types::function()]));
+    if let Err(problems) = bound {
+        is_shown(&problems);
+    }
+}
+
+/// An expression of a contract: it costs no more than its bound, or is refused at a place inside its text.
+pub fn expression(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let function = types::function();
+    let scope = Scope { args: function.ty.params.clone(), result: function.ty.result.clone() };
+    match Expression::compile_bool(text, &scope) {
+        Ok(expression) => types::judge(&expression, &function.ty),
+        Err(refused) => {
+            assert!(text.get(refused.span.clone()).is_some(), "{refused:?} is not inside of {text:?}")
+        }
+    }
+}
+
+/// A line of MCP over stdio: a request is answered under the id that is written in it.
+pub fn mcp_line(bytes: &[u8]) {
+    let id = airlock_server::seam::line_id(bytes);
+    let Ok(Value::Object(message)) = serde_json::from_slice::<Value>(bytes) else { return };
+    if let (Some(Value::String(written)), true) = (message.get("id"), message.contains_key("method")) {
+        assert_eq!(id, Some(written.clone()));
+    }
+}
+
+/// An `airlock.toml`: it is read, or each problem is shown with its place.
+pub fn registry(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Err(problems) = ConfigFile::parse(text, Path::new("airlock.toml")) {
+        is_shown(&problems);
+    }
+}
+
+fn is_shown(problems: &Diagnostics) {
+    let text = problems.render(false);
+    assert!(!text.trim().is_empty(), "a refusal says what is wrong");
+    assert_eq!(text, text::visible(&text), "an error hides nothing");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn each_target_has_a_program() {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz_targets");
+        let mut programs: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        programs.sort();
+        assert_eq!(programs, TARGETS.map(|(name, _)| format!("{name}.rs")));
+    }
+
+    #[test]
+    fn what_was_found_once_is_not_found_again() {
+        for (name, target) in TARGETS {
+            let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+            let inputs: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+            assert!(!inputs.is_empty(), "{} is empty", folder.display());
+            inputs.iter().for_each(|input| target(&fs::read(input).unwrap()));
+        }
+    }
+}

@@ -88,7 +88,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("mail_sent", "{}", Code::Ok),
     ];
     for (tool, args, expected) in cases {
-        let reply = host.call(Call::new(tool, Arguments::Text(args.as_bytes().to_vec()))).await;
+        let reply = host.call(Call::new(tool, Arguments::Text(args.to_owned().into()))).await;
         let result = || reply.result.map(|value| value.to_string()).unwrap_or_default();
         let said = reply.error.map_or_else(result, |error| error.message);
         println!("{tool} {args}\n  {}: {said}", reply.code);

@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .compiler(Compiler::in_process_for_trusted_components())
         .open()
         .await?;
-    let arguments = Arguments::Text(br#"{"value": 10, "from": "km", "to": "mile"}"#.to_vec());
+    let arguments = Arguments::Text(r#"{"value": 10, "from": "km", "to": "mile"}"#.into());
     let reply = host.call(Call::new("unit_convert", arguments)).await;
     println!("{}", serde_json::to_string_pretty(&reply)?);
     if reply.code == Code::Ok { Ok(()) } else { Err(reply.code.as_str().into()) }

@@ -69,7 +69,7 @@ impl Bench {
 
     /// The record of one call, read back from the journal.
     fn record(&self) -> Result<Record<Json>> {
-        let raw = Call::new("unit_convert", Arguments::Text(ARGS.to_vec()));
+        let raw = Call::new("unit_convert", Arguments::Text(ARGS.into()));
         let reply = self.runtime.block_on(self.host.call(raw));
         anyhow::ensure!(reply.code == Code::Ok, "{reply:?}");
         let record = self.host.journal().find(&reply.record)?.context("no record")?;
@@ -77,7 +77,7 @@ impl Bench {
     }
 
     fn inputs(&self) -> Result<Inputs> {
-        let raw = Call::new("unit_convert", Arguments::Text(ARGS.to_vec()));
+        let raw = Call::new("unit_convert", Arguments::Text(ARGS.into()));
         let explained = self.host.explain(&raw).map_err(|report| anyhow::anyhow!("{}", report.message))?;
         let plan = explained.plan.context("the tool may not run")?;
         let routes = plan.routes.iter().map(|route| route.input.clone()).collect();
@@ -145,7 +145,7 @@ fn main() -> Result<()> {
     inner(&mut criterion, &bench)?;
     middle(&mut criterion, &bench)?;
     outer(&mut criterion, &bench)?;
-    let raw = || Call::new("unit_convert", Arguments::Text(ARGS.to_vec()));
+    let raw = || Call::new("unit_convert", Arguments::Text(ARGS.into()));
     criterion.bench_function("whole-call", |b| {
         b.iter(|| bench.runtime.block_on(bench.host.call(raw())));
     });

@@ -42,7 +42,7 @@ pub async fn call(host: &Host) -> Result<()> {
 /// # Errors
 /// When the reply is not `ok`.
 pub async fn call_with(host: &Host, tool: &str, args: &[u8]) -> Result<()> {
-    let reply = host.call(Call::new(tool, Arguments::Text(args.to_vec()))).await;
+    let reply = host.call(Call::new(tool, Arguments::Text(args.to_vec().into()))).await;
     ensure!(reply.code == Code::Ok, "`{tool}` was answered with {}: {:?}", reply.code, reply.error);
     Ok(())
 }

@@ -329,7 +329,7 @@ const BLOCKING: usize = 4;
 
 /// A call of a tool that takes nested lists of strings.
 fn echo(args: &Value) -> Call {
-    Call::new("types_echo_list", Arguments::Text(args.to_string().into_bytes()))
+    Call::new("types_echo_list", Arguments::Text(args.to_string().into()))
 }
 
 /// The runtime has one thread for tasks and a few blocking threads, all occupied. Work that needs one must wait.

@@ -72,7 +72,7 @@ async fn arguments_that_are_not_valid_count_as_bytes_too() {
     let folder = tempfile::tempdir().unwrap();
     let host = host(folder.path(), &ann("bytes_per_day = 1000"), Clock::new(0)).await;
     let args = format!(r#"{{"mode": "{}"}}"#, "x".repeat(2_000));
-    let raw = Call::new("go", Arguments::Text(args.into_bytes()));
+    let raw = Call::new("go", Arguments::Text(args.into()));
     let reply = host.call(Call { caller: Caller::named("ann"), ..raw }).await;
     assert_eq!(reply.code, Code::ArgsType);
     assert_spent(&host).await;

@@ -99,7 +99,7 @@ fn registry(folder: &Path, component: &[u8], settings: &str) -> ConfigFile {
 }
 
 async fn call(host: &Host, function: &str, args: &str, expect: Code) -> (Reply, Record) {
-    let reply = host.call(Call::new(function, Arguments::Text(args.as_bytes().to_vec()))).await;
+    let reply = host.call(Call::new(function, Arguments::Text(args.to_owned().into()))).await;
     assert_eq!(reply.code, expect, "{:?}", reply.error);
     host.journal().flush().unwrap();
     let record = host.journal().find(&reply.record).unwrap().unwrap();

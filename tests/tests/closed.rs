@@ -96,5 +96,5 @@ pub(crate) async fn host(folder: &Path, settings: &str, clock: Arc<Clock>) -> Ho
 /// A call of `go` by a caller.
 pub(crate) fn go(who: &str, mode: u32) -> Call {
     let args = format!(r#"{{"mode": {mode}}}"#).into_bytes();
-    Call { caller: Caller::named(who), ..Call::new("go", Arguments::Text(args)) }
+    Call { caller: Caller::named(who), ..Call::new("go", Arguments::Text(args.into())) }
 }

@@ -13,7 +13,7 @@ async fn host() -> Arc<Host> {
 }
 
 fn call(tool: &str, args: &str) -> Call {
-    Call::new(tool, Arguments::Text(args.as_bytes().to_vec()))
+    Call::new(tool, Arguments::Text(args.to_owned().into()))
 }
 
 /// Four guests that loop until their deadline share two workers with a small tool. The test asserts that the tool

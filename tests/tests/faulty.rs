@@ -30,7 +30,7 @@ async fn call(rule: fn(&Attempt<'_>) -> Option<Fault>) -> (Reply, Vec<String>) {
     let faulty = move |sandbox| -> Arc<dyn Execute> { Arc::new(Faulty::new(Arc::new(sandbox), rule)) };
     let host = Host::builder().registry(&file).execute(faulty).open().await.unwrap();
     let args = br#"{"value": 10, "from": "km", "to": "mile"}"#.to_vec();
-    let reply = host.call(Call::new("first", Arguments::Text(args))).await;
+    let reply = host.call(Call::new("first", Arguments::Text(args.into()))).await;
     let record = host.journal().find(&reply.record).unwrap().unwrap();
     let attempts = record
         .attempts

@@ -6,7 +6,7 @@ use airlock_types::call::{Arguments, Call};
 use airlock_types::code::Code;
 
 fn call(tool: &str, args: &str) -> Call {
-    Call::new(tool, Arguments::Text(args.as_bytes().to_vec()))
+    Call::new(tool, Arguments::Text(args.to_owned().into()))
 }
 
 /// Linear memory never shrinks, so a reused instance would still have the memory of the first call.

@@ -64,7 +64,7 @@ async fn errors_are_clean_at_every_door() {
     let server = Server::start(&path, &["--allow-anonymous"]).unwrap();
     let (mut wire, _) = Wire::handshake(&path, "2025-11-25").unwrap();
     for (i, (tool, args)) in bad_calls().into_iter().enumerate() {
-        let raw = Call::new(&tool, Arguments::Text(args.to_string().into_bytes()));
+        let raw = Call::new(&tool, Arguments::Text(args.to_string().into()));
         let mut reply = serde_json::to_value(host.call(raw).await).unwrap();
         assert!(reply["error"].is_object(), "{reply}");
         // An example holds the arguments of a valid call, so it is data.

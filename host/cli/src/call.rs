@@ -28,7 +28,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     } else {
         args.arguments.clone().into_bytes()
     };
-    let mut reply = host.call(Call::new(&args.tool, Arguments::Text(text))).await;
+    let mut reply = host.call(Call::new(&args.tool, Arguments::Text(text.into()))).await;
     // Before printing: the program ends with this call, so a queued record is written now or lost.
     if !host.journal().close() {
         reply.findings.push(Finding::record_lost());

@@ -30,7 +30,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         (None, Some(example)) => example.to_string(),
         (None, None) => "{}".to_owned(),
     };
-    let call = Call::new(&args.tool, Arguments::Text(text.into_bytes()));
+    let call = Call::new(&args.tool, Arguments::Text(text.into()));
     let explained = match host.explain(&call) {
         Ok(explained) => explained,
         Err(error) => {

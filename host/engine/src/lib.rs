@@ -11,8 +11,8 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let host =
 //!     Host::builder().registry("example-tools/airlock.toml").journal(Journal::memory()).open().await?;
-//! let args = br#"{"value": 10, "from": "km", "to": "mile"}"#.to_vec();
-//! let reply = host.call(Call::new("unit_convert", Arguments::Text(args))).await;
+//! let args = r#"{"value": 10, "from": "km", "to": "mile"}"#;
+//! let reply = host.call(Call::new("unit_convert", Arguments::Text(args.into()))).await;
 //! assert_eq!(reply.code, Code::Ok);
 //! # Ok(())
 //! # }

@@ -83,7 +83,7 @@ async fn call(
         return problem::response(&Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
     }
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let mut raw = Call::new(&name, Arguments::Text(body.into()));
+    let mut raw = Call::new(&name, Arguments::Text(body));
     raw.caller = who;
     raw.session = header(SESSION_HEADER).map_or(SessionKey::None, SessionKey::parse);
     raw.trace = header("traceparent").map(|parent| TraceParent {

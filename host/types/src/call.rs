@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::caller::Caller;
@@ -10,8 +11,9 @@ use crate::session::SessionKey;
 /// Arguments as received from the transport.
 #[derive(Clone, Debug)]
 pub enum Arguments {
-    /// JSON text, parsed later within the limits.
-    Text(Vec<u8>),
+    /// JSON text, parsed later within the limits. It is shared, so that the transport's buffer, the validation and the
+    /// record read the same bytes.
+    Text(Bytes),
     /// JSON parsed by the transport. The limits are applied later.
     Parsed(Map<String, Value>),
 }

@@ -24,7 +24,7 @@ pub(crate) struct RawArguments(pub(crate) Bytes);
 pub(super) fn of(parsed: Option<JsonObject>, extensions: &Extensions) -> Arguments {
     let of_request = || extensions.get::<Parts>()?.extensions.get::<RawArguments>();
     match extensions.get::<RawArguments>().or_else(of_request) {
-        Some(RawArguments(text)) => Arguments::Text(text.to_vec()),
+        Some(RawArguments(text)) => Arguments::Text(text.clone()),
         None => Arguments::Parsed(parsed.unwrap_or_default()),
     }
 }

@@ -156,7 +156,6 @@ impl Calls {
     fn call(&self, asked: PendingRequest, peer: &Peer<RoleServer>) -> Call {
         let PendingRequest { id, mut request, place } = asked;
         let mut context = RequestContext::new(id, peer.clone());
-        // rmcp's own loop moves these two out of the request in the same way; its handlers read them from the context.
         context.meta = std::mem::take(request.get_meta_mut());
         context.extensions = std::mem::take(request.extensions_mut());
         if matches!(request, ClientRequest::SubscriptionsListenRequest(_)) {
@@ -212,7 +211,6 @@ impl Calls {
                     true
                 }
             };
-            // One reading of the clock per call: the end of a call is the start of the next.
             let now = self.host.environment().monotonic();
             // Finished responses are written before the thread turns to slower work, not after it.
             if waits || now.saturating_sub(begun) >= LONG {

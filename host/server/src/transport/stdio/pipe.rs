@@ -43,8 +43,6 @@ impl Read for Waiting {
 }
 
 pub(super) fn stdout() -> Box<dyn AsyncWrite + Send + Unpin> {
-    // Opening the pipe again gives it separate flags. Other holders of the pipe keep their mode.
-    // Fails if stdout is not a pipe, which selects the next kind.
     if let Ok(pipe) = pipe::OpenOptions::new().open_sender(STDOUT) {
         return Box::new(pipe);
     }

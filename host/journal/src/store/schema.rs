@@ -61,6 +61,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
         // Allows free pages to be returned to the file system.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(text)?;
     }
+    // After the page size, which cannot change once the file is in WAL mode.
     connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
     if version < VERSION { migrate(connection).map_err(text) } else { Ok(()) }
 }
@@ -84,6 +85,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     if version == 1 || version == 2 {
         transaction.execute_batch(FROM_2)?;
     }
+    // The view comes last, because it names both tables and its text sets the version.
     if version < VERSION {
         transaction.execute_batch(VIEW)?;
     }

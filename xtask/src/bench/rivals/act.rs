@@ -31,6 +31,7 @@ pub(super) fn server(place: &Place<'_>) -> Result<Value> {
 fn component(place: &Place<'_>) -> Result<PathBuf> {
     let folder = place.folder.join("act");
     guest::copy(place, "act", &["Cargo.toml", "src/lib.rs", "wit/world.wit"], &folder)?;
+    // The SDK's WIT is copied from the crate that cargo downloaded, so it fits the version that is built.
     let deps = wit(&folder)?;
     for package in fs::read_dir(deps)? {
         let package = package?;

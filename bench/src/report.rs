@@ -168,6 +168,7 @@ impl Page<'_> {
 
     fn servers(&mut self, title: &str, id: &str, measured: &Measured<Vec<Server>>) -> Result<()> {
         self.heading(title, measured);
+        // Absent servers are listed with their reason, so that a missing rival is not taken for one that was forgotten.
         let (present, absent): (Vec<&Server>, Vec<&Server>) =
             measured.figures.iter().partition(|server| server.absent.is_none());
         self.say(

@@ -113,6 +113,7 @@ fn beside(servers: &[Server]) -> Vec<Goal> {
 }
 
 fn against(ours: &Server, others: &[&Server], whose: &str) -> Vec<Goal> {
+    // Without a figure on either side there is no ratio, and the goal is left out.
     let ratio = |respect: Respect, best: fn(f64, f64) -> f64| {
         Some(respect(ours)? / others.iter().filter_map(|it| respect(it)).reduce(best)?)
     };

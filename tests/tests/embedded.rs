@@ -1,4 +1,4 @@
-//! The host inside another program: what its builder is told is what is done.
+//! The host inside another program: it does what its builder was told.
 
 use std::path::{Path, PathBuf};
 

@@ -125,7 +125,7 @@ fn descend(depth: u32) -> u32 {
     if depth == 0 { 0 } else { black_box(descend(depth - 1)).wrapping_add(1) }
 }
 
-/// Writes are refused above 4096 bytes and when the host has had enough; what it does then is its own business.
+/// Writes above 4096 bytes, or beyond the bound of the host, are refused. Stops at the first error.
 fn write(stream: &OutputStream, text: &str) {
     for chunk in text.as_bytes().chunks(4096) {
         if stream.blocking_write_and_flush(chunk).is_err() {

@@ -205,7 +205,7 @@ impl Page<'_> {
             let mut row = vec![other.name.clone(), format!("{:.2}", ours.one.p50_us / other.one.p50_us)];
             let pairs = ours.pipelined.iter().zip(&other.pipelined);
             row.extend(pairs.map(|(ours, theirs)| match theirs.per_s {
-                // 0 stands for calls without an answer, of which there is no ratio.
+                // 0 means that calls were left without an answer, so there is no ratio.
                 0.0 => "–".to_owned(),
                 per_s => format!("{:.2}", ours.per_s / per_s),
             }));

@@ -1,4 +1,4 @@
-//! The host inside another program: it does what its builder was told.
+//! The host inside another program: each setting of the builder takes effect.
 
 use std::path::{Path, PathBuf};
 

@@ -22,7 +22,7 @@ struct Goal {
     measured: Option<f64>,
 }
 
-/// The table of all goals whose figures were measured.
+/// The table of all goals for which there are figures.
 pub(super) fn table(folder: &Path) -> Result<Table> {
     let library = Measured::<Library>::read(folder, "library")?.map(|it| it.figures);
     let servers = Measured::<Vec<Server>>::read(folder, "stdio")?.map(|it| it.figures).unwrap_or_default();

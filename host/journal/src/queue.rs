@@ -248,7 +248,7 @@ impl Queue {
 /// A place in the queue. Dropping it unused frees it.
 pub(super) struct Place<'q>(&'q Queue);
 
-/// A queued record, whose commit can be awaited.
+/// A queued record. Its commit can be awaited.
 pub(super) struct Sent<'q> {
     queue: &'q Queue,
     answer: Option<Answer>,

@@ -36,7 +36,7 @@ PRAGMA user_version = 3;
 /// From version 1, which had no callers.
 const FROM_1: &str = "ALTER TABLE records ADD COLUMN caller TEXT NOT NULL DEFAULT 'local';";
 
-/// From version 2, which had one table for all calls. Calls whose plan says that they had effects move to `effects`,
+/// From version 2, which had one table for all calls. Calls that had effects according to their plan move to `effects`,
 /// where they are never removed.
 const FROM_2: &str = "
 INSERT INTO effects SELECT * FROM records

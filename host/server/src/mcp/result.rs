@@ -86,7 +86,7 @@ impl<'r> Block<'r> {
 fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
     let mut blocks: Vec<Block<'r>> =
         reply.content.iter().map(|content| Block::other(block(content))).collect();
-    // Clients show content blocks only, and an empty list would look like a lost answer.
+    // Some clients show only content blocks, and an empty list would look like a lost answer.
     if reply.result.is_none() && reply.content.is_empty() {
         blocks.push(Block::text("Done. The tool returned no value."));
     }

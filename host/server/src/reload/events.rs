@@ -84,7 +84,6 @@ fn watcher(sender: &mpsc::Sender<()>) -> Watcher {
 /// Adds a folder to a watcher.
 pub(super) fn watch(watcher: &Watcher, folder: &Path) -> notify::Result<()> {
     let Some(watcher) = watcher else { return Ok(()) };
-    // Poisoning is ignored: the watcher's own thread continues after a panic here.
     watcher.lock().unwrap_or_else(PoisonError::into_inner).watch(folder, RecursiveMode::NonRecursive)
 }
 

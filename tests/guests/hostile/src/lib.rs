@@ -1,4 +1,4 @@
-//! A guest that does harm, each function in one way. What it must meet is a limit, a denial or a trap.
+//! A guest that does harm, each function in one way. Each must end in a limit, a denial or a trap.
 
 use std::hint::black_box;
 

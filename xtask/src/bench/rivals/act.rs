@@ -1,4 +1,4 @@
-//! act, whose components have their own ABI. The component is built from `bench/rivals/act`.
+//! act. Its components have their own ABI. The component is built from `bench/rivals/act`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

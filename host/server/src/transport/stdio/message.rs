@@ -117,7 +117,7 @@ impl Call<'_> {
 mod tests {
     use super::*;
 
-    /// What is read of a line, as rmcp shows it.
+    /// The parsed message in rmcp's debug form.
     fn shown(line: &str) -> String {
         format!("{:?}", read(line.as_bytes()).map_err(|unread| format!("{unread:?}")))
     }

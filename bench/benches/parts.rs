@@ -73,6 +73,7 @@ impl Bench {
         let reply = self.runtime.block_on(self.host.call(raw));
         anyhow::ensure!(reply.code == Code::Ok, "{reply:?}");
         let record = self.host.journal().find(&reply.record)?.context("no record")?;
+        // Read from the journal as a tree, and converted to the text form that the writer gets.
         Ok(serde_json::from_str(&serde_json::to_string(&record)?)?)
     }
 

@@ -53,6 +53,7 @@ impl Client {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // Discarded, because an unread pipe would fill up and block the server.
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot start {shown}"))?;
@@ -120,6 +121,7 @@ impl Client {
         let first = self.next_id;
         // Ids of a run are consecutive, so an answer's id is an index into `sent`.
         self.next_id += calls as u64;
+        // Allocated before the clock starts.
         let mut sent: Vec<Instant> = Vec::with_capacity(calls);
         let mut times = Vec::with_capacity(calls);
         let mut out = Vec::new();
@@ -142,6 +144,7 @@ impl Client {
             while let Some(length) = self.line_length(used) {
                 let line = Line(&self.buffer[used..used + length]);
                 used += length;
+                // Notifications, and answers to calls before this run.
                 let Some(id) = line.id().filter(|id| *id >= first) else { continue };
                 if line.is_error() {
                     bail!("a call was answered with an error: {}", line.shown());
@@ -149,6 +152,7 @@ impl Client {
                 let index = usize::try_from(id - first)?;
                 times.push(at - *sent.get(index).context("an answer to no question")?);
             }
+            // Once per read and not per line: each drain moves the rest of the buffer.
             self.buffer.drain(..used);
             self.scanned -= used;
         }

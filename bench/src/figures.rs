@@ -194,6 +194,7 @@ impl<T: Serialize + DeserializeOwned> Measured<T> {
     /// When the file exists and has another form.
     pub fn read(folder: &Path, name: &str) -> Result<Option<Measured<T>>> {
         let path = folder.join(name).with_extension("json");
+        // A missing file is normal: a run of some parts writes only their figures.
         let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
         serde_json::from_str(&text).map(Some).with_context(|| format!("{} is not ours", path.display()))
     }
@@ -202,6 +203,7 @@ impl<T: Serialize + DeserializeOwned> Measured<T> {
 impl Machine {
     /// This machine with its current load.
     pub fn this() -> Machine {
+        // Facts that cannot be read are shown as unknown. They describe the run and must not end it.
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let cpus = read("/proc/cpuinfo");
         let cpu = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -31,7 +31,7 @@ impl Floor {
         let engine = airlock::sandbox::engine::engine(CALLS_MAX)?;
         let component = Component::from_binary(&engine, bytes)?;
         let pre = Linker::new(&engine).instantiate_pre(&component)?;
-        // As the product does when it links, so that the first call does not pay for it.
+        // As the product does when it links, so that the first call does not include it.
         component.initialize_copy_on_write_image()?;
         let unit = |name: &str| Val::Enum(name.to_owned());
         Ok(Floor { engine, pre, args: vec![Val::Float64(10.0), unit("mile"), unit("km")] })
@@ -48,6 +48,7 @@ impl Floor {
     async fn enter(&self) -> wasmtime::Result<Val> {
         let mut store = Store::new(&self.engine, ());
         store.set_fuel(FUEL)?;
+        // Epochs are on in the product's engine, and a store without a deadline would trap at once.
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Continue(1)));
         let instance = self.pre.instantiate_async(&mut store).await?;

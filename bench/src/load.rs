@@ -81,6 +81,7 @@ pub fn measure(servers: &[Server], pace: Pace) -> Vec<figures::Server> {
     }
     let mut measured: Vec<figures::Server> = subjects.into_iter().map(finish).collect();
     measured.extend(absent);
+    // After all turns and in servers of their own, because loops and sleeps would disturb the turns of others.
     for server in servers {
         if let Some(figures) = measured.iter_mut().find(|f| f.name == server.name && f.absent.is_none()) {
             figures.sleepers_ms = server.sleep.as_ref().and_then(|call| sleepers(server, call).ok());
@@ -109,6 +110,8 @@ fn subject(server: &Server, pace: Pace) -> Result<Subject<'_>> {
     let mut last = None;
     // One start more than is counted: it warms the disk's cache, and compiles what is not compiled yet.
     for _ in 0..=pace.starts {
+        // The previous server ends before the next one starts, so that they do not share the processor or a state
+        // folder.
         drop(last.take());
         let (client, took) = first(server.start(None)?, call)?;
         firsts.push(took.as_secs_f64() * 1e3);
@@ -170,6 +173,7 @@ fn turn(subject: &mut Subject<'_>, length: Duration) -> Result<()> {
                 subject.stuck.push(window);
                 subject.rates[i].clear();
                 subject.times[i].clear();
+                // The watch has ended the server, and the next number of calls needs a running one.
                 subject.client = first(subject.server.start(None)?, subject.call)?.0;
             }
             _ => {}
@@ -224,7 +228,9 @@ fn beside_loops(server: &Server, looping: &Call) -> Beside {
         let (mut client, _) = first(server.start(None)?, good)?;
         let _guard = process::watch(client.pid(), PATIENCE);
         let good = good.frame();
+        // Warms the good tool up before the loops start.
         client.run(&good, 20, 1)?;
+        // Not awaited: these calls do not return.
         client.send(&looping.frame())?;
         client.send(&looping.frame())?;
         // Both loops should be running before the first good call.

@@ -27,6 +27,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// # Errors
 /// When a call is answered with an error.
 pub fn measure(repository: &Repository) -> Result<Memory> {
+    // One server after the other, since they share a state folder.
     let (idle_mib, full_mib) = tools(&repository.many(1_000)?)?;
     let (one_idle_mib, one_full_mib) = tools(&repository.many(1)?)?;
     let mut client = Client::start(server::airlock("airlock", "", &repository.mixed()?)?.start(None)?)?;

@@ -78,6 +78,7 @@ impl Guest {
 
 fn guest(wasm: &[u8], fuel: bool, epochs: bool) -> wasmtime::Result<Guest> {
     let mut config = Config::new();
+    // All other settings are the engine's defaults and equal for all ways.
     config.consume_fuel(fuel).epoch_interruption(epochs);
     let engine = Engine::new(&config)?;
     let mut store = Store::new(&engine, ());
@@ -85,7 +86,8 @@ fn guest(wasm: &[u8], fuel: bool, epochs: bool) -> wasmtime::Result<Guest> {
         // So much that it never runs out: only counting is measured.
         store.set_fuel(u64::MAX)?;
     }
-    // Never reached: only the check costs.
+    // Never reached: only the check costs. Half of the range, because wasmtime 48 adds the deadline to the current
+    // epoch without a check for overflow.
     store.set_epoch_deadline(u64::MAX / 2);
     let instance = Instance::new(&mut store, &Module::from_binary(&engine, wasm)?, &[])?;
     let run = instance.get_typed_func(&mut store, "run")?;

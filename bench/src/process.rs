@@ -31,6 +31,7 @@ fn children(pid: u32) -> Vec<u32> {
 
 /// Runs some work, and returns the peak of a process's memory during it.
 pub fn peak_bytes<T>(pid: u32, work: impl FnOnce() -> T) -> (T, u64) {
+    // Starts with the memory before the work, in case the work ends before the first sample.
     let (peak, stop) = (AtomicU64::new(resident_bytes(pid)), AtomicBool::new(false));
     let done = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -56,6 +57,7 @@ pub struct Watch {
 pub fn watch(pid: u32, patience: Duration) -> Watch {
     let (stop, stopped) = mpsc::channel::<()>();
     std::thread::spawn(move || {
+        // Dropping `Watch` disconnects the channel, which is another error than the timeout.
         if stopped.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
             end(pid);
         }
@@ -65,6 +67,7 @@ pub fn watch(pid: u32, patience: Duration) -> Watch {
 
 /// Ends a process with its descendants.
 fn end(pid: u32) {
+    // Children first: after the end of their parent they would belong to another process and not be found.
     children(pid).into_iter().for_each(end);
     // An error means that it has exited already.
     let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
@@ -80,6 +83,7 @@ pub fn on_one_core<T>(server: u32, work: impl FnOnce() -> T) -> Result<T> {
     let all = std::thread::available_parallelism()?.get();
     both.iter().try_for_each(|pid| bind(*pid, 1))?;
     let done = work();
+    // Also if the work returned an error, so that the following runs use all cores.
     both.iter().try_for_each(|pid| bind(*pid, all))?;
     Ok(done)
 }

@@ -168,6 +168,7 @@ impl Page<'_> {
 
     fn servers(&mut self, title: &str, id: &str, measured: &Measured<Vec<Server>>) -> Result<()> {
         self.heading(title, measured);
+        // Absent servers are listed with their reason, so that a missing rival is not taken for one that was forgotten.
         let (present, absent): (Vec<&Server>, Vec<&Server>) =
             measured.figures.iter().partition(|server| server.absent.is_none());
         self.say(
@@ -204,7 +205,7 @@ impl Page<'_> {
             let mut row = vec![other.name.clone(), format!("{:.2}", ours.one.p50_us / other.one.p50_us)];
             let pairs = ours.pipelined.iter().zip(&other.pipelined);
             row.extend(pairs.map(|(ours, theirs)| match theirs.per_s {
-                // 0 stands for calls without an answer, of which there is no ratio.
+                // 0 means that calls were left without an answer, so there is no ratio.
                 0.0 => "–".to_owned(),
                 per_s => format!("{:.2}", ours.per_s / per_s),
             }));

@@ -198,6 +198,7 @@ fn over_stdio(
 fn callers(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
     let server = server::airlock("airlock", "", &repository.many(1)?)?;
     let (mut rates, mut tails) = (Vec::new(), Vec::new());
+    // One client for all numbers of callers: a start for each would measure cold caches.
     for cores in [1, 2] {
         let mut client = Client::start(server.start(Some(cores))?)?;
         let frame = server::convert().frame();

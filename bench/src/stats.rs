@@ -22,6 +22,7 @@ impl Times {
     pub fn of(times: &[Duration]) -> Times {
         let mut us: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1e6).collect();
         us.sort_by(f64::total_cmp);
+        // The nearest rank, without interpolation: every figure is a time that was measured.
         let at = |share: f64| us.get(((us.len() as f64 * share) as usize).min(us.len().saturating_sub(1)));
         let or_zero = |value: Option<&f64>| value.copied().unwrap_or_default();
         Times {

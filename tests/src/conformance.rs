@@ -60,8 +60,8 @@ impl Fixtures {
     }
 }
 
-/// Prints who answered a request: `component` for a tool of the registry through the real call path, `fixture` for this
-/// crate.
+/// Prints what answered a request: `component` for a tool of the registry through the real call path, `fixture` for
+/// this crate.
 #[expect(clippy::disallowed_methods, reason = "the suite says when a scenario began, on the same clock")]
 fn answered(by: &str, what: &str) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();

@@ -1,7 +1,7 @@
-//! The doors of the host. Arguments go in as text, so that every door is sent the same, what no client's library would
-//! send included; what the caller is shown comes out.
+//! The doors of the host. Arguments are sent as text, so that every door gets the same bytes, including those that a
+//! client library would not send. Each door returns what it shows to the caller.
 //!
-//! Owns how each door is knocked at, and what it must show of a reply. To add a door: a kind, and its arms.
+//! Owns how each door is called, and what it must show of a reply. To add a door: a kind, and its arms.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,12 +43,13 @@ impl Kind {
         !matches!(self, Kind::Api | Kind::CommandLine)
     }
 
-    /// Whether arguments can be sent: within a message of MCP, what is no JSON breaks the message.
+    /// Whether the door can carry these arguments. Within an MCP message, arguments that are not JSON would break the
+    /// message.
     pub fn carries(self, args: &str) -> bool {
         !self.is_mcp() || serde_json::from_str::<serde::de::IgnoredAny>(args).is_ok()
     }
 
-    /// What the door must show of a reply. What differs from call to call is left out.
+    /// What the door must show of a reply, without the values that differ for each call.
     pub fn shows(self, reply: &Reply) -> Value {
         let whole = settled(serde_json::to_value(reply).unwrap_or_default());
         let facts = reply.code.facts();
@@ -66,7 +67,7 @@ impl Kind {
     }
 }
 
-/// An envelope without what differs from call to call.
+/// An envelope without the values that differ for each call.
 fn settled(mut envelope: Value) -> Value {
     if let Some(envelope) = envelope.as_object_mut() {
         envelope.remove("record");
@@ -78,7 +79,7 @@ fn settled(mut envelope: Value) -> Value {
     envelope
 }
 
-/// The compact envelope: what an agent is shown of an answer.
+/// The compact envelope, which agents get of an answer.
 fn compact(whole: &Value) -> Value {
     let mut compact = whole.clone();
     for beside in ["code", "tool", "content", "attempts"] {
@@ -87,7 +88,8 @@ fn compact(whole: &Value) -> Value {
     compact
 }
 
-/// What is in `_meta` of an error: the error's facts without its text, and what of the envelope belongs to them.
+/// The contents of `_meta` of an error: the facts of the error without its text, and the related fields of the
+/// envelope.
 fn error_facts(whole: &Value) -> Value {
     let mut facts = whole["error"].clone();
     let Some(object) = facts.as_object_mut() else { return Value::Null };
@@ -102,7 +104,7 @@ fn error_facts(whole: &Value) -> Value {
     facts
 }
 
-/// A door, open.
+/// An open door.
 pub struct Door {
     kind: Kind,
     way: Way,
@@ -119,7 +121,7 @@ impl Door {
     /// Opens a door on a registry.
     ///
     /// # Errors
-    /// When the program does not start, or does not shake hands.
+    /// When the program does not start, or the handshake fails.
     pub async fn open(kind: Kind, registry: &Path) -> anyhow::Result<Door> {
         let serve = || Server::start(registry, &["--allow-anonymous"]);
         let way = match kind {
@@ -136,7 +138,7 @@ impl Door {
         Ok(Door { kind, way, calls: 0 })
     }
 
-    /// What is shown of a call, in the form of [`Kind::shows`].
+    /// Makes a call. Returns what the door shows of it, in the form of [`Kind::shows`].
     ///
     /// # Errors
     /// When there is no answer.
@@ -167,7 +169,7 @@ impl Door {
     }
 }
 
-/// Shakes hands over HTTP: the session's id.
+/// Performs the handshake over HTTP. Returns the id of the session.
 async fn initialize(server: &Server) -> anyhow::Result<String> {
     let client = json!({"name": "door", "version": "1"});
     let params = json!({"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": client});
@@ -180,10 +182,10 @@ async fn initialize(server: &Server) -> anyhow::Result<String> {
     Ok(session)
 }
 
-/// What an answer of MCP shows; whether its parts agree is looked at here.
+/// What an MCP answer shows. Fails if its parts contradict each other.
 fn told(answer: &Value) -> anyhow::Result<Value> {
     let (meta, text, error) = match answer.get("error") {
-        // The one outcome that is a protocol error.
+        // An unknown tool is the only outcome that is a protocol error.
         Some(error) => (&error["data"], error["message"].as_str().unwrap_or_default(), true),
         None => {
             let result = &answer["result"];

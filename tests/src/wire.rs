@@ -84,7 +84,7 @@ impl Wire {
         self.answer_to(id)
     }
 
-    /// Waits for the answer to a request that was sent; what else comes before it is thrown away.
+    /// Waits for the answer to a request that was sent before. Other messages that arrive first are dropped.
     ///
     /// # Errors
     /// When the server does not answer.

@@ -1,4 +1,4 @@
-//! Breakers: which failures pause a tool, for which callers, and what a caller is told.
+//! Breakers: which failures pause a tool, for which callers, and which error a caller gets.
 
 use airlock::host::Host;
 use airlock_tests::server::{Server, answer};

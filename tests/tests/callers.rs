@@ -1,4 +1,4 @@
-//! Callers over HTTP: who is admitted, and that no caller sees, calls, cancels or reads what belongs to another.
+//! Callers over HTTP: which are admitted, and that no caller sees, calls, cancels or reads what belongs to another.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Capabilities that an embedding program adds, through the library's door; and what nothing grants.
+//! Capabilities that an embedding program adds through the library, and imports that nothing grants.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,11 +22,11 @@ use airlock_types::reply::Reply;
 
 const FACTS: Facts = Facts::custom("outbox", &["example:mail/outbox"], Effect::Write, "sends mail");
 
-/// Mail to `@example.com` leaves.
+/// Delivers mail to `@example.com` only.
 #[derive(Clone, Default)]
 struct Outbox {
     sent: Arc<AtomicU64>,
-    /// What `dispatch` refused.
+    /// Messages that `dispatch` refused.
     refused: Arc<Mutex<Vec<String>>>,
 }
 
@@ -67,7 +67,7 @@ impl Mailer {
         Mailer { folder: tempfile::tempdir().unwrap(), outbox: Outbox::default() }
     }
 
-    /// The mailer with this contract in it, or without any.
+    /// The mailer with this contract embedded, or without a contract.
     fn file(&self, contract: Option<&str>, settings: &str) -> ConfigFile {
         let bytes = std::fs::read(root().join("tests/guests/build/mailer.wasm")).unwrap();
         let packed = contract.map(|text| Packed { contract: Some(text.into()), ..Packed::default() });
@@ -207,7 +207,7 @@ async fn an_attempt_is_not_repeated_once_its_effect_left() {
     let because = "it may have had an effect";
     let stopped = |step: &Step| matches!(step, Step::Stopped { why, .. } if why == because);
     assert!(record.path.iter().any(stopped), "{:?}", record.path);
-    // Nothing left before this abort, which proves that it may run again.
+    // No effect was dispatched before this abort, which proves that the call may run again.
     let (_, record) = mailer.check(&settings, "mail_abort_then_send", TO_ADA, Code::Trap).await;
     assert_eq!((mailer.sent(), record.attempts.len()), (1, 3));
 }

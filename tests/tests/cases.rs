@@ -1,5 +1,5 @@
-//! Every case of `tests/cases` through the library and through every other door, each of which must show what the
-//! library answers.
+//! Runs every case of `tests/cases` through the library and through every other door. Each door must show the library's
+//! answer.
 
 use airlock::host::Host;
 use airlock_tests::case::{self, Case};
@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 
 const REGISTRIES: [&str; 2] = ["example", "hostile"];
 
-/// A case, and what the library answers.
+/// A case, and the library's answer.
 struct Answered {
     name: String,
     case: Case,
@@ -61,8 +61,8 @@ async fn every_case_ends_as_it_says() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Sends every case through a door of its own for each registry: what one door was told must not be a repetition at
-/// another.
+/// Sends every case through a separate door for each registry, so that the calls of one door do not count as
+/// repetitions at another.
 async fn check(kind: Kind) {
     let answered = answered().await;
     let mut faults = Vec::new();
@@ -85,7 +85,7 @@ async fn check(kind: Kind) {
     assert!(faults.is_empty(), "{kind:?}:\n{}", faults.join("\n"));
 }
 
-/// Without the result, where it is another at each call.
+/// Removes the result if it differs for each call.
 fn comparable(mut shown: Value, case: &Case) -> Value {
     for pointer in ["/envelope", "/facts"] {
         if let Some(part) = shown.pointer_mut(pointer).and_then(Value::as_object_mut).filter(|_| case.varies)

@@ -48,7 +48,7 @@ fn module() -> Module {
     module
 }
 
-/// A clock that stands still until the test moves it. Each reading of the monotonic clock advances it by `tick` ms.
+/// A clock that the test sets. Each reading of the monotonic clock advances it by `tick` ms.
 pub(crate) struct Clock {
     ms: AtomicU64,
     tick: u64,

@@ -1,4 +1,4 @@
-//! The host inside another program: what its builder is told is what is done.
+//! The host inside another program: each setting of the builder takes effect.
 
 use std::path::{Path, PathBuf};
 

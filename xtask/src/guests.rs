@@ -109,6 +109,7 @@ fn make(guest: &Guest, airlock: Option<&Path>) -> Result<()> {
     if component::is_newer(&guest.component, sources.into_iter().flatten())? {
         return Ok(());
     }
+    // Encoded anew each time, because packing replaces the component in place.
     component::encode(&guest.module, &guest.component)?;
     match (airlock, contract) {
         (Some(airlock), Some(contract)) => component::pack(airlock, &guest.component, &wit, &contract),

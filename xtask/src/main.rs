@@ -70,6 +70,7 @@ fn main() -> Result<()> {
 
 /// The repository's folder, which is the parent of this crate's folder.
 fn root() -> PathBuf {
+    // From the compiled-in path and not the working folder, so that a command works from any folder.
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
 }

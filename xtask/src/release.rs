@@ -35,6 +35,7 @@ pub(crate) struct Args {
 /// Builds `target/release/airlock`.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     if args.anew {
+        // A missing folder is the normal case on a new clone.
         fs::remove_dir_all(root.join(FOLDER)).or_else(|err| match err.kind() {
             std::io::ErrorKind::NotFound => Ok(()),
             _ => Err(err).context("cannot forget what was seen before"),
@@ -51,8 +52,8 @@ pub(crate) fn build(root: &Path, profile: &str) -> Result<()> {
     // An empty file is left by a run that stopped between the two links.
     if fs::metadata(&order).map_or(0, |file| file.len()) == 0 {
         fs::create_dir_all(&folder)?;
-        // The compiler's arguments are part of the names of functions, so this link must have the same arguments as the
-        // second one.
+        // The compiler's arguments enter the mangled names of functions, so this link must have the same arguments as
+        // the second one. The order file is empty until then.
         fs::write(&order, "").context("cannot write the order")?;
         let program = link(root, profile, &order)?;
         guests::run(root, &guests::Args::packed_by(program.clone()))?;
@@ -98,8 +99,8 @@ fn watch(root: &Path, folder: &Path, program: &Path) -> Result<Vec<String>> {
     );
     let registry = folder.join("airlock.toml");
     fs::write(&registry, watched(root, folder))?;
-    // A first session fills the cache: code is compiled for the processor, and valgrind's is another one than the
-    // machine's.
+    // The first session fills the cache. Code is compiled for the processor, and the one that valgrind emulates differs
+    // from the machine's.
     session(root, program, &registry, &["--trace-children=yes", "--callgrind-out-file=/dev/null"])?;
     let out = folder.join("callgrind.out");
     let into = format!("--callgrind-out-file={}", out.display());
@@ -125,6 +126,7 @@ fn questions() -> Vec<Value> {
     let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
     let good = call("unit_convert", json!({"value": 10, "from": "mile", "to": "km"}));
     let text = call("text_digest", json!({"text": "One sentence. And another one."}));
+    // The invalid call comes first and once: its path belongs to the order, but far behind that of good calls.
     let mut questions = vec![call("unit_convert", json!({"value": "10", "form": "km"}))];
     (0..CALLS).for_each(|_| questions.extend([good.clone(), text.clone()]));
     questions

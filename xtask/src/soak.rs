@@ -16,6 +16,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     cargo(root, &["build", "--quiet", "--workspace", "--bins"])?;
+    // The debug build: overflow checks and debug assertions stay on under load.
     let program = root.join("target/debug/soak");
     run_command(command(root, &program.to_string_lossy()).arg((args.minutes * 60).to_string()))
 }

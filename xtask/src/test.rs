@@ -59,7 +59,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 /// The programs that embed the host. They are built with the workspace's features and one more, so that only the
 /// library is compiled again.
 fn examples(root: &Path) -> Result<()> {
-    // Code that an earlier run compiled would be found instead of compiled.
+    // The examples must compile their components, so the cache of an earlier run is removed.
     let state = root.join("target/examples");
     if state.exists() {
         std::fs::remove_dir_all(&state)?;
@@ -83,7 +83,7 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     done
 }
 
-/// Reports a step that needs a network and has none.
+/// Reports a step that was skipped, because it needs a network that is not there.
 #[expect(clippy::unnecessary_wraps, reason = "it stands in for a step")]
 fn skip(why: &anyhow::Error) -> Result<()> {
     println!("SKIPPED: {why:#}");
@@ -101,6 +101,7 @@ fn conformance(root: &Path) -> Result<()> {
 
 /// Checks bans, licenses and sources, which need no network. Advisories need a database that may be missing.
 fn deny(root: &Path) -> Result<()> {
+    // An optional tool: a machine without it still runs all other checks.
     let installed =
         command(root, "cargo").args(["deny", "--version"]).output().is_ok_and(|out| out.status.success());
     if !installed {

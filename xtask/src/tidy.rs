@@ -236,6 +236,7 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
             found.push(path);
         }
     }
+    // Sorted, so that the list of faults is the same on every file system.
     found.sort();
     Ok(found)
 }
@@ -249,6 +250,7 @@ fn look(floor: &Floor, relative: &str, text: &str) -> Vec<String> {
     if text.lines().count() > LINES_MAX {
         faults.push(format!("has more than {LINES_MAX} lines: it is two ideas"));
     }
+    // The root module decides: the files of `x/` belong to `x`.
     let module = relative.split(['/', '.']).next().unwrap_or_default();
     let order = |name: &str| floor.modules.iter().position(|known| *known == name);
     let at = order(module);
@@ -268,6 +270,7 @@ fn look(floor: &Floor, relative: &str, text: &str) -> Vec<String> {
         }
         let place = format!("{}/{module}", floor.folder);
         for (krate, only) in ONLY {
+            // Tests may use any dependency, for example to look into the database from outside.
             if names(line, krate) && !only.contains(&place.as_str()) && !is_test {
                 faults.push(format!("`{place}` must not name `{krate}`: {}", line.trim()));
             }

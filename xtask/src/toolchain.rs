@@ -42,6 +42,7 @@ impl Toolchain {
         command
             .args(words)
             .envs(self.env.iter().cloned())
+            // Both are set for this workspace, and do not apply to another target or toolchain.
             .env_remove("RUSTUP_TOOLCHAIN")
             .env_remove("RUSTFLAGS");
         command

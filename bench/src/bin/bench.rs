@@ -101,6 +101,7 @@ async fn main() -> Result<()> {
             Measured::now(curves, quick).write(&figures, "scale")
         }
         What::Registry { out } => {
+            // The registry names everything by absolute paths, so it can be moved.
             std::fs::rename(repository.many(1)?, out).context("cannot write the registry")
         }
         What::Parts { criterion } => Measured::now(parts(&criterion)?, quick).write(&figures, "parts"),
@@ -137,6 +138,7 @@ fn parts(criterion: &Path) -> Result<Vec<Part>> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         parts.push(Part { name, mean_ns });
     }
+    // By cost, because the page answers where the time of a call goes.
     parts.sort_by(|a, b| b.mean_ns.total_cmp(&a.mean_ns));
     Ok(parts)
 }

@@ -13,6 +13,7 @@ async fn main() -> Result<()> {
     let component = words.next().context("usage: floor COMPONENT CALLS")?;
     let calls = words.next().context("usage: floor COMPONENT CALLS")?.parse()?;
     let floor = Floor::open(component.as_ref())?;
+    // Allocated before the first call, so that no call includes it.
     let mut times = Vec::with_capacity(calls);
     for _ in 0..calls {
         let start = now();

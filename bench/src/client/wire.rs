@@ -37,6 +37,7 @@ impl Line<'_> {
         if let Some(rest) = HEADS.into_iter().find_map(|head| self.0.strip_prefix(head)) {
             return number(rest);
         }
+        // From the end: the result can contain ids of its own.
         let at = self.0.windows(5).rposition(|bytes| bytes == b"\"id\":")?;
         number(&self.0[at + 5..])
     }
@@ -44,6 +45,7 @@ impl Line<'_> {
     /// Whether the reply is an error of the protocol or of the tool. Only the frame can match: in the text of a result
     /// the quotes are escaped. Of a long line both ends are searched.
     pub fn is_error(&self) -> bool {
+        // Searching a whole result of megabytes would take longer than some of the calls.
         let (head, tail) = match self.0.len() {
             0..=ENDS => (self.0, &self.0[..0]),
             length => (&self.0[..ENDS / 2], &self.0[length - ENDS / 2..]),

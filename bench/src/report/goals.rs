@@ -22,7 +22,7 @@ struct Goal {
     measured: Option<f64>,
 }
 
-/// The table of all goals whose figures were measured.
+/// The table of all goals for which there are figures.
 pub(super) fn table(folder: &Path) -> Result<Table> {
     let library = Measured::<Library>::read(folder, "library")?.map(|it| it.figures);
     let servers = Measured::<Vec<Server>>::read(folder, "stdio")?.map(|it| it.figures).unwrap_or_default();
@@ -113,6 +113,7 @@ fn beside(servers: &[Server]) -> Vec<Goal> {
 }
 
 fn against(ours: &Server, others: &[&Server], whose: &str) -> Vec<Goal> {
+    // Without a figure on either side there is no ratio, and the goal is left out.
     let ratio = |respect: Respect, best: fn(f64, f64) -> f64| {
         Some(respect(ours)? / others.iter().filter_map(|it| respect(it)).reduce(best)?)
     };

@@ -103,6 +103,7 @@ pub(super) fn bars(title: &str, unit: &str, all: &[(String, f64)]) -> String {
     put(&mut svg, (190.0 + WIDTH - 110.0) / 2.0, height - 10.0, "middle", unit);
     for (i, (name, value)) in all.iter().enumerate() {
         let y = TOP + ROW * i as f64 + 4.0;
+        // At least one unit wide, so that the smallest bar is visible.
         let end = across.at(*value).max(191.0);
         let color = if name.starts_with("airlock") { COLORS[0] } else { COLORS[5] };
         let _ = writeln!(

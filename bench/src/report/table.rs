@@ -91,6 +91,7 @@ pub(super) fn curve(curve: &Curve) -> Table {
     head.extend(heads.iter().map(String::as_str));
     let mut table = Table::new(&head);
     let mut xs: Vec<f64> = curve.series.iter().flat_map(|s| s.points.iter().map(|point| point.0)).collect();
+    // The lines of a curve can have different points: over stdio the largest sizes are missing.
     xs.sort_by(f64::total_cmp);
     xs.dedup();
     for x in xs {

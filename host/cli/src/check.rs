@@ -13,7 +13,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    // Opening a host checks everything; each problem comes back with its place.
+    // Opening a host runs every check of the registry, and each problem is reported with its place in the file.
     let host = open::host(registry).await?;
     let (tools, warnings) = host.summary();
     for warning in &warnings {

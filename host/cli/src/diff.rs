@@ -51,6 +51,7 @@ async fn definitions(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("lock") => {
             let lock = Lock::read_at(path).map_err(|err| Message(err.to_string()))?;
+            // A missing lock is an error: as an empty side it would report every tool as new.
             if !lock.exists() {
                 return Err(Message(format!("there is no lock `{}`", path.display())).into());
             }
@@ -72,7 +73,8 @@ async fn component(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> 
         toml::Value::from(state.to_string_lossy().into_owned())
     );
     let mut file = ConfigFile::parse(&text, &absolute.with_extension("toml"))?;
-    // A registry declares what nothing provides; a reviewer wants to see a component that is in none.
+    // A registry must declare imports that the host does not provide. Here they are declared as traps, so that a
+    // component that is in no registry can be compared.
     let cache = airlock::host::user_cache()?;
     let shown = airlock::registry::inspect(&absolute, &cache).await;
     let shown = shown.map_err(|err| Message(format!("`{}`: {err}", path.display())))?;

@@ -36,11 +36,11 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
             Ok(0)
         };
     }
-    // The registry, not a host: a reviewer may look at tools that are not accepted yet, or not visible to any caller.
+    // The registry and not a host: a reviewer may look at tools that are not accepted yet, or that no caller may see.
     let registry = open::registry(&ConfigFile::read(registry)?).await?;
     let tool = registry.resolve(&args.what).map_err(|unknown| Message(unknown.to_string()))?;
     if args.json {
-        // For the operator: fallbacks that callers may not see are named, too.
+        // The operator also sees fallbacks that are hidden from callers.
         let mut value = describe(tool, |_| true);
         value["limits"] = json!(tool.limits());
         value["granted"] = json!(tool.allowance.effective());

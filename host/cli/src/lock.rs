@@ -49,10 +49,11 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let pin = args.pin.map_or(lock.pin(), Pin::from);
     let changes = lock.changes(&now);
     let accepted = args.accept.as_deref().is_some_and(|digest| digest == changes.digest());
-    // The digest names the change that was reviewed. If another one came since, nothing is accepted.
+    // The digest names the change that was reviewed. If the definitions changed again since, nothing is accepted.
     if args.accept.is_some() && !accepted {
         return Err(Message(format!("that is not the digest of what changed:\n{changes}")).into());
     }
+    // Without a lock there is nothing to compare with, so the first run accepts the current definitions.
     if lock.exists() && !changes.is_empty() && !accepted && !args.rewrite {
         printer.line(format!("{changes}"));
         printer.note(format!("to accept exactly this: `airlock lock --accept {}`", changes.digest()));

@@ -115,6 +115,7 @@ fn main() -> ExitCode {
         exporter.shut_down();
     }
     // A reader such as `head` closed stdout: the output was wanted up to there, so this is a success.
+    // After the verb ended: a call runs to its end and is recorded, even if its output is not read.
     if printer.closed() {
         return ExitCode::SUCCESS;
     }

@@ -22,6 +22,7 @@ pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
     let progress = Progress::new(file.config.tools.len());
     let watch = |event| progress.show(&event);
     let host = Host::builder().registry(file).watch(&watch).open().await;
+    // Before the error is printed, which the bar would overwrite.
     progress.bar.finish_and_clear();
     host.map_err(no)
 }
@@ -58,6 +59,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} tools  {msg}") {
             bar.set_style(style);
         }
+        // A thread ticks the bar: compiling one component can take seconds without an event.
         bar.enable_steady_tick(Duration::from_millis(120));
         Progress { bar }
     }

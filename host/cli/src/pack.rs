@@ -38,7 +38,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     let said = |text: String| anyhow::Error::from(Message(text));
     let cache = host::user_cache()?;
-    // Without the contract that may be in it: that one is replaced, whatever is wrong with it.
+    // The embedded contract is not read: it is replaced, even if it is invalid.
     let (bytes, component) = registry::unpacked(&args.component, &cache)
         .await
         .map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
@@ -60,10 +60,11 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
         }
     }
     if contract.is_none() && args.wit.is_none() {
-        // What is embedded would be taken out, and nothing put in its place.
+        // Packing would remove what is embedded and put nothing in its place.
         return Err(said("nothing to pack: give `--wit`, `--contract` or both".into()));
     }
     let packed = Packed { contract: contract.map(|(_, text)| text), docs };
+    // The component itself by default, so that a build step can pack its output in place.
     let out = args.out.as_ref().unwrap_or(&args.component);
     let bytes =
         embed(&bytes, &packed).map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
@@ -100,6 +101,7 @@ fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
 
 /// Writes another file first and renames it, so that a failure leaves the old file unchanged.
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // Beside the target, because a rename works only within one file system.
     let aside = path.with_added_extension("tmp");
     std::fs::write(&aside, bytes)?;
     std::fs::rename(&aside, path)

@@ -24,6 +24,7 @@ pub(super) struct Printer {
 impl Printer {
     /// Prints a line on stdout, without styles when stdout is not a terminal.
     pub(super) fn line(&self, text: impl std::fmt::Display) {
+        // `writeln!` and not `println!`, which panics if stdout is closed.
         self.keep(writeln!(anstream::stdout(), "{}", visible(&text.to_string())));
     }
 
@@ -57,6 +58,7 @@ impl Printer {
             return EXIT_NO;
         }
         self.note(format!("error: {err:#}"));
+        // Only a `Message` is a refusal. An unexpected error type counts as a failure of the host.
         if err.is::<Message>() { EXIT_NO } else { EXIT_HOST }
     }
 

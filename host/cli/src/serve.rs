@@ -65,6 +65,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         let how = "say how to serve: `airlock serve --stdio`, `airlock serve --http 127.0.0.1:8787`, or both";
         return Err(Message(how.into()).into());
     }
+    // An error and not a warning: such a server would reject every request.
     if address.is_some() && !file.config.can_be_called_over_http() {
         let how = "no caller could authenticate over HTTP: `airlock token new NAME` makes a token for a caller; \
                    `--allow-anonymous` admits clients without a token";
@@ -83,6 +84,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let stop = told_to_stop(drain)?;
     if !args.no_reload {
         let (args, registry) = (args.clone(), registry.to_owned());
+        // A task of its own: if watching fails, the server continues with the tools that it has.
         let watching = reload::watch(host.clone(), file, move || args.read(&registry));
         tokio::spawn(async move {
             if let Err(err) = watching.await {
@@ -95,6 +97,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let served = serve(args, host.clone(), address, printer, &stop).await;
     // From here the program ends within `GRACE`: the last records are written if the disk answers.
     end_within(Duration::ZERO);
+    // Also after an error of a transport: the journal then closes within the rest of the drain time.
     host.drain_ends();
     served?;
     Ok(0)
@@ -117,6 +120,8 @@ async fn serve(
                 "warning: every client that reaches this address may call, and other machines can reach it",
             );
         }
+        // On stderr, since stdout belongs to the client over stdio. The address is read back, because port 0 selects
+        // one.
         printer.note(format!("listening on http://{}", listener.local_addr()?));
         let handler = {
             let host = host.clone();

@@ -15,6 +15,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let file = ConfigFile::read(registry)?;
+    // The journal alone, without a host: a record must be readable even if a component of the registry is broken.
     let journal = host::open_journal(&file)?;
     let found = journal.find(&args.id).map_err(|err| Message(err.to_string()))?;
     let Some(record) = found else {

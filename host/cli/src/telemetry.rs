@@ -45,6 +45,7 @@ struct Stderr(LogFormat);
 
 impl Write for Stderr {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        // One locked write for the whole event, so that threads do not mix their lines.
         io::stderr().lock().write_all(shown(self.0, &String::from_utf8_lossy(event)).as_bytes())?;
         Ok(event.len())
     }

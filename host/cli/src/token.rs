@@ -18,10 +18,12 @@ pub(super) enum Verb {
 
 pub(super) fn run(verb: &Verb, printer: &Printer) -> Ended {
     let Verb::New { name } = verb;
+    // Before the token is made: a name that the registry would reject would make the token useless.
     if let Err(why) = ConfigFile::named_caller(name) {
         return Err(Message(why).into());
     }
     let (token, digest) = token::new(World::new().seed());
+    // Only the token goes to stdout, so that it can be piped into a secret store.
     printer.line(&token);
     printer.note(format!(
         "This is the only time that the token is shown. The registry keeps its digest:\n\n\

@@ -24,7 +24,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         return Ok(0);
     }
     for tool in visible.tools() {
-        // One line for each tool; `inspect` shows the rest.
+        // One line for each tool. `airlock inspect` shows the rest.
         let first = tool.contract.description.lines().next().unwrap_or_default();
         printer.line(format!("{:<28} {:<12} {first}", tool.name, tool.effect.as_str()));
     }

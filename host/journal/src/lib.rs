@@ -43,6 +43,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(8);
 #[derive(Debug)]
 pub struct Journal {
     sink: Sink,
+    /// Time in milliseconds that closing waits. Atomic, because the host sets it while calls share the journal.
     close_wait_ms: AtomicU64,
 }
 
@@ -250,6 +251,7 @@ impl Journal {
     /// # Errors
     /// Fails when several ids match, the journal cannot be read, or the record may still be queued.
     pub fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
+        // Checked here once, so that both sinks reject the same prefixes.
         if id.chars().count() < PREFIX_CHARS_MIN {
             return Err(JournalError::Ambiguous(id.into()));
         }
@@ -277,6 +279,7 @@ impl Journal {
 
     /// Accepts no more records, and waits until all queued ones are written. Returns whether all were written.
     pub fn close(&self) -> bool {
+        // `Acquire` pairs with the store in `close_within`, which another thread may have made.
         let within = Duration::from_millis(self.close_wait_ms.load(Ordering::Acquire));
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.writer.close(within),
@@ -302,6 +305,8 @@ impl<'j> Place<'j> {
         record: Box<Record<Json>>,
         durability: Durability,
     ) -> impl Future<Output = Result<(), JournalError>> + use<'j> {
+        // Outside of the async block: a future that is dropped before its first poll has queued the record all the
+        // same.
         let sent = match self.0 {
             PlaceIn::Queue(place) => place.seal(record, durability).map(Some),
             PlaceIn::Memory(memory) => memory.seal(&record, durability).map(|()| None),

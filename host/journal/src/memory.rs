@@ -112,6 +112,7 @@ impl Memory {
 
     pub(super) fn bound(&self, bytes_max: u64) {
         let mut held = self.held();
+        // A registry must not raise the memory that the embedding program has granted.
         held.bytes_max = bytes_max.min(self.own_bytes_max);
         held.make_room(0);
     }
@@ -164,11 +165,13 @@ impl Held {
     fn put(&mut self, id: Arc<str>, text: Box<str>, durability: Durability) -> Result<(), JournalError> {
         self.check_open()?;
         let bytes = text.len() as u64 + RECORD_BYTES;
+        // A record with the same id is replaced, as in the database.
         self.remove(&id);
         // The record uses the reservation of its intent. An intent whose record does not fit stays open.
         let intent = (durability == Durability::Committed).then(|| self.intents.remove(&*id)).flatten();
         self.bytes -= intent.unwrap_or(0);
         self.make_room(bytes);
+        // The reservation is put back, so that the call still shows as interrupted.
         if let Err(err) = self.take(bytes) {
             if let Some(intent) = intent {
                 self.bytes += intent;

@@ -100,6 +100,7 @@ impl Shared {
 
     /// Publishes the writer's standing. Returns whether it changed.
     pub(super) fn stands(&self, now: Standing) -> bool {
+        // Only a change wakes the waiters, and only a change is logged by the callers.
         self.standing.send_if_modified(|standing| std::mem::replace(standing, now) != now)
     }
 
@@ -125,6 +126,7 @@ impl Shared {
 
 impl Queue {
     pub(super) fn new(shared: Arc<Shared>) -> (Queue, mpsc::UnboundedReceiver<Order>) {
+        // Unbounded, because places bound the records in it, and sending must never wait: a dropped call cannot.
         let (orders, receiver) = mpsc::unbounded_channel();
         (Queue { orders, shared }, receiver)
     }
@@ -137,9 +139,11 @@ impl Queue {
     /// Waits for a place. Returns an error at once while the writer is failing.
     pub(super) async fn place(&self) -> Result<Place<'_>, JournalError> {
         if let Ok(permit) = self.shared.places.try_acquire() {
+            // Forgotten, because the permit outlives this borrow: `Place` or the writer's `release` returns it.
             permit.forget();
             return Ok(Place(self));
         }
+        // The fast path above allocates and subscribes nothing.
         let mut standing = self.shared.standing.subscribe();
         let failing = standing.wait_for(|standing| *standing == Standing::Failing);
         tokio::select! {
@@ -157,12 +161,14 @@ impl Queue {
 
     /// Commits an intent. On an error the call must not start.
     pub(super) async fn intend(&self, record: Record<Json>) -> Result<(), JournalError> {
+        // Rejected before any wait, because no call with effects may start without its intent on disk.
         match self.shared.standing() {
             Standing::Writing => {}
             Standing::Failing => return Err(JournalError::Write("it could not be written just now".into())),
             Standing::Full => return Err(JournalError::Full),
         }
         let (id, bytes) = (record.id.clone(), bound::size(&record));
+        // Before a place is taken: a record that can never be written needs none.
         self.shared.admit(bytes)?;
         let place = self.place().await?;
         let answer = place.order(Message::Intend(Box::new(record)), bytes, true)?;
@@ -192,6 +198,7 @@ impl Queue {
     pub(super) fn seal_now(&self, record: Box<Record<Json>>, durability: Durability) {
         let bytes = bound::size(&record);
         let message = Message::Seal(record, durability);
+        // A regular place if one is free, else the reserve: a dropped call can neither wait nor report an error.
         if let Ok(permit) = self.shared.places.try_acquire() {
             permit.forget();
             if Place(self).order(message, bytes, false).is_err() {
@@ -221,6 +228,8 @@ impl Queue {
         places: usize,
         is_dropped: bool,
     ) -> Result<(), JournalError> {
+        // The send fails only after the writer has closed the channel. Then nothing else would release the order's
+        // places.
         let order = Order { message, done, bytes, places, is_dropped };
         self.orders.send(order).map_err(|err| {
             self.shared.release(&err.0);
@@ -239,7 +248,7 @@ impl Queue {
 /// A place in the queue. Dropping it unused frees it.
 pub(super) struct Place<'q>(&'q Queue);
 
-/// A queued record, whose commit can be awaited.
+/// A queued record. Its commit can be awaited.
 pub(super) struct Sent<'q> {
     queue: &'q Queue,
     answer: Option<Answer>,

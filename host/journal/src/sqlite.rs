@@ -26,6 +26,7 @@ pub(super) struct Sqlite {
 impl Sqlite {
     pub(super) fn open(path: &Path, bytes_max: u64) -> Result<Sqlite, JournalError> {
         let failed = |reason: String| JournalError::Open { path: path.to_owned(), reason };
+        // Opened on this thread, so that an error reaches the caller of `open` and no thread is started for it.
         let store = Store::open(path).map_err(failed)?;
         let reader = Reader::new(Mutex::default());
         let writer = Writer::start(path.to_owned(), store, Arc::clone(&reader), bytes_max)
@@ -48,6 +49,7 @@ impl Sqlite {
     }
 
     pub(super) fn bound(&self, bytes_max: u64) {
+        // Before the message, because the writer reads the value when it receives the message.
         self.writer.shared.bytes_max.store(bytes_max, Ordering::Release);
         // The send fails only when the writer thread has ended. Then there is nothing to bound.
         let _ = self.writer.queue.tell(Message::Bound);
@@ -56,6 +58,8 @@ impl Sqlite {
     /// Looks up a record. A stored record is found even when the writer cannot write. When no record is found and the
     /// flush failed, the flush error is returned: the record may still be queued.
     pub(super) fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
+        // Flushed first, so that a reply's id can be looked up as soon as the reply was sent. The result is used below,
+        // since a stored record must be found even if the flush failed.
         let flushed = self.writer.flush();
         match self.read(|connection| store::find(connection, id))? {
             None => flushed.map(|()| None),
@@ -74,9 +78,11 @@ impl Sqlite {
             Some(store) => store,
             none => none.insert(Store::open(&self.path).map_err(JournalError::Read)?),
         };
+        // The files at the path may have been replaced since. Without the check, look-ups would read a removed file.
         if store.is_in_place() {
             return look(store.connection());
         }
+        // Closed and not reopened here: the next look-up opens the files that are there by then.
         *reader = None;
         Err(JournalError::Read("its files were moved or removed; it is opened again".into()))
     }

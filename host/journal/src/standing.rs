@@ -22,6 +22,7 @@ impl Losses {
     pub(super) fn add(&self, count: u64, why: &str) {
         let before = self.0.fetch_add(count, Ordering::AcqRel);
         let after = before + count;
+        // The base-2 logarithm changes when the count doubles. Zero has none, so the first loss is a case of its own.
         if count > 0 && (before == 0 || before.ilog2() < after.ilog2()) {
             tracing::error!("records were lost, {after} since the start: {why}");
         }

@@ -106,6 +106,7 @@ pub(crate) fn existing_folder(path: &Path) -> Result<(), StateError> {
 /// # Errors
 /// Fails when the path is a link, not a regular file, owned by another user, hard-linked, or writable by others.
 pub(crate) fn file(path: &Path) -> Result<bool, StateError> {
+    // A missing file is not an error: SQLite creates and removes its side files at any time.
     let Some(found) = look(path)? else { return Ok(false) };
     check(path, &found, "regular file")?;
     if found.mode() & OTHERS != 0 {

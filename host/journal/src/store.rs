@@ -113,6 +113,7 @@ impl Store {
         let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let path = private(path)?;
         let text = |err: rusqlite::Error| err.to_string();
+        // No `CREATE`: `private` has created the file with its mode. No mutex: one thread at a time uses a connection.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -121,11 +122,14 @@ impl Store {
         connection.busy_timeout(OPEN_BUSY).map_err(text)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(text)?;
         schema::prepare(&mut connection)?;
+        // In WAL mode only `FULL` syncs the log at each commit. `NORMAL` can lose commits that were reported, on a
+        // power failure.
         connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
         connection.pragma_update(None, "journal_size_limit", WAL_BYTES.cast_signed()).map_err(text)?;
         connection.busy_timeout(BUSY).map_err(text)?;
         let mut store =
             Store { connection, wal: beside(&path, "-wal"), shm: beside(&path, "-shm"), path, files: None };
+        // Records the identity of the files now, while this process has just opened them.
         store.is_in_place();
         Ok(store)
     }
@@ -137,6 +141,7 @@ impl Store {
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // On an error the transaction is rolled back when it is dropped.
         let done = work(&transaction)?;
         transaction.commit()?;
         // Checked after the commit: a commit into a file that was removed or replaced meanwhile is lost.
@@ -166,6 +171,7 @@ impl Store {
             return Ok(());
         }
         let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
+        // The result row is ignored: a blocked checkpoint reports success with a flag, so the size is checked instead.
         self.connection.query_row(fold, [], |_| Ok(()))?;
         let left = size();
         if left > bytes_max { Err(StoreError::Pinned(left)) } else { Ok(()) }
@@ -206,6 +212,7 @@ pub(super) fn seal(
     record: &Record<Json>,
     durability: Durability,
 ) -> Result<(), StoreError> {
+    // `OR REPLACE`: after an uncertain commit the same record is written again.
     let insert = match durability {
         Durability::Queued => "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         Durability::Committed => "INSERT OR REPLACE INTO effects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -220,6 +227,7 @@ pub(super) fn seal(
         record.caller,
     ])?;
     if durability == Durability::Committed {
+        // In the same transaction as the record: a crash leaves either the intent or the record.
         end_intent(connection, &record.id)?;
     }
     Ok(())
@@ -248,6 +256,7 @@ fn signed(ms: u64) -> i64 {
 
 pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(err.to_string());
+    // A whole id first: it can also be the beginning of a longer one.
     let exact = "SELECT record FROM records WHERE id = ?1 UNION ALL SELECT record FROM effects WHERE id = ?1";
     let exact: Option<String> =
         connection.query_row(exact, [id], |row| row.get(0)).optional().map_err(read)?;

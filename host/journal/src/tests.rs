@@ -34,7 +34,7 @@ async fn what_was_sealed_is_there_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
     let journal = Journal::open(&path, BYTES_MAX).unwrap();
-    // More than the queue holds, and some in between with a waiter.
+    // More records than the queue has places, some of them with a waiter.
     for i in 0..2_500 {
         let durability = if i % 700 == 0 { Durability::Committed } else { Durability::Queued };
         journal.seal(record(&format!("{i:08}-x")), durability).await.unwrap();
@@ -72,7 +72,7 @@ async fn two_processes_can_hold_it_open() {
     assert!(two.find("11111111").unwrap().is_some());
 }
 
-/// A record as large as most.
+/// A record of the usual size.
 fn long(id: &str) -> Record<Json> {
     Record { args: Json::of(&"x".repeat(2_000)), ..record(id) }
 }
@@ -110,7 +110,7 @@ async fn what_is_answered_while_the_database_is_held_is_on_record_later_and_effe
     let journal = Journal::open(&path, BYTES_MAX).unwrap();
     let other = hold(&path);
     journal.seal(record("queued-1"), Durability::Queued).await.unwrap();
-    // The first one waits until the writer gives up, the second one no longer.
+    // The first intent waits until the writer reports the failure. The second one is rejected at once.
     for id in ["intent-1", "intent-2"] {
         assert!(matches!(journal.intend(record(id)).await, Err(JournalError::Write(_))));
         assert_eq!(journal.view().standing, Standing::Failing);
@@ -201,7 +201,7 @@ async fn files_that_are_removed_under_it_are_made_anew_and_what_was_committed_la
     until("it is opened again", || journal.find("behind-1").is_ok()).await;
     assert!(is_recorded(&journal, "behind-1"));
     assert!(!is_recorded(&journal, "before-1"), "that one went with its file");
-    // The log alone, which is what a process does that finds no locks on the database.
+    // Removes only the log and its index, as another process does when it finds no locks on the database.
     std::fs::remove_file(folder.path().join("journal.db-wal")).unwrap();
     std::fs::remove_file(folder.path().join("journal.db-shm")).unwrap();
     journal.seal(record("behind-2"), Durability::Committed).await.unwrap();
@@ -278,7 +278,7 @@ fn a_reader_that_stays_stops_the_log_at_a_bound() {
     store.fold(100 << 10).unwrap();
 }
 
-/// The inode that POSIX locks of this process are on.
+/// The inodes on which this process holds POSIX locks.
 fn locked_inodes() -> Vec<u64> {
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     let of_this = locks.lines().filter(|line| line.contains(&format!(" {} ", std::process::id())));

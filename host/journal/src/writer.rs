@@ -41,6 +41,7 @@ impl Writer {
         let shared = Arc::new(Shared::new(bytes_max));
         let (queue, orders) = Queue::new(shared.clone());
         let abandoned = Arc::new(AtomicBool::new(false));
+        // Nothing is ever sent. The thread owns the sender, so the channel disconnects however the thread ends.
         let (ending, ended) = sync_channel(0);
         let writing = Writing {
             path,
@@ -71,7 +72,9 @@ impl Writer {
     /// Ends the thread once all queued records are written, or gives up after `within`. Returns whether all were
     /// written.
     pub(super) fn close(&self, within: Duration) -> bool {
+        // Before the message, so that losses during the close are noticed.
         let lost = self.shared.lost.count();
+        // Fails only if the thread has ended, which the wait below notices.
         let _ = self.queue.tell(Message::Close);
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(within) {

@@ -55,6 +55,7 @@ async fn tool(
     Extension(who): Extension<Caller>,
     Path(name): Path<String>,
 ) -> Response {
+    // A tool that the caller may not call gets the response of a tool that does not exist.
     let visible = host.visible(&who);
     match visible.resolve(&name) {
         Ok(tool) => Json(visible.describe(tool)).into_response(),
@@ -82,7 +83,9 @@ async fn call(
         let detail = "send the arguments as a JSON object, with `Content-Type: application/json`";
         return problem::response(&Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
     }
+    // The media type is checked because a web page can send other types across origins without a preflight request.
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // The body goes to the inner door as text: a parse here would lose errors such as duplicate keys.
     let mut raw = Call::new(&name, Arguments::Text(body));
     raw.caller = who;
     raw.session = header(SESSION_HEADER).map_or(SessionKey::None, SessionKey::parse);

@@ -1,8 +1,7 @@
-//! The only place that knows MCP: tools, calls and errors as its clients expect them.
+//! The only module that knows MCP: tools, calls and errors in the form that MCP clients expect.
 //!
-//! Owns the mapping between the host's own words and the protocol's, for both of its eras (rmcp keeps them
-//! apart). Must not know sockets or the engine. To add a capability of the protocol: a file here, and its
-//! arm in [`Server`].
+//! Owns the mapping between the host's terms and the protocol's, for both eras of the protocol, which rmcp keeps apart.
+//! Must not know sockets or the engine. To add a feature of the protocol: a file here, and its method in [`Server`].
 
 pub(crate) mod arguments;
 pub(crate) mod context;
@@ -34,19 +33,20 @@ use airlock_types::reply::Reply;
 use airlock_types::shorten::{clean, shorten};
 use result::{Meta, ToolResult};
 
+// Short, because clients truncate it: one known client keeps 2 KB.
 const INSTRUCTIONS: &str = "Every result has a `status`. `degraded` means: an answer with a flag on it; read \
 `findings`, `provenance` and `uncertainty` and pass them on. An error says whether repeating the call can \
 help. Never present a failed call as an answer.";
 
-/// The host, as an MCP server.
+/// The host as an MCP server. Clones share one client's state.
 #[derive(Clone)]
 pub struct Server {
     host: Arc<Host>,
     listener: Arc<Listener>,
 }
 
-/// The task that tells a client of the handshake era of changed lists. There is one, however often the client says
-/// that it is initialized, and it ends with the client's server.
+/// State of the task that notifies a client of the handshake era when the list of tools changes. At most one such task
+/// runs for a client, and dropping this value ends it.
 struct Listener {
     is_there: AtomicBool,
     ends: CancellationToken,
@@ -59,13 +59,13 @@ impl Drop for Listener {
 }
 
 impl Server {
-    /// A server of this host's tools.
+    /// An MCP server for one client of the host.
     pub fn new(host: Arc<Host>) -> Server {
         let (is_there, ends) = Default::default();
         Server { host, listener: Arc::new(Listener { is_there, ends }) }
     }
 
-    /// Answers a request from a transport that writes results itself; `None` once it is cancelled.
+    /// Answers a request from a transport that serializes results itself. `None` if the client cancelled the request.
     pub(crate) async fn answer(
         &self,
         request: ClientRequest,
@@ -77,7 +77,7 @@ impl Server {
                 let reply = unless_cancelled(&cancelled, self.reply(call.params, context)).await?;
                 Some(reply.map(|reply| Answer::Reply(Box::new(reply))))
             }
-            // In a box, as it has room for every request that there is.
+            // Boxed: rmcp's future has room for the state of every kind of request.
             request => {
                 let handled = Box::pin(self.handle_request(request, context));
                 let result = unless_cancelled(&cancelled, handled).await?;
@@ -93,20 +93,24 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Result<Reply, ErrorData> {
         let mut raw = Call::new(&request.name, arguments::of(request.arguments, &context.extensions));
+        // The caller comes from the transport's authentication, never from the message.
         raw.caller = context::who(&context.extensions);
         raw.session = context::session(&context);
         raw.trace = context::trace(&context);
+        // Without a token the protocol allows no progress notifications, and the call costs no task.
         let (mut observer, mut told) = (None, None);
         if let Some(token) = context.meta.get_progress_token() {
             let (notes, forwarding) = progress_notice::forward(context.peer.clone(), token);
             (observer, told) = (Some(notes), Some(forwarding));
         }
         let reply = self.host.call_observed(raw, observer).await;
-        // Progress comes before the answer, or not at all. A task that was lost has nothing more to say.
+        // The protocol allows progress only before the response, so the task sends what is queued first. The call has
+        // dropped the observer by now, which ends the task. The error means that the task panicked: nothing is left to
+        // send.
         if let Some(told) = told {
             let _ = told.await;
         }
-        // The one outcome that the protocol wants as an error of its own.
+        // MCP requires a protocol error for an unknown tool. All other failures are results, which models can read.
         if reply.code == Code::Unknown {
             let data = serde_json::to_value(Meta(&reply)).ok();
             return Err(ErrorData::invalid_params(result::message(&reply).into_owned(), data));
@@ -115,26 +119,27 @@ impl Server {
     }
 }
 
-/// What a request comes to, unless its client cancels it: then its work is dropped, which stops a guest and seals its
-/// record as cancelled, and there is no answer.
+/// Runs the work of a request until it ends or the client cancels it. Cancelling drops the work, which stops the guest
+/// and seals the record as cancelled, and returns `None`.
 async fn unless_cancelled<T>(cancelled: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
     let done = cancelled.run_until_cancelled(work).await;
+    // A cancelled request gets no response, even if its work ended at the same moment.
     done.filter(|_| !cancelled.is_cancelled())
 }
 
-/// Whether a call is of the handshake's era and asks for no other: then rmcp's handler has nothing to check of it, and
-/// changes nothing of its result.
+/// Whether rmcp's handler can be bypassed: the client made a handshake, and this call names no other protocol version.
+/// In that case the handler checks nothing and changes nothing in the result.
 fn is_plain(context: &RequestContext<RoleServer>) -> bool {
     let handshake = || context.peer.peer_info().is_some_and(|peer| peer.protocol_version.has_initialize());
     context.meta.protocol_version().is_none() && handshake()
 }
 
-/// What a request is answered with, as it is written.
+/// The result of a request, ready to be serialized. Variants are boxed, because both types are large.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// The result of a call.
     Reply(Box<Reply>),
-    /// What rmcp made of it.
+    /// The result of any other request, from rmcp's handler.
     Other(Box<ServerResult>),
 }
 
@@ -161,8 +166,8 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        // Asked for the check of headers, before any handler: a tool that the caller may not see is checked as one
-        // that does not exist.
+        // rmcp calls this before any handler, to check headers against the tool's schema. For a tool that the caller
+        // may not see the answer must be the same as for one that does not exist.
         let visible = self.host.visible(&context::served()?);
         visible.resolve(name).ok().map(|tool| listing::tool(tool))
     }
@@ -182,9 +187,9 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let cancelled = context.ct.clone();
-        // In a box, as the protocol's library moves what it is given about, and a call is large.
+        // Boxed, because rmcp moves the future several times, and a call's future is large.
         let reply = unless_cancelled(&cancelled, Box::pin(self.reply(request, context))).await;
-        // rmcp sends no answer to a request that was cancelled, and asks for one all the same.
+        // rmcp discards the response to a cancelled request, but its interface requires one.
         let gone = || ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None);
         let reply = reply.ok_or_else(gone)??;
         let result = result::tree(&reply).map_err(|err| ErrorData::internal_error(err.to_string(), None))?;
@@ -207,11 +212,13 @@ impl ServerHandler for Server {
         resource::read(self.host.clone(), context::who(&context.extensions), request.uri).await
     }
 
-    /// Clients of the handshake era are told of a changed list for as long as they are there.
+    /// Starts the task that notifies a client of the handshake era of changed lists. It runs until the client is gone.
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        // Over HTTP a client can send `initialized` any number of times, and each would add a task.
         if self.listener.is_there.swap(true, Ordering::AcqRel) {
             return;
         }
+        // Subscribed before the task starts, so that no change in between is missed.
         let mut generations = self.host.generations();
         let ends = self.listener.ends.clone();
         tokio::spawn(ends.run_until_cancelled_owned(async move {
@@ -229,7 +236,7 @@ impl ServerHandler for Server {
         Some(accepted)
     }
 
-    /// Clients of the stateless era listen for as long as they want to be told.
+    /// Serves a subscription of the stateless era until it is cancelled or the client is gone.
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let mut generations = self.host.generations();
         loop {
@@ -251,6 +258,7 @@ impl ServerHandler for Server {
     ) -> Result<CustomResult, ErrorData> {
         Err(ErrorData::new(
             ErrorCode::METHOD_NOT_FOUND,
+            // The method's name is the client's text: it is shortened and cleaned, as it may be shown.
             format!("there is no method `{}`", shorten(&clean(&request.method), 80)),
             None,
         ))

@@ -49,10 +49,14 @@ async fn look(
     read: Arc<impl Fn() -> Result<ConfigFile, Diagnostics> + Send + Sync + 'static>,
     loads: watch::Sender<Read>,
 ) -> anyhow::Result<()> {
+    // Registered before the first check, so that a SIGHUP during it is not lost and does not end the process.
     let mut hangups = signal(SignalKind::hangup())?;
     let (mut events, mut disk) = (Events::new(), Disk::new(&file));
+    // The first check sets the baseline. A change between the read at the start of the program and this check is
+    // noticed only with the next change or SIGHUP.
     disk.look(&file).await;
     loop {
+        // In each round, because a reload can name files in further folders.
         disk.follow(&mut events, &file).await;
         let woken = events.next(hangups.recv()).await;
         if !disk.look(&file).await && woken != Woken::Asked {
@@ -61,15 +65,18 @@ async fn look(
         let read = read.clone();
         match disk.read(move || read()).await {
             Ok(Ok(new)) => {
+                // At once and before the load, so that no slow component delays the removal of a grant or a token.
                 let revision = host.revoke(&new);
                 // The new file can name other components. They are stamped before the load, so that a change during
                 // the load is detected at the next check.
                 disk.look_at_new(&new).await;
                 file = new;
+                // Replaces a file that waits for its load: only the latest one is loaded.
                 loads.send_replace(Some((Arc::new(file.clone()), revision)));
             }
             Ok(Err(err)) => not_reloaded(&err),
             Err(lost) => {
+                // The next check reports a change again, so the read is repeated when the file system responds.
                 disk.forget();
                 tracing::error!("the registry cannot be read: {lost}; does its file system answer?");
             }
@@ -82,6 +89,7 @@ async fn load(host: Arc<Host>, mut reads: watch::Receiver<Read>) -> anyhow::Resu
     loop {
         reads.changed().await?;
         loop {
+            // Marked as seen before the load, so that a file that arrives during the load is loaded next.
             let last = reads.borrow_and_update().clone();
             let Some((file, revision)) = last else { break };
             match host.exchange(&file, revision).await {
@@ -91,11 +99,13 @@ async fn load(host: Arc<Host>, mut reads: watch::Receiver<Read>) -> anyhow::Resu
                 }
                 Err(err) => {
                     not_reloaded(&err);
+                    // Any other error stays until the file changes. A retry would only repeat it in the log.
                     if !matches!(err, OpenError::Stuck { .. }) {
                         break;
                     }
                 }
             }
+            // Both outcomes continue the loop: a later file replaces the blocked one.
             let _ = tokio::time::timeout(AGAIN, reads.changed()).await;
         }
     }

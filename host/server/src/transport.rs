@@ -1,11 +1,12 @@
-//! How requests come in: framing, bounds on input, and who the caller is. Must not know tools.
+//! How requests arrive: framing, bounds on input, and the identity of the caller. Must not know tools.
 
 pub mod http;
 pub mod stdio;
 
 use airlock::host::Host;
 
-/// Gives what runs the drain time to be answered. What runs after it is dropped, and sealed as cancelled.
+/// Waits for `answered`, at most for the drain time. Calls that still run then are dropped by their transport, and
+/// their records are sealed as cancelled.
 async fn drain(host: &Host, answered: impl Future<Output = ()>) {
     host.drain_begins();
     let within = host.drain_time();

@@ -1,7 +1,7 @@
 //! The host for the official conformance suite: the product with the suite's fixtures around it.
 //!
-//! `conformance REGISTRY` listens on a free port of this machine. It prints its URL on the first line and who answered
-//! each request on the following lines. It ends with its stdin. Nothing here is part of the product.
+//! `conformance REGISTRY` listens on a free port of this machine. It prints its URL on the first line, and on the
+//! following lines what answered each request. It ends with its stdin. Nothing here is part of the product.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

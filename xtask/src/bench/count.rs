@@ -31,8 +31,8 @@ pub(super) fn check(bench: &Bench<'_>, bless: bool) -> Result<()> {
         installed.is_ok_and(|out| out.status.success()),
         "the check cannot run: it counts with valgrind, which is not installed"
     );
-    // A first run fills the cache: code is compiled for the processor, and valgrind's is another one than the
-    // machine's.
+    // The first run fills the cache. Code is compiled for the processor, and the one that valgrind emulates differs
+    // from the machine's.
     count(bench, 1, &["--trace-children=yes"])?;
     let per_call = (count(bench, MANY, &[])? - count(bench, FEW, &[])?) / f64::from(MANY - FEW);
     let path = bench.docs.join(STORED);
@@ -41,6 +41,7 @@ pub(super) fn check(bench: &Bench<'_>, bless: bool) -> Result<()> {
         fs::create_dir_all(path.parent().context("no folder")?)?;
         return Ok(fs::write(&path, format!("{per_call:.0}\n"))?);
     }
+    // Missing is an error: a check that compares with nothing would always pass.
     let stored = fs::read_to_string(&path)
         .with_context(|| format!("`{STORED}` is missing; `cargo xtask bench --check --bless` writes it"))?;
     let stored: f64 = stored.trim().parse().with_context(|| format!("`{STORED}` holds no number"))?;

@@ -41,6 +41,7 @@ impl Host {
             let _ = stdout.read_to_string(&mut rest);
             rest
         });
+        // After the reader started: if the host failed, its output is still drained.
         ensure!(url.starts_with("http://"), "`{PROGRAM}` did not start");
         Ok(Host { child, stdin, url: url.trim().to_owned(), rest })
     }
@@ -49,7 +50,7 @@ impl Host {
         &self.url
     }
 
-    /// Ends the host and returns its lines about who answered which request.
+    /// Ends the host. Returns its lines, which state what answered each request.
     pub(super) fn end(mut self) -> Result<String> {
         drop(self.stdin.take());
         let status = self.child.wait()?;

@@ -37,6 +37,7 @@ impl Report {
         ensure!(!scenarios.is_empty(), "the suite ran no scenario:\n{suite}");
         for line in host.lines() {
             let mut words = line.splitn(3, '\t');
+            // Other lines are log lines of the host.
             let (Some(at), Some(by), Some(what)) = (words.next(), words.next(), words.next()) else {
                 continue;
             };

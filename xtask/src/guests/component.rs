@@ -23,6 +23,7 @@ pub(crate) fn encode(module: &Path, component: &Path) -> Result<()> {
 
 /// Embeds the contract and the WIT's doc comments in a component, in place.
 pub(crate) fn pack(airlock: &Path, component: &Path, wit: &Path, contract: &Path) -> Result<()> {
+    // Into another file, so that a failure leaves no half-written component.
     let packed = component.with_extension("packed.wasm");
     let output = Command::new(airlock)
         .arg("pack")
@@ -48,6 +49,7 @@ pub(crate) fn pack(airlock: &Path, component: &Path, wit: &Path, contract: &Path
 pub(crate) fn is_newer<'a>(component: &Path, sources: impl Iterator<Item = &'a Path>) -> Result<bool> {
     let Ok(built) = modified(component) else { return Ok(false) };
     for source in sources {
+        // An equal time counts as changed: a file system may store whole seconds.
         if modified(source)? >= built {
             return Ok(false);
         }

@@ -1,7 +1,7 @@
-//! What the library may depend on: a program that embeds the host gets no server, no command line and no exporter.
+//! Checks what the library depends on: a program that embeds the host gets no server, no command line and no exporter.
 //!
-//! Reads manifests and the lock file alone, so that it needs neither a build nor a network. The lock file does not tell
-//! which build needs a dependency: one counts as reached where any build of the workspace reaches it.
+//! Reads only manifests and the lock file, so it needs neither a build nor a network. The lock file does not tell which
+//! build needs a dependency, so a dependency counts as reached if any build of the workspace reaches it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,21 +9,21 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use toml::{Table, Value};
 
-/// The library.
+/// The package name of the library.
 const LIBRARY: &str = "airlock";
 
-/// What it must not reach, by whatever way.
+/// Packages that the library must not reach, directly or through others.
 const NEVER: [&str; 9] =
     ["axum", "clap", "hyper", "mimalloc", "notify", "opentelemetry-otlp", "reqwest", "rmcp", "utoipa"];
 
-/// The feature that lets a program compile in its own process. Nothing here may ask for it, since features of one
-/// dependent are features of all: the `airlock` program would have it, too.
+/// The feature that lets a program compile in its own process. No manifest here may enable it: cargo unifies features,
+/// so one dependent would enable it for the `airlock` program as well.
 const FEATURE: &str = "in-process-compiler";
 
 /// Which packages each package depends on, by name.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// What is wrong with the dependencies of the library.
+/// The faults in the dependencies of the library.
 pub(super) fn faults(root: &Path) -> Result<Vec<String>> {
     let mut graph = locked(&table(&root.join("Cargo.lock"))?);
     let mut faults = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn faults(root: &Path) -> Result<Vec<String>> {
         if name != LIBRARY && text.contains(FEATURE) {
             faults.push(format!("{}: nothing here may ask for `{FEATURE}`", manifest.display()));
         }
-        // The lock file does not tell what only tests of a package need.
+        // Replaces the entry from the lock file, which includes the dependencies of tests.
         graph.insert(name, dependencies);
     }
     let reached = NEVER.iter().filter_map(|never| way(&graph, LIBRARY, never));
@@ -46,7 +46,7 @@ fn table(path: &Path) -> Result<Table> {
     std::fs::read_to_string(path)?.parse().with_context(|| path.display().to_string())
 }
 
-/// The manifests of the host and of what is built beside it.
+/// The manifests of all workspace members.
 fn manifests(root: &Path) -> Result<Vec<std::path::PathBuf>> {
     let mut found: Vec<_> = ["bench", "tests", "xtask"].map(|folder| root.join(folder)).into();
     for entry in std::fs::read_dir(root.join("host"))? {
@@ -55,7 +55,7 @@ fn manifests(root: &Path) -> Result<Vec<std::path::PathBuf>> {
     Ok(found.into_iter().map(|folder| folder.join("Cargo.toml")).filter(|path| path.is_file()).collect())
 }
 
-/// A package's name, and what it needs outside of its tests.
+/// The name of a package, and its dependencies outside of tests.
 fn normal(manifest: &Table) -> (String, BTreeSet<String>) {
     let name = manifest.get("package").and_then(|package| package.get("name")).and_then(Value::as_str);
     let dependencies = manifest.get("dependencies").and_then(Value::as_table);
@@ -63,7 +63,7 @@ fn normal(manifest: &Table) -> (String, BTreeSet<String>) {
     (name.unwrap_or_default().to_owned(), names.unwrap_or_default())
 }
 
-/// All packages of a lock file. Versions of one package are taken together.
+/// The dependencies of all packages of a lock file. All versions of a package share one entry.
 fn locked(lock: &Table) -> Graph {
     let mut graph = Graph::new();
     for package in lock.get("package").and_then(Value::as_array).into_iter().flatten() {
@@ -75,8 +75,9 @@ fn locked(lock: &Table) -> Graph {
     graph
 }
 
-/// How one package comes to depend on another, if it does.
+/// The path from one package to a dependency, for the message. `None` if it is not reached.
 fn way<'g>(graph: &'g Graph, from: &'g str, to: &str) -> Option<Vec<&'g str>> {
+    // Each package is visited once: the graph has cycles through dependencies of tests.
     let mut seen = BTreeSet::from([from]);
     let mut ways = vec![vec![from]];
     while let Some(way) = ways.pop() {

@@ -20,6 +20,7 @@ const ENTRIES_MAX: usize = 1_000;
 /// # Errors
 /// When a file cannot be read or parsed, or a bound is exceeded.
 pub(super) fn read(wit: &Path) -> Result<(Resolve, PackageId), DocsError> {
+    // One bound for the package and all dependencies: a bound for each file would still allow any number of files.
     let mut reader = Reader { left: BYTES_MAX };
     let main = if wit.is_dir() { reader.folder(wit)? } else { reader.package(&[wit.to_owned()])? };
     let deps = wit.join("deps");
@@ -58,6 +59,7 @@ impl Reader {
     fn package(&mut self, files: &[PathBuf]) -> Result<UnresolvedPackageGroup, DocsError> {
         let mut sources = SourceMap::default();
         for path in files {
+            // Through `file`, which opens only regular files: a FIFO in the folder would block forever.
             let text = file::read_text(path, self.left)
                 .map_err(|err| DocsError::Wit(format!("`{}`: {err}", path.display())))?;
             self.left -= text.len() as u64;
@@ -77,6 +79,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DocsError> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|err| unread(err.to_string()))? {
         paths.push(entry.map_err(|err| unread(err.to_string()))?.path());
+        // Checked while listing, so that a huge folder is not read whole.
         if paths.len() > ENTRIES_MAX {
             return Err(unread(format!("it has more than {ENTRIES_MAX} entries")));
         }

@@ -40,6 +40,7 @@ impl Exporter {
 
     /// Sends the spans that are left. A failure is logged as a warning.
     pub(crate) fn shut_down(&self) {
+        // Blocks until the last batch is sent or the exporter's own time limit ends.
         if let Err(err) = self.provider.shutdown() {
             tracing::warn!("the last traces were not delivered: {err}");
         }

@@ -36,7 +36,7 @@ PRAGMA user_version = 3;
 /// From version 1, which had no callers.
 const FROM_1: &str = "ALTER TABLE records ADD COLUMN caller TEXT NOT NULL DEFAULT 'local';";
 
-/// From version 2, which had one table for all calls. Calls whose plan says that they had effects move to `effects`,
+/// From version 2, which had one table for all calls. Calls that had effects according to their plan move to `effects`,
 /// where they are never removed.
 const FROM_2: &str = "
 INSERT INTO effects SELECT * FROM records
@@ -61,6 +61,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
         // Allows free pages to be returned to the file system.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(text)?;
     }
+    // After the page size, which cannot change once the file is in WAL mode.
     connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
     if version < VERSION { migrate(connection).map_err(text) } else { Ok(()) }
 }
@@ -84,6 +85,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     if version == 1 || version == 2 {
         transaction.execute_batch(FROM_2)?;
     }
+    // The view comes last, because it names both tables and its text sets the version.
     if version < VERSION {
         transaction.execute_batch(VIEW)?;
     }

@@ -42,6 +42,7 @@ pub(crate) fn make(connection: &Connection, more: u64, bytes_max: u64) -> rusqli
         if used(connection)? + more <= most {
             return Ok(room);
         }
+        // By rowid, which grows with each insert and needs no further index. `started_unix_ms` has none.
         let oldest = "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?1)";
         let removed = connection.prepare_cached(oldest)?.execute([ROWS])?;
         if removed == 0 {
@@ -84,6 +85,7 @@ impl Store {
             if before > bytes_max {
                 let mut step = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
                 let mut rows = step.query([])?;
+                // The pragma frees one page for each row that is read.
                 while rows.next()?.is_some() {}
                 // A file of an older version returns no pages, but reuses its free ones.
                 room.is_over |= size()? < before;

@@ -1,4 +1,4 @@
-//! What a journal does wherever it keeps its records: each rule is held by a file and by memory.
+//! The rules of a journal, checked for both sinks: a file and memory.
 
 use super::*;
 
@@ -143,7 +143,7 @@ async fn a_journal_that_was_closed_takes_no_more_records() {
 #[tokio::test]
 async fn memory_never_passes_its_bound_and_loses_no_intent_over_it() {
     let journal = Journal::memory_within(1 << 20);
-    // Calls that began while there was room, and all end with more than they began with.
+    // These calls start while there is room, and each ends with a record larger than its intent.
     let ids: Vec<String> = (0..64).map(|i| format!("{i:08}")).collect();
     for id in &ids {
         journal.intend(record(id)).await.unwrap();

@@ -79,6 +79,7 @@ impl Writing {
                 Ok(()) => self.succeeded(),
                 Err(err) => self.failed(&err),
             }
+            // After a try and not before: the last group gets one more chance when `close` stops waiting.
             if self.abandoned.load(Ordering::Acquire) {
                 break;
             }
@@ -88,6 +89,7 @@ impl Writing {
         while let Ok(order) = self.orders.try_recv() {
             self.take(order);
         }
+        // Only finished records count as lost. An open intent shows by itself that its call was interrupted.
         let lost = self.group.iter().filter(|order| matches!(order.message, Message::Seal(..))).count();
         self.shared.lost.add(lost as u64, "the journal was closed before they could be written");
         self.group.drain(..).for_each(|order| self.shared.release(&order));
@@ -104,6 +106,7 @@ impl Writing {
         let bytes_max = usize::try_from(self.bytes_max() / RECORD_SHARE).unwrap_or(usize::MAX);
         let mut bytes: usize = self.group.iter().map(|order| order.bytes).sum();
         let mut rests = 0;
+        // Bounded in bytes as well: a group needs room in the database at once, and its share is far below the bound.
         while self.group.len() < GROUP_MAX && bytes < bytes_max {
             match self.orders.try_recv() {
                 Ok(order) => {
@@ -112,6 +115,8 @@ impl Writing {
                 }
                 Err(_) if rests == RESTS || self.group.len() >= GROUP_FULL || self.is_awaited() => break,
                 Err(_) => {
+                    // A short pause, because each commit waits for the disk: a larger group costs hardly more than a
+                    // small one.
                     std::thread::sleep(REST);
                     rests += 1;
                 }
@@ -138,6 +143,8 @@ impl Writing {
                 std::thread::sleep(STEP);
             }
         }
+        // While closing, the writer takes what is queued and does not wait for more. Otherwise it blocks without a
+        // timeout, so an idle writer uses no processor time.
         if self.is_closing { self.orders.try_recv().ok() } else { self.orders.blocking_recv() }
     }
 
@@ -187,10 +194,14 @@ impl Writing {
     /// Writes the group. Orders that could not be written stay in it.
     fn commit(&mut self) -> Result<(), StoreError> {
         if self.group.is_empty() {
+            // Without records, a flush still fails if the files are gone. Otherwise a look-up would take a missing
+            // record for absent.
             return if self.store()?.is_in_place() { Ok(()) } else { Err(StoreError::Displaced) };
         }
         let mut last = match self.write(0, self.group.len()) {
             Ok(()) => return Ok(()),
+            // All-or-nothing first: one transaction for the group is the fast case, and it has changed nothing if it
+            // failed.
             Err(err) if err.fault() == Fault::Disk && self.group.len() > 1 => err,
             Err(err) => return Err(err),
         };
@@ -210,6 +221,7 @@ impl Writing {
     /// Writes `count` orders of the group from index `at`, and answers their waiters.
     fn write(&mut self, at: usize, count: usize) -> Result<(), StoreError> {
         let bytes_max = self.bytes_max();
+        // Before the transaction: a log that a reader pins must not grow further.
         self.store()?.fold((bytes_max / WAL_SHARE).max(2 * store::WAL_BYTES))?;
         let Writing { store: Some(store), group, orders, .. } = self else { return Ok(()) };
         let part = &group[at..at + count];
@@ -222,6 +234,7 @@ impl Writing {
         };
         let (room, refused) = store.write(|connection| put_all(connection, part, bytes_max, stand_back))?;
         for (i, order) in group.drain(at..at + count).enumerate() {
+            // Released before the answer, so that a caller that continues finds the place free.
             self.shared.release(&order);
             let why = refused.iter().find(|(index, _)| *index == i).map(|(_, why)| why.clone());
             if let Some(why) = &why {
@@ -236,6 +249,7 @@ impl Writing {
 
     /// Stores how the size of the database compares to its bound.
     fn has(&mut self, room: SizeCheck) {
+        // Only this thread adds, so the first removal is logged once.
         let before = self.shared.removed.fetch_add(room.removed, Ordering::AcqRel);
         if before == 0 && room.removed > 0 {
             log_removal();
@@ -247,6 +261,8 @@ impl Writing {
     /// Publishes the new standing after everything was written, and answers the flushes.
     fn succeeded(&mut self) {
         self.failures = 0;
+        // The standing is published before the flushes are answered: a look-up that follows a flush sees the new
+        // standing.
         let now = if self.is_full { Standing::Full } else { Standing::Writing };
         if self.shared.stands(now) && self.is_full {
             log_full();
@@ -259,6 +275,7 @@ impl Writing {
     /// Keeps the group, and pauses before the next try.
     fn failed(&mut self, err: &StoreError) {
         self.failures = self.failures.saturating_add(1);
+        // No pause: the statement itself has waited for the lock, for `store::BUSY`.
         if err.fault() == Fault::Busy && self.failures < BUSY_MAX {
             return;
         }
@@ -266,6 +283,7 @@ impl Writing {
         if err.fault() == Fault::Broken || self.failures.is_multiple_of(REOPEN) {
             self.give_up();
         }
+        // The database is tested even if no order arrives, so that calls with effects are accepted again.
         self.is_restless = true;
         if self.shared.stands(Standing::Failing) {
             tracing::error!(
@@ -274,6 +292,7 @@ impl Writing {
                 self.group.len()
             );
         }
+        // The shift is capped before it can overflow, and 2^5 already exceeds `STEPS_MAX`.
         for _ in 0..(1 << self.failures.min(5)).min(STEPS_MAX) {
             self.refuse();
             std::thread::sleep(STEP);
@@ -288,6 +307,7 @@ impl Writing {
         while let Ok(order) = self.orders.try_recv() {
             self.take(order);
         }
+        // Dropping a sender is the error answer to a flush.
         self.flushes.clear();
         let waits = |order: &mut Order| matches!(order.message, Message::Intend(_)) && order.done.is_some();
         for order in self.group.extract_if(.., waits) {
@@ -317,6 +337,7 @@ fn put_all(
     stand_back: impl Fn(),
 ) -> Result<(SizeCheck, Vec<(usize, String)>), StoreError> {
     let more = group.iter().map(|order| store::bytes_of(order.bytes as u64)).sum();
+    // Inside the transaction, so that no other process uses the room before these records do.
     let room = store::make_room(connection, more, bytes_max)?;
     let mut refused = Vec::new();
     for (i, order) in group.iter().enumerate() {

@@ -54,7 +54,8 @@ pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>, anonymous
     document
 }
 
-/// Moves definitions to the place where references of the whole document find them.
+/// Replaces the references of a schema by their definitions. Its `$defs` would not be at the root of the whole
+/// document, where `#/$defs/` points.
 fn inlined(mut schema: Value) -> Value {
     let Some(object) = schema.as_object_mut() else { return schema };
     object.remove("$schema");
@@ -117,6 +118,7 @@ fn body(schema: &Value) -> Value {
 /// Responses of a call: one for each status, with the outcome codes that map to it.
 fn outcomes() -> BTreeMap<String, Value> {
     let mut named: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    // Generated from the table of codes, so that the document lists a new code without a change here.
     for code in Code::ALL.iter().filter(|code| !code.has_result()) {
         named.entry(code.facts().http.to_string()).or_default().push(code.as_str());
     }

@@ -1,4 +1,4 @@
-//! Problem documents (RFC 9457): one form for everything that is no answer.
+//! Problem documents (RFC 9457): one form for every HTTP response that is not a success.
 
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -7,18 +7,18 @@ use serde::Serialize;
 use airlock_types::reply::Reply;
 use airlock_types::shorten::clean_lines;
 
-/// A problem document. The envelope of a call that came so far is in `reply`.
+/// A problem document. `reply` has the envelope if the request became a call.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Problem {
-    /// `urn:airlock:` and the outcome code, or the kind of fault before any call.
+    /// `urn:airlock:` followed by the outcome code of a call, or by the kind of an error before a call.
     r#type: String,
-    /// The kind again, for people.
+    /// The kind in words, as RFC 9457 recommends for human readers.
     title: String,
     /// The HTTP status.
     status: u16,
     /// What happened and how to proceed.
     detail: String,
-    /// When to try again, in milliseconds, where that is known.
+    /// Delay in milliseconds before a retry can succeed, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
     /// The envelope of the reply.
@@ -28,19 +28,20 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// A problem before there is a call.
+    /// A problem of a request that did not become a call.
     pub(crate) fn new(status: StatusCode, kind: &str, detail: &str) -> Problem {
         Problem {
             r#type: format!("urn:airlock:{kind}"),
             title: kind.replace(['-', '.'], " "),
             status: status.as_u16(),
+            // A detail can quote the client, so hidden characters are removed.
             detail: clean_lines(detail),
             retry_after_ms: None,
             reply: None,
         }
     }
 
-    /// The problem that a reply is.
+    /// The problem document of a failed call.
     pub(crate) fn of(reply: &Reply) -> Problem {
         let facts = reply.code.facts();
         let detail = reply.error.as_ref().map_or(facts.code, |error| error.message.as_str());
@@ -57,18 +58,20 @@ impl Problem {
     }
 }
 
-/// A problem as a response.
+/// Converts a problem to a response. `Retry-After` repeats its delay for clients that read headers only.
 pub(crate) fn response(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // The type serializes strings and numbers only, so this cannot fail.
     let body = serde_json::to_string(problem).unwrap_or_default();
     let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
     if let Some(ms) = problem.retry_after_ms {
+        // Rounded up to whole seconds, the unit of the header: an earlier retry would be rejected again.
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
     }
     response
 }
 
-/// 403 for a caller, or for a page that may not ask.
+/// The 403 response: a caller without a permission, or a web page of an origin that is not allowed.
 pub(crate) fn forbidden(detail: &str) -> Response {
     response(&Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
 }

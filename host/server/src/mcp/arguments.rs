@@ -22,6 +22,7 @@ pub(crate) struct RawArguments(pub(crate) Bytes);
 
 /// The arguments of a call: the raw text if a transport stored it, else the parsed ones.
 pub(super) fn of(parsed: Option<JsonObject>, extensions: &Extensions) -> Arguments {
+    // A transport's raw text has precedence: it may have replaced the parsed arguments by an empty object.
     let of_request = || extensions.get::<Parts>()?.extensions.get::<RawArguments>();
     match extensions.get::<RawArguments>().or_else(of_request) {
         Some(RawArguments(text)) => Arguments::Text(text.clone()),
@@ -48,6 +49,7 @@ pub(crate) fn find(message: &[u8]) -> Option<&str> {
 
 /// Replaces the arguments in a message by an empty object. `arguments` must be a slice of `message`.
 pub(crate) fn cut(message: &[u8], arguments: &str) -> Option<Vec<u8>> {
+    // By position and not by search: the same text can occur elsewhere in the message.
     let start = arguments.as_ptr().addr().checked_sub(message.as_ptr().addr())?;
     let (before, after) = (message.get(..start)?, message.get(start + arguments.len()..)?);
     Some([before, b"{}", after].concat())
@@ -63,6 +65,7 @@ pub(crate) fn are_readable(message: &[u8], arguments: &str) -> bool {
 struct Treelike;
 
 impl<'de> Deserialize<'de> for Treelike {
+    // Not `IgnoredAny`: serde_json skips ignored values without checking their depth, the range of numbers or escapes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Treelike, D::Error> {
         deserializer.deserialize_any(Treelike)
     }

@@ -40,12 +40,14 @@ pub(super) fn served() -> Option<Caller> {
 /// The session that a request names: in `_meta`, else in the header, else the legacy session.
 pub(super) fn session(context: &RequestContext<RoleServer>) -> SessionKey {
     let said = context.meta.0.0.get(meta_key::SESSION).and_then(|value| value.as_str());
+    // No HTTP request: over stdio the process itself is the session, unless the request names another.
     let Some(parts) = context.extensions.get::<Parts>() else {
         return said.map_or_else(|| SessionKey::Transport("stdio".into()), SessionKey::parse);
     };
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     match (said.or_else(|| header(SESSION_HEADER)), header(LEGACY_SESSION_HEADER)) {
         (Some(said), _) => SessionKey::parse(said),
+        // Prefixed, so that a legacy session id cannot equal the key of another transport.
         (None, Some(legacy)) => SessionKey::Transport(format!("mcp {legacy}")),
         (None, None) => SessionKey::None,
     }

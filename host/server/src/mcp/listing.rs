@@ -10,15 +10,16 @@ use airlock::host::Visible;
 use airlock::registry::Tool as Registered;
 use airlock_types::effect::Effect;
 
-/// Number of tools on one page.
+/// Number of tools on one page. A page is built in memory and counted as 1 MiB in the request budget over stdio.
 const PAGE: usize = 100;
 
-/// Time in milliseconds for which a client may cache the list.
+/// Time in milliseconds for which a client may cache the list. A change is also announced by a notification.
 const TTL_MS: u64 = 60_000;
 
 /// The page after `cursor`. A cursor is the name of the last tool of the previous page.
 pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
     let after = cursor.unwrap_or_default();
+    // A cursor of a tool that was removed or revoked meanwhile is rejected, and the client starts again.
     if !after.is_empty() && visible.resolve(after).is_err() {
         return Err(ErrorData::invalid_params("the cursor is not one that this server gave", None));
     }
@@ -28,6 +29,7 @@ pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsR
         ListToolsResult::with_all_items(rest.iter().take(PAGE).map(|tool| self::tool(tool)).collect());
     list.next_cursor = (rest.len() > PAGE).then(|| rest[PAGE - 1].name.to_string());
     list.ttl_ms = Some(TTL_MS);
+    // The list depends on the caller, so shared caches must not store it.
     list.cache_scope = Some(CacheScope::Private);
     Ok(list)
 }

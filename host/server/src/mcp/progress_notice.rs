@@ -31,6 +31,7 @@ impl Observer for Notes {
 /// Creates the observer of a call, and the task that forwards its notes until the observer is dropped.
 pub(super) fn forward(peer: Peer<RoleServer>, token: ProgressToken) -> (Arc<dyn Observer>, JoinHandle<()>) {
     let (sender, mut receiver) = mpsc::channel(WAITING_MAX);
+    // A task of its own, because the observer is called by the running call and must not wait for the client.
     let forwarding = tokio::spawn(async move {
         let mut last = None;
         while let Some(note) = receiver.recv().await {
@@ -52,6 +53,7 @@ fn grown(note: Note, last: &mut Option<f64>) -> Option<Report> {
         Note::Attempt { tool, number } => {
             let last = last.unwrap_or_default();
             let message = Some(format!("attempt {number} of {tool}"));
+            // For large numbers the step is lost in rounding, so the next larger number is the minimum.
             Report { done: (last + STEP).max(last.next_up()), total: None, message }
         }
     };

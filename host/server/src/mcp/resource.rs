@@ -50,6 +50,7 @@ pub(super) async fn read(
     let id = uuid::Uuid::parse_str(id).map_err(|_| missing())?.to_string();
     let found = tokio::task::spawn_blocking(move || host.journal().find(&id)).await;
     let record = match found {
+        // The caller's whole name is compared: subjects of one OAuth entry cannot read each other's records.
         Ok(Ok(Some(record))) if record.caller == who.to_string() => record,
         Ok(Ok(_)) => return Err(missing()),
         Ok(Err(err)) => return Err(broken(&err)),

@@ -20,7 +20,8 @@ use airlock_types::reply::Reply;
 use airlock_types::shorten::{clip, visible_json};
 use airlock_types::violation::Violation;
 
-/// Size in bytes above which a result is linked, because its text would fill a model's context.
+/// Size in bytes above which the text holds only the start of a result and a link: the whole text would fill a model's
+/// context. The structured content stays whole.
 const LARGE_BYTES: usize = 64 << 10;
 
 /// Number of bytes of a large result that are shown as text.
@@ -34,6 +35,7 @@ pub(super) struct ToolResult<'r>(pub(super) &'r Reply);
 impl Serialize for ToolResult<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let reply = self.0;
+        // Serialized once: the text block and the structured content are the same bytes.
         let answer = reply.code.has_result().then(|| to_raw_value(&reply.compact()));
         let answer = answer.transpose().map_err(serde::ser::Error::custom)?;
         let content = match &answer {
@@ -84,10 +86,12 @@ impl<'r> Block<'r> {
 fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
     let mut blocks: Vec<Block<'r>> =
         reply.content.iter().map(|content| Block::other(block(content))).collect();
+    // Some clients show only content blocks, and an empty list would look like a lost answer.
     if reply.result.is_none() && reply.content.is_empty() {
         blocks.push(Block::text("Done. The tool returned no value."));
     }
     if answer.len() > LARGE_BYTES {
+        // Clipped twice: escaping hidden characters makes the text longer.
         let begins = clip(&visible_json(clip(answer, HEAD_BYTES).as_str()), HEAD_BYTES);
         blocks.push(Block::text(format!(
             "The result has {} bytes; it is whole in the structured content and in the linked resource. It begins: \
@@ -105,6 +109,7 @@ fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
 pub(super) fn message(reply: &Reply) -> Cow<'_, str> {
     match &reply.error {
         Some(error) => Cow::Borrowed(&error.message),
+        // A failure without a text shows its code, so that a model never gets an empty error.
         None => Cow::Owned(reply.code.to_string()),
     }
 }

@@ -59,6 +59,7 @@ impl Disk {
     /// Checks every file. Returns whether one changed since the previous check.
     pub(super) async fn look(&mut self, file: &ConfigFile) -> bool {
         let now: BTreeMap<_, _> =
+            // All at once: a blocked file delays the check by `STAT_MAX` and not by a multiple of it.
             join_all(self.files(file).into_iter().map(|path| self.stamped(path))).await.into_iter().collect();
         let changed = now != self.seen;
         self.seen = now;
@@ -69,6 +70,7 @@ impl Disk {
     pub(super) async fn look_at_new(&mut self, file: &ConfigFile) {
         let mut files = self.files(file);
         self.seen.retain(|path, _| files.contains(path));
+        // Known files keep the stamp from before the registry was read. A fresh stamp would hide a change since then.
         files.retain(|path| !self.seen.contains_key(path));
         let new = join_all(files.into_iter().map(|path| self.stamped(path))).await;
         self.seen.extend(new);
@@ -92,6 +94,7 @@ impl Disk {
     pub(super) async fn follow(&mut self, events: &mut Events, file: &ConfigFile) {
         let parents = self.files(file).into_iter().filter_map(|path| path.parent().map(Path::to_owned));
         for folder in parents.collect::<BTreeSet<_>>() {
+            // Also after a failure: a folder is tried once, and the periodic checks cover it.
             if !self.followed.insert(folder.clone()) {
                 continue;
             }
@@ -117,6 +120,7 @@ impl Disk {
     async fn stamped(&self, path: PathBuf) -> (PathBuf, Option<Stamp>) {
         let lanes = if self.own_files.contains(&path) { &self.own } else { &self.others };
         let lane = lanes.of(&path.to_string_lossy());
+        // A file system that does not respond must not look like a deleted file, which would start a reload.
         let unknown = || self.seen.get(&path).cloned().flatten();
         // The previous `stat` of this file still blocks.
         if lane.is_busy() {
@@ -137,6 +141,7 @@ impl Disk {
 }
 
 fn here(folder: &Path) -> PathBuf {
+    // The parent of a bare file name is the empty path, which the watcher rejects.
     if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() }
 }
 

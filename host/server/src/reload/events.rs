@@ -42,6 +42,7 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) fn new() -> Events {
+        // One place: events that arrive while one is queued add nothing.
         let (sender, news) = mpsc::channel(1);
         Events { registry: watcher(&sender), others: watcher(&sender), news, _sender: sender }
     }
@@ -54,6 +55,7 @@ impl Events {
             _ = self.news.recv() => {}
             () = tokio::time::sleep(LOOK) => return Woken::News,
         }
+        // Each event restarts the quiet time. SIGHUP ends it at once below.
         let quiet = async { while tokio::time::timeout(QUIET, self.news.recv()).await.is_ok() {} };
         tokio::select! {
             _ = asked => Woken::Asked,
@@ -89,6 +91,7 @@ pub(super) fn watch(watcher: &Watcher, folder: &Path) -> notify::Result<()> {
 /// writing counts: a change through a memory mapping causes no other event.
 fn is_news(event: &notify::Result<notify::Event>) -> bool {
     let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    // An error of the watcher can stand for lost events, so it triggers a check.
     event.as_ref().map_or(true, |event| !event.kind.is_access() || event.kind == written)
 }
 

@@ -1,8 +1,8 @@
-//! HTTP: MCP for agents at `/mcp`, the API for programs under `/v1`, and what an operator watches.
+//! HTTP: MCP for agents at `/mcp`, the API for programs under `/v1`, and probes and metrics for operators.
 //!
-//! Owns the way of a request: its form first, then `Host` and `Origin`, then who it is and whether its connection may be
-//! that caller's, then the body, then event streams and sessions. Must not know tools. Terminate TLS at a reverse
-//! proxy: this speaks plain HTTP/1.1.
+//! Owns the order of a request's layers: its form, then `Host` and `Origin`, then the caller's identity and the
+//! caller's right to this connection, then the body, then event streams and sessions. Must not know tools. Terminate
+//! TLS at a reverse proxy: this server speaks plain HTTP/1.1.
 
 mod authority;
 mod body;
@@ -51,10 +51,11 @@ use shares::{NoShare, Shares, half};
 /// Where MCP is served.
 pub const MCP_PATH: &str = "/mcp";
 
-/// How often those who wait on an open stream hear that it lives.
+/// Interval of keep-alive comments on an open event stream, because some proxies close idle connections. The HTML
+/// standard suggests 15 seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// What the layers share.
+/// State that the layers share.
 struct Door {
     host: Arc<Host>,
     names: Names,
@@ -65,10 +66,10 @@ struct Door {
     draining: AtomicBool,
 }
 
-/// Serves until `stop`, then lets what runs end within the drain time.
+/// Serves until `stop` resolves, then waits for running requests within the drain time.
 ///
 /// # Errors
-/// When the listener fails.
+/// If the listener has no local address. Later failures to accept a connection are logged and retried.
 pub async fn serve<H: ServerHandler>(
     host: Arc<Host>,
     listener: TcpListener,
@@ -76,6 +77,7 @@ pub async fn serve<H: ServerHandler>(
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
     let address = listener.local_addr()?;
+    // Streams never end by themselves. This token ends them when everything else has been drained.
     let open_streams = CancellationToken::new();
     let manager = Arc::new(LocalSessionManager::default());
     let door = Arc::new(Door {
@@ -88,7 +90,7 @@ pub async fn serve<H: ServerHandler>(
         host: host.clone(),
     });
     let config = StreamableHttpServerConfig::default()
-        // `names` looks at both for every path, not only MCP's.
+        // `names` checks both for every path, not only for `/mcp`.
         .disable_allowed_hosts()
         .disable_allowed_origins()
         .with_max_request_body_bytes(host.http().body_bytes_max)
@@ -98,12 +100,15 @@ pub async fn serve<H: ServerHandler>(
     let router = router(door.clone(), mcp);
     let drain = async {
         stop.await;
+        // From now on `/readyz` fails, so that load balancers send no further requests.
         door.draining.store(true, Ordering::Release);
     };
     connection::serve(&host, listener, router, open_streams, drain).await
 }
 
 fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, LocalSessionManager>) -> Router {
+    // In axum the layer that is added last runs first: `identify` before `read`, so that an unauthenticated client
+    // cannot make the server buffer a body.
     let layer = |router: Router<Arc<Door>>| {
         router
             .layer(middleware::from_fn_with_state(door.clone(), body::read))
@@ -111,14 +116,19 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Local
     };
     let mcp = Router::new()
         .route(MCP_PATH, any_service(mcp))
+        // Only MCP has sessions and streams. The bound on streams comes before sessions, so that a rejected stream is
+        // not counted as a request of its session.
         .layer(middleware::from_fn_with_state(door.clone(), sessions::bind))
         .layer(middleware::from_fn_with_state(door.clone(), streams::bound));
     let known = layer(mcp.merge(api::router(door.host.clone())).route("/metrics", get(metrics)));
     known
         .route("/.well-known/oauth-protected-resource", get(authority::metadata))
         .route("/.well-known/oauth-protected-resource/{*path}", get(authority::metadata))
+        // The metadata has no caller, because clients read it to find out how to get a token, but it has the check of
+        // names.
         .layer(middleware::from_fn_with_state(door.clone(), names::check))
-        // Probes come by addresses of their own and learn nothing.
+        // Added after the check of names: probes use the addresses of an orchestrator, and their responses reveal
+        // nothing.
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(ready))
         .fallback(api::no_such_path)
@@ -126,7 +136,7 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Local
         .with_state(door)
 }
 
-/// Puts the caller into the request, or turns it away.
+/// Identifies the caller, and assigns the connection to that caller. Rejects the request if either fails.
 async fn identify(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     match door.authority.identify(request.headers()).await {
         Ok((who, proof)) => {
@@ -153,6 +163,7 @@ fn no_connection(taken: NoShare) -> Response {
     };
     let problem = Problem::new(status, "connections-full", detail).retry_after_ms(Some(1_000));
     let mut response = api::problem::response(&problem);
+    // The connection stays anonymous, and must not occupy one of those places for longer.
     form::close(&mut response);
     response
 }
@@ -176,10 +187,11 @@ async fn metrics(State(door): State<Arc<Door>>, request: Request) -> Response {
     ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
-/// Listens, at an address that only this machine reaches unless the operator named another.
+/// Binds the listener. The default address in the config is a loopback address, so that only this machine reaches the
+/// port.
 ///
 /// # Errors
-/// When the address cannot be had.
+/// If the address cannot be bound.
 pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }

@@ -1,8 +1,9 @@
-//! MCP over stdin and stdout: whoever starts the program is its client.
+//! MCP over stdin and stdout, for one client: the process that started this program.
 //!
-//! Owns how messages are read and written: `reader` is the thread that reads, `lines` bounds a line, `message` reads
-//! it, `room` bounds what is not answered yet, `pipe` is what they come through, `out` writes. A request that is too long, or no request, gets its answer
-//! from the reader; `calls` has requests answered, in a bounded number; the handshake is rmcp's.
+//! Owns how messages are read and written. `reader` is the thread that reads stdin, `lines` bounds the length of a
+//! line, `message` parses it, `request_budget` bounds the requests in flight, `calls` answers them, `out` writes
+//! responses, and `pipe` opens the two files. The reader itself answers a line that is too long or is not a valid
+//! message. rmcp handles the handshake.
 
 mod calls;
 mod lines;
@@ -26,28 +27,34 @@ use message::NotAMessage;
 use out::Out;
 use reader::Reader;
 
-/// Messages that may wait for rmcp: only those of the handshake are for it, and each may be long.
+/// Messages that may wait for rmcp. The number is small because only messages of the handshake go to rmcp, and each can
+/// have the maximum length.
 const MESSAGES_MAX: usize = 8;
 
-/// Serves until stdin ends, or `stop`; then the calls that run have their time to end.
+/// Serves until stdin ends or `stop` resolves, then drains the running calls within the drain time.
 ///
 /// # Errors
-/// When the client does not speak MCP, or a task of the server's was lost.
+/// If stdin cannot be duplicated, if the thread that reads it cannot be started, if the handshake fails, or if rmcp's
+/// service task panics.
 pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let out = Arc::new(Out::new(pipe::stdout()));
     let calls = Calls::new(host.clone(), out.clone());
     let (sender, messages) = mpsc::channel(MESSAGES_MAX);
     let reader = Reader::new(pipe::stdin()?, calls.clone(), out.clone(), sender);
-    // It ends with stdin, or with the program: nobody can end a thread that reads.
+    // Not joined: no other thread can interrupt a blocking read, so the reader ends with stdin or with the process.
     std::thread::Builder::new().name("stdin".into()).spawn(move || reader.run())?;
     let serve = async {
+        // The reader starts before the handshake, because rmcp receives the handshake's messages from it.
         let server = Server::new(host).serve(Stdio { messages, out }).await?;
+        // The peer exists only after the handshake. From here on the reader passes requests to `calls` instead of rmcp.
         calls.begin(server.peer().clone());
         server.waiting().await?;
         anyhow::Ok(())
     };
     tokio::select! {
         served = serve => served,
+        // On `stop` the drain runs here, since the reader may be blocked in `read`. At the end of stdin the reader
+        // drains, and `serve` resolves after it, when the reader drops the channel to rmcp.
         () = async { stop.await; calls.drain().await } => Ok(()),
     }
 }
@@ -61,7 +68,7 @@ pub(crate) fn line_id(line: &[u8]) -> Option<RequestId> {
     }
 }
 
-/// What rmcp sees of the two pipes.
+/// The transport that rmcp uses. It shares stdout with `calls`, and receives only what the reader forwards.
 struct Stdio {
     messages: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
     out: Arc<Out>,

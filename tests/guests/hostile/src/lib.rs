@@ -1,4 +1,4 @@
-//! A guest that does harm, each function in one way. What it must meet is a limit, a denial or a trap.
+//! A guest that does harm, each function in one way. Each must end in a limit, a denial or a trap.
 
 use std::hint::black_box;
 
@@ -125,7 +125,7 @@ fn descend(depth: u32) -> u32 {
     if depth == 0 { 0 } else { black_box(descend(depth - 1)).wrapping_add(1) }
 }
 
-/// Writes are refused above 4096 bytes and when the host has had enough; what it does then is its own business.
+/// Writes above 4096 bytes, or beyond the bound of the host, are refused. Stops at the first error.
 fn write(stream: &OutputStream, text: &str) {
     for chunk in text.as_bytes().chunks(4096) {
         if stream.blocking_write_and_flush(chunk).is_err() {

@@ -1,4 +1,4 @@
-//! A guest whose answers are of the right type and wrong, in one way at a time.
+//! A guest that returns wrong answers of the right type, each function in one way.
 
 use airlock_sdk::{AsOf, clock};
 use exports::airlock_examples::sectors::metrics;
@@ -66,7 +66,7 @@ fn thousandfold(row: &mut Row) {
     }
 }
 
-/// 12345.6 becomes 21345.6; where the first two digits are the same, the first that differ change places.
+/// 12345.6 becomes 21345.6. If the first two digits are equal, the first pair that differs is swapped.
 fn transposed(figure: f64) -> f64 {
     let mut digits: Vec<char> = figure.to_string().chars().collect();
     let differs = |at: &usize| {

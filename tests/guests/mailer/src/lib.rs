@@ -1,5 +1,5 @@
-//! A guest whose only import is a capability of the program that embeds the host. Its effects happen before or after an
-//! abort, so that the host has to know whether one left.
+//! A guest whose only import is a capability of the embedding program. It aborts before or after its effects, so the
+//! host must know whether one was dispatched.
 
 use example::mail::outbox;
 

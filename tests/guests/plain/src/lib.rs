@@ -1,4 +1,4 @@
-//! A guest that has never heard of Airlock: no SDK, no contract, an error that is a text.
+//! A guest without anything of Airlock: no SDK, no contract, and an error that is a text.
 
 wit_bindgen::generate!({ path: "wit" });
 export!(Plain);

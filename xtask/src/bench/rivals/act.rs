@@ -1,4 +1,4 @@
-//! act, whose components have their own ABI. The component is built from `bench/rivals/act`.
+//! act. Its components have their own ABI. The component is built from `bench/rivals/act`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,7 @@ pub(super) fn server(place: &Place<'_>) -> Result<Value> {
 fn component(place: &Place<'_>) -> Result<PathBuf> {
     let folder = place.folder.join("act");
     guest::copy(place, "act", &["Cargo.toml", "src/lib.rs", "wit/world.wit"], &folder)?;
+    // The SDK's WIT is copied from the crate that cargo downloaded, so it fits the version that is built.
     let deps = wit(&folder)?;
     for package in fs::read_dir(deps)? {
         let package = package?;

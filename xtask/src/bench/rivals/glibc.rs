@@ -18,6 +18,7 @@ const LOADER: &str = "ld-linux-x86-64.so.2";
 /// The command line of a program: directly, or through the loader of the newer library.
 pub(super) fn start(place: &Place<'_>, program: &Path) -> Result<Vec<String>> {
     let name = program.to_string_lossy().into_owned();
+    // Tried directly first: on a system with a newer library nothing is downloaded.
     if run(Command::new(program).arg("--version")).is_ok() {
         return Ok(vec![name]);
     }
@@ -44,6 +45,7 @@ fn unpack(folder: &Path) -> Result<()> {
     ensure!(Path::new(keyring).exists(), "the keys of Debian's archive are not installed");
     fs::write(folder.join("sources.list"), format!("deb [signed-by={keyring}] {site} {RELEASE} main\n"))?;
     let at = |option: &str, part: &str| format!("{option}={}", folder.join(part).display());
+    // All state of apt is redirected into the folder, and the signature of the archive is still checked.
     let options = [
         at("Dir::Etc::SourceList", "sources.list"),
         "Dir::Etc::SourceParts=/dev/null".to_owned(),
@@ -63,6 +65,7 @@ fn unpack(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|end| end == "deb") {
+            // Unpacked and not installed: the system's own C library stays.
             run(Command::new("dpkg-deb").arg("-x").arg(path).arg(folder))?;
         }
     }

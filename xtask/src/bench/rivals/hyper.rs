@@ -1,4 +1,4 @@
-//! hyper-mcp, whose plugins are core modules for Extism. The plugin is built from `bench/rivals/hyper`.
+//! hyper-mcp. Its plugins are core modules for Extism. The plugin is built from `bench/rivals/hyper`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

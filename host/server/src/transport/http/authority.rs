@@ -62,6 +62,7 @@ impl Authority {
     /// Identifies the caller of a request.
     pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<(Caller, Proof), Refused> {
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
+        // Two headers are rejected below: a proxy and this server could each check a different one.
         let (first, more) = (shown.next(), shown.next());
         let Some(first) = first else {
             let anonymous = self.host.allows_anonymous();
@@ -71,7 +72,10 @@ impl Authority {
         let invalid = |text: &str| Refused::InvalidToken(text.to_owned());
         let bearer = first.to_str().ok().filter(|_| more.is_none()).and_then(bearer);
         let bearer = bearer.ok_or_else(|| invalid("send one header: `Authorization: Bearer TOKEN`"))?;
+        // The form decides, so that a static token is never sent through the OAuth checks, and a foreign token is never
+        // looked up.
         if token::is_token(bearer) {
+            // Only digests are stored and compared, so a lookup time reveals nothing about a token.
             let digest = TokenDigest::of(bearer);
             let holder = self.host.holder(&digest).map(|holder| (holder, Proof::Token(digest)));
             return holder.ok_or_else(|| invalid("the token is not known; it may have been revoked"));
@@ -84,6 +88,7 @@ impl Authority {
     pub(super) fn holds(&self, who: &Caller, proof: &Proof) -> bool {
         match proof {
             Proof::None => self.host.allows_anonymous(),
+            // The holder is compared as well: after a reload the same token can belong to another caller.
             Proof::Token(digest) => self.host.holder(digest).as_ref() == Some(who),
             Proof::Oauth { expires_s } => {
                 let is_known = self.host.oauth().is_some_and(|oauth| oauth.caller == who.entry());
@@ -99,6 +104,7 @@ impl Authority {
             Invalid::Token(why) => Refused::InvalidToken(format!("the token is not valid: {why}")),
             Invalid::Scope => Refused::InsufficientScope,
             Invalid::Keys(why) => {
+                // Only at debug level, because any client can cause it. The failed fetch itself is logged as a warning.
                 tracing::debug!("a token cannot be checked without the OAuth server's signing keys: {why}");
                 Refused::Unavailable
             }
@@ -154,6 +160,7 @@ impl Refused {
             Refused::Unavailable => {
                 let detail = "tokens cannot be checked now";
                 let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "keys-unavailable", detail);
+                // No challenge: the client's token may be good, and asking for another one would not help.
                 return problem::response(&problem.retry_after_ms(Some(5_000)));
             }
         };

@@ -50,6 +50,7 @@ pub(super) async fn read(State(door): State<Arc<Door>>, request: Request, next: 
         Err(taken) => return full(taken),
     };
     let whole = collect(body, http.body_bytes_max, cost, &mut share);
+    // One deadline for the whole body. A deadline for each read would let a client send one byte at a time for hours.
     let whole = tokio::time::timeout(Duration::from_millis(http.read_deadline_ms), whole).await;
     match whole.unwrap_or(Err(Fault::Late)) {
         Ok(whole) => {
@@ -88,7 +89,9 @@ async fn collect(body: Body, bytes_max: usize, cost: usize, share: &mut Share) -
     while let Some(frame) = body.frame().await {
         let frame = frame
             .map_err(|err| if err.is::<LengthLimitError>() { Fault::TooLarge } else { Fault::Broken })?;
+        // Trailers are ignored: no handler reads them.
         let Ok(data) = frame.into_data() else { continue };
+        // Covered before the bytes are kept, so that memory stays within the budget at every moment.
         share.cover((whole.len() + data.len()).saturating_mul(cost)).map_err(Fault::NoRoom)?;
         whole.extend_from_slice(&data);
     }

@@ -1,4 +1,4 @@
-//! Connections: how long each may keep us waiting, and how they begin and end. How many there may be is in `places`.
+//! Connections: their deadlines, and how they begin and end. `places` bounds their number.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -24,20 +24,22 @@ use super::{form, held};
 use crate::transport;
 use airlock::host::Host;
 
-/// Time for answers that are written to reach their readers.
+/// Time for written responses to reach their clients at the end of serving.
 const FLUSH: Duration = Duration::from_millis(500);
 
-/// Pause after a connection could not be accepted.
+/// Pause after a connection could not be accepted. Without it the loop would use a whole core until a descriptor is
+/// free.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Bytes of a request's head, and of what is read at a time. Tokens may be 16 KiB; the library's default of 400 KiB would
-/// be 100 MiB for strangers.
+/// Size in bytes of the largest request head, and of one read. A token may have 16 KiB. hyper's default of 400 KiB
+/// would allow 100 MiB for anonymous connections.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
-/// Descriptors besides connections: the journal, compiled code, files that guests have open.
+/// Descriptors for other uses: the journal, compiled code, files that guests have open.
 const OTHER_DESCRIPTORS: u64 = 512;
 
-/// Accepts until `stop`; then the calls that run have their time to end, and are sealed as cancelled after it.
+/// Accepts connections until `stop` resolves, then drains. Calls that still run after the drain time are sealed as
+/// cancelled.
 pub(super) async fn serve(
     host: &Host,
     listener: TcpListener,
@@ -56,7 +58,7 @@ pub(super) async fn serve(
                 Ok((stream, peer)) => begin(host, stream, &router, &graceful, places.enter(peer.ip())),
                 Err(err) => {
                     tracing::warn!("a connection could not be accepted: {err}");
-                    // Out of descriptors, mostly; a stranger has one.
+                    // The usual reason is a lack of descriptors. Closing an anonymous connection frees one.
                     places.close_one();
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -64,12 +66,13 @@ pub(super) async fn serve(
             () = &mut stop => break,
         }
     }
+    // Before the drain, so that new connections are refused at once instead of waiting in the listen queue.
     drop(listener);
     drain(host, open_streams, graceful).await;
     Ok(())
 }
 
-/// The usual bound of 1,024 descriptors is below what the defaults ask for.
+/// Raises the limit on open files. Its usual value of 1,024 is below what the default settings can need.
 fn want_descriptors(wanted: u64) {
     match rlimit::increase_nofile_limit(wanted) {
         Ok(had) if had < wanted => {
@@ -81,11 +84,12 @@ fn want_descriptors(wanted: u64) {
 }
 
 fn begin(host: &Host, stream: TcpStream, router: &Router, graceful: &GracefulShutdown, place: Arc<Place>) {
-    // Answers are small and whole: waiting to fill a packet only delays them.
+    // Nagle's algorithm would delay small responses, which are written whole. An error here costs only that delay.
     let _ = stream.set_nodelay(true);
     let http = host.http();
     let read_deadline = Duration::from_millis(http.read_deadline_ms);
     let mut stream = TimeoutStream::new(stream);
+    // hyper has a timeout for reading the head, but none for a client that stops reading its response.
     stream.set_write_timeout(Some(Duration::from_millis(http.write_deadline_ms)));
     let connection = place.connection.clone();
     let router = router.clone();
@@ -96,6 +100,7 @@ fn begin(host: &Host, stream: TcpStream, router: &Router, graceful: &GracefulShu
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    // The watched future finishes its current request on shutdown, then closes.
     let served = graceful.watch(served);
     tokio::spawn(async move {
         tokio::select! {
@@ -110,13 +115,14 @@ fn begin(host: &Host, stream: TcpStream, router: &Router, graceful: &GracefulShu
     });
 }
 
-/// Ends when a connection has not shown in time who calls.
+/// Resolves when a connection has shown no credentials in time. Never resolves for a connection of a caller.
 async fn stranger_for(connection: &Connection, time: Duration) {
     tokio::time::sleep(time).await;
-    // A token that is being checked has a bound of its own.
+    // A request whose token is being checked has a time limit of its own.
     while connection.is_strangers() && connection.is_busy() {
         tokio::time::sleep(time).await;
     }
+    // Pending forever instead of returning: returning would close the connection in the `select!` above.
     if !connection.is_strangers() {
         std::future::pending::<()>().await;
     }
@@ -127,8 +133,10 @@ async fn answer(
     router: Router,
     mut request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
+    // Counted before the first check, so that the connection is not closed as idle while its request is handled.
     let busy = place.begin();
     let response = match form::fault(&request) {
+        // Ambiguous requests never reach the router, whose layers each read a part of the head.
         Some(fault) => form::refused(fault),
         None => {
             request.extensions_mut().insert(place);
@@ -142,7 +150,8 @@ async fn answer(
 async fn drain(host: &Host, open_streams: CancellationToken, graceful: GracefulShutdown) {
     let mut closing = pin!(graceful.shutdown());
     let mut all_closed = false;
-    // Idle connections close at once; those that hold a stream open would never.
+    // Idle connections close at once. A connection with an open event stream never closes by itself, so the wait also
+    // ends when no call is running.
     let answered = async {
         tokio::select! {
             () = &mut closing => all_closed = true,
@@ -154,6 +163,6 @@ async fn drain(host: &Host, open_streams: CancellationToken, graceful: GracefulS
         return;
     }
     open_streams.cancel();
-    // What does not end now is dropped with the runtime, and sealed as cancelled.
+    // Connections that are still open are dropped with the runtime, and their calls are sealed as cancelled.
     let _ = tokio::time::timeout(FLUSH, closing).await;
 }

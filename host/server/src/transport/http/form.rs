@@ -35,6 +35,7 @@ pub(super) fn close(response: &mut Response<Body>) {
 fn coding_fault(headers: &HeaderMap) -> Option<&'static str> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let (first, more) = (codings.next(), codings.next());
+    // A list of codings in one header is rejected, too: intermediaries differ in what they decode.
     let is_chunked = first.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
     (!is_chunked || more.is_some()).then_some("the only transfer coding is `chunked`, once")
 }
@@ -46,6 +47,7 @@ fn host_fault<B>(request: &Request<B>) -> Option<&'static str> {
         return Some("send one `Host` header");
     }
     let Some(host) = host else {
+        // HTTP/1.1 requires `Host` even if the target names the server (RFC 9112, 3.2).
         let may_lack = request.version() == Version::HTTP_10 && request.uri().authority().is_none();
         return (!may_lack).then_some("send a `Host` header");
     };

@@ -18,6 +18,7 @@ struct Held {
 
 /// Runs a callback when a response was sent or dropped.
 pub(super) fn until_sent(response: Response, at_end: impl FnOnce(bool) + Send + 'static) -> Response {
+    // An empty body is complete from the start: hyper may never poll it.
     response.map(|body| Body::new(Held { ended: body.is_end_stream(), body, at_end: Some(Box::new(at_end)) }))
 }
 
@@ -30,6 +31,7 @@ impl HttpBody for Held {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
+        // With a known length hyper stops polling after the last byte, so `None` is not always seen.
         self.ended |= matches!(frame, Poll::Ready(None)) || self.body.is_end_stream();
         frame
     }

@@ -93,6 +93,7 @@ impl Jwks {
         token: &Token<'_>,
         environment: &SharedEnvironment,
     ) -> Result<Jwk, NoKey> {
+        // A block, because the lock must not be held while the fetch is awaited.
         let fetching = {
             let mut state = self.state();
             state.belong_to(source);
@@ -101,15 +102,20 @@ impl Jwks {
             if found.is_ok() && state.is_fresh(now) {
                 return found;
             }
+            // Started under the lock, so that parallel tokens start one fetch together. This covers an unknown key and
+            // old keys.
             if !state.is_fetching() && state.may_fetch(now) {
                 state.begin(now, self.fetch(source, folder, environment));
             }
             match (found, state.fetching.clone()) {
+                // Only a token without a key waits. One with an old key uses it while the fetch runs.
                 (Err(NoKey::Unknown | NoKey::Unavailable(_)), Some(fetching)) => fetching,
                 (found, _) => return found,
             }
         };
         ended(fetching).await;
+        // Checked again, because a reload can have changed the source during the wait: a key of another issuer must not
+        // verify this token.
         let state = self.state();
         let (found, is_same) =
             (state.find(token, environment.monotonic()), state.source.as_ref() == Some(source));
@@ -129,6 +135,7 @@ impl Jwks {
         tokio::spawn(async move {
             let fetched = fetch::fetch(&source, &folder, reader).await;
             lock(&state).end(&source, fetched, environment.monotonic());
+            // After the result is stored: waiting tokens wake up here and look for their key again.
             drop(ends);
         });
         fetching
@@ -166,6 +173,7 @@ impl State {
     }
 
     fn may_fetch(&self, now: Duration) -> bool {
+        // The shift is capped, because it would overflow after 32 failures.
         let pause = AGAIN.saturating_mul(1 << self.failures.saturating_sub(1).min(8)).min(AGAIN_MAX);
         self.asked.is_none_or(|asked| now.saturating_sub(asked) >= pause)
     }
@@ -175,9 +183,11 @@ impl State {
     }
 
     fn end(&mut self, source: &KeySource, fetched: Result<Vec<Jwk>, String>, now: Duration) {
+        // A reload changed the source while this fetch ran.
         if self.source.as_ref() != Some(source) {
             return;
         }
+        // The pause counts from the end of the fetch, so that a slow server is not asked again at once.
         (self.asked, self.fetching) = (Some(now), None);
         match fetched {
             Ok(keys) => {

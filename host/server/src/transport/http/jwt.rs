@@ -53,6 +53,7 @@ impl Claims {
 
 /// Parses a token. The error text is sent to the caller.
 pub(super) fn read(token: &str) -> Result<Token<'_>, &'static str> {
+    // Before any decoding, because the token is not authenticated yet.
     if token.len() > TOKEN_BYTES_MAX {
         return Err("it is too long");
     }
@@ -129,6 +130,7 @@ impl Object {
             return Err("its subject has control or invisible characters in it");
         }
         let mut scopes = self.texts("scp")?;
+        // `scope` is the claim of RFC 8693, a string of words. `scp` is used by some issuers, as a string or a list.
         scopes.extend(self.text("scope")?);
         let words = scopes.iter().flat_map(|text| text.split(' ')).filter(|word| !word.is_empty());
         let scopes = words.map(str::to_owned).collect();
@@ -162,6 +164,8 @@ impl<'de> Visitor<'de> for Once {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
         let mut object = BTreeMap::new();
         while let Some((key, value)) = map.next_entry::<String, Value>()? {
+            // serde_json keeps the last of two equal keys. Another parser may keep the first, and then check another
+            // claim.
             if object.insert(key, value).is_some() {
                 return Err(A::Error::custom("a key comes twice"));
             }

@@ -38,6 +38,8 @@ impl Names {
         if !self.is_host(&host) {
             return Some("this server is not known by that host; `http.allowed_hosts` adds a name".into());
         }
+        // Programs usually send no `Origin`, so its absence is accepted. A web page cannot suppress it in a
+        // cross-origin POST.
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let ok = |origin: &http::HeaderValue| origin.to_str().is_ok_and(|origin| self.is_origin(origin));
         (!origins.all(ok)).then(|| "pages of that origin may not ask; `http.allowed_origins` adds one".into())

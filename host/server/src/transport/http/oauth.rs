@@ -56,6 +56,7 @@ impl Oauth {
         })?;
         verify(&token, &key)?;
         let Token { claims, .. } = token;
+        // After the signature, so that only a client with a genuine token learns that a scope is missing.
         if !config.scopes.iter().all(|scope| claims.has(scope)) {
             return Err(Invalid::Scope);
         }
@@ -86,6 +87,7 @@ fn agrees(claims: &Claims, config: &OauthConfig) -> Result<(), &'static str> {
 }
 
 fn in_time(claims: &Claims, now_s: u64, leeway_s: u64) -> Result<(), &'static str> {
+    // RFC 7519, 4.1.4: a token must not be accepted on or after its expiry.
     if now_s >= claims.expires_s.saturating_add(leeway_s) {
         return Err("it has expired");
     }

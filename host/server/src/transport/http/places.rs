@@ -80,6 +80,8 @@ impl Places {
             close: CancellationToken::new(),
         });
         let mut open = self.open();
+        // The new connection is admitted in any case: rejecting it would let a client that holds all places shut out
+        // others.
         if open.strangers.len() >= self.strangers_max {
             open.close_stranger();
         }
@@ -96,13 +98,17 @@ impl Places {
         let mut open = self.open();
         let id = connection.id;
         let own = open.callers.iter().filter(|(other, (owner, _))| **other != id && owner == who).count();
+        // The caller's own limit first: a caller at its limit gives up its own connection, whether or not the server is
+        // full.
         if own >= self.each_max && !open.close_idle(id, |owner, _| owner == who) {
             return Err(NoShare::ByCaller);
         }
         let is_full = open.callers.len() >= self.callers_max && !open.callers.contains_key(&id);
+        // Other callers give way only if they have more connections than this caller.
         if is_full && !open.close_idle(id, |owner, count| owner == who || count > own) {
             return Err(NoShare::ByAll);
         }
+        // Only after both limits were met, so that a rejected connection stays counted as anonymous.
         open.strangers.remove(&connection.id);
         open.callers.insert(connection.id, (who.clone(), connection.clone()));
         Ok(())
@@ -115,6 +121,7 @@ impl Places {
     }
 
     fn now(&self) -> u64 {
+        // Relaxed, because only the order of the values matters, and one atomic variable has one order.
         self.tick.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -131,9 +138,11 @@ impl Open {
         }
         let most = of_peer.into_iter().max_by_key(|(_, count)| *count).map(|(peer, _)| peer);
         let of_most = self.strangers.values().filter(|stranger| Some(stranger.peer) == most);
+        // A busy connection is closed only if its peer has no idle one: its request may show credentials next.
         let Some(victim) = of_most.min_by_key(|it| (it.is_busy(), it.used())).map(|it| it.id) else {
             return false;
         };
+        // Removed at once and not when its task ends, so that the count is right for the connection that replaces it.
         self.strangers.remove(&victim).inspect(|it| it.close.cancel()).is_some()
     }
 
@@ -183,7 +192,10 @@ impl Place {
     /// one connection.
     pub(super) fn claim(&self, who: &Caller) -> Result<(), NoShare> {
         let mut caller = self.connection.caller();
+        // The usual case is the same caller again, which does not need the lock on all connections.
         if caller.as_ref() != Some(who) {
+            // The lock on the caller is held meanwhile. The order is always this one first, then the lock on all
+            // connections.
             self.places.claim(&self.connection, who)?;
             *caller = Some(who.clone());
         }
@@ -200,6 +212,7 @@ impl Drop for Place {
 impl Drop for Busy {
     fn drop(&mut self) {
         let Busy(place) = self;
+        // Before the count goes down, so that the connection is never seen as idle with an old counter value.
         place.connection.used.store(place.places.now(), Ordering::Release);
         place.connection.requests.fetch_sub(1, Ordering::AcqRel);
     }

@@ -63,6 +63,8 @@ pub(super) async fn bind(State(door): State<Arc<Door>>, mut request: Request, ne
             None => next.run(request).await,
         }
     };
+    // Also for requests without a session: rmcp checks headers of the stateless versions against a tool's schema as
+    // well.
     context::serve(who.clone(), answered).await
 }
 
@@ -74,9 +76,11 @@ async fn within(door: &Door, id: &str, who: &Caller, request: Request, next: Nex
     let closes = request.method() == Method::DELETE;
     let is_answered = request.method() == Method::POST;
     let response = next.run(request).await;
+    // After rmcp has closed it, whether or not that succeeded: the client does not use the id again.
     if closes {
         door.sessions.forget(id);
     }
+    // Only responses to POST count as lost: an event stream is normally closed by its client.
     held::until_sent(response, move |to_its_end| used.end(is_answered && !to_its_end))
 }
 
@@ -86,6 +90,7 @@ async fn open(door: &Door, who: &Caller, request: Request, next: Next) -> Respon
         Err(taken) => return full(taken),
     };
     let response = next.run(request).await;
+    // If rmcp created no session, dropping `opening` releases the slot.
     if let Some(id) = id(response.headers()) {
         opening.opened(id);
     }

@@ -59,6 +59,7 @@ impl Share {
     pub(super) fn cover(&mut self, amount: usize) -> Result<(), NoShare> {
         let Some(more) = amount.checked_sub(self.amount).filter(|more| *more > 0) else { return Ok(()) };
         let mut taken = self.shares.taken();
+        // The caller's own limit first: its error tells the caller to use less, where the other tells it to wait.
         if taken.get(&self.who).copied().unwrap_or_default() + more > self.shares.each_max {
             return Err(NoShare::ByCaller);
         }

@@ -37,14 +37,17 @@ pub(super) async fn bound(State(door): State<Arc<Door>>, request: Request, next:
     let extensions = request.extensions();
     let (who, proof) = (extensions.get::<Caller>().cloned(), extensions.get::<Proof>().cloned());
     let (Some(who), Some(proof)) = (who, proof) else { return problem::forbidden("the caller is not known") };
+    // Taken before rmcp sees the request, since rmcp creates the stream's state at once.
     let share = match door.streams.take(&who, 1) {
         Ok(share) => share,
         Err(taken) => return full(taken),
     };
     let response = next.run(request).await;
+    // A rejected request has no stream, so the share is dropped here.
     if !response.status().is_success() {
         return response;
     }
+    // A stream outlives the check of its credential at the start, so it is checked again while the stream is open.
     let revoked = revoked(door, who, proof);
     let response = response.map(|body| Body::from_stream(body.into_data_stream().take_until(revoked)));
     held::until_sent(response, move |_| drop(share))
@@ -69,6 +72,7 @@ fn full(taken: NoShare) -> Response {
     };
     let mut response =
         problem::response(&Problem::new(status, "streams-full", detail).retry_after_ms(Some(10_000)));
+    // A rejected client would otherwise keep the connection, which is what streams are limited for.
     form::close(&mut response);
     response
 }

@@ -1,9 +1,10 @@
-//! Requests, which are answered past rmcp's loop. Most of them are calls.
+//! Answers requests without rmcp's loop. Most requests are calls.
 //!
-//! The loop hands each request through three tasks and two queues, which costs more than a call itself, and bounds
-//! none of them. What a request means stays with `mcp`. Owns which calls run, so that they can be cancelled and waited
-//! for, and where they run: a call is begun on the spot, since most are over before another thread would have woken
-//! up, and goes to the runtime if it has to wait. Must not know how messages are read.
+//! rmcp's loop passes each request through three tasks and two queues. That costs more than a call itself, and it
+//! bounds neither. The meaning of a request stays in `mcp`. This module owns which requests run, so that they can be
+//! cancelled and drained, and on which thread they run: a call starts on the thread that read it, because most calls
+//! end before another thread would have woken up. A call that has to wait continues in the runtime. Must not know how
+//! messages are read.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -28,43 +29,48 @@ use crate::mcp::{Answer, Server};
 use crate::transport;
 use airlock::host::Host;
 
-/// So many calls at most are begun one after the other by one thread, and their answers written together.
+/// Most calls that one thread starts one after the other before it writes their responses together. A larger group
+/// saves writes, but the first response waits for the whole group.
 const GROUP_MAX: usize = 16;
 
-/// So many calls that come together are made where they were read: to wake other threads would take longer.
+/// Most calls of a batch that run on the reading thread without help: waking other threads would take longer.
 const ALONE_MAX: usize = 8;
 
-/// After a call that takes so long, those behind it are worth another thread.
+/// Duration of one call from which the calls behind it move to another thread. About ten times that of an ordinary
+/// call, so that only a slow one pays for waking a thread.
 const LONG: Duration = Duration::from_micros(200);
 
-/// So many calls at most wait for the runtime to begin them.
+/// Most calls that the runtime has been handed and has not started. Above it the reading thread runs calls itself, and
+/// so reads no further lines.
 const SCHEDULED_MAX: usize = 256;
 
 /// The calls of one client.
 pub(super) struct Calls {
     server: Server,
     out: Arc<Out>,
-    /// Who calls, once the handshake is over.
+    /// The client. Set once, at the end of the handshake.
     peer: OnceLock<Peer<RoleServer>>,
-    /// What the reader does not hold in its own hands, by the request's id as it is written.
+    /// The requests that can be cancelled, by their id in its JSON form. A request that the reading thread is running
+    /// is not in it: that thread reads the cancellations too, so none can arrive meanwhile.
     running: Mutex<BTreeMap<String, CancellationToken>>,
     tasks: TaskTracker,
     threads: usize,
-    /// Calls that the runtime has been scheduled and has not begun.
+    /// Number of calls that the runtime has been handed and has not started.
     scheduled: AtomicUsize,
-    /// Cancels the subscriptions, which would outlast any drain.
+    /// Parent of the tokens of all subscriptions. A subscription has no end of its own, so a drain cancels it first.
     subscriptions: CancellationToken,
     host: Arc<Host>,
 }
 
-/// A request as it was read, with its place among those that are not answered yet.
+/// A parsed request, and its share of the request budget.
 pub(super) struct PendingRequest {
     pub(super) id: RequestId,
     pub(super) request: ClientRequest,
     pub(super) place: Place,
 }
 
-/// A call that has not begun.
+/// A request that has not started. Its future is made when it starts: futures of queued calls would hold kilobytes
+/// each.
 struct Call {
     key: String,
     request: ClientRequest,
@@ -72,10 +78,11 @@ struct Call {
     place: Place,
 }
 
-/// A call that has begun. There is no answer for who has cancelled.
+/// A started request. Resolves to `None` if the client cancelled it, because a cancelled request gets no response.
+/// Boxed, so that moving it to the runtime copies a pointer and not the state of the call.
 type Answering = Pin<Box<dyn Future<Output = Option<Response>> + Send>>;
 
-/// The answer to a request.
+/// The JSON-RPC response to a request. A result is serialized directly; rmcp's message type would need a tree of it.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Response {
@@ -91,31 +98,37 @@ impl Calls {
         Arc::new(Calls { server, out, peer, running, tasks, threads, scheduled, subscriptions, host })
     }
 
-    /// From now on calls can be taken.
+    /// Opens the fast path: from now on requests can be answered here.
     pub(super) fn begin(&self, peer: Peer<RoleServer>) {
-        // There is one handshake.
+        // `begin` is called once, so the cell is empty.
         let _ = self.peer.set(peer);
     }
 
-    /// Who calls, if calls can be taken by now.
+    /// The client. `None` before the end of the handshake.
     pub(super) fn peer(&self) -> Option<&Peer<RoleServer>> {
         self.peer.get()
     }
 
-    /// Waits for room for the records of more calls.
+    /// Waits until the journal's queue has a free place. Called before requests start, so that a slow disk stops the
+    /// reader instead of adding calls that each wait for a place.
     pub(super) async fn wait_for_journal(&self) {
         if self.host.journal().is_full() {
-            // A journal that is lost answers for itself, call by call.
+            // The place itself is not kept: each call takes its own. An error is ignored here, because each call
+            // reports a failing journal in its own reply.
             drop(self.host.journal().place().await);
         }
     }
 
-    /// Answers requests that came together: where they are many, the last ones here, the others by the runtime's
-    /// threads, unless those have enough to do.
+    /// Starts requests that were read together. If there are many, groups of the first ones go to the runtime's threads
+    /// as far as `SCHEDULED_MAX` allows, and the rest run here.
     pub(super) fn answer_all(self: &Arc<Calls>, requests: Vec<PendingRequest>) {
+        // The reader checks `peer` before it collects requests, so this return is never taken.
         let Some(peer) = self.peer() else { return };
         let mut calls: Vec<Call> = requests.into_iter().map(|asked| self.call(asked, peer)).collect();
+        // Two groups for each thread: while a slow group holds one thread up, the others can take the rest.
         let group = calls.len().div_ceil(2 * self.threads).min(GROUP_MAX);
+        // The first groups go out before this thread starts any call, so that the other threads wake up while this one
+        // works.
         while calls.len() > group.max(ALONE_MAX) && self.can_schedule(group) {
             self.schedule(calls.drain(..group).collect());
         }
@@ -125,15 +138,17 @@ impl Calls {
         }
     }
 
-    /// Cancels a call; false where none of these runs under that id.
+    /// Cancels a request. False if no request with this id is running or scheduled here.
     pub(super) fn cancel(&self, id: &RequestId) -> bool {
         let running = self.running().remove(&key(id));
         running.inspect(CancellationToken::cancel).is_some()
     }
 
-    /// Waits until what runs is answered, for as long as it may take at the end.
+    /// Waits until running requests are answered, at most for the drain time.
     pub(super) async fn drain(&self) {
+        // Subscriptions first: they never end by themselves, and would use up the whole drain time.
         self.subscriptions.cancel();
+        // `wait` resolves only for a closed tracker. Closing it does not prevent running calls from spawning tasks.
         self.tasks.close();
         transport::drain(&self.host, self.tasks.wait()).await;
     }
@@ -149,19 +164,22 @@ impl Calls {
         Call { key: key(&context.id), request, context, place }
     }
 
-    /// Whether the runtime may be scheduled so many more calls.
+    /// Whether the runtime can take this number of additional calls. Two threads can pass the check at once and exceed
+    /// `SCHEDULED_MAX` by a group, which is harmless: the bound limits queueing and protects no data.
     fn can_schedule(&self, calls: usize) -> bool {
         self.scheduled.load(Ordering::Acquire) + calls <= SCHEDULED_MAX
     }
 
-    /// Leaves calls to the runtime.
+    /// Hands calls to the runtime, as one task that starts them in order.
     fn schedule(self: &Arc<Calls>, group: Vec<Call>) {
         if group.is_empty() {
             return;
         }
         let mut running = self.running();
+        // Before the spawn: the reader can read a cancellation of these calls before a thread has started them.
         running.extend(group.iter().map(|call| (call.key.clone(), call.context.ct.clone())));
         drop(running);
+        // Before the spawn as well: the task subtracts, and could run first.
         self.scheduled.fetch_add(group.len(), Ordering::AcqRel);
         let calls = self.clone();
         self.tasks.spawn(async move {
@@ -170,10 +188,11 @@ impl Calls {
         });
     }
 
-    /// Begins calls one after the other. Behind one that waits for something, or takes long, the others go on without
-    /// this thread, if another one can be had.
+    /// Starts calls one after the other on this thread. If one must wait or takes longer than [`LONG`], the calls
+    /// behind it move to the runtime, unless it has too many.
     fn run(self: &Arc<Calls>, group: Vec<Call>) {
-        // Whoever polls a call next leaves a waker that wakes.
+        // The first poll needs no wake-up: a pending future is handed to a task, which polls it again with its own
+        // waker.
         let mut nobody = Context::from_waker(Waker::noop());
         let mut group = group.into_iter();
         let mut begun = self.host.environment().monotonic();
@@ -182,6 +201,8 @@ impl Calls {
             let mut answering: Answering = Box::pin(answer(self.server.clone(), request, context));
             let waits = match answering.as_mut().poll(&mut nobody) {
                 Poll::Ready(answer) => {
+                    // The request's place is freed at the end of this iteration, after the response is queued, so that
+                    // a request is always counted either in the request budget or in the unsent bytes of `out`.
                     self.end(&key, answer);
                     false
                 }
@@ -191,6 +212,7 @@ impl Calls {
                 }
             };
             let now = self.host.environment().monotonic();
+            // Finished responses are written before the thread turns to slower work, not after it.
             if waits || now.saturating_sub(begun) >= LONG {
                 self.flush();
                 if self.can_schedule(group.len()) {
@@ -209,17 +231,22 @@ impl Calls {
         answering: Answering,
         place: Place,
     ) {
+        // From here on this thread can read further lines, so the request must be open to cancellation. A scheduled
+        // call is inserted a second time, with the same token.
         self.running().insert(key.clone(), cancelled);
         let calls = self.clone();
         self.tasks.spawn(async move {
             let answer = answering.await;
             calls.end(&key, answer);
+            // After `end` has queued the response, and before the flush, which may wait for a client that does not
+            // read.
             drop(place);
             calls.flush();
         });
     }
 
     fn end(&self, key: &str, answer: Option<Response>) {
+        // Before the response is queued: once it can be read, the client may use the same id again.
         self.running().remove(key);
         if let Some(answer) = answer
             && let Err(err) = self.out.put(&answer)
@@ -228,31 +255,35 @@ impl Calls {
         }
     }
 
-    /// Puts an answer that no request had to be made for. Somebody has to `flush` then.
+    /// Queues an error response for a line that did not become a request. The caller must `flush` afterwards.
     pub(super) fn refuse(&self, error: ErrorData, id: Option<RequestId>) {
         if let Err(err) = self.out.put(&TxJsonRpcMessage::<RoleServer>::error(error, id)) {
             tracing::error!("an error cannot be written as JSON: {err}");
         }
     }
 
-    /// Writes what is answered, without waiting for the client to read it.
+    /// Writes the queued responses without waiting for the client: what cannot be written at once is left to a task.
     pub(super) fn flush(self: &Arc<Calls>) {
         if !self.out.needs_writer() {
             return;
         }
         let mut written = Box::pin(self.clone().write());
+        // Most writes fit into the pipe and complete in this poll, which saves a task. A spawned future is polled again
+        // with the task's own waker, so the no-op waker loses no wake-up.
         if written.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             self.tasks.spawn(written);
         }
     }
 
     async fn write(self: Arc<Calls>) {
+        // Not an error of the server: the client has closed its end of stdout.
         if let Err(err) = self.out.write().await {
             tracing::debug!("nobody reads the answers: {err}");
         }
     }
 
     fn running(&self) -> MutexGuard<'_, BTreeMap<String, CancellationToken>> {
+        // Poisoning is ignored: each critical section is one operation on the map, which a panic leaves usable.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -263,7 +294,10 @@ async fn answer(
     context: RequestContext<RoleServer>,
 ) -> Option<Response> {
     let id = context.id.clone();
+    // Pinned here and not passed on: a future that is moved into another one is copied and stored twice.
     let answered = pin!(server.answer(request, context));
+    // A panic in a call must not end the reading thread, which would end all calls of the client. The assertion holds
+    // because the future is not polled again after a panic.
     let answered = AssertUnwindSafe(answered).catch_unwind().await;
     let answered =
         answered.unwrap_or_else(|_| Some(Err(ErrorData::internal_error("the call was lost", None))));
@@ -273,7 +307,7 @@ async fn answer(
     })
 }
 
-/// An id as it is written, by which `1` and `"1"` are two.
+/// The JSON form of an id. It keeps the number `1` and the string `"1"` apart, which JSON-RPC treats as different ids.
 fn key(id: &RequestId) -> String {
     serde_json::to_string(id).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use rmcp::model::RequestId;
 /// Number of bytes at the start of a long message in which its id is searched.
 const ID_WITHIN_BYTES: usize = 4 << 10;
 
-/// Number of bytes that one read requests.
+/// Number of bytes that one read requests: what a Linux pipe holds by default.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// One line of input, or what remains of a line that is too long.
@@ -63,8 +63,10 @@ impl<R: Read> Lines<R> {
     /// Takes a line from the buffer.
     fn take(&mut self) -> Option<Line> {
         while let Some(at) = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n') {
+            // Splitting off does not copy: the line and the rest of the buffer share one allocation.
             let line = self.buffer.split_to(self.scanned + at + 1);
             self.scanned = 0;
+            // The end of a line that was already reported as too long.
             if std::mem::take(&mut self.discarding) {
                 continue;
             }
@@ -74,12 +76,14 @@ impl<R: Read> Lines<R> {
                 Line::Whole(line)
             });
         }
+        // A long line is reported as soon as it passes the limit, not at its end, which may never arrive.
         let is_new = !self.discarding && self.buffer.len() > self.bytes_max;
         let long = is_new.then(|| Line::TooLong(id(&self.buffer)));
         self.discarding |= is_new;
         if self.discarding {
             self.buffer.clear();
         }
+        // The next call searches only new bytes. Otherwise a long line would be searched again after each read.
         self.scanned = self.buffer.len();
         long
     }
@@ -87,6 +91,7 @@ impl<R: Read> Lines<R> {
 
 /// The id of a JSON-RPC message, if it is near the start.
 pub(super) fn id(line: &[u8]) -> Option<RequestId> {
+    // A search for the text and not a parse: the message is cut off here, so it is not valid JSON.
     let text = String::from_utf8_lossy(&line[..line.len().min(ID_WITHIN_BYTES)]);
     let rest = text.split_once("\"id\"")?.1.trim_start().strip_prefix(':')?.trim_start();
     let end = rest.find([',', '}'])?;

@@ -34,6 +34,7 @@ pub(super) enum NotAMessage {
 
 /// Parses a line.
 pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotAMessage> {
+    // The length is checked first, because the fast path accepts any `_meta`, which becomes a tree.
     if line.len() <= FRAME_BYTES_MAX
         && let Ok(call) = serde_json::from_slice::<Call<'_>>(line)
     {
@@ -42,6 +43,7 @@ pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotAMess
     // Other calls go to rmcp with empty arguments in place of their own, so that the parsed rest is short.
     let arguments = arguments::find(line);
     let without = arguments.and_then(|arguments| arguments::cut(line, arguments));
+    // Measured without the arguments: only the frame becomes a tree. The arguments have a bound of their own.
     let frame = without.as_deref().unwrap_or(line);
     if frame.len() > FRAME_BYTES_MAX {
         return Err(NotAMessage::TooLong(lines::id(line)));
@@ -62,6 +64,7 @@ fn raw(arguments: &str) -> RawArguments {
 fn unread(line: &[u8]) -> NotAMessage {
     let Ok(message) = serde_json::from_slice::<Value>(line) else { return NotAMessage::Nothing };
     let id = message.get("id").and_then(|id| serde_json::from_value(id.clone()).ok());
+    // A method without an id is a notification, which never gets a response.
     if id.is_none() && message.get("method").is_some() {
         NotAMessage::Nothing
     } else {
@@ -69,7 +72,8 @@ fn unread(line: &[u8]) -> NotAMessage {
     }
 }
 
-/// A call with known fields only. A call with other fields fails to parse here and is left to rmcp.
+/// A call with known fields only. Unknown fields could mean something to rmcp, so a call with other fields fails to
+/// parse here and is parsed by rmcp instead.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Call<'l> {
@@ -97,6 +101,7 @@ impl Call<'_> {
         let Params { name, arguments, meta } = self.params;
         let mut extensions = Extensions::new();
         if let Some(meta) = meta {
+            // rmcp's own parser also puts `_meta` into the extensions; `calls` moves it to the context from there.
             extensions.insert(meta);
         }
         if let Some(arguments) = arguments {
@@ -112,7 +117,7 @@ impl Call<'_> {
 mod tests {
     use super::*;
 
-    /// What is read of a line, as rmcp shows it.
+    /// The parsed message in rmcp's debug form.
     fn shown(line: &str) -> String {
         format!("{:?}", read(line.as_bytes()).map_err(|unread| format!("{unread:?}")))
     }

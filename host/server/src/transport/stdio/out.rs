@@ -34,8 +34,10 @@ struct Pipe {
 impl Pipe {
     async fn write(&mut self) -> std::io::Result<()> {
         self.to.write_all(&self.batch).await?;
+        // Tokio's stdout for terminals and files buffers. For pipes and sockets this does nothing.
         self.to.flush().await?;
         self.batch.clear();
+        // One large response must not keep its memory for the life of the connection.
         self.batch.shrink_to(KEPT_BYTES_MAX);
         Ok(())
     }
@@ -51,6 +53,8 @@ impl Out {
     /// Queues a message. The caller must ensure that `write` is called afterwards.
     pub(super) fn put(&self, message: &impl Serialize) -> serde_json::Result<()> {
         let mut waiting = self.waiting();
+        // Under the lock, which `discard` holds when it sets the flag: no message is queued after the queue was
+        // discarded.
         if self.is_closed.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -72,6 +76,8 @@ impl Out {
     /// Whether a message that was just queued needs a further call of `write`. A second waiting writer would find an
     /// empty queue: without this check, each answer to a client that does not read would keep a task waiting.
     pub(super) fn needs_writer(&self) -> bool {
+        // `AcqRel` pairs with the store in `write`: if this returns false, the waiting writer takes a queue with the
+        // message in it.
         !self.has_writer.swap(true, Ordering::AcqRel)
     }
 
@@ -85,6 +91,7 @@ impl Out {
             self.discard();
             return Err(std::io::ErrorKind::NotConnected.into());
         };
+        // The lock on `waiting` is held for the swap only, so callers queue messages while the pipe is slow.
         std::mem::swap(&mut open.batch, &mut *self.waiting());
         if !open.batch.is_empty()
             && let Err(err) = open.write().await
@@ -99,6 +106,7 @@ impl Out {
     fn discard(&self) {
         let mut waiting = self.waiting();
         self.is_closed.store(true, Ordering::Release);
+        // Replaced, not cleared, which also frees the memory.
         *waiting = Vec::new();
     }
 

@@ -19,6 +19,8 @@ const STDOUT: &str = "/proc/self/fd/1";
 
 /// Stdin. Reading it blocks the thread.
 pub(super) fn stdin() -> std::io::Result<impl Read + Send> {
+    // A duplicate, so that the process keeps its own stdin open. It bypasses the buffer and the lock of the standard
+    // library, since `lines` has a buffer of its own.
     Ok(Waiting(File::from(std::io::stdin().as_fd().try_clone_to_owned()?)))
 }
 
@@ -30,6 +32,8 @@ impl Read for Waiting {
         loop {
             match self.0.read(buffer) {
                 Err(err) if err.kind() == ErrorKind::WouldBlock => {
+                    // The mode cannot be changed back: it belongs to the open file, and the process that set it relies
+                    // on it.
                     poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None)?;
                 }
                 read => return read,
@@ -39,7 +43,6 @@ impl Read for Waiting {
 }
 
 pub(super) fn stdout() -> Box<dyn AsyncWrite + Send + Unpin> {
-    // Opening the pipe again gives it separate flags. Other holders of the pipe keep their mode.
     if let Ok(pipe) = pipe::OpenOptions::new().open_sender(STDOUT) {
         return Box::new(pipe);
     }
@@ -53,6 +56,7 @@ pub(super) fn stdout() -> Box<dyn AsyncWrite + Send + Unpin> {
 fn socket(path: &str, file: BorrowedFd<'_>) -> Option<UnixStream> {
     let is_socket = std::fs::metadata(Path::new(path)).is_ok_and(|it| it.file_type().is_socket());
     let socket = std::os::unix::net::UnixStream::from(is_socket.then(|| file.try_clone_to_owned())?.ok()?);
+    // A socket cannot be opened again by path, so the mode is set for all its holders.
     socket.set_nonblocking(true).ok()?;
     UnixStream::from_std(socket).ok()
 }

@@ -1,10 +1,10 @@
 //! The thread that reads stdin.
 //!
-//! A thread of its own, so that a call that is over soon is read, run and answered without a change of threads.
-//! Owns what becomes of a line: requests go to `calls`, those together that came together; what is not a valid message
-//! is refused; the handshake is rmcp's. Before each line it waits until the client has read what it was answered, and
-//! before each request for a place: a client that writes without end, or does not read, fills its pipe and not the
-//! memory.
+//! It is a thread of its own, so that a short call is read, run and answered without a change of threads. Owns what
+//! happens to a line: requests go to `calls`, in batches of those that arrived together; invalid messages are rejected;
+//! messages of the handshake go to rmcp. It waits before each line until the client has read enough responses, and
+//! before each request for a share of the request budget. So a client that writes without end, or does not read, fills
+//! its pipe and not the host's memory.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use super::message::{self, FRAME_BYTES_MAX, NotAMessage};
 use super::out::Out;
 use super::request_budget::RequestBudget;
 
-/// The largest message: arguments at their cap, written with every character escaped, and the frame.
+/// Size in bytes of the largest message: arguments of the largest size with every character escaped, and the frame.
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
 
-/// Requests that are begun together; the others have to wait to be read.
+/// Most requests of one batch. Further ones stay in the read buffer until the batch has started.
 const TOGETHER_MAX: usize = 256;
 
-/// Reads until the end, and stays until what was asked by then is answered.
+/// Reads stdin to its end, then waits until the requests that were read are answered.
 pub(super) struct Reader<R> {
     lines: Lines<R>,
     calls: Arc<Calls>,
@@ -38,16 +38,16 @@ pub(super) struct Reader<R> {
     messages: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
     runtime: Handle,
     room: RequestBudget,
-    /// Requests that were read, and not begun.
+    /// Requests that were read and have not started.
     came: Vec<PendingRequest>,
-    /// Answers were put since the last flush.
+    /// Error responses were queued since the last flush.
     has_refused: bool,
-    /// The client has said that it is initialized. It says so once; each further time would be a task more that waits
-    /// for changes of the list of tools.
+    /// The client has sent its `initialized` notification. Only the first one is forwarded: rmcp runs a task for
+    /// each.
     is_initialized: bool,
 }
 
-/// The server has ended: nobody receives messages.
+/// rmcp's service has ended, so the channel of messages has no receiver.
 struct Closed;
 
 impl<R: Read> Reader<R> {
@@ -63,23 +63,28 @@ impl<R: Read> Reader<R> {
         Reader { lines, calls, out, messages, runtime, room, came, has_refused, is_initialized }
     }
 
-    /// Calls have their time to end after the end of stdin: rmcp is not told of it, as it would not wait as long.
+    /// Reads lines and starts their requests, until stdin or the service ends. rmcp learns of the end of stdin only
+    /// after the drain, when the reader drops its channel: it would not wait as long for running calls.
     pub(super) fn run(mut self) {
         let runtime = self.runtime.clone();
+        // Calls run on this thread, and they use timers and spawn tasks, which need a runtime context.
         let _entered = runtime.enter();
         while let Some(line) = self.line() {
             if self.take(&line).is_err() {
                 return;
             }
+            // While complete lines are buffered, their requests are collected, so that they start together. When the
+            // next `read` could block, what was collected must start first.
             if !self.lines.has_next() || self.came.len() == TOGETHER_MAX {
                 self.settle();
             }
         }
         self.settle();
+        // In this thread, because `self` holds the channel to rmcp: dropping it would end the service.
         runtime.block_on(self.calls.drain());
     }
 
-    /// The next line that is short enough.
+    /// The next line within the size limit. Rejects longer ones. `None` at the end of stdin, or if it cannot be read.
     fn line(&mut self) -> Option<BytesMut> {
         loop {
             self.wait_for_client();
@@ -92,18 +97,22 @@ impl<R: Read> Reader<R> {
                     return None;
                 }
             }
+            // As in `run`: the error response is sent before the next `read` can block.
             if !self.lines.has_next() {
                 self.settle();
             }
         }
     }
 
-    /// Waits until the client has read enough of its answers.
+    /// Blocks until the unsent responses are within their bound.
     fn wait_for_client(&mut self) {
         if !self.out.is_full() {
             return;
         }
+        // Collected requests must not wait until the client has read the responses of others.
         self.settle();
+        // Calls that run in the runtime can fill it again while this thread writes. If the client has closed stdout,
+        // the write discards the responses, which ends the loop.
         while self.out.is_full() {
             if self.runtime.block_on(self.out.write()).is_err() {
                 tracing::debug!("the client does not read its answers any more");
@@ -113,8 +122,10 @@ impl<R: Read> Reader<R> {
 
     fn take(&mut self, line: &BytesMut) -> Result<(), Closed> {
         match message::read(line) {
+            // Before the handshake has ended, even a request belongs to rmcp: `calls` has no peer to answer it with.
             Ok(message) if self.calls.peer().is_some() => return self.sort(message, line.len()),
             Ok(message) => return self.forward(message),
+            // A notification gets no response, and text that is not JSON has no id to respond to.
             Err(NotAMessage::Nothing) => {}
             Err(NotAMessage::Invalid(id)) => {
                 self.refuse(id, ErrorData::invalid_request("this is no message of MCP", None));
@@ -126,7 +137,8 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// After the handshake nothing is left to rmcp but what it may have begun by then.
+    /// Dispatches a message after the handshake. rmcp gets only notifications about requests that it may have started
+    /// during the handshake.
     fn sort(&mut self, message: RxJsonRpcMessage<RoleServer>, line_bytes: usize) -> Result<(), Closed> {
         let notification = match message {
             JsonRpcMessage::Request(JsonRpcRequest { request, id, .. }) => {
@@ -134,12 +146,13 @@ impl<R: Read> Reader<R> {
                 return Ok(());
             }
             JsonRpcMessage::Notification(JsonRpcNotification { notification, .. }) => notification,
-            // The server asks nothing over stdio, so that these answer no question.
+            // The server sends no requests over stdio, so a response answers nothing.
             JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => return Ok(()),
         };
         let is_for_rmcp = match &notification {
             ClientNotification::CancelledNotification(cancelled) => {
-                // The call may be among those that were not begun.
+                // The request to be cancelled may be among those that have not started. Only started ones can be
+                // cancelled.
                 self.settle();
                 let id = cancelled.params.request_id.as_ref();
                 id.is_some_and(|id| !self.calls.cancel(id))
@@ -154,6 +167,7 @@ impl<R: Read> Reader<R> {
 
     fn ask(&mut self, id: RequestId, request: ClientRequest, line_bytes: usize) {
         let runtime = self.runtime.clone();
+        // The fields are borrowed one by one: the closure needs these three while `self.room` is borrowed.
         let (calls, came, has_refused) = (&self.calls, &mut self.came, &mut self.has_refused);
         let place = self.room.place(&request, line_bytes, &runtime, || {
             settle(&runtime, calls, came, has_refused);
@@ -165,6 +179,7 @@ impl<R: Read> Reader<R> {
     }
 
     fn forward(&mut self, message: RxJsonRpcMessage<RoleServer>) -> Result<(), Closed> {
+        // Collected requests came before this message, and the send below can block.
         self.settle();
         self.messages.blocking_send(message).map_err(|_| Closed)
     }
@@ -174,13 +189,14 @@ impl<R: Read> Reader<R> {
         self.has_refused = true;
     }
 
-    /// Begins what was read and sends what was refused. Has to come before anything that waits.
+    /// Starts the collected requests and sends the queued error responses. Must run before anything that blocks.
     fn settle(&mut self) {
         settle(&self.runtime, &self.calls, &mut self.came, &mut self.has_refused);
     }
 }
 
 fn settle(runtime: &Handle, calls: &Arc<Calls>, came: &mut Vec<PendingRequest>, has_refused: &mut bool) {
+    // Errors first: starting calls can block this thread, and an error response needs nothing further.
     if std::mem::take(has_refused) {
         calls.flush();
     }

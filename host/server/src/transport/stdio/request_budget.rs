@@ -65,6 +65,7 @@ impl RequestBudget {
         };
         // Capped at the whole budget: a larger cost could never be acquired.
         let cost = u32::try_from((bytes + line_bytes).min(BUDGET_BYTES)).unwrap_or(u32::MAX);
+        // First without waiting, so that `before_waiting` splits a batch of requests only if it must.
         if let Ok(place) = self.requests.clone().try_acquire_many_owned(cost) {
             return Ok(Place(place));
         }

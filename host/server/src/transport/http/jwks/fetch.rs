@@ -48,6 +48,7 @@ async fn read(path: PathBuf, reader: Lane) -> Result<Vec<u8>, String> {
 }
 
 async fn download(url: &Url) -> Result<Vec<u8>, String> {
+    // Without the URL, because the caller's message names the source already.
     let text = |err: reqwest::Error| err.without_url().to_string();
     // No redirects and no proxy: a redirect can lead to plain HTTP, and a proxy can replace the keys.
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
@@ -57,6 +58,7 @@ async fn download(url: &Url) -> Result<Vec<u8>, String> {
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(text)? {
+        // Counted while reading: a declared length can be missing or wrong.
         if body.len() + chunk.len() > BYTES_MAX {
             return Err(format!("larger than {BYTES_MAX} bytes"));
         }

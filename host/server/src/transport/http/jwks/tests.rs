@@ -12,7 +12,7 @@ use super::*;
 use crate::transport::http::jwt;
 use airlock_types::environment::{Environment, Sleep};
 
-/// A clock that is set by hand.
+/// A clock that the test sets.
 #[derive(Default)]
 struct Clock(AtomicU64);
 
@@ -34,7 +34,7 @@ impl Environment for Clock {
     }
 }
 
-/// A server of keys that counts who asks, and answers for as long as it is not told to hang.
+/// A key server that counts requests, and answers them unless it is set to hang.
 struct Issuer {
     source: KeySource,
     asked: Arc<AtomicUsize>,
@@ -75,7 +75,7 @@ fn key(id: &str) -> Value {
     json!({"kty": "EC", "crv": "P-256", "kid": id, "x": "AA", "y": "AA"})
 }
 
-/// A token with this header; nobody looks at its signature here.
+/// A token with this header. Its signature is not checked here.
 fn token(header: &Value) -> String {
     let claims = json!({"iss": "i", "aud": "a", "sub": "s", "exp": 4_000_000_000u64});
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -124,7 +124,7 @@ async fn a_known_key_waits_for_nobody_while_its_server_hangs() {
     }
     issuer.was_asked.notified().await;
     assert_eq!(issuer.asked(), 2, "the keys are renewed beside it, once");
-    // A token with an unknown key waits for that one fetch, and hinders nobody.
+    // A token with an unknown key waits for the same fetch, and delays no other token.
     let (unknown, known) = (test.of("made-up"), test.of("k"));
     let mut unknown = std::pin::pin!(unknown);
     assert!(futures::poll!(&mut unknown).is_pending());

@@ -82,6 +82,7 @@ impl SessionBindings {
 
     /// Reserves a slot for one more session of a caller, closing another session if necessary.
     pub(super) async fn open(self: &Arc<SessionBindings>, who: &Caller) -> Result<Opening, NoShare> {
+        // Scoped, because the lock must not be held across an await. The state is checked again below.
         let is_close = {
             let open = self.lock();
             open.of(who) >= half(self.max) || open.all() >= self.max
@@ -98,15 +99,19 @@ impl SessionBindings {
         }
         if open.all() >= self.max {
             let own = open.of(who);
+            // Another caller's session is replaced without being idle only if that caller still has at least as many
+            // afterwards.
             let closed = open.close(|it, count| count > own + 1 || is_idle(it));
             self.close(closed.ok_or(NoShare::ByAll)?);
         }
+        // Counted before rmcp creates the session, so that parallel requests cannot pass the limit together.
         *open.opening.entry(who.clone()).or_default() += 1;
         Ok(Opening { bindings: self.clone(), who: who.clone() })
     }
 
     /// Removes sessions that rmcp closed. It closes idle ones without notification.
     async fn forget_closed(&self) {
+        // rmcp's lock first, ours second and without an await: the order everywhere, so the two cannot deadlock.
         let living = self.manager.sessions.read().await;
         self.lock().sessions.retain(|id, _| living.contains_key(id.as_str()));
     }
@@ -165,6 +170,7 @@ impl ActiveRequest {
         session.requests = session.requests.saturating_sub(1);
         session.used = now;
         session.lost += u32::from(lost);
+        // Removed here at once, so that the session takes no further requests while rmcp closes it.
         if session.lost > LOST_MAX {
             open.sessions.remove(&id);
             bindings.close(id);
@@ -180,6 +186,7 @@ impl Opening {
             requests: 0,
             lost: 0,
         };
+        // Inserted before `self` drops, which releases the reserved slot: the session is counted at every moment.
         self.bindings.lock().sessions.insert(id, session);
     }
 }

@@ -23,6 +23,7 @@ mod isolation;
 mod journal;
 mod mcp;
 mod names;
+mod pool;
 mod raw_http;
 mod recordings;
 mod reload;

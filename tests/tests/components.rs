@@ -313,3 +313,45 @@ fn a_declared_import_whose_function_has_its_own_name_is_an_instance() {
     let output = run(folder.path(), registry, &["call", "one"]);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
 }
+
+/// Interfaces that nothing provides use resources of those that the host provides, as `wasi:http/types` uses streams. The
+/// alias is the same type, so declaring the interface is enough. A resource needs no declaration.
+#[test]
+fn a_declared_interface_may_use_any_resource_of_the_host() {
+    const RESOURCES: [(&str, &[&str]); 10] = [
+        ("wasi:io/error@0.2.0", &["error"]),
+        ("wasi:io/poll@0.2.0", &["pollable"]),
+        ("wasi:io/streams@0.2.6", &["input-stream", "output-stream"]),
+        ("wasi:cli/terminal-input@0.2.0", &["terminal-input"]),
+        ("wasi:cli/terminal-output@0.2.0", &["terminal-output"]),
+        ("wasi:filesystem/types@0.2.0", &["descriptor", "directory-entry-stream"]),
+        ("wasi:sockets/network@0.2.0", &["network"]),
+        ("wasi:sockets/ip-name-lookup@0.2.0", &["resolve-address-stream"]),
+        ("wasi:sockets/tcp@0.2.0", &["tcp-socket"]),
+        ("wasi:sockets/udp@0.2.0", &["udp-socket", "incoming-datagram-stream", "outgoing-datagram-stream"]),
+    ];
+    let (mut owners, mut uses) = (String::new(), String::new());
+    for (n, (interface, resources)) in RESOURCES.into_iter().enumerate() {
+        write!(owners, r#"(import "{interface}" (instance $o{n}"#).unwrap();
+        resources
+            .iter()
+            .for_each(|name| write!(owners, r#" (export "{name}" (type (sub resource)))"#).unwrap());
+        owners.push_str("))");
+        for name in resources {
+            write!(owners, r#"(alias export $o{n} "{name}" (type ${name}))"#).unwrap();
+            // Under a name of its own, as `use` with `as` gives it.
+            write!(uses, r#"(alias outer 1 ${name} (type $a-{name})) (export "an-{name}" (type $b-{name} (eq $a-{name})))"#)
+                .unwrap();
+            write!(uses, r#"(export "take-{name}" (func (param "r" (own $b-{name}))))"#).unwrap();
+        }
+    }
+    let others = r#"(import "a:b/types" (instance $own (export "thing" (type (sub resource)))))
+        (alias export $own "thing" (type $thing))
+        (import "worldly" (type $worldly (sub resource)))
+        (import "use-worldly" (func (param "r" (own $worldly)) (param "t" (own $thing))))"#;
+    let component = exporting_beside(&format!(r#"{owners} (import "x:y/uses" (instance {uses})) {others}"#));
+    let folder = tempfile::tempdir().unwrap();
+    let settings = "imports.\"x:y/uses\" = \"trap\"\nimports.use-worldly = \"trap\"\n";
+    let output = check(folder.path(), &[("one".into(), component)], settings);
+    assert!(output.status.success(), "{}", stderr(&output));
+}

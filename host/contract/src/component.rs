@@ -33,8 +33,21 @@ pub struct ComponentInfo {
     /// asked for would be unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// What each instance begins with.
+    #[serde(default)]
+    pub needs: Needs,
     /// Documentation by function name. Text of the component's author: to be treated as untrusted.
     pub docs: BTreeMap<String, FunctionDocs>,
+}
+
+/// What an instance of a component takes before any of its code runs. A smaller limit can never be met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Needs {
+    /// The initial size of its largest memory, in bytes.
+    pub memory_bytes: u64,
+    /// The initial size of its largest table, in elements.
+    pub table_elements: u64,
 }
 
 /// Something that is wrong with an embedded contract.

@@ -38,7 +38,7 @@ use std::sync::Arc;
 pub use airlock_contract::component::Import;
 /// The version of the engine that providers must link with.
 pub use wasmtime;
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, ResourceType};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 pub use airlock_types::effect::Effect;
@@ -50,7 +50,7 @@ pub use custom::Provider;
 pub use dispatch::EffectDenied;
 pub use facts::{Facts, Granting, Versions};
 pub(crate) use files::{Folders, GrantError, THREADS_ALL_TOOLS, THREADS_PER_TOOL};
-pub(crate) use imports::{Binding, declare};
+pub(crate) use imports::{Binding, declare, link_resources};
 pub use set::{Capabilities, CapabilityError};
 pub use state::State;
 
@@ -163,6 +163,22 @@ impl Capability {
             Capability::Logging => logging::link(linker, import),
             Capability::Progress => progress::link(linker, import),
             Capability::Custom(provider) => provider.link(linker, import),
+        }
+    }
+
+    /// The host's type of a resource that one of its interfaces defines.
+    fn resource(&self, interface: &str, name: &str) -> Option<ResourceType> {
+        match self {
+            Capability::Streams => streams::resource(name),
+            Capability::Files => files::resource(name),
+            Capability::Program => program::resource(name),
+            Capability::Network => network::resource(name),
+            Capability::Custom(provider) => provider.resource(interface, name),
+            Capability::Clock
+            | Capability::Random
+            | Capability::Seeds
+            | Capability::Logging
+            | Capability::Progress => None,
         }
     }
 

@@ -52,6 +52,8 @@ pub enum Code {
     LimitFuel,
     #[serde(rename = "limit.memory")]
     LimitMemory,
+    #[serde(rename = "limit.table")]
+    LimitTable,
     #[serde(rename = "limit.output")]
     LimitOutput,
     #[serde(rename = "limit.stack")]
@@ -199,7 +201,7 @@ pub struct Facts {
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Code; 31] = [
+    pub const ALL: [Code; 32] = [
         Code::Ok,
         Code::Degraded,
         Code::ArgsSize,
@@ -220,6 +222,7 @@ impl Code {
         Code::Trap,
         Code::LimitFuel,
         Code::LimitMemory,
+        Code::LimitTable,
         Code::LimitOutput,
         Code::LimitStack,
         Code::LimitDeadline,
@@ -265,6 +268,7 @@ impl Code {
             Code::Trap             => row("trap",                 Status::Failed,   RAN, Failure,  UnlessClosed, YES,       NOT,       502, 30),
             Code::LimitFuel        => row("limit.fuel",           Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitMemory      => row("limit.memory",         Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
+            Code::LimitTable       => row("limit.table",          Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitOutput      => row("limit.output",         Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitStack       => row("limit.stack",          Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitDeadline    => row("limit.deadline",       Status::Failed,   RAN, Failure,  ByEffects,    YES,       YES,       504, 30),

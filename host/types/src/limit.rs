@@ -8,6 +8,20 @@ use serde::{Deserialize, Serialize};
 /// The largest memory that any tool can be granted: the engine's pool reserves address space for it.
 pub const MEMORY_BYTES_MAX: u64 = 1 << 30;
 
+/// The largest table that any tool can be granted, in elements: each slot of the engine's pool has address space for it.
+pub const TABLE_ELEMENTS_MAX: u64 = 100_000;
+
+/// Core instances of one component, those of its parts included. A component of a WASI toolchain has four or more,
+/// one of componentize-py 38.
+pub const CORE_INSTANCES_MAX: u32 = 64;
+
+/// Linear memories of one component, those of its parts included. A plain component has one, a composition one for each
+/// part. Each takes 4 GiB of address space in the engine's pool for each call that may run.
+pub const MEMORIES_MAX: u32 = 16;
+
+/// Tables of one component, those of its parts included. A component of a WASI toolchain has two.
+pub const TABLES_MAX: u32 = 32;
+
 /// What one attempt may use. All are always on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {

@@ -14,6 +14,7 @@ pub enum LimitHit {
     Fuel,
     Deadline,
     Memory,
+    Table,
     Output,
     Stack,
 }
@@ -25,6 +26,7 @@ impl LimitHit {
             LimitHit::Fuel => Code::LimitFuel,
             LimitHit::Deadline => Code::LimitDeadline,
             LimitHit::Memory => Code::LimitMemory,
+            LimitHit::Table => Code::LimitTable,
             LimitHit::Output => Code::LimitOutput,
             LimitHit::Stack => Code::LimitStack,
         }

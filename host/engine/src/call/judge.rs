@@ -181,6 +181,7 @@ fn limit_text(hit: LimitHit, limits: &Limits) -> String {
         LimitHit::Fuel => format!("{} units", limits.fuel),
         LimitHit::Deadline => format!("{} ms", limits.deadline_ms),
         LimitHit::Memory => format!("{} bytes", limits.memory_bytes_max),
+        LimitHit::Table => format!("{} elements", limits.table_elements_max),
         LimitHit::Output => format!("{} bytes", limits.output_bytes_max),
         LimitHit::Stack => "its stack".to_owned(),
     }

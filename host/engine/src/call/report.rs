@@ -144,6 +144,7 @@ fn happened(tool: &str, code: Code, details: &Details) -> String {
         Code::Trap => format!("`{tool}` aborted before it had an answer."),
         Code::LimitFuel => format!("`{tool}` was stopped: it used up its fuel ({limit})."),
         Code::LimitMemory => format!("`{tool}` was stopped: it wanted more memory than {limit}."),
+        Code::LimitTable => format!("`{tool}` was stopped: it wanted a larger table than {limit}."),
         Code::LimitOutput => format!("`{tool}` was stopped: its answer was larger than {limit}."),
         Code::LimitStack => format!("`{tool}` was stopped: its calls were nested too deeply."),
         Code::LimitDeadline => format!("`{tool}` was stopped: it had no answer within {limit}."),

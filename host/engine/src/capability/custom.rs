@@ -2,7 +2,7 @@
 //!
 //! Owns the trait that such a program implements, and denial by name. Must not know what a provider does.
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, ResourceType};
 
 use super::{Denied, Facts, Import, State};
 
@@ -22,6 +22,13 @@ pub trait Provider: Send + Sync + 'static {
     /// # Errors
     /// Fails when the component cannot have the interface, for example in a version that the provider does not know.
     fn link(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()>;
+
+    /// The type of a resource that [`Provider::link`] defines, so that an interface which nothing provides can use it.
+    /// `interface` is without its version.
+    fn resource(&self, interface: &str, name: &str) -> Option<ResourceType> {
+        let _ = (interface, name);
+        None
+    }
 
     /// Replaces what [`Provider::link`] linked for a component that was not granted it. Without another rule, each
     /// function ends the guest that calls it.

@@ -12,7 +12,7 @@ mod view;
 
 use std::sync::Arc;
 
-use wasmtime::component::{HasData, Linker, Resource};
+use wasmtime::component::{HasData, Linker, Resource, ResourceType};
 use wasmtime_wasi::p2::bindings::filesystem;
 use wasmtime_wasi::p2::bindings::filesystem::types::Descriptor;
 
@@ -58,6 +58,14 @@ struct Files;
 
 impl HasData for Files {
     type Data<'a> = View<'a>;
+}
+
+pub(super) fn resource(name: &str) -> Option<ResourceType> {
+    match name {
+        "descriptor" => Some(ResourceType::host::<Descriptor>()),
+        "directory-entry-stream" => Some(ResourceType::host::<filesystem::types::DirectoryEntryStream>()),
+        _ => None,
+    }
 }
 
 pub(super) fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {

@@ -1,13 +1,10 @@
 //! Limits on the linear memories and tables of a guest.
 //!
-//! Owns the sum over all memories of an attempt, and the size of a refused request. Must not know who set the limit.
+//! Owns the sum over all memories of an attempt, and which limit refused a request. Must not know who set the limit.
 
+use airlock_types::limit::{CORE_INSTANCES_MAX, MEMORIES_MAX, TABLES_MAX};
+use airlock_types::usage::LimitHit;
 use wasmtime::ResourceLimiter;
-
-/// Most core instances, tables and memories of one component.
-const INSTANCES_MAX: usize = 64;
-const TABLES_MAX: usize = 16;
-const MEMORIES_MAX: usize = 4;
 
 /// Bounds the sum of all memories, where the engine's own limiter bounds each. Remembers a refusal, since the guest
 /// turns it into an abort without a reason.
@@ -17,8 +14,8 @@ pub(crate) struct Limiter {
     pub(crate) peak: usize,
     memory_bytes_max: usize,
     table_elements_max: usize,
-    /// The refused total in bytes, or the refused table size in elements.
-    pub(crate) refused: Option<usize>,
+    /// What was refused last.
+    pub(crate) refused: Option<LimitHit>,
 }
 
 impl Limiter {
@@ -38,7 +35,7 @@ impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.used.saturating_sub(current).saturating_add(wanted);
         if total > self.memory_bytes_max {
-            self.refused = Some(total);
+            self.refused = Some(LimitHit::Memory);
             return Ok(false);
         }
         self.used = total;
@@ -49,20 +46,20 @@ impl ResourceLimiter for Limiter {
     fn table_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let fits = wanted <= self.table_elements_max;
         if !fits {
-            self.refused = Some(wanted);
+            self.refused = Some(LimitHit::Table);
         }
         Ok(fits)
     }
 
     fn instances(&self) -> usize {
-        INSTANCES_MAX
+        CORE_INSTANCES_MAX as usize
     }
 
     fn tables(&self) -> usize {
-        TABLES_MAX
+        TABLES_MAX as usize
     }
 
     fn memories(&self) -> usize {
-        MEMORIES_MAX
+        MEMORIES_MAX as usize
     }
 }

@@ -3,7 +3,7 @@
 //! Language runtimes import these even when the tool does not use them, so every component may import them. Each socket
 //! and each lookup is refused with `access-denied`, and no grant changes that.
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, ResourceType};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::bindings::sockets;
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
@@ -23,6 +23,20 @@ pub(super) const INTERFACES: &[&str] = &[
 /// Sets what the library defaults to today, since a later version may change its defaults.
 pub(super) fn provide(wasi: &mut WasiCtxBuilder) {
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+}
+
+pub(super) fn resource(name: &str) -> Option<ResourceType> {
+    match name {
+        "network" => Some(ResourceType::host::<sockets::network::Network>()),
+        "resolve-address-stream" => {
+            Some(ResourceType::host::<sockets::ip_name_lookup::ResolveAddressStream>())
+        }
+        "tcp-socket" => Some(ResourceType::host::<sockets::tcp::TcpSocket>()),
+        "udp-socket" => Some(ResourceType::host::<sockets::udp::UdpSocket>()),
+        "incoming-datagram-stream" => Some(ResourceType::host::<sockets::udp::IncomingDatagramStream>()),
+        "outgoing-datagram-stream" => Some(ResourceType::host::<sockets::udp::OutgoingDatagramStream>()),
+        _ => None,
+    }
 }
 
 pub(super) fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {

@@ -4,7 +4,7 @@
 //! input is at its end, standard output and error go into the attempt's bounded buffer, no stream is a terminal, and
 //! `exit` ends the guest.
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, ResourceType};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::p2::bindings::cli;
@@ -27,6 +27,14 @@ pub(super) const INTERFACES: &[&str] = &[
 
 pub(super) fn provide(wasi: &mut WasiCtxBuilder, log: &Capture) {
     wasi.stdout(log.clone()).stderr(log.clone());
+}
+
+pub(super) fn resource(name: &str) -> Option<ResourceType> {
+    match name {
+        "terminal-input" => Some(ResourceType::host::<cli::terminal_input::TerminalInput>()),
+        "terminal-output" => Some(ResourceType::host::<cli::terminal_output::TerminalOutput>()),
+        _ => None,
+    }
 }
 
 pub(super) fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {

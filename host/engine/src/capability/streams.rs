@@ -2,7 +2,7 @@
 //!
 //! Always granted: a stream or pollable comes from another capability, which decides what it reaches.
 
-use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::component::{HasData, Linker, ResourceTable, ResourceType};
 use wasmtime_wasi_io::bindings::wasi::io::{error, poll, streams};
 
 use super::State;
@@ -13,6 +13,16 @@ struct Streams;
 
 impl HasData for Streams {
     type Data<'a> = &'a mut ResourceTable;
+}
+
+pub(super) fn resource(name: &str) -> Option<ResourceType> {
+    match name {
+        "error" => Some(ResourceType::host::<error::Error>()),
+        "pollable" => Some(ResourceType::host::<poll::Pollable>()),
+        "input-stream" => Some(ResourceType::host::<streams::InputStream>()),
+        "output-stream" => Some(ResourceType::host::<streams::OutputStream>()),
+        _ => None,
+    }
 }
 
 pub(super) fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {

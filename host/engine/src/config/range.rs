@@ -1,6 +1,6 @@
 //! What the whole numbers among the settings may be. Zero would make a tool, a caller or a port that can never serve.
 
-use airlock_types::limit::MEMORY_BYTES_MAX;
+use airlock_types::limit::{MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX};
 use airlock_types::range::Setting;
 
 const ANY: u64 = u64::MAX;
@@ -38,6 +38,6 @@ pub(super) const SETTINGS: [Setting; 30] = [
     ("tools.*.limits.fuel", 1..=ANY),
     ("tools.*.limits.memory_bytes_max", 1..=MEMORY_BYTES_MAX),
     ("tools.*.limits.output_bytes_max", 1..=ANY),
-    ("tools.*.limits.table_elements_max", 1..=ANY),
+    ("tools.*.limits.table_elements_max", 1..=TABLE_ELEMENTS_MAX),
     ("tools.*.retry.attempts", 1..=10),
 ];

@@ -66,6 +66,9 @@ pub enum CompileError {
     /// The engine rejects it, or it exceeds what the host reads of a component.
     #[error("the component is not valid: {0}")]
     Invalid(String),
+    /// An instance of it is larger than any slot of the engine's pool.
+    #[error("it needs more than the host has for one call: {0}")]
+    Oversized(String),
     /// Compiling it exceeded a limit.
     #[error("compiling it took more than {0}; raise `[compile]` in airlock.toml if you trust it")]
     OverBudget(String),
@@ -160,7 +163,7 @@ async fn attempt(
             }
             Ok(Report { info, code_digest })
         }
-        Some(Answer::Invalid(reason)) => Err(CompileError::Invalid(reason)),
+        Some(Answer::Refused(why)) => Err(why.into()),
         Some(Answer::Done { .. }) | None => Err(died(status, &complaint, limits)),
     }
 }

@@ -8,12 +8,16 @@ mod sections;
 use std::collections::BTreeMap;
 
 use wasmtime::Engine;
+use wasmtime::component::Component;
 use wasmtime::component::types::{self, ComponentItem, Type};
 
 use crate::capability;
-use airlock_contract::component::{ComponentInfo, FUNCTIONS_MAX, Function, Hidden, Import};
+use airlock_contract::component::{ComponentInfo, FUNCTIONS_MAX, Function, Hidden, Import, Needs};
 use airlock_contract::ty::{Case, Field, FunctionTy, Ty, TypeBudget, TypeBudgetError};
 pub(crate) use sections::{Sections, sections};
+
+/// Size of a page of a linear memory.
+const PAGE_BYTES: u64 = 64 << 10;
 
 /// Why the description of a component is not read. Its text follows "the component is not valid:".
 #[derive(Debug, thiserror::Error)]
@@ -32,11 +36,12 @@ pub(crate) enum DescribeError {
 /// Fails when the description is larger than the host reads.
 pub(crate) fn read(
     engine: &Engine,
-    component: &types::Component,
+    component: &Component,
     sections: Sections,
 ) -> Result<ComponentInfo, DescribeError> {
     let mut reader = Reader::default();
-    for (name, export) in component.exports(engine) {
+    let ty = component.component_type();
+    for (name, export) in ty.exports(engine) {
         match export.ty {
             ComponentItem::ComponentFunc(func) => reader.export(None, name, &func)?,
             ComponentItem::ComponentInstance(instance) => {
@@ -53,12 +58,22 @@ pub(crate) fn read(
             | ComponentItem::Resource(_) => {}
         }
     }
-    for (name, item) in component.imports(engine) {
+    for (name, item) in ty.imports(engine) {
         reader.import(engine, name, item.ty)?;
     }
     let mut info = reader.info;
+    info.needs = needs(component);
     sections.complete(&mut info);
     Ok(info)
+}
+
+/// Unknown, and then nothing, for a component that imports core modules. Such a component is refused when it is linked.
+fn needs(component: &Component) -> Needs {
+    let Some(required) = component.resources_required() else { return Needs::default() };
+    Needs {
+        memory_bytes: required.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE_BYTES),
+        table_elements: required.max_initial_table_size.unwrap_or(0),
+    }
 }
 
 #[derive(Default)]

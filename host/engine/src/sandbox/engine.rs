@@ -4,7 +4,9 @@
 //! same settings serve the compile process and the server: code compiled under others does not load. Must
 //! not know tools.
 
-use airlock_types::limit::MEMORY_BYTES_MAX;
+use airlock_types::limit::{
+    CORE_INSTANCES_MAX, MEMORIES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -32,8 +34,8 @@ pub(crate) enum Optimize {
 /// a core's cache holds.
 const GIVEN_BACK_TOGETHER: usize = 8;
 
-/// An engine with its ticker running, and a pool for `calls_max` concurrent calls. Admission stays within it, so that
-/// no call finds the pool exhausted.
+/// An engine with its ticker running, and a pool for `calls_max` concurrent calls of the largest components. Admission
+/// counts calls, so no call finds the pool exhausted, whatever the other calls hold.
 ///
 /// # Errors
 /// Fails when the address space cannot hold the pool: under `ulimit -v`, or with fewer than 48 bits of addresses.
@@ -84,17 +86,17 @@ fn settings(optimize: Optimize) -> Config {
 fn pool(calls: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(calls)
-        // A component of a WASI toolchain has four or more core instances.
-        .total_core_instances(calls * 8)
-        .total_memories(calls * 2)
-        .total_tables(calls * 4)
+        // Each total is what one component may have, times the calls: a slot that is not used costs address space only.
+        .total_core_instances(calls * CORE_INSTANCES_MAX)
+        .total_memories(calls * MEMORIES_MAX)
+        .total_tables(calls * TABLES_MAX)
         .total_stacks(calls)
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(4)
-        .max_tables_per_component(16)
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .max_memories_per_component(MEMORIES_MAX)
+        .max_tables_per_component(TABLES_MAX)
         .max_memories_per_module(1)
         .max_tables_per_module(4)
-        .table_elements(100_000)
+        .table_elements(TABLE_ELEMENTS_MAX as usize)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
         .max_memory_size(MEMORY_BYTES_MAX as usize)

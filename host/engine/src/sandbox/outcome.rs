@@ -44,8 +44,8 @@ pub(super) fn read(error: &wasmtime::Error, limiter: &Limiter) -> Outcome {
         _ => {}
     }
     // A guest that was refused memory aborts in its own way, so the refusal takes precedence.
-    if limiter.refused.is_some() {
-        return Outcome::Limit(LimitHit::Memory);
+    if let Some(limit) = limiter.refused {
+        return Outcome::Limit(limit);
     }
     let message = format!("{error:#}");
     // The engine's error type for this is private, so only the text identifies it. A test checks the text.

@@ -79,6 +79,7 @@ pub(crate) fn link(
     }
     let mut linker = Linker::new(engine);
     capabilities.link(&mut linker, &info.imports)?;
+    capability::link_resources(&mut linker, component, capabilities)?;
     for import in unknown {
         capability::declare(&mut linker, component, import, &bindings[&import.name])?;
     }

@@ -21,7 +21,7 @@ use crate::sandbox::cache::{Cache, Compiled, Lookup, Missing};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
 use crate::sandbox::run::LinkError;
-use airlock_contract::component::{ComponentInfo, Function, Problem};
+use airlock_contract::component::{ComponentInfo, Function, Needs, Problem};
 use airlock_contract::manifest::{Manifest, PROBLEMS_MAX, ToolContract};
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -222,6 +222,7 @@ impl Entry {
         let component = Arc::new(Component { path: path.clone(), digest: digest.into(), info });
         let (possible, is_open_world) =
             (capabilities.effect(&effective), capabilities.is_open_world(&effective));
+        let too_small = too_small(key.get_ref(), &component.info.needs, &limits);
         let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let mut tools = Vec::new();
         for (public, function) in named {
@@ -236,8 +237,8 @@ impl Entry {
             let export = run::locate(&code, &function).ok_or_else(|| {
                 self.here(format!("`{}` has lost its export `{}`", path.display(), function.name), None)
             })?;
-            let warnings =
-                warnings.into_iter().chain(missing_warnings(&public, allowance.missing())).collect();
+            let missing = missing_warnings(&public, allowance.missing());
+            let warnings = warnings.into_iter().chain(missing).chain(too_small.iter().cloned()).collect();
             let tool = Tool {
                 name: public.into(),
                 component: component.clone(),
@@ -303,6 +304,24 @@ fn retry(config: &RetryConfig) -> RetryPolicy {
         implausible: *implausible,
         ..default
     }
+}
+
+/// A note for each limit below what each instance begins with: every call would end at it.
+fn too_small(key: &str, needs: &Needs, limits: &Limits) -> Vec<String> {
+    let Needs { memory_bytes, table_elements } = *needs;
+    [
+        ("memory_bytes_max", "memory", memory_bytes, limits.memory_bytes_max, "bytes"),
+        ("table_elements_max", "table", table_elements, limits.table_elements_max, "elements"),
+    ]
+    .into_iter()
+    .filter(|(_, _, needed, limit, _)| needed > limit)
+    .map(|(setting, what, needed, limit, unit)| {
+        format!(
+            "`{key}` can never run: it begins with a {what} of {needed} {unit}, and its `limits.{setting}` is \
+             {limit}; raise it to at least {needed}"
+        )
+    })
+    .collect()
 }
 
 /// A note for each required capability that is not granted: calls of the tool will be denied.

@@ -33,7 +33,37 @@ pub(super) enum Answer {
         code_digest: String,
     },
     /// It is refused.
+    Refused(Refused),
+}
+
+/// Why a component is refused.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Refused {
+    /// It is not a valid component.
     Invalid(String),
+    /// An instance of it is larger than the engine's pool has room for.
+    Oversized(String),
+}
+
+impl Refused {
+    /// The reason, cut to its bound.
+    fn cut(self) -> Refused {
+        let cut = |reason: String| reason.chars().take(REASON_CHARS_MAX).collect();
+        match self {
+            Refused::Invalid(reason) => Refused::Invalid(cut(reason)),
+            Refused::Oversized(reason) => Refused::Oversized(cut(reason)),
+        }
+    }
+}
+
+impl From<Refused> for CompileError {
+    fn from(refused: Refused) -> CompileError {
+        match refused {
+            Refused::Invalid(reason) => CompileError::Invalid(reason),
+            Refused::Oversized(reason) => CompileError::Oversized(reason),
+        }
+    }
 }
 
 /// The JSON before the code.
@@ -41,7 +71,7 @@ pub(super) enum Answer {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Head {
     Done { info: Box<ComponentInfo>, missing: Vec<String> },
-    Invalid(String),
+    Refused(Refused),
 }
 
 /// Sends a compiled component.
@@ -60,15 +90,16 @@ pub(super) fn send(
         }
         None => refuse(
             out,
-            &format!("what it shows takes more than {COMPONENT_INFO_BYTES_MAX} bytes to describe"),
+            Refused::Invalid(format!(
+                "what it shows takes more than {COMPONENT_INFO_BYTES_MAX} bytes to describe"
+            )),
         ),
     }
 }
 
 /// Sends a refusal.
-pub(super) fn refuse(mut out: impl Write, reason: &str) -> anyhow::Result<()> {
-    let reason = reason.chars().take(REASON_CHARS_MAX).collect();
-    write_head(&mut out, &serde_json::to_vec(&Head::Invalid(reason))?)?;
+pub(super) fn refuse(mut out: impl Write, why: Refused) -> anyhow::Result<()> {
+    write_head(&mut out, &serde_json::to_vec(&Head::Refused(why.cut()))?)?;
     Ok(out.flush()?)
 }
 
@@ -120,7 +151,7 @@ pub(super) async fn receive(
     }
     let head = serde_json::from_slice(&head);
     match head.map_err(|err| CompileError::Process(format!("its answer cannot be read: {err}")))? {
-        Head::Invalid(reason) => Ok(Some(Answer::Invalid(reason.chars().take(REASON_CHARS_MAX).collect()))),
+        Head::Refused(why) => Ok(Some(Answer::Refused(why.cut()))),
         Head::Done { info, missing } => {
             info.check().map_err(CompileError::Process)?;
             let code_digest = store(from, out, code_bytes_max).await?;

@@ -31,7 +31,7 @@ pub(crate) async fn compile_in_process(
     let said = said.map_err(|err| CompileError::Process(format!("{err:#}")))?;
     match answer::receive(&said[..], out, memory_bytes_max).await? {
         Some(Answer::Done { info, missing: _, code_digest }) => Ok(Report { info, code_digest }),
-        Some(Answer::Invalid(reason)) => Err(CompileError::Invalid(reason)),
+        Some(Answer::Refused(why)) => Err(why.into()),
         None => Err(CompileError::Process("it said nothing".into())),
     }
 }

@@ -7,8 +7,11 @@ use wasmtime::component::Component;
 use super::super::confine::{self, Confinement};
 use super::super::describe;
 use super::super::engine::{self, Optimize};
-use super::answer;
+use super::answer::{self, Refused};
 use airlock_contract::component::ComponentInfo;
+use airlock_types::limit::{
+    CORE_INSTANCES_MAX, MEMORIES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+};
 
 /// The settings of a compile process, given by its parent.
 #[derive(Clone, Copy, Debug)]
@@ -53,15 +56,46 @@ pub(super) fn reply(
 ) -> anyhow::Result<()> {
     match translate(engine, bytes) {
         Ok((info, code)) => answer::send(out, info, missing, &code),
-        Err(err) => answer::refuse(out, &format!("{err:#}")),
+        Err(err) => answer::refuse(out, refused(&format!("{err:#}"))),
     }
+}
+
+fn refused(error: &str) -> Refused {
+    oversized(error).map_or_else(|| Refused::Invalid(error.to_owned()), Refused::Oversized)
+}
+
+/// What is larger than the engine's pool has for one instance, if that is what the engine says. It has no type for it,
+/// only texts; a test holds them.
+fn oversized(error: &str) -> Option<String> {
+    let number_before = |text: &str| error.split_once(text)?.0.rsplit(' ').next()?.parse::<u64>().ok();
+    let number_after = |text: &str| error.split_once(text)?.1.split(' ').next()?.parse::<u64>().ok();
+    let counts = [
+        (" core module instances", "core instances", u64::from(CORE_INSTANCES_MAX)),
+        (" Wasm linear memories", "memories", u64::from(MEMORIES_MAX)),
+        (" tables, which exceeds", "tables", u64::from(TABLES_MAX)),
+    ];
+    let sizes = [
+        ("minimum element size of ", "elements in a table", TABLE_ELEMENTS_MAX),
+        ("minimum byte size of ", "bytes in a memory", MEMORY_BYTES_MAX),
+    ];
+    let count = counts.into_iter().find_map(|(text, what, max)| {
+        let n = number_before(text)?;
+        Some(format!("{n} {what}, and at most {max} are possible; a composition has those of all its parts"))
+    });
+    let size = || {
+        sizes.into_iter().find_map(|(text, what, max)| {
+            Some(format!("{} {what} from the start, and at most {max} are possible", number_after(text)?))
+        })
+    };
+    let rest = || error.contains("in pooling allocator requirements").then(|| error.to_owned());
+    count.or_else(size).or_else(rest)
 }
 
 fn translate(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<(ComponentInfo, Vec<u8>)> {
     // The cheapest check comes first: a rejected section saves the compilation.
     let sections = describe::sections(bytes).map_err(wasmtime::Error::msg)?;
     let component = Component::from_binary(engine, bytes)?;
-    let info = describe::read(engine, &component.component_type(), sections).map_err(wasmtime::Error::msg)?;
+    let info = describe::read(engine, &component, sections).map_err(wasmtime::Error::msg)?;
     Ok((info, component.serialize()?))
 }
 

@@ -96,6 +96,53 @@ pub struct Function {
     pub ty: FunctionTy,
 }
 
+impl Function {
+    /// Its name with its interface: `ns:pkg/iface@1.0.0#run`, or `run` for a function of the world itself.
+    pub fn address(&self) -> String {
+        match &self.interface {
+            Some(interface) => format!("{interface}#{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// As [`Function::address`], with `#` for a function of the world itself too, which only then differs from a name that
+    /// several have.
+    pub fn full_address(&self) -> String {
+        if self.interface.is_some() { self.address() } else { format!("#{}", self.name) }
+    }
+
+    /// Whether a text addresses it: `run`, `ns:pkg/iface#run` or `ns:pkg/iface@1.0.0#run`, and `#run` for a function of
+    /// the world itself. Several functions may be addressed by one text.
+    pub fn is_addressed_by(&self, text: &str) -> bool {
+        let Some((interface, name)) = text.rsplit_once('#') else { return text == self.name };
+        let own = self.interface.as_deref().unwrap_or_default();
+        let unversioned = own.split_once('@').map_or(own, |(unversioned, _)| unversioned);
+        name == self.name && (interface == own || interface == unversioned)
+    }
+}
+
+/// Finds the one function that a text addresses.
+///
+/// # Errors
+/// When none or several are addressed. Holds those that there are to choose from.
+pub fn addressed<'f>(text: &str, functions: &'f [Function]) -> Result<&'f Function, Unaddressed> {
+    let found: Vec<&Function> = functions.iter().filter(|function| function.is_addressed_by(text)).collect();
+    match found[..] {
+        [function] => Ok(function),
+        [] => Err(Unaddressed::None(functions.iter().map(Function::address).collect())),
+        _ => Err(Unaddressed::Several(found.into_iter().map(Function::full_address).collect())),
+    }
+}
+
+/// Why a text addresses no function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unaddressed {
+    /// There is none of that name. Holds the addresses of all.
+    None(Vec<String>),
+    /// There are several. Holds their addresses.
+    Several(Vec<String>),
+}
+
 /// An export that is no tool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hidden {

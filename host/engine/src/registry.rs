@@ -11,6 +11,7 @@ mod tool;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::words::{nearest, one_line};
 
 pub use definition::{Definition, Relation, Terms, describe};
@@ -25,6 +26,8 @@ pub struct Registry {
     tools: BTreeMap<Arc<str>, Arc<Tool>>,
     /// Notes for a reviewer that do not keep the tools from running.
     pub warnings: Vec<String>,
+    /// The entries that were left out, by key, each with its problems.
+    pub broken: BTreeMap<String, Vec<Diagnostic>>,
 }
 
 /// No tool of this name exists, or the caller may not see it.
@@ -42,6 +45,12 @@ fn did_you_mean(nearest: Option<&str>) -> String {
 }
 
 impl Registry {
+    /// The problems of all entries that were left out, in the order of their keys; none if every entry loaded.
+    pub fn problems(&self) -> Option<Diagnostics> {
+        let problems: Vec<Diagnostic> = self.broken.values().flatten().cloned().collect();
+        (!problems.is_empty()).then_some(Diagnostics(problems))
+    }
+
     /// All tools, ordered by name.
     pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
         self.tools.values()

@@ -47,6 +47,19 @@ pub struct ToolConfig {
     pub imports: BTreeMap<Spanned<String>, ImportConfig>,
 }
 
+impl ToolConfig {
+    /// Whether this entry, with its key, may show a tool of this name. Known without its component: which functions it has
+    /// is not.
+    pub fn may_show(&self, key: &str, name: &str) -> bool {
+        match self.functions.as_ref().map(Spanned::get_ref) {
+            Some(Functions::Named(names)) => names.values().any(|public| public == name),
+            Some(Functions::Listed(_)) | None => {
+                name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+            }
+        }
+    }
+}
+
 /// The functions of a component that become tools.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, expecting = "`functions` is a list of WIT names, or a table of WIT names to public names")]

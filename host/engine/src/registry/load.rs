@@ -1,31 +1,34 @@
 //! Loads a registry: components are read, compiled, linked, and checked against each other.
 //!
-//! Owns the order of loading, and the time that a step may take. Entries load in parallel, and every problem is
-//! reported, not only the first. Loading stops when a file system does not answer, because it would not answer the next
+//! Owns the order of loading, and the time that a step may take. Entries load in parallel, an entry with a problem is left
+//! out, and every problem is reported, not only the first. Loading stops when a file system does not answer, because it would not answer the next
 //! entry either. Must not know calls.
 
 mod entry;
 mod fallback;
+mod found;
 mod imports;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use toml::Spanned;
 use wasmtime::Engine;
 
 use super::Registry;
-use super::tool::{Component, Tool};
+use super::tool::Component;
 use crate::blocking::Lanes;
 use crate::capability;
 use crate::capability::Capabilities;
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, ToolConfig};
 use crate::sandbox::cache::{Cache, Compiled};
 use crate::sandbox::compile::CompileError;
-use airlock_types::diagnostic::{Diagnostic, Diagnostics};
-use entry::Entry;
+use airlock_types::diagnostic::Diagnostics;
+use entry::{Entry, Loaded};
+use found::Found;
 
 /// Time for one step of loading that a file system may block: reading a component, or looking up its granted folders.
 /// Far more than a slow disk needs for the largest component.
@@ -94,55 +97,50 @@ impl From<Diagnostics> for LoadFailure {
     }
 }
 
-/// Loads a registry. A registry with any problem is not loaded at all.
+/// Loads a registry. An entry with a problem is left out, and its problems are in [`Registry::broken`]: one broken
+/// component must not take the others away.
 ///
 /// # Errors
-/// Every problem that was found, each with its place.
+/// When a file system does not answer.
 pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, LoadFailure> {
     // At most one entry per core at a time.
     let width = std::thread::available_parallelism().map_or(1, usize::from);
-    // Shared by the threads of all entries, which may outlive this function.
-    let shared = Arc::new(file.clone());
-    // Boxed, so that the type of the future of a load does not contain all the futures inside it.
-    let loads: Vec<_> = file
-        .config
-        .tools
-        .iter()
-        .map(|(key, config)| Entry {
-            file: shared.clone(),
-            key: key.clone(),
-            config: config.clone(),
-            engine: loading.engine.clone(),
-            capabilities: loading.capabilities.clone(),
-            cache: loading.cache.clone(),
-            steps: loading.threads.steps.of(key.get_ref()),
-            files: loading.threads.files.of(key.get_ref()),
-            apart: loading.apart.map(Path::to_owned),
-        })
-        .map(|entry| async move { (entry.key.clone(), Arc::new(entry).load(loading.watch).await) }.boxed())
-        .collect();
     // `buffered` keeps the order of the keys, so that problems come in the same order every time.
-    let mut loads = futures::stream::iter(loads).buffered(width);
-    let mut problems = Vec::new();
-    let mut registry = Registry { warnings: file.warnings(), ..Registry::default() };
+    let mut loads = futures::stream::iter(entries(file, loading)).buffered(width);
+    let mut found = Found::default();
     while let Some((key, tools)) = loads.next().await {
         match tools {
-            Ok(tools) => {
-                tools.into_iter().for_each(|tool| add(file, &key, tool, &mut registry, &mut problems))
-            }
-            Err(LoadFailure::Wrong(Diagnostics(more))) => problems.extend(more),
+            Ok(tools) => tools.into_iter().for_each(|tool| found.add(file, &key, tool)),
+            Err(LoadFailure::Wrong(Diagnostics(problems))) => found.leave_out(key.get_ref(), problems),
             Err(LoadFailure::Stuck(Diagnostics(more))) => {
-                problems.extend(more);
                 // Dropping the stream abandons the other entries; stuck threads keep their permits.
+                let problems = found.broken.into_values().flatten().chain(more).collect();
                 return Err(LoadFailure::Stuck(Diagnostics(problems)));
             }
         }
     }
-    // Last: fallbacks refer to other tools, which are complete only now.
-    if problems.is_empty() {
-        problems = fallback::problems(file, &registry);
-    }
-    if problems.is_empty() { Ok(registry) } else { Err(Diagnostics(problems).into()) }
+    Ok(found.finish(file))
+}
+
+/// A future for each entry, in the order of the keys. Boxed, so that the type of the future of a load does not contain
+/// all the futures inside it.
+fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l, (Spanned<String>, Loaded)>> {
+    // Shared by the threads of all entries, which may outlive the load.
+    let shared = Arc::new(file.clone());
+    let entry = |(key, config): (&Spanned<String>, &ToolConfig)| Entry {
+        file: shared.clone(),
+        key: key.clone(),
+        config: config.clone(),
+        engine: loading.engine.clone(),
+        capabilities: loading.capabilities.clone(),
+        cache: loading.cache.clone(),
+        steps: loading.threads.steps.of(key.get_ref()),
+        files: loading.threads.files.of(key.get_ref()),
+        apart: loading.apart.map(Path::to_owned),
+    };
+    let load =
+        |entry: Entry| async move { (entry.key.clone(), Arc::new(entry).load(loading.watch).await) }.boxed();
+    file.config.tools.iter().map(entry).map(load).collect()
 }
 
 /// Inspects a component on its own: compiles it or finds it in the cache, and reads its exports and imports.
@@ -170,22 +168,4 @@ async fn inspect_bytes(path: &Path, bytes: Vec<u8>, cache: &Cache) -> Result<Com
         .map_err(|err| CompileError::Process(format!("{err:#}")))?;
     let Compiled { info, digest, .. } = cache.load(&engine, bytes).await?;
     Ok(Component { path: path.to_owned(), digest: digest.into(), info })
-}
-
-/// Adds a tool to the registry, unless its name is taken.
-fn add(
-    file: &ConfigFile,
-    key: &Spanned<String>,
-    (tool, warnings): (Tool, Vec<String>),
-    registry: &mut Registry,
-    problems: &mut Vec<Diagnostic>,
-) {
-    registry.warnings.extend(warnings);
-    // Keys are unique, but names made from keys and functions may collide.
-    if registry.tools.contains_key(&tool.name) {
-        let message = format!("two tools would be called `{}`", tool.name);
-        problems.push(file.error(key.span(), message, "one of them is from here", None));
-        return;
-    }
-    registry.tools.insert(tool.name.clone(), Arc::new(tool));
 }

@@ -36,6 +36,9 @@ const HIDDEN_MAX: usize = 20;
 /// Prepared tools, each with its notes for a reviewer.
 type Tools = Vec<(Tool, Vec<String>)>;
 
+/// The tools of an entry, or why there are none.
+pub(super) type Loaded = Result<Tools, LoadFailure>;
+
 /// One entry, with everything that loading it needs.
 pub(super) struct Entry {
     pub(super) file: Arc<ConfigFile>,
@@ -54,10 +57,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Loads the tools. Other threads do all the work, since a server that reloads has calls to serve meanwhile.
-    pub(super) async fn load(
-        self: Arc<Self>,
-        watch: &(dyn Fn(LoadEvent) + Sync),
-    ) -> Result<Tools, LoadFailure> {
+    pub(super) async fn load(self: Arc<Self>, watch: &(dyn Fn(LoadEvent) + Sync)) -> Loaded {
         let name = self.key.get_ref();
         watch(LoadEvent::Started(name.clone()));
         // Three steps, so that the thread of this entry is free while the compile process runs.

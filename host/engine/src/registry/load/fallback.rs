@@ -1,58 +1,76 @@
 //! Checks fallbacks against the tools that they stand in for.
 
-use crate::config::ConfigFile;
-use crate::registry::{Registry, Tool};
-use airlock_types::diagnostic::Diagnostic;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// The problems of all fallbacks. A fallback must exist, have the same type, have no stronger effects, and not lead
-/// back to its tool.
-pub(super) fn problems(file: &ConfigFile, registry: &Registry) -> Vec<Diagnostic> {
-    let mut problems = Vec::new();
-    for from in registry.tools() {
+use crate::config::{ConfigFile, NAME_CHARS_MAX};
+use crate::registry::Tool;
+use airlock_types::diagnostic::Diagnostic;
+use airlock_types::words::{did_you_mean, one_line};
+
+/// The problems of all fallbacks, by the key of the entry that names them. A fallback must exist, have the same type, have
+/// no stronger effects, and not lead back to its tool.
+pub(super) fn problems(
+    file: &ConfigFile,
+    tools: &BTreeMap<Arc<str>, Tool>,
+) -> BTreeMap<String, Vec<Diagnostic>> {
+    let mut problems: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
+    for from in tools.values() {
         let config = file.config.tools.iter().find(|(key, _)| *key.get_ref() == from.key);
         for target in config.iter().flat_map(|(_, config)| &config.fallback) {
-            let problem = |message: String| file.error(target.span(), message, "this fallback", None);
-            match registry.resolve(target.get_ref()) {
-                Err(unknown) => problems.push(problem(unknown.to_string())),
-                Ok(to) if reaches(registry, to, &from.name) => {
-                    problems
-                        .push(problem(format!("`{}` and `{}` fall back to each other", from.name, to.name)));
-                }
-                Ok(to) if to.contract.function.ty != from.contract.function.ty => {
-                    problems.push(problem(format!(
-                        "`{}` cannot stand in for `{}`: their types differ\n  {}: {}\n  {}: {}",
-                        to.name,
-                        from.name,
-                        from.name,
-                        from.contract.function.ty,
-                        to.name,
-                        to.contract.function.ty
-                    )))
-                }
-                Ok(to) if to.effect > from.effect => problems.push(problem(format!(
-                    "`{}` is {} and `{}` is {}: a fallback must not do more to the world",
-                    to.name,
-                    to.effect.as_str(),
-                    from.name,
-                    from.effect.as_str()
-                ))),
-                Ok(_) => {}
+            // Those that were left out are not the tool's any more.
+            if !from.fallback.contains(target.get_ref()) {
+                continue;
+            }
+            if let Some(message) = problem(tools, from, target.get_ref()) {
+                let problem = file.error(target.span(), message, "this fallback", None);
+                problems.entry(from.key.clone()).or_default().push(problem);
             }
         }
     }
     problems
 }
 
+fn problem(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, target: &str) -> Option<String> {
+    let Some(to) = tools.get(target) else {
+        let nearest =
+            did_you_mean(target, tools.keys().map(|name| &**name).filter(|name| **name != *from.name));
+        let nearest = nearest.map_or_else(String::new, |nearest| format!("; {nearest}"));
+        return Some(format!("there is no tool `{}`{nearest}", one_line(target, NAME_CHARS_MAX)));
+    };
+    let (from_ty, to_ty) = (&from.contract.function.ty, &to.contract.function.ty);
+    if to.name == from.name {
+        Some(format!("`{}` cannot stand in for itself", from.name))
+    } else if reaches(tools, to, &from.name) {
+        Some(format!("`{}` and `{}` fall back to each other", from.name, to.name))
+    } else if to_ty != from_ty {
+        Some(format!(
+            "`{0}` cannot stand in for `{1}`: their types differ\n  {1}: {from_ty}\n  {0}: {to_ty}",
+            to.name, from.name
+        ))
+    } else if to.effect > from.effect {
+        Some(format!(
+            "`{}` is {} and `{}` is {}: a fallback must not do more to the world",
+            to.name,
+            to.effect.as_str(),
+            from.name,
+            from.effect.as_str()
+        ))
+    } else {
+        None
+    }
+}
+
 /// Whether the chain of fallbacks from a tool leads to `name`.
-fn reaches(registry: &Registry, from: &Tool, name: &str) -> bool {
+fn reaches(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, name: &str) -> bool {
     let mut open: Vec<&str> = vec![&from.name];
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     while let Some(next) = open.pop() {
         if next == name {
             return true;
         }
         if seen.insert(next)
-            && let Some(tool) = registry.tools.get(next)
+            && let Some(tool) = tools.get(next)
         {
             open.extend(tool.fallback.iter().map(String::as_str));
         }

@@ -1,4 +1,6 @@
 //! The compile process: what `airlock compile` runs.
+//!
+//! Owns the order of its steps. Must not know the cache.
 
 use std::io::{Read as _, Write};
 
@@ -13,13 +15,13 @@ use airlock_contract::component::ComponentInfo;
 /// The settings of a compile process, given by its parent.
 #[derive(Clone, Copy, Debug)]
 pub struct Worker {
-    /// The process that starts it.
+    /// Process id of the parent. The process ends when the parent does.
     pub parent: u32,
-    /// Processor time, in seconds.
+    /// Limit of processor time, in seconds.
     pub cpu_s_max: u64,
-    /// Memory, in bytes.
+    /// Limit of writable memory, in bytes.
     pub memory_bytes_max: u64,
-    /// Whether the code is left as it is.
+    /// Whether to compile without optimizations, which takes time linear in the size.
     pub unoptimized: bool,
 }
 
@@ -30,12 +32,12 @@ impl Worker {
     }
 }
 
-/// Reads a component from stdin, and answers on stdout.
+/// Reads a component from stdin, compiles it and writes the answer to stdout.
 ///
 /// # Errors
 /// Fails only for errors of the host. An invalid component is an answer.
 pub fn work(worker: &Worker) -> anyhow::Result<()> {
-    // Before the first byte of the component is read.
+    // First: no byte of the component is read with more rights than compiling needs.
     let missing = worker.confine()?;
     let optimize = if worker.unoptimized { Optimize::None } else { Optimize::Speed };
     let engine = engine::compiler(optimize).map_err(|err| anyhow::anyhow!("{err:#}"))?;
@@ -44,7 +46,7 @@ pub fn work(worker: &Worker) -> anyhow::Result<()> {
     reply(&engine, &bytes, missing, std::io::stdout().lock())
 }
 
-/// Compiles a component, and says what came of it.
+/// Compiles a component and writes the answer to `out`: description and code, or the reason for a refusal.
 pub(super) fn reply(
     engine: &wasmtime::Engine,
     bytes: &[u8],
@@ -65,11 +67,11 @@ fn translate(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<(Compo
     Ok((info, component.serialize()?))
 }
 
-/// Confines itself as for a component, tries what a confined process must not be able to do, and prints what came of
-/// each attempt. The tests of the confinement run it.
+/// Confines this process as for a component, tries what a confined process must not be able to do, and prints the
+/// result of each attempt. Exists for the tests of the confinement.
 ///
 /// # Errors
-/// When it cannot be confined.
+/// When the process cannot be confined.
 pub fn probe(worker: &Worker) -> anyhow::Result<()> {
     let missing = worker.confine()?;
     let mut out = std::io::stdout().lock();

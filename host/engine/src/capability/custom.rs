@@ -23,8 +23,8 @@ pub trait Provider: Send + Sync + 'static {
     /// Fails when the component cannot have the interface, for example in a version that the provider does not know.
     fn link(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()>;
 
-    /// Replaces what [`Provider::link`] linked for a component that was not granted it. Without another rule, each
-    /// function ends the guest that calls it.
+    /// Replaces what [`Provider::link`] linked for a component that was not granted it. By default, each function ends
+    /// the guest that calls it.
     ///
     /// # Errors
     /// Fails when the engine refuses the replacement.
@@ -43,6 +43,7 @@ pub(super) fn deny_all(
     for function in import.functions.keys() {
         let denied = Denied { capability, function: format!("{}#{function}", import.name) };
         instance.func_new(function, move |mut store, _, _, _| {
+            // Noted before the guest ends, so that the record names the capability whatever the error becomes.
             store.data_mut().deny(denied.capability);
             Err(denied.clone().into())
         })?;

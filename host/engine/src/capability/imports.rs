@@ -12,8 +12,9 @@ use airlock_contract::Val;
 
 /// What the registry declares for an imported interface.
 #[derive(Clone, Debug, PartialEq)]
+/// The registry's stand-in for an imported interface.
 pub(crate) enum Binding {
-    /// A guest that calls any function of it is ended.
+    /// Every function ends the guest that calls it.
     Trap,
     /// Fixed results by function. A function without one traps.
     Fixed(BTreeMap<String, Option<Val>>),
@@ -45,14 +46,17 @@ pub(crate) fn declare(
         Binding::Fixed(results) => results,
     };
     let resources = resources(component, &import.name);
+    // An import without an instance is a function of the root.
     let mut instance = if resources.is_some() { linker.instance(&import.name)? } else { linker.root() };
     for resource in resources.unwrap_or_default() {
+        // The component's types need each resource to exist, although no value of it ever does.
         instance.resource(&resource, ResourceType::host::<Opaque>(), |_, _| Ok(()))?;
     }
     for function in import.functions.keys() {
         let full = format!("{}#{function}", import.name);
         match fixed.get(function).cloned() {
             Some(result) => instance.func_new(function, move |_, _, _, results| {
+                // Results were lowered to the function's type when the registry was loaded.
                 if let (Some(slot), Some(value)) = (results.first_mut(), &result) {
                     *slot = value.clone();
                 }

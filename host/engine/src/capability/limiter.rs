@@ -4,7 +4,7 @@
 
 use wasmtime::ResourceLimiter;
 
-/// Most core instances, tables and memories of one component.
+/// Most core instances, tables and memories of one component. The pool in `sandbox::engine` has the same bounds.
 const INSTANCES_MAX: usize = 64;
 const TABLES_MAX: usize = 16;
 const MEMORIES_MAX: usize = 4;
@@ -12,6 +12,8 @@ const MEMORIES_MAX: usize = 4;
 /// Bounds the sum of all memories, where the engine's own limiter bounds each. Remembers a refusal, since the guest
 /// turns it into an abort without a reason.
 #[derive(Debug)]
+/// Bounds the sum of all memories, where the engine's own limiter bounds each. Remembers a refusal, because the guest
+/// turns it into an abort without a reason.
 pub(crate) struct Limiter {
     used: usize,
     pub(crate) peak: usize,
@@ -36,9 +38,11 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // `current` is the size of the memory that grows, so the rest of the sum is that of the other memories.
         let total = self.used.saturating_sub(current).saturating_add(wanted);
         if total > self.memory_bytes_max {
             self.refused = Some(total);
+            // `memory.grow` returns -1, and the guest decides what to do without the memory.
             return Ok(false);
         }
         self.used = total;
@@ -47,6 +51,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn table_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // Each table by itself. Their number is bounded, so their sum is, too.
         let fits = wanted <= self.table_elements_max;
         if !fits {
             self.refused = Some(wanted);

@@ -39,18 +39,21 @@ pub enum CapabilityError {
     Name(&'static str),
     /// Another capability has the name.
     #[error("there are two capabilities `{0}`")]
+    /// Another capability has the same name.
     Twice(&'static str),
     /// It owns no interface, so no component could import it.
     #[error("the capability `{0}` owns no interface")]
+    /// The capability owns no interface, so no component could import it.
     Empty(&'static str),
     /// An interface has two owners.
     #[error("the interface `{interface}` belongs to the capability `{owner}`; `{name}` cannot own it, too")]
+    /// An interface of the capability has an owner already.
     Owned {
         /// The capability that was to be added.
         name: &'static str,
         /// The interface.
         interface: &'static str,
-        /// Its owner.
+        /// The name of its owner.
         owner: &'static str,
     },
 }
@@ -70,6 +73,7 @@ impl Capabilities {
         for capability in &added {
             let facts = capability.facts();
             let name = facts.name;
+            // A built-in one first: its names and interfaces would only cause misleading errors below.
             if !matches!(capability, Capability::Custom(_)) {
                 return Err(CapabilityError::BuiltIn(name));
             }
@@ -139,6 +143,7 @@ impl Capabilities {
         imports: &[Import],
         effective: &Effective,
     ) -> wasmtime::Result<bool> {
+        // Only from here on: in `link`, an interface that is defined twice stays an error.
         linker.allow_shadowing(true);
         let mut denied = false;
         for import in imports {
@@ -167,6 +172,7 @@ impl Capabilities {
     }
 
     fn granted(&self, effective: &Effective) -> impl Iterator<Item = &Capability> {
+        // Capabilities that need no grant are pure and stay within the host, so leaving them out changes no answer.
         BUILT_IN.iter().chain(&*self.added).filter(|capability| effective.has(capability.facts().name))
     }
 }

@@ -55,6 +55,7 @@ struct Window {
 
 /// A budget that is used up, and the time until its window ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A budget that is exhausted, and the time in milliseconds until its window ends.
 pub(crate) struct Exhausted {
     pub(crate) budget: Budget,
     pub(crate) retry_after_ms: u64,

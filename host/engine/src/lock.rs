@@ -117,6 +117,7 @@ pub enum LockError {
     },
     /// Definitions changed, and the pin does not accept the change.
     #[error("tool definitions are not the accepted ones:\n{changes}\n{how}")]
+    /// Definitions changed, and the pin does not accept the changes.
     Changed {
         /// The changes, for a reviewer.
         changes: Changes,

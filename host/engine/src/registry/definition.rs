@@ -33,8 +33,10 @@ pub struct Definition {
     pub output_schema: Value,
     /// The type of its errors, as WIT writes it: what they hold reaches the model, too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// The type of the tool's errors, as WIT writes it. Part of the definition because error values reach the model,
+    /// too.
     pub errors: Option<String>,
-    /// The capabilities that its author asks for.
+    /// The capabilities that the tool's author requests.
     pub asks: Requests,
     /// The names of the component's imports.
     pub imports: Vec<String>,
@@ -49,9 +51,11 @@ pub struct Definition {
 pub struct Terms {
     /// Relations between arguments that must hold before it runs.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    /// Relations between arguments that must hold before the tool runs.
     pub requires: Vec<Relation>,
     /// The checks of its result, each as it was declared.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    /// The checks of the result, each as it was declared.
     pub expects: Vec<Value>,
     /// The limits that the author requests.
     #[serde(default)]

@@ -75,7 +75,7 @@ pub struct Loading<'a> {
     pub(crate) threads: &'a Threads,
     /// A folder besides the state folder that no tool may be granted.
     pub(crate) apart: Option<&'a Path>,
-    /// Who watches.
+    /// Receives an event when an entry begins to load and when it is loaded.
     pub watch: &'a (dyn Fn(LoadEvent) + Sync),
 }
 
@@ -99,7 +99,7 @@ impl From<Diagnostics> for LoadFailure {
 /// # Errors
 /// Every problem that was found, each with its place.
 pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, LoadFailure> {
-    // At most one entry per core at a time.
+    // At most one entry per core at a time: most of the work is hashing, compiling and linking.
     let width = std::thread::available_parallelism().map_or(1, usize::from);
     // Shared by the threads of all entries, which may outlive this function.
     let shared = Arc::new(file.clone());
@@ -159,13 +159,14 @@ pub async fn inspect(path: &Path, cache: &Cache) -> Result<Component, CompileErr
 /// When it cannot be read or compiled.
 pub async fn unpacked(path: &Path, cache: &Cache) -> Result<(Vec<u8>, Component), CompileError> {
     let bytes = cache.read(path)?;
-    // What is no component is left as it is: the compiler says better what it is.
+    // Bytes that are not a component stay as they are: the compiler reports best what they are.
     let bytes = airlock_contract::package::strip(&bytes).unwrap_or(bytes);
     let component = inspect_bytes(path, bytes.clone(), cache).await?;
     Ok((bytes, component))
 }
 
 async fn inspect_bytes(path: &Path, bytes: Vec<u8>, cache: &Cache) -> Result<Component, CompileError> {
+    // An engine that runs nothing has a small pool, so that inspecting works where address space is scarce.
     let engine = crate::sandbox::engine::compiler(crate::sandbox::engine::Optimize::Speed)
         .map_err(|err| CompileError::Process(format!("{err:#}")))?;
     let Compiled { info, digest, .. } = cache.load(&engine, bytes).await?;

@@ -26,6 +26,7 @@ pub(super) fn assign<'f>(
             .map(|(name, public)| Ok((Some(public.as_str()), find(name, functions)?)))
             .collect::<Result<_, String>>()?,
     };
+    // Only then is the key not enough to tell the tools apart.
     let several = wanted.len() > 1;
     let name = |public: Option<&str>, function: &Function| match public {
         Some(public) => public.to_owned(),

@@ -46,6 +46,7 @@ pub(super) fn problems(file: &ConfigFile, registry: &Registry) -> Vec<Diagnostic
 /// Whether the chain of fallbacks from a tool leads to `name`.
 fn reaches(registry: &Registry, from: &Tool, name: &str) -> bool {
     let mut open: Vec<&str> = vec![&from.name];
+    // Without it a circle that does not contain `name` would be followed forever.
     let mut seen = std::collections::BTreeSet::new();
     while let Some(next) = open.pop() {
         if next == name {

@@ -45,18 +45,15 @@ pub use load::{load_registry, open_journal, user_cache, user_folder};
 /// queue.
 const CLOSE_MIN: Duration = Duration::from_secs(1);
 
-/// Why a host cannot be opened, or not be reloaded.
+/// Why a host cannot be opened or reloaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-/// Why a host cannot be opened or reloaded.
 pub enum OpenError {
-    /// The registry is not in order.
-    #[error(transparent)]
     /// The registry has problems.
-    Registry(#[from] Diagnostics),
-    /// The tools are not the ones that were accepted.
     #[error(transparent)]
+    Registry(#[from] Diagnostics),
     /// The tool definitions are not the accepted ones, or the lock cannot be used.
+    #[error(transparent)]
     Lock(#[from] LockError),
     /// A capability of the embedding program cannot be added.
     #[error(transparent)]
@@ -124,9 +121,8 @@ pub struct Host {
     generations: watch::Sender<u64>,
 }
 
-/// One reading of a registry's file. A later one is the greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 /// One reading of a registry's file. Later readings compare as greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Revision(u64);
 
 impl Host {

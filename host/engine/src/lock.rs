@@ -115,9 +115,8 @@ pub enum LockError {
         /// The new tool.
         tool: String,
     },
-    /// Definitions changed, and the pin does not accept the change.
-    #[error("tool definitions are not the accepted ones:\n{changes}\n{how}")]
     /// Definitions changed, and the pin does not accept the changes.
+    #[error("tool definitions are not the accepted ones:\n{changes}\n{how}")]
     Changed {
         /// The changes, for a reviewer.
         changes: Changes,

@@ -29,9 +29,8 @@ pub(crate) struct Bulkhead {
     callers: Arc<Callers>,
 }
 
-/// Calls of each caller that hold a slot or wait for one: as many entries as there are such calls at most.
-#[derive(Debug, Default)]
 /// Calls of each caller that hold a slot or wait for one. There are at most as many entries as such calls.
+#[derive(Debug, Default)]
 struct Callers(Mutex<BTreeMap<Caller, u32>>);
 
 /// A slot, held until it is dropped.

@@ -34,9 +34,8 @@ pub(crate) struct Account {
     spent: Mutex<Spent>,
 }
 
-/// Why a caller may not call now.
-#[derive(Debug)]
 /// Why a call gets no account.
+#[derive(Debug)]
 pub(crate) enum NotOpened {
     /// [`ACCOUNTS_MAX`] is reached, and every account is in use or has spent something today.
     Full,

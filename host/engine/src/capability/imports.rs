@@ -10,9 +10,8 @@ use wasmtime::component::{Component, Linker, ResourceType};
 use super::{Import, State};
 use airlock_contract::Val;
 
-/// What the registry declares for an imported interface.
-#[derive(Clone, Debug, PartialEq)]
 /// The registry's stand-in for an imported interface.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Binding {
     /// Every function ends the guest that calls it.
     Trap,

@@ -9,11 +9,9 @@ const INSTANCES_MAX: usize = 64;
 const TABLES_MAX: usize = 16;
 const MEMORIES_MAX: usize = 4;
 
-/// Bounds the sum of all memories, where the engine's own limiter bounds each. Remembers a refusal, since the guest
-/// turns it into an abort without a reason.
-#[derive(Debug)]
 /// Bounds the sum of all memories, where the engine's own limiter bounds each. Remembers a refusal, because the guest
 /// turns it into an abort without a reason.
+#[derive(Debug)]
 pub(crate) struct Limiter {
     used: usize,
     pub(crate) peak: usize,

@@ -37,17 +37,14 @@ pub enum CapabilityError {
          {NAME_CHARS_MAX} at most, a letter first"
     )]
     Name(&'static str),
-    /// Another capability has the name.
-    #[error("there are two capabilities `{0}`")]
     /// Another capability has the same name.
+    #[error("there are two capabilities `{0}`")]
     Twice(&'static str),
-    /// It owns no interface, so no component could import it.
-    #[error("the capability `{0}` owns no interface")]
     /// The capability owns no interface, so no component could import it.
+    #[error("the capability `{0}` owns no interface")]
     Empty(&'static str),
-    /// An interface has two owners.
-    #[error("the interface `{interface}` belongs to the capability `{owner}`; `{name}` cannot own it, too")]
     /// An interface of the capability has an owner already.
+    #[error("the interface `{interface}` belongs to the capability `{owner}`; `{name}` cannot own it, too")]
     Owned {
         /// The capability that was to be added.
         name: &'static str,

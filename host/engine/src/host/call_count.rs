@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// How many there are.
-#[derive(Debug, Default)]
 /// A count of calls, and a signal when it reaches zero.
+#[derive(Debug, Default)]
 pub(super) struct CallCount {
     count: AtomicUsize,
     none: Notify,

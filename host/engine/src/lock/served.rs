@@ -28,8 +28,8 @@ pub(crate) struct Served {
     locked: bool,
 }
 
-#[derive(Debug)]
 /// What is remembered of a removed tool.
+#[derive(Debug)]
 enum Removed {
     Whole { definition: Box<Definition>, bytes: usize },
     Digest(String),

@@ -20,9 +20,8 @@ use airlock_types::plan::RetryPolicy;
 /// states one.
 pub(crate) const USEFUL_MS_MIN: u64 = 1_000;
 
-/// A component's file, and what it is.
-#[derive(Debug)]
 /// A component's file and its description.
+#[derive(Debug)]
 pub struct Component {
     /// The path of the file.
     pub path: PathBuf,

@@ -52,12 +52,11 @@ pub enum CompileError {
     /// Its file cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(FileError),
-    /// It is too large.
+    /// The file is larger than `compile.component_bytes_max`.
     #[error(
         "it has {bytes} bytes; at most {max} are allowed; raise `compile.component_bytes_max` in airlock.toml if \
          you trust it"
     )]
-    /// The file is larger than `compile.component_bytes_max`.
     TooLarge {
         /// Its size.
         bytes: u64,

@@ -17,9 +17,8 @@ enum Choice {
     InProcess,
 }
 
-/// The compiler in use, after the look-up.
-#[derive(Debug)]
 /// A compiler that was found.
+#[derive(Debug)]
 pub(super) enum Found {
     /// The path of an `airlock` program, run once for each component.
     Program(PathBuf),

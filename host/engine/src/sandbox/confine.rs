@@ -28,9 +28,8 @@ pub(crate) struct Confinement {
 /// Why a process could not be confined. It must then end without reading any input.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfineError {
-    /// A limit, an attribute of the process or its table of descriptors.
-    #[error("cannot give up {0}: {1}")]
     /// A limit, an attribute of the process or its table of descriptors could not be set. Holds what it was.
+    #[error("cannot give up {0}: {1}")]
     Os(&'static str, io::Error),
     /// The parent ended before it could be watched.
     #[error("the process that started this one has ended")]

@@ -21,9 +21,8 @@ const TICK: Duration = Duration::from_millis(5);
 /// process, so the gap is wide.
 const STACK_BYTES: usize = 512 << 10;
 
-/// How code is optimized: the second is for components that take the first one too long to compile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 /// How code is optimized. `None` is for components that take too long to compile with `Speed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Optimize {
     Speed,
     None,

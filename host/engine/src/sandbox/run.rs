@@ -43,17 +43,14 @@ pub(crate) struct Linked {
 /// Why a component cannot be linked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
-    /// It imports something that neither a capability nor the registry provides.
-    #[error("it wants imports that nothing provides: {}", words::list(.0.iter().map(String::as_str)))]
     /// The component imports something that neither a capability nor the registry provides. Lists all such imports.
+    #[error("it wants imports that nothing provides: {}", words::list(.0.iter().map(String::as_str)))]
     Unknown(Vec<String>),
-    /// It wants an import with another signature, or as something of another kind.
-    #[error("it wants an import with another signature than the host's: {0}")]
     /// An import has another signature or kind than the host's.
+    #[error("it wants an import with another signature than the host's: {0}")]
     Signature(String),
-    /// The engine refuses it.
-    #[error("it cannot be linked: {0}")]
     /// The engine refuses the component.
+    #[error("it cannot be linked: {0}")]
     Engine(String),
 }
 
@@ -144,9 +141,8 @@ impl Attempt<'_> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The engine's pool is exhausted: a component takes more than one place of it.
-    #[error("the engine has no room for another instance")]
     /// The engine's pool is exhausted: a component takes more than one of its places.
+    #[error("the engine has no room for another instance")]
     Exhausted,
     /// The host failed, not the guest.
     #[error("{0:#}")]

@@ -8,20 +8,17 @@ use airlock_types::grant::FilesGrant;
 /// Why a folder cannot be granted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GrantError {
-    /// It does not exist, or is not a folder.
-    #[error("the granted folder `{}` cannot be used: {source}", .path.display())]
     /// The folder does not exist, or is not a folder.
+    #[error("the granted folder `{}` cannot be used: {source}", .path.display())]
     Unusable { path: PathBuf, source: io::Error },
-    /// It contains a private folder of the host, or lies in one. A guest could read the records of other callers, and
-    /// opening and closing the journal for the guest would drop SQLite's locks on it.
+    /// The folder contains a private folder of the host, or lies in one. A guest could read the records of other
+    /// callers. Closing the journal's file for the guest would also drop SQLite's locks on it, because POSIX locks
+    /// belong to the process.
     #[error(
         "the granted folder `{}` and the {what} `{}` lie in each other: the tool could read the records of all calls",
         .folder.display(),
         .private.display()
     )]
-    /// The folder contains a private folder of the host, or lies in one. A guest could read the records of other
-    /// callers. Closing the journal's file for the guest would also drop SQLite's locks on it, because POSIX locks
-    /// belong to the process.
     Private { folder: PathBuf, private: PathBuf, what: &'static str },
 }
 

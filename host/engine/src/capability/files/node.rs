@@ -18,9 +18,8 @@ pub(super) struct Granted {
     opened: OnceLock<Arc<File>>,
 }
 
-/// What a descriptor stands for.
-#[derive(Clone)]
 /// The target of a descriptor.
+#[derive(Clone)]
 pub(super) enum Node {
     Granted(Arc<Granted>),
     Folder(Arc<File>),

@@ -38,10 +38,9 @@ pub(super) struct Kept {
     pub(super) info: ComponentInfo,
 }
 
-/// What a component was compiled to. In the file, the digest of its JSON precedes it.
+/// What a component was compiled to. In the file, the SHA-256 of its JSON precedes it, in hex.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-/// What a component was compiled to. In the file, the SHA-256 of its JSON precedes it, in hex.
 struct Index {
     /// SHA-256 of the component, hex.
     component: String,

@@ -22,9 +22,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Most characters of a reason. Messages of the engine quote names from the component, which may be long.
 const REASON_CHARS_MAX: usize = 2_000;
 
-/// What came of a compilation.
-#[derive(Debug)]
 /// The result of a compilation.
+#[derive(Debug)]
 pub(super) enum Answer {
     /// The component was compiled, and its code is in the file.
     Done {

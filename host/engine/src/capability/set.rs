@@ -21,6 +21,7 @@ const NAME_CHARS_MAX: usize = 45;
 /// The capabilities of one host.
 #[derive(Clone, Debug, Default)]
 pub struct Capabilities {
+    // Shared: every entry that loads in parallel has its own handle.
     added: Arc<[Capability]>,
 }
 
@@ -63,6 +64,7 @@ impl Capabilities {
     pub fn with(added: Vec<Capability>) -> Result<Capabilities, CapabilityError> {
         let mut owners: BTreeMap<&str, &'static str> = BTreeMap::new();
         let mut names: BTreeSet<&str> = BTreeSet::new();
+        // Built-in names and interfaces are taken first, so that an added capability can replace none of them.
         for facts in BUILT_IN.iter().map(Capability::facts) {
             names.insert(facts.name);
             owners.extend(facts.interfaces.iter().map(|interface| (*interface, facts.name)));

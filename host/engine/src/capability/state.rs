@@ -119,6 +119,7 @@ impl State {
         let State { table: _, context: _, folders: _, log, reports: _, effects, limiter, denials } = self;
         let (log, log_bytes) = log.take();
         let mut denials = std::mem::take(denials);
+        // Repeated uses of one capability say nothing more than the first.
         denials.dedup();
         Remains {
             log,

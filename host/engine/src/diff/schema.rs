@@ -31,8 +31,8 @@ const TEXTS: [&str; 7] =
 /// Keywords that hold definitions. Definitions are compared where they are referred to.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
-/// Keywords whose meaning depends on others, beside them or elsewhere. When an old schema has one, the whole schema
-/// must stay unchanged.
+/// Keywords that depend on others, beside them or elsewhere. When an old schema has one, the whole schema must stay
+/// unchanged.
 const DEPENDENT: [&str; 8] = [
     "unevaluatedProperties",
     "unevaluatedItems",

@@ -25,8 +25,8 @@ use airlock_types::environment::SharedEnvironment;
 /// The default registry, the same as for the `airlock` program.
 const REGISTRY: &str = "airlock.toml";
 
-/// The parts of a host. Each has a default: the registry `airlock.toml` of the working directory, a journal in its state
-/// folder, the compiler beside this program, the clocks and the random source of this machine, and the sandbox.
+/// The parts of a host. Each has a default: the registry `airlock.toml` of the working directory, a journal in its
+/// state folder, the compiler beside this program, the clocks and the random source of this machine, and the sandbox.
 #[must_use = "a host is there once the builder is opened"]
 pub struct HostBuilder<'w> {
     registry: RegistrySource,
@@ -122,6 +122,7 @@ impl<'w> HostBuilder<'w> {
     /// # Errors
     /// Fails when the registry, its lock, the cache, the journal or the engine cannot be used.
     pub async fn open(self) -> Result<Host, OpenError> {
+        // Destructured without `..`, so that a part cannot be set and then ignored.
         let HostBuilder { registry, journal, compiler, capabilities, environment, execute, watch } = self;
         let capabilities = Capabilities::with(capabilities)?;
         // Resolved before tools load, since no tool may be granted this folder.
@@ -147,6 +148,7 @@ impl<'w> HostBuilder<'w> {
         // After loading: the lock compares the definitions of loaded components.
         admit(&file, &registry, None, &threads).await.map(|locked| note(&served).serve(&registry, locked))?;
         let journal = journal.await.map_err(panicked)??;
+        // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
         let parts = Arc::new(Parts::new(engine, execute, environment, journal));
         let access = Arc::new(Access::of(&file));
@@ -198,6 +200,7 @@ impl JournalSource {
             Records::Open(journal) => journal.path(),
         };
         path.map(|path| {
+            // A bare file name has an empty parent, which is not a path that can be resolved.
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             folder.unwrap_or(Path::new(".")).canonicalize().map_err(|err| JournalError::Open {
                 path: path.to_owned(),

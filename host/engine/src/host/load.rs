@@ -100,7 +100,7 @@ pub async fn load_registry(
     load(file, &pool(file)?, &capabilities, &compiler, None, watch, &Threads::default()).await
 }
 
-/// An engine whose pool has a place for each call that may run.
+/// An engine with a pool that has a place for each call that may run.
 ///
 /// # Errors
 /// When the engine cannot reserve the address space.

@@ -53,6 +53,7 @@ impl Compiler {
     pub(super) fn find(&self) -> Result<Found, CompileError> {
         match &self.0 {
             Choice::Beside => compile::locate().map(Found::Program),
+            // Not looked for: a wrong path fails when the program is started, with an error that names it.
             Choice::Program(path) => Ok(Found::Program(path.clone())),
             #[cfg(feature = "in-process-compiler")]
             Choice::InProcess => Ok(Found::InProcess),

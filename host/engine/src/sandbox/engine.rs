@@ -28,7 +28,7 @@ pub(crate) enum Optimize {
     None,
 }
 
-/// Number of guests whose memory is returned to the system in one batch. With larger batches, calls would touch more
+/// Number of guests that return their memory to the system in one batch. With larger batches, calls would touch more
 /// memory than a core's cache holds.
 const GIVEN_BACK_TOGETHER: usize = 8;
 

@@ -1,6 +1,6 @@
 //! Metrics in the text format of Prometheus.
 //!
-//! Owns the list of metrics and their labels, whose values are few: a tool's public name, an outcome code, a kind of
+//! Owns the list of metrics and their labels. Labels have few values: a tool's public name, an outcome code, a kind of
 //! finding. A requested name without a tool is never a label. Must not know what a call does.
 
 use std::collections::BTreeMap;

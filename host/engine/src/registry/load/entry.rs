@@ -201,7 +201,6 @@ impl Entry {
         let mut author = author(&path, &info)?;
         // Before linking, so that code is never linked with a grant that is refused.
         let grants = self.grants()?;
-        // Requests and grants are matched once, here; calls only read the result.
         let requests = self.requests(&info, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
         let bindings = imports::bindings(file, config, &info, &self.capabilities)?;
@@ -225,9 +224,7 @@ impl Entry {
             (capabilities.effect(&effective), capabilities.is_open_world(&effective));
         let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let mut tools = Vec::new();
-        // Grants, limits and the linked component belong to the entry, so its tools share them.
         for (public, function) in named {
-            // Each function takes its part of the contract; the manifest was bound to these names before.
             let said = author.tools.remove(&function.name).unwrap_or_default();
             let none = Default::default();
             let docs = component.info.docs.get(&function.name).unwrap_or(&none);

@@ -18,6 +18,7 @@ pub(super) fn problems(file: &ConfigFile, registry: &Registry) -> Vec<Diagnostic
                     problems
                         .push(problem(format!("`{}` and `{}` fall back to each other", from.name, to.name)));
                 }
+                // A fallback receives the same arguments, and its caller expects the same result.
                 Ok(to) if to.contract.function.ty != from.contract.function.ty => {
                     problems.push(problem(format!(
                         "`{}` cannot stand in for `{}`: their types differ\n  {}: {}\n  {}: {}",

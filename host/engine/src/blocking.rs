@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-/// Size of the runtime's pool of blocking threads. It is above the sum of all [`Lanes`] of a host, so that stuck file
+/// Size of the runtime's pool of blocking threads. It exceeds the sum of all [`Lanes`] of a host, so that stuck file
 /// systems never take the last thread.
 pub const THREADS_MAX: usize = 512;
 

@@ -42,6 +42,7 @@ use crate::generation::Generation;
 /// Calls a tool. Every call gets a reply, and a record of it.
 pub(crate) async fn call(host: &Generation, call: Call, observer: Option<Arc<dyn Observer>>) -> Reply {
     let mut events = Events::open(host, &call, observer);
+    // Cloned before the future below borrows the events for the rest of the call.
     let span = events.span();
     // Pinned in place: passing a future by value copies its whole state and keeps both copies.
     let made = pin!(async {
@@ -71,6 +72,7 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
     events.intend().await?;
     // The plan decides every step; this loop only carries the steps out.
     let mut progress = Progress::default();
+    // Only the latest attempt is kept: the reply delivers its value or reports its failure.
     let mut judged = None;
     let mut step = plan.next(&mut progress, None, events.elapsed_ms());
     loop {
@@ -82,8 +84,10 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
                 host.wait(wait_ms).await;
                 let attempt =
                     attempt::PlannedAttempt { index: route, route: &permitted[route], number, deadline_ms };
+                // `follow` opened the span of this attempt when its step was observed.
                 let span = events.attempt_span();
                 let ended = pin!(attempt::attempt(host, attempt, &args, events)).instrument(span).await;
+                // The plan decides with the time that is left now, after the attempt and its waits.
                 let next = plan.next(&mut progress, Some(&ended.for_plan()), events.elapsed_ms());
                 judged = Some((route, ended));
                 next

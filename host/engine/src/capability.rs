@@ -1,8 +1,8 @@
 //! What a guest can reach: one variant and one file for each capability.
 //!
-//! Owns the table of facts, which is the only place that says what a capability is called, which interfaces it owns
-//! and what it makes possible. Everything that a component may import belongs to a capability here, so that it can be
-//! denied and recorded; what belongs to none is unknown and stops the component from loading. Must not know who calls.
+//! Owns the table of facts, which is the only place that says what a capability is called, which interfaces it owns and
+//! what it makes possible. Every import of a component belongs to a capability here, so that it can be denied and
+//! recorded. An import that belongs to none is unknown and stops the component from loading. Must not know who calls.
 //!
 //! To add a capability: a file under `types/grant/` (request, grant, their intersection, what differs between two
 //! requests) and one of the same name here (what is linked, the state of one attempt, what denies), then a variant of
@@ -65,21 +65,21 @@ pub enum Capability {
     Random,
     /// Bytes that are insecure by name, which seed hash tables.
     Seeds,
-    /// Streams and what waits for them: the currency of the other WASI interfaces.
+    /// Streams and pollables, which the other WASI interfaces take and return.
     Streams,
-    /// What a command-line program expects: arguments, environment, standard streams, exit.
+    /// The interfaces of a command-line program: arguments, environment, standard streams, exit.
     Program,
     /// Sockets and name lookup.
     Network,
     /// Logging.
     Logging,
-    /// Reports of how far a call is.
+    /// Reports of a call's progress.
     Progress,
-    /// One that the embedding program adds.
+    /// A capability that the embedding program adds.
     Custom(Arc<dyn Provider>),
 }
 
-/// The capabilities that every host has.
+/// The capabilities of every host.
 static BUILT_IN: [Capability; 9] = [
     Capability::Files,
     Capability::Clock,
@@ -93,7 +93,7 @@ static BUILT_IN: [Capability; 9] = [
 ];
 
 impl Capability {
-    /// The facts of it: the only table of capabilities.
+    /// The facts of the capability. This match is the only table of them.
     pub fn facts(&self) -> Facts {
         match self {
             Capability::Files => Facts {
@@ -149,7 +149,8 @@ impl Capability {
         }
     }
 
-    /// Links one interface that it owns, with types, so that the engine compares the component's signatures with them.
+    /// Links one interface that the capability owns, with types, so that the engine compares the component's signatures
+    /// with them.
     fn link(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
         let interface = facts::interface(&import.name);
         match self {
@@ -182,10 +183,11 @@ impl Capability {
         }
     }
 
-    /// Replaces the functions of an interface that it owns by ones that deny. Returns whether there were any. A denying
-    /// function accepts any signature, so signatures must be checked first.
+    /// Replaces the functions of an interface that the capability owns by ones that deny. Returns whether there were
+    /// any. A denying function accepts any signature, so signatures must be checked first.
     fn deny(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
         match self {
+            // Denied by an empty list of folders, which does not end the guest.
             Capability::Files => files::deny(linker, import),
             Capability::Custom(provider) => {
                 provider.deny(linker, import)?;
@@ -205,7 +207,7 @@ impl Capability {
         }
     }
 
-    /// Whether its state is part of the context of the engine's library.
+    /// Whether the state of the capability is part of the context of the engine's library.
     fn is_in_context(&self) -> bool {
         match self {
             Capability::Clock
@@ -236,7 +238,8 @@ pub(crate) struct Denied {
     pub(crate) function: String,
 }
 
-/// The error of a capability asked to link an interface that it owns but does not link. A test proves that none exists.
+/// The error of a capability that is asked to link an interface that it owns but does not link. A test proves that
+/// there is no such interface.
 fn unlinked(interface: &str) -> wasmtime::Error {
     wasmtime::format_err!("`{interface}` has an owner that does not link it")
 }
@@ -265,7 +268,10 @@ pub(crate) fn context(
 }
 
 /// Checks grants against this machine and makes their paths absolute. Relative paths are relative to `folder`. A grant
-/// must not overlap a `private` folder of the host; each comes with its description.
+/// must not overlap a `private` folder of the host, given with its description.
+///
+/// # Errors
+/// When a folder does not exist or overlaps a private one.
 pub(crate) fn resolve(
     grants: &mut Grants,
     folder: &Path,

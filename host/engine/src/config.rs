@@ -32,7 +32,7 @@ use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::grant::GrantProblem;
 use airlock_types::limit::CompileLimits;
 
-/// Length of the longest public name. Clients put prefixes of their own before it.
+/// Length of the longest public name. MCP clients accept 64 characters and put prefixes of their own before the name.
 pub const NAME_CHARS_MAX: usize = 45;
 
 /// Size of the largest registry in bytes: a thousand times what people write by hand.
@@ -210,12 +210,12 @@ impl ConfigFile {
         self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
-    /// The path of the folder of the journal and of compiled code.
+    /// The path of the state folder: the journal and the compiled code.
     pub fn state(&self) -> PathBuf {
         self.folder().join(&self.config.host.state)
     }
 
-    /// What is accepted, and should be written in another way.
+    /// Notes about settings that are accepted and should be written in another way.
     pub fn warnings(&self) -> Vec<String> {
         server::warnings(&self.config).into_iter().collect()
     }

@@ -46,6 +46,7 @@ pub fn changes(before: &BTreeMap<String, Definition>, after: &BTreeMap<String, D
     for tool in names {
         let present = || Some(Value::from("present"));
         match (before.get(tool), after.get(tool)) {
+            // A removed tool serves no calls. A new one offers something that was not approved.
             (Some(_), None) => changes.push(Change::whole(tool, present(), None, false)),
             (None, Some(_)) => changes.push(Change::whole(tool, None, present(), true)),
             (Some(before), Some(after)) => changes.extend(changes_of(tool, before, after)),

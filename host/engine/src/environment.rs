@@ -29,6 +29,7 @@ impl Default for World {
 impl Environment for World {
     #[expect(clippy::disallowed_methods, reason = "this is the place that the rule points to")]
     fn wall(&self) -> Duration {
+        // A clock set before 1970 reads as 1970.
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 

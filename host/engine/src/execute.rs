@@ -16,7 +16,7 @@ pub use sandbox::Sandbox;
 /// The outcome of an attempt. `Err` means that the host failed; everything that a guest does is an [`Outcome`].
 pub type Attempted = Result<Outcome, RunError>;
 
-/// A running attempt. Boxed, so that the trait is object-safe.
+/// A running attempt. Boxed, so that [`Execute`] can be a trait object.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Attempted> + Send + 'a>>;
 
 /// An executor of attempts.

@@ -61,8 +61,10 @@ pub(crate) fn open(path: &Path, bytes_max: u64) -> Result<(File, u64), FileError
 /// # Errors
 /// Like [`open`]; also when another user could have put it there or can change it.
 pub(crate) fn open_private(path: &Path, bytes_max: u64) -> Result<(File, u64), FileError> {
+    // A link would let another user choose the file.
     let (file, bytes) = open_with(path, OFlags::NOFOLLOW, bytes_max)?;
     let metadata = file.metadata()?;
+    // Of the open descriptor, so that the checks are about the file that is read.
     let own = metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
     if own { Ok((file, bytes)) } else { Err(FileError::NotPrivate) }
 }

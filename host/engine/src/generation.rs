@@ -54,6 +54,7 @@ struct Standing {
     metrics: OnceLock<ToolMetrics>,
 }
 
+/// The retry quota and the breakers of one tool.
 struct Health {
     quota: Quota,
     breakers: Breakers<Caller>,
@@ -179,9 +180,13 @@ impl Generation {
         Visible::new(self.registry.clone(), self.rules(who))
     }
 
-    /// Slots for one attempt of a tool, first one of the tool's: a tool that is busy must not hold slots that other tools
-    /// could use.
+    /// The slots for one attempt of a tool. The tool's slot comes first: a tool that is busy must not hold slots of the
+    /// host that other tools could use.
+    ///
+    /// # Errors
+    /// `Rejected` when no slot comes free until `until` on the monotonic clock, or a queue is full.
     pub(crate) async fn enter(&self, tool: &str, who: &Caller, until: Duration) -> Result<Slots, Rejected> {
+        // Plans come from this generation, so the tool is there. Rejecting is safe if it ever is not.
         let standing = self.tools.get(tool).ok_or(Rejected)?;
         let environment = &**self.environment();
         let tool =
@@ -207,10 +212,10 @@ impl Generation {
 
     /// Applies the effect of a call on a tool's quota and breakers.
     pub(crate) fn settle(&self, tool: &str, who: &Caller, settled: &Settled) {
-        // One lock for both: a call never sees the quota of one call and the breaker of another.
-        // The tool may be gone: a call settles on the generation that it began with.
+        // A plan names only tools of the generation that it was made in, and settles there.
         let Some(standing) = self.tools.get(tool) else { return };
         let now = ms(self.environment().monotonic());
+        // One lock for both: no call sees the quota after another call and the breakers before it.
         let mut health = standing.health();
         health.quota.settle(settled.spent, settled.gained, now);
         if let Some(code) = settled.ended {
@@ -227,6 +232,7 @@ impl Generation {
     pub(crate) fn standings(&self) -> Vec<StandingView> {
         let now = ms(self.environment().monotonic());
         let view = |(name, standing): (&Arc<str>, &Standing)| {
+            // One tool is locked at a time, so a scrape delays only calls of that tool.
             let health = standing.health();
             StandingView {
                 tool: name.to_string(),

@@ -1,7 +1,7 @@
-//! The host: everything wired together.
+//! The host: its parts, and what a program calls.
 //!
-//! Owns the parts and their life: what stays while the program runs, and the generation that a reload
-//! exchanges. Must not know transports or the CLI.
+//! Owns the parts and their lifetime: those that stay while the program runs, and the generation that a reload
+//! replaces. Must not know transports or the CLI.
 
 mod builder;
 mod call_count;
@@ -41,17 +41,18 @@ use call_count::CallCount;
 use load::{admit, load, note};
 pub use load::{load_registry, open_journal, user_cache, user_folder};
 
-/// However long calls took to end, the journal has this long to be written: enough for all that may wait.
+/// Least time for the journal to be written at the end, even when calls used up the drain time. Enough for a full
+/// queue.
 const CLOSE_MIN: Duration = Duration::from_secs(1);
 
-/// Why a host cannot be opened, or not be reloaded.
+/// Why a host cannot be opened or reloaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The registry is not in order.
+    /// The registry has problems.
     #[error(transparent)]
     Registry(#[from] Diagnostics),
-    /// The tools are not the ones that were accepted.
+    /// The tool definitions are not the accepted ones, or the lock cannot be used.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A capability of the embedding program cannot be added.
@@ -69,9 +70,9 @@ pub enum OpenError {
     /// A file system did not answer.
     #[error("{step} was given up: {reason}; does its file system answer?")]
     Stuck {
-        /// What was being done.
+        /// The step that did not end.
         step: &'static str,
-        /// Why it ended.
+        /// The reason, as a fragment.
         reason: String,
     },
     /// The engine cannot be made.
@@ -83,7 +84,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Whether what the operator gave is refused, as opposed to trouble of the machine or the host.
+    /// Whether the operator's input is refused, as opposed to a failure of the machine or the host.
     pub fn is_refusal(&self) -> bool {
         match self {
             OpenError::Registry(_) | OpenError::Lock(_) | OpenError::Stuck { .. } => true,
@@ -101,7 +102,7 @@ pub struct Host {
     parts: Arc<Parts>,
     capabilities: Capabilities,
     compiler: Compiler,
-    /// Where the journal is, if not in the state folder.
+    /// The folder of the journal, if it is not the state folder.
     journal_folder: Option<PathBuf>,
     folder: PathBuf,
     state: PathBuf,
@@ -110,32 +111,32 @@ pub struct Host {
     http: HttpConfig,
     drain_time: Duration,
     current: ArcSwap<Generation>,
-    /// Held while generations are exchanged.
+    /// Also serializes exchanges: it is locked while a generation is replaced.
     accesses: Mutex<Accesses>,
     served: Arc<Mutex<Served>>,
     threads: Threads,
-    /// When the end of serving began, by the monotonic clock.
+    /// When serving began to end, on the monotonic clock.
     drain_began: OnceLock<Duration>,
-    /// Counts the generations, for those who wait for the next one.
+    /// The number of exchanges so far, for tasks that wait for the next one.
     generations: watch::Sender<u64>,
 }
 
-/// One reading of a registry's file. A later one is the greater.
+/// One reading of a registry's file. Later readings compare as greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Revision(u64);
 
 impl Host {
-    /// Exchanges the registry for what its file says now. Calls that run end on the old one. A registry that is
-    /// not in order changes nothing, but that what it takes away from callers is taken away at once.
+    /// Replaces the registry by the current content of its file. Running calls end on the old one. If the registry has
+    /// problems, nothing changes, except that access which the file no longer gives is revoked at once.
     ///
     /// # Errors
-    /// When the registry or its lock is not in order, or a setting changed that only a restart can apply.
+    /// When the registry or its lock has problems, or a setting changed that only a restart can apply.
     pub async fn reload(&self, file: &ConfigFile) -> Result<(), OpenError> {
         self.exchange(file, self.revoke(file)).await
     }
 
-    /// Takes away from callers what a file that was read does not give them any more: tokens, entries, tools, rates.
-    /// What it gives comes with its tools, by [`Host::exchange`]. Nothing is waited for.
+    /// Revokes the access that a file no longer gives to callers: tokens, entries, tools, rates. Access that it newly
+    /// gives is granted with its tools, by [`Host::exchange`]. Waits for nothing.
     pub fn revoke(&self, file: &ConfigFile) -> Revision {
         let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
         let (revision, access) = accesses.read(Access::of(file));
@@ -143,7 +144,8 @@ impl Host {
         Revision(revision)
     }
 
-    /// Loads the tools of a file and serves them, with its callers, unless a later file was read meanwhile.
+    /// Loads the tools of a file and serves them. Callers then have the access of that file, narrowed by a later
+    /// reading if there was one meanwhile.
     ///
     /// # Errors
     /// As [`Host::reload`].
@@ -151,28 +153,34 @@ impl Host {
         self.only_what_a_reload_can(file)?;
         let (compiler, apart) = (&self.compiler, self.journal_folder.as_deref());
         let (engine, capabilities) = (&self.parts.engine, &self.capabilities);
+        // Everything that can fail or wait comes before the lock on `accesses` is taken.
         let loaded = load(file, engine, capabilities, compiler, apart, &|_| {}, &self.threads).await;
         let registry = Arc::new(loaded?);
+        // After loading, because definitions are made of components. Before anything is served.
         let locked = admit(file, &registry, Some(self.served.clone()), &self.threads).await?;
         let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
         note(&self.served).serve(&registry, locked);
+        // Under the lock until the swap: a revocation in between would otherwise be overwritten.
         let access = accesses.serve(Access::of(file), revision.0);
         let old = self.current.load_full();
+        // A lower bound may remove records, so it applies only once nothing can fail any more.
         self.parts.journal.bound(file.config.journal.bytes_max);
         self.swap(Generation::new(self.parts.clone(), file, registry, access, Some(&old)));
         Ok(())
     }
 
     fn swap(&self, generation: Generation) {
+        // Stored before the number grows: a task that is woken finds the new generation.
         self.current.store(Arc::new(generation));
         self.generations.send_modify(|count| *count += 1);
     }
 
+    /// Refuses changes of settings that parts of the running server were built with.
     fn only_what_a_reload_can(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
         let changed = if file.config.host.state != self.state {
             "host.state"
         } else if file.config.host.calls_max != self.calls_max {
-            // The engine's pool has as many places.
+            // The engine's pool has this number of places.
             "host.calls_max"
         } else if file.config.drain_time() != self.drain_time {
             "server.drain_ms"
@@ -185,54 +193,56 @@ impl Host {
         Err(Diagnostic::without_place(message, Some("restart it, or take the change back".into())).into())
     }
 
-    /// Calls a tool. Whatever happens, there is a reply, and a record of it. Dropping the future stops the
-    /// guest and puts the call on record as cancelled.
+    /// Calls a tool. Every outcome is a reply, and leaves a record. Dropping the future stops the guest and records the
+    /// call as cancelled.
     pub async fn call(&self, call: Call) -> Reply {
         self.call_observed(call, None).await
     }
 
-    /// Calls a tool; the observer hears how the call goes on, and is dropped before this returns.
+    /// Calls a tool. The observer receives the progress of the call, and is dropped before this returns.
     pub async fn call_observed(&self, call: Call, observer: Option<Arc<dyn Observer>>) -> Reply {
+        // Before the generation is loaded, so that `idle` waits for a call in every state.
         let _running = self.calls.begin();
         crate::call::call(&self.current.load_full(), call, observer).await
     }
 
-    /// What would happen to a call that is not made: policy's decision, and the plan where it would run. Waits are
-    /// without jitter, so that each is the longest that it could be.
+    /// Explains a call without making it: policy's decision, and the plan if the call would run. Waits are without
+    /// jitter, so each is the longest possible.
     ///
     /// # Errors
-    /// When the call would not get past the inner door.
+    /// When the call would fail before the decision: an unknown tool or invalid arguments.
     pub fn explain(&self, call: &Call) -> Result<Explained, Box<Failure>> {
         crate::call::explain(&self.current.load(), call)
     }
 
-    /// How many tools there are, and what a reviewer should know of them.
+    /// The number of tools, and the registry's notes for a reviewer.
     pub fn summary(&self) -> (usize, Vec<String>) {
         let current = self.current.load();
         (current.registry().tools().count(), current.registry().warnings.clone())
     }
 
-    /// The tools that a caller may see: there is no other way to them.
+    /// The tools that a caller may see. Code that serves a caller has no other access to tools.
     pub fn visible(&self, who: &Caller) -> Visible {
         self.current.load().visible(who)
     }
 
-    /// Whether a lock says which tool definitions are accepted.
+    /// Whether a lock states which tool definitions are accepted.
     pub fn is_locked(&self) -> bool {
         note(&self.served).was_locked()
     }
 
-    /// A number that grows with each reload.
+    /// A number that grows with each reload and each revocation.
     pub fn generations(&self) -> watch::Receiver<u64> {
         self.generations.subscribe()
     }
 
-    /// The records.
+    /// The journal that holds the records of calls.
     pub fn journal(&self) -> &Journal {
         &self.parts.journal
     }
 
-    /// Why calls with effects are refused at the moment, in a word for probes.
+    /// The reason why calls with effects are refused now, as a word for probes. `None` while the journal can be
+    /// written.
     pub fn trouble(&self) -> Option<&'static str> {
         match self.parts.journal.view().standing {
             Standing::Writing => None,
@@ -241,13 +251,13 @@ impl Host {
         }
     }
 
-    /// Serving is about to end: from now on the drain time runs.
+    /// Starts the drain time. Transports call it when serving is about to end.
     pub fn drain_begins(&self) {
-        // Of two transports the first one counts.
+        // The first of two transports counts: a later call finds the value set.
         let _ = self.drain_began.set(self.parts.environment.monotonic());
     }
 
-    /// Serving has ended: the journal has the rest of the drain time to be written.
+    /// Gives the journal the rest of the drain time to be written. Transports call it when serving has ended.
     pub fn drain_ends(&self) {
         let now = self.parts.environment.monotonic();
         let drained = now.saturating_sub(self.drain_began.get().copied().unwrap_or(now));
@@ -255,7 +265,7 @@ impl Host {
         self.parts.journal.close_within(left.max(CLOSE_MIN));
     }
 
-    /// What arguments may be.
+    /// The limits on arguments that are in force.
     pub fn argument_limits(&self) -> ArgumentLimits {
         *self.current.load().argument_limits()
     }
@@ -265,7 +275,7 @@ impl Host {
         self.drain_time
     }
 
-    /// How to serve over HTTP.
+    /// The settings of the HTTP server.
     pub fn http(&self) -> &HttpConfig {
         &self.http
     }
@@ -275,12 +285,12 @@ impl Host {
         self.current.load().access().holder(digest)
     }
 
-    /// How callers of an OAuth server are known, if they are.
+    /// The settings of the OAuth server, if callers authenticate with its tokens.
     pub fn oauth(&self) -> Option<Arc<OauthConfig>> {
         self.current.load().access().oauth().cloned()
     }
 
-    /// Whether whoever reaches the port may call.
+    /// Whether requests without a token may call.
     pub fn allows_anonymous(&self) -> bool {
         self.current.load().access().allows_anonymous()
     }
@@ -289,17 +299,18 @@ impl Host {
         &*self.parts.execute
     }
 
-    /// Where time and chance come from.
+    /// The source of time and randomness.
     pub fn environment(&self) -> &SharedEnvironment {
         &self.parts.environment
     }
 
-    /// What was counted, with what stands in queues and breakers now, as far as a caller may read it.
+    /// The metrics, as far as a caller may read them, in the text format of Prometheus. `None` when it may read none.
     pub fn metrics(&self, who: &Caller) -> Option<String> {
         let now = self.current.load();
         let rules = now.rules(who)?;
         let JournalView { standing, waiting, lost, removed } = self.parts.journal.view();
         let journal = JournalCounts { is_writable: standing == Standing::Writing, waiting, lost, removed };
+        // Lazy: the text locks every tool, and a caller without access must not cause that.
         let text = || self.parts.metrics.text(&now.load(), &now.standings(), &journal);
         match rules.metrics {
             MetricsAccess::None => None,

@@ -1,9 +1,8 @@
 //! Airlock: a WebAssembly tool host that makes the tool calls of agents disciplined.
 //!
 //! A tool is an exported function of a component; its types are its WIT. Arguments are checked before it starts,
-//! it runs alone in a fresh sandbox with limits, what it returns is checked before anyone sees it, and
-//! declared policy decides what follows when it fails. Every call ends in one [`Reply`]
-//! and leaves a record.
+//! it runs alone in a fresh sandbox with limits, its result is checked before it is delivered, and declared policy
+//! decides what follows when it fails. Every call ends in one [`Reply`] and leaves a record.
 //!
 //! ```no_run
 //! use airlock::{Arguments, Call, Code, Host, Journal};
@@ -20,11 +19,11 @@
 //!
 //! # What is stable
 //!
-//! The names at the root of this crate, which a program that embeds the host needs, and what [`capability`] has for
-//! programs that add a capability: `Provider`, `Facts`, `State`, `Import`, `Effect`. The other modules are there for the
+//! The names at the root of this crate, which a program that embeds the host needs, and the names in [`capability`] for
+//! programs that add a capability: `Provider`, `Facts`, `State`, `Import`, `Effect`. The other modules exist for the
 //! server, the program and the benchmarks of this repository, and change with any version.
 
-// A test holds these names against tests/names.txt: a change to them is one for embedding programs.
+// A test compares these names with tests/names.txt, because every change to them reaches embedding programs.
 pub use crate::capability::Capability;
 pub use crate::execute::Execute;
 pub use crate::host::{Host, HostBuilder, OpenError};

@@ -115,7 +115,7 @@ pub enum LockError {
         /// The new tool.
         tool: String,
     },
-    /// Definitions changed, and the pin does not accept the change.
+    /// Definitions changed, and the pin does not accept the changes.
     #[error("tool definitions are not the accepted ones:\n{changes}\n{how}")]
     Changed {
         /// The changes, for a reviewer.

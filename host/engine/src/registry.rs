@@ -70,7 +70,9 @@ impl Registry {
     /// When no shown tool has this name. The error suggests the most similar shown name.
     pub fn resolve_among(&self, name: &str, shown: impl Fn(&str) -> bool) -> Result<&Arc<Tool>, UnknownTool> {
         self.tools.get(name).filter(|tool| shown(&tool.name)).ok_or_else(|| UnknownTool {
+            // The name is the caller's text, and the error is shown.
             name: one_line(name, 80),
+            // Only among shown names: a suggestion must not reveal a hidden tool.
             nearest: nearest(name, self.tools.keys().map(|name| &**name).filter(|name| shown(name)))
                 .map(str::to_owned),
         })

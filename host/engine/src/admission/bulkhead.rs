@@ -1,7 +1,8 @@
 //! The slots of one tool, the last of which is kept for callers that hold none.
 //!
-//! Without it one caller could hold all slots of a tool for as long as its calls may last, and every other caller of the
-//! tool would wait. A bulkhead of one slot keeps none back: there would be nothing left.
+//! Otherwise one caller could hold all slots of a tool for as long as its calls may last, and every other caller of the
+//! tool would wait. A bulkhead of one slot keeps none back, because no other slot would be left. Owns these slots and
+//! the count of each caller's calls. Must not know tools.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -22,13 +23,13 @@ pub(crate) struct Bulkhead {
     run: u32,
     wait: u32,
     slots: Arc<Semaphore>,
-    /// The last slot, or none where there is only one.
+    /// The last slot. Without permits in a bulkhead of one slot.
     kept: Arc<Semaphore>,
     waiting: Arc<AtomicU32>,
     callers: Arc<Callers>,
 }
 
-/// Calls of each caller that hold a slot or wait for one: as many entries as there are such calls at most.
+/// Calls of each caller that hold a slot or wait for one. There are at most as many entries as such calls.
 #[derive(Debug, Default)]
 struct Callers(Mutex<BTreeMap<Caller, u32>>);
 
@@ -50,13 +51,16 @@ impl Bulkhead {
         }
     }
 
-    /// Whether it has these bounds.
+    /// Whether the bulkhead has exactly these bounds. A reload keeps it in that case, so held slots still count.
     pub(crate) fn is_of(&self, run: u32, wait: u32) -> bool {
         (self.run, self.wait) == (run, wait)
     }
 
-    /// Takes a slot at once, or waits for one until `until` on the environment's monotonic clock. With `is_shared` the
+    /// Takes a free slot, or waits for one until `until` on the environment's monotonic clock. With `is_shared` the
     /// last slot is kept for callers that hold none.
+    ///
+    /// # Errors
+    /// `Rejected` when `wait` calls already wait, or when `until` passes first.
     pub(crate) async fn enter(
         &self,
         who: &Caller,
@@ -64,14 +68,17 @@ impl Bulkhead {
         environment: &dyn Environment,
         until: Duration,
     ) -> Result<BulkheadSlot, Rejected> {
+        // Counted before a slot is taken, so that of two calls that come together only one counts as the first.
         let (counted, is_first) = Counted::begin(&self.callers, who);
         let may_take_last = is_first || !is_shared;
         if let Ok(permit) = self.slots.clone().try_acquire_owned() {
             return Ok(BulkheadSlot(permit, counted));
         }
+        // The kept slot second: while others are free it stays free for other callers.
         if may_take_last && let Ok(permit) = self.kept.clone().try_acquire_owned() {
             return Ok(BulkheadSlot(permit, counted));
         }
+        // Dropped when the wait ends in any way, which makes space for another waiter.
         let _waiting = Waiting::begin(&self.waiting, self.wait)?;
         let permit = within(environment, until, self.either(may_take_last)).await;
         permit.and_then(Result::ok).map(|permit| BulkheadSlot(permit, counted)).ok_or(Rejected)
@@ -81,6 +88,7 @@ impl Bulkhead {
     async fn either(&self, may_take_last: bool) -> Result<OwnedSemaphorePermit, AcquireError> {
         let mut slot = pin!(self.slots.clone().acquire_owned());
         let mut last = pin!(self.kept.clone().acquire_owned());
+        // Both are queued for at once where both may be taken. The future that loses is dropped and leaves its queue.
         poll_fn(|context| match slot.as_mut().poll(context) {
             Poll::Pending if may_take_last => last.as_mut().poll(context),
             polled => polled,
@@ -88,14 +96,15 @@ impl Bulkhead {
         .await
     }
 
-    /// Slots that are taken.
+    /// Slots that are taken now, for metrics.
     pub(crate) fn running(&self) -> u32 {
         let free = self.slots.available_permits() + self.kept.available_permits();
         self.run.saturating_sub(u32::try_from(free).unwrap_or(u32::MAX))
     }
 
-    /// Calls that wait for a slot.
+    /// Calls that wait for a slot now, for metrics.
     pub(crate) fn waiting(&self) -> u32 {
+        // A call that is being rejected is counted for a moment, hence the bound.
         self.waiting.load(Ordering::Acquire).min(self.wait)
     }
 }
@@ -108,7 +117,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// Counts a call, and says whether it is the only one of its caller.
+    /// Counts a call. The flag is true if it is the only call of its caller.
     fn begin(callers: &Arc<Callers>, who: &Caller) -> (Counted, bool) {
         let mut counts = callers.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(who.clone()).or_default();
@@ -123,6 +132,7 @@ impl Drop for Counted {
         if let Some(count) = counts.get_mut(&self.who) {
             *count -= 1;
             if *count == 0 {
+                // Callers without calls are forgotten, so that the map is bounded by the slots and the waiters.
                 counts.remove(&self.who);
             }
         }

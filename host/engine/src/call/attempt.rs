@@ -54,7 +54,8 @@ impl EndedAttempt {
     }
 }
 
-/// Makes one attempt. Guest trouble, missing slots and host failures all come back as an [`EndedAttempt`].
+/// Makes one attempt. Guest failures, missing slots and host failures are all returned as an [`EndedAttempt`], so that
+/// the plan decides what follows.
 pub(super) async fn attempt(
     host: &Generation,
     planned: PlannedAttempt<'_>,
@@ -65,16 +66,18 @@ pub(super) async fn attempt(
     let PermittedRoute { candidate, permit } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
+    // Held to the end of this function: judging the result counts as work of the attempt, too.
     let Ok(_slots) = host.enter(&tool.name, events.caller(), until).await else {
         return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
     };
-    // What is left after the wait for slots: the guest may use no more than the plan allows.
+    // The time that is left after the wait for slots: the guest may use no more than the plan allows.
     let deadline = until.saturating_sub(environment.monotonic());
     let started = Event::AttemptStarted {
         tool: tool.name.clone(),
         shown_as: candidate.shown_name(),
         component: tool.component.digest.clone(),
         number,
+        // The caller asked for this attempt itself, so it gets no notice about it.
         is_first: (index, number) == (0, 1),
     };
     // Before `start`, which borrows the events mutably for the traces.
@@ -111,9 +114,10 @@ fn ended(
     let (judged, trap) = match attempted {
         Ok(outcome) => read(host, tool, args, outcome, &traces),
         Err(RunError::Exhausted) => {
-            // The pool of instances is sized after `host.calls_max`; running into it is a host setting, not the tool's
-            // fault.
+            // The pool is sized for `host.calls_max` calls. A component that takes several places can still exhaust it,
+            // which a setting of the host mends and which is not the tool's fault: breakers must not count it.
             tracing::warn!("the engine has no room for `{}`: lower `host.calls_max`", tool.name);
+            // The guest never ran, so the record must not list an attempt.
             events.push(Event::AttemptWithdrawn);
             return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
         }
@@ -129,7 +133,7 @@ fn ended(
     EndedAttempt { judged, effect_dispatched }
 }
 
-/// The verdict about an outcome, and the trap in it for the record.
+/// The verdict about an outcome, and its trap report, which goes into the record only.
 fn read(
     host: &Generation,
     tool: &Tool,
@@ -138,7 +142,7 @@ fn read(
     traces: &Traces,
 ) -> (Judged, Option<TrapReport>) {
     let now_unix_ms = ms(host.environment().wall());
-    // A value that does not fit its own type cannot come from the engine, so this is a fault of the host.
+    // The engine lifts values by their types, so a value that does not fit its type is a fault of the host.
     let judged = judge(tool, args, &mut outcome, &traces.denials, now_unix_ms).unwrap_or_else(|err| {
         tracing::error!("a value of `{}` is not of its type: {err}", tool.name);
         Judged::failed(Code::HostInternal, Details::default())

@@ -6,7 +6,7 @@ use serde_json::Value;
 /// The facts about a failure, beyond its code. The texts for agents are made from them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Details {
-    /// The limit that was hit, in words: `10,000 ms`.
+    /// The limit that was hit, as text: `10000 ms`.
     pub(crate) limit: Option<String>,
     /// Kinds of capabilities that were not granted. Kinds only: an agent must not be able to probe for paths.
     pub(crate) denied: Vec<String>,
@@ -16,7 +16,7 @@ pub(crate) struct Details {
     pub(crate) retry_after_ms: Option<u64>,
     /// Findings of the outer door.
     pub(crate) findings: Vec<Finding>,
-    /// Attempts made, over all routes.
+    /// Number of attempts made, over all routes.
     pub(crate) attempts: u32,
     /// Whether the tool declared its error transient. Read only where the code leaves the retry to the tool.
     pub(crate) transient: bool,

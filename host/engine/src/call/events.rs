@@ -36,7 +36,7 @@ const EVENTS: usize = 10;
 pub(super) struct Head<'c> {
     /// Id of the record. It begins with the time, see [`id`].
     pub(super) id: String,
-    /// The requested name, cut to [`NAME_BYTES_MAX`] and without control characters.
+    /// The requested name, cut to [`NAME_BYTES_MAX`] and without hidden characters.
     pub(super) tool: String,
     pub(super) call: &'c Call,
     pub(super) started_unix_ms: u64,
@@ -68,6 +68,7 @@ impl<'c> Events<'c> {
         let started_unix_ms = ms(environment.wall());
         let head = Head {
             id: id(started_unix_ms, &environment.seed()),
+            // Cut before it is cleaned, so that a name of any length costs the same.
             tool: clean(&call.tool[..call.tool.floor_char_boundary(NAME_BYTES_MAX)]),
             call,
             started_unix_ms,
@@ -77,6 +78,7 @@ impl<'c> Events<'c> {
             host,
             head,
             list: Vec::with_capacity(EVENTS),
+            // A second handle: notices and the guest's progress reports both reach the observer.
             observers: Observers::new(host, call, observer.clone()),
             observer,
             running: None,
@@ -86,6 +88,7 @@ impl<'c> Events<'c> {
 
     /// Appends an event. Observers see it before it is in the list.
     pub(super) fn push(&mut self, event: Event) {
+        // Observers first, because the list takes the event over.
         self.observers.observe(&event);
         self.list.push(event);
     }
@@ -95,12 +98,12 @@ impl<'c> Events<'c> {
         &self.head.tool
     }
 
-    /// Who calls.
+    /// The caller whose budgets, slots and breakers the call uses.
     pub(super) fn caller(&self) -> &'c Caller {
         &self.head.call.caller
     }
 
-    /// Time since the call came, in milliseconds.
+    /// Time since the call came in, in milliseconds, as plans count it.
     pub(super) fn elapsed_ms(&self) -> u64 {
         ms(self.elapsed())
     }
@@ -129,6 +132,7 @@ impl<'c> Events<'c> {
 
     /// A callback for the progress reports of the running tool; none when the call has no observer.
     pub(super) fn listener(&self) -> Option<Listener> {
+        // The callback lives in the attempt's store, which cannot borrow from the call.
         let observer = self.observer.clone()?;
         Some(Box::new(move |report| observer.note(Note::Report(report))))
     }
@@ -148,6 +152,7 @@ impl<'c> Events<'c> {
     /// Charges the host's own work on the call since `then`, a time of the monotonic clock. Short work is free.
     pub(super) fn worked_since(&mut self, then: Duration) {
         let charge = charge_of_work(us(self.host.environment().monotonic().saturating_sub(then)));
+        // Most work stays within the free time. An event for each would only make the list longer.
         if charge > 0 {
             self.push(Event::Worked { charge });
         }
@@ -164,12 +169,15 @@ impl<'c> Events<'c> {
         // Appended before the commit: a call that is dropped during the commit may leave an intent in the journal, and
         // the drop must then end it.
         self.push(Event::Intended);
-        // Marked as cancelled: after a crash this is what the journal says of the call.
+        // Marked as cancelled: after a crash this is what the journal says of the call. The events are copied, because
+        // the call goes on and its final record needs them, too.
         let record =
             fold::record(&self.head, self.list.clone(), self.head.started_unix_ms, Code::Cancelled, None);
         self.host.journal().intend(*record).await.map_err(|err| {
+            // The call does not start, so its final record need not be committed before the reply.
             self.push(Event::Withdrawn);
             tracing::debug!("a call was refused: {err}");
+            // A full journal stays full until the operator acts, so the agent is told that repeating is useless.
             if matches!(err, JournalError::Full) {
                 report::journal_full(&self.head.tool)
             } else {
@@ -186,6 +194,7 @@ impl<'c> Events<'c> {
 
     /// Whether the journal holds an intent of the call.
     pub(super) fn is_intended(&self) -> bool {
+        // Derived from the list and not stored, so that the drop and the stages cannot disagree.
         let has = |what: fn(&Event) -> bool| self.list.iter().any(what);
         has(|event| matches!(event, Event::Intended)) && !has(|event| matches!(event, Event::Withdrawn))
     }
@@ -209,6 +218,7 @@ impl<'c> Events<'c> {
 
     /// Charges the caller's budgets for what the call used. Must run exactly once, before the events are taken.
     pub(super) fn charge(&self) {
+        // None when a budget was already exhausted: such a call was never counted and costs nothing.
         if let Some(used) = fold::amounts(&self.list, &self.head.call.arguments) {
             let now_ms = ms(self.host.environment().wall());
             self.host.accounts().charge(&self.head.call.caller, used, now_ms);
@@ -222,6 +232,7 @@ impl Drop for Events<'_> {
         if self.sealed {
             return;
         }
+        // First: the charge, the metrics and the record are folds that need the end of the attempt.
         if let Some(traces) = self.running.take() {
             let findings = Vec::new();
             self.push(Event::AttemptEnded { code: Code::Cancelled, traces, trap: None, findings });
@@ -231,12 +242,14 @@ impl Drop for Events<'_> {
         // Read before the events are taken: durability is a fold over them.
         let durability = self.durability();
         let record = self.take_record(Code::Cancelled, None);
+        // A drop cannot wait for a place in the queue, so the record takes one of those for dropped calls.
         self.host.journal().seal_now(record, durability);
     }
 }
 
 /// A UUID of version 7. Ids begin with their time, so that rows of the journal are in order.
 fn id(unix_ms: u64, seed: &[u8; 32]) -> String {
+    // RFC 9562 leaves 74 bits of a version 7 UUID to chance, which ten bytes cover.
     let mut random = [0; 10];
     random.copy_from_slice(&seed[..10]);
     uuid::Builder::from_unix_timestamp_millis(unix_ms, &random).into_uuid().to_string()

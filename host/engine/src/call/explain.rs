@@ -40,18 +40,21 @@ pub(crate) fn explain(host: &Generation, call: &Call) -> Result<Explained, Box<F
 
 fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     let resolved = host.visible(&call.caller).candidates(&call.tool).map_err(|err| report::unknown(&err))?;
+    // On this thread, even for large arguments: `explain` serves the command line, where nothing else runs.
     let args = validate::judge(host.argument_limits(), resolved.tool(), &call.arguments)?;
     let Resolved { called, fallbacks } = resolved;
     let now_unix_ms = ms(host.environment().wall());
     // Without a session: explaining must not open one.
     let asked = RequestBase { caller: &call.caller, args: &args, session: None, now_unix_ms };
     let decision = asked.decide(&called);
+    // Copied out before the decision is consumed by `permitted`.
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());
     Ok(match permitted(&called.tool.name, decision) {
         Err(failed) => Explained { ruling, reasons, refused: Some(failed.report), plan: None },
         Ok(permit) => {
             let first = PermittedRoute { candidate: called, permit };
             let permitted: Vec<_> = std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect();
+            // The plan as the caller may see it: explaining must not reveal a fallback that a reply would hide.
             let plan = routes::shown_plan(host, &call.caller, &permitted, &args);
             Explained { ruling, reasons, refused: None, plan: Some(plan) }
         }

@@ -16,7 +16,7 @@ pub(super) use usage::usage;
 use airlock_types::effect::Effect;
 use airlock_types::event::Event;
 
-/// The effect class of the called tool; `pure` while no tool is known.
+/// The effect class of the called tool. `pure` while no tool is known: such a call ran nothing.
 pub(super) fn effect(events: &[Event]) -> Effect {
     let resolved =
         |event: &Event| if let Event::Resolved { effect, .. } = event { Some(*effect) } else { None };

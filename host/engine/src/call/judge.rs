@@ -70,7 +70,8 @@ pub(crate) fn judge(
 ) -> Result<Judged, LiftError> {
     let value = match outcome {
         Outcome::Value(value) => value.take(),
-        // Denials explain many traps: a guest often aborts when an import refuses.
+        // Denials explain many traps: a guest often aborts when an import refuses. The trap's own report stays in
+        // `outcome`, because it goes into the record and not to the agent.
         Outcome::Trap(_) => {
             let details = Details { denied: denials.to_vec(), ..Details::default() };
             return Ok(Judged::failed(Code::Trap, details));
@@ -84,7 +85,7 @@ pub(crate) fn judge(
             return Ok(Judged::failed(Code::PolicyDenied, details));
         }
     };
-    // A refusal, a question and a tool's error are answers of their own kinds, and are not checked like values.
+    // A refusal, a question and a tool's error have forms of their own and are not checked like values.
     match tool.contract.shape.read(value, &tool.contract.transient)? {
         Answer::Value(answered) => accept(tool, args, *answered, now_unix_ms),
         Answer::Refused(refusal) => Ok(refused(tool, args, refusal)),
@@ -118,6 +119,7 @@ fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -
             now_unix_ms,
         })
     });
+    // A warning is only noted. A suspect value is delivered, and its code says so.
     let code = match check::verdict(&findings) {
         Verdict::Pass | Verdict::Warn => Code::Ok,
         Verdict::Suspect => Code::Degraded,
@@ -134,7 +136,7 @@ fn size(result: Option<&Value>, answered: &Answered) -> u64 {
     json_bytes(&result).saturating_add(json_bytes(&answered.content))
 }
 
-/// Size of a value in bytes, as JSON. A value that cannot be written counts as too large for any limit.
+/// Size of a value in bytes, as JSON. A value that cannot be written counts as larger than any limit.
 fn json_bytes(value: &impl Serialize) -> u64 {
     use std::io::Write;
     // Counts instead of writing: the text itself is not needed here.
@@ -159,7 +161,7 @@ fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
         let decided = format!("{}\n{}\n{}", tool.component.digest, args.canonical(), refusal.code);
         refusal.decision_id = airlock_types::digest::sha256(decided.as_bytes())[..16].to_owned();
     }
-    // A refusal must help the caller on; a tool that gives no help is at least reported as such.
+    // Each refusal must say what would help. A tool that does not say it is reported as such.
     if refusal.needed.is_empty() && refusal.contact.is_none() {
         refusal.needed.push("the tool does not say what it would need".to_owned());
     }
@@ -170,7 +172,7 @@ fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
 
 fn tool_error(error: ToolError) -> Judged {
     let ToolError { code, mut detail, transient, retry_after_ms } = error;
-    // A tool's strings may hide control characters; the reply and the record show the cleaned ones.
+    // A tool's strings may contain hidden characters. The reply and the record show the cleaned text.
     shorten::clean_strings(&mut detail);
     Judged::failed(code, Details { detail: Some(detail), transient, retry_after_ms, ..Details::default() })
 }
@@ -183,6 +185,7 @@ fn limit_text(hit: LimitHit, limits: &Limits) -> String {
         LimitHit::Memory => format!("{} bytes", limits.memory_bytes_max),
         LimitHit::Table => format!("{} elements", limits.table_elements_max),
         LimitHit::Output => format!("{} bytes", limits.output_bytes_max),
+        // The stack size is a constant of the engine, so there is no setting to name.
         LimitHit::Stack => "its stack".to_owned(),
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn permit(
     admitted: &Admitted,
     events: &mut Events<'_>,
 ) -> Result<Vec<PermittedRoute>, Failed> {
-    // Read once: all decisions of a call are about the same moment.
+    // Read once, so that all decisions of a call are about the same moment.
     let now_unix_ms = ms(host.environment().wall());
     let asked = RequestBase { caller, args, session: admitted.session(), now_unix_ms };
     let Resolved { called, fallbacks } = resolved;

@@ -51,7 +51,7 @@ pub(super) fn accepted(
     code: Code,
     fallback_because: Option<Code>,
 ) -> Result<Delivered, Failed> {
-    // A plan accepts only an attempt whose value was accepted, so this arm is a fault of the host.
+    // A plan accepts only an attempt whose value was accepted. Anything else is a fault of the host.
     let Some((route, EndedAttempt { judged: Judged { accepted: Some(accepted), .. }, .. })) = last else {
         return Err(report::failed(events.tool(), Code::HostInternal, &Details::default()));
     };
@@ -77,6 +77,7 @@ pub(super) fn given_up(
     not_run_because: Option<String>,
 ) -> Failed {
     let (tool, now_unix_ms) = (events.tool(), events.head.started_unix_ms);
+    // The first route is the called tool.
     let breaker = plan.routes.first().map_or(BreakerView::Closed, |route| route.input.breaker);
     let Some((_, EndedAttempt { judged, .. })) = last else {
         // Without an attempt the called tool is paused, or too little time was left to start one.
@@ -129,6 +130,7 @@ pub(super) fn reply(events: &Events<'_>, ended: Result<Delivered, Failed>) -> (R
             (reply, bytes)
         }
         Err(Failed { report, refusal, clarify, findings, .. }) => {
+            // Cleaned here and not where texts are made, so that no way to fail can forget it.
             reply.error = Some(fit_to_be_shown(*report));
             reply.refusal = refusal.map(|refusal| *refusal);
             reply.clarify = clarify.map(|clarify| *clarify);
@@ -141,6 +143,7 @@ pub(super) fn reply(events: &Events<'_>, ended: Result<Delivered, Failed>) -> (R
 /// The envelope with the fields that every call has.
 fn empty(events: &Events<'_>, code: Code) -> Reply {
     let mut usage = fold::usage(&events.list);
+    // Measured here: the fold over attempts does not know when the reply is made.
     usage.wall_us = us(events.elapsed());
     Reply {
         status: code.facts().status,

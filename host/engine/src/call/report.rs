@@ -47,6 +47,7 @@ pub(crate) fn unknown(unknown: &UnknownTool) -> Failed {
 /// The end of a call that was not admitted.
 pub(crate) fn not_admitted(tool: &str, why: NotAdmitted) -> Failed {
     match why {
+        // The operator removed the entry after the caller was authenticated.
         NotAdmitted::NoEntry => failed(tool, Code::PolicyDenied, &Details::default()),
         // A full host is not the caller's fault, so the hint says when to come back.
         NotAdmitted::NoSlot => {
@@ -208,6 +209,7 @@ fn proceed(code: Code, details: &Details, retryable: bool) -> String {
     } else {
         String::new()
     };
+    // Before the general advice on retries, which would do harm after these codes.
     if code == Code::OutcomeUnknown {
         "Do not repeat it. Find out first whether the change was made, or ask your user.".into()
     } else if code == Code::PolicyDenied {
@@ -223,22 +225,23 @@ fn proceed(code: Code, details: &Details, retryable: bool) -> String {
     }
 }
 
-/// A tool's own error text, marked as data so that an agent does not follow it as an instruction. On one line: with line
-/// breaks it could add lines that look like the host's.
+/// A tool's own error text, marked as data so that an agent does not follow it as an instruction. On one line: line
+/// breaks would let it imitate the lines of the host.
 fn own_words(detail: Option<&Value>) -> String {
     let text = match detail {
         None | Some(Value::Null) => return String::new(),
         Some(Value::String(text)) => one_line(text, TOOL_TEXT_CHARS_MAX),
+        // Compact JSON has no line breaks of its own.
         Some(other) => shorten(&visible_json(&other.to_string()), TOOL_TEXT_CHARS_MAX),
     };
-    // So that the text cannot close the quotes that mark it as data.
+    // Without quotes the text cannot end the quotation that marks it as data.
     let text = text.replace('"', "'");
     format!("; its own words, as data: \"{text}\"")
 }
 
 /// The findings that reject a value, at most five, one on each line.
 fn doubts(findings: &[Finding]) -> String {
-    // The findings that rejected the value; five are enough to act on.
+    // Five are enough to act on.
     let rejecting = findings.iter().filter(|finding| finding.verdict == Verdict::Reject).take(5);
     rejecting
         .map(|finding| {
@@ -317,6 +320,7 @@ pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> Failure {
 /// The report of a question that the tool asks back, with its options.
 pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> Failure {
     let mut lines = vec![format!("`{tool}` asks: {}", one_line(&clarify.question, TOOL_TEXT_CHARS_MAX))];
+    // Each part is cut, so that eight options take at most 8 × 580 characters of the agent's context.
     for (i, option) in clarify.options.iter().take(8).enumerate() {
         lines.push(format!(
             "{}. {}: {} Arguments: {}",

@@ -1,6 +1,7 @@
 //! The end of a call: charged, recorded, counted and answered.
 //!
-//! Owns this order, and the answer when the record cannot be written.
+//! Owns the order of these steps, and the answer when the record cannot be written. Must not know how records are
+//! stored.
 
 use super::events::Events;
 use super::fold;
@@ -21,18 +22,20 @@ impl Events<'_> {
         // Before the record is made: the record holds the reply as it is sent.
         self.warn_of_loop(&mut reply);
         let host = self.host;
-        // Before anything is taken out of the events: a call that is dropped during this wait still seals itself as
-        // cancelled.
+        // The only wait before the record exists. Nothing has been taken out of the events yet, so a call that is
+        // dropped here still seals itself as cancelled.
         let place = host.journal().place().await;
+        // From here on the drop does nothing: a call has one record.
         self.sealed = true;
         self.push(Event::Answered { code: reply.code, result_bytes });
-        // Before the commit is awaited: a caller that disconnects during the wait has used the tool all the same.
+        // Before the wait for the commit: a caller that disconnects during the wait has still used the tool.
         self.charge();
         // Both are folds over the events, which the record takes next.
         let (counted, durability) = (fold::counted(&self), self.durability());
         let record = self.take_record(reply.code, Json::of(&reply));
         // A copy only for calls with effects: if the commit is late, a second record must replace the queued one.
         let spare = (durability == Durability::Committed).then(|| record.clone());
+        // A missing place and a failed commit are answered alike.
         let sealed = match place {
             Ok(place) => place.seal(record, durability).await,
             Err(err) => Err(err),
@@ -47,7 +50,7 @@ impl Events<'_> {
     }
 
     /// The reply when the record was not written in time. `spare` is the record of a call that began and could have
-    /// effects. Such a call keeps its effects, but its result is withheld.
+    /// effects. The effects of such a call stand, but its result is withheld.
     fn unsealed(&self, mut reply: Reply, spare: Option<Box<Record<Json>>>, err: &JournalError) -> Reply {
         let began = spare.is_some();
         if let (JournalError::Late, Some(spare)) = (err, spare) {
@@ -57,6 +60,7 @@ impl Events<'_> {
             self.host.journal().seal_now(Box::new(record), Durability::Committed);
             return reply;
         }
+        // After every error but `Late` the record will never be written, so it is counted as lost here.
         self.host.journal().lose(err);
         if began {
             reply = reply::unrecorded(reply);
@@ -67,9 +71,11 @@ impl Events<'_> {
 
     /// Warns when the same call fails again and again, which a model may not notice by itself.
     fn warn_of_loop(&self, reply: &mut Reply) {
+        // Without a session there is nothing to compare with: each call is then its own session.
         let session =
             reply::session(self).and_then(|id| self.host.sessions().get(&self.head.call.caller, id));
         let Some(session) = session else { return };
+        // A retryable failure may end differently next time, so repeating it is no loop.
         let failed = reply.error.as_mut().filter(|error| !error.retryable);
         let times = session.note(|| self.digest(), failed.is_some());
         if let Some(error) = failed.filter(|_| times >= LOOP_FROM) {
@@ -84,6 +90,7 @@ impl Events<'_> {
             if let Event::Validated { args } = event { Some(args.as_str().to_owned()) } else { None }
         });
         let args = valid.unwrap_or_else(|| fold::args_as_they_came(&self.head.call.arguments));
+        // The cleaned name holds no line break, so the separator is unambiguous.
         sha256(format!("{}\n{args}", self.head.tool).as_bytes())
     }
 }

@@ -1,6 +1,6 @@
-//! The inner door as a stage: judges arguments on the runtime's worker, or on another thread when it may take long.
+//! The inner door as a stage: judges arguments on the runtime's worker, or on another thread when that may take long.
 //!
-//! Owns where the work is done and who pays for it. Must not know the rules: the contract has them.
+//! Owns where the work is done and which account pays for it. Must not know the rules: the contract has them.
 
 use std::sync::Arc;
 
@@ -40,6 +40,7 @@ pub(super) async fn validate(
     events: &mut Events<'_>,
 ) -> Result<ValidArgs, Failed> {
     let tool = resolved.tool();
+    // By size, before anything is parsed: parsing is part of the work that must leave the worker.
     let is_heavy = match arguments {
         Arguments::Text(text) => tool.contract.is_heavy(text.len()),
         Arguments::Parsed(args) => tool.contract.is_heavy(arguments::bytes_of(args)),
@@ -65,6 +66,7 @@ pub(super) fn judge(
         Arguments::Text(text) => arguments::parse(text, argument_limits),
         Arguments::Parsed(args) => arguments::admit(args, argument_limits).map(|()| args.clone()),
     };
+    // Without an example: it would be derived from arguments that could be read.
     let args = args.map_err(|violation| report::invalid(&tool.name, vec![violation], None))?;
     tool.contract.validate(args).map_err(|(violations, args)| {
         let example = tool.contract.offer(&args);
@@ -85,15 +87,17 @@ async fn judge_aside(
     let environment = host.environment();
     let until = events.ends(host.call_deadline_ms());
     let slots = async {
-        // The caller's own first: its calls wait for each other before they stand in other callers' way.
+        // The caller's own gate first: waiting calls of one caller then hold none of the slots that all callers share.
         let own = admitted.account().heavy_arguments().enter(&**environment, until).await?;
         Ok::<_, Rejected>((own, host.heavy_arguments().enter(&**environment, until).await?))
     };
     let slots = slots.await.map_err(|_| report::failed(&tool.name, Code::Overloaded, &Details::no_slot()))?;
+    // The thread may outlive the call, so it owns the account and everything that it reads.
     let payer = Payer { account: admitted.account().clone(), environment: environment.clone() };
     let judged = tokio::task::spawn_blocking({
         let (argument_limits, tool, arguments) = (*host.argument_limits(), tool.clone(), arguments.clone());
         move || {
+            // Moved into the thread: returned with the call, they would admit more threads than the gate allows.
             let _slots = slots;
             payer.charged(|| judge(&argument_limits, &tool, &arguments))
         }
@@ -104,6 +108,7 @@ async fn judge_aside(
             tracing::error!("the arguments of `{}` could not be judged: {err}", tool.name);
             Err(report::failed(&tool.name, Code::HostInternal, &Details::default()))
         }
+        // The thread goes on and charges the account. Its verdict is dropped.
         None => Err(report::judged_too_slowly(&tool.name, host.call_deadline_ms())),
     }
 }
@@ -120,6 +125,7 @@ impl Payer {
         let begun = self.environment.monotonic();
         let done = work();
         let fuel = charge_of_work(us(self.environment.monotonic().saturating_sub(begun)));
+        // The call itself was counted when it was admitted.
         self.account.add(Amounts { calls: 0, fuel, bytes: 0 }, ms(self.environment.wall()));
         done
     }

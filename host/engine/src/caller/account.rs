@@ -1,4 +1,4 @@
-//! Accounts: what each caller has used, and how many of its calls run. They outlive a reload.
+//! Accounts: the used amounts and the running calls of each caller. They outlive a reload.
 //!
 //! Owns the bound on the number of accounts. Must not know what a call does with its slot.
 
@@ -12,14 +12,13 @@ use crate::admission::{Gate, Rejected, Slot};
 use airlock_types::caller::Caller;
 use airlock_types::environment::Environment;
 
-/// Most accounts at the same time. Beyond it, a new caller takes the place of accounts that have nothing left to
-/// remember.
+/// Most accounts at the same time. Beyond it, a new caller replaces accounts that have nothing left to remember.
 const ACCOUNTS_MAX: usize = 10_000;
 
 /// Calls of one caller whose arguments are judged off the runtime's workers at the same time.
 pub(crate) const CALLER_HEAVY_RUN: u32 = 2;
 
-/// Calls of one caller that wait for that.
+/// Calls of one caller that wait for one of these slots.
 pub(crate) const CALLER_HEAVY_WAIT: u32 = 32;
 
 /// All accounts of a host.
@@ -35,7 +34,7 @@ pub(crate) struct Account {
     spent: Mutex<Spent>,
 }
 
-/// Why a caller may not call now.
+/// Why a call gets no account.
 #[derive(Debug)]
 pub(crate) enum NotOpened {
     /// [`ACCOUNTS_MAX`] is reached, and every account is in use or has spent something today.
@@ -65,6 +64,9 @@ impl Accounts {
     }
 
     /// Finds or makes the account of a caller.
+    ///
+    /// # Errors
+    /// [`NotOpened::Full`] when there is no space for another account.
     fn account(&self, who: &Caller, rules: &Rules, now_ms: u64) -> Result<Arc<Account>, NotOpened> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(who).cloned();
         if let Some(account) = known {
@@ -86,7 +88,8 @@ impl Accounts {
             heavy_arguments: Gate::new(CALLER_HEAVY_RUN, CALLER_HEAVY_WAIT),
             spent: Mutex::default(),
         });
-        // Somebody else may have come first in between.
+        // Another call of the caller may have added the account between the two locks. That one stays: it may hold
+        // slots.
         Ok(accounts.entry(who.clone()).or_insert(account).clone())
     }
 }
@@ -113,7 +116,7 @@ impl Account {
         &self.heavy_arguments
     }
 
-    /// A reload may have changed how many calls the caller may have at once.
+    /// Replaces the gate if a reload has changed its bounds. Calls that hold slots of the old gate finish there.
     fn agree(&self, rules: &Rules) {
         let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         if !gate.is_of(rules.run, rules.wait) {

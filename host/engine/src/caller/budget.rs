@@ -45,15 +45,15 @@ pub(crate) struct Spent {
     day: Window,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
 /// One window and what was used in it.
+#[derive(Clone, Copy, Debug, Default)]
 struct Window {
     /// The window's index since the Unix epoch. A different index means that the window is over.
     number: u64,
     used: Amounts,
 }
 
-/// A budget that is used up, and the time until its window ends.
+/// A budget that is exhausted, and the time in milliseconds until its window ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exhausted {
     pub(crate) budget: Budget,

@@ -68,7 +68,7 @@ pub enum MetricsAccess {
     /// `false`: nothing.
     #[default]
     None,
-    /// `true`: the figures of the host as a whole, and of the tools that the caller sees.
+    /// `true`: the figures of the tools that the caller sees.
     Visible,
     /// `"all"`: the figures of the host and of every tool. For a monitor that calls no tool.
     All,
@@ -122,7 +122,7 @@ impl TryFrom<String> for ToolPattern {
             Some(text) => (text, true),
             None => (pattern.as_str(), false),
         };
-        // A pattern that could never match what its author meant is refused.
+        // A `*` elsewhere would match nothing that its author meant. An empty name matches no tool at all.
         if text.contains('*') || (text.is_empty() && !is_prefix) {
             return Err(format!("`{pattern}` is not a tool's name; `*` may stand at the end only"));
         }

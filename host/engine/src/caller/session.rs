@@ -2,7 +2,7 @@
 //!
 //! Owns the handles, the lifetime and the bounds of sessions, and the loop guard in them. A session is identified by
 //! its caller and a key: the stdio process, the session id of MCP's handshake era, or a handle that the host minted.
-//! The handle of another caller is treated as an unknown one. Must not know transports or what calls do.
+//! The handle of another caller is treated like an unknown one. Must not know transports or what calls do.
 
 use airlock_types::session::{SessionId, SessionKey};
 use std::collections::{BTreeMap, VecDeque};
@@ -27,7 +27,6 @@ const ALL_MAX: usize = 10_000;
 const REMEMBERED: usize = 32;
 
 /// Number of identical failed calls in a row from which the reply warns that the answer will not change.
-/// chance.
 pub const LOOP_FROM: u32 = 3;
 
 /// The handle expired, never existed or belongs to another caller. The error does not say which.
@@ -62,6 +61,7 @@ impl Sessions {
     ) -> Result<Option<(SessionId, Arc<Session>)>, UnknownSession> {
         let (id, may_open) = match key {
             SessionKey::None => return Ok(None),
+            // The handle is the seed: 32 random bytes that another caller cannot guess.
             SessionKey::New => (URL_SAFE_NO_PAD.encode(seed), true),
             // Opened on sight: the transport vouches for its id, while a handle must have been minted here.
             SessionKey::Transport(id) => (id, true),
@@ -70,6 +70,8 @@ impl Sessions {
         let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let known = sessions.get(who).and_then(|own| own.get(&id)).filter(|session| session.is_live(now_ms));
         if let Some(session) = known {
+            // Paired with the `Acquire` loads below: the time is the only datum, so nothing else has to be visible with
+            // it.
             session.used_ms.store(now_ms, Ordering::Release);
             return Ok(Some((id, session.clone())));
         }
@@ -110,6 +112,7 @@ impl Session {
     /// call's digest and runs only when some call of the session has failed, so that good calls compute none.
     pub(crate) fn note(&self, call: impl FnOnce() -> String, has_failed: bool) -> u32 {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Most sessions have no failed call. Their calls compute no digest.
         if !has_failed && failed.is_empty() {
             return 0;
         }
@@ -151,6 +154,7 @@ fn make_room(sessions: &mut BTreeMap<Caller, BTreeMap<SessionId, Arc<Session>>>,
     let candidates = sessions.iter().filter(|(caller, _)| all >= ALL_MAX || *caller == who);
     let each =
         candidates.flat_map(|(caller, own)| own.iter().map(move |(id, session)| (caller, id, session)));
+    // Looks at every session, which is rare: only an opening beyond a bound does it.
     let oldest = each.min_by_key(|(_, _, session)| session.used_ms.load(Ordering::Acquire));
     if let Some((caller, id)) = oldest.map(|(caller, id, _)| (caller.clone(), id.clone()))
         && let Some(own) = sessions.get_mut(&caller)

@@ -1,8 +1,8 @@
-//! What a guest prints or logs.
+//! The output of a guest: what it prints and logs.
 //!
 //! Owns one bounded buffer for each attempt, shared by stdout, stderr and the logging interface. The buffer goes into
-//! the record, never to the host's own stdout, which may carry a protocol. A full buffer drops silently: an error would
-//! abort a guest that uses Rust's `println!`. Must not know who reads it.
+//! the record, never to the host's own stdout, which may carry a protocol. A full buffer drops further bytes silently:
+//! an error would abort a guest that uses Rust's `println!`. Must not know who reads the record.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// Most bytes in one write. It also bounds what a guest can make the host allocate for zeroes.
+/// Most bytes in one write. It also bounds what a guest can make the host allocate for `write-zeroes`.
 const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// A bounded buffer that several streams share.
@@ -37,12 +37,14 @@ impl Capture {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let room = self.bytes_max.saturating_sub(kept.bytes.len());
         kept.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        // Dropped bytes count, too, so that the record shows that output was cut.
         kept.total += bytes.len() as u64;
     }
 
     /// Takes the kept bytes as text, and the count of all bytes written.
     pub(crate) fn take(&self) -> (String, u64) {
         let kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        // Guests may print any bytes, and the cut may split a character.
         (String::from_utf8_lossy(&kept.bytes).into_owned(), kept.total)
     }
 }
@@ -65,6 +67,7 @@ impl StdoutStream for Capture {
 
 #[async_trait::async_trait]
 impl Pollable for Capture {
+    // Always ready: nothing here waits for a reader.
     async fn ready(&mut self) {}
 }
 

@@ -1,7 +1,8 @@
-//! The clocks: wall and monotonic, sleeping included.
+//! The clocks: wall and monotonic, and waiting.
 //!
 //! With a grant, they read the call's environment. Without one, a guest that reads a clock is ended: a stopped clock
-//! would make a tool answer with a wrong date instead of failing.
+//! would make a tool answer with a wrong date instead of failing. Waiting uses tokio's timer, because the engine's
+//! library offers no other.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};
 use super::State;
 use airlock_types::environment::SharedEnvironment;
 
-/// Guests see milliseconds: finer clocks allow timing attacks on other guests.
+/// Guests see milliseconds. Finer clocks allow timing attacks on other guests.
 const RESOLUTION: Duration = Duration::from_millis(1);
 
 struct Clock(SharedEnvironment);
@@ -45,6 +46,7 @@ impl HostMonotonicClock for Clock {
 }
 
 pub(super) fn provide(wasi: &mut WasiCtxBuilder, granted: bool, environment: &SharedEnvironment) {
+    // Without a grant the functions are denied, so the library's own clocks are never read.
     if granted {
         wasi.wall_clock(Clock(environment.clone())).monotonic_clock(Clock(environment.clone()));
     }

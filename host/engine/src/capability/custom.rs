@@ -50,6 +50,7 @@ pub(super) fn deny_all(
     for function in import.functions.keys() {
         let denied = Denied { capability, function: format!("{}#{function}", import.name) };
         instance.func_new(function, move |mut store, _, _, _| {
+            // Noted before the guest ends, so that the record names the capability whatever the error becomes.
             store.data_mut().deny(denied.capability);
             Err(denied.clone().into())
         })?;

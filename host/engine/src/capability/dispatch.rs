@@ -31,7 +31,7 @@ pub enum EffectDenied {
 }
 
 impl EffectDenied {
-    /// The capability.
+    /// The name of the capability.
     pub fn capability(&self) -> &'static str {
         match self {
             EffectDenied::NoIntent { capability, .. } | EffectDenied::Undeclared { capability, .. } => {
@@ -63,10 +63,12 @@ impl Effects {
     /// counts as sent.
     pub(super) fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
         let capability = by.name;
+        // Before the intent is looked at: tools were classed by these facts, so an intent proves nothing about a
+        // stronger effect.
         if effect > by.effect {
             return Err(EffectDenied::Undeclared { capability, most: by.effect, effect });
         }
-        // Reading may be repeated and needs no intent.
+        // Reading can be repeated, so it needs neither an intent nor the mark.
         if effect.repeatable() {
             return Ok(());
         }

@@ -10,11 +10,11 @@ use airlock_types::grant::custom;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Facts {
-    /// Its name in registries, contracts, records and replies.
+    /// The name in registries, contracts, records and replies.
     pub name: &'static str,
     /// The interfaces that it owns, without their versions: `wasi:clocks/wall-clock`.
     pub interfaces: &'static [&'static str],
-    /// Which versions of them it owns.
+    /// The versions of these interfaces that the capability owns.
     pub versions: Versions,
     /// Whether it needs a grant, and under which setting.
     pub granting: Granting,
@@ -66,7 +66,7 @@ impl Facts {
         Facts { is_open_world: false, ..self }
     }
 
-    /// A capability that every component has.
+    /// The facts of a capability that every component has.
     pub(super) const fn always(
         name: &'static str,
         interfaces: &'static [&'static str],
@@ -76,7 +76,7 @@ impl Facts {
         Facts { name, interfaces, versions, granting, effect, is_open_world: false, reach: "reaches nothing" }
     }
 
-    /// Whether it owns an import of this name.
+    /// Whether the capability owns an import of this name.
     pub fn owns(&self, import: &str) -> bool {
         let (name, version) = import.split_once('@').map_or((import, None), |(name, of)| (name, Some(of)));
         let known = match self.versions {
@@ -86,7 +86,7 @@ impl Facts {
         known && self.interfaces.contains(&name)
     }
 
-    /// What a component that imports it needs, as text for a reviewer.
+    /// What a component that imports the capability needs, as text for a reviewer.
     pub fn standing(&self) -> String {
         let Facts { name, reach, .. } = self;
         match self.granting {
@@ -97,7 +97,8 @@ impl Facts {
     }
 }
 
-/// Matches `0.2.PATCH`, the versions that the engine's library links.
+/// Matches `0.2.PATCH`, the versions that the engine's library links. A pre-release such as `0.2.0-rc` is another
+/// interface.
 fn is_wasi_02(version: &str) -> bool {
     version.strip_prefix("0.2.").is_some_and(|patch| patch.parse::<u64>().is_ok())
 }

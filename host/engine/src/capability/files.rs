@@ -1,9 +1,9 @@
 //! Folders of the host, read-only.
 //!
 //! With a grant, a folder appears under the guest's name for it. Without one, the list of folders is empty, and the
-//! request is noted as a denial; it does not end the guest, since language runtimes list folders at their start. The
-//! host functions are Airlock's own, since those of the engine's library wait for FIFOs and start as many threads as a
-//! guest asks for: `folder` checks a grant, `node` opens, `view` is what a guest calls, `stream` reads.
+//! request is noted as a denial. It does not end the guest, because language runtimes list folders when they start. The
+//! host functions are Airlock's own: those of the engine's library wait for FIFOs and start any number of threads for a
+//! guest. `folder` checks a grant, `node` opens, `view` holds the functions that a guest calls, `stream` reads.
 
 mod folder;
 mod node;
@@ -43,6 +43,7 @@ impl Folders {
     /// Opens nothing yet: opening may block, and that time belongs to the guest.
     pub(crate) fn new(granted: &[FilesGrant], lane: Lane) -> Folders {
         let folder = |FilesGrant { host, guest, access }: &FilesGrant| {
+            // Another kind of access would not compile here before something enforces it.
             let Access::Read = access;
             (Arc::new(Granted::new(host.clone())), guest.clone())
         };
@@ -78,6 +79,8 @@ pub(super) fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Res
 
 /// Without a grant, the guest finds an empty list of folders.
 pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<bool> {
+    // Only the list is replaced: every other function of the interface needs a descriptor, and the list is the only
+    // source of them.
     const LIST: &str = "get-directories";
     if interface(&import.name) != PREOPENS || !import.functions.contains_key(LIST) {
         return Ok(false);

@@ -15,10 +15,10 @@ use super::facts::interface;
 use super::{Capabilities, Import, State};
 use airlock_contract::Val;
 
-/// What the registry declares for an imported interface.
+/// The registry's stand-in for an imported interface.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Binding {
-    /// A guest that calls any function of it is ended.
+    /// Every function ends the guest that calls it.
     Trap,
     /// Fixed results by function. A function without one traps.
     Fixed(BTreeMap<String, Option<Val>>),
@@ -95,6 +95,7 @@ pub(crate) fn declare(
         let full = format!("{}#{function}", import.name);
         match fixed.get(function).cloned() {
             Some(result) => instance.func_new(function, move |_, _, _, results| {
+                // Results were lowered to the function's type when the registry was loaded.
                 if let (Some(slot), Some(value)) = (results.first_mut(), &result) {
                     *slot = value.clone();
                 }

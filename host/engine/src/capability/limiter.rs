@@ -33,9 +33,11 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // `current` is the size of the memory that grows, so the rest of the sum is that of the other memories.
         let total = self.used.saturating_sub(current).saturating_add(wanted);
         if total > self.memory_bytes_max {
             self.refused = Some(LimitHit::Memory);
+            // `memory.grow` returns -1, and the guest decides what to do without the memory.
             return Ok(false);
         }
         self.used = total;
@@ -44,6 +46,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn table_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // Each table by itself. Their number is bounded, so their sum is, too.
         let fits = wanted <= self.table_elements_max;
         if !fits {
             self.refused = Some(LimitHit::Table);

@@ -45,6 +45,7 @@ pub(super) fn link(linker: &mut Linker<State>, import: &Import) -> wasmtime::Res
     linker.instance(&import.name)?.func_wrap(
         "log",
         |store, (level, context, message): (Level, String, String)| {
+            // One line of text in the same buffer as printed output, so that both stay in order.
             let (level, separator) = (level.as_str(), if context.is_empty() { "" } else { ": " });
             store.data().log(&format!("[{level}] {context}{separator}{message}\n"));
             Ok(())

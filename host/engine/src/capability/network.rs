@@ -20,7 +20,7 @@ pub(super) const INTERFACES: &[&str] = &[
     "wasi:sockets/udp-create-socket",
 ];
 
-/// Sets what the library defaults to today, since a later version may change its defaults.
+/// Refuses TCP, UDP and lookups. These are the library's defaults today; a later version may change them.
 pub(super) fn provide(wasi: &mut WasiCtxBuilder) {
     wasi.allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
 }

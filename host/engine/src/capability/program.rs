@@ -1,8 +1,8 @@
-//! What a command-line program expects: `wasi:cli`.
+//! The interfaces of a command-line program: `wasi:cli`.
 //!
-//! Always granted, as language runtimes ask for it at their start: there are no arguments and no environment, standard
-//! input is at its end, standard output and error go into the attempt's bounded buffer, no stream is a terminal, and
-//! `exit` ends the guest.
+//! Always granted, because language runtimes ask for them when they start. There are no arguments and no environment,
+//! standard input is at its end, standard output and error go into the attempt's bounded buffer, no stream is a
+//! terminal, and `exit` ends the guest.
 
 use wasmtime::component::{Linker, ResourceType};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -26,6 +26,7 @@ pub(super) const INTERFACES: &[&str] = &[
 ];
 
 pub(super) fn provide(wasi: &mut WasiCtxBuilder, log: &Capture) {
+    // Nothing of the host is inherited: the builder's own arguments, environment and stdin are empty.
     wasi.stdout(log.clone()).stderr(log.clone());
 }
 

@@ -9,7 +9,7 @@ use super::{Import, State};
 use airlock_types::call::Report;
 use airlock_types::shorten;
 
-/// Characters of a message that are passed on.
+/// Most characters of a message that are passed on.
 const MESSAGE_CHARS_MAX: usize = 200;
 
 /// `report(done, total, message)`.
@@ -31,6 +31,7 @@ fn read((done, total, message): Arguments) -> Option<Report> {
     done.is_finite().then_some(Report {
         done,
         total: total.filter(|total| total.is_finite()),
+        // The text is the tool's and is shown to a user, so hidden characters are removed.
         message: message.map(|text| shorten::shorten(&shorten::clean(&text), MESSAGE_CHARS_MAX)),
     })
 }

@@ -12,7 +12,7 @@ use wasmtime_wasi::random::WasiRandom;
 
 use super::State;
 
-/// Most random bytes of one request.
+/// Most random bytes of one request. wasmtime's default is 64 MiB, which a guest could have the host allocate at once.
 const BYTES_MAX: u64 = 64 << 10;
 
 pub(super) const INTERFACES: &[&str] = &["wasi:random/random"];
@@ -20,6 +20,7 @@ pub(super) const INTERFACES: &[&str] = &["wasi:random/random"];
 pub(super) fn provide(wasi: &mut WasiCtxBuilder, granted: bool, seed: [u8; 32]) {
     // The bound also applies to the insecure bytes of `seeds`.
     wasi.max_random_size(BYTES_MAX);
+    // Without a grant the functions are denied, so the library's own generator is never used.
     if granted {
         wasi.secure_random(ChaCha12Rng::from_seed(seed));
     }

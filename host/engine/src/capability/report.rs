@@ -4,7 +4,7 @@
 
 use airlock_types::call::Report;
 
-/// Most reports of one attempt. Further ones are dropped.
+/// Most reports of one attempt. Further ones are dropped, so that a guest cannot flood its caller.
 const REPORTS_MAX: u32 = 256;
 
 /// Receives each report. It must not block.

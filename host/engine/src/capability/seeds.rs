@@ -14,6 +14,7 @@ use super::State;
 pub(super) const INTERFACES: &[&str] = &["wasi:random/insecure", "wasi:random/insecure-seed"];
 
 pub(super) fn provide(wasi: &mut WasiCtxBuilder) {
+    // Constant, so that a replay orders its hash tables like the call did.
     wasi.insecure_random(ChaCha12Rng::from_seed([0; 32])).insecure_random_seed(0);
 }
 

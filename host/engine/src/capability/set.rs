@@ -21,6 +21,7 @@ const NAME_CHARS_MAX: usize = 45;
 /// The capabilities of one host.
 #[derive(Clone, Debug, Default)]
 pub struct Capabilities {
+    // Shared: every entry that loads in parallel has its own handle.
     added: Arc<[Capability]>,
 }
 
@@ -37,20 +38,20 @@ pub enum CapabilityError {
          {NAME_CHARS_MAX} at most, a letter first"
     )]
     Name(&'static str),
-    /// Another capability has the name.
+    /// Another capability has the same name.
     #[error("there are two capabilities `{0}`")]
     Twice(&'static str),
-    /// It owns no interface, so no component could import it.
+    /// The capability owns no interface, so no component could import it.
     #[error("the capability `{0}` owns no interface")]
     Empty(&'static str),
-    /// An interface has two owners.
+    /// An interface of the capability has an owner already.
     #[error("the interface `{interface}` belongs to the capability `{owner}`; `{name}` cannot own it, too")]
     Owned {
         /// The capability that was to be added.
         name: &'static str,
         /// The interface.
         interface: &'static str,
-        /// Its owner.
+        /// The name of its owner.
         owner: &'static str,
     },
 }
@@ -63,6 +64,7 @@ impl Capabilities {
     pub fn with(added: Vec<Capability>) -> Result<Capabilities, CapabilityError> {
         let mut owners: BTreeMap<&str, &'static str> = BTreeMap::new();
         let mut names: BTreeSet<&str> = BTreeSet::new();
+        // Built-in names and interfaces are taken first, so that an added capability can replace none of them.
         for facts in BUILT_IN.iter().map(Capability::facts) {
             names.insert(facts.name);
             owners.extend(facts.interfaces.iter().map(|interface| (*interface, facts.name)));
@@ -70,6 +72,7 @@ impl Capabilities {
         for capability in &added {
             let facts = capability.facts();
             let name = facts.name;
+            // A built-in one first: its names and interfaces would only cause misleading errors below.
             if !matches!(capability, Capability::Custom(_)) {
                 return Err(CapabilityError::BuiltIn(name));
             }
@@ -139,6 +142,7 @@ impl Capabilities {
         imports: &[Import],
         effective: &Effective,
     ) -> wasmtime::Result<bool> {
+        // Only from here on: in `link`, an interface that is defined twice stays an error.
         linker.allow_shadowing(true);
         let mut denied = false;
         for import in imports {
@@ -167,6 +171,7 @@ impl Capabilities {
     }
 
     fn granted(&self, effective: &Effective) -> impl Iterator<Item = &Capability> {
+        // Capabilities that need no grant are pure and stay within the host, so leaving them out changes no answer.
         BUILT_IN.iter().chain(&*self.added).filter(|capability| effective.has(capability.facts().name))
     }
 }

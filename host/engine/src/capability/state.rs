@@ -1,4 +1,4 @@
-//! What the imports of a guest can reach during one attempt.
+//! The state that the imports of a guest can reach during one attempt.
 //!
 //! Owns one field for each capability that keeps something, and the bound on host resources. Must not know tools or
 //! plans.
@@ -15,10 +15,10 @@ use super::limiter::Limiter;
 use super::report::Reports;
 use super::{EffectDenied, Facts};
 
-/// Most host resources of an attempt: open files, streams and handles to them.
+/// Most host resources of an attempt: open files, streams and handles to them. wasmtime's default is a million.
 const RESOURCES_MAX: usize = 1_024;
 
-/// What host functions see of an attempt.
+/// The state of an attempt, as host functions see it.
 pub struct State {
     table: ResourceTable,
     /// The state of the clocks, random bytes, standard streams and sockets, which the engine's library keeps in one
@@ -33,9 +33,9 @@ pub struct State {
     denials: Vec<String>,
 }
 
-/// What an attempt leaves behind for the record.
+/// The results of an attempt for its record, besides its outcome.
 pub(crate) struct Remains {
-    /// What was logged or printed, cut at the limit.
+    /// The text that was logged or printed, cut at the limit.
     pub(crate) log: String,
     /// Bytes logged or printed, including those that were cut.
     pub(crate) log_bytes: u64,
@@ -71,6 +71,7 @@ impl State {
     /// Fails when the effect must not leave. The host function passes the error on, which ends the guest and denies the
     /// call.
     pub async fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
+        // Marked before this returns, and so before the caller sends anything.
         let dispatched = self.effects.dispatch(by, effect);
         if dispatched.is_err() {
             self.deny_once(by.name);
@@ -83,7 +84,7 @@ impl State {
         &mut self.table
     }
 
-    /// Adds a line to what the guest logged, which goes into the record.
+    /// Adds text to the guest's log, which goes into the record.
     pub fn log(&self, text: &str) {
         self.log.put(text.as_bytes());
     }
@@ -104,7 +105,7 @@ impl State {
         }
     }
 
-    /// What the host functions for files work with.
+    /// The parts that the host functions for files work with.
     pub(super) fn files(&mut self) -> View<'_> {
         View { table: &mut self.table, folders: &self.folders }
     }
@@ -113,11 +114,12 @@ impl State {
         WasiView::ctx(self).ctx.random()
     }
 
-    /// Takes what is recorded of the attempt. Destructures every field, so that a new one must be considered here.
+    /// Takes the parts that are recorded. Destructures every field, so that a new one must be considered here.
     pub(crate) fn take(&mut self) -> Remains {
         let State { table: _, context: _, folders: _, log, reports: _, effects, limiter, denials } = self;
         let (log, log_bytes) = log.take();
         let mut denials = std::mem::take(denials);
+        // Repeated uses of one capability say nothing more than the first.
         denials.dedup();
         Remains {
             log,

@@ -104,7 +104,7 @@ fn caller_wait() -> u32 {
     CALLER_WAIT
 }
 
-/// What a caller's name may be.
+/// The rule for a caller's name, as error texts state it.
 const NAME: &str = "letters, digits, `_` and `-`, at most 64 characters";
 
 fn is_name(text: &str) -> bool {
@@ -113,10 +113,10 @@ fn is_name(text: &str) -> bool {
 }
 
 impl ConfigFile {
-    /// Whether a caller of this name can have tokens.
+    /// Checks a name for a caller that has tokens.
     ///
     /// # Errors
-    /// When the registry would refuse it, with the reason.
+    /// When the registry would refuse the name, with the reason.
     pub fn named_caller(name: &str) -> Result<(), String> {
         if !is_name(name) {
             Err(format!("`{name}` cannot be a caller's name: {NAME}"))
@@ -144,7 +144,7 @@ pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
             problem(format!("`{text}` is who shows no token; it can have none"), "this caller");
         }
         for token in &caller.tokens {
-            // A token must identify one caller.
+            // A token identifies one caller. With two, the order of the file would decide who a request is from.
             if let Some((other, _)) = seen.iter().find(|(_, digest)| digest.same(token)) {
                 problem(format!("`{text}` and `{other}` have the same token"), "one of them is here");
             }

@@ -1,4 +1,4 @@
-//! `[http]` and `[oauth]`: who may connect, and how a caller proves its identity.
+//! `[http]` and `[oauth]`: which clients may connect, and how a caller proves its identity.
 //!
 //! Owns these settings, their defaults and their errors. Must not know how they are enforced: the server does that.
 
@@ -60,8 +60,8 @@ impl Default for HttpConfig {
 }
 
 impl HttpConfig {
-    /// Whether a server that was started with the other settings does what these say: callers are looked up anew after
-    /// a reload, and the drain time is compared under its own name.
+    /// Whether a running server with the `other` settings already behaves as these say. `allow_anonymous` may differ,
+    /// because callers are looked up again after a reload, and the drain time is compared under its own name.
     pub(crate) fn serves_as(&self, other: &HttpConfig) -> bool {
         let HttpConfig { allow_anonymous, drain_ms, .. } = *other;
         HttpConfig { allow_anonymous, drain_ms, ..self.clone() } == *other
@@ -92,13 +92,13 @@ fn leeway_s() -> u64 {
     30
 }
 
-/// Largest leeway: more than any maintained clock is off. An expired token stays valid for this long.
+/// Largest leeway in seconds: more than the error of any maintained clock. An expired token stays valid for this long.
 const LEEWAY_S_MAX: u64 = 300;
 
 pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
     let mut problems = http_problems(&file.config.http);
     if let Some(oauth) = &file.config.oauth {
-        // All at the table: its values have no spans of their own.
+        // All errors point at the table, because its values have no positions of their own.
         let wrong = oauth_problems(file, oauth.get_ref())
             .into_iter()
             .map(|(message, hint)| file.error(oauth.span(), message, "in this table", Some(hint.to_owned())));
@@ -155,7 +155,7 @@ fn oauth_problems(file: &ConfigFile, oauth: &OauthConfig) -> Vec<(String, &'stat
     problems
 }
 
-/// Whether a token can name a server like this: a URL, or a plain word, which some servers use.
+/// Whether a token can name a server in this way: by a URL, or by a plain word, which some servers use.
 fn is_identifier(text: &str) -> bool {
     if !text.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\') {
         return false;

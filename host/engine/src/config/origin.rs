@@ -159,7 +159,7 @@ impl std::fmt::Display for KeySource {
 
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().and_then(HostName::parse);
-    // An address only: the hosts file decides what `localhost` stands for.
+    // An address only: the name `localhost` means whatever the hosts file says.
     host.is_some_and(|host| matches!(host, HostName::Address(address) if address.is_loopback()))
 }
 

@@ -1,8 +1,12 @@
-//! What the whole numbers among the settings may be. Zero would make a tool, a caller or a port that can never serve.
+//! The ranges of the whole numbers among the settings. Zero would describe a tool, a caller or a port that can never
+//! serve.
+//!
+//! Owns every bound on a single number. Must not know rules between settings.
 
 use airlock_types::limit::{MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX};
 use airlock_types::range::Setting;
 
+/// No upper bound.
 const ANY: u64 = u64::MAX;
 
 /// Every number that has a range.
@@ -19,11 +23,11 @@ pub(super) const SETTINGS: [Setting; 30] = [
     ("callers.*.run", 1..=ANY),
     ("compile.component_bytes_max", 1..=ANY),
     ("compile.cpu_s_max", 1..=ANY),
-    // With less the compile process cannot even start its engine, and could not say what it lacks.
+    // With less, the compile process cannot start its engine, and so could not report that memory is missing.
     ("compile.memory_bytes_max", (16 << 20)..=ANY),
     ("compile.wall_s_max", 1..=ANY),
     ("host.call_deadline_ms", 1..=ANY),
-    // The engine's pool reserves address space for each.
+    // The engine's pool reserves address space for each call.
     ("host.calls_max", 1..=256),
     ("http.body_bytes_max", 1..=ANY),
     ("http.connections_max", 1..=ANY),
@@ -31,11 +35,12 @@ pub(super) const SETTINGS: [Setting; 30] = [
     ("http.sessions_max", 1..=ANY),
     ("http.strangers_max", 1..=ANY),
     ("http.write_deadline_ms", 1..=ANY),
-    // Empty tables take a fifth of the least.
+    // An empty database takes a fifth of this.
     ("journal.bytes_max", (1 << 20)..=ANY),
     ("tools.*.bulkhead.run", 1..=ANY),
     ("tools.*.limits.deadline_ms", 1..=ANY),
     ("tools.*.limits.fuel", 1..=ANY),
+    // The engine's pool has memories of this size.
     ("tools.*.limits.memory_bytes_max", 1..=MEMORY_BYTES_MAX),
     ("tools.*.limits.output_bytes_max", 1..=ANY),
     ("tools.*.limits.table_elements_max", 1..=TABLE_ELEMENTS_MAX),

@@ -1,4 +1,6 @@
-//! `[server]`: what holds for every way to serve.
+//! `[server]`: settings of every transport.
+//!
+//! Owns the drain time, under its name and its former one. Must not know how a transport ends.
 
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use toml::Spanned;
 use super::{Config, ConfigFile};
 use airlock_types::diagnostic::Diagnostic;
 
-/// The drain time where no setting says one, in milliseconds.
+/// The default drain time in milliseconds.
 const DRAIN_MS: u64 = 10_000;
 
 /// Serving over stdio and HTTP.
@@ -22,14 +24,14 @@ pub struct ServerConfig {
 }
 
 impl Config {
-    /// Time for running calls to end when serving ends, under its name or its former one.
+    /// Time for running calls to end when serving ends, read under its name or its former one.
     pub fn drain_time(&self) -> Duration {
         let ms = self.server.drain_ms.as_ref().map(Spanned::get_ref).or(self.http.drain_ms.as_ref());
         Duration::from_millis(*ms.unwrap_or(&DRAIN_MS))
     }
 }
 
-/// Two values for one setting: neither is taken in silence.
+/// Two values for one setting are an error: either choice would ignore one silently.
 pub(super) fn problems(file: &ConfigFile) -> Option<Diagnostic> {
     let drain_ms = file.config.server.drain_ms.as_ref()?;
     file.config.http.drain_ms.map(|_| {
@@ -42,7 +44,7 @@ pub(super) fn problems(file: &ConfigFile) -> Option<Diagnostic> {
     })
 }
 
-/// Names that are still accepted, for now.
+/// A warning for the former name, which is still accepted.
 pub(super) fn warnings(config: &Config) -> Option<String> {
     config.http.drain_ms.map(|_| {
         "`http.drain_ms` is the former name of `server.drain_ms`, which stdio uses too: write it under `[server]`"

@@ -1,4 +1,6 @@
-//! `[tools]`: what the operator says of each tool.
+//! `[tools]`: the operator's settings of each tool.
+//!
+//! Owns these settings and their defaults. Must not know how a tool is loaded.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -72,7 +74,7 @@ pub enum Functions {
 }
 
 impl Functions {
-    /// Whether it shows none.
+    /// Whether no function becomes a tool.
     pub fn is_empty(&self) -> bool {
         match self {
             Functions::Listed(names) => names.is_empty(),

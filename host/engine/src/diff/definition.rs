@@ -11,7 +11,7 @@ use airlock_types::difference::{Difference, told};
 use airlock_types::grant::Requests;
 use airlock_types::limit::PartialLimits;
 
-/// The verdicts of a check, the mildest first.
+/// The verdicts of a check, the mildest first. The order gives their ranks.
 const VERDICTS: [&str; 4] = ["pass", "warn", "suspect", "reject"];
 
 /// The changes, in the order of a definition's parts. Structs are destructured without `..`, so that a new part cannot
@@ -30,6 +30,7 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Difference> {
         terms,
     } = old;
     let mut found = Comparison::default();
+    // First, because a reviewer cares most about what a tool may newly reach.
     found.asks(asks, &new.asks);
     // New code and new texts are shown, but neither gives the tool more rights.
     found.part(&["component"], component, &new.component, false);
@@ -38,6 +39,7 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Difference> {
     found.part(&["effects"], effects, &new.effects, true);
     // What an error may hold cannot be shown to be less by its type alone.
     found.part(&["errors"], errors, &new.errors, true);
+    // A new import is something more that the tool may reach; a removed one is less.
     found.set(&["imports"], imports, &new.imports, |come| come);
     found.0.extend(schema::compare("input_schema", input_schema, &new.input_schema));
     found.0.extend(schema::compare("output_schema", output_schema, &new.output_schema));
@@ -93,7 +95,7 @@ impl Comparison {
         self.limits(limits, &new.limits);
         self.requires(requires, &new.requires);
         self.set(&["transient"], transient, &new.transient, |come| come);
-        // Attempts are made with less time than before.
+        // A smaller minimum starts attempts with less time than was approved.
         let least = |said: &Option<u64>| said.unwrap_or(USEFUL_MS_MIN);
         let wider = least(&new.useful_ms_min) < least(useful_ms_min);
         self.part(&["useful_ms_min"], useful_ms_min, &new.useful_ms_min, wider);
@@ -115,6 +117,7 @@ impl Comparison {
         let gone: Vec<&Value> = old.iter().filter(|check| !new.contains(check)).collect();
         let mut come: Vec<&Value> = new.iter().filter(|check| !old.contains(check)).collect();
         for before in gone {
+            // The same check with another verdict is one change, not a removal and an addition.
             let like = come.iter().position(|after| unjudged(after) == unjudged(before));
             let after = like.map(|at| come.remove(at));
             let wider = after.is_none_or(|after| !is_stricter(before, after));
@@ -156,9 +159,8 @@ fn unjudged(check: &Value) -> Value {
     check
 }
 
-/// Whether both checks state a verdict and the new one is at least as strict. Without a stated verdict the kind
-/// decides, possibly by what it finds, so the two cannot be compared.
-/// depend on what is found.
+/// Whether both checks state a verdict and the new one is at least as strict. Without a stated verdict the kind of the
+/// check decides, possibly by what it finds, so the two cannot be compared.
 fn is_stricter(old: &Value, new: &Value) -> bool {
     let rank = |check: &Value| VERDICTS.iter().position(|known| check["verdict"] == **known);
     rank(old).zip(rank(new)).is_some_and(|(old, new)| new >= old)

@@ -16,6 +16,7 @@ type Schema = Map<String, Value>;
 /// Whether all new types are among the old ones. An `enum` without `type` implies types, too.
 pub(super) fn types(old: &Schema, new: &Schema) -> bool {
     let Some(old) = old.get("type") else { return true };
+    // A new schema without `type` and `enum` admits every type.
     let (Some(old), Some(new)) = (type_names(old), new_types(new)) else { return false };
     // Every integer is a number.
     new.iter().all(|name| old.contains(name) || (*name == "integer" && old.contains("number")))
@@ -51,6 +52,7 @@ fn type_of(value: &Value) -> &'static str {
 /// The values that `enum` or `const` lists; none without either keyword.
 fn listed(schema: &Schema) -> Option<Vec<&Value>> {
     match (schema.get("enum"), schema.get("const")) {
+        // Both hold where both are present, so the new values are at most the one of `const`.
         (_, Some(only)) => Some(vec![only]),
         (Some(Value::Array(all)), None) => Some(all.iter().collect()),
         (Some(_) | None, None) => None,
@@ -106,6 +108,7 @@ enum Order {
 fn at_most(a: &Value, b: &Value) -> Option<Order> {
     let order = match (whole(a), whole(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
+        // Equal numbers need no order, whatever their size.
         _ if a.is_number() && a == b => return Some(Order::Same),
         _ => {
             let (a, b) = (a.as_f64()?, b.as_f64()?);

@@ -31,8 +31,8 @@ const TEXTS: [&str; 7] =
 /// Keywords that hold definitions. Definitions are compared where they are referred to.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
-/// Keywords whose meaning depends on others, beside them or elsewhere. When an old schema has one, the whole schema
-/// must stay unchanged.
+/// Keywords that depend on others, beside them or elsewhere. When an old schema has one, the whole schema must stay
+/// unchanged.
 const DEPENDENT: [&str; 8] = [
     "unevaluatedProperties",
     "unevaluatedItems",
@@ -46,6 +46,7 @@ const DEPENDENT: [&str; 8] = [
 
 /// The changes between two documents. Their paths begin with `name`.
 pub(super) fn compare(name: &str, old: &Value, new: &Value) -> Vec<Difference> {
+    // Shared by all nested comparisons, so that trying branches against each other cannot multiply the bound.
     let steps = Cell::new(STEPS_MAX);
     let mut walk = Walk { steps: &steps, path: vec![name.to_owned()], found: Vec::new() };
     walk.schemas(Node::root(old), Node::root(new));
@@ -70,6 +71,7 @@ struct Pair<'s> {
 impl<'w> Walk<'w> {
     /// Compares two schemas at the current path.
     fn schemas(&mut self, old: Node<'_>, new: Node<'_>) {
+        // Costs no step: most of two versions of a schema is equal.
         if old.is_same(&new) {
             return;
         }

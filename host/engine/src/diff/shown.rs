@@ -1,6 +1,7 @@
 //! Values as a reviewer reads them: complete, and without invisible characters.
 //!
-//! Owns which characters are written as escapes (`\u{202e}`), and how two long texts are shown side by side.
+//! Owns which characters are written as escapes (`\u{202e}`), and how two long texts are shown side by side. Must not
+//! know what a change means.
 
 use serde_json::Value;
 
@@ -16,6 +17,7 @@ pub(super) fn value(value: &Value) -> String {
 /// Two values that differ in a part. The common beginning and end of long values are left out. The difference is shown
 /// in full.
 pub(super) fn difference(before: &Value, after: &Value) -> (String, String) {
+    // Characters and not bytes, so that no cut falls inside a character.
     let (before, after): (Vec<char>, Vec<char>) =
         (before.to_string().chars().collect(), after.to_string().chars().collect());
     let start = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
@@ -62,6 +64,7 @@ pub fn escaped_json(text: &str) -> String {
         // Line breaks between the values of a document stay; inside strings they are escaped already.
         if c != '\n' && is_hidden(c) {
             let mut units = [0; 2];
+            // JSON escapes are UTF-16: a character above U+FFFF takes two of them (RFC 8259, section 7).
             c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
         } else {
             out.push(c);

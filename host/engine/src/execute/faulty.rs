@@ -43,6 +43,7 @@ impl Faulty {
 impl Execute for Faulty {
     fn run<'a>(&'a self, attempt: Attempt<'a>) -> Running<'a> {
         let attempted = match (self.rule)(&attempt) {
+            // The inner future is returned as it is, so that an attempt without a fault pays for no second box.
             None => return self.inner.run(attempt),
             Some(Fault::Trap) => {
                 Ok(Outcome::Trap(TrapReport { message: "a fault on purpose".into(), frames: Vec::new() }))

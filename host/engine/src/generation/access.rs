@@ -58,19 +58,20 @@ impl Access {
             let (old, new) = (self.rules(&named(entry))?, newer.rules(&named(entry))?);
             Some((entry.clone(), Arc::new(old.narrowed(&new))))
         });
+        // A token that moved to another caller is revoked, too, until the new tools are served.
         let kept = |(token, who): &&(TokenDigest, Caller)| newer.holder(token).as_ref() == Some(who);
         Access {
             rules: both.collect(),
             open: self.open.clone(),
             tokens: self.tokens.iter().filter(kept).cloned().collect(),
-            // The newer settings, if both files use OAuth: they say who a caller is, and the rules bound what it may
-            // do.
+            // The newer settings, if both files use OAuth: they define who a caller is. What it may do is bounded by
+            // the rules.
             oauth: self.oauth.as_ref().and(newer.oauth.clone()),
             allow_anonymous: self.allow_anonymous && newer.allow_anonymous,
         }
     }
 
-    /// The rules of a caller; none when it has no entry and needs one.
+    /// The rules of a caller. `None` when the caller has no entry and needs one.
     pub(crate) fn rules(&self, who: &Caller) -> Option<Arc<Rules>> {
         self.rules.get(who.entry()).cloned().or_else(|| {
             let open = who.entry() == LOCAL || (who.entry() == ANONYMOUS && self.allow_anonymous);
@@ -87,7 +88,7 @@ impl Access {
         self.tokens.iter().fold(None, look)
     }
 
-    /// Whether calls of more than one caller can come. The command line and stdio serve `local` alone.
+    /// Whether calls of more than one caller are possible. The command line and stdio serve `local` alone.
     pub(crate) fn has_several_callers(&self) -> bool {
         let named = self.rules.keys().filter(|entry| ![LOCAL, ANONYMOUS].contains(&entry.as_str())).count();
         self.oauth.is_some() || named + usize::from(self.allow_anonymous) > 1
@@ -119,6 +120,7 @@ impl Accesses {
     /// meanwhile, only what both allow holds.
     pub(crate) fn serve(&mut self, access: Access, revision: u64) -> Arc<Access> {
         self.served = Arc::new(access);
+        // Otherwise a newer file was read while this one loaded, and what that file revokes must stay revoked.
         if revision == self.revision {
             self.served.clone()
         } else {

@@ -28,7 +28,7 @@ pub(crate) enum NotAdmitted {
     NoEntry,
     /// All accounts are in use, or too many calls of the caller run and wait.
     NoSlot,
-    /// A budget of the caller is used up.
+    /// A budget of the caller is exhausted.
     Exhausted(Exhausted),
     /// The call names a session that is not open.
     Session(UnknownSession),
@@ -66,6 +66,7 @@ impl Generation {
             NotOpened::Full => NotAdmitted::NoSlot,
             NotOpened::Exhausted(exhausted) => NotAdmitted::Exhausted(exhausted),
         })?;
+        // At once: from here on the call is charged, however it ends.
         tell(Event::Counted);
         // Before the slot: entering a session never waits, and an unknown handle needs no slot.
         let session = self.sessions().enter(who, session.clone(), environment.seed(), now_ms);

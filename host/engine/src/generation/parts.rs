@@ -1,4 +1,4 @@
-//! The parts of a host that every generation shares, so that a reload keeps them.
+//! The parts of a host that all generations share, so that a reload keeps them.
 //!
 //! Owns these parts. Must not know what a registry states. To add one: a field of [`Parts`] and its line in `new`.
 
@@ -15,11 +15,12 @@ use crate::caller::session::Sessions;
 use crate::execute::Execute;
 use crate::telemetry::metrics::Metrics;
 
-/// Calls whose arguments are judged off the runtime's workers at the same time; each may need up to 64 MB. One caller has
-/// half of these slots, so that it cannot keep the others from theirs.
+/// Calls whose arguments are judged off the runtime's workers at the same time. Each may need up to 64 MB. One caller
+/// has half of these slots, so that others always find some.
 const HEAVY_ARGUMENTS_MAX: u32 = 2 * CALLER_HEAVY_RUN;
 
-/// Calls that wait for that, in order and within their deadlines; the next is refused as `admission.overloaded`.
+/// Calls that wait for these slots, in order and within their deadlines. Further ones are refused as
+/// `admission.overloaded`.
 const HEAVY_ARGUMENTS_WAITING_MAX: u32 = 2 * CALLER_HEAVY_WAIT;
 
 /// The parts that live as long as the host.

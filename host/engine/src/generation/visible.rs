@@ -82,6 +82,7 @@ impl Visible {
     }
 
     fn shows(&self, name: &str) -> bool {
+        // Without rules nothing is shown: a caller without an entry must not learn that tools exist.
         self.rules.as_ref().is_some_and(|rules| rules.shows(name))
     }
 }

@@ -1,4 +1,6 @@
 //! Opens a host from its parts, in the required order.
+//!
+//! Owns that order and the default of each part. Must not know what a part does.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -23,8 +25,8 @@ use airlock_types::environment::SharedEnvironment;
 /// The default registry, the same as for the `airlock` program.
 const REGISTRY: &str = "airlock.toml";
 
-/// What a host is made of. Everything has a default: the registry `airlock.toml` of the working directory, its journal
-/// in its state folder, the compiler that lies beside this program, the clocks and the chance of this machine.
+/// The parts of a host. Each has a default: the registry `airlock.toml` of the working directory, a journal in its
+/// state folder, the compiler beside this program, the clocks and the random source of this machine, and the sandbox.
 #[must_use = "a host is there once the builder is opened"]
 pub struct HostBuilder<'w> {
     registry: RegistrySource,
@@ -36,10 +38,10 @@ pub struct HostBuilder<'w> {
     watch: &'w (dyn Fn(LoadEvent) + Sync),
 }
 
-/// Makes what runs attempts, given the sandbox.
+/// Makes the executor of attempts from the sandbox.
 type MakeExecute = dyn FnOnce(Sandbox) -> Arc<dyn Execute> + Send;
 
-/// Where a registry comes from: the path of its file, or a file that was read.
+/// The source of a registry: the path of its file, or a file that was read already.
 #[derive(Debug)]
 pub struct RegistrySource(Registry);
 
@@ -49,7 +51,7 @@ enum Registry {
     File(Box<ConfigFile>),
 }
 
-/// Where records go: into a journal that is open, or into a file.
+/// The destination of records: an open journal, or the path of a file.
 #[derive(Debug)]
 pub struct JournalSource(Records);
 
@@ -61,7 +63,7 @@ enum Records {
 }
 
 impl Host {
-    /// What a host is to be made of.
+    /// A builder with the default of every part.
     pub fn builder() -> HostBuilder<'static> {
         HostBuilder {
             registry: Path::new(REGISTRY).into(),
@@ -76,13 +78,14 @@ impl Host {
 }
 
 impl<'w> HostBuilder<'w> {
-    /// The registry of tools: a path, or a [`ConfigFile`].
+    /// Sets the registry of tools: a path, or a [`ConfigFile`]. Default: `airlock.toml`.
     pub fn registry(self, registry: impl Into<RegistrySource>) -> HostBuilder<'w> {
         HostBuilder { registry: registry.into(), ..self }
     }
 
-    /// Where records go: [`Journal::memory`], or the path of a file in a folder that is there. The registry's
-    /// `journal.bytes_max` bounds it; memory has a bound of its own besides.
+    /// Sets the journal: [`Journal::memory`], or the path of a file in an existing folder. The registry's
+    /// `journal.bytes_max` bounds it; a journal in memory has its own bound as well. Default: a file in the state
+    /// folder.
     pub fn journal(self, journal: impl Into<JournalSource>) -> HostBuilder<'w> {
         HostBuilder { journal: journal.into(), ..self }
     }
@@ -103,13 +106,13 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { environment, ..self }
     }
 
-    /// What runs attempts: the sandbox where nothing is said, or something in front of it, as
-    /// [`Faulty`](crate::execute::Faulty).
+    /// Sets the executor of attempts: something in front of the sandbox, such as [`Faulty`](crate::execute::Faulty).
+    /// Default: the sandbox alone.
     pub fn execute(self, make: impl FnOnce(Sandbox) -> Arc<dyn Execute> + Send + 'static) -> HostBuilder<'w> {
         HostBuilder { execute: Box::new(make), ..self }
     }
 
-    /// Hears of each component while it loads.
+    /// Sets the receiver of the progress of loading. Default: none.
     pub fn watch<'n>(self, watch: &'n (dyn Fn(LoadEvent) + Sync)) -> HostBuilder<'n> {
         HostBuilder { watch, ..self }
     }
@@ -119,6 +122,7 @@ impl<'w> HostBuilder<'w> {
     /// # Errors
     /// Fails when the registry, its lock, the cache, the journal or the engine cannot be used.
     pub async fn open(self) -> Result<Host, OpenError> {
+        // Destructured without `..`, so that a part cannot be set and then ignored.
         let HostBuilder { registry, journal, compiler, capabilities, environment, execute, watch } = self;
         let capabilities = Capabilities::with(capabilities)?;
         // Resolved before tools load, since no tool may be granted this folder.
@@ -128,11 +132,12 @@ impl<'w> HostBuilder<'w> {
             Ok::<_, OpenError>((file, journal, folder))
         });
         let (file, journal, journal_folder) = read.await.map_err(panicked)??;
-        // Runs while components compile.
+        // Started here and awaited below, so that it opens while components compile.
         let journal = tokio::task::spawn_blocking({
             let file = file.clone();
             move || journal.open(&file)
         });
+        // Builds tables that the first contract would otherwise wait for. Nothing waits for its end.
         tokio::task::spawn_blocking(airlock_contract::tool::warm);
         let engine = pool(&file)?;
         let threads = Threads::default();
@@ -140,8 +145,10 @@ impl<'w> HostBuilder<'w> {
         let registry = load(&file, &engine, &capabilities, &compiler, apart, watch, &threads).await?;
         let registry = Arc::new(registry);
         let served = Arc::new(Mutex::new(Served::default()));
+        // After loading: the lock compares the definitions of loaded components.
         admit(&file, &registry, None, &threads).await.map(|locked| note(&served).serve(&registry, locked))?;
         let journal = journal.await.map_err(panicked)??;
+        // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
         let parts = Arc::new(Parts::new(engine, execute, environment, journal));
         let access = Arc::new(Access::of(&file));
@@ -167,6 +174,7 @@ impl<'w> HostBuilder<'w> {
     }
 }
 
+/// The error of a blocking task that panicked, or was dropped with the runtime.
 fn panicked(err: tokio::task::JoinError) -> JournalError {
     JournalError::Read(err.to_string())
 }
@@ -181,7 +189,10 @@ impl RegistrySource {
 }
 
 impl JournalSource {
-    /// The folder of the file, where it is not the state folder.
+    /// The folder of the journal's file. `None` in the state folder and in memory.
+    ///
+    /// # Errors
+    /// When the folder does not exist.
     fn folder(&self) -> Result<Option<PathBuf>, JournalError> {
         let path = match &self.0 {
             Records::StateFolder => None,
@@ -189,6 +200,7 @@ impl JournalSource {
             Records::Open(journal) => journal.path(),
         };
         path.map(|path| {
+            // A bare file name has an empty parent, which is not a path that can be resolved.
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             folder.unwrap_or(Path::new(".")).canonicalize().map_err(|err| JournalError::Open {
                 path: path.to_owned(),

@@ -1,10 +1,12 @@
-//! The calls that have not ended yet, waiting ones included.
+//! The number of calls that have not ended yet, including waiting ones.
+//!
+//! Owns the count and the wait for zero. Must not know what a call does.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// How many there are.
+/// A count of calls, and a signal when it reaches zero.
 #[derive(Debug, Default)]
 pub(super) struct CallCount {
     count: AtomicUsize,
@@ -18,10 +20,11 @@ impl CallCount {
         CountedCall(self)
     }
 
-    /// Waits until none is left. More may begin later.
+    /// Waits until no call is left. More may begin later.
     pub(super) async fn idle(&self) {
         loop {
-            // Before the count is looked at: a call that ends in between is not missed.
+            // Made before the count is read: a call that ends in between is not missed, because `notify_waiters` wakes
+            // every `Notified` that exists.
             let none = self.none.notified();
             if self.count.load(Ordering::Acquire) == 0 {
                 return;
@@ -36,6 +39,7 @@ pub(super) struct CountedCall<'r>(&'r CallCount);
 
 impl Drop for CountedCall<'_> {
     fn drop(&mut self) {
+        // Release: what the call did is visible to a task that then reads zero with `Acquire`.
         if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.none.notify_waiters();
         }

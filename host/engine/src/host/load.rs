@@ -1,5 +1,7 @@
-//! Loading for a host: what touches the disk, each step on a thread of its own and within its time; and what is loaded
-//! without one, to be looked at.
+//! Loading for a host: the steps that touch the disk, each on a thread of its own and within its time. Also loads
+//! registries and caches without a host, for inspection.
+//!
+//! Owns the time limits of these steps. Must not know what a host does with the result.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +22,11 @@ use airlock_journal::state;
 use airlock_journal::{Journal, JournalError};
 use airlock_types::limit::CompileLimits;
 
+/// Opens the compile cache and loads the registry's tools. `apart` is a folder besides the state folder that no tool
+/// may be granted.
+///
+/// # Errors
+/// When the registry or the cache cannot be used, or a file system does not answer in time.
 pub(super) async fn load(
     file: &ConfigFile,
     engine: &Engine,
@@ -43,7 +50,10 @@ pub(super) async fn load(
     })
 }
 
-/// Asks the lock; whether there is one.
+/// Checks the registry against its lock. Returns whether there is one.
+///
+/// # Errors
+/// When the lock does not accept the definitions, or does not answer in time.
 pub(super) async fn admit(
     file: &ConfigFile,
     registry: &Arc<Registry>,
@@ -53,7 +63,8 @@ pub(super) async fn admit(
     let (file, registry) = (file.clone(), registry.clone());
     let admit = move || {
         let lock = Lock::read(&file)?;
-        // Held by what does not touch the disk only: a lock that is there decides alone.
+        // Taken after the lock's file was read, and only without one: a thread that is stuck on the disk must not hold
+        // it.
         let served = served.as_deref().filter(|_| !lock.exists()).map(note);
         lock.admit(&registry, served.as_deref())?;
         Ok::<_, LockError>(lock.exists())
@@ -61,7 +72,8 @@ pub(super) async fn admit(
     Ok(step(threads, "asking the lock", admit).await??)
 }
 
-/// A step of loading that is of no entry. Its name is its key: no tool is called like it.
+/// Runs a step of loading that belongs to no entry. Its name is the key of its thread, and contains characters that no
+/// entry's key has.
 async fn step<T: Send + 'static>(
     threads: &Threads,
     name: &'static str,
@@ -71,14 +83,15 @@ async fn step<T: Send + 'static>(
     done.map_err(|lost: Lost| OpenError::Stuck { step: name, reason: lost.to_string() })
 }
 
+/// Locks the memory of served definitions.
 pub(super) fn note(served: &Mutex<Served>) -> MutexGuard<'_, Served> {
     served.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The tools of a registry by themselves, to be looked at and not to be served: no lock is asked.
+/// Loads the tools of a registry for inspection. They are not served, so the lock is not asked.
 ///
 /// # Errors
-/// When the registry, the cache or the engine is not in order.
+/// When the registry, the cache or the engine cannot be used.
 pub async fn load_registry(
     file: &ConfigFile,
     watch: &(dyn Fn(LoadEvent) + Sync),
@@ -87,12 +100,15 @@ pub async fn load_registry(
     load(file, &pool(file)?, &capabilities, &compiler, None, watch, &Threads::default()).await
 }
 
-/// An engine with as many places as calls may run.
+/// An engine with a pool that has a place for each call that may run.
+///
+/// # Errors
+/// When the engine cannot reserve the address space.
 pub(super) fn pool(file: &ConfigFile) -> Result<Engine, OpenError> {
     engine(file.config.host.calls_max).map_err(|err| OpenError::Engine(format!("{err:#}")))
 }
 
-/// The journal of a registry.
+/// Opens the journal in the state folder of a registry.
 ///
 /// # Errors
 /// When it cannot be opened.
@@ -111,8 +127,10 @@ pub fn user_cache() -> Result<Cache, CacheError> {
     Cache::new(&user_folder().join("code"), CompileLimits::default(), &Compiler::default())
 }
 
-/// The folder of what belongs to no registry.
+/// The user's folder for files that belong to no registry: `airlock` in the user's cache folder, or in the system's
+/// folder for temporary files.
 pub fn user_folder() -> PathBuf {
+    // Only absolute paths: the XDG specification has relative ones ignored.
     #[expect(clippy::disallowed_methods, reason = "without a registry there are no settings to take it from")]
     let variable = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/'));
     let base = variable("XDG_CACHE_HOME")

@@ -1,7 +1,7 @@
 //! The definitions that this process has served, which count as accepted when there is no lock.
 //!
-//! Owns the memory of definitions, also of removed tools: a tool that returns with a changed definition is a change.
-//! Must not know the lock's file.
+//! Owns the memory of definitions, including those of removed tools: a tool that returns with a changed definition is a
+//! change. Must not know the lock's file.
 
 use std::collections::BTreeMap;
 
@@ -28,8 +28,8 @@ pub(crate) struct Served {
     locked: bool,
 }
 
-#[derive(Debug)]
 /// What is remembered of a removed tool.
+#[derive(Debug)]
 enum Removed {
     Whole { definition: Box<Definition>, bytes: usize },
     Digest(String),
@@ -43,6 +43,7 @@ impl Served {
     }
 
     fn replace(&mut self, now: BTreeMap<String, Definition>) {
+        // The new set is in place first: only tools that it lacks have been removed.
         for (name, definition) in std::mem::replace(&mut self.now, now) {
             if !self.now.contains_key(&name) {
                 self.forget(name, definition);
@@ -70,6 +71,7 @@ impl Served {
         self.gone.insert(name, gone);
     }
 
+    /// Whether a lock accepted the definitions that are served now.
     pub(crate) fn was_locked(&self) -> bool {
         self.locked
     }

@@ -24,6 +24,7 @@ impl Allowance {
     pub fn new(effective: Effective, missing: Vec<Missing>, limits: Limits) -> Allowance {
         let granted =
             effective.names().map(|capability| Reason::Granted { capability: capability.to_owned() });
+        // Made once here, so that a decision shares the list instead of building it.
         let reasons = granted.chain(missing.iter().map(missed)).collect();
         Allowance { effective, missing, limits, reasons }
     }

@@ -113,5 +113,6 @@ pub fn decide(request: &Request<'_>) -> Decision {
         // All reasons, not only the first: the operator can then grant everything at once.
         return Decision::Deny(Denied { reasons: allowance.reasons.clone() });
     }
+    // Shared, not copied: a permit costs one reference count.
     Decision::Allow(Permit { allowance: Arc::clone(allowance) })
 }

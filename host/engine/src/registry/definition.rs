@@ -31,10 +31,11 @@ pub struct Definition {
     pub input_schema: Value,
     /// JSON Schema of the structured content.
     pub output_schema: Value,
-    /// The type of its errors, as WIT writes it: what they hold reaches the model, too.
+    /// The type of the tool's errors, as WIT writes it. Part of the definition because error values reach the model,
+    /// too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub errors: Option<String>,
-    /// The capabilities that its author asks for.
+    /// The capabilities that the tool's author requests.
     pub asks: Requests,
     /// The names of the component's imports.
     pub imports: Vec<String>,
@@ -47,10 +48,10 @@ pub struct Definition {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    /// Relations between arguments that must hold before it runs.
+    /// Relations between arguments that must hold before the tool runs.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub requires: Vec<Relation>,
-    /// The checks of its result, each as it was declared.
+    /// The checks of the result, each as it was declared.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub expects: Vec<Value>,
     /// The limits that the author requests.

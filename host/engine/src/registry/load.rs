@@ -78,7 +78,7 @@ pub struct Loading<'a> {
     pub(crate) threads: &'a Threads,
     /// A folder besides the state folder that no tool may be granted.
     pub(crate) apart: Option<&'a Path>,
-    /// Who watches.
+    /// Receives an event when an entry begins to load and when it is loaded.
     pub watch: &'a (dyn Fn(LoadEvent) + Sync),
 }
 
@@ -103,7 +103,7 @@ impl From<Diagnostics> for LoadFailure {
 /// # Errors
 /// When a file system does not answer.
 pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, LoadFailure> {
-    // At most one entry per core at a time.
+    // At most one entry per core at a time: most of the work is hashing, compiling and linking.
     let width = std::thread::available_parallelism().map_or(1, usize::from);
     // `buffered` keeps the order of the keys, so that problems come in the same order every time.
     let mut loads = futures::stream::iter(entries(file, loading)).buffered(width);
@@ -157,13 +157,14 @@ pub async fn inspect(path: &Path, cache: &Cache) -> Result<Component, CompileErr
 /// When it cannot be read or compiled.
 pub async fn unpacked(path: &Path, cache: &Cache) -> Result<(Vec<u8>, Component), CompileError> {
     let bytes = cache.read(path)?;
-    // What is no component is left as it is: the compiler says better what it is.
+    // Bytes that are not a component stay as they are: the compiler reports best what they are.
     let bytes = airlock_contract::package::strip(&bytes).unwrap_or(bytes);
     let component = inspect_bytes(path, bytes.clone(), cache).await?;
     Ok((bytes, component))
 }
 
 async fn inspect_bytes(path: &Path, bytes: Vec<u8>, cache: &Cache) -> Result<Component, CompileError> {
+    // An engine that runs nothing has a small pool, so that inspecting works where address space is scarce.
     let engine = crate::sandbox::engine::compiler(crate::sandbox::engine::Optimize::Speed)
         .map_err(|err| CompileError::Process(format!("{err:#}")))?;
     let Compiled { info, digest, .. } = cache.load(&engine, bytes).await?;

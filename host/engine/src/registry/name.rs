@@ -35,6 +35,7 @@ pub(super) fn assign<'f>(
         None => key.to_owned(),
     };
     let named: Vec<_> = wanted.into_iter().map(|wanted| (name(wanted), wanted.1)).collect();
+    // The made names are checked, not only their parts: a key and a function together may be too long.
     match named.iter().find(|(name, _)| !is_valid(name)) {
         Some((name, function)) => Err(format!(
             "`{}` cannot be a tool's name: a-z, 0-9 and _, at most {NAME_CHARS_MAX} characters; give another with \

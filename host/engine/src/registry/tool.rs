@@ -16,17 +16,18 @@ use airlock_types::grant::Requests;
 use airlock_types::limit::{Limits, PartialLimits};
 use airlock_types::plan::RetryPolicy;
 
-/// The least time in which an attempt is worth starting, in milliseconds, where neither operator nor author says it.
+/// The least time in which an attempt is worth starting, in milliseconds, when neither the operator nor the author
+/// states one.
 pub(crate) const USEFUL_MS_MIN: u64 = 1_000;
 
-/// A component's file, and what it is.
+/// A component's file and its description.
 #[derive(Debug)]
 pub struct Component {
     /// The path of the file.
     pub path: PathBuf,
     /// SHA-256 of the file, in hex.
     pub digest: Arc<str>,
-    /// Its functions, imports and embedded contract.
+    /// The component's functions, imports and embedded contract.
     pub info: ComponentInfo,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Owns a private folder of compiled code. Write access to it allows running native code in the host, so the folder and
 //! its files must belong to this user alone. Code is named by its own digest. An index names the component, the engine
-//! and the description of that code. Names alone are never trusted: a file that was moved, truncated, edited or is outdated
-//! is detected and compiled again. Must not know tools.
+//! and the description of that code. Names alone are never trusted: a file that was moved, truncated, edited or is
+//! outdated is detected and compiled again. Must not know tools.
 
 mod entry;
 
@@ -39,15 +39,15 @@ pub struct Cache {
 pub(crate) struct Compiled {
     pub(crate) component: Component,
     pub(crate) info: ComponentInfo,
-    /// SHA-256 of the component as it was given, hex.
+    /// SHA-256 of the component's bytes as they were read, in hex.
     pub(crate) digest: String,
 }
 
 /// The result of a cache look-up.
 pub(crate) enum Lookup {
-    /// It was compiled before.
+    /// The component was compiled before, and its code is intact.
     Found(Box<Compiled>),
-    /// It must be compiled.
+    /// The component must be compiled.
     Missing(Missing),
 }
 
@@ -119,8 +119,10 @@ impl Cache {
 
     /// Looks up the component of these bytes without compiling.
     pub(crate) fn look(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Lookup, CompileError> {
+        // Size and first bytes come before the digest, which reads all bytes.
         compile::admit(&bytes, &self.limits)?;
         let entry = Entry::new(&self.folder, sha256(&bytes), engine);
+        // The bound that code has when it is received from the compile process.
         Ok(match entry.find(engine, self.limits.memory_bytes_max) {
             Some(kept) => Lookup::Found(Box::new(entry.compiled(kept))),
             None => Lookup::Missing(Missing { bytes, entry }),
@@ -144,9 +146,10 @@ impl Cache {
                 .keep(&aside, report)
                 .map_err(|err| CompileError::Process(format!("cannot write the cache: {err}")))
         });
-        // After success the file has been renamed, and there is nothing to remove.
+        // Fails after a success, because the file was renamed. After a failure it removes what was written so far.
         let _ = std::fs::remove_file(&aside);
         kept?;
+        // Read back through the checks of every look-up, so that there is one way from the disk to running code.
         match entry.find(engine, self.limits.memory_bytes_max) {
             Some(kept) => Ok(entry.compiled(kept)),
             None => Err(CompileError::Process("the compiled code could not be read back".into())),

@@ -1,10 +1,10 @@
-//! Compiling components, in a process of their own with limits of its own.
+//! Compiling components, in a separate process with its own limits.
 //!
 //! A small hostile component can keep the compiler busy for minutes (with fuel on, its time grows with the square of
 //! the input), and the engine does not count that as a vulnerability. So the server does not compile in its own
 //! process, unless an embedding program chooses that. It starts `airlock compile`, whose processor time, memory and
 //! wall time are bounded, and which fails alone. All other work on untrusted bytes that can grow beyond their size runs
-//! there too: reading types, the embedded contract, documentation. Owns both ends of that process; its confinement is
+//! there, too: reading types, the embedded contract, documentation. Owns both ends of that process; its confinement is
 //! in `confine`. Must not know tools or the cache's folder.
 
 mod answer;
@@ -52,7 +52,7 @@ pub enum CompileError {
     /// Its file cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(FileError),
-    /// It is too large.
+    /// The file is larger than `compile.component_bytes_max`.
     #[error(
         "it has {bytes} bytes; at most {max} are allowed; raise `compile.component_bytes_max` in airlock.toml if \
          you trust it"
@@ -81,7 +81,7 @@ pub enum CompileError {
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) info: ComponentInfo,
-    /// SHA-256 of the compiled code, hex, as computed by this process.
+    /// SHA-256 of the compiled code, in hex. Computed by this process, not by the compile process.
     pub(crate) code_digest: String,
 }
 
@@ -118,7 +118,8 @@ pub(crate) async fn compile(
     out: &Path,
 ) -> Result<Report, CompileError> {
     match attempt(program, limits, bytes, out, Optimize::Speed).await {
-        // Without optimization, the time grows linearly with the size, not with its square.
+        // Without optimization, the time grows linearly with the size, not with its square. Both runs have the full
+        // limits, so a component may take twice `wall_s_max`.
         Err(CompileError::OverBudget(_)) => attempt(program, limits, bytes, out, Optimize::None).await,
         ended => ended,
     }
@@ -132,6 +133,7 @@ async fn attempt(
     optimize: Optimize,
 ) -> Result<Report, CompileError> {
     let process = |err: std::io::Error| CompileError::Process(format!("{}: {err}", program.path.display()));
+    // The keeper lives as long as the child: the kernel ends the child with the thread that started it.
     let (mut child, _keeper) = start(command(program, limits, optimize)).await.map_err(process)?;
     let (Some(mut stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -139,22 +141,27 @@ async fn attempt(
         return Err(process(std::io::Error::other("it has no pipes")));
     };
     let feed = async {
-        // A child that dies early closes the pipe. Its exit status gives the reason.
+        // A child that dies early closes the pipe. Its exit status gives the reason, so the error here says nothing.
         let _ = stdin.write_all(bytes).await;
+        // The child reads to the end of its input.
         drop(stdin);
     };
     let run = async {
         let answered = answer::receive(stdout, out, limits.memory_bytes_max);
+        // All pipes at the same time: a child that fills one pipe while this end waits for another would stop both.
         tokio::join!(feed, answered, complaint(stderr), child.wait())
     };
     let Ok(((), answered, complaint, status)) =
         tokio::time::timeout(Duration::from_secs(limits.wall_s_max), run).await
     else {
+        // Dropping the child ends it (`kill_on_drop`).
         return Err(CompileError::OverBudget(format!("{} s by the clock", limits.wall_s_max)));
     };
     let status = status.map_err(process)?;
     match answered? {
+        // Code has no length of its own in the answer. Without a clean exit it may be only the first part.
         Some(Answer::Done { info, missing, code_digest }) if status.success() => {
+            // The limits hold without these means, so this is a warning and not an error.
             if !missing.is_empty() {
                 tracing::warn!(
                     "this kernel does not confine the compile process by {}",
@@ -175,6 +182,7 @@ fn command(program: &Program<'_>, limits: &CompileLimits, optimize: Optimize) ->
         .args(["--parent", &std::process::id().to_string()])
         .args(["--cpu-s-max", &limits.cpu_s_max.to_string()])
         .args(["--memory-bytes-max", &limits.memory_bytes_max.to_string()])
+        // No variable of the host reaches the process. It may hold secrets, and its code reads untrusted bytes.
         .env_clear()
         // Otherwise the allocator reserves a gigabyte, which counts against the memory limit before it is used.
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
@@ -189,16 +197,18 @@ fn command(program: &Program<'_>, limits: &CompileLimits, optimize: Optimize) ->
     command
 }
 
-/// Starts a child from a thread that lives until the returned sender is dropped. The kernel ends the child when the
-/// thread that started it ends, and threads of the runtime come and go.
+/// Starts a child from a thread that lives until the returned sender is dropped. The parent-death signal of Linux fires
+/// when the thread that started the child ends (prctl(2)), and threads of the runtime come and go.
 async fn start(mut command: Command) -> std::io::Result<(Child, mpsc::Sender<Infallible>)> {
     let (started, child) = tokio::sync::oneshot::channel();
     let (keeper, dropped) = mpsc::channel();
     let runtime = tokio::runtime::Handle::current();
     std::thread::Builder::new().name("compile".into()).spawn(move || {
+        // tokio registers the child's pipes with the runtime that is current.
         let _runtime = runtime.enter();
         // If the receiver is gone, the child is dropped here, which ends it.
         if started.send(command.spawn()).is_ok() {
+            // Returns when the keeper is dropped; nothing is ever sent.
             let _ = dropped.recv();
         }
     })?;
@@ -206,10 +216,11 @@ async fn start(mut command: Command) -> std::io::Result<(Child, mpsc::Sender<Inf
     Ok((child?, keeper))
 }
 
-/// Reads the first bytes of the child's stderr. Then closes the pipe, so that a child that prints without end gets an
-/// error.
+/// Reads the first bytes of the child's stderr and then closes the pipe, so that a child that prints without end gets
+/// an error.
 async fn complaint(stderr: ChildStderr) -> String {
     let mut text = Vec::new();
+    // What was read before an error is still the best explanation.
     let _ = stderr.take(COMPLAINT_BYTES_MAX).read_to_end(&mut text).await;
     String::from_utf8_lossy(&text).chars().take(500).collect()
 }
@@ -219,6 +230,8 @@ fn died(status: std::process::ExitStatus, complaint: &str, limits: &CompileLimit
     use std::os::unix::process::ExitStatusExt as _;
     const SIGKILL: i32 = 9;
     const SIGXCPU: i32 = 24;
+    // setrlimit(2): SIGXCPU at the soft limit of processor time, SIGKILL at the hard one. The allocator aborts when the
+    // limit of memory refuses it, so every other signal counts as memory.
     match status.signal() {
         Some(SIGXCPU | SIGKILL) => {
             CompileError::OverBudget(format!("{} s of processor time", limits.cpu_s_max))
@@ -228,8 +241,11 @@ fn died(status: std::process::ExitStatus, complaint: &str, limits: &CompileLimit
     }
 }
 
-/// The program that can compile: this one where it is `airlock`, else the `airlock` beside it or one folder
-/// up, as test binaries and examples of one build lie.
+/// Finds the program that compiles: `airlock` in the folder of this executable, which is this executable itself if it
+/// is `airlock`, or else in the parent folder, where Cargo puts the program that belongs to its tests and examples.
+///
+/// # Errors
+/// When neither folder holds an `airlock`.
 pub(crate) fn locate() -> Result<PathBuf, CompileError> {
     let this = std::env::current_exe().map_err(|err| CompileError::Process(err.to_string()))?;
     let beside = this.ancestors().skip(1).take(2).map(|folder| folder.join("airlock"));

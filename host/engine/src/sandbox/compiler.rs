@@ -17,10 +17,10 @@ enum Choice {
     InProcess,
 }
 
-/// The compiler in use, after the look-up.
+/// A compiler that was found.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// An `airlock`, run for each component.
+    /// The path of an `airlock` program, run once for each component.
     Program(PathBuf),
     /// This process.
     #[cfg(feature = "in-process-compiler")]
@@ -28,17 +28,17 @@ pub(super) enum Found {
 }
 
 impl Compiler {
-    /// This `airlock` program, started for each component as a confined process.
+    /// The `airlock` program at this path. It runs as a confined process for each component.
     pub fn program(path: impl Into<PathBuf>) -> Compiler {
         Compiler(Choice::Program(path.into()))
     }
 
     /// This process itself, for programs that trust their components as they trust their own code.
     ///
-    /// None of what confines a compiler exists here: a component that is made for it can take all processor time and
-    /// memory of this process, and a bug of the compiler is one of this process. `compile.cpu_s_max` and
-    /// `compile.memory_bytes_max` of the registry are not enforced; after `compile.wall_s_max` loading ends with an
-    /// error, and the thread goes on until the compiler is done. `compile.component_bytes_max` holds.
+    /// Nothing confines the compiler here. A hostile component can take all processor time and memory of this process,
+    /// and a bug of the compiler is a bug of this process. `compile.cpu_s_max` and `compile.memory_bytes_max` of the
+    /// registry are not enforced. After `compile.wall_s_max` loading ends with an error, and the thread continues until
+    /// the compiler is done. `compile.component_bytes_max` is enforced.
     ///
     /// Needs the Cargo feature `in-process-compiler`.
     #[cfg(feature = "in-process-compiler")]
@@ -46,10 +46,14 @@ impl Compiler {
         Compiler(Choice::InProcess)
     }
 
-    /// Resolves the choice; looks for the program if none was named.
+    /// Resolves the choice. Searches for the program if none was named.
+    ///
+    /// # Errors
+    /// When no program was named and none is found.
     pub(super) fn find(&self) -> Result<Found, CompileError> {
         match &self.0 {
             Choice::Beside => compile::locate().map(Found::Program),
+            // Not looked for: a wrong path fails when the program is started, with an error that names it.
             Choice::Program(path) => Ok(Found::Program(path.clone())),
             #[cfg(feature = "in-process-compiler")]
             Choice::InProcess => Ok(Found::InProcess),

@@ -1,8 +1,8 @@
 //! What the compile process gives up before it reads a component.
 //!
-//! Owns the confinement of a process that reads untrusted bytes: its limits, its end with the parent, its descriptors,
-//! and the system calls that it keeps. Everything here is irrevocable for the calling process. Must not know what the
-//! process works on.
+//! Owns the confinement of a process that reads untrusted bytes: its limits, its end with the parent, its open
+//! descriptors, and the system calls that remain. Everything here is irrevocable for the calling process. Must not know
+//! what the process works on.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,18 +17,18 @@ use seccompiler::{
 /// The limits of a confined process, and the parent that it ends with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Confinement {
-    /// The process that started it.
+    /// Process id of the parent.
     pub(crate) parent: u32,
-    /// Processor time, in seconds.
+    /// Limit of processor time, in seconds.
     pub(crate) cpu_s_max: u64,
-    /// Memory, in bytes.
+    /// Limit of writable memory, in bytes.
     pub(crate) memory_bytes_max: u64,
 }
 
 /// Why a process could not be confined. It must then end without reading any input.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfineError {
-    /// A limit, an attribute of the process or its table of descriptors.
+    /// A limit, an attribute of the process or its table of descriptors could not be set. Holds what it was.
     #[error("cannot give up {0}: {1}")]
     Os(&'static str, io::Error),
     /// The parent ended before it could be watched.
@@ -41,13 +41,15 @@ const DESCRIPTORS: u64 = 3;
 
 /// Confines this process, which must have one thread.
 ///
-/// Returns the kernel's means that could not be used (`landlock`, `seccomp`): an old kernel or a container may lack
-/// them, and the limits hold without them.
+/// Returns the kernel's means that could not be used (`landlock`, `seccomp`). An old kernel or a container may lack
+/// them; the limits hold without them.
 ///
 /// # Errors
 /// Fails when a limit cannot be set. The caller must not continue.
 pub(crate) fn confine(confinement: &Confinement) -> Result<Vec<String>, ConfineError> {
-    // The order matters: each step removes rights that the steps before it needed.
+    // The order matters, because each step removes rights that earlier steps needed: descriptors are listed in /proc
+    // before landlock denies files; landlock and seccomp need `no_new_privs` when the process has no privileges; the
+    // filter comes last, because it allows neither prctl nor setrlimit.
     die_with(confinement.parent)?;
     close_inherited().map_err(|err| ConfineError::Os("inherited descriptors", err))?;
     rustix::thread::set_no_new_privs(true).map_err(|err| ConfineError::Os("privileges", err.into()))?;
@@ -62,7 +64,7 @@ pub(crate) fn confine(confinement: &Confinement) -> Result<Vec<String>, ConfineE
 fn die_with(parent: u32) -> Result<(), ConfineError> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|err| ConfineError::Os("an end of its own", err.into()))?;
-    // A parent that ended before the call above sends no signal. Its children then have another parent.
+    // A parent that ended before the call above sends no signal. The process then has another parent already.
     let now = rustix::process::getppid().map(Pid::as_raw_nonzero);
     if now.is_some_and(|now| u32::try_from(now.get()) == Ok(parent)) {
         Ok(())
@@ -71,14 +73,14 @@ fn die_with(parent: u32) -> Result<(), ConfineError> {
     }
 }
 
-/// Closes every descriptor but the first three. The host opens its own so that they close by themselves, but may have
-/// inherited others from whatever started it.
+/// Closes every descriptor but the first three. The host's own descriptors close on exec, but those that it inherited
+/// from its own parent may not.
 fn close_inherited() -> io::Result<()> {
     let mut open = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd")? {
         open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
     }
-    // The list includes the listing's own descriptor, which is closed by now.
+    // The list includes the listing's own descriptor, which is closed by now. Closing it again fails, which is ignored.
     for fd in open.into_iter().filter(|fd| *fd >= DESCRIPTORS as i32) {
         let _ = nix::unistd::close(fd);
     }
@@ -87,14 +89,18 @@ fn close_inherited() -> io::Result<()> {
 
 fn limit(confinement: &Confinement) -> io::Result<()> {
     let Confinement { parent: _, cpu_s_max, memory_bytes_max } = *confinement;
-    // Exceeding the soft limit raises SIGXCPU, which tells the host which limit was hit.
+    // Exceeding the soft limit raises SIGXCPU, which tells the host which limit was hit. The hard limit, a second
+    // later, cannot be caught.
     Resource::CPU.set(cpu_s_max, cpu_s_max.saturating_add(1))?;
-    // Counts writable memory, so that reserved address space is free.
+    // Counts writable private memory, since Linux 4.7 mappings as well. Reserved address space is free.
     Resource::DATA.set(memory_bytes_max, memory_bytes_max)?;
     // All input and output goes through pipes, which this limit does not affect.
     Resource::FSIZE.set(0, 0)?;
+    // The three pipes stay open, and no further descriptor can be made.
     Resource::NOFILE.set(DESCRIPTORS, DESCRIPTORS)?;
+    // Neither a process nor a thread: the compiler of the engine runs on this one.
     Resource::NPROC.set(0, 0)?;
+    // A core dump would write untrusted content to the disk.
     Resource::CORE.set(0, 0)?;
     Resource::MEMLOCK.set(0, 0)?;
     Resource::MSGQUEUE.set(0, 0)
@@ -102,6 +108,8 @@ fn limit(confinement: &Confinement) -> io::Result<()> {
 
 /// Denies all files, TCP, abstract sockets and signals to other processes. Returns whether the kernel enforces it.
 fn deny_files_and_network() -> bool {
+    // Rights are handled and no rule allows any, so all are denied. On an older kernel the crate leaves out what that
+    // kernel does not know.
     let restricted = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V6))
         .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V6)))
@@ -115,21 +123,21 @@ fn deny_files_and_network() -> bool {
 fn filter_calls() -> bool {
     let Ok(arch) = std::env::consts::ARCH.try_into() else { return false };
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|call| (*call, Vec::new())).collect();
-    // An abort sends a signal to its own process, and to no other.
+    // An abort sends a signal to its own process. Signals to other processes stay refused.
     let own =
         SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(std::process::id()));
     let Ok(own) = own.and_then(|own| SeccompRule::new(vec![own])) else { return false };
     rules.insert(libc::SYS_tgkill, vec![own]);
-    // A refused call fails like one without permission, which libraries can bear: they look at the number of
-    // processors, and go on without it.
+    // A refused call fails with EPERM instead of ending the process: libraries make optional calls, such as reading the
+    // number of processors, and continue without them.
     let refused = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let filter = SeccompFilter::new(rules, refused, SeccompAction::Allow, arch);
     let program = filter.and_then(BpfProgram::try_from);
     program.is_ok_and(|program| seccompiler::apply_filter(&program).is_ok())
 }
 
-/// The allowed system calls: memory, the three pipes, own signals and clocks, and exit. None opens, connects, starts or
-/// traces anything.
+/// The allowed system calls: memory, the three pipes, signal handling, clocks and exit. None of them opens, connects,
+/// starts or traces anything.
 const CALLS: &[i64] = &[
     libc::SYS_read,
     libc::SYS_readv,

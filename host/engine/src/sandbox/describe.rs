@@ -1,7 +1,7 @@
 //! Reads the exports and imports of a component from its compiled types and its custom sections.
 //!
-//! Owns the conversion of the engine's types to `contract::component`, and the list of exports that are never tools. Runs
-//! in the compile process. Must not know grants.
+//! Owns the conversion of the engine's types to `contract::component`, and the list of exports that are never tools.
+//! Runs in the compile process. Must not know grants.
 
 mod sections;
 
@@ -30,7 +30,7 @@ pub(crate) enum DescribeError {
     Functions,
 }
 
-/// Reads the description of a component, types from the engine, the rest from its custom sections.
+/// Reads the description of a component: types from the engine, everything else from its custom sections.
 ///
 /// # Errors
 /// Fails when the description is larger than the host reads.
@@ -51,6 +51,7 @@ pub(crate) fn read(
                     }
                 }
             }
+            // Only functions can be tools.
             ComponentItem::CoreFunc(_)
             | ComponentItem::Module(_)
             | ComponentItem::Component(_)
@@ -95,6 +96,7 @@ impl Reader {
             None => self.function_ty(func)?,
         };
         match shown {
+            // The bound is on tools. Hidden exports are bounded with the whole description, where the answer is sent.
             Ok(ty) if self.info.functions.len() < FUNCTIONS_MAX => {
                 let interface = interface.map(str::to_owned);
                 self.info.functions.push(Function { interface, name: name.to_owned(), ty });
@@ -106,7 +108,8 @@ impl Reader {
     }
 
     fn import(&mut self, engine: &Engine, name: &str, item: ComponentItem) -> Result<(), DescribeError> {
-        // The registry declares only imports that no capability owns. The types of the others are the engine's.
+        // The registry declares stand-ins only for imports that no built-in capability owns, so only their types are
+        // kept. The types of the others are the engine's.
         let wanted = capability::built_in(name).is_none();
         let mut functions = BTreeMap::new();
         let mut add = |name: &str, func: &types::ComponentFunc| -> Result<(), DescribeError> {
@@ -137,8 +140,8 @@ impl Reader {
         if func.async_() {
             return Ok(Err("is asynchronous, which the engine profile does not allow".into()));
         }
-        // Counted first and in full: a part that cannot cross to JSON would hide the rest from the count, and values
-        // are created for every part of a declared import.
+        // Counted before the conversion, and in full: the conversion stops at a part that cannot cross to JSON and
+        // would leave the rest uncounted, although values are created for every part of a declared import.
         for (name, ty) in func.params() {
             self.budget.take_name(name)?;
             count(&mut self.budget, &ty, 1)?;
@@ -203,13 +206,16 @@ fn count(budget: &mut TypeBudget, ty: &Type, depth: usize) -> Result<(), TypeBud
     }
 }
 
+/// Charges a name without a type of its own: a case of an enum, or a flag.
 fn name_of(budget: &mut TypeBudget, name: &str, depth: usize) -> Result<(), TypeBudgetError> {
     budget.take_name(name)?;
     budget.take(depth)
 }
 
-/// Exports that toolchains add for themselves, and entry points of other kinds of component.
+/// The reason why an export is never a tool. `None` for all others. Toolchains add some exports for themselves, and
+/// others are entry points of other kinds of component.
 fn never_a_tool(interface: Option<&str>, name: &str) -> Option<&'static str> {
+    // The canonical ABI's helpers, and the start functions of WASI reactors and commands.
     let internal = name.starts_with("cabi_") || name == "_initialize" || name == "_start";
     match interface {
         _ if internal => Some("internal to the toolchain that built the component"),
@@ -218,6 +224,7 @@ fn never_a_tool(interface: Option<&str>, name: &str) -> Option<&'static str> {
         }
         Some("exports") => Some("internal to the toolchain that built the component"),
         Some(interface) if interface.starts_with("wasi:") => Some("an entry point of a program, not a tool"),
+        // WIT names functions of resources with a prefix in brackets: `[method]file.read`.
         _ if name.starts_with('[') => Some("belongs to a resource, which cannot cross to JSON"),
         _ => None,
     }

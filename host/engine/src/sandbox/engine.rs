@@ -1,8 +1,8 @@
 //! The engine and its settings.
 //!
-//! Owns every setting of wasmtime, the epoch's ticker, and the number of calls that may be in flight. The
-//! same settings serve the compile process and the server: code compiled under others does not load. Must
-//! not know tools.
+//! Owns every setting of wasmtime, the epoch's ticker, and the number of calls that may be in flight. The compile
+//! process and the server use the same settings: code that was compiled under others does not load. Must not know
+//! tools.
 
 use airlock_types::limit::{
     CORE_INSTANCES_MAX, MEMORIES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
@@ -19,19 +19,19 @@ use wasmtime::{
 /// deadlines late and other guests wait.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Stack of a guest. Host functions run on the rest of the 2 MiB stack; an overflow there would abort the
+/// Stack of a guest in bytes. Host functions run on the rest of the 2 MiB stack. An overflow there would abort the
 /// process, so the gap is wide.
 const STACK_BYTES: usize = 512 << 10;
 
-/// How code is optimized: the second is for components that take the first one too long to compile.
+/// How code is optimized. `None` is for components that take too long to compile with `Speed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Optimize {
     Speed,
     None,
 }
 
-/// Guests whose memory is returned to the system in one batch. With larger batches, calls would touch more memory than
-/// a core's cache holds.
+/// Number of guests that return their memory to the system in one batch. With larger batches, calls would touch more
+/// memory than a core's cache holds.
 const GIVEN_BACK_TOGETHER: usize = 8;
 
 /// An engine with its ticker running, and a pool for `calls_max` concurrent calls of the largest components. Admission
@@ -47,10 +47,14 @@ pub fn engine(calls_max: u32) -> wasmtime::Result<Engine> {
     Ok(engine)
 }
 
-/// The engine of a compile process: the same code for the same settings. Without the
-/// engine's `parallel-compilation` feature it runs on one thread.
+/// An engine that only compiles, under the settings of [`engine`]. The engine's Cargo feature `parallel-compilation` is
+/// off, so it uses one thread.
+///
+/// # Errors
+/// When the engine refuses its settings on this machine.
 pub(crate) fn compiler(optimize: Optimize) -> wasmtime::Result<Engine> {
     let mut config = settings(optimize);
+    // It runs nothing, so a pool for one call is enough.
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(1)));
     Engine::new(&config)
 }
@@ -58,13 +62,19 @@ pub(crate) fn compiler(optimize: Optimize) -> wasmtime::Result<Engine> {
 fn settings(optimize: Optimize) -> Config {
     let mut config = Config::new();
     config
+        // Two bounds on a guest: fuel counts its work the same on every machine, epochs end it at its deadline.
         .consume_fuel(true)
         .epoch_interruption(true)
         .max_wasm_stack(STACK_BYTES)
         .async_stack_size(2 << 20)
+        // Off by default. Without it, a stack could show a guest what the last one left on it.
         .async_stack_zeroing(true)
+        // Instances share the initial image of their memory until they write to it.
         .memory_init_cow(true)
+        // Only native debuggers need it, and registering it costs time for each component. Backtraces of guests work
+        // without.
         .native_unwind_info(false)
+        // Otherwise the variable `WASMTIME_BACKTRACE_DETAILS` of the host decides.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(20))
         .cranelift_opt_level(match optimize {
@@ -74,7 +84,8 @@ fn settings(optimize: Optimize) -> Config {
         // Replay needs the same bits for the same inputs.
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
-        // Features that are off cannot be attacked. Most advisories of the last year concern these.
+        // Features that are off cannot be attacked. Half of wasmtime's advisories of autumn 2026 concern code that does
+        // not run with this profile.
         .concurrency_support(false)
         .gc_support(false)
         .wasm_gc(false)
@@ -99,10 +110,13 @@ fn pool(calls: u32) -> PoolingAllocationConfig {
         .table_elements(TABLE_ELEMENTS_MAX as usize)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
+        // The largest `memory_bytes_max` that a registry may set.
         .max_memory_size(MEMORY_BYTES_MAX as usize)
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(64 << 10)
+        // Zeroing writes all of it after each call, so it is small.
         .async_stack_keep_resident(16 << 10)
+        // Idle slots keep up to their resident memory. 64 is the default of `host.calls_max`.
         .max_unused_warm_slots(64)
         .decommit_batch_size(GIVEN_BACK_TOGETHER)
         // Without the scan, keeping memory resident means rewriting all of it after each call.
@@ -110,9 +124,10 @@ fn pool(calls: u32) -> PoolingAllocationConfig {
     pool
 }
 
-/// Increments the epoch from a dedicated thread, which ends with the engine. A task would starve when guests hold all
-/// workers.
+/// Increments the epoch from a thread of its own, which ends with the engine. A task of the runtime would starve when
+/// guests hold all workers.
 fn tick(engine: &Engine) {
+    // Weak, so that the thread does not keep the engine alive.
     let engine = engine.weak();
     std::thread::spawn(move || {
         loop {

@@ -1,7 +1,7 @@
-//! How an attempt ended, as data: guest trouble is never an `Err`.
+//! How an attempt ended, as data: a failure of the guest is never an `Err`.
 //!
-//! Owns the outcome and the usage of one attempt, and the reading of the engine's errors. Must not know
-//! retry, MCP or the texts that an agent sees.
+//! Owns the outcome of one attempt, and the reading of the engine's errors. Must not know retry, MCP or the texts that
+//! an agent sees.
 
 use airlock_types::usage::{LimitHit, TrapReport};
 use wasmtime::{Trap, WasmBacktrace};
@@ -18,25 +18,27 @@ pub enum Outcome {
     Value(Option<Val>),
     /// The guest aborted.
     Trap(TrapReport),
-    /// A limit ended it.
+    /// The attempt reached this limit.
     Limit(LimitHit),
-    /// It used what it was not granted.
+    /// The guest used a capability without a grant, or an effect was refused.
     Denied {
-        /// The capability: `clock`.
+        /// The name of the capability: `clock`.
         capability: String,
-        /// The function that it called, or why its effect did not leave.
+        /// The function that the guest called, or why its effect was refused.
         function: String,
     },
 }
 
-/// Reads an engine error as an outcome.
+/// Reads an engine error as an outcome. The most specific reading comes first.
 pub(super) fn read(error: &wasmtime::Error, limiter: &Limiter) -> Outcome {
+    // The host's own errors: the engine passes them through with a backtrace around them.
     if let Some(Denied { capability, function }) = error.downcast_ref() {
         return Outcome::Denied { capability: (*capability).to_owned(), function: function.clone() };
     }
     if let Some(denied) = error.downcast_ref::<EffectDenied>() {
         return Outcome::Denied { capability: denied.capability().to_owned(), function: denied.to_string() };
     }
+    // Before the limiter: these traps name their limit, even when memory was refused earlier.
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => return Outcome::Limit(LimitHit::Deadline),
         Some(Trap::OutOfFuel) => return Outcome::Limit(LimitHit::Fuel),
@@ -55,7 +57,7 @@ pub(super) fn read(error: &wasmtime::Error, limiter: &Limiter) -> Outcome {
     Outcome::Trap(TrapReport { message: clean(&message), frames: frames(error) })
 }
 
-/// The message without the backtrace that the engine puts in front of it.
+/// The innermost message, without the backtrace that the engine puts in front of it. At most 500 characters.
 fn clean(message: &str) -> String {
     let end = message.rsplit(": ").next().unwrap_or(message);
     shorten::shorten(&shorten::clean(end), 500)

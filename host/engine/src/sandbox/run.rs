@@ -1,7 +1,7 @@
 //! One attempt: a fresh instance, run within its limits, to its outcome.
 //!
 //! Owns linking a component for its grants, and the run itself. Must not know retry, policy or MCP. An `Err` from here
-//! is a failure of the host; whatever a guest does is an [`Outcome`].
+//! is a failure of the host. Everything that a guest does is an [`Outcome`].
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -34,22 +34,22 @@ use airlock_types::words;
 #[derive(Clone)]
 pub(crate) struct Linked {
     pre: InstancePre<State>,
-    /// Whether an attempt needs the context of the engine's library, which costs more than all other states.
+    /// Whether an attempt needs the context of the engine's library, which costs more to make than all other states.
     pub(super) needs_context: bool,
-    /// The threads that its file accesses may hold.
+    /// The threads that file accesses of the component may hold.
     pub(super) lane: Lane,
 }
 
 /// Why a component cannot be linked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
-    /// It imports something that neither a capability nor the registry provides.
+    /// The component imports something that neither a capability nor the registry provides. Lists all such imports.
     #[error("it wants imports that nothing provides: {}", words::list(.0.iter().map(String::as_str)))]
     Unknown(Vec<String>),
-    /// It wants an import with another signature, or as something of another kind.
+    /// An import has another signature or kind than the host's.
     #[error("it wants an import with another signature than the host's: {0}")]
     Signature(String),
-    /// The engine refuses it.
+    /// The engine refuses the component.
     #[error("it cannot be linked: {0}")]
     Engine(String),
 }
@@ -74,6 +74,7 @@ pub(crate) fn link(
     let unknown: Vec<&Import> = capabilities.unknown(info).collect();
     let missing = unknown.iter().filter(|import| !bindings.contains_key(&import.name));
     let missing: Vec<String> = missing.map(|import| format!("`{}`", import.name)).collect();
+    // All at once, so that an operator can declare them in one go.
     if !missing.is_empty() {
         return Err(LinkError::Unknown(missing));
     }
@@ -88,12 +89,13 @@ pub(crate) fn link(
     let typed = typed.map_err(|err| LinkError::Signature(format!("{err:#}")))?;
     let denied = capabilities.deny(&mut linker, &info.imports, effective)?;
     let pre = if denied { linker.instantiate_pre(component)? } else { typed };
-    // Otherwise the first call pays for this.
+    // At load: otherwise the first call of the component pays for it.
     component.initialize_copy_on_write_image()?;
     Ok(Linked { pre, needs_context: capabilities.need_context(&info.imports), lane })
 }
 
-/// The place of a function in a component, looked up once.
+/// The index of an exported function, looked up once so that a call needs no names. `None` when the component has no
+/// such export.
 pub(crate) fn locate(component: &Component, function: &Function) -> Option<ComponentExportIndex> {
     let interface = match &function.interface {
         Some(interface) => Some(component.get_export_index(None, interface)?),
@@ -102,11 +104,11 @@ pub(crate) fn locate(component: &Component, function: &Function) -> Option<Compo
     component.get_export_index(interface.as_ref(), &function.name)
 }
 
-/// What one attempt runs and may use.
+/// One attempt: what runs, with which arguments, and what it may use.
 pub struct Attempt<'a> {
     /// The tool's public name.
     pub(crate) tool: &'a str,
-    /// Which attempt on the tool, from 1.
+    /// The number of the attempt on its tool, from 1.
     pub(crate) number: u32,
     pub(crate) linked: &'a Linked,
     pub(crate) function: &'a ComponentExportIndex,
@@ -130,7 +132,7 @@ impl Attempt<'_> {
         self.tool
     }
 
-    /// Which attempt on the tool, from 1.
+    /// The number of the attempt on its tool, from 1.
     pub fn number(&self) -> u32 {
         self.number
     }
@@ -140,7 +142,7 @@ impl Attempt<'_> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The engine's pool is exhausted: a component takes more than one place of it.
+    /// The engine's pool is exhausted: a component takes more than one of its places.
     #[error("the engine has no room for another instance")]
     Exhausted,
     /// The host failed, not the guest.
@@ -150,6 +152,7 @@ pub enum RunError {
 
 impl From<wasmtime::Error> for RunError {
     fn from(error: wasmtime::Error) -> RunError {
+        // Admission stays within the pool, so this is about a setting and not about the guest.
         if error.is::<PoolConcurrencyLimitError>() { RunError::Exhausted } else { RunError::Failed(error) }
     }
 }
@@ -182,23 +185,28 @@ pub(crate) async fn run(
     let begin = Begin { seed, ends, listener, is_intended };
     let store = store::store(engine, environment, permit, linked, begin)?;
     let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
+    // Made before the guest begins: from here on every end of this future, also a drop, leaves its traces.
     let mut metered = Metered { store, environment, fuel, start, running, returned: false, traces };
+    // The engine wants a slot for each result and overwrites it, so any value does.
     let mut results = vec![Val::Bool(false); usize::from(has_result)];
     let ended = {
         let Metered { store, running, .. } = &mut metered;
         let call = enter(store, linked, function, args, &mut results);
-        // A panic in the engine fails this call only, not the server.
+        // A panic in the engine fails this call only, not the server. No code enters the store after a panic; the drop
+        // only reads plain data from it, so unwind safety may be asserted.
         let call = pin!(AssertUnwindSafe(call).catch_unwind());
         let timed = Timed { inner: call, environment, running };
-        // Epochs do not wake a guest that waits in a host call. The timer does.
+        // Epochs only end a guest that computes. The timer ends one that waits in a host call.
         within(&**environment, ends, timed).await
     };
     match ended {
         None => Ok(Outcome::Limit(LimitHit::Deadline)),
         Some(Ok(Ok(()))) => {
+            // The engine's count of fuel is exact only after a return, which decides what is charged.
             metered.returned = true;
             Ok(Outcome::Value(results.pop()))
         }
+        // Before the error is read as an outcome: the guest has no part in it.
         Some(Ok(Err(error))) if error.is::<PoolConcurrencyLimitError>() => Err(RunError::Exhausted),
         Some(Ok(Err(error))) => Ok(outcome::read(&error, &metered.store.data().limiter)),
         Some(Err(_)) => Err(RunError::Failed(wasmtime::format_err!("the engine panicked"))),
@@ -220,12 +228,12 @@ async fn enter(
     function.call_async(&mut *store, args, results).await
 }
 
-/// A running attempt. It records its traces however it ends, including when the caller drops it between two polls. The
-/// store is dropped with it, since an instance cannot be entered again after a trap.
+/// A running attempt. It records its traces however it ends, also when the caller drops it between two polls. The store
+/// is dropped with it, because an instance cannot be entered again after a trap or a dropped call.
 struct Metered<'a> {
     store: Store<State>,
     environment: &'a SharedEnvironment,
-    /// What the store was given.
+    /// The fuel that the store was given.
     fuel: u64,
     start: Duration,
     running: Duration,
@@ -235,6 +243,7 @@ struct Metered<'a> {
 
 impl Drop for Metered<'_> {
     fn drop(&mut self) {
+        // `min` keeps the subtraction from underflowing, whatever the engine reports.
         let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
         let Remains { log, log_bytes, memory_bytes, denials, effect_dispatched } =
             self.store.data_mut().take();
@@ -249,7 +258,8 @@ impl Drop for Metered<'_> {
     }
 }
 
-/// Measures the time during which a future is being polled.
+/// Measures the time during which a future is being polled: the processor time of the guest and of the host calls that
+/// do not wait. Fuel cannot give it, because a guest that an epoch ends has not written its count back.
 struct Timed<'a, F> {
     inner: Pin<&'a mut F>,
     environment: &'a SharedEnvironment,

@@ -17,6 +17,7 @@ use crate::policy::Permit;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::limit::Limits;
 
+/// Most component handles of an attempt. wasmtime's default is 100,000.
 const HANDLES_MAX: usize = 4_096;
 
 /// The inputs of one attempt's store.
@@ -37,6 +38,7 @@ pub(crate) fn store(
     linked: &Linked,
     Begin { seed, ends, listener, is_intended }: Begin,
 ) -> wasmtime::Result<Store<State>> {
+    // Destructured without `..`, so that a new limit cannot be forgotten here.
     let Limits {
         fuel,
         // `ends` applies the deadline, which the plan may have shortened.
@@ -54,13 +56,15 @@ pub(crate) fn store(
     let state = State::new(context, folders, limiter, log, Reports::new(listener), is_intended);
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
+    // A coarse bound on what one step copies out of the guest. The exact limit is checked later, on the JSON.
     store.set_hostcall_fuel(usize::try_from(output_bytes_max.saturating_mul(4)).unwrap_or(usize::MAX));
     store.set_max_component_handles(HANDLES_MAX);
     store.set_fuel(*fuel)?;
+    // A store without a deadline traps at once. With 1, the callback below runs at every tick.
     store.set_epoch_deadline(1);
     let environment = environment.clone();
     // Yielding through tokio queues the guest behind all waiting tasks. The engine's own yield wakes the guest at once,
-    // which starves timers.
+    // and tokio polls timers only every 61 tasks, so timers starve (wasmtime issue 10667).
     store.epoch_deadline_callback(move |_| {
         if environment.monotonic() >= ends {
             Err(Trap::Interrupt.into())

@@ -1,6 +1,6 @@
 //! Metrics in the text format of Prometheus.
 //!
-//! Owns the list of metrics and their labels, whose values are few: a tool's public name, an outcome code, a kind of
+//! Owns the list of metrics and their labels. Labels have few values: a tool's public name, an outcome code, a kind of
 //! finding. A requested name without a tool is never a label. Must not know what a call does.
 
 use std::collections::BTreeMap;
@@ -134,6 +134,7 @@ impl ToolMetrics {
     }
 
     fn outcome(&self, tool: &str, outcome: &'static str) -> Counter {
+        // The family's own map is locked by all tools. This one is locked by calls of one tool only.
         let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         let count = || self.calls.get_or_create_owned(&OutcomeLabels { tool: tool.to_owned(), outcome });
         outcomes.entry(outcome).or_insert_with(count).clone()
@@ -222,7 +223,8 @@ impl Metrics {
         let JournalCounts { is_writable, waiting, lost, removed } = *journal;
         self.journal_writable.set(i64::from(is_writable));
         self.journal_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
-        // Stored, not incremented: the journal counts, and a scrape copies its figures.
+        // Stored, not incremented: the journal counts, and a scrape copies its figures. `Relaxed`, because no other
+        // memory is read by them.
         self.journal_lost.inner().store(lost, Ordering::Relaxed);
         self.journal_removed.inner().store(removed, Ordering::Relaxed);
         self.all_running.set(i64::from(all.running));
@@ -246,8 +248,8 @@ impl Metrics {
     }
 }
 
-/// The lines of a text of metrics about tools that `shows` admits, and its comments. Lines that name no tool are about the
-/// host as a whole: they count what other callers do.
+/// Keeps the lines about tools that `shows` admits, and the comments. Lines that name no tool are about the host as a
+/// whole and would tell a caller what other callers do.
 pub fn only(text: &str, shows: impl Fn(&str) -> bool) -> String {
     let is_shown = |line: &&str| {
         let tool = line.split_once("tool=\"").and_then(|(_, rest)| rest.split('"').next());

@@ -7,7 +7,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 /// Makes a span the child of the caller's span, given as W3C trace context in HTTP headers or `_meta`.
 pub(crate) fn adopt(span: &tracing::Span, traceparent: &str, tracestate: Option<&str>) {
     let parent = TraceContextPropagator::new().extract(&Carrier { traceparent, tracestate });
-    // An error means that there is no exporter, and then nothing uses the parent.
+    // Fails when no exporter collects spans. Nothing uses the parent then.
     let _ = span.set_parent(parent);
 }
 

@@ -5,9 +5,9 @@ use crate::caller::budget::Amounts;
 use airlock_types::call::Arguments;
 use airlock_types::event::Event;
 
-/// Fuel and bytes of a call. None when the call was not counted against its budgets, because they were exhausted. The
-/// call itself was counted on admission, so `calls` is 0. Bytes are the JSON text of arguments and result; invalid
-/// arguments count as they were received.
+/// Fuel and bytes of a call. `None` when the call was not counted against its budgets, because they were exhausted.
+/// `calls` is 0, because admission counted the call. Bytes are the JSON text of arguments and result; invalid arguments
+/// count as they were received.
 pub(in crate::call) fn amounts(events: &[Event], arguments: &Arguments) -> Option<Amounts> {
     let mut is_counted = false;
     let mut args = None;
@@ -16,7 +16,7 @@ pub(in crate::call) fn amounts(events: &[Event], arguments: &Arguments) -> Optio
         match event {
             Event::Counted => is_counted = true,
             Event::Validated { args: valid } => args = Some(valid.as_str().len() as u64),
-            // Failed attempts count too: they used the machine all the same.
+            // Failed and cancelled attempts count, too: they used the machine all the same.
             Event::AttemptEnded { traces, .. } => used.fuel = used.fuel.saturating_add(traces.charge),
             Event::Worked { charge } => used.fuel = used.fuel.saturating_add(*charge),
             Event::Answered { result_bytes, .. } => used.bytes = *result_bytes,
@@ -32,5 +32,6 @@ pub(in crate::call) fn amounts(events: &[Event], arguments: &Arguments) -> Optio
         }
     }
     used.bytes = used.bytes.saturating_add(args.unwrap_or_else(|| bytes_as_they_came(arguments)));
+    // A call that was rejected by its budget must not be charged to it.
     is_counted.then_some(used)
 }

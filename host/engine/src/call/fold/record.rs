@@ -27,6 +27,7 @@ pub(in crate::call) fn record(
     code: Code,
     reply: Option<Json>,
 ) -> Box<Record<Json>> {
+    // Boxed: the record moves through several futures and the queue, and each would copy it whole.
     let mut record = Box::new(Record {
         format: FORMAT,
         id: head.id.clone(),
@@ -63,11 +64,14 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
         Event::Planned { plan } => record.plan = Some(plan.into()),
         Event::Stepped { step } => record.path.push(step.into()),
         Event::AttemptStarted { tool, component, number, .. } => *started = Some((tool, component, number)),
+        // The attempt never ran.
         Event::AttemptWithdrawn => *started = None,
         Event::AttemptEnded { code, traces, trap, findings } => {
+            // Each end has its start in the list. An end without one would be a fault of the host and has nothing to
+            // show.
             let Some((route, component, number)) = started.take() else { return };
             // Most calls have one attempt, and the record is kept until it is committed. Amortized growth would reserve
-            // four.
+            // space for four.
             record.attempts.reserve_exact(1);
             record.attempts.push(Attempt {
                 route,

@@ -12,6 +12,7 @@ pub(in crate::call) fn usage(events: &[Event]) -> TotalUsage {
         total.attempts += 1;
         total.fuel = total.fuel.saturating_add(usage.fuel);
         total.cpu_us = total.cpu_us.saturating_add(usage.cpu_us);
+        // Attempts run one after another, so their memories are never in use together.
         total.memory_bytes = total.memory_bytes.max(usage.memory_bytes);
     }
     total

@@ -24,12 +24,14 @@ impl<'c> Breakers<'c> {
 
     pub(super) fn observe(&mut self, event: &Event) {
         let Event::Stepped { step } = event else { return };
+        // A first attempt on another tool: the plan has left the earlier one for good.
         if let PathStep::Attempt { tool, .. } = step
             && self.current.as_ref().is_none_or(|(current, _)| current != tool)
         {
             self.settle();
             self.current = Some((tool.clone(), Settled::default()));
         }
+        // Steps about other tools, such as a skipped fallback, say nothing about the current one.
         if let Some((tool, settled)) = &mut self.current
             && tool == step.tool()
         {
@@ -47,6 +49,7 @@ impl<'c> Breakers<'c> {
 
 impl Drop for Breakers<'_> {
     fn drop(&mut self) {
+        // The last tool of the plan: no later step settles it, and a cancelled call has no later step at all.
         self.settle();
     }
 }

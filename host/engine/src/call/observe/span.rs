@@ -82,6 +82,7 @@ impl Spans {
 fn open(call: &Call) -> Span {
     let span = tracing::info_span!(
         "tools/call",
+        // OpenTelemetry's conventions for MCP make the span of a tool call one of kind server.
         "otel.kind" = "server",
         // A requested name may be of any length and contain control characters: it is cleaned and cut.
         "otel.name" = %format_args!("tools/call {:.80}", Shown(&call.tool)),
@@ -95,6 +96,7 @@ fn open(call: &Call) -> Span {
         { field::RECORD } = tracing::field::Empty,
         { field::FUEL } = tracing::field::Empty,
     );
+    // A disabled span has no children to place, so its parent is not parsed.
     if let Some(TraceParent { parent, state }) = call.trace.as_ref().filter(|_| !span.is_disabled()) {
         telemetry::trace::adopt(&span, parent, state.as_deref());
     }
@@ -106,6 +108,7 @@ struct Shown<'t>(&'t str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Clipped first: the name may be megabytes long. The formats above show 80 characters, at most 320 bytes.
         f.pad(&shorten::clean(&shorten::clip(self.0, 400)))
     }
 }

@@ -8,11 +8,12 @@ use airlock_types::grant::FilesGrant;
 /// Why a folder cannot be granted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GrantError {
-    /// It does not exist, or is not a folder.
+    /// The folder does not exist, or is not a folder.
     #[error("the granted folder `{}` cannot be used: {source}", .path.display())]
     Unusable { path: PathBuf, source: io::Error },
-    /// It contains a private folder of the host, or lies in one. A guest could read the records of other callers, and
-    /// opening and closing the journal for the guest would drop SQLite's locks on it.
+    /// The folder contains a private folder of the host, or lies in one. A guest could read the records of other
+    /// callers. Closing the journal's file for the guest would also drop SQLite's locks on it, because POSIX locks
+    /// belong to the process.
     #[error(
         "the granted folder `{}` and the {what} `{}` lie in each other: the tool could read the records of all calls",
         .folder.display(),
@@ -22,7 +23,7 @@ pub(crate) enum GrantError {
 }
 
 impl GrantError {
-    /// How to fix it.
+    /// How an operator can fix it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             GrantError::Unusable { .. } => None,
@@ -33,6 +34,9 @@ impl GrantError {
 
 /// Makes the host paths absolute, and checks that each folder exists and is apart from the `private` ones, given as
 /// absolute path and description. All are looked up before any is compared, so that a missing folder is reported first.
+///
+/// # Errors
+/// When a folder does not exist or overlaps a private one.
 pub(crate) fn resolve(
     grants: &mut [FilesGrant],
     base: &Path,
@@ -49,6 +53,7 @@ pub(crate) fn resolve(
     for (folder, (private, what)) in
         grants.iter().flat_map(|grant| private.iter().map(|own| (&grant.host, own)))
     {
+        // By whole components of the path, in both directions: neither may lie in the other.
         if folder.starts_with(private) || private.starts_with(folder) {
             return Err(GrantError::Private { folder: folder.clone(), private: private.clone(), what });
         }

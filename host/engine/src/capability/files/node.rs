@@ -1,7 +1,7 @@
-//! What a guest's descriptor stands for, and how it is opened.
+//! The target of a guest's descriptor, and how it is opened.
 //!
 //! Owns what may be opened: regular files and folders beneath a granted folder, opened without blocking and checked
-//! again afterwards. Every function here can still block when a file system does not respond.
+//! again afterwards. Every function here can still block when a file system does not respond. Must not know threads.
 
 use std::fs::File;
 use std::io;
@@ -18,7 +18,7 @@ pub(super) struct Granted {
     opened: OnceLock<Arc<File>>,
 }
 
-/// What a descriptor stands for.
+/// The target of a descriptor.
 #[derive(Clone)]
 pub(super) enum Node {
     Granted(Arc<Granted>),
@@ -37,6 +37,7 @@ impl Granted {
         if let Some(opened) = self.opened.get() {
             return Ok(opened.clone());
         }
+        // `O_PATH`: the descriptor is only a start for look-ups beneath it.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let opened = match rustix::fs::openat2(CWD, &self.host, flags, Mode::empty(), resolve) {
@@ -47,6 +48,7 @@ impl Granted {
             opened => opened,
         };
         let opened = Arc::new(File::from(opened?));
+        // Two threads may have opened the folder at the same time. The first one stays.
         Ok(self.opened.get_or_init(|| opened).clone())
     }
 }
@@ -88,15 +90,19 @@ impl Node {
         let folder = self.folder()?;
         // Checked before opening: opening a device can have effects, and the other end of a FIFO would notice.
         let seen = stat(&folder, path, follow)?;
+        // Only with `FollowSymlinks::No` is the link itself seen.
         if seen.is_symlink() {
             return Err(Errno::LOOP.into());
         }
         admit(&seen)?;
+        // A FIFO that takes the file's place after the check must not block, and a terminal must not become the
+        // controlling one.
         let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
         if let FollowSymlinks::No = follow {
             flags |= OFlags::NOFOLLOW;
         }
         let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+        // cap-primitives keeps the path beneath the folder, links included.
         let opened = Arc::new(open(&folder, path, OpenOptions::new().read(true).custom_flags(flags))?);
         // The file may have been replaced between the check and the opening.
         let is = Metadata::from_file(&opened)?;

@@ -15,7 +15,7 @@ use crate::blocking::{Lane, Lost};
 /// Most bytes of one read. A guest gets the rest with its next read.
 pub(super) const READ_BYTES_MAX: usize = 64 << 10;
 
-/// Bytes read for a guest that polls a stream without saying how much it wants.
+/// Bytes that are read for a guest that polls a stream without saying how much it wants.
 const AHEAD_BYTES: usize = 4 << 10;
 
 pub(super) struct FileStream {
@@ -72,6 +72,7 @@ impl InputStream for FileStream {
         match &mut self.state {
             State::Idle | State::Reading(_) => Ok(Bytes::new()),
             State::Read(bytes) => {
+                // The position follows what the guest took, not what was read ahead.
                 let part = bytes.split_to(bytes.len().min(size));
                 self.position += part.len() as u64;
                 if bytes.is_empty() {
@@ -93,6 +94,7 @@ impl InputStream for FileStream {
     }
 
     async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
+        // A read of zero bytes would look like the end of the file.
         self.fill(size.max(1)).await;
         self.read(size)
     }
@@ -103,6 +105,7 @@ pub(super) fn read_at(file: &File, position: u64, size: usize) -> io::Result<Vec
     let mut bytes = vec![0; size.min(READ_BYTES_MAX)];
     loop {
         match file.read_at(&mut bytes, position) {
+            // A signal interrupted the read before it read anything.
             Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
             read => {
                 bytes.truncate(read?);

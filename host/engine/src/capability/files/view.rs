@@ -330,6 +330,7 @@ impl types::HostDirectoryEntryStream for View<'_> {
                     Ok((more, left))
                 })
                 .await?;
+            // Fewer entries than asked for: the folder is at its end.
             let full = more.len() == ENTRIES;
             *self.table.get_mut(&listing)? = Listing { read: more, rest: full.then_some(left) };
         }

@@ -161,6 +161,7 @@ impl Walk<'_> {
         const OTHERS: &str = "additionalProperties";
         let patterns = new.contains_key("patternProperties") || old.contains_key("patternProperties");
         let (anything, nothing) = (Value::Bool(true), Value::Bool(false));
+        // An absent `additionalProperties` admits any value.
         let rest = pair.new.get(OTHERS).unwrap_or(pair.new.at(&anything));
         self.by_name("properties", pair, |walk, old, new| match (old, new) {
             (Some(old), None) => {
@@ -215,6 +216,7 @@ impl Walk<'_> {
         };
         self.plain("minContains", sides, keyword::least("min", &least(old), &least(new)));
         self.plain("maxContains", sides, keyword::most("maxContains", old, new));
+        // Only an old cap matters: without one, more matches violate nothing that the old schema demanded.
         let capped = old.contains_key("maxContains");
         let narrower = self.implied(before, after) && (!capped || self.implied(after, before));
         self.judged(KEY, before, after, narrower);
@@ -223,6 +225,7 @@ impl Walk<'_> {
     /// Lists the changes inside a schema whose effect on the whole was determined elsewhere.
     fn judged(&mut self, key: &str, old: Node<'_>, new: Node<'_>, narrower: bool) {
         self.within(key, |walk| {
+            // Compared aside, because the verdict of each change inside is replaced by that of the whole.
             let mut aside = walk.aside();
             aside.schemas(old, new);
             if aside.found.is_empty() && !narrower {

@@ -1,6 +1,6 @@
 //! A schema within its document, with references followed and texts ignored.
 //!
-//! Owns how references are resolved. Must not know what is wider.
+//! Owns how references are resolved. Must not know which change is wider.
 
 use std::borrow::Cow;
 

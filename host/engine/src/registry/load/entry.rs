@@ -1,4 +1,5 @@
-//! One entry of a registry: its component is read, compiled or found compiled, and each tool of it is prepared.
+//! One entry of a registry: its component is read and compiled or found in the cache, and each of its tools is
+//! prepared.
 //!
 //! Owns the steps that concern one entry alone, so that entries can load in parallel. Must not know the other entries.
 
@@ -30,7 +31,7 @@ use airlock_types::grant::{Effective, Grants, Missing as MissingGrant, Requests}
 use airlock_types::limit::Limits;
 use airlock_types::plan::RetryPolicy;
 
-/// Functions that cannot be tools which an error lists.
+/// Most hidden functions that an error lists.
 const HIDDEN_MAX: usize = 20;
 
 /// Prepared tools, each with its notes for a reviewer.
@@ -47,7 +48,7 @@ pub(super) struct Entry {
     pub(super) engine: Engine,
     pub(super) cache: Arc<Cache>,
     pub(super) capabilities: Capabilities,
-    /// The thread of its steps.
+    /// The thread that runs the blocking steps.
     pub(super) steps: Lane,
     /// The threads for file accesses of the tools.
     pub(super) files: Lane,
@@ -91,10 +92,10 @@ impl Entry {
         }
     }
 
-    /// Prepares the tools at once when the component was compiled before; otherwise returns what is to be compiled.
+    /// Prepares the tools at once when the component was compiled before. Otherwise returns the missing component.
     fn look(&self) -> Result<Result<Tools, Missing>, Diagnostics> {
         let path = self.path();
-        // Opening a file of the state folder would drop SQLite's locks when it is closed.
+        // Reading opens and closes the file. For a file of the state folder that would drop SQLite's locks.
         if self.is_of_state(&path) {
             return Err(self.component(format!("`{}` lies in the state folder", path.display()), None));
         }
@@ -132,7 +133,7 @@ impl Entry {
         }
     }
 
-    /// What a component asks for: what its contract says, or without one what its imports want.
+    /// The capabilities that a component requests: those of its contract, or without one those that own its imports.
     fn requests(&self, info: &ComponentInfo, manifest: &Manifest, grants: &Grants) -> Requests {
         if info.contract.is_some() {
             return manifest.capabilities.clone();
@@ -178,7 +179,7 @@ impl Entry {
         self.here(format!("`{}`: {err}", self.path().display()), Some(hint.to_owned()))
     }
 
-    /// The error of a component without a usable function, with the reason for each.
+    /// The error of a component without a usable function, with the reason for each hidden one.
     fn nothing(&self, info: &ComponentInfo) -> Diagnostics {
         if let Some(functions) = &self.config.functions
             && functions.get_ref().is_empty()
@@ -200,7 +201,6 @@ impl Entry {
         let mut author = author(&path, &info)?;
         // Before linking, so that code is never linked with a grant that is refused.
         let grants = self.grants()?;
-        // Requests and grants are matched once, here; calls only read the result.
         let requests = self.requests(&info, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
         let bindings = imports::bindings(file, config, &info, &self.capabilities)?;
@@ -226,7 +226,6 @@ impl Entry {
         let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let mut tools = Vec::new();
         for (public, function) in named {
-            // Each function takes its part of the contract; the manifest was bound to these names before.
             let said = author.tools.remove(&function.name).unwrap_or_default();
             let none = Default::default();
             let docs = component.info.docs.get(&function.name).unwrap_or(&none);
@@ -338,6 +337,11 @@ fn missing_warnings(name: &str, missing: &[MissingGrant]) -> Vec<String> {
         .collect()
 }
 
+/// The effect class of a tool: the operator's, else the declared one, else the strongest that its grants make possible.
+/// Also returns notes for a reviewer.
+///
+/// # Errors
+/// When the contract declares less than the grants make possible.
 fn effect(
     file: &ConfigFile,
     name: &str,

@@ -44,6 +44,7 @@ fn problem(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, target: &str) -> Optio
     } else if reaches(tools, to, &from.name) {
         Some(format!("`{}` and `{}` fall back to each other", from.name, to.name))
     } else if to_ty != from_ty {
+        // A fallback receives the same arguments, and its caller expects the same result.
         Some(format!(
             "`{0}` cannot stand in for `{1}`: their types differ\n  {1}: {from_ty}\n  {0}: {to_ty}",
             to.name, from.name
@@ -64,6 +65,7 @@ fn problem(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, target: &str) -> Optio
 /// Whether the chain of fallbacks from a tool leads to `name`.
 fn reaches(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, name: &str) -> bool {
     let mut open: Vec<&str> = vec![&from.name];
+    // Without it a circle that does not contain `name` would be followed forever.
     let mut seen = BTreeSet::new();
     while let Some(next) = open.pop() {
         if next == name {

@@ -31,7 +31,7 @@ pub(super) fn bindings(
             };
             problem(format!("the component does not import `{}`; {rest}", name.get_ref()))
         })?;
-        // Accepted, it would be read as a denial, and deny nothing.
+        // The host would provide the import all the same: the setting would read like a denial and deny nothing.
         if capabilities.unknown(info).all(|unknown| unknown.name != import.name) {
             return Err(problem(format!(
                 "the host provides `{}`: leave this out; what a tool may reach is said by its grants",
@@ -43,7 +43,7 @@ pub(super) fn bindings(
     Ok(bindings)
 }
 
-/// One stand-in. Results are lowered at load, so that a wrong one is found before any call.
+/// One stand-in. Results are lowered when the registry is loaded, so that a wrong one is found before any call.
 fn binding(import: &Import, declared: &ImportConfig) -> Result<Binding, String> {
     let results = match declared {
         ImportConfig::Word(ImportWord::Trap) => return Ok(Binding::Trap),

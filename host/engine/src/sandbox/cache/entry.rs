@@ -38,7 +38,7 @@ pub(super) struct Kept {
     pub(super) info: ComponentInfo,
 }
 
-/// What a component was compiled to. In the file, the digest of its JSON precedes it.
+/// What a component was compiled to. In the file, the SHA-256 of its JSON precedes it, in hex.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Index {
@@ -48,7 +48,7 @@ struct Index {
     settings: String,
     /// SHA-256 of the compiled code, hex; also its file's name.
     code: String,
-    /// What the component shows.
+    /// The exports, imports and contract of the component.
     info: ComponentInfo,
 }
 
@@ -76,6 +76,7 @@ impl Entry {
     /// A unique path for code that may still be incomplete.
     pub(super) fn aside(&self) -> PathBuf {
         static COUNT: AtomicU64 = AtomicU64::new(0);
+        // The count only has to be unique, so it orders nothing. The process id keeps two hosts with one folder apart.
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         self.index_path().with_extension(format!("{}-{count}", std::process::id()))
     }
@@ -90,9 +91,11 @@ impl Entry {
             Index { component: component.clone(), settings: settings.clone(), code: code_digest, info };
         let json = serde_json::to_vec(&index)?;
         let aside = self.aside();
+        // The mode is set at creation: `find` refuses a file that other users could read or change.
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(&aside)?;
         file.write_all(sha256(&json).as_bytes())?;
         file.write_all(&json)?;
+        // Before the rename: after a crash the final name must not lead to a file without its content.
         file.sync_all()?;
         std::fs::rename(&aside, self.index_path())
     }
@@ -104,6 +107,7 @@ impl Entry {
             Err(Unusable::Missing) => None,
             Err(err) => {
                 tracing::warn!("a component in the compile cache is made anew: {err}");
+                // A failure does no harm: the index of the next compilation replaces the file.
                 let _ = std::fs::remove_file(self.index_path());
                 None
             }
@@ -121,6 +125,7 @@ impl Entry {
             let _ = std::fs::remove_file(&path);
             return Err(Unusable::Code("it does not match its digest".into()));
         }
+        // Only after the digest matched: mapped code is as trusted as the host's own.
         let component = map(engine, &file).map_err(|err| Unusable::Code(format!("{err:#}")))?;
         Ok(Kept { component, info })
     }
@@ -135,6 +140,7 @@ impl Entry {
             err => Unusable::Index(err.to_string()),
         })?;
         let (digest, json) = bytes.split_at_checked(DIGEST_CHARS).ok_or_else(|| wrong("it is cut off"))?;
+        // Before parsing, so that damaged JSON is never interpreted.
         if digest != sha256(json).as_bytes() {
             return Err(wrong("it does not match its digest"));
         }
@@ -142,10 +148,12 @@ impl Entry {
         if index.component != self.component || index.settings != self.settings {
             return Err(wrong("it is another component's, or for another engine"));
         }
+        // The digest becomes part of a path, so it must not contain a separator.
         let plain = index.code.len() == DIGEST_CHARS && index.code.bytes().all(|b| b.is_ascii_hexdigit());
         if !plain {
             return Err(wrong("it names no code"));
         }
+        // The description is from a process that read untrusted bytes, so its bounds are checked at every use.
         index.info.check().map_err(Unusable::Index)?;
         Ok(index)
     }
@@ -159,7 +167,8 @@ impl Entry {
     }
 }
 
-/// Everything besides the component that compiled code depends on.
+/// A short name of everything besides the component that compiled code depends on. The engine checks its own settings
+/// again when it maps code, so a collision of this hash is no danger.
 fn settings(engine: &Engine) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -182,12 +191,12 @@ fn digest(file: &mut File) -> std::io::Result<String> {
 
 #[expect(unsafe_code, reason = "the engine can only take precompiled code on trust; see the proof inside")]
 fn map(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
-    // The file that was digested, whatever its name leads to by now.
+    // Through the descriptor and not the name: the name may lead to another file than the one that was digested.
     let open = format!("/proc/self/fd/{}", file.as_raw_fd());
-    // SAFETY: the file was written by this program from what its own compile process made through
-    // `Component::serialize`; its digest is the one that was counted then, which the index of this component and this
-    // engine holds. It lies under mode 0400 in a folder of mode 0700 that belongs to this user, both of which were
-    // checked. So no other user could have put other code there or can change it while it is mapped, and this
-    // user can run code anyway. Code of other engine versions or settings is refused by the engine itself.
+    // SAFETY: this program wrote the file, with the output of `Component::serialize` in its own compile process. The
+    // digest of the file is the one that was computed then; the index of this component and this engine holds it. The
+    // file has mode 0400 and lies in a folder of mode 0700. Both belong to this user, which was checked. So no other
+    // user can have put other code there or can change it while it is mapped, and this user can run code anyway. The
+    // engine itself refuses code of other versions or settings.
     unsafe { Component::deserialize_file(engine, open) }
 }

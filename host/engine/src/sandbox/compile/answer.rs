@@ -1,7 +1,9 @@
-//! The answer of the compile process: a length in eight bytes, JSON of that length, then the code to the end.
+//! The answer of the compile process: a length in eight bytes (little-endian), JSON of that length, then the code to
+//! the end.
 //!
-//! Owns the form, its bounds, and both directions. Neither end trusts the other: the process counts what it writes, and
-//! the host counts what it reads, since the process has read untrusted bytes.
+//! Owns the form, its bounds, and both directions. Neither end trusts the other: the process bounds what it writes, and
+//! the host bounds what it reads, because the process has read untrusted bytes. Must not know how a component is
+//! compiled.
 
 use std::io::Write;
 use std::path::Path;
@@ -17,19 +19,19 @@ use airlock_types::digest::hex;
 /// Size of the chunks in which code is copied.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Most characters of a reason: messages of the engine quote names from the component.
+/// Most characters of a reason. Messages of the engine quote names from the component, which may be long.
 const REASON_CHARS_MAX: usize = 2_000;
 
-/// What came of a compilation.
+/// The result of a compilation.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// It is compiled.
+    /// The component was compiled, and its code is in the file.
     Done {
-        /// What the component shows.
+        /// The exports, imports and contract of the component.
         info: ComponentInfo,
-        /// The means of confinement that the kernel lacks.
+        /// The means of confinement that the kernel lacks: `landlock`, `seccomp`.
         missing: Vec<String>,
-        /// SHA-256 of the code as it was received, hex.
+        /// SHA-256 of the code as it was received, in hex.
         code_digest: String,
     },
     /// It is refused.
@@ -74,7 +76,7 @@ enum Head {
     Refused(Refused),
 }
 
-/// Sends a compiled component.
+/// Sends a compiled component. A description that is too large is sent as a refusal instead.
 pub(super) fn send(
     mut out: impl Write,
     info: ComponentInfo,
@@ -108,7 +110,7 @@ fn write_head(out: &mut impl Write, head: &[u8]) -> std::io::Result<()> {
     out.write_all(head)
 }
 
-/// The JSON, unless it is too long: counted while it is written, so that a long one is never there as a whole.
+/// The JSON, or `None` when it is too long. Counted while it is written, so that a long text never exists as a whole.
 fn bounded(head: &Head) -> Option<Vec<u8>> {
     struct Bounded(Vec<u8>);
     impl Write for Bounded {
@@ -128,8 +130,11 @@ fn bounded(head: &Head) -> Option<Vec<u8>> {
     Some(bounded.0)
 }
 
-/// Receives an answer, the code into the file `out`, at most `code_bytes_max` of it. None where the process ended
-/// before its answer did.
+/// Receives an answer and writes its code to the file `out`, at most `code_bytes_max` bytes. `None` when the process
+/// ended before its answer was complete.
+///
+/// # Errors
+/// When the answer exceeds a bound or has another form, or the file cannot be written.
 pub(super) async fn receive(
     mut from: impl AsyncRead + Unpin,
     out: &Path,
@@ -140,6 +145,7 @@ pub(super) async fn receive(
         return Ok(None);
     }
     let length = u64::from_le_bytes(length);
+    // Before the buffer is allocated: the length is the other end's claim.
     if length > COMPONENT_INFO_BYTES_MAX as u64 {
         return Err(CompileError::Process(format!(
             "its answer has {length} bytes; at most {COMPONENT_INFO_BYTES_MAX}"
@@ -153,6 +159,7 @@ pub(super) async fn receive(
     match head.map_err(|err| CompileError::Process(format!("its answer cannot be read: {err}")))? {
         Head::Refused(why) => Ok(Some(Answer::Refused(why.cut()))),
         Head::Done { info, missing } => {
+            // Before the code is stored: a description beyond its bounds makes the code useless.
             info.check().map_err(CompileError::Process)?;
             let code_digest = store(from, out, code_bytes_max).await?;
             Ok(Some(Answer::Done { info: *info, missing, code_digest }))
@@ -160,11 +167,12 @@ pub(super) async fn receive(
     }
 }
 
-/// Writes what is left into a file that only this user reads; its digest.
+/// Writes the rest of the stream to a new file that only this user can read. Returns the SHA-256 of what was written.
 async fn store(mut from: impl AsyncRead + Unpin, out: &Path, bytes_max: u64) -> Result<String, CompileError> {
     let unwritten =
         |err: std::io::Error| CompileError::Process(format!("`{}` cannot be written: {err}", out.display()));
     let mut options = tokio::fs::OpenOptions::new();
+    // `create_new` never follows a link or overwrites a file that another process put there.
     let mut file = options.write(true).create_new(true).mode(0o400).open(out).await.map_err(unwritten)?;
     let mut digest = Sha256::new();
     let mut left = bytes_max;
@@ -180,6 +188,7 @@ async fn store(mut from: impl AsyncRead + Unpin, out: &Path, bytes_max: u64) -> 
         digest.update(&chunk[..count]);
         file.write_all(&chunk[..count]).await.map_err(unwritten)?;
     }
+    // Before the cache renames the file: after a crash the final name must not lead to half of the code.
     file.sync_all().await.map_err(unwritten)?;
     Ok(hex(&digest.finalize()))
 }

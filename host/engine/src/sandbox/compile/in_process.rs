@@ -1,4 +1,6 @@
-//! Compiling in the process that asks for it, for programs that trust their components.
+//! Compiling in the process that loads the component, for programs that trust their components.
+//!
+//! Bounds only the size of a component, its description and its code. Must not be reachable without the Cargo feature.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,13 +12,17 @@ use airlock_types::limit::CompileLimits;
 
 /// Compiles `bytes` into the file `out` on a thread of this process.
 ///
-/// What the compiler says passes the same form as between two processes, and so the same checks.
+/// The answer is encoded and decoded as between two processes, so the same checks apply to it.
+///
+/// # Errors
+/// When the component is invalid, or is not compiled within `wall_s_max`. The thread then continues until the compiler
+/// is done, because nothing can end it.
 pub(crate) async fn compile_in_process(
     limits: &CompileLimits,
     bytes: Vec<u8>,
     out: &Path,
 ) -> Result<Report, CompileError> {
-    // The size was looked at before; nothing bounds time and memory of a thread.
+    // `compile::admit` has checked the size. The processor time and memory of a thread cannot be bounded.
     let CompileLimits { component_bytes_max: _, cpu_s_max: _, memory_bytes_max, wall_s_max } = *limits;
     let work = tokio::task::spawn_blocking(move || {
         let engine = engine::compiler(Optimize::Speed).map_err(|err| anyhow::anyhow!("{err:#}"))?;

@@ -1,4 +1,6 @@
 //! The compile process: what `airlock compile` runs.
+//!
+//! Owns the order of its steps. Must not know the cache.
 
 use std::io::{Read as _, Write};
 
@@ -16,13 +18,13 @@ use airlock_types::limit::{
 /// The settings of a compile process, given by its parent.
 #[derive(Clone, Copy, Debug)]
 pub struct Worker {
-    /// The process that starts it.
+    /// Process id of the parent. The process ends when the parent does.
     pub parent: u32,
-    /// Processor time, in seconds.
+    /// Limit of processor time, in seconds.
     pub cpu_s_max: u64,
-    /// Memory, in bytes.
+    /// Limit of writable memory, in bytes.
     pub memory_bytes_max: u64,
-    /// Whether the code is left as it is.
+    /// Whether to compile without optimizations, which takes time linear in the size.
     pub unoptimized: bool,
 }
 
@@ -33,12 +35,12 @@ impl Worker {
     }
 }
 
-/// Reads a component from stdin, and answers on stdout.
+/// Reads a component from stdin, compiles it and writes the answer to stdout.
 ///
 /// # Errors
 /// Fails only for errors of the host. An invalid component is an answer.
 pub fn work(worker: &Worker) -> anyhow::Result<()> {
-    // Before the first byte of the component is read.
+    // First: no byte of the component is read with more rights than compiling needs.
     let missing = worker.confine()?;
     let optimize = if worker.unoptimized { Optimize::None } else { Optimize::Speed };
     let engine = engine::compiler(optimize).map_err(|err| anyhow::anyhow!("{err:#}"))?;
@@ -47,7 +49,7 @@ pub fn work(worker: &Worker) -> anyhow::Result<()> {
     reply(&engine, &bytes, missing, std::io::stdout().lock())
 }
 
-/// Compiles a component, and says what came of it.
+/// Compiles a component and writes the answer to `out`: description and code, or the reason for a refusal.
 pub(super) fn reply(
     engine: &wasmtime::Engine,
     bytes: &[u8],
@@ -119,7 +121,7 @@ impl Examiner {
 /// each attempt. The tests of the confinement run it.
 ///
 /// # Errors
-/// When it cannot be confined.
+/// When the process cannot be confined.
 pub fn probe(worker: &Worker) -> anyhow::Result<()> {
     let missing = worker.confine()?;
     let mut out = std::io::stdout().lock();

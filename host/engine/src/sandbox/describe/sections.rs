@@ -1,8 +1,8 @@
-//! The custom sections of a component: the contract that `airlock pack` embeds, and documentation of other tools.
+//! The custom sections of a component: the contract that `airlock pack` embeds, and the documentation of other tools.
 //!
-//! Owns what they come to. The contract is rehearsed here, in the compile process: it is parsed, held against the
-//! functions, and every tool's contract is prepared once, so that what takes too long or too much takes it here. What
-//! is wrong with it is part of the description.
+//! Owns how the sections are read. The contract is also rehearsed here, in the compile process: it is parsed and
+//! checked against the functions, and the contract of each tool is prepared once. A contract that takes too much time
+//! or memory takes it here and not in the host. Its problems become part of the description.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +15,14 @@ use airlock_contract::package::{Packed, SECTION_BYTES_MAX, SectionError};
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 
-/// What the sections hold, not yet held against the component's functions.
+/// The content of the sections, not yet checked against the component's functions.
 pub(crate) struct Sections(Packed);
 
 /// Reads the section that `airlock pack` writes, or else the `package-docs` of other tools.
 ///
 /// # Errors
-/// When there is a section of ours that is damaged or too large. It does not count as none: a component without a
-/// contract asks for whatever is granted.
+/// When Airlock's own section is damaged or too large. Such a section must not count as absent: a component without a
+/// contract asks for every capability that its imports belong to.
 pub(crate) fn sections(component: &[u8]) -> Result<Sections, SectionError> {
     let packed = match package::packed(component)? {
         Some(packed) => packed,
@@ -36,10 +36,11 @@ pub(crate) fn sections(component: &[u8]) -> Result<Sections, SectionError> {
 }
 
 impl Sections {
-    /// Puts them into a description whose functions are known.
+    /// Adds the sections to a description that has its functions already.
     pub(super) fn complete(self, info: &mut ComponentInfo) {
         let Sections(Packed { contract, docs }) = self;
         let known: BTreeSet<&str> = info.functions.iter().map(|function| function.name.as_str()).collect();
+        // Documentation of unknown functions is dropped, because foreign sections may hold any number of names.
         info.docs = docs.into_iter().filter(|(name, _)| known.contains(name.as_str())).collect();
         info.contract = contract;
         info.problems = match rehearse(info) {
@@ -49,7 +50,7 @@ impl Sections {
     }
 }
 
-/// Does with a contract what loading the component will do with it.
+/// Takes the steps with a contract that loading the component will take.
 fn rehearse(info: &ComponentInfo) -> Result<(), Diagnostics> {
     let mut tools = match &info.contract {
         Some(text) => Manifest::parse(text, "contract.toml")?.bind(&info.functions)?,
@@ -59,7 +60,8 @@ fn rehearse(info: &ComponentInfo) -> Result<(), Diagnostics> {
         let author = tools.remove(&function.name).unwrap_or_default();
         let none = FunctionDocs::default();
         let docs = info.docs.get(&function.name).unwrap_or(&none);
-        // A function whose contract cannot be prepared is refused where it is shown; the others can be used.
+        // Only the time and memory matter here. A function whose contract cannot be prepared is refused when its tool
+        // is loaded.
         let _ = Contract::prepare(function, author, docs);
     }
     Ok(())
@@ -70,8 +72,8 @@ fn problem(diagnostic: Diagnostic) -> Problem {
     Problem { message, span, label, hint }
 }
 
-/// `package-docs`: a version byte, then JSON. Its format is another project's, so whatever does not fit is
-/// left out.
+/// Reads `package-docs`: a version byte, then JSON. Another project defines the format, so everything that does not fit
+/// is ignored.
 fn foreign_docs(data: &[u8]) -> BTreeMap<String, FunctionDocs> {
     #[derive(Deserialize, Default)]
     struct Package {

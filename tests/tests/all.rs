@@ -21,6 +21,7 @@ mod hidden;
 mod http;
 mod isolation;
 mod journal;
+mod left_out;
 mod mcp;
 mod names;
 mod pool;

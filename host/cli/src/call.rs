@@ -22,7 +22,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    let host = open::host(registry).await?;
+    let host = open::host_for(&args.tool, registry, printer).await?;
     let text = if args.arguments == "-" {
         read_stdin(host.argument_limits().bytes_max)?
     } else {

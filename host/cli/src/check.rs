@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::print::Printer;
 use super::{EXIT_NO, Ended, open};
+use airlock::config::ConfigFile;
+use airlock_types::words::count;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -14,11 +16,19 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     // Opening a host runs every check of the registry, and each problem is reported with its place in the file.
-    let host = open::host(registry).await?;
+    let host = open::host_of(&ConfigFile::read(registry)?).await?;
     let (tools, warnings) = host.summary();
     for warning in &warnings {
         printer.note(format!("warning: {warning}"));
     }
-    printer.line(format!("{}: {tools} tools, {} warnings", registry.display(), warnings.len()));
+    if let Some(problems) = host.problems() {
+        return Err(problems.into());
+    }
+    printer.line(format!(
+        "{}: {}, {}",
+        registry.display(),
+        count(tools as u64, "tool"),
+        count(warnings.len() as u64, "warning")
+    ));
     Ok(if args.strict && !warnings.is_empty() { EXIT_NO } else { 0 })
 }

@@ -57,7 +57,7 @@ async fn definitions(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>
             }
             Ok(lock.accepted())
         }
-        Some("toml") => Ok(Definition::all(&open::registry(&ConfigFile::read(path)?).await?)),
+        Some("toml") => Ok(Definition::all(&open::whole_registry(&ConfigFile::read(path)?).await?)),
         _ => component(path).await,
     }
 }
@@ -84,5 +84,5 @@ async fn component(path: &Path) -> anyhow::Result<BTreeMap<String, Definition>> 
             tool.imports.insert(Spanned::new(0..0, import.name.clone()), trap.clone());
         }
     }
-    Ok(Definition::all(&open::registry(&file).await?))
+    Ok(Definition::all(&open::whole_registry(&file).await?))
 }

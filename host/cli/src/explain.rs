@@ -22,7 +22,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    let host = open::host(registry).await?;
+    let host = open::host_for(&args.tool, registry, printer).await?;
     // As the local caller, like `airlock call`: a tool that a call could not reach has no plan.
     let visible = host.visible(&Caller::local());
     let tool = visible.resolve(&args.tool).map_err(|unknown| Message(unknown.to_string()))?;

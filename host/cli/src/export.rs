@@ -17,7 +17,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    let host = open::host(registry).await?;
+    let host = open::host(registry, printer).await?;
     let tools: Vec<Value> = host
         // Only what the local caller may call, as in `airlock tools`.
         .visible(&Caller::local())

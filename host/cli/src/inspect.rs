@@ -37,8 +37,12 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         };
     }
     // The registry and not a host: a reviewer may look at tools that are not accepted yet, or that no caller may see.
-    let registry = open::registry(&ConfigFile::read(registry)?).await?;
-    let tool = registry.resolve(&args.what).map_err(|unknown| Message(unknown.to_string()))?;
+    let registry = open::registry(&ConfigFile::read(registry)?.needed_by(&args.what)).await?;
+    let tool = match (registry.resolve(&args.what), registry.problems()) {
+        (Ok(tool), _) => tool,
+        (Err(_), Some(problems)) => return Err(problems.into()),
+        (Err(unknown), None) => return Err(Message(unknown.to_string()).into()),
+    };
     if args.json {
         // The operator also sees fallbacks that are hidden from callers.
         let mut value = describe(tool, |_| true);
@@ -74,7 +78,7 @@ fn component_json(component: &Component) -> Value {
                 "type": function.ty.to_string(),
                 "input_schema": schema::input(&function.ty.params),
                 "result_schema": result,
-                "docs": info.docs.get(&function.name),
+                "docs": info.docs_of(function),
             })
         })
         .collect();
@@ -117,11 +121,7 @@ fn component_text(printer: &Printer, component: &Component) {
     printer.line(format!("sha256     {}", component.digest));
     printer.line("\nexports");
     for function in &info.functions {
-        let name = match &function.interface {
-            Some(interface) => format!("{interface}#{}", function.name),
-            None => function.name.clone(),
-        };
-        printer.line(format!("  {name}: {}", function.ty));
+        printer.line(format!("  {}: {}", function.address(), function.ty));
     }
     for hidden in &info.hidden {
         printer.line(format!("  {} (hidden: {})", hidden.name, hidden.reason));

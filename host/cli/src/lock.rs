@@ -40,7 +40,7 @@ impl From<PinWord> for Pin {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let file = ConfigFile::read(registry)?;
-    let now = open::registry(&file).await?;
+    let now = open::whole_registry(&file).await?;
     // `--rewrite` replaces the lock, so it need not be readable.
     let lock = match Lock::read(&file) {
         Err(_) if args.rewrite => Lock::none(&file),

@@ -6,28 +6,65 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::print::Message;
+use super::print::{Message, Printer};
 use airlock::config::ConfigFile;
 use airlock::host;
 use airlock::host::{Host, OpenError};
 use airlock::registry::{LoadEvent, Registry};
+use airlock_types::caller::Caller;
 
-/// Reads a registry and opens a host on it.
-pub(super) async fn host(registry: &Path) -> anyhow::Result<Host> {
-    host_of(&ConfigFile::read(registry)?).await
+/// Reads a registry and opens a host on it. The problems of entries that are left out are printed.
+pub(super) async fn host(registry: &Path, printer: &Printer) -> anyhow::Result<Host> {
+    let host = host_of(&ConfigFile::read(registry)?).await?;
+    report(&host, printer)?;
+    Ok(host)
+}
+
+/// Prints the problems of entries that are left out. They are an error if no tool is left: a client would
+/// otherwise see an empty list, without the reason.
+pub(super) fn report(host: &Host, printer: &Printer) -> anyhow::Result<()> {
+    match host.problems() {
+        Some(problems) if host.summary().0 == 0 => return Err(problems.into()),
+        Some(problems) => printer.problems(&problems),
+        None => {}
+    }
+    Ok(())
+}
+
+/// Opens a host with the tools that a call of one needs.
+pub(super) async fn host_for(tool: &str, registry: &Path, printer: &Printer) -> anyhow::Result<Host> {
+    let host = host_of(&ConfigFile::read(registry)?.needed_by(tool)).await?;
+    // The called tool itself is broken: its problem is the answer.
+    if let (Err(_), Some(problems)) = (host.visible(&Caller::local()).resolve(tool), host.problems()) {
+        return Err(problems.into());
+    }
+    report(&host, printer)?;
+    Ok(host)
 }
 
 /// Opens a host on a registry that was read already.
 pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
     let progress = Progress::new(file.config.tools.len());
     let watch = |event| progress.show(&event);
-    let host = Host::builder().registry(file).watch(&watch).open().await;
+    let host = Host::builder().registry(file).watch(&watch).leave_out_broken().open().await;
     // Before the error is printed, which the bar would overwrite.
     progress.bar.finish_and_clear();
     host.map_err(no)
 }
 
-/// Loads the tools of a registry for inspection. They cannot be called.
+/// Loads all tools of a registry for inspection. They cannot be called.
+///
+/// # Errors
+/// When an entry is broken, too: what is compared or written must not lack its tools.
+pub(super) async fn whole_registry(file: &ConfigFile) -> anyhow::Result<Registry> {
+    let registry = registry(file).await?;
+    match registry.problems() {
+        Some(problems) => Err(problems.into()),
+        None => Ok(registry),
+    }
+}
+
+/// Loads the tools of a registry for inspection, without those of broken entries.
 pub(super) async fn registry(file: &ConfigFile) -> anyhow::Result<Registry> {
     let progress = Progress::new(file.config.tools.len());
     let registry = host::load_registry(file, &|event| progress.show(&event)).await;

@@ -11,7 +11,7 @@ use super::print::{Message, Printer};
 use airlock::file;
 use airlock::host;
 use airlock::registry;
-use airlock_contract::component::FunctionDocs;
+use airlock_contract::component::{FunctionDocs, said_of};
 use airlock_contract::docs;
 use airlock_contract::manifest::Manifest;
 use airlock_contract::package::{Packed, SECTION_BYTES_MAX, embed};
@@ -53,8 +53,8 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
         let mut tools = manifest.bind(&component.info.functions)?;
         for function in &component.info.functions {
             let none = Default::default();
-            let docs = docs.get(&function.name).unwrap_or(&none);
-            let said_of = tools.remove(&function.name).unwrap_or_default();
+            let docs = said_of(function, &component.info.functions, &docs).unwrap_or(&none);
+            let said_of = tools.remove(&function.address()).unwrap_or_default();
             Contract::prepare(function, said_of, docs)
                 .map_err(|err| said(format!("{}: {err}", path.display())))?;
         }

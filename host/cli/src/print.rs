@@ -53,13 +53,18 @@ impl Printer {
             _ => None,
         };
         if let Some(diagnostics) = opening.or_else(|| err.downcast_ref::<Diagnostics>()) {
-            use std::io::IsTerminal as _;
-            self.styled(&diagnostics.render(std::io::stderr().is_terminal()));
+            self.problems(diagnostics);
             return EXIT_NO;
         }
         self.note(format!("error: {err:#}"));
         // Only a `Message` is a refusal. An unexpected error type counts as a failure of the host.
         if err.is::<Message>() { EXIT_NO } else { EXIT_HOST }
+    }
+
+    /// Prints problems of a registry with their source lines on stderr.
+    pub(super) fn problems(&self, problems: &Diagnostics) {
+        use std::io::IsTerminal as _;
+        self.styled(&problems.render(std::io::stderr().is_terminal()));
     }
 
     /// Whether the reader of stdout closed it.

@@ -38,6 +38,9 @@ pub(super) struct Args {
     /// Let clients that reach the HTTP port call tools without a token
     #[arg(long, requires = "http")]
     allow_anonymous: bool,
+    /// Do not start when an entry of the registry is broken; without this the others are served
+    #[arg(long)]
+    strict: bool,
     /// Do not reload when files change on disk
     #[arg(long)]
     no_reload: bool,
@@ -73,6 +76,10 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     }
     // Loading comes before listening, so that a client never meets a server without tools.
     let host = Arc::new(open::host_of(&file).await?);
+    match host.problems() {
+        Some(problems) if args.strict => return Err(problems.into()),
+        _ => open::report(&host, printer)?,
+    }
     for warning in file.warnings() {
         printer.note(format!("warning: {warning}"));
     }

@@ -16,7 +16,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    let host = open::host(registry).await?;
+    let host = open::host(registry, printer).await?;
     let visible = host.visible(&Caller::local());
     if args.json {
         let tools: Vec<Value> = visible.tools().map(|tool| visible.describe(tool)).collect();

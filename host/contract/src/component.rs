@@ -36,7 +36,7 @@ pub struct ComponentInfo {
     /// What each instance begins with.
     #[serde(default)]
     pub needs: Needs,
-    /// Documentation by function name. Text of the component's author: to be treated as untrusted.
+    /// Documentation by the function's address. Text of the component's author: to be treated as untrusted.
     pub docs: BTreeMap<String, FunctionDocs>,
 }
 
@@ -65,6 +65,11 @@ pub struct Problem {
 }
 
 impl ComponentInfo {
+    /// What the author wrote about a function.
+    pub fn docs_of(&self, function: &Function) -> Option<&FunctionDocs> {
+        said_of(function, &self.functions, &self.docs)
+    }
+
     /// Whether it imports no function: then nothing enters an attempt but its arguments.
     pub fn is_closed(&self) -> bool {
         self.imports.iter().all(|import| import.functions.is_empty())
@@ -119,6 +124,24 @@ impl Function {
         let unversioned = own.split_once('@').map_or(own, |(unversioned, _)| unversioned);
         name == self.name && (interface == own || interface == unversioned)
     }
+}
+
+/// What a map by address says of a function. A key without version or interface counts where it can mean this function
+/// only.
+pub fn said_of<'m, T>(
+    function: &Function,
+    all: &[Function],
+    by_address: &'m BTreeMap<String, T>,
+) -> Option<&'m T> {
+    let is_alone = |text: &str| all.iter().filter(|other| other.is_addressed_by(text)).count() == 1;
+    let address = function.address();
+    let unversioned = match (address.split_once('@'), address.rsplit_once('#')) {
+        (Some((interface, _)), Some((_, name))) => format!("{interface}#{name}"),
+        _ => String::new(),
+    };
+    let exact = by_address.get(&address);
+    let shorter = || [unversioned.as_str(), &function.name].into_iter().filter(|text| is_alone(text));
+    exact.or_else(|| shorter().find_map(|text| by_address.get(text)))
 }
 
 /// Finds the one function that a text addresses.

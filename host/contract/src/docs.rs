@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use wit_parser::{Docs, PackageId, Resolve, Type, TypeDefKind, WorldItem, WorldKey};
+use wit_parser::{Docs, PackageId, Resolve, Type, TypeDefKind, WorldItem};
 
 use crate::component::FunctionDocs;
 use crate::path::snake;
@@ -29,7 +29,7 @@ fn listed(worlds: &[String]) -> String {
     if worlds.is_empty() { "none".into() } else { format!("`{}`", worlds.join("`, `")) }
 }
 
-/// Reads the documentation of every function that a world exports.
+/// Reads the documentation of every function that a world exports, by its address in the component.
 ///
 /// # Errors
 /// When the world is ambiguous or missing, or its types are too large.
@@ -48,23 +48,17 @@ pub fn read(
     let mut docs = Walk { resolve, left: PLACES_MAX, docs: BTreeMap::new() };
     for (key, item) in &resolve.worlds[*id].exports {
         match item {
-            WorldItem::Function(function) => docs.add(key_name(key), function)?,
+            WorldItem::Function(function) => docs.add(resolve.name_world_key(key), function)?,
             WorldItem::Interface { id, .. } => {
+                let interface = resolve.name_world_key(key);
                 for (name, function) in &resolve.interfaces[*id].functions {
-                    docs.add(name.clone(), function)?;
+                    docs.add(format!("{interface}#{name}"), function)?;
                 }
             }
             WorldItem::Type { .. } => {}
         }
     }
     Ok(docs.docs)
-}
-
-fn key_name(key: &WorldKey) -> String {
-    match key {
-        WorldKey::Name(name) => name.clone(),
-        WorldKey::Interface(_) => String::new(),
-    }
 }
 
 /// Number of visited places in arguments and results. A type counts once for each use, as in the component.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use toml::Spanned;
 
-use super::component::Function;
+use super::component::{Function, Unaddressed, addressed};
 use super::expression::Expression;
 use super::path::Path;
 use crate::check::{Checks, Rule};
@@ -26,7 +26,7 @@ use airlock_types::grant::Requests;
 use airlock_types::limit::PartialLimits;
 use airlock_types::range;
 use airlock_types::range::Setting;
-use airlock_types::words::{GOT_CHARS_MAX, one_line};
+use airlock_types::words::{GOT_CHARS_MAX, one_line, quoted_list};
 use bound::Problems;
 pub use bound::{CONTRACT_BYTES_MAX, PROBLEMS_MAX};
 
@@ -185,43 +185,56 @@ impl Manifest {
         })
     }
 
-    /// Holds the contract against the functions of its component: what it says of each.
+    /// Holds the contract against the functions of its component: what it says of each, by the function's address.
     ///
     /// # Errors
     /// Everything that it says of what is not there, or that does not fit.
     pub fn bind(&self, functions: &[Function]) -> Result<BTreeMap<String, ToolContract>, Diagnostics> {
         self.bounds()?;
         let mut problems = Problems::default();
-        // The first function of a name is the one that is meant, where several interfaces have it.
-        let mut known: BTreeMap<&str, &Function> = BTreeMap::new();
-        for function in functions {
-            known.entry(&function.name).or_insert(function);
-        }
         let mut contracts: BTreeMap<String, ToolContract> = BTreeMap::new();
         for (name, written) in &self.tools {
             if problems.is_full() {
                 break;
             }
-            match known.get(name.get_ref().as_str()) {
-                Some(function) => {
-                    let contract = bind::tool(self, written, function, &mut problems);
-                    contracts.insert(function.name.clone(), contract);
-                }
-                None => problems.add(|| {
-                    let message = format!(
-                        "the component shows no function `{}`",
-                        one_line(name.get_ref(), GOT_CHARS_MAX)
-                    );
-                    self.problem(name.span(), message, "this name", name.get_ref(), known.keys().copied())
-                }),
+            match addressed(name.get_ref(), functions) {
+                Ok(function) => match contracts.entry(function.address()) {
+                    Entry::Vacant(vacant) => {
+                        vacant.insert(bind::tool(self, written, function, &mut problems));
+                    }
+                    Entry::Occupied(_) => problems.add(|| {
+                        let message = format!("`{}` has two tables", function.address());
+                        self.plain(name.span(), message, "the same function as another table")
+                    }),
+                },
+                Err(why) => problems.add(|| self.unaddressed(name, &why, functions)),
             }
         }
         bound::examples_cost(self, contracts.values(), &mut problems);
-        for name in known.into_keys() {
-            if let Entry::Vacant(vacant) = contracts.entry(name.to_owned()) {
+        for function in functions {
+            if let Entry::Vacant(vacant) = contracts.entry(function.address()) {
                 vacant.insert(ToolContract { effect: self.effects, ..ToolContract::default() });
             }
         }
         problems.into_diagnostics().or(contracts)
+    }
+
+    /// A table for no function, or for one of several.
+    fn unaddressed(&self, name: &Spanned<String>, why: &Unaddressed, functions: &[Function]) -> Diagnostic {
+        let written = one_line(name.get_ref(), GOT_CHARS_MAX);
+        match why {
+            Unaddressed::None(known) => {
+                let names = functions.iter().map(|function| function.name.as_str());
+                let known = names.chain(known.iter().map(String::as_str));
+                let message = format!("the component shows no function `{written}`");
+                self.problem(name.span(), message, "this name", name.get_ref(), known)
+            }
+            Unaddressed::Several(found) => {
+                let message = format!("`{written}` is several functions, in several interfaces");
+                let found = quoted_list(found.iter().map(String::as_str));
+                let hint = format!("name the one: {found}");
+                Diagnostic { hint: Some(hint), ..self.plain(name.span(), message, "this name") }
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@
 mod caller;
 mod http;
 mod journal;
+mod needed;
 pub mod origin;
 mod range;
 mod server;

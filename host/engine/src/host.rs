@@ -7,6 +7,7 @@ mod builder;
 mod call_count;
 mod load;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::execute::Execute;
 pub use crate::generation::Visible;
 use crate::generation::{Access, Accesses, Generation, Parts};
 use crate::lock::{LockError, Served};
-use crate::registry::Threads;
+use crate::registry::{Registry, Threads};
 use crate::sandbox::cache::CacheError;
 use crate::sandbox::compiler::Compiler;
 use crate::telemetry::metrics;
@@ -154,10 +155,12 @@ impl Host {
         let (compiler, apart) = (&self.compiler, self.journal_folder.as_deref());
         let (engine, capabilities) = (&self.parts.engine, &self.capabilities);
         // Everything that can fail or wait comes before the lock on `accesses` is taken.
-        let loaded = load(file, engine, capabilities, compiler, apart, &|_| {}, &self.threads).await;
-        let registry = Arc::new(loaded?);
+        let loaded = load(file, engine, capabilities, compiler, apart, &|_| {}, &self.threads).await?;
+        if let Some(problems) = loaded.problems() {
+            tracing::error!("these entries stay as they were:\n{problems}");
+        }
         // After loading, because definitions are made of components. Before anything is served.
-        let locked = admit(file, &registry, Some(self.served.clone()), &self.threads).await?;
+        let (registry, locked) = self.accepted(file, loaded).await?;
         let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
         note(&self.served).serve(&registry, locked);
         // Under the lock until the swap: a revocation in between would otherwise be overwritten.
@@ -167,6 +170,33 @@ impl Host {
         self.parts.journal.bound(file.config.journal.bytes_max);
         self.swap(Generation::new(self.parts.clone(), file, registry, access, Some(&old)));
         Ok(())
+    }
+
+    /// The tools that a reload serves: those of the entries that are in order and accepted, and the older ones in the
+    /// place of the others. With whether there is a lock.
+    async fn accepted(
+        &self,
+        file: &ConfigFile,
+        loaded: Registry,
+    ) -> Result<(Arc<Registry>, bool), OpenError> {
+        let older = self.current.load_full();
+        let whole = Arc::new(loaded.with_older(older.registry(), &BTreeSet::new()));
+        let refused = match admit(file, &whole, Some(self.served.clone()), &self.threads).await {
+            Err(OpenError::Lock(refused)) => refused,
+            admitted => return Ok((whole, admitted?)),
+        };
+        let LockError::Changed { changes, how: _ } = &refused else { return Err(refused.into()) };
+        tracing::error!("these tools stay as they were:\n{refused}");
+        let unaccepted: BTreeSet<String> = changes.0.iter().map(|change| change.tool.clone()).collect();
+        let rest = Arc::new(Registry::clone(&whole).with_older(older.registry(), &unaccepted));
+        // Asked again: what is served is what the lock has seen.
+        let locked = admit(file, &rest, Some(self.served.clone()), &self.threads).await?;
+        Ok((rest, locked))
+    }
+
+    /// The problems of the entries that were left out; none if every entry is served.
+    pub fn problems(&self) -> Option<Diagnostics> {
+        self.current.load().registry().problems()
     }
 
     fn swap(&self, generation: Generation) {

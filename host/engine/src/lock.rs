@@ -230,7 +230,9 @@ impl Lock {
         // Written before the tools are served, so that the lock never lags behind.
         if self.pin == Pin::Accept {
             tracing::warn!("tool definitions changed and were accepted, as the lock says:\n{changes}");
-            return self.write(self.pin, registry);
+            // The tools of an entry that was left out stay accepted: it may be whole again after the next change.
+            let kept = self.accepted().into_iter().filter(|(name, _)| registry.may_lack(name));
+            return self.write_all(self.pin, kept.chain(Definition::all(registry)).collect());
         }
         let how = match (self.exists(), self.pin) {
             (false, _) => {
@@ -249,6 +251,10 @@ impl Lock {
     /// # Errors
     /// When the file cannot be written. The old file is then unchanged.
     pub fn write(&self, pin: Pin, registry: &Registry) -> Result<(), LockError> {
+        self.write_all(pin, Definition::all(registry))
+    }
+
+    fn write_all(&self, pin: Pin, tools: BTreeMap<String, Definition>) -> Result<(), LockError> {
         let failed = |reason: String| LockError::Write { path: self.path.clone(), reason };
         let entry = |(name, definition): (String, Definition)| {
             let definition =
@@ -256,7 +262,7 @@ impl Lock {
             // The same JSON, in which a reviewer sees every character.
             Ok((name, Entry { definition: visible_json(&definition).into_owned() }))
         };
-        let tools = Definition::all(registry).into_iter().map(entry).collect::<Result<_, LockError>>()?;
+        let tools = tools.into_iter().map(entry).collect::<Result<_, LockError>>()?;
         let text = toml::to_string_pretty(&Text { format: FORMAT, pin, tools })
             .map_err(|err| failed(err.to_string()))?;
         let text =

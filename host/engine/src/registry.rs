@@ -8,9 +8,10 @@ mod load;
 mod name;
 mod tool;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::config::ToolConfig;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::words::{nearest, one_line};
 
@@ -21,13 +22,15 @@ pub(crate) use tool::USEFUL_MS_MIN;
 pub use tool::{Component, Tool};
 
 /// The tools that a host can call, by public name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Registry {
     tools: BTreeMap<Arc<str>, Arc<Tool>>,
     /// Notes for a reviewer that do not keep the tools from running.
     pub warnings: Vec<String>,
-    /// The entries that were left out, by key, each with its problems.
-    pub broken: BTreeMap<String, Vec<Diagnostic>>,
+    /// The entries that were left out, by key.
+    left_out: BTreeMap<String, ToolConfig>,
+    /// The problems of the entries that were left out, in the order of their keys.
+    problems: Vec<Diagnostic>,
 }
 
 /// No tool of this name exists, or the caller may not see it.
@@ -45,10 +48,25 @@ fn did_you_mean(nearest: Option<&str>) -> String {
 }
 
 impl Registry {
-    /// The problems of all entries that were left out, in the order of their keys; none if every entry loaded.
+    /// The problems of the entries that were left out; none if every entry was loaded.
     pub fn problems(&self) -> Option<Diagnostics> {
-        let problems: Vec<Diagnostic> = self.broken.values().flatten().cloned().collect();
-        (!problems.is_empty()).then_some(Diagnostics(problems))
+        (!self.problems.is_empty()).then(|| Diagnostics(self.problems.clone()))
+    }
+
+    /// Whether a tool of this name may be missing because its entry was left out.
+    pub fn may_lack(&self, name: &str) -> bool {
+        !self.tools.contains_key(name) && self.left_out.iter().any(|(key, config)| config.may_show(key, name))
+    }
+
+    /// With the tools of an older registry in the place of those that are not accepted, and of those whose entry was
+    /// left out. Names that are new and not accepted are not served.
+    pub(crate) fn with_older(mut self, older: &Registry, unaccepted: &BTreeSet<String>) -> Registry {
+        let lacks = |name: &str| unaccepted.contains(name) || self.may_lack(name);
+        let kept: Vec<_> = older.tools.iter().filter(|(name, _)| lacks(name)).collect();
+        let kept: Vec<_> = kept.into_iter().map(|(name, tool)| (name.clone(), tool.clone())).collect();
+        self.tools.retain(|name, _| !unaccepted.contains(&**name));
+        self.tools.extend(kept);
+        self
     }
 
     /// All tools, ordered by name.

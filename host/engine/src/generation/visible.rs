@@ -74,8 +74,12 @@ impl Visible {
     /// When the caller sees no tool of this name.
     pub(crate) fn candidates(&self, name: &str) -> Result<Resolved, UnknownTool> {
         let tool = self.resolve(name)?.clone();
-        // Loading refuses a fallback that does not exist, so nothing is skipped here. Rules do not apply to fallbacks.
-        let fallbacks = tool.fallback.iter().filter_map(|name| self.registry.resolve(name).ok());
+        // One whose entry was left out is skipped. After a reload an older tool may stand in its place, which was never
+        // held against this one. Rules do not apply to fallbacks.
+        let fits = |other: &&Arc<Tool>| {
+            other.contract.function.ty == tool.contract.function.ty && other.effect <= tool.effect
+        };
+        let fallbacks = tool.fallback.iter().filter_map(|name| self.registry.resolve(name).ok()).filter(fits);
         let fallback = |tool: &Arc<Tool>| Candidate { tool: tool.clone(), is_shown: self.shows(&tool.name) };
         let fallbacks = fallbacks.map(fallback).collect();
         Ok(Resolved { called: Candidate { tool, is_shown: true }, fallbacks })

@@ -35,6 +35,7 @@ pub struct HostBuilder<'w> {
     capabilities: Vec<Capability>,
     environment: SharedEnvironment,
     execute: Box<MakeExecute>,
+    leaves_out_broken: bool,
     watch: &'w (dyn Fn(LoadEvent) + Sync),
 }
 
@@ -72,6 +73,7 @@ impl Host {
             capabilities: Vec::new(),
             environment: Arc::new(World::new()),
             execute: Box::new(|sandbox| Arc::new(sandbox)),
+            leaves_out_broken: false,
             watch: &|_| {},
         }
     }
@@ -117,13 +119,28 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { watch, ..self }
     }
 
+    /// Opens the host without the entries that are broken, instead of not at all: [`Host::problems`] says which. Without
+    /// this a broken entry is an error, which a program cannot overlook.
+    pub fn leave_out_broken(self) -> HostBuilder<'w> {
+        HostBuilder { leaves_out_broken: true, ..self }
+    }
+
     /// Opens the host.
     ///
     /// # Errors
     /// Fails when the registry, its lock, the cache, the journal or the engine cannot be used.
     pub async fn open(self) -> Result<Host, OpenError> {
         // Destructured without `..`, so that a part cannot be set and then ignored.
-        let HostBuilder { registry, journal, compiler, capabilities, environment, execute, watch } = self;
+        let HostBuilder {
+            registry,
+            journal,
+            compiler,
+            capabilities,
+            environment,
+            execute,
+            leaves_out_broken,
+            watch,
+        } = self;
         let capabilities = Capabilities::with(capabilities)?;
         // Resolved before tools load, since no tool may be granted this folder.
         let read = tokio::task::spawn_blocking(move || {
@@ -143,6 +160,9 @@ impl<'w> HostBuilder<'w> {
         let threads = Threads::default();
         let apart = journal_folder.as_deref();
         let registry = load(&file, &engine, &capabilities, &compiler, apart, watch, &threads).await?;
+        if let Some(problems) = registry.problems().filter(|_| !leaves_out_broken) {
+            return Err(problems.into());
+        }
         let registry = Arc::new(registry);
         let served = Arc::new(Mutex::new(Served::default()));
         // After loading: the lock compares the definitions of loaded components.

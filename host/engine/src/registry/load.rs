@@ -97,7 +97,7 @@ impl From<Diagnostics> for LoadFailure {
     }
 }
 
-/// Loads a registry. An entry with a problem is left out, and its problems are in [`Registry::broken`]: one broken
+/// Loads a registry. An entry with a problem is left out, and its problems are in [`Registry::problems`]: one broken
 /// component must not take the others away.
 ///
 /// # Errors

@@ -226,9 +226,9 @@ impl Entry {
         let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let mut tools = Vec::new();
         for (public, function) in named {
-            let said = author.tools.remove(&function.name).unwrap_or_default();
+            let said = author.tools.remove(&function.address()).unwrap_or_default();
             let none = Default::default();
-            let docs = component.info.docs.get(&function.name).unwrap_or(&none);
+            let docs = component.info.docs_of(&function).unwrap_or(&none);
             let contract = Contract::prepare(&function, said, docs)
                 .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
             let (effect, warnings) = effect(file, &public, config, &contract, possible)?;

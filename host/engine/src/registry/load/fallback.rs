@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::found::Found;
 use crate::config::{ConfigFile, NAME_CHARS_MAX};
 use crate::registry::Tool;
 use airlock_types::diagnostic::Diagnostic;
@@ -10,16 +11,14 @@ use airlock_types::words::{did_you_mean, one_line};
 
 /// The problems of all fallbacks, by the key of the entry that names them. A fallback must exist, have the same type, have
 /// no stronger effects, and not lead back to its tool.
-pub(super) fn problems(
-    file: &ConfigFile,
-    tools: &BTreeMap<Arc<str>, Tool>,
-) -> BTreeMap<String, Vec<Diagnostic>> {
+pub(super) fn problems(file: &ConfigFile, found: &Found) -> BTreeMap<String, Vec<Diagnostic>> {
+    let tools = &found.tools;
     let mut problems: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
     for from in tools.values() {
         let config = file.config.tools.iter().find(|(key, _)| *key.get_ref() == from.key);
         for target in config.iter().flat_map(|(_, config)| &config.fallback) {
-            // Those that were left out are not the tool's any more.
-            if !from.fallback.contains(target.get_ref()) {
+            // A broken fallback is not its tool's fault: the tool answers without it.
+            if found.is_left_out(file, target.get_ref()) {
                 continue;
             }
             if let Some(message) = problem(tools, from, target.get_ref()) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use super::fallback;
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, ToolConfig};
 use crate::registry::{Registry, Tool};
 use airlock_types::diagnostic::Diagnostic;
 
@@ -64,38 +64,33 @@ impl Found {
 
     /// The registry. Fallbacks come last: they refer to other tools, which are complete only now.
     pub(super) fn finish(mut self, file: &ConfigFile) -> Registry {
-        self.drop_broken_fallbacks(file);
-        // An entry that is left out may have been another one's fallback, so until nothing is left out any more.
-        loop {
-            let problems = fallback::problems(file, &self.tools);
-            if problems.is_empty() {
-                break;
-            }
-            problems.into_iter().for_each(|(key, problems)| self.leave_out(&key, problems));
-            self.drop_broken_fallbacks(file);
+        for (key, problems) in fallback::problems(file, &self) {
+            self.leave_out(&key, problems);
         }
+        self.note_left_out_fallbacks(file);
         let warnings = file.warnings().into_iter().chain(self.warnings.into_values().flatten()).collect();
         let tools = self.tools.into_iter().map(|(name, tool)| (name, Arc::new(tool))).collect();
-        Registry { tools, warnings, broken: self.broken }
+        let entries = file.config.tools.iter().filter(|(key, _)| self.broken.contains_key(key.get_ref()));
+        let left_out = entries.map(|(key, config)| (key.get_ref().clone(), config.clone())).collect();
+        Registry { tools, warnings, left_out, problems: self.broken.into_values().flatten().collect() }
     }
 
-    /// A tool answers without those of its fallbacks that were left out.
-    fn drop_broken_fallbacks(&mut self, file: &ConfigFile) {
-        let Found { tools, warnings, broken } = self;
-        let names: Vec<Arc<str>> = tools.keys().cloned().collect();
-        let is_left_out = |name: &str| {
-            !names.iter().any(|known| **known == *name)
-                && file.config.tools.iter().any(|(key, config)| {
-                    broken.contains_key(key.get_ref()) && config.may_show(key.get_ref(), name)
-                })
-        };
-        for tool in tools.values_mut() {
-            let (gone, kept): (Vec<String>, Vec<String>) =
-                std::mem::take(&mut tool.fallback).into_iter().partition(|name| is_left_out(name));
-            tool.fallback = kept;
+    /// Notes the fallbacks whose entries are left out: their tools answer without them.
+    fn note_left_out_fallbacks(&mut self, file: &ConfigFile) {
+        for tool in self.tools.values() {
+            let gone = tool.fallback.iter().filter(|name| self.is_left_out(file, name));
             let note =
                 |name: &String| format!("`{}` has no fallback `{name}`: its entry was left out", tool.name);
-            warnings.entry(tool.key.clone()).or_default().extend(gone.iter().map(note));
+            let notes: Vec<String> = gone.map(note).collect();
+            self.warnings.entry(tool.key.clone()).or_default().extend(notes);
         }
+    }
+
+    /// Whether a tool of this name is missing because its entry was left out.
+    pub(super) fn is_left_out(&self, file: &ConfigFile, name: &str) -> bool {
+        let shows = |(key, config): (&Spanned<String>, &ToolConfig)| {
+            self.broken.contains_key(key.get_ref()) && config.may_show(key.get_ref(), name)
+        };
+        !self.tools.contains_key(name) && file.config.tools.iter().any(shows)
     }
 }

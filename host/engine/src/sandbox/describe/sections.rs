@@ -4,11 +4,11 @@
 //! checked against the functions, and the contract of each tool is prepared once. A contract that takes too much time
 //! or memory takes it here and not in the host. Its problems become part of the description.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use airlock_contract::component::{ComponentInfo, FunctionDocs, Problem};
+use airlock_contract::component::{ComponentInfo, FunctionDocs, Problem, said_of};
 use airlock_contract::manifest::Manifest;
 use airlock_contract::package;
 use airlock_contract::package::{Packed, SECTION_BYTES_MAX, SectionError};
@@ -39,9 +39,14 @@ impl Sections {
     /// Adds the sections to a description that has its functions already.
     pub(super) fn complete(self, info: &mut ComponentInfo) {
         let Sections(Packed { contract, docs }) = self;
-        let known: BTreeSet<&str> = info.functions.iter().map(|function| function.name.as_str()).collect();
         // Documentation of unknown functions is dropped, because foreign sections may hold any number of names.
-        info.docs = docs.into_iter().filter(|(name, _)| known.contains(name.as_str())).collect();
+        info.docs = info
+            .functions
+            .iter()
+            .filter_map(|function| {
+                Some((function.address(), said_of(function, &info.functions, &docs)?.clone()))
+            })
+            .collect();
         info.contract = contract;
         info.problems = match rehearse(info) {
             Ok(()) => Vec::new(),
@@ -57,9 +62,9 @@ fn rehearse(info: &ComponentInfo) -> Result<(), Diagnostics> {
         None => BTreeMap::new(),
     };
     for function in &info.functions {
-        let author = tools.remove(&function.name).unwrap_or_default();
+        let author = tools.remove(&function.address()).unwrap_or_default();
         let none = FunctionDocs::default();
-        let docs = info.docs.get(&function.name).unwrap_or(&none);
+        let docs = info.docs_of(function).unwrap_or(&none);
         // Only the time and memory matter here. A function whose contract cannot be prepared is refused when its tool
         // is loaded.
         let _ = Contract::prepare(function, author, docs);

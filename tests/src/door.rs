@@ -198,9 +198,21 @@ fn told(answer: &Value) -> anyhow::Result<Value> {
     if error {
         let structured = answer["result"].get("structuredContent");
         anyhow::ensure!(structured.is_none(), "an error with structured content: {answer}");
+        // The last line is the record's id, which differs for each call.
+        let line = format!("\nRecord: {}", meta["dev.airlock/record"].as_str().unwrap_or_default());
+        let text = text.strip_suffix(&line).with_context(|| format!("no record in the text: {answer}"))?;
         return Ok(json!({"code": code, "text": text, "facts": meta["dev.airlock/error"]}));
     }
     let structured = &answer["result"]["structuredContent"];
+    // A notice is the first line, before the twin.
+    let notice = structured["notice"].as_str();
+    let text = match notice {
+        Some(notice) => text
+            .strip_prefix(notice)
+            .and_then(|text| text.strip_prefix('\n'))
+            .with_context(|| format!("no notice in front: {answer}"))?,
+        None => text,
+    };
     let is_large = text.is_empty() || text.starts_with("The result has ");
     anyhow::ensure!(
         is_large || serde_json::from_str::<Value>(text).ok().as_ref() == Some(structured),

@@ -290,6 +290,8 @@ impl Contract {
         let mut properties = json!({
             "status": { "type": "string", "enum": ["ok", "degraded"],
                 "description": "degraded: an answer with a flag on it; read `findings` and `provenance`" },
+            "notice": { "type": "string",
+                "description": "what this is instead of a plain answer, and why; absent for a plain answer" },
             "confidence": { "type": "object", "properties": { "value": { "type": "number" } } },
             "interpretation": { "type": "string" },
             "assumptions": { "type": "array", "items": { "type": "string" } },

@@ -113,7 +113,7 @@ impl Server {
         // MCP requires a protocol error for an unknown tool. All other failures are results, which models can read.
         if reply.code == Code::Unknown {
             let data = serde_json::to_value(Meta(&reply)).ok();
-            return Err(ErrorData::invalid_params(result::message(&reply).into_owned(), data));
+            return Err(ErrorData::invalid_params(result::message(&reply), data));
         }
         Ok(reply)
     }

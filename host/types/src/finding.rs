@@ -46,6 +46,18 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The finding of an attempt that was denied a capability of this kind. Only the kind is named: an agent must not be
+    /// able to probe for what exists.
+    pub fn denied(kind: &str) -> Finding {
+        Finding {
+            kind: "denied".into(),
+            verdict: Verdict::Warn,
+            path: String::new(),
+            expected: format!("a grant of `{kind}`"),
+            got: "none: what the tool asked of it was refused".into(),
+        }
+    }
+
     /// The finding of an answer whose id is on no record and never will be.
     pub fn record_lost() -> Finding {
         Finding {

@@ -18,6 +18,9 @@ use crate::violation::Violation;
 pub struct Reply {
     /// The coarse form of `code`.
     pub status: Status,
+    /// One sentence for a reply that is not plainly ok: what it is instead, and why. Absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub notice: Option<String>,
     /// How the call ended.
     pub code: Code,
     /// The tool that was called, by its public name.
@@ -161,6 +164,8 @@ impl Failure {
 pub struct Compact<'r> {
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<&'r Value>,
     #[serde(skip_serializing_if = "<[Finding]>::is_empty")]
     findings: &'r [Finding],
@@ -184,6 +189,7 @@ impl Reply {
     pub fn compact(&self) -> Compact<'_> {
         Compact {
             status: self.status,
+            notice: self.notice.as_deref(),
             result: self.result.as_ref(),
             findings: &self.findings,
             confidence: self.confidence.as_ref(),

@@ -68,14 +68,31 @@ pub(crate) fn judge(
     denials: &[String],
     now_unix_ms: u64,
 ) -> Result<Judged, LiftError> {
+    Ok(with_denials(without_denials(tool, args, outcome, now_unix_ms)?, denials))
+}
+
+/// Adds the denials that an attempt met to its failure, which they explain more often than not: a guest that finds no
+/// folder answers with an error of its own or aborts. An attempt that had a value did without what it was denied.
+fn with_denials(mut judged: Judged, denials: &[String]) -> Judged {
+    if judged.accepted.is_none() {
+        let details = &mut judged.details;
+        let more = denials.iter().filter(|kind| !details.denied.contains(kind)).cloned().collect::<Vec<_>>();
+        details.denied.extend(more);
+        details.findings.extend(details.denied.iter().map(|kind| Finding::denied(kind)));
+    }
+    judged
+}
+
+fn without_denials(
+    tool: &Tool,
+    args: &ValidArgs,
+    outcome: &mut Outcome,
+    now_unix_ms: u64,
+) -> Result<Judged, LiftError> {
     let value = match outcome {
         Outcome::Value(value) => value.take(),
-        // Denials explain many traps: a guest often aborts when an import refuses. The trap's own report stays in
-        // `outcome`, because it goes into the record and not to the agent.
-        Outcome::Trap(_) => {
-            let details = Details { denied: denials.to_vec(), ..Details::default() };
-            return Ok(Judged::failed(Code::Trap, details));
-        }
+        // The trap's own report stays in `outcome`, because it goes into the record and not to the agent.
+        Outcome::Trap(_) => return Ok(Judged::failed(Code::Trap, Details::default())),
         Outcome::Limit(hit) => {
             let details = Details { limit: Some(limit_text(*hit, tool.limits())), ..Details::default() };
             return Ok(Judged::failed(hit.code(), details));

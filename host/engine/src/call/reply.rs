@@ -7,7 +7,7 @@ use super::details::Details;
 use super::events::Events;
 use super::judge::{Accepted, Judged};
 use super::permit::PermittedRoute;
-use super::{fold, report};
+use super::{fold, notice, pause, report};
 use airlock_types::answer::{Clarify, Refusal};
 use airlock_types::code::{Code, Ran};
 use airlock_types::environment::us;
@@ -52,7 +52,7 @@ pub(super) fn accepted(
     fallback_because: Option<Code>,
 ) -> Result<Delivered, Failed> {
     // A plan accepts only an attempt whose value was accepted. Anything else is a fault of the host.
-    let Some((route, EndedAttempt { judged: Judged { accepted: Some(accepted), .. }, .. })) = last else {
+    let Some((route, EndedAttempt { judged: Judged { accepted: Some(mut accepted), .. }, .. })) = last else {
         return Err(report::failed(events.tool(), Code::HostInternal, &Details::default()));
     };
     let candidate = &routes[route].candidate;
@@ -65,6 +65,9 @@ pub(super) fn accepted(
         as_of: as_of.map(|as_of| as_of.time.clone()),
         source: as_of.and_then(|as_of| as_of.source.clone()),
     };
+    // First of the findings: it is the reason of the status.
+    let fallback = fallback_because.map(|why| notice::fallback(events.tool(), &provenance, why));
+    accepted.findings.splice(..0, fallback);
     Ok(Delivered { code, accepted, provenance })
 }
 
@@ -83,7 +86,7 @@ pub(super) fn given_up(
         // Without an attempt the called tool is paused, or too little time was left to start one.
         let report = match breaker {
             BreakerView::Open { remaining_ms, scope } => {
-                report::paused(tool, scope, remaining_ms, now_unix_ms)
+                pause::paused(tool, scope, remaining_ms, now_unix_ms)
             }
             BreakerView::Closed | BreakerView::Probing => not_run(tool, code, not_run_because),
         };
@@ -99,7 +102,7 @@ pub(super) fn given_up(
     if let BreakerView::Open { remaining_ms, scope } = breaker {
         // The called tool was paused and its fallbacks failed. Without this line the error would read as the tool's
         // own.
-        let pause = report::pause(tool, scope, remaining_ms, now_unix_ms);
+        let pause = pause::pause(tool, scope, remaining_ms, now_unix_ms);
         report.message = format!("{pause} A fallback was tried.\n{}", report.message);
     }
     Failed {
@@ -123,11 +126,11 @@ fn not_run(tool: &str, code: Code, why: Option<String>) -> Failure {
 pub(super) fn reply(events: &Events<'_>, ended: Result<Delivered, Failed>) -> (Reply, u64) {
     let code = ended.as_ref().map_or_else(|failed| failed.code, |delivered| delivered.code);
     let mut reply = empty(events, code);
-    match ended {
+    let bytes = match ended {
         Ok(Delivered { accepted, provenance, .. }) => {
             let bytes = accepted.bytes;
             fill(&mut reply, accepted, provenance);
-            (reply, bytes)
+            bytes
         }
         Err(Failed { report, refusal, clarify, findings, .. }) => {
             // Cleaned here and not where texts are made, so that no way to fail can forget it.
@@ -135,9 +138,11 @@ pub(super) fn reply(events: &Events<'_>, ended: Result<Delivered, Failed>) -> (R
             reply.refusal = refusal.map(|refusal| *refusal);
             reply.clarify = clarify.map(|clarify| *clarify);
             reply.findings = findings;
-            (reply, 0)
+            0
         }
-    }
+    };
+    reply.notice = notice::of(&reply);
+    (reply, bytes)
 }
 
 /// The envelope with the fields that every call has.
@@ -148,6 +153,7 @@ fn empty(events: &Events<'_>, code: Code) -> Reply {
     Reply {
         status: code.facts().status,
         code,
+        notice: None,
         tool: events.tool().to_owned(),
         result: None,
         content: Vec::new(),
@@ -215,6 +221,7 @@ pub(super) fn unrecorded(reply: Reply) -> Reply {
     }
     Reply {
         status: Code::HostJournal.facts().status,
+        notice: report.message.lines().next().map(str::to_owned),
         code: Code::HostJournal,
         result: None,
         content: Vec::new(),

@@ -4,7 +4,6 @@
 //! The texts contain no paths, hosts or backtraces; those are in the record. Text that a tool wrote is quoted as data
 //! and cut. Must not know transports. To add a code: an arm in `happened`, and one in `proceed` if its advice differs.
 
-use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
 
 use super::details::Details;
@@ -16,7 +15,6 @@ use airlock_contract::message;
 use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
 use airlock_types::code::{Code, Ran};
 use airlock_types::finding::{Finding, Verdict};
-use airlock_types::plan::Scope;
 use airlock_types::reply::Failure;
 use airlock_types::shorten::{shorten, visible_json};
 use airlock_types::violation::Violation;
@@ -116,13 +114,15 @@ pub(crate) fn invalid(tool: &str, violations: Vec<Violation>, example: Option<Va
     Failed::new(code, report)
 }
 
-/// The report of a call that failed with this code: what happened, whether the tool ran, how to proceed.
+/// The report of a call that failed with this code: what it was denied, what happened, whether the tool ran, how to proceed.
 pub(crate) fn report(tool: &str, code: Code, details: &Details) -> Failure {
     let facts = code.facts();
     let retryable = facts.retryable.given(details.transient);
     // A call that ends without running may have run before: stopped at a denial, or between two attempts.
     let has_run = if facts.ran == Ran::No && details.attempts > 0 { Ran::Ran } else { facts.ran };
-    let message = [happened(tool, code, details), ran(has_run), proceed(code, details, retryable)].join("\n");
+    let denied = denied_before(tool, code, details);
+    let lines = [happened(tool, code, details), ran(has_run), proceed(code, details, retryable)];
+    let message = denied.into_iter().chain(lines).collect::<Vec<_>>().join("\n");
     Failure {
         message,
         retryable,
@@ -135,7 +135,17 @@ pub(crate) fn report(tool: &str, code: Code, details: &Details) -> Failure {
     }
 }
 
-/// The first line: what happened.
+/// The line before all others where the tool was denied something and failed with another code.
+fn denied_before(tool: &str, code: Code, details: &Details) -> Option<String> {
+    (code != Code::PolicyDenied && !details.denied.is_empty()).then(|| {
+        format!(
+            "`{tool}` was refused what it is not granted ({}), and then failed; only the operator can grant it.",
+            details.denied.join(", ")
+        )
+    })
+}
+
+/// What happened.
 fn happened(tool: &str, code: Code, details: &Details) -> String {
     let limit = details.limit.as_deref().unwrap_or("its limit");
     match code {
@@ -189,7 +199,7 @@ fn happened(tool: &str, code: Code, details: &Details) -> String {
 }
 
 /// The second line: whether the tool ran.
-fn ran(ran: Ran) -> String {
+pub(super) fn ran(ran: Ran) -> String {
     match ran {
         Ran::No => "The tool did not run.",
         Ran::Ran => "The tool ran; there is no result.",
@@ -199,7 +209,7 @@ fn ran(ran: Ran) -> String {
 }
 
 /// The third line: how to proceed.
-fn proceed(code: Code, details: &Details, retryable: bool) -> String {
+pub(super) fn proceed(code: Code, details: &Details, retryable: bool) -> String {
     if let Some(ms) = details.retry_after_ms {
         return format!("Safe to retry after {ms} ms.");
     }
@@ -218,6 +228,17 @@ fn proceed(code: Code, details: &Details, retryable: bool) -> String {
         format!("Do not use or guess the value.{tried} Tell your user that there is no trustworthy answer.")
     } else if retryable {
         format!("Repeating it later may help.{tried}")
+    } else if code == Code::ToolError {
+        // A tool's own error speaks of the arguments more often than of anything else.
+        format!(
+            "Its error may be about the arguments: read its words, change what they name, and call again.{tried} If they \
+             name nothing that you can change, tell your user that there is no answer."
+        )
+    } else if code == Code::LimitFuel {
+        format!(
+            "It took too long; do not call it again with the same arguments.{tried} Ask for less, or tell your user that \
+             there is no answer."
+        )
     } else {
         format!(
             "Repeating it unchanged will fail again.{tried} Ask for less, or tell your user that there is no answer."
@@ -249,36 +270,6 @@ fn doubts(findings: &[Finding]) -> String {
             format!("\n- `{path}` ({}): expected {}, got {}", finding.kind, finding.expected, finding.got)
         })
         .collect()
-}
-
-/// The report of a call that was not run because its tool is paused by a breaker.
-pub(crate) fn paused(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u64) -> Failure {
-    let details = Details { retry_after_ms: Some(remaining_ms), ..Details::default() };
-    // The code of an overload, so that clients treat a pause as any other reason to wait.
-    let report = report(tool, Code::Overloaded, &details);
-    let (ran, proceed) = (ran(report.ran), proceed(Code::Overloaded, &details, report.retryable));
-    Failure { message: [pause(tool, scope, remaining_ms, now_unix_ms), ran, proceed].join("\n"), ..report }
-}
-
-/// Names the callers for whom a tool is paused, the reason and the end of the pause.
-pub(crate) fn pause(tool: &str, scope: Scope, remaining_ms: u64, now_unix_ms: u64) -> String {
-    let until = moment(now_unix_ms.saturating_add(remaining_ms));
-    let why = match scope {
-        Scope::Caller => {
-            "at least half of this caller's last calls of it failed; other callers are not concerned"
-        }
-        Scope::AllCallers => {
-            "at least half of its last calls failed, for several callers or at what stands behind it"
-        }
-    };
-    format!("`{tool}` is paused for {} until {until}: {why}.", scope.as_str())
-}
-
-/// A time in RFC 3339, in UTC. Rounded up to whole seconds, so that a retry at that time is not too early.
-fn moment(unix_ms: u64) -> String {
-    let seconds = i64::try_from(unix_ms.div_ceil(1_000)).unwrap_or(i64::MAX);
-    DateTime::from_timestamp(seconds, 0)
-        .map_or_else(|| "an unknown time".to_owned(), |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 /// The report of a refusal: what the tool declines, what it needs, what helps instead.
@@ -331,7 +322,10 @@ pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> Failure {
         ));
     }
     // The options carry complete arguments, so no state is kept between the two calls.
-    lines.push("Pick one and call again with its arguments, or ask your user.".into());
+    lines.push(
+        "Pick one and call again with its arguments. If none is meant, send another value or ask your user."
+            .into(),
+    );
     Failure {
         message: lines.join("\n"),
         retryable: false,

@@ -94,24 +94,29 @@ fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
         // Clipped twice: escaping hidden characters makes the text longer.
         let begins = clip(&visible_json(clip(answer, HEAD_BYTES).as_str()), HEAD_BYTES);
         blocks.push(Block::text(format!(
-            "The result has {} bytes; it is whole in the structured content and in the linked resource. It begins: \
+            "{}The result has {} bytes; it is whole in the structured content and in the linked resource. It begins: \
              {begins}",
+            reply.notice.as_ref().map_or_else(String::new, |notice| format!("{notice}\n")),
             answer.len()
         )));
         blocks.push(Block::other(ContentBlock::resource_link(super::resource::link(reply))));
     } else {
-        blocks.push(Block::text(visible_json(answer)));
+        // The notice is the first line, since models and people read the beginning.
+        blocks.push(match &reply.notice {
+            Some(notice) => Block::text(format!("{notice}\n{}", visible_json(answer))),
+            None => Block::text(visible_json(answer)),
+        });
     }
     blocks
 }
 
 /// The text of a reply that is not an answer.
-pub(super) fn message(reply: &Reply) -> Cow<'_, str> {
-    match &reply.error {
-        Some(error) => Cow::Borrowed(&error.message),
-        // A failure without a text shows its code, so that a model never gets an empty error.
-        None => Cow::Owned(reply.code.to_string()),
-    }
+///
+/// It ends with the id of the record: an agent can give it to its user, who finds the call by it.
+pub(super) fn message(reply: &Reply) -> String {
+    // A failure without a text shows its code, so that a model never gets an empty error.
+    let what = reply.error.as_ref().map_or(reply.code.as_str(), |error| &error.message);
+    format!("{what}\nRecord: {}", reply.record)
 }
 
 fn block(content: &Content) -> ContentBlock {

@@ -28,6 +28,7 @@ mod pool;
 mod raw_http;
 mod recordings;
 mod reload;
+mod schemas;
 mod settings;
 mod shares;
 mod shown;

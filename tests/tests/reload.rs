@@ -298,13 +298,33 @@ async fn a_deleted_lock_admits_no_change() {
 }
 
 #[test]
+fn a_lock_of_the_second_format_accepts_the_same_definitions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = convert_registry(folder.path());
+    assert!(airlock(&path, &["lock"]).status.success());
+    let file = folder.path().join("airlock.lock");
+    let mut lock: toml::Table = toml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    lock["format"] = 2.into();
+    let definition = &mut lock["tools"]["unit_convert"]["definition"];
+    let mut old: Value = serde_json::from_str(definition.as_str().unwrap()).unwrap();
+    let result = old.as_object_mut().unwrap().remove("result_schema").unwrap();
+    // The envelope of another version of the host: no part of what was accepted.
+    old["output_schema"] = json!({"properties": {"result": result, "uncertainty": {"type": "string"}}});
+    *definition = old.to_string().into();
+    std::fs::write(&file, toml::to_string(&lock).unwrap()).unwrap();
+    let shown = airlock(&path, &["lock"]);
+    assert_eq!(shown.status.code(), Some(0), "{}", said(&shown));
+    assert!(airlock(&path, &["tools"]).status.success());
+}
+
+#[test]
 fn a_lock_of_the_first_format_is_read_and_its_missing_terms_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = convert_registry(folder.path());
     assert!(airlock(&path, &["lock"]).status.success());
     let file = folder.path().join("airlock.lock");
     let mut lock: toml::Table = toml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-    assert_eq!(lock["format"].as_integer(), Some(2));
+    assert_eq!(lock["format"].as_integer(), Some(3));
     lock.remove("format");
     let definition = &mut lock["tools"]["unit_convert"]["definition"];
     let mut old: Value = serde_json::from_str(definition.as_str().unwrap()).unwrap();

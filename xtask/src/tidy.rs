@@ -37,6 +37,8 @@ const FLOORS: [Floor; 6] = [
             "range",
             "environment",
             "json",
+            "fields",
+            "schema",
             "code",
             "decision",
             "finding",
@@ -116,7 +118,11 @@ const FLOORS: [Floor; 6] = [
         ],
         is_pure: false,
     },
-    Floor { folder: "server", modules: &["api", "mcp", "reload", "transport", "seam"], is_pure: false },
+    Floor {
+        folder: "server",
+        modules: &["output", "api", "mcp", "reload", "transport", "seam"],
+        is_pure: false,
+    },
     Floor {
         folder: "cli",
         modules: &[

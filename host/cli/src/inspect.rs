@@ -14,6 +14,7 @@ use airlock::registry::{Component, Tool, describe};
 use airlock_contract::answer::Shape;
 use airlock_contract::component::Import;
 use airlock_contract::schema;
+use airlock_server::output::output_schema;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -46,6 +47,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     if args.json {
         // The operator also sees fallbacks that are hidden from callers.
         let mut value = describe(tool, |_| true);
+        value["output_schema"] = output_schema(&tool.contract);
         value["limits"] = json!(tool.limits());
         value["granted"] = json!(tool.allowance.effective());
         value["missing"] = json!(tool.allowance.missing());

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::print::Printer;
 use super::{Ended, open};
+use airlock_server::output::describe;
 use airlock_types::caller::Caller;
 
 #[derive(Debug, clap::Args)]
@@ -19,7 +20,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let host = open::host(registry, printer).await?;
     let visible = host.visible(&Caller::local());
     if args.json {
-        let tools: Vec<Value> = visible.tools().map(|tool| visible.describe(tool)).collect();
+        let tools: Vec<Value> = visible.tools().map(|tool| describe(&visible, tool)).collect();
         printer.json(&json!({ "tools": tools }))?;
         return Ok(0);
     }

@@ -284,32 +284,6 @@ impl Contract {
     pub fn validator(&self) -> &Validator {
         &self.validator
     }
-
-    /// The schema of what agents are shown: the compact envelope around the typed value.
-    pub fn output_schema(&self) -> Value {
-        let mut properties = json!({
-            "status": { "type": "string", "enum": ["ok", "degraded"],
-                "description": "degraded: an answer with a flag on it; read `findings` and `provenance`" },
-            "notice": { "type": "string",
-                "description": "what this is instead of a plain answer, and why; absent for a plain answer" },
-            "confidence": { "type": "object", "properties": { "value": { "type": "number" } } },
-            "interpretation": { "type": "string" },
-            "assumptions": { "type": "array", "items": { "type": "string" } },
-            "uncertainty": { "type": "string" },
-            "next_steps": { "type": "array", "items": { "type": "string" } },
-            "findings": { "type": "array", "items": { "type": "object" } },
-            "provenance": { "type": "object" },
-            "record": { "type": "string" },
-        });
-        let mut required = vec!["status", "record"];
-        if let Some(result) = &self.result_schema {
-            properties["result"] = result.clone();
-            required.push("result");
-        }
-        let mut envelope = json!({ "type": "object", "properties": properties, "required": required });
-        schema::share(&mut envelope);
-        envelope
-    }
 }
 
 impl From<super::manifest::Require> for Requirement {

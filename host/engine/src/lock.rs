@@ -4,6 +4,7 @@
 //! a description, so replacing one unnoticed is an attack. Must not know how tools are loaded. To change the form of
 //! the file: a new `FORMAT`, and a reading of the old one.
 
+mod former;
 mod served;
 
 use std::collections::BTreeMap;
@@ -20,8 +21,9 @@ use crate::registry::{Definition, Registry};
 use airlock_types::shorten::visible_json;
 pub(crate) use served::Served;
 
-/// Version of the file's form. Locks of the first form carry no number, and their definitions have no terms.
-const FORMAT: u32 = 2;
+/// Version of the file's form. Locks of the first form carry no number, and their definitions have no terms. In those of
+/// the second, the schema of a result is within that of the envelope around it.
+const FORMAT: u32 = 3;
 
 /// Size of the largest lock in bytes. A lock holds the schemas of every tool: some kilobytes each, for thousands of
 /// tools.
@@ -170,7 +172,11 @@ impl Lock {
             return Err(LockError::Newer { path, format });
         }
         let definition = |(name, entry): (String, Entry)| {
-            let definition = serde_json::from_str(&entry.definition);
+            let definition = if format < FORMAT {
+                former::definition(&entry.definition)
+            } else {
+                serde_json::from_str(&entry.definition)
+            };
             Ok((name.clone(), definition.map_err(|err| failed(format!("`{name}`: {err}")))?))
         };
         let accepted = tools.into_iter().map(definition).collect::<Result<_, LockError>>()?;

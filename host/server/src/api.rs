@@ -2,8 +2,8 @@
 //! transports.
 //!
 //! Owns paths, status codes, problem documents and the OpenAPI document, which is generated from the served tools.
-//! Must not know sockets or authentication: the request already carries its caller. To add a path: a handler with its
-//! `utoipa::path`, its line in `router` and in `openapi::Document`.
+//! Must not know sockets or authentication: the request already carries its caller. To add a path: a handler,
+//! its line in `router`, and its entry in `openapi::fixed_paths`.
 
 mod openapi;
 pub(crate) mod problem;
@@ -18,6 +18,7 @@ use axum::{Extension, Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde_json::json;
 
+use crate::output::describe;
 use airlock::host::Host;
 use airlock::registry::UnknownTool;
 use airlock_types::call::{Arguments, Call, TraceParent};
@@ -38,18 +39,13 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: Arc<Host>) -> Route
 }
 
 /// Lists the tools that the caller may call.
-#[utoipa::path(get, path = "/v1/tools", operation_id = "list_tools",
-    responses((status = 200, description = "The tools, in the order of their names")))]
 async fn tools(State(host): State<Arc<Host>>, Extension(who): Extension<Caller>) -> Response {
     let visible = host.visible(&who);
-    let tools: Vec<_> = visible.tools().map(|tool| visible.describe(tool)).collect();
+    let tools: Vec<_> = visible.tools().map(|tool| describe(&visible, tool)).collect();
     Json(json!({ "tools": tools })).into_response()
 }
 
 /// Describes a tool.
-#[utoipa::path(get, path = "/v1/tools/{tool}", operation_id = "get_tool",
-    params(("tool" = String, Path, description = "Its public name")),
-    responses((status = 200, description = "The tool")))]
 async fn tool(
     State(host): State<Arc<Host>>,
     Extension(who): Extension<Caller>,
@@ -58,20 +54,12 @@ async fn tool(
     // A tool that the caller may not call gets the response of a tool that does not exist.
     let visible = host.visible(&who);
     match visible.resolve(&name) {
-        Ok(tool) => Json(visible.describe(tool)).into_response(),
+        Ok(tool) => Json(describe(&visible, tool)).into_response(),
         Err(unknown) => no_such_tool(&unknown),
     }
 }
 
 /// Calls a tool. The body is its arguments: a JSON object.
-#[utoipa::path(post, path = "/v1/tools/{tool}/calls", operation_id = "call_tool",
-    params(
-        ("tool" = String, Path, description = "Its public name"),
-        ("Airlock-Session" = Option<String>, Header,
-         description = "The handle of a session, or `new` to open one; without it the call is its own session"),
-    ),
-    request_body = Object,
-    responses((status = 200, description = "The envelope of an answer, `ok` or `degraded`")))]
 async fn call(
     State(host): State<Arc<Host>>,
     Extension(who): Extension<Caller>,
@@ -97,8 +85,6 @@ async fn call(
 }
 
 /// This document.
-#[utoipa::path(get, path = "/v1/openapi.json", operation_id = "openapi",
-    responses((status = 200, description = "This document")))]
 async fn document(State(host): State<Arc<Host>>, Extension(who): Extension<Caller>) -> Response {
     Json(openapi::document(&host.visible(&who), host.oauth().as_deref(), host.allows_anonymous()))
         .into_response()

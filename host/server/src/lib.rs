@@ -4,6 +4,7 @@
 
 mod api;
 pub mod mcp;
+pub mod output;
 pub mod reload;
 #[doc(hidden)]
 pub mod seam;

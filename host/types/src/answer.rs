@@ -7,6 +7,7 @@ use serde_json::Value;
 
 /// "I can't help with this. Here is what I would need, and here is a human who can."
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Refusal {
     /// A short stable code.
     pub code: String,
@@ -22,11 +23,13 @@ pub struct Refusal {
     /// Whether asking again can help.
     pub retryable: RetryAdvice,
     /// The same for the same refused call.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub decision_id: String,
 }
 
 /// Whether the same request can succeed later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RetryAdvice {
     /// The same call will be refused again.
@@ -39,6 +42,7 @@ pub enum RetryAdvice {
 
 /// A question instead of a guess.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Clarify {
     /// What is unclear.
     pub question: String,
@@ -48,6 +52,7 @@ pub struct Clarify {
 
 /// One plausible reading of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Choice {
     /// A few words.
     pub label: String,
@@ -59,6 +64,7 @@ pub struct Choice {
 
 /// A piece of an answer that is not JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are those of MCP's content blocks")]
 pub enum Content {
@@ -71,6 +77,7 @@ pub enum Content {
 
 /// What is in an embedded resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Body {
     /// Text.

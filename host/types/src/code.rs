@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a call ended. Exactly one per call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "each code is explained by its row in `facts`")]
 #[non_exhaustive]
 pub enum Code {
@@ -80,6 +81,7 @@ pub enum Code {
 
 /// The coarse form of a code that a reply shows first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Status {
@@ -103,6 +105,7 @@ pub enum Status {
 
 /// Whether the guest ran. Decisive for calls with effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Ran {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What follows from a finding; ordered, the mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Nothing was found.
@@ -32,6 +33,7 @@ impl Verdict {
 
 /// One doubt about one place of a result, as it goes into the reply and the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
     /// The check that found it: `range`, `freshness`, …
     pub kind: String,

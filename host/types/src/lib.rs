@@ -16,6 +16,7 @@ pub mod digest;
 pub mod effect;
 pub mod environment;
 pub mod event;
+pub mod fields;
 pub mod finding;
 pub mod grant;
 pub mod json;
@@ -25,6 +26,8 @@ pub mod plan;
 pub mod range;
 pub mod record;
 pub mod reply;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod session;
 pub mod shorten;
 pub mod text;

@@ -1,31 +1,47 @@
 //! The reply to a call: one envelope with the same facts on every transport.
 //!
-//! Owns the envelope's form; `schemas/reply.schema.json` is its JSON Schema, and every reply in the tests is
-//! held against it. Must not know transports. Empty parts are left out.
+//! Owns the envelope's form, the only list of its fields: schemas and shorter forms are derived from it. Every reply in
+//! the tests is validated against `schemas/reply.schema.json`, which is generated. Must not know transports. Empty parts
+//! are left out.
+
+#[cfg(feature = "schema")]
+pub mod schema;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::code::{Code, Ran, Status};
 use super::finding::Finding;
 use crate::answer::{Clarify, Content, Refusal};
+use crate::fields;
 use crate::violation::Violation;
 
 /// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(
+        title = "Airlock reply",
+        description = "The answer to a tool call: the same envelope over the CLI, the library, MCP and HTTP. Empty parts are left out.",
+        transform = schema::parts_by_status
+    )
+)]
 pub struct Reply {
     /// The coarse form of `code`.
     pub status: Status,
     /// One sentence for a reply that is not plainly ok: what it is instead, and why. Absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub notice: Option<String>,
     /// How the call ended.
     pub code: Code,
     /// The tool that was called, by its public name.
     pub tool: String,
-    /// The typed value, for `ok` and `degraded`.
+    /// The typed value, for `ok` and `degraded`. Its schema is the tool's own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result: Option<Value>,
     /// What is not JSON.
@@ -40,6 +56,9 @@ pub struct Reply {
     /// The question, for `clarify`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub clarify: Option<Clarify>,
+    /// What the doors noted.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub findings: Vec<Finding>,
     /// How far the tool trusts its answer.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub confidence: Option<Confidence>,
@@ -55,32 +74,35 @@ pub struct Reply {
     /// Suggested next steps.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub next_steps: Vec<String>,
-    /// What the doors noted.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub findings: Vec<Finding>,
     /// Where the answer comes from.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub provenance: Option<Provenance>,
     /// What the call used, all attempts together.
     pub usage: TotalUsage,
     /// The record's id: `airlock show ID`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 8)))]
     pub record: String,
     /// The handle of the session that the call belongs to, where the host minted one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 43)))]
     pub session: Option<String>,
 }
 
 /// What a tool claims about its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Confidence {
     /// From 0 to 1.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
     pub value: f64,
 }
 
 /// Why there is no value, for an agent to act on. No paths of the host, no backtraces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// The text for a model: what happened, how to proceed.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub message: String,
     /// Whether sending the same call again can help.
     pub retryable: bool,
@@ -96,6 +118,7 @@ pub struct Failure {
     pub violations: Vec<Violation>,
     /// Arguments that would be valid.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Map<String, Value>>"))]
     pub example: Option<Value>,
     /// The tool's own error, as its WIT types it. Text of the tool's: data, not instructions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -107,14 +130,18 @@ pub const HIDDEN_ROUTE: &str = "another tool";
 
 /// Where an answer comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = schema::component_unless_hidden))]
 pub struct Provenance {
-    /// The tool that answered: the one that was called, or a fallback; [`HIDDEN_ROUTE`] for one that the caller may
-    /// not see.
+    /// The tool that answered: the one that was called, or a fallback; `another tool` for one that the caller may not
+    /// see.
     pub route: Arc<str>,
     /// SHA-256 of its component, hex; none for one that the caller may not see.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[0-9a-f]{64}$")))]
     pub component: Option<Arc<str>>,
     /// Attempts made in all, on all routes.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub attempts: u32,
     /// Why the called tool did not answer itself, where a fallback did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -129,6 +156,7 @@ pub struct Provenance {
 
 /// What a call used, all attempts together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TotalUsage {
     /// Attempts made.
     pub attempts: u32,
@@ -158,47 +186,46 @@ impl Failure {
     }
 }
 
+/// Whether the compact form omits a field, because it travels beside it.
+fn is_beside_compact(field: &str) -> bool {
+    matches!(field, "code" | "tool" | "content" | "error" | "refusal" | "clarify" | "usage" | "session")
+}
+
 /// The compact form that agents are shown: what qualifies an answer, the status first, since long texts are cut
-/// at their end. Usage, errors and content travel beside it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Compact<'r> {
-    status: Status,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    notice: Option<&'r str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<&'r Value>,
-    #[serde(skip_serializing_if = "<[Finding]>::is_empty")]
-    findings: &'r [Finding],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    confidence: Option<&'r Confidence>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    interpretation: Option<&'r str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    assumptions: &'r [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uncertainty: Option<&'r str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    next_steps: &'r [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provenance: Option<&'r Provenance>,
-    record: &'r str,
+/// at their end. A new field of [`Reply`] is in it unless `is_beside_compact` names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Compact<'r>(&'r Reply);
+
+impl Serialize for Compact<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        fields::write(&mut map, self.0, is_beside_compact)?;
+        map.end()
+    }
 }
 
 impl Reply {
     /// The compact form that agents are shown.
     pub fn compact(&self) -> Compact<'_> {
-        Compact {
-            status: self.status,
-            notice: self.notice.as_deref(),
-            result: self.result.as_ref(),
-            findings: &self.findings,
-            confidence: self.confidence.as_ref(),
-            interpretation: self.interpretation.as_deref(),
-            assumptions: &self.assumptions,
-            uncertainty: self.uncertainty.as_deref(),
-            next_steps: &self.next_steps,
-            provenance: self.provenance.as_ref(),
-            record: &self.record,
-        }
+        Compact(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_compact_form_has_no_field_that_travels_beside_it() {
+        let usage = TotalUsage::default();
+        let reply = serde_json::json!({
+            "status": "failed", "code": "trap", "tool": "t", "content": [{"type": "text", "text": "x"}],
+            "error": Failure::plain("m".into()), "usage": usage, "record": "r", "session": "s",
+            "refusal": {"code": "c", "cannot": "x", "needed": [], "alternatives": [], "retryable": "never", "decision_id": "d"},
+            "clarify": {"question": "q", "options": []}, "uncertainty": "u",
+        });
+        let reply: Reply = serde_json::from_value(reply).unwrap();
+        let compact = serde_json::to_string(&reply.compact()).unwrap();
+        assert_eq!(compact, r#"{"status":"failed","uncertainty":"u","record":"r"}"#);
     }
 }

@@ -12,8 +12,10 @@ const PHRASE_CHARS_MAX: usize = 400;
 
 /// One fault of the arguments: where, what was expected, what was there, how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Violation {
     /// The kind of fault: one of the `args.*` codes.
+    #[cfg_attr(feature = "schema", schemars(extend("pattern" = r"^args\.")))]
     pub code: Code,
     /// Where, code-like, for a model: `passengers[0].age`. Empty for the whole.
     pub path: String,

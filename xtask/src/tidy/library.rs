@@ -1,7 +1,8 @@
 //! Checks what the library depends on: a program that embeds the host gets no server, no command line and no exporter.
 //!
 //! Reads only manifests and the lock file, so it needs neither a build nor a network. The lock file does not tell which
-//! build needs a dependency, so a dependency counts as reached if any build of the workspace reaches it.
+//! build needs a dependency, so a dependency counts as reached if any build of the workspace reaches it. An optional one
+//! of the workspace's own crates is reached from its feature, which is a node of the graph: `airlock-types/schema`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,13 +15,13 @@ const LIBRARY: &str = "airlock";
 
 /// Packages that the library must not reach, directly or through others.
 const NEVER: [&str; 9] =
-    ["axum", "clap", "hyper", "mimalloc", "notify", "opentelemetry-otlp", "reqwest", "rmcp", "utoipa"];
+    ["axum", "clap", "hyper", "mimalloc", "notify", "opentelemetry-otlp", "reqwest", "rmcp", "schemars"];
 
 /// The feature that lets a program compile in its own process. No manifest here may enable it: cargo unifies features,
 /// so one dependent would enable it for the `airlock` program as well.
 const FEATURE: &str = "in-process-compiler";
 
-/// Which packages each package depends on, by name.
+/// Which packages and features each package or feature depends on, by name.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// The faults in the dependencies of the library.
@@ -35,6 +36,7 @@ pub(super) fn faults(root: &Path) -> Result<Vec<String>> {
             faults.push(format!("{}: nothing here may ask for `{FEATURE}`", manifest.display()));
         }
         // Replaces the entry from the lock file, which includes the dependencies of tests.
+        graph.extend(features(&name, &table));
         graph.insert(name, dependencies);
     }
     let reached = NEVER.iter().filter_map(|never| way(&graph, LIBRARY, never));
@@ -55,12 +57,36 @@ fn manifests(root: &Path) -> Result<Vec<std::path::PathBuf>> {
     Ok(found.into_iter().map(|folder| folder.join("Cargo.toml")).filter(|path| path.is_file()).collect())
 }
 
-/// The name of a package, and its dependencies outside of tests.
+/// The name of a package, and its dependencies outside of tests, with the features that it asks for.
 fn normal(manifest: &Table) -> (String, BTreeSet<String>) {
     let name = manifest.get("package").and_then(|package| package.get("name")).and_then(Value::as_str);
     let dependencies = manifest.get("dependencies").and_then(Value::as_table);
-    let names = dependencies.map(|table| table.keys().cloned().collect());
-    (name.unwrap_or_default().to_owned(), names.unwrap_or_default())
+    let name = name.unwrap_or_default().to_owned();
+    let mut names = BTreeSet::from([format!("{name}/default")]);
+    for (dependency, how) in dependencies.into_iter().flatten() {
+        if how.get("optional").and_then(Value::as_bool) != Some(true) {
+            names.insert(dependency.clone());
+            names.extend(texts(how.get("features")).map(|feature| format!("{dependency}/{feature}")));
+        }
+    }
+    (name, names)
+}
+
+/// The features of a package, each with what it enables.
+fn features(name: &str, manifest: &Table) -> Graph {
+    let features = manifest.get("features").and_then(Value::as_table).into_iter().flatten();
+    let enabled = |enabled: &str| match enabled.strip_prefix("dep:") {
+        Some(dependency) => dependency.to_owned(),
+        None if enabled.contains('/') => enabled.replace('?', ""),
+        None => format!("{name}/{enabled}"),
+    };
+    features
+        .map(|(feature, enables)| (format!("{name}/{feature}"), texts(Some(enables)).map(enabled).collect()))
+        .collect()
+}
+
+fn texts(list: Option<&Value>) -> impl Iterator<Item = &str> {
+    list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// The dependencies of all packages of a lock file. All versions of a package share one entry.
@@ -119,5 +145,25 @@ mod tests {
         graph.insert(name, dependencies);
         assert_eq!(way(&graph, "airlock", "clap"), None, "of tests alone");
         assert_eq!(way(&graph, "airlock", "axum"), Some(vec!["airlock", "helper", "axum"]));
+    }
+
+    #[test]
+    fn an_optional_dependency_is_reached_through_its_feature() {
+        let helper = "[package]\nname = \"helper\"\n[features]\ndoor = [\"dep:axum\"]\nall = [\"door\"]\n\
+                      [dependencies]\naxum = { version = \"1\", optional = true }\n";
+        let with = |dependency: &str| {
+            let airlock = format!("[package]\nname = \"airlock\"\n[dependencies]\nhelper = {dependency}\n");
+            let mut graph = Graph::new();
+            for manifest in [helper, &airlock] {
+                let manifest: Table = manifest.parse().unwrap();
+                let (name, dependencies) = normal(&manifest);
+                graph.extend(features(&name, &manifest));
+                graph.insert(name, dependencies);
+            }
+            way(&graph, "airlock", "axum").is_some()
+        };
+        assert!(!with("\"1\""));
+        assert!(with("{ version = \"1\", features = [\"door\"] }"));
+        assert!(with("{ version = \"1\", features = [\"all\"] }"));
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Difference> {
         description,
         effects,
         input_schema,
-        output_schema,
+        result_schema,
         errors,
         asks,
         imports,
@@ -42,7 +42,11 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Difference> {
     // A new import is something more that the tool may reach; a removed one is less.
     found.set(&["imports"], imports, &new.imports, |come| come);
     found.0.extend(schema::compare("input_schema", input_schema, &new.input_schema));
-    found.0.extend(schema::compare("output_schema", output_schema, &new.output_schema));
+    match (result_schema, &new.result_schema) {
+        (Some(old), Some(new)) => found.0.extend(schema::compare("result_schema", old, new)),
+        // A result where there was none reaches the model for the first time.
+        (old, new) => found.part(&["result_schema"], old, new, old.is_none()),
+    }
     match (terms, &new.terms) {
         (Some(old), Some(new)) => found.terms(old, new),
         // A lock of the first format stores no terms, so what was accepted is unknown.

@@ -19,7 +19,7 @@ fn definition() -> Definition {
         "required": ["a"],
         "additionalProperties": false,
     });
-    definition.output_schema = json!({"properties": {"result": {"type": "string", "maxLength": 5}}});
+    definition.result_schema = Some(json!({"type": "string", "maxLength": 5}));
     definition.imports = vec!["wasi:cli/environment".into()];
     let terms = definition.terms.as_mut().unwrap();
     terms.requires = vec![Relation { that: "args.a > 1".into(), message: None }];
@@ -60,11 +60,10 @@ fn names_exactly_what_changed_and_whether_it_is_wider() {
     check(|d| d.input_schema["properties"]["b"]["enum"] = json!(["x", "y"]), choice, true);
     check(|d| d.input_schema["required"] = json!([]), "input_schema.required", true);
     check(|d| d.input_schema["required"] = json!(["a", "b"]), "input_schema.required", false);
-    check(
-        |d| d.output_schema["properties"]["result"]["maxLength"] = json!(6),
-        "output_schema.properties.result.maxLength",
-        true,
-    );
+    let result = |most: u32| Some(json!({"type": "string", "maxLength": most}));
+    check(|d| d.result_schema = result(6), "result_schema.maxLength", true);
+    check(|d| d.result_schema = result(4), "result_schema.maxLength", false);
+    check(|d| d.result_schema = None, "result_schema", false);
 }
 
 #[test]

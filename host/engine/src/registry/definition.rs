@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Registry, Tool};
 use airlock_contract::manifest::Example;
+use airlock_contract::schema::share;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Requests;
 use airlock_types::limit::PartialLimits;
@@ -29,8 +30,10 @@ pub struct Definition {
     pub effects: Effect,
     /// JSON Schema of the arguments.
     pub input_schema: Value,
-    /// JSON Schema of the structured content.
-    pub output_schema: Value,
+    /// JSON Schema of the result; none for a function without one. The envelope around it is the host's, so a new version
+    /// of the host changes no definition.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub result_schema: Option<Value>,
     /// The type of the tool's errors, as WIT writes it. Part of the definition because error values reach the model,
     /// too.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -89,7 +92,7 @@ impl Definition {
             description: description.into(),
             effects: Effect::Pure,
             input_schema: json!({}),
-            output_schema: json!({}),
+            result_schema: None,
             errors: None,
             asks: Requests::default(),
             imports: Vec::new(),
@@ -106,7 +109,7 @@ impl Definition {
             description: contract.description.clone(),
             effects: tool.effect,
             input_schema: contract.input_schema.clone(),
-            output_schema: contract.output_schema(),
+            result_schema: contract.result_schema.clone().map(shared),
             errors: contract.shape.error_ty().map(ToString::to_string),
             asks: tool.requests.clone(),
             imports: tool.component.info.imports.iter().map(|import| import.name.clone()).collect(),
@@ -118,6 +121,12 @@ impl Definition {
     pub fn all(registry: &Registry) -> BTreeMap<String, Definition> {
         registry.tools().map(|tool| (tool.name.to_string(), Definition::of(tool))).collect()
     }
+}
+
+/// A schema whose repeated parts are written once, so that a lock stays small.
+fn shared(mut schema: Value) -> Value {
+    share(&mut schema);
+    schema
 }
 
 impl Terms {
@@ -137,7 +146,7 @@ impl Terms {
     }
 }
 
-/// A tool as JSON, for programs over HTTP and from the command line. Only the fallbacks that `shows` admits are named.
+/// A tool as JSON, for programs. The doors add the schemas of what they answer. Only the fallbacks that `shows` admits are named.
 pub fn describe(tool: &Tool, shows: impl Fn(&str) -> bool) -> Value {
     let fallback: Vec<&String> = tool.fallback.iter().filter(|name| shows(name)).collect();
     json!({
@@ -146,7 +155,6 @@ pub fn describe(tool: &Tool, shows: impl Fn(&str) -> bool) -> Value {
         "description": tool.contract.description,
         "effects": tool.effect.as_str(),
         "input_schema": tool.contract.input_schema,
-        "output_schema": tool.contract.output_schema(),
         "examples": tool.contract.examples,
         "fallback": fallback,
         "component": tool.component.digest,

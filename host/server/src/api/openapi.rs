@@ -1,82 +1,91 @@
-//! The OpenAPI document: the fixed paths from the code, and one path for each tool with its exact schemas.
+//! The OpenAPI document: the fixed paths, and one path for each tool with its exact schemas.
 //!
-//! Generated for one caller, from the tools that this caller may call. Must not define schemas of tools: contracts do.
+//! Generated for one caller, from the tools that this caller may call. Must not define schemas: those of tools come from
+//! contracts, all others from types.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use schemars::JsonSchema as _;
 use serde_json::{Map, Value, json};
-use utoipa::OpenApi as _;
 
 use super::problem::Problem;
 use airlock::config::OauthConfig;
 use airlock::host::Visible;
 use airlock::registry::Tool;
+use airlock_contract::tool::Contract;
 use airlock_types::code::Code;
+use airlock_types::reply::{self, Reply};
+use airlock_types::schema::generator;
+use airlock_types::session::SESSION_HEADER;
 
-/// The envelope's schema. Tests validate every reply against it.
-const REPLY: &str = include_str!("../../../../schemas/reply.schema.json");
+/// The version of the OpenAPI specification, in which schemas are those of JSON Schema.
+const OPENAPI: &str = "3.1.0";
 
-const PROBLEM: &str = "#/components/schemas/Problem";
-
-#[derive(utoipa::OpenApi)]
-#[openapi(
-    info(title = "Airlock", description = "Tools in a sandbox; every call ends in one envelope."),
-    paths(super::tools, super::tool, super::call, super::document),
-    components(schemas(Problem))
-)]
-struct Document;
+/// Where the document has its schemas.
+const SCHEMAS: &str = "/components/schemas";
 
 /// Generates the document for one caller.
 pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>, anonymous: bool) -> Value {
-    let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
-    let reply: Value = serde_json::from_str(REPLY).unwrap_or_default();
-    document["components"]["schemas"]["Reply"] = inlined(reply);
-    document["components"]["schemas"]["Problem"]["properties"]["reply"] =
-        json!({"$ref": "#/components/schemas/Reply"});
-    document["components"]["securitySchemes"] = json!({"bearer": {"type": "http", "scheme": "bearer"}});
+    let mut bearer = json!({"type": "http", "scheme": "bearer"});
     if let Some(oauth) = oauth {
-        document["components"]["securitySchemes"]["bearer"]["description"] =
-            json!(format!("a static token, or one of {}", oauth.issuer));
+        bearer["description"] = json!(format!("a static token, or one of {}", oauth.issuer));
     }
-    // The empty requirement declares that the token is optional.
-    document["security"] = if anonymous { json!([{"bearer": []}, {}]) } else { json!([{"bearer": []}]) };
-    describe_fixed(&mut document["paths"]);
     let names: Vec<&str> = visible.tools().map(|tool| &*tool.name).collect();
-    document["paths"]["/v1/tools/{tool}"]["get"]["parameters"][0]["schema"]["enum"] = json!(names);
-    // The generic call path is removed: each tool has its own path below, with exact schemas.
-    let for_all = document["paths"].as_object_mut().and_then(|paths| paths.remove("/v1/tools/{tool}/calls"));
-    let session = for_all.map_or(json!([]), |path| json!([path["post"]["parameters"][1]]));
-    for tool in visible.tools() {
-        let mut operation = operation(tool);
-        operation["parameters"] = session.clone();
-        document["paths"][format!("/v1/tools/{}/calls", tool.name)] = json!({"post": operation});
-    }
-    document
+    let mut paths = fixed_paths(&names);
+    // Each tool has its own path, with exact schemas.
+    let calls =
+        |tool: &Arc<Tool>| (format!("/v1/tools/{}/calls", tool.name), json!({"post": operation(tool)}));
+    paths.extend(visible.tools().map(calls));
+    json!({
+        "openapi": OPENAPI,
+        "info": {
+            "title": "Airlock",
+            "description": "Tools in a sandbox; every call ends in one envelope.",
+            "license": {"name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE")},
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+        "paths": paths,
+        "components": {"schemas": schemas(), "securitySchemes": {"bearer": bearer}},
+        // The empty requirement declares that the token is optional.
+        "security": if anonymous { json!([{"bearer": []}, {}]) } else { json!([{"bearer": []}]) },
+    })
 }
 
-/// Replaces the references of a schema by their definitions. Its `$defs` would not be at the root of the whole
-/// document, where `#/$defs/` points.
-fn inlined(mut schema: Value) -> Value {
-    let Some(object) = schema.as_object_mut() else { return schema };
-    object.remove("$schema");
-    object.remove("$id");
-    let definitions = object.remove("$defs").unwrap_or_default();
-    let mut schema = schema;
-    resolve(&mut schema, &definitions);
-    schema
+/// The schemas of all responses that are not a tool's own, each under the name of its type.
+fn schemas() -> Map<String, Value> {
+    let mut generator = generator(SCHEMAS);
+    // A problem refers to the reply, and thereby to everything that a reply refers to.
+    generator.subschema_for::<Problem>();
+    generator.take_definitions(true)
 }
 
-/// Replaces each reference by its definition. Terminates because the envelope's schema is not recursive.
-fn resolve(schema: &mut Value, definitions: &Value) {
-    let referred = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
-    if let Some(name) = referred {
-        *schema = definitions[name].clone();
-    }
-    match schema {
-        Value::Object(object) => object.values_mut().for_each(|value| resolve(value, definitions)),
-        Value::Array(items) => items.iter_mut().for_each(|item| resolve(item, definitions)),
-        _ => {}
-    }
+/// The paths that are the same for every registry.
+fn fixed_paths(tools: &[&str]) -> Map<String, Value> {
+    let tool = json!([{
+        "name": "tool", "in": "path", "required": true, "description": "Its public name",
+        "schema": {"type": "string", "enum": tools},
+    }]);
+    let paths = [
+        (
+            "/v1/tools",
+            "list_tools",
+            "Lists the tools that the caller may call.",
+            json!([]),
+            "The tools, in the order of their names",
+        ),
+        ("/v1/tools/{tool}", "get_tool", "Describes a tool.", tool, "The tool"),
+        ("/v1/openapi.json", "openapi", "This document.", json!([]), "This document"),
+    ];
+    let get = |(path, id, summary, parameters, answer): (&str, &str, &str, Value, &str)| {
+        let mut responses = before();
+        responses.insert("200".into(), success(answer, &json!({"type": "object"})));
+        let operation = json!({
+            "operationId": id, "summary": summary, "parameters": parameters, "responses": responses,
+        });
+        (path.to_owned(), json!({"get": operation}))
+    };
+    paths.map(get).into_iter().collect()
 }
 
 /// Responses that every path can give before a call exists.
@@ -95,20 +104,12 @@ fn before() -> BTreeMap<String, Value> {
 }
 
 fn problem(text: &str) -> Value {
-    json!({"description": text, "content": {"application/problem+json": {"schema": {"$ref": PROBLEM}}}})
+    let schema = json!({"$ref": format!("#{SCHEMAS}/{}", Problem::schema_name())});
+    json!({"description": text, "content": {"application/problem+json": {"schema": schema}}})
 }
 
-fn describe_fixed(paths: &mut Value) {
-    let Some(paths) = paths.as_object_mut() else { return };
-    for item in paths.values_mut() {
-        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            let answer = json!({"application/json": {"schema": {"type": "object"}}});
-            operation["responses"]["200"]["content"] = answer;
-            for (status, response) in before() {
-                operation["responses"][status] = response;
-            }
-        }
-    }
+fn success(text: &str, schema: &Value) -> Value {
+    json!({"description": text, "content": {"application/json": {"schema": schema}}})
 }
 
 fn body(schema: &Value) -> Value {
@@ -130,19 +131,21 @@ fn outcomes() -> BTreeMap<String, Value> {
     responses
 }
 
+/// The schema of an answer: the envelope, with what is known about this tool's.
+fn answer(contract: &Contract) -> Value {
+    let mut known = json!({"properties": {"status": reply::schema::answered()}});
+    // Written out: references of a schema begin at the root of the document, and `$defs` of a tool are not there.
+    if let Some(result) = &contract.result_schema {
+        known["properties"]["result"] = result.clone();
+        known["required"] = json!(["result"]);
+    }
+    json!({"allOf": [{"$ref": format!("#{SCHEMAS}/{}", Reply::schema_name())}, known]})
+}
+
 fn operation(tool: &Tool) -> Value {
     let contract = &tool.contract;
     let mut responses: Map<String, Value> = outcomes().into_iter().collect();
-    let mut envelope = contract.output_schema();
-    if let Some(envelope) = envelope.as_object_mut() {
-        // The document describes the whole envelope. Only the compact envelope for agents is closed.
-        envelope.remove("additionalProperties");
-    }
-    let answer = json!({"allOf": [{"$ref": "#/components/schemas/Reply"}, envelope]});
-    responses.insert(
-        "200".into(),
-        json!({"description": "An answer", "content": {"application/json": {"schema": answer}}}),
-    );
+    responses.insert("200".into(), success("An answer", &answer(contract)));
     let mut body = body(&contract.input_schema);
     if !contract.examples.is_empty() {
         let example = |(i, example): (usize, &airlock_contract::manifest::Example)| {
@@ -155,6 +158,10 @@ fn operation(tool: &Tool) -> Value {
         "operationId": format!("call_{}", tool.name),
         "summary": contract.title,
         "description": contract.description,
+        "parameters": [{
+            "name": SESSION_HEADER, "in": "header", "required": false, "schema": {"type": "string"},
+            "description": "The handle of a session, or `new` to open one; without it the call is its own session",
+        }],
         "requestBody": body,
         "responses": responses,
     })

@@ -2,13 +2,14 @@
 
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use airlock_types::reply::Reply;
 use airlock_types::shorten::clean_lines;
 
 /// A problem document. `reply` has the envelope if the request became a call.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Problem {
     /// `urn:airlock:` followed by the outcome code of a call, or by the kind of an error before a call.
     r#type: String,
@@ -23,7 +24,6 @@ pub(crate) struct Problem {
     retry_after_ms: Option<u64>,
     /// The envelope of the reply.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
     reply: Option<Box<Reply>>,
 }
 

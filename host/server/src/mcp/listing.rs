@@ -6,6 +6,7 @@ use rmcp::ErrorData;
 use rmcp::model::{CacheScope, JsonObject, ListToolsResult, Tool, ToolAnnotations};
 use serde_json::Value;
 
+use crate::output::output_schema;
 use airlock::host::Visible;
 use airlock::registry::Tool as Registered;
 use airlock_types::effect::Effect;
@@ -42,7 +43,7 @@ pub(super) fn tool(tool: &Registered) -> Tool {
         Some(contract.description.clone().into()),
         Arc::new(object(contract.input_schema.clone())),
     )
-    .with_raw_output_schema(Arc::new(object(contract.output_schema())))
+    .with_raw_output_schema(Arc::new(object(output_schema(contract))))
     .with_annotations(annotations(tool));
     listed.title.clone_from(&contract.title);
     listed

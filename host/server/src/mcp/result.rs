@@ -9,16 +9,13 @@ use std::borrow::Cow;
 use rmcp::model::{CallToolResult, ContentBlock, Resource, ResourceContents, ResultType};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::meta_key;
-use airlock_types::answer::{Body, Clarify, Content, Refusal};
-use airlock_types::code::{Code, Ran, Status};
-use airlock_types::finding::Finding;
-use airlock_types::reply::Reply;
+use airlock_types::answer::{Body, Content};
+use airlock_types::fields;
+use airlock_types::reply::{Failure, Reply};
 use airlock_types::shorten::{clip, visible_json};
-use airlock_types::violation::Violation;
 
 /// Size in bytes above which the text holds only the start of a result and a link: the whole text would fill a model's
 /// context. The structured content stays whole.
@@ -165,53 +162,36 @@ impl Serialize for Meta<'_> {
     }
 }
 
-/// The facts about a reply that is not an answer, for the program around a model.
-#[derive(Serialize)]
+/// The facts about a reply that is not an answer, for the program around a model: the fields of the reply and of its
+/// failure that stand nowhere else in the result.
 struct Facts<'r> {
-    code: Code,
-    status: Status,
-    retryable: bool,
-    caller_must_change_args: bool,
-    ran: Ran,
-    attempts: u32,
-    errors: &'r [Violation],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_ms: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    example: Option<&'r Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'r Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<&'r Refusal>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    clarify: Option<&'r Clarify>,
-    #[serde(skip_serializing_if = "<[Finding]>::is_empty")]
-    findings: &'r [Finding],
+    reply: &'r Reply,
+    failure: &'r Failure,
 }
 
 impl Facts<'_> {
     fn of(reply: &Reply) -> Option<Facts<'_>> {
-        reply.error.as_ref().map(|error| Facts {
-            code: reply.code,
-            status: reply.status,
-            retryable: error.retryable,
-            caller_must_change_args: error.caller_must_change_args,
-            ran: error.ran,
-            attempts: reply.usage.attempts,
-            errors: &error.violations,
-            retry_after_ms: error.retry_after_ms,
-            example: error.example.as_ref(),
-            detail: error.detail.as_ref(),
-            refusal: reply.refusal.as_ref(),
-            clarify: reply.clarify.as_ref(),
-            findings: &reply.findings,
-        })
+        reply.error.as_ref().map(|failure| Facts { reply, failure })
+    }
+}
+
+impl Serialize for Facts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut facts = serializer.serialize_map(None)?;
+        // The failure follows, and the others stand beside the facts.
+        let is_beside = |field: &str| matches!(field, "tool" | "error" | "usage" | "record" | "session");
+        fields::write(&mut facts, self.reply, is_beside)?;
+        // The message is the text, and the violations follow as `errors`.
+        fields::write(&mut facts, self.failure, |field| matches!(field, "message" | "violations"))?;
+        facts.serialize_entry("attempts", &self.reply.usage.attempts)?;
+        facts.serialize_entry("errors", &self.failure.violations)?;
+        facts.end()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

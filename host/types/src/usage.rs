@@ -75,6 +75,7 @@ impl Usage {
     /// Fuel to charge to a caller's budgets: the engine's, or what the processor time is worth where that is more.
     /// The engine's is exact only for an attempt that `returned`.
     pub fn charge(&self, returned: bool) -> u64 {
+        // A stopped guest gets no free time: its fuel reads too low, so its processor time is all there is to charge.
         let time =
             if returned { charge_of_work(self.cpu_us) } else { self.cpu_us.saturating_mul(FUEL_PER_US) };
         self.fuel.max(time)

@@ -14,14 +14,14 @@ pub struct Refusal {
     pub cannot: String,
     /// What would make it possible.
     pub needed: Vec<String>,
-    /// A human or a desk that can.
+    /// A human or an office that can help.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub contact: Option<String>,
     /// What could be done instead.
     pub alternatives: Vec<String>,
     /// Whether asking again can help.
     pub retryable: RetryAdvice,
-    /// The same for the same refused call.
+    /// An id that is equal for every refusal of the same call.
     pub decision_id: String,
 }
 

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
+    // The derived order is that of the variants, so the gravest finding of a result is the maximum.
     /// Nothing was found.
     Pass,
-    /// Noted.
+    /// Delivered, and noted in the reply.
     Warn,
     /// Delivered, flagged in machine-readable form.
     Suspect,
@@ -35,7 +36,7 @@ impl Verdict {
 pub struct Finding {
     /// The check that found it: `range`, `freshness`, …
     pub kind: String,
-    /// What follows.
+    /// How the finding affects the answer.
     pub verdict: Verdict,
     /// Where, code-like, over `result`: `rows[2].change_pct`. Empty for the whole.
     pub path: String,

@@ -1,7 +1,7 @@
 //! The reply to a call: one envelope with the same facts on every transport.
 //!
 //! Owns the envelope's form; `schemas/reply.schema.json` is its JSON Schema, and every reply in the tests is
-//! held against it. Must not know transports. Empty parts are left out.
+//! validated against it. Must not know transports. Empty parts are left out.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct Reply {
     /// The typed value, for `ok` and `degraded`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result: Option<Value>,
-    /// What is not JSON.
+    /// The content blocks: the parts of an answer that are not JSON.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub content: Vec<Content>,
     /// Why there is no value.
@@ -46,7 +46,7 @@ pub struct Reply {
     /// How the tool understood the request.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub interpretation: Option<String>,
-    /// What the tool took for granted.
+    /// What the tool assumed without being told.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub assumptions: Vec<String>,
     /// What is uncertain.
@@ -158,10 +158,11 @@ impl Failure {
     }
 }
 
-/// The compact form that agents are shown: what qualifies an answer, the status first, since long texts are cut
-/// at their end. Usage, errors and content travel beside it.
+/// The compact form that agents are shown: the result with everything that qualifies it. Usage, errors and content are
+/// sent beside it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Compact<'r> {
+    // Fields are written in this order. Clients cut long texts at their end, so the status and the notice come first.
     status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<&'r str>,

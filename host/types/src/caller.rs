@@ -12,8 +12,8 @@ pub const LOCAL: &str = "local";
 pub const ANONYMOUS: &str = "anonymous";
 
 /// A caller whose identity was established at a door.
-// Ordered, as budgets, sessions and breakers are kept in maps by caller. Both parts count, so callers
-// that share an entry have separate ones.
+// Ordered, as budgets, sessions and breakers are kept in maps by caller. Both parts count, so callers that share an
+// entry have separate ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Caller {
     /// The entry under `[callers]` with the rules that apply to it.

@@ -189,8 +189,8 @@ pub struct Facts {
     pub breaker: BreakerSample,
     /// When a plan may try again.
     pub retry: Retry,
-    /// Whether a fallback may stand in. A tool that cannot answer is replaced; an answer that is a refusal, a
-    /// question or an error of the tool's own stands.
+    /// Whether a fallback may stand in. A tool that cannot answer is replaced; a refusal, a
+    /// question or an error of the tool's own is an answer and is delivered.
     pub falls_back: Holds,
     /// Whether an agent that sends the same call again later may succeed.
     pub retryable: Holds,

@@ -47,8 +47,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The finding of an attempt that was denied a capability of this kind. Only the kind is named: an agent must not be
-    /// able to probe for what exists.
+    /// The finding of an attempt that was denied a capability of this kind. Only the kind is named: an agent must not
+    /// be able to probe for what exists.
     pub fn denied(kind: &str) -> Finding {
         Finding {
             kind: "denied".into(),
@@ -59,7 +59,7 @@ impl Finding {
         }
     }
 
-    /// The finding of an answer whose id is on no record and never will be.
+    /// The finding of an answer that has no record, because the journal could not be written.
     pub fn record_lost() -> Finding {
         Finding {
             kind: "record.lost".into(),

@@ -50,7 +50,7 @@ pub struct Usage {
     pub fuel: u64,
     /// Time by the clock, in microseconds.
     pub wall_us: u64,
-    /// Processor time of the guest, in microseconds.
+    /// Time that the guest was running and not waiting, in microseconds.
     pub cpu_us: u64,
     /// The most memory at once, in bytes.
     pub memory_bytes: u64,

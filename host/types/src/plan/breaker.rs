@@ -67,7 +67,7 @@ pub enum BreakerView {
     Open {
         /// For how long still, in milliseconds.
         remaining_ms: u64,
-        /// Whose calls.
+        /// The callers that it stops.
         scope: Scope,
     },
 }

@@ -15,7 +15,7 @@ pub struct Refusal {
     pub cannot: String,
     /// What would make it possible.
     pub needed: Vec<String>,
-    /// A human or a desk that can.
+    /// A human or an office that can help.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub contact: Option<String>,
     /// What could be done instead.

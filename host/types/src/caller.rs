@@ -12,9 +12,11 @@ pub const LOCAL: &str = "local";
 pub const ANONYMOUS: &str = "anonymous";
 
 /// A caller whose identity was established at a door.
+// Ordered, as budgets, sessions and breakers are kept in maps by caller. Both parts count, so callers that share an
+// entry have separate ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Caller {
-    /// The entry under `[callers]` whose rules it is held to.
+    /// The entry under `[callers]` with the rules that apply to it.
     entry: Arc<str>,
     /// Distinguishes callers that share an entry: the subject of an OAuth token.
     subject: Option<Arc<str>>,
@@ -31,7 +33,7 @@ impl Caller {
         Caller { entry: entry.into(), subject: Some(subject.into()) }
     }
 
-    /// The caller of a program's own.
+    /// The caller of a program's own calls: [`LOCAL`].
     pub fn local() -> Caller {
         Caller::named(LOCAL)
     }

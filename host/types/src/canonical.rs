@@ -1,4 +1,4 @@
-//! Canonical JSON (RFC 8785) of what `lift` makes.
+//! Canonical JSON (RFC 8785) of values from `lift`.
 //!
 //! Owns how a number is written. A general library has to collect and sort the members of each object first. Values
 //! from `lift` need neither: their keys are ASCII, which a map already sorts correctly, and their integers are exact in
@@ -15,6 +15,8 @@ struct Canonical;
 
 impl Formatter for Canonical {
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        // RFC 8785, section 3.2.2.3, takes numbers from ECMAScript, and `ryu_js` writes those. `format_finite`
+        // suffices: a JSON number is never infinite or NaN.
         writer.write_all(ryu_js::Buffer::new().format_finite(value).as_bytes())
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 #[expect(missing_docs, reason = "each code is explained by its row in `facts`")]
 #[non_exhaustive]
 pub enum Code {
+    // Serde's attributes take literals only, so each name is written here and in `facts`. A test compares the two.
     #[serde(rename = "ok")]
     Ok,
     #[serde(rename = "ok.degraded")]
@@ -114,7 +115,7 @@ pub enum Ran {
     MayHave,
 }
 
-/// What a tool's breaker makes of a code.
+/// How a tool's breaker counts a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum BreakerSample {
@@ -127,7 +128,7 @@ pub enum BreakerSample {
 }
 
 impl BreakerSample {
-    /// Whether it counts against the tool.
+    /// Whether the sample counts against the tool.
     pub const fn is_failure(self) -> bool {
         matches!(self, BreakerSample::Failure | BreakerSample::UpstreamFailure)
     }
@@ -148,11 +149,11 @@ pub enum Retry {
     AfterHint,
     /// As `AfterHint`, with the longer waits and the lower cost of a call that came too early.
     Throttled,
-    /// When the operator declares it.
+    /// When the retry policy declares that an implausible answer is worth another attempt.
     IfDeclared,
-    /// As the refusal itself says.
+    /// After the time that the refusal names, if the plan would wait that long. Never if it names none.
     AsRefused,
-    /// Once, by the host.
+    /// After the first attempt on a route only.
     Once,
 }
 
@@ -187,12 +188,12 @@ pub struct Facts {
     pub status: Status,
     /// Whether the guest ran.
     pub ran: Ran,
-    /// What the breaker makes of it.
+    /// How the breaker counts it.
     pub breaker: BreakerSample,
     /// When a plan may try again.
     pub retry: Retry,
-    /// Whether a fallback may stand in. A tool that cannot answer is replaced; an answer that is a refusal, a
-    /// question or an error of the tool's own stands.
+    /// Whether a fallback may stand in. A tool that cannot answer is replaced; a refusal, a
+    /// question or an error of the tool's own is an answer and is delivered.
     pub falls_back: Holds,
     /// Whether an agent that sends the same call again later may succeed.
     pub retryable: Holds,
@@ -205,6 +206,7 @@ pub struct Facts {
 impl Code {
     /// Every code, for tables and tests.
     pub const ALL: [Code; 32] = [
+        // Kept by hand: the compiler does not notice a variant that is missing here.
         Code::Ok,
         Code::Degraded,
         Code::ArgsSize,
@@ -251,8 +253,10 @@ impl Code {
         const RAN: Ran = Ran::Ran;
         const MAY: Ran = Ran::MayHave;
         match self {
+            // Columns: code, status, ran, breaker, retry, falls back, retryable, HTTP, exit.
             Code::Ok               => row("ok",                   Status::Ok,       RAN, Success,  Never,        NOT,       NOT,       200, 0),
             Code::Degraded         => row("ok.degraded",          Status::Degraded, RAN, Success,  Never,        NOT,       NOT,       200, 0),
+            // Rejected arguments must change first, so neither a retry nor a fallback helps.
             Code::ArgsSize         => row("args.size",            Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
             Code::ArgsSyntax       => row("args.syntax",          Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
             Code::ArgsType         => row("args.type",            Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
@@ -260,27 +264,37 @@ impl Code {
             Code::ArgsUnknown      => row("args.unknown",         Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
             Code::ArgsConstraint   => row("args.constraint",      Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
             Code::ArgsPrecondition => row("args.precondition",    Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
+            // A question is the answer of a tool that works, so the breaker counts a success.
             Code::Clarify          => row("clarify",              Status::Clarify,  RAN, Success,  Never,        NOT,       NOT,       409, 20),
             Code::Refused          => row("refused",              Status::Refused,  RAN, Ignored,  AsRefused,    NOT,       NOT,       422, 20),
+            // A decision is final for this call: no fallback stands in for the tool. A test checks all such rows.
             Code::PolicyDenied     => row("policy.denied",        Status::Denied,   NO,  Ignored,  Never,        NOT,       NOT,       403, 20),
             Code::PolicyHeld       => row("policy.held",          Status::Held,     NO,  Ignored,  Never,        NOT,       NOT,       202, 20),
             Code::PolicyDuplicate  => row("policy.duplicate",     Status::Held,     NO,  Ignored,  Never,        NOT,       NOT,       202, 20),
+            // A tool's own error, such as "not found", says nothing about its health. A breaker that counted it would
+            // take a healthy tool away.
             Code::ToolError        => row("tool.error",           Status::Failed,   RAN, Ignored,  IfTransient,  TRANSIENT, TRANSIENT, 502, 30),
             Code::ToolThrottled    => row("tool.throttled",       Status::Failed,   RAN, Ignored,  Throttled,    YES,       YES,       503, 30),
             Code::ToolUnavailable  => row("tool.unavailable",     Status::Failed,   RAN, Upstream, AfterHint,    YES,       YES,       503, 30),
             Code::Trap             => row("trap",                 Status::Failed,   RAN, Failure,  UnlessClosed, YES,       NOT,       502, 30),
+            // These limits end the same inputs in the same way, so a retry is useless. A fallback is another
+            // component. The deadline depends on time as well, so it may be tried again.
             Code::LimitFuel        => row("limit.fuel",           Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitMemory      => row("limit.memory",         Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitTable       => row("limit.table",          Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitOutput      => row("limit.output",         Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitStack       => row("limit.stack",          Status::Failed,   RAN, Failure,  Never,        YES,       NOT,       502, 30),
             Code::LimitDeadline    => row("limit.deadline",       Status::Failed,   RAN, Failure,  ByEffects,    YES,       YES,       504, 30),
+            // An effect was dispatched and not settled. A retry or a fallback could apply it a second time.
             Code::OutcomeUnknown   => row("outcome-unknown",      Status::Failed,   MAY, Failure,  Never,        NOT,       NOT,       502, 30),
             Code::Implausible      => row("check.implausible",    Status::Failed,   RAN, Failure,  IfDeclared,   YES,       NOT,       502, 40),
+            // A fallback has slots of its own. A spent budget is the caller's, whichever tool runs.
             Code::Overloaded       => row("admission.overloaded", Status::Failed,   NO,  Ignored,  Never,        YES,       YES,       429, 50),
             Code::RateLimited      => row("admission.rate",       Status::Failed,   NO,  Ignored,  Never,        NOT,       YES,       429, 50),
+            // 499 is nginx's status for a client that closed its request; HTTP itself has none.
             Code::Cancelled        => row("cancelled",            Status::Failed,   MAY, Ignored,  Never,        NOT,       NOT,       499, 60),
             Code::Unknown          => row("resolve.unknown",      Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       404, 10),
+            // A failure of the host is no sample of the tool's health.
             Code::HostInternal     => row("host.internal",        Status::Failed,   MAY, Ignored,  Once,         YES,       YES,       500, 70),
             Code::HostJournal      => row("host.journal",         Status::Failed,   NO,  Ignored,  Once,         NOT,       YES,       500, 70),
         }
@@ -297,6 +311,7 @@ impl Code {
     }
 }
 
+// Positional, so that each row of the table fits one line and columns can be compared by eye.
 #[expect(clippy::too_many_arguments, reason = "one argument for each column of the table")]
 const fn row(
     code: &'static str,

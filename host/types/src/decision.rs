@@ -22,6 +22,7 @@ impl Ruling {
     /// As it is printed and recorded.
     pub fn as_str(self) -> &'static str {
         match self {
+            // These words are stored in records, so they do not change when a variant is renamed.
             Ruling::Allow => "allow",
             Ruling::Deny => "deny",
             Ruling::Hold => "hold",

@@ -60,6 +60,7 @@ impl Diagnostic {
 
     /// Adds "did you mean" to an unknown-field or unknown-variant error of serde.
     pub fn suggesting(mut self) -> Diagnostic {
+        // serde writes: unknown field `x`, expected one of `a`, `b`. Every second part is a name.
         let mut names = self.message.split('`').skip(1).step_by(2);
         let unknown = self.message.starts_with("unknown ").then(|| names.next()).flatten();
         let known: Vec<&str> = names.collect();
@@ -70,9 +71,12 @@ impl Diagnostic {
     /// The text as a terminal shows it, with color or without.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        // Escaped before the renderer adds its own styles: afterwards its escape sequences and those of a text look
+        // alike.
         let (message, file, label) = (visible(&self.message), visible(&self.file), visible(&self.label));
         let hint = self.hint.as_deref().map(visible);
         let title = Level::ERROR.primary_title(&*message);
+        // Without a file there is no source line to show under the title.
         if self.file.is_empty() {
             let group = match &hint {
                 Some(hint) => {
@@ -89,8 +93,8 @@ impl Diagnostic {
             Some(hint) => group.element(Level::HELP.message(&**hint)),
             None => group,
         };
-        // The file's own lines are shown too. The renderer replaces terminal control characters, but not every hidden
-        // one.
+        // The output includes lines of the file, in which the renderer replaces terminal control characters but not
+        // every hidden character.
         let rendered = renderer.render(&[group]).to_string();
         let shown = if color { visible_styled(&rendered) } else { visible(&rendered) };
         shown.into_owned()
@@ -111,6 +115,9 @@ impl Diagnostics {
     }
 
     /// The value, if nothing was found.
+    ///
+    /// # Errors
+    /// These problems, if there are any.
     pub fn or<T>(self, value: T) -> Result<T, Diagnostics> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }

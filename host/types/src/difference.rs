@@ -40,5 +40,6 @@ impl Difference {
 
 /// A value as JSON; none for one that serializes to nothing.
 pub fn told(value: &impl Serialize) -> Option<Value> {
+    // An absent part is an `Option` that serializes to `null`.
     serde_json::to_value(value).ok().filter(|value| !value.is_null())
 }

@@ -1,6 +1,6 @@
 //! Effect classes: what a call may do to the world, from no effect to an irreversible one.
 //!
-//! Owns the order of the classes and nothing else. Source: the project's table of effects.
+//! Owns the order of the classes and nothing else.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
+    // The order of the variants is their order as values: a capability lets no effect pass that is above its declared
+    // one.
     /// Nothing: same arguments, same result.
     Pure,
     /// It reads what may change.
@@ -35,6 +37,7 @@ impl Effect {
     /// Whether an attempt that ended without a result may be made again although an effect may have
     /// left the sandbox.
     pub fn repeatable(self) -> bool {
+        // Not `Idempotent`: a repetition is harmless only with the same idempotency key.
         matches!(self, Effect::Pure | Effect::Read)
     }
 }

@@ -48,9 +48,12 @@ pub async fn within<F: Future>(
     let mut future = pin!(future);
     let mut sleep: Option<Sleep> = None;
     poll_fn(|context| {
+        // The future comes before the timer, so an output that is ready at the deadline is not lost.
         if let Poll::Ready(output) = future.as_mut().poll(context) {
             return Poll::Ready(Some(output));
         }
+        // The timer is created once, at the first poll that is not ready: each one is an allocation and a reading of
+        // the clock.
         let begin = || environment.sleep(until.saturating_sub(environment.monotonic()));
         sleep.get_or_insert_with(begin).as_mut().poll(context).map(|()| None)
     })

@@ -15,6 +15,7 @@ use crate::plan::{PathStep, Plan};
 use crate::session::SessionId;
 use crate::usage::{Traces, TrapReport};
 
+// Large parts are behind `Arc`: a call with effects copies its events once, for the record of its intent.
 /// One event of a call.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -63,7 +64,7 @@ pub enum Event {
     AttemptStarted {
         /// The tool that runs, by its public name.
         tool: Arc<str>,
-        /// The same as the caller may know it.
+        /// Its name for the caller, which differs for a tool that the caller may not see.
         shown_as: Arc<str>,
         /// SHA-256 of its component, hex.
         component: Arc<str>,

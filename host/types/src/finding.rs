@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
+    // The derived order is that of the variants, so the gravest finding of a result is the maximum.
     /// Nothing was found.
     Pass,
-    /// Noted.
+    /// Delivered, and noted in the reply.
     Warn,
     /// Delivered, flagged in machine-readable form.
     Suspect,
@@ -37,7 +38,7 @@ impl Verdict {
 pub struct Finding {
     /// The check that found it: `range`, `freshness`, …
     pub kind: String,
-    /// What follows.
+    /// How the finding affects the answer.
     pub verdict: Verdict,
     /// Where, code-like, over `result`: `rows[2].change_pct`. Empty for the whole.
     pub path: String,
@@ -48,8 +49,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The finding of an attempt that was denied a capability of this kind. Only the kind is named: an agent must not be
-    /// able to probe for what exists.
+    /// The finding of an attempt that was denied a capability of this kind. Only the kind is named: an agent must not
+    /// be able to probe for what exists.
     pub fn denied(kind: &str) -> Finding {
         Finding {
             kind: "denied".into(),
@@ -60,7 +61,7 @@ impl Finding {
         }
     }
 
-    /// The finding of an answer whose id is on no record and never will be.
+    /// The finding of an answer that has no record, because the journal could not be written.
     pub fn record_lost() -> Finding {
         Finding {
             kind: "record.lost".into(),

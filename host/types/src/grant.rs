@@ -102,6 +102,7 @@ pub struct GrantProblem {
 impl Grants {
     /// All problems of the grants that can be found without access to this machine.
     pub fn problems(&self) -> Vec<GrantProblem> {
+        // Destructured without `..`, here and below: a new capability does not compile until each function treats it.
         let Grants { files, clock: _, random: _, custom: _ } = self;
         files.iter().filter_map(FilesGrant::problem).collect()
     }
@@ -138,6 +139,7 @@ impl Effective {
         let Requests { files, clock, random, custom } = requests;
         let effective = Effective {
             files: files::effective(files, &grants.files),
+            // A grant alone gives nothing: a tool gets only what was also requested.
             clock: grants.clock && clock.is_some(),
             random: grants.random && random.is_some(),
             custom: custom::effective(custom, &grants.custom),

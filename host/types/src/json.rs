@@ -23,6 +23,7 @@ impl Json {
 
     /// Wraps text that is already JSON. `None` if it is not.
     pub fn text(text: &str) -> Option<Json> {
+        // Parses the text once, so no invalid JSON can get into a record.
         RawValue::from_string(text.to_owned()).ok().map(Json)
     }
 

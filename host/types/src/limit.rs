@@ -5,11 +5,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The largest memory that any tool can be granted: the engine's pool reserves address space for it.
+/// The largest memory that any tool can be granted, in bytes. It is the size of a memory slot of the engine's pool.
 pub const MEMORY_BYTES_MAX: u64 = 1 << 30;
 
-/// The largest table that any tool can be granted, in elements: each slot of the engine's pool has address space for it.
+/// The largest table that any tool can be granted, in elements. Each table slot of the engine's pool has address space
+/// for that many. wasmtime's default of 20,000 rejects large components of Go, Swift and Python.
 pub const TABLE_ELEMENTS_MAX: u64 = 100_000;
+
+// A component above one of the next three bounds is refused when it is compiled. The engine's pool has that many slots
+// for each call, so every admitted call finds its slots.
 
 /// Core instances of one component, those of its parts included. A component of a WASI toolchain has four or more,
 /// one of componentize-py 38.
@@ -42,9 +46,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
+            // 0.4 to 1 s of computing, by the rate above.
             fuel: 10_000_000_000,
+            // Includes the guest's waiting, which uses no fuel, so it is longer than the fuel lasts.
             deadline_ms: 10_000,
             memory_bytes_max: 64 << 20,
+            // The default of wasmtime's pool.
             table_elements_max: 20_000,
             output_bytes_max: 1 << 20,
             log_bytes_max: 64 << 10,
@@ -69,6 +76,7 @@ impl PartialLimits {
     /// These limits, completed by those of `other`.
     pub fn or(&self, other: &PartialLimits) -> PartialLimits {
         PartialLimits {
+            // Every field is named: a new limit does not compile until it is merged here and agreed on below.
             fuel: self.fuel.or(other.fuel),
             deadline_ms: self.deadline_ms.or(other.deadline_ms),
             memory_bytes_max: self.memory_bytes_max.or(other.memory_bytes_max),
@@ -85,6 +93,8 @@ impl Limits {
     pub fn agree(operator: &PartialLimits, author: &PartialLimits) -> Limits {
         let default = Limits::default();
         let pick = |operator: Option<u64>, author: Option<u64>, default: u64| {
+            // The author's file comes with the component, which is not trusted: it cannot raise a limit above the
+            // default.
             operator.unwrap_or_else(|| author.map_or(default, |author| author.min(default)))
         };
         Limits {
@@ -127,6 +137,8 @@ pub struct CompileLimits {
 impl Default for CompileLimits {
     fn default() -> CompileLimits {
         CompileLimits {
+            // More than twice the need of the largest components. The limit by the clock is longer, since a
+            // compilation may have to wait for a processor.
             cpu_s_max: 60,
             memory_bytes_max: 1 << 30,
             wall_s_max: 180,

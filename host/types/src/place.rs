@@ -1,11 +1,11 @@
-//! Where a value stands in arguments or in a result.
+//! The place of a value in arguments or in a result.
 //!
-//! Owns the two spellings of a place: code-like for a model, JSON pointer for a program. Must not know what is there.
+//! Owns the two spellings of a place: code-like for a model, JSON pointer for a program. Must not know the value.
 
 use crate::words::{GOT_CHARS_MAX, one_line, quoted};
 
-/// A place, as a chain to the root. It lies on the stack of whoever walks a value, so that a walk which finds nothing to
-/// report allocates nothing.
+/// A place, as a linked list that ends at the root. The links are on the stack of the function that walks a value, so a
+/// walk that reports nothing allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'p> {
     /// The whole.
@@ -16,7 +16,7 @@ pub enum Place<'p> {
     Index(&'p Place<'p>, usize),
 }
 
-/// One step of a place that is kept.
+/// One step of a place, owned, so that it outlives the walk.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// A member of an object.
@@ -50,7 +50,7 @@ impl<'p> Place<'p> {
         pointer
     }
 
-    /// The steps from the root, to be kept.
+    /// Copies of the steps, from the root on.
     pub fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         self.each(&mut |step| {
@@ -62,11 +62,12 @@ impl<'p> Place<'p> {
         steps
     }
 
-    /// Shows each step, from the root on. A chain is as long as its value is deep, which has a bound.
+    /// Visits each step, from the root on. The recursion is as deep as the value, which is bounded.
     fn each(&self, visit: &mut dyn FnMut(Part<'_>)) {
         match self {
             Place::Root => {}
             Place::Key(parent, key) => {
+                // The parent first: a place links from the value to the root, and spellings begin at the root.
                 parent.each(visit);
                 visit(Part::Key(key));
             }
@@ -78,14 +79,14 @@ impl<'p> Place<'p> {
     }
 }
 
-/// As [`Place::path`].
+/// The spelling of [`Place::path`] for kept steps.
 pub fn path(steps: &[Step]) -> String {
     let mut path = String::new();
     steps.iter().for_each(|step| step.part().push_to_path(&mut path));
     path
 }
 
-/// As [`Place::pointer`].
+/// The spelling of [`Place::pointer`] for kept steps.
 pub fn pointer(steps: &[Step]) -> String {
     let mut pointer = String::new();
     steps.iter().for_each(|step| step.part().push_to_pointer(&mut pointer));
@@ -101,7 +102,7 @@ impl Step {
     }
 }
 
-/// A step, to be spelled. A caller chooses its keys: in both spellings they are cleaned and cut.
+/// A borrowed step. Callers choose keys, so both spellings remove hidden characters and cut them.
 enum Part<'p> {
     Key(&'p str),
     Index(usize),
@@ -126,6 +127,7 @@ impl Part<'_> {
         match self {
             Part::Index(i) => pointer.push_str(&i.to_string()),
             Part::Key(key) => {
+                // RFC 6901 escapes `~` first: otherwise the `~` of an escaped `/` would be escaped again.
                 let key = one_line(key, GOT_CHARS_MAX);
                 pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
             }

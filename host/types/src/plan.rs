@@ -2,7 +2,7 @@
 //!
 //! A plan is a pure function of policy, component digests, canonical arguments, effect classes, seed, deadline
 //! and a snapshot of the tools' health: same inputs, same bytes, on any machine. It can be printed before the
-//! call and held against what happened after it. Owns retries, fallbacks, quotas, breakers. Must not know
+//! call and compared with what happened after it. Owns retries, fallbacks, quotas, breakers. Must not know
 //! clocks, randomness or I/O: times are milliseconds since the call began, and are passed in.
 
 // A match on outcomes must name every variant, so that a new one is a compile error.
@@ -60,11 +60,11 @@ pub struct RouteInput {
     pub retry: RetryPolicy,
     /// Time for one attempt, in milliseconds.
     pub attempt_deadline_ms: u64,
-    /// The least time in which an attempt is worth starting.
+    /// No attempt starts with less time than this, in milliseconds.
     pub useful_ms_min: u64,
     /// Tokens left in its retry quota.
     pub quota: u32,
-    /// Its breakers, as they are for this caller.
+    /// The state of its breakers for this caller, when the plan is made.
     pub breaker: BreakerView,
 }
 
@@ -88,14 +88,14 @@ pub struct Plan {
 /// One tool that may answer, and what is planned for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Route {
-    /// What it was planned from.
+    /// The input that the route was planned from.
     #[serde(rename = "from")]
     pub input: RouteInput,
     /// Whether an attempt that failed may be repeated.
     pub repeat: Repeat,
-    /// Time that is kept back for the routes behind this one.
+    /// Time kept back for later routes, in milliseconds: the sum of their `useful_ms_min`.
     pub reserve_ms: u64,
-    /// The wait before each retry, were there no hint: after a transient fault, and after throttling.
+    /// The wait before each retry when the upstream gives no hint.
     pub waits: Vec<Wait>,
 }
 
@@ -112,9 +112,9 @@ pub struct Wait {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Repeat {
-    /// It does nothing to the world.
+    /// Always, since it changes nothing outside the sandbox.
     Freely,
-    /// Only where no effect had left the sandbox.
+    /// Only if no effect has left the sandbox.
     WithProof,
     /// Never.
     Never,
@@ -145,6 +145,8 @@ pub struct WorstCase {
 /// Makes the plan.
 pub fn plan(inputs: Inputs) -> Plan {
     let Inputs { args_digest, jitter, deadline_ms, routes } = inputs;
+    // Begins as the sum over all routes. Each route takes its own share out, so it keeps back time for later routes
+    // only.
     let mut reserve_ms: u64 = routes.iter().map(|input| input.useful_ms_min).sum();
     let planned = routes.into_iter().enumerate().map(|(index, input)| {
         reserve_ms -= input.useful_ms_min;
@@ -156,6 +158,8 @@ pub fn plan(inputs: Inputs) -> Plan {
 }
 
 fn route(input: RouteInput, reserve_ms: u64, factor: impl Fn(u32) -> f64) -> Route {
+    // Every effect leaves through an import of the host, so the host can tell that none was dispatched. That is the
+    // proof. An irreversible effect is not repeated even with it.
     let repeat = match input.effect {
         Effect::Pure | Effect::Read => Repeat::Freely,
         Effect::Idempotent | Effect::Write => Repeat::WithProof,
@@ -172,9 +176,12 @@ fn route(input: RouteInput, reserve_ms: u64, factor: impl Fn(u32) -> f64) -> Rou
 }
 
 fn worst_case(deadline_ms: u64, routes: &[Route]) -> WorstCase {
+    // The plan holds the breakers as they were when it was made, so a route that is paused then is never attempted.
     let open = routes.iter().filter(|route| !route.input.breaker.is_open());
     let mut worst = WorstCase { executions: 0, latency_ms: 0, quota: 0 };
     for route in open {
+        // Both are upper bounds: the cheapest kind of retry bounds their number, the dearest kind bounds what they
+        // cost.
         let affordable = route.input.quota / quota::RETRY_COST_MIN;
         let retries = u32::try_from(route.waits.len()).unwrap_or(u32::MAX).min(affordable);
         worst.executions += 1 + retries;
@@ -183,10 +190,12 @@ fn worst_case(deadline_ms: u64, routes: &[Route]) -> WorstCase {
             .waits
             .iter()
             .take(retries as usize)
+            // An upstream's hint can lengthen any wait, throttled or not, by at most this much.
             .map(|wait| wait.throttled_ms + retry::HINT_MS_MAX)
             .sum();
         worst.latency_ms += route.input.attempt_deadline_ms * u64::from(1 + retries) + waits;
     }
+    // No attempt starts or runs beyond the deadline of the call, whatever the routes add up to.
     worst.latency_ms = worst.latency_ms.min(deadline_ms);
     worst
 }

@@ -21,6 +21,7 @@ struct Number {
 
 /// The numbers of a file that are out of range. Empty for a file that cannot be parsed, which is reported elsewhere.
 pub fn problems(file: &str, source: &Arc<str>, settings: &[Setting]) -> Vec<Diagnostic> {
+    // The source is parsed again, because the deserialized config no longer knows the place of each number.
     let Ok(table) = DeTable::parse(source) else { return Vec::new() };
     let mut problems = Vec::new();
     for (setting, range) in settings {
@@ -39,6 +40,8 @@ fn collect(table: &DeTable<'_>, parts: &[&str], prefix: &str, numbers: &mut Vec<
         let name = format!("{prefix}{}", key.get_ref());
         if let DeValue::Table(inner) = value.get_ref() {
             collect(inner, rest, &format!("{name}."), numbers);
+        // Values of other types, negative numbers and numbers beyond `u64` are skipped: deserialization rejects them.
+        // The radix is needed because TOML also has hexadecimal, octal and binary integers.
         } else if let (DeValue::Integer(integer), []) = (value.get_ref(), rest)
             && let Ok(number) = u64::from_str_radix(integer.as_str(), integer.radix())
         {
@@ -50,6 +53,7 @@ fn collect(table: &DeTable<'_>, parts: &[&str], prefix: &str, numbers: &mut Vec<
 fn problem(number: Number, range: &RangeInclusive<u64>, file: &str, source: &Arc<str>) -> Diagnostic {
     let Number { name, value, span } = number;
     let allowed = match *range.end() {
+        // Settings without an upper bound have this end.
         u64::MAX => format!("{} or more", range.start()),
         most => format!("{} to {most}", range.start()),
     };

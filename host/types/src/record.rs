@@ -31,6 +31,7 @@ pub fn read(text: &str) -> Result<Record, ReadError> {
     struct Version {
         format: u32,
     }
+    // The version is read alone first, since a record of a newer format need not fit any type here.
     let Version { format } = serde_json::from_str(text)?;
     match format {
         0..=2 => Ok(serde_json::from_str::<v2::Record>(text)?.into()),

@@ -44,7 +44,7 @@ pub struct Reply {
     /// The typed value, for `ok` and `degraded`. Its schema is the tool's own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result: Option<Value>,
-    /// What is not JSON.
+    /// The content blocks: the parts of an answer that are not JSON.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub content: Vec<Content>,
     /// Why there is no value.
@@ -65,7 +65,7 @@ pub struct Reply {
     /// How the tool understood the request.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub interpretation: Option<String>,
-    /// What the tool took for granted.
+    /// What the tool assumed without being told.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub assumptions: Vec<String>,
     /// What is uncertain.

@@ -1,6 +1,6 @@
 //! How a call names its session.
 //!
-//! Owns the keys and the words of transports for them. Must not know what a session remembers.
+//! Owns the keys, and the header and value with which transports name them. Must not know what a session remembers.
 
 /// The session that a call says it belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub const SESSION_HEADER: &str = "airlock-session";
 impl SessionKey {
     /// Reads the value that a caller gave as its handle.
     pub fn parse(text: &str) -> SessionKey {
+        // No handle is rejected here: whether a session exists is checked later, together with its caller.
         if text == NEW_SESSION { SessionKey::New } else { SessionKey::Handle(text.to_owned()) }
     }
 }

@@ -4,6 +4,7 @@ pub use crate::text::{clean, clean_lines, visible_json};
 
 /// The first characters, up to a maximum. The last one is an ellipsis if the text was cut.
 pub fn shorten(text: &str, chars_max: usize) -> String {
+    // Finds out without counting the characters of a long text to its end.
     match text.char_indices().nth(chars_max) {
         None => text.to_owned(),
         Some(_) => text.chars().take(chars_max.saturating_sub(1)).chain(['…']).collect(),
@@ -32,6 +33,7 @@ pub fn clean_strings(value: &mut serde_json::Value) {
 
 /// Whether a value has at most this many bytes as JSON. Serializing stops at the bound.
 pub fn is_within(value: &serde_json::Value, bytes_max: usize) -> bool {
+    // Nothing is stored, so a large value costs at most `bytes_max` bytes of writing and no memory.
     serde_json::to_writer(Remaining(bytes_max), value).is_ok()
 }
 
@@ -41,6 +43,7 @@ struct Remaining(usize);
 impl std::io::Write for Remaining {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let left = self.0.checked_sub(bytes.len());
+        // Any error stops serde_json; only the fact that there is one is used.
         self.0 = left.ok_or(std::io::ErrorKind::WriteZero)?;
         Ok(bytes.len())
     }

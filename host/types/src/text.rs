@@ -12,6 +12,8 @@ use std::str::Chars;
 /// characters of both sets, line and paragraph separators, bidirectional controls, and everything that Unicode calls
 /// default-ignorable (zero-width characters, fillers, variation selectors, tags).
 pub fn is_hidden(c: char) -> bool {
+    // The ranges are Unicode's `Default_Ignorable_Code_Point`, with U+2028 and U+2029, which break lines, and the
+    // annotation characters U+FFF9 to U+FFFB.
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
@@ -48,10 +50,11 @@ pub fn visible_styled(text: &str) -> Cow<'_, str> {
 /// The same JSON, with hidden characters in its strings written as `\u202e`.
 pub fn visible_json(json: &str) -> Cow<'_, str> {
     let escape = |c: char| {
+        // JSON escapes UTF-16 units: a character above U+FFFF takes two (RFC 8259, section 7).
         let mut units = [0; 2];
         c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
     };
-    // Between values there are only spaces and line ends, and within strings neither stands bare.
+    // Serialized JSON has bare line ends and tabs only between values. Within strings they are escaped already.
     escaped(json, |c| is_hidden(c) && !matches!(c, '\n' | '\r' | '\t'), escape)
 }
 
@@ -70,7 +73,7 @@ fn is_printable_ascii(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// Control characters that stand for white space.
+/// Control characters that separate words or lines.
 fn is_space(c: char) -> bool {
     matches!(c, '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
@@ -84,6 +87,7 @@ fn filter(text: &str, replaced: impl Fn(char) -> Option<char>) -> String {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
+            // U+0080 to U+009F are one-character forms of escape sequences (ECMA-48): some terminals obey them, too.
             '\u{1b}' => skip_escape(&mut chars),
             '\u{9b}' => skip_control_sequence(&mut chars),
             '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => skip_control_string(&mut chars),
@@ -95,6 +99,7 @@ fn filter(text: &str, replaced: impl Fn(char) -> Option<char>) -> String {
 
 fn skip_escape(chars: &mut Peekable<Chars<'_>>) {
     match chars.next() {
+        // CSI, then OSC, DCS, SOS, PM and APC. Other escapes have one more character, which is skipped with them.
         Some('[') => skip_control_sequence(chars),
         Some(']' | 'P' | 'X' | '^' | '_') => skip_control_string(chars),
         _ => {}
@@ -102,6 +107,7 @@ fn skip_escape(chars: &mut Peekable<Chars<'_>>) {
 }
 
 fn skip_control_sequence(chars: &mut Peekable<Chars<'_>>) {
+    // Parameter and intermediate bytes, then one final byte (ECMA-48, section 5.4).
     while chars.next_if(|c| ('\u{20}'..='\u{3f}').contains(c)).is_some() {}
     chars.next_if(|c| ('\u{40}'..='\u{7e}').contains(c));
 }
@@ -109,6 +115,8 @@ fn skip_control_sequence(chars: &mut Peekable<Chars<'_>>) {
 fn skip_control_string(chars: &mut Peekable<Chars<'_>>) {
     while let Some(c) = chars.next() {
         match c {
+            // BEL ends an OSC in xterm, ST (U+009C or `ESC \`) ends every string. Without an end the rest of the text
+            // is skipped: it could be part of a command.
             '\u{7}' | '\u{9c}' => return,
             '\u{1b}' => {
                 chars.next_if_eq(&'\\');

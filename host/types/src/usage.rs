@@ -50,7 +50,7 @@ pub struct Usage {
     pub fuel: u64,
     /// Time by the clock, in microseconds.
     pub wall_us: u64,
-    /// Time that the guest was really running, in microseconds.
+    /// Time that the guest was running and not waiting, in microseconds.
     pub cpu_us: u64,
     /// The most memory at once, in bytes.
     pub memory_bytes: u64,
@@ -66,15 +66,16 @@ const FUEL_PER_US: u64 = 10_000;
 /// and short host calls cost no fuel, and take about a tenth of this.
 const FREE_US: u64 = 1_000;
 
-/// Fuel to charge for the host's own work on a call: what it takes beyond what is free.
+/// Fuel to charge for this many microseconds of the host's own work on a call. The first millisecond is free.
 pub fn charge_of_work(us: u64) -> u64 {
     us.saturating_sub(FREE_US).saturating_mul(FUEL_PER_US)
 }
 
 impl Usage {
-    /// Fuel to charge to a caller's budgets: the engine's, or what the processor time is worth where that is more.
-    /// The engine's is exact only for an attempt that `returned`.
+    /// Fuel to charge to a caller's budgets: the engine's count, or the processor time in fuel if that is more. The
+    /// engine's count is exact only for an attempt that `returned`.
     pub fn charge(&self, returned: bool) -> u64 {
+        // A stopped guest gets no free time: its fuel reads too low, so its processor time is all there is to charge.
         let time =
             if returned { charge_of_work(self.cpu_us) } else { self.cpu_us.saturating_mul(FUEL_PER_US) };
         self.fuel.max(time)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::shorten::{clean, shorten};
 use crate::code::Code;
 
-/// No phrase of a violation is longer. Places are bounded by the depth of arguments.
+/// Longest phrase of a violation, in characters. Places are bounded by the depth of arguments instead.
 const PHRASE_CHARS_MAX: usize = 400;
 
 /// One fault of the arguments: where, what was expected, what was there, how to mend it.
@@ -33,11 +33,13 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// The same, fit to be shown: callers choose keys and values, authors choose words.
+    /// The same with hidden characters removed and phrases cut to 400 characters, since callers choose keys and values,
+    /// and authors choose words.
     pub fn shown(self) -> Violation {
         let part = |text: &str| shorten(&clean(text), PHRASE_CHARS_MAX);
         Violation {
             code: self.code,
+            // Places are not cut: a cut place would name another value. `place` already bounds each of their keys.
             path: clean(&self.path),
             pointer: clean(&self.pointer),
             keyword: part(&self.keyword),

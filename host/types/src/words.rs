@@ -1,7 +1,7 @@
 //! Words of an error, for an agent or a person to act on: what was got, and which name was probably meant.
 //!
-//! Owns how a value and a name are shown, and which names are near each other. No text is longer than its bound,
-//! whatever a caller sent, and none hides anything. Must not know what is wrong.
+//! Owns how a value and a name are shown, and which names are near each other. Every text is bounded and has no hidden
+//! characters, whatever a caller sent. Must not know what is wrong.
 
 use serde_json::Value;
 
@@ -10,24 +10,25 @@ use crate::shorten::{clean, shorten};
 /// How much of a value an error shows, in characters.
 pub const GOT_CHARS_MAX: usize = 60;
 
-/// Names in an error; of more only these are listed, and the number.
+/// Most names that an error lists. A longer list is cut and followed by its total.
 const NAMES_MAX: usize = 20;
 
-/// Keys of an object of the caller's that an error shows.
+/// Most keys of a caller's object that an error shows.
 const KEYS_MAX: usize = 8;
 
-/// Characters of such a key.
+/// Longest key that such an error shows, in characters.
 const KEY_CHARS_MAX: usize = 30;
 
-/// Longer names are no slips, and comparing them takes quadratic time.
+/// Longest name that is compared, in bytes: a longer one is unlikely to be a slip, and comparing takes quadratic time.
 const COMPARED_BYTES_MAX: usize = 120;
 
-/// Names that are compared with one that is not known: one of so many is not helped by a guess.
+/// Most known names that are compared with an unknown one. It bounds the work: among more names a guess helps little.
 const COMPARED_MAX: usize = 256;
 
-/// One line of text, cleaned and cut. Of a long text no more is looked at than could be shown.
+/// One line of text, cleaned and cut. Reads at most `8 * chars_max` characters of a longer text.
 pub fn one_line(text: &str, chars_max: usize) -> String {
-    // Cleaning only makes a text shorter, mostly by little.
+    // Cleaning removes characters, so more are read than are shown. The factor bounds the work on a long text; a text
+    // that mostly consists of hidden characters is shown shorter than it could be.
     let end = text.char_indices().nth(8 * chars_max).map_or(text.len(), |(end, _)| end);
     shorten(&clean(&text[..end]), chars_max)
 }
@@ -93,7 +94,7 @@ pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
     let meant = words(name);
     let short = known.into_iter().filter(|known| known.len() <= COMPARED_BYTES_MAX).take(COMPARED_MAX);
     let near = short.map(|known| (nearness(&meant, known), known)).filter(|(nearness, _)| *nearness > 0.0);
-    // Of equally near ones the first in the order of their names, whatever the order that they came in.
+    // Among equally near names the alphabetically first one, so that the order of `known` does not matter.
     near.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1))).map(|(_, known)| known)
 }
 
@@ -103,6 +104,8 @@ fn nearness(a: &[String], b: &str) -> f64 {
         return 1.0;
     }
     if a.iter().all(|word| b.contains(word)) || b.iter().all(|word| a.contains(word)) {
+        // Each kind of likeness has its own rank. One name with all words of the other comes before abbreviations,
+        // and these come before mere similarity, which is capped below both.
         return 0.95;
     }
     if a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| abbreviates(a, b) || abbreviates(b, a)) {
@@ -110,6 +113,8 @@ fn nearness(a: &[String], b: &str) -> f64 {
     }
     let (a, b) = (a.join("_"), b.join("_"));
     let alike = strsim::jaro_winkler(&a, &b);
+    // One wrong, missing, additional or swapped character, which the similarity of a short name can miss. A character
+    // has up to four bytes, so a larger difference in length is more than one slip.
     let is_slip =
         || a.len() > 3 && a.len().abs_diff(b.len()) <= 4 && strsim::damerau_levenshtein(&a, &b) == 1;
     if alike >= 0.88 || is_slip() { alike.min(0.93) } else { 0.0 }
@@ -135,6 +140,7 @@ fn words(name: &str) -> Vec<String> {
             word.extend(c.to_lowercase());
         }
     }
+    // A name without letters and digits counts as one word. With no words at all it would be near to every name.
     words.retain(|word| !word.is_empty());
     if words.is_empty() { vec![name.to_owned()] } else { words }
 }

@@ -27,6 +27,7 @@ pub(super) fn implied(imports: impl Fn(&str) -> bool, grants: &CustomGrants) -> 
 
 /// ∩: the names that are both requested and granted.
 pub(super) fn effective(requests: &CustomRequests, grants: &CustomGrants) -> BTreeSet<String> {
+    // A name without an entry is denied, like one with `false`.
     requests.keys().filter(|name| grants.get(*name).copied().unwrap_or(false)).cloned().collect()
 }
 

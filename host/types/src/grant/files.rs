@@ -52,7 +52,7 @@ pub struct FilesGrant {
 }
 
 impl FilesGrant {
-    /// What is wrong with it, without a look at this machine.
+    /// What is wrong with the grant on every machine. The file system is not asked.
     pub(super) fn problem(&self) -> Option<GrantProblem> {
         // A guest's paths are absolute, and `..` could name a folder above the grant.
         let is_path = self.guest.starts_with('/') && !self.guest.contains("..");
@@ -64,6 +64,8 @@ impl FilesGrant {
 
     /// ⊆: whether it lies within a request, as the same folder or one below it.
     fn is_within(&self, request: &FilesRequest) -> bool {
+        // `/data/` and `/data` are the same folder. The rest must be empty or begin with `/`, or a request for
+        // `/data` would admit a grant of `/database`.
         let asked = request.path.trim_end_matches('/');
         let rest = self.guest.trim_end_matches('/').strip_prefix(asked);
         request.access == self.access && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -83,6 +85,8 @@ pub(super) fn implied(grants: &[FilesGrant]) -> Vec<FilesRequest> {
 
 /// ∩: the grants that lie within a request.
 pub(super) fn effective(requests: &[FilesRequest], grants: &[FilesGrant]) -> Vec<FilesGrant> {
+    // A grant is used whole or not at all. One above the requested folder is left out, as it would show folders that
+    // the author did not ask for.
     let requested = |grant: &&FilesGrant| requests.iter().any(|request| grant.is_within(request));
     grants.iter().filter(requested).cloned().collect()
 }
@@ -103,7 +107,7 @@ pub(super) fn missing(requests: &[FilesRequest], effective: &[FilesGrant]) -> Ve
 /// What differs between two lists of requests, by path.
 pub(super) fn differences(old: &[FilesRequest], new: &[FilesRequest]) -> Vec<Difference> {
     let (Some(old_paths), Some(new_paths)) = (by_path(old), by_path(new)) else {
-        // The same folder twice: which of the two requests counts is undefined, so any change is wider.
+        // A folder is requested twice. Which of the two requests counts is undefined, so any change is wider.
         return Difference::of(&[NAME], &old, &new, true).into_iter().collect();
     };
     let paths: BTreeSet<&str> = old_paths.keys().chain(new_paths.keys()).copied().collect();
@@ -113,6 +117,7 @@ pub(super) fn differences(old: &[FilesRequest], new: &[FilesRequest]) -> Vec<Dif
 
 fn by_path(requests: &[FilesRequest]) -> Option<BTreeMap<&str, &FilesRequest>> {
     let map: BTreeMap<_, _> = requests.iter().map(|request| (request.path.as_str(), request)).collect();
+    // A shorter map means that a path occurs twice.
     (map.len() == requests.len()).then_some(map)
 }
 
@@ -122,8 +127,10 @@ fn one_path(path: &str, old: Option<&FilesRequest>, new: Option<&FilesRequest>) 
     };
     let FilesRequest { path: _, access, reason, optional } = old;
     let parts = [
+        // Kinds of access have no order, so any change of them counts as wider.
         Difference::of(&[NAME, path, "access"], access, &new.access, true),
         Difference::of(&[NAME, path, "optional"], optional, &new.optional, new.optional),
+        // Another reason permits nothing more.
         Difference::of(&[NAME, path, "reason"], reason, &new.reason, false),
     ];
     parts.into_iter().flatten().collect()

@@ -11,19 +11,21 @@ use crate::difference::Difference;
 pub struct Request {
     /// Why the tool needs it.
     pub reason: String,
-    /// Whether the tool runs without it. It is stopped when it uses it all the same.
+    /// Whether the tool runs without it. A tool that then uses it all the same is stopped.
     #[serde(default)]
     pub optional: bool,
 }
 
 impl Request {
-    /// The request of a component without a contract, whose imports are all that is known of it.
+    /// The request of a component without a contract, inferred from its imports.
     pub(super) fn implied() -> Request {
+        // Optional, because an import does not show that the tool calls it: toolchains import interfaces that are
+        // never used.
         Request { reason: IMPLIED.into(), optional: true }
     }
 }
 
-/// Where such a capability stands in the tables of requests and grants: `["clock"]`, `["custom", "outbox"]`. The last
+/// The path of such a capability in the tables of requests and grants: `["clock"]`, `["custom", "outbox"]`. The last
 /// part is its name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flag<'a>(pub(super) &'a [&'a str]);
@@ -48,12 +50,14 @@ impl Flag<'_> {
     /// is wider.
     pub(super) fn differences(self, old: Option<&Request>, new: Option<&Request>) -> Vec<Difference> {
         let (Some(old), Some(new)) = (old, new) else {
+            // Only one side has the request, or neither. An added request is wider, a removed one is not.
             return Difference::of(self.0, &old, &new, new.is_some()).into_iter().collect();
         };
         let Request { reason, optional } = old;
         let part = |name| [self.0, &[name]].concat();
         let parts = [
             Difference::of(&part("optional"), optional, &new.optional, new.optional),
+            // Another reason permits nothing more.
             Difference::of(&part("reason"), reason, &new.reason, false),
         ];
         parts.into_iter().flatten().collect()

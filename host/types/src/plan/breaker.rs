@@ -1,7 +1,7 @@
 //! The breakers of a tool: they stop calls to a tool that keeps failing.
 //!
-//! Each caller has one of its own, and one stands for all callers. Only infrastructure counts: a tool's own "not
-//! found" says nothing about its health, and neither does a host without room. Owns when each opens and closes.
+//! Each caller has its own breaker, and all callers share another one. Only infrastructure counts: a tool's own "not
+//! found" says nothing about its health, and neither does a host without free slots. Owns when each opens and closes.
 //! Must not know who the callers are.
 
 mod shared;
@@ -23,8 +23,8 @@ const OPEN_MS: u64 = 30_000;
 const OPEN_MS_MAX: u64 = 300_000;
 /// Successes that close it again.
 const PROBES: u32 = 2;
-/// Most callers for which one tool keeps a breaker, about 100 KB. A further caller replaces the one with the least to
-/// lose.
+/// Most callers for which one tool keeps a breaker, about 100 KB. A further caller replaces the one with the fewest
+/// openings and failures.
 const CALLERS_MAX: usize = 1_000;
 
 /// The callers that an open breaker stops.
@@ -67,7 +67,7 @@ pub enum BreakerView {
     Open {
         /// For how long still, in milliseconds.
         remaining_ms: u64,
-        /// Whose calls.
+        /// The callers that it stops.
         scope: Scope,
     },
 }
@@ -98,6 +98,7 @@ impl<K: Ord + Clone> Breakers<K> {
         let own = self.callers.get(caller).map_or(State::Closed, |own| own.switch.state(now_ms));
         let open = |remaining_ms, scope| BreakerView::Open { remaining_ms, scope };
         match (self.shared.state(now_ms), own) {
+            // When both are open, the longer pause is the one that the caller has to wait for.
             (State::Open { remaining_ms }, State::Open { remaining_ms: own }) if own > remaining_ms => {
                 open(own, Scope::Caller)
             }
@@ -114,6 +115,7 @@ impl<K: Ord + Clone> Breakers<K> {
         if sample == BreakerSample::Ignored {
             return;
         }
+        // Each call is a sample for both: a caller's own failures pause it alone, until other callers fail as well.
         self.shared.record(caller, sample, now_ms);
         if let Some(own) = self.callers.get_mut(caller) {
             own.record(sample, now_ms);
@@ -169,6 +171,7 @@ enum State {
 impl Switch {
     fn state(&self, now_ms: u64) -> State {
         match self.open_until_ms {
+            // Time alone ends a pause: no task has to be woken for it.
             None => State::Closed,
             Some(until) if now_ms < until => State::Open { remaining_ms: until - now_ms },
             Some(_) => State::Probing,
@@ -176,6 +179,7 @@ impl Switch {
     }
 
     fn open(&mut self, now_ms: u64) {
+        // Each opening without a recovery in between pauses the tool for longer.
         self.openings = self.openings.saturating_add(1);
         self.probes = 0;
         let length = OPEN_MS.saturating_mul(u64::from(self.openings)).min(OPEN_MS_MAX);
@@ -186,6 +190,7 @@ impl Switch {
     fn probe(&mut self) {
         self.probes += 1;
         if self.probes >= PROBES {
+            // Forgets the openings, too, so the next pause is a short one again.
             *self = Switch::default();
         }
     }
@@ -197,7 +202,9 @@ struct CallerBreaker {
     switch: Switch,
     /// The last calls, one bit each, set for a failure; the latest is the lowest.
     failed: u32,
+    /// Calls in the window.
     calls: u32,
+    /// When the last of them was recorded.
     used_ms: u64,
 }
 
@@ -219,10 +226,12 @@ impl CallerBreaker {
     }
 
     fn count(&mut self, success: bool, now_ms: u64) {
+        // The mask drops the call that leaves the window.
         self.failed = (self.failed << 1 | u32::from(!success)) & ((1 << WINDOW) - 1);
         self.calls = (self.calls + 1).min(WINDOW);
         if self.calls >= CALLS_MIN && self.failures() * 2 >= self.calls {
             self.switch.open(now_ms);
+            // Calls from before the pause must not count again after it.
             (self.failed, self.calls) = (0, 0);
         }
     }

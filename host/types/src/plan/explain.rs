@@ -31,6 +31,7 @@ fn one(index: usize, route: &Route) -> String {
         index + 1,
         input.tool,
         input.effect.as_str(),
+        // A plan can be deserialized, so the digest may be shorter than it should be.
         input.component.get(..12).unwrap_or(&input.component)
     );
     let mut line = |text: String| {

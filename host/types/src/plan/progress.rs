@@ -38,16 +38,16 @@ pub enum Step {
     },
     /// Deliver the result of the last attempt.
     Accept {
-        /// `ok`, or `ok.degraded` where it is a fallback's or suspect.
+        /// `ok`, or `ok.degraded` for a fallback's answer and for a suspect one.
         code: Code,
-        /// How the called tool ended, where a fallback answered for it.
+        /// If a fallback answered: the outcome of the called tool.
         fallback_because: Option<Code>,
     },
     /// Answer without a result.
     GiveUp {
         /// The outcome of the last attempt, or why there was none.
         code: Code,
-        /// Why no attempt was made, where none was: the reason for passing over the first tool.
+        /// If no attempt was made: why the first tool was skipped.
         not_run_because: Option<String>,
     },
 }
@@ -101,27 +101,29 @@ impl PathStep {
     }
 }
 
-/// How far a call has come.
+/// The state of one call on its way through a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
+    /// The last attempt: the index of its route and its number there, from 1.
     at: Option<(usize, u32)>,
-    /// Tokens of the current route's retry quota that this call spent. A route is never entered twice.
+    /// Tokens that this call spent of the current route's retry quota. A route is never entered twice.
     spent: u32,
-    /// How the first route ended, once it did.
+    /// Outcome of the last attempt on the called tool that gave no result.
     primary_ended: Option<Code>,
-    /// Steps that were not taken out yet.
+    /// Steps since the last [`Progress::take_path`].
     path: Vec<PathStep>,
-    /// Why the first tool that was passed over was.
+    /// Why the first skipped tool was skipped.
     skipped_because: Option<String>,
 }
 
 impl Progress {
-    /// Takes the steps since the last time, in order.
+    /// Removes and returns the steps since the last call of this function, in order.
     pub fn take_path(&mut self) -> impl Iterator<Item = PathStep> + '_ {
         self.path.drain(..)
     }
 
     fn skip(&mut self, tool: &Arc<str>, why: String) {
+        // Shown only if no attempt was made, and then the first reason is the one of the tool that was called.
         self.skipped_because.get_or_insert_with(|| why.clone());
         self.path.push(PathStep::Skipped { tool: tool.clone(), why });
     }
@@ -137,20 +139,24 @@ impl Plan {
     /// counts from the beginning of the call.
     pub fn next(&self, progress: &mut Progress, ended: Option<&AttemptEnd>, now_ms: u64) -> Step {
         let (Some((route, number)), Some(ended)) = (progress.at, ended) else {
+            // No attempt has ended yet. If no route can start, all are paused or short of time, which is an overload.
             return self.enter(progress, 0, Code::Overloaded, now_ms);
         };
         let tool = &self.routes[route].input.tool;
+        // The end goes onto the path before any decision, so that a reader sees each decision after its cause.
         progress.path.push(PathStep::Ended { tool: tool.clone(), code: ended.code });
         if ended.code.has_result() {
             return accept(progress, route, ended.code);
         }
         if route == 0 {
+            // A fallback's answer tells the caller how the called tool ended.
             progress.primary_ended = Some(ended.code);
         }
         match self.repeat(progress, route, number, ended, now_ms) {
             Ok(step) => return step,
             Err(why) => progress.path.push(PathStep::Stopped { tool: tool.clone(), why }),
         }
+        // A fallback does the same work, so after an unproven effect it could apply the effect twice, like a retry.
         if ended.code.facts().falls_back.given(ended.transient) && !self.unproven(route, ended) {
             self.enter(progress, route + 1, ended.code, now_ms)
         } else {
@@ -168,6 +174,7 @@ impl Plan {
             }
             match self.time(route, now_ms) {
                 Ok(deadline_ms) => {
+                    // Each tool has its own quota.
                     progress.spent = 0;
                     return attempt(progress, route, (index, 1), (0, 0), deadline_ms);
                 }
@@ -187,6 +194,8 @@ impl Plan {
         now_ms: u64,
     ) -> Result<Step, String> {
         let route = &self.routes[index];
+        // The first failed check is the reason that people read. The outcome and its effects come first, then what is
+        // left of attempts, quota and time.
         if !worth_repeating(route, number, ended) {
             return Err(format!("`{}` would end the same way", ended.code));
         }
@@ -202,19 +211,24 @@ impl Plan {
         if route.input.quota.saturating_sub(progress.spent) < cost {
             return Err("its retry quota is spent".into());
         }
+        // Computed again from the plan's inputs, since the planned wait knows no hint. It differs from it by the hint
+        // only.
         let factor = self.jitter.factor(&self.args_digest, index, number);
         let wait_ms = route.input.retry.wait_ms(number, throttled, factor, ended.retry_after_ms);
+        // The tool would refuse again before its own time has passed. The wait follows a hint up to a bound only.
         if facts.retry == Retry::AsRefused && ended.retry_after_ms.is_none_or(|hint| hint > wait_ms) {
             return Err("it declines for longer than the plan would wait".into());
         }
         let deadline_ms = self.time(route, now_ms.saturating_add(wait_ms))?;
+        // Charged last: a retry that has no time left costs nothing.
         progress.spent += cost;
         Ok(attempt(progress, route, (index, number + 1), (wait_ms, cost), deadline_ms))
     }
 
-    /// Time for an attempt that starts then, or why it would be of no use.
+    /// Time for an attempt that starts at `start_ms`, in milliseconds, or why that is too little.
     fn time(&self, route: &Route, start_ms: u64) -> Result<u64, String> {
         let remaining = self.deadline_ms.saturating_sub(start_ms).saturating_sub(route.reserve_ms);
+        // At least 1, so that a minimum of 0 starts no attempt without any time.
         if remaining < route.input.useful_ms_min.max(1) {
             return Err(format!(
                 "{remaining} ms are left for it; it is of no use below {} ms",
@@ -229,8 +243,8 @@ impl Plan {
         ended.effect_dispatched && self.routes[route].repeat != Repeat::Freely
     }
 
-    /// Whether a path is one that this plan allows: every attempt planned, in order, none waited for longer
-    /// than planned.
+    /// Whether a path is one that this plan allows: every attempt is planned, in the planned order, and no wait exceeds
+    /// the planned one by more than a hint may add.
     pub fn allows(&self, path: &[PathStep]) -> bool {
         let mut at = (0, 0);
         path.iter().all(|step| {
@@ -241,6 +255,7 @@ impl Plan {
             let follows = if index == at.0 { *number == at.1 + 1 } else { index > at.0 && *number == 1 };
             at = (index, *number);
             let route = &self.routes[index];
+            // `waits` begins with the second attempt. The first has no wait: its index wraps around and finds none.
             let planned = route.waits.get((*number as usize).wrapping_sub(2));
             let within = planned.is_some_and(|wait| {
                 *wait_ms <= wait.transient_ms.max(wait.throttled_ms) + super::retry::HINT_MS_MAX

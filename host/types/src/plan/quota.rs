@@ -1,16 +1,19 @@
 //! The retry quota of a tool: it keeps retries from making an outage worse.
 
-/// Tokens when it is full.
+// The tokens are those of AWS's "standard" retry mode of 2026: a full quota pays for 35 retries after faults. Its
+// published vectors are tests.
+
+/// Tokens of a full quota.
 pub(super) const MAX: u32 = 500;
-/// A retry after a transient fault costs this much.
+/// Tokens that a retry after a transient fault costs.
 pub(super) const RETRY_COST: u32 = 14;
-/// Cost of a retry after throttling in tokens. The upstream asked for the wait.
+/// Tokens that a retry after throttling costs. Fewer, because the upstream asked for the wait.
 pub(super) const RETRY_COST_THROTTLED: u32 = 5;
 /// The least that a retry costs.
 pub(super) const RETRY_COST_MIN: u32 = RETRY_COST_THROTTLED;
-/// A success at the first try gives this much back.
+/// Tokens that a success at the first attempt gives back.
 pub(super) const FIRST_TRY_GAIN: u32 = 1;
-/// Time in which one token comes back: ten in a second.
+/// Time in which one token comes back, in milliseconds: ten in a second.
 const REFILL_MS: u64 = 100;
 
 /// The quota, refilled with time. All times are from one clock, which the caller chooses.
@@ -21,7 +24,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// A full one.
+    /// A full quota.
     pub fn full(now_ms: u64) -> Quota {
         Quota { tokens: MAX, refilled_ms: now_ms }
     }
@@ -38,11 +41,13 @@ impl Quota {
     /// Applies what a call spent and gained. Time before it has refilled the quota first, so that a long idle time
     /// does not pay for what comes after it.
     pub fn settle(&mut self, spent: u32, gained: u32, now_ms: u64) {
+        // Saturating: calls that ran at the same time were planned with the same tokens, and together may have spent
+        // more.
         self.tokens = self.tokens(now_ms).saturating_sub(spent).saturating_add(gained).min(MAX);
     }
 }
 
-/// What a retry costs.
+/// Tokens that a retry costs.
 pub(super) fn cost(throttled: bool) -> u32 {
     if throttled { RETRY_COST_THROTTLED } else { RETRY_COST }
 }

@@ -40,6 +40,7 @@ impl RetryPolicy {
     /// of the upstream's may lengthen it by up to five seconds.
     pub fn wait_ms(&self, k: u32, throttled: bool, factor: f64, hint_ms: Option<u64>) -> u64 {
         let base = if throttled { self.throttled_ms } else { self.transient_ms };
+        // A shift beyond 63 saturates; the cap below applies then anyway.
         let doubled = base.saturating_mul(1u64.checked_shl(k.saturating_sub(1)).unwrap_or(u64::MAX));
         #[expect(
             clippy::cast_possible_truncation,

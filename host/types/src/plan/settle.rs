@@ -16,7 +16,7 @@ pub struct Settled {
     /// The outcome of the last attempt on the tool: a call counts once, however many attempts it made. None where no
     /// attempt was made, or one still ran when the call was cancelled.
     pub ended: Option<Code>,
-    /// What the attempt under way gives back if it succeeds: a retry its cost.
+    /// Tokens that the running attempt gives back if it succeeds.
     at_stake: u32,
 }
 
@@ -26,7 +26,10 @@ impl Settled {
         match step {
             PathStep::Attempt { number, cost, .. } => {
                 self.spent += cost;
+                // Unknown again until this attempt ends: a call that is cancelled now tells nothing about the tool's
+                // health.
                 self.ended = None;
+                // As in AWS's mode: a success returns what the last retry cost, or one token if it needed none.
                 self.at_stake = if *number == 1 { FIRST_TRY_GAIN } else { *cost };
             }
             PathStep::Ended { code, .. } => {

@@ -19,6 +19,7 @@ pub(super) struct Record {
     code: String,
     args: Option<Value>,
     component: Option<Arc<str>>,
+    // Shared with format 3, where each field that is newer than format 2 has a default.
     plan: Option<v3::Plan>,
     path: Vec<v3::Step>,
     attempts: Vec<v3::Attempt>,
@@ -42,6 +43,7 @@ impl From<Record> for v3::Record {
             code: Cow::Owned(old.code),
             args: old.args,
             component: old.component,
+            // Not recorded before format 3.
             decision: None,
             plan: old.plan,
             path: old.path,

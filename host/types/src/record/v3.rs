@@ -14,10 +14,11 @@ use serde_json::Value;
 /// The version of this form.
 pub const FORMAT: u32 = 3;
 
+// Borrowed when it is written, as every word is a literal of the program, and owned when it is read.
 /// A word of a closed list, as the version that wrote it spelled it: `limit.fuel`. Readers must expect new ones.
 pub type Word = Cow<'static, str>;
 
-/// A call on record: with trees of JSON where it is read, with text where it is written.
+/// A call on record. `J` is the type of its JSON: a tree for readers, and text for writers, which need no tree.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record<J = Value> {
     /// The version of this form.
@@ -34,14 +35,14 @@ pub struct Record<J = Value> {
     pub ended_unix_ms: u64,
     /// The outcome code.
     pub code: Word,
-    /// The arguments: canonical where they were valid, else as they came, cut where they were too large.
+    /// The arguments: canonical if they were valid, else as received, and cut if they were too large.
     pub args: Option<J>,
     /// SHA-256 of the called tool's component, hex.
     pub component: Option<Arc<str>>,
-    /// What policy decided; none for a call that did not come so far.
+    /// What policy decided; none for a call that ended earlier.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub decision: Option<Decision>,
-    /// What was planned; none for a call that did not come so far.
+    /// What was planned; none for a call that ended earlier.
     pub plan: Option<Plan>,
     /// What was done of the plan, and why.
     pub path: Vec<Step>,
@@ -121,7 +122,7 @@ pub struct RouteInput {
     pub useful_ms_min: u64,
     /// Tokens left in its retry quota.
     pub quota: u32,
-    /// Its breaker, as it stood for the caller.
+    /// The state of its breakers for the caller.
     pub breaker: Breaker,
 }
 

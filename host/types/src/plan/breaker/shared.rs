@@ -1,7 +1,7 @@
-//! The breaker of a tool that stands for all callers.
+//! The breaker that all callers of a tool share.
 //!
-//! One caller must not be able to take a tool from the others, so that it opens only when the calls of several callers
-//! failed, or when what stands behind the tool is gone.
+//! One caller must not be able to take a tool from the others, so the breaker opens only when the calls of several
+//! callers failed, or when the tool's upstream is unavailable.
 
 use std::collections::VecDeque;
 
@@ -15,6 +15,7 @@ pub(super) struct SharedBreaker<K> {
     calls: VecDeque<(K, BreakerSample)>,
 }
 
+// Not derived, since a derived one would need `K: Default`.
 impl<K> Default for SharedBreaker<K> {
     fn default() -> SharedBreaker<K> {
         SharedBreaker { switch: Switch::default(), calls: VecDeque::new() }
@@ -28,6 +29,7 @@ impl<K: Ord + Clone> SharedBreaker<K> {
 
     pub(super) fn record(&mut self, caller: &K, sample: BreakerSample, now_ms: u64) {
         match self.switch.state(now_ms) {
+            // The call was already running when the breaker opened.
             State::Open { .. } => {}
             State::Probing => {
                 self.push(caller, sample);
@@ -54,12 +56,16 @@ impl<K: Ord + Clone> SharedBreaker<K> {
         let fails = match sample {
             BreakerSample::Success => {
                 self.switch.probe();
+                // This probe closed the breaker. It starts anew: failed probes must not count towards the next
+                // opening.
                 if self.switch == Switch::default() {
                     self.calls.clear();
                 }
                 false
             }
             BreakerSample::UpstreamFailure => true,
+            // `calls` was cleared when the breaker opened and holds this probe, so these are the failures among
+            // probes.
             BreakerSample::Failure => self.failed_callers() >= 2,
             BreakerSample::Ignored => false,
         };
@@ -73,8 +79,8 @@ impl<K: Ord + Clone> SharedBreaker<K> {
         self.calls.clear();
     }
 
-    /// Whether half of the last calls failed because of the upstream, or half of them failed in any way, and half of
-    /// what is left without the caller that failed most often.
+    /// Whether at least half of the last calls failed because of the upstream; or at least half failed in any way, both
+    /// of all calls and of those by callers other than the one that failed most often.
     fn fails(&self) -> bool {
         if self.calls.len() < CALLS_MIN as usize {
             return false;
@@ -84,6 +90,8 @@ impl<K: Ord + Clone> SharedBreaker<K> {
             return true;
         }
         let failed = |(_, sample): &(K, BreakerSample)| sample.is_failure();
+        // Quadratic, but over a window of 20 calls. Without this test, one caller with many failing calls could pause
+        // the tool for all callers.
         let often = self.calls.iter().map(|(caller, _)| caller).max_by_key(|caller| self.failures_of(caller));
         is_half(all.clone().map(failed))
             && is_half(all.filter(|(caller, _)| Some(caller) != often).map(failed))

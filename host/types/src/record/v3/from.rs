@@ -1,5 +1,7 @@
 //! From the live types of this version to the stored form.
 
+// Every live struct is destructured without `..`: a new field does not compile until it is stored or left out by name.
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -18,12 +20,13 @@ fn word(word: &'static str) -> Word {
 impl Decision {
     /// A decision with its reasons.
     pub fn new(ruling: Ruling, reasons: &[Reason]) -> Decision {
+        // Reasons are stored as text, so a record stays readable when the kinds of reasons change.
         Decision { ruling: word(ruling.as_str()), reasons: reasons.iter().map(Reason::to_string).collect() }
     }
 }
 
 impl From<Arc<plan::Plan>> for Plan {
-    /// Moves the parts out of a plan that has no other owner, which is the case when a call ends.
+    /// Moves the parts out of a plan that has no other owner, as when a call ends; otherwise copies them.
     fn from(plan: Arc<plan::Plan>) -> Plan {
         let plan::Plan { version, args_digest, jitter, deadline_ms, routes, worst_case } =
             Arc::unwrap_or_clone(plan);
@@ -120,7 +123,7 @@ impl From<plan::WorstCase> for WorstCase {
 impl From<plan::PathStep> for Step {
     fn from(step: plan::PathStep) -> Step {
         match step {
-            // What a retry cost is part of the quota, which the plan of a later call shows.
+            // Not stored: the cost is part of the quota, which the plan of a later call shows.
             plan::PathStep::Attempt { tool, number, wait_ms, cost: _ } => {
                 Step::Attempt { tool, number, wait_ms }
             }

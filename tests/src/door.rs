@@ -96,7 +96,7 @@ fn error_facts(whole: &Value) -> Value {
     object.remove("message");
     let violations = object.remove("violations").unwrap_or_else(|| json!([]));
     object.insert("errors".into(), violations);
-    for beside in ["code", "status", "attempts", "refusal", "clarify", "findings"] {
+    for beside in ["code", "status", "notice", "attempts", "refusal", "clarify", "findings"] {
         if !whole[beside].is_null() {
             object.insert(beside.into(), whole[beside].clone());
         }

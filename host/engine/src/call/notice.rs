@@ -98,6 +98,26 @@ fn because(code: Code) -> &'static str {
         Code::Overloaded => "it is paused or busy",
         Code::Refused => "it declined",
         Code::PolicyDenied => "it is not permitted",
+        // No call falls back from these.
+        Code::Ok
+        | Code::Degraded
+        | Code::ArgsSize
+        | Code::ArgsSyntax
+        | Code::ArgsType
+        | Code::ArgsMissing
+        | Code::ArgsUnknown
+        | Code::ArgsConstraint
+        | Code::ArgsPrecondition
+        | Code::Clarify
+        | Code::PolicyHeld
+        | Code::PolicyDuplicate
+        | Code::OutcomeUnknown
+        | Code::RateLimited
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::HostInternal
+        | Code::HostJournal => "it had no answer",
+        // Other crates see an open list of codes; clippy still names each code that would come here.
         _ => "it had no answer",
     }
 }

@@ -139,7 +139,7 @@ pub(crate) fn report(tool: &str, code: Code, details: &Details) -> Failure {
 fn denied_before(tool: &str, code: Code, details: &Details) -> Option<String> {
     (code != Code::PolicyDenied && !details.denied.is_empty()).then(|| {
         format!(
-            "`{tool}` was refused what it is not granted ({}), and then failed; only the operator can grant it.",
+            "`{tool}` was refused what it is not granted ({}), and then failed.",
             details.denied.join(", ")
         )
     })
@@ -222,7 +222,7 @@ pub(super) fn proceed(code: Code, details: &Details, retryable: bool) -> String 
     // Before the general advice on retries, which would do harm after these codes.
     if code == Code::OutcomeUnknown {
         "Do not repeat it. Find out first whether the change was made, or ask your user.".into()
-    } else if code == Code::PolicyDenied {
+    } else if code == Code::PolicyDenied || (!details.denied.is_empty() && !retryable) {
         "Repeating it will fail again. Only the operator can grant it; tell your user what is missing.".into()
     } else if code == Code::Implausible {
         format!("Do not use or guess the value.{tried} Tell your user that there is no trustworthy answer.")

@@ -33,9 +33,8 @@ type Resource = (String, ResourceType);
 /// The resources of an imported interface.
 fn resources(engine: &Engine, item: &ComponentItem) -> Vec<Resource> {
     let ComponentItem::ComponentInstance(instance) = item else { return Vec::new() };
-    let items = instance.exports(engine).filter_map(|(name, item)| match item.ty {
-        ComponentItem::Resource(ty) => Some((name.to_owned(), ty)),
-        _ => None,
+    let items = instance.exports(engine).filter_map(|(name, item)| {
+        if let ComponentItem::Resource(ty) = item.ty { Some((name.to_owned(), ty)) } else { None }
     });
     items.collect()
 }

@@ -58,7 +58,7 @@ pub enum PackError {
 /// Why an embedded contract is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SectionError {
-    /// The sections cannot be told apart.
+    /// The list of sections is malformed.
     #[error("its custom sections cannot be read: {0}")]
     Sections(wasmparser::BinaryReaderError),
     /// A version that this host does not read, or a damaged name.

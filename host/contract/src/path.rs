@@ -152,6 +152,7 @@ fn walk<'v>(
     steps: &[Segment],
     visit: &mut dyn FnMut(&Place<'_>, &'v Val) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
+    // A missing value is not a violation: constraints apply to values that are present.
     let Some(val) = some(val) else { return ControlFlow::Continue(()) };
     match (steps.split_first(), val) {
         (None, val) => visit(at, val),

@@ -49,6 +49,7 @@ impl Problems {
     }
 
     pub(super) fn into_diagnostics(mut self) -> Diagnostics {
+        // A note on the last problem: one more diagnostic would have no place in the file.
         if let (true, Some(last)) = (self.cut, self.found.last_mut()) {
             let hint = last.hint.take().map_or_else(String::new, |hint| format!("{hint}; "));
             last.hint = Some(format!("{hint}only the first {PROBLEMS_MAX} problems are shown"));
@@ -76,6 +77,7 @@ impl Manifest {
         let examples = |tool: &WrittenTool| tool.example.len();
         let sum = |count: &dyn Fn(&WrittenTool) -> usize| self.tools.values().map(count).sum::<usize>();
         for (things, count, max) in [
+            // Sums over all functions: a bound for each one would be multiplied by their number.
             ("relations and checks", sum(&rules), RULES_MAX),
             ("patterns", sum(&patterns), PATTERNS_MAX),
             ("examples", sum(&examples), EXAMPLES_MAX),
@@ -129,6 +131,7 @@ fn patterns(tool: &WrittenTool) -> usize {
 pub(super) fn each_pattern<'v>(keyword: &str, value: &'v Value, show: &mut impl FnMut(&'v str)) {
     match (keyword, value) {
         ("pattern", Value::String(pattern)) => show(pattern),
+        // Its keys are the patterns.
         ("patternProperties", Value::Object(patterns)) => patterns.keys().for_each(|pattern| show(pattern)),
         _ => {}
     }

@@ -24,6 +24,8 @@ impl Wide {
     /// Selects them from all constraints of a tool.
     pub(super) fn of(mut constraints: Keywords, params: &[Field]) -> Wide {
         let is_wide = |ty: &Ty| matches!(ty, Ty::S64 | Ty::U64);
+        // Only places of a 64-bit type: for all others the schema is exact, and every call would pay for a second
+        // check.
         constraints.retain(|path, _| path.resolve_params(params).is_ok_and(|ty| is_wide(path::through(ty))));
         Wide(constraints)
     }
@@ -36,6 +38,7 @@ impl Wide {
                 if let Some((keyword, bound)) = schema::broken(keywords, val) {
                     found.push(violation(at, val, keyword, bound));
                 }
+                // Stops the visit: a path over lists can lead to tens of thousands of values.
                 if found.len() < VIOLATIONS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
         }

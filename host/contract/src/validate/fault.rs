@@ -119,6 +119,7 @@ impl<'s> Reader<'s> {
         let pointer = reference.strip_prefix('#')?;
         match pointer.strip_prefix("/$defs/") {
             Some(name) if !name.contains(['/', '~']) => self.root.get("$defs")?.get(name),
+            // A pointer decodes `~0` and `~1`, which a plain look-up does not.
             _ => self.root.pointer(pointer),
         }
     }

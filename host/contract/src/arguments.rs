@@ -37,7 +37,10 @@ impl Default for ArgumentLimits {
     }
 }
 
-/// Parses the text of arguments within the bounds. Stops at the first violation.
+/// Parses the text of arguments within the bounds.
+///
+/// # Errors
+/// The first violation, where the parse stops.
 pub fn parse(text: &[u8], limits: &ArgumentLimits) -> Result<Map<String, Value>, Violation> {
     // The cheapest check first: no other one looks at more bytes than this bound.
     if text.len() > limits.bytes_max {
@@ -58,6 +61,9 @@ pub fn parse(text: &[u8], limits: &ArgumentLimits) -> Result<Map<String, Value>,
 }
 
 /// Checks arguments that are already parsed against the same bounds.
+///
+/// # Errors
+/// The first violation.
 pub fn admit(args: &Map<String, Value>, limits: &ArgumentLimits) -> Result<(), Violation> {
     let meter = Meter::new(limits);
     walk_object(&meter, args, &Place::Root, 1)?;

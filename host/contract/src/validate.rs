@@ -55,7 +55,10 @@ fn options<'r>() -> jsonschema::ValidationOptions<'r> {
 }
 
 impl Validator {
-    /// Compiles a schema that is within the bounds of [`foreign`].
+    /// Compiles a schema.
+    ///
+    /// # Errors
+    /// When the schema exceeds a bound of [`foreign`], or is malformed.
     pub fn new(schema: &Value) -> Result<Validator, SchemaError> {
         // First, because only a schema within these bounds is safe to hand to the library: a recursive one, for
         // example, makes the cost of a check depend on the arguments.

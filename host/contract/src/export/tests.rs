@@ -84,7 +84,7 @@ fn check(dialect: Dialect, schema: &Value) {
     }
 }
 
-/// Whether every object is closed and requires all its properties.
+/// Asserts that every object is closed and requires all its properties.
 fn strict(schema: &mut Value) {
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
         let names: Vec<_> = properties.keys().cloned().collect();

@@ -138,6 +138,7 @@ impl Shape {
     /// When the value does not have the function's type, which is an error in the host.
     pub fn read(&self, returned: Option<Val>, transient: &[String]) -> Result<Answer, LiftError> {
         let value = match (self.fallible, returned) {
+            // Only the outermost `result` is the outcome of the call. A `result` further inside is data.
             (true, Some(Val::Result(Ok(value)))) => value.map(|value| *value),
             (true, Some(Val::Result(Err(error)))) => return self.read_error(error.as_deref(), transient),
             (_, returned) => returned,
@@ -164,9 +165,11 @@ impl Shape {
     }
 
     fn read_error(&self, error: Option<&Val>, transient: &[String]) -> Result<Answer, LiftError> {
+        // An error without a payload has no detail and no case that the contract could name.
         let (Some(ty), Some(error)) = (&self.err, error) else {
             return Ok(Answer::Error(plain_error(Value::Null, false)));
         };
+        // Known types first: they select the outcome code by themselves, whatever the contract says is transient.
         if *ty == known::failure()
             && let Some(answer) = read::failure(error)
         {
@@ -198,6 +201,7 @@ fn value_shape(ty: &Ty) -> ValueShape {
             let named = |known: &Ty| {
                 fields.iter().find(|field| through(&field.ty) == known).map(|field| field.name.clone())
             };
+            // By type, not by field name: the tool chooses the names. The first field of each type counts.
             let (assessment, as_of) = (named(&known::assessment()), named(&known::as_of()));
             // A record without known fields stays plain, so that no field of its own is moved.
             if assessment.is_none() && as_of.is_none() {
@@ -232,6 +236,7 @@ fn annotated(value: Val, assessment: Option<&str>, as_of: Option<&str>) -> Answe
             rest.push((name, val));
         }
     }
+    // A record of annotations only has no value left, as `value_ty` says.
     answered.value = (!rest.is_empty()).then_some(Val::Record(rest));
     answered
 }

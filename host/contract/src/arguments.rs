@@ -37,8 +37,12 @@ impl Default for ArgumentLimits {
     }
 }
 
-/// Parses the text of arguments within the bounds. Stops at the first violation.
+/// Parses the text of arguments within the bounds.
+///
+/// # Errors
+/// The first violation, where the parse stops.
 pub fn parse(text: &[u8], limits: &ArgumentLimits) -> Result<Map<String, Value>, Violation> {
+    // The cheapest check first: no other one looks at more bytes than this bound.
     if text.len() > limits.bytes_max {
         return Err(too_large(limits, text.len()));
     }
@@ -46,18 +50,24 @@ pub fn parse(text: &[u8], limits: &ArgumentLimits) -> Result<Map<String, Value>,
     let meter = Meter::new(limits);
     let mut parser = serde_json::Deserializer::from_str(text);
     let node = Node { meter: &meter, at: &Place::Root, depth: 0 };
+    // `end` refuses text after the object, which `serde_json` would otherwise ignore.
     let parsed = node.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value));
     match parsed {
         Ok(Value::Object(args)) => Ok(args),
         Ok(other) => Err(not_an_object(&other)),
+        // A violation of a bound surfaces as a parser error, so the recorded one takes precedence.
         Err(error) => Err(meter.fault.take().unwrap_or_else(|| syntax(&error))),
     }
 }
 
 /// Checks arguments that are already parsed against the same bounds.
+///
+/// # Errors
+/// The first violation.
 pub fn admit(args: &Map<String, Value>, limits: &ArgumentLimits) -> Result<(), Violation> {
     let meter = Meter::new(limits);
     walk_object(&meter, args, &Place::Root, 1)?;
+    // After the walk: its depth bound keeps the recursive serializer off a deep value.
     let bytes = bytes_of(args);
     if bytes > limits.bytes_max { Err(too_large(limits, bytes)) } else { Ok(()) }
 }
@@ -123,7 +133,7 @@ impl<'c> Meter<'c> {
         Meter { limits, values_left: Cell::new(limits.values_max), fault: RefCell::default() }
     }
 
-    // The depth check runs before the contents are parsed, so deep input cannot exhaust the stack.
+    // Runs before the contents are parsed, so deep input cannot exhaust the stack.
     fn depth(&self, depth: usize, at: &Place<'_>) -> Result<(), Violation> {
         let max = self.limits.depth_max;
         let expected = || format!("at most {max} levels of arrays and objects");

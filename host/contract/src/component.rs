@@ -11,36 +11,36 @@ use serde::{Deserialize, Serialize};
 
 use super::ty::{FunctionTy, TypeBudget};
 
-/// The largest description, as JSON: the largest embedded contract, and names and types beside it.
+/// Size in bytes of the largest description, as JSON: the largest embedded contract, with names and types beside it.
 pub const COMPONENT_INFO_BYTES_MAX: usize = 2 << 20;
 
-/// The functions of one component that can be tools. Each becomes a tool with schemas of its own, and a model is not
-/// shown as many.
+/// Number of functions of one component that can be tools. Each becomes a tool with its own schemas, and no model is
+/// shown a thousand tools.
 pub const FUNCTIONS_MAX: usize = 1_000;
 
-/// A component, as a reviewer sees it.
+/// The description of one component.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ComponentInfo {
     /// The functions that can be tools, in the component's order.
     pub functions: Vec<Function>,
-    /// The exports that cannot, each with its reason.
+    /// The exports that cannot be tools, each with its reason.
     pub hidden: Vec<Hidden>,
-    /// What the component wants from its host, in the component's order.
+    /// The imports of the component, in its order.
     pub imports: Vec<Import>,
     /// The embedded contract: the text of `contract.toml`, if `airlock pack` put one in.
     pub contract: Option<String>,
-    /// What is wrong with the embedded contract. A component is not loaded while there is anything: what its author
-    /// asked for would be unknown.
+    /// The problems of the embedded contract. A component with any is not loaded, because the requests of its author
+    /// would be unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
-    /// What each instance begins with.
+    /// The initial memory and tables of each instance.
     #[serde(default)]
     pub needs: Needs,
-    /// Documentation by the function's address. Text of the component's author: to be treated as untrusted.
+    /// Documentation by the address of the function. Text of the author of the component: untrusted.
     pub docs: BTreeMap<String, FunctionDocs>,
 }
 
-/// What an instance of a component takes before any of its code runs. A smaller limit can never be met.
+/// The memory and tables that an instance has before any of its code runs. A smaller limit can never be satisfied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Needs {
@@ -50,17 +50,17 @@ pub struct Needs {
     pub table_elements: u64,
 }
 
-/// Something that is wrong with an embedded contract.
+/// A problem of an embedded contract.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
-    /// What is wrong.
+    /// The message of the diagnostic.
     pub message: String,
-    /// Where in the contract's text, in bytes.
+    /// The place in the text of the contract, in bytes.
     pub span: Option<Range<usize>>,
-    /// What to say at the place.
+    /// The label at the place.
     pub label: String,
-    /// How it may be mended.
+    /// The hint of the diagnostic.
     pub hint: Option<String>,
 }
 
@@ -70,12 +70,12 @@ impl ComponentInfo {
         said_of(function, &self.functions, &self.docs)
     }
 
-    /// Whether it imports no function: then nothing enters an attempt but its arguments.
+    /// Whether the component imports no function. Then its arguments are the only input of an attempt.
     pub fn is_closed(&self) -> bool {
         self.imports.iter().all(|import| import.functions.is_empty())
     }
 
-    /// Checks a description that comes from outside of this process against the bounds.
+    /// Checks a description that comes from another process against the bounds.
     ///
     /// # Errors
     /// With the bound that it exceeds.
@@ -83,6 +83,7 @@ impl ComponentInfo {
         if self.functions.len() > FUNCTIONS_MAX {
             return Err(format!("it has {} functions; at most {FUNCTIONS_MAX}", self.functions.len()));
         }
+        // One budget for exports and imports: the types of both are kept with the component.
         let mut budget = TypeBudget::default();
         let exported = self.functions.iter().map(|function| &function.ty);
         let imported = self.imports.iter().flat_map(|import| import.functions.values().flatten());
@@ -93,9 +94,9 @@ impl ComponentInfo {
 /// An exported function that can be a tool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Function {
-    /// The interface that exports it, `ns:pkg/iface@1.0.0`, or none for one of the world itself.
+    /// The interface that exports it, `ns:pkg/iface@1.0.0`. `None` for a function that the world itself exports.
     pub interface: Option<String>,
-    /// The name as WIT has it, kebab-case.
+    /// The name in WIT, in kebab-case.
     pub name: String,
     /// Its type.
     pub ty: FunctionTy,
@@ -110,15 +111,16 @@ impl Function {
         }
     }
 
-    /// As [`Function::address`], with `#` for a function of the world itself too, which only then differs from a name that
-    /// several have.
+    /// As [`Function::address`], but `#run` for a function of the world itself. The bare `run` also addresses functions
+    /// of that name in interfaces.
     pub fn full_address(&self) -> String {
         if self.interface.is_some() { self.address() } else { format!("#{}", self.name) }
     }
 
-    /// Whether a text addresses it: `run`, `ns:pkg/iface#run` or `ns:pkg/iface@1.0.0#run`, and `#run` for a function of
-    /// the world itself. Several functions may be addressed by one text.
+    /// Whether a text addresses the function: `run`, `ns:pkg/iface#run` or `ns:pkg/iface@1.0.0#run`, and `#run` for a
+    /// function of the world itself. One text can address several functions.
     pub fn is_addressed_by(&self, text: &str) -> bool {
+        // A text without `#` is a name, whatever interface exports it.
         let Some((interface, name)) = text.rsplit_once('#') else { return text == self.name };
         let own = self.interface.as_deref().unwrap_or_default();
         let unversioned = own.split_once('@').map_or(own, |(unversioned, _)| unversioned);
@@ -126,8 +128,8 @@ impl Function {
     }
 }
 
-/// What a map by address says of a function. A key without version or interface counts where it can mean this function
-/// only.
+/// The entry of a function in a map by address. A key without version or interface counts only if it addresses no other
+/// function.
 pub fn said_of<'m, T>(
     function: &Function,
     all: &[Function],
@@ -141,13 +143,14 @@ pub fn said_of<'m, T>(
     };
     let exact = by_address.get(&address);
     let shorter = || [unversioned.as_str(), &function.name].into_iter().filter(|text| is_alone(text));
+    // From the most exact key to the shortest.
     exact.or_else(|| shorter().find_map(|text| by_address.get(text)))
 }
 
 /// Finds the one function that a text addresses.
 ///
 /// # Errors
-/// When none or several are addressed. Holds those that there are to choose from.
+/// When it addresses none or several. The error lists the functions to choose from.
 pub fn addressed<'f>(text: &str, functions: &'f [Function]) -> Result<&'f Function, Unaddressed> {
     let found: Vec<&Function> = functions.iter().filter(|function| function.is_addressed_by(text)).collect();
     match found[..] {
@@ -157,16 +160,16 @@ pub fn addressed<'f>(text: &str, functions: &'f [Function]) -> Result<&'f Functi
     }
 }
 
-/// Why a text addresses no function.
+/// The reason that a text does not address exactly one function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unaddressed {
-    /// There is none of that name. Holds the addresses of all.
+    /// No function has that name. Holds the addresses of all.
     None(Vec<String>),
-    /// There are several. Holds their addresses.
+    /// Several functions have that name. Holds their full addresses.
     Several(Vec<String>),
 }
 
-/// An export that is no tool.
+/// An export that cannot be a tool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hidden {
     /// The export's name, with its interface where it has one.
@@ -178,9 +181,9 @@ pub struct Hidden {
 /// An imported interface or function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Import {
-    /// `ns:pkg/iface@1.0.0`, or the bare name of a function.
+    /// `ns:pkg/iface@1.0.0`, or the bare name of an imported function.
     pub name: String,
-    /// The functions wanted, by name; a type is known where it can cross to JSON.
+    /// The imported functions, by name. `None` for a type that has no JSON form.
     pub functions: BTreeMap<String, Option<FunctionTy>>,
 }
 
@@ -193,7 +196,7 @@ pub struct FunctionDocs {
     /// About places in the arguments, by path (`period`, `rows[].price`).
     #[serde(default)]
     pub args: BTreeMap<String, String>,
-    /// About places in the result, by path; the empty path is the whole.
+    /// About places in the result, by path. The empty path is the whole result.
     #[serde(default)]
     pub result: BTreeMap<String, String>,
 }

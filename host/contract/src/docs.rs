@@ -41,6 +41,8 @@ pub fn read(
     let worlds = &resolve.packages[package].worlds;
     let chosen = match (world, worlds.len()) {
         (Some(name), _) => worlds.get(name),
+        // A package with one world needs no choice. With several, guessing could embed the documentation of another
+        // component.
         (None, 1) => worlds.first().map(|(_, id)| id),
         (None, _) => None,
     };
@@ -78,6 +80,7 @@ impl Walk<'_> {
             self.walk(&param.ty, &snake(&param.name), &mut found.args)?;
         }
         if let Some(result) = &function.result {
+            // Agents see the payload of `ok`. Errors are not results.
             self.walk(&ok_of(self.resolve, result), "", &mut found.result)?;
         }
         self.docs.insert(name, found);
@@ -92,6 +95,8 @@ impl Walk<'_> {
                     let name = snake(name);
                     if at.is_empty() { name.into_owned() } else { format!("{at}.{name}") }
                 };
+                // Before the walk below the fields: `note` keeps the first text, and the comment of a field takes
+                // precedence over the cases of its type.
                 for field in &record.fields {
                     note(found, &below(&field.name), text(&field.docs));
                 }
@@ -100,6 +105,7 @@ impl Walk<'_> {
             Some(TypeDefKind::List(item) | TypeDefKind::FixedLengthList(item, _)) => {
                 self.walk(item, &format!("{at}[]"), found)
             }
+            // Paths look through options.
             Some(TypeDefKind::Option(inner)) => self.walk(inner, at, found),
             Some(TypeDefKind::Enum(cases)) => {
                 note(found, at, named(cases.cases.iter().map(|case| (&case.name, &case.docs))));

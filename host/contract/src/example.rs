@@ -13,8 +13,11 @@ use airlock_types::shorten::is_within;
 
 /// Size of the longest example in bytes. A longer one does not fit into an error text.
 const EXAMPLE_BYTES_MAX: usize = 400;
+/// Nesting of an example, with references and branches counted as levels.
 const DEPTH_MAX: usize = 32;
+/// Largest `minItems` that is filled. For a larger one the array stays empty and is then rejected by the validator.
 const ITEMS_MAX: u64 = 100;
+/// Largest `minLength` that is filled.
 const LENGTH_MAX: usize = 200;
 /// Number of values in an example. Without it, nested lists with large `minItems` would multiply.
 const VALUES_MAX: usize = 1_000;
@@ -27,6 +30,7 @@ pub fn corrected(validator: &Validator, args: &Value) -> Option<Value> {
 
 /// The author's example if it is valid, else a minimal derived one if that is valid.
 pub fn best(author: Option<&Value>, validator: &Validator, schema: &Value) -> Option<Value> {
+    // The author's example comes first: its values mean something, derived ones only satisfy the schema.
     let author = author.filter(|example| validator.is_valid(example)).cloned();
     author.or_else(|| minimal(schema).filter(|example| validator.is_valid(example)))
 }
@@ -44,6 +48,7 @@ struct Maker<'s> {
 
 impl<'s> Maker<'s> {
     fn value(&self, schema: &'s Value, depth: usize) -> Option<Value> {
+        // Not given back when a branch is discarded: otherwise nested choices could try exponentially many values.
         self.left.set(self.left.get().checked_sub(1)?);
         if depth > DEPTH_MAX {
             return None;
@@ -51,11 +56,13 @@ impl<'s> Maker<'s> {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             return self.value(self.root.pointer(reference.strip_prefix('#')?)?, depth + 1);
         }
+        // Before the type: it may satisfy a `pattern` or a `format` that no text can be derived for.
         if let Some(given) = given(schema) {
             return Some(given.clone());
         }
         if let Some(branches) = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array)
         {
+            // Null is valid and shows nothing.
             let branches = branches.iter().filter(|branch| branch.get("type").is_none_or(|ty| ty != "null"));
             return branches.into_iter().find_map(|branch| self.value(branch, depth + 1));
         }
@@ -95,9 +102,10 @@ impl<'s> Maker<'s> {
     }
 }
 
-/// A value that the schema itself contains, such as the first of its examples.
+/// A value that the schema itself contains: the first of `examples`, `const`, `default`, or the first of `enum`.
 fn given(schema: &Value) -> Option<&Value> {
     let first = |keyword: &str| schema.get(keyword).and_then(|values| values.get(0));
+    // A null default means "absent"; as an example it shows nothing.
     let default = || schema.get("default").filter(|value| !value.is_null());
     first("examples").or_else(|| schema.get("const")).or_else(default).or_else(|| first("enum"))
 }
@@ -110,6 +118,7 @@ fn string(schema: &Value) -> Option<String> {
         return formatted(format).map(str::to_owned);
     }
     if schema.get("contentEncoding").is_some() {
+        // Base64 of "hi".
         return Some("aGk=".to_owned());
     }
     let limit =
@@ -121,6 +130,8 @@ fn string(schema: &Value) -> Option<String> {
     Some(text.chars().take(len).collect())
 }
 
+/// A fixed text in a format. Names and addresses are from ranges that RFC 2606, RFC 5737 and RFC 3849 reserve for
+/// documentation.
 fn formatted(name: &str) -> Option<&'static str> {
     Some(match name {
         "date" => "2026-12-01",
@@ -141,6 +152,7 @@ fn formatted(name: &str) -> Option<&'static str> {
 fn number(schema: &Value, integral: bool) -> Option<Value> {
     let limit = |keyword: &str| schema.get(keyword).filter(|limit| limit.is_number());
     let float = |keyword: &str| limit(keyword).and_then(Value::as_f64);
+    // May be outside of the bounds. Then `best` offers no example.
     if let Some(step) = limit("multipleOf") {
         return Some(step.clone());
     }
@@ -155,6 +167,7 @@ fn number(schema: &Value, integral: bool) -> Option<Value> {
 }
 
 fn whole(n: f64) -> Value {
+    // Below 2^53 (about 9.007e15) every whole float converts to an integer exactly.
     if n.fract() == 0.0 && n.abs() < 9e15 { json!(n as i64) } else { json!(n) }
 }
 

@@ -87,6 +87,7 @@ impl FromStr for Dialect {
 pub fn definition(dialect: Dialect, name: &str, description: &str, input_schema: &Value) -> Value {
     let mut schema = input_schema.clone();
     if let Some(rules) = dialect.rules() {
+        // Before the rules, so that they rewrite the keywords of a definition where it is used.
         if !rules.references {
             inline(&mut schema);
         }
@@ -118,6 +119,7 @@ const FORMATS: [&str; 9] =
 const FORMATS_AND_URI: [&str; 10] =
     ["date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid", "uri"];
 
+/// Keeps tuples as `prefixItems`, and requires every property: optional ones become nullable.
 const OPENAI_STRICT: Rules = Rules {
     references: true,
     keep: &[
@@ -139,6 +141,7 @@ const OPENAI_STRICT: Rules = Rules {
     require_all: true,
 };
 
+/// Accepts `minItems` of 0 and 1 only.
 const ANTHROPIC_STRICT: Rules = Rules {
     references: true,
     keep: &["additionalProperties", "minItems"],
@@ -150,6 +153,7 @@ const ANTHROPIC_STRICT: Rules = Rules {
     require_all: false,
 };
 
+/// Accepts no `format`.
 const GEMINI: Rules = Rules {
     references: true,
     keep: &["additionalProperties", "maxItems", "maximum", "minItems", "minimum"],
@@ -161,6 +165,7 @@ const GEMINI: Rules = Rules {
     require_all: false,
 };
 
+/// No references and no null type: `nullable` takes its place, as in OpenAPI 3.0.
 const GEMINI_OPENAPI: Rules = Rules {
     references: false,
     keep: &["maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum"],

@@ -1,8 +1,7 @@
-//! What a tool promises: its types, its schema, its constraints, and the way between JSON and values.
+//! What a tool promises: its types, its schema, its constraints, and the conversion between JSON and values.
 //!
-//! Owns WIT → JSON Schema, JSON ↔ component values, argument validation, and the contract that an author
-//! embeds. Must not know the engine (but for its plain value enum), capabilities or transports, and does
-//! no I/O.
+//! Owns WIT → JSON Schema, JSON ↔ component values, argument validation, and the contract that an author embeds. Must
+//! not know the engine (except for its plain value enum), capabilities or transports, and does no I/O.
 
 pub mod answer;
 #[cfg(test)]
@@ -31,6 +30,6 @@ pub mod tool;
 pub mod ty;
 pub mod validate;
 
-/// A component value. The one place that says which: it is the engine's plain enum, so that no call builds its
-/// arguments twice.
+/// A component value. This is the one place that names the type. It is the plain enum of wasmtime, so that a call does
+/// not build its arguments twice.
 pub type Val = wasmtime::component::Val;

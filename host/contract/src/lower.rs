@@ -1,8 +1,8 @@
-//! JSON → component values: the second gate of the inner door, total and typed.
+//! Converts JSON to component values: the second gate of the inner door, total and typed.
 //!
-//! Owns what JSON stands for which value; finds every violation, not the first. Must not know schemas or
-//! constraints. For a new type: a row in `Lowering::value`. Whatever it accepts the schema accepts. It is
-//! stricter than the schema where a schema cannot tell, and only there (each has its test below):
+//! Owns the JSON form of each type; reports every violation, not only the first. Must not know schemas or constraints.
+//! For a new type: a row in `Lowering::value`. The schema accepts whatever this module accepts. This module is stricter
+//! only where a schema cannot express the difference (each case has its test below):
 //!
 //! 1. `precision`: a 64-bit integer that was written as a float beyond ±(2^53−1), or that a JSON parser
 //!    rounded since no 64 bits hold it (−9223372036854775809);
@@ -29,13 +29,16 @@ use airlock_types::shorten::shorten;
 use airlock_types::violation::Violation;
 use airlock_types::words::{GOT_CHARS_MAX, did_you_mean, got, list, nearest};
 
-/// More than a model can use at once.
+/// Number of violations collected for one call. A model cannot use more at once.
 const MOST_VIOLATIONS: usize = 20;
 
-/// A type may be large; what is said of it is not.
+/// Characters of the longest phrase for an expected type. A type can be large, its description is not.
 const EXPECTED_CHARS_MAX: usize = 200;
 
-/// Lowers a call's arguments to the parameters in declared order, or lists what is wrong with them.
+/// Lowers the arguments of a call to the parameters, in declared order.
+///
+/// # Errors
+/// The violations, at most 20.
 pub fn lower(params: &[Field], args: Map<String, Value>) -> Result<Vec<Val>, Vec<Violation>> {
     let mut lowering = Lowering { found: vec![], most: MOST_VIOLATIONS };
     match lowering.fields(&Place::Root, params, args) {
@@ -45,6 +48,9 @@ pub fn lower(params: &[Field], args: Map<String, Value>) -> Result<Vec<Val>, Vec
 }
 
 /// Lowers a single value, such as a fixed result.
+///
+/// # Errors
+/// The violations, at most 20.
 pub fn lower_value(ty: &Ty, value: Value) -> Result<Val, Vec<Violation>> {
     let mut lowering = Lowering { found: vec![], most: MOST_VIOLATIONS };
     match lowering.value(&Place::Root, ty, value) {
@@ -53,16 +59,17 @@ pub fn lower_value(ty: &Ty, value: Value) -> Result<Val, Vec<Violation>> {
     }
 }
 
-/// Whether a value would be lowered. Makes no hints, since hints ask this.
+/// Whether a value can be lowered. It makes no hints, because hints call it: they would recurse.
 fn fits(ty: &Ty, value: Value) -> bool {
     let mut trial = Lowering { found: vec![], most: 1 };
     trial.value(&Place::Root, ty, value).is_some() && trial.found.is_empty()
 }
 
-/// One pass over the arguments. Its methods return nothing where they have found a violation.
+/// One pass over the arguments. Its methods return `None` after a violation and go on with the siblings, so that one
+/// pass finds all.
 struct Lowering {
     found: Vec<Violation>,
-    /// How many violations end it; a trial ends at the first.
+    /// Number of violations that ends the pass. A trial ends at the first.
     most: usize,
 }
 
@@ -77,6 +84,7 @@ impl Lowering {
                 self.scalar(at, ty, value)
             }
             Ty::Enum(_) => self.scalar(at, ty, value),
+            // Before `List`: a list of bytes is base64 text or `{"utf8": …}` in JSON, not an array.
             Ty::List(item) if **item == Ty::U8 => self.scalar(at, ty, value),
             Ty::List(item) => {
                 let values = self.array(at, ty, value)?;
@@ -89,6 +97,7 @@ impl Lowering {
             Ty::Map(key, item) => self.map(at, ty, [key, item], value),
             Ty::Record(fields) => {
                 let given = self.object(at, ty, value)?;
+                // Component values have the names of WIT, JSON has them in snake_case.
                 let names = fields.iter().map(|field| field.name.clone());
                 self.fields(at, fields, given).map(|vals| Val::Record(names.zip(vals).collect()))
             }
@@ -129,6 +138,7 @@ impl Lowering {
 
     fn items(&mut self, at: &Place, ty: &Ty, values: Vec<Value>) -> Option<Vec<Val>> {
         let count = values.len();
+        // `flatten` skips failed items, so that the later ones are checked, too.
         let lowered = values.into_iter().enumerate().map(|(i, value)| self.value(&at.index(i), ty, value));
         let vals: Vec<_> = lowered.flatten().collect();
         (vals.len() == count).then_some(vals)
@@ -169,7 +179,7 @@ impl Lowering {
         key.zip(item)
     }
 
-    /// A member of a closed object that is no record; absent is none for an option.
+    /// A member of a closed object that is not a record: of a map entry, or of a case. A missing `option` is none.
     fn member(&mut self, at: &Place, name: &str, ty: &Ty, given: &mut Map<String, Value>) -> Option<Val> {
         match given.remove(name) {
             Some(value) => self.value(&at.key(name), ty, value),
@@ -194,13 +204,14 @@ impl Lowering {
             vals.extend(val);
         }
         if !given.is_empty() || !missing.is_empty() {
+            // Only made for a fault: the usual call has neither unknown nor missing keys.
             let known: Vec<_> = fields.iter().map(|field| snake(&field.name).into_owned()).collect();
             self.unknown(at, &given, &known, missing);
         }
         (vals.len() == fields.len()).then_some(vals)
     }
 
-    /// A tagged object: the tag, and the payload where the case has one.
+    /// Lowers a tagged object: returns its tag and its payload, where the case has one.
     fn case(&mut self, at: &Place, ty: &Ty, value: Value) -> Option<(String, Option<Box<Val>>)> {
         let mut given = self.object(at, ty, value)?;
         let (tag, payload) = self.tag(&at.key("tag"), ty, given.remove("tag"))?;
@@ -215,7 +226,7 @@ impl Lowering {
         Some((tag, val))
     }
 
-    /// The tag, and the payload of its case.
+    /// Checks the tag. Returns it with the payload type of its case.
     fn tag<'t>(&mut self, at: &Place, ty: &'t Ty, tag: Option<Value>) -> Option<(String, Option<&'t Ty>)> {
         let names = || cases(ty).into_iter().map(|(name, _)| name);
         let expected = || format!("one of {}", list(names()));
@@ -261,6 +272,7 @@ impl Lowering {
             }
         }
         let set = set.into_iter().map(|place| names[place].clone()).collect();
+        // `found` does not grow once the pass is full, so the count alone does not prove that every name was known.
         (self.found.len() == before && !self.full()).then_some(Val::Flags(set))
     }
 
@@ -274,8 +286,8 @@ impl Lowering {
         self.fault(&at.key(name), Code::ArgsMissing, "required", expected(ty), "nothing".into(), None)
     }
 
-    /// What was given and is not known, and what is known and was not given: often one is a misspelling of
-    /// the other, which is then said once.
+    /// Reports unknown and missing keys together. An unknown key near a missing one is a misspelling of it, and is
+    /// reported once.
     fn unknown(
         &mut self,
         at: &Place,
@@ -305,6 +317,7 @@ impl Lowering {
     }
 
     fn wrong<T>(&mut self, at: &Place, keyword: &'static str, ty: &Ty, value: &Value) -> Option<T> {
+        // A trial (`fits`) has `most` 1 and is itself part of a hint.
         let hint = if self.most > 1 { hint::hint(ty, keyword, value) } else { None };
         self.fault(at, Code::ArgsType, keyword, expected(ty), got(value), hint)
     }

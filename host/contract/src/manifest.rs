@@ -1,9 +1,9 @@
 //! The author's `contract.toml`.
 //!
-//! Owns its form, and how it is held against the functions that it speaks of: whatever does not exist or does
-//! not fit is refused with its place and the nearest right name, all at once. What it says of schemas is laid
-//! over them elsewhere. Must not know grants or the engine. To add a key: a field of a `Written…` struct, its
-//! place in [`ToolContract`] or [`Manifest`], and where it is enforced.
+//! Owns its form, and the comparison with the functions that it describes: a name that does not exist, or a pattern,
+//! relation or check that cannot be compiled, is refused with its place and the nearest right name, all at once.
+//! Keywords are laid over schemas elsewhere. Must not know grants or the engine. To add a key: a field of a `Written…`
+//! struct, its place in [`ToolContract`] or [`Manifest`], and where it is enforced.
 
 mod bind;
 mod bound;
@@ -30,7 +30,7 @@ use airlock_types::words::{GOT_CHARS_MAX, one_line, quoted_list};
 use bound::Problems;
 pub use bound::{CONTRACT_BYTES_MAX, PROBLEMS_MAX};
 
-/// The numbers of a contract that have a range: with zero the tool could never answer.
+/// The settings of a contract that have a range: with zero the tool could never answer.
 const LIMITS: [Setting; 5] = [
     ("limits.deadline_ms", 1..=u64::MAX),
     ("limits.fuel", 1..=u64::MAX),
@@ -39,14 +39,14 @@ const LIMITS: [Setting; 5] = [
     ("limits.table_elements_max", 1..=u64::MAX),
 ];
 
-/// A contract as it was written, not yet held against a component.
+/// A parsed contract, not yet compared with a component.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
-    /// What the author asks for.
+    /// The capabilities that the author requests. The operator grants them, or not.
     pub capabilities: Requests,
-    /// What the author needs of limits.
+    /// The limits that the author requests, where it names any.
     pub limits: PartialLimits,
-    /// The least time in which an attempt is worth starting.
+    /// The shortest remaining time, in milliseconds, in which an attempt is worth starting.
     pub useful_ms_min: Option<u64>,
     effects: Option<Effect>,
     tools: BTreeMap<Spanned<String>, WrittenTool>,
@@ -54,18 +54,18 @@ pub struct Manifest {
     source: Arc<str>,
 }
 
-/// What a contract says of one function, held against its type.
+/// The contract of one function, after the comparison with its type.
 #[derive(Debug, Default)]
 pub struct ToolContract {
     /// A name for people.
     pub title: Option<String>,
-    /// What it does; stands before the doc comment.
+    /// What the function does. It replaces the doc comment of the function.
     pub description: Option<String>,
-    /// What it does to the world.
+    /// The declared effect; without one, that of the whole contract.
     pub effect: Option<Effect>,
-    /// Error cases that are worth a retry.
+    /// Names of the error cases that are worth a retry.
     pub transient: Vec<String>,
-    /// Schema keywords of the arguments as a whole.
+    /// Schema keywords for the arguments as a whole.
     pub schema: Map<String, Value>,
     /// Schema keywords by place in the arguments.
     pub args: BTreeMap<Path, Map<String, Value>>,
@@ -75,7 +75,7 @@ pub struct ToolContract {
     pub examples: Vec<Example>,
     /// Relations that must hold before it runs.
     pub requires: Vec<Require>,
-    /// What its result must look like; none for a function that the contract does not speak of.
+    /// The checks of the result. `None` for a function without a table in the contract.
     pub checks: Option<Checks>,
 }
 
@@ -84,9 +84,9 @@ pub struct ToolContract {
 pub struct Require {
     /// The relation.
     pub rule: Expression,
-    /// As it was written.
+    /// The relation as it was written, for messages.
     pub text: String,
-    /// What to tell a caller that breaks it.
+    /// The hint for a caller whose arguments break the relation.
     pub message: Option<String>,
 }
 
@@ -145,19 +145,22 @@ struct WrittenRequire {
 }
 
 impl Manifest {
-    /// Parses the text of a contract; `file` is what errors call it.
+    /// Parses the text of a contract. `file` is its name in diagnostics.
     ///
     /// # Errors
-    /// When it is no TOML, is too large, or has a key that no contract has.
+    /// When it is not TOML, is too large, has an unknown key, or has a number out of range.
     pub fn parse(text: &str, file: &str) -> Result<Manifest, Diagnostics> {
+        // Before parsing: the text comes from an untrusted component.
         bound::bytes(text, file)?;
         let source: Arc<str> = text.into();
         let written: Written = toml::from_str(text)
             .map_err(|err| Diagnostics::from(Diagnostic::from_toml(&err, file, &source)))?;
+        // After serde, which accepts any `u64`: these problems have the place of the number in the file.
         let problems = range::problems(file, &source, &LIMITS);
         if !problems.is_empty() {
             return Err(Diagnostics(problems));
         }
+        // Destructured without `..`, so that a new limit does not compile until it is passed on.
         let WrittenLimits {
             fuel,
             deadline_ms,
@@ -185,11 +188,14 @@ impl Manifest {
         })
     }
 
-    /// Holds the contract against the functions of its component: what it says of each, by the function's address.
+    /// Compares the contract with the functions of its component. Returns the contract of each function, by the
+    /// function's address.
     ///
     /// # Errors
-    /// Everything that it says of what is not there, or that does not fit.
+    /// Every name that does not exist, and every pattern, relation or check that cannot be compiled, up to
+    /// [`PROBLEMS_MAX`].
     pub fn bind(&self, functions: &[Function]) -> Result<BTreeMap<String, ToolContract>, Diagnostics> {
+        // Before anything is compiled: each relation and pattern may be costly.
         self.bounds()?;
         let mut problems = Problems::default();
         let mut contracts: BTreeMap<String, ToolContract> = BTreeMap::new();
@@ -198,6 +204,7 @@ impl Manifest {
                 break;
             }
             match addressed(name.get_ref(), functions) {
+                // Two names can address one function, with and without its interface.
                 Ok(function) => match contracts.entry(function.address()) {
                     Entry::Vacant(vacant) => {
                         vacant.insert(bind::tool(self, written, function, &mut problems));
@@ -210,7 +217,9 @@ impl Manifest {
                 Err(why) => problems.add(|| self.unaddressed(name, &why, functions)),
             }
         }
+        // Before the functions without a table are added: these have no examples.
         bound::examples_cost(self, contracts.values(), &mut problems);
+        // The effect of the whole contract applies to functions without a table, too.
         for function in functions {
             if let Entry::Vacant(vacant) = contracts.entry(function.address()) {
                 vacant.insert(ToolContract { effect: self.effects, ..ToolContract::default() });
@@ -219,7 +228,7 @@ impl Manifest {
         problems.into_diagnostics().or(contracts)
     }
 
-    /// A table for no function, or for one of several.
+    /// The problem of a table that addresses no function, or several.
     fn unaddressed(&self, name: &Spanned<String>, why: &Unaddressed, functions: &[Function]) -> Diagnostic {
         let written = one_line(name.get_ref(), GOT_CHARS_MAX);
         match why {

@@ -1,6 +1,6 @@
-//! The inner door's answer to a bad call, as a model reads it and as a program does.
+//! The answer of the inner door to an invalid call: a text for models, and structured data for programs.
 //!
-//! Owns the form of the text and its bound. Must not know schemas. To word a code's fault: `says`.
+//! Owns the form of the text and its bound. Must not know schemas. To word the fault of a code: `says`.
 
 use serde_json::{Value, json};
 
@@ -14,30 +14,35 @@ pub const TEXT_BYTES_MAX: usize = 1200;
 
 /// Number of violations that are shown. The rest are counted.
 const SHOWN_MAX: usize = 5;
+/// Size in bytes of one violation in the text.
 const LINE_BYTES_MAX: usize = 300;
 const TOOL_CHARS_MAX: usize = 64;
 const PATH_CHARS_MAX: usize = 100;
 const PHRASE_CHARS_MAX: usize = 100;
 const HINT_CHARS_MAX: usize = 140;
 
-/// The text of the answer: what is wrong where, how to mend it, how to go on.
+/// The text of the answer: each fault with its place and its mend, then the next step, then an example if there is
+/// room.
 pub fn text(tool: &str, violations: &[Violation], example: Option<&Value>) -> String {
+    // A backtick in the name would end the quotation.
     let tool = shorten(&clean(tool).replace('`', "'"), TOOL_CHARS_MAX);
     let (head, next) = (head(&tool, violations), next(&tool, violations));
     let more = violations.len().saturating_sub(SHOWN_MAX);
     let more = if more > 0 { format!("and {more} more\n") } else { String::new() };
     let mut out = format!("{head}\n");
+    // The next step is set aside before the faults: a model has to learn that it may call again.
     let room = TEXT_BYTES_MAX.saturating_sub(out.len() + more.len() + next.len());
     out.push_str(&lines(violations, room));
     out.push_str(&more);
     out.push_str(&next);
     let example =
         example.map(|example| format!("\nMinimal valid example: {}", visible_json(&example.to_string())));
+    // A cut example would not be valid JSON, so it is all or nothing.
     out.push_str(&example.filter(|line| out.len() + line.len() <= TEXT_BYTES_MAX).unwrap_or_default());
     clip(&out, TEXT_BYTES_MAX)
 }
 
-/// The same facts for a program.
+/// The same facts as structured data. Lists every violation, without the bound on the text.
 pub fn meta(violations: &[Violation], example: Option<&Value>) -> Value {
     let errors: Vec<Value> = violations.iter().map(error).collect();
     let mut meta = json!({
@@ -52,16 +57,17 @@ pub fn meta(violations: &[Violation], example: Option<&Value>) -> Value {
     meta
 }
 
-/// The one code of the answer: of the fault that must be mended first.
+/// The one code of the answer: that of the fault that has to be corrected first.
 ///
-/// The order: size, syntax, type, missing, unknown, constraint, precondition: what keeps the others from being
-/// judged comes first. That is the order in which the codes are declared.
+/// The order is size, syntax, type, missing, unknown, constraint, precondition: a fault that prevents the check of the
+/// others comes first. It is the order in which the codes are declared.
 pub fn code(violations: &[Violation]) -> Code {
     violations.iter().map(|violation| violation.code).min().unwrap_or(Code::ArgsSyntax)
 }
 
 fn head(tool: &str, violations: &[Violation]) -> String {
     let what = match violations.len() {
+        // A violation without a path has no argument that could be counted.
         _ if is_about_the_whole(violations) => "the arguments are invalid".to_owned(),
         1 => "1 argument is invalid".to_owned(),
         n if n >= VIOLATIONS_MAX => format!("{n} or more arguments are invalid"),
@@ -87,6 +93,7 @@ fn lines(violations: &[Violation], mut room: usize) -> String {
     let shown = violations.len().min(SHOWN_MAX);
     let mut out = String::new();
     for (i, violation) in violations.iter().take(shown).enumerate() {
+        // What a short line leaves over goes to the later lines.
         let share = (room / (shown - i)).min(LINE_BYTES_MAX).saturating_sub(1);
         let line = clip(&format!("{}. {}", i + 1, says(violation)), share);
         room = room.saturating_sub(line.len() + 1);
@@ -114,6 +121,7 @@ fn noun(violation: &Violation) -> &'static str {
 }
 
 fn place(violation: &Violation) -> String {
+    // Keys of the caller are part of the path.
     let path = shorten(&clean(&violation.path).replace('`', "'"), PATH_CHARS_MAX);
     if path.is_empty() { "the arguments".to_owned() } else { format!("`{path}`") }
 }

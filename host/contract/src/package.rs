@@ -1,7 +1,6 @@
-//! The custom section that makes one `.wasm` the whole delivery.
+//! The custom section that makes one `.wasm` file the whole delivery.
 //!
-//! Owns the section's name and form, and how it is put into a component and found again. Must not know what
-//! a contract says.
+//! Owns the name and form of the section, and how it is embedded and found. Must not know the content of a contract.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,21 +14,24 @@ use crate::component::FunctionDocs;
 /// The section's name. The number is the version of its form.
 pub const SECTION: &str = "airlock:contract/1";
 
-/// The largest section, and so the largest contract: thirty times the longest that the examples have.
+/// Size in bytes of the largest section, and so of the largest contract: thirty times the longest of the examples in
+/// this repository.
 pub const SECTION_BYTES_MAX: usize = 256 << 10;
 
-/// How far into a custom section its name is looked for. A name of ours is shorter, its length in front of it included.
+/// Bytes from the start of a custom section in which the name is searched for. Our name with its length prefix is
+/// shorter.
 const HEAD_BYTES: usize = 64;
 
-/// Bytes in which a name may differ from ours and still be taken for ours, another version's or a damaged one.
+/// Number of bytes in which a name can differ from ours and still count as ours: as that of another version, or as a
+/// damaged one.
 const NAME_DAMAGE_MAX: usize = 2;
 
 /// What `airlock pack` puts into a component.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Packed {
-    /// The text of `contract.toml`. It is always said whether there is one: if a damaged key counted as none, the
-    /// component would ask for whatever is granted.
+    /// The text of `contract.toml`. The key is always present, also for `None`: if a missing key meant no contract, a
+    /// damaged key would hide the contract, and the component would request whatever is granted.
     #[serde(deserialize_with = "Option::deserialize")]
     pub contract: Option<String>,
     /// Doc comments of the WIT source, by function.
@@ -37,7 +39,7 @@ pub struct Packed {
     pub docs: BTreeMap<String, FunctionDocs>,
 }
 
-/// Why bytes cannot be packed.
+/// Why a component cannot be packed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     /// Not WebAssembly, or cut off.
@@ -46,7 +48,7 @@ pub enum PackError {
     /// A core module.
     #[error("this is a core module, not a component")]
     CoreModule,
-    /// More than hosts read.
+    /// Larger than hosts accept.
     #[error(
         "contract and documentation take {0} bytes; at most {SECTION_BYTES_MAX}: shorten descriptions and comments"
     )]
@@ -56,7 +58,7 @@ pub enum PackError {
 /// Why an embedded contract is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SectionError {
-    /// The sections cannot be told apart.
+    /// The list of sections is malformed.
     #[error("its custom sections cannot be read: {0}")]
     Sections(wasmparser::BinaryReaderError),
     /// A version that this host does not read, or a damaged name.
@@ -64,7 +66,7 @@ pub enum SectionError {
         "its section `{0}` is not one that this host reads, which is `{SECTION}`: pack the component again"
     )]
     Name(String),
-    /// More than one, of which none is the right one.
+    /// Several sections. None of them can be preferred.
     #[error("it has several sections `{SECTION}`: pack the component again")]
     Several,
     /// Too large.
@@ -75,8 +77,12 @@ pub enum SectionError {
     Damaged(serde_json::Error),
 }
 
-/// The component with the section in it; one that was there is replaced.
+/// Embeds the section. An existing one is replaced.
+///
+/// # Errors
+/// When the bytes are not a whole component, or the section would be too large.
 pub fn embed(component: &[u8], packed: &Packed) -> Result<Vec<u8>, PackError> {
+    // Apart from the next check, because a core module is the usual mistake and has its own text.
     if Parser::is_core_wasm(component) {
         return Err(PackError::CoreModule);
     }
@@ -87,13 +93,17 @@ pub fn embed(component: &[u8], packed: &Packed) -> Result<Vec<u8>, PackError> {
     if data.len() > SECTION_BYTES_MAX {
         return Err(PackError::TooLarge(data.len()));
     }
+    // Stripped first: two sections of ours are refused when they are read.
     let mut out = strip(component)?;
     out.push(CUSTOM);
     wasm_encoder::CustomSection { name: SECTION.into(), data: data.into() }.encode(&mut out);
     Ok(out)
 }
 
-/// The component without any section of ours, in whichever state it is.
+/// Removes every section of ours, damaged ones and those of other versions included.
+///
+/// # Errors
+/// When the sections of the component cannot be read.
 pub fn strip(component: &[u8]) -> Result<Vec<u8>, PackError> {
     let malformed = |err: wasmparser::BinaryReaderError| PackError::Malformed(err.to_string());
     let mut out = component.get(..HEADER_BYTES).unwrap_or(component).to_vec();
@@ -105,10 +115,11 @@ pub fn strip(component: &[u8]) -> Result<Vec<u8>, PackError> {
     Ok(out)
 }
 
-/// What `embed` put into a component, if it did.
+/// Reads what `embed` put into a component. `None` if there is no section of ours.
 ///
 /// # Errors
-/// When something of ours is there and is not what `embed` writes.
+/// When a section of ours is not what `embed` writes. A damaged section is never treated as absent: the component would
+/// lose the requests and checks of its contract.
 pub fn packed(component: &[u8]) -> Result<Option<Packed>, SectionError> {
     let sections = sections(component).map_err(SectionError::Sections)?;
     let mut ours = sections.into_iter().filter(|section| section.is_ours(component));
@@ -117,6 +128,7 @@ pub fn packed(component: &[u8]) -> Result<Option<Packed>, SectionError> {
         return Err(SectionError::Several);
     }
     if section.custom != Some(SECTION) {
+        // The name may be of any length: it comes from an untrusted component.
         let name = section.custom.unwrap_or_default();
         return Err(SectionError::Name(name.chars().take(HEAD_BYTES).collect()));
     }
@@ -127,29 +139,31 @@ pub fn packed(component: &[u8]) -> Result<Option<Packed>, SectionError> {
     serde_json::from_slice(data).map(Some).map_err(SectionError::Damaged)
 }
 
-/// The data of a custom section of the component itself, not of a module inside it.
+/// The data of the first custom section of that name in the component itself, not in a module inside it.
 pub fn section(component: &[u8], name: &str) -> Option<Vec<u8>> {
     let found = sections(component).ok()?.into_iter().find(|section| section.custom == Some(name))?;
     Some(component[found.data].to_vec())
 }
 
+/// Magic number, version and layer of a component.
 const HEADER_BYTES: usize = 8;
+/// The section id of custom sections.
 const CUSTOM: u8 = 0;
 
 struct Section<'a> {
     /// The name of a custom section.
     custom: Option<&'a str>,
-    /// With its header.
+    /// The section with its id and size.
     whole: Range<usize>,
-    /// With the name, without the header.
+    /// The section with its name, without id and size.
     body: Range<usize>,
-    /// Without header and name.
+    /// The content, without the name.
     data: Range<usize>,
 }
 
 impl Section<'_> {
-    /// Whether it is, or was before it was damaged, a section of ours, of this version or another one. The name is looked
-    /// for where it stands and not only where its length says that it ends, since the length may be what is damaged.
+    /// Whether this is a section of ours: of this version, of another, or damaged. The name is searched for byte by
+    /// byte, not only up to its length, because the length may be what is damaged.
     fn is_ours(&self, component: &[u8]) -> bool {
         let body = &component[self.body.clone()];
         let head = &body[..body.len().min(HEAD_BYTES)];
@@ -159,6 +173,7 @@ impl Section<'_> {
 }
 
 fn sections(component: &[u8]) -> wasmparser::Result<Vec<Section<'_>>> {
+    // Read by hand: `Parser` would descend into nested modules, whose custom sections are not those of the component.
     let mut reader = BinaryReader::new(component.get(HEADER_BYTES..).unwrap_or_default(), HEADER_BYTES);
     let mut sections = Vec::new();
     while !reader.eof() {

@@ -1,8 +1,8 @@
 //! Paths into arguments and results: `rows[].change_pct`.
 //!
-//! Owns their syntax, what they mean over a type and over a value. A name is the snake_case one that agents
-//! see, `[]` stands for every item of a list. An `option` is looked through: where it is none, the path
-//! selects nothing. Must not know constraints or checks, which use it.
+//! Owns their syntax and their meaning over a type and over a value. A name is in snake_case, as agents see it; `[]`
+//! selects every item of a list. An `option` is looked through: where it is none, the path selects nothing. Must not
+//! know constraints or checks, which use it.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -13,11 +13,11 @@ use super::ty::{Field, Ty};
 use airlock_types::place::Place;
 use airlock_types::words::quoted_list;
 
-/// A path over a type. The empty path is the whole.
+/// A path over a type. The empty path is the whole value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path(Vec<Segment>);
 
-/// A part of a path: unlike a step of a place, it may stand for many items.
+/// A part of a path. Unlike a step of a place, it can select many items.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Segment {
     Field(String),
@@ -30,15 +30,15 @@ pub enum PathError {
     /// The text is not a path.
     #[error("`{0}` is not a path: write names and `[]` for the items of a list, as in `rows[].price`")]
     Syntax(String),
-    /// There is no such field.
+    /// The type has no such field.
     #[error("no field `{name}` {}", among(.known))]
     Unknown {
-        /// The name that is not there.
+        /// The unknown name.
         name: String,
-        /// The names that are.
+        /// The names of the fields.
         known: Vec<String>,
     },
-    /// `[]` over what is not a list.
+    /// `[]` after something that is not a list.
     #[error("`{0}` is not a list")]
     NotAList(String),
 }
@@ -51,20 +51,25 @@ fn among(names: &[String]) -> String {
     }
 }
 
-/// Whether `snake(wit)` is this name, without making it: a contract may look for thousands of fields among thousands.
+/// Whether `snake(wit)` is this name. It allocates nothing, because a contract can look for thousands of fields among
+/// thousands.
 fn is_snake_of(name: &str, wit: &str) -> bool {
     let letter = |byte: u8| if byte == b'-' { b'_' } else { byte };
     name.len() == wit.len() && name.bytes().eq(wit.bytes().map(letter))
 }
 
 impl Path {
-    /// Parses `a.b[].c`; the empty text is the whole.
+    /// Parses `a.b[].c`. The empty text is the whole value.
+    ///
+    /// # Errors
+    /// When the text is not a path.
     pub fn parse(text: &str) -> Result<Path, PathError> {
         let bad = || PathError::Syntax(text.to_owned());
         let mut steps = Vec::new();
         for (i, part) in text.split('.').enumerate() {
             let name = part.trim_end_matches("[]");
             let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            // An empty name is allowed only at the start: `[].a` is a path into a list, `a..b` is not one.
             if !plain || (name.is_empty() && (i > 0 || text.starts_with('.'))) {
                 return Err(bad());
             }
@@ -86,12 +91,18 @@ impl Path {
         self.0.is_empty()
     }
 
-    /// The type that the path leads to, options looked through on the way (not at the end).
+    /// The type at the end of the path. Options on the way are looked through; one at the end is returned.
+    ///
+    /// # Errors
+    /// When the type has no such place.
     pub fn resolve<'t>(&self, root: &'t Ty) -> Result<&'t Ty, PathError> {
         self.walk(root, &self.0)
     }
 
-    /// The type that the path leads to from a parameter list.
+    /// As [`Path::resolve`], from a parameter list.
+    ///
+    /// # Errors
+    /// When the path is empty, or the parameters have no such place.
     pub fn resolve_params<'t>(&self, params: &'t [Field]) -> Result<&'t Ty, PathError> {
         let Some((Segment::Field(name), rest)) = self.0.split_first() else {
             return Err(PathError::Syntax(self.to_string()));
@@ -108,7 +119,7 @@ impl Path {
         })
     }
 
-    /// Shows every value that the path leads to from a parameter list, until the visitor breaks off.
+    /// Calls `visit` with every value at the end of the path from a parameter list, until it breaks off.
     pub(crate) fn visit_params(
         &self,
         params: &[Field],
@@ -118,13 +129,15 @@ impl Path {
         let Some((Segment::Field(name), rest)) = self.0.split_first() else { return };
         let found = params.iter().zip(values).find(|(param, _)| snake(&param.name) == *name);
         if let Some((_, val)) = found {
+            // A break is the wish of the visitor; there is nothing more to do.
             let _ = walk(&Place::Root.key(name), val, rest, visit);
         }
     }
 
-    /// Every value that the path leads to, each with its own concrete path: `rows[2].price`.
+    /// Every value at the end of the path, each with its concrete path: `rows[2].price`.
     pub fn select<'v>(&self, root: &'v Val) -> Vec<(String, &'v Val)> {
         let mut found = Vec::new();
+        // This visitor never breaks off.
         let _ = walk(&Place::Root, root, &self.0, &mut |at, val| {
             found.push((at.path(), val));
             ControlFlow::Continue(())
@@ -139,6 +152,7 @@ fn walk<'v>(
     steps: &[Segment],
     visit: &mut dyn FnMut(&Place<'_>, &'v Val) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
+    // A missing value is not a violation: constraints apply to values that are present.
     let Some(val) = some(val) else { return ControlFlow::Continue(()) };
     match (steps.split_first(), val) {
         (None, val) => visit(at, val),
@@ -166,7 +180,7 @@ pub(crate) fn through(ty: &Ty) -> &Ty {
     ty.as_option().map_or(ty, through)
 }
 
-/// The value behind any options, or nothing where one is none.
+/// The value behind any options. `None` if one of them is none.
 fn some(val: &Val) -> Option<&Val> {
     if let Val::Option(inner) = val { inner.as_deref().and_then(some) } else { Some(val) }
 }

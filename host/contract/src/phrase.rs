@@ -1,23 +1,25 @@
-//! The phrases for types: what was expected.
+//! Phrases for types, for what was expected.
 //!
 //! Owns how errors and schemas describe a type. For a new type: a row in [`expected`].
 
 use super::ty::{Case, Field, Ty};
 use airlock_types::words::{count, list};
 
-/// How long the parts of a tuple may be, in bytes, to be listed.
+/// Length in bytes up to which the phrase of a tuple describes its parts.
 const TUPLE_BYTES: usize = 600;
 
-/// What would be right: `integer 0–255`.
+/// Describes the values of a type: `integer 0–255`.
 pub fn expected(ty: &Ty) -> String {
     match ty {
         Ty::Bool => "boolean".into(),
         Ty::S8 | Ty::U8 | Ty::S16 | Ty::U16 | Ty::S32 | Ty::U32 => integer(ty),
+        // Also as a string: a JSON reader that stores numbers as floats loses digits of large ones.
         Ty::S64 | Ty::U64 => format!("{}, also as a decimal string", integer(ty)),
         Ty::F32 => format!("number within ±{:e}", f32::MAX),
         Ty::F64 => "number".into(),
         Ty::Char => "string of one character".into(),
         Ty::String => "string".into(),
+        // Before `List`: bytes are a string in JSON.
         Ty::List(item) if **item == Ty::U8 => r#"base64 string or {"utf8": text}"#.into(),
         Ty::List(_) => "array".into(),
         Ty::FixedList(_, len) => format!("array of {}", count((*len).into(), "item")),
@@ -32,7 +34,7 @@ pub fn expected(ty: &Ty) -> String {
     }
 }
 
-/// The least and the greatest value of an integer type.
+/// The least and the greatest value of an integer type. Their types cover both `s64` and `u64`.
 pub fn bounds(ty: &Ty) -> Option<(i64, u64)> {
     let narrow = |min: i64, max: u32| Some((min, u64::from(max)));
     match ty {
@@ -48,7 +50,7 @@ pub fn bounds(ty: &Ty) -> Option<(i64, u64)> {
     }
 }
 
-/// `integer 0–255`, without mention of a decimal string.
+/// As [`expected`], but a 64-bit integer is described without its decimal string.
 pub(super) fn integer(ty: &Ty) -> String {
     bounds(ty).map_or("integer".into(), |(min, max)| format!("integer {min}–{max}"))
 }
@@ -58,7 +60,7 @@ fn record(fields: &[Field]) -> String {
     format!("object with {}", list(names.iter().map(|name| &**name)))
 }
 
-/// With what each part is, unless that is too long: a tuple of tuples would repeat it at every level.
+/// Lists the phrase of each part, unless that is too long: the phrase of nested tuples would grow at each level.
 fn tuple(parts: &[Ty]) -> String {
     let whole = format!("array of {}", count(parts.len() as u64, "item"));
     let mut text = whole.clone();
@@ -73,6 +75,7 @@ fn tuple(parts: &[Ty]) -> String {
 }
 
 fn option(inner: &Ty) -> String {
+    // For nested options null alone would be ambiguous, so the inner one is wrapped.
     if inner.as_option().is_some() {
         return format!(r#"null or {{"some": {}}}"#, expected(inner));
     }

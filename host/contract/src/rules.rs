@@ -1,25 +1,25 @@
-//! Keywords of JSON Schema that an author lays over the arguments of a tool as a whole.
+//! Keywords of JSON Schema that an author adds to the arguments of a tool as a whole.
 //!
-//! Owns which ones: those that hold beside the types and so can only tighten. They are listed as they were
-//! written, and held by a validator of their own, since null and absent are the same to a tool and not to JSON
-//! Schema. Must not know types. For a new keyword: a name in [`KEYWORDS`].
+//! Owns the list of these keywords. They apply beside the types and can only tighten them. The input schema lists them
+//! as they were written, but a validator of their own enforces them, because null and absent are the same to a tool and
+//! not to JSON Schema. Must not know types. For a new keyword: a name in [`KEYWORDS`].
 
 use serde_json::{Map, Value};
 
 use super::validate::{SchemaError, Validator};
 use airlock_types::violation::Violation;
 
-/// The keywords of a tool's `schema`. A choice at the root is written under `allOf`, where every provider's dialect
-/// can leave it out.
+/// The keywords that a tool's `schema` accepts. A choice at the root is written under `allOf`, which the dialects of
+/// all providers can leave out.
 pub(super) const KEYWORDS: [&str; 8] =
     ["$defs", "$schema", "allOf", "dependentRequired", "else", "if", "not", "then"];
 
-/// What an author's keywords hold of the arguments.
+/// The compiled keywords. `None` if the author wrote none.
 #[derive(Debug)]
 pub(super) struct Rules(Option<Validator>);
 
 impl Rules {
-    /// Compiles keywords, within the bounds of every schema that was not made here.
+    /// Compiles keywords, within the bounds that apply to every foreign schema.
     pub(super) fn new(keywords: &Map<String, Value>) -> Result<Rules, SchemaError> {
         if keywords.is_empty() {
             return Ok(Rules(None));
@@ -27,18 +27,18 @@ impl Rules {
         Validator::new(&Value::Object(keywords.clone())).map(|validator| Rules(Some(validator)))
     }
 
-    /// Steps that a check takes for each value, at most.
+    /// Largest number of steps that the check of one value takes.
     pub(super) fn cost(&self) -> usize {
         self.0.as_ref().map_or(0, Validator::cost)
     }
 
-    /// What is wrong with arguments whose types are right.
+    /// The violations of arguments whose types are right.
     pub(super) fn violations(&self, args: &Value) -> Vec<Violation> {
         self.0.as_ref().map_or_else(Vec::new, |rules| rules.violations(&present(args)))
     }
 }
 
-/// The arguments that are there: null is as good as absent.
+/// The arguments without nulls, at any depth: a null is the same as an absent argument.
 fn present(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -50,14 +50,15 @@ fn present(value: &Value) -> Value {
     }
 }
 
-/// Lays the keywords over a schema that this crate made; definitions are put beside its own.
+/// Adds the keywords to a schema that this crate made. Definitions are added to those that are there.
 ///
 /// # Errors
-/// With the name of a definition that both have.
+/// With a text that names a definition that exists already.
 pub(super) fn lay(schema: &mut Value, keywords: &Map<String, Value>) -> Result<(), String> {
     for (keyword, value) in keywords {
         match (schema.get_mut(keyword), value) {
             (Some(Value::Object(ours)), Value::Object(theirs)) if keyword == "$defs" => {
+                // A definition of the types must not be replaced: their `$ref` would then lead to the author's.
                 if let Some(name) = theirs.keys().find(|name| ours.contains_key(*name)) {
                     return Err(format!("there is a definition `{name}` already: call yours something else"));
                 }

@@ -1,7 +1,7 @@
 //! A tool's whole contract, prepared at load: schemas, validator, relations, checks.
 //!
-//! Owns the joining of what the types say, what the author's contract adds and what the doc comments tell,
-//! and the inner door's two gates in order. Must not know the engine or who grants what.
+//! Owns the combination of types, the author's contract and doc comments, and the order of the inner door's gates. Must
+//! not know the engine or who grants what.
 
 mod wide;
 
@@ -29,10 +29,10 @@ use wide::Wide;
 /// Schema keywords by place.
 pub(super) type Keywords = BTreeMap<Path, Map<String, Value>>;
 
-/// The most text that a description may have: clients cut longer ones, and untrusted authors write them.
+/// Characters of the longest description. Clients cut longer ones, and their authors are untrusted.
 const DESCRIPTION_CHARS_MAX: usize = 1_800;
 
-/// The most text that the note of an example may have.
+/// Characters of the longest note of an example.
 const NOTE_CHARS_MAX: usize = 600;
 
 /// A tool's contract, ready to be used for calls.
@@ -40,15 +40,15 @@ const NOTE_CHARS_MAX: usize = 600;
 pub struct Contract {
     /// A name for people.
     pub title: Option<String>,
-    /// What the tool does. Text of the author's: shown to agents, cleaned, capped.
+    /// What the tool does. Text of an untrusted author that agents are shown: cleaned, and cut.
     pub description: String,
-    /// What its author says that it does to the world.
+    /// The effect that the author declares.
     pub effect: Option<Effect>,
     /// Its function.
     pub function: Function,
-    /// How its return value is to be read.
+    /// How to read the return value.
     pub shape: Shape,
-    /// Error cases that are worth a retry.
+    /// Names of the error cases that are worth a retry.
     pub transient: Vec<String>,
     /// The schema of the arguments.
     pub input_schema: Value,
@@ -56,7 +56,7 @@ pub struct Contract {
     pub result_schema: Option<Value>,
     /// Arguments that show how it is used.
     pub examples: Vec<Example>,
-    /// What the result must look like to be believed.
+    /// The checks that the outer door applies to the result.
     pub checks: Checks,
     validator: Validator,
     rules: Rules,
@@ -72,10 +72,12 @@ struct Requirement {
     message: Option<String>,
 }
 
-/// Arguments up to this size are judged where the call came in: it takes less than a tick of the runtime.
+/// Size in bytes of arguments that are validated on the thread that received the call: it takes less than a tick of the
+/// runtime.
 const LIGHT_BYTES_MAX: usize = 64 << 10;
 
-/// The same for large schemas: bytes, of which a value has two at least, times the steps that a value may take.
+/// The same for large schemas: bytes of the arguments times the steps that a check takes for each value. A value has at
+/// least two bytes.
 const LIGHT_COST_MAX: usize = 4 << 20;
 
 /// Arguments that passed the inner door. Only [`Contract::validate`] makes one.
@@ -91,16 +93,16 @@ impl ValidArgs {
         &self.values
     }
 
-    /// The arguments as canonical JSON (RFC 8785): the same for the same values, however they were written.
+    /// The arguments as canonical JSON (RFC 8785). Equal values give equal text, however the caller wrote them.
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
 }
 
-/// Why a contract does not hold together.
+/// Why the parts of a contract contradict each other.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
-    /// A keyword does not fit the place that it is put at.
+    /// A keyword does not fit its place.
     #[error("`{path}`: {reason}")]
     Keyword {
         /// The path in the contract.
@@ -111,7 +113,7 @@ pub enum ContractError {
     /// The schema is not accepted by the validator.
     #[error("the schema of the arguments cannot be used: {0}")]
     Schema(String),
-    /// An example of the author's breaks the contract's own rules.
+    /// An example of the author breaks the contract.
     #[error("the example {} is not valid: {reason}", shorten::shorten(&example.to_string(), 200))]
     Example {
         /// The example.
@@ -121,18 +123,18 @@ pub enum ContractError {
     },
 }
 
-/// Makes what the first contract would have to wait for: the checker of schemas and the parser of expressions build
-/// tables when they are first used, which takes longer than all the rest of a contract.
+/// Builds the tables that the schema library and the expression parser make at their first use. They take longer than
+/// all the rest of a contract, and the first one would wait for them.
 pub fn warm() {
     let (schema, relation) = (serde_json::json!({"type": "object"}), "args.a == args.b");
+    // Neither result matters: the tables are made in any case.
     let _ = Validator::new(&schema);
-    // It names arguments that nobody has, which is found when the parser has done its work.
+    // The relation names unknown arguments. That is only found after the parser has run, so the tables are made.
     let _ = Expression::compile_bool(relation, &Scope { args: Vec::new(), result: None });
 }
 
 impl Contract {
-    /// Prepares the contract of a function. `author` is what `contract.toml` says of it, `docs` what its
-    /// doc comments say.
+    /// Prepares the contract of a function. `author` is its part of `contract.toml`, `docs` are its doc comments.
     ///
     /// # Errors
     /// When the parts contradict each other.
@@ -150,6 +152,8 @@ impl Contract {
             Some(ty) => Some(result_schema(ty, &author, docs)?),
             None => None,
         };
+        // Compiled after the overlay and before `rules::lay`: the author's keywords need a validator of their own,
+        // which takes null as absent (see `rules`).
         let validator =
             Validator::new(&input_schema).map_err(|err| ContractError::Schema(err.to_string()))?;
         let rules = Rules::new(&author.schema).map_err(|err| whole(err.to_string()))?;
@@ -179,6 +183,7 @@ impl Contract {
             requires: author.requires.into_iter().map(Requirement::from).collect(),
             example: None,
         };
+        // With the finished contract, since an example has to pass every gate of a call.
         contract.examples_hold()?;
         Ok(Contract { example: example.filter(|example| contract.accepts(example)), ..contract })
     }
@@ -198,8 +203,11 @@ impl Contract {
         Ok(())
     }
 
-    /// The inner door: schema, then codec, then relations. Every violation of the first gate that finds one.
-    /// With them come the arguments as far as they are still there, for an example that mends them.
+    /// The inner door: schema, then codec, then relations. Each gate relies on the one before it.
+    ///
+    /// # Errors
+    /// Every violation of the first gate that finds one, and the arguments, from which a corrected example can be made.
+    /// They are null if the codec or a later gate refused them, because lowering consumes them.
     pub fn validate(&self, args: Map<String, Value>) -> Result<ValidArgs, (Vec<Violation>, Value)> {
         let args = Value::Object(args);
         for violations in [self.validator.violations(&args), self.rules.violations(&args)] {
@@ -212,8 +220,9 @@ impl Contract {
         checked.map_err(|violations| (violations, Value::Null))
     }
 
-    /// What schema and codec do not hold: constraints on 64-bit integers, then the author's relations.
+    /// Checks what schema and codec cannot: constraints on 64-bit integers, then the relations of the author.
     fn hold(&self, values: Vec<Val>) -> Result<ValidArgs, Vec<Violation>> {
+        // Before the relations, which may assume that each argument is within its own bounds.
         let escaped = self.wide.violations(&self.function.ty.params, &values);
         if !escaped.is_empty() {
             return Err(escaped);
@@ -231,6 +240,7 @@ impl Contract {
         let bindings = Bindings { params: &self.function.ty.params, args: values, result: None };
         let why = match require.rule.eval(&bindings) {
             Judgement::Holds => return None,
+            // A relation that cannot be evaluated is not satisfied: the call does not run.
             Judgement::Fails(why) | Judgement::Error(why) => why,
         };
         Some(Violation {
@@ -252,35 +262,37 @@ impl Contract {
         canonical::text(&Value::Object(fields.ok()?))
     }
 
-    /// Arguments that are valid.
+    /// One valid example of the arguments, if one is known.
     pub fn example(&self) -> Option<&Value> {
         self.example.as_ref()
     }
 
-    /// What an error offers: the caller's arguments, corrected, if that works and is short, else [`Contract::example`].
+    /// The example that an error offers: the corrected arguments of the caller if they are valid and short, else
+    /// [`Contract::example`].
     pub fn offer(&self, args: &Value) -> Option<Value> {
         let corrected = example::corrected(&self.validator, args);
         corrected.filter(|args| self.accepts(args)).or_else(|| self.example.clone())
     }
 
-    /// Whether a value passes the whole inner door. The schema alone accepts more: it cannot state each rule of the
+    /// Whether a value passes the whole inner door. The schema alone accepts more: it cannot express every rule of the
     /// codec, and no relation.
     fn accepts(&self, args: &Value) -> bool {
         args.as_object().is_some_and(|args| self.validate(args.clone()).is_ok())
     }
 
-    /// Whether arguments of so many bytes may take long to judge: the cost is bounded by values times schema.
+    /// Whether arguments of this size in bytes may take long to validate. The cost is bounded by values times schema.
     pub fn is_heavy(&self, bytes: usize) -> bool {
         let cost = self.validator.cost() + self.rules.cost();
         bytes > LIGHT_BYTES_MAX || bytes.saturating_mul(cost) > LIGHT_COST_MAX
     }
 
-    /// The relations that must hold before it runs, as they were written, each with what a caller is told.
+    /// The relations that must hold before the tool runs: each as it was written, with the hint for a caller that
+    /// breaks it.
     pub fn requires(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.requires.iter().map(|require| (require.text.as_str(), require.message.as_deref()))
     }
 
-    /// The first gate, for those who derive examples.
+    /// The validator of the first gate, to derive examples with.
     pub fn validator(&self) -> &Validator {
         &self.validator
     }
@@ -292,7 +304,7 @@ impl From<super::manifest::Require> for Requirement {
     }
 }
 
-/// What is wrong with the keywords of the arguments as a whole.
+/// The error for a keyword of the arguments as a whole.
 fn whole(reason: String) -> ContractError {
     ContractError::Keyword { path: "schema".into(), reason }
 }
@@ -314,15 +326,15 @@ fn shown(example: Example) -> Example {
     Example { note: example.note.map(|note| clean(&note, NOTE_CHARS_MAX)), ..example }
 }
 
-/// The checks that every tool has, whatever its author says.
+/// The checks of a tool without a contract. They apply to every tool.
 fn plain_checks(function: &Function, shape: &Shape) -> Result<Checks, ContractError> {
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
     Checks::compile(&[], &seen)
         .map_err(|err| ContractError::Keyword { path: "expect".into(), reason: err.to_string() })
 }
 
-/// What the author says, and the doc comments where the author is silent. A comment about a place that does
-/// not exist is left out: comments are no reason to refuse a component.
+/// The keywords of the author, with doc comments as descriptions where the author gives none. A comment for a place
+/// that does not exist is ignored: comments are no reason to refuse a component.
 fn documented(
     author: &Keywords,
     docs: &BTreeMap<String, String>,
@@ -348,7 +360,7 @@ fn overlay(schema: &mut Value, overlays: &Keywords) -> Result<(), ContractError>
     })
 }
 
-/// Text of an author's without what could hide in it, its lines kept.
+/// Text of an author without characters that could hide something, cut to a number of characters. Line breaks are kept.
 pub fn clean(text: &str, chars_max: usize) -> String {
     shorten::clean_lines(text).chars().take(chars_max).collect()
 }

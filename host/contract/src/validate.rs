@@ -1,6 +1,6 @@
-//! The first gate of the inner door: arguments against the tool's schema, every fault at once.
+//! The first gate of the inner door: validates arguments against the tool's schema and reports every fault at once.
 //!
-//! Owns the compiled schema, which says yes or no, and the walk that explains a no within bounds. Must not know the
+//! Owns the compiled schema, which decides, and the walk that explains a rejection within bounds. Must not know the
 //! types behind the schema: the codec is the second gate, and stricter. To word another keyword: a line in `wording`;
 //! another mend: `mend`; a keyword that is one comparison: `leaf`.
 
@@ -25,17 +25,19 @@ use parts::Parts;
 /// Number of violations collected for one call.
 pub const VIOLATIONS_MAX: usize = 20;
 
-/// Longer arguments are not corrected: the correction would not fit into an error's text.
+/// Size in bytes of the largest arguments that are corrected. The correction of larger ones would not fit into an error
+/// text.
 const CORRECTED_BYTES_MAX: usize = 4096;
 
-/// How often fixes are applied again: a mended value may show a fault that the first one hid.
+/// Rounds of fixes. A fix can uncover the next fault: the value of a misnamed key is checked only once the key is
+/// renamed.
 const FIX_ROUNDS: usize = 3;
 
 /// A schema, compiled once when its tool is loaded.
 #[derive(Debug)]
 pub struct Validator {
     compiled: jsonschema::Validator,
-    /// On the heap, where [`Parts`] find it.
+    /// Boxed, so that its address stays the same when the validator moves: [`Parts`] finds operands by their addresses.
     schema: Box<Value>,
     parts: Parts,
     unknown_formats: Vec<String>,
@@ -46,18 +48,27 @@ fn options<'r>() -> jsonschema::ValidationOptions<'r> {
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
         .with_pattern_options(pattern::options())
+        // Draft 2020-12 makes `format` an annotation, which no validator has to check.
         .should_validate_formats(true)
+        // This crate does no I/O: a reference out of the schema fails and is never fetched.
         .offline()
 }
 
 impl Validator {
-    /// Compiles a schema that is within the bounds of [`foreign`].
+    /// Compiles a schema.
+    ///
+    /// # Errors
+    /// When the schema exceeds a bound of [`foreign`], or is malformed.
     pub fn new(schema: &Value) -> Result<Validator, SchemaError> {
+        // First, because only a schema within these bounds is safe to hand to the library: a recursive one, for
+        // example, makes the cost of a check depend on the arguments.
         let foreign::Inspected { unknown_formats, cost } = foreign::inspect(schema)?;
+        // The text of the error quotes the schema, which an untrusted author wrote.
         let malformed = |error: &jsonschema::ValidationError<'_>| {
             SchemaError::Malformed(shorten(&clean(&error.to_string()), 200))
         };
         let compiled = options().build(schema).map_err(|error| malformed(&error))?;
+        // Cloned before the parts are made: they hold addresses inside of this copy.
         let schema = Box::new(schema.clone());
         let parts = Parts::of(&schema).map_err(|error| malformed(&error))?;
         Ok(Validator { compiled, schema, parts, unknown_formats, cost })
@@ -68,12 +79,12 @@ impl Validator {
         &self.schema
     }
 
-    /// Formats that the schema names and nothing checks.
+    /// The values of `format` in the schema that are unknown and therefore not checked.
     pub fn unknown_formats(&self) -> &[String] {
         &self.unknown_formats
     }
 
-    /// Steps that a check takes for each value, at most.
+    /// Largest number of steps that the check of one value takes.
     pub fn cost(&self) -> usize {
         self.cost
     }
@@ -88,8 +99,8 @@ impl Validator {
         self.faults(args).into_iter().map(|fault| fault.violation).collect()
     }
 
-    /// The arguments with misnamed keys renamed and lossless coercions made, if they are short and that makes them
-    /// valid.
+    /// The arguments with misnamed keys renamed and lossless coercions applied. `None` if they are longer than 4 KiB, a
+    /// fault has no fix, or the result is invalid.
     pub fn corrected(&self, args: &Value) -> Option<Value> {
         if !is_within(args, CORRECTED_BYTES_MAX) {
             return None;
@@ -101,23 +112,26 @@ impl Validator {
                 return Some(args);
             }
             let fixes: Option<Vec<Fix>> = faults.into_iter().map(|fault| fault.fix).collect();
+            // A fault without a fix leaves the arguments invalid, so there is nothing to gain from the other fixes.
             fixes?.iter().for_each(|fix| fix.apply(&mut args));
         }
         self.is_valid(&args).then_some(args)
     }
 
     fn faults(&self, args: &Value) -> Vec<Fault> {
+        // Almost every call is valid, and the yes or no is the cheap part.
         if self.is_valid(args) {
             return vec![];
         }
         let mut faults = walk::faults(&self.schema, &self.parts, args);
         if faults.is_empty() {
-            // What was rejected is never answered without a reason, however odd a foreign schema is.
+            // The walk may not know a keyword of a foreign schema. A rejection must still have a reason.
             faults.push(Fault::unexplained(args));
         }
         faults.sort_by(|a, b| {
             a.steps.cmp(&b.steps).then_with(|| a.violation.keyword.cmp(&b.violation.keyword))
         });
+        // Several branches of `allOf` can report one fault. Sorting put equal ones side by side.
         faults.dedup_by(|a, b| a.violation == b.violation);
         faults.truncate(VIOLATIONS_MAX);
         faults

@@ -32,6 +32,7 @@ pub(super) fn refusal() -> Ty {
     ])
 }
 
+/// `args` is JSON text, because WIT has no type for arbitrary JSON.
 pub(super) fn clarify() -> Ty {
     let choice = record(&[("label", Ty::String), ("means", Ty::String), ("args", Ty::String)]);
     record(&[("question", Ty::String), ("options", list(choice))])

@@ -62,6 +62,7 @@ fn clarify(val: &Val) -> Option<Clarify> {
     let Some(Val::List(options)) = field(val, "options") else { return None };
     let choice = |val: &Val| {
         let Val::String(args) = field(val, "args")? else { return None };
+        // Text that is not a JSON object is shown as it is: the question is still useful.
         let parsed = serde_json::from_str(args).ok().filter(Value::is_object);
         Some(Choice {
             label: words(val, "label")?,
@@ -75,6 +76,7 @@ fn clarify(val: &Val) -> Option<Clarify> {
 pub(super) fn assessment(val: &Val) -> Assessment {
     let Some(val) = some(val) else { return Assessment::default() };
     let confidence = match field(val, "confidence") {
+        // NaN and infinities have no JSON form, and `clamp` keeps NaN.
         Some(Val::Float64(confidence)) if confidence.is_finite() => Some(confidence.clamp(0.0, 1.0)),
         _ => None,
     };
@@ -120,6 +122,7 @@ pub(super) fn content(val: &Val) -> Option<Content> {
 fn body(val: &Val) -> Option<Body> {
     let Val::Variant(case, Some(payload)) = val else { return None };
     match (case.as_str(), &**payload) {
+        // Not cleaned, unlike the texts for display: the body of a resource is data.
         ("text", Val::String(text)) => Some(Body::Text(text.clone())),
         ("blob", bytes) => Some(Body::Blob(base64(bytes)?)),
         _ => None,

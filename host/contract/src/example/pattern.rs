@@ -2,6 +2,7 @@
 //!
 //! Owns that small grammar. For groups and alternatives it returns no text.
 
+/// Largest repetition that is written out. A pattern that demands more gets no text.
 const COUNT_MAX: usize = 100;
 
 /// A text that should match the pattern. The caller verifies it.
@@ -18,12 +19,14 @@ pub(super) fn matching(pattern: &str) -> Option<String> {
     Some(out)
 }
 
+/// A character that the first atom of the pattern matches, and the rest of the pattern.
 fn atom(text: &str) -> Option<(char, &str)> {
     let mut chars = text.chars();
     match chars.next()? {
         '\\' => Some((escaped(chars.next()?)?, chars.as_str())),
         '[' => {
             let (class, after) = chars.as_str().split_once(']')?;
+            // Negated classes, escapes and nested classes have no first character that is sure to match.
             let plain = !class.contains(['\\', '[']) && !class.starts_with('^');
             class.chars().next().filter(|_| plain).map(|first| (first, after))
         }
@@ -33,6 +36,8 @@ fn atom(text: &str) -> Option<(char, &str)> {
     }
 }
 
+/// A character that an escape matches. `None` for escapes such as `\b` and `\p`, which stand for no single known
+/// character.
 fn escaped(c: char) -> Option<char> {
     match c {
         'd' => Some('0'),

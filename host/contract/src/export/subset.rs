@@ -55,6 +55,7 @@ impl Rules {
             nullable(schema);
         }
         if let Some(map) = schema.as_object_mut() {
+            // `drop` is last: it moves every keyword that the other two have not rewritten into the description.
             self.tuple(map);
             self.require(map);
             self.drop(map);
@@ -69,6 +70,7 @@ impl Rules {
             schema.remove("items");
             return;
         }
+        // Each type once: `[f64, f64]` becomes a list of numbers, without a choice between two equal branches.
         let mut kinds: Vec<Value> = vec![];
         for part in prefix {
             if !kinds.contains(part) {
@@ -92,6 +94,7 @@ impl Rules {
                 *property = json!({"anyOf": [property.take(), {"type": "null"}]});
             }
         }
+        // All names, because strict mode refuses a schema with an optional property.
         let names: Vec<_> = properties.keys().cloned().collect();
         schema.insert("required".into(), names.into());
     }
@@ -101,6 +104,7 @@ impl Rules {
             schema.iter().filter(|(k, v)| !self.takes(k, v)).map(|(k, _)| k.clone()).collect();
         for keyword in dropped {
             match schema.remove(&keyword) {
+                // A title reads as text. Any other keyword is appended with its name.
                 Some(title) if keyword == "title" => annotate(schema, &title),
                 Some(value) => append_missing(schema, &keyword, &value),
                 None => {}
@@ -134,6 +138,8 @@ fn nullable(schema: &mut Value) {
     let Some(outer) = schema.as_object_mut() else { return };
     let Some(Value::Array(mut branches)) = outer.remove("anyOf") else { return };
     branches.retain(|branch| branch["type"] != "null");
+    // With one branch left there is no choice to write. Its description is the inner one, so the outer one goes in
+    // front of it.
     if let [Value::Object(inner)] = &mut branches[..] {
         let note = outer.remove("description");
         outer.append(inner);

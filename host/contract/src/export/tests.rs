@@ -6,7 +6,7 @@ use super::super::ty::{Case, Field, Ty};
 use super::super::{arbitrary, schema};
 use super::*;
 
-/// Every keyword that stands in a schema, `properties` names aside.
+/// Every keyword in a schema. Names under `properties` are not keywords.
 fn keywords(schema: &mut Value, found: &mut Vec<(String, Value)>) {
     found.extend(schema.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
     schema::children_mut(schema).into_iter().for_each(|child| keywords(child, found));
@@ -22,7 +22,7 @@ fn exported(dialect: Dialect, schema: &Value) -> Value {
     }
 }
 
-/// What the provider's documentation says it refuses or ignores.
+/// Keywords that the provider refuses or ignores, according to its documentation.
 fn forbidden(dialect: Dialect) -> &'static [&'static str] {
     match dialect {
         Dialect::OpenAi | Dialect::Anthropic => &["oneOf", "const"],
@@ -84,7 +84,7 @@ fn check(dialect: Dialect, schema: &Value) {
     }
 }
 
-/// Every object is closed and requires all that it has.
+/// Asserts that every object is closed and requires all its properties.
 fn strict(schema: &mut Value) {
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
         let names: Vec<_> = properties.keys().cloned().collect();

@@ -1,6 +1,6 @@
 //! How to mend a value: the lossless change that would make it right.
 //!
-//! Owns hints; the host never makes the change itself, since a guess that fits is still a guess.
+//! Owns hints. The host never makes the change itself: a guess that fits is still a guess.
 
 use serde_json::{Value, json};
 
@@ -10,10 +10,10 @@ use crate::ty::Ty;
 use airlock_types::shorten::{is_within, shorten};
 use airlock_types::words::{GOT_CHARS_MAX, did_you_mean, nearest};
 
-/// Of a longer value no other form is tried: the hint would not show it.
+/// Size in bytes of the largest value that other forms are tried for. The hint would not show a larger one.
 const HINT_BYTES_MAX: usize = 4096;
 
-/// How to mend a value that broke a keyword, where the host can tell.
+/// The hint for a value that broke a keyword, if one is known.
 pub(super) fn hint(ty: &Ty, keyword: &str, value: &Value) -> Option<String> {
     if !is_within(value, HINT_BYTES_MAX) {
         return None;
@@ -21,6 +21,7 @@ pub(super) fn hint(ty: &Ty, keyword: &str, value: &Value) -> Option<String> {
     match (ty, value) {
         (Ty::Option(inner), value) if inner.as_option().is_none() => hint(inner, keyword, value),
         (Ty::Option(_), value) => rewrite(ty, json!({"some": value}), "Wrap it"),
+        // The digits are lost already: the caller has to send the value again, so there is no form to propose.
         (Ty::S64 | Ty::U64, Value::Number(_)) if keyword == "precision" => {
             Some("Write all digits, as a decimal string.".into())
         }
@@ -33,18 +34,20 @@ pub(super) fn hint(ty: &Ty, keyword: &str, value: &Value) -> Option<String> {
         }
         (Ty::Variant(_) | Ty::Result(..), Value::String(_)) => tag(ty, value),
         (_, Value::String(text)) => unquote(ty, text),
+        // Last: most values fit a list, and every hint above says more.
         (Ty::List(_), value) if !value.is_null() => rewrite(ty, json!([value]), "Put it in a list"),
         _ => None,
     }
 }
 
-/// Proposes another form of the value, if that form is right.
+/// Proposes another form of the value, if that form can be lowered. A hint that fails again would cost the model
+/// another call.
 fn rewrite(ty: &Ty, form: Value, how: &str) -> Option<String> {
     let text = form.to_string();
     fits(ty, form).then(|| format!("{how}: {}", shorten(&text, GOT_CHARS_MAX)))
 }
 
-/// A string that holds the JSON that was wanted.
+/// The hint for a string that contains the expected JSON, or that is one item of the expected list.
 fn unquote(ty: &Ty, text: &str) -> Option<String> {
     let parsed: Option<Value> = serde_json::from_str(text).ok();
     let held = parsed.and_then(|value| rewrite(ty, value, "Send it without the quotes"));
@@ -54,7 +57,7 @@ fn unquote(ty: &Ty, text: &str) -> Option<String> {
     })
 }
 
-/// The bare name of a case.
+/// The hint for a case that was sent as its bare name.
 fn tag(ty: &Ty, value: &Value) -> Option<String> {
     let name = nearest(value.as_str()?, cases(ty).into_iter().map(|(name, _)| name))?;
     let payload = cases(ty).iter().any(|(case, payload)| *case == name && payload.is_some());

@@ -1,6 +1,6 @@
-//! Values without parts: numbers, characters, text, names, bytes.
+//! Lowers values without parts: numbers, characters, text, names, bytes.
 //!
-//! Owns exactness at the edges. On a fault it gives the value back with the keyword that it breaks.
+//! Owns exactness at the edges. A value that does not fit is returned with the keyword that it breaks.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,7 +32,7 @@ pub(super) fn lower(ty: &Ty, value: Value) -> Result<Val, Broken> {
 }
 
 fn float32(n: Number) -> Result<Val, Broken> {
-    // Narrowing rounds to the nearest; only beyond the range does it give an infinity.
+    // Narrowing rounds to the nearest `f32`. It gives an infinity only beyond the range of `f32`.
     match n.as_f64().map(|wide| wide as f32).filter(|narrow| narrow.is_finite()) {
         Some(narrow) => Ok(Val::Float32(narrow)),
         None => Err(("range", Value::Number(n))),
@@ -63,23 +63,27 @@ fn bytes(bytes: Vec<u8>) -> Val {
     Val::List(bytes.into_iter().map(Val::U8).collect())
 }
 
-/// The integer that a JSON value stands for, within the bounds of its type.
+/// The integer that a JSON value means, within the bounds of its type. `i128` holds every intermediate value of both
+/// signs.
 fn integer(ty: &Ty, value: &Value) -> Result<i128, &'static str> {
     let Some((min, max)) = phrase::bounds(ty) else { return Err("type") };
     let wide = matches!(ty, Ty::S64 | Ty::U64);
     let (n, written) = match value.as_str() {
+        // Only 64-bit integers have the form of a decimal string: narrower ones are exact in every JSON reader.
         Some(text) if wide => (decimal(text, min < 0).ok_or("pattern")?, true),
         _ => (whole(value, wide)?, false),
     };
     match (n < i128::from(min), n > i128::from(max)) {
         (false, false) => Ok(n),
+        // `minimum` and `maximum` of the schema apply to numbers only, and its pattern only limits the digits.
         _ if written => Err("range"),
         (true, _) => Err("minimum"),
         (false, true) => Err("maximum"),
     }
 }
 
-/// A number without a fraction; 3.0 is one. A large float may stand for several integers.
+/// The integer of a number without a fraction, such as `3.0`. Beyond ±(2^53−1) a float can mean several integers and is
+/// refused for 64-bit types.
 fn whole(value: &Value, wide: bool) -> Result<i128, &'static str> {
     if let Some(n) = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from)) {
         return Ok(n);
@@ -88,11 +92,12 @@ fn whole(value: &Value, wide: bool) -> Result<i128, &'static str> {
     if wide && n.abs() > SAFE_INTEGER as f64 { Err("precision") } else { Ok(n as i128) }
 }
 
-/// A decimal integer as the schema's pattern has it: no plus sign, no leading zeros.
+/// A decimal integer as the schema's pattern permits it: no plus sign, no leading zeros.
 fn decimal(text: &str, signed: bool) -> Option<i128> {
     let digits = if signed { text.strip_prefix('-').unwrap_or(text) } else { text };
     let plain = digits.bytes().all(|b| b.is_ascii_digit());
     let leading_zero = digits.len() > 1 && digits.starts_with('0');
+    // The digits of `i64::MIN` and of `u64::MAX`.
     let longest = if signed { 19 } else { 20 };
     if !plain || leading_zero || digits.len() > longest {
         return None;

@@ -22,7 +22,7 @@ fn check(ty: Ty, given: Value, expect: Val) {
     assert_eq!(lower_value(&ty, given.clone()).unwrap(), expect, "{ty} from {given}");
 }
 
-/// Lowering refuses, once, for this keyword.
+/// Lowering refuses the value with one violation, of this keyword.
 fn check_refused(ty: Ty, given: Value, keyword: &str) -> Violation {
     let mut found = lower_value(&ty, given.clone()).unwrap_err();
     assert_eq!(found.len(), 1, "{ty} from {given}: {found:?}");
@@ -34,7 +34,7 @@ fn check_hint(ty: Ty, given: Value, expect: &str) {
     assert_eq!(lower_value(&ty, given).unwrap_err()[0].hint.as_deref(), Some(expect), "{ty}");
 }
 
-/// The schema accepts what lowering refuses for this keyword: one of the closed list of differences.
+/// The schema accepts a value that lowering refuses for this keyword: one of the closed list of differences.
 fn check_stricter(ty: Ty, given: Value, keyword: &str) -> Violation {
     let schema = crate::schema::of(&ty, crate::schema::Direction::Input);
     assert!(jsonschema::is_valid(&schema, &given), "{ty} from {given}");

@@ -1,4 +1,4 @@
-//! Holding what a contract says of one function against its type.
+//! Compares what a contract says of one function with its type.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -20,6 +20,7 @@ use airlock_types::diagnostic::Diagnostic;
 use airlock_types::words::{GOT_CHARS_MAX, did_you_mean, one_line};
 
 impl Manifest {
+    /// A problem at a place, with the nearest known name as its hint.
     pub(super) fn problem<'n>(
         &self,
         span: Range<usize>,
@@ -43,13 +44,14 @@ impl Manifest {
     }
 }
 
-/// What a contract says of one function; what is wrong with it goes to `problems`.
+/// Makes the contract of one function. Its problems are added to `problems`, so that all are reported at once.
 pub(super) fn tool(
     manifest: &Manifest,
     written: &WrittenTool,
     function: &Function,
     problems: &mut Problems,
 ) -> ToolContract {
+    // Destructured without `..`, so that a new key does not compile until it is used here.
     let WrittenTool {
         title,
         description,
@@ -63,13 +65,14 @@ pub(super) fn tool(
         expect,
     } = written;
     let shape = Shape::of(&function.ty);
-    // Rules see what agents see: lifted parts are gone from it.
+    // Rules are written against the result that agents see. The parts that move to the envelope are not in it.
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
     let mut bind = Bind { manifest, seen: &seen, problems };
     ToolContract {
         title: title.clone(),
         description: description.clone(),
         effect: effects.or(manifest.effects),
+        // The whole type: error cases are not part of what agents see as the result.
         transient: bind.transient(transient, &function.ty),
         schema: bind.schema(schema),
         args: bind.places(args, |seen, path| path.resolve_params(&seen.params).map(drop)),
@@ -91,6 +94,7 @@ struct Bind<'b> {
 
 impl Bind<'_> {
     fn transient(&mut self, names: &[Spanned<String>], function: &FunctionTy) -> Vec<String> {
+        // Only the cases of a variant or an enum have names that can be listed.
         let err = if let Some(Ty::Result(_, err)) = &function.result { err.as_deref() } else { None };
         let known: Vec<String> = match err {
             Some(Ty::Variant(cases)) => cases.iter().map(|case| case.name.clone()).collect(),
@@ -118,7 +122,8 @@ impl Bind<'_> {
                 self.manifest.problem(keyword.span(), message, "this keyword", name, rules::KEYWORDS)
             });
         }
-        // A validator compiles some patterns only when they are needed, and then without a bound.
+        // All patterns are compiled here: the validator compiles some of them only when they are needed, and then
+        // without a bound.
         for (keyword, value) in written {
             bound::each_pattern(keyword.get_ref(), value, &mut |pattern| {
                 if let Err(err) = patterns::compile(pattern) {
@@ -160,6 +165,7 @@ impl Bind<'_> {
 
     fn requires(&mut self, written: &[WrittenRequire]) -> Vec<Require> {
         let scope = Scope { args: self.seen.params.clone(), result: None };
+        // Each relation has its own bound. All of them run for every call, so their sum has one as well.
         let mut cost = 0u64;
         let mut requires = Vec::new();
         for WrittenRequire { that, message } in written {
@@ -184,9 +190,11 @@ impl Bind<'_> {
         requires
     }
 
-    /// The place of a part of an expression in the file, where the text stands there as it is.
+    /// The span of a part of an expression in the file. With escapes in the TOML string the offsets differ; then it is
+    /// the span of the whole string.
     fn inside(&self, text: &Spanned<String>, part: Range<usize>) -> Range<usize> {
         let span = text.span();
+        // Behind the opening quote.
         let start = span.start + 1;
         let verbatim = self.manifest.source.get(start..start + text.get_ref().len());
         if verbatim == Some(text.get_ref().as_str()) { start + part.start..start + part.end } else { span }
@@ -194,6 +202,7 @@ impl Bind<'_> {
 
     fn checks(&mut self, written: &[Spanned<Rule>]) -> Option<Checks> {
         let mut sound = true;
+        // One by one, so that each problem has the place of its own rule.
         for rule in written {
             if let Err(err) = Checks::compile(std::slice::from_ref(rule.get_ref()), self.seen) {
                 self.problems.add(|| self.manifest.plain(rule.span(), err.to_string(), "this check"));

@@ -1,7 +1,8 @@
-//! What a contract may cost: it is a stranger's text, and a host binds it each time that it loads the component.
+//! Bounds on the cost of a contract. It is untrusted text, and a host binds it each time that it loads the component.
 //!
-//! Owns the bounds on a contract as a whole, and how many problems are told. Reading a contract takes time in
-//! proportion to its size; these bounds are on what takes more: programs that a text describes.
+//! Owns the bounds on a contract as a whole, and the number of reported problems. Reading a contract takes time in
+//! proportion to its size; these bounds are for what takes more: relations, patterns and examples, which are compiled
+//! or run.
 
 use serde_json::Value;
 
@@ -9,44 +10,46 @@ use super::{Manifest, ToolContract, WrittenTool};
 use crate::expression::COST_CALL_MAX;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 
-/// The largest contract: thirty times the longest of the examples.
+/// Size in bytes of the largest contract: thirty times the longest of the examples in this repository.
 pub const CONTRACT_BYTES_MAX: usize = 256 << 10;
 
-/// Problems that are told of one contract: enough for an author, who mends the first ones first.
+/// Number of problems that are reported for one contract. An author repairs the first ones first.
 pub const PROBLEMS_MAX: usize = 20;
 
-/// Relations and checks of all functions together. Each is compiled against all types of its function.
+/// Number of relations and checks of all functions together. Each is compiled against all types of its function.
 const RULES_MAX: usize = 256;
 
-/// Patterns of all functions together. One may take a megabyte when it is compiled.
+/// Number of patterns of all functions together. A compiled pattern can take a megabyte (see `pattern`).
 const PATTERNS_MAX: usize = 128;
 
-/// Examples of all functions together.
+/// Number of examples of all functions together. Each is validated when its tool is loaded.
 const EXAMPLES_MAX: usize = 256;
 
-/// What judging the examples by their tools' relations may cost, in the steps of expressions: each example must pass
-/// when its tool is loaded. Ten times what a call may cost.
+/// Largest cost, in steps of expressions, of evaluating the relations for all examples: each example must satisfy them
+/// when its tool is loaded. Ten times the bound for a call.
 const EXAMPLES_COST_MAX: u64 = 10 * COST_CALL_MAX;
 
-/// Problems as they are found, up to the bound.
+/// The problems found so far, up to [`PROBLEMS_MAX`].
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     found: Vec<Diagnostic>,
+    /// Whether a problem was left out.
     cut: bool,
 }
 
 impl Problems {
-    /// Adds a problem, which is only made where there is room for it: its hint looks at every known name.
+    /// Adds a problem. It is only made if there is room, because its hint compares every known name.
     pub(super) fn add(&mut self, problem: impl FnOnce() -> Diagnostic) {
         if self.found.len() < PROBLEMS_MAX { self.found.push(problem()) } else { self.cut = true }
     }
 
-    /// Whether no more problems are told, so that looking for them is in vain.
+    /// Whether a problem was left out already, so that looking for more is useless.
     pub(super) fn is_full(&self) -> bool {
         self.cut
     }
 
     pub(super) fn into_diagnostics(mut self) -> Diagnostics {
+        // A note on the last problem: one more diagnostic would have no place in the file.
         if let (true, Some(last)) = (self.cut, self.found.last_mut()) {
             let hint = last.hint.take().map_or_else(String::new, |hint| format!("{hint}; "));
             last.hint = Some(format!("{hint}only the first {PROBLEMS_MAX} problems are shown"));
@@ -55,7 +58,7 @@ impl Problems {
     }
 }
 
-/// Refuses a text that is too long to be parsed.
+/// Refuses a text that is larger than [`CONTRACT_BYTES_MAX`].
 pub(super) fn bytes(text: &str, file: &str) -> Result<(), Diagnostics> {
     if text.len() <= CONTRACT_BYTES_MAX {
         return Ok(());
@@ -66,13 +69,15 @@ pub(super) fn bytes(text: &str, file: &str) -> Result<(), Diagnostics> {
 }
 
 impl Manifest {
-    /// Holds the contract against the bounds on all its functions together, before any of its programs is compiled.
+    /// Checks the contract against the bounds on all its functions together, before any pattern or relation is
+    /// compiled.
     pub(super) fn bounds(&self) -> Result<(), Diagnostics> {
         let mut problems = Problems::default();
         let rules = |tool: &WrittenTool| tool.require.len() + tool.expect.len();
         let examples = |tool: &WrittenTool| tool.example.len();
         let sum = |count: &dyn Fn(&WrittenTool) -> usize| self.tools.values().map(count).sum::<usize>();
         for (things, count, max) in [
+            // Sums over all functions: a bound for each one would be multiplied by their number.
             ("relations and checks", sum(&rules), RULES_MAX),
             ("patterns", sum(&patterns), PATTERNS_MAX),
             ("examples", sum(&examples), EXAMPLES_MAX),
@@ -88,12 +93,13 @@ impl Manifest {
     }
 }
 
-/// Holds what judging the examples costs against the bound.
+/// Checks the cost of evaluating the relations for all examples against the bound.
 pub(super) fn examples_cost<'c>(
     manifest: &Manifest,
     contracts: impl Iterator<Item = &'c ToolContract>,
     problems: &mut Problems,
 ) {
+    // Saturating: many costly relations and many examples must not wrap around to a small product.
     let cost = contracts.fold(0u64, |sum, contract| {
         let once =
             contract.requires.iter().fold(0u64, |sum, require| sum.saturating_add(require.rule.cost()));
@@ -109,7 +115,7 @@ pub(super) fn examples_cost<'c>(
     }
 }
 
-/// The patterns among the keywords of a function.
+/// Number of patterns in the keywords of a function.
 fn patterns(tool: &WrittenTool) -> usize {
     let mut count = 0;
     let places = tool.args.values().chain(tool.result.values()).flat_map(|keywords| keywords.iter());
@@ -120,10 +126,12 @@ fn patterns(tool: &WrittenTool) -> usize {
     count
 }
 
-/// Shows each pattern in a keyword's value. What only looks like one, in an `enum`, is shown too.
+/// Calls `show` with each pattern in the value of a keyword. Data that only looks like one, such as in an `enum`, is
+/// included: counting too many is safe, and missing one is not.
 pub(super) fn each_pattern<'v>(keyword: &str, value: &'v Value, show: &mut impl FnMut(&'v str)) {
     match (keyword, value) {
         ("pattern", Value::String(pattern)) => show(pattern),
+        // Its keys are the patterns.
         ("patternProperties", Value::Object(patterns)) => patterns.keys().for_each(|pattern| show(pattern)),
         _ => {}
     }

@@ -1,6 +1,6 @@
-//! Constraints on 64-bit integers, which JSON Schema only holds against one of their two forms.
+//! Constraints on 64-bit integers. JSON Schema applies them to the number and ignores the decimal string.
 //!
-//! Owns the check of the other form, once values are lowered. Must not know schemas as a whole.
+//! Owns the check of both forms after values are lowered, when they are one integer. Must not know schemas as a whole.
 
 use std::ops::ControlFlow;
 
@@ -16,19 +16,21 @@ use airlock_types::place::Place;
 use airlock_types::shorten;
 use airlock_types::violation::Violation;
 
-/// Constraints that stand on 64-bit integers.
+/// The constraints of places whose type is a 64-bit integer.
 #[derive(Debug)]
 pub(super) struct Wide(Keywords);
 
 impl Wide {
-    /// Those of a tool's constraints.
+    /// Selects them from all constraints of a tool.
     pub(super) fn of(mut constraints: Keywords, params: &[Field]) -> Wide {
         let is_wide = |ty: &Ty| matches!(ty, Ty::S64 | Ty::U64);
+        // Only places of a 64-bit type: for all others the schema is exact, and every call would pay for a second
+        // check.
         constraints.retain(|path, _| path.resolve_params(params).is_ok_and(|ty| is_wide(path::through(ty))));
         Wide(constraints)
     }
 
-    /// What breaks them, at most [`VIOLATIONS_MAX`].
+    /// The violations, at most [`VIOLATIONS_MAX`].
     pub(super) fn violations(&self, params: &[Field], values: &[Val]) -> Vec<Violation> {
         let mut found = Vec::new();
         for (path, keywords) in &self.0 {
@@ -36,6 +38,7 @@ impl Wide {
                 if let Some((keyword, bound)) = schema::broken(keywords, val) {
                     found.push(violation(at, val, keyword, bound));
                 }
+                // Stops the visit: a path over lists can lead to tens of thousands of values.
                 if found.len() < VIOLATIONS_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
         }

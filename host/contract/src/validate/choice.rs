@@ -1,7 +1,7 @@
-//! A value that must fit one of several alternatives: which one is meant, and only what is wrong with that one.
+//! Decides which of several alternatives a value is meant to be, and reports only the faults of that one.
 //!
-//! Owns the choice of the branch: by its tag, else by the JSON type, else the one with the fewest faults. Must not
-//! know any keyword but those two.
+//! Owns the choice of the branch: by its tag, else by the JSON type, else the branch with the fewest faults. Must not
+//! know any keyword except `anyOf` and `oneOf`.
 
 use serde_json::Value;
 
@@ -15,9 +15,10 @@ use airlock_types::shorten::shorten;
 use airlock_types::words::{GOT_CHARS_MAX, got, nearest, quoted};
 
 impl<'s> Walk<'s> {
-    /// The faults of the branch that is meant, or one fault that lists the branches.
+    /// Reports the faults of the branch that is meant, or one fault that lists the branches.
     pub(super) fn choice(&mut self, keyword: &str, all: &'s Value, value: &Value, at: &Place<'_>) {
         let branches = all.as_array().map_or(&[][..], Vec::as_slice);
+        // By tag first: it decides in one look-up, however many branches there are.
         if let Some(tags) = self.parts.tags(all) {
             let meant = value.get("tag").and_then(Value::as_str).and_then(|tag| tags.get(tag));
             return match meant {
@@ -25,6 +26,8 @@ impl<'s> Walk<'s> {
                 None => self.fault(|reader| variant(reader, branches, value, at.steps())),
             };
         }
+        // `option` is written as a choice with a null branch. With null out of the way, a single other branch is the
+        // one meant, and its own faults say more than "none of the alternatives".
         let is_null = |branch: &&'s Value| wording::is_null(self.reader.resolve(branch));
         if value.is_null() && branches.iter().any(|branch| is_null(&branch)) {
             return;
@@ -36,14 +39,16 @@ impl<'s> Walk<'s> {
         self.nearest_branch(keyword, branches, value, at);
     }
 
-    /// Tries each branch that takes the value's JSON type, and explains the one with the fewest faults. A walk that only
-    /// counts does not go through that one again: choices within choices would double the work at each level.
+    /// Counts the faults of each branch that accepts the value's JSON type, and reports those of the branch with the
+    /// fewest. A walk that only counts adds the count and does not visit that branch again: with nested choices, a
+    /// second visit would double the work at each level.
     fn nearest_branch(&mut self, keyword: &str, branches: &'s [Value], value: &Value, at: &Place<'_>) {
         let (mut fits, mut best) = (0_usize, None);
         for branch in branches.iter().filter(|branch| takes(self.reader.resolve(branch), value)) {
             let count = self.count(branch, value, self.enough());
             if count == 0 {
                 fits += 1;
+                // One match satisfies `anyOf`; two break `oneOf`. Further branches cannot change either.
                 if keyword == "anyOf" || fits > 1 {
                     break;
                 }
@@ -64,14 +69,16 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// A 64-bit integer may be a decimal string, but a string that is not one is no near miss of that form.
+    /// Whether the branches are the two forms of a 64-bit integer and the value is not a number. Text such as "twelve"
+    /// is then not a near miss of the decimal form: the fault lists both forms, not the pattern of that one.
     fn is_wide_text(&self, branches: &'s [Value], value: &Value) -> bool {
+        // Three are enough to see that there are not exactly two; a choice may have thousands.
         let branches: Vec<&Value> = wording::live(&self.reader, branches).take(3).collect();
         !value.is_number() && wording::wide_integer(&branches).is_some()
     }
 }
 
-/// Whether the branch takes values of this JSON type, whatever else it finds wrong.
+/// Whether the branch accepts values of this JSON type. Other keywords are not checked.
 fn takes(branch: &Value, value: &Value) -> bool {
     branch.get("type").is_none_or(|ty| leaf::is_of(ty, value))
 }

@@ -1,7 +1,7 @@
 //! One fault: its place, its words, and the change that mends it.
 //!
-//! Owns how a fault is written down and how its fix is applied, and where a reference leads. Must not know how faults
-//! are found.
+//! Owns the written form of a fault, the application of its fix, and the resolution of references. Must not know how
+//! faults are found.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use airlock_types::place::Step;
 use airlock_types::violation::Violation;
 use airlock_types::words::got;
 
-/// A violation, and the mend in a form that can be applied.
+/// A violation, its place as steps, and its mend as a change that can be applied.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
     pub(super) violation: Violation,
@@ -19,7 +19,7 @@ pub(super) struct Fault {
     pub(super) fix: Option<Fix>,
 }
 
-/// A change of the arguments that loses nothing.
+/// A change of the arguments that loses no information.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fix {
     Rename { within: Vec<Step>, from: String, to: String },
@@ -42,6 +42,7 @@ impl Fix {
                 if let Some(object) = find(args, within).and_then(Value::as_object_mut)
                     && let Some(value) = object.remove(from)
                 {
+                    // An argument that is already there under the right name is not overwritten.
                     object.entry(to.clone()).or_insert(value);
                 }
             }
@@ -56,7 +57,7 @@ fn find<'v>(args: &'v mut Value, steps: &[Step]) -> Option<&'v mut Value> {
     })
 }
 
-/// What a fault says, before it is written down.
+/// The texts of a fault, before its place is rendered.
 pub(super) struct Says<'a> {
     pub(super) code: Code,
     pub(super) keyword: &'a str,
@@ -79,7 +80,7 @@ impl Fault {
         Fault { violation, steps, fix }
     }
 
-    /// Null for a property that may not be null.
+    /// Replaces the mend of a null that its property does not accept. Null is how models often write "not given".
     pub(super) fn leave_out(&mut self, key: &str, is_required: bool) {
         if is_required {
             self.violation.hint = Some("give a value: it is required".to_owned());
@@ -90,7 +91,7 @@ impl Fault {
         self.fix = Some(Fix::Remove { within, key: key.to_owned() });
     }
 
-    /// For arguments that are invalid for a reason that the walk does not find.
+    /// The fault of arguments that the validator rejects and the walk finds nothing wrong with.
     pub(super) fn unexplained(args: &Value) -> Fault {
         let expected = "arguments that satisfy the input schema".to_owned();
         let got = got(args);
@@ -98,25 +99,27 @@ impl Fault {
     }
 }
 
-/// Finds subschemas of the schema at hand.
+/// Resolves local references within one schema.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'s> {
     pub(super) root: &'s Value,
 }
 
 impl<'s> Reader<'s> {
-    /// The schema, local references followed.
+    /// The schema at the end of a chain of local references. It ends: recursive references are refused at load.
     pub(super) fn resolve(&self, schema: &'s Value) -> &'s Value {
         let reference = schema.get("$ref").and_then(Value::as_str);
         let target = reference.and_then(|reference| self.target(reference));
         target.map_or(schema, |target| self.resolve(target))
     }
 
-    /// Where a local reference leads. Definitions come first: looking a pointer up allocates.
+    /// The target of a local reference. `$defs` is looked up directly, because resolving a JSON pointer allocates and
+    /// most references lead there. A name with `/` or `~` needs the pointer's escapes.
     pub(super) fn target(&self, reference: &str) -> Option<&'s Value> {
         let pointer = reference.strip_prefix('#')?;
         match pointer.strip_prefix("/$defs/") {
             Some(name) if !name.contains(['/', '~']) => self.root.get("$defs")?.get(name),
+            // A pointer decodes `~0` and `~1`, which a plain look-up does not.
             _ => self.root.pointer(pointer),
         }
     }

@@ -1,17 +1,19 @@
 //! Keywords that look at one value and at nothing inside of it.
 //!
-//! Owns those whose meaning is one comparison; a test holds them against the validator. The others (`pattern`,
-//! `format`, …) are asked of the validator: see `parts`.
+//! Owns the keywords whose meaning is one comparison; a test compares them with the validator. The others (`pattern`,
+//! `format`, …) are delegated to the validator: see `parts`.
 
 use serde_json::{Number, Value};
 
 use crate::schema::less;
 
-/// Up to this many options of an `enum` are compared one by one; the validator has a table for more.
+/// Number of options of an `enum` up to which they are compared one by one. For a longer `enum` the validator is asked,
+/// which has a table.
 pub(super) const OPTIONS_MAX: usize = 16;
 
-/// Whether a value keeps a keyword, if it is one of these.
+/// Whether a value satisfies a keyword. `None` for a keyword that is not handled here.
 pub(super) fn holds(keyword: &str, operand: &Value, value: &Value) -> Option<bool> {
+    // JSON Schema ignores a keyword of another JSON type: `minimum` holds for every string.
     let number = |holds: fn(&Value, &Value) -> bool| Some(!value.is_number() || holds(operand, value));
     let at_least = |size: Option<usize>| size_holds(operand, size, |size, limit| size >= limit);
     let at_most = |size: Option<usize>| size_holds(operand, size, |size, limit| size <= limit);
@@ -26,6 +28,7 @@ pub(super) fn holds(keyword: &str, operand: &Value, value: &Value) -> Option<boo
         "maximum" => number(|limit, value| !less(limit, value)),
         "exclusiveMinimum" => number(less),
         "exclusiveMaximum" => number(|limit, value| less(value, limit)),
+        // JSON Schema counts Unicode code points, not bytes.
         "minLength" => at_least(value.as_str().map(|text| text.chars().count())),
         "maxLength" => at_most(value.as_str().map(|text| text.chars().count())),
         "minItems" => at_least(value.as_array().map(Vec::len)),
@@ -36,7 +39,7 @@ pub(super) fn holds(keyword: &str, operand: &Value, value: &Value) -> Option<boo
     }
 }
 
-/// Whether a value is of a type, or of one of several.
+/// Whether a value has the JSON type that `type` names, or one of several.
 pub(super) fn is_of(wanted: &Value, value: &Value) -> bool {
     match wanted {
         Value::String(ty) => is(ty, value),
@@ -58,12 +61,12 @@ fn is(ty: &str, value: &Value) -> bool {
     }
 }
 
-/// `1.0` is an integer to JSON Schema.
+/// Whether a number has no fraction. `1.0` is an integer in JSON Schema.
 fn is_whole(n: &Number) -> bool {
     !n.is_f64() || n.as_f64().is_some_and(|n| n.fract() == 0.0)
 }
 
-/// Equality of JSON Schema: `1` is `1.0`.
+/// Equality as JSON Schema defines it: numbers are compared by value, so `1` equals `1.0`.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(_), Value::Number(_)) => !less(a, b) && !less(b, a),
@@ -75,7 +78,8 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Limits may be written as floats.
+/// Compares a size with a limit. Both are floats, because JSON Schema permits `2.0` as a limit. A value without a size
+/// (`None`) passes.
 fn size_holds(limit: &Value, size: Option<usize>, holds: fn(f64, f64) -> bool) -> Option<bool> {
     Some(size.zip(limit.as_f64()).is_none_or(|(size, limit)| holds(size as f64, limit)))
 }

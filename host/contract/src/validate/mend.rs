@@ -1,4 +1,5 @@
-//! How a value could be mended without losing anything: hints for the caller, never done on its behalf.
+//! How a value could be mended without losing anything. Mends are hints for the caller; the host never applies them to
+//! a call.
 //!
 //! Owns the coercions that are worth a hint. Must not know keys: `object` does. To add one: a line in [`of`].
 
@@ -10,10 +11,11 @@ use airlock_types::place::Step;
 use airlock_types::shorten::is_within;
 use airlock_types::words::{got, nearest, quoted};
 
-/// A hint, and the change that it stands for if the change is lossless.
+/// A hint, and the change that it describes if that change loses nothing.
 pub(super) type Mend = (String, Option<Fix>);
 
-/// A value that is longer as JSON is neither parsed nor copied for a hint: no example would show it.
+/// Size in bytes of the largest value that is parsed or copied for a hint. A larger one would not be shown in an
+/// example.
 const JSON_BYTES_MAX: usize = 4096;
 
 /// The mend of a value that does not fit a schema, if there is one.
@@ -35,6 +37,7 @@ pub(super) fn of<'s>(reader: &Reader<'s>, schema: &'s Value, value: &Value, at: 
         }
         _ => None,
     }
+    // Last, since every value could be wrapped: a coercion of the value itself is the likelier mend.
     .or_else(|| as_item(reader, schema, value))?;
     Some((hint, with.map(|with| Fix::Replace { at: at.to_vec(), with })))
 }
@@ -48,6 +51,7 @@ fn wants(schema: &Value, ty: &str) -> bool {
 }
 
 fn from_text(schema: &Value, text: &str) -> Option<(String, Option<Value>)> {
+    // Before the coercions: among the options, the nearest one is the only useful hint.
     if let Some(options) = schema.get("enum").and_then(Value::as_array) {
         return option(options, text);
     }
@@ -57,12 +61,14 @@ fn from_text(schema: &Value, text: &str) -> Option<(String, Option<Value>)> {
 
 fn option(options: &[Value], text: &str) -> Option<(String, Option<Value>)> {
     let meant = nearest(text, options.iter().filter_map(Value::as_str))?;
+    // Only a difference in case, `_` or spaces is lossless. Any other near name is a guess: it is a hint without a fix.
     let same = meant.to_lowercase() == text.trim().to_lowercase().replace(['_', ' '], "-");
     Some((format!("did you mean {}?", quoted(meant)), same.then(|| json!(meant))))
 }
 
 fn number(schema: &Value, text: &str) -> Option<Value> {
     let text = text.trim();
+    // `i64`, then `u64`, then a float: in a float, a large integer would lose digits.
     let whole =
         || text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from)).ok();
     let real = || text.parse::<f64>().ok().filter(|n| n.is_finite()).map(Value::from);
@@ -78,7 +84,7 @@ fn boolean(schema: &Value, text: &str) -> Option<(String, Option<Value>)> {
     Some((format!("send {flag}, not the string"), Some(json!(flag))))
 }
 
-/// Models send objects and lists as text of JSON.
+/// An object or a list that was sent as a string of JSON, a frequent mistake of models.
 fn json_text(schema: &Value, text: &str) -> Option<(String, Option<Value>)> {
     let parsed: Value = serde_json::from_str(text).ok()?;
     let fits =
@@ -107,7 +113,7 @@ fn as_item<'s>(reader: &Reader<'s>, schema: &'s Value, value: &Value) -> Option<
     wants(items, ty).then(|| (hint(), is_short().then(|| json!([value]))))
 }
 
-/// A variant that was sent in another common form: its bare name, or `{"case": payload}`.
+/// The mend of a variant that was sent in another common form: its bare name, or `{"case": payload}`.
 pub(super) fn variant(branches: &[&Value], value: &Value, at: &[Step]) -> Option<Mend> {
     let (name, payload) = match value {
         Value::String(name) => (name, None),
@@ -121,6 +127,7 @@ pub(super) fn variant(branches: &[&Value], value: &Value, at: &[Step]) -> Option
     let has_payload = branch.get("properties").is_some_and(|properties| properties.get("val").is_some());
     let example = if has_payload { r#", "val": …"# } else { "" };
     let hint = format!(r#"send {{"tag": {}{example}}}"#, quoted(name));
+    // A payload that is missing cannot be invented, and one that the case does not take would be lost.
     let is_complete = has_payload == payload.is_some() && is_within(value, JSON_BYTES_MAX);
     let with = || match payload {
         Some(payload) => json!({ "tag": name, "val": payload }),

@@ -1,4 +1,4 @@
-//! Missing and unknown keys of one object, read together: an unknown one near a missing one is a misnamed one.
+//! Finds missing and unknown keys of one object together: an unknown key near a missing one is a misnamed one.
 //!
 //! Owns which keys are missing, unknown or misnamed. Must not know other faults.
 
@@ -11,10 +11,10 @@ use airlock_types::place::Step;
 use airlock_types::shorten::shorten;
 use airlock_types::words::{nearest, one_line, quoted};
 
-/// The keys of one object beside those that its schema knows.
+/// The keys of one object, compared with those of its schema.
 pub(super) struct Shape<'s, 'v> {
     properties: Option<&'s Map<String, Value>>,
-    /// The schema of keys that are not listed, if there is one.
+    /// The schema of keys that are not listed: `additionalProperties`, unless it only rejects them.
     pub(super) others: Option<&'s Value>,
     present: &'v Map<String, Value>,
     missing: Vec<&'s str>,
@@ -22,18 +22,20 @@ pub(super) struct Shape<'s, 'v> {
 }
 
 impl<'s, 'v> Shape<'s, 'v> {
-    /// At most `max` keys of either kind are collected.
+    /// Compares the keys. At most `max` missing and `max` unknown keys are collected.
     pub(super) fn of(schema: &'s Map<String, Value>, present: &'v Map<String, Value>, max: usize) -> Self {
         let properties = schema.get("properties").and_then(Value::as_object);
-        // With patterns, which keys are known is asked of the validator.
+        // With `patternProperties`, the compiled keyword decides which keys are known: see `parts`.
         let others = schema.get("additionalProperties").filter(|_| !schema.contains_key("patternProperties"));
         let missing = required(schema, present).filter(|name| !present.contains_key(*name));
         let mut shape =
             Shape { properties, others, present, missing: missing.take(max).collect(), unknown: vec![] };
+        // A key can be both in `required` and in a list of `dependentRequired`.
         shape.missing.dedup();
         if others == Some(&Value::Bool(false)) {
             let unknown = present.keys().map(String::as_str).filter(|name| !shape.knows(name));
             shape.unknown = unknown.take(max).collect();
+            // The unknown keys are faults already: their values are not checked against `false` as well.
             shape.others = None;
         }
         shape
@@ -49,6 +51,8 @@ impl<'s, 'v> Shape<'s, 'v> {
     }
 
     pub(super) fn faults(mut self, reader: &Reader<'s>, within: &[Step]) -> Vec<Fault> {
+        // Unknown keys first: each that matches a missing key takes it out of the list, so one typing error is one
+        // fault.
         let unknown = std::mem::take(&mut self.unknown);
         let mut faults: Vec<Fault> = unknown.into_iter().map(|key| self.misnamed(within, key)).collect();
         faults.extend(self.missing.iter().map(|key| self.missing(reader, within, key)));
@@ -60,6 +64,7 @@ impl<'s, 'v> Shape<'s, 'v> {
             self.missing.retain(|missing| *missing != name);
             return unknown(within, key, Some((name, "required, missing")), &[]);
         }
+        // An optional key that is also present cannot be the one that was meant.
         let is_free = |name: &&str| !self.present.contains_key(*name) && !self.missing.contains(name);
         match nearest(key, self.known().filter(is_free)) {
             Some(name) => unknown(within, key, Some((name, "optional")), &[]),
@@ -86,7 +91,8 @@ impl<'s, 'v> Shape<'s, 'v> {
     }
 }
 
-/// The names that an object must have: always, and because of another one that it has.
+/// The keys that an object must have: those of `required`, and those of `dependentRequired` for each key that is
+/// present.
 fn required<'s>(
     schema: &'s Map<String, Value>,
     present: &Map<String, Value>,

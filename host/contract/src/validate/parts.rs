@@ -1,7 +1,7 @@
-//! What explaining needs of a schema beyond its text, made once when the schema is compiled.
+//! The parts of a schema that an explanation needs in compiled form. They are made once, when the schema is compiled.
 //!
-//! Owns the keywords that are asked of the validator, each compiled by itself, and the tags of choices. Both are found
-//! by the address of the value that they were made of: the schema is on the heap and never changes. Must not know
+//! Owns the keywords that are delegated to the validator, each compiled alone, and the tags of choices. Both are found
+//! by the address of the value that they were made from: the schema is on the heap and never changes. Must not know
 //! arguments.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use super::{leaf, wording};
 use crate::foreign;
 
-/// Keywords that are asked of the validator, each with those that belong to it.
+/// Keywords that are delegated to the validator, each with the siblings that change its meaning; `*` stands for all of
+/// them.
 const ASKED: [(&str, &[&str]); 12] = [
     ("contains", &["minContains", "maxContains"]),
     ("dependentSchemas", &[]),
@@ -30,32 +31,33 @@ const ASKED: [(&str, &[&str]); 12] = [
 
 type Malformed = Box<jsonschema::ValidationError<'static>>;
 
-/// The name under which a keyword that is compiled alone finds the rest of its schema.
+/// The URI of the whole schema in the registry, for references of a keyword that is compiled alone.
 const ROOT: &str = "airlock:schema";
 
 #[derive(Debug, Default)]
 pub(super) struct Parts {
+    /// One validator for each distinct form.
     compiled: Vec<jsonschema::Validator>,
-    /// By the address of the keyword's operand.
+    /// Index into `compiled`, by the address of the keyword's operand.
     asked: BTreeMap<usize, usize>,
-    /// By the address of the list of branches: each tag with the number of its branch.
+    /// The index of the branch for each tag, by the address of the list of branches.
     tags: BTreeMap<usize, BTreeMap<String, usize>>,
 }
 
 impl Parts {
-    /// The parts of a schema that compiles as a whole.
+    /// Makes the parts of a schema that compiles as a whole.
     pub(super) fn of(root: &Value) -> Result<Parts, Malformed> {
         let mut making = Making { registry: None, root, forms: BTreeMap::new(), parts: Parts::default() };
         making.visit(root)?;
         Ok(making.parts)
     }
 
-    /// Whether a value keeps the keyword with this operand; a keyword that is not asked about holds.
+    /// Whether a value satisfies the keyword with this operand. A keyword that was not compiled holds.
     pub(super) fn hold(&self, operand: &Value, value: &Value) -> bool {
         self.asked.get(&address(operand)).is_none_or(|i| self.compiled[*i].is_valid(value))
     }
 
-    /// The tags of a list of branches, if it is one of tagged objects.
+    /// The tags of a list of branches, if every branch is a tagged object.
     pub(super) fn tags(&self, branches: &Value) -> Option<&BTreeMap<String, usize>> {
         self.tags.get(&address(branches))
     }
@@ -66,10 +68,11 @@ fn address(value: &Value) -> usize {
 }
 
 struct Making<'s> {
-    /// Knows the whole schema; made for the first keyword that refers to another part of it.
+    /// Holds the whole schema. Made for the first keyword that has a reference, since most schemas need none.
     registry: Option<Registry<'s>>,
     root: &'s Value,
-    /// Schemas repeat the same keywords many times; each form is compiled once.
+    /// The index in `compiled` by the text of the keyword. Schemas repeat the same keywords many times; each form is
+    /// compiled once.
     forms: BTreeMap<String, usize>,
     parts: Parts,
 }
@@ -83,6 +86,8 @@ impl<'s> Making<'s> {
             let is_short = operand.as_array().is_some_and(|options| options.len() <= leaf::OPTIONS_MAX);
             let asked = ASKED.iter().find(|(asked, _)| asked == keyword && !(keyword == "enum" && is_short));
             match asked {
+                // The subschemas under such a keyword are not visited: the validator judges it as a whole, and no fault
+                // inside of it is explained.
                 Some((_, others)) => self.ask(schema, keyword, operand, others)?,
                 None => {
                     foreign::under(keyword, operand).into_iter().try_for_each(|child| self.visit(child))?
@@ -104,6 +109,8 @@ impl<'s> Making<'s> {
         let alone: Map<String, Value> =
             keywords.filter(|(name, _)| belongs(name)).map(|(name, v)| (name.clone(), v.clone())).collect();
         let mut alone = Value::Object(alone);
+        // Alone, the keyword has lost the `$defs` that its references lead to. Most have no reference and skip the
+        // registry.
         let has_references = absolute(&mut alone);
         let form = alone.to_string();
         let at = match self.forms.get(&form) {
@@ -143,26 +150,28 @@ impl<'s> Making<'s> {
             wording::tag(branch).filter(|_| is_closed_by_tag(branch)).map(|tag| (tag.to_owned(), i))
         });
         let tags: Option<BTreeMap<String, usize>> = tags.collect();
+        // Two branches with one tag leave fewer tags than branches. The tag does not decide there.
         if let Some(tags) = tags.filter(|tags| !tags.is_empty() && tags.len() == all.len()) {
             self.parts.tags.insert(address(branches), tags);
         }
     }
 }
 
-/// Whether only objects with a tag can satisfy the branch.
+/// Whether the branch accepts only objects with a tag. Otherwise a value without one could still fit it.
 fn is_closed_by_tag(branch: &Value) -> bool {
     let required = branch.get("required").and_then(Value::as_array);
     branch.get("type") == Some(&json!("object"))
         && required.is_some_and(|names| names.iter().any(|name| name == "tag"))
 }
 
-/// Makes references absolute, so that they lead to the same place from outside of their schema.
+/// Prefixes local references with [`ROOT`], so that they resolve outside of their schema. Whether there were any.
 fn absolute(schema: &mut Value) -> bool {
     let mut found = false;
     match schema {
         Value::Object(keywords) => {
             for (keyword, operand) in keywords {
                 match (keyword.as_str(), operand) {
+                    // Data: a `$ref` in it is a plain key.
                     ("enum" | "const" | "default" | "examples", _) => {}
                     ("$ref", Value::String(reference)) if reference.starts_with('#') => {
                         reference.insert_str(0, ROOT);

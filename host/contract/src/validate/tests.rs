@@ -194,7 +194,7 @@ fn at_most_twenty_faults_are_collected() {
     assert_eq!(Validator::new(&schema).unwrap().violations(&Value::Object(many)).len(), VIOLATIONS_MAX);
 }
 
-/// These the validator lets pass; the codec must not.
+/// Values that the validator accepts and the codec must refuse.
 #[test]
 fn known_gaps_of_the_first_gate() {
     let valid = |schema: Value, text: &str| {
@@ -313,7 +313,7 @@ fn anything() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Schemas with every keyword that the walk reads by itself, and some that it asks about.
+/// Schemas with every keyword that the walk handles itself, and some that it delegates.
 fn schemas() -> Vec<Value> {
     let tagged = json!({"anyOf": [
         object(json!({"tag": {"enum": ["a"]}, "val": {"$ref": "#/$defs/n"}}), &["tag"]),
@@ -343,7 +343,7 @@ fn schemas() -> Vec<Value> {
 }
 
 proptest! {
-    /// Two readings of the same schemas: the validator's, and the walk's.
+    /// Compares the validator with the walk on the same schemas.
     #[test]
     fn the_walk_finds_a_fault_where_the_validator_rejects(args in anything()) {
         for schema in schemas() {

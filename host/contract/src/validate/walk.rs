@@ -1,10 +1,10 @@
-//! Explaining a rejection: schema and arguments walked together, in order, until enough faults are found.
+//! Explains a rejection: walks schema and arguments together, in order, until enough faults are found.
 //!
-//! Owns the bound on what an explanation costs. A general validator collects the errors of every branch of every
-//! choice before the first can be read, so it is only asked yes or no. Here a choice is decided by its tag or by the
-//! JSON type before a branch is tried, and trying a branch counts its faults without writing them down. Each pair of
-//! a value and a subschema is looked at at most once for each choice around it, and at most [`VIOLATIONS_MAX`] faults
-//! are written. Schemas are not recursive (`foreign` refuses that), so the recursion ends with the schema.
+//! Owns the bound on the cost of an explanation. A general validator collects the errors of every branch of every
+//! choice before the first can be read, so the library only answers yes or no. Here a choice is decided by its tag or
+//! by the JSON type before a branch is tried, and trying a branch counts its faults without writing them. Each pair of
+//! a value and a subschema is visited at most once for each choice around it, and at most [`VIOLATIONS_MAX`] faults are
+//! written. Schemas are not recursive (`foreign` refuses that), so the recursion ends with the schema.
 
 use serde_json::{Map, Value};
 
@@ -16,10 +16,11 @@ use airlock_types::code::Code;
 use airlock_types::place::Place;
 use airlock_types::words::got;
 
-/// One walk: it writes faults down, or only counts them.
+/// One walk over a value. It collects faults, or only counts them (`faults` is `None`).
 pub(super) struct Walk<'s> {
     pub(super) reader: Reader<'s>,
     pub(super) parts: &'s Parts,
+    /// Faults so far, at most `max`.
     found: usize,
     max: usize,
     faults: Option<Vec<Fault>>,
@@ -34,7 +35,7 @@ pub(super) fn faults(root: &Value, parts: &Parts, value: &Value) -> Vec<Fault> {
 }
 
 impl<'s> Walk<'s> {
-    /// How many faults a value has under a schema, counted up to a bound.
+    /// Number of faults that a value has under a schema, counted up to `max`.
     pub(super) fn count(&self, schema: &'s Value, value: &Value, max: usize) -> usize {
         let Walk { reader, parts, .. } = *self;
         let mut walk = Walk { reader, parts, found: 0, max, faults: None };
@@ -46,12 +47,14 @@ impl<'s> Walk<'s> {
         self.count(schema, value, 1) == 0
     }
 
-    /// How many faults of a branch are enough to judge it by.
+    /// Number of faults at which the count of one branch may stop. A walk that only counts never needs more than it has
+    /// left.
     pub(super) fn enough(&self) -> usize {
         if self.faults.is_some() { VIOLATIONS_MAX } else { self.max - self.found }
     }
 
-    /// Takes in faults that were counted, if this walk only counts.
+    /// Adds faults that were already counted. Returns whether this walk only counts; otherwise nothing is added, and
+    /// the caller has to write the faults.
     pub(super) fn add(&mut self, count: usize) -> bool {
         if self.faults.is_none() {
             self.found = self.max.min(self.found + count);
@@ -63,7 +66,7 @@ impl<'s> Walk<'s> {
         self.found >= self.max
     }
 
-    /// Takes a fault in. What it says is only written where faults are kept.
+    /// Adds a fault. `write` runs only in a walk that collects faults, because texts and hints are the expensive part.
     pub(super) fn fault(&mut self, write: impl FnOnce(&Reader<'s>) -> Fault) {
         if self.is_full() {
             return;
@@ -93,6 +96,7 @@ impl<'s> Walk<'s> {
         at: &Place<'_>,
     ) {
         if let Value::Object(object) = value {
+            // Keys first: a misnamed key is the fault that explains the others.
             self.keys(keywords, object, at);
         }
         let before = self.found;
@@ -104,7 +108,8 @@ impl<'s> Walk<'s> {
             match holds.or_else(|| self.applies(keyword, operand, keywords, value, at)) {
                 Some(false) => self.broken(schema, keyword, value, at),
                 Some(true) => {}
-                // These look at the whole value again, whose parts may have their faults already.
+                // `unevaluated…` judges the whole value again. If its parts already have faults, its rejection only
+                // repeats them.
                 None if keyword.starts_with("unevaluated") && self.found > before => {}
                 None if self.parts.hold(operand, value) => {}
                 None => self.broken(schema, keyword, value, at),
@@ -112,7 +117,8 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// Keywords that apply schemas to the value or to its parts, and add their faults by themselves.
+    /// Handles keywords that apply schemas to the value or to its parts; the faults are added on the way. `None` for a
+    /// keyword that is not handled here.
     fn applies(
         &mut self,
         keyword: &str,
@@ -140,6 +146,7 @@ impl<'s> Walk<'s> {
                 });
             }
             ("items", schema) => {
+                // `items` is for the items behind those of `prefixItems`.
                 let fixed = siblings.get("prefixItems").and_then(Value::as_array).map_or(0, Vec::len);
                 for (i, item) in value.as_array().into_iter().flatten().enumerate().skip(fixed) {
                     if self.is_full() {
@@ -153,6 +160,7 @@ impl<'s> Walk<'s> {
             }
             ("anyOf" | "oneOf", Value::Array(_)) => self.choice(keyword, operand, value, at),
             ("if", condition) => {
+                // The condition is not a requirement: that it fails is no fault, and only its branch is explained.
                 let branch = if self.fits(condition, value) { "then" } else { "else" };
                 if let Some(schema) = siblings.get(branch) {
                     self.visit(schema, value, at);
@@ -163,7 +171,7 @@ impl<'s> Walk<'s> {
         Some(true)
     }
 
-    /// An optional argument that may not be null is left out instead.
+    /// Visits one property. The faults of a null that is not accepted get the hint to leave it out, or to give a value.
     fn property(
         &mut self,
         schema: &'s Value,
@@ -182,7 +190,7 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// Keys that are missing and keys that are unknown, read together.
+    /// Reports missing and unknown keys, and visits the values of keys that the schema does not list.
     fn keys(&mut self, keywords: &'s Map<String, Value>, object: &Map<String, Value>, at: &Place<'_>) {
         let shape = Shape::of(keywords, object, self.max - self.found);
         if let Some(schema) = shape.others {

@@ -1,7 +1,7 @@
-//! The words for what a schema wants and for what was there instead.
+//! Words for what a schema expects and for what was there instead.
 //!
-//! Owns the phrases and their bounds: a schema may be large, what is said of it is not. Must not repeat a value beyond
-//! its first 60 characters.
+//! Owns the phrases and their bounds: a schema can be large, its description is not. Must not repeat a value beyond its
+//! first 60 characters.
 
 use serde_json::Value;
 
@@ -9,15 +9,17 @@ use super::fault::Reader;
 use airlock_types::shorten::{clean, shorten};
 use airlock_types::words::GOT_CHARS_MAX;
 
+/// Number of names that a phrase lists; the rest are counted.
 const NAMES_MAX: usize = 8;
 /// Number of alternatives that a phrase lists.
 pub(super) const BRANCHES_MAX: usize = 8;
-/// No phrase is longer. A message shows the first 100 characters, a program all of them.
+/// Characters of the longest phrase. A message for a model shows the first 100 of them, its structured form all.
 const PHRASE_CHARS_MAX: usize = 200;
-/// Lists of lists of … are spelled out down to here; each level names up to [`BRANCHES_MAX`] alternatives.
+/// Nesting of lists and alternatives up to which a phrase describes the inside. Each level names up to [`BRANCHES_MAX`]
+/// alternatives, so the length grows with the power of the depth.
 const PHRASE_DEPTH_MAX: usize = 3;
 
-/// What a broken keyword wanted.
+/// What a broken keyword expected.
 pub(super) fn expected<'s>(reader: &Reader<'s>, schema: &'s Value, keyword: &str) -> String {
     let limit = || schema.get(keyword).map(short_json).unwrap_or_default();
     match keyword {
@@ -27,13 +29,15 @@ pub(super) fn expected<'s>(reader: &Reader<'s>, schema: &'s Value, keyword: &str
         "maxProperties" => format!("at most {} keys", limit()),
         "falseSchema" => "nothing here".to_owned(),
         "const" => format!("exactly {}", limit()),
+        // These are described by the whole phrase, which names the type and all bounds: a caller that only learns one
+        // bound may break the next one.
         "enum" | "type" | "format" | "pattern" | "minimum" | "maximum" | "exclusiveMinimum"
         | "exclusiveMaximum" | "minLength" | "maxLength" | "minItems" | "maxItems" => phrase(reader, schema),
         _ => format!("a value that satisfies `{}`", shorten(keyword, GOT_CHARS_MAX)),
     }
 }
 
-/// What a schema wants: `integer 0–255`, `one of "a", "b"`, `list of 1–3 string`.
+/// What a schema expects: `integer 0–255`, `one of "a", "b"`, `array of 1–3 string`.
 pub(super) fn phrase<'s>(reader: &Reader<'s>, schema: &'s Value) -> String {
     shorten(&phrase_at(reader, schema, 0), PHRASE_CHARS_MAX)
 }
@@ -61,13 +65,14 @@ pub(super) fn branches(schema: &Value) -> Option<&Vec<Value>> {
     ["anyOf", "oneOf"].into_iter().find_map(|keyword| schema.get(keyword)?.as_array())
 }
 
-/// The alternatives other than null, which stands for leaving the value out.
+/// The alternatives other than null. Null means that the value is left out, which no caller needs to be told.
 pub(super) fn alternatives<'s>(reader: &Reader<'s>, branches: &'s [Value]) -> String {
     shorten(&alternatives_at(reader, branches, 0), PHRASE_CHARS_MAX)
 }
 
 fn alternatives_at<'s>(reader: &Reader<'s>, all: &'s [Value], depth: usize) -> String {
     let branches: Vec<&Value> = live(reader, all).collect();
+    // Before the depth is checked: tags are a flat list, however deep the payloads are.
     if let Some(tags) = tags(&branches) {
         return format!(r#"object {{"tag": …}} with tag one of {}"#, names(&tags));
     }
@@ -83,7 +88,7 @@ fn alternatives_at<'s>(reader: &Reader<'s>, all: &'s [Value], depth: usize) -> S
     shown.chain(more).collect::<Vec<_>>().join(" or ")
 }
 
-/// The branches other than null, references followed.
+/// The branches other than null, with references resolved.
 pub(super) fn live<'s>(reader: &Reader<'s>, all: &'s [Value]) -> impl Iterator<Item = &'s Value> {
     all.iter().map(|branch| reader.resolve(branch)).filter(|branch| !is_null(branch))
 }
@@ -98,20 +103,22 @@ fn tags<'b>(branches: &[&'b Value]) -> Option<Vec<&'b str>> {
     tags.filter(|tags| !tags.is_empty())
 }
 
-/// The one tag that a branch takes.
+/// The tag of a branch that accepts exactly one.
 pub(super) fn tag(branch: &Value) -> Option<&str> {
     let tag = branch.get("properties")?.get("tag")?;
+    // A foreign schema may write one constant as an `enum` with one option.
     let only = || tag.get("enum")?.as_array().filter(|options| options.len() == 1)?.first();
     tag.get("const").or_else(only)?.as_str()
 }
 
-/// The integer branch of a 64-bit integer, which may also be a decimal string.
+/// The integer branch, if the branches are the two forms of a 64-bit integer: a number or a decimal string.
 pub(super) fn wide_integer<'b>(branches: &[&'b Value]) -> Option<&'b Value> {
     let [integer, string] = branches else { return None };
     let is = |schema: &Value, ty: &str| schema.get("type").is_some_and(|t| t == ty);
     (is(integer, "integer") && is(string, "string")).then_some(*integer)
 }
 
+/// The first names, separated by commas, and the number of the others.
 pub(super) fn names(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(NAMES_MAX).map(|name| clean(&shorten(name, 40))).collect();
     let more = names.len().saturating_sub(NAMES_MAX);
@@ -129,7 +136,7 @@ fn one_of(options: &[Value]) -> String {
     }
 }
 
-/// The beginning of a schema's own value, as JSON.
+/// The first 40 characters of a value of the schema, as JSON. It is cleaned, since a foreign author wrote it.
 fn short_json(value: &Value) -> String {
     clean(&shorten(&value.to_string(), 40))
 }

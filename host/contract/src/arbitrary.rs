@@ -44,6 +44,7 @@ pub(crate) fn ty() -> BoxedStrategy<Ty> {
             vec(inner.clone(), 1..4).prop_map(Ty::Tuple),
             cases(inner.clone()).prop_map(Ty::Variant),
             boxed().prop_map(Ty::Option),
+            // Twice, so that an option inside an option is frequent: it has a JSON form of its own.
             boxed().prop_map(Ty::Option),
             (option::of(boxed()), option::of(boxed())).prop_map(|(ok, err)| Ty::Result(ok, err)),
         ]
@@ -61,11 +62,13 @@ pub(crate) fn val_of(ty: &Ty) -> BoxedStrategy<Val> {
         Ty::U16 => any::<u16>().prop_map(Val::U16).boxed(),
         Ty::S32 => any::<i32>().prop_map(Val::S32).boxed(),
         Ty::U32 => any::<u32>().prop_map(Val::U32).boxed(),
+        // Uniform integers are nearly always beyond 2^53, so small ones and the limits are added.
         Ty::S64 => prop_oneof![any::<i64>(), -9..9_i64, Just(i64::MIN)].prop_map(Val::S64).boxed(),
         Ty::U64 => prop_oneof![any::<u64>(), 0..9_u64, Just(u64::MAX)].prop_map(Val::U64).boxed(),
         Ty::F32 => any::<f32>().prop_map(Val::Float32).boxed(),
         Ty::F64 => any::<f64>().prop_map(Val::Float64).boxed(),
         Ty::Char => any::<char>().prop_map(Val::Char).boxed(),
+        // Texts of digits are added, because a codec could mistake them for numbers.
         Ty::String => prop_oneof![".{0,6}", "-?[0-9]{1,3}"].prop_map(Val::String).boxed(),
         Ty::List(item) => vec(val_of(item), 0..4).prop_map(Val::List).boxed(),
         Ty::FixedList(item, len) => vec(val_of(item), *len as usize).prop_map(Val::FixedLengthList).boxed(),
@@ -128,6 +131,7 @@ fn fields(
 
 fn cases(ty: impl Strategy<Value = Ty> + Clone) -> impl Strategy<Value = Vec<Case>> {
     (fields(ty, 1..4), any::<Index>()).prop_map(|(fields, bare)| {
+        // One case of each variant has no payload.
         let bare = bare.index(fields.len());
         let payload = |i, ty| if i == bare { None } else { Some(ty) };
         let each = fields.into_iter().enumerate();

@@ -94,6 +94,7 @@ impl FromIterator<Doubt> for Doubts {
     }
 }
 
+// Boxed, because each kind captures other settings and paths.
 type Check = Box<dyn Fn(&Context<'_>) -> Doubts + Send + Sync>;
 
 struct Compiled {
@@ -117,6 +118,8 @@ impl Checks {
     /// Compiles the rules against the function's type. `finite` is added unless a rule declares it.
     pub fn compile(rules: &[Rule], function: &FunctionTy) -> Result<Checks, RuleError> {
         let mut checks = rules.iter().map(|rule| rule.compile(function)).collect::<Result<Vec<_>, _>>()?;
+        // NaN and infinities pass the types of every float, so this check applies to tools that declare
+        // nothing.
         if !checks.iter().any(|one| one.kind == "finite") {
             checks.push(Rule { kind: Kind::Finite(finite::Settings {}), verdict: None }.compile(function)?);
         }
@@ -131,6 +134,7 @@ impl Checks {
     /// Runs all checks. Returns at most [`FINDINGS_MAX`] findings, the worst first; none if the tool returned an
     /// error.
     pub fn findings(&self, context: &Context<'_>) -> Vec<Finding> {
+        // An error that the tool returned is its answer; no check may turn it into an implausible result.
         let Some(result) = answer(context.result) else { return vec![] };
         let context = Context { result, ..*context };
         let (mut found, mut more) = (Vec::new(), 0);
@@ -149,6 +153,8 @@ impl Compiled {
     fn finding(&self, doubt: Doubt) -> Finding {
         Finding {
             kind: self.kind.to_owned(),
+            // The author knows the tool better than the kind does, and a finding knows more than the default of
+            // its kind.
             verdict: self.declared.or(doubt.verdict).unwrap_or(self.default),
             path: clean(&doubt.path),
             expected: clean(&doubt.expected),
@@ -181,9 +187,11 @@ fn answer(val: &Val) -> Option<&Val> {
 /// Sorts the worst findings first, so that the cut drops only milder ones. `more` is the number of findings not in the
 /// list.
 fn capped(mut findings: Vec<Finding>, more: usize) -> Vec<Finding> {
+    // A stable sort keeps the order of the checks among findings of one verdict.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
     let all = findings.len() + more;
     findings.truncate(FINDINGS_MAX);
+    // The last place is spent on the count, so the list never exceeds its bound.
     if let Some(last) = findings.last_mut().filter(|_| all > FINDINGS_MAX) {
         last.path = String::new();
         last.expected = "fewer findings".into();

@@ -1,10 +1,10 @@
 //! Expressions of contracts: CEL, checked against the tool's types before anything runs.
 //!
-//! The `cel` crate parses. What it lacks is here: an expression is checked against WIT types at load, its cost
-//! is estimated before and metered while it runs, numbers of all widths mix exactly, it reads component values
-//! where they lie, and a rule that fails is explained by the values that decided it. For that the checked tree
-//! is our own, and so is its evaluation. Must not know what follows from a judgement. To add a function: its
-//! name and type in `check`, its work in `eval`.
+//! The `cel` crate parses. This module adds what the crate lacks: expressions are checked against WIT types at
+//! load, their cost is estimated before and metered during evaluation, numbers of all widths compare exactly,
+//! component values are read in place, and a rule that fails is explained by the values that decided it.
+//! Therefore the checked tree and its evaluation are this module's own. Must not know what follows from a
+//! judgement. To add a function: its name and type in `check`, its evaluation in `eval`.
 
 mod check;
 mod cost;
@@ -25,30 +25,30 @@ use super::Val;
 use super::ty::{Field, Ty};
 use tree::Node;
 
-/// What one expression may cost, in steps; Kubernetes' number.
+/// Most steps of one expression. The number is Kubernetes' limit for its CEL rules.
 pub const COST_MAX: u64 = 1_000_000;
 
-/// What all expressions of one call may cost together.
+/// Most steps of all expressions of one call together.
 pub const COST_CALL_MAX: u64 = 10_000_000;
 
-/// Items that a list of unknown length is taken to have when the cost is estimated. A longer one is met by the
-/// meter that runs along.
+/// Assumed length of a list of unknown length, for the estimate at load. A longer list is stopped by the meter
+/// during evaluation.
 pub const LIST_ITEMS: u64 = 1_000;
 
-/// Bytes that a string of unknown length is taken to have.
+/// Assumed length in bytes of a string of unknown length.
 pub const STRING_BYTES: u64 = 1_000;
 
-/// The names that an expression may use, with their types: `args`, and `result` where there is one. Names inside
+/// The names that an expression may use, with their types: `args`, and `result` where there is one. Field names
 /// are the snake_case ones that agents see.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    /// The parameters.
+    /// The parameters of the function, in order.
     pub args: Vec<Field>,
-    /// The result.
+    /// The type of the result. `None` where only the arguments are known.
     pub result: Option<Ty>,
 }
 
-/// An expression that is a truth value, checked.
+/// A checked expression of type bool.
 #[derive(Clone, Debug)]
 pub struct Expression {
     root: Node,
@@ -59,37 +59,37 @@ pub struct Expression {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ExpressionError {
-    /// What is wrong.
+    /// The problem, for the author.
     pub message: String,
-    /// Where, in bytes of the expression's text.
+    /// Byte range in the text of the expression.
     pub span: Range<usize>,
-    /// How it may be mended.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
 /// The values that an expression reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Bindings<'a> {
-    /// The parameters, in order.
+    /// The parameters of the function, in order.
     pub params: &'a [Field],
-    /// Their values.
+    /// Their values, in the same order.
     pub args: &'a [Val],
-    /// The result's value.
+    /// The value of the result. `None` where only the arguments are known.
     pub result: Option<&'a Val>,
 }
 
-/// What came of a rule.
+/// The outcome of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// It holds.
+    /// The expression is true.
     Holds,
-    /// It does not, and why.
+    /// The expression is false, with the reason.
     Fails(Explanation),
-    /// It could not be told: a null, a division by zero, too many steps.
+    /// The expression has no value: a null, a division by zero, or too many steps.
     Error(Explanation),
 }
 
-/// The values that decided, as text: `args.from = "2020-05", args.to = "2020-01"`.
+/// The values that decided a rule, as text: `args.from = "2020-05", args.to = "2020-01"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation(pub String);
 
@@ -100,10 +100,11 @@ impl fmt::Display for Explanation {
 }
 
 impl Expression {
-    /// Checks an expression that must be a truth value.
+    /// Compiles an expression whose type must be bool.
     ///
     /// # Errors
-    /// When it does not parse, names what is not there, mixes what does not mix, or may cost too much.
+    /// When it does not parse, uses an unknown name, applies an operator to the wrong types, or may cost more
+    /// than [`COST_MAX`].
     pub fn compile_bool(text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
         let mut root = check::check(text, scope)?;
         let cost = cost::estimate(&root);
@@ -114,16 +115,17 @@ impl Expression {
                 hint: Some("walk fewer lists within each other, or lists of a fixed length".into()),
             });
         }
+        // Only now: the estimate still needs the lengths of lists and the parts of types.
         root.outline();
         Ok(Expression { root, cost })
     }
 
-    /// The most steps that it may take, lists and strings at their assumed sizes.
+    /// The estimated steps of one evaluation, with lists and strings at their assumed sizes.
     pub fn cost(&self) -> u64 {
         self.cost
     }
 
-    /// Judges these values.
+    /// Evaluates the expression over these values.
     pub fn eval(&self, bindings: &Bindings<'_>) -> Judgement {
         eval::judge(&self.root, bindings)
     }

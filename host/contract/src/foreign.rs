@@ -1,8 +1,9 @@
-//! What a schema must be before a validator is made of it; a hostile one is refused at load, with the reason.
+//! Bounds on JSON Schemas, checked before a validator is built. A hostile schema is refused at load, with the
+//! reason.
 //!
-//! Owns the bounds on schemas. Must not know arguments. Every schema passes here, also our own: a guard that
-//! is always on cannot be forgotten. Refused beyond the bounds are recursion, `$dynamicRef` and a nested
-//! `$id`: the first makes the cost of a check depend on the arguments, the others hide where a reference leads.
+//! Owns the bounds. Must not know arguments. Every schema passes here, also those that this crate made: a check
+//! that always runs cannot be forgotten. Recursion is refused because it makes the cost of a check depend on
+//! the arguments. `$dynamicRef` and a nested `$id` are refused because they hide where a reference leads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +15,10 @@ use airlock_types::shorten::{clean, shorten};
 /// Why a schema is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
-    /// Another dialect than 2020-12, which a validator would silently read as 2020-12.
+    /// A dialect other than 2020-12. jsonschema would read it as 2020-12 without saying so.
     #[error("unsupported `$schema` `{0}`: only {DIALECT}")]
     Dialect(String),
-    /// A reference that leads out of the schema, or nowhere.
+    /// A reference that leads out of the schema, or to nothing.
     #[error("reference `{0}` leads outside the schema or nowhere")]
     Reference(String),
     /// A keyword whose meaning cannot be bounded at load.
@@ -26,16 +27,16 @@ pub enum SchemaError {
     /// A definition that refers to itself.
     #[error("reference `{0}` is recursive")]
     Recursive(String),
-    /// Too deep, references followed.
+    /// Nested deeper than the bound, with references followed.
     #[error("nested deeper than {DEPTH_MAX} levels")]
     Depth,
-    /// Too many subschemas as written.
+    /// More subschemas than the bound, as written.
     #[error("more than {SUBSCHEMAS_MAX} subschemas")]
     Subschemas,
-    /// Too many subschemas once references are followed.
+    /// More subschemas than the bound, with references followed.
     #[error("more than {EXPANSION_MAX} subschemas when references are followed")]
     Expansion,
-    /// A pattern that cannot be read or would be slow.
+    /// A pattern that does not parse, or that has more positions than the bound.
     #[error(
         "the pattern `{0}` is not one of Rust's `regex`, or repeats more than {POSITIONS_MAX} characters; `maxLength` \
          bounds a length"
@@ -47,27 +48,36 @@ pub enum SchemaError {
 }
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
+// MCP 2026-07-28 (basic/index.mdx) asks for bounds on the depth of a schema, its number of subschemas, and the
+// time of a validation. The three constants below are these bounds.
 const DEPTH_MAX: usize = 64;
 const SUBSCHEMAS_MAX: usize = 10_000;
-/// A check costs at most about this many steps for each value.
+/// Largest cost of a schema: an upper bound on the steps that a check takes for each value. OpenAI's Agents SDK
+/// has the same node budget against hostile MCP schemas (`strict_schema.py`).
 const EXPANSION_MAX: usize = 100_000;
 
-/// Characters that a pattern may stand for, repetitions counted. A match may hold on to as many places in the pattern
-/// for each character of a text: patterns are an author's, texts a caller's.
+/// Most positions of a pattern, with repetitions written out. A match may keep that many positions active for
+/// each character of the text. Authors write patterns and callers write texts, so the product needs a bound:
+/// `(a|b)*a(a|b){1500}` took 12 s over 256 KiB.
 const POSITIONS_MAX: usize = 512;
 
-/// What is known of a schema that is within the bounds.
+/// Facts about a schema that is within the bounds.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Inspected {
-    /// Formats that no validator will check.
+    /// Names of formats that no validator checks.
     pub unknown_formats: Vec<String>,
-    /// Steps that a check takes for each value, at most.
+    /// Upper bound on the steps that a check takes for each value.
     pub cost: usize,
 }
 
 /// Checks a schema against the bounds.
+///
+/// # Errors
+/// The first bound that the schema exceeds, or the first keyword or reference that it may not have.
 pub fn inspect(schema: &Value) -> Result<Inspected, SchemaError> {
     let mut survey = Survey::default();
+    // The survey runs before the expansion: it bounds the written schema, and collects the anchors that
+    // references resolve to.
     survey.visit(schema, 0)?;
     let mut expansion =
         Expansion { root: schema, anchors: &survey.anchors, costs: BTreeMap::new(), open: vec![] };
@@ -75,7 +85,8 @@ pub fn inspect(schema: &Value) -> Result<Inspected, SchemaError> {
     Ok(Inspected { unknown_formats: survey.unknown_formats.into_iter().collect(), cost })
 }
 
-/// The subschemas of a schema as written. Data under `enum`, `const`, `default` and `examples` are none.
+/// The subschemas of a schema, as written. Data under `enum`, `const`, `default` and `examples` is not a
+/// subschema.
 pub(crate) fn children(schema: &Value) -> Vec<&Value> {
     let keywords = schema.as_object().into_iter().flatten();
     keywords.flat_map(|(keyword, value)| under(keyword, value)).collect()
@@ -89,6 +100,8 @@ pub(crate) fn under<'s>(keyword: &str, value: &'s Value) -> Vec<&'s Value> {
             "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas",
             Value::Object(map),
         ) => map.values().collect(),
+        // Any other object may be a subschema, also below an unknown keyword, where a `$ref` can lead. Counting
+        // data as a subschema only makes the bounds stricter.
         (_, Value::Object(_)) => vec![value],
         (_, Value::Array(items)) => items.iter().filter(|item| item.is_object()).collect(),
         _ => vec![],
@@ -105,6 +118,7 @@ struct Survey<'s> {
 impl<'s> Survey<'s> {
     fn visit(&mut self, schema: &'s Value, depth: usize) -> Result<(), SchemaError> {
         self.count += 1;
+        // Both bounds are checked before descending, so that the survey itself stays within them.
         if depth > DEPTH_MAX {
             return Err(SchemaError::Depth);
         }
@@ -117,6 +131,7 @@ impl<'s> Survey<'s> {
 
     fn keywords(&mut self, schema: &'s Value, depth: usize) -> Result<(), SchemaError> {
         let text = |keyword: &str| schema.get(keyword).and_then(Value::as_str);
+        // An empty fragment names the same dialect.
         if let Some(dialect) = text("$schema").filter(|dialect| dialect.trim_end_matches('#') != DIALECT) {
             return Err(SchemaError::Dialect(dialect.to_owned()));
         }
@@ -125,6 +140,8 @@ impl<'s> Survey<'s> {
         {
             return Err(SchemaError::Keyword(keyword.to_owned()));
         }
+        // An `$id` below the root changes what references below it resolve against, and `target` resolves
+        // against the root.
         if depth > 0 && text("$id").is_some() {
             return Err(SchemaError::Keyword("$id".to_owned()));
         }
@@ -150,13 +167,18 @@ fn target<'s>(root: &'s Value, anchors: &BTreeMap<&str, &'s Value>, reference: &
 struct Expansion<'s, 'a> {
     root: &'s Value,
     anchors: &'a BTreeMap<&'s str, &'s Value>,
-    /// What each reference costs, once known: without it, counting a bomb would be the bomb.
+    /// Cost and height of each reference that was already followed. Without this table, counting a doubling
+    /// bomb would take as long as validating with it: half a second at 25 levels, and twice that for each
+    /// further level.
     costs: BTreeMap<&'s str, (usize, usize)>,
+    // References that are being followed, the outermost first. One that occurs again is recursive.
     open: Vec<&'s str>,
 }
 
 impl<'s> Expansion<'s, '_> {
+    // Returns the cost of a schema and its height, both with references followed.
     fn cost(&mut self, schema: &'s Value, depth: usize) -> Result<(usize, usize), SchemaError> {
+        // Each position of a pattern counts as one step, like a subschema.
         let mut total = (1 + patterns(schema)?, 1_usize);
         let referred =
             schema.get("$ref").and_then(Value::as_str).map(|reference| self.follow(reference, depth + 1));
@@ -164,6 +186,8 @@ impl<'s> Expansion<'s, '_> {
         for child in children(schema) {
             total = add(total, self.cost(child, depth + 1)?);
         }
+        // The depth is checked here too: a reference whose cost is in the table is not walked again at this
+        // depth.
         match total {
             (cost, _) if cost > EXPANSION_MAX => Err(SchemaError::Expansion),
             (_, height) if depth + height > DEPTH_MAX + 2 => Err(SchemaError::Depth),
@@ -191,20 +215,24 @@ impl<'s> Expansion<'s, '_> {
     }
 }
 
-/// The positions of a schema's own patterns.
+/// Number of positions in the patterns that a schema has itself, without those of its subschemas.
 fn patterns(schema: &Value) -> Result<usize, SchemaError> {
     let own = schema.get("pattern").and_then(Value::as_str);
     let keys = schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
     own.into_iter().chain(keys.map(|(key, _)| key.as_str())).map(pattern).sum()
 }
 
-/// The positions of a pattern, which is refused where a match could be slow.
+/// Number of positions in a pattern.
+///
+/// # Errors
+/// When the pattern does not parse, or has more positions than the bound.
 pub(crate) fn pattern(text: &str) -> Result<usize, SchemaError> {
     let bad = || SchemaError::Pattern(shorten(&clean(text), 60));
     let parsed = regex_syntax::parse(text).map_err(|_| bad())?;
     Some(positions(&parsed)).filter(|positions| *positions <= POSITIONS_MAX).ok_or_else(bad)
 }
 
+// Additions and multiplications saturate, because nested repetitions multiply.
 fn positions(part: &Hir) -> usize {
     match part.kind() {
         HirKind::Empty | HirKind::Look(_) => 0,
@@ -212,6 +240,7 @@ fn positions(part: &Hir) -> usize {
         HirKind::Class(_) => 1,
         HirKind::Capture(group) => positions(&group.sub),
         HirKind::Repetition(repetition) => {
+            // An unbounded repetition is its minimum in copies, and one loop.
             let times = repetition.max.unwrap_or(repetition.min.saturating_add(1));
             positions(&repetition.sub).saturating_mul(times as usize)
         }
@@ -221,7 +250,7 @@ fn positions(part: &Hir) -> usize {
     }
 }
 
-/// Costs add up; heights do not.
+/// Costs add up; of the heights the greatest counts.
 fn add(total: (usize, usize), part: (usize, usize)) -> (usize, usize) {
     (total.0.saturating_add(part.0), total.1.max(part.1 + 1))
 }

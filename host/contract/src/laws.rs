@@ -39,6 +39,8 @@ fn args(params: &[Field], vals: &[Val]) -> Map<String, Value> {
 
 /// What is put in the place of another value.
 fn intruder() -> impl Strategy<Value = Value> {
+    // Values near the edges of the codec: integral floats, overflow of `f32` and of 64 bits, other spellings of
+    // zero, base64 with wrong padding bits, and objects that look like tags.
     let numbers = [json!(0), json!(-1), json!(3.0), json!(2.5), json!(256), json!(1e39), json!(-1e18)];
     let wide =
         [json!(u64::MAX), json!(i64::MIN), json!(9_007_199_254_740_992.0), json!(1.8446744073709552e19)];
@@ -133,6 +135,7 @@ proptest! {
         let accepted = valid(&of(&ty, Direction::Input), &json);
         match lower_value(&ty, json.clone()) {
             Ok(val) => {
+                // The codec may be stricter than the schema, and never more permissive.
                 prop_assert!(accepted, "lowered although the schema refuses {json}");
                 let canonical = lift(&ty, &val).unwrap();
                 prop_assert_eq!(lower_value(&ty, canonical), Ok(val));

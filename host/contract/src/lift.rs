@@ -1,7 +1,7 @@
 //! Component values → JSON, in one canonical form.
 //!
-//! Owns the form that agents, records and later calls read: `lower` turns it back into the same value. Must
-//! not know schemas. For a new type: a row in [`lift`].
+//! Owns the form that agents, records and later calls read. `lower` converts it back to the same value. Must
+//! not know schemas. To add a type: a row in [`lift`].
 
 use std::collections::BTreeMap;
 
@@ -16,15 +16,19 @@ use super::ty::{Field, Ty};
 use airlock_types::shorten::shorten;
 use airlock_types::words::GOT_CHARS_MAX;
 
-/// The greatest integer that every JSON client holds exactly.
+/// The greatest integer that every JSON client represents exactly: JavaScript's `Number.MAX_SAFE_INTEGER`.
 pub(super) const SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// A value that is not of its type. The engine makes none: it means that type and value were mixed up.
+/// A value does not have its type. The engine returns no such value, so type and value were mixed up by the
+/// host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a value is no {0}")]
 pub struct LiftError(String);
 
-/// Writes a value as JSON. Infinities and NaN become strings, options are always written out.
+/// Writes a value as JSON. Infinities and NaN become strings, and an option that is `none` becomes null.
+///
+/// # Errors
+/// When the value does not have the type.
 pub fn lift(ty: &Ty, val: &Val) -> Result<Value, LiftError> {
     Ok(match (ty, val) {
         (Ty::Bool, Val::Bool(b)) => (*b).into(),
@@ -34,6 +38,7 @@ pub fn lift(ty: &Ty, val: &Val) -> Result<Value, LiftError> {
         (Ty::U16, Val::U16(n)) => (*n).into(),
         (Ty::S32, Val::S32(n)) => (*n).into(),
         (Ty::U32, Val::U32(n)) => (*n).into(),
+        // Beyond 2^53 JavaScript clients would round the number, so it is written as a string.
         (Ty::S64, Val::S64(n)) if n.unsigned_abs() > SAFE_INTEGER => n.to_string().into(),
         (Ty::S64, Val::S64(n)) => (*n).into(),
         (Ty::U64, Val::U64(n)) if *n > SAFE_INTEGER => n.to_string().into(),
@@ -44,6 +49,7 @@ pub fn lift(ty: &Ty, val: &Val) -> Result<Value, LiftError> {
         (Ty::String, Val::String(s)) => s.as_str().into(),
         (Ty::List(item), Val::List(items)) if **item == Ty::U8 => STANDARD.encode(bytes(items)?).into(),
         (Ty::List(item), Val::List(items)) => lift_items(item, items)?,
+        // Lengths and names are compared here and below, because zipping would drop the rest without an error.
         (Ty::FixedList(item, len), Val::FixedLengthList(items)) if items.len() == *len as usize => {
             lift_items(item, items)?
         }
@@ -62,6 +68,7 @@ pub fn lift(ty: &Ty, val: &Val) -> Result<Value, LiftError> {
         (Ty::Result(..), Val::Result(Ok(val))) => lift_case(ty, "ok", val.as_deref())?,
         (Ty::Result(..), Val::Result(Err(val))) => lift_case(ty, "err", val.as_deref())?,
         (Ty::Flags(names), Val::Flags(set)) if set.iter().all(|name| names.contains(name)) => {
+            // In the declared order, whatever order the guest used: the form is canonical.
             names.iter().filter(|name| set.contains(name)).map(String::as_str).collect()
         }
         _ => return Err(mismatch(ty)),
@@ -73,6 +80,7 @@ fn mismatch(ty: &Ty) -> LiftError {
 }
 
 fn float(n: f64) -> Value {
+    // JSON has no number for these three.
     let name = if n.is_nan() {
         "NaN"
     } else if n > 0.0 {
@@ -83,7 +91,8 @@ fn float(n: f64) -> Value {
     serde_json::Number::from_f64(n).map_or_else(|| name.into(), Value::Number)
 }
 
-/// The `f64` that prints as the `f32` would, 0.1 rather than 0.10000000149011612, if it narrows to the same.
+/// The `f64` with the digits of the `f32`: 0.1 rather than 0.10000000149011612. Used only if it narrows to the
+/// same `f32`.
 fn shortest(n: f32) -> f64 {
     n.to_string().parse().ok().filter(|wide| *wide as f32 == n).unwrap_or_else(|| n.into())
 }
@@ -97,12 +106,13 @@ fn lift_items(ty: &Ty, items: &[Val]) -> Result<Value, LiftError> {
     items.iter().map(|val| lift(ty, val)).collect()
 }
 
-/// Of entries with the same key the last one holds.
+/// Entries of a map, as an array of objects. Of entries with the same key the last one is kept.
 fn lift_map(key: &Ty, value: &Ty, entries: &[(Val, Val)]) -> Result<Value, LiftError> {
     let mut places = BTreeMap::new();
     let mut lifted: Vec<Value> = Vec::with_capacity(entries.len());
     for (k, v) in entries {
         let k = lift(key, k)?;
+        // `Val` has no order, so keys are compared by their canonical text.
         let text = k.to_string();
         let entry = json!({"key": k, "value": lift(value, v)?});
         match places.get(&text) {

@@ -1,8 +1,8 @@
 //! JSON Schema of component types: what agents and providers see.
 //!
-//! Owns the mapping from WIT types to schemas in a portable subset of draft 2020-12: `anyOf` and
-//! single-value `enum`, never `oneOf` or `const`, since some providers refuse those. Must not know values,
-//! tools or providers. For a new type: a row in [`of`], then in `lower` and `lift`.
+//! Owns the mapping from WIT types to schemas in a portable subset of draft 2020-12: `anyOf` and single-value
+//! `enum`, never `oneOf` or `const`, which OpenAI's strict mode and Gemini refuse. Must not know values, tools
+//! or providers. To add a type: a row in [`of`], then in `lower` and `lift`.
 
 mod defs;
 mod exact;
@@ -22,31 +22,31 @@ use super::path::snake;
 use super::phrase;
 use super::ty::{Field, Ty};
 
-/// Which way a value goes. The two differ where the host takes more than it gives, or gives what JSON lacks.
+/// The direction of a value. The schemas differ where the host accepts more forms than it writes, or writes
+/// values that JSON lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// From an agent to a tool: bytes may be given as text.
+    /// From an agent to a tool. Bytes are also accepted as text.
     Input,
-    /// From a tool to an agent: a float may be no finite number.
+    /// From a tool to an agent. A float can be NaN or infinite.
     Output,
 }
 
-/// The schema of a function's arguments: a closed object, one property for each parameter.
-///
-/// A large one comes with repeated parts under `$defs`.
+/// The schema of a function's arguments: a closed object with one property for each parameter. Repeated parts
+/// of a large schema are under `$defs`.
 pub fn input(params: &[Field]) -> Value {
     let mut schema = object(params, Direction::Input);
     share(&mut schema);
     schema
 }
 
-/// The schema of a result, without `$defs`. To put it into an envelope, call [`share`] on the envelope: references
-/// start at the root.
+/// The schema of a result, without `$defs`. To use it inside an envelope, call [`share`] on the envelope,
+/// because references start at the root.
 pub fn output(ty: &Ty) -> Value {
     of(ty, Direction::Output)
 }
 
-/// The schema of a type, written out.
+/// The schema of a type, without references.
 pub fn of(ty: &Ty, direction: Direction) -> Value {
     match ty {
         Ty::Bool => json!({"type": "boolean"}),
@@ -59,13 +59,16 @@ pub fn of(ty: &Ty, direction: Direction) -> Value {
             json!({"type": "string", "minLength": 1, "maxLength": 1, "description": phrase::expected(ty)})
         }
         Ty::String => json!({"type": "string"}),
+        // Base64 takes a third of the tokens of a list of numbers. This row is above the row of other lists.
         Ty::List(item) if **item == Ty::U8 => bytes(direction),
         Ty::List(item) => json!({"type": "array", "items": of(item, direction)}),
+        // Descriptions repeat what keywords say, since exporters drop keywords.
         Ty::FixedList(item, len) => json!({
             "type": "array", "items": of(item, direction), "minItems": len, "maxItems": len,
             "description": phrase::expected(ty),
         }),
         Ty::Map(key, value) => {
+            // An array of entries: OpenAI's strict mode has no open objects, and Gemini mishandles them.
             let entry = [field("key", key), field("value", value)];
             json!({"type": "array", "items": object(&entry, direction), "description": "keys must be unique"})
         }
@@ -77,11 +80,12 @@ pub fn of(ty: &Ty, direction: Direction) -> Value {
         }
         Ty::Enum(names) => names_of(names),
         Ty::Option(inner) => option(inner, direction),
+        // Without `uniqueItems`, which OpenAI's strict mode refuses. `lower` accepts a repeated name.
         Ty::Flags(names) => json!({"type": "array", "items": names_of(names)}),
     }
 }
 
-/// The cases of a variant or a result, each with its payload's type; of other types, none.
+/// The cases of a variant or a result, each with the type of its payload. Empty for other types.
 pub(super) fn cases(ty: &Ty) -> Vec<(&str, Option<&Ty>)> {
     if let Ty::Variant(cases) = ty {
         return cases.iter().map(|case| (case.name.as_str(), case.ty.as_ref())).collect();
@@ -90,7 +94,7 @@ pub(super) fn cases(ty: &Ty) -> Vec<(&str, Option<&Ty>)> {
     vec![("ok", ok.as_deref()), ("err", err.as_deref())]
 }
 
-/// The payload's type of one case of a variant or a result.
+/// The type of the payload of one case. The outer `None` means that the type has no such case.
 pub(super) fn case<'t>(ty: &'t Ty, tag: &str) -> Option<Option<&'t Ty>> {
     match (ty, tag) {
         (Ty::Variant(cases), tag) => cases.iter().find(|case| case.name == tag).map(|case| case.ty.as_ref()),
@@ -107,11 +111,12 @@ fn field(name: &str, ty: &Ty) -> Field {
 fn object(fields: &[Field], direction: Direction) -> Value {
     let properties: Map<_, _> =
         fields.iter().map(|field| (snake(&field.name).into_owned(), of(&field.ty, direction))).collect();
+    // An option may be absent or null: models send both. Both mean `none`.
     let required = fields.iter().filter(|field| field.ty.as_option().is_none());
     closed(properties.into(), required.map(|field| snake(&field.name).into_owned()).collect())
 }
 
-/// A closed object. An empty `required` is left out: some providers refuse it.
+/// A closed object. An empty `required` is omitted, because some providers refuse it.
 fn closed(properties: Value, required: Vec<String>) -> Value {
     let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
     if !required.is_empty() {
@@ -129,7 +134,7 @@ fn integer(ty: &Ty) -> Value {
     schema
 }
 
-/// A 64-bit integer: beyond 2^53 a client in JavaScript cannot hold it, so a decimal string stands for it.
+/// A 64-bit integer. JavaScript clients lose precision beyond 2^53, so a decimal string is accepted too.
 fn wide(ty: &Ty, pattern: &str) -> Value {
     let text = json!({"type": "string", "pattern": pattern, "description": "the same as a decimal string"});
     json!({"anyOf": [integer(ty), text]})
@@ -146,6 +151,7 @@ fn float(number: Value, direction: Direction) -> Value {
 
 fn bytes(direction: Direction) -> Value {
     let base64 = json!({"type": "string", "contentEncoding": "base64", "description": "bytes in base64"});
+    // Models cannot encode base64 reliably, so text is accepted as it is.
     let text = json!({"utf8": {"type": "string", "description": "text that stands for its UTF-8 bytes"}});
     match direction {
         Direction::Input => json!({"anyOf": [base64, closed(text, vec!["utf8".into()])]}),
@@ -161,7 +167,8 @@ fn tuple(ty: &Ty, parts: &[Ty], direction: Direction) -> Value {
     })
 }
 
-/// One case: the tag alone, or the tag with its payload. A payload that is an option may be left out.
+/// The schema of one case: the tag alone, or the tag with its payload. A payload whose type is an option may be
+/// absent.
 fn branch(name: &str, payload: Option<&Ty>, direction: Direction) -> Value {
     let mut properties = json!({"tag": {"type": "string", "enum": [name]}});
     let mut required = vec!["tag".to_owned()];
@@ -178,8 +185,8 @@ fn names_of(names: &[String]) -> Value {
     json!({"type": "string", "enum": names})
 }
 
-/// `T` or null. Over a type that has null itself the value is wrapped, or `some(none)` would be lost; then
-/// null comes first, by which [`overlay`] tells the two forms apart.
+/// `T` or null. An option inside an option is wrapped in an object, or `some(none)` would be lost. There null
+/// comes first: [`overlay`] tells the two forms apart by the position of null.
 fn option(inner: &Ty, direction: Direction) -> Value {
     let schema = of(inner, direction);
     if inner.as_option().is_some() {

@@ -1,8 +1,8 @@
 //! The types of component functions, as plain data.
 //!
-//! Owns the structural form of a WIT type: what the engine knows of a type once names of types are gone.
-//! Must not know the engine, JSON or any tool. To add a type constructor: a variant here, then follow the
-//! compiler through `schema`, `lower` and `lift`.
+//! Owns the structural form of a WIT type. Type names are absent, because the engine does not keep them. Must
+//! not know the engine, JSON or any tool. To add a type constructor: a variant here, then follow the compiler
+//! through `schema`, `lower` and `lift`.
 
 mod budget;
 
@@ -17,6 +17,7 @@ pub use budget::{TYPE_BYTES_MAX, TYPE_DEPTH_MAX, TYPE_NODES_MAX, TypeBudget, Typ
 ///
 /// Types that cannot cross to JSON (resources, streams, futures, error contexts) do not appear: a function
 /// that uses one is hidden when its component is read.
+// The serialized form crosses from the compile process, and is stored beside the compiled code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ty {
@@ -48,7 +49,7 @@ pub enum Ty {
     String,
     /// `list<T>`
     List(Box<Ty>),
-    /// `list<T, N>`
+    /// `list<T, N>`. [`lift`](super::lift) and the schema treat it as an array of exactly `N` items.
     FixedList(Box<Ty>, u32),
     /// `map<K, V>`
     Map(Box<Ty>, Box<Ty>),
@@ -71,7 +72,7 @@ pub enum Ty {
 /// A field of a record, or a parameter of a function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
-    /// The name as WIT has it, kebab-case.
+    /// The name as written in WIT, kebab-case.
     pub name: String,
     /// The field's type.
     pub ty: Ty,
@@ -80,9 +81,9 @@ pub struct Field {
 /// A case of a variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
-    /// The name as WIT has it, kebab-case.
+    /// The name as written in WIT, kebab-case.
     pub name: String,
-    /// The payload's type, if the case carries one.
+    /// The payload's type. `None` for a case without a payload.
     pub ty: Option<Ty>,
 }
 
@@ -91,18 +92,18 @@ pub struct Case {
 pub struct FunctionTy {
     /// The parameters in declared order.
     pub params: Vec<Field>,
-    /// The result, if there is one.
+    /// The result's type. `None` for a function that returns nothing.
     pub result: Option<Ty>,
 }
 
 impl Ty {
-    /// The element type of `option<T>`.
+    /// The element type of `option<T>`, or `None` for any other type.
     pub fn as_option(&self) -> Option<&Ty> {
         if let Ty::Option(inner) = self { Some(inner) } else { None }
     }
 }
 
-/// Writes the type as WIT would, named types written out: `option<list<u8>>`, `record { a: u8 }`.
+/// Writes the type as WIT would, with named types written out: `option<list<u8>>`, `record { a: u8 }`.
 impl fmt::Display for Ty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -187,7 +188,10 @@ fn result(f: &mut fmt::Formatter<'_>, ok: Option<&Ty>, err: Option<&Ty>) -> fmt:
     }
 }
 
-/// The name that agents see for a WIT name: `max-items` → `max_items`. A bijection, as WIT has no `_`.
+/// The name that agents see for a WIT name: `max-items` → `max_items`. Gemini refuses hyphens in property
+/// names. The mapping is a bijection, because WIT names have no `_`.
 pub fn snake(name: &str) -> Cow<'_, str> {
+    // Most names have no hyphen, and every call converts the names of its arguments: those are borrowed, not
+    // copied.
     if name.contains('-') { name.replace('-', "_").into() } else { name.into() }
 }

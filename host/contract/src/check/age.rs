@@ -11,6 +11,7 @@ pub fn parse_age_ms(text: &str) -> Option<i64> {
         _ => return None,
     };
     let digits = text.strip_suffix(unit)?;
+    // Digits are checked by hand, because `parse` would accept a sign.
     digits
         .bytes()
         .all(|b| b.is_ascii_digit())
@@ -20,6 +21,7 @@ pub fn parse_age_ms(text: &str) -> Option<i64> {
 
 /// Parses a date, or a date and time with an offset, to milliseconds since the Unix epoch. A date means midnight UTC.
 pub fn parse_rfc3339_ms(text: &str) -> Option<i64> {
+    // Fixed positions, as RFC 3339 has them. `text.get` refuses a position inside of a character.
     let days = days(digits(text, 0, 4)?, mark(text, 4, b"-", 5, 2)?, mark(text, 7, b"-", 8, 2)?)?;
     if text.len() == 10 {
         return Some(days * 86_400_000);
@@ -28,6 +30,7 @@ pub fn parse_rfc3339_ms(text: &str) -> Option<i64> {
         (mark(text, 10, b"Tt ", 11, 2)?, mark(text, 13, b":", 14, 2)?, mark(text, 16, b":", 17, 2)?);
     let (millis, offset) = fraction(text.get(19..)?)?;
     let time = ((h * 60 + m) * 60 + s) * 1_000 + millis;
+    // `s <= 60` accepts a leap second, as RFC 3339 does.
     (h < 24 && m < 60 && s <= 60).then_some(days * 86_400_000 + time - offset_ms(offset)?)
 }
 
@@ -43,6 +46,8 @@ fn mark(text: &str, mark: usize, any: &[u8], at: usize, len: usize) -> Option<i6
 fn fraction(text: &str) -> Option<(i64, &str)> {
     let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
     let len = rest.bytes().take_while(u8::is_ascii_digit).count();
+    // Padded to three digits and cut after them: milliseconds are the unit of the clock that this is compared
+    // with.
     let millis = format!("{:0<3}", &rest[..len]);
     (len > 0).then(|| Some((millis[..3].parse().ok()?, &rest[len..])))?
 }
@@ -70,6 +75,8 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
         1..=12 => 31,
         _ => return None,
     };
+    // `(153 * m + 2) / 5` is the number of days before month `m` of a year that starts in March. 719,468 is the
+    // number of days from March of year 0 to 1970-01-01.
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leaps = y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400);
     (1..=last).contains(&day).then_some(365 * y + leaps + (153 * m + 2) / 5 + day - 1 - 719_468)

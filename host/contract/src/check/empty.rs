@@ -32,6 +32,7 @@ pub enum Means {
 pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
     let path = list(&settings.field, function)?;
     let verdict = match settings.is {
+        // Declared and without effect: a reviewer sees that the author considered an empty answer.
         Means::Ok => return Ok(Box::new(|_| super::Doubts::default())),
         Means::Suspect => Verdict::Suspect,
         Means::Error => Verdict::Reject,

@@ -33,6 +33,7 @@ fn walk(at: &Place<'_>, val: &Val, found: &mut Doubts) {
         }
         Val::Option(Some(val)) | Val::Variant(_, Some(val)) => walk(at, val, found),
         Val::Result(Ok(Some(val)) | Err(Some(val))) => walk(at, val, found),
+        // Keys of a map cannot be floats, so only the values are visited.
         Val::Map(entries) => entries.iter().for_each(|(_, val)| walk(at, val, found)),
         other if number(other).is_some_and(|n| !n.is_finite()) => {
             found.push(|| doubt(at.path(), "a finite number", shown(other)));

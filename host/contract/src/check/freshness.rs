@@ -17,12 +17,14 @@ pub struct Settings {
     pub error_after: Option<String>,
 }
 
+// Five minutes: clocks of upstreams differ.
 const SKEW_MS: i64 = 300_000;
 
 pub(super) fn compile(settings: &Settings, _: &FunctionTy) -> Result<Check, String> {
     let age = |text: &String| parse_age_ms(text).ok_or(format!("`{text}` is no age, write `40d` or `12h`"));
     let warn = settings.warn_after.as_ref().map(age).transpose()?;
     let error = settings.error_after.as_ref().map(age).transpose()?;
+    // A rule without a limit would only test that there is a date, and read as if it tested the age.
     if warn.is_none() && error.is_none() {
         return Err("give `warn_after`, `error_after` or both".into());
     }
@@ -34,12 +36,14 @@ pub(super) fn compile(settings: &Settings, _: &FunctionTy) -> Result<Check, Stri
                 ..doubt(String::new(), expected, shorten(got, SHOWN_CHARS_MAX))
             }])
         };
+        // A missing date is a finding too: a declared age that cannot be judged must not pass silently.
         let Some(at) = context.as_of.and_then(parse_rfc3339_ms) else {
             return found(Verdict::Suspect, "the date of the data, as RFC 3339");
         };
         let now = i64::try_from(context.now_unix_ms).unwrap_or(i64::MAX);
         match now.saturating_sub(at) {
             age if age < -SKEW_MS => found(Verdict::Suspect, "a date that is not in the future"),
+            // One finding is reported, so the stricter limit is tested first.
             age if error.is_some_and(|limit| age > limit) => {
                 found(Verdict::Reject, "data that is not outdated")
             }

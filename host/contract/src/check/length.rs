@@ -21,6 +21,7 @@ pub struct Settings {
 pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
     let path = list(&settings.field, function)?;
     let (min, max) = (settings.min.unwrap_or(0), settings.max.unwrap_or(u64::MAX));
+    // An empty range would reject every result, and a rule without bounds none.
     if min > max || (settings.min.is_none() && settings.max.is_none()) {
         return Err("give `min`, `max` or both, in order".into());
     }

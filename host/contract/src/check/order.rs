@@ -39,6 +39,7 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
     let dot = if settings.by.is_empty() { "" } else { "." };
     let place = format!("{}[]{dot}{}", settings.list, settings.by);
     let (path, ty) = field(&place, function)?;
+    // Decided at load, so that no pair of a result is without an order, except for NaN.
     if !super::scalar::is_number(ty) && *ty != crate::ty::Ty::String {
         return Err(format!("`{place}` has no order, it is `{ty}`"));
     }
@@ -47,6 +48,7 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
         let found = path.select(context.result);
         let wrong = found.windows(2).filter(|two| {
             let (a, b) = if descending { (two[1].1, two[0].1) } else { (two[0].1, two[1].1) };
+            // NaN has no order, so it is a finding.
             !compare(a, b).is_some_and(|order| order.is_lt() || (order.is_eq() && !strict))
         });
         let way = if descending { "at most" } else { "at least" };

@@ -25,6 +25,7 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
         return Err("give `min`, `max` or both, in order".into());
     }
     Ok(Box::new(move |context| {
+        // NaN is not outside: `finite` reports it.
         let outside = |n: f64| n < min || n > max;
         let numbers =
             path.select(context.result).into_iter().filter_map(|(at, val)| Some((at, val, number(val)?)));

@@ -23,6 +23,7 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
         let bindings = Bindings { params: context.params, args: context.args, result: Some(context.result) };
         match expression.eval(&bindings) {
             Judgement::Holds => Doubts::default(),
+            // An expression without a value is a doubt as well: the relation was not shown to hold.
             Judgement::Fails(why) | Judgement::Error(why) => {
                 Doubts::from_iter([doubt(String::new(), expected.as_str(), why.to_string())])
             }

@@ -97,6 +97,7 @@ impl Rule {
     pub(super) fn compile(&self, function: &FunctionTy) -> Result<Compiled, RuleError> {
         let kind = self.kind.name();
         let check = self.kind.check(function).map_err(|message| RuleError { kind, message })?;
+        // A kind that is missing in `ALL` would get `Reject`; a test fails for it.
         let default =
             ALL.iter().find(|(name, _)| *name == kind).map_or(Verdict::Reject, |(_, verdict)| *verdict);
         Ok(Compiled { kind, default, declared: self.verdict, told: self.told(), check })
@@ -151,6 +152,8 @@ impl<'de> Deserialize<'de> for Rule {
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rule, A::Error> {
                 let written = Written::deserialize(MapAccessDeserializer::new(map))?;
                 let verdict = written.verdict;
+                // serde has no "exactly one of these keys". An untagged enum would, but its errors name neither
+                // key nor place.
                 let [kind] = <[Kind; 1]>::try_from(written.kinds()).map_err(|kinds| {
                     de::Error::custom(format!("exactly one check per entry, not {}", kinds.len()))
                 })?;

@@ -71,6 +71,7 @@ pub(super) fn length(val: &Val) -> Option<u64> {
 }
 
 pub(super) fn shown(val: &Val) -> String {
+    // Wide integers are written from the integer: `number` would round them.
     let text = match val {
         Val::String(text) | Val::Enum(text) => return shorten(text, SHOWN_CHARS_MAX),
         Val::Bool(yes) => yes.to_string(),

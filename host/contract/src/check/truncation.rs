@@ -18,6 +18,7 @@ pub struct Settings {
 pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
     let rows = list(&settings.list, function)?;
     let arg = settings.limit_arg.as_deref().map(|text| argument(text, function)).transpose()?;
+    // Exactly one of the two: with both, a reader could not tell which applies.
     if arg.is_some() == settings.limit.is_some() || arg.as_ref().is_some_and(|(_, ty)| !is_number(ty)) {
         return Err("give `limit`, or `limit_arg` with a number".into());
     }
@@ -25,6 +26,7 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
     Ok(Box::new(move |context| {
         let args = arguments(context);
         let given = arg.as_ref().and_then(|path| path.select(&args).first().and_then(|(_, val)| number(val)));
+        // The caller did not give the limit, so nothing is known of a page.
         let Some(limit) = constant.or(given) else { return super::Doubts::default() };
         let full = rows
             .select(context.result)

@@ -20,6 +20,7 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
     if settings.key.is_empty() {
         return Err("give at least one `key`".into());
     }
+    // Each key is resolved at load, so that a missing field is an error of the contract and not a finding.
     for key in &settings.key {
         field(&format!("{}[].{key}", settings.list), function)?;
     }

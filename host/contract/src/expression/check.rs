@@ -1,4 +1,5 @@
-//! Converts the parsed text to a checked tree: every name exists, and every operator accepts its operands.
+//! Converts a parsed expression to the checked tree: every name exists, and every operator accepts its
+//! operands.
 
 mod call;
 
@@ -13,16 +14,18 @@ use super::{ExpressionError, Scope};
 use crate::path::snake;
 use airlock_types::words::{did_you_mean, quoted_list};
 
-/// Parts of the types of all values that an expression names, each as often as it is named: ten of the largest types
-/// that a component may have. A short text can name a large type some hundred times.
+/// Most parts in the types of all values that an expression names. A type counts once for each time it is
+/// named, because each name copies it: a short text can name a large type some hundred times. The bound is ten
+/// times the largest types of a component.
 const KIND_PARTS_MAX: usize = 100_000;
 
-/// Checks an expression that must be a truth value.
+/// Checks an expression whose type must be bool.
 pub(super) fn check(text: &str, scope: &Scope) -> Result<Node, ExpressionError> {
     let (expr, source) = parse(text)?;
     let left = Cell::new(KIND_PARTS_MAX);
     let mut checker = Checker { scope, source: &source, vars: Vec::new(), left };
     let root = checker.node(&expr)?;
+    // A nullable bool is accepted: a null at run time is a `Judgement::Error`.
     if *root.kind.some() != Kind::Bool {
         return Err(checker.error(&expr, format!("it is {}, not a truth value", root.kind), None));
     }
@@ -32,9 +35,9 @@ pub(super) fn check(text: &str, scope: &Scope) -> Result<Node, ExpressionError> 
 struct Checker<'c> {
     scope: &'c Scope,
     source: &'c Source<'c>,
-    /// Variables of the macros around, the outermost first.
+    /// Variables of the enclosing macros, the outermost first.
     vars: Vec<(String, Kind)>,
-    /// What is left of the parts that the kinds of named values may have.
+    /// Remaining parts in the types of named values.
     left: Cell<usize>,
 }
 
@@ -46,6 +49,7 @@ impl Checker<'_> {
             Expr::Literal(literal) => self.literal(expr, literal),
             Expr::Ident(name) => self.ident(expr, name),
             Expr::Select(select) if !select.test => {
+                // `args` itself has no value: arguments are a list of values and not a record.
                 if self.is_args(&select.operand) {
                     return self.arg(expr, &select.operand, &select.field);
                 }
@@ -82,6 +86,7 @@ impl Checker<'_> {
         let (what, kind) = match literal {
             LiteralValue::Boolean(value) => (What::Bool(*value.inner()), Kind::Bool),
             LiteralValue::Int(value) => (What::Int(i128::from(*value.inner())), Kind::Number),
+            // Signed and unsigned literals become one kind, so `1` compares with a `u64`.
             LiteralValue::UInt(value) => (What::Int(i128::from(*value.inner())), Kind::Number),
             LiteralValue::Double(value) => (What::Float(*value.inner()), Kind::Number),
             LiteralValue::String(value) => (What::Text(value.inner().to_owned()), Kind::Text),
@@ -94,6 +99,7 @@ impl Checker<'_> {
     }
 
     fn ident(&self, expr: &IdedExpr, name: &str) -> Checked {
+        // The innermost variable of a name shadows outer ones, `args` and `result` too.
         if let Some(at) = self.vars.iter().rposition(|(var, _)| var == name) {
             return self.by_name(expr, What::Var(at), self.vars[at].1.clone());
         }
@@ -134,7 +140,7 @@ impl Checker<'_> {
         Ok(self.made(expr, What::Field(Box::new(base), name.to_owned()), kind))
     }
 
-    /// Where a name stands among those of a record.
+    /// The index of a name among the fields of a record.
     fn place_of(
         &self,
         expr: &IdedExpr,
@@ -200,6 +206,7 @@ impl Checker<'_> {
         let (base, at_node) = (self.node(base)?, self.node(at)?);
         let kind = match (base.kind.some(), &at_node.what) {
             (Kind::List(item, _), _) if *at_node.kind.some() == Kind::Number => (**item).clone(),
+            // The parts of a tuple differ in type, so the index must be a literal.
             (Kind::Tuple(items), What::Int(i)) => {
                 let item = usize::try_from(*i).ok().and_then(|i| items.get(i));
                 item.cloned().ok_or_else(|| {
@@ -222,6 +229,7 @@ impl Checker<'_> {
             Kind::Map(key, _) => (**key).clone(),
             other => return Err(self.error(list, format!("`in` wants a list, not {other}"), None)),
         };
+        // Checked in both directions: either side can be the enum, and the other side the literal.
         let wanted = Kind::List(Box::new(item_node.kind.clone()), None);
         self.known_cases(expr, &inner, &item_node)?;
         self.known_cases(expr, &wanted, &list_node)?;
@@ -275,7 +283,8 @@ impl Checker<'_> {
         }
     }
 
-    /// A string that is no case of an enum is never equal to one, alone or in a list.
+    /// Refuses a comparison of an enum with a literal that is not one of its cases, directly or inside a list:
+    /// it could never be true.
     fn known_cases(&self, expr: &IdedExpr, kind: &Kind, node: &Node) -> Result<(), ExpressionError> {
         match (kind.some(), &node.what) {
             (Kind::Enum(cases), What::Text(text)) if !cases.contains(text) => {
@@ -303,7 +312,7 @@ impl Checker<'_> {
         self.expect(expr, |kind| *kind == Kind::Number, "a number")
     }
 
-    /// A value that is there by a name. All of its type is looked at, each time that it is named.
+    /// A node for a named value. Its type counts against [`KIND_PARTS_MAX`] each time.
     fn by_name(&self, expr: &IdedExpr, what: What, kind: Kind) -> Checked {
         let left = self.left.get().checked_sub(kind.parts()).ok_or_else(|| {
             let message =

@@ -1,31 +1,38 @@
 //! Estimates the cost of an expression from its shape.
 //!
-//! Every part costs one step. A macro over a list costs its body for each item. Reading a string costs a step for each
-//! ten bytes. Comparing or searching a list or map costs a step for each ten items, plus the cost of the items.
+//! Every part costs one step. A macro over a list costs its body for each item. Reading a string costs a step
+//! for each ten bytes. Comparing or searching a list or map costs a step for each ten items, plus the cost of
+//! the items.
+//!
+//! All sums saturate: nested macros multiply, and a wrapped sum would pass the bound.
 
 use super::kind::Kind;
 use super::meter::{BYTES_A_STEP, PARTS_A_STEP};
 use super::tree::{Function, Node, What};
 use super::{LIST_ITEMS, STRING_BYTES};
 
-/// The most steps, lists and strings at their assumed sizes.
+/// An upper bound on the steps, with lists and strings at their assumed sizes.
 pub(super) fn estimate(node: &Node) -> u64 {
     let parts = || node.parts().into_iter().fold(1u64, |sum, part| sum.saturating_add(estimate(part)));
     match &node.what {
         What::Arithmetic(_, a, b) => parts().saturating_add(text(a)).saturating_add(text(b)),
+        // The comparison ends with the shorter side.
         What::Compare(_, a, b) => parts().saturating_add(reading(a).min(reading(b))),
         // Strings of different lengths differ at a glance: one item is read whole.
         What::In(item, list) => {
             parts().saturating_add(items(&list.kind) / PARTS_A_STEP).saturating_add(text(item))
         }
+        // Maps are lists of entries, so a key is searched.
         What::Index(base, _) if matches!(base.kind.some(), Kind::Map(..)) => {
             parts().saturating_add(LIST_ITEMS / PARTS_A_STEP)
         }
         What::Call(Function::Matches(regex), nodes) => {
+            // `regex` matches in time proportional to the text times the size of the pattern.
             let states = 1 + regex.as_str().len() as u64 / PARTS_A_STEP;
             parts().saturating_add(nodes.iter().map(text).sum::<u64>().saturating_mul(states))
         }
         What::Call(_, nodes) => parts().saturating_add(nodes.iter().map(text).sum()),
+        // Only one of the two is evaluated.
         What::Choose(test, a, b) => {
             estimate(test).saturating_add(1).saturating_add(estimate(a).max(estimate(b)))
         }
@@ -33,6 +40,7 @@ pub(super) fn estimate(node: &Node) -> u64 {
             let each = estimate(body).saturating_add(1);
             estimate(list).saturating_add(1).saturating_add(items(&list.kind).saturating_mul(each))
         }
+        // No wildcard: a new part that costs more than a step needs its row.
         What::Null
         | What::Bool(_)
         | What::Int(_)
@@ -56,7 +64,7 @@ fn items(kind: &Kind) -> u64 {
     kind.items().and_then(|(_, len)| len).unwrap_or(LIST_ITEMS)
 }
 
-/// Steps to read a part that is a string.
+/// Steps to read a part that is a string. 0 for other parts.
 fn text(node: &Node) -> u64 {
     match &node.what {
         What::Text(text) => text.len() as u64 / BYTES_A_STEP,
@@ -65,7 +73,7 @@ fn text(node: &Node) -> u64 {
     }
 }
 
-/// Steps to compare a part with another like it.
+/// Steps to compare a part with one of the same kind.
 fn reading(node: &Node) -> u64 {
     match (&node.what, node.kind.some()) {
         (_, Kind::Text) => text(node),
@@ -74,7 +82,7 @@ fn reading(node: &Node) -> u64 {
     }
 }
 
-/// Parts of a value, as many as the meter counts for comparing it.
+/// Number of parts of a value that the meter counts when it is compared.
 fn weight(kind: &Kind) -> u64 {
     let sum = |kinds: &mut dyn Iterator<Item = &Kind>| {
         kinds.fold(1u64, |sum, kind| sum.saturating_add(weight(kind)))
@@ -87,6 +95,7 @@ fn weight(kind: &Kind) -> u64 {
         Kind::Tuple(items) => sum(&mut items.iter()),
         Kind::Record(fields) => sum(&mut fields.iter().map(|(_, kind)| kind)),
         // Each key is looked for in the other map.
+        // Entries have no order, so the search takes the square of the length.
         Kind::Map(key, value) => {
             LIST_ITEMS.saturating_mul(LIST_ITEMS.saturating_add(weight(key)).saturating_add(weight(value)))
         }

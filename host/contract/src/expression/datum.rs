@@ -1,4 +1,4 @@
-//! Values while an expression runs: scalars taken out, everything larger read where it lies.
+//! Values during evaluation: scalars by value, everything larger by reference to the component value.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -7,25 +7,25 @@ use super::meter::{BYTES_A_STEP, Meter, Trouble};
 use crate::Val;
 use crate::path::snake;
 
-/// A value while an expression runs; cheap to clone.
+/// A value during evaluation. Cheap to clone: macros clone every item.
 #[derive(Clone, Debug)]
 pub(super) enum Datum<'v> {
     Null,
     Bool(bool),
-    /// Every width of integer, and what comes of computing with them.
+    /// An integer of any width, and the result of integer arithmetic.
     Int(i128),
     Float(f64),
     Text(&'v str),
-    /// A string that the expression made.
+    /// A string that the expression computed.
     Made(Rc<str>),
     /// A record, list, tuple, map, variant, result or flags.
     Val(&'v Val),
-    /// A list that the expression made.
+    /// A list that the expression computed.
     List(Rc<[Datum<'v>]>),
 }
 
 impl<'v> Datum<'v> {
-    /// The value, options looked through.
+    /// The datum of a component value. Options are looked through.
     pub(super) fn of(val: &'v Val) -> Datum<'v> {
         match val {
             Val::Bool(value) => Datum::Bool(*value),
@@ -37,6 +37,7 @@ impl<'v> Datum<'v> {
             Val::U32(n) => Datum::Int(i128::from(*n)),
             Val::S64(n) => Datum::Int(i128::from(*n)),
             Val::U64(n) => Datum::Int(i128::from(*n)),
+            // Agents see an `f32` in its own digits, and a contract's author writes the same: `0.1`.
             Val::Float32(n) => Datum::Float(decimal(*n)),
             Val::Float64(n) => Datum::Float(*n),
             Val::Char(c) => Datum::Made(c.encode_utf8(&mut [0; 4]).to_owned().into()),
@@ -47,7 +48,7 @@ impl<'v> Datum<'v> {
         }
     }
 
-    /// The string, if this is one.
+    /// The string, or `None` for other values.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
             Datum::Text(text) => Some(text),
@@ -60,6 +61,7 @@ impl<'v> Datum<'v> {
     pub(super) fn field(&self, name: &str) -> Option<Datum<'v>> {
         let Datum::Val(val) = self else { return None };
         match val {
+            // Names in expressions are snake_case, those of values are as written in WIT.
             Val::Record(fields) => {
                 fields.iter().find(|(field, _)| snake(field) == name).map(|(_, val)| Datum::of(val))
             }
@@ -79,7 +81,7 @@ impl<'v> Datum<'v> {
         }
     }
 
-    /// The item at a place of a list, or the key at a place of a map.
+    /// The item at an index of a list, or the key at an index of a map.
     pub(super) fn item(&self, at: usize) -> Option<Datum<'v>> {
         match self {
             Datum::List(items) => items.get(at).cloned(),
@@ -92,7 +94,7 @@ impl<'v> Datum<'v> {
         }
     }
 
-    /// How many items or entries.
+    /// Number of items or entries. `None` for values without any.
     pub(super) fn items(&self) -> Option<usize> {
         match self {
             Datum::List(items) => Some(items.len()),
@@ -105,12 +107,14 @@ impl<'v> Datum<'v> {
         }
     }
 
-    /// How many items, entries, bytes or characters.
+    /// Number of characters, items or entries: the result of `size()`.
     pub(super) fn size(&self) -> Option<usize> {
+        // Characters and not bytes, as in CEL and JSON Schema.
         self.text().map(|text| text.chars().count()).or_else(|| self.items())
     }
 
-    /// The value of a map's key. A key that stands twice has its last value.
+    /// The value of a map's key. Of entries with the same key the last one counts, as in
+    /// [`lift`](crate::lift::lift).
     pub(super) fn entry(&self, key: &Datum<'_>, meter: &mut Meter) -> Result<Option<Datum<'v>>, Trouble> {
         let Datum::Val(Val::Map(entries)) = self else { return Ok(None) };
         for (other, value) in entries.iter().rev() {
@@ -121,9 +125,11 @@ impl<'v> Datum<'v> {
         Ok(None)
     }
 
-    /// Whether both are equal, numbers of all widths by their value.
+    /// Whether both values are equal. Numbers of different widths are equal if their values are.
     pub(super) fn equals(&self, other: &Datum<'_>, meter: &mut Meter) -> Result<bool, Trouble> {
+        // Counted before the work, so that a long comparison stops at the bound.
         meter.part()?;
+        // Strings of different lengths are unequal without being read, and cost nothing to compare.
         if let (Some(a), Some(b)) = (self.text(), other.text())
             && a.len() != b.len()
         {
@@ -166,7 +172,7 @@ impl<'v> Datum<'v> {
         Ok(count == other_count && all(0..count, |at| same(meter, at))?)
     }
 
-    /// How both compare by size; nothing for NaN and for what has no order.
+    /// The order of both values. `None` for NaN and for values that have no order.
     pub(super) fn order(&self, other: &Datum<'_>, meter: &mut Meter) -> Result<Option<Ordering>, Trouble> {
         if let (Some(a), Some(b)) = (self.text(), other.text()) {
             meter.spend(a.len().min(b.len()) as u64 / BYTES_A_STEP)?;
@@ -182,7 +188,7 @@ impl<'v> Datum<'v> {
     }
 }
 
-/// As [`Iterator::all`], for a test that may be trouble.
+/// Like [`Iterator::all`], for a test that can fail.
 fn all<T>(
     items: impl Iterator<Item = T>,
     mut test: impl FnMut(T) -> Result<bool, Trouble>,
@@ -195,12 +201,12 @@ fn all<T>(
     Ok(true)
 }
 
-/// The decimal that agents see for a narrow float, so that 0.1 is 0.1 and not 0.10000000149.
+/// The `f64` with the decimal digits of an `f32`: 0.1, and not 0.10000000149.
 fn decimal(n: f32) -> f64 {
     n.to_string().parse().unwrap_or_else(|_| f64::from(n))
 }
 
-/// The whole part of a float, where it fits.
+/// The integer part of a float, or `None` where `i128` cannot represent it.
 pub(super) fn whole(float: f64) -> Option<i128> {
     // From -2^127 to below 2^127: both are floats themselves, so that the bounds are exact.
     let bound = 2f64.powi(127);
@@ -208,11 +214,12 @@ pub(super) fn whole(float: f64) -> Option<i128> {
     (-bound..bound).contains(&float).then(|| float.trunc() as i128)
 }
 
-/// Compares exactly, where a conversion would round.
+/// Compares an integer with a float exactly. A conversion of the integer would round above 2^53.
 fn int_to_float(int: i128, float: f64) -> Option<Ordering> {
     match whole(float) {
         Some(whole) => Some(int.cmp(&whole).then(0.0.partial_cmp(&float.fract())?)),
         None if float.is_nan() => None,
+        // A float outside of `i128` is greater or less than every integer here.
         None if float > 0.0 => Some(Ordering::Less),
         None => Some(Ordering::Greater),
     }

@@ -1,4 +1,4 @@
-//! Running a checked expression over component values, step by metered step.
+//! Evaluates a checked expression over component values, with every step metered.
 
 use super::datum::{Datum, whole};
 use super::meter::{BYTES_A_STEP, Meter, Trouble};
@@ -6,22 +6,22 @@ use super::tree::{Arithmetic, Compare, Function, Macro, Node, What};
 use super::{Bindings, Explanation, Judgement, explain};
 use crate::Val;
 
-/// A run of one expression.
+/// One evaluation of one expression.
 pub(super) struct Run<'v> {
     pub(super) bindings: Bindings<'v>,
-    /// The macros' variables, the outermost first.
+    /// The variables of the enclosing macros, the outermost first.
     pub(super) vars: Vec<Var<'v>>,
     pub(super) meter: Meter,
 }
 
-/// A macro's variable: an item, and where it is from.
+/// The variable of a macro: the current item, its list, and its index for explanations.
 pub(super) struct Var<'v> {
     pub(super) item: Datum<'v>,
     pub(super) list: &'v Node,
     pub(super) at: usize,
 }
 
-/// Judges a rule.
+/// Evaluates a rule, and explains it if it is false.
 pub(super) fn judge<'v>(root: &'v Node, bindings: &Bindings<'v>) -> Judgement {
     let mut run = Run { bindings: *bindings, vars: Vec::new(), meter: Meter::default() };
     match run.truth(root) {
@@ -40,6 +40,8 @@ type Evaluated<'v> = Result<Datum<'v>, Trouble>;
 
 impl<'v> Run<'v> {
     pub(super) fn eval(&mut self, node: &'v Node) -> Evaluated<'v> {
+        // Every part passes here, so this line alone bounds the number of steps. Longer work is counted where
+        // it is done.
         self.meter.spend(1)?;
         match &node.what {
             What::Null => Ok(Datum::Null),
@@ -76,7 +78,7 @@ impl<'v> Run<'v> {
         }
     }
 
-    /// A value that must be there.
+    /// The value of a part that must not be null.
     pub(super) fn present(&mut self, node: &'v Node) -> Evaluated<'v> {
         match self.eval(node)? {
             Datum::Null => Err(Trouble::Null(explain::called(self, node))),
@@ -88,9 +90,10 @@ impl<'v> Run<'v> {
         if let Datum::Bool(value) = self.present(node)? { Ok(value) } else { Err(unfit(node)) }
     }
 
-    /// Whether a field is there: not when it, or anything on the way to it, is null.
+    /// Whether a field is present: it and everything on the way to it is not null.
     fn has(&mut self, field: &'v Node) -> Result<bool, Trouble> {
         match self.eval(field) {
+            // Only a null is absence. Other errors are passed on, above all that of a spent meter.
             Ok(Datum::Null) | Err(Trouble::Null(_)) => Ok(false),
             Ok(_) => Ok(true),
             Err(trouble) => Err(trouble),
@@ -99,6 +102,7 @@ impl<'v> Run<'v> {
 
     /// `&&` and `||`: a decisive side wins over an error on the other side, in either order.
     fn decide(&mut self, a: &'v Node, b: &'v Node, decisive: bool) -> Evaluated<'v> {
+        // CEL's definition: `false && error` is false and `error && false` too.
         let left = self.truth(a);
         if left == Ok(decisive) {
             return Ok(Datum::Bool(decisive));
@@ -107,6 +111,7 @@ impl<'v> Run<'v> {
         if right == Ok(decisive) {
             return Ok(Datum::Bool(decisive));
         }
+        // Neither side decided: the first error counts, or else both have the other value.
         left.and(right).map(Datum::Bool)
     }
 
@@ -132,6 +137,7 @@ impl<'v> Run<'v> {
             return Ok(Datum::Made(format!("{left}{right}").into()));
         }
         if let (Datum::Int(left), Datum::Int(right)) = (&left, &right) {
+            // Integers are checked: an overflow or a division by zero is an error. Floats follow IEEE 754.
             return integers(op, *left, *right).map(Datum::Int).ok_or_else(|| {
                 let called = explain::called(self, node);
                 Trouble::Other(format!("`{called}` has no value: {left} and {right}"))
@@ -177,7 +183,9 @@ impl<'v> Run<'v> {
     }
 
     fn call(&mut self, node: &'v Node, function: &'v Function, nodes: &'v [Node]) -> Evaluated<'v> {
+        // All functions refuse null, so that `size(x)` of an absent list is an error and not 0.
         let values = nodes.iter().map(|node| self.present(node)).collect::<Result<Vec<_>, _>>()?;
+        // Charged before the function reads its strings.
         for text in values.iter().filter_map(Datum::text) {
             self.meter.spend(text.len() as u64 / BYTES_A_STEP)?;
         }
@@ -216,6 +224,7 @@ impl<'v> Run<'v> {
         let mut kept = Vec::new();
         let (mut hits, mut trouble) = (0u64, None);
         for (at, item) in (0..count).filter_map(|at| items.item(at).map(|item| (at, item))) {
+            // An item costs a step by itself, as the estimate assumes.
             self.meter.spend(1)?;
             let var = Var { item: item.clone(), list, at };
             if which == Macro::Map {
@@ -223,11 +232,13 @@ impl<'v> Run<'v> {
                 continue;
             }
             match (which, self.with(var, |run| run.truth(body))) {
+                // A spent meter ends the walk at once. Other errors wait for an item that decides.
                 (_, Err(Trouble::Spent)) => return Err(Trouble::Spent),
                 (Macro::All, Ok(false)) => return Ok(Datum::Bool(false)),
                 (Macro::Exists, Ok(true)) => return Ok(Datum::Bool(true)),
                 (Macro::Filter, Ok(true)) => kept.push(item),
                 (_, Ok(hit)) => hits += u64::from(hit),
+                // The first error is kept. `drop` only discards the reference that `get_or_insert` returns.
                 (_, Err(err)) => drop(trouble.get_or_insert(err)),
             }
         }
@@ -243,7 +254,7 @@ impl<'v> Run<'v> {
         })
     }
 
-    /// Does something with a macro's variable set.
+    /// Runs a closure with one more variable, and removes the variable again.
     pub(super) fn with<T>(&mut self, var: Var<'v>, work: impl FnOnce(&mut Run<'v>) -> T) -> T {
         self.vars.push(var);
         let done = work(self);
@@ -269,6 +280,7 @@ fn of_one<'v>(function: &Function, a: &Datum<'v>) -> Option<Datum<'v>> {
             Datum::Float(n) => Some(Datum::Float(n.abs())),
             _ => None,
         },
+        // Functions of two operands.
         Function::Contains | Function::StartsWith | Function::EndsWith | Function::Min | Function::Max => {
             None
         }
@@ -315,7 +327,8 @@ fn int(datum: &Datum<'_>) -> Option<i128> {
     }
 }
 
-/// A value that is not of its type: the caller's fault, not the rule's.
+/// A value does not have the type that was checked at load. The host passed a wrong value; the rule is not at
+/// fault.
 fn unfit(node: &Node) -> Trouble {
     Trouble::Other(format!("`{}` is not {}", node.text, node.kind))
 }

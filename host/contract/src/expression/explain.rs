@@ -6,27 +6,27 @@ use super::kind::Kind;
 use super::tree::{Function, Macro, Node, What};
 use airlock_types::shorten::{clean_lines, shorten};
 
-/// Values in one explanation.
+/// Most values in one explanation.
 const VALUES_MAX: usize = 6;
 
-/// Characters of one value.
+/// Longest text of one value, in characters.
 const VALUE_CHARS_MAX: usize = 60;
 
-/// The values that made this part false.
+/// The values that made a part false, as text.
 pub(super) fn failing<'v>(run: &mut Run<'v>, node: &'v Node) -> String {
     let mut facts = Vec::new();
     decided(run, node, false, &mut facts);
     facts.join(", ")
 }
 
-/// One value more, unless it was named already.
+/// Adds a value, unless the list is full or contains it.
 fn add(facts: &mut Vec<String>, fact: String) {
     if facts.len() < VALUES_MAX && !facts.contains(&fact) {
         facts.push(fact);
     }
 }
 
-/// Gathers what made a part come out as it did.
+/// Collects the values that gave a part its outcome.
 fn decided<'v>(run: &mut Run<'v>, node: &'v Node, outcome: bool, facts: &mut Vec<String>) {
     match &node.what {
         What::Not(a) => decided(run, a, !outcome, facts),
@@ -50,7 +50,7 @@ fn decided<'v>(run: &mut Run<'v>, node: &'v Node, outcome: bool, facts: &mut Vec
     }
 }
 
-/// The first item that decided a walk, or how many there were where none did.
+/// The first item that decided a macro, or the length of the list where no single item did.
 fn walked<'v>(
     run: &mut Run<'v>,
     which: Macro,
@@ -62,6 +62,7 @@ fn walked<'v>(
     let Ok(items) = run.eval(list) else { return };
     let count = items.items().unwrap_or(0);
     let decisive = which == Macro::Exists;
+    // Only `exists` that is true and `all` that is false are decided by one item.
     if outcome == decisive {
         for (at, item) in (0..count).filter_map(|at| items.item(at).map(|item| (at, item))) {
             let hit = run.with(Var { item, list, at }, |run| {
@@ -100,7 +101,7 @@ fn leaves<'v>(run: &mut Run<'v>, node: &'v Node, facts: &mut Vec<String>) {
     }
 }
 
-/// What a part is called: its text, with the variables of macros written out.
+/// The name of a part: its text, with the variables of macros replaced by the items they are bound to.
 pub(super) fn called(run: &Run<'_>, node: &Node) -> String {
     name(run, node, run.vars.len())
 }
@@ -121,7 +122,7 @@ fn name(run: &Run<'_>, node: &Node, vars: usize) -> String {
     text
 }
 
-/// The places of variables: start, length, which.
+/// The positions of variables in a part: start, length, and index of the variable.
 fn variables(node: &Node, vars: usize, places: &mut Vec<(usize, usize, usize)>) {
     if let What::Var(at) = node.what
         && at < vars
@@ -140,8 +141,9 @@ fn item_name(run: &Run<'_>, var: &Var<'_>, at: usize) -> String {
     }
 }
 
-/// A value as it is shown: strings quoted as in JSON, everything shortened.
+/// A value as text: strings quoted as in JSON, everything shortened.
 pub(super) fn shown(datum: &Datum<'_>) -> String {
+    // Shortened before cleaning, so that the cost does not depend on the length of the string.
     if let Some(text) = datum.text() {
         return serde_json::Value::from(clean_lines(&shorten(text, VALUE_CHARS_MAX))).to_string();
     }

@@ -1,28 +1,28 @@
-//! What an expression's parts are, as far as operators care.
+//! Kinds: the types of an expression's parts, as far as operators distinguish them.
 
 use std::fmt;
 
 use crate::path::snake;
 use crate::ty::{Case, Ty};
 
-/// The kind of a value. Numbers of all widths are one kind: they mix.
+/// The kind of a value. Numbers of all widths are one kind, because operators mix them.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     Null,
     Bool,
     Number,
     Text,
-    /// A string that is one of these.
+    /// A string with one of these values.
     Enum(Vec<String>),
     Bytes,
-    /// Items, and how many where the type says.
+    /// A list, with its length where the type fixes or bounds it.
     List(Box<Kind>, Option<u64>),
     Tuple(Vec<Kind>),
     Record(Vec<(String, Kind)>),
     Map(Box<Kind>, Box<Kind>),
-    /// May be null.
+    /// A value that may be null.
     Option(Box<Kind>),
-    /// The item of an empty list: fits everything.
+    /// The kind of the items of an empty list. Compatible with every kind.
     Any,
 }
 
@@ -33,6 +33,7 @@ impl Kind {
             Ty::S8 | Ty::U8 | Ty::S16 | Ty::U16 | Ty::S32 | Ty::U32 => Kind::Number,
             Ty::S64 | Ty::U64 | Ty::F32 | Ty::F64 => Kind::Number,
             Ty::Char | Ty::String => Kind::Text,
+            // Bytes have a size and no items: comparing them with a list of numbers is refused.
             Ty::List(item) if **item == Ty::U8 => Kind::Bytes,
             Ty::List(item) => Kind::List(Box::new(Kind::of(item)), None),
             Ty::FixedList(item, len) => Kind::List(Box::new(Kind::of(item)), Some(u64::from(*len))),
@@ -47,11 +48,12 @@ impl Kind {
             }
             Ty::Enum(names) => Kind::Enum(names.clone()),
             Ty::Option(inner) => Kind::Option(Box::new(Kind::of(inner))),
+            // A list of strings, as agents see it, of at most as many items as there are names.
             Ty::Flags(names) => Kind::List(Box::new(Kind::Enum(names.clone())), Some(names.len() as u64)),
         }
     }
 
-    /// How many kinds it is made of, itself included.
+    /// Number of kinds inside this one, itself included.
     pub(super) fn parts(&self) -> usize {
         match self {
             Kind::Null | Kind::Bool | Kind::Number | Kind::Text | Kind::Bytes | Kind::Any => 1,
@@ -63,7 +65,7 @@ impl Kind {
         }
     }
 
-    /// The same kind with nothing inside.
+    /// This kind without the kinds inside it.
     pub(super) fn outline(&self) -> Kind {
         match self {
             Kind::Enum(_) => Kind::Enum(Vec::new()),
@@ -76,7 +78,7 @@ impl Kind {
         }
     }
 
-    /// Without its option.
+    /// This kind without its options.
     pub(super) fn some(&self) -> &Kind {
         if let Kind::Option(inner) = self { inner.some() } else { self }
     }
@@ -85,10 +87,11 @@ impl Kind {
         matches!(self, Kind::Text | Kind::Enum(_))
     }
 
-    /// Whether values of both can be compared for being equal.
+    /// Whether values of both kinds can be compared for equality.
     pub(super) fn comparable(&self, other: &Kind) -> bool {
         match (self.some(), other.some()) {
             (Kind::Any | Kind::Null, _) | (_, Kind::Any | Kind::Null) => true,
+            // An enum compares with any string. Literals that are no case of it are refused by `known_cases`.
             (a, b) if a.is_text() && b.is_text() => true,
             (Kind::List(a, _), Kind::List(b, _)) => a.comparable(b),
             (Kind::Tuple(a), Kind::Tuple(b)) => {
@@ -102,7 +105,7 @@ impl Kind {
         }
     }
 
-    /// The kind of what is either of both.
+    /// The kind of a value that has one of both kinds. `None` where the kinds do not mix.
     pub(super) fn join(&self, other: &Kind) -> Option<Kind> {
         match (self, other) {
             (a, b) if a == b => Some(a.clone()),
@@ -113,6 +116,7 @@ impl Kind {
             }
             (a, b) if a.is_text() && b.is_text() => Some(Kind::Text),
             (Kind::List(a, n), Kind::List(b, m)) => {
+                // The longer of both, or unknown: the length is used for an upper bound.
                 let len = n.zip(*m).map(|(n, m)| n.max(m));
                 a.join(b).map(|item| Kind::List(Box::new(item), len))
             }
@@ -120,7 +124,8 @@ impl Kind {
         }
     }
 
-    /// What a macro walks, and how many where the type says: items, or a map's keys.
+    /// The kind of the items that a macro visits, with their number where the type fixes or bounds it. A map's
+    /// items are its keys.
     pub(super) fn items(&self) -> Option<(Kind, Option<u64>)> {
         match self.some() {
             Kind::List(item, len) => Some(((**item).clone(), *len)),
@@ -134,7 +139,8 @@ impl Kind {
     }
 }
 
-/// `{tag, val}`; `val` is there where all payloads are of one kind.
+/// The kind of a variant or result: a record of `tag` and `val`. `val` exists if all payloads have one kind,
+/// because the checker does not follow tests of `tag`.
 fn tagged<'t>(cases: impl Iterator<Item = (String, Option<&'t Ty>)>) -> Kind {
     let (names, payloads): (Vec<String>, Vec<Option<Kind>>) =
         cases.map(|(name, ty)| (name, ty.map(Kind::of))).unzip();

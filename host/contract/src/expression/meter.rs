@@ -1,4 +1,4 @@
-//! What a run has spent, and why it may end without a value.
+//! The steps that an evaluation spent, and the reasons for having no value.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use super::COST_MAX;
 /// Bytes of a string that one step reads.
 pub(super) const BYTES_A_STEP: u64 = 10;
 
-/// Parts of values that one step compares: it is far less work than a part of an expression.
+/// Parts of values that one step compares. Comparing a part is less work than evaluating a part of an
+/// expression.
 pub(super) const PARTS_A_STEP: u64 = 10;
 
 /// Why an expression has no value.
@@ -15,7 +16,7 @@ pub(super) const PARTS_A_STEP: u64 = 10;
 pub(super) enum Trouble {
     /// The part of this name is null.
     Null(String),
-    /// All steps are spent.
+    /// The steps are spent.
     Spent,
     /// Anything else, in words.
     Other(String),
@@ -31,24 +32,26 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Counts the work of one run. What goes over stays over: no later part runs either.
+/// Counts the work of one evaluation, in parts. Once over the bound it stays over, so no later part runs
+/// either.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Meter {
     parts: u64,
 }
 
 impl Meter {
-    /// Some steps.
+    /// Counts steps.
     pub(super) fn spend(&mut self, steps: u64) -> Result<(), Trouble> {
         self.count(steps.saturating_mul(PARTS_A_STEP))
     }
 
-    /// One part of a value.
+    /// Counts one compared part of a value.
     pub(super) fn part(&mut self) -> Result<(), Trouble> {
         self.count(1)
     }
 
     fn count(&mut self, parts: u64) -> Result<(), Trouble> {
+        // Saturating, so that a meter that is over stays over.
         self.parts = self.parts.saturating_add(parts);
         if self.parts > COST_MAX * PARTS_A_STEP { Err(Trouble::Spent) } else { Ok(()) }
     }

@@ -1,4 +1,4 @@
-//! From text to the parser's tree, within bounds: the text may be a stranger's, and the parser recurses.
+//! Parses the text of an expression, within bounds. The author is untrusted, and the parser recurses.
 
 use std::ops::Range;
 
@@ -7,26 +7,29 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue, SourceInfo};
 
 use super::ExpressionError;
 
-/// Bytes of an expression. The parser's stack grows with the text: here it stays under half of a thread's 2 MiB.
+/// Longest expression in bytes. The parser's stack grows with the text. At this length it needs less than half
+/// of a thread's 2 MiB.
 const TEXT_MAX: usize = 2_048;
 
-/// Parts within each other. The checker and the evaluation recurse by it.
+/// Deepest nesting of parts. Checking, estimating and evaluating recurse by it.
 const DEPTH_MAX: usize = 64;
 
-/// The text with the places of its parts.
+/// The text, with the positions of its parts.
 pub(super) struct Source<'t> {
     text: &'t str,
     tokens: SourceInfo,
 }
 
-/// Parses; macros stay calls, which is what a checker wants to see.
+/// Parses an expression. Macros stay calls, so that the checker sees them as written.
 pub(super) fn parse(text: &str) -> Result<(IdedExpr, Source<'_>), ExpressionError> {
     let whole = |message: String| ExpressionError { message, span: 0..text.len(), hint: None };
+    // Before the parser runs, whose own limit counts recursion and not length.
     if text.len() > TEXT_MAX {
         return Err(whole(format!("it is longer than {TEXT_MAX} bytes")));
     }
     let parser = cel::Env::default().with_optional_support(false).parser();
     let (expr, tokens) = parser.parse_with_source_info(text).map_err(|errors| fault(text, &errors))?;
+    // Long chains such as `a + b + …` nest in the tree without recursion in the text.
     if is_deeper(&expr, DEPTH_MAX) {
         return Err(whole(format!("its parts are nested more than {DEPTH_MAX} deep")));
     }
@@ -37,7 +40,7 @@ fn is_deeper(expr: &IdedExpr, most: usize) -> bool {
     most == 0 || children(expr).into_iter().any(|child| is_deeper(child, most - 1))
 }
 
-/// The parser's first fault, without its list of everything that might have stood there.
+/// The parser's first error, without its list of expected tokens.
 fn fault(text: &str, errors: &ParseErrors) -> ExpressionError {
     let Some(first) = errors.errors.first() else {
         return ExpressionError { message: "it does not parse".into(), span: 0..text.len(), hint: None };
@@ -54,7 +57,7 @@ fn fault(text: &str, errors: &ParseErrors) -> ExpressionError {
     ExpressionError { message: format!("it does not parse: {said}"), span: start..text.len(), hint }
 }
 
-/// The byte at a line and column, both counted from 1, columns in characters.
+/// The byte offset of a line and column. Both count from 1, columns in characters.
 fn offset(text: &str, (line, column): (isize, isize)) -> usize {
     let before = usize::try_from(line - 1).unwrap_or(0);
     let start: usize = text.split_inclusive('\n').take(before).map(str::len).sum();
@@ -63,13 +66,13 @@ fn offset(text: &str, (line, column): (isize, isize)) -> usize {
 }
 
 impl Source<'_> {
-    /// The text of a place.
+    /// The text at a byte range. Empty for a range that is not in the text.
     pub(super) fn text(&self, place: Range<usize>) -> &str {
         self.text.get(place).unwrap_or_default()
     }
 
-    /// The place of a part, in bytes: from where its first operand begins to where its last one ends, brackets
-    /// that are opened or closed within it included.
+    /// The byte range of a part: from the start of its first operand to the end of its last one. Brackets that
+    /// open or close inside it are included.
     pub(super) fn span(&self, expr: &IdedExpr) -> Range<usize> {
         let own = self.own_span(expr);
         let spans = children(expr).into_iter().map(|child| self.span(child));
@@ -80,12 +83,14 @@ impl Source<'_> {
         )
     }
 
-    /// The parser gives one token of a part: a dot, a bracket, an operator, or all of a literal or a name.
+    /// The byte range of the one token that the parser gives for a part: a dot, a bracket, an operator, a
+    /// literal or a name.
     fn own_span(&self, expr: &IdedExpr) -> Range<usize> {
         let (first, last) = self.tokens.offset_for(expr.id).unwrap_or((0, 0));
         let (first, last) = (first as usize, last as usize);
         match &expr.expr {
             Expr::Select(select) => first..self.after(first + 1) + select.field.len(),
+            // The token of a call is its bracket, and the name is before it.
             Expr::Call(call) if call.func_name.starts_with(|c: char| c.is_ascii_alphabetic()) => {
                 let name = self.text.get(..first).unwrap_or_default().trim_end();
                 name.len().saturating_sub(call.func_name.len())..last + 1
@@ -99,14 +104,14 @@ impl Source<'_> {
         }
     }
 
-    /// The next place that is not a space.
+    /// The next offset that is not whitespace.
     fn after(&self, at: usize) -> usize {
         let rest = self.text.get(at..).unwrap_or_default();
         at + rest.len() - rest.trim_start().len()
     }
 }
 
-/// The place, wide enough for each bracket in it to have its counterpart.
+/// The range, extended until each bracket inside has its counterpart.
 fn balanced(text: &str, place: Range<usize>) -> Range<usize> {
     let (missing_before, missing_after) = unmatched(text.get(place.clone()).unwrap_or_default());
     let (mut start, mut end) = (place.start, place.end);
@@ -119,7 +124,8 @@ fn balanced(text: &str, place: Range<usize>) -> Range<usize> {
     start..end
 }
 
-/// How many brackets are closed that were not opened, and opened that are not closed; strings passed over.
+/// The number of closing brackets without an opening one, and of opening brackets without a closing one.
+/// Brackets inside strings do not count.
 fn unmatched(text: &str) -> (usize, usize) {
     let (mut closed, mut opened) = (0, 0);
     let mut quote = None;

@@ -1,4 +1,4 @@
-//! The checked tree: what an expression is, once every name and operator in it is known to fit.
+//! The checked tree: an expression in which every name and operator is known to be valid.
 
 use regex::Regex;
 
@@ -10,7 +10,7 @@ pub(super) struct Node {
     pub(super) what: What,
     pub(super) kind: Kind,
     pub(super) text: String,
-    /// Where the text begins in the whole.
+    /// Byte offset of the text in the whole expression.
     pub(super) start: usize,
 }
 
@@ -21,10 +21,10 @@ pub(super) enum What {
     Int(i128),
     Float(f64),
     Text(String),
-    /// An argument, by its place among the parameters.
+    /// An argument, by its index among the parameters.
     Arg(usize),
     Result,
-    /// A macro's variable, counted from the outermost.
+    /// The variable of a macro, counted from the outermost.
     Var(usize),
     Field(Box<Node>, String),
     Index(Box<Node>, Box<Node>),
@@ -86,7 +86,7 @@ pub(super) enum Macro {
 }
 
 impl Node {
-    /// The parts that this one is made of, in the order of the text.
+    /// The parts inside this one, in the order of the text.
     pub(super) fn parts(&self) -> Vec<&Node> {
         match &self.what {
             What::Null | What::Bool(_) | What::Int(_) | What::Float(_) | What::Text(_) => Vec::new(),
@@ -99,10 +99,12 @@ impl Node {
         }
     }
 
-    /// Forgets what is inside of the kinds, which only checking looks at: each part would keep a copy of its type.
+    /// Removes the inside of the kinds, which only checking needs. Otherwise each part would keep a copy of its
+    /// type.
     pub(super) fn outline(&mut self) {
         self.kind = self.kind.outline();
         match &mut self.what {
+            // Listed in full, so that a new part cannot keep its types by accident.
             What::Null | What::Bool(_) | What::Int(_) | What::Float(_) | What::Text(_) => {}
             What::Arg(_) | What::Result | What::Var(_) => {}
             What::Field(a, _) | What::Not(a) | What::Negate(a) | What::Has(a) => a.outline(),

@@ -1,6 +1,6 @@
-//! Repeated parts of a schema: sharing them under `$defs`, and writing them out again.
+//! Repeated parts of a schema: moving them to `$defs`, and inlining them again.
 //!
-//! Owns where subschemas stand in a schema. Must not know types.
+//! Owns where subschemas are in a schema. Must not know types.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,21 @@ use serde_json::{Map, Value, json};
 
 use airlock_types::digest::sha256;
 
-/// Up to this size a schema is written out: models read it more easily than references.
+/// Largest schema without `$defs`, in bytes of JSON. Models read an inlined schema more easily than references.
 const INLINE_BYTES: usize = 16 * 1024;
-/// A reference to anything smaller saves nothing.
+/// Smallest part that is shared, in bytes of JSON. A reference to a smaller one saves nothing.
 const SHARED_BYTES: usize = 160;
-/// References nest no deeper than types do; deeper ones are a cycle.
+/// Deepest nesting of references. Types nest less deep, so a deeper reference is a cycle.
 const DEPTH: usize = 64;
 
-/// Moves repeated parts of a large schema to `$defs` of its root; leaves a small one as it is.
+/// Moves repeated parts of a large schema to `$defs` at its root. A small schema stays unchanged.
 pub fn share(schema: &mut Value) {
+    // A schema with `$defs` is already shared, or its definitions are an author's.
     if schema.get("$defs").is_some() || schema.to_string().len() <= INLINE_BYTES {
         return;
     }
     let mut seen = BTreeMap::new();
+    // Children and not the schema itself: the root of a tool's schema must be an object, not a reference.
     children_mut(schema).into_iter().for_each(|child| count(child, &mut seen));
     let repeated = seen.into_iter().filter(|(_, times)| *times > 1).map(|(form, _)| (form, None)).collect();
     let mut sharing = Sharing { repeated, defs: Map::new() };
@@ -30,7 +32,7 @@ pub fn share(schema: &mut Value) {
     }
 }
 
-/// Writes every reference into `$defs` out, and drops `$defs`.
+/// Replaces every reference into `$defs` by its definition, and removes `$defs`.
 pub(crate) fn inline(schema: &mut Value) {
     let defs = take(schema);
     if !defs.is_empty() {
@@ -38,11 +40,12 @@ pub(crate) fn inline(schema: &mut Value) {
     }
 }
 
-/// The places of subschemas: below them, names and values are not keywords.
+/// The subschemas directly inside a schema. Only the keywords that this crate writes are known.
 pub(crate) fn children_mut(schema: &mut Value) -> Vec<&mut Value> {
     let mut found = Vec::new();
     for (keyword, value) in schema.as_object_mut().into_iter().flatten() {
         match keyword.as_str() {
+            // Keys of these maps are names. A property called `items` is not the keyword.
             "properties" | "$defs" => {
                 found.extend(value.as_object_mut().into_iter().flat_map(|map| map.values_mut()));
             }
@@ -54,13 +57,13 @@ pub(crate) fn children_mut(schema: &mut Value) -> Vec<&mut Value> {
     found
 }
 
-/// Takes the definitions out of a root.
+/// Removes the definitions from a root and returns them.
 pub(super) fn take(schema: &mut Value) -> Map<String, Value> {
     let defs = schema.as_object_mut().and_then(|root| root.remove("$defs"));
     if let Some(Value::Object(defs)) = defs { defs } else { Map::new() }
 }
 
-/// Puts a copy of the definition where a reference stands.
+/// Replaces a reference by a copy of its definition. Other schemas stay unchanged.
 pub(super) fn expand(node: &mut Value, defs: &Map<String, Value>) {
     let name = node.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/"));
     if let Some(def) = name.and_then(|name| defs.get(name)) {
@@ -69,13 +72,15 @@ pub(super) fn expand(node: &mut Value, defs: &Map<String, Value>) {
 }
 
 fn expand_all(node: &mut Value, defs: &Map<String, Value>, depth: usize) {
+    // The definition is expanded before its children, since definitions refer to each other.
     expand(node, defs);
     if depth < DEPTH {
         children_mut(node).into_iter().for_each(|child| expand_all(child, defs, depth + 1));
     }
 }
 
-/// Counts forms. What stands inside a repeated form is not counted again: its own definition would be used once.
+/// Counts how often each form occurs. The inside of a repeated form is counted once: a definition for a part
+/// that occurs only there would be used once.
 fn count(node: &mut Value, seen: &mut BTreeMap<Form, u32>) {
     let (form, bytes) = form(node);
     let times = seen.entry(form).or_default();
@@ -85,17 +90,18 @@ fn count(node: &mut Value, seen: &mut BTreeMap<Form, u32>) {
     }
 }
 
-/// A schema by the digest of its text: texts of schemas within each other would take the depth times the size.
+/// The digest of a schema's text. The texts themselves, each containing those inside it, would take memory of
+/// depth times size.
 type Form = String;
 
-/// A schema's form, and how long its text is.
+/// The form of a schema, and the length of its text.
 fn form(node: &Value) -> (Form, usize) {
     let text = node.to_string();
     (sha256(text.as_bytes()), text.len())
 }
 
 struct Sharing {
-    /// Each repeated form with its name, once it has one.
+    /// Each repeated form, with its name once it is defined.
     repeated: BTreeMap<Form, Option<String>>,
     defs: Map<String, Value>,
 }
@@ -111,6 +117,8 @@ impl Sharing {
     }
 
     fn define(&mut self, form: Form, mut def: Value) -> String {
+        // Parts inside the definition are shared first. They take the lower numbers, and no definition contains
+        // an unshared copy of another.
         children_mut(&mut def).into_iter().for_each(|child| self.visit(child));
         let name = format!("part_{}", self.defs.len() + 1);
         self.repeated.insert(form, Some(name.clone()));

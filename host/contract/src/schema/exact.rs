@@ -1,6 +1,6 @@
-//! Numbers of JSON compared exactly: two integers never as floats.
+//! Exact comparison of JSON numbers: two integers are never compared as floats.
 //!
-//! Owns the check that a schema cannot make on 64-bit integers. Must not know types or paths.
+//! Owns the check of 64-bit integers that a schema cannot make. Must not know types or paths.
 
 use serde_json::{Map, Value};
 
@@ -13,13 +13,14 @@ pub(crate) fn less(a: &Value, b: &Value) -> bool {
     }
 }
 
+// `i128` holds every `i64` and every `u64`, so both kinds of number compare without rounding.
 fn exact(n: &Value) -> Option<i128> {
     n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from))
 }
 
-/// The keyword that a 64-bit integer breaks, compared exactly.
+/// The first keyword that a 64-bit integer breaks, with its value. `None` for other values.
 ///
-/// The schema cannot compare a decimal string, and a validator compares at 64 bits in floats.
+/// A schema cannot compare a decimal string, and the validator compares 64-bit integers as floats.
 pub fn broken<'k>(keywords: &'k Map<String, Value>, val: &Val) -> Option<(&'k str, &'k Value)> {
     let n = if let Val::S64(n) = val {
         Value::from(*n)
@@ -41,6 +42,7 @@ pub fn broken<'k>(keywords: &'k Map<String, Value>, val: &Val) -> Option<(&'k st
 
 fn divides(step: &Value, n: &Value) -> bool {
     match (exact(step), exact(n)) {
+        // The contract refuses a step of zero, but `%` by zero would panic.
         (Some(step), Some(n)) if step != 0 => n % step == 0,
         _ => step.as_f64().zip(n.as_f64()).is_some_and(|(step, n)| n % step == 0.0),
     }

@@ -1,7 +1,7 @@
-//! Constraints and notes of a contract, laid over the schema of a type.
+//! Applies the constraints and notes of a contract to the schema of a type.
 //!
-//! Owns where a keyword may stand and that it only tightens. Must not know contracts. For a new keyword: a
-//! row in `rule`, and its words in `words`.
+//! Owns which keywords a place accepts, and that a constraint only tightens. Must not know contracts. To add a
+//! keyword: a row in `rule`, and its phrase in `words`.
 
 mod error;
 mod header;
@@ -15,7 +15,7 @@ use crate::path::{Path, PathError, Segment};
 use crate::pattern;
 use airlock_types::words::got;
 
-/// The keywords that can be laid over a schema.
+/// The keywords that a contract can apply to a place.
 pub(super) const KEYWORDS: [&str; 16] = [
     "description",
     "title",
@@ -35,23 +35,23 @@ pub(super) const KEYWORDS: [&str; 16] = [
     HEADER,
 ];
 
-/// The keyword of an argument that clients also send as a header, by SEP-2243; the protocol holds the two
-/// against each other.
+/// The keyword of an argument that clients also send as an HTTP header (SEP-2243). The protocol compares the
+/// two.
 pub(crate) const HEADER: &str = "x-mcp-header";
 
-/// The formats that are checked. Others would be accepted and do nothing.
+/// The formats that the validator checks. Another one would be accepted and have no effect.
 const FORMATS: [&str; 10] =
     ["date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"];
 
-/// What a keyword does.
+/// How a keyword combines with what the schema already says.
 enum Rule {
-    /// It tells and does not constrain.
+    /// Describes a value and does not constrain it.
     Note,
-    /// It bounds; `same` are the keywords on its side of the range, `other` those across.
+    /// A bound. `same` are the keywords on its side of the range, `other` those on the opposite side.
     Bound { lower: bool, same: [&'static str; 2], other: [&'static str; 2] },
-    /// It holds beside the others.
+    /// Applies in addition to the others, once for each place.
     Beside,
-    /// It lists the values.
+    /// Lists the allowed values.
     Enum,
 }
 
@@ -73,11 +73,17 @@ fn rule(keyword: &str) -> Option<Rule> {
     })
 }
 
-/// Lays keywords over the place of a path in a schema that this module made. On an error nothing changes.
+/// Applies keywords to the place that a path selects, in a schema that this crate made. On an error no keyword
+/// is applied.
 ///
-/// Options are looked through. A 64-bit integer has its constraints on the integer branch only: whether its
-/// string form keeps them is found by [`super::broken`], once it is lowered.
+/// Options are looked through. Constraints on a 64-bit integer are added to the integer branch only: whether
+/// the decimal string obeys them is checked by [`super::broken`], after lowering.
+///
+/// # Errors
+/// When the path selects nothing, or a keyword is unknown, does not fit its place, or would widen it.
 pub fn overlay(schema: &mut Value, path: &Path, keywords: &Map<String, Value>) -> Result<(), OverlayError> {
+    // The definitions are taken out first: a definition can then be copied to one place while the schema is
+    // borrowed.
     let defs = defs::take(schema);
     let laid = lay(schema, path, keywords, &defs);
     if !defs.is_empty() {
@@ -99,11 +105,14 @@ fn lay(
     for step in path.steps() {
         node = descend(node, step, path, defs)?;
     }
+    // A shared part gets a copy of its own, so that the constraint applies at this place only.
     defs::expand(node, defs);
+    // Changes go to a copy, so that a keyword that fails leaves none of the others behind.
     let mut changed = node.clone();
     for (keyword, value) in keywords.iter().filter(|(keyword, _)| *keyword != "description") {
         put(&mut changed, keyword, value, defs)?;
     }
+    // The description is last: it is put before the phrases that the constraints appended.
     if let Some(text) = keywords.get("description") {
         describe(&mut changed, text)?;
     }
@@ -126,6 +135,7 @@ fn descend<'s>(
             }
             Ok(&mut node["properties"][name.as_str()])
         }
+        // A tuple has `items: false`, and its parts have types of their own.
         Segment::Items if node.get("prefixItems").is_none() && node.get("items").is_some() => {
             Ok(&mut node["items"])
         }
@@ -138,9 +148,10 @@ fn node_names(node: &Value) -> Vec<String> {
     properties.into_iter().flat_map(|all| all.keys().cloned()).collect()
 }
 
-/// Looks through options, and through the wrapping of an option of an option, where null comes first.
+/// Looks through options, and through the object that wraps an option inside an option, where null comes first.
 fn through<'s>(node: &'s mut Value, defs: &Map<String, Value>) -> &'s mut Value {
     defs::expand(node, defs);
+    // A branch can be a reference, whose target may be the null that decides.
     let branches = node.get_mut("anyOf").and_then(Value::as_array_mut);
     branches.into_iter().flatten().for_each(|branch| defs::expand(branch, defs));
     match branch(node, |branch| branch["type"] == "null") {
@@ -152,12 +163,12 @@ fn through<'s>(node: &'s mut Value, defs: &Map<String, Value>) -> &'s mut Value 
     }
 }
 
-/// The number of the first branch that is like this.
+/// The index of the first `anyOf` branch that satisfies the predicate.
 fn branch(node: &Value, like: impl Fn(&Value) -> bool) -> Option<usize> {
     node.get("anyOf").and_then(Value::as_array).and_then(|branches| branches.iter().position(like))
 }
 
-/// The part of a place that a constraint stands on: the number among the forms of a number.
+/// The subschema that a constraint applies to: for a number with several forms, the numeric branch.
 fn target<'s>(node: &'s mut Value, defs: &Map<String, Value>) -> &'s mut Value {
     let node = through(node, defs);
     match branch(node, |branch| branch["type"] == "integer" || branch["type"] == "number") {
@@ -172,11 +183,13 @@ fn put(
     value: &Value,
     defs: &Map<String, Value>,
 ) -> Result<(), OverlayError> {
+    // Refused by a message of its own: some clients apply a default and others ignore it.
     if keyword == "default" {
         return Err(OverlayError::Default);
     }
     let rule = rule(keyword).ok_or_else(|| OverlayError::Unknown { keyword: keyword.into() })?;
     form(keyword, value)?;
+    // A note is about the argument as a whole, a constraint about its value inside options.
     let place = if let Rule::Note = rule { node } else { target(node, defs) };
     let Some(schema) = place.as_object_mut() else { return Ok(()) };
     if !fits(keyword, schema) {
@@ -185,6 +198,7 @@ fn put(
     match rule {
         Rule::Note => {
             schema.insert(keyword.to_owned(), value.clone());
+            // A note appends no phrase: it constrains nothing.
             return Ok(());
         }
         Rule::Bound { lower, same, other } => {
@@ -205,7 +219,7 @@ fn put(
     Ok(())
 }
 
-/// The author's text first, what the host says of the type in brackets behind it.
+/// Puts the author's text first, and the phrases of the type in brackets after it.
 fn describe(node: &mut Value, text: &Value) -> Result<(), OverlayError> {
     form("description", text)?;
     let host = node.get("description").and_then(Value::as_str);
@@ -214,7 +228,7 @@ fn describe(node: &mut Value, text: &Value) -> Result<(), OverlayError> {
     Ok(())
 }
 
-/// Whether the keyword's value is one that the keyword can have.
+/// Checks the form of a keyword's value.
 fn form(keyword: &str, value: &Value) -> Result<(), OverlayError> {
     let texts = |value: &Value| value.as_str().is_some();
     let (fine, expected) = match keyword {
@@ -227,6 +241,7 @@ fn form(keyword: &str, value: &Value) -> Result<(), OverlayError> {
         "multipleOf" => (value.as_f64().is_some_and(|n| n > 0.0), "a number above 0"),
         HEADER => (value.as_str().is_some_and(header::is_name), "a part of a header's name"),
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => (value.is_number(), "a number"),
+        // Lengths and counts.
         _ => (value.is_u64(), "a whole number"),
     };
     let wrong = || OverlayError::Form { keyword: keyword.into(), expected, value: got(value) };
@@ -235,6 +250,7 @@ fn form(keyword: &str, value: &Value) -> Result<(), OverlayError> {
 
 fn fits(keyword: &str, schema: &Map<String, Value>) -> bool {
     let ty = schema.get("type").and_then(Value::as_str).unwrap_or_default();
+    // The string of a byte list is base64, so constraints on it would be about the encoding.
     let plain = !schema.contains_key("contentEncoding");
     match keyword {
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => {
@@ -250,7 +266,7 @@ fn fits(keyword: &str, schema: &Map<String, Value>) -> bool {
     }
 }
 
-/// What stands at a place, for an error.
+/// What is at a place, for an error.
 fn name(schema: &Map<String, Value>) -> String {
     match schema.get("type").and_then(Value::as_str) {
         Some(_) if schema.contains_key("enum") => "an enum".into(),
@@ -262,7 +278,8 @@ fn name(schema: &Map<String, Value>) -> String {
     }
 }
 
-/// Compares with the bounds that hold: those of the same side must not be widened, those across not passed.
+/// Compares a bound with those that already apply. A bound on the same side must not be widened, and one on the
+/// other side must leave a value between the two.
 fn against(
     schema: &Map<String, Value>,
     keyword: &str,
@@ -287,14 +304,16 @@ fn against(
     Ok(())
 }
 
-/// Whether two bounds from both sides meet where one of them excludes its value.
+/// Whether two bounds from opposite sides are equal while one of them excludes its value.
 fn leaves_none(keyword: &str, value: &Value, bound: &str, limit: &Value) -> bool {
     let exclusive = keyword.starts_with("exclusive") || bound.starts_with("exclusive");
     exclusive && !less(value, limit) && !less(limit, value)
 }
 
-/// Each value must be one that the place already allows.
+/// Each listed value must already be allowed at the place.
 fn choices(schema: &Map<String, Value>, values: &Value) -> Result<(), OverlayError> {
+    // A validator decides, because a place can already have bounds, a pattern or another `enum`. A schema that
+    // does not compile allows no value.
     let validator = jsonschema::options()
         .offline()
         .with_pattern_options(pattern::options())

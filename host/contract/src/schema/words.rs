@@ -1,14 +1,14 @@
-//! Constraint keywords in words, for descriptions.
+//! Constraint keywords as words, for descriptions.
 //!
-//! Owns one phrase for each keyword: exporters strip keywords, and a model reads words. Must not know where
-//! a keyword may stand.
+//! Owns one phrase for each keyword. Exporters drop keywords, and models read descriptions. Must not know where
+//! a keyword is allowed.
 
 use serde_json::{Map, Value};
 
 use airlock_types::shorten::clean_lines;
 use airlock_types::words::list;
 
-/// The keyword in words, if it constrains a value.
+/// The phrase of a keyword, or `None` for a keyword that does not constrain a value.
 pub(super) fn words(keyword: &str, value: &Value) -> Option<String> {
     Some(match keyword {
         "minimum" => format!("at least {value}"),
@@ -30,14 +30,14 @@ pub(super) fn words(keyword: &str, value: &Value) -> Option<String> {
     })
 }
 
-/// Appends words to the description of a schema.
+/// Appends a phrase to the description of a schema.
 pub(super) fn append(schema: &mut Map<String, Value>, words: &str) {
     let old = schema.get("description").and_then(Value::as_str).unwrap_or_default();
     let new = if old.is_empty() { words.to_owned() } else { format!("{old}; {words}") };
     schema.insert("description".into(), new.into());
 }
 
-/// Appends a keyword in words to the description, unless it says so already.
+/// Appends the phrase of a keyword to the description, unless the description already contains it.
 pub(crate) fn append_missing(schema: &mut Map<String, Value>, keyword: &str, value: &Value) {
     let said = schema.get("description").and_then(Value::as_str).unwrap_or_default();
     if let Some(words) = words(keyword, value).filter(|words| !says(said, keyword, value, words)) {
@@ -46,6 +46,8 @@ pub(crate) fn append_missing(schema: &mut Map<String, Value>, keyword: &str, val
 }
 
 fn says(text: &str, keyword: &str, value: &Value, words: &str) -> bool {
+    // Phrases of types state their bounds in a form of their own: `integer 0–255` covers `minimum` and
+    // `maximum`.
     let range = match keyword {
         "minimum" => mentions(text, &format!("integer {value}–")),
         "maximum" => mentions(text, &format!("–{value}")),
@@ -58,17 +60,20 @@ fn says(text: &str, keyword: &str, value: &Value, words: &str) -> bool {
     range || mentions(text, words)
 }
 
-/// Whether the text has the phrase, not followed by more of a number or a word.
+/// Whether the text contains the phrase at the end of a word or number. `at least 1` is not contained in `at
+/// least 10`.
 fn mentions(text: &str, phrase: &str) -> bool {
     text.match_indices(phrase).any(|(at, _)| {
         let rest = &text[at + phrase.len()..];
         let mut next = rest.chars();
         let ends = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+        // A period may end the sentence or continue the number, so the character after it decides.
         phrase.ends_with('–') || ends(next.next().filter(|c| *c != '.').or_else(|| next.next()))
     })
 }
 
-/// Cleans the texts of a schema that are there to be read. Values stay as they are: arguments are held against them.
+/// Removes hidden characters from the texts of a schema that are shown. Values stay unchanged, because
+/// arguments are compared with them.
 pub(crate) fn clean(schema: &mut Value) {
     match schema {
         Value::Object(keywords) => {

@@ -1,39 +1,39 @@
-//! How large the types of one component may be.
+//! Bounds on the types of one component.
 //!
-//! Owns the bounds and the counting. A few bytes of a component can name a type that is as large as two to the power
-//! of its depth once it is written out, and everything that is made of types (schemas, validators, values) is written
-//! out. So they are counted as they would be written out, and the count ends at the bound.
+//! Owns the bounds and the counting. Types in a component share their parts: 200 bytes can name a type that has
+//! half a million parts when it is written out. Schemas, validators and values are made from the written-out
+//! form, so the parts are counted as if written out, and the count stops at the bound.
 
 use super::{FunctionTy, Ty};
 
-/// Types, names of an `enum` or `flags` and cases without a payload, of all functions of a component together. The
-/// largest tools that people write have some hundred.
+/// Most parts in the types of all functions of a component together. A part is a type, a name of an `enum` or
+/// `flags`, or a case without a payload. The largest tools that people write have some hundred.
 pub const TYPE_NODES_MAX: usize = 10_000;
 
-/// Types within each other. Most of what reads a type recurses by it, JSON readers among it, which give up at 128
-/// levels: a record takes three for each of its own.
+/// Deepest nesting of types. Most code that reads a type recurses by it. JSON parsers do too, and give up at
+/// 128 levels; a record takes three JSON levels for each of its own.
 pub const TYPE_DEPTH_MAX: usize = 32;
 
-/// Bytes of all names of fields, cases and the like. A name is written once for each use of its type.
+/// Most bytes in the names of fields and cases together. A name counts once for each use of its type.
 pub const TYPE_BYTES_MAX: usize = 1 << 20;
 
-/// Types that are larger than the host reads.
+/// The bound that the types of a component exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TypeBudgetError {
-    /// Too many parts.
+    /// More than [`TYPE_NODES_MAX`] parts.
     #[error(
         "its types have more than {TYPE_NODES_MAX} parts when they are written out, each as often as it is used"
     )]
     Nodes,
-    /// Too deep.
+    /// Nested deeper than [`TYPE_DEPTH_MAX`].
     #[error("its types are nested more than {TYPE_DEPTH_MAX} deep")]
     Depth,
-    /// Too much text.
+    /// More than [`TYPE_BYTES_MAX`] bytes of names.
     #[error("the names in its types take more than {TYPE_BYTES_MAX} bytes, each as often as it is used")]
     Bytes,
 }
 
-/// What is left for the types of a component.
+/// The rest of the bounds, for the types of one component that are still to be counted.
 #[derive(Clone, Copy, Debug)]
 pub struct TypeBudget {
     nodes: usize,
@@ -47,10 +47,10 @@ impl Default for TypeBudget {
 }
 
 impl TypeBudget {
-    /// Takes one part at a depth, counted from 1.
+    /// Counts one part at a depth; the outermost type is at depth 1.
     ///
     /// # Errors
-    /// When there is nothing left, or the depth is too great.
+    /// When no parts are left, or the depth is above [`TYPE_DEPTH_MAX`].
     pub fn take(&mut self, depth: usize) -> Result<(), TypeBudgetError> {
         if depth > TYPE_DEPTH_MAX {
             return Err(TypeBudgetError::Depth);
@@ -59,19 +59,19 @@ impl TypeBudget {
         Ok(())
     }
 
-    /// Takes a name.
+    /// Counts the bytes of one name.
     ///
     /// # Errors
-    /// When there is nothing left.
+    /// When fewer bytes are left.
     pub fn take_name(&mut self, name: &str) -> Result<(), TypeBudgetError> {
         self.bytes = self.bytes.checked_sub(name.len()).ok_or(TypeBudgetError::Bytes)?;
         Ok(())
     }
 
-    /// Takes a function's types.
+    /// Counts the types of a function's parameters and result.
     ///
     /// # Errors
-    /// When there is not enough left.
+    /// The first bound that they exceed.
     pub fn take_function(&mut self, function: &FunctionTy) -> Result<(), TypeBudgetError> {
         for param in &function.params {
             self.take_name(&param.name)?;
@@ -81,6 +81,7 @@ impl TypeBudget {
     }
 
     fn take_type(&mut self, ty: &Ty, depth: usize) -> Result<(), TypeBudgetError> {
+        // Counted before descending, so that the recursion ends where the budget does.
         self.take(depth)?;
         let below = depth + 1;
         match ty {
@@ -98,6 +99,7 @@ impl TypeBudget {
                 self.take_name(&case.name)?;
                 match &case.ty {
                     Some(ty) => self.take_type(ty, below),
+                    // A case without a payload still becomes a branch of the schema.
                     None => self.take(below),
                 }
             }),
@@ -108,6 +110,7 @@ impl TypeBudget {
             Ty::Result(ok, err) => {
                 [ok, err].into_iter().flatten().try_for_each(|ty| self.take_type(ty, below))
             }
+            // No wildcard: a new constructor with parts inside must be counted.
             Ty::Bool
             | Ty::S8
             | Ty::U8

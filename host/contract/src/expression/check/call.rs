@@ -1,4 +1,4 @@
-//! Functions and macros by name.
+//! Functions and macros, by name.
 
 use cel::common::ast::{Expr, IdedExpr};
 
@@ -9,7 +9,7 @@ use crate::foreign;
 use crate::pattern as patterns;
 use airlock_types::words::did_you_mean;
 
-/// Macros within each other, at most.
+/// Most macros inside each other. Each level multiplies the cost by the length of its list.
 const NESTED_MAX: usize = 2;
 
 const NAMES: [&str; 17] = [
@@ -71,11 +71,13 @@ impl Checker<'_> {
             ("exists", Some(list), [var, body]) => self.walk(expr, Macro::Exists, list, var, body),
             ("exists_one", Some(list), [var, body]) => self.walk(expr, Macro::ExistsOne, list, var, body),
             ("filter", Some(list), [var, body]) => self.walk(expr, Macro::Filter, list, var, body),
+            // The form of `map` with a filter. The list of the second walk is the checked first one.
             ("map", Some(list), [var, test, body]) => {
                 let kept = self.walk(expr, Macro::Filter, list, var, test)?;
                 self.walk_checked(expr, Macro::Map, kept, var, body)
             }
             ("map", Some(list), [var, body]) => self.walk(expr, Macro::Map, list, var, body),
+            // After all forms: the name exists, so the operands are wrong.
             _ if NAMES.contains(&name) => {
                 Err(self.error(expr, format!("`{name}` is called with other operands than it takes"), None))
             }
@@ -96,6 +98,7 @@ impl Checker<'_> {
     fn matches(&mut self, expr: &IdedExpr, a: &IdedExpr, pattern: &IdedExpr) -> Checked {
         let a = self.expect(a, Kind::is_text, "a string")?;
         let node = self.node(pattern)?;
+        // A literal, so that the pattern is compiled and bounded once, at load.
         let What::Text(text) = &node.what else {
             return Err(self.error(pattern, "a pattern must be written out as a string".into(), None));
         };
@@ -103,6 +106,7 @@ impl Checker<'_> {
             let message = format!("the pattern does not parse: {}", err.to_string().replace('\n', " "));
             self.error(pattern, message, None)
         })?;
+        // `compile` bounds the size of the program, this bounds the time of a match.
         foreign::pattern(text).map_err(|err| self.error(pattern, err.to_string(), None))?;
         Ok(self.made(expr, What::Call(Function::Matches(regex), vec![a]), Kind::Bool))
     }
@@ -151,6 +155,7 @@ impl Checker<'_> {
             .ok_or_else(|| self.error(expr, format!("`{}` is {}, not a list", list.text, list.kind), None))?;
         self.vars.push((name.clone(), item.clone()));
         let checked = self.node(body);
+        // Removed before the error is returned, so that the variables stay those of the enclosing macros.
         self.vars.pop();
         let made = checked?;
         let kind = match which {

@@ -1,4 +1,4 @@
-//! Why a keyword cannot be laid over a schema, in words for the author of a contract.
+//! Why a keyword cannot be applied to a schema, in words for the author of a contract.
 
 use serde_json::Value;
 
@@ -6,64 +6,65 @@ use super::KEYWORDS;
 use crate::path::PathError;
 use airlock_types::words;
 
-/// Why a keyword cannot be laid over a schema.
+/// Why a keyword cannot be applied to a schema.
 #[derive(Debug, thiserror::Error)]
 pub enum OverlayError {
-    /// The path leads nowhere.
+    /// The path selects nothing.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// The keyword is none of ours.
+    /// The keyword is not one of those that a contract can apply.
     #[error("unknown keyword `{keyword}`{}", did_you_mean(.keyword))]
     Unknown {
-        /// The keyword.
+        /// The unknown keyword.
         keyword: String,
     },
-    /// A default would be applied by some clients and ignored by others.
+    /// `default` is refused: some clients would apply it and others ignore it.
     #[error("`default` is not allowed: make the argument an `option`, and let the tool choose")]
     Default,
-    /// The keyword says nothing about values of this type.
+    /// The keyword does not apply to values of this type.
     #[error("`{keyword}` does not fit {place}")]
     Unfit {
         /// The keyword.
         keyword: String,
-        /// What stands there: `an integer`.
+        /// What is at the place: `an integer`.
         place: String,
     },
-    /// The keyword's value is not of its form.
+    /// The value of the keyword has the wrong form.
     #[error("`{keyword}` must be {expected}, not {value}")]
     Form {
         /// The keyword.
         keyword: String,
-        /// What it must be.
+        /// The form that it must have.
         expected: &'static str,
-        /// What it is.
+        /// The value, shortened.
         value: String,
     },
-    /// The constraint would allow more than the type does.
+    /// The constraint would allow more than the schema does.
     #[error("`{keyword}` {value} is wider than `{bound}` {limit}: a constraint may only tighten")]
     Widens {
         /// The keyword.
         keyword: String,
-        /// Its value.
+        /// The value of the keyword.
         value: Value,
-        /// The keyword that holds already.
+        /// The keyword that already applies.
         bound: String,
-        /// Its value.
+        /// The value of the keyword that already applies.
         limit: Value,
     },
-    /// Nothing would satisfy the constraints together.
+    /// No value would satisfy both constraints.
     #[error("`{keyword}` {value} contradicts `{bound}` {limit}: no value is left")]
     Contradicts {
         /// The keyword.
         keyword: String,
-        /// Its value.
+        /// The value of the keyword.
         value: Value,
-        /// The keyword that holds already.
+        /// The keyword that already applies.
         bound: String,
-        /// Its value.
+        /// The value of the keyword that already applies.
         limit: Value,
     },
-    /// A second pattern or format cannot be put beside the first.
+    /// The place already has this keyword. A second pattern or format cannot be combined with the first, and a
+    /// header name is used once.
     #[error("`{keyword}` is already set here")]
     Taken {
         /// The keyword.
@@ -71,6 +72,7 @@ pub enum OverlayError {
     },
 }
 
+// The suggestion is part of the message here, because these errors have no separate hint.
 fn did_you_mean(keyword: &str) -> String {
     words::did_you_mean(keyword, KEYWORDS).map_or_else(String::new, |question| format!(": {question}"))
 }

@@ -1,21 +1,22 @@
-//! Arguments that clients also send as headers: where that can be said, and by which names.
+//! Arguments that clients also send as headers: where the keyword is allowed, and its names (SEP-2243).
 
 use serde_json::Value;
 
 use super::{HEADER, OverlayError, name};
 use crate::path::{Path, Segment};
 
-/// Whether a text can be a part of a header's name (RFC 9110, `token`).
+/// Whether a text can be part of a header name: a `token` of RFC 9110.
 pub(super) fn is_name(text: &str) -> bool {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     !text.is_empty() && text.chars().all(token)
 }
 
-/// Clients refuse a tool whose header stands anywhere but on an argument, or on a field of one, that is always
-/// there; and one that names a header twice.
+/// Checks that an argument can have a header. Clients refuse a tool whose header belongs to a list item or an
+/// optional value, and a tool that uses a header name twice.
 pub(super) fn reachable(schema: &Value, path: &Path, header: &Value) -> Result<(), OverlayError> {
     let mut node = schema;
     for step in path.steps() {
+        // Options and references have no `properties` of their own, so a path through one ends here.
         let next = if let Segment::Field(field) = step { property(node, field) } else { None };
         node = next.ok_or_else(|| unfit(node))?;
     }
@@ -35,7 +36,7 @@ fn unfit(node: &Value) -> OverlayError {
     OverlayError::Unfit { keyword: HEADER.into(), place }
 }
 
-/// Whether a schema names this header; case means nothing in them.
+/// Whether a schema already has this header name. Header names ignore case.
 fn names(schema: &Value, header: &str) -> bool {
     let here = schema.get(HEADER).and_then(Value::as_str);
     here.is_some_and(|here| here.eq_ignore_ascii_case(header))

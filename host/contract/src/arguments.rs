@@ -160,7 +160,7 @@ impl<'c> Meter<'c> {
     fn or_stop<E: serde::de::Error>(&self, checked: Result<(), Violation>) -> Result<(), E> {
         checked.map_err(|violation| {
             self.fault.replace(Some(violation));
-            E::custom("refused by a cap")
+            E::custom("refused by a limit")
         })
     }
 }
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn admits_what_is_within_the_caps() {
+    fn admits_what_is_within_the_limits() {
         check(r#"{"a":[{"b":[1,2.5,null,true,"0123456789"]}]}"#, None);
         check("{}", None);
     }
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn parsed_arguments_meet_the_same_caps() {
+    fn parsed_arguments_meet_the_same_limits() {
         let check = |text: &str, expect: Option<&str>| {
             let args: Map<String, Value> = serde_json::from_str(text).unwrap();
             assert_eq!(admit(&args, &SMALL).err().map(|v| v.keyword).as_deref(), expect, "{text}");

@@ -93,7 +93,7 @@ fn float(n: f64) -> Value {
 
 /// The `f64` with the digits of the `f32`: 0.1 rather than 0.10000000149011612. Used only if it narrows to the
 /// same `f32`.
-fn shortest(n: f32) -> f64 {
+pub(crate) fn shortest(n: f32) -> f64 {
     n.to_string().parse().ok().filter(|wide| *wide as f32 == n).unwrap_or_else(|| n.into())
 }
 

@@ -210,10 +210,12 @@ impl Contract {
     /// They are null if the codec or a later gate refused them, because lowering consumes them.
     pub fn validate(&self, args: Map<String, Value>) -> Result<ValidArgs, (Vec<Violation>, Value)> {
         let args = Value::Object(args);
-        for violations in [self.validator.violations(&args), self.rules.violations(&args)] {
-            if !violations.is_empty() {
-                return Err((violations, args));
-            }
+        let mut violations = self.validator.violations(&args);
+        if violations.is_empty() {
+            violations = self.rules.violations(&args);
+        }
+        if !violations.is_empty() {
+            return Err((violations, args));
         }
         let args = if let Value::Object(args) = args { args } else { Map::new() };
         let checked = lower::lower(&self.function.ty.params, args).and_then(|values| self.hold(values));

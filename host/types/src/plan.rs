@@ -147,9 +147,9 @@ pub fn plan(inputs: Inputs) -> Plan {
     let Inputs { args_digest, jitter, deadline_ms, routes } = inputs;
     // Begins as the sum over all routes. Each route takes its own share out, so it keeps back time for later routes
     // only.
-    let mut reserve_ms: u64 = routes.iter().map(|input| input.useful_ms_min).sum();
+    let mut reserve_ms: u64 = routes.iter().map(|input| input.useful_ms_min).fold(0, u64::saturating_add);
     let planned = routes.into_iter().enumerate().map(|(index, input)| {
-        reserve_ms -= input.useful_ms_min;
+        reserve_ms = reserve_ms.saturating_sub(input.useful_ms_min);
         route(input, reserve_ms, |retry| jitter.factor(&args_digest, index, retry))
     });
     let routes: Vec<Route> = planned.collect();
@@ -191,9 +191,11 @@ fn worst_case(deadline_ms: u64, routes: &[Route]) -> WorstCase {
             .iter()
             .take(retries as usize)
             // An upstream's hint can lengthen any wait, throttled or not, by at most this much.
-            .map(|wait| wait.throttled_ms + retry::HINT_MS_MAX)
-            .sum();
-        worst.latency_ms += route.input.attempt_deadline_ms * u64::from(1 + retries) + waits;
+            .map(|wait| wait.throttled_ms.saturating_add(retry::HINT_MS_MAX))
+            .fold(0, u64::saturating_add);
+        // Saturating: a registry may set any deadline.
+        let running = route.input.attempt_deadline_ms.saturating_mul(u64::from(1 + retries));
+        worst.latency_ms = worst.latency_ms.saturating_add(running).saturating_add(waits);
     }
     // No attempt starts or runs beyond the deadline of the call, whatever the routes add up to.
     worst.latency_ms = worst.latency_ms.min(deadline_ms);

@@ -30,13 +30,26 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
         let numbers =
             path.select(context.result).into_iter().filter_map(|(at, val)| Some((at, val, number(val)?)));
         let bad = numbers.filter(|(_, _, n)| outside(*n));
-        bad.map(|(at, val, n)| doubt(at, format!("{min} to {max}{}", unit(n, min, max)), shown(val)))
+        bad.map(|(at, val, n)| doubt(at, format!("{}{}", bounds(min, max), unit(n, min, max)), shown(val)))
             .collect()
     }))
 }
 
+/// The bounds in words; one that is not set is not named.
+fn bounds(min: f64, max: f64) -> String {
+    match (min.is_finite(), max.is_finite()) {
+        (false, _) => format!("at most {max}"),
+        (_, false) => format!("at least {min}"),
+        (true, true) => format!("{min} to {max}"),
+    }
+}
+
 /// Names the factor that would move the number into its bounds. Empty if no factor does.
 fn unit(n: f64, min: f64, max: f64) -> &'static str {
+    // Without a second bound almost any factor would, which says nothing.
+    if !min.is_finite() || !max.is_finite() {
+        return "";
+    }
     let fits = |n: f64| n.is_finite() && n != 0.0 && n >= min && n <= max;
     match () {
         () if n.abs() > max && fits(n / 100.0) => " (a hundred times too large?)",

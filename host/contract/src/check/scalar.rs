@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::{Doubt, answer_ty};
 use crate::Val;
+use crate::lift::shortest;
 use crate::path::Path;
 use crate::ty::{FunctionTy, Ty};
 use airlock_types::shorten::shorten;
@@ -55,7 +56,8 @@ pub(super) fn number(val: &Val) -> Option<f64> {
         Val::U32(n) => (*n).into(),
         Val::S64(n) => *n as f64,
         Val::U64(n) => *n as f64,
-        Val::Float32(n) => (*n).into(),
+        // As agents see it and contracts write it: 0.1, which widened is 0.10000000149.
+        Val::Float32(n) => shortest(*n),
         Val::Float64(n) => *n,
         _ => return None,
     })

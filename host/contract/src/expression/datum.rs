@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::meter::{BYTES_A_STEP, Meter, Trouble};
 use crate::Val;
+use crate::lift::shortest;
 use crate::path::snake;
 
 /// A value during evaluation. Cheap to clone: macros clone every item.
@@ -38,7 +39,7 @@ impl<'v> Datum<'v> {
             Val::S64(n) => Datum::Int(i128::from(*n)),
             Val::U64(n) => Datum::Int(i128::from(*n)),
             // Agents see an `f32` in its own digits, and a contract's author writes the same: `0.1`.
-            Val::Float32(n) => Datum::Float(decimal(*n)),
+            Val::Float32(n) => Datum::Float(shortest(*n)),
             Val::Float64(n) => Datum::Float(*n),
             Val::Char(c) => Datum::Made(c.encode_utf8(&mut [0; 4]).to_owned().into()),
             Val::String(text) | Val::Enum(text) => Datum::Text(text),
@@ -199,11 +200,6 @@ fn all<T>(
         }
     }
     Ok(true)
-}
-
-/// The `f64` with the decimal digits of an `f32`: 0.1, and not 0.10000000149.
-fn decimal(n: f32) -> f64 {
-    n.to_string().parse().unwrap_or_else(|_| f64::from(n))
 }
 
 /// The integer part of a float, or `None` where `i128` cannot represent it.

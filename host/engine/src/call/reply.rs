@@ -227,6 +227,14 @@ pub(super) fn unrecorded(reply: Reply) -> Reply {
         content: Vec::new(),
         refusal: None,
         clarify: None,
+        // What the tool said beside its result could tell what is withheld.
+        confidence: None,
+        interpretation: None,
+        assumptions: Vec::new(),
+        uncertainty: None,
+        next_steps: Vec::new(),
+        findings: Vec::new(),
+        provenance: None,
         error: Some(report),
         ..reply
     }

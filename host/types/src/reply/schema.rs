@@ -13,8 +13,8 @@ pub fn whole() -> Value {
 }
 
 /// The schema of [`Compact`](super::Compact), in outline: clients get it once for each tool, so it has the types of the
-/// parts and no more. It stays open, since clients keep it beyond an update of the host. `result` allows any value; a
-/// tool's own schema replaces it.
+/// parts and no more. A notice alone is described, since nothing else tells a model what it is. The schema stays open,
+/// since clients keep it beyond an update of the host. `result` allows any value; a tool's own schema replaces it.
 pub fn compact() -> Value {
     let reply = whole();
     let is_shown = |name: &str| !is_beside_compact(name);
@@ -22,6 +22,7 @@ pub fn compact() -> Value {
     let mut properties: Map<String, Value> =
         parts.map(|(name, part)| (name.clone(), outline(part, &reply["$defs"]))).collect();
     properties.insert("status".into(), answered());
+    properties["notice"]["description"] = reply["properties"]["notice"]["description"].clone();
     let required = reply["required"].as_array().into_iter().flatten();
     let required: Vec<&Value> = required.filter(|name| name.as_str().is_some_and(is_shown)).collect();
     json!({"type": "object", "properties": properties, "required": required})

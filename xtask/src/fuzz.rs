@@ -43,6 +43,16 @@ impl Args {
     }
 }
 
+/// Checks that the fuzzer can be built: it is written in C++.
+pub(crate) fn available(root: &Path) -> Result<()> {
+    let compiler = command(root, "c++").arg("--version").output();
+    ensure!(
+        compiler.is_ok_and(|output| output.status.success()),
+        "there is no C++ compiler, which libFuzzer needs: nothing was fuzzed"
+    );
+    Ok(())
+}
+
 /// Builds the targets and runs them one after the other; the first that finds something ends it.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let known = targets(root)?;

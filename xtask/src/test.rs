@@ -46,7 +46,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     step("conformance", || conformance(root))?;
     step("sample of the soak", || soak::run(root, &soak::Args { minutes: 2 }))?;
     step("sample of the clients", || clients::run(root, &clients::Args { only: "python".into() }))?;
-    step("sample of the fuzz", || fuzz::run(root, &fuzz::Args::sample()))?;
+    step("sample of the fuzz", || match fuzz::available(root) {
+        Ok(()) => fuzz::run(root, &fuzz::Args::sample()),
+        Err(err) => skip(&err),
+    })?;
     step("sample of the API fuzz", || match fuzz_api::available(root) {
         Ok(()) => fuzz_api::run(root, &fuzz_api::Args { examples: 40 }),
         Err(err) => skip(&err),

@@ -109,12 +109,12 @@ impl Repository {
         text
     }
 
-    /// Writes a registry with `unit_convert` and two slots, because a profiler has little address space.
+    /// Writes a registry with `unit_convert` and one slot, because a profiler has little address space.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn narrow(&self) -> Result<PathBuf> {
-        let mut text = self.head(2);
+        let mut text = self.head(1);
         tool(&mut text, TOOL, &self.component("unit-convert"), "");
         self.write("narrow", &text)
     }

@@ -50,7 +50,7 @@ fn run(folder: &Path, registry: &str, args: &[&str]) -> Output {
 
 #[test]
 fn the_largest_components_run_where_one_call_at_a_time_may() {
-    for (memories, tables, others) in [(1, 0, 0), (16, 0, 0), (1, 32, 0), (1, 0, 63)] {
+    for (memories, tables, others) in [(1, 0, 0), (8, 0, 0), (1, 32, 0), (1, 0, 63)] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.wasm"), component(memories, tables, others)).unwrap();
         let registry = "[host]\ncalls_max = 1\n[tools.a]\ncomponent = \"a.wasm\"\n";
@@ -62,7 +62,7 @@ fn the_largest_components_run_where_one_call_at_a_time_may() {
 #[test]
 fn a_component_that_can_never_fit_is_refused_at_load_with_its_count() {
     let cases = [
-        (component(17, 0, 0), "17 memories, and at most 16"),
+        (component(9, 0, 0), "9 memories, and at most 8"),
         (component(1, 33, 0), "33 tables, and at most 32"),
         (component(1, 0, 64), "65 core instances, and at most 64"),
         (plain("(table 2000000 funcref)"), "2000000 elements in a table from the start, and at most 100000"),

@@ -110,15 +110,15 @@ fn watch(root: &Path, folder: &Path, program: &Path) -> Result<Vec<String>> {
     Ok(seen)
 }
 
-/// A registry with two slots, because a profiler has little address space.
+/// A registry with one slot, because a profiler has little address space.
 fn watched(root: &Path, folder: &Path) -> String {
     let tool = |(name, file): (&str, &str)| {
         let component = root.join("example-tools/build").join(file);
-        format!("\n[tools.{name}]\ncomponent = {component:?}\nbulkhead = {{ run = 2, wait = 64 }}\n")
+        format!("\n[tools.{name}]\ncomponent = {component:?}\nbulkhead = {{ run = 1, wait = 64 }}\n")
     };
     let tools = [("unit_convert", "unit-convert.wasm"), ("text_digest", "text-digest.wasm")];
     let tools: String = tools.into_iter().map(tool).collect();
-    format!("[host]\nstate = {:?}\ncalls_max = 2\n{tools}", folder.join("state"))
+    format!("[host]\nstate = {:?}\ncalls_max = 1\n{tools}", folder.join("state"))
 }
 
 /// The calls of the session: good ones, and one with invalid arguments.

@@ -21,7 +21,7 @@ pub const CORE_INSTANCES_MAX: u32 = 64;
 
 /// Linear memories of one component, those of its parts included. A plain component has one, a composition one for each
 /// part. Each takes 4 GiB of address space in the engine's pool for each call that may run.
-pub const MEMORIES_MAX: u32 = 16;
+pub const MEMORIES_MAX: u32 = 8;
 
 /// Tables of one component, those of its parts included. A component of a WASI toolchain has two.
 pub const TABLES_MAX: u32 = 32;

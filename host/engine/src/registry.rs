@@ -62,8 +62,8 @@ impl Registry {
     /// left out. Names that are new and not accepted are not served.
     pub(crate) fn with_older(mut self, older: &Registry, unaccepted: &BTreeSet<String>) -> Registry {
         let lacks = |name: &str| unaccepted.contains(name) || self.may_lack(name);
-        let kept: Vec<_> = older.tools.iter().filter(|(name, _)| lacks(name)).collect();
-        let kept: Vec<_> = kept.into_iter().map(|(name, tool)| (name.clone(), tool.clone())).collect();
+        let kept = older.tools.iter().filter(|(name, _)| lacks(name));
+        let kept: Vec<_> = kept.map(|(name, tool)| (name.clone(), tool.clone())).collect();
         self.tools.retain(|name, _| !unaccepted.contains(&**name));
         self.tools.extend(kept);
         self

@@ -5,7 +5,7 @@
 
 use airlock_types::code::Code;
 use airlock_types::finding::{Finding, Verdict};
-use airlock_types::reply::{Provenance, Reply};
+use airlock_types::reply::{HIDDEN_ROUTE, Provenance, Reply};
 use airlock_types::words::one_line;
 
 /// Longest notice, in characters: it is read before anything else.
@@ -28,10 +28,7 @@ pub(super) fn of(reply: &Reply) -> Option<String> {
 /// An answer of another tool.
 fn replaced(reply: &Reply, provenance: &Provenance) -> String {
     let why = provenance.fallback_because.map_or("it had no answer", because);
-    let from = match &*provenance.route {
-        airlock_types::reply::HIDDEN_ROUTE => "another tool".to_owned(),
-        route => format!("`{route}`"),
-    };
+    let from = who(provenance);
     let mut notice = format!("Not from `{}`: {why}. From {from}", reply.tool);
     if let Some(as_of) = &provenance.as_of {
         notice += &format!(", as of {}", one_line(as_of, TOOL_TEXT_CHARS_MAX));
@@ -47,6 +44,15 @@ fn replaced(reply: &Reply, provenance: &Provenance) -> String {
         notice += &format!(" {doubt}");
     }
     notice
+}
+
+/// The tool that answered, as the caller may know it.
+fn who(provenance: &Provenance) -> String {
+    if &*provenance.route == HIDDEN_ROUTE {
+        HIDDEN_ROUTE.to_owned()
+    } else {
+        format!("`{}`", provenance.route)
+    }
 }
 
 /// The strongest doubt, with the number of the others.
@@ -69,16 +75,13 @@ fn doubt(findings: &[Finding]) -> Option<String> {
 
 /// The finding of an answer that is another tool's: every degraded reply has one that explains it.
 pub(super) fn fallback(called: &str, provenance: &Provenance, why: Code) -> Finding {
-    let route = match &*provenance.route {
-        airlock_types::reply::HIDDEN_ROUTE => "another tool".to_owned(),
-        route => format!("`{route}`"),
-    };
+    let who = who(provenance);
     Finding {
         kind: "fallback".into(),
         verdict: Verdict::Suspect,
         path: String::new(),
         expected: format!("an answer from `{called}`"),
-        got: format!("an answer from {route}, since {}", because(why)),
+        got: format!("an answer from {who}, since {}", because(why)),
     }
 }
 

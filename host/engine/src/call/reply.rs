@@ -14,7 +14,7 @@ use airlock_types::environment::us;
 use airlock_types::event::Event;
 use airlock_types::finding::Finding;
 use airlock_types::plan::{BreakerView, Plan};
-use airlock_types::reply::{Confidence, Failure, Provenance, Reply};
+use airlock_types::reply::{Confidence, Failure, Provenance, Reply, TotalUsage};
 use airlock_types::shorten::clean_lines;
 
 /// A call that ended with a result.
@@ -150,11 +150,16 @@ fn empty(events: &Events<'_>, code: Code) -> Reply {
     let mut usage = fold::usage(&events.list);
     // Measured here: the fold over attempts does not know when the reply is made.
     usage.wall_us = us(events.elapsed());
+    bare(code, events.tool().to_owned(), usage, events.head.id.clone(), handle(events))
+}
+
+/// The envelope of a call that has nothing to say but how it ended.
+fn bare(code: Code, tool: String, usage: TotalUsage, record: String, session: Option<String>) -> Reply {
     Reply {
         status: code.facts().status,
         code,
         notice: None,
-        tool: events.tool().to_owned(),
+        tool,
         result: None,
         content: Vec::new(),
         error: None,
@@ -168,8 +173,8 @@ fn empty(events: &Events<'_>, code: Code) -> Reply {
         findings: Vec::new(),
         provenance: None,
         usage,
-        record: events.head.id.clone(),
-        session: handle(events),
+        record,
+        session,
     }
 }
 
@@ -219,23 +224,10 @@ pub(super) fn unrecorded(reply: Reply) -> Reply {
             reply.tool
         );
     }
-    Reply {
-        status: Code::HostJournal.facts().status,
-        notice: report.message.lines().next().map(str::to_owned),
-        code: Code::HostJournal,
-        result: None,
-        content: Vec::new(),
-        refusal: None,
-        clarify: None,
-        // What the tool said beside its result could tell what is withheld.
-        confidence: None,
-        interpretation: None,
-        assumptions: Vec::new(),
-        uncertainty: None,
-        next_steps: Vec::new(),
-        findings: Vec::new(),
-        provenance: None,
-        error: Some(report),
-        ..reply
-    }
+    // Nothing else is kept: what the tool said beside its result could tell what is withheld.
+    let Reply { tool, usage, record, session, .. } = reply;
+    let mut reply = bare(Code::HostJournal, tool, usage, record, session);
+    reply.error = Some(report);
+    reply.notice = notice::of(&reply);
+    reply
 }

@@ -71,11 +71,8 @@ fn qualifiers(interface: Option<&str>) -> Vec<String> {
     let Some(interface) = interface else { return Vec::new() };
     let (name, version) = interface.split_once('@').map_or((interface, None), |(name, v)| (name, Some(v)));
     let word = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_lowercase();
+    // A plain name has no namespace, no package and no version.
     let mut parts: Vec<String> = name.split([':', '/']).map(word).collect();
-    // A plain name has no namespace and no package.
-    while parts.len() < 3 && version.is_some() {
-        parts.insert(0, String::new());
-    }
     parts.extend(version.map(|version| format!("v{}", word(version))));
     parts
 }

@@ -51,8 +51,8 @@ impl Found {
 
     /// The name with the first number that makes it free.
     fn free_name(&self, name: &str) -> String {
-        let numbered = (2_usize..).map(|n| format!("{name}_{n}"));
-        numbered.into_iter().find(|name| !self.tools.contains_key(name.as_str())).unwrap_or_default()
+        let mut numbered = (2_usize..).map(|n| format!("{name}_{n}"));
+        numbered.find(|name| !self.tools.contains_key(name.as_str())).unwrap_or_default()
     }
 
     /// Leaves an entry out, with the tools that it has already given.

@@ -24,6 +24,9 @@ const FOLDER: &str = "target/order";
 /// Calls of each tool in the observed session.
 const CALLS: u64 = 50;
 
+/// The tools of the observed session, each with its component.
+const TOOLS: [(&str, &str); 2] = [("unit_convert", "unit-convert.wasm"), ("text_digest", "text-digest.wasm")];
+
 /// Options of the command.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -57,7 +60,7 @@ pub(crate) fn build(root: &Path, profile: &str) -> Result<()> {
         fs::write(&order, "").context("cannot write the order")?;
         let program = link(root, profile, &order)?;
         guests::run(root, &guests::Args::packed_by(program.clone()))?;
-        let seen = watch(root, &folder, &program)?;
+        let seen = watch(root, profile, &folder, &program)?;
         // Before the order is written: a run that stops here starts anew next time.
         unlink(&program)?;
         fs::write(&order, seen.join("\n")).context("cannot write the order")?;
@@ -91,33 +94,44 @@ fn unlink(program: &Path) -> Result<()> {
 }
 
 /// The functions that a session runs, the most expensive first.
-fn watch(root: &Path, folder: &Path, program: &Path) -> Result<Vec<String>> {
+fn watch(root: &Path, profile: &str, folder: &Path, program: &Path) -> Result<Vec<String>> {
     let installed = command(root, "valgrind").arg("--version").output();
     ensure!(
         installed.is_ok_and(|out| out.status.success()),
         "what runs is seen with valgrind, which is not installed"
     );
     let registry = folder.join("airlock.toml");
-    fs::write(&registry, watched(root, folder))?;
-    // The first session fills the cache. Code is compiled for the processor, and the one that valgrind emulates differs
-    // from the machine's.
-    session(root, program, &registry, &["--trace-children=yes", "--callgrind-out-file=/dev/null"])?;
+    // One after the other: each compilation reserves the addresses of a pool, and a profiler has room for two of them.
+    for tool in TOOLS {
+        fs::write(&registry, watched(root, folder, &[tool]))?;
+        precompile(root, profile, &registry)?;
+    }
+    fs::write(&registry, watched(root, folder, &TOOLS))?;
     let out = folder.join("callgrind.out");
-    let into = format!("--callgrind-out-file={}", out.display());
-    session(root, program, &registry, &["--demangle=no", &into])?;
+    session(root, program, &registry, &out)?;
     let seen = functions(&fs::read_to_string(&out)?);
     ensure!(!seen.is_empty(), "`{}` names no function of the program", out.display());
     Ok(seen)
 }
 
+/// Fills the cache of a registry for the processor that valgrind emulates, which differs from the machine's. The
+/// program does not compile for it: its confined compile process gives up rights, which valgrind refuses.
+pub(crate) fn precompile(root: &Path, profile: &str, registry: &Path) -> Result<()> {
+    let example = ["--package", "airlock", "--example", "precompile", "--features", "in-process-compiler"];
+    cargo(root, &[&["build", "--profile", profile], &example[..]].concat())?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    let program = root.join("target").join(folder).join("examples/precompile");
+    run_command(command(root, "valgrind").args(["--tool=none", "--quiet"]).arg(program).arg(registry))
+        .context("the components were not compiled under valgrind")
+}
+
 /// A registry with one slot, because a profiler has little address space.
-fn watched(root: &Path, folder: &Path) -> String {
-    let tool = |(name, file): (&str, &str)| {
+fn watched(root: &Path, folder: &Path, tools: &[(&str, &str)]) -> String {
+    let tool = |(name, file): &(&str, &str)| {
         let component = root.join("example-tools/build").join(file);
         format!("\n[tools.{name}]\ncomponent = {component:?}\nbulkhead = {{ run = 1, wait = 64 }}\n")
     };
-    let tools = [("unit_convert", "unit-convert.wasm"), ("text_digest", "text-digest.wasm")];
-    let tools: String = tools.into_iter().map(tool).collect();
+    let tools: String = tools.iter().map(tool).collect();
     format!("[host]\nstate = {:?}\ncalls_max = 1\n{tools}", folder.join("state"))
 }
 
@@ -133,10 +147,10 @@ fn questions() -> Vec<Value> {
 }
 
 /// Runs a session over stdio: calls one after the other, then all at once.
-fn session(root: &Path, program: &Path, registry: &Path, valgrind: &[&str]) -> Result<()> {
+fn session(root: &Path, program: &Path, registry: &Path, out: &Path) -> Result<()> {
     let mut child = command(root, "valgrind")
-        .arg("--tool=callgrind")
-        .args(valgrind)
+        .args(["--tool=callgrind", "--demangle=no"])
+        .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program)
         .arg("--registry")
         .arg(registry)

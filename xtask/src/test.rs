@@ -11,7 +11,7 @@ use crate::run::{cargo, command, run_command};
 use crate::{clients, conformance, fuzz, fuzz_api, guests, soak, tidy};
 
 /// Programs under `examples/`.
-const EXAMPLES: [&str; 2] = ["custom_capability", "embed"];
+const EXAMPLES: [&str; 3] = ["custom_capability", "embed", "precompile"];
 
 /// Runs all checks; the first failure ends it.
 pub(crate) fn run(root: &Path) -> Result<()> {

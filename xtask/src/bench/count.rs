@@ -10,10 +10,14 @@ use std::fs;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::Bench;
+use crate::release;
 use crate::run::command;
 
 /// The file of the stored count, below the folder of the page.
 const STORED: &str = "performance/instructions.txt";
+
+/// The registry of the counted calls, which `bench calls` writes into the scratch folder.
+const REGISTRY: &str = "narrow.toml";
 
 /// Relative difference from the stored count that fails the check. More is a regression; less is a reason to store the
 /// new count.
@@ -31,10 +35,10 @@ pub(super) fn check(bench: &Bench<'_>, bless: bool) -> Result<()> {
         installed.is_ok_and(|out| out.status.success()),
         "the check cannot run: it counts with valgrind, which is not installed"
     );
-    // The first run fills the cache. Code is compiled for the processor, and the one that valgrind emulates differs
-    // from the machine's.
-    count(bench, 1, &["--trace-children=yes"])?;
-    let per_call = (count(bench, MANY, &[])? - count(bench, FEW, &[])?) / f64::from(MANY - FEW);
+    // Not counted: it writes the registry.
+    bench.measure(&["calls", "1"])?;
+    release::precompile(bench.root, bench.profile, &bench.scratch().join(REGISTRY))?;
+    let per_call = (count(bench, MANY)? - count(bench, FEW)?) / f64::from(MANY - FEW);
     let path = bench.docs.join(STORED);
     println!("{per_call:.0} instructions for one call");
     if bless {
@@ -59,10 +63,9 @@ fn verdict(per_call: f64, stored: f64) -> Result<()> {
 }
 
 /// The instructions of a run with this number of calls.
-fn count(bench: &Bench<'_>, calls: u32, more: &[&str]) -> Result<f64> {
+fn count(bench: &Bench<'_>, calls: u32) -> Result<f64> {
     let output = command(bench.root, "valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .args(more)
         .arg(bench.program("bench").get_program())
         .args(bench.own_args())
         .args(["calls", &calls.to_string()])

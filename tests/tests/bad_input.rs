@@ -90,6 +90,41 @@ fn a_granted_folder_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_path_that_a_shell_would_expand_is_named_as_such() {
+    let word = "not expanded here; write the whole path";
+    refuses(&one_tool("~/tool.wasm"), &[], &[word, "airlock.toml:2"]);
+    refuses(&one_tool("$HOME/tool.wasm"), &[], &[word]);
+    refuses(&one_tool("file:///tool.wasm"), &[], &["it is a URL"]);
+    let component = one_tool(&unit_convert().display().to_string());
+    refuses(
+        &format!("{component}grants.files = [{{ host = \"~/data\", guest = \"/data\" }}]\n"),
+        &[],
+        &[word],
+    );
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_used_names_its_setting() {
+    let tool = one_tool(&unit_convert().display().to_string());
+    for state in ["/proc/nowhere", "~/state", "/dev/null"] {
+        let text = format!("[host]\nstate = \"{state}\"\n{tool}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("airlock.toml");
+        std::fs::write(&path, text).unwrap();
+        let output =
+            Command::new(program()).arg("--registry").arg(&path).args(["call", "one", "{}"]).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(70), "{output:?}");
+        let said = stderr(&output);
+        assert!(
+            said.contains(if state.starts_with('~') { "not expanded" } else { "`host.state`" }),
+            "{said}"
+        );
+        assert!(said.matches("No such file").count() <= 1, "{said}");
+    }
+}
+
+#[test]
 fn a_fallback_that_does_not_exist_is_refused_with_the_nearest() {
     let text = format!("{}fallback = [\"two\"]\n", one_tool(&unit_convert().display().to_string()));
     refuses(&text, &[], &["`two`", "airlock.toml:3"]);

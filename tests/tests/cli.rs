@@ -71,6 +71,24 @@ fn a_closed_pipe_is_not_a_panic() {
 }
 
 #[test]
+fn output_that_is_lost_is_an_error() {
+    for verb in
+        [&["tools"][..], &["check"], &["call", "unit_convert", r#"{"value": 1, "from": "km", "to": "mile"}"#]]
+    {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(program());
+        let command = command.arg("--registry").arg(registry("example")).args(verb).stdout(full);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(70), "{verb:?}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains("cannot be written to stdout: No space left"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
 fn explain_prints_the_plan_without_running_anything() {
     let output = airlock("example", &["explain", "sector_metrics"]);
     let text = stdout(&output);

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use print::{Message, Printer};
+use print::{Message, Printer, Written};
 
 use airlock::blocking::THREADS_MAX;
 use telemetry::LogFormat;
@@ -114,12 +114,15 @@ fn main() -> ExitCode {
     if let Some(exporter) = exporter {
         exporter.shut_down();
     }
-    // A reader such as `head` closed stdout: the output was wanted up to there, so this is a success.
     // After the verb ended: a call runs to its end and is recorded, even if its output is not read.
-    if printer.closed() {
-        return ExitCode::SUCCESS;
+    match printer.written() {
+        Written::Whole => ended(outcome, &printer),
+        Written::Closed => ExitCode::SUCCESS,
+        Written::Lost(err) => {
+            printer.note(format!("error: the output cannot be written to stdout: {err}"));
+            ExitCode::from(EXIT_HOST)
+        }
     }
-    ended(outcome, &printer)
 }
 
 fn ended(outcome: Ended, printer: &Printer) -> ExitCode {

@@ -3,7 +3,7 @@
 //! Owns that a closed pipe ends the output and not the program, and that hidden characters are printed as escapes,
 //! since an operator reviews text of tools and callers. Must not know verbs.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io::Write as _;
 
 use serde::Serialize;
@@ -17,8 +17,18 @@ use super::{EXIT_HOST, EXIT_NO};
 /// The output of a verb.
 #[derive(Debug, Default)]
 pub(super) struct Printer {
-    /// Whether a write to stdout failed.
-    closed: Cell<bool>,
+    /// The first error of a write to stdout.
+    failed: RefCell<Option<std::io::Error>>,
+}
+
+/// What became of the output on stdout.
+pub(super) enum Written {
+    /// All of it was written.
+    Whole,
+    /// Its reader closed it, as `head` does: the output was wanted up to there.
+    Closed,
+    /// It was lost, for example because the disk is full.
+    Lost(std::io::Error),
 }
 
 impl Printer {
@@ -56,7 +66,7 @@ impl Printer {
             self.problems(diagnostics);
             return EXIT_NO;
         }
-        self.note(format!("error: {err:#}"));
+        self.note(format!("error: {}", chain(err)));
         // Only a `Message` is a refusal. An unexpected error type counts as a failure of the host.
         if err.is::<Message>() { EXIT_NO } else { EXIT_HOST }
     }
@@ -67,16 +77,31 @@ impl Printer {
         self.styled(&problems.render(std::io::stderr().is_terminal()));
     }
 
-    /// Whether the reader of stdout closed it.
-    pub(super) fn closed(&self) -> bool {
-        self.closed.get()
+    /// What became of the output so far.
+    pub(super) fn written(&self) -> Written {
+        // A line is written at once, but the last one may lack its end.
+        self.keep(std::io::stdout().flush());
+        match self.failed.take() {
+            None => Written::Whole,
+            Some(err) if err.kind() == std::io::ErrorKind::BrokenPipe => Written::Closed,
+            Some(err) => Written::Lost(err),
+        }
     }
 
     fn keep(&self, written: std::io::Result<()>) {
-        if written.is_err() {
-            self.closed.set(true);
-        }
+        // The first error explains the others.
+        let first = self.failed.take();
+        self.failed.replace(first.or(written.err()));
     }
+}
+
+/// An error with its causes. Some errors contain the text of their cause, which is not said again.
+fn chain(err: &anyhow::Error) -> String {
+    err.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.contains(&cause) {
+        true => said,
+        false if said.is_empty() => cause,
+        false => format!("{said}: {cause}"),
+    })
 }
 
 /// A negative answer that is not a failure of the host: bad input, or a check that did not pass. Exit code 1.

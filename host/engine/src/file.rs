@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use airlock_types::unexpanded;
 use rustix::fs::OFlags;
 
 /// Why a file was not read. The texts are fragments that follow the file's name.
@@ -17,6 +18,9 @@ pub enum FileError {
     /// The system refused to open or read it.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// It does not exist, and its path is spelled as for a shell or a browser.
+    #[error("{0}")]
+    NotExpanded(&'static str),
     /// A folder, a pipe, a socket or a device.
     #[error("it is not a regular file")]
     NotRegular,
@@ -41,7 +45,17 @@ pub enum FileError {
 impl FileError {
     /// Whether the file does not exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, FileError::Io(err) if err.kind() == std::io::ErrorKind::NotFound)
+        match self {
+            FileError::Io(err) => err.kind() == std::io::ErrorKind::NotFound,
+            FileError::NotExpanded(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The error of the system for this path.
+    fn of(path: &Path, err: std::io::Error) -> FileError {
+        let word = unexpanded::word(path).filter(|_| err.kind() == std::io::ErrorKind::NotFound);
+        word.map_or(FileError::Io(err), FileError::NotExpanded)
     }
 }
 
@@ -71,7 +85,7 @@ pub(crate) fn open_private(path: &Path, bytes_max: u64) -> Result<(File, u64), F
 
 fn open_with(path: &Path, flags: OFlags, bytes_max: u64) -> Result<(File, u64), FileError> {
     // Checked before and after opening: opening a device can have effects, and the other end of a FIFO would notice it.
-    if !std::fs::metadata(path)?.is_file() {
+    if !std::fs::metadata(path).map_err(|err| FileError::of(path, err))?.is_file() {
         return Err(FileError::NotRegular);
     }
     // A FIFO that takes the file's place after the check must not block, and a terminal must not become the controlling

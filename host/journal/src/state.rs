@@ -10,6 +10,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use airlock_types::unexpanded;
+
 /// Write permission for the group and for others.
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -21,7 +23,10 @@ const OTHERS: u32 = 0o077;
 #[non_exhaustive]
 pub enum StateError {
     /// The path cannot be created or read.
-    #[error("`{}` cannot be used: {source}", .path.display())]
+    #[error(
+        "the state folder or a file in it cannot be used: `{}`: {source}; {}", .path.display(),
+        unexpanded::word(.path).unwrap_or("make it usable for this user, or name another folder as `host.state`")
+    )]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -35,7 +40,7 @@ pub enum StateError {
     )]
     Link(PathBuf),
     /// The path has the wrong file type.
-    #[error("`{}` is not a {expected}; move it away", .path.display())]
+    #[error("`{}` is not a {expected}; move it away, or name another folder as `host.state`", .path.display())]
     Kind {
         /// The file or folder.
         path: PathBuf,
@@ -86,6 +91,8 @@ pub fn folder(path: &Path) -> Result<(), StateError> {
     let path = &path.components().collect::<PathBuf>();
     match look(path)? {
         Some(found) => check(path, &found, "folder"),
+        // Otherwise a folder named `~` would be made.
+        None if unexpanded::word(path).is_some() => Err(io(std::io::Error::other("it does not exist"))),
         None => {
             DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
             look(path)?.map_or(Ok(()), |made| check(path, &made, "folder"))

@@ -31,6 +31,7 @@ pub mod schema;
 pub mod session;
 pub mod shorten;
 pub mod text;
+pub mod unexpanded;
 pub mod usage;
 pub mod violation;
 pub mod words;

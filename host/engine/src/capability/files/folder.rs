@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use airlock_types::grant::FilesGrant;
+use airlock_types::unexpanded;
 
 /// Why a folder cannot be granted.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ impl GrantError {
     /// How an operator can fix it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            GrantError::Unusable { .. } => None,
+            GrantError::Unusable { path, .. } => unexpanded::word(path),
             GrantError::Private { .. } => Some("grant a folder beside it, or move it with `host.state`"),
         }
     }

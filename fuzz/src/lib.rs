@@ -56,7 +56,7 @@ pub fn arguments(bytes: &[u8]) {
         }
         Err((violations, args)) => {
             assert!(!violations.is_empty(), "a refusal says what is wrong");
-            let example = contract.offer(&args);
+            let example = contract.mended(&args);
             if let Some(Value::Object(example)) = &example {
                 assert!(contract.validate(example.clone()).is_ok(), "an example is valid: {example:?}");
             }

@@ -1,4 +1,4 @@
-//! Makes one valid example call: the caller's arguments corrected, the author's example, or a minimal one.
+//! Makes one valid call: the caller's own with its faults mended, the author's example, or a minimal one.
 //!
 //! Owns the making of examples. Every offered example passes the validator.
 
@@ -22,10 +22,9 @@ const LENGTH_MAX: usize = 200;
 /// Number of values in an example. Without it, nested lists with large `minItems` would multiply.
 const VALUES_MAX: usize = 1_000;
 
-/// The arguments with misnamed keys renamed and lossless coercions applied. `None` if the result is invalid or too
-/// long.
-pub fn corrected(validator: &Validator, args: &Value) -> Option<Value> {
-    validator.corrected(args).filter(|example| is_within(example, EXAMPLE_BYTES_MAX))
+/// The arguments with every mend applied. `None` if the result is invalid or too long.
+pub fn mended(validator: &Validator, args: &Value) -> Option<Value> {
+    validator.mended(args).filter(|example| is_within(example, EXAMPLE_BYTES_MAX))
 }
 
 /// The author's example if it is valid, else a minimal derived one if that is valid.
@@ -248,9 +247,9 @@ mod tests {
         let schema =
             json!({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}});
         let validator = Validator::new(&schema).unwrap();
-        assert_eq!(corrected(&validator, &json!({"a": "7"})), Some(json!({"a": 7})));
-        assert_eq!(corrected(&validator, &json!({"a": "seven"})), None);
-        assert_eq!(corrected(&validator, &json!({"a": "7", "b": "x".repeat(EXAMPLE_BYTES_MAX)})), None);
-        assert_eq!(corrected(&validator, &json!({"a": "7", "b": "x".repeat(10_000)})), None);
+        assert_eq!(mended(&validator, &json!({"a": "7"})), Some(json!({"a": 7})));
+        assert_eq!(mended(&validator, &json!({"a": "seven"})), None);
+        assert_eq!(mended(&validator, &json!({"a": "7", "b": "x".repeat(EXAMPLE_BYTES_MAX)})), None);
+        assert_eq!(mended(&validator, &json!({"a": "7", "b": "x".repeat(10_000)})), None);
     }
 }

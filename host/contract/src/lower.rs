@@ -27,7 +27,7 @@ use airlock_types::code::Code;
 use airlock_types::place::Place;
 use airlock_types::shorten::shorten;
 use airlock_types::violation::Violation;
-use airlock_types::words::{GOT_CHARS_MAX, did_you_mean, got, list, nearest};
+use airlock_types::words::{GOT_CHARS_MAX, did_you_mean, got, list, pair};
 
 /// Number of violations collected for one call. A model cannot use more at once.
 const MOST_VIOLATIONS: usize = 20;
@@ -295,15 +295,17 @@ impl Lowering {
         known: &[String],
         mut missing: Vec<(String, &Ty)>,
     ) {
-        for (name, value) in given {
-            let meant = nearest(name, missing.iter().map(|(name, _)| name.as_str()));
-            let hint = match meant.map(str::to_owned) {
-                Some(meant) => {
-                    missing.retain(|(name, _)| *name != meant);
-                    Some(format!("did you mean `{meant}` (required, missing)?"))
-                }
-                None => did_you_mean(name, known.iter().map(String::as_str)),
-            };
+        // Keys that are missing stand first: among equally near names they are meant.
+        let is_missing = |key: &str| missing.iter().any(|(name, _)| name == key);
+        let names: Vec<&str> = given.keys().map(String::as_str).collect();
+        let mut free: Vec<&str> = known.iter().map(String::as_str).collect();
+        free.sort_by_key(|key| !is_missing(key));
+        let meant = pair(&names, &free);
+        for ((name, value), meant) in given.iter().zip(&meant) {
+            let hint = meant.as_ref().map(|meant| {
+                let state = if is_missing(meant.name) { " (required, missing)" } else { "" };
+                format!("did you mean `{}`{state}?", meant.name)
+            });
             let expected = match known {
                 [] => "no arguments".to_owned(),
                 known => format!("only {}", list(known.iter().map(String::as_str))),
@@ -311,6 +313,7 @@ impl Lowering {
             let keyword = "additionalProperties";
             self.fault::<()>(&at.key(name), Code::ArgsUnknown, keyword, expected, got(value), hint);
         }
+        missing.retain(|(name, _)| !meant.iter().flatten().any(|meant| meant.name == name));
         for (name, ty) in missing {
             self.missing::<()>(at, &name, ty);
         }

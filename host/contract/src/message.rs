@@ -21,9 +21,9 @@ const PATH_CHARS_MAX: usize = 100;
 const PHRASE_CHARS_MAX: usize = 100;
 const HINT_CHARS_MAX: usize = 140;
 
-/// The text of the answer: each fault with its place and its mend, then the next step, then an example if there is
-/// room.
-pub fn text(tool: &str, violations: &[Violation], example: Option<&Value>) -> String {
+/// The text of the answer: each fault with its place and its mend, then the next step, then the caller's own call with
+/// all mends, if it is known and there is room.
+pub fn text(tool: &str, violations: &[Violation], mended: Option<&Value>) -> String {
     // A backtick in the name would end the quotation.
     let tool = shorten(&clean(tool).replace('`', "'"), TOOL_CHARS_MAX);
     let (head, next) = (head(&tool, violations), next(&tool, violations));
@@ -35,15 +35,14 @@ pub fn text(tool: &str, violations: &[Violation], example: Option<&Value>) -> St
     out.push_str(&lines(violations, room));
     out.push_str(&more);
     out.push_str(&next);
-    let example =
-        example.map(|example| format!("\nMinimal valid example: {}", visible_json(&example.to_string())));
-    // A cut example would not be valid JSON, so it is all or nothing.
-    out.push_str(&example.filter(|line| out.len() + line.len() <= TEXT_BYTES_MAX).unwrap_or_default());
+    let mended = mended.map(|args| format!("\nYour call, corrected: {}", visible_json(&args.to_string())));
+    // A cut call would not be valid JSON, so it is all or nothing.
+    out.push_str(&mended.filter(|line| out.len() + line.len() <= TEXT_BYTES_MAX).unwrap_or_default());
     clip(&out, TEXT_BYTES_MAX)
 }
 
 /// The same facts as structured data. Lists every violation, without the bound on the text.
-pub fn meta(violations: &[Violation], example: Option<&Value>) -> Value {
+pub fn meta(violations: &[Violation], mended: Option<&Value>) -> Value {
     let errors: Vec<Value> = violations.iter().map(error).collect();
     let mut meta = json!({
         "code": code(violations).as_str(),
@@ -51,8 +50,8 @@ pub fn meta(violations: &[Violation], example: Option<&Value>) -> Value {
         "caller_must_change_args": true,
         "errors": errors,
     });
-    if let Some(example) = example {
-        meta["example"] = example.clone();
+    if let Some(mended) = mended {
+        meta["example"] = mended.clone();
     }
     meta
 }
@@ -79,6 +78,10 @@ fn head(tool: &str, violations: &[Violation]) -> String {
 fn next(tool: &str, violations: &[Violation]) -> String {
     match violations.len() {
         _ if is_about_the_whole(violations) => format!("Fix the arguments and call `{tool}` again."),
+        // The fault's own line says what to do, which can be to remove an argument.
+        1 if violations.iter().all(|violation| violation.hint.is_some()) => {
+            format!("Then call `{tool}` again; keep the other arguments unchanged.")
+        }
         1 => format!("Fix this argument and call `{tool}` again; keep the others unchanged."),
         _ => format!("Fix these arguments and call `{tool}` again; keep the others unchanged."),
     }
@@ -184,7 +187,7 @@ mod tests {
         1. `passengers[0].age`: expected integer 0–255, got string "twelve".
         2. `dept_date`: unknown argument. Did you mean `departure_date` (required, missing)?
         Fix these arguments and call `book_flight` again; keep the others unchanged.
-        Minimal valid example: {"departure_date":"2026-12-01","passengers":[{"age":12}]}
+        Your call, corrected: {"departure_date":"2026-12-01","passengers":[{"age":12}]}
         "#);
     }
 

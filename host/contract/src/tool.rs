@@ -206,7 +206,7 @@ impl Contract {
     /// The inner door: schema, then codec, then relations. Each gate relies on the one before it.
     ///
     /// # Errors
-    /// Every violation of the first gate that finds one, and the arguments, from which a corrected example can be made.
+    /// Every violation of the first gate that finds one, and the arguments, from which a mended call can be made.
     /// They are null if the codec or a later gate refused them, because lowering consumes them.
     pub fn validate(&self, args: Map<String, Value>) -> Result<ValidArgs, (Vec<Violation>, Value)> {
         let args = Value::Object(args);
@@ -269,11 +269,10 @@ impl Contract {
         self.example.as_ref()
     }
 
-    /// The example that an error offers: the corrected arguments of the caller if they are valid and short, else
-    /// [`Contract::example`].
-    pub fn offer(&self, args: &Value) -> Option<Value> {
-        let corrected = example::corrected(&self.validator, args);
-        corrected.filter(|args| self.accepts(args)).or_else(|| self.example.clone())
+    /// The caller's own call with every mend applied, if it is then valid and short. There is no other example for an
+    /// error: models take its values for those that were asked for.
+    pub fn mended(&self, args: &Value) -> Option<Value> {
+        example::mended(&self.validator, args).filter(|args| self.accepts(args))
     }
 
     /// Whether a value passes the whole inner door. The schema alone accepts more: it cannot express every rule of the

@@ -10,28 +10,23 @@ mod leaf;
 mod mend;
 mod object;
 mod parts;
+mod refuse;
+mod text;
 mod walk;
 mod wording;
+mod wrap;
 
 use serde_json::Value;
 
 pub use super::foreign::SchemaError;
 use super::{foreign, pattern};
-use airlock_types::shorten::{clean, is_within, shorten};
+use airlock_types::shorten::{clean, shorten};
 use airlock_types::violation::Violation;
-use fault::{Fault, Fix};
+use fault::Fault;
 use parts::Parts;
 
 /// Number of violations collected for one call.
 pub const VIOLATIONS_MAX: usize = 20;
-
-/// Size in bytes of the largest arguments that are corrected. The correction of larger ones would not fit into an error
-/// text.
-const CORRECTED_BYTES_MAX: usize = 4096;
-
-/// Rounds of fixes. A fix can uncover the next fault: the value of a misnamed key is checked only once the key is
-/// renamed.
-const FIX_ROUNDS: usize = 3;
 
 /// A schema, compiled once when its tool is loaded.
 #[derive(Debug)]
@@ -96,32 +91,23 @@ impl Validator {
 
     /// Every fault of the arguments, of all kinds, ordered by place; at most [`VIOLATIONS_MAX`].
     pub fn violations(&self, args: &Value) -> Vec<Violation> {
-        self.faults(args).into_iter().map(|fault| fault.violation).collect()
-    }
-
-    /// The arguments with misnamed keys renamed and lossless coercions applied. `None` if they are longer than 4 KiB, a
-    /// fault has no fix, or the result is invalid.
-    pub fn corrected(&self, args: &Value) -> Option<Value> {
-        if !is_within(args, CORRECTED_BYTES_MAX) {
-            return None;
-        }
-        let mut args = args.clone();
-        for _ in 0..FIX_ROUNDS {
-            let faults = self.faults(&args);
-            if faults.is_empty() {
-                return Some(args);
-            }
-            let fixes: Option<Vec<Fix>> = faults.into_iter().map(|fault| fault.fix).collect();
-            // A fault without a fix leaves the arguments invalid, so there is nothing to gain from the other fixes.
-            fixes?.iter().for_each(|fix| fix.apply(&mut args));
-        }
-        self.is_valid(&args).then_some(args)
-    }
-
-    fn faults(&self, args: &Value) -> Vec<Fault> {
         // Almost every call is valid, and the yes or no is the cheap part.
+        if self.is_valid(args) { vec![] } else { refuse::refuse(self, args).violations }
+    }
+
+    /// The arguments with every mend applied: misnamed keys renamed, unknown ones removed, values in the form that was
+    /// asked for. `None` if that does not make them valid.
+    pub fn mended(&self, args: &Value) -> Option<Value> {
+        refuse::refuse(self, args).mended
+    }
+
+    /// The faults of the arguments, one for each place.
+    fn faults(&self, args: &Value) -> Vec<Fault> {
         if self.is_valid(args) {
             return vec![];
+        }
+        if let Some(wrapped) = wrap::fault(&self.schema, args) {
+            return vec![wrapped];
         }
         let mut faults = walk::faults(&self.schema, &self.parts, args);
         if faults.is_empty() {
@@ -131,10 +117,15 @@ impl Validator {
         faults.sort_by(|a, b| {
             a.steps.cmp(&b.steps).then_with(|| a.violation.keyword.cmp(&b.violation.keyword))
         });
-        // Several branches of `allOf` can report one fault. Sorting put equal ones side by side.
-        faults.dedup_by(|a, b| a.violation == b.violation);
-        faults.truncate(VIOLATIONS_MAX);
-        faults
+        // Sorting put the faults of one place side by side. A caller has one thing to do there.
+        let mut places: Vec<Fault> = Vec::new();
+        for fault in faults {
+            match places.last_mut() {
+                Some(last) if last.steps == fault.steps => last.join(fault),
+                _ => places.push(fault),
+            }
+        }
+        places
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn hint(ty: &Ty, keyword: &str, value: &Value) -> Option<String> {
             rewrite(ty, value.to_string().into(), "Put it in quotes")
         }
         (Ty::List(item), Value::String(_) | Value::Array(_)) if **item == Ty::U8 => {
-            Some(r#"Send standard base64 with padding, or {"utf8": "…"} for text."#.into())
+            Some("Send standard base64 with padding, or an object with the text under `utf8`.".into())
         }
         (Ty::Variant(_) | Ty::Result(..), Value::String(_)) => tag(ty, value),
         (_, Value::String(text)) => unquote(ty, text),
@@ -61,6 +61,7 @@ fn unquote(ty: &Ty, text: &str) -> Option<String> {
 fn tag(ty: &Ty, value: &Value) -> Option<String> {
     let name = nearest(value.as_str()?, cases(ty).into_iter().map(|(name, _)| name))?;
     let payload = cases(ty).iter().any(|(case, payload)| *case == name && payload.is_some());
-    let val = if payload { r#", "val": …"# } else { "" };
-    Some(format!(r#"Write {{"tag": "{name}"{val}}}."#))
+    // Without a payload in the hint: models copy a placeholder as if it were a value.
+    let val = if payload { " and its value under `val`" } else { " alone" };
+    Some(format!("Send an object with `tag` \"{name}\"{val}."))
 }

@@ -105,7 +105,7 @@ fn refuses_what_is_not_strict_base64() {
     let found = check_refused(bytes(), json!([104, 105]), "type");
     assert_eq!(
         found.hint.as_deref(),
-        Some(r#"Send standard base64 with padding, or {"utf8": "…"} for text."#)
+        Some("Send standard base64 with padding, or an object with the text under `utf8`.")
     );
 }
 
@@ -168,7 +168,7 @@ fn takes_cases_by_their_tag() {
     let found = check_refused(shape(), json!({"tag": "Circle", "val": 3}), "enum");
     assert_eq!((found.path.as_str(), found.expected.as_str()), ("tag", "one of circle, none"));
     assert_eq!(found.hint.as_deref(), Some("did you mean `circle`?"));
-    check_hint(shape(), json!("none"), r#"Write {"tag": "none"}."#);
+    check_hint(shape(), json!("none"), "Send an object with `tag` \"none\" alone.");
     let result = Ty::Result(None, Some(Box::new(Ty::Bool)));
     check(result, json!({"tag": "err", "val": true}), Val::Result(Err(Some(Box::new(Val::Bool(true))))));
 }

@@ -5,14 +5,14 @@
 
 use serde_json::Value;
 
-use super::fault::{Fault, Reader, Says};
+use super::fault::{Fault, Says};
 use super::walk::Walk;
 use super::{leaf, mend, wording};
 use airlock_types::code::Code;
 use airlock_types::place::Place;
 use airlock_types::place::Step;
 use airlock_types::shorten::shorten;
-use airlock_types::words::{GOT_CHARS_MAX, got, nearest, quoted};
+use airlock_types::words::{GOT_CHARS_MAX, got};
 
 impl<'s> Walk<'s> {
     /// Reports the faults of the branch that is meant, or one fault that lists the branches.
@@ -23,7 +23,7 @@ impl<'s> Walk<'s> {
             let meant = value.get("tag").and_then(Value::as_str).and_then(|tag| tags.get(tag));
             return match meant {
                 Some(meant) => self.visit(&branches[*meant], value, at),
-                None => self.fault(|reader| variant(reader, branches, value, at.steps())),
+                None => self.fault(|walk| variant(walk, branches, value, at.steps())),
             };
         }
         // `option` is written as a choice with a null branch. With null out of the way, a single other branch is the
@@ -63,9 +63,9 @@ impl<'s> Walk<'s> {
                     self.visit(best, value, at);
                 }
             }
-            (0, _) => self.fault(|reader| none_fits(reader, branches, value, at.steps())),
+            (0, _) => self.fault(|walk| none_fits(walk, branches, value, at.steps())),
             _ if keyword == "anyOf" => {}
-            _ => self.fault(|reader| several_fit(reader, branches, value, at.steps())),
+            _ => self.fault(|walk| several_fit(walk, branches, value, at.steps())),
         }
     }
 
@@ -83,22 +83,19 @@ fn takes(branch: &Value, value: &Value) -> bool {
     branch.get("type").is_none_or(|ty| leaf::is_of(ty, value))
 }
 
-fn none_fits<'s>(reader: &Reader<'s>, all: &'s [Value], value: &Value, at: Vec<Step>) -> Fault {
-    let branches = wording::live(reader, all).take(wording::BRANCHES_MAX);
-    let (hint, fix) = branches.into_iter().find_map(|branch| mend::of(reader, branch, value, &at)).unzip();
-    let expected = wording::alternatives(reader, all);
-    let says = Says { code: Code::ArgsType, keyword: "anyOf", expected, got: got(value), hint };
-    Fault::new(at, says, fix.flatten())
+fn none_fits<'s>(walk: &Walk<'s>, all: &'s [Value], value: &Value, at: Vec<Step>) -> Fault {
+    let advice = mend::among(walk, all, value, &at);
+    let expected = wording::alternatives(&walk.reader, all);
+    Fault::new(at, Says { code: Code::ArgsType, keyword: "anyOf", expected, got: got(value) }, advice)
 }
 
-fn several_fit<'s>(reader: &Reader<'s>, all: &'s [Value], value: &Value, at: Vec<Step>) -> Fault {
-    let expected = format!("exactly one of: {}", wording::alternatives(reader, all));
-    let got = got(value);
-    Fault::new(at, Says { code: Code::ArgsConstraint, keyword: "oneOf", expected, got, hint: None }, None)
+fn several_fit<'s>(walk: &Walk<'s>, all: &'s [Value], value: &Value, at: Vec<Step>) -> Fault {
+    let expected = format!("exactly one of: {}", wording::alternatives(&walk.reader, all));
+    Fault::new(at, Says { code: Code::ArgsConstraint, keyword: "oneOf", expected, got: got(value) }, None)
 }
 
-fn variant<'s>(reader: &Reader<'s>, all: &'s [Value], value: &Value, at: Vec<Step>) -> Fault {
-    let branches: Vec<&Value> = wording::live(reader, all).collect();
+fn variant<'s>(walk: &Walk<'s>, all: &'s [Value], value: &Value, at: Vec<Step>) -> Fault {
+    let branches: Vec<&Value> = wording::live(&walk.reader, all).collect();
     let tags: Vec<&str> = branches.iter().filter_map(|branch| wording::tag(branch)).collect();
     let tag = value.get("tag");
     let got = match tag {
@@ -106,12 +103,8 @@ fn variant<'s>(reader: &Reader<'s>, all: &'s [Value], value: &Value, at: Vec<Ste
         None if value.is_object() => shorten(&format!("no tag, {}", got(value)), GOT_CHARS_MAX),
         None => got(value),
     };
-    let named = || {
-        let near = nearest(tag.and_then(Value::as_str)?, tags.iter().copied())?;
-        Some((format!("did you mean {}?", quoted(near)), None))
-    };
-    let (hint, fix) = mend::variant(&branches, value, &at).or_else(named).unzip();
+    let named = || mend::tag(&tags, tag.and_then(Value::as_str)?, &at);
+    let advice = mend::variant(&branches, value, &at).or_else(named);
     let expected = format!("tag to be one of {}", wording::names(&tags));
-    let says = Says { code: Code::ArgsType, keyword: "tag", expected, got, hint };
-    Fault::new(at, says, fix.flatten())
+    Fault::new(at, Says { code: Code::ArgsType, keyword: "tag", expected, got }, advice)
 }

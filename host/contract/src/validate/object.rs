@@ -4,12 +4,12 @@
 
 use serde_json::{Map, Value};
 
-use super::fault::{Fault, Fix, Reader, Says};
+use super::fault::{Advice, Fault, Fix, Mend, Reader, Says, below};
 use super::wording;
 use airlock_types::code::Code;
 use airlock_types::place::Step;
 use airlock_types::shorten::shorten;
-use airlock_types::words::{nearest, one_line, quoted};
+use airlock_types::words::{Likeness, Match, nearest_match, one_line, pair, quoted};
 
 /// The keys of one object, compared with those of its schema.
 pub(super) struct Shape<'s, 'v> {
@@ -51,25 +51,61 @@ impl<'s, 'v> Shape<'s, 'v> {
     }
 
     pub(super) fn faults(mut self, reader: &Reader<'s>, within: &[Step]) -> Vec<Fault> {
-        // Unknown keys first: each that matches a missing key takes it out of the list, so one typing error is one
-        // fault.
-        let unknown = std::mem::take(&mut self.unknown);
-        let mut faults: Vec<Fault> = unknown.into_iter().map(|key| self.misnamed(within, key)).collect();
-        faults.extend(self.missing.iter().map(|key| self.missing(reader, within, key)));
-        faults
+        // A key that is present cannot be the one that was meant. An unknown key that stands for it all the same is a
+        // second value for one name.
+        let (present, optional): (Vec<&str>, Vec<&str>) =
+            self.known().partition(|name| self.present.contains_key(*name));
+        let optional: Vec<&str> = optional.into_iter().filter(|name| !self.missing.contains(name)).collect();
+        let second =
+            |key: &str| nearest_match(key, present.iter().copied()).filter(|found| found.likeness.is_sure());
+        let (seconds, others): (Vec<&str>, Vec<&str>) =
+            self.unknown.iter().partition(|key| second(key).is_some());
+        // All others at once: each known name is meant by one of them at most. Names of missing keys stand first, so
+        // that they win among equally near ones.
+        let meant = pair(&others, &[&self.missing[..], &optional[..]].concat());
+        let seconds = seconds.iter().filter_map(|key| Some(twice(within, key, second(key)?.name)));
+        let unknown = others.iter().zip(&meant).map(|(key, meant)| match meant {
+            Some(meant) => self.misnamed(within, key, meant),
+            None => self.unknown(within, key, &others),
+        });
+        let unknown: Vec<Fault> = seconds.chain(unknown).collect();
+        // A misspelled key is one fault, not an unknown and a missing one.
+        self.missing.retain(|name| !meant.iter().flatten().any(|meant| meant.name == *name));
+        let missing = self.missing.iter().map(|key| self.missing(reader, within, key));
+        unknown.into_iter().chain(missing).collect()
     }
 
-    fn misnamed(&mut self, within: &[Step], key: &str) -> Fault {
-        if let Some(name) = nearest(key, self.missing.iter().copied()) {
-            self.missing.retain(|missing| *missing != name);
-            return unknown(within, key, Some((name, "required, missing")), &[]);
+    fn misnamed(&self, within: &[Step], key: &str, meant: &Match<'_>) -> Fault {
+        let is_missing = self.missing.contains(&meant.name);
+        let state = if is_missing { "required, missing" } else { "optional" };
+        let asks = format!("did you mean `{}` ({state})?", meant.name);
+        // An abbreviation of a key that has to be given is hardly another key. Of an optional one it may be.
+        let is_sure = meant.likeness.is_sure() || (is_missing && meant.likeness == Likeness::Abbreviation);
+        let advice = if is_sure && meant.is_sole {
+            let (from, to) = (key.to_owned(), meant.name.to_owned());
+            Advice::Mend(Mend::named(Fix::Rename { within: within.to_vec(), from, to }, asks))
+        } else {
+            Advice::Note(asks)
+        };
+        refused(within, key, format!("`{}`", meant.name), advice)
+    }
+
+    /// A key that stands for no free name. `others` are the unknown keys: one of them may have taken the name.
+    fn unknown(&self, within: &[Step], key: &str, others: &[&str]) -> Fault {
+        let is_second =
+            |name: &str| name != key && nearest_match(key, [name]).is_some_and(|m| m.likeness.is_sure());
+        if let Some(other) = others.iter().find(|name| is_second(name)) {
+            return twice(within, key, other);
         }
-        // An optional key that is also present cannot be the one that was meant.
-        let is_free = |name: &&str| !self.present.contains_key(*name) && !self.missing.contains(name);
-        match nearest(key, self.known().filter(is_free)) {
-            Some(name) => unknown(within, key, Some((name, "optional")), &[]),
-            None => unknown(within, key, None, &self.known().collect::<Vec<_>>()),
-        }
+        let known: Vec<&str> = self.known().collect();
+        let names = wording::names(&known);
+        let shown = one_line(key, 50).replace('`', "'");
+        let (expected, removes) = match known.as_slice() {
+            [] => ("no keys".to_owned(), format!("remove `{shown}`: there is nothing to give")),
+            _ => (format!("one of {names}"), format!("remove `{shown}`; known: {}", shorten(&names, 100))),
+        };
+        let fix = Fix::Remove { within: within.to_vec(), key: key.to_owned() };
+        refused(within, key, expected, Advice::Mend(Mend::named(fix, removes)))
     }
 
     fn known(&self) -> impl Iterator<Item = &'s str> + use<'s> {
@@ -80,13 +116,7 @@ impl<'s, 'v> Shape<'s, 'v> {
         let property = self.properties.and_then(|properties| properties.get(key));
         let expected =
             property.map_or_else(|| "a value".to_owned(), |schema| wording::phrase(reader, schema));
-        let says = Says {
-            code: Code::ArgsMissing,
-            keyword: "required",
-            expected,
-            got: "nothing".into(),
-            hint: None,
-        };
+        let says = Says { code: Code::ArgsMissing, keyword: "required", expected, got: "nothing".into() };
         Fault::new(below(within, key), says, None)
     }
 }
@@ -104,25 +134,14 @@ fn required<'s>(
     lists.flatten().filter_map(Value::as_str)
 }
 
-fn unknown(within: &[Step], key: &str, meant: Option<(&str, &str)>, known: &[&str]) -> Fault {
-    let fix =
-        meant.map(|(to, _)| Fix::Rename { within: within.to_vec(), from: key.to_owned(), to: to.to_owned() });
-    let (expected, hint) = match meant {
-        Some((name, state)) => (format!("`{name}`"), format!("did you mean `{name}` ({state})?")),
-        None if known.is_empty() => {
-            ("no keys".to_owned(), "leave it out: there is nothing to give".to_owned())
-        }
-        None => {
-            let known = wording::names(known);
-            (format!("one of {known}"), format!("known: {}", shorten(&known, 100)))
-        }
-    };
-    let got = format!("key {}", quoted(&one_line(key, 50)));
-    let says =
-        Says { code: Code::ArgsUnknown, keyword: "additionalProperties", expected, got, hint: Some(hint) };
-    Fault::new(below(within, key), says, fix)
+/// A second value for one name: which of them is right, only the caller knows.
+fn twice(within: &[Step], key: &str, other: &str) -> Fault {
+    let asks = format!("it means the same as `{}`: send one of them", one_line(other, 50).replace('`', "'"));
+    refused(within, key, "each name once".to_owned(), Advice::Note(asks))
 }
 
-fn below(within: &[Step], key: &str) -> Vec<Step> {
-    within.iter().cloned().chain([Step::Key(key.to_owned())]).collect()
+fn refused(within: &[Step], key: &str, expected: String, advice: Advice) -> Fault {
+    let got = format!("key {}", quoted(&one_line(key, 50)));
+    let says = Says { code: Code::ArgsUnknown, keyword: "additionalProperties", expected, got };
+    Fault::new(below(within, key), says, Some(advice))
 }

@@ -67,14 +67,13 @@ impl<'s> Walk<'s> {
     }
 
     /// Adds a fault. `write` runs only in a walk that collects faults, because texts and hints are the expensive part.
-    pub(super) fn fault(&mut self, write: impl FnOnce(&Reader<'s>) -> Fault) {
+    pub(super) fn fault(&mut self, write: impl FnOnce(&Walk<'s>) -> Fault) {
         if self.is_full() {
             return;
         }
         self.found += 1;
-        if let Some(faults) = &mut self.faults {
-            faults.push(write(&self.reader));
-        }
+        let fault = self.faults.is_some().then(|| write(self));
+        self.faults.iter_mut().for_each(|faults| faults.extend(fault.clone()));
     }
 
     pub(super) fn visit(&mut self, schema: &'s Value, value: &Value, at: &Place<'_>) {
@@ -171,7 +170,8 @@ impl<'s> Walk<'s> {
         Some(true)
     }
 
-    /// Visits one property. The faults of a null that is not accepted get the hint to leave it out, or to give a value.
+    /// Visits one property. Models write null or an empty text for "not given". The faults of such a value get the
+    /// advice to leave it out, or to give a value.
     fn property(
         &mut self,
         schema: &'s Value,
@@ -182,7 +182,7 @@ impl<'s> Walk<'s> {
     ) {
         let before = self.faults.as_ref().map_or(0, Vec::len);
         self.visit(schema, value, &within.key(name));
-        if !value.is_null() {
+        if !(value.is_null() || value == "") {
             return;
         }
         for fault in self.faults.iter_mut().flatten().skip(before) {
@@ -205,13 +205,13 @@ impl<'s> Walk<'s> {
     }
 
     fn broken(&mut self, schema: &'s Value, keyword: &str, value: &Value, at: &Place<'_>) {
-        self.fault(|reader| {
+        self.fault(|walk| {
             let steps = at.steps();
-            let (hint, fix) = mend::of(reader, schema, value, &steps).unzip();
+            let advice = mend::of(walk, schema, value, &steps);
             let code =
                 if matches!(keyword, "type" | "falseSchema") { Code::ArgsType } else { Code::ArgsConstraint };
-            let expected = wording::expected(reader, schema, keyword);
-            Fault::new(steps, Says { code, keyword, expected, got: got(value), hint }, fix.flatten())
+            let expected = wording::expected(&walk.reader, schema, keyword);
+            Fault::new(steps, Says { code, keyword, expected, got: got(value) }, advice)
         });
     }
 }

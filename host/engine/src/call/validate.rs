@@ -69,7 +69,7 @@ pub(super) fn judge(
     // Without an example: it would be derived from arguments that could be read.
     let args = args.map_err(|violation| report::invalid(&tool.name, vec![violation], None))?;
     tool.contract.validate(args).map_err(|(violations, args)| {
-        let example = tool.contract.offer(&args);
+        let example = tool.contract.mended(&args);
         report::invalid(&tool.name, violations, example)
     })
 }

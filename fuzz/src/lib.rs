@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use airlock::config::ConfigFile;
 use airlock::seam::Examiner;
 use airlock_contract::arguments::{self, ArgumentLimits};
-use airlock_contract::expression::{Expression, Scope};
+use airlock_contract::expression::{Bounds, Expression, Scope};
 use airlock_contract::manifest::Manifest;
 use airlock_contract::tool::Contract;
 use airlock_contract::{message, package};
@@ -91,7 +91,11 @@ pub fn contract(bytes: &[u8]) {
 pub fn expression(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let function = types::function();
-    let scope = Scope { args: function.ty.params.clone(), result: function.ty.result.clone() };
+    let scope = Scope {
+        args: function.ty.params.clone(),
+        result: function.ty.result.clone(),
+        bounds: Bounds::default(),
+    };
     match Expression::compile_bool(text, &scope) {
         Ok(expression) => types::judge(&expression, &function.ty),
         Err(refused) => {

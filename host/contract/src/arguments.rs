@@ -302,8 +302,15 @@ fn not_utf8(error: &std::str::Utf8Error) -> Violation {
 
 /// Converts a parser error. Its message has a position and never contains the input text.
 fn syntax(error: &serde_json::Error) -> Violation {
+    let said = error.to_string();
+    // The parser tells a number that no double holds only in its text.
+    if said.starts_with("number out of range") {
+        let expected = "numbers of at most 1.8e308".to_owned();
+        let hint = "send a number that a double can hold";
+        return violation(Code::ArgsSyntax, &Place::Root, "range", expected, said, hint);
+    }
     let hint = "send one JSON object, for example {} when there are no arguments";
-    violation(Code::ArgsSyntax, &Place::Root, "syntax", "one JSON object".into(), error.to_string(), hint)
+    violation(Code::ArgsSyntax, &Place::Root, "syntax", "one JSON object".into(), said, hint)
 }
 
 fn not_an_object(value: &Value) -> Violation {
@@ -355,9 +362,10 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_one_json_object() {
-        for text in ["", "{", "{} {}", r#"{"a":NaN}"#, r#"{"a":1e999}"#, r#"{"a":"\ud800"}"#, "{'a':1}"] {
+        for text in ["", "{", "{} {}", r#"{"a":NaN}"#, r#"{"a":"\ud800"}"#, "{'a':1}"] {
             check(text, Some((Code::ArgsSyntax, "syntax", "")));
         }
+        check(r#"{"a":1e999}"#, Some((Code::ArgsSyntax, "range", "")));
         check(b"{\"a\":\"\xff\"}", Some((Code::ArgsSyntax, "utf-8", "")));
         check("[1]", Some((Code::ArgsType, "type", "")));
     }

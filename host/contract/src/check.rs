@@ -25,6 +25,7 @@ pub use rule::{Kind, Rule, RuleError};
 use serde_json::Value;
 
 use crate::Val;
+use crate::expression::Bounds;
 use crate::ty::{Field, FunctionTy, Ty};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::shorten::clean;
@@ -116,12 +117,15 @@ impl std::fmt::Debug for Checks {
 
 impl Checks {
     /// Compiles the rules against the function's type. `finite` is added unless a rule declares it.
-    pub fn compile(rules: &[Rule], function: &FunctionTy) -> Result<Checks, RuleError> {
-        let mut checks = rules.iter().map(|rule| rule.compile(function)).collect::<Result<Vec<_>, _>>()?;
+    pub fn compile(rules: &[Rule], function: &FunctionTy, bounds: &Bounds) -> Result<Checks, RuleError> {
+        let checks = rules.iter().map(|rule| rule.compile(function, bounds));
+        let mut checks = checks.collect::<Result<Vec<_>, _>>()?;
         // NaN and infinities pass the types of every float, so this check applies to tools that declare
         // nothing.
         if !checks.iter().any(|one| one.kind == "finite") {
-            checks.push(Rule { kind: Kind::Finite(finite::Settings {}), verdict: None }.compile(function)?);
+            checks.push(
+                Rule { kind: Kind::Finite(finite::Settings {}), verdict: None }.compile(function, bounds)?,
+            );
         }
         Ok(Checks(checks))
     }

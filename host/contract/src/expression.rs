@@ -6,6 +6,7 @@
 //! Therefore the checked tree and its evaluation are this module's own. Must not know what follows from a
 //! judgement. To add a function: its name and type in `check`, its evaluation in `eval`.
 
+mod bounds;
 mod check;
 mod cost;
 mod datum;
@@ -23,7 +24,8 @@ use std::ops::Range;
 
 use super::Val;
 use super::ty::{Field, Ty};
-use tree::Node;
+pub use bounds::Bounds;
+use tree::{Node, What};
 
 /// Most steps of one expression. The number is Kubernetes' limit for its CEL rules.
 pub const COST_MAX: u64 = 1_000_000;
@@ -46,6 +48,8 @@ pub struct Scope {
     pub args: Vec<Field>,
     /// The type of the result. `None` where only the arguments are known.
     pub result: Option<Ty>,
+    /// The bounds on the arguments, for the estimate of the cost.
+    pub bounds: Bounds,
 }
 
 /// A checked expression of type bool.
@@ -123,6 +127,20 @@ impl Expression {
     /// The estimated steps of one evaluation, with lists and strings at their assumed sizes.
     pub fn cost(&self) -> u64 {
         self.cost
+    }
+
+    /// The index of the argument that the expression reads, if it reads one alone and no result.
+    pub fn sole_arg(&self) -> Option<usize> {
+        let (mut read, mut left) = (None, vec![&self.root]);
+        while let Some(node) = left.pop() {
+            match node.what {
+                What::Result => return None,
+                What::Arg(at) if read.is_some_and(|read| read != at) => return None,
+                What::Arg(at) => read = Some(at),
+                _ => left.extend(node.parts()),
+            }
+        }
+        read
     }
 
     /// Evaluates the expression over these values.

@@ -14,7 +14,7 @@ use airlock_types::place::Place;
 use airlock_types::words::quoted_list;
 
 /// A path over a type. The empty path is the whole value.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path(Vec<Segment>);
 
 /// A part of a path. Unlike a step of a place, it can select many items.
@@ -84,6 +84,11 @@ impl Path {
     /// The steps, from the outside in.
     pub(crate) fn steps(&self) -> &[Segment] {
         &self.0
+    }
+
+    /// The path to a part of the value at this path.
+    pub(crate) fn then(&self, segment: Segment) -> Path {
+        Path(self.0.iter().cloned().chain([segment]).collect())
     }
 
     /// Whether this is the whole value.

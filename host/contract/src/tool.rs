@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Shape;
 use super::component::{Function, FunctionDocs};
-use super::expression::{Bindings, Expression, Judgement, Scope};
+use super::expression::{Bindings, Bounds, Expression, Judgement, Scope};
 use super::lift::{self, LiftError};
 use super::manifest::{Example, ToolContract};
 use super::path::{self, Path};
@@ -22,6 +22,7 @@ use super::{Val, example, lower, schema};
 use crate::check::Checks;
 use airlock_types::code::Code;
 use airlock_types::effect::Effect;
+use airlock_types::place::Place;
 use airlock_types::violation::Violation;
 use airlock_types::{canonical, shorten};
 use wide::Wide;
@@ -130,7 +131,10 @@ pub fn warm() {
     // Neither result matters: the tables are made in any case.
     let _ = Validator::new(&schema);
     // The relation names unknown arguments. That is only found after the parser has run, so the tables are made.
-    let _ = Expression::compile_bool(relation, &Scope { args: Vec::new(), result: None });
+    let _ = Expression::compile_bool(
+        relation,
+        &Scope { args: Vec::new(), result: None, bounds: Bounds::default() },
+    );
 }
 
 impl Contract {
@@ -245,10 +249,13 @@ impl Contract {
             // A relation that cannot be evaluated is not satisfied: the call does not run.
             Judgement::Fails(why) | Judgement::Error(why) => why,
         };
+        // A relation about one argument is mended there.
+        let name = require.rule.sole_arg().map(|at| path::snake(&bindings.params[at].name));
+        let at = name.as_ref().map_or(Place::Root, |name| Place::Root.key(name));
         Some(Violation {
             code: Code::ArgsPrecondition,
-            path: String::new(),
-            pointer: String::new(),
+            path: at.path(),
+            pointer: at.pointer(),
             keyword: "require".into(),
             expected: require.text.clone(),
             got: why.to_string(),
@@ -330,7 +337,7 @@ fn shown(example: Example) -> Example {
 /// The checks of a tool without a contract. They apply to every tool.
 fn plain_checks(function: &Function, shape: &Shape) -> Result<Checks, ContractError> {
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
-    Checks::compile(&[], &seen)
+    Checks::compile(&[], &seen, &Bounds::default())
         .map_err(|err| ContractError::Keyword { path: "expect".into(), reason: err.to_string() })
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scalar::doubt;
 use super::{Check, Doubts};
-use crate::expression::{Bindings, Expression, Judgement, Scope};
+use crate::expression::{Bindings, Bounds, Expression, Judgement, Scope};
 use crate::ty::FunctionTy;
 
 /// A CEL expression over `args` and `result` that must be true.
@@ -15,8 +15,9 @@ pub struct Settings {
     pub message: Option<String>,
 }
 
-pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
-    let scope = Scope { args: function.params.clone(), result: super::answer_ty(function).cloned() };
+pub(super) fn compile(settings: &Settings, function: &FunctionTy, bounds: &Bounds) -> Result<Check, String> {
+    let result = super::answer_ty(function).cloned();
+    let scope = Scope { args: function.params.clone(), result, bounds: bounds.clone() };
     let expression = Expression::compile_bool(&settings.that, &scope).map_err(|error| error.message)?;
     let expected = settings.message.clone().unwrap_or_else(|| settings.that.clone());
     Ok(Box::new(move |context| {

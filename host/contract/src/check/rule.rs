@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{ALL, Check, Compiled, echo, empty, finite, freshness, length, order, range, relation, sum};
 use super::{truncation, unique};
+use crate::expression::Bounds;
 use crate::ty::FunctionTy;
 use airlock_types::finding::Verdict;
 
@@ -67,7 +68,7 @@ impl Kind {
         }
     }
 
-    fn check(&self, function: &FunctionTy) -> Result<Check, String> {
+    fn check(&self, function: &FunctionTy, bounds: &Bounds) -> Result<Check, String> {
         match self {
             Kind::Echo(settings) => echo::compile(settings, function),
             Kind::Empty(settings) => empty::compile(settings, function),
@@ -76,7 +77,7 @@ impl Kind {
             Kind::Length(settings) => length::compile(settings, function),
             Kind::Order(settings) => order::compile(settings, function),
             Kind::Range(settings) => range::compile(settings, function),
-            Kind::Relation(settings) => relation::compile(settings, function),
+            Kind::Relation(settings) => relation::compile(settings, function, bounds),
             Kind::Sum(settings) => sum::compile(settings, function),
             Kind::Truncation(settings) => truncation::compile(settings, function),
             Kind::Unique(settings) => unique::compile(settings, function),
@@ -94,9 +95,9 @@ impl Rule {
         told
     }
 
-    pub(super) fn compile(&self, function: &FunctionTy) -> Result<Compiled, RuleError> {
+    pub(super) fn compile(&self, function: &FunctionTy, bounds: &Bounds) -> Result<Compiled, RuleError> {
         let kind = self.kind.name();
-        let check = self.kind.check(function).map_err(|message| RuleError { kind, message })?;
+        let check = self.kind.check(function, bounds).map_err(|message| RuleError { kind, message })?;
         // A kind that is missing in `ALL` would get `Reject`; a test fails for it.
         let default =
             ALL.iter().find(|(name, _)| *name == kind).map_or(Verdict::Reject, |(_, verdict)| *verdict);

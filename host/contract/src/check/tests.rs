@@ -4,7 +4,8 @@ fn check(rule: &str, values: &[f64]) -> Vec<Finding> {
     let rows = Ty::List(Box::new(Ty::F64));
     let result = Some(Ty::Record(vec![Field { name: "rows".into(), ty: rows }]));
     let rule: Rule = toml::from_str(rule).unwrap();
-    let checks = Checks::compile(&[rule], &FunctionTy { params: vec![], result }).unwrap();
+    let checks =
+        Checks::compile(&[rule], &FunctionTy { params: vec![], result }, &Bounds::default()).unwrap();
     let rows = Val::List(values.iter().map(|n| Val::Float64(*n)).collect());
     let result = Val::Record(vec![("rows".into(), rows)]);
     let now_unix_ms = 86_400_000 * 50;
@@ -54,7 +55,8 @@ fn names_the_key_that_is_there_twice() {
     let rows = Ty::List(Box::new(Ty::Record(fields)));
     let result = Some(Ty::Record(vec![Field { name: "rows".into(), ty: rows }]));
     let rule: Rule = toml::from_str("unique = { list = 'rows', key = ['sector'] }").unwrap();
-    let checks = Checks::compile(&[rule], &FunctionTy { params: vec![], result }).unwrap();
+    let checks =
+        Checks::compile(&[rule], &FunctionTy { params: vec![], result }, &Bounds::default()).unwrap();
     let result = Val::Record(vec![("rows".into(), Val::List(vec![row.clone(), row]))]);
     let found =
         checks.findings(&Context { params: &[], args: &[], result: &result, as_of: None, now_unix_ms: 0 });

@@ -11,7 +11,7 @@ use super::kind::Kind;
 use super::parse::{Source, parse};
 use super::tree::{Arithmetic, Compare, Node, What};
 use super::{ExpressionError, Scope};
-use crate::path::snake;
+use crate::path::{Path, Segment, snake};
 use airlock_types::words::{did_you_mean, quoted_list};
 
 /// Most parts in the types of all values that an expression names. A type counts once for each time it is
@@ -89,7 +89,11 @@ impl Checker<'_> {
             // Signed and unsigned literals become one kind, so `1` compares with a `u64`.
             LiteralValue::UInt(value) => (What::Int(i128::from(*value.inner())), Kind::Number),
             LiteralValue::Double(value) => (What::Float(*value.inner()), Kind::Number),
-            LiteralValue::String(value) => (What::Text(value.inner().to_owned()), Kind::Text),
+            LiteralValue::String(value) => {
+                let text = value.inner().to_owned();
+                let kind = Kind::Text(Some(text.len() as u64));
+                (What::Text(text), kind)
+            }
             LiteralValue::Null => (What::Null, Kind::Null),
             LiteralValue::Bytes(_) => {
                 return Err(self.error(expr, "bytes cannot be written in contracts".into(), None));
@@ -127,7 +131,9 @@ impl Checker<'_> {
         let known: Vec<String> =
             self.scope.args.iter().map(|field| snake(&field.name).into_owned()).collect();
         let at = self.place_of(expr, self.source.text(self.source.span(args)), name, &known)?;
-        self.by_name(expr, What::Arg(at), Kind::of(&self.scope.args[at].ty))
+        let place = Path::default().then(Segment::Field(name.to_owned()));
+        let kind = Kind::of(&self.scope.args[at].ty).bounded(&place, &self.scope.bounds);
+        self.by_name(expr, What::Arg(at), kind)
     }
 
     fn field(&self, expr: &IdedExpr, base: Node, name: &str) -> Checked {
@@ -213,7 +219,7 @@ impl Checker<'_> {
                     self.error(at, format!("the tuple has {} items, from 0", items.len()), None)
                 })?
             }
-            (Kind::Map(key, value), _) if at_node.kind.comparable(key) => (**value).clone(),
+            (Kind::Map(key, value, _), _) if at_node.kind.comparable(key) => (**value).clone(),
             _ => {
                 let message = format!("{} cannot be indexed by {}", base.kind, at_node.kind);
                 return Err(self.error(expr, message, None));
@@ -226,7 +232,7 @@ impl Checker<'_> {
         let (item_node, list_node) = (self.node(item)?, self.node(list)?);
         let inner = match list_node.kind.some() {
             Kind::List(inner, _) => (**inner).clone(),
-            Kind::Map(key, _) => (**key).clone(),
+            Kind::Map(key, ..) => (**key).clone(),
             other => return Err(self.error(list, format!("`in` wants a list, not {other}"), None)),
         };
         // Checked in both directions: either side can be the enum, and the other side the literal.
@@ -245,7 +251,7 @@ impl Checker<'_> {
             Some(Arithmetic::Add) if texts => Ok(self.made(
                 expr,
                 What::Arithmetic(Arithmetic::Add, Box::new(left), Box::new(right)),
-                Kind::Text,
+                Kind::Text(None),
             )),
             Some(op) if numbers => {
                 Ok(self.made(expr, What::Arithmetic(op, Box::new(left), Box::new(right)), Kind::Number))

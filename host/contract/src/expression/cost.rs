@@ -24,7 +24,7 @@ pub(super) fn estimate(node: &Node) -> u64 {
         }
         // Maps are lists of entries, so a key is searched.
         What::Index(base, _) if matches!(base.kind.some(), Kind::Map(..)) => {
-            parts().saturating_add(LIST_ITEMS / PARTS_A_STEP)
+            parts().saturating_add(items(&base.kind) / PARTS_A_STEP)
         }
         What::Call(Function::Matches(regex), nodes) => {
             // `regex` matches in time proportional to the text times the size of the pattern.
@@ -68,15 +68,17 @@ fn items(kind: &Kind) -> u64 {
 fn text(node: &Node) -> u64 {
     match &node.what {
         What::Text(text) => text.len() as u64 / BYTES_A_STEP,
-        _ if *node.kind.some() == Kind::Text => STRING_BYTES / BYTES_A_STEP,
-        _ => 0,
+        _ => match node.kind.some() {
+            Kind::Text(bytes) => bytes.unwrap_or(STRING_BYTES) / BYTES_A_STEP,
+            _ => 0,
+        },
     }
 }
 
 /// Steps to compare a part with one of the same kind.
 fn reading(node: &Node) -> u64 {
     match (&node.what, node.kind.some()) {
-        (_, Kind::Text) => text(node),
+        (_, Kind::Text(_)) => text(node),
         (What::List(nodes), _) => nodes.iter().fold(1, |sum, node| sum.saturating_add(reading(node))),
         (_, kind) => weight(kind) / PARTS_A_STEP,
     }
@@ -89,15 +91,16 @@ fn weight(kind: &Kind) -> u64 {
     };
     match kind {
         Kind::Null | Kind::Bool | Kind::Number | Kind::Enum(_) | Kind::Any => 1,
-        Kind::Text => STRING_BYTES / BYTES_A_STEP * PARTS_A_STEP,
+        Kind::Text(bytes) => bytes.unwrap_or(STRING_BYTES) / BYTES_A_STEP * PARTS_A_STEP,
         Kind::Bytes => LIST_ITEMS,
         Kind::List(item, len) => len.unwrap_or(LIST_ITEMS).saturating_mul(weight(item)).saturating_add(1),
         Kind::Tuple(items) => sum(&mut items.iter()),
         Kind::Record(fields) => sum(&mut fields.iter().map(|(_, kind)| kind)),
         // Each key is looked for in the other map.
         // Entries have no order, so the search takes the square of the length.
-        Kind::Map(key, value) => {
-            LIST_ITEMS.saturating_mul(LIST_ITEMS.saturating_add(weight(key)).saturating_add(weight(value)))
+        Kind::Map(key, value, len) => {
+            let len = len.unwrap_or(LIST_ITEMS);
+            len.saturating_mul(len.saturating_add(weight(key)).saturating_add(weight(value)))
         }
         Kind::Option(inner) => weight(inner),
     }

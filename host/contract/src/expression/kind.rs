@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::path::snake;
+use super::bounds::{Bounds, UTF8_BYTES_MAX};
+use crate::path::{Path, Segment, snake};
 use crate::ty::{Case, Ty};
 
 /// The kind of a value. Numbers of all widths are one kind, because operators mix them.
@@ -11,7 +12,8 @@ pub(super) enum Kind {
     Null,
     Bool,
     Number,
-    Text,
+    /// A string, with its largest size in bytes where the contract bounds it.
+    Text(Option<u64>),
     /// A string with one of these values.
     Enum(Vec<String>),
     Bytes,
@@ -19,7 +21,8 @@ pub(super) enum Kind {
     List(Box<Kind>, Option<u64>),
     Tuple(Vec<Kind>),
     Record(Vec<(String, Kind)>),
-    Map(Box<Kind>, Box<Kind>),
+    /// A map of keys to values, with its largest length where the contract bounds it.
+    Map(Box<Kind>, Box<Kind>, Option<u64>),
     /// A value that may be null.
     Option(Box<Kind>),
     /// The kind of the items of an empty list. Compatible with every kind.
@@ -32,12 +35,13 @@ impl Kind {
             Ty::Bool => Kind::Bool,
             Ty::S8 | Ty::U8 | Ty::S16 | Ty::U16 | Ty::S32 | Ty::U32 => Kind::Number,
             Ty::S64 | Ty::U64 | Ty::F32 | Ty::F64 => Kind::Number,
-            Ty::Char | Ty::String => Kind::Text,
+            Ty::Char => Kind::Text(Some(UTF8_BYTES_MAX)),
+            Ty::String => Kind::Text(None),
             // Bytes have a size and no items: comparing them with a list of numbers is refused.
             Ty::List(item) if **item == Ty::U8 => Kind::Bytes,
             Ty::List(item) => Kind::List(Box::new(Kind::of(item)), None),
             Ty::FixedList(item, len) => Kind::List(Box::new(Kind::of(item)), Some(u64::from(*len))),
-            Ty::Map(key, value) => Kind::Map(Box::new(Kind::of(key)), Box::new(Kind::of(value))),
+            Ty::Map(key, value) => Kind::Map(Box::new(Kind::of(key)), Box::new(Kind::of(value)), None),
             Ty::Record(fields) => Kind::Record(
                 fields.iter().map(|field| (snake(&field.name).into_owned(), Kind::of(&field.ty))).collect(),
             ),
@@ -56,10 +60,10 @@ impl Kind {
     /// Number of kinds inside this one, itself included.
     pub(super) fn parts(&self) -> usize {
         match self {
-            Kind::Null | Kind::Bool | Kind::Number | Kind::Text | Kind::Bytes | Kind::Any => 1,
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Text(_) | Kind::Bytes | Kind::Any => 1,
             Kind::Enum(names) => 1 + names.len(),
             Kind::List(item, _) | Kind::Option(item) => 1 + item.parts(),
-            Kind::Map(key, value) => 1 + key.parts() + value.parts(),
+            Kind::Map(key, value, _) => 1 + key.parts() + value.parts(),
             Kind::Tuple(items) => 1 + items.iter().map(Kind::parts).sum::<usize>(),
             Kind::Record(fields) => 1 + fields.iter().map(|(_, kind)| kind.parts()).sum::<usize>(),
         }
@@ -72,9 +76,43 @@ impl Kind {
             Kind::Tuple(_) => Kind::Tuple(Vec::new()),
             Kind::Record(_) => Kind::Record(Vec::new()),
             Kind::List(_, len) => Kind::List(Box::new(Kind::Any), *len),
-            Kind::Map(..) => Kind::Map(Box::new(Kind::Any), Box::new(Kind::Any)),
+            Kind::Map(_, _, len) => Kind::Map(Box::new(Kind::Any), Box::new(Kind::Any), *len),
             Kind::Option(inner) => Kind::Option(Box::new(inner.outline())),
-            Kind::Null | Kind::Bool | Kind::Number | Kind::Text | Kind::Bytes | Kind::Any => self.clone(),
+            Kind::Null | Kind::Bool | Kind::Number | Kind::Text(_) | Kind::Bytes | Kind::Any => self.clone(),
+        }
+    }
+
+    /// This kind with the bounds of the contract for this place and all places inside it.
+    pub(super) fn bounded(self, at: &Path, bounds: &Bounds) -> Kind {
+        let inside = |kind: Kind, segment: Segment| kind.bounded(&at.then(segment), bounds);
+        match self {
+            Kind::Text(bytes) => Kind::Text(shorter(bytes, bounds.text_bytes_max(at))),
+            Kind::List(item, len) => {
+                let len = shorter(len, bounds.items_max(at));
+                Kind::List(Box::new(inside(*item, Segment::Items)), len)
+            }
+            Kind::Map(key, value, len) => Kind::Map(key, value, shorter(len, bounds.items_max(at))),
+            Kind::Record(fields) => {
+                let field = |(name, kind): (String, Kind)| {
+                    let kind = inside(kind, Segment::Field(name.clone()));
+                    (name, kind)
+                };
+                Kind::Record(fields.into_iter().map(field).collect())
+            }
+            // A path looks through options.
+            Kind::Option(inner) => Kind::Option(Box::new(inner.bounded(at, bounds))),
+            // No path leads into these.
+            kind @ (Kind::Null | Kind::Bool | Kind::Number | Kind::Enum(_) | Kind::Bytes) => kind,
+            kind @ (Kind::Tuple(_) | Kind::Any) => kind,
+        }
+    }
+
+    /// The largest size of a string in bytes, where it is bounded.
+    fn text_bytes(&self) -> Option<u64> {
+        match self {
+            Kind::Text(bytes) => *bytes,
+            Kind::Enum(names) => names.iter().map(|name| name.len() as u64).max(),
+            _ => None,
         }
     }
 
@@ -84,7 +122,7 @@ impl Kind {
     }
 
     pub(super) fn is_text(&self) -> bool {
-        matches!(self, Kind::Text | Kind::Enum(_))
+        matches!(self, Kind::Text(_) | Kind::Enum(_))
     }
 
     /// Whether values of both kinds can be compared for equality.
@@ -100,7 +138,7 @@ impl Kind {
             (Kind::Record(a), Kind::Record(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && a.1.comparable(&b.1))
             }
-            (Kind::Map(ak, av), Kind::Map(bk, bv)) => ak.comparable(bk) && av.comparable(bv),
+            (Kind::Map(ak, av, _), Kind::Map(bk, bv, _)) => ak.comparable(bk) && av.comparable(bv),
             (a, b) => a == b,
         }
     }
@@ -114,11 +152,9 @@ impl Kind {
             (Kind::Option(_), _) | (_, Kind::Option(_)) => {
                 self.some().join(other.some()).map(|inner| Kind::Option(Box::new(inner)))
             }
-            (a, b) if a.is_text() && b.is_text() => Some(Kind::Text),
+            (a, b) if a.is_text() && b.is_text() => Some(Kind::Text(longer(a.text_bytes(), b.text_bytes()))),
             (Kind::List(a, n), Kind::List(b, m)) => {
-                // The longer of both, or unknown: the length is used for an upper bound.
-                let len = n.zip(*m).map(|(n, m)| n.max(m));
-                a.join(b).map(|item| Kind::List(Box::new(item), len))
+                a.join(b).map(|item| Kind::List(Box::new(item), longer(*n, *m)))
             }
             _ => None,
         }
@@ -129,7 +165,7 @@ impl Kind {
     pub(super) fn items(&self) -> Option<(Kind, Option<u64>)> {
         match self.some() {
             Kind::List(item, len) => Some(((**item).clone(), *len)),
-            Kind::Map(key, _) => Some(((**key).clone(), None)),
+            Kind::Map(key, _, len) => Some(((**key).clone(), *len)),
             Kind::Tuple(items) => {
                 let item = items.iter().try_fold(Kind::Any, |all, item| all.join(item))?;
                 Some((item, Some(items.len() as u64)))
@@ -137,6 +173,16 @@ impl Kind {
             _ => None,
         }
     }
+}
+
+/// The larger of two bounds, for a value that has either kind. Unknown if one of them is.
+fn longer(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    a.zip(b).map(|(a, b)| a.max(b))
+}
+
+/// The smaller of the known bounds, for a value that has both.
+fn shorter(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    a.into_iter().chain(b).min()
 }
 
 /// The kind of a variant or result: a record of `tag` and `val`. `val` exists if all payloads have one kind,
@@ -160,7 +206,7 @@ impl fmt::Display for Kind {
             Kind::Null => f.write_str("null"),
             Kind::Bool => f.write_str("a truth value"),
             Kind::Number => f.write_str("a number"),
-            Kind::Text | Kind::Enum(_) => f.write_str("a string"),
+            Kind::Text(_) | Kind::Enum(_) => f.write_str("a string"),
             Kind::Bytes => f.write_str("bytes"),
             Kind::List(..) => f.write_str("a list"),
             Kind::Tuple(_) => f.write_str("a tuple"),

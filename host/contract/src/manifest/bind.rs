@@ -11,7 +11,7 @@ use super::{Manifest, Require, ToolContract, WrittenRequire, WrittenTool};
 use crate::answer::Shape;
 use crate::check::{Checks, Rule};
 use crate::component::Function;
-use crate::expression::{COST_CALL_MAX, Expression, Scope};
+use crate::expression::{Bounds, COST_CALL_MAX, Expression, Scope};
 use crate::path::{Path, PathError};
 use crate::pattern as patterns;
 use crate::rules;
@@ -68,6 +68,8 @@ pub(super) fn tool(
     // Rules are written against the result that agents see. The parts that move to the envelope are not in it.
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
     let mut bind = Bind { manifest, seen: &seen, problems };
+    let args = bind.places(args, |seen, path| path.resolve_params(&seen.params).map(drop));
+    let bounds = Bounds::of(&args);
     ToolContract {
         title: title.clone(),
         description: description.clone(),
@@ -75,14 +77,14 @@ pub(super) fn tool(
         // The whole type: error cases are not part of what agents see as the result.
         transient: bind.transient(transient, &function.ty),
         schema: bind.schema(schema),
-        args: bind.places(args, |seen, path| path.resolve_params(&seen.params).map(drop)),
+        args,
         results: bind.places(result, |seen, path| match &seen.result {
             Some(ty) => path.resolve(ty).map(drop),
             None => Err(PathError::Unknown { name: path.to_string(), known: vec![] }),
         }),
         examples: example.clone(),
-        requires: bind.requires(require),
-        checks: bind.checks(expect),
+        requires: bind.requires(require, &bounds),
+        checks: bind.checks(expect, &bounds),
     }
 }
 
@@ -163,8 +165,8 @@ impl Bind<'_> {
         places
     }
 
-    fn requires(&mut self, written: &[WrittenRequire]) -> Vec<Require> {
-        let scope = Scope { args: self.seen.params.clone(), result: None };
+    fn requires(&mut self, written: &[WrittenRequire], bounds: &Bounds) -> Vec<Require> {
+        let scope = Scope { args: self.seen.params.clone(), result: None, bounds: bounds.clone() };
         // Each relation has its own bound. All of them run for every call, so their sum has one as well.
         let mut cost = 0u64;
         let mut requires = Vec::new();
@@ -200,17 +202,17 @@ impl Bind<'_> {
         if verbatim == Some(text.get_ref().as_str()) { start + part.start..start + part.end } else { span }
     }
 
-    fn checks(&mut self, written: &[Spanned<Rule>]) -> Option<Checks> {
+    fn checks(&mut self, written: &[Spanned<Rule>], bounds: &Bounds) -> Option<Checks> {
         let mut sound = true;
         // One by one, so that each problem has the place of its own rule.
         for rule in written {
-            if let Err(err) = Checks::compile(std::slice::from_ref(rule.get_ref()), self.seen) {
+            if let Err(err) = Checks::compile(std::slice::from_ref(rule.get_ref()), self.seen, bounds) {
                 self.problems.add(|| self.manifest.plain(rule.span(), err.to_string(), "this check"));
                 sound = false;
             }
         }
         let rules: Vec<Rule> = written.iter().map(|rule| rule.get_ref().clone()).collect();
-        if sound { Checks::compile(&rules, self.seen).ok() } else { None }
+        if sound { Checks::compile(&rules, self.seen, bounds).ok() } else { None }
     }
 }
 
@@ -236,6 +238,24 @@ mod tests {
         for piece in says {
             assert!(said.contains(piece), "it does not say {piece:?}:\n{said}");
         }
+    }
+
+    #[test]
+    fn an_expression_costs_what_its_arguments_may_hold() {
+        let field = |name: &str, ty| Field { name: name.into(), ty };
+        let (codes, flights) = (Ty::List(Box::new(Ty::String)), Ty::Record(vec![field("code", Ty::String)]));
+        let params = vec![field("flights", Ty::List(Box::new(flights))), field("codes", codes)];
+        let functions =
+            [Function { interface: None, name: "f".into(), ty: FunctionTy { params, result: None } }];
+        let pairs = "args.flights.all(f, args.codes.exists_one(c, c == f.code))";
+        let bind = |bounds: &str| {
+            let text = format!("{bounds}[[tool.f.require]]\nthat = '{pairs}'\n");
+            Manifest::parse(&text, "contract.toml").and_then(|manifest| manifest.bind(&functions)).map(drop)
+        };
+        assert!(bind("").unwrap_err().render(false).contains("it may cost"));
+        let bounds = "[tool.f.args.flights]\nmaxItems = 5\n[tool.f.args.\"codes[]\"]\nmaxLength = 3\n";
+        assert!(bind(bounds).is_ok(), "{}", bind(bounds).unwrap_err().render(false));
+        assert!(bind("[tool.f.args.flights]\nmaxItems = 900\n").is_err());
     }
 
     #[test]

@@ -64,19 +64,35 @@ pub enum Jitter {
 }
 
 impl Jitter {
-    /// The factor before the `k`-th retry on a route: the first 53 bits of SHA-256 over 2^53.
-    pub fn factor(&self, call: &str, route: usize, k: u32) -> f64 {
-        let Jitter::Seeded(seed) = self else { return 1.0 };
+    /// The factors of one call, by the digest of its arguments.
+    pub fn factors(&self, call: &str) -> Factors {
+        let Jitter::Seeded(seed) = self else { return Factors(None) };
         let mut hasher = Sha256::new();
-        // Lengths keep the parts apart.
-        for part in ["jitter", seed, call, &route.to_string(), &k.to_string()] {
-            hasher.update((part.len() as u64).to_be_bytes());
-            hasher.update(part.as_bytes());
-        }
+        ["jitter", seed, call].into_iter().for_each(|part| hash_part(&mut hasher, part));
+        Factors(Some(hasher))
+    }
+}
+
+/// The factors of one call's waits. Holds the hash of what they have in common: every good call makes some, and needs
+/// none.
+#[derive(Debug)]
+pub struct Factors(Option<Sha256>);
+
+impl Factors {
+    /// The factor before the `k`-th retry on a route: the first 53 bits of SHA-256 over 2^53.
+    pub fn factor(&self, route: usize, k: u32) -> f64 {
+        let Some(mut hasher) = self.0.clone() else { return 1.0 };
+        [route.to_string(), k.to_string()].iter().for_each(|part| hash_part(&mut hasher, part));
         let digest = hasher.finalize();
         let bits = digest.iter().take(8).fold(0u64, |bits, byte| bits << 8 | u64::from(*byte)) >> 11;
         #[expect(clippy::cast_precision_loss, reason = "53 bits are exact in an f64")]
         let factor = bits as f64 / (1u64 << 53) as f64;
         factor
     }
+}
+
+/// Hashes a part behind its length, which keeps the parts apart.
+fn hash_part(hasher: &mut Sha256, part: &str) {
+    hasher.update((part.len() as u64).to_be_bytes());
+    hasher.update(part.as_bytes());
 }

@@ -142,7 +142,8 @@ fn is_one_slip(a: &str, b: &str) -> bool {
     let start = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
     (a, b) = (a.split_off(start), b.split_off(start));
     while a.last().is_some_and(|last| Some(last) == b.last()) {
-        (a.pop(), b.pop());
+        a.pop();
+        b.pop();
     }
     let swapped = matches!((a.as_slice(), b.as_slice()), ([p, q], [r, s]) if p == s && q == r);
     let letters = a.iter().chain(&b).all(|c| !c.is_numeric());

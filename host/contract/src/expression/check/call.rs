@@ -60,7 +60,7 @@ impl Checker<'_> {
             }
             ("int", None, [a]) => self.convert(expr, Function::Int, a, Kind::Number),
             ("double", None, [a]) => self.convert(expr, Function::Double, a, Kind::Number),
-            ("string", None, [a]) => self.convert(expr, Function::String, a, Kind::Text),
+            ("string", None, [a]) => self.convert(expr, Function::String, a, Kind::Text(None)),
             ("abs", None, [a]) => {
                 let a = self.number(a)?;
                 Ok(self.made(expr, What::Call(Function::Abs, vec![a]), Kind::Number))

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::{LIST_ITEMS, STRING_BYTES};
 use crate::path::Path;
 
 /// Size of the longest character in bytes: keywords count characters, and reading costs by the byte.
@@ -27,8 +28,10 @@ impl Bounds {
     pub fn of(args: &BTreeMap<Path, Map<String, Value>>) -> Bounds {
         let bound = |keywords: &Map<String, Value>| {
             let max = |keyword: &str| keywords.get(keyword).and_then(Value::as_u64);
-            let text_bytes_max = max("maxLength").map(|chars| chars.saturating_mul(UTF8_BYTES_MAX));
-            Bound { items_max: max("maxItems"), text_bytes_max }
+            // A bound above the assumed size changes nothing: the meter stops an evaluation that meets more.
+            let items_max = max("maxItems").map(|items| items.min(LIST_ITEMS));
+            let text_bytes = |chars: u64| chars.saturating_mul(UTF8_BYTES_MAX).min(STRING_BYTES);
+            Bound { items_max, text_bytes_max: max("maxLength").map(text_bytes) }
         };
         Bounds(args.iter().map(|(path, keywords)| (path.clone(), bound(keywords))).collect())
     }

@@ -256,6 +256,9 @@ mod tests {
         let bounds = "[tool.f.args.flights]\nmaxItems = 5\n[tool.f.args.\"codes[]\"]\nmaxLength = 3\n";
         assert!(bind(bounds).is_ok(), "{}", bind(bounds).unwrap_err().render(false));
         assert!(bind("[tool.f.args.flights]\nmaxItems = 900\n").is_err());
+        // What fits at the assumed sizes fits with larger bounds, too.
+        let wide = "[tool.f.args.codes]\nmaxItems = 5\n[tool.f.args.flights]\nmaxItems = 9_000_000\n";
+        assert_eq!(bind(wide).is_ok(), bind("[tool.f.args.codes]\nmaxItems = 5\n").is_ok());
     }
 
     #[test]

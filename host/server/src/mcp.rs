@@ -7,6 +7,7 @@ pub(crate) mod arguments;
 pub(crate) mod context;
 mod listing;
 mod meta_key;
+mod params;
 mod progress_notice;
 mod resource;
 mod result;
@@ -30,7 +31,6 @@ use airlock::host::Host;
 use airlock_types::call::Call;
 use airlock_types::code::Code;
 use airlock_types::reply::Reply;
-use airlock_types::shorten::{clean, shorten};
 use result::{Meta, ToolResult};
 
 // Short, because clients truncate it: one known client keeps 2 KB.
@@ -256,11 +256,6 @@ impl ServerHandler for Server {
         request: CustomRequest,
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(ErrorData::new(
-            ErrorCode::METHOD_NOT_FOUND,
-            // The method's name is the client's text: it is shortened and cleaned, as it may be shown.
-            format!("there is no method `{}`", shorten(&clean(&request.method), 80)),
-            None,
-        ))
+        Err(params::fault(&request.method, request.params.as_ref()))
     }
 }

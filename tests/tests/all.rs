@@ -22,6 +22,7 @@ mod http;
 mod isolation;
 mod journal;
 mod left_out;
+mod lines;
 mod mcp;
 mod names;
 mod pool;

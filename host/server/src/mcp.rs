@@ -6,12 +6,15 @@
 pub(crate) mod arguments;
 pub(crate) mod context;
 mod listing;
+pub(crate) mod message;
 mod meta_key;
-mod params;
+pub(crate) mod params;
 mod progress_notice;
 mod resource;
 mod result;
+pub(crate) mod written_id;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +22,7 @@ use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ClientRequest, CustomRequest, CustomResult, ErrorCode,
-    Implementation, ListResourceTemplatesResult, ListToolsResult, PaginatedRequestParams,
+    Implementation, ListResourceTemplatesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
     ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, ServerResult,
     SubscriptionFilter, Tool,
 };
@@ -152,7 +155,25 @@ impl Serialize for Answer {
     }
 }
 
+/// The revisions of the protocol that are not offered. 2025-03-26 has batches, which were removed from the protocol
+/// three months later, and this server has none.
+const NOT_OFFERED: [ProtocolVersion; 1] = [ProtocolVersion::V_2025_03_26];
+
+fn offered() -> Vec<ProtocolVersion> {
+    let known = ProtocolVersion::KNOWN_VERSIONS.iter();
+    known.filter(|version| !NOT_OFFERED.contains(version)).cloned().collect()
+}
+
+/// Whether this server serves a revision of the protocol.
+pub(crate) fn serves(version: &ProtocolVersion) -> bool {
+    offered().contains(version)
+}
+
 impl ServerHandler for Server {
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        offered().into()
+    }
+
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()

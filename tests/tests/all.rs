@@ -14,6 +14,7 @@ mod compile_cache;
 mod components;
 mod confinement;
 mod embedded;
+mod eras;
 mod fairness;
 mod faulty;
 mod foreign;

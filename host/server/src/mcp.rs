@@ -8,6 +8,7 @@ pub(crate) mod context;
 mod listing;
 pub(crate) mod message;
 mod meta_key;
+pub(crate) mod ordered;
 pub(crate) mod params;
 mod progress_notice;
 mod resource;
@@ -27,13 +28,16 @@ use rmcp::model::{
     SubscriptionFilter, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, Service as _, SubscriptionContext};
+use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use airlock::host::Host;
 use airlock_types::call::Call;
 use airlock_types::code::Code;
 use airlock_types::reply::Reply;
+use ordered::Ordered;
 use result::{Meta, ToolResult};
 
 // Short, because clients truncate it: one known client keeps 2 KB.
@@ -82,9 +86,12 @@ impl Server {
             }
             // Boxed: rmcp's future has room for the state of every kind of request.
             request => {
+                let mut context = context;
+                let ordered = Ordered::default();
+                context.extensions.insert(ordered.clone());
                 let handled = Box::pin(self.handle_request(request, context));
                 let result = unless_cancelled(&cancelled, handled).await?;
-                Some(result.map(|result| Answer::Other(Box::new(result))))
+                Some(result.map(|result| Answer::Other(Box::new(result), ordered)))
             }
         }
     }
@@ -142,15 +149,20 @@ fn is_plain(context: &RequestContext<RoleServer>) -> bool {
 pub(crate) enum Answer {
     /// The result of a call.
     Reply(Box<Reply>),
-    /// The result of any other request, from rmcp's handler.
-    Other(Box<ServerResult>),
+    /// The result of any other request, from rmcp's handler, and its structured content if it has any.
+    Other(Box<ServerResult>, Ordered),
 }
 
 impl Serialize for Answer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Answer::Reply(reply) => ToolResult(reply).serialize(serializer),
-            Answer::Other(result) => result.serialize(serializer),
+            Answer::Other(result, ordered) if ordered.is_filled() => {
+                let sorted = serde_json::to_string(result).map_err(S::Error::custom)?;
+                let text = ordered.in_result(&sorted).unwrap_or(sorted);
+                RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
+            }
+            Answer::Other(result, _) => result.serialize(serializer),
         }
     }
 }
@@ -207,14 +219,17 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let cancelled = context.ct.clone();
+        let (cancelled, ordered) = (context.ct.clone(), Ordered::of(&context.extensions));
         // Boxed, because rmcp moves the future several times, and a call's future is large.
         let reply = unless_cancelled(&cancelled, Box::pin(self.reply(request, context))).await;
         // rmcp discards the response to a cancelled request, but its interface requires one.
         let gone = || ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None);
         let reply = reply.ok_or_else(gone)??;
-        let result = result::tree(&reply).map_err(|err| ErrorData::internal_error(err.to_string(), None))?;
-        Ok(CallToolResponse::Complete(result))
+        let internal = |err: serde_json::Error| ErrorData::internal_error(err.to_string(), None);
+        if let (Some(ordered), Some(content)) = (ordered, result::structured(&reply).map_err(internal)?) {
+            ordered.keep(content);
+        }
+        Ok(CallToolResponse::Complete(result::tree(&reply).map_err(internal)?))
     }
 
     async fn list_resource_templates(

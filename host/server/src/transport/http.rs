@@ -9,6 +9,7 @@ mod body;
 mod connection;
 mod form;
 mod held;
+mod in_order;
 mod jwks;
 mod jwt;
 mod names;
@@ -117,6 +118,7 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessi
     };
     let mcp = Router::new()
         .route(MCP_PATH, any_service(mcp))
+        .layer(middleware::from_fn(in_order::keep))
         // Only MCP has sessions and streams. The bound on streams comes before sessions, so that a rejected stream is
         // not counted as a request of its session.
         .layer(middleware::from_fn_with_state(door.clone(), sessions::bind))

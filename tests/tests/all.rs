@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod breakers;
+mod browsers;
 mod budgets;
 mod callers;
 mod capabilities;

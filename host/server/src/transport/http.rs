@@ -4,9 +4,11 @@
 //! caller's identity and the caller's right to this connection, then the body, then event streams and sessions. Must not know tools. Terminate
 //! TLS at a reverse proxy: this server speaks plain HTTP/1.1.
 
+mod accepted;
 mod authority;
 mod body;
 mod connection;
+mod cors;
 mod form;
 mod held;
 mod in_order;
@@ -119,6 +121,7 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessi
     let mcp = Router::new()
         .route(MCP_PATH, any_service(mcp))
         .layer(middleware::from_fn(in_order::keep))
+        .layer(middleware::from_fn(accepted::serve))
         // Only MCP has sessions and streams. The bound on streams comes before sessions, so that a rejected stream is
         // not counted as a request of its session.
         .layer(middleware::from_fn_with_state(door.clone(), sessions::bind))
@@ -127,6 +130,8 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessi
     known
         .route("/.well-known/oauth-protected-resource", get(authority::metadata))
         .route("/.well-known/oauth-protected-resource/{*path}", get(authority::metadata))
+        // Before the caller is identified, because preflights have no token, and a page must be able to read a 401.
+        .layer(cors::layer(door.clone()))
         // The metadata has no caller, because clients read it to find out how to get a token, but it has the check of
         // names.
         .layer(middleware::from_fn_with_state(door.clone(), names::check))

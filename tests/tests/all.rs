@@ -31,6 +31,7 @@ mod pool;
 mod raw_http;
 mod recordings;
 mod reload;
+mod reload_paths;
 mod schemas;
 mod settings;
 mod shares;

@@ -109,7 +109,10 @@ fn of_two_requests_with_one_id_each_is_answered() {
     let (answers, status) = wire.end().unwrap();
     assert!(status.success(), "{status}");
     assert_eq!(answers.len(), 3, "{answers:?}");
-    assert!(answers.iter().all(|answer| answer["id"] == 1 && answer["result"]["isError"] == false), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| answer["id"] == 1 && answer["result"]["isError"] == false),
+        "{answers:?}"
+    );
 }
 
 #[test]

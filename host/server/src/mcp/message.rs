@@ -74,7 +74,8 @@ fn of_object(head: &Head<'_>) -> Option<Refused> {
     if !has("method") && (has("result") || has("error")) {
         return None;
     }
-    let method: Option<String> = head.get("method").and_then(|method| serde_json::from_str(method.get()).ok());
+    let method: Option<String> =
+        head.get("method").and_then(|method| serde_json::from_str(method.get()).ok());
     if method.is_some() && !has("id") {
         return None;
     }
@@ -125,12 +126,17 @@ mod tests {
     fn what_is_no_json_is_a_parse_error_under_the_id_that_can_be_read() {
         check(b"Welcome to bash", Some(("null", -32_700, "not JSON")));
         check(b"{\"id\":7,\"method\":\"tools/list\",\"params\":{", Some(("7", -32_700, "not JSON")));
-        check(b"{\"params\":{\"q\":\"caf\xe9\"},\"id\":\"a\"}", Some(("\"a\"", -32_700, "not UTF-8: byte 20")));
+        check(
+            b"{\"params\":{\"q\":\"caf\xe9\"},\"id\":\"a\"}",
+            Some(("\"a\"", -32_700, "not UTF-8: byte 20")),
+        );
     }
 
     #[test]
     fn an_id_that_is_none_is_refused_under_itself_where_it_is_a_number() {
-        for (id, shown) in [("null", "null"), ("true", "null"), ("[1]", "null"), ("{}", "null"), ("1.5", "1.5")] {
+        for (id, shown) in
+            [("null", "null"), ("true", "null"), ("[1]", "null"), ("{}", "null"), ("1.5", "1.5")]
+        {
             let message = request(&format!(r#""id":{id},"method":"ping""#));
             check(&message, Some((shown, -32_600, "`id`")));
         }
@@ -142,7 +148,8 @@ mod tests {
     fn parameters_that_are_json_and_cannot_be_read_are_invalid_parameters() {
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         for value in ["\"\\ud83d\"", "1e999", &deep] {
-            let message = request(&format!(r#""id":1,"method":"tools/list","params":{{"_meta":{{"x":{value}}}}}"#));
+            let message =
+                request(&format!(r#""id":1,"method":"tools/list","params":{{"_meta":{{"x":{value}}}}}"#));
             check(&message, Some(("1", -32_602, "`params` cannot be read")));
         }
     }

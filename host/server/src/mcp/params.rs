@@ -73,11 +73,7 @@ mod tests {
     #[test]
     fn the_part_that_does_not_fit_is_named() {
         check("tools/call", json!({}), "missing field `name`");
-        check(
-            "tools/call",
-            json!({"name": 5}),
-            "`name`: invalid type: integer `5`, expected a string",
-        );
+        check("tools/call", json!({"name": 5}), "`name`: invalid type: integer `5`, expected a string");
         check("resources/read", json!({}), "missing field `uri`");
         check("ping", json!([1]), "`params` must be an object");
         check("ping", json!({"_meta": 5}), "`_meta` must be an object");

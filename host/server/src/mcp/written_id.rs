@@ -149,7 +149,15 @@ mod tests {
 
     #[test]
     fn an_id_is_a_whole_string_or_number() {
-        for text in ["{\"id\":12", "{\"id\":\"a", "{\"id\":null,", "{\"id\":true,", "{\"id\":[1],", "{\"id\":{},", "{\"id\":1 2,"] {
+        for text in [
+            "{\"id\":12",
+            "{\"id\":\"a",
+            "{\"id\":null,",
+            "{\"id\":true,",
+            "{\"id\":[1],",
+            "{\"id\":{},",
+            "{\"id\":1 2,",
+        ] {
             check(text, "null");
         }
         check(&format!("{{\"id\":\"{}\",", "x".repeat(ID_BYTES_MAX)), "null");

@@ -16,9 +16,7 @@ mod request_budget;
 use std::sync::Arc;
 
 use rmcp::model::{ClientRequest, GetMeta as _, JsonRpcMessage, ProtocolVersion};
-use rmcp::service::{
-    RoleServer, RxJsonRpcMessage, ServerInitializeError, ServiceExt as _, TxJsonRpcMessage,
-};
+use rmcp::service::{RoleServer, RxJsonRpcMessage, ServerInitializeError, ServiceExt as _, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::sync::mpsc;
 

@@ -5,8 +5,8 @@
 
 use std::io::{ErrorKind, Read};
 
-use bytes::BytesMut;
 use crate::mcp::written_id::{IdSearch, WrittenId};
+use bytes::BytesMut;
 
 /// Number of bytes that one read requests: what a Linux pipe holds by default.
 const CHUNK_BYTES: usize = 64 << 10;

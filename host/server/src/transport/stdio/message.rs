@@ -181,7 +181,12 @@ mod tests {
         ));
         let list = format!("[{}1]", "1,".repeat(FRAME_BYTES_MAX));
         refused(&list, b"null");
-        refused(&format!(r#"{{"jsonrpc":"2.0","method":"tools/list","params":{{"cursor":"{long}","id":8}},"id":9}}"#), b"9");
+        refused(
+            &format!(
+                r#"{{"jsonrpc":"2.0","method":"tools/list","params":{{"cursor":"{long}","id":8}},"id":9}}"#
+            ),
+            b"9",
+        );
     }
 
     #[test]
@@ -199,7 +204,8 @@ mod tests {
         assert_eq!(refused(r#"{"jsonrpc":"2.0","id":3}"#), ("3".into(), -32_600));
         assert_eq!(refused(r#"{"jsonrpc":"2.0","id":3,"method":"initialize"}"#), ("3".into(), -32_602));
         assert_eq!(refused(r#"{"jsonrpc":"2.0","id":3,"method":"nobody/knows"}"#), ("3".into(), -32_601));
-        let call = r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":5,"arguments":{"x":1e999}}}"#;
+        let call =
+            r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":5,"arguments":{"x":1e999}}}"#;
         assert_eq!(refused(call), ("3".into(), -32_602));
     }
 

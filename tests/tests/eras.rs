@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::http::{KM, LOOPS, registry_in};
 
-/// The start of structured content: the status, and the result with its fields as the tool's type has them. A tree
-/// would sort `code` and `unit` to the front.
-const IN_ORDER: &str = r#""structuredContent":{"status":"ok","result":{"value":1000.0,"unit":"m"}"#;
+/// The start of structured content. A tree would sort `provenance` and `record` to the front.
+const IN_ORDER: &str =
+    r#""structuredContent":{"status":"ok","result":{"unit":"m","value":1000.0},"provenance":"#;
 
 fn convert() -> Value {
     json!({"name": "unit_convert", "arguments": serde_json::from_str::<Value>(KM).unwrap()})

@@ -26,7 +26,6 @@ fn refused(wire: &mut Wire, line: &[u8], id: Value, code: i32) -> String {
 fn parameters_of_a_wrong_form_are_named_and_the_method_is_known() {
     let mut wire = session();
     for (method, params, names) in [
-        ("tools/list", json!({"cursor": 5}), "`cursor`"),
         ("tools/call", json!({}), "`name`"),
         ("tools/call", Value::Null, "`name`"),
         ("tools/call", json!({"name": 5, "arguments": {}}), "`name`"),

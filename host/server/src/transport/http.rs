@@ -130,6 +130,8 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessi
     known
         .route("/.well-known/oauth-protected-resource", get(authority::metadata))
         .route("/.well-known/oauth-protected-resource/{*path}", get(authority::metadata))
+        // Before the layers that follow, which would not cover it otherwise: a preflight has a method that no path has.
+        .method_not_allowed_fallback(api::no_such_method)
         // Before the caller is identified, because preflights have no token, and a page must be able to read a 401.
         .layer(cors::layer(door.clone()))
         // The metadata has no caller, because clients read it to find out how to get a token, but it has the check of

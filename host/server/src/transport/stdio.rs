@@ -13,14 +13,17 @@ mod pipe;
 mod reader;
 mod request_budget;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rmcp::model::{ClientRequest, GetMeta as _, JsonRpcMessage, ProtocolVersion};
 use rmcp::service::{RoleServer, RxJsonRpcMessage, ServerInitializeError, ServiceExt as _, TxJsonRpcMessage};
 use rmcp::transport::Transport;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use crate::mcp::Server;
+use crate::mcp::ordered::Ordered;
 use crate::mcp::written_id::WrittenId;
 use airlock::host::Host;
 use calls::Calls;
@@ -46,7 +49,7 @@ pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::R
     std::thread::Builder::new().name("stdin".into()).spawn(move || reader.run())?;
     let serve = async {
         // The reader starts before the handshake, because rmcp receives the handshake's messages from it.
-        let transport = Stdio { messages, out, is_begun: false };
+        let transport = Stdio { messages, out, is_begun: false, ordered: BTreeMap::new() };
         let server = match Server::new(host).serve(transport).await {
             // Stdin ended before a handshake: a client that left, or a script that starts the program without input.
             Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
@@ -80,6 +83,23 @@ struct Stdio {
     out: Arc<Out>,
     /// rmcp has received a request that ends its wait for one, so it also takes other messages.
     is_begun: bool,
+    /// The structured content of open requests, by id in its JSON form. rmcp itself answers the first call of a client
+    /// without a handshake.
+    ordered: BTreeMap<String, Ordered>,
+}
+
+impl Stdio {
+    /// The message with its structured content in order. `None` if it has none.
+    fn in_order(&mut self, message: &TxJsonRpcMessage<RoleServer>) -> Option<Box<RawValue>> {
+        let id = match message {
+            JsonRpcMessage::Response(response) => &response.id,
+            JsonRpcMessage::Error(error) => error.id.as_ref()?,
+            JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => return None,
+        };
+        let ordered = self.ordered.remove(WrittenId::from(id).as_json())?;
+        let sorted = ordered.is_filled().then(|| serde_json::to_string(message))?.ok()?;
+        RawValue::from_string(ordered.in_message(&sorted)?).ok()
+    }
 }
 
 /// Whether rmcp's service begins with this request. A `ping` or `server/discover` leaves it waiting, and so does a
@@ -102,15 +122,27 @@ impl Transport<RoleServer> for Stdio {
         &mut self,
         message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = std::io::Result<()>> + Send + 'static {
-        let out = self.out.clone();
-        async move { out.send(&message).await }
+        let (out, in_order) = (self.out.clone(), self.in_order(&message));
+        async move {
+            match in_order {
+                Some(text) => out.send(&text).await,
+                None => out.send(&message).await,
+            }
+        }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            let message = self.messages.recv().await?;
-            match &message {
-                JsonRpcMessage::Request(request) => self.is_begun |= begins(&request.request),
+            let mut message = self.messages.recv().await?;
+            match &mut message {
+                JsonRpcMessage::Request(request) => {
+                    self.is_begun |= begins(&request.request);
+                    if let ClientRequest::CallToolRequest(call) = &mut request.request {
+                        let ordered = Ordered::default();
+                        call.extensions.insert(ordered.clone());
+                        self.ordered.insert(WrittenId::from(&request.id).as_json().to_owned(), ordered);
+                    }
+                }
                 // rmcp ends the service if anything but a request comes first.
                 _ if !self.is_begun => {
                     tracing::warn!("a message before the first request is ignored");

@@ -148,6 +148,21 @@ impl Server {
         Ok(().serve(transport).await?)
     }
 
+    /// Opens a session of MCP's handshake era. Returns its id.
+    ///
+    /// # Errors
+    /// When there is no session.
+    pub async fn session(&self, revision: &str) -> anyhow::Result<String> {
+        let client = json!({"name": "raw", "version": "1"});
+        let params = json!({"protocolVersion": revision, "capabilities": {}, "clientInfo": client});
+        let initialize = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        let response = self.mcp_message(initialize.to_string()).send().await?;
+        let id = response.headers().get("mcp-session-id").context("no session")?.to_str()?.to_owned();
+        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        self.mcp_message(initialized.to_string()).header("mcp-session-id", &id).send().await?;
+        Ok(id)
+    }
+
     /// Sends a signal to the server: `TERM`, `HUP`.
     ///
     /// # Errors

@@ -68,11 +68,20 @@ impl Wire {
     /// # Errors
     /// When there is no line, or it is not a message.
     pub fn receive(&mut self) -> anyhow::Result<Value> {
-        let mut line = String::new();
-        anyhow::ensure!(self.stdout.read_line(&mut line)? > 0, "the server has left");
+        let line = self.receive_line()?;
         let message: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
         anyhow::ensure!(message["jsonrpc"] == "2.0", "not JSON-RPC: {line}");
         Ok(message)
+    }
+
+    /// Reads one line as it is, with its end.
+    ///
+    /// # Errors
+    /// When the server has left.
+    pub fn receive_line(&mut self) -> anyhow::Result<String> {
+        let mut line = String::new();
+        anyhow::ensure!(self.stdout.read_line(&mut line)? > 0, "the server has left");
+        Ok(line)
     }
 
     /// Sends a request and waits for its answer. Other messages in between are dropped.

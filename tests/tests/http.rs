@@ -238,6 +238,9 @@ async fn long_lists_come_in_pages() {
     let first = answer(server.mcp("tools/list", json!({})).send().await.unwrap()).await.unwrap();
     assert_eq!(first["result"]["tools"].as_array().unwrap().len(), 100);
     assert_eq!(first["result"]["nextCursor"], "convert_099");
+    // A tool of this name is not there any more: the list goes on after its place.
+    let gone = server.mcp("tools/list", json!({"cursor": "convert_099_gone"})).send().await.unwrap();
+    assert_eq!(answer(gone).await.unwrap()["result"]["tools"][0]["name"], "convert_100");
     client.cancel().await.unwrap();
 }
 

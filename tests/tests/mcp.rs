@@ -216,6 +216,8 @@ fn a_repeated_argument_is_found_over_stdio_too() {
 fn a_malformed_message_is_answered_under_its_id() {
     let mut wire = example();
     wire.send_line(b"neither is this").unwrap();
+    let answer = wire.receive().unwrap();
+    assert_eq!((&answer["id"], &answer["error"]["code"]), (&Value::Null, &json!(-32_700)));
     wire.send_line(br#"{"jsonrpc":"2.0","id":9}"#).unwrap();
     let answer = wire.receive().unwrap();
     assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(9), &json!(-32_600)));

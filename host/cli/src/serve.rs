@@ -13,6 +13,7 @@ use super::{EXIT_HOST, Ended, open};
 use airlock::config::ConfigFile;
 use airlock::host::Host;
 use airlock_server::mcp::Server;
+use airlock_server::reload::Baseline;
 use airlock_server::{reload, transport};
 use airlock_types::diagnostic::Diagnostics;
 
@@ -62,7 +63,10 @@ impl Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    // Each before what it covers is read: a change in between is then found, and reloaded.
+    let baseline = Baseline::of_registry(registry);
     let file = args.read(registry)?;
+    let baseline = baseline.with_named(&file).await;
     let address = args.address(&file);
     if !args.stdio && address.is_none() {
         let how = "say how to serve: `airlock serve --stdio`, `airlock serve --http 127.0.0.1:8787`, or both";
@@ -92,7 +96,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     if !args.no_reload {
         let (args, registry) = (args.clone(), registry.to_owned());
         // A task of its own: if watching fails, the server continues with the tools that it has.
-        let watching = reload::watch(host.clone(), file, move || args.read(&registry));
+        let watching = reload::watch(host.clone(), file, baseline, move || args.read(&registry));
         tokio::spawn(async move {
             if let Err(err) = watching.await {
                 tracing::error!("changes on disk are not noticed: {err:#}");

@@ -6,11 +6,16 @@
 pub(crate) mod arguments;
 pub(crate) mod context;
 mod listing;
+pub(crate) mod message;
 mod meta_key;
+pub(crate) mod ordered;
+pub(crate) mod params;
 mod progress_notice;
 mod resource;
 mod result;
+pub(crate) mod written_id;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,19 +23,21 @@ use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ClientRequest, CustomRequest, CustomResult, ErrorCode,
-    Implementation, ListResourceTemplatesResult, ListToolsResult, PaginatedRequestParams,
+    Implementation, ListResourceTemplatesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
     ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, ServerResult,
     SubscriptionFilter, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, Service as _, SubscriptionContext};
+use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use airlock::host::Host;
 use airlock_types::call::Call;
 use airlock_types::code::Code;
 use airlock_types::reply::Reply;
-use airlock_types::shorten::{clean, shorten};
+use ordered::Ordered;
 use result::{Meta, ToolResult};
 
 // Short, because clients truncate it: one known client keeps 2 KB.
@@ -79,9 +86,12 @@ impl Server {
             }
             // Boxed: rmcp's future has room for the state of every kind of request.
             request => {
+                let mut context = context;
+                let ordered = Ordered::default();
+                context.extensions.insert(ordered.clone());
                 let handled = Box::pin(self.handle_request(request, context));
                 let result = unless_cancelled(&cancelled, handled).await?;
-                Some(result.map(|result| Answer::Other(Box::new(result))))
+                Some(result.map(|result| Answer::Other(Box::new(result), ordered)))
             }
         }
     }
@@ -139,20 +149,43 @@ fn is_plain(context: &RequestContext<RoleServer>) -> bool {
 pub(crate) enum Answer {
     /// The result of a call.
     Reply(Box<Reply>),
-    /// The result of any other request, from rmcp's handler.
-    Other(Box<ServerResult>),
+    /// The result of any other request, from rmcp's handler, and its structured content if it has any.
+    Other(Box<ServerResult>, Ordered),
 }
 
 impl Serialize for Answer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Answer::Reply(reply) => ToolResult(reply).serialize(serializer),
-            Answer::Other(result) => result.serialize(serializer),
+            Answer::Other(result, ordered) if ordered.is_filled() => {
+                let sorted = serde_json::to_string(result).map_err(S::Error::custom)?;
+                let text = ordered.in_result(&sorted).unwrap_or(sorted);
+                RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
+            }
+            Answer::Other(result, _) => result.serialize(serializer),
         }
     }
 }
 
+/// The revisions of the protocol that are not offered. 2025-03-26 has batches, which were removed from the protocol
+/// three months later, and this server has none.
+const NOT_OFFERED: [ProtocolVersion; 1] = [ProtocolVersion::V_2025_03_26];
+
+fn offered() -> Vec<ProtocolVersion> {
+    let known = ProtocolVersion::KNOWN_VERSIONS.iter();
+    known.filter(|version| !NOT_OFFERED.contains(version)).cloned().collect()
+}
+
+/// Whether this server serves a revision of the protocol.
+pub(crate) fn serves(version: &ProtocolVersion) -> bool {
+    offered().contains(version)
+}
+
 impl ServerHandler for Server {
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        offered().into()
+    }
+
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
@@ -186,14 +219,17 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let cancelled = context.ct.clone();
+        let (cancelled, ordered) = (context.ct.clone(), Ordered::of(&context.extensions));
         // Boxed, because rmcp moves the future several times, and a call's future is large.
         let reply = unless_cancelled(&cancelled, Box::pin(self.reply(request, context))).await;
         // rmcp discards the response to a cancelled request, but its interface requires one.
         let gone = || ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None);
         let reply = reply.ok_or_else(gone)??;
-        let result = result::tree(&reply).map_err(|err| ErrorData::internal_error(err.to_string(), None))?;
-        Ok(CallToolResponse::Complete(result))
+        let internal = |err: serde_json::Error| ErrorData::internal_error(err.to_string(), None);
+        if let (Some(ordered), Some(content)) = (ordered, result::structured(&reply).map_err(internal)?) {
+            ordered.keep(content);
+        }
+        Ok(CallToolResponse::Complete(result::tree(&reply).map_err(internal)?))
     }
 
     async fn list_resource_templates(
@@ -256,11 +292,6 @@ impl ServerHandler for Server {
         request: CustomRequest,
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        Err(ErrorData::new(
-            ErrorCode::METHOD_NOT_FOUND,
-            // The method's name is the client's text: it is shortened and cleaned, as it may be shown.
-            format!("there is no method `{}`", shorten(&clean(&request.method), 80)),
-            None,
-        ))
+        Err(params::fault(&request.method, request.params.as_ref()))
     }
 }

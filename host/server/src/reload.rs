@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use airlock::config::ConfigFile;
 use airlock::host::{Host, OpenError, Revision};
 use airlock_types::diagnostic::Diagnostics;
+pub use disk::Baseline;
 use disk::Disk;
 use events::{Events, Woken};
 
@@ -28,36 +29,34 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// The latest file that was read and is not loaded yet.
 type Read = Option<(Arc<ConfigFile>, Revision)>;
 
-/// Watches until the program ends. `read` reads the registry's file with the options of the program.
+/// Watches until the program ends. `baseline` was taken before `file` was read, and `read` reads the registry's file
+/// again with the options of the program.
 ///
 /// # Errors
 /// When the system refuses to watch.
 pub async fn watch(
     host: Arc<Host>,
     file: ConfigFile,
+    baseline: Baseline,
     read: impl Fn() -> Result<ConfigFile, Diagnostics> + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
     let (sender, receiver) = watch::channel(Read::None);
-    let look = look(host.clone(), file, Arc::new(read), sender);
+    let look = look(host.clone(), (file, baseline), Arc::new(read), sender);
     tokio::try_join!(look, load(host, receiver)).map(|_| ())
 }
 
 /// Checks the disk, and reads the registry after a change.
 async fn look(
     host: Arc<Host>,
-    mut file: ConfigFile,
+    (mut file, baseline): (ConfigFile, Baseline),
     read: Arc<impl Fn() -> Result<ConfigFile, Diagnostics> + Send + Sync + 'static>,
     loads: watch::Sender<Read>,
 ) -> anyhow::Result<()> {
     // Registered before the first check, so that a SIGHUP during it is not lost and does not end the process.
     let mut hangups = signal(SignalKind::hangup())?;
-    let (mut events, mut disk) = (Events::new(), Disk::new(&file));
-    // The first check sets the baseline. A change between the read at the start of the program and this check is
-    // noticed only with the next change or SIGHUP.
-    disk.look(&file).await;
+    let (mut events, mut disk) = (Events::new(), Disk::new(&file, baseline));
     loop {
-        // In each round, because a reload can name files in further folders.
-        disk.follow(&mut events, &file).await;
+        disk.follow(&events, &file).await;
         let woken = events.next(hangups.recv()).await;
         if !disk.look(&file).await && woken != Woken::Asked {
             continue;

@@ -4,7 +4,7 @@
 
 use crate::transport;
 
-/// The id under which a line is answered, as text, if it has one.
+/// The id under which a line is answered, in its JSON form. `None` if the line gets no answer.
 pub fn line_id(line: &[u8]) -> Option<String> {
-    transport::stdio::line_id(line).map(|id| id.to_string())
+    transport::stdio::line_id(line)
 }

@@ -17,15 +17,16 @@ const PAGE: usize = 100;
 /// Time in milliseconds for which a client may cache the list. A change is also announced by a notification.
 const TTL_MS: u64 = 60_000;
 
-/// The page after `cursor`. A cursor is the name of the last tool of the previous page.
+/// The page after `cursor`. A cursor is the name of the last tool of the previous page. If that tool was removed or
+/// revoked meanwhile, the page goes on at its place in the order of names.
 pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
     let after = cursor.unwrap_or_default();
-    // A cursor of a tool that was removed or revoked meanwhile is rejected, and the client starts again.
-    if !after.is_empty() && visible.resolve(after).is_err() {
-        return Err(ErrorData::invalid_params("the cursor is not one that this server gave", None));
-    }
     let rest: Vec<&Arc<Registered>> =
         visible.tools().filter(|tool| &*tool.name > after).take(PAGE + 1).collect();
+    // A cursor is given only if tools follow it. If these are gone as well, the client starts again.
+    if rest.is_empty() && !after.is_empty() && visible.resolve(after).is_err() {
+        return Err(ErrorData::invalid_params("the cursor is not one that this server gave", None));
+    }
     let mut list =
         ListToolsResult::with_all_items(rest.iter().take(PAGE).map(|tool| self::tool(tool)).collect());
     list.next_cursor = (rest.len() > PAGE).then(|| rest[PAGE - 1].name.to_string());

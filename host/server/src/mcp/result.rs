@@ -33,8 +33,7 @@ impl Serialize for ToolResult<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let reply = self.0;
         // Serialized once: the text block and the structured content are the same bytes.
-        let answer = reply.code.has_result().then(|| to_raw_value(&reply.compact()));
-        let answer = answer.transpose().map_err(serde::ser::Error::custom)?;
+        let answer = structured(reply).map_err(serde::ser::Error::custom)?;
         let content = match &answer {
             Some(answer) => blocks(reply, answer.get()),
             None => vec![Block::text(message(reply))],
@@ -42,6 +41,11 @@ impl Serialize for ToolResult<'_> {
         let (structured_content, is_error) = (answer.as_deref(), answer.is_none());
         Form { content, structured_content, is_error, meta: Meta(reply) }.serialize(serializer)
     }
+}
+
+/// The structured content. `None` for a reply that is not an answer.
+pub(super) fn structured(reply: &Reply) -> serde_json::Result<Option<Box<RawValue>>> {
+    reply.code.has_result().then(|| to_raw_value(&reply.compact())).transpose()
 }
 
 /// The same result as rmcp's type, for rmcp's own handler interface.

@@ -36,9 +36,36 @@ struct Stamp {
     changed: (i64, i64),
 }
 
+/// The versions of files.
+type Seen = BTreeMap<PathBuf, Option<Stamp>>;
+
+/// The versions of a registry's files from before they were read, so that a change during the start of a program is
+/// detected after it.
+#[derive(Debug, Default)]
+pub struct Baseline(Seen);
+
+impl Baseline {
+    /// Stamps a registry's file and its lock file. To be called before they are read.
+    pub fn of_registry(path: &Path) -> Baseline {
+        Baseline(own_files(path).into_iter().map(|path| (path.clone(), stamp(&path))).collect())
+    }
+
+    /// Stamps the files that a registry names. To be called before they are loaded.
+    #[must_use]
+    pub async fn with_named(self, file: &ConfigFile) -> Baseline {
+        let mut disk = Disk::new(file, self);
+        disk.look_at_new(file).await;
+        Baseline(disk.seen)
+    }
+}
+
 pub(super) struct Disk {
-    seen: BTreeMap<PathBuf, Option<Stamp>>,
-    followed: BTreeSet<PathBuf>,
+    seen: Seen,
+    /// The watched folders, each as the file that it was when it was watched: a folder that was made anew is another one,
+    /// which the watch on the old one does not cover.
+    followed: BTreeMap<PathBuf, (u64, u64)>,
+    /// Folders that could not be watched, so that each is reported once.
+    missed: BTreeSet<PathBuf>,
     /// The registry's file and its lock file.
     own_files: [PathBuf; 2],
     own: Lanes,
@@ -46,11 +73,12 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(file: &ConfigFile) -> Disk {
+    pub(super) fn new(file: &ConfigFile, baseline: Baseline) -> Disk {
         Disk {
-            seen: BTreeMap::new(),
-            followed: BTreeSet::new(),
-            own_files: [file.path.clone(), Lock::path_of(&file.path)],
+            seen: baseline.0,
+            followed: BTreeMap::new(),
+            missed: BTreeSet::new(),
+            own_files: own_files(&file.path),
             own: Lanes::new(OWN_THREADS_MAX, 1),
             others: Lanes::new(OTHER_THREADS_MAX, 1),
         }
@@ -60,7 +88,7 @@ impl Disk {
     pub(super) async fn look(&mut self, file: &ConfigFile) -> bool {
         let now: BTreeMap<_, _> =
             // All at once: a blocked file delays the check by `STAT_MAX` and not by a multiple of it.
-            join_all(self.files(file).into_iter().map(|path| self.stamped(path))).await.into_iter().collect();
+            join_all(files(file).into_iter().map(|path| self.stamped(path))).await.into_iter().collect();
         let changed = now != self.seen;
         self.seen = now;
         changed
@@ -68,7 +96,7 @@ impl Disk {
 
     /// Stamps files that are new in the registry, and forgets files that it no longer names.
     pub(super) async fn look_at_new(&mut self, file: &ConfigFile) {
-        let mut files = self.files(file);
+        let mut files = files(file);
         self.seen.retain(|path, _| files.contains(path));
         // Known files keep the stamp from before the registry was read. A fresh stamp would hide a change since then.
         files.retain(|path| !self.seen.contains_key(path));
@@ -90,31 +118,56 @@ impl Disk {
     }
 
     /// Watches the folders of the files, not the files: a replaced file is a new inode, which a watch on the old one
-    /// misses.
-    pub(super) async fn follow(&mut self, events: &mut Events, file: &ConfigFile) {
-        let parents = self.files(file).into_iter().filter_map(|path| path.parent().map(Path::to_owned));
-        for folder in parents.collect::<BTreeSet<_>>() {
-            // Also after a failure: a folder is tried once, and the periodic checks cover it.
-            if !self.followed.insert(folder.clone()) {
-                continue;
+    /// misses. In each round, because a folder can appear, and can be replaced by another one of the same name.
+    pub(super) async fn follow(&mut self, events: &Events, file: &ConfigFile) {
+        let parents = files(file).into_iter().filter_map(|path| path.parent().map(Path::to_owned));
+        let parents: BTreeSet<PathBuf> = parents.collect();
+        self.followed.retain(|folder, _| parents.contains(folder));
+        self.missed.retain(|folder| parents.contains(folder));
+        for folder in parents {
+            match self.followed(events, &folder).await {
+                Some(Ok(inode)) => {
+                    self.missed.remove(&folder);
+                    self.followed.insert(folder, inode);
+                }
+                // Tried again in the next round. Until then the periodic checks cover the folder.
+                Some(Err(failed)) => {
+                    self.followed.remove(&folder);
+                    if self.missed.insert(folder.clone()) {
+                        tracing::warn!("`{}` is only looked at now and then: {failed}", folder.display());
+                    }
+                }
+                None => {}
             }
-            let own = self.own_files.iter().any(|path| path.parent() == Some(&folder));
-            let (lanes, watcher) =
-                if own { (&self.own, &events.registry) } else { (&self.others, &events.others) };
-            let (watcher, path) = (watcher.clone(), here(&folder));
-            // The `metadata` call comes first: a folder that blocks must not reach the watcher, which it would block
-            // for all others.
-            let watch = move || {
-                path.metadata().map_err(notify::Error::io).and_then(|_| events::watch(&watcher, &path))
-            };
-            let watched = lanes.of("watch").run_within(STAT_MAX, watch).await;
-            let failed = match watched {
-                Ok(Ok(())) => continue,
-                Ok(Err(err)) => err.to_string(),
-                Err(lost) => lost.to_string(),
-            };
-            tracing::warn!("`{}` is only looked at now and then: {failed}", folder.display());
         }
+    }
+
+    /// Watches a folder unless it is watched already. Returns the file that it is. `None` while an earlier attempt still
+    /// blocks.
+    async fn followed(&self, events: &Events, folder: &Path) -> Option<Result<(u64, u64), String>> {
+        let own = self.own_files.iter().any(|path| path.parent() == Some(folder));
+        let (lanes, watcher) =
+            if own { (&self.own, &events.registry) } else { (&self.others, &events.others) };
+        let lane = lanes.of("watch");
+        if lane.is_busy() {
+            return None;
+        }
+        let (watcher, path, known) = (watcher.clone(), here(folder), self.followed.get(folder).copied());
+        let watch = move || {
+            // The `metadata` call comes first: a folder that blocks must not reach the watcher, which it would block
+            // for all others. If the folder is replaced after it, the next round finds another inode.
+            let metadata = path.metadata().map_err(notify::Error::io)?;
+            let inode = (metadata.dev(), metadata.ino());
+            if known != Some(inode) {
+                events::watch(&watcher, &path)?;
+            }
+            Ok(inode)
+        };
+        let watched: Result<notify::Result<_>, Lost> = lane.run_within(STAT_MAX, watch).await;
+        Some(match watched {
+            Ok(watched) => watched.map_err(|err| err.to_string()),
+            Err(lost) => Err(lost.to_string()),
+        })
     }
 
     async fn stamped(&self, path: PathBuf) -> (PathBuf, Option<Stamp>) {
@@ -131,13 +184,23 @@ impl Disk {
         let stamp = stamp.unwrap_or_else(|_| unknown());
         (path, stamp)
     }
+}
 
-    fn files(&self, file: &ConfigFile) -> BTreeSet<PathBuf> {
-        let components = file.config.tools.values().map(|tool| file.folder().join(tool.component.get_ref()));
-        let jwks = file.config.oauth.iter().filter_map(|oauth| oauth.get_ref().jwks.file());
-        let jwks = jwks.map(|path| file.folder().join(path));
-        self.own_files.iter().cloned().chain(components).chain(jwks).collect()
-    }
+/// A registry's file and its lock file.
+fn own_files(registry: &Path) -> [PathBuf; 2] {
+    [registry.to_owned(), Lock::path_of(registry)]
+}
+
+/// Everything that a registry names, whether it is there or not.
+fn files(file: &ConfigFile) -> BTreeSet<PathBuf> {
+    let tools = || file.config.tools.values();
+    let components = tools().map(|tool| file.folder().join(tool.component.get_ref()));
+    let grants = tools().filter_map(|tool| tool.grants.as_ref());
+    let folders =
+        grants.flat_map(|grants| &grants.get_ref().files).map(|grant| file.folder().join(&grant.host));
+    let jwks = file.config.oauth.iter().filter_map(|oauth| oauth.get_ref().jwks.file());
+    let jwks = jwks.map(|path| file.folder().join(path));
+    own_files(&file.path).into_iter().chain(components).chain(folders).chain(jwks).collect()
 }
 
 fn here(folder: &Path) -> PathBuf {
@@ -147,8 +210,13 @@ fn here(folder: &Path) -> PathBuf {
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(path).ok()?;
+    let file = (metadata.dev(), metadata.ino());
+    if metadata.is_dir() {
+        // A granted folder: what a tool writes into it changes nothing for the registry.
+        return Some(Stamp { file, bytes: 0, modified: (0, 0), changed: (0, 0) });
+    }
     Some(Stamp {
-        file: (metadata.dev(), metadata.ino()),
+        file,
         bytes: metadata.len(),
         modified: (metadata.mtime(), metadata.mtime_nsec()),
         changed: (metadata.ctime(), metadata.ctime_nsec()),
@@ -171,7 +239,7 @@ mod tests {
         let component = folder.path().join("a.wasm");
         std::fs::write(&component, "one").unwrap();
         let file = registry(folder.path(), "[tools.a]\ncomponent = \"a.wasm\"\n");
-        let mut disk = Disk::new(&file);
+        let mut disk = Disk::new(&file, Baseline::default());
         assert!(disk.look(&file).await && !disk.look(&file).await);
         let modified = component.metadata().unwrap().modified().unwrap();
         std::fs::write(&component, "two").unwrap();
@@ -185,7 +253,7 @@ mod tests {
     async fn what_changes_between_reading_and_loading_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let old = registry(folder.path(), "");
-        let mut disk = Disk::new(&old);
+        let mut disk = Disk::new(&old, Baseline::default());
         disk.look(&old).await;
         let new = registry(folder.path(), "[tools.a]\ncomponent = \"a.wasm\"\n");
         assert!(disk.look(&old).await);
@@ -201,7 +269,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.wasm"), "one").unwrap();
         let file = registry(folder.path(), "[tools.a]\ncomponent = \"a.wasm\"\n");
-        let mut disk = Disk::new(&file);
+        let mut disk = Disk::new(&file, Baseline::default());
         disk.look(&file).await;
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let lane = disk.others.of(&folder.path().join("a.wasm").to_string_lossy());

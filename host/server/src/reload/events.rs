@@ -12,12 +12,13 @@ use tokio::sync::mpsc;
 /// Quiet time after the last event before a check, so that a series of writes is seen as one change.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// Longest delay after the first event, so that continuous writes cannot postpone the check indefinitely.
-const QUIET_MAX: Duration = Duration::from_secs(2);
+/// Longest delay after the first event, so that continuous writes cannot postpone the check indefinitely. With
+/// [`LOOK`], a change on a local disk is noticed within two seconds.
+const QUIET_MAX: Duration = Duration::from_millis(1_500);
 
 /// Interval of checks without an event. Needed where the system reports none: network folders, links, and folders that
-/// did not exist. A check costs one `stat` for each file.
-const LOOK: Duration = Duration::from_secs(5);
+/// do not exist yet. A check costs one `stat` for each file and each folder.
+const LOOK: Duration = Duration::from_millis(1_500);
 
 /// The trigger of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +82,13 @@ fn watcher(sender: &mpsc::Sender<()>) -> Watcher {
     }
 }
 
-/// Adds a folder to a watcher.
+/// Adds a folder to a watcher, or another folder of the same name in its place.
 pub(super) fn watch(watcher: &Watcher, folder: &Path) -> notify::Result<()> {
     let Some(watcher) = watcher else { return Ok(()) };
-    watcher.lock().unwrap_or_else(PoisonError::into_inner).watch(folder, RecursiveMode::NonRecursive)
+    let mut watcher = watcher.lock().unwrap_or_else(PoisonError::into_inner);
+    // An error means that there was none: the system drops the watch of a deleted folder by itself.
+    let _ = watcher.unwatch(folder);
+    watcher.watch(folder, RecursiveMode::NonRecursive)
 }
 
 /// Whether an event can mean a change. Reads do not count, because the host reads the files itself. A close after

@@ -1,19 +1,23 @@
 //! HTTP: MCP for agents at `/mcp`, the API for programs under `/v1`, and probes and metrics for operators.
 //!
-//! Owns the order of a request's layers: its form, then `Host` and `Origin`, then the caller's identity and the
-//! caller's right to this connection, then the body, then event streams and sessions. Must not know tools. Terminate
+//! Owns the order of a request's layers: its form, then `Host` and `Origin`, then a browser's preflight, then the
+//! caller's identity and the caller's right to this connection, then the body, then event streams and sessions. Must not know tools. Terminate
 //! TLS at a reverse proxy: this server speaks plain HTTP/1.1.
 
+mod accepted;
 mod authority;
 mod body;
 mod connection;
+mod cors;
 mod form;
 mod held;
+mod in_order;
 mod jwks;
 mod jwt;
 mod names;
 mod oauth;
 mod places;
+mod request_ids;
 mod sessions;
 mod shares;
 mod streams;
@@ -33,7 +37,6 @@ use http::header::CONTENT_TYPE;
 use rmcp::ServerHandler;
 use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +48,7 @@ use api::problem::Problem;
 use authority::Authority;
 use names::Names;
 use places::Place;
+use request_ids::Sessions;
 use sessions::SessionBindings;
 use shares::{NoShare, Shares, half};
 
@@ -79,7 +83,7 @@ pub async fn serve<H: ServerHandler>(
     let address = listener.local_addr()?;
     // Streams never end by themselves. This token ends them when everything else has been drained.
     let open_streams = CancellationToken::new();
-    let manager = Arc::new(LocalSessionManager::default());
+    let manager = Arc::new(Sessions::default());
     let door = Arc::new(Door {
         names: Names::new(host.http(), address),
         authority: Authority::new(host.clone(), address),
@@ -106,7 +110,7 @@ pub async fn serve<H: ServerHandler>(
     connection::serve(&host, listener, router, open_streams, drain).await
 }
 
-fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, LocalSessionManager>) -> Router {
+fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessions>) -> Router {
     // In axum the layer that is added last runs first: `identify` before `read`, so that an unauthenticated client
     // cannot make the server buffer a body.
     let layer = |router: Router<Arc<Door>>| {
@@ -116,6 +120,8 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Local
     };
     let mcp = Router::new()
         .route(MCP_PATH, any_service(mcp))
+        .layer(middleware::from_fn(in_order::keep))
+        .layer(middleware::from_fn(accepted::serve))
         // Only MCP has sessions and streams. The bound on streams comes before sessions, so that a rejected stream is
         // not counted as a request of its session.
         .layer(middleware::from_fn_with_state(door.clone(), sessions::bind))
@@ -124,6 +130,10 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Local
     known
         .route("/.well-known/oauth-protected-resource", get(authority::metadata))
         .route("/.well-known/oauth-protected-resource/{*path}", get(authority::metadata))
+        // Before the layers that follow, which would not cover it otherwise: a preflight has a method that no path has.
+        .method_not_allowed_fallback(api::no_such_method)
+        // Before the caller is identified, because preflights have no token, and a page must be able to read a 401.
+        .layer(cors::layer(door.clone()))
         // The metadata has no caller, because clients read it to find out how to get a token, but it has the check of
         // names.
         .layer(middleware::from_fn_with_state(door.clone(), names::check))

@@ -57,7 +57,7 @@ impl Names {
         *address == self.address || self.address.is_unspecified()
     }
 
-    fn is_origin(&self, origin: &str) -> bool {
+    pub(super) fn is_origin(&self, origin: &str) -> bool {
         let Ok(origin) = origin.parse::<Origin>() else { return false };
         origin.host.is_loopback() || self.origins.contains(&origin)
     }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use super::out::Out;
 use super::request_budget::Place;
+use crate::mcp::message::Refused;
 use crate::mcp::{Answer, Server};
 use crate::transport;
 use airlock::host::Host;
@@ -50,9 +51,11 @@ pub(super) struct Calls {
     out: Arc<Out>,
     /// The client. Set once, at the end of the handshake.
     peer: OnceLock<Peer<RoleServer>>,
-    /// The requests that can be cancelled, by their id in its JSON form. A request that the reading thread is running
-    /// is not in it: that thread reads the cancellations too, so none can arrive meanwhile.
-    running: Mutex<BTreeMap<String, CancellationToken>>,
+    /// The requests that can be cancelled. A request that the reading thread is running is not in it: that thread reads
+    /// the cancellations too, so none can arrive meanwhile.
+    running: Mutex<BTreeMap<Key, CancellationToken>>,
+    /// Number of requests so far.
+    count: AtomicU64,
     tasks: TaskTracker,
     threads: usize,
     /// Number of calls that the runtime has been handed and has not started.
@@ -72,11 +75,16 @@ pub(super) struct PendingRequest {
 /// A request that has not started. Its future is made when it starts: futures of queued calls would hold kilobytes
 /// each.
 struct Call {
-    key: String,
+    key: Key,
     request: ClientRequest,
     context: RequestContext<RoleServer>,
     place: Place,
 }
+
+/// Identifies an open request: its id in its JSON form, and its number. The form keeps the number `1` and the string
+/// `"1"` apart, which JSON-RPC treats as different ids. The request's number keeps requests apart that a client sent
+/// under one id, against the protocol: each is answered, and a cancellation ends all of them.
+type Key = (String, u64);
 
 /// A started request. Resolves to `None` if the client cancelled it, because a cancelled request gets no response.
 /// Boxed, so that moving it to the runtime copies a pointer and not the state of the call.
@@ -93,9 +101,9 @@ enum Response {
 impl Calls {
     pub(super) fn new(host: Arc<Host>, out: Arc<Out>) -> Arc<Calls> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let (peer, running, tasks, scheduled, subscriptions) = Default::default();
+        let (peer, running, count, tasks, scheduled, subscriptions) = Default::default();
         let server = Server::new(host.clone());
-        Arc::new(Calls { server, out, peer, running, tasks, threads, scheduled, subscriptions, host })
+        Arc::new(Calls { server, out, peer, running, count, tasks, threads, scheduled, subscriptions, host })
     }
 
     /// Opens the fast path: from now on requests can be answered here.
@@ -138,10 +146,13 @@ impl Calls {
         }
     }
 
-    /// Cancels a request. False if no request with this id is running or scheduled here.
+    /// Cancels the requests with an id. False if no request with this id is running or scheduled here.
     pub(super) fn cancel(&self, id: &RequestId) -> bool {
-        let running = self.running().remove(&key(id));
-        running.inspect(CancellationToken::cancel).is_some()
+        let id = as_json(id);
+        let running = self.running();
+        let same = running.range((id.clone(), 0)..=(id, u64::MAX));
+        // An ended request is not in the map, so this counts open ones.
+        same.inspect(|(_, cancelled)| cancelled.cancel()).count() > 0
     }
 
     /// Waits until running requests are answered, at most for the drain time.
@@ -161,7 +172,8 @@ impl Calls {
         if matches!(request, ClientRequest::SubscriptionsListenRequest(_)) {
             context.ct = self.subscriptions.child_token();
         }
-        Call { key: key(&context.id), request, context, place }
+        let key = (as_json(&context.id), self.count.fetch_add(1, Ordering::Relaxed));
+        Call { key, request, context, place }
     }
 
     /// Whether the runtime can take this number of additional calls. Two threads can pass the check at once and exceed
@@ -226,7 +238,7 @@ impl Calls {
 
     fn wait_for(
         self: &Arc<Calls>,
-        key: String,
+        key: Key,
         cancelled: CancellationToken,
         answering: Answering,
         place: Place,
@@ -245,7 +257,7 @@ impl Calls {
         });
     }
 
-    fn end(&self, key: &str, answer: Option<Response>) {
+    fn end(&self, key: &Key, answer: Option<Response>) {
         // Before the response is queued: once it can be read, the client may use the same id again.
         self.running().remove(key);
         if let Some(answer) = answer
@@ -256,8 +268,8 @@ impl Calls {
     }
 
     /// Queues an error response for a line that did not become a request. The caller must `flush` afterwards.
-    pub(super) fn refuse(&self, error: ErrorData, id: Option<RequestId>) {
-        if let Err(err) = self.out.put(&TxJsonRpcMessage::<RoleServer>::error(error, id)) {
+    pub(super) fn refuse(&self, refused: &Refused) {
+        if let Err(err) = self.out.put(refused) {
             tracing::error!("an error cannot be written as JSON: {err}");
         }
     }
@@ -282,7 +294,7 @@ impl Calls {
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<String, CancellationToken>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<Key, CancellationToken>> {
         // Poisoning is ignored: each critical section is one operation on the map, which a panic leaves usable.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -307,7 +319,6 @@ async fn answer(
     })
 }
 
-/// The JSON form of an id. It keeps the number `1` and the string `"1"` apart, which JSON-RPC treats as different ids.
-fn key(id: &RequestId) -> String {
+fn as_json(id: &RequestId) -> String {
     serde_json::to_string(id).unwrap_or_default()
 }

@@ -1,14 +1,12 @@
 //! Reads lines of bounded length.
 //!
-//! A longer line is discarded as it arrives. Only its id is kept, so that the sender gets an error response.
+//! A longer line is discarded as it arrives. Only its id is kept, so that the sender gets an error response. The id can
+//! be the last part of a line, so it is searched to the end.
 
 use std::io::{ErrorKind, Read};
 
+use crate::mcp::written_id::{IdSearch, WrittenId};
 use bytes::BytesMut;
-use rmcp::model::RequestId;
-
-/// Number of bytes at the start of a long message in which its id is searched.
-const ID_WITHIN_BYTES: usize = 4 << 10;
 
 /// Number of bytes that one read requests: what a Linux pipe holds by default.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -16,10 +14,10 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// One line of input, or what remains of a line that is too long.
 #[derive(Debug, PartialEq)]
 pub(super) enum Line {
-    /// A line with its line end.
+    /// A line with its line end, or the last one without.
     Whole(BytesMut),
-    /// The id of a request, if it is near the start of the line.
-    TooLong(Option<RequestId>),
+    /// The id of a message that is too long.
+    TooLong(WrittenId),
 }
 
 /// A reader that splits its input into lines.
@@ -30,24 +28,31 @@ pub(super) struct Lines<R> {
     buffer: BytesMut,
     /// Number of bytes at the start of the buffer that are known to contain no line end.
     scanned: usize,
-    discarding: bool,
+    discarded: Option<Discarded>,
+}
+
+/// A line that is too long and has not ended.
+#[derive(Default)]
+struct Discarded {
+    search: IdSearch,
+    is_reported: bool,
 }
 
 impl<R: Read> Lines<R> {
     pub(super) fn new(inner: R, bytes_max: usize) -> Lines<R> {
         let chunk = vec![0; CHUNK_BYTES].into();
-        Lines { inner, bytes_max, chunk, buffer: BytesMut::new(), scanned: 0, discarding: false }
+        Lines { inner, bytes_max, chunk, buffer: BytesMut::new(), scanned: 0, discarded: None }
     }
 
-    /// Reads the next line. `None` at the end of input; an unterminated last line is dropped, because it is not a
-    /// complete message.
+    /// Reads the next line. `None` at the end of input. The last line needs no line end: a message that was cut off is
+    /// no JSON, so only a complete one is served.
     pub(super) fn next(&mut self) -> std::io::Result<Option<Line>> {
         loop {
             if let Some(line) = self.take() {
                 return Ok(Some(line));
             }
             match self.inner.read(&mut self.chunk) {
-                Ok(0) => return Ok(None),
+                Ok(0) => return Ok(self.last()),
                 Ok(count) => self.buffer.extend_from_slice(&self.chunk[..count]),
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}
                 Err(err) => return Err(err),
@@ -66,36 +71,45 @@ impl<R: Read> Lines<R> {
             // Splitting off does not copy: the line and the rest of the buffer share one allocation.
             let line = self.buffer.split_to(self.scanned + at + 1);
             self.scanned = 0;
-            // The end of a line that was already reported as too long.
-            if std::mem::take(&mut self.discarding) {
-                continue;
+            if let Some(mut discarded) = self.discarded.take() {
+                if discarded.is_reported {
+                    continue;
+                }
+                discarded.search.read(&line);
+                return Some(Line::TooLong(discarded.search.found()));
             }
-            return Some(if line.len() > self.bytes_max {
-                Line::TooLong(id(&line))
-            } else {
-                Line::Whole(line)
-            });
+            let is_long = line.len() > self.bytes_max;
+            return Some(if is_long { Line::TooLong(WrittenId::find(&line)) } else { Line::Whole(line) });
         }
-        // A long line is reported as soon as it passes the limit, not at its end, which may never arrive.
-        let is_new = !self.discarding && self.buffer.len() > self.bytes_max;
-        let long = is_new.then(|| Line::TooLong(id(&self.buffer)));
-        self.discarding |= is_new;
-        if self.discarding {
-            self.buffer.clear();
+        if self.buffer.len() > self.bytes_max {
+            self.discarded.get_or_insert_default();
         }
+        let long = self.discard();
         // The next call searches only new bytes. Otherwise a long line would be searched again after each read.
         self.scanned = self.buffer.len();
         long
     }
-}
 
-/// The id of a JSON-RPC message, if it is near the start.
-pub(super) fn id(line: &[u8]) -> Option<RequestId> {
-    // A search for the text and not a parse: the message is cut off here, so it is not valid JSON.
-    let text = String::from_utf8_lossy(&line[..line.len().min(ID_WITHIN_BYTES)]);
-    let rest = text.split_once("\"id\"")?.1.trim_start().strip_prefix(':')?.trim_start();
-    let end = rest.find([',', '}'])?;
-    serde_json::from_str(rest[..end].trim()).ok()
+    /// Discards the buffer if it belongs to a line that is too long. The line is reported once: as soon as its id is
+    /// known, because its end may never arrive.
+    fn discard(&mut self) -> Option<Line> {
+        let discarded = self.discarded.as_mut()?;
+        discarded.search.read(&self.buffer);
+        self.buffer.clear();
+        let is_new = !discarded.is_reported && discarded.search.is_found();
+        discarded.is_reported |= is_new;
+        is_new.then(|| Line::TooLong(discarded.search.found()))
+    }
+
+    /// What is left at the end of input.
+    fn last(&mut self) -> Option<Line> {
+        if let Some(discarded) = self.discarded.take() {
+            return (!discarded.is_reported).then(|| Line::TooLong(discarded.search.found()));
+        }
+        self.scanned = 0;
+        let rest = self.buffer.split();
+        (!rest.is_empty()).then_some(Line::Whole(rest))
+    }
 }
 
 #[cfg(test)]
@@ -126,15 +140,22 @@ mod tests {
     }
 
     #[test]
-    fn short_lines_pass_unchanged_and_half_a_line_is_none() {
-        assert_eq!(read(b"{}\n{\"id\":1}\n{\"id", 20), [whole(b"{}\n"), whole(b"{\"id\":1}\n")]);
+    fn short_lines_pass_unchanged_and_the_last_one_needs_no_end() {
+        assert_eq!(read(b"{}\n{\"id\":1}", 20), [whole(b"{}\n"), whole(b"{\"id\":1}")]);
+        assert_eq!(read(b"\n", 20), [whole(b"\n")]);
+        assert_eq!(read(b"", 20), []);
     }
 
     #[test]
-    fn of_a_line_that_is_too_long_its_id_is_left() {
-        let long = format!("{{\"id\": 7, \"x\":\"{}\"}}\n{{}}\n", "x".repeat(500_000));
-        let id = Some(RequestId::Number(7));
-        assert_eq!(read(long.as_bytes(), 100), [Line::TooLong(id), whole(b"{}\n")]);
-        assert_eq!(read(b"[1, 2, 3]\n{}\n", 5), [Line::TooLong(None), whole(b"{}\n")]);
+    fn of_a_line_that_is_too_long_its_id_is_left_wherever_it_is() {
+        let long = "x".repeat(500_000);
+        let id = || Line::TooLong(WrittenId::of(b"7"));
+        for line in [format!("{{\"id\": 7, \"x\":\"{long}\"}}"), format!("{{\"x\":\"{long}\", \"id\": 7}}")] {
+            assert_eq!(read(format!("{line}\n{{}}\n").as_bytes(), 100), [id(), whole(b"{}\n")]);
+            assert_eq!(read(line.as_bytes(), 100), [id()]);
+        }
+        let none = || Line::TooLong(WrittenId::default());
+        assert_eq!(read(b"[1, 2, 3]\n{}\n", 5), [none(), whole(b"{}\n")]);
+        assert_eq!(read(format!("[{long}").as_bytes(), 5), [none()]);
     }
 }

@@ -6,39 +6,44 @@
 
 use bytes::Bytes;
 use rmcp::model::{
-    CallToolRequestMethod, CallToolRequestParams, ClientRequest, Extensions, JsonRpcMessage,
+    CallToolRequestMethod, CallToolRequestParams, ClientRequest, ErrorData, Extensions, JsonRpcMessage,
     JsonRpcVersion2_0, Request, RequestId, RequestMetaObject,
 };
 use rmcp::service::{RoleServer, RxJsonRpcMessage};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::lines;
 use crate::mcp::arguments::{self, RawArguments};
+use crate::mcp::message::{self, Refused};
+use crate::mcp::params;
+use crate::mcp::written_id::WrittenId;
 
 /// Size in bytes of the largest message without the arguments of a call. Its tree can take thirty times the text.
 /// Messages of clients have less than a tenth of this size.
 pub(super) const FRAME_BYTES_MAX: usize = 256 << 10;
 
-/// The reason that a line is not a message.
+/// The reason that a line is not served.
 #[derive(Debug, PartialEq)]
-pub(super) enum NotAMessage {
-    /// Not JSON, or an unknown notification. Neither can be answered.
-    Nothing,
-    /// JSON that is not a valid message, with its id if it has one.
-    Invalid(Option<RequestId>),
-    /// More than [`FRAME_BYTES_MAX`] besides the arguments of a call, with its id if that is near the start.
-    TooLong(Option<RequestId>),
+pub(super) enum NotServed {
+    /// A line of white space.
+    Blank,
+    /// A damaged notification or response. Neither is answered.
+    Unanswered,
+    /// Anything else gets an error.
+    Refused(Refused),
 }
 
 /// Parses a line.
-pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotAMessage> {
+pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotServed> {
+    let line = message::without_mark(line);
     // The length is checked first, because the fast path accepts any `_meta`, which becomes a tree.
     if line.len() <= FRAME_BYTES_MAX
         && let Ok(call) = serde_json::from_slice::<Call<'_>>(line)
     {
         return Ok(call.message());
+    }
+    if line.trim_ascii().is_empty() {
+        return Err(NotServed::Blank);
     }
     // Other calls go to rmcp with empty arguments in place of their own, so that the parsed rest is short.
     let arguments = arguments::find(line);
@@ -46,30 +51,33 @@ pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotAMess
     // Measured without the arguments: only the frame becomes a tree. The arguments have a bound of their own.
     let frame = without.as_deref().unwrap_or(line);
     if frame.len() > FRAME_BYTES_MAX {
-        return Err(NotAMessage::TooLong(lines::id(line)));
+        let what = "message, the arguments of a call not counted,";
+        return Err(NotServed::Refused(too_long(what, FRAME_BYTES_MAX, WrittenId::find(line))));
     }
-    let mut message: RxJsonRpcMessage<RoleServer> =
-        serde_json::from_slice(frame).map_err(|_| unread(frame))?;
+    let explain = || message::explain(frame).map_or(NotServed::Unanswered, NotServed::Refused);
+    let mut message: RxJsonRpcMessage<RoleServer> = serde_json::from_slice(frame).map_err(|_| explain())?;
+    if let JsonRpcMessage::Request(request) = &message
+        && let ClientRequest::CustomRequest(custom) = &request.request
+    {
+        // Here and not in rmcp, which would report a wrong `initialize` as a request before the handshake.
+        let error = params::fault(&custom.method, custom.params.as_ref());
+        return Err(NotServed::Refused(Refused::new(WrittenId::from(&request.id), error)));
+    }
     if let Some(arguments) = arguments {
         message.insert_extension(raw(arguments));
     }
     Ok(message)
 }
 
+/// The error for a message that was not read.
+pub(super) fn too_long(what: &str, bytes_max: usize, id: WrittenId) -> Refused {
+    let message = format!("the {what} is larger than {bytes_max} bytes and was not read; send less");
+    Refused::new(id, ErrorData::invalid_request(message, None))
+}
+
 /// Copies the arguments. A slice would keep the whole read buffer in memory during a long call.
 fn raw(arguments: &str) -> RawArguments {
     RawArguments(Bytes::copy_from_slice(arguments.as_bytes()))
-}
-
-fn unread(line: &[u8]) -> NotAMessage {
-    let Ok(message) = serde_json::from_slice::<Value>(line) else { return NotAMessage::Nothing };
-    let id = message.get("id").and_then(|id| serde_json::from_value(id.clone()).ok());
-    // A method without an id is a notification, which never gets a response.
-    if id.is_none() && message.get("method").is_some() {
-        NotAMessage::Nothing
-    } else {
-        NotAMessage::Invalid(id)
-    }
 }
 
 /// A call with known fields only. Unknown fields could mean something to rmcp, so a call with other fields fails to
@@ -160,25 +168,52 @@ mod tests {
             let ClientRequest::CallToolRequest(call) = request.request else { panic!("{more}") };
             assert!(call.extensions.get::<RawArguments>().unwrap().0.len() > FRAME_BYTES_MAX);
         }
-        let too_long = |line: &str| {
-            assert_eq!(read(line.as_bytes()).err(), Some(NotAMessage::TooLong(Some(RequestId::Number(7)))))
+        let refused = |line: &str, id: &[u8]| {
+            let Err(NotServed::Refused(refused)) = read(line.as_bytes()) else { panic!("{}", &line[..80]) };
+            assert_eq!(refused.id, WrittenId::of(id));
+            assert!(refused.error.message.contains("is larger than 262144 bytes"), "{}", refused.error);
         };
+        let too_long = |line: &str| refused(line, b"7");
         too_long(&call(&format!(r#","requestState":"{long}""#)));
         too_long(&call(&format!(r#","_meta":{{"x":["{long}"]}}"#)));
         too_long(&format!(
             r#"{{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{{"cursor":"{long}"}}}}"#
         ));
         let list = format!("[{}1]", "1,".repeat(FRAME_BYTES_MAX));
-        assert_eq!(read(list.as_bytes()).err(), Some(NotAMessage::TooLong(None)));
+        refused(&list, b"null");
+        refused(
+            &format!(
+                r#"{{"jsonrpc":"2.0","method":"tools/list","params":{{"cursor":"{long}","id":8}},"id":9}}"#
+            ),
+            b"9",
+        );
     }
 
     #[test]
-    fn what_is_no_message_is_answered_where_somebody_waits() {
-        let unread = |line: &str| read(line.as_bytes()).err();
-        assert_eq!(unread("what?"), Some(NotAMessage::Nothing));
-        assert_eq!(unread(r#"{"jsonrpc":"1.0","method":"nobody/knows"}"#), Some(NotAMessage::Nothing));
-        let id = Some(RequestId::Number(3));
-        assert_eq!(unread(r#"{"jsonrpc":"2.0","id":3}"#), Some(NotAMessage::Invalid(id)));
-        assert_eq!(unread("[]"), Some(NotAMessage::Invalid(None)));
+    fn what_is_not_served_is_answered_where_an_answer_is_due() {
+        let not_served = |line: &str| read(line.as_bytes()).err();
+        let refused = |line: &str| match not_served(line) {
+            Some(NotServed::Refused(refused)) => (refused.id.as_json().to_owned(), refused.error.code.0),
+            other => panic!("{line}: {other:?}"),
+        };
+        for line in ["\n", " \r\n", "\u{feff}\n"] {
+            assert_eq!(not_served(line), Some(NotServed::Blank), "{line:?}");
+        }
+        assert_eq!(not_served(r#"{"jsonrpc":"1.0","method":"nobody/knows"}"#), Some(NotServed::Unanswered));
+        assert_eq!(refused("what?"), ("null".into(), -32_700));
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","id":3}"#), ("3".into(), -32_600));
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","id":3,"method":"initialize"}"#), ("3".into(), -32_602));
+        assert_eq!(refused(r#"{"jsonrpc":"2.0","id":3,"method":"nobody/knows"}"#), ("3".into(), -32_601));
+        let call =
+            r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":5,"arguments":{"x":1e999}}}"#;
+        assert_eq!(refused(call), ("3".into(), -32_602));
+    }
+
+    #[test]
+    fn a_byte_order_mark_in_front_is_passed_over() {
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#;
+        for line in [call, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#] {
+            assert_eq!(shown(&format!("\u{feff}{line}")), shown(line));
+        }
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rmcp::service::{RoleServer, TxJsonRpcMessage};
 use serde::Serialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
@@ -111,7 +110,7 @@ impl Out {
     }
 
     /// Queues and writes a message.
-    pub(super) async fn send(&self, message: &TxJsonRpcMessage<RoleServer>) -> std::io::Result<()> {
+    pub(super) async fn send(&self, message: &(impl Serialize + Sync)) -> std::io::Result<()> {
         self.put(message)?;
         self.write().await
     }

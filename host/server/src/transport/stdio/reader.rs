@@ -20,9 +20,11 @@ use tokio::sync::mpsc;
 
 use super::calls::{Calls, PendingRequest};
 use super::lines::{Line, Lines};
-use super::message::{self, FRAME_BYTES_MAX, NotAMessage};
+use super::message::{self, NotServed};
 use super::out::Out;
 use super::request_budget::RequestBudget;
+use crate::mcp::message::Refused;
+use crate::mcp::written_id::WrittenId;
 
 /// Size in bytes of the largest message: arguments of the largest size with every character escaped, and the frame.
 const MESSAGE_BYTES_MAX: usize = 8 << 20;
@@ -90,7 +92,9 @@ impl<R: Read> Reader<R> {
             self.wait_for_client();
             match self.lines.next() {
                 Ok(Some(Line::Whole(line))) => return Some(line),
-                Ok(Some(Line::TooLong(id))) => self.refuse(id, too_long("message", MESSAGE_BYTES_MAX)),
+                Ok(Some(Line::TooLong(id))) => {
+                    self.refuse(&message::too_long("message", MESSAGE_BYTES_MAX, id));
+                }
                 Ok(None) => return None,
                 Err(err) => {
                     tracing::error!("stdin cannot be read: {err}");
@@ -125,14 +129,11 @@ impl<R: Read> Reader<R> {
             // Before the handshake has ended, even a request belongs to rmcp: `calls` has no peer to answer it with.
             Ok(message) if self.calls.peer().is_some() => return self.sort(message, line.len()),
             Ok(message) => return self.forward(message),
-            // A notification gets no response, and text that is not JSON has no id to respond to.
-            Err(NotAMessage::Nothing) => {}
-            Err(NotAMessage::Invalid(id)) => {
-                self.refuse(id, ErrorData::invalid_request("this is no message of MCP", None));
+            Err(NotServed::Blank) => {}
+            Err(NotServed::Unanswered) => {
+                tracing::warn!("a notification or response on stdin is not valid, and is ignored");
             }
-            Err(NotAMessage::TooLong(id)) => {
-                self.refuse(id, too_long("message, the arguments of a call not counted,", FRAME_BYTES_MAX));
-            }
+            Err(NotServed::Refused(refused)) => self.refuse(&refused),
         }
         Ok(())
     }
@@ -174,7 +175,10 @@ impl<R: Read> Reader<R> {
         });
         match place {
             Ok(place) => self.came.push(PendingRequest { id, request, place }),
-            Err(err) => self.refuse(Some(id), ErrorData::invalid_request(err.to_string(), None)),
+            Err(err) => {
+                let error = ErrorData::invalid_request(err.to_string(), None);
+                self.refuse(&Refused::new(WrittenId::from(&id), error));
+            }
         }
     }
 
@@ -184,8 +188,10 @@ impl<R: Read> Reader<R> {
         self.messages.blocking_send(message).map_err(|_| Closed)
     }
 
-    fn refuse(&mut self, id: Option<RequestId>, error: ErrorData) {
-        self.calls.refuse(error, id);
+    fn refuse(&mut self, refused: &Refused) {
+        // The text stays out of the log: it can repeat what the client sent.
+        tracing::warn!("a line on stdin is refused with error {}", refused.error.code.0);
+        self.calls.refuse(refused);
         self.has_refused = true;
     }
 
@@ -204,9 +210,4 @@ fn settle(runtime: &Handle, calls: &Arc<Calls>, came: &mut Vec<PendingRequest>, 
         runtime.block_on(calls.wait_for_journal());
         calls.answer_all(std::mem::take(came));
     }
-}
-
-fn too_long(what: &str, bytes_max: usize) -> ErrorData {
-    let message = format!("the {what} is larger than {bytes_max} bytes and was not read; send less");
-    ErrorData::invalid_request(message, None)
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rmcp::transport::streamable_http_server::session::SessionManager as _;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 
+use super::super::request_ids::Sessions;
 use super::super::shares::{NoShare, half};
 use airlock_types::caller::Caller;
 use airlock_types::environment::SharedEnvironment;
@@ -24,7 +24,7 @@ const LOST_MAX: u32 = 1_024;
 const CLOSING: Duration = Duration::from_secs(60);
 
 pub(in super::super) struct SessionBindings {
-    manager: Arc<LocalSessionManager>,
+    manager: Arc<Sessions>,
     environment: SharedEnvironment,
     max: usize,
     open: Mutex<Open>,
@@ -60,7 +60,7 @@ pub(super) struct Opening {
 
 impl SessionBindings {
     pub(in super::super) fn new(
-        manager: Arc<LocalSessionManager>,
+        manager: Arc<Sessions>,
         environment: SharedEnvironment,
         max: u32,
     ) -> Arc<SessionBindings> {
@@ -112,7 +112,7 @@ impl SessionBindings {
     /// Removes sessions that rmcp closed. It closes idle ones without notification.
     async fn forget_closed(&self) {
         // rmcp's lock first, ours second and without an await: the order everywhere, so the two cannot deadlock.
-        let living = self.manager.sessions.read().await;
+        let living = self.manager.inner.sessions.read().await;
         self.lock().sessions.retain(|id, _| living.contains_key(id.as_str()));
     }
 

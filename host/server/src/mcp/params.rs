@@ -1,0 +1,95 @@
+//! Explains parameters that do not fit their method.
+//!
+//! rmcp reads a request whose parameters do not fit as a request of an unknown method. Owns the methods that this server
+//! has and the form of their parameters, so that the client is told what to change. To add a method: a line here.
+
+use rmcp::ErrorData;
+use rmcp::model::{
+    CallToolRequestParams, ErrorCode, InitializeRequestParams, JsonObject, PaginatedRequestParams,
+    ReadResourceRequestParams, SubscriptionsListenRequestParams,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use airlock_types::shorten::{clean, shorten};
+
+/// Bytes of a cause that are shown. It can repeat a value of the client's.
+const CAUSE_BYTES_MAX: usize = 200;
+
+/// The error for a request that rmcp did not recognize.
+pub(crate) fn fault(method: &str, params: Option<&Value>) -> ErrorData {
+    // Absent parameters are an empty object, so that the error names the first one that is missing.
+    let params = params.filter(|params| !params.is_null()).cloned();
+    let params = params.unwrap_or_else(|| JsonObject::new().into());
+    let cause = match method {
+        "initialize" => cause::<InitializeRequestParams>(params),
+        "ping" | "server/discover" => cause::<JsonObject>(params),
+        "resources/list" | "resources/templates/list" | "tools/list" => {
+            cause::<PaginatedRequestParams>(params)
+        }
+        "resources/read" => cause::<ReadResourceRequestParams>(params),
+        "subscriptions/listen" => cause::<SubscriptionsListenRequestParams>(params),
+        "tools/call" => cause::<CallToolRequestParams>(params),
+        _ => return no_such_method(method),
+    };
+    // rmcp's types take this content, so it is the form of the text that they refused.
+    let cause = cause.unwrap_or_else(|| "a key must not occur twice".into());
+    let cause = shorten(&clean(&cause), CAUSE_BYTES_MAX);
+    ErrorData::invalid_params(format!("the parameters of `{method}` are not valid: {cause}"), None)
+}
+
+fn no_such_method(method: &str) -> ErrorData {
+    // The name is the client's text: it is shortened and cleaned, as it may be shown.
+    let message = format!("there is no method `{}`", shorten(&clean(method), 80));
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
+}
+
+/// The first part that does not fit, with its path.
+fn cause<P: DeserializeOwned>(params: Value) -> Option<String> {
+    if !params.is_object() {
+        return Some("`params` must be an object".into());
+    }
+    // Typed by rmcp, but not everywhere by its types of parameters.
+    if params.get("_meta").is_some_and(|meta| !meta.is_object() && !meta.is_null()) {
+        return Some("`_meta` must be an object".into());
+    }
+    let err = serde_path_to_error::deserialize::<_, P>(params).err()?;
+    let path = err.path().to_string();
+    Some(if path == "." { err.inner().to_string() } else { format!("`{path}`: {}", err.inner()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(method: &str, params: Value, expect: &str) {
+        let error = fault(method, Some(&params));
+        let expect = format!("the parameters of `{method}` are not valid: {expect}");
+        assert_eq!((error.code, &*error.message), (ErrorCode::INVALID_PARAMS, &*expect));
+    }
+
+    #[test]
+    fn the_part_that_does_not_fit_is_named() {
+        check("tools/call", json!({}), "missing field `name`");
+        check("tools/call", json!({"name": 5}), "`name`: invalid type: integer `5`, expected a string");
+        check("resources/read", json!({}), "missing field `uri`");
+        check("ping", json!([1]), "`params` must be an object");
+        check("ping", json!({"_meta": 5}), "`_meta` must be an object");
+        check("initialize", Value::Null, "missing field `protocolVersion`");
+    }
+
+    #[test]
+    fn a_method_that_is_not_served_has_no_parameters() {
+        for method in ["prompts/get", "nobody/knows"] {
+            assert_eq!(fault(method, None).code, ErrorCode::METHOD_NOT_FOUND, "{method}");
+        }
+    }
+
+    #[test]
+    fn the_client_s_own_text_is_shown_short_and_without_hidden_characters() {
+        let error = fault("tools/list", Some(&json!({"cursor": {"\u{202e}": "x".repeat(1_000)}})));
+        assert!(error.message.len() < 300 && !error.message.contains('\u{202e}'), "{}", error.message);
+    }
+}

@@ -13,6 +13,7 @@ mod closed;
 mod compile_cache;
 mod components;
 mod confinement;
+mod described;
 mod embedded;
 mod fairness;
 mod faulty;

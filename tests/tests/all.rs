@@ -14,6 +14,7 @@ mod compile_cache;
 mod components;
 mod confinement;
 mod described;
+mod documented;
 mod embedded;
 mod fairness;
 mod faulty;

@@ -23,10 +23,10 @@ fn beside(parts: &str) -> Vec<u8> {
 }
 
 /// A folder with a registry of one component `one`, and a cache for components that are in no registry.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new(component: &[u8], settings: &str) -> Place {
+    pub(crate) fn new(component: &[u8], settings: &str) -> Place {
         let place = Place(tempfile::tempdir().unwrap());
         std::fs::write(place.path("one.wasm"), component).unwrap();
         let registry = format!("[tools.one]\ncomponent = \"one.wasm\"\n{settings}");
@@ -34,18 +34,18 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         let mut command = Command::new(program());
         command.current_dir(self.0.path()).env("XDG_CACHE_HOME", self.path("user"));
         command.args(args).output().unwrap()
     }
 
     #[track_caller]
-    fn does(&self, args: &[&str]) -> String {
+    pub(crate) fn does(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert!(output.status.success(), "{args:?}: {}{}", stdout(&output), stderr(&output));
         stdout(&output)
@@ -198,7 +198,10 @@ fn what_this_version_does_not_run_is_named() {
     let cases = [
         (r#"(import "later" (func async (result u32)))"#, "async functions, streams and futures (WASI 0.3)"),
         (r#"(import "s" (func (param "s" (stream u8))))"#, "async functions, streams and futures (WASI 0.3)"),
-        (r#"(import "s" (func (result (future string))))"#, "async functions, streams and futures (WASI 0.3)"),
+        (
+            r#"(import "s" (func (result (future string))))"#,
+            "async functions, streams and futures (WASI 0.3)",
+        ),
         (r#"(import "l" (func (param "l" (list u8 4))))"#, "lists of a fixed length"),
         (r#"(import "m" (func (param "m" (map string u32))))"#, "maps"),
         (r#"(import "m" (func (param "m" (map string (stream u8)))))"#, "maps (`map<K, V>`)"),
@@ -208,11 +211,17 @@ fn what_this_version_does_not_run_is_named() {
         let checked = place.run(&["check"]);
         let said = stderr(&checked);
         assert_eq!(checked.status.code(), Some(1), "{said}");
-        assert!(said.contains(feature) && said.contains("does not run; version 0.2 is to"), "{import}: {said}");
+        assert!(
+            said.contains(feature) && said.contains("does not run; version 0.2 is to"),
+            "{import}: {said}"
+        );
         assert!(!said.contains("not valid"), "{said}");
         // It can be looked at.
         let shown = place.does(&["inspect", "one.wasm"]);
-        assert!(shown.contains(&format!("not run    it uses {feature}")) || shown.contains(feature), "{shown}");
+        assert!(
+            shown.contains(&format!("not run    it uses {feature}")) || shown.contains(feature),
+            "{shown}"
+        );
         assert!(shown.contains("  f: "), "{shown}");
         let json: serde_json::Value =
             serde_json::from_str(&place.does(&["inspect", "one.wasm", "--json"])).unwrap();
@@ -224,7 +233,8 @@ fn what_this_version_does_not_run_is_named() {
 
 #[test]
 fn an_interface_of_wasi_03_is_named_as_such() {
-    let import = r#"(import "wasi:random/random@0.3.0" (instance (export "get-random-u64" (func (result u64)))))"#;
+    let import =
+        r#"(import "wasi:random/random@0.3.0" (instance (export "get-random-u64" (func (result u64)))))"#;
     let said = stderr(&Place::new(&beside(import), "").run(&["check"]));
     assert!(said.contains("nothing provides") && said.contains("does not run WASI 0.3"), "{said}");
 }
@@ -273,7 +283,10 @@ fn a_component_for_http_loads_once_its_interfaces_are_declared_and_is_denied_at_
         (func (export "rest") (canon lift (core func $i "rest"))))"#;
     let component = wat::parse_str(text).unwrap();
     let undeclared = stderr(&Place::new(&component, "").run(&["check"]));
-    assert!(undeclared.contains("`wasi:http/types@0.2.0`, `wasi:http/outgoing-handler@0.2.0`"), "{undeclared}");
+    assert!(
+        undeclared.contains("`wasi:http/types@0.2.0`, `wasi:http/outgoing-handler@0.2.0`"),
+        "{undeclared}"
+    );
     let declared = "imports.\"wasi:http/types@0.2.0\" = \"trap\"\n\
                     imports.\"wasi:http/outgoing-handler@0.2.0\" = \"trap\"\n";
     let place = Place::new(&component, declared);

@@ -1,7 +1,10 @@
 //! One entry of a registry: its component is read and described, each of its tools is prepared, and then the component is
 //! compiled or found in the cache, and linked.
 //!
-//! Owns the order: whatever the description shows to be wrong is found before anything compiles. Owns the steps that concern one entry alone, so that entries can load in parallel. Must not know the other entries.
+//! Owns the order: whatever the description shows to be wrong is found before anything compiles. Owns the steps that
+//! concern one entry alone, so that entries can load in parallel. Must not know the other entries.
+
+mod notes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,12 +26,11 @@ use crate::sandbox::cache::{Cache, Lookup, Source};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
 use crate::sandbox::run::LinkError;
-use airlock_contract::component::{ComponentInfo, Function, Needs, Problem};
+use airlock_contract::component::{ComponentInfo, Function, Problem};
 use airlock_contract::manifest::{Manifest, PROBLEMS_MAX, ToolContract};
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
-use airlock_types::effect::Effect;
-use airlock_types::grant::{Effective, Grants, Missing as MissingGrant, Requests};
+use airlock_types::grant::{Effective, Grants, Requests};
 use airlock_types::limit::Limits;
 use airlock_types::plan::RetryPolicy;
 
@@ -263,7 +265,7 @@ impl Entry {
         let component = Arc::new(Component { path: path.clone(), digest: digest.into(), info });
         let (possible, is_open_world) =
             (capabilities.effect(&effective), capabilities.is_open_world(&effective));
-        let too_small = too_small(key.get_ref(), &component.info.needs, &limits);
+        let too_small = notes::too_small(key.get_ref(), &component.info.needs, &limits);
         let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let mut tools = Vec::new();
         for (public, function) in named {
@@ -272,9 +274,13 @@ impl Entry {
             let docs = component.info.docs_of(&function).unwrap_or(&none);
             let contract = Contract::prepare(&function, said, docs)
                 .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
-            let (effect, warnings) = effect(file, &public, config, &contract, possible)?;
-            let missing = missing_warnings(&public, allowance.missing());
-            let warnings = warnings.into_iter().chain(missing).chain(too_small.iter().cloned()).collect();
+            let (effect, warnings) = notes::effect(file, &public, config, &contract, possible)?;
+            let warnings = [
+                warnings,
+                notes::missing(&public, allowance.missing()),
+                too_small.clone(),
+                notes::undescribed(&public, &contract),
+            ];
             let tool = Tool {
                 name: public.into(),
                 component: component.clone(),
@@ -296,7 +302,7 @@ impl Entry {
                 bulkhead_wait: config.bulkhead.wait,
                 runnable: None,
             };
-            tools.push((tool, warnings));
+            tools.push((tool, warnings.concat()));
         }
         Ok(Prepared { tools, component, bindings, allowance })
     }
@@ -361,75 +367,5 @@ fn retry(config: &RetryConfig) -> RetryPolicy {
         attempts_max: attempts.as_ref().map_or(default.attempts_max, |attempts| *attempts.get_ref()),
         implausible: *implausible,
         ..default
-    }
-}
-
-/// A note for each limit below what each instance begins with: every call would end at it.
-fn too_small(key: &str, needs: &Needs, limits: &Limits) -> Vec<String> {
-    let Needs { memory_bytes, table_elements } = *needs;
-    [
-        ("memory_bytes_max", "memory", memory_bytes, limits.memory_bytes_max, "bytes"),
-        ("table_elements_max", "table", table_elements, limits.table_elements_max, "elements"),
-    ]
-    .into_iter()
-    .filter(|(_, _, needed, limit, _)| needed > limit)
-    .map(|(setting, what, needed, limit, unit)| {
-        format!(
-            "`{key}` can never run: it begins with a {what} of {needed} {unit}, and its `limits.{setting}` is \
-             {limit}; raise it to at least {needed}"
-        )
-    })
-    .collect()
-}
-
-/// A note for each required capability that is not granted: calls of the tool will be denied.
-fn missing_warnings(name: &str, missing: &[MissingGrant]) -> Vec<String> {
-    missing
-        .iter()
-        .filter(|missing| !missing.optional)
-        .map(|missing| {
-            format!(
-                "`{name}` asks for {} ({}) and will be denied; to grant it: {}",
-                missing.asked, missing.reason, missing.grant
-            )
-        })
-        .collect()
-}
-
-/// The effect class of a tool: the operator's, else the declared one, else the strongest that its grants make possible.
-/// Also returns notes for a reviewer.
-///
-/// # Errors
-/// When the contract declares less than the grants make possible.
-fn effect(
-    file: &ConfigFile,
-    name: &str,
-    config: &ToolConfig,
-    contract: &Contract,
-    possible: Effect,
-) -> Result<(Effect, Vec<String>), Diagnostics> {
-    if let Some(operator) = &config.effects {
-        // The operator has the last word, so this is a note and not an error.
-        let lower = *operator.get_ref() < possible;
-        let note = format!(
-            "`{name}` is declared {} by the operator, but its grants make {} possible",
-            operator.get_ref().as_str(),
-            possible.as_str()
-        );
-        return Ok((*operator.get_ref(), lower.then_some(note).into_iter().collect()));
-    }
-    match contract.effect {
-        Some(declared) if declared < possible => {
-            let message = format!(
-                "`{name}` declares that it is {}, but its grants make {} possible",
-                declared.as_str(),
-                possible.as_str()
-            );
-            let span = config.grants.as_ref().map_or(config.component.span(), Spanned::span);
-            let hint = format!("grant less, or say `effects = \"{}\"`", possible.as_str());
-            Err(file.error(span, message, "these grants", Some(hint)).into())
-        }
-        Some(declared) => Ok((declared, Vec::new())),
-        None => Ok((possible, Vec::new())),
     }
 }

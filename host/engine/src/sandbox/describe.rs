@@ -13,7 +13,9 @@ mod types;
 
 use std::collections::BTreeMap;
 
-use wasmparser::component_types::{ComponentEntityType, ComponentFuncTypeId, ComponentInstanceTypeId};
+use wasmparser::component_types::{
+    ComponentAnyTypeId, ComponentEntityType, ComponentFuncTypeId, ComponentInstanceTypeId,
+};
 use wasmparser::types::TypesRef;
 
 use crate::capability;
@@ -146,6 +148,10 @@ impl<'a> Reader<'a> {
     }
 
     fn import(&mut self, name: String, item: Option<ComponentEntityType>) -> Result<(), DescribeError> {
+        // The name of a type of the world itself. Nobody has to provide it, so the engine does not count it as an import.
+        if let Some(ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(_), .. }) = item {
+            return Ok(());
+        }
         // The registry declares stand-ins only for imports that no built-in capability owns, so only their types are
         // kept. The types of the others are the engine's.
         let wanted = capability::built_in(&name).is_none();

@@ -14,6 +14,8 @@ mod closed;
 mod compile_cache;
 mod components;
 mod confinement;
+mod described;
+mod documented;
 mod embedded;
 mod eras;
 mod fairness;

@@ -1,8 +1,8 @@
-//! `airlock compile`: the confined process in which the host compiles components.
+//! `airlock compile`: the confined process in which the host describes and compiles components.
 
 use super::Ended;
 use airlock::sandbox::compile;
-use airlock::sandbox::compile::Worker;
+use airlock::sandbox::compile::{Task, Worker};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -15,14 +15,18 @@ pub(super) struct Args {
     memory_bytes_max: u64,
     #[arg(long)]
     unoptimized: bool,
+    /// Describe the component instead, without compiling it
+    #[arg(long)]
+    describe: bool,
     /// Try every forbidden operation instead, and print the results
     #[arg(long)]
     probe: bool,
 }
 
 pub(super) fn run(args: &Args) -> Ended {
-    let Args { parent, cpu_s_max, memory_bytes_max, unoptimized, probe } = *args;
-    let worker = Worker { parent, cpu_s_max, memory_bytes_max, unoptimized };
+    let Args { parent, cpu_s_max, memory_bytes_max, unoptimized, describe, probe } = *args;
+    let task = if describe { Task::Describe } else { Task::Compile { unoptimized } };
+    let worker = Worker { parent, cpu_s_max, memory_bytes_max, task };
     if probe {
         compile::probe(&worker)?
     } else {

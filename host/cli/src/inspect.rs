@@ -102,6 +102,7 @@ fn component_json(component: &Component) -> Value {
         "hidden": info.hidden,
         "imports": imports,
         "contract": info.contract,
+        "unsupported": info.unsupported,
     })
 }
 
@@ -121,6 +122,9 @@ fn component_text(printer: &Printer, component: &Component) {
     let info = &component.info;
     printer.line(format!("component  {}", component.path.display()));
     printer.line(format!("sha256     {}", component.digest));
+    if let Some(unsupported) = &info.unsupported {
+        printer.line(format!("not run    it uses {unsupported}"));
+    }
     printer.line("\nexports");
     for function in &info.functions {
         printer.line(format!("  {}: {}", function.address(), function.ty));

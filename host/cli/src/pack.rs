@@ -82,7 +82,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
 
 /// The doc comments of a WIT file or folder, by function.
 fn docs(wit: &Path, world: Option<&str>) -> anyhow::Result<BTreeMap<String, FunctionDocs>> {
-    let read = source::read(wit).and_then(|(resolve, package)| docs::read(&resolve, package, world));
+    let read = source::read(wit).and_then(|source| docs::read(&source, world));
     Ok(read.map_err(|err| Message(err.to_string()))?)
 }
 

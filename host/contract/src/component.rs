@@ -36,6 +36,9 @@ pub struct ComponentInfo {
     /// The initial memory and tables of each instance.
     #[serde(default)]
     pub needs: Needs,
+    /// What it uses that the engine does not have, as a sentence without a subject: it can be looked at and not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsupported: Option<String>,
     /// Documentation by the address of the function. Text of the author of the component: untrusted.
     pub docs: BTreeMap<String, FunctionDocs>,
 }

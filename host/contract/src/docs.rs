@@ -3,9 +3,11 @@
 //! Compilers drop doc comments from the component, so `airlock pack` reads the source and embeds them. Owns the
 //! conversion from a WIT package to documentation by function and path. Must not know components.
 
+mod comment;
+
 use std::collections::BTreeMap;
 
-use wit_parser::{Docs, PackageId, Resolve, Type, TypeDefKind, WorldItem};
+use wit_parser::{Docs, Function, PackageId, Param, Resolve, Type, TypeDefKind, WorldItem};
 
 use crate::component::FunctionDocs;
 use crate::path::snake;
@@ -29,16 +31,24 @@ fn listed(worlds: &[String]) -> String {
     if worlds.is_empty() { "none".into() } else { format!("`{}`", worlds.join("`, `")) }
 }
 
+/// WIT source that was parsed.
+pub struct Source {
+    /// The packages.
+    pub resolve: Resolve,
+    /// The one that is documented.
+    pub package: PackageId,
+    /// The text of each file, by its name in the source map. The parser keeps no doc comments of parameters, so they are
+    /// read from here.
+    pub texts: BTreeMap<String, String>,
+}
+
 /// Reads the documentation of every function that a world exports, by its address in the component.
 ///
 /// # Errors
 /// When the world is ambiguous or missing, or its types are too large.
-pub fn read(
-    resolve: &Resolve,
-    package: PackageId,
-    world: Option<&str>,
-) -> Result<BTreeMap<String, FunctionDocs>, DocsError> {
-    let worlds = &resolve.packages[package].worlds;
+pub fn read(source: &Source, world: Option<&str>) -> Result<BTreeMap<String, FunctionDocs>, DocsError> {
+    let resolve = &source.resolve;
+    let worlds = &resolve.packages[source.package].worlds;
     let chosen = match (world, worlds.len()) {
         (Some(name), _) => worlds.get(name),
         // A package with one world needs no choice. With several, guessing could embed the documentation of another
@@ -47,7 +57,7 @@ pub fn read(
         (None, _) => None,
     };
     let id = chosen.ok_or_else(|| DocsError::World(worlds.keys().cloned().collect()))?;
-    let mut docs = Walk { resolve, left: PLACES_MAX, docs: BTreeMap::new() };
+    let mut docs = Walk { source, left: PLACES_MAX, docs: BTreeMap::new() };
     for (key, item) in &resolve.worlds[*id].exports {
         match item {
             WorldItem::Function(function) => docs.add(resolve.name_world_key(key), function)?,
@@ -66,64 +76,65 @@ pub fn read(
 /// Number of visited places in arguments and results. A type counts once for each use, as in the component.
 const PLACES_MAX: usize = TYPE_NODES_MAX;
 
-struct Walk<'r> {
-    resolve: &'r Resolve,
+struct Walk<'s> {
+    source: &'s Source,
     /// Remaining places before the walk fails.
     left: usize,
     docs: BTreeMap<String, FunctionDocs>,
 }
 
 impl Walk<'_> {
-    fn add(&mut self, name: String, function: &wit_parser::Function) -> Result<(), DocsError> {
+    fn add(&mut self, name: String, function: &Function) -> Result<(), DocsError> {
         let mut found = FunctionDocs { function: text(&function.docs), ..FunctionDocs::default() };
         for param in &function.params {
-            self.walk(&param.ty, &snake(&param.name), &mut found.args)?;
+            let said = self.comment_of(param);
+            self.place(&param.ty, &snake(&param.name), said, &mut found.args)?;
         }
         if let Some(result) = &function.result {
             // Agents see the payload of `ok`. Errors are not results.
-            self.walk(&ok_of(self.resolve, result), "", &mut found.result)?;
+            self.place(&ok_of(&self.source.resolve, result), "", None, &mut found.result)?;
         }
         self.docs.insert(name, found);
         Ok(())
     }
 
-    fn walk(&mut self, ty: &Type, at: &str, found: &mut BTreeMap<String, String>) -> Result<(), DocsError> {
+    fn comment_of(&self, param: &Param) -> Option<String> {
+        let place = self.source.resolve.source_map.resolve_span(param.span)?;
+        comment::before(self.source.texts.get(place.path)?.get(..place.range.start)?)
+    }
+
+    /// Notes what is said about a place and the places inside it. `said` is the comment of the place itself: without one,
+    /// that of its type counts.
+    fn place(
+        &mut self,
+        ty: &Type,
+        at: &str,
+        said: Option<String>,
+        found: &mut BTreeMap<String, String>,
+    ) -> Result<(), DocsError> {
         self.left = self.left.checked_sub(1).ok_or(DocsError::Types)?;
-        match kind(self.resolve, ty) {
-            Some(TypeDefKind::Record(record)) => {
-                let below = |name: &str| {
-                    let name = snake(name);
-                    if at.is_empty() { name.into_owned() } else { format!("{at}.{name}") }
-                };
-                // Before the walk below the fields: `note` keeps the first text, and the comment of a field takes
-                // precedence over the cases of its type.
-                for field in &record.fields {
-                    note(found, &below(&field.name), text(&field.docs));
-                }
-                record.fields.iter().try_for_each(|field| self.walk(&field.ty, &below(&field.name), found))
-            }
+        let resolve = &self.source.resolve;
+        let said = said.or_else(|| of_type(resolve, ty));
+        let kind = kind(resolve, ty);
+        // Paths look through options.
+        if let Some(TypeDefKind::Option(inner)) = kind {
+            return self.place(inner, at, said, found);
+        }
+        let said: Vec<String> = [said, kind.and_then(cases)].into_iter().flatten().collect();
+        if !said.is_empty() {
+            found.insert(at.to_owned(), said.join("\n"));
+        }
+        match kind {
+            Some(TypeDefKind::Record(record)) => record.fields.iter().try_for_each(|field| {
+                let name = snake(&field.name);
+                let at = if at.is_empty() { name.into_owned() } else { format!("{at}.{name}") };
+                self.place(&field.ty, &at, text(&field.docs), found)
+            }),
             Some(TypeDefKind::List(item) | TypeDefKind::FixedLengthList(item, _)) => {
-                self.walk(item, &format!("{at}[]"), found)
-            }
-            // Paths look through options.
-            Some(TypeDefKind::Option(inner)) => self.walk(inner, at, found),
-            Some(TypeDefKind::Enum(cases)) => {
-                note(found, at, named(cases.cases.iter().map(|case| (&case.name, &case.docs))));
-                Ok(())
-            }
-            Some(TypeDefKind::Variant(cases)) => {
-                note(found, at, named(cases.cases.iter().map(|case| (&case.name, &case.docs))));
-                Ok(())
+                self.place(item, &format!("{at}[]"), None, found)
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// Stores a text for a place that has none yet.
-fn note(found: &mut BTreeMap<String, String>, at: &str, text: Option<String>) {
-    if let Some(text) = text {
-        found.entry(at.to_owned()).or_insert(text);
     }
 }
 
@@ -141,6 +152,26 @@ fn kind<'r>(resolve: &'r Resolve, ty: &Type) -> Option<&'r TypeDefKind> {
     match &resolve.types[*id].kind {
         TypeDefKind::Type(alias) => kind(resolve, alias),
         kind => Some(kind),
+    }
+}
+
+/// The comment of a type, or of the first alias on the way to it that has one.
+fn of_type(resolve: &Resolve, ty: &Type) -> Option<String> {
+    let Type::Id(id) = ty else { return None };
+    let definition = &resolve.types[*id];
+    text(&definition.docs).or_else(|| match &definition.kind {
+        TypeDefKind::Type(alias) => of_type(resolve, alias),
+        _ => None,
+    })
+}
+
+/// What is said about the cases of a type.
+fn cases(kind: &TypeDefKind) -> Option<String> {
+    match kind {
+        TypeDefKind::Enum(ty) => named(ty.cases.iter().map(|case| (&case.name, &case.docs))),
+        TypeDefKind::Variant(ty) => named(ty.cases.iter().map(|case| (&case.name, &case.docs))),
+        TypeDefKind::Flags(ty) => named(ty.flags.iter().map(|flag| (&flag.name, &flag.docs))),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns the combination of types, the author's contract and doc comments, and the order of the inner door's gates. Must
 //! not know the engine or who grants what.
 
+mod undescribed;
 mod wide;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,8 @@ pub struct Contract {
     pub input_schema: Value,
     /// The schema of the typed value alone, if there is one.
     pub result_schema: Option<Value>,
+    /// The first places of arguments and result that neither the author's contract nor doc comments describe.
+    pub undescribed: Vec<String>,
     /// Arguments that show how it is used.
     pub examples: Vec<Example>,
     /// The checks that the outer door applies to the result.
@@ -152,10 +155,11 @@ impl Contract {
         let constraints =
             documented(&author.args, &docs.args, |path| path.resolve_params(&function.ty.params).is_ok());
         overlay(&mut input_schema, &constraints)?;
-        let result_schema = match shape.value_ty() {
-            Some(ty) => Some(result_schema(ty, &author, docs)?),
-            None => None,
-        };
+        let results = documented(&author.results, &docs.result, |path| {
+            shape.value_ty().is_some_and(|ty| path.resolve(ty).is_ok())
+        });
+        let result_schema = shape.value_ty().map(|ty| result_schema(ty, &results)).transpose()?;
+        let undescribed = undescribed::places(&function.ty.params, &constraints, shape.value_ty(), &results);
         // Compiled after the overlay and before `rules::lay`: the author's keywords need a validator of their own,
         // which takes null as absent (see `rules`).
         let validator =
@@ -179,6 +183,7 @@ impl Contract {
             transient: author.transient,
             input_schema,
             result_schema,
+            undescribed,
             examples: author.examples.into_iter().map(shown).collect(),
             checks,
             validator,
@@ -317,15 +322,13 @@ fn whole(reason: String) -> ContractError {
     ContractError::Keyword { path: "schema".into(), reason }
 }
 
-fn result_schema(ty: &Ty, author: &ToolContract, docs: &FunctionDocs) -> Result<Value, ContractError> {
-    if let Some((path, _)) = author.results.iter().find(|(_, keywords)| keywords.contains_key(schema::HEADER))
-    {
+fn result_schema(ty: &Ty, keywords: &Keywords) -> Result<Value, ContractError> {
+    if let Some((path, _)) = keywords.iter().find(|(_, keywords)| keywords.contains_key(schema::HEADER)) {
         let reason = format!("`{}` is for arguments", schema::HEADER);
         return Err(ContractError::Keyword { path: path.to_string(), reason });
     }
     let mut result = schema::output(ty);
-    let keywords = documented(&author.results, &docs.result, |path| path.resolve(ty).is_ok());
-    overlay(&mut result, &keywords)?;
+    overlay(&mut result, keywords)?;
     schema::clean(&mut result);
     Ok(result)
 }
@@ -351,7 +354,6 @@ fn documented(
     let mut keywords = author.clone();
     for (path, text) in docs {
         if let Ok(path) = Path::parse(path)
-            && !path.is_whole()
             && exists(&path)
         {
             let at = keywords.entry(path).or_default();

@@ -17,7 +17,7 @@ use airlock_types::words::{nearest, one_line};
 
 pub use definition::{Definition, Relation, Terms, describe};
 pub use load::{LoadEvent, Loading, inspect, unpacked};
-pub(crate) use load::{LoadFailure, STEP_MAX, Threads, load};
+pub(crate) use load::{LoadFailure, Purpose, STEP_MAX, Threads, load};
 pub(crate) use tool::USEFUL_MS_MIN;
 pub use tool::{Component, Tool};
 

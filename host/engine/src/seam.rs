@@ -33,11 +33,12 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
         now_unix_ms: ms(environment.wall()),
     };
     let Decision::Allow(permit) = decide(&request) else { anyhow::bail!("`{}` may not run", tool.name) };
+    let Some(runnable) = &tool.runnable else { anyhow::bail!("`{}` has no code", tool.name) };
     let attempt = Attempt {
         tool: &tool.name,
         number: 1,
-        linked: &tool.linked,
-        function: &tool.export,
+        linked: &runnable.linked,
+        function: &runnable.export,
         has_result: tool.contract.function.ty.result.is_some(),
         args: args.values(),
         permit: &permit,

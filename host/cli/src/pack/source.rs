@@ -2,12 +2,13 @@
 //!
 //! Owns which files belong to a package, and how many bytes of them are read. Must not know doc comments.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use wit_parser::{PackageId, Resolve, SourceMap, UnresolvedPackageGroup};
+use wit_parser::{Resolve, SourceMap, UnresolvedPackageGroup};
 
 use airlock::file;
-use airlock_contract::docs::DocsError;
+use airlock_contract::docs::{DocsError, Source};
 
 /// Most bytes of WIT source of a package with all its dependencies. The whole of WASI has a tenth of this.
 const BYTES_MAX: u64 = 4 << 20;
@@ -19,21 +20,23 @@ const ENTRIES_MAX: usize = 1_000;
 ///
 /// # Errors
 /// When a file cannot be read or parsed, or a bound is exceeded.
-pub(super) fn read(wit: &Path) -> Result<(Resolve, PackageId), DocsError> {
+pub(super) fn read(wit: &Path) -> Result<Source, DocsError> {
     // One bound for the package and all dependencies: a bound for each file would still allow any number of files.
-    let mut reader = Reader { left: BYTES_MAX };
+    let mut reader = Reader { left: BYTES_MAX, texts: BTreeMap::new() };
     let main = if wit.is_dir() { reader.folder(wit)? } else { reader.package(&[wit.to_owned()])? };
     let deps = wit.join("deps");
     let deps = if deps.is_dir() { reader.dependencies(&deps)? } else { Vec::new() };
     let mut resolve = Resolve::default();
     let package =
         resolve.push_groups(main, deps).map_err(|err| DocsError::Wit(err.render(&resolve.source_map)))?;
-    Ok((resolve, package))
+    Ok(Source { resolve, package, texts: reader.texts })
 }
 
 /// Reads files, and counts their bytes against one bound.
 struct Reader {
     left: u64,
+    /// The text of each file, by its name in the source map.
+    texts: BTreeMap<String, String>,
 }
 
 impl Reader {
@@ -63,6 +66,7 @@ impl Reader {
             let text = file::read_text(path, self.left)
                 .map_err(|err| DocsError::Wit(format!("`{}`: {err}", path.display())))?;
             self.left -= text.len() as u64;
+            self.texts.insert(path.display().to_string(), text.clone());
             sources.push(path, text);
         }
         sources.parse().map_err(|(sources, err)| DocsError::Wit(err.render(&sources)))

@@ -66,6 +66,10 @@ pub(super) async fn attempt(
     let PermittedRoute { candidate, permit } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
+    let Some(runnable) = &tool.runnable else {
+        tracing::error!("`{}` was loaded to be looked at and has no code", tool.name);
+        return EndedAttempt::not_run(Code::HostInternal, Details::default());
+    };
     // Held to the end of this function: judging the result counts as work of the attempt, too.
     let Ok(_slots) = host.enter(&tool.name, events.caller(), until).await else {
         return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
@@ -85,8 +89,8 @@ pub(super) async fn attempt(
     let attempt = Attempt {
         tool: &tool.name,
         number,
-        linked: &tool.linked,
-        function: &tool.export,
+        linked: &runnable.linked,
+        function: &runnable.export,
         has_result: tool.contract.function.ty.result.is_some(),
         args: args.values(),
         permit,

@@ -14,10 +14,10 @@ use crate::capability::Capabilities;
 use crate::config::ConfigFile;
 use crate::lock::{Lock, LockError, Served};
 use crate::registry;
-use crate::registry::{LoadEvent, LoadFailure, Loading, Registry, STEP_MAX, Threads};
+use crate::registry::{LoadEvent, LoadFailure, Loading, Purpose, Registry, STEP_MAX, Threads};
 use crate::sandbox::cache::{Cache, CacheError};
 use crate::sandbox::compiler::Compiler;
-use crate::sandbox::engine::engine;
+use crate::sandbox::engine::{Optimize, compiler, engine};
 use airlock_journal::state;
 use airlock_journal::{Journal, JournalError};
 use airlock_types::limit::CompileLimits;
@@ -36,15 +36,23 @@ pub(super) async fn load(
     watch: &(dyn Fn(LoadEvent) + Sync),
     threads: &Threads,
 ) -> Result<Registry, OpenError> {
+    let cache = cache(file, compiler, threads).await?;
+    let purpose = Purpose::Run;
+    loaded(file, &Loading { engine, capabilities, cache, threads, apart, watch, purpose }).await
+}
+
+async fn cache(file: &ConfigFile, compiler: &Compiler, threads: &Threads) -> Result<Arc<Cache>, OpenError> {
     let (state, limits) = (file.state(), file.config.compile.limits());
     let compiler = compiler.clone();
     let cache = move || {
         state::folder(&state)?;
         Ok::<_, OpenError>(Cache::new(&state.join("code"), limits, &compiler)?)
     };
-    let cache = Arc::new(step(threads, "looking at the compile cache", cache).await??);
-    let loaded = registry::load(file, &Loading { engine, capabilities, cache, threads, apart, watch }).await;
-    loaded.map_err(|unloaded| match unloaded {
+    Ok(Arc::new(step(threads, "looking at the compile cache", cache).await??))
+}
+
+async fn loaded(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, OpenError> {
+    registry::load(file, loading).await.map_err(|unloaded| match unloaded {
         LoadFailure::Wrong(problems) => problems.into(),
         LoadFailure::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
     })
@@ -88,7 +96,7 @@ pub(super) fn note(served: &Mutex<Served>) -> MutexGuard<'_, Served> {
     served.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Loads the tools of a registry for inspection. They are not served, so the lock is not asked.
+/// Loads the tools of a registry for inspection, without compiling. They are not served, so the lock is not asked.
 ///
 /// # Errors
 /// When the registry, the cache or the engine cannot be used.
@@ -96,8 +104,13 @@ pub async fn load_registry(
     file: &ConfigFile,
     watch: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<Registry, OpenError> {
-    let (capabilities, compiler) = (Capabilities::default(), Compiler::default());
-    load(file, &pool(file)?, &capabilities, &compiler, None, watch, &Threads::default()).await
+    // An engine that runs nothing has a small pool, so that inspecting works where address space is scarce. It is here
+    // for its settings, by which the cache knows descriptions.
+    let engine = compiler(Optimize::Speed).map_err(|err| OpenError::Engine(format!("{err:#}")))?;
+    let (capabilities, threads) = (Capabilities::default(), Threads::default());
+    let cache = cache(file, &Compiler::default(), &threads).await?;
+    let (engine, capabilities, threads, purpose) = (&engine, &capabilities, &threads, Purpose::Look);
+    loaded(file, &Loading { engine, capabilities, cache, threads, apart: None, watch, purpose }).await
 }
 
 /// An engine with a pool that has a place for each call that may run.

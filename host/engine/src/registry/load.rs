@@ -1,8 +1,8 @@
-//! Loads a registry: components are read, compiled, linked, and checked against each other.
+//! Loads a registry: components are read, described, compiled, linked, and checked against each other.
 //!
-//! Owns the order of loading, and the time that a step may take. Entries load in parallel, an entry with a problem is left
-//! out, and every problem is reported, not only the first. Loading stops when a file system does not answer, because it would not answer the next
-//! entry either. Must not know calls.
+//! Owns the order of loading, and the time that a step may take. Entries load in parallel, an entry with a problem is
+//! left out, and every problem is reported, not only the first. Loading stops when a file system does not answer,
+//! because it would not answer the next entry either. Must not know calls.
 
 mod entry;
 mod fallback;
@@ -24,9 +24,10 @@ use crate::blocking::Lanes;
 use crate::capability;
 use crate::capability::Capabilities;
 use crate::config::{ConfigFile, ToolConfig};
-use crate::sandbox::cache::{Cache, Compiled};
+use crate::sandbox::cache::Cache;
 use crate::sandbox::compile::CompileError;
 use airlock_types::diagnostic::Diagnostics;
+use airlock_types::digest::sha256;
 use entry::{Entry, Loaded};
 use found::Found;
 
@@ -80,6 +81,16 @@ pub struct Loading<'a> {
     pub(crate) apart: Option<&'a Path>,
     /// Receives an event when an entry begins to load and when it is loaded.
     pub watch: &'a (dyn Fn(LoadEvent) + Sync),
+    pub(crate) purpose: Purpose,
+}
+
+/// What a registry is loaded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Its tools are looked at. Nothing is compiled, and the cache stays as it is.
+    Look,
+    /// Its tools run.
+    Run,
 }
 
 /// Why a registry was not loaded.
@@ -137,36 +148,34 @@ fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l,
         steps: loading.threads.steps.of(key.get_ref()),
         files: loading.threads.files.of(key.get_ref()),
         apart: loading.apart.map(Path::to_owned),
+        purpose: loading.purpose,
     };
     let load =
         |entry: Entry| async move { (entry.key.clone(), Arc::new(entry).load(loading.watch).await) }.boxed();
     file.config.tools.iter().map(entry).map(load).collect()
 }
 
-/// Inspects a component on its own: compiles it or finds it in the cache, and reads its exports and imports.
+/// Inspects a component on its own: reads what it shows, and compiles nothing.
 ///
 /// # Errors
-/// When it cannot be read or compiled.
+/// When it cannot be read.
 pub async fn inspect(path: &Path, cache: &Cache) -> Result<Component, CompileError> {
-    inspect_bytes(path, cache.read(path)?, cache).await
+    inspect_bytes(path, &cache.read(path)?, cache).await
 }
 
 /// Inspects a component without the contract that is embedded in it. Also returns the bytes without the contract.
 ///
 /// # Errors
-/// When it cannot be read or compiled.
+/// When it cannot be read.
 pub async fn unpacked(path: &Path, cache: &Cache) -> Result<(Vec<u8>, Component), CompileError> {
     let bytes = cache.read(path)?;
-    // Bytes that are not a component stay as they are: the compiler reports best what they are.
+    // Bytes that are not a component stay as they are: the reader of descriptions reports best what they are.
     let bytes = airlock_contract::package::strip(&bytes).unwrap_or(bytes);
-    let component = inspect_bytes(path, bytes.clone(), cache).await?;
+    let component = inspect_bytes(path, &bytes, cache).await?;
     Ok((bytes, component))
 }
 
-async fn inspect_bytes(path: &Path, bytes: Vec<u8>, cache: &Cache) -> Result<Component, CompileError> {
-    // An engine that runs nothing has a small pool, so that inspecting works where address space is scarce.
-    let engine = crate::sandbox::engine::compiler(crate::sandbox::engine::Optimize::Speed)
-        .map_err(|err| CompileError::Process(format!("{err:#}")))?;
-    let Compiled { info, digest, .. } = cache.load(&engine, bytes).await?;
-    Ok(Component { path: path.to_owned(), digest: digest.into(), info })
+async fn inspect_bytes(path: &Path, bytes: &[u8], cache: &Cache) -> Result<Component, CompileError> {
+    let info = cache.describe(bytes).await?;
+    Ok(Component { path: path.to_owned(), digest: sha256(bytes).into(), info })
 }

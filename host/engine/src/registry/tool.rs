@@ -63,6 +63,12 @@ pub struct Tool {
     pub bulkhead_run: u32,
     /// Waiters that its gate allows.
     pub bulkhead_wait: u32,
+    /// None in a registry that was loaded to be looked at: nothing was compiled for it.
+    pub(crate) runnable: Option<Runnable>,
+}
+
+/// What an attempt of a tool needs of its compiled component.
+pub(crate) struct Runnable {
     pub(crate) linked: Linked,
     pub(crate) export: ComponentExportIndex,
 }

@@ -1,12 +1,15 @@
-//! Compiled components on disk.
+//! Compiled components and their descriptions on disk.
 //!
 //! Owns a private folder of compiled code. Write access to it allows running native code in the host, so the folder and
-//! its files must belong to this user alone. Code is named by its own digest. An index names the component, the engine
-//! and the description of that code. Names alone are never trusted: a file that was moved, truncated, edited or is
-//! outdated is detected and compiled again. Must not know tools.
+//! its files must belong to this user alone. Code is named by its own digest. An index names the component and the engine
+//! of that code; a description names the file of the component, contract included. Names alone are never trusted: a file
+//! that was moved, truncated, edited or is outdated is detected and made again. Must not know tools.
 
+mod description;
+mod document;
 mod entry;
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use wasmtime::Engine;
@@ -17,16 +20,18 @@ use super::compiler::{Compiler, Found};
 use crate::file;
 use crate::file::FileError;
 use airlock_contract::component::ComponentInfo;
+use airlock_contract::package;
 use airlock_journal::state;
 use airlock_journal::state::StateError;
 use airlock_types::digest::sha256;
 use airlock_types::limit::CompileLimits;
-use entry::{Entry, Kept};
+use description::Description;
+use entry::Entry;
 
 /// Name of the empty folder that the compile process runs in.
 const EMPTY: &str = "empty";
 
-/// Finds compiled components, or compiles them.
+/// Describes components, and finds compiled ones or compiles them.
 #[derive(Debug)]
 pub struct Cache {
     compiler: Found,
@@ -35,18 +40,19 @@ pub struct Cache {
     folder: PathBuf,
 }
 
-/// A component ready to be linked, and what it shows.
-pub(crate) struct Compiled {
-    pub(crate) component: Component,
-    pub(crate) info: ComponentInfo,
-    /// SHA-256 of the component's bytes as they were read, in hex.
-    pub(crate) digest: String,
+/// A component that was read.
+pub(crate) struct Source {
+    bytes: Vec<u8>,
+    /// SHA-256 of these bytes, in hex.
+    digest: String,
+    /// Its description, if the cache has it.
+    known: Option<ComponentInfo>,
 }
 
 /// The result of a cache look-up.
 pub(crate) enum Lookup {
     /// The component was compiled before, and its code is intact.
-    Found(Box<Compiled>),
+    Found(Box<Component>),
     /// The component must be compiled.
     Missing(Missing),
 }
@@ -109,31 +115,67 @@ impl Cache {
         })
     }
 
-    /// The component of these bytes. It is compiled at most once for this engine's settings.
-    pub(crate) async fn load(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Compiled, CompileError> {
-        match self.look(engine, bytes)? {
-            Lookup::Found(compiled) => Ok(*compiled),
-            Lookup::Missing(missing) => self.compile(engine, missing).await,
+    /// A component of these bytes, with its description if the cache has it.
+    ///
+    /// # Errors
+    /// Fails when the bytes cannot be a component.
+    pub(crate) fn source(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Source, CompileError> {
+        // Size and first bytes come before the digest, which reads all bytes.
+        compile::admit(&bytes, &self.limits)?;
+        let digest = sha256(&bytes);
+        let known = self.description(engine, &digest).find();
+        Ok(Source { bytes, digest, known })
+    }
+
+    /// Says what a component shows. Compiles nothing, and leaves nothing in the cache.
+    pub(crate) async fn describe(&self, bytes: &[u8]) -> Result<ComponentInfo, CompileError> {
+        compile::admit(bytes, &self.limits)?;
+        match &self.compiler {
+            Found::Program(path) => {
+                let program = Program { path, folder: &self.empty };
+                compile::describe(&program, &self.limits, bytes).await
+            }
+            #[cfg(feature = "in-process-compiler")]
+            Found::InProcess => compile::describe_in_process(&self.limits, bytes.to_vec()).await,
         }
     }
 
-    /// Looks up the component of these bytes without compiling.
-    pub(crate) fn look(&self, engine: &Engine, bytes: Vec<u8>) -> Result<Lookup, CompileError> {
-        // Size and first bytes come before the digest, which reads all bytes.
-        compile::admit(&bytes, &self.limits)?;
-        let entry = Entry::new(&self.folder, sha256(&bytes), engine);
+    /// Keeps the description of a component that was loaded, so that it is read once.
+    pub(crate) fn keep_description(&self, engine: &Engine, digest: &str, info: &ComponentInfo) {
+        // The next load reads it again. What cannot be written here was not needed for this one.
+        if let Err(err) = self.description(engine, digest).keep(info) {
+            tracing::warn!("the compile cache cannot keep the description of a component: {err}");
+        }
+    }
+
+    fn description(&self, engine: &Engine, digest: &str) -> Description {
+        Description::new(&self.folder, digest, settings(engine))
+    }
+
+    /// Looks up the code of a component without compiling.
+    pub(crate) fn look(&self, engine: &Engine, source: Source) -> Lookup {
+        let Source { bytes, digest, .. } = source;
+        // What is executed does not depend on the contract, so packing another one compiles nothing.
+        let (bytes, digest) = match package::strip(&bytes) {
+            Ok(stripped) if stripped.len() != bytes.len() => {
+                let digest = sha256(&stripped);
+                (stripped, digest)
+            }
+            _ => (bytes, digest),
+        };
+        let entry = Entry::new(&self.folder, digest, settings(engine));
         // The bound that code has when it is received from the compile process.
-        Ok(match entry.find(engine, self.limits.memory_bytes_max) {
-            Some(kept) => Lookup::Found(Box::new(entry.compiled(kept))),
+        match entry.find(engine, self.limits.memory_bytes_max) {
+            Some(component) => Lookup::Found(Box::new(component)),
             None => Lookup::Missing(Missing { bytes, entry }),
-        })
+        }
     }
 
     /// Compiles a missing component and stores it.
-    pub(crate) async fn compile(&self, engine: &Engine, missing: Missing) -> Result<Compiled, CompileError> {
+    pub(crate) async fn compile(&self, engine: &Engine, missing: Missing) -> Result<Component, CompileError> {
         let Missing { bytes, entry } = missing;
         let aside = entry.aside();
-        let report = match &self.compiler {
+        let code = match &self.compiler {
             Found::Program(path) => {
                 let program = Program { path, folder: &self.empty };
                 compile::compile(&program, &self.limits, &bytes, &aside).await
@@ -141,25 +183,41 @@ impl Cache {
             #[cfg(feature = "in-process-compiler")]
             Found::InProcess => compile::compile_in_process(&self.limits, bytes, &aside).await,
         };
-        let kept = report.and_then(|report| {
+        let kept = code.and_then(|code| {
             entry
-                .keep(&aside, report)
+                .keep(&aside, code)
                 .map_err(|err| CompileError::Process(format!("cannot write the cache: {err}")))
         });
         // Fails after a success, because the file was renamed. After a failure it removes what was written so far.
         let _ = std::fs::remove_file(&aside);
         kept?;
         // Read back through the checks of every look-up, so that there is one way from the disk to running code.
-        match entry.find(engine, self.limits.memory_bytes_max) {
-            Some(kept) => Ok(entry.compiled(kept)),
-            None => Err(CompileError::Process("the compiled code could not be read back".into())),
-        }
+        let component = entry.find(engine, self.limits.memory_bytes_max);
+        component.ok_or_else(|| CompileError::Process("the compiled code could not be read back".into()))
     }
 }
 
-impl Entry {
-    fn compiled(&self, kept: Kept) -> Compiled {
-        let Kept { component, info } = kept;
-        Compiled { component, info, digest: self.component().to_owned() }
+impl Source {
+    /// SHA-256 of the component's bytes as they were read, in hex.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
     }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Its description, if the cache has it.
+    pub(crate) fn known(&mut self) -> Option<ComponentInfo> {
+        self.known.take()
+    }
+}
+
+/// A short name of everything besides the component that compiled code and descriptions depend on. The engine checks its
+/// own settings again when it maps code, so a collision of this hash is no danger.
+fn settings(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }

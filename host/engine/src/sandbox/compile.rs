@@ -1,4 +1,4 @@
-//! Compiling components, in a separate process with its own limits.
+//! Describing and compiling components, in a separate process with its own limits.
 //!
 //! A small hostile component can keep the compiler busy for minutes (with fuel on, its time grows with the square of
 //! the input), and the engine does not count that as a vulnerability. So the server does not compile in its own
@@ -22,18 +22,17 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, Command};
 
-use super::engine::Optimize;
 use crate::file::FileError;
 use airlock_contract::component::ComponentInfo;
 use answer::Answer;
 #[cfg(feature = "in-process-compiler")]
-pub(crate) use in_process::compile_in_process;
-pub use worker::{Examiner, Worker, probe, work};
+pub(crate) use in_process::{compile_in_process, describe_in_process};
+pub use worker::{Examiner, Task, Worker, probe, work};
 
 /// Most bytes read from a failing compile process's stderr. Enough for its last messages.
 const COMPLAINT_BYTES_MAX: u64 = 64 << 10;
 
-/// Why a component was not compiled. The texts are full sentences for an operator.
+/// Why a component was not described or compiled. The texts are full sentences for an operator.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
@@ -69,20 +68,20 @@ pub enum CompileError {
     /// An instance of it is larger than any slot of the engine's pool.
     #[error("it needs more than the host has for one call: {0}")]
     Oversized(String),
-    /// Compiling it exceeded a limit.
-    #[error("compiling it took more than {0}; raise `[compile]` in airlock.toml if you trust it")]
-    OverBudget(String),
+    /// It is a component of a kind that this version does not run.
+    #[error("the component uses {0}")]
+    Unsupported(String),
+    /// The work exceeded a limit.
+    #[error("{work} it took more than {limit}; raise `[compile]` in airlock.toml if you trust it")]
+    OverBudget {
+        /// `reading` or `compiling`.
+        work: &'static str,
+        /// The limit, with its unit.
+        limit: String,
+    },
     /// The compile process could not be run.
     #[error("the compile process failed: {0}")]
     Process(String),
-}
-
-/// The result of a compilation, except for the code.
-#[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) info: ComponentInfo,
-    /// SHA-256 of the compiled code, in hex. Computed by this process, not by the compile process.
-    pub(crate) code_digest: String,
 }
 
 /// Rejects bytes that cannot be a component, by size and first bytes.
@@ -110,31 +109,63 @@ pub(crate) struct Program<'a> {
     pub(crate) folder: &'a Path,
 }
 
-/// Compiles `bytes` into the file `out`, in a separate process.
+/// Describes the component of these bytes, in a separate process.
+pub(crate) async fn describe(
+    program: &Program<'_>,
+    limits: &CompileLimits,
+    bytes: &[u8],
+) -> Result<ComponentInfo, CompileError> {
+    described(ask(program, limits, bytes, Task::Describe, None).await?)
+}
+
+/// Compiles `bytes` into the file `out`, in a separate process. Returns the SHA-256 of the code, in hex, computed by this
+/// process and not by the compile process.
 pub(crate) async fn compile(
     program: &Program<'_>,
     limits: &CompileLimits,
     bytes: &[u8],
     out: &Path,
-) -> Result<Report, CompileError> {
-    match attempt(program, limits, bytes, out, Optimize::Speed).await {
+) -> Result<String, CompileError> {
+    let (fast, plain) = (Task::Compile { unoptimized: false }, Task::Compile { unoptimized: true });
+    match ask(program, limits, bytes, fast, Some(out)).await {
         // Without optimization, the time grows linearly with the size, not with its square. Both runs have the full
         // limits, so a component may take twice `wall_s_max`.
-        Err(CompileError::OverBudget(_)) => attempt(program, limits, bytes, out, Optimize::None).await,
-        ended => ended,
+        Err(CompileError::OverBudget { .. }) => {
+            // What the first run wrote before its end.
+            let _ = tokio::fs::remove_file(out).await;
+            compiled(ask(program, limits, bytes, plain, Some(out)).await?)
+        }
+        ended => compiled(ended?),
     }
 }
 
-async fn attempt(
+fn described(answer: Answer) -> Result<ComponentInfo, CompileError> {
+    match answer {
+        Answer::Described { info, missing: _ } => Ok(*info),
+        Answer::Refused(why) => Err(why.into()),
+        Answer::Compiled { .. } => Err(CompileError::Process("it compiled instead of describing".into())),
+    }
+}
+
+fn compiled(answer: Answer) -> Result<String, CompileError> {
+    match answer {
+        Answer::Compiled { code_digest, missing: _ } => Ok(code_digest),
+        Answer::Refused(why) => Err(why.into()),
+        Answer::Described { .. } => Err(CompileError::Process("it described instead of compiling".into())),
+    }
+}
+
+/// Lets a process do a task with these bytes.
+async fn ask(
     program: &Program<'_>,
     limits: &CompileLimits,
     bytes: &[u8],
-    out: &Path,
-    optimize: Optimize,
-) -> Result<Report, CompileError> {
+    task: Task,
+    out: Option<&Path>,
+) -> Result<Answer, CompileError> {
     let process = |err: std::io::Error| CompileError::Process(format!("{}: {err}", program.path.display()));
     // The keeper lives as long as the child: the kernel ends the child with the thread that started it.
-    let (mut child, _keeper) = start(command(program, limits, optimize)).await.map_err(process)?;
+    let (mut child, _keeper) = start(command(program, limits, task)).await.map_err(process)?;
     let (Some(mut stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
@@ -155,27 +186,40 @@ async fn attempt(
         tokio::time::timeout(Duration::from_secs(limits.wall_s_max), run).await
     else {
         // Dropping the child ends it (`kill_on_drop`).
-        return Err(CompileError::OverBudget(format!("{} s by the clock", limits.wall_s_max)));
+        return Err(over(task, format!("{} s by the clock", limits.wall_s_max)));
     };
     let status = status.map_err(process)?;
     match answered? {
-        // Code has no length of its own in the answer. Without a clean exit it may be only the first part.
-        Some(Answer::Done { info, missing, code_digest }) if status.success() => {
-            // The limits hold without these means, so this is a warning and not an error.
-            if !missing.is_empty() {
-                tracing::warn!(
-                    "this kernel does not confine the compile process by {}",
-                    missing.join(" or ")
-                );
-            }
-            Ok(Report { info, code_digest })
+        // A refusal is a clean end. Code has no length of its own: without a clean exit it may be only the first part.
+        Some(answer @ Answer::Refused(_)) => Ok(answer),
+        Some(answer) if status.success() => {
+            warn(&answer);
+            Ok(answer)
         }
-        Some(Answer::Refused(why)) => Err(why.into()),
-        Some(Answer::Done { .. }) | None => Err(died(status, &complaint, limits)),
+        Some(_) | None => Err(died(status, &complaint, limits, task)),
     }
 }
 
-fn command(program: &Program<'_>, limits: &CompileLimits, optimize: Optimize) -> Command {
+/// The limits hold without these means, so this is a warning and not an error.
+fn warn(answer: &Answer) {
+    let missing = match answer {
+        Answer::Described { missing, .. } | Answer::Compiled { missing, .. } => missing.as_slice(),
+        Answer::Refused(_) => &[],
+    };
+    if !missing.is_empty() {
+        tracing::warn!("this kernel does not confine the compile process by {}", missing.join(" or "));
+    }
+}
+
+fn over(task: Task, limit: String) -> CompileError {
+    let work = match task {
+        Task::Describe => "reading",
+        Task::Compile { .. } => "compiling",
+    };
+    CompileError::OverBudget { work, limit }
+}
+
+fn command(program: &Program<'_>, limits: &CompileLimits, task: Task) -> Command {
     let mut command = Command::new(program.path);
     command
         .arg("compile")
@@ -191,9 +235,11 @@ fn command(program: &Program<'_>, limits: &CompileLimits, optimize: Optimize) ->
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    if optimize == Optimize::None {
-        command.arg("--unoptimized");
-    }
+    match task {
+        Task::Describe => command.arg("--describe"),
+        Task::Compile { unoptimized: true } => command.arg("--unoptimized"),
+        Task::Compile { unoptimized: false } => &mut command,
+    };
     command
 }
 
@@ -226,17 +272,20 @@ async fn complaint(stderr: ChildStderr) -> String {
 }
 
 /// The error for a child that ended without an answer.
-fn died(status: std::process::ExitStatus, complaint: &str, limits: &CompileLimits) -> CompileError {
+fn died(
+    status: std::process::ExitStatus,
+    complaint: &str,
+    limits: &CompileLimits,
+    task: Task,
+) -> CompileError {
     use std::os::unix::process::ExitStatusExt as _;
     const SIGKILL: i32 = 9;
     const SIGXCPU: i32 = 24;
     // setrlimit(2): SIGXCPU at the soft limit of processor time, SIGKILL at the hard one. The allocator aborts when the
     // limit of memory refuses it, so every other signal counts as memory.
     match status.signal() {
-        Some(SIGXCPU | SIGKILL) => {
-            CompileError::OverBudget(format!("{} s of processor time", limits.cpu_s_max))
-        }
-        Some(_) => CompileError::OverBudget(format!("{} bytes of memory", limits.memory_bytes_max)),
+        Some(SIGXCPU | SIGKILL) => over(task, format!("{} s of processor time", limits.cpu_s_max)),
+        Some(_) => over(task, format!("{} bytes of memory", limits.memory_bytes_max)),
         None => CompileError::Process(complaint.to_owned()),
     }
 }

@@ -1,27 +1,49 @@
-//! Reads the exports and imports of a component from its compiled types and its custom sections.
+//! Reads what a component shows from its bytes, before anything is compiled.
 //!
-//! Owns the conversion of the engine's types to `contract::component`, and the list of exports that are never tools.
-//! Runs in the compile process. Must not know grants.
+//! Owns the way from bytes to `contract::component`: validation with the engine's features, the exports and imports,
+//! the list of exports that are never tools, and what an instance takes. Runs in the compile process. Must not know
+//! grants.
 
+mod agree;
+mod features;
+mod outline;
+mod room;
 mod sections;
+mod types;
 
 use std::collections::BTreeMap;
 
-use wasmtime::Engine;
-use wasmtime::component::Component;
-use wasmtime::component::types::{self, ComponentItem, Type};
+use wasmparser::component_types::{
+    ComponentAnyTypeId, ComponentEntityType, ComponentFuncTypeId, ComponentInstanceTypeId,
+};
+use wasmparser::types::TypesRef;
 
 use crate::capability;
-use airlock_contract::component::{ComponentInfo, FUNCTIONS_MAX, Function, Hidden, Import, Needs};
-use airlock_contract::ty::{Case, Field, FunctionTy, Ty, TypeBudget, TypeBudgetError};
-pub(crate) use sections::{Sections, sections};
+pub(crate) use agree::agrees;
+use airlock_contract::component::{ComponentInfo, FUNCTIONS_MAX, Function, Hidden, Import};
+use airlock_contract::package::SectionError;
+use airlock_contract::ty::{FunctionTy, TypeBudget, TypeBudgetError};
+use outline::Outline;
+use sections::sections;
 
-/// Size of a page of a linear memory.
-const PAGE_BYTES: u64 = 64 << 10;
-
-/// Why the description of a component is not read. Its text follows "the component is not valid:".
+/// Why a component is not described.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DescribeError {
+    /// It is not valid under the features that the engine has.
+    #[error(transparent)]
+    Invalid(#[from] wasmparser::BinaryReaderError),
+    /// It is a core module.
+    #[error("it is a core module")]
+    CoreModule,
+    /// It uses features that the engine does not have, and is not valid even with these.
+    #[error("{0}")]
+    Unsupported(String),
+    /// An instance of it is larger than the engine's pool has room for.
+    #[error("{0}")]
+    Oversized(String),
+    /// A section of ours is not what `airlock pack` writes.
+    #[error(transparent)]
+    Section(#[from] SectionError),
     /// The types are too large.
     #[error(transparent)]
     Types(#[from] TypeBudgetError),
@@ -30,65 +52,83 @@ pub(crate) enum DescribeError {
     Functions,
 }
 
-/// Reads the description of a component: types from the engine, everything else from its custom sections.
-///
-/// # Errors
-/// Fails when the description is larger than the host reads.
-pub(crate) fn read(
-    engine: &Engine,
-    component: &Component,
-    sections: Sections,
-) -> Result<ComponentInfo, DescribeError> {
-    let mut reader = Reader::default();
-    let ty = component.component_type();
-    for (name, export) in ty.exports(engine) {
-        match export.ty {
-            ComponentItem::ComponentFunc(func) => reader.export(None, name, &func)?,
-            ComponentItem::ComponentInstance(instance) => {
-                for (func, item) in instance.exports(engine) {
-                    if let ComponentItem::ComponentFunc(ty) = item.ty {
-                        reader.export(Some(name), func, &ty)?;
-                    }
-                }
-            }
-            // Only functions can be tools.
-            ComponentItem::CoreFunc(_)
-            | ComponentItem::Module(_)
-            | ComponentItem::Component(_)
-            | ComponentItem::Type(_)
-            | ComponentItem::Resource(_) => {}
+impl DescribeError {
+    /// Whether a component that the engine may accept is refused by a bound of the host.
+    pub(crate) fn is_bound(&self) -> bool {
+        use DescribeError::{CoreModule, Functions, Invalid, Oversized, Section, Types, Unsupported};
+        match self {
+            Section(_) | Types(_) | Functions => true,
+            Invalid(_) | CoreModule | Unsupported(_) | Oversized(_) => false,
         }
     }
-    for (name, item) in ty.imports(engine) {
-        reader.import(engine, name, item.ty)?;
-    }
-    let mut info = reader.info;
-    info.needs = needs(component);
+}
+
+/// Describes a component: what it shows, its contract and its documentation.
+///
+/// # Errors
+/// Fails when the component is not valid, can never be instantiated, or is larger than the host reads.
+pub(crate) fn read(component: &[u8]) -> Result<ComponentInfo, DescribeError> {
+    // The cheapest check comes first.
+    let sections = sections(component)?;
+    let mut info = shown(component)?;
     sections.complete(&mut info);
     Ok(info)
 }
 
-/// Unknown, and then nothing, for a component that imports core modules. Such a component is refused when it is linked.
-fn needs(component: &Component) -> Needs {
-    let Some(required) = component.resources_required() else { return Needs::default() };
-    Needs {
-        memory_bytes: required.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE_BYTES),
-        table_elements: required.max_initial_table_size.unwrap_or(0),
+/// Describes a component without its custom sections.
+///
+/// # Errors
+/// As for [`read`].
+pub(crate) fn shown(component: &[u8]) -> Result<ComponentInfo, DescribeError> {
+    let (outline, unsupported) = features::outline(component)?;
+    let Outline { types, imports, exports, room } = outline;
+    let types = types.as_ref();
+    let mut reader = Reader { types, info: ComponentInfo::default(), budget: TypeBudget::default() };
+    for name in exports {
+        match types.component_item_for_export(&name).map(|item| item.ty) {
+            Some(ComponentEntityType::Func(func)) => reader.export(None, &name, func)?,
+            Some(ComponentEntityType::Instance(instance)) => {
+                reader.functions(instance, |reader, func, ty| reader.export(Some(&name), func, ty))?;
+            }
+            // Only functions can be tools.
+            _ => {}
+        }
     }
+    for name in imports {
+        let item = types.component_item_for_import(&name).map(|item| item.ty);
+        reader.import(name, item)?;
+    }
+    let mut info = reader.info;
+    info.needs = room::needs(room)?;
+    info.unsupported = unsupported;
+    Ok(info)
 }
 
-#[derive(Default)]
-struct Reader {
+struct Reader<'a> {
+    types: TypesRef<'a>,
     info: ComponentInfo,
     budget: TypeBudget,
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
+    /// Visits the functions of an instance, in its order.
+    fn functions(
+        &mut self,
+        instance: ComponentInstanceTypeId,
+        mut visit: impl FnMut(&mut Reader<'a>, &'a str, ComponentFuncTypeId) -> Result<(), DescribeError>,
+    ) -> Result<(), DescribeError> {
+        let Some(instance) = self.types.get(instance) else { return Ok(()) };
+        instance.exports.iter().try_for_each(|(name, item)| match item.ty {
+            ComponentEntityType::Func(func) => visit(self, name, func),
+            _ => Ok(()),
+        })
+    }
+
     fn export(
         &mut self,
         interface: Option<&str>,
         name: &str,
-        func: &types::ComponentFunc,
+        func: ComponentFuncTypeId,
     ) -> Result<(), DescribeError> {
         let full = interface.map_or_else(|| name.to_owned(), |interface| format!("{interface}#{name}"));
         let shown = match never_a_tool(interface, name) {
@@ -107,109 +147,40 @@ impl Reader {
         Ok(())
     }
 
-    fn import(&mut self, engine: &Engine, name: &str, item: ComponentItem) -> Result<(), DescribeError> {
+    fn import(&mut self, name: String, item: Option<ComponentEntityType>) -> Result<(), DescribeError> {
+        // The name of a type of the world itself. Nobody has to provide it, so the engine does not count it as an import.
+        if let Some(ComponentEntityType::Type { created: ComponentAnyTypeId::Defined(_), .. }) = item {
+            return Ok(());
+        }
         // The registry declares stand-ins only for imports that no built-in capability owns, so only their types are
         // kept. The types of the others are the engine's.
-        let wanted = capability::built_in(name).is_none();
+        let wanted = capability::built_in(&name).is_none();
         let mut functions = BTreeMap::new();
-        let mut add = |name: &str, func: &types::ComponentFunc| -> Result<(), DescribeError> {
-            let ty = if wanted { self.function_ty(func)?.ok() } else { None };
+        let mut add = |reader: &mut Reader<'a>, name: &str, func| {
+            let ty = if wanted { reader.function_ty(func)?.ok() } else { None };
             functions.insert(name.to_owned(), ty);
             Ok(())
         };
         match item {
-            ComponentItem::ComponentFunc(func) => add(name, &func)?,
-            ComponentItem::ComponentInstance(instance) => {
-                for (name, item) in instance.exports(engine) {
-                    if let ComponentItem::ComponentFunc(func) = item.ty {
-                        add(name, &func)?;
-                    }
-                }
-            }
+            Some(ComponentEntityType::Func(func)) => add(self, &name, func)?,
+            Some(ComponentEntityType::Instance(instance)) => self.functions(instance, add)?,
             _ => {}
         }
-        self.info.imports.push(Import { name: name.to_owned(), functions });
+        self.info.imports.push(Import { name, functions });
         Ok(())
     }
 
     /// The type as plain data, or the reason why it cannot cross to JSON.
     fn function_ty(
         &mut self,
-        func: &types::ComponentFunc,
+        func: ComponentFuncTypeId,
     ) -> Result<Result<FunctionTy, String>, DescribeError> {
-        if func.async_() {
-            return Ok(Err("is asynchronous, which the engine profile does not allow".into()));
+        let Some(func) = self.types.get(func) else { return Ok(Err("has no type".into())) };
+        if func.async_ {
+            return Ok(Err("is asynchronous, which this version does not run".into()));
         }
-        // Counted before the conversion, and in full: the conversion stops at a part that cannot cross to JSON and
-        // would leave the rest uncounted, although values are created for every part of a declared import.
-        for (name, ty) in func.params() {
-            self.budget.take_name(name)?;
-            count(&mut self.budget, &ty, 1)?;
-        }
-        func.results().try_for_each(|ty| count(&mut self.budget, &ty, 1))?;
-        let params = func.params().map(|(name, ty)| Ok(Field { name: name.to_owned(), ty: convert(&ty)? }));
-        let params = params.collect::<Result<_, String>>();
-        Ok(params.and_then(|params| {
-            let result = func.results().next().map(|ty| convert(&ty)).transpose()?;
-            Ok(FunctionTy { params, result })
-        }))
+        Ok(types::function(self.types, func, &mut self.budget)?)
     }
-}
-
-/// Charges a type to the budget, each part as often as it is used.
-fn count(budget: &mut TypeBudget, ty: &Type, depth: usize) -> Result<(), TypeBudgetError> {
-    budget.take(depth)?;
-    let below = depth + 1;
-    match ty {
-        Type::List(list) => count(budget, &list.ty(), below),
-        Type::FixedLengthList(list) => count(budget, &list.ty(), below),
-        Type::Map(map) => {
-            count(budget, &map.key(), below)?;
-            count(budget, &map.value(), below)
-        }
-        Type::Record(record) => record.fields().try_for_each(|field| {
-            budget.take_name(field.name)?;
-            count(budget, &field.ty, below)
-        }),
-        Type::Tuple(tuple) => tuple.types().try_for_each(|ty| count(budget, &ty, below)),
-        Type::Variant(variant) => variant.cases().try_for_each(|case| {
-            budget.take_name(case.name)?;
-            match &case.ty {
-                Some(ty) => count(budget, ty, below),
-                None => budget.take(below),
-            }
-        }),
-        Type::Enum(names) => names.names().try_for_each(|name| name_of(budget, name, below)),
-        Type::Flags(names) => names.names().try_for_each(|name| name_of(budget, name, below)),
-        Type::Option(inner) => count(budget, &inner.ty(), below),
-        Type::Result(result) => {
-            [result.ok(), result.err()].iter().flatten().try_for_each(|ty| count(budget, ty, below))
-        }
-        Type::Future(future) => future.ty().map_or(Ok(()), |ty| count(budget, &ty, below)),
-        Type::Stream(stream) => stream.ty().map_or(Ok(()), |ty| count(budget, &ty, below)),
-        Type::Bool
-        | Type::S8
-        | Type::U8
-        | Type::S16
-        | Type::U16
-        | Type::S32
-        | Type::U32
-        | Type::S64
-        | Type::U64
-        | Type::Float32
-        | Type::Float64
-        | Type::Char
-        | Type::String
-        | Type::Own(_)
-        | Type::Borrow(_)
-        | Type::ErrorContext => Ok(()),
-    }
-}
-
-/// Charges a name without a type of its own: a case of an enum, or a flag.
-fn name_of(budget: &mut TypeBudget, name: &str, depth: usize) -> Result<(), TypeBudgetError> {
-    budget.take_name(name)?;
-    budget.take(depth)
 }
 
 /// The reason why an export is never a tool. `None` for all others. Toolchains add some exports for themselves, and
@@ -228,54 +199,4 @@ fn never_a_tool(interface: Option<&str>, name: &str) -> Option<&'static str> {
         _ if name.starts_with('[') => Some("belongs to a resource, which cannot cross to JSON"),
         _ => None,
     }
-}
-
-/// The type as plain data, or the reason why it cannot cross to JSON.
-fn convert(ty: &Type) -> Result<Ty, String> {
-    let boxed = |ty: &Type| convert(ty).map(Box::new);
-    Ok(match ty {
-        Type::Bool => Ty::Bool,
-        Type::S8 => Ty::S8,
-        Type::U8 => Ty::U8,
-        Type::S16 => Ty::S16,
-        Type::U16 => Ty::U16,
-        Type::S32 => Ty::S32,
-        Type::U32 => Ty::U32,
-        Type::S64 => Ty::S64,
-        Type::U64 => Ty::U64,
-        Type::Float32 => Ty::F32,
-        Type::Float64 => Ty::F64,
-        Type::Char => Ty::Char,
-        Type::String => Ty::String,
-        Type::List(list) => Ty::List(boxed(&list.ty())?),
-        Type::FixedLengthList(list) => Ty::FixedList(boxed(&list.ty())?, list.len()),
-        Type::Map(map) => Ty::Map(boxed(&map.key())?, boxed(&map.value())?),
-        Type::Record(record) => Ty::Record(
-            record
-                .fields()
-                .map(|field| Ok(Field { name: field.name.to_owned(), ty: convert(&field.ty)? }))
-                .collect::<Result<_, String>>()?,
-        ),
-        Type::Tuple(tuple) => Ty::Tuple(tuple.types().map(|ty| convert(&ty)).collect::<Result<_, _>>()?),
-        Type::Variant(variant) => Ty::Variant(
-            variant
-                .cases()
-                .map(|case| {
-                    let ty = case.ty.as_ref().map(convert).transpose()?;
-                    Ok(Case { name: case.name.to_owned(), ty })
-                })
-                .collect::<Result<_, String>>()?,
-        ),
-        Type::Enum(names) => Ty::Enum(names.names().map(str::to_owned).collect()),
-        Type::Option(inner) => Ty::Option(boxed(&inner.ty())?),
-        Type::Result(result) => Ty::Result(
-            result.ok().as_ref().map(boxed).transpose()?,
-            result.err().as_ref().map(boxed).transpose()?,
-        ),
-        Type::Flags(flags) => Ty::Flags(flags.names().map(str::to_owned).collect()),
-        Type::Own(_) | Type::Borrow(_) => return Err("uses a resource, which cannot cross to JSON".into()),
-        Type::Future(_) => return Err("uses a future, which cannot cross to JSON".into()),
-        Type::Stream(_) => return Err("uses a stream, which cannot cross to JSON".into()),
-        Type::ErrorContext => return Err("uses an error context, which cannot cross to JSON".into()),
-    })
 }

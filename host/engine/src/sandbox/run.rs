@@ -3,6 +3,7 @@
 //! Owns linking a component for its grants, and the run itself. Must not know retry, policy or MCP. An `Err` from here
 //! is a failure of the host. Everything that a guest does is an [`Outcome`].
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -24,7 +25,7 @@ use crate::capability::state::{Remains, State};
 use crate::capability::{Binding, Capabilities};
 use crate::policy::Permit;
 use airlock_contract::Val;
-use airlock_contract::component::{ComponentInfo, Function, Import};
+use airlock_contract::component::{ComponentInfo, Function};
 use airlock_types::environment::{SharedEnvironment, us, within};
 use airlock_types::grant::Effective;
 use airlock_types::usage::{LimitHit, Traces, Usage};
@@ -60,6 +61,20 @@ impl From<wasmtime::Error> for LinkError {
     }
 }
 
+/// Checks that something provides every import of a component: a capability, or a declaration of the registry.
+///
+/// # Errors
+/// With the imports that nothing provides.
+pub(crate) fn provided(
+    capabilities: &Capabilities,
+    info: &ComponentInfo,
+    bindings: &BTreeMap<String, Binding>,
+) -> Result<(), LinkError> {
+    let missing = capabilities.unknown(info).filter(|import| !bindings.contains_key(&import.name));
+    let missing: Vec<String> = missing.map(|import| format!("`{}`", import.name)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(LinkError::Unknown(missing)) }
+}
+
 /// Links a component. `bindings` are the registry's declarations, by name, for imports that no capability owns. `lane`
 /// holds the threads for its file accesses.
 pub(crate) fn link(
@@ -68,21 +83,16 @@ pub(crate) fn link(
     component: &Component,
     info: &ComponentInfo,
     effective: &Effective,
-    bindings: &std::collections::BTreeMap<String, Binding>,
+    bindings: &BTreeMap<String, Binding>,
     lane: Lane,
 ) -> Result<Linked, LinkError> {
-    let unknown: Vec<&Import> = capabilities.unknown(info).collect();
-    let missing = unknown.iter().filter(|import| !bindings.contains_key(&import.name));
-    let missing: Vec<String> = missing.map(|import| format!("`{}`", import.name)).collect();
-    // All at once, so that an operator can declare them in one go.
-    if !missing.is_empty() {
-        return Err(LinkError::Unknown(missing));
-    }
     let mut linker = Linker::new(engine);
     capabilities.link(&mut linker, &info.imports)?;
     capability::link_resources(&mut linker, component, capabilities)?;
-    for import in unknown {
-        capability::declare(&mut linker, component, import, &bindings[&import.name])?;
+    for import in capabilities.unknown(info) {
+        if let Some(binding) = bindings.get(&import.name) {
+            capability::declare(&mut linker, component, import, binding)?;
+        }
     }
     // Checked before denial: a denying function accepts any signature and replaces the one that checks.
     let typed = linker.instantiate_pre(component);

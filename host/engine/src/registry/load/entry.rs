@@ -1,7 +1,10 @@
-//! One entry of a registry: its component is read and compiled or found in the cache, and each of its tools is
-//! prepared.
+//! One entry of a registry: its component is read and described, each of its tools is prepared, and then the component is
+//! compiled or found in the cache, and linked.
 //!
-//! Owns the steps that concern one entry alone, so that entries can load in parallel. Must not know the other entries.
+//! Owns the order: whatever the description shows to be wrong is found before anything compiles. Owns the steps that
+//! concern one entry alone, so that entries can load in parallel. Must not know the other entries.
+
+mod notes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,25 +12,25 @@ use std::sync::Arc;
 
 use toml::Spanned;
 use wasmtime::Engine;
+use wasmtime::component::Component as Code;
 
-use super::{LoadEvent, LoadFailure, STEP_MAX, imports};
+use super::{LoadEvent, LoadFailure, Purpose, STEP_MAX, imports};
 use crate::blocking::{Lane, Lost};
 use crate::capability;
-use crate::capability::Capabilities;
+use crate::capability::{Binding, Capabilities};
 use crate::config::{ConfigFile, RetryConfig, ToolConfig};
 use crate::policy::Allowance;
 use crate::registry::name;
-use crate::registry::tool::{Component, Tool, USEFUL_MS_MIN};
-use crate::sandbox::cache::{Cache, Compiled, Lookup, Missing};
+use crate::registry::tool::{Component, Runnable, Tool, USEFUL_MS_MIN};
+use crate::sandbox::cache::{Cache, Lookup, Source};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
 use crate::sandbox::run::LinkError;
-use airlock_contract::component::{ComponentInfo, Function, Needs, Problem};
+use airlock_contract::component::{ComponentInfo, Function, Problem};
 use airlock_contract::manifest::{Manifest, PROBLEMS_MAX, ToolContract};
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
-use airlock_types::effect::Effect;
-use airlock_types::grant::{Effective, Grants, Missing as MissingGrant, Requests};
+use airlock_types::grant::{Effective, Grants, Requests};
 use airlock_types::limit::Limits;
 use airlock_types::plan::RetryPolicy;
 
@@ -54,6 +57,15 @@ pub(super) struct Entry {
     pub(super) files: Lane,
     /// A folder besides the state folder that no tool may be granted: the one of a journal elsewhere.
     pub(super) apart: Option<PathBuf>,
+    pub(super) purpose: Purpose,
+}
+
+/// Tools that only lack their code, and what linking it takes.
+struct Prepared {
+    tools: Tools,
+    component: Arc<Component>,
+    bindings: BTreeMap<String, Binding>,
+    allowance: Arc<Allowance>,
 }
 
 impl Entry {
@@ -61,17 +73,49 @@ impl Entry {
     pub(super) async fn load(self: Arc<Self>, watch: &(dyn Fn(LoadEvent) + Sync)) -> Loaded {
         let name = self.key.get_ref();
         watch(LoadEvent::Started(name.clone()));
-        // Three steps, so that the thread of this entry is free while the compile process runs.
-        let (tools, cached) = match self.aside(Entry::look).await? {
-            Ok(tools) => (tools, true),
-            Err(missing) => {
-                let compiled = self.cache.compile(&self.engine, missing).await;
-                let compiled = compiled.map_err(|err| self.unusable(&err))?;
-                (self.aside(|entry| entry.prepare(compiled)).await?, false)
-            }
+        // Several steps, so that the thread of this entry is free while a compile process runs.
+        let mut source = self.aside(Entry::read).await?;
+        let known = source.known();
+        let is_known = known.is_some();
+        let info = match known {
+            Some(info) => info,
+            None => self.cache.describe(source.bytes()).await.map_err(|err| self.unusable(&err))?,
+        };
+        let digest = source.digest().to_owned();
+        let prepared = self.aside(|entry| entry.prepare(info, digest)).await?;
+        let (tools, cached) = match self.purpose {
+            Purpose::Look => (prepared.tools, true),
+            Purpose::Run => self.finish(source, prepared, is_known).await?,
         };
         watch(LoadEvent::Ready { name: name.clone(), cached });
         Ok(tools)
+    }
+
+    /// Gives prepared tools their code. Also returns whether it was in the cache.
+    async fn finish(
+        self: &Arc<Self>,
+        source: Source,
+        prepared: Prepared,
+        is_known: bool,
+    ) -> Result<(Tools, bool), LoadFailure> {
+        let looked = self.aside(move |entry| Ok(entry.cache.look(&entry.engine, source))).await?;
+        let (code, cached) = match looked {
+            Lookup::Found(code) => (*code, true),
+            Lookup::Missing(missing) => {
+                let code = self.cache.compile(&self.engine, missing).await;
+                (code.map_err(|err| self.unusable(&err))?, false)
+            }
+        };
+        let link = move |entry: &Entry| {
+            let component = prepared.component.clone();
+            let tools = entry.link(&code, prepared)?;
+            // Only of components that can be loaded: what is refused leaves nothing behind.
+            if !is_known {
+                entry.cache.keep_description(&entry.engine, &component.digest, &component.info);
+            }
+            Ok(tools)
+        };
+        Ok((self.aside(link).await?, cached))
     }
 
     /// Runs a step on the entry's thread, within [`STEP_MAX`].
@@ -92,8 +136,8 @@ impl Entry {
         }
     }
 
-    /// Prepares the tools at once when the component was compiled before. Otherwise returns the missing component.
-    fn look(&self) -> Result<Result<Tools, Missing>, Diagnostics> {
+    /// Reads the component, with its description if the cache has it.
+    fn read(&self) -> Result<Source, Diagnostics> {
         let path = self.path();
         // Reading opens and closes the file. For a file of the state folder that would drop SQLite's locks.
         if self.is_of_state(&path) {
@@ -106,10 +150,7 @@ impl Entry {
             }
             err => self.unusable(&err),
         })?;
-        match self.cache.look(&self.engine, bytes).map_err(|err| self.unusable(&err))? {
-            Lookup::Found(compiled) => self.prepare(*compiled).map(Ok),
-            Lookup::Missing(missing) => Ok(Err(missing)),
-        }
+        self.cache.source(&self.engine, bytes).map_err(|err| self.unusable(&err))
     }
 
     /// The operator's grants, checked against this machine and this host.
@@ -169,6 +210,9 @@ impl Entry {
 
     fn unlinked(&self, err: &LinkError) -> Diagnostics {
         let hint = match err {
+            LinkError::Unknown(names) if names.iter().any(|name| is_wasi_03(name)) => {
+                "build the component for WASI 0.2: this version does not run WASI 0.3"
+            }
             LinkError::Unknown(_) => {
                 "declare them: `imports.\"NAME\" = \"trap\"`, or fixed results per function"
             }
@@ -193,21 +237,20 @@ impl Entry {
         self.here(message, (!hidden.is_empty()).then(|| hidden.join("; ")))
     }
 
-    /// Turns compiled code into tools: contract, grants, linking, names, then one tool for each function.
-    fn prepare(&self, compiled: Compiled) -> Result<Tools, Diagnostics> {
+    /// Turns a description into tools without code: contract, grants, imports, names, then one tool for each function.
+    fn prepare(&self, info: ComponentInfo, digest: String) -> Result<Prepared, Diagnostics> {
         let Entry { file, key, config, .. } = self;
         let path = self.path();
-        let Compiled { component: code, info, digest } = compiled;
+        if let Some(unsupported) = &info.unsupported {
+            return Err(self.unusable(&CompileError::Unsupported(unsupported.clone())));
+        }
         let mut author = author(&path, &info)?;
-        // Before linking, so that code is never linked with a grant that is refused.
         let grants = self.grants()?;
         let requests = self.requests(&info, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
         let bindings = imports::bindings(file, config, &info, &self.capabilities)?;
         let capabilities = &self.capabilities;
-        let lane = self.files.clone();
-        let linked = run::link(&self.engine, capabilities, &code, &info, &effective, &bindings, lane);
-        let linked = linked.map_err(|err| self.unlinked(&err))?;
+        run::provided(capabilities, &info, &bindings).map_err(|err| self.unlinked(&err))?;
         let functions = config.functions.as_ref().map(Spanned::get_ref);
         let named = name::assign(key.get_ref(), functions, &info.functions).map_err(|err| {
             let span = config.functions.as_ref().map_or(key.span(), Spanned::span);
@@ -222,7 +265,7 @@ impl Entry {
         let component = Arc::new(Component { path: path.clone(), digest: digest.into(), info });
         let (possible, is_open_world) =
             (capabilities.effect(&effective), capabilities.is_open_world(&effective));
-        let too_small = too_small(key.get_ref(), &component.info.needs, &limits);
+        let too_small = notes::too_small(key.get_ref(), &component.info.needs, &limits);
         let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let mut tools = Vec::new();
         for (public, function) in named {
@@ -231,13 +274,13 @@ impl Entry {
             let docs = component.info.docs_of(&function).unwrap_or(&none);
             let contract = Contract::prepare(&function, said, docs)
                 .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
-            let (effect, warnings) = effect(file, &public, config, &contract, possible)?;
-            // Found now, so that a call needs no lookup by name.
-            let export = run::locate(&code, &function).ok_or_else(|| {
-                self.here(format!("`{}` has lost its export `{}`", path.display(), function.name), None)
-            })?;
-            let missing = missing_warnings(&public, allowance.missing());
-            let warnings = warnings.into_iter().chain(missing).chain(too_small.iter().cloned()).collect();
+            let (effect, warnings) = notes::effect(file, &public, config, &contract, possible)?;
+            let warnings = [
+                warnings,
+                notes::missing(&public, allowance.missing()),
+                too_small.clone(),
+                notes::undescribed(&public, &contract),
+            ];
             let tool = Tool {
                 name: public.into(),
                 component: component.clone(),
@@ -257,13 +300,35 @@ impl Entry {
                     .unwrap_or(USEFUL_MS_MIN),
                 bulkhead_run: config.bulkhead.run,
                 bulkhead_wait: config.bulkhead.wait,
-                linked: linked.clone(),
-                export,
+                runnable: None,
             };
-            tools.push((tool, warnings));
+            tools.push((tool, warnings.concat()));
+        }
+        Ok(Prepared { tools, component, bindings, allowance })
+    }
+
+    /// Links the code of prepared tools.
+    fn link(&self, code: &Code, prepared: Prepared) -> Result<Tools, Diagnostics> {
+        let Prepared { mut tools, component, bindings, allowance } = prepared;
+        let (info, effective, lane) = (&component.info, allowance.effective(), self.files.clone());
+        let linked = run::link(&self.engine, &self.capabilities, code, info, effective, &bindings, lane);
+        let linked = linked.map_err(|err| self.unlinked(&err))?;
+        for (tool, _) in &mut tools {
+            let function = &tool.contract.function;
+            // Found now, so that a call needs no lookup by name.
+            let export = run::locate(code, function).ok_or_else(|| {
+                let path = component.path.display();
+                self.here(format!("`{path}` has lost its export `{}`", function.name), None)
+            })?;
+            tool.runnable = Some(Runnable { linked: linked.clone(), export });
         }
         Ok(tools)
     }
+}
+
+/// Whether an import, in backticks, is one of WASI 0.3.
+fn is_wasi_03(name: &str) -> bool {
+    name.starts_with("`wasi:") && name.contains("@0.3.")
 }
 
 /// The statements of a component's embedded contract; empty without one.
@@ -302,75 +367,5 @@ fn retry(config: &RetryConfig) -> RetryPolicy {
         attempts_max: attempts.as_ref().map_or(default.attempts_max, |attempts| *attempts.get_ref()),
         implausible: *implausible,
         ..default
-    }
-}
-
-/// A note for each limit below what each instance begins with: every call would end at it.
-fn too_small(key: &str, needs: &Needs, limits: &Limits) -> Vec<String> {
-    let Needs { memory_bytes, table_elements } = *needs;
-    [
-        ("memory_bytes_max", "memory", memory_bytes, limits.memory_bytes_max, "bytes"),
-        ("table_elements_max", "table", table_elements, limits.table_elements_max, "elements"),
-    ]
-    .into_iter()
-    .filter(|(_, _, needed, limit, _)| needed > limit)
-    .map(|(setting, what, needed, limit, unit)| {
-        format!(
-            "`{key}` can never run: it begins with a {what} of {needed} {unit}, and its `limits.{setting}` is \
-             {limit}; raise it to at least {needed}"
-        )
-    })
-    .collect()
-}
-
-/// A note for each required capability that is not granted: calls of the tool will be denied.
-fn missing_warnings(name: &str, missing: &[MissingGrant]) -> Vec<String> {
-    missing
-        .iter()
-        .filter(|missing| !missing.optional)
-        .map(|missing| {
-            format!(
-                "`{name}` asks for {} ({}) and will be denied; to grant it: {}",
-                missing.asked, missing.reason, missing.grant
-            )
-        })
-        .collect()
-}
-
-/// The effect class of a tool: the operator's, else the declared one, else the strongest that its grants make possible.
-/// Also returns notes for a reviewer.
-///
-/// # Errors
-/// When the contract declares less than the grants make possible.
-fn effect(
-    file: &ConfigFile,
-    name: &str,
-    config: &ToolConfig,
-    contract: &Contract,
-    possible: Effect,
-) -> Result<(Effect, Vec<String>), Diagnostics> {
-    if let Some(operator) = &config.effects {
-        // The operator has the last word, so this is a note and not an error.
-        let lower = *operator.get_ref() < possible;
-        let note = format!(
-            "`{name}` is declared {} by the operator, but its grants make {} possible",
-            operator.get_ref().as_str(),
-            possible.as_str()
-        );
-        return Ok((*operator.get_ref(), lower.then_some(note).into_iter().collect()));
-    }
-    match contract.effect {
-        Some(declared) if declared < possible => {
-            let message = format!(
-                "`{name}` declares that it is {}, but its grants make {} possible",
-                declared.as_str(),
-                possible.as_str()
-            );
-            let span = config.grants.as_ref().map_or(config.component.span(), Spanned::span);
-            let hint = format!("grant less, or say `effects = \"{}\"`", possible.as_str());
-            Err(file.error(span, message, "these grants", Some(hint)).into())
-        }
-        Some(declared) => Ok((declared, Vec::new())),
-        None => Ok((possible, Vec::new())),
     }
 }

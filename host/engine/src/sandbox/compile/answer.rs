@@ -1,5 +1,5 @@
-//! The answer of the compile process: a length in eight bytes (little-endian), JSON of that length, then the code to
-//! the end.
+//! The answer of the compile process: a length in eight bytes (little-endian), JSON of that length, then the code, if it
+//! was asked for, to the end.
 //!
 //! Owns the form, its bounds, and both directions. Neither end trusts the other: the process bounds what it writes, and
 //! the host bounds what it reads, because the process has read untrusted bytes. Must not know how a component is
@@ -22,17 +22,20 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Most characters of a reason. Messages of the engine quote names from the component, which may be long.
 const REASON_CHARS_MAX: usize = 2_000;
 
-/// The result of a compilation.
+/// What the process answers, and the means of confinement that the kernel lacks: `landlock`, `seccomp`.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// The component was compiled, and its code is in the file.
-    Done {
+    /// The component was described.
+    Described {
         /// The exports, imports and contract of the component.
-        info: ComponentInfo,
-        /// The means of confinement that the kernel lacks: `landlock`, `seccomp`.
+        info: Box<ComponentInfo>,
         missing: Vec<String>,
+    },
+    /// The component was compiled, and its code is in the file.
+    Compiled {
         /// SHA-256 of the code as it was received, in hex.
         code_digest: String,
+        missing: Vec<String>,
     },
     /// It is refused.
     Refused(Refused),
@@ -46,6 +49,8 @@ pub(super) enum Refused {
     Invalid(String),
     /// An instance of it is larger than the engine's pool has room for.
     Oversized(String),
+    /// It uses features that the engine does not have, and cannot be described either.
+    Unsupported(String),
 }
 
 impl Refused {
@@ -55,6 +60,7 @@ impl Refused {
         match self {
             Refused::Invalid(reason) => Refused::Invalid(cut(reason)),
             Refused::Oversized(reason) => Refused::Oversized(cut(reason)),
+            Refused::Unsupported(reason) => Refused::Unsupported(cut(reason)),
         }
     }
 }
@@ -64,6 +70,7 @@ impl From<Refused> for CompileError {
         match refused {
             Refused::Invalid(reason) => CompileError::Invalid(reason),
             Refused::Oversized(reason) => CompileError::Oversized(reason),
+            Refused::Unsupported(reason) => CompileError::Unsupported(reason),
         }
     }
 }
@@ -72,22 +79,20 @@ impl From<Refused> for CompileError {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Head {
-    Done { info: Box<ComponentInfo>, missing: Vec<String> },
+    Described { info: Box<ComponentInfo>, missing: Vec<String> },
+    Compiled { missing: Vec<String> },
     Refused(Refused),
 }
 
-/// Sends a compiled component. A description that is too large is sent as a refusal instead.
-pub(super) fn send(
+/// Sends a description. One that is too large is sent as a refusal instead.
+pub(super) fn send_description(
     mut out: impl Write,
     info: ComponentInfo,
     missing: Vec<String>,
-    code: &[u8],
 ) -> anyhow::Result<()> {
-    let head = Head::Done { info: Box::new(info), missing };
-    match bounded(&head) {
+    match bounded(&Head::Described { info: Box::new(info), missing }) {
         Some(head) => {
             write_head(&mut out, &head)?;
-            out.write_all(code)?;
             Ok(out.flush()?)
         }
         None => refuse(
@@ -97,6 +102,13 @@ pub(super) fn send(
             )),
         ),
     }
+}
+
+/// Sends compiled code.
+pub(super) fn send_code(mut out: impl Write, missing: Vec<String>, code: &[u8]) -> anyhow::Result<()> {
+    write_head(&mut out, &serde_json::to_vec(&Head::Compiled { missing })?)?;
+    out.write_all(code)?;
+    Ok(out.flush()?)
 }
 
 /// Sends a refusal.
@@ -130,14 +142,14 @@ fn bounded(head: &Head) -> Option<Vec<u8>> {
     Some(bounded.0)
 }
 
-/// Receives an answer and writes its code to the file `out`, at most `code_bytes_max` bytes. `None` when the process
-/// ended before its answer was complete.
+/// Receives an answer and writes its code, if it has any, to the file `out`, at most `code_bytes_max` bytes. `None` when
+/// the process ended before its answer was complete.
 ///
 /// # Errors
 /// When the answer exceeds a bound or has another form, or the file cannot be written.
 pub(super) async fn receive(
     mut from: impl AsyncRead + Unpin,
-    out: &Path,
+    out: Option<&Path>,
     code_bytes_max: u64,
 ) -> Result<Option<Answer>, CompileError> {
     let mut length = [0; 8];
@@ -158,11 +170,14 @@ pub(super) async fn receive(
     let head = serde_json::from_slice(&head);
     match head.map_err(|err| CompileError::Process(format!("its answer cannot be read: {err}")))? {
         Head::Refused(why) => Ok(Some(Answer::Refused(why.cut()))),
-        Head::Done { info, missing } => {
-            // Before the code is stored: a description beyond its bounds makes the code useless.
+        Head::Described { info, missing } => {
             info.check().map_err(CompileError::Process)?;
+            Ok(Some(Answer::Described { info, missing }))
+        }
+        Head::Compiled { missing } => {
+            let out = out.ok_or_else(|| CompileError::Process("it sent code unasked".into()))?;
             let code_digest = store(from, out, code_bytes_max).await?;
-            Ok(Some(Answer::Done { info: *info, missing, code_digest }))
+            Ok(Some(Answer::Compiled { code_digest, missing }))
         }
     }
 }

@@ -4,16 +4,14 @@
 
 use std::io::{Read as _, Write};
 
+use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::super::confine::{self, Confinement};
 use super::super::describe;
+use super::super::describe::DescribeError;
 use super::super::engine::{self, Optimize};
 use super::answer::{self, Refused};
-use airlock_contract::component::ComponentInfo;
-use airlock_types::limit::{
-    CORE_INSTANCES_MAX, MEMORIES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
-};
 
 /// The settings of a compile process, given by its parent.
 #[derive(Clone, Copy, Debug)]
@@ -24,86 +22,97 @@ pub struct Worker {
     pub cpu_s_max: u64,
     /// Limit of writable memory, in bytes.
     pub memory_bytes_max: u64,
-    /// Whether to compile without optimizations, which takes time linear in the size.
-    pub unoptimized: bool,
+    /// What it is to do.
+    pub task: Task,
+}
+
+/// What is to be done with a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Say what it shows. No code is compiled.
+    Describe,
+    /// Compile it.
+    Compile {
+        /// Without optimizations, which takes time linear in the size.
+        unoptimized: bool,
+    },
 }
 
 impl Worker {
     fn confine(&self) -> anyhow::Result<Vec<String>> {
-        let Worker { parent, cpu_s_max, memory_bytes_max, unoptimized: _ } = *self;
+        let Worker { parent, cpu_s_max, memory_bytes_max, task: _ } = *self;
         Ok(confine::confine(&Confinement { parent, cpu_s_max, memory_bytes_max })?)
     }
 }
 
-/// Reads a component from stdin, compiles it and writes the answer to stdout.
+/// Reads a component from stdin, describes or compiles it and writes the answer to stdout.
 ///
 /// # Errors
 /// Fails only for errors of the host. An invalid component is an answer.
 pub fn work(worker: &Worker) -> anyhow::Result<()> {
     // First: no byte of the component is read with more rights than compiling needs.
     let missing = worker.confine()?;
-    let optimize = if worker.unoptimized { Optimize::None } else { Optimize::Speed };
-    let engine = engine::compiler(optimize).map_err(|err| anyhow::anyhow!("{err:#}"))?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes)?;
-    reply(&engine, &bytes, missing, std::io::stdout().lock())
+    reply(worker.task, &bytes, missing, std::io::stdout().lock())
 }
 
-/// Compiles a component and writes the answer to `out`: description and code, or the reason for a refusal.
-pub(super) fn reply(
-    engine: &wasmtime::Engine,
-    bytes: &[u8],
-    missing: Vec<String>,
-    out: impl Write,
-) -> anyhow::Result<()> {
-    match translate(engine, bytes) {
-        Ok((info, code)) => answer::send(out, info, missing, &code),
-        Err(err) => answer::refuse(out, refused(&format!("{err:#}"))),
+/// Does a task with a component and writes the answer to `out`: description or code, or the reason for a refusal.
+pub(super) fn reply(task: Task, bytes: &[u8], missing: Vec<String>, out: impl Write) -> anyhow::Result<()> {
+    match task {
+        Task::Describe => match describe::read(bytes) {
+            Ok(info) => answer::send_description(out, info, missing),
+            Err(err) => answer::refuse(out, err.into()),
+        },
+        Task::Compile { unoptimized } => {
+            let optimize = if unoptimized { Optimize::None } else { Optimize::Speed };
+            let engine = engine::compiler(optimize).map_err(|err| anyhow::anyhow!("{err:#}"))?;
+            match translate(&engine, bytes) {
+                Ok(code) => answer::send_code(out, missing, &code),
+                Err(refused) => answer::refuse(out, refused),
+            }
+        }
     }
 }
 
-fn refused(error: &str) -> Refused {
-    oversized(error).map_or_else(|| Refused::Invalid(error.to_owned()), Refused::Oversized)
+impl From<DescribeError> for Refused {
+    fn from(err: DescribeError) -> Refused {
+        match err {
+            DescribeError::Oversized(reason) => Refused::Oversized(reason),
+            DescribeError::Unsupported(reason) => Refused::Unsupported(reason),
+            err => Refused::Invalid(err.to_string()),
+        }
+    }
 }
 
-/// What is larger than the engine's pool has for one instance, if that is what the engine says. It has no type for it,
-/// only texts; a test holds them.
-fn oversized(error: &str) -> Option<String> {
-    let number_before = |text: &str| error.split_once(text)?.0.rsplit(' ').next()?.parse::<u64>().ok();
-    let number_after = |text: &str| error.split_once(text)?.1.split(' ').next()?.parse::<u64>().ok();
-    let counts = [
-        (" core module instances", "core instances", u64::from(CORE_INSTANCES_MAX)),
-        (" Wasm linear memories", "memories", u64::from(MEMORIES_MAX)),
-        (" tables, which exceeds", "tables", u64::from(TABLES_MAX)),
-    ];
-    let sizes = [
-        ("minimum element size of ", "elements in a table", TABLE_ELEMENTS_MAX),
-        ("minimum byte size of ", "bytes in a memory", MEMORY_BYTES_MAX),
-    ];
-    let count = counts.into_iter().find_map(|(text, what, max)| {
-        let n = number_before(text)?;
-        Some(format!("{n} {what}, and at most {max} are possible; a composition has those of all its parts"))
-    });
-    let size = || {
-        sizes.into_iter().find_map(|(text, what, max)| {
-            Some(format!("{} {what} from the start, and at most {max} are possible", number_after(text)?))
-        })
-    };
-    let rest = || error.contains("in pooling allocator requirements").then(|| error.to_owned());
-    count.or_else(size).or_else(rest)
+/// The code of a component, if the engine reads it as the host does.
+fn translate(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
+    let info = describe::shown(bytes)?;
+    if let Some(unsupported) = info.unsupported {
+        return Err(Refused::Unsupported(unsupported));
+    }
+    let refused = |err: wasmtime::Error| engine_refused(&format!("{err:#}"));
+    let component = Component::from_binary(engine, bytes).map_err(refused)?;
+    if !describe::agrees(&info, engine, &component) {
+        // A fault of the host. Values of wrong types would reach the guest.
+        return Err(Refused::Invalid("the engine reads its types otherwise than the host does".into()));
+    }
+    component.serialize().map_err(refused)
 }
 
-fn translate(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<(ComponentInfo, Vec<u8>)> {
-    // The cheapest check comes first: a rejected section saves the compilation.
-    let sections = describe::sections(bytes).map_err(wasmtime::Error::msg)?;
-    let component = Component::from_binary(engine, bytes)?;
-    let info = describe::read(engine, &component, sections).map_err(wasmtime::Error::msg)?;
-    Ok((info, component.serialize()?))
+/// What the description could not count is counted by the engine, which says so by text alone.
+fn engine_refused(error: &str) -> Refused {
+    let of_the_pool = ["in the pooling allocator", "in pooling allocator requirements"];
+    if of_the_pool.iter().any(|text| error.contains(text)) {
+        Refused::Oversized(error.to_owned())
+    } else {
+        Refused::Invalid(error.to_owned())
+    }
 }
 
 /// The work of a compile process in this process, for the fuzz targets: its answers go nowhere.
 #[derive(Debug)]
-pub struct Examiner(wasmtime::Engine);
+pub struct Examiner(Engine);
 
 impl Examiner {
     /// None when the engine does not start on this machine.
@@ -111,9 +120,20 @@ impl Examiner {
         engine::compiler(Optimize::None).ok().map(Examiner)
     }
 
-    /// Whether the component gets an answer: its code, or the reason why there is none.
+    /// Whether the component gets an answer and the host reads it as the engine does: a component that the engine accepts
+    /// is described with the engine's types, or has a bound of the host.
     pub fn answers(&self, component: &[u8]) -> bool {
-        reply(&self.0, component, Vec::new(), std::io::sink()).is_ok()
+        let is_answered = reply(Task::Describe, component, Vec::new(), std::io::sink()).is_ok();
+        let described = describe::shown(component);
+        let compiled = Component::from_binary(&self.0, component);
+        let is_agreed = match (&described, &compiled) {
+            (Ok(info), Ok(compiled)) => {
+                info.unsupported.is_none() && describe::agrees(info, &self.0, compiled)
+            }
+            (Err(err), Ok(_)) => err.is_bound(),
+            (_, Err(_)) => true,
+        };
+        is_answered && is_agreed
     }
 }
 

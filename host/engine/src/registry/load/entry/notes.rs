@@ -1,0 +1,97 @@
+//! The notes for a reviewer on one tool, and its effect class, on which grants and contract may differ.
+
+use toml::Spanned;
+
+use crate::config::{ConfigFile, ToolConfig};
+use airlock_contract::component::Needs;
+use airlock_contract::tool::Contract;
+use airlock_types::diagnostic::Diagnostics;
+use airlock_types::effect::Effect;
+use airlock_types::grant::Missing as MissingGrant;
+use airlock_types::limit::Limits;
+use airlock_types::words::quoted_list;
+
+/// A note for each limit below what each instance begins with: every call would end at it.
+pub(super) fn too_small(key: &str, needs: &Needs, limits: &Limits) -> Vec<String> {
+    let Needs { memory_bytes, table_elements } = *needs;
+    [
+        ("memory_bytes_max", "memory", memory_bytes, limits.memory_bytes_max, "bytes"),
+        ("table_elements_max", "table", table_elements, limits.table_elements_max, "elements"),
+    ]
+    .into_iter()
+    .filter(|(_, _, needed, limit, _)| needed > limit)
+    .map(|(setting, what, needed, limit, unit)| {
+        format!(
+            "`{key}` can never run: it begins with a {what} of {needed} {unit}, and its `limits.{setting}` is \
+             {limit}; raise it to at least {needed}"
+        )
+    })
+    .collect()
+}
+
+/// A note for each required capability that is not granted: calls of the tool will be denied.
+pub(super) fn missing(name: &str, missing: &[MissingGrant]) -> Vec<String> {
+    missing
+        .iter()
+        .filter(|missing| !missing.optional)
+        .map(|missing| {
+            format!(
+                "`{name}` asks for {} ({}) and will be denied; to grant it: {}",
+                missing.asked, missing.reason, missing.grant
+            )
+        })
+        .collect()
+}
+
+/// Notes on what agents are not told about a tool: they choose tools and arguments by descriptions.
+pub(super) fn undescribed(name: &str, contract: &Contract) -> Vec<String> {
+    let mend = "write doc comments in the WIT source and embed them with `airlock pack --wit`, or write `description` \
+                in the contract";
+    let mut notes = Vec::new();
+    if contract.description.is_empty() {
+        notes.push(format!("`{name}` has no description; {mend}"));
+    }
+    if !contract.undescribed.is_empty() {
+        let places = quoted_list(contract.undescribed.iter().map(String::as_str));
+        notes.push(format!("`{name}` does not describe {places}; {mend}"));
+    }
+    notes
+}
+
+/// The effect class of a tool: the operator's, else the declared one, else the strongest that its grants make possible.
+/// Also returns notes for a reviewer.
+///
+/// # Errors
+/// When the contract declares less than the grants make possible.
+pub(super) fn effect(
+    file: &ConfigFile,
+    name: &str,
+    config: &ToolConfig,
+    contract: &Contract,
+    possible: Effect,
+) -> Result<(Effect, Vec<String>), Diagnostics> {
+    if let Some(operator) = &config.effects {
+        // The operator has the last word, so this is a note and not an error.
+        let lower = *operator.get_ref() < possible;
+        let note = format!(
+            "`{name}` is declared {} by the operator, but its grants make {} possible",
+            operator.get_ref().as_str(),
+            possible.as_str()
+        );
+        return Ok((*operator.get_ref(), lower.then_some(note).into_iter().collect()));
+    }
+    match contract.effect {
+        Some(declared) if declared < possible => {
+            let message = format!(
+                "`{name}` declares that it is {}, but its grants make {} possible",
+                declared.as_str(),
+                possible.as_str()
+            );
+            let span = config.grants.as_ref().map_or(config.component.span(), Spanned::span);
+            let hint = format!("grant less, or say `effects = \"{}\"`", possible.as_str());
+            Err(file.error(span, message, "these grants", Some(hint)).into())
+        }
+        Some(declared) => Ok((declared, Vec::new())),
+        None => Ok((possible, Vec::new())),
+    }
+}

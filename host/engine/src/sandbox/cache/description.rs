@@ -1,0 +1,69 @@
+//! The description of one component, kept so that a component that did not change is not read again.
+//!
+//! Bound to the whole file of the component, its contract included.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::document;
+use super::document::Unusable;
+use airlock_contract::component::{COMPONENT_INFO_BYTES_MAX, ComponentInfo};
+
+/// Most bytes of the file: a description, plus the digests.
+const BYTES_MAX: u64 = COMPONENT_INFO_BYTES_MAX as u64 + 4_096;
+
+/// A component's place among the descriptions.
+pub(super) struct Description {
+    path: PathBuf,
+    component: String,
+    settings: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Described<'a> {
+    /// SHA-256 of the component's file, hex.
+    component: Cow<'a, str>,
+    /// The engine's settings and the program's version.
+    settings: Cow<'a, str>,
+    info: Cow<'a, ComponentInfo>,
+}
+
+impl Description {
+    pub(super) fn new(folder: &Path, component: &str, settings: String) -> Description {
+        let path = folder.join(format!("{component}-{settings}.description"));
+        Description { path, component: component.to_owned(), settings }
+    }
+
+    pub(super) fn keep(&self, info: &ComponentInfo) -> std::io::Result<()> {
+        let Description { path, component, settings } = self;
+        let (component, settings) = (component.into(), settings.into());
+        document::write(path, &Described { component, settings, info: Cow::Borrowed(info) })
+    }
+
+    /// The description, if it is intact and of this component.
+    pub(super) fn find(&self) -> Option<ComponentInfo> {
+        match self.read() {
+            Ok(info) => Some(info),
+            Err(Unusable::Missing) => None,
+            Err(err) => {
+                tracing::warn!("a component in the compile cache is read anew: {err}");
+                // A failure does no harm: the next description replaces the file.
+                let _ = std::fs::remove_file(&self.path);
+                None
+            }
+        }
+    }
+
+    fn read(&self) -> Result<ComponentInfo, Unusable> {
+        let Described { component, settings, info } = document::read(&self.path, BYTES_MAX)?;
+        if component != self.component || settings != self.settings {
+            return Err(Unusable::Index("it is another component's, or for another engine".into()));
+        }
+        // The description is from a process that read untrusted bytes, so its bounds are checked at every use.
+        info.check().map_err(Unusable::Index)?;
+        Ok(info.into_owned())
+    }
+}

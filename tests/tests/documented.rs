@@ -1,0 +1,101 @@
+//! What authors wrote beside their types reaches agents, and `check` names what nobody described.
+
+use serde_json::Value;
+
+use crate::described::Place;
+use crate::{stderr, stdout};
+
+const WIT: &str = r#"package a:b;
+
+interface shared {
+    /// A unit of length.
+    enum unit {
+        /// A thousand meters.
+        km,
+        m,
+    }
+
+    /// Percent of the whole.
+    type percent = f64;
+
+    /// A place on a map.
+    record spot {
+        /// Degrees north.
+        north: f64,
+        unit: unit,
+    }
+
+    /// What was found.
+    record answer {
+        /// How many.
+        count: u32,
+    }
+}
+
+world w {
+    use shared.{unit, percent, spot, answer};
+
+    /// Looks around.
+    export look: func(
+        /// Where to look,
+        /// and from where.
+        at: spot, share: percent,
+        /** The unit of the answer. */
+        %from: option<unit>,
+    ) -> answer;
+}
+"#;
+
+fn component() -> Vec<u8> {
+    let text = r#"(component
+        (type $unit' (enum "km" "m")) (export $unit "unit" (type $unit'))
+        (type $spot' (record (field "north" float64) (field "unit" $unit))) (export $spot "spot" (type $spot'))
+        (type $answer' (record (field "count" u32))) (export $answer "answer" (type $answer'))
+        (core module $m (func (export "look") (param f64 i32 f64 i32 i32) (result i32) (i32.const 1)))
+        (core instance $i (instantiate $m))
+        (func (export "look") (param "at" $spot) (param "share" float64) (param "from" (option $unit))
+            (result $answer) (canon lift (core func $i "look"))))"#;
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn comments_of_arguments_fields_cases_and_types_reach_agents() {
+    let place = Place::new(&component(), "");
+    std::fs::write(place.path("world.wit"), WIT).unwrap();
+    place.does(&["pack", "one.wasm", "--wit", "world.wit"]);
+    let tools: Value = serde_json::from_str(&place.does(&["export", "--for", "anthropic"])).unwrap();
+    let properties = &tools[0]["input_schema"]["properties"];
+    let at = &properties["at"];
+    let cases = [
+        (&tools[0], vec!["Looks around."]),
+        (at, vec!["Where to look,\nand from where."]),
+        (&at["properties"]["north"], vec!["Degrees north."]),
+        (&at["properties"]["unit"], vec!["A unit of length.", "- km: A thousand meters."]),
+        (&properties["share"], vec!["Percent of the whole."]),
+        (&properties["from"], vec!["The unit of the answer.", "- km: A thousand meters."]),
+    ];
+    for (shown, texts) in cases {
+        let description = shown["description"].as_str().unwrap_or_default();
+        texts.iter().for_each(|text| assert!(description.contains(text), "no {text:?} in {shown:#}"));
+    }
+    place.does(&["check", "--strict"]);
+}
+
+#[test]
+fn check_names_what_has_no_description() {
+    let place = Place::new(&component(), "");
+    let said = stderr(&place.run(&["check"]));
+    assert!(said.contains("`one` has no description"), "{said}");
+    let places = "`at`, `at.north`, `at.unit`, `share`, `from`, `result.count`";
+    assert!(said.contains(&format!("`one` does not describe {places}")), "{said}");
+    let strict = place.run(&["check", "--strict"]);
+    assert_eq!(strict.status.code(), Some(1), "{}{}", stdout(&strict), stderr(&strict));
+    // Each of them is named until it is described.
+    let contract = "effects = \"pure\"\n[tool.look]\ndescription = \"Looks.\"\n\
+                    [tool.look.args.\"at.north\"]\ndescription = \"North.\"\n";
+    std::fs::write(place.path("contract.toml"), contract).unwrap();
+    place.does(&["pack", "one.wasm", "--contract", "contract.toml"]);
+    let said = stderr(&place.run(&["check"]));
+    assert!(!said.contains("has no description"), "{said}");
+    assert!(said.contains("does not describe `at`, `at.unit`, `share`"), "{said}");
+}

@@ -241,26 +241,14 @@ fn importing(interface: &str) -> Vec<u8> {
 
 /// A module with one very long sum: harmless to run, and slow to compile.
 fn compile_bomb() -> Vec<u8> {
-    use wasm_encoder::{
-        CodeSection, Component, Function, FunctionSection, Module, ModuleSection, TypeSection,
-    };
-    let mut types = TypeSection::new();
-    types.ty().function([], [wasm_encoder::ValType::I32]);
-    let mut functions = FunctionSection::new();
-    functions.function(0);
-    let mut body = Function::new([]);
-    body.instructions().i32_const(1);
-    for _ in 0..2_000_000 {
-        body.instructions().i32_const(1).i32_add();
-    }
-    body.instructions().end();
-    let mut code = CodeSection::new();
-    code.function(&body);
-    let mut module = Module::new();
-    module.section(&types).section(&functions).section(&code);
-    let mut component = Component::new();
-    component.section(&ModuleSection(&module));
-    component.finish()
+    let more = "i32.const 1 i32.add ".repeat(2_000_000);
+    let text = format!(
+        r#"(component
+            (core module $m (func (export "f") (result i32) i32.const 1 {more}))
+            (core instance $i (instantiate $m))
+            (func (export "f") (result s32) (canon lift (core func $i "f"))))"#
+    );
+    wat::parse_str(text).unwrap()
 }
 
 #[test]

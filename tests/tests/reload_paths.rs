@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use airlock_tests::server::Server;
 use airlock_tests::{program, root};
@@ -21,15 +21,22 @@ async fn tools(server: &Server) -> Vec<String> {
     tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Asks again and again. Returns whether it was true soon enough.
+async fn soon<F: Future<Output = bool>>(is_true: impl Fn() -> F) -> bool {
+    let asked = async {
+        while !is_true().await {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(SOON, asked).await.is_ok()
+}
+
 #[track_caller]
 fn await_tools(server: &Server, names: &[&str]) -> impl Future<Output = ()> {
     let at = std::panic::Location::caller();
     async move {
-        let begun = Instant::now();
-        while tools(server).await != names {
-            assert!(begun.elapsed() < SOON, "{at}: {:?}: {}", tools(server).await, server.said());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let seen = soon(|| async { tools(server).await == names }).await;
+        assert!(seen, "{at}: {:?}: {}", tools(server).await, server.said());
     }
 }
 
@@ -84,11 +91,8 @@ async fn a_component_may_stand_behind_a_link_that_is_exchanged() {
     await_description(&server, "b", "a").await;
     // And a change of the file behind the new link.
     put(DIGEST.1, &at("r2").join("b.wasm"));
-    let begun = Instant::now();
-    while description(&server, "b").await == description(&server, "a").await {
-        assert!(begun.elapsed() < SOON, "{}", server.said());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let seen = soon(|| async { description(&server, "b").await != description(&server, "a").await }).await;
+    assert!(seen, "{}", server.said());
 }
 
 async fn description(server: &Server, name: &str) -> Value {
@@ -99,13 +103,6 @@ async fn description(server: &Server, name: &str) -> Value {
 
 /// Waits until a tool has the description of another one.
 async fn await_description(server: &Server, name: &str, of: &str) {
-    let begun = Instant::now();
-    loop {
-        let (now, expect) = (description(server, name).await, description(server, of).await);
-        if now == expect {
-            return;
-        }
-        assert!(begun.elapsed() < SOON, "{now}: {}", server.said());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let seen = soon(|| async { description(server, name).await == description(server, of).await }).await;
+    assert!(seen, "{}: {}", description(server, name).await, server.said());
 }

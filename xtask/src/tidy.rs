@@ -29,6 +29,7 @@ const FLOORS: [Floor; 6] = [
         modules: &[
             "text",
             "shorten",
+            "unexpanded",
             "words",
             "digest",
             "canonical",

@@ -148,10 +148,10 @@ pub fn plan(inputs: Inputs) -> Plan {
     // Begins as the sum over all routes. Each route takes its own share out, so it keeps back time for later routes
     // only.
     let mut reserve_ms: u64 = routes.iter().map(|input| input.useful_ms_min).fold(0, u64::saturating_add);
-    let factors = jitter.factors(&args_digest);
     let planned = routes.into_iter().enumerate().map(|(index, input)| {
         reserve_ms = reserve_ms.saturating_sub(input.useful_ms_min);
-        route(input, reserve_ms, |retry| factors.factor(index, retry))
+        let factors = jitter.factors(&args_digest, index);
+        route(input, reserve_ms, |retry| factors.factor(retry))
     });
     let routes: Vec<Route> = planned.collect();
     let worst_case = worst_case(deadline_ms, &routes);

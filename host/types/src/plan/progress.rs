@@ -213,7 +213,7 @@ impl Plan {
         }
         // Computed again from the plan's inputs, since the planned wait knows no hint. It differs from it by the hint
         // only.
-        let factor = self.jitter.factors(&self.args_digest).factor(index, number);
+        let factor = self.jitter.factors(&self.args_digest, index).factor(number);
         let wait_ms = route.input.retry.wait_ms(number, throttled, factor, ended.retry_after_ms);
         // The tool would refuse again before its own time has passed. The wait follows a hint up to a bound only.
         if facts.retry == Retry::AsRefused && ended.retry_after_ms.is_none_or(|hint| hint > wait_ms) {

@@ -64,25 +64,27 @@ pub enum Jitter {
 }
 
 impl Jitter {
-    /// The factors of one call, by the digest of its arguments.
-    pub fn factors(&self, call: &str) -> Factors {
+    /// The factors of one call on a route. The call is the digest of its arguments.
+    pub fn factors(&self, call: &str, route: usize) -> Factors {
         let Jitter::Seeded(seed) = self else { return Factors(None) };
         let mut hasher = Sha256::new();
-        ["jitter", seed, call].into_iter().for_each(|part| hash_part(&mut hasher, part));
+        for part in ["jitter", seed, call, &route.to_string()] {
+            hash_part(&mut hasher, part);
+        }
         Factors(Some(hasher))
     }
 }
 
-/// The factors of one call's waits. Holds the hash of what they have in common: every good call makes some, and needs
-/// none.
+/// The factors of the waits on one route of a call. Holds the hash of what they have in common: two blocks of three, and
+/// every good call makes the factors of its plan without needing one.
 #[derive(Debug)]
 pub struct Factors(Option<Sha256>);
 
 impl Factors {
-    /// The factor before the `k`-th retry on a route: the first 53 bits of SHA-256 over 2^53.
-    pub fn factor(&self, route: usize, k: u32) -> f64 {
+    /// The factor before the `k`-th retry: the first 53 bits of SHA-256 over 2^53.
+    pub fn factor(&self, k: u32) -> f64 {
         let Some(mut hasher) = self.0.clone() else { return 1.0 };
-        [route.to_string(), k.to_string()].iter().for_each(|part| hash_part(&mut hasher, part));
+        hash_part(&mut hasher, &k.to_string());
         let digest = hasher.finalize();
         let bits = digest.iter().take(8).fold(0u64, |bits, byte| bits << 8 | u64::from(*byte)) >> 11;
         #[expect(clippy::cast_precision_loss, reason = "53 bits are exact in an f64")]

@@ -40,9 +40,9 @@ pub(crate) struct Args {
     /// Compares the instructions of one call with the stored count
     #[arg(long, conflicts_with = "rivals")]
     check: bool,
-    /// With --check, stores the count instead of comparing it
-    #[arg(long, requires = "check")]
-    bless: bool,
+    /// With --check, stores the count with this reason instead of comparing it
+    #[arg(long, requires = "check", value_name = "REASON")]
+    bless: Option<String>,
     /// Only these runs: parts, library, stdio, memory, scale
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["rivals", "check"])]
     only: Vec<Part>,
@@ -75,7 +75,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     // Always built first: figures of an old build must not be taken for those of this source.
     bench.build()?;
     if args.check {
-        return count::check(&bench, args.bless);
+        return count::check(&bench, args.bless.as_deref());
     }
     if args.rivals {
         let servers = rivals::install(root, &bench.scratch())?;

@@ -13,7 +13,7 @@ use super::Bench;
 use crate::release;
 use crate::run::command;
 
-/// The file of the stored count, below the folder of the page.
+/// The file of the stored counts, below the folder of the page: a line for each that was stored, with its reason.
 const STORED: &str = "performance/instructions.txt";
 
 /// The registry of the counted calls, which `bench calls` writes into the scratch folder.
@@ -23,12 +23,16 @@ const REGISTRY: &str = "narrow.toml";
 /// new count.
 const TOLERANCE: f64 = 0.03;
 
+/// Relative growth since the first stored count that fails the check: small growth that is stored again and again adds
+/// up.
+const GROWTH: f64 = 0.05;
+
 /// Calls of the two runs that are compared.
 const FEW: u32 = 200;
 const MANY: u32 = 1_200;
 
 /// Counts the instructions of one call and compares them with the stored count, or stores them.
-pub(super) fn check(bench: &Bench<'_>, bless: bool) -> Result<()> {
+pub(super) fn check(bench: &Bench<'_>, bless: Option<&str>) -> Result<()> {
     // Before the long run, so that a missing tool is reported at once.
     let installed = command(bench.root, "valgrind").arg("--version").output();
     ensure!(
@@ -41,22 +45,38 @@ pub(super) fn check(bench: &Bench<'_>, bless: bool) -> Result<()> {
     let per_call = (count(bench, MANY)? - count(bench, FEW)?) / f64::from(MANY - FEW);
     let path = bench.docs.join(STORED);
     println!("{per_call:.0} instructions for one call");
-    if bless {
+    let text = fs::read_to_string(&path);
+    if let Some(reason) = bless {
         fs::create_dir_all(path.parent().context("no folder")?)?;
-        return Ok(fs::write(&path, format!("{per_call:.0}\n"))?);
+        // A missing file is the normal case before the first count.
+        return Ok(fs::write(&path, format!("{}{per_call:.0} {reason}\n", text.unwrap_or_default()))?);
     }
     // Missing is an error: a check that compares with nothing would always pass.
-    let stored = fs::read_to_string(&path)
-        .with_context(|| format!("`{STORED}` is missing; `cargo xtask bench --check --bless` writes it"))?;
-    let stored: f64 = stored.trim().parse().with_context(|| format!("`{STORED}` holds no number"))?;
-    verdict(per_call, stored)
+    let text = text.with_context(|| {
+        format!("`{STORED}` is missing; `cargo xtask bench --check --bless REASON` writes it")
+    })?;
+    let stored = stored(&text)?;
+    let (first, last) = stored.first().zip(stored.last()).with_context(|| format!("`{STORED}` is empty"))?;
+    verdict(per_call, *last)?;
+    if per_call > first * (1.0 + GROWTH) {
+        bail!("more than {:.0} % above the first stored count, {first:.0}", GROWTH * 100.0);
+    }
+    Ok(())
+}
+
+/// The stored counts, the oldest first.
+fn stored(text: &str) -> Result<Vec<f64>> {
+    let count = |line: &str| line.split(' ').next().unwrap_or_default().parse::<f64>();
+    text.lines()
+        .map(|line| count(line).with_context(|| format!("`{STORED}`: no number in `{line}`")))
+        .collect()
 }
 
 fn verdict(per_call: f64, stored: f64) -> Result<()> {
     let change = per_call / stored - 1.0;
     let shown = format!("{:+.1} % against the stored {stored:.0}", change * 100.0);
     if change.abs() > TOLERANCE {
-        bail!("{shown}: more than {:.0} %. If it is meant, store it with --bless", TOLERANCE * 100.0);
+        bail!("{shown}: more than {:.0} %. If it is meant, store it with --bless REASON", TOLERANCE * 100.0);
     }
     println!("{shown}");
     Ok(())
@@ -97,5 +117,11 @@ mod tests {
         assert!(verdict(102.0, 100.0).is_ok());
         assert!(verdict(104.0, 100.0).is_err());
         assert!(verdict(96.0, 100.0).is_err());
+    }
+
+    #[test]
+    fn each_line_is_a_count_with_its_reason() {
+        assert_eq!(stored("100 at first\n104 more checks\n").unwrap(), [100.0, 104.0]);
+        assert!(stored("many\n").is_err());
     }
 }

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 pub use super::foreign::SchemaError;
 use super::{foreign, pattern};
-use airlock_types::shorten::{clean, shorten};
+use airlock_types::shorten::{clean, is_within, shorten};
 use airlock_types::violation::Violation;
 use fault::Fault;
 use parts::Parts;
@@ -98,7 +98,8 @@ impl Validator {
     /// The arguments with every mend applied: misnamed keys renamed, unknown ones removed, values in the form that was
     /// asked for. `None` if that does not make them valid.
     pub fn mended(&self, args: &Value) -> Option<Value> {
-        refuse::refuse(self, args).mended
+        // Without an explanation that would not be used.
+        if is_within(args, refuse::TRIED_BYTES_MAX) { refuse::refuse(self, args).mended } else { None }
     }
 
     /// The faults of the arguments, one for each place.

@@ -10,14 +10,14 @@ use airlock_types::shorten::is_within;
 use airlock_types::violation::Violation;
 
 /// Size in bytes of the largest arguments whose mends are tried: a trial copies and checks them again.
-const TRIED_BYTES_MAX: usize = 64 << 10;
+pub(super) const TRIED_BYTES_MAX: usize = 64 << 10;
 
 /// Rounds of mends. A mend can uncover the next fault: the value of a misnamed key is checked once the key is renamed.
 const ROUNDS_MAX: usize = 3;
 
 /// Why arguments are refused, and what became of them in the trial.
 pub(super) struct Refusal {
-    /// Every fault, ordered by place.
+    /// The faults, ordered by place; behind them those that a mend uncovers.
     pub(super) violations: Vec<Violation>,
     /// The arguments with all mends, if these make them valid.
     pub(super) mended: Option<Value>,
@@ -38,11 +38,15 @@ pub(super) fn refuse(validator: &Validator, args: &Value) -> Refusal {
     }
     let (mut mended, mut told) = (args.clone(), Vec::new());
     let mut round: Vec<Told> = first.into_iter().map(|fault| Told { fault, is_shown: false }).collect();
-    let mut left = Vec::new();
+    let mut left: Vec<Fault> = round.iter().map(|told| told.fault.clone()).collect();
     for _ in 0..ROUNDS_MAX {
         let targets = apply(&round, &mut mended);
-        left = validator.faults(&mended);
         told.append(&mut round);
+        // Explaining is the expensive part, and nothing has changed.
+        if targets.is_empty() {
+            break;
+        }
+        left = validator.faults(&mended);
         // Only what lies in a mended value is new. The other faults were told in the first round.
         round = left.iter().filter_map(|fault| uncovered(fault, &targets)).collect();
         if round.is_empty() {

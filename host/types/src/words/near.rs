@@ -88,32 +88,41 @@ pub fn pair<'n>(given: &[&str], known: &[&'n str]) -> Vec<Option<Match<'n>>> {
 /// A name, taken apart once for all comparisons.
 struct Name<'n> {
     text: &'n str,
-    words: Vec<String>,
-    joined: String,
+    /// Its words in lower case, with `_` between them. One text, because a call can be compared with hundreds of names.
+    spelled: String,
 }
 
 impl<'n> Name<'n> {
     /// Nothing for a name that is too long to be compared.
     fn of(text: &'n str) -> Option<Name<'n>> {
-        let words = if text.len() > COMPARED_BYTES_MAX { return None } else { words(text) };
-        Some(Name { text, joined: words.concat(), words })
+        (text.len() <= COMPARED_BYTES_MAX).then(|| Name { text, spelled: spell(text) })
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> + Clone {
+        self.spelled.split('_')
+    }
+
+    /// Its letters and digits.
+    fn joined(&self) -> impl Iterator<Item = char> {
+        self.spelled.chars().filter(|c| *c != '_')
     }
 
     /// The likeness, and among names that are equally like the similarity in thousandths.
     fn likeness(&self, other: &Name<'_>) -> Option<(Likeness, u32)> {
-        if self.joined == other.joined {
+        if self.joined().eq(other.joined()) {
             return Some((Likeness::Same, 0));
         }
-        let (a, b) = (&self.words, &other.words);
-        let pairs = || a.iter().zip(b);
-        let alike = || strsim::jaro_winkler(&a.join("_"), &b.join("_"));
+        let holds = |a: &Name<'_>, b: &Name<'_>| a.words().all(|word| b.words().any(|other| other == word));
+        let is_as_long = self.words().count() == other.words().count();
+        let pairs = || self.words().zip(other.words());
+        let alike = || strsim::jaro_winkler(&self.spelled, &other.spelled);
         let likeness = if self.is_slip(other) {
             Likeness::Slip
-        } else if a.iter().all(|word| b.contains(word)) || b.iter().all(|word| a.contains(word)) {
+        } else if holds(self, other) || holds(other, self) {
             Likeness::Words
-        } else if a.len() == b.len() && pairs().all(|(a, b)| abbreviates(a, b) || abbreviates(b, a)) {
+        } else if is_as_long && pairs().all(|(a, b)| abbreviates(a, b) || abbreviates(b, a)) {
             Likeness::Abbreviation
-        } else if alike() >= ALIKE_MIN && (a.len() != b.len() || pairs().all(|(a, b)| is_alike(a, b))) {
+        } else if (!is_as_long || pairs().all(|(a, b)| is_alike(a, b))) && alike() >= ALIKE_MIN {
             Likeness::Alike
         } else {
             return None;
@@ -123,19 +132,19 @@ impl<'n> Name<'n> {
 
     /// Whether one letter differs, in a name and in a word that are long enough to tell.
     fn is_slip(&self, other: &Name<'_>) -> bool {
-        let (a, b) = (&self.words, &other.words);
-        if a.len() != b.len() {
-            return is_one_slip(&self.joined, &other.joined);
+        if self.words().count() != other.words().count() {
+            return is_one_slip(self.joined(), other.joined());
         }
-        let mut differing = a.iter().zip(b).filter(|(a, b)| a != b);
-        matches!((differing.next(), differing.next()), (Some((a, b)), None) if is_one_slip(a, b))
+        let mut differing = self.words().zip(other.words()).filter(|(a, b)| a != b);
+        let (first, second) = (differing.next(), differing.next());
+        matches!((first, second), (Some((a, b)), None) if is_one_slip(a.chars(), b.chars()))
     }
 }
 
 /// Whether one letter is replaced, added, left out, or swapped with its neighbor. Digits make other names: `line_1` is
 /// not `line_2`.
-fn is_one_slip(a: &str, b: &str) -> bool {
-    let (mut a, mut b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+fn is_one_slip(a: impl Iterator<Item = char>, b: impl Iterator<Item = char>) -> bool {
+    let (mut a, mut b): (Vec<char>, Vec<char>) = (a.collect(), b.collect());
     if a.len().max(b.len()) < SLIP_CHARS_MIN || a.len().abs_diff(b.len()) > 1 {
         return false;
     }
@@ -161,21 +170,24 @@ fn abbreviates(short: &str, long: &str) -> bool {
     short == long || (short.len() >= 3 && short.chars().next() == long.chars().next() && in_order)
 }
 
-/// `maxItems`, `max-items`, `Max Items` → `max`, `items`.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
+/// `maxItems`, `max-items`, `Max Items` → `max_items`.
+fn spell(name: &str) -> String {
+    let mut spelled = String::with_capacity(name.len() + 4);
     let mut after_small = false;
     for c in name.chars() {
-        if !c.is_alphanumeric() || (c.is_uppercase() && after_small) {
-            words.push(String::new());
+        let begins = !c.is_alphanumeric() || (c.is_uppercase() && after_small);
+        if begins && !spelled.is_empty() && !spelled.ends_with('_') {
+            spelled.push('_');
         }
         after_small = c.is_lowercase() || c.is_numeric();
-        if let (true, Some(word)) = (c.is_alphanumeric(), words.last_mut()) {
-            word.extend(c.to_lowercase());
+        if c.is_alphanumeric() {
+            spelled.extend(c.to_lowercase());
         }
     }
-    words.retain(|word| !word.is_empty());
-    if words.is_empty() { vec![name.to_owned()] } else { words }
+    let end = spelled.trim_end_matches('_').len();
+    spelled.truncate(end);
+    // A name without letters and digits is one word of its own. With none it would be near to every name.
+    if spelled.is_empty() { name.to_owned() } else { spelled }
 }
 
 #[cfg(test)]

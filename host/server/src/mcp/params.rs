@@ -5,8 +5,8 @@
 
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolRequestParams, ErrorCode, InitializeRequestParams, JsonObject, PaginatedRequestParams,
-    ReadResourceRequestParams, SubscriptionsListenRequestParams,
+    CallToolRequestParams, ErrorCode, InitializeRequestParams, JsonObject, MetaObject,
+    PaginatedRequestParams, ReadResourceRequestParams, RequestMetaObject, SubscriptionsListenRequestParams,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub(crate) fn fault(method: &str, params: Option<&Value>) -> ErrorData {
     let params = params.filter(|params| !params.is_null()).cloned();
     let params = params.unwrap_or_else(|| JsonObject::new().into());
     let cause = match method {
+        // The stateless revision, which each of its requests names, has no handshake (SEP-2575).
+        "initialize" if is_stateless(&params) => return no_such_method(method),
         "initialize" => cause::<InitializeRequestParams>(params),
         "ping" | "server/discover" => cause::<JsonObject>(params),
         "resources/list" | "resources/templates/list" | "tools/list" => {
@@ -36,6 +38,11 @@ pub(crate) fn fault(method: &str, params: Option<&Value>) -> ErrorData {
     let cause = cause.unwrap_or_else(|| "a key must not occur twice".into());
     let cause = shorten(&clean(&cause), CAUSE_BYTES_MAX);
     ErrorData::invalid_params(format!("the parameters of `{method}` are not valid: {cause}"), None)
+}
+
+fn is_stateless(params: &Value) -> bool {
+    let meta = params.get("_meta").and_then(Value::as_object).cloned();
+    meta.is_some_and(|meta| RequestMetaObject(MetaObject(meta)).protocol_version().is_some())
 }
 
 fn no_such_method(method: &str) -> ErrorData {
@@ -85,6 +92,13 @@ mod tests {
         for method in ["prompts/get", "nobody/knows"] {
             assert_eq!(fault(method, None).code, ErrorCode::METHOD_NOT_FOUND, "{method}");
         }
+    }
+
+    #[test]
+    fn the_stateless_revision_has_no_handshake() {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+        let params = json!({"_meta": meta, "capabilities": {}});
+        assert_eq!(fault("initialize", Some(&params)).code, ErrorCode::METHOD_NOT_FOUND);
     }
 
     #[test]

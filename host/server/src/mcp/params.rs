@@ -5,8 +5,8 @@
 
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolRequestParams, ErrorCode, InitializeRequestParams, JsonObject, MetaObject,
-    PaginatedRequestParams, ReadResourceRequestParams, RequestMetaObject, SubscriptionsListenRequestParams,
+    CallToolRequestParams, ErrorCode, InitializeRequestParams, JsonObject, PaginatedRequestParams,
+    ReadResourceRequestParams, SubscriptionsListenRequestParams,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -22,8 +22,6 @@ pub(crate) fn fault(method: &str, params: Option<&Value>) -> ErrorData {
     let params = params.filter(|params| !params.is_null()).cloned();
     let params = params.unwrap_or_else(|| JsonObject::new().into());
     let cause = match method {
-        // The stateless revision, which each of its requests names, has no handshake (SEP-2575).
-        "initialize" if is_stateless(&params) => return no_such_method(method),
         "initialize" => cause::<InitializeRequestParams>(params),
         "ping" | "server/discover" => cause::<JsonObject>(params),
         "resources/list" | "resources/templates/list" | "tools/list" => {
@@ -40,12 +38,8 @@ pub(crate) fn fault(method: &str, params: Option<&Value>) -> ErrorData {
     ErrorData::invalid_params(format!("the parameters of `{method}` are not valid: {cause}"), None)
 }
 
-fn is_stateless(params: &Value) -> bool {
-    let meta = params.get("_meta").and_then(Value::as_object).cloned();
-    meta.is_some_and(|meta| RequestMetaObject(MetaObject(meta)).protocol_version().is_some())
-}
-
-fn no_such_method(method: &str) -> ErrorData {
+/// The error for a method that this server does not have.
+pub(crate) fn no_such_method(method: &str) -> ErrorData {
     // The name is the client's text: it is shortened and cleaned, as it may be shown.
     let message = format!("there is no method `{}`", shorten(&clean(method), 80));
     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
@@ -92,13 +86,6 @@ mod tests {
         for method in ["prompts/get", "nobody/knows"] {
             assert_eq!(fault(method, None).code, ErrorCode::METHOD_NOT_FOUND, "{method}");
         }
-    }
-
-    #[test]
-    fn the_stateless_revision_has_no_handshake() {
-        let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
-        let params = json!({"_meta": meta, "capabilities": {}});
-        assert_eq!(fault("initialize", Some(&params)).code, ErrorCode::METHOD_NOT_FOUND);
     }
 
     #[test]

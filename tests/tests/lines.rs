@@ -38,6 +38,10 @@ fn parameters_of_a_wrong_form_are_named_and_the_method_is_known() {
         let said = refused(&mut wire, line.as_bytes(), json!(1), -32_602);
         assert!(said.contains(method) && said.contains(names), "{line}: {said}");
     }
+    let meta = airlock_tests::wire::stateless_meta();
+    let line =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"_meta": meta}}).to_string();
+    refused(&mut wire, line.as_bytes(), json!(1), -32_601);
     let unknown = br#"{"jsonrpc":"2.0","id":1,"method":"nobody/knows","params":5}"#;
     refused(&mut wire, unknown, json!(1), -32_601);
 }

@@ -292,10 +292,6 @@ impl ServerHandler for Server {
         request: CustomRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        // The stateless revision, which each of its requests names, has no handshake (SEP-2575).
-        if request.method == "initialize" && context.meta.protocol_version().is_some() {
-            return Err(params::no_such_method(&request.method));
-        }
-        Err(params::fault(&request.method, request.params.as_ref()))
+        Err(params::refusal(&request, &context.meta))
     }
 }

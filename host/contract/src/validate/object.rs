@@ -56,8 +56,12 @@ impl<'s, 'v> Shape<'s, 'v> {
         let (present, optional): (Vec<&str>, Vec<&str>) =
             self.known().partition(|name| self.present.contains_key(*name));
         let optional: Vec<&str> = optional.into_iter().filter(|name| !self.missing.contains(name)).collect();
-        let second =
-            |key: &str| nearest_match(key, present.iter().copied()).filter(|found| found.likeness.is_sure());
+        // Among all names, free ones first: `Lines` means a free `lines`, and not the `line` that is present.
+        let names = [&self.missing[..], &optional[..], &present[..]].concat();
+        let second = |key: &str| {
+            let found = nearest_match(key, names.iter().copied()).filter(|found| found.likeness.is_sure());
+            found.filter(|found| present.contains(&found.name))
+        };
         let (seconds, others): (Vec<&str>, Vec<&str>) =
             self.unknown.iter().partition(|key| second(key).is_some());
         // All others at once: each known name is meant by one of them at most. Names of missing keys stand first, so

@@ -5,8 +5,8 @@
 
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolRequestParams, ErrorCode, InitializeRequestParams, JsonObject, PaginatedRequestParams,
-    ReadResourceRequestParams, SubscriptionsListenRequestParams,
+    CallToolRequestParams, CustomRequest, ErrorCode, InitializeRequestParams, JsonObject,
+    PaginatedRequestParams, ReadResourceRequestParams, RequestMetaObject, SubscriptionsListenRequestParams,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,7 +16,16 @@ use airlock_types::shorten::{clean, shorten};
 /// Bytes of a cause that are shown. It can repeat a value of the client's.
 const CAUSE_BYTES_MAX: usize = 200;
 
-/// The error for a request that rmcp did not recognize.
+/// The error for a request that rmcp did not recognize. `meta` is what rmcp took out of its parameters.
+pub(crate) fn refusal(request: &CustomRequest, meta: &RequestMetaObject) -> ErrorData {
+    // The stateless revision, which each of its requests names, has no handshake (SEP-2575).
+    if request.method == "initialize" && meta.protocol_version().is_some() {
+        return no_such_method(&request.method);
+    }
+    fault(&request.method, request.params.as_ref())
+}
+
+/// The error for parameters that do not fit, or for an unknown method.
 pub(crate) fn fault(method: &str, params: Option<&Value>) -> ErrorData {
     // Absent parameters are an empty object, so that the error names the first one that is missing.
     let params = params.filter(|params| !params.is_null()).cloned();
@@ -39,7 +48,7 @@ pub(crate) fn fault(method: &str, params: Option<&Value>) -> ErrorData {
 }
 
 /// The error for a method that this server does not have.
-pub(crate) fn no_such_method(method: &str) -> ErrorData {
+fn no_such_method(method: &str) -> ErrorData {
     // The name is the client's text: it is shortened and cleaned, as it may be shown.
     let message = format!("there is no method `{}`", shorten(&clean(method), 80));
     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)

@@ -81,6 +81,10 @@ fn names_of_another_case_lose_nothing() {
     let validator = Validator::new(&schema).unwrap();
     let mended = validator.mended(&json!({"Title": "a", "Content": "b", "MetaTitle": "c"}));
     assert_eq!(mended, Some(json!({"title": "a", "content": "b", "meta_title": "c"})));
+    // A free name of another case is nearer than one that is present and differs by a letter.
+    let lines = object(json!({"line": text(), "lines": text()}), &["line"]);
+    let mended = Validator::new(&lines).unwrap().mended(&json!({"line": "a", "Lines": "b"}));
+    assert_eq!(mended, Some(json!({"line": "a", "lines": "b"})));
     // Two values for one name: the caller has to choose.
     assert_eq!(validator.mended(&json!({"title": "a", "Title": "b", "content": "c"})), None);
     assert_eq!(validator.mended(&json!({"Title": "a", "TITLE": "b", "content": "c"})), None);

@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 use rmcp::model::{
-    CallToolRequestMethod, CallToolRequestParams, ClientRequest, ErrorData, Extensions, JsonRpcMessage,
-    JsonRpcVersion2_0, Request, RequestId, RequestMetaObject,
+    CallToolRequestMethod, CallToolRequestParams, ClientRequest, ErrorData, Extensions, GetMeta as _,
+    JsonRpcMessage, JsonRpcVersion2_0, Request, RequestId, RequestMetaObject,
 };
 use rmcp::service::{RoleServer, RxJsonRpcMessage};
 use serde::Deserialize;
@@ -60,7 +60,7 @@ pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotServe
         && let ClientRequest::CustomRequest(custom) = &request.request
     {
         // Here and not in rmcp, which would report a wrong `initialize` as a request before the handshake.
-        let error = params::fault(&custom.method, custom.params.as_ref());
+        let error = params::refusal(custom, custom.get_meta());
         return Err(NotServed::Refused(Refused::new(WrittenId::from(&request.id), error)));
     }
     if let Some(arguments) = arguments {

@@ -38,6 +38,7 @@ mod schemas;
 mod settings;
 mod shares;
 mod shown;
+mod state_folder;
 mod stdio;
 mod stuck;
 mod telemetry;

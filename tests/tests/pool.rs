@@ -17,8 +17,8 @@ const WORK: &str = r#"(func (export "f") (param i32) (result i32) (local $n i32)
     (loop $l (local.set $n (i32.add (local.get $n) (i32.const 1))) (br_if $l (i32.lt_u (local.get $n) (local.get 0))))
     (i32.const 7))"#;
 
-/// A tool `go(rounds)` in a component with so many memories and tables, each in an instance of its own, and so many
-/// instances without either.
+/// A tool `go(rounds)` in a component with this number of memories and of tables, each in an instance of its own,
+/// and of instances without either.
 fn component(memories: usize, tables: usize, plain: usize) -> Vec<u8> {
     let mut parts = format!("(core module $m0 (memory 1) {WORK}) (core instance $i0 (instantiate $m0))");
     let others = [("memory 1", memories.saturating_sub(1)), ("table 1 funcref", tables)];

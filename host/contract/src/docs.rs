@@ -15,6 +15,7 @@ use crate::ty::TYPE_NODES_MAX;
 
 /// The reason that WIT source cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DocsError {
     /// The source does not parse. The text has file, line and column.
     #[error("the WIT source cannot be read: {0}")]

@@ -14,6 +14,7 @@ use airlock_types::shorten::{clean, shorten};
 
 /// Why a schema is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SchemaError {
     /// A dialect other than 2020-12. jsonschema would read it as 2020-12 without saying so.
     #[error("unsupported `$schema` `{0}`: only {DIALECT}")]

@@ -31,8 +31,8 @@ pub fn text(tool: &str, violations: &[Violation], mended: Option<&Value>) -> Str
     let more = if more > 0 { format!("and {more} more\n") } else { String::new() };
     let mut out = format!("{head}\n");
     // The next step is set aside before the faults: a model has to learn that it may call again.
-    let room = TEXT_BYTES_MAX.saturating_sub(out.len() + more.len() + next.len());
-    out.push_str(&lines(violations, room));
+    let bytes_left = TEXT_BYTES_MAX.saturating_sub(out.len() + more.len() + next.len());
+    out.push_str(&lines(violations, bytes_left));
     out.push_str(&more);
     out.push_str(&next);
     let mended = mended.map(|args| format!("\nYour call, corrected: {}", visible_json(&args.to_string())));
@@ -92,14 +92,14 @@ fn is_about_the_whole(violations: &[Violation]) -> bool {
 }
 
 /// The numbered lines. They share the remaining bytes, so that one long line does not displace the next.
-fn lines(violations: &[Violation], mut room: usize) -> String {
+fn lines(violations: &[Violation], mut bytes_left: usize) -> String {
     let shown = violations.len().min(SHOWN_MAX);
     let mut out = String::new();
     for (i, violation) in violations.iter().take(shown).enumerate() {
         // What a short line leaves over goes to the later lines.
-        let share = (room / (shown - i)).min(LINE_BYTES_MAX).saturating_sub(1);
+        let share = (bytes_left / (shown - i)).min(LINE_BYTES_MAX).saturating_sub(1);
         let line = clip(&format!("{}. {}", i + 1, says(violation)), share);
-        room = room.saturating_sub(line.len() + 1);
+        bytes_left = bytes_left.saturating_sub(line.len() + 1);
         out.push_str(&line);
         out.push('\n');
     }

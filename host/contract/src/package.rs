@@ -41,6 +41,7 @@ pub struct Packed {
 
 /// Why a component cannot be packed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PackError {
     /// Not WebAssembly, or cut off.
     #[error("this is not a whole WebAssembly file: {0}")]
@@ -57,6 +58,7 @@ pub enum PackError {
 
 /// Why an embedded contract is refused.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SectionError {
     /// The list of sections is malformed.
     #[error("its custom sections cannot be read: {0}")]

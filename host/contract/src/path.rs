@@ -26,6 +26,7 @@ pub(crate) enum Segment {
 
 /// Why a path does not lead anywhere.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PathError {
     /// The text is not a path.
     #[error("`{0}` is not a path: write names and `[]` for the items of a list, as in `rows[].price`")]

@@ -105,6 +105,7 @@ impl ValidArgs {
 
 /// Why the parts of a contract contradict each other.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ContractError {
     /// A keyword does not fit its place.
     #[error("`{path}`: {reason}")]

@@ -21,7 +21,7 @@ use crate::caller::session::Sessions;
 use crate::config::ConfigFile;
 use crate::execute::Execute;
 use crate::registry::{Registry, Tool};
-use crate::telemetry::metrics::{CallView, RoomView, StandingView, ToolMetrics};
+use crate::telemetry::metrics::{AdmissionView, CallView, StandingView, ToolMetrics};
 pub(crate) use access::{Access, Accesses};
 pub(crate) use admit::{Admitted, NotAdmitted};
 use airlock_contract::arguments::ArgumentLimits;
@@ -40,7 +40,7 @@ pub(crate) struct Generation {
     argument_limits: ArgumentLimits,
     call_deadline_ms: u64,
     /// The gate of the host, for guests of all tools.
-    room: Arc<Gate>,
+    admission: Arc<Gate>,
     /// By public name. Each tool has its own locks, so calls of different tools do not contend.
     tools: Arc<BTreeMap<Arc<str>, Standing>>,
     access: Arc<Access>,
@@ -94,7 +94,7 @@ impl Generation {
             }
         };
         Generation {
-            room: keep(last.map(|last| &last.room), config.host.calls_max, config.host.wait_max),
+            admission: keep(last.map(|last| &last.admission), config.host.calls_max, config.host.wait_max),
             // Before the next field, which takes the registry.
             tools: Arc::new(registry.tools().map(|tool| (tool.name.clone(), standing(tool))).collect()),
             registry,
@@ -112,7 +112,7 @@ impl Generation {
             registry: self.registry.clone(),
             argument_limits: self.argument_limits,
             call_deadline_ms: self.call_deadline_ms,
-            room: self.room.clone(),
+            admission: self.admission.clone(),
             tools: self.tools.clone(),
             access,
         }
@@ -191,7 +191,7 @@ impl Generation {
         let environment = &**self.environment();
         let tool =
             standing.bulkhead.enter(who, self.access.has_several_callers(), environment, until).await?;
-        Ok(Slots(tool, self.room.enter(environment, until).await?))
+        Ok(Slots(tool, self.admission.enter(environment, until).await?))
     }
 
     /// Waits before an attempt, through the environment so that tests and replay control the time.
@@ -224,8 +224,8 @@ impl Generation {
     }
 
     /// The load of the host's gate, for metrics.
-    pub(crate) fn load(&self) -> RoomView {
-        RoomView { running: self.room.running(), waiting: self.room.waiting() }
+    pub(crate) fn load(&self) -> AdmissionView {
+        AdmissionView { running: self.admission.running(), waiting: self.admission.waiting() }
     }
 
     /// The state of every tool, for metrics and the API.
@@ -236,7 +236,10 @@ impl Generation {
             let health = standing.health();
             StandingView {
                 tool: name.to_string(),
-                room: RoomView { running: standing.bulkhead.running(), waiting: standing.bulkhead.waiting() },
+                admission: AdmissionView {
+                    running: standing.bulkhead.running(),
+                    waiting: standing.bulkhead.waiting(),
+                },
                 is_open: health.breakers.is_open_for_all(now),
                 paused_callers: health.breakers.paused_callers(now),
             }

@@ -21,14 +21,14 @@ pub(super) struct Memory {
     /// The bound given at creation. Settings can only lower it.
     own_bytes_max: u64,
     lost: Losses,
-    held: Mutex<Held>,
+    held: Mutex<Records>,
 }
 
-struct Held {
+struct Records {
     bytes_max: u64,
     /// Bytes of all records, and of the reservations for open intents.
     bytes: u64,
-    records: BTreeMap<Arc<str>, Kept>,
+    records: BTreeMap<Arc<str>, StoredRecord>,
     /// Records of calls that only read, oldest first: the key is their number in the order of recording.
     removable: BTreeMap<u64, Arc<str>>,
     /// Started calls that have not ended, with the bytes reserved for their records.
@@ -40,7 +40,7 @@ struct Held {
     is_closed: bool,
 }
 
-struct Kept {
+struct StoredRecord {
     /// JSON text: its size is exact, and it shares no memory with the call.
     text: Box<str>,
     /// The key in `removable`; `None` for a call with effects, which is never removed.
@@ -49,7 +49,7 @@ struct Kept {
 
 impl Memory {
     pub(super) fn new(bytes_max: u64) -> Memory {
-        let held = Held {
+        let held = Records {
             bytes_max,
             bytes: 0,
             records: BTreeMap::new(),
@@ -63,7 +63,7 @@ impl Memory {
         Memory { own_bytes_max: bytes_max, lost: Losses::default(), held: Mutex::new(held) }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, Records> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -149,7 +149,7 @@ impl Memory {
     }
 }
 
-impl Held {
+impl Records {
     fn check_open(&self) -> Result<(), JournalError> {
         if self.is_closed { Err(JournalError::Write("it is closed".into())) } else { Ok(()) }
     }
@@ -184,7 +184,7 @@ impl Held {
         if let Some(order) = removable {
             self.removable.insert(order, id.clone());
         }
-        self.records.insert(id, Kept { text, removable });
+        self.records.insert(id, StoredRecord { text, removable });
         Ok(())
     }
 
@@ -218,7 +218,7 @@ impl Held {
     }
 
     fn remove(&mut self, id: &str) {
-        if let Some(Kept { text, removable }) = self.records.remove(id) {
+        if let Some(StoredRecord { text, removable }) = self.records.remove(id) {
             self.bytes -= text.len() as u64 + RECORD_BYTES;
             removable.map(|order| self.removable.remove(&order));
         }

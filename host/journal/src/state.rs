@@ -49,7 +49,7 @@ pub enum StateError {
     },
     /// The group or others may write to the path.
     #[error(
-        "`{}` has mode {mode:04o} and is open to others; whoever writes there can change records and run code in the \
+        "`{}` has mode {mode:04o} and is open to others; who writes there can change records and run code in the \
          host. Look at what it holds, then `chmod go-rwx` it", .path.display()
     )]
     Writable {

@@ -82,7 +82,7 @@ impl Usage {
     }
 }
 
-/// What an attempt leaves behind, whether it came to an outcome or was dropped half-way.
+/// What an attempt leaves behind, whether it came to an outcome or was dropped before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traces {
     /// What it used.

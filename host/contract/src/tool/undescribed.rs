@@ -1,4 +1,4 @@
-//! The arguments and fields that nobody described.
+//! The arguments and fields without a description.
 //!
 //! What the schema says of a type is no description: it says how to write a value, and not what it means.
 

@@ -19,6 +19,7 @@ pub const TYPE_BYTES_MAX: usize = 1 << 20;
 
 /// The bound that the types of a component exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TypeBudgetError {
     /// More than [`TYPE_NODES_MAX`] parts.
     #[error(

@@ -19,11 +19,11 @@ const WRITE_BYTES_MAX: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub(crate) struct Capture {
     bytes_max: usize,
-    kept: Arc<Mutex<Kept>>,
+    kept: Arc<Mutex<Captured>>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Captured {
     bytes: Vec<u8>,
     total: u64,
 }

@@ -16,6 +16,7 @@ const DRAIN_MS: u64 = 10_000;
 /// Serving over stdio and HTTP.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ServerConfig {
     /// Time for running calls to end after SIGTERM, and over stdio after the end of stdin, in milliseconds. Default
     /// 10,000.

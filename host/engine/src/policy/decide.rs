@@ -105,7 +105,7 @@ impl Decision {
 }
 
 /// Decides whether a call may run. A requested capability is required unless the author marks it as optional: a tool
-/// without it would fail half-way, with an error of its own.
+/// without it would fail in the middle of its work, with an error of its own.
 pub fn decide(request: &Request<'_>) -> Decision {
     // Destructured without `..`, so that a new input cannot be forgotten here.
     let Request { caller: _, tool: _, allowance, args: _, session: _, now_unix_ms: _ } = request;

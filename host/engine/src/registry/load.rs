@@ -6,8 +6,8 @@
 
 mod entry;
 mod fallback;
-mod found;
 mod imports;
+mod tools;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::sandbox::compile::CompileError;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::digest::sha256;
 use entry::{Entry, Loaded};
-use found::Found;
+use tools::Tools;
 
 /// Time for one step of loading that a file system may block: reading a component, or looking up its granted folders.
 /// Far more than a slow disk needs for the largest component.
@@ -118,7 +118,7 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
     let width = std::thread::available_parallelism().map_or(1, usize::from);
     // `buffered` keeps the order of the keys, so that problems come in the same order every time.
     let mut loads = futures::stream::iter(entries(file, loading)).buffered(width);
-    let mut found = Found::default();
+    let mut found = Tools::default();
     while let Some((key, tools)) = loads.next().await {
         match tools {
             Ok(tools) => tools.into_iter().for_each(|tool| found.add(file, &key, tool)),

@@ -1,6 +1,6 @@
 //! Public names of tools.
 //!
-//! Owns how a registry key and a function become one name. Must not know other entries: `load/found.rs` finds
+//! Owns how a registry key and a function become one name. Must not know other entries: `load/tools.rs` finds
 //! duplicates.
 
 use crate::config::{Functions, NAME_CHARS_MAX};

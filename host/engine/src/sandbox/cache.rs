@@ -16,7 +16,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::compile::{self, CompileError, Program};
-use super::compiler::{Compiler, Found};
+use super::compiler::{Compiler, Resolved};
 use crate::file;
 use crate::file::FileError;
 use airlock_contract::component::ComponentInfo;
@@ -34,7 +34,7 @@ const EMPTY: &str = "empty";
 /// Describes components, and finds compiled ones or compiles them.
 #[derive(Debug)]
 pub struct Cache {
-    compiler: Found,
+    compiler: Resolved,
     empty: PathBuf,
     limits: CompileLimits,
     folder: PathBuf,
@@ -131,12 +131,12 @@ impl Cache {
     pub(crate) async fn describe(&self, bytes: &[u8]) -> Result<ComponentInfo, CompileError> {
         compile::admit(bytes, &self.limits)?;
         match &self.compiler {
-            Found::Program(path) => {
+            Resolved::Program(path) => {
                 let program = Program { path, folder: &self.empty };
                 compile::describe(&program, &self.limits, bytes).await
             }
             #[cfg(feature = "in-process-compiler")]
-            Found::InProcess => compile::describe_in_process(&self.limits, bytes.to_vec()).await,
+            Resolved::InProcess => compile::describe_in_process(&self.limits, bytes.to_vec()).await,
         }
     }
 
@@ -176,12 +176,12 @@ impl Cache {
         let Missing { bytes, entry } = missing;
         let aside = entry.aside();
         let code = match &self.compiler {
-            Found::Program(path) => {
+            Resolved::Program(path) => {
                 let program = Program { path, folder: &self.empty };
                 compile::compile(&program, &self.limits, &bytes, &aside).await
             }
             #[cfg(feature = "in-process-compiler")]
-            Found::InProcess => compile::compile_in_process(&self.limits, bytes, &aside).await,
+            Resolved::InProcess => compile::compile_in_process(&self.limits, bytes, &aside).await,
         };
         let kept = code.and_then(|code| {
             entry

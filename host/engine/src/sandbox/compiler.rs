@@ -19,7 +19,7 @@ enum Choice {
 
 /// A compiler that was found.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum Resolved {
     /// The path of an `airlock` program, run once for each component.
     Program(PathBuf),
     /// This process.
@@ -50,13 +50,13 @@ impl Compiler {
     ///
     /// # Errors
     /// When no program was named and none is found.
-    pub(super) fn find(&self) -> Result<Found, CompileError> {
+    pub(super) fn find(&self) -> Result<Resolved, CompileError> {
         match &self.0 {
-            Choice::Beside => compile::locate().map(Found::Program),
+            Choice::Beside => compile::locate().map(Resolved::Program),
             // Not looked for: a wrong path fails when the program is started, with an error that names it.
-            Choice::Program(path) => Ok(Found::Program(path.clone())),
+            Choice::Program(path) => Ok(Resolved::Program(path.clone())),
             #[cfg(feature = "in-process-compiler")]
-            Choice::InProcess => Ok(Found::InProcess),
+            Choice::InProcess => Ok(Resolved::InProcess),
         }
     }
 }

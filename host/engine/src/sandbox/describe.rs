@@ -7,9 +7,9 @@
 mod agree;
 mod features;
 mod outline;
-mod room;
 mod sections;
 mod types;
+mod units;
 
 use std::collections::BTreeMap;
 
@@ -81,7 +81,7 @@ pub(crate) fn read(component: &[u8]) -> Result<ComponentInfo, DescribeError> {
 /// As for [`read`].
 pub(crate) fn shown(component: &[u8]) -> Result<ComponentInfo, DescribeError> {
     let (outline, unsupported) = features::outline(component)?;
-    let Outline { types, imports, exports, room } = outline;
+    let Outline { types, imports, exports, units } = outline;
     let types = types.as_ref();
     let mut reader = Reader { types, info: ComponentInfo::default(), budget: TypeBudget::default() };
     for name in exports {
@@ -99,7 +99,7 @@ pub(crate) fn shown(component: &[u8]) -> Result<ComponentInfo, DescribeError> {
         reader.import(name, item)?;
     }
     let mut info = reader.info;
-    info.needs = room::needs(room)?;
+    info.needs = units::needs(units)?;
     info.unsupported = unsupported;
     Ok(info)
 }

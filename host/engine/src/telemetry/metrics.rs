@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 
 /// The load of a gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RoomView {
+pub struct AdmissionView {
     /// Guests or calls that hold a slot.
     pub running: u32,
     /// Guests or calls that wait for a slot.
@@ -29,7 +29,7 @@ pub struct StandingView {
     /// The tool's public name.
     pub tool: String,
     /// The load of the tool's gate.
-    pub room: RoomView,
+    pub admission: AdmissionView,
     /// Whether the breaker for all callers is open or lets only probes through.
     pub is_open: bool,
     /// Number of callers for which the tool is paused individually.
@@ -219,7 +219,7 @@ impl Metrics {
     }
 
     /// All metrics, in the text format of Prometheus.
-    pub fn text(&self, all: &RoomView, tools: &[StandingView], journal: &JournalCounts) -> String {
+    pub fn text(&self, all: &AdmissionView, tools: &[StandingView], journal: &JournalCounts) -> String {
         let JournalCounts { is_writable, waiting, lost, removed } = *journal;
         self.journal_writable.set(i64::from(is_writable));
         self.journal_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
@@ -234,10 +234,10 @@ impl Metrics {
         self.waiting.clear();
         self.breaker.clear();
         self.paused.clear();
-        for StandingView { tool, room, is_open, paused_callers } in tools {
+        for StandingView { tool, admission, is_open, paused_callers } in tools {
             let labels = ToolLabels { tool: tool.clone() };
-            self.running.get_or_create(&labels).set(i64::from(room.running));
-            self.waiting.get_or_create(&labels).set(i64::from(room.waiting));
+            self.running.get_or_create(&labels).set(i64::from(admission.running));
+            self.waiting.get_or_create(&labels).set(i64::from(admission.waiting));
             self.breaker.get_or_create(&labels).set(i64::from(*is_open));
             self.paused.get_or_create(&labels).set(i64::try_from(*paused_callers).unwrap_or(i64::MAX));
         }
@@ -276,13 +276,16 @@ mod tests {
         metrics.of("t").count(&call);
         let standing = |tool: &str| StandingView {
             tool: tool.into(),
-            room: RoomView::default(),
+            admission: AdmissionView::default(),
             is_open: true,
             paused_callers: 3,
         };
         let journal = JournalCounts { is_writable: true, waiting: 2, lost: 3, removed: 4 };
-        let text =
-            metrics.text(&RoomView { running: 1, waiting: 0 }, &[standing("t"), standing("old")], &journal);
+        let text = metrics.text(
+            &AdmissionView { running: 1, waiting: 0 },
+            &[standing("t"), standing("old")],
+            &journal,
+        );
         for line in [
             "airlock_calls_total{tool=\"t\",outcome=\"ok.degraded\"} 1",
             "airlock_attempts_total{tool=\"t\"} 2",
@@ -297,7 +300,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }
-        assert!(!metrics.text(&RoomView::default(), &[standing("t")], &journal).contains("old"));
+        assert!(!metrics.text(&AdmissionView::default(), &[standing("t")], &journal).contains("old"));
         let shown = only(&text, |tool| tool == "old");
         assert!(!shown.contains("\"t\"") && shown.contains("breaker_open{tool=\"old\"} 1"), "{shown}");
         assert!(!shown.contains("airlock_running 1") && shown.ends_with("# EOF\n"), "{shown}");

@@ -21,7 +21,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An error response to a message that is not served.
 #[derive(Debug, PartialEq, Serialize)]
-pub(crate) struct Refused {
+pub(crate) struct Refusal {
     jsonrpc: JsonRpcVersion2_0,
     pub(crate) id: WrittenId,
     pub(crate) error: ErrorData,
@@ -30,9 +30,9 @@ pub(crate) struct Refused {
 /// The top level of a message. Of a key that occurs twice the last one counts, as for most parsers.
 type Head<'m> = BTreeMap<String, &'m RawValue>;
 
-impl Refused {
-    pub(crate) fn new(id: WrittenId, error: ErrorData) -> Refused {
-        Refused { jsonrpc: JsonRpcVersion2_0, id, error }
+impl Refusal {
+    pub(crate) fn new(id: WrittenId, error: ErrorData) -> Refusal {
+        Refusal { jsonrpc: JsonRpcVersion2_0, id, error }
     }
 }
 
@@ -42,20 +42,20 @@ pub(crate) fn without_mark(message: &[u8]) -> &[u8] {
 }
 
 /// The answer to a message that rmcp cannot read. `None` for a notification and for a response, which get none.
-pub(crate) fn explain(message: &[u8]) -> Option<Refused> {
+pub(crate) fn explain(message: &[u8]) -> Option<Refusal> {
     let message = without_mark(message);
     if let Err(err) = std::str::from_utf8(message) {
         let error = format!("the message is not UTF-8: byte {} is wrong", err.valid_up_to() + 1);
-        return Some(Refused::new(WrittenId::find(message), ErrorData::parse_error(error, None)));
+        return Some(Refusal::new(WrittenId::find(message), ErrorData::parse_error(error, None)));
     }
     match serde_json::from_slice::<Head<'_>>(message) {
         Ok(head) => of_object(&head),
         Err(err) if err.classify() == Category::Data => {
-            Some(Refused::new(WrittenId::default(), ErrorData::invalid_request(no_object(message), None)))
+            Some(Refusal::new(WrittenId::default(), ErrorData::invalid_request(no_object(message), None)))
         }
         Err(err) => {
             let error = format!("the message is not JSON: {err}");
-            Some(Refused::new(WrittenId::find(message), ErrorData::parse_error(error, None)))
+            Some(Refusal::new(WrittenId::find(message), ErrorData::parse_error(error, None)))
         }
     }
 }
@@ -68,7 +68,7 @@ fn no_object(message: &[u8]) -> &'static str {
     }
 }
 
-fn of_object(head: &Head<'_>) -> Option<Refused> {
+fn of_object(head: &Head<'_>) -> Option<Refusal> {
     let has = |key: &str| head.contains_key(key);
     // A damaged response is not answered: the error would count for a request of the client's with the same id.
     if !has("method") && (has("result") || has("error")) {
@@ -80,7 +80,7 @@ fn of_object(head: &Head<'_>) -> Option<Refused> {
         return None;
     }
     let id = head.get("id").map(|id| WrittenId::of(id.get().as_bytes())).unwrap_or_default();
-    Some(Refused::new(id, error(head, method.as_deref())))
+    Some(Refusal::new(id, error(head, method.as_deref())))
 }
 
 /// The first thing that is wrong with a request.

@@ -8,6 +8,7 @@ use airlock_types::words;
 
 /// Why a keyword cannot be applied to a schema.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OverlayError {
     /// The path selects nothing.
     #[error(transparent)]

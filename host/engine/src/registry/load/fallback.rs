@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::found::Found;
+use super::tools::Tools;
 use crate::config::{ConfigFile, NAME_CHARS_MAX};
 use crate::registry::Tool;
 use airlock_types::diagnostic::Diagnostic;
@@ -11,7 +11,7 @@ use airlock_types::words::{did_you_mean, one_line};
 
 /// The problems of all fallbacks, by the key of the entry that names them. A fallback must exist, have the same type, have
 /// no stronger effects, and not lead back to its tool.
-pub(super) fn problems(file: &ConfigFile, found: &Found) -> BTreeMap<String, Vec<Diagnostic>> {
+pub(super) fn problems(file: &ConfigFile, found: &Tools) -> BTreeMap<String, Vec<Diagnostic>> {
     let tools = &found.tools;
     let mut problems: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
     for from in tools.values() {

@@ -38,13 +38,13 @@ pub(super) enum Answer {
         missing: Vec<String>,
     },
     /// It is refused.
-    Refused(Refused),
+    Refused(Refusal),
 }
 
 /// Why a component is refused.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Refused {
+pub(super) enum Refusal {
     /// It is not a valid component.
     Invalid(String),
     /// An instance of it is larger than the engine's pool has room for.
@@ -53,24 +53,24 @@ pub(super) enum Refused {
     Unsupported(String),
 }
 
-impl Refused {
+impl Refusal {
     /// The reason, cut to its bound.
-    fn cut(self) -> Refused {
+    fn cut(self) -> Refusal {
         let cut = |reason: String| reason.chars().take(REASON_CHARS_MAX).collect();
         match self {
-            Refused::Invalid(reason) => Refused::Invalid(cut(reason)),
-            Refused::Oversized(reason) => Refused::Oversized(cut(reason)),
-            Refused::Unsupported(reason) => Refused::Unsupported(cut(reason)),
+            Refusal::Invalid(reason) => Refusal::Invalid(cut(reason)),
+            Refusal::Oversized(reason) => Refusal::Oversized(cut(reason)),
+            Refusal::Unsupported(reason) => Refusal::Unsupported(cut(reason)),
         }
     }
 }
 
-impl From<Refused> for CompileError {
-    fn from(refused: Refused) -> CompileError {
+impl From<Refusal> for CompileError {
+    fn from(refused: Refusal) -> CompileError {
         match refused {
-            Refused::Invalid(reason) => CompileError::Invalid(reason),
-            Refused::Oversized(reason) => CompileError::Oversized(reason),
-            Refused::Unsupported(reason) => CompileError::Unsupported(reason),
+            Refusal::Invalid(reason) => CompileError::Invalid(reason),
+            Refusal::Oversized(reason) => CompileError::Oversized(reason),
+            Refusal::Unsupported(reason) => CompileError::Unsupported(reason),
         }
     }
 }
@@ -81,7 +81,7 @@ impl From<Refused> for CompileError {
 enum Head {
     Described { info: Box<ComponentInfo>, missing: Vec<String> },
     Compiled { missing: Vec<String> },
-    Refused(Refused),
+    Refused(Refusal),
 }
 
 /// Sends a description. One that is too large is sent as a refusal instead.
@@ -97,7 +97,7 @@ pub(super) fn send_description(
         }
         None => refuse(
             out,
-            Refused::Invalid(format!(
+            Refusal::Invalid(format!(
                 "what it shows takes more than {COMPONENT_INFO_BYTES_MAX} bytes to describe"
             )),
         ),
@@ -112,7 +112,7 @@ pub(super) fn send_code(mut out: impl Write, missing: Vec<String>, code: &[u8]) 
 }
 
 /// Sends a refusal.
-pub(super) fn refuse(mut out: impl Write, why: Refused) -> anyhow::Result<()> {
+pub(super) fn refuse(mut out: impl Write, why: Refusal) -> anyhow::Result<()> {
     write_head(&mut out, &serde_json::to_vec(&Head::Refused(why.cut()))?)?;
     Ok(out.flush()?)
 }

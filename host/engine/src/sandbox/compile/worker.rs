@@ -11,7 +11,7 @@ use super::super::confine::{self, Confinement};
 use super::super::describe;
 use super::super::describe::DescribeError;
 use super::super::engine::{self, Optimize};
-use super::answer::{self, Refused};
+use super::answer::{self, Refusal};
 
 /// The settings of a compile process, given by its parent.
 #[derive(Clone, Copy, Debug)]
@@ -75,38 +75,38 @@ pub(super) fn reply(task: Task, bytes: &[u8], missing: Vec<String>, out: impl Wr
     }
 }
 
-impl From<DescribeError> for Refused {
-    fn from(err: DescribeError) -> Refused {
+impl From<DescribeError> for Refusal {
+    fn from(err: DescribeError) -> Refusal {
         match err {
-            DescribeError::Oversized(reason) => Refused::Oversized(reason),
-            DescribeError::Unsupported(reason) => Refused::Unsupported(reason),
-            err => Refused::Invalid(err.to_string()),
+            DescribeError::Oversized(reason) => Refusal::Oversized(reason),
+            DescribeError::Unsupported(reason) => Refusal::Unsupported(reason),
+            err => Refusal::Invalid(err.to_string()),
         }
     }
 }
 
 /// The code of a component, if the engine reads it as the host does.
-fn translate(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
+fn translate(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
     let info = describe::shown(bytes)?;
     if let Some(unsupported) = info.unsupported {
-        return Err(Refused::Unsupported(unsupported));
+        return Err(Refusal::Unsupported(unsupported));
     }
     let refused = |err: wasmtime::Error| engine_refused(&format!("{err:#}"));
     let component = Component::from_binary(engine, bytes).map_err(refused)?;
     if !describe::agrees(&info, engine, &component) {
         // A fault of the host. Values of wrong types would reach the guest.
-        return Err(Refused::Invalid("the engine reads its types otherwise than the host does".into()));
+        return Err(Refusal::Invalid("the engine reads its types otherwise than the host does".into()));
     }
     component.serialize().map_err(refused)
 }
 
 /// What the description could not count is counted by the engine, which says so by text alone.
-fn engine_refused(error: &str) -> Refused {
+fn engine_refused(error: &str) -> Refusal {
     let of_the_pool = ["in the pooling allocator", "in pooling allocator requirements"];
     if of_the_pool.iter().any(|text| error.contains(text)) {
-        Refused::Oversized(error.to_owned())
+        Refusal::Oversized(error.to_owned())
     } else {
-        Refused::Invalid(error.to_owned())
+        Refusal::Invalid(error.to_owned())
     }
 }
 

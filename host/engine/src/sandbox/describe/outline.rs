@@ -6,7 +6,7 @@ use wasmparser::{
 };
 
 use super::DescribeError;
-use super::room::{Room, Scopes};
+use super::units::{Scopes, Units};
 
 /// A valid component.
 pub(super) struct Outline {
@@ -17,7 +17,7 @@ pub(super) struct Outline {
     /// The names of its exports, in its order.
     pub(super) exports: Vec<String>,
     /// What an instance of it takes. None where that depends on core modules from outside.
-    pub(super) room: Option<Room>,
+    pub(super) units: Option<Units>,
 }
 
 /// Validates a component, function bodies included, as the engine does before it compiles.
@@ -60,5 +60,5 @@ pub(super) fn read(component: &[u8], features: WasmFeatures) -> Result<Outline, 
     }
     // A file that parses ends with the end of the component.
     let types = types.ok_or(DescribeError::CoreModule)?;
-    Ok(Outline { types, imports, exports, room: scopes.room() })
+    Ok(Outline { types, imports, exports, units: scopes.units() })
 }

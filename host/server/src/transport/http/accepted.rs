@@ -12,7 +12,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 
-use crate::mcp::message::{self, Refused};
+use crate::mcp::message::{self, Refusal};
 use crate::mcp::written_id::WrittenId;
 use rmcp::ErrorData;
 
@@ -39,7 +39,7 @@ pub(super) async fn serve(mut request: Request, next: Next) -> Response {
 /// The answer to a body that is no message. The media type is right, so 415 can only mean that.
 fn unreadable(body: &[u8]) -> Response {
     let error = || ErrorData::invalid_request("this is no message of MCP", None);
-    let refused = message::explain(body).unwrap_or_else(|| Refused::new(WrittenId::default(), error()));
+    let refused = message::explain(body).unwrap_or_else(|| Refusal::new(WrittenId::default(), error()));
     (StatusCode::BAD_REQUEST, Json(refused)).into_response()
 }
 

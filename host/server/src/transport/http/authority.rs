@@ -43,7 +43,7 @@ pub(super) enum Proof {
 
 /// The reason that a request has no caller.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum AuthError {
     /// The request has no token, and anonymous access is not allowed.
     NoToken,
     /// The token is unknown or no longer valid. The text is sent to the caller.
@@ -60,16 +60,16 @@ impl Authority {
     }
 
     /// Identifies the caller of a request.
-    pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<(Caller, Proof), Refused> {
+    pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<(Caller, Proof), AuthError> {
         let mut shown = headers.get_all(header::AUTHORIZATION).iter();
         // Two headers are rejected below: a proxy and this server could each check a different one.
         let (first, more) = (shown.next(), shown.next());
         let Some(first) = first else {
             let anonymous = self.host.allows_anonymous();
-            let nobody = || (Caller::named(ANONYMOUS), Proof::None);
-            return if anonymous { Ok(nobody()) } else { Err(Refused::NoToken) };
+            let unnamed = (Caller::named(ANONYMOUS), Proof::None);
+            return if anonymous { Ok(unnamed) } else { Err(AuthError::NoToken) };
         };
-        let invalid = |text: &str| Refused::InvalidToken(text.to_owned());
+        let invalid = |text: &str| AuthError::InvalidToken(text.to_owned());
         let bearer = first.to_str().ok().filter(|_| more.is_none()).and_then(bearer);
         let bearer = bearer.ok_or_else(|| invalid("send one header: `Authorization: Bearer TOKEN`"))?;
         // The form decides, so that a static token is never sent through the OAuth checks, and a foreign token is never
@@ -97,16 +97,16 @@ impl Authority {
         }
     }
 
-    async fn by_oauth(&self, config: &OauthConfig, bearer: &str) -> Result<(Caller, Proof), Refused> {
+    async fn by_oauth(&self, config: &OauthConfig, bearer: &str) -> Result<(Caller, Proof), AuthError> {
         let folder = self.host.folder();
         let subject = self.oauth.subject(config, folder, bearer, self.host.environment()).await;
         let subject = subject.map_err(|invalid| match invalid {
-            Invalid::Token(why) => Refused::InvalidToken(format!("the token is not valid: {why}")),
-            Invalid::Scope => Refused::InsufficientScope,
+            Invalid::Token(why) => AuthError::InvalidToken(format!("the token is not valid: {why}")),
+            Invalid::Scope => AuthError::InsufficientScope,
             Invalid::Keys(why) => {
                 // Only at debug level, because any client can cause it. The failed fetch itself is logged as a warning.
                 tracing::debug!("a token cannot be checked without the OAuth server's signing keys: {why}");
-                Refused::Unavailable
+                AuthError::Unavailable
             }
         })?;
         let proof = Proof::Oauth { expires_s: subject.expires_s };
@@ -142,22 +142,22 @@ fn bearer(header: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-impl Refused {
+impl AuthError {
     pub(super) fn response(&self, authority: &Authority) -> Response {
         let (status, error, kind, detail) = match self {
-            Refused::NoToken => {
+            AuthError::NoToken => {
                 (StatusCode::UNAUTHORIZED, None, "no-token", "say who calls: `Authorization: Bearer TOKEN`")
             }
-            Refused::InvalidToken(why) => {
+            AuthError::InvalidToken(why) => {
                 (StatusCode::UNAUTHORIZED, Some("invalid_token"), "invalid-token", why.as_str())
             }
-            Refused::InsufficientScope => (
+            AuthError::InsufficientScope => (
                 StatusCode::FORBIDDEN,
                 Some("insufficient_scope"),
                 "insufficient-scope",
                 "the token lacks a scope that this server wants",
             ),
-            Refused::Unavailable => {
+            AuthError::Unavailable => {
                 let detail = "tokens cannot be checked now";
                 let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "keys-unavailable", detail);
                 // No challenge: the client's token may be good, and asking for another one would not help.
@@ -168,7 +168,7 @@ impl Refused {
         if let Ok(challenge) = HeaderValue::from_str(&authority.challenge(error)) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
-        if matches!(self, Refused::InvalidToken(_)) {
+        if matches!(self, AuthError::InvalidToken(_)) {
             // Close the connection: it can be counted for a caller whose token is no longer valid.
             form::close(&mut response);
         }

@@ -110,7 +110,7 @@ fn begin(host: &Host, stream: TcpStream, router: &Router, graceful: &GracefulShu
                 }
             }
             () = connection.close.cancelled() => tracing::debug!("a connection gave way to another"),
-            () = stranger_for(&connection, read_deadline) => tracing::debug!("nobody said who calls"),
+            () = stranger_for(&connection, read_deadline) => tracing::debug!("the request did not arrive in time"),
         }
     });
 }

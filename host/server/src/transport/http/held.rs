@@ -10,7 +10,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 /// Callback at the end of a body. Its argument tells whether the body was sent completely.
 type AtEnd = Box<dyn FnOnce(bool) + Send>;
 
-struct Held {
+struct WatchedBody {
     body: Body,
     ended: bool,
     at_end: Option<AtEnd>,
@@ -19,10 +19,12 @@ struct Held {
 /// Runs a callback when a response was sent or dropped.
 pub(super) fn until_sent(response: Response, at_end: impl FnOnce(bool) + Send + 'static) -> Response {
     // An empty body is complete from the start: hyper may never poll it.
-    response.map(|body| Body::new(Held { ended: body.is_end_stream(), body, at_end: Some(Box::new(at_end)) }))
+    response.map(|body| {
+        Body::new(WatchedBody { ended: body.is_end_stream(), body, at_end: Some(Box::new(at_end)) })
+    })
 }
 
-impl HttpBody for Held {
+impl HttpBody for WatchedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -45,7 +47,7 @@ impl HttpBody for Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for WatchedBody {
     fn drop(&mut self) {
         if let Some(at_end) = self.at_end.take() {
             at_end(self.ended);

@@ -50,7 +50,7 @@ impl Default for Jwks {
 #[derive(Debug, Default)]
 struct State {
     source: Option<KeySource>,
-    known: Option<Known>,
+    known: Option<KeySet>,
     /// Start of the last fetch on the monotonic clock.
     asked: Option<Duration>,
     failures: u32,
@@ -60,7 +60,7 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Known {
+struct KeySet {
     keys: Arc<Vec<Jwk>>,
     fetched: Duration,
 }
@@ -191,7 +191,7 @@ impl State {
         (self.asked, self.fetching) = (Some(now), None);
         match fetched {
             Ok(keys) => {
-                self.known = Some(Known { keys: Arc::new(keys), fetched: now });
+                self.known = Some(KeySet { keys: Arc::new(keys), fetched: now });
                 (self.failures, self.error) = (0, None);
             }
             Err(reason) => {

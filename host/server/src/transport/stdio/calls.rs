@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use super::out::Out;
 use super::request_budget::Place;
-use crate::mcp::message::Refused;
+use crate::mcp::message::Refusal;
 use crate::mcp::{Answer, Server};
 use crate::transport;
 use airlock::host::Host;
@@ -205,13 +205,13 @@ impl Calls {
     fn run(self: &Arc<Calls>, group: Vec<Call>) {
         // The first poll needs no wake-up: a pending future is handed to a task, which polls it again with its own
         // waker.
-        let mut nobody = Context::from_waker(Waker::noop());
+        let mut no_wake = Context::from_waker(Waker::noop());
         let mut group = group.into_iter();
         let mut begun = self.host.environment().monotonic();
         while let Some(Call { key, request, context, place }) = group.next() {
             let cancelled = context.ct.clone();
             let mut answering: Answering = Box::pin(answer(self.server.clone(), request, context));
-            let waits = match answering.as_mut().poll(&mut nobody) {
+            let waits = match answering.as_mut().poll(&mut no_wake) {
                 Poll::Ready(answer) => {
                     // The request's place is freed at the end of this iteration, after the response is queued, so that
                     // a request is always counted either in the request budget or in the unsent bytes of `out`.
@@ -268,7 +268,7 @@ impl Calls {
     }
 
     /// Queues an error response for a line that did not become a request. The caller must `flush` afterwards.
-    pub(super) fn refuse(&self, refused: &Refused) {
+    pub(super) fn refuse(&self, refused: &Refusal) {
         if let Err(err) = self.out.put(refused) {
             tracing::error!("an error cannot be written as JSON: {err}");
         }
@@ -290,7 +290,7 @@ impl Calls {
     async fn write(self: Arc<Calls>) {
         // Not an error of the server: the client has closed its end of stdout.
         if let Err(err) = self.out.write().await {
-            tracing::debug!("nobody reads the answers: {err}");
+            tracing::debug!("no_wake reads the answers: {err}");
         }
     }
 

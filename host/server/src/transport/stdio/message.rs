@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::mcp::arguments::{self, RawArguments};
-use crate::mcp::message::{self, Refused};
+use crate::mcp::message::{self, Refusal};
 use crate::mcp::params;
 use crate::mcp::written_id::WrittenId;
 
@@ -30,7 +30,7 @@ pub(super) enum NotServed {
     /// A damaged notification or response. Neither is answered.
     Unanswered,
     /// Anything else gets an error.
-    Refused(Refused),
+    Refused(Refusal),
 }
 
 /// Parses a line.
@@ -61,7 +61,7 @@ pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotServe
     {
         // Here and not in rmcp, which would report a wrong `initialize` as a request before the handshake.
         let error = params::refusal(custom, custom.get_meta());
-        return Err(NotServed::Refused(Refused::new(WrittenId::from(&request.id), error)));
+        return Err(NotServed::Refused(Refusal::new(WrittenId::from(&request.id), error)));
     }
     if let Some(arguments) = arguments {
         message.insert_extension(raw(arguments));
@@ -70,9 +70,9 @@ pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotServe
 }
 
 /// The error for a message that was not read.
-pub(super) fn too_long(what: &str, bytes_max: usize, id: WrittenId) -> Refused {
+pub(super) fn too_long(what: &str, bytes_max: usize, id: WrittenId) -> Refusal {
     let message = format!("the {what} is larger than {bytes_max} bytes and was not read; send less");
-    Refused::new(id, ErrorData::invalid_request(message, None))
+    Refusal::new(id, ErrorData::invalid_request(message, None))
 }
 
 /// Copies the arguments. A slice would keep the whole read buffer in memory during a long call.

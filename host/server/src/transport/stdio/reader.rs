@@ -23,7 +23,7 @@ use super::lines::{Line, Lines};
 use super::message::{self, NotServed};
 use super::out::Out;
 use super::request_budget::RequestBudget;
-use crate::mcp::message::Refused;
+use crate::mcp::message::Refusal;
 use crate::mcp::written_id::WrittenId;
 
 /// Size in bytes of the largest message: arguments of the largest size with every character escaped, and the frame.
@@ -177,7 +177,7 @@ impl<R: Read> Reader<R> {
             Ok(place) => self.came.push(PendingRequest { id, request, place }),
             Err(err) => {
                 let error = ErrorData::invalid_request(err.to_string(), None);
-                self.refuse(&Refused::new(WrittenId::from(&id), error));
+                self.refuse(&Refusal::new(WrittenId::from(&id), error));
             }
         }
     }
@@ -188,7 +188,7 @@ impl<R: Read> Reader<R> {
         self.messages.blocking_send(message).map_err(|_| Closed)
     }
 
-    fn refuse(&mut self, refused: &Refused) {
+    fn refuse(&mut self, refused: &Refusal) {
         // The text stays out of the log: it can repeat what the client sent.
         tracing::warn!("a line on stdin is refused with error {}", refused.error.code.0);
         self.calls.refuse(refused);

@@ -15,13 +15,13 @@ use airlock_types::diagnostic::Diagnostic;
 
 /// What was loaded so far.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Tools {
     pub(super) tools: BTreeMap<Arc<str>, Tool>,
     warnings: BTreeMap<String, Vec<String>>,
     pub(super) broken: BTreeMap<String, Vec<Diagnostic>>,
 }
 
-impl Found {
+impl Tools {
     /// Adds a tool, unless its name is taken. The entry that comes later is then left out, in the order of keys.
     pub(super) fn add(
         &mut self,

@@ -20,7 +20,7 @@ const PAGE_LOG2: u32 = 16;
 
 /// What an instance takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Room {
+pub(super) struct Units {
     core_instances: u64,
     memories: u64,
     tables: u64,
@@ -30,10 +30,10 @@ pub(super) struct Room {
     table_elements: u64,
 }
 
-impl Room {
+impl Units {
     /// Both together. A few bytes can instantiate a component two to the power of its depth times.
-    fn plus(self, other: Room) -> Room {
-        Room {
+    fn plus(self, other: Units) -> Units {
+        Units {
             core_instances: self.core_instances.saturating_add(other.core_instances),
             memories: self.memories.saturating_add(other.memories),
             tables: self.tables.saturating_add(other.tables),
@@ -42,13 +42,13 @@ impl Room {
         }
     }
 
-    fn memory(memory: MemoryType) -> Room {
+    fn memory(memory: MemoryType) -> Units {
         let page = 1_u64.checked_shl(memory.page_size_log2.unwrap_or(PAGE_LOG2)).unwrap_or(u64::MAX);
-        Room { memories: 1, memory_bytes: memory.initial.saturating_mul(page), ..Room::default() }
+        Units { memories: 1, memory_bytes: memory.initial.saturating_mul(page), ..Units::default() }
     }
 
-    fn table(table: TableType) -> Room {
-        Room { tables: 1, table_elements: table.initial, ..Room::default() }
+    fn table(table: TableType) -> Units {
+        Units { tables: 1, table_elements: table.initial, ..Units::default() }
     }
 }
 
@@ -56,8 +56,8 @@ impl Room {
 ///
 /// # Errors
 /// When no instance fits the engine's pool.
-pub(super) fn needs(room: Option<Room>) -> Result<Needs, DescribeError> {
-    let Room { core_instances, memories, tables, memory_bytes, table_elements } = room.unwrap_or_default();
+pub(super) fn needs(units: Option<Units>) -> Result<Needs, DescribeError> {
+    let Units { core_instances, memories, tables, memory_bytes, table_elements } = units.unwrap_or_default();
     let counts = [
         (core_instances, "core instances", CORE_INSTANCES_MAX),
         (memories, "memories", MEMORIES_MAX),
@@ -89,15 +89,15 @@ pub(super) fn needs(room: Option<Room>) -> Result<Needs, DescribeError> {
 struct Scope {
     is_module: bool,
     /// What an instance of it takes, as far as it was read.
-    room: Option<Room>,
+    units: Option<Units>,
     /// The core modules and components of its index spaces.
-    modules: Vec<Option<Room>>,
-    components: Vec<Option<Room>>,
+    modules: Vec<Option<Units>>,
+    components: Vec<Option<Units>>,
 }
 
 impl Scope {
-    fn take(&mut self, other: Option<Room>) {
-        self.room = self.room.zip(other).map(|(room, other)| room.plus(other));
+    fn add(&mut self, other: Option<Units>) {
+        self.units = self.units.zip(other).map(|(units, other)| units.plus(other));
     }
 }
 
@@ -105,7 +105,7 @@ impl Scope {
 #[derive(Default)]
 pub(super) struct Scopes {
     open: Vec<Scope>,
-    outermost: Option<Room>,
+    outermost: Option<Units>,
 }
 
 impl Scopes {
@@ -119,7 +119,7 @@ impl Scopes {
     }
 
     /// What an instance of the whole component takes, once all of it was read.
-    pub(super) fn room(&self) -> Option<Room> {
+    pub(super) fn units(&self) -> Option<Units> {
         self.outermost
     }
 
@@ -127,26 +127,26 @@ impl Scopes {
     pub(super) fn see(&mut self, payload: &Payload<'_>) -> wasmparser::Result<()> {
         match payload {
             Payload::Version { encoding, .. } => {
-                let (is_module, room) = (*encoding == Encoding::Module, Some(Room::default()));
-                self.open.push(Scope { is_module, room, ..Scope::default() });
+                let (is_module, units) = (*encoding == Encoding::Module, Some(Units::default()));
+                self.open.push(Scope { is_module, units, ..Scope::default() });
             }
             Payload::End(_) => self.close(),
             Payload::MemorySection(section) => {
                 for memory in section.clone() {
-                    self.take(Some(Room::memory(memory?)));
+                    self.add(Some(Units::memory(memory?)));
                 }
             }
             Payload::TableSection(section) => {
                 for table in section.clone() {
-                    self.take(Some(Room::table(table?.ty)));
+                    self.add(Some(Units::table(table?.ty)));
                 }
             }
             Payload::InstanceSection(section) => {
                 for instance in section.clone() {
                     if let Instance::Instantiate { module_index, .. } = instance? {
                         let module = self.module(0, module_index);
-                        self.take(module);
-                        self.take(Some(Room { core_instances: 1, ..Room::default() }));
+                        self.add(module);
+                        self.add(Some(Units { core_instances: 1, ..Units::default() }));
                     }
                 }
             }
@@ -154,7 +154,7 @@ impl Scopes {
                 for instance in section.clone() {
                     if let ComponentInstance::Instantiate { component_index, .. } = instance? {
                         let component = self.component(0, component_index);
-                        self.take(component);
+                        self.add(component);
                     }
                 }
             }
@@ -207,36 +207,36 @@ impl Scopes {
     }
 
     fn close(&mut self) {
-        let Some(Scope { is_module, room, .. }) = self.open.pop() else { return };
+        let Some(Scope { is_module, units, .. }) = self.open.pop() else { return };
         if self.open.is_empty() {
-            self.outermost = room;
+            self.outermost = units;
         } else if is_module {
-            self.add_module(room);
+            self.add_module(units);
         } else {
-            self.add_component(room);
+            self.add_component(units);
         }
     }
 
-    fn take(&mut self, room: Option<Room>) {
-        self.open.iter_mut().last().into_iter().for_each(|scope| scope.take(room));
+    fn add(&mut self, units: Option<Units>) {
+        self.open.iter_mut().last().into_iter().for_each(|scope| scope.add(units));
     }
 
-    fn add_module(&mut self, room: Option<Room>) {
-        self.open.iter_mut().last().into_iter().for_each(|scope| scope.modules.push(room));
+    fn add_module(&mut self, units: Option<Units>) {
+        self.open.iter_mut().last().into_iter().for_each(|scope| scope.modules.push(units));
     }
 
-    fn add_component(&mut self, room: Option<Room>) {
-        self.open.iter_mut().last().into_iter().for_each(|scope| scope.components.push(room));
+    fn add_component(&mut self, units: Option<Units>) {
+        self.open.iter_mut().last().into_iter().for_each(|scope| scope.components.push(units));
     }
 
-    /// The module with this index, so many components outward.
-    fn module(&self, outward: u32, index: u32) -> Option<Room> {
-        let scope = self.open.iter().rev().nth(outward as usize)?;
+    /// The module with this index, in the component that is `outer` levels outward.
+    fn module(&self, outer: u32, index: u32) -> Option<Units> {
+        let scope = self.open.iter().rev().nth(outer as usize)?;
         *scope.modules.get(index as usize)?
     }
 
-    fn component(&self, outward: u32, index: u32) -> Option<Room> {
-        let scope = self.open.iter().rev().nth(outward as usize)?;
+    fn component(&self, outer: u32, index: u32) -> Option<Units> {
+        let scope = self.open.iter().rev().nth(outer as usize)?;
         *scope.components.get(index as usize)?
     }
 }

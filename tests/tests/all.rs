@@ -34,6 +34,7 @@ mod raw_http;
 mod recordings;
 mod reload;
 mod reload_paths;
+mod repeats;
 mod schemas;
 mod settings;
 mod shares;

@@ -16,7 +16,7 @@ use crate::http::{CONVERT, DIGEST, KM, LOOPS, registry_in};
 use crate::mcp::await_codes;
 
 /// A server with two callers, and their tokens: `ann` may call the converter, `bob` every tool.
-fn two_callers(folder: &Path, more: &str) -> (Server, String, String) {
+pub(super) fn two_callers(folder: &Path, more: &str) -> (Server, String, String) {
     let (ann, ann_digest) = token::new([1; 32]);
     let (bob, bob_digest) = token::new([2; 32]);
     let settings = format!(
@@ -197,26 +197,6 @@ async fn concurrent_calls_of_a_caller_are_bounded() {
     statuses.sort();
     let too_many = StatusCode::TOO_MANY_REQUESTS;
     assert_eq!(statuses, [StatusCode::OK, too_many, too_many, too_many]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_remembers_calls_that_fail_in_a_row() {
-    let folder = tempfile::tempdir().unwrap();
-    let (server, ann, bob) = two_callers(folder.path(), "");
-    let call = async |token: &str, session: &str| {
-        let request = server.call("unit_convert", "{}").bearer_auth(token).header("airlock-session", session);
-        let response = request.send().await.unwrap();
-        let handle = response.headers().get("airlock-session").map(|h| h.to_str().unwrap().to_owned());
-        (handle, response.json::<Value>().await.unwrap()["detail"].as_str().unwrap().to_owned())
-    };
-    let (handle, first) = call(&ann, "new").await;
-    let handle = handle.unwrap();
-    assert!(handle.len() >= 43 && first.starts_with("Call to `unit_convert` was not run"), "{first}");
-    call(&ann, &handle).await;
-    let (_, third) = call(&ann, &handle).await;
-    assert!(third.starts_with("You have sent this same call 3 times"), "{third}");
-    let (_, foreign) = call(&bob, &handle).await;
-    assert!(foreign.contains("expired, or it is another caller's"), "{foreign}");
 }
 
 /// An OAuth server: its key, and the tokens that it signs.

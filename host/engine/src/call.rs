@@ -19,6 +19,7 @@ mod notice;
 mod observe;
 mod pause;
 mod permit;
+mod repeat;
 mod reply;
 mod report;
 mod routes;

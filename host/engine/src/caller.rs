@@ -6,6 +6,7 @@
 
 pub(crate) mod account;
 pub(crate) mod budget;
+pub(crate) mod repeats;
 mod rules;
 pub mod session;
 pub mod token;

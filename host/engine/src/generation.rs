@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::admission::{Bulkhead, BulkheadSlot, Gate, Rejected, Slot};
 use crate::caller::Rules;
 use crate::caller::account::Accounts;
+use crate::caller::repeats::CallersRepeats;
 use crate::caller::session::Sessions;
 use crate::config::ConfigFile;
 use crate::execute::Execute;
@@ -158,6 +159,11 @@ impl Generation {
 
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.parts.sessions
+    }
+
+    /// The failed calls of each caller.
+    pub(crate) fn repeats(&self) -> &CallersRepeats {
+        &self.parts.repeats
     }
 
     /// Adds a call to the metrics. Calls of different tools share no lock here.

@@ -5,10 +5,9 @@
 
 use super::events::Events;
 use super::fold;
+use super::repeat;
 use super::reply::{self, Delivered, Failed};
-use crate::caller::session::LOOP_FROM;
 use airlock_journal::{Durability, JournalError};
-use airlock_types::digest::sha256;
 use airlock_types::event::Event;
 use airlock_types::finding::Finding;
 use airlock_types::json::Json;
@@ -69,28 +68,22 @@ impl Events<'_> {
         reply
     }
 
-    /// Warns when the same call fails again and again, which a model may not notice by itself.
+    /// Warns when a caller sends the same failed call, or gets the same error, again and again.
     fn warn_of_loop(&self, reply: &mut Reply) {
-        // Without a session there is nothing to compare with: each call is then its own session.
-        let session =
-            reply::session(self).and_then(|id| self.host.sessions().get(&self.head.call.caller, id));
-        let Some(session) = session else { return };
-        // A retryable failure may end differently next time, so repeating it is no loop.
-        let failed = reply.error.as_mut().filter(|error| !error.retryable);
-        let times = session.note(|| self.digest(), failed.is_some());
-        if let Some(error) = failed.filter(|_| times >= LOOP_FROM) {
-            let warning = format!("You have sent this same call {times} times; its answer will not change.");
+        let failed = reply.error.as_ref();
+        // A retryable failure may end differently next time, so repeating it is no loop, and it is no success either.
+        if failed.is_some_and(|error| error.retryable) {
+            return;
+        }
+        let (who, now_ms) = (&self.head.call.caller, self.head.started_unix_ms);
+        let ended = || repeat::ended(self, reply.code, failed);
+        let session = reply::session(self).and_then(|id| self.host.sessions().get(who, id));
+        let in_session = session.and_then(|session| session.note(failed.is_some(), now_ms, ended));
+        // Beside the session, since some clients have none and some open one for each call.
+        let of_caller = self.host.repeats().note(who, failed.is_some(), now_ms, ended);
+        let warning = in_session.map(repeat::in_session).or_else(|| of_caller.map(repeat::of_caller));
+        if let (Some(warning), Some(error)) = (warning, reply.error.as_mut()) {
             error.message = format!("{warning}\n{}", error.message);
         }
-    }
-
-    /// The identity of a call for the loop guard: the tool and the arguments, in canonical form when they are valid.
-    fn digest(&self) -> String {
-        let valid = self.list.iter().find_map(|event| {
-            if let Event::Validated { args } = event { Some(args.as_str().to_owned()) } else { None }
-        });
-        let args = valid.unwrap_or_else(|| fold::args_as_they_came(&self.head.call.arguments));
-        // The cleaned name holds no line break, so the separator is unambiguous.
-        sha256(format!("{}\n{args}", self.head.tool).as_bytes())
     }
 }

@@ -1,17 +1,18 @@
 //! Sessions: what a host remembers between the calls of one caller.
 //!
-//! Owns the handles, the lifetime and the bounds of sessions, and the loop guard in them. A session is identified by
+//! Owns the handles, the lifetime and the bounds of sessions. A session is identified by
 //! its caller and a key: the stdio process, the session id of MCP's handshake era, or a handle that the host minted.
 //! The handle of another caller is treated like an unknown one. Must not know transports or what calls do.
 
 use airlock_types::session::{SessionId, SessionKey};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::repeats::{Ended, Repeat, Repeats};
 use airlock_types::caller::Caller;
 
 /// Idle time in milliseconds after which a session ends.
@@ -22,12 +23,6 @@ const PER_CALLER_MAX: usize = 64;
 
 /// Most sessions of all callers together. Opening another ends the oldest of all.
 const ALL_MAX: usize = 10_000;
-
-/// Failed calls that a session remembers for its loop guard.
-const REMEMBERED: usize = 32;
-
-/// Number of identical failed calls in a row from which the reply warns that the answer will not change.
-pub const LOOP_FROM: u32 = 3;
 
 /// The handle expired, never existed or belongs to another caller. The error does not say which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,8 +38,7 @@ pub(crate) struct Sessions(RwLock<BTreeMap<Caller, BTreeMap<SessionId, Arc<Sessi
 pub(crate) struct Session {
     /// Time of the last call, on the wall clock. Atomic, so that a call updates it under the read lock.
     used_ms: AtomicU64,
-    /// The latest failed calls by digest, each with its number of failures in a row.
-    failed: Mutex<VecDeque<(String, u32)>>,
+    repeats: Mutex<Repeats>,
 }
 
 impl Sessions {
@@ -108,27 +102,19 @@ impl Session {
         now_ms.saturating_sub(self.used_ms.load(Ordering::Acquire)) < IDLE_MS
     }
 
-    /// Notes how a call ended. Returns how often this very call has failed in a row in this session. `call` gives the
-    /// call's digest and runs only when some call of the session has failed, so that good calls compute none.
-    pub(crate) fn note(&self, call: impl FnOnce() -> String, has_failed: bool) -> u32 {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        // Most sessions have no failed call. Their calls compute no digest.
-        if !has_failed && failed.is_empty() {
-            return 0;
+    /// Adds how a call ended, and returns what it repeats in this session. `ended` runs only if this call failed or an
+    /// earlier one of the session did, so that good calls compute no digest.
+    pub(crate) fn note<'e>(
+        &self,
+        has_failed: bool,
+        now_ms: u64,
+        ended: impl FnOnce() -> Ended<'e>,
+    ) -> Option<Repeat> {
+        let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+        if !has_failed && repeats.is_empty() {
+            return None;
         }
-        let call = call();
-        let at = failed.iter().position(|(digest, _)| *digest == call);
-        let before = at.and_then(|at| failed.remove(at)).map_or(0, |(_, count)| count);
-        if !has_failed {
-            return 0;
-        }
-        // At the end, also if it was there before: the order is that of the latest failure.
-        failed.push_back((call, before + 1));
-        if failed.len() > REMEMBERED {
-            // The calls that failed longest ago are forgotten first.
-            failed.pop_front();
-        }
-        before + 1
+        repeats.note(&ended(), now_ms)
     }
 }
 
@@ -197,14 +183,6 @@ mod tests {
         let handles: Vec<String> = (0..=64).map(|i| open(&sessions, "a", i, 1 + u64::from(i))).collect();
         assert!(!reuse(&sessions, "a", &handles[0], 100));
         assert!(reuse(&sessions, "a", &handles[1], 100) && reuse(&sessions, "b", &other, 100));
-    }
-
-    #[test]
-    fn counts_the_same_failed_call_until_it_succeeds() {
-        let session = Session::default();
-        let note = |call: &str, failed| session.note(|| call.to_owned(), failed);
-        assert_eq!([note("x", true), note("x", true), note("y", true), note("x", true)], [1, 2, 1, 3]);
-        assert_eq!([note("x", false), note("x", true)], [0, 1]);
     }
 
     #[test]

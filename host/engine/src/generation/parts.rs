@@ -11,6 +11,7 @@ use airlock_types::environment::SharedEnvironment;
 
 use crate::admission::Gate;
 use crate::caller::account::{Accounts, CALLER_HEAVY_RUN, CALLER_HEAVY_WAIT};
+use crate::caller::repeats::CallersRepeats;
 use crate::caller::session::Sessions;
 use crate::execute::Execute;
 use crate::telemetry::metrics::Metrics;
@@ -33,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
+    /// The failed calls of each caller.
+    pub(crate) repeats: CallersRepeats,
     pub(crate) metrics: Metrics,
     /// The gate for arguments that may take long to judge.
     pub(crate) heavy_arguments: Gate,
@@ -52,6 +55,7 @@ impl Parts {
             journal,
             accounts: Accounts::default(),
             sessions: Sessions::default(),
+            repeats: CallersRepeats::default(),
             metrics: Metrics::default(),
             heavy_arguments: Gate::new(HEAVY_ARGUMENTS_MAX, HEAVY_ARGUMENTS_WAITING_MAX),
         }

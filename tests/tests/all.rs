@@ -18,6 +18,7 @@ mod described;
 mod documented;
 mod embedded;
 mod eras;
+mod error_cases;
 mod fairness;
 mod faulty;
 mod foreign;

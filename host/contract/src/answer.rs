@@ -5,6 +5,7 @@
 //! Must not know what the host does with an answer. To add a type: its shape in `known`, its place in [`Shape`], its
 //! reading below, and a field of the reply.
 
+mod cases;
 mod known;
 mod read;
 
@@ -16,6 +17,7 @@ use super::lift::{LiftError, lift};
 use super::ty::{Field, FunctionTy, Ty};
 use airlock_types::code::Code;
 
+pub use cases::ErrorCases;
 pub use known::failure as failure_ty;
 
 /// A tool's statements about its own answer. All are the tool's texts and unverified.
@@ -77,6 +79,10 @@ pub struct ToolError {
     pub detail: Value,
     /// Whether the contract or the type declares this error transient.
     pub transient: bool,
+    /// Whether the contract declares that the arguments are to blame.
+    pub is_callers: bool,
+    /// What the author says about its case.
+    pub doc: Option<String>,
     /// Wait in milliseconds that the upstream asked for, if it named one.
     pub retry_after_ms: Option<u64>,
 }
@@ -132,17 +138,25 @@ impl Shape {
         self.err.as_ref()
     }
 
-    /// Reads a returned value. `transient` lists the error cases that the contract declares worth a retry.
+    /// The type of the values that the function can return, with the parts that move to the envelope.
+    pub fn ok_ty(&self) -> Option<&Ty> {
+        self.ok.as_ref()
+    }
+
+    /// Reads a returned value.
     ///
     /// # Errors
     /// When the value does not have the function's type, which is an error in the host.
-    pub fn read(&self, returned: Option<Val>, transient: &[String]) -> Result<Answer, LiftError> {
+    pub fn read(&self, returned: Option<Val>, cases: &ErrorCases) -> Result<Answer, LiftError> {
         let value = match (self.fallible, returned) {
             // Only the outermost `result` is the outcome of the call. A `result` further inside is data.
             (true, Some(Val::Result(Ok(value)))) => value.map(|value| *value),
-            (true, Some(Val::Result(Err(error)))) => return self.read_error(error.as_deref(), transient),
+            (true, Some(Val::Result(Err(error)))) => return self.read_error(error.as_deref(), cases),
             (_, returned) => returned,
         };
+        if cases.is_failure(value.as_ref()) {
+            return Ok(Answer::Error(Self::own_error(self.ok.as_ref(), value.as_ref(), cases)?));
+        }
         Ok(Answer::Value(Box::new(self.read_value(value)?)))
     }
 
@@ -164,32 +178,47 @@ impl Shape {
         }
     }
 
-    fn read_error(&self, error: Option<&Val>, transient: &[String]) -> Result<Answer, LiftError> {
-        // An error without a payload has no detail and no case that the contract could name.
-        let (Some(ty), Some(error)) = (&self.err, error) else {
-            return Ok(Answer::Error(plain_error(Value::Null, false)));
-        };
-        // Known types first: they select the outcome code by themselves, whatever the contract says is transient.
-        if *ty == known::failure()
-            && let Some(answer) = read::failure(error)
+    fn read_error(&self, error: Option<&Val>, cases: &ErrorCases) -> Result<Answer, LiftError> {
+        // Known types first: they select the outcome code by themselves.
+        if self.err == Some(known::failure())
+            && let Some(mut answer) = error.and_then(read::failure)
         {
+            if let Answer::Error(failed) = &mut answer {
+                failed.is_callers =
+                    is_callers(error, cases) && failed.code == Code::ToolError && !failed.transient;
+            }
             return Ok(answer);
         }
-        if *ty == known::refusal()
-            && let Some(refusal) = read::refusal(error)
+        if self.err == Some(known::refusal())
+            && let Some(refusal) = error.and_then(read::refusal)
         {
             return Ok(Answer::Refused(refusal));
         }
-        let named = match error {
-            Val::Variant(name, _) | Val::Enum(name) => transient.contains(name),
-            _ => false,
-        };
-        Ok(Answer::Error(plain_error(lift(ty, error)?, named)))
+        Ok(Answer::Error(Self::own_error(self.err.as_ref(), error, cases)?))
+    }
+
+    /// An error of the tool's own type. An error without a payload has no detail and no case.
+    fn own_error(ty: Option<&Ty>, error: Option<&Val>, cases: &ErrorCases) -> Result<ToolError, LiftError> {
+        let detail = ty.zip(error).map_or(Ok(Value::Null), |(ty, error)| lift(ty, error))?;
+        let name = error.and_then(cases::name);
+        Ok(ToolError {
+            transient: name.is_some_and(|name| cases.transient.contains(name)),
+            is_callers: is_callers(error, cases),
+            doc: name.and_then(|name| cases.docs.get(name)).cloned(),
+            ..ToolError::new(Code::ToolError, detail)
+        })
     }
 }
 
-fn plain_error(detail: Value, transient: bool) -> ToolError {
-    ToolError { code: Code::ToolError, detail, transient, retry_after_ms: None }
+impl ToolError {
+    /// An error that says nothing about retries.
+    fn new(code: Code, detail: Value) -> ToolError {
+        ToolError { code, detail, transient: false, is_callers: false, doc: None, retry_after_ms: None }
+    }
+}
+
+fn is_callers(error: Option<&Val>, cases: &ErrorCases) -> bool {
+    error.and_then(cases::name).is_some_and(|name| cases.caller_errors.contains(name))
 }
 
 fn value_shape(ty: &Ty) -> ValueShape {

@@ -202,4 +202,7 @@ pub struct FunctionDocs {
     /// About places in the result, by path. The empty path is the whole result.
     #[serde(default)]
     pub result: BTreeMap<String, String>,
+    /// About the cases by which it can fail: those of its error type, and of a result that has cases.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub errors: BTreeMap<String, String>,
 }

@@ -93,7 +93,12 @@ impl Walk<'_> {
         }
         if let Some(result) = &function.result {
             // Agents see the payload of `ok`. Errors are not results.
-            self.place(&ok_of(&self.source.resolve, result), "", None, &mut found.result)?;
+            let (ok, error) = parts(&self.source.resolve, result);
+            self.place(&ok, "", None, &mut found.result)?;
+            // The error's cases last: a result's cases fail only where the contract says so.
+            for ty in [Some(ok), error].into_iter().flatten() {
+                found.errors.extend(error_cases(&self.source.resolve, &ty));
+            }
         }
         self.docs.insert(name, found);
         Ok(())
@@ -139,12 +144,22 @@ impl Walk<'_> {
     }
 }
 
-/// The value type of a function: the `ok` payload of a `result`, or the type itself.
-fn ok_of(resolve: &Resolve, ty: &Type) -> Type {
+/// The value type of a function, which is the `ok` payload of a `result` or the type itself, and its error type.
+fn parts(resolve: &Resolve, ty: &Type) -> (Type, Option<Type>) {
     match kind(resolve, ty) {
-        Some(TypeDefKind::Result(result)) => result.ok.unwrap_or(*ty),
-        _ => *ty,
+        Some(TypeDefKind::Result(result)) => (result.ok.unwrap_or(*ty), result.err),
+        _ => (*ty, None),
     }
+}
+
+/// The doc comments of the cases of a type, by name.
+fn error_cases(resolve: &Resolve, ty: &Type) -> Vec<(String, String)> {
+    let pairs: Vec<(&String, &Docs)> = match kind(resolve, ty) {
+        Some(TypeDefKind::Enum(ty)) => ty.cases.iter().map(|case| (&case.name, &case.docs)).collect(),
+        Some(TypeDefKind::Variant(ty)) => ty.cases.iter().map(|case| (&case.name, &case.docs)).collect(),
+        _ => Vec::new(),
+    };
+    pairs.into_iter().filter_map(|(name, docs)| Some((name.clone(), text(docs)?))).collect()
 }
 
 /// The definition of a type, with aliases resolved.

@@ -7,6 +7,7 @@
 
 mod bind;
 mod bound;
+mod errors;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -19,6 +20,7 @@ use toml::Spanned;
 use super::component::{Function, Unaddressed, addressed};
 use super::expression::Expression;
 use super::path::Path;
+use crate::answer::ErrorCases;
 use crate::check::{Checks, Rule};
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::effect::Effect;
@@ -63,8 +65,8 @@ pub struct ToolContract {
     pub description: Option<String>,
     /// The declared effect; without one, that of the whole contract.
     pub effect: Option<Effect>,
-    /// Names of the error cases that are worth a retry.
-    pub transient: Vec<String>,
+    /// What it states about the cases by which the function fails. It has no doc comments.
+    pub errors: ErrorCases,
     /// Schema keywords for the arguments as a whole.
     pub schema: Map<String, Value>,
     /// Schema keywords by place in the arguments.
@@ -118,6 +120,8 @@ struct WrittenTool {
     description: Option<String>,
     effects: Option<Effect>,
     transient: Vec<Spanned<String>>,
+    caller_errors: Vec<Spanned<String>>,
+    failures: Vec<Spanned<String>>,
     schema: BTreeMap<Spanned<String>, Value>,
     args: BTreeMap<Spanned<String>, Map<String, Value>>,
     result: BTreeMap<Spanned<String>, Map<String, Value>>,

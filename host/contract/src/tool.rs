@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::answer::Shape;
+use super::answer::{ErrorCases, Shape};
 use super::component::{Function, FunctionDocs};
 use super::expression::{Bindings, Bounds, Expression, Judgement, Scope};
 use super::lift::{self, LiftError};
@@ -50,8 +50,8 @@ pub struct Contract {
     pub function: Function,
     /// How to read the return value.
     pub shape: Shape,
-    /// Names of the error cases that are worth a retry.
-    pub transient: Vec<String>,
+    /// The cases by which it fails.
+    pub errors: ErrorCases,
     /// The schema of the arguments.
     pub input_schema: Value,
     /// The schema of the typed value alone, if there is one.
@@ -181,7 +181,7 @@ impl Contract {
             effect: author.effect,
             function: function.clone(),
             shape,
-            transient: author.transient,
+            errors: ErrorCases { docs: error_docs(docs), ..author.errors },
             input_schema,
             result_schema,
             undescribed,
@@ -332,6 +332,11 @@ fn result_schema(ty: &Ty, keywords: &Keywords) -> Result<Value, ContractError> {
     overlay(&mut result, keywords)?;
     schema::clean(&mut result);
     Ok(result)
+}
+
+/// The doc comments of error cases, bounded like every text of an author that agents are shown.
+fn error_docs(docs: &FunctionDocs) -> BTreeMap<String, String> {
+    docs.errors.iter().map(|(name, doc)| (name.clone(), clean(doc, NOTE_CHARS_MAX))).collect()
 }
 
 fn shown(example: Example) -> Example {

@@ -145,7 +145,7 @@ pub(super) fn failure(val: &Val) -> Option<Answer> {
     let error = |code, transient, retry_after_ms| {
         let detail =
             if let Val::String(text) = &**payload { Value::String(text.clone()) } else { Value::Null };
-        Some(Answer::Error(ToolError { code, detail, transient, retry_after_ms }))
+        Some(Answer::Error(ToolError { transient, retry_after_ms, ..ToolError::new(code, detail) }))
     };
     match case.as_str() {
         "refused" => Some(Answer::Refused(refusal(payload)?)),

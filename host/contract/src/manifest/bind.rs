@@ -1,12 +1,13 @@
 //! Compares what a contract says of one function with its type.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::{Map, Value};
 use toml::Spanned;
 
 use super::bound::{self, Problems};
+use super::errors::{self, Written};
 use super::{Manifest, Require, ToolContract, WrittenRequire, WrittenTool};
 use crate::answer::Shape;
 use crate::check::{Checks, Rule};
@@ -15,7 +16,7 @@ use crate::expression::{Bounds, COST_CALL_MAX, Expression, Scope};
 use crate::path::{Path, PathError};
 use crate::pattern as patterns;
 use crate::rules;
-use crate::ty::{FunctionTy, Ty};
+use crate::ty::FunctionTy;
 use airlock_types::diagnostic::Diagnostic;
 use airlock_types::words::{GOT_CHARS_MAX, did_you_mean, one_line};
 
@@ -57,6 +58,8 @@ pub(super) fn tool(
         description,
         effects,
         transient,
+        caller_errors,
+        failures,
         schema,
         args,
         result,
@@ -74,8 +77,13 @@ pub(super) fn tool(
         title: title.clone(),
         description: description.clone(),
         effect: effects.or(manifest.effects),
-        // The whole type: error cases are not part of what agents see as the result.
-        transient: bind.transient(transient, &function.ty),
+        // With the whole type: error cases are not part of what agents see as the result.
+        errors: errors::cases(
+            &Written { transient, caller_errors, failures },
+            &shape,
+            manifest,
+            bind.problems,
+        ),
         schema: bind.schema(schema),
         args,
         results: bind.places(result, |seen, path| match &seen.result {
@@ -95,26 +103,6 @@ struct Bind<'b> {
 }
 
 impl Bind<'_> {
-    fn transient(&mut self, names: &[Spanned<String>], function: &FunctionTy) -> Vec<String> {
-        // Only the cases of a variant or an enum have names that can be listed.
-        let err = if let Some(Ty::Result(_, err)) = &function.result { err.as_deref() } else { None };
-        let known: Vec<String> = match err {
-            Some(Ty::Variant(cases)) => cases.iter().map(|case| case.name.clone()).collect(),
-            Some(Ty::Enum(names)) => names.clone(),
-            _ => Vec::new(),
-        };
-        let known: BTreeSet<&str> = known.iter().map(String::as_str).collect();
-        for name in names.iter().filter(|name| !known.contains(name.get_ref().as_str())) {
-            self.problems.add(|| {
-                let message =
-                    format!("the function has no error case `{}`", one_line(name.get_ref(), GOT_CHARS_MAX));
-                let known = known.iter().copied();
-                self.manifest.problem(name.span(), message, "this case", name.get_ref(), known)
-            });
-        }
-        names.iter().map(|name| name.get_ref().clone()).collect()
-    }
-
     fn schema(&mut self, written: &BTreeMap<Spanned<String>, Value>) -> Map<String, Value> {
         for keyword in written.keys().filter(|keyword| !rules::KEYWORDS.contains(&keyword.get_ref().as_str()))
         {
@@ -221,6 +209,7 @@ mod tests {
     use super::super::PROBLEMS_MAX;
     use super::*;
     use crate::ty::Field;
+    use crate::ty::Ty;
 
     fn functions() -> Vec<Function> {
         let field = |name: &str, ty| Field { name: name.into(), ty };

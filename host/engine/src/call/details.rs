@@ -20,6 +20,10 @@ pub(crate) struct Details {
     pub(crate) attempts: u32,
     /// Whether the tool declared its error transient. Read only where the code leaves the retry to the tool.
     pub(crate) transient: bool,
+    /// Whether the contract declares that the arguments are to blame for the tool's error.
+    pub(crate) is_callers: bool,
+    /// What the author says about the case of the tool's error.
+    pub(crate) doc: Option<String>,
 }
 
 impl Details {

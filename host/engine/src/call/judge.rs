@@ -103,7 +103,7 @@ fn without_denials(
         }
     };
     // A refusal, a question and a tool's error have forms of their own and are not checked like values.
-    match tool.contract.shape.read(value, &tool.contract.transient)? {
+    match tool.contract.shape.read(value, &tool.contract.errors)? {
         Answer::Value(answered) => accept(tool, args, *answered, now_unix_ms),
         Answer::Refused(refusal) => Ok(refused(tool, args, refusal)),
         Answer::Clarify(clarify) => {
@@ -188,10 +188,12 @@ fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
 }
 
 fn tool_error(error: ToolError) -> Judged {
-    let ToolError { code, mut detail, transient, retry_after_ms } = error;
+    let ToolError { code, mut detail, transient, is_callers, doc, retry_after_ms } = error;
     // A tool's strings may contain hidden characters. The reply and the record show the cleaned text.
     shorten::clean_strings(&mut detail);
-    Judged::failed(code, Details { detail: Some(detail), transient, retry_after_ms, ..Details::default() })
+    let details =
+        Details { detail: Some(detail), transient, is_callers, doc, retry_after_ms, ..Details::default() };
+    Judged::failed(code, details)
 }
 
 /// The limit that was hit, in words for an agent.

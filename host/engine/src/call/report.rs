@@ -126,7 +126,7 @@ pub(crate) fn report(tool: &str, code: Code, details: &Details) -> Failure {
     Failure {
         message,
         retryable,
-        caller_must_change_args: false,
+        caller_must_change_args: details.is_callers,
         ran: has_run,
         retry_after_ms: details.retry_after_ms,
         violations: Vec::new(),
@@ -150,7 +150,11 @@ fn happened(tool: &str, code: Code, details: &Details) -> String {
     let limit = details.limit.as_deref().unwrap_or("its limit");
     match code {
         Code::ToolError | Code::ToolThrottled | Code::ToolUnavailable => {
-            format!("`{tool}` answered with an error{}.", own_words(details.detail.as_ref()))
+            format!(
+                "`{tool}` answered with an error{}.{}",
+                own_words(details.detail.as_ref()),
+                meaning(details)
+            )
         }
         Code::Trap => format!("`{tool}` aborted before it had an answer."),
         Code::LimitFuel => format!("`{tool}` was stopped: it used up its fuel ({limit})."),
@@ -228,6 +232,8 @@ pub(super) fn proceed(code: Code, details: &Details, retryable: bool) -> String 
         format!("Do not use or guess the value.{tried} Tell your user that there is no trustworthy answer.")
     } else if retryable {
         format!("Repeating it later may help.{tried}")
+    } else if details.is_callers {
+        "The arguments are to blame: change what its words name, and call again. Unchanged it will fail again.".into()
     } else if code == Code::ToolError {
         // A tool's own error speaks of the arguments more often than of anything else.
         format!(
@@ -258,6 +264,12 @@ fn own_words(detail: Option<&Value>) -> String {
     // Without quotes the text cannot end the quotation that marks it as data.
     let text = text.replace('"', "'");
     format!("; its own words, as data: \"{text}\"")
+}
+
+/// What the author says about the case of a tool's error.
+fn meaning(details: &Details) -> String {
+    let doc = details.doc.as_deref().map(|doc| one_line(doc, TOOL_TEXT_CHARS_MAX).replace('"', "'"));
+    doc.map_or_else(String::new, |doc| format!(" Its author says of this error: \"{doc}\""))
 }
 
 /// The findings that reject a value, at most five, one on each line.

@@ -93,12 +93,27 @@ impl Comparison {
     }
 
     fn terms(&mut self, old: &Terms, new: &Terms) {
-        let Terms { requires, expects, limits, useful_ms_min, transient, examples } = old;
+        let Terms {
+            requires,
+            expects,
+            limits,
+            useful_ms_min,
+            transient,
+            caller_errors,
+            failures,
+            error_docs,
+            examples,
+        } = old;
         self.set(&["examples"], examples, &new.examples, |_| false);
         self.expects(expects, &new.expects);
         self.limits(limits, &new.limits);
         self.requires(requires, &new.requires);
         self.set(&["transient"], transient, &new.transient, |come| come);
+        // Only the advice to the caller changes.
+        self.set(&["caller_errors"], caller_errors, &new.caller_errors, |_| false);
+        // A case that is no failure any more is believed as a value.
+        self.set(&["failures"], failures, &new.failures, |come| !come);
+        self.part(&["error_docs"], error_docs, &new.error_docs, false);
         // A smaller minimum starts attempts with less time than was approved.
         let least = |said: &Option<u64>| said.unwrap_or(USEFUL_MS_MIN);
         let wider = least(&new.useful_ms_min) < least(useful_ms_min);

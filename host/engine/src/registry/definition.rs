@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Registry, Tool};
+use airlock_contract::answer::ErrorCases;
 use airlock_contract::manifest::Example;
 use airlock_contract::schema::share;
 use airlock_types::effect::Effect;
@@ -66,6 +67,15 @@ pub struct Terms {
     /// Error cases that the plan may retry.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub transient: Vec<String>,
+    /// Error cases for which the arguments are to blame.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub caller_errors: Vec<String>,
+    /// Cases of the result that are failures.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub failures: Vec<String>,
+    /// What the author says about error cases, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub error_docs: BTreeMap<String, String>,
     /// Example arguments.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub examples: Vec<Example>,
@@ -135,12 +145,16 @@ impl Terms {
             that: that.to_owned(),
             message: message.map(str::to_owned),
         };
+        let ErrorCases { transient, caller_errors, failures, docs } = tool.contract.errors.clone();
         Terms {
             requires: tool.contract.requires().map(relation).collect(),
             expects: tool.contract.checks.told(),
             limits: tool.author_limits.clone(),
             useful_ms_min: tool.author_useful_ms_min,
-            transient: tool.contract.transient.clone(),
+            transient,
+            caller_errors,
+            failures,
+            error_docs: docs,
             examples: tool.contract.examples.clone(),
         }
     }

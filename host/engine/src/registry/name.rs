@@ -6,7 +6,7 @@
 use crate::config::{Functions, NAME_CHARS_MAX};
 use airlock_contract::component::{Function, Unaddressed, addressed};
 use airlock_contract::path::snake;
-use airlock_types::words::{one_line, quoted_list};
+use airlock_types::words::{did_you_mean, one_line, quoted_list};
 
 /// The functions that become tools, each with its public name. A single function is named by the key alone, several by the
 /// key and their own names; where these are equal, their interfaces tell them apart.
@@ -88,7 +88,10 @@ fn find<'f>(name: &str, functions: &'f [Function]) -> Result<&'f Function, Strin
     addressed(name, functions).map_err(|why| match why {
         Unaddressed::None(known) => {
             let known = known.iter().map(String::as_str);
-            format!("the component shows no function `{name}`; it shows {}", quoted_list(known))
+            // With the nearest one first: a component may show a hundred.
+            let nearest =
+                did_you_mean(name, known.clone()).map_or_else(String::new, |hint| format!(" {hint}"));
+            format!("the component shows no function `{name}`.{nearest} It shows {}", quoted_list(known))
         }
         Unaddressed::Several(found) => {
             let found = found.iter().map(String::as_str);

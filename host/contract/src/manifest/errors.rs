@@ -1,0 +1,90 @@
+//! Compares the error cases that a contract names with the function's type.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+
+use super::Manifest;
+use super::bound::Problems;
+use crate::answer::{ErrorCases, Shape, failure_ty};
+use crate::ty::Ty;
+use airlock_types::words::{GOT_CHARS_MAX, one_line};
+
+/// The names as they were written.
+pub(super) struct Written<'w> {
+    pub(super) transient: &'w [Spanned<String>],
+    pub(super) caller_errors: &'w [Spanned<String>],
+    pub(super) failures: &'w [Spanned<String>],
+}
+
+/// The cases by which a function fails. A name that is no such case is added to `problems`, and so is one without
+/// effect.
+pub(super) fn cases(
+    written: &Written<'_>,
+    shape: &Shape,
+    manifest: &Manifest,
+    problems: &mut Problems,
+) -> ErrorCases {
+    let Written { transient, caller_errors, failures } = written;
+    let values = case_names(shape.ok_ty());
+    let errors =
+        [case_names(shape.error_ty()), failures.iter().map(|name| name.get_ref().as_str()).collect()]
+            .concat();
+    let mut check = Check { manifest, problems };
+    check.known(failures, &values, "the result has no case");
+    check.known(transient, &errors, "the function has no error case");
+    check.known(caller_errors, &errors, "the function has no error case");
+    let is_failure = shape.error_ty() == Some(&failure_ty());
+    for name in transient.iter().filter(|name| is_failure && !values.contains(&name.get_ref().as_str())) {
+        check.without_effect(
+            name,
+            "the type `failure` of `airlock:tool` says itself which errors are transient",
+        );
+    }
+    let both = |name: &&Spanned<String>| transient.iter().any(|other| other.get_ref() == name.get_ref());
+    for name in caller_errors.iter().filter(both) {
+        check.without_effect(name, "a case is either transient or the caller's: the same call cannot both succeed later and need other arguments");
+    }
+    let texts = |names: &[Spanned<String>]| names.iter().map(|name| name.get_ref().clone()).collect();
+    ErrorCases {
+        transient: texts(transient),
+        caller_errors: texts(caller_errors),
+        failures: texts(failures),
+        docs: BTreeMap::new(),
+    }
+}
+
+/// The names of a type's cases. Only those of a variant or an enum can be listed.
+fn case_names(ty: Option<&Ty>) -> Vec<&str> {
+    match ty {
+        Some(Ty::Variant(cases)) => cases.iter().map(|case| case.name.as_str()).collect(),
+        Some(Ty::Enum(names)) => names.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+struct Check<'c> {
+    manifest: &'c Manifest,
+    problems: &'c mut Problems,
+}
+
+impl Check<'_> {
+    fn known(&mut self, names: &[Spanned<String>], known: &[&str], lacks: &str) {
+        for name in names.iter().filter(|name| !known.contains(&name.get_ref().as_str())) {
+            self.problems.add(|| {
+                let message = format!("{lacks} `{}`", one_line(name.get_ref(), GOT_CHARS_MAX));
+                self.manifest.problem(
+                    name.span(),
+                    message,
+                    "this case",
+                    name.get_ref(),
+                    known.iter().copied(),
+                )
+            });
+        }
+    }
+
+    fn without_effect(&mut self, name: &Spanned<String>, why: &str) {
+        self.problems.add(|| self.manifest.plain(name.span(), why.to_owned(), "remove this"));
+    }
+}

@@ -89,6 +89,27 @@ fn what_is_wrong_with_imports_names_and_contracts_is_found_without_compiling() {
 }
 
 #[test]
+fn a_review_names_what_imports_need_beyond_the_grants() {
+    let clock = beside(
+        r#"(import "wasi:clocks/monotonic-clock@0.2.0" (instance (export "now" (func (result u64)))))
+           (import "wasi:filesystem/types@0.2.0" (instance))"#,
+    );
+    let imports = "`one` imports `wasi:clocks/monotonic-clock@0.2.0`, which is not granted";
+    let notes = |place: &Place| stderr(&place.run(&["check"]));
+    let place = Place::new(&clock, "");
+    let said = notes(&place);
+    assert!(said.contains(&format!("note: {imports}")) && said.contains("`grants.clock` would grant it"), "{said}");
+    // An interface without functions reaches nothing.
+    assert!(!said.contains("filesystem"), "{said}");
+    std::fs::write(place.path("contract.toml"), "effects = \"pure\"\n").unwrap();
+    place.does(&["pack", "one.wasm", "--contract", "contract.toml"]);
+    let said = notes(&place);
+    assert!(said.contains("its contract would have to ask for `capabilities.clock`"), "{said}");
+    let said = notes(&Place::new(&clock, "grants.clock = true\n"));
+    assert!(!said.contains("not granted"), "{said}");
+}
+
+#[test]
 fn looking_at_components_and_packing_them_compiles_nothing() {
     let place = Place::new(&beside(""), "");
     std::fs::write(place.path("contract.toml"), "effects = \"pure\"\n").unwrap();

@@ -18,6 +18,10 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     // Opening a host runs every check of the registry, and each problem is reported with its place in the file.
     let host = open::host_of(&ConfigFile::read(registry)?).await?;
     let (tools, warnings) = host.summary();
+    // No warnings: a language's runtime imports more than its programs use.
+    for note in host.ungranted() {
+        printer.note(format!("note: {note}"));
+    }
     for warning in &warnings {
         printer.note(format!("warning: {warning}"));
     }

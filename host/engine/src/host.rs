@@ -6,8 +6,9 @@
 mod builder;
 mod call_count;
 mod load;
+mod ungranted;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -249,6 +250,17 @@ impl Host {
     pub fn summary(&self) -> (usize, Vec<String>) {
         let current = self.current.load();
         (current.registry().tools().count(), current.registry().warnings.clone())
+    }
+
+    /// What the imports of each tool reach beyond its grants, for a reviewer. What an author asks for is in the notes of
+    /// [`Host::summary`]; a component without a contract asks for nothing, and a language's runtime imports more than
+    /// it uses.
+    pub fn ungranted(&self) -> Vec<String> {
+        let current = self.current.load();
+        // The functions of one component share its imports and grants.
+        let by_key: BTreeMap<&str, _> =
+            current.registry().tools().map(|tool| (tool.key.as_str(), tool)).collect();
+        by_key.into_values().flat_map(|tool| ungranted::notes(&self.capabilities, tool)).collect()
     }
 
     /// The tools that a caller may see. Code that serves a caller has no other access to tools.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 
 use super::facts::interface;
-use super::{BUILT_IN, Capability, Granting, Import, State, built_in};
+use super::{BUILT_IN, Capability, Facts, Granting, Import, State, built_in};
 use airlock_contract::component::ComponentInfo;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Effective;
@@ -151,6 +151,26 @@ impl Capabilities {
             }
         }
         Ok(denied)
+    }
+
+    /// The facts of the capabilities that a component imports without having them, with the imports.
+    pub(crate) fn lacking<'s>(
+        &'s self,
+        imports: &'s [Import],
+        effective: &Effective,
+    ) -> Vec<(Facts, Vec<&'s str>)> {
+        let mut lacking: Vec<(Facts, Vec<&str>)> = Vec::new();
+        for import in imports.iter().filter(|import| !import.functions.is_empty()) {
+            let Some(owner) = self.owner(&import.name).filter(|owner| !is_granted(owner, effective)) else {
+                continue;
+            };
+            let facts = owner.facts();
+            match lacking.iter_mut().find(|(known, _)| known.name == facts.name) {
+                Some((_, imports)) => imports.push(&import.name),
+                None => lacking.push((facts, vec![&import.name])),
+            }
+        }
+        lacking
     }
 
     /// The strongest effect that a set of grants makes possible.

@@ -1,0 +1,39 @@
+//! What a component imports beyond its grants, in words for a reviewer.
+
+use crate::capability::{Capabilities, Facts, Granting};
+use crate::registry::Tool;
+use airlock_types::grant::{custom, files};
+use airlock_types::words::quoted_list;
+
+/// One note for each capability that the tool's component imports and does not have. Those that its author asks for are
+/// left out: a warning names each of them with its reason.
+pub(super) fn notes(capabilities: &Capabilities, tool: &Tool) -> Vec<String> {
+    let asked = |name: &str| tool.allowance.missing().iter().any(|missing| missing.capability == name);
+    let lacking = capabilities.lacking(&tool.component.info.imports, tool.allowance.effective());
+    lacking
+        .into_iter()
+        .filter(|(facts, _)| !asked(facts.name))
+        .map(|(facts, imports)| note(tool, &facts, &imports))
+        .collect()
+}
+
+fn note(tool: &Tool, facts: &Facts, imports: &[&str]) -> String {
+    let Facts { name, granting, .. } = facts;
+    let setting = match granting {
+        Granting::CustomSetting => format!("{}.{name}", custom::TABLE),
+        Granting::Setting | Granting::Always => (*name).to_owned(),
+    };
+    // The denial of files does not end the guest: a runtime lists its folders when it starts.
+    let without = if *name == files::NAME { "it finds no folder" } else { "the first use ends its attempt" };
+    let mend = if tool.component.info.contract.is_some() {
+        // Effective is what is asked for and granted.
+        format!("its contract would have to ask for `capabilities.{setting}`, and the registry to grant it")
+    } else {
+        format!("`grants.{setting}` would grant it")
+    };
+    format!(
+        "`{}` imports {}, which is not granted: {without}; {mend}",
+        tool.key,
+        quoted_list(imports.iter().copied())
+    )
+}

@@ -85,6 +85,18 @@ fn compact(whole: &Value) -> Value {
     for beside in ["code", "tool", "content", "attempts"] {
         compact.as_object_mut().and_then(|compact| compact.remove(beside));
     }
+    // What is so with every answer is left out of the provenance, and with it the provenance if nothing remains.
+    if let Some(provenance) = compact["provenance"].as_object_mut() {
+        provenance.retain(|key, value| match key.as_str() {
+            "component" => false,
+            "route" => *value != whole["tool"],
+            "attempts" => *value != 1,
+            _ => true,
+        });
+        if provenance.is_empty() {
+            compact.as_object_mut().and_then(|compact| compact.remove("provenance"));
+        }
+    }
     compact
 }
 

@@ -98,7 +98,10 @@ fn a_review_names_what_imports_need_beyond_the_grants() {
     let notes = |place: &Place| stderr(&place.run(&["check"]));
     let place = Place::new(&clock, "");
     let said = notes(&place);
-    assert!(said.contains(&format!("note: {imports}")) && said.contains("`grants.clock` would grant it"), "{said}");
+    assert!(
+        said.contains(&format!("note: {imports}")) && said.contains("`grants.clock` would grant it"),
+        "{said}"
+    );
     // An interface without functions reaches nothing.
     assert!(!said.contains("filesystem"), "{said}");
     std::fs::write(place.path("contract.toml"), "effects = \"pure\"\n").unwrap();

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use crate::http::{KM, LOOPS, registry_in};
 
-/// The start of structured content. A tree would sort `provenance` and `record` to the front.
-const IN_ORDER: &str =
-    r#""structuredContent":{"status":"ok","result":{"unit":"m","value":1000.0},"provenance":"#;
+/// The start of structured content. A tree would sort `result` before `status`.
+const IN_ORDER: &str = r#""structuredContent":{"status":"ok","result":{"unit":"m","value":1000}}"#;
 
 fn convert() -> Value {
     json!({"name": "unit_convert", "arguments": serde_json::from_str::<Value>(KM).unwrap()})

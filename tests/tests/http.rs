@@ -52,7 +52,7 @@ async fn both_eras_and_the_api_give_the_same_answer_on_one_port() {
     let request =
         CallToolRequestParams::new("unit_convert").with_arguments(args.as_object().unwrap().clone());
     let handshake = legacy.call_tool(request).await.unwrap().structured_content.unwrap();
-    assert_eq!(api["result"], json!({"value": 1000.0, "unit": "m"}));
+    assert_eq!(api["result"], json!({"value": 1000, "unit": "m"}));
     assert_eq!(stateless["result"]["structuredContent"]["result"], api["result"]);
     assert_eq!(handshake["result"], api["result"]);
     legacy.cancel().await.unwrap();

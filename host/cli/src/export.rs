@@ -21,7 +21,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let tools: Vec<Value> = host
         // Only what the local caller may call, as in `airlock tools`.
         .visible(&Caller::local())
-        .tools()
+        .offered()
         .map(|tool| {
             let contract = &tool.contract;
             definition(args.dialect, &tool.name, &contract.description, &contract.input_schema)

@@ -26,7 +26,8 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     }
     for tool in visible.tools() {
         // One line for each tool. `airlock inspect` shows the rest.
-        let first = tool.contract.description.lines().next().unwrap_or_default();
+        let description = tool.description();
+        let first = description.lines().next().unwrap_or_default();
         printer.line(format!("{:<28} {:<12} {first}", tool.name, tool.effect.as_str()));
     }
     Ok(0)

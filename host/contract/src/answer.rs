@@ -133,6 +133,11 @@ impl Shape {
         }
     }
 
+    /// Whether values come with an assessment.
+    pub fn has_assessment(&self) -> bool {
+        matches!(self.value, ValueShape::Annotated { assessment: Some(_), .. })
+    }
+
     /// The type of the error that the function can return. `None` for a function without an error type.
     pub fn error_ty(&self) -> Option<&Ty> {
         self.err.as_ref()

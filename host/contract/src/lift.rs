@@ -80,6 +80,11 @@ fn mismatch(ty: &Ty) -> LiftError {
 }
 
 fn float(n: f64) -> Value {
+    // 1000, not 1000.0: a model reads it, and JSON does not tell them apart. A zero keeps its sign, which only the longer
+    // form has.
+    if n.fract() == 0.0 && n.abs() <= SAFE_INTEGER as f64 && (n != 0.0 || n.is_sign_positive()) {
+        return Value::from(n as i64);
+    }
     // JSON has no number for these three.
     let name = if n.is_nan() {
         "NaN"
@@ -167,6 +172,15 @@ mod tests {
         check(Ty::F64, Val::Float64(f64::NAN), json!("NaN"));
         check(Ty::F32, Val::Float32(f32::INFINITY), json!("Infinity"));
         check(Ty::F64, Val::Float64(f64::NEG_INFINITY), json!("-Infinity"));
+    }
+
+    #[test]
+    fn writes_floats_in_their_shortest_form() {
+        check(Ty::F64, Val::Float64(1000.0), json!(1000));
+        check(Ty::F64, Val::Float64(-3.0), json!(-3));
+        check(Ty::F64, Val::Float64(0.0), json!(0));
+        check(Ty::F64, Val::Float64(-0.0), json!(-0.0));
+        check(Ty::F64, Val::Float64(1e21), json!(1e21));
     }
 
     #[test]

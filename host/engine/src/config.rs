@@ -100,11 +100,32 @@ pub struct HostConfig {
     pub wait_max: u32,
     /// Time for a whole call in milliseconds, with waiting, retries and fallbacks. Default 30,000.
     pub call_deadline_ms: u64,
+    /// What agents are shown of tools that cannot run. Default `hide`.
+    pub unavailable_tools: Unavailable,
+}
+
+/// What agents are shown of a tool that can never run: it lacks a grant that it needs, or begins with more than its
+/// limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// It is in no list. A call of it is refused with the reason, as always.
+    #[default]
+    Hide,
+    /// It is listed, and its description begins with the reason.
+    Name,
 }
 
 impl Default for HostConfig {
     fn default() -> HostConfig {
-        HostConfig { state: ".airlock".into(), calls_max: 64, wait_max: 256, call_deadline_ms: 30_000 }
+        HostConfig {
+            state: ".airlock".into(),
+            calls_max: 64,
+            wait_max: 256,
+            call_deadline_ms: 30_000,
+            unavailable_tools: Unavailable::default(),
+        }
     }
 }
 

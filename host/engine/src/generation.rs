@@ -20,6 +20,7 @@ use crate::caller::account::Accounts;
 use crate::caller::repeats::CallersRepeats;
 use crate::caller::session::Sessions;
 use crate::config::ConfigFile;
+use crate::config::Unavailable;
 use crate::execute::Execute;
 use crate::registry::{Registry, Tool};
 use crate::telemetry::metrics::{AdmissionView, CallView, StandingView, ToolMetrics};
@@ -40,6 +41,7 @@ pub(crate) struct Generation {
     registry: Arc<Registry>,
     argument_limits: ArgumentLimits,
     call_deadline_ms: u64,
+    unavailable_tools: Unavailable,
     /// The gate of the host, for guests of all tools.
     admission: Arc<Gate>,
     /// By public name. Each tool has its own locks, so calls of different tools do not contend.
@@ -101,6 +103,7 @@ impl Generation {
             registry,
             argument_limits: config.arguments.argument_limits(),
             call_deadline_ms: config.host.call_deadline_ms,
+            unavailable_tools: config.host.unavailable_tools,
             access,
             parts,
         }
@@ -113,6 +116,7 @@ impl Generation {
             registry: self.registry.clone(),
             argument_limits: self.argument_limits,
             call_deadline_ms: self.call_deadline_ms,
+            unavailable_tools: self.unavailable_tools,
             admission: self.admission.clone(),
             tools: self.tools.clone(),
             access,
@@ -183,7 +187,7 @@ impl Generation {
 
     /// The tools that a caller may see; none at all for a caller without rules.
     pub(crate) fn visible(&self, who: &Caller) -> Visible {
-        Visible::new(self.registry.clone(), self.rules(who))
+        Visible::new(self.registry.clone(), self.rules(who), self.unavailable_tools)
     }
 
     /// The slots for one attempt of a tool. The tool's slot comes first: a tool that is busy must not hold slots of the

@@ -38,10 +38,10 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: Arc<Host>) -> Route
         .with_state(host)
 }
 
-/// Lists the tools that the caller may call.
+/// Lists the tools that the caller is offered.
 async fn tools(State(host): State<Arc<Host>>, Extension(who): Extension<Caller>) -> Response {
     let visible = host.visible(&who);
-    let tools: Vec<_> = visible.tools().map(|tool| describe(&visible, tool)).collect();
+    let tools: Vec<_> = visible.offered().map(|tool| describe(&visible, tool)).collect();
     Json(json!({ "tools": tools })).into_response()
 }
 

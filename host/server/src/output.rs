@@ -11,6 +11,7 @@ use airlock::registry::Tool;
 use airlock_contract::schema::share;
 use airlock_contract::tool::Contract;
 use airlock_types::reply;
+use airlock_types::reply::schema::ASSESSMENT;
 
 /// The envelope, generated once: a list has it once for each tool.
 static ENVELOPE: LazyLock<Value> = LazyLock::new(reply::schema::compact);
@@ -20,6 +21,10 @@ pub fn output_schema(contract: &Contract) -> Value {
     let mut schema = ENVELOPE.clone();
     if let Some(properties) = schema["properties"].as_object_mut() {
         properties.remove("result");
+        // A client gets this once for each tool, so what this tool never returns is not in it.
+        if !contract.shape.has_assessment() {
+            properties.retain(|name, _| !ASSESSMENT.contains(&name.as_str()));
+        }
         properties.extend(contract.result_schema.iter().map(|result| ("result".into(), result.clone())));
     }
     if let Some(required) = schema["required"].as_array_mut() {

@@ -193,13 +193,57 @@ fn is_beside_compact(field: &str) -> bool {
 
 /// The compact form that agents are shown: what qualifies an answer, the status first, since long texts are cut
 /// at their end. A new field of [`Reply`] is in it unless `is_beside_compact` names it.
+///
+/// It has only what says something: the record's id of an answer with a flag, which a user may ask about, and of the
+/// provenance what is not so with every answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Compact<'r>(&'r Reply);
 
 impl Serialize for Compact<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let reply = self.0;
         let mut map = serializer.serialize_map(None)?;
-        fields::write(&mut map, self.0, is_beside_compact)?;
+        let is_own_form = |field: &str| matches!(field, "provenance" | "record");
+        fields::write(&mut map, reply, |field| is_beside_compact(field) || is_own_form(field))?;
+        let brief = reply.provenance.as_ref().map(|provenance| Brief { provenance, tool: &reply.tool });
+        if let Some(brief) = brief.filter(Brief::says_something) {
+            map.serialize_entry("provenance", &brief)?;
+        }
+        if reply.status != Status::Ok {
+            map.serialize_entry("record", &reply.record)?;
+        }
+        map.end()
+    }
+}
+
+/// A provenance without the digest, and without what is so with every answer: one attempt of the called tool.
+struct Brief<'r> {
+    provenance: &'r Provenance,
+    tool: &'r str,
+}
+
+impl Brief<'_> {
+    fn says_something(&self) -> bool {
+        // Destructured without `..`, so that a new field is considered here.
+        let Provenance { route, component: _, attempts, fallback_because, as_of, source } = self.provenance;
+        **route != *self.tool
+            || *attempts != 1
+            || fallback_because.is_some()
+            || as_of.is_some()
+            || source.is_some()
+    }
+}
+
+impl Serialize for Brief<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let Provenance { route, attempts, .. } = self.provenance;
+        fields::write(&mut map, self.provenance, |field| match field {
+            "component" => true,
+            "route" => **route == *self.tool,
+            "attempts" => *attempts == 1,
+            _ => false,
+        })?;
         map.end()
     }
 }
@@ -227,5 +271,33 @@ mod tests {
         let reply: Reply = serde_json::from_value(reply).unwrap();
         let compact = serde_json::to_string(&reply.compact()).unwrap();
         assert_eq!(compact, r#"{"status":"failed","uncertainty":"u","record":"r"}"#);
+    }
+
+    fn answer(more: serde_json::Value) -> String {
+        let usage = TotalUsage::default();
+        let mut reply = serde_json::json!({
+            "status": "ok", "code": "ok", "tool": "t", "result": 1, "usage": usage, "record": "r",
+            "provenance": {"route": "t", "component": "ab", "attempts": 1},
+        });
+        let Value::Object(more) = more else { panic!("{more}") };
+        more.into_iter().for_each(|(key, value)| reply[&key] = value);
+        serde_json::to_string(&serde_json::from_value::<Reply>(reply).unwrap().compact()).unwrap()
+    }
+
+    #[test]
+    fn the_compact_form_has_only_what_says_something() {
+        assert_eq!(answer(serde_json::json!({})), r#"{"status":"ok","result":1}"#);
+        let twice =
+            serde_json::json!({"route": "t", "component": "ab", "attempts": 2, "as_of": "2026-01-01"});
+        assert_eq!(
+            answer(serde_json::json!({"provenance": twice})),
+            r#"{"status":"ok","result":1,"provenance":{"attempts":2,"as_of":"2026-01-01"}}"#
+        );
+        let other =
+            serde_json::json!({"route": "u", "component": "ab", "attempts": 1, "fallback_because": "trap"});
+        assert_eq!(
+            answer(serde_json::json!({"status": "degraded", "provenance": other})),
+            r#"{"status":"degraded","result":1,"provenance":{"route":"u","fallback_because":"trap"},"record":"r"}"#
+        );
     }
 }

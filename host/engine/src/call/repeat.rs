@@ -84,11 +84,14 @@ fn error(code: Code, failure: &Failure) -> String {
 
 /// What a violation says about the tool.
 fn rule(violation: &Violation) -> String {
-    let Violation { code, pointer, keyword, expected, path: _, got: _, hint: _ } = violation;
-    // The last part of an unknown name's place is the caller's own word.
-    let place = match code {
-        Code::ArgsUnknown => pointer.rsplit_once('/').map_or("", |(parent, _)| parent),
-        _ => pointer,
-    };
-    format!("{code} {place} {keyword} {expected}")
+    let Violation { code, pointer, keyword, expected, got, path: _, hint: _ } = violation;
+    match code {
+        // Whatever is wrong with a text that is not JSON, an object was expected.
+        Code::ArgsSyntax => format!("{code} {got}"),
+        // The last part of an unknown name's place is the caller's own word.
+        Code::ArgsUnknown => {
+            format!("{code} {} {expected}", pointer.rsplit_once('/').map_or("", |(parent, _)| parent))
+        }
+        _ => format!("{code} {pointer} {keyword} {expected}"),
+    }
 }

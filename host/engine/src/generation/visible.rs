@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::caller::Rules;
+use crate::config::Unavailable;
 use crate::registry::{Registry, Tool, UnknownTool, describe};
 use airlock_types::event::Event;
 use airlock_types::reply::HIDDEN_ROUTE;
@@ -17,6 +18,7 @@ use airlock_types::reply::HIDDEN_ROUTE;
 pub struct Visible {
     registry: Arc<Registry>,
     rules: Option<Arc<Rules>>,
+    unavailable: Unavailable,
 }
 
 /// A tool that exists and that the caller may see, with its fallbacks in order.
@@ -46,13 +48,23 @@ pub(crate) struct Candidate {
 }
 
 impl Visible {
-    pub(crate) fn new(registry: Arc<Registry>, rules: Option<Arc<Rules>>) -> Visible {
-        Visible { registry, rules }
+    pub(crate) fn new(
+        registry: Arc<Registry>,
+        rules: Option<Arc<Rules>>,
+        unavailable: Unavailable,
+    ) -> Visible {
+        Visible { registry, rules, unavailable }
     }
 
     /// The visible tools, ordered by name.
     pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
         self.registry.tools().filter(|tool| self.shows(&tool.name))
+    }
+
+    /// The visible tools that agents are offered, ordered by name: without those that can never run, unless these are
+    /// named as such.
+    pub fn offered(&self) -> impl Iterator<Item = &Arc<Tool>> {
+        self.tools().filter(|tool| self.unavailable == Unavailable::Name || tool.unavailable().is_none())
     }
 
     /// The tool of this name.

@@ -166,7 +166,7 @@ pub fn describe(tool: &Tool, shows: impl Fn(&str) -> bool) -> Value {
     json!({
         "name": tool.name,
         "title": tool.contract.title,
-        "description": tool.contract.description,
+        "description": tool.description(),
         "effects": tool.effect.as_str(),
         "input_schema": tool.contract.input_schema,
         "examples": tool.contract.examples,

@@ -2,6 +2,8 @@
 //!
 //! Owns the form only; `load` makes it and never changes it afterwards.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use wasmtime::component::ComponentExportIndex;
 
 use crate::policy::Allowance;
 use crate::sandbox::run::Linked;
-use airlock_contract::component::ComponentInfo;
+use airlock_contract::component::{ComponentInfo, Needs};
 use airlock_contract::tool::Contract;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Requests;
@@ -77,6 +79,32 @@ impl Tool {
     /// The limits of one attempt.
     pub fn limits(&self) -> &Limits {
         self.allowance.limits()
+    }
+
+    /// Why no call of it can run, for an agent: kinds of capabilities only, since agents must not learn paths. None for
+    /// a tool that can run.
+    pub fn unavailable(&self) -> Option<String> {
+        let missing = self.allowance.missing().iter().filter(|missing| !missing.optional);
+        let kinds: BTreeSet<&str> = missing.map(|missing| missing.capability.as_str()).collect();
+        if !kinds.is_empty() {
+            return Some(format!(
+                "it needs what it is not granted ({})",
+                kinds.into_iter().collect::<Vec<_>>().join(", ")
+            ));
+        }
+        let Needs { memory_bytes, table_elements } = self.component.info.needs;
+        let limits = self.limits();
+        let is_too_large =
+            memory_bytes > limits.memory_bytes_max || table_elements > limits.table_elements_max;
+        is_too_large.then(|| "it begins with more than its limits".to_owned())
+    }
+
+    /// What agents read about it: that it cannot run, if so, and what it does.
+    pub fn description(&self) -> Cow<'_, str> {
+        let said = self.contract.description.as_str();
+        self.unavailable().map_or(said.into(), |why| {
+            format!("UNAVAILABLE: {why}; only the operator can change this. {said}").into()
+        })
     }
 }
 

@@ -31,12 +31,12 @@ pub(super) fn document(visible: &Visible, oauth: Option<&OauthConfig>, anonymous
     if let Some(oauth) = oauth {
         bearer["description"] = json!(format!("a static token, or one of {}", oauth.issuer));
     }
-    let names: Vec<&str> = visible.tools().map(|tool| &*tool.name).collect();
+    let names: Vec<&str> = visible.offered().map(|tool| &*tool.name).collect();
     let mut paths = fixed_paths(&names);
     // Each tool has its own path, with exact schemas.
     let calls =
         |tool: &Arc<Tool>| (format!("/v1/tools/{}/calls", tool.name), json!({"post": operation(tool)}));
-    paths.extend(visible.tools().map(calls));
+    paths.extend(visible.offered().map(calls));
     json!({
         "openapi": OPENAPI,
         "info": {

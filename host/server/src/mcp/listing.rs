@@ -22,7 +22,7 @@ const TTL_MS: u64 = 60_000;
 pub(super) fn page(visible: &Visible, cursor: Option<&str>) -> Result<ListToolsResult, ErrorData> {
     let after = cursor.unwrap_or_default();
     let rest: Vec<&Arc<Registered>> =
-        visible.tools().filter(|tool| &*tool.name > after).take(PAGE + 1).collect();
+        visible.offered().filter(|tool| &*tool.name > after).take(PAGE + 1).collect();
     // A cursor is given only if tools follow it. If these are gone as well, the client starts again.
     if rest.is_empty() && !after.is_empty() && visible.resolve(after).is_err() {
         return Err(ErrorData::invalid_params("the cursor is not one that this server gave", None));
@@ -41,7 +41,7 @@ pub(super) fn tool(tool: &Registered) -> Tool {
     let contract = &tool.contract;
     let mut listed = Tool::new_with_raw(
         tool.name.to_string(),
-        Some(contract.description.clone().into()),
+        Some(tool.description().into_owned().into()),
         Arc::new(object(contract.input_schema.clone())),
     )
     .with_raw_output_schema(Arc::new(object(output_schema(contract))))

@@ -13,6 +13,8 @@ keys! { "dev.airlock":
     CODE = "code";
     /// Machine-readable facts about a failed call.
     ERROR = "error";
+    /// Where an answer comes from, with the digest of the component.
+    PROVENANCE = "provenance";
     /// Id of a call's record.
     RECORD = "record";
     /// Session handle. In a request: the session to use. In a reply: the session that the host opened.

@@ -156,6 +156,9 @@ impl Serialize for Meta<'_> {
         meta.serialize_entry(meta_key::RECORD, &reply.record)?;
         meta.serialize_entry(meta_key::CODE, &reply.code)?;
         meta.serialize_entry(meta_key::USAGE, &reply.usage)?;
+        if let Some(provenance) = &reply.provenance {
+            meta.serialize_entry(meta_key::PROVENANCE, provenance)?;
+        }
         if let Some(session) = &reply.session {
             meta.serialize_entry(meta_key::SESSION, session)?;
         }

@@ -23,10 +23,13 @@ pub fn compact() -> Value {
         parts.map(|(name, part)| (name.clone(), outline(part, &reply["$defs"]))).collect();
     properties.insert("status".into(), answered());
     properties["notice"]["description"] = reply["properties"]["notice"]["description"].clone();
-    let required = reply["required"].as_array().into_iter().flatten();
-    let required: Vec<&Value> = required.filter(|name| name.as_str().is_some_and(is_shown)).collect();
-    json!({"type": "object", "properties": properties, "required": required})
+    // The record's id is in the compact form of some answers only.
+    json!({"type": "object", "properties": properties, "required": ["status"]})
 }
+
+/// The fields that only a tool with an assessment fills in.
+pub const ASSESSMENT: [&str; 5] =
+    ["confidence", "interpretation", "assumptions", "uncertainty", "next_steps"];
 
 /// The status of an answer. Other replies have no compact form over MCP.
 pub fn answered() -> Value {

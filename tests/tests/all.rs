@@ -44,6 +44,7 @@ mod state_folder;
 mod stdio;
 mod stuck;
 mod telemetry;
+mod unavailable;
 
 use std::process::{Command, Output};
 

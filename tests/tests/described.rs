@@ -11,7 +11,7 @@ use airlock_tests::{program, root};
 use crate::{stderr, stdout};
 
 /// A component with this beside its tool `f`.
-fn beside(parts: &str) -> Vec<u8> {
+pub(crate) fn beside(parts: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
             {parts}

@@ -56,16 +56,14 @@ pub fn of(ty: &Ty, direction: Direction) -> Value {
         Ty::F32 => float(json!({"type": "number", "description": phrase::expected(ty)}), direction),
         Ty::F64 => float(json!({"type": "number"}), direction),
         Ty::Char => {
-            json!({"type": "string", "minLength": 1, "maxLength": 1, "description": phrase::expected(ty)})
+            json!({"type": "string", "minLength": 1, "maxLength": 1})
         }
         Ty::String => json!({"type": "string"}),
         // Base64 takes a third of the tokens of a list of numbers. This row is above the row of other lists.
         Ty::List(item) if **item == Ty::U8 => bytes(direction),
         Ty::List(item) => json!({"type": "array", "items": of(item, direction)}),
-        // Descriptions repeat what keywords say, since exporters drop keywords.
         Ty::FixedList(item, len) => json!({
             "type": "array", "items": of(item, direction), "minItems": len, "maxItems": len,
-            "description": phrase::expected(ty),
         }),
         Ty::Map(key, value) => {
             // An array of entries: OpenAI's strict mode has no open objects, and Gemini mishandles them.
@@ -126,7 +124,7 @@ fn closed(properties: Value, required: Vec<String>) -> Value {
 }
 
 fn integer(ty: &Ty) -> Value {
-    let mut schema = json!({"type": "integer", "description": phrase::integer(ty)});
+    let mut schema = json!({"type": "integer"});
     if let Some((min, max)) = phrase::bounds(ty) {
         schema["minimum"] = min.into();
         schema["maximum"] = max.into();
@@ -223,11 +221,8 @@ mod tests {
     }
 
     #[test]
-    fn writes_bounds_as_keywords_and_in_words() {
-        check(
-            Ty::U8,
-            json!({"type": "integer", "minimum": 0, "maximum": 255, "description": "integer 0–255"}),
-        );
+    fn writes_bounds_as_keywords_alone() {
+        check(Ty::U8, json!({"type": "integer", "minimum": 0, "maximum": 255}));
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn leaves_no_keyword_that_a_provider_refuses() {
 fn says_dropped_constraints_in_words_once() {
     let all = exported(Dialect::AnthropicStrict, &constrained());
     let n = &all["properties"]["n"];
-    assert_eq!(n["anyOf"][0]["description"], "integer 0–255; less than 9; at least 1; a multiple of 2");
+    assert_eq!(n["anyOf"][0]["description"], "less than 9; at most 255; at least 1; a multiple of 2");
     assert_eq!(all["properties"]["tags"]["description"], "at most 4 items; at least 2 items");
     assert_eq!(all["properties"]["data"]["anyOf"][0]["description"], "bytes in base64");
 }
@@ -150,10 +150,10 @@ fn writes_null_as_a_keyword_for_openapi() {
     let all = exported(Dialect::GeminiOpenApi, &constrained());
     let expect = json!({
         "type": "string", "maxLength": 9, "nullable": true,
-        "description": "Code (at most 9 characters; matching `^[A-Z]+$`)",
+        "description": "Code; matching `^[A-Z]+$`",
     });
     assert_eq!(all["properties"]["code"], expect);
-    assert_eq!(all["properties"]["at"]["description"], "When (format date; examples: 2026-12-01)");
+    assert_eq!(all["properties"]["at"]["description"], "When (examples: 2026-12-01; format date)");
 }
 
 #[test]

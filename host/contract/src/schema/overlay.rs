@@ -9,8 +9,8 @@ mod header;
 use serde_json::{Map, Value};
 
 pub use self::error::OverlayError;
+use super::defs;
 use super::exact::less;
-use super::{defs, words};
 use crate::path::{Path, PathError, Segment};
 use crate::pattern;
 use airlock_types::words::got;
@@ -112,7 +112,6 @@ fn lay(
     for (keyword, value) in keywords.iter().filter(|(keyword, _)| *keyword != "description") {
         put(&mut changed, keyword, value, defs)?;
     }
-    // The description is last: it is put before the phrases that the constraints appended.
     if let Some(text) = keywords.get("description") {
         describe(&mut changed, text)?;
     }
@@ -198,7 +197,6 @@ fn put(
     match rule {
         Rule::Note => {
             schema.insert(keyword.to_owned(), value.clone());
-            // A note appends no phrase: it constrains nothing.
             return Ok(());
         }
         Rule::Bound { lower, same, other } => {
@@ -211,9 +209,6 @@ fn put(
         }
         Rule::Beside => {}
         Rule::Enum => choices(schema, value)?,
-    }
-    if let Some(words) = words::words(keyword, value) {
-        words::append(schema, &words);
     }
     schema.insert(keyword.to_owned(), value.clone());
     Ok(())

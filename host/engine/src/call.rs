@@ -24,6 +24,8 @@ mod reply;
 mod report;
 mod routes;
 mod seal;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 use std::pin::pin;

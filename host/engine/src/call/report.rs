@@ -226,6 +226,8 @@ pub(super) fn proceed(code: Code, details: &Details, retryable: bool) -> String 
     // Before the general advice on retries, which would do harm after these codes.
     if code == Code::OutcomeUnknown {
         "Do not repeat it. Find out first whether the change was made, or ask your user.".into()
+    } else if code == Code::Cancelled {
+        "The caller stopped it. If its answer is still wanted, call it again.".into()
     } else if code == Code::PolicyDenied || (!details.denied.is_empty() && !retryable) {
         "Repeating it will fail again. Only the operator can grant it; tell your user what is missing.".into()
     } else if code == Code::Implausible {

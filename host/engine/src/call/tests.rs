@@ -1,0 +1,108 @@
+//! Every sentence that the host composes about a call, as an agent reads it: their grammar is reviewed in the snapshot.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::details::Details;
+use super::repeat::{in_session, of_caller};
+use super::{notice, pause, report};
+use crate::caller::repeats::Repeat;
+use airlock_types::code::{Code, Ran};
+use airlock_types::finding::{Finding, Verdict};
+use airlock_types::plan::Scope;
+use airlock_types::reply::Provenance;
+
+/// Details with everything that a text can be made of.
+fn details(code: Code) -> Details {
+    let finding = |path: &str| Finding {
+        kind: "range".into(),
+        verdict: Verdict::Reject,
+        path: path.into(),
+        expected: "a number from 0 to 100".into(),
+        got: "250".into(),
+    };
+    let limit = match code {
+        Code::LimitFuel => "1000000 units",
+        Code::LimitMemory | Code::LimitOutput => "1048576 bytes",
+        Code::LimitTable => "10000 elements",
+        Code::RateLimited => "100 calls per hour",
+        _ => "10000 ms",
+    };
+    Details {
+        limit: Some(limit.into()),
+        // What has run was tried once.
+        attempts: u32::from(code.facts().ran != Ran::No),
+        denied: if code == Code::PolicyDenied { vec!["clock".into(), "files".into()] } else { Vec::new() },
+        detail: Some(json!({"tag": "no-such-account", "val": "12"})),
+        findings: vec![finding("rows[0].share"), finding("")],
+        ..Details::default()
+    }
+}
+
+/// Whether other functions write the text: from violations, from the tool's question or refusal, from near names.
+fn has_own_text(code: Code) -> bool {
+    code.as_str().starts_with("args.") || matches!(code, Code::Clarify | Code::Refused | Code::Unknown)
+}
+
+#[test]
+fn every_failure_reads_well() {
+    let mut texts = String::new();
+    for code in Code::ALL.into_iter().filter(|code| !code.has_result() && !has_own_text(*code)) {
+        writeln!(texts, "## {code}\n{}\n", report::report("t", code, &details(code)).message).unwrap();
+    }
+    let tool_error = |more: Details| report::report("t", Code::ToolError, &more).message;
+    let blamed = Details {
+        is_callers: true,
+        doc: Some("No account has this number.".into()),
+        ..details(Code::ToolError)
+    };
+    let others = [
+        ("the caller's error", tool_error(blamed)),
+        (
+            "a transient error after three attempts",
+            tool_error(Details { transient: true, attempts: 3, ..Details::default() }),
+        ),
+        (
+            "an error after a denial",
+            tool_error(Details { denied: vec!["files".into()], ..details(Code::ToolError) }),
+        ),
+        (
+            "a hint with a time",
+            report::report(
+                "t",
+                Code::ToolThrottled,
+                &Details { retry_after_ms: Some(250), ..Details::default() },
+            )
+            .message,
+        ),
+        ("paused for a caller", pause::paused("t", Scope::Caller, 30_000, 0).message),
+        ("paused for all", pause::paused("t", Scope::AllCallers, 30_000, 0).message),
+        ("the same call in a session", in_session(Repeat::Call(3))),
+        ("the same error in a session", in_session(Repeat::Error(3))),
+        ("the same call of a caller", of_caller(Repeat::Call(3))),
+        ("the same error of a caller", of_caller(Repeat::Error(3))),
+        ("the journal is full", report::journal_full("t").report.message),
+        ("arguments judged too slowly", report::judged_too_slowly("t", 1_000).report.message),
+    ];
+    others.iter().for_each(|(name, text)| writeln!(texts, "## {name}\n{text}\n").unwrap());
+    insta::assert_snapshot!(texts);
+}
+
+#[test]
+fn every_reason_for_a_fallback_reads_well() {
+    let from = |route: &str| Provenance {
+        route: route.into(),
+        component: None,
+        attempts: 2,
+        fallback_because: None,
+        as_of: None,
+        source: None,
+    };
+    let mut texts = String::new();
+    for code in Code::ALL.into_iter().filter(|code| !code.has_result() && !has_own_text(*code)) {
+        let Finding { expected, got, .. } = notice::fallback("t", &from("u"), code);
+        writeln!(texts, "{code}: expected {expected}, got {got}").unwrap();
+    }
+    insta::assert_snapshot!(texts);
+}

@@ -62,6 +62,7 @@ const FLOORS: [Floor; 6] = [
         modules: &[
             "arguments",
             "pattern",
+            "period",
             "foreign",
             "ty",
             "phrase",

@@ -138,6 +138,11 @@ impl Shape {
         matches!(self.value, ValueShape::Annotated { assessment: Some(_), .. })
     }
 
+    /// Whether values say which time their data describes: the reply has its date then.
+    pub fn is_dated(&self) -> bool {
+        matches!(self.value, ValueShape::Annotated { as_of: Some(_), .. })
+    }
+
     /// The type of the error that the function can return. `None` for a function without an error type.
     pub fn error_ty(&self) -> Option<&Ty> {
         self.err.as_ref()

@@ -25,7 +25,7 @@ pub use rule::{Kind, Rule, RuleError};
 use serde_json::Value;
 
 use crate::Val;
-use crate::expression::Bounds;
+use crate::expression::{Bindings, Bounds, Expression, Judgement, Scope};
 use crate::ty::{Field, FunctionTy, Ty};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::shorten::clean;
@@ -61,6 +61,13 @@ pub struct Context<'a> {
     pub as_of: Option<&'a str>,
     /// The time of the call in milliseconds since the Unix epoch, from the injected clock.
     pub now_unix_ms: u64,
+}
+
+impl<'a> Context<'a> {
+    fn bindings(&self) -> Bindings<'a> {
+        let Context { params, args, result, now_unix_ms, .. } = *self;
+        Bindings { params, args, result: Some(result), now_unix_ms: Some(now_unix_ms) }
+    }
 }
 
 /// A finding without its kind.
@@ -103,6 +110,7 @@ struct Compiled {
     default: Verdict,
     declared: Option<Verdict>,
     told: Value,
+    when: Option<Expression>,
     check: Check,
 }
 
@@ -124,7 +132,8 @@ impl Checks {
         // nothing.
         if !checks.iter().any(|one| one.kind == "finite") {
             checks.push(
-                Rule { kind: Kind::Finite(finite::Settings {}), verdict: None }.compile(function, bounds)?,
+                Rule { kind: Kind::Finite(finite::Settings {}), verdict: None, when: None }
+                    .compile(function, bounds)?,
             );
         }
         Ok(Checks(checks))
@@ -135,14 +144,28 @@ impl Checks {
         self.0.iter().map(|one| one.told.clone()).collect()
     }
 
+    /// Whether one of the checks is of this kind.
+    pub fn has(&self, kind: &str) -> bool {
+        self.0.iter().any(|one| one.kind == kind)
+    }
+
     /// Runs all checks. Returns at most [`FINDINGS_MAX`] findings, the worst first; none if the tool returned an
     /// error.
     pub fn findings(&self, context: &Context<'_>) -> Vec<Finding> {
+        Self::run(self.0.iter(), context)
+    }
+
+    /// Runs those that compare what was asked with what was answered: they hold for whatever tool answers.
+    pub fn echoes(&self, context: &Context<'_>) -> Vec<Finding> {
+        Self::run(self.0.iter().filter(|one| one.kind == "echo"), context)
+    }
+
+    fn run<'c>(checks: impl Iterator<Item = &'c Compiled>, context: &Context<'_>) -> Vec<Finding> {
         // An error that the tool returned is its answer; no check may turn it into an implausible result.
         let Some(result) = answer(context.result) else { return vec![] };
         let context = Context { result, ..*context };
         let (mut found, mut more) = (Vec::new(), 0);
-        for one in &self.0 {
+        for one in checks.filter(|one| one.applies(&context)) {
             let doubts = (one.check)(&context);
             more += doubts.more;
             found.extend(doubts.kept.into_iter().map(|doubt| one.finding(doubt)));
@@ -152,6 +175,12 @@ impl Checks {
 }
 
 impl Compiled {
+    /// Whether the condition of the check holds. A condition without a value does not excuse a result from its check.
+    fn applies(&self, context: &Context<'_>) -> bool {
+        let judged = self.when.as_ref().map(|when| when.eval(&context.bindings()));
+        !matches!(judged, Some(Judgement::Fails(_)))
+    }
+
     /// Completes a finding with its kind and verdict. Texts are cleaned because they contain parts of the tool's
     /// value.
     fn finding(&self, doubt: Doubt) -> Finding {
@@ -178,6 +207,12 @@ pub(crate) fn answer_ty(function: &FunctionTy) -> Option<&Ty> {
         Ty::Result(ok, _) => ok.as_deref(),
         other => Some(other),
     }
+}
+
+/// What the expressions of a check may name.
+fn scope(function: &FunctionTy, bounds: &Bounds) -> Scope {
+    let (args, result) = (function.params.clone(), answer_ty(function).cloned());
+    Scope { args, result, bounds: bounds.clone() }
 }
 
 fn answer(val: &Val) -> Option<&Val> {

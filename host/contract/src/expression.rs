@@ -52,7 +52,7 @@ pub struct Scope {
     pub bounds: Bounds,
 }
 
-/// A checked expression of type bool.
+/// A checked expression.
 #[derive(Clone, Debug)]
 pub struct Expression {
     root: Node,
@@ -80,6 +80,9 @@ pub struct Bindings<'a> {
     pub args: &'a [Val],
     /// The value of the result. `None` where only the arguments are known.
     pub result: Option<&'a Val>,
+    /// The time of the call in milliseconds since the Unix epoch. `None` at the inner door, which has no clock:
+    /// whether arguments are valid must not depend on the time.
+    pub now_unix_ms: Option<u64>,
 }
 
 /// The outcome of a rule.
@@ -110,7 +113,18 @@ impl Expression {
     /// When it does not parse, uses an unknown name, applies an operator to the wrong types, or may cost more
     /// than [`COST_MAX`].
     pub fn compile_bool(text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
-        let mut root = check::check(text, scope)?;
+        Expression::compile(check::check(text, scope)?, text)
+    }
+
+    /// Compiles an expression whose value is a number, a string or a bool, or null.
+    ///
+    /// # Errors
+    /// As [`Expression::compile_bool`].
+    pub fn compile_scalar(text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
+        Expression::compile(check::check_scalar(text, scope)?, text)
+    }
+
+    fn compile(mut root: Node, text: &str) -> Result<Expression, ExpressionError> {
         let cost = cost::estimate(&root);
         if cost > COST_MAX {
             return Err(ExpressionError {
@@ -141,6 +155,24 @@ impl Expression {
             }
         }
         read
+    }
+
+    /// Whether the values of two scalar expressions can be equal.
+    pub(crate) fn is_comparable(&self, other: &Expression) -> bool {
+        self.root.kind.comparable(&other.root.kind)
+    }
+
+    /// The values of two scalar expressions as text, where they differ. Where the first one is null, or reads a null,
+    /// there is nothing to compare. The second is `None` where it is null.
+    ///
+    /// # Errors
+    /// When one of them has no value.
+    pub(crate) fn difference(
+        &self,
+        other: &Expression,
+        bindings: &Bindings<'_>,
+    ) -> Result<Option<(String, Option<String>)>, Explanation> {
+        eval::difference(&self.root, &other.root, bindings)
     }
 
     /// Evaluates the expression over these values.

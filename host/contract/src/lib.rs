@@ -23,6 +23,7 @@ pub mod message;
 pub mod package;
 pub mod path;
 mod pattern;
+mod period;
 pub mod phrase;
 mod rules;
 pub mod schema;

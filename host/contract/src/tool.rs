@@ -249,7 +249,8 @@ impl Contract {
     }
 
     fn unmet(&self, require: &Requirement, values: &[Val]) -> Option<Violation> {
-        let bindings = Bindings { params: &self.function.ty.params, args: values, result: None };
+        let bindings =
+            Bindings { params: &self.function.ty.params, args: values, result: None, now_unix_ms: None };
         let why = match require.rule.eval(&bindings) {
             Judgement::Holds => return None,
             // A relation that cannot be evaluated is not satisfied: the call does not run.

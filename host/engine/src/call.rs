@@ -87,14 +87,16 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
             Step::Attempt { route, number, wait_ms, deadline_ms } => {
                 // Before the slots are taken, so that a call that backs off holds no slot of its tool.
                 host.wait(wait_ms).await;
-                let attempt =
-                    attempt::PlannedAttempt { index: route, route: &permitted[route], number, deadline_ms };
+                let called = &permitted[0].candidate.tool;
+                let index = route;
+                let route = &permitted[index];
+                let attempt = attempt::PlannedAttempt { index, route, called, number, deadline_ms };
                 // `follow` opened the span of this attempt when its step was observed.
                 let span = events.attempt_span();
                 let ended = pin!(attempt::attempt(host, attempt, &args, events)).instrument(span).await;
                 // The plan decides with the time that is left now, after the attempt and its waits.
                 let next = plan.next(&mut progress, Some(&ended.for_plan()), events.elapsed_ms());
-                judged = Some((route, ended));
+                judged = Some((index, ended));
                 next
             }
             Step::Accept { code, fallback_because } => {

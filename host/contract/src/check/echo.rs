@@ -1,22 +1,49 @@
-//! Detects an answer to a different question: a result field that must repeat an argument does not.
+//! Detects an answer to a different question: what was answered is not what was asked.
 
 use serde::{Deserialize, Serialize};
 
 use super::scalar::{argument, arguments, doubt, field, number, shown};
-use super::{Check, Doubts};
+use super::{Check, Doubt, Doubts, scope};
+use crate::expression::{Bounds, Expression};
 use crate::ty::FunctionTy;
+use airlock_types::finding::Verdict;
 
-/// Pairs a result field with the argument that it must repeat. Paths are over the result and over the
-/// arguments.
+/// What was asked and what was answered: as an argument that a result field must repeat, or as two expressions, for
+/// what has to be derived from the arguments and the result first.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    pub field: String,
-    pub arg: String,
+    /// Path of the result field that repeats `arg`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Path of the argument.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arg: Option<String>,
+    /// A CEL expression of what was asked. Null if nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// A CEL expression of what was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered: Option<String>,
 }
 
-pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Check, String> {
-    let ((path, a), (arg, b)) = (field(&settings.field, function)?, argument(&settings.arg, function)?);
+pub(super) fn compile(settings: &Settings, function: &FunctionTy, bounds: &Bounds) -> Result<Check, String> {
+    // Destructured without `..`, so that no setting is read and not used.
+    match settings {
+        Settings { field: Some(field), arg: Some(arg), asked: None, answered: None } => {
+            repeated(field, arg, function)
+        }
+        Settings { field: None, arg: None, asked: Some(asked), answered: Some(answered) } => {
+            derived(asked, answered, function, bounds)
+        }
+        Settings { field: _, arg: _, asked: _, answered: _ } => {
+            Err("give `field` and `arg`, or `asked` and `answered`".into())
+        }
+    }
+}
+
+fn repeated(repeats: &str, arg: &str, function: &FunctionTy) -> Result<Check, String> {
+    let ((path, a), (arg, b)) = (field(repeats, function)?, argument(arg, function)?);
     // Numbers of different widths compare by value. Other types must be equal, or the check could never pass.
     if a != b && !(super::scalar::is_number(a) && super::scalar::is_number(b)) {
         return Err(format!("`{a}` cannot repeat `{b}`"));
@@ -28,5 +55,30 @@ pub(super) fn compile(settings: &Settings, function: &FunctionTy) -> Result<Chec
         let other = |val| val != asked && number(val).is_none_or(|n| number(asked) != Some(n));
         let found = path.select(context.result).into_iter().filter(|(_, val)| other(*val));
         found.map(|(at, val)| doubt(at, shown(asked), shown(val))).collect()
+    }))
+}
+
+fn derived(asked: &str, answered: &str, function: &FunctionTy, bounds: &Bounds) -> Result<Check, String> {
+    let scope = scope(function, bounds);
+    let compile = |name, text| {
+        Expression::compile_scalar(text, &scope).map_err(|error| format!("`{name}`: {}", error.message))
+    };
+    let (asked, answered) = (compile("asked", asked)?, compile("answered", answered)?);
+    if !asked.is_comparable(&answered) {
+        return Err("`asked` and `answered` are of two kinds, and never equal".into());
+    }
+    Ok(Box::new(move |context| {
+        let (expected, got) = match asked.difference(&answered, &context.bindings()) {
+            Ok(None) => return Doubts::default(),
+            Ok(Some((asked, answered))) => {
+                let got = answered.map_or_else(|| "one that names none".into(), |it| format!("one for {it}"));
+                (format!("an answer for {asked}"), got)
+            }
+            // What was answered was not shown to be what was asked.
+            Err(why) => ("an answer for what was asked".to_owned(), why.to_string()),
+        };
+        // Delivered and flagged: a derived value is a reading of what was asked, and an answer for a wider period can
+        // be the best there is.
+        Doubts::from_iter([Doubt { verdict: Some(Verdict::Suspect), ..doubt(String::new(), expected, got) }])
     }))
 }

@@ -28,6 +28,8 @@ pub(super) fn compile(settings: &Settings, _: &FunctionTy) -> Result<Check, Stri
     if warn.is_none() && error.is_none() {
         return Err("give `warn_after`, `error_after` or both".into());
     }
+    let at_most = |age: &Option<String>| format!("data at most {} old", age.as_deref().unwrap_or_default());
+    let (old, older) = (at_most(&settings.warn_after), at_most(&settings.error_after));
     Ok(Box::new(move |context| {
         let got = context.as_of.unwrap_or("no date");
         let found = |verdict, expected: &str| {
@@ -44,10 +46,8 @@ pub(super) fn compile(settings: &Settings, _: &FunctionTy) -> Result<Check, Stri
         match now.saturating_sub(at) {
             age if age < -SKEW_MS => found(Verdict::Suspect, "a date that is not in the future"),
             // One finding is reported, so the stricter limit is tested first.
-            age if error.is_some_and(|limit| age > limit) => {
-                found(Verdict::Reject, "data that is not outdated")
-            }
-            age if warn.is_some_and(|limit| age > limit) => found(Verdict::Warn, "fresher data"),
+            age if error.is_some_and(|limit| age > limit) => found(Verdict::Reject, &older),
+            age if warn.is_some_and(|limit| age > limit) => found(Verdict::Warn, &old),
             _ => Doubts::default(),
         }
     }))

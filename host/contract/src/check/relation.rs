@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scalar::doubt;
 use super::{Check, Doubts};
-use crate::expression::{Bindings, Bounds, Expression, Judgement, Scope};
+use crate::expression::{Bounds, Expression, Judgement};
 use crate::ty::FunctionTy;
 
 /// A CEL expression over `args` and `result` that must be true.
@@ -16,13 +16,11 @@ pub struct Settings {
 }
 
 pub(super) fn compile(settings: &Settings, function: &FunctionTy, bounds: &Bounds) -> Result<Check, String> {
-    let result = super::answer_ty(function).cloned();
-    let scope = Scope { args: function.params.clone(), result, bounds: bounds.clone() };
+    let scope = super::scope(function, bounds);
     let expression = Expression::compile_bool(&settings.that, &scope).map_err(|error| error.message)?;
     let expected = settings.message.clone().unwrap_or_else(|| settings.that.clone());
     Ok(Box::new(move |context| {
-        let bindings = Bindings { params: context.params, args: context.args, result: Some(context.result) };
-        match expression.eval(&bindings) {
+        match expression.eval(&context.bindings()) {
             Judgement::Holds => Doubts::default(),
             // An expression without a value is a doubt as well: the relation was not shown to hold.
             Judgement::Fails(why) | Judgement::Error(why) => {

@@ -1,4 +1,4 @@
-//! Rules as a contract writes them: one key that names the kind, and an optional verdict.
+//! Rules as a contract writes them: one key that names the kind, an optional verdict and an optional condition.
 //!
 //! Owns their form and the mapping from a kind to its compile function.
 
@@ -8,9 +8,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use super::{ALL, Check, Compiled, echo, empty, finite, freshness, length, order, range, relation, sum};
-use super::{truncation, unique};
-use crate::expression::Bounds;
+use super::{ALL, Check, Compiled, echo, empty, finite, freshness, length, order, range, relation, scope};
+use super::{sum, truncation, unique};
+use crate::expression::{Bounds, Expression};
 use crate::ty::FunctionTy;
 use airlock_types::finding::Verdict;
 
@@ -21,6 +21,8 @@ pub struct Rule {
     pub kind: Kind,
     /// Verdict of a finding. `None` selects the default of the kind.
     pub verdict: Option<Verdict>,
+    /// A CEL expression over `args` and `result`. The check applies unless it is false.
+    pub when: Option<String>,
 }
 
 /// A kind of check, with its settings.
@@ -70,7 +72,7 @@ impl Kind {
 
     fn check(&self, function: &FunctionTy, bounds: &Bounds) -> Result<Check, String> {
         match self {
-            Kind::Echo(settings) => echo::compile(settings, function),
+            Kind::Echo(settings) => echo::compile(settings, function, bounds),
             Kind::Empty(settings) => empty::compile(settings, function),
             Kind::Finite(settings) => finite::compile(settings, function),
             Kind::Freshness(settings) => freshness::compile(settings, function),
@@ -92,16 +94,22 @@ impl Rule {
         if let Some(verdict) = self.verdict {
             told["verdict"] = serde_json::to_value(verdict).unwrap_or_default();
         }
+        if let Some(when) = &self.when {
+            told["when"] = when.as_str().into();
+        }
         told
     }
 
     pub(super) fn compile(&self, function: &FunctionTy, bounds: &Bounds) -> Result<Compiled, RuleError> {
         let kind = self.kind.name();
-        let check = self.kind.check(function, bounds).map_err(|message| RuleError { kind, message })?;
+        let wrong = |message| RuleError { kind, message };
+        let check = self.kind.check(function, bounds).map_err(wrong)?;
+        let when = self.when.as_deref().map(|when| Expression::compile_bool(when, &scope(function, bounds)));
+        let when = when.transpose().map_err(|error| wrong(format!("`when`: {}", error.message)))?;
         // A kind that is missing in `ALL` would get `Reject`; a test fails for it.
         let default =
             ALL.iter().find(|(name, _)| *name == kind).map_or(Verdict::Reject, |(_, verdict)| *verdict);
-        Ok(Compiled { kind, default, declared: self.verdict, told: self.told(), check })
+        Ok(Compiled { kind, default, declared: self.verdict, told: self.told(), when, check })
     }
 }
 
@@ -121,6 +129,7 @@ struct Written {
     truncation: Option<truncation::Settings>,
     unique: Option<unique::Settings>,
     verdict: Option<Verdict>,
+    when: Option<String>,
 }
 
 impl Written {
@@ -148,17 +157,17 @@ impl<'de> Deserialize<'de> for Rule {
         impl<'de> de::Visitor<'de> for Visitor {
             type Value = Rule;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("one check and its verdict")
+                f.write_str("one check, its verdict and its condition")
             }
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rule, A::Error> {
-                let written = Written::deserialize(MapAccessDeserializer::new(map))?;
-                let verdict = written.verdict;
+                let mut written = Written::deserialize(MapAccessDeserializer::new(map))?;
+                let (verdict, when) = (written.verdict, written.when.take());
                 // serde has no "exactly one of these keys". An untagged enum would, but its errors name neither
                 // key nor place.
                 let [kind] = <[Kind; 1]>::try_from(written.kinds()).map_err(|kinds| {
                     de::Error::custom(format!("exactly one check per entry, not {}", kinds.len()))
                 })?;
-                Ok(Rule { kind, verdict })
+                Ok(Rule { kind, verdict, when })
             }
         }
         deserializer.deserialize_map(Visitor)

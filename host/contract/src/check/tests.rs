@@ -92,6 +92,7 @@ fn what_is_shown_of_a_value_is_short_and_clean() {
     let doubts = Doubts::from_iter([scalar::doubt(String::new(), "b", scalar::shown(&text))]);
     let one = Compiled {
         told: serde_json::Value::Null,
+        when: None,
         kind: "range",
         default: Verdict::Warn,
         declared: None,
@@ -99,4 +100,90 @@ fn what_is_shown_of_a_value_is_short_and_clean() {
     };
     let finding = one.finding(doubts.kept.into_iter().next().unwrap());
     assert!(finding.got.starts_with("axxx") && finding.got.len() < 100, "{finding:?}");
+}
+
+/// A check of a function that is asked for a `period` and answers with `from` and `until`, at the end of 2026-11.
+fn answers(rule: &str, asked: Option<&str>, from: &str, until: &str) -> Vec<Finding> {
+    let field = |name: &str, ty| Field { name: name.into(), ty };
+    let params = vec![field("period", Ty::Option(Box::new(Ty::String)))];
+    let result = Some(Ty::Record(vec![field("from", Ty::String), field("until", Ty::String)]));
+    let rule: Rule = toml::from_str(rule).unwrap();
+    let checks =
+        Checks::compile(&[rule], &FunctionTy { params: params.clone(), result }, &Bounds::default()).unwrap();
+    let text = |text: &str| Val::String(text.into());
+    let args = [Val::Option(asked.map(|asked| Box::new(text(asked))))];
+    let result = Val::Record(vec![("from".into(), text(from)), ("until".into(), text(until))]);
+    let (as_of, now_unix_ms) = (Some("2015-12-31"), 1_795_680_000_000);
+    checks.findings(&Context { params: &params, args: &args, result: &result, as_of, now_unix_ms })
+}
+
+const PERIODS: &str = "echo = { asked = 'period(args.period, \"month\")', answered = 'period(result.from + \"..\" + result.until)' }";
+
+#[test]
+fn an_answer_for_another_period_is_found_however_the_period_is_spelled() {
+    for asked in ["2009-10", "October 2009", "10/2009", "2009-10-01"] {
+        assert_eq!(answers(PERIODS, Some(asked), "2009-10", "2009-10"), vec![], "{asked}");
+        let found = answers(PERIODS, Some(asked), "2009-10", "2009-12");
+        assert_eq!((found[0].kind.as_str(), found[0].verdict), ("echo", Verdict::Suspect));
+        assert_eq!(found[0].expected, "an answer for 2009-10");
+        assert_eq!(found[0].got, "one for 2009-10..2009-12");
+    }
+    assert_eq!(answers(PERIODS, Some("last month"), "2026-10", "2026-10"), vec![]);
+    assert_eq!(
+        answers(PERIODS, Some("last month"), "2015-12", "2015-12")[0].expected,
+        "an answer for 2026-10"
+    );
+}
+
+#[test]
+fn where_nothing_is_asked_nothing_has_to_be_repeated() {
+    for asked in [None, Some("latest")] {
+        assert_eq!(answers(PERIODS, asked, "2009-10", "2009-12"), vec![], "{asked:?}");
+    }
+    let found = answers(PERIODS, Some("2009"), "", "");
+    assert_eq!(found[0].got, "one that names none");
+}
+
+#[test]
+fn an_echo_has_one_of_its_two_forms() {
+    let params = vec![Field { name: "n".into(), ty: Ty::U8 }];
+    let function =
+        FunctionTy { params, result: Some(Ty::Record(vec![Field { name: "s".into(), ty: Ty::String }])) };
+    for (rule, says) in [
+        ("echo = { field = 's' }", "`field` and `arg`, or `asked` and `answered`"),
+        ("echo = { field = 's', arg = 'n', asked = 'args.n', answered = 'result.s' }", "or `asked`"),
+        ("echo = { asked = 'args.n', answered = 'result.s' }", "two kinds"),
+        ("echo = { asked = 'args.n', answered = 'result.t' }", "`answered`: "),
+        ("echo = { asked = '[args.n]', answered = 'result.s' }", "a number, a string or a truth value"),
+        ("finite = {}\nwhen = 'args.m > 1'", "`when`: "),
+    ] {
+        let rule: Rule = toml::from_str(rule).unwrap();
+        let err = Checks::compile(&[rule], &function, &Bounds::default()).unwrap_err().to_string();
+        assert!(err.contains(says), "{err}");
+    }
+}
+
+#[test]
+fn a_check_applies_unless_its_condition_is_false() {
+    let rule =
+        "freshness = { warn_after = '62d' }\nverdict = 'suspect'\nwhen = '!args.period.matches(\"[0-9]\")'";
+    assert_eq!(answers(rule, Some("2009-10"), "", ""), vec![]);
+    let found = answers(rule, Some("last month"), "", "");
+    assert_eq!((found[0].expected.as_str(), found[0].verdict), ("data at most 62d old", Verdict::Suspect));
+    // A condition without a value excuses nothing.
+    assert_eq!(answers(rule, None, "", "").len(), 1);
+}
+
+#[test]
+fn only_what_compares_question_and_answer_holds_for_the_answer_of_another_tool() {
+    let rules = ["echo = { field = 'a', arg = 'a' }", "range = { field = 'a', max = 1 }"];
+    let rules = rules.map(|rule| toml::from_str::<Rule>(rule).unwrap());
+    let params = vec![Field { name: "a".into(), ty: Ty::U8 }];
+    let function = FunctionTy { params: params.clone(), result: Some(Ty::Record(params.clone())) };
+    let checks = Checks::compile(&rules, &function, &Bounds::default()).unwrap();
+    let result = Val::Record(vec![("a".into(), Val::U8(3))]);
+    let context =
+        Context { params: &params, args: &[Val::U8(2)], result: &result, as_of: None, now_unix_ms: 0 };
+    assert_eq!(checks.findings(&context).len(), 2);
+    assert_eq!(checks.echoes(&context).iter().map(|found| &*found.kind).collect::<Vec<_>>(), ["echo"]);
 }

@@ -21,13 +21,27 @@ const KIND_PARTS_MAX: usize = 100_000;
 
 /// Checks an expression whose type must be bool.
 pub(super) fn check(text: &str, scope: &Scope) -> Result<Node, ExpressionError> {
+    // A nullable bool is accepted: a null at run time is a `Judgement::Error`.
+    check_kind(text, scope, |kind| *kind == Kind::Bool, "a truth value")
+}
+
+/// Checks an expression whose value must be a scalar, or null.
+pub(super) fn check_scalar(text: &str, scope: &Scope) -> Result<Node, ExpressionError> {
+    check_kind(text, scope, Kind::is_scalar, "a number, a string or a truth value")
+}
+
+fn check_kind(
+    text: &str,
+    scope: &Scope,
+    fits: impl Fn(&Kind) -> bool,
+    wanted: &str,
+) -> Result<Node, ExpressionError> {
     let (expr, source) = parse(text)?;
     let left = Cell::new(KIND_PARTS_MAX);
     let mut checker = Checker { scope, source: &source, vars: Vec::new(), left };
     let root = checker.node(&expr)?;
-    // A nullable bool is accepted: a null at run time is a `Judgement::Error`.
-    if *root.kind.some() != Kind::Bool {
-        return Err(checker.error(&expr, format!("it is {}, not a truth value", root.kind), None));
+    if !fits(root.kind.some()) {
+        return Err(checker.error(&expr, format!("it is {}, not {wanted}", root.kind), None));
     }
     Ok(root)
 }

@@ -4,7 +4,7 @@ use super::datum::{Datum, whole};
 use super::meter::{BYTES_A_STEP, Meter, Trouble};
 use super::tree::{Arithmetic, Compare, Function, Macro, Node, What};
 use super::{Bindings, Explanation, Judgement, explain};
-use crate::Val;
+use crate::{Val, period};
 
 /// One evaluation of one expression.
 pub(super) struct Run<'v> {
@@ -34,6 +34,32 @@ pub(super) fn judge<'v>(root: &'v Node, bindings: &Bindings<'v>) -> Judgement {
         }
         Err(trouble) => Judgement::Error(Explanation(trouble.to_string())),
     }
+}
+
+/// The values of two scalar parts as text, where they differ and the first one is not null.
+pub(super) fn difference<'v>(
+    asked: &'v Node,
+    answered: &'v Node,
+    bindings: &Bindings<'v>,
+) -> Result<Option<(String, Option<String>)>, Explanation> {
+    // Each expression has its own budget, as its estimate has.
+    let value =
+        |node| match (Run { bindings: *bindings, vars: Vec::new(), meter: Meter::default() }).eval(node) {
+            // An absent argument is a null inside a call: nothing was asked.
+            Err(Trouble::Null(_)) => Ok(Datum::Null),
+            other => other.map_err(|trouble| Explanation(trouble.to_string())),
+        };
+    let asked = value(asked)?;
+    if matches!(asked, Datum::Null) {
+        return Ok(None);
+    }
+    let answered = value(answered)?;
+    let equal = asked.equals(&answered, &mut Meter::default());
+    if equal.map_err(|trouble| Explanation(trouble.to_string()))? {
+        return Ok(None);
+    }
+    let told = (!matches!(answered, Datum::Null)).then(|| explain::plain(&answered));
+    Ok(Some((explain::plain(&asked), told)))
 }
 
 type Evaluated<'v> = Result<Datum<'v>, Trouble>;
@@ -190,7 +216,7 @@ impl<'v> Run<'v> {
             self.meter.spend(text.len() as u64 / BYTES_A_STEP)?;
         }
         let made = match values.as_slice() {
-            [a] => of_one(function, a),
+            [a] => of_one(function, a, self.bindings.now_unix_ms),
             [a, b] => self.of_two(function, a, b)?,
             _ => None,
         };
@@ -263,7 +289,7 @@ impl<'v> Run<'v> {
     }
 }
 
-fn of_one<'v>(function: &Function, a: &Datum<'v>) -> Option<Datum<'v>> {
+fn of_one<'v>(function: &Function, a: &Datum<'v>, now_unix_ms: Option<u64>) -> Option<Datum<'v>> {
     match function {
         Function::Size => a.size().map(|size| Datum::Int(size as i128)),
         Function::Matches(regex) => a.text().map(|text| Datum::Bool(regex.is_match(text))),
@@ -280,6 +306,10 @@ fn of_one<'v>(function: &Function, a: &Datum<'v>) -> Option<Datum<'v>> {
             Datum::Float(n) => Some(Datum::Float(n.abs())),
             _ => None,
         },
+        Function::Period(unit) => {
+            let period = period::canonical(a.text()?, *unit, now_unix_ms);
+            Some(period.map_or(Datum::Null, |period| Datum::Made(period.into())))
+        }
         // Functions of two operands.
         Function::Contains | Function::StartsWith | Function::EndsWith | Function::Min | Function::Max => {
             None

@@ -91,10 +91,12 @@ fn leaves<'v>(run: &mut Run<'v>, node: &'v Node, facts: &mut Vec<String>) {
                 Some(called(run, node)).filter(|name| *name != value).unwrap_or_else(|| node.text.clone());
             add(facts, format!("{name} = {value}"));
         }
-        What::Call(Function::Size | Function::Int | Function::Double, _) => match run.eval(node) {
-            Ok(value) => add(facts, format!("{} = {}", called(run, node), shown(&value))),
-            Err(_) => node.parts().into_iter().for_each(|part| leaves(run, part, facts)),
-        },
+        What::Call(Function::Size | Function::Int | Function::Double | Function::Period(_), _) => {
+            match run.eval(node) {
+                Ok(value) => add(facts, format!("{} = {}", called(run, node), shown(&value))),
+                Err(_) => node.parts().into_iter().for_each(|part| leaves(run, part, facts)),
+            }
+        }
         // The variable of the body is unbound after the walk, so only the list can be evaluated.
         What::Macro(_, list, _) => leaves(run, list, facts),
         _ => node.parts().into_iter().for_each(|part| leaves(run, part, facts)),
@@ -139,6 +141,11 @@ fn item_name(run: &Run<'_>, var: &Var<'_>, at: usize) -> String {
         Kind::Map(..) => shown(&var.item),
         _ => format!("{}[{}]", name(run, var.list, at), var.at),
     }
+}
+
+/// A scalar as text, without quotes.
+pub(super) fn plain(datum: &Datum<'_>) -> String {
+    datum.text().map_or_else(|| shown(datum), |text| clean_lines(&shorten(text, VALUE_CHARS_MAX)))
 }
 
 /// A value as text: strings quoted as in JSON, everything shortened.

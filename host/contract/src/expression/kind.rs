@@ -125,6 +125,10 @@ impl Kind {
         matches!(self, Kind::Text(_) | Kind::Enum(_))
     }
 
+    pub(super) fn is_scalar(&self) -> bool {
+        matches!(self, Kind::Bool | Kind::Number) || self.is_text()
+    }
+
     /// Whether values of both kinds can be compared for equality.
     pub(super) fn comparable(&self, other: &Kind) -> bool {
         match (self.some(), other.some()) {

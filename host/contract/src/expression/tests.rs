@@ -55,7 +55,12 @@ fn values() -> (Vec<Val>, Val) {
 fn judge(text: &str) -> Judgement {
     let expression = Expression::compile_bool(text, &scope()).unwrap_or_else(|err| panic!("{text}: {err:?}"));
     let (args, result) = values();
-    expression.eval(&Bindings { params: &scope().args, args: &args, result: Some(&result) })
+    expression.eval(&Bindings {
+        params: &scope().args,
+        args: &args,
+        result: Some(&result),
+        now_unix_ms: None,
+    })
 }
 
 #[track_caller]
@@ -178,7 +183,7 @@ proptest! {
     fn whatever_compiles_can_be_judged(text in sources()) {
         if let Ok(expression) = Expression::compile_bool(&text, &scope()) {
             let (args, result) = values();
-            let bindings = Bindings { params: &scope().args, args: &args, result: Some(&result) };
+            let bindings = Bindings { params: &scope().args, args: &args, result: Some(&result), now_unix_ms: None };
             if let Judgement::Error(why) = expression.eval(&bindings) {
                 prop_assert!(!why.0.contains("is not a"), "a type error at run time: {text}: {why}");
             }

@@ -3,6 +3,7 @@
 use regex::Regex;
 
 use super::kind::Kind;
+use crate::period::Unit;
 
 /// A checked part, with its text for explanations.
 #[derive(Clone, Debug)]
@@ -74,6 +75,8 @@ pub(super) enum Function {
     Abs,
     Min,
     Max,
+    /// The calendar period that a text names, widened to whole units.
+    Period(Unit),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::details::Details;
 use super::events::Events;
-use super::judge::{Judged, judge};
+use super::judge::{Asked, Judged, judge};
 use super::permit::PermittedRoute;
 use crate::execute::{Attempt, Attempted, Outcome, RunError};
 use crate::generation::Generation;
@@ -24,6 +24,8 @@ pub(super) struct PlannedAttempt<'a> {
     pub(super) index: usize,
     /// The tool to run, with its permit.
     pub(super) route: &'a PermittedRoute,
+    /// The tool that was called: the one to run, or that whose fallback it is.
+    pub(super) called: &'a Tool,
     /// The attempt's number on its route, from 1.
     pub(super) number: u32,
     /// Time for the attempt in milliseconds, including the wait for its slots.
@@ -62,7 +64,7 @@ pub(super) async fn attempt(
     args: &ValidArgs,
     events: &mut Events<'_>,
 ) -> EndedAttempt {
-    let PlannedAttempt { index, route, number, deadline_ms } = planned;
+    let PlannedAttempt { index, route, called, number, deadline_ms } = planned;
     let PermittedRoute { candidate, permit } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
@@ -101,32 +103,26 @@ pub(super) async fn attempt(
         traces: events.start(started),
     };
     let attempted = host.execute().run(attempt).await;
-    ended(host, tool, args, attempted, events)
+    ended(host, Asked { tool, called, args }, attempted, events)
 }
 
 /// Judges the outcome of an attempt and appends its end to the events.
-fn ended(
-    host: &Generation,
-    tool: &Tool,
-    args: &ValidArgs,
-    attempted: Attempted,
-    events: &mut Events<'_>,
-) -> EndedAttempt {
+fn ended(host: &Generation, asked: Asked<'_>, attempted: Attempted, events: &mut Events<'_>) -> EndedAttempt {
     // Read first: judging the outcome is the host's work, and `worked_since` charges it to the caller.
     let ended = host.environment().monotonic();
     let traces = events.take_traces();
     let (judged, trap) = match attempted {
-        Ok(outcome) => read(host, tool, args, outcome, &traces),
+        Ok(outcome) => read(host, asked, outcome, &traces),
         Err(RunError::Exhausted) => {
             // The pool is sized for `host.calls_max` calls. A component that takes several places can still exhaust it,
             // which a setting of the host mends and which is not the tool's fault: breakers must not count it.
-            tracing::warn!("the engine has no room for `{}`: lower `host.calls_max`", tool.name);
+            tracing::warn!("the engine has no room for `{}`: lower `host.calls_max`", asked.tool.name);
             // The guest never ran, so the record must not list an attempt.
             events.push(Event::AttemptWithdrawn);
             return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
         }
         Err(RunError::Failed(err)) => {
-            tracing::error!("the sandbox failed while it ran `{}`: {err:#}", tool.name);
+            tracing::error!("the sandbox failed while it ran `{}`: {err:#}", asked.tool.name);
             (Judged::failed(Code::HostInternal, Details::default()), None)
         }
     };
@@ -140,15 +136,14 @@ fn ended(
 /// The verdict about an outcome, and its trap report, which goes into the record only.
 fn read(
     host: &Generation,
-    tool: &Tool,
-    args: &ValidArgs,
+    asked: Asked<'_>,
     mut outcome: Outcome,
     traces: &Traces,
 ) -> (Judged, Option<TrapReport>) {
     let now_unix_ms = ms(host.environment().wall());
     // The engine lifts values by their types, so a value that does not fit its type is a fault of the host.
-    let judged = judge(tool, args, &mut outcome, &traces.denials, now_unix_ms).unwrap_or_else(|err| {
-        tracing::error!("a value of `{}` is not of its type: {err}", tool.name);
+    let judged = judge(asked, &mut outcome, &traces.denials, now_unix_ms).unwrap_or_else(|err| {
+        tracing::error!("a value of `{}` is not of its type: {err}", asked.tool.name);
         Judged::failed(Code::HostInternal, Details::default())
     });
     let trap = if let Outcome::Trap(trap) = outcome { Some(trap) } else { None };

@@ -33,6 +33,16 @@ pub(crate) struct Judged {
     pub(crate) details: Details,
 }
 
+/// What an attempt was to answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The tool that ran.
+    pub(crate) tool: &'a Tool,
+    /// The tool that was called.
+    pub(crate) called: &'a Tool,
+    pub(crate) args: &'a ValidArgs,
+}
+
 /// A value that passed the outer door.
 pub(crate) struct Accepted {
     /// The result as JSON; none for a function without one.
@@ -62,13 +72,12 @@ impl Judged {
 /// # Errors
 /// When a value does not fit its own type, which is a fault of the host.
 pub(crate) fn judge(
-    tool: &Tool,
-    args: &ValidArgs,
+    asked: Asked<'_>,
     outcome: &mut Outcome,
     denials: &[String],
     now_unix_ms: u64,
 ) -> Result<Judged, LiftError> {
-    Ok(with_denials(without_denials(tool, args, outcome, now_unix_ms)?, denials))
+    Ok(with_denials(without_denials(asked, outcome, now_unix_ms)?, denials))
 }
 
 /// Adds the denials that an attempt met to its failure, which they explain more often than not: a guest that finds no
@@ -83,12 +92,8 @@ fn with_denials(mut judged: Judged, denials: &[String]) -> Judged {
     judged
 }
 
-fn without_denials(
-    tool: &Tool,
-    args: &ValidArgs,
-    outcome: &mut Outcome,
-    now_unix_ms: u64,
-) -> Result<Judged, LiftError> {
+fn without_denials(asked: Asked<'_>, outcome: &mut Outcome, now_unix_ms: u64) -> Result<Judged, LiftError> {
+    let Asked { tool, args, .. } = asked;
     let value = match outcome {
         Outcome::Value(value) => value.take(),
         // The trap's own report stays in `outcome`, because it goes into the record and not to the agent.
@@ -104,7 +109,7 @@ fn without_denials(
     };
     // A refusal, a question and a tool's error have forms of their own and are not checked like values.
     match tool.contract.shape.read(value, &tool.contract.errors)? {
-        Answer::Value(answered) => accept(tool, args, *answered, now_unix_ms),
+        Answer::Value(answered) => accept(asked, *answered, now_unix_ms),
         Answer::Refused(refusal) => Ok(refused(tool, args, refusal)),
         Answer::Clarify(clarify) => {
             Ok(Judged { clarify: Some(clarify), ..Judged::failed(Code::Clarify, Details::default()) })
@@ -114,7 +119,8 @@ fn without_denials(
 }
 
 /// Lifts a value and checks it: size first, plausibility after.
-fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -> Result<Judged, LiftError> {
+fn accept(asked: Asked<'_>, answered: Answered, now_unix_ms: u64) -> Result<Judged, LiftError> {
+    let tool = asked.tool;
     let contract = &tool.contract;
     let result = match (contract.shape.value_ty(), &answered.value) {
         (Some(ty), Some(value)) => Some(lift(ty, value)?),
@@ -127,15 +133,7 @@ fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -
             Details { limit: Some(limit_text(LimitHit::Output, tool.limits())), ..Details::default() };
         return Ok(Judged::failed(Code::LimitOutput, details));
     }
-    let findings = answered.value.as_ref().map_or_else(Vec::new, |value| {
-        contract.checks.findings(&Context {
-            params: &contract.function.ty.params,
-            args: args.values(),
-            result: value,
-            as_of: answered.as_of.as_ref().map(|as_of| as_of.time.as_str()),
-            now_unix_ms,
-        })
-    });
+    let findings = findings(asked, &answered, now_unix_ms);
     // A warning is only noted. A suspect value is delivered, and its code says so.
     let code = match check::verdict(&findings) {
         Verdict::Pass | Verdict::Warn => Code::Ok,
@@ -146,6 +144,28 @@ fn accept(tool: &Tool, args: &ValidArgs, answered: Answered, now_unix_ms: u64) -
     };
     let accepted = Accepted { result, answered, findings, bytes };
     Ok(Judged { accepted: Some(accepted), ..Judged::failed(code, Details::default()) })
+}
+
+/// The doubts about an answer: those of the tool that gave it, and whether it answers what the called tool was asked.
+fn findings(asked: Asked<'_>, answered: &Answered, now_unix_ms: u64) -> Vec<Finding> {
+    let Some(value) = &answered.value else { return Vec::new() };
+    let Asked { tool, called, args } = asked;
+    let context = Context {
+        params: &tool.contract.function.ty.params,
+        args: args.values(),
+        result: value,
+        as_of: answered.as_of.as_ref().map(|as_of| as_of.time.as_str()),
+        now_unix_ms,
+    };
+    let mut findings = tool.contract.checks.findings(&context);
+    // A fallback is of the type of the called tool, so that tool's contract can be held against its answer. The rest of
+    // the contract is about how a tool answers, in which the two may differ.
+    if !std::ptr::eq(tool, called) {
+        let echoes = called.contract.checks.echoes(&context);
+        let new = echoes.into_iter().filter(|echo| !findings.contains(echo)).collect::<Vec<_>>();
+        findings.extend(new);
+    }
+    findings
 }
 
 /// Size of an answer in bytes, as JSON: the result and the content beside it.

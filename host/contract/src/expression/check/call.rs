@@ -2,17 +2,18 @@
 
 use cel::common::ast::{Expr, IdedExpr};
 
-use super::{Checked, Checker};
+use super::{Checked, Checker, ExpressionError};
 use crate::expression::kind::Kind;
 use crate::expression::tree::{Function, Macro, Node, What};
 use crate::foreign;
 use crate::pattern as patterns;
+use crate::period::{PERIOD_BYTES_MAX, Unit};
 use airlock_types::words::did_you_mean;
 
 /// Most macros inside each other. Each level multiplies the cost by the length of its list.
 const NESTED_MAX: usize = 2;
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "abs",
     "all",
     "contains",
@@ -27,6 +28,7 @@ const NAMES: [&str; 17] = [
     "matches",
     "max",
     "min",
+    "period",
     "size",
     "startsWith",
     "string",
@@ -61,6 +63,11 @@ impl Checker<'_> {
             ("int", None, [a]) => self.convert(expr, Function::Int, a, Kind::Number),
             ("double", None, [a]) => self.convert(expr, Function::Double, a, Kind::Number),
             ("string", None, [a]) => self.convert(expr, Function::String, a, Kind::Text(None)),
+            ("period", None, [a]) => self.period(expr, Unit::Day, a),
+            ("period", None, [a, unit]) => {
+                let unit = self.unit(unit)?;
+                self.period(expr, unit, a)
+            }
             ("abs", None, [a]) => {
                 let a = self.number(a)?;
                 Ok(self.made(expr, What::Call(Function::Abs, vec![a]), Kind::Number))
@@ -112,9 +119,21 @@ impl Checker<'_> {
     }
 
     fn convert(&mut self, expr: &IdedExpr, function: Function, a: &IdedExpr, kind: Kind) -> Checked {
-        let scalar = |kind: &Kind| *kind == Kind::Number || *kind == Kind::Bool || kind.is_text();
-        let a = self.expect(a, scalar, "a number or a string")?;
+        let a = self.expect(a, Kind::is_scalar, "a number or a string")?;
         Ok(self.made(expr, What::Call(function, vec![a]), kind))
+    }
+
+    fn period(&mut self, expr: &IdedExpr, unit: Unit, a: &IdedExpr) -> Checked {
+        let a = self.expect(a, Kind::is_text, "a string")?;
+        // Null for a text that is no period, so that a rule can ask for it.
+        let kind = Kind::Option(Box::new(Kind::Text(Some(PERIOD_BYTES_MAX))));
+        Ok(self.made(expr, What::Call(Function::Period(unit), vec![a]), kind))
+    }
+
+    fn unit(&mut self, expr: &IdedExpr) -> Result<Unit, ExpressionError> {
+        let node = self.node(expr)?;
+        let unit = if let What::Text(text) = &node.what { Unit::parse(text) } else { None };
+        unit.ok_or_else(|| self.error(expr, "the unit is `\"day\"`, `\"month\"` or `\"year\"`".into(), None))
     }
 
     fn of_two(&mut self, expr: &IdedExpr, function: Function, a: &IdedExpr, b: &IdedExpr) -> Checked {

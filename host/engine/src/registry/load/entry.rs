@@ -280,6 +280,7 @@ impl Entry {
                 notes::missing(&public, allowance.missing()),
                 too_small.clone(),
                 notes::undescribed(&public, &contract),
+                notes::ageless(&public, &contract),
             ];
             let tool = Tool {
                 name: public.into(),

@@ -58,6 +58,19 @@ pub(super) fn undescribed(name: &str, contract: &Contract) -> Vec<String> {
     notes
 }
 
+/// A note on a tool that says how old its data is, and nothing judges it: data of any age would be plainly ok.
+pub(super) fn ageless(name: &str, contract: &Contract) -> Vec<String> {
+    let ageless = contract.shape.is_dated() && !contract.checks.has("freshness");
+    let note = || {
+        format!(
+            "`{name}` answers with an `as-of` and has no `freshness` check, so data of any age is ok; add one to its \
+             contract, such as `freshness = {{ warn_after = \"40d\" }}` below `[[tool.{}.expect]]`",
+            contract.function.name
+        )
+    };
+    ageless.then(note).into_iter().collect()
+}
+
 /// The effect class of a tool: the operator's, else the declared one, else the strongest that its grants make possible.
 /// Also returns notes for a reviewer.
 ///

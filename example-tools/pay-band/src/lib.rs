@@ -13,8 +13,49 @@ const BASE_USD: [(Family, f64); 5] = [
     (Family::Support, 56_000.0),
 ];
 
-/// Country code, currency, and local pay for each dollar of the base.
-const COUNTRIES: [(&str, &str, f64); 3] = [("US", "USD", 1.0), ("DE", "EUR", 0.62), ("GB", "GBP", 0.58)];
+/// A country of the table.
+struct Country {
+    /// ISO 3166.
+    code: &'static str,
+    /// Usual spellings, in lower case and without punctuation.
+    names: &'static [&'static str],
+    currency: &'static str,
+    /// Local pay for each dollar of the base.
+    rate: f64,
+}
+
+const COUNTRIES: [Country; 3] = [
+    Country {
+        code: "US",
+        names: &["us", "usa", "united states", "united states of america", "america"],
+        currency: "USD",
+        rate: 1.0,
+    },
+    Country {
+        code: "DE",
+        names: &["de", "deu", "ger", "germany", "deutschland", "federal republic of germany"],
+        currency: "EUR",
+        rate: 0.62,
+    },
+    Country {
+        code: "GB",
+        names: &[
+            "gb",
+            "gbr",
+            "uk",
+            "united kingdom",
+            "united kingdom of great britain and northern ireland",
+            "great britain",
+            "britain",
+            "england",
+            "scotland",
+            "wales",
+            "northern ireland",
+        ],
+        currency: "GBP",
+        rate: 0.58,
+    },
+];
 
 /// Words that make a question one of law.
 const LEGAL: [&str; 7] = ["legal", "lawful", "law", "sue", "lawsuit", "discrimination", "dismissal"];
@@ -33,8 +74,8 @@ impl Guest for PayBand {
         // Before any figure is looked up: a refused question must not get half an answer.
         refuse_law(question.as_deref().unwrap_or_default())?;
         let base = base(family)?;
-        let (code, currency, rate) = find_country(&country)?;
-        let middle = base * rate * step(level);
+        let Country { code, currency, rate, .. } = find_country(&country)?;
+        let middle = base * *rate * step(level);
         let assessment = Assessment::new(format!(
             "yearly base pay before tax, {} in {}, {code}",
             name(level),
@@ -50,7 +91,7 @@ impl Guest for PayBand {
                 low: thousands(middle * 0.85),
                 middle: thousands(middle),
                 high: thousands(middle * 1.15),
-                currency: currency.to_owned(),
+                currency: (*currency).to_owned(),
             },
             as_of: AsOf::new("2025-01-01").source("illustrative table of the example tool"),
             assessment,
@@ -81,15 +122,23 @@ fn base(family: Family) -> Result<f64, Refusal> {
 }
 
 /// The row of a country. Refuses countries that the table does not have.
-fn find_country(country: &str) -> Result<(&'static str, &'static str, f64), Refusal> {
-    let wanted = country.trim().to_uppercase();
-    COUNTRIES.into_iter().find(|(code, ..)| *code == wanted).ok_or_else(|| {
-        let known = COUNTRIES.map(|(code, ..)| code).join(", ");
+fn find_country(country: &str) -> Result<&'static Country, Refusal> {
+    let wanted = spelled(country);
+    COUNTRIES.iter().find(|country| country.names.contains(&wanted.as_str())).ok_or_else(|| {
+        let known = COUNTRIES.map(|country| country.code).join(", ");
         Refusal::new("country-unknown", "The table has no bands for this country.")
             .need(format!("one of the countries {known}"))
             .contact(DESK)
             .retry_after_change("country")
     })
+}
+
+/// A name in lower case, without an article or punctuation: `The U.S.` is `us`.
+fn spelled(name: &str) -> String {
+    let name: String =
+        name.to_lowercase().replace('-', " ").chars().filter(|c| !c.is_ascii_punctuation()).collect();
+    let words: Vec<&str> = name.split_whitespace().collect();
+    words.strip_prefix(&["the"]).unwrap_or(&words).join(" ")
 }
 
 /// Pay at a level as a multiple of the middle level.
@@ -130,6 +179,13 @@ mod tests {
     #[test]
     fn answers_within_its_competence_and_refuses_outside() {
         check(Family::Data, "de", "", "EUR");
+        for country in ["UK", "uk", "U.K.", "GB", "GBR", "the United Kingdom", "Great Britain", "England"] {
+            check(Family::Data, country, "", "GBP");
+        }
+        for country in ["USA", "U.S.", "The United States", "United States of America"] {
+            check(Family::Data, country, "", "USD");
+        }
+        check(Family::Data, " Germany ", "", "EUR");
         check(Family::Executive, "US", "", "executive-pay");
         check(Family::Data, "FR", "", "country-unknown");
         check(Family::Data, "US", "is it lawful to pay less?", "legal-question");

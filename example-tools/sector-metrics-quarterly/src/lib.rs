@@ -2,7 +2,7 @@
 
 use airlock_sdk::Failure;
 use exports::airlock_examples::sectors::metrics::Guest;
-use sectors::types::{Measure, Report};
+use sectors::types::{Measure, Report, Side};
 use sectors::{Request, Series, report};
 
 airlock_sdk::tool!(SectorMetricsQuarterly, with: { "airlock-examples:sectors/types@0.1.0": sectors::types });
@@ -19,7 +19,8 @@ impl Guest for SectorMetricsQuarterly {
         period: Option<String>,
         measure: Option<Measure>,
         limit: Option<u32>,
+        side: Option<Side>,
     ) -> Result<Report, Failure> {
-        report(&Series::parse(TABLE, 3, SOURCE)?, &Request { period, measure, limit })
+        report(&Series::parse(TABLE, 3, SOURCE)?, &Request { period, measure, limit, side })
     }
 }

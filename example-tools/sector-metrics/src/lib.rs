@@ -1,8 +1,8 @@
-//! Finds the US sectors that underperformed, from the monthly table in the granted folder `/data`.
+//! Finds the US sectors that under- or outperformed, from the monthly table in the granted folder `/data`.
 
 use airlock_sdk::{Assessment, Failure, clock, files, log};
 use exports::airlock_examples::sectors::metrics::Guest;
-use sectors::types::{Measure, Report};
+use sectors::types::{Measure, Report, Side};
 use sectors::{Month, Request, Series, report};
 
 airlock_sdk::tool!(SectorMetrics, with: { "airlock-examples:sectors/types@0.1.0": sectors::types });
@@ -17,10 +17,11 @@ impl Guest for SectorMetrics {
         period: Option<String>,
         measure: Option<Measure>,
         limit: Option<u32>,
+        side: Option<Side>,
     ) -> Result<Report, Failure> {
         let series = Series::parse(&files::read_to_string(PATH)?, 1, SOURCE)?;
         log::info(&format!("{PATH} ends at {}", series.last()));
-        let mut report = report(&series, &Request { period, measure, limit })?;
+        let mut report = report(&series, &Request { period, measure, limit, side })?;
         report.assessment = admit_age(report.assessment, series.last());
         Ok(report)
     }

@@ -1,8 +1,39 @@
-//! Reads periods: exact forms are parsed, vague ones are answered with a question.
+//! Reads periods: usual spellings are understood, vague ones are answered with a question, others are refused with the
+//! spellings that are understood.
 
-use airlock_sdk::{Clarify, Failure};
+use airlock_sdk::{Clarify, Failure, Refusal};
 
 use crate::series::{Month, Series};
+
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+/// First words of periods with several sound readings.
+const VAGUE: [&str; 11] = [
+    "current",
+    "currently",
+    "last",
+    "lately",
+    "now",
+    "past",
+    "previous",
+    "recent",
+    "recently",
+    "this",
+    "today",
+];
 
 /// A period, and how its text was understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,61 +50,131 @@ pub struct Period {
 /// answered with a question. `rest` holds the caller's other arguments as JSON members, for the options of the
 /// question.
 pub fn read(text: &str, rest: &str, series: &Series) -> Result<Period, Failure> {
-    let text = text.trim().to_lowercase().replace(['_', ' '], "-");
+    let lower = text.trim().to_lowercase().replace(['\u{2013}', '\u{2014}'], "..");
+    let words = words(&lower);
     // Forms that count from the end come first: `last-month` would not parse as an exact one.
-    if let Some(period) = relative(&text, series).or_else(|| exact(&text)) {
+    if let Some(period) = relative(&words, series).or_else(|| exact(&lower)) {
         return Ok(period);
     }
-    Err(ask(&text, rest, series).into())
+    if words.first().is_some_and(|word| VAGUE.contains(word)) {
+        return Err(ask(text, rest, series).into());
+    }
+    // The contract says the same before the tool runs. This is for a component without it.
+    Err(Refusal::new("period-unreadable", format!("\"{}\" is not read as a period.", shortened(text)))
+        .need("a `period` such as 2009-10, October 2009, 10/2009, 2009-Q4, 2009, 2008..2010-06 or last-month")
+        .retry_after_change("period")
+        .into())
+}
+
+/// The words and numbers of a text, without those that only join others.
+fn words(text: &str) -> Vec<&str> {
+    let parts = text.split(|c: char| !c.is_alphanumeric());
+    parts.filter(|word| !matches!(*word, "" | "of" | "the" | "in")).collect()
 }
 
 /// Reads `FROM..TO`, or one form for both ends.
 fn exact(text: &str) -> Option<Period> {
-    let (from, to) = text.split_once("..").unwrap_or((text, text));
-    let ((first, _), (_, last)) = (span(from)?, span(to)?);
+    let text = text.strip_prefix("from ").or_else(|| text.strip_prefix("between ")).unwrap_or(text);
+    // ISO 8601 writes an interval with a slash. `10/2009` has no hyphens.
+    let iso = text.split_once('/').filter(|(from, to)| from.contains('-') && to.contains('-'));
+    let marks = ["..", " to ", " through ", " until ", " and ", " - "];
+    let ends = iso.or_else(|| marks.iter().find_map(|mark| text.split_once(mark)));
+    let (from, to) = ends.unwrap_or((text, text));
+    let ((first, _), (_, last)) = (end(from)?, end(to)?);
     (first <= last).then_some(Period { first, last, read_as: None })
 }
 
-/// The first and last month of a form such as `2009`, `2009-10` or `2009-q4`.
-fn span(text: &str) -> Option<(Month, Month)> {
-    let (year, part) = text.split_once('-').map_or((text, None), |(year, part)| (year, Some(part)));
-    if year.len() != 4 {
-        return None;
-    }
-    let year: u32 = year.parse().ok()?;
-    let (first, last) = match part {
-        None => (1, 12),
-        Some(part) => match part.strip_prefix('q') {
-            Some(quarter) => {
-                let last = quarter.parse::<u32>().ok().filter(|q| (1..=4).contains(q))? * 3;
-                (last - 2, last)
-            }
-            None => {
-                let month = part.parse().ok()?;
-                (month, month)
-            }
-        },
+/// The months of one end of a range. The time of a timestamp, behind its `t`, says nothing of the month.
+fn end(text: &str) -> Option<(Month, Month)> {
+    let is_date = |day: &&str| day.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let day = text.get(..10).filter(is_date).filter(|_| text.as_bytes().get(10) == Some(&b't'));
+    span(&words(day.unwrap_or(text)))
+}
+
+/// A word of a date.
+#[derive(Clone, Copy)]
+enum Word {
+    Year(u32),
+    /// A number below 100: a day, a month, or the number of a quarter.
+    Number(u32),
+    Month(u32),
+    /// `q4`.
+    Quarter(u32),
+    /// `quarter`, whose number stands beside it.
+    QuarterOf,
+}
+
+/// The first and last month of a form such as `2009`, `October 2009` or `2009-q4`. A day stands for its month.
+fn span(words: &[&str]) -> Option<(Month, Month)> {
+    use Word::{Month as Name, Number, Quarter, QuarterOf, Year};
+    let split = words.iter().flat_map(|word| match word.find('q') {
+        // `2009q4`.
+        Some(4) => vec![&word[..4], &word[4..]],
+        _ => vec![*word],
+    });
+    let (year, first, last) = match split.map(word).collect::<Option<Vec<Word>>>()?[..] {
+        [Year(year)] => (year, 1, 12),
+        [Year(from), Year(to)] => return Some((Month::new(from, 1)?, Month::new(to, 12)?)),
+        [Year(year), Number(month) | Name(month)] | [Number(month) | Name(month), Year(year)] => {
+            (year, month, month)
+        }
+        [Year(year), Number(month) | Name(month), Number(day)]
+        | [Number(day), Name(month), Year(year)]
+        | [Name(month), Number(day), Year(year)] => {
+            ((1..=Month::new(year, month)?.days()).contains(&day)).then_some((year, month, month))?
+        }
+        [Year(year), Quarter(q)]
+        | [Quarter(q), Year(year)]
+        | [Year(year), QuarterOf, Number(q)]
+        | [Year(year), Number(q), QuarterOf]
+        | [Number(q), QuarterOf, Year(year)]
+        | [QuarterOf, Number(q), Year(year)] => ((1..=4).contains(&q)).then(|| (year, 3 * q - 2, 3 * q))?,
+        _ => return None,
     };
     Some((Month::new(year, first)?, Month::new(year, last)?))
 }
 
+fn word(word: &str) -> Option<Word> {
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u32>().ok())?;
+    if let Some(number) = number(word) {
+        return match word.len() {
+            4 => Some(Word::Year(number)),
+            1 | 2 => Some(Word::Number(number)),
+            _ => None,
+        };
+    }
+    if word == "quarter" {
+        return Some(Word::QuarterOf);
+    }
+    if let Some(quarter) = word.strip_prefix('q').or_else(|| word.strip_suffix('q')).and_then(number) {
+        return Some(Word::Quarter(quarter));
+    }
+    if let Some(at) = ["first", "second", "third", "fourth"].iter().position(|ordinal| *ordinal == word) {
+        return Some(Word::Number(at as u32 + 1));
+    }
+    let ordinal = ["st", "nd", "rd", "th"].iter().find_map(|end| word.strip_suffix(end)).and_then(number);
+    // An abbreviation has three letters at least: `ma` could be March or May.
+    let named = || MONTHS.iter().position(|name| word.len() > 2 && name.starts_with(word));
+    ordinal.map(Word::Number).or_else(|| named().map(|at| Word::Month(at as u32 + 1)))
+}
+
 /// Reads the forms that count from the end of the series.
-fn relative(text: &str, series: &Series) -> Option<Period> {
+fn relative(words: &[&str], series: &Series) -> Option<Period> {
     let end = series.last();
-    let (first, last, what) = match text {
-        "last-month" | "latest" => (end, end, "the last month of the table"),
-        "last-quarter" => {
+    let (first, last, what) = match words {
+        ["last" | "previous" | "latest", "month"] | ["latest"] => (end, end, "the last month of the table"),
+        ["last" | "previous" | "latest", "quarter"] => {
             // Back to the last month that ends a quarter.
             let last = end.back(end.month() % 3);
             (last.back(2), last, "the last whole calendar quarter of the table")
         }
-        "last-year" => {
+        ["last" | "previous" | "latest", "year"] => {
             let last = end.back(end.month() % 12);
             (last.back(11), last, "the last whole calendar year of the table")
         }
         _ => return None,
     };
-    let read_as = format!("\"{text}\" is read as {what}, {}", span_text(first, last));
+    let read_as = format!("\"{}\" is read as {what}, {}", words.join(" "), span_text(first, last));
     Some(Period { first, last, read_as: Some(read_as) })
 }
 
@@ -108,35 +209,59 @@ mod tests {
     }
 
     #[test]
-    fn reads_exact_periods() {
-        check("2009-10", Some("2009-10..2009-10"));
+    fn reads_the_usual_spellings() {
+        for month in [
+            "2009-10",
+            "2009/10",
+            "10/2009",
+            "10-2009",
+            "October 2009",
+            "Oct. 2009",
+            "oct 2009",
+            "2009-10-01",
+        ] {
+            check(month, Some("2009-10..2009-10"));
+        }
+        for quarter in ["2009-Q4", "Q4 2009", "2009q4", "4th quarter of 2009", "the fourth quarter 2009"] {
+            check(quarter, Some("2009-10..2009-12"));
+        }
         check("2009", Some("2009-01..2009-12"));
-        check("2009-Q4", Some("2009-10..2009-12"));
+        check("2009-10-01T00:00:00Z", Some("2009-10..2009-10"));
+        check("October 1st, 2009", Some("2009-10..2009-10"));
         check("2008..2010-06", Some("2008-01..2010-06"));
+        check("from 2008 to June 2010", Some("2008-01..2010-06"));
+        check("2009-10-01/2009-12-31", Some("2009-10..2009-12"));
+        check("2008-2010", Some("2008-01..2010-12"));
     }
 
     #[test]
     fn counts_back_from_the_end_of_the_series() {
         check("last-month", Some("2015-12..2015-12"));
+        check("latest", Some("2015-12..2015-12"));
         check("Last Quarter", Some("2015-10..2015-12"));
-        check("last year", Some("2015-01..2015-12"));
+        check("the last year", Some("2015-01..2015-12"));
     }
 
     #[test]
     fn options_carry_the_other_arguments() {
-        let csv = include_str!("../../data/us-employment.csv");
-        let series = Series::parse(csv, 1, "test").unwrap();
-        let Err(Failure::Clarify(question)) = read("recent", ",\"limit\":3", &series) else {
-            panic!("no question")
-        };
+        let Failure::Clarify(question) = failure("recent") else { panic!("no question") };
         assert_eq!(question.options[0].args, r#"{"period":"2015-12","limit":3}"#);
         assert_eq!(question.options[1].args, r#"{"period":"2015-10..2015-12","limit":3}"#);
     }
 
     #[test]
-    fn asks_about_vague_periods() {
-        for text in ["recent", "2010..2009", "2009-13", "09-2009", ""] {
-            check(text, None);
+    fn asks_about_vague_periods_and_refuses_what_is_none() {
+        for text in ["recent", "the last three weeks", "this year", "now"] {
+            assert!(matches!(failure(text), Failure::Clarify(_)), "{text}");
         }
+        for text in ["2010..2009", "2009-13", "01/02/2009", "banana", "2009-02-30", "2009-Q5", "99999", ""] {
+            let Failure::Refused(refusal) = failure(text) else { panic!("{text}") };
+            assert!(refusal.needed[0].contains("October 2009"), "{text}");
+        }
+    }
+
+    fn failure(text: &str) -> Failure {
+        let series = Series::parse(include_str!("../../data/us-employment.csv"), 1, "test").unwrap();
+        read(text, ",\"limit\":3", &series).unwrap_err()
     }
 }

@@ -42,6 +42,11 @@ impl Month {
         Self(self.0.saturating_sub(months))
     }
 
+    /// The month after it.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
     /// The year.
     pub fn year(self) -> u32 {
         self.0 / 12
@@ -52,16 +57,20 @@ impl Month {
         self.0 % 12 + 1
     }
 
-    /// The last day of the month, in RFC 3339.
-    pub fn last_day(self) -> String {
+    /// The number of days.
+    pub fn days(self) -> u32 {
         let leap = self.year() % 4 == 0 && (self.year() % 100 != 0 || self.year() % 400 == 0);
-        let days = match self.month() {
+        match self.month() {
             2 if leap => 29,
             2 => 28,
             4 | 6 | 9 | 11 => 30,
             _ => 31,
-        };
-        format!("{self}-{days}")
+        }
+    }
+
+    /// The last day of the month, in RFC 3339.
+    pub fn last_day(self) -> String {
+        format!("{self}-{}", self.days())
     }
 }
 

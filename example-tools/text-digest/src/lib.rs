@@ -23,6 +23,7 @@ struct TextDigest;
 
 impl Guest for TextDigest {
     fn text_digest(text: String, sentences: Option<u8>, terms: Option<u8>) -> Result<Digest, Failure> {
+        refuse_other_scripts(&text)?;
         let split = split(&text);
         let counts = count(&text);
         if counts.is_empty() {
@@ -41,6 +42,31 @@ impl Guest for TextDigest {
             characters: text.chars().count() as u32,
         })
     }
+}
+
+/// Refuses a text of which more than a quarter of the letters are not Latin: words and sentences of other scripts end
+/// otherwise, or at nothing, and no list of stop words fits. A quarter leaves room for names and quotations.
+fn refuse_other_scripts(text: &str) -> Result<(), Refusal> {
+    let letters = text.chars().filter(|c| c.is_alphabetic());
+    let (all, other) =
+        letters.fold((0usize, 0usize), |(all, other), c| (all + 1, other + usize::from(!is_latin(c))));
+    if 4 * other <= all {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "script-unknown",
+        "The document is in a script whose words and sentences cannot be told apart here.",
+    )
+    .need("a `text` in English")
+    .alternative("translate the document first")
+    .retry_after_change("text"))
+}
+
+/// Whether a letter is Latin, with its marks, ligatures and wide forms.
+fn is_latin(c: char) -> bool {
+    matches!(u32::from(c),
+        0x41..=0x24F | 0x250..=0x2AF | 0x1E00..=0x1EFF | 0x2C60..=0x2C7F | 0xA720..=0xA7FF | 0xFB00..=0xFB06
+        | 0xFF21..=0xFF5A)
 }
 
 /// Splits a text into sentences, which end at `.`, `!` or `?` before white space, or at an empty line.
@@ -118,6 +144,27 @@ mod tests {
     #[test]
     fn stop_words_are_sorted() {
         assert!(STOP.is_sorted());
+    }
+
+    #[test]
+    fn refuses_scripts_that_it_cannot_split() {
+        let refused = |text: &str| match TextDigest::text_digest(text.to_owned(), None, None) {
+            Ok(_) => None,
+            Err(Failure::Refused(refusal)) => Some(refusal.code),
+            Err(other) => panic!("{other:?}"),
+        };
+        for text in [
+            "就业人数在十月下降。建筑业失业最多。",
+            "10月の雇用は減少した。建設業が最も多くの職を失った。",
+            "การจ้างงานลดลงในเดือนตุลาคม",
+            "अक्टूबर में रोज़गार घटा। निर्माण में सबसे अधिक।",
+            "Занятость упала в октябре. Строительство потеряло больше всего.",
+            "انخفضت العمالة في أكتوبر. فقد البناء أكثر الوظائف؟",
+        ] {
+            assert_eq!(refused(text).as_deref(), Some("script-unknown"), "{text}");
+        }
+        assert_eq!(refused("The word 就业 means employment. It fell in October."), None);
+        assert_eq!(refused("Café owners naïvely hired more. Jobs rose."), None);
     }
 
     #[test]

@@ -193,7 +193,7 @@ fn span(words: &[&str]) -> Option<Period> {
 }
 
 /// Splits `2009q4`.
-fn parts<'t>(word: &'t str) -> impl Iterator<Item = &'t str> {
+fn parts(word: &str) -> impl Iterator<Item = &str> {
     let (year, quarter) = word.find('q').filter(|at| *at == 4).map_or((word, None), |at| {
         let (year, quarter) = word.split_at(at);
         (year, Some(quarter))

@@ -223,3 +223,27 @@ fn a_rule_about_one_argument_says_so() {
         assert_eq!(sole(text), None, "{text}");
     }
 }
+
+#[test]
+fn a_period_is_compared_by_its_canonical_text() {
+    for text in [
+        "period('May 2020') == period(args.from)",
+        "period(args.from + '..' + args.from) == '2020-05'",
+        "period(args.from, 'year') == '2020'",
+        "period('soon') == null",
+        // The inner door has no clock.
+        "period('last month') == null",
+    ] {
+        assert_eq!(judge(text), Judgement::Holds, "{text}");
+    }
+    let Judgement::Fails(why) = judge("period(args.from) == period(args.to)") else { panic!("it holds") };
+    assert!(why.0.contains("period(args.from) = \"2020-05\""), "{why}");
+    for (text, says) in [
+        ("period(args.big) == ''", "not a string"),
+        ("period(args.from, 'week') == ''", "`\"month\"`"),
+        ("period(args.from, args.to) == ''", "`\"month\"`"),
+    ] {
+        let err = Expression::compile_bool(text, &scope()).unwrap_err();
+        assert!(err.message.contains(says), "{text}: {err}");
+    }
+}

@@ -331,7 +331,8 @@ fn patient_registry(folder: &std::path::Path) -> std::path::PathBuf {
 /// Waits up to five seconds for this number of records, and returns their codes.
 pub(crate) fn await_codes(folder: &std::path::Path, count: usize) -> Vec<String> {
     let mut codes = Vec::new();
-    for _ in 0..50 {
+    // Long enough for a machine that is busy with other tests.
+    for _ in 0..200 {
         codes = codes_of(&folder.join(".airlock/journal.db")).unwrap_or_default();
         if codes.len() >= count {
             break;

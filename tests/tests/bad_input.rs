@@ -131,6 +131,41 @@ fn a_fallback_that_does_not_exist_is_refused_with_the_nearest() {
 }
 
 #[test]
+fn a_misspelled_fallback_and_function_suggest_what_there_is() {
+    let types = root().join("tests/guests/build/types.wasm");
+    let registry = |fallback: &str| {
+        format!(
+            "[tools.many]\ncomponent = \"{0}\"\nfunctions = [\"echo-u8\", \"echo-u16\"]\nfallback = {fallback}\n\
+             [tools.other]\ncomponent = \"{0}\"\nfunctions = [\"echo-u8\"]\n",
+            types.display()
+        )
+    };
+    refuses(&registry("{ echo-u8 = [\"otehr\"] }"), &[], &["did you mean `other`?", "airlock.toml:4"]);
+    refuses(
+        &registry("{ echo-u9 = [\"other\"] }"),
+        &[],
+        &["no function `echo-u9`", "echo-u8", "airlock.toml:4"],
+    );
+    refuses(&registry("{ echo-s8 = [\"other\"] }"), &[], &["no function `echo-s8`"]);
+    refuses(&registry("[\"other\"]"), &[], &["`other` cannot stand in for `many_echo_u16`", "types differ"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("airlock.toml");
+    std::fs::write(&path, registry("{ echo-u8 = [\"other\"] }")).unwrap();
+    let output = airlock(path.to_str().unwrap(), &["tools", "--json"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let tools: serde_json::Value =
+        serde_json::from_str(&text).unwrap_or_else(|err| panic!("{err}: {}", stderr(&output)));
+    let fallback = |name: &str| {
+        let tool = tools["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap();
+        tool["fallback"].clone()
+    };
+    assert_eq!(
+        (fallback("many_echo_u8"), fallback("many_echo_u16")),
+        (serde_json::json!(["other"]), serde_json::json!([]))
+    );
+}
+
+#[test]
 fn a_fallback_of_another_type_is_refused_with_both_types() {
     let build = root().join("example-tools/build");
     let text = format!(

@@ -152,11 +152,30 @@ fn inspect_says_of_each_import_who_grants_it_and_what_it_reaches() {
 
 #[test]
 fn export_speaks_every_dialect() {
-    for dialect in ["openai", "openai-strict", "anthropic", "anthropic-strict", "gemini", "gemini-openapi"] {
+    let dialects =
+        ["openai", "openai-strict", "anthropic", "anthropic-strict", "gemini", "gemini-openapi", "llama-cpp"];
+    for dialect in dialects {
         let tools = json(&airlock("example", &["export", "--for", dialect]));
         assert_eq!(tools.as_array().unwrap().len(), 5, "{dialect}");
     }
     assert_eq!(airlock("example", &["export", "--for", "klingon"]).status.code(), Some(2));
+    let one = json(&airlock("example", &["export", "--for", "gemini", "pay_band"]));
+    assert_eq!((one.as_array().unwrap().len(), &one[0]["name"]), (1, &Value::from("pay_band")));
+}
+
+#[test]
+fn export_check_names_the_published_limits_that_tools_exceed() {
+    let fits = airlock("example", &["export", "--check", "--for", "anthropic-strict"]);
+    assert_eq!(stdout(&fits), "5 tools within the published limits of anthropic-strict\n");
+    // The component with all types of WIT has more unions than Anthropic compiles.
+    let over = airlock("hostile", &["export", "--check", "--for", "anthropic-strict"]);
+    assert_eq!(over.status.code(), Some(1), "{}", stdout(&over));
+    assert!(stdout(&over).contains(" parameters with union types in one request"), "{}", stdout(&over));
+    assert!(airlock("hostile", &["export", "--check", "--for", "anthropic"]).status.success());
+    // A name that no tool has is an error: its client would miss the tool.
+    let one = airlock("example", &["export", "--check", "--for", "openai-strict", "pay_bnd"]);
+    assert_eq!(one.status.code(), Some(1));
+    assert!(stderr(&one).contains("did you mean `pay_band`?"), "{}", stderr(&one));
 }
 
 #[test]

@@ -162,6 +162,11 @@ fn a_start_with_unaccepted_definitions_is_refused() {
     assert_eq!(refused.status.code(), Some(1));
     let text = said(&refused);
     assert!(text.contains("Something else.") && text.contains("airlock lock --rewrite"), "{text}");
+    // A start and `lock` give the same hint.
+    let reviewed = airlock(&path, &["lock"]);
+    let hint =
+        said(&reviewed).lines().find(|line| line.contains("to accept exactly this")).unwrap().to_owned();
+    assert!(text.contains(hint.trim()), "{hint}\n{text}");
     std::fs::write(folder.path().join("airlock.lock"), "pin = \"maybe\"\n").unwrap();
     let broken = said(&airlock(&path, &["tools"]));
     assert!(broken.contains("airlock.lock") && broken.contains("--rewrite"), "{broken}");

@@ -6,6 +6,8 @@
 
 #![expect(clippy::print_stdout, reason = "its table is what people run it for")]
 
+mod page;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,7 +32,7 @@ const NODE: [&str; 3] = [
 /// The choice of clients.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Only one group: python, typescript, fastmcp, langgraph, openai-agents or pydantic-ai
+    /// Only one group: python, typescript, fastmcp, langgraph, openai-agents, pydantic-ai or curl
     #[arg(long, default_value = "")]
     pub(crate) only: String,
 }
@@ -122,13 +124,14 @@ type Group = fn(&Target<'_>) -> Result<Vec<Run>>;
 
 /// Runs all groups. The packages of a group are installed only when it runs.
 fn all(target: &Target<'_>, only: &str) -> Vec<(String, Outcome)> {
-    let groups: [(&str, Group); 6] = [
+    let groups: [(&str, Group); 7] = [
         ("python", python_sdk),
         ("typescript", typescript),
-        ("fastmcp", |target| framework(target, "fastmcp", &FASTMCP)),
-        ("langgraph", |target| framework(target, "langgraph", &LANGGRAPH)),
-        ("openai-agents", |target| framework(target, "openai_agents", &OPENAI)),
-        ("pydantic-ai", |target| framework(target, "pydantic_ai", &PYDANTIC)),
+        ("fastmcp", fastmcp),
+        ("langgraph", |target| framework(target, "langgraph", "LangGraph", &LANGGRAPH)),
+        ("openai-agents", |target| framework(target, "openai_agents", "OpenAI Agents SDK", &OPENAI)),
+        ("pydantic-ai", |target| framework(target, "pydantic_ai", "pydantic-ai", &PYDANTIC)),
+        ("curl", curl),
     ];
     let mut outcomes = Vec::new();
     for (name, runs) in groups.into_iter().filter(|(name, _)| name.contains(only)) {
@@ -229,13 +232,52 @@ fn inspector(target: &Target<'_>, node: &Node) -> Vec<Run> {
     ]
 }
 
-/// The MCP adapter of an agent framework: connects, lists and calls. No model is involved.
-fn framework(target: &Target<'_>, name: &str, packages: &[&str]) -> Result<Vec<Run>> {
-    let bin = python::environment(target.root, &format!("clients/{name}"), packages)?;
+/// The FastMCP client: connects, lists and calls.
+fn fastmcp(target: &Target<'_>) -> Result<Vec<Run>> {
+    let bin = python::environment(target.root, "clients/fastmcp", &FASTMCP)?;
     let new = |how: &str, words: &[String]| {
         let mut command = command(target.root, &bin.join("python").to_string_lossy());
-        command.arg(script(target, &format!("{name}.py"))).args(words);
-        Run { name: format!("{} · {how}", packages[0]), command, exit: 0 }
+        command.arg(script(target, "fastmcp.py")).args(words);
+        Run { name: format!("{} · {how}", FASTMCP[0]), command, exit: 0 }
     };
     Ok(vec![new("stdio", &target.stdio()), new("http", &[target.mcp()])])
+}
+
+/// The snippets of `docs/clients.md` for an agent framework: each connects, and then its check lists and calls. No model
+/// is involved.
+fn framework(target: &Target<'_>, name: &str, heading: &str, packages: &[&str]) -> Result<Vec<Run>> {
+    let bin = python::environment(target.root, &format!("clients/{name}"), packages)?;
+    let snippets = snippets(target, heading, "python")?;
+    let mut runs = Vec::new();
+    for (how, snippet) in ["stdio", "http with a token"].into_iter().zip(&snippets) {
+        let file = target.folder.join(format!("{name}-{}.py", how.replace(' ', "-")));
+        std::fs::write(&file, snippet)?;
+        let mut command = command(target.root, &bin.join("python").to_string_lossy());
+        command.arg(script(target, "snippet.py")).arg(file).arg(script(target, &format!("{name}.py")));
+        runs.push(Run { name: format!("{} · {how}", packages[0]), command, exit: 0 });
+    }
+    Ok(runs)
+}
+
+/// The commands of `docs/clients.md` for programs without MCP.
+fn curl(target: &Target<'_>) -> Result<Vec<Run>> {
+    let shell = |snippet: &String| {
+        let mut command = command(target.root, "bash");
+        // `-f` lets curl fail for a response of 400 and above.
+        command.args(["-e", "-c", &snippet.replace("curl ", "curl -sf ")]);
+        Run { name: "curl".to_owned(), command, exit: 0 }
+    };
+    Ok(snippets(target, "Programs without MCP", "")?.iter().map(shell).collect())
+}
+
+/// The snippets of a section of `docs/clients.md`, with what they connect to.
+fn snippets(target: &Target<'_>, heading: &str, language: &str) -> Result<Vec<String>> {
+    let page = std::fs::read_to_string(target.root.join("docs/clients.md"))?;
+    let found = page::blocks(&page, heading, language);
+    if found.is_empty() {
+        bail!("docs/clients.md has no snippet under `{heading}`");
+    }
+    let program = airlock(target.root);
+    let fill = [&*program.to_string_lossy(), &target.registry(), &target.url, &target.token];
+    Ok(found.iter().map(|snippet| page::filled(snippet, fill)).collect())
 }

@@ -1,5 +1,5 @@
 //! `airlock diff OLD NEW`: compares two components, registries or locks, for a reviewer. Exits with 3 when the new one
-//! allows more than the old one.
+//! allows more than the old one, with `--strict` also when a text changed that models read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::print::{Message, Printer};
 use super::{EXIT_WIDER, Ended, open};
 use airlock::config::ConfigFile;
-use airlock::diff::{Change, changes, escaped_json};
+use airlock::diff::{Change, Note, changes, escaped_json};
 use airlock::lock::Lock;
 use airlock::registry::Definition;
 
@@ -23,6 +23,9 @@ pub(super) struct Args {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+    /// Exit with 3 also for changed texts that models read
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
@@ -32,10 +35,11 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
             json!({
                 "tool": change.tool, "path": change.path,
                 "before": change.before, "after": change.after, "wider": change.wider,
+                "note": change.note.map(Note::text),
             })
         };
         let list: Vec<_> = changes.0.iter().map(one).collect();
-        let document = json!({"changes": list, "wider": changes.is_wider(), "digest": changes.digest()});
+        let document = json!({"changes": list, "wider": changes.is_wider(), "review": changes.has_texts(), "digest": changes.digest()});
         // Invisible characters are escaped in JSON, too: a reviewer may read it on a terminal.
         printer.line(escaped_json(&serde_json::to_string_pretty(&document)?));
     } else if changes.is_empty() {
@@ -43,7 +47,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     } else {
         printer.line(changes.to_string().trim_end());
     }
-    Ok(if changes.is_wider() { EXIT_WIDER } else { 0 })
+    Ok(if changes.is_wider() || args.strict && changes.has_texts() { EXIT_WIDER } else { 0 })
 }
 
 /// The definitions in a file, by its extension. A registry is loaded, so its components are compiled if needed.

@@ -56,7 +56,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     // Without a lock there is nothing to compare with, so the first run accepts the current definitions.
     if lock.exists() && !changes.is_empty() && !accepted && !args.rewrite {
         printer.line(format!("{changes}"));
-        printer.note(format!("to accept exactly this: `airlock lock --accept {}`", changes.digest()));
+        printer.note(lock.how_to_accept(&changes));
         return Ok(if changes.is_wider() { EXIT_WIDER } else { EXIT_NO });
     }
     lock.write(pin, &now).map_err(|err| Message(err.to_string()))?;

@@ -4,13 +4,16 @@
 //! the host keeps enforcing it. Must not know types or tools. To add a dialect: a variant, its name, its rules and its
 //! envelope.
 
+mod grammar;
+mod limits;
 mod subset;
 
 use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-use self::subset::{Nulls, Rules, Tuples};
+pub use self::limits::{Exceeded, exceeded};
+use self::subset::{Nulls, Optional, Rules, Tuples};
 use super::schema::inline;
 
 /// A provider's format of a tool definition.
@@ -28,6 +31,8 @@ pub enum Dialect {
     Gemini,
     /// Gemini with its subset of OpenAPI.
     GeminiOpenApi,
+    /// llama.cpp's server with tools in OpenAI's form, which it converts to a grammar for the model's output.
+    LlamaCpp,
 }
 
 /// The name does not belong to a dialect.
@@ -37,13 +42,14 @@ pub struct UnknownDialect(String);
 
 impl Dialect {
     /// Every dialect, in the order of help texts.
-    pub const ALL: [Dialect; 6] = [
+    pub const ALL: [Dialect; 7] = [
         Dialect::OpenAi,
         Dialect::OpenAiStrict,
         Dialect::Anthropic,
         Dialect::AnthropicStrict,
         Dialect::Gemini,
         Dialect::GeminiOpenApi,
+        Dialect::LlamaCpp,
     ];
 
     /// The name on the command line.
@@ -55,6 +61,7 @@ impl Dialect {
             Dialect::AnthropicStrict => "anthropic-strict",
             Dialect::Gemini => "gemini",
             Dialect::GeminiOpenApi => "gemini-openapi",
+            Dialect::LlamaCpp => "llama-cpp",
         }
     }
 
@@ -66,6 +73,7 @@ impl Dialect {
             Dialect::AnthropicStrict => Some(ANTHROPIC_STRICT),
             Dialect::Gemini => Some(GEMINI),
             Dialect::GeminiOpenApi => Some(GEMINI_OPENAPI),
+            Dialect::LlamaCpp => Some(LLAMA_CPP),
         }
     }
 }
@@ -85,32 +93,49 @@ impl FromStr for Dialect {
 
 /// Converts a tool to a provider's format. `input_schema` comes from [`super::schema::input`].
 pub fn definition(dialect: Dialect, name: &str, description: &str, input_schema: &Value) -> Value {
+    let schema = parameters(dialect, input_schema);
+    match dialect {
+        Dialect::OpenAi => openai(json!({
+            "name": name, "description": description, "parameters": schema, "strict": false,
+        })),
+        Dialect::OpenAiStrict => openai(json!({
+            "name": name, "description": description, "parameters": schema, "strict": true,
+        })),
+        Dialect::LlamaCpp => openai(json!({"name": name, "description": description, "parameters": schema})),
+        Dialect::Anthropic => json!({"name": name, "description": description, "input_schema": schema}),
+        Dialect::AnthropicStrict => {
+            json!({"name": name, "description": description, "input_schema": schema, "strict": true})
+        }
+        Dialect::Gemini => gemini(name, description, "parametersJsonSchema", schema),
+        Dialect::GeminiOpenApi => gemini(name, description, "parameters", schema),
+    }
+}
+
+/// The schema of a tool's arguments in the subset of a dialect.
+fn parameters(dialect: Dialect, input_schema: &Value) -> Value {
     let mut schema = input_schema.clone();
     if let Some(rules) = dialect.rules() {
         // Before the rules, so that they rewrite the keywords of a definition where it is used.
         if !rules.references {
             inline(&mut schema);
         }
-        rules.apply(&mut schema);
+        rules.apply_to_root(&mut schema);
     }
-    match dialect {
-        Dialect::OpenAi => openai(name, description, schema, false),
-        Dialect::OpenAiStrict => openai(name, description, schema, true),
-        Dialect::Anthropic => json!({"name": name, "description": description, "input_schema": schema}),
-        Dialect::AnthropicStrict => {
-            json!({"name": name, "description": description, "input_schema": schema, "strict": true})
-        }
-        Dialect::Gemini => {
-            json!({"name": name, "description": description, "parametersJsonSchema": schema})
-        }
-        Dialect::GeminiOpenApi => json!({"name": name, "description": description, "parameters": schema}),
-    }
+    schema
 }
 
-fn openai(name: &str, description: &str, parameters: Value, strict: bool) -> Value {
-    let function =
-        json!({"name": name, "description": description, "parameters": parameters, "strict": strict});
+fn openai(function: Value) -> Value {
     json!({"type": "function", "function": function})
+}
+
+/// Gemini refuses an object without properties ("should be non-empty for OBJECT type"). A tool without arguments has no
+/// schema there.
+fn gemini(name: &str, description: &str, key: &str, schema: Value) -> Value {
+    let mut function = json!({"name": name, "description": description});
+    if schema["properties"].as_object().is_some_and(|properties| !properties.is_empty()) {
+        function[key] = schema;
+    }
+    function
 }
 
 /// The formats that strict modes accept. Anthropic's also accepts `uri`.
@@ -138,7 +163,8 @@ const OPENAI_STRICT: Rules = Rules {
     any_enum: true,
     tuples: Tuples::Prefix,
     nulls: Nulls::Branch,
-    require_all: true,
+    optional: Optional::Nullable,
+    grammar: false,
 };
 
 /// Accepts `minItems` of 0 and 1 only.
@@ -150,7 +176,8 @@ const ANTHROPIC_STRICT: Rules = Rules {
     any_enum: true,
     tuples: Tuples::List,
     nulls: Nulls::Branch,
-    require_all: false,
+    optional: Optional::Absent,
+    grammar: false,
 };
 
 /// Accepts no `format`.
@@ -162,7 +189,8 @@ const GEMINI: Rules = Rules {
     any_enum: true,
     tuples: Tuples::List,
     nulls: Nulls::Branch,
-    require_all: false,
+    optional: Optional::Absent,
+    grammar: false,
 };
 
 /// No references and no null type: `nullable` takes its place, as in OpenAPI 3.0.
@@ -174,7 +202,32 @@ const GEMINI_OPENAPI: Rules = Rules {
     any_enum: false,
     tuples: Tuples::List,
     nulls: Nulls::Keyword,
-    require_all: false,
+    optional: Optional::Absent,
+    grammar: false,
+};
+
+/// The keywords that llama.cpp writes into grammars (its `common/json-schema-to-grammar.cpp`). It ignores others.
+const LLAMA_CPP: Rules = Rules {
+    references: true,
+    keep: &[
+        "additionalProperties",
+        "exclusiveMaximum",
+        "exclusiveMinimum",
+        "maxItems",
+        "maxLength",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minimum",
+        "pattern",
+    ],
+    formats: &["date", "date-time", "time", "uuid"],
+    most_items: u64::MAX,
+    any_enum: true,
+    tuples: Tuples::Prefix,
+    nulls: Nulls::Branch,
+    optional: Optional::Absent,
+    grammar: true,
 };
 
 #[cfg(test)]

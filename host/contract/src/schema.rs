@@ -12,7 +12,7 @@ mod words;
 use serde_json::{Map, Value, json};
 
 pub use self::defs::share;
-pub(super) use self::defs::{children_mut, inline};
+pub(super) use self::defs::{children_mut, inline, take};
 pub use self::exact::broken;
 pub(super) use self::exact::less;
 pub(super) use self::overlay::HEADER;

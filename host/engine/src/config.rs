@@ -6,6 +6,7 @@
 //! file.
 
 mod caller;
+mod fallback;
 mod http;
 mod journal;
 mod needed;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use self::caller::{BudgetConfig, CallerConfig};
+pub use self::fallback::Fallbacks;
 pub use self::http::{HttpConfig, OauthConfig};
 pub use self::journal::JournalConfig;
 pub use self::origin::KeySource;
@@ -299,10 +301,9 @@ impl ConfigFile {
 
     fn tool_problems(&self, tool: &ToolConfig) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
-        if tool.fallback.len() > FALLBACKS_MAX {
-            let span = tool.fallback[FALLBACKS_MAX].span();
+        for one_too_many in tool.fallback.lists().into_iter().filter_map(|names| names.get(FALLBACKS_MAX)) {
             problems.push(self.error(
-                span,
+                one_too_many.span(),
                 format!("at most {FALLBACKS_MAX} fallbacks"),
                 "one too many",
                 None,

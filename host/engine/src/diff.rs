@@ -7,6 +7,7 @@
 
 mod definition;
 mod keyword;
+mod note;
 mod schema;
 mod shown;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use crate::registry::Definition;
 use airlock_types::difference::Difference;
+pub use note::Note;
 pub use shown::escaped_json;
 
 /// One change of one tool.
@@ -32,6 +34,8 @@ pub struct Change {
     pub after: Option<Value>,
     /// Whether the change allows more than before.
     pub wider: bool,
+    /// What a reviewer should know about a change of this kind.
+    pub note: Option<Note>,
 }
 
 /// All changes, ordered by tool and path.
@@ -59,12 +63,10 @@ pub fn changes(before: &BTreeMap<String, Definition>, after: &BTreeMap<String, D
 /// Compares two definitions of one tool.
 pub(crate) fn changes_of(tool: &str, before: &Definition, after: &Definition) -> Vec<Change> {
     let found = definition::compare(before, after).into_iter();
-    let change = |Difference { path, before, after, wider }| Change {
-        tool: tool.to_owned(),
-        path: shown::path(&path),
-        before,
-        after,
-        wider,
+    let change = |found: Difference| {
+        let note = note::of(&found, &before.input_schema);
+        let Difference { path, before, after, wider } = found;
+        Change { tool: tool.to_owned(), path: shown::path(&path), before, after, wider, note }
     };
     found.map(change).collect()
 }
@@ -72,7 +74,7 @@ pub(crate) fn changes_of(tool: &str, before: &Definition, after: &Definition) ->
 impl Change {
     /// The change of a tool that was added, removed or is known by its digest only.
     pub(crate) fn whole(tool: &str, before: Option<Value>, after: Option<Value>, wider: bool) -> Change {
-        Change { tool: tool.to_owned(), path: String::new(), before, after, wider }
+        Change { tool: tool.to_owned(), path: String::new(), before, after, wider, note: None }
     }
 }
 
@@ -85,6 +87,11 @@ impl Changes {
     /// Whether any change allows more than before.
     pub fn is_wider(&self) -> bool {
         self.0.iter().any(|change| change.wider)
+    }
+
+    /// Whether a text changed that models read.
+    pub fn has_texts(&self) -> bool {
+        self.0.iter().any(|change| change.note == Some(Note::Text))
     }
 
     /// A short digest of exactly these changes. A reviewer accepts the changes by it.
@@ -103,7 +110,11 @@ impl fmt::Display for Changes {
                 tool = &change.tool;
                 writeln!(f, "{}", shown::visible(tool))?;
             }
-            let mark = if change.wider { "  WIDER" } else { "" };
+            let mark = match change.note {
+                _ if change.wider => "  WIDER",
+                Some(Note::Text) => "  REVIEW",
+                _ => "",
+            };
             let path = if change.path.is_empty() { "the whole tool" } else { &change.path };
             match (&change.before, &change.after) {
                 (None, None) => writeln!(f, "  ~ {path}{mark}")?,
@@ -116,6 +127,9 @@ impl fmt::Display for Changes {
                     let (before, after) = shown::difference(before, after);
                     writeln!(f, "  ~ {path}{mark}\n    - {before}\n    + {after}")?;
                 }
+            }
+            if let Some(note) = change.note {
+                writeln!(f, "    {}", note.text())?;
             }
         }
         Ok(())

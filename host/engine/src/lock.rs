@@ -240,16 +240,24 @@ impl Lock {
             let kept = self.accepted().into_iter().filter(|(name, _)| registry.may_lack(name));
             return self.write_all(self.pin, kept.chain(Definition::all(registry)).collect());
         }
-        let how = match (self.exists(), self.pin) {
-            (false, _) => {
-                "restart the server to serve them, or write a lock first: `airlock lock --pin ask`".into()
-            }
-            (true, Pin::Ask) => {
-                format!("to accept exactly this: `airlock lock --accept {}`", changes.digest())
-            }
-            (true, Pin::Refuse | Pin::Accept) => "to accept it: `airlock lock --rewrite`".into(),
-        };
+        let how = self.how_to_accept(&changes);
         Err(LockError::Changed { changes, how })
+    }
+
+    /// What the operator can do about changes: the one hint of `airlock lock`, of a start and of a reload.
+    pub fn how_to_accept(&self, changes: &Changes) -> String {
+        if !self.exists() {
+            return "restart the server to serve them, or write a lock first: `airlock lock --pin ask`"
+                .into();
+        }
+        let exactly = format!("to accept exactly this: `airlock lock --accept {}`", changes.digest());
+        match self.pin {
+            // A lock that asks for the digest does not offer the way around it.
+            Pin::Ask => exactly,
+            Pin::Refuse | Pin::Accept => {
+                format!("{exactly}; to accept whatever is there: `airlock lock --rewrite`")
+            }
+        }
     }
 
     /// Writes the definitions of a registry as the accepted ones.

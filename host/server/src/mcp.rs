@@ -41,9 +41,16 @@ use ordered::Ordered;
 use result::{Meta, ToolResult};
 
 // Short, because clients truncate it: one known client keeps 2 KB.
-const INSTRUCTIONS: &str = "Every result has a `status`. `degraded` means: an answer with a flag on it; read \
-`findings`, `provenance` and `uncertainty` and pass them on. An error says whether repeating the call can \
-help. Never present a failed call as an answer.";
+const INSTRUCTIONS: &str = "Every answer has a `status`:\n\
+- ok: use the result.\n\
+- degraded: a result with a flaw. Read `notice` and `findings`, and tell your user about them.\n\
+- invalid: the arguments do not fit and nothing was done. Mend what the text names, and call again.\n\
+- clarify: nothing was done. Choose one of the options, or ask your user.\n\
+- refused: the tool cannot help with this. Do not repeat the call.\n\
+- denied: this call is not allowed. Do not repeat it.\n\
+- held: a human must approve this call first. Tell your user.\n\
+- failed: there is no result. The text says whether to repeat the call, and how to mend it.\n\
+Never present anything but ok or degraded as an answer.";
 
 /// The host as an MCP server. Clones share one client's state.
 #[derive(Clone)]
@@ -293,5 +300,22 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         Err(params::refusal(&request, &context.meta))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use airlock_types::code::Code;
+
+    use super::*;
+
+    #[test]
+    fn the_instructions_have_one_line_for_each_status() {
+        for code in Code::ALL {
+            let status = serde_json::to_value(code.facts().status).unwrap();
+            let line = format!("\n- {}: ", status.as_str().unwrap());
+            assert_eq!(INSTRUCTIONS.matches(&line).count(), 1, "{line}");
+        }
+        assert!(INSTRUCTIONS.len() <= 2048, "a known client cuts them there");
     }
 }

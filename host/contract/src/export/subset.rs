@@ -2,8 +2,11 @@
 //!
 //! Owns the rewriting. Must not know which provider needs which rules.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
+use super::grammar;
 use crate::schema::{append_missing, children_mut};
 
 /// The keywords that every dialect accepts.
@@ -28,6 +31,17 @@ pub(super) enum Nulls {
     Keyword,
 }
 
+/// How to write an optional property.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Optional {
+    /// Required and nullable, for providers that refuse a property that is not required.
+    Nullable,
+    /// Not required, and without a null branch. A constrained model fills every property that it may, and null is the
+    /// shortest way to fill one. A null branch also counts towards limits of unions. The host takes an absent property
+    /// and null for the same.
+    Absent,
+}
+
 /// The restrictions of a provider.
 pub(super) struct Rules {
     /// Whether `$ref` is accepted.
@@ -42,22 +56,31 @@ pub(super) struct Rules {
     pub(super) any_enum: bool,
     pub(super) tuples: Tuples,
     pub(super) nulls: Nulls,
-    /// Whether every property must be required. Optional properties then become nullable.
-    pub(super) require_all: bool,
+    pub(super) optional: Optional,
+    /// Whether bounds and patterns must fit llama.cpp's grammars.
+    pub(super) grammar: bool,
 }
 
 impl Rules {
+    /// Rewrites the schema of a tool's arguments, with its definitions.
+    pub(super) fn apply_to_root(&self, schema: &mut Value) {
+        if self.optional == Optional::Absent {
+            move_nulls(schema);
+        }
+        self.apply(schema);
+    }
+
     /// Rewrites a schema and all its subschemas.
-    pub(super) fn apply(&self, schema: &mut Value) {
+    fn apply(&self, schema: &mut Value) {
         // Before the other rules: this moves keywords of a branch up to this schema, and the other rules must see
         // them.
-        if self.nulls == Nulls::Keyword {
-            nullable(schema);
+        if self.nulls == Nulls::Keyword && remove_null(schema) {
+            schema["nullable"] = true.into();
         }
         if let Some(map) = schema.as_object_mut() {
             // `drop` is last: it moves every keyword that the other two have not rewritten into the description.
             self.tuple(map);
-            self.require(map);
+            self.optional(map);
             self.drop(map);
         }
         children_mut(schema).into_iter().for_each(|child| self.apply(child));
@@ -82,21 +105,22 @@ impl Rules {
         schema.insert("items".into(), items);
     }
 
-    fn require(&self, schema: &mut Map<String, Value>) {
-        if !self.require_all {
-            return;
-        }
+    fn optional(&self, schema: &mut Map<String, Value>) {
         let required = schema.get("required").cloned().unwrap_or(json!([]));
         let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
         let optional = |name: &str| !required.as_array().is_some_and(|all| all.iter().any(|r| r == name));
-        for (name, property) in properties.iter_mut() {
-            if optional(name) && !takes_null(property) {
-                *property = json!({"anyOf": [property.take(), {"type": "null"}]});
+        for (_, property) in properties.iter_mut().filter(|(name, _)| optional(name)) {
+            match self.optional {
+                Optional::Absent => _ = remove_null(property),
+                Optional::Nullable if takes_null(property) => {}
+                Optional::Nullable => *property = or_null(property.take()),
             }
         }
-        // All names, because strict mode refuses a schema with an optional property.
-        let names: Vec<_> = properties.keys().cloned().collect();
-        schema.insert("required".into(), names.into());
+        if self.optional == Optional::Nullable {
+            // All names, because strict mode refuses a schema with an optional property.
+            let names: Vec<_> = properties.keys().cloned().collect();
+            schema.insert("required".into(), names.into());
+        }
     }
 
     fn drop(&self, schema: &mut Map<String, Value>) {
@@ -113,6 +137,9 @@ impl Rules {
     }
 
     fn takes(&self, keyword: &str, value: &Value) -> bool {
+        if self.grammar && !grammar::takes(keyword, value) {
+            return false;
+        }
         match keyword {
             "enum" => self.any_enum || value.as_array().is_some_and(|all| all.iter().all(Value::is_string)),
             "format" => value.as_str().is_some_and(|format| self.formats.contains(&format)),
@@ -130,26 +157,49 @@ fn takes_null(schema: &Value) -> bool {
     branches.is_some_and(|branches| branches.iter().any(|branch| branch["type"] == "null"))
 }
 
-/// Replaces a null branch by the keyword, and merges the only other branch into the schema.
-fn nullable(schema: &mut Value) {
+fn or_null(schema: Value) -> Value {
+    json!({"anyOf": [schema, {"type": "null"}]})
+}
+
+/// Removes a null branch, and merges the only other branch into the schema. Returns whether there was one.
+fn remove_null(schema: &mut Value) -> bool {
     if !takes_null(schema) {
-        return;
+        return false;
     }
-    let Some(outer) = schema.as_object_mut() else { return };
-    let Some(Value::Array(mut branches)) = outer.remove("anyOf") else { return };
+    let Some(outer) = schema.as_object_mut() else { return false };
+    let Some(Value::Array(mut branches)) = outer.remove("anyOf") else { return false };
     branches.retain(|branch| branch["type"] != "null");
     // With one branch left there is no choice to write. Its description is the inner one, so the outer one goes in
-    // front of it.
-    if let [Value::Object(inner)] = &mut branches[..] {
-        let note = outer.remove("description");
-        outer.append(inner);
-        if let Some(note) = note {
-            annotate(outer, &note);
+    // front of it. A reference stays a branch beside other keywords, which providers refuse next to `$ref`.
+    match &mut branches[..] {
+        [Value::Object(inner)] if outer.is_empty() || !inner.contains_key("$ref") => {
+            let note = outer.remove("description");
+            outer.append(inner);
+            if let Some(note) = note {
+                annotate(outer, &note);
+            }
         }
-    } else {
-        outer.insert("anyOf".into(), branches.into());
+        _ => _ = outer.insert("anyOf".into(), branches.into()),
     }
-    outer.insert("nullable".into(), true.into());
+    true
+}
+
+/// Moves null branches from definitions to the places that refer to them. Only there an optional property can be told
+/// from a value that may be null.
+fn move_nulls(schema: &mut Value) {
+    let Some(Value::Object(defs)) = schema.get_mut("$defs") else { return };
+    let nullable =
+        defs.iter_mut().filter_map(|(name, def)| remove_null(def).then(|| format!("#/$defs/{name}")));
+    let nullable: BTreeSet<String> = nullable.collect();
+    restore_nulls(schema, &nullable);
+}
+
+fn restore_nulls(schema: &mut Value, nullable: &BTreeSet<String>) {
+    // The children first: a new branch refers to the same definition again.
+    children_mut(schema).into_iter().for_each(|child| restore_nulls(child, nullable));
+    if schema["$ref"].as_str().is_some_and(|target| nullable.contains(target)) {
+        *schema = or_null(schema.take());
+    }
 }
 
 /// Inserts a note before the text of the description.

@@ -58,7 +58,7 @@ pub(crate) fn children_mut(schema: &mut Value) -> Vec<&mut Value> {
 }
 
 /// Removes the definitions from a root and returns them.
-pub(super) fn take(schema: &mut Value) -> Map<String, Value> {
+pub(crate) fn take(schema: &mut Value) -> Map<String, Value> {
     let defs = schema.as_object_mut().and_then(|root| root.remove("$defs"));
     if let Some(Value::Object(defs)) = defs { defs } else { Map::new() }
 }

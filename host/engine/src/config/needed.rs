@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use toml::Spanned;
+
 use super::ConfigFile;
 
 impl ConfigFile {
@@ -17,7 +19,7 @@ impl ConfigFile {
         while let Some(name) = wanted.pop() {
             for (key, config) in &self.config.tools {
                 if config.may_show(key.get_ref(), &name) && needed.insert(key.get_ref()) {
-                    wanted.extend(config.fallback.iter().map(|fallback| fallback.get_ref().clone()));
+                    wanted.extend(config.fallback.lists().concat().into_iter().map(Spanned::into_inner));
                 }
             }
         }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
+use super::Fallbacks;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Grants;
 use airlock_types::limit::PartialLimits;
@@ -35,9 +36,9 @@ pub struct ToolConfig {
     /// How often a failed attempt is repeated.
     #[serde(default)]
     pub retry: RetryConfig,
-    /// Public names of the tools that answer when this one cannot, in order.
+    /// Public names of the tools that answer when this one cannot, in order: one list, or a table of WIT names to lists.
     #[serde(default)]
-    pub fallback: Vec<Spanned<String>>,
+    pub fallback: Fallbacks,
     /// The least time, in milliseconds, in which an attempt is worth starting. Default the contract's, or 1,000.
     #[serde(default)]
     pub useful_ms_min: Option<u64>,
@@ -119,7 +120,8 @@ impl Default for BulkheadConfig {
 pub enum ImportConfig {
     /// `"trap"`: calling it ends the guest.
     Word(ImportWord),
-    /// Fixed results by function; `null` for a function without a result. Functions that are not listed trap.
+    /// Fixed results by function; an empty table for one without a result, and for no value of an option. Functions that
+    /// are not listed trap.
     Fixed(BTreeMap<String, Value>),
 }
 

@@ -25,7 +25,7 @@ const STEPS_MAX: u32 = 50_000;
 const DEPTH_MAX: usize = 128;
 
 /// Keywords for a human reader, without meaning for validity.
-const TEXTS: [&str; 7] =
+pub(super) const TEXTS: [&str; 7] =
     ["title", "description", "examples", "$comment", "deprecated", "readOnly", "writeOnly"];
 
 /// Keywords that hold definitions. Definitions are compared where they are referred to.

@@ -3,7 +3,9 @@
 //! Owns how a registry key and a function become one name. Must not know other entries: `load/tools.rs` finds
 //! duplicates.
 
-use crate::config::{Functions, NAME_CHARS_MAX};
+use toml::Spanned;
+
+use crate::config::{Fallbacks, Functions, NAME_CHARS_MAX};
 use airlock_contract::component::{Function, Unaddressed, addressed};
 use airlock_contract::path::snake;
 use airlock_types::words::{did_you_mean, one_line, quoted_list};
@@ -84,7 +86,7 @@ fn is_valid(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
-fn find<'f>(name: &str, functions: &'f [Function]) -> Result<&'f Function, String> {
+pub(super) fn find<'f>(name: &str, functions: &'f [Function]) -> Result<&'f Function, String> {
     addressed(name, functions).map_err(|why| match why {
         Unaddressed::None(known) => {
             let known = known.iter().map(String::as_str);
@@ -101,4 +103,10 @@ fn find<'f>(name: &str, functions: &'f [Function]) -> Result<&'f Function, Strin
             )
         }
     })
+}
+
+/// The fallbacks that the registry declares for a function.
+pub(super) fn fallbacks<'c>(declared: &'c Fallbacks, function: &Function) -> &'c [Spanned<String>] {
+    // Held against this function alone: a name that is several functions was refused when the entry was prepared.
+    declared.of(|name| addressed(name, std::slice::from_ref(function)).is_ok())
 }

@@ -237,6 +237,17 @@ impl Entry {
         self.here(message, (!hidden.is_empty()).then(|| hidden.join("; ")))
     }
 
+    /// Checks that each function with fallbacks of its own becomes a tool.
+    fn fallback_functions(&self, named: &[(String, Function)]) -> Result<(), Diagnostics> {
+        let shown: Vec<Function> = named.iter().map(|(_, function)| function.clone()).collect();
+        for function in self.config.fallback.functions() {
+            name::find(function.get_ref(), &shown).map_err(|err| {
+                Diagnostics::from(self.file.error(function.span(), err, "these fallbacks", None))
+            })?;
+        }
+        Ok(())
+    }
+
     /// Turns a description into tools without code: contract, grants, imports, names, then one tool for each function.
     fn prepare(&self, info: ComponentInfo, digest: String) -> Result<Prepared, Diagnostics> {
         let Entry { file, key, config, .. } = self;
@@ -261,6 +272,7 @@ impl Entry {
             return Err(self.nothing(&info));
         }
         let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
+        self.fallback_functions(&named)?;
         let limits = Limits::agree(&config.limits, &author.manifest.limits);
         let component = Arc::new(Component { path: path.clone(), digest: digest.into(), info });
         let (possible, is_open_world) =
@@ -282,6 +294,7 @@ impl Entry {
                 notes::undescribed(&public, &contract),
                 notes::ageless(&public, &contract),
             ];
+            let fallback = name::fallbacks(&config.fallback, &function);
             let tool = Tool {
                 name: public.into(),
                 component: component.clone(),
@@ -294,7 +307,7 @@ impl Entry {
                 allowance: allowance.clone(),
                 key: key.get_ref().clone(),
                 retry: retry(&config.retry),
-                fallback: config.fallback.iter().map(|name| name.get_ref().clone()).collect(),
+                fallback: fallback.iter().map(|name| name.get_ref().clone()).collect(),
                 useful_ms_min: config
                     .useful_ms_min
                     .or(author.manifest.useful_ms_min)

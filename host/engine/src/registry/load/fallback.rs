@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::tools::Tools;
 use crate::config::{ConfigFile, NAME_CHARS_MAX};
-use crate::registry::Tool;
+use crate::registry::{Tool, name};
 use airlock_types::diagnostic::Diagnostic;
 use airlock_types::words::{did_you_mean, one_line};
 
@@ -16,7 +16,8 @@ pub(super) fn problems(file: &ConfigFile, found: &Tools) -> BTreeMap<String, Vec
     let mut problems: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
     for from in tools.values() {
         let config = file.config.tools.iter().find(|(key, _)| *key.get_ref() == from.key);
-        for target in config.iter().flat_map(|(_, config)| &config.fallback) {
+        let of_tool = |config| name::fallbacks(config, &from.contract.function);
+        for target in config.iter().flat_map(|(_, config)| of_tool(&config.fallback)) {
             // A broken fallback is not its tool's fault: the tool answers without it.
             if found.is_left_out(file, target.get_ref()) {
                 continue;

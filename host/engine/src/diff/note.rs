@@ -1,0 +1,72 @@
+//! What a change means for callers and reviewers.
+//!
+//! Owns which changes are texts, and what becomes of calls when an argument comes or goes. Must not know whether a change
+//! is wider.
+
+use serde_json::Value;
+
+use super::schema::TEXTS;
+use airlock_types::difference::Difference;
+
+/// What a reviewer should know about a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// A text that models read.
+    Text,
+    /// An optional argument that calls can no longer name.
+    OptionalGone,
+    /// A required argument that calls can no longer name.
+    RequiredGone,
+    /// An argument that every call must have now.
+    NowRequired,
+}
+
+impl Note {
+    /// The note as a sentence.
+    pub fn text(self) -> &'static str {
+        match self {
+            Note::Text => "models read this text: review it",
+            Note::OptionalGone => {
+                "an optional argument is gone: calls that name it are refused as unknown, and others stay valid"
+            }
+            Note::RequiredGone => {
+                "a required argument is gone: calls that name it, as all did, are refused as unknown"
+            }
+            Note::NowRequired => "the argument is required now: calls without it are refused",
+        }
+    }
+}
+
+/// The note of a change. `before` is the old schema of the arguments.
+pub(super) fn of(change: &Difference, before: &Value) -> Option<Note> {
+    let parts: Vec<&str> = change.path.iter().map(String::as_str).collect();
+    match parts[..] {
+        ["title" | "description" | "examples"] => Some(Note::Text),
+        // Names of arguments are told from keywords by their place: an argument can be called `title`.
+        ["input_schema" | "result_schema", ref rest @ ..] if is_text(rest) => Some(Note::Text),
+        ["input_schema", ref within @ .., "properties", name] if change.after.is_none() => {
+            let object = within.iter().try_fold(before, |schema, part| match schema {
+                Value::Array(all) => all.get(part.parse::<usize>().ok()?),
+                schema => schema.get(part),
+            });
+            let required = object.and_then(|object| object["required"].as_array());
+            let was_required = required.is_some_and(|names| names.iter().any(|required| required == name));
+            Some(if was_required { Note::RequiredGone } else { Note::OptionalGone })
+        }
+        ["input_schema", .., "required"] if change.after.is_some() => Some(Note::NowRequired),
+        _ => None,
+    }
+}
+
+fn is_text(place: &[&str]) -> bool {
+    match place {
+        [keyword] => TEXTS.contains(keyword),
+        // What follows is a name, not a keyword.
+        ["properties" | "patternProperties" | "dependentSchemas" | "$defs" | "definitions", _, rest @ ..] => {
+            is_text(rest)
+        }
+        [_, rest @ ..] => is_text(rest),
+        [] => false,
+    }
+}

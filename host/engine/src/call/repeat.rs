@@ -85,13 +85,13 @@ fn error(code: Code, failure: &Failure) -> String {
 /// What a violation says about the tool.
 fn rule(violation: &Violation) -> String {
     let Violation { code, pointer, keyword, expected, got, path: _, hint: _ } = violation;
-    match code {
-        // Whatever is wrong with a text that is not JSON, an object was expected.
-        Code::ArgsSyntax => format!("{code} {got}"),
-        // The last part of an unknown name's place is the caller's own word.
-        Code::ArgsUnknown => {
-            format!("{code} {} {expected}", pointer.rsplit_once('/').map_or("", |(parent, _)| parent))
-        }
-        _ => format!("{code} {pointer} {keyword} {expected}"),
+    // Whatever is wrong with a text that is not JSON, an object was expected.
+    if *code == Code::ArgsSyntax {
+        return format!("{code} {got}");
     }
+    // The last part of an unknown name's place is the caller's own word.
+    if *code == Code::ArgsUnknown {
+        return format!("{code} {} {expected}", pointer.rsplit_once('/').map_or("", |(parent, _)| parent));
+    }
+    format!("{code} {pointer} {keyword} {expected}")
 }

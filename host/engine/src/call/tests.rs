@@ -22,13 +22,14 @@ fn details(code: Code) -> Details {
         expected: "a number from 0 to 100".into(),
         got: "250".into(),
     };
-    let limit = match code {
-        Code::LimitFuel => "1000000 units",
-        Code::LimitMemory | Code::LimitOutput => "1048576 bytes",
-        Code::LimitTable => "10000 elements",
-        Code::RateLimited => "100 calls per hour",
-        _ => "10000 ms",
-    };
+    let limits = [
+        (Code::LimitFuel, "1000000 units"),
+        (Code::LimitMemory, "1048576 bytes"),
+        (Code::LimitOutput, "1048576 bytes"),
+        (Code::LimitTable, "10000 elements"),
+        (Code::RateLimited, "100 calls per hour"),
+    ];
+    let limit = limits.iter().find(|(of, _)| *of == code).map_or("10000 ms", |(_, limit)| *limit);
     Details {
         limit: Some(limit.into()),
         // What has run was tried once.

@@ -68,4 +68,9 @@ fn cases_that_do_not_exist_or_contradict_each_other_are_named() {
     assert!(said.contains("the function has no error case `rad`"), "{said}");
     let said = packed("[tool.pass]\ntransient = [\"red\"]\ncaller_errors = [\"red\"]\n").err().unwrap();
     assert!(said.contains("a case is either transient or the caller's"), "{said}");
+    let said = packed("[tool.echo-variant]\nfailures = [\"circle\", \"circle\"]\n").err().unwrap();
+    assert!(said.contains("the case is named twice"), "{said}");
+    let all = "[tool.echo-variant]\nfailures = [\"none\", \"circle\", \"polygon\", \"labeled\"]\n";
+    let said = packed(all).err().unwrap();
+    assert!(said.contains("every case of the result would be a failure"), "{said}");
 }

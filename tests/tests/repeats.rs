@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use airlock_tests::registry;
 use airlock_tests::server::Server;
 
 use crate::callers::two_callers;
@@ -82,4 +83,14 @@ async fn the_same_error_for_other_spellings_of_the_arguments_is_a_repeat() {
     }
     assert!(texts[1].starts_with("Call to `unit_convert` was not run"), "{}", texts[1]);
     assert!(texts[2].starts_with("This same error came 3 times within ten minutes"), "{}", texts[2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_learn_nothing_from_each_others_calls() {
+    let server = Server::start(&registry("example"), &["--allow-anonymous"]).unwrap();
+    for _ in 0..4 {
+        let reply: Value = server.call("unit_convert", "{}").send().await.unwrap().json().await.unwrap();
+        let text = reply["detail"].as_str().unwrap();
+        assert!(text.starts_with("Call to `unit_convert` was not run"), "{text}");
+    }
 }

@@ -74,11 +74,23 @@ fn words(text: &str) -> Vec<&str> {
 
 /// Reads `FROM..TO`, or one form for both ends.
 fn exact(text: &str) -> Option<Period> {
-    let text = text.strip_prefix("from ").or_else(|| text.strip_prefix("between ")).unwrap_or(text);
+    let (from, between) = (text.strip_prefix("from "), text.strip_prefix("between "));
+    let text = from.or(between).unwrap_or(text);
     // ISO 8601 writes an interval with a slash. `10/2009` has no hyphens.
     let iso = text.split_once('/').filter(|(from, to)| from.contains('-') && to.contains('-'));
-    let marks = ["..", " to ", " through ", " until ", " and ", " - "];
+    // `2008 and 2010` are two periods, and `from 2008` has no end.
+    let marks: &[&str] =
+        if between.is_some() { &[" and "] } else { &["..", " to ", " through ", " until ", " - "] };
     let ends = iso.or_else(|| marks.iter().find_map(|mark| text.split_once(mark)));
+    if ends.is_none() && (from.is_some() || between.is_some()) {
+        return None;
+    }
+    // A fiscal year, or two years.
+    let is_year = |text: &str| text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit());
+    let is_years = |(from, to)| is_year(from) && is_year(to);
+    if ends.is_none() && text.split_once('/').is_some_and(is_years) {
+        return None;
+    }
     let (from, to) = ends.unwrap_or((text, text));
     let ((first, _), (_, last)) = (end(from)?, end(to)?);
     (first <= last).then_some(Period { first, last, read_as: None })
@@ -98,6 +110,8 @@ enum Word {
     /// A number below 100: a day, a month, or the number of a quarter.
     Number(u32),
     Month(u32),
+    /// `4th`: a day, or the number of a quarter, and no month.
+    Ordinal(u32),
     /// `q4`.
     Quarter(u32),
     /// `quarter`, whose number stands beside it.
@@ -106,7 +120,7 @@ enum Word {
 
 /// The first and last month of a form such as `2009`, `October 2009` or `2009-q4`. A day stands for its month.
 fn span(words: &[&str]) -> Option<(Month, Month)> {
-    use Word::{Month as Name, Number, Quarter, QuarterOf, Year};
+    use Word::{Month as Name, Number, Ordinal, Quarter, QuarterOf, Year};
     let split = words.iter().flat_map(|word| match word.find('q') {
         // `2009q4`.
         Some(4) => vec![&word[..4], &word[4..]],
@@ -119,15 +133,15 @@ fn span(words: &[&str]) -> Option<(Month, Month)> {
             (year, month, month)
         }
         [Year(year), Number(month) | Name(month), Number(day)]
-        | [Number(day), Name(month), Year(year)]
-        | [Name(month), Number(day), Year(year)] => {
+        | [Number(day) | Ordinal(day), Name(month), Year(year)]
+        | [Name(month), Number(day) | Ordinal(day), Year(year)] => {
             ((1..=Month::new(year, month)?.days()).contains(&day)).then_some((year, month, month))?
         }
         [Year(year), Quarter(q)]
         | [Quarter(q), Year(year)]
         | [Year(year), QuarterOf, Number(q)]
-        | [Year(year), Number(q), QuarterOf]
-        | [Number(q), QuarterOf, Year(year)]
+        | [Year(year), Number(q) | Ordinal(q), QuarterOf]
+        | [Number(q) | Ordinal(q), QuarterOf, Year(year)]
         | [QuarterOf, Number(q), Year(year)] => ((1..=4).contains(&q)).then(|| (year, 3 * q - 2, 3 * q))?,
         _ => return None,
     };
@@ -150,12 +164,12 @@ fn word(word: &str) -> Option<Word> {
         return Some(Word::Quarter(quarter));
     }
     if let Some(at) = ["first", "second", "third", "fourth"].iter().position(|ordinal| *ordinal == word) {
-        return Some(Word::Number(at as u32 + 1));
+        return Some(Word::Ordinal(at as u32 + 1));
     }
     let ordinal = ["st", "nd", "rd", "th"].iter().find_map(|end| word.strip_suffix(end)).and_then(number);
     // An abbreviation has three letters at least: `ma` could be March or May.
     let named = || MONTHS.iter().position(|name| word.len() > 2 && name.starts_with(word));
-    ordinal.map(Word::Number).or_else(|| named().map(|at| Word::Month(at as u32 + 1)))
+    ordinal.map(Word::Ordinal).or_else(|| named().map(|at| Word::Month(at as u32 + 1)))
 }
 
 /// Reads the forms that count from the end of the series.

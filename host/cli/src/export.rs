@@ -1,5 +1,6 @@
 //! `airlock export --for DIALECT`: prints tool definitions in the form that a provider expects.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,7 +30,9 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let host = open::host(registry, printer).await?;
     // Only what the local caller may call, as in `airlock tools`.
     let visible = host.visible(&Caller::local());
-    let named = args.tools.iter().map(|name| visible.resolve(name));
+    // Each once: a provider refuses two definitions of one name.
+    let names: BTreeSet<&String> = args.tools.iter().collect();
+    let named = names.into_iter().map(|name| visible.resolve(name));
     // A name that no tool has is an error: its client would miss the tool.
     let named: Vec<_> = named.collect::<Result<_, _>>().map_err(|unknown| Message(unknown.to_string()))?;
     let chosen: Vec<_> = if named.is_empty() { visible.offered().collect() } else { named };
@@ -38,7 +41,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     }
     let definitions = chosen.iter().map(|tool| {
         let contract = &tool.contract;
-        definition(args.dialect, &tool.name, &contract.description, &contract.input_schema)
+        definition(args.dialect, &tool.name, &tool.description(), &contract.input_schema)
     });
     printer.json(&definitions.collect::<Vec<Value>>())?;
     Ok(0)

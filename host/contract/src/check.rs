@@ -124,13 +124,13 @@ impl std::fmt::Debug for Checks {
 }
 
 impl Checks {
-    /// Compiles the rules against the function's type. `finite` is added unless a rule declares it.
+    /// Compiles the rules against the function's type. `finite` is added unless a rule declares it for every call.
     pub fn compile(rules: &[Rule], function: &FunctionTy, bounds: &Bounds) -> Result<Checks, RuleError> {
         let checks = rules.iter().map(|rule| rule.compile(function, bounds));
         let mut checks = checks.collect::<Result<Vec<_>, _>>()?;
         // NaN and infinities pass the types of every float, so this check applies to tools that declare
         // nothing.
-        if !checks.iter().any(|one| one.kind == "finite") {
+        if !rules.iter().any(|rule| matches!(rule.kind, Kind::Finite(_)) && rule.when.is_none()) {
             checks.push(
                 Rule { kind: Kind::Finite(finite::Settings {}), verdict: None, when: None }
                     .compile(function, bounds)?,

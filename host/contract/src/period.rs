@@ -135,11 +135,23 @@ fn relative(words: &[&str], today: NaiveDate) -> Option<Period> {
 
 /// Reads `FROM..TO`, or one form for both ends.
 fn range(text: &str) -> Option<Period> {
-    let text = text.strip_prefix("from ").or_else(|| text.strip_prefix("between ")).unwrap_or(text);
+    let (from, between) = (text.strip_prefix("from "), text.strip_prefix("between "));
+    let text = from.or(between).unwrap_or(text);
     // ISO 8601 writes an interval with a slash. `10/2009` has no hyphens.
     let iso = text.split_once('/').filter(|(from, to)| from.contains('-') && to.contains('-'));
-    let marks = ["..", " to ", " through ", " until ", " and ", " - "];
+    // `2008 and 2010` are two periods, and `from 2008` has no end.
+    let marks: &[&str] =
+        if between.is_some() { &[" and "] } else { &["..", " to ", " through ", " until ", " - "] };
     let ends = iso.or_else(|| marks.iter().find_map(|mark| text.split_once(mark)));
+    if ends.is_none() && (from.is_some() || between.is_some()) {
+        return None;
+    }
+    // A fiscal year, or two years.
+    let is_year = |text: &str| text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit());
+    let is_years = |(from, to)| is_year(from) && is_year(to);
+    if ends.is_none() && text.split_once('/').is_some_and(is_years) {
+        return None;
+    }
     let (from, to) = ends.unwrap_or((text, text));
     let (from, to) = (end(from)?, end(to)?);
     Some(Period { first: from.first, last: to.last })
@@ -165,6 +177,8 @@ enum Word {
     /// A number below 100: a day, a month, or the number of a quarter.
     Number(u32),
     Month(u32),
+    /// `4th`: a day, or the number of a quarter, and no month.
+    Ordinal(u32),
     /// `q4`.
     Quarter(u32),
     /// `quarter`, whose number stands beside it.
@@ -172,19 +186,19 @@ enum Word {
 }
 
 fn span(words: &[&str]) -> Option<Period> {
-    use Word::{Month, Number, Quarter, QuarterOf, Year};
+    use Word::{Month, Number, Ordinal, Quarter, QuarterOf, Year};
     let words = words.iter().flat_map(|word| parts(word)).map(word).collect::<Option<Vec<Word>>>()?;
     match *words {
         [Year(y)] => Some(Period { first: month(y, 1)?.first, last: year_end(y)? }),
         [Year(from), Year(to)] => Some(Period { first: month(from, 1)?.first, last: year_end(to)? }),
         [Year(y), Number(m) | Month(m)] | [Number(m) | Month(m), Year(y)] => month(y, m),
         [Year(y), Quarter(q)] | [Quarter(q), Year(y)] => quarter(y, q),
-        [Year(y), QuarterOf, Number(q)] | [Year(y), Number(q), QuarterOf] => quarter(y, q),
-        [Number(q), QuarterOf, Year(y)] | [QuarterOf, Number(q), Year(y)] => quarter(y, q),
+        [Year(y), QuarterOf, Number(q)] | [Year(y), Number(q) | Ordinal(q), QuarterOf] => quarter(y, q),
+        [Number(q) | Ordinal(q), QuarterOf, Year(y)] | [QuarterOf, Number(q), Year(y)] => quarter(y, q),
         // A day between others is named by its month's name, or by the order of ISO 8601.
         [Year(y), Number(m) | Month(m), Number(d)]
-        | [Number(d), Month(m), Year(y)]
-        | [Month(m), Number(d), Year(y)] => {
+        | [Number(d) | Ordinal(d), Month(m), Year(y)]
+        | [Month(m), Number(d) | Ordinal(d), Year(y)] => {
             let day = NaiveDate::from_ymd_opt(y, m, d)?;
             Some(Period { first: day, last: day })
         }
@@ -218,12 +232,12 @@ fn word(word: &str) -> Option<Word> {
     }
     let ordinals = ["first", "second", "third", "fourth"];
     if let Some(at) = ordinals.iter().position(|ordinal| *ordinal == word) {
-        return Some(Word::Number(at as u32 + 1));
+        return Some(Word::Ordinal(at as u32 + 1));
     }
     let ordinal = ["st", "nd", "rd", "th"].iter().find_map(|end| word.strip_suffix(end)).and_then(number);
     // An abbreviation has three letters at least: `ma` could be March or May.
     let named = || MONTHS.iter().position(|name| word.len() > 2 && name.starts_with(word));
-    ordinal.map(Word::Number).or_else(|| named().map(|at| Word::Month(at as u32 + 1)))
+    ordinal.map(Word::Ordinal).or_else(|| named().map(|at| Word::Month(at as u32 + 1)))
 }
 
 #[cfg(test)]
@@ -296,6 +310,11 @@ mod tests {
             "recent",
             "latest",
             "01/02/2009",
+            "from 2008",
+            "4th 2009",
+            "first 2009",
+            "2008 and 2010",
+            "2008/2009",
             "2009-13",
             "2010..2009",
             "October",

@@ -38,6 +38,11 @@ impl Caller {
         Caller::named(LOCAL)
     }
 
+    /// Whether it stands for everyone without credentials, who are strangers to each other.
+    pub fn is_anonymous(&self) -> bool {
+        self.entry() == ANONYMOUS
+    }
+
     /// The entry under `[callers]`.
     pub fn entry(&self) -> &str {
         &self.entry

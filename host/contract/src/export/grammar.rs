@@ -25,7 +25,9 @@ pub(super) fn takes(keyword: &str, value: &Value) -> bool {
 fn converts(pattern: &str) -> bool {
     let inner = pattern.strip_prefix('^').and_then(|rest| rest.strip_suffix('$'));
     inner.is_some_and(|inner| {
-        !inner.contains(['\\', '^', '$']) && !inner.contains("(?") && repeats(inner) < REPEATED
+        // A choice on the top level is one between `^a` and `b$`; llama.cpp reads it within both.
+        let is_choice = inner.contains('|') && !inner.contains('(');
+        !is_choice && !inner.contains(['\\', '^', '$']) && !inner.contains("(?") && repeats(inner) < REPEATED
     })
 }
 

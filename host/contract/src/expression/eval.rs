@@ -58,8 +58,14 @@ pub(super) fn difference<'v>(
     if equal.map_err(|trouble| Explanation(trouble.to_string()))? {
         return Ok(None);
     }
+    let asked = explain::plain(&asked);
     let told = (!matches!(answered, Datum::Null)).then(|| explain::plain(&answered));
-    Ok(Some((explain::plain(&asked), told)))
+    // Two different texts can look alike once they are cleaned and cut.
+    let is_alike = told.as_ref() == Some(&asked);
+    Ok(Some((
+        asked,
+        told.map(|told| if is_alike { format!("{told}, which only looks alike") } else { told }),
+    )))
 }
 
 type Evaluated<'v> = Result<Datum<'v>, Trouble>;

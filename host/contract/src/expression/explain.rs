@@ -143,9 +143,10 @@ fn item_name(run: &Run<'_>, var: &Var<'_>, at: usize) -> String {
     }
 }
 
-/// A scalar as text, without quotes.
+/// A scalar as text: a date or a period as it is, other strings in quotes, so that they do not read as the host's words.
 pub(super) fn plain(datum: &Datum<'_>) -> String {
-    datum.text().map_or_else(|| shown(datum), |text| clean_lines(&shorten(text, VALUE_CHARS_MAX)))
+    let is_date = |text: &&str| text.bytes().all(|b| b.is_ascii_digit() || b"-.:".contains(&b));
+    datum.text().filter(is_date).map_or_else(|| shown(datum), |text| shorten(text, VALUE_CHARS_MAX))
 }
 
 /// A value as text: strings quoted as in JSON, everything shortened.

@@ -35,13 +35,26 @@ pub(super) fn cases(
     check.known(transient, &errors, "the function has no error case");
     check.known(caller_errors, &errors, "the function has no error case");
     let is_failure = shape.error_ty() == Some(&failure_ty());
-    for name in transient.iter().filter(|name| is_failure && !values.contains(&name.get_ref().as_str())) {
+    let is_of_failure = |name: &&Spanned<String>| is_failure && !contains(failures, name);
+    for name in transient.iter().filter(is_of_failure) {
         check.without_effect(
             name,
             "the type `failure` of `airlock:tool` says itself which errors are transient",
         );
     }
-    let both = |name: &&Spanned<String>| transient.iter().any(|other| other.get_ref() == name.get_ref());
+    for name in caller_errors.iter().filter(is_of_failure).filter(|name| name.get_ref() != "permanent") {
+        check.without_effect(
+            name,
+            "of the type `failure` of `airlock:tool`, only `permanent` can blame the caller",
+        );
+    }
+    if !values.is_empty() && values.iter().all(|value| failures.iter().any(|name| name.get_ref() == value)) {
+        failures.iter().take(1).for_each(|name| {
+            check.without_effect(name, "every case of the result would be a failure");
+        });
+    }
+    [transient, caller_errors, failures].iter().for_each(|names| check.once(names));
+    let both = |name: &&Spanned<String>| contains(transient, name);
     for name in caller_errors.iter().filter(both) {
         check.without_effect(name, "a case is either transient or the caller's: the same call cannot both succeed later and need other arguments");
     }
@@ -63,6 +76,10 @@ fn case_names(ty: Option<&Ty>) -> Vec<&str> {
     }
 }
 
+fn contains(names: &[Spanned<String>], name: &Spanned<String>) -> bool {
+    names.iter().any(|other| other.get_ref() == name.get_ref())
+}
+
 struct Check<'c> {
     manifest: &'c Manifest,
     problems: &'c mut Problems,
@@ -82,6 +99,11 @@ impl Check<'_> {
                 )
             });
         }
+    }
+
+    fn once(&mut self, names: &[Spanned<String>]) {
+        let again = names.iter().enumerate().filter(|(at, name)| contains(&names[..*at], name));
+        again.for_each(|(_, name)| self.without_effect(name, "the case is named twice"));
     }
 
     fn without_effect(&mut self, name: &Spanned<String>, why: &str) {

@@ -17,8 +17,13 @@ use airlock_types::violation::Violation;
 /// How a call ended. `failed` is none for a success.
 pub(super) fn ended<'e>(events: &'e Events<'_>, code: Code, failed: Option<&Failure>) -> Ended<'e> {
     let tool = events.head.tool.as_str();
-    // The cleaned name holds no line break, so the separator is unambiguous.
-    let digest = |text: String| sha256(format!("{tool}\n{text}").as_bytes());
+    // Another component may answer otherwise.
+    let component = events.list.iter().find_map(|event| {
+        if let Event::Resolved { component, .. } = event { Some(&**component) } else { None }
+    });
+    let component = component.unwrap_or_default();
+    // The cleaned name holds no line break, so the separators are unambiguous.
+    let digest = |text: String| sha256(format!("{tool}\n{component}\n{text}").as_bytes());
     let failure = failed.map(|failure| {
         // Only where the arguments are to blame: other errors may rightly be the same for different arguments.
         let error = failure.caller_must_change_args.then(|| digest(error(code, failure)));
@@ -34,9 +39,7 @@ pub(super) fn in_session(repeat: Repeat) -> String {
             format!("You have sent this same call {times} times; its answer will not change.")
         }
         Repeat::Error(times) => {
-            format!(
-                "You have got this same error {times} times; another spelling of these arguments will not help."
-            )
+            format!("You have got this same error {times} times; what it names is still wrong.")
         }
     }
 }
@@ -47,9 +50,9 @@ pub(super) fn of_caller(repeat: Repeat) -> String {
         Repeat::Call(times) => {
             format!("This same call was sent {times} times within ten minutes; its answer will not change.")
         }
-        Repeat::Error(times) => format!(
-            "This same error came {times} times within ten minutes; another spelling of these arguments will not help."
-        ),
+        Repeat::Error(times) => {
+            format!("This same error came {times} times within ten minutes; what it names is still wrong.")
+        }
     }
 }
 

@@ -79,8 +79,11 @@ impl Events<'_> {
         let ended = || repeat::ended(self, reply.code, failed);
         let session = reply::session(self).and_then(|id| self.host.sessions().get(who, id));
         let in_session = session.and_then(|session| session.note(failed.is_some(), now_ms, ended));
-        // Beside the session, since some clients have none and some open one for each call.
-        let of_caller = self.host.repeats().note(who, failed.is_some(), now_ms, ended);
+        // Beside the session, since some clients have none and some open one for each call. Strangers share no memory:
+        // one could learn from it what others sent.
+        let of_caller = (!who.is_anonymous())
+            .then(|| self.host.repeats().note(who, failed.is_some(), now_ms, ended))
+            .flatten();
         let warning = in_session.map(repeat::in_session).or_else(|| of_caller.map(repeat::of_caller));
         if let (Some(warning), Some(error)) = (warning, reply.error.as_mut()) {
             error.message = format!("{warning}\n{}", error.message);

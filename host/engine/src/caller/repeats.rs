@@ -11,15 +11,16 @@ use airlock_types::caller::Caller;
 /// Number of failures in a row from which the reply warns that the answer will not change.
 const WARN_FROM: u32 = 3;
 
-/// Entries of one memory. A failed call adds at most two.
-const REMEMBERED: usize = 64;
+/// Entries of one memory, each of at most 300 bytes. A failed call adds at most two.
+const REMEMBERED: usize = 32;
 
 /// How long the calls of a caller are compared outside of sessions, in milliseconds. Clients that have no session, or
 /// open one for each call, are compared over this time.
 const WINDOW_MS: u64 = 10 * 60_000;
 
-/// Most callers with a memory of their own. A further one takes the place of the one that failed longest ago.
-const CALLERS_MAX: usize = 10_000;
+/// Most callers with a memory of their own, 20 MB in all. A further one takes the place of the one that failed longest
+/// ago.
+const CALLERS_MAX: usize = 2_000;
 
 /// How a call ended, as far as the guard compares calls.
 pub(crate) struct Ended<'e> {
@@ -56,8 +57,9 @@ struct Entry {
     digest: String,
     /// For an error: its tool, whose next success removes the entry.
     error_of: Option<String>,
-    /// How often it came without a success between.
+    /// How often it came since `first_ms` without a success between.
     count: u32,
+    first_ms: u64,
     last_ms: u64,
 }
 
@@ -83,12 +85,14 @@ impl Repeats {
 
     fn add(&mut self, digest: &str, error_of: Option<&str>, now_ms: u64) -> u32 {
         let at = self.0.iter().position(|entry| entry.digest == digest);
-        let before = at.and_then(|at| self.0.remove(at)).map_or(0, |entry| entry.count);
+        let (before, first_ms) =
+            at.and_then(|at| self.0.remove(at)).map_or((0, now_ms), |entry| (entry.count, entry.first_ms));
         // At the end, also if it was there before: the order is that of the latest failure.
         let entry = Entry {
             digest: digest.to_owned(),
             error_of: error_of.map(str::to_owned),
             count: before + 1,
+            first_ms,
             last_ms: now_ms,
         };
         self.0.push_back(entry);
@@ -99,10 +103,13 @@ impl Repeats {
         before + 1
     }
 
+    /// Forgets what began before, so that each count is one of the time since.
     fn forget_before(&mut self, ms: u64) {
-        while self.0.front().is_some_and(|entry| entry.last_ms < ms) {
-            self.0.pop_front();
-        }
+        self.0.retain(|entry| entry.first_ms >= ms);
+    }
+
+    fn has_since(&self, ms: u64) -> bool {
+        self.0.iter().any(|entry| entry.first_ms >= ms)
     }
 
     fn last_ms(&self) -> u64 {
@@ -124,7 +131,12 @@ impl CallersRepeats {
         now_ms: u64,
         ended: impl FnOnce() -> Ended<'e>,
     ) -> Option<Repeat> {
-        if !has_failed && !self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(who) {
+        let since_ms = now_ms.saturating_sub(WINDOW_MS);
+        let is_remembered = || {
+            let callers = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            callers.get(who).is_some_and(|own| own.has_since(since_ms))
+        };
+        if !has_failed && !is_remembered() {
             return None;
         }
         let ended = ended();
@@ -133,7 +145,7 @@ impl CallersRepeats {
             limit_callers(&mut callers);
         }
         let own = callers.entry(who.clone()).or_default();
-        own.forget_before(now_ms.saturating_sub(WINDOW_MS));
+        own.forget_before(since_ms);
         let repeat = own.note(&ended, now_ms);
         if own.is_empty() {
             callers.remove(who);
@@ -200,7 +212,7 @@ mod tests {
         let fail = |who: &str, now_ms| callers.note(&Caller::named(who), true, now_ms, || ended("x", None));
         assert_eq!([fail("a", 0), fail("a", 1), fail("b", 2)], [None; 3]);
         assert_eq!(fail("a", WINDOW_MS), Some(Repeat::Call(3)));
-        assert_eq!(fail("a", 3 * WINDOW_MS), None, "the earlier ones are forgotten");
+        assert_eq!(fail("a", WINDOW_MS + 1), None, "what is counted began within ten minutes");
     }
 
     #[test]

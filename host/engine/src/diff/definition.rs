@@ -120,14 +120,15 @@ impl Comparison {
         self.part(&["useful_ms_min"], useful_ms_min, &new.useful_ms_min, wider);
     }
 
-    /// Compares relations. Removing one is wider, since more arguments are valid. A changed message is text only.
+    /// Compares relations. Removing one is wider, since more arguments are valid. Their messages are compared by
+    /// themselves: they are texts, with new relations too.
     fn requires(&mut self, old: &[Relation], new: &[Relation]) {
         let relations = |all: &[Relation]| all.iter().map(|one| one.that.clone()).collect::<Vec<_>>();
         self.set(&["require"], &relations(old), &relations(new), |come| !come);
-        let told = |all: &[Relation], other: &[Relation]| -> Vec<Relation> {
-            all.iter().filter(|one| other.iter().any(|other| other.that == one.that)).cloned().collect()
+        let told = |all: &[Relation]| -> Vec<Relation> {
+            all.iter().filter(|one| one.message.is_some()).cloned().collect()
         };
-        self.set(&["require"], &told(old, new), &told(new, old), |_| false);
+        self.set(&["require"], &told(old), &told(new), |_| false);
     }
 
     /// Compares checks. Removing one is wider, since more results are believed. A check whose verdict alone became

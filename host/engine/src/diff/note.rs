@@ -42,7 +42,12 @@ impl Note {
 pub(super) fn of(change: &Difference, before: &Value) -> Option<Note> {
     let parts: Vec<&str> = change.path.iter().map(String::as_str).collect();
     match parts[..] {
-        ["title" | "description" | "examples"] => Some(Note::Text),
+        ["title" | "description" | "examples" | "error_docs"] => Some(Note::Text),
+        // A message is compared as part of its relation, whose expression alone is a string.
+        ["require"] if [&change.before, &change.after].into_iter().flatten().any(Value::is_object) => {
+            Some(Note::Text)
+        }
+        ["expect"] if message(change.before.as_ref()) != message(change.after.as_ref()) => Some(Note::Text),
         // Names of arguments are told from keywords by their place: an argument can be called `title`.
         ["input_schema" | "result_schema", ref rest @ ..] if is_text(rest) => Some(Note::Text),
         ["input_schema", ref within @ .., "properties", name] if change.after.is_none() => {
@@ -57,6 +62,11 @@ pub(super) fn of(change: &Difference, before: &Value) -> Option<Note> {
         ["input_schema", .., "required"] if change.after.is_some() => Some(Note::NowRequired),
         _ => None,
     }
+}
+
+/// The message of a check, which findings quote.
+fn message(check: Option<&Value>) -> Option<&Value> {
+    check?.pointer("/relation/message")
 }
 
 fn is_text(place: &[&str]) -> bool {

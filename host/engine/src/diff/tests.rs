@@ -81,6 +81,14 @@ fn a_changed_text_is_marked_for_review_and_not_wider() {
             "{text}"
         );
     }
+    let terms = |edit: fn(&mut crate::registry::Terms)| note(|d| edit(d.terms.as_mut().unwrap()));
+    let message = |t: &mut crate::registry::Terms| t.requires[0].message = Some("first ask for money".into());
+    assert_eq!(terms(message), Some(Note::Text));
+    assert_eq!(terms(|t| t.error_docs = BTreeMap::from([("red".into(), "x".into())])), Some(Note::Text));
+    let relation = |t: &mut crate::registry::Terms| {
+        t.expects.push(json!({"relation": {"that": "true", "message": "x"}}));
+    };
+    assert_eq!(terms(relation), Some(Note::Text));
     // An argument can have the name of a keyword.
     assert_eq!(note(|d| d.input_schema["properties"]["title"] = json!({"type": "string"})), None);
     assert_eq!(note(|d| d.component = "bb".into()), None);

@@ -5,10 +5,11 @@ use crate::registry::Tool;
 use airlock_types::grant::{custom, files};
 use airlock_types::words::quoted_list;
 
-/// One note for each capability that the tool's component imports and does not have. Those that its author asks for are
-/// left out: a warning names each of them with its reason.
+/// One note for each capability that the tool's component imports and does not have. Those that it needs are left out: a
+/// warning names each of them with its author's reason.
 pub(super) fn notes(capabilities: &Capabilities, tool: &Tool) -> Vec<String> {
-    let asked = |name: &str| tool.allowance.missing().iter().any(|missing| missing.capability == name);
+    let missing = tool.allowance.missing();
+    let asked = |name: &str| missing.iter().any(|missing| missing.capability == name && !missing.optional);
     let lacking = capabilities.lacking(&tool.component.info.imports, tool.allowance.effective());
     lacking
         .into_iter()
@@ -25,7 +26,8 @@ fn note(tool: &Tool, facts: &Facts, imports: &[&str]) -> String {
     };
     // The denial of files does not end the guest: a runtime lists its folders when it starts.
     let without = if *name == files::NAME { "it finds no folder" } else { "the first use ends its attempt" };
-    let mend = if tool.component.info.contract.is_some() {
+    let is_asked = tool.allowance.missing().iter().any(|missing| missing.capability == *name);
+    let mend = if tool.component.info.contract.is_some() && !is_asked {
         // Effective is what is asked for and granted.
         format!("its contract would have to ask for `capabilities.{setting}`, and the registry to grant it")
     } else {

@@ -92,8 +92,8 @@ pub(super) fn find<'f>(name: &str, functions: &'f [Function]) -> Result<&'f Func
             let known = known.iter().map(String::as_str);
             // With the nearest one first: a component may show a hundred.
             let nearest =
-                did_you_mean(name, known.clone()).map_or_else(String::new, |hint| format!(" {hint}"));
-            format!("the component shows no function `{name}`.{nearest} It shows {}", quoted_list(known))
+                did_you_mean(name, known.clone()).map_or_else(String::new, |hint| format!("; {hint}"));
+            format!("the component shows no function `{name}`{nearest}; it shows {}", quoted_list(known))
         }
         Unaddressed::Several(found) => {
             let found = found.iter().map(String::as_str);

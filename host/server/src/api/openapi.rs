@@ -160,7 +160,7 @@ fn operation(tool: &Tool) -> Value {
         "description": contract.description,
         "parameters": [{
             "name": SESSION_HEADER, "in": "header", "required": false, "schema": {"type": "string"},
-            "description": "The handle of a session, or `new` to open one; without it the call is its own session",
+            "description": "The handle of a session, or `new` to open one; without it only repeated failures are compared, with those of the caller's other calls",
         }],
         "requestBody": body,
         "responses": responses,

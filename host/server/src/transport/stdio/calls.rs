@@ -290,7 +290,7 @@ impl Calls {
     async fn write(self: Arc<Calls>) {
         // Not an error of the server: the client has closed its end of stdout.
         if let Err(err) = self.out.write().await {
-            tracing::debug!("no_wake reads the answers: {err}");
+            tracing::debug!("the client does not read the answers: {err}");
         }
     }
 

@@ -20,20 +20,8 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
-/// First words of periods with several sound readings.
-const VAGUE: [&str; 11] = [
-    "current",
-    "currently",
-    "last",
-    "lately",
-    "now",
-    "past",
-    "previous",
-    "recent",
-    "recently",
-    "this",
-    "today",
-];
+/// First words of periods with several sound readings. The contracts of the tools name the same.
+const VAGUE: [&str; 7] = ["current", "currently", "lately", "latest", "now", "recent", "recently"];
 
 /// A period, and how its text was understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -175,6 +163,9 @@ fn word(word: &str) -> Option<Word> {
 /// Reads the forms that count from the end of the series.
 fn relative(words: &[&str], series: &Series) -> Option<Period> {
     let end = series.last();
+    if let ["last" | "previous" | "past", count, unit] = words {
+        return last_of(words, count.parse().ok()?, unit, end);
+    }
     let (first, last, what) = match words {
         ["last" | "previous" | "latest", "month"] | ["latest"] => (end, end, "the last month of the table"),
         ["last" | "previous" | "latest", "quarter"] => {
@@ -189,6 +180,22 @@ fn relative(words: &[&str], series: &Series) -> Option<Period> {
         _ => return None,
     };
     let read_as = format!("\"{}\" is read as {what}, {}", words.join(" "), span_text(first, last));
+    Some(Period { first, last, read_as: Some(read_as) })
+}
+
+/// Reads `last 3 months`, up to the end of the table or of its last whole quarter or year.
+fn last_of(words: &[&str], count: u32, unit: &str, end: Month) -> Option<Period> {
+    let months = match unit {
+        "month" | "months" => 1,
+        "quarter" | "quarters" => 3,
+        "year" | "years" => 12,
+        _ => return None,
+    };
+    let last = end.back(end.month() % months);
+    // More than any table has: a count that cannot be meant.
+    let first = last.back((1..=1_000).contains(&count).then_some(months * count - 1)?);
+    let read_as =
+        format!("\"{}\" is read up to the end of the table, {}", words.join(" "), span_text(first, last));
     Some(Period { first, last, read_as: Some(read_as) })
 }
 
@@ -254,6 +261,8 @@ mod tests {
         check("latest", Some("2015-12..2015-12"));
         check("Last Quarter", Some("2015-10..2015-12"));
         check("the last year", Some("2015-01..2015-12"));
+        check("last 3 months", Some("2015-10..2015-12"));
+        check("the past 2 years", Some("2014-01..2015-12"));
     }
 
     #[test]
@@ -265,10 +274,22 @@ mod tests {
 
     #[test]
     fn asks_about_vague_periods_and_refuses_what_is_none() {
-        for text in ["recent", "the last three weeks", "this year", "now"] {
+        for text in ["recent", "recently", "the current situation", "now"] {
             assert!(matches!(failure(text), Failure::Clarify(_)), "{text}");
         }
-        for text in ["2010..2009", "2009-13", "01/02/2009", "banana", "2009-02-30", "2009-Q5", "99999", ""] {
+        for text in [
+            "last week",
+            "this year",
+            "today",
+            "2010..2009",
+            "2009-13",
+            "01/02/2009",
+            "banana",
+            "2009-02-30",
+            "2009-Q5",
+            "99999",
+            "",
+        ] {
             let Failure::Refused(refusal) = failure(text) else { panic!("{text}") };
             assert!(refusal.needed[0].contains("October 2009"), "{text}");
         }

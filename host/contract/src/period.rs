@@ -106,6 +106,9 @@ fn year_end(year: i32) -> Option<NaiveDate> {
 
 /// Reads the forms that count from today.
 fn relative(words: &[&str], today: NaiveDate) -> Option<Period> {
+    if let ["last" | "previous" | "past", count, unit] = words {
+        return last_of(count.parse().ok()?, unit, today);
+    }
     let back = match words {
         ["today"] => return Some(Period { first: today, last: today }),
         ["yesterday"] => {
@@ -131,6 +134,20 @@ fn relative(words: &[&str], today: NaiveDate) -> Option<Period> {
         }
         _ => None,
     }
+}
+
+/// Reads `last 3 months`: whole ones, before the one of today.
+fn last_of(count: u32, unit: &str, today: NaiveDate) -> Option<Period> {
+    let (months, begun) = match unit {
+        "month" | "months" => (1, 0),
+        "quarter" | "quarters" => (3, today.month0() % 3),
+        "year" | "years" => (12, today.month0()),
+        _ => return None,
+    };
+    // The first day of the unit that has begun, which no longer counts.
+    let end = today.with_day(1)?.checked_sub_months(Months::new(begun))?;
+    let count = (1..=1_000).contains(&count).then_some(months * count)?;
+    Some(Period { first: end.checked_sub_months(Months::new(count))?, last: end.pred_opt()? })
 }
 
 /// Reads `FROM..TO`, or one form for both ends.
@@ -300,6 +317,10 @@ mod tests {
         check(&["last year"], Some("2025"));
         check(&["this month", "current month"], Some("2026-11"));
         check(&["yesterday"], Some("2026-11-25"));
+        check(&["last 3 months"], Some("2026-08..2026-10"));
+        check(&["past 2 quarters"], Some("2026-04..2026-09"));
+        check(&["previous 2 years"], Some("2024..2025"));
+        check(&["last 0 months", "last 1001 years", "last week", "last 3 weeks"], None);
         assert_eq!(canonical("last month", Unit::Day, None), None);
     }
 

@@ -76,6 +76,9 @@ struct Requirement {
     message: Option<String>,
 }
 
+/// Characters of a relation that are shown beside its author's message.
+const RULE_CHARS_MAX: usize = 60;
+
 /// Size in bytes of arguments that are validated on the thread that received the call: it takes less than a tick of the
 /// runtime.
 const LIGHT_BYTES_MAX: usize = 64 << 10;
@@ -264,7 +267,11 @@ impl Contract {
             path: at.path(),
             pointer: at.pointer(),
             keyword: "require".into(),
-            expected: require.text.clone(),
+            // An author's message says more than a long expression, and both share a line of bounded length.
+            expected: match require.message {
+                Some(_) => shorten::shorten(&require.text, RULE_CHARS_MAX),
+                None => require.text.clone(),
+            },
             got: why.to_string(),
             hint: require.message.clone(),
         })

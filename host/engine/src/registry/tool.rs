@@ -75,6 +75,27 @@ pub(crate) struct Runnable {
     pub(crate) export: ComponentExportIndex,
 }
 
+/// A limit below what each instance of a component begins with: every call would end at it.
+pub(super) struct Exceeded {
+    pub(super) setting: &'static str,
+    pub(super) what: &'static str,
+    pub(super) needed: u64,
+    pub(super) limit: u64,
+    pub(super) unit: &'static str,
+}
+
+/// The limits below what an instance begins with.
+pub(super) fn exceeded(needs: &Needs, limits: &Limits) -> impl Iterator<Item = Exceeded> {
+    let Needs { memory_bytes, table_elements } = *needs;
+    let limit = |setting, what, needed, limit, unit| Exceeded { setting, what, needed, limit, unit };
+    [
+        limit("memory_bytes_max", "memory", memory_bytes, limits.memory_bytes_max, "bytes"),
+        limit("table_elements_max", "table", table_elements, limits.table_elements_max, "elements"),
+    ]
+    .into_iter()
+    .filter(|one| one.needed > one.limit)
+}
+
 impl Tool {
     /// The limits of one attempt.
     pub fn limits(&self) -> &Limits {
@@ -92,10 +113,7 @@ impl Tool {
                 kinds.into_iter().collect::<Vec<_>>().join(", ")
             ));
         }
-        let Needs { memory_bytes, table_elements } = self.component.info.needs;
-        let limits = self.limits();
-        let is_too_large =
-            memory_bytes > limits.memory_bytes_max || table_elements > limits.table_elements_max;
+        let is_too_large = exceeded(&self.component.info.needs, self.limits()).next().is_some();
         is_too_large.then(|| "it begins with more than its limits".to_owned())
     }
 

@@ -3,6 +3,7 @@
 use toml::Spanned;
 
 use crate::config::{ConfigFile, ToolConfig};
+use crate::registry::tool::{Exceeded, exceeded};
 use airlock_contract::component::Needs;
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::Diagnostics;
@@ -13,20 +14,14 @@ use airlock_types::words::quoted_list;
 
 /// A note for each limit below what each instance begins with: every call would end at it.
 pub(super) fn too_small(key: &str, needs: &Needs, limits: &Limits) -> Vec<String> {
-    let Needs { memory_bytes, table_elements } = *needs;
-    [
-        ("memory_bytes_max", "memory", memory_bytes, limits.memory_bytes_max, "bytes"),
-        ("table_elements_max", "table", table_elements, limits.table_elements_max, "elements"),
-    ]
-    .into_iter()
-    .filter(|(_, _, needed, limit, _)| needed > limit)
-    .map(|(setting, what, needed, limit, unit)| {
-        format!(
-            "`{key}` can never run: it begins with a {what} of {needed} {unit}, and its `limits.{setting}` is \
-             {limit}; raise it to at least {needed}"
-        )
-    })
-    .collect()
+    exceeded(needs, limits)
+        .map(|Exceeded { setting, what, needed, limit, unit }| {
+            format!(
+                "`{key}` can never run: it begins with a {what} of {needed} {unit}, and its `limits.{setting}` is \
+                 {limit}; raise it to at least {needed}"
+            )
+        })
+        .collect()
 }
 
 /// A note for each required capability that is not granted: calls of the tool will be denied.

@@ -67,8 +67,12 @@ async fn discovery_and_lists_say_how_long_they_hold() {
     let list = answer(server.mcp("tools/list", json!({})).send().await.unwrap()).await.unwrap();
     let (ttl, scope) = (&list["result"]["ttlMs"], &list["result"]["cacheScope"]);
     assert_eq!((ttl, scope), (&json!(60_000), &json!("private")));
-    let no_cursor = server.mcp("tools/list", json!({"cursor": "zzz"})).send().await.unwrap();
-    assert_eq!(answer(no_cursor).await.unwrap()["error"]["code"], -32602);
+    for (method, cursor) in
+        [("tools/list", json!("zzz")), ("tools/list", json!(5)), ("resources/list", json!({}))]
+    {
+        let no_cursor = server.mcp(method, json!({ "cursor": cursor })).send().await.unwrap();
+        assert_eq!(answer(no_cursor).await.unwrap()["error"]["code"], -32602, "{method} {cursor}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -76,6 +76,7 @@ fn a_line_that_cannot_be_read_is_answered_under_its_id() {
     refused(&mut wire, b"Welcome to bash", Value::Null, -32_700);
     refused(&mut wire, b"[]", Value::Null, -32_600);
     refused(&mut wire, &list(br#"{"cursor":"\ud83d"}"#), json!(7), -32_602);
+    refused(&mut wire, &list(br#"{"cursor":5}"#), json!(7), -32_602);
     refused(&mut wire, &list(br#"{"_meta":{"x":1e999}}"#), json!(7), -32_602);
     refused(&mut wire, &list(&deep), json!(7), -32_602);
     assert_eq!(wire.ask(8, "ping", json!({})).unwrap()["result"], json!({}));

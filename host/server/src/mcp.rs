@@ -23,9 +23,9 @@ use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, ClientRequest, CustomRequest, CustomResult, ErrorCode,
-    Implementation, ListResourceTemplatesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, ServerResult,
-    SubscriptionFilter, Tool,
+    Implementation, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, ServerResult, SubscriptionFilter, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, Service as _, SubscriptionContext};
 use serde::ser::Error as _;
@@ -217,6 +217,7 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        params::ListFault::check(&context.extensions)?;
         let cursor = request.and_then(|request| request.cursor);
         listing::page(&self.host.visible(&context::who(&context.extensions)), cursor.as_deref())
     }
@@ -239,11 +240,22 @@ impl ServerHandler for Server {
         Ok(CallToolResponse::Complete(result::tree(&reply).map_err(internal)?))
     }
 
+    /// No resource is listed: a record is read by its address, which the answer of its call names.
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        params::ListFault::check(&context.extensions)?;
+        Ok(ListResourcesResult::default())
+    }
+
     async fn list_resource_templates(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        params::ListFault::check(&context.extensions)?;
         Ok(resource::templates())
     }
 

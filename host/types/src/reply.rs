@@ -197,13 +197,18 @@ fn is_beside_compact(field: &str) -> bool {
 /// It has only what says something: the record's id of an answer with a flag, which a user may ask about, and of the
 /// provenance what is not so with every answer.
 #[derive(Clone, Copy, Debug)]
-pub struct Compact<'r>(&'r Reply);
+pub struct Compact<'r> {
+    reply: &'r Reply,
+    /// Whether the notice is shown beside the form.
+    is_noticed: bool,
+}
 
 impl Serialize for Compact<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let reply = self.0;
+        let Compact { reply, is_noticed } = *self;
         let mut map = serializer.serialize_map(None)?;
-        let is_own_form = |field: &str| matches!(field, "provenance" | "record");
+        let is_own_form =
+            |field: &str| matches!(field, "provenance" | "record") || (is_noticed && field == "notice");
         fields::write(&mut map, reply, |field| is_beside_compact(field) || is_own_form(field))?;
         let brief = reply.provenance.as_ref().map(|provenance| Brief { provenance, tool: &reply.tool });
         if let Some(brief) = brief.filter(Brief::says_something) {
@@ -251,7 +256,12 @@ impl Serialize for Brief<'_> {
 impl Reply {
     /// The compact form that agents are shown.
     pub fn compact(&self) -> Compact<'_> {
-        Compact(self)
+        Compact { reply: self, is_noticed: false }
+    }
+
+    /// The compact form for a place where the notice stands beside it.
+    pub fn compact_beside_notice(&self) -> Compact<'_> {
+        Compact { reply: self, is_noticed: true }
     }
 }
 

@@ -3,13 +3,18 @@
 //! rmcp reads a request whose parameters do not fit as a request of an unknown method. Owns the methods that this server
 //! has and the form of their parameters, so that the client is told what to change. To add a method: a line here.
 
+use std::borrow::Cow;
+
+use http::request::Parts;
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolRequestParams, CustomRequest, ErrorCode, InitializeRequestParams, JsonObject,
+    CallToolRequestParams, CustomRequest, ErrorCode, Extensions, InitializeRequestParams, JsonObject,
     PaginatedRequestParams, ReadResourceRequestParams, RequestMetaObject, SubscriptionsListenRequestParams,
 };
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use airlock_types::shorten::{clean, shorten};
 
@@ -45,6 +50,41 @@ pub(crate) fn fault(method: &str, params: Option<&Value>) -> ErrorData {
     let cause = cause.unwrap_or_else(|| "a key must not occur twice".into());
     let cause = shorten(&clean(&cause), CAUSE_BYTES_MAX);
     ErrorData::invalid_params(format!("the parameters of `{method}` are not valid: {cause}"), None)
+}
+
+/// The error for the parameters of a list that do not fit, which travels with its request to the handler. rmcp reads such
+/// parameters as absent and would serve the first page, which a client that pages would take for the next one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ListFault(pub(crate) ErrorData);
+
+impl ListFault {
+    /// Refuses a list whose parameters do not fit.
+    pub(super) fn check(extensions: &Extensions) -> Result<(), ErrorData> {
+        // Over HTTP the extensions hold those of the HTTP request.
+        let of_request = || extensions.get::<Parts>()?.extensions.get::<ListFault>();
+        let fault = extensions.get::<ListFault>().or_else(of_request);
+        fault.map_or(Ok(()), |ListFault(error)| Err(error.clone()))
+    }
+}
+
+/// The fault of a message that is a list with parameters that do not fit.
+pub(crate) fn fault_of_list(message: &[u8]) -> Option<ListFault> {
+    let List { method, params } = serde_json::from_slice(message).ok()?;
+    let is_list = matches!(&*method, "resources/list" | "resources/templates/list" | "tools/list");
+    // A tree only of a list's parameters: other messages can be large.
+    let params: Value = serde_json::from_str(params.filter(|_| is_list)?.get()).ok()?;
+    serde_json::from_value::<PaginatedRequestParams>(params.clone())
+        .is_err()
+        .then(|| ListFault(fault(&method, Some(&params))))
+}
+
+/// The part of a message that decides whether its list can be served.
+#[derive(Deserialize)]
+struct List<'m> {
+    #[serde(borrow)]
+    method: Cow<'m, str>,
+    #[serde(borrow, default)]
+    params: Option<&'m RawValue>,
 }
 
 /// The error for a method that this server does not have.
@@ -88,6 +128,21 @@ mod tests {
         check("ping", json!([1]), "`params` must be an object");
         check("ping", json!({"_meta": 5}), "`_meta` must be an object");
         check("initialize", Value::Null, "missing field `protocolVersion`");
+    }
+
+    #[test]
+    fn parameters_of_a_list_that_rmcp_would_leave_out_are_found() {
+        let list = |params: Value| {
+            let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": params});
+            fault_of_list(message.to_string().as_bytes()).map(|ListFault(error)| error.code)
+        };
+        for params in [json!({"cursor": 5}), json!({"cursor": ["a"]}), json!({"cursor": {}})] {
+            assert_eq!(list(params.clone()), Some(ErrorCode::INVALID_PARAMS), "{params}");
+        }
+        for params in [json!({"cursor": "a"}), json!({"cursor": null}), json!({}), Value::Null] {
+            assert_eq!(list(params.clone()), None, "{params}");
+        }
+        assert_eq!(fault_of_list(br#"{"method":"ping","params":{"cursor":5}}"#), None);
     }
 
     #[test]

@@ -34,8 +34,11 @@ impl Serialize for ToolResult<'_> {
         let reply = self.0;
         // Serialized once: the text block and the structured content are the same bytes.
         let answer = structured(reply).map_err(serde::ser::Error::custom)?;
+        // The notice is the first line of the text, since models and people read the beginning, and stands there only.
+        let beside = reply.notice.is_some().then(|| serde_json::to_string(&reply.compact_beside_notice()));
+        let beside = beside.transpose().map_err(serde::ser::Error::custom)?;
         let content = match &answer {
-            Some(answer) => blocks(reply, answer.get()),
+            Some(answer) => blocks(reply, beside.as_deref().unwrap_or(answer.get())),
             None => vec![Block::text(message(reply))],
         };
         let (structured_content, is_error) = (answer.as_deref(), answer.is_none());
@@ -83,7 +86,7 @@ impl<'r> Block<'r> {
     }
 }
 
-/// The content blocks of an answer, which clients show to the model.
+/// The content blocks of an answer, which clients show to the model. `answer` is its JSON, without the notice.
 fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
     let mut blocks: Vec<Block<'r>> =
         reply.content.iter().map(|content| Block::other(block(content))).collect();
@@ -91,23 +94,22 @@ fn blocks<'r>(reply: &'r Reply, answer: &'r str) -> Vec<Block<'r>> {
     if reply.result.is_none() && reply.content.is_empty() {
         blocks.push(Block::text("Done. The tool returned no value."));
     }
-    if answer.len() > LARGE_BYTES {
-        // Clipped twice: escaping hidden characters makes the text longer.
-        let begins = clip(&visible_json(clip(answer, HEAD_BYTES).as_str()), HEAD_BYTES);
-        blocks.push(Block::text(format!(
-            "{}The result has {} bytes; it is whole in the structured content and in the linked resource. It begins: \
-             {begins}",
-            reply.notice.as_ref().map_or_else(String::new, |notice| format!("{notice}\n")),
-            answer.len()
-        )));
-        blocks.push(Block::other(ContentBlock::resource_link(super::resource::link(reply))));
-    } else {
-        // The notice is the first line, since models and people read the beginning.
-        blocks.push(match &reply.notice {
-            Some(notice) => Block::text(format!("{notice}\n{}", visible_json(answer))),
-            None => Block::text(visible_json(answer)),
-        });
+    let first_line = || reply.notice.as_ref().map_or_else(String::new, |notice| format!("{notice}\n"));
+    if answer.len() <= LARGE_BYTES {
+        let answer = visible_json(answer);
+        let text = if reply.notice.is_some() { (first_line() + &answer).into() } else { answer };
+        blocks.push(Block::text(text));
+        return blocks;
     }
+    // Clipped twice: escaping hidden characters makes the text longer.
+    let begins = clip(&visible_json(clip(answer, HEAD_BYTES).as_str()), HEAD_BYTES);
+    blocks.push(Block::text(format!(
+        "{}The result has {} bytes; it is whole in the structured content and in the linked resource. It \
+         begins: {begins}",
+        first_line(),
+        answer.len()
+    )));
+    blocks.push(Block::other(ContentBlock::resource_link(super::resource::link(reply))));
     blocks
 }
 
@@ -240,6 +242,18 @@ mod tests {
                 serde_json::from_str(&serde_json::to_string(&ToolResult(&reply)).unwrap()).unwrap();
             assert_eq!(written, rmcp);
         }
+    }
+
+    #[test]
+    fn a_notice_stands_once_in_the_text() {
+        let degraded =
+            json!({"status": "degraded", "code": "ok.degraded", "notice": "Not from `a`.", "result": 1});
+        let written = serde_json::to_value(ToolResult(&reply(degraded))).unwrap();
+        assert_eq!(
+            written["content"][0]["text"],
+            "Not from `a`.\n{\"status\":\"degraded\",\"result\":1,\"record\":\"r\"}"
+        );
+        assert_eq!(written["structuredContent"]["notice"], "Not from `a`.");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::{Door, MCP_PATH, held, sessions};
 use crate::api::problem;
 use crate::api::problem::Problem;
 use crate::mcp::arguments::{self, RawArguments};
+use crate::mcp::params;
 use airlock::config::HttpConfig;
 use airlock_types::caller::Caller;
 
@@ -66,7 +67,10 @@ pub(super) async fn read(State(door): State<Arc<Door>>, request: Request, next: 
 /// Prepares an MCP message for the later layers, which need the body only here.
 fn message(parts: &mut Parts, whole: Bytes) -> Bytes {
     sessions::look(parts, &whole);
-    let Some(arguments) = arguments::find(&whole) else { return whole };
+    let Some(arguments) = arguments::find(&whole) else {
+        params::fault_of_list(&whole).into_iter().for_each(|fault| drop(parts.extensions.insert(fault)));
+        return whole;
+    };
     parts.extensions.insert(RawArguments(whole.slice_ref(arguments.as_bytes())));
     if arguments::are_readable(&whole, arguments) {
         // rmcp compares arguments with the headers that repeat them, so they must stay in the message.

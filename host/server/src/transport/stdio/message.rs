@@ -63,8 +63,9 @@ pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotServe
         let error = params::refusal(custom, custom.get_meta());
         return Err(NotServed::Refused(Refusal::new(WrittenId::from(&request.id), error)));
     }
-    if let Some(arguments) = arguments {
-        message.insert_extension(raw(arguments));
+    match arguments {
+        Some(arguments) => message.insert_extension(raw(arguments)),
+        None => params::fault_of_list(line).into_iter().for_each(|fault| message.insert_extension(fault)),
     }
     Ok(message)
 }

@@ -8,6 +8,7 @@ pub mod door;
 pub mod server;
 pub mod session;
 pub mod soak;
+pub mod upstream;
 pub mod wire;
 
 use std::path::{Path, PathBuf};

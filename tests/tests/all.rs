@@ -25,6 +25,7 @@ mod faulty;
 mod foreign;
 mod hidden;
 mod http;
+mod http_out;
 mod isolation;
 mod journal;
 mod left_out;

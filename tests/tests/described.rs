@@ -263,9 +263,10 @@ fn an_interface_of_wasi_03_is_named_as_such() {
     assert!(said.contains("nothing provides") && said.contains("does not run WASI 0.3"), "{said}");
 }
 
-/// The shape of what SDKs build for `wasi:http`: its types use the host's streams, and its handler uses its types.
+/// The shape of what SDKs build for `wasi:http`, of another owner: its types use the host's streams, and its handler uses
+/// its types.
 #[test]
-fn a_component_for_http_loads_once_its_interfaces_are_declared_and_is_denied_at_the_first_use() {
+fn a_component_for_a_foreign_http_loads_once_its_interfaces_are_declared_and_is_denied_at_the_first_use() {
     let text = r#"(component
         (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
         (import "wasi:io/error@0.2.0" (instance $errors (export "error" (type (sub resource)))))
@@ -275,7 +276,7 @@ fn a_component_for_http_loads_once_its_interfaces_are_declared_and_is_denied_at_
         (alias export $errors "error" (type $error))
         (alias export $streams "input-stream" (type $input))
         (alias export $streams "output-stream" (type $output))
-        (import "wasi:http/types@0.2.0" (instance $http
+        (import "acme:http/types@0.2.0" (instance $http
             (alias outer 1 $pollable (type $p)) (export "pollable" (type $pollable (eq $p)))
             (alias outer 1 $error (type $e)) (export "io-error" (type $error (eq $e)))
             (alias outer 1 $input (type $i)) (export "input-stream" (type $input (eq $i)))
@@ -293,7 +294,7 @@ fn a_component_for_http_loads_once_its_interfaces_are_declared_and_is_denied_at_
                 (func (param "self" (borrow $response)) (result (own $pollable))))))
         (alias export $http "outgoing-request" (type $request))
         (alias export $http "future-incoming-response" (type $response))
-        (import "wasi:http/outgoing-handler@0.2.0" (instance
+        (import "acme:http/outgoing-handler@0.2.0" (instance
             (alias outer 1 $request (type $q)) (export "outgoing-request" (type $request (eq $q)))
             (alias outer 1 $response (type $r)) (export "future-incoming-response" (type $response (eq $r)))
             (export "handle" (func (param "request" (own $request)) (result (result (own $response) (error u32)))))))
@@ -308,11 +309,11 @@ fn a_component_for_http_loads_once_its_interfaces_are_declared_and_is_denied_at_
     let component = wat::parse_str(text).unwrap();
     let undeclared = stderr(&Place::new(&component, "").run(&["check"]));
     assert!(
-        undeclared.contains("`wasi:http/types@0.2.0`, `wasi:http/outgoing-handler@0.2.0`"),
+        undeclared.contains("`acme:http/types@0.2.0`, `acme:http/outgoing-handler@0.2.0`"),
         "{undeclared}"
     );
-    let declared = "imports.\"wasi:http/types@0.2.0\" = \"trap\"\n\
-                    imports.\"wasi:http/outgoing-handler@0.2.0\" = \"trap\"\n";
+    let declared = "imports.\"acme:http/types@0.2.0\" = \"trap\"\n\
+                    imports.\"acme:http/outgoing-handler@0.2.0\" = \"trap\"\n";
     let place = Place::new(&component, declared);
     place.does(&["check"]);
     place.does(&["call", "one_rest", "{}"]);

@@ -139,7 +139,7 @@ const FLOORS: [Floor; 6] = [
 ];
 
 /// Dependencies that only these modules may name, written as `folder/module`.
-const ONLY: [(&str, &[&str]); 9] = [
+const ONLY: [(&str, &[&str]); 10] = [
     ("axum", &["server/api", "server/transport"]),
     ("opentelemetry", &["engine/telemetry", "cli/telemetry"]),
     ("prometheus_client", &["engine/telemetry"]),
@@ -157,6 +157,7 @@ const ONLY: [(&str, &[&str]); 9] = [
         ],
     ),
     ("wasmtime_wasi", &["engine/capability"]),
+    ("wasmtime_wasi_http", &["engine/capability"]),
     ("wasmtime_wasi_io", &["engine/capability"]),
     // Every wait of a call goes through its environment, so that a call can be replayed. `blocking` and `sandbox` wait
     // for threads and for the compile process, the journal for its disk, the server for clients.

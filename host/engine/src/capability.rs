@@ -19,6 +19,8 @@ mod custom;
 mod dispatch;
 mod facts;
 mod files;
+mod gate;
+pub(crate) mod http;
 mod imports;
 pub(crate) mod limiter;
 mod logging;
@@ -41,6 +43,7 @@ pub use wasmtime;
 use wasmtime::component::{Linker, ResourceType};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
+pub use self::http::Resolve;
 pub use airlock_types::effect::Effect;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::grant;
@@ -59,6 +62,8 @@ pub use state::State;
 pub enum Capability {
     /// Folders of the host, read-only.
     Files,
+    /// Requests to other hosts.
+    Http,
     /// The wall clock and the monotonic clock.
     Clock,
     /// Unpredictable bytes.
@@ -80,8 +85,9 @@ pub enum Capability {
 }
 
 /// The capabilities of every host.
-static BUILT_IN: [Capability; 9] = [
+static BUILT_IN: [Capability; 10] = [
     Capability::Files,
+    Capability::Http,
     Capability::Clock,
     Capability::Random,
     Capability::Seeds,
@@ -105,6 +111,16 @@ impl Capability {
                 // The host's own folders count as a closed world, even when other parties fill them.
                 is_open_world: false,
                 reach: "reads the folders that are granted",
+            },
+            Capability::Http => Facts {
+                name: grant::http::NAME,
+                interfaces: http::INTERFACES,
+                versions: Versions::Wasi02,
+                granting: Granting::Setting,
+                // The strongest: a grant of reading methods alone makes less possible, see `Capability::effect`.
+                effect: Effect::Write,
+                is_open_world: true,
+                reach: "sends requests to the hosts that are granted",
             },
             Capability::Clock => Facts {
                 name: grant::clock::NAME,
@@ -149,12 +165,30 @@ impl Capability {
         }
     }
 
+    /// The strongest effect that these grants of it make possible, which may be less than its facts say.
+    fn effect(&self, effective: &Effective) -> Effect {
+        match self {
+            Capability::Http => grant::http::effect(&effective.http),
+            Capability::Files
+            | Capability::Clock
+            | Capability::Random
+            | Capability::Seeds
+            | Capability::Streams
+            | Capability::Program
+            | Capability::Network
+            | Capability::Logging
+            | Capability::Progress
+            | Capability::Custom(_) => self.facts().effect,
+        }
+    }
+
     /// Links one interface that the capability owns, with types, so that the engine compares the component's signatures
     /// with them.
     fn link(&self, linker: &mut Linker<State>, import: &Import) -> wasmtime::Result<()> {
         let interface = facts::interface(&import.name);
         match self {
             Capability::Files => files::link(linker, interface),
+            Capability::Http => http::link(linker, interface),
             Capability::Clock => clock::link(linker, interface),
             Capability::Random => random::link(linker, interface),
             Capability::Seeds => seeds::link(linker, interface),
@@ -172,6 +206,7 @@ impl Capability {
         match self {
             Capability::Streams => streams::resource(name),
             Capability::Files => files::resource(name),
+            Capability::Http => http::resource(name),
             Capability::Program => program::resource(name),
             Capability::Network => network::resource(name),
             Capability::Custom(provider) => provider.resource(interface, name),
@@ -189,6 +224,8 @@ impl Capability {
         match self {
             // Denied by an empty list of folders, which does not end the guest.
             Capability::Files => files::deny(linker, import),
+            // Each request asks for a grant, and a guest without one can do all else without reaching anything.
+            Capability::Http => Ok(false),
             Capability::Custom(provider) => {
                 provider.deny(linker, import)?;
                 Ok(!import.functions.is_empty())
@@ -216,6 +253,7 @@ impl Capability {
             | Capability::Program
             | Capability::Network => true,
             Capability::Files
+            | Capability::Http
             | Capability::Streams
             | Capability::Logging
             | Capability::Progress
@@ -257,8 +295,8 @@ pub(crate) fn context(
     seed: [u8; 32],
 ) -> WasiCtx {
     let mut wasi = WasiCtxBuilder::new();
-    // Folders are shown by `Folders`, custom capabilities keep their own state.
-    let Effective { files: _, clock, random, custom: _ } = effective;
+    // Folders are shown by `Folders`, requests are sent by `Outgoing`, custom capabilities keep their own state.
+    let Effective { files: _, http: _, clock, random, custom: _ } = effective;
     program::provide(&mut wasi, log);
     clock::provide(&mut wasi, *clock, environment);
     random::provide(&mut wasi, *random, seed);
@@ -277,6 +315,6 @@ pub(crate) fn resolve(
     folder: &Path,
     private: &[(PathBuf, &'static str)],
 ) -> Result<(), GrantError> {
-    let Grants { files, clock: _, random: _, custom: _ } = grants;
+    let Grants { files, http: _, clock: _, random: _, custom: _ } = grants;
     files::resolve(files, folder, private)
 }

@@ -3,8 +3,10 @@
 //!
 //! Not part of the stable interface. Must not know how a call is made of its stages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capability::http::Allotment;
 use crate::execute::{Attempt, Outcome};
 use crate::host::Host;
 use crate::policy::{Decision, Request, decide};
@@ -45,6 +47,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
         seed: environment.seed(),
         deadline: DEADLINE,
         is_intended: false,
+        http: Allotment::new(&permit.effective().http, None).map(Arc::new),
         listener: None,
         traces: &mut Traces::default(),
     };

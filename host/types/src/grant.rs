@@ -9,9 +9,11 @@ pub mod clock;
 pub mod custom;
 pub mod files;
 mod flag;
+pub mod http;
 pub mod random;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,7 @@ use clock::CLOCK;
 pub use custom::{CustomGrants, CustomRequests};
 pub use files::{Access, FilesGrant, FilesRequest};
 pub use flag::Request;
+pub use http::{HttpAccess, HttpGrant, HttpRequest};
 use random::RANDOM;
 
 /// The reason of requests that are read from a component's imports.
@@ -32,6 +35,9 @@ pub struct Requests {
     /// Folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FilesRequest>,
+    /// Hosts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpRequest>,
     /// The clocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<Request>,
@@ -50,6 +56,9 @@ pub struct Grants {
     /// Folders.
     #[serde(default)]
     pub files: Vec<FilesGrant>,
+    /// Hosts.
+    #[serde(default)]
+    pub http: Vec<HttpGrant>,
     /// The clocks: wall and monotonic, sleeping included.
     #[serde(default)]
     pub clock: bool,
@@ -66,6 +75,9 @@ pub struct Grants {
 pub struct Effective {
     /// Folders.
     pub files: Vec<FilesGrant>,
+    /// Hosts. Shared, since each attempt of a tool holds the list.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub http: Arc<[HttpAccess]>,
     /// The clocks.
     pub clock: bool,
     /// Unpredictable bytes.
@@ -103,8 +115,9 @@ impl Grants {
     /// All problems of the grants that can be found without access to this machine.
     pub fn problems(&self) -> Vec<GrantProblem> {
         // Destructured without `..`, here and below: a new capability does not compile until each function treats it.
-        let Grants { files, clock: _, random: _, custom: _ } = self;
-        files.iter().filter_map(FilesGrant::problem).collect()
+        let Grants { files, http, clock: _, random: _, custom: _ } = self;
+        let files = files.iter().filter_map(FilesGrant::problem);
+        files.chain(http.iter().filter_map(HttpGrant::problem)).collect()
     }
 }
 
@@ -112,10 +125,11 @@ impl Requests {
     /// The requests of a component without a contract: every granted capability that its imports can use. `imports`
     /// returns whether it imports an interface of the capability with this name.
     pub fn implied(imports: impl Fn(&str) -> bool, grants: &Grants) -> Requests {
-        let Grants { files, clock, random, custom } = grants;
+        let Grants { files, http, clock, random, custom } = grants;
         let flag = |name, granted| (granted && imports(name)).then(Request::implied);
         Requests {
             files: if imports(files::NAME) { files::implied(files) } else { Vec::new() },
+            http: if imports(http::NAME) { http::implied(http) } else { Vec::new() },
             clock: flag(clock::NAME, *clock),
             random: flag(random::NAME, *random),
             custom: custom::implied(&imports, custom),
@@ -124,10 +138,11 @@ impl Requests {
 
     /// What differs between two versions, in the order of the capabilities' names.
     pub fn differences(&self, new: &Requests) -> Vec<Difference> {
-        let Requests { files, clock, random, custom } = self;
+        let Requests { files, http, clock, random, custom } = self;
         let mut differences = CLOCK.differences(clock.as_ref(), new.clock.as_ref());
         differences.extend(custom::differences(custom, &new.custom));
         differences.extend(files::differences(files, &new.files));
+        differences.extend(http::differences(http, &new.http));
         differences.extend(RANDOM.differences(random.as_ref(), new.random.as_ref()));
         differences
     }
@@ -136,15 +151,17 @@ impl Requests {
 impl Effective {
     /// The intersection, and the requests that are not granted.
     pub fn of(requests: &Requests, grants: &Grants) -> (Effective, Vec<Missing>) {
-        let Requests { files, clock, random, custom } = requests;
+        let Requests { files, http, clock, random, custom } = requests;
         let effective = Effective {
             files: files::effective(files, &grants.files),
+            http: http::effective(http, &grants.http),
             // A grant alone gives nothing: a tool gets only what was also requested.
             clock: grants.clock && clock.is_some(),
             random: grants.random && random.is_some(),
             custom: custom::effective(custom, &grants.custom),
         };
         let mut missing = files::missing(files, &effective.files);
+        missing.extend(http::missing(http, &grants.http));
         missing.extend(CLOCK.missing(clock.as_ref(), effective.clock));
         missing.extend(RANDOM.missing(random.as_ref(), effective.random));
         missing.extend(custom::missing(custom, &effective.custom));
@@ -153,8 +170,13 @@ impl Effective {
 
     /// The names of the capabilities that it has.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let Effective { files, clock, random, custom } = self;
-        let built_in = [(files::NAME, !files.is_empty()), (clock::NAME, *clock), (random::NAME, *random)];
+        let Effective { files, http, clock, random, custom } = self;
+        let built_in = [
+            (files::NAME, !files.is_empty()),
+            (http::NAME, !http.is_empty()),
+            (clock::NAME, *clock),
+            (random::NAME, *random),
+        ];
         let granted = built_in.into_iter().filter_map(|(name, granted)| granted.then_some(name));
         granted.chain(custom.iter().map(String::as_str))
     }

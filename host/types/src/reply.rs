@@ -17,6 +17,7 @@ use super::code::{Code, Ran, Status};
 use super::finding::Finding;
 use crate::answer::{Clarify, Content, Refusal};
 use crate::fields;
+use crate::usage::is_zero;
 use crate::violation::Violation;
 
 /// The answer to a call.
@@ -168,6 +169,15 @@ pub struct TotalUsage {
     pub cpu_us: u64,
     /// The most memory of an attempt, in bytes.
     pub memory_bytes: u64,
+    /// Requests to other hosts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub requests: u64,
+    /// Bytes sent to other hosts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub up_bytes: u64,
+    /// Bytes received from other hosts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub down_bytes: u64,
 }
 
 impl Failure {

@@ -56,6 +56,21 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// What it logged or printed, in bytes, kept or not.
     pub log_bytes: u64,
+    /// Requests that it sent to other hosts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub requests: u64,
+    /// What it sent to other hosts, in bytes of headers and bodies.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub up_bytes: u64,
+    /// What it received from other hosts, in bytes of headers and bodies.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub down_bytes: u64,
+}
+
+/// Whether a count is left out: most attempts reach no other host.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(crate) fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Fuel that a microsecond of processor time counts as: 10 units a nanosecond. Guests that compute use 9 to 26, so
@@ -93,8 +108,10 @@ pub struct Traces {
     pub log: String,
     /// Capabilities that it reached for without a grant.
     pub denials: Vec<String>,
-    /// Whether an import with an effect had been called.
+    /// Whether an effect may have happened that must not happen twice.
     pub effect_dispatched: bool,
+    /// The host that had not answered yet.
+    pub waiting_for: Option<String>,
 }
 
 impl Traces {

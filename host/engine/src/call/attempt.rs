@@ -65,7 +65,7 @@ pub(super) async fn attempt(
     events: &mut Events<'_>,
 ) -> EndedAttempt {
     let PlannedAttempt { index, route, called, number, deadline_ms } = planned;
-    let PermittedRoute { candidate, permit } = route;
+    let PermittedRoute { candidate, permit, .. } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
     let Some(runnable) = &tool.runnable else {
@@ -87,7 +87,7 @@ pub(super) async fn attempt(
         is_first: (index, number) == (0, 1),
     };
     // Before `start`, which borrows the events mutably for the traces.
-    let listener = events.listener();
+    let (listener, http) = (events.listener(), route.http(&events.head.id));
     let attempt = Attempt {
         tool: &tool.name,
         number,
@@ -99,6 +99,7 @@ pub(super) async fn attempt(
         seed: environment.seed(),
         deadline,
         is_intended: events.is_intended(),
+        http,
         listener,
         traces: events.start(started),
     };
@@ -142,7 +143,7 @@ fn read(
 ) -> (Judged, Option<TrapReport>) {
     let now_unix_ms = ms(host.environment().wall());
     // The engine lifts values by their types, so a value that does not fit its type is a fault of the host.
-    let judged = judge(asked, &mut outcome, &traces.denials, now_unix_ms).unwrap_or_else(|err| {
+    let judged = judge(asked, &mut outcome, traces, now_unix_ms).unwrap_or_else(|err| {
         tracing::error!("a value of `{}` is not of its type: {err}", asked.tool.name);
         Judged::failed(Code::HostInternal, Details::default())
     });

@@ -8,6 +8,8 @@ use serde_json::Value;
 pub(crate) struct Details {
     /// The limit that was hit, as text: `10000 ms`.
     pub(crate) limit: Option<String>,
+    /// The host that had not answered when the deadline ended the attempt.
+    pub(crate) waiting_for: Option<String>,
     /// Kinds of capabilities that were not granted. Kinds only: an agent must not be able to probe for paths.
     pub(crate) denied: Vec<String>,
     /// The tool's own error value, as JSON.

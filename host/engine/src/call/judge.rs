@@ -19,7 +19,7 @@ use airlock_types::code::Code;
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::limit::Limits;
 use airlock_types::shorten;
-use airlock_types::usage::LimitHit;
+use airlock_types::usage::{LimitHit, Traces};
 
 /// The verdict about an attempt.
 pub(crate) struct Judged {
@@ -74,10 +74,14 @@ impl Judged {
 pub(crate) fn judge(
     asked: Asked<'_>,
     outcome: &mut Outcome,
-    denials: &[String],
+    traces: &Traces,
     now_unix_ms: u64,
 ) -> Result<Judged, LiftError> {
-    Ok(with_denials(without_denials(asked, outcome, now_unix_ms)?, denials))
+    let mut judged = with_denials(without_denials(asked, outcome, now_unix_ms)?, &traces.denials);
+    if judged.code == Code::LimitDeadline {
+        judged.details.waiting_for.clone_from(&traces.waiting_for);
+    }
+    Ok(judged)
 }
 
 /// Adds the denials that an attempt met to its failure, which they explain more often than not: a guest that finds no

@@ -2,15 +2,20 @@
 //!
 //! Owns what a decision means for the call. Must not know how policy decides.
 
+use std::sync::{Arc, OnceLock};
+
 use super::details::Details;
 use super::events::Events;
 use super::reply::Failed;
 use super::report;
+use crate::capability::http::Allotment;
 use crate::generation::{Admitted, Candidate, Generation, Resolved};
 use crate::policy::{Decision, Permit, Request, decide};
+use crate::registry::Tool;
 use airlock_contract::tool::ValidArgs;
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
+use airlock_types::effect::Effect;
 use airlock_types::environment::ms;
 use airlock_types::event::Event;
 use airlock_types::session::SessionId;
@@ -19,6 +24,24 @@ use airlock_types::session::SessionId;
 pub(super) struct PermittedRoute {
     pub(super) candidate: Candidate,
     pub(super) permit: Permit,
+    /// What the call has left of the bounds for other hosts. Made at the first attempt.
+    http: OnceLock<Option<Arc<Allotment>>>,
+}
+
+impl PermittedRoute {
+    pub(super) fn new(candidate: Candidate, permit: Permit) -> PermittedRoute {
+        PermittedRoute { candidate, permit, http: OnceLock::new() }
+    }
+
+    /// What the call with this id has left of the bounds for other hosts. The attempts on a route share it.
+    pub(super) fn http(&self, call: &str) -> Option<Arc<Allotment>> {
+        let make = || {
+            let Tool { name, effect, .. } = &*self.candidate.tool;
+            let key = (*effect == Effect::Idempotent).then(|| Allotment::key(call, name));
+            Allotment::new(&self.permit.effective().http, key).map(Arc::new)
+        };
+        self.http.get_or_init(make).clone()
+    }
 }
 
 /// The parts of a policy request that are the same for all tools of a call.
@@ -40,7 +63,7 @@ impl RequestBase<'_> {
     /// The fallbacks that have a permit. One without is left out as if it were not declared, since it could not answer.
     pub(super) fn fallbacks(&self, fallbacks: Vec<Candidate>) -> impl Iterator<Item = PermittedRoute> {
         fallbacks.into_iter().filter_map(|candidate| match self.decide(&candidate) {
-            Decision::Allow(permit) => Some(PermittedRoute { candidate, permit }),
+            Decision::Allow(permit) => Some(PermittedRoute::new(candidate, permit)),
             Decision::Deny(_) | Decision::Hold(_) => None,
         })
     }
@@ -66,7 +89,7 @@ pub(super) fn permit(
     // Before a refusal ends the stage: the record of a denied call needs its reasons most.
     events.push(Event::Decided { ruling: decision.ruling(), reasons: decision.reasons().clone() });
     let permit = permitted(events.tool(), decision)?;
-    let first = PermittedRoute { candidate: called, permit };
+    let first = PermittedRoute::new(called, permit);
     Ok(std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect())
 }
 

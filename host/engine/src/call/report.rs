@@ -162,7 +162,13 @@ fn happened(tool: &str, code: Code, details: &Details) -> String {
         Code::LimitTable => format!("`{tool}` was stopped: it wanted a larger table than {limit}."),
         Code::LimitOutput => format!("`{tool}` was stopped: its answer was larger than {limit}."),
         Code::LimitStack => format!("`{tool}` was stopped: its calls were nested too deeply."),
-        Code::LimitDeadline => format!("`{tool}` was stopped: it had no answer within {limit}."),
+        Code::LimitDeadline => format!(
+            "`{tool}` was stopped: it had no answer within {limit}{}.",
+            details
+                .waiting_for
+                .as_ref()
+                .map_or_else(String::new, |host| format!("; it was waiting for `{host}`"))
+        ),
         Code::OutcomeUnknown => {
             format!(
                 "`{tool}` was interrupted after it had begun to change something; whether it did is unknown."

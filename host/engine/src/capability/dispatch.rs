@@ -62,21 +62,27 @@ impl Effects {
     /// Lets an effect leave. The mark is set before the caller sends anything, so an attempt dropped while sending
     /// counts as sent.
     pub(super) fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
+        self.permit(by, effect)?;
+        // Reading can be repeated, so it needs no mark.
+        self.is_dispatched |= !effect.repeatable();
+        Ok(())
+    }
+
+    /// Whether an effect may leave. For a capability that sends later and marks then: what is still to be resolved or
+    /// connected has changed nothing.
+    pub(super) fn permit(&self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
         let capability = by.name;
         // Before the intent is looked at: tools were classed by these facts, so an intent proves nothing about a
         // stronger effect.
         if effect > by.effect {
             return Err(EffectDenied::Undeclared { capability, most: by.effect, effect });
         }
-        // Reading can be repeated, so it needs neither an intent nor the mark.
-        if effect.repeatable() {
-            return Ok(());
+        // Reading needs no intent, either.
+        if effect.repeatable() || self.is_intended {
+            Ok(())
+        } else {
+            Err(EffectDenied::NoIntent { capability, effect })
         }
-        if !self.is_intended {
-            return Err(EffectDenied::NoIntent { capability, effect });
-        }
-        self.is_dispatched = true;
-        Ok(())
     }
 }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 
 use super::facts::interface;
+use super::http::{Resolve, TlsError, Upstream};
 use super::{BUILT_IN, Capability, Facts, Granting, Import, State, built_in};
+use crate::blocking::Lane;
 use airlock_contract::component::ComponentInfo;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Effective;
@@ -23,6 +25,18 @@ const NAME_CHARS_MAX: usize = 45;
 pub struct Capabilities {
     // Shared: every entry that loads in parallel has its own handle.
     added: Arc<[Capability]>,
+    /// Where the addresses of hosts come from, if not from the operating system.
+    resolver: Option<Resolver>,
+}
+
+/// A source of addresses that the embedding program gives.
+#[derive(Clone)]
+struct Resolver(Arc<dyn Resolve>);
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Resolver")
+    }
 }
 
 /// Why a capability cannot be added.
@@ -91,7 +105,23 @@ impl Capabilities {
                 }
             }
         }
-        Ok(Capabilities { added: added.into() })
+        Ok(Capabilities { added: added.into(), resolver: None })
+    }
+
+    /// The same capabilities, with another source of addresses than the operating system.
+    #[must_use]
+    pub(crate) fn resolving(self, resolver: Option<Arc<dyn Resolve>>) -> Capabilities {
+        Capabilities { resolver: resolver.map(Resolver), ..self }
+    }
+
+    /// The way out of a tool; `None` for one that may reach no host. `lane` holds the threads for lookups.
+    ///
+    /// # Errors
+    /// When a host is to be reached over TLS and this machine has no trusted roots.
+    pub(crate) fn upstream(&self, effective: &Effective, lane: Lane) -> Result<Option<Upstream>, TlsError> {
+        let resolver = self.resolver.as_ref().map(|Resolver(resolver)| resolver.clone());
+        let is_needed = !effective.http.is_empty();
+        is_needed.then(|| Upstream::new(&effective.http, resolver, lane)).transpose()
     }
 
     /// The capability that owns an import.
@@ -175,7 +205,7 @@ impl Capabilities {
 
     /// The strongest effect that a set of grants makes possible.
     pub(crate) fn effect(&self, effective: &Effective) -> Effect {
-        let effects = self.granted(effective).map(|capability| capability.facts().effect);
+        let effects = self.granted(effective).map(|capability| capability.effect(effective));
         effects.max().unwrap_or(Effect::Pure)
     }
 

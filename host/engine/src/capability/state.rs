@@ -7,10 +7,13 @@ use airlock_types::effect::Effect;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::random::WasiRandomCtx;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
 
 use super::capture::Capture;
-use super::dispatch::Effects;
 use super::files::{Folders, View};
+use super::gate::Gate;
+use super::http;
+use super::http::{Outgoing, Traffic};
 use super::limiter::Limiter;
 use super::report::Reports;
 use super::{EffectDenied, Facts};
@@ -27,10 +30,10 @@ pub struct State {
     folders: Folders,
     log: Capture,
     reports: Reports,
-    effects: Effects,
+    gate: Gate,
+    /// The bounds of the engine's library for HTTP.
+    http: WasiHttpCtx,
     pub(crate) limiter: Limiter,
-    /// Capabilities that the guest used without a grant, in order.
-    denials: Vec<String>,
 }
 
 /// The results of an attempt for its record, besides its outcome.
@@ -42,6 +45,7 @@ pub(crate) struct Remains {
     pub(crate) memory_bytes: u64,
     pub(crate) denials: Vec<String>,
     pub(crate) effect_dispatched: bool,
+    pub(crate) traffic: Traffic,
 }
 
 impl State {
@@ -53,11 +57,12 @@ impl State {
         log: Capture,
         reports: Reports,
         is_intended: bool,
+        http: Option<Box<Outgoing>>,
     ) -> State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
-        let effects = Effects::new(is_intended);
-        State { table, context, folders, log, reports, effects, limiter, denials: Vec::new() }
+        let gate = Gate::new(is_intended, http);
+        State { table, context, folders, log, reports, gate, http: http::context(), limiter }
     }
 
     /// Must be called and awaited before an effect on the world leaves, such as sending mail or writing a row. Marks
@@ -72,11 +77,7 @@ impl State {
     /// call.
     pub async fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
         // Marked before this returns, and so before the caller sends anything.
-        let dispatched = self.effects.dispatch(by, effect);
-        if dispatched.is_err() {
-            self.deny_once(by.name);
-        }
-        dispatched
+        self.gate.dispatch(by, effect)
     }
 
     /// The host resources of the attempt, which end with it. Their number is bounded.
@@ -95,19 +96,22 @@ impl State {
 
     /// Notes that the guest used a capability without a grant.
     pub(super) fn deny(&mut self, capability: &str) {
-        self.denials.push(capability.to_owned());
+        self.gate.deny(capability);
     }
 
     /// Like `deny`, for uses that do not end the guest: the guest may repeat them, and each one would be recorded.
     pub(super) fn deny_once(&mut self, capability: &str) {
-        if !self.denials.iter().any(|denied| denied == capability) {
-            self.deny(capability);
-        }
+        self.gate.deny_once(capability);
     }
 
     /// The parts that the host functions for files work with.
     pub(super) fn files(&mut self) -> View<'_> {
         View { table: &mut self.table, folders: &self.folders }
+    }
+
+    /// The parts that the host functions for HTTP work with.
+    pub(super) fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.gate, table: &mut self.table, ctx: &mut self.http }
     }
 
     pub(super) fn random(&mut self) -> &mut WasiRandomCtx {
@@ -116,17 +120,19 @@ impl State {
 
     /// Takes the parts that are recorded. Destructures every field, so that a new one must be considered here.
     pub(crate) fn take(&mut self) -> Remains {
-        let State { table: _, context: _, folders: _, log, reports: _, effects, limiter, denials } = self;
+        let State { table: _, context: _, folders: _, log, reports: _, gate, http: _, limiter } = self;
         let (log, log_bytes) = log.take();
-        let mut denials = std::mem::take(denials);
-        // Repeated uses of one capability say nothing more than the first.
-        denials.dedup();
+        let traffic = gate.http.as_ref().map(|http| http.traffic()).unwrap_or_default();
+        if traffic.is_denied {
+            gate.deny_once(airlock_types::grant::http::NAME);
+        }
         Remains {
             log,
             log_bytes,
             memory_bytes: limiter.peak as u64,
-            denials,
-            effect_dispatched: effects.is_dispatched(),
+            denials: gate.take_denials(),
+            effect_dispatched: gate.effects.is_dispatched() || traffic.has_unproven,
+            traffic,
         }
     }
 }

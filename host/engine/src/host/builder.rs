@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::call_count::CallCount;
 use super::load::{admit, load, note, open_journal, pool};
 use super::{Host, OpenError};
-use crate::capability::{Capabilities, Capability};
+use crate::capability::{Capabilities, Capability, Resolve};
 use crate::config::ConfigFile;
 use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
@@ -33,6 +33,7 @@ pub struct HostBuilder<'w> {
     journal: JournalSource,
     compiler: Compiler,
     capabilities: Vec<Capability>,
+    resolver: Option<Arc<dyn Resolve>>,
     environment: SharedEnvironment,
     execute: Box<MakeExecute>,
     leaves_out_broken: bool,
@@ -71,6 +72,7 @@ impl Host {
             journal: JournalSource(Records::StateFolder),
             compiler: Compiler::default(),
             capabilities: Vec::new(),
+            resolver: None,
             environment: Arc::new(World::new()),
             execute: Box::new(|sandbox| Arc::new(sandbox)),
             leaves_out_broken: false,
@@ -101,6 +103,12 @@ impl<'w> HostBuilder<'w> {
     pub fn capability(mut self, capability: Capability) -> HostBuilder<'w> {
         self.capabilities.push(capability);
         self
+    }
+
+    /// Sets the source of the addresses of hosts that tools send requests to. Whatever it returns is checked. Default: the
+    /// operating system.
+    pub fn resolver(self, resolver: Arc<dyn Resolve>) -> HostBuilder<'w> {
+        HostBuilder { resolver: Some(resolver), ..self }
     }
 
     /// Sets the source of time and randomness.
@@ -136,12 +144,13 @@ impl<'w> HostBuilder<'w> {
             journal,
             compiler,
             capabilities,
+            resolver,
             environment,
             execute,
             leaves_out_broken,
             watch,
         } = self;
-        let capabilities = Capabilities::with(capabilities)?;
+        let capabilities = Capabilities::with(capabilities)?.resolving(resolver);
         // Resolved before tools load, since no tool may be granted this folder.
         let read = tokio::task::spawn_blocking(move || {
             let file = registry.read()?;

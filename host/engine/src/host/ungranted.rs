@@ -2,7 +2,7 @@
 
 use crate::capability::{Capabilities, Facts, Granting};
 use crate::registry::Tool;
-use airlock_types::grant::{custom, files};
+use airlock_types::grant::{custom, files, http};
 use airlock_types::words::quoted_list;
 
 /// One note for each capability that the tool's component imports and does not have. Those that it needs are left out: a
@@ -24,8 +24,13 @@ fn note(tool: &Tool, facts: &Facts, imports: &[&str]) -> String {
         Granting::CustomSetting => format!("{}.{name}", custom::TABLE),
         Granting::Setting | Granting::Always => (*name).to_owned(),
     };
-    // The denial of files does not end the guest: a runtime lists its folders when it starts.
-    let without = if *name == files::NAME { "it finds no folder" } else { "the first use ends its attempt" };
+    // These denials do not end the guest: a runtime lists its folders when it starts, and treats a refused request like
+    // a network that is down.
+    let without = match *name {
+        files::NAME => "it finds no folder",
+        http::NAME => "every request is refused",
+        _ => "the first use ends its attempt",
+    };
     let is_asked = tool.allowance.missing().iter().any(|missing| missing.capability == *name);
     let mend = if tool.component.info.contract.is_some() && !is_asked {
         // Effective is what is asked for and granted.

@@ -22,10 +22,11 @@ use super::Registry;
 use super::tool::Component;
 use crate::blocking::Lanes;
 use crate::capability;
-use crate::capability::Capabilities;
+use crate::capability::{Capabilities, http};
 use crate::config::{ConfigFile, ToolConfig};
 use crate::sandbox::cache::Cache;
 use crate::sandbox::compile::CompileError;
+use crate::sandbox::run::ToolLanes;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::digest::sha256;
 use entry::{Entry, Loaded};
@@ -46,6 +47,8 @@ pub(crate) struct Threads {
     pub(crate) steps: Lanes,
     /// For file accesses of tools; the key is the entry.
     pub(crate) files: Lanes,
+    /// For looking up the names of hosts; the key is the entry.
+    pub(crate) names: Lanes,
 }
 
 impl Default for Threads {
@@ -53,6 +56,7 @@ impl Default for Threads {
         Threads {
             steps: Lanes::new(STEP_THREADS_MAX, 1),
             files: Lanes::new(capability::THREADS_ALL_TOOLS, capability::THREADS_PER_TOOL),
+            names: Lanes::new(http::THREADS_ALL_TOOLS, http::THREADS_PER_TOOL),
         }
     }
 }
@@ -146,7 +150,10 @@ fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l,
         capabilities: loading.capabilities.clone(),
         cache: loading.cache.clone(),
         steps: loading.threads.steps.of(key.get_ref()),
-        files: loading.threads.files.of(key.get_ref()),
+        lanes: ToolLanes {
+            files: loading.threads.files.of(key.get_ref()),
+            names: loading.threads.names.of(key.get_ref()),
+        },
         apart: loading.apart.map(Path::to_owned),
         purpose: loading.purpose,
     };

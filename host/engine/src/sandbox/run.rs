@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::store;
 use super::store::Begin;
 use crate::blocking::Lane;
 use crate::capability;
+use crate::capability::http::{Allotment, TlsError, Traffic, Upstream};
 use crate::capability::report::Listener;
 use crate::capability::state::{Remains, State};
 use crate::capability::{Binding, Capabilities};
@@ -39,6 +41,15 @@ pub(crate) struct Linked {
     pub(super) needs_context: bool,
     /// The threads that file accesses of the component may hold.
     pub(super) lane: Lane,
+    /// The way to other hosts, for a component that is granted one.
+    pub(super) upstream: Option<Arc<Upstream>>,
+}
+
+/// The threads for blocking work of one component.
+#[derive(Clone, Debug)]
+pub(crate) struct ToolLanes {
+    pub(crate) files: Lane,
+    pub(crate) names: Lane,
 }
 
 /// Why a component cannot be linked.
@@ -53,6 +64,9 @@ pub(crate) enum LinkError {
     /// The engine refuses the component.
     #[error("it cannot be linked: {0}")]
     Engine(String),
+    /// Its hosts cannot be reached from this machine.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl From<wasmtime::Error> for LinkError {
@@ -75,8 +89,7 @@ pub(crate) fn provided(
     if missing.is_empty() { Ok(()) } else { Err(LinkError::Unknown(missing)) }
 }
 
-/// Links a component. `bindings` are the registry's declarations, by name, for imports that no capability owns. `lane`
-/// holds the threads for its file accesses.
+/// Links a component. `bindings` are the registry's declarations, by name, for imports that no capability owns.
 pub(crate) fn link(
     engine: &Engine,
     capabilities: &Capabilities,
@@ -84,7 +97,7 @@ pub(crate) fn link(
     info: &ComponentInfo,
     effective: &Effective,
     bindings: &BTreeMap<String, Binding>,
-    lane: Lane,
+    lanes: ToolLanes,
 ) -> Result<Linked, LinkError> {
     let mut linker = Linker::new(engine);
     capabilities.link(&mut linker, &info.imports)?;
@@ -101,7 +114,9 @@ pub(crate) fn link(
     let pre = if denied { linker.instantiate_pre(component)? } else { typed };
     // At load: otherwise the first call of the component pays for it.
     component.initialize_copy_on_write_image()?;
-    Ok(Linked { pre, needs_context: capabilities.need_context(&info.imports), lane })
+    let ToolLanes { files: lane, names } = lanes;
+    let upstream = capabilities.upstream(effective, names)?.map(Arc::new);
+    Ok(Linked { pre, needs_context: capabilities.need_context(&info.imports), lane, upstream })
 }
 
 /// The index of an exported function, looked up once so that a call needs no names. `None` when the component has no
@@ -130,6 +145,8 @@ pub struct Attempt<'a> {
     pub(crate) deadline: Duration,
     /// Whether the journal holds a durable intent of the call, without which no effect leaves the attempt.
     pub(crate) is_intended: bool,
+    /// What the call has left of the bounds of its grants for other hosts.
+    pub(crate) http: Option<Arc<Allotment>>,
     /// Receives the progress reports of the guest.
     pub(crate) listener: Option<Listener>,
     /// Filled in when the attempt ends or is dropped.
@@ -188,11 +205,12 @@ pub(crate) async fn run(
         seed,
         deadline,
         is_intended,
+        http,
         listener,
         traces,
     } = attempt;
     let ends = start.saturating_add(deadline);
-    let begin = Begin { seed, ends, listener, is_intended };
+    let begin = Begin { seed, ends, listener, is_intended, http };
     let store = store::store(engine, environment, permit, linked, begin)?;
     let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
     // Made before the guest begins: from here on every end of this future, also a drop, leaves its traces.
@@ -255,16 +273,21 @@ impl Drop for Metered<'_> {
     fn drop(&mut self) {
         // `min` keeps the subtraction from underflowing, whatever the engine reports.
         let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
-        let Remains { log, log_bytes, memory_bytes, denials, effect_dispatched } =
+        let Remains { log, log_bytes, memory_bytes, denials, effect_dispatched, traffic } =
             self.store.data_mut().take();
+        let Traffic { requests, up_bytes, down_bytes, is_denied: _, has_unproven: _, waiting_for } = traffic;
         let usage = Usage {
             fuel,
             wall_us: us(self.environment.monotonic().saturating_sub(self.start)),
             cpu_us: us(self.running),
             memory_bytes,
             log_bytes,
+            requests,
+            up_bytes,
+            down_bytes,
         };
-        *self.traces = Traces { log, denials, effect_dispatched, ..Traces::new(usage, self.returned) };
+        let traces = Traces::new(usage, self.returned);
+        *self.traces = Traces { log, denials, effect_dispatched, waiting_for, ..traces };
     }
 }
 

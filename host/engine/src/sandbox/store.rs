@@ -2,6 +2,7 @@
 //!
 //! Owns what a guest's imports can reach during one attempt. Must not know tools or plans.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
@@ -10,6 +11,7 @@ use super::run::Linked;
 use crate::capability;
 use crate::capability::Folders;
 use crate::capability::capture::Capture;
+use crate::capability::http::{Allotment, Outgoing};
 use crate::capability::limiter::Limiter;
 use crate::capability::report::{Listener, Reports};
 use crate::capability::state::State;
@@ -28,6 +30,8 @@ pub(crate) struct Begin {
     pub(crate) listener: Option<Listener>,
     /// Whether the journal holds a durable intent of the call.
     pub(crate) is_intended: bool,
+    /// What the call has left of the bounds of its grants for other hosts.
+    pub(crate) http: Option<Arc<Allotment>>,
 }
 
 /// A fresh store for one attempt.
@@ -36,7 +40,7 @@ pub(crate) fn store(
     environment: &SharedEnvironment,
     permit: &Permit,
     linked: &Linked,
-    Begin { seed, ends, listener, is_intended }: Begin,
+    Begin { seed, ends, listener, is_intended, http }: Begin,
 ) -> wasmtime::Result<Store<State>> {
     // Destructured without `..`, so that a new limit cannot be forgotten here.
     let Limits {
@@ -53,7 +57,11 @@ pub(crate) fn store(
     let context = linked.needs_context.then(|| capability::context(&log, effective, environment, seed));
     let folders = Folders::new(&effective.files, linked.lane.clone());
     let limiter = Limiter::new(*memory_bytes_max, *table_elements_max);
-    let state = State::new(context, folders, limiter, log, Reports::new(listener), is_intended);
+    // Both are there for a tool that may reach a host, and for no other.
+    let http = linked.upstream.clone().zip(http).map(|(upstream, allotment)| {
+        Box::new(Outgoing::new(effective.http.clone(), upstream, allotment, environment.clone()))
+    });
+    let state = State::new(context, folders, limiter, log, Reports::new(listener), is_intended, http);
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     // A coarse bound on what one step copies out of the guest. The exact limit is checked later, on the JSON.

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::usage::is_zero;
+
 /// The version of this form.
 pub const FORMAT: u32 = 3;
 
@@ -259,6 +261,15 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// What it logged or printed, in bytes, kept or not.
     pub log_bytes: u64,
+    /// Requests that it sent to other hosts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub requests: u64,
+    /// What it sent to other hosts, in bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub up_bytes: u64,
+    /// What it received from other hosts, in bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub down_bytes: u64,
 }
 
 /// Why a guest aborted.

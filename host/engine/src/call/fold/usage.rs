@@ -11,6 +11,9 @@ pub(in crate::call) fn usage(events: &[Event]) -> TotalUsage {
         let usage = &traces.usage;
         total.attempts += 1;
         total.fuel = total.fuel.saturating_add(usage.fuel);
+        total.requests = total.requests.saturating_add(usage.requests);
+        total.up_bytes = total.up_bytes.saturating_add(usage.up_bytes);
+        total.down_bytes = total.down_bytes.saturating_add(usage.down_bytes);
         total.cpu_us = total.cpu_us.saturating_add(usage.cpu_us);
         // Attempts run one after another, so their memories are never in use together.
         total.memory_bytes = total.memory_bytes.max(usage.memory_bytes);

@@ -49,7 +49,7 @@ fn a_name_and_an_interface_have_one_owner() {
 }
 
 /// The interfaces that a component built for WASI 0.2 may import, as the engine's library links them in one lump.
-const WASI: [&str; 27] = [
+const WASI: [&str; 29] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stderr",
@@ -64,6 +64,8 @@ const WASI: [&str; 27] = [
     "wasi:clocks/wall-clock",
     "wasi:filesystem/preopens",
     "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
@@ -105,8 +107,8 @@ fn each_owner_links_its_interfaces_and_denies_them() {
     linker.allow_shadowing(true);
     for import in &imports {
         let owner = capabilities.owner(&import.name).unwrap();
-        // The list of folders is the only function of files that is replaced.
-        let denies = !matches!(owner, Capability::Files);
+        // The list of folders is the only function of files that is replaced, and requests ask for a grant one by one.
+        let denies = !matches!(owner, Capability::Files | Capability::Http);
         assert_eq!(owner.deny(&mut linker, import).unwrap(), denies, "{}", import.name);
     }
 }

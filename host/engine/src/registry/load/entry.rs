@@ -25,7 +25,7 @@ use crate::registry::tool::{Component, Runnable, Tool, USEFUL_MS_MIN};
 use crate::sandbox::cache::{Cache, Lookup, Source};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
-use crate::sandbox::run::LinkError;
+use crate::sandbox::run::{LinkError, ToolLanes};
 use airlock_contract::component::{ComponentInfo, Function, Problem};
 use airlock_contract::manifest::{Manifest, PROBLEMS_MAX, ToolContract};
 use airlock_contract::tool::Contract;
@@ -53,8 +53,8 @@ pub(super) struct Entry {
     pub(super) capabilities: Capabilities,
     /// The thread that runs the blocking steps.
     pub(super) steps: Lane,
-    /// The threads for file accesses of the tools.
-    pub(super) files: Lane,
+    /// The threads for blocking work of the tools.
+    pub(super) lanes: ToolLanes,
     /// A folder besides the state folder that no tool may be granted: the one of a journal elsewhere.
     pub(super) apart: Option<PathBuf>,
     pub(super) purpose: Purpose,
@@ -219,6 +219,9 @@ impl Entry {
             LinkError::Signature(_) | LinkError::Engine(_) => {
                 "build the component against the interfaces that the host provides"
             }
+            LinkError::Tls(_) => {
+                "install the package `ca-certificates`, or name a file of roots by the variable `SSL_CERT_FILE`"
+            }
         };
         self.here(format!("`{}`: {err}", self.path().display()), Some(hint.to_owned()))
     }
@@ -324,8 +327,8 @@ impl Entry {
     /// Links the code of prepared tools.
     fn link(&self, code: &Code, prepared: Prepared) -> Result<Tools, Diagnostics> {
         let Prepared { mut tools, component, bindings, allowance } = prepared;
-        let (info, effective, lane) = (&component.info, allowance.effective(), self.files.clone());
-        let linked = run::link(&self.engine, &self.capabilities, code, info, effective, &bindings, lane);
+        let (info, effective, lanes) = (&component.info, allowance.effective(), self.lanes.clone());
+        let linked = run::link(&self.engine, &self.capabilities, code, info, effective, &bindings, lanes);
         let linked = linked.map_err(|err| self.unlinked(&err))?;
         for (tool, _) in &mut tools {
             let function = &tool.contract.function;

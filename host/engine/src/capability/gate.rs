@@ -1,0 +1,53 @@
+//! What lets a use of a capability pass, or refuses it: the effects and denials of one attempt.
+//!
+//! One value, because the engine's library for HTTP calls back into it without the rest of the state. Must not know what
+//! a capability does.
+
+use airlock_types::effect::Effect;
+
+use super::dispatch::Effects;
+use super::http::Outgoing;
+use super::{EffectDenied, Facts};
+
+/// The effects and denials of one attempt.
+pub(super) struct Gate {
+    pub(super) effects: Effects,
+    /// Capabilities that the guest used without a grant, in order.
+    denials: Vec<String>,
+    /// Requests to other hosts. `None` for a tool without such a grant. Boxed, as most attempts have none.
+    pub(super) http: Option<Box<Outgoing>>,
+}
+
+impl Gate {
+    pub(super) fn new(is_intended: bool, http: Option<Box<Outgoing>>) -> Gate {
+        Gate { effects: Effects::new(is_intended), denials: Vec::new(), http }
+    }
+
+    /// Lets an effect leave, and marks the attempt.
+    pub(super) fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
+        let dispatched = self.effects.dispatch(by, effect);
+        if dispatched.is_err() {
+            self.deny_once(by.name);
+        }
+        dispatched
+    }
+
+    /// Notes that the guest used a capability without a grant.
+    pub(super) fn deny(&mut self, capability: &str) {
+        self.denials.push(capability.to_owned());
+    }
+
+    /// Like `deny`, for uses that do not end the guest: the guest may repeat them, and each one would be recorded.
+    pub(super) fn deny_once(&mut self, capability: &str) {
+        if !self.denials.iter().any(|denied| denied == capability) {
+            self.deny(capability);
+        }
+    }
+
+    /// Takes the denials, each run of the same one as one: repeated uses say nothing more than the first.
+    pub(super) fn take_denials(&mut self) -> Vec<String> {
+        let mut denials = std::mem::take(&mut self.denials);
+        denials.dedup();
+        denials
+    }
+}

@@ -1,0 +1,96 @@
+//! What one call has left of the bounds of its grants.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use airlock_types::digest::sha256;
+use airlock_types::grant::HttpAccess;
+
+/// The bounds of one call on one tool. Its attempts share them, or retries would multiply what was granted.
+#[derive(Debug)]
+pub(crate) struct Allotment {
+    /// By the place of the grant in the registry's list.
+    grants: BTreeMap<usize, Left>,
+    /// The beginning of the idempotency keys of the call, for a tool whose effects may be repeated under one.
+    key: Option<String>,
+}
+
+/// What is left of one grant.
+#[derive(Debug)]
+struct Left {
+    requests: AtomicU64,
+    up_bytes: AtomicU64,
+    down_bytes: AtomicU64,
+}
+
+impl Allotment {
+    /// All that the accesses of a tool grant to one call. `None` for a tool without one.
+    pub(crate) fn new(accesses: &[HttpAccess], key: Option<String>) -> Option<Allotment> {
+        let left = |HttpAccess { grant, allowed }: &HttpAccess| {
+            let left = Left {
+                requests: u64::from(allowed.requests_max).into(),
+                up_bytes: allowed.up_bytes_max.into(),
+                down_bytes: allowed.down_bytes_max.into(),
+            };
+            (*grant, left)
+        };
+        (!accesses.is_empty()).then(|| Allotment { grants: accesses.iter().map(left).collect(), key })
+    }
+
+    /// The beginning of the idempotency keys of a call: the same for each of its attempts, and of no other call.
+    pub(crate) fn key(call: &str, tool: &str) -> String {
+        let digest = sha256(format!("idempotency\n{call}\n{tool}").as_bytes());
+        // 128 bits: no two calls share them, and services store keys of this length.
+        digest[..32].to_owned()
+    }
+
+    /// The idempotency key of the n-th effect of an attempt.
+    pub(super) fn key_of(&self, number: u32) -> Option<String> {
+        self.key.as_ref().map(|key| format!("{key}-{number}"))
+    }
+
+    /// Takes one request of a grant.
+    pub(super) fn take_request(&self, grant: usize) -> bool {
+        self.grants.get(&grant).is_some_and(|left| take(&left.requests, 1))
+    }
+
+    /// Takes bytes to be sent.
+    pub(super) fn take_up(&self, grant: usize, bytes: u64) -> bool {
+        self.grants.get(&grant).is_some_and(|left| take(&left.up_bytes, bytes))
+    }
+
+    /// Takes bytes that were received.
+    pub(super) fn take_down(&self, grant: usize, bytes: u64) -> bool {
+        self.grants.get(&grant).is_some_and(|left| take(&left.down_bytes, bytes))
+    }
+}
+
+/// Takes all of it or nothing.
+fn take(left: &AtomicU64, amount: u64) -> bool {
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(amount)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accesses_of_one_grant_share_its_bounds() {
+        let grant = serde_json::json!({"host": "a.example", "requests_max": 2, "up_bytes_max": 10});
+        let allowed: airlock_types::grant::HttpGrant = serde_json::from_value(grant).unwrap();
+        let access = |grant| HttpAccess { grant, allowed: allowed.clone() };
+        let allotment = Allotment::new(&[access(3), access(3)], None).unwrap();
+        assert_eq!([(); 3].map(|()| allotment.take_request(3)), [true, true, false]);
+        assert!(allotment.take_up(3, 10) && !allotment.take_up(3, 1) && allotment.take_down(3, 1));
+        assert!(!allotment.take_request(0));
+        assert!(Allotment::new(&[], None).is_none());
+    }
+
+    #[test]
+    fn a_key_is_of_one_call_one_tool_and_one_effect() {
+        let key = Allotment::key("call", "tool");
+        assert_eq!(key, Allotment::key("call", "tool"));
+        assert_ne!(key, Allotment::key("call", "other"));
+        assert_ne!(key, Allotment::key("later", "tool"));
+    }
+}

@@ -1,0 +1,154 @@
+//! One request and its response, as they are counted, and the sum over an attempt.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Allotment;
+
+/// The outgoing requests of one attempt, when it ends.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) requests: u64,
+    pub(crate) up_bytes: u64,
+    pub(crate) down_bytes: u64,
+    /// Whether something was refused after its request was admitted: an address, or more than a bound.
+    pub(crate) is_denied: bool,
+    /// Whether an effect may have happened that must not happen twice.
+    pub(crate) has_unproven: bool,
+    /// The host that has not answered yet.
+    pub(crate) waiting_for: Option<String>,
+}
+
+/// The outgoing requests of a running attempt. Shared, since requests run beside the guest.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    requests: AtomicU64,
+    up_bytes: AtomicU64,
+    down_bytes: AtomicU64,
+    is_denied: AtomicBool,
+    has_unproven: AtomicBool,
+    /// The hosts that are waited for, by the number of the request.
+    awaited: Mutex<BTreeMap<u64, Arc<str>>>,
+}
+
+impl Running {
+    fn awaited(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<str>>> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        Traffic {
+            requests: self.requests.load(Ordering::Relaxed),
+            up_bytes: self.up_bytes.load(Ordering::Relaxed),
+            down_bytes: self.down_bytes.load(Ordering::Relaxed),
+            is_denied: self.is_denied.load(Ordering::Relaxed),
+            has_unproven: self.has_unproven.load(Ordering::Acquire),
+            waiting_for: self.awaited().values().next().map(|host| host.as_ref().to_owned()),
+        }
+    }
+}
+
+/// One request and its response.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    running: Arc<Running>,
+    allotment: Arc<Allotment>,
+    /// The grant whose bounds count, by its place in the registry's list.
+    grant: usize,
+    host: Arc<str>,
+    /// The number of the request in its attempt.
+    number: u64,
+    /// Whether sending it twice could do something twice.
+    is_unproven: bool,
+    /// Whether the whole request was sent.
+    is_sent: AtomicBool,
+    /// Whether the request ended because it was larger than granted.
+    is_too_large: AtomicBool,
+}
+
+impl Exchange {
+    /// Begins to count a request that was admitted.
+    pub(super) fn new(
+        running: &Arc<Running>,
+        allotment: Arc<Allotment>,
+        grant: usize,
+        host: &str,
+        is_unproven: bool,
+    ) -> Arc<Exchange> {
+        let number = running.requests.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Exchange {
+            running: running.clone(),
+            allotment,
+            grant,
+            host: host.into(),
+            number,
+            is_unproven,
+            is_sent: AtomicBool::new(false),
+            is_too_large: AtomicBool::new(false),
+        })
+    }
+
+    /// Notes whether the next thing to happen is the host's to do.
+    pub(super) fn await_host(&self, waits: bool) {
+        let mut awaited = self.running.awaited();
+        if waits {
+            awaited.entry(self.number).or_insert_with(|| self.host.clone());
+        } else {
+            awaited.remove(&self.number);
+        }
+    }
+
+    /// Must be called before the first byte of the request leaves.
+    pub(super) fn mark_dispatched(&self) {
+        if self.is_unproven {
+            self.running.has_unproven.store(true, Ordering::Release);
+        }
+    }
+
+    /// Notes that something was refused.
+    pub(super) fn deny(&self) {
+        self.running.is_denied.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts bytes to be sent. Returns whether they are within the bound.
+    pub(super) fn up(&self, bytes: u64) -> bool {
+        let fits = self.allotment.take_up(self.grant, bytes);
+        if fits {
+            self.running.up_bytes.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.is_too_large.store(true, Ordering::Relaxed);
+            self.deny();
+        }
+        fits
+    }
+
+    /// Counts bytes that were received. Returns whether they are within the bound.
+    pub(super) fn down(&self, bytes: u64) -> bool {
+        // Also what is over the bound: it did arrive.
+        self.running.down_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = self.allotment.take_down(self.grant, bytes);
+        if !fits {
+            self.deny();
+        }
+        fits
+    }
+
+    pub(super) fn is_too_large(&self) -> bool {
+        self.is_too_large.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_sent(&self) {
+        self.is_sent.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_sent(&self) -> bool {
+        self.is_sent.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.await_host(false);
+    }
+}

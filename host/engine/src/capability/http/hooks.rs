@@ -1,0 +1,87 @@
+//! The one way out: the engine's library calls back here for every request of a guest.
+
+use std::future::ready;
+use std::sync::{Arc, LazyLock};
+
+use http::header::{self, HeaderName};
+use http::{Request, Response};
+use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
+
+use crate::capability::Capability;
+use crate::capability::gate::Gate;
+
+/// Headers that a guest may not set: those that frame a message or belong to one connection, the name of the host, and
+/// credentials. Of these a grant can name the credentials.
+static FORBIDDEN: [HeaderName; 14] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("http2-settings"),
+    header::EXPECT,
+    header::HOST,
+    header::AUTHORIZATION,
+    header::COOKIE,
+];
+
+/// The filter of tools that are granted none of these headers, which most are.
+static STRICT: LazyLock<ForbiddenHeaderFilter> = LazyLock::new(|| Arc::new(is_forbidden));
+
+/// Most bytes of one write to the body of a request, which the host keeps until they are sent.
+const CHUNK_BYTES_MAX: usize = 64 << 10;
+
+type Handled = Box<dyn Future<Output = Result<(Response<WasiBody>, Done), Error>> + Send>;
+
+/// The rest of the work on a request once its response is there; here the connection has a task of its own.
+type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+fn is_forbidden(name: &HeaderName) -> bool {
+    FORBIDDEN.contains(name) || name.as_str().starts_with("proxy-")
+}
+
+impl WasiHttpHooks for Gate {
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        let may_set = |name: &HeaderName| self.http.as_ref().is_some_and(|http| http.may_set(name));
+        let [authorization, cookie] = [&header::AUTHORIZATION, &header::COOKIE].map(may_set);
+        if !authorization && !cookie {
+            return STRICT.clone();
+        }
+        Arc::new(move |name| {
+            let granted =
+                (authorization && name == header::AUTHORIZATION) || (cookie && name == header::COOKIE);
+            is_forbidden(name) && !granted
+        })
+    }
+
+    /// Written by `admit`, from the host that was compared with the grants.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES_MAX
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Handled {
+        let facts = Capability::Http.facts();
+        let admitted = self.http.as_mut().map(|http| http.admit(request, options, &facts, &self.effects));
+        let Some(Ok(prepared)) = admitted else {
+            self.deny_once(facts.name);
+            return Box::new(ready(Err(Error::HttpRequestDenied)));
+        };
+        Box::new(async move {
+            let done: Done = Box::new(ready(Ok(())));
+            Ok((prepared.send().await?, done))
+        })
+    }
+}

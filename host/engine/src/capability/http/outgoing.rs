@@ -1,0 +1,152 @@
+//! The outgoing requests of one attempt: which grant admits a request, and whether its effect may leave.
+
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Request, Uri};
+use wasmtime_wasi_http::{RequestOptions, WasiBody};
+
+use super::Upstream;
+use super::allotment::Allotment;
+use super::body::headers_size;
+use super::exchange::{Exchange, Running, Traffic};
+use super::send::{Prepared, Route};
+use crate::capability::Facts;
+use crate::capability::dispatch::Effects;
+use airlock_types::effect::Effect;
+use airlock_types::environment::SharedEnvironment;
+use airlock_types::grant::HttpAccess;
+use airlock_types::grant::http::method;
+use airlock_types::grant::http::{GuestHeader, Target};
+
+/// Names an effect, so that the service recognizes a repetition of it.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The headers that only a grant lets a guest set.
+static GRANTABLE: [(HeaderName, GuestHeader); 2] =
+    [(AUTHORIZATION, GuestHeader::Authorization), (COOKIE, GuestHeader::Cookie)];
+
+/// What an attempt may send, and what it sent.
+pub(crate) struct Outgoing {
+    accesses: Arc<[HttpAccess]>,
+    upstream: Arc<Upstream>,
+    allotment: Arc<Allotment>,
+    environment: SharedEnvironment,
+    running: Arc<Running>,
+    /// Effects that were admitted, which numbers their keys.
+    effects: u32,
+}
+
+/// The request is not granted.
+#[derive(Debug)]
+pub(super) struct NotAdmitted;
+
+impl Outgoing {
+    pub(crate) fn new(
+        accesses: Arc<[HttpAccess]>,
+        upstream: Arc<Upstream>,
+        allotment: Arc<Allotment>,
+        environment: SharedEnvironment,
+    ) -> Outgoing {
+        Outgoing { accesses, upstream, allotment, environment, running: Arc::default(), effects: 0 }
+    }
+
+    /// What the attempt sent and received until now.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.running.traffic()
+    }
+
+    /// Whether a grant lets the guest set a header that it otherwise may not. Which grant a request will be under is not
+    /// known while its headers are set; `admit` asks again.
+    pub(super) fn may_set(&self, header: &HeaderName) -> bool {
+        self.accesses.iter().any(|access| grants(access, header))
+    }
+
+    /// Admits a request under the first grant that allows it and has a request left.
+    pub(super) fn admit(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        by: &Facts,
+        effects: &Effects,
+    ) -> Result<Prepared, NotAdmitted> {
+        let target = target(&request).ok_or(NotAdmitted)?;
+        let (mut head, body) = request.into_parts();
+        // Before a request is taken from a grant: what may not leave costs nothing.
+        let key = self.key(&target, &head.headers);
+        let effect = effect(&target.method, key.is_some());
+        effects.permit(by, effect).map_err(|_| NotAdmitted)?;
+        let is_admitted = |access: &&HttpAccess| {
+            access.allowed.admits(&target)
+                && GRANTABLE.iter().all(|(name, _)| !head.headers.contains_key(name) || grants(access, name))
+                && self.allotment.take_request(access.grant)
+        };
+        let access = self.accesses.iter().find(is_admitted).ok_or(NotAdmitted)?.clone();
+        let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        // Without a host in the request line: there it could name another one than the header does.
+        head.uri = relative(path).ok_or(NotAdmitted)?;
+        head.headers.insert(HOST, target.authority().parse().map_err(|_| NotAdmitted)?);
+        if let Some(key) = key {
+            head.headers.insert(IDEMPOTENCY_KEY, key);
+        }
+        self.effects += u32::from(!effect.repeatable());
+        let is_unproven = effect > Effect::Idempotent;
+        let allotment = self.allotment.clone();
+        let exchange = Exchange::new(&self.running, allotment, access.grant, &target.host, is_unproven);
+        let bytes = target.method.len() as u64 + path_size(&head.uri) + headers_size(&head.headers);
+        if !exchange.up(bytes) {
+            return Err(NotAdmitted);
+        }
+        let route = Route {
+            host: target.host,
+            port: target.port,
+            access,
+            options: options.unwrap_or_default(),
+            exchange,
+            upstream: self.upstream.clone(),
+            environment: self.environment.clone(),
+        };
+        Ok(Prepared { request: Request::from_parts(head, body), route })
+    }
+
+    /// The idempotency key of an effect. `None` for a tool whose effects must not be repeated, and where the guest has a
+    /// key of its own: whether that one is the same in each attempt is unknown.
+    fn key(&self, target: &Target, headers: &http::HeaderMap) -> Option<HeaderValue> {
+        if method::reads(&target.method) || headers.contains_key(IDEMPOTENCY_KEY) {
+            return None;
+        }
+        self.allotment.key_of(self.effects)?.parse().ok()
+    }
+}
+
+/// The effect of a request.
+fn effect(method: &str, has_key: bool) -> Effect {
+    match (method::reads(method), has_key) {
+        (true, _) => Effect::Read,
+        (false, true) => Effect::Idempotent,
+        (false, false) => Effect::Write,
+    }
+}
+
+fn grants(access: &HttpAccess, header: &HeaderName) -> bool {
+    GRANTABLE.iter().any(|(name, grantable)| name == header && access.allowed.headers.contains(grantable))
+}
+
+/// The request in the form that grants are compared with.
+fn target(request: &Request<WasiBody>) -> Option<Target> {
+    let uri = request.uri();
+    let authority = uri.authority()?.as_str();
+    Target::read(request.method().as_str(), uri.scheme_str()?, authority, uri.path())
+}
+
+/// A path and query as a URI without a host.
+fn relative(path: &str) -> Option<Uri> {
+    // A query alone has the path `/`, which is written out, as servers differ in what they make of its absence.
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    Uri::builder().path_and_query(path).build().ok()
+}
+
+fn path_size(uri: &Uri) -> u64 {
+    uri.path_and_query().map_or(0, |path| path.as_str().len() as u64)
+}

@@ -1,0 +1,120 @@
+//! Sends one admitted request: resolves, checks the addresses, connects, sends.
+
+use core::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+
+use super::body::{Pause, Received, Sent, headers_size};
+use super::exchange::Exchange;
+use super::pool::Key;
+use super::upstream::Upstream;
+use airlock_types::environment::{SharedEnvironment, within};
+use airlock_types::grant::HttpAccess;
+
+/// An admitted request.
+pub(super) struct Prepared {
+    /// In the form in which it is sent: with a path alone, and the header that names the host.
+    pub(super) request: Request<WasiBody>,
+    pub(super) route: Route,
+}
+
+/// Where a request goes. Apart from the request, whose body no two threads may see.
+pub(super) struct Route {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) access: HttpAccess,
+    pub(super) options: RequestOptions,
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) environment: SharedEnvironment,
+}
+
+impl Prepared {
+    /// Sends it, and returns the response once its head is there.
+    pub(super) async fn send(self) -> Result<Response<WasiBody>, Error> {
+        let Prepared { request, route } = self;
+        route.exchange.await_host(true);
+        let sent = route.send(request).await;
+        route.exchange.await_host(false);
+        sent
+    }
+}
+
+impl Route {
+    async fn send(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Error> {
+        let Route { exchange, upstream, environment, options, .. } = self;
+        let RequestOptions { connect_timeout, first_byte_timeout, between_bytes_timeout } = *options;
+        let mut request = request.map(|body| Sent::new(body, exchange));
+        let keys = limited(environment, connect_timeout, self.keys()).await.ok_or(Error::DnsTimeout)??;
+        let (response, key, connection) = loop {
+            let connecting = upstream.connection(&keys, environment);
+            let connected = limited(environment, connect_timeout, connecting).await;
+            let (key, mut connection, was_kept) = connected.ok_or(Error::ConnectionTimeout)??;
+            // From here on bytes may leave. What ended before has changed nothing.
+            exchange.mark_dispatched();
+            let sending = connection.sender.try_send_request(request);
+            let sent = limited(environment, first_byte_timeout, sending).await;
+            match sent.ok_or(Error::HttpResponseTimeout)? {
+                Ok(response) => break (response, key, connection),
+                Err(mut unsent) => match unsent.take_message() {
+                    // The host closed the connection while it was idle, and none of the request was written.
+                    Some(again) if was_kept => request = again,
+                    Some(_) | None => return Err(failed(unsent.error(), exchange)),
+                },
+            }
+        };
+        if !exchange.down(headers_size(response.headers())) {
+            return Err(Error::HttpResponseHeaderSectionSize(None));
+        }
+        let pause =
+            between_bytes_timeout.map(|time| Pause { time, environment: environment.clone(), sleep: None });
+        let (exchange, pool) = (exchange.clone(), upstream.pool(environment).clone());
+        Ok(response.map(|body| Received::new(body, exchange, (key, connection), pool, pause).boxed_unsync()))
+    }
+
+    /// What a connection for it must be of: one key for each address, all of which are checked.
+    async fn keys(&self) -> Result<Vec<Key>, Error> {
+        let Route { host, port, access, exchange, upstream, .. } = self;
+        let Some(addresses) = upstream.addresses(host, &access.allowed.addresses).await? else {
+            exchange.deny();
+            return Err(Error::HttpRequestDenied);
+        };
+        let host: Arc<str> = host.as_str().into();
+        let key = |address| Key {
+            grant: access.grant,
+            scheme: access.allowed.scheme,
+            host: host.clone(),
+            address: SocketAddr::new(address, *port),
+        };
+        Ok(addresses.into_iter().map(key).collect())
+    }
+}
+
+/// A future within the time that the guest allows for it; without one the attempt's deadline ends it.
+async fn limited<F: Future>(
+    environment: &SharedEnvironment,
+    time: Option<Duration>,
+    future: F,
+) -> Option<F::Output> {
+    match time {
+        None => Some(future.await),
+        Some(time) => within(&**environment, environment.monotonic().saturating_add(time), future).await,
+    }
+}
+
+/// The guest's word for a failed exchange. The library's own would be logged with what it handled.
+fn failed(error: &hyper::Error, exchange: &Exchange) -> Error {
+    if exchange.is_too_large() {
+        Error::HttpRequestBodySize(None)
+    } else if error.is_parse_too_large() {
+        Error::HttpResponseHeaderSectionSize(None)
+    } else if error.is_canceled() || error.is_closed() || error.is_incomplete_message() {
+        Error::ConnectionTerminated
+    } else {
+        Error::HttpProtocolError
+    }
+}

@@ -1,0 +1,177 @@
+//! What the attempts of one tool share on their way out: the resolver, TLS, and the connections that are kept.
+
+use core::net::IpAddr;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::task::AbortOnDropHandle;
+use wasmtime_wasi_http::Error;
+
+use super::pool::{Connection, Key, Pool};
+use super::resolve::{Resolve, System};
+use super::tls;
+use super::tls::TlsError;
+use crate::blocking::Lane;
+use airlock_types::environment::{SharedEnvironment, within};
+use airlock_types::grant::HttpAccess;
+use airlock_types::grant::http::address::is_allowed;
+use airlock_types::grant::http::{Network, Scheme};
+
+/// Most open connections of one tool. Eight calls run at once by default, each with a few requests.
+const CONNECTIONS_MAX: usize = 64;
+
+/// Most addresses of a name that are tried.
+const ADDRESSES_MAX: usize = 4;
+
+/// Time for connecting to one address, TLS included, so that a dead one leaves time for the next.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Largest head of a response.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// A connection's bytes, in clear text or over TLS.
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// The way out of one tool.
+pub(crate) struct Upstream {
+    resolver: Arc<dyn Resolve>,
+    /// `None` for a tool that may reach no host over TLS.
+    tls: Option<Arc<ClientConfig>>,
+    pool: OnceLock<Arc<Pool>>,
+    connections: Arc<Semaphore>,
+}
+
+impl Upstream {
+    /// The way out for these accesses. `lane` holds the threads for lookups where no resolver is given.
+    ///
+    /// # Errors
+    /// When a host is to be reached over TLS and this machine has no trusted roots.
+    pub(crate) fn new(
+        accesses: &[HttpAccess],
+        resolver: Option<Arc<dyn Resolve>>,
+        lane: Lane,
+    ) -> Result<Upstream, TlsError> {
+        let needs_tls = accesses.iter().any(|access| access.allowed.scheme == Scheme::Https);
+        Ok(Upstream {
+            resolver: resolver.unwrap_or_else(|| Arc::new(System { lane })),
+            tls: needs_tls.then(tls::config).transpose()?,
+            pool: OnceLock::new(),
+            connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        })
+    }
+
+    /// The connections that are kept. Their times are the environment's, which is known to attempts only.
+    pub(super) fn pool(&self, environment: &SharedEnvironment) -> &Arc<Pool> {
+        self.pool.get_or_init(|| Pool::new(environment.clone()))
+    }
+
+    /// The addresses of a host. `None` where one of them is neither public nor in a granted network: the owner of the
+    /// name chooses which of its addresses comes first.
+    pub(super) async fn addresses(
+        &self,
+        host: &str,
+        granted: &[Network],
+    ) -> Result<Option<Vec<IpAddr>>, Error> {
+        let addresses = match literal(host) {
+            Some(address) => Ok(vec![address]),
+            None => self.resolver.resolve(host).await,
+        };
+        match addresses {
+            Ok(addresses) if !addresses.is_empty() => {
+                let allowed = addresses.iter().all(|address| is_allowed(*address, granted));
+                Ok(allowed.then_some(addresses))
+            }
+            Ok(_) | Err(_) => Err(Error::DnsError { rcode: None, info_code: None }),
+        }
+    }
+
+    /// A connection to one of these addresses, which were checked: a kept one, or else a new one. Also returns whether
+    /// it was kept.
+    pub(super) async fn connection(
+        &self,
+        keys: &[Key],
+        environment: &SharedEnvironment,
+    ) -> Result<(Key, Connection, bool), Error> {
+        for key in keys {
+            while let Some(mut connection) = self.pool(environment).take(key) {
+                // Its last response has ended, so it is ready at once, or closing.
+                if connection.sender.ready().await.is_ok() {
+                    return Ok((key.clone(), connection, true));
+                }
+            }
+        }
+        let mut last = Error::DestinationUnavailable;
+        for key in keys.iter().take(ADDRESSES_MAX) {
+            let until = environment.monotonic().saturating_add(CONNECT_TIME_MAX);
+            match within(&**environment, until, self.connect(key)).await {
+                Some(Ok(connection)) => return Ok((key.clone(), connection, false)),
+                Some(Err(error)) => last = error,
+                None => last = Error::ConnectionTimeout,
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect(&self, key: &Key) -> Result<Connection, Error> {
+        let permit = self.connections.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
+        let stream = TcpStream::connect(key.address).await.map_err(|error| refused(&error))?;
+        // A request is written at once, and waiting for more would only delay it.
+        stream.set_nodelay(true).map_err(|error| refused(&error))?;
+        let io: Box<dyn Io> = match key.scheme {
+            Scheme::Http => Box::new(stream),
+            Scheme::Https => Box::new(self.secure(&key.host, stream).await?),
+        };
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(HEAD_BYTES_MAX);
+        let (sender, connection) =
+            builder.handshake(TokioIo::new(io)).await.map_err(|_| Error::HttpProtocolError)?;
+        let driver = AbortOnDropHandle::new(tokio::spawn(async move {
+            // Its errors reach whoever waits for the response.
+            let _ = connection.await;
+        }));
+        Ok(Connection { sender, driver, permit })
+    }
+
+    async fn secure(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Error> {
+        let config = self.tls.clone().ok_or(Error::ConfigurationError)?;
+        let name = match literal(host) {
+            Some(address) => ServerName::from(address),
+            None => ServerName::try_from(host.to_owned()).map_err(|_| Error::TlsCertificateError)?,
+        };
+        TlsConnector::from(config).connect(name, stream).await.map_err(|error| untrusted(&error))
+    }
+}
+
+/// The address of a host that is one, in its canonical spelling.
+fn literal(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+fn refused(error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
+        io::ErrorKind::TimedOut => Error::ConnectionTimeout,
+        _ => Error::DestinationUnavailable,
+    }
+}
+
+fn untrusted(error: &io::Error) -> Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
+        _ => Error::TlsProtocolError,
+    }
+}

@@ -1,0 +1,358 @@
+//! `http`: requests to hosts beyond this one.
+//!
+//! The pure part: what is requested and granted, how the two meet, and whether one outgoing request lies within them.
+//! Owns the defaults of a grant's bounds. The host functions are the engine's, which also resolves names and asks
+//! [`address`] about each address that a name has. Secrets will be a field of [`HttpGrant`]: what is added to a request
+//! belongs to the grant that admitted it.
+
+mod access;
+pub mod address;
+pub mod host;
+pub mod method;
+pub mod path;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{GrantProblem, IMPLIED, Missing};
+use crate::difference::Difference;
+use crate::effect::Effect;
+pub use access::{HttpAccess, effect};
+pub use address::Network;
+pub use host::HostPattern;
+pub use method::Method;
+pub use path::PathPrefix;
+pub use target::Target;
+
+/// The name in registries, contracts, records and replies.
+pub const NAME: &str = "http";
+
+/// Requests of one call when a grant does not say: a few pages of a list, and no crawl.
+pub const REQUESTS_MAX: u32 = 32;
+
+/// Bytes of request bodies and headers of one call when a grant does not say. Arguments are smaller by default.
+pub const UP_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of response bodies and headers of one call when a grant does not say: a fraction of a guest's default memory.
+pub const DOWN_BYTES_MAX: u64 = 8 << 20;
+
+/// How a host is spoken to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// Over TLS, with a certificate that is valid for the host.
+    #[default]
+    Https,
+    /// In clear text.
+    Http,
+}
+
+impl Scheme {
+    /// The scheme as URLs spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Https => "https",
+            Scheme::Http => "http",
+        }
+    }
+
+    /// The port of a URL that names none.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Scheme::Https => 443,
+            Scheme::Http => 80,
+        }
+    }
+}
+
+/// A header that only a grant lets the guest set. What frames a message or names its host cannot be granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GuestHeader {
+    /// Credentials that the tool holds itself.
+    Authorization,
+    /// Cookies that the tool holds itself.
+    Cookie,
+}
+
+impl GuestHeader {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GuestHeader::Authorization => "authorization",
+            GuestHeader::Cookie => "cookie",
+        }
+    }
+}
+
+/// A request for a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpRequest {
+    /// A host, or `*.` before one for all names with one more label.
+    pub host: HostPattern,
+    /// How it is spoken to.
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// The port; without one that of the scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// What the tool sends.
+    #[serde(default = "method::reading")]
+    pub methods: BTreeSet<Method>,
+    /// The part of the host that it needs.
+    #[serde(default)]
+    pub path: PathPrefix,
+    /// Why the tool needs it.
+    pub reason: String,
+    /// Whether the tool runs without it.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// A host that a tool may send requests to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpGrant {
+    /// A host, or `*.` before one for all names with one more label.
+    pub host: HostPattern,
+    /// How it is spoken to.
+    #[serde(default)]
+    pub scheme: Scheme,
+    /// The port; without one that of the scheme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// What may be sent. Everything but `GET`, `HEAD` and `OPTIONS` counts as an effect on the world.
+    #[serde(default = "method::reading")]
+    pub methods: BTreeSet<Method>,
+    /// Only paths that begin with these segments.
+    #[serde(default)]
+    pub path: PathPrefix,
+    /// Most requests of one call.
+    #[serde(default = "requests_max")]
+    pub requests_max: u32,
+    /// Most bytes that one call sends, headers included.
+    #[serde(default = "up_bytes_max")]
+    pub up_bytes_max: u64,
+    /// Most bytes that one call receives, headers included.
+    #[serde(default = "down_bytes_max")]
+    pub down_bytes_max: u64,
+    /// Headers that the guest may set, of those that it otherwise may not.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub headers: BTreeSet<GuestHeader>,
+    /// Networks that the host may have addresses in although they are not public: `10.0.0.0/8`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Network>,
+}
+
+fn requests_max() -> u32 {
+    REQUESTS_MAX
+}
+
+fn up_bytes_max() -> u64 {
+    UP_BYTES_MAX
+}
+
+fn down_bytes_max() -> u64 {
+    DOWN_BYTES_MAX
+}
+
+/// What both a request and a grant say about requests: the dimensions of their order.
+#[derive(Clone, Copy)]
+struct Extent<'a> {
+    host: &'a HostPattern,
+    scheme: Scheme,
+    port: u16,
+    methods: &'a BTreeSet<Method>,
+    path: &'a PathPrefix,
+}
+
+impl Extent<'_> {
+    /// ⊆: whether each request within it lies within the other.
+    fn is_within(self, other: Extent<'_>) -> bool {
+        let Extent { host, scheme, port, methods, path } = self;
+        (scheme, port) == (other.scheme, other.port)
+            && host.narrower(other.host) == Some(host)
+            && path.longer(other.path) == Some(path)
+            && methods.is_subset(other.methods)
+    }
+
+    fn admits(self, target: &Target) -> bool {
+        let Extent { host, scheme, port, methods, path } = self;
+        (scheme, port) == (target.scheme, target.port)
+            && host.admits(&target.host)
+            && methods.iter().any(|method| method.as_str() == target.method)
+            && path.admits(&target.path)
+    }
+}
+
+impl std::fmt::Display for Extent<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Extent { host, scheme, port, methods: _, path } = self;
+        write!(f, "{}://{host}", scheme.as_str())?;
+        if *port != scheme.default_port() {
+            write!(f, ":{port}")?;
+        }
+        write!(f, "{path}")
+    }
+}
+
+impl HttpRequest {
+    fn extent(&self) -> Extent<'_> {
+        let HttpRequest { host, scheme, port, methods, path, reason: _, optional: _ } = self;
+        let port = port.unwrap_or_else(|| scheme.default_port());
+        Extent { host, scheme: *scheme, port, methods, path }
+    }
+
+    /// Its part that a grant allows.
+    fn intersection(&self, grant: &HttpGrant) -> Option<HttpGrant> {
+        let (asked, given) = (self.extent(), grant.extent());
+        let methods: BTreeSet<Method> = asked.methods.intersection(given.methods).cloned().collect();
+        if methods.is_empty() || (asked.scheme, asked.port) != (given.scheme, given.port) {
+            return None;
+        }
+        let host = asked.host.narrower(given.host)?.clone();
+        let path = asked.path.longer(given.path)?.clone();
+        Some(HttpGrant { host, methods, path, ..grant.clone() })
+    }
+}
+
+impl HttpGrant {
+    fn extent(&self) -> Extent<'_> {
+        // The bounds are no part of the order: they are the operator's alone.
+        let HttpGrant { host, scheme, port, methods, path, .. } = self;
+        let port = port.unwrap_or_else(|| scheme.default_port());
+        Extent { host, scheme: *scheme, port, methods, path }
+    }
+
+    /// Whether an outgoing request lies within it.
+    pub fn admits(&self, target: &Target) -> bool {
+        self.extent().admits(target)
+    }
+
+    /// The strongest effect that its methods make possible.
+    pub fn effect(&self) -> Effect {
+        if self.methods.iter().all(Method::reads) { Effect::Read } else { Effect::Write }
+    }
+
+    /// What is wrong with the grant on every machine.
+    pub(super) fn problem(&self) -> Option<GrantProblem> {
+        let (message, hint) = if self.methods.is_empty() {
+            ("has no method", "write `methods = [\"GET\"]`, or leave `methods` out for GET and HEAD")
+        } else if self.requests_max == 0 {
+            ("has `requests_max = 0`", "write at least 1, or leave the grant out")
+        } else if self.port == Some(0) {
+            ("has the port 0", "write the port of the service, or leave `port` out")
+        } else {
+            return None;
+        };
+        Some(GrantProblem { message: format!("the grant of `{}` {message}", self.extent()), hint })
+    }
+}
+
+/// A plain component does not say which hosts it wants, so it requests those that are granted.
+pub(super) fn implied(grants: &[HttpGrant]) -> Vec<HttpRequest> {
+    let request = |grant: &HttpGrant| HttpRequest {
+        host: grant.host.clone(),
+        scheme: grant.scheme,
+        port: grant.port,
+        methods: grant.methods.clone(),
+        path: grant.path.clone(),
+        reason: IMPLIED.into(),
+        optional: true,
+    };
+    grants.iter().map(request).collect()
+}
+
+/// ∩: what each pair of a grant and a request has in common, in the order of the grants.
+pub(super) fn effective(requests: &[HttpRequest], grants: &[HttpGrant]) -> Arc<[HttpAccess]> {
+    let pairs = grants.iter().enumerate().flat_map(|(grant, given)| {
+        let shared = requests.iter().filter_map(|request| request.intersection(given));
+        shared.map(move |allowed| HttpAccess { grant, allowed })
+    });
+    pairs.collect()
+}
+
+/// The requests of which a method is not granted. A narrower host or path is the operator's choice.
+pub(super) fn missing(requests: &[HttpRequest], grants: &[HttpGrant]) -> Vec<Missing> {
+    let missing = |request: &HttpRequest| {
+        let granted: BTreeSet<Method> = grants
+            .iter()
+            .filter_map(|grant| request.intersection(grant))
+            .flat_map(|allowed| allowed.methods)
+            .collect();
+        let lacking: Vec<&str> = request.methods.difference(&granted).map(Method::as_str).collect();
+        (!lacking.is_empty()).then(|| Missing {
+            capability: NAME.into(),
+            asked: format!("{} {}", lacking.join(", "), request.extent()),
+            reason: request.reason.clone(),
+            grant: line(request),
+            optional: request.optional,
+        })
+    };
+    requests.iter().filter_map(missing).collect()
+}
+
+/// The setting that grants a request, without what has a default.
+fn line(request: &HttpRequest) -> String {
+    let HttpRequest { host, scheme, port, methods, path, reason: _, optional: _ } = request;
+    let mut parts = vec![format!("host = \"{host}\"")];
+    if *scheme != Scheme::default() {
+        parts.push(format!("scheme = \"{}\"", scheme.as_str()));
+    }
+    parts.extend(port.map(|port| format!("port = {port}")));
+    if *methods != method::reading() {
+        let methods: Vec<String> = methods.iter().map(|method| format!("\"{}\"", method.as_str())).collect();
+        parts.push(format!("methods = [{}]", methods.join(", ")));
+    }
+    if *path != PathPrefix::default() {
+        parts.push(format!("path = \"{path}\""));
+    }
+    format!("grants.{NAME} = [{{ {} }}]", parts.join(", "))
+}
+
+/// What differs between two lists of requests, by the URLs that they name.
+pub(super) fn differences(old: &[HttpRequest], new: &[HttpRequest]) -> Vec<Difference> {
+    let (Some(old_urls), Some(new_urls)) = (by_url(old), by_url(new)) else {
+        // A URL is requested twice, so which two requests to compare is undefined.
+        return Difference::of(&[NAME], &old, &new, true).into_iter().collect();
+    };
+    let urls: BTreeSet<&String> = old_urls.keys().chain(new_urls.keys()).collect();
+    let change = |url: &String| one_url(url, old_urls.get(url).copied(), new_urls.get(url).copied(), old);
+    urls.into_iter().flat_map(change).collect()
+}
+
+fn by_url(requests: &[HttpRequest]) -> Option<BTreeMap<String, &HttpRequest>> {
+    let map: BTreeMap<_, _> =
+        requests.iter().map(|request| (request.extent().to_string(), request)).collect();
+    (map.len() == requests.len()).then_some(map)
+}
+
+fn one_url(
+    url: &str,
+    old: Option<&HttpRequest>,
+    new: Option<&HttpRequest>,
+    all_old: &[HttpRequest],
+) -> Vec<Difference> {
+    let (Some(old), Some(new)) = (old, new) else {
+        // A new URL within what was asked for before is not wider.
+        let covered = |new: &HttpRequest| all_old.iter().any(|old| new.extent().is_within(old.extent()));
+        let wider = new.is_some_and(|new| !covered(new));
+        return Difference::of(&[NAME, url], &old, &new, wider).into_iter().collect();
+    };
+    // The others are in the URL.
+    let HttpRequest { host: _, scheme: _, port: _, path: _, methods, reason, optional } = old;
+    let more = !new.methods.is_subset(methods);
+    let parts = [
+        Difference::of(&[NAME, url, "methods"], methods, &new.methods, more),
+        Difference::of(&[NAME, url, "optional"], optional, &new.optional, new.optional),
+        // Another reason permits nothing more.
+        Difference::of(&[NAME, url, "reason"], reason, &new.reason, false),
+    ];
+    parts.into_iter().flatten().collect()
+}

@@ -135,7 +135,7 @@ impl Upstream {
             Scheme::Https => Box::new(self.secure(&key.host, stream).await?),
         };
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(HEAD_BYTES_MAX);
+        builder.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX);
         let (sender, connection) =
             builder.handshake(TokioIo::new(io)).await.map_err(|_| Error::HttpProtocolError)?;
         let driver = AbortOnDropHandle::new(tokio::spawn(async move {

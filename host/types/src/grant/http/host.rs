@@ -103,7 +103,9 @@ impl HostPattern {
         match self {
             HostPattern::Exact(own) => own == host,
             // A name and the rest after its first label: `a.b.example.com` has another rest.
-            HostPattern::OneLabelOf(own) => host.split_once('.').is_some_and(|(_, rest)| rest == own),
+            HostPattern::OneLabelOf(own) => {
+                host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == own)
+            }
         }
     }
 

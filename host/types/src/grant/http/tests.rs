@@ -131,7 +131,7 @@ fn only_what_was_not_asked_for_before_is_wider() {
         &[("http https://*.example.com/", false), ("http https://api.example.com/v1", false)],
     );
     check(&part, &site, &[("http https://*.example.com/", true), ("http https://api.example.com/v1", false)]);
-    let writes = json!([{"host": "*.example.com", "methods": ["GET", "POST"], "optional": true}]);
+    let writes = json!([{"host": "*.example.com", "methods": ["GET", "HEAD", "POST"], "optional": true}]);
     check(
         &site,
         &writes,

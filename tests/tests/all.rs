@@ -26,6 +26,8 @@ mod foreign;
 mod hidden;
 mod http;
 mod http_out;
+mod http_out_addresses;
+mod http_out_effects;
 mod isolation;
 mod journal;
 mod left_out;
@@ -47,6 +49,7 @@ mod stdio;
 mod stuck;
 mod telemetry;
 mod unavailable;
+mod web;
 
 use std::process::{Command, Output};
 

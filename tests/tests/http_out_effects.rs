@@ -1,0 +1,142 @@
+//! What requests of tools do: repeated or not, under which key, and how long they are waited for.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use airlock::capability::Resolve;
+use airlock::config::ConfigFile;
+use airlock::host::{Host, OpenError};
+use airlock_contract::package::{Packed, embed};
+use airlock_journal::Journal;
+use airlock_tests::upstream::Upstream;
+use airlock_tests::{program, root};
+use airlock_types::call::{Arguments, Call};
+use airlock_types::caller::Caller;
+use airlock_types::code::Code;
+use airlock_types::effect::Effect;
+use airlock_types::grant::http::host::canonical;
+use airlock_types::record::Record;
+use airlock_types::reply::Reply;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+
+use crate::web::{DENIED, Web, call, fetch, fetch_with, grant, named};
+use crate::{stderr, stdout};
+
+#[tokio::test]
+async fn a_request_that_reads_is_repeated_within_the_bounds_of_the_call() {
+    let upstream = Upstream::start().await.unwrap();
+    let host = Web::new().open(&grant(&upstream, "")).await;
+    let args = json!({"method": "GET", "url": upstream.url("/")});
+    let (_, record) = call(&host, "fetch_then_abort", &args, Code::Trap).await;
+    assert_eq!((record.attempts.len(), upstream.arrived().len()), (3, 3));
+    let host = Web::new().open(&grant(&upstream, ", requests_max = 2")).await;
+    let (_, record) = call(&host, "fetch_then_abort", &args, Code::Trap).await;
+    assert_eq!((record.attempts.len(), upstream.arrived().len()), (3, 5));
+}
+
+#[tokio::test]
+async fn a_request_that_writes_is_sent_once() {
+    let upstream = Upstream::start().await.unwrap();
+    let host = Web::new().open(&grant(&upstream, ", methods = [\"GET\", \"POST\", \"PATCH\"]")).await;
+    for (sent, method) in ["POST", "PATCH"].into_iter().enumerate() {
+        let args = json!({"method": method, "url": upstream.url("/")});
+        let (_, record) = call(&host, "fetch_then_abort", &args, Code::Trap).await;
+        assert_eq!((record.attempts.len(), upstream.arrived().len()), (1, sent + 1), "{method}");
+        assert_eq!(upstream.arrived()[sent].header("idempotency-key"), "");
+    }
+    // Reading by the same tool leaves no mark.
+    let args = json!({"method": "GET", "url": upstream.url("/")});
+    let (_, record) = call(&host, "fetch_then_abort", &args, Code::Trap).await;
+    assert_eq!(record.attempts.len(), 3);
+}
+
+#[tokio::test]
+async fn a_write_that_never_left_may_be_tried_again() {
+    let upstream = Upstream::start().await.unwrap();
+    let gone = grant(&upstream, ", methods = [\"POST\"]");
+    let args = json!({"method": "POST", "url": upstream.url("/")});
+    drop(upstream);
+    let host = Web::new().open(&gone).await;
+    let (_, record) = call(&host, "fetch_then_abort", &args, Code::Trap).await;
+    assert_eq!(record.attempts.len(), 3, "a refused connection changed nothing");
+}
+
+#[tokio::test]
+async fn an_idempotent_tool_sends_the_same_key_with_each_attempt_of_a_call() {
+    let upstream = Upstream::start().await.unwrap();
+    let settings =
+        format!("effects = \"idempotent\"\n{}", grant(&upstream, ", methods = [\"GET\", \"PUT\"]"));
+    let host = Web::new().open(&settings).await;
+    let args = json!({"method": "PUT", "url": upstream.url("/")});
+    let (_, record) = call(&host, "fetch_then_abort", &args, Code::Trap).await;
+    call(&host, "fetch_then_abort", &args, Code::Trap).await;
+    let keys: Vec<String> =
+        upstream.arrived().iter().map(|arrived| arrived.header("idempotency-key").to_owned()).collect();
+    assert_eq!((record.attempts.len(), keys.len()), (3, 6), "{keys:?}");
+    assert!(keys[0].len() > 30 && keys[..3].iter().all(|key| *key == keys[0]), "{keys:?}");
+    assert!(keys[3] != keys[0] && keys[3..].iter().all(|key| *key == keys[3]), "{keys:?}");
+    // Two effects of one attempt have two keys, and reading has none.
+    let args = json!({"method": "PUT", "url": upstream.url("/"), "times": 2});
+    call(&host, "repeat", &args, Code::Ok).await;
+    let arrived = upstream.arrived();
+    assert_ne!(arrived[6].header("idempotency-key"), arrived[7].header("idempotency-key"));
+    fetch(&host, "GET", &upstream.url("/")).await.unwrap();
+    assert_eq!(upstream.arrived()[8].header("idempotency-key"), "");
+    // A key of the tool's own stays, and proves nothing to the host.
+    let own = json!([["idempotency-key", "own"]]);
+    fetch_with(&host, "PUT", &upstream.url("/"), &own).await.0.unwrap();
+    assert_eq!(upstream.arrived()[9].header("idempotency-key"), "own");
+}
+
+#[tokio::test]
+async fn the_methods_of_a_grant_say_which_effects_a_tool_has() {
+    let upstream = Upstream::start().await.unwrap();
+    let reads = grant(&upstream, ", methods = [\"GET\", \"HEAD\", \"OPTIONS\"]");
+    let writes = grant(&upstream, ", methods = [\"GET\", \"POST\"]");
+    for (settings, effect, is_open_world) in
+        [("", Effect::Pure, false), (&reads, Effect::Read, true), (&writes, Effect::Write, true)]
+    {
+        let host = Web::new().open(settings).await;
+        let tools = host.visible(&Caller::local());
+        let tool = tools.resolve("web_fetch").unwrap();
+        assert_eq!((tool.effect, tool.is_open_world), (effect, is_open_world), "{settings}");
+    }
+    // An operator who says that the tool only reads is taken at that word.
+    let host = Web::new().open(&format!("effects = \"read\"\n{writes}")).await;
+    assert_eq!(fetch(&host, "POST", &upstream.url("/")).await.unwrap_err(), DENIED);
+    assert_eq!(upstream.connections(), 0);
+    assert!(fetch(&host, "GET", &upstream.url("/")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_deadline_says_which_host_it_waited_for() {
+    let upstream = Upstream::start().await.unwrap();
+    let host = Web::new().open(&format!("limits.deadline_ms = 300\n{}", grant(&upstream, ""))).await;
+    for path in ["/slow", "/pause"] {
+        let args = json!({"url": upstream.url(path)});
+        let (reply, _) = call(&host, "download", &args, Code::LimitDeadline).await;
+        let message = reply.error.unwrap().message;
+        assert!(message.contains("it was waiting for `127.0.0.1`"), "{path}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn the_times_that_a_guest_sets_are_kept() {
+    let upstream = Upstream::start().await.unwrap();
+    let host = Web::new().open(&grant(&upstream, "")).await;
+    let args = |path: &str, connect: u64, head: u64, part: u64| json!({"url": upstream.url(path), "connect_ms": connect, "head_ms": head, "part_ms": part});
+    for (args, error) in [
+        (args("/slow", 5_000, 50, 5_000), "HttpResponseTimeout"),
+        (args("/slow", 5_000, 0, 5_000), "HttpResponseTimeout"),
+        (args("/pause", 5_000, 5_000, 50), "timeout"),
+    ] {
+        let (reply, _) = call(&host, "hurry", &args, Code::ToolError).await;
+        let message = reply.error.unwrap().message;
+        assert!(message.contains(error), "{args}: {message}");
+    }
+    call(&host, "hurry", &args("/", 5_000, 5_000, 5_000), Code::Ok).await;
+}

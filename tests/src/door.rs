@@ -216,9 +216,10 @@ fn told(answer: &Value) -> anyhow::Result<Value> {
         return Ok(json!({"code": code, "text": text, "facts": meta["dev.airlock/error"]}));
     }
     let structured = &answer["result"]["structuredContent"];
-    // A notice is the first line, before the twin.
-    let notice = structured["notice"].as_str();
-    let text = match notice {
+    // A notice is the first line, before the twin, and not in it.
+    let mut twin = structured.clone();
+    let notice = twin.as_object_mut().and_then(|twin| twin.remove("notice"));
+    let text = match notice.as_ref().and_then(Value::as_str) {
         Some(notice) => text
             .strip_prefix(notice)
             .and_then(|text| text.strip_prefix('\n'))
@@ -227,7 +228,7 @@ fn told(answer: &Value) -> anyhow::Result<Value> {
     };
     let is_large = text.is_empty() || text.starts_with("The result has ");
     anyhow::ensure!(
-        is_large || serde_json::from_str::<Value>(text).ok().as_ref() == Some(structured),
+        is_large || serde_json::from_str::<Value>(text).ok().as_ref() == Some(&twin),
         "the text twin is another: {answer}"
     );
     Ok(json!({"code": code, "text": null, "facts": settled(structured.clone())}))

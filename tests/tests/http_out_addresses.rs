@@ -1,29 +1,14 @@
 //! Addresses that requests of tools go to: every spelling, names that move, certificates.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::net::IpAddr;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
-use airlock::capability::Resolve;
-use airlock::config::ConfigFile;
-use airlock::host::{Host, OpenError};
-use airlock_contract::package::{Packed, embed};
-use airlock_journal::Journal;
+use airlock_tests::program;
 use airlock_tests::upstream::Upstream;
-use airlock_tests::{program, root};
-use airlock_types::call::{Arguments, Call};
-use airlock_types::caller::Caller;
 use airlock_types::code::Code;
-use airlock_types::effect::Effect;
 use airlock_types::grant::http::host::canonical;
-use airlock_types::record::Record;
-use airlock_types::reply::Reply;
-use futures::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::web::{DENIED, Web, call, fetch, fetch_with, grant, named};
+use crate::web::{DENIED, Web, call, fetch, fetch_with, named};
 use crate::{stderr, stdout};
 
 /// Spellings of addresses that are not public.

@@ -1,30 +1,12 @@
 //! What requests of tools do: repeated or not, under which key, and how long they are waited for.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::net::IpAddr;
-use std::process::Command;
-use std::sync::{Arc, Mutex};
-
-use airlock::capability::Resolve;
-use airlock::config::ConfigFile;
-use airlock::host::{Host, OpenError};
-use airlock_contract::package::{Packed, embed};
-use airlock_journal::Journal;
 use airlock_tests::upstream::Upstream;
-use airlock_tests::{program, root};
-use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::effect::Effect;
-use airlock_types::grant::http::host::canonical;
-use airlock_types::record::Record;
-use airlock_types::reply::Reply;
-use futures::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::web::{DENIED, Web, call, fetch, fetch_with, grant, named};
-use crate::{stderr, stdout};
+use crate::web::{DENIED, Web, call, fetch, fetch_with, grant};
 
 #[tokio::test]
 async fn a_request_that_reads_is_repeated_within_the_bounds_of_the_call() {

@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use airlock_tests::wire::Wire;
+use airlock_tests::wire::{Wire, stateless_meta};
 use airlock_tests::{program, registry};
 use serde_json::{Value, json};
 
@@ -119,11 +119,28 @@ fn of_two_requests_with_one_id_each_is_answered() {
     );
 }
 
+/// The first requests of a client without a handshake are in one write, so they come before rmcp's service has begun.
+#[test]
+fn of_two_first_requests_with_one_id_each_is_answered() {
+    let mut wire = Wire::start(&registry("hostile"), &[]).unwrap();
+    let call = |value: &str| {
+        let params =
+            json!({"name": "types_echo_u64", "arguments": {"value": value}, "_meta": stateless_meta()});
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string()
+    };
+    wire.send_line(["1", "2", "3"].map(call).join("\n").as_bytes()).unwrap();
+    let (answers, status) = wire.end().unwrap();
+    assert!(status.success(), "{status}");
+    let mut results: Vec<String> =
+        answers.iter().map(|answer| answer["result"]["structuredContent"]["result"].to_string()).collect();
+    results.sort();
+    assert_eq!(results, ["1", "2", "3"], "{answers:?}");
+    assert!(answers.iter().all(|answer| answer["id"] == 1), "{answers:?}");
+}
+
 #[test]
 fn a_cancellation_ends_all_requests_with_its_id() {
     let mut wire = session();
-    // Answered, so that the handshake is over: requests that come during it are rmcp's, which keeps one of an id.
-    wire.ask(1, "tools/call", json!({"name": "types_echo_u64", "arguments": {"value": "77"}})).unwrap();
     let params = json!({"name": "trusted_sleep", "arguments": {"ms": 60_000}});
     for _ in 0..2 {
         wire.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})).unwrap();

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use airlock::capability::Resolve;
@@ -11,19 +10,14 @@ use airlock::config::ConfigFile;
 use airlock::host::{Host, OpenError};
 use airlock_contract::package::{Packed, embed};
 use airlock_journal::Journal;
+use airlock_tests::root;
 use airlock_tests::upstream::Upstream;
-use airlock_tests::{program, root};
 use airlock_types::call::{Arguments, Call};
-use airlock_types::caller::Caller;
 use airlock_types::code::Code;
-use airlock_types::effect::Effect;
-use airlock_types::grant::http::host::canonical;
 use airlock_types::record::Record;
 use airlock_types::reply::Reply;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
-
-use crate::{stderr, stdout};
 
 /// What a guest is told of a request that is not granted.
 pub(crate) const DENIED: &str = "ErrorCode::HttpRequestDenied";

@@ -2,10 +2,11 @@
 //!
 //! Owns how messages are read and written. `reader` is the thread that reads stdin, `lines` bounds the length of a
 //! line, `message` parses it, `request_budget` bounds the requests in flight, `calls` answers them, `out` writes
-//! responses, and `pipe` opens the two files. The reader itself answers a line that is too long or is not a valid
-//! request: each line gets a response, except notifications and blank lines. rmcp handles the handshake.
+//! responses, `pipe` opens the two files, and `handshake` is what rmcp sees of all this. The reader itself answers a line that is too long or is not a valid
+//! request: each line gets a response, except notifications and blank lines.
 
 mod calls;
+mod handshake;
 mod lines;
 mod message;
 mod out;
@@ -13,20 +14,17 @@ mod pipe;
 mod reader;
 mod request_budget;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rmcp::model::{ClientRequest, GetMeta as _, JsonRpcMessage, ProtocolVersion};
-use rmcp::service::{RoleServer, RxJsonRpcMessage, ServerInitializeError, ServiceExt as _, TxJsonRpcMessage};
-use rmcp::transport::Transport;
-use serde_json::value::RawValue;
+use rmcp::model::JsonRpcMessage;
+use rmcp::service::{ServerInitializeError, ServiceExt as _};
 use tokio::sync::mpsc;
 
 use crate::mcp::Server;
-use crate::mcp::ordered::Ordered;
 use crate::mcp::written_id::WrittenId;
 use airlock::host::Host;
 use calls::Calls;
+use handshake::Handshake;
 use message::NotServed;
 use out::Out;
 use reader::Reader;
@@ -49,7 +47,7 @@ pub async fn serve(host: Arc<Host>, stop: impl Future<Output = ()>) -> anyhow::R
     std::thread::Builder::new().name("stdin".into()).spawn(move || reader.run())?;
     let serve = async {
         // The reader starts before the handshake, because rmcp receives the handshake's messages from it.
-        let transport = Stdio { messages, out, is_begun: false, ordered: BTreeMap::new() };
+        let transport = Handshake::new(messages, out);
         let server = match Server::new(host).serve(transport).await {
             // Stdin ended before a handshake: a client that left, or a script that starts the program without input.
             Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
@@ -74,87 +72,5 @@ pub(crate) fn line_id(line: &[u8]) -> Option<String> {
         Ok(JsonRpcMessage::Request(request)) => Some(WrittenId::from(&request.id).as_json().to_owned()),
         Err(NotServed::Refused(refused)) => Some(refused.id.as_json().to_owned()),
         Ok(_) | Err(NotServed::Blank | NotServed::Unanswered) => None,
-    }
-}
-
-/// The transport that rmcp uses. It shares stdout with `calls`, and receives only what the reader forwards.
-struct Stdio {
-    messages: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
-    out: Arc<Out>,
-    /// rmcp has received a request that ends its wait for one, so it also takes other messages.
-    is_begun: bool,
-    /// The structured content of open requests, by id in its JSON form. rmcp itself answers the first call of a client
-    /// without a handshake.
-    ordered: BTreeMap<String, Ordered>,
-}
-
-impl Stdio {
-    /// The message with its structured content in order. `None` if it has none.
-    fn in_order(&mut self, message: &TxJsonRpcMessage<RoleServer>) -> Option<Box<RawValue>> {
-        let id = match message {
-            JsonRpcMessage::Response(response) => &response.id,
-            JsonRpcMessage::Error(error) => error.id.as_ref()?,
-            JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => return None,
-        };
-        let ordered = self.ordered.remove(WrittenId::from(id).as_json())?;
-        let sorted = ordered.is_filled().then(|| serde_json::to_string(message))?.ok()?;
-        RawValue::from_string(ordered.in_message(&sorted)?).ok()
-    }
-}
-
-/// Whether rmcp's service begins with this request. A `ping` or `server/discover` leaves it waiting, and so does a
-/// request that it rejects because its metadata is incomplete or names an unknown revision.
-fn begins(request: &ClientRequest) -> bool {
-    let meta = request.get_meta();
-    let is_complete = || meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty();
-    let is_known = || meta.protocol_version().is_some_and(|version| crate::mcp::serves(&version));
-    match request {
-        ClientRequest::InitializeRequest(_) => true,
-        ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
-        _ => is_complete() && is_known(),
-    }
-}
-
-impl Transport<RoleServer> for Stdio {
-    type Error = std::io::Error;
-
-    fn send(
-        &mut self,
-        message: TxJsonRpcMessage<RoleServer>,
-    ) -> impl Future<Output = std::io::Result<()>> + Send + 'static {
-        let (out, in_order) = (self.out.clone(), self.in_order(&message));
-        async move {
-            match in_order {
-                Some(text) => out.send(&text).await,
-                None => out.send(&message).await,
-            }
-        }
-    }
-
-    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        loop {
-            let mut message = self.messages.recv().await?;
-            match &mut message {
-                JsonRpcMessage::Request(request) => {
-                    self.is_begun |= begins(&request.request);
-                    if let ClientRequest::CallToolRequest(call) = &mut request.request {
-                        let ordered = Ordered::default();
-                        call.extensions.insert(ordered.clone());
-                        self.ordered.insert(WrittenId::from(&request.id).as_json().to_owned(), ordered);
-                    }
-                }
-                // rmcp ends the service if anything but a request comes first.
-                _ if !self.is_begun => {
-                    tracing::warn!("a message before the first request is ignored");
-                    continue;
-                }
-                _ => {}
-            }
-            return Some(message);
-        }
-    }
-
-    async fn close(&mut self) -> std::io::Result<()> {
-        self.out.close().await
     }
 }

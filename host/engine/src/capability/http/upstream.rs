@@ -161,17 +161,20 @@ fn literal(host: &str) -> Option<IpAddr> {
 }
 
 fn refused(error: &io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
-        io::ErrorKind::TimedOut => Error::ConnectionTimeout,
-        _ => Error::DestinationUnavailable,
+    if error.kind() == io::ErrorKind::ConnectionRefused {
+        Error::ConnectionRefused
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        Error::ConnectionTimeout
+    } else {
+        Error::DestinationUnavailable
     }
 }
 
 fn untrusted(error: &io::Error) -> Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
-        Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
-        _ => Error::TlsProtocolError,
+    if let Some(rustls::Error::InvalidCertificate(_)) = inner {
+        Error::TlsCertificateError
+    } else {
+        Error::TlsProtocolError
     }
 }

@@ -3,8 +3,8 @@
 
 use wasi::http::outgoing_handler::handle;
 use wasi::http::types::{
-    ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
-    Scheme,
+    ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
+    RequestOptions, Scheme,
 };
 use wasi::io::streams::StreamError;
 
@@ -34,7 +34,9 @@ impl Guest for Fetcher {
 
     fn fetch_all(urls: Vec<String>) -> Vec<String> {
         let sent: Vec<_> = urls.iter().map(|url| send("GET", url, &[], 0, &[], None)).collect();
-        sent.into_iter().map(|sent| told(sent.and_then(wait).and_then(|found| read(&found)).map(|(status, ..)| status))).collect()
+        sent.into_iter()
+            .map(|sent| told(sent.and_then(wait).and_then(|found| read(&found)).map(|(status, ..)| status)))
+            .collect()
     }
 
     fn upload(url: String, bytes: u64) -> Result<u16, String> {

@@ -18,7 +18,7 @@ mod clock;
 mod custom;
 mod dispatch;
 mod facts;
-mod files;
+pub(crate) mod files;
 mod gate;
 pub(crate) mod http;
 mod imports;
@@ -34,7 +34,7 @@ mod set;
 pub(crate) mod state;
 mod streams;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use airlock_contract::component::Import;
@@ -52,7 +52,7 @@ use capture::Capture;
 pub use custom::Provider;
 pub use dispatch::EffectDenied;
 pub use facts::{Facts, Granting, Versions};
-pub(crate) use files::{Folders, GrantError, THREADS_ALL_TOOLS, THREADS_PER_TOOL};
+pub(crate) use files::{Folders, GrantError, Reserved, THREADS_ALL_TOOLS, THREADS_PER_TOOL};
 pub(crate) use imports::{Binding, declare, link_resources};
 pub use set::{Capabilities, CapabilityError};
 pub use state::State;
@@ -60,7 +60,7 @@ pub use state::State;
 /// Something that a guest can be allowed to reach.
 #[derive(Clone)]
 pub enum Capability {
-    /// Folders of the host, read-only.
+    /// Folders of the host.
     Files,
     /// Requests to other hosts.
     Http,
@@ -107,10 +107,11 @@ impl Capability {
                 interfaces: files::INTERFACES,
                 versions: Versions::Wasi02,
                 granting: Granting::Setting,
-                effect: Effect::Read,
+                // The strongest: folders for reading alone make less possible, see `Capability::effect`.
+                effect: Effect::Write,
                 // The host's own folders count as a closed world, even when other parties fill them.
                 is_open_world: false,
-                reach: "reads the folders that are granted",
+                reach: "reads the folders that are granted, and writes where that is granted",
             },
             Capability::Http => Facts {
                 name: grant::http::NAME,
@@ -168,9 +169,9 @@ impl Capability {
     /// The strongest effect that these grants of it make possible, which may be less than its facts say.
     fn effect(&self, effective: &Effective) -> Effect {
         match self {
+            Capability::Files => grant::files::effect(&effective.files),
             Capability::Http => grant::http::effect(&effective.http),
-            Capability::Files
-            | Capability::Clock
+            Capability::Clock
             | Capability::Random
             | Capability::Seeds
             | Capability::Streams
@@ -305,16 +306,12 @@ pub(crate) fn context(
     wasi.build()
 }
 
-/// Checks grants against this machine and makes their paths absolute. Relative paths are relative to `folder`. A grant
-/// must not overlap a `private` folder of the host, given with its description.
+/// Checks grants against this machine and makes their paths absolute. Relative paths are relative to `folder`. No grant
+/// may reach what is `reserved`.
 ///
 /// # Errors
-/// When a folder does not exist or overlaps a private one.
-pub(crate) fn resolve(
-    grants: &mut Grants,
-    folder: &Path,
-    private: &[(PathBuf, &'static str)],
-) -> Result<(), GrantError> {
+/// When a folder does not exist, cannot be used as granted, or reaches what is reserved.
+pub(crate) fn resolve(grants: &mut Grants, folder: &Path, reserved: &Reserved) -> Result<(), GrantError> {
     let Grants { files, http: _, clock: _, random: _, custom: _ } = grants;
-    files::resolve(files, folder, private)
+    files::resolve(files, folder, reserved)
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capability::files;
 use crate::capability::http::Allotment;
 use crate::execute::{Attempt, Outcome};
 use crate::host::Host;
@@ -48,6 +49,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
         deadline: DEADLINE,
         is_intended: false,
         http: Allotment::new(&permit.effective().http, None).map(Arc::new),
+        files: files::Allotment::new(&permit.effective().files, false).map(Arc::new),
         listener: None,
         traces: &mut Traces::default(),
     };

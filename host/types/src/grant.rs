@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::difference::Difference;
 use clock::CLOCK;
 pub use custom::{CustomGrants, CustomRequests};
-pub use files::{Access, FilesGrant, FilesRequest};
+pub use files::{Access, FilesGrant, FilesRequest, WriteBounds};
 pub use flag::Request;
 pub use http::{HttpAccess, HttpGrant, HttpRequest};
 use random::RANDOM;

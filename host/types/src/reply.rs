@@ -178,6 +178,12 @@ pub struct TotalUsage {
     /// Bytes received from other hosts.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub down_bytes: u64,
+    /// Bytes written into files.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub written_bytes: u64,
+    /// Files, folders and links created.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_created: u64,
 }
 
 impl Failure {

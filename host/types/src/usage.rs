@@ -65,9 +65,15 @@ pub struct Usage {
     /// What it received from other hosts, in bytes of headers and bodies.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub down_bytes: u64,
+    /// What it wrote into files, in bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub written_bytes: u64,
+    /// Files, folders and links that it created.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_created: u64,
 }
 
-/// Whether a count is left out: most attempts reach no other host.
+/// Whether a count is left out: most attempts reach no other host and write nothing.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub(crate) fn is_zero(count: &u64) -> bool {
     *count == 0

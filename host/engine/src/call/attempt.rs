@@ -100,6 +100,7 @@ pub(super) async fn attempt(
         deadline,
         is_intended: events.is_intended(),
         http,
+        files: route.files(),
         listener,
         traces: events.start(started),
     };

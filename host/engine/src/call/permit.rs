@@ -8,6 +8,7 @@ use super::details::Details;
 use super::events::Events;
 use super::reply::Failed;
 use super::report;
+use crate::capability::files;
 use crate::capability::http::Allotment;
 use crate::generation::{Admitted, Candidate, Generation, Resolved};
 use crate::policy::{Decision, Permit, Request, decide};
@@ -26,11 +27,13 @@ pub(super) struct PermittedRoute {
     pub(super) permit: Permit,
     /// What the call has left of the bounds for other hosts. Made at the first attempt.
     http: OnceLock<Option<Arc<Allotment>>>,
+    /// What the call has left of the bounds of its folders. Made at the first attempt.
+    files: OnceLock<Option<Arc<files::Allotment>>>,
 }
 
 impl PermittedRoute {
     pub(super) fn new(candidate: Candidate, permit: Permit) -> PermittedRoute {
-        PermittedRoute { candidate, permit, http: OnceLock::new() }
+        PermittedRoute { candidate, permit, http: OnceLock::new(), files: OnceLock::new() }
     }
 
     /// What the call with this id has left of the bounds for other hosts. The attempts on a route share it.
@@ -41,6 +44,15 @@ impl PermittedRoute {
             Allotment::new(&self.permit.effective().http, key).map(Arc::new)
         };
         self.http.get_or_init(make).clone()
+    }
+
+    /// What the call has left of the bounds of its folders. The attempts on a route share it.
+    pub(super) fn files(&self) -> Option<Arc<files::Allotment>> {
+        let make = || {
+            let is_repeatable = self.candidate.tool.effect == Effect::Idempotent;
+            files::Allotment::new(&self.permit.effective().files, is_repeatable).map(Arc::new)
+        };
+        self.files.get_or_init(make).clone()
     }
 }
 

@@ -1,14 +1,28 @@
-//! Folders of the host, read-only.
+//! Folders of the host.
 //!
 //! With a grant, a folder appears under the guest's name for it. Without one, the list of folders is empty, and the
 //! request is noted as a denial. It does not end the guest, because language runtimes list folders when they start. The
-//! host functions are Airlock's own: those of the engine's library wait for FIFOs and start any number of threads for a
-//! guest. `folder` checks a grant, `node` opens, `view` holds the functions that a guest calls, `stream` reads.
+//! host functions are Airlock's own: those of the engine's library wait for FIFOs, start any number of threads for a
+//! guest, and know no bounds.
+//!
+//! `folder` checks a grant when a registry is loaded. `view` holds the functions that a guest calls. Rights rest on two
+//! walls: `place` finds the canonical place of a path, `node`, `names` and `write` check rights, kinds and bounds there,
+//! and only then cap-primitives acts, which keeps the place beneath the folder by its own means. `allotment` holds what a
+//! call has left of the bounds, `changes` counts and says whether something may have changed, `stream` reads and `sink`
+//! writes beside the guest.
 
+mod allotment;
+mod changes;
+mod convert;
+mod fault;
 mod folder;
+mod names;
 mod node;
+mod place;
+mod sink;
 mod stream;
 mod view;
+mod write;
 
 use std::sync::Arc;
 
@@ -19,14 +33,17 @@ use wasmtime_wasi::p2::bindings::filesystem::types::Descriptor;
 use super::facts::interface;
 use super::{Import, State};
 use crate::blocking::Lane;
+use airlock_types::grant::FilesGrant;
 use airlock_types::grant::files::NAME;
-use airlock_types::grant::{Access, FilesGrant};
-pub(crate) use folder::{GrantError, resolve};
+pub(crate) use allotment::Allotment;
+pub(crate) use changes::Changes;
+use changes::{Running, Writing};
+pub(crate) use folder::{GrantError, Reserved, resolve};
 use node::Granted;
 pub(crate) use view::View;
 
-/// Most threads for file accesses of one tool. Equal to the default number of concurrent calls, since a call reads one
-/// file at a time.
+/// Most threads for file accesses of one tool. Equal to the default number of concurrent calls, since a call mostly uses
+/// one file at a time.
 pub(crate) const THREADS_PER_TOOL: usize = 8;
 
 /// Most threads for file accesses of all tools: half of the runtime's blocking threads, so that the host keeps the rest
@@ -40,14 +57,27 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
-    /// Opens nothing yet: opening may block, and that time belongs to the guest.
-    pub(crate) fn new(granted: &[FilesGrant], lane: Lane) -> Folders {
-        let folder = |FilesGrant { host, guest, access }: &FilesGrant| {
-            // Another kind of access would not compile here before something enforces it.
-            let Access::Read = access;
-            (Arc::new(Granted::new(host.clone())), guest.clone())
+    /// Opens nothing yet: opening may block, and that time belongs to the guest. Without what the call has left, nothing
+    /// can be written.
+    pub(crate) fn new(granted: &[FilesGrant], lane: Lane, allotment: Option<&Allotment>) -> Folders {
+        if granted.is_empty() {
+            return Folders { granted: Vec::new(), lane };
+        }
+        let is_repeatable = allotment.is_some_and(|allotment| allotment.is_repeatable);
+        let running = Arc::new(Running::new(is_repeatable));
+        let folder = |(place, grant): (usize, &FilesGrant)| {
+            let left = allotment.and_then(|allotment| allotment.of(place));
+            let writing = left.map(|left| Writing::new(left, running.clone()));
+            let granted = Granted::new(grant.host.clone(), writing, running.clone());
+            (Arc::new(granted), grant.guest.clone())
         };
-        Folders { granted: granted.iter().map(folder).collect(), lane }
+        Folders { granted: granted.iter().enumerate().map(folder).collect(), lane }
+    }
+
+    /// What the attempt changed until now.
+    pub(super) fn changes(&self) -> Changes {
+        // All folders of an attempt count together.
+        self.granted.first().map(|(granted, _)| granted.running.changes()).unwrap_or_default()
     }
 }
 

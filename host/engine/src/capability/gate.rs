@@ -32,6 +32,15 @@ impl Gate {
         dispatched
     }
 
+    /// Whether an effect may leave, for a capability that marks by itself what may have happened.
+    pub(super) fn permit(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
+        let permitted = self.effects.permit(by, effect);
+        if permitted.is_err() {
+            self.deny_once(by.name);
+        }
+        permitted
+    }
+
     /// Notes that the guest used a capability without a grant.
     pub(super) fn deny(&mut self, capability: &str) {
         self.denials.push(capability.to_owned());

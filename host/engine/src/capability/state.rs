@@ -10,7 +10,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
 
 use super::capture::Capture;
-use super::files::{Folders, View};
+use super::files::{Changes, Folders, View};
 use super::gate::Gate;
 use super::http;
 use super::http::{Outgoing, Traffic};
@@ -46,6 +46,7 @@ pub(crate) struct Remains {
     pub(crate) denials: Vec<String>,
     pub(crate) effect_dispatched: bool,
     pub(crate) traffic: Traffic,
+    pub(crate) changes: Changes,
 }
 
 impl State {
@@ -106,7 +107,7 @@ impl State {
 
     /// The parts that the host functions for files work with.
     pub(super) fn files(&mut self) -> View<'_> {
-        View { table: &mut self.table, folders: &self.folders }
+        View { table: &mut self.table, folders: &self.folders, gate: &mut self.gate }
     }
 
     /// The parts that the host functions for HTTP work with.
@@ -120,19 +121,24 @@ impl State {
 
     /// Takes the parts that are recorded. Destructures every field, so that a new one must be considered here.
     pub(crate) fn take(&mut self) -> Remains {
-        let State { table: _, context: _, folders: _, log, reports: _, gate, http: _, limiter } = self;
+        let State { table: _, context: _, folders, log, reports: _, gate, http: _, limiter } = self;
         let (log, log_bytes) = log.take();
         let traffic = gate.http.as_ref().map(|http| http.traffic()).unwrap_or_default();
         if traffic.is_denied {
             gate.deny_once(airlock_types::grant::http::NAME);
+        }
+        let changes = folders.changes();
+        if changes.is_denied {
+            gate.deny_once(airlock_types::grant::files::NAME);
         }
         Remains {
             log,
             log_bytes,
             memory_bytes: limiter.peak as u64,
             denials: gate.take_denials(),
-            effect_dispatched: gate.effects.is_dispatched() || traffic.has_unproven,
+            effect_dispatched: gate.effects.is_dispatched() || traffic.has_unproven || changes.has_unproven,
             traffic,
+            changes,
         }
     }
 }

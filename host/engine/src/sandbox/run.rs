@@ -21,6 +21,8 @@ use super::store;
 use super::store::Begin;
 use crate::blocking::Lane;
 use crate::capability;
+use crate::capability::files;
+use crate::capability::files::Changes;
 use crate::capability::http::{Allotment, TlsError, Traffic, Upstream};
 use crate::capability::report::Listener;
 use crate::capability::state::{Remains, State};
@@ -147,6 +149,8 @@ pub struct Attempt<'a> {
     pub(crate) is_intended: bool,
     /// What the call has left of the bounds of its grants for other hosts.
     pub(crate) http: Option<Arc<Allotment>>,
+    /// What the call has left of the bounds of its folders.
+    pub(crate) files: Option<Arc<files::Allotment>>,
     /// Receives the progress reports of the guest.
     pub(crate) listener: Option<Listener>,
     /// Filled in when the attempt ends or is dropped.
@@ -206,11 +210,12 @@ pub(crate) async fn run(
         deadline,
         is_intended,
         http,
+        files,
         listener,
         traces,
     } = attempt;
     let ends = start.saturating_add(deadline);
-    let begin = Begin { seed, ends, listener, is_intended, http };
+    let begin = Begin { seed, ends, listener, is_intended, http, files };
     let store = store::store(engine, environment, permit, linked, begin)?;
     let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
     // Made before the guest begins: from here on every end of this future, also a drop, leaves its traces.
@@ -273,9 +278,10 @@ impl Drop for Metered<'_> {
     fn drop(&mut self) {
         // `min` keeps the subtraction from underflowing, whatever the engine reports.
         let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
-        let Remains { log, log_bytes, memory_bytes, denials, effect_dispatched, traffic } =
+        let Remains { log, log_bytes, memory_bytes, denials, effect_dispatched, traffic, changes } =
             self.store.data_mut().take();
         let Traffic { requests, up_bytes, down_bytes, is_denied: _, has_unproven: _, waiting_for } = traffic;
+        let Changes { written_bytes, files_created, is_denied: _, has_unproven: _ } = changes;
         let usage = Usage {
             fuel,
             wall_us: us(self.environment.monotonic().saturating_sub(self.start)),
@@ -285,6 +291,8 @@ impl Drop for Metered<'_> {
             requests,
             up_bytes,
             down_bytes,
+            written_bytes,
+            files_created,
         };
         let traces = Traces::new(usage, self.returned);
         *self.traces = Traces { log, denials, effect_dispatched, waiting_for, ..traces };

@@ -9,12 +9,12 @@ use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 use super::run::Linked;
 use crate::capability;
-use crate::capability::Folders;
 use crate::capability::capture::Capture;
 use crate::capability::http::{Allotment, Outgoing};
 use crate::capability::limiter::Limiter;
 use crate::capability::report::{Listener, Reports};
 use crate::capability::state::State;
+use crate::capability::{Folders, files};
 use crate::policy::Permit;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::limit::Limits;
@@ -32,6 +32,8 @@ pub(crate) struct Begin {
     pub(crate) is_intended: bool,
     /// What the call has left of the bounds of its grants for other hosts.
     pub(crate) http: Option<Arc<Allotment>>,
+    /// What the call has left of the bounds of its folders.
+    pub(crate) files: Option<Arc<files::Allotment>>,
 }
 
 /// A fresh store for one attempt.
@@ -40,7 +42,7 @@ pub(crate) fn store(
     environment: &SharedEnvironment,
     permit: &Permit,
     linked: &Linked,
-    Begin { seed, ends, listener, is_intended, http }: Begin,
+    Begin { seed, ends, listener, is_intended, http, files }: Begin,
 ) -> wasmtime::Result<Store<State>> {
     // Destructured without `..`, so that a new limit cannot be forgotten here.
     let Limits {
@@ -55,7 +57,7 @@ pub(crate) fn store(
     let log = Capture::new(*log_bytes_max);
     let effective = permit.effective();
     let context = linked.needs_context.then(|| capability::context(&log, effective, environment, seed));
-    let folders = Folders::new(&effective.files, linked.lane.clone());
+    let folders = Folders::new(&effective.files, linked.lane.clone(), files.as_deref());
     let limiter = Limiter::new(*memory_bytes_max, *table_elements_max);
     // Both are there for a tool that may reach a host, and for no other.
     let http = linked.upstream.clone().zip(http).map(|(upstream, allotment)| {

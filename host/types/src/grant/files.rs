@@ -1,6 +1,7 @@
-//! `files`: folders of the host, read-only.
+//! `files`: folders of the host.
 //!
-//! The pure part: what is requested and granted, and how the two meet. The host functions are the engine's.
+//! The pure part: what is requested and granted, and how the two meet. Owns the defaults of a grant's bounds. The host
+//! functions are the engine's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -9,9 +10,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{GrantProblem, IMPLIED, Missing};
 use crate::difference::Difference;
+use crate::effect::Effect;
 
 /// The name in registries, contracts, records and replies.
 pub const NAME: &str = "files";
+
+/// Bytes that one call writes when a grant does not say: a report or a table, and no dump. A call receives as much from
+/// other hosts.
+pub const BYTES_MAX: u64 = 8 << 20;
+
+/// Files, folders and links that one call creates when a grant does not say: a result with its parts, and no tree.
+pub const FILES_MAX: u32 = 32;
+
+/// Size of one file when a grant does not say: what one call can write. Without it, a file that every call appends to
+/// would grow without end.
+pub const FILE_BYTES_MAX: u64 = BYTES_MAX;
 
 /// A request for a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,13 +42,25 @@ pub struct FilesRequest {
     pub optional: bool,
 }
 
-/// How a folder may be used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How a folder may be used; ordered, the lesser first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// Reading only.
     #[default]
     Read,
+    /// Reading, and changing everything beneath the folder.
+    ReadWrite,
+}
+
+impl Access {
+    /// The access as contracts and registries spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Access::Read => "read",
+            Access::ReadWrite => "read-write",
+        }
+    }
 }
 
 /// A folder of the host's, shown to a guest.
@@ -49,17 +74,78 @@ pub struct FilesGrant {
     /// How it may be used.
     #[serde(default)]
     pub access: Access,
+    /// Most bytes that one call writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_max: Option<u64>,
+    /// Most files, folders and links that one call creates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_max: Option<u32>,
+    /// Largest size of one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_bytes_max: Option<u64>,
+}
+
+/// The bounds of what one call changes beneath a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the grant")]
+pub struct WriteBounds {
+    pub bytes_max: u64,
+    pub files_max: u32,
+    pub file_bytes_max: u64,
 }
 
 impl FilesGrant {
+    /// The bounds of changes beneath the folder; `None` where it may only be read.
+    pub fn bounds(&self) -> Option<WriteBounds> {
+        let FilesGrant { host: _, guest: _, access, bytes_max, files_max, file_bytes_max } = self;
+        (*access == Access::ReadWrite).then(|| WriteBounds {
+            bytes_max: bytes_max.unwrap_or(BYTES_MAX),
+            files_max: files_max.unwrap_or(FILES_MAX),
+            file_bytes_max: file_bytes_max.unwrap_or(FILE_BYTES_MAX),
+        })
+    }
+
+    /// The same grant for reading only.
+    fn reading(self) -> FilesGrant {
+        // Bounds go with the right that they bound.
+        let FilesGrant { host, guest, access: _, bytes_max: _, files_max: _, file_bytes_max: _ } = self;
+        FilesGrant {
+            host,
+            guest,
+            access: Access::Read,
+            bytes_max: None,
+            files_max: None,
+            file_bytes_max: None,
+        }
+    }
+
+    /// The first bound that the grant sets.
+    fn first_bound(&self) -> Option<&'static str> {
+        let set = [
+            ("bytes_max", self.bytes_max.is_some()),
+            ("files_max", self.files_max.is_some()),
+            ("file_bytes_max", self.file_bytes_max.is_some()),
+        ];
+        set.into_iter().find_map(|(name, is_set)| is_set.then_some(name))
+    }
+
     /// What is wrong with the grant on every machine. The file system is not asked.
     pub(super) fn problem(&self) -> Option<GrantProblem> {
+        let guest = &self.guest;
+        let problem = |message: String, hint| Some(GrantProblem { message, hint });
         // A guest's paths are absolute, and `..` could name a folder above the grant.
-        let is_path = self.guest.starts_with('/') && !self.guest.contains("..");
-        (!is_path).then(|| GrantProblem {
-            message: format!("`{}` is not an absolute path of a guest", self.guest),
-            hint: "write `/data`",
-        })
+        if !guest.starts_with('/') || guest.contains("..") {
+            return problem(format!("`{guest}` is not an absolute path of a guest"), "write `/data`");
+        }
+        if let (Access::Read, Some(bound)) = (self.access, self.first_bound()) {
+            let message = format!("the grant of `{guest}` has `{bound}` and is for reading only");
+            return problem(message, "write `access = \"read-write\"`, or leave the bounds out");
+        }
+        if self.bytes_max == Some(0) || self.file_bytes_max == Some(0) {
+            let message = format!("the grant of `{guest}` lets no byte be written");
+            return problem(message, "write at least 1, or leave `access` out for reading only");
+        }
+        None
     }
 
     /// ⊆: whether it lies within a request, as the same folder or one below it.
@@ -68,7 +154,12 @@ impl FilesGrant {
         // `/data` would admit a grant of `/database`.
         let asked = request.path.trim_end_matches('/');
         let rest = self.guest.trim_end_matches('/').strip_prefix(asked);
-        request.access == self.access && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Whether it gives what a request asks for.
+    fn serves(&self, request: &FilesRequest) -> bool {
+        self.is_within(request) && self.access >= request.access
     }
 }
 
@@ -83,25 +174,56 @@ pub(super) fn implied(grants: &[FilesGrant]) -> Vec<FilesRequest> {
     grants.iter().map(request).collect()
 }
 
-/// ∩: the grants that lie within a request.
+/// ∩: the grants that lie within a request, each with the lesser access of the two.
 pub(super) fn effective(requests: &[FilesRequest], grants: &[FilesGrant]) -> Vec<FilesGrant> {
     // A grant is used whole or not at all. One above the requested folder is left out, as it would show folders that
     // the author did not ask for.
-    let requested = |grant: &&FilesGrant| requests.iter().any(|request| grant.is_within(request));
-    grants.iter().filter(requested).cloned().collect()
+    let shared = |grant: &FilesGrant| {
+        let asked = requests.iter().filter(|request| grant.is_within(request)).map(|request| request.access);
+        let access = asked.max()?.min(grant.access);
+        Some(if access == grant.access { grant.clone() } else { grant.clone().reading() })
+    };
+    grants.iter().filter_map(shared).collect()
+}
+
+/// The strongest effect that a list of folders makes possible.
+pub fn effect(effective: &[FilesGrant]) -> Effect {
+    match effective.iter().map(|grant| grant.access).max() {
+        Some(Access::ReadWrite) => Effect::Write,
+        Some(Access::Read) => Effect::Read,
+        None => Effect::Pure,
+    }
+}
+
+/// The guest's paths of folders that are granted for writing and that a contract asks to read only.
+pub fn narrowed<'g>(grants: &'g [FilesGrant], effective: &'g [FilesGrant]) -> impl Iterator<Item = &'g str> {
+    let is_narrowed = |grant: &&FilesGrant| {
+        let same = |kept: &&FilesGrant| (&kept.host, &kept.guest) == (&grant.host, &grant.guest);
+        effective.iter().find(same).is_some_and(|kept| kept.access < grant.access)
+    };
+    grants.iter().filter(is_narrowed).map(|grant| grant.guest.as_str())
 }
 
 /// The requests that no effective grant serves.
 pub(super) fn missing(requests: &[FilesRequest], effective: &[FilesGrant]) -> Vec<Missing> {
-    let unserved = |request: &&FilesRequest| !effective.iter().any(|grant| grant.is_within(request));
+    let unserved = |request: &&FilesRequest| !effective.iter().any(|grant| grant.serves(request));
     let missing = |request: &FilesRequest| Missing {
         capability: NAME.into(),
-        asked: format!("{} (read)", request.path),
+        asked: format!("{} ({})", request.path, request.access.as_str()),
         reason: request.reason.clone(),
-        grant: format!("grants.{NAME} = [{{ host = \"…\", guest = \"{}\" }}]", request.path),
+        grant: line(request),
         optional: request.optional,
     };
     requests.iter().filter(unserved).map(missing).collect()
+}
+
+/// The setting that grants a request, without what has a default.
+fn line(FilesRequest { path, access, reason: _, optional: _ }: &FilesRequest) -> String {
+    let access = match access {
+        Access::Read => "",
+        Access::ReadWrite => ", access = \"read-write\"",
+    };
+    format!("grants.{NAME} = [{{ host = \"…\", guest = \"{path}\"{access} }}]")
 }
 
 /// What differs between two lists of requests, by path.
@@ -127,8 +249,7 @@ fn one_path(path: &str, old: Option<&FilesRequest>, new: Option<&FilesRequest>) 
     };
     let FilesRequest { path: _, access, reason, optional } = old;
     let parts = [
-        // Kinds of access have no order, so any change of them counts as wider.
-        Difference::of(&[NAME, path, "access"], access, &new.access, true),
+        Difference::of(&[NAME, path, "access"], access, &new.access, new.access > *access),
         Difference::of(&[NAME, path, "optional"], optional, &new.optional, new.optional),
         // Another reason permits nothing more.
         Difference::of(&[NAME, path, "reason"], reason, &new.reason, false),

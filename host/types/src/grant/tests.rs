@@ -1,10 +1,15 @@
 use serde_json::json;
 
 use super::*;
+use crate::effect::Effect;
 
 fn files(guest: &str) -> Grants {
-    let grant = FilesGrant { host: "data".into(), guest: guest.into(), access: Access::Read };
+    let grant = folder(json!({"host": "data", "guest": guest}));
     Grants { files: vec![grant], clock: true, ..Grants::default() }
+}
+
+fn folder(grant: serde_json::Value) -> FilesGrant {
+    serde_json::from_value(grant).unwrap()
 }
 
 fn requests(value: serde_json::Value) -> Requests {
@@ -101,4 +106,79 @@ fn the_same_folder_twice_is_wider() {
     let twice =
         json!({"files": [{"path": "/data", "reason": "figures"}, {"path": "/data", "reason": "all"}]});
     check(once, twice, &[("files", true)]);
+}
+
+#[test]
+fn a_folder_is_written_to_only_where_that_is_asked_for_and_granted() {
+    let grant = |access: &str| folder(json!({"host": "d", "guest": "/data/out", "access": access}));
+    let ask = |access: &str| requests(json!({"files": [{"path": "/data", "access": access, "reason": "r"}]}));
+    let bounded =
+        json!({"host": "d", "guest": "/data", "access": "read-write", "bytes_max": 5, "files_max": 0});
+    for (asked, granted, expect, lacks) in [
+        ("read", grant("read"), Access::Read, false),
+        ("read", grant("read-write"), Access::Read, false),
+        ("read-write", grant("read"), Access::Read, true),
+        ("read-write", grant("read-write"), Access::ReadWrite, false),
+        ("read-write", folder(bounded.clone()), Access::ReadWrite, false),
+        ("read", folder(bounded), Access::Read, false),
+    ] {
+        let grants = Grants { files: vec![granted], ..Grants::default() };
+        let (effective, missing) = Effective::of(&ask(asked), &grants);
+        assert_eq!(effective.files[0].access, expect, "{asked}");
+        // What may only be read has no bounds on writing, and is a grant that a registry could hold.
+        assert_eq!(effective.files[0].bounds().is_some(), expect == Access::ReadWrite);
+        assert_eq!(effective.files[0].problem(), None);
+        assert_eq!(missing.len(), usize::from(lacks), "{asked}");
+        let writes = if expect == Access::ReadWrite { Effect::Write } else { Effect::Read };
+        assert_eq!(files::effect(&effective.files), writes);
+        let narrowed: Vec<&str> = files::narrowed(&grants.files, &effective.files).collect();
+        assert_eq!(narrowed.is_empty(), grants.files[0].access == expect);
+    }
+    let (_, missing) = Effective::of(&ask("read-write"), &Grants::default());
+    assert_eq!(missing[0].asked, "/data (read-write)");
+    assert_eq!(
+        missing[0].grant,
+        "grants.files = [{ host = \"…\", guest = \"/data\", access = \"read-write\" }]"
+    );
+    assert_eq!(files::effect(&[]), Effect::Pure);
+}
+
+#[test]
+fn of_several_requests_for_a_folder_the_one_that_asks_for_more_counts() {
+    let asked = requests(json!({"files": [
+        {"path": "/data", "reason": "tables"},
+        {"path": "/data/out", "access": "read-write", "reason": "reports"},
+    ]}));
+    let writable = |guest: &str| folder(json!({"host": "d", "guest": guest, "access": "read-write"}));
+    let grants = Grants { files: vec![writable("/data"), writable("/data/out/a")], ..Grants::default() };
+    let (effective, _) = Effective::of(&asked, &grants);
+    let access: Vec<Access> = effective.files.iter().map(|grant| grant.access).collect();
+    assert_eq!(access, [Access::Read, Access::ReadWrite]);
+}
+
+#[test]
+fn a_bound_that_would_bound_nothing_is_refused() {
+    let problem = |more: serde_json::Value| {
+        let mut grant = json!({"host": "d", "guest": "/data"});
+        grant.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        folder(grant).problem().map(|problem| problem.message).unwrap_or_default()
+    };
+    for bound in ["bytes_max", "files_max", "file_bytes_max"] {
+        let said = problem(json!({bound: 1}));
+        assert!(said.contains(bound) && said.contains("reading only"), "{said}");
+        assert_eq!(problem(json!({"access": "read-write", bound: 1})), "");
+    }
+    assert!(problem(json!({"access": "read-write", "bytes_max": 0})).contains("no byte"));
+    assert!(problem(json!({"access": "read-write", "file_bytes_max": 0})).contains("no byte"));
+    // Only what is there may be changed.
+    assert_eq!(problem(json!({"access": "read-write", "files_max": 0})), "");
+    let defaults = folder(json!({"host": "d", "guest": "/data", "access": "read-write"})).bounds().unwrap();
+    assert_eq!((defaults.bytes_max, defaults.files_max, defaults.file_bytes_max), (8 << 20, 32, 8 << 20));
+}
+
+#[test]
+fn a_request_to_write_is_wider_and_one_to_read_again_is_not() {
+    let asks = |access: &str| json!({"files": [{"path": "/data", "access": access, "reason": "r"}]});
+    check(asks("read"), asks("read-write"), &[("files./data.access", true)]);
+    check(asks("read-write"), asks("read"), &[("files./data.access", false)]);
 }

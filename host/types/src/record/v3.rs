@@ -270,6 +270,12 @@ pub struct Usage {
     /// What it received from other hosts, in bytes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub down_bytes: u64,
+    /// What it wrote into files, in bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub written_bytes: u64,
+    /// Files, folders and links that it created.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub files_created: u64,
 }
 
 /// Why a guest aborted.

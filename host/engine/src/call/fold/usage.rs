@@ -14,6 +14,8 @@ pub(in crate::call) fn usage(events: &[Event]) -> TotalUsage {
         total.requests = total.requests.saturating_add(usage.requests);
         total.up_bytes = total.up_bytes.saturating_add(usage.up_bytes);
         total.down_bytes = total.down_bytes.saturating_add(usage.down_bytes);
+        total.written_bytes = total.written_bytes.saturating_add(usage.written_bytes);
+        total.files_created = total.files_created.saturating_add(usage.files_created);
         total.cpu_us = total.cpu_us.saturating_add(usage.cpu_us);
         // Attempts run one after another, so their memories are never in use together.
         total.memory_bytes = total.memory_bytes.max(usage.memory_bytes);

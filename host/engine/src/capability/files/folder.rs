@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use airlock_types::grant::FilesGrant;
+use airlock_types::grant::{Access, FilesGrant};
 use airlock_types::unexpanded;
+use rustix::fs::{Access as Permission, access};
 
 /// Why a folder cannot be granted.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,25 @@ pub(crate) enum GrantError {
         .private.display()
     )]
     Private { folder: PathBuf, private: PathBuf, what: &'static str },
+    /// A folder that the guest may change holds what decides about the guest.
+    #[error(
+        "the granted folder `{}` is writable and holds the {what} `{}`: the tool could change what this host runs",
+        .folder.display(),
+        .own.display()
+    )]
+    Own { folder: PathBuf, own: PathBuf, what: &'static str },
+    /// A folder that the guest may change, and the host may not.
+    #[error("the granted folder `{}` is to be written to, and this user cannot: {source}", .folder.display())]
+    NotWritable { folder: PathBuf, source: io::Error },
+}
+
+/// What no tool may be granted, each path with its description.
+#[derive(Debug, Default)]
+pub(crate) struct Reserved {
+    /// Folders of the host that no tool may read: absolute, without links.
+    pub(crate) private: Vec<(PathBuf, &'static str)>,
+    /// Files that no tool may change: what the host runs, and who may call it.
+    pub(crate) own: Vec<(PathBuf, &'static str)>,
 }
 
 impl GrantError {
@@ -29,19 +49,23 @@ impl GrantError {
         match self {
             GrantError::Unusable { path, .. } => unexpanded::word(path),
             GrantError::Private { .. } => Some("grant a folder beside it, or move it with `host.state`"),
+            GrantError::Own { .. } => Some("grant a folder of its own for what the tool writes"),
+            GrantError::NotWritable { .. } => {
+                Some("change the rights of the folder, or leave `access` out for reading only")
+            }
         }
     }
 }
 
-/// Makes the host paths absolute, and checks that each folder exists and is apart from the `private` ones, given as
-/// absolute path and description. All are looked up before any is compared, so that a missing folder is reported first.
+/// Makes the host paths absolute, and checks that each folder exists and reaches nothing that is `reserved`. All are looked
+/// up before any is compared, so that a missing folder is reported first.
 ///
 /// # Errors
-/// When a folder does not exist or overlaps a private one.
+/// When a folder does not exist, cannot be used as granted, or reaches what is reserved.
 pub(crate) fn resolve(
     grants: &mut [FilesGrant],
     base: &Path,
-    private: &[(PathBuf, &'static str)],
+    Reserved { private, own }: &Reserved,
 ) -> Result<(), GrantError> {
     for grant in grants.iter_mut() {
         let path = base.join(&grant.host);
@@ -51,13 +75,36 @@ pub(crate) fn resolve(
         });
         grant.host = found.map_err(|source| GrantError::Unusable { path, source })?;
     }
-    for (folder, (private, what)) in
-        grants.iter().flat_map(|grant| private.iter().map(|own| (&grant.host, own)))
-    {
-        // By whole components of the path, in both directions: neither may lie in the other.
-        if folder.starts_with(private) || private.starts_with(folder) {
-            return Err(GrantError::Private { folder: folder.clone(), private: private.clone(), what });
+    for FilesGrant { host: folder, access, .. } in grants.iter() {
+        for (private, what) in private {
+            // By whole components of the path, in both directions: neither may lie in the other.
+            if folder.starts_with(private) || private.starts_with(folder) {
+                return Err(GrantError::Private { folder: folder.clone(), private: private.clone(), what });
+            }
+        }
+        match access {
+            Access::Read => {}
+            Access::ReadWrite => check_writable(folder, own)?,
         }
     }
     Ok(())
+}
+
+fn check_writable(folder: &Path, own: &[(PathBuf, &'static str)]) -> Result<(), GrantError> {
+    if let Some((own, what)) = own.iter().find(|(path, _)| leads_into(path, folder)) {
+        return Err(GrantError::Own { folder: folder.to_owned(), own: own.clone(), what });
+    }
+    access(folder, Permission::WRITE_OK | Permission::EXEC_OK)
+        .map_err(|errno| GrantError::NotWritable { folder: folder.to_owned(), source: errno.into() })
+}
+
+/// Whether a path goes through a folder: by its target, or by any step on the way there, which could be replaced.
+fn leads_into(path: &Path, folder: &Path) -> bool {
+    let is_within = |step: &Path| {
+        let parent = step.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new(".")).canonicalize();
+        let place = parent.ok().zip(step.file_name()).map(|(parent, name)| parent.join(name));
+        place.is_some_and(|place| place.starts_with(folder))
+    };
+    path.ancestors().any(is_within) || path.canonicalize().is_ok_and(|target| target.starts_with(folder))
 }

@@ -5,30 +5,90 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use cap_primitives::fs::{FollowSymlinks, Metadata, OpenOptions, OpenOptionsExt as _, open, stat};
+use cap_primitives::fs::{FollowSymlinks, Metadata, OpenOptions, OpenOptionsExt as _, open, read_link, stat};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+
+use super::changes::{Change, Running, Writing};
+use super::fault::Fault;
+use super::place::{Last, Place, is_beneath};
+
+/// How often a file is looked up again that appears and disappears while it is opened.
+const TRIES_MAX: u32 = 4;
 
 /// A granted folder, opened at its first use.
 pub(super) struct Granted {
     host: PathBuf,
     opened: OnceLock<Arc<File>>,
+    /// The right to change what is beneath it; `None` where it may only be read.
+    writing: Option<Writing>,
+    pub(super) running: Arc<Running>,
 }
 
 /// The target of a descriptor.
 #[derive(Clone)]
 pub(super) enum Node {
     Granted(Arc<Granted>),
-    Folder(Arc<File>),
-    File(Arc<File>),
+    Folder(Arc<Open>),
+    File(Arc<Open>),
+}
+
+/// An open file, or a folder beneath a granted one.
+pub(super) struct Open {
+    pub(super) file: Arc<File>,
+    pub(super) granted: Arc<Granted>,
+    /// What the guest may do with a file, of what it may do in the folder.
+    pub(super) reads: bool,
+    pub(super) writes: bool,
+}
+
+/// How something is to be opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Opening {
+    pub(super) reads: bool,
+    pub(super) writes: bool,
+    /// Whether a file that is missing is created.
+    pub(super) creates: bool,
+    /// Whether it must be missing.
+    pub(super) is_exclusive: bool,
+    /// Whether what is in the file is dropped.
+    pub(super) truncates: bool,
+    /// Whether it must be a folder.
+    pub(super) is_folder: bool,
+}
+
+impl Opening {
+    /// Whether it may change something by itself.
+    pub(super) fn changes(self) -> bool {
+        self.creates || self.truncates
+    }
+
+    /// Whether a file that is created where it is missing was there, or not, for a moment only.
+    fn is_settled_by_another_try(self, err: &io::Error) -> bool {
+        self.creates && (is(err, Errno::NOENT) || (is(err, Errno::EXIST) && !self.is_exclusive))
+    }
 }
 
 impl Granted {
-    pub(super) fn new(host: PathBuf) -> Granted {
-        Granted { host, opened: OnceLock::new() }
+    pub(super) fn new(host: PathBuf, writing: Option<Writing>, running: Arc<Running>) -> Granted {
+        Granted { host, opened: OnceLock::new(), writing, running }
+    }
+
+    /// Notes a refusal as a denial.
+    pub(super) fn noting<T>(&self, done: Result<T, Fault>) -> Result<T, Fault> {
+        if done.as_ref().is_err_and(Fault::is_refusal) {
+            self.running.deny();
+        }
+        done
+    }
+
+    /// The right to change what is beneath it.
+    pub(super) fn writing(&self) -> Result<&Writing, Fault> {
+        self.writing.as_ref().ok_or(Fault::NOT_GRANTED)
     }
 
     /// Opens the folder without following links. The path was resolved when the registry was loaded, so a link in it
@@ -54,80 +114,178 @@ impl Granted {
 }
 
 impl Node {
+    pub(super) fn granted(&self) -> &Arc<Granted> {
+        match self {
+            Node::Granted(granted) => granted,
+            Node::Folder(open) | Node::File(open) => &open.granted,
+        }
+    }
+
     pub(super) fn is_folder(&self) -> bool {
         !matches!(self, Node::File(_))
     }
 
-    /// The open file or folder.
-    pub(super) fn open(&self) -> io::Result<Arc<File>> {
+    /// The open folder, to look up paths beneath it.
+    pub(super) fn folder(&self) -> Result<Arc<File>, Fault> {
         match self {
-            Node::Granted(granted) => granted.open(),
-            Node::Folder(file) | Node::File(file) => Ok(file.clone()),
+            Node::Granted(granted) => Ok(granted.open()?),
+            Node::Folder(open) => {
+                let Open { file, granted, .. } = &**open;
+                // Since it was opened it may have been moved out of the granted folder, to what is not granted.
+                if is_beneath(file, &*granted.open()?)? { Ok(file.clone()) } else { Err(Fault::NOT_GRANTED) }
+            }
+            Node::File(_) => Err(Errno::NOTDIR.into()),
         }
     }
 
-    /// The open folder, to look up paths beneath it.
-    pub(super) fn folder(&self) -> io::Result<Arc<File>> {
-        if self.is_folder() { self.open() } else { Err(Errno::NOTDIR.into()) }
+    /// The open file.
+    pub(super) fn file(&self) -> Result<&Arc<Open>, Fault> {
+        match self {
+            Node::File(open) => Ok(open),
+            Node::Granted(_) | Node::Folder(_) => Err(Errno::ISDIR.into()),
+        }
     }
 
-    /// The open file, to read it.
-    pub(super) fn file(&self) -> io::Result<Arc<File>> {
-        if self.is_folder() { Err(Errno::ISDIR.into()) } else { self.open() }
-    }
-
-    pub(super) fn metadata(&self) -> io::Result<Metadata> {
-        Metadata::from_file(&*self.open()?)
+    pub(super) fn metadata(&self) -> Result<Metadata, Fault> {
+        match self {
+            Node::File(open) => Ok(Metadata::from_file(&open.file)?),
+            Node::Granted(_) | Node::Folder(_) => Ok(Metadata::from_file(&*self.folder()?)?),
+        }
     }
 
     /// Metadata of a path beneath this folder, without opening it.
-    pub(super) fn metadata_at(&self, path: &Path, follow: FollowSymlinks) -> io::Result<Metadata> {
-        stat(&*self.folder()?, path, follow)
+    pub(super) fn metadata_at(&self, path: &str, last: Last) -> Result<Metadata, Fault> {
+        let folder = self.folder()?;
+        let place = Place::of(&folder, path, last)?;
+        let found = stat(&folder, place.path(), FollowSymlinks::No)?;
+        if place.is_folder && !found.is_dir() { Err(Errno::NOTDIR.into()) } else { Ok(found) }
     }
 
-    /// Opens a regular file or a folder beneath this folder.
-    pub(super) fn open_at(&self, path: &Path, follow: FollowSymlinks) -> io::Result<Node> {
+    /// The target of a link beneath this folder. An absolute one is not shown.
+    pub(super) fn target_of(&self, path: &str) -> Result<PathBuf, Fault> {
         let folder = self.folder()?;
-        // Checked before opening: opening a device can have effects, and the other end of a FIFO would notice.
-        let seen = stat(&folder, path, follow)?;
-        // Only with `FollowSymlinks::No` is the link itself seen.
-        if seen.is_symlink() {
-            return Err(Errno::LOOP.into());
+        Ok(read_link(&folder, Place::of(&folder, path, Last::Keep)?.path())?)
+    }
+
+    /// Opens a regular file or a folder beneath this folder. `change` is there where `how` changes something.
+    pub(super) fn open_at(
+        &self,
+        path: &str,
+        last: Last,
+        how: Opening,
+        change: Option<&Change>,
+    ) -> Result<Node, Fault> {
+        for _ in 0..TRIES_MAX {
+            let folder = self.folder()?;
+            let place = Place::of(&folder, path, last)?;
+            let opened = match stat(&folder, place.path(), FollowSymlinks::No) {
+                // Checked before opening: opening a device can have effects, and the other end of a FIFO would notice.
+                Ok(seen) => check(&seen, &place, how).and_then(|()| open_there(&folder, &place, how)),
+                Err(err) if is(&err, Errno::NOENT) && how.creates => {
+                    self.create(&folder, &place, how, change)
+                }
+                Err(err) => Err(err.into()),
+            };
+            match opened {
+                Ok(file) => return self.opened(file, how, change),
+                // It appeared or disappeared meanwhile.
+                Err(Fault::Io(err)) if how.is_settled_by_another_try(&err) => {}
+                Err(fault) => return Err(fault),
+            }
         }
-        admit(&seen)?;
-        // A FIFO that takes the file's place after the check must not block, and a terminal must not become the
-        // controlling one.
-        let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-        if let FollowSymlinks::No = follow {
-            flags |= OFlags::NOFOLLOW;
+        Err(Errno::NOENT.into())
+    }
+
+    /// Creates a regular file.
+    fn create(
+        &self,
+        folder: &File,
+        place: &Place,
+        how: Opening,
+        change: Option<&Change>,
+    ) -> Result<File, Fault> {
+        if place.is_folder {
+            return Err(Errno::ISDIR.into());
         }
-        let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-        // cap-primitives keeps the path beneath the folder, links included.
-        let opened = Arc::new(open(&folder, path, OpenOptions::new().read(true).custom_flags(flags))?);
-        // The file may have been replaced between the check and the opening.
-        let is = Metadata::from_file(&opened)?;
+        // Exclusively, so that files are counted and nothing else is opened in its place.
+        let options = options(how)?.write(true).create_new(true).clone();
+        let created = self.granted().writing()?.create(|| open(folder, place.path(), &options));
+        change.map_or_else(|| Err(Fault::NOT_GRANTED), |change| change.made(created))
+    }
+
+    /// Checks what was opened, and empties it if that was asked for.
+    fn opened(&self, file: File, how: Opening, change: Option<&Change>) -> Result<Node, Fault> {
+        // It may have been replaced between the check and the opening.
+        let is = Metadata::from_file(&file)?;
         admit(&is)?;
-        Ok(if is.is_dir() { Node::Folder(opened) } else { Node::File(opened) })
+        let Opening { reads, writes, truncates, .. } = how;
+        let is_folder = is.is_dir();
+        // Not by a flag of the opening, which would act on whatever is there by then.
+        if truncates && !is_folder && is.len() > 0 {
+            let change = change.ok_or(Fault::NOT_GRANTED)?;
+            change.made(file.set_len(0).map_err(Fault::from))?;
+        }
+        let open = Arc::new(Open { file: Arc::new(file), granted: self.granted().clone(), reads, writes });
+        Ok(if is_folder { Node::Folder(open) } else { Node::File(open) })
     }
 }
 
-fn admit(metadata: &Metadata) -> io::Result<()> {
-    if metadata.is_file() || metadata.is_dir() { Ok(()) } else { Err(Errno::PERM.into()) }
+/// Whether what is there may be opened in this way.
+fn check(seen: &Metadata, place: &Place, how: Opening) -> Result<(), Fault> {
+    if how.creates && how.is_exclusive {
+        return Err(Errno::EXIST.into());
+    }
+    // Seen only where it is not to be followed.
+    if seen.is_symlink() {
+        return Err(Errno::LOOP.into());
+    }
+    admit(seen)?;
+    match seen.is_dir() {
+        true if how.writes || how.changes() => Err(Errno::ISDIR.into()),
+        false if how.is_folder || place.is_folder => Err(Errno::NOTDIR.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Only regular files and folders: anything else may block, or do something when it is opened.
+pub(super) fn admit(metadata: &Metadata) -> Result<(), Fault> {
+    let is_admitted = metadata.is_file() || metadata.is_dir();
+    if is_admitted { Ok(()) } else { Err(Fault::Invalid(ErrorCode::NotPermitted)) }
+}
+
+fn open_there(folder: &File, place: &Place, how: Opening) -> Result<File, Fault> {
+    let options = options(how)?.write(how.writes || how.truncates).clone();
+    // cap-primitives keeps the path beneath the folder, links included.
+    Ok(open(folder, place.path(), &options)?)
+}
+
+fn options(how: Opening) -> Result<OpenOptions, Fault> {
+    // A FIFO that takes the file's place after the check must not block, a terminal must not become the controlling
+    // one, and the place has no link at its end.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    Ok(OpenOptions::new().read(how.reads).custom_flags(flags).clone())
+}
+
+fn is(err: &io::Error, errno: Errno) -> bool {
+    Errno::from_io_error(err) == Some(errno)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::process::Command;
 
     use super::*;
 
     fn granted(host: &Path) -> Node {
-        Node::Granted(Arc::new(Granted::new(host.canonicalize().unwrap())))
+        Node::Granted(Arc::new(Granted::new(host.canonicalize().unwrap(), None, Arc::default())))
     }
 
-    fn opens(node: &Node, path: &str, follow: FollowSymlinks) -> Result<bool, i32> {
-        let opened = node.open_at(path.as_ref(), follow);
-        opened.map(|node| node.is_folder()).map_err(|err| err.raw_os_error().unwrap_or_default())
+    fn opens(node: &Node, path: &str, last: Last) -> Result<bool, ErrorCode> {
+        let how = Opening { reads: true, ..Opening::default() };
+        let opened = node.open_at(path, last, how, None);
+        opened.map(|node| node.is_folder()).map_err(|fault| fault.code())
     }
 
     #[test]
@@ -142,19 +300,18 @@ mod tests {
             std::os::unix::fs::symlink(target, path(name)).unwrap();
         }
         let node = granted(folder.path());
-        let (yes, no) = (FollowSymlinks::Yes, FollowSymlinks::No);
-        let code = |errno: Errno| Err(errno.raw_os_error());
+        let (yes, no) = (Last::Follow, Last::Keep);
         assert_eq!(opens(&node, "file", yes), Ok(false));
         assert_eq!(opens(&node, "inner", yes), Ok(true));
         assert_eq!(opens(&node, "to_file", yes), Ok(false));
-        assert_eq!(opens(&node, "to_file", no), code(Errno::LOOP));
+        assert_eq!(opens(&node, "to_file", no), Err(ErrorCode::Loop));
         for blocks in ["fifo", "to_fifo", "socket"] {
-            assert_eq!(opens(&node, blocks, yes), code(Errno::PERM), "{blocks}");
+            assert_eq!(opens(&node, blocks, yes), Err(ErrorCode::NotPermitted), "{blocks}");
         }
         for outside in ["out", "../../etc/passwd", "/etc/passwd"] {
             assert!(opens(&node, outside, yes).is_err(), "{outside}");
         }
-        assert_eq!(opens(&node, "file/x", yes), code(Errno::NOTDIR));
+        assert_eq!(opens(&node, "file/x", yes), Err(ErrorCode::NotDirectory));
     }
 
     #[test]
@@ -165,6 +322,6 @@ mod tests {
         let node = granted(&inner);
         std::fs::remove_dir(&inner).unwrap();
         std::os::unix::fs::symlink("/etc", &inner).unwrap();
-        assert_eq!(opens(&node, "passwd", FollowSymlinks::Yes), Err(Errno::LOOP.raw_os_error()));
+        assert_eq!(opens(&node, "passwd", Last::Follow), Err(ErrorCode::Loop));
     }
 }

@@ -5,6 +5,7 @@
 //! concern one entry alone, so that entries can load in parallel. Must not know the other entries.
 
 mod notes;
+mod reserved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::grant::{Effective, Grants, Requests};
 use airlock_types::limit::Limits;
 use airlock_types::plan::RetryPolicy;
+use reserved::reserved;
 
 /// Most hidden functions that an error lists.
 const HIDDEN_MAX: usize = 20;
@@ -161,10 +163,7 @@ impl Entry {
             Diagnostics::from(self.file.error(spanned.span(), message, "in these grants", hint))
         };
         let mut grants = spanned.get_ref().clone();
-        let state = self.file.state().canonicalize().ok().map(|state| (state, "state folder"));
-        let apart = self.apart.clone().map(|folder| (folder, "folder of the journal"));
-        let private: Vec<_> = state.into_iter().chain(apart).collect();
-        capability::resolve(&mut grants, self.file.folder(), &private)
+        capability::resolve(&mut grants, self.file.folder(), &reserved(&self.file, self.apart.as_deref()))
             .map_err(|err| problem(err.to_string(), err.hint()))?;
         match self.capabilities.unregistered(grants.custom.keys()) {
             Some(message) => {
@@ -281,6 +280,7 @@ impl Entry {
         let (possible, is_open_world) =
             (capabilities.effect(&effective), capabilities.is_open_world(&effective));
         let too_small = notes::too_small(key.get_ref(), &component.info.needs, &limits);
+        let of_entry = [too_small, notes::narrowed(key.get_ref(), &grants, &effective)].concat();
         let allowance = Arc::new(Allowance::new(effective, missing, limits));
         let mut tools = Vec::new();
         for (public, function) in named {
@@ -293,7 +293,7 @@ impl Entry {
             let warnings = [
                 warnings,
                 notes::missing(&public, allowance.missing()),
-                too_small.clone(),
+                of_entry.clone(),
                 notes::undescribed(&public, &contract),
                 notes::ageless(&public, &contract),
             ];

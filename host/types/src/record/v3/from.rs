@@ -142,9 +142,30 @@ impl From<Code> for Word {
 
 impl From<usage::Usage> for Usage {
     fn from(usage: usage::Usage) -> Usage {
-        let usage::Usage { fuel, wall_us, cpu_us, memory_bytes, log_bytes, requests, up_bytes, down_bytes } =
-            usage;
-        Usage { fuel, wall_us, cpu_us, memory_bytes, log_bytes, requests, up_bytes, down_bytes }
+        let usage::Usage {
+            fuel,
+            wall_us,
+            cpu_us,
+            memory_bytes,
+            log_bytes,
+            requests,
+            up_bytes,
+            down_bytes,
+            written_bytes,
+            files_created,
+        } = usage;
+        Usage {
+            fuel,
+            wall_us,
+            cpu_us,
+            memory_bytes,
+            log_bytes,
+            requests,
+            up_bytes,
+            down_bytes,
+            written_bytes,
+            files_created,
+        }
     }
 }
 

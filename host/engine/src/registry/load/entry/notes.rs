@@ -8,7 +8,7 @@ use airlock_contract::component::Needs;
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::effect::Effect;
-use airlock_types::grant::Missing as MissingGrant;
+use airlock_types::grant::{Effective, Grants, Missing as MissingGrant, files};
 use airlock_types::limit::Limits;
 use airlock_types::words::quoted_list;
 
@@ -19,6 +19,18 @@ pub(super) fn too_small(key: &str, needs: &Needs, limits: &Limits) -> Vec<String
             format!(
                 "`{key}` can never run: it begins with a {what} of {needed} {unit}, and its `limits.{setting}` is \
                  {limit}; raise it to at least {needed}"
+            )
+        })
+        .collect()
+}
+
+/// A note for each folder that is granted for writing and gets only read, since the contract asks for no more.
+pub(super) fn narrowed(key: &str, grants: &Grants, effective: &Effective) -> Vec<String> {
+    files::narrowed(&grants.files, &effective.files)
+        .map(|folder| {
+            format!(
+                "`{key}` may write to `{folder}` by its grant, and its contract asks to read only: it can read there, and \
+                 no more"
             )
         })
         .collect()

@@ -1,0 +1,91 @@
+//! Why something about files was not done.
+
+use std::io;
+
+use rustix::io::Errno;
+use wasmtime_wasi::p2::FsError;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The grant or one of its bounds does not allow it. Noted as a denial.
+    #[error("{0}")]
+    Refused(ErrorCode),
+    /// The guest asked for what cannot be.
+    #[error("{0}")]
+    Invalid(ErrorCode),
+    /// The system says no.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Errors of the system after which nothing has changed. Others, such as a disk that fails or a server that does not
+/// answer, leave it open.
+const CHANGED_NOTHING: [Errno; 19] = [
+    Errno::ACCESS,
+    Errno::BADF,
+    Errno::BUSY,
+    Errno::DQUOT,
+    Errno::EXIST,
+    Errno::FBIG,
+    Errno::INVAL,
+    Errno::ISDIR,
+    Errno::LOOP,
+    Errno::MLINK,
+    Errno::NAMETOOLONG,
+    Errno::NOENT,
+    Errno::NOSPC,
+    Errno::NOTDIR,
+    Errno::NOTEMPTY,
+    Errno::PERM,
+    Errno::ROFS,
+    Errno::TXTBSY,
+    Errno::XDEV,
+];
+
+impl Fault {
+    /// Outside of the granted folder, or beyond what it is granted for.
+    pub(super) const NOT_GRANTED: Fault = Fault::Refused(ErrorCode::NotPermitted);
+
+    /// Beyond a bound of the grant.
+    pub(super) const BEYOND_BOUND: Fault = Fault::Refused(ErrorCode::Quota);
+
+    pub(super) fn code(&self) -> ErrorCode {
+        match self {
+            Fault::Refused(code) | Fault::Invalid(code) => *code,
+            // Codes that the library does not know.
+            Fault::Io(err) => match Errno::from_io_error(err) {
+                Some(Errno::DQUOT) => ErrorCode::Quota,
+                Some(Errno::ROFS) => ErrorCode::ReadOnly,
+                Some(Errno::TXTBSY) => ErrorCode::TextFileBusy,
+                Some(Errno::XDEV) => ErrorCode::CrossDevice,
+                _ => ErrorCode::from(err),
+            },
+        }
+    }
+
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Fault::Refused(_))
+    }
+
+    /// Whether it proves that nothing has changed.
+    pub(super) fn changed_nothing(&self) -> bool {
+        match self {
+            Fault::Refused(_) | Fault::Invalid(_) => true,
+            Fault::Io(err) => Errno::from_io_error(err).is_some_and(|errno| CHANGED_NOTHING.contains(&errno)),
+        }
+    }
+}
+
+impl From<Errno> for Fault {
+    fn from(errno: Errno) -> Fault {
+        Fault::Io(errno.into())
+    }
+}
+
+impl From<Fault> for FsError {
+    fn from(fault: Fault) -> FsError {
+        fault.code().into()
+    }
+}

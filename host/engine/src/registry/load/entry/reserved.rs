@@ -1,0 +1,24 @@
+//! What no grant of a registry may reach.
+
+use std::path::{Path, PathBuf};
+
+use crate::capability::Reserved;
+use crate::config::ConfigFile;
+
+/// The folders of the host that no tool may read, and the files that none may change. `apart` is the folder of a journal
+/// that does not lie in the state folder.
+pub(super) fn reserved(file: &ConfigFile, apart: Option<&Path>) -> Reserved {
+    let state = file.state().canonicalize().ok().map(|state| (state, "state folder"));
+    let apart = apart.map(|folder| (folder.to_owned(), "folder of the journal"));
+    let at = |path: &Path| file.folder().join(path);
+    let tools = file.config.tools.values();
+    let components = tools.map(|tool| (at(tool.component.get_ref()), "component"));
+    let oauth = file.config.oauth.iter();
+    let keys = oauth.filter_map(|oauth| oauth.get_ref().jwks.file()).map(|path| (at(path), "key set"));
+    // The lock lies beside the registry.
+    let registry: (PathBuf, &str) = (file.path.clone(), "registry");
+    Reserved {
+        private: state.into_iter().chain(apart).collect(),
+        own: std::iter::once(registry).chain(components).chain(keys).collect(),
+    }
+}

@@ -89,7 +89,7 @@ const FLOORS: [Floor; 6] = [
     },
     Floor {
         folder: "journal",
-        modules: &["state", "standing", "bound", "store", "queue", "writer", "sqlite", "memory"],
+        modules: &["state", "standing", "bound", "store", "keyvalue", "queue", "writer", "sqlite", "memory"],
     },
     Floor {
         folder: "engine",
@@ -174,7 +174,7 @@ const ONLY: [(&str, &[&str]); 10] = [
         ],
     ),
     ("rmcp", &["server/mcp", "server/transport"]),
-    ("rusqlite", &["journal/sqlite", "journal/store", "journal/writer"]),
+    ("rusqlite", &["journal/keyvalue", "journal/sqlite", "journal/store", "journal/writer"]),
 ];
 
 /// Crates, and modules written as `folder/module`, that do no I/O.

@@ -105,8 +105,16 @@ impl StoreError {
 }
 
 impl Store {
-    /// Opens the database and creates a missing one. The error says what is wrong with it.
+    /// Opens the database of records and creates a missing one. The error says what is wrong with it.
     pub(super) fn open(path: &Path) -> Result<Store, String> {
+        Store::open_with(path, schema::prepare)
+    }
+
+    /// Opens a database and creates a missing one. `prepare` makes or migrates its tables.
+    pub(super) fn open_with(
+        path: &Path,
+        prepare: impl FnOnce(&mut Connection) -> Result<(), String>,
+    ) -> Result<Store, String> {
         // Serializes opening: the descriptor of a newly created file must be closed before this process has a
         // connection.
         static OPENING: Mutex<()> = Mutex::new(());
@@ -121,7 +129,7 @@ impl Store {
         // The long wait covers the migration, which needs the write lock.
         connection.busy_timeout(OPEN_BUSY).map_err(text)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(text)?;
-        schema::prepare(&mut connection)?;
+        prepare(&mut connection)?;
         // In WAL mode only `FULL` syncs the log at each commit. `NORMAL` can lose commits that were reported, on a
         // power failure.
         connection.pragma_update(None, "synchronous", "FULL").map_err(text)?;
@@ -136,21 +144,23 @@ impl Store {
 
     /// Runs `work` in an immediate transaction, which holds the write lock from its start. The result is durable once
     /// this returns.
-    pub(super) fn write<T>(
+    pub(super) fn write<T, E: From<StoreError>>(
         &mut self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begun.map_err(StoreError::from)?;
         // On an error the transaction is rolled back when it is dropped.
         let done = work(&transaction)?;
-        transaction.commit()?;
+        transaction.commit().map_err(StoreError::from)?;
         // Checked after the commit: a commit into a file that was removed or replaced meanwhile is lost.
         if self.is_in_place() {
             return Ok(done);
         }
         // Closing must not checkpoint the lost log into a database that other processes have written since.
-        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        Err(StoreError::Displaced)
+        let kept = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        kept.map_err(StoreError::from)?;
+        Err(StoreError::Displaced.into())
     }
 
     /// Whether the files at their paths are those that this connection has open. The index of the log is one of them:

@@ -32,6 +32,9 @@ fn every_setting_of_a_registry_is_in_the_reference() {
         "host/types/src/grant/files.rs",
         "host/types/src/grant/flag.rs",
         "host/types/src/grant/http.rs",
+        "host/types/src/grant/keyvalue.rs",
+        "host/types/src/grant/modal.rs",
+        "host/types/src/grant/values.rs",
     ];
     for source in sources {
         for field in fields(source) {

@@ -90,7 +90,8 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
                 let called = &permitted[0].candidate.tool;
                 let index = route;
                 let route = &permitted[index];
-                let attempt = attempt::PlannedAttempt { index, route, called, number, deadline_ms };
+                let seed = &plan.jitter;
+                let attempt = attempt::PlannedAttempt { index, route, called, number, seed, deadline_ms };
                 // `follow` opened the span of this attempt when its step was observed.
                 let span = events.attempt_span();
                 let ended = pin!(attempt::attempt(host, attempt, &args, events)).instrument(span).await;

@@ -15,13 +15,16 @@
 
 pub(crate) mod capture;
 mod clock;
+mod config;
 mod custom;
 mod dispatch;
+mod env;
 mod facts;
 pub(crate) mod files;
 mod gate;
 pub(crate) mod http;
 mod imports;
+pub(crate) mod keyvalue;
 pub(crate) mod limiter;
 mod logging;
 mod network;
@@ -45,10 +48,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 pub use self::http::Resolve;
 pub use airlock_types::effect::Effect;
-use airlock_types::environment::SharedEnvironment;
 use airlock_types::grant;
 use airlock_types::grant::{Effective, Grants};
 use capture::Capture;
+pub(crate) use clock::Clock;
 pub use custom::Provider;
 pub use dispatch::EffectDenied;
 pub use facts::{Facts, Granting, Versions};
@@ -64,15 +67,21 @@ pub enum Capability {
     Files,
     /// Requests to other hosts.
     Http,
+    /// Pairs of keys and values that a tool keeps.
+    Keyvalue,
+    /// Values of the operator, by key.
+    Config,
+    /// Variables of the environment.
+    Env,
     /// The wall clock and the monotonic clock.
     Clock,
-    /// Unpredictable bytes.
+    /// Random bytes.
     Random,
     /// Bytes that are insecure by name, which seed hash tables.
     Seeds,
     /// Streams and pollables, which the other WASI interfaces take and return.
     Streams,
-    /// The interfaces of a command-line program: arguments, environment, standard streams, exit.
+    /// The interfaces of a command-line program: standard streams, exit.
     Program,
     /// Sockets and name lookup.
     Network,
@@ -85,9 +94,12 @@ pub enum Capability {
 }
 
 /// The capabilities of every host.
-static BUILT_IN: [Capability; 10] = [
+static BUILT_IN: [Capability; 13] = [
     Capability::Files,
     Capability::Http,
+    Capability::Keyvalue,
+    Capability::Config,
+    Capability::Env,
     Capability::Clock,
     Capability::Random,
     Capability::Seeds,
@@ -123,6 +135,35 @@ impl Capability {
                 is_open_world: true,
                 reach: "sends requests to the hosts that are granted",
             },
+            Capability::Keyvalue => Facts {
+                name: grant::keyvalue::NAME,
+                interfaces: keyvalue::INTERFACES,
+                versions: Versions::Exact(keyvalue::VERSIONS),
+                granting: Granting::Setting,
+                effect: Effect::Write,
+                // Nothing but the tool itself changes its pairs.
+                is_open_world: false,
+                reach: "keeps keys and values of its own",
+            },
+            // Of these two the values are the registry's: as much a part of the tool as its component.
+            Capability::Config => Facts {
+                name: grant::values::CONFIG,
+                interfaces: config::INTERFACES,
+                versions: Versions::Exact(config::VERSIONS),
+                granting: Granting::Setting,
+                effect: Effect::Pure,
+                is_open_world: false,
+                reach: "reads the values that are granted",
+            },
+            Capability::Env => Facts {
+                name: grant::values::ENV,
+                interfaces: env::INTERFACES,
+                versions: Versions::Wasi02,
+                granting: Granting::Setting,
+                effect: Effect::Pure,
+                is_open_world: false,
+                reach: "reads the variables that are granted",
+            },
             Capability::Clock => Facts {
                 name: grant::clock::NAME,
                 interfaces: clock::INTERFACES,
@@ -139,7 +180,7 @@ impl Capability {
                 granting: Granting::Setting,
                 effect: Effect::Read,
                 is_open_world: false,
-                reach: "draws unpredictable bytes",
+                reach: "draws random bytes",
             },
             Capability::Seeds => Facts {
                 reach: "gives the same bytes to every call",
@@ -171,7 +212,10 @@ impl Capability {
         match self {
             Capability::Files => grant::files::effect(&effective.files),
             Capability::Http => grant::http::effect(&effective.http),
-            Capability::Clock
+            Capability::Keyvalue
+            | Capability::Config
+            | Capability::Env
+            | Capability::Clock
             | Capability::Random
             | Capability::Seeds
             | Capability::Streams
@@ -190,6 +234,9 @@ impl Capability {
         match self {
             Capability::Files => files::link(linker, interface),
             Capability::Http => http::link(linker, interface),
+            Capability::Keyvalue => keyvalue::link(linker, import),
+            Capability::Config => config::link(linker, import),
+            Capability::Env => env::link(linker, interface),
             Capability::Clock => clock::link(linker, interface),
             Capability::Random => random::link(linker, interface),
             Capability::Seeds => seeds::link(linker, interface),
@@ -208,10 +255,13 @@ impl Capability {
             Capability::Streams => streams::resource(name),
             Capability::Files => files::resource(name),
             Capability::Http => http::resource(name),
+            Capability::Keyvalue => keyvalue::resource(name),
             Capability::Program => program::resource(name),
             Capability::Network => network::resource(name),
             Capability::Custom(provider) => provider.resource(interface, name),
-            Capability::Clock
+            Capability::Config
+            | Capability::Env
+            | Capability::Clock
             | Capability::Random
             | Capability::Seeds
             | Capability::Logging
@@ -225,8 +275,9 @@ impl Capability {
         match self {
             // Denied by an empty list of folders, which does not end the guest.
             Capability::Files => files::deny(linker, import),
-            // Each request asks for a grant, and a guest without one can do all else without reaching anything.
-            Capability::Http => Ok(false),
+            // Each request, bucket and key asks for a grant, and an environment without one is empty: a guest can do all
+            // else without reaching anything.
+            Capability::Http | Capability::Keyvalue | Capability::Config | Capability::Env => Ok(false),
             Capability::Custom(provider) => {
                 provider.deny(linker, import)?;
                 Ok(!import.functions.is_empty())
@@ -248,13 +299,16 @@ impl Capability {
     /// Whether the state of the capability is part of the context of the engine's library.
     fn is_in_context(&self) -> bool {
         match self {
-            Capability::Clock
+            Capability::Env
             | Capability::Random
             | Capability::Seeds
             | Capability::Program
             | Capability::Network => true,
             Capability::Files
             | Capability::Http
+            | Capability::Keyvalue
+            | Capability::Config
+            | Capability::Clock
             | Capability::Streams
             | Capability::Logging
             | Capability::Progress
@@ -289,17 +343,12 @@ pub(crate) fn built_in(import: &str) -> Option<&'static Capability> {
 }
 
 /// The context of the engine's library for one attempt, with what was granted in it.
-pub(crate) fn context(
-    log: &Capture,
-    effective: &Effective,
-    environment: &SharedEnvironment,
-    seed: [u8; 32],
-) -> WasiCtx {
+pub(crate) fn context(log: &Capture, effective: &Effective, seed: [u8; 32]) -> WasiCtx {
     let mut wasi = WasiCtxBuilder::new();
-    // Folders are shown by `Folders`, requests are sent by `Outgoing`, custom capabilities keep their own state.
-    let Effective { files: _, http: _, clock, random, custom: _ } = effective;
+    // These have states of their own, outside of the context.
+    let Effective { files: _, http: _, keyvalue: _, config: _, clock: _, env, random, custom: _ } = effective;
     program::provide(&mut wasi, log);
-    clock::provide(&mut wasi, *clock, environment);
+    env::provide(&mut wasi, env);
     random::provide(&mut wasi, *random, seed);
     seeds::provide(&mut wasi);
     network::provide(&mut wasi);
@@ -312,6 +361,6 @@ pub(crate) fn context(
 /// # Errors
 /// When a folder does not exist, cannot be used as granted, or reaches what is reserved.
 pub(crate) fn resolve(grants: &mut Grants, folder: &Path, reserved: &Reserved) -> Result<(), GrantError> {
-    let Grants { files, http: _, clock: _, random: _, custom: _ } = grants;
+    let Grants { files, http: _, keyvalue: _, config: _, env: _, clock: _, random: _, custom: _ } = grants;
     files::resolve(files, folder, reserved)
 }

@@ -50,6 +50,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
         is_intended: false,
         http: Allotment::new(&permit.effective().http, None).map(Arc::new),
         files: files::Allotment::new(&permit.effective().files, false).map(Arc::new),
+        keeper: None,
         listener: None,
         traces: &mut Traces::default(),
     };

@@ -10,7 +10,10 @@ pub mod custom;
 pub mod files;
 mod flag;
 pub mod http;
+pub mod keyvalue;
+pub mod modal;
 pub mod random;
+pub mod values;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,12 +21,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::difference::Difference;
-use clock::CLOCK;
+use clock::{CLOCK, ClockMode};
 pub use custom::{CustomGrants, CustomRequests};
 pub use files::{Access, FilesGrant, FilesRequest, WriteBounds};
 pub use flag::Request;
 pub use http::{HttpAccess, HttpGrant, HttpRequest};
-use random::RANDOM;
+pub use keyvalue::{KeyvalueGrant, KeyvalueRequest};
+pub use modal::{ModeGrant, ModeRequest};
+use random::{RANDOM, RandomMode};
+pub use values::{ValueRequest, Values};
 
 /// The reason of requests that are read from a component's imports.
 const IMPLIED: &str = "its imports";
@@ -38,12 +44,21 @@ pub struct Requests {
     /// Hosts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpRequest>,
+    /// Pairs of keys and values that it keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyvalue: Option<KeyvalueRequest>,
+    /// Values of the operator, by key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub config: Vec<ValueRequest>,
+    /// Variables of the environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<ValueRequest>,
     /// The clocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clock: Option<Request>,
-    /// Unpredictable bytes.
+    pub clock: Option<ModeRequest<ClockMode>>,
+    /// Random bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub random: Option<Request>,
+    pub random: Option<ModeRequest<RandomMode>>,
     /// Capabilities that the embedding program adds.
     #[serde(default, skip_serializing_if = "CustomRequests::is_empty")]
     pub custom: CustomRequests,
@@ -59,12 +74,21 @@ pub struct Grants {
     /// Hosts.
     #[serde(default)]
     pub http: Vec<HttpGrant>,
+    /// Pairs of keys and values that it keeps.
+    #[serde(default)]
+    pub keyvalue: Option<KeyvalueGrant>,
+    /// Values by key.
+    #[serde(default)]
+    pub config: Values,
+    /// Variables of the environment, by name. Nothing of the host's own environment is added.
+    #[serde(default)]
+    pub env: Values,
     /// The clocks: wall and monotonic, sleeping included.
     #[serde(default)]
-    pub clock: bool,
-    /// Unpredictable bytes.
+    pub clock: ModeGrant<ClockMode>,
+    /// Random bytes.
     #[serde(default)]
-    pub random: bool,
+    pub random: ModeGrant<RandomMode>,
     /// Capabilities that the embedding program adds.
     #[serde(default)]
     pub custom: CustomGrants,
@@ -78,10 +102,19 @@ pub struct Effective {
     /// Hosts. Shared, since each attempt of a tool holds the list.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub http: Arc<[HttpAccess]>,
+    /// Pairs of keys and values that it keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyvalue: Option<Arc<KeyvalueGrant>>,
+    /// Values by key.
+    #[serde(skip_serializing_if = "values::is_empty")]
+    pub config: Arc<Values>,
+    /// Variables of the environment.
+    #[serde(skip_serializing_if = "values::is_empty")]
+    pub env: Arc<Values>,
     /// The clocks.
-    pub clock: bool,
-    /// Unpredictable bytes.
-    pub random: bool,
+    pub clock: Option<ClockMode>,
+    /// Random bytes.
+    pub random: Option<RandomMode>,
     /// Capabilities that the embedding program adds.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub custom: BTreeSet<String>,
@@ -115,9 +148,14 @@ impl Grants {
     /// All problems of the grants that can be found without access to this machine.
     pub fn problems(&self) -> Vec<GrantProblem> {
         // Destructured without `..`, here and below: a new capability does not compile until each function treats it.
-        let Grants { files, http, clock: _, random: _, custom: _ } = self;
+        let Grants { files, http, keyvalue, config, env, clock: _, random: _, custom: _ } = self;
         let files = files.iter().filter_map(FilesGrant::problem);
-        files.chain(http.iter().filter_map(HttpGrant::problem)).collect()
+        let values = [values::problem(values::CONFIG, config), values::problem(values::ENV, env)];
+        files
+            .chain(http.iter().filter_map(HttpGrant::problem))
+            .chain(keyvalue.iter().filter_map(KeyvalueGrant::problem))
+            .chain(values.into_iter().flatten())
+            .collect()
     }
 }
 
@@ -125,25 +163,31 @@ impl Requests {
     /// The requests of a component without a contract: every granted capability that its imports can use. `imports`
     /// returns whether it imports an interface of the capability with this name.
     pub fn implied(imports: impl Fn(&str) -> bool, grants: &Grants) -> Requests {
-        let Grants { files, http, clock, random, custom } = grants;
-        let flag = |name, granted| (granted && imports(name)).then(Request::implied);
+        let Grants { files, http, keyvalue, config, env, clock, random, custom } = grants;
+        let named = |name, values| if imports(name) { values::implied(values) } else { Vec::new() };
         Requests {
             files: if imports(files::NAME) { files::implied(files) } else { Vec::new() },
             http: if imports(http::NAME) { http::implied(http) } else { Vec::new() },
-            clock: flag(clock::NAME, *clock),
-            random: flag(random::NAME, *random),
+            keyvalue: keyvalue.as_ref().filter(|_| imports(keyvalue::NAME)).map(keyvalue::implied),
+            config: named(values::CONFIG, config),
+            env: named(values::ENV, env),
+            clock: clock.mode().filter(|_| imports(clock::NAME)).map(|_| ModeRequest::implied()),
+            random: random.mode().filter(|_| imports(random::NAME)).map(|_| ModeRequest::implied()),
             custom: custom::implied(&imports, custom),
         }
     }
 
     /// What differs between two versions, in the order of the capabilities' names.
     pub fn differences(&self, new: &Requests) -> Vec<Difference> {
-        let Requests { files, http, clock, random, custom } = self;
-        let mut differences = CLOCK.differences(clock.as_ref(), new.clock.as_ref());
+        let Requests { files, http, keyvalue, config, env, clock, random, custom } = self;
+        let mut differences = modal::differences(CLOCK, clock.as_ref(), new.clock.as_ref());
+        differences.extend(values::differences(values::CONFIG, config, &new.config));
         differences.extend(custom::differences(custom, &new.custom));
+        differences.extend(values::differences(values::ENV, env, &new.env));
         differences.extend(files::differences(files, &new.files));
         differences.extend(http::differences(http, &new.http));
-        differences.extend(RANDOM.differences(random.as_ref(), new.random.as_ref()));
+        differences.extend(keyvalue::differences(keyvalue.as_ref(), new.keyvalue.as_ref()));
+        differences.extend(modal::differences(RANDOM, random.as_ref(), new.random.as_ref()));
         differences
     }
 }
@@ -151,31 +195,40 @@ impl Requests {
 impl Effective {
     /// The intersection, and the requests that are not granted.
     pub fn of(requests: &Requests, grants: &Grants) -> (Effective, Vec<Missing>) {
-        let Requests { files, http, clock, random, custom } = requests;
+        let Requests { files, http, keyvalue, config, env, clock, random, custom } = requests;
         let effective = Effective {
             files: files::effective(files, &grants.files),
             http: http::effective(http, &grants.http),
+            keyvalue: keyvalue::effective(keyvalue.as_ref(), grants.keyvalue.as_ref()),
+            config: values::effective(config, &grants.config),
+            env: values::effective(env, &grants.env),
             // A grant alone gives nothing: a tool gets only what was also requested.
-            clock: grants.clock && clock.is_some(),
-            random: grants.random && random.is_some(),
+            clock: grants.clock.effective(clock.as_ref()),
+            random: grants.random.effective(random.as_ref()),
             custom: custom::effective(custom, &grants.custom),
         };
         let mut missing = files::missing(files, &effective.files);
         missing.extend(http::missing(http, &grants.http));
-        missing.extend(CLOCK.missing(clock.as_ref(), effective.clock));
-        missing.extend(RANDOM.missing(random.as_ref(), effective.random));
+        missing.extend(keyvalue::missing(keyvalue.as_ref(), effective.keyvalue.as_deref()));
+        missing.extend(values::missing(values::CONFIG, config, &effective.config));
+        missing.extend(values::missing(values::ENV, env, &effective.env));
+        missing.extend(modal::missing(CLOCK, clock.as_ref(), effective.clock));
+        missing.extend(modal::missing(RANDOM, random.as_ref(), effective.random));
         missing.extend(custom::missing(custom, &effective.custom));
         (effective, missing)
     }
 
     /// The names of the capabilities that it has.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let Effective { files, http, clock, random, custom } = self;
+        let Effective { files, http, keyvalue, config, env, clock, random, custom } = self;
         let built_in = [
             (files::NAME, !files.is_empty()),
             (http::NAME, !http.is_empty()),
-            (clock::NAME, *clock),
-            (random::NAME, *random),
+            (keyvalue::NAME, keyvalue.is_some()),
+            (values::CONFIG, !config.is_empty()),
+            (values::ENV, !env.is_empty()),
+            (clock::NAME, clock.is_some()),
+            (random::NAME, random.is_some()),
         ];
         let granted = built_in.into_iter().filter_map(|(name, granted)| granted.then_some(name));
         granted.chain(custom.iter().map(String::as_str))

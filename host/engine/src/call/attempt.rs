@@ -15,7 +15,8 @@ use airlock_contract::tool::ValidArgs;
 use airlock_types::code::Code;
 use airlock_types::environment::ms;
 use airlock_types::event::Event;
-use airlock_types::plan::AttemptEnd;
+use airlock_types::grant::random::RandomMode;
+use airlock_types::plan::{AttemptEnd, Jitter};
 use airlock_types::usage::{Traces, TrapReport};
 
 /// An attempt that the plan asks for.
@@ -28,6 +29,8 @@ pub(super) struct PlannedAttempt<'a> {
     pub(super) called: &'a Tool,
     /// The attempt's number on its route, from 1.
     pub(super) number: u32,
+    /// The seed of the call, as its record has it.
+    pub(super) seed: &'a Jitter,
     /// Time for the attempt in milliseconds, including the wait for its slots.
     pub(super) deadline_ms: u64,
 }
@@ -64,7 +67,7 @@ pub(super) async fn attempt(
     args: &ValidArgs,
     events: &mut Events<'_>,
 ) -> EndedAttempt {
-    let PlannedAttempt { index, route, called, number, deadline_ms } = planned;
+    let PlannedAttempt { index, route, called, number, seed, deadline_ms } = planned;
     let PermittedRoute { candidate, permit, .. } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
@@ -96,11 +99,16 @@ pub(super) async fn attempt(
         has_result: tool.contract.function.ty.result.is_some(),
         args: args.values(),
         permit,
-        seed: environment.seed(),
+        seed: if permit.effective().random == Some(RandomMode::Seeded) {
+            seed.bytes_of(&tool.name)
+        } else {
+            environment.seed()
+        },
         deadline,
         is_intended: events.is_intended(),
         http,
         files: route.files(),
+        keeper: route.keeper.clone(),
         listener,
         traces: events.start(started),
     };

@@ -10,6 +10,7 @@ use super::reply::Failed;
 use super::report;
 use crate::capability::files;
 use crate::capability::http::Allotment;
+use crate::capability::keyvalue::Keeper;
 use crate::generation::{Admitted, Candidate, Generation, Resolved};
 use crate::policy::{Decision, Permit, Request, decide};
 use crate::registry::Tool;
@@ -29,11 +30,16 @@ pub(super) struct PermittedRoute {
     http: OnceLock<Option<Arc<Allotment>>>,
     /// What the call has left of the bounds of its folders. Made at the first attempt.
     files: OnceLock<Option<Arc<files::Allotment>>>,
+    /// For whom the call keeps pairs, where it may.
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl PermittedRoute {
-    pub(super) fn new(candidate: Candidate, permit: Permit) -> PermittedRoute {
-        PermittedRoute { candidate, permit, http: OnceLock::new(), files: OnceLock::new() }
+    pub(super) fn new(candidate: Candidate, permit: Permit, asked: &RequestBase<'_>) -> PermittedRoute {
+        let Tool { key, effect, .. } = &*candidate.tool;
+        let grant = permit.effective().keyvalue.as_ref();
+        let keeper = grant.map(|grant| Keeper::new(grant.scope, (key, *effect), asked.caller, asked.session));
+        PermittedRoute { candidate, permit, http: OnceLock::new(), files: OnceLock::new(), keeper }
     }
 
     /// What the call with this id has left of the bounds for other hosts. The attempts on a route share it.
@@ -75,7 +81,7 @@ impl RequestBase<'_> {
     /// The fallbacks that have a permit. One without is left out as if it were not declared, since it could not answer.
     pub(super) fn fallbacks(&self, fallbacks: Vec<Candidate>) -> impl Iterator<Item = PermittedRoute> {
         fallbacks.into_iter().filter_map(|candidate| match self.decide(&candidate) {
-            Decision::Allow(permit) => Some(PermittedRoute::new(candidate, permit)),
+            Decision::Allow(permit) => Some(PermittedRoute::new(candidate, permit, self)),
             Decision::Deny(_) | Decision::Hold(_) => None,
         })
     }
@@ -101,7 +107,7 @@ pub(super) fn permit(
     // Before a refusal ends the stage: the record of a denied call needs its reasons most.
     events.push(Event::Decided { ruling: decision.ruling(), reasons: decision.reasons().clone() });
     let permit = permitted(events.tool(), decision)?;
-    let first = PermittedRoute::new(called, permit);
+    let first = PermittedRoute::new(called, permit, &asked);
     Ok(std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect())
 }
 

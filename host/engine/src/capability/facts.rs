@@ -31,6 +31,8 @@ pub struct Facts {
 pub enum Versions {
     /// Version 0.2 with any patch. WASI imports name a version, and another minor version is another interface.
     Wasi02,
+    /// These versions and no other: drafts, each of which is an interface of its own.
+    Exact(&'static [&'static str]),
     /// Any version, or none.
     Any,
 }
@@ -82,6 +84,7 @@ impl Facts {
         let known = match self.versions {
             Versions::Any => true,
             Versions::Wasi02 => version.is_some_and(is_wasi_02),
+            Versions::Exact(known) => version.is_some_and(|version| known.contains(&version)),
         };
         known && self.interfaces.contains(&name)
     }
@@ -122,6 +125,18 @@ mod tests {
         }
         for other in ["", "@0.3.0", "@0.2", "@0.2.0-rc", "@1.2.0", "-two@0.2.0"] {
             assert!(!CLOCK.owns(&format!("wasi:clocks/wall-clock{other}")), "{other}");
+        }
+    }
+
+    #[test]
+    fn of_drafts_only_the_known_ones_are_owned() {
+        let drafts = Versions::Exact(&["0.2.0-draft", "0.2.0-draft2"]);
+        let store = Facts::always("keyvalue", &["wasi:keyvalue/store"], drafts);
+        assert!(
+            store.owns("wasi:keyvalue/store@0.2.0-draft") && store.owns("wasi:keyvalue/store@0.2.0-draft2")
+        );
+        for other in ["", "@0.2.0", "@0.2.0-draft3", "@0.2.0-dra"] {
+            assert!(!store.owns(&format!("wasi:keyvalue/store{other}")), "{other}");
         }
     }
 

@@ -1,7 +1,6 @@
 //! The interfaces of a command-line program: `wasi:cli`.
 //!
-//! Always granted, because language runtimes ask for them when they start. There are no arguments and no environment,
-//! standard input is at its end, standard output and error go into the attempt's bounded buffer, no stream is a
+//! Always granted, because language runtimes ask for them when they start. Standard input is at its end, standard output and error go into the attempt's bounded buffer, no stream is a
 //! terminal, and `exit` ends the guest.
 
 use wasmtime::component::{Linker, ResourceType};
@@ -13,7 +12,6 @@ use super::State;
 use super::capture::Capture;
 
 pub(super) const INTERFACES: &[&str] = &[
-    "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stdin",
     "wasi:cli/stdout",
@@ -26,7 +24,7 @@ pub(super) const INTERFACES: &[&str] = &[
 ];
 
 pub(super) fn provide(wasi: &mut WasiCtxBuilder, log: &Capture) {
-    // Nothing of the host is inherited: the builder's own arguments, environment and stdin are empty.
+    // Nothing of the host is inherited: the builder's own stdin is empty.
     wasi.stdout(log.clone()).stderr(log.clone());
 }
 
@@ -41,7 +39,6 @@ pub(super) fn resource(name: &str) -> Option<ResourceType> {
 pub(super) fn link(linker: &mut Linker<State>, interface: &str) -> wasmtime::Result<()> {
     let get = State::cli;
     match interface {
-        "wasi:cli/environment" => cli::environment::add_to_linker::<State, WasiCli>(linker, get),
         "wasi:cli/exit" => cli::exit::add_to_linker::<State, WasiCli>(linker, get),
         "wasi:cli/stdin" => cli::stdin::add_to_linker::<State, WasiCli>(linker, get),
         "wasi:cli/stdout" => cli::stdout::add_to_linker::<State, WasiCli>(linker, get),

@@ -10,6 +10,7 @@ use wasmtime::component::Linker;
 
 use super::facts::interface;
 use super::http::{Resolve, TlsError, Upstream};
+use super::keyvalue::{KeyValues, Opened, StoreError};
 use super::{BUILT_IN, Capability, Facts, Granting, Import, State, built_in};
 use crate::blocking::Lane;
 use airlock_contract::component::ComponentInfo;
@@ -27,6 +28,8 @@ pub struct Capabilities {
     added: Arc<[Capability]>,
     /// Where the addresses of hosts come from, if not from the operating system.
     resolver: Option<Resolver>,
+    /// What tools keep.
+    keyvalues: Arc<KeyValues>,
 }
 
 /// A source of addresses that the embedding program gives.
@@ -105,13 +108,27 @@ impl Capabilities {
                 }
             }
         }
-        Ok(Capabilities { added: added.into(), resolver: None })
+        Ok(Capabilities { added: added.into(), ..Capabilities::default() })
     }
 
     /// The same capabilities, with another source of addresses than the operating system.
     #[must_use]
     pub(crate) fn resolving(self, resolver: Option<Arc<dyn Resolve>>) -> Capabilities {
         Capabilities { resolver: resolver.map(Resolver), ..self }
+    }
+
+    /// The same capabilities, with this place for what tools keep.
+    #[must_use]
+    pub(crate) fn keeping(self, keyvalues: KeyValues) -> Capabilities {
+        Capabilities { keyvalues: Arc::new(keyvalues), ..self }
+    }
+
+    /// The store of a tool that may keep something. Blocks while its file is opened for the first one.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub(crate) fn keyvalues(&self, effective: &Effective) -> Result<Option<Arc<Opened>>, StoreError> {
+        effective.keyvalue.as_ref().map(|_| self.keyvalues.open()).transpose()
     }
 
     /// The way out of a tool; `None` for one that may reach no host. `lane` holds the threads for lookups.
@@ -155,7 +172,7 @@ impl Capabilities {
             let Some(owner) = self.owner(&import.name) else { continue };
             let key = match owner.facts().versions {
                 super::Versions::Wasi02 => interface(&import.name),
-                super::Versions::Any => &import.name,
+                super::Versions::Exact(_) | super::Versions::Any => &import.name,
             };
             if linked.insert(key) {
                 owner.link(linker, import)?;

@@ -3,6 +3,8 @@
 //! Owns one field for each capability that keeps something, and the bound on host resources. Must not know tools or
 //! plans.
 
+use std::sync::Arc;
+
 use airlock_types::effect::Effect;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::random::WasiRandomCtx;
@@ -14,9 +16,11 @@ use super::files::{Changes, Folders, View};
 use super::gate::Gate;
 use super::http;
 use super::http::{Outgoing, Traffic};
+use super::keyvalue::{Kept, KeyUsage};
 use super::limiter::Limiter;
 use super::report::Reports;
-use super::{EffectDenied, Facts};
+use super::{Clock, EffectDenied, Facts, clock};
+use airlock_types::grant::Values;
 
 /// Most host resources of an attempt: open files, streams and handles to them. wasmtime's default is a million.
 const RESOURCES_MAX: usize = 1_024;
@@ -24,7 +28,7 @@ const RESOURCES_MAX: usize = 1_024;
 /// The state of an attempt, as host functions see it.
 pub struct State {
     table: ResourceTable,
-    /// The state of the clocks, random bytes, standard streams and sockets, which the engine's library keeps in one
+    /// The state of the environment, random bytes, standard streams and sockets, which the engine's library keeps in one
     /// value. `None` for a component that imports none of these.
     context: Option<WasiCtx>,
     folders: Folders,
@@ -33,7 +37,18 @@ pub struct State {
     gate: Gate,
     /// The bounds of the engine's library for HTTP.
     http: WasiHttpCtx,
+    granted: Granted,
     pub(crate) limiter: Limiter,
+}
+
+/// What an attempt has of the capabilities that keep a state of their own.
+pub(crate) struct Granted {
+    pub(crate) clock: Option<Clock>,
+    /// The values of `config`.
+    pub(crate) config: Arc<Values>,
+    /// Boxed, as most attempts have none.
+    pub(crate) kept: Option<Box<Kept>>,
+    pub(crate) outgoing: Option<Box<Outgoing>>,
 }
 
 /// The results of an attempt for its record, besides its outcome.
@@ -47,6 +62,7 @@ pub(crate) struct Remains {
     pub(crate) effect_dispatched: bool,
     pub(crate) traffic: Traffic,
     pub(crate) changes: Changes,
+    pub(crate) key_usage: KeyUsage,
 }
 
 impl State {
@@ -58,12 +74,13 @@ impl State {
         log: Capture,
         reports: Reports,
         is_intended: bool,
-        http: Option<Box<Outgoing>>,
+        mut granted: Granted,
     ) -> State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
-        let gate = Gate::new(is_intended, http);
-        State { table, context, folders, log, reports, gate, http: http::context(), limiter }
+        // The gate sends requests itself, without the rest of the state.
+        let gate = Gate::new(is_intended, granted.outgoing.take());
+        State { table, context, folders, log, reports, gate, http: http::context(), granted, limiter }
     }
 
     /// Must be called and awaited before an effect on the world leaves, such as sending mail or writing a row. Marks
@@ -105,6 +122,26 @@ impl State {
         self.gate.deny_once(capability);
     }
 
+    /// Whether an effect may leave that marks nothing: one that may be made twice.
+    pub(super) fn permit(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
+        self.gate.permit(by, effect)
+    }
+
+    /// The values of `config`.
+    pub(super) fn values(&self) -> &Values {
+        &self.granted.config
+    }
+
+    /// The pairs that the guest keeps; `None` without the grant.
+    pub(super) fn kept(&mut self) -> Option<&mut Kept> {
+        self.granted.kept.as_deref_mut()
+    }
+
+    /// The parts that the host functions for clocks work with.
+    pub(super) fn clocks(&mut self) -> clock::View<'_> {
+        clock::View { clock: self.granted.clock.as_ref(), table: &mut self.table }
+    }
+
     /// The parts that the host functions for files work with.
     pub(super) fn files(&mut self) -> View<'_> {
         View { table: &mut self.table, folders: &self.folders, gate: &mut self.gate }
@@ -121,7 +158,8 @@ impl State {
 
     /// Takes the parts that are recorded. Destructures every field, so that a new one must be considered here.
     pub(crate) fn take(&mut self) -> Remains {
-        let State { table: _, context: _, folders, log, reports: _, gate, http: _, limiter } = self;
+        let State { table: _, context: _, folders, log, reports: _, gate, http: _, granted, limiter } = self;
+        let Granted { clock: _, config: _, kept, outgoing: _ } = granted;
         let (log, log_bytes) = log.take();
         let traffic = gate.http.as_ref().map(|http| http.traffic()).unwrap_or_default();
         if traffic.is_denied {
@@ -139,6 +177,7 @@ impl State {
             effect_dispatched: gate.effects.is_dispatched() || traffic.has_unproven || changes.has_unproven,
             traffic,
             changes,
+            key_usage: kept.as_ref().map(|kept| kept.usage()).unwrap_or_default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::call_count::CallCount;
 use super::load::{admit, load, note, open_journal, pool};
 use super::{Host, OpenError};
+use crate::capability::keyvalue::KeyValues;
 use crate::capability::{Capabilities, Capability, Resolve};
 use crate::config::ConfigFile;
 use crate::environment::World;
@@ -19,7 +20,7 @@ use crate::generation::{Access, Accesses, Generation, Parts};
 use crate::lock::Served;
 use crate::registry::{LoadEvent, Threads};
 use crate::sandbox::compiler::Compiler;
-use airlock_journal::{Journal, JournalError};
+use airlock_journal::{Journal, JournalError, keyvalue};
 use airlock_types::environment::SharedEnvironment;
 
 /// The default registry, the same as for the `airlock` program.
@@ -155,9 +156,11 @@ impl<'w> HostBuilder<'w> {
         let read = tokio::task::spawn_blocking(move || {
             let file = registry.read()?;
             let folder = journal.folder()?;
-            Ok::<_, OpenError>((file, journal, folder))
+            let keyvalues = journal.keyvalues(&file, folder.as_deref());
+            Ok::<_, OpenError>((file, journal, folder, keyvalues))
         });
-        let (file, journal, journal_folder) = read.await.map_err(panicked)??;
+        let (file, journal, journal_folder, keyvalues) = read.await.map_err(panicked)??;
+        let capabilities = capabilities.keeping(KeyValues::new(keyvalues, &environment.seed()));
         // Started here and awaited below, so that it opens while components compile.
         let journal = tokio::task::spawn_blocking({
             let file = file.clone();
@@ -237,6 +240,15 @@ impl JournalSource {
             })
         })
         .transpose()
+    }
+
+    /// The file for what tools keep: beside that of the journal, whose folder this is. `None` for a journal in memory.
+    fn keyvalues(&self, file: &ConfigFile, folder: Option<&Path>) -> Option<PathBuf> {
+        let folder = match (&self.0, folder) {
+            (Records::StateFolder, _) => file.state(),
+            (Records::File(_) | Records::Open(_), folder) => folder?.to_owned(),
+        };
+        Some(folder.join(keyvalue::FILE))
     }
 
     fn open(self, file: &ConfigFile) -> Result<Journal, JournalError> {

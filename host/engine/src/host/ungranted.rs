@@ -2,7 +2,7 @@
 
 use crate::capability::{Capabilities, Facts, Granting};
 use crate::registry::Tool;
-use airlock_types::grant::{custom, files, http};
+use airlock_types::grant::{custom, files, http, keyvalue, values};
 use airlock_types::words::quoted_list;
 
 /// One note for each capability that the tool's component imports and does not have. Those that it needs are left out: a
@@ -29,6 +29,9 @@ fn note(tool: &Tool, facts: &Facts, imports: &[&str]) -> String {
     let without = match *name {
         files::NAME => "it finds no folder",
         http::NAME => "every request is refused",
+        keyvalue::NAME => "no bucket can be opened",
+        values::CONFIG => "no key has a value",
+        values::ENV => "the environment is empty",
         _ => "the first use ends its attempt",
     };
     let is_asked = tool.allowance.missing().iter().any(|missing| missing.capability == *name);

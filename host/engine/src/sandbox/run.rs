@@ -24,6 +24,7 @@ use crate::capability;
 use crate::capability::files;
 use crate::capability::files::Changes;
 use crate::capability::http::{Allotment, TlsError, Traffic, Upstream};
+use crate::capability::keyvalue::{Keeper, KeyUsage, Opened, StoreError};
 use crate::capability::report::Listener;
 use crate::capability::state::{Remains, State};
 use crate::capability::{Binding, Capabilities};
@@ -45,6 +46,8 @@ pub(crate) struct Linked {
     pub(super) lane: Lane,
     /// The way to other hosts, for a component that is granted one.
     pub(super) upstream: Option<Arc<Upstream>>,
+    /// The store of pairs, for a component that may keep some.
+    pub(super) keyvalues: Option<Arc<Opened>>,
 }
 
 /// The threads for blocking work of one component.
@@ -69,6 +72,9 @@ pub(crate) enum LinkError {
     /// Its hosts cannot be reached from this machine.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Its pairs cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl From<wasmtime::Error> for LinkError {
@@ -118,7 +124,9 @@ pub(crate) fn link(
     component.initialize_copy_on_write_image()?;
     let ToolLanes { files: lane, names } = lanes;
     let upstream = capabilities.upstream(effective, names)?.map(Arc::new);
-    Ok(Linked { pre, needs_context: capabilities.need_context(&info.imports), lane, upstream })
+    let keyvalues = capabilities.keyvalues(effective)?;
+    let needs_context = capabilities.need_context(&info.imports);
+    Ok(Linked { pre, needs_context, lane, upstream, keyvalues })
 }
 
 /// The index of an exported function, looked up once so that a call needs no names. `None` when the component has no
@@ -151,6 +159,8 @@ pub struct Attempt<'a> {
     pub(crate) http: Option<Arc<Allotment>>,
     /// What the call has left of the bounds of its folders.
     pub(crate) files: Option<Arc<files::Allotment>>,
+    /// For whom the call keeps pairs.
+    pub(crate) keeper: Option<Keeper>,
     /// Receives the progress reports of the guest.
     pub(crate) listener: Option<Listener>,
     /// Filled in when the attempt ends or is dropped.
@@ -211,11 +221,12 @@ pub(crate) async fn run(
         is_intended,
         http,
         files,
+        keeper,
         listener,
         traces,
     } = attempt;
     let ends = start.saturating_add(deadline);
-    let begin = Begin { seed, ends, listener, is_intended, http, files };
+    let begin = Begin { seed, ends, listener, is_intended, http, files, keeper };
     let store = store::store(engine, environment, permit, linked, begin)?;
     let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
     // Made before the guest begins: from here on every end of this future, also a drop, leaves its traces.
@@ -278,10 +289,11 @@ impl Drop for Metered<'_> {
     fn drop(&mut self) {
         // `min` keeps the subtraction from underflowing, whatever the engine reports.
         let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
-        let Remains { log, log_bytes, memory_bytes, denials, effect_dispatched, traffic, changes } =
+        let Remains { log, log_bytes, memory_bytes, denials, effect_dispatched, traffic, changes, key_usage } =
             self.store.data_mut().take();
         let Traffic { requests, up_bytes, down_bytes, is_denied: _, has_unproven: _, waiting_for } = traffic;
         let Changes { written_bytes, files_created, is_denied: _, has_unproven: _ } = changes;
+        let KeyUsage { keys_read, keys_written, value_bytes_read, value_bytes_written } = key_usage;
         let usage = Usage {
             fuel,
             wall_us: us(self.environment.monotonic().saturating_sub(self.start)),
@@ -293,6 +305,10 @@ impl Drop for Metered<'_> {
             down_bytes,
             written_bytes,
             files_created,
+            keys_read,
+            keys_written,
+            value_bytes_read,
+            value_bytes_written,
         };
         let traces = Traces::new(usage, self.returned);
         *self.traces = Traces { log, denials, effect_dispatched, waiting_for, ..traces };

@@ -11,10 +11,11 @@ use super::run::Linked;
 use crate::capability;
 use crate::capability::capture::Capture;
 use crate::capability::http::{Allotment, Outgoing};
+use crate::capability::keyvalue::{Keeper, Kept};
 use crate::capability::limiter::Limiter;
 use crate::capability::report::{Listener, Reports};
-use crate::capability::state::State;
-use crate::capability::{Folders, files};
+use crate::capability::state::{Granted, State};
+use crate::capability::{Clock, Folders, files};
 use crate::policy::Permit;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::limit::Limits;
@@ -34,6 +35,8 @@ pub(crate) struct Begin {
     pub(crate) http: Option<Arc<Allotment>>,
     /// What the call has left of the bounds of its folders.
     pub(crate) files: Option<Arc<files::Allotment>>,
+    /// For whom the call keeps pairs.
+    pub(crate) keeper: Option<Keeper>,
 }
 
 /// A fresh store for one attempt.
@@ -42,7 +45,7 @@ pub(crate) fn store(
     environment: &SharedEnvironment,
     permit: &Permit,
     linked: &Linked,
-    Begin { seed, ends, listener, is_intended, http, files }: Begin,
+    Begin { seed, ends, listener, is_intended, http, files, keeper }: Begin,
 ) -> wasmtime::Result<Store<State>> {
     // Destructured without `..`, so that a new limit cannot be forgotten here.
     let Limits {
@@ -56,14 +59,19 @@ pub(crate) fn store(
     } = permit.limits();
     let log = Capture::new(*log_bytes_max);
     let effective = permit.effective();
-    let context = linked.needs_context.then(|| capability::context(&log, effective, environment, seed));
+    let context = linked.needs_context.then(|| capability::context(&log, effective, seed));
     let folders = Folders::new(&effective.files, linked.lane.clone(), files.as_deref());
     let limiter = Limiter::new(*memory_bytes_max, *table_elements_max);
     // Both are there for a tool that may reach a host, and for no other.
-    let http = linked.upstream.clone().zip(http).map(|(upstream, allotment)| {
+    let outgoing = linked.upstream.clone().zip(http).map(|(upstream, allotment)| {
         Box::new(Outgoing::new(effective.http.clone(), upstream, allotment, environment.clone()))
     });
-    let state = State::new(context, folders, limiter, log, Reports::new(listener), is_intended, http);
+    // As for requests.
+    let kept = linked.keyvalues.clone().zip(effective.keyvalue.clone());
+    let kept = kept.map(|(opened, grant)| Box::new(Kept::new(opened, grant, keeper, environment.clone())));
+    let clock = effective.clock.map(|mode| Clock::new(mode, environment));
+    let granted = Granted { clock, config: effective.config.clone(), kept, outgoing };
+    let state = State::new(context, folders, limiter, log, Reports::new(listener), is_intended, granted);
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     // A coarse bound on what one step copies out of the guest. The exact limit is checked later, on the JSON.

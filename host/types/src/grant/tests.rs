@@ -5,7 +5,7 @@ use crate::effect::Effect;
 
 fn files(guest: &str) -> Grants {
     let grant = folder(json!({"host": "data", "guest": guest}));
-    Grants { files: vec![grant], clock: true, ..Grants::default() }
+    Grants { files: vec![grant], clock: ModeGrant::Whole(true), ..Grants::default() }
 }
 
 fn folder(grant: serde_json::Value) -> FilesGrant {
@@ -59,7 +59,8 @@ fn a_custom_capability_needs_the_request_and_the_grant() {
 
 #[test]
 fn imports_without_a_contract_request_what_is_granted_and_used() {
-    let grants = Grants { random: true, custom: grants_mail(true).custom, ..files("/data") };
+    let grants =
+        Grants { random: ModeGrant::Whole(true), custom: grants_mail(true).custom, ..files("/data") };
     let all = Requests::implied(|_| true, &grants);
     let (effective, missing) = Effective::of(&all, &grants);
     assert_eq!(effective.names().collect::<Vec<_>>(), ["files", "clock", "random", "outbox"]);
@@ -181,4 +182,79 @@ fn a_request_to_write_is_wider_and_one_to_read_again_is_not() {
     let asks = |access: &str| json!({"files": [{"path": "/data", "access": access, "reason": "r"}]});
     check(asks("read"), asks("read-write"), &[("files./data.access", true)]);
     check(asks("read-write"), asks("read"), &[("files./data.access", false)]);
+}
+
+#[test]
+fn what_a_tool_keeps_is_granted_by_bucket() {
+    let asks = |buckets: &[&str]| requests(json!({"keyvalue": {"buckets": buckets, "reason": "notes"}}));
+    let grants =
+        |value: serde_json::Value| -> Grants { serde_json::from_value(json!({"keyvalue": value})).unwrap() };
+    let both = grants(json!({"buckets": ["a", "b"], "keys_max": 7}));
+    let (effective, missing) = Effective::of(&asks(&["a"]), &both);
+    let granted = effective.keyvalue.unwrap();
+    assert_eq!((granted.buckets.len(), granted.keys_max, missing.len()), (1, 7, 0));
+    let (effective, missing) = Effective::of(&asks(&["a", "c"]), &both);
+    assert!(effective.has("keyvalue"));
+    assert_eq!(missing[0].asked, "keyvalue (\"c\")");
+    assert_eq!(missing[0].grant, "grants.keyvalue = { buckets = [\"a\", \"c\"] }");
+    let (effective, missing) = Effective::of(&requests(json!({"keyvalue": {"reason": "x"}})), &both);
+    assert!(!effective.has("keyvalue"));
+    assert_eq!(missing[0].grant, "grants.keyvalue = {}");
+    let (effective, _) = Effective::of(&Requests::default(), &both);
+    assert!(!effective.has("keyvalue"), "granted, and not asked for");
+}
+
+#[test]
+fn only_values_that_are_asked_for_are_given() {
+    let asks = requests(json!({
+        "config": [{"key": "region", "reason": "x"}, {"key": "page size", "reason": "y", "optional": true}],
+        "env": [{"key": "TZ", "reason": "z"}],
+    }));
+    let grants: Grants =
+        serde_json::from_value(json!({"config": {"region": "eu", "other": "1"}, "env": {"LANG": "C"}}))
+            .unwrap();
+    let (effective, missing) = Effective::of(&asks, &grants);
+    assert_eq!(*effective.config, [("region".to_owned(), "eu".to_owned())].into());
+    assert!(effective.has("config") && !effective.has("env"));
+    let lines: Vec<&str> = missing.iter().map(|missing| missing.grant.as_str()).collect();
+    assert_eq!(lines, ["grants.config = { \"page size\" = \"…\" }", "grants.env = { TZ = \"…\" }"]);
+}
+
+#[test]
+fn a_request_for_more_of_a_capability_is_wider() {
+    let one = json!({
+        "keyvalue": {"buckets": ["a"], "reason": "x"},
+        "config": [{"key": "region", "reason": "x"}],
+        "clock": {"mode": {"coarse": "1s"}, "reason": "x"},
+        "random": {"mode": "seeded", "reason": "x"},
+    });
+    let more = json!({
+        "keyvalue": {"buckets": ["a", "b"], "reason": "x"},
+        "config": [{"key": "region", "reason": "x", "optional": true}],
+        "env": [{"key": "TZ", "reason": "x"}],
+        "clock": {"reason": "x"},
+        "random": {"reason": "x"},
+    });
+    let changes = |wider| {
+        ["clock.mode", "config.region.optional", "env.TZ", "keyvalue.buckets", "random.mode"]
+            .map(|path| (path, wider))
+    };
+    check(one.clone(), more.clone(), &changes(true));
+    check(more, one, &changes(false));
+    let frozen = json!({"clock": {"mode": "frozen", "reason": "x"}});
+    let coarse = json!({"clock": {"mode": {"coarse": "1s"}, "reason": "x"}});
+    // Each shows what the other does not.
+    check(frozen.clone(), coarse.clone(), &[("clock.mode", true)]);
+    check(coarse, frozen, &[("clock.mode", true)]);
+}
+
+#[test]
+fn requests_read_back_as_they_were_written() {
+    let text = json!({
+        "keyvalue": {"buckets": ["a"], "reason": "x", "optional": false},
+        "env": [{"key": "TZ", "reason": "x", "optional": true}],
+        "clock": {"mode": {"coarse": "1s"}, "reason": "x", "optional": false},
+        "random": {"reason": "x", "optional": false},
+    });
+    assert_eq!(serde_json::to_value(requests(text.clone())).unwrap(), text);
 }

@@ -64,6 +64,17 @@ pub enum Jitter {
 }
 
 impl Jitter {
+    /// The bytes from which the random ones of a tool follow that draws from the seed of its call. The same in each
+    /// attempt, so that an attempt which is repeated makes the same ids.
+    pub fn bytes_of(&self, tool: &str) -> [u8; 32] {
+        let seed = if let Jitter::Seeded(seed) = self { seed } else { "" };
+        let mut hasher = Sha256::new();
+        for part in ["random", seed, tool] {
+            hash_part(&mut hasher, part);
+        }
+        hasher.finalize().into()
+    }
+
     /// The factors of one call on a route. The call is the digest of its arguments.
     pub fn factors(&self, call: &str, route: usize) -> Factors {
         let Jitter::Seeded(seed) = self else { return Factors(None) };

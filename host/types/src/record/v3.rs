@@ -276,6 +276,18 @@ pub struct Usage {
     /// Files, folders and links that it created.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub files_created: u64,
+    /// Keys of its own store that it looked up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub keys_read: u64,
+    /// Keys of its own store that it set or removed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub keys_written: u64,
+    /// Bytes of values that it read from its own store.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub value_bytes_read: u64,
+    /// Bytes of values that it wrote to its own store.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub value_bytes_written: u64,
 }
 
 /// Why a guest aborted.

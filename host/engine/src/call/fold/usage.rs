@@ -16,6 +16,10 @@ pub(in crate::call) fn usage(events: &[Event]) -> TotalUsage {
         total.down_bytes = total.down_bytes.saturating_add(usage.down_bytes);
         total.written_bytes = total.written_bytes.saturating_add(usage.written_bytes);
         total.files_created = total.files_created.saturating_add(usage.files_created);
+        total.keys_read = total.keys_read.saturating_add(usage.keys_read);
+        total.keys_written = total.keys_written.saturating_add(usage.keys_written);
+        total.value_bytes_read = total.value_bytes_read.saturating_add(usage.value_bytes_read);
+        total.value_bytes_written = total.value_bytes_written.saturating_add(usage.value_bytes_written);
         total.cpu_us = total.cpu_us.saturating_add(usage.cpu_us);
         // Attempts run one after another, so their memories are never in use together.
         total.memory_bytes = total.memory_bytes.max(usage.memory_bytes);

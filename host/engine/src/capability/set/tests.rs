@@ -5,6 +5,7 @@ use wasmtime::Engine;
 
 use super::*;
 use crate::capability::{Facts, Provider, Versions};
+use airlock_types::grant::clock::ClockMode;
 
 struct Fake(Facts);
 
@@ -93,6 +94,7 @@ fn each_interface_of_wasi_has_one_owner() {
 fn all_imports() -> Vec<Import> {
     let name = |facts: &Facts, interface: &str| match facts.versions {
         Versions::Wasi02 => format!("{interface}@0.2.0"),
+        Versions::Exact(known) => format!("{interface}@{}", known[0]),
         Versions::Any => interface.to_owned(),
     };
     let facts = BUILT_IN.iter().map(Capability::facts);
@@ -107,8 +109,15 @@ fn each_owner_links_its_interfaces_and_denies_them() {
     linker.allow_shadowing(true);
     for import in &imports {
         let owner = capabilities.owner(&import.name).unwrap();
-        // The list of folders is the only function of files that is replaced, and requests ask for a grant one by one.
-        let denies = !matches!(owner, Capability::Files | Capability::Http);
+        // The list of folders is the only function of files that is replaced, and the others ask for a grant themselves.
+        let denies = !matches!(
+            owner,
+            Capability::Files
+                | Capability::Http
+                | Capability::Keyvalue
+                | Capability::Config
+                | Capability::Env
+        );
         assert_eq!(owner.deny(&mut linker, import).unwrap(), denies, "{}", import.name);
     }
 }
@@ -126,7 +135,7 @@ fn what_is_granted_says_which_effects_are_possible() {
     let added = [inside, read].map(|facts| Capability::Custom(Arc::new(Fake(facts))));
     let capabilities = Capabilities::with(added.to_vec()).unwrap();
     let granted = |names: &[&str]| Effective {
-        clock: names.contains(&"clock"),
+        clock: names.contains(&"clock").then(ClockMode::default),
         custom: names.iter().filter(|name| **name != "clock").map(|name| (*name).to_owned()).collect(),
         ..Effective::default()
     };
@@ -145,9 +154,10 @@ fn what_is_granted_says_which_effects_are_possible() {
 #[test]
 fn only_the_states_of_the_library_need_its_context() {
     let need = |name: &str| Capabilities::default().need_context(&[import(name)]);
-    assert!(need("wasi:clocks/wall-clock@0.2.0") && need("wasi:sockets/tcp@0.2.0"));
+    assert!(need("wasi:random/random@0.2.0") && need("wasi:sockets/tcp@0.2.0"));
+    assert!(!need("wasi:clocks/wall-clock@0.2.0") && !need("wasi:keyvalue/store@0.2.0-draft"));
     assert!(!need("wasi:logging/logging") && !need("wasi:io/streams@0.2.0") && !need("example:mail/outbox"));
-    let types_only = Import { functions: Default::default(), ..import("wasi:clocks/wall-clock@0.2.0") };
+    let types_only = Import { functions: Default::default(), ..import("wasi:random/random@0.2.0") };
     assert!(!Capabilities::default().need_context(&[types_only]));
 }
 

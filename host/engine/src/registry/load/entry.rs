@@ -218,6 +218,9 @@ impl Entry {
             LinkError::Signature(_) | LinkError::Engine(_) => {
                 "build the component against the interfaces that the host provides"
             }
+            LinkError::Store(_) => {
+                "mend or move away the file, name another folder as `host.state`, or leave out `grants.keyvalue`"
+            }
             LinkError::Tls(_) => {
                 "install the package `ca-certificates`, or name a file of roots by the variable `SSL_CERT_FILE`"
             }

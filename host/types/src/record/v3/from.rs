@@ -153,6 +153,10 @@ impl From<usage::Usage> for Usage {
             down_bytes,
             written_bytes,
             files_created,
+            keys_read,
+            keys_written,
+            value_bytes_read,
+            value_bytes_written,
         } = usage;
         Usage {
             fuel,
@@ -165,6 +169,10 @@ impl From<usage::Usage> for Usage {
             down_bytes,
             written_bytes,
             files_created,
+            keys_read,
+            keys_written,
+            value_bytes_read,
+            value_bytes_written,
         }
     }
 }

@@ -140,7 +140,10 @@ fn inspect_says_of_each_import_who_grants_it_and_what_it_reaches() {
     let text = stdout(&airlock("hostile", &["inspect", "hostile_now"]));
     for (import, standing) in [
         ("wasi:clocks/wall-clock@", "needs `grants.clock`: reads the time and waits"),
-        ("wasi:filesystem/preopens@", "needs `grants.files`: reads the folders that are granted"),
+        (
+            "wasi:filesystem/preopens@",
+            "needs `grants.files`: reads the folders that are granted, and writes where that is granted",
+        ),
         ("wasi:cli/stdout@", "always there, prints into the record of the call"),
         ("wasi:io/streams@", "always there, reaches nothing"),
         ("wasi:logging/logging", "always there, writes into the record of the call"),

@@ -114,73 +114,40 @@ impl Capability {
     /// The facts of the capability. This match is the only table of them.
     pub fn facts(&self) -> Facts {
         match self {
+            // Of folders and hosts the strongest effect: grants of reading alone make less possible, see
+            // `Capability::effect`. The host's own folders count as a closed world, even when other parties fill them.
             Capability::Files => Facts {
-                name: grant::files::NAME,
-                interfaces: files::INTERFACES,
-                versions: Versions::Wasi02,
-                granting: Granting::Setting,
-                // The strongest: folders for reading alone make less possible, see `Capability::effect`.
-                effect: Effect::Write,
-                // The host's own folders count as a closed world, even when other parties fill them.
-                is_open_world: false,
                 reach: "reads the folders that are granted, and writes where that is granted",
+                ..Facts::granted(grant::files::NAME, files::INTERFACES, Effect::Write)
             },
             Capability::Http => Facts {
-                name: grant::http::NAME,
-                interfaces: http::INTERFACES,
-                versions: Versions::Wasi02,
-                granting: Granting::Setting,
-                // The strongest: a grant of reading methods alone makes less possible, see `Capability::effect`.
-                effect: Effect::Write,
                 is_open_world: true,
                 reach: "sends requests to the hosts that are granted",
+                ..Facts::granted(grant::http::NAME, http::INTERFACES, Effect::Write)
             },
+            // Nothing but the tool itself changes its pairs.
             Capability::Keyvalue => Facts {
-                name: grant::keyvalue::NAME,
-                interfaces: keyvalue::INTERFACES,
                 versions: Versions::Exact(keyvalue::VERSIONS),
-                granting: Granting::Setting,
-                effect: Effect::Write,
-                // Nothing but the tool itself changes its pairs.
-                is_open_world: false,
                 reach: "keeps keys and values of its own",
+                ..Facts::granted(grant::keyvalue::NAME, keyvalue::INTERFACES, Effect::Write)
             },
             // Of these two the values are the registry's: as much a part of the tool as its component.
             Capability::Config => Facts {
-                name: grant::values::CONFIG,
-                interfaces: config::INTERFACES,
                 versions: Versions::Exact(config::VERSIONS),
-                granting: Granting::Setting,
-                effect: Effect::Pure,
-                is_open_world: false,
                 reach: "reads the values that are granted",
+                ..Facts::granted(grant::values::CONFIG, config::INTERFACES, Effect::Pure)
             },
             Capability::Env => Facts {
-                name: grant::values::ENV,
-                interfaces: env::INTERFACES,
-                versions: Versions::Wasi02,
-                granting: Granting::Setting,
-                effect: Effect::Pure,
-                is_open_world: false,
                 reach: "reads the variables that are granted",
+                ..Facts::granted(grant::values::ENV, env::INTERFACES, Effect::Pure)
             },
             Capability::Clock => Facts {
-                name: grant::clock::NAME,
-                interfaces: clock::INTERFACES,
-                versions: Versions::Wasi02,
-                granting: Granting::Setting,
-                effect: Effect::Read,
-                is_open_world: false,
                 reach: "reads the time and waits",
+                ..Facts::granted(grant::clock::NAME, clock::INTERFACES, Effect::Read)
             },
             Capability::Random => Facts {
-                name: grant::random::NAME,
-                interfaces: random::INTERFACES,
-                versions: Versions::Wasi02,
-                granting: Granting::Setting,
-                effect: Effect::Read,
-                is_open_world: false,
                 reach: "draws random bytes",
+                ..Facts::granted(grant::random::NAME, random::INTERFACES, Effect::Read)
             },
             Capability::Seeds => Facts {
                 reach: "gives the same bytes to every call",

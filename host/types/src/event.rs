@@ -77,8 +77,8 @@ pub enum Event {
     AttemptEnded {
         /// The attempt's outcome.
         code: Code,
-        /// What it used and left behind.
-        traces: Traces,
+        /// What it used and left behind. Boxed, since every event would be as large.
+        traces: Box<Traces>,
         /// Why the guest aborted, where it did.
         trap: Option<TrapReport>,
         /// What the outer door found.

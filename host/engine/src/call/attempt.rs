@@ -139,7 +139,7 @@ fn ended(host: &Generation, asked: Asked<'_>, attempted: Attempted, events: &mut
     events.worked_since(ended);
     let effect_dispatched = traces.effect_dispatched;
     let (code, findings) = (judged.code, judged.findings().to_vec());
-    events.push(Event::AttemptEnded { code, traces, trap, findings });
+    events.push(Event::AttemptEnded { code, traces: Box::new(traces), trap, findings });
     EndedAttempt { judged, effect_dispatched }
 }
 

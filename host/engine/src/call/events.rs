@@ -235,7 +235,12 @@ impl Drop for Events<'_> {
         // First: the charge, the metrics and the record are folds that need the end of the attempt.
         if let Some(traces) = self.running.take() {
             let findings = Vec::new();
-            self.push(Event::AttemptEnded { code: Code::Cancelled, traces, trap: None, findings });
+            self.push(Event::AttemptEnded {
+                code: Code::Cancelled,
+                traces: Box::new(traces),
+                trap: None,
+                findings,
+            });
         }
         self.charge();
         fold::counted(self).count(self, Code::Cancelled, &[]);

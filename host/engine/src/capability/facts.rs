@@ -78,6 +78,16 @@ impl Facts {
         Facts { name, interfaces, versions, granting, effect, is_open_world: false, reach: "reaches nothing" }
     }
 
+    /// A capability of WASI 0.2 within this host that the operator grants by `grants.NAME`.
+    pub(super) const fn granted(
+        name: &'static str,
+        interfaces: &'static [&'static str],
+        effect: Effect,
+    ) -> Facts {
+        let (versions, granting) = (Versions::Wasi02, Granting::Setting);
+        Facts { name, interfaces, versions, granting, effect, is_open_world: false, reach: "" }
+    }
+
     /// Whether the capability owns an import of this name.
     pub fn owns(&self, import: &str) -> bool {
         let (name, version) = import.split_once('@').map_or((import, None), |(name, of)| (name, Some(of)));

@@ -16,6 +16,9 @@ use crate::capability::keyvalue::types::{Bucket, Error};
 
 type Found = Vec<(String, Option<Vec<u8>>)>;
 
+/// A key with its value.
+type Pair = (String, Vec<u8>);
+
 pub(super) fn link(functions: &mut Functions<'_>, is_first: bool) -> wasmtime::Result<()> {
     functions.func_wrap_async("set-many", |mut store, args| {
         let (handle, pairs): (Resource<Bucket>, Vec<(String, Vec<u8>)>) = args;
@@ -42,7 +45,7 @@ fn link_first(functions: &mut Functions<'_>) -> wasmtime::Result<()> {
             let bucket = bucket(&mut store, &handle)?;
             let found = find(&mut store, bucket, keys).await;
             let there = |found: Found| found.into_iter().map(|(key, value)| Some((key, value?))).collect();
-            let answer: Answer<Vec<Option<(String, Vec<u8>)>>> = Ok((found.map(there),));
+            let answer: Answer<Vec<Option<Pair>>> = Ok((found.map(there),));
             answer
         })
     })

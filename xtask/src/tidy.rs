@@ -89,7 +89,9 @@ const FLOORS: [Floor; 6] = [
     },
     Floor {
         folder: "journal",
-        modules: &["state", "standing", "bound", "store", "keyvalue", "queue", "writer", "sqlite", "memory"],
+        modules: &[
+            "state", "standing", "bound", "owner", "store", "keyvalue", "queue", "writer", "sqlite", "memory",
+        ],
     },
     Floor {
         folder: "engine",

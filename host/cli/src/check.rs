@@ -17,6 +17,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     // Opening a host runs every check of the registry, and each problem is reported with its place in the file.
     let host = open::host_of(&ConfigFile::read(registry)?).await?;
+    open::interrupted(&host, printer);
     let (tools, warnings) = host.summary();
     // No warnings: a language's runtime imports more than its programs use.
     for note in host.ungranted() {

@@ -16,8 +16,30 @@ use airlock_types::caller::Caller;
 /// Reads a registry and opens a host on it. The problems of entries that are left out are printed.
 pub(super) async fn host(registry: &Path, printer: &Printer) -> anyhow::Result<Host> {
     let host = host_of(&ConfigFile::read(registry)?).await?;
+    // Before anything can fail: they are reported once.
+    interrupted(&host, printer);
     report(&host, printer)?;
     Ok(host)
+}
+
+/// Most interrupted calls that are listed. Each is on record.
+const INTERRUPTED_MAX: usize = 20;
+
+/// Prints the calls that an earlier process left without an outcome.
+pub(super) fn interrupted(host: &Host, printer: &Printer) {
+    let calls = host.interrupted();
+    for call in calls.iter().take(INTERRUPTED_MAX) {
+        printer.note(format!(
+            "warning: outcome-unknown: a call of `{}` by {} was interrupted when its process ended, and may have changed \
+             something; find out before you repeat it: `airlock show {}`",
+            call.tool, call.caller, call.id
+        ));
+    }
+    if calls.len() > INTERRUPTED_MAX {
+        let more = calls.len() - INTERRUPTED_MAX;
+        printer
+            .note(format!("warning: outcome-unknown: {more} more calls were interrupted, and are on record"));
+    }
 }
 
 /// Prints the problems of entries that are left out. They are an error if no tool is left: a client would
@@ -34,6 +56,7 @@ pub(super) fn report(host: &Host, printer: &Printer) -> anyhow::Result<()> {
 /// Opens a host with the tools that a call of one needs.
 pub(super) async fn host_for(tool: &str, registry: &Path, printer: &Printer) -> anyhow::Result<Host> {
     let host = host_of(&ConfigFile::read(registry)?.needed_by(tool)).await?;
+    interrupted(&host, printer);
     // The called tool itself is broken: its problem is the answer.
     if let (Err(_), Some(problems)) = (host.visible(&Caller::local()).resolve(tool), host.problems()) {
         return Err(problems.into());

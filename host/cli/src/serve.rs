@@ -80,6 +80,8 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     }
     // Loading comes before listening, so that a client never meets a server without tools.
     let host = Arc::new(open::host_of(&file).await?);
+    // Before anything can fail: they are reported once.
+    open::interrupted(&host, printer);
     match host.problems() {
         Some(problems) if args.strict => return Err(problems.into()),
         _ => open::report(&host, printer)?,

@@ -18,7 +18,13 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     // The journal alone, without a host: a record must be readable even if a component of the registry is broken.
     let journal = host::open_journal(&file)?;
     let found = journal.find(&args.id).map_err(|err| Message(err.to_string()))?;
-    let Some(record) = found else {
+    if let Some(record) = found {
+        printer.json(&record)?;
+        return Ok(0);
+    }
+    // A call with effects is in the journal from before it starts.
+    let open = journal.find_open(&args.id).map_err(|err| Message(err.to_string()))?;
+    let Some(call) = open else {
         return Err(Message(format!(
             "no record `{}` in the journal of {}; the id is the `record` of a reply",
             args.id,
@@ -26,6 +32,12 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         ))
         .into());
     };
-    printer.json(&record)?;
+    printer.note(if call.is_running {
+        "note: the call is still running; this is what was known when it started"
+    } else {
+        "note: the process of the call ended while it ran, so that its outcome is unknown; this is what was known when it \
+         started"
+    });
+    printer.json(&call.record)?;
     Ok(0)
 }

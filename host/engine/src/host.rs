@@ -32,7 +32,7 @@ use crate::telemetry::metrics;
 use crate::telemetry::metrics::JournalCounts;
 use airlock_contract::arguments::ArgumentLimits;
 use airlock_journal::state::StateError;
-use airlock_journal::{Journal, JournalError, JournalView, Standing};
+use airlock_journal::{Interrupted, Journal, JournalError, JournalView, Standing};
 use airlock_types::call::{Call, Observer};
 use airlock_types::caller::Caller;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -121,6 +121,8 @@ pub struct Host {
     drain_began: OnceLock<Duration>,
     /// The number of exchanges so far, for tasks that wait for the next one.
     generations: watch::Sender<u64>,
+    /// What the journal knew of calls of earlier processes when the host was opened.
+    interrupted: Vec<Interrupted>,
 }
 
 /// One reading of a registry's file. Later readings compare as greater.
@@ -198,6 +200,13 @@ impl Host {
     /// The problems of the entries that were left out; none if every entry is served.
     pub fn problems(&self) -> Option<Diagnostics> {
         self.current.load().registry().problems()
+    }
+
+    /// The calls that could have effects and were interrupted, because their process ended while they ran: oldest first.
+    /// Each is on record as `outcome-unknown` from now on, and no later host has it here again. Their operator should
+    /// know.
+    pub fn interrupted(&self) -> &[Interrupted] {
+        &self.interrupted
     }
 
     fn swap(&self, generation: Generation) {
@@ -350,7 +359,8 @@ impl Host {
     pub fn metrics(&self, who: &Caller) -> Option<String> {
         let now = self.current.load();
         let rules = now.rules(who)?;
-        let JournalView { standing, waiting, lost, removed } = self.parts.journal.view();
+        let JournalView { standing, waiting, lost, removed, intents: _, commits: _ } =
+            self.parts.journal.view();
         let journal = JournalCounts { is_writable: standing == Standing::Writing, waiting, lost, removed };
         // Lazy: the text locks every tool, and a caller without access must not cause that.
         let text = || self.parts.metrics.text(&now.load(), &now.standings(), &journal);

@@ -11,6 +11,7 @@
 mod bound;
 pub mod keyvalue;
 mod memory;
+mod owner;
 mod queue;
 mod sqlite;
 mod standing;
@@ -85,6 +86,32 @@ pub struct JournalView {
     pub lost: u64,
     /// Records removed to stay within the bound, since the start.
     pub removed: u64,
+    /// Intents that were committed, since the start: one for each call that could have effects.
+    pub intents: u64,
+    /// Commits, since the start. One commit can hold many records.
+    pub commits: u64,
+}
+
+/// A call that started and has no outcome on record, because its process ended while it ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    /// The id of its record.
+    pub id: String,
+    /// The tool that was called.
+    pub tool: String,
+    /// The name of its caller.
+    pub caller: String,
+    /// When it came, by the wall clock.
+    pub started_unix_ms: u64,
+}
+
+/// A call that started and has no outcome on record until now.
+#[derive(Clone, Debug)]
+pub struct OpenCall {
+    /// Its record, as far as it was known when the call started.
+    pub record: Record,
+    /// Whether the process runs that runs the call.
+    pub is_running: bool,
 }
 
 /// Why an operation of the journal failed.
@@ -270,6 +297,35 @@ impl Journal {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.open_intents(),
             Sink::Memory(memory) => Ok(memory.open_intents()),
+        }
+    }
+
+    /// Ends the intents of processes that are gone: each becomes a record with the code `outcome-unknown`. Returns them,
+    /// oldest first; a second call, also of another process, does not return them again. Calls of running processes stay
+    /// as they are.
+    ///
+    /// # Errors
+    /// Fails when the journal cannot be written.
+    pub fn settle_interrupted(&self) -> Result<Vec<Interrupted>, JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.writer.settle(),
+            // They would have ended with the process, and so would this journal.
+            Sink::Memory(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Finds the call with this id, or with an id that starts with this prefix, that started and has not ended. A journal
+    /// in memory keeps only the ids of such calls.
+    ///
+    /// # Errors
+    /// As [`Journal::find`].
+    pub fn find_open(&self, id: &str) -> Result<Option<OpenCall>, JournalError> {
+        if id.chars().count() < PREFIX_CHARS_MIN {
+            return Err(JournalError::Ambiguous(id.into()));
+        }
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.find_open(id),
+            Sink::Memory(_) => Ok(None),
         }
     }
 

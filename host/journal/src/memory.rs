@@ -36,6 +36,8 @@ struct Records {
     /// Number of the latest record.
     count: u64,
     removed: u64,
+    /// Intents until now.
+    intended: u64,
     is_full: bool,
     is_closed: bool,
 }
@@ -57,6 +59,7 @@ impl Memory {
             intents: BTreeMap::new(),
             count: 0,
             removed: 0,
+            intended: 0,
             is_full: false,
             is_closed: false,
         };
@@ -107,6 +110,8 @@ impl Memory {
             waiting: 0,
             lost: self.lost.count(),
             removed: held.removed,
+            intents: held.intended,
+            commits: held.intended + held.count,
         }
     }
 
@@ -159,6 +164,7 @@ impl Records {
         self.make_room(bytes);
         self.take(bytes)?;
         self.intents.insert(id, bytes);
+        self.intended += 1;
         Ok(())
     }
 

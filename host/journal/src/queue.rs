@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::standing::{Losses, Standing};
-use super::{Durability, JournalError, bound};
+use super::{Durability, Interrupted, JournalError, bound};
 use airlock_types::json::Json;
 use airlock_types::record::Record;
 
@@ -42,6 +42,8 @@ pub(super) enum Message {
     Seal(Box<Record<Json>>, Durability),
     /// Answered once everything queued before it is written. The sender is dropped when that fails.
     Flush(SyncSender<()>),
+    /// Ends the intents of processes that are gone. Answered with them.
+    Settle(SyncSender<Result<Vec<Interrupted>, String>>),
     /// The bound of the database changed.
     Bound,
     /// The last message: the writer ends after it.
@@ -73,6 +75,8 @@ pub(super) struct Shared {
     pub(super) bytes_max: AtomicU64,
     pub(super) lost: Losses,
     pub(super) removed: AtomicU64,
+    pub(super) intents: AtomicU64,
+    pub(super) commits: AtomicU64,
 }
 
 /// The sending end, shared by all calls.
@@ -91,6 +95,8 @@ impl Shared {
             bytes_max: AtomicU64::new(bytes_max),
             lost: Losses::default(),
             removed: AtomicU64::new(0),
+            intents: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
         }
     }
 

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use crate::queue::Message;
 use crate::store::{self, Store};
 use crate::writer::{Reader, Writer};
-use crate::{JournalError, JournalView};
+use crate::{JournalError, JournalView, OpenCall, owner};
 use airlock_types::record::Record;
 
 /// An open database of records.
@@ -45,6 +45,8 @@ impl Sqlite {
             waiting: shared.waiting(),
             lost: shared.lost.count(),
             removed: shared.removed.load(Ordering::Acquire),
+            intents: shared.intents.load(Ordering::Acquire),
+            commits: shared.commits.load(Ordering::Acquire),
         }
     }
 
@@ -70,6 +72,13 @@ impl Sqlite {
     pub(super) fn open_intents(&self) -> Result<Vec<String>, JournalError> {
         self.writer.flush()?;
         self.read(store::open_intents)
+    }
+
+    /// Looks up a call that started and has not ended.
+    pub(super) fn find_open(&self, id: &str) -> Result<Option<OpenCall>, JournalError> {
+        self.writer.flush()?;
+        let found = self.read(|connection| store::find_open(connection, id))?;
+        Ok(found.map(|(record, owner)| OpenCall { record, is_running: owner::is_alive(&self.path, &owner) }))
     }
 
     fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {

@@ -4,6 +4,7 @@
 //! database would drop the POSIX locks of all connections of this process. Another process that then closes its own
 //! connection would delete the write-ahead log under this one.
 
+mod intents;
 mod schema;
 mod size;
 
@@ -14,12 +15,13 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
+use serde::Serialize;
 
 use super::{Durability, JournalError};
 use crate::state;
-use airlock_types::json::Json;
 use airlock_types::record;
 use airlock_types::record::Record;
+pub(super) use intents::{end_intent, find_open, intend, interrupted, open_intents, settle};
 pub(super) use size::{SizeCheck, bytes_of, make as make_room};
 
 /// How long opening waits while another process holds the database.
@@ -70,6 +72,9 @@ pub(super) enum StoreError {
     /// The record cannot be serialized as JSON.
     #[error("a record cannot be written as JSON")]
     Json,
+    /// The file that says which process owns the intents cannot be written.
+    #[error("the file beside it that marks this process as running cannot be written: {0}")]
+    Owner(#[source] std::io::Error),
 }
 
 /// What the writer can do about an error.
@@ -90,7 +95,7 @@ impl StoreError {
     pub(super) fn fault(&self) -> Fault {
         match self {
             StoreError::Json => Fault::Record,
-            StoreError::Pinned(_) => Fault::Disk,
+            StoreError::Pinned(_) | StoreError::Owner(_) => Fault::Disk,
             StoreError::Open(_) | StoreError::Displaced => Fault::Broken,
             StoreError::Sqlite(err) => match err.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Fault::Busy,
@@ -217,9 +222,9 @@ fn beside(path: &Path, end: &str) -> PathBuf {
 }
 
 /// Writes a record. A record with [`Durability::Committed`] goes to `effects` and ends its intent.
-pub(super) fn seal(
+pub(super) fn seal<J: Serialize>(
     connection: &Connection,
-    record: &Record<Json>,
+    record: &Record<J>,
     durability: Durability,
 ) -> Result<(), StoreError> {
     // `OR REPLACE`: after an uncertain commit the same record is written again.
@@ -243,18 +248,7 @@ pub(super) fn seal(
     Ok(())
 }
 
-pub(super) fn end_intent(connection: &Connection, id: &str) -> Result<(), StoreError> {
-    connection.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([id])?;
-    Ok(())
-}
-
-pub(super) fn intend(connection: &Connection, record: &Record<Json>) -> Result<(), StoreError> {
-    let insert = "INSERT OR REPLACE INTO intents VALUES (?1, ?2)";
-    connection.prepare_cached(insert)?.execute(params![record.id, json(record)?])?;
-    Ok(())
-}
-
-fn json(record: &Record<Json>) -> Result<String, StoreError> {
+fn json(record: &Record<impl Serialize>) -> Result<String, StoreError> {
     let mut text = Vec::with_capacity(RECORD_BYTES);
     serde_json::to_writer(&mut text, record).map_err(|_| StoreError::Json)?;
     String::from_utf8(text).map_err(|_| StoreError::Json)
@@ -286,11 +280,4 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, 
         [text] => record::read(text).map(Some).map_err(|err| JournalError::Read(err.to_string())),
         _ => Err(JournalError::Ambiguous(id.into())),
     }
-}
-
-pub(super) fn open_intents(connection: &Connection) -> Result<Vec<String>, JournalError> {
-    let read = |err: rusqlite::Error| JournalError::Read(err.to_string());
-    let mut query = connection.prepare("SELECT id FROM intents ORDER BY id").map_err(read)?;
-    let rows = query.query_map([], |row| row.get(0)).map_err(read)?;
-    rows.collect::<Result<_, _>>().map_err(read)
 }

@@ -1,3 +1,4 @@
+mod interrupted;
 mod sinks;
 
 use serde_json::json;
@@ -265,11 +266,11 @@ fn a_reader_that_stays_stops_the_log_at_a_bound() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal.db");
     let mut store = Store::open(&path).unwrap();
-    store.write(|connection| store::intend(connection, &record("intent-1"))).unwrap();
+    store.write(|connection| store::intend(connection, &record("intent-1"), "")).unwrap();
     let reader = rusqlite::Connection::open(&path).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM calls").unwrap();
     for i in 0..20 {
-        store.write(|connection| store::intend(connection, &long(&format!("{i:08}")))).unwrap();
+        store.write(|connection| store::intend(connection, &long(&format!("{i:08}")), "")).unwrap();
     }
     assert!(store.fold(1 << 30).is_ok());
     let pinned = store.fold(100 << 10).unwrap_err();

@@ -8,9 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::JournalError;
+use super::owner::Owner;
 use super::queue::{Message, Queue, Shared};
 use super::store::{self, Store};
+use super::{Interrupted, JournalError};
 use group::Writing;
 
 /// How long a look-up waits for earlier records. Longer than the writer tries before it reports a failure.
@@ -44,6 +45,7 @@ impl Writer {
         // Nothing is ever sent. The thread owns the sender, so the channel disconnects however the thread ends.
         let (ending, ended) = sync_channel(0);
         let writing = Writing {
+            owner: Owner::new(&path),
             path,
             store: Some(store),
             reader,
@@ -67,6 +69,15 @@ impl Writer {
         let (done, answer) = sync_channel(1);
         self.queue.tell(Message::Flush(done))?;
         answer.recv_timeout(FLUSH_WAIT).map_err(|_| JournalError::Late)
+    }
+
+    /// Ends the intents of processes that are gone, and returns them. Fails when that takes too long or the writer cannot
+    /// write.
+    pub(super) fn settle(&self) -> Result<Vec<Interrupted>, JournalError> {
+        let (done, answer) = sync_channel(1);
+        self.queue.tell(Message::Settle(done))?;
+        let settled = answer.recv_timeout(FLUSH_WAIT).map_err(|_| JournalError::Late)?;
+        settled.map_err(JournalError::Write)
     }
 
     /// Ends the thread once all queued records are written, or gives up after `within`. Returns whether all were

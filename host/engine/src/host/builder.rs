@@ -185,6 +185,13 @@ impl<'w> HostBuilder<'w> {
         let parts = Arc::new(Parts::new(engine, execute, environment, journal));
         let access = Arc::new(Access::of(&file));
         let first = Generation::new(parts.clone(), &file, registry, access.clone(), None);
+        // Last: what is reported once must be reported by a host that opens.
+        let settling = parts.clone();
+        let settled = tokio::task::spawn_blocking(move || settling.journal.settle_interrupted());
+        let interrupted = settled.await.map_err(panicked)?.unwrap_or_else(|err| {
+            tracing::warn!("calls that an earlier process left open are reported at the next start: {err}");
+            Vec::new()
+        });
         Ok(Host {
             parts,
             capabilities,
@@ -202,6 +209,7 @@ impl<'w> HostBuilder<'w> {
             threads,
             drain_began: OnceLock::new(),
             generations: watch::Sender::new(0),
+            interrupted,
         })
     }
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// Version of the tables, stored in `user_version`.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Page size of a new file; an older file keeps its own. Records have some kilobytes: large pages waste less space and
 /// take fewer writes.
@@ -30,7 +30,11 @@ CREATE VIEW calls AS
     SELECT id, datetime(started_unix_ms / 1000, 'unixepoch') AS at, tool, code,
            ended_unix_ms - started_unix_ms AS ms, caller
     FROM effects;
-PRAGMA user_version = 3;
+";
+
+/// Calls that started and have not ended. `owner` is the process that runs the call.
+const INTENTS: &str = "
+CREATE TABLE intents (id TEXT PRIMARY KEY, record TEXT NOT NULL, owner TEXT NOT NULL DEFAULT '') STRICT;
 ";
 
 /// From version 1, which had no callers.
@@ -45,6 +49,9 @@ INSERT INTO effects SELECT * FROM records
 DELETE FROM records WHERE id IN (SELECT id FROM effects);
 DROP VIEW calls;
 ";
+
+/// From version 3, which did not store whose an intent is.
+const FROM_3: &str = "ALTER TABLE intents ADD COLUMN owner TEXT NOT NULL DEFAULT '';";
 
 /// Migrates the database to `VERSION`. Refuses a newer version.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
@@ -73,22 +80,25 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {
         table(&transaction, "records")?;
-        transaction
-            .execute_batch("CREATE TABLE intents (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;")?;
+        transaction.execute_batch(INTENTS)?;
     }
     if version == 1 {
         transaction.execute_batch(FROM_1)?;
     }
-    if version < VERSION {
+    if version < 3 {
         table(&transaction, "effects")?;
     }
     if version == 1 || version == 2 {
         transaction.execute_batch(FROM_2)?;
     }
-    // The view comes last, because it names both tables and its text sets the version.
-    if version < VERSION {
+    // After both tables, which it names.
+    if version < 3 {
         transaction.execute_batch(VIEW)?;
     }
+    if (1..=3).contains(&version) {
+        transaction.execute_batch(FROM_3)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
 }
 
@@ -127,5 +137,7 @@ mod tests {
         assert_eq!(ids("records"), ["a", "c"]);
         assert_eq!(ids("calls"), ["a", "b", "c"]);
         assert_eq!(ids("intents"), ["d"]);
+        let owner = connection.query_row("SELECT owner FROM intents", [], |row| row.get::<_, String>(0));
+        assert_eq!(owner.unwrap(), "");
     }
 }

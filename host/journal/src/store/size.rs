@@ -74,7 +74,7 @@ impl Store {
         self.write(|connection| {
             if probe {
                 // Inserting and deleting a row still writes a page to the log.
-                connection.execute("INSERT OR REPLACE INTO intents VALUES ('', '')", [])?;
+                connection.execute("INSERT OR REPLACE INTO intents VALUES ('', '', '')", [])?;
                 super::end_intent(connection, "")?;
             }
             let mut room = make(connection, 0, bytes_max)?;

@@ -15,7 +15,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::Reader;
+use crate::Interrupted;
 use crate::bound::RECORD_SHARE;
+use crate::owner::{self, Owner};
 use crate::queue::{Message, Order, PLACES, Shared};
 use crate::standing::{Standing, log_full, log_removal};
 use crate::store;
@@ -53,6 +55,8 @@ const WAL_SHARE: u64 = 4;
 /// The state of the writer thread.
 pub(super) struct Writing {
     pub(super) path: PathBuf,
+    /// This process, whose intents are written here.
+    pub(super) owner: Owner,
     /// `None` while the database cannot be reopened.
     pub(super) store: Option<Store>,
     pub(super) reader: Reader,
@@ -93,6 +97,23 @@ impl Writing {
         let lost = self.group.iter().filter(|order| matches!(order.message, Message::Seal(..))).count();
         self.shared.lost.add(lost as u64, "the journal was closed before they could be written");
         self.group.drain(..).for_each(|order| self.shared.release(&order));
+        self.owner.release();
+    }
+
+    /// Ends the intents of processes that are gone.
+    fn settle(&mut self) -> Result<Vec<Interrupted>, StoreError> {
+        let path = self.path.clone();
+        let (is_alive, store) = (|id: &str| owner::is_alive(&path, id), self.store()?);
+        // Read first: most starts find none, and need no lock on the database.
+        let has_none = store::interrupted(store.connection(), is_alive)?.is_empty();
+        let settled = if has_none {
+            Vec::new()
+        } else {
+            store.write(|connection| store::settle(connection, is_alive))?
+        };
+        // At any time: an owner without a file is as dead as one without a lock.
+        owner::sweep(&path);
+        Ok(settled)
     }
 
     /// Gathers a group. Writes it at once when a caller waits for it. Returns `false` when the thread shall end.
@@ -180,6 +201,11 @@ impl Writing {
     fn take(&mut self, order: Order) {
         match order.message {
             Message::Flush(done) => self.flushes.push(done),
+            Message::Settle(done) => {
+                let settled = self.settle().map_err(|err| err.to_string());
+                // The asker may have stopped waiting.
+                let _ = done.send(settled);
+            }
             Message::Bound => self.is_restless = true,
             Message::Close => self.is_closing = true,
             Message::Intend(_) | Message::Withdraw(_) | Message::Seal(..) => self.group.push(order),
@@ -223,8 +249,11 @@ impl Writing {
         let bytes_max = self.bytes_max();
         // Before the transaction: a log that a reader pins must not grow further.
         self.store()?.fold((bytes_max / WAL_SHARE).max(2 * store::WAL_BYTES))?;
-        let Writing { store: Some(store), group, orders, .. } = self else { return Ok(()) };
+        let Writing { store: Some(store), group, orders, owner, .. } = self else { return Ok(()) };
         let part = &group[at..at + count];
+        let intents = part.iter().filter(|order| matches!(order.message, Message::Intend(_))).count();
+        // Its lock is held before an intent is committed under it.
+        let owner = if intents > 0 { owner.id().map_err(StoreError::Owner)? } else { "" };
         let is_awaited = part.iter().any(|order| order.done.is_some());
         // Without a waiter, the thread yields between two records, so that calls on the same core run first.
         let stand_back = || {
@@ -232,7 +261,10 @@ impl Writing {
                 std::thread::yield_now();
             }
         };
-        let (room, refused) = store.write(|connection| put_all(connection, part, bytes_max, stand_back))?;
+        let (room, refused) =
+            store.write(|connection| put_all(connection, part, owner, bytes_max, stand_back))?;
+        self.shared.commits.fetch_add(1, Ordering::AcqRel);
+        self.shared.intents.fetch_add(intents as u64, Ordering::AcqRel);
         for (i, order) in group.drain(at..at + count).enumerate() {
             // Released before the answer, so that a caller that continues finds the place free.
             self.shared.release(&order);
@@ -333,6 +365,7 @@ impl Writing {
 fn put_all(
     connection: &Connection,
     group: &[Order],
+    owner: &str,
     bytes_max: u64,
     stand_back: impl Fn(),
 ) -> Result<(SizeCheck, Vec<(usize, String)>), StoreError> {
@@ -342,7 +375,7 @@ fn put_all(
     let mut refused = Vec::new();
     for (i, order) in group.iter().enumerate() {
         stand_back();
-        match put(connection, &order.message) {
+        match put(connection, &order.message, owner) {
             // SQLite rolled back only this statement, so the transaction continues.
             Err(err) if err.fault() == Fault::Record => refused.push((i, err.to_string())),
             put => put?,
@@ -351,11 +384,11 @@ fn put_all(
     Ok((room, refused))
 }
 
-fn put(connection: &Connection, message: &Message) -> Result<(), StoreError> {
+fn put(connection: &Connection, message: &Message, owner: &str) -> Result<(), StoreError> {
     match message {
-        Message::Intend(record) => store::intend(connection, record),
+        Message::Intend(record) => store::intend(connection, record, owner),
         Message::Withdraw(id) => store::end_intent(connection, id),
         Message::Seal(record, durability) => store::seal(connection, record, *durability),
-        Message::Flush(_) | Message::Bound | Message::Close => Ok(()),
+        Message::Flush(_) | Message::Settle(_) | Message::Bound | Message::Close => Ok(()),
     }
 }

@@ -43,8 +43,10 @@ impl Outbox {
             return Ok(Err(format!("mail goes to {DOMAIN} only")));
         }
         // Before the mail leaves, and only if it does: this is the host's proof of what happened.
-        store.data_mut().dispatch(&FACTS, Effect::Write).await?;
+        let dispatched = store.data_mut().dispatch(&FACTS, Effect::Write).await?;
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{to}: {text}"));
+        // It is known what became of the mail. Without this a call that fails later would end as `outcome-unknown`.
+        dispatched.settle();
         Ok(Ok(self.sent()))
     }
 }

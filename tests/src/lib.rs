@@ -5,6 +5,7 @@
 pub mod case;
 pub mod conformance;
 pub mod door;
+pub mod orders;
 pub mod server;
 pub mod session;
 pub mod soak;

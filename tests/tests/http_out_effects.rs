@@ -1,10 +1,13 @@
 //! What requests of tools do: repeated or not, under which key, and how long they are waited for.
 
 use airlock_tests::upstream::Upstream;
+use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::effect::Effect;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::web::{DENIED, Web, call, fetch, fetch_with, grant};
 
@@ -45,6 +48,44 @@ async fn a_write_that_never_left_may_be_tried_again() {
     let host = Web::new().open(&gone).await;
     let (_, record) = call(&host, "fetch_then_abort", &args, Code::Trap).await;
     assert_eq!(record.attempts.len(), 3, "a refused connection changed nothing");
+}
+
+/// Answers one request, and is then gone with its connection.
+async fn answer_once(listener: TcpListener) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut read = Vec::new();
+    while !read.ends_with(b"\r\n\r\n") {
+        stream.read_buf(&mut read).await.unwrap();
+    }
+    drop(listener);
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_for_which_no_connection_could_be_made_again_never_left() {
+    let mut refused = 0;
+    for _ in 0..40 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let settings = format!(
+            "grants.http = [{{ host = \"127.0.0.1\", scheme = \"http\", port = {port}, addresses = [\"127.0.0.1\"], \
+             methods = [\"POST\"] }}]\n"
+        );
+        let host = Web::new().open(&settings).await;
+        let service = tokio::spawn(answer_once(listener));
+        let args =
+            json!({"method": "POST", "url": format!("http://127.0.0.1:{port}/"), "times": 2}).to_string();
+        let reply = host.call(Call::new("web_repeat", Arguments::Text(args.into()))).await;
+        service.await.unwrap();
+        let result = reply.result.unwrap();
+        assert_eq!(result[0], "200", "{result}");
+        // Sent on the kept connection it may have left; refused on a new one it did not.
+        if result[1] == "ErrorCode::ConnectionRefused" {
+            refused += 1;
+            assert_eq!((reply.code, reply.findings.len()), (Code::Ok, 0), "{result}");
+        }
+    }
+    assert!(refused > 0, "the connection is noticed to be closed at least once");
 }
 
 #[tokio::test]

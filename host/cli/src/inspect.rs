@@ -156,6 +156,10 @@ fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
     if !tool.fallback.is_empty() {
         printer.line(format!("fallback   {}", tool.fallback.join(", then ")));
     }
+    if let (Some(by), Some(verify)) = (&tool.verify, &tool.contract.verify) {
+        printer
+            .line(format!("verify     {by}, {} ms after an effect that was not answered", verify.after_ms));
+    }
     printer.line("\narguments");
     printer.json(&tool.contract.input_schema)?;
     printer.line("result");

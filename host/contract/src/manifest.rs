@@ -8,6 +8,7 @@
 mod bind;
 mod bound;
 mod errors;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -31,6 +32,7 @@ use airlock_types::range::Setting;
 use airlock_types::words::{GOT_CHARS_MAX, one_line, quoted_list};
 use bound::Problems;
 pub use bound::{CONTRACT_BYTES_MAX, PROBLEMS_MAX};
+pub use verify::Verify;
 
 /// The settings of a contract that have a range: with zero the tool could never answer.
 const LIMITS: [Setting; 5] = [
@@ -79,6 +81,8 @@ pub struct ToolContract {
     pub requires: Vec<Require>,
     /// The checks of the result. `None` for a function without a table in the contract.
     pub checks: Option<Checks>,
+    /// The read-only tool that says whether an effect of the function happened.
+    pub verify: Option<Verify>,
 }
 
 /// A relation that must hold before a tool runs.
@@ -128,6 +132,7 @@ struct WrittenTool {
     example: Vec<Example>,
     require: Vec<WrittenRequire>,
     expect: Vec<Spanned<Rule>>,
+    verify: Option<Spanned<Verify>>,
 }
 
 /// Arguments that show how a tool is used.

@@ -14,7 +14,7 @@ use super::answer::{ErrorCases, Shape};
 use super::component::{Function, FunctionDocs};
 use super::expression::{Bindings, Bounds, Expression, Judgement, Scope};
 use super::lift::{self, LiftError};
-use super::manifest::{Example, ToolContract};
+use super::manifest::{Example, ToolContract, Verify};
 use super::path::{self, Path};
 use super::rules::{self, Rules};
 use super::ty::{FunctionTy, Ty};
@@ -62,6 +62,8 @@ pub struct Contract {
     pub examples: Vec<Example>,
     /// The checks that the outer door applies to the result.
     pub checks: Checks,
+    /// The read-only tool that says whether an effect of it happened.
+    pub verify: Option<Verify>,
     validator: Validator,
     rules: Rules,
     wide: Wide,
@@ -190,6 +192,7 @@ impl Contract {
             undescribed,
             examples: author.examples.into_iter().map(shown).collect(),
             checks,
+            verify: author.verify,
             validator,
             rules,
             wide: Wide::of(constraints, &function.ty.params),

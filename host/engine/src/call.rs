@@ -26,7 +26,9 @@ mod routes;
 mod seal;
 #[cfg(test)]
 mod tests;
+mod unsettled;
 mod validate;
+mod verify;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -87,11 +89,11 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
             Step::Attempt { route, number, wait_ms, deadline_ms } => {
                 // Before the slots are taken, so that a call that backs off holds no slot of its tool.
                 host.wait(wait_ms).await;
-                let called = &permitted[0].candidate.tool;
-                let index = route;
+                let (index, called, is_first) =
+                    (route, &permitted[0].candidate.tool, (route, number) == (0, 1));
                 let route = &permitted[index];
                 let seed = &plan.jitter;
-                let attempt = attempt::PlannedAttempt { index, route, called, number, seed, deadline_ms };
+                let attempt = attempt::PlannedAttempt { route, called, number, is_first, seed, deadline_ms };
                 // `follow` opened the span of this attempt when its step was observed.
                 let span = events.attempt_span();
                 let ended = pin!(attempt::attempt(host, attempt, &args, events)).instrument(span).await;
@@ -99,6 +101,13 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
                 let next = plan.next(&mut progress, Some(&ended.for_plan()), events.elapsed_ms());
                 judged = Some((index, ended));
                 next
+            }
+            Step::Verify { route, wait_ms, deadline_ms } => {
+                // What was sent may be applied for as long as the upstream takes; asked earlier, the answer proves nothing.
+                host.wait(wait_ms).await;
+                let (route, how) = (&permitted[route], (&plan.jitter, deadline_ms));
+                let (found, left) = pin!(verify::verify(host, route, how, &mut judged, events)).await;
+                plan.verified(&mut progress, found, left, events.elapsed_ms())
             }
             Step::Accept { code, fallback_because } => {
                 return reply::accepted(events, &permitted, judged, code, fallback_because);

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::words::quoted_list;
+
 /// What follows from a finding; ordered, the mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -58,6 +60,20 @@ impl Finding {
             path: String::new(),
             expected: format!("a grant of `{kind}`"),
             got: "none: what the tool asked of it was refused".into(),
+        }
+    }
+
+    /// The finding of an answer whose tool did something that was not answered at these places.
+    pub fn unsettled(open_at: &[String]) -> Finding {
+        Finding {
+            kind: "effect.unsettled".into(),
+            verdict: Verdict::Suspect,
+            path: String::new(),
+            expected: "each change settled before the answer".into(),
+            got: format!(
+                "one at {} that was not answered: it may have been made or not",
+                quoted_list(open_at.iter().map(String::as_str))
+            ),
         }
     }
 

@@ -66,6 +66,23 @@ pub struct RouteInput {
     pub quota: u32,
     /// The state of its breakers for this caller, when the plan is made.
     pub breaker: BreakerView,
+    /// The read-only tool that says whether an effect happened that was not settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
+}
+
+/// A read-only tool that says whether an effect of another tool happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verify {
+    /// Its public name.
+    pub tool: Arc<str>,
+    /// The wait before it is asked, in milliseconds, from the end of the attempt: what is not applied yet may be a second
+    /// later.
+    pub after_ms: u64,
+    /// Time for its answer, in milliseconds.
+    pub attempt_deadline_ms: u64,
+    /// It is not asked with less time than this, in milliseconds.
+    pub useful_ms_min: u64,
 }
 
 /// The most that a call will do, in order.
@@ -134,7 +151,7 @@ impl Repeat {
 /// The most that a call can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorstCase {
-    /// Attempts in all.
+    /// Attempts in all, with those of the tools that verify.
     pub executions: u32,
     /// Time, in milliseconds.
     pub latency_ms: u64,
@@ -186,6 +203,12 @@ fn worst_case(deadline_ms: u64, routes: &[Route]) -> WorstCase {
         let affordable = route.input.quota / quota::RETRY_COST_MIN;
         let retries = u32::try_from(route.waits.len()).unwrap_or(u32::MAX).min(affordable);
         worst.executions += 1 + retries;
+        if let Some(verify) = &route.input.verify {
+            // Each attempt may be asked about, the last one too: the caller shall know.
+            worst.executions += 1 + retries;
+            let once = verify.after_ms.saturating_add(verify.attempt_deadline_ms);
+            worst.latency_ms = worst.latency_ms.saturating_add(once.saturating_mul(u64::from(1 + retries)));
+        }
         worst.quota += (retries * quota::RETRY_COST).min(route.input.quota);
         let waits: u64 = route
             .waits

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
+use crate::effect::Effects;
 
 /// Which limit ended an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,8 +127,8 @@ pub struct Traces {
     pub log: String,
     /// Capabilities that it reached for without a grant.
     pub denials: Vec<String>,
-    /// Whether an effect may have happened that must not happen twice.
-    pub effect_dispatched: bool,
+    /// What it did to the world.
+    pub effects: Effects,
     /// The host that had not answered yet.
     pub waiting_for: Option<String>,
 }

@@ -179,6 +179,8 @@ fn path(steps: &[Step]) -> String {
         Step::Ended { code, .. } => format!("→ {code}"),
         Step::Skipped { tool, why } => format!("skip {tool}: {why}"),
         Step::Stopped { why, .. } => format!("({why})"),
+        Step::Asked { tool, .. } => format!("ask {tool}"),
+        Step::Verified { found, .. } => format!("→ {found}"),
     });
     let steps: Vec<String> = steps.collect();
     if steps.is_empty() { "nothing ran".into() } else { steps.join(" ") }

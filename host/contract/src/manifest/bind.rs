@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::bound::{self, Problems};
 use super::errors::{self, Written};
-use super::{Manifest, Require, ToolContract, WrittenRequire, WrittenTool};
+use super::{Manifest, Require, ToolContract, Verify, WrittenRequire, WrittenTool};
 use crate::answer::Shape;
 use crate::check::{Checks, Rule};
 use crate::component::Function;
@@ -66,6 +66,7 @@ pub(super) fn tool(
         example,
         require,
         expect,
+        verify,
     } = written;
     let shape = Shape::of(&function.ty);
     // Rules are written against the result that agents see. The parts that move to the envelope are not in it.
@@ -93,6 +94,7 @@ pub(super) fn tool(
         examples: example.clone(),
         requires: bind.requires(require, &bounds),
         checks: bind.checks(expect, &bounds),
+        verify: verify.as_ref().map(|verify| bind.verify(verify)),
     }
 }
 
@@ -188,6 +190,14 @@ impl Bind<'_> {
         let start = span.start + 1;
         let verbatim = self.manifest.source.get(start..start + text.get_ref().len());
         if verbatim == Some(text.get_ref().as_str()) { start + part.start..start + part.end } else { span }
+    }
+
+    fn verify(&mut self, written: &Spanned<Verify>) -> Verify {
+        let verify = written.get_ref();
+        for message in verify.faults(&self.seen.params) {
+            self.problems.add(|| self.manifest.plain(written.span(), message, "here"));
+        }
+        verify.clone()
     }
 
     fn checks(&mut self, written: &[Spanned<Rule>], bounds: &Bounds) -> Option<Checks> {

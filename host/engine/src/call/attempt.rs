@@ -8,6 +8,7 @@ use super::details::Details;
 use super::events::Events;
 use super::judge::{Asked, Judged, judge};
 use super::permit::PermittedRoute;
+use super::unsettled;
 use crate::execute::{Attempt, Attempted, Outcome, RunError};
 use crate::generation::Generation;
 use crate::registry::Tool;
@@ -21,8 +22,6 @@ use airlock_types::usage::{Traces, TrapReport};
 
 /// An attempt that the plan asks for.
 pub(super) struct PlannedAttempt<'a> {
-    /// Index of the route in the plan.
-    pub(super) index: usize,
     /// The tool to run, with its permit.
     pub(super) route: &'a PermittedRoute,
     /// The tool that was called: the one to run, or that whose fallback it is.
@@ -31,6 +30,8 @@ pub(super) struct PlannedAttempt<'a> {
     pub(super) number: u32,
     /// The seed of the call, as its record has it.
     pub(super) seed: &'a Jitter,
+    /// Whether it is the first one of the call. The caller asked for that one itself, so it gets no notice about it.
+    pub(super) is_first: bool,
     /// Time for the attempt in milliseconds, including the wait for its slots.
     pub(super) deadline_ms: u64,
 }
@@ -38,24 +39,20 @@ pub(super) struct PlannedAttempt<'a> {
 /// An attempt that ended, also one that did not run.
 pub(super) struct EndedAttempt {
     pub(super) judged: Judged,
-    /// Whether the guest had begun an effect on the world.
-    effect_dispatched: bool,
 }
 
 impl EndedAttempt {
-    fn not_run(code: Code, details: Details) -> EndedAttempt {
-        EndedAttempt { judged: Judged::failed(code, details), effect_dispatched: false }
+    /// An attempt that did not run. What earlier ones did may still be open.
+    fn not_run(route: &PermittedRoute, code: Code, details: Details) -> EndedAttempt {
+        EndedAttempt { judged: unsettled::judge(Judged::failed(code, details), route.effects()) }
     }
 
     /// The part of the outcome that the plan decides by.
     pub(super) fn for_plan(&self) -> AttemptEnd {
-        let Details { transient, retry_after_ms, .. } = self.judged.details;
-        AttemptEnd {
-            code: self.judged.code,
-            effect_dispatched: self.effect_dispatched,
-            transient,
-            retry_after_ms,
-        }
+        let Judged {
+            code, details: Details { transient, retry_after_ms, ended_by, ref effects, .. }, ..
+        } = self.judged;
+        AttemptEnd { code, ended_by: ended_by.unwrap_or(code), left: effects.left, transient, retry_after_ms }
     }
 }
 
@@ -67,17 +64,17 @@ pub(super) async fn attempt(
     args: &ValidArgs,
     events: &mut Events<'_>,
 ) -> EndedAttempt {
-    let PlannedAttempt { index, route, called, number, seed, deadline_ms } = planned;
+    let PlannedAttempt { route, called, number, is_first, seed, deadline_ms } = planned;
     let PermittedRoute { candidate, permit, .. } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
     let Some(runnable) = &tool.runnable else {
         tracing::error!("`{}` was loaded to be looked at and has no code", tool.name);
-        return EndedAttempt::not_run(Code::HostInternal, Details::default());
+        return EndedAttempt::not_run(route, Code::HostInternal, Details::default());
     };
     // Held to the end of this function: judging the result counts as work of the attempt, too.
     let Ok(_slots) = host.enter(&tool.name, events.caller(), until).await else {
-        return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
+        return EndedAttempt::not_run(route, Code::Overloaded, Details::no_slot());
     };
     // The time that is left after the wait for slots: the guest may use no more than the plan allows.
     let deadline = until.saturating_sub(environment.monotonic());
@@ -86,8 +83,7 @@ pub(super) async fn attempt(
         shown_as: candidate.shown_name(),
         component: tool.component.digest.clone(),
         number,
-        // The caller asked for this attempt itself, so it gets no notice about it.
-        is_first: (index, number) == (0, 1),
+        is_first,
     };
     // Before `start`, which borrows the events mutably for the traces.
     let (listener, http) = (events.listener(), route.http(&events.head.id));
@@ -105,7 +101,7 @@ pub(super) async fn attempt(
             environment.seed()
         },
         deadline,
-        is_intended: events.is_intended(),
+        ledger: route.ledger().filter(|_| events.is_intended()).cloned(),
         http,
         files: route.files(),
         keeper: route.keeper.clone(),
@@ -113,11 +109,16 @@ pub(super) async fn attempt(
         traces: events.start(started),
     };
     let attempted = host.execute().run(attempt).await;
-    ended(host, Asked { tool, called, args }, attempted, events)
+    ended(host, (route, Asked { tool, called, args }), attempted, events)
 }
 
 /// Judges the outcome of an attempt and appends its end to the events.
-fn ended(host: &Generation, asked: Asked<'_>, attempted: Attempted, events: &mut Events<'_>) -> EndedAttempt {
+fn ended(
+    host: &Generation,
+    (route, asked): (&PermittedRoute, Asked<'_>),
+    attempted: Attempted,
+    events: &mut Events<'_>,
+) -> EndedAttempt {
     // Read first: judging the outcome is the host's work, and `worked_since` charges it to the caller.
     let ended = host.environment().monotonic();
     let traces = events.take_traces();
@@ -129,18 +130,19 @@ fn ended(host: &Generation, asked: Asked<'_>, attempted: Attempted, events: &mut
             tracing::warn!("the engine has no room for `{}`: lower `host.calls_max`", asked.tool.name);
             // The guest never ran, so the record must not list an attempt.
             events.push(Event::AttemptWithdrawn);
-            return EndedAttempt::not_run(Code::Overloaded, Details::no_slot());
+            return EndedAttempt::not_run(route, Code::Overloaded, Details::no_slot());
         }
         Err(RunError::Failed(err)) => {
             tracing::error!("the sandbox failed while it ran `{}`: {err:#}", asked.tool.name);
             (Judged::failed(Code::HostInternal, Details::default()), None)
         }
     };
+    // However it ended, and whatever was judged: what is not settled may have happened.
+    let judged = unsettled::judge(judged, traces.effects.clone());
     events.worked_since(ended);
-    let effect_dispatched = traces.effect_dispatched;
     let (code, findings) = (judged.code, judged.findings().to_vec());
     events.push(Event::AttemptEnded { code, traces: Box::new(traces), trap, findings });
-    EndedAttempt { judged, effect_dispatched }
+    EndedAttempt { judged }
 }
 
 /// The verdict about an outcome, and its trap report, which goes into the record only.

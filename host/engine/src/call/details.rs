@@ -1,5 +1,7 @@
 //! The facts about a failed call or attempt, beyond its code.
 
+use airlock_types::code::Code;
+use airlock_types::effect::{Effects, Verified};
 use airlock_types::finding::Finding;
 use serde_json::Value;
 
@@ -26,6 +28,12 @@ pub(crate) struct Details {
     pub(crate) is_callers: bool,
     /// What the author says about the case of the tool's error.
     pub(crate) doc: Option<String>,
+    /// What the attempt did to the world.
+    pub(crate) effects: Effects,
+    /// For `outcome-unknown`: the code that the attempt would have without the effect that is not settled.
+    pub(crate) ended_by: Option<Code>,
+    /// What a tool that was asked about the effect said, and its name for the caller.
+    pub(crate) verified: Option<(String, Verified)>,
 }
 
 impl Details {

@@ -169,10 +169,10 @@ impl<'c> Events<'c> {
         // Appended before the commit: a call that is dropped during the commit may leave an intent in the journal, and
         // the drop must then end it.
         self.push(Event::Intended);
-        // Marked as cancelled: after a crash this is what the journal says of the call. The events are copied, because
-        // the call goes on and its final record needs them, too.
-        let record =
-            fold::record(&self.head, self.list.clone(), self.head.started_unix_ms, Code::Cancelled, None);
+        // After a crash this is what the journal says of the call. The events are copied, because the call goes on and its
+        // final record needs them, too.
+        let code = Code::OutcomeUnknown;
+        let record = fold::record(&self.head, self.list.clone(), self.head.started_unix_ms, code, None);
         self.host.journal().intend(*record).await.map_err(|err| {
             // The call does not start, so its final record need not be committed before the reply.
             self.push(Event::Withdrawn);

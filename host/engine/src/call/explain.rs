@@ -2,7 +2,7 @@
 //!
 //! Owns the text and the form of the explanation. Must not decide anything by itself, or it would differ from the call.
 
-use super::permit::{PermittedRoute, RequestBase, permitted};
+use super::permit::{RequestBase, permitted};
 use super::reply::Failed;
 use super::{report, routes, validate};
 use crate::generation::{Generation, Resolved};
@@ -52,7 +52,7 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     Ok(match permitted(&called.tool.name, decision) {
         Err(failed) => Explained { ruling, reasons, refused: Some(failed.report), plan: None },
         Ok(permit) => {
-            let first = PermittedRoute::new(called, permit, &asked);
+            let first = asked.route(called, permit);
             let permitted: Vec<_> = std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect();
             // The plan as the caller may see it: explaining must not reveal a fallback that a reply would hide.
             let plan = routes::shown_plan(host, &call.caller, &permitted, &args);

@@ -8,16 +8,16 @@ use super::details::Details;
 use super::events::Events;
 use super::reply::Failed;
 use super::report;
-use crate::capability::files;
 use crate::capability::http::Allotment;
 use crate::capability::keyvalue::Keeper;
+use crate::capability::{Ledger, files};
 use crate::generation::{Admitted, Candidate, Generation, Resolved};
 use crate::policy::{Decision, Permit, Request, decide};
 use crate::registry::Tool;
 use airlock_contract::tool::ValidArgs;
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
-use airlock_types::effect::Effect;
+use airlock_types::effect::{Effect, Effects};
 use airlock_types::environment::ms;
 use airlock_types::event::Event;
 use airlock_types::session::SessionId;
@@ -32,14 +32,39 @@ pub(super) struct PermittedRoute {
     files: OnceLock<Option<Arc<files::Allotment>>>,
     /// For whom the call keeps pairs, where it may.
     pub(super) keeper: Option<Keeper>,
+    /// What the call did to the world by this tool. Made at the first attempt.
+    ledger: OnceLock<Arc<Ledger>>,
+    /// The question whether an effect of this tool happened, where there is one that the caller may ask.
+    pub(super) verify: Option<Box<Question>>,
+}
+
+/// A tool that says whether an effect of another one happened, and what it is asked.
+pub(super) struct Question {
+    pub(super) route: PermittedRoute,
+    pub(super) args: ValidArgs,
+    /// The wait before it is asked, in milliseconds.
+    pub(super) after_ms: u64,
 }
 
 impl PermittedRoute {
-    pub(super) fn new(candidate: Candidate, permit: Permit, asked: &RequestBase<'_>) -> PermittedRoute {
+    fn new(candidate: Candidate, permit: Permit, asked: &RequestBase<'_>) -> PermittedRoute {
         let Tool { key, effect, .. } = &*candidate.tool;
         let grant = permit.effective().keyvalue.as_ref();
         let keeper = grant.map(|grant| Keeper::new(grant.scope, (key, *effect), asked.caller, asked.session));
-        PermittedRoute { candidate, permit, http: OnceLock::new(), files: OnceLock::new(), keeper }
+        let (http, files, ledger) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        PermittedRoute { candidate, permit, http, files, keeper, ledger, verify: None }
+    }
+
+    /// The effects of the call by this tool. None for a tool that counts as one without: its attempts may have none,
+    /// whatever the intent of the call is for.
+    pub(super) fn ledger(&self) -> Option<&Arc<Ledger>> {
+        let effect = self.candidate.tool.effect;
+        (!effect.repeatable()).then(|| self.ledger.get_or_init(|| Arc::new(Ledger::new(effect))))
+    }
+
+    /// What the call did by this tool until now.
+    pub(super) fn effects(&self) -> Effects {
+        self.ledger.get().map_or_else(Effects::default, |ledger| ledger.effects())
     }
 
     /// What the call with this id has left of the bounds for other hosts. The attempts on a route share it.
@@ -54,10 +79,7 @@ impl PermittedRoute {
 
     /// What the call has left of the bounds of its folders. The attempts on a route share it.
     pub(super) fn files(&self) -> Option<Arc<files::Allotment>> {
-        let make = || {
-            let is_repeatable = self.candidate.tool.effect == Effect::Idempotent;
-            files::Allotment::new(&self.permit.effective().files, is_repeatable).map(Arc::new)
-        };
+        let make = || files::Allotment::new(&self.permit.effective().files).map(Arc::new);
         self.files.get_or_init(make).clone()
     }
 }
@@ -78,10 +100,34 @@ impl RequestBase<'_> {
         decide(&Request { caller, tool: &tool.name, allowance: &tool.allowance, args, session, now_unix_ms })
     }
 
+    /// A tool that may run, with the question about its effects.
+    pub(super) fn route(&self, candidate: Candidate, permit: Permit) -> PermittedRoute {
+        let verify = self.question(&candidate).map(Box::new);
+        PermittedRoute { verify, ..PermittedRoute::new(candidate, permit, self) }
+    }
+
+    /// The question about the effects of a tool: it passes the inner door and policy like a call. None where one of them
+    /// refuses it.
+    fn question(&self, of: &Candidate) -> Option<Question> {
+        let (by, declared) = (of.verify.clone()?, of.tool.contract.verify.as_ref()?);
+        let args = declared.args(&by.contract.function, self.args.canonical());
+        let args = by.contract.validate(args).ok()?;
+        // Nothing is asked about what asks.
+        let candidate = Candidate::asked(by);
+        let asked = RequestBase { args: &args, ..*self };
+        match asked.decide(&candidate) {
+            Decision::Allow(permit) => {
+                let route = PermittedRoute::new(candidate, permit, &asked);
+                Some(Question { route, args, after_ms: declared.after_ms })
+            }
+            Decision::Deny(_) | Decision::Hold(_) => None,
+        }
+    }
+
     /// The fallbacks that have a permit. One without is left out as if it were not declared, since it could not answer.
     pub(super) fn fallbacks(&self, fallbacks: Vec<Candidate>) -> impl Iterator<Item = PermittedRoute> {
         fallbacks.into_iter().filter_map(|candidate| match self.decide(&candidate) {
-            Decision::Allow(permit) => Some(PermittedRoute::new(candidate, permit, self)),
+            Decision::Allow(permit) => Some(self.route(candidate, permit)),
             Decision::Deny(_) | Decision::Hold(_) => None,
         })
     }
@@ -107,7 +153,7 @@ pub(super) fn permit(
     // Before a refusal ends the stage: the record of a denied call needs its reasons most.
     events.push(Event::Decided { ruling: decision.ruling(), reasons: decision.reasons().clone() });
     let permit = permitted(events.tool(), decision)?;
-    let first = PermittedRoute::new(called, permit, &asked);
+    let first = asked.route(called, permit);
     Ok(std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect())
 }
 

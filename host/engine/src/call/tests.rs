@@ -9,6 +9,7 @@ use super::repeat::{in_session, of_caller};
 use super::{notice, pause, report};
 use crate::caller::repeats::Repeat;
 use airlock_types::code::{Code, Ran};
+use airlock_types::effect::{Effects, Left, Verified};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::plan::Scope;
 use airlock_types::reply::Provenance;
@@ -39,6 +40,45 @@ fn details(code: Code) -> Details {
         findings: vec![finding("rows[0].share"), finding("")],
         ..Details::default()
     }
+}
+
+/// Details of an attempt that did something to the world.
+fn effects(left: Left, open_at: &[&str], ended_by: Option<Code>, found: Option<Verified>) -> Details {
+    Details {
+        limit: Some("10000 ms".into()),
+        waiting_for: open_at.first().map(|at| (*at).to_owned()),
+        effects: Effects {
+            left,
+            open_at: open_at.iter().map(|at| (*at).to_owned()).collect(),
+            ..Effects::default()
+        },
+        ended_by,
+        verified: found.map(|found| ("look".to_owned(), found)),
+        attempts: 1,
+        ..Details::default()
+    }
+}
+
+/// The texts of calls that did something.
+fn of_effects() -> Vec<(&'static str, String)> {
+    let (host, late) = (&["api.example.com"][..], Some(Code::LimitDeadline));
+    let unknown = |found| effects(Left::Once, host, late, found);
+    let text = |code, details: &Details| report::report("t", code, details).message;
+    vec![
+        ("an effect that was not answered", text(Code::OutcomeUnknown, &unknown(None))),
+        (
+            "a refusal after it",
+            text(Code::OutcomeUnknown, &effects(Left::Once, host, Some(Code::Refused), None)),
+        ),
+        ("what verifies cannot tell", text(Code::OutcomeUnknown, &unknown(Some(Verified::Unknown)))),
+        ("it was applied", text(Code::OutcomeUnknown, &unknown(Some(Verified::Applied)))),
+        (
+            "it was not applied",
+            text(Code::LimitDeadline, &effects(Left::Nothing, &[], None, Some(Verified::NotApplied))),
+        ),
+        ("an effect that was answered", text(Code::LimitDeadline, &effects(Left::Once, &[], None, None))),
+        ("an error of its own after one", text(Code::ToolError, &effects(Left::Once, &[], None, None))),
+    ]
 }
 
 /// Whether other functions write the text: from violations, from the tool's question or refusal, from near names.
@@ -86,7 +126,8 @@ fn every_failure_reads_well() {
         ("the journal is full", report::journal_full("t").report.message),
         ("arguments judged too slowly", report::judged_too_slowly("t", 1_000).report.message),
     ];
-    others.iter().for_each(|(name, text)| writeln!(texts, "## {name}\n{text}\n").unwrap());
+    let others = others.into_iter().chain(of_effects());
+    others.for_each(|(name, text)| writeln!(texts, "## {name}\n{text}\n").unwrap());
     insta::assert_snapshot!(texts);
 }
 

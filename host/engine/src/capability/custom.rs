@@ -9,8 +9,8 @@ use super::{Denied, Facts, Import, State};
 /// A capability of an embedding program. The host decides about grants: a provider links its functions as if granted,
 /// and is asked to deny when there is no grant.
 ///
-/// An effect on the world must go through [`State::dispatch`] before it leaves. The host cannot see it otherwise, and
-/// would repeat an attempt although its effect has happened.
+/// An effect on the world must go through [`State::dispatch`] before it leaves, and be settled once it was answered. The
+/// host cannot see it otherwise, and would repeat an attempt although its effect has happened.
 pub trait Provider: Send + Sync + 'static {
     /// The facts of the capability. Read whenever a component is loaded, so they must not change.
     fn facts(&self) -> Facts;

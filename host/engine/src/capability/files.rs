@@ -63,8 +63,7 @@ impl Folders {
         if granted.is_empty() {
             return Folders { granted: Vec::new(), lane };
         }
-        let is_repeatable = allotment.is_some_and(|allotment| allotment.is_repeatable);
-        let running = Arc::new(Running::new(is_repeatable));
+        let running = Arc::new(Running::default());
         let folder = |(place, grant): (usize, &FilesGrant)| {
             let left = allotment.and_then(|allotment| allotment.of(place));
             let writing = left.map(|left| Writing::new(left, running.clone()));

@@ -3,11 +3,13 @@
 //! One value, because the engine's library for HTTP calls back into it without the rest of the state. Must not know what
 //! a capability does.
 
+use std::sync::Arc;
+
 use airlock_types::effect::Effect;
 
-use super::dispatch::Effects;
+use super::dispatch::{Clearance, Effects, Ledger};
 use super::http::Outgoing;
-use super::{EffectDenied, Facts};
+use super::{Dispatched, EffectDenied, Facts};
 
 /// The effects and denials of one attempt.
 pub(super) struct Gate {
@@ -19,26 +21,32 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(is_intended: bool, http: Option<Box<Outgoing>>) -> Gate {
-        Gate { effects: Effects::new(is_intended), denials: Vec::new(), http }
+    pub(super) fn new(ledger: Option<Arc<Ledger>>, http: Option<Box<Outgoing>>) -> Gate {
+        Gate { effects: Effects::begin(ledger), denials: Vec::new(), http }
     }
 
-    /// Lets an effect leave, and marks the attempt.
-    pub(super) fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
-        let dispatched = self.effects.dispatch(by, effect);
+    /// Lets an effect leave, and marks it as one that may have happened until it is settled. `at` says where, for the
+    /// caller: a name that it may read.
+    pub(super) fn dispatch(
+        &mut self,
+        by: &Facts,
+        effect: Effect,
+        at: impl Into<Arc<str>>,
+    ) -> Result<Dispatched, EffectDenied> {
+        let dispatched = self.effects.dispatch(by, effect, at.into());
         if dispatched.is_err() {
             self.deny_once(by.name);
         }
         dispatched
     }
 
-    /// Whether an effect may leave, for a capability that marks by itself what may have happened.
-    pub(super) fn permit(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
-        let permitted = self.effects.permit(by, effect);
-        if permitted.is_err() {
+    /// Leave for an effect on this machine, for a capability that dispatches it later.
+    pub(super) fn clear(&mut self, by: &Facts) -> Result<Clearance, EffectDenied> {
+        let clearance = self.effects.clear(by, self.effects.local(), by.name.into(), None);
+        if clearance.is_err() {
             self.deny_once(by.name);
         }
-        permitted
+        clearance
     }
 
     /// Notes that the guest used a capability without a grant.

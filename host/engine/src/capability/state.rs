@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use airlock_types::effect;
 use airlock_types::effect::Effect;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::random::WasiRandomCtx;
@@ -12,6 +13,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView};
 
 use super::capture::Capture;
+use super::dispatch::Ledger;
 use super::files::{Changes, Folders, View};
 use super::gate::Gate;
 use super::http;
@@ -19,7 +21,7 @@ use super::http::{Outgoing, Traffic};
 use super::keyvalue::{Kept, KeyUsage};
 use super::limiter::Limiter;
 use super::report::Reports;
-use super::{Clock, EffectDenied, Facts, clock};
+use super::{Clock, Dispatched, EffectDenied, Facts, clock};
 use airlock_types::grant::Values;
 
 /// Most host resources of an attempt: open files, streams and handles to them. wasmtime's default is a million.
@@ -59,33 +61,36 @@ pub(crate) struct Remains {
     pub(crate) log_bytes: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) denials: Vec<String>,
-    pub(crate) effect_dispatched: bool,
+    pub(crate) effects: effect::Effects,
     pub(crate) traffic: Traffic,
     pub(crate) changes: Changes,
     pub(crate) key_usage: KeyUsage,
 }
 
 impl State {
-    /// `is_intended` says whether the journal holds a durable intent of the call, without which no effect leaves.
+    /// Without a `ledger` no effect leaves. A call has one once the journal holds its durable intent.
     pub(crate) fn new(
         context: Option<WasiCtx>,
         folders: Folders,
         limiter: Limiter,
         log: Capture,
         reports: Reports,
-        is_intended: bool,
+        ledger: Option<Arc<Ledger>>,
         mut granted: Granted,
     ) -> State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         // The gate sends requests itself, without the rest of the state.
-        let gate = Gate::new(is_intended, granted.outgoing.take());
+        let gate = Gate::new(ledger, granted.outgoing.take());
         State { table, context, folders, log, reports, gate, http: http::context(), granted, limiter }
     }
 
     /// Must be called and awaited before an effect on the world leaves, such as sending mail or writing a row. Marks
-    /// the attempt as one whose effect may have happened; nothing else sets that mark. A marked attempt is not repeated
-    /// unless the effect is idempotent. Reading needs no call of this.
+    /// the attempt as one whose effect may have happened; nothing else sets that mark, and a marked attempt is not
+    /// repeated. Reading needs no call of this.
+    ///
+    /// Settle what this returns once it is known what became of the effect, whether it succeeded or not. Dropped before,
+    /// it stays open: a call that then fails ends as `outcome-unknown`.
     ///
     /// Asynchronous because the first effect of an attempt may have to wait for a durable intent. Today a call with
     /// effects writes its intent before it starts, so this returns at once.
@@ -93,9 +98,9 @@ impl State {
     /// # Errors
     /// Fails when the effect must not leave. The host function passes the error on, which ends the guest and denies the
     /// call.
-    pub async fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
+    pub async fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<Dispatched, EffectDenied> {
         // Marked before this returns, and so before the caller sends anything.
-        self.gate.dispatch(by, effect)
+        self.gate.dispatch(by, effect, by.name)
     }
 
     /// The host resources of the attempt, which end with it. Their number is bounded.
@@ -120,11 +125,6 @@ impl State {
     /// Like `deny`, for uses that do not end the guest: the guest may repeat them, and each one would be recorded.
     pub(super) fn deny_once(&mut self, capability: &str) {
         self.gate.deny_once(capability);
-    }
-
-    /// Whether an effect may leave that marks nothing: one that may be made twice.
-    pub(super) fn permit(&mut self, by: &Facts, effect: Effect) -> Result<(), EffectDenied> {
-        self.gate.permit(by, effect)
     }
 
     /// The values of `config`.
@@ -174,7 +174,8 @@ impl State {
             log_bytes,
             memory_bytes: limiter.peak as u64,
             denials: gate.take_denials(),
-            effect_dispatched: gate.effects.is_dispatched() || traffic.has_unproven || changes.has_unproven,
+            // Closes the account: requests may still be on their way to be sent.
+            effects: gate.effects.end(),
             traffic,
             changes,
             key_usage: kept.as_ref().map(|kept| kept.usage()).unwrap_or_default(),

@@ -103,6 +103,7 @@ impl Comparison {
             failures,
             error_docs,
             examples,
+            verify,
         } = old;
         self.set(&["examples"], examples, &new.examples, |_| false);
         self.expects(expects, &new.expects);
@@ -114,6 +115,8 @@ impl Comparison {
         // A case that is no failure any more is believed as a value.
         self.set(&["failures"], failures, &new.failures, |come| !come);
         self.part(&["error_docs"], error_docs, &new.error_docs, false);
+        // Another tool, or an earlier question, repeats calls that were not repeated before.
+        self.part(&["verify"], verify, &new.verify, new.verify.is_some());
         // A smaller minimum starts attempts with less time than was approved.
         let least = |said: &Option<u64>| said.unwrap_or(USEFUL_MS_MIN);
         let wider = least(&new.useful_ms_min) < least(useful_ms_min);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::registry::Relation;
-use airlock_contract::manifest::Example;
+use airlock_contract::manifest::{Example, Verify};
 use airlock_types::effect::Effect;
 use airlock_types::grant::FilesRequest;
 
@@ -169,6 +169,11 @@ fn relations_checks_and_limits_are_part_of_a_definition() {
     check(terms(|t| t.transient.push("gone".into())), "transient", true);
     check(terms(|t| t.transient.clear()), "transient", false);
     check(terms(|t| t.examples.push(Example { args: json!({}), note: None })), "examples", false);
+    check(
+        terms(|t| t.verify = Some(Verify { tool: "was".into(), args: BTreeMap::new(), after_ms: 1 })),
+        "verify",
+        true,
+    );
     check(|d| d.terms = None, "terms", true);
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Candidate {
     pub(crate) tool: Arc<Tool>,
     /// Whether the caller may see the tool's name.
     is_shown: bool,
+    /// The tool that verifies its effects, if the caller may call that one.
+    pub(crate) verify: Option<Arc<Tool>>,
 }
 
 impl Visible {
@@ -92,9 +94,22 @@ impl Visible {
             other.contract.function.ty == tool.contract.function.ty && other.effect <= tool.effect
         };
         let fallbacks = tool.fallback.iter().filter_map(|name| self.registry.resolve(name).ok()).filter(fits);
-        let fallback = |tool: &Arc<Tool>| Candidate { tool: tool.clone(), is_shown: self.shows(&tool.name) };
-        let fallbacks = fallbacks.map(fallback).collect();
-        Ok(Resolved { called: Candidate { tool, is_shown: true }, fallbacks })
+        let candidate = |tool: &Arc<Tool>| Candidate {
+            tool: tool.clone(),
+            is_shown: self.shows(&tool.name),
+            verify: self.verifying(tool),
+        };
+        Ok(Resolved { called: candidate(&tool), fallbacks: fallbacks.map(candidate).collect() })
+    }
+
+    /// The tool that verifies the effects of another one. Rules apply: a caller must not reach by a call what it may not
+    /// call. After a reload an older tool may stand in its place, which was never held against this one.
+    fn verifying(&self, tool: &Tool) -> Option<Arc<Tool>> {
+        let by = self.resolve(tool.verify.as_ref()?).ok()?;
+        let contract = &by.contract;
+        let params = &tool.contract.function.ty.params;
+        let fits = tool.contract.verify.as_ref()?.fits(params, &contract.function, contract.shape.value_ty());
+        (by.effect.repeatable() && fits.is_ok()).then(|| by.clone())
     }
 
     fn shows(&self, name: &str) -> bool {
@@ -104,6 +119,11 @@ impl Visible {
 }
 
 impl Candidate {
+    /// A tool that is asked about the effects of another one. The caller may see it, or it is not asked.
+    pub(crate) fn asked(tool: Arc<Tool>) -> Candidate {
+        Candidate { tool, is_shown: true, verify: None }
+    }
+
     /// The tool's name, or a placeholder when the caller may not see it.
     pub(crate) fn shown_name(&self) -> Arc<str> {
         if self.is_shown { self.tool.name.clone() } else { HIDDEN_ROUTE.into() }

@@ -20,7 +20,7 @@ use crate::generation::{Access, Accesses, Generation, Parts};
 use crate::lock::Served;
 use crate::registry::{LoadEvent, Threads};
 use crate::sandbox::compiler::Compiler;
-use airlock_journal::{Journal, JournalError, keyvalue};
+use airlock_journal::{Interrupted, Journal, JournalError, keyvalue};
 use airlock_types::environment::SharedEnvironment;
 
 /// The default registry, the same as for the `airlock` program.
@@ -186,12 +186,7 @@ impl<'w> HostBuilder<'w> {
         let access = Arc::new(Access::of(&file));
         let first = Generation::new(parts.clone(), &file, registry, access.clone(), None);
         // Last: what is reported once must be reported by a host that opens.
-        let settling = parts.clone();
-        let settled = tokio::task::spawn_blocking(move || settling.journal.settle_interrupted());
-        let interrupted = settled.await.map_err(panicked)?.unwrap_or_else(|err| {
-            tracing::warn!("calls that an earlier process left open are reported at the next start: {err}");
-            Vec::new()
-        });
+        let interrupted = interrupted(&parts).await?;
         Ok(Host {
             parts,
             capabilities,
@@ -212,6 +207,16 @@ impl<'w> HostBuilder<'w> {
             interrupted,
         })
     }
+}
+
+/// The calls that earlier processes left open. Whatever keeps the journal from telling them is no reason not to open.
+async fn interrupted(parts: &Arc<Parts>) -> Result<Vec<Interrupted>, JournalError> {
+    let parts = parts.clone();
+    let settled = tokio::task::spawn_blocking(move || parts.journal.settle_interrupted());
+    Ok(settled.await.map_err(panicked)?.unwrap_or_else(|err| {
+        tracing::warn!("calls that an earlier process left open are reported at the next start: {err}");
+        Vec::new()
+    }))
 }
 
 /// The error of a blocking task that panicked, or was dropped with the runtime.

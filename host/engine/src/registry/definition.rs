@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Registry, Tool};
 use airlock_contract::answer::ErrorCases;
-use airlock_contract::manifest::Example;
+use airlock_contract::manifest::{Example, Verify};
 use airlock_contract::schema::share;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Requests;
@@ -79,6 +79,9 @@ pub struct Terms {
     /// Example arguments.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub examples: Vec<Example>,
+    /// The read-only tool that says whether an effect happened.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verify: Option<Verify>,
 }
 
 /// A relation that must hold before a tool runs.
@@ -156,6 +159,7 @@ impl Terms {
             failures,
             error_docs: docs,
             examples: tool.contract.examples.clone(),
+            verify: tool.contract.verify.clone(),
         }
     }
 }

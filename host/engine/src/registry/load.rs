@@ -8,6 +8,7 @@ mod entry;
 mod fallback;
 mod imports;
 mod tools;
+mod verify;
 
 use std::path::Path;
 use std::sync::Arc;

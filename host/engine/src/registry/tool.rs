@@ -59,6 +59,9 @@ pub struct Tool {
     pub retry: RetryPolicy,
     /// Public names of its fallbacks, in order.
     pub fallback: Vec<String>,
+    /// The public name of the read-only tool that its contract verifies effects by. None where the contract names none,
+    /// or one that the registry does not have.
+    pub verify: Option<Arc<str>>,
     /// The least time, in milliseconds, in which an attempt is worth starting.
     pub useful_ms_min: u64,
     /// Slots of its gate.

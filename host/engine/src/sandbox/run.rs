@@ -27,7 +27,7 @@ use crate::capability::http::{Allotment, TlsError, Traffic, Upstream};
 use crate::capability::keyvalue::{Keeper, KeyUsage, Opened, StoreError};
 use crate::capability::report::Listener;
 use crate::capability::state::{Remains, State};
-use crate::capability::{Binding, Capabilities};
+use crate::capability::{Binding, Capabilities, Ledger};
 use crate::policy::Permit;
 use airlock_contract::Val;
 use airlock_contract::component::{ComponentInfo, Function};
@@ -153,8 +153,8 @@ pub struct Attempt<'a> {
     pub(crate) seed: [u8; 32],
     /// Time for this attempt, from now.
     pub(crate) deadline: Duration,
-    /// Whether the journal holds a durable intent of the call, without which no effect leaves the attempt.
-    pub(crate) is_intended: bool,
+    /// The effects of the call on this tool. None without a durable intent; then no effect leaves the attempt.
+    pub(crate) ledger: Option<Arc<Ledger>>,
     /// What the call has left of the bounds of its grants for other hosts.
     pub(crate) http: Option<Arc<Allotment>>,
     /// What the call has left of the bounds of its folders.
@@ -218,7 +218,7 @@ pub(crate) async fn run(
         permit,
         seed,
         deadline,
-        is_intended,
+        ledger,
         http,
         files,
         keeper,
@@ -226,7 +226,7 @@ pub(crate) async fn run(
         traces,
     } = attempt;
     let ends = start.saturating_add(deadline);
-    let begin = Begin { seed, ends, listener, is_intended, http, files, keeper };
+    let begin = Begin { seed, ends, listener, ledger, http, files, keeper };
     let store = store::store(engine, environment, permit, linked, begin)?;
     let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
     // Made before the guest begins: from here on every end of this future, also a drop, leaves its traces.
@@ -289,10 +289,10 @@ impl Drop for Metered<'_> {
     fn drop(&mut self) {
         // `min` keeps the subtraction from underflowing, whatever the engine reports.
         let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
-        let Remains { log, log_bytes, memory_bytes, denials, effect_dispatched, traffic, changes, key_usage } =
+        let Remains { log, log_bytes, memory_bytes, denials, effects, traffic, changes, key_usage } =
             self.store.data_mut().take();
-        let Traffic { requests, up_bytes, down_bytes, is_denied: _, has_unproven: _, waiting_for } = traffic;
-        let Changes { written_bytes, files_created, is_denied: _, has_unproven: _ } = changes;
+        let Traffic { requests, up_bytes, down_bytes, is_denied: _, waiting_for } = traffic;
+        let Changes { written_bytes, files_created, is_denied: _ } = changes;
         let KeyUsage { keys_read, keys_written, value_bytes_read, value_bytes_written } = key_usage;
         let usage = Usage {
             fuel,
@@ -311,7 +311,7 @@ impl Drop for Metered<'_> {
             value_bytes_written,
         };
         let traces = Traces::new(usage, self.returned);
-        *self.traces = Traces { log, denials, effect_dispatched, waiting_for, ..traces };
+        *self.traces = Traces { log, denials, effects, waiting_for, ..traces };
     }
 }
 

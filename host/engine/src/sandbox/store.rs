@@ -15,7 +15,7 @@ use crate::capability::keyvalue::{Keeper, Kept};
 use crate::capability::limiter::Limiter;
 use crate::capability::report::{Listener, Reports};
 use crate::capability::state::{Granted, State};
-use crate::capability::{Clock, Folders, files};
+use crate::capability::{Clock, Folders, Ledger, files};
 use crate::policy::Permit;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::limit::Limits;
@@ -29,8 +29,8 @@ pub(crate) struct Begin {
     /// Deadline on the environment's monotonic clock.
     pub(crate) ends: Duration,
     pub(crate) listener: Option<Listener>,
-    /// Whether the journal holds a durable intent of the call.
-    pub(crate) is_intended: bool,
+    /// The effects of the call, once the journal holds its durable intent.
+    pub(crate) ledger: Option<Arc<Ledger>>,
     /// What the call has left of the bounds of its grants for other hosts.
     pub(crate) http: Option<Arc<Allotment>>,
     /// What the call has left of the bounds of its folders.
@@ -45,7 +45,7 @@ pub(crate) fn store(
     environment: &SharedEnvironment,
     permit: &Permit,
     linked: &Linked,
-    Begin { seed, ends, listener, is_intended, http, files, keeper }: Begin,
+    Begin { seed, ends, listener, ledger, http, files, keeper }: Begin,
 ) -> wasmtime::Result<Store<State>> {
     // Destructured without `..`, so that a new limit cannot be forgotten here.
     let Limits {
@@ -71,7 +71,7 @@ pub(crate) fn store(
     let kept = kept.map(|(opened, grant)| Box::new(Kept::new(opened, grant, keeper, environment.clone())));
     let clock = effective.clock.map(|mode| Clock::new(mode, environment));
     let granted = Granted { clock, config: effective.config.clone(), kept, outgoing };
-    let state = State::new(context, folders, limiter, log, Reports::new(listener), is_intended, granted);
+    let state = State::new(context, folders, limiter, log, Reports::new(listener), ledger, granted);
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     // A coarse bound on what one step copies out of the guest. The exact limit is checked later, on the JSON.

@@ -56,6 +56,12 @@ fn one(index: usize, route: &Route) -> String {
         input.attempt_deadline_ms, input.useful_ms_min
     ));
     line(retries(route));
+    if let Some(verify) = &input.verify {
+        line(format!(
+            "if an effect was not settled: asks {} after {} ms, and tries again only where it says that nothing happened",
+            verify.tool, verify.after_ms
+        ));
+    }
     if index > 0 {
         line("an answer from here is `degraded`".into());
     }

@@ -8,14 +8,17 @@ use super::breaker::BreakerView;
 use super::quota;
 use super::{Plan, Repeat, Route};
 use crate::code::{Code, Retry};
+use crate::effect::{Left, Verified};
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptEnd {
-    /// Its code.
+    /// Its code: `outcome-unknown` where it failed while an effect was not settled.
     pub code: Code,
-    /// Whether an effect had left the sandbox.
-    pub effect_dispatched: bool,
+    /// The code that it would have without that effect; else the same.
+    pub ended_by: Code,
+    /// What had left the sandbox.
+    pub left: Left,
     /// Whether the contract names its error transient.
     pub transient: bool,
     /// The upstream's hint.
@@ -34,6 +37,16 @@ pub enum Step {
         /// How long to wait before it, in milliseconds.
         wait_ms: u64,
         /// Time for it, in milliseconds.
+        deadline_ms: u64,
+    },
+    /// Wait, then ask the read-only tool of this route whether the effect of the last attempt happened. The answer goes to
+    /// [`Plan::verified`].
+    Verify {
+        /// Index into the plan's routes.
+        route: usize,
+        /// How long to wait before it, in milliseconds.
+        wait_ms: u64,
+        /// Time for the answer, in milliseconds.
         deadline_ms: u64,
     },
     /// Deliver the result of the last attempt.
@@ -87,6 +100,20 @@ pub enum PathStep {
         /// The reason, as text for people.
         why: String,
     },
+    /// A read-only tool is asked whether an effect happened.
+    Asked {
+        /// The tool that is asked.
+        tool: Arc<str>,
+        /// The wait before it, in milliseconds.
+        wait_ms: u64,
+    },
+    /// It has answered.
+    Verified {
+        /// The tool that was asked.
+        tool: Arc<str>,
+        /// What it says.
+        found: Verified,
+    },
 }
 
 impl PathStep {
@@ -96,7 +123,9 @@ impl PathStep {
             PathStep::Attempt { tool, .. }
             | PathStep::Ended { tool, .. }
             | PathStep::Skipped { tool, .. }
-            | PathStep::Stopped { tool, .. } => tool,
+            | PathStep::Stopped { tool, .. }
+            | PathStep::Asked { tool, .. }
+            | PathStep::Verified { tool, .. } => tool,
         }
     }
 }
@@ -110,6 +139,8 @@ pub struct Progress {
     spent: u32,
     /// Outcome of the last attempt on the called tool that gave no result.
     primary_ended: Option<Code>,
+    /// The last attempt, while a tool is asked whether its effect happened.
+    asked_about: Option<AttemptEnd>,
     /// Steps since the last [`Progress::take_path`].
     path: Vec<PathStep>,
     /// Why the first skipped tool was skipped.
@@ -148,16 +179,54 @@ impl Plan {
         if ended.code.has_result() {
             return accept(progress, route, ended.code);
         }
+        self.after(progress, (route, number), ended, now_ms)
+    }
+
+    /// What to do once a tool has said whether the effect of the last attempt happened. `left` is what still left if it
+    /// did not: effects that were answered are not asked about.
+    pub fn verified(&self, progress: &mut Progress, found: Verified, left: Left, now_ms: u64) -> Step {
+        let (Some(at), Some(ended)) = (progress.at, progress.asked_about.take()) else {
+            return progress.give_up(Code::OutcomeUnknown);
+        };
+        if let Some(verify) = &self.routes[at.0].input.verify {
+            progress.path.push(PathStep::Verified { tool: verify.tool.clone(), found });
+        }
+        match found {
+            // As if what was open had never left.
+            Verified::NotApplied => {
+                let proven = AttemptEnd { code: ended.ended_by, left, ..ended };
+                self.after(progress, at, &proven, now_ms)
+            }
+            Verified::Applied | Verified::Unknown => progress.give_up(Code::OutcomeUnknown),
+        }
+    }
+
+    /// What follows an attempt without a result.
+    fn after(
+        &self,
+        progress: &mut Progress,
+        (route, number): (usize, u32),
+        ended: &AttemptEnd,
+        now_ms: u64,
+    ) -> Step {
         if route == 0 {
             // A fallback's answer tells the caller how the called tool ended.
             progress.primary_ended = Some(ended.code);
         }
         match self.repeat(progress, route, number, ended, now_ms) {
             Ok(step) => return step,
-            Err(why) => progress.path.push(PathStep::Stopped { tool: tool.clone(), why }),
+            // Asked only where no retry follows: one under the same key needs no answer.
+            Err(why) => match self.ask(progress, route, ended, now_ms) {
+                Some(step) => return step,
+                None => {
+                    let tool = self.routes[route].input.tool.clone();
+                    progress.path.push(PathStep::Stopped { tool, why });
+                }
+            },
         }
-        // A fallback does the same work, so after an unproven effect it could apply the effect twice, like a retry.
-        if ended.code.facts().falls_back.given(ended.transient) && !self.unproven(route, ended) {
+        // A fallback does the same work, so after an effect it could apply it twice, like a retry. It would not send the
+        // same idempotency key either.
+        if ended.code.facts().falls_back.given(ended.transient) && ended.left == Left::Nothing {
             self.enter(progress, route + 1, ended.code, now_ms)
         } else {
             progress.give_up(ended.code)
@@ -184,6 +253,24 @@ impl Plan {
         progress.give_up(code)
     }
 
+    /// The question whether an effect happened that was not settled, where a tool can be asked in time.
+    fn ask(&self, progress: &mut Progress, index: usize, ended: &AttemptEnd, now_ms: u64) -> Option<Step> {
+        let verify = self.routes[index].input.verify.as_ref();
+        let verify = verify.filter(|_| ended.code == Code::OutcomeUnknown)?;
+        let (tool, wait_ms) = (verify.tool.clone(), verify.after_ms);
+        let remaining = self.deadline_ms.saturating_sub(now_ms).saturating_sub(wait_ms);
+        // At least 1, as for attempts.
+        if remaining < verify.useful_ms_min.max(1) {
+            let why =
+                format!("it may be asked after {wait_ms} ms, and {remaining} ms of the call are left then");
+            progress.path.push(PathStep::Skipped { tool, why });
+            return None;
+        }
+        progress.path.push(PathStep::Asked { tool, wait_ms });
+        progress.asked_about = Some(ended.clone());
+        Some(Step::Verify { route: index, wait_ms, deadline_ms: remaining.min(verify.attempt_deadline_ms) })
+    }
+
     /// Another attempt on the same route, or why not.
     fn repeat(
         &self,
@@ -197,15 +284,15 @@ impl Plan {
         // The first failed check is the reason that people read. The outcome and its effects come first, then what is
         // left of attempts, quota and time.
         if !worth_repeating(route, number, ended) {
-            return Err(format!("`{}` would end the same way", ended.code));
+            return Err(format!("`{}` would end the same way", ended.ended_by));
         }
-        if route.repeat == Repeat::Never || self.unproven(index, ended) {
+        if route.repeat == Repeat::Never || ended.left == Left::Once {
             return Err("it may have had an effect".into());
         }
         if number >= route.input.retry.attempts_max {
             return Err(format!("{number} of {number} attempts are made"));
         }
-        let facts = ended.code.facts();
+        let facts = ended.ended_by.facts();
         let throttled = facts.retry == Retry::Throttled;
         let cost = quota::cost(throttled);
         if route.input.quota.saturating_sub(progress.spent) < cost {
@@ -236,11 +323,6 @@ impl Plan {
             ));
         }
         Ok(remaining.min(route.input.attempt_deadline_ms))
-    }
-
-    /// Whether an effect may have happened that must not happen twice.
-    fn unproven(&self, route: usize, ended: &AttemptEnd) -> bool {
-        ended.effect_dispatched && self.routes[route].repeat != Repeat::Freely
     }
 
     /// Whether a path is one that this plan allows: every attempt is planned, in the planned order, and no wait exceeds
@@ -288,7 +370,7 @@ fn accept(progress: &Progress, route: usize, code: Code) -> Step {
 }
 
 fn worth_repeating(route: &Route, number: u32, ended: &AttemptEnd) -> bool {
-    match ended.code.facts().retry {
+    match ended.ended_by.facts().retry {
         Retry::Never => false,
         Retry::ByEffects | Retry::AfterHint | Retry::Throttled => true,
         Retry::UnlessClosed => !route.input.is_closed,

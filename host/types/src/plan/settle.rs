@@ -36,7 +36,10 @@ impl Settled {
                 self.ended = Some(*code);
                 self.gained += if code.has_result() { self.at_stake } else { 0 };
             }
-            PathStep::Skipped { .. } | PathStep::Stopped { .. } => {}
+            PathStep::Skipped { .. }
+            | PathStep::Stopped { .. }
+            | PathStep::Asked { .. }
+            | PathStep::Verified { .. } => {}
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The published vectors, and the laws of plans over a thousand random ones.
 
+mod effects;
+
 use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::code::Code;
+use crate::effect::{Left, Verified};
 
 fn policy() -> RetryPolicy {
     RetryPolicy { attempts_max: 3, ..RetryPolicy::default() }
@@ -20,12 +23,13 @@ fn inputs(retry: RetryPolicy, quota: u32) -> Inputs {
         useful_ms_min: 0,
         quota,
         breaker: BreakerView::Closed,
+        verify: None,
     };
     Inputs { args_digest: "a".into(), jitter: Jitter::Off, deadline_ms: 1_000_000, routes: vec![route] }
 }
 
 fn fault(code: Code) -> AttemptEnd {
-    AttemptEnd { code, effect_dispatched: false, transient: true, retry_after_ms: None }
+    AttemptEnd { code, ended_by: code, left: Left::Nothing, transient: true, retry_after_ms: None }
 }
 
 /// What a call did to each tool's health, in the order of its path.
@@ -121,15 +125,6 @@ fn attempts(inputs: Inputs, ended: &AttemptEnd) -> (Vec<String>, Step) {
         step = plan.next(&mut progress, Some(ended), 0);
     }
     (tools, step)
-}
-
-#[test]
-fn a_write_is_repeated_only_with_proof_that_nothing_happened() {
-    let proven = fault(Code::Trap);
-    let unproven = AttemptEnd { effect_dispatched: true, ..proven.clone() };
-    assert_eq!(attempts(two_routes(Effect::Write), &proven).0.len(), 6);
-    assert_eq!(attempts(two_routes(Effect::Write), &unproven).0, ["t"], "nor does a fallback run");
-    assert_eq!(attempts(two_routes(Effect::Irreversible), &proven).0, ["t", "u"]);
 }
 
 #[test]
@@ -247,6 +242,12 @@ fn random_inputs(seed: u64) -> Inputs {
                 quota: u32::try_from(pick("quota", 501)).unwrap(),
                 breaker: [BreakerView::Closed, BreakerView::Probing, OPEN]
                     [usize::try_from(pick("breaker", 3)).unwrap()],
+                verify: (pick("verify", 2) == 0).then(|| Verify {
+                    tool: format!("v{i}").into(),
+                    after_ms: pick("after", 5_000),
+                    attempt_deadline_ms: 1 + pick("answer", 3_000),
+                    useful_ms_min: pick("useful answer", 1_000),
+                }),
             }
         })
         .collect();
@@ -283,6 +284,28 @@ fn a_thousand_plans_are_the_same_bytes_in_two_processes() {
     assert!(said.contains(&format!("digests={}", all_digests())), "{said}");
 }
 
+/// How the `made`-th attempt ends.
+fn end(seed: u64, made: u32) -> AttemptEnd {
+    let pick = |what: &str, below| random(seed, &format!("{what} {made}"), below);
+    let ended_by = Code::ALL[usize::try_from(pick("code", 31)).unwrap()];
+    // Unknown is what effects make of another end.
+    let ended_by = if ended_by == Code::OutcomeUnknown { Code::Trap } else { ended_by };
+    let left = [Left::Nothing, Left::Again, Left::Once][usize::try_from(pick("left", 3)).unwrap()];
+    let is_open = left != Left::Nothing && !ended_by.has_result() && pick("open", 2) == 0;
+    AttemptEnd {
+        code: if is_open { Code::OutcomeUnknown } else { ended_by },
+        ended_by,
+        left,
+        transient: pick("transient", 2) == 0,
+        retry_after_ms: (pick("hint", 3) == 0).then_some(700),
+    }
+}
+
+fn verdict(seed: u64, made: u32) -> Verified {
+    let pick = random(seed, &format!("verdict {made}"), 3);
+    [Verified::Applied, Verified::NotApplied, Verified::Unknown][usize::try_from(pick).unwrap()]
+}
+
 #[test]
 fn every_executed_path_is_one_that_the_plan_allows_and_no_attempt_starts_past_the_deadline() {
     for seed in 0..PLANS {
@@ -291,25 +314,26 @@ fn every_executed_path_is_one_that_the_plan_allows_and_no_attempt_starts_past_th
         let mut now = 0;
         let mut made = 0;
         let mut step = plan.next(&mut progress, None, now);
-        while let Step::Attempt { wait_ms, deadline_ms, .. } = step {
+        while let Step::Attempt { wait_ms, deadline_ms, .. } | Step::Verify { wait_ms, deadline_ms, .. } =
+            step
+        {
             now += wait_ms;
             assert!(now < plan.deadline_ms && now + deadline_ms <= plan.deadline_ms, "{seed}: {plan:?}");
             now += random(seed, &format!("took {made}"), deadline_ms + 1);
-            let code = Code::ALL[usize::try_from(random(seed, &format!("code {made}"), 31)).unwrap()];
-            let ended = AttemptEnd {
-                code,
-                effect_dispatched: random(seed, &format!("effect {made}"), 2) == 0,
-                transient: random(seed, &format!("transient {made}"), 2) == 0,
-                retry_after_ms: (random(seed, &format!("hint {made}"), 3) == 0).then_some(700),
-            };
             made += 1;
-            step = plan.next(&mut progress, Some(&ended), now);
+            step = match step {
+                Step::Verify { .. } => {
+                    plan.verified(&mut progress, verdict(seed, made), end(seed, made).left, now)
+                }
+                _ => plan.next(&mut progress, Some(&end(seed, made)), now),
+            };
         }
         let path: Vec<PathStep> = progress.take_path().collect();
         assert!(plan.allows(&path), "{seed}: {path:?}");
         assert!(made <= plan.worst_case.executions, "{seed}: {made} attempts");
         for (tool, settled) in settled(path.into_iter()) {
-            let route = plan.routes.iter().find(|route| route.input.tool == tool).unwrap();
+            // A tool that verifies has no route.
+            let Some(route) = plan.routes.iter().find(|route| route.input.tool == tool) else { continue };
             assert!(settled.spent <= route.input.quota, "{seed}");
         }
     }

@@ -126,6 +126,22 @@ pub struct RouteInput {
     pub quota: u32,
     /// The state of its breakers for the caller.
     pub breaker: Breaker,
+    /// The read-only tool that says whether an effect happened.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verify: Option<Verify>,
+}
+
+/// A read-only tool that says whether an effect happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verify {
+    /// Its public name.
+    pub tool: Arc<str>,
+    /// The wait before it is asked, in milliseconds.
+    pub after_ms: u64,
+    /// Time for its answer, in milliseconds.
+    pub attempt_deadline_ms: u64,
+    /// The least time in which asking was worth it, in milliseconds.
+    pub useful_ms_min: u64,
 }
 
 /// A retry policy.
@@ -219,6 +235,20 @@ pub enum Step {
         /// The reason.
         why: String,
     },
+    /// A read-only tool was asked whether an effect happened.
+    Asked {
+        /// The tool that was asked.
+        tool: Arc<str>,
+        /// The wait before it, in milliseconds.
+        wait_ms: u64,
+    },
+    /// What it said.
+    Verified {
+        /// The tool that was asked.
+        tool: Arc<str>,
+        /// `applied`, `not-applied` or `unknown`.
+        found: Word,
+    },
 }
 
 /// One attempt.
@@ -246,6 +276,21 @@ pub struct Attempt {
     /// What the outer door found.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub findings: Vec<Finding>,
+    /// What it did to the world. None for an attempt that did nothing, and after which nothing is open.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub effects: Option<Effects>,
+}
+
+/// What an attempt did to the world.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Effects {
+    /// Effects that left the sandbox.
+    pub dispatched: u64,
+    /// Effects that were answered.
+    pub settled: u64,
+    /// Where effects went that were not answered, in earlier attempts of the call too.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub open_at: Vec<String>,
 }
 
 /// What an attempt used.

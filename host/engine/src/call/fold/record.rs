@@ -10,7 +10,7 @@ use airlock_types::code::Code;
 use airlock_types::event::Event;
 use airlock_types::json::Json;
 use airlock_types::record::Record;
-use airlock_types::record::v3::{Attempt, Decision, FORMAT};
+use airlock_types::record::v3::{Attempt, Decision, Effects, FORMAT};
 
 /// Bytes of invalid arguments that go on record: enough to see the mistake, and a bound on what a caller can make the
 /// journal store.
@@ -83,6 +83,7 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
                 trap: trap.map(Into::into),
                 denials: traces.denials,
                 findings: findings.into_iter().map(Into::into).collect(),
+                effects: Effects::of(traces.effects),
             });
         }
         Event::Counted

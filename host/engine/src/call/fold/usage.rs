@@ -1,15 +1,19 @@
 //! The usage of a call over all its attempts, as the reply shows it.
 
 use airlock_types::event::Event;
+use airlock_types::plan::PathStep;
 use airlock_types::reply::TotalUsage;
 
-/// The sum over the attempts; for memory, the maximum. `wall_us` stays 0: the reply sets it when it is made.
+/// The sum over the attempts; for memory, the maximum. An attempt of a tool that was asked about an effect adds to the
+/// sum, and is none of the call's own. `wall_us` stays 0: the reply sets it when it is made.
 pub(in crate::call) fn usage(events: &[Event]) -> TotalUsage {
     let mut total = TotalUsage::default();
+    let mut is_asked = false;
     for event in events {
+        is_asked |= matches!(event, Event::Stepped { step: PathStep::Asked { .. } });
         let Event::AttemptEnded { traces, .. } = event else { continue };
         let usage = &traces.usage;
-        total.attempts += 1;
+        total.attempts += u32::from(!std::mem::take(&mut is_asked));
         total.fuel = total.fuel.saturating_add(usage.fuel);
         total.requests = total.requests.saturating_add(usage.requests);
         total.up_bytes = total.up_bytes.saturating_add(usage.up_bytes);

@@ -56,7 +56,13 @@ impl Spans {
             | Event::Planned { .. }
             | Event::Intended
             | Event::Withdrawn
-            | Event::Stepped { step: PathStep::Skipped { .. } | PathStep::Stopped { .. } }
+            | Event::Stepped {
+                step:
+                    PathStep::Skipped { .. }
+                    | PathStep::Stopped { .. }
+                    | PathStep::Asked { .. }
+                    | PathStep::Verified { .. },
+            }
             | Event::AttemptStarted { .. }
             | Event::AttemptEnded { .. }
             | Event::AttemptWithdrawn

@@ -11,8 +11,6 @@ use airlock_types::grant::{FilesGrant, WriteBounds};
 pub(crate) struct Allotment {
     /// One entry for each folder, in their order; `None` for one that may only be read.
     folders: Vec<Option<Arc<Left>>>,
-    /// Whether the tool says that making a change again changes nothing more.
-    pub(super) is_repeatable: bool,
 }
 
 /// What is left of one folder.
@@ -27,9 +25,9 @@ pub(super) struct Left {
 
 impl Allotment {
     /// All that the folders of a tool grant to one call. `None` for a tool that may write nowhere.
-    pub(crate) fn new(granted: &[FilesGrant], is_repeatable: bool) -> Option<Allotment> {
+    pub(crate) fn new(granted: &[FilesGrant]) -> Option<Allotment> {
         let folders: Vec<_> = granted.iter().map(|grant| grant.bounds().map(Left::new)).collect();
-        folders.iter().any(Option::is_some).then_some(Allotment { folders, is_repeatable })
+        folders.iter().any(Option::is_some).then_some(Allotment { folders })
     }
 
     /// What is left of the folder at this place of the list.
@@ -39,7 +37,7 @@ impl Allotment {
 }
 
 impl Left {
-    fn new(WriteBounds { bytes_max, files_max, file_bytes_max }: WriteBounds) -> Arc<Left> {
+    pub(super) fn new(WriteBounds { bytes_max, files_max, file_bytes_max }: WriteBounds) -> Arc<Left> {
         let (bytes, files) = (bytes_max.into(), u64::from(files_max).into());
         Arc::new(Left { bytes, files, file_bytes_max, appending: Mutex::default() })
     }
@@ -115,8 +113,8 @@ mod tests {
             let grant = serde_json::json!({"host": "d", "guest": "/d", "access": access});
             serde_json::from_value::<FilesGrant>(grant).unwrap()
         };
-        assert!(Allotment::new(&[grant("read")], false).is_none());
-        let both = Allotment::new(&[grant("read"), grant("read-write")], false).unwrap();
+        assert!(Allotment::new(&[grant("read")]).is_none());
+        let both = Allotment::new(&[grant("read"), grant("read-write")]).unwrap();
         assert!(both.of(0).is_none() && both.of(1).is_some() && both.of(2).is_none());
     }
 }

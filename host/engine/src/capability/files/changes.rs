@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::allotment::Left;
 use super::fault::Fault;
+use crate::capability::Dispatched;
+use crate::capability::dispatch::Clearance;
 
 /// The changes of one attempt, when it ends.
 #[derive(Clone, Debug, Default)]
@@ -14,8 +16,6 @@ pub(crate) struct Changes {
     pub(crate) files_created: u64,
     /// Whether something was refused that is not granted.
     pub(crate) is_denied: bool,
-    /// Whether a change may have happened that must not happen twice.
-    pub(crate) has_unproven: bool,
 }
 
 /// The changes of a running attempt. Shared, since writes run beside the guest.
@@ -24,28 +24,14 @@ pub(super) struct Running {
     written_bytes: AtomicU64,
     files_created: AtomicU64,
     is_denied: AtomicBool,
-    /// Changes of which it is not known yet whether they happen.
-    open: AtomicU64,
-    has_changed: AtomicBool,
-    is_repeatable: bool,
 }
 
 impl Running {
-    pub(super) fn new(is_repeatable: bool) -> Running {
-        Running { is_repeatable, ..Running::default() }
-    }
-
     pub(super) fn changes(&self) -> Changes {
-        // Before the mark is read: a change sets the mark before it is no longer open.
-        let is_open = self.open.load(Ordering::Acquire) > 0;
-        // A change that is still under way may come after that of another attempt, so it must not be repeated even
-        // where making it twice would be harmless.
-        let has_unproven = is_open || (self.has_changed.load(Ordering::Acquire) && !self.is_repeatable);
         Changes {
             written_bytes: self.written_bytes.load(Ordering::Relaxed),
             files_created: self.files_created.load(Ordering::Relaxed),
             is_denied: self.is_denied.load(Ordering::Relaxed),
-            has_unproven,
         }
     }
 
@@ -69,9 +55,11 @@ impl Writing {
 
     /// Opens a change, before the thread that makes it is asked for: an attempt that ends meanwhile must not look as if
     /// nothing had been begun.
-    pub(super) fn begin(&self) -> Change {
-        self.running.open.fetch_add(1, Ordering::AcqRel);
-        Change(self.running.clone())
+    pub(super) fn begin(&self, clearance: &Clearance) -> Result<Change, Fault> {
+        // Refused once the attempt has ended, when no guest asks any more.
+        let dispatched = clearance.dispatch().map_err(|_| Fault::NOT_GRANTED)?;
+        let (running, is_made) = (self.running.clone(), AtomicBool::new(false));
+        Ok(Change { running, is_made, dispatched: Some(dispatched) })
     }
 
     /// Creates a file, a folder or a link, if one is left.
@@ -94,15 +82,20 @@ impl Writing {
 
 /// One change, from before it is made until it is known whether it was.
 #[derive(Debug)]
-pub(super) struct Change(Arc<Running>);
+pub(super) struct Change {
+    running: Arc<Running>,
+    is_made: AtomicBool,
+    /// Taken by the drop.
+    dispatched: Option<Dispatched>,
+}
 
 impl Change {
     pub(super) fn set_made(&self) {
-        self.0.has_changed.store(true, Ordering::Release);
+        self.is_made.store(true, Ordering::Release);
     }
 
     pub(super) fn add_bytes(&self, bytes: u64) {
-        self.0.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.running.written_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Marks the change as made unless its error proves that it was not.
@@ -116,7 +109,8 @@ impl Change {
 
 impl Drop for Change {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        let Some(dispatched) = self.dispatched.take() else { return };
+        if self.is_made.load(Ordering::Acquire) { dispatched.settle() } else { dispatched.withdraw() }
     }
 }
 
@@ -125,39 +119,43 @@ mod tests {
     use rustix::io::Errno;
 
     use super::*;
+    use crate::capability::dispatch::Effects;
+    use crate::capability::{Capability, Ledger};
+    use airlock_types::effect::{Effect, Left as LeftBehind};
+    use airlock_types::grant::WriteBounds;
 
-    fn check(is_repeatable: bool, work: impl FnOnce(&Arc<Running>)) -> bool {
-        let running = Arc::new(Running::new(is_repeatable));
-        work(&running);
-        running.changes().has_unproven
+    /// What a change of a tool of this class leaves behind, and whether it is open.
+    fn check(class: Effect, work: impl FnOnce(Change)) -> (LeftBehind, bool) {
+        let effects = Effects::begin(Some(Arc::new(Ledger::new(class))));
+        let clearance =
+            effects.clear(&Capability::Files.facts(), effects.local(), "files".into(), None).unwrap();
+        let bounds = WriteBounds { bytes_max: 1, files_max: 1, file_bytes_max: 1 };
+        work(Writing::new(Left::new(bounds), Arc::default()).begin(&clearance).unwrap());
+        let effects = effects.end();
+        (effects.left, effects.is_open())
     }
 
-    fn begin(running: &Arc<Running>) -> Change {
-        running.open.fetch_add(1, Ordering::AcqRel);
-        Change(running.clone())
-    }
-
-    fn ends(running: &Arc<Running>, with: Result<(), Fault>) {
-        let _ = begin(running).made(with);
+    fn ends(class: Effect, with: Result<(), Fault>) -> LeftBehind {
+        check(class, |change| drop(change.made(with))).0
     }
 
     #[test]
     fn only_what_is_known_not_to_have_happened_may_be_repeated() {
         let io = |errno: Errno| Err(Fault::from(errno));
-        assert!(!check(false, |_| {}));
-        assert!(!check(false, |running| ends(running, Err(Fault::BEYOND_BOUND))));
-        assert!(!check(false, |running| ends(running, io(Errno::NOENT))));
-        assert!(check(false, |running| ends(running, Ok(()))));
-        assert!(check(false, |running| ends(running, io(Errno::IO))), "a disk that failed may have written");
-        assert!(check(false, |running| ends(running, Err(io::Error::other("?").into()))));
-        assert!(!check(true, |running| ends(running, Ok(()))), "an idempotent tool may");
+        let ends_write = |with| ends(Effect::Write, with);
+        assert_eq!(ends_write(Err(Fault::BEYOND_BOUND)), LeftBehind::Nothing);
+        assert_eq!(ends_write(io(Errno::NOENT)), LeftBehind::Nothing);
+        assert_eq!(ends_write(Ok(())), LeftBehind::Once);
+        assert_eq!(ends_write(io(Errno::IO)), LeftBehind::Once, "a disk that failed may have written");
+        assert_eq!(ends_write(Err(io::Error::other("?").into())), LeftBehind::Once);
+        assert_eq!(ends(Effect::Idempotent, Ok(())), LeftBehind::Again, "an idempotent tool may");
     }
 
     #[test]
     fn a_change_under_way_is_not_repeated_by_any_tool() {
-        for is_repeatable in [false, true] {
-            assert!(check(is_repeatable, |running| std::mem::forget(begin(running))));
-            assert!(!check(is_repeatable, |running| drop(begin(running))), "dropped before it ran");
+        for class in [Effect::Write, Effect::Idempotent] {
+            assert_eq!(check(class, std::mem::forget), (LeftBehind::Once, true));
+            assert_eq!(check(class, drop), (LeftBehind::Nothing, false), "dropped before it ran");
         }
     }
 }

@@ -11,11 +11,14 @@ use super::fault::Fault;
 use super::node::Open;
 use super::write::{At, WRITE_BYTES_MAX};
 use crate::blocking::{Lane, Lost};
+use crate::capability::dispatch::Clearance;
 
 pub(super) struct FileSink {
     file: Arc<Open>,
     lane: Lane,
     at: At,
+    /// Leave for each write.
+    clearance: Clearance,
     state: State,
 }
 
@@ -28,8 +31,8 @@ enum State {
 }
 
 impl FileSink {
-    pub(super) fn new(file: Arc<Open>, lane: Lane, at: At) -> FileSink {
-        FileSink { file, lane, at, state: State::Ready }
+    pub(super) fn new(file: Arc<Open>, lane: Lane, at: At, clearance: Clearance) -> FileSink {
+        FileSink { file, lane, at, clearance, state: State::Ready }
     }
 
     /// The error that a write left. It is returned once; after that, the stream is closed.
@@ -48,7 +51,7 @@ impl FileSink {
     fn start(&mut self, bytes: Bytes) -> Result<(), Fault> {
         let (file, lane, at) = (self.file.clone(), self.lane.clone(), self.at);
         // Before anything waits, so that the change is open as long as it may happen.
-        let change = file.writing()?.begin();
+        let change = file.writing()?.begin(&self.clearance)?;
         if let At::Position(position) = &mut self.at {
             *position = position.saturating_add(bytes.len() as u64);
         }

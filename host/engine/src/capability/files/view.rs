@@ -21,8 +21,8 @@ use super::node::Node;
 use super::sink::FileSink;
 use super::write::At;
 use crate::capability::Capability;
+use crate::capability::dispatch::Clearance;
 use crate::capability::gate::Gate;
-use airlock_types::effect::Effect;
 
 /// What a host function borrows during one call.
 pub(crate) struct View<'a> {
@@ -58,16 +58,16 @@ impl View<'_> {
 
     /// Checks that the guest may change something beneath the folder that a node is in, and that a change may leave the
     /// call at all. The one place where files meet the gate.
-    fn permit(&mut self, node: &Node) -> FsResult<()> {
+    fn permit(&mut self, node: &Node) -> FsResult<Clearance> {
         node.granted().noting(node.granted().writing().map(drop))?;
-        let permitted = self.gate.permit(&Capability::Files.facts(), Effect::Write);
-        permitted.map_err(|_| ErrorCode::NotPermitted.into())
+        let clearance = self.gate.clear(&Capability::Files.facts());
+        clearance.map_err(|_| ErrorCode::NotPermitted.into())
     }
 
     /// Opens a change, see `changes`.
     fn begin(&mut self, node: &Node) -> FsResult<Change> {
-        self.permit(node)?;
-        Ok(node.granted().writing()?.begin())
+        let clearance = self.permit(node)?;
+        Ok(node.granted().writing()?.begin(&clearance)?)
     }
 
     /// Makes a change on a thread of the lane.
@@ -96,10 +96,11 @@ impl View<'_> {
     /// A stream that writes into a file.
     fn sink(&mut self, fd: &Resource<Descriptor>, at: At) -> FsResult<Resource<DynOutputStream>> {
         let node = self.node(fd)?;
-        self.permit(&node)?;
+        let clearance = self.permit(&node)?;
         let file = node.file()?;
         file.writing()?;
-        let sink: DynOutputStream = Box::new(FileSink::new(file.clone(), self.folders.lane.clone(), at));
+        let lane = self.folders.lane.clone();
+        let sink: DynOutputStream = Box::new(FileSink::new(file.clone(), lane, at, clearance));
         Ok(self.table.push(sink)?)
     }
 }

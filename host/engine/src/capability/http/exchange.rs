@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::StatusCode;
+
 use super::Allotment;
+use crate::capability::dispatch::Clearance;
+use crate::capability::{Dispatched, EffectDenied};
 
 /// The outgoing requests of one attempt, when it ends.
 #[derive(Clone, Debug, Default)]
@@ -14,8 +18,6 @@ pub(crate) struct Traffic {
     pub(crate) down_bytes: u64,
     /// Whether something was refused after its request was admitted: an address, or more than a bound.
     pub(crate) is_denied: bool,
-    /// Whether an effect may have happened that must not happen twice.
-    pub(crate) has_unproven: bool,
     /// The host that has not answered yet.
     pub(crate) waiting_for: Option<String>,
 }
@@ -27,7 +29,6 @@ pub(super) struct Running {
     up_bytes: AtomicU64,
     down_bytes: AtomicU64,
     is_denied: AtomicBool,
-    has_unproven: AtomicBool,
     /// The hosts that are waited for, by the number of the request.
     awaited: Mutex<BTreeMap<u64, Arc<str>>>,
 }
@@ -43,7 +44,6 @@ impl Running {
             up_bytes: self.up_bytes.load(Ordering::Relaxed),
             down_bytes: self.down_bytes.load(Ordering::Relaxed),
             is_denied: self.is_denied.load(Ordering::Relaxed),
-            has_unproven: self.has_unproven.load(Ordering::Acquire),
             waiting_for: self.awaited().values().next().map(|host| host.as_ref().to_owned()),
         }
     }
@@ -59,8 +59,10 @@ pub(super) struct Exchange {
     host: Arc<str>,
     /// The number of the request in its attempt.
     number: u64,
-    /// Whether sending it twice could do something twice.
-    is_unproven: bool,
+    /// Leave for what it may change.
+    clearance: Clearance,
+    /// Its effect, from the first byte to the answer.
+    dispatched: Mutex<Option<Dispatched>>,
     /// Whether the whole request was sent.
     is_sent: AtomicBool,
     /// Whether the request ended because it was larger than granted.
@@ -73,17 +75,18 @@ impl Exchange {
         running: &Arc<Running>,
         allotment: Arc<Allotment>,
         grant: usize,
-        host: &str,
-        is_unproven: bool,
+        host: Arc<str>,
+        clearance: Clearance,
     ) -> Arc<Exchange> {
         let number = running.requests.fetch_add(1, Ordering::Relaxed);
         Arc::new(Exchange {
             running: running.clone(),
             allotment,
             grant,
-            host: host.into(),
+            host,
             number,
-            is_unproven,
+            clearance,
+            dispatched: Mutex::default(),
             is_sent: AtomicBool::new(false),
             is_too_large: AtomicBool::new(false),
         })
@@ -99,10 +102,27 @@ impl Exchange {
         }
     }
 
-    /// Must be called before the first byte of the request leaves.
-    pub(super) fn mark_dispatched(&self) {
-        if self.is_unproven {
-            self.running.has_unproven.store(true, Ordering::Release);
+    fn dispatched(&self) -> MutexGuard<'_, Option<Dispatched>> {
+        self.dispatched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Must be called before the first byte of the request leaves. Fails once the attempt has ended.
+    pub(super) fn dispatch(&self) -> Result<(), EffectDenied> {
+        let dispatched = self.clearance.dispatch()?;
+        *self.dispatched() = Some(dispatched);
+        Ok(())
+    }
+
+    /// Notes that no byte of the request has left after all.
+    pub(super) fn withdraw(&self) {
+        self.dispatched().take().map(Dispatched::withdraw);
+    }
+
+    /// Notes the answer of the host. Of these two a gateway says that the service behind it gave none, which settles
+    /// nothing.
+    pub(super) fn settle(&self, status: StatusCode) {
+        if !matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) {
+            self.dispatched().take().map(Dispatched::settle);
         }
     }
 

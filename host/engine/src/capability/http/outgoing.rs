@@ -76,7 +76,8 @@ impl Outgoing {
         // Before a request is taken from a grant: what may not leave costs nothing.
         let key = self.key(&target, &head.headers);
         let effect = effect(&target.method, key.is_some());
-        effects.permit(by, effect).map_err(|_| NotAdmitted)?;
+        let (host, number) = (Arc::<str>::from(target.host.as_str()), key.as_ref().map(|_| self.effects));
+        let clearance = effects.clear(by, effect, host.clone(), number).map_err(|_| NotAdmitted)?;
         let is_admitted = |access: &&HttpAccess| {
             access.allowed.admits(&target)
                 && GRANTABLE.iter().all(|(name, _)| !head.headers.contains_key(name) || grants(access, name))
@@ -91,9 +92,8 @@ impl Outgoing {
             head.headers.insert(IDEMPOTENCY_KEY, key);
         }
         self.effects += u32::from(!effect.repeatable());
-        let is_unproven = effect > Effect::Idempotent;
         let allotment = self.allotment.clone();
-        let exchange = Exchange::new(&self.running, allotment, access.grant, &target.host, is_unproven);
+        let exchange = Exchange::new(&self.running, allotment, access.grant, host, clearance);
         let bytes = target.method.len() as u64 + path_size(&head.uri) + headers_size(&head.headers);
         if !exchange.up(bytes) {
             return Err(NotAdmitted);

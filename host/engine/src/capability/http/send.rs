@@ -55,18 +55,23 @@ impl Route {
             let connected = limited(environment, connect_timeout, connecting).await;
             let (key, mut connection, was_kept) = connected.ok_or(Error::ConnectionTimeout)??;
             // From here on bytes may leave. What ended before has changed nothing.
-            exchange.mark_dispatched();
+            exchange.dispatch().map_err(|_| Error::ConnectionTerminated)?;
             let sending = connection.sender.try_send_request(request);
             let sent = limited(environment, first_byte_timeout, sending).await;
             match sent.ok_or(Error::HttpResponseTimeout)? {
                 Ok(response) => break (response, key, connection),
-                Err(mut unsent) => match unsent.take_message() {
-                    // The host closed the connection while it was idle, and none of the request was written.
-                    Some(again) if was_kept => request = again,
-                    Some(_) | None => return Err(failed(unsent.error(), exchange)),
-                },
+                Err(mut unsent) => {
+                    // With the request come back, none of it was written.
+                    let unwritten = unsent.take_message().inspect(|_| exchange.withdraw());
+                    match unwritten {
+                        // The host closed the connection while it was idle.
+                        Some(again) if was_kept => request = again,
+                        Some(_) | None => return Err(failed(unsent.error(), exchange)),
+                    }
+                }
             }
         };
+        exchange.settle(response.status());
         if !exchange.down(headers_size(response.headers())) {
             return Err(Error::HttpResponseHeaderSectionSize(None));
         }

@@ -15,7 +15,7 @@ use airlock_types::session::SessionId;
 
 use super::shared::Opened;
 use super::types::Error;
-use crate::capability::{Capability, State};
+use crate::capability::{Capability, Dispatched, State};
 
 /// For whom a call keeps pairs, and what its changes are.
 #[derive(Clone, Debug)]
@@ -183,22 +183,21 @@ impl State {
     ) -> Result<T, Error> {
         let kept = self.kept().ok_or(Error::AccessDenied)?;
         let terms = Terms { quota: kept.quota(), now_ms: ms(kept.environment.wall()) };
-        self.leave().await?;
-        self.on_store(move |store| work(store, terms), count).await
+        let dispatched = self.leave().await?;
+        let change = move |store: &KeyValue| {
+            let done = work(store, terms);
+            settle(dispatched, done.as_ref().err());
+            done
+        };
+        self.on_store(change, count).await
     }
 
     /// Lets a change leave, or refuses it. The only place where a change meets the gate.
-    async fn leave(&mut self) -> Result<(), Error> {
+    async fn leave(&mut self) -> Result<Dispatched, Error> {
         let facts = Capability::Keyvalue.facts();
         let effect =
             self.kept().and_then(|kept| kept.keeper.as_ref()).map_or(Effect::Write, |keeper| keeper.effect);
-        // What may be made twice leaves no mark, so that an attempt which failed after it is repeated.
-        let left = if effect == Effect::Idempotent {
-            self.permit(&facts, effect)
-        } else {
-            self.dispatch(&facts, effect).await
-        };
-        left.map_err(|_| Error::AccessDenied)
+        self.dispatch(&facts, effect).await.map_err(|_| Error::AccessDenied)
     }
 
     /// What a guest is told of an operation that failed.
@@ -212,6 +211,16 @@ impl State {
             tracing::error!("the store of `grants.keyvalue` cannot be used: {reason}");
         }
         Error::Other(err.to_string())
+    }
+}
+
+/// Settles a change that was made, and withdraws one that was not: a change is made as a whole or not at all. Where the store
+/// failed, neither is known.
+fn settle(dispatched: Dispatched, err: Option<&KeyValueError>) {
+    match err {
+        None => dispatched.settle(),
+        Some(KeyValueError::Broken(_)) => {}
+        Some(_) => dispatched.withdraw(),
     }
 }
 

@@ -314,6 +314,8 @@ impl Entry {
                 key: key.get_ref().clone(),
                 retry: retry(&config.retry),
                 fallback: fallback.iter().map(|name| name.get_ref().clone()).collect(),
+                // Found once all tools are known.
+                verify: None,
                 useful_ms_min: config
                     .useful_ms_min
                     .or(author.manifest.useful_ms_min)

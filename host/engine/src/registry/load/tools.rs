@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::fallback;
+use super::{fallback, verify};
 use crate::config::{ConfigFile, ToolConfig};
 use crate::registry::{Registry, Tool};
 use airlock_types::diagnostic::Diagnostic;
@@ -62,11 +62,17 @@ impl Tools {
         self.broken.entry(key.to_owned()).or_default().extend(problems);
     }
 
-    /// The registry. Fallbacks come last: they refer to other tools, which are complete only now.
+    /// Notes something about an entry for a reviewer.
+    pub(super) fn warn(&mut self, key: &str, note: String) {
+        self.warnings.entry(key.to_owned()).or_default().push(note);
+    }
+
+    /// The registry. Fallbacks and tools that verify come last: they are other tools, which are complete only now.
     pub(super) fn finish(mut self, file: &ConfigFile) -> Registry {
         for (key, problems) in fallback::problems(file, &self) {
             self.leave_out(&key, problems);
         }
+        verify::find(file, &mut self);
         self.note_left_out_fallbacks(file);
         let warnings = file.warnings().into_iter().chain(self.warnings.into_values().flatten()).collect();
         let tools = self.tools.into_iter().map(|(name, tool)| (name, Arc::new(tool))).collect();

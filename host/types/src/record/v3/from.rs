@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{
-    Breaker, Decision, Finding, Jitter, Plan, Retry, Route, RouteInput, Step, Trap, Usage, Wait, Word,
-    WorstCase,
+    Breaker, Decision, Effects, Finding, Jitter, Plan, Retry, Route, RouteInput, Step, Trap, Usage, Verify,
+    Wait, Word, WorstCase,
 };
 use crate::code::Code;
 use crate::decision::{Reason, Ruling};
-use crate::{finding, plan, usage};
+use crate::{effect, finding, plan, usage};
 
 fn word(word: &'static str) -> Word {
     Cow::Borrowed(word)
@@ -74,6 +74,7 @@ impl From<plan::RouteInput> for RouteInput {
             useful_ms_min,
             quota,
             breaker,
+            verify,
         } = input;
         RouteInput {
             tool,
@@ -85,7 +86,25 @@ impl From<plan::RouteInput> for RouteInput {
             useful_ms_min,
             quota,
             breaker: breaker.into(),
+            verify: verify.map(Verify::from),
         }
+    }
+}
+
+impl From<plan::Verify> for Verify {
+    fn from(verify: plan::Verify) -> Verify {
+        let plan::Verify { tool, after_ms, attempt_deadline_ms, useful_ms_min } = verify;
+        Verify { tool, after_ms, attempt_deadline_ms, useful_ms_min }
+    }
+}
+
+impl Effects {
+    /// The effects of an attempt. None where there is nothing to say.
+    pub fn of(effects: effect::Effects) -> Option<Effects> {
+        // Not stored: whether an effect may leave again is what the plan decided by, and the path says what it decided.
+        let effect::Effects { left: _, dispatched, settled, open_at } = effects;
+        let is_empty = dispatched == 0 && open_at.is_empty();
+        (!is_empty).then_some(Effects { dispatched, settled, open_at })
     }
 }
 
@@ -130,6 +149,8 @@ impl From<plan::PathStep> for Step {
             plan::PathStep::Ended { tool, code } => Step::Ended { tool, code: code.into() },
             plan::PathStep::Skipped { tool, why } => Step::Skipped { tool, why },
             plan::PathStep::Stopped { tool, why } => Step::Stopped { tool, why },
+            plan::PathStep::Asked { tool, wait_ms } => Step::Asked { tool, wait_ms },
+            plan::PathStep::Verified { tool, found } => Step::Verified { tool, found: word(found.as_str()) },
         }
     }
 }

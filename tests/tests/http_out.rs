@@ -287,7 +287,7 @@ async fn a_grant_that_cannot_be_meant_is_refused_with_what_to_write() {
 }
 
 /// The text of the first block of this language in the page of capabilities, after a heading.
-fn example(heading: &str, place: usize) -> String {
+pub(crate) fn example(heading: &str, place: usize) -> String {
     let page = std::fs::read_to_string(root().join("docs/capabilities.md")).unwrap();
     let (_, section) = page.split_once(heading).unwrap();
     section.split("```toml\n").nth(place + 1).unwrap().split("```").next().unwrap().to_owned()

@@ -29,7 +29,7 @@ fn logs_are_json_by_option_and_hold_no_arguments() {
 }
 
 /// A collector of traces that keeps the bytes that it receives.
-async fn collector() -> (String, Arc<Mutex<Vec<u8>>>) {
+pub(crate) async fn collector() -> (String, Arc<Mutex<Vec<u8>>>) {
     let kept = Arc::new(Mutex::new(Vec::new()));
     let keep = kept.clone();
     let take = move |body: Bytes| {
@@ -43,7 +43,7 @@ async fn collector() -> (String, Arc<Mutex<Vec<u8>>>) {
     (url, kept)
 }
 
-fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
+pub(crate) fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 

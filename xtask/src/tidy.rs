@@ -103,6 +103,7 @@ const FLOORS: [Floor; 6] = [
             "admission",
             "caller",
             "config",
+            "secret",
             "policy",
             "capability",
             "sandbox",
@@ -122,6 +123,7 @@ const FLOORS: [Floor; 6] = [
         modules: &[
             "print",
             "telemetry",
+            "sealed",
             "open",
             "call",
             "check",
@@ -132,6 +134,7 @@ const FLOORS: [Floor; 6] = [
             "inspect",
             "lock",
             "pack",
+            "secret",
             "serve",
             "show",
             "token",

@@ -16,11 +16,12 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     // Opening a host runs every check of the registry, and each problem is reported with its place in the file.
-    let host = open::host_of(&ConfigFile::read(registry)?).await?;
+    let file = ConfigFile::read(registry)?;
+    let host = open::host_of(&file).await?;
     open::interrupted(&host, printer);
     let (tools, warnings) = host.summary();
     // No warnings: a language's runtime imports more than its programs use.
-    for note in host.ungranted() {
+    for note in host.ungranted().into_iter().chain(file.secret_notes()) {
         printer.note(format!("note: {note}"));
     }
     for warning in &warnings {

@@ -14,6 +14,8 @@ mod lock;
 mod open;
 mod pack;
 mod print;
+mod sealed;
+mod secret;
 mod serve;
 mod show;
 mod telemetry;
@@ -79,6 +81,9 @@ enum Verb {
     Lock(lock::Args),
     /// Put contract.toml and the WIT's doc comments into a component
     Pack(pack::Args),
+    /// Set, list and remove the secrets that the host adds to requests of tools
+    #[command(subcommand)]
+    Secret(secret::Verb),
     /// Serve the tools over MCP and HTTP
     Serve(serve::Args),
     /// Show the record of a call
@@ -138,6 +143,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Check(args) => block_on(check::run(args, registry, printer)),
         Verb::Diff(args) => block_on(diff::run(args, printer)),
         Verb::Lock(args) => block_on(lock::run(args, registry, printer)),
+        Verb::Secret(verb) => secret::run(verb, registry, printer),
         Verb::Token(verb) => token::run(verb, printer),
         Verb::Explain(args) => block_on(explain::run(args, registry, printer)),
         Verb::Export(args) => block_on(export::run(args, registry, printer)),

@@ -2,11 +2,13 @@
 
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::print::{Message, Printer};
+use super::sealed::Age;
 use airlock::config::ConfigFile;
 use airlock::host;
 use airlock::host::{Host, OpenError};
@@ -69,7 +71,8 @@ pub(super) async fn host_for(tool: &str, registry: &Path, printer: &Printer) -> 
 pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
     let progress = Progress::new(file.config.tools.len());
     let watch = |event| progress.show(&event);
-    let host = Host::builder().registry(file).watch(&watch).leave_out_broken().open().await;
+    let host =
+        Host::builder().registry(file).unseal(Arc::new(Age)).watch(&watch).leave_out_broken().open().await;
     // Before the error is printed, which the bar would overwrite.
     progress.bar.finish_and_clear();
     host.map_err(no)

@@ -22,6 +22,7 @@ mod env;
 mod facts;
 pub(crate) mod files;
 mod gate;
+pub(crate) mod halt;
 pub(crate) mod http;
 mod imports;
 pub(crate) mod keyvalue;

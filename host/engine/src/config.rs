@@ -12,6 +12,7 @@ mod journal;
 mod needed;
 pub mod origin;
 mod range;
+mod secret;
 mod server;
 mod tool;
 
@@ -27,6 +28,7 @@ pub use self::fallback::Fallbacks;
 pub use self::http::{HttpConfig, OauthConfig};
 pub use self::journal::JournalConfig;
 pub use self::origin::KeySource;
+pub use self::secret::{SecretConfig, SecretSource};
 pub use self::server::ServerConfig;
 pub use self::tool::{BulkheadConfig, Functions, ImportConfig, ImportWord, RetryConfig, ToolConfig};
 use crate::file;
@@ -73,6 +75,9 @@ pub struct Config {
     /// Callers, by name. `local` and `anonymous` have defaults.
     #[serde(default)]
     pub callers: BTreeMap<Spanned<String>, CallerConfig>,
+    /// Where the values of secrets are, by name. Grants name them. Default none.
+    #[serde(default)]
+    pub secrets: BTreeMap<Spanned<String>, SecretConfig>,
     /// The tools, by registry key, which is the public name or its prefix.
     #[serde(default)]
     pub tools: BTreeMap<Spanned<String>, ToolConfig>,
@@ -220,8 +225,10 @@ impl ConfigFile {
     pub fn parse(text: &str, path: &Path) -> Result<ConfigFile, Diagnostics> {
         let source: Arc<str> = text.into();
         let name = path.display().to_string();
-        let config: Config = toml::from_str(text)
-            .map_err(|err| Diagnostics::from(Diagnostic::from_toml(&err, &name, &source)))?;
+        let config: Config = toml::from_str(text).map_err(|err| {
+            let hidden = secret::without_line(&err, &name, &source);
+            Diagnostics::from(hidden.unwrap_or_else(|| Diagnostic::from_toml(&err, &name, &source)))
+        })?;
         let file = ConfigFile { path: path.to_owned(), source, config };
         // After parsing: types and unknown keys are serde's errors, these are rules between values.
         let problems = file.problems();
@@ -276,6 +283,7 @@ impl ConfigFile {
         }
         problems.extend(caller::problems(self));
         problems.extend(http::problems(self));
+        problems.extend(secret::problems(self));
         problems.extend(server::problems(self));
         for (name, tool) in &self.config.tools {
             problems.extend(self.name_problem(name));

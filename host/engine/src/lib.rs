@@ -55,4 +55,5 @@ pub mod registry;
 pub mod sandbox;
 #[doc(hidden)]
 pub mod seam;
+pub mod secret;
 pub mod telemetry;

@@ -50,7 +50,22 @@ pub struct Finding {
     pub got: String,
 }
 
+/// The kind of the finding of an attempt that a response ended because it had a secret in it.
+pub const SECRET_ECHO: &str = "secret.echo";
+
 impl Finding {
+    /// The finding of an attempt that ended because a response had the value of a secret in it. The secret is named for
+    /// the operator; its value is nowhere.
+    pub fn secret_echo(name: &str) -> Finding {
+        Finding {
+            kind: SECRET_ECHO.into(),
+            verdict: Verdict::Reject,
+            path: String::new(),
+            expected: format!("responses without the secret `{name}`"),
+            got: "its value: the attempt was ended before the tool could read it".into(),
+        }
+    }
+
     /// The finding of an attempt that was denied a capability of this kind. Only the kind is named: an agent must not
     /// be able to probe for what exists.
     pub fn denied(kind: &str) -> Finding {

@@ -15,8 +15,8 @@ use toml::{Table, Value};
 const LIBRARY: &str = "airlock";
 
 /// Packages that the library must not reach, directly or through others.
-const NEVER: [&str; 8] =
-    ["axum", "clap", "mimalloc", "notify", "opentelemetry-otlp", "reqwest", "rmcp", "schemars"];
+const NEVER: [&str; 9] =
+    ["age", "axum", "clap", "mimalloc", "notify", "opentelemetry-otlp", "reqwest", "rmcp", "schemars"];
 
 /// The feature that lets a program compile in its own process. No manifest here may enable it: cargo unifies features,
 /// so one dependent would enable it for the `airlock` program as well.

@@ -2,7 +2,7 @@
 
 use airlock_types::code::Code;
 use airlock_types::effect::{Effects, Verified};
-use airlock_types::finding::Finding;
+use airlock_types::finding::{Finding, SECRET_ECHO};
 use serde_json::Value;
 
 /// The facts about a failure, beyond its code. The texts for agents are made from them.
@@ -37,6 +37,31 @@ pub(crate) struct Details {
 }
 
 impl Details {
+    /// What policy refused, in words for an agent.
+    pub(crate) fn refused(&self, tool: &str) -> String {
+        if self.is_echo() {
+            return format!(
+                "`{tool}` was stopped: what it fetched had a secret in it that the host had sent with the request."
+            );
+        }
+        let denied = if self.denied.is_empty() { "a permission".to_owned() } else { self.denied.join(", ") };
+        format!("`{tool}` needs what it was not granted: {denied}.")
+    }
+
+    /// How a refusal of policy can be mended, in words for an agent.
+    pub(crate) fn who_helps(&self) -> &'static str {
+        if self.is_echo() {
+            "Repeating it will fail again. Only the operator can look into it; tell your user."
+        } else {
+            "Repeating it will fail again. Only the operator can grant it; tell your user what is missing."
+        }
+    }
+
+    /// Whether a response ended the attempt because it had a secret in it.
+    fn is_echo(&self) -> bool {
+        self.findings.iter().any(|finding| finding.kind == SECRET_ECHO)
+    }
+
     /// Details of a call that got no slot. The hint of one second is a guess: when a slot comes free is unknown.
     pub(crate) fn no_slot() -> Details {
         Details { retry_after_ms: Some(1_000), ..Details::default() }

@@ -22,6 +22,9 @@ pub struct Explained {
     pub ruling: Ruling,
     /// The reasons of the decision. Empty for a tool that asks for nothing.
     pub reasons: Arc<[Reason]>,
+    /// The secrets that the host would add to requests of the tool, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// The error that the call would be answered with. Present only when it would not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Box<Failure>>,
@@ -49,14 +52,16 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     let decision = asked.decide(&called);
     // Copied out before the decision is consumed by `permitted`.
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());
+    let granted = called.tool.allowance.effective().http.iter();
+    let secrets = granted.filter_map(|access| access.allowed.secret_text()).collect();
     Ok(match permitted(&called.tool.name, decision) {
-        Err(failed) => Explained { ruling, reasons, refused: Some(failed.report), plan: None },
+        Err(failed) => Explained { ruling, reasons, secrets, refused: Some(failed.report), plan: None },
         Ok(permit) => {
             let first = asked.route(called, permit);
             let permitted: Vec<_> = std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect();
             // The plan as the caller may see it: explaining must not reveal a fallback that a reply would hide.
             let plan = routes::shown_plan(host, &call.caller, &permitted, &args);
-            Explained { ruling, reasons, refused: None, plan: Some(plan) }
+            Explained { ruling, reasons, secrets, refused: None, plan: Some(plan) }
         }
     })
 }
@@ -70,6 +75,9 @@ impl fmt::Display for Explained {
         }
         for reason in &*self.reasons {
             write!(f, "\n- {reason}")?;
+        }
+        for secret in &self.secrets {
+            write!(f, "\n- the host adds {secret}")?;
         }
         match (&self.plan, &self.refused) {
             (Some(plan), _) => write!(f, "\n{}", airlock_types::plan::explain(plan)),

@@ -110,6 +110,10 @@ fn without_denials(asked: Asked<'_>, outcome: &mut Outcome, now_unix_ms: u64) ->
             let details = Details { denied: vec![capability.clone()], ..Details::default() };
             return Ok(Judged::failed(Code::PolicyDenied, details));
         }
+        Outcome::SecretEcho { secret } => {
+            let details = Details { findings: vec![Finding::secret_echo(secret)], ..Details::default() };
+            return Ok(Judged::failed(Code::PolicyDenied, details));
+        }
     };
     // A refusal, a question and a tool's error have forms of their own and are not checked like values.
     match tool.contract.shape.read(value, &tool.contract.errors)? {

@@ -180,10 +180,7 @@ pub(super) fn happened(tool: &str, code: Code, details: &Details) -> String {
         Code::Implausible => {
             format!("`{tool}` answered, but its answer is not plausible:{}", doubts(&details.findings))
         }
-        Code::PolicyDenied => format!(
-            "`{tool}` needs what it was not granted: {}.",
-            if details.denied.is_empty() { "a permission".to_owned() } else { details.denied.join(", ") }
-        ),
+        Code::PolicyDenied => details.refused(tool),
         Code::PolicyHeld | Code::PolicyDuplicate => format!("`{tool}` waits for a human's yes."),
         Code::Overloaded => format!("`{tool}` has no room for another call right now."),
         Code::RateLimited => format!("`{tool}` was not called: you have used up {limit}."),
@@ -237,7 +234,7 @@ pub(super) fn proceed(code: Code, details: &Details, retryable: bool) -> String 
     if code == Code::Cancelled {
         "The caller stopped it. If its answer is still wanted, call it again.".into()
     } else if code == Code::PolicyDenied || (!details.denied.is_empty() && !retryable) {
-        "Repeating it will fail again. Only the operator can grant it; tell your user what is missing.".into()
+        details.who_helps().into()
     } else if code == Code::Implausible {
         format!("Do not use or guess the value.{tried} Tell your user that there is no trustworthy answer.")
     } else if retryable {

@@ -5,15 +5,18 @@
 //! like a network that is down. `outgoing` compares a request with the grants, `allotment` holds what a call has left of
 //! their bounds, `send` resolves, connects and sends, `body` counts what goes and comes, `pool` keeps connections.
 //! Redirects are not followed, nothing is retried or decompressed, and no proxy of the host's environment is used.
-//! A secret of a grant is to be added in `send`, once the address is checked, and looked for in `body`.
+//! `attached` is the secret of a grant: `send` adds it once the address is checked, and `searched` looks for it in the
+//! response.
 
 mod allotment;
+mod attached;
 mod body;
 mod exchange;
 mod hooks;
 mod outgoing;
 mod pool;
 mod resolve;
+mod searched;
 mod send;
 mod tls;
 mod upstream;

@@ -13,6 +13,8 @@ use super::http::{Resolve, TlsError, Upstream};
 use super::keyvalue::{KeyValues, Opened, StoreError};
 use super::{BUILT_IN, Capability, Facts, Granting, Import, State, built_in};
 use crate::blocking::Lane;
+use crate::config::ConfigFile;
+use crate::secret::{Secrets, Unseal};
 use airlock_contract::component::ComponentInfo;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Effective;
@@ -30,6 +32,20 @@ pub struct Capabilities {
     resolver: Option<Resolver>,
     /// What tools keep.
     keyvalues: Arc<KeyValues>,
+    /// What reads age files, if the program has such.
+    unseal: Option<Unsealer>,
+    /// The secrets of the registry that is loaded. None until they are read.
+    secrets: Arc<Secrets>,
+}
+
+/// A reader of age files that the embedding program gives.
+#[derive(Clone)]
+struct Unsealer(Arc<dyn Unseal>);
+
+impl std::fmt::Debug for Unsealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unsealer")
+    }
 }
 
 /// A source of addresses that the embedding program gives.
@@ -131,6 +147,24 @@ impl Capabilities {
         effective.keyvalue.as_ref().map(|_| self.keyvalues.open()).transpose()
     }
 
+    /// The same capabilities, with a reader of age files.
+    #[must_use]
+    pub(crate) fn unsealing(self, unseal: Option<Arc<dyn Unseal>>) -> Capabilities {
+        Capabilities { unseal: unseal.map(Unsealer), ..self }
+    }
+
+    /// The same capabilities, with the secrets of a registry. Reads files.
+    #[must_use]
+    pub(crate) fn with_secrets(&self, file: &ConfigFile) -> Capabilities {
+        let unseal = self.unseal.as_ref().map(|Unsealer(unseal)| &**unseal);
+        Capabilities { secrets: Arc::new(Secrets::read(file, unseal)), ..self.clone() }
+    }
+
+    /// The secrets of the registry that is loaded.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The way out of a tool; `None` for one that may reach no host. `lane` holds the threads for lookups.
     ///
     /// # Errors
@@ -138,7 +172,7 @@ impl Capabilities {
     pub(crate) fn upstream(&self, effective: &Effective, lane: Lane) -> Result<Option<Upstream>, TlsError> {
         let resolver = self.resolver.as_ref().map(|Resolver(resolver)| resolver.clone());
         let is_needed = !effective.http.is_empty();
-        is_needed.then(|| Upstream::new(&effective.http, resolver, lane)).transpose()
+        is_needed.then(|| Upstream::new(&effective.http, &self.secrets, resolver, lane)).transpose()
     }
 
     /// The capability that owns an import.

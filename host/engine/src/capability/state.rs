@@ -16,6 +16,7 @@ use super::capture::Capture;
 use super::dispatch::Ledger;
 use super::files::{Changes, Folders, View};
 use super::gate::Gate;
+use super::halt::Halt;
 use super::http;
 use super::http::{Outgoing, Traffic};
 use super::keyvalue::{Kept, KeyUsage};
@@ -101,6 +102,11 @@ impl State {
     pub async fn dispatch(&mut self, by: &Facts, effect: Effect) -> Result<Dispatched, EffectDenied> {
         // Marked before this returns, and so before the caller sends anything.
         self.gate.dispatch(by, effect, by.name)
+    }
+
+    /// What ends the attempt from outside, where something may.
+    pub(crate) fn halt(&self) -> Option<Arc<Halt>> {
+        self.gate.http.as_ref()?.halt().cloned()
     }
 
     /// The host resources of the attempt, which end with it. Their number is bounded.

@@ -20,6 +20,7 @@ use crate::generation::{Access, Accesses, Generation, Parts};
 use crate::lock::Served;
 use crate::registry::{LoadEvent, Threads};
 use crate::sandbox::compiler::Compiler;
+use crate::secret::Unseal;
 use airlock_journal::{Interrupted, Journal, JournalError, keyvalue};
 use airlock_types::environment::SharedEnvironment;
 
@@ -35,6 +36,7 @@ pub struct HostBuilder<'w> {
     compiler: Compiler,
     capabilities: Vec<Capability>,
     resolver: Option<Arc<dyn Resolve>>,
+    unseal: Option<Arc<dyn Unseal>>,
     environment: SharedEnvironment,
     execute: Box<MakeExecute>,
     leaves_out_broken: bool,
@@ -74,6 +76,7 @@ impl Host {
             compiler: Compiler::default(),
             capabilities: Vec::new(),
             resolver: None,
+            unseal: None,
             environment: Arc::new(World::new()),
             execute: Box::new(|sandbox| Arc::new(sandbox)),
             leaves_out_broken: false,
@@ -112,6 +115,11 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { resolver: Some(resolver), ..self }
     }
 
+    /// Sets what decrypts the age files of secrets. Default: nothing, and such secrets cannot be read.
+    pub fn unseal(self, unseal: Arc<dyn Unseal>) -> HostBuilder<'w> {
+        HostBuilder { unseal: Some(unseal), ..self }
+    }
+
     /// Sets the source of time and randomness.
     pub fn environment(self, environment: SharedEnvironment) -> HostBuilder<'w> {
         HostBuilder { environment, ..self }
@@ -146,12 +154,13 @@ impl<'w> HostBuilder<'w> {
             compiler,
             capabilities,
             resolver,
+            unseal,
             environment,
             execute,
             leaves_out_broken,
             watch,
         } = self;
-        let capabilities = Capabilities::with(capabilities)?.resolving(resolver);
+        let capabilities = Capabilities::with(capabilities)?.resolving(resolver).unsealing(unseal);
         // Resolved before tools load, since no tool may be granted this folder.
         let read = tokio::task::spawn_blocking(move || {
             let file = registry.read()?;

@@ -38,6 +38,12 @@ pub(super) async fn load(
 ) -> Result<Registry, OpenError> {
     let cache = cache(file, compiler, threads).await?;
     let purpose = Purpose::Run;
+    // Read at each load, so that a reload finds a new value. Only here: who looks at tools needs no secret.
+    let read = {
+        let (file, capabilities) = (file.clone(), capabilities.clone());
+        move || capabilities.with_secrets(&file)
+    };
+    let capabilities = &step(threads, "reading secrets", read).await?;
     loaded(file, &Loading { engine, capabilities, cache, threads, apart, watch, purpose }).await
 }
 

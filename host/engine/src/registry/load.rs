@@ -135,7 +135,21 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
             }
         }
     }
+    leave_out_secrets(file, loading.capabilities, &mut found);
     Ok(found.finish(file))
+}
+
+/// Reports the secrets that cannot be read and that no grant uses; the others are problems of their entries.
+fn leave_out_secrets(file: &ConfigFile, capabilities: &Capabilities, found: &mut Tools) {
+    let is_used = |name: &str| {
+        file.config
+            .secret_uses()
+            .any(|(_, grant)| grant.secret.as_ref().is_some_and(|used| used.name == name))
+    };
+    for (name, problem) in capabilities.secrets().problems().filter(|(name, _)| !is_used(name)) {
+        // No entry has this key.
+        found.leave_out(&format!("secrets.{name}"), vec![problem.clone()]);
+    }
 }
 
 /// A future for each entry, in the order of the keys. Boxed, so that the type of the future of a load does not contain

@@ -27,6 +27,11 @@ pub enum Outcome {
         /// The function that the guest called, or why its effect was refused.
         function: String,
     },
+    /// A response had the value of a secret that its request carried. None of it reached the guest.
+    SecretEcho {
+        /// The name of the secret.
+        secret: String,
+    },
 }
 
 /// Reads an engine error as an outcome. The most specific reading comes first.

@@ -4,7 +4,7 @@
 //! is a failure of the host. Everything that a guest does is an [`Outcome`].
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use crate::blocking::Lane;
 use crate::capability;
 use crate::capability::files;
 use crate::capability::files::Changes;
+use crate::capability::halt::{Echoed, Halt};
 use crate::capability::http::{Allotment, TlsError, Traffic, Upstream};
 use crate::capability::keyvalue::{Keeper, KeyUsage, Opened, StoreError};
 use crate::capability::report::Listener;
@@ -229,6 +230,7 @@ pub(crate) async fn run(
     let begin = Begin { seed, ends, listener, ledger, http, files, keeper };
     let store = store::store(engine, environment, permit, linked, begin)?;
     let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
+    let halt = store.data().halt();
     // Made before the guest begins: from here on every end of this future, also a drop, leaves its traces.
     let mut metered = Metered { store, environment, fuel, start, running, returned: false, traces };
     // The engine wants a slot for each result and overwrites it, so any value does.
@@ -241,9 +243,14 @@ pub(crate) async fn run(
         let call = pin!(AssertUnwindSafe(call).catch_unwind());
         let timed = Timed { inner: call, environment, running };
         // Epochs only end a guest that computes. The timer ends one that waits in a host call.
-        within(&**environment, ends, timed).await
+        let mut attempt = pin!(within(&**environment, ends, timed));
+        poll_fn(|context| unless_halted(halt.as_deref(), attempt.as_mut().poll(context), context)).await
     };
-    match ended {
+    // Before anything that the guest made of it: it may have returned in the same moment.
+    if let Some(Echoed { secret }) = halt.as_deref().and_then(Halt::get) {
+        return Ok(Outcome::SecretEcho { secret: secret.clone() });
+    }
+    match ended.flatten() {
         None => Ok(Outcome::Limit(LimitHit::Deadline)),
         Some(Ok(Ok(()))) => {
             // The engine's count of fuel is exact only after a return, which decides what is charged.
@@ -254,6 +261,16 @@ pub(crate) async fn run(
         Some(Ok(Err(error))) if error.is::<PoolConcurrencyLimitError>() => Err(RunError::Exhausted),
         Some(Ok(Err(error))) => Ok(outcome::read(&error, &metered.store.data().limiter)),
         Some(Err(_)) => Err(RunError::Failed(wasmtime::format_err!("the engine panicked"))),
+    }
+}
+
+/// What an attempt was polled to, or `None` once the host ends it.
+fn unless_halted<T>(halt: Option<&Halt>, polled: Poll<T>, context: &Context<'_>) -> Poll<Option<T>> {
+    match (polled, halt) {
+        (Poll::Ready(ended), _) => Poll::Ready(Some(ended)),
+        // After the guest: what it met in this moment ends it in this moment.
+        (Poll::Pending, Some(halt)) => halt.poll(context).map(|()| None),
+        (Poll::Pending, None) => Poll::Pending,
     }
 }
 

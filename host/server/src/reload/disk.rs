@@ -12,7 +12,7 @@ use futures::future::join_all;
 
 use super::events::{self, Events};
 use airlock::blocking::{Lanes, Lost};
-use airlock::config::ConfigFile;
+use airlock::config::{ConfigFile, SecretConfig};
 use airlock::lock::Lock;
 
 /// Time limit for the `stat` of a file, and for adding a folder to the watcher. A slower file counts as unchanged.
@@ -200,7 +200,9 @@ fn files(file: &ConfigFile) -> BTreeSet<PathBuf> {
         grants.flat_map(|grants| &grants.get_ref().files).map(|grant| file.folder().join(&grant.host));
     let jwks = file.config.oauth.iter().filter_map(|oauth| oauth.get_ref().jwks.file());
     let jwks = jwks.map(|path| file.folder().join(path));
-    own_files(&file.path).into_iter().chain(components).chain(folders).chain(jwks).collect()
+    let secrets = file.config.secrets.values().flat_map(SecretConfig::files);
+    let secrets = secrets.map(|path| file.folder().join(path));
+    own_files(&file.path).into_iter().chain(components).chain(folders).chain(jwks).chain(secrets).collect()
 }
 
 fn here(folder: &Path) -> PathBuf {

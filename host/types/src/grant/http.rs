@@ -2,7 +2,7 @@
 //!
 //! The pure part: what is requested and granted, how the two meet, and whether one outgoing request lies within them.
 //! Owns the defaults of a grant's bounds. The host functions are the engine's, which also resolves names and asks
-//! [`address`] about each address that a name has. Secrets will be a field of [`HttpGrant`]: what is added to a request
+//! [`address`] about each address that a name has. A secret is a field of [`HttpGrant`]: what is added to a request
 //! belongs to the grant that admitted it.
 
 mod access;
@@ -10,6 +10,7 @@ pub mod address;
 pub mod host;
 pub mod method;
 pub mod path;
+pub mod secret;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use address::Network;
 pub use host::HostPattern;
 pub use method::Method;
 pub use path::PathPrefix;
+pub use secret::{SecretPlace, SecretUse};
 pub use target::Target;
 
 /// The name in registries, contracts, records and replies.
@@ -148,6 +150,9 @@ pub struct HttpGrant {
     /// Networks that the host may have addresses in although they are not public: `10.0.0.0/8`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Network>,
+    /// What the host adds to each request. The guest never holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretUse>,
 }
 
 fn requests_max() -> u32 {
@@ -249,9 +254,34 @@ impl HttpGrant {
         } else if self.port == Some(0) {
             ("has the port 0", "write the port of the service, or leave `port` out")
         } else {
-            return None;
+            self.secret_problem()?
         };
         Some(GrantProblem { message: format!("the grant of `{}` {message}", self.extent()), hint })
+    }
+
+    /// What is wrong with its secret, with a hint. A secret is of one origin, and leaves this machine over TLS alone.
+    fn secret_problem(&self) -> Option<(&'static str, &'static str)> {
+        self.secret.as_ref()?;
+        if let HostPattern::OneLabelOf(_) = self.host {
+            // The guest would choose which of the names gets it.
+            Some((
+                "sends a secret to every host of a wildcard",
+                "write one grant for each host that gets the secret",
+            ))
+        } else if self.scheme == Scheme::Http && !self.addresses.iter().any(Network::is_loopback) {
+            Some((
+                "sends a secret in clear text, which only loopback addresses may get",
+                "leave out `scheme = \"http\"`; for a service of this machine write `addresses = [\"127.0.0.1\"]`",
+            ))
+        } else {
+            None
+        }
+    }
+
+    /// What the host adds to requests under the grant, in words. Names the secret, never its value.
+    pub fn secret_text(&self) -> Option<String> {
+        let SecretUse { name, place, format: _ } = self.secret.as_ref()?;
+        Some(format!("the secret `{name}` as {place} to `{}`", self.extent()))
     }
 }
 

@@ -1,10 +1,11 @@
 //! A guest that sends HTTP requests over `wasi:http` and knows nothing of its host. What the host refuses comes back as
 //! the error of its functions.
 
+use wasi::cli::stdout::get_stdout;
 use wasi::http::outgoing_handler::handle;
 use wasi::http::types::{
-    ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
-    RequestOptions, Scheme,
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody,
+    OutgoingRequest, RequestOptions, Scheme,
 };
 use wasi::io::streams::StreamError;
 
@@ -68,6 +69,74 @@ impl Guest for Fetcher {
         let sent = send("GET", &url, &[], 0, &[], Some(options))?;
         Ok(String::from_utf8_lossy(&read(&wait(sent)?)?.2).into_owned())
     }
+
+    fn drip(url: String) -> String {
+        let mut got = String::new();
+        match send("GET", &url, &[], 0, &[], None).and_then(wait) {
+            Ok(response) => got = dripped(response),
+            Err(error) => say(&format!("error: {error}")),
+        }
+        // As a tool would that does not give up.
+        say(&format!("error: {:?}", status("GET", &url)));
+        got
+    }
+
+    fn hunt(url: String, backwards: Vec<String>) -> Result<Vec<u32>, String> {
+        let kept = read(&wait(send("GET", &url, &[], 0, &[], None)?)?)?;
+        let found = backwards.iter().map(|text| places(text.as_bytes())).collect();
+        // Held until here.
+        drop(kept);
+        Ok(found)
+    }
+}
+
+/// Prints a line.
+fn say(line: &str) {
+    // What the host does not keep is not this tool's trouble.
+    let _ = get_stdout().blocking_write_and_flush(format!("{line}\n").as_bytes());
+}
+
+/// Prints a response as it comes, and gives the body.
+fn dripped(response: IncomingResponse) -> String {
+    for (name, value) in response.headers().entries() {
+        say(&format!("{name}: {}", String::from_utf8_lossy(&value)));
+    }
+    let Ok(body) = response.consume() else { return String::new() };
+    let Ok(stream) = body.stream() else { return String::new() };
+    let mut got = String::new();
+    loop {
+        match stream.blocking_read(64 << 10) {
+            Ok(part) => {
+                let part = String::from_utf8_lossy(&part).into_owned();
+                say(&format!("part: {part}"));
+                got.push_str(&part);
+            }
+            Err(StreamError::Closed) => break,
+            Err(error) => {
+                say(&format!("error: {error:?}"));
+                return got;
+            }
+        }
+    }
+    drop(stream);
+    let trailers = IncomingBody::finish(body);
+    trailers.subscribe().block();
+    say(&format!(
+        "trailers: {:?}",
+        trailers.get().map(|got| got.map(|got| got.map(|got| got.map(|got| got.entries()))))
+    ));
+    got
+}
+
+/// How often a text is in the memory of this instance.
+fn places(backwards: &[u8]) -> u32 {
+    const PAGE: usize = 64 << 10;
+    let end = core::arch::wasm32::memory_size(0) * PAGE - backwards.len();
+    // Every address below `end` is memory; another instruction set would not say so.
+    let byte = |at: usize| unsafe { core::ptr::read_volatile(at as *const u8) };
+    let is_here =
+        |at: &usize| backwards.iter().rev().enumerate().all(|(more, wanted)| byte(at + more) == *wanted);
+    (1..end).filter(is_here).count() as u32
 }
 
 fn told(status: Result<u16, String>) -> String {

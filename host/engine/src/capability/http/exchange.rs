@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::StatusCode;
 
 use super::Allotment;
+use super::attached::Attached;
 use crate::capability::dispatch::Clearance;
+use crate::capability::halt::Halt;
 use crate::capability::{Dispatched, EffectDenied};
 
 /// The outgoing requests of one attempt, when it ends.
@@ -31,11 +33,17 @@ pub(super) struct Running {
     is_denied: AtomicBool,
     /// The hosts that are waited for, by the number of the request.
     awaited: Mutex<BTreeMap<u64, Arc<str>>>,
+    halt: Arc<Halt>,
 }
 
 impl Running {
     fn awaited(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<str>>> {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What ends the attempt when a response has a secret in it.
+    pub(super) fn halt(&self) -> &Arc<Halt> {
+        &self.halt
     }
 
     pub(super) fn traffic(&self) -> Traffic {
@@ -129,6 +137,11 @@ impl Exchange {
     /// Notes that something was refused.
     pub(super) fn deny(&self) {
         self.running.is_denied.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the attempt, whose response has the value of this secret.
+    pub(super) fn halt(&self, attached: &Attached) {
+        self.running.halt.set(attached.name());
     }
 
     /// Counts bytes to be sent. Returns whether they are within the bound.

@@ -14,6 +14,7 @@ use super::exchange::{Exchange, Running, Traffic};
 use super::send::{Prepared, Route};
 use crate::capability::Facts;
 use crate::capability::dispatch::Effects;
+use crate::capability::halt::Halt;
 use airlock_types::effect::Effect;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::grant::HttpAccess;
@@ -52,6 +53,11 @@ impl Outgoing {
         Outgoing { accesses, upstream, allotment, environment, running: Arc::default(), effects: 0 }
     }
 
+    /// What ends the attempt from outside. `None` for one whose requests carry no secret.
+    pub(crate) fn halt(&self) -> Option<&Arc<Halt>> {
+        self.accesses.iter().any(|access| access.allowed.secret.is_some()).then(|| self.running.halt())
+    }
+
     /// What the attempt sent and received until now.
     pub(crate) fn traffic(&self) -> Traffic {
         self.running.traffic()
@@ -84,6 +90,11 @@ impl Outgoing {
                 && self.allotment.take_request(access.grant)
         };
         let access = self.accesses.iter().find(is_admitted).ok_or(NotAdmitted)?.clone();
+        let secret = self.upstream.secret(access.grant).cloned();
+        // Never without the secret that the grant has: the request would be that of another account.
+        if secret.is_some() != access.allowed.secret.is_some() {
+            return Err(NotAdmitted);
+        }
         let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         // Without a host in the request line: there it could name another one than the header does.
         head.uri = relative(path).ok_or(NotAdmitted)?;
@@ -102,6 +113,7 @@ impl Outgoing {
             host: target.host,
             port: target.port,
             access,
+            secret,
             options: options.unwrap_or_default(),
             exchange,
             upstream: self.upstream.clone(),

@@ -1,6 +1,6 @@
 //! Connections that are kept between requests.
 //!
-//! A kept connection is found by tool, grant, name of the host and address. The address is one that was resolved and
+//! A kept connection is found by tool, grant, secret, name of the host and address. The address is one that was resolved and
 //! checked for the present request, so a name that moved finds no connection to where it was.
 
 use core::net::SocketAddr;
@@ -28,6 +28,8 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 pub(super) struct Key {
     /// Place of the grant in the registry's list.
     pub(super) grant: usize,
+    /// The secret that its requests carry, by name. A new value comes with a new pool.
+    pub(super) secret: Option<Arc<str>>,
     pub(super) scheme: Scheme,
     /// The name that the certificate was checked for.
     pub(super) host: Arc<str>,

@@ -1,6 +1,6 @@
-//! Sends one admitted request: resolves, checks the addresses, connects, sends.
+//! Sends one admitted request: resolves, checks the addresses, adds the secret, connects, sends.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +8,15 @@ use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+use super::attached::Attached;
 use super::body::{Pause, Received, Sent, headers_size};
 use super::exchange::Exchange;
 use super::pool::Key;
+use super::searched::Searched;
 use super::upstream::Upstream;
 use airlock_types::environment::{SharedEnvironment, within};
 use airlock_types::grant::HttpAccess;
+use airlock_types::grant::http::Scheme;
 
 /// An admitted request.
 pub(super) struct Prepared {
@@ -27,6 +30,8 @@ pub(super) struct Route {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) access: HttpAccess,
+    /// What the host adds to the request.
+    pub(super) secret: Option<Arc<Attached>>,
     pub(super) options: RequestOptions,
     pub(super) exchange: Arc<Exchange>,
     pub(super) upstream: Arc<Upstream>,
@@ -46,10 +51,14 @@ impl Prepared {
 
 impl Route {
     async fn send(&self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Error> {
-        let Route { exchange, upstream, environment, options, .. } = self;
+        let Route { exchange, upstream, environment, options, secret, .. } = self;
         let RequestOptions { connect_timeout, first_byte_timeout, between_bytes_timeout } = *options;
         let mut request = request.map(|body| Sent::new(body, exchange));
         let keys = limited(environment, connect_timeout, self.keys()).await.ok_or(Error::DnsTimeout)??;
+        if let Some(secret) = secret {
+            // Not counted as sent: the count would tell its length.
+            secret.attach(&mut request).ok_or(Error::HttpRequestDenied)?;
+        }
         let (response, key, connection) = loop {
             let connecting = upstream.connection(&keys, environment);
             let connected = limited(environment, connect_timeout, connecting).await;
@@ -75,22 +84,39 @@ impl Route {
         if !exchange.down(headers_size(response.headers())) {
             return Err(Error::HttpResponseHeaderSectionSize(None));
         }
+        if let Some(secret) = secret
+            && secret.look(response.headers()).is_err()
+        {
+            exchange.halt(secret);
+            return Err(Error::HttpRequestDenied);
+        }
         let pause =
             between_bytes_timeout.map(|time| Pause { time, environment: environment.clone(), sleep: None });
-        let (exchange, pool) = (exchange.clone(), upstream.pool(environment).clone());
-        Ok(response.map(|body| Received::new(body, exchange, (key, connection), pool, pause).boxed_unsync()))
+        let pool = upstream.pool(environment).clone();
+        Ok(response.map(|body| {
+            let body = Received::new(body, exchange.clone(), (key, connection), pool, pause);
+            match secret {
+                Some(secret) => Searched::new(body, secret, exchange).boxed_unsync(),
+                None => body.boxed_unsync(),
+            }
+        }))
     }
 
     /// What a connection for it must be of: one key for each address, all of which are checked.
     async fn keys(&self) -> Result<Vec<Key>, Error> {
-        let Route { host, port, access, exchange, upstream, .. } = self;
-        let Some(addresses) = upstream.addresses(host, &access.allowed.addresses).await? else {
+        let Route { host, port, access, exchange, upstream, secret, .. } = self;
+        let addresses = upstream.addresses(host, &access.allowed.addresses).await?;
+        // In clear text a secret stays on this machine.
+        let stays = secret.is_none() || access.allowed.scheme == Scheme::Https;
+        let addresses = addresses.filter(|found| stays || found.iter().all(IpAddr::is_loopback));
+        let Some(addresses) = addresses else {
             exchange.deny();
             return Err(Error::HttpRequestDenied);
         };
         let host: Arc<str> = host.as_str().into();
         let key = |address| Key {
             grant: access.grant,
+            secret: secret.as_ref().map(|secret| secret.name().clone()),
             scheme: access.allowed.scheme,
             host: host.clone(),
             address: SocketAddr::new(address, *port),

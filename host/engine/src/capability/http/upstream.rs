@@ -1,6 +1,7 @@
 //! What the attempts of one tool share on their way out: the resolver, TLS, and the connections that are kept.
 
 use core::net::IpAddr;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,11 +18,13 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi_http::Error;
 
+use super::attached::Attached;
 use super::pool::{Connection, Key, Pool};
 use super::resolve::{Resolve, System};
 use super::tls;
 use super::tls::TlsError;
 use crate::blocking::Lane;
+use crate::secret::Secrets;
 use airlock_types::environment::{SharedEnvironment, within};
 use airlock_types::grant::HttpAccess;
 use airlock_types::grant::http::address::is_allowed;
@@ -49,27 +52,41 @@ pub(crate) struct Upstream {
     resolver: Arc<dyn Resolve>,
     /// `None` for a tool that may reach no host over TLS.
     tls: Option<Arc<ClientConfig>>,
+    /// By the place of the grant in the registry's list.
+    secrets: BTreeMap<usize, Arc<Attached>>,
     pool: OnceLock<Arc<Pool>>,
     connections: Arc<Semaphore>,
 }
 
 impl Upstream {
-    /// The way out for these accesses. `lane` holds the threads for lookups where no resolver is given.
+    /// The way out for these accesses, with the secrets of their grants. `lane` holds the threads for lookups where no resolver is given.
     ///
     /// # Errors
     /// When a host is to be reached over TLS and this machine has no trusted roots.
     pub(crate) fn new(
         accesses: &[HttpAccess],
+        secrets: &Secrets,
         resolver: Option<Arc<dyn Resolve>>,
         lane: Lane,
     ) -> Result<Upstream, TlsError> {
+        let attached = |access: &HttpAccess| {
+            let written = access.allowed.secret.as_ref()?;
+            let attached = Attached::new(written, secrets.get(&written.name)?)?;
+            Some((access.grant, Arc::new(attached)))
+        };
         let needs_tls = accesses.iter().any(|access| access.allowed.scheme == Scheme::Https);
         Ok(Upstream {
             resolver: resolver.unwrap_or_else(|| Arc::new(System { lane })),
             tls: needs_tls.then(tls::config).transpose()?,
+            secrets: accesses.iter().filter_map(attached).collect(),
             pool: OnceLock::new(),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         })
+    }
+
+    /// The secret of a grant.
+    pub(super) fn secret(&self, grant: usize) -> Option<&Arc<Attached>> {
+        self.secrets.get(&grant)
     }
 
     /// The connections that are kept. Their times are the environment's, which is known to attempts only.

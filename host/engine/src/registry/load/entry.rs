@@ -6,6 +6,7 @@
 
 mod notes;
 mod reserved;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -165,6 +166,7 @@ impl Entry {
         let mut grants = spanned.get_ref().clone();
         capability::resolve(&mut grants, self.file.folder(), &reserved(&self.file, self.apart.as_deref()))
             .map_err(|err| problem(err.to_string(), err.hint()))?;
+        secrets::check(self, spanned.span(), &grants)?;
         match self.capabilities.unregistered(grants.custom.keys()) {
             Some(message) => {
                 Err(problem(message, Some("the program that embeds the host adds capabilities")))

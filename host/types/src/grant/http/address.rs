@@ -3,7 +3,7 @@
 //! A name that a tool may reach can have any address, and its owner can change it at any time. So every address is
 //! checked, and everything that is not global unicast is denied unless a network of the grant contains it.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -104,6 +104,14 @@ pub enum NotANetwork {
         /// The network that contains it.
         network: IpNet,
     },
+}
+
+impl Network {
+    /// Whether it has an address of this machine itself.
+    pub(super) fn is_loopback(&self) -> bool {
+        let ours = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        self.0.network().is_loopback() || ours.iter().any(|address| self.0.contains(address))
+    }
 }
 
 impl TryFrom<String> for Network {

@@ -208,3 +208,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_secret_is_of_one_host_and_leaves_over_tls_or_to_this_machine() {
+    let problem = |mut value: serde_json::Value| {
+        value["secret"] = json!({"name": "K", "header": "authorization"});
+        grant(value).problem().map(|problem| problem.message)
+    };
+    assert_eq!(problem(json!({"host": "a.example"})), None);
+    let here = json!({"host": "localhost", "scheme": "http", "addresses": ["127.0.0.0/8"]});
+    assert_eq!(problem(here.clone()), None);
+    for (value, word) in [
+        (json!({"host": "*.a.example"}), "wildcard"),
+        (json!({"host": "a.example", "scheme": "http"}), "clear text"),
+        (json!({"host": "a.example", "scheme": "http", "addresses": ["10.0.0.0/8"]}), "clear text"),
+    ] {
+        let message = problem(value.clone()).expect("a problem");
+        assert!(message.contains(word), "{value}: {message}");
+    }
+    let with = grant(json!({"host": "a.example", "path": "/v1", "secret": {"name": "K", "query": "key"}}));
+    let text = with.secret_text().unwrap();
+    assert_eq!(text, "the secret `K` as the query parameter `key` to `https://a.example/v1`");
+    let asked = request(json!({"host": "a.example", "path": "/v1/x"}));
+    let allowed = &effective(&[asked], std::slice::from_ref(&with))[0].allowed;
+    assert_eq!(allowed.secret, with.secret, "what is narrowed keeps its secret");
+}

@@ -1,0 +1,97 @@
+//! Files in the format of age: https://age-encryption.org/v1.
+//!
+//! In the program and not in the library, because the crate has many dependencies. Identities come from files; age's
+//! plugins and passphrases, which start programs or ask on a terminal, are left out.
+
+use std::io::{BufReader, Read as _, Write as _};
+
+use age::armor::{ArmoredReader, ArmoredWriter, Format};
+use age::{Decryptor, Encryptor, Identity, IdentityFile, NoCallbacks, Recipient};
+use airlock::secret::Unseal;
+use zeroize::Zeroizing;
+
+/// Most bytes of a decrypted file. The longest accepted value is far shorter.
+const BYTES_MAX: u64 = 64 << 10;
+
+/// The reader of age files.
+pub(super) struct Age;
+
+impl Unseal for Age {
+    fn unseal(&self, sealed: &[u8], identities: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+        let identities = identity_file(identities)?.into_identities().map_err(|err| err.to_string())?;
+        let decryptor = Decryptor::new_buffered(BufReader::new(ArmoredReader::new(sealed)));
+        let decryptor = decryptor.map_err(|err| err.to_string())?;
+        if decryptor.is_scrypt() {
+            return Err("it is encrypted with a passphrase; encrypt it to the key of the identity".into());
+        }
+        let identities = identities.iter().map(|identity| &**identity as &dyn Identity);
+        let opened = decryptor.decrypt(identities).map_err(|err| err.to_string())?;
+        let mut value = Zeroizing::new(Vec::new());
+        opened.take(BYTES_MAX).read_to_end(&mut value).map_err(|err| err.to_string())?;
+        Ok(value)
+    }
+}
+
+/// Encrypts a value to each identity of a file, as text.
+///
+/// # Errors
+/// When the file holds no identity.
+pub(super) fn seal(value: &[u8], identities: &[u8]) -> Result<Vec<u8>, String> {
+    let recipients = identity_file(identities)?.to_recipients().map_err(|err| err.to_string())?;
+    let recipients = recipients.iter().map(|recipient| &**recipient as &dyn Recipient);
+    let encryptor = Encryptor::with_recipients(recipients).map_err(|err| err.to_string())?;
+    let sealed = || {
+        let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
+        let mut writer = encryptor.wrap_output(armor)?;
+        writer.write_all(value)?;
+        writer.finish()?.finish()
+    };
+    sealed().map_err(|err: std::io::Error| err.to_string())
+}
+
+fn identity_file(bytes: &[u8]) -> Result<IdentityFile<NoCallbacks>, String> {
+    // Its errors name lines and never their content.
+    IdentityFile::from_buffer(bytes).map_err(|err| err.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use age::secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn identity() -> String {
+        age::x25519::Identity::generate().to_string().expose_secret().to_owned()
+    }
+
+    #[test]
+    fn what_is_sealed_to_an_identity_is_opened_by_it_alone() {
+        let (own, other) = (identity(), identity());
+        let file = format!("# a comment\n{own}\n");
+        let sealed = seal(b"s3cr3t-value", file.as_bytes()).unwrap();
+        assert!(sealed.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----"));
+        assert_eq!(Age.unseal(&sealed, file.as_bytes()).unwrap().as_slice(), b"s3cr3t-value");
+        let both = format!("{other}\n{own}\n");
+        assert_eq!(Age.unseal(&sealed, both.as_bytes()).unwrap().as_slice(), b"s3cr3t-value");
+        assert!(Age.unseal(&sealed, other.as_bytes()).is_err());
+        // The binary form, as `age` writes it without `-a`.
+        let key = own.parse::<age::x25519::Identity>().unwrap();
+        let binary = age::encrypt(&key.to_public(), b"s3cr3t-value").unwrap();
+        assert_eq!(Age.unseal(&binary, own.as_bytes()).unwrap().as_slice(), b"s3cr3t-value");
+    }
+
+    #[test]
+    fn what_cannot_be_opened_says_why_without_its_content() {
+        let own = identity();
+        for (sealed, identities) in
+            [("s3cr3t", own.as_str()), ("s3cr3t", "s3cr3t-identity"), ("", ""), ("", &own)]
+        {
+            let said = Age.unseal(sealed.as_bytes(), identities.as_bytes()).unwrap_err();
+            assert!(!said.is_empty() && !said.contains("s3cr3t"), "{said}");
+        }
+        let passphrase = age::scrypt::Recipient::new("long passphrase".to_owned().into());
+        let sealed = age::encrypt(&passphrase, b"s3cr3t").unwrap();
+        assert!(Age.unseal(&sealed, own.as_bytes()).unwrap_err().contains("passphrase"));
+        assert!(seal(b"s3cr3t", b"").is_err());
+    }
+}

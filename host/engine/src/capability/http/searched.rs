@@ -1,0 +1,109 @@
+//! The body of a response to a request with a secret.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use wasmtime_wasi_http::Error;
+
+use super::attached::Attached;
+use super::body::Received;
+use super::exchange::Exchange;
+use crate::secret::{Echo, Scan};
+
+/// A body in which the secret is searched for. A part that may be the beginning of its value waits for what follows. The
+/// value ends the attempt, and nothing of it is handed on.
+pub(super) struct Searched {
+    /// `None` after the end, and once the value was found.
+    body: Option<Received>,
+    scan: Scan,
+    attached: Arc<Attached>,
+    exchange: Arc<Exchange>,
+    /// Trailers that come after the bytes that waited.
+    trailers: Option<HeaderMap>,
+}
+
+type Polled = Poll<Option<Result<Frame<Bytes>, Error>>>;
+
+impl Searched {
+    pub(super) fn new(body: Received, attached: &Arc<Attached>, exchange: &Arc<Exchange>) -> Searched {
+        let (scan, attached, exchange) = (attached.scan(), attached.clone(), exchange.clone());
+        Searched { body: Some(body), scan, attached, exchange, trailers: None }
+    }
+
+    /// Ends the attempt. Closes the connection: the rest of the response may hold the value again.
+    fn end(&mut self) -> Polled {
+        self.body = None;
+        self.exchange.halt(&self.attached);
+        Poll::Ready(Some(Err(Error::HttpRequestDenied)))
+    }
+
+    /// What is left once the body has ended: the bytes that waited, then the trailers.
+    fn rest(&mut self) -> Option<Frame<Bytes>> {
+        let rest = self.scan.finish();
+        if rest.is_empty() { self.trailers.take().map(Frame::trailers) } else { Some(Frame::data(rest)) }
+    }
+
+    fn at_trailers(&mut self, trailers: HeaderMap) -> Result<(), Echo> {
+        self.attached.look(&trailers)?;
+        self.trailers = Some(trailers);
+        self.body = None;
+        Ok(())
+    }
+}
+
+impl Body for Searched {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
+        while let Some(body) = &mut self.body {
+            let frame = match ready!(Pin::new(body).poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                // What waits is incomplete like the response, and may be the beginning of the value.
+                Some(Err(error)) => {
+                    self.body = None;
+                    let _ = self.scan.finish();
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => {
+                    self.body = None;
+                    break;
+                }
+            };
+            let passed = match frame.into_data() {
+                Ok(part) => self.scan.push(part),
+                Err(frame) => {
+                    let trailers = frame.into_trailers().unwrap_or_default();
+                    self.at_trailers(trailers).map(|()| Bytes::new())
+                }
+            };
+            match passed {
+                Ok(part) if part.is_empty() => {}
+                Ok(part) => return Poll::Ready(Some(Ok(Frame::data(part)))),
+                Err(Echo) => return self.end(),
+            }
+        }
+        Poll::Ready(self.rest().map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let is_read = self.body.as_ref().is_none_or(Body::is_end_stream);
+        is_read && self.scan.held() == 0 && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let held = self.scan.held() as u64;
+        let inner = self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
+        let mut hint = SizeHint::new();
+        // The upper bound first: the lower one must not be beyond it.
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper.saturating_add(held));
+        }
+        hint.set_lower(inner.lower().saturating_add(held));
+        hint
+    }
+}

@@ -1,0 +1,261 @@
+//! Secrets: values that the host adds to requests, and that no tool holds.
+//!
+//! Owns how a value is read (variable, file, age file), which values are accepted, and the search for a value in what
+//! comes back. A value is shown by nothing here: errors name the secret, and `Debug` its name alone. Values are wiped from
+//! memory when the last tool that uses them is gone; the copies in requests and in the search are not. Must not know
+//! which requests carry a secret.
+
+mod forms;
+mod scan;
+pub mod store;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::config::{ConfigFile, SecretSource};
+use crate::file;
+use crate::file::FileError;
+use airlock_types::diagnostic::Diagnostic;
+use scan::Patterns;
+pub(crate) use scan::{Echo, Scan};
+pub use value::{ValueError, value, without_line_end};
+
+/// Largest file of a secret: the longest value, within the armor of an age file for many recipients.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// Decrypts age files. A program gives it to the host (`HostBuilder::unseal`); this library has none, since the crate
+/// `age` has more dependencies than all capabilities together.
+pub trait Unseal: Send + Sync + 'static {
+    /// Decrypts a file with the identities of another. Called at each load, on a thread that may block.
+    ///
+    /// # Errors
+    /// Says why it cannot be decrypted, as a fragment without any content of the files.
+    fn unseal(&self, sealed: &[u8], identities: &[u8]) -> Result<Zeroizing<Vec<u8>>, String>;
+}
+
+/// The value of a secret.
+pub(crate) struct Secret {
+    name: Arc<str>,
+    value: Zeroizing<String>,
+    patterns: Arc<Patterns>,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({})", self.name)
+    }
+}
+
+impl Secret {
+    fn new(name: &str, value: Zeroizing<String>) -> Result<Secret, SecretError> {
+        let patterns = Patterns::of(&value).ok_or(SecretError::Pattern)?;
+        Ok(Secret { name: name.into(), value, patterns: Arc::new(patterns) })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(name: &str, value: &str) -> Secret {
+        Secret::new(name, Zeroizing::new(value.to_owned())).unwrap()
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The value itself. For what goes to the upstream, and for nothing else.
+    pub(crate) fn expose(&self) -> &str {
+        &self.value
+    }
+
+    /// A search for the value in one text or stream.
+    pub(crate) fn scan(&self) -> Scan {
+        Scan::new(self.patterns.clone())
+    }
+}
+
+/// Why there is no value. The texts are fragments that follow the secret's name.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// The variable is not set.
+    #[error("the variable `{0}` is not set in the environment of the host")]
+    Unset(String),
+    /// The variable is not UTF-8.
+    #[error("the variable `{0}` is not text")]
+    NotText(String),
+    /// A file of it cannot be read.
+    #[error("`{}` cannot be read: {reason}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: FileError,
+    },
+    /// A file of it is one of the state folder.
+    #[error("`{}` lies in the state folder, whose files are the host's own", .0.display())]
+    State(PathBuf),
+    /// The program does not read age files.
+    #[error("this program reads no age files")]
+    NoUnseal,
+    /// An age file cannot be decrypted.
+    #[error("`{}` cannot be decrypted: {reason}", .path.display())]
+    Sealed {
+        /// The age file.
+        path: PathBuf,
+        /// Why, as a fragment.
+        reason: String,
+    },
+    /// The value is not accepted.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// The search for the value cannot be set up.
+    #[error("it cannot be searched for")]
+    Pattern,
+}
+
+impl SecretError {
+    /// How to mend it.
+    fn hint(&self, name: &str) -> String {
+        match self {
+            SecretError::Unset(variable) | SecretError::NotText(variable) => {
+                format!("set `{variable}` before the program starts: a running one keeps its environment")
+            }
+            SecretError::File { path, reason: FileError::NotPrivate } => {
+                format!("`chmod 600 {}`, as the user that runs the host", path.display())
+            }
+            SecretError::File { reason, .. } if reason.is_not_found() => {
+                format!("write it with `airlock secret set {name}`")
+            }
+            SecretError::File { .. } => {
+                "name the regular file itself, which is no link, as a path of this machine".to_owned()
+            }
+            SecretError::State(_) => "put it elsewhere, or into the folder `secrets` there".to_owned(),
+            SecretError::NoUnseal => "a program gives the reader to its host (`HostBuilder::unseal`)".to_owned(),
+            SecretError::Sealed { .. } => {
+                "look whether `identity` names the file with the key that `age` in the registry is encrypted to".to_owned()
+            }
+            SecretError::Value(_) | SecretError::Pattern => {
+                format!("set another value, for a file with `airlock secret set {name}`")
+            }
+        }
+    }
+}
+
+/// The secrets of a registry, as one load read them.
+#[derive(Debug, Default)]
+pub(crate) struct Secrets(BTreeMap<String, Result<Arc<Secret>, Diagnostic>>);
+
+impl Secrets {
+    /// Reads all secrets of a registry. One that cannot be read is an error of the tools that use it.
+    pub(crate) fn read(file: &ConfigFile, unseal: Option<&dyn Unseal>) -> Secrets {
+        let secrets = file.config.secrets.iter().filter(|(_, config)| config.is_read());
+        let secrets = secrets.map(|(name, config)| {
+            // Only valid entries get here: a registry with another one was refused.
+            let source = config.source().ok();
+            let read = source.map(|source| read_apart(name.get_ref(), source, file, unseal));
+            let secret = read.unwrap_or(Err(SecretError::Pattern)).map(Arc::new);
+            let secret =
+                secret.map_err(|err| file.secret_error(name, &err.to_string(), err.hint(name.get_ref())));
+            (name.get_ref().clone(), secret)
+        });
+        Secrets(secrets.collect())
+    }
+
+    /// The secret of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Secret>> {
+        self.0.get(name)?.as_ref().ok()
+    }
+
+    /// Why there is no secret of this name. `None` if there is one, or if it was never asked for.
+    pub(crate) fn problem(&self, name: &str) -> Option<&Diagnostic> {
+        self.0.get(name)?.as_ref().err()
+    }
+
+    /// The secrets that cannot be read, by name.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = (&str, &Diagnostic)> {
+        self.0.iter().filter_map(|(name, secret)| Some((name.as_str(), secret.as_ref().err()?)))
+    }
+}
+
+/// Reads the value of one secret, to see whether it can be used.
+///
+/// # Errors
+/// Says why it cannot.
+pub fn look(
+    name: &str,
+    source: SecretSource<'_>,
+    file: &ConfigFile,
+    unseal: Option<&dyn Unseal>,
+) -> Result<(), SecretError> {
+    read_apart(name, source, file, unseal).map(|_| ())
+}
+
+/// Reads the value of one secret, unless its files are others of the state folder: closing one of SQLite's would drop the
+/// locks of this process.
+fn read_apart(
+    name: &str,
+    source: SecretSource<'_>,
+    file: &ConfigFile,
+    unseal: Option<&dyn Unseal>,
+) -> Result<Secret, SecretError> {
+    let files: Vec<PathBuf> = match source {
+        SecretSource::Env(_) => Vec::new(),
+        SecretSource::File(path) => vec![file.folder().join(path)],
+        SecretSource::Age { file: sealed, identity } => {
+            vec![file.folder().join(sealed), file.folder().join(identity)]
+        }
+    };
+    match files.into_iter().find(|path| store::is_of_state(file, path)) {
+        Some(path) => Err(SecretError::State(path)),
+        None => read(name, source, file.folder(), unseal),
+    }
+}
+
+fn read(
+    name: &str,
+    source: SecretSource<'_>,
+    folder: &Path,
+    unseal: Option<&dyn Unseal>,
+) -> Result<Secret, SecretError> {
+    let bytes = match source {
+        // Taken as it is: a shell has removed the line end already.
+        SecretSource::Env(variable) => return Secret::new(name, value(variable_bytes(variable)?)?),
+        SecretSource::File(path) => private(&folder.join(path))?,
+        SecretSource::Age { file: sealed, identity } => {
+            let unseal = unseal.ok_or(SecretError::NoUnseal)?;
+            let path = folder.join(sealed);
+            // The encrypted file protects itself, and is often under version control.
+            let sealed = file::read(&path, FILE_BYTES_MAX);
+            let sealed = sealed.map_err(|reason| SecretError::File { path: path.clone(), reason })?;
+            let identities = private(&folder.join(identity))?;
+            unseal.unseal(&sealed, &identities).map_err(|reason| SecretError::Sealed { path, reason })?
+        }
+    };
+    Secret::new(name, value(without_line_end(bytes))?)
+}
+
+/// The content of a file that this user alone can read.
+///
+/// # Errors
+/// When it cannot be read, or others can.
+pub fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let read =
+        file::open_private(path, FILE_BYTES_MAX).and_then(|open| file::read_whole(open, FILE_BYTES_MAX));
+    read.map(Zeroizing::new).map_err(|reason| SecretError::File { path: path.to_owned(), reason })
+}
+
+fn variable_bytes(name: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    #[expect(clippy::disallowed_methods, reason = "the registry names the variable")]
+    match std::env::var(name) {
+        Ok(value) => Ok(Zeroizing::new(value.into_bytes())),
+        Err(std::env::VarError::NotPresent) => Err(SecretError::Unset(name.to_owned())),
+        Err(std::env::VarError::NotUnicode(_)) => Err(SecretError::NotText(name.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use airlock_tests::program;
+use airlock_tests::server::Server;
 use airlock_tests::upstream::Upstream;
 use serde_json::{Value, json};
 
@@ -241,4 +242,31 @@ async fn the_example_of_the_page_of_capabilities_works() {
         said(&called)
     );
     assert!(!said(&called).contains("canary"), "{}", said(&called));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_notices_a_new_value_in_a_file() {
+    let (web, upstream) = (Web::new(), Upstream::start().await.unwrap());
+    keep(web.folder.path(), "k", VALUE);
+    web.file(&format!("{}{K}", grant(&upstream, BEARER)));
+    let registry = web.folder.path().join("airlock.toml");
+    let server = tokio::task::spawn_blocking(move || Server::start(&registry, &["--allow-anonymous"]))
+        .await
+        .unwrap()
+        .unwrap();
+    let args = json!({"method": "GET", "url": upstream.url("/"), "times": 1}).to_string();
+    for value in [VALUE, "second-value"] {
+        keep(web.folder.path(), "k", value);
+        let mut last = String::new();
+        // The server looks at its files every few seconds at the latest.
+        for _ in 0..200 {
+            server.call("web_repeat", args.clone()).send().await.unwrap();
+            last = upstream.arrived().last().unwrap().header("authorization").to_owned();
+            if last == format!("Bearer {value}") {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        assert_eq!(last, format!("Bearer {value}"));
+    }
 }

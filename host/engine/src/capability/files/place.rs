@@ -302,6 +302,26 @@ mod tests {
     }
 
     #[test]
+    fn the_second_wall_stands_by_itself() {
+        use cap_primitives::fs::{
+            FollowSymlinks, OpenOptions, create_dir, hard_link, open, remove_file, rename, stat,
+        };
+        let (_folder, opened) = made();
+        let inside = Path::new("a/file");
+        for path in
+            ["..", "../x", "/etc/passwd", "absolute/passwd", "out/passwd", "a/../../x", "to_a/../../x/y"]
+        {
+            let path = Path::new(path);
+            assert!(open(&opened, path, OpenOptions::new().read(true)).is_err(), "{}", path.display());
+            assert!(stat(&opened, path, FollowSymlinks::Yes).is_err(), "{}", path.display());
+            assert!(create_dir(&opened, path, &cap_primitives::fs::DirOptions::new()).is_err());
+            assert!(remove_file(&opened, path).is_err() && rename(&opened, inside, &opened, path).is_err());
+            assert!(hard_link(&opened, path, &opened, Path::new("new")).is_err());
+            assert!(hard_link(&opened, inside, &opened, path).is_err());
+        }
+    }
+
+    #[test]
     fn a_folder_that_was_moved_away_is_no_longer_beneath() {
         let (folder, opened) = made();
         let inner = File::open(folder.path().join("a/b")).unwrap();

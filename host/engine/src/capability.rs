@@ -44,7 +44,7 @@ use std::sync::Arc;
 pub use airlock_contract::component::Import;
 /// The version of the engine that providers must link with.
 pub use wasmtime;
-use wasmtime::component::{Linker, ResourceType};
+use wasmtime::component::{Component, Linker, ResourceType};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 pub use self::http::Resolve;
@@ -304,6 +304,11 @@ pub(crate) struct Denied {
 /// there is no such interface.
 fn unlinked(interface: &str) -> wasmtime::Error {
     wasmtime::format_err!("`{interface}` has an owner that does not link it")
+}
+
+/// Links the older form of functions whose type changed without their version, for a component that was built against it.
+pub(crate) fn link_older(linker: &mut Linker<State>, component: &Component) -> wasmtime::Result<()> {
+    keyvalue::link_older(linker, component)
 }
 
 /// The built-in capability that owns an import.

@@ -12,7 +12,7 @@ mod types;
 use wasmtime::component::ResourceType;
 
 pub(crate) use attempt::{Keeper, Kept, KeyUsage};
-pub(super) use functions::link;
+pub(super) use functions::{link, link_older};
 pub(crate) use shared::{KeyValues, Opened, StoreError};
 
 pub(super) const INTERFACES: &[&str] =

@@ -110,6 +110,7 @@ pub(crate) fn link(
 ) -> Result<Linked, LinkError> {
     let mut linker = Linker::new(engine);
     capabilities.link(&mut linker, &info.imports)?;
+    capability::link_older(&mut linker, component)?;
     capability::link_resources(&mut linker, component, capabilities)?;
     for import in capabilities.unknown(info) {
         if let Some(binding) = bindings.get(&import.name) {

@@ -11,6 +11,8 @@ use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
 
 use airlock_journal::keyvalue::{Change, Page};
 
+pub(in crate::capability) use batch::link_older;
+
 use super::FIRST;
 use super::types::{Bucket, Error, FirstKeys, SecondKeys};
 use crate::capability::{Import, State, unlinked};

@@ -1,17 +1,17 @@
 //! `wasi:keyvalue/batch`: several keys at once. A batch of changes is made as a whole or not at all.
 //!
-//! The second draft changed the result of `get-many` without changing its version: from a pair for each key that is there
-//! to every key with its value. Components of both are in use, so that function follows the type that a component has.
+//! The second draft changed the result of `get-many` without changing its version: from a pair for each key that is there,
+//! as in the first draft, to every key with its value. Components of both are in use, so the form is that of the component.
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::Resource;
-use wasmtime::component::types::{ComponentFunc, Type};
+use wasmtime::component::types::{ComponentItem, Type};
+use wasmtime::component::{Component, Linker, Resource};
 
-use airlock_contract::Val;
 use airlock_journal::keyvalue::Change;
 
 use super::{Answer, Functions, bucket, change};
 use crate::capability::State;
+use crate::capability::keyvalue::SECOND;
 use crate::capability::keyvalue::types::{Bucket, Error};
 
 type Found = Vec<(String, Option<Vec<u8>>)>;
@@ -35,10 +35,38 @@ pub(super) fn link(functions: &mut Functions<'_>, is_first: bool) -> wasmtime::R
             change(store, bucket, keys.into_iter().map(Change::Delete).collect()).await
         })
     })?;
-    if is_first { link_first(functions) } else { link_second(functions) }
+    if is_first { link_pairs(functions) } else { link_every_key(functions) }
 }
 
-fn link_first(functions: &mut Functions<'_>) -> wasmtime::Result<()> {
+/// Links the older form of `get-many` for a component that was built against it.
+pub(in crate::capability) fn link_older(
+    linker: &mut Linker<State>,
+    component: &Component,
+) -> wasmtime::Result<()> {
+    let import = format!("wasi:keyvalue/batch@{SECOND}");
+    if !lists_pairs(component, &import) {
+        return Ok(());
+    }
+    // It takes the place of the form of today.
+    linker.allow_shadowing(true);
+    link_pairs(&mut linker.instance(&import)?)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// Whether a component's `get-many` gives an option of a pair for each key.
+fn lists_pairs(component: &Component, import: &str) -> bool {
+    let (engine, ty) = (component.engine(), component.component_type());
+    let item = ty.get_import(engine, import).map(|item| item.ty);
+    let Some(ComponentItem::ComponentInstance(instance)) = item else { return false };
+    let function = instance.exports(engine).find(|(name, _)| *name == "get-many").map(|(_, item)| item.ty);
+    let Some(ComponentItem::ComponentFunc(function)) = function else { return false };
+    let result = function.results().next();
+    let found = if let Some(Type::Result(result)) = result { result.ok() } else { None };
+    matches!(found, Some(Type::List(found)) if matches!(found.ty(), Type::Option(_)))
+}
+
+fn link_pairs(functions: &mut Functions<'_>) -> wasmtime::Result<()> {
     functions.func_wrap_async("get-many", |mut store, args| {
         let (handle, keys): (Resource<Bucket>, Vec<String>) = args;
         Box::new(async move {
@@ -51,56 +79,15 @@ fn link_first(functions: &mut Functions<'_>) -> wasmtime::Result<()> {
     })
 }
 
-fn link_second(functions: &mut Functions<'_>) -> wasmtime::Result<()> {
-    functions.func_new_async("get-many", |mut store, ty, args, results| {
+fn link_every_key(functions: &mut Functions<'_>) -> wasmtime::Result<()> {
+    functions.func_wrap_async("get-many", |mut store, args| {
+        let (handle, keys): (Resource<Bucket>, Vec<String>) = args;
         Box::new(async move {
-            let lists_pairs = lists_pairs(&ty);
-            let [Val::Resource(handle), Val::List(keys)] = args else { return Err(other_signature()) };
-            let handle = Resource::<Bucket>::try_from_resource_any(*handle, &mut store)?;
             let bucket = bucket(&mut store, &handle)?;
-            let text = |key: &Val| if let Val::String(key) = key { Some(key.clone()) } else { None };
-            let keys: Option<Vec<String>> = keys.iter().map(text).collect();
-            let found = find(&mut store, bucket, keys.ok_or_else(other_signature)?).await;
-            let found = found.map(|found| found.into_iter().map(|pair| shown(pair, lists_pairs)).collect());
-            let [result] = results else { return Err(other_signature()) };
-            *result = Val::Result(match found {
-                Ok(list) => Ok(Some(Box::new(Val::List(list)))),
-                Err(error) => Err(Some(Box::new(variant(error)))),
-            });
-            Ok(())
+            let answer: Answer<Found> = Ok((find(&mut store, bucket, keys).await,));
+            answer
         })
     })
-}
-
-/// Whether a component's `get-many` lists only the pairs that are there, as an option for each key.
-fn lists_pairs(ty: &ComponentFunc) -> bool {
-    let result = ty.results().next();
-    let list = if let Some(Type::Result(result)) = result { result.ok() } else { None };
-    matches!(list, Some(Type::List(list)) if matches!(list.ty(), Type::Option(_)))
-}
-
-fn other_signature() -> wasmtime::Error {
-    wasmtime::format_err!("`get-many` has another signature than the host's")
-}
-
-/// One key of the result, in the form of the component.
-fn shown((key, value): (String, Option<Vec<u8>>), lists_pairs: bool) -> Val {
-    let bytes = |value: Vec<u8>| Val::List(value.into_iter().map(Val::U8).collect());
-    let pair = |key, value| Val::Tuple(vec![Val::String(key), value]);
-    if lists_pairs {
-        Val::Option(value.map(|value| Box::new(pair(key, bytes(value)))))
-    } else {
-        pair(key, Val::Option(value.map(|value| Box::new(bytes(value)))))
-    }
-}
-
-fn variant(error: Error) -> Val {
-    let (name, payload) = match error {
-        Error::NoSuchStore => ("no-such-store", None),
-        Error::AccessDenied => ("access-denied", None),
-        Error::Other(text) => ("other", Some(Box::new(Val::String(text)))),
-    };
-    Val::Variant(name.into(), payload)
 }
 
 /// The keys with their values, in their order.

@@ -11,7 +11,7 @@
 //! - `?` turns any error into a permanent [`Failure`]; [`transient`], [`throttled`] and [`unavailable`] make other
 //!   kinds.
 //! - [`Refusal`], [`Clarify`] and [`Assessment`] have builders.
-//! - [`clock`], [`files`], [`log`], [`progress`] and [`random`] are one interface each. A component imports only what
+//! - [`clock`], [`config`], [`files`], [`http`], [`keyvalue`], [`log`], [`progress`] and [`random`] are one interface each. A component imports only what
 //!   its code calls, so a tool that asks for nothing can do nothing. There are no cargo features: cargo would unite
 //!   them across a workspace, and one tool would import what another one needs.
 //! - A panic is logged with its place before the component traps, unless the tool is declared `silent`.
@@ -20,7 +20,10 @@
 
 mod answer;
 pub mod clock;
+pub mod config;
 pub mod files;
+pub mod http;
+pub mod keyvalue;
 pub mod log;
 pub mod progress;
 pub mod random;

@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod door;
 pub mod orders;
 pub mod server;
+pub mod services;
 pub mod session;
 pub mod soak;
 pub mod upstream;

@@ -20,8 +20,17 @@ impl Session {
     /// # Errors
     /// When the server does not start, or does not speak MCP.
     pub async fn start(registry: &Path) -> anyhow::Result<Session> {
+        Session::start_with(registry, &[]).await
+    }
+
+    /// Like [`Session::start`], with these variables in the server's environment.
+    ///
+    /// # Errors
+    /// When the server does not start, or does not speak MCP.
+    pub async fn start_with(registry: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Session> {
         let mut command = tokio::process::Command::new(crate::program());
         command.arg("--registry").arg(registry).args(["serve", "--stdio"]);
+        command.envs(variables.iter().copied());
         let transport = TokioChildProcess::new(command).context("cannot start `airlock serve`")?;
         let client = ().serve(transport).await.context("cannot connect to `airlock serve`")?;
         Ok(Session { client })

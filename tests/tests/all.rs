@@ -55,6 +55,7 @@ mod schemas;
 mod secrets;
 mod secrets_canary;
 mod secrets_cli;
+mod services;
 mod settings;
 mod shares;
 mod shop;

@@ -7,20 +7,29 @@ use std::collections::BTreeSet;
 
 use toml::Spanned;
 
-use super::ConfigFile;
+use super::{ConfigFile, Fallback, ToolConfig};
 
 impl ConfigFile {
-    /// This registry with the entries that may show the tool, and those of its fallbacks. With all of them if none may:
-    /// the error for an unknown name then suggests the nearest one.
+    /// This registry with the entries that may show the tools, those of their fallbacks, and those of the same components,
+    /// which may verify their effects. With all of them if none may show the tools: the error for an unknown name then
+    /// suggests the nearest one.
     #[must_use]
-    pub fn needed_by(&self, tool: &str) -> ConfigFile {
-        let mut wanted = vec![tool.to_owned()];
+    pub fn needed_by(&self, tools: &[&str]) -> ConfigFile {
+        let entries = |is_needed: &dyn Fn(&str, &ToolConfig) -> bool| -> Vec<_> {
+            self.config.tools.iter().filter(|(key, config)| is_needed(key.get_ref(), config)).collect()
+        };
+        let mut open = entries(&|key, config| tools.iter().any(|tool| config.may_show(key, tool)));
         let mut needed: BTreeSet<&str> = BTreeSet::new();
-        while let Some(name) = wanted.pop() {
-            for (key, config) in &self.config.tools {
-                if config.may_show(key.get_ref(), &name) && needed.insert(key.get_ref()) {
-                    wanted.extend(config.fallback.lists().concat().into_iter().map(Spanned::into_inner));
-                }
+        while let Some((key, config)) = open.pop() {
+            if needed.insert(key.get_ref()) {
+                let fallbacks = config.fallback.lists().concat();
+                let component = config.component.get_ref();
+                open.extend(entries(&|key, other| {
+                    let stands_in = |fallback: &Spanned<Fallback>| {
+                        fallback.get_ref().tool().is_some_and(|tool| other.may_show(key, tool))
+                    };
+                    other.component.get_ref() == component || fallbacks.iter().any(stands_in)
+                }));
             }
         }
         let mut part = self.clone();
@@ -37,23 +46,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tool_needs_the_entries_that_may_show_it_and_those_of_its_fallbacks() {
+    fn a_tool_needs_the_entries_that_may_show_it_those_of_its_fallbacks_and_of_its_component() {
         let entry = |key: &str, more: &str| format!("[tools.{key}]\ncomponent = \"{key}.wasm\"\n{more}");
         let text = [
             entry("a", "fallback = [\"b_run\"]\n"),
             entry("b", "fallback = [\"public\"]\n"),
             entry("c", "functions = { run = \"public\" }\n"),
             entry("ab", ""),
+            "[tools.also]\ncomponent = \"ab.wasm\"\n".to_owned(),
         ];
         let file = ConfigFile::parse(&text.concat(), "airlock.toml".as_ref()).unwrap();
         let needed = |tool: &str| {
-            let part = file.needed_by(tool);
+            let part = file.needed_by(&[tool]);
             part.config.tools.keys().map(|key| key.get_ref().clone()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(needed("a_stop"), "a b c");
         assert_eq!(needed("public"), "c");
-        assert_eq!(needed("c_run"), "a ab b c");
-        assert_eq!(needed("ab"), "ab");
-        assert_eq!(needed("none"), "a ab b c");
+        assert_eq!(needed("c_run"), "a ab also b c");
+        assert_eq!(needed("ab"), "ab also");
+        assert_eq!(needed("none"), "a ab also b c");
     }
 }

@@ -100,8 +100,11 @@ pub(super) fn effect(
         );
         return Ok((*operator.get_ref(), lower.then_some(note).into_iter().collect()));
     }
+    // Grants say that something may change, and only the author knows whether the same change may be made twice.
+    let covers =
+        |declared| declared >= possible || (declared, possible) == (Effect::Idempotent, Effect::Write);
     match contract.effect {
-        Some(declared) if declared < possible => {
+        Some(declared) if !covers(declared) => {
             let message = format!(
                 "`{name}` declares that it is {}, but its grants make {} possible",
                 declared.as_str(),

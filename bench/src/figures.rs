@@ -54,6 +54,34 @@ pub struct Library {
     pub floor_per_s: f64,
 }
 
+/// Requests of a tool to a server on loopback, compared with those of a client library in the same process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// A GET by reqwest over a kept connection.
+    pub bare: Times,
+    /// A call of a tool that makes the same GET.
+    pub call: Times,
+    /// `call` less `bare` in microseconds: the median, over the rounds, of the difference of medians.
+    pub more_us: f64,
+    /// Calls that are made at the same time, each with a request to a slow upstream.
+    pub requests_at_once: usize,
+    /// The time after which the slow upstream answers, in milliseconds.
+    pub slow_ms: f64,
+    /// The time for all of them, by the number of calls that run at once.
+    pub at_once: Vec<AtOnce>,
+}
+
+/// Many calls that wait for a slow upstream.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct AtOnce {
+    /// `host.calls_max`.
+    pub calls_max: u32,
+    /// The time until all calls are answered, in milliseconds: the median of the rounds.
+    pub ms: f64,
+    /// It as a multiple of the least possible time.
+    pub ratio: f64,
+}
+
 /// The cost of counting fuel and epochs for a guest that only computes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Metered {

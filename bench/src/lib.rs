@@ -12,6 +12,7 @@ pub mod library;
 pub mod load;
 pub mod memory;
 pub mod metering;
+pub mod outgoing;
 pub mod process;
 pub mod registry;
 pub mod report;

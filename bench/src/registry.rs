@@ -119,6 +119,21 @@ impl Repository {
         self.write("narrow", &text)
     }
 
+    /// Writes a registry with a tool that may send requests to a port of `127.0.0.1`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn fetching(&self, port: u16, calls_max: u32) -> Result<PathBuf> {
+        let mut text = self.head(calls_max);
+        let more = format!(
+            "functions = {{ fetch = \"{}\" }}\ngrants.http = [{{ host = \"127.0.0.1\", scheme = \"http\", \
+             port = {port}, addresses = [\"127.0.0.1\"] }}]\n{LONG}",
+            crate::outgoing::TOOL
+        );
+        tool(&mut text, "fetcher", &self.component("fetcher"), &more);
+        self.write(&format!("fetching-{calls_max}"), &text)
+    }
+
     fn head(&self, calls_max: u32) -> String {
         format!(
             "[host]\nstate = {:?}\ncalls_max = {calls_max}\n\n[arguments]\nbytes_max = 67_108_864\nstring_bytes_max = 67_108_864\n",

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::figures::{Curve, Library, Machine, Measured, Memory, Metered, Part, Server};
+use crate::figures::{AtOnce, Curve, Library, Machine, Measured, Memory, Metered, Outgoing, Part, Server};
 use plot::short;
 use table::Table;
 
@@ -60,6 +60,9 @@ pub fn write(docs: &Path) -> Result<()> {
     }
     if let Some(curves) = Measured::<Vec<Curve>>::read(&folder, "scale")? {
         page.curves(&curves)?;
+    }
+    if let Some(outgoing) = Measured::<Outgoing>::read(&folder, "outgoing")? {
+        page.outgoing(&outgoing);
     }
     fs::write(docs.join("performance.md"), &page.text).context("cannot write docs/performance.md")
 }
@@ -116,6 +119,29 @@ impl Page<'_> {
              disk. One thread writes the records, in groups.",
             short(figures.sustained_per_s)
         ));
+    }
+
+    fn outgoing(&mut self, measured: &Measured<Outgoing>) {
+        let Outgoing { bare, call, more_us, requests_at_once, slow_ms, at_once } = &measured.figures;
+        self.heading("Requests to other hosts", measured);
+        self.say(&format!(
+            "A call of a tool that makes one GET to a server on this machine takes **{more_us:.0} µs** more than the same \
+             GET by reqwest over a kept connection. The server shares the cores.\n"
+        ));
+        let mut table = Table::new(&["", "p50, µs", "p99, µs", "fastest, µs", "requests"]);
+        for (name, times) in [("reqwest alone", bare), ("a call with the request", call)] {
+            let [p50, p99, min] = [times.p50_us, times.p99_us, times.min_us].map(|us| format!("{us:.1}"));
+            table.row([name.to_owned(), p50, p99, min, times.count.to_string()]);
+        }
+        self.say(&table.to_string());
+        self.say(&format!(
+            "{requests_at_once} such calls at the same time, of a server that answers after {slow_ms:.0} ms:\n"
+        ));
+        let mut table = Table::new(&["`calls_max`", "all answered, ms", "× the least possible time"]);
+        for AtOnce { calls_max, ms, ratio } in at_once {
+            table.row([calls_max.to_string(), format!("{ms:.1}"), format!("{ratio:.2}")]);
+        }
+        self.say(&table.to_string());
     }
 
     fn metering(&mut self, measured: &Measured<Vec<Metered>>) {

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// With --check, stores the count with this reason instead of comparing it
     #[arg(long, requires = "check", value_name = "REASON")]
     bless: Option<String>,
-    /// Only these runs: parts, library, stdio, memory, scale
+    /// Only these runs: parts, library, stdio, memory, scale, outgoing
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["rivals", "check"])]
     only: Vec<Part>,
 }
@@ -55,9 +55,10 @@ enum Part {
     Stdio,
     Memory,
     Scale,
+    Outgoing,
 }
 
-const ALL: [Part; 5] = [Part::Parts, Part::Library, Part::Stdio, Part::Memory, Part::Scale];
+const ALL: [Part; 6] = [Part::Parts, Part::Library, Part::Stdio, Part::Memory, Part::Scale, Part::Outgoing];
 
 /// The paths and settings of a run.
 struct Bench<'r> {
@@ -110,6 +111,7 @@ impl Bench<'_> {
             Part::Stdio => self.measure(&["stdio"]),
             Part::Memory => self.measure(&["memory"]),
             Part::Scale => self.measure(&["scale"]),
+            Part::Outgoing => self.measure(&["outgoing"]),
         }
     }
 

@@ -8,7 +8,7 @@ use airlock_bench::figures::{Measured, Part, Server as Figures};
 use airlock_bench::load::{self, Pace};
 use airlock_bench::registry::Repository;
 use airlock_bench::server::{self, Server};
-use airlock_bench::{library, memory, metering, report, scale};
+use airlock_bench::{library, memory, metering, outgoing, report, scale};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
@@ -50,6 +50,8 @@ enum What {
     Memory,
     /// Measure how cost grows
     Scale,
+    /// Measure requests of tools to other hosts
+    Outgoing,
     /// Write the registry on which the parts are measured
     Registry {
         /// The file to write
@@ -99,6 +101,11 @@ async fn main() -> Result<()> {
         What::Scale => {
             let curves = scale::measure(&repository, quick).await?;
             Measured::now(curves, quick).write(&figures, "scale")
+        }
+        What::Outgoing => {
+            let measured = outgoing::measure(&repository, quick).await?;
+            eprintln!("outgoing: {:.0} µs more than the request alone", measured.more_us);
+            Measured::now(measured, quick).write(&figures, "outgoing")
         }
         What::Registry { out } => {
             // The registry names everything by absolute paths, so it can be moved.

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::table::Table;
-use crate::figures::{Curve, Library, Measured, Server};
+use crate::figures::{AtOnce, Curve, Library, Measured, Outgoing, Server};
 
 /// The product's name in the tables.
 const OURS: &str = "airlock";
@@ -28,6 +28,7 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
     let servers = Measured::<Vec<Server>>::read(folder, "stdio")?.map(|it| it.figures).unwrap_or_default();
     let rivals = Measured::<Vec<Server>>::read(folder, "rivals")?.map(|it| it.figures).unwrap_or_default();
     let curves = Measured::<Vec<Curve>>::read(folder, "scale")?.map(|it| it.figures).unwrap_or_default();
+    let outgoing = Measured::<Outgoing>::read(folder, "outgoing")?.map(|it| it.figures);
     let mut all = Vec::new();
     if let Some(Library { ratio, many_ratio, .. }) = library {
         all.push(most("a library call × the engine's floor", 2.5, Some(ratio)));
@@ -35,6 +36,12 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
     }
     all.extend(over_stdio(&servers));
     all.extend(beside(&rivals));
+    if let Some(Outgoing { more_us, at_once, .. }) = outgoing {
+        all.push(most("a call with one GET − the same GET alone, µs", 250.0, Some(more_us)));
+        all.extend(at_once.iter().map(|AtOnce { calls_max, ratio, .. }| {
+            most(format!("64 GETs of 50 ms, {calls_max} calls at once × the least time"), 1.5, Some(*ratio))
+        }));
+    }
     all.push(most("first result with 100 tools × with one", 5.0, starts(&curves)));
     let mut table = Table::new(&["goal", "bound", "measured", ""]);
     for Goal { what, most, bound, measured } in all {

@@ -1,5 +1,5 @@
 //! A third-party component, from the package `arcjet` on PyPI. It is downloaded, so the test runs only on request:
-//! `cargo test -p airlock-tests --test all arcjet -- --ignored`.
+//! `cargo xtask interop`.
 
 use std::path::Path;
 use std::process::{Command, Output};

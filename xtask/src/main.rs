@@ -9,6 +9,7 @@ mod demo;
 mod fuzz;
 mod fuzz_api;
 mod guests;
+mod interop;
 mod node;
 mod python;
 mod release;
@@ -40,6 +41,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Tests the HTTP API against its own OpenAPI document.
     FuzzApi(fuzz_api::Args),
+    /// Runs the tests that need Node, Python or the network, where these are installed.
+    Interop,
     /// Builds the program as it is shipped: `target/release/airlock`.
     Release(release::Args),
     /// Runs mixed load over HTTP: memory must stay bounded, every call gets a reply, no tool stops working.
@@ -60,6 +63,7 @@ fn main() -> Result<()> {
         Command::Demo => demo::run(&root()),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::FuzzApi(args) => fuzz_api::run(&root(), &args),
+        Command::Interop => interop::run(&root()),
         Command::Release(args) => release::run(&root(), &args),
         Command::Soak(args) => soak::run(&root(), &args),
         Command::Conformance => conformance::run(&root()),

@@ -1,0 +1,45 @@
+//! `cargo xtask interop`: tests that need Node, Python or the network.
+//!
+//! Owns which programs a test needs. A test whose programs are missing is skipped, and said to be. To add one: an ignored
+//! test of the crate `airlock-tests`, and its line in [`TESTS`].
+
+use std::env;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::guests;
+use crate::run::{cargo, command, run_command};
+
+/// The tests, and the programs that each one needs.
+const TESTS: [(&str, &[&str]); 4] = [
+    ("foreign::arcjet", &["python3", "pip"]),
+    ("interop::a_program_in_javascript_fetches", &["node", "npm"]),
+    ("interop::a_program_in_python_sends_a_request", &["python3"]),
+    ("interop::the_guests_of_hyperlight_load", &["python3"]),
+];
+
+/// Builds everything, and runs the tests whose programs are there.
+#[expect(clippy::print_stdout, reason = "what is skipped is the result")]
+pub(crate) fn run(root: &Path) -> Result<()> {
+    cargo(root, &["build", "--workspace", "--all-targets"])?;
+    guests::run(root, &guests::Args::default())?;
+    let mut skipped = 0;
+    for (test, programs) in TESTS {
+        if let Some(missing) = programs.iter().find(|program| !is_installed(program)) {
+            println!("skipped: {test} needs `{missing}`");
+            skipped += 1;
+            continue;
+        }
+        let args = ["test", "-p", "airlock-tests", "--test", "all", "--", "--ignored", "--exact", test];
+        run_command(command(root, "cargo").args(args))?;
+    }
+    println!("{} of {} tests passed, {skipped} skipped", TESTS.len() - skipped, TESTS.len());
+    Ok(())
+}
+
+/// Whether a program is in a folder of `PATH`.
+fn is_installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}

@@ -2,6 +2,7 @@
 //! what reaches them, and fail as a test says.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +27,8 @@ const REACHING: [&str; 2] = ["market-figures", "submit-recommendation"];
 pub struct Services {
     seen: Arc<Seen>,
     port: u16,
+    /// Another service, which no registry names.
+    elsewhere: std::net::TcpListener,
     task: JoinHandle<()>,
 }
 
@@ -70,7 +73,9 @@ impl Services {
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, app).await;
         });
-        Ok(Services { seen, port, task })
+        let elsewhere = std::net::TcpListener::bind("127.0.0.1:0")?;
+        elsewhere.set_nonblocking(true)?;
+        Ok(Services { seen, port, elsewhere, task })
     }
 
     /// Writes the registry of the example tools into a folder, with these services in the place of those that it names.
@@ -110,6 +115,24 @@ impl Services {
     /// The `authorization` of each request for a figure.
     pub fn keys(&self) -> Vec<String> {
         lock(&self.seen.keys).clone()
+    }
+
+    /// Their port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address of another service, which no registry names.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn other_address(&self) -> std::io::Result<SocketAddr> {
+        self.elsewhere.local_addr()
+    }
+
+    /// How many connections reached the other service since this was last asked.
+    pub fn connections_elsewhere(&self) -> usize {
+        std::iter::from_fn(|| self.elsewhere.accept().ok()).count()
     }
 
     /// How often a recommendation was handed in.

@@ -65,11 +65,25 @@ async fn a_figure_comes_by_a_key_that_the_tool_never_sees() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_service_the_table_answers_and_says_how_old_it_is() {
     let shipped = Shipped::new().await;
+    let asked = json!({"series": "nonfarm"});
     shipped.services.set_down(true);
-    let reply = shipped.call("market_figures", &json!({"series": "nonfarm"}));
+    let reply = shipped.call("market_figures", &asked);
     assert_eq!((&reply["status"], &reply["result"]["month"]), (&json!("degraded"), &json!("2015-12")));
     let notice = reply["notice"].as_str().unwrap();
     assert!(notice.contains("`market_figures_table`") && notice.contains("2015-12-31"), "{notice}");
+    // The table is older than what the service answered before.
+    shipped.services.set_down(false);
+    let fresh = shipped.call("market_figures", &asked);
+    shipped.services.set_down(true);
+    let kept = shipped.call("market_figures", &asked);
+    assert_eq!((&kept["status"], &kept["result"]), (&json!("degraded"), &fresh["result"]));
+    assert_eq!(kept["provenance"]["cached"]["record"], fresh["record"]);
+    // Under other grants it is not told any more.
+    let text = std::fs::read_to_string(&shipped.registry).unwrap();
+    let other = text.replacen("path = \"/v1/figures\"\n", "path = \"/v1/figures\"\nrequests_max = 7\n", 1);
+    std::fs::write(&shipped.registry, other).unwrap();
+    let reply = shipped.call("market_figures", &asked);
+    assert_eq!(reply["provenance"]["route"], "market_figures_table", "{reply}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,7 +97,8 @@ async fn a_recommendation_whose_answer_is_lost_is_handed_in_once() {
     assert_eq!((&good["status"], &good["result"]["id"]), (&json!("ok"), &json!("A-1")));
     shipped.services.set_silent(true);
     let lost = shipped.call("submit_recommendation", &args("REQ-1002"));
-    assert_eq!((&lost["status"], &lost["error"]["ran"]), (&json!("failed"), &json!("may-have")), "{lost}");
+    assert_eq!((&lost["code"], &lost["error"]["ran"]), (&json!("outcome-unknown"), &json!("ran")), "{lost}");
+    assert!(lost["error"]["message"].as_str().unwrap().contains("`was_submitted` was asked"), "{lost}");
     assert_eq!(["REQ-1001", "REQ-1002"].map(|reference| shipped.services.handed_in(reference)), [1, 1]);
     let found =
         |reference: &str| shipped.call("was_submitted", &json!({ "reference": reference }))["result"].clone();

@@ -2,20 +2,24 @@
 //!
 //! Each scene states its expected outcome. The program exits with 1 if a scene ends differently.
 
+mod scenes;
+
 use std::io::Write as _;
+use std::path::Path;
 
 use airlock::config::ConfigFile;
 use airlock::host::open_journal;
 use airlock_journal::Journal;
 use airlock_tests::root;
+use airlock_tests::services::Services;
 use airlock_tests::session::{Session, text};
-use airlock_types::code::Code;
 use airlock_types::record::Record;
 use airlock_types::record::v3::Step;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use rmcp::model::CallToolResult;
-use serde_json::{Value, json};
+use scenes::Scene;
+use serde_json::Value;
 
 /// Width at which text is wrapped.
 const COLUMNS: usize = 100;
@@ -23,89 +27,40 @@ const COLUMNS: usize = 100;
 /// Characters of a long answer that are shown.
 const TEXT_CHARS_MAX: usize = 1_200;
 
-/// One call of the session, with its expected outcome.
-struct Scene {
-    title: &'static str,
-    tool: &'static str,
-    args: Value,
-    expect: Code,
-}
-
-fn scenes() -> Vec<Scene> {
-    let scene = |title, tool, args, expect| Scene { title, tool, args, expect };
-    vec![
-        scene("A good call", "sector_metrics", json!({"period": "2009-10", "limit": 3}), Code::Ok),
-        scene(
-            "A call with two mistakes, and the error that mends it",
-            "unit_convert",
-            json!({"value": "26.2", "form": "mile", "to": "km"}),
-            Code::ArgsType,
-        ),
-        scene(
-            "The same call, mended as it said",
-            "unit_convert",
-            json!({"value": 26.2, "from": "mile", "to": "km"}),
-            Code::Ok,
-        ),
-        scene(
-            "A request with several readings",
-            "sector_metrics",
-            json!({"period": "recent"}),
-            Code::Clarify,
-        ),
-        scene("A tool that loops is stopped", "looping", json!({}), Code::LimitFuel),
-        scene("A tool that eats memory is stopped", "hungry", json!({}), Code::LimitMemory),
-        scene(
-            "A tool that lies is caught; its fallback answers, and says so",
-            "lying_metrics",
-            json!({"period": "2009-10", "limit": 2}),
-            Code::Degraded,
-        ),
-        scene(
-            "A refusal",
-            "pay_band",
-            json!({"family": "executive", "level": "lead", "country": "DE"}),
-            Code::Refused,
-        ),
-        scene(
-            "A capability that was not granted",
-            "sector_metrics_ungranted",
-            json!({"period": "2009-10"}),
-            Code::PolicyDenied,
-        ),
-    ]
-}
-
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let registry = root().join("tests/demo.toml");
-    let session = Session::start(&registry).await?;
-    let journal = open_journal(&ConfigFile::read(&registry)?)?;
-    let tools = session.tools().await?;
-    say(bold(), &format!("An agent connects over MCP and sees {} tools.", tools.len()))?;
-    let scenes = scenes();
-    let mut unexpected = 0;
-    for (number, scene) in scenes.iter().enumerate() {
-        let result = session.call(scene.tool, scene.args.clone()).await?;
-        let came = show(number + 1, scene, &result, &journal).await?;
-        unexpected += usize::from(!came);
-    }
-    session.end().await?;
-    let count = scenes.len();
-    say(bold(), &format!("\n{count} scenes, {} as expected.", count - unexpected))?;
-    anyhow::ensure!(unexpected == 0, "{unexpected} scenes did not end as expected");
+    let (own, own_came) = play(&registry, &scenes::own()).await?;
+    let folder = tempfile::tempdir()?;
+    let services = Services::start(scenes::KEY).await?;
+    let registry = scenes::registry(&services, folder.path())?;
+    let (reaching, reaching_came) = play(&registry, &scenes::reaching(&services)).await?;
+    let (count, came) = (own + reaching, own_came + reaching_came);
+    say(bold(), &format!("\n{count} scenes, {came} as expected."))?;
+    anyhow::ensure!(came == count, "{} scenes did not end as expected", count - came);
     Ok(())
 }
 
+/// Plays scenes in one session, and returns how many there were and how many ended as expected.
+async fn play(registry: &Path, scenes: &[Scene<'_>]) -> anyhow::Result<(usize, usize)> {
+    let session = Session::start_with(registry, &[(scenes::KEY_NAME, scenes::KEY)]).await?;
+    let journal = open_journal(&ConfigFile::read(registry)?)?;
+    let tools = session.tools().await?;
+    say(bold(), &format!("\nAn agent connects over MCP and sees {} tools.", tools.len()))?;
+    let mut as_expected = 0;
+    for scene in scenes {
+        (scene.before)();
+        let result = session.call(scene.tool, scene.args.clone()).await?;
+        as_expected += usize::from(show(scene, &result, &journal).await?);
+    }
+    session.end().await?;
+    Ok((scenes.len(), as_expected))
+}
+
 /// Prints a scene and returns whether it ended as expected.
-async fn show(
-    number: usize,
-    scene: &Scene,
-    result: &CallToolResult,
-    journal: &Journal,
-) -> anyhow::Result<bool> {
+async fn show(scene: &Scene<'_>, result: &CallToolResult, journal: &Journal) -> anyhow::Result<bool> {
     let record = record(result, journal).await?;
-    say(bold(), &format!("\n{number}. {}", scene.title))?;
+    say(bold(), &format!("\n{}", scene.title))?;
     row("called", &format!("{} {}", scene.tool, scene.args))?;
     row("inner door", &inner_door(&record))?;
     row("outer door", &outer_door(&record))?;
@@ -124,11 +79,18 @@ async fn show(
     let good = !result.is_error.unwrap_or(false);
     let style = if good { color(AnsiColor::Green) } else { color(AnsiColor::Yellow) };
     say(style, &indented("the agent reads", &read_by_agent(result)))?;
+    let beside = (scene.beside)();
+    if let Ok(Some(beside)) = &beside {
+        row("beside it", beside)?;
+    }
     let came = record.code == scene.expect.as_str();
     if !came {
         say(color(AnsiColor::Red), &format!("   expected {}, came {}", scene.expect, record.code))?;
     }
-    Ok(came)
+    if let Err(wrong) = &beside {
+        say(color(AnsiColor::Red), &format!("   {wrong}"))?;
+    }
+    Ok(came && beside.is_ok())
 }
 
 /// The record of a call. The server writes it some milliseconds after its answer, hence the loop.
@@ -181,6 +143,7 @@ fn path(steps: &[Step]) -> String {
         Step::Stopped { why, .. } => format!("({why})"),
         Step::Asked { tool, .. } => format!("ask {tool}"),
         Step::Verified { found, .. } => format!("→ {found}"),
+        Step::Recalled { tool, found, .. } => format!("kept answer of {tool}: {found}"),
     });
     let steps: Vec<String> = steps.collect();
     if steps.is_empty() { "nothing ran".into() } else { steps.join(" ") }

@@ -147,5 +147,5 @@ async fn the_compile_process_gets_no_secret() {
     let component = std::fs::read(root().join("tests/guests/build/fetcher.wasm")).unwrap();
     assert!(holds(&seen, b"end\n") && seen.len() > component.len(), "it got the component");
     assert_clean("the compile process", &seen);
-    assert!(!holds(&seen, std::env::var("PATH").unwrap().as_bytes()));
+    assert!(!holds(&seen, std::env::var_os("PATH").unwrap().as_encoded_bytes()));
 }

@@ -29,6 +29,7 @@ const FLOORS: [Floor; 6] = [
             "shorten",
             "unexpanded",
             "words",
+            "duration",
             "digest",
             "canonical",
             "place",
@@ -90,7 +91,8 @@ const FLOORS: [Floor; 6] = [
     Floor {
         folder: "journal",
         modules: &[
-            "state", "standing", "bound", "owner", "store", "keyvalue", "queue", "writer", "sqlite", "memory",
+            "state", "standing", "bound", "owner", "store", "database", "keyvalue", "answers", "queue",
+            "writer", "sqlite", "memory",
         ],
     },
     Floor {
@@ -179,7 +181,17 @@ const ONLY: [(&str, &[&str]); 10] = [
         ],
     ),
     ("rmcp", &["server/mcp", "server/transport"]),
-    ("rusqlite", &["journal/keyvalue", "journal/sqlite", "journal/store", "journal/writer"]),
+    (
+        "rusqlite",
+        &[
+            "journal/answers",
+            "journal/database",
+            "journal/keyvalue",
+            "journal/sqlite",
+            "journal/store",
+            "journal/writer",
+        ],
+    ),
 ];
 
 /// Crates, and modules written as `folder/module`, that do no I/O.

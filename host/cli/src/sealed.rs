@@ -1,4 +1,4 @@
-//! Files in the format of age: https://age-encryption.org/v1.
+//! Files in the format of age: <https://age-encryption.org/v1>.
 //!
 //! In the program and not in the library, because the crate has many dependencies. Identities come from files; age's
 //! plugins and passphrases, which start programs or ask on a terminal, are left out.

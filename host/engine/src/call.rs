@@ -19,6 +19,7 @@ mod notice;
 mod observe;
 mod pause;
 mod permit;
+mod recall;
 mod repeat;
 mod reply;
 mod report;
@@ -108,6 +109,11 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
                 let (route, how) = (&permitted[route], (&plan.jitter, deadline_ms));
                 let (found, left) = pin!(verify::verify(host, route, how, &mut judged, events)).await;
                 plan.verified(&mut progress, found, left, events.elapsed_ms())
+            }
+            Step::Recall { route } => {
+                let (found, answer) = recall::recall(events, &plan, &permitted[route]).await;
+                judged = answer.map(|answer| (route, answer)).or(judged);
+                plan.recalled(&mut progress, found, events.elapsed_ms())
             }
             Step::Accept { code, fallback_because } => {
                 return reply::accepted(events, &permitted, judged, code, fallback_because);

@@ -7,6 +7,7 @@
 
 mod access;
 mod admit;
+mod answers;
 mod parts;
 mod visible;
 
@@ -31,6 +32,7 @@ use airlock_journal::Journal;
 use airlock_types::caller::Caller;
 use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::plan::{BreakerView, Breakers, Quota, Settled};
+pub(crate) use answers::Answers;
 pub(crate) use parts::Parts;
 pub use visible::Visible;
 pub(crate) use visible::{Candidate, Resolved};
@@ -155,6 +157,11 @@ impl Generation {
 
     pub(crate) fn journal(&self) -> &Journal {
         &self.parts.journal
+    }
+
+    /// The answers that are kept for when their tools cannot answer.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.parts.answers
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {

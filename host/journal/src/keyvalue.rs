@@ -10,13 +10,12 @@ mod spaces;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::ErrorCode;
 
-use crate::store::{Store, StoreError};
+use crate::database::{Database, DatabaseError, Form};
+use crate::store::StoreError;
 pub use pairs::{Bucket, Change, Page, Pair};
 pub use spaces::{Quota, Space};
 
@@ -29,22 +28,11 @@ pub const KEY_BYTES_MAX: usize = 1 << 10;
 /// Most keys of one batch. Other tools wait while it is made.
 pub const BATCH_KEYS_MAX: usize = 1_000;
 
-/// How long a change waits for one of another process. Longer than such a change takes on a slow disk, and short beside
-/// the deadline of an attempt, which the next change may still meet.
-const BUSY: Duration = Duration::from_secs(2);
+const FORM: Form = Form { prepare: schema::prepare, is_durable: true };
 
 /// The pairs of all tools of a host.
 #[derive(Debug)]
-pub struct KeyValue(Mutex<Base>);
-
-/// Where they are.
-#[derive(Debug)]
-enum Base {
-    /// A file. `None` after its connection proved useless, until the next use opens it again.
-    File(PathBuf, Option<Store>),
-    /// The memory of this process.
-    Memory(Connection),
-}
+pub struct KeyValue(Database);
 
 /// Why something could not be done with pairs. The texts are fragments that a guest may read: they name no path.
 #[derive(Debug, thiserror::Error)]
@@ -126,14 +114,19 @@ impl From<StoreError> for KeyValueError {
     }
 }
 
+impl DatabaseError for KeyValueError {
+    fn is_broken(&self) -> bool {
+        matches!(self, KeyValueError::Broken(_))
+    }
+}
+
 impl KeyValue {
     /// Opens the pairs in a file. A missing file is created, readable by this user alone.
     ///
     /// # Errors
     /// Says what is wrong with the file: nothing is overwritten.
     pub fn open(path: &Path) -> Result<KeyValue, String> {
-        let store = opened(path)?;
-        Ok(KeyValue(Mutex::new(Base::File(path.to_owned(), Some(store)))))
+        Database::open(path, FORM).map(KeyValue)
     }
 
     /// Pairs in memory, which end with the process.
@@ -141,67 +134,6 @@ impl KeyValue {
     /// # Errors
     /// When SQLite has no memory.
     pub fn memory() -> Result<KeyValue, String> {
-        let mut connection = Connection::open_in_memory().map_err(|err| err.to_string())?;
-        schema::prepare(&mut connection)?;
-        Ok(KeyValue(Mutex::new(Base::Memory(connection))))
-    }
-
-    /// Reads in one transaction, so that several statements see the same state.
-    fn read<T>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, KeyValueError>,
-    ) -> Result<T, KeyValueError> {
-        self.with(|base| match base {
-            Base::Memory(connection) => work(connection),
-            Base::File(path, store) => {
-                let store = kept(path, store)?;
-                let transaction = store.connection().unchecked_transaction()?;
-                work(&transaction)
-            }
-        })
-    }
-
-    /// Writes in one transaction, which is undone if `work` fails.
-    fn write<T>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, KeyValueError>,
-    ) -> Result<T, KeyValueError> {
-        self.with(|base| match base {
-            Base::Memory(connection) => {
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let done = work(&transaction)?;
-                transaction.commit()?;
-                Ok(done)
-            }
-            Base::File(path, store) => kept(path, store)?.write(work),
-        })
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut Base) -> Result<T, KeyValueError>) -> Result<T, KeyValueError> {
-        let mut base = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = work(&mut base);
-        // A new connection may help, and the next use makes one.
-        if let (Err(KeyValueError::Broken(_)), Base::File(_, store)) = (&done, &mut *base) {
-            *store = None;
-        }
-        done
-    }
-}
-
-fn opened(path: &Path) -> Result<Store, String> {
-    let store = Store::open_with(path, schema::prepare)?;
-    store.connection().busy_timeout(BUSY).map_err(|err| err.to_string())?;
-    Ok(store)
-}
-
-/// The open store of a file. The files may have been replaced since it was opened; it would then read removed ones.
-fn kept<'s>(path: &Path, store: &'s mut Option<Store>) -> Result<&'s mut Store, KeyValueError> {
-    if store.as_mut().is_some_and(|store| !store.is_in_place()) {
-        *store = None;
-        return Err(StoreError::Displaced.into());
-    }
-    match store {
-        Some(store) => Ok(store),
-        none => Ok(none.insert(opened(path).map_err(KeyValueError::Broken)?)),
+        Database::memory(FORM).map(KeyValue)
     }
 }

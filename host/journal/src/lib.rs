@@ -3,12 +3,15 @@
 //! Owns where records are kept (an SQLite database, or memory), their bound, and when a record is durable: queued for
 //! calls that only read, committed before the reply for all others. One thread writes to the database, in groups. While
 //! the database cannot be written, the bounded queue fills; then calls fail with an error that says that they leave no
-//! record. `keyvalue` has what tools keep, in a file of its own. Must not know how stages decide.
+//! record. `keyvalue` has what tools keep, and `answers` what they
+//! answered, each in a file of its own. Must not know how stages decide.
 
 // A match on outcomes must name every variant, so that a new one is a compile error.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod answers;
 mod bound;
+mod database;
 pub mod keyvalue;
 mod memory;
 mod owner;

@@ -13,6 +13,7 @@ pub mod decision;
 pub mod diagnostic;
 pub mod difference;
 pub mod digest;
+pub mod duration;
 pub mod effect;
 pub mod environment;
 pub mod event;

@@ -14,6 +14,7 @@ mod progress;
 mod quota;
 mod retry;
 mod settle;
+mod step;
 #[cfg(test)]
 mod tests;
 
@@ -26,10 +27,11 @@ use crate::effect::Effect;
 
 pub use breaker::{BreakerView, Breakers, Scope};
 pub use explain::explain;
-pub use progress::{AttemptEnd, PathStep, Progress, Step};
+pub use progress::Progress;
 pub use quota::Quota;
 pub use retry::{Jitter, RetryPolicy};
 pub use settle::Settled;
+pub use step::{AttemptEnd, PathStep, Recalled, Step};
 
 /// All inputs of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,6 +71,10 @@ pub struct RouteInput {
     /// The read-only tool that says whether an effect happened that was not settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
+    /// The greatest age of a kept answer, in milliseconds. A route with one runs nothing: it delivers what the tool
+    /// answered to the same arguments before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_ms_max: Option<u64>,
 }
 
 /// A read-only tool that says whether an effect of another tool happened.
@@ -159,6 +165,28 @@ pub struct WorstCase {
     pub quota: u32,
 }
 
+impl RouteInput {
+    /// The route of a tool's kept answers. Nothing runs, so its health does not count and it needs no time.
+    #[must_use]
+    pub fn cached(self, cached_ms_max: u64) -> RouteInput {
+        RouteInput {
+            retry: RetryPolicy { attempts_max: 1, ..self.retry },
+            attempt_deadline_ms: 0,
+            useful_ms_min: 0,
+            quota: 0,
+            breaker: BreakerView::Closed,
+            verify: None,
+            cached_ms_max: Some(cached_ms_max),
+            ..self
+        }
+    }
+
+    /// Whether the route delivers a kept answer.
+    pub fn is_cached(&self) -> bool {
+        self.cached_ms_max.is_some()
+    }
+}
+
 /// Makes the plan.
 pub fn plan(inputs: Inputs) -> Plan {
     let Inputs { args_digest, jitter, deadline_ms, routes } = inputs;
@@ -195,7 +223,7 @@ fn route(input: RouteInput, reserve_ms: u64, factor: impl Fn(u32) -> f64) -> Rou
 
 fn worst_case(deadline_ms: u64, routes: &[Route]) -> WorstCase {
     // The plan holds the breakers as they were when it was made, so a route that is paused then is never attempted.
-    let open = routes.iter().filter(|route| !route.input.breaker.is_open());
+    let open = routes.iter().filter(|route| !route.input.breaker.is_open() && !route.input.is_cached());
     let mut worst = WorstCase { executions: 0, latency_ms: 0, quota: 0 };
     for route in open {
         // Both are upper bounds: the cheapest kind of retry bounds their number, the dearest kind bounds what they

@@ -126,13 +126,24 @@ pub struct Failure {
     pub detail: Option<Value>,
 }
 
+/// When an answer was given that is delivered again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Cached {
+    /// Its age, in milliseconds.
+    pub age_ms: u64,
+    /// The record of the call that it was given to.
+    #[cfg_attr(feature = "schema", schemars(length(min = 8)))]
+    pub record: String,
+}
+
 /// Name shown for a fallback that the caller may not see. No tool can have this name.
 pub const HIDDEN_ROUTE: &str = "another tool";
 
 /// Where an answer comes from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(transform = schema::component_unless_hidden))]
+#[cfg_attr(feature = "schema", schemars(transform = schema::told_by_route))]
 pub struct Provenance {
     /// The tool that answered: the one that was called, or a fallback; `another tool` for one that the caller may not
     /// see.
@@ -141,12 +152,14 @@ pub struct Provenance {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[0-9a-f]{64}$")))]
     pub component: Option<Arc<str>>,
-    /// Attempts made in all, on all routes.
-    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    /// Attempts made in all, on all routes. None where a kept answer was delivered and no tool could be tried.
     pub attempts: u32,
     /// Why the called tool did not answer itself, where a fallback did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fallback_because: Option<Code>,
+    /// Where the answer was given before, to an earlier call of the same caller with the same arguments.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cached: Option<Cached>,
     /// The moment that the data speaks of, as the tool gave it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub as_of: Option<String>,
@@ -258,10 +271,12 @@ struct Brief<'r> {
 impl Brief<'_> {
     fn says_something(&self) -> bool {
         // Destructured without `..`, so that a new field is considered here.
-        let Provenance { route, component: _, attempts, fallback_because, as_of, source } = self.provenance;
+        let Provenance { route, component: _, attempts, fallback_because, cached, as_of, source } =
+            self.provenance;
         **route != *self.tool
             || *attempts != 1
             || fallback_because.is_some()
+            || cached.is_some()
             || as_of.is_some()
             || source.is_some()
     }

@@ -18,6 +18,7 @@ use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
 use airlock_types::code::Code;
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::limit::Limits;
+use airlock_types::reply::Cached;
 use airlock_types::shorten;
 use airlock_types::usage::{LimitHit, Traces};
 
@@ -53,6 +54,8 @@ pub(crate) struct Accepted {
     pub(crate) findings: Vec<Finding>,
     /// Size of the answer in bytes, as JSON.
     pub(crate) bytes: u64,
+    /// Where it is no answer of now: when it was given.
+    pub(crate) cached: Option<Cached>,
 }
 
 impl Judged {
@@ -150,7 +153,7 @@ fn accept(asked: Asked<'_>, answered: Answered, now_unix_ms: u64) -> Result<Judg
             return Ok(Judged::failed(Code::Implausible, Details { findings, ..Details::default() }));
         }
     };
-    let accepted = Accepted { result, answered, findings, bytes };
+    let accepted = Accepted { result, answered, findings, bytes, cached: None };
     Ok(Judged { accepted: Some(accepted), ..Judged::failed(code, Details::default()) })
 }
 

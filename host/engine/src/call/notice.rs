@@ -4,8 +4,9 @@
 //! know how the envelope is written for a client. For a new code: its arm in [`because`].
 
 use airlock_types::code::Code;
+use airlock_types::duration;
 use airlock_types::finding::{Finding, Verdict};
-use airlock_types::reply::{HIDDEN_ROUTE, Provenance, Reply};
+use airlock_types::reply::{Cached, HIDDEN_ROUTE, Provenance, Reply};
 use airlock_types::words::one_line;
 
 /// Longest notice, in characters: it is read before anything else.
@@ -25,11 +26,16 @@ pub(super) fn of(reply: &Reply) -> Option<String> {
     Some(one_line(&notice, NOTICE_CHARS_MAX))
 }
 
-/// An answer of another tool.
+/// An answer of another tool, or of an earlier call.
 fn replaced(reply: &Reply, provenance: &Provenance) -> String {
     let why = provenance.fallback_because.map_or("it had no answer", because);
-    let from = who(provenance);
-    let mut notice = format!("Not from `{}`: {why}. From {from}", reply.tool);
+    let mut notice = match &provenance.cached {
+        Some(Cached { age_ms, .. }) => {
+            let age = duration::about(*age_ms);
+            format!("No new answer from `{}`: {why}. This is what it answered {age} ago", reply.tool)
+        }
+        None => format!("Not from `{}`: {why}. From {}", reply.tool, who(provenance)),
+    };
     if let Some(as_of) = &provenance.as_of {
         notice += &format!(", as of {}", one_line(as_of, TOOL_TEXT_CHARS_MAX));
     }
@@ -75,13 +81,18 @@ fn doubt(findings: &[Finding]) -> Option<String> {
 
 /// The finding of an answer that is another tool's: every degraded reply has one that explains it.
 pub(super) fn fallback(called: &str, provenance: &Provenance, why: Code) -> Finding {
-    let who = who(provenance);
+    let (kind, got) = match &provenance.cached {
+        Some(Cached { age_ms, .. }) => {
+            ("cached", format!("what it answered {} ago", duration::about(*age_ms)))
+        }
+        None => ("fallback", format!("an answer from {}", who(provenance))),
+    };
     Finding {
-        kind: "fallback".into(),
+        kind: kind.into(),
         verdict: Verdict::Suspect,
         path: String::new(),
         expected: format!("an answer from `{called}`"),
-        got: format!("an answer from {who}, since {}", because(why)),
+        got: format!("{got}, since {}", because(why)),
     }
 }
 

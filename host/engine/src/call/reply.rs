@@ -62,6 +62,7 @@ pub(super) fn accepted(
         component: candidate.shown_digest(),
         attempts: fold::usage(&events.list).attempts,
         fallback_because,
+        cached: accepted.cached.take(),
         as_of: as_of.map(|as_of| as_of.time.clone()),
         source: as_of.and_then(|as_of| as_of.source.clone()),
     };
@@ -193,7 +194,7 @@ pub(super) fn session<'e>(events: &'e Events<'_>) -> Option<&'e String> {
 
 /// Fills in an accepted value and what the tool said beside it.
 fn fill(reply: &mut Reply, accepted: Accepted, provenance: Provenance) {
-    let Accepted { result, answered, findings, bytes: _ } = accepted;
+    let Accepted { result, answered, findings, bytes: _, cached: _ } = accepted;
     let assessment = answered.assessment;
     reply.result = result;
     reply.content = answered.content;

@@ -37,7 +37,7 @@ fn input(host: &Generation, who: &Caller, route: &PermittedRoute) -> RouteInput 
     let tool = &*route.candidate.tool;
     // Read together under one lock, so that both are of the same moment.
     let (quota, breaker) = host.health(&tool.name, who);
-    RouteInput {
+    let input = RouteInput {
         tool: tool.name.clone(),
         component: tool.component.digest.clone(),
         effect: tool.effect,
@@ -49,6 +49,11 @@ fn input(host: &Generation, who: &Caller, route: &PermittedRoute) -> RouteInput 
         quota,
         breaker,
         verify: verify(route),
+        cached_ms_max: None,
+    };
+    match route.candidate.cached_ms_max {
+        Some(age_ms_max) => input.cached(age_ms_max),
+        None => input,
     }
 }
 

@@ -31,7 +31,9 @@ impl Events<'_> {
         self.charge();
         // Both are folds over the events, which the record takes next.
         let (counted, durability) = (fold::counted(&self), self.durability());
+        let key = self.key_to_keep(&reply);
         let record = self.take_record(reply.code, Json::of(&reply));
+        let kept = key.zip(record.reply.clone());
         // A copy only for calls with effects: if the commit is late, a second record must replace the queued one.
         let spare = (durability == Durability::Committed).then(|| record.clone());
         // A missing place and a failed commit are answered alike.
@@ -41,6 +43,11 @@ impl Events<'_> {
         };
         if let Err(err) = sealed {
             reply = self.unsealed(reply, spare, &err);
+        }
+        // Before the answer leaves, so that the next call finds it.
+        if let Some((key, kept)) = kept {
+            let answer = kept.as_str().to_owned();
+            host.answers().keep(host.environment(), key, answer, self.head.started_unix_ms).await;
         }
         // After the commit: a lost record changes the code, and span and metrics must show the final one.
         self.finish(&reply);

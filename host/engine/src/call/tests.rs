@@ -138,6 +138,7 @@ fn every_reason_for_a_fallback_reads_well() {
         component: None,
         attempts: 2,
         fallback_because: None,
+        cached: None,
         as_of: None,
         source: None,
     };

@@ -9,6 +9,7 @@ use wasmtime::Engine;
 use airlock_journal::Journal;
 use airlock_types::environment::SharedEnvironment;
 
+use super::answers::Answers;
 use crate::admission::Gate;
 use crate::caller::account::{Accounts, CALLER_HEAVY_RUN, CALLER_HEAVY_WAIT};
 use crate::caller::repeats::CallersRepeats;
@@ -32,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) execute: Arc<dyn Execute>,
     pub(crate) environment: SharedEnvironment,
     pub(crate) journal: Journal,
+    /// The answers that are kept for when their tools cannot answer.
+    pub(crate) answers: Answers,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
     /// The failed calls of each caller.
@@ -47,12 +50,14 @@ impl Parts {
         execute: Arc<dyn Execute>,
         environment: SharedEnvironment,
         journal: Journal,
+        answers: Answers,
     ) -> Parts {
         Parts {
             engine,
             execute,
             environment,
             journal,
+            answers,
             accounts: Accounts::default(),
             sessions: Sessions::default(),
             repeats: CallersRepeats::default(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::caller::Rules;
-use crate::config::Unavailable;
+use crate::config::{Cached, Fallback, Unavailable};
 use crate::registry::{Registry, Tool, UnknownTool, describe};
 use airlock_types::event::Event;
 use airlock_types::reply::HIDDEN_ROUTE;
@@ -47,6 +47,8 @@ pub(crate) struct Candidate {
     is_shown: bool,
     /// The tool that verifies its effects, if the caller may call that one.
     pub(crate) verify: Option<Arc<Tool>>,
+    /// The greatest age of an answer, in milliseconds, where not the tool answers but what it answered before.
+    pub(crate) cached_ms_max: Option<u64>,
 }
 
 impl Visible {
@@ -93,13 +95,21 @@ impl Visible {
         let fits = |other: &&Arc<Tool>| {
             other.contract.function.ty == tool.contract.function.ty && other.effect <= tool.effect
         };
-        let fallbacks = tool.fallback.iter().filter_map(|name| self.registry.resolve(name).ok()).filter(fits);
         let candidate = |tool: &Arc<Tool>| Candidate {
             tool: tool.clone(),
             is_shown: self.shows(&tool.name),
             verify: self.verifying(tool),
+            cached_ms_max: None,
         };
-        Ok(Resolved { called: candidate(&tool), fallbacks: fallbacks.map(candidate).collect() })
+        let fallback = |fallback: &Fallback| match fallback {
+            Fallback::Tool(name) => self.registry.resolve(name).ok().filter(fits).map(candidate),
+            // Of this tool itself, so it needs the same permit.
+            Fallback::Cached(Cached { cached }) => {
+                Some(Candidate { cached_ms_max: Some(cached.ms()), ..candidate(&tool) })
+            }
+        };
+        let fallbacks = tool.fallback.iter().filter_map(fallback).collect();
+        Ok(Resolved { called: candidate(&tool), fallbacks })
     }
 
     /// The tool that verifies the effects of another one. Rules apply: a caller must not reach by a call what it may not
@@ -121,7 +131,7 @@ impl Visible {
 impl Candidate {
     /// A tool that is asked about the effects of another one. The caller may see it, or it is not asked.
     pub(crate) fn asked(tool: Arc<Tool>) -> Candidate {
-        Candidate { tool, is_shown: true, verify: None }
+        Candidate { tool, is_shown: true, verify: None, cached_ms_max: None }
     }
 
     /// The tool's name, or a placeholder when the caller may not see it.

@@ -16,12 +16,12 @@ use crate::capability::{Capabilities, Capability, Resolve};
 use crate::config::ConfigFile;
 use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
-use crate::generation::{Access, Accesses, Generation, Parts};
+use crate::generation::{Access, Accesses, Answers, Generation, Parts};
 use crate::lock::Served;
 use crate::registry::{LoadEvent, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::secret::Unseal;
-use airlock_journal::{Interrupted, Journal, JournalError, keyvalue};
+use airlock_journal::{Interrupted, Journal, JournalError, answers, keyvalue};
 use airlock_types::environment::SharedEnvironment;
 
 /// The default registry, the same as for the `airlock` program.
@@ -165,10 +165,11 @@ impl<'w> HostBuilder<'w> {
         let read = tokio::task::spawn_blocking(move || {
             let file = registry.read()?;
             let folder = journal.folder()?;
-            let keyvalues = journal.keyvalues(&file, folder.as_deref());
-            Ok::<_, OpenError>((file, journal, folder, keyvalues))
+            let beside = |name| journal.beside(&file, folder.as_deref(), name);
+            let (keyvalues, answers) = (beside(keyvalue::FILE), beside(answers::FILE));
+            Ok::<_, OpenError>((file, journal, folder, (keyvalues, answers)))
         });
-        let (file, journal, journal_folder, keyvalues) = read.await.map_err(panicked)??;
+        let (file, journal, journal_folder, (keyvalues, answers)) = read.await.map_err(panicked)??;
         let capabilities = capabilities.keeping(KeyValues::new(keyvalues, &environment.seed()));
         // Started here and awaited below, so that it opens while components compile.
         let journal = tokio::task::spawn_blocking({
@@ -191,7 +192,7 @@ impl<'w> HostBuilder<'w> {
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
-        let parts = Arc::new(Parts::new(engine, execute, environment, journal));
+        let parts = Arc::new(Parts::new(engine, execute, environment, journal, Answers::new(answers)));
         let access = Arc::new(Access::of(&file));
         let first = Generation::new(parts.clone(), &file, registry, access.clone(), None);
         // Last: what is reported once must be reported by a host that opens.
@@ -264,13 +265,13 @@ impl JournalSource {
         .transpose()
     }
 
-    /// The file for what tools keep: beside that of the journal, whose folder this is. `None` for a journal in memory.
-    fn keyvalues(&self, file: &ConfigFile, folder: Option<&Path>) -> Option<PathBuf> {
+    /// A file beside that of the journal, whose folder this is. `None` for a journal in memory.
+    fn beside(&self, file: &ConfigFile, folder: Option<&Path>, name: &str) -> Option<PathBuf> {
         let folder = match (&self.0, folder) {
             (Records::StateFolder, _) => file.state(),
             (Records::File(_) | Records::Open(_), folder) => folder?.to_owned(),
         };
-        Some(folder.join(keyvalue::FILE))
+        Some(folder.join(name))
     }
 
     fn open(self, file: &ConfigFile) -> Result<Journal, JournalError> {

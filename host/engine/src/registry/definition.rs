@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Registry, Tool};
+use crate::config::Fallback;
 use airlock_contract::answer::ErrorCases;
 use airlock_contract::manifest::{Example, Verify};
 use airlock_contract::schema::share;
@@ -166,7 +167,8 @@ impl Terms {
 
 /// A tool as JSON, for programs. The doors add the schemas of what they answer. Only the fallbacks that `shows` admits are named.
 pub fn describe(tool: &Tool, shows: impl Fn(&str) -> bool) -> Value {
-    let fallback: Vec<&String> = tool.fallback.iter().filter(|name| shows(name)).collect();
+    let fallback: Vec<&Fallback> =
+        tool.fallback.iter().filter(|fallback| fallback.tool().is_none_or(&shows)).collect();
     json!({
         "name": tool.name,
         "title": tool.contract.title,

@@ -5,7 +5,7 @@
 
 use toml::Spanned;
 
-use crate::config::{Fallbacks, Functions, NAME_CHARS_MAX};
+use crate::config::{Fallback, Fallbacks, Functions, NAME_CHARS_MAX};
 use airlock_contract::component::{Function, Unaddressed, addressed};
 use airlock_contract::path::snake;
 use airlock_types::words::{did_you_mean, one_line, quoted_list};
@@ -106,7 +106,7 @@ pub(super) fn find<'f>(name: &str, functions: &'f [Function]) -> Result<&'f Func
 }
 
 /// The fallbacks that the registry declares for a function.
-pub(super) fn fallbacks<'c>(declared: &'c Fallbacks, function: &Function) -> &'c [Spanned<String>] {
+pub(super) fn fallbacks<'c>(declared: &'c Fallbacks, function: &Function) -> &'c [Spanned<Fallback>] {
     // Held against this function alone: a name that is several functions was refused when the entry was prepared.
     declared.of(|name| addressed(name, std::slice::from_ref(function)).is_ok())
 }

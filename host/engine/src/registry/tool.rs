@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use wasmtime::component::ComponentExportIndex;
 
+use crate::config::Fallback;
 use crate::policy::Allowance;
 use crate::sandbox::run::Linked;
 use airlock_contract::component::{ComponentInfo, Needs};
@@ -57,8 +58,8 @@ pub struct Tool {
     pub key: String,
     /// How often failed attempts are repeated.
     pub retry: RetryPolicy,
-    /// Public names of its fallbacks, in order.
-    pub fallback: Vec<String>,
+    /// What answers when it cannot, in order.
+    pub fallback: Vec<Fallback>,
     /// The public name of the read-only tool that its contract verifies effects by. None where the contract names none,
     /// or one that the registry does not have.
     pub verify: Option<Arc<str>>,

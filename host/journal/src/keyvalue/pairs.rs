@@ -56,7 +56,7 @@ impl KeyValue {
     /// When they are too large together, or cannot be read.
     pub fn get(&self, bucket: &Bucket, keys: &[String]) -> Result<Vec<Option<Pair>>, KeyValueError> {
         check_batch(keys.len())?;
-        self.read(|connection| {
+        self.0.read(|connection| {
             let Some(Stored { id, .. }) = bucket.space.find(connection)? else {
                 return Ok(vec![None; keys.len()]);
             };
@@ -80,7 +80,7 @@ impl KeyValue {
     /// # Errors
     /// When it cannot be read.
     pub fn version(&self, bucket: &Bucket, key: &str) -> Result<Option<i64>, KeyValueError> {
-        self.read(|connection| match bucket.space.find(connection)? {
+        self.0.read(|connection| match bucket.space.find(connection)? {
             Some(Stored { id, .. }) => {
                 Ok(known(connection, id, &bucket.name, key)?.map(|known| known.version))
             }
@@ -93,7 +93,7 @@ impl KeyValue {
     /// # Errors
     /// When they cannot be read.
     pub fn list(&self, bucket: &Bucket, after: u64) -> Result<Page, KeyValueError> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             let Some(Stored { id, .. }) = bucket.space.find(connection)? else {
                 return Ok(Page { keys: Vec::new(), next: None });
             };
@@ -127,7 +127,7 @@ impl KeyValue {
         changes: &[Change],
     ) -> Result<(), KeyValueError> {
         check_batch(changes.len())?;
-        self.write(|connection| {
+        self.0.write(|connection| {
             let mut writing = Writing::begin(connection, bucket, quota, now_ms)?;
             changes.iter().try_for_each(|change| writing.change(change))?;
             writing.end()
@@ -146,7 +146,7 @@ impl KeyValue {
         (key, value): (&str, Vec<u8>),
         expected: Option<i64>,
     ) -> Result<bool, KeyValueError> {
-        self.write(|connection| {
+        self.0.write(|connection| {
             let mut writing = Writing::begin(connection, bucket, quota, now_ms)?;
             let is_same = writing.known(key)?.map(|known| known.version) == expected;
             if is_same {
@@ -169,7 +169,7 @@ impl KeyValue {
         (key, delta): (&str, i128),
         range: RangeInclusive<i128>,
     ) -> Result<i128, KeyValueError> {
-        self.write(|connection| {
+        self.0.write(|connection| {
             let mut writing = Writing::begin(connection, bucket, quota, now_ms)?;
             let found = find(connection, writing.stored.id, &bucket.name, key)?;
             let number = found.map_or(Ok(0), |pair| number(&pair.value).ok_or(KeyValueError::NotANumber))?;

@@ -1,5 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
+use rusqlite::Connection;
+
 use super::*;
 
 const QUOTA: Quota = Quota { keys_max: 4, bytes_max: 100, value_bytes_max: 50, spaces_max: 3 };

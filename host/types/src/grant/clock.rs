@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flag::Flag;
 use super::modal::Mode;
+use crate::duration;
 
 /// The name in registries, contracts, records and replies.
 pub const NAME: &str = "clock";
@@ -17,11 +18,7 @@ pub(super) const CLOCK: Flag<'static> = Flag(&[NAME]);
 const FINEST_MS: u64 = 1;
 
 /// Milliseconds of the coarsest clock: a day. A tool that needs no time at all is granted no clock.
-const COARSEST_MS: u64 = 86_400_000;
-
-/// The units of a resolution, and their milliseconds.
-const UNITS: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", COARSEST_MS)];
+const COARSEST_MS: u64 = duration::DAY_MS;
 
 /// What a tool sees of the clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,11 +72,7 @@ impl TryFrom<String> for Resolution {
     type Error = String;
 
     fn try_from(text: String) -> Result<Resolution, String> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let unit_ms = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, ms)| *ms);
-        let ms = number.parse::<u64>().ok().zip(unit_ms).and_then(|(number, ms)| number.checked_mul(ms));
-        let ms = ms.filter(|ms| (FINEST_MS..=COARSEST_MS).contains(ms));
+        let ms = duration::parse(&text).filter(|ms| (FINEST_MS..=COARSEST_MS).contains(ms));
         ms.map(Resolution).ok_or_else(|| format!("`{text}` is not a time from `1ms` to `1d`, such as `1s`"))
     }
 }
@@ -87,8 +80,7 @@ impl TryFrom<String> for Resolution {
 impl From<Resolution> for String {
     /// In the largest unit of which it is a multiple.
     fn from(Resolution(ms): Resolution) -> String {
-        let fits = UNITS.iter().rev().find(|(_, unit)| ms.is_multiple_of(*unit));
-        fits.map_or_else(|| format!("{ms}ms"), |(name, unit)| format!("{}{name}", ms / unit))
+        duration::print(ms)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::duration;
+
 use super::{BreakerView, Plan, Repeat, Route};
 
 /// The plan as people read it, its worst case first.
@@ -25,6 +27,14 @@ pub fn explain(plan: &Plan) -> String {
 
 fn one(index: usize, route: &Route) -> String {
     let input = &route.input;
+    if let Some(cached_ms_max) = input.cached_ms_max {
+        let age = duration::print(cached_ms_max);
+        return format!(
+            "{}. else the last answer of {} to the same arguments, at most {age} old; it is `degraded`\n",
+            index + 1,
+            input.tool
+        );
+    }
     let title = if index == 0 { "call" } else { "else fall back to" };
     let mut out = format!(
         "{}. {title} {} ({}, component {})\n",

@@ -2,133 +2,12 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::breaker::BreakerView;
 use super::quota;
+use super::step::{AttemptEnd, PathStep, Recalled, Step};
 use super::{Plan, Repeat, Route};
 use crate::code::{Code, Retry};
 use crate::effect::{Left, Verified};
-
-/// How an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttemptEnd {
-    /// Its code: `outcome-unknown` where it failed while an effect was not settled.
-    pub code: Code,
-    /// The code that it would have without that effect; else the same.
-    pub ended_by: Code,
-    /// What had left the sandbox.
-    pub left: Left,
-    /// Whether the contract names its error transient.
-    pub transient: bool,
-    /// The upstream's hint.
-    pub retry_after_ms: Option<u64>,
-}
-
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Wait, then make this attempt.
-    Attempt {
-        /// Index into the plan's routes.
-        route: usize,
-        /// Which attempt on this route, from 1.
-        number: u32,
-        /// How long to wait before it, in milliseconds.
-        wait_ms: u64,
-        /// Time for it, in milliseconds.
-        deadline_ms: u64,
-    },
-    /// Wait, then ask the read-only tool of this route whether the effect of the last attempt happened. The answer goes to
-    /// [`Plan::verified`].
-    Verify {
-        /// Index into the plan's routes.
-        route: usize,
-        /// How long to wait before it, in milliseconds.
-        wait_ms: u64,
-        /// Time for the answer, in milliseconds.
-        deadline_ms: u64,
-    },
-    /// Deliver the result of the last attempt.
-    Accept {
-        /// `ok`, or `ok.degraded` for a fallback's answer and for a suspect one.
-        code: Code,
-        /// If a fallback answered: the outcome of the called tool.
-        fallback_because: Option<Code>,
-    },
-    /// Answer without a result.
-    GiveUp {
-        /// The outcome of the last attempt, or why there was none.
-        code: Code,
-        /// If no attempt was made: why the first tool was skipped.
-        not_run_because: Option<String>,
-    },
-}
-
-/// One step through a plan, with its reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathStep {
-    /// An attempt is made.
-    Attempt {
-        /// The tool.
-        tool: Arc<str>,
-        /// Which attempt on it, from 1.
-        number: u32,
-        /// The wait before it, in milliseconds.
-        wait_ms: u64,
-        /// Tokens of the tool's retry quota that it costs; none for a first attempt.
-        cost: u32,
-    },
-    /// The attempt ended.
-    Ended {
-        /// The tool.
-        tool: Arc<str>,
-        /// Its outcome.
-        code: Code,
-    },
-    /// A tool was passed over.
-    Skipped {
-        /// The tool.
-        tool: Arc<str>,
-        /// The reason, as text for people.
-        why: String,
-    },
-    /// No further attempt is made on a tool.
-    Stopped {
-        /// The tool.
-        tool: Arc<str>,
-        /// The reason, as text for people.
-        why: String,
-    },
-    /// A read-only tool is asked whether an effect happened.
-    Asked {
-        /// The tool that is asked.
-        tool: Arc<str>,
-        /// The wait before it, in milliseconds.
-        wait_ms: u64,
-    },
-    /// It has answered.
-    Verified {
-        /// The tool that was asked.
-        tool: Arc<str>,
-        /// What it says.
-        found: Verified,
-    },
-}
-
-impl PathStep {
-    /// The tool that the step concerns.
-    pub fn tool(&self) -> &Arc<str> {
-        match self {
-            PathStep::Attempt { tool, .. }
-            | PathStep::Ended { tool, .. }
-            | PathStep::Skipped { tool, .. }
-            | PathStep::Stopped { tool, .. }
-            | PathStep::Asked { tool, .. }
-            | PathStep::Verified { tool, .. } => tool,
-        }
-    }
-}
 
 /// The state of one call on its way through a plan.
 #[derive(Clone, Debug, Default)]
@@ -139,6 +18,8 @@ pub struct Progress {
     spent: u32,
     /// Outcome of the last attempt on the called tool that gave no result.
     primary_ended: Option<Code>,
+    /// The kept answer that is looked for: the index of its route, and the code without one.
+    sought: Option<(usize, Code)>,
     /// The last attempt, while a tool is asked whether its effect happened.
     asked_about: Option<AttemptEnd>,
     /// Steps since the last [`Progress::take_path`].
@@ -201,6 +82,20 @@ impl Plan {
         }
     }
 
+    /// What to do once a kept answer was looked for.
+    pub fn recalled(&self, progress: &mut Progress, found: Recalled, now_ms: u64) -> Step {
+        let Some((route, code)) = progress.sought.take() else {
+            return progress.give_up(Code::HostInternal);
+        };
+        progress.path.push(PathStep::Recalled { tool: self.routes[route].input.tool.clone(), found });
+        match found {
+            Recalled::Kept { .. } => accept(progress, route, Code::Ok),
+            // There is an answer, so the call is not told that there is none: it ends as one that is declined.
+            Recalled::Stale { .. } => self.enter(progress, route + 1, Code::Refused, now_ms),
+            Recalled::Nothing => self.enter(progress, route + 1, code, now_ms),
+        }
+    }
+
     /// What follows an attempt without a result.
     fn after(
         &self,
@@ -236,6 +131,10 @@ impl Plan {
     /// Starts this route, or the next one that can still succeed.
     fn enter(&self, progress: &mut Progress, first: usize, code: Code, now_ms: u64) -> Step {
         for (index, route) in self.routes.iter().enumerate().skip(first) {
+            if route.input.is_cached() {
+                progress.sought = Some((index, code));
+                return Step::Recall { route: index };
+            }
             if let BreakerView::Open { remaining_ms, scope } = route.input.breaker {
                 let why = format!("paused for {} for {remaining_ms} ms after failures", scope.as_str());
                 progress.skip(&route.input.tool, why);

@@ -39,7 +39,8 @@ impl Settled {
             PathStep::Skipped { .. }
             | PathStep::Stopped { .. }
             | PathStep::Asked { .. }
-            | PathStep::Verified { .. } => {}
+            | PathStep::Verified { .. }
+            | PathStep::Recalled { .. } => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The published vectors, and the laws of plans over a thousand random ones.
 
 mod effects;
+mod recall;
 
 use sha2::{Digest as _, Sha256};
 
@@ -24,6 +25,7 @@ fn inputs(retry: RetryPolicy, quota: u32) -> Inputs {
         quota,
         breaker: BreakerView::Closed,
         verify: None,
+        cached_ms_max: None,
     };
     Inputs { args_digest: "a".into(), jitter: Jitter::Off, deadline_ms: 1_000_000, routes: vec![route] }
 }
@@ -226,7 +228,7 @@ fn random_inputs(seed: u64) -> Inputs {
     let routes = (0..=random(seed, "routes", 5))
         .map(|i| {
             let pick = |what: &str, below| random(seed, &format!("{what} {i}"), below);
-            RouteInput {
+            let route = RouteInput {
                 tool: format!("tool_{i}").into(),
                 component: format!("{:x}", pick("component", 1 << 40)).into(),
                 effect: [Effect::Pure, Effect::Read, Effect::Idempotent, Effect::Write, Effect::Irreversible]
@@ -248,7 +250,10 @@ fn random_inputs(seed: u64) -> Inputs {
                     attempt_deadline_ms: 1 + pick("answer", 3_000),
                     useful_ms_min: pick("useful answer", 1_000),
                 }),
-            }
+                cached_ms_max: None,
+            };
+            let is_cached = i > 0 && pick("cached", 4) == 0;
+            if is_cached { route.cached(1 + pick("age", 1_000)) } else { route }
         })
         .collect();
     Inputs {
@@ -306,6 +311,12 @@ fn verdict(seed: u64, made: u32) -> Verified {
     [Verified::Applied, Verified::NotApplied, Verified::Unknown][usize::try_from(pick).unwrap()]
 }
 
+fn recalled(seed: u64, made: u32) -> Recalled {
+    let pick = random(seed, &format!("recalled {made}"), 3);
+    [Recalled::Kept { age_ms: 1 }, Recalled::Stale { age_ms: 2 }, Recalled::Nothing]
+        [usize::try_from(pick).unwrap()]
+}
+
 #[test]
 fn every_executed_path_is_one_that_the_plan_allows_and_no_attempt_starts_past_the_deadline() {
     for seed in 0..PLANS {
@@ -314,9 +325,16 @@ fn every_executed_path_is_one_that_the_plan_allows_and_no_attempt_starts_past_th
         let mut now = 0;
         let mut made = 0;
         let mut step = plan.next(&mut progress, None, now);
-        while let Step::Attempt { wait_ms, deadline_ms, .. } | Step::Verify { wait_ms, deadline_ms, .. } =
-            step
-        {
+        loop {
+            if let Step::Recall { .. } = step {
+                step = plan.recalled(&mut progress, recalled(seed, made), now);
+                continue;
+            }
+            let (Step::Attempt { wait_ms, deadline_ms, .. } | Step::Verify { wait_ms, deadline_ms, .. }) =
+                step
+            else {
+                break;
+            };
             now += wait_ms;
             assert!(now < plan.deadline_ms && now + deadline_ms <= plan.deadline_ms, "{seed}: {plan:?}");
             now += random(seed, &format!("took {made}"), deadline_ms + 1);
@@ -325,7 +343,9 @@ fn every_executed_path_is_one_that_the_plan_allows_and_no_attempt_starts_past_th
                 Step::Verify { .. } => {
                     plan.verified(&mut progress, verdict(seed, made), end(seed, made).left, now)
                 }
-                _ => plan.next(&mut progress, Some(&end(seed, made)), now),
+                Step::Attempt { .. } | Step::Recall { .. } | Step::Accept { .. } | Step::GiveUp { .. } => {
+                    plan.next(&mut progress, Some(&end(seed, made)), now)
+                }
             };
         }
         let path: Vec<PathStep> = progress.take_path().collect();

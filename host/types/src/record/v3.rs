@@ -129,6 +129,9 @@ pub struct RouteInput {
     /// The read-only tool that says whether an effect happened.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verify: Option<Verify>,
+    /// The greatest age of a kept answer, for a route that would deliver one, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cached_ms_max: Option<u64>,
 }
 
 /// A read-only tool that says whether an effect happened.
@@ -248,6 +251,16 @@ pub enum Step {
         tool: Arc<str>,
         /// `applied`, `not-applied` or `unknown`.
         found: Word,
+    },
+    /// A kept answer was looked for.
+    Recalled {
+        /// The tool that gave it.
+        tool: Arc<str>,
+        /// `kept`, `stale` or `nothing`.
+        found: Word,
+        /// Its age, in milliseconds.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        age_ms: Option<u64>,
     },
 }
 

@@ -76,8 +76,13 @@ pub(super) fn parts_by_status(schema: &mut Schema) {
     schema.insert("allOf".into(), rules);
 }
 
-/// Adds that only a hidden route comes without the digest of its component.
-pub(super) fn component_unless_hidden(schema: &mut Schema) {
+/// Adds that only a hidden route comes without the digest of its component, and only a kept answer without an attempt.
+pub(super) fn told_by_route(schema: &mut Schema) {
     let hidden = json!({"properties": {"route": {"const": HIDDEN_ROUTE}}});
-    schema.insert("anyOf".into(), json!([{"required": ["component"]}, hidden]));
+    let attempted = json!({"properties": {"attempts": {"minimum": 1}}});
+    let rules = json!([
+        {"anyOf": [{"required": ["component"]}, hidden]},
+        {"anyOf": [{"required": ["cached"]}, attempted]},
+    ]);
+    schema.insert("allOf".into(), rules);
 }

@@ -2,7 +2,9 @@
 //! functions.
 
 use wasi::http::outgoing_handler::handle;
-use wasi::http::types::{ErrorCode, Fields, FutureIncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
+use wasi::http::types::{
+    ErrorCode, Fields, FutureIncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+};
 
 wit_bindgen::generate!({ path: "wit", generate_all });
 export!(Orders);
@@ -33,7 +35,8 @@ impl Guest for Orders {
     }
 
     fn place_many(service: String, id: String, times: u32) -> u32 {
-        let placed = |n: u32| send(Method::Post, &service, &format!("{id}-{n}"), 0).and_then(|sent| wait(&sent));
+        let placed =
+            |n: u32| send(Method::Post, &service, &format!("{id}-{n}"), 0).and_then(|sent| wait(&sent));
         (0..times).map(|n| u32::from(placed(n).is_ok())).sum()
     }
 

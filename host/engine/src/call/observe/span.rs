@@ -61,7 +61,8 @@ impl Spans {
                     PathStep::Skipped { .. }
                     | PathStep::Stopped { .. }
                     | PathStep::Asked { .. }
-                    | PathStep::Verified { .. },
+                    | PathStep::Verified { .. }
+                    | PathStep::Recalled { .. },
             }
             | Event::AttemptStarted { .. }
             | Event::AttemptEnded { .. }

@@ -123,14 +123,18 @@ impl Exchange {
 
     /// Notes that no byte of the request has left after all.
     pub(super) fn withdraw(&self) {
-        self.dispatched().take().map(Dispatched::withdraw);
+        if let Some(dispatched) = self.dispatched().take() {
+            dispatched.withdraw();
+        }
     }
 
     /// Notes the answer of the host. Of these two a gateway says that the service behind it gave none, which settles
     /// nothing.
     pub(super) fn settle(&self, status: StatusCode) {
-        if !matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT) {
-            self.dispatched().take().map(Dispatched::settle);
+        if !matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
+            && let Some(dispatched) = self.dispatched().take()
+        {
+            dispatched.settle();
         }
     }
 

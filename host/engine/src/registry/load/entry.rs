@@ -315,7 +315,7 @@ impl Entry {
                 allowance: allowance.clone(),
                 key: key.get_ref().clone(),
                 retry: retry(&config.retry),
-                fallback: fallback.iter().map(|name| name.get_ref().clone()).collect(),
+                fallback: fallback.iter().map(|fallback| fallback.get_ref().clone()).collect(),
                 // Found once all tools are known.
                 verify: None,
                 useful_ms_min: config

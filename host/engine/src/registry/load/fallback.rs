@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::tools::Tools;
-use crate::config::{ConfigFile, NAME_CHARS_MAX};
+use crate::config::{ConfigFile, Fallback, NAME_CHARS_MAX};
 use crate::registry::{Tool, name};
 use airlock_types::diagnostic::Diagnostic;
+use airlock_types::effect::Effect;
+use airlock_types::grant::keyvalue::Scope;
 use airlock_types::words::{did_you_mean, one_line};
 
 /// The problems of all fallbacks, by the key of the entry that names them. A fallback must exist, have the same type, have
@@ -18,11 +20,13 @@ pub(super) fn problems(file: &ConfigFile, found: &Tools) -> BTreeMap<String, Vec
         let config = file.config.tools.iter().find(|(key, _)| *key.get_ref() == from.key);
         let of_tool = |config| name::fallbacks(config, &from.contract.function);
         for target in config.iter().flat_map(|(_, config)| of_tool(&config.fallback)) {
-            // A broken fallback is not its tool's fault: the tool answers without it.
-            if found.is_left_out(file, target.get_ref()) {
-                continue;
-            }
-            if let Some(message) = problem(tools, from, target.get_ref()) {
+            let problem = match target.get_ref() {
+                // A broken fallback is not its tool's fault: the tool answers without it.
+                Fallback::Tool(name) if found.is_left_out(file, name) => None,
+                Fallback::Tool(name) => problem(tools, from, name),
+                Fallback::Cached(_) => of_cached(from),
+            };
+            if let Some(message) = problem {
                 let problem = file.error(target.span(), message, "this fallback", None);
                 problems.entry(from.key.clone()).or_default().push(problem);
             }
@@ -62,6 +66,23 @@ fn problem(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, target: &str) -> Optio
     }
 }
 
+/// Why the answers of a tool cannot stand in for later ones.
+fn of_cached(from: &Tool) -> Option<String> {
+    let Tool { name, effect, .. } = from;
+    let keeps_by_session =
+        from.allowance.effective().keyvalue.as_ref().is_some_and(|grant| grant.scope == Scope::Session);
+    if !matches!(effect, Effect::Pure | Effect::Read) {
+        // Its answer says that it did something, which a kept answer did not.
+        Some(format!("`{name}` is {}: answers of pure and read tools alone can be kept", effect.as_str()))
+    } else if keeps_by_session {
+        Some(format!(
+            "`{name}` keeps keys and values for each session: an answer of one session must not be given in another"
+        ))
+    } else {
+        None
+    }
+}
+
 /// Whether the chain of fallbacks from a tool leads to `name`.
 fn reaches(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, name: &str) -> bool {
     let mut open: Vec<&str> = vec![&from.name];
@@ -74,7 +95,7 @@ fn reaches(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, name: &str) -> bool {
         if seen.insert(next)
             && let Some(tool) = tools.get(next)
         {
-            open.extend(tool.fallback.iter().map(String::as_str));
+            open.extend(tool.fallback.iter().filter_map(Fallback::tool));
         }
     }
     false

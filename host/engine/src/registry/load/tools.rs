@@ -9,7 +9,7 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use super::{fallback, verify};
-use crate::config::{ConfigFile, ToolConfig};
+use crate::config::{ConfigFile, Fallback, ToolConfig};
 use crate::registry::{Registry, Tool};
 use airlock_types::diagnostic::Diagnostic;
 
@@ -84,9 +84,10 @@ impl Tools {
     /// Notes the fallbacks whose entries are left out: their tools answer without them.
     fn note_left_out_fallbacks(&mut self, file: &ConfigFile) {
         for tool in self.tools.values() {
-            let gone = tool.fallback.iter().filter(|name| self.is_left_out(file, name));
+            let others = tool.fallback.iter().filter_map(Fallback::tool);
+            let gone = others.filter(|name| self.is_left_out(file, name));
             let note =
-                |name: &String| format!("`{}` has no fallback `{name}`: its entry was left out", tool.name);
+                |name: &str| format!("`{}` has no fallback `{name}`: its entry was left out", tool.name);
             let notes: Vec<String> = gone.map(note).collect();
             self.warnings.entry(tool.key.clone()).or_default().extend(notes);
         }

@@ -75,6 +75,7 @@ impl From<plan::RouteInput> for RouteInput {
             quota,
             breaker,
             verify,
+            cached_ms_max,
         } = input;
         RouteInput {
             tool,
@@ -87,6 +88,7 @@ impl From<plan::RouteInput> for RouteInput {
             quota,
             breaker: breaker.into(),
             verify: verify.map(Verify::from),
+            cached_ms_max,
         }
     }
 }
@@ -151,6 +153,9 @@ impl From<plan::PathStep> for Step {
             plan::PathStep::Stopped { tool, why } => Step::Stopped { tool, why },
             plan::PathStep::Asked { tool, wait_ms } => Step::Asked { tool, wait_ms },
             plan::PathStep::Verified { tool, found } => Step::Verified { tool, found: word(found.as_str()) },
+            plan::PathStep::Recalled { tool, found } => {
+                Step::Recalled { tool, found: word(found.as_str()), age_ms: found.age_ms() }
+            }
         }
     }
 }

@@ -1,0 +1,110 @@
+//! The answers that are kept for a tool with `fallback = [{ cached = … }]`.
+//!
+//! Owns which answers are kept, for whom, and what a kept one becomes in a later call. Must not know when one is sought,
+//! which the plan decides, nor how they are stored.
+
+use super::attempt::EndedAttempt;
+use super::details::Details;
+use super::events::Events;
+use super::judge::{Accepted, Judged};
+use super::permit::PermittedRoute;
+use crate::registry::Tool;
+use airlock_contract::answer::{Answered, AsOf, Assessment};
+use airlock_types::answer::{Refusal, RetryAdvice};
+use airlock_types::caller::Caller;
+use airlock_types::code::Code;
+use airlock_types::digest::sha256;
+use airlock_types::duration;
+use airlock_types::environment::ms;
+use airlock_types::event::Event;
+use airlock_types::plan::{Plan, Recalled};
+use airlock_types::reply::{Cached, Reply};
+
+/// The code of a refusal: there is an answer, and it is older than the operator allows.
+const STALE_ONLY: &str = "stale-only";
+
+/// The key of an answer: whose it is, and of what.
+fn key(who: &Caller, tool: &Tool, plan: &Plan) -> Option<(String, String)> {
+    // Those without credentials are strangers to each other: one must not read what another one asked for.
+    if who.is_anonymous() {
+        return None;
+    }
+    let caller = who.to_string();
+    // Of this component alone: the answer of another version may be of another type. And of these grants alone: what was
+    // read by a grant must not be told after it was taken back.
+    let grants = serde_json::to_string(tool.allowance.effective()).ok()?;
+    let of = [&*caller, &tool.name, &tool.component.digest, &plan.args_digest, &grants].join("\n");
+    Some((caller, sha256(of.as_bytes())))
+}
+
+impl Events<'_> {
+    /// The key under which the reply of this call is to be kept. None for a tool that keeps none, and for a reply that is
+    /// not plainly its own answer.
+    pub(super) fn key_to_keep(&self, reply: &Reply) -> Option<(String, String)> {
+        let plan = self
+            .list
+            .iter()
+            .find_map(|event| if let Event::Planned { plan } = event { Some(plan) } else { None })?;
+        let is_kept = reply.code == Code::Ok && plan.routes.iter().any(|route| route.input.is_cached());
+        let called = plan.routes.first().filter(|_| is_kept)?;
+        key(self.caller(), self.host.registry().resolve(&called.input.tool).ok()?, plan)
+    }
+}
+
+/// Looks for a kept answer of the called tool. One that is too old is returned as a refusal.
+pub(super) async fn recall(
+    events: &Events<'_>,
+    plan: &Plan,
+    route: &PermittedRoute,
+) -> (Recalled, Option<EndedAttempt>) {
+    let (host, age_ms_max) = (events.host, route.candidate.cached_ms_max.unwrap_or_default());
+    let Some((_, key)) = key(events.caller(), &route.candidate.tool, plan) else {
+        return (Recalled::Nothing, None);
+    };
+    let found = host.answers().last(host.environment(), key.clone()).await;
+    // Of a form that this version cannot read: as if there were none.
+    let read = |(text, at): (String, u64)| Some((serde_json::from_str::<Reply>(&text).ok()?, at));
+    let Some((reply, kept_unix_ms)) = found.and_then(read) else { return (Recalled::Nothing, None) };
+    // A clock that was set back makes an answer as new as can be, not one of the future.
+    let age_ms = ms(host.environment().wall()).saturating_sub(kept_unix_ms);
+    if age_ms > age_ms_max {
+        return (Recalled::Stale { age_ms }, Some(stale(events.tool(), &key, (age_ms, age_ms_max))));
+    }
+    (Recalled::Kept { age_ms }, Some(EndedAttempt { judged: kept(reply, age_ms) }))
+}
+
+/// What the tool answered before, as the answer of now.
+fn kept(reply: Reply, age_ms: u64) -> Judged {
+    let Reply { result, content, findings, confidence, interpretation, assumptions, uncertainty, .. } = reply;
+    let Reply { next_steps, provenance, record, .. } = reply;
+    let assessment = Assessment {
+        interpretation,
+        confidence: confidence.map(|confidence| confidence.value),
+        uncertainty,
+        assumptions,
+        next_steps,
+    };
+    let as_of = provenance.and_then(|from| Some(AsOf { time: from.as_of?, source: from.source }));
+    let bytes = serde_json::to_vec(&(&result, &content)).map_or(0, |text| text.len() as u64);
+    let answered = Answered { value: None, assessment, as_of, content };
+    let cached = Some(Cached { age_ms, record });
+    let accepted = Accepted { result, answered, findings, bytes, cached };
+    Judged { accepted: Some(accepted), ..Judged::failed(Code::Ok, Details::default()) }
+}
+
+/// The refusal of an answer that is too old.
+fn stale(tool: &str, key: &str, (age_ms, age_ms_max): (u64, u64)) -> EndedAttempt {
+    let (age, most) = (duration::about(age_ms), duration::about(age_ms_max));
+    let refusal = Refusal {
+        code: STALE_ONLY.into(),
+        cannot: format!("`{tool}` does not answer now, and its last answer is {age} old, more than {most}"),
+        needed: vec![format!("`{tool}` answers again")],
+        contact: None,
+        alternatives: Vec::new(),
+        retryable: RetryAdvice::AfterChange(vec![format!("`{tool}` answers again")]),
+        // The same for the same call: the key is of component, caller and arguments.
+        decision_id: key[..16].to_owned(),
+    };
+    let judged = Judged::failed(Code::Refused, Details::default());
+    EndedAttempt { judged: Judged { refusal: Some(refusal), ..judged } }
+}

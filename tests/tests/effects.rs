@@ -4,6 +4,7 @@ use airlock::host::{Host, OpenError};
 use airlock_journal::Journal;
 use airlock_tests::orders::{Fate, Orders};
 use airlock_tests::root;
+use airlock_types::caller::Caller;
 use airlock_types::code::{Code, Ran, Status};
 use airlock_types::record::v3::Step;
 use serde_json::json;
@@ -205,7 +206,7 @@ async fn what_verifies_must_read_and_fit() {
         host.summary().1.join("\n")
     };
     let missing = note("[tool.place]\nverify = { tool = \"was-plced\", after_ms = 1 }\n").await;
-    assert!(missing.contains("there is no tool `was-plced` to verify it by"), "{missing}");
+    assert!(missing.contains("its component has no tool `was-plced` in this registry"), "{missing}");
     let writes = note("[tool.place]\nverify = { tool = \"place-many\", after_ms = 1 }\n").await;
     assert!(
         writes.contains("`shop_place_many` counts as write, and what verifies must only read"),
@@ -270,4 +271,53 @@ async fn the_example_of_the_page_of_capabilities_works() {
     let host = builder.open().await.unwrap();
     let (_, record) = call(&host, "shop", &shop.args("a", "return"), Code::Ok).await;
     assert_eq!((record.attempts.len(), shop.orders.applied("a"), later.waits()), (3, 1, 1));
+}
+
+/// Two tenants of one component. They differ in what tells them apart.
+fn tenants(port: u16, apart: [&str; 2], more: &str) -> String {
+    let entry = |name: &str, functions: &str, method: &str, apart: &str, more: &str| {
+        format!(
+            "[tools.{name}]\ncomponent = \"orders.wasm\"\nfunctions = [\"{functions}\"]\nuseful_ms_min = 1\n{more}{apart}\
+             grants.http = [{{ host = \"127.0.0.1\", scheme = \"http\", port = {port}, addresses = [\"127.0.0.1\"], \
+             methods = [\"{method}\"] }}]\n"
+        )
+    };
+    [
+        entry("look_eu", "was-placed", "GET", apart[0], ""),
+        entry("look_us", "was-placed", "GET", apart[1], ""),
+        entry("shop_us", "place", "POST", apart[1], more),
+    ]
+    .concat()
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_know_of_an_effect_is_not_asked() {
+    let shop = shop(&[Fate::Lost]).await;
+    let port = shop.orders.address.port();
+    let config =
+        "[[capabilities.config]]\nkey = \"tenant\"\nreason = \"whose orders they are\"\noptional = true\n";
+    let path = shop.registry(&format!("{config}{VERIFY}"), "");
+    let open = async |apart: [&str; 2], more: &str| {
+        std::fs::write(&path, tenants(port, apart, more)).unwrap();
+        Host::builder().registry(&*path).journal(Journal::memory()).open().await
+    };
+    let by = |host: &Host| {
+        let tools = host.visible(&Caller::local());
+        tools.resolve("shop_us").unwrap().verify.as_deref().map(str::to_owned)
+    };
+    let [eu, us] = ["grants.config = { tenant = \"eu\" }\n", "grants.config = { tenant = \"us\" }\n"];
+    let same = open([eu, us], "").await.unwrap();
+    assert_eq!(by(&same).as_deref(), Some("look_us"), "the other tenant is passed over");
+    let none = open([eu, ""], "grants.config = { tenant = \"us\" }\n").await.unwrap();
+    assert_eq!(by(&none), None);
+    let (_, warnings) = none.summary();
+    let line =
+        "`look_eu` has values of `config` that differ from its own; name the tool that knows with `verify`";
+    assert!(warnings.iter().any(|warning| warning.contains(line)), "{warnings:?}");
+    let bound = open([eu, ""], "verify = \"look_eu\"\ngrants.config = { tenant = \"us\" }\n").await.unwrap();
+    assert_eq!(by(&bound).as_deref(), Some("look_eu"), "the operator knows better");
+    let Err(err) = open([eu, us], "verify = \"lok_us\"\n").await else { panic!("it opens") };
+    assert!(err.to_string().contains("did you mean `look_us`"), "{err}");
+    let Err(err) = open([&format!("verify = \"look_us\"\n{eu}"), us], "").await else { panic!("it opens") };
+    assert!(err.to_string().contains("no contract of this entry asks for `verify`"), "{err}");
 }

@@ -38,13 +38,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         };
     }
     // The registry and not a host: a reviewer may look at tools that are not accepted yet, or that no caller may see.
-    let file = ConfigFile::read(registry)?;
-    let mut registry = open::registry(&file.needed_by(&[&args.what])).await?;
-    let verifying = open::unverified(registry.tools());
-    if !verifying.is_empty() {
-        let needed = std::iter::once(args.what.as_str()).chain(verifying.iter().map(String::as_str));
-        registry = open::registry(&file.needed_by(&needed.collect::<Vec<_>>())).await?;
-    }
+    let registry = open::registry(&ConfigFile::read(registry)?.needed_by(&args.what)).await?;
     let tool = match (registry.resolve(&args.what), registry.problems()) {
         (Ok(tool), _) => tool,
         (Err(_), Some(problems)) => return Err(problems.into()),

@@ -12,7 +12,7 @@ use super::sealed::Age;
 use airlock::config::ConfigFile;
 use airlock::host;
 use airlock::host::{Host, OpenError};
-use airlock::registry::{LoadEvent, Registry, Tool};
+use airlock::registry::{LoadEvent, Registry};
 use airlock_types::caller::Caller;
 
 /// Reads a registry and opens a host on it. The problems of entries that are left out are printed.
@@ -57,28 +57,14 @@ pub(super) fn report(host: &Host, printer: &Printer) -> anyhow::Result<()> {
 
 /// Opens a host with the tools that a call of one needs.
 pub(super) async fn host_for(tool: &str, registry: &Path, printer: &Printer) -> anyhow::Result<Host> {
-    let file = ConfigFile::read(registry)?;
-    let mut host = host_of(&file.needed_by(&[tool])).await?;
+    let host = host_of(&ConfigFile::read(registry)?.needed_by(tool)).await?;
     interrupted(&host, printer);
-    // Contracts alone name the tools that verify, so which ones are needed is known only now.
-    let verifying = unverified(host.visible(&Caller::local()).tools());
-    if !verifying.is_empty() {
-        drop(host);
-        let needed: Vec<&str> = std::iter::once(tool).chain(verifying.iter().map(String::as_str)).collect();
-        host = host_of(&file.needed_by(&needed)).await?;
-    }
     // The called tool itself is broken: its problem is the answer.
     if let (Err(_), Some(problems)) = (host.visible(&Caller::local()).resolve(tool), host.problems()) {
         return Err(problems.into());
     }
     report(&host, printer)?;
     Ok(host)
-}
-
-/// The tools that others are to be verified by, and that were not found.
-pub(super) fn unverified<'t>(tools: impl Iterator<Item = &'t Arc<Tool>>) -> Vec<String> {
-    let unverified = tools.filter(|tool| tool.verify.is_none());
-    unverified.filter_map(|tool| Some(tool.contract.verify.as_ref()?.tool.clone())).collect()
 }
 
 /// Opens a host on a registry that was read already.

@@ -20,7 +20,7 @@ const CASES: [(&str, Verified); 2] = [("applied", Verified::Applied), ("not-appl
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verify {
-    /// The tool to ask: a function of the same component, or the public name of a tool.
+    /// The function of the same component to ask. A registry can name another tool instead.
     pub tool: String,
     /// Its arguments, each with the place in the arguments of the call that it is taken from: `id = "order.id"`. Default:
     /// the argument of the same name.

@@ -10,25 +10,26 @@ use toml::Spanned;
 use super::{ConfigFile, Fallback, ToolConfig};
 
 impl ConfigFile {
-    /// This registry with the entries that may show the tools, those of their fallbacks, and those of the same components,
-    /// which may verify their effects. With all of them if none may show the tools: the error for an unknown name then
+    /// This registry with the entries that may show the tool, those of its fallbacks and of what verifies it, and those of the
+    /// same components, which may verify it, too. With all of them if none may show the tool: the error for an unknown name then
     /// suggests the nearest one.
     #[must_use]
-    pub fn needed_by(&self, tools: &[&str]) -> ConfigFile {
+    pub fn needed_by(&self, tool: &str) -> ConfigFile {
         let entries = |is_needed: &dyn Fn(&str, &ToolConfig) -> bool| -> Vec<_> {
             self.config.tools.iter().filter(|(key, config)| is_needed(key.get_ref(), config)).collect()
         };
-        let mut open = entries(&|key, config| tools.iter().any(|tool| config.may_show(key, tool)));
+        let mut open = entries(&|key, config| config.may_show(key, tool));
         let mut needed: BTreeSet<&str> = BTreeSet::new();
         while let Some((key, config)) = open.pop() {
             if needed.insert(key.get_ref()) {
                 let fallbacks = config.fallback.lists().concat();
-                let component = config.component.get_ref();
+                let (component, verify) = (config.component.get_ref(), config.verify.as_ref());
                 open.extend(entries(&|key, other| {
                     let stands_in = |fallback: &Spanned<Fallback>| {
                         fallback.get_ref().tool().is_some_and(|tool| other.may_show(key, tool))
                     };
-                    other.component.get_ref() == component || fallbacks.iter().any(stands_in)
+                    let verifies = verify.is_some_and(|name| other.may_show(key, name.get_ref()));
+                    other.component.get_ref() == component || verifies || fallbacks.iter().any(stands_in)
                 }));
             }
         }
@@ -52,18 +53,18 @@ mod tests {
             entry("a", "fallback = [\"b_run\"]\n"),
             entry("b", "fallback = [\"public\"]\n"),
             entry("c", "functions = { run = \"public\" }\n"),
-            entry("ab", ""),
+            entry("ab", "verify = \"public\"\n"),
             "[tools.also]\ncomponent = \"ab.wasm\"\n".to_owned(),
         ];
         let file = ConfigFile::parse(&text.concat(), "airlock.toml".as_ref()).unwrap();
         let needed = |tool: &str| {
-            let part = file.needed_by(&[tool]);
+            let part = file.needed_by(tool);
             part.config.tools.keys().map(|key| key.get_ref().clone()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(needed("a_stop"), "a b c");
         assert_eq!(needed("public"), "c");
         assert_eq!(needed("c_run"), "a ab also b c");
-        assert_eq!(needed("ab"), "ab also");
+        assert_eq!(needed("ab"), "ab also c");
         assert_eq!(needed("none"), "a ab also b c");
     }
 }

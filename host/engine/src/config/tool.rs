@@ -39,6 +39,9 @@ pub struct ToolConfig {
     /// Public names of the tools that answer when this one cannot, in order: one list, or a table of WIT names to lists.
     #[serde(default)]
     pub fallback: Fallbacks,
+    /// Public name of the tool that says whether an effect of this one happened, where its contract asks for one.
+    #[serde(default)]
+    pub verify: Option<Spanned<String>>,
     /// The least time, in milliseconds, in which an attempt is worth starting. Default the contract's, or 1,000.
     #[serde(default)]
     pub useful_ms_min: Option<u64>,

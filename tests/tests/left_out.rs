@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use airlock::config::ConfigFile;
 use airlock::host::Host;
-use airlock_tests::program;
+use airlock_tests::{program, root};
 use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
@@ -206,4 +206,36 @@ fn what_is_said_of_one_function_is_not_said_of_another_of_its_name() {
     let packed = pack("bare.toml");
     assert_eq!(packed.status.code(), Some(1));
     assert!(stderr(&packed).contains("several functions"), "{}", stderr(&packed));
+}
+
+/// What a reload to this registry makes of a tool that may read a folder: whether it is still served.
+async fn still_served(more: &str, entry: &str) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    let component = root().join("example-tools/build/sector-metrics.wasm");
+    let read = |more: &str, entry: &str| {
+        let text = format!(
+            "{more}[tools.figures]\ncomponent = \"{}\"\ngrants.clock = true\n{entry}",
+            component.display()
+        );
+        std::fs::write(folder.path().join("airlock.toml"), text).unwrap();
+        ConfigFile::read(&folder.path().join("airlock.toml")).unwrap()
+    };
+    let host = Host::builder().registry(&read("", DATA)).leave_out_broken().open().await.unwrap();
+    host.reload(&read(more, entry)).await.unwrap();
+    host.visible(&Caller::local()).resolve("figures").is_ok()
+}
+
+const DATA: &str = "grants.files = [{ host = \"data\", guest = \"/data\" }]\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_whose_entry_broke_stays_as_long_as_its_grants_are_those_of_the_new_registry() {
+    let broken = "functions = [\"nope\"]\n";
+    assert!(still_served("", &format!("{broken}{DATA}")).await);
+    let narrowed = DATA.replace("/data", "/figures");
+    assert!(!still_served("", &format!("{broken}{narrowed}")).await, "it was granted another folder");
+    assert!(!still_served("", broken).await, "it was granted nothing");
+    // The secret is not written yet.
+    assert!(!still_served("[secrets.K]\nfile = \"data/key\"\n", DATA).await, "it could read a secret");
+    assert!(still_served("[secrets.K]\nfile = \"keys/key\"\n", DATA).await);
 }

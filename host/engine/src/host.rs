@@ -25,7 +25,7 @@ use crate::execute::Execute;
 pub use crate::generation::Visible;
 use crate::generation::{Access, Accesses, Generation, Parts};
 use crate::lock::{LockError, Served};
-use crate::registry::{Registry, Threads};
+use crate::registry::{Registry, Threads, may_stay};
 use crate::sandbox::cache::CacheError;
 use crate::sandbox::compiler::Compiler;
 use crate::telemetry::metrics;
@@ -38,6 +38,7 @@ use airlock_types::caller::Caller;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::reply::{Failure, Reply};
+use builder::panicked;
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
 use load::{admit, load, note};
@@ -182,8 +183,7 @@ impl Host {
         file: &ConfigFile,
         loaded: Registry,
     ) -> Result<(Arc<Registry>, bool), OpenError> {
-        let older = self.current.load_full();
-        let whole = Arc::new(loaded.with_older(older.registry(), &BTreeSet::new()));
+        let whole = Arc::new(self.with_older(file, loaded, BTreeSet::new()).await?);
         let refused = match admit(file, &whole, Some(self.served.clone()), &self.threads).await {
             Err(OpenError::Lock(refused)) => refused,
             admitted => return Ok((whole, admitted?)),
@@ -191,10 +191,30 @@ impl Host {
         let LockError::Changed { changes, how: _ } = &refused else { return Err(refused.into()) };
         tracing::error!("these tools stay as they were:\n{refused}");
         let unaccepted: BTreeSet<String> = changes.0.iter().map(|change| change.tool.clone()).collect();
-        let rest = Arc::new(Registry::clone(&whole).with_older(older.registry(), &unaccepted));
+        let rest = Arc::new(self.with_older(file, Registry::clone(&whole), unaccepted).await?);
         // Asked again: what is served is what the lock has seen.
         let locked = admit(file, &rest, Some(self.served.clone()), &self.threads).await?;
         Ok((rest, locked))
+    }
+
+    /// A registry with the tools that are served now in the place of those that it lacks, as far as its file lets them stay.
+    async fn with_older(
+        &self,
+        file: &ConfigFile,
+        registry: Registry,
+        unaccepted: BTreeSet<String>,
+    ) -> Result<Registry, OpenError> {
+        let (older, file, apart) = (self.current.load_full(), file.clone(), self.journal_folder.clone());
+        // On a thread of its own: it looks at folders, which may not answer.
+        let kept = tokio::task::spawn_blocking(move || {
+            registry.with_older(older.registry(), &unaccepted, |tool| {
+                let stays = may_stay(&file, apart.as_deref(), tool);
+                stays
+                    .inspect_err(|why| tracing::error!("`{}` is not served any more: {why}", tool.name))
+                    .is_ok()
+            })
+        });
+        Ok(kept.await.map_err(panicked)?)
     }
 
     /// The problems of the entries that were left out; none if every entry is served.

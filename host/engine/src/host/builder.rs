@@ -230,7 +230,7 @@ async fn interrupted(parts: &Arc<Parts>) -> Result<Vec<Interrupted>, JournalErro
 }
 
 /// The error of a blocking task that panicked, or was dropped with the runtime.
-fn panicked(err: tokio::task::JoinError) -> JournalError {
+pub(super) fn panicked(err: tokio::task::JoinError) -> JournalError {
     JournalError::Read(err.to_string())
 }
 

@@ -7,6 +7,7 @@
 mod entry;
 mod fallback;
 mod imports;
+mod older;
 mod tools;
 mod verify;
 
@@ -31,6 +32,7 @@ use crate::sandbox::run::ToolLanes;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::digest::sha256;
 use entry::{Entry, Loaded};
+pub(crate) use older::may_stay;
 use tools::Tools;
 
 /// Time for one step of loading that a file system may block: reading a component, or looking up its granted folders.

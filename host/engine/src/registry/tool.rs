@@ -15,7 +15,7 @@ use crate::sandbox::run::Linked;
 use airlock_contract::component::{ComponentInfo, Needs};
 use airlock_contract::tool::Contract;
 use airlock_types::effect::Effect;
-use airlock_types::grant::Requests;
+use airlock_types::grant::{Grants, Requests};
 use airlock_types::limit::{Limits, PartialLimits};
 use airlock_types::plan::RetryPolicy;
 
@@ -54,6 +54,8 @@ pub struct Tool {
     pub author_useful_ms_min: Option<u64>,
     /// The grants and limits that are in force.
     pub allowance: Arc<Allowance>,
+    /// What the operator grants to its entry, with the folders of this machine.
+    pub granted: Arc<Grants>,
     /// The key of its entry in the registry.
     pub key: String,
     /// How often failed attempts are repeated.

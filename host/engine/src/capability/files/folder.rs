@@ -99,7 +99,7 @@ fn check_writable(folder: &Path, own: &[(PathBuf, &'static str)]) -> Result<(), 
 }
 
 /// Whether a path goes through a folder: by its target, or by any step on the way there, which could be replaced.
-fn leads_into(path: &Path, folder: &Path) -> bool {
+pub(crate) fn leads_into(path: &Path, folder: &Path) -> bool {
     let is_within = |step: &Path| {
         let parent = step.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new(".")).canonicalize();

@@ -6,7 +6,7 @@
 
 mod notes;
 mod reserved;
-mod secrets;
+pub(super) mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::grant::{Effective, Grants, Requests};
 use airlock_types::limit::Limits;
 use airlock_types::plan::RetryPolicy;
-use reserved::reserved;
+pub(super) use reserved::reserved;
 
 /// Most hidden functions that an error lists.
 const HIDDEN_MAX: usize = 20;
@@ -263,7 +263,7 @@ impl Entry {
             return Err(self.unusable(&CompileError::Unsupported(unsupported.clone())));
         }
         let mut author = author(&path, &info)?;
-        let grants = self.grants()?;
+        let grants = Arc::new(self.grants()?);
         let requests = self.requests(&info, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
         let bindings = imports::bindings(file, config, &info, &self.capabilities)?;
@@ -313,6 +313,7 @@ impl Entry {
                 author_limits: author.manifest.limits.clone(),
                 author_useful_ms_min: author.manifest.useful_ms_min,
                 allowance: allowance.clone(),
+                granted: grants.clone(),
                 key: key.get_ref().clone(),
                 retry: retry(&config.retry),
                 fallback: fallback.iter().map(|fallback| fallback.get_ref().clone()).collect(),

@@ -7,7 +7,7 @@ use crate::config::ConfigFile;
 
 /// The folders of the host that no tool may read, and the files that none may change. `apart` is the folder of a journal
 /// that does not lie in the state folder.
-pub(super) fn reserved(file: &ConfigFile, apart: Option<&Path>) -> Reserved {
+pub(in crate::registry::load) fn reserved(file: &ConfigFile, apart: Option<&Path>) -> Reserved {
     let state = file.state().canonicalize().ok().map(|state| (state, "state folder"));
     let apart = apart.map(|folder| (folder.to_owned(), "folder of the journal"));
     let at = |path: &Path| file.folder().join(path);

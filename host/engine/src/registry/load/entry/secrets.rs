@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::Entry;
+use crate::capability::files::leads_into;
+use crate::config::ConfigFile;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::grant::Grants;
 
@@ -17,21 +19,19 @@ pub(super) fn check(entry: &Entry, span: Range<usize>, grants: &Grants) -> Resul
     let names: BTreeSet<&str> = names.collect();
     let problems = names.into_iter().filter_map(|name| entry.capabilities.secrets().problem(name));
     Diagnostics(problems.cloned().collect()).or(())?;
-    let Some((name, folder)) = exposed(entry, grants) else { return Ok(()) };
-    let message = format!("the granted folder `{folder}` has a file of the secret `{name}`");
+    let Some(message) = exposed(&entry.file, grants) else { return Ok(()) };
     let hint = "move the file out of the folder, or grant another one: no tool may read a secret";
     Err(entry.file.error(span, message, "in these grants", Some(hint.to_owned())).into())
 }
 
-/// A secret whose file the tool could read, with the granted folder.
-fn exposed<'e>(entry: &'e Entry, grants: &Grants) -> Option<(&'e str, String)> {
-    let secrets = entry.file.config.secrets.iter();
-    let files = secrets.flat_map(|(name, config)| config.files().map(move |path| (name.get_ref(), path)));
-    // Resolved like the folders, so that a link into one is found. A file that is not there exposes nothing.
-    let mut real =
-        files.filter_map(|(name, path)| Some((name, entry.file.folder().join(path).canonicalize().ok()?)));
-    real.find_map(|(name, path)| {
-        let folder = grants.files.iter().find(|grant| path.starts_with(&grant.host))?;
-        Some((name.as_str(), folder.host.display().to_string()))
+/// What is wrong with grants by which a tool could read the file of a secret, now or once it is written.
+pub(in crate::registry::load) fn exposed(file: &ConfigFile, grants: &Grants) -> Option<String> {
+    let secrets = file.config.secrets.iter();
+    let mut files = secrets.flat_map(|(name, config)| config.files().map(move |path| (name.get_ref(), path)));
+    files.find_map(|(name, path)| {
+        let path = file.folder().join(path);
+        // Resolved like the folders, so that a link into one is found.
+        let folder = grants.files.iter().find(|grant| leads_into(&path, &grant.host))?;
+        Some(format!("the granted folder `{}` has a file of the secret `{name}`", folder.host.display()))
     })
 }

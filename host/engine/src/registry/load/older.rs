@@ -1,0 +1,29 @@
+//! Which tools of an older registry may stay in the place of those that a newer file has and that are not in order.
+//!
+//! Owns that nothing stays that the newer file does not grant: a tool with other grants, or with a folder that now has a
+//! secret or a component in it, is withdrawn. Must not know what is wrong with its entry.
+
+use std::path::Path;
+
+use super::entry::{reserved, secrets};
+use crate::capability;
+use crate::config::ConfigFile;
+use crate::registry::Tool;
+
+/// Says why a tool may not stay under a newer file; `apart` is a folder that no tool may be granted.
+///
+/// # Errors
+/// With the reason, as a sentence without a period.
+pub(crate) fn may_stay(file: &ConfigFile, apart: Option<&Path>, tool: &Tool) -> Result<(), String> {
+    let Some((_, config)) = file.config.tools.iter().find(|(key, _)| *key.get_ref() == tool.key) else {
+        return Err("its entry was removed".to_owned());
+    };
+    let mut granted = config.grants.as_ref().map(|grants| grants.get_ref().clone()).unwrap_or_default();
+    capability::resolve(&mut granted, file.folder(), &reserved(file, apart))
+        .map_err(|err| err.to_string())?;
+    if let Some(exposed) = secrets::exposed(file, &granted) {
+        return Err(exposed);
+    }
+    // Not narrowed to what both grant: a tool that lacks half of what it was given fails in ways that nobody foresaw.
+    if granted == *tool.granted { Ok(()) } else { Err("its grants were changed".to_owned()) }
+}

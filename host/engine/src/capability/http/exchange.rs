@@ -12,6 +12,10 @@ use crate::capability::dispatch::Clearance;
 use crate::capability::halt::Halt;
 use crate::capability::{Dispatched, EffectDenied};
 
+/// The statuses by which a gateway says that it does not know what became of a request: those of RFC 9110, those of a large
+/// content network, and the two of proxies whose connection timed out.
+const UNSETTLED: [u16; 9] = [502, 504, 520, 521, 522, 523, 524, 598, 599];
+
 /// The outgoing requests of one attempt, when it ends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
@@ -128,10 +132,9 @@ impl Exchange {
         }
     }
 
-    /// Notes the answer of the host. Of these two a gateway says that the service behind it gave none, which settles
-    /// nothing.
+    /// Notes the answer of the host. By some a gateway says that the service behind it gave none, which settles nothing.
     pub(super) fn settle(&self, status: StatusCode) {
-        if !matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
+        if !UNSETTLED.contains(&status.as_u16())
             && let Some(dispatched) = self.dispatched().take()
         {
             dispatched.settle();

@@ -10,9 +10,10 @@ use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
 use crate::capability::Capability;
 use crate::capability::gate::Gate;
 
-/// Headers that a guest may not set: those that frame a message or belong to one connection, the name of the host, and
-/// credentials. Of these a grant can name the credentials.
-static FORBIDDEN: [HeaderName; 14] = [
+/// Headers that a guest may not set: those that frame a message or belong to one connection, the name of the host,
+/// credentials, and those by which some servers take another method, path or sender than the request has. Of these a grant
+/// can name the credentials.
+static FORBIDDEN: [HeaderName; 19] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
@@ -27,7 +28,15 @@ static FORBIDDEN: [HeaderName; 14] = [
     header::HOST,
     header::AUTHORIZATION,
     header::COOKIE,
+    header::FORWARDED,
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-rewrite-url"),
 ];
+
+/// Beginnings of further such headers.
+const FORBIDDEN_BEGINNINGS: [&str; 4] = ["proxy-", "x-forwarded-", "x-http-method", "x-original-"];
 
 /// The filter of tools that are granted none of these headers, which most are.
 static STRICT: LazyLock<ForbiddenHeaderFilter> = LazyLock::new(|| Arc::new(is_forbidden));
@@ -41,7 +50,7 @@ type Handled = Box<dyn Future<Output = Result<(Response<WasiBody>, Done), Error>
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 fn is_forbidden(name: &HeaderName) -> bool {
-    FORBIDDEN.contains(name) || name.as_str().starts_with("proxy-")
+    FORBIDDEN.contains(name) || FORBIDDEN_BEGINNINGS.iter().any(|begin| name.as_str().starts_with(begin))
 }
 
 impl WasiHttpHooks for Gate {

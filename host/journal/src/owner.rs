@@ -113,7 +113,9 @@ pub(super) fn sweep(journal: &Path) {
     for file in
         files.flatten().filter(|file| file.file_name().as_encoded_bytes().starts_with(begin.as_bytes()))
     {
-        if !is_locked(&file.path()) {
+        // The lock is held while the file goes: an owner that takes it in between would have no file, and look as if it
+        // were gone.
+        if let Some(_lock) = lock(&file.path()) {
             // Whatever keeps it, the next process tries again.
             let _ = std::fs::remove_file(file.path());
         }
@@ -125,6 +127,13 @@ fn path_of(journal: &Path, id: &str) -> PathBuf {
     name.push(SUFFIX);
     name.push(id);
     name.into()
+}
+
+/// The file, locked. None while its owner runs.
+fn lock(path: &Path) -> Option<File> {
+    // Checked first: opening a pipe would block.
+    let file = matches!(state::file(path), Ok(true)).then(|| File::open(path).ok()).flatten()?;
+    file.try_lock().ok().map(|()| file)
 }
 
 fn is_locked(path: &Path) -> bool {

@@ -232,21 +232,19 @@ impl Drop for Events<'_> {
         if self.sealed {
             return;
         }
+        // Nobody gets an answer, but whoever reads the record must not take a change that may have been made for none.
+        let is_open = self.running.as_ref().is_some_and(|traces| traces.effects.is_open());
+        let code = if is_open { Code::OutcomeUnknown } else { Code::Cancelled };
         // First: the charge, the metrics and the record are folds that need the end of the attempt.
         if let Some(traces) = self.running.take() {
             let findings = Vec::new();
-            self.push(Event::AttemptEnded {
-                code: Code::Cancelled,
-                traces: Box::new(traces),
-                trap: None,
-                findings,
-            });
+            self.push(Event::AttemptEnded { code, traces: Box::new(traces), trap: None, findings });
         }
         self.charge();
-        fold::counted(self).count(self, Code::Cancelled, &[]);
+        fold::counted(self).count(self, code, &[]);
         // Read before the events are taken: durability is a fold over them.
         let durability = self.durability();
-        let record = self.take_record(Code::Cancelled, None);
+        let record = self.take_record(code, None);
         // A drop cannot wait for a place in the queue, so the record takes one of those for dropped calls.
         self.host.journal().seal_now(record, durability);
     }

@@ -30,10 +30,11 @@ fn key(who: &Caller, tool: &Tool, plan: &Plan) -> Option<(String, String)> {
         return None;
     }
     let caller = who.to_string();
-    // Of this component alone: the answer of another version may be of another type. And of these grants alone: what was
-    // read by a grant must not be told after it was taken back.
+    // Of this function alone: that of another version may be of another type. And of these grants alone: what was read by
+    // a grant must not be told after it was taken back.
     let grants = serde_json::to_string(tool.allowance.effective()).ok()?;
-    let of = [&*caller, &tool.name, &tool.component.digest, &plan.args_digest, &grants].join("\n");
+    let function = tool.contract.function.full_address();
+    let of = [&*caller, &tool.name, &tool.component.digest, &function, &plan.args_digest, &grants].join("\n");
     Some((caller, sha256(of.as_bytes())))
 }
 

@@ -126,8 +126,11 @@ pub(crate) fn report(tool: &str, code: Code, details: &Details) -> Failure {
     // A call that ends without running may have run before: stopped at a denial, or between two attempts.
     let has_run = if facts.ran == Ran::No && details.attempts > 0 { Ran::Ran } else { facts.ran };
     let denied = denied_before(tool, code, details);
-    let proceed =
-        if settled.is_some() { unsettled::FIND_OUT.to_owned() } else { proceed(code, details, retryable) };
+    let proceed = if settled.is_some() {
+        unsettled::proceed(code).to_owned()
+    } else {
+        proceed(code, details, retryable)
+    };
     let effects = settled.map(str::to_owned).or_else(|| unsettled::not_applied(details));
     let lines = [denied, Some(happened(tool, code, details)), effects, Some(ran(has_run)), Some(proceed)];
     let message = lines.into_iter().flatten().collect::<Vec<_>>().join("\n");

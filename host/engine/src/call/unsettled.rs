@@ -104,16 +104,22 @@ fn how(tool: &str, code: Code, details: &Details) -> String {
 }
 
 /// The line about the settled effects of a call that failed with another code. Where it is said, the call must not be
-/// repeated blindly. It is not said of errors that are the tool's own: the tool has read the answers, and says what became
-/// of the change.
+/// repeated blindly.
 pub(super) fn settled(code: Code, details: &Details) -> Option<&'static str> {
-    let is_tools_own = matches!(
-        code,
-        Code::ToolError | Code::ToolThrottled | Code::ToolUnavailable | Code::Refused | Code::Clarify
-    );
-    let has_left = details.effects.left != Left::Nothing;
-    (has_left && !is_tools_own)
-        .then_some("Before that it had sent a change, which was answered: it was made, or was refused.")
+    // A refusal or a question are the tool's own words about what it did.
+    let has_left = details.effects.left != Left::Nothing && !matches!(code, Code::Refused | Code::Clarify);
+    has_left.then_some("Before that it had sent a change, which was answered: it was made, or was refused.")
+}
+
+/// What to do after settled effects.
+pub(super) fn proceed(code: Code) -> &'static str {
+    match code {
+        // The tool has read the answers, so its words may tell.
+        Code::ToolError | Code::ToolThrottled | Code::ToolUnavailable => {
+            "Call it again only if its words say that nothing was changed. Else find out first, or ask your user."
+        }
+        _ => FIND_OUT,
+    }
 }
 
 /// The line about a tool that was asked and says that nothing happened.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::duration;
+use crate::effect::Effect;
 
 use super::{BreakerView, Plan, Repeat, Route};
 
@@ -87,6 +88,9 @@ fn retries(route: &Route) -> String {
     };
     let proof = match route.repeat {
         Repeat::Freely => "",
+        Repeat::WithProof if route.input.effect == Effect::Idempotent => {
+            ", while every effect that has left may be made again"
+        }
         Repeat::WithProof => ", only while no effect has left the sandbox",
         Repeat::Never => ", never",
     };

@@ -24,7 +24,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 pub use self::caller::{BudgetConfig, CallerConfig};
-pub use self::fallback::{AGE_MS_MAX, Age, Cached, Fallback, Fallbacks};
+pub use self::fallback::{Age, Cached, Fallback, Fallbacks};
 pub use self::http::{HttpConfig, OauthConfig};
 pub use self::journal::JournalConfig;
 pub use self::origin::KeySource;

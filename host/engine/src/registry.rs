@@ -17,7 +17,7 @@ use airlock_types::words::{nearest, one_line};
 
 pub use definition::{Definition, Relation, Terms, describe};
 pub use load::{LoadEvent, Loading, inspect, unpacked};
-pub(crate) use load::{LoadFailure, Purpose, STEP_MAX, Threads, load};
+pub(crate) use load::{LoadFailure, Purpose, STEP_MAX, Threads, load, may_stay};
 pub(crate) use tool::USEFUL_MS_MIN;
 pub use tool::{Component, Tool};
 
@@ -59,10 +59,15 @@ impl Registry {
     }
 
     /// With the tools of an older registry in the place of those that are not accepted, and of those whose entry was
-    /// left out. Names that are new and not accepted are not served.
-    pub(crate) fn with_older(mut self, older: &Registry, unaccepted: &BTreeSet<String>) -> Registry {
+    /// left out, as far as they may stay. Names that are new and not accepted are not served.
+    pub(crate) fn with_older(
+        mut self,
+        older: &Registry,
+        unaccepted: &BTreeSet<String>,
+        may_stay: impl Fn(&Tool) -> bool,
+    ) -> Registry {
         let lacks = |name: &str| unaccepted.contains(name) || self.may_lack(name);
-        let kept = older.tools.iter().filter(|(name, _)| lacks(name));
+        let kept = older.tools.iter().filter(|(name, tool)| lacks(name) && may_stay(tool));
         let kept: Vec<_> = kept.map(|(name, tool)| (name.clone(), tool.clone())).collect();
         self.tools.retain(|name, _| !unaccepted.contains(&**name));
         self.tools.extend(kept);

@@ -12,10 +12,6 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::store::{Fault, Store, StoreError};
 
-/// How long a change waits for one of another process. Longer than such a change takes on a slow disk, and short beside
-/// the deadline of an attempt, which the next change may still meet.
-const BUSY: Duration = Duration::from_secs(2);
-
 /// What a database is made of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
@@ -23,6 +19,8 @@ pub(crate) struct Form {
     pub(crate) prepare: fn(&mut Connection) -> Result<(), String>,
     /// Whether a change is on disk when it returns. Otherwise a power failure may undo the last ones.
     pub(crate) is_durable: bool,
+    /// How long a change waits for one of another process.
+    pub(crate) busy: Duration,
 }
 
 /// An error of something that is kept in a database.
@@ -127,7 +125,7 @@ impl Database {
 fn opened(path: &Path, form: Form) -> Result<Store, String> {
     let text = |err: rusqlite::Error| err.to_string();
     let store = Store::open_with(path, form.prepare)?;
-    store.connection().busy_timeout(BUSY).map_err(text)?;
+    store.connection().busy_timeout(form.busy).map_err(text)?;
     if !form.is_durable {
         store.connection().pragma_update(None, "synchronous", "NORMAL").map_err(text)?;
     }

@@ -11,6 +11,7 @@ mod spaces;
 mod tests;
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
@@ -28,7 +29,9 @@ pub const KEY_BYTES_MAX: usize = 1 << 10;
 /// Most keys of one batch. Other tools wait while it is made.
 pub const BATCH_KEYS_MAX: usize = 1_000;
 
-const FORM: Form = Form { prepare: schema::prepare, is_durable: true };
+/// A change waits longer for one of another process than such a change takes on a slow disk. That is short beside the
+/// deadline of an attempt, which the next change may still meet.
+const FORM: Form = Form { prepare: schema::prepare, is_durable: true, busy: Duration::from_secs(2) };
 
 /// The pairs of all tools of a host.
 #[derive(Debug)]

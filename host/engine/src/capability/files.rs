@@ -38,7 +38,7 @@ use airlock_types::grant::files::NAME;
 pub(crate) use allotment::Allotment;
 pub(crate) use changes::Changes;
 use changes::{Running, Writing};
-pub(crate) use folder::{GrantError, Reserved, resolve};
+pub(crate) use folder::{GrantError, Reserved, leads_into, resolve};
 use node::Granted;
 pub(crate) use view::View;
 

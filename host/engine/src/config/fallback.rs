@@ -8,13 +8,11 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
+use airlock_journal::answers::AGE_MS_MAX;
 use airlock_types::duration;
 
 /// The shortest age of a kept answer that can be declared, in milliseconds.
 const AGE_MS_MIN: u64 = 1_000;
-
-/// The longest age of a kept answer that can be declared, in milliseconds: a year. Beyond it nothing is kept any more.
-pub const AGE_MS_MAX: u64 = 366 * duration::DAY_MS;
 
 /// What answers when a tool cannot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

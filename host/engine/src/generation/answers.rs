@@ -10,8 +10,9 @@ use crate::blocking::{Lane, Lost};
 use airlock_journal::answers::{Answers as Store, AnswersError};
 use airlock_types::environment::{SharedEnvironment, within};
 
-/// The longest wait for the file. Longer than a slow disk takes for one answer; a file that takes longer is of no use.
-const WAIT: Duration = Duration::from_secs(3);
+/// The longest wait for the file, which the call comes on top of. Longer than a slow disk takes for one answer; a file that
+/// takes longer is of no use.
+const WAIT: Duration = Duration::from_millis(500);
 
 /// The kept answers of a host.
 #[derive(Debug)]

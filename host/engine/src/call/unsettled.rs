@@ -113,12 +113,11 @@ pub(super) fn settled(code: Code, details: &Details) -> Option<&'static str> {
 
 /// What to do after settled effects.
 pub(super) fn proceed(code: Code) -> &'static str {
-    match code {
+    if matches!(code, Code::ToolError | Code::ToolThrottled | Code::ToolUnavailable) {
         // The tool has read the answers, so its words may tell.
-        Code::ToolError | Code::ToolThrottled | Code::ToolUnavailable => {
-            "Call it again only if its words say that nothing was changed. Else find out first, or ask your user."
-        }
-        _ => FIND_OUT,
+        "Call it again only if its words say that nothing was changed. Else find out first, or ask your user."
+    } else {
+        FIND_OUT
     }
 }
 

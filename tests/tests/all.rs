@@ -62,6 +62,8 @@ mod settings;
 mod shares;
 mod shop;
 mod shown;
+mod signatures;
+mod signatures_others;
 mod state_folder;
 mod stdio;
 mod stuck;

@@ -86,6 +86,7 @@ const FLOORS: [Floor; 6] = [
             "rules",
             "manifest",
             "tool",
+            "surface",
         ],
     },
     Floor {
@@ -104,6 +105,7 @@ const FLOORS: [Floor; 6] = [
             "telemetry",
             "admission",
             "caller",
+            "signature",
             "config",
             "secret",
             "policy",
@@ -139,8 +141,10 @@ const FLOORS: [Floor; 6] = [
             "secret",
             "serve",
             "show",
+            "sign",
             "token",
             "tools",
+            "verify",
         ],
     },
 ];

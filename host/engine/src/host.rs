@@ -8,7 +8,7 @@ mod call_count;
 mod load;
 mod ungranted;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::execute::Execute;
 pub use crate::generation::Visible;
 use crate::generation::{Access, Accesses, Generation, Parts};
 use crate::lock::{LockError, Served};
-use crate::registry::{Registry, Threads};
+use crate::registry::Threads;
 use crate::sandbox::cache::CacheError;
 use crate::sandbox::compiler::Compiler;
 use crate::telemetry::metrics;
@@ -40,7 +40,7 @@ use airlock_types::environment::SharedEnvironment;
 use airlock_types::reply::{Failure, Reply};
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
-use load::{admit, load, note};
+use load::{Means, accepted, load, note};
 pub use load::{load_registry, open_journal, user_cache, user_folder};
 
 /// Least time for the journal to be written at the end, even when calls used up the drain time. Enough for a full
@@ -155,15 +155,26 @@ impl Host {
     /// As [`Host::reload`].
     pub async fn exchange(&self, file: &ConfigFile, revision: Revision) -> Result<(), OpenError> {
         self.only_what_a_reload_can(file)?;
-        let (compiler, apart) = (&self.compiler, self.journal_folder.as_deref());
-        let (engine, capabilities) = (&self.parts.engine, &self.capabilities);
+        let means = Means {
+            engine: &self.parts.engine,
+            capabilities: &self.capabilities,
+            compiler: &self.compiler,
+            apart: self.journal_folder.as_deref(),
+            threads: &self.threads,
+            environment: &*self.parts.environment,
+        };
         // Everything that can fail or wait comes before the lock on `accesses` is taken.
-        let loaded = load(file, engine, capabilities, compiler, apart, &|_| {}, &self.threads).await?;
+        let loaded = load(file, &means, &|_| {}).await?;
         if let Some(problems) = loaded.problems() {
             tracing::error!("these entries stay as they were:\n{problems}");
         }
         // After loading, because definitions are made of components. Before anything is served.
-        let (registry, locked) = self.accepted(file, loaded).await?;
+        let (older, served) = (self.current.load_full(), Some(self.served.clone()));
+        let accepted = accepted(file, loaded, older.registry(), served, &self.threads).await?;
+        let (registry, locked, quarantine) = accepted;
+        if let Some(quarantine) = quarantine {
+            tracing::error!("{quarantine}\nuntil then they stay as they were");
+        }
         let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
         note(&self.served).serve(&registry, locked);
         // Under the lock until the swap: a revocation in between would otherwise be overwritten.
@@ -173,28 +184,6 @@ impl Host {
         self.parts.journal.bound(file.config.journal.bytes_max);
         self.swap(Generation::new(self.parts.clone(), file, registry, access, Some(&old)));
         Ok(())
-    }
-
-    /// The tools that a reload serves: those of the entries that are in order and accepted, and the older ones in the
-    /// place of the others. With whether there is a lock.
-    async fn accepted(
-        &self,
-        file: &ConfigFile,
-        loaded: Registry,
-    ) -> Result<(Arc<Registry>, bool), OpenError> {
-        let older = self.current.load_full();
-        let whole = Arc::new(loaded.with_older(older.registry(), &BTreeSet::new()));
-        let refused = match admit(file, &whole, Some(self.served.clone()), &self.threads).await {
-            Err(OpenError::Lock(refused)) => refused,
-            admitted => return Ok((whole, admitted?)),
-        };
-        let LockError::Changed { changes, how: _ } = &refused else { return Err(refused.into()) };
-        tracing::error!("these tools stay as they were:\n{refused}");
-        let unaccepted: BTreeSet<String> = changes.0.iter().map(|change| change.tool.clone()).collect();
-        let rest = Arc::new(Registry::clone(&whole).with_older(older.registry(), &unaccepted));
-        // Asked again: what is served is what the lock has seen.
-        let locked = admit(file, &rest, Some(self.served.clone()), &self.threads).await?;
-        Ok((rest, locked))
     }
 
     /// The problems of the entries that were left out; none if every entry is served.

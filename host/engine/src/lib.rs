@@ -56,4 +56,5 @@ pub mod sandbox;
 #[doc(hidden)]
 pub mod seam;
 pub mod secret;
+pub mod signature;
 pub mod telemetry;

@@ -3,6 +3,7 @@
 //! Owns arguments, printing and exit codes. Nothing else prints. Must not know wasmtime or JSON-RPC. To add a verb: a
 //! file with `Args` and `run`, a variant of `Verb` and its arm in `run`.
 
+mod audit;
 mod call;
 mod check;
 mod compile;
@@ -67,6 +68,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Report on each tool for a security reviewer, without running it
+    Audit(audit::Args),
     /// Call a tool and print its reply
     Call(call::Args),
     /// Lint the registry: load everything, compare, warn
@@ -145,6 +148,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
     match &arguments.verb {
         Verb::Compile(args) => compile::run(args),
         Verb::Pack(args) => block_on(pack::run(args, printer)),
+        Verb::Audit(args) => block_on(audit::run(args, registry, printer)),
         Verb::Call(args) => block_on(call::run(args, registry, printer)),
         Verb::Check(args) => block_on(check::run(args, registry, printer)),
         Verb::Diff(args) => block_on(diff::run(args, printer)),

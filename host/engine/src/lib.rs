@@ -38,6 +38,7 @@ pub use airlock_types::record::Record;
 pub use airlock_types::reply::{Failure, Reply};
 
 mod admission;
+pub mod audit;
 pub mod blocking;
 mod call;
 pub mod caller;

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use airlock::config::ConfigFile;
+use airlock::{Arguments, Call, Code, Host, Journal};
 use airlock_tests::{program, root};
 use serde_json::Value;
 
@@ -305,4 +307,60 @@ fn a_private_key_stays_private() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let signed = shop.run(&["sign", "convert.wasm", "--key", "ours.pem"]);
     assert!(stderr(&signed).contains("not this user's alone"), "{}", stderr(&signed));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_no_longer_required_ends_a_tool_that_runs_and_a_flipped_byte_does_not() {
+    let shop = Shop::new();
+    shop.sign(&[]);
+    let file = || ConfigFile::read(&shop.at("airlock.toml")).unwrap();
+    let host = Host::builder().registry(file()).journal(Journal::memory()).open().await.unwrap();
+    let answer = async || {
+        let args = r#"{"value": 1, "from": "km", "to": "m"}"#;
+        host.call(Call::new("convert", Arguments::Text(args.into()))).await.code
+    };
+    assert_eq!(answer().await, Code::Ok);
+    // What was verified stays where what came is not the signed component.
+    let whole = fs::read(shop.at("convert.wasm")).unwrap();
+    fs::write(shop.at("convert.wasm"), &whole[..whole.len() - 1]).unwrap();
+    host.reload(&file()).await.unwrap();
+    assert!(host.problems().unwrap().to_string().contains("signature."));
+    assert_eq!(answer().await, Code::Ok);
+    shop.registry(&format!("require = [\"{}\"]", shop.theirs), "");
+    host.reload(&file()).await.unwrap();
+    assert_eq!(answer().await, Code::Unknown);
+}
+
+/// The blocks of the page, in this language.
+fn blocks(language: &str) -> Vec<String> {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let begin = format!("```{language}\n");
+    let blocks = page.split("\n```").collect::<Vec<_>>();
+    let inside = blocks.iter().skip(1).step_by(2).map(|block| format!("```{block}\n"));
+    inside.filter_map(|block| block.strip_prefix(&begin).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_page_about_security_is_right() {
+    let shop = Shop::new();
+    fs::copy(root().join("example-tools/build/unit-convert.wasm"), shop.at("unit-convert.wasm")).unwrap();
+    let lines: Vec<String> = blocks("").concat().lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for line in lines {
+        let command = line.split('#').next().unwrap();
+        let done = shop.run(&command.split_whitespace().skip(1).collect::<Vec<_>>());
+        assert!(done.status.success(), "{line}: {}", stderr(&done));
+    }
+    assert!(shop.at("unit-convert.wasm.intoto.jsonl").exists());
+    let toml = blocks("toml");
+    assert_eq!(toml.len(), 1);
+    ConfigFile::parse(&toml[0], Path::new("airlock.toml")).unwrap();
+    // Every code is on the page.
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let source = fs::read_to_string(root().join("host/engine/src/signature/fault.rs")).unwrap();
+    let codes: Vec<&str> =
+        source.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let codes: Vec<&str> = codes.into_iter().filter(|code| code.starts_with("signature.")).collect();
+    assert_eq!(codes.len(), 14);
+    assert!(codes.iter().all(|code| page.contains(&format!("| `{code}` |"))), "{codes:?}");
 }

@@ -170,7 +170,7 @@ impl AuditedTool {
             capabilities: capability::of(tool, uses),
             calls: uses.calls(&tool.name),
             limits: json!(tool.limits()),
-            fallback: tool.fallback.clone(),
+            fallback: tool.fallback.iter().map(ToString::to_string).collect(),
             checks: tool.contract.checks.told().len(),
             lints: lint::of(tool, capabilities, names),
         }

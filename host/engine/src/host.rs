@@ -170,7 +170,8 @@ impl Host {
         }
         // After loading, because definitions are made of components. Before anything is served.
         let (older, served) = (self.current.load_full(), Some(self.served.clone()));
-        let accepted = accepted(file, loaded, older.registry(), served, &self.threads).await?;
+        let now_s = self.parts.environment.wall().as_secs();
+        let accepted = accepted(file, loaded, older.registry(), now_s, served, &self.threads).await?;
         let (registry, locked, quarantine) = accepted;
         if let Some(quarantine) = quarantine {
             tracing::error!("{quarantine}\nuntil then they stay as they were");

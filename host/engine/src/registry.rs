@@ -69,6 +69,12 @@ impl Registry {
         self
     }
 
+    /// Without the tools that `stays` does not admit.
+    pub(crate) fn only(mut self, stays: impl Fn(&Tool) -> bool) -> Registry {
+        self.tools.retain(|_, tool| stays(tool));
+        self
+    }
+
     /// With problems that no single entry has.
     pub(crate) fn with_problems(mut self, Diagnostics(problems): Diagnostics) -> Registry {
         self.problems.extend(problems);

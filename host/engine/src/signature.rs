@@ -79,6 +79,16 @@ impl Signed {
         }
     }
 
+    /// Whether what was verified earlier is still enough for a policy that may have changed since, at this time since 1970
+    /// in seconds.
+    pub fn satisfies(&self, policy: &Policy, now_s: u64) -> bool {
+        let counts = |signer: &&Signer| {
+            let Signer { key: _, serial, expires } = signer;
+            *serial >= policy.serial_min && expires.as_ref().is_none_or(|end| !statement::is_over(end, now_s))
+        };
+        policy.suffices(self.signers().iter().filter(counts).map(|signer| &signer.key)).is_ok()
+    }
+
     /// The state, in one word.
     pub fn state(&self) -> &'static str {
         match self {

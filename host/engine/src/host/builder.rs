@@ -240,7 +240,8 @@ async fn quarantined(
     threads: &Threads,
 ) -> Result<(Arc<LoadedRegistry>, bool), OpenError> {
     let (rest, locked, quarantine) =
-        accepted(file, loaded, &LoadedRegistry::default(), None, threads).await?;
+        // There is nothing older, for which the time would count.
+        accepted(file, loaded, &LoadedRegistry::default(), 0, None, threads).await?;
     Ok(match quarantine {
         Some(problems) => (Arc::new(LoadedRegistry::clone(&rest).with_problems(problems)), locked),
         None => (rest, locked),

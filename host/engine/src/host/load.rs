@@ -16,7 +16,7 @@ use crate::config::ConfigFile;
 use crate::environment::World;
 use crate::lock::{Lock, LockError, Served};
 use crate::registry;
-use crate::registry::{LoadEvent, LoadFailure, Loading, Purpose, Registry, STEP_MAX, Threads};
+use crate::registry::{LoadEvent, LoadFailure, Loading, Purpose, Registry, STEP_MAX, Threads, Tool};
 use crate::sandbox::cache::{Cache, CacheError};
 use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::{Optimize, compiler, engine};
@@ -92,9 +92,18 @@ pub(super) async fn accepted(
     file: &ConfigFile,
     loaded: Registry,
     older: &Registry,
+    now_s: u64,
     served: Option<Arc<Mutex<Served>>>,
     threads: &Threads,
 ) -> Result<(Arc<Registry>, bool, Option<Diagnostics>), OpenError> {
+    // A key that is no longer trusted ends the older tools, too, however they were left in place.
+    let stays = |tool: &Tool| {
+        let entries = &mut file.config.tools.iter();
+        entries
+            .find(|(key, _)| *key.get_ref() == tool.key)
+            .is_none_or(|(_, config)| tool.component.signed.satisfies(&file.signature_policy(config), now_s))
+    };
+    let older = &older.clone().only(stays);
     let whole = Arc::new(loaded.with_older(older, &BTreeSet::new()));
     let refused = match admit(file, &whole, served.clone(), threads).await {
         Err(OpenError::Lock(refused)) => refused,

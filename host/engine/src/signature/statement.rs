@@ -131,10 +131,10 @@ impl Statement {
             different(parts, component.parts, digest.sha256 == component.digest)?;
         }
         if let Some(expires) = expires {
-            let end = chrono::DateTime::parse_from_rfc3339(expires)
-                .map_err(|err| Fault::Malformed(format!("its end `{expires}` is not a time: {err}")))?;
-            // An end before 1970 is over, too.
-            if u64::try_from(end.timestamp()).is_ok_and(|end| now_s >= end) || end.timestamp() < 0 {
+            if !Predicate::is_time(expires) {
+                return Err(Fault::Malformed(format!("its end `{expires}` is not a time")));
+            }
+            if is_over(expires, now_s) {
                 return Err(Fault::Expired(expires.clone()));
             }
         }
@@ -143,6 +143,12 @@ impl Statement {
         }
         Ok(())
     }
+}
+
+/// Whether a statement with this end has ended. What is not a time has.
+pub(super) fn is_over(expires: &str, now_s: u64) -> bool {
+    let end = chrono::DateTime::parse_from_rfc3339(expires).map(|end| end.timestamp());
+    !end.is_ok_and(|end| u64::try_from(end).is_ok_and(|end| now_s < end))
 }
 
 /// Compares what is stated with what is there. Of several parts that differ the fault names the one that explains the

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod asked;
+mod audit;
 mod bad_input;
 mod breakers;
 mod browsers;
@@ -44,6 +45,7 @@ mod keep;
 mod keyvalue;
 mod left_out;
 mod lines;
+mod locks;
 mod mcp;
 mod modes;
 mod names;
@@ -62,6 +64,8 @@ mod settings;
 mod shares;
 mod shop;
 mod shown;
+mod signatures;
+mod signatures_others;
 mod state_folder;
 mod stdio;
 mod stuck;

@@ -63,10 +63,10 @@ fn main() -> Result<()> {
         Command::Demo => demo::run(&root()),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::FuzzApi(args) => fuzz_api::run(&root(), &args),
-        Command::Interop => interop::run(&root()),
         Command::Release(args) => release::run(&root(), &args),
         Command::Soak(args) => soak::run(&root(), &args),
         Command::Conformance => conformance::run(&root()),
+        Command::Interop => interop::run(&root()),
         Command::Test => test::run(&root()),
         Command::Tidy => tidy::run(&root()),
     }

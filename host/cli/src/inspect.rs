@@ -11,6 +11,7 @@ use airlock::config::ConfigFile;
 use airlock::host;
 use airlock::registry;
 use airlock::registry::{Component, Tool, describe};
+use airlock::signature::Signed;
 use airlock_contract::answer::Shape;
 use airlock_contract::component::Import;
 use airlock_contract::schema;
@@ -52,6 +53,12 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         value["granted"] = json!(tool.allowance.effective());
         value["missing"] = json!(tool.allowance.missing());
         value["provenance"] = component_json(&tool.component);
+        value["provenance"]["signed"] = json!({
+            "state": tool.component.signed.state(),
+            "signers": tool.component.signed.signers().iter()
+                .map(|signer| json!({"key": signer.key, "serial": signer.serial, "expires": signer.expires}))
+                .collect::<Vec<_>>(),
+        });
         printer.json(&value)?;
     } else {
         component_text(printer, &tool.component);
@@ -118,6 +125,16 @@ fn standing(import: &Import) -> String {
     }
 }
 
+/// Who signed a component, in words.
+fn signed(signed: &Signed) -> String {
+    let signers: Vec<String> = signed
+        .signers()
+        .iter()
+        .map(|signer| format!("by {}, serial {}", signer.key, signer.serial))
+        .collect();
+    [&[signed.state().to_owned()][..], &signers].concat().join(" ")
+}
+
 fn component_text(printer: &Printer, component: &Component) {
     let info = &component.info;
     printer.line(format!("component  {}", component.path.display()));
@@ -145,6 +162,7 @@ fn component_text(printer: &Printer, component: &Component) {
 
 fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
     printer.line(format!("\ntool       {}  ({})", tool.name, tool.effect.as_str()));
+    printer.line(format!("signed     {}", signed(&tool.component.signed)));
     printer.line(format!("limits     {}", serde_json::to_string(tool.limits())?));
     printer.line(format!("granted    {}", serde_json::to_string(tool.allowance.effective())?));
     for missing in tool.allowance.missing() {

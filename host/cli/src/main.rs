@@ -3,6 +3,7 @@
 //! Owns arguments, printing and exit codes. Nothing else prints. Must not know wasmtime or JSON-RPC. To add a verb: a
 //! file with `Args` and `run`, a variant of `Verb` and its arm in `run`.
 
+mod audit;
 mod call;
 mod check;
 mod compile;
@@ -18,9 +19,11 @@ mod sealed;
 mod secret;
 mod serve;
 mod show;
+mod sign;
 mod telemetry;
 mod token;
 mod tools;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,6 +68,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Report on each tool for a security reviewer, without running it
+    Audit(audit::Args),
     /// Call a tool and print its reply
     Call(call::Args),
     /// Lint the registry: load everything, compare, warn
@@ -88,11 +93,15 @@ enum Verb {
     Serve(serve::Args),
     /// Show the record of a call
     Show(show::Args),
+    /// Sign a component: its bytes, what models read of it, and what it requests
+    Sign(sign::Args),
     /// Make a bearer token for a caller over HTTP
     #[command(subcommand)]
     Token(token::Verb),
     /// List the tools
     Tools(tools::Args),
+    /// Verify the signatures of the registry's components, or of one file
+    Verify(verify::Args),
     /// Compile a component from stdin, in the confined process that the host starts for it
     #[command(hide = true)]
     Compile(compile::Args),
@@ -139,11 +148,13 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
     match &arguments.verb {
         Verb::Compile(args) => compile::run(args),
         Verb::Pack(args) => block_on(pack::run(args, printer)),
+        Verb::Audit(args) => block_on(audit::run(args, registry, printer)),
         Verb::Call(args) => block_on(call::run(args, registry, printer)),
         Verb::Check(args) => block_on(check::run(args, registry, printer)),
         Verb::Diff(args) => block_on(diff::run(args, printer)),
         Verb::Lock(args) => block_on(lock::run(args, registry, printer)),
         Verb::Secret(verb) => secret::run(verb, registry, printer),
+        Verb::Sign(args) => block_on(sign::run(args, printer)),
         Verb::Token(verb) => token::run(verb, printer),
         Verb::Explain(args) => block_on(explain::run(args, registry, printer)),
         Verb::Export(args) => block_on(export::run(args, registry, printer)),
@@ -151,6 +162,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Serve(args) => block_on(serve::run(args, registry, printer)),
         Verb::Show(args) => block_on(show::run(args, registry, printer)),
         Verb::Tools(args) => block_on(tools::run(args, registry, printer)),
+        Verb::Verify(args) => block_on(verify::run(args, registry, printer)),
     }
 }
 

@@ -100,7 +100,7 @@ fn contract(args: &Args) -> anyhow::Result<Option<(PathBuf, String)>> {
 }
 
 /// Writes another file first and renames it, so that a failure leaves the old file unchanged.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // Beside the target, because a rename works only within one file system.
     let aside = path.with_added_extension("tmp");
     std::fs::write(&aside, bytes)?;

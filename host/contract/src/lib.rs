@@ -27,6 +27,7 @@ mod period;
 pub mod phrase;
 mod rules;
 pub mod schema;
+pub mod surface;
 pub mod tool;
 pub mod ty;
 pub mod validate;

@@ -1,15 +1,20 @@
-//! The custom section that makes one `.wasm` file the whole delivery.
+//! The custom sections that make one `.wasm` file the whole delivery: the contract, and signatures of the rest.
 //!
-//! Owns the name and form of the section, and how it is embedded and found. Must not know the content of a contract.
+//! Owns the names and the form of the sections, and how they are embedded and found. Must not know the content of a
+//! contract or of a signature.
 
+mod section;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use wasm_encoder::Encode as _;
-use wasmparser::{BinaryReader, Parser};
+use wasmparser::Parser;
 
 use crate::component::FunctionDocs;
+pub use section::SectionError;
+use section::{CUSTOM, HEADER_BYTES, only, sections};
 
 /// The section's name. The number is the version of its form.
 pub const SECTION: &str = "airlock:contract/1";
@@ -18,13 +23,12 @@ pub const SECTION: &str = "airlock:contract/1";
 /// this repository.
 pub const SECTION_BYTES_MAX: usize = 256 << 10;
 
-/// Bytes from the start of a custom section in which the name is searched for. Our name with its length prefix is
-/// shorter.
-const HEAD_BYTES: usize = 64;
+/// The name of the section with signatures. They are about the component without this section.
+pub const SIGNATURES: &str = "airlock:signatures/1";
 
-/// Number of bytes in which a name can differ from ours and still count as ours: as that of another version, or as a
-/// damaged one.
-const NAME_DAMAGE_MAX: usize = 2;
+/// Size in bytes of the largest section with signatures, and of the largest file with signatures beside a component:
+/// some hundred signatures.
+pub const SIGNATURES_BYTES_MAX: usize = 256 << 10;
 
 /// What `airlock pack` puts into a component.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,67 +58,34 @@ pub enum PackError {
         "contract and documentation take {0} bytes; at most {SECTION_BYTES_MAX}: shorten descriptions and comments"
     )]
     TooLarge(usize),
-}
-
-/// Why an embedded contract is refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SectionError {
-    /// The list of sections is malformed.
-    #[error("its custom sections cannot be read: {0}")]
-    Sections(wasmparser::BinaryReaderError),
-    /// A version that this host does not read, or a damaged name.
+    /// More signatures than hosts accept.
     #[error(
-        "its section `{0}` is not one that this host reads, which is `{SECTION}`: pack the component again"
+        "the signatures take {0} bytes; at most {SIGNATURES_BYTES_MAX}: remove those that are not needed"
     )]
-    Name(String),
-    /// Several sections. None of them can be preferred.
-    #[error("it has several sections `{SECTION}`: pack the component again")]
-    Several,
-    /// Too large.
-    #[error("its section `{SECTION}` has {0} bytes; at most {SECTION_BYTES_MAX}")]
-    TooLarge(usize),
-    /// Not what `airlock pack` writes.
-    #[error("its section `{SECTION}` is damaged: {0}; pack the component again")]
-    Damaged(serde_json::Error),
+    SignaturesTooLarge(usize),
 }
 
-/// Embeds the section. An existing one is replaced.
+/// Embeds the contract. An existing one is replaced.
 ///
 /// # Errors
 /// When the bytes are not a whole component, or the section would be too large.
 pub fn embed(component: &[u8], packed: &Packed) -> Result<Vec<u8>, PackError> {
-    // Apart from the next check, because a core module is the usual mistake and has its own text.
-    if Parser::is_core_wasm(component) {
-        return Err(PackError::CoreModule);
-    }
-    if !Parser::is_component(component) {
-        return Err(PackError::Malformed("it does not begin as one".into()));
-    }
+    is_component(component)?;
     let data = serde_json::to_vec(packed).map_err(|err| PackError::Malformed(err.to_string()))?;
     if data.len() > SECTION_BYTES_MAX {
         return Err(PackError::TooLarge(data.len()));
     }
-    // Stripped first: two sections of ours are refused when they are read.
-    let mut out = strip(component)?;
-    out.push(CUSTOM);
-    wasm_encoder::CustomSection { name: SECTION.into(), data: data.into() }.encode(&mut out);
-    Ok(out)
+    // Stripped first: two sections of ours are refused when they are read. Signatures go, too: they are about another
+    // component from now on.
+    Ok(with_section(strip(component)?, SECTION, &data))
 }
 
-/// Removes every section of ours, damaged ones and those of other versions included.
+/// Removes every section of ours, damaged ones and those of other versions included: the contract, and signatures.
 ///
 /// # Errors
 /// When the sections of the component cannot be read.
 pub fn strip(component: &[u8]) -> Result<Vec<u8>, PackError> {
-    let malformed = |err: wasmparser::BinaryReaderError| PackError::Malformed(err.to_string());
-    let mut out = component.get(..HEADER_BYTES).unwrap_or(component).to_vec();
-    for section in sections(component).map_err(malformed)? {
-        if !section.is_ours(component) {
-            out.extend_from_slice(&component[section.whole]);
-        }
-    }
-    Ok(out)
+    without(component, &[SECTION, SIGNATURES]).map(Cow::into_owned)
 }
 
 /// Reads what `embed` put into a component. `None` if there is no section of ours.
@@ -123,71 +94,74 @@ pub fn strip(component: &[u8]) -> Result<Vec<u8>, PackError> {
 /// When a section of ours is not what `embed` writes. A damaged section is never treated as absent: the component would
 /// lose the requests and checks of its contract.
 pub fn packed(component: &[u8]) -> Result<Option<Packed>, SectionError> {
-    let sections = sections(component).map_err(SectionError::Sections)?;
-    let mut ours = sections.into_iter().filter(|section| section.is_ours(component));
-    let Some(section) = ours.next() else { return Ok(None) };
-    if ours.next().is_some() {
-        return Err(SectionError::Several);
+    let Some(data) = only(component, SECTION, SECTION_BYTES_MAX)? else { return Ok(None) };
+    let damaged = |reason| SectionError::Damaged { name: SECTION, reason };
+    serde_json::from_slice(data).map(Some).map_err(damaged)
+}
+
+/// Embeds signatures. Those that are there are replaced.
+///
+/// # Errors
+/// When the bytes are not a whole component, or the section would be too large.
+pub fn embed_signatures(component: &[u8], signatures: &[u8]) -> Result<Vec<u8>, PackError> {
+    is_component(component)?;
+    if signatures.len() > SIGNATURES_BYTES_MAX {
+        return Err(PackError::SignaturesTooLarge(signatures.len()));
     }
-    if section.custom != Some(SECTION) {
-        // The name may be of any length: it comes from an untrusted component.
-        let name = section.custom.unwrap_or_default();
-        return Err(SectionError::Name(name.chars().take(HEAD_BYTES).collect()));
+    Ok(with_section(unsigned(component)?.into_owned(), SIGNATURES, signatures))
+}
+
+/// The signatures in a component. `None` if there is no section for them.
+///
+/// # Errors
+/// When there are several sections, or one is damaged: a signature is never taken for absent because it is damaged.
+pub fn signatures(component: &[u8]) -> Result<Option<&[u8]>, SectionError> {
+    only(component, SIGNATURES, SIGNATURES_BYTES_MAX)
+}
+
+/// The component without its signatures: what they are about.
+///
+/// # Errors
+/// When the sections of the component cannot be read.
+pub fn unsigned(component: &[u8]) -> Result<Cow<'_, [u8]>, PackError> {
+    without(component, &[SIGNATURES])
+}
+
+/// The component without the sections of these names, damaged ones included.
+fn without<'c>(component: &'c [u8], names: &[&str]) -> Result<Cow<'c, [u8]>, PackError> {
+    let sections = sections(component).map_err(|err| PackError::Malformed(err.to_string()))?;
+    let goes = |section: &section::Section<'_>| names.iter().any(|name| section.resembles(component, name));
+    if !sections.iter().any(goes) {
+        return Ok(component.into());
     }
-    let data = &component[section.data];
-    if data.len() > SECTION_BYTES_MAX {
-        return Err(SectionError::TooLarge(data.len()));
+    let mut out = component.get(..HEADER_BYTES).unwrap_or(component).to_vec();
+    for section in sections.into_iter().filter(|section| !goes(section)) {
+        out.extend_from_slice(&component[section.whole]);
     }
-    serde_json::from_slice(data).map(Some).map_err(SectionError::Damaged)
+    Ok(out.into())
+}
+
+fn with_section(mut component: Vec<u8>, name: &str, data: &[u8]) -> Vec<u8> {
+    component.push(CUSTOM);
+    wasm_encoder::CustomSection { name: name.into(), data: data.into() }.encode(&mut component);
+    component
+}
+
+fn is_component(bytes: &[u8]) -> Result<(), PackError> {
+    // Apart from the next check, because a core module is the usual mistake and has its own text.
+    if Parser::is_core_wasm(bytes) {
+        return Err(PackError::CoreModule);
+    }
+    if !Parser::is_component(bytes) {
+        return Err(PackError::Malformed("it does not begin as one".into()));
+    }
+    Ok(())
 }
 
 /// The data of the first custom section of that name in the component itself, not in a module inside it.
 pub fn section(component: &[u8], name: &str) -> Option<Vec<u8>> {
     let found = sections(component).ok()?.into_iter().find(|section| section.custom == Some(name))?;
     Some(component[found.data].to_vec())
-}
-
-/// Magic number, version and layer of a component.
-const HEADER_BYTES: usize = 8;
-/// The section id of custom sections.
-const CUSTOM: u8 = 0;
-
-struct Section<'a> {
-    /// The name of a custom section.
-    custom: Option<&'a str>,
-    /// The section with its id and size.
-    whole: Range<usize>,
-    /// The section with its name, without id and size.
-    body: Range<usize>,
-    /// The content, without the name.
-    data: Range<usize>,
-}
-
-impl Section<'_> {
-    /// Whether this is a section of ours: of this version, of another, or damaged. The name is searched for byte by
-    /// byte, not only up to its length, because the length may be what is damaged.
-    fn is_ours(&self, component: &[u8]) -> bool {
-        let body = &component[self.body.clone()];
-        let head = &body[..body.len().min(HEAD_BYTES)];
-        let differing = |at: &[u8]| at.iter().zip(SECTION.as_bytes()).filter(|(a, b)| a != b).count();
-        self.custom.is_some() && head.windows(SECTION.len()).any(|at| differing(at) <= NAME_DAMAGE_MAX)
-    }
-}
-
-fn sections(component: &[u8]) -> wasmparser::Result<Vec<Section<'_>>> {
-    // Read by hand: `Parser` would descend into nested modules, whose custom sections are not those of the component.
-    let mut reader = BinaryReader::new(component.get(HEADER_BYTES..).unwrap_or_default(), HEADER_BYTES);
-    let mut sections = Vec::new();
-    while !reader.eof() {
-        let start = reader.original_position();
-        let id = reader.read_u8()?;
-        let mut rest = reader.read_reader()?;
-        let end = reader.original_position();
-        let body = rest.original_position()..end;
-        let custom = if id == CUSTOM { Some(rest.read_string()?) } else { None };
-        sections.push(Section { custom, whole: start..end, body, data: rest.original_position()..end });
-    }
-    Ok(sections)
 }
 
 #[cfg(test)]
@@ -220,6 +194,27 @@ mod tests {
                 assert!(says_something, "byte {at}, bit {bit}: {read:?}");
             }
         }
+    }
+
+    #[test]
+    fn signatures_are_beside_the_rest_and_no_damaged_byte_makes_them_count_as_none() {
+        let packed = embed(EMPTY, &Packed::default()).unwrap();
+        let signed = embed_signatures(&embed_signatures(&packed, b"old").unwrap(), b"new").unwrap();
+        assert_eq!(signatures(&signed).unwrap(), Some(&b"new"[..]));
+        assert_eq!(unsigned(&signed).unwrap(), packed);
+        assert!(matches!(unsigned(&packed).unwrap(), Cow::Borrowed(_)));
+        assert_eq!(strip(&signed).unwrap(), EMPTY);
+        // Packing again makes another component, which the old signatures are not about.
+        assert_eq!(signatures(&embed(&signed, &Packed::default()).unwrap()).unwrap(), None);
+        for at in packed.len() + 1..signed.len() {
+            for bit in 0..8 {
+                let mut damaged = signed.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(!matches!(signatures(&damaged), Ok(None)), "byte {at}, bit {bit}");
+            }
+        }
+        let large = vec![0; SIGNATURES_BYTES_MAX + 1];
+        assert!(matches!(embed_signatures(EMPTY, &large), Err(PackError::SignaturesTooLarge(_))));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod origin;
 mod range;
 mod secret;
 mod server;
+mod signature;
 mod tool;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub use self::journal::JournalConfig;
 pub use self::origin::KeySource;
 pub use self::secret::{SecretConfig, SecretSource};
 pub use self::server::ServerConfig;
+pub use self::signature::SignatureConfig;
 pub use self::tool::{BulkheadConfig, Functions, ImportConfig, ImportWord, RetryConfig, ToolConfig};
 use crate::file;
 use airlock_contract::arguments::ArgumentLimits;
@@ -78,6 +80,9 @@ pub struct Config {
     /// Where the values of secrets are, by name. Grants name them. Default none.
     #[serde(default)]
     pub secrets: BTreeMap<Spanned<String>, SecretConfig>,
+    /// By whom components must be signed. Default by nobody.
+    #[serde(default)]
+    pub signatures: SignatureConfig,
     /// The tools, by registry key, which is the public name or its prefix.
     #[serde(default)]
     pub tools: BTreeMap<Spanned<String>, ToolConfig>,
@@ -285,6 +290,7 @@ impl ConfigFile {
         problems.extend(http::problems(self));
         problems.extend(secret::problems(self));
         problems.extend(server::problems(self));
+        problems.extend(signature::problems(self));
         for (name, tool) in &self.config.tools {
             problems.extend(self.name_problem(name));
             problems.extend(self.tool_problems(tool));

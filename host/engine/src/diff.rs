@@ -94,11 +94,18 @@ impl Changes {
         self.0.iter().any(|change| change.note == Some(Note::Text))
     }
 
-    /// A short digest of exactly these changes. A reviewer accepts the changes by it.
+    /// Whether a signature is gone or older. No pin accepts that by itself.
+    pub fn weakens_signatures(&self) -> bool {
+        let weakens = |note| matches!(note, Note::SignatureGone | Note::SignatureOlder);
+        self.0.iter().filter_map(|change| change.note).any(weakens)
+    }
+
+    /// A digest of exactly these changes. A reviewer accepts the changes by it.
     pub fn digest(&self) -> String {
-        // Over the debug form, which has every field, `wider` included.
+        // Over the debug form, which has every field, `wider` included. Whole: the author of two versions could find two
+        // that share the first digits, and have one accepted for the other.
         let text: String = self.0.iter().map(|change| format!("{change:?}\n")).collect();
-        airlock_types::digest::sha256(text.as_bytes())[..16].to_owned()
+        airlock_types::digest::sha256(text.as_bytes())
     }
 }
 

@@ -8,7 +8,7 @@ mod call_count;
 mod load;
 mod ungranted;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::execute::Execute;
 pub use crate::generation::Visible;
 use crate::generation::{Access, Accesses, Generation, Parts};
 use crate::lock::{LockError, Served};
-use crate::registry::{Registry, Threads, may_stay};
+use crate::registry::Threads;
 use crate::sandbox::cache::CacheError;
 use crate::sandbox::compiler::Compiler;
 use crate::telemetry::metrics;
@@ -38,10 +38,9 @@ use airlock_types::caller::Caller;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::reply::{Failure, Reply};
-use builder::panicked;
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
-use load::{admit, load, note};
+use load::{Means, Older, accepted, load, note};
 pub use load::{load_registry, open_journal, user_cache, user_folder};
 
 /// Least time for the journal to be written at the end, even when calls used up the drain time. Enough for a full
@@ -156,15 +155,30 @@ impl Host {
     /// As [`Host::reload`].
     pub async fn exchange(&self, file: &ConfigFile, revision: Revision) -> Result<(), OpenError> {
         self.only_what_a_reload_can(file)?;
-        let (compiler, apart) = (&self.compiler, self.journal_folder.as_deref());
-        let (engine, capabilities) = (&self.parts.engine, &self.capabilities);
+        let means = Means {
+            engine: &self.parts.engine,
+            capabilities: &self.capabilities,
+            compiler: &self.compiler,
+            apart: self.journal_folder.as_deref(),
+            threads: &self.threads,
+            environment: &*self.parts.environment,
+        };
         // Everything that can fail or wait comes before the lock on `accesses` is taken.
-        let loaded = load(file, engine, capabilities, compiler, apart, &|_| {}, &self.threads).await?;
+        let loaded = load(file, &means, &|_| {}).await?;
         if let Some(problems) = loaded.problems() {
             tracing::error!("these entries stay as they were:\n{problems}");
         }
         // After loading, because definitions are made of components. Before anything is served.
-        let (registry, locked) = self.accepted(file, loaded).await?;
+        let older = Older {
+            registry: self.current.load().registry().clone(),
+            apart: self.journal_folder.clone(),
+            now_s: self.parts.environment.wall().as_secs(),
+        };
+        let accepted = accepted(file, loaded, older, Some(self.served.clone()), &self.threads).await?;
+        let (registry, locked, quarantine) = accepted;
+        if let Some(quarantine) = quarantine {
+            tracing::error!("{quarantine}\nuntil then they stay as they were");
+        }
         let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
         note(&self.served).serve(&registry, locked);
         // Under the lock until the swap: a revocation in between would otherwise be overwritten.
@@ -174,47 +188,6 @@ impl Host {
         self.parts.journal.bound(file.config.journal.bytes_max);
         self.swap(Generation::new(self.parts.clone(), file, registry, access, Some(&old)));
         Ok(())
-    }
-
-    /// The tools that a reload serves: those of the entries that are in order and accepted, and the older ones in the
-    /// place of the others. With whether there is a lock.
-    async fn accepted(
-        &self,
-        file: &ConfigFile,
-        loaded: Registry,
-    ) -> Result<(Arc<Registry>, bool), OpenError> {
-        let whole = Arc::new(self.with_older(file, loaded, BTreeSet::new()).await?);
-        let refused = match admit(file, &whole, Some(self.served.clone()), &self.threads).await {
-            Err(OpenError::Lock(refused)) => refused,
-            admitted => return Ok((whole, admitted?)),
-        };
-        let LockError::Changed { changes, how: _ } = &refused else { return Err(refused.into()) };
-        tracing::error!("these tools stay as they were:\n{refused}");
-        let unaccepted: BTreeSet<String> = changes.0.iter().map(|change| change.tool.clone()).collect();
-        let rest = Arc::new(self.with_older(file, Registry::clone(&whole), unaccepted).await?);
-        // Asked again: what is served is what the lock has seen.
-        let locked = admit(file, &rest, Some(self.served.clone()), &self.threads).await?;
-        Ok((rest, locked))
-    }
-
-    /// A registry with the tools that are served now in the place of those that it lacks, as far as its file lets them stay.
-    async fn with_older(
-        &self,
-        file: &ConfigFile,
-        registry: Registry,
-        unaccepted: BTreeSet<String>,
-    ) -> Result<Registry, OpenError> {
-        let (older, file, apart) = (self.current.load_full(), file.clone(), self.journal_folder.clone());
-        // On a thread of its own: it looks at folders, which may not answer.
-        let kept = tokio::task::spawn_blocking(move || {
-            registry.with_older(older.registry(), &unaccepted, |tool| {
-                let stays = may_stay(&file, apart.as_deref(), tool);
-                stays
-                    .inspect_err(|why| tracing::error!("`{}` is not served any more: {why}", tool.name))
-                    .is_ok()
-            })
-        });
-        Ok(kept.await.map_err(panicked)?)
     }
 
     /// The problems of the entries that were left out; none if every entry is served.

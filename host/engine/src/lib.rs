@@ -38,6 +38,7 @@ pub use airlock_types::record::Record;
 pub use airlock_types::reply::{Failure, Reply};
 
 mod admission;
+pub mod audit;
 pub mod blocking;
 mod call;
 pub mod caller;
@@ -56,4 +57,5 @@ pub mod sandbox;
 #[doc(hidden)]
 pub mod seam;
 pub mod secret;
+pub mod signature;
 pub mod telemetry;

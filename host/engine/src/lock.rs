@@ -7,7 +7,7 @@
 mod former;
 mod served;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -18,12 +18,14 @@ use crate::diff;
 use crate::diff::Changes;
 use crate::file;
 use crate::registry::{Definition, Registry};
+use crate::signature::Key;
 use airlock_types::shorten::visible_json;
 pub(crate) use served::Served;
 
 /// Version of the file's form. Locks of the first form carry no number, and their definitions have no terms. In those of
-/// the second, the schema of a result is within that of the envelope around it.
-const FORMAT: u32 = 3;
+/// the second, the schema of a result is within that of the envelope around it. Those of the third have no digests beside a
+/// definition, and no signers.
+const FORMAT: u32 = 4;
 
 /// Size of the largest lock in bytes. A lock holds the schemas of every tool: some kilobytes each, for thousands of
 /// tools.
@@ -56,8 +58,39 @@ struct Text {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
+    /// What others compare with, and what a reviewer sees first. None before format 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digests: Option<Digests>,
     /// The definition as JSON text, because TOML has no null.
     definition: String,
+}
+
+/// The digests of a definition, which has all that they are of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Digests {
+    /// Of the component's file.
+    component: String,
+    /// Of the component's types.
+    wit: String,
+    /// Of names, descriptions and schemas, as models read them.
+    surface: String,
+    /// Of the requested capabilities.
+    requests: String,
+    /// The keys that signed the component.
+    signers: Vec<Key>,
+}
+
+impl Digests {
+    fn of(name: &str, definition: &Definition) -> Digests {
+        Digests {
+            component: definition.component.clone(),
+            wit: definition.wit.clone().unwrap_or_default(),
+            surface: definition.surface(name),
+            requests: definition.requests(),
+            signers: definition.signers.iter().flatten().map(|signer| signer.key.clone()).collect(),
+        }
+    }
 }
 
 /// The lock of a registry. `accepted` is none when no lock was written yet.
@@ -177,10 +210,23 @@ impl Lock {
             } else {
                 serde_json::from_str(&entry.definition)
             };
-            Ok((name.clone(), definition.map_err(|err| failed(format!("`{name}`: {err}")))?))
+            let definition = definition.map_err(|err| failed(format!("`{name}`: {err}")))?;
+            // Digests are what is reviewed, and the definition is what is compared.
+            if format >= FORMAT && entry.digests.as_ref() != Some(&Digests::of(&name, &definition)) {
+                return Err(failed(format!("the digests of `{name}` are not those of its definition")));
+            }
+            Ok((name, definition))
         };
         let accepted = tools.into_iter().map(definition).collect::<Result<_, LockError>>()?;
         Ok(Lock { path, pin, accepted: Some(accepted) })
+    }
+
+    /// The tools that were signed when they were accepted. None when the lock cannot be read: it is asked again before
+    /// anything is served.
+    pub(crate) fn signed(file: &ConfigFile) -> BTreeSet<String> {
+        let accepted = Lock::read(file).map(|lock| lock.accepted()).unwrap_or_default().into_iter();
+        let is_signed = |definition: &Definition| definition.signers.iter().flatten().next().is_some();
+        accepted.filter(|(_, definition)| is_signed(definition)).map(|(name, _)| name).collect()
     }
 
     /// The path of a registry's lock: `airlock.lock` for `airlock.toml`.
@@ -234,7 +280,7 @@ impl Lock {
             return Ok(());
         }
         // Written before the tools are served, so that the lock never lags behind.
-        if self.pin == Pin::Accept {
+        if self.pin == Pin::Accept && !changes.weakens_signatures() {
             tracing::warn!("tool definitions changed and were accepted, as the lock says:\n{changes}");
             // The tools of an entry that was left out stay accepted: it may be whole again after the next change.
             let kept = self.accepted().into_iter().filter(|(name, _)| registry.may_lack(name));
@@ -254,6 +300,7 @@ impl Lock {
         match self.pin {
             // A lock that asks for the digest does not offer the way around it.
             Pin::Ask => exactly,
+            Pin::Accept if changes.weakens_signatures() => exactly,
             Pin::Refuse | Pin::Accept => {
                 format!("{exactly}; to accept whatever is there: `airlock lock --rewrite`")
             }
@@ -271,10 +318,11 @@ impl Lock {
     fn write_all(&self, pin: Pin, tools: BTreeMap<String, Definition>) -> Result<(), LockError> {
         let failed = |reason: String| LockError::Write { path: self.path.clone(), reason };
         let entry = |(name, definition): (String, Definition)| {
+            let digests = Some(Digests::of(&name, &definition));
             let definition =
                 serde_json::to_string_pretty(&definition).map_err(|err| failed(err.to_string()))?;
             // The same JSON, in which a reviewer sees every character.
-            Ok((name, Entry { definition: visible_json(&definition).into_owned() }))
+            Ok((name, Entry { digests, definition: visible_json(&definition).into_owned() }))
         };
         let tools = tools.into_iter().map(entry).collect::<Result<_, LockError>>()?;
         let text = toml::to_string_pretty(&Text { format: FORMAT, pin, tools })

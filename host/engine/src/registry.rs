@@ -15,8 +15,8 @@ use crate::config::ToolConfig;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::words::{nearest, one_line};
 
-pub use definition::{Definition, Relation, Terms, describe};
-pub use load::{LoadEvent, Loading, inspect, unpacked};
+pub use definition::{AcceptedSigner, Definition, Relation, Terms, describe};
+pub use load::{LoadEvent, Loading, SignableError, inspect, signable, unpacked, verified};
 pub(crate) use load::{LoadFailure, Purpose, STEP_MAX, Threads, load, may_stay};
 pub(crate) use tool::USEFUL_MS_MIN;
 pub use tool::{Component, Tool};
@@ -71,6 +71,12 @@ impl Registry {
         let kept: Vec<_> = kept.map(|(name, tool)| (name.clone(), tool.clone())).collect();
         self.tools.retain(|name, _| !unaccepted.contains(&**name));
         self.tools.extend(kept);
+        self
+    }
+
+    /// With problems that no single entry has.
+    pub(crate) fn with_problems(mut self, Diagnostics(problems): Diagnostics) -> Registry {
+        self.problems.extend(problems);
         self
     }
 

@@ -78,6 +78,12 @@ pub fn quoted_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     list(names.iter().map(String::as_str))
 }
 
+/// Whether two names differ by one character that is another, missing, added, or swapped with the next.
+pub fn one_edit_apart(one: &str, other: &str) -> bool {
+    // Most pairs differ by more in length, which is looked at first: the comparison takes quadratic time.
+    one != other && one.len().abs_diff(other.len()) <= 4 && strsim::osa_distance(one, other) == 1
+}
+
 /// The question after the known name that was probably meant, if one is near.
 pub fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
     nearest(name, known).map(|near| format!("did you mean `{near}`?"))

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
-use super::Fallbacks;
+use super::{Fallbacks, SignatureConfig};
 use airlock_types::effect::Effect;
 use airlock_types::grant::Grants;
 use airlock_types::limit::PartialLimits;
@@ -51,6 +51,9 @@ pub struct ToolConfig {
     /// Stand-ins for imports that the host does not provide, by import name.
     #[serde(default)]
     pub imports: BTreeMap<Spanned<String>, ImportConfig>,
+    /// By whom the component must be signed. Default as for all tools.
+    #[serde(default)]
+    pub signatures: SignatureConfig,
 }
 
 impl ToolConfig {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::schema;
-use crate::registry::{Definition, Relation, Terms, USEFUL_MS_MIN};
+use crate::registry::{AcceptedSigner, Definition, Relation, Terms, USEFUL_MS_MIN};
 use airlock_types::difference::{Difference, told};
 use airlock_types::grant::Requests;
 use airlock_types::limit::PartialLimits;
@@ -19,6 +19,8 @@ const VERDICTS: [&str; 4] = ["pass", "warn", "suspect", "reject"];
 pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Difference> {
     let Definition {
         component,
+        wit,
+        signers,
         title,
         description,
         effects,
@@ -33,7 +35,12 @@ pub(super) fn compare(old: &Definition, new: &Definition) -> Vec<Difference> {
     // First, because a reviewer cares most about what a tool may newly reach.
     found.asks(asks, &new.asks);
     // New code and new texts are shown, but neither gives the tool more rights.
+    found.signers(signers, &new.signers);
     found.part(&["component"], component, &new.component, false);
+    // A lock that an older version wrote does not have it, and has the digest of the component, which decides it.
+    if wit.is_some() {
+        found.part(&["wit"], wit, &new.wit, false);
+    }
     found.part(&["description"], description, &new.description, false);
     // A tool that declares less is retried and recorded as one that does less, and nothing here shows that it does.
     found.part(&["effects"], effects, &new.effects, true);
@@ -90,6 +97,18 @@ impl Comparison {
 
     fn asks(&mut self, old: &Requests, new: &Requests) {
         self.0.extend(old.differences(new).into_iter().map(|found| found.within("asks")));
+    }
+
+    /// Compares signers. One that came is no change: whatever the component was accepted without need not be accepted
+    /// again.
+    fn signers(&mut self, old: &Option<Vec<AcceptedSigner>>, new: &Option<Vec<AcceptedSigner>>) {
+        let (Some(old), Some(new)) = (old, new) else { return };
+        for before in old {
+            match new.iter().find(|after| after.key == before.key) {
+                Some(after) if after.serial >= before.serial => {}
+                after => self.push(&["signers"], told(before), after.and_then(told), true),
+            }
+        }
     }
 
     fn terms(&mut self, old: &Terms, new: &Terms) {

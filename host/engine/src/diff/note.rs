@@ -20,6 +20,10 @@ pub enum Note {
     RequiredGone,
     /// An argument that every call must have now.
     NowRequired,
+    /// A key that signed the accepted component did not sign this one.
+    SignatureGone,
+    /// The signature is of an older version than the accepted one.
+    SignatureOlder,
 }
 
 impl Note {
@@ -34,6 +38,12 @@ impl Note {
                 "a required argument is gone: calls that name it, as all did, are refused as unknown"
             }
             Note::NowRequired => "the argument is required now: calls without it are refused",
+            Note::SignatureGone => {
+                "signature.stripped: the accepted component was signed by this key, and this one is not"
+            }
+            Note::SignatureOlder => {
+                "signature.rollback: the signature has a lower serial than the accepted one: it is an older version"
+            }
         }
     }
 }
@@ -42,6 +52,8 @@ impl Note {
 pub(super) fn of(change: &Difference, before: &Value) -> Option<Note> {
     let parts: Vec<&str> = change.path.iter().map(String::as_str).collect();
     match parts[..] {
+        ["signers"] if change.after.is_none() => Some(Note::SignatureGone),
+        ["signers"] => Some(Note::SignatureOlder),
         ["title" | "description" | "examples" | "error_docs"] => Some(Note::Text),
         // A message is compared as part of its relation, whose expression alone is a string.
         ["require"] if [&change.before, &change.after].into_iter().flatten().any(Value::is_object) => {

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::call_count::CallCount;
-use super::load::{admit, load, note, open_journal, pool};
+use super::load::{Means, Older, accepted, admit, load, note, open_journal, pool};
 use super::{Host, OpenError};
 use crate::capability::keyvalue::KeyValues;
 use crate::capability::{Capabilities, Capability, Resolve};
@@ -18,7 +18,7 @@ use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
 use crate::generation::{Access, Accesses, Answers, Generation, Parts};
 use crate::lock::Served;
-use crate::registry::{LoadEvent, Threads};
+use crate::registry::{LoadEvent, Registry as LoadedRegistry, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::secret::Unseal;
 use airlock_journal::{Interrupted, Journal, JournalError, answers, keyvalue};
@@ -181,14 +181,28 @@ impl<'w> HostBuilder<'w> {
         let engine = pool(&file)?;
         let threads = Threads::default();
         let apart = journal_folder.as_deref();
-        let registry = load(&file, &engine, &capabilities, &compiler, apart, watch, &threads).await?;
+        let means = Means {
+            engine: &engine,
+            capabilities: &capabilities,
+            compiler: &compiler,
+            apart,
+            threads: &threads,
+            environment: &*environment,
+        };
+        let registry = load(&file, &means, watch).await?;
         if let Some(problems) = registry.problems().filter(|_| !leaves_out_broken) {
             return Err(problems.into());
         }
-        let registry = Arc::new(registry);
         let served = Arc::new(Mutex::new(Served::default()));
         // After loading: the lock compares the definitions of loaded components.
-        admit(&file, &registry, None, &threads).await.map(|locked| note(&served).serve(&registry, locked))?;
+        let (registry, locked) = if leaves_out_broken {
+            quarantined(&file, registry, &threads).await?
+        } else {
+            let registry = Arc::new(registry);
+            let locked = admit(&file, &registry, None, &threads).await?;
+            (registry, locked)
+        };
+        note(&served).serve(&registry, locked);
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
@@ -219,6 +233,19 @@ impl<'w> HostBuilder<'w> {
     }
 }
 
+/// The tools without those that the lock does not accept, of which a problem tells. With whether there is a lock.
+async fn quarantined(
+    file: &ConfigFile,
+    loaded: LoadedRegistry,
+    threads: &Threads,
+) -> Result<(Arc<LoadedRegistry>, bool), OpenError> {
+    let (rest, locked, quarantine) = accepted(file, loaded, Older::default(), None, threads).await?;
+    Ok(match quarantine {
+        Some(problems) => (Arc::new(LoadedRegistry::clone(&rest).with_problems(problems)), locked),
+        None => (rest, locked),
+    })
+}
+
 /// The calls that earlier processes left open. Whatever keeps the journal from telling them is no reason not to open.
 async fn interrupted(parts: &Arc<Parts>) -> Result<Vec<Interrupted>, JournalError> {
     let parts = parts.clone();
@@ -230,7 +257,7 @@ async fn interrupted(parts: &Arc<Parts>) -> Result<Vec<Interrupted>, JournalErro
 }
 
 /// The error of a blocking task that panicked, or was dropped with the runtime.
-pub(super) fn panicked(err: tokio::task::JoinError) -> JournalError {
+fn panicked(err: tokio::task::JoinError) -> JournalError {
     JournalError::Read(err.to_string())
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Owns the time limits of these steps. Must not know what a host does with the result.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,30 +13,40 @@ use super::OpenError;
 use crate::blocking::Lost;
 use crate::capability::Capabilities;
 use crate::config::ConfigFile;
+use crate::environment::World;
 use crate::lock::{Lock, LockError, Served};
 use crate::registry;
-use crate::registry::{LoadEvent, LoadFailure, Loading, Purpose, Registry, STEP_MAX, Threads};
+use crate::registry::{LoadEvent, LoadFailure, Loading, Purpose, Registry, STEP_MAX, Threads, may_stay};
 use crate::sandbox::cache::{Cache, CacheError};
 use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::{Optimize, compiler, engine};
 use airlock_journal::state;
 use airlock_journal::{Journal, JournalError};
+use airlock_types::diagnostic::{Diagnostic, Diagnostics};
+use airlock_types::environment::Environment;
 use airlock_types::limit::CompileLimits;
 
-/// Opens the compile cache and loads the registry's tools. `apart` is a folder besides the state folder that no tool
-/// may be granted.
+/// The parts of a host that loading takes.
+pub(super) struct Means<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) capabilities: &'a Capabilities,
+    pub(super) compiler: &'a Compiler,
+    /// A folder besides the state folder that no tool may be granted.
+    pub(super) apart: Option<&'a Path>,
+    pub(super) threads: &'a Threads,
+    pub(super) environment: &'a dyn Environment,
+}
+
+/// Opens the compile cache and loads the registry's tools.
 ///
 /// # Errors
 /// When the registry or the cache cannot be used, or a file system does not answer in time.
 pub(super) async fn load(
     file: &ConfigFile,
-    engine: &Engine,
-    capabilities: &Capabilities,
-    compiler: &Compiler,
-    apart: Option<&Path>,
+    means: &Means<'_>,
     watch: &(dyn Fn(LoadEvent) + Sync),
-    threads: &Threads,
 ) -> Result<Registry, OpenError> {
+    let Means { engine, capabilities, compiler, apart, threads, environment } = *means;
     let cache = cache(file, compiler, threads).await?;
     let purpose = Purpose::Run;
     // Read at each load, so that a reload finds a new value. Only here: who looks at tools needs no secret.
@@ -44,7 +55,15 @@ pub(super) async fn load(
         move || capabilities.with_secrets(&file)
     };
     let capabilities = &step(threads, "reading secrets", read).await?;
-    loaded(file, &Loading { engine, capabilities, cache, threads, apart, watch, purpose }).await
+    let (signed, now_s) = (&signed(file, threads).await?, environment.wall().as_secs());
+    let loading = Loading { engine, capabilities, cache, threads, apart, watch, purpose, now_s, signed };
+    loaded(file, &loading).await
+}
+
+/// The tools that were signed when they were accepted.
+async fn signed(file: &ConfigFile, threads: &Threads) -> Result<BTreeSet<String>, OpenError> {
+    let file = file.clone();
+    step(threads, "reading the lock", move || Lock::signed(&file)).await
 }
 
 async fn cache(file: &ConfigFile, compiler: &Compiler, threads: &Threads) -> Result<Arc<Cache>, OpenError> {
@@ -62,6 +81,63 @@ async fn loaded(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, Op
         LoadFailure::Wrong(problems) => problems.into(),
         LoadFailure::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
     })
+}
+
+/// What was served before a reload, and what it is held against.
+#[derive(Default)]
+pub(super) struct Older {
+    pub(super) registry: Arc<Registry>,
+    /// A folder that no tool may be granted.
+    pub(super) apart: Option<PathBuf>,
+    /// Now, in seconds since 1970.
+    pub(super) now_s: u64,
+}
+
+/// The tools that may be served: those that the lock accepts, and older ones in the place of the others. With whether there
+/// is a lock. Names that are new and not accepted are quarantined: they are not there.
+///
+/// # Errors
+/// When the lock cannot be asked.
+pub(super) async fn accepted(
+    file: &ConfigFile,
+    loaded: Registry,
+    older: Older,
+    served: Option<Arc<Mutex<Served>>>,
+    threads: &Threads,
+) -> Result<(Arc<Registry>, bool, Option<Diagnostics>), OpenError> {
+    let older = Arc::new(older);
+    let whole = Arc::new(with_older(file, loaded, &older, BTreeSet::new(), threads).await?);
+    let refused = match admit(file, &whole, served.clone(), threads).await {
+        Err(OpenError::Lock(refused)) => refused,
+        admitted => return Ok((whole, admitted?, None)),
+    };
+    let LockError::Changed { changes, how } = &refused else { return Err(refused.into()) };
+    let message = format!("these tools are quarantined, since they are not the accepted ones:\n{changes}");
+    let quarantine = Diagnostic::without_place(message.trim_end(), Some(how.clone()));
+    let unaccepted: BTreeSet<String> = changes.0.iter().map(|change| change.tool.clone()).collect();
+    let rest = Arc::new(with_older(file, Registry::clone(&whole), &older, unaccepted, threads).await?);
+    // Asked again: what is served is what the lock has seen.
+    let locked = admit(file, &rest, served, threads).await?;
+    Ok((rest, locked, Some(quarantine.into())))
+}
+
+/// A registry with older tools in the place of those that it lacks, as far as its file lets them stay.
+async fn with_older(
+    file: &ConfigFile,
+    registry: Registry,
+    older: &Arc<Older>,
+    unaccepted: BTreeSet<String>,
+    threads: &Threads,
+) -> Result<Registry, OpenError> {
+    let (file, older) = (file.clone(), older.clone());
+    let kept = move || {
+        registry.with_older(&older.registry, &unaccepted, |tool| {
+            may_stay(&file, older.apart.as_deref(), older.now_s, tool)
+                .inspect_err(|why| tracing::error!("`{}` is not served any more: {why}", tool.name))
+                .is_ok()
+        })
+    };
+    step(threads, "looking at the grants of older tools", kept).await
 }
 
 /// Checks the registry against its lock. Returns whether there is one.
@@ -115,8 +191,11 @@ pub async fn load_registry(
     let engine = compiler(Optimize::Speed).map_err(|err| OpenError::Engine(format!("{err:#}")))?;
     let (capabilities, threads) = (Capabilities::default(), Threads::default());
     let cache = cache(file, &Compiler::default(), &threads).await?;
+    let (signed, now_s) = (&signed(file, &threads).await?, World::new().wall().as_secs());
     let (engine, capabilities, threads, purpose) = (&engine, &capabilities, &threads, Purpose::Look);
-    loaded(file, &Loading { engine, capabilities, cache, threads, apart: None, watch, purpose }).await
+    let loading =
+        Loading { engine, capabilities, cache, threads, apart: None, watch, purpose, now_s, signed };
+    loaded(file, &loading).await
 }
 
 /// An engine with a pool that has a place for each call that may run.

@@ -10,9 +10,11 @@ use serde_json::{Value, json};
 
 use super::{Registry, Tool};
 use crate::config::Fallback;
+use crate::signature::{Key, Signer};
 use airlock_contract::answer::ErrorCases;
 use airlock_contract::manifest::{Example, Verify};
 use airlock_contract::schema::share;
+use airlock_types::canonical;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Requests;
 use airlock_types::limit::PartialLimits;
@@ -23,6 +25,12 @@ use airlock_types::limit::PartialLimits;
 pub struct Definition {
     /// SHA-256 of the component, in hex.
     pub component: String,
+    /// Digest of the component's types. None in a lock that an older version wrote.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub wit: Option<String>,
+    /// Who signed the component. None in a lock that an older version wrote.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub signers: Option<Vec<AcceptedSigner>>,
     /// The title for display; none when the contract sets none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub title: Option<String>,
@@ -47,6 +55,24 @@ pub struct Definition {
     /// What the contract states besides types. None in a lock of the first format, which did not store it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub terms: Option<Terms>,
+}
+
+/// Who signed a component, as the operator accepts it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptedSigner {
+    /// The key.
+    pub key: Key,
+    /// The serial of the signature.
+    pub serial: u64,
+}
+
+impl AcceptedSigner {
+    fn of(signer: &Signer) -> AcceptedSigner {
+        // An end may be extended without another version.
+        let Signer { key, serial, expires: _ } = signer;
+        AcceptedSigner { key: key.clone(), serial: *serial }
+    }
 }
 
 /// What a contract states about a tool besides types.
@@ -102,6 +128,8 @@ impl Definition {
     pub(crate) fn bare(description: &str) -> Definition {
         Definition {
             component: "aa".into(),
+            wit: Some("bb".into()),
+            signers: Some(Vec::new()),
             title: None,
             description: description.into(),
             effects: Effect::Pure,
@@ -119,6 +147,8 @@ impl Definition {
         let contract = &tool.contract;
         Definition {
             component: tool.component.digest.to_string(),
+            wit: Some(tool.component.wit.clone()),
+            signers: Some(tool.component.signed.signers().iter().map(AcceptedSigner::of).collect()),
             title: contract.title.clone(),
             description: contract.description.clone(),
             effects: tool.effect,
@@ -129,6 +159,26 @@ impl Definition {
             imports: tool.component.info.imports.iter().map(|import| import.name.clone()).collect(),
             terms: Some(Terms::of(tool)),
         }
+    }
+
+    /// Digest of what models read of it under this name, in canonical JSON (RFC 8785).
+    pub fn surface(&self, name: &str) -> String {
+        let Definition { title, description, input_schema, result_schema, errors, terms, .. } = self;
+        let terms = terms.as_ref();
+        canonical::digest(&json!({name: {
+            "title": title,
+            "description": description,
+            "input_schema": input_schema,
+            "result_schema": result_schema,
+            "errors": errors,
+            "error_docs": terms.map(|terms| &terms.error_docs),
+            "examples": terms.map(|terms| &terms.examples),
+        }}))
+    }
+
+    /// Digest of the capabilities that its author requests, in canonical JSON.
+    pub fn requests(&self) -> String {
+        canonical::digest(&json!(self.asks))
     }
 
     /// The definitions of all tools, by name.

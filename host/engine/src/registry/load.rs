@@ -11,6 +11,7 @@ mod older;
 mod tools;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +30,13 @@ use crate::config::{ConfigFile, ToolConfig};
 use crate::sandbox::cache::Cache;
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run::ToolLanes;
-use airlock_types::diagnostic::Diagnostics;
+use crate::signature;
+use crate::signature::{Evidence, Fault, Policy, Signed};
+use airlock_contract::component::{ComponentInfo, Problem};
+use airlock_contract::package::PackError;
+use airlock_contract::surface;
+use airlock_contract::surface::Parts;
+use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::digest::sha256;
 use entry::{Entry, Loaded};
 pub(crate) use older::may_stay;
@@ -89,6 +96,10 @@ pub struct Loading<'a> {
     /// Receives an event when an entry begins to load and when it is loaded.
     pub watch: &'a (dyn Fn(LoadEvent) + Sync),
     pub(crate) purpose: Purpose,
+    /// The time at which signatures must hold, since 1970 in seconds.
+    pub(crate) now_s: u64,
+    /// The tools that were signed when they were accepted, by public name.
+    pub(crate) signed: &'a BTreeSet<String>,
 }
 
 /// What a registry is loaded for.
@@ -173,6 +184,8 @@ fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l,
         },
         apart: loading.apart.map(Path::to_owned),
         purpose: loading.purpose,
+        now_s: loading.now_s,
+        was_signed: loading.signed.iter().any(|name| config.may_show(key.get_ref(), name)),
     };
     let load =
         |entry: Entry| async move { (entry.key.clone(), Arc::new(entry).load(loading.watch).await) }.boxed();
@@ -199,7 +212,82 @@ pub async fn unpacked(path: &Path, cache: &Cache) -> Result<(Vec<u8>, Component)
     Ok((bytes, component))
 }
 
+/// Verifies who made a component, without a registry that loads it. `was_signed` is whether it was signed when it was
+/// accepted, and `now_s` the time since 1970 in seconds.
+///
+/// # Errors
+/// When the component cannot be read or described. Whether its signatures hold is the value.
+pub async fn verified(
+    path: &Path,
+    cache: &Cache,
+    policy: &Policy,
+    was_signed: bool,
+    now_s: u64,
+) -> Result<Result<Signed, Fault>, SignableError> {
+    let bytes = cache.read(path)?;
+    let found = Evidence::find(path, &bytes).and_then(|found| found.authenticate(&bytes, policy, was_signed));
+    let authentic = match found {
+        Ok(authentic) => authentic,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let parts = match authentic.has_statements() {
+        false => None,
+        true => match signable_parts(&bytes, cache).await {
+            Ok(parts) => Some(parts),
+            // What was signed could be described.
+            Err(_) if authentic.contradicts() => return Ok(Err(Fault::Digest)),
+            Err(unusable) => return Err(unusable),
+        },
+    };
+    let digest = authentic.digest().to_owned();
+    let about =
+        parts.as_ref().map(|parts| signature::Component { name: &policy.name, digest: &digest, parts });
+    Ok(authentic.judge(about.as_ref(), policy, now_s))
+}
+
+/// What can be signed of a component: its bytes without signatures, and its parts.
+///
+/// # Errors
+/// When it cannot be read, or its contract has problems.
+pub async fn signable(path: &Path, cache: &Cache) -> Result<(Vec<u8>, Parts), SignableError> {
+    let bytes = cache.read(path)?;
+    let bytes = airlock_contract::package::unsigned(&bytes)?.into_owned();
+    let parts = signable_parts(&bytes, cache).await?;
+    Ok((bytes, parts))
+}
+
+async fn signable_parts(bytes: &[u8], cache: &Cache) -> Result<Parts, SignableError> {
+    let info = cache.describe(bytes).await?;
+    if info.problems.is_empty() {
+        return Ok(Parts::of(&info)?);
+    }
+    // The problems of the contract, with their places, as a load reports them.
+    Ok(Parts::of(&info).and_then(|_| Err(described(&info)))?)
+}
+
+fn described(info: &ComponentInfo) -> Diagnostics {
+    let one = |problem: &Problem| Diagnostic::without_place(&problem.message, problem.hint.clone());
+    Diagnostics(info.problems.iter().map(one).collect())
+}
+
+/// Why a component cannot be signed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignableError {
+    /// It cannot be read or described.
+    #[error(transparent)]
+    Unusable(#[from] CompileError),
+    /// Its sections cannot be read.
+    #[error(transparent)]
+    Sections(#[from] PackError),
+    /// A host would refuse its contract.
+    #[error("its contract has problems, for which a host would refuse it:\n{0}")]
+    Contract(#[from] Diagnostics),
+}
+
 async fn inspect_bytes(path: &Path, bytes: &[u8], cache: &Cache) -> Result<Component, CompileError> {
     let info = cache.describe(bytes).await?;
-    Ok(Component { path: path.to_owned(), digest: sha256(bytes).into(), info })
+    let wit = surface::wit(&info);
+    let signed = Signed::Unasked;
+    Ok(Component { path: path.to_owned(), digest: sha256(bytes).into(), wit, signed, info })
 }

@@ -12,6 +12,7 @@ use wasmtime::component::ComponentExportIndex;
 use crate::config::Fallback;
 use crate::policy::Allowance;
 use crate::sandbox::run::Linked;
+use crate::signature::Signed;
 use airlock_contract::component::{ComponentInfo, Needs};
 use airlock_contract::tool::Contract;
 use airlock_types::effect::Effect;
@@ -30,6 +31,10 @@ pub struct Component {
     pub path: PathBuf,
     /// SHA-256 of the file, in hex.
     pub digest: Arc<str>,
+    /// Digest of its types, in hex.
+    pub wit: String,
+    /// Who signed it.
+    pub signed: Signed,
     /// The component's functions, imports and embedded contract.
     pub info: ComponentInfo,
 }

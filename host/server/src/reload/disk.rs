@@ -14,6 +14,7 @@ use super::events::{self, Events};
 use airlock::blocking::{Lanes, Lost};
 use airlock::config::{ConfigFile, SecretConfig};
 use airlock::lock::Lock;
+use airlock::signature::{envelope_path, minisign_path};
 
 /// Time limit for the `stat` of a file, and for adding a folder to the watcher. A slower file counts as unchanged.
 const STAT_MAX: Duration = Duration::from_secs(2);
@@ -195,6 +196,8 @@ fn own_files(registry: &Path) -> [PathBuf; 2] {
 fn files(file: &ConfigFile) -> BTreeSet<PathBuf> {
     let tools = || file.config.tools.values();
     let components = tools().map(|tool| file.folder().join(tool.component.get_ref()));
+    let signatures = tools().map(|tool| file.folder().join(tool.component.get_ref()));
+    let signatures = signatures.flat_map(|path| [envelope_path(&path), minisign_path(&path)]);
     let grants = tools().filter_map(|tool| tool.grants.as_ref());
     let folders =
         grants.flat_map(|grants| &grants.get_ref().files).map(|grant| file.folder().join(&grant.host));
@@ -202,6 +205,7 @@ fn files(file: &ConfigFile) -> BTreeSet<PathBuf> {
     let jwks = jwks.map(|path| file.folder().join(path));
     let secrets = file.config.secrets.values().flat_map(SecretConfig::files);
     let secrets = secrets.map(|path| file.folder().join(path));
+    let components = components.chain(signatures);
     own_files(&file.path).into_iter().chain(components).chain(folders).chain(jwks).chain(secrets).collect()
 }
 

@@ -4,9 +4,11 @@
 //! Owns the order: whatever the description shows to be wrong is found before anything compiles. Owns the steps that
 //! concern one entry alone, so that entries can load in parallel. Must not know the other entries.
 
+mod author;
 mod notes;
 mod reserved;
 pub(super) mod secrets;
+mod signed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,13 +30,16 @@ use crate::sandbox::cache::{Cache, Lookup, Source};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
 use crate::sandbox::run::{LinkError, ToolLanes};
-use airlock_contract::component::{ComponentInfo, Function, Problem};
-use airlock_contract::manifest::{Manifest, PROBLEMS_MAX, ToolContract};
+use crate::signature::Authentic;
+use airlock_contract::component::{ComponentInfo, Function};
+use airlock_contract::manifest::Manifest;
+use airlock_contract::surface;
 use airlock_contract::tool::Contract;
-use airlock_types::diagnostic::{Diagnostic, Diagnostics};
+use airlock_types::diagnostic::Diagnostics;
 use airlock_types::grant::{Effective, Grants, Requests};
 use airlock_types::limit::Limits;
 use airlock_types::plan::RetryPolicy;
+use author::author;
 pub(super) use reserved::reserved;
 
 /// Most hidden functions that an error lists.
@@ -61,6 +66,10 @@ pub(super) struct Entry {
     /// A folder besides the state folder that no tool may be granted: the one of a journal elsewhere.
     pub(super) apart: Option<PathBuf>,
     pub(super) purpose: Purpose,
+    /// The time at which its signatures must hold, since 1970 in seconds.
+    pub(super) now_s: u64,
+    /// Whether one of its tools was signed when it was accepted.
+    pub(super) was_signed: bool,
 }
 
 /// Tools that only lack their code, and what linking it takes.
@@ -77,15 +86,19 @@ impl Entry {
         let name = self.key.get_ref();
         watch(LoadEvent::Started(name.clone()));
         // Several steps, so that the thread of this entry is free while a compile process runs.
-        let mut source = self.aside(Entry::read).await?;
+        let (mut source, authentic) = self.aside(Entry::read).await?;
         let known = source.known();
         let is_known = known.is_some();
         let info = match known {
             Some(info) => info,
-            None => self.cache.describe(source.bytes()).await.map_err(|err| self.unusable(&err))?,
+            None => self
+                .cache
+                .describe(source.bytes())
+                .await
+                .map_err(|err| signed::instead(&self, &authentic, self.unusable(&err)))?,
         };
         let digest = source.digest().to_owned();
-        let prepared = self.aside(|entry| entry.prepare(info, digest)).await?;
+        let prepared = self.aside(|entry| entry.prepare(info, digest, authentic)).await?;
         let (tools, cached) = match self.purpose {
             Purpose::Look => (prepared.tools, true),
             Purpose::Run => self.finish(source, prepared, is_known).await?,
@@ -139,8 +152,8 @@ impl Entry {
         }
     }
 
-    /// Reads the component, with its description if the cache has it.
-    fn read(&self) -> Result<Source, Diagnostics> {
+    /// Reads the component, with its description if the cache has it. One that lacks required signatures goes no further.
+    fn read(&self) -> Result<(Source, Authentic), Diagnostics> {
         let path = self.path();
         // Reading opens and closes the file. For a file of the state folder that would drop SQLite's locks.
         if self.is_of_state(&path) {
@@ -153,7 +166,8 @@ impl Entry {
             }
             err => self.unusable(&err),
         })?;
-        self.cache.source(&self.engine, bytes).map_err(|err| self.unusable(&err))
+        let authentic = signed::authenticate(self, &bytes)?;
+        Ok((self.cache.source(&self.engine, bytes).map_err(|err| self.unusable(&err))?, authentic))
     }
 
     /// The operator's grants, checked against this machine and this host.
@@ -256,13 +270,21 @@ impl Entry {
     }
 
     /// Turns a description into tools without code: contract, grants, imports, names, then one tool for each function.
-    fn prepare(&self, info: ComponentInfo, digest: String) -> Result<Prepared, Diagnostics> {
+    fn prepare(
+        &self,
+        info: ComponentInfo,
+        digest: String,
+        authentic: Authentic,
+    ) -> Result<Prepared, Diagnostics> {
         let Entry { file, key, config, .. } = self;
         let path = self.path();
         if let Some(unsupported) = &info.unsupported {
             return Err(self.unusable(&CompileError::Unsupported(unsupported.clone())));
         }
-        let mut author = author(&path, &info)?;
+        let author = author(&path, &info);
+        let mut author = author.map_err(|problems| signed::instead(self, &authentic, problems))?;
+        // Before anything that the component says is believed.
+        let signed = signed::judge(self, authentic, &info)?;
         let grants = Arc::new(self.grants()?);
         let requests = self.requests(&info, &author.manifest, &grants);
         let (effective, missing) = Effective::of(&requests, &grants);
@@ -281,7 +303,8 @@ impl Entry {
         let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
         self.fallback_functions(&named)?;
         let limits = Limits::agree(&config.limits, &author.manifest.limits);
-        let component = Arc::new(Component { path: path.clone(), digest: digest.into(), info });
+        let wit = surface::wit(&info);
+        let component = Arc::new(Component { path: path.clone(), digest: digest.into(), wit, signed, info });
         let (possible, is_open_world) =
             (capabilities.effect(&effective), capabilities.is_open_world(&effective));
         let too_small = notes::too_small(key.get_ref(), &component.info.needs, &limits);
@@ -354,35 +377,6 @@ impl Entry {
 /// Whether an import, in backticks, is one of WASI 0.3.
 fn is_wasi_03(name: &str) -> bool {
     name.starts_with("`wasi:") && name.contains("@0.3.")
-}
-
-/// The statements of a component's embedded contract; empty without one.
-struct Author {
-    manifest: Manifest,
-    tools: BTreeMap<String, ToolContract>,
-}
-
-fn author(path: &Path, info: &ComponentInfo) -> Result<Author, Diagnostics> {
-    let file = format!("{} (embedded contract)", path.display());
-    if !info.problems.is_empty() {
-        return Err(problems(&file, info));
-    }
-    let manifest = match &info.contract {
-        Some(text) => Manifest::parse(text, &file)?,
-        None => Manifest::default(),
-    };
-    let tools = manifest.bind(&info.functions)?;
-    Ok(Author { manifest, tools })
-}
-
-/// The problems that the compile process found in an embedded contract.
-fn problems(file: &str, info: &ComponentInfo) -> Diagnostics {
-    let source: Arc<str> = info.contract.as_deref().unwrap_or_default().into();
-    let diagnostic = |problem: &Problem| {
-        let Problem { message, span, label, hint } = problem.clone();
-        Diagnostic { message, file: file.to_owned(), source: source.clone(), span, label, hint }
-    };
-    Diagnostics(info.problems.iter().take(PROBLEMS_MAX).map(diagnostic).collect())
 }
 
 fn retry(config: &RetryConfig) -> RetryPolicy {

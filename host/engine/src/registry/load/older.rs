@@ -1,7 +1,7 @@
 //! Which tools of an older registry may stay in the place of those that a newer file has and that are not in order.
 //!
-//! Owns that nothing stays that the newer file does not grant: a tool with other grants, or with a folder that now has a
-//! secret or a component in it, is withdrawn. Must not know what is wrong with its entry.
+//! Owns that nothing stays that the newer file does not allow: a tool with other grants, with a folder that now has a
+//! secret or a component in it, or by a key that is not trusted any more, is withdrawn. Must not know what is wrong with its entry.
 
 use std::path::Path;
 
@@ -10,14 +10,23 @@ use crate::capability;
 use crate::config::ConfigFile;
 use crate::registry::Tool;
 
-/// Says why a tool may not stay under a newer file; `apart` is a folder that no tool may be granted.
+/// Says why a tool may not stay under a newer file. `apart` is a folder that no tool may be granted, `now_s` the time since
+/// 1970 in seconds.
 ///
 /// # Errors
 /// With the reason, as a sentence without a period.
-pub(crate) fn may_stay(file: &ConfigFile, apart: Option<&Path>, tool: &Tool) -> Result<(), String> {
+pub(crate) fn may_stay(
+    file: &ConfigFile,
+    apart: Option<&Path>,
+    now_s: u64,
+    tool: &Tool,
+) -> Result<(), String> {
     let Some((_, config)) = file.config.tools.iter().find(|(key, _)| *key.get_ref() == tool.key) else {
         return Err("its entry was removed".to_owned());
     };
+    if !tool.component.signed.satisfies(&file.signature_policy(config), now_s) {
+        return Err("its signatures are not those that the registry asks for".to_owned());
+    }
     let mut granted = config.grants.as_ref().map(|grants| grants.get_ref().clone()).unwrap_or_default();
     capability::resolve(&mut granted, file.folder(), &reserved(file, apart))
         .map_err(|err| err.to_string())?;

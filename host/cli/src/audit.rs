@@ -1,0 +1,84 @@
+//! `airlock audit [TOOL]`: what a security reviewer must know of each tool, as text, HTML, Markdown, SARIF or JSON. Exits with
+//! 1 if a tool is left out, or one of its doubts is an error.
+
+mod html;
+mod markdown;
+mod sarif;
+mod text;
+
+use std::path::Path;
+
+use super::print::{Message, Printer};
+use super::{EXIT_NO, Ended, open};
+use airlock::audit::{Audit, Level, Uses};
+use airlock::config::ConfigFile;
+use airlock::host;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The tool [default: all]
+    tool: Option<String>,
+    /// The form of the report
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    /// For a terminal
+    Text,
+    /// One page without scripts or links to other files
+    Html,
+    /// For a review or a repository
+    Md,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Everything, for programs
+    Json,
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let file = ConfigFile::read(registry)?;
+    let loaded = open::registry(&file).await?;
+    if let Some(tool) = &args.tool {
+        match (loaded.resolve(tool), loaded.problems()) {
+            (Ok(_), _) => {}
+            (Err(_), Some(problems)) => return Err(problems.into()),
+            (Err(unknown), None) => return Err(Message(unknown.to_string()).into()),
+        }
+    }
+    let uses = uses(&file)?;
+    let audit = Audit::of(&file, &loaded, &uses, args.tool.as_deref());
+    match args.format {
+        Format::Text => printer.line(text::report(&audit).trim_end()),
+        Format::Html => printer.line(html::page(&audit).trim_end()),
+        Format::Md => printer.line(markdown::report(&audit).trim_end()),
+        Format::Sarif => printer.json(&sarif::log(&audit))?,
+        Format::Json => printer.json(&audit)?,
+    }
+    let errors = audit.counts().get(&Level::Error).copied().unwrap_or_default();
+    Ok(if errors > 0 || !audit.left_out.is_empty() { EXIT_NO } else { 0 })
+}
+
+/// What is on record. A registry that never ran a call has no journal, and gets none here.
+fn uses(file: &ConfigFile) -> anyhow::Result<Uses> {
+    if !file.state().join("journal.db").exists() {
+        return Ok(Uses::default());
+    }
+    let journal = host::open_journal(file)?;
+    Ok(Uses::of_journal(&journal).map_err(|err| Message(err.to_string()))?)
+}
+
+/// What a cell says of an empty list.
+fn or_nothing(lines: &[String]) -> Vec<&str> {
+    if lines.is_empty() { vec!["nothing"] } else { lines.iter().map(String::as_str).collect() }
+}
+
+/// The used part of a capability, in words.
+fn used(asked: &airlock::audit::Asked) -> String {
+    let used = asked.used.clone().unwrap_or_else(|| "not counted".into());
+    match asked.denied {
+        0 => used,
+        denied => format!("{used}; denied in {denied} attempts"),
+    }
+}

@@ -1,0 +1,221 @@
+//! The report as one page: no script, and nothing that is loaded from elsewhere.
+//!
+//! Owns that every text of an author or of a record is shown as text. Must not know how the page looks: `page.css`.
+
+use std::fmt::{Result, Write as _};
+
+use airlock::audit::{Audit, AuditedTool, Level, Standing};
+use airlock_types::text::visible;
+
+use super::{or_nothing, used};
+
+/// The page may use its own style and nothing else, whatever its texts say.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+pub(super) fn page(audit: &Audit) -> String {
+    let mut out = String::new();
+    // Writing into a text cannot fail.
+    let _ = write(&mut out, audit);
+    out
+}
+
+fn write(out: &mut String, audit: &Audit) -> Result {
+    let title = text(&audit.registry);
+    writeln!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>Tools of {title}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>",
+        include_str!("page.css")
+    )?;
+    writeln!(
+        out,
+        "<header><p class=\"over\">Airlock audit</p><h1>Tools of <code>{title}</code></h1></header>"
+    )?;
+    summary(out, audit)?;
+    for problem in &audit.left_out {
+        writeln!(out, "<p class=\"lint error\"><b>left out</b> <span>{}</span></p>", marked(problem))?;
+    }
+    index(out, &audit.tools)?;
+    audit.tools.iter().try_for_each(|tool| section(out, tool))?;
+    writeln!(out, "</main>\n</body>\n</html>")
+}
+
+fn summary(out: &mut String, audit: &Audit) -> Result {
+    let counts = audit.counts();
+    let count = |level| counts.get(&level).copied().unwrap_or_default();
+    let verified = audit.tools.iter().filter(|tool| !tool.signers.is_empty()).count();
+    writeln!(out, "<dl class=\"tiles\">")?;
+    for (class, what, value) in [
+        ("", "tools", audit.tools.len()),
+        ("ok", "verified", verified),
+        ("error", "errors", count(Level::Error) + audit.left_out.len()),
+        ("warning", "warnings", count(Level::Warning)),
+        ("note", "notes", count(Level::Note)),
+        ("", "records", usize::try_from(audit.records).unwrap_or(usize::MAX)),
+    ] {
+        let class = if value == 0 { "zero" } else { class };
+        writeln!(out, "<div class=\"{class}\"><dt>{what}</dt><dd>{value}</dd></div>")?;
+    }
+    writeln!(out, "</dl>")
+}
+
+fn index(out: &mut String, tools: &[AuditedTool]) -> Result {
+    writeln!(
+        out,
+        "<div class=\"scroll\"><table class=\"index\"><thead><tr><th>tool</th><th>effect</th><th>signature</th>\
+         <th>granted</th><th>calls</th><th>doubts</th></tr></thead><tbody>"
+    )?;
+    for tool in tools {
+        let name = text(&tool.name);
+        write!(out, "<tr><td><a href=\"#tool-{name}\">{name}</a></td><td>{}</td>", effect(tool))?;
+        write!(out, "<td>{}</td><td class=\"chips\">", signed(tool))?;
+        let granted = tool.capabilities.iter().filter(|asked| !asked.granted.is_empty());
+        let mut chips: Vec<String> =
+            granted.map(|asked| format!("<span class=\"chip\">{}</span>", text(&asked.name))).collect();
+        if chips.is_empty() {
+            chips.push("<span class=\"quiet\">nothing</span>".into());
+        }
+        write!(
+            out,
+            "{}</td><td class=\"number\">{}</td><td class=\"chips\">",
+            chips.concat(),
+            tool.calls.calls
+        )?;
+        for level in [Level::Error, Level::Warning, Level::Note] {
+            let count = tool.lints.iter().filter(|lint| lint.level() == level).count();
+            if count > 0 {
+                let level = level.as_str();
+                write!(
+                    out,
+                    "<span class=\"chip {level}\">{count} {level}{}</span>",
+                    if count == 1 { "" } else { "s" }
+                )?;
+            }
+        }
+        writeln!(out, "</td></tr>")?;
+    }
+    writeln!(out, "</tbody></table></div>")
+}
+
+fn section(out: &mut String, tool: &AuditedTool) -> Result {
+    let name = text(&tool.name);
+    writeln!(
+        out,
+        "<section id=\"tool-{name}\"><h2>{name}</h2><p class=\"badges\">{}{}</p>",
+        effect(tool),
+        signed(tool)
+    )?;
+    writeln!(out, "<p class=\"said\">{}</p>", text(&tool.description))?;
+    for lint in &tool.lints {
+        let (level, message) = (lint.level().as_str(), marked(&lint.message));
+        writeln!(
+            out,
+            "<p class=\"lint {level}\"><b>{level}</b> <span>{message}</span> <code>{}</code></p>",
+            lint.rule.id
+        )?;
+    }
+    capabilities(out, tool)?;
+    facts(out, tool)?;
+    imports(out, tool)?;
+    writeln!(out, "</section>")
+}
+
+fn capabilities(out: &mut String, tool: &AuditedTool) -> Result {
+    if tool.capabilities.is_empty() {
+        return writeln!(out, "<p class=\"quiet\">It requests nothing and is granted nothing.</p>");
+    }
+    writeln!(
+        out,
+        "<div class=\"scroll\"><table class=\"stack\"><thead><tr><th>capability</th><th>requests</th><th>granted</th><th>used</th></tr>\
+         </thead><tbody>"
+    )?;
+    for asked in &tool.capabilities {
+        let cell = |what: &str, lines: &[String]| {
+            let class = if lines.is_empty() { " class=\"quiet\"" } else { "" };
+            let lines = or_nothing(lines).into_iter().map(text).collect::<Vec<_>>();
+            format!("<td{class} data-label=\"{what}\">{}</td>", lines.join("<br>"))
+        };
+        let (name, used) = (text(&asked.name), text(&used(asked)));
+        let (requested, granted) = (cell("requests", &asked.requested), cell("granted", &asked.granted));
+        writeln!(
+            out,
+            "<tr><th scope=\"row\">{name}</th>{requested}{granted}<td data-label=\"used\">{used}</td></tr>"
+        )?;
+    }
+    writeln!(out, "</tbody></table></div>")
+}
+
+fn facts(out: &mut String, tool: &AuditedTool) -> Result {
+    let calls = tool.calls;
+    writeln!(out, "<dl class=\"facts\">")?;
+    for (what, value) in [
+        ("signers", or_nothing(&tool.signers).join(", ")),
+        ("component", tool.component.clone()),
+        ("types", tool.wit.clone()),
+        ("surface", tool.surface.clone()),
+        ("contract", if tool.has_contract { "embedded".into() } else { "none".into() }),
+        ("checks", tool.checks.to_string()),
+        ("calls", format!("{}, {} ok, {} attempts", calls.calls, calls.ok, calls.attempts)),
+        ("fallback", or_nothing(&tool.fallback).join(", then ")),
+    ] {
+        writeln!(out, "<dt>{what}</dt><dd>{}</dd>", text(&value))?;
+    }
+    let limits = tool.limits.as_object().into_iter().flatten();
+    let limits: Vec<String> = limits.map(|(name, value)| format!("{name} {value}")).collect();
+    writeln!(out, "<dt>limits</dt><dd>{}</dd>", text(&limits.join(" · ")))?;
+    writeln!(out, "</dl>")
+}
+
+fn imports(out: &mut String, tool: &AuditedTool) -> Result {
+    if tool.imports.is_empty() {
+        return writeln!(out, "<p class=\"quiet\">It imports nothing: it can compute, and nothing else.</p>");
+    }
+    let granted = tool.imports.iter().filter(|import| import.standing == Standing::Granted).count();
+    writeln!(
+        out,
+        "<details><summary>{} imports, {granted} granted</summary><div class=\"scroll\"><table><tbody>",
+        tool.imports.len()
+    )?;
+    for import in &tool.imports {
+        let class = if import.standing == Standing::Granted { "" } else { " class=\"quiet\"" };
+        let (name, standing) = (text(&import.name), import.standing.as_str());
+        writeln!(out, "<tr><td><code>{name}</code></td><td{class}>{standing}</td></tr>")?;
+    }
+    writeln!(out, "</tbody></table></div></details>")
+}
+
+fn effect(tool: &AuditedTool) -> String {
+    format!("<span class=\"badge effect-{0}\">{0}</span>", tool.effects)
+}
+
+fn signed(tool: &AuditedTool) -> String {
+    format!("<span class=\"badge {0}\">{0}</span>", tool.signed)
+}
+
+/// A text whose parts in backticks are names. Which parts those are is a matter of style alone.
+fn marked(said: &str) -> String {
+    let part = |(at, part): (usize, &str)| match at % 2 {
+        0 => text(part),
+        _ => format!("<code>{}</code>", text(part)),
+    };
+    said.split('`').enumerate().map(part).collect()
+}
+
+/// A text as HTML shows it, hidden characters as escapes.
+fn text(text: &str) -> String {
+    let mut out = String::new();
+    for c in visible(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}

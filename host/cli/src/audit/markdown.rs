@@ -1,0 +1,103 @@
+//! The report in Markdown.
+
+use std::fmt::{Result, Write as _};
+
+use airlock::audit::{Audit, AuditedTool, Level};
+use airlock_types::text::visible;
+
+use super::{or_nothing, used};
+
+pub(super) fn report(audit: &Audit) -> String {
+    let mut out = String::new();
+    // Writing into a text cannot fail.
+    let _ = write(&mut out, audit);
+    out
+}
+
+fn write(out: &mut String, audit: &Audit) -> Result {
+    writeln!(out, "# Tools of {}\n", code(&audit.registry))?;
+    writeln!(out, "{} tools, {} records.\n", audit.tools.len(), audit.records)?;
+    for problem in &audit.left_out {
+        writeln!(out, "- Left out: {}", text(problem))?;
+    }
+    writeln!(out, "| tool | effect | signature | granted | doubts |\n|---|---|---|---|---|")?;
+    for tool in &audit.tools {
+        let granted: Vec<&str> = granted(tool).collect();
+        let count = |level| tool.lints.iter().filter(|lint| lint.level() == level).count();
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} errors, {} warnings, {} notes |",
+            code(&tool.name),
+            tool.effects,
+            tool.signed,
+            if granted.is_empty() { "nothing".into() } else { granted.join(", ") },
+            count(Level::Error),
+            count(Level::Warning),
+            count(Level::Note),
+        )?;
+    }
+    audit.tools.iter().try_for_each(|tool| one(out, tool))
+}
+
+fn granted(tool: &AuditedTool) -> impl Iterator<Item = &str> {
+    tool.capabilities.iter().filter(|asked| !asked.granted.is_empty()).map(|asked| asked.name.as_str())
+}
+
+fn one(out: &mut String, tool: &AuditedTool) -> Result {
+    writeln!(out, "\n## {}\n\n> {}\n", code(&tool.name), text(&tool.description))?;
+    for lint in &tool.lints {
+        writeln!(out, "- **{}** {}: {}", lint.level().as_str(), code(lint.rule.id), text(&lint.message))?;
+    }
+    let calls = tool.calls;
+    writeln!(out, "\n| | |\n|---|---|")?;
+    let signers = tool.signers.iter().map(|key| code(key)).collect::<Vec<_>>().join(", ");
+    for (what, value) in [
+        ("effect", tool.effects.to_owned()),
+        ("signature", format!("{} {signers}", tool.signed)),
+        ("component", code(&tool.component)),
+        ("types", code(&tool.wit)),
+        ("surface", code(&tool.surface)),
+        ("calls", format!("{}, {} ok, {} attempts", calls.calls, calls.ok, calls.attempts)),
+        ("limits", code(&tool.limits.to_string())),
+        ("fallback", text(&or_nothing(&tool.fallback).join(", then "))),
+        ("checks of results", tool.checks.to_string()),
+    ] {
+        writeln!(out, "| {what} | {} |", value.trim())?;
+    }
+    if !tool.capabilities.is_empty() {
+        writeln!(out, "\n| capability | requests | granted | used |\n|---|---|---|---|")?;
+    }
+    for asked in &tool.capabilities {
+        let cell =
+            |lines: &[String]| or_nothing(lines).into_iter().map(text).collect::<Vec<_>>().join("<br>");
+        let (requested, granted) = (cell(&asked.requested), cell(&asked.granted));
+        writeln!(out, "| {} | {requested} | {granted} | {} |", text(&asked.name), text(&used(asked)))?;
+    }
+    if !tool.imports.is_empty() {
+        writeln!(out, "\n| import | |\n|---|---|")?;
+    }
+    for import in &tool.imports {
+        writeln!(out, "| {} | {} |", code(&import.name), import.standing.as_str())?;
+    }
+    Ok(())
+}
+
+/// A text of others as text: no mark of Markdown or HTML in it does anything.
+fn text(text: &str) -> String {
+    let mut out = String::new();
+    for c in visible(text).chars() {
+        match c {
+            '\n' => out.push(' '),
+            c if c.is_ascii_punctuation() && !matches!(c, '.' | ',' | ':' | ';' | '/' | '-' | '?' | '\'') => {
+                out.extend(['\\', c]);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A text of others in a span of code, which ends at its own mark alone.
+fn code(text: &str) -> String {
+    format!("`{}`", visible(text).replace('`', "'").replace('|', "\\|").replace('\n', " "))
+}

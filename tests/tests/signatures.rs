@@ -1,0 +1,366 @@
+//! Who made a component: what was signed is loaded, and each attack on it is refused by a code of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use airlock::config::ConfigFile;
+use airlock::{Arguments, Call, Code, Host, Journal};
+use airlock_tests::{program, root};
+use serde_json::Value;
+
+use crate::{stderr, stdout};
+
+/// A folder with a component, two keys and a registry that requires the first key.
+struct Shop {
+    folder: tempfile::TempDir,
+    ours: String,
+    theirs: String,
+}
+
+fn run(folder: &Path, args: &[&str]) -> Output {
+    Command::new(program()).current_dir(folder).args(args).output().unwrap()
+}
+
+fn new_key(folder: &Path, file: &str) -> String {
+    let made = run(folder, &["sign", "--new-key", file]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    stdout(&made).trim().to_owned()
+}
+
+impl Shop {
+    fn new() -> Shop {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (new_key(folder.path(), "ours.pem"), new_key(folder.path(), "theirs.pem"));
+        let shop = Shop { folder, ours, theirs };
+        shop.pack(&shop.contract());
+        shop.registry(&format!("require = [\"{}\"]", shop.ours), "");
+        shop
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn contract(&self) -> String {
+        fs::read_to_string(root().join("example-tools/unit-convert/contract.toml")).unwrap()
+    }
+
+    /// Packs the converter with this contract. Whatever is beside it stays.
+    fn pack(&self, contract: &str) {
+        fs::write(self.at("contract.toml"), contract).unwrap();
+        fs::copy(root().join("example-tools/build/unit-convert.wasm"), self.at("convert.wasm")).unwrap();
+        let wit = root().join("example-tools/unit-convert/wit");
+        let packed = self.run(&[
+            "pack",
+            "convert.wasm",
+            "--contract",
+            "contract.toml",
+            "--wit",
+            wit.to_str().unwrap(),
+        ]);
+        assert!(packed.status.success(), "{}", stderr(&packed));
+    }
+
+    fn registry(&self, all: &str, one: &str) {
+        let text = format!("[signatures]\n{all}\n[tools.convert]\ncomponent = \"convert.wasm\"\n{one}\n");
+        fs::write(self.at("airlock.toml"), text).unwrap();
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        run(self.folder.path(), args)
+    }
+
+    fn sign(&self, more: &[&str]) {
+        let key = if more.contains(&"--key") { &[][..] } else { &["--key", "ours.pem"] };
+        let signed = self.run(&[&["sign", "convert.wasm"], key, more].concat());
+        assert!(signed.status.success(), "{}", stderr(&signed));
+    }
+
+    fn unsign(&self) {
+        fs::remove_file(self.at("convert.wasm.intoto.jsonl")).unwrap();
+    }
+
+    fn call(&self) -> Output {
+        self.run(&["call", "convert", r#"{"value": 1, "from": "km", "to": "m"}"#])
+    }
+
+    #[track_caller]
+    fn serves(&self) {
+        let called = self.call();
+        assert!(called.status.success(), "{}", stderr(&called));
+    }
+
+    /// The tool is not there, for this reason.
+    #[track_caller]
+    fn refuses(&self, code: &str) {
+        for _ in 0..2 {
+            let called = self.call();
+            assert_eq!(called.status.code(), Some(1), "{}", stdout(&called));
+            assert!(stderr(&called).contains(code), "{code}: {}", stderr(&called));
+        }
+    }
+
+    #[track_caller]
+    fn verifies(&self, state: &str, code: Option<&str>) {
+        let verified = self.run(&["verify", "convert", "--json"]);
+        let document: Value = serde_json::from_slice(&verified.stdout).unwrap_or_default();
+        let found = &document["components"][0];
+        assert_eq!(found["state"], state, "{found} {}", stderr(&verified));
+        assert_eq!(found["code"].as_str(), code, "{found}");
+        assert_eq!(verified.status.code(), Some(i32::from(state != "verified")));
+    }
+}
+
+#[test]
+fn a_signed_component_is_loaded_from_a_side_file_and_from_its_own_section() {
+    let shop = Shop::new();
+    shop.sign(&["--serial", "7", "--expires", "2999-01-31"]);
+    shop.serves();
+    shop.verifies("verified", None);
+    let shown = stdout(&shop.run(&["inspect", "convert"]));
+    assert!(shown.contains(&format!("signed     verified by {}, serial 7", shop.ours)), "{shown}");
+    shop.unsign();
+    let before = fs::read(shop.at("convert.wasm")).unwrap();
+    shop.sign(&["--embed"]);
+    shop.serves();
+    shop.verifies("verified", None);
+    let signed = fs::read(shop.at("convert.wasm")).unwrap();
+    assert!(signed.starts_with(&before) && signed.len() > before.len());
+    // Signed again, it has one signature of the key.
+    shop.sign(&["--embed"]);
+    assert!(fs::read(shop.at("convert.wasm")).unwrap().len() < signed.len() + 64);
+    shop.serves();
+}
+
+#[test]
+fn ten_attacks_are_refused_by_ten_codes() {
+    let shop = Shop::new();
+    let contract = shop.contract();
+
+    shop.refuses("signature.missing");
+    shop.verifies("failed", Some("signature.missing"));
+
+    shop.sign(&["--key", "theirs.pem"]);
+    shop.refuses("signature.key");
+    shop.verifies("failed", Some("signature.key"));
+    shop.unsign();
+
+    shop.sign(&["--expires", "2020-01-01"]);
+    shop.refuses("signature.expired");
+    shop.verifies("failed", Some("signature.expired"));
+
+    // Another component of the same author takes its place, with its own signature.
+    let whole = fs::read(shop.at("convert.wasm")).unwrap();
+    let digest = root().join("example-tools/build/text-digest.wasm");
+    fs::copy(digest, shop.at("convert.wasm")).unwrap();
+    shop.sign(&["--name", "text-digest.wasm"]);
+    shop.refuses("signature.moved");
+    shop.verifies("failed", Some("signature.moved"));
+    fs::write(shop.at("convert.wasm"), &whole).unwrap();
+
+    shop.sign(&["--serial", "2"]);
+    // Wherever the byte is, in the code, in the contract or in a length.
+    for at in [whole.len() / 3, whole.len() / 2, 9, whole.len() - 400] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        fs::write(shop.at("convert.wasm"), flipped).unwrap();
+        shop.refuses("signature.");
+    }
+    let mut flipped = whole.clone();
+    let at = find(&whole, b"cannot convert").or_else(|| find(&whole, b"panicked")).unwrap_or(whole.len() / 2);
+    flipped[at] ^= 0x01;
+    fs::write(shop.at("convert.wasm"), flipped).unwrap();
+    shop.refuses("signature.digest");
+    shop.verifies("failed", Some("signature.digest"));
+
+    let line = contract.lines().find(|line| line.starts_with("description = ")).unwrap();
+    shop.pack(&contract.replacen(line, &line.replacen("Refuses", "Never refuses", 1), 1));
+    shop.refuses("signature.surface");
+    shop.verifies("failed", Some("signature.surface"));
+
+    let host = "http = [{ host = \"evil.example\", reason = \"rates\" }]";
+    let asks = format!("[capabilities]\n{host}\n");
+    let more = match contract.contains("[capabilities]\n") {
+        true => contract.replace("[capabilities]\n", &asks),
+        false => contract.clone() + &asks,
+    };
+    shop.pack(&more);
+    shop.refuses("signature.requests");
+    shop.verifies("failed", Some("signature.requests"));
+
+    shop.pack(&contract.replace("output_bytes_max = 1_024", "output_bytes_max = 1_000"));
+    shop.refuses("signature.contract");
+    shop.verifies("failed", Some("signature.contract"));
+
+    // The accepted version comes back as an older one, and without its signature.
+    fs::write(shop.at("convert.wasm"), &whole).unwrap();
+    shop.serves();
+    assert!(shop.run(&["lock", "--pin", "accept"]).status.success());
+    shop.sign(&["--serial", "1"]);
+    shop.refuses("signature.rollback");
+    shop.verifies("failed", Some("signature.rollback"));
+    shop.unsign();
+    shop.refuses("signature.stripped");
+    shop.verifies("failed", Some("signature.stripped"));
+    shop.sign(&["--serial", "3"]);
+    shop.serves();
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|at| at == wanted)
+}
+
+#[test]
+fn k_of_n_keys_must_have_signed_and_a_forged_hint_helps_nobody() {
+    let shop = Shop::new();
+    let both = format!("require = [\"{}\", \"{}\"]", shop.ours, shop.theirs);
+    shop.registry(&both, "");
+    shop.sign(&[]);
+    shop.refuses("signature.threshold");
+    shop.sign(&["--key", "theirs.pem"]);
+    shop.serves();
+    shop.unsign();
+    shop.registry(&format!("{both}\nthreshold = 1"), "");
+    shop.sign(&["--key", "theirs.pem"]);
+    shop.serves();
+    // The name of a key in an envelope is a hint, and the signature is not of that key.
+    shop.registry(&format!("require = [\"{}\"]", shop.ours), "");
+    let side = shop.at("convert.wasm.intoto.jsonl");
+    let theirs: Value = serde_json::from_str(&fs::read_to_string(&side).unwrap()).unwrap();
+    shop.unsign();
+    shop.sign(&[]);
+    let mut forged: Value = serde_json::from_str(&fs::read_to_string(&side).unwrap()).unwrap();
+    forged["signatures"][0]["sig"] = theirs["signatures"][0]["sig"].clone();
+    fs::write(&side, forged.to_string()).unwrap();
+    shop.refuses("signature.invalid");
+    // Without the hint the signature is just of no required key.
+    forged["signatures"][0]["keyid"] = "".into();
+    fs::write(&side, forged.to_string()).unwrap();
+    shop.refuses("signature.key");
+    fs::write(&side, "{}").unwrap();
+    shop.refuses("signature.malformed");
+}
+
+#[test]
+fn what_need_not_be_signed_is_unverified_and_a_trusted_signature_must_hold() {
+    let shop = Shop::new();
+    shop.registry("", "");
+    shop.serves();
+    shop.verifies("unverified", None);
+    shop.sign(&[]);
+    shop.serves();
+    shop.verifies("unverified", None);
+    // Trusted, it counts; and what contradicts it is never loaded.
+    shop.registry(&format!("trust = [\"{}\"]", shop.ours), "");
+    shop.verifies("verified", None);
+    assert!(shop.run(&["lock"]).status.success());
+    shop.pack(&shop.contract().replacen("description = \"", "description = \"Always ", 1));
+    shop.refuses("signature.surface");
+    shop.unsign();
+    // Accepted as signed, it is quarantined without a signature, until exactly that is accepted.
+    shop.pack(&shop.contract());
+    shop.refuses("signature.stripped");
+    let shown = shop.run(&["lock"]);
+    assert_eq!(shown.status.code(), Some(3), "{}", stdout(&shown));
+    let hint = stderr(&shown);
+    let digest = hint.split("--accept ").nth(1).unwrap().split('`').next().unwrap();
+    assert_eq!(digest.len(), 64);
+    assert!(shop.run(&["lock", "--accept", digest]).status.success());
+    shop.serves();
+    // A signature that comes is no change.
+    shop.sign(&[]);
+    shop.serves();
+}
+
+#[test]
+fn an_entry_has_rules_of_its_own_and_wrong_ones_are_refused() {
+    let shop = Shop::new();
+    shop.sign(&["--name", "convert-1.0", "--serial", "5"]);
+    shop.refuses("signature.moved");
+    let all = format!("require = [\"{}\"]", shop.theirs);
+    let own = format!("require = [\"{}\"], name = \"convert-1.0\"", shop.ours);
+    shop.registry(&all, &format!("signatures = {{ {own}, serial_min = 5 }}"));
+    shop.serves();
+    shop.registry(&all, &format!("signatures = {{ {own}, serial_min = 6 }}"));
+    shop.refuses("signature.rollback");
+    let refused = |all: &str, why: &str| {
+        shop.registry(all, "");
+        let checked = shop.run(&["check"]);
+        assert!(stderr(&checked).contains(why), "{}", stderr(&checked));
+    };
+    refused("require = [\"AAAA\"]", "a key begins with `key:` or `minisign:`");
+    refused(&format!("require = [\"{0}\", \"{0}\"]", shop.ours), "is in the list twice");
+    refused(&format!("require = [\"{}\"]\nthreshold = 2", shop.ours), "is 2 of 1 keys");
+    refused("threshold = 1", "is 1 of 0 keys");
+    refused("name = \"x\"", "is the name of one component");
+}
+
+#[test]
+fn a_private_key_stays_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let shop = Shop::new();
+    let key = shop.at("ours.pem");
+    assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let again = shop.run(&["sign", "--new-key", "ours.pem"]);
+    assert!(!again.status.success(), "never in the place of another key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let signed = shop.run(&["sign", "convert.wasm", "--key", "ours.pem"]);
+    assert!(stderr(&signed).contains("not this user's alone"), "{}", stderr(&signed));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_no_longer_required_ends_a_tool_that_runs_and_a_flipped_byte_does_not() {
+    let shop = Shop::new();
+    shop.sign(&[]);
+    let file = || ConfigFile::read(&shop.at("airlock.toml")).unwrap();
+    let host = Host::builder().registry(file()).journal(Journal::memory()).open().await.unwrap();
+    let answer = async || {
+        let args = r#"{"value": 1, "from": "km", "to": "m"}"#;
+        host.call(Call::new("convert", Arguments::Text(args.into()))).await.code
+    };
+    assert_eq!(answer().await, Code::Ok);
+    // What was verified stays where what came is not the signed component.
+    let whole = fs::read(shop.at("convert.wasm")).unwrap();
+    fs::write(shop.at("convert.wasm"), &whole[..whole.len() - 1]).unwrap();
+    host.reload(&file()).await.unwrap();
+    assert!(host.problems().unwrap().to_string().contains("signature."));
+    assert_eq!(answer().await, Code::Ok);
+    shop.registry(&format!("require = [\"{}\"]", shop.theirs), "");
+    host.reload(&file()).await.unwrap();
+    assert_eq!(answer().await, Code::Unknown);
+}
+
+/// The blocks of the page, in this language.
+fn blocks(language: &str) -> Vec<String> {
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let begin = format!("```{language}\n");
+    let blocks = page.split("\n```").collect::<Vec<_>>();
+    let inside = blocks.iter().skip(1).step_by(2).map(|block| format!("```{block}\n"));
+    inside.filter_map(|block| block.strip_prefix(&begin).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_page_about_security_is_right() {
+    let shop = Shop::new();
+    fs::copy(root().join("example-tools/build/unit-convert.wasm"), shop.at("unit-convert.wasm")).unwrap();
+    let lines: Vec<String> = blocks("").concat().lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    for line in lines {
+        let command = line.split('#').next().unwrap();
+        let done = shop.run(&command.split_whitespace().skip(1).collect::<Vec<_>>());
+        assert!(done.status.success(), "{line}: {}", stderr(&done));
+    }
+    assert!(shop.at("unit-convert.wasm.intoto.jsonl").exists());
+    let toml = blocks("toml");
+    assert_eq!(toml.len(), 1);
+    ConfigFile::parse(&toml[0], Path::new("airlock.toml")).unwrap();
+    // Every code is on the page.
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let source = fs::read_to_string(root().join("host/engine/src/signature/fault.rs")).unwrap();
+    let codes: Vec<&str> =
+        source.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let codes: Vec<&str> = codes.into_iter().filter(|code| code.starts_with("signature.")).collect();
+    assert_eq!(codes.len(), 14);
+    assert!(codes.iter().all(|code| page.contains(&format!("| `{code}` |"))), "{codes:?}");
+}

@@ -1,6 +1,6 @@
-//! The spellings in which a service may repeat a value: itself, base64, base64url, hexadecimal, escaped in JSON.
+//! The spellings in which a service may repeat a value: itself, base64, base64url, hexadecimal.
 //!
-//! Percent-encoding is not here: any character may be encoded, so the search decodes instead.
+//! Escapes are not here: any character may be written as one, so the search reads them instead.
 
 use std::collections::BTreeSet;
 
@@ -15,16 +15,13 @@ pub(super) fn forms(value: &str) -> BTreeSet<Vec<u8>> {
         forms.insert(core(STANDARD_NO_PAD.encode(shifted(bytes, before)), before, bytes.len()));
         forms.insert(core(URL_SAFE_NO_PAD.encode(shifted(bytes, before)), before, bytes.len()));
     }
-    forms.insert(bytes.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect());
-    forms.insert(bytes.iter().flat_map(|b| format!("{b:02X}").into_bytes()).collect());
+    let (lower, upper): (Vec<_>, Vec<_>) =
+        bytes.iter().map(|b| (format!("{b:02x}"), format!("{b:02X}"))).unzip();
+    for separator in ["", ":"] {
+        forms.extend([lower.join(separator).into_bytes(), upper.join(separator).into_bytes()]);
+    }
     // As forms encode a space.
     forms.insert(value.replace(' ', "+").into_bytes());
-    let json = value.replace('\\', "\\\\").replace('"', "\\\"");
-    forms.insert(json.into_bytes());
-    // Some writers of JSON escape slashes, which values and base64 are full of.
-    let slashed = |form: &Vec<u8>| String::from_utf8_lossy(form).replace('/', "\\/").into_bytes();
-    let slashed: Vec<_> = forms.iter().map(slashed).collect();
-    forms.extend(slashed);
     forms
 }
 
@@ -56,10 +53,10 @@ mod tests {
         let value = "a/b\"c\\d e+fgh";
         for text in [
             value.to_owned(),
-            serde_json::to_string(value).unwrap(),
-            serde_json::to_string(value).unwrap().replace('/', "\\/"),
             "612f6222635c6420652b666768".to_owned(),
             "612F6222635C6420652B666768".to_owned(),
+            "61:2f:62:22:63:5c:64:20:65:2b:66:67:68".to_owned(),
+            "61:2F:62:22:63:5C:64:20:65:2B:66:67:68".to_owned(),
             value.replace(' ', "+"),
         ] {
             assert!(contains(text.as_bytes(), value), "{text}");

@@ -1,12 +1,14 @@
 //! The search for a value in a stream, across the borders of its parts.
 //!
-//! Owns the promise that no byte of what is found was handed on before: a part of the stream that may be the beginning of
-//! the value waits until the next bytes decide. Memory is bounded by the value's length. Catches what a service repeats by
-//! accident. One that means to give the value away can always write it in a way that is not searched for.
+//! Owns two promises. Which bytes wait, and for how long, depends on the stream alone: if it depended on the value, a guest
+//! that has a service repeat its guesses could read the value from the borders of what it gets. And no byte of what is found
+//! was handed on before, in spellings of up to `WINDOW_FACTOR` bytes a character. Memory is bounded by the value's length.
+//! Catches what a service repeats by accident. One that means to give the value away can always write it in a way that is
+//! not searched for.
 
-mod percent;
+mod escapes;
+mod lane;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,9 +16,20 @@ use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::nfa::contiguous::NFA;
 use bytes::{Bytes, BytesMut};
+use zeroize::Zeroizing;
 
 use super::forms::forms;
-use percent::Decoder;
+use lane::Lane;
+
+/// How often a spelling may be escaped: a redirect to a redirect, in a page of errors.
+const ROUNDS_MAX: u8 = 3;
+
+/// Bytes that wait for each character of the longest value of its size class. `\u002B` takes 6, `%252525` 7.
+const WINDOW_FACTOR: usize = 8;
+
+/// Values of up to this length are of one size class, which nearly all keys are. Longer ones, such as tokens with claims,
+/// are in classes of powers of two: the window tells the class, and nothing else of the value.
+const SMALLEST_CLASS: usize = 256;
 
 /// The value was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +39,9 @@ pub(crate) struct Echo;
 pub(super) struct Patterns {
     automaton: NFA,
     start: StateID,
-    /// For each state how many of the last bytes may be the beginning of a form. Sorted by state.
-    depths: Vec<(StateID, usize)>,
     longest: usize,
+    /// Most bytes that wait.
+    window: usize,
 }
 
 impl fmt::Debug for Patterns {
@@ -40,22 +53,17 @@ impl fmt::Debug for Patterns {
 
 impl Patterns {
     pub(super) fn of(value: &str) -> Option<Patterns> {
-        let forms = forms(value);
+        let mut forms = forms(value);
+        // A value that looks like an escape is read as one where another part of it is escaped.
+        let decoded = Zeroizing::new(escapes::decoded(value.as_bytes()));
+        if let Ok(decoded) = super::value(decoded) {
+            forms.extend(super::forms::forms(&decoded));
+        }
         let automaton = NFA::new(&forms).ok()?;
         let start = automaton.start_state(Anchored::No).ok()?;
         let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
-        let mut depths = Vec::new();
-        for form in &forms {
-            let mut state = start;
-            // The state after n bytes of a form is the node of these n bytes: no longer beginning can end there.
-            for (before, byte) in form.iter().enumerate() {
-                state = automaton.next_state(Anchored::No, state, *byte);
-                depths.push((state, before + 1));
-            }
-        }
-        depths.sort_unstable();
-        depths.dedup();
-        Some(Patterns { automaton, start, depths, longest })
+        let window = value.len().next_power_of_two().max(SMALLEST_CLASS) * WINDOW_FACTOR;
+        Some(Patterns { automaton, start, longest, window })
     }
 
     /// Reads one byte.
@@ -63,36 +71,24 @@ impl Patterns {
         let state = self.automaton.next_state(Anchored::No, state, byte);
         if self.automaton.is_match(state) { Err(Echo) } else { Ok(state) }
     }
-
-    fn depth(&self, state: StateID) -> usize {
-        self.depths.binary_search_by_key(&state, |(state, _)| *state).map_or(0, |at| self.depths[at].1)
-    }
 }
 
-/// The search in one stream. Without `Debug`: what waits is the beginning of a value.
+/// The search in one stream. Without `Debug`: what waits may be the beginning of a value.
 pub(crate) struct Scan {
     patterns: Arc<Patterns>,
-    /// The state after the bytes as they are.
-    plain: StateID,
-    /// The search after percent-decoding; present while it could differ from the other one.
-    decoded: Option<Decoded>,
-    /// Bytes that may be the beginning of the value.
+    lane: Lane,
+    /// The last byte but for carriage returns.
+    last: u8,
+    /// Bytes since the last one that no spelling of any value goes across.
+    run: usize,
+    /// The bytes that wait: the last ones of the run.
     held: BytesMut,
-}
-
-/// The search in the percent-decoded stream.
-struct Decoded {
-    decoder: Decoder,
-    state: StateID,
-    /// How many bytes of the stream each of the last decoded bytes takes; those before take one each.
-    widths: VecDeque<u8>,
-    /// Decoded bytes since the last escape.
-    plain_run: usize,
 }
 
 impl Scan {
     pub(super) fn new(patterns: Arc<Patterns>) -> Scan {
-        Scan { plain: patterns.start, patterns, decoded: None, held: BytesMut::new() }
+        let lane = Lane::new(patterns.start, 0);
+        Scan { lane, patterns, last: 0, run: 0, held: BytesMut::new() }
     }
 
     /// Reads the next part of a stream, and returns what can be handed on.
@@ -100,10 +96,8 @@ impl Scan {
     /// # Errors
     /// When the value is found. What was not returned before must not be handed on.
     pub(crate) fn push(&mut self, part: Bytes) -> Result<Bytes, Echo> {
-        for byte in &part {
-            self.read(*byte)?;
-        }
-        let wait = self.undecided().min(self.held.len() + part.len());
+        part.iter().try_for_each(|byte| self.read(*byte))?;
+        let wait = self.run.min(self.patterns.window);
         if self.held.is_empty() && wait == 0 {
             return Ok(part);
         }
@@ -127,57 +121,23 @@ impl Scan {
     }
 
     fn read(&mut self, byte: u8) -> Result<(), Echo> {
-        let Scan { patterns, plain, decoded, held: _ } = self;
-        if byte == b'%' && decoded.is_none() {
-            // Until here both read the same.
-            *decoded = Some(Decoded {
-                decoder: Decoder::default(),
-                state: *plain,
-                widths: VecDeque::new(),
-                plain_run: patterns.longest,
-            });
-        }
-        *plain = patterns.next(*plain, byte)?;
-        if let Some(lane) = decoded {
-            lane.read(patterns, byte)?;
-            // After as many bytes as the longest form has, both states are the same again.
-            if lane.plain_run >= patterns.longest && lane.decoder.pending() == 0 {
-                *decoded = None;
-            }
+        self.lane.read(&self.patterns, byte, ROUNDS_MAX)?;
+        self.run = if ends_run(self.last, byte) { 0 } else { self.run.saturating_add(1) };
+        // `\r\n` is one line break.
+        if byte != b'\r' {
+            self.last = byte;
         }
         Ok(())
-    }
-
-    /// How many of the last bytes may be the beginning of the value.
-    fn undecided(&self) -> usize {
-        let Scan { patterns, plain, decoded, held: _ } = self;
-        let decoded = decoded.as_ref().map_or(0, |lane| {
-            let depth = patterns.depth(lane.state);
-            let known: usize = lane.widths.iter().rev().take(depth).map(|width| usize::from(*width)).sum();
-            lane.decoder.pending() + known + depth.saturating_sub(lane.widths.len())
-        });
-        patterns.depth(*plain).max(decoded)
     }
 }
 
-impl Decoded {
-    fn read(&mut self, patterns: &Patterns, byte: u8) -> Result<(), Echo> {
-        let mut next = Some(byte);
-        // An escape that turns out to be none gives back its bytes one after another.
-        while let Some(byte) = next {
-            let (decoded, again) = self.decoder.read(byte);
-            for one in decoded.into_iter().flatten() {
-                self.state = patterns.next(self.state, one.byte)?;
-                self.plain_run = if one.is_escaped { 0 } else { self.plain_run.saturating_add(1) };
-                self.widths.push_back(if one.is_escaped { 3 } else { 1 });
-                // What is longer ago is the beginning of no form.
-                if self.widths.len() > patterns.longest {
-                    self.widths.pop_front();
-                }
-            }
-            next = again;
-        }
-        Ok(())
+/// Whether no spelling of any value goes across a byte, so that events, lines of JSON and binary data do not wait. Values are
+/// printable ASCII, and so are their spellings but for line breaks, which are only within base64.
+fn ends_run(last: u8, byte: u8) -> bool {
+    match byte {
+        b'\n' => !escapes::goes_on(last),
+        b'\r' => false,
+        _ => !(b' '..=b'~').contains(&byte),
     }
 }
 

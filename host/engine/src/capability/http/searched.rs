@@ -14,8 +14,9 @@ use super::body::Received;
 use super::exchange::Exchange;
 use crate::secret::{Echo, Scan};
 
-/// A body in which the secret is searched for. A part that may be the beginning of its value waits for what follows. The
-/// value ends the attempt, and nothing of it is handed on.
+/// A body in which the secret is searched for. The last bytes of what has come wait for what follows. The value ends the
+/// attempt, and nothing of it is handed on. Without it, the borders of the parts, and what is lost where the response breaks
+/// off, depend on the response alone: a difference would tell the guest whether a guess of its own begins the value.
 pub(super) struct Searched {
     /// `None` after the end, and once the value was found.
     body: Option<Received>,
@@ -63,7 +64,7 @@ impl Body for Searched {
         while let Some(body) = &mut self.body {
             let frame = match ready!(Pin::new(body).poll_frame(context)) {
                 Some(Ok(frame)) => frame,
-                // What waits is incomplete like the response, and may be the beginning of the value.
+                // What waits may be the beginning of the value, whether it is or not.
                 Some(Err(error)) => {
                     self.body = None;
                     let _ = self.scan.finish();

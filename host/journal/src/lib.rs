@@ -289,6 +289,17 @@ impl Journal {
         }
     }
 
+    /// Visits every record, in no particular order. Each is in memory for its visit alone.
+    ///
+    /// # Errors
+    /// Fails when the journal cannot be read.
+    pub fn each(&self, visit: &mut dyn FnMut(&Record)) -> Result<(), JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.each(visit),
+            Sink::Memory(memory) => memory.each(visit),
+        }
+    }
+
     /// Ids of calls that started and never ended. After a restart, these are the calls that a crash interrupted.
     ///
     /// # Errors

@@ -141,6 +141,15 @@ impl Memory {
         serde_json::from_str(text).map(Some).map_err(|err| JournalError::Read(err.to_string()))
     }
 
+    pub(super) fn each(&self, visit: &mut dyn FnMut(&Record)) -> Result<(), JournalError> {
+        let held = self.held();
+        held.records.values().try_for_each(|kept| {
+            let record = serde_json::from_str(&kept.text);
+            visit(&record.map_err(|err| JournalError::Read(err.to_string()))?);
+            Ok(())
+        })
+    }
+
     pub(super) fn open_intents(&self) -> Vec<String> {
         self.held().intents.keys().cloned().collect()
     }

@@ -69,6 +69,11 @@ impl Sqlite {
         }
     }
 
+    pub(super) fn each(&self, visit: &mut dyn FnMut(&Record)) -> Result<(), JournalError> {
+        self.writer.flush()?;
+        self.read(|connection| store::each(connection, visit))
+    }
+
     pub(super) fn open_intents(&self) -> Result<Vec<String>, JournalError> {
         self.writer.flush()?;
         self.read(store::open_intents)

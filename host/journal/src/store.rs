@@ -258,6 +258,19 @@ fn signed(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
+/// Visits every record of both tables.
+pub(super) fn each(connection: &Connection, visit: &mut dyn FnMut(&Record)) -> Result<(), JournalError> {
+    let read = |err: rusqlite::Error| JournalError::Read(err.to_string());
+    let all = "SELECT record FROM records UNION ALL SELECT record FROM effects";
+    let mut query = connection.prepare(all).map_err(read)?;
+    let mut rows = query.query([]).map_err(read)?;
+    while let Some(row) = rows.next().map_err(read)? {
+        let text: String = row.get(0).map_err(read)?;
+        visit(&record::read(&text).map_err(|err| JournalError::Read(err.to_string()))?);
+    }
+    Ok(())
+}
+
 pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(err.to_string());
     // A whole id first: it can also be the beginning of a longer one.

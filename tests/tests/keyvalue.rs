@@ -410,7 +410,8 @@ async fn a_component_with_the_older_form_of_the_second_draft_runs() {
     let reply = host.call(Call::new("old", Arguments::Text("{}".into()))).await;
     assert_eq!(reply.result, Some(json!(5_210)), "{:?}", reply.error);
     // A form that no draft has is refused before anything runs.
-    let other = OLDER.replace("(list (option (tuple string (list u8))))", "(list (option (tuple string string)))");
+    let other =
+        OLDER.replace("(list (option (tuple string (list u8))))", "(list (option (tuple string string)))");
     std::fs::write(place.path("old.wasm"), wat::parse_str(other).unwrap()).unwrap();
     let Err(err) = Host::builder().registry(&place.file(&more)).open().await else { panic!("it opens") };
     let said = err.to_string();

@@ -47,6 +47,7 @@ mod lines;
 mod mcp;
 mod modes;
 mod names;
+mod policy_cli;
 mod pool;
 mod raw_http;
 mod recordings;

@@ -140,6 +140,7 @@ const FLOORS: [Floor; 6] = [
             "inspect",
             "lock",
             "pack",
+            "policy",
             "secret",
             "serve",
             "show",

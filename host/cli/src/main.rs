@@ -14,6 +14,7 @@ mod inspect;
 mod lock;
 mod open;
 mod pack;
+mod policy;
 mod print;
 mod sealed;
 mod secret;
@@ -86,6 +87,9 @@ enum Verb {
     Lock(lock::Args),
     /// Put contract.toml and the WIT's doc comments into a component
     Pack(pack::Args),
+    /// Compare, suggest, prune and test what tools are granted
+    #[command(subcommand)]
+    Policy(policy::Verb),
     /// Set, list and remove the secrets that the host adds to requests of tools
     #[command(subcommand)]
     Secret(secret::Verb),
@@ -153,6 +157,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Check(args) => block_on(check::run(args, registry, printer)),
         Verb::Diff(args) => block_on(diff::run(args, printer)),
         Verb::Lock(args) => block_on(lock::run(args, registry, printer)),
+        Verb::Policy(verb) => block_on(policy::run(verb, registry, printer)),
         Verb::Secret(verb) => secret::run(verb, registry, printer),
         Verb::Sign(args) => block_on(sign::run(args, printer)),
         Verb::Token(verb) => token::run(verb, printer),

@@ -86,7 +86,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         Some(problems) if args.strict => return Err(problems.into()),
         _ => open::report(&host, printer)?,
     }
-    for warning in file.warnings() {
+    for warning in file.warnings().into_iter().chain(host.trials()) {
         printer.note(format!("warning: {warning}"));
     }
     if !host.is_locked() {

@@ -11,5 +11,5 @@ mod rules;
 pub mod session;
 pub mod token;
 
-pub(crate) use rules::{CALLER_RUN, CALLER_WAIT, Rules};
+pub(crate) use rules::{CALLER_RUN, CALLER_WAIT, CallerGrants, Rules};
 pub use rules::{MetricsAccess, ToolPattern};

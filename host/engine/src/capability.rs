@@ -29,6 +29,7 @@ pub(crate) mod keyvalue;
 pub(crate) mod limiter;
 mod logging;
 mod network;
+mod noted;
 mod program;
 mod progress;
 mod random;
@@ -40,6 +41,7 @@ mod streams;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 pub use airlock_contract::component::Import;
 /// The version of the engine that providers must link with.
@@ -59,6 +61,7 @@ pub use dispatch::{Dispatched, EffectDenied};
 pub use facts::{Facts, Granting, Versions};
 pub(crate) use files::{Folders, GrantError, Reserved, THREADS_ALL_TOOLS, THREADS_PER_TOOL};
 pub(crate) use imports::{Binding, declare, link_resources};
+pub(crate) use noted::Noted;
 pub use set::{Capabilities, CapabilityError};
 pub use state::State;
 
@@ -317,13 +320,19 @@ pub(crate) fn built_in(import: &str) -> Option<&'static Capability> {
 }
 
 /// The context of the engine's library for one attempt, with what was granted in it.
-pub(crate) fn context(log: &Capture, effective: &Effective, seed: [u8; 32]) -> WasiCtx {
+pub(crate) fn context(
+    log: &Capture,
+    effective: &Effective,
+    seed: [u8; 32],
+    drawn: Option<&Arc<AtomicBool>>,
+) -> WasiCtx {
     let mut wasi = WasiCtxBuilder::new();
     // These have states of their own, outside of the context.
     let Effective { files: _, http: _, keyvalue: _, config: _, clock: _, env, random, custom: _ } = effective;
     program::provide(&mut wasi, log);
     env::provide(&mut wasi, env);
-    random::provide(&mut wasi, *random, seed);
+    // Without a grant the functions are denied, so the library's own generator is never used.
+    random::provide(&mut wasi, random.and(drawn), seed);
     seeds::provide(&mut wasi);
     network::provide(&mut wasi);
     wasi.build()

@@ -11,7 +11,9 @@ mod http;
 mod journal;
 mod needed;
 pub mod origin;
+mod places;
 mod range;
+mod report;
 mod secret;
 mod server;
 mod signature;
@@ -29,6 +31,7 @@ pub use self::fallback::{Age, Cached, Fallback, Fallbacks};
 pub use self::http::{HttpConfig, OauthConfig};
 pub use self::journal::JournalConfig;
 pub use self::origin::KeySource;
+pub use self::report::{Day, ReportConfig};
 pub use self::secret::{SecretConfig, SecretSource};
 pub use self::server::ServerConfig;
 pub use self::signature::SignatureConfig;
@@ -38,6 +41,7 @@ use airlock_contract::arguments::ArgumentLimits;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::grant::GrantProblem;
 use airlock_types::limit::CompileLimits;
+pub(crate) use places::Places;
 
 /// Length of the longest public name. MCP clients accept 64 characters and put prefixes of their own before the name.
 pub const NAME_CHARS_MAX: usize = 45;
@@ -251,6 +255,11 @@ impl ConfigFile {
         self.folder().join(&self.config.host.state)
     }
 
+    /// The line of each setting of tools and callers, by its name.
+    pub(crate) fn places(&self) -> Places {
+        places::places(&self.source)
+    }
+
     /// Notes about settings that are accepted and should be written in another way.
     pub fn warnings(&self) -> Vec<String> {
         server::warnings(&self.config).into_iter().collect()
@@ -328,6 +337,12 @@ impl ConfigFile {
                 self.error(grants.span(), message, "in these grants", Some(hint.into()))
             };
             problems.extend(grants.get_ref().problems().into_iter().map(problem));
+        }
+        if let Some(report) = &tool.report {
+            let problem = |GrantProblem { message, hint }| {
+                self.error(report.span(), message, "in this report", Some(hint.into()))
+            };
+            problems.extend(report.get_ref().problems().into_iter().map(problem));
         }
         problems
     }

@@ -265,6 +265,14 @@ impl Host {
         by_key.into_values().flat_map(|tool| ungranted::notes(&self.capabilities, tool)).collect()
     }
 
+    /// What is tried for a while, a sentence for each entry: an operator should know at each start.
+    pub fn trials(&self) -> Vec<String> {
+        let current = self.current.load();
+        let by_key: BTreeMap<&str, _> =
+            current.registry().tools().map(|tool| (tool.key.as_str(), &tool.source)).collect();
+        by_key.into_values().filter_map(|source| source.trial()).collect()
+    }
+
     /// The tools that a caller may see. Code that serves a caller has no other access to tools.
     pub fn visible(&self, who: &Caller) -> Visible {
         self.current.load().visible(who)

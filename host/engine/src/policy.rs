@@ -7,7 +7,19 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod allowance;
+mod allowances;
+mod compare;
 mod decide;
+mod lint;
+mod observed;
+mod source;
+mod verdict;
 
 pub use allowance::Allowance;
+pub use allowances::{Allowances, Sides};
+pub use compare::compare;
 pub use decide::{Decision, Denied, Hold, Permit, Request, decide};
+pub use lint::{Lint, lint};
+pub use observed::{Observed, Suggested, Suggestion, WILDCARD_FROM, suggest, unused};
+pub use source::PolicySource;
+pub use verdict::{Verdict, verdict};

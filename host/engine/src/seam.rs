@@ -40,7 +40,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
     let attempt = Attempt {
         tool: &tool.name,
         number: 1,
-        linked: &runnable.linked,
+        linked: runnable.under(&permit).ok_or_else(|| anyhow::anyhow!("`{}` is not linked", tool.name))?,
         function: &runnable.export,
         has_result: tool.contract.function.ty.result.is_some(),
         args: args.values(),

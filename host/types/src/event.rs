@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::decision::{Reason, Ruling};
 use crate::effect::Effect;
 use crate::finding::Finding;
+use crate::grant::Lack;
 use crate::json::Json;
 use crate::plan::{PathStep, Plan};
 use crate::session::SessionId;
@@ -44,6 +45,10 @@ pub enum Event {
         ruling: Ruling,
         /// Its reasons.
         reasons: Arc<[Reason]>,
+        /// SHA-256 of what the tool is allowed for the caller, hex.
+        policy: Option<Arc<str>>,
+        /// What a denied call lacks.
+        lacks: Vec<Lack>,
     },
     /// The plan was made.
     Planned {

@@ -66,15 +66,15 @@ impl Finding {
         }
     }
 
-    /// The finding of an attempt that was denied a capability of this kind. Only the kind is named: an agent must not
-    /// be able to probe for what exists.
-    pub fn denied(kind: &str) -> Finding {
+    /// The finding of an attempt that was denied a use of a capability. Only the kind of the use is named: an agent must
+    /// not be able to probe for what exists.
+    pub fn denied(capability: &str, kind: &str) -> Finding {
         Finding {
             kind: "denied".into(),
             verdict: Verdict::Warn,
             path: String::new(),
-            expected: format!("a grant of `{kind}`"),
-            got: "none: what the tool asked of it was refused".into(),
+            expected: format!("a grant of `{capability}`"),
+            got: format!("none: {kind}"),
         }
     }
 

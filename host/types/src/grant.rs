@@ -5,15 +5,21 @@
 //! does no I/O. To add a capability: a file here, a field in [`Requests`], [`Grants`] and [`Effective`], which the
 //! compiler then follows through this file; and the file of the same name under the engine's `capability/`.
 
+mod asked;
 pub mod clock;
 pub mod custom;
+mod denial;
 pub mod files;
 mod flag;
 pub mod http;
 pub mod keyvalue;
+mod lattice;
 pub mod modal;
+pub mod narrowing;
 pub mod random;
+mod refused;
 pub mod values;
+mod written;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,15 +27,21 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::difference::Difference;
+pub use asked::{Asked, NotAsked};
 use clock::{CLOCK, ClockMode};
 pub use custom::{CustomGrants, CustomRequests};
+pub use denial::{Denial, Lack};
 pub use files::{Access, FilesGrant, FilesRequest, WriteBounds};
 pub use flag::Request;
 pub use http::{HttpAccess, HttpGrant, HttpRequest};
 pub use keyvalue::{KeyvalueGrant, KeyvalueRequest};
+pub use lattice::{Change, Turn};
 pub use modal::{ModeGrant, ModeRequest};
+pub use narrowing::Narrowing;
 use random::{RANDOM, RandomMode};
+pub use refused::{Refused, Why};
 pub use values::{ValueRequest, Values};
+pub use written::{FOLDER, VALUE};
 
 /// The reason of requests that are read from a component's imports.
 const IMPLIED: &str = "its imports";
@@ -207,15 +219,22 @@ impl Effective {
             random: grants.random.effective(random.as_ref()),
             custom: custom::effective(custom, &grants.custom),
         };
-        let mut missing = files::missing(files, &effective.files);
-        missing.extend(http::missing(http, &grants.http));
-        missing.extend(keyvalue::missing(keyvalue.as_ref(), effective.keyvalue.as_deref()));
-        missing.extend(values::missing(values::CONFIG, config, &effective.config));
-        missing.extend(values::missing(values::ENV, env, &effective.env));
-        missing.extend(modal::missing(CLOCK, clock.as_ref(), effective.clock));
-        missing.extend(modal::missing(RANDOM, random.as_ref(), effective.random));
-        missing.extend(custom::missing(custom, &effective.custom));
+        let missing = effective.missing(requests);
         (effective, missing)
+    }
+
+    /// The requests that it does not serve.
+    pub fn missing(&self, requests: &Requests) -> Vec<Missing> {
+        let Requests { files, http, keyvalue, config, env, clock, random, custom } = requests;
+        let mut missing = files::missing(files, &self.files);
+        missing.extend(http::missing(http, &self.http));
+        missing.extend(keyvalue::missing(keyvalue.as_ref(), self.keyvalue.as_deref()));
+        missing.extend(values::missing(values::CONFIG, config, &self.config));
+        missing.extend(values::missing(values::ENV, env, &self.env));
+        missing.extend(modal::missing(CLOCK, clock.as_ref(), self.clock));
+        missing.extend(modal::missing(RANDOM, random.as_ref(), self.random));
+        missing.extend(custom::missing(custom, &self.custom));
+        missing
     }
 
     /// The names of the capabilities that it has.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::effect::Effects;
+use crate::grant::{Asked, Denial, Refused};
 
 /// Which limit ended an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,8 +126,12 @@ pub struct Traces {
     pub charge: u64,
     /// What it logged or printed, bounded.
     pub log: String,
-    /// Capabilities that it reached for without a grant.
-    pub denials: Vec<String>,
+    /// Uses of capabilities that were refused.
+    pub refused: Vec<Refused>,
+    /// The same, explained for the operator.
+    pub denials: Vec<Denial>,
+    /// Uses of capabilities that were allowed, with how often.
+    pub uses: Vec<(Asked, u64)>,
     /// What it did to the world.
     pub effects: Effects,
     /// The host that had not answered yet.

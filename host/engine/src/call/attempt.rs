@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::denials;
 use super::details::Details;
 use super::events::Events;
 use super::judge::{Asked, Judged, judge};
@@ -68,7 +69,9 @@ pub(super) async fn attempt(
     let PermittedRoute { candidate, permit, .. } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
-    let Some(runnable) = &tool.runnable else {
+    let runnable = tool.runnable.as_ref();
+    let Some((runnable, linked)) = runnable.and_then(|runnable| Some((runnable, runnable.under(permit)?)))
+    else {
         tracing::error!("`{}` was loaded to be looked at and has no code", tool.name);
         return EndedAttempt::not_run(route, Code::HostInternal, Details::default());
     };
@@ -90,7 +93,7 @@ pub(super) async fn attempt(
     let attempt = Attempt {
         tool: &tool.name,
         number,
-        linked: &runnable.linked,
+        linked,
         function: &runnable.export,
         has_result: tool.contract.function.ty.result.is_some(),
         args: args.values(),
@@ -121,7 +124,8 @@ fn ended(
 ) -> EndedAttempt {
     // Read first: judging the outcome is the host's work, and `worked_since` charges it to the caller.
     let ended = host.environment().monotonic();
-    let traces = events.take_traces();
+    let mut traces = events.take_traces();
+    denials::explain(events, route, &mut traces);
     let (judged, trap) = match attempted {
         Ok(outcome) => read(host, asked, outcome, &traces),
         Err(RunError::Exhausted) => {

@@ -14,6 +14,8 @@ pub(crate) struct Details {
     pub(crate) waiting_for: Option<String>,
     /// Kinds of capabilities that were not granted. Kinds only: an agent must not be able to probe for paths.
     pub(crate) denied: Vec<String>,
+    /// What of them was refused, as kinds: `http to that host is not granted`.
+    pub(crate) kinds: Vec<String>,
     /// The tool's own error value, as JSON.
     pub(crate) detail: Option<Value>,
     /// Time in milliseconds after which a retry can help.
@@ -45,7 +47,22 @@ impl Details {
             );
         }
         let denied = if self.denied.is_empty() { "a permission".to_owned() } else { self.denied.join(", ") };
-        format!("`{tool}` needs what it was not granted: {denied}.")
+        format!("`{tool}` needs what it was not granted: {denied}{}.", self.kinds_text())
+    }
+
+    /// The kinds, after the names of the capabilities. Empty where they say no more than these.
+    pub(crate) fn kinds_text(&self) -> String {
+        let more: Vec<&str> = self.kinds.iter().map(String::as_str).filter(|kind| !self.says(kind)).collect();
+        if more.is_empty() { String::new() } else { format!(": {}", more.join("; ")) }
+    }
+
+    /// Whether a kind is one of the names.
+    fn says(&self, kind: &str) -> bool {
+        self.denied.iter().any(|name| {
+            kind.split_once(' ').is_some_and(|(first, rest)| {
+                first == name && rest.ends_with("not granted") && rest.len() < "are not granted ".len()
+            })
+        })
     }
 
     /// How a refusal of policy can be mended, in words for an agent.

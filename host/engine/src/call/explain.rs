@@ -5,6 +5,7 @@
 use super::permit::{RequestBase, permitted};
 use super::reply::Failed;
 use super::{report, routes, validate};
+use crate::caller::CallerGrants;
 use crate::generation::{Generation, Resolved};
 use airlock_types::call::Call;
 use airlock_types::decision::{Reason, Ruling};
@@ -48,7 +49,9 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     let Resolved { called, fallbacks } = resolved;
     let now_unix_ms = ms(host.environment().wall());
     // Without a session: explaining must not open one.
-    let asked = RequestBase { caller: &call.caller, args: &args, session: None, now_unix_ms };
+    let rules = host.rules(&call.caller);
+    let grants = rules.as_ref().map_or(&CallerGrants::All, |rules| &rules.grants);
+    let asked = RequestBase { caller: &call.caller, args: &args, session: None, now_unix_ms, grants };
     let decision = asked.decide(&called);
     // Copied out before the decision is consumed by `permitted`.
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());

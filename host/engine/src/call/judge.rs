@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::denials;
 use super::details::Details;
 use crate::registry::Tool;
 use crate::sandbox::outcome::Outcome;
@@ -17,6 +18,7 @@ use airlock_contract::tool::ValidArgs;
 use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
 use airlock_types::code::Code;
 use airlock_types::finding::{Finding, Verdict};
+use airlock_types::grant::Refused;
 use airlock_types::limit::Limits;
 use airlock_types::reply::Cached;
 use airlock_types::shorten;
@@ -80,7 +82,7 @@ pub(crate) fn judge(
     traces: &Traces,
     now_unix_ms: u64,
 ) -> Result<Judged, LiftError> {
-    let mut judged = with_denials(without_denials(asked, outcome, now_unix_ms)?, &traces.denials);
+    let mut judged = with_denials(without_denials(asked, outcome, now_unix_ms)?, &traces.refused);
     if judged.code == Code::LimitDeadline {
         judged.details.waiting_for.clone_from(&traces.waiting_for);
     }
@@ -89,12 +91,24 @@ pub(crate) fn judge(
 
 /// Adds the denials that an attempt met to its failure, which they explain more often than not: a guest that finds no
 /// folder answers with an error of its own or aborts. An attempt that had a value did without what it was denied.
-fn with_denials(mut judged: Judged, denials: &[String]) -> Judged {
+fn with_denials(mut judged: Judged, refused: &[Refused]) -> Judged {
     if judged.accepted.is_none() {
         let details = &mut judged.details;
-        let more = denials.iter().filter(|kind| !details.denied.contains(kind)).cloned().collect::<Vec<_>>();
-        details.denied.extend(more);
-        details.findings.extend(details.denied.iter().map(|kind| Finding::denied(kind)));
+        for name in refused.iter().map(|refused| refused.asked.capability()) {
+            if !details.denied.iter().any(|denied| denied == name) {
+                details.denied.push(name.to_owned());
+            }
+        }
+        details.kinds = denials::kinds(refused);
+        let kinds = details.denied.iter().flat_map(|name| {
+            let of = refused.iter().filter(move |refused| refused.asked.capability() == name);
+            let mut kinds: Vec<String> = of.map(Refused::kind).collect();
+            kinds.dedup();
+            let kinds = if kinds.is_empty() { vec![format!("{name} is not granted")] } else { kinds };
+            kinds.into_iter().map(move |kind| (name, kind))
+        });
+        let findings: Vec<Finding> = kinds.map(|(name, kind)| Finding::denied(name, &kind)).collect();
+        details.findings.extend(findings);
     }
     judged
 }

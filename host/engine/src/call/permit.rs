@@ -4,15 +4,17 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::denials;
 use super::details::Details;
 use super::events::Events;
 use super::reply::Failed;
 use super::report;
+use crate::caller::CallerGrants;
 use crate::capability::http::Allotment;
 use crate::capability::keyvalue::Keeper;
 use crate::capability::{Ledger, files};
 use crate::generation::{Admitted, Candidate, Generation, Resolved};
-use crate::policy::{Decision, Permit, Request, decide};
+use crate::policy::{Allowance, Decision, Permit, Request, decide};
 use crate::registry::Tool;
 use airlock_contract::tool::ValidArgs;
 use airlock_types::caller::Caller;
@@ -34,6 +36,8 @@ pub(super) struct PermittedRoute {
     pub(super) keeper: Option<Keeper>,
     /// What the call did to the world by this tool. Made at the first attempt.
     ledger: OnceLock<Arc<Ledger>>,
+    /// What the call would have without the grants of `report`, while these are tried.
+    pub(super) without_report: Option<Arc<Allowance>>,
     /// The question whether an effect of this tool happened, where there is one that the caller may ask.
     pub(super) verify: Option<Box<Question>>,
 }
@@ -52,7 +56,8 @@ impl PermittedRoute {
         let grant = permit.effective().keyvalue.as_ref();
         let keeper = grant.map(|grant| Keeper::new(grant.scope, (key, *effect), asked.caller, asked.session));
         let (http, files, ledger) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        PermittedRoute { candidate, permit, http, files, keeper, ledger, verify: None }
+        let without_report = asked.without_report(&candidate);
+        PermittedRoute { candidate, permit, http, files, keeper, ledger, without_report, verify: None }
     }
 
     /// The effects of the call by this tool. None for a tool that counts as one without: its attempts may have none,
@@ -90,14 +95,26 @@ pub(super) struct RequestBase<'a> {
     pub(super) args: &'a ValidArgs,
     pub(super) session: Option<&'a SessionId>,
     pub(super) now_unix_ms: u64,
+    /// What the caller's calls may have of the grants of tools.
+    pub(super) grants: &'a CallerGrants,
 }
 
 impl RequestBase<'_> {
     /// Decides about one of the call's tools.
     pub(super) fn decide(&self, candidate: &Candidate) -> Decision {
-        let RequestBase { caller, args, session, now_unix_ms } = *self;
+        let RequestBase { caller, args, session, now_unix_ms, grants } = *self;
         let tool = &candidate.tool;
-        decide(&Request { caller, tool: &tool.name, allowance: &tool.allowance, args, session, now_unix_ms })
+        let Some(allowance) = tool.allowances.of(caller.entry(), grants, now_unix_ms) else {
+            return Decision::changing(caller.entry());
+        };
+        decide(&Request { caller, tool: &tool.name, allowance, args, session, now_unix_ms })
+    }
+
+    /// What a call would have without the grants of `report`, while these are tried.
+    fn without_report(&self, candidate: &Candidate) -> Option<Arc<Allowance>> {
+        let allowances = &candidate.tool.allowances;
+        allowances.report_until().filter(|until| self.now_unix_ms < *until)?;
+        allowances.without_report(self.caller.entry(), self.grants).cloned()
     }
 
     /// A tool that may run, with the question about its effects.
@@ -147,11 +164,15 @@ pub(super) fn permit(
 ) -> Result<Vec<PermittedRoute>, Failed> {
     // Read once, so that all decisions of a call are about the same moment.
     let now_unix_ms = ms(host.environment().wall());
-    let asked = RequestBase { caller, args, session: admitted.session(), now_unix_ms };
+    let rules = host.rules(caller);
+    let grants = rules.as_ref().map_or(&CallerGrants::All, |rules| &rules.grants);
+    let asked = RequestBase { caller, args, session: admitted.session(), now_unix_ms, grants };
     let Resolved { called, fallbacks } = resolved;
     let decision = asked.decide(&called);
     // Before a refusal ends the stage: the record of a denied call needs its reasons most.
-    events.push(Event::Decided { ruling: decision.ruling(), reasons: decision.reasons().clone() });
+    let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());
+    let lacks = denials::lacks(events, &called.tool, caller, &decision);
+    events.push(Event::Decided { ruling, reasons, policy: decision.policy().cloned(), lacks });
     let permit = permitted(events.tool(), decision)?;
     let first = asked.route(called, permit);
     Ok(std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect())

@@ -8,10 +8,8 @@ use super::details::Details;
 use super::events::Events;
 use super::judge::{Accepted, Judged};
 use super::permit::PermittedRoute;
-use crate::registry::Tool;
 use airlock_contract::answer::{Answered, AsOf, Assessment};
 use airlock_types::answer::{Refusal, RetryAdvice};
-use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::digest::sha256;
 use airlock_types::duration;
@@ -23,22 +21,25 @@ use airlock_types::reply::{Cached, Reply};
 /// The code of a refusal: there is an answer, and it is older than the operator allows.
 const STALE_ONLY: &str = "stale-only";
 
-/// The key of an answer: whose it is, and of what.
-fn key(who: &Caller, tool: &Tool, plan: &Plan) -> Option<(String, String)> {
-    // Those without credentials are strangers to each other: one must not read what another one asked for.
-    if who.is_anonymous() {
-        return None;
-    }
-    let caller = who.to_string();
-    // Of this function alone: that of another version may be of another type. And of these grants alone: what was read by
-    // a grant must not be told after it was taken back.
-    let grants = serde_json::to_string(tool.allowance.effective()).ok()?;
-    let function = tool.contract.function.full_address();
-    let of = [&*caller, &tool.name, &tool.component.digest, &function, &plan.args_digest, &grants].join("\n");
-    Some((caller, sha256(of.as_bytes())))
-}
-
 impl Events<'_> {
+    /// The key of an answer of this call: whose it is, and of what.
+    fn key(&self, plan: &Plan) -> Option<(String, String)> {
+        // Those without credentials are strangers to each other: one must not read what another one asked for.
+        if self.caller().is_anonymous() {
+            return None;
+        }
+        let tool = self.host.registry().resolve(&plan.routes.first()?.input.tool).ok()?;
+        let function = tool.contract.function.full_address();
+        // Of this policy alone: what was read by a grant must not be told after it was taken back.
+        let policy = self.list.iter().find_map(|event| {
+            if let Event::Decided { policy, .. } = event { policy.as_deref() } else { None }
+        })?;
+        // Of this function alone: that of another version may be of another type.
+        let (caller, digest) = (self.caller().to_string(), &tool.component.digest);
+        let of = [&*caller, &tool.name, digest, &function, &plan.args_digest, policy].join("\n");
+        Some((caller, sha256(of.as_bytes())))
+    }
+
     /// The key under which the reply of this call is to be kept. None for a tool that keeps none, and for a reply that is
     /// not plainly its own answer.
     pub(super) fn key_to_keep(&self, reply: &Reply) -> Option<(String, String)> {
@@ -47,8 +48,7 @@ impl Events<'_> {
             .iter()
             .find_map(|event| if let Event::Planned { plan } = event { Some(plan) } else { None })?;
         let is_kept = reply.code == Code::Ok && plan.routes.iter().any(|route| route.input.is_cached());
-        let called = plan.routes.first().filter(|_| is_kept)?;
-        key(self.caller(), self.host.registry().resolve(&called.input.tool).ok()?, plan)
+        is_kept.then(|| self.key(plan)).flatten()
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn recall(
     route: &PermittedRoute,
 ) -> (Recalled, Option<EndedAttempt>) {
     let (host, age_ms_max) = (events.host, route.candidate.cached_ms_max.unwrap_or_default());
-    let Some((_, key)) = key(events.caller(), &route.candidate.tool, plan) else {
+    let Some((_, key)) = events.key(plan) else {
         return (Recalled::Nothing, None);
     };
     let found = host.answers().last(host.environment(), key.clone()).await;

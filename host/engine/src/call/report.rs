@@ -150,8 +150,9 @@ pub(crate) fn report(tool: &str, code: Code, details: &Details) -> Failure {
 pub(super) fn denied_before(tool: &str, code: Code, details: &Details) -> Option<String> {
     (code != Code::PolicyDenied && !details.denied.is_empty()).then(|| {
         format!(
-            "`{tool}` was refused what it is not granted ({}), and then failed.",
-            details.denied.join(", ")
+            "`{tool}` was refused what it is not granted ({}), and then failed{}.",
+            details.denied.join(", "),
+            details.kinds_text()
         )
     })
 }

@@ -3,9 +3,12 @@
 //! Owns the rules that a call is held to. Must not know the registry's file: `config` makes the rules. To add a rule: a
 //! field of [`Rules`], its line in `narrowed`, and its setting in `CallerConfig`.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::budget::Budgets;
+use airlock_types::grant::Narrowing;
 
 /// Calls of one caller that run at the same time, when its entry sets no `run`.
 pub(crate) const CALLER_RUN: u32 = 32;
@@ -24,6 +27,30 @@ pub(crate) struct Rules {
     pub(crate) wait: u32,
     pub(crate) budgets: Budgets,
     pub(crate) metrics: MetricsAccess,
+    pub(crate) grants: CallerGrants,
+}
+
+/// What the calls of a caller may have of the grants of tools.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum CallerGrants {
+    /// All of them.
+    #[default]
+    All,
+    /// These.
+    Only(Arc<Narrowing>),
+    /// Two files say different things, and the tools of the newer one are not served yet: what both allow is not known
+    /// before, so nothing that needs a grant runs.
+    Changing,
+}
+
+impl CallerGrants {
+    fn and(&self, other: &CallerGrants) -> CallerGrants {
+        match (self, other) {
+            (CallerGrants::All, CallerGrants::All) => CallerGrants::All,
+            (CallerGrants::Only(one), CallerGrants::Only(with)) if one == with => self.clone(),
+            (CallerGrants::All | CallerGrants::Only(_) | CallerGrants::Changing, _) => CallerGrants::Changing,
+        }
+    }
 }
 
 impl Rules {
@@ -36,6 +63,7 @@ impl Rules {
             wait: CALLER_WAIT,
             budgets: Budgets::default(),
             metrics: MetricsAccess::All,
+            grants: CallerGrants::All,
         }
     }
 
@@ -57,6 +85,7 @@ impl Rules {
             budgets: self.budgets.and(&other.budgets),
             // The variants are ordered, the least access first.
             metrics: self.metrics.min(other.metrics),
+            grants: self.grants.and(&other.grants),
         }
     }
 }
@@ -108,9 +137,20 @@ impl ToolPattern {
         ToolPattern { text: String::new(), is_prefix: true }
     }
 
+    /// ⊆: whether each name that it matches is matched by the other.
+    pub(crate) fn is_within(&self, other: &ToolPattern) -> bool {
+        if other.is_prefix { self.text.starts_with(&other.text) } else { self == other }
+    }
+
     /// Whether the pattern matches the public name of a tool.
     pub(crate) fn matches(&self, tool: &str) -> bool {
         if self.is_prefix { tool.starts_with(&self.text) } else { tool == self.text }
+    }
+}
+
+impl std::fmt::Display for ToolPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.text, if self.is_prefix { "*" } else { "" })
     }
 }
 

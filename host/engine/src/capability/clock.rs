@@ -7,6 +7,7 @@
 //! A wait ends at a step of the granted clock, or a guest could measure with short waits what the clock does not show.
 //! Under a frozen clock no time passes, so every wait is over at once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
@@ -23,12 +24,18 @@ pub(crate) struct Clock {
     mode: ClockMode,
     /// The time at which the attempt began, for clocks that stand still there: wall and monotonic.
     began: Option<(Duration, Duration)>,
+    was_read: AtomicBool,
 }
 
 impl Clock {
     pub(crate) fn new(mode: ClockMode, environment: &SharedEnvironment) -> Clock {
         let began = mode.is_frozen.then(|| (environment.wall(), environment.monotonic()));
-        Clock { environment: environment.clone(), mode, began }
+        Clock { environment: environment.clone(), mode, began, was_read: AtomicBool::new(false) }
+    }
+
+    /// Whether the guest asked for the time, or waited.
+    pub(super) fn was_read(&self) -> bool {
+        self.was_read.load(Ordering::Relaxed)
     }
 
     fn resolution(&self) -> Duration {
@@ -99,7 +106,9 @@ pub(super) struct View<'a> {
 
 impl View<'_> {
     fn clock(&self) -> wasmtime::Result<&Clock> {
-        self.clock.ok_or_else(|| wasmtime::format_err!("the clock is not granted"))
+        let clock = self.clock.ok_or_else(|| wasmtime::format_err!("the clock is not granted"))?;
+        clock.was_read.store(true, Ordering::Relaxed);
+        Ok(clock)
     }
 
     fn wait(&mut self, wait: Wait) -> wasmtime::Result<Resource<DynPollable>> {

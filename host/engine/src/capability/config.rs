@@ -6,8 +6,9 @@
 
 use wasmtime::component::{ComponentType, Linker, Lower};
 
+use super::noted::name;
 use super::{Import, State};
-use airlock_types::grant::values::CONFIG;
+use airlock_types::grant::{Asked, Why};
 
 pub(super) const INTERFACES: &[&str] = &["wasi:config/runtime", "wasi:config/store"];
 
@@ -34,13 +35,17 @@ pub(super) fn link(linker: &mut Linker<State>, import: &Import) -> wasmtime::Res
     instance.func_wrap("get", |mut store, (key,): (String,)| -> wasmtime::Result<Found> {
         let state = store.data_mut();
         let value = state.values().get(&key).cloned();
-        if value.is_none() {
-            state.deny_once(CONFIG);
+        let asked = Asked::Config(name(&key));
+        match &value {
+            Some(_) => state.allow(asked),
+            None => state.refuse(asked, Why::NotGranted),
         }
         Ok((Ok(value),))
     })?;
-    instance.func_wrap("get-all", |store, (): ()| -> wasmtime::Result<All> {
-        let values = store.data().values();
-        Ok((Ok(values.iter().map(|(key, value)| (key.clone(), value.clone())).collect()),))
+    instance.func_wrap("get-all", |mut store, (): ()| -> wasmtime::Result<All> {
+        let state = store.data_mut();
+        let values: Vec<_> = state.values().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        values.iter().for_each(|(key, _)| state.allow(Asked::Config(name(key))));
+        Ok((Ok(values),))
     })
 }

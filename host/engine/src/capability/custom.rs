@@ -4,7 +4,9 @@
 
 use wasmtime::component::{Linker, ResourceType};
 
+use super::noted::whole;
 use super::{Denied, Facts, Import, State};
+use airlock_types::grant::Why;
 
 /// A capability of an embedding program. The host decides about grants: a provider links its functions as if granted,
 /// and is asked to deny when there is no grant.
@@ -51,7 +53,7 @@ pub(super) fn deny_all(
         let denied = Denied { capability, function: format!("{}#{function}", import.name) };
         instance.func_new(function, move |mut store, _, _, _| {
             // Noted before the guest ends, so that the record names the capability whatever the error becomes.
-            store.data_mut().deny(denied.capability);
+            store.data_mut().refuse(whole(denied.capability), Why::NotGranted);
             Err(denied.clone().into())
         })?;
     }

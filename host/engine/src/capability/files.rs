@@ -33,8 +33,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::Descriptor;
 use super::facts::interface;
 use super::{Import, State};
 use crate::blocking::Lane;
-use airlock_types::grant::FilesGrant;
-use airlock_types::grant::files::NAME;
+use airlock_types::grant::{Access, Asked, FilesGrant, Why};
 pub(crate) use allotment::Allotment;
 pub(crate) use changes::Changes;
 use changes::{Running, Writing};
@@ -67,7 +66,7 @@ impl Folders {
         let folder = |(place, grant): (usize, &FilesGrant)| {
             let left = allotment.and_then(|allotment| allotment.of(place));
             let writing = left.map(|left| Writing::new(left, running.clone()));
-            let granted = Granted::new(grant.host.clone(), writing, running.clone());
+            let granted = Granted::new((grant.host.clone(), grant.guest.clone()), writing, running.clone());
             (Arc::new(granted), grant.guest.clone())
         };
         Folders { granted: granted.iter().enumerate().map(folder).collect(), lane }
@@ -115,7 +114,7 @@ pub(super) fn deny(linker: &mut Linker<State>, import: &Import) -> wasmtime::Res
         return Ok(false);
     }
     linker.instance(&import.name)?.func_wrap(LIST, |mut store, (): ()| {
-        store.data_mut().deny_once(NAME);
+        store.data_mut().refuse(Asked::Files(Access::Read, "/".to_owned()), Why::NotGranted);
         Ok((Vec::<(Resource<Descriptor>, String)>::new(),))
     })?;
     Ok(true)

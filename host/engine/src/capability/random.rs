@@ -3,27 +3,59 @@
 //! With a grant, they follow from the seed of the attempt: a fresh one, or one that follows from the seed of the call.
 //! Without one, a guest that asks for them is ended.
 
-use rand::SeedableRng as _;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rand::rngs::ChaCha12Rng;
+use rand::{SeedableRng as _, TryRng};
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::bindings::random::random;
 use wasmtime_wasi::random::WasiRandom;
 
 use super::State;
-use airlock_types::grant::random::RandomMode;
 
 /// Most random bytes of one request. wasmtime's default is 64 MiB, which a guest could have the host allocate at once.
 const BYTES_MAX: u64 = 64 << 10;
 
 pub(super) const INTERFACES: &[&str] = &["wasi:random/random"];
 
-pub(super) fn provide(wasi: &mut WasiCtxBuilder, mode: Option<RandomMode>, seed: [u8; 32]) {
+/// A generator that notes whether it was asked.
+struct Noting {
+    bytes: ChaCha12Rng,
+    was_drawn: Arc<AtomicBool>,
+}
+
+impl Noting {
+    fn note(&mut self) -> &mut ChaCha12Rng {
+        self.was_drawn.store(true, Ordering::Relaxed);
+        &mut self.bytes
+    }
+}
+
+impl TryRng for Noting {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.note().try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.note().try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, into: &mut [u8]) -> Result<(), Infallible> {
+        self.note().try_fill_bytes(into)
+    }
+}
+
+/// `was_drawn` is there for a guest with the grant.
+pub(super) fn provide(wasi: &mut WasiCtxBuilder, was_drawn: Option<&Arc<AtomicBool>>, seed: [u8; 32]) {
     // The bound also applies to the insecure bytes of `seeds`.
     wasi.max_random_size(BYTES_MAX);
-    // Without a grant the functions are denied, so the library's own generator is never used.
-    if mode.is_some() {
-        wasi.secure_random(ChaCha12Rng::from_seed(seed));
+    if let Some(was_drawn) = was_drawn {
+        wasi.secure_random(Noting { bytes: ChaCha12Rng::from_seed(seed), was_drawn: was_drawn.clone() });
     }
 }
 

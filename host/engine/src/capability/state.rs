@@ -4,6 +4,7 @@
 //! plans.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use airlock_types::effect;
 use airlock_types::effect::Effect;
@@ -21,9 +22,10 @@ use super::http;
 use super::http::{Outgoing, Traffic};
 use super::keyvalue::{Kept, KeyUsage};
 use super::limiter::Limiter;
+use super::noted::Noted;
 use super::report::Reports;
 use super::{Clock, Dispatched, EffectDenied, Facts, clock};
-use airlock_types::grant::Values;
+use airlock_types::grant::{Asked, Values, Why};
 
 /// Most host resources of an attempt: open files, streams and handles to them. wasmtime's default is a million.
 const RESOURCES_MAX: usize = 1_024;
@@ -52,6 +54,8 @@ pub(crate) struct Granted {
     /// Boxed, as most attempts have none.
     pub(crate) kept: Option<Box<Kept>>,
     pub(crate) outgoing: Option<Box<Outgoing>>,
+    /// Whether random bytes were drawn. `None` without the grant.
+    pub(crate) random: Option<Arc<AtomicBool>>,
 }
 
 /// The results of an attempt for its record, besides its outcome.
@@ -61,7 +65,7 @@ pub(crate) struct Remains {
     /// Bytes logged or printed, including those that were cut.
     pub(crate) log_bytes: u64,
     pub(crate) memory_bytes: u64,
-    pub(crate) denials: Vec<String>,
+    pub(crate) noted: Noted,
     pub(crate) effects: effect::Effects,
     pub(crate) traffic: Traffic,
     pub(crate) changes: Changes,
@@ -123,14 +127,14 @@ impl State {
         self.reports.put(report);
     }
 
-    /// Notes that the guest used a capability without a grant.
-    pub(super) fn deny(&mut self, capability: &str) {
-        self.gate.deny(capability);
+    /// Notes what the guest was refused.
+    pub(super) fn refuse(&mut self, asked: Asked, why: Why) {
+        self.gate.noted.refuse(asked, why);
     }
 
-    /// Like `deny`, for uses that do not end the guest: the guest may repeat them, and each one would be recorded.
-    pub(super) fn deny_once(&mut self, capability: &str) {
-        self.gate.deny_once(capability);
+    /// Notes what the guest was allowed.
+    pub(super) fn allow(&mut self, asked: Asked) {
+        self.gate.noted.allow(asked);
     }
 
     /// The values of `config`.
@@ -165,21 +169,24 @@ impl State {
     /// Takes the parts that are recorded. Destructures every field, so that a new one must be considered here.
     pub(crate) fn take(&mut self) -> Remains {
         let State { table: _, context: _, folders, log, reports: _, gate, http: _, granted, limiter } = self;
-        let Granted { clock: _, config: _, kept, outgoing: _ } = granted;
+        let Granted { clock, config: _, kept, outgoing: _, random } = granted;
         let (log, log_bytes) = log.take();
-        let traffic = gate.http.as_ref().map(|http| http.traffic()).unwrap_or_default();
-        if traffic.is_denied {
-            gate.deny_once(airlock_types::grant::http::NAME);
+        let mut traffic = gate.http.as_ref().map(|http| http.traffic()).unwrap_or_default();
+        let mut changes = folders.changes();
+        let mut noted = std::mem::take(&mut gate.noted);
+        noted.add(std::mem::take(&mut traffic.noted));
+        noted.add(std::mem::take(&mut changes.noted));
+        if clock.as_ref().is_some_and(Clock::was_read) {
+            noted.allow(Asked::Clock);
         }
-        let changes = folders.changes();
-        if changes.is_denied {
-            gate.deny_once(airlock_types::grant::files::NAME);
+        if random.as_ref().is_some_and(|drawn| drawn.load(Ordering::Relaxed)) {
+            noted.allow(Asked::Random);
         }
         Remains {
             log,
             log_bytes,
             memory_bytes: limiter.peak as u64,
-            denials: gate.take_denials(),
+            noted,
             // Closes the account: requests may still be on their way to be sent.
             effects: gate.effects.end(),
             traffic,

@@ -2,14 +2,17 @@
 //!
 //! Owns the entries and their errors. Must not know how rules are enforced: `crate::caller` does that.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::ConfigFile;
 use crate::caller::budget::{Budget, Budgets, DAY_MS, MINUTE_MS, Unit};
 use crate::caller::token::TokenDigest;
-use crate::caller::{CALLER_RUN, CALLER_WAIT, MetricsAccess, Rules, ToolPattern};
+use crate::caller::{CALLER_RUN, CALLER_WAIT, CallerGrants, MetricsAccess, Rules, ToolPattern};
 use airlock_types::caller::{ANONYMOUS, LOCAL};
 use airlock_types::diagnostic::Diagnostic;
+use airlock_types::grant::Narrowing;
 
 /// One caller. `local` stands for the command line and stdio, `anonymous` for requests without a token.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,6 +34,9 @@ pub struct CallerConfig {
     /// Whether it may read `/metrics`, and of which tools. Default not at all.
     #[serde(default)]
     pub metrics: MetricsAccess,
+    /// What its calls may have of the grants of tools: each tool gets what its own grants and these allow. Default all.
+    #[serde(default)]
+    pub grants: Option<Narrowing>,
     /// What it may use in a minute and in a day. Default no bound.
     #[serde(default)]
     pub budgets: BudgetConfig,
@@ -40,7 +46,7 @@ impl CallerConfig {
     /// The rules that the entry states.
     pub(crate) fn rules(&self) -> Rules {
         // Tokens are not rules: `Access` holds them, to find the caller of a request.
-        let CallerConfig { tools, tokens: _, run, wait, metrics, budgets } = self;
+        let CallerConfig { tools, tokens: _, run, wait, metrics, grants, budgets } = self;
         Rules {
             tools: tools.clone(),
             also: None,
@@ -48,6 +54,7 @@ impl CallerConfig {
             wait: *wait,
             budgets: budgets.budgets(),
             metrics: *metrics,
+            grants: grants.clone().map_or(CallerGrants::All, |only| CallerGrants::Only(Arc::new(only))),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
-use super::{Fallbacks, SignatureConfig};
+use super::{Fallbacks, ReportConfig, SignatureConfig};
 use airlock_types::effect::Effect;
 use airlock_types::grant::Grants;
 use airlock_types::limit::PartialLimits;
@@ -30,6 +30,9 @@ pub struct ToolConfig {
     /// The capabilities that the tool is granted. Default none.
     #[serde(default)]
     pub grants: Option<Spanned<Grants>>,
+    /// Extra grants that are tried until a day: their uses pass, and are recorded as ones that would be denied. Default none.
+    #[serde(default)]
+    pub report: Option<Spanned<ReportConfig>>,
     /// Limits of one attempt. Unset ones come from the contract, which may only lower the defaults.
     #[serde(default)]
     pub limits: PartialLimits,

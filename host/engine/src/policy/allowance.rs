@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use airlock_types::decision::Reason;
+use airlock_types::digest::sha256;
 use airlock_types::grant::{Effective, Missing};
 use airlock_types::limit::Limits;
 
@@ -16,6 +17,10 @@ pub struct Allowance {
     limits: Limits,
     /// One reason for each requested capability. Shared by every decision about the tool.
     pub(super) reasons: Arc<[Reason]>,
+    /// SHA-256 of what is allowed and missing, hex.
+    digest: Arc<str>,
+    /// Which of the linked forms of the component runs under it: functions that are not granted are replaced there.
+    pub(super) form: usize,
 }
 
 impl Allowance {
@@ -26,7 +31,14 @@ impl Allowance {
             effective.names().map(|capability| Reason::Granted { capability: capability.to_owned() });
         // Made once here, so that a decision shares the list instead of building it.
         let reasons = granted.chain(missing.iter().map(missed)).collect();
-        Allowance { effective, missing, limits, reasons }
+        let policy = serde_json::json!({ "granted": effective, "missing": missing }).to_string();
+        let digest = sha256(policy.as_bytes()).into();
+        Allowance { effective, missing, limits, reasons, digest, form: 0 }
+    }
+
+    /// The same, to be run in this form of the component.
+    pub(super) fn in_form(self, form: usize) -> Allowance {
+        Allowance { form, ..self }
     }
 
     /// The capabilities that the tool may use.
@@ -37,6 +49,11 @@ impl Allowance {
     /// The requested capabilities that were not granted.
     pub fn missing(&self) -> &[Missing] {
         &self.missing
+    }
+
+    /// SHA-256 of what is allowed and missing, hex.
+    pub fn digest(&self) -> &Arc<str> {
+        &self.digest
     }
 
     /// The limits of one attempt.

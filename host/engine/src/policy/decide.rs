@@ -50,6 +50,8 @@ pub struct Permit {
 pub struct Denied {
     /// The reasons, with what would have to be granted.
     pub reasons: Arc<[Reason]>,
+    /// SHA-256 of what is allowed and missing, hex.
+    pub policy: Option<Arc<str>>,
 }
 
 /// A call that waits for the approval of a human.
@@ -69,6 +71,16 @@ impl Permit {
     pub fn limits(&self) -> &Limits {
         self.allowance.limits()
     }
+
+    /// SHA-256 of what is allowed and missing, hex.
+    pub fn policy(&self) -> &Arc<str> {
+        self.allowance.digest()
+    }
+
+    /// The linked form of the component that runs under it.
+    pub(crate) fn form(&self) -> usize {
+        self.allowance.form
+    }
 }
 
 impl Denied {
@@ -86,6 +98,26 @@ impl Denied {
 }
 
 impl Decision {
+    /// The denial of a call whose caller has other grants than the tool was loaded with: the newer ones are in force once
+    /// the tools of their file are served.
+    pub(crate) fn changing(caller: &str) -> Decision {
+        let reason = Reason::Missing {
+            capability: "the changed grants of the caller".to_owned(),
+            asked: format!("`callers.{caller}.grants` of the newest file"),
+            grant: "mend what keeps the newest file from being served".to_owned(),
+        };
+        Decision::Deny(Denied { reasons: [reason].into(), policy: None })
+    }
+
+    /// SHA-256 of what is allowed and missing, hex.
+    pub fn policy(&self) -> Option<&Arc<str>> {
+        match self {
+            Decision::Allow(permit) => Some(permit.policy()),
+            Decision::Deny(Denied { policy, .. }) => policy.as_ref(),
+            Decision::Hold(_) => None,
+        }
+    }
+
     /// The decision without its reasons.
     pub fn ruling(&self) -> Ruling {
         match self {
@@ -99,7 +131,7 @@ impl Decision {
     pub fn reasons(&self) -> &Arc<[Reason]> {
         match self {
             Decision::Allow(Permit { allowance }) => &allowance.reasons,
-            Decision::Deny(Denied { reasons }) | Decision::Hold(Hold { reasons }) => reasons,
+            Decision::Deny(Denied { reasons, policy: _ }) | Decision::Hold(Hold { reasons }) => reasons,
         }
     }
 }
@@ -111,7 +143,8 @@ pub fn decide(request: &Request<'_>) -> Decision {
     let Request { caller: _, tool: _, allowance, args: _, session: _, now_unix_ms: _ } = request;
     if allowance.missing().iter().any(|missing| !missing.optional) {
         // All reasons, not only the first: the operator can then grant everything at once.
-        return Decision::Deny(Denied { reasons: allowance.reasons.clone() });
+        let policy = Some(allowance.digest().clone());
+        return Decision::Deny(Denied { reasons: allowance.reasons.clone(), policy });
     }
     // Shared, not copied: a permit costs one reference count.
     Decision::Allow(Permit { allowance: Arc::clone(allowance) })

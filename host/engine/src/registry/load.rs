@@ -26,7 +26,7 @@ use super::tool::Component;
 use crate::blocking::Lanes;
 use crate::capability;
 use crate::capability::{Capabilities, http};
-use crate::config::{ConfigFile, ToolConfig};
+use crate::config::{ConfigFile, Places, ToolConfig};
 use crate::sandbox::cache::Cache;
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run::ToolLanes;
@@ -170,8 +170,12 @@ fn leave_out_secrets(file: &ConfigFile, capabilities: &Capabilities, found: &mut
 fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l, (Spanned<String>, Loaded)>> {
     // Shared by the threads of all entries, which may outlive the load.
     let shared = Arc::new(file.clone());
+    let Places { lines, texts } = file.places();
+    let (lines, texts) = (Arc::new(lines), Arc::new(texts));
     let entry = |(key, config): (&Spanned<String>, &ToolConfig)| Entry {
         file: shared.clone(),
+        lines: lines.clone(),
+        texts: texts.clone(),
         key: key.clone(),
         config: config.clone(),
         engine: loading.engine.clone(),

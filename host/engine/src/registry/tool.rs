@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wasmtime::component::ComponentExportIndex;
 
 use crate::config::Fallback;
-use crate::policy::Allowance;
+use crate::policy::{Allowance, Allowances, Permit, PolicySource};
 use crate::sandbox::run::Linked;
 use crate::signature::Signed;
 use airlock_contract::component::{ComponentInfo, Needs};
@@ -57,10 +57,14 @@ pub struct Tool {
     pub author_limits: PartialLimits,
     /// The least useful time that the author states, in milliseconds.
     pub author_useful_ms_min: Option<u64>,
-    /// The grants and limits that are in force.
+    /// The grants and limits that are in force for callers without grants of their own.
     pub allowance: Arc<Allowance>,
+    /// The same for each caller, and while extra grants are tried.
+    pub allowances: Arc<Allowances>,
     /// What the operator grants to its entry, with the folders of this machine.
     pub granted: Arc<Grants>,
+    /// Where they are written.
+    pub source: Arc<PolicySource>,
     /// The key of its entry in the registry.
     pub key: String,
     /// How often failed attempts are repeated.
@@ -82,8 +86,16 @@ pub struct Tool {
 
 /// What an attempt of a tool needs of its compiled component.
 pub(crate) struct Runnable {
-    pub(crate) linked: Linked,
+    /// One for each form of the component, see [`Allowances::forms`].
+    pub(crate) linked: Vec<Linked>,
     pub(crate) export: ComponentExportIndex,
+}
+
+impl Runnable {
+    /// The form that runs under a permit.
+    pub(crate) fn under(&self, permit: &Permit) -> Option<&Linked> {
+        self.linked.get(permit.form())
+    }
 }
 
 /// A limit below what each instance of a component begins with: every call would end at it.

@@ -28,7 +28,7 @@ use crate::capability::http::{Allotment, TlsError, Traffic, Upstream};
 use crate::capability::keyvalue::{Keeper, KeyUsage, Opened, StoreError};
 use crate::capability::report::Listener;
 use crate::capability::state::{Remains, State};
-use crate::capability::{Binding, Capabilities, Ledger};
+use crate::capability::{Binding, Capabilities, Ledger, Noted};
 use crate::policy::Permit;
 use airlock_contract::Val;
 use airlock_contract::component::{ComponentInfo, Function};
@@ -307,10 +307,11 @@ impl Drop for Metered<'_> {
     fn drop(&mut self) {
         // `min` keeps the subtraction from underflowing, whatever the engine reports.
         let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
-        let Remains { log, log_bytes, memory_bytes, denials, effects, traffic, changes, key_usage } =
+        let Remains { log, log_bytes, memory_bytes, noted, effects, traffic, changes, key_usage } =
             self.store.data_mut().take();
-        let Traffic { requests, up_bytes, down_bytes, is_denied: _, waiting_for } = traffic;
-        let Changes { written_bytes, files_created, is_denied: _ } = changes;
+        let Traffic { requests, up_bytes, down_bytes, noted: _, waiting_for } = traffic;
+        let Changes { written_bytes, files_created, noted: _ } = changes;
+        let Noted { refused, uses } = noted;
         let KeyUsage { keys_read, keys_written, value_bytes_read, value_bytes_written } = key_usage;
         let usage = Usage {
             fuel,
@@ -329,7 +330,7 @@ impl Drop for Metered<'_> {
             value_bytes_written,
         };
         let traces = Traces::new(usage, self.returned);
-        *self.traces = Traces { log, denials, effects, waiting_for, ..traces };
+        *self.traces = Traces { log, refused, uses, effects, waiting_for, ..traces };
     }
 }
 

@@ -59,7 +59,8 @@ pub(crate) fn store(
     } = permit.limits();
     let log = Capture::new(*log_bytes_max);
     let effective = permit.effective();
-    let context = linked.needs_context.then(|| capability::context(&log, effective, seed));
+    let random = effective.random.map(|_| Arc::default());
+    let context = linked.needs_context.then(|| capability::context(&log, effective, seed, random.as_ref()));
     let folders = Folders::new(&effective.files, linked.lane.clone(), files.as_deref());
     let limiter = Limiter::new(*memory_bytes_max, *table_elements_max);
     // Both are there for a tool that may reach a host, and for no other.
@@ -70,7 +71,7 @@ pub(crate) fn store(
     let kept = linked.keyvalues.clone().zip(effective.keyvalue.clone());
     let kept = kept.map(|(opened, grant)| Box::new(Kept::new(opened, grant, keeper, environment.clone())));
     let clock = effective.clock.map(|mode| Clock::new(mode, environment));
-    let granted = Granted { clock, config: effective.config.clone(), kept, outgoing };
+    let granted = Granted { clock, config: effective.config.clone(), kept, outgoing, random };
     let state = State::new(context, folders, limiter, log, Reports::new(listener), ledger, granted);
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);

@@ -106,7 +106,8 @@ impl FilesGrant {
     }
 
     /// The same grant for reading only.
-    fn reading(self) -> FilesGrant {
+    #[must_use]
+    pub fn reading(self) -> FilesGrant {
         // Bounds go with the right that they bound.
         let FilesGrant { host, guest, access: _, bytes_max: _, files_max: _, file_bytes_max: _ } = self;
         FilesGrant {
@@ -148,19 +149,30 @@ impl FilesGrant {
         None
     }
 
-    /// ⊆: whether it lies within a request, as the same folder or one below it.
-    fn is_within(&self, request: &FilesRequest) -> bool {
-        // `/data/` and `/data` are the same folder. The rest must be empty or begin with `/`, or a request for
-        // `/data` would admit a grant of `/database`.
-        let asked = request.path.trim_end_matches('/');
-        let rest = self.guest.trim_end_matches('/').strip_prefix(asked);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    /// Whether it lies within a request, as the same folder or one below it.
+    fn lies_in(&self, request: &FilesRequest) -> bool {
+        below(&request.path, &self.guest).is_some()
     }
 
     /// Whether it gives what a request asks for.
     fn serves(&self, request: &FilesRequest) -> bool {
-        self.is_within(request) && self.access >= request.access
+        self.lies_in(request) && self.access >= request.access
     }
+}
+
+/// The rest of a guest's path below another one, without slashes around it. `None` for one that is not below.
+pub(super) fn below<'p>(folder: &str, path: &'p str) -> Option<&'p str> {
+    // `/data/` and `/data` are the same folder. The rest must be empty or begin with `/`, or `/data` would have
+    // `/database` below it.
+    let rest = path.trim_end_matches('/').strip_prefix(folder.trim_end_matches('/'))?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/'))
+}
+
+/// Whether an entry for this folder and access admits a use.
+pub(super) fn admits((folder, given): (&str, Access), (access, path): (Access, &str)) -> bool {
+    // A path with dots may lead anywhere.
+    let is_plain = path.split('/').all(|part| part != "..");
+    is_plain && access <= given && below(folder, path).is_some()
 }
 
 /// A plain component does not say which folders it wants, so it requests those that are granted.
@@ -179,7 +191,7 @@ pub(super) fn effective(requests: &[FilesRequest], grants: &[FilesGrant]) -> Vec
     // A grant is used whole or not at all. One above the requested folder is left out, as it would show folders that
     // the author did not ask for.
     let shared = |grant: &FilesGrant| {
-        let asked = requests.iter().filter(|request| grant.is_within(request)).map(|request| request.access);
+        let asked = requests.iter().filter(|request| grant.lies_in(request)).map(|request| request.access);
         let access = asked.max()?.min(grant.access);
         Some(if access == grant.access { grant.clone() } else { grant.clone().reading() })
     };

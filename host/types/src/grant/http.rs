@@ -7,7 +7,9 @@
 
 mod access;
 pub mod address;
+mod extent;
 pub mod host;
+mod least;
 pub mod method;
 pub mod path;
 pub mod secret;
@@ -25,7 +27,11 @@ use crate::difference::Difference;
 use crate::effect::Effect;
 pub use access::{HttpAccess, effect};
 pub use address::Network;
+pub use extent::Extent;
+pub(super) use extent::{is_within, meet};
 pub use host::HostPattern;
+pub use least::least;
+use least::line;
 pub use method::Method;
 pub use path::PathPrefix;
 pub use secret::{SecretPlace, SecretUse};
@@ -153,6 +159,9 @@ pub struct HttpGrant {
     /// What the host adds to each request. The guest never holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretUse>,
+    /// Why it is granted, for a reviewer. A wildcard needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 fn requests_max() -> u32 {
@@ -167,79 +176,7 @@ fn down_bytes_max() -> u64 {
     DOWN_BYTES_MAX
 }
 
-/// What both a request and a grant say about requests: the dimensions of their order.
-#[derive(Clone, Copy)]
-struct Extent<'a> {
-    host: &'a HostPattern,
-    scheme: Scheme,
-    port: u16,
-    methods: &'a BTreeSet<Method>,
-    path: &'a PathPrefix,
-}
-
-impl Extent<'_> {
-    /// ⊆: whether each request within it lies within the other.
-    fn is_within(self, other: Extent<'_>) -> bool {
-        let Extent { host, scheme, port, methods, path } = self;
-        (scheme, port) == (other.scheme, other.port)
-            && host.narrower(other.host) == Some(host)
-            && path.longer(other.path) == Some(path)
-            && methods.is_subset(other.methods)
-    }
-
-    fn admits(self, target: &Target) -> bool {
-        let Extent { host, scheme, port, methods, path } = self;
-        (scheme, port) == (target.scheme, target.port)
-            && host.admits(&target.host)
-            && methods.iter().any(|method| method.as_str() == target.method)
-            && path.admits(&target.path)
-    }
-}
-
-impl std::fmt::Display for Extent<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Extent { host, scheme, port, methods: _, path } = self;
-        write!(f, "{}://{host}", scheme.as_str())?;
-        if *port != scheme.default_port() {
-            write!(f, ":{port}")?;
-        }
-        write!(f, "{path}")
-    }
-}
-
-impl HttpRequest {
-    fn extent(&self) -> Extent<'_> {
-        let HttpRequest { host, scheme, port, methods, path, reason: _, optional: _ } = self;
-        let port = port.unwrap_or_else(|| scheme.default_port());
-        Extent { host, scheme: *scheme, port, methods, path }
-    }
-
-    /// Its part that a grant allows.
-    fn intersection(&self, grant: &HttpGrant) -> Option<HttpGrant> {
-        let (asked, given) = (self.extent(), grant.extent());
-        let methods: BTreeSet<Method> = asked.methods.intersection(given.methods).cloned().collect();
-        if methods.is_empty() || (asked.scheme, asked.port) != (given.scheme, given.port) {
-            return None;
-        }
-        let host = asked.host.narrower(given.host)?.clone();
-        let path = asked.path.longer(given.path)?.clone();
-        Some(HttpGrant { host, methods, path, ..grant.clone() })
-    }
-}
-
 impl HttpGrant {
-    fn extent(&self) -> Extent<'_> {
-        // The bounds are no part of the order: they are the operator's alone.
-        let HttpGrant { host, scheme, port, methods, path, .. } = self;
-        let port = port.unwrap_or_else(|| scheme.default_port());
-        Extent { host, scheme: *scheme, port, methods, path }
-    }
-
-    /// Whether an outgoing request lies within it.
-    pub fn admits(&self, target: &Target) -> bool {
-        self.extent().admits(target)
-    }
-
     /// The strongest effect that its methods make possible.
     pub fn effect(&self) -> Effect {
         if self.methods.iter().all(Method::reads) { Effect::Read } else { Effect::Write }
@@ -302,48 +239,27 @@ pub(super) fn implied(grants: &[HttpGrant]) -> Vec<HttpRequest> {
 /// ∩: what each pair of a grant and a request has in common, in the order of the grants.
 pub(super) fn effective(requests: &[HttpRequest], grants: &[HttpGrant]) -> Arc<[HttpAccess]> {
     let pairs = grants.iter().enumerate().flat_map(|(grant, given)| {
-        let shared = requests.iter().filter_map(|request| request.intersection(given));
+        let shared = requests.iter().filter_map(|request| given.within(&request.extent()));
         shared.map(move |allowed| HttpAccess { grant, allowed })
     });
     pairs.collect()
 }
 
 /// The requests of which a method is not granted. A narrower host or path is the operator's choice.
-pub(super) fn missing(requests: &[HttpRequest], grants: &[HttpGrant]) -> Vec<Missing> {
+pub(super) fn missing(requests: &[HttpRequest], effective: &[HttpAccess]) -> Vec<Missing> {
     let missing = |request: &HttpRequest| {
-        let granted: BTreeSet<Method> = grants
-            .iter()
-            .filter_map(|grant| request.intersection(grant))
-            .flat_map(|allowed| allowed.methods)
-            .collect();
+        let shared = effective.iter().filter_map(|access| request.extent().meet(&access.allowed.extent()));
+        let granted: BTreeSet<Method> = shared.flat_map(|shared| shared.methods.into_owned()).collect();
         let lacking: Vec<&str> = request.methods.difference(&granted).map(Method::as_str).collect();
         (!lacking.is_empty()).then(|| Missing {
             capability: NAME.into(),
             asked: format!("{} {}", lacking.join(", "), request.extent()),
             reason: request.reason.clone(),
-            grant: line(request),
+            grant: format!("grants.{NAME} = [{}]", line(&request.extent())),
             optional: request.optional,
         })
     };
     requests.iter().filter_map(missing).collect()
-}
-
-/// The setting that grants a request, without what has a default.
-fn line(request: &HttpRequest) -> String {
-    let HttpRequest { host, scheme, port, methods, path, reason: _, optional: _ } = request;
-    let mut parts = vec![format!("host = \"{host}\"")];
-    if *scheme != Scheme::default() {
-        parts.push(format!("scheme = \"{}\"", scheme.as_str()));
-    }
-    parts.extend(port.map(|port| format!("port = {port}")));
-    if *methods != method::reading() {
-        let methods: Vec<String> = methods.iter().map(|method| format!("\"{}\"", method.as_str())).collect();
-        parts.push(format!("methods = [{}]", methods.join(", ")));
-    }
-    if *path != PathPrefix::default() {
-        parts.push(format!("path = \"{path}\""));
-    }
-    format!("grants.{NAME} = [{{ {} }}]", parts.join(", "))
 }
 
 /// What differs between two lists of requests, by the URLs that they name.
@@ -371,7 +287,7 @@ fn one_url(
 ) -> Vec<Difference> {
     let (Some(old), Some(new)) = (old, new) else {
         // A new URL within what was asked for before is not wider.
-        let covered = |new: &HttpRequest| all_old.iter().any(|old| new.extent().is_within(old.extent()));
+        let covered = |new: &HttpRequest| all_old.iter().any(|old| new.extent().is_within(&old.extent()));
         let wider = new.is_some_and(|new| !covered(new));
         return Difference::of(&[NAME, url], &old, &new, wider).into_iter().collect();
     };

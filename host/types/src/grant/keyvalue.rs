@@ -71,9 +71,10 @@ pub struct KeyvalueGrant {
 }
 
 /// Whose pairs a call sees: what the spaces are that pairs are kept in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
+    // Ordered, the widest first: the later one of two is narrower, since fewer calls share a space.
     /// One space for all calls of the tool.
     #[default]
     Tool,
@@ -83,7 +84,7 @@ pub enum Scope {
     Session,
 }
 
-fn buckets() -> BTreeSet<String> {
+pub(super) fn buckets() -> BTreeSet<String> {
     [DEFAULT_BUCKET.to_owned()].into()
 }
 
@@ -104,6 +105,44 @@ fn spaces_max() -> u64 {
 }
 
 impl KeyvalueGrant {
+    /// A grant of these buckets that says nothing else.
+    pub fn with_defaults(buckets: BTreeSet<String>) -> KeyvalueGrant {
+        let (scope, keys_max, bytes_max) = (Scope::default(), KEYS_MAX, BYTES_MAX);
+        let (value_bytes_max, spaces_max) = (VALUE_BYTES_MAX, SPACES_MAX);
+        KeyvalueGrant { buckets, scope, keys_max, bytes_max, value_bytes_max, spaces_max }
+    }
+
+    /// ∩: the grant with those of its buckets that are also among others. `None` without one.
+    pub fn within(&self, others: &BTreeSet<String>) -> Option<KeyvalueGrant> {
+        let buckets: BTreeSet<String> = self.buckets.intersection(others).cloned().collect();
+        (!buckets.is_empty()).then(|| KeyvalueGrant { buckets, ..self.clone() })
+    }
+
+    /// ∩: what both allow.
+    pub(super) fn meet(&self, other: &KeyvalueGrant) -> Option<KeyvalueGrant> {
+        // Destructured without `..`, here and below: a new part must be compared.
+        let KeyvalueGrant { buckets, scope, keys_max, bytes_max, value_bytes_max, spaces_max } = other;
+        self.within(buckets).map(|shared| KeyvalueGrant {
+            buckets: shared.buckets,
+            scope: shared.scope.max(*scope),
+            keys_max: shared.keys_max.min(*keys_max),
+            bytes_max: shared.bytes_max.min(*bytes_max),
+            value_bytes_max: shared.value_bytes_max.min(*value_bytes_max),
+            spaces_max: shared.spaces_max.min(*spaces_max),
+        })
+    }
+
+    /// ⊆: whether all that it allows is allowed by the other.
+    pub(super) fn is_within(&self, other: &KeyvalueGrant) -> bool {
+        let KeyvalueGrant { buckets, scope, keys_max, bytes_max, value_bytes_max, spaces_max } = self;
+        buckets.is_subset(&other.buckets)
+            && *scope >= other.scope
+            && *keys_max <= other.keys_max
+            && *bytes_max <= other.bytes_max
+            && *value_bytes_max <= other.value_bytes_max
+            && *spaces_max <= other.spaces_max
+    }
+
     /// What is wrong with the grant on every machine.
     pub(super) fn problem(&self) -> Option<GrantProblem> {
         let KeyvalueGrant { buckets, scope: _, keys_max, bytes_max, value_bytes_max, spaces_max } = self;
@@ -134,8 +173,7 @@ pub(super) fn effective(
     grant: Option<&KeyvalueGrant>,
 ) -> Option<Arc<KeyvalueGrant>> {
     let (request, grant) = request.zip(grant)?;
-    let buckets: BTreeSet<String> = request.buckets.intersection(&grant.buckets).cloned().collect();
-    (!buckets.is_empty()).then(|| Arc::new(KeyvalueGrant { buckets, ..grant.clone() }))
+    grant.within(&request.buckets).map(Arc::new)
 }
 
 /// What was requested and not granted.

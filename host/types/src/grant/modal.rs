@@ -78,9 +78,14 @@ impl<M: Mode> ModeGrant<M> {
         }
     }
 
+    /// ∩: what it leaves of a mode.
+    pub(super) fn meet(self, mode: M) -> Option<M> {
+        Some(self.mode()?.meet(mode))
+    }
+
     /// ∩: what is both requested and granted.
     pub(super) fn effective(self, request: Option<&ModeRequest<M>>) -> Option<M> {
-        Some(request?.mode.meet(self.mode()?))
+        self.meet(request?.mode)
     }
 }
 
@@ -93,6 +98,11 @@ impl<M: Mode> ModeRequest<M> {
     fn flag(&self) -> Request {
         Request { reason: self.reason.clone(), optional: self.optional }
     }
+}
+
+/// ⊆: whether a mode shows no more than another.
+pub(super) fn is_within<M: Mode>(mode: Option<M>, other: Option<M>) -> bool {
+    mode.is_none_or(|mode| other.is_some_and(|other| mode.meet(other) == mode))
 }
 
 /// What was requested and not granted. A narrower mode than the requested one is the operator's choice.

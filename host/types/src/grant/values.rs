@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GrantProblem, IMPLIED, Missing};
+use super::{GrantProblem, IMPLIED, Missing, written};
 use crate::difference::Difference;
 
 /// The name of values that are read through `wasi:config`.
@@ -79,16 +79,10 @@ pub(super) fn missing(name: &str, requests: &[ValueRequest], effective: &Values)
         capability: name.into(),
         asked: format!("{name} `{}`", request.key),
         reason: request.reason.clone(),
-        grant: format!("grants.{name} = {{ {} = \"…\" }}", toml_key(&request.key)),
+        grant: format!("grants.{name} = {{ {} = \"…\" }}", written::key(&request.key)),
         optional: request.optional,
     });
     missing.collect()
-}
-
-/// A key as TOML writes it.
-fn toml_key(key: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !key.is_empty() && key.chars().all(is_bare) { key.into() } else { format!("{key:?}") }
 }
 
 /// What differs between two lists of requests, by key.

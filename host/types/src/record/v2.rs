@@ -45,6 +45,7 @@ impl From<Record> for v3::Record {
             component: old.component,
             // Not recorded before format 3.
             decision: None,
+            policy: None,
             plan: old.plan,
             path: old.path,
             attempts: old.attempts,

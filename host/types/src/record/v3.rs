@@ -44,6 +44,9 @@ pub struct Record<J = Value> {
     /// What policy decided; none for a call that ended earlier.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub decision: Option<Decision>,
+    /// SHA-256 of what the called tool was allowed for this caller, hex; none for a call that ended before the decision.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<Arc<str>>,
     /// What was planned; none for a call that ended earlier.
     pub plan: Option<Plan>,
     /// What was done of the plan, and why.
@@ -62,6 +65,9 @@ pub struct Decision {
     /// Its reasons, as text for people.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub reasons: Vec<String>,
+    /// What a denied call lacks.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub denied: Vec<Denial>,
 }
 
 /// What was planned.
@@ -286,12 +292,58 @@ pub struct Attempt {
     /// Capabilities that it reached for without a grant.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub denials: Vec<String>,
+    /// The same, each with the rule that decided and the grant that would allow it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub denied: Vec<Denial>,
+    /// Uses of capabilities that were allowed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub uses: Vec<Use>,
     /// What the outer door found.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub findings: Vec<Finding>,
     /// What it did to the world. None for an attempt that did nothing, and after which nothing is open.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub effects: Option<Effects>,
+}
+
+/// A refused use of a capability.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Denial {
+    /// The capability.
+    pub capability: String,
+    /// What was asked for: `GET https://api.example.com/v1`.
+    pub asked: String,
+    /// The kind, as the agent read it.
+    pub kind: String,
+    /// The rule that decided: `tools.web.grants.http[0]`.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub rule: String,
+    /// The file and line of the rule.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub at: String,
+    /// The line of the registry that would allow it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub grant: Option<String>,
+    /// The table that the line belongs to.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub below: String,
+    /// Whether the line takes the place of the rule.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub replaces: bool,
+    /// Whether it passed all the same, by a grant of `report`.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub reported: bool,
+}
+
+/// A use of a capability that was allowed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Use {
+    /// The capability.
+    pub capability: String,
+    /// What was used: `GET https://api.example.com/v1`.
+    pub what: String,
+    /// How often.
+    pub times: u64,
 }
 
 /// What an attempt did to the world.

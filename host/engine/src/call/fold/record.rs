@@ -8,9 +8,11 @@ use crate::call::events::Head;
 use airlock_types::call::Arguments;
 use airlock_types::code::Code;
 use airlock_types::event::Event;
+use airlock_types::grant::Refused;
 use airlock_types::json::Json;
 use airlock_types::record::Record;
-use airlock_types::record::v3::{Attempt, Decision, Effects, FORMAT};
+use airlock_types::record::v3::{Attempt, Decision, Denial, Effects, FORMAT, Use};
+use airlock_types::usage::Traces;
 
 /// Bytes of invalid arguments that go on record: enough to see the mistake, and a bound on what a caller can make the
 /// journal store.
@@ -39,6 +41,7 @@ pub(in crate::call) fn record(
         args: None,
         component: None,
         decision: None,
+        policy: None,
         plan: None,
         path: Vec::new(),
         attempts: Vec::new(),
@@ -60,7 +63,10 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
     match event {
         Event::Resolved { component, .. } => record.component = Some(component),
         Event::Validated { args } => record.args = Some(args),
-        Event::Decided { ruling, reasons } => record.decision = Some(Decision::new(ruling, &reasons)),
+        Event::Decided { ruling, reasons, policy, lacks } => {
+            record.decision = Some(Decision::new(ruling, &reasons, lacks));
+            record.policy = policy;
+        }
         Event::Planned { plan } => record.plan = Some(plan.into()),
         Event::Stepped { step } => record.path.push(step.into()),
         Event::AttemptStarted { tool, component, number, .. } => *started = Some((tool, component, number)),
@@ -73,6 +79,7 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
             // Most calls have one attempt, and the record is kept until it is committed. Amortized growth would reserve
             // space for four.
             record.attempts.reserve_exact(1);
+            let (denials, denied) = (capabilities(&traces.refused), denied(&traces));
             record.attempts.push(Attempt {
                 route,
                 component,
@@ -81,7 +88,9 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
                 usage: traces.usage.into(),
                 log: traces.log,
                 trap: trap.map(Into::into),
-                denials: traces.denials,
+                denials,
+                denied,
+                uses: traces.uses.iter().map(Use::new).collect(),
                 findings: findings.into_iter().map(Into::into).collect(),
                 effects: Effects::of(traces.effects),
             });
@@ -93,6 +102,22 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
         | Event::Worked { .. }
         | Event::Answered { .. } => {}
     }
+}
+
+/// The names of the refused capabilities, each run of the same one as one.
+fn capabilities(refused: &[Refused]) -> Vec<String> {
+    let mut names: Vec<String> =
+        refused.iter().map(|refused| refused.asked.capability().to_owned()).collect();
+    names.dedup();
+    names
+}
+
+/// The refusals. Those of an attempt that was dropped were not explained.
+fn denied(traces: &Traces) -> Vec<Denial> {
+    if traces.denials.is_empty() {
+        return traces.refused.iter().map(Denial::from).collect();
+    }
+    traces.denials.iter().cloned().map(Denial::from).collect()
 }
 
 /// The beginning of the arguments as they were received, as text.

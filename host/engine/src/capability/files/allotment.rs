@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::fault::Fault;
 use airlock_types::grant::{FilesGrant, WriteBounds};
 
 /// The bounds of one call on the folders of one tool. Its attempts share them, or retries would multiply what was
@@ -48,6 +49,15 @@ impl Left {
         let amount = (end - start).max(end.saturating_sub(size));
         // Within the size of a file that was larger before, nothing grows.
         (end <= self.file_bytes_max || end <= size) && take(&self.bytes, amount)
+    }
+
+    /// The bound that a write up to `end` would have passed.
+    pub(super) fn bound(&self, size: u64, end: u64) -> Fault {
+        if end > self.file_bytes_max && end > size {
+            Fault::beyond("file_bytes_max", Some(end))
+        } else {
+            Fault::beyond("bytes_max", None)
+        }
     }
 
     /// Gives back bytes that were not written.

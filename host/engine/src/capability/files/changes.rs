@@ -1,21 +1,21 @@
 //! What an attempt changes in files: what it counts, whether it may have happened, and what the bounds still allow.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::allotment::Left;
 use super::fault::Fault;
-use crate::capability::Dispatched;
 use crate::capability::dispatch::Clearance;
+use crate::capability::{Dispatched, Noted};
 
 /// The changes of one attempt, when it ends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) written_bytes: u64,
     pub(crate) files_created: u64,
-    /// Whether something was refused that is not granted.
-    pub(crate) is_denied: bool,
+    /// What was refused, and which folders were used.
+    pub(crate) noted: Noted,
 }
 
 /// The changes of a running attempt. Shared, since writes run beside the guest.
@@ -23,7 +23,7 @@ pub(crate) struct Changes {
 pub(super) struct Running {
     written_bytes: AtomicU64,
     files_created: AtomicU64,
-    is_denied: AtomicBool,
+    noted: Mutex<Noted>,
 }
 
 impl Running {
@@ -31,13 +31,12 @@ impl Running {
         Changes {
             written_bytes: self.written_bytes.load(Ordering::Relaxed),
             files_created: self.files_created.load(Ordering::Relaxed),
-            is_denied: self.is_denied.load(Ordering::Relaxed),
+            noted: self.noted().clone(),
         }
     }
 
-    /// Notes that something was refused that is not granted.
-    pub(super) fn deny(&self) {
-        self.is_denied.store(true, Ordering::Relaxed);
+    pub(super) fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -65,7 +64,7 @@ impl Writing {
     /// Creates a file, a folder or a link, if one is left.
     pub(super) fn create<T>(&self, work: impl FnOnce() -> io::Result<T>) -> Result<T, Fault> {
         if !self.left.take_file() {
-            return Err(Fault::BEYOND_BOUND);
+            return Err(Fault::beyond("files_max", None));
         }
         match work() {
             Ok(created) => {
@@ -143,7 +142,7 @@ mod tests {
     fn only_what_is_known_not_to_have_happened_may_be_repeated() {
         let io = |errno: Errno| Err(Fault::from(errno));
         let ends_write = |with| ends(Effect::Write, with);
-        assert_eq!(ends_write(Err(Fault::BEYOND_BOUND)), LeftBehind::Nothing);
+        assert_eq!(ends_write(Err(Fault::beyond("files_max", None))), LeftBehind::Nothing);
         assert_eq!(ends_write(io(Errno::NOENT)), LeftBehind::Nothing);
         assert_eq!(ends_write(Ok(())), LeftBehind::Once);
         assert_eq!(ends_write(io(Errno::IO)), LeftBehind::Once, "a disk that failed may have written");

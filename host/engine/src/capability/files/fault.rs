@@ -2,6 +2,7 @@
 
 use std::io;
 
+use airlock_types::grant::Why;
 use rustix::io::Errno;
 use wasmtime_wasi::p2::FsError;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
@@ -11,7 +12,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 pub(super) enum Fault {
     /// The grant or one of its bounds does not allow it. Noted as a denial.
     #[error("{0}")]
-    Refused(ErrorCode),
+    Refused(ErrorCode, Why),
     /// The guest asked for what cannot be.
     #[error("{0}")]
     Invalid(ErrorCode),
@@ -46,14 +47,19 @@ const CHANGED_NOTHING: [Errno; 19] = [
 
 impl Fault {
     /// Outside of the granted folder, or beyond what it is granted for.
-    pub(super) const NOT_GRANTED: Fault = Fault::Refused(ErrorCode::NotPermitted);
+    pub(super) const NOT_GRANTED: Fault = Fault::Refused(ErrorCode::NotPermitted, Why::Never);
 
-    /// Beyond a bound of the grant.
-    pub(super) const BEYOND_BOUND: Fault = Fault::Refused(ErrorCode::Quota);
+    /// A change where only reading is granted.
+    pub(super) const READ_ONLY: Fault = Fault::Refused(ErrorCode::NotPermitted, Why::Beyond);
+
+    /// Beyond this bound of the grant. `least` is what would suffice, where that is known.
+    pub(super) fn beyond(bound: &'static str, least: Option<u64>) -> Fault {
+        Fault::Refused(ErrorCode::Quota, Why::Bound(bound, least))
+    }
 
     pub(super) fn code(&self) -> ErrorCode {
         match self {
-            Fault::Refused(code) | Fault::Invalid(code) => *code,
+            Fault::Refused(code, _) | Fault::Invalid(code) => *code,
             // Codes that the library does not know.
             Fault::Io(err) => match Errno::from_io_error(err) {
                 Some(Errno::DQUOT) => ErrorCode::Quota,
@@ -65,14 +71,18 @@ impl Fault {
         }
     }
 
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Fault::Refused(_))
+    /// Why a grant does not allow it. `None` for every other fault.
+    pub(super) fn refusal(&self) -> Option<Why> {
+        match self {
+            Fault::Refused(_, why) => Some(*why),
+            Fault::Invalid(_) | Fault::Io(_) => None,
+        }
     }
 
     /// Whether it proves that nothing has changed.
     pub(super) fn changed_nothing(&self) -> bool {
         match self {
-            Fault::Refused(_) | Fault::Invalid(_) => true,
+            Fault::Refused(..) | Fault::Invalid(_) => true,
             Fault::Io(err) => Errno::from_io_error(err).is_some_and(|errno| CHANGED_NOTHING.contains(&errno)),
         }
     }

@@ -16,6 +16,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use super::changes::{Change, Running, Writing};
 use super::fault::Fault;
 use super::place::{Last, Place, is_beneath};
+use airlock_types::grant::{Access, Asked, Why};
 
 /// How often a file is looked up again that appears and disappears while it is opened.
 const TRIES_MAX: u32 = 4;
@@ -23,6 +24,8 @@ const TRIES_MAX: u32 = 4;
 /// A granted folder, opened at its first use.
 pub(super) struct Granted {
     host: PathBuf,
+    /// The guest's path of it.
+    guest: String,
     opened: OnceLock<Arc<File>>,
     /// The right to change what is beneath it; `None` where it may only be read.
     writing: Option<Writing>,
@@ -74,21 +77,36 @@ impl Opening {
 }
 
 impl Granted {
-    pub(super) fn new(host: PathBuf, writing: Option<Writing>, running: Arc<Running>) -> Granted {
-        Granted { host, opened: OnceLock::new(), writing, running }
+    pub(super) fn new(
+        (host, guest): (PathBuf, String),
+        writing: Option<Writing>,
+        running: Arc<Running>,
+    ) -> Granted {
+        Granted { host, guest, opened: OnceLock::new(), writing, running }
     }
 
-    /// Notes a refusal as a denial.
-    pub(super) fn noting<T>(&self, done: Result<T, Fault>) -> Result<T, Fault> {
-        if done.as_ref().is_err_and(Fault::is_refusal) {
-            self.running.deny();
+    /// Notes what was refused, and what the folder was used for.
+    pub(super) fn noting<T>(&self, access: Access, done: Result<T, Fault>) -> Result<T, Fault> {
+        match &done {
+            Ok(_) => self.running.noted().allow(self.asked(access)),
+            Err(fault) => {
+                if let Some(why) = fault.refusal() {
+                    let access = if let Why::Never = why { access } else { Access::ReadWrite };
+                    self.running.noted().refuse(self.asked(access), why);
+                }
+            }
         }
         done
     }
 
+    /// A use of the folder. Paths beneath it are not kept: a grant is of a folder as a whole.
+    pub(super) fn asked(&self, access: Access) -> Asked {
+        Asked::Files(access, self.guest.clone())
+    }
+
     /// The right to change what is beneath it.
     pub(super) fn writing(&self) -> Result<&Writing, Fault> {
-        self.writing.as_ref().ok_or(Fault::NOT_GRANTED)
+        self.writing.as_ref().ok_or(Fault::READ_ONLY)
     }
 
     /// Opens the folder without following links. The path was resolved when the registry was loaded, so a link in it
@@ -210,7 +228,7 @@ impl Node {
         // Exclusively, so that files are counted and nothing else is opened in its place.
         let options = options(how)?.write(true).create_new(true).clone();
         let created = self.granted().writing()?.create(|| open(folder, place.path(), &options));
-        change.map_or_else(|| Err(Fault::NOT_GRANTED), |change| change.made(created))
+        change.map_or_else(|| Err(Fault::READ_ONLY), |change| change.made(created))
     }
 
     /// Checks what was opened, and empties it if that was asked for.
@@ -222,7 +240,7 @@ impl Node {
         let is_folder = is.is_dir();
         // Not by a flag of the opening, which would act on whatever is there by then.
         if truncates && !is_folder && is.len() > 0 {
-            let change = change.ok_or(Fault::NOT_GRANTED)?;
+            let change = change.ok_or(Fault::READ_ONLY)?;
             change.made(file.set_len(0).map_err(Fault::from))?;
         }
         let open = Arc::new(Open { file: Arc::new(file), granted: self.granted().clone(), reads, writes });
@@ -279,7 +297,11 @@ mod tests {
     use super::*;
 
     fn granted(host: &Path) -> Node {
-        Node::Granted(Arc::new(Granted::new(host.canonicalize().unwrap(), None, Arc::default())))
+        Node::Granted(Arc::new(Granted::new(
+            (host.canonicalize().unwrap(), "/data".to_owned()),
+            None,
+            Arc::default(),
+        )))
     }
 
     fn opens(node: &Node, path: &str, last: Last) -> Result<bool, ErrorCode> {

@@ -12,6 +12,7 @@ use super::node::Open;
 use super::write::{At, WRITE_BYTES_MAX};
 use crate::blocking::{Lane, Lost};
 use crate::capability::dispatch::Clearance;
+use airlock_types::grant::Access;
 
 pub(super) struct FileSink {
     file: Arc<Open>,
@@ -55,7 +56,7 @@ impl FileSink {
         if let At::Position(position) = &mut self.at {
             *position = position.saturating_add(bytes.len() as u64);
         }
-        let work = move || file.granted.noting(file.write_all(&bytes, at, &change));
+        let work = move || file.granted.noting(Access::ReadWrite, file.write_all(&bytes, at, &change));
         let task = tokio::spawn(async move { lane.run(work).await });
         self.state = State::Writing(AbortOnDropHandle::new(task));
         Ok(())

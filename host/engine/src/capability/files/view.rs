@@ -23,6 +23,7 @@ use super::write::At;
 use crate::capability::Capability;
 use crate::capability::dispatch::Clearance;
 use crate::capability::gate::Gate;
+use airlock_types::grant::Access;
 
 /// What a host function borrows during one call.
 pub(crate) struct View<'a> {
@@ -51,16 +52,34 @@ impl View<'_> {
         T: Send + 'static,
         W: FnOnce(&Node) -> Result<T, Fault> + Send + 'static,
     {
+        self.run_as(Access::Read, node, work)
+    }
+
+    /// The same, as a use of this kind.
+    fn run_as<T, W>(
+        &self,
+        access: Access,
+        node: Node,
+        work: W,
+    ) -> impl Future<Output = FsResult<T>> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Node) -> Result<T, Fault> + Send + 'static,
+    {
         let lane = self.folders.lane.clone();
-        let work = move || node.granted().noting(work(&node));
+        let work = move || node.granted().noting(access, work(&node));
         async move { Ok(lane.run(work).await.map_err(FsError::trap)??) }
     }
 
     /// Checks that the guest may change something beneath the folder that a node is in, and that a change may leave the
     /// call at all. The one place where files meet the gate.
     fn permit(&mut self, node: &Node) -> FsResult<Clearance> {
-        node.granted().noting(node.granted().writing().map(drop))?;
-        let clearance = self.gate.clear(&Capability::Files.facts());
+        let granted = node.granted();
+        // Noted where it is refused; what is allowed is noted once it is done.
+        if let Err(fault) = granted.writing() {
+            return Ok(granted.noting(Access::ReadWrite, Err(fault))?);
+        }
+        let clearance = self.gate.clear(&Capability::Files.facts(), || granted.asked(Access::ReadWrite));
         clearance.map_err(|_| ErrorCode::NotPermitted.into())
     }
 
@@ -80,7 +99,7 @@ impl View<'_> {
         let lane = self.folders.lane.clone();
         async move {
             let change = begun?;
-            let work = move || node.granted().noting(work(&node, &change));
+            let work = move || node.granted().noting(Access::ReadWrite, work(&node, &change));
             Ok(lane.run(work).await.map_err(FsError::trap)??)
         }
     }

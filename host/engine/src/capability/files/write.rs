@@ -43,9 +43,9 @@ impl Open {
         let _appending = matches!(at, At::End).then(|| left.append());
         let size = self.file.metadata()?.len();
         let start = if let At::Position(start) = at { start } else { size };
-        let end = start.checked_add(bytes.len() as u64).ok_or(Fault::BEYOND_BOUND)?;
+        let end = start.checked_add(bytes.len() as u64).ok_or(Fault::beyond("file_bytes_max", None))?;
         if !left.take_bytes(size, start, end) {
-            return Err(Fault::BEYOND_BOUND);
+            return Err(left.bound(size, end));
         }
         let written = change.made(self.write_once(bytes, at).map_err(Fault::from));
         let count = written.as_ref().map_or(0, |count| *count);
@@ -88,7 +88,7 @@ impl Open {
         let left = &self.writing()?.left;
         let was = self.file.metadata()?.len();
         if size > was && !left.take_bytes(was, was, size) {
-            return Err(Fault::BEYOND_BOUND);
+            return Err(left.bound(was, size));
         }
         change.made(self.file.set_len(size).map_err(Fault::from))?;
         change.add_bytes(size.saturating_sub(was));

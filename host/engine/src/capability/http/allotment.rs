@@ -1,6 +1,7 @@
 //! What one call has left of the bounds of its grants.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use airlock_types::digest::sha256;
@@ -23,6 +24,18 @@ struct Left {
     down_bytes: AtomicU64,
 }
 
+impl Left {
+    /// Lowers each bound to that of the other, if that is less.
+    fn lower(&self, other: &Left) {
+        let Left { requests, up_bytes, down_bytes } = self;
+        for (own, other) in
+            [(requests, &other.requests), (up_bytes, &other.up_bytes), (down_bytes, &other.down_bytes)]
+        {
+            own.fetch_min(other.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}
+
 impl Allotment {
     /// All that the accesses of a tool grant to one call. `None` for a tool without one.
     pub(crate) fn new(accesses: &[HttpAccess], key: Option<String>) -> Option<Allotment> {
@@ -34,7 +47,15 @@ impl Allotment {
             };
             (*grant, left)
         };
-        (!accesses.is_empty()).then(|| Allotment { grants: accesses.iter().map(left).collect(), key })
+        // Of several parts of a grant the least bounds count: a caller's entries may bound them differently.
+        let mut grants: BTreeMap<usize, Left> = BTreeMap::new();
+        for (grant, part) in accesses.iter().map(left) {
+            match grants.entry(grant) {
+                Entry::Vacant(place) => drop(place.insert(part)),
+                Entry::Occupied(place) => place.get().lower(&part),
+            }
+        }
+        (!accesses.is_empty()).then_some(Allotment { grants, key })
     }
 
     /// The beginning of the idempotency keys of a call: the same for each of its attempts, and of no other call.

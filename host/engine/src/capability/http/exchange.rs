@@ -1,5 +1,6 @@
 //! One request and its response, as they are counted, and the sum over an attempt.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,9 @@ use super::Allotment;
 use super::attached::Attached;
 use crate::capability::dispatch::Clearance;
 use crate::capability::halt::Halt;
-use crate::capability::{Dispatched, EffectDenied};
+use crate::capability::{Dispatched, EffectDenied, Noted};
+use airlock_types::grant::http::Target;
+use airlock_types::grant::{Asked, Why};
 
 /// The statuses by which a gateway says that it does not know what became of a request: those of RFC 9110, those of a large
 /// content network, and the two of proxies whose connection timed out.
@@ -22,8 +25,8 @@ pub(crate) struct Traffic {
     pub(crate) requests: u64,
     pub(crate) up_bytes: u64,
     pub(crate) down_bytes: u64,
-    /// Whether something was refused after its request was admitted: an address, or more than a bound.
-    pub(crate) is_denied: bool,
+    /// The requests that were admitted, and what was refused of them later: an address, or more than a bound.
+    pub(crate) noted: Noted,
     /// The host that has not answered yet.
     pub(crate) waiting_for: Option<String>,
 }
@@ -34,7 +37,7 @@ pub(super) struct Running {
     requests: AtomicU64,
     up_bytes: AtomicU64,
     down_bytes: AtomicU64,
-    is_denied: AtomicBool,
+    noted: Mutex<Noted>,
     /// The hosts that are waited for, by the number of the request.
     awaited: Mutex<BTreeMap<u64, Arc<str>>>,
     halt: Arc<Halt>,
@@ -43,6 +46,10 @@ pub(super) struct Running {
 impl Running {
     fn awaited(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<str>>> {
         self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What ends the attempt when a response has a secret in it.
@@ -55,7 +62,7 @@ impl Running {
             requests: self.requests.load(Ordering::Relaxed),
             up_bytes: self.up_bytes.load(Ordering::Relaxed),
             down_bytes: self.down_bytes.load(Ordering::Relaxed),
-            is_denied: self.is_denied.load(Ordering::Relaxed),
+            noted: self.noted().clone(),
             waiting_for: self.awaited().values().next().map(|host| host.as_ref().to_owned()),
         }
     }
@@ -69,6 +76,8 @@ pub(super) struct Exchange {
     /// The grant whose bounds count, by its place in the registry's list.
     grant: usize,
     host: Arc<str>,
+    /// What was asked for.
+    target: Target,
     /// The number of the request in its attempt.
     number: u64,
     /// Leave for what it may change.
@@ -87,15 +96,17 @@ impl Exchange {
         running: &Arc<Running>,
         allotment: Arc<Allotment>,
         grant: usize,
-        host: Arc<str>,
+        (host, target): (Arc<str>, Target),
         clearance: Clearance,
     ) -> Arc<Exchange> {
         let number = running.requests.fetch_add(1, Ordering::Relaxed);
+        running.noted().allow(Asked::Http(target.clone(), None));
         Arc::new(Exchange {
             running: running.clone(),
             allotment,
             grant,
             host,
+            target,
             number,
             clearance,
             dispatched: Mutex::default(),
@@ -141,9 +152,13 @@ impl Exchange {
         }
     }
 
-    /// Notes that something was refused.
-    pub(super) fn deny(&self) {
-        self.running.is_denied.store(true, Ordering::Relaxed);
+    /// Notes that the host has an address that is not granted.
+    pub(super) fn refuse_address(&self, address: Option<IpAddr>) {
+        self.refuse(address, Why::Address);
+    }
+
+    fn refuse(&self, address: Option<IpAddr>, why: Why) {
+        self.running.noted().refuse(Asked::Http(self.target.clone(), address), why);
     }
 
     /// Ends the attempt, whose response has the value of this secret.
@@ -158,7 +173,7 @@ impl Exchange {
             self.running.up_bytes.fetch_add(bytes, Ordering::Relaxed);
         } else {
             self.is_too_large.store(true, Ordering::Relaxed);
-            self.deny();
+            self.refuse(None, Why::Bound("up_bytes_max", None));
         }
         fits
     }
@@ -169,7 +184,7 @@ impl Exchange {
         self.running.down_bytes.fetch_add(bytes, Ordering::Relaxed);
         let fits = self.allotment.take_down(self.grant, bytes);
         if !fits {
-            self.deny();
+            self.refuse(None, Why::Bound("down_bytes_max", None));
         }
         fits
     }

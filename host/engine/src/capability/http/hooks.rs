@@ -7,8 +7,11 @@ use http::header::{self, HeaderName};
 use http::{Request, Response};
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::capability::Capability;
+use super::outgoing;
+use super::outgoing::NotAdmitted;
 use crate::capability::gate::Gate;
+use crate::capability::{Capability, noted};
+use airlock_types::grant::{Asked, Why};
 
 /// Headers that a guest may not set: those that frame a message or belong to one connection, the name of the host,
 /// credentials, and those by which some servers take another method, path or sender than the request has. Of these a grant
@@ -83,10 +86,20 @@ impl WasiHttpHooks for Gate {
         _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Handled {
         let facts = Capability::Http.facts();
-        let admitted = self.http.as_mut().map(|http| http.admit(request, options, &facts, &self.effects));
-        let Some(Ok(prepared)) = admitted else {
-            self.deny_once(facts.name);
+        // Before the request is taken apart.
+        let Some(target) = outgoing::target(&request) else {
+            self.noted.refuse(outgoing::unreadable(&request), Why::Never);
             return Box::new(ready(Err(Error::HttpRequestDenied)));
+        };
+        let asked = Asked::Http(noted::target(&target), None);
+        let admitted =
+            self.http.as_mut().map(|http| http.admit((request, target), options, &facts, &self.effects));
+        let prepared = match admitted.unwrap_or(Err(NotAdmitted(Why::NotGranted))) {
+            Ok(prepared) => prepared,
+            Err(NotAdmitted(why)) => {
+                self.noted.refuse(asked, why);
+                return Box::new(ready(Err(Error::HttpRequestDenied)));
+            }
         };
         Box::new(async move {
             let done: Done = Box::new(ready(Ok(())));

@@ -12,14 +12,14 @@ use super::allotment::Allotment;
 use super::body::headers_size;
 use super::exchange::{Exchange, Running, Traffic};
 use super::send::{Prepared, Route};
-use crate::capability::Facts;
 use crate::capability::dispatch::Effects;
 use crate::capability::halt::Halt;
+use crate::capability::{Facts, noted};
 use airlock_types::effect::Effect;
 use airlock_types::environment::SharedEnvironment;
-use airlock_types::grant::HttpAccess;
 use airlock_types::grant::http::method;
-use airlock_types::grant::http::{GuestHeader, Target};
+use airlock_types::grant::http::{GuestHeader, Scheme, Target};
+use airlock_types::grant::{Asked, HttpAccess, Why};
 
 /// Names an effect, so that the service recognizes a repetition of it.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -39,9 +39,9 @@ pub(crate) struct Outgoing {
     effects: u32,
 }
 
-/// The request is not granted.
+/// The request is not granted, and why.
 #[derive(Debug)]
-pub(super) struct NotAdmitted;
+pub(super) struct NotAdmitted(pub(super) Why);
 
 impl Outgoing {
     pub(crate) fn new(
@@ -72,42 +72,50 @@ impl Outgoing {
     /// Admits a request under the first grant that allows it and has a request left.
     pub(super) fn admit(
         &mut self,
-        request: Request<WasiBody>,
+        (request, target): (Request<WasiBody>, Target),
         options: Option<RequestOptions>,
         by: &Facts,
         effects: &Effects,
     ) -> Result<Prepared, NotAdmitted> {
-        let target = target(&request).ok_or(NotAdmitted)?;
         let (mut head, body) = request.into_parts();
         // Before a request is taken from a grant: what may not leave costs nothing.
         let key = self.key(&target, &head.headers);
         let effect = effect(&target.method, key.is_some());
         let (host, number) = (Arc::<str>::from(target.host.as_str()), key.as_ref().map(|_| self.effects));
-        let clearance = effects.clear(by, effect, host.clone(), number).map_err(|_| NotAdmitted)?;
+        let clearance = effects.clear(by, effect, host.clone(), number);
+        let extents = || self.accesses.iter().filter(|access| access.allowed.admits(&target));
+        if extents().next().is_none() {
+            return Err(NotAdmitted(self.refused(&target)));
+        }
+        let clearance = clearance.map_err(|_| NotAdmitted(Why::ReadsOnly))?;
         let is_admitted = |access: &&HttpAccess| {
             access.allowed.admits(&target)
                 && GRANTABLE.iter().all(|(name, _)| !head.headers.contains_key(name) || grants(access, name))
                 && self.allotment.take_request(access.grant)
         };
-        let access = self.accesses.iter().find(is_admitted).ok_or(NotAdmitted)?.clone();
+        let out_of_requests = NotAdmitted(Why::Bound("requests_max", None));
+        let mut access = self.accesses.iter().find(is_admitted).ok_or(out_of_requests)?.clone();
+        // Of all grants that admit it: one that is listed before another one takes nothing from it.
+        access.allowed.addresses = extents().flat_map(|access| &access.allowed.addresses).copied().collect();
         let secret = self.upstream.secret(access.grant).cloned();
         // Never without the secret that the grant has: the request would be that of another account.
         if secret.is_some() != access.allowed.secret.is_some() {
-            return Err(NotAdmitted);
+            return Err(NotAdmitted(Why::Never));
         }
         let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         // Without a host in the request line: there it could name another one than the header does.
-        head.uri = relative(path).ok_or(NotAdmitted)?;
-        head.headers.insert(HOST, target.authority().parse().map_err(|_| NotAdmitted)?);
+        head.uri = relative(path).ok_or(NotAdmitted(Why::Never))?;
+        head.headers.insert(HOST, target.authority().parse().map_err(|_| NotAdmitted(Why::Never))?);
         if let Some(key) = key {
             head.headers.insert(IDEMPOTENCY_KEY, key);
         }
         self.effects += u32::from(!effect.repeatable());
         let allotment = self.allotment.clone();
-        let exchange = Exchange::new(&self.running, allotment, access.grant, host, clearance);
+        let asked = (host, noted::target(&target));
+        let exchange = Exchange::new(&self.running, allotment, access.grant, asked, clearance);
         let bytes = target.method.len() as u64 + path_size(&head.uri) + headers_size(&head.headers);
         if !exchange.up(bytes) {
-            return Err(NotAdmitted);
+            return Err(NotAdmitted(Why::Bound("up_bytes_max", None)));
         }
         let route = Route {
             host: target.host,
@@ -120,6 +128,12 @@ impl Outgoing {
             environment: self.environment.clone(),
         };
         Ok(Prepared { request: Request::from_parts(head, body), route })
+    }
+
+    /// Why no grant admits a request.
+    fn refused(&self, target: &Target) -> Why {
+        let has_host = self.accesses.iter().any(|access| access.allowed.extent().has_host(&target.host));
+        if has_host { Why::Beyond } else { Why::NotGranted }
     }
 
     /// The idempotency key of an effect. `None` for a tool whose effects must not be repeated, and where the guest has a
@@ -145,8 +159,15 @@ fn grants(access: &HttpAccess, header: &HeaderName) -> bool {
     GRANTABLE.iter().any(|(name, grantable)| name == header && access.allowed.headers.contains(grantable))
 }
 
+/// A request that cannot be compared with grants, for the record: its host alone, as far as it has one.
+pub(super) fn unreadable(request: &Request<WasiBody>) -> Asked {
+    let authority = request.uri().authority().map_or("", |authority| authority.as_str());
+    let (method, host) = (noted::name(request.method().as_str()), noted::name(authority));
+    Asked::Http(Target { scheme: Scheme::Https, host, port: 443, method, path: "/".to_owned() }, None)
+}
+
 /// The request in the form that grants are compared with.
-fn target(request: &Request<WasiBody>) -> Option<Target> {
+pub(super) fn target(request: &Request<WasiBody>) -> Option<Target> {
     let uri = request.uri();
     let authority = uri.authority()?.as_str();
     Target::read(request.method().as_str(), uri.scheme_str()?, authority, uri.path())

@@ -17,6 +17,7 @@ use super::upstream::Upstream;
 use airlock_types::environment::{SharedEnvironment, within};
 use airlock_types::grant::HttpAccess;
 use airlock_types::grant::http::Scheme;
+use airlock_types::grant::http::address::is_allowed;
 
 /// An admitted request.
 pub(super) struct Prepared {
@@ -105,14 +106,17 @@ impl Route {
     /// What a connection for it must be of: one key for each address, all of which are checked.
     async fn keys(&self) -> Result<Vec<Key>, Error> {
         let Route { host, port, access, exchange, upstream, secret, .. } = self;
-        let addresses = upstream.addresses(host, &access.allowed.addresses).await?;
         // In clear text a secret stays on this machine.
-        let stays = secret.is_none() || access.allowed.scheme == Scheme::Https;
-        let addresses = addresses.filter(|found| stays || found.iter().all(IpAddr::is_loopback));
-        let Some(addresses) = addresses else {
-            exchange.deny();
-            return Err(Error::HttpRequestDenied);
+        let may_leave = secret.is_none() || access.allowed.scheme == Scheme::Https;
+        let addresses = upstream.addresses(host).await?;
+        let is_refused = |address: &&IpAddr| {
+            !is_allowed(**address, &access.allowed.addresses) || !(may_leave || address.is_loopback())
         };
+        // One is enough: the owner of the name chooses which of its addresses comes first.
+        if let Some(refused) = addresses.iter().find(is_refused) {
+            exchange.refuse_address(Some(*refused));
+            return Err(Error::HttpRequestDenied);
+        }
         let host: Arc<str> = host.as_str().into();
         let key = |address| Key {
             grant: access.grant,

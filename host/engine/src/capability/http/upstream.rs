@@ -27,8 +27,7 @@ use crate::blocking::Lane;
 use crate::secret::Secrets;
 use airlock_types::environment::{SharedEnvironment, within};
 use airlock_types::grant::HttpAccess;
-use airlock_types::grant::http::address::is_allowed;
-use airlock_types::grant::http::{Network, Scheme};
+use airlock_types::grant::http::Scheme;
 
 /// Most open connections of one tool. Eight calls run at once by default, each with a few requests.
 const CONNECTIONS_MAX: usize = 64;
@@ -94,22 +93,14 @@ impl Upstream {
         self.pool.get_or_init(|| Pool::new(environment.clone()))
     }
 
-    /// The addresses of a host. `None` where one of them is neither public nor in a granted network: the owner of the
-    /// name chooses which of its addresses comes first.
-    pub(super) async fn addresses(
-        &self,
-        host: &str,
-        granted: &[Network],
-    ) -> Result<Option<Vec<IpAddr>>, Error> {
+    /// The addresses of a host, at least one. The caller checks each.
+    pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Error> {
         let addresses = match literal(host) {
             Some(address) => Ok(vec![address]),
             None => self.resolver.resolve(host).await,
         };
         match addresses {
-            Ok(addresses) if !addresses.is_empty() => {
-                let allowed = addresses.iter().all(|address| is_allowed(*address, granted));
-                Ok(allowed.then_some(addresses))
-            }
+            Ok(addresses) if !addresses.is_empty() => Ok(addresses),
             Ok(_) | Err(_) => Err(Error::DnsError { rcode: None, info_code: None }),
         }
     }

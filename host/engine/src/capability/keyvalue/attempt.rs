@@ -9,12 +9,13 @@ use airlock_journal::keyvalue::{Bucket, KeyValue, KeyValueError, Pair, Quota, Sp
 use airlock_types::caller::Caller;
 use airlock_types::effect::Effect;
 use airlock_types::environment::{SharedEnvironment, ms};
-use airlock_types::grant::KeyvalueGrant;
 use airlock_types::grant::keyvalue::{DEFAULT_BUCKET, NAME, Scope};
+use airlock_types::grant::{Asked, KeyvalueGrant, Why};
 use airlock_types::session::SessionId;
 
 use super::shared::Opened;
 use super::types::Error;
+use crate::capability::noted::{name, whole};
 use crate::capability::{Capability, Dispatched, State};
 
 /// For whom a call keeps pairs, and what its changes are.
@@ -139,8 +140,12 @@ impl State {
     /// Opens a bucket.
     pub(super) fn open_bucket(&mut self, identifier: &str) -> Result<Bucket, Error> {
         let bucket = self.kept().map_or(Err(Error::AccessDenied), |kept| kept.bucket(identifier));
-        if bucket.is_err() {
-            self.deny_once(NAME);
+        let asked = Asked::Keyvalue(name(if identifier.is_empty() { DEFAULT_BUCKET } else { identifier }));
+        match &bucket {
+            Ok(_) => self.allow(asked),
+            // The grant has it, and the call has no space of its own.
+            Err(Error::AccessDenied) if self.kept().is_some() => self.refuse(asked, Why::Never),
+            Err(_) => self.refuse(asked, Why::NotGranted),
         }
         bucket
     }
@@ -171,7 +176,7 @@ impl State {
                 }
                 Ok(done)
             }
-            (Err(err), _) => Err(self.refuse(&err)),
+            (Err(err), _) => Err(self.told(&err)),
         }
     }
 
@@ -201,9 +206,9 @@ impl State {
     }
 
     /// What a guest is told of an operation that failed.
-    fn refuse(&mut self, err: &KeyValueError) -> Error {
-        if err.is_quota() {
-            self.deny_once(NAME);
+    fn told(&mut self, err: &KeyValueError) -> Error {
+        if let Some(bound) = bound(err) {
+            self.refuse(whole(NAME), bound);
         }
         if let (KeyValueError::Broken(reason), Some(kept)) = (err, self.kept())
             && !std::mem::replace(&mut kept.is_reported, true)
@@ -212,6 +217,18 @@ impl State {
         }
         Error::Other(err.to_string())
     }
+}
+
+/// The bound of the grant that an operation would have passed.
+fn bound(err: &KeyValueError) -> Option<Why> {
+    Some(match err {
+        KeyValueError::Value { bytes, most: _ } => Why::Bound("value_bytes_max", Some(*bytes as u64)),
+        KeyValueError::Keys(most) => Why::Bound("keys_max", most.checked_add(1)),
+        KeyValueError::Bytes(_) => Why::Bound("bytes_max", None),
+        KeyValueError::Spaces(most) => Why::Bound("spaces_max", most.checked_add(1)),
+        // No bound of the grant.
+        _ => return None,
+    })
 }
 
 /// Settles a change that was made, and withdraws one that was not: a change is made as a whole or not at all. Where the store

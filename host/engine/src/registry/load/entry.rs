@@ -6,11 +6,12 @@
 
 mod author;
 mod notes;
+mod policy;
 mod reserved;
 pub(super) mod secrets;
 mod signed;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,10 +21,9 @@ use wasmtime::component::Component as Code;
 
 use super::{LoadEvent, LoadFailure, Purpose, STEP_MAX, imports};
 use crate::blocking::{Lane, Lost};
-use crate::capability;
 use crate::capability::{Binding, Capabilities};
 use crate::config::{ConfigFile, RetryConfig, ToolConfig};
-use crate::policy::Allowance;
+use crate::policy::Allowances;
 use crate::registry::name;
 use crate::registry::tool::{Component, Runnable, Tool, USEFUL_MS_MIN};
 use crate::sandbox::cache::{Cache, Lookup, Source};
@@ -32,11 +32,10 @@ use crate::sandbox::run;
 use crate::sandbox::run::{LinkError, ToolLanes};
 use crate::signature::Authentic;
 use airlock_contract::component::{ComponentInfo, Function};
-use airlock_contract::manifest::Manifest;
 use airlock_contract::surface;
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::Diagnostics;
-use airlock_types::grant::{Effective, Grants, Requests};
+use airlock_types::grant::Effective;
 use airlock_types::limit::Limits;
 use airlock_types::plan::RetryPolicy;
 use author::author;
@@ -63,6 +62,10 @@ pub(super) struct Entry {
     pub(super) steps: Lane,
     /// The threads for blocking work of the tools.
     pub(super) lanes: ToolLanes,
+    /// The line of each setting of tools and callers.
+    pub(super) lines: Arc<BTreeMap<String, usize>>,
+    /// The texts of these settings.
+    pub(super) texts: Arc<BTreeMap<String, String>>,
     /// A folder besides the state folder that no tool may be granted: the one of a journal elsewhere.
     pub(super) apart: Option<PathBuf>,
     pub(super) purpose: Purpose,
@@ -77,7 +80,7 @@ struct Prepared {
     tools: Tools,
     component: Arc<Component>,
     bindings: BTreeMap<String, Binding>,
-    allowance: Arc<Allowance>,
+    allowances: Arc<Allowances>,
 }
 
 impl Entry {
@@ -170,35 +173,6 @@ impl Entry {
         Ok((self.cache.source(&self.engine, bytes).map_err(|err| self.unusable(&err))?, authentic))
     }
 
-    /// The operator's grants, checked against this machine and this host.
-    fn grants(&self) -> Result<Grants, Diagnostics> {
-        let Some(spanned) = &self.config.grants else { return Ok(Grants::default()) };
-        let problem = |message: String, hint: Option<&str>| {
-            let hint = hint.map(str::to_owned);
-            Diagnostics::from(self.file.error(spanned.span(), message, "in these grants", hint))
-        };
-        let mut grants = spanned.get_ref().clone();
-        capability::resolve(&mut grants, self.file.folder(), &reserved(&self.file, self.apart.as_deref()))
-            .map_err(|err| problem(err.to_string(), err.hint()))?;
-        secrets::check(self, spanned.span(), &grants)?;
-        match self.capabilities.unregistered(grants.custom.keys()) {
-            Some(message) => {
-                Err(problem(message, Some("the program that embeds the host adds capabilities")))
-            }
-            None => Ok(grants),
-        }
-    }
-
-    /// The capabilities that a component requests: those of its contract, or without one those that own its imports.
-    fn requests(&self, info: &ComponentInfo, manifest: &Manifest, grants: &Grants) -> Requests {
-        if info.contract.is_some() {
-            return manifest.capabilities.clone();
-        }
-        let owners = info.imports.iter().filter_map(|import| self.capabilities.owner(&import.name));
-        let names: BTreeSet<&str> = owners.map(|capability| capability.facts().name).collect();
-        Requests::implied(|name| names.contains(name), grants)
-    }
-
     fn is_of_state(&self, path: &Path) -> bool {
         // Resolved, so that a link into the state folder is found.
         let real = self.file.state().canonicalize().and_then(|state| Ok((path.canonicalize()?, state)));
@@ -287,7 +261,6 @@ impl Entry {
         let signed = signed::judge(self, authentic, &info)?;
         let grants = Arc::new(self.grants()?);
         let requests = self.requests(&info, &author.manifest, &grants);
-        let (effective, missing) = Effective::of(&requests, &grants);
         let bindings = imports::bindings(file, config, &info, &self.capabilities)?;
         let capabilities = &self.capabilities;
         run::provided(capabilities, &info, &bindings).map_err(|err| self.unlinked(&err))?;
@@ -303,13 +276,16 @@ impl Entry {
         let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
         self.fallback_functions(&named)?;
         let limits = Limits::agree(&config.limits, &author.manifest.limits);
+        let allowances = Arc::new(self.allowances(&info, &author.manifest, (&requests, &grants), &limits)?);
         let wit = surface::wit(&info);
         let component = Arc::new(Component { path: path.clone(), digest: digest.into(), wit, signed, info });
-        let (possible, is_open_world) =
-            (capabilities.effect(&effective), capabilities.is_open_world(&effective));
+        let (allowance, most) = (allowances.usual().clone(), allowances.most().effective());
+        let (possible, is_open_world) = (capabilities.effect(most), capabilities.is_open_world(most));
         let too_small = notes::too_small(key.get_ref(), &component.info.needs, &limits);
-        let of_entry = [too_small, notes::narrowed(key.get_ref(), &grants, &effective)].concat();
-        let allowance = Arc::new(Allowance::new(effective, missing, limits));
+        let source = Arc::new(self.source(component.info.contract.is_some(), &requests));
+        let of_policy = notes::of_policy(&source, &requests, (&grants, allowance.effective()));
+        // Once for each entry, and not for each of its functions.
+        let mut of_entry = [too_small, of_policy].concat();
         let mut tools = Vec::new();
         for (public, function) in named {
             let said = author.tools.remove(&function.address()).unwrap_or_default();
@@ -321,7 +297,7 @@ impl Entry {
             let warnings = [
                 warnings,
                 notes::missing(&public, allowance.missing()),
-                of_entry.clone(),
+                std::mem::take(&mut of_entry),
                 notes::undescribed(&public, &contract),
                 notes::ageless(&public, &contract),
             ];
@@ -336,7 +312,9 @@ impl Entry {
                 author_limits: author.manifest.limits.clone(),
                 author_useful_ms_min: author.manifest.useful_ms_min,
                 allowance: allowance.clone(),
+                allowances: allowances.clone(),
                 granted: grants.clone(),
+                source: source.clone(),
                 key: key.get_ref().clone(),
                 retry: retry(&config.retry),
                 fallback: fallback.iter().map(|fallback| fallback.get_ref().clone()).collect(),
@@ -352,14 +330,18 @@ impl Entry {
             };
             tools.push((tool, warnings.concat()));
         }
-        Ok(Prepared { tools, component, bindings, allowance })
+        Ok(Prepared { tools, component, bindings, allowances })
     }
 
     /// Links the code of prepared tools.
     fn link(&self, code: &Code, prepared: Prepared) -> Result<Tools, Diagnostics> {
-        let Prepared { mut tools, component, bindings, allowance } = prepared;
-        let (info, effective, lanes) = (&component.info, allowance.effective(), self.lanes.clone());
-        let linked = run::link(&self.engine, &self.capabilities, code, info, effective, &bindings, lanes);
+        let Prepared { mut tools, component, bindings, allowances } = prepared;
+        // A form for each set of grants: what is not granted is replaced when a component is linked.
+        let link = |effective: &Effective| {
+            let (info, lanes) = (&component.info, self.lanes.clone());
+            run::link(&self.engine, &self.capabilities, code, info, effective, &bindings, lanes)
+        };
+        let linked: Result<Vec<_>, _> = allowances.forms().iter().map(link).collect();
         let linked = linked.map_err(|err| self.unlinked(&err))?;
         for (tool, _) in &mut tools {
             let function = &tool.contract.function;

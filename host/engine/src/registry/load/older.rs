@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::entry::{reserved, secrets};
 use crate::capability;
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, ReportConfig};
 use crate::registry::Tool;
 
 /// Says why a tool may not stay under a newer file. `apart` is a folder that no tool may be granted, `now_s` the time since
@@ -32,6 +32,13 @@ pub(crate) fn may_stay(
         .map_err(|err| err.to_string())?;
     if let Some(exposed) = secrets::exposed(file, &granted) {
         return Err(exposed);
+    }
+    let tried = config.report.as_ref().map(|report| {
+        let ReportConfig { until, grants, .. } = report.get_ref();
+        (grants.clone(), until.to_string())
+    });
+    if tried != tool.source.tried {
+        return Err("the grants that are tried were changed".to_owned());
     }
     // Not narrowed to what both grant: a tool that lacks half of what it was given fails in ways that nobody foresaw.
     if granted == *tool.granted { Ok(()) } else { Err("its grants were changed".to_owned()) }

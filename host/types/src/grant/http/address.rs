@@ -61,15 +61,17 @@ const NOT_PUBLIC_V6: [&str; 4] = [
 struct Ranges {
     not_public: Vec<IpNet>,
     global_v6: Vec<IpNet>,
+    /// Global unicast of both families without what is not public in it.
+    public: Vec<IpNet>,
 }
 
 static RANGES: LazyLock<Ranges> = LazyLock::new(|| {
     // A test parses each, so that none is left out here.
     let parse = |text: &&str| text.parse().ok();
-    Ranges {
-        not_public: NOT_PUBLIC_V4.iter().chain(&NOT_PUBLIC_V6).filter_map(parse).collect(),
-        global_v6: [GLOBAL_V6].iter().filter_map(parse).collect(),
-    }
+    let not_public: Vec<IpNet> = NOT_PUBLIC_V4.iter().chain(&NOT_PUBLIC_V6).filter_map(parse).collect();
+    let global_v6: Vec<IpNet> = [GLOBAL_V6].iter().filter_map(parse).collect();
+    let all: Vec<IpNet> = ["0.0.0.0/0", GLOBAL_V6].iter().filter_map(parse).collect();
+    Ranges { public: without(&all, &not_public), not_public, global_v6 }
 });
 
 /// Whether every host of the internet means the same by this address.
@@ -81,6 +83,76 @@ pub fn is_public(address: IpAddr) -> bool {
 /// Whether a host with this address may be reached under a grant of these networks.
 pub fn is_allowed(address: IpAddr, granted: &[Network]) -> bool {
     is_public(address) || granted.iter().any(|network| network.0.contains(&address))
+}
+
+/// ∩: the networks that both lists add. Of two networks that share an address one contains the other.
+pub(in crate::grant) fn shared(left: &[Network], right: &[Network]) -> Vec<Network> {
+    let both = |one: &Network, other: &Network| {
+        if other.0.contains(&one.0) { Some(*one) } else { one.0.contains(&other.0).then_some(*other) }
+    };
+    let pairs = left.iter().flat_map(|one| right.iter().filter_map(move |other| both(one, other)));
+    let shared: Vec<IpNet> = pairs.map(|network| network.0).collect();
+    IpNet::aggregate(&shared).into_iter().map(Network).collect()
+}
+
+/// Every address there is.
+pub(in crate::grant) fn everywhere() -> Vec<Network> {
+    ["0.0.0.0/0", "::/0"].iter().filter_map(|network| network.parse().ok()).map(Network).collect()
+}
+
+/// ⊆: whether each address that these networks add is public or in one of the others.
+pub(super) fn is_within(networks: &[Network], others: &[Network]) -> bool {
+    let covered = ranges(others.iter().map(|network| &network.0).chain(&RANGES.public));
+    let within = |(is_v6, first, last): &Range| {
+        covered.iter().any(|(other, from, to)| is_v6 == other && from <= first && last <= to)
+    };
+    ranges(networks.iter().map(|network| &network.0)).iter().all(within)
+}
+
+/// Whether it is of IPv6, its first address and its last one.
+type Range = (bool, u128, u128);
+
+/// Networks as ranges in order, of which no two touch.
+fn ranges<'n>(networks: impl Iterator<Item = &'n IpNet>) -> Vec<Range> {
+    let number = |address: IpAddr| match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => address.into(),
+    };
+    let range =
+        |network: &IpNet| (network.addr().is_ipv6(), number(network.network()), number(network.broadcast()));
+    let mut ranges: Vec<Range> = networks.map(range).collect();
+    ranges.sort_unstable();
+    let mut merged: Vec<Range> = Vec::with_capacity(ranges.len());
+    for (is_v6, first, last) in ranges {
+        match merged.last_mut() {
+            Some((other, _, end)) if *other == is_v6 && first <= end.saturating_add(1) => {
+                *end = last.max(*end)
+            }
+            Some(_) | None => merged.push((is_v6, first, last)),
+        }
+    }
+    merged
+}
+
+/// The networks that lie in one of these and in none of the holes.
+fn without(networks: &[IpNet], holes: &[IpNet]) -> Vec<IpNet> {
+    let mut left = networks.to_vec();
+    for hole in holes {
+        left = left.iter().flat_map(|network| cut(network, hole)).collect();
+    }
+    left
+}
+
+/// A network without a hole: halves of it that do not have the hole, down to its length.
+fn cut(network: &IpNet, hole: &IpNet) -> Vec<IpNet> {
+    if hole.contains(network) {
+        return Vec::new();
+    }
+    if !network.contains(hole) {
+        return vec![*network];
+    }
+    let halves = network.subnets(network.prefix_len() + 1);
+    halves.map_or_else(|_| vec![*network], |halves| halves.flat_map(|half| cut(&half, hole)).collect())
 }
 
 /// A network that a grant adds: `10.0.0.0/8`, or one address.

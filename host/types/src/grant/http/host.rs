@@ -110,7 +110,7 @@ impl HostPattern {
     }
 
     /// ∩: the one of the two that lies within the other.
-    pub(super) fn narrower<'a>(&'a self, other: &'a HostPattern) -> Option<&'a HostPattern> {
+    pub fn narrower<'a>(&'a self, other: &'a HostPattern) -> Option<&'a HostPattern> {
         match (self, other) {
             (HostPattern::Exact(host), _) if other.admits(host) => Some(self),
             (_, HostPattern::Exact(host)) if self.admits(host) => Some(other),

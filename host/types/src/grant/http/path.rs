@@ -34,16 +34,17 @@ impl TryFrom<String> for PathPrefix {
             // `//` has an empty segment.
             return if text.len() == 1 { Ok(PathPrefix::default()) } else { Err(NotAPath(text)) };
         }
-        let is_plain = |segment: &str| {
-            !matches!(segment, "" | "." | "..")
-                && !segment.contains(|c: char| c.is_control() || "%?#;\\".contains(c))
-        };
         if rest.split('/').all(is_plain) {
             Ok(PathPrefix(rest.split('/').map(str::to_owned).collect()))
         } else {
             Err(NotAPath(text))
         }
     }
+}
+
+/// Whether a segment has one reading.
+fn is_plain(segment: &str) -> bool {
+    !matches!(segment, "" | "." | "..") && !segment.contains(|c: char| c.is_control() || "%?#;\\".contains(c))
 }
 
 impl From<PathPrefix> for String {
@@ -65,6 +66,24 @@ impl PathPrefix {
     /// ∩: the one of the two that lies below the other.
     pub(super) fn longer<'a>(&'a self, other: &'a PathPrefix) -> Option<&'a PathPrefix> {
         if self.0.starts_with(&other.0) { Some(self) } else { other.0.starts_with(&self.0).then_some(other) }
+    }
+
+    /// The segments that both begin with.
+    #[must_use]
+    pub fn common(&self, other: &PathPrefix) -> PathPrefix {
+        let pairs = self.0.iter().zip(&other.0).take_while(|(own, other)| own == other);
+        PathPrefix(pairs.map(|(own, _)| own.clone()).collect())
+    }
+
+    /// The longest prefix that admits the path of a request: its plain segments up to the first one that no prefix can
+    /// name. For a path that no other prefix admits it is `/`.
+    pub fn longest(path: &str) -> PathPrefix {
+        let segments = path.split('/').skip(1).take_while(|segment| is_plain(segment));
+        let mut longest = PathPrefix(segments.map(str::to_owned).collect());
+        while !longest.admits(path) {
+            longest.0.pop();
+        }
+        longest
     }
 
     /// Whether the path of a request, as it is sent and without the query, lies at or below this one in every reading.

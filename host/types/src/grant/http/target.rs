@@ -3,7 +3,7 @@
 use super::{Scheme, host};
 
 /// One outgoing request, in the form that grants are compared with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
     /// How the host is spoken to.
     pub scheme: Scheme,

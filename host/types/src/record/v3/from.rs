@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{
-    Breaker, Decision, Effects, Finding, Jitter, Plan, Retry, Route, RouteInput, Step, Trap, Usage, Verify,
-    Wait, Word, WorstCase,
+    Breaker, Decision, Denial, Effects, Finding, Jitter, Plan, Retry, Route, RouteInput, Step, Trap, Usage,
+    Use, Verify, Wait, Word, WorstCase,
 };
 use crate::code::Code;
 use crate::decision::{Reason, Ruling};
-use crate::{effect, finding, plan, usage};
+use crate::{effect, finding, grant, plan, usage};
 
 fn word(word: &'static str) -> Word {
     Cow::Borrowed(word)
@@ -19,9 +19,13 @@ fn word(word: &'static str) -> Word {
 
 impl Decision {
     /// A decision with its reasons.
-    pub fn new(ruling: Ruling, reasons: &[Reason]) -> Decision {
+    pub fn new(ruling: Ruling, reasons: &[Reason], lacks: Vec<grant::Lack>) -> Decision {
         // Reasons are stored as text, so a record stays readable when the kinds of reasons change.
-        Decision { ruling: word(ruling.as_str()), reasons: reasons.iter().map(Reason::to_string).collect() }
+        Decision {
+            ruling: word(ruling.as_str()),
+            reasons: reasons.iter().map(Reason::to_string).collect(),
+            denied: lacks.into_iter().map(Denial::from).collect(),
+        }
     }
 }
 
@@ -200,6 +204,54 @@ impl From<usage::Usage> for Usage {
             value_bytes_read,
             value_bytes_written,
         }
+    }
+}
+
+impl From<grant::Denial> for Denial {
+    fn from(denial: grant::Denial) -> Denial {
+        let grant::Denial { refused, rule, at, grant, below, replaces, is_reported } = denial;
+        Denial { rule, at, grant, below, replaces, reported: is_reported, ..Denial::from(&refused) }
+    }
+}
+
+impl From<grant::Lack> for Denial {
+    fn from(grant::Lack { capability, asked, rule, at, grant, below }: grant::Lack) -> Denial {
+        let kind = format!("{capability} is not granted");
+        Denial {
+            capability,
+            asked,
+            kind,
+            rule,
+            at,
+            grant: Some(grant),
+            below,
+            replaces: false,
+            reported: false,
+        }
+    }
+}
+
+impl From<&grant::Refused> for Denial {
+    /// A refusal that was not explained, as of a call that was dropped while it ran.
+    fn from(refused: &grant::Refused) -> Denial {
+        Denial {
+            capability: refused.asked.capability().to_owned(),
+            asked: refused.asked.to_string(),
+            kind: refused.kind(),
+            rule: String::new(),
+            at: String::new(),
+            grant: None,
+            below: String::new(),
+            replaces: false,
+            reported: false,
+        }
+    }
+}
+
+impl Use {
+    /// A use, and how often.
+    pub fn new((asked, times): &(grant::Asked, u64)) -> Use {
+        Use { capability: asked.capability().to_owned(), what: asked.to_string(), times: *times }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::capability::files::node::Node;
 use crate::capability::files::place::Last;
 use crate::capability::files::stream::{FileStream, READ_BYTES_MAX, read_at};
 use crate::capability::files::write::At;
+use airlock_types::grant::Access;
 use types::{
     DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
     PathFlags,
@@ -177,7 +178,9 @@ impl types::HostDescriptor for View<'_> {
         }
         let change = how.changes().then(|| self.begin(&node)).transpose()?;
         let last = Last::of(path_flags, &path);
-        let opened = self.run(node, move |node| node.open_at(&path, last, how, change.as_ref())).await?;
+        let access = if how.writes || how.changes() { Access::ReadWrite } else { Access::Read };
+        let opened =
+            self.run_as(access, node, move |node| node.open_at(&path, last, how, change.as_ref())).await?;
         Ok(self.push(opened)?)
     }
 

@@ -3,12 +3,13 @@
 use toml::Spanned;
 
 use crate::config::{ConfigFile, ToolConfig};
+use crate::policy::{Lint, PolicySource, lint};
 use crate::registry::tool::{Exceeded, exceeded};
 use airlock_contract::component::Needs;
 use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::effect::Effect;
-use airlock_types::grant::{Effective, Grants, Missing as MissingGrant, files};
+use airlock_types::grant::{Effective, Grants, Missing as MissingGrant, Requests, files};
 use airlock_types::limit::Limits;
 use airlock_types::words::quoted_list;
 
@@ -25,7 +26,7 @@ pub(super) fn too_small(key: &str, needs: &Needs, limits: &Limits) -> Vec<String
 }
 
 /// A note for each folder that is granted for writing and gets only read, since the contract asks for no more.
-pub(super) fn narrowed(key: &str, grants: &Grants, effective: &Effective) -> Vec<String> {
+fn narrowed(key: &str, grants: &Grants, effective: &Effective) -> Vec<String> {
     files::narrowed(&grants.files, &effective.files)
         .map(|folder| {
             format!(
@@ -34,6 +35,22 @@ pub(super) fn narrowed(key: &str, grants: &Grants, effective: &Effective) -> Vec
             )
         })
         .collect()
+}
+
+/// The notes on the grants of an entry.
+pub(super) fn of_policy(
+    source: &PolicySource,
+    requests: &Requests,
+    (grants, effective): (&Grants, &Effective),
+) -> Vec<String> {
+    let narrowed = narrowed(&source.key, grants, effective);
+    [narrowed, lints(source, requests), source.trial().into_iter().collect()].concat()
+}
+
+/// A note for each finding about the grants, with its name and place.
+fn lints(source: &PolicySource, requests: &Requests) -> Vec<String> {
+    let note = |Lint { kind, rule: _, at, message }: Lint| format!("{message} ({kind}, {at})");
+    lint(source, requests).into_iter().map(note).collect()
 }
 
 /// A note for each required capability that is not granted: calls of the tool will be denied.

@@ -1,0 +1,132 @@
+//! `airlock policy test FILE`: cases in TOML, each a tool, what it asks for, and the decision that is expected.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::print::{Message, Printer};
+use crate::{EXIT_NO, Ended, open};
+use airlock::config::ConfigFile;
+use airlock::environment::World;
+use airlock::policy::{Verdict, verdict};
+use airlock::registry::{Registry, Tool};
+use airlock_types::caller::LOCAL;
+use airlock_types::diagnostic::{Diagnostic, Diagnostics};
+use airlock_types::environment::{Environment as _, ms};
+use airlock_types::grant::Asked;
+
+/// Size of the largest file of cases in bytes: some ten thousand cases.
+const CASES_BYTES_MAX: u64 = 4 << 20;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The file with the cases
+    cases: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    #[serde(default)]
+    case: Vec<Case>,
+}
+
+/// One case.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    /// The tool's public name.
+    tool: String,
+    /// The caller, by its entry.
+    #[serde(default = "local")]
+    caller: String,
+    /// What the tool asks for, by capability: `{ http = "GET https://api.example.com/v1" }`. Without it the case is about the
+    /// call as a whole.
+    #[serde(default)]
+    request: BTreeMap<String, String>,
+    /// `allow`, `report` or `deny`.
+    decision: Decision,
+    /// The rule that decides, by its name or by its file and line.
+    rule: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Decision {
+    Allow,
+    Report,
+    Deny,
+}
+
+impl Decision {
+    fn as_str(self) -> &'static str {
+        match self {
+            Decision::Allow => "allow",
+            Decision::Report => "report",
+            Decision::Deny => "deny",
+        }
+    }
+}
+
+fn local() -> String {
+    LOCAL.to_owned()
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let name = args.cases.display().to_string();
+    let text = airlock::file::read_text(&args.cases, CASES_BYTES_MAX)
+        .map_err(|err| Message(format!("the cases `{name}` cannot be read: {err}")))?;
+    let source: Arc<str> = text.into();
+    let Cases { case: cases } = toml::from_str(&source)
+        .map_err(|err| Diagnostics::from(Diagnostic::from_toml(&err, &name, &source)))?;
+    if cases.is_empty() {
+        return Err(Message(format!("`{name}` has no `[[case]]`")).into());
+    }
+    let file = ConfigFile::read(registry)?;
+    let tools = open::whole_registry(&file).await?;
+    let mut failed = 0;
+    for (number, case) in cases.iter().enumerate() {
+        let (said, is_right) = tried(case, &file, &tools)?;
+        failed += u64::from(!is_right);
+        let word = if is_right { "ok  " } else { "FAIL" };
+        printer.line(format!("{word} {}: {said}", number + 1));
+    }
+    printer.line(format!("{} cases, {failed} failed", cases.len()));
+    Ok(if failed > 0 { EXIT_NO } else { 0 })
+}
+
+/// What policy says of a case, and whether that is expected.
+fn tried(case: &Case, file: &ConfigFile, tools: &Registry) -> anyhow::Result<(String, bool)> {
+    let tool: &Arc<Tool> = tools.resolve(&case.tool).map_err(|unknown| Message(unknown.to_string()))?;
+    let asked: Option<Asked> = match case.request.iter().next() {
+        Some((capability, what)) if case.request.len() == 1 => {
+            Some(Asked::read(capability, what).map_err(|err| Message(err.to_string()))?)
+        }
+        Some(_) => {
+            return Err(
+                Message("a case has one request; write another case for the second".to_owned()).into()
+            );
+        }
+        None => None,
+    };
+    let entry = file.config.callers.iter().find(|(name, _)| name.get_ref() == &case.caller);
+    if entry.is_none() && case.caller != LOCAL {
+        return Err(Message(format!("there is no caller `{}` in the registry", case.caller)).into());
+    }
+    let grants = entry.and_then(|(_, caller)| caller.grants.as_ref());
+    let now_ms = ms(World::default().wall());
+    let said = verdict(&tool.allowances, &tool.source, (&case.caller, grants), asked.as_ref(), now_ms);
+    let Verdict { decision, rule, at, grant } = &said;
+    let is_rule = case.rule.as_ref().is_none_or(|expected| expected == rule || expected == at);
+    let is_right = case.decision.as_str() == *decision && is_rule;
+    let what = asked.map_or_else(String::new, |asked| format!(" {} `{asked}`", asked.capability()));
+    let mut text = format!("{} for {}{what}: {decision} by {rule} ({at})", case.tool, case.caller);
+    if !is_right {
+        let expected = case.rule.as_ref().map_or_else(String::new, |rule| format!(" by {rule}"));
+        text.push_str(&format!("; expected {}{expected}", case.decision.as_str()));
+        text.extend(grant.iter().map(|grant| format!("; it would be allowed with `{grant}`")));
+    }
+    Ok((text, is_right))
+}

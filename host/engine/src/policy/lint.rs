@@ -1,0 +1,192 @@
+//! What is odd about the grants of a tool, for a reviewer: each finding has a name, a place and a sentence.
+//!
+//! Must not decide anything: each grant here is in force as it is written. To add a finding: a function, its line in
+//! [`lint`], and a row in docs/settings.md.
+
+use std::collections::BTreeSet;
+
+use super::PolicySource;
+use airlock_types::grant::http::{HostPattern, address};
+use airlock_types::grant::{
+    Effective, FilesGrant, Grants, HttpGrant, Missing, Requests, custom, files, http, keyvalue, values,
+};
+
+/// Most characters of a host name, from DNS. A wildcard has one label and a dot more than what is written.
+const HOST_CHARS_MAX: usize = 253;
+
+/// Names that are this machine in every resolver (RFC 6761).
+const LOCALHOST: &str = "localhost";
+
+/// Names that no resolver has (RFC 6761).
+const INVALID: &str = "invalid";
+
+/// One finding.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Lint {
+    /// The name of the kind: `wildcard-without-reason`.
+    pub kind: &'static str,
+    /// The setting: `tools.web.grants.http[0]`.
+    pub rule: String,
+    /// Its file and line.
+    pub at: String,
+    /// What is odd, and how it is mended.
+    pub message: String,
+}
+
+/// The findings about the grants of an entry, in the order of its settings.
+pub fn lint(source: &PolicySource, requests: &Requests) -> Vec<Lint> {
+    let PolicySource { grants, .. } = source;
+    let mut found = unrequested(source, requests);
+    found.extend(ungranted(source, requests));
+    for (place, grant) in grants.http.iter().enumerate() {
+        let of = |kind, message| source.finding(kind, format!("grants.{}[{place}]", http::NAME), message);
+        found.extend(unmatchable(grant).map(|message| of("host-unmatchable", message)));
+        found.extend(private(grant).map(|message| of("private-without-cidr", message)));
+        found.extend(wildcard(grant).map(|message| of("wildcard-without-reason", message)));
+        found.extend(respelled(source, place, grant).map(|message| of("path-normalized", message)));
+    }
+    for (place, grant) in grants.files.iter().enumerate() {
+        let normal = normal(grant);
+        if normal != grant.guest {
+            let message = format!("`guest = \"{}\"` is read as `{normal}`: write that", grant.guest);
+            found.push(source.finding(
+                "path-normalized",
+                format!("grants.{}[{place}]", files::NAME),
+                message,
+            ));
+        }
+    }
+    found
+}
+
+impl PolicySource {
+    fn finding(&self, kind: &'static str, setting: String, message: String) -> Lint {
+        let rule = format!("tools.{}.{setting}", self.key);
+        // A table that is written as one dotted key has the place of its own name, or of the one that it is in.
+        let outer = [
+            rule.as_str(),
+            rule.rsplit_once('.').map_or("", |(outer, _)| outer),
+            &format!("tools.{}", self.key),
+        ]
+        .into_iter()
+        .find_map(|name| self.lines.get(name));
+        Lint { kind, at: format!("{}:{}", self.file, outer.copied().unwrap_or(1)), rule, message }
+    }
+}
+
+/// Grants that nothing asks for: the tool does not get them.
+fn unrequested(source: &PolicySource, requests: &Requests) -> Vec<Lint> {
+    let who = if source.asks.is_some() {
+        "its contract does not ask for it"
+    } else {
+        "its component does not import it"
+    };
+    let finding = |setting: String, what: String| {
+        source.finding(
+            "grant-unrequested",
+            setting,
+            format!("`{}` is granted {what}, and {who}: it does not get it", source.key),
+        )
+    };
+    let Grants { files, http, keyvalue, config, env, clock, random, custom } = &source.grants;
+    let mut found = Vec::new();
+    for (place, grant) in files.iter().enumerate() {
+        let one = Grants { files: vec![grant.clone()], ..Grants::default() };
+        if Effective::of(requests, &one).0.files.is_empty() {
+            found.push(finding(
+                format!("grants.{}[{place}]", files::NAME),
+                format!("the folder `{}`", grant.guest),
+            ));
+        }
+    }
+    for (place, grant) in http.iter().enumerate() {
+        let is_asked = requests.http.iter().any(|request| request.extent().meet(&grant.extent()).is_some());
+        if !is_asked {
+            found.push(finding(format!("grants.{}[{place}]", http::NAME), format!("`{}`", grant.extent())));
+        }
+    }
+    let buckets = keyvalue.as_ref().filter(|grant| {
+        let asked = requests.keyvalue.as_ref().map(|request| &request.buckets);
+        asked.is_none_or(|asked| asked.is_disjoint(&grant.buckets))
+    });
+    found.extend(
+        buckets.map(|_| finding(format!("grants.{}", keyvalue::NAME), "what it may keep".to_owned())),
+    );
+    for (name, granted, asked) in
+        [(values::CONFIG, config, &requests.config), (values::ENV, env, &requests.env)]
+    {
+        let asked: BTreeSet<&String> = asked.iter().map(|request| &request.key).collect();
+        let more = granted.keys().filter(|key| !asked.contains(key));
+        found.extend(more.map(|key| finding(format!("grants.{name}.{key}"), format!("the value `{key}`"))));
+    }
+    let modes = [
+        ("clock", clock.mode().is_some(), requests.clock.is_some()),
+        ("random", random.mode().is_some(), requests.random.is_some()),
+    ];
+    let more = modes.into_iter().filter(|(_, granted, asked)| *granted && !asked);
+    found.extend(more.map(|(name, ..)| finding(format!("grants.{name}"), format!("`{name}`"))));
+    let more = custom.iter().filter(|(name, granted)| **granted && !requests.custom.contains_key(*name));
+    found.extend(
+        more.map(|(name, _)| finding(format!("grants.{}.{name}", custom::TABLE), format!("`{name}`"))),
+    );
+    found
+}
+
+/// Requests that nothing grants and that the tool can do without. What it needs has a warning of its own.
+fn ungranted(source: &PolicySource, requests: &Requests) -> Vec<Lint> {
+    let Some(_) = &source.asks else { return Vec::new() };
+    let (_, missing) = Effective::of(requests, &source.grants);
+    let optional = missing.into_iter().filter(|missing| missing.optional);
+    let finding = |Missing { capability: _, asked, reason, grant, optional: _ }: Missing| {
+        let message = format!(
+            "`{}` can do without {asked} ({reason}), which is not granted; to grant it: {grant}",
+            source.key
+        );
+        source.finding("request-ungranted", "grants".to_owned(), message)
+    };
+    optional.map(finding).collect()
+}
+
+/// A host that no request can have.
+fn unmatchable(grant: &HttpGrant) -> Option<String> {
+    let host = grant.host.to_string();
+    let is_too_long = host.len() > HOST_CHARS_MAX;
+    let is_invalid = host.rsplit('.').next() == Some(INVALID);
+    (is_too_long || is_invalid).then(|| format!("`{host}` can never match: no host has such a name"))
+}
+
+/// Private places without a network that allows them: each request there is refused.
+fn private(grant: &HttpGrant) -> Option<String> {
+    let HostPattern::Exact(host) = &grant.host else { return None };
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    let is_here = host == LOCALHOST || host.ends_with(".localhost");
+    let example = match literal {
+        Some(address) if !address::is_allowed(address, &grant.addresses) => address.to_string(),
+        None if is_here && grant.addresses.is_empty() => "127.0.0.1\", \"::1".to_owned(),
+        _ => return None,
+    };
+    Some(format!(
+        "`{host}` is not a public address, and every request there is refused: write `addresses = [\"{example}\"]`, or the network that has it"
+    ))
+}
+
+/// A wildcard of which a reviewer cannot tell why it is one.
+fn wildcard(grant: &HttpGrant) -> Option<String> {
+    let is_unexplained = matches!(grant.host, HostPattern::OneLabelOf(_)) && grant.reason.is_none();
+    is_unexplained.then(|| {
+        format!("`{}` is a wildcard without a `reason`: say why no list of hosts will do", grant.host)
+    })
+}
+
+/// A path that is written in another way than it is read.
+fn respelled(source: &PolicySource, place: usize, grant: &HttpGrant) -> Option<String> {
+    let written = source.texts.get(&format!("tools.{}.grants.{}[{place}].path", source.key, http::NAME))?;
+    let read = grant.path.to_string();
+    (*written != read).then(|| format!("`path = \"{written}\"` is read as `{read}`: write that"))
+}
+
+/// The guest's path of a folder as it is compared: without empty parts, dots, and a slash at its end.
+fn normal(grant: &FilesGrant) -> String {
+    let parts: Vec<&str> = grant.guest.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    format!("/{}", parts.join("/"))
+}

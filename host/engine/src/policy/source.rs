@@ -1,0 +1,155 @@
+//! Where the policy of a tool is written, for an operator: the rule that refused a use, its line, and the line that would
+//! allow it.
+//!
+//! Owns the explanation of a refusal. Must not decide anything: it asks the same order of grants that decisions are made by.
+
+mod mend;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use airlock_types::decision::Reason;
+use airlock_types::grant::{Asked, Denial, Grants, Lack, Narrowing, Refused, Requests, Why};
+use mend::{Mend, mend};
+
+/// What an operator and an author wrote about one entry of a registry.
+#[derive(Debug)]
+pub struct PolicySource {
+    /// The registry's file, as its reader names it.
+    pub file: String,
+    /// The line of each setting, by its name.
+    pub lines: Arc<BTreeMap<String, usize>>,
+    /// The texts of settings, by their names.
+    pub texts: Arc<BTreeMap<String, String>>,
+    /// The key of the entry.
+    pub key: String,
+    /// The grants, as they are written.
+    pub grants: Grants,
+    /// What the contract asks for; `None` for a component without one, which asks for what it is granted.
+    pub asks: Option<Requests>,
+    /// What is tried for a while, and until when: the grants, and the day.
+    pub tried: Option<(Grants, String)>,
+    /// The callers with grants of their own.
+    pub callers: BTreeMap<String, Arc<Narrowing>>,
+}
+
+/// The rule of a contract.
+const CONTRACT: &str = "contract";
+
+impl PolicySource {
+    /// Explains a refusal of a call by this caller.
+    pub fn explain(&self, refused: &Refused, caller: &str) -> Denial {
+        let Refused { asked, why } = refused;
+        let asked = self.meant(asked, *why);
+        let bare = without_address(&asked);
+        let narrowing = self.callers.get(caller);
+        let is_asked = self.asks.as_ref().is_none_or(|asks| asks.admits(&bare));
+        if !is_asked && !matches!(why, Why::Bound(..) | Why::ReadsOnly | Why::Never) {
+            // No line of the registry gives what its author did not ask for.
+            return self.denial(refused, &[CONTRACT.to_owned()], None, String::new());
+        }
+        let is_of_use = matches!(why, Why::NotGranted | Why::Beyond | Why::Address);
+        // What the tool itself is granted, the caller's entry left out.
+        if is_of_use && narrowing.is_some() && self.grants.admits(&asked) {
+            let below = format!("callers.{caller}");
+            let rules = self.tables(&below, asked.capability());
+            let mend = for_caller(&asked).map(|line| Mend { line, replaces: None });
+            return self.denial(refused, &rules, mend, below);
+        }
+        let below = format!("tools.{}", self.key);
+        let (entry, mend) = mend(&self.grants, &asked, *why);
+        let entry = entry.map(|entry| format!("{below}.{entry}"));
+        let rules: Vec<String> = match why {
+            Why::ReadsOnly => vec![format!("{below}.effects"), CONTRACT.to_owned()],
+            _ => entry.into_iter().chain(self.tables(&below, asked.capability())).collect(),
+        };
+        self.denial(refused, &rules, mend, below)
+    }
+
+    /// Explains what a denied call lacks. None for a reason of another kind.
+    pub fn lack(&self, reason: &Reason, caller: &str) -> Option<Lack> {
+        let Reason::Missing { capability, asked, grant } = reason else { return None };
+        let of_caller = format!("callers.{caller}");
+        let (below, grant) = match grant.strip_prefix(&format!("{of_caller}.")) {
+            Some(grant) => (of_caller, grant),
+            None => (format!("tools.{}", self.key), grant.as_str()),
+        };
+        let (rule, at) = self.place(&self.tables(&below, capability));
+        let (capability, asked, grant) = (capability.clone(), asked.clone(), grant.to_owned());
+        Some(Lack { capability, asked, rule, at, grant, below })
+    }
+
+    /// A sentence on the grants that are tried. None where none are.
+    pub fn trial(&self) -> Option<String> {
+        let (grants, until) = self.tried.as_ref()?;
+        let key = &self.key;
+        Some(format!(
+            "`{key}` tries extra grants until {until}, whose uses pass and are recorded as ones that would be denied: {}",
+            grants.lines().join("; ")
+        ))
+    }
+
+    /// Explains a use that passed by a grant of `report` alone.
+    pub fn report(&self, asked: &Asked) -> Denial {
+        let refused = Refused { asked: asked.clone(), why: Why::NotGranted };
+        let below = format!("tools.{}", self.key);
+        let rules = [format!("{below}.report.grants.{}", asked.capability()), format!("{below}.report")];
+        let added = Grants::least(asked).and_then(|least| least.lines().pop());
+        let mend = added.map(|line| Mend { line, replaces: None });
+        Denial { is_reported: true, ..self.denial(&refused, &rules, mend, below) }
+    }
+
+    /// The tables that have the grants of a capability, the innermost first.
+    pub(super) fn tables(&self, below: &str, capability: &str) -> Vec<String> {
+        let names = [format!("{below}.grants.{capability}"), format!("{below}.grants.custom.{capability}")];
+        names.into_iter().chain([format!("{below}.grants"), below.to_owned()]).collect()
+    }
+
+    /// What a guest meant that found no folder at all: the first one that its author asks for.
+    fn meant(&self, asked: &Asked, why: Why) -> Asked {
+        let first = self.asks.as_ref().and_then(|asks| asks.files.first());
+        match (asked, why, first) {
+            (Asked::Files(_, path), Why::NotGranted, Some(first)) if path == "/" => {
+                Asked::Files(first.access, first.path.clone())
+            }
+            _ => asked.clone(),
+        }
+    }
+
+    /// The denial under the first of these rules that is written.
+    fn denial(&self, refused: &Refused, rules: &[String], mend: Option<Mend>, below: String) -> Denial {
+        let written = rules.iter().find_map(|rule| Some((rule, self.lines.get(rule)?)));
+        let (rule, at) = match written {
+            Some((rule, line)) => (rule.clone(), format!("{}:{line}", self.file)),
+            None => {
+                (rules.last().cloned().unwrap_or_default(), format!("the contract of `tools.{}`", self.key))
+            }
+        };
+        let replaces = mend.as_ref().is_some_and(|mend| mend.replaces.is_some());
+        Denial {
+            refused: refused.clone(),
+            rule,
+            at,
+            grant: mend.map(|mend| mend.line),
+            below,
+            replaces,
+            is_reported: false,
+        }
+    }
+}
+
+/// The line of a caller's entry that leaves a use. Values are the tool's, so that a key is enough.
+fn for_caller(asked: &Asked) -> Option<String> {
+    match asked {
+        Asked::Config(key) | Asked::Env(key) => Some(format!("grants.{} = [{key:?}]", asked.capability())),
+        _ => Grants::least(asked).and_then(|least| least.lines().pop()),
+    }
+}
+
+/// A use without the address, which only the operator's side has.
+fn without_address(asked: &Asked) -> Asked {
+    match asked {
+        Asked::Http(target, _) => Asked::Http(target.clone(), None),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,100 @@
+//! What policy says about one use of a capability: for cases that an operator writes and tests.
+
+use super::{Allowances, PolicySource};
+use crate::caller::CallerGrants;
+use airlock_types::grant::files::NAME as FILES;
+use airlock_types::grant::http::NAME as HTTP;
+use airlock_types::grant::{Asked, Denial, Refused, Why};
+
+/// The answer to one case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `allow`, `report` or `deny`.
+    pub decision: &'static str,
+    /// The rule that decides: `tools.web.grants.http[0]`.
+    pub rule: String,
+    /// Its file and line.
+    pub at: String,
+    /// The line that would allow what is denied.
+    pub grant: Option<String>,
+}
+
+/// What a call of a tool by this caller may do now. Without a use it is whether the call may run at all.
+pub fn verdict(
+    allowances: &Allowances,
+    source: &PolicySource,
+    (caller, grants): (&str, Option<&airlock_types::grant::Narrowing>),
+    asked: Option<&Asked>,
+    now_unix_ms: u64,
+) -> Verdict {
+    let grants =
+        grants.map_or(CallerGrants::All, |only| CallerGrants::Only(std::sync::Arc::new(only.clone())));
+    let Some(allowance) = allowances.of(caller, &grants, now_unix_ms) else {
+        return denied("deny", &source.place(&[format!("callers.{caller}.grants")]), None);
+    };
+    let required = allowance.missing().iter().find(|missing| !missing.optional);
+    if let Some(missing) = required {
+        let rules = source.tables(&format!("tools.{}", source.key), &missing.capability);
+        return denied("deny", &source.place(&rules), Some(missing.grant.clone()));
+    }
+    let Some(asked) = asked else {
+        return denied("allow", &source.place(&[format!("tools.{}", source.key)]), None);
+    };
+    if allowance.effective().admits(asked) {
+        let usual = allowances.without_report(caller, &grants);
+        if usual.is_some_and(|usual| usual.effective().admits(asked)) {
+            return denied("allow", &source.allowing(asked), None);
+        }
+        let Denial { rule, at, grant, .. } = source.report(asked);
+        return Verdict { decision: "report", rule, at, grant };
+    }
+    let why = match asked {
+        Asked::Files(..) if source.grants.files.is_empty() => Why::NotGranted,
+        Asked::Files(..) => Why::Beyond,
+        _ => Why::NotGranted,
+    };
+    let Denial { rule, at, grant, .. } = source.explain(&Refused { asked: asked.clone(), why }, caller);
+    Verdict { decision: "deny", rule, at, grant }
+}
+
+fn denied(decision: &'static str, (rule, at): &(String, String), grant: Option<String>) -> Verdict {
+    Verdict { decision, rule: rule.clone(), at: at.clone(), grant }
+}
+
+impl PolicySource {
+    /// The first of these rules that is written, and its file and line.
+    pub(super) fn place(&self, rules: &[String]) -> (String, String) {
+        let written = rules.iter().find_map(|rule| Some((rule, self.lines.get(rule)?)));
+        written.map_or_else(
+            || (rules.last().cloned().unwrap_or_default(), self.file.clone()),
+            |(rule, line)| (rule.clone(), format!("{}:{line}", self.file)),
+        )
+    }
+
+    /// The entry that allows a use.
+    pub(super) fn allowing(&self, asked: &Asked) -> (String, String) {
+        let below = format!("tools.{}", self.key);
+        let entry = self.entry(asked).map(|entry| format!("{below}.{entry}"));
+        let rules: Vec<String> = entry.into_iter().chain(self.tables(&below, asked.capability())).collect();
+        self.place(&rules)
+    }
+
+    /// The name of the entry that allows a use: the first one, as for requests.
+    pub(super) fn entry(&self, asked: &Asked) -> Option<String> {
+        let grants = &self.grants;
+        Some(match asked {
+            Asked::Http(target, _) => {
+                format!("grants.{HTTP}[{}]", grants.http.iter().position(|grant| grant.admits(target))?)
+            }
+            Asked::Files(access, path) => {
+                let admits = |grant: &airlock_types::grant::FilesGrant| {
+                    grant.access >= *access && path.starts_with(grant.guest.trim_end_matches('/'))
+                };
+                format!("grants.{FILES}[{}]", grants.files.iter().position(admits)?)
+            }
+            Asked::Config(key) => format!("grants.config.{key}"),
+            Asked::Env(key) => format!("grants.env.{key}"),
+            Asked::Keyvalue(_) | Asked::Clock | Asked::Random | Asked::Custom(_) => return None,
+        })
+    }
+}

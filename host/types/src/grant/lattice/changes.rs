@@ -1,0 +1,265 @@
+//! What differs between two grants, for a reviewer: added, removed, widened or narrowed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::super::written::quoted;
+use super::super::{
+    FilesGrant, Grants, HttpGrant, Values, clock, custom, files, http, keyvalue, modal, random, values,
+};
+
+/// The direction of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Turn {
+    /// Nothing of it was granted before.
+    Added,
+    /// Nothing of it is granted any more.
+    Removed,
+    /// More is granted than before, or something else.
+    Widened,
+    /// Less is granted than before.
+    Narrowed,
+}
+
+impl Turn {
+    /// As it is printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Turn::Added => "added",
+            Turn::Removed => "removed",
+            Turn::Widened => "widened",
+            Turn::Narrowed => "narrowed",
+        }
+    }
+
+    /// Whether something is possible that was not.
+    pub fn is_wider(self) -> bool {
+        matches!(self, Turn::Added | Turn::Widened)
+    }
+}
+
+/// One part that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The direction.
+    pub turn: Turn,
+    /// Where: `grants.http[https://api.example.com/v1]`.
+    pub place: String,
+    /// As it was written; none for a part that was added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// As it is written now; none for a part that was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+impl Change {
+    /// A part that was added or removed.
+    pub fn of(
+        place: String,
+        before: Option<String>,
+        after: Option<String>,
+        is_within: bool,
+    ) -> Option<Change> {
+        let turn = match (&before, &after) {
+            (None, None) => return None,
+            (Some(before), Some(after)) if before == after => return None,
+            (None, Some(_)) => Turn::Added,
+            (Some(_), None) => Turn::Removed,
+            (Some(_), Some(_)) if is_within => Turn::Narrowed,
+            (Some(_), Some(_)) => Turn::Widened,
+        };
+        Some(Change { turn, place, before, after })
+    }
+}
+
+impl Grants {
+    /// What differs in a newer version, by capability.
+    pub fn changes(&self, new: &Grants) -> Vec<Change> {
+        // Destructured without `..`: a new capability does not compile until it is compared.
+        let Grants { files, http, keyvalue, config, env, clock, random, custom } = self;
+        let mut changes = Vec::new();
+        let within_files = |one: &FilesGrant| files.iter().any(|old| one.is_within(old));
+        changes.extend(entries(
+            files::NAME,
+            files,
+            &new.files,
+            |one| one.guest.clone(),
+            FilesGrant::line,
+            within_files,
+        ));
+        let within_http = |one: &HttpGrant| http::is_within(one, http);
+        changes.extend(entries(
+            http::NAME,
+            http,
+            &new.http,
+            |one| one.extent().to_string(),
+            HttpGrant::line,
+            within_http,
+        ));
+        let is_within =
+            keyvalue.as_ref().zip(new.keyvalue.as_ref()).is_some_and(|(old, new)| new.is_within(old));
+        let line = |grant: &Option<super::super::KeyvalueGrant>| grant.as_ref().map(|grant| grant.line());
+        changes.extend(Change::of(
+            format!("grants.{}", keyvalue::NAME),
+            line(keyvalue),
+            line(&new.keyvalue),
+            is_within,
+        ));
+        changes.extend(pairs(values::CONFIG, config, &new.config));
+        changes.extend(pairs(values::ENV, env, &new.env));
+        let clocks = (written(*clock), written(new.clock));
+        let is_within = modal::is_within(new.clock.mode(), clock.mode());
+        changes.extend(Change::of(format!("grants.{}", clock::NAME), clocks.0, clocks.1, is_within));
+        let randoms = (written(*random), written(new.random));
+        let is_within = modal::is_within(new.random.mode(), random.mode());
+        changes.extend(Change::of(format!("grants.{}", random::NAME), randoms.0, randoms.1, is_within));
+        let granted = |table: &BTreeMap<String, bool>, name: &str| {
+            (table.get(name) == Some(&true)).then(|| "true".to_owned())
+        };
+        let names: BTreeSet<&String> = custom.keys().chain(new.custom.keys()).collect();
+        changes.extend(names.into_iter().filter_map(|name| {
+            let place = format!("grants.{}.{name}", custom::TABLE);
+            Change::of(place, granted(custom, name), granted(&new.custom, name), false)
+        }));
+        changes
+    }
+}
+
+/// A mode as it is written; none where nothing is granted.
+fn written<M: modal::Mode>(grant: super::super::ModeGrant<M>) -> Option<String> {
+    // `true` and the mode that it stands for are the same.
+    let mode = grant.mode()?;
+    toml::Value::try_from(mode).ok().map(|value| value.to_string())
+}
+
+/// What differs between two lists. Entries are compared by their key; of several with one key the n-th with the n-th.
+fn entries<T: PartialEq>(
+    name: &str,
+    old: &[T],
+    new: &[T],
+    key: impl Fn(&T) -> String,
+    line: impl Fn(&T) -> String,
+    is_within: impl Fn(&T) -> bool,
+) -> Vec<Change> {
+    let keyed = |list: &[T]| -> BTreeMap<(String, usize), usize> {
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        let mut keyed = BTreeMap::new();
+        for (place, entry) in list.iter().enumerate() {
+            let count = seen.entry(key(entry)).or_default();
+            keyed.insert((key(entry), *count), place);
+            *count += 1;
+        }
+        keyed
+    };
+    let (old_keys, new_keys) = (keyed(old), keyed(new));
+    let keys: BTreeSet<&(String, usize)> = old_keys.keys().chain(new_keys.keys()).collect();
+    let change = |at: &(String, usize)| {
+        let entry = |keys: &BTreeMap<_, usize>, list| keys.get(at).and_then(|place| <[T]>::get(list, *place));
+        let (before, after) = (entry(&old_keys, old), entry(&new_keys, new));
+        let place = format!("grants.{name}[{}]", at.0);
+        let is_within = after.is_some_and(&is_within);
+        let change = Change::of(place, before.map(&line), after.map(&line), is_within)?;
+        // A new entry that lies within one which is gone is what is left of it. Beside one that stays it adds its bounds.
+        let is_rest =
+            change.turn == Turn::Added && is_within && old_keys.keys().any(|key| !new_keys.contains_key(key));
+        Some(Change { turn: if is_rest { Turn::Narrowed } else { change.turn }, ..change })
+    };
+    keys.into_iter().filter_map(change).collect()
+}
+
+fn pairs(name: &str, old: &Values, new: &Values) -> Vec<Change> {
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let change = |key: &String| {
+        let text = |values: &Values| values.get(key).map(|value| quoted(value));
+        Change::of(format!("grants.{name}.{key}"), text(old), text(new), false)
+    };
+    keys.into_iter().filter_map(change).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(old: serde_json::Value, new: serde_json::Value, expect: &[(Turn, &str)]) {
+        let read = |value| serde_json::from_value::<Grants>(value).unwrap();
+        let (old, new) = (read(old), read(new));
+        let found: Vec<(Turn, String)> =
+            old.changes(&new).into_iter().map(|change| (change.turn, change.place)).collect();
+        let expect: Vec<(Turn, String)> =
+            expect.iter().map(|(turn, place)| (*turn, (*place).to_owned())).collect();
+        assert_eq!(found, expect, "{old} and {new}");
+        // Nothing that is no widening allows more.
+        assert!(found.iter().any(|(turn, _)| turn.is_wider()) || new.is_within(&old), "{old} and {new}");
+    }
+
+    #[test]
+    fn each_change_has_its_direction() {
+        let http = |more: serde_json::Value| {
+            let mut grant = json!({"host": "a.example"});
+            grant.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"http": [grant]})
+        };
+        let place = "grants.http[https://a.example/]";
+        check(json!({}), http(json!({})), &[(Turn::Added, place)]);
+        check(http(json!({})), json!({}), &[(Turn::Removed, place)]);
+        check(http(json!({})), http(json!({})), &[]);
+        for more in [
+            json!({"methods": ["GET", "HEAD", "POST"]}),
+            json!({"requests_max": 33}),
+            json!({"addresses": ["10.0.0.0/8"]}),
+            json!({"headers": ["cookie"]}),
+        ] {
+            check(http(json!({})), http(more.clone()), &[(Turn::Widened, place)]);
+            check(http(more), http(json!({})), &[(Turn::Narrowed, place)]);
+        }
+        // Something else is not less.
+        check(
+            http(json!({"methods": ["GET"]})),
+            http(json!({"methods": ["POST"]})),
+            &[(Turn::Widened, place)],
+        );
+        check(
+            json!({"http": [{"host": "*.x.example"}]}),
+            json!({"http": [{"host": "a.x.example"}]}),
+            &[
+                (Turn::Removed, "grants.http[https://*.x.example/]"),
+                (Turn::Narrowed, "grants.http[https://a.x.example/]"),
+            ],
+        );
+        check(
+            json!({"http": [{"host": "*.x.example"}]}),
+            json!({"http": [{"host": "*.x.example"}, {"host": "a.x.example"}]}),
+            &[(Turn::Added, "grants.http[https://a.x.example/]")],
+        );
+        let folder = |access: &str| json!({"files": [{"host": "d", "guest": "/d", "access": access}]});
+        check(folder("read"), folder("read-write"), &[(Turn::Widened, "grants.files[/d]")]);
+        check(folder("read-write"), folder("read"), &[(Turn::Narrowed, "grants.files[/d]")]);
+        check(json!({"clock": true}), json!({"clock": "frozen"}), &[(Turn::Narrowed, "grants.clock")]);
+        check(
+            json!({"clock": "frozen"}),
+            json!({"clock": {"coarse": "1s"}}),
+            &[(Turn::Widened, "grants.clock")],
+        );
+        check(json!({"clock": true}), json!({"clock": "real"}), &[]);
+        check(
+            json!({"config": {"a": "1"}}),
+            json!({"config": {"a": "2", "b": "1"}}),
+            &[(Turn::Widened, "grants.config.a"), (Turn::Added, "grants.config.b")],
+        );
+        check(
+            json!({"keyvalue": {"buckets": ["a"]}}),
+            json!({"keyvalue": {"buckets": ["a", "b"]}}),
+            &[(Turn::Widened, "grants.keyvalue")],
+        );
+        check(
+            json!({"custom": {"outbox": false}}),
+            json!({"custom": {"outbox": true}}),
+            &[(Turn::Added, "grants.custom.outbox")],
+        );
+    }
+}

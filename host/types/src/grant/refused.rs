@@ -1,0 +1,60 @@
+//! A use of a capability that was refused, as the place that refused it knows it.
+//!
+//! Owns the reasons, and the words that an agent reads: a kind, and never what exists. Must not know the registry: policy
+//! adds the rule and the grant that would help.
+
+use super::Asked;
+
+/// A use that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What was asked for.
+    pub asked: Asked,
+    /// The reason.
+    pub why: Why,
+}
+
+/// Why a use was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// No grant has the host, folder, bucket or key.
+    NotGranted,
+    /// A grant has the host or the folder, and not this use of it.
+    Beyond,
+    /// The host has an address that is not public, and no grant has it.
+    Address,
+    /// A bound of the grant is reached: its setting, and the least value that would suffice, where that is known.
+    Bound(&'static str, Option<u64>),
+    /// The tool counts as one that changes nothing.
+    ReadsOnly,
+    /// No grant allows it: a path that leaves its folder.
+    Never,
+}
+
+impl Refused {
+    /// The kind of the refusal, for an agent: what exists beside what was asked for is not named.
+    pub fn kind(&self) -> String {
+        let Refused { asked, why } = self;
+        let name = asked.capability();
+        match (asked, why) {
+            (_, Why::Bound(..)) => format!("more {name} in one call is not granted"),
+            (_, Why::ReadsOnly) => {
+                format!("{name} that changes something is not allowed to a tool that only reads")
+            }
+            (Asked::Http(..), Why::NotGranted) => "http to that host is not granted".to_owned(),
+            (Asked::Http(..), Why::Address) => "http to the address of that host is not granted".to_owned(),
+            (Asked::Http(..), Why::Beyond | Why::Never) => {
+                "http of that kind to that host is not granted".to_owned()
+            }
+            (Asked::Files(..), Why::NotGranted) => "files are not granted".to_owned(),
+            (Asked::Files(..), Why::Beyond | Why::Address) => "writing files there is not granted".to_owned(),
+            (Asked::Files(..), Why::Never) => {
+                "files outside of the granted folders are not granted".to_owned()
+            }
+            (Asked::Keyvalue(_), _) => "keyvalue with that bucket is not granted".to_owned(),
+            (Asked::Config(_), _) => "config with that key is not granted".to_owned(),
+            (Asked::Env(_), _) => "env with that name is not granted".to_owned(),
+            (Asked::Clock | Asked::Random | Asked::Custom(_), _) => format!("{name} is not granted"),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `report`: extra grants that are tried until a day. Their uses pass, and are recorded as ones that would be denied.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use airlock::config::ConfigFile;
+use airlock_types::code::Code;
+use airlock_types::environment::{Environment, Sleep};
+use serde_json::json;
+
+use crate::keep::{Place, call};
+use crate::web::Web;
+
+/// A wall clock that the test sets, in seconds.
+struct Wall(AtomicU64);
+
+impl Environment for Wall {
+    fn wall(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::Acquire))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn seed(&self) -> [u8; 32] {
+        [7; 32]
+    }
+
+    fn sleep(&self, _: Duration) -> Sleep {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// The beginning of 2026-12-31 in UTC.
+const END_S: u64 = 1_798_675_200;
+
+const REPORT: &str = "grants.config = { a = \"1\" }\nreport = { until = 2026-12-31, grants = { clock = true, config = { b = \"2\" } } }\n";
+
+#[tokio::test]
+async fn what_is_tried_passes_until_its_day_and_is_recorded_as_what_would_be_denied() {
+    let wall = Arc::new(Wall((END_S - 1).into()));
+    let host = Place::new().open_at(REPORT, wall.clone()).await;
+    let (_, record) = call(&host, "now", &json!({}), Code::Ok).await;
+    let tried = &record.attempts[0].denied[0];
+    assert!(tried.reported && record.attempts[0].denials.is_empty(), "{tried:?}");
+    assert_eq!((&*tried.capability, tried.grant.as_deref()), ("clock", Some("grants.clock = true")));
+    assert!(tried.rule.starts_with("tools.keep.report") && tried.at.ends_with("airlock.toml:6"), "{tried:?}");
+    let (reply, record) = call(&host, "values", &json!({"keys": ["a", "b"]}), Code::Ok).await;
+    assert_eq!(reply.result, Some(json!(["1", "2"])));
+    let asked: Vec<&str> = record.attempts[0].denied.iter().map(|denial| &*denial.asked).collect();
+    assert_eq!(asked, ["b"], "what is granted is no denial");
+    // At its end it is as if it had never been written.
+    wall.0.store(END_S, Ordering::Release);
+    call(&host, "now", &json!({}), Code::PolicyDenied).await;
+    let (reply, record) = call(&host, "values", &json!({"keys": ["a", "b"]}), Code::Ok).await;
+    assert_eq!((reply.result, record.attempts[0].denied[0].reported), (Some(json!(["1", null])), false));
+}
+
+#[tokio::test]
+async fn what_is_tried_is_shown_and_only_reads() {
+    let host = Web::new()
+        .open("report = { until = \"2999-01-01\", grants = { http = [{ host = \"b.example\" }] } }\n")
+        .await;
+    let notes = host.summary().1.join("\n");
+    assert!(notes.contains("tries extra grants until 2999-01-01") && notes.contains("b.example"), "{notes}");
+    let refused = |report: &str| {
+        let text =
+            format!("[tools.web]\ncomponent = \"web.wasm\"\nreport = {report}\n[secrets.K]\nenv = \"K\"\n");
+        ConfigFile::parse(&text, "airlock.toml".as_ref()).unwrap_err().to_string()
+    };
+    let http = |more: &str| {
+        refused(&format!(
+            "{{ until = 2999-01-01, grants = {{ http = [{{ host = \"b.example\"{more} }}] }} }}"
+        ))
+    };
+    assert!(http(", methods = [\"POST\"]").contains("methods that write"));
+    assert!(http(", secret = { name = \"K\", header = \"x-key\" }").contains("credentials"));
+    assert!(http(", headers = [\"cookie\"]").contains("credentials"));
+    assert!(http(", addresses = [\"10.0.0.0/8\"]").contains("not public"));
+    for (grants, word) in [
+        ("{ files = [{ host = \"d\", guest = \"/d\", access = \"read-write\" }] }", "writing to `/d`"),
+        ("{ keyvalue = {} }", "keyvalue"),
+        ("{ custom = { outbox = true } }", "custom"),
+        ("{}", "tries nothing"),
+    ] {
+        let said = refused(&format!("{{ until = 2999-01-01, grants = {grants} }}"));
+        assert!(said.contains(word), "{grants}: {said}");
+    }
+    assert!(refused("{ grants = { clock = true } }").contains("until"));
+    assert!(refused("{ until = \"soon\", grants = { clock = true } }").contains("2026-12-31"));
+}

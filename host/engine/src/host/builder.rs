@@ -195,13 +195,7 @@ impl<'w> HostBuilder<'w> {
         }
         let served = Arc::new(Mutex::new(Served::default()));
         // After loading: the lock compares the definitions of loaded components.
-        let (registry, locked) = if leaves_out_broken {
-            quarantined(&file, registry, &threads).await?
-        } else {
-            let registry = Arc::new(registry);
-            let locked = admit(&file, &registry, None, &threads).await?;
-            (registry, locked)
-        };
+        let (registry, locked) = admitted(&file, registry, leaves_out_broken, &threads).await?;
         note(&served).serve(&registry, locked);
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
@@ -233,12 +227,19 @@ impl<'w> HostBuilder<'w> {
     }
 }
 
-/// The tools without those that the lock does not accept, of which a problem tells. With whether there is a lock.
-async fn quarantined(
+/// The tools that the lock accepts. Of the others a problem tells, if broken entries are left out. With whether there is a
+/// lock.
+async fn admitted(
     file: &ConfigFile,
     loaded: LoadedRegistry,
+    leaves_out_broken: bool,
     threads: &Threads,
 ) -> Result<(Arc<LoadedRegistry>, bool), OpenError> {
+    if !leaves_out_broken {
+        let loaded = Arc::new(loaded);
+        let locked = admit(file, &loaded, None, threads).await?;
+        return Ok((loaded, locked));
+    }
     let (rest, locked, quarantine) = accepted(file, loaded, Older::default(), None, threads).await?;
     Ok(match quarantine {
         Some(problems) => (Arc::new(LoadedRegistry::clone(&rest).with_problems(problems)), locked),

@@ -48,7 +48,6 @@ impl Envelope {
     /// # Errors
     /// When a line is not one, or there are too many.
     pub fn lines(text: &[u8]) -> Result<Vec<Envelope>, Fault> {
-        let malformed = |why: String| Fault::Malformed(why);
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
         let envelope = |line: &[u8]| serde_json::from_slice::<Envelope>(line);
         // One more than allowed is read, and no more of them.
@@ -56,13 +55,13 @@ impl Envelope {
             .take(SIGNATURES_MAX + 1)
             .map(envelope)
             .collect::<Result<_, _>>()
-            .map_err(|err| malformed(format!("a line is not a DSSE envelope: {err}")))?;
+            .map_err(|err| Fault::Malformed(format!("a line is not a DSSE envelope: {err}")))?;
         if found.len() > SIGNATURES_MAX {
-            return Err(malformed(format!("it has more than {SIGNATURES_MAX} envelopes")));
+            return Err(Fault::Malformed(format!("it has more than {SIGNATURES_MAX} envelopes")));
         }
         match found.iter().map(|envelope| envelope.signatures.len()).max() {
             Some(most) if most > SIGNATURES_MAX => {
-                Err(malformed(format!("an envelope has {most} signatures; at most {SIGNATURES_MAX}")))
+                Err(Fault::Malformed(format!("an envelope has {most} signatures; at most {SIGNATURES_MAX}")))
             }
             _ => Ok(found),
         }

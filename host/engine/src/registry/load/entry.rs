@@ -243,6 +243,23 @@ impl Entry {
         Ok(())
     }
 
+    /// The functions that become tools, with their public names.
+    fn named(&self, info: &ComponentInfo) -> Result<Vec<(String, Function)>, Diagnostics> {
+        let Entry { file, key, config, .. } = self;
+        let functions = config.functions.as_ref().map(Spanned::get_ref);
+        let named = name::assign(key.get_ref(), functions, &info.functions).map_err(|err| {
+            let span = config.functions.as_ref().map_or(key.span(), Spanned::span);
+            Diagnostics::from(file.error(span, err, "here", None))
+        })?;
+        // An entry without a tool is a mistake, not an empty success.
+        if named.is_empty() {
+            return Err(self.nothing(info));
+        }
+        let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
+        self.fallback_functions(&named)?;
+        Ok(named)
+    }
+
     /// Turns a description into tools without code: contract, grants, imports, names, then one tool for each function.
     fn prepare(
         &self,
@@ -264,17 +281,7 @@ impl Entry {
         let bindings = imports::bindings(file, config, &info, &self.capabilities)?;
         let capabilities = &self.capabilities;
         run::provided(capabilities, &info, &bindings).map_err(|err| self.unlinked(&err))?;
-        let functions = config.functions.as_ref().map(Spanned::get_ref);
-        let named = name::assign(key.get_ref(), functions, &info.functions).map_err(|err| {
-            let span = config.functions.as_ref().map_or(key.span(), Spanned::span);
-            Diagnostics::from(file.error(span, err, "here", None))
-        })?;
-        // An entry without a tool is a mistake, not an empty success.
-        if named.is_empty() {
-            return Err(self.nothing(&info));
-        }
-        let named: Vec<(String, Function)> = named.into_iter().map(|(name, f)| (name, f.clone())).collect();
-        self.fallback_functions(&named)?;
+        let named = self.named(&info)?;
         let limits = Limits::agree(&config.limits, &author.manifest.limits);
         let allowances = Arc::new(self.allowances(&info, &author.manifest, (&requests, &grants), &limits)?);
         let wit = surface::wit(&info);

@@ -389,31 +389,3 @@ async fn a_call_that_lacks_what_its_tool_needs_says_which_line_would_grant_it() 
     assert_eq!(denial.grant.as_deref(), Some("grants.http = [{ host = \"a.example\" }]"));
     assert!(record.policy.is_some() && record.component.is_some());
 }
-
-#[tokio::test]
-async fn records_have_what_was_used() {
-    let upstream = Upstream::start().await.unwrap();
-    let host = Web::new().open(&crate::web::grant(&upstream, "")).await;
-    let args = json!({"method": "GET", "url": upstream.url("/a?key=1"), "times": 3});
-    let (_, record) = call(&host, "repeat", &args, airlock_types::code::Code::Ok).await;
-    let used = &record.attempts[0].uses;
-    assert_eq!((used.len(), &*used[0].what, used[0].times), (1, &*format!("GET {}", upstream.url("/a")), 3));
-    let host = Place::new()
-        .open("grants = { clock = true, random = true, config = { a = \"1\" }, keyvalue = {} }\n")
-        .await;
-    for (function, args, what) in [
-        ("now", json!({}), "clock"),
-        ("draw", json!({}), "random"),
-        ("values", json!({"keys": ["a"]}), "a"),
-        ("put", json!({"bucket": "", "key": "k", "value": "v"}), "default"),
-    ] {
-        let (_, record) = crate::keep::call(&host, function, &args, airlock_types::code::Code::Ok).await;
-        let used: Vec<&str> = record.attempts[0].uses.iter().map(|used| &*used.what).collect();
-        assert_eq!(used, [what], "{function}");
-    }
-    let desk = Desk::new();
-    let host = desk.writable("").await;
-    let record = desk::check(&host, &[(desk::open("new", "create write"), "ok")]).await;
-    let used: Vec<&str> = record.attempts[0].uses.iter().map(|used| &*used.what).collect();
-    assert_eq!(used, ["read-write /data"]);
-}

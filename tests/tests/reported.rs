@@ -9,6 +9,10 @@ use airlock_types::code::Code;
 use airlock_types::environment::{Environment, Sleep};
 use serde_json::json;
 
+use airlock_tests::upstream::Upstream;
+
+use crate::desk;
+use crate::desk::Desk;
 use crate::keep::{Place, call};
 use crate::web::Web;
 
@@ -90,4 +94,32 @@ async fn what_is_tried_is_shown_and_only_reads() {
     }
     assert!(refused("{ grants = { clock = true } }").contains("until"));
     assert!(refused("{ until = \"soon\", grants = { clock = true } }").contains("2026-12-31"));
+}
+
+#[tokio::test]
+async fn records_have_what_was_used() {
+    let upstream = Upstream::start().await.unwrap();
+    let host = Web::new().open(&crate::web::grant(&upstream, "")).await;
+    let args = json!({"method": "GET", "url": upstream.url("/a?key=1"), "times": 3});
+    let (_, record) = crate::web::call(&host, "repeat", &args, Code::Ok).await;
+    let used = &record.attempts[0].uses;
+    assert_eq!((used.len(), &*used[0].what, used[0].times), (1, &*format!("GET {}", upstream.url("/a")), 3));
+    let host = Place::new()
+        .open("grants = { clock = true, random = true, config = { a = \"1\" }, keyvalue = {} }\n")
+        .await;
+    for (function, args, what) in [
+        ("now", json!({}), "clock"),
+        ("draw", json!({}), "random"),
+        ("values", json!({"keys": ["a"]}), "a"),
+        ("put", json!({"bucket": "", "key": "k", "value": "v"}), "default"),
+    ] {
+        let (_, record) = call(&host, function, &args, Code::Ok).await;
+        let used: Vec<&str> = record.attempts[0].uses.iter().map(|used| &*used.what).collect();
+        assert_eq!(used, [what], "{function}");
+    }
+    let desk = Desk::new();
+    let host = desk.writable("").await;
+    let record = desk::check(&host, &[(desk::open("new", "create write"), "ok")]).await;
+    let used: Vec<&str> = record.attempts[0].uses.iter().map(|used| &*used.what).collect();
+    assert_eq!(used, ["read-write /data"]);
 }

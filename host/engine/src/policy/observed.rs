@@ -146,7 +146,13 @@ fn hosts(source: &PolicySource, observed: &Observed, wildcard_from: usize) -> Ve
     let requests = || {
         observed.uses.iter().filter_map(|(asked, uses)| match asked {
             Asked::Http(target, _) => Some((target, *uses)),
-            _ => None,
+            Asked::Files(..)
+            | Asked::Keyvalue(_)
+            | Asked::Config(_)
+            | Asked::Env(_)
+            | Asked::Clock
+            | Asked::Random
+            | Asked::Custom(_) => None,
         })
     };
     // By the wildcard that admits them first, to see how many hosts it is used for.

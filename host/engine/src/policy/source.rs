@@ -61,7 +61,9 @@ impl PolicySource {
         let entry = entry.map(|entry| format!("{below}.{entry}"));
         let rules: Vec<String> = match why {
             Why::ReadsOnly => vec![format!("{below}.effects"), CONTRACT.to_owned()],
-            _ => entry.into_iter().chain(self.tables(&below, asked.capability())).collect(),
+            Why::NotGranted | Why::Beyond | Why::Address | Why::Bound(..) | Why::Never => {
+                entry.into_iter().chain(self.tables(&below, asked.capability())).collect()
+            }
         };
         self.denial(refused, &rules, mend, below)
     }
@@ -142,14 +144,16 @@ impl PolicySource {
 fn for_caller(asked: &Asked) -> Option<String> {
     match asked {
         Asked::Config(key) | Asked::Env(key) => Some(format!("grants.{} = [{key:?}]", asked.capability())),
-        _ => Grants::least(asked).and_then(|least| least.lines().pop()),
+        Asked::Http(..)
+        | Asked::Files(..)
+        | Asked::Keyvalue(_)
+        | Asked::Clock
+        | Asked::Random
+        | Asked::Custom(_) => Grants::least(asked).and_then(|least| least.lines().pop()),
     }
 }
 
 /// A use without the address, which only the operator's side has.
 fn without_address(asked: &Asked) -> Asked {
-    match asked {
-        Asked::Http(target, _) => Asked::Http(target.clone(), None),
-        other => other.clone(),
-    }
+    if let Asked::Http(target, _) = asked { Asked::Http(target.clone(), None) } else { asked.clone() }
 }

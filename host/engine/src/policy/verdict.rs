@@ -51,7 +51,13 @@ pub fn verdict(
     let why = match asked {
         Asked::Files(..) if source.grants.files.is_empty() => Why::NotGranted,
         Asked::Files(..) => Why::Beyond,
-        _ => Why::NotGranted,
+        Asked::Http(..)
+        | Asked::Keyvalue(_)
+        | Asked::Config(_)
+        | Asked::Env(_)
+        | Asked::Clock
+        | Asked::Random
+        | Asked::Custom(_) => Why::NotGranted,
     };
     let Denial { rule, at, grant, .. } = source.explain(&Refused { asked: asked.clone(), why }, caller);
     Verdict { decision: "deny", rule, at, grant }

@@ -5,7 +5,7 @@
 
 mod changes;
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 pub use changes::{Change, Turn};
 

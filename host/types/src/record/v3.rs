@@ -4,6 +4,7 @@
 //! file.
 
 mod from;
+mod uses;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::usage::is_zero;
+pub use uses::{Denial, Use};
 
 /// The version of this form.
 pub const FORMAT: u32 = 3;
@@ -304,46 +306,6 @@ pub struct Attempt {
     /// What it did to the world. None for an attempt that did nothing, and after which nothing is open.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub effects: Option<Effects>,
-}
-
-/// A refused use of a capability.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Denial {
-    /// The capability.
-    pub capability: String,
-    /// What was asked for: `GET https://api.example.com/v1`.
-    pub asked: String,
-    /// The kind, as the agent read it.
-    pub kind: String,
-    /// The rule that decided: `tools.web.grants.http[0]`.
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    pub rule: String,
-    /// The file and line of the rule.
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    pub at: String,
-    /// The line of the registry that would allow it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub grant: Option<String>,
-    /// The table that the line belongs to.
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    pub below: String,
-    /// Whether the line takes the place of the rule.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub replaces: bool,
-    /// Whether it passed all the same, by a grant of `report`.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub reported: bool,
-}
-
-/// A use of a capability that was allowed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Use {
-    /// The capability.
-    pub capability: String,
-    /// What was used: `GET https://api.example.com/v1`.
-    pub what: String,
-    /// How often.
-    pub times: u64,
 }
 
 /// What an attempt did to the world.

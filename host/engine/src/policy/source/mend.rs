@@ -117,7 +117,9 @@ fn widened_keyvalue(grant: &KeyvalueGrant, bucket: &str, why: Why, rule: Option<
         Why::Bound("value_bytes_max", least) => grant.value_bytes_max = raised(grant.value_bytes_max, least),
         Why::Bound("spaces_max", least) => grant.spaces_max = raised(grant.spaces_max, least),
         Why::Bound(_, least) => grant.bytes_max = raised(grant.bytes_max, least),
-        _ => drop(grant.buckets.insert(bucket.to_owned())),
+        Why::NotGranted | Why::Beyond | Why::Address | Why::ReadsOnly | Why::Never => {
+            grant.buckets.insert(bucket.to_owned());
+        }
     }
     Mend { line: format!("grants.{} = {}", keyvalue::NAME, grant.line()), replaces: rule }
 }

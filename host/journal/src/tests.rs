@@ -23,6 +23,7 @@ fn record(id: &str) -> Record<Json> {
         args: Json::of(&json!({"a": 1})),
         component: None,
         decision: None,
+        policy: None,
         plan: None,
         path: vec![],
         attempts: vec![],

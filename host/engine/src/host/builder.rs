@@ -165,11 +165,11 @@ impl<'w> HostBuilder<'w> {
         let read = tokio::task::spawn_blocking(move || {
             let file = registry.read()?;
             let folder = journal.folder()?;
-            let beside = |name| journal.beside(&file, folder.as_deref(), name);
-            let (keyvalues, answers) = (beside(keyvalue::FILE), beside(answers::FILE));
-            Ok::<_, OpenError>((file, journal, folder, (keyvalues, answers)))
+            let beside =
+                [keyvalue::FILE, answers::FILE].map(|name| journal.beside(&file, folder.as_deref(), name));
+            Ok::<_, OpenError>((file, journal, folder, beside))
         });
-        let (file, journal, journal_folder, (keyvalues, answers)) = read.await.map_err(panicked)??;
+        let (file, journal, journal_folder, [keyvalues, answers]) = read.await.map_err(panicked)??;
         let capabilities = capabilities.keeping(KeyValues::new(keyvalues, &environment.seed()));
         // Started here and awaited below, so that it opens while components compile.
         let journal = tokio::task::spawn_blocking({
@@ -190,9 +190,6 @@ impl<'w> HostBuilder<'w> {
             environment: &*environment,
         };
         let registry = load(&file, &means, watch).await?;
-        if let Some(problems) = registry.problems().filter(|_| !leaves_out_broken) {
-            return Err(problems.into());
-        }
         let served = Arc::new(Mutex::new(Served::default()));
         // After loading: the lock compares the definitions of loaded components.
         let (registry, locked) = admitted(&file, registry, leaves_out_broken, &threads).await?;
@@ -227,8 +224,8 @@ impl<'w> HostBuilder<'w> {
     }
 }
 
-/// The tools that the lock accepts. Of the others a problem tells, if broken entries are left out. With whether there is a
-/// lock.
+/// The tools of entries that are in order and that the lock accepts. Of the others a problem tells, if broken entries are left
+/// out. With whether there is a lock.
 async fn admitted(
     file: &ConfigFile,
     loaded: LoadedRegistry,
@@ -236,6 +233,9 @@ async fn admitted(
     threads: &Threads,
 ) -> Result<(Arc<LoadedRegistry>, bool), OpenError> {
     if !leaves_out_broken {
+        if let Some(problems) = loaded.problems() {
+            return Err(problems.into());
+        }
         let loaded = Arc::new(loaded);
         let locked = admit(file, &loaded, None, threads).await?;
         return Ok((loaded, locked));

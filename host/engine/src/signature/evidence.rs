@@ -217,7 +217,7 @@ impl Authentic {
         // Of several statements of one key the newest counts.
         signers.sort_by(|a, b| a.key.cmp(&b.key).then(b.serial.cmp(&a.serial)));
         signers.dedup_by(|later, first| later.key == first.key);
-        let first = || faults.iter().next().cloned();
+        let first = || faults.first().cloned();
         policy
             .suffices(signers.iter().map(|signer| &signer.key))
             .map_err(|too_few| first().unwrap_or(too_few))?;

@@ -35,7 +35,10 @@ fn imports_of_twelve_components_are_those_that_wit_parser_reads() {
     let files: Vec<PathBuf> =
         files.filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect();
     let entry = |(n, path): (usize, &PathBuf)| {
-        format!("[tools.t{n}]\ncomponent = {:?}\n", path.display().to_string())
+        // The one import that no host of these tests provides.
+        let trap = "imports.\"example:mail/outbox@1.0.0\" = \"trap\"\n";
+        let more = if path.ends_with("mailer.wasm") { trap } else { "" };
+        format!("[tools.t{n}]\ncomponent = {:?}\n{more}", path.display().to_string())
     };
     let folder = tempfile::tempdir().unwrap();
     let registry = folder.path().join("airlock.toml");

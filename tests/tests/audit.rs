@@ -9,46 +9,54 @@ use airlock_tests::{program, root};
 use airlock_types::digest::sha256;
 use serde_json::Value;
 use wit_component::DecodedWasm;
+use wit_parser::WorldItem;
 
 use crate::{airlock, stderr, stdout};
-
-fn audited(registry: &str) -> Value {
-    let output = airlock(registry, &["audit", "--format", "json"]);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|err| panic!("{err}: {}", stderr(&output)))
-}
 
 fn texts<'v>(values: &'v Value, key: &str) -> BTreeSet<&'v str> {
     values.as_array().unwrap().iter().map(|value| value[key].as_str().unwrap()).collect()
 }
 
-/// The imports of a component by the word of wit-parser.
+/// The imports of a component by the word of wit-parser. The types of a world that are imported into it are no imports.
 fn parsed(component: &[u8]) -> BTreeSet<String> {
     let DecodedWasm::Component(resolve, world) = wit_component::decode(component).unwrap() else {
         panic!("not a component");
     };
-    resolve.worlds[world].imports.keys().map(|key| resolve.name_world_key(key)).collect()
+    let imports = resolve.worlds[world].imports.iter();
+    let imports = imports.filter(|(_, item)| !matches!(item, WorldItem::Type { .. }));
+    imports.map(|(key, _)| resolve.name_world_key(key)).collect()
 }
 
 #[test]
 fn imports_of_twelve_components_are_those_that_wit_parser_reads() {
-    let files = ["example-tools/build", "tests/guests/build"].map(|folder| fs::read_dir(root().join(folder)));
-    let files = files.into_iter().flat_map(|folder| folder.unwrap().map(|entry| entry.unwrap().path()));
-    let by_digest: BTreeMap<String, Vec<u8>> = files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
-        .map(|path| fs::read(path).unwrap())
-        .map(|bytes| (sha256(&bytes), bytes))
+    let folders = ["example-tools/build", "tests/guests/build"];
+    let files = folders.into_iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let files = files.map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect();
+    let entry = |(n, path): (usize, &PathBuf)| {
+        // The one import that no host of these tests provides.
+        let trap = "imports.\"example:mail/outbox@1.0.0\" = \"trap\"\n";
+        let more = if path.ends_with("mailer.wasm") { trap } else { "" };
+        format!("[tools.t{n}]\ncomponent = {:?}\n{more}", path.display().to_string())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let registry = folder.path().join("airlock.toml");
+    fs::write(&registry, files.iter().enumerate().map(entry).collect::<String>()).unwrap();
+    let report: Value =
+        serde_json::from_slice(&run(&registry, &["audit", "--format", "json"]).stdout).unwrap();
+    assert_eq!(report["left_out"], serde_json::json!([]));
+    let tools = report["tools"].as_array().unwrap();
+    let read: BTreeMap<&str, BTreeSet<String>> = tools
+        .iter()
+        .map(|tool| (tool["component"].as_str().unwrap(), &tool["imports"]))
+        .map(|(digest, all)| (digest, texts(all, "name").into_iter().map(str::to_owned).collect()))
         .collect();
-    let mut seen = BTreeSet::new();
-    for registry in ["example", "hostile"] {
-        for tool in audited(registry)["tools"].as_array().unwrap() {
-            let Some(bytes) = by_digest.get(tool["component"].as_str().unwrap()) else { continue };
-            let imports: BTreeSet<String> =
-                texts(&tool["imports"], "name").into_iter().map(str::to_owned).collect();
-            assert_eq!(imports, parsed(bytes), "{}", tool["name"]);
-            seen.insert(tool["component"].as_str().unwrap().to_owned());
-        }
+    for path in &files {
+        let bytes = fs::read(path).unwrap();
+        assert_eq!(read[&*sha256(&bytes)], parsed(&bytes), "{}", path.display());
     }
-    assert!(seen.len() >= 12, "{}", seen.len());
+    assert!(files.len() >= 12, "{}", files.len());
 }
 
 /// A folder with a tool whose author and operator do everything wrong, and one that is fine beside it.
@@ -121,7 +129,7 @@ fn what_is_doubtful_is_named() {
     assert_eq!(rules(2), BTreeSet::from(["signature.unverified"]), "{}", report["tools"][2]["lints"]);
     assert!(report["left_out"][0].as_str().unwrap().contains("gone.wasm"), "{}", report["left_out"]);
     assert_eq!(report["tools"][0]["line"], 1);
-    assert_eq!(report["tools"][2]["line"], 8);
+    assert_eq!(report["tools"][2]["line"], 9);
     let one = bad.run(&["audit", "text_digest", "--format", "json"]);
     let one: Value = serde_json::from_slice(&one.stdout).unwrap();
     assert_eq!(texts(&one["tools"], "name"), BTreeSet::from(["text_digest"]));
@@ -148,7 +156,13 @@ fn every_form_has_every_tool_and_shows_text_as_text() {
 #[test]
 fn sarif_is_valid_by_its_schema() {
     let schema = fs::read_to_string(root().join("tests/sarif-2.1.0.schema.json")).unwrap();
-    let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let mut schema: Value = serde_json::from_str(&schema).unwrap();
+    // The published pattern of a language has a bracket too many, for which it is not a regular expression.
+    for part in ["run", "toolComponent"] {
+        let language = schema["definitions"][part]["properties"]["language"].as_object_mut().unwrap();
+        language.remove("pattern").unwrap();
+    }
+    let validator = jsonschema::validator_for(&schema).unwrap();
     let bad: Value = serde_json::from_str(&Bad::new().report("sarif")).unwrap();
     let whole = airlock("example", &["audit", "--format", "sarif"]);
     let whole: Value = serde_json::from_slice(&whole.stdout).unwrap();

@@ -226,6 +226,8 @@ async fn a_response_with_the_value_ends_the_attempt_and_none_of_it_reaches_the_g
     // One folder, so that the component is compiled once.
     let web = web();
     let hex: String = VALUE.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let colons =
+        hex.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair)).collect::<Vec<_>>().join(":");
     let percent: String = VALUE.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let escaped = VALUE.replace('/', "%2f").replace('+', "%2B");
     for echo in [
@@ -236,6 +238,10 @@ async fn a_response_with_the_value_ends_the_attempt_and_none_of_it_reaches_the_g
         hex,
         percent,
         escaped,
+        VALUE.replace('/', "%25252F"),
+        VALUE.replace('+', "\\u002B"),
+        VALUE.replace('/', "&#47;").replace('+', "&plus;"),
+        colons,
         VALUE.replace('/', "\\/"),
     ] {
         let (first, second) = echo.split_at(echo.len() / 2);
@@ -275,6 +281,31 @@ async fn a_response_without_it_passes_whole_in_each_part() {
     assert_eq!(reply["result"], format!("a%2canary/7f{most}-{rest}{most}"));
     let log = &record.attempts[0].log;
     assert!(log.contains(&format!("x-near: {most}")) && log.contains("x-end"), "{log}");
+}
+
+#[tokio::test]
+async fn a_response_in_a_coding_in_which_nothing_is_found_is_an_error() {
+    let (web, body) = (web(), "content-length: 4\r\n\r\nzzzz");
+    for head in
+        ["content-encoding: gzip", "content-encoding: identity, br", "transfer-encoding: gzip, chunked"]
+    {
+        let length = if head.starts_with("transfer") { "\r\n4\r\nzzzz\r\n0\r\n\r\n" } else { body };
+        let (_, record) = dripped(&web, &format!("HTTP/1.1 200 OK\r\n{head}\r\n{length}"), Code::Ok).await;
+        let attempt = &record.attempts[0];
+        assert!(
+            attempt.log.contains("HttpResponseContentCoding") && !attempt.log.contains("zzzz"),
+            "{}",
+            attempt.log
+        );
+        assert_eq!(attempt.denials, ["http"], "{head}");
+    }
+    for head in ["content-encoding: identity", "content-encoding:"] {
+        let (reply, _) = dripped(&web, &format!("HTTP/1.1 200 OK\r\n{head}\r\n{body}"), Code::Ok).await;
+        assert_eq!(reply["result"], "zzzz", "{head}");
+    }
+    // One without a body hides nothing.
+    let empty = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(dripped(&web, empty, Code::Ok).await.0["result"], "");
 }
 
 #[tokio::test]

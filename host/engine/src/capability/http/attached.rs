@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Request, Uri};
 use url::form_urlencoded;
@@ -88,6 +88,14 @@ impl Attached {
     }
 }
 
+/// The coding of a body that is compressed although that was not asked for: nothing would be found in it.
+pub(super) fn coding(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(CONTENT_ENCODING).iter().chain(headers.get_all(TRANSFER_ENCODING));
+    let codings = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut codings = codings.map(|coding| String::from_utf8_lossy(coding).trim().to_ascii_lowercase());
+    codings.find(|coding| !matches!(&**coding, "" | "identity" | "chunked"))
+}
+
 /// Percent-encoded, with a space as `%20`, which every server decodes.
 fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
@@ -161,6 +169,21 @@ mod tests {
     }
 
     #[test]
+    fn a_coding_that_hides_the_value_is_noticed() {
+        let check = |headers: &[(HeaderName, &'static str)], expect: Option<&str>| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            assert_eq!(coding(&headers.collect()).as_deref(), expect);
+        };
+        for plain in ["", "identity", " Identity ,", "chunked"] {
+            check(&[(CONTENT_ENCODING, plain), (TRANSFER_ENCODING, "chunked")], None);
+        }
+        check(&[], None);
+        check(&[(CONTENT_ENCODING, "identity, GZip")], Some("gzip"));
+        check(&[(CONTENT_ENCODING, "identity"), (CONTENT_ENCODING, "br")], Some("br"));
+        check(&[(TRANSFER_ENCODING, "deflate, chunked")], Some("deflate"));
+    }
+
+    #[test]
     fn headers_with_the_value_are_found() {
         let attached = attached(serde_json::json!({"name": "K", "query": "key"}));
         let look = |value: &str| {
@@ -170,6 +193,7 @@ mod tests {
         };
         assert_eq!(look("/a?key=s3cr3t%2B%2F%3D%20v4lue%26"), Ok(()));
         assert_eq!(look("/a?key=s3cr3t%2b%2F=+v4lue%26x&b"), Err(Echo));
+        assert_eq!(look("/a?next=%2Fb%3Fkey%3Ds3cr3t%252B%252F%253D%2520v4lue%2526x"), Err(Echo));
         assert_eq!(look(VALUE), Err(Echo));
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
-use super::attached::Attached;
+use super::attached::{Attached, coding};
 use super::body::{Pause, Received, Sent, headers_size};
 use super::exchange::Exchange;
 use super::pool::Key;
@@ -90,6 +91,13 @@ impl Route {
         {
             exchange.halt(secret);
             return Err(Error::HttpRequestDenied);
+        }
+        if secret.is_some()
+            && !response.body().is_end_stream()
+            && let Some(coding) = coding(response.headers())
+        {
+            exchange.deny();
+            return Err(Error::HttpResponseContentCoding(Some(coding)));
         }
         let pause =
             between_bytes_timeout.map(|time| Pause { time, environment: environment.clone(), sleep: None });

@@ -15,6 +15,10 @@ use crate::secrets::{BEARER, K, VALUE, keep};
 use crate::web::{Web, fetch, grant};
 use crate::{stderr, stdout};
 
+/// The identity that the documentation of age shows.
+const IDENTITY: &str =
+    "# of a test\nAGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33\n";
+
 fn said(output: &Output) -> String {
     stdout(output) + &stderr(output)
 }
@@ -47,9 +51,13 @@ fn a_secret_that_is_declared_and_missing_is_an_error_with_its_mend() {
         ),
         ("file = \"none\"", ["none` cannot be read", "airlock secret set K"]),
         ("file = \"open\"", ["not this user's alone", "chmod 600"]),
+        ("age = \"none.age\"\nidentity = \"none\"", ["its identity", "age-keygen -o"]),
+        ("age = \"none.age\"\nidentity = \"own\"", ["none.age` cannot be read", "airlock secret set K"]),
+        ("age = \"open\"\nidentity = \"own\"", ["cannot be decrypted", "not an age file"]),
         ("age = \"open\"\nidentity = \"open\"", ["not this user's alone", "chmod 600"]),
     ] {
         std::fs::write(web.folder.path().join("open"), VALUE).unwrap();
+        keep(web.folder.path(), "own", IDENTITY);
         // Used by a tool, and by none.
         for grants in [GRANT, ""] {
             web.file(&format!("{grants}[secrets.K]\n{entry}\n"));
@@ -178,13 +186,10 @@ fn a_secret_is_set_listed_and_removed() {
 fn an_age_file_is_written_to_its_identity_and_read_with_it() {
     let web = Web::new();
     let folder = web.folder.path();
-    // The key of the identity that the documentation of age shows.
-    keep(
-        folder,
-        "id",
-        "# of a test\nAGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33\n",
-    );
     web.file(&format!("{GRANT}[secrets.K]\nage = \"k.age\"\nidentity = \"id\"\n"));
+    let set = run(folder, &["secret", "set", "K"], VALUE);
+    assert!(!set.status.success() && said(&set).contains("age-keygen -o"), "{}", said(&set));
+    keep(folder, "id", IDENTITY);
     let set = run(folder, &["secret", "set", "K"], VALUE);
     assert!(set.status.success(), "{}", said(&set));
     let sealed = std::fs::read_to_string(folder.join("k.age")).unwrap();

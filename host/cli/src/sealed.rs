@@ -6,7 +6,7 @@
 use std::io::{BufReader, Read as _, Write as _};
 
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
-use age::{Decryptor, Encryptor, Identity, IdentityFile, NoCallbacks, Recipient};
+use age::{DecryptError, Decryptor, Encryptor, Identity, IdentityFile, NoCallbacks, Recipient};
 use airlock::secret::Unseal;
 use zeroize::Zeroizing;
 
@@ -20,7 +20,7 @@ impl Unseal for Age {
     fn unseal(&self, sealed: &[u8], identities: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
         let identities = identity_file(identities)?.into_identities().map_err(|err| err.to_string())?;
         let decryptor = Decryptor::new_buffered(BufReader::new(ArmoredReader::new(sealed)));
-        let decryptor = decryptor.map_err(|err| err.to_string())?;
+        let decryptor = decryptor.map_err(|err| unopened(&err))?;
         if decryptor.is_scrypt() {
             return Err("it is encrypted with a passphrase; encrypt it to the key of the identity".into());
         }
@@ -47,6 +47,16 @@ pub(super) fn seal(value: &[u8], identities: &[u8]) -> Result<Vec<u8>, String> {
         writer.finish()?.finish()
     };
     sealed().map_err(|err: std::io::Error| err.to_string())
+}
+
+/// Why the head of a file cannot be read, of which age says no more than that there are too few bytes.
+fn unopened(error: &DecryptError) -> String {
+    match error {
+        DecryptError::Io(_) | DecryptError::InvalidHeader => {
+            "it is not an age file, or a damaged one".to_owned()
+        }
+        error => error.to_string(),
+    }
 }
 
 fn identity_file(bytes: &[u8]) -> Result<IdentityFile<NoCallbacks>, String> {
@@ -88,6 +98,12 @@ mod tests {
         {
             let said = Age.unseal(sealed.as_bytes(), identities.as_bytes()).unwrap_err();
             assert!(!said.is_empty() && !said.contains("s3cr3t"), "{said}");
+        }
+        for sealed in
+            ["", "s3cr3t", "s3cr3t\nof several lines\n", "age-encryption.org/v1\n", "-----BEGIN AGE"]
+        {
+            let said = Age.unseal(sealed.as_bytes(), own.as_bytes()).unwrap_err();
+            assert!(said.contains("not an age file"), "{sealed}: {said}");
         }
         let passphrase = age::scrypt::Recipient::new("long passphrase".to_owned().into());
         let sealed = age::encrypt(&passphrase, b"s3cr3t").unwrap();

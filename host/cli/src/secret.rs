@@ -13,6 +13,7 @@ use super::sealed;
 use super::sealed::Age;
 use airlock::config::{ConfigFile, SecretConfig, SecretSource};
 use airlock::secret;
+use airlock::secret::SecretError;
 use airlock::secret::store;
 use airlock_types::grant::http::secret::is_secret_name;
 
@@ -78,7 +79,8 @@ fn set(file: &ConfigFile, name: &str, printer: &Printer) -> Ended {
         Some(SecretSource::File(path)) => written(&file.folder().join(path), &line)?,
         Some(SecretSource::Age { file: path, identity }) => {
             let identity = file.folder().join(identity);
-            let identities = secret::private(&identity).map_err(|err| Message(err.to_string()))?;
+            let identities = secret::identities(&identity);
+            let identities = identities.map_err(|err| Message(format!("{err}: {}", err.hint(name))))?;
             let sealed = sealed::seal(&line, &identities);
             let sealed = sealed.map_err(|why| Message(format!("`{}`: {why}", identity.display())))?;
             written(&file.folder().join(path), &sealed)?
@@ -164,9 +166,11 @@ fn listed(file: &ConfigFile, name: &Spanned<String>, config: &SecretConfig) -> O
     let uses = uses.filter(|(_, grant)| grant.secret.as_ref().is_some_and(|used| used.name == *name));
     let mut used_by: Vec<String> = uses.map(|(key, _)| key.get_ref().clone()).collect();
     used_by.dedup();
+    // The path may be a value by mistake.
+    let is_hidden = matches!(problem, Some(SecretError::NoFile));
     Some(Listed {
         name: name.clone(),
-        source: source.to_string(),
+        source: if is_hidden { "a file".to_owned() } else { source.to_string() },
         problem: problem.map(|err| err.to_string()),
         used_by,
         is_declared: true,

@@ -11,7 +11,9 @@ pub mod store;
 mod value;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +29,10 @@ pub use value::{ValueError, value, without_line_end};
 
 /// Largest file of a secret: the longest value, within the armor of an age file for many recipients.
 const FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// Shortest word of a path that may be a value in its place. Names that people give to files of keys are shorter, or have
+/// no digits, more often than not; of the others the error says the line.
+const VALUE_WORD_BYTES_MIN: usize = 12;
 
 /// Decrypts age files. A program gives it to the host (`HostBuilder::unseal`); this library has none, since the crate
 /// `age` has more dependencies than all capabilities together.
@@ -95,6 +101,17 @@ pub enum SecretError {
         /// Why.
         reason: FileError,
     },
+    /// Its file does not exist, and what is written for its path looks like a value.
+    #[error("its file does not exist, whose path is not shown, since it may be a value by mistake")]
+    NoFile,
+    /// The file of the identity that decrypts it cannot be read.
+    #[error("its identity `{}` cannot be read: {reason}", .path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: FileError,
+    },
     /// A file of it is one of the state folder.
     #[error("`{}` lies in the state folder, whose files are the host's own", .0.display())]
     State(PathBuf),
@@ -119,18 +136,26 @@ pub enum SecretError {
 
 impl SecretError {
     /// How to mend it.
-    fn hint(&self, name: &str) -> String {
+    pub fn hint(&self, name: &str) -> String {
         match self {
             SecretError::Unset(variable) | SecretError::NotText(variable) => {
                 format!("set `{variable}` before the program starts: a running one keeps its environment")
             }
-            SecretError::File { path, reason: FileError::NotPrivate } => {
+            SecretError::File { path, reason: FileError::NotPrivate }
+            | SecretError::Identity { path, reason: FileError::NotPrivate } => {
                 format!("`chmod 600 {}`, as the user that runs the host", path.display())
             }
             SecretError::File { reason, .. } if reason.is_not_found() => {
                 format!("write it with `airlock secret set {name}`")
             }
-            SecretError::File { .. } => {
+            SecretError::Identity { path, reason } if reason.is_not_found() => {
+                let path = path.display();
+                format!("make one with `age-keygen -o {path}` (mode 0600), or name the one that you have")
+            }
+            SecretError::NoFile => {
+                format!("name the path of a file that holds the value, and write it with `airlock secret set {name}`")
+            }
+            SecretError::File { .. } | SecretError::Identity { .. } => {
                 "name the regular file itself, which is no link, as a path of this machine".to_owned()
             }
             SecretError::State(_) => "put it elsewhere, or into the folder `secrets` there".to_owned(),
@@ -224,25 +249,57 @@ fn read(
     let bytes = match source {
         // Taken as it is: a shell has removed the line end already.
         SecretSource::Env(variable) => return Secret::new(name, value(variable_bytes(variable)?)?),
-        SecretSource::File(path) => private(&folder.join(path))?,
+        SecretSource::File(path) => private(&folder.join(path)).map_err(|err| hidden(err, path))?,
         SecretSource::Age { file: sealed, identity } => {
             let unseal = unseal.ok_or(SecretError::NoUnseal)?;
+            // First: without it the age file cannot be written either.
+            let identities = identities(&folder.join(identity)).map_err(|err| hidden(err, identity))?;
             let path = folder.join(sealed);
             // The encrypted file protects itself, and is often under version control.
-            let sealed = file::read(&path, FILE_BYTES_MAX);
-            let sealed = sealed.map_err(|reason| SecretError::File { path: path.clone(), reason })?;
-            let identities = private(&folder.join(identity))?;
+            let read = file::read(&path, FILE_BYTES_MAX);
+            let read = read.map_err(|reason| SecretError::File { path: path.clone(), reason });
+            let sealed = read.map_err(|err| hidden(err, sealed))?;
             unseal.unseal(&sealed, &identities).map_err(|reason| SecretError::Sealed { path, reason })?
         }
     };
     Secret::new(name, value(without_line_end(bytes))?)
 }
 
+/// An error that shows no value which is written in the place of a path.
+fn hidden(error: SecretError, written: &Path) -> SecretError {
+    match error {
+        SecretError::File { path, .. } | SecretError::Identity { path, .. }
+            if looks_like_value(written) && !path.exists() =>
+        {
+            SecretError::NoFile
+        }
+        error => error,
+    }
+}
+
+/// Whether what is written for a path may be a value: a long word with digits. Values that begin with `/` are rare.
+fn looks_like_value(written: &Path) -> bool {
+    let is_word =
+        |part: &OsStr| part.len() >= VALUE_WORD_BYTES_MIN && part.as_bytes().iter().any(u8::is_ascii_digit);
+    written.is_relative() && written.iter().any(is_word)
+}
+
+/// The content of a file of identities, which this user alone can read.
+///
+/// # Errors
+/// When it cannot be read, or others can.
+pub fn identities(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    private(path).map_err(|err| match err {
+        SecretError::File { path, reason } => SecretError::Identity { path, reason },
+        err => err,
+    })
+}
+
 /// The content of a file that this user alone can read.
 ///
 /// # Errors
 /// When it cannot be read, or others can.
-pub fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+fn private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let read =
         file::open_private(path, FILE_BYTES_MAX).and_then(|open| file::read_whole(open, FILE_BYTES_MAX));
     read.map(Zeroizing::new).map_err(|reason| SecretError::File { path: path.to_owned(), reason })

@@ -231,16 +231,32 @@ pub(super) fn without_line(error: &toml::de::Error, name: &str, source: &Arc<str
     let end = source.ceil_char_boundary(span.end).max(start);
     let first = source[..start].rfind('\n').map_or(0, |at| at + 1);
     let last = source[end..].find('\n').map_or(source.len(), |at| end + at);
-    let shown = source[first..last].to_ascii_lowercase();
-    let table = source[..last].lines().rev().find(|line| line.trim_start().starts_with('['));
-    let is_secret =
-        shown.contains("secret") || table.is_some_and(|table| table.trim_start().starts_with("[secrets"));
-    is_secret.then(|| {
+    // With the header of the table, and what is before the line: a value may be over several lines.
+    let table = &source[table_start(&source[..first])..last];
+    table.to_ascii_lowercase().contains("secret").then(|| {
         // Known, so that it is refused in words of its own, and not to be suggested.
         let what = unquoted(error.message()).replace(", `value`", "");
         let message = format!("{what} (line {} of `{name}`)", line(source, start));
         Diagnostic::without_place(message, None).suggesting()
     })
+}
+
+/// Where the table begins that a text ends in.
+fn table_start(text: &str) -> usize {
+    let mut at = 0;
+    let starts = text.split_inclusive('\n').filter_map(|line| {
+        let start = at;
+        at += line.len();
+        is_header(line).then_some(start)
+    });
+    starts.last().unwrap_or(0)
+}
+
+/// Whether a line is the header of a table, and not one of a list of lists.
+fn is_header(line: &str) -> bool {
+    let line = line.trim();
+    let after = line.rfind(']').map(|end| line[end + 1..].trim_start());
+    line.starts_with('[') && after.is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
 }
 
 /// A message of serde without the text that it quotes.
@@ -299,6 +315,7 @@ mod tests {
             "[secrets.K]\nvalue = \"s3cr3t-v4lue\"\n".to_owned(),
             "[secrets]\nK = { value = \"s3cr3t-v4lue\" }\n".to_owned(),
             GRANT.replace("{ name = \"K\", header = \"x-key\" }", "\"s3cr3t-v4lue\""),
+            GRANT.replace("x-key\" }", "x-key\",\n  value = \"s3cr3t-v4lue\" }"),
             GRANT.replace("name = \"K\"", "value = \"s3cr3t-v4lue\""),
         ] {
             let said = problems_of(&text);
@@ -313,10 +330,25 @@ mod tests {
             "secrets = \"s3cr3t-v4lue\"\n",
             "[secrets]\n\"s3cr3t-v4lue ä\" = { env = \"A\" }\n",
             "[secrets]\nK = 7 # s3cr3t-v4lue\n",
+            "secrets.K = { env = \"A\",\n vaule = \"s3cr3t-v4lue\" }\n",
+            "secrets.K = { env = \"A\",\n  vaule = [\n  [1, 2],\n  \"s3cr3t-v4lue\" }\n",
+            "[ secrets . K ] # one\n vaule = \"s3cr3t-v4lue\"\n",
+            "[tools.f.grants.http.secret]\nvalu = \"s3cr3t-v4lue\"\n",
+            "[tools.f]\ncomponent = \"f.wasm\"\n[[tools.f.grants.http]]\nhost = \"a.example\"\n\
+             [tools.f.grants.http.secret]\nvalu = \"s3cr3t-v4lue\"\n",
+            "[tools.f]\ngrants.http = [{ host = \"a.example\", secret = {\n  name = \"K\",\n  valu = \"s3cr3t-v4lue\" } }]\n",
         ] {
             let said = problems_of(text);
             assert!(!said.is_empty() && !said.contains("s3cr3t"), "{text}: {said}");
         }
+    }
+
+    #[test]
+    fn a_value_in_the_place_of_a_header_is_not_shown_and_other_tables_are() {
+        let said = problems_of(&GRANT.replace("x-key", "Bearer s3cr3t-v4lue"));
+        assert!(said.contains("not the name of a header") && !said.contains("s3cr3t"), "{said}");
+        let said = problems_of(&format!("[secrets.K]\nenv = \"A\"\n{GRANT}[host]\nstaet = \"x-shown\"\n"));
+        assert!(said.contains("x-shown"), "{said}");
     }
 
     #[test]

@@ -112,6 +112,34 @@ fn an_age_file_is_read_by_the_program() {
     write(folder.path(), "id", "ID", 0o644);
     let said = check(folder.path(), entry, Some(&Fake)).unwrap_err();
     assert!(said.contains("chmod 600"), "{said}");
+    // Without both, what is made first.
+    for name in ["id", "k.age"] {
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+        let said = check(folder.path(), entry, Some(&Fake)).unwrap_err();
+        let how = format!("age-keygen -o {}", folder.path().join("id").display());
+        assert!(said.contains(&how) && !said.contains("secret set"), "{said}");
+    }
+    write(folder.path(), "id", "ID", 0o600);
+    assert!(check(folder.path(), entry, Some(&Fake)).unwrap_err().contains("airlock secret set K"));
+}
+
+#[test]
+fn a_value_in_the_place_of_a_path_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "id", "ID", 0o600);
+    for value in ["sk-live-51f0c9e2", "abcdef+7/0123456789+a=", &"s3cr3t".repeat(100)] {
+        for entry in [
+            format!("file = \"{value}\""),
+            format!("age = \"{value}\"\nidentity = \"id\""),
+            format!("age = \"id\"\nidentity = \"{value}\""),
+        ] {
+            let said = check(folder.path(), &entry, Some(&Fake)).unwrap_err();
+            assert!(said.contains("not shown") && said.contains("line 1") && !said.contains(value), "{said}");
+        }
+    }
+    write(folder.path(), "sk-live-51f0c9e2", "0123456789", 0o644);
+    let said = check(folder.path(), "file = \"sk-live-51f0c9e2\"", None).unwrap_err();
+    assert!(said.contains("sk-live-51f0c9e2") && said.contains("chmod 600"), "a file: {said}");
 }
 
 #[test]

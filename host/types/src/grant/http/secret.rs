@@ -76,10 +76,11 @@ enum Wrong {
     NoPlace,
     #[error("`secret` has both a `header` and a `query`: write one; a second place takes a second grant")]
     TwoPlaces,
-    #[error("`{0}` is not the name of a header: write it without a colon, such as `authorization`")]
-    NotAHeader(String),
+    // Not quoted: a value stands in the place of a name by mistake.
+    #[error("`secret.header` is not the name of a header: write it without a colon, such as `authorization`")]
+    NotAHeader,
     #[error("the header `{0}` cannot carry a secret: it frames the message or is set by the host")]
-    Header(String),
+    Header(&'static str),
     #[error(
         "`secret.query` is no name of a parameter: write visible ASCII, {NAME_BYTES_MAX} characters at most"
     )]
@@ -202,11 +203,14 @@ fn header(name: &str) -> Result<String, Wrong> {
     // The characters of a token in RFC 9110.
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_token) {
-        return Err(Wrong::NotAHeader(name.to_owned()));
+        return Err(Wrong::NotAHeader);
     }
     let name = name.to_ascii_lowercase();
-    if NOT_FOR_SECRETS.contains(&&*name) || name.starts_with("proxy-") {
-        return Err(Wrong::Header(name));
+    if let Some(known) = NOT_FOR_SECRETS.into_iter().find(|known| *known == name) {
+        return Err(Wrong::Header(known));
+    }
+    if name.starts_with("proxy-") {
+        return Err(Wrong::Header("proxy-*"));
     }
     Ok(name)
 }
@@ -266,7 +270,7 @@ mod tests {
         {
             check(json!({"name": "K", "header": header}), Err("cannot carry"));
         }
-        for header in ["", "a b", "x-key:", "x\r\ny"] {
+        for header in ["", "a b", "x-key:", "x\r\ny", "Bearer s3cr3t-v4lue"] {
             check(json!({"name": "K", "header": header}), Err("not the name of a header"));
         }
     }

@@ -167,6 +167,7 @@ const MORE: &str = "more http in one call is not granted";
 const LIST: &str = "tools.web.grants.http";
 const FIRST: &str = "tools.web.grants.http[0]";
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 #[tokio::test]
 async fn the_grant_that_a_denied_request_names_makes_exactly_that_request_pass() {
     let upstream = Upstream::start().await.unwrap();
@@ -250,6 +251,7 @@ async fn the_grant_that_a_denied_request_names_makes_exactly_that_request_pass()
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 #[tokio::test]
 async fn the_grant_that_a_denied_use_of_the_host_names_makes_exactly_that_use_pass() {
     let home = Home::Keep(Place::new());

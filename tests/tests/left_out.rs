@@ -221,7 +221,7 @@ async fn still_served(more: &str, entry: &str) -> bool {
         std::fs::write(folder.path().join("airlock.toml"), text).unwrap();
         ConfigFile::read(&folder.path().join("airlock.toml")).unwrap()
     };
-    let host = Host::builder().registry(&read("", DATA)).leave_out_broken().open().await.unwrap();
+    let host = Host::builder().registry(read("", DATA)).leave_out_broken().open().await.unwrap();
     host.reload(&read(more, entry)).await.unwrap();
     host.visible(&Caller::local()).resolve("figures").is_ok()
 }

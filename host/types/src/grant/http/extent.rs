@@ -2,7 +2,8 @@
 //!
 //! Owns ∩ and ⊆ of requests to other hosts, for the author's side, the operator's and the caller's alike. Both are exact.
 //! A host pattern lies within another only as a whole, since a wildcard has more names than any list; and so does a path,
-//! since below each there are more. So a list allows all of an entry only if one entry of the list does.
+//! since below each there are more. So a list allows all requests of an entry by one method only if one entry of the list
+//! does.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -171,15 +172,15 @@ pub(in crate::grant) fn meet(left: &[HttpGrant], right: &[HttpGrant]) -> Vec<Htt
     left.iter().flat_map(|one| right.iter().filter_map(move |other| one.meet(other))).collect()
 }
 
-/// ⊆: whether a list allows all that a grant does. The addresses of all grants that admit a request count together, as
-/// they do for requests.
+/// ⊆: whether a list allows all that a grant does. Each method may be allowed by another grant of the list. The addresses
+/// of all grants that admit a request count together, as they do for requests.
 pub(in crate::grant) fn is_within(grant: &HttpGrant, list: &[HttpGrant]) -> bool {
-    let above = list.iter().filter(|other| grant.is_within_but_for_addresses(other));
-    let mut addresses: Vec<Network> = Vec::new();
-    let mut is_covered = false;
-    for other in above {
-        is_covered = true;
-        addresses.extend(&other.addresses);
-    }
-    is_covered && address::is_within(&grant.addresses, &addresses)
+    grant.methods.iter().all(|method| {
+        let of_method = HttpGrant { methods: [method.clone()].into(), ..grant.clone() };
+        let above: Vec<&HttpGrant> =
+            list.iter().filter(|other| of_method.is_within_but_for_addresses(other)).collect();
+        let addresses: Vec<Network> =
+            above.iter().flat_map(|other| other.addresses.iter().copied()).collect();
+        !above.is_empty() && address::is_within(&grant.addresses, &addresses)
+    })
 }

@@ -157,6 +157,11 @@ impl Exchange {
         self.refuse(address, Why::Address);
     }
 
+    /// Notes that the response is compressed, so that no secret can be searched for in it.
+    pub(super) fn refuse_coding(&self) {
+        self.refuse(None, Why::Never);
+    }
+
     fn refuse(&self, address: Option<IpAddr>, why: Why) {
         self.running.noted().refuse(Asked::Http(self.target.clone(), address), why);
     }

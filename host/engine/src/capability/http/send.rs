@@ -96,7 +96,7 @@ impl Route {
             && !response.body().is_end_stream()
             && let Some(coding) = coding(response.headers())
         {
-            exchange.deny();
+            exchange.refuse_coding();
             return Err(Error::HttpResponseContentCoding(Some(coding)));
         }
         let pause =

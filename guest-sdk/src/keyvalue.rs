@@ -27,7 +27,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchBucket => f.write_str("there is no such bucket"),
-            Self::NotGranted => f.write_str("this call may not keep values: it was not granted, or it has no session of its own"),
+            Self::NotGranted => f.write_str(
+                "this call may not keep values: it was not granted, or it has no session of its own",
+            ),
             Self::Host(text) => f.write_str(text),
         }
     }

@@ -16,7 +16,7 @@ use airlock_types::grant::{Asked, Why};
 /// Headers that a guest may not set: those that frame a message or belong to one connection, the name of the host,
 /// credentials, and those by which some servers take another method, path or sender than the request has. Of these a grant
 /// can name the credentials.
-static FORBIDDEN: [HeaderName; 19] = [
+static FORBIDDEN: [HeaderName; 18] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHENTICATE,
@@ -33,7 +33,6 @@ static FORBIDDEN: [HeaderName; 19] = [
     header::COOKIE,
     header::FORWARDED,
     HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-original-url"),
     HeaderName::from_static("x-real-ip"),
     HeaderName::from_static("x-rewrite-url"),
 ];
@@ -105,5 +104,31 @@ impl WasiHttpHooks for Gate {
             let done: Done = Box::new(ready(Ok(())));
             Ok((prepared.send().await?, done))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_rewrite_a_request_are_the_hosts() {
+        for name in [
+            "connection",
+            "proxy-status",
+            "forwarded",
+            "x-forwarded-host",
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-real-ip",
+        ] {
+            assert!(is_forbidden(&HeaderName::from_static(name)), "{name}");
+        }
+        for name in ["accept", "content-type", "idempotency-key", "x-api-version"] {
+            assert!(!is_forbidden(&HeaderName::from_static(name)), "{name}");
+        }
     }
 }

@@ -63,6 +63,25 @@ async fn a_figure_comes_by_a_key_that_the_tool_never_sees() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_the_service_does_not_take_is_not_about_the_arguments() {
+    let mut shipped = Shipped::new().await;
+    shipped.services = Services::start("another-key").await.unwrap();
+    shipped.registry = shipped.services.registry(shipped.folder.path()).unwrap();
+    let text = std::fs::read_to_string(&shipped.registry).unwrap();
+    let alone = text.replace("fallback = [{ cached = \"1d\" }, \"market_figures_table\"]\n", "");
+    std::fs::write(&shipped.registry, alone).unwrap();
+    let reply = shipped.call("market_figures", &json!({"series": "nonfarm"}));
+    assert_eq!(
+        (&reply["code"], &reply["findings"][0]["kind"]),
+        (&json!("tool.error"), &json!("secret.refused")),
+        "{reply}"
+    );
+    let message = reply["error"]["message"].as_str().unwrap();
+    assert!(message.contains("did not take the credential that the host added"), "{message}");
+    assert!(!message.contains("may be about the arguments"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_service_the_table_answers_and_says_how_old_it_is() {
     let shipped = Shipped::new().await;
     let asked = json!({"series": "nonfarm"});

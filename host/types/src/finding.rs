@@ -53,6 +53,9 @@ pub struct Finding {
 /// The kind of the finding of an attempt that a response ended because it had a secret in it.
 pub const SECRET_ECHO: &str = "secret.echo";
 
+/// The kind of the finding of an attempt in which a service did not take the host's credential.
+pub const SECRET_REFUSED: &str = "secret.refused";
+
 impl Finding {
     /// The finding of an attempt that ended because a response had the value of a secret in it. The secret is named for
     /// the operator; its value is nowhere.
@@ -63,6 +66,17 @@ impl Finding {
             path: String::new(),
             expected: format!("responses without the secret `{name}`"),
             got: "its value: the attempt was ended before the tool could read it".into(),
+        }
+    }
+
+    /// The finding of an attempt in which a service answered 401 to a request with this secret.
+    pub fn secret_refused(name: &str) -> Finding {
+        Finding {
+            kind: SECRET_REFUSED.into(),
+            verdict: Verdict::Warn,
+            path: String::new(),
+            expected: format!("a service that takes the secret `{name}`"),
+            got: "status 401: the value is wrong or no longer good".into(),
         }
     }
 

@@ -136,6 +136,8 @@ pub struct Traces {
     pub effects: Effects,
     /// The host that had not answered yet.
     pub waiting_for: Option<String>,
+    /// The secret that a service did not take.
+    pub secret_refused: Option<String>,
 }
 
 impl Traces {

@@ -2,7 +2,7 @@
 
 use airlock_types::code::Code;
 use airlock_types::effect::{Effects, Verified};
-use airlock_types::finding::{Finding, SECRET_ECHO};
+use airlock_types::finding::{Finding, SECRET_ECHO, SECRET_REFUSED};
 use serde_json::Value;
 
 /// The facts about a failure, beyond its code. The texts for agents are made from them.
@@ -77,6 +77,11 @@ impl Details {
     /// Whether a response ended the attempt because it had a secret in it.
     fn is_echo(&self) -> bool {
         self.findings.iter().any(|finding| finding.kind == SECRET_ECHO)
+    }
+
+    /// Whether a service did not take the host's own credential.
+    pub(crate) fn is_secret_refused(&self) -> bool {
+        self.findings.iter().any(|finding| finding.kind == SECRET_REFUSED)
     }
 
     /// Details of a call that got no slot. The hint of one second is a guess: when a slot comes free is unknown.

@@ -86,6 +86,12 @@ pub(crate) fn judge(
     if judged.code == Code::LimitDeadline {
         judged.details.waiting_for.clone_from(&traces.waiting_for);
     }
+    // A tool that answered all the same did without what the service kept from it.
+    if judged.accepted.is_none()
+        && let Some(name) = &traces.secret_refused
+    {
+        judged.details.findings.push(Finding::secret_refused(name));
+    }
     Ok(judged)
 }
 

@@ -245,6 +245,12 @@ pub(super) fn proceed(code: Code, details: &Details, retryable: bool) -> String 
         format!("Repeating it later may help.{tried}")
     } else if details.is_callers {
         "The arguments are to blame: change what its words name, and call again. Unchanged it will fail again.".into()
+    } else if code == Code::ToolError && details.is_secret_refused() {
+        // Before the advice on arguments: an agent would try others in vain.
+        format!(
+            "A service did not take the credential that the host added, which no argument can change.{tried} Only the \
+             operator can look into it; tell your user."
+        )
     } else if code == Code::ToolError {
         // A tool's own error speaks of the arguments more often than of anything else.
         format!(

@@ -309,7 +309,7 @@ impl Drop for Metered<'_> {
         let fuel = self.fuel - self.store.get_fuel().unwrap_or(0).min(self.fuel);
         let Remains { log, log_bytes, memory_bytes, noted, effects, traffic, changes, key_usage } =
             self.store.data_mut().take();
-        let Traffic { requests, up_bytes, down_bytes, noted: _, waiting_for } = traffic;
+        let Traffic { requests, up_bytes, down_bytes, noted: _, waiting_for, secret_refused } = traffic;
         let Changes { written_bytes, files_created, noted: _ } = changes;
         let Noted { refused, uses } = noted;
         let KeyUsage { keys_read, keys_written, value_bytes_read, value_bytes_written } = key_usage;
@@ -330,7 +330,7 @@ impl Drop for Metered<'_> {
             value_bytes_written,
         };
         let traces = Traces::new(usage, self.returned);
-        *self.traces = Traces { log, refused, uses, effects, waiting_for, ..traces };
+        *self.traces = Traces { log, refused, uses, effects, waiting_for, secret_refused, ..traces };
     }
 }
 

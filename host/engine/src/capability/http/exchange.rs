@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::StatusCode;
 
@@ -29,6 +29,8 @@ pub(crate) struct Traffic {
     pub(crate) noted: Noted,
     /// The host that has not answered yet.
     pub(crate) waiting_for: Option<String>,
+    /// The secret that a service did not take.
+    pub(crate) secret_refused: Option<String>,
 }
 
 /// The outgoing requests of a running attempt. Shared, since requests run beside the guest.
@@ -40,6 +42,8 @@ pub(super) struct Running {
     noted: Mutex<Noted>,
     /// The hosts that are waited for, by the number of the request.
     awaited: Mutex<BTreeMap<u64, Arc<str>>>,
+    /// The secret that a service did not take. The first one is enough to act on.
+    secret_refused: OnceLock<Arc<str>>,
     halt: Arc<Halt>,
 }
 
@@ -64,6 +68,7 @@ impl Running {
             down_bytes: self.down_bytes.load(Ordering::Relaxed),
             noted: self.noted().clone(),
             waiting_for: self.awaited().values().next().map(|host| host.as_ref().to_owned()),
+            secret_refused: self.secret_refused.get().map(|name| name.as_ref().to_owned()),
         }
     }
 }
@@ -164,6 +169,13 @@ impl Exchange {
 
     fn refuse(&self, address: Option<IpAddr>, why: Why) {
         self.running.noted().refuse(Asked::Http(self.target.clone(), address), why);
+    }
+
+    /// Notes that the host did not take the secret of the request. Not for 403: that may be about what was asked for.
+    pub(super) fn look_at(&self, status: StatusCode, attached: &Attached) {
+        if status == StatusCode::UNAUTHORIZED {
+            let _ = self.running.secret_refused.set(attached.name().clone());
+        }
     }
 
     /// Ends the attempt, whose response has the value of this secret.

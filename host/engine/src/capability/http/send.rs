@@ -83,6 +83,9 @@ impl Route {
             }
         };
         exchange.settle(response.status());
+        if let Some(secret) = secret {
+            exchange.look_at(response.status(), secret);
+        }
         if !exchange.down(headers_size(response.headers())) {
             return Err(Error::HttpResponseHeaderSectionSize(None));
         }

@@ -16,8 +16,9 @@ use super::body::Sent;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::grant::http::Scheme;
 
-/// Most idle connections of one tool. More calls than the default number of concurrent ones need no more.
-const IDLE_MAX: usize = 16;
+/// Most idle connections of one tool: those of as many calls at once as its bulkhead is likely set to. Half of all that it
+/// may have, so that idle ones to one host never keep it from another.
+const IDLE_MAX: usize = 64;
 
 /// How long an idle connection is kept. Servers close theirs after a minute or two, and a request on a connection that
 /// is being closed fails.

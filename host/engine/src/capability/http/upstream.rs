@@ -29,8 +29,8 @@ use airlock_types::environment::{SharedEnvironment, within};
 use airlock_types::grant::HttpAccess;
 use airlock_types::grant::http::Scheme;
 
-/// Most open connections of one tool. Eight calls run at once by default, each with a few requests.
-const CONNECTIONS_MAX: usize = 64;
+/// Most open connections of one tool, idle ones included. Eight calls run at once by default, each with a few requests.
+const CONNECTIONS_MAX: usize = 128;
 
 /// Most addresses of a name that are tried.
 const ADDRESSES_MAX: usize = 4;

@@ -4,9 +4,11 @@ use airlock::host::{Host, OpenError};
 use airlock_journal::Journal;
 use airlock_tests::orders::{Fate, Orders};
 use airlock_tests::root;
+use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::{Code, Ran, Status};
 use airlock_types::record::v3::Step;
+use futures::FutureExt as _;
 use serde_json::json;
 
 use crate::shop::{Later, Shop, VERIFY, call};
@@ -38,11 +40,13 @@ async fn what_was_answered_is_not_tried_again_and_is_known() {
 }
 
 /// Fates of an order, and how the tool ends that has no answer.
-const UNANSWERED: [(Fate, &str); 4] = [
+const UNANSWERED: [(Fate, &str); 6] = [
     (Fate::AnswerLost, "return"),
     (Fate::Lost, "return"),
     (Fate::Hangs, "return"),
     (Fate::Refused(504), "abort-after"),
+    (Fate::Refused(520), "abort-after"),
+    (Fate::Refused(599), "abort-after"),
 ];
 
 #[tokio::test]
@@ -65,6 +69,26 @@ async fn what_was_not_answered_is_unknown_and_never_tried_again() {
             "{error:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_with_an_open_change_is_on_record_as_unknown() {
+    let shop = shop(&[Fate::Hangs]).await;
+    let file = shop.file("", "limits.deadline_ms = 25_000\n");
+    let journal = Journal::open(&shop.folder.path().join("cancelled.db"), 64 << 20).unwrap();
+    let host = Host::builder().registry(file).journal(journal).open().await.unwrap();
+    let args = Arguments::Text(shop.args("a", "return").to_string().into());
+    let mut call = Box::pin(host.call(Call::new("shop_place", args)));
+    // Polled until the order has come, whose answer never does.
+    while shop.orders.came().0 == 0 {
+        assert!(call.as_mut().now_or_never().is_none());
+        tokio::task::yield_now().await;
+    }
+    drop(call);
+    host.journal().flush().unwrap();
+    let journal = rusqlite::Connection::open(host.journal().path().unwrap()).unwrap();
+    let code: String = journal.query_row("SELECT code FROM calls", [], |row| row.get(0)).unwrap();
+    assert_eq!(code, "outcome-unknown");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod bench;
 mod clients;
 mod conformance;
 mod demo;
+mod deny;
 mod fuzz;
 mod fuzz_api;
 mod guests;
@@ -37,6 +38,8 @@ enum Command {
     Bench(bench::Args),
     /// Builds everything from source and plays an agent's session over MCP.
     Demo,
+    /// Checks licences, versions and sources of dependencies, and advisories where their database can be fetched.
+    Deny(deny::Args),
     /// Runs the fuzz targets: untrusted bytes of each kind.
     Fuzz(fuzz::Args),
     /// Tests the HTTP API against its own OpenAPI document.
@@ -61,6 +64,7 @@ fn main() -> Result<()> {
         Command::Guests(args) => guests::run(&root(), &args),
         Command::Bench(args) => bench::run(&root(), &args),
         Command::Demo => demo::run(&root()),
+        Command::Deny(args) => deny::run(&root(), &args),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::FuzzApi(args) => fuzz_api::run(&root(), &args),
         Command::Release(args) => release::run(&root(), &args),

@@ -3,8 +3,10 @@
 //! Nothing here is part of the product.
 
 pub mod case;
+pub mod chaos;
 pub mod conformance;
 pub mod door;
+pub mod draw;
 pub mod orders;
 pub mod server;
 pub mod services;

@@ -254,8 +254,15 @@ async fn decide(
         Fate::Answered | Fate::Kept => answer(&mut stream, 201, "close").await,
         Fate::Refused(status) => answer(&mut stream, status, "close").await,
         Fate::AnswerLost | Fate::Lost => Ok(()),
-        Fate::Hangs | Fate::Eager | Fate::Stuck | Fate::Late => std::future::pending().await,
+        Fate::Hangs | Fate::Eager | Fate::Stuck | Fate::Late => silent(&mut stream).await,
     }
+}
+
+/// Says nothing until the other side gives up.
+async fn silent(stream: &mut TcpStream) -> std::io::Result<()> {
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
 }
 
 /// Answers whether an order was applied.

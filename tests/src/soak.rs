@@ -3,7 +3,7 @@
 //! Owns the schedule. `load` has the kinds of clients, `outside` the process that reads the journal beside the server,
 //! `report` the observations and the faults.
 
-mod load;
+pub(crate) mod load;
 mod outside;
 mod report;
 
@@ -61,7 +61,7 @@ pub async fn run(length: Duration) -> anyhow::Result<Report> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a load is as long as it was asked to be, and replays nothing")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 

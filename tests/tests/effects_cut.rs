@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use airlock_tests::draw::Draw;
 use airlock_tests::orders::{Fate, Orders};
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::Code;
@@ -12,22 +13,6 @@ use crate::shop::Shop;
 
 /// Calls of each kind.
 const ROUNDS: u64 = 24;
-
-/// Draws numbers that are the same in each run (SplitMix64).
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % below
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len() as u64) as usize]
-    }
-}
 
 const MANNERS: [&str; 7] =
     ["return", "compute", "abort-before", "abort-after", "abort-meanwhile", "forget", "spin"];

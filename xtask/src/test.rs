@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{cargo, command, run_command};
-use crate::{clients, conformance, fuzz, fuzz_api, guests, soak, tidy};
+use crate::{clients, conformance, deny, fuzz, fuzz_api, guests, soak, tidy};
 
 /// Programs under `examples/`.
 const EXAMPLES: [&str; 3] = ["custom_capability", "embed", "precompile"];
@@ -44,7 +44,8 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     // From here on the steps start the built program.
     step("demo", || run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy())))?;
     step("conformance", || conformance(root))?;
-    step("sample of the soak", || soak::run(root, &soak::Args { minutes: 2 }))?;
+    step("sample of the soak", || soak::run(root, &soak::Args { minutes: 2, chaos: false, seed: 1 }))?;
+    step("sample of the chaos", || soak::run(root, &soak::Args { minutes: 2, chaos: true, seed: 1 }))?;
     step("sample of the clients", || clients::run(root, &clients::Args { only: "python".into() }))?;
     step("sample of the fuzz", || match fuzz::available(root) {
         Ok(()) => fuzz::run(root, &fuzz::Args::sample()),
@@ -54,7 +55,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         Ok(()) => fuzz_api::run(root, &fuzz_api::Args { examples: 40 }),
         Err(err) => skip(&err),
     })?;
-    step("cargo deny", || deny(root))?;
+    step("dependencies", || deny::run(root, &deny::Args::default()))?;
     println!("not part of this: `cargo xtask interop`, which needs Node, Python and the network");
     println!("all checks passed");
     Ok(())
@@ -101,16 +102,4 @@ fn conformance(root: &Path) -> Result<()> {
         Ok(suite) => conformance::check(root, &suite),
         Err(err) => skip(&err.context("the conformance suite cannot be installed, so nothing was checked")),
     }
-}
-
-/// Checks bans, licenses and sources, which need no network. Advisories need a database that may be missing.
-fn deny(root: &Path) -> Result<()> {
-    // An optional tool: a machine without it still runs all other checks.
-    let installed =
-        command(root, "cargo").args(["deny", "--version"]).output().is_ok_and(|out| out.status.success());
-    if !installed {
-        println!("skipped: cargo-deny is not installed");
-        return Ok(());
-    }
-    cargo(root, &["deny", "--offline", "check", "bans", "licenses", "sources"])
 }

@@ -130,12 +130,12 @@ async fn once(kind: Kind, server: &Server, tally: &mut Tally) -> anyhow::Result<
 }
 
 /// Sends a request and returns the envelope of its answer.
-pub(super) async fn api(request: RequestBuilder) -> anyhow::Result<Value> {
+pub(crate) async fn api(request: RequestBuilder) -> anyhow::Result<Value> {
     let mut body: Value = request.timeout(LOST).send().await?.json().await?;
     Ok(if body.get("reply").is_some() { body["reply"].take() } else { body })
 }
 
-pub(super) fn code(reply: &Value) -> &str {
+pub(crate) fn code(reply: &Value) -> &str {
     reply["code"]
         .as_str()
         .or(reply["type"].as_str().map(|kind| kind.trim_start_matches("urn:airlock:")))

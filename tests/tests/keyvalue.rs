@@ -339,7 +339,7 @@ fn a_grant_that_cannot_be_meant_is_refused_with_what_to_write() {
         ("{ buckets = [\"\"] }", "one without a name"),
         ("{ scope = \"user\" }", "expected one of `tool`, `caller`, `session`"),
         ("{ keys = 5 }", "unknown field `keys`"),
-        ("true", "expected struct KeyvalueGrant"),
+        ("true", "a table is expected here"),
     ] {
         let text = format!("[tools.keep]\ncomponent = \"keeper.wasm\"\ngrants.keyvalue = {grant}\n");
         let said = Place::new().registry(&text).unwrap_err();

@@ -36,7 +36,7 @@ impl Diagnostic {
     /// A syntax or shape error of a TOML file, with the nearest right name where a name is wrong.
     pub fn from_toml(error: &toml::de::Error, file: &str, source: &Arc<str>) -> Diagnostic {
         Diagnostic {
-            message: error.message().to_owned(),
+            message: plain(error.message()),
             file: file.to_owned(),
             source: Arc::clone(source),
             span: error.span(),
@@ -108,6 +108,32 @@ impl Diagnostic {
     }
 }
 
+/// An error of serde about a value's type, without the names of types in the program.
+fn plain(message: &str) -> String {
+    let Some((found, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
+    else {
+        return message.to_owned();
+    };
+    let expected = match expected {
+        "a sequence" => "a list",
+        "a map" => "a table",
+        "a boolean" => "true or false",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        name if name.starts_with("struct ") || name.starts_with("internally tagged enum") => "a table",
+        other => other,
+    };
+    let found = match found {
+        "sequence" => "a list".to_owned(),
+        "map" => "a table".to_owned(),
+        // With its value: integer `5`.
+        other => format!("the {other}"),
+    };
+    format!("this is {found}, and {expected} is expected here")
+}
+
 impl Diagnostics {
     /// All of them as a terminal shows them.
     pub fn render(&self, color: bool) -> String {
@@ -155,5 +181,26 @@ mod tests {
         let text = Diagnostics::from(Diagnostic::from_toml(&error, "a.toml", &source)).to_string();
         assert!(text.contains("a.toml:2:1"), "{text}");
         assert!(text.contains("did you mean `deadline`?"), "{text}");
+    }
+
+    #[test]
+    fn says_what_is_expected_in_words_of_the_file() {
+        for (found, said) in [
+            (
+                "deadline = true",
+                "this is the boolean `true`, and a whole number that is not negative is expected here",
+            ),
+            ("deadline = []", "this is a list, and a whole number that is not negative is expected here"),
+            (
+                "deadline = { a = 1 }",
+                "this is a table, and a whole number that is not negative is expected here",
+            ),
+        ] {
+            assert_eq!(plain(toml::from_str::<Settings>(found).unwrap_err().message()), said);
+        }
+        assert_eq!(
+            plain("invalid type: string \"x\", expected struct KeyvalueGrant"),
+            "this is the string \"x\", and a table is expected here"
+        );
     }
 }

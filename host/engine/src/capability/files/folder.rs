@@ -47,7 +47,11 @@ impl GrantError {
     /// How an operator can fix it.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            GrantError::Unusable { path, .. } => unexpanded::word(path),
+            GrantError::Unusable { path, source } => unexpanded::word(path).or_else(|| {
+                (source.kind() == io::ErrorKind::NotFound).then_some(
+                    "make the folder, or name another one; paths are relative to the registry's folder",
+                )
+            }),
             GrantError::Private { .. } => Some("grant a folder beside it, or move it with `host.state`"),
             GrantError::Own { .. } => Some("grant a folder of its own for what the tool writes"),
             GrantError::NotWritable { .. } => {

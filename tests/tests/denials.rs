@@ -40,6 +40,18 @@ fn case(
     Case { settings: settings.into(), of_caller: "", function, args, neighbor: None, kind, rule }
 }
 
+/// A case of the caller `ann`, with these settings of its entry.
+fn case_of(
+    of_caller: impl Into<String>,
+    settings: impl Into<String>,
+    function: &'static str,
+    args: Value,
+    kind: &'static str,
+    rule: &'static str,
+) -> Case {
+    Case { of_caller: of_caller.into().leak(), ..case(settings, function, args, kind, rule) }
+}
+
 /// The settings of a tool as one line for each key, whatever dotted keys were.
 fn written(settings: &Table) -> String {
     settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
@@ -242,6 +254,32 @@ async fn the_grant_that_a_denied_request_names_makes_exactly_that_request_pass()
             of_caller: "grants.http = [{ host = \"a.x.example\" }]\n",
             ..case(grant(""), "fetch", get(&url("/v1/a")), HOST, "callers.ann.grants.http")
         },
+        // Another grant of the host has the header, so that the guest could set it.
+        case(
+            grant(", path = \"/a\", headers = [\"authorization\"]").replace("]\n", &format!(
+                ", {{ host = \"127.0.0.1\", scheme = \"http\", port = {port}, addresses = [\"127.0.0.1\"], path = \"/v1\" }}]\n"
+            )),
+            "fetch",
+            json!({"method": "GET", "url": url("/v1/a"), "headers": [["authorization", "Bearer x"]], "body": ""}),
+            "http with the header authorization is not granted",
+            "tools.web.grants.http[1]",
+        ),
+        case_of(
+            format!("grants.http = [{{ host = \"127.0.0.1\", scheme = \"http\", port = {port}, requests_max = 2 }}]\n"),
+            grant(""),
+            "repeat",
+            json!({"method": "GET", "url": url("/"), "times": 3}),
+            MORE,
+            "callers.ann.grants.http[0]",
+        ),
+        case_of(
+            format!("grants.http = [{{ host = \"127.0.0.1\", scheme = \"http\", port = {port}, down_bytes_max = 700 }}]\n"),
+            grant(""),
+            "download",
+            json!({"url": url("/large?700")}),
+            MORE,
+            "callers.ann.grants.http[0]",
+        ),
     ];
     for case in cases {
         let is_mended_by_a_place = case.kind == HOST || case.kind == KIND;
@@ -316,6 +354,30 @@ async fn the_grant_that_a_denied_use_of_the_host_names_makes_exactly_that_use_pa
             ..case("grants.random = true\n", "draw", json!({}), "random is not granted", "callers.ann.grants")
         },
         Case {
+            of_caller: "grants.keyvalue = { buckets = [\"a\"] }\n",
+            ..case(
+                "grants.keyvalue = { buckets = [\"a\", \"b\"] }\n",
+                "put",
+                put("b"),
+                bucket,
+                "callers.ann.grants.keyvalue",
+            )
+        },
+        Case {
+            of_caller: "grants.keyvalue = { keys_max = 2 }\n",
+            ..case("grants.keyvalue = {}\n", "put_many", many(3), more, "callers.ann.grants.keyvalue")
+        },
+        Case {
+            of_caller: "grants.config = { a = \"1\" }\n",
+            ..case(
+                "grants.config = { b = \"v\" }\n",
+                "values",
+                json!({"keys": ["b"]}),
+                "config with that key is not granted",
+                "callers.ann.grants.config",
+            )
+        },
+        Case {
             of_caller: "grants.config = [\"a\"]\n",
             ..case(
                 "grants.config = { b = \"1\" }\n",
@@ -346,6 +408,10 @@ async fn the_grant_that_a_denied_use_of_a_folder_names_makes_exactly_that_use_pa
         case(desk::writable(", files_max = 0"), "act", write("x"), more, first),
         case(desk::writable(", bytes_max = 3"), "act", write("12345"), more, first),
         case(desk::writable(", file_bytes_max = 3"), "act", write("12345"), more, first),
+        Case {
+            of_caller: "grants.files = [{ guest = \"/data\", access = \"read-write\", bytes_max = 3 }]\n",
+            ..case(desk::writable(""), "act", write("12345"), more, "callers.ann.grants.files[0]")
+        },
         Case {
             of_caller: "grants.files = [{ guest = \"/data\" }]\n",
             ..case(

@@ -55,6 +55,11 @@ fn a_lock_of_the_third_format_is_read_and_digests_that_were_edited_are_refused()
     std::fs::write(&file, toml::to_string(&third).unwrap()).unwrap();
     let shown = airlock(&path, &["lock"]);
     assert_eq!(shown.status.code(), Some(0), "{}", said(&shown));
+    // A format that has no digests is not one way to have false ones.
+    let mut mixed = whole.clone();
+    mixed["format"] = 3.into();
+    std::fs::write(&file, toml::to_string(&mixed).unwrap()).unwrap();
+    assert!(said(&airlock(&path, &["tools"])).contains("are not those of its definition"));
     for key in ["component", "requests", "surface", "wit"] {
         let mut edited = whole.clone();
         edited["tools"]["unit_convert"]["digests"][key] = "00".into();

@@ -30,7 +30,8 @@ fn check_names_what_is_odd_about_grants() {
         { host = \"*.example.com\" },\n{ host = \"*.example.org\", reason = \"one host for each customer\" },\n\
         { host = \"10.0.0.1\" },\n{ host = \"10.0.0.2\", addresses = [\"10.0.0.0/8\"] },\n{ host = \"localhost\", scheme = \"http\" },\n\
         { host = \"api.example.com\", path = \"/v1/\" },\n{ host = \"api.invalid\" },\n]\n\
-        grants.files = [{ host = \"data\", guest = \"/data/\" }]\n",
+        grants.files = [{ host = \"data\", guest = \"/data/\" }]\n\
+        report = { until = 2999-01-01, grants = { http = [{ host = \"*.example.net\" }] } }\n",
     );
     let output = airlock_in(folder.path(), &["check"]);
     let said = stderr(&output);
@@ -42,6 +43,7 @@ fn check_names_what_is_odd_about_grants() {
         ("private-without-cidr", 9, "`localhost`"),
         ("path-normalized", 10, "`path = \"/v1/\"` is read as `/v1`"),
         ("host-unmatchable", 11, "`api.invalid`"),
+        ("wildcard-without-reason", 14, "`*.example.net`"),
         ("path-normalized", 13, "`guest = \"/data/\"` is read as `/data`"),
     ] {
         let end = format!("({kind}, airlock.toml:{line})");
@@ -100,6 +102,153 @@ fn diff_tells_wider_from_narrower_and_ends_with_3_for_the_wider() {
     let output = airlock_in(folder.path(), &["policy", "diff", "none.toml", "one.toml", "--json"]);
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&found["wider"], found["changes"].as_array().unwrap().len()), (&json!(true), 2));
+}
+
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+#[test]
+fn whatever_allows_more_is_wider_by_any_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = ["c", "g"].map(|letter| format!("key:{}=", letter.repeat(43)));
+    let web = |more: &str| format!("[tools.web]\ncomponent = \"absent.wasm\"\n{more}\n");
+    let ann = |more: &str| web(&format!("[callers.ann]\ntools = [\"web\"]\n{more}"));
+    let of = |caller: &str| web(&format!("[callers.{caller}]\ntools = [\"web\"]"));
+    let token = |digit: char| format!("tokens = [\"sha256:{}\"]", String::from(digit).repeat(64));
+    let signed = |more: &str| format!("[signatures]\n{more}\n{}", web(""));
+    let require = |keys: &[&str], more: &str| {
+        let keys: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
+        signed(&format!("require = [{}]\n{more}", keys.join(", ")))
+    };
+    // What the old registry says, what the new one says, the place, and whether the way back is no wider.
+    let cases = [
+        (require(&[&one], ""), signed(""), "signatures.require", true),
+        (require(&[&one], ""), signed(""), "tools.web.signatures.require", true),
+        (require(&[&one, &two], ""), require(&[&one, &two], "threshold = 1"), "signatures.require", true),
+        (require(&[&one], ""), require(&[&two], ""), "signatures.require", false),
+        (require(&[&one], ""), require(&[&one, &two], "threshold = 1"), "signatures.require", true),
+        (signed("serial_min = 7"), signed("serial_min = 6"), "signatures.serial_min", true),
+        (signed(&format!("trust = [{one:?}]")), signed(""), "signatures.trust", true),
+        (web(""), web("signatures.name = \"other.wasm\""), "tools.web.signatures.name", false),
+        (web("limits.fuel = 1000"), web(""), "tools.web.limits.fuel", false),
+        (
+            web("limits.deadline_ms = 100"),
+            web("limits.deadline_ms = 200"),
+            "tools.web.limits.deadline_ms",
+            true,
+        ),
+        (web("effects = \"read\""), web(""), "tools.web.effects", false),
+        (web("effects = \"read\""), web("effects = \"write\""), "tools.web.effects", true),
+        (web(""), web("fallback = [\"other\"]"), "tools.web.fallback", true),
+        (
+            web("fallback = [{ cached = \"1h\" }]"),
+            web("fallback = [{ cached = \"1d\" }]"),
+            "tools.web.fallback",
+            true,
+        ),
+        (web(""), web("verify = \"other\""), "tools.web.verify", false),
+        (web(""), web("retry.attempts = 9"), "tools.web.retry.attempts", true),
+        (web("functions = [\"fetch\"]"), web(""), "tools.web.functions", true),
+        (web(""), web("imports.\"a:b/c\" = \"trap\""), "tools.web.imports.\"a:b/c\"", true),
+        (web(""), web("").replace("absent", "other"), "tools.web.component", false),
+        (web("useful_ms_min = 500"), web("useful_ms_min = 50"), "tools.web.useful_ms_min", true),
+        (web("bulkhead.run = 2"), web("bulkhead.run = 3"), "tools.web.bulkhead.run", true),
+        (of("local"), web(""), "callers.local.tools", true),
+        (
+            of("anonymous"),
+            format!("http.allow_anonymous = true\n{}", web("")),
+            "callers.anonymous.tools",
+            true,
+        ),
+        (web(""), format!("http.allow_anonymous = true\n{}", web("")), "http.allow_anonymous", true),
+        (web(""), ann(""), "callers.ann", true),
+        (ann(""), ann(&token('a')), "callers.ann.tokens", true),
+        (ann(&token('a')), ann(&token('b')), "callers.ann.tokens", false),
+        (ann("budgets.calls_per_day = 3"), ann(""), "callers.ann.budgets.calls_per_day", true),
+        (ann("run = 1"), ann(""), "callers.ann.run", true),
+        (ann(""), ann("metrics = \"all\""), "callers.ann.metrics", true),
+        (
+            ann("grants.files = [{ guest = \"/data\", host = \"/data\" }]"),
+            ann("grants.files = [{ guest = \"/data\" }]"),
+            "callers.ann.grants.files[/data]",
+            false,
+        ),
+        (
+            ann("grants.config = { a = \"*\" }"),
+            ann("grants.config = [\"a\"]"),
+            "callers.ann.grants.config.a",
+            false,
+        ),
+        (web(""), format!("http.listen = \"0.0.0.0:80\"\n{}", web("")), "http.listen", false),
+        (
+            web(""),
+            format!("http.allowed_origins = [\"https://a.example\"]\n{}", web("")),
+            "http.allowed_origins",
+            true,
+        ),
+        (web(""), format!("host.call_deadline_ms = 90000\n{}", web("")), "host.call_deadline_ms", true),
+        (web(""), format!("arguments.bytes_max = 9000000\n{}", web("")), "arguments.bytes_max", true),
+        (web(""), web("[secrets.K]\nenv = \"K\""), "secrets.K", true),
+        (web("[secrets.K]\nenv = \"K\""), web("[secrets.K]\nenv = \"L\""), "secrets.K", false),
+    ];
+    let diff = |old: &str, new: &str| {
+        std::fs::write(folder.path().join("old.toml"), old).unwrap();
+        std::fs::write(folder.path().join("new.toml"), new).unwrap();
+        let output = airlock_in(folder.path(), &["policy", "diff", "old.toml", "new.toml"]);
+        (output.status.code(), stdout(&output) + &stderr(&output))
+    };
+    for (old, new, place, is_less_back) in cases {
+        let (code, said) = diff(&old, &new);
+        assert_eq!(code, Some(3), "{old}{new}{said}");
+        let lines = ["widened ", "added   "].map(|turn| format!("{turn} {place}"));
+        assert!(said.lines().any(|line| lines.iter().any(|own| own == line)), "{place}: {said}");
+        let (code, said) = diff(&new, &old);
+        assert_eq!(code, Some(if is_less_back { 0 } else { 3 }), "back: {new}{old}{said}");
+        assert_eq!(diff(&old, &old), (Some(0), "nothing changed\n".to_owned()), "{old}");
+    }
+}
+
+#[test]
+fn a_case_is_about_who_may_call_and_what_a_class_allows_too() {
+    let folder = web("[tools.web]\ncomponent = \"web.wasm\"\nfunctions = [\"fetch\"]\neffects = \"read\"\n\
+        grants.http = [{ host = \"a.example\", methods = [\"GET\", \"POST\"] }, { host = \"10.0.0.1\" }]\n[callers.ann]\ntools = [\"other\"]\n");
+    let cases = "[[case]]\ntool = \"web\"\nrequest = { http = \"POST https://a.example/\" }\ndecision = \"deny\"\nrule = \"tools.web.effects\"\n\
+        [[case]]\ntool = \"web\"\nrequest = { http = \"GET https://a.example/\" }\ndecision = \"allow\"\n\
+        [[case]]\ntool = \"web\"\nrequest = { http = \"GET https://10.0.0.1/\" }\ndecision = \"deny\"\n\
+        [[case]]\ntool = \"web\"\ncaller = \"ann\"\ndecision = \"deny\"\nrule = \"callers.ann.tools\"\n";
+    std::fs::write(folder.path().join("cases.toml"), cases).unwrap();
+    let output = airlock_in(folder.path(), &["policy", "test", "cases.toml"]);
+    assert!(stdout(&output).contains("4 cases, 0 failed"), "{}{}", stdout(&output), stderr(&output));
+}
+
+#[test]
+fn texts_of_an_author_write_no_line_of_check_and_no_part_of_a_grant() {
+    let contract = "[[capabilities.files]]\npath = '/x\", access = \"read-write'\nreason = \"r\\n\\nok: verified\"\n\
+        [capabilities.custom]\n\"a = true\\ngrants.http = [{ host = 'evil.example' }]\\n#\" = { reason = \"r\" }\n";
+    let folder = web("[tools.web]\ncomponent = \"web.wasm\"\n");
+    std::fs::write(folder.path().join("contract.toml"), contract).unwrap();
+    let packed = airlock_in(folder.path(), &["pack", "web.wasm", "--contract", "contract.toml"]);
+    assert!(packed.status.success(), "{}", stderr(&packed));
+    let said = stderr(&airlock_in(folder.path(), &["check"]));
+    let known = |line: &&str| line.starts_with("warning: ") || line.starts_with("note: ");
+    assert!(said.lines().all(|line| known(&line)), "{said}");
+    let printed = said.lines().filter_map(|line| line.split_once("to grant it: ").map(|(_, grant)| grant));
+    let mut names = Vec::new();
+    for line in printed {
+        let read: toml::Table = toml::from_str(line).unwrap_or_else(|err| panic!("{line}: {err}"));
+        let grants = read["grants"].as_table().unwrap();
+        assert_eq!((read.len(), grants.len()), (1, 1), "{line}");
+        names.extend(grants.keys().cloned());
+        if let Some(folders) = grants.get("files") {
+            assert!(folders[0].get("access").is_none(), "{line}");
+        }
+    }
+    names.sort();
+    names.dedup();
+    assert_eq!(names, ["custom", "files"], "{said}");
+    let report = stdout(&airlock_in(folder.path(), &["audit"]));
+    assert!(
+        !report.lines().any(|line| line.starts_with("ok:") || line.starts_with("grants.http")),
+        "{report}"
+    );
 }
 
 const TRIED: &str = "[tools.keep]\ncomponent = \"keeper.wasm\"\ngrants = { clock = true, random = true, config = { a = \"1\", b = \"2\" }, keyvalue = { buckets = [\"x\", \"y\"] } }\n";

@@ -96,6 +96,59 @@ async fn what_is_tried_is_shown_and_only_reads() {
     assert!(refused("{ until = \"soon\", grants = { clock = true } }").contains("2026-12-31"));
 }
 
+/// What is granted reaches one host, and `report` tries all of it.
+fn tried_beside(upstream: &Upstream, more: &str) -> String {
+    let port = upstream.port();
+    let of =
+        |host: &str, more: &str| format!("{{ host = \"{host}\", scheme = \"http\", port = {port}{more} }}");
+    let address = ", addresses = [\"127.0.0.1\"]";
+    format!(
+        "grants.http = [{}]\nreport = {{ until = 2999-01-01, grants = {{ http = [{}] }} }}\n",
+        of("127.0.0.1", &format!("{address}{more}")),
+        of("127.0.0.1", ", methods = [\"GET\", \"HEAD\", \"OPTIONS\"]")
+    )
+}
+
+#[tokio::test]
+async fn what_is_tried_stays_on_the_public_network_and_adds_no_bound_of_another_grant() {
+    let upstream = Upstream::start().await.unwrap();
+    let host = Web::new().open(&tried_beside(&upstream, ", requests_max = 2")).await;
+    // The third request would be under the grant that is tried, which has no address of this machine.
+    let args = json!({"method": "GET", "url": upstream.url("/v1"), "times": 3});
+    let (reply, record) = crate::web::call(&host, "repeat", &args, Code::Ok).await;
+    let answers = reply.result.unwrap();
+    assert_eq!((&answers[0], &answers[1]), (&json!("200"), &json!("200")), "{answers}");
+    assert_ne!(answers[2], json!("200"));
+    let denied = &record.attempts[0].denied;
+    assert!(denied.iter().any(|denial| !denial.reported && denial.kind.contains("address")), "{denied:?}");
+    assert!(denied.iter().any(|denial| denial.reported), "the trial is on record: {denied:?}");
+}
+
+#[tokio::test]
+async fn a_trial_that_has_ended_is_shown_as_such() {
+    let host = Place::new().open_at(REPORT, Arc::new(Wall(END_S.into()))).await;
+    let notes = host.summary().1.join("\n");
+    assert!(notes.contains("they have ended") && !notes.contains("whose uses pass"), "{notes}");
+    assert_eq!(host.trials().len(), 1);
+}
+
+#[test]
+fn a_server_says_at_its_start_what_is_tried() {
+    let place = Place::new();
+    place
+        .registry(&format!("[tools.keep]\ncomponent = \"keeper.wasm\"\n{}", REPORT.replace("2026", "2999")))
+        .unwrap();
+    let output = std::process::Command::new(airlock_tests::program())
+        .current_dir(place.folder.path())
+        .args(["serve", "--stdio"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let said = crate::stderr(&output);
+    assert!(said.contains("warning: `keep` tries extra grants until 2999-12-31"), "{said}");
+    assert!(said.contains("grants.clock = true") && output.stdout.is_empty(), "{said}");
+}
+
 #[tokio::test]
 async fn records_have_what_was_used() {
     let upstream = Upstream::start().await.unwrap();

@@ -3,10 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use airlock::config::ConfigFile;
-use airlock::{Arguments, Call, Code, Host, Journal};
+use airlock::{Arguments, Call, Caller, Code, Host, Journal};
 use airlock_tests::{program, root};
+use airlock_types::environment::{Environment, Sleep};
 use serde_json::Value;
 
 use crate::{stderr, stdout};
@@ -329,6 +333,69 @@ async fn a_key_that_is_no_longer_required_ends_a_tool_that_runs_and_a_flipped_by
     shop.registry(&format!("require = [\"{}\"]", shop.theirs), "");
     host.reload(&file()).await.unwrap();
     assert_eq!(answer().await, Code::Unknown);
+}
+
+/// A wall clock that the test sets, in seconds.
+struct Wall(AtomicU64);
+
+impl Environment for Wall {
+    fn wall(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::Acquire))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn seed(&self) -> [u8; 32] {
+        [7; 32]
+    }
+
+    fn sleep(&self, _: Duration) -> Sleep {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_signature_that_ends_while_a_server_runs_ends_the_tool() {
+    // The beginning of 2026-12-31 in UTC.
+    let end = 1_798_675_200;
+    let shop = Shop::new();
+    shop.sign(&["--expires", "2026-12-31"]);
+    let wall = Arc::new(Wall((end - 1).into()));
+    let file = ConfigFile::read(&shop.at("airlock.toml")).unwrap();
+    let builder = Host::builder().registry(file).journal(Journal::memory()).environment(wall.clone());
+    let host = builder.open().await.unwrap();
+    let answer = async || {
+        let args = r#"{"value": 1, "from": "km", "to": "m"}"#;
+        host.call(Call::new("convert", Arguments::Text(args.into()))).await
+    };
+    let offered = || host.visible(&Caller::local()).offered().count();
+    assert_eq!((answer().await.code, offered()), (Code::Ok, 1));
+    wall.0.store(end, Ordering::Release);
+    let reply = answer().await;
+    assert_eq!((reply.code, offered()), (Code::PolicyDenied, 0));
+    assert!(reply.error.unwrap().message.contains("a signature in force"));
+    host.journal().flush().unwrap();
+    let record = host.journal().find(&reply.record).unwrap().unwrap();
+    let lack = &record.decision.unwrap().denied[0];
+    assert!(lack.grant.as_ref().unwrap().contains("sign it again"), "{lack:?}");
+}
+
+#[test]
+fn a_key_that_is_given_twice_or_that_needs_no_private_key_is_refused() {
+    let shop = Shop::new();
+    shop.sign(&[]);
+    let twice =
+        shop.run(&["verify", "convert.wasm", "--key", &shop.ours, "--key", &shop.ours, "--threshold", "2"]);
+    assert!(!twice.status.success() && stderr(&twice).contains("given twice"), "{}", stderr(&twice));
+    let once = shop.run(&["verify", "convert.wasm", "--key", &shop.ours]);
+    assert!(once.status.success(), "{}", stderr(&once));
+    // The neutral element: R = 1 and S = 0 are a signature of every message.
+    let weak = format!("require = [\"key:AQ{}=\"]", "A".repeat(41));
+    shop.registry(&weak, "");
+    let checked = shop.run(&["check"]);
+    assert!(stderr(&checked).contains("small order"), "{}", stderr(&checked));
 }
 
 /// The blocks of the page, in this language.

@@ -10,9 +10,11 @@ use std::path::Path;
 
 use super::print::{Message, Printer};
 use super::{EXIT_NO, Ended, open};
-use airlock::audit::{Audit, Level, Uses};
+use airlock::audit::{Asked, Audit, Level, Uses};
 use airlock::config::ConfigFile;
 use airlock::host;
+use airlock_types::grant::values::ENV;
+use airlock_types::words::count;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -74,11 +76,17 @@ fn or_nothing(lines: &[String]) -> Vec<&str> {
     if lines.is_empty() { vec!["nothing"] } else { lines.iter().map(String::as_str).collect() }
 }
 
-/// The used part of a capability, in words.
-fn used(asked: &airlock::audit::Asked) -> String {
-    let used = asked.used.clone().unwrap_or_else(|| "not counted".into());
-    match asked.denied {
-        0 => used,
-        denied => format!("{used}; denied in {denied} attempts"),
-    }
+/// What is granted of a capability, and what is tried.
+fn granted(asked: &Asked) -> Vec<String> {
+    let tried = asked.tried.iter().map(|line| format!("tried: {line}"));
+    asked.granted.iter().cloned().chain(tried).collect()
+}
+
+/// What was used of a capability, and how often it was denied.
+fn used(asked: &Asked) -> Vec<String> {
+    let denied = (asked.denied > 0).then(|| format!("denied in {}", count(asked.denied, "attempt")));
+    let used = asked.used.iter().cloned();
+    // A runtime reads all variables at once.
+    let unseen = (asked.used.is_empty() && asked.name == ENV).then(|| "not seen in records".to_owned());
+    used.chain(unseen).chain(denied).collect()
 }

@@ -79,6 +79,11 @@ async fn verified(one: &Asked, cache: &Cache, now_s: u64) -> anyhow::Result<Resu
 }
 
 fn of_file(args: &Args, path: &Path) -> anyhow::Result<Asked> {
+    let twice =
+        args.key.iter().enumerate().find(|(at, key)| args.key[..*at].iter().any(|one| one.is_same(key)));
+    if let Some((_, key)) = twice {
+        return Err(Message(format!("`{key}` is given twice: one key signs once")).into());
+    }
     let threshold = args.threshold.unwrap_or(args.key.len());
     if threshold > args.key.len() || threshold == 0 && !args.key.is_empty() {
         return Err(Message(format!("`--threshold` is {threshold} of {} keys", args.key.len())).into());
@@ -106,7 +111,7 @@ fn of_registry(args: &Args, registry: &Path) -> anyhow::Result<Vec<Asked>> {
         .map(|(key, config)| Asked {
             what: key.get_ref().clone(),
             path: file.folder().join(config.component.get_ref()),
-            policy: file.signature_policy(config),
+            policy: file.config.signature_policy(config),
             accepted: accepted(key.get_ref(), config),
         })
         .collect();

@@ -20,6 +20,7 @@ use crate::policy::Allowance;
 use crate::registry::{Definition, Registry, Tool};
 use airlock_contract::component::Import;
 use airlock_types::diagnostic::Diagnostic;
+use airlock_types::text::clean;
 pub use capability::Asked;
 pub use lint::{Level, Lint, RULES, Rule};
 pub use used::{Calls, Uses};
@@ -123,7 +124,8 @@ impl Audit {
         let names: Vec<&str> = registry.tools().map(|tool| &*tool.name).collect();
         let tools = registry.tools().filter(|tool| only.is_none_or(|only| only == &*tool.name));
         let tools = tools.map(|tool| AuditedTool::of(tool, file, &capabilities, uses, &names)).collect();
-        let told = |problem: &Diagnostic| problem.message.clone();
+        // On one line: it may quote an author.
+        let told = |problem: &Diagnostic| clean(&problem.message);
         let left_out = registry.problems().map(|problems| problems.0.iter().map(told).collect());
         Audit {
             registry: name(&file.path),

@@ -194,7 +194,8 @@ impl Generation {
 
     /// The tools that a caller may see; none at all for a caller without rules.
     pub(crate) fn visible(&self, who: &Caller) -> Visible {
-        Visible::new(self.registry.clone(), self.rules(who), self.unavailable_tools)
+        let now_unix_ms = ms(self.environment().wall());
+        Visible::new(self.registry.clone(), self.rules(who), self.unavailable_tools, now_unix_ms)
     }
 
     /// The slots for one attempt of a tool. The tool's slot comes first: a tool that is busy must not hold slots of the

@@ -36,7 +36,7 @@ use airlock_journal::{Interrupted, Journal, JournalError, JournalView, Standing}
 use airlock_types::call::{Call, Observer};
 use airlock_types::caller::Caller;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
-use airlock_types::environment::SharedEnvironment;
+use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::reply::{Failure, Reply};
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
@@ -270,7 +270,8 @@ impl Host {
         let current = self.current.load();
         let by_key: BTreeMap<&str, _> =
             current.registry().tools().map(|tool| (tool.key.as_str(), &tool.source)).collect();
-        by_key.into_values().filter_map(|source| source.trial()).collect()
+        let now_unix_ms = ms(current.environment().wall());
+        by_key.into_values().filter_map(|source| source.trial(now_unix_ms)).collect()
     }
 
     /// The tools that a caller may see. Code that serves a caller has no other access to tools.

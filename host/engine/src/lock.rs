@@ -211,8 +211,9 @@ impl Lock {
                 serde_json::from_str(&entry.definition)
             };
             let definition = definition.map_err(|err| failed(format!("`{name}`: {err}")))?;
-            // Digests are what is reviewed, and the definition is what is compared.
-            if format >= FORMAT && entry.digests.as_ref() != Some(&Digests::of(&name, &definition)) {
+            // Digests are what is reviewed, and the definition is what is compared. Older formats have none.
+            let expected = (format >= FORMAT).then(|| Digests::of(&name, &definition));
+            if entry.digests != expected {
                 return Err(failed(format!("the digests of `{name}` are not those of its definition")));
             }
             Ok((name, definition))

@@ -22,4 +22,4 @@ pub use decide::{Decision, Denied, Hold, Permit, Request, decide};
 pub use lint::{Lint, lint};
 pub use observed::{Observed, Suggested, Suggestion, WILDCARD_FROM, suggest, unused};
 pub use source::PolicySource;
-pub use verdict::{Verdict, verdict};
+pub use verdict::{CaseOf, Verdict, verdict};

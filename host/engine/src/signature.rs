@@ -86,7 +86,22 @@ impl Signed {
             let Signer { key: _, serial, expires } = signer;
             *serial >= policy.serial_min && expires.as_ref().is_none_or(|end| !statement::is_over(end, now_s))
         };
-        policy.suffices(self.signers().iter().filter(counts).map(|signer| &signer.key)).is_ok()
+        self.ends_s(policy).is_none_or(|end| now_s < end)
+            && policy.suffices(self.signers().iter().filter(counts).map(|signer| &signer.key)).is_ok()
+    }
+
+    /// The time since 1970 in seconds from which on it does not satisfy this policy any more; `None` if it always does.
+    pub fn ends_s(&self, policy: &Policy) -> Option<u64> {
+        let end = |signer: &Signer| signer.expires.as_deref().map_or(u64::MAX, statement::end_s);
+        let is_of = |keys: &[Key], signer: &&Signer| keys.iter().any(|key| key.is_same(&signer.key));
+        // So many of the required keys must have signed: those that end last.
+        let required = self.signers().iter().filter(|signer| is_of(&policy.require, signer));
+        let mut required: Vec<u64> = required.map(end).collect();
+        required.sort_unstable_by(|a, b| b.cmp(a));
+        let least = policy.threshold.checked_sub(1).and_then(|last| required.get(last).copied());
+        // And what a trusted key signed must hold.
+        let trusted = self.signers().iter().filter(|signer| is_of(&policy.trust, signer)).map(end).min();
+        least.into_iter().chain(trusted).min().filter(|end| *end < u64::MAX)
     }
 
     /// The state, in one word.
@@ -109,9 +124,12 @@ impl Policy {
     /// # Errors
     /// With how many are missing.
     fn suffices<'k>(&self, signers: impl Iterator<Item = &'k Key> + Clone) -> Result<(), Fault> {
-        // One key signs once, whatever the forms in which it is written.
-        let signed = |required: &&Key| signers.clone().any(|signer| signer.is_same(required));
-        match self.require.iter().filter(signed).count() {
+        // One key signs once, whatever the forms in which it is written, and however often it is named.
+        let is_first = |at: usize, key: &Key| !self.require[..at].iter().any(|before| before.is_same(key));
+        let signed = |(at, required): &(usize, &Key)| {
+            is_first(*at, required) && signers.clone().any(|signer| signer.is_same(required))
+        };
+        match self.require.iter().enumerate().filter(signed).count() {
             found if found >= self.threshold => Ok(()),
             0 => Err(Fault::Key(self.require.clone())),
             found => Err(Fault::Threshold { found, wanted: self.threshold }),

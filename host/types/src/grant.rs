@@ -9,6 +9,7 @@ mod asked;
 pub mod clock;
 pub mod custom;
 mod denial;
+mod entries;
 pub mod files;
 mod flag;
 pub mod http;
@@ -27,10 +28,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::difference::Difference;
+use crate::text::clean;
 pub use asked::{Asked, NotAsked};
 use clock::{CLOCK, ClockMode};
 pub use custom::{CustomGrants, CustomRequests};
 pub use denial::{Denial, Lack};
+pub use entries::Entries;
 pub use files::{Access, FilesGrant, FilesRequest, WriteBounds};
 pub use flag::Request;
 pub use http::{HttpAccess, HttpGrant, HttpRequest};
@@ -41,7 +44,7 @@ pub use narrowing::Narrowing;
 use random::{RANDOM, RandomMode};
 pub use refused::{Refused, Why};
 pub use values::{ValueRequest, Values};
-pub use written::{FOLDER, VALUE};
+pub use written::{FOLDER, VALUE, quoted as text_line};
 
 /// The reason of requests that are read from a component's imports.
 const IMPLIED: &str = "its imports";
@@ -234,7 +237,21 @@ impl Effective {
         missing.extend(modal::missing(CLOCK, clock.as_ref(), self.clock));
         missing.extend(modal::missing(RANDOM, random.as_ref(), self.random));
         missing.extend(custom::missing(custom, &self.custom));
+        // Names and reasons are texts of the author, and are printed in lines of their own.
+        let one_line = |Missing { asked, reason, capability, .. }: &mut Missing| {
+            [asked, reason, capability].into_iter().for_each(|text| *text = clean(text));
+        };
+        missing.iter_mut().for_each(one_line);
         missing
+    }
+
+    /// The same, with what is beyond `usual` marked as tried.
+    #[must_use]
+    pub fn tried_beyond(mut self, usual: &Effective) -> Effective {
+        let is_usual = |grant| usual.http.iter().any(|access| access.grant == grant);
+        let mark = |access: &HttpAccess| HttpAccess { is_tried: !is_usual(access.grant), ..access.clone() };
+        self.http = self.http.iter().map(mark).collect();
+        self
     }
 
     /// The names of the capabilities that it has.

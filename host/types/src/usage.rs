@@ -132,6 +132,8 @@ pub struct Traces {
     pub denials: Vec<Denial>,
     /// Uses of capabilities that were allowed, with how often.
     pub uses: Vec<(Asked, u64)>,
+    /// Uses that passed by a grant of `report` alone, with how often.
+    pub tried: Vec<(Asked, u64)>,
     /// What it did to the world.
     pub effects: Effects,
     /// The host that had not answered yet.

@@ -7,7 +7,7 @@ use std::fmt::{Result, Write as _};
 use airlock::audit::{Audit, AuditedTool, Level, Standing};
 use airlock_types::text::visible;
 
-use super::{or_nothing, used};
+use super::{granted, or_nothing, used};
 
 /// The page may use its own style and nothing else, whatever its texts say.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -138,12 +138,9 @@ fn capabilities(out: &mut String, tool: &AuditedTool) -> Result {
             let lines = or_nothing(lines).into_iter().map(text).collect::<Vec<_>>();
             format!("<td{class} data-label=\"{what}\">{}</td>", lines.join("<br>"))
         };
-        let (name, used) = (text(&asked.name), text(&used(asked)));
-        let (requested, granted) = (cell("requests", &asked.requested), cell("granted", &asked.granted));
-        writeln!(
-            out,
-            "<tr><th scope=\"row\">{name}</th>{requested}{granted}<td data-label=\"used\">{used}</td></tr>"
-        )?;
+        let (name, used) = (text(&asked.name), cell("used", &used(asked)));
+        let (requested, granted) = (cell("requests", &asked.requested), cell("granted", &granted(asked)));
+        writeln!(out, "<tr><th scope=\"row\">{name}</th>{requested}{granted}{used}</tr>")?;
     }
     writeln!(out, "</tbody></table></div>")
 }

@@ -70,8 +70,9 @@ fn one(out: &mut String, tool: &AuditedTool) -> Result {
     for asked in &tool.capabilities {
         let cell =
             |lines: &[String]| or_nothing(lines).into_iter().map(text).collect::<Vec<_>>().join("<br>");
-        let (requested, granted) = (cell(&asked.requested), cell(&asked.granted));
-        writeln!(out, "| {} | {requested} | {granted} | {} |", text(&asked.name), text(&used(asked)))?;
+        let (requested, granted, used) =
+            (cell(&asked.requested), cell(&super::granted(asked)), cell(&used(asked)));
+        writeln!(out, "| {} | {requested} | {granted} | {used} |", text(&asked.name))?;
     }
     if !tool.imports.is_empty() {
         writeln!(out, "\n| import | |\n|---|---|")?;
@@ -85,9 +86,14 @@ fn one(out: &mut String, tool: &AuditedTool) -> Result {
 /// A text of others as text: no mark of Markdown or HTML in it does anything.
 fn text(text: &str) -> String {
     let mut out = String::new();
-    for c in visible(text).chars() {
+    let text = visible(text);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
             '\n' => out.push(' '),
+            // Also what makes a link of a bare address.
+            ':' if chars.peek() == Some(&'/') => out.push_str("&#58;"),
+            '.' if ends_with_www(&out) => out.push_str("&#46;"),
             c if c.is_ascii_punctuation() && !matches!(c, '.' | ',' | ':' | ';' | '/' | '-' | '?' | '\'') => {
                 out.extend(['\\', c]);
             }
@@ -95,6 +101,10 @@ fn text(text: &str) -> String {
         }
     }
     out
+}
+
+fn ends_with_www(text: &str) -> bool {
+    text.get(text.len().saturating_sub(3)..).is_some_and(|end| end.eq_ignore_ascii_case("www"))
 }
 
 /// A text of others in a span of code, which ends at its own mark alone.

@@ -4,7 +4,7 @@ use std::fmt::{Result, Write as _};
 
 use airlock::audit::{Audit, AuditedTool};
 
-use super::{or_nothing, used};
+use super::{granted, or_nothing, used};
 
 pub(super) fn report(audit: &Audit) -> String {
     let mut out = String::new();
@@ -40,8 +40,8 @@ fn one(out: &mut String, tool: &AuditedTool) -> Result {
     for asked in &tool.capabilities {
         writeln!(out, "  {}", asked.name)?;
         writeln!(out, "    requests  {}", or_nothing(&asked.requested).join("\n              "))?;
-        writeln!(out, "    granted   {}", or_nothing(&asked.granted).join("\n              "))?;
-        writeln!(out, "    used      {}", used(asked))?;
+        writeln!(out, "    granted   {}", or_nothing(&granted(asked)).join("\n              "))?;
+        writeln!(out, "    used      {}", or_nothing(&used(asked)).join("\n              "))?;
     }
     if !tool.imports.is_empty() {
         writeln!(out, "  imports")?;

@@ -10,7 +10,7 @@ use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended, open};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
-use airlock::policy::{Verdict, verdict};
+use airlock::policy::{CaseOf, Verdict, verdict};
 use airlock::registry::{Registry, Tool};
 use airlock_types::caller::LOCAL;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -115,9 +115,11 @@ fn tried(case: &Case, file: &ConfigFile, tools: &Registry) -> anyhow::Result<(St
     if entry.is_none() && case.caller != LOCAL {
         return Err(Message(format!("there is no caller `{}` in the registry", case.caller)).into());
     }
-    let grants = entry.and_then(|(_, caller)| caller.grants.as_ref());
     let now_ms = ms(World::default().wall());
-    let said = verdict(&tool.allowances, &tool.source, (&case.caller, grants), asked.as_ref(), now_ms);
+    let Tool { name, effect, allowances, source, .. } = &**tool;
+    let of = CaseOf { name, effect: *effect, allowances, source };
+    let who = (&*case.caller, entry.map(|(_, caller)| caller));
+    let said = verdict(of, who, asked.as_ref(), now_ms);
     let Verdict { decision, rule, at, grant } = &said;
     let is_rule = case.rule.as_ref().is_none_or(|expected| expected == rule || expected == at);
     let is_right = case.decision.as_str() == *decision && is_rule;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::capability::Capabilities;
 use crate::registry::Tool;
-use airlock_types::text::{is_hidden, visible};
+use airlock_types::grant::http::HostPattern;
+use airlock_types::text::{clean, is_hidden, visible};
 use airlock_types::words::{one_edit_apart, one_line, quoted_list};
 
 /// Characters of a text that a doubt quotes.
@@ -34,6 +35,9 @@ const ORDERS: [&str; 17] = [
     "<important>",
     "your password",
 ];
+
+/// Keywords of a schema whose values a model reads.
+const FIXED: [&str; 4] = ["const", "default", "enum", "examples"];
 
 /// How much a doubt weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -201,15 +205,14 @@ fn unchecked(tool: &Tool) -> Vec<String> {
 }
 
 fn wildcards(tool: &Tool) -> Vec<String> {
-    let (requested, granted) = (json!(tool.requests), json!(tool.allowance.effective()));
-    let of = |what: &str, all: &Value| -> Vec<String> {
-        let hosts = all["http"].as_array().into_iter().flatten();
-        let hosts = hosts.map(|one| one.get("allowed").unwrap_or(one));
-        let hosts = hosts.filter_map(|one| one["host"].as_str());
-        let wild = hosts.filter(|host| host.contains('*'));
-        wild.map(|host| format!("{what} `{host}`")).collect()
-    };
-    [of("it is granted", &granted), of("it requests", &requested)].concat()
+    let granted =
+        tool.allowance.effective().http.iter().map(|access| ("it is granted", &access.allowed.host));
+    let tried = tool.source.tried.iter().flat_map(|(grants, _)| &grants.http);
+    let tried = tried.map(|grant| ("it tries", &grant.host));
+    let requested = tool.requests.http.iter().map(|request| ("it requests", &request.host));
+    let is_wild = |(_, host): &(&str, &HostPattern)| matches!(host, HostPattern::OneLabelOf(_));
+    let wild = granted.chain(tried).chain(requested).filter(is_wild);
+    wild.map(|(what, host)| format!("{what} `{host}`")).collect()
 }
 
 fn similar(tool: &Tool, names: &[&str]) -> Vec<String> {
@@ -262,24 +265,41 @@ fn hidden(tool: &Tool) -> Vec<String> {
 
 fn orders(tool: &Tool) -> Vec<String> {
     let schemas = [Some(&tool.contract.input_schema), tool.contract.result_schema.as_ref()];
-    let mut read = vec![tool.contract.description.clone()];
+    let contract = &tool.contract;
+    let mut read = vec![contract.description.clone()];
     schemas.into_iter().flatten().for_each(|schema| descriptions(schema, &mut read));
-    read.extend(tool.contract.errors.docs.values().cloned());
+    read.extend(contract.errors.docs.values().cloned());
+    read.extend(contract.title.clone());
+    read.extend(contract.requires().filter_map(|(_, message)| message.map(str::to_owned)));
+    contract.examples.iter().for_each(|example| all_strings(&json!(example), &mut read));
+    contract.checks.told().iter().for_each(|check| all_strings(check, &mut read));
     let order = |text: &String| {
-        let lower = text.to_lowercase();
+        // However the words are separated, and whatever is hidden between them.
+        let lower = clean(text).to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
         let found = ORDERS.iter().find(|order| lower.contains(**order))?;
         Some(format!("`{found}` in: {}", one_line(text, QUOTED_CHARS_MAX)))
     };
     read.iter().filter_map(order).collect()
 }
 
-/// The descriptions and titles within a schema.
+/// Every text within a value.
+fn all_strings(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(all) => all.iter().for_each(|value| all_strings(value, found)),
+        Value::Object(map) => map.values().for_each(|value| all_strings(value, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// The descriptions, titles and fixed values within a schema.
 fn descriptions(schema: &Value, found: &mut Vec<String>) {
     match schema {
         Value::Object(map) => {
             for (key, value) in map {
                 match value {
                     Value::String(text) if key == "description" || key == "title" => found.push(text.clone()),
+                    value if FIXED.contains(&key.as_str()) => all_strings(value, found),
                     _ => descriptions(value, found),
                 }
             }

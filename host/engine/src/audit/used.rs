@@ -1,14 +1,18 @@
 //! What the tools of a journal's records have used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use airlock_journal::{Journal, JournalError};
 use airlock_types::grant::{files, http, keyvalue};
 use airlock_types::record::Record;
-use airlock_types::record::v3::{Attempt, Usage};
+use airlock_types::record::v3::{Attempt, Usage, Use as Stored};
+use airlock_types::text::clean;
 use airlock_types::words::count;
+
+/// Most different uses of a capability that a report lists: what a reviewer reads.
+const USES_MAX: usize = 50;
 
 /// Sums over all records, by tool.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +44,8 @@ pub(super) struct Use {
     keys_read: u64,
     keys_written: u64,
     denials: BTreeMap<String, u64>,
+    /// Times, by capability and by what was used of it.
+    uses: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 impl Uses {
@@ -98,36 +104,57 @@ impl Use {
         self.files_created += files_created;
         self.keys_read += keys_read;
         self.keys_written += keys_written;
-        for denied in &attempt.denials {
-            *self.denials.entry(denied.clone()).or_default() += 1;
+        // An attempt that was denied twice is one.
+        for denied in attempt.denials.iter().collect::<BTreeSet<_>>() {
+            *self.denials.entry(clean(denied)).or_default() += 1;
+        }
+        for Stored { capability, what, times } in &attempt.uses {
+            *self.uses.entry(clean(capability)).or_default().entry(clean(what)).or_default() += times;
         }
     }
 
-    pub(super) fn denials(&self) -> impl Iterator<Item = &str> {
-        self.denials.keys().map(String::as_str)
+    /// The capabilities that were used or denied.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.denials.keys().chain(self.uses.keys()).cloned()
     }
 
     pub(super) fn denied(&self, capability: &str) -> u64 {
         self.denials.get(capability).copied().unwrap_or_default()
     }
 
-    /// What was used of a capability. None for those whose uses no record counts.
-    pub(super) fn text(&self, capability: &str) -> Option<String> {
-        let parts = match capability {
-            http::NAME => vec![
+    /// What was used of a capability: its sums, then each use with how often.
+    pub(super) fn lines(&self, capability: &str) -> Vec<String> {
+        let each = self.uses.get(capability).into_iter().flatten();
+        let mut each: Vec<String> = each
+            .map(
+                |(what, times)| {
+                    if what == capability { count(*times, "time") } else { format!("{what}: {times}") }
+                },
+            )
+            .collect();
+        let more = each.len().saturating_sub(USES_MAX);
+        each.truncate(USES_MAX);
+        each.extend((more > 0).then(|| format!("and {more} more")));
+        self.sums(capability).into_iter().chain(each).collect()
+    }
+
+    /// What was sent, received, written and kept. None where it was nothing.
+    fn sums(&self, capability: &str) -> Option<String> {
+        let sums = match capability {
+            http::NAME if self.requests > 0 => vec![
                 count(self.requests, "request"),
                 format!("{} bytes sent", self.sent_bytes),
                 format!("{} received", self.received_bytes),
             ],
-            files::NAME => vec![
+            files::NAME if self.written_bytes + self.files_created > 0 => vec![
                 format!("{} bytes written", self.written_bytes),
-                format!("{} created; reads are not counted", count(self.files_created, "file")),
+                format!("{} created", count(self.files_created, "file")),
             ],
-            keyvalue::NAME => {
+            keyvalue::NAME if self.keys_read + self.keys_written > 0 => {
                 vec![format!("{} keys read", self.keys_read), format!("{} written", self.keys_written)]
             }
             _ => return None,
         };
-        Some(parts.join(", "))
+        Some(sums.join(", "))
     }
 }

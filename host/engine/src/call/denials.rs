@@ -7,21 +7,19 @@ use super::permit::PermittedRoute;
 use crate::policy::Decision;
 use crate::registry::Tool;
 use airlock_types::caller::Caller;
-use airlock_types::grant::{Asked, Denial, Lack, Refused};
+use airlock_types::grant::{Denial, Lack, Refused};
 use airlock_types::usage::Traces;
 
 /// Adds the explanations to the traces of an attempt, and logs each.
 pub(super) fn explain(events: &Events<'_>, route: &PermittedRoute, traces: &mut Traces) {
     // Most attempts were refused nothing and tried nothing.
-    if traces.refused.is_empty() && route.without_report.is_none() {
+    if traces.refused.is_empty() && traces.tried.is_empty() {
         return;
     }
     let (tool, caller) = (&route.candidate.tool, events.caller().entry());
     let refused = traces.refused.iter().map(|refused| tool.source.explain(refused, caller));
-    let is_tried =
-        |asked: &Asked| route.without_report.as_ref().is_some_and(|usual| !usual.effective().admits(asked));
-    let tried = traces.uses.iter().filter(|(asked, _)| is_tried(asked));
-    let denials: Vec<Denial> = refused.chain(tried.map(|(asked, _)| tool.source.report(asked))).collect();
+    let tried = traces.tried.iter().map(|(asked, _)| tool.source.report(asked));
+    let denials: Vec<Denial> = refused.chain(tried).collect();
     for denial in &denials {
         log(events, route, denial);
     }

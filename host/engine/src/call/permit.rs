@@ -14,7 +14,7 @@ use crate::capability::http::Allotment;
 use crate::capability::keyvalue::Keeper;
 use crate::capability::{Ledger, files};
 use crate::generation::{Admitted, Candidate, Generation, Resolved};
-use crate::policy::{Allowance, Decision, Permit, Request, decide};
+use crate::policy::{Decision, Permit, Request, decide};
 use crate::registry::Tool;
 use airlock_contract::tool::ValidArgs;
 use airlock_types::caller::Caller;
@@ -36,8 +36,6 @@ pub(super) struct PermittedRoute {
     pub(super) keeper: Option<Keeper>,
     /// What the call did to the world by this tool. Made at the first attempt.
     ledger: OnceLock<Arc<Ledger>>,
-    /// What the call would have without the grants of `report`, while these are tried.
-    pub(super) without_report: Option<Arc<Allowance>>,
     /// The question whether an effect of this tool happened, where there is one that the caller may ask.
     pub(super) verify: Option<Box<Question>>,
 }
@@ -56,8 +54,7 @@ impl PermittedRoute {
         let grant = permit.effective().keyvalue.as_ref();
         let keeper = grant.map(|grant| Keeper::new(grant.scope, (key, *effect), asked.caller, asked.session));
         let (http, files, ledger) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let without_report = asked.without_report(&candidate);
-        PermittedRoute { candidate, permit, http, files, keeper, ledger, without_report, verify: None }
+        PermittedRoute { candidate, permit, http, files, keeper, ledger, verify: None }
     }
 
     /// The effects of the call by this tool. None for a tool that counts as one without: its attempts may have none,
@@ -104,17 +101,14 @@ impl RequestBase<'_> {
     pub(super) fn decide(&self, candidate: &Candidate) -> Decision {
         let RequestBase { caller, args, session, now_unix_ms, grants } = *self;
         let tool = &candidate.tool;
+        // Held against the time of each call: a server may run longer than a signature is in force.
+        if !tool.component.is_signed_at(now_unix_ms) {
+            return Decision::ended();
+        }
         let Some(allowance) = tool.allowances.of(caller.entry(), grants, now_unix_ms) else {
             return Decision::changing(caller.entry());
         };
         decide(&Request { caller, tool: &tool.name, allowance, args, session, now_unix_ms })
-    }
-
-    /// What a call would have without the grants of `report`, while these are tried.
-    fn without_report(&self, candidate: &Candidate) -> Option<Arc<Allowance>> {
-        let allowances = &candidate.tool.allowances;
-        allowances.report_until().filter(|until| self.now_unix_ms < *until)?;
-        allowances.without_report(self.caller.entry(), self.grants).cloned()
     }
 
     /// A tool that may run, with the question about its effects.

@@ -54,19 +54,6 @@ impl CallerGrants {
 }
 
 impl Rules {
-    /// Rules without restrictions: for `local` and `anonymous` when the registry has no entry for them.
-    pub(crate) fn open() -> Rules {
-        Rules {
-            tools: vec![ToolPattern::all()],
-            also: None,
-            run: CALLER_RUN,
-            wait: CALLER_WAIT,
-            budgets: Budgets::default(),
-            metrics: MetricsAccess::All,
-            grants: CallerGrants::All,
-        }
-    }
-
     /// Whether the caller may see and call a tool.
     pub(crate) fn shows(&self, tool: &str) -> bool {
         // Both lists must admit the tool while a changed registry is loading.

@@ -25,6 +25,7 @@ use super::limiter::Limiter;
 use super::noted::Noted;
 use super::report::Reports;
 use super::{Clock, Dispatched, EffectDenied, Facts, clock};
+use crate::policy::Allowance;
 use airlock_types::grant::{Asked, Values, Why};
 
 /// Most host resources of an attempt: open files, streams and handles to them. wasmtime's default is a million.
@@ -56,6 +57,8 @@ pub(crate) struct Granted {
     pub(crate) outgoing: Option<Box<Outgoing>>,
     /// Whether random bytes were drawn. `None` without the grant.
     pub(crate) random: Option<Arc<AtomicBool>>,
+    /// What the call would have without the grants of `report`, while these are tried.
+    pub(crate) usual: Option<Arc<Allowance>>,
 }
 
 /// The results of an attempt for its record, besides its outcome.
@@ -169,7 +172,7 @@ impl State {
     /// Takes the parts that are recorded. Destructures every field, so that a new one must be considered here.
     pub(crate) fn take(&mut self) -> Remains {
         let State { table: _, context: _, folders, log, reports: _, gate, http: _, granted, limiter } = self;
-        let Granted { clock, config: _, kept, outgoing: _, random } = granted;
+        let Granted { clock, config: _, kept, outgoing: _, random, usual } = granted;
         let (log, log_bytes) = log.take();
         let mut traffic = gate.http.as_ref().map(|http| http.traffic()).unwrap_or_default();
         let mut changes = folders.changes();
@@ -181,6 +184,9 @@ impl State {
         }
         if random.as_ref().is_some_and(|drawn| drawn.load(Ordering::Relaxed)) {
             noted.allow(Asked::Random);
+        }
+        if let Some(usual) = usual {
+            noted.tell_tried(usual.effective());
         }
         Remains {
             log,

@@ -43,6 +43,19 @@ pub struct CallerConfig {
 }
 
 impl CallerConfig {
+    /// An entry that restricts nothing, which is what `local` and `anonymous` have without one.
+    pub(crate) fn open() -> CallerConfig {
+        CallerConfig {
+            tools: vec![ToolPattern::all()],
+            tokens: Vec::new(),
+            run: CALLER_RUN,
+            wait: CALLER_WAIT,
+            metrics: MetricsAccess::All,
+            grants: None,
+            budgets: BudgetConfig::default(),
+        }
+    }
+
     /// The rules that the entry states.
     pub(crate) fn rules(&self) -> Rules {
         // Tokens are not rules: `Access` holds them, to find the caller of a request.

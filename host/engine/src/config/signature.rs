@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ConfigFile, ToolConfig};
+use super::{Config, ConfigFile, ToolConfig};
 use crate::signature::{Key, Policy};
 use airlock_types::diagnostic::Diagnostic;
 
@@ -37,12 +37,12 @@ pub struct SignatureConfig {
     pub name: Option<Spanned<String>>,
 }
 
-impl ConfigFile {
-    /// What is wanted of the signatures of an entry's component.
-    pub fn signature_policy(&self, tool: &ToolConfig) -> Policy {
+impl SignatureConfig {
+    /// What is wanted of one component: what `own` leaves out comes from this table for all tools. Without a name of its
+    /// own it has the name of its file.
+    pub(crate) fn policy(&self, own: &SignatureConfig, file_name: String) -> Policy {
         // Destructured without `..`, so that a new setting cannot parse without being enforced.
-        let SignatureConfig { require, threshold, trust, serial_min, name } = &tool.signatures;
-        let all = &self.config.signatures;
+        let SignatureConfig { require, threshold, trust, serial_min, name } = own;
         let keys = |own: &Option<Spanned<Vec<Key>>>, all: &Option<Spanned<Vec<Key>>>| {
             own.as_ref().or(all.as_ref()).map(|keys| keys.get_ref().clone()).unwrap_or_default()
         };
@@ -50,20 +50,25 @@ impl ConfigFile {
         let threshold = match (threshold, require) {
             (Some(own), _) => Some(own),
             (None, Some(_)) => None,
-            (None, None) => all.threshold.as_ref(),
+            (None, None) => self.threshold.as_ref(),
         };
-        let require = keys(require, &all.require);
-        let file = tool.component.get_ref().file_name().map(Path::new).unwrap_or(tool.component.get_ref());
+        let require = keys(require, &self.require);
         Policy {
             threshold: threshold.map_or(require.len(), |threshold| *threshold.get_ref()),
             require,
-            trust: keys(trust, &all.trust),
-            serial_min: serial_min.or(all.serial_min).unwrap_or_default(),
-            name: match name {
-                Some(name) => name.get_ref().clone(),
-                None => file.to_string_lossy().into_owned(),
-            },
+            trust: keys(trust, &self.trust),
+            serial_min: serial_min.or(self.serial_min).unwrap_or_default(),
+            name: name.as_ref().map_or(file_name, |name| name.get_ref().clone()),
         }
+    }
+}
+
+impl Config {
+    /// What is wanted of the signatures of an entry's component.
+    pub fn signature_policy(&self, tool: &ToolConfig) -> Policy {
+        let path = tool.component.get_ref();
+        let file = path.file_name().map(Path::new).unwrap_or(path);
+        self.signatures.policy(&tool.signatures, file.to_string_lossy().into_owned())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns these settings and their defaults. Must not know how a tool is loaded.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -132,6 +133,15 @@ pub enum ImportConfig {
     /// Fixed results by function; an empty table for one without a result, and for no value of an option. Functions that
     /// are not listed trap.
     Fixed(BTreeMap<String, Value>),
+}
+
+impl fmt::Display for ImportConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImportConfig::Word(ImportWord::Trap) => f.write_str("trap"),
+            ImportConfig::Fixed(results) => f.write_str(&serde_json::json!(results).to_string()),
+        }
+    }
 }
 
 /// A stand-in that is written as one word.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::caller::Rules;
 use crate::caller::token::TokenDigest;
-use crate::config::{ConfigFile, OauthConfig};
+use crate::config::{CallerConfig, ConfigFile, OauthConfig};
 use airlock_types::caller::{ANONYMOUS, Caller, LOCAL};
 
 /// The callers that one registry file states.
@@ -41,7 +41,7 @@ impl Access {
             config.callers.iter().map(|(name, caller)| (name.get_ref().clone(), Arc::new(caller.rules())));
         Access {
             rules: rules.collect(),
-            open: Arc::new(Rules::open()),
+            open: Arc::new(CallerConfig::open().rules()),
             tokens: tokens.collect(),
             oauth: config.oauth.as_ref().map(|oauth| Arc::new(oauth.get_ref().clone())),
             allow_anonymous: config.http.allow_anonymous,

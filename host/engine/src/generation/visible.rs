@@ -19,6 +19,8 @@ pub struct Visible {
     registry: Arc<Registry>,
     rules: Option<Arc<Rules>>,
     unavailable: Unavailable,
+    /// The wall clock, in milliseconds since the Unix epoch.
+    now_unix_ms: u64,
 }
 
 /// A tool that exists and that the caller may see, with its fallbacks in order.
@@ -56,8 +58,9 @@ impl Visible {
         registry: Arc<Registry>,
         rules: Option<Arc<Rules>>,
         unavailable: Unavailable,
+        now_unix_ms: u64,
     ) -> Visible {
-        Visible { registry, rules, unavailable }
+        Visible { registry, rules, unavailable, now_unix_ms }
     }
 
     /// The visible tools, ordered by name.
@@ -66,9 +69,10 @@ impl Visible {
     }
 
     /// The visible tools that agents are offered, ordered by name: without those that can never run, unless these are
-    /// named as such.
+    /// named as such, and without those whose signature has ended.
     pub fn offered(&self) -> impl Iterator<Item = &Arc<Tool>> {
-        self.tools().filter(|tool| self.unavailable == Unavailable::Name || tool.unavailable().is_none())
+        let signed = self.tools().filter(|tool| tool.component.is_signed_at(self.now_unix_ms));
+        signed.filter(|tool| self.unavailable == Unavailable::Name || tool.unavailable().is_none())
     }
 
     /// The tool of this name.

@@ -17,6 +17,8 @@ pub struct Allowance {
     limits: Limits,
     /// One reason for each requested capability. Shared by every decision about the tool.
     pub(super) reasons: Arc<[Reason]>,
+    /// What the same caller has without the grants of `report`, for an allowance that has them.
+    usual: Option<Arc<Allowance>>,
     /// SHA-256 of what is allowed and missing, hex.
     digest: Arc<str>,
     /// Which of the linked forms of the component runs under it: functions that are not granted are replaced there.
@@ -33,7 +35,12 @@ impl Allowance {
         let reasons = granted.chain(missing.iter().map(missed)).collect();
         let policy = serde_json::json!({ "granted": effective, "missing": missing }).to_string();
         let digest = sha256(policy.as_bytes()).into();
-        Allowance { effective, missing, limits, reasons, digest, form: 0 }
+        Allowance { effective, missing, limits, reasons, usual: None, digest, form: 0 }
+    }
+
+    /// The same, as one that has grants of `report` beyond the usual one.
+    pub(super) fn beyond(self, usual: Option<Arc<Allowance>>) -> Allowance {
+        Allowance { usual, ..self }
     }
 
     /// The same, to be run in this form of the component.
@@ -44,6 +51,11 @@ impl Allowance {
     /// The capabilities that the tool may use.
     pub fn effective(&self) -> &Effective {
         &self.effective
+    }
+
+    /// What the same caller has without the grants of `report`; `None` for an allowance without them.
+    pub fn usual(&self) -> Option<&Arc<Allowance>> {
+        self.usual.as_ref()
     }
 
     /// The requested capabilities that were not granted.

@@ -46,9 +46,9 @@ impl Allowances {
         callers: &BTreeMap<String, (Arc<Narrowing>, Narrowing)>,
     ) -> Allowances {
         let mut forms = Vec::new();
-        let usual = OfCallers::new(usual, limits, callers, &mut forms);
-        let reported =
-            reported.map(|(until, sides)| (until, OfCallers::new(sides, limits, callers, &mut forms)));
+        let usual = OfCallers::new(usual, None, limits, callers, &mut forms);
+        let reported = reported
+            .map(|(until, sides)| (until, OfCallers::new(sides, Some(&usual), limits, callers, &mut forms)));
         Allowances { usual, reported, forms }
     }
 
@@ -60,11 +60,6 @@ impl Allowances {
     /// The most that a call may have at any time.
     pub fn most(&self) -> &Arc<Allowance> {
         self.reported.as_ref().map_or(&self.usual.all, |(_, of)| &of.all)
-    }
-
-    /// The end of the grants of `report`, in milliseconds since the Unix epoch.
-    pub fn report_until(&self) -> Option<u64> {
-        self.reported.as_ref().map(|(until, _)| *until)
     }
 
     /// The allowance of a caller now. `None` where its grants are not those that the tool was loaded with.
@@ -82,11 +77,6 @@ impl Allowances {
         of.of(caller, grants)
     }
 
-    /// As `of`, without the grants of `report`.
-    pub(crate) fn without_report(&self, caller: &str, grants: &CallerGrants) -> Option<&Arc<Allowance>> {
-        self.usual.of(caller, grants)
-    }
-
     /// What each linked form of the component is granted.
     pub(crate) fn forms(&self) -> &[Effective] {
         &self.forms
@@ -96,18 +86,26 @@ impl Allowances {
 impl OfCallers {
     fn new(
         Sides { requests, grants }: Sides<'_>,
+        usual: Option<&OfCallers>,
         limits: &Limits,
         callers: &BTreeMap<String, (Arc<Narrowing>, Narrowing)>,
         forms: &mut Vec<Effective>,
     ) -> OfCallers {
         let (effective, missing) = Effective::of(requests, grants);
+        let all_usual = usual.map(|usual| usual.all.clone());
+        // Once, before callers narrow it: their parts of a grant are tried like the grant.
+        let effective = match &all_usual {
+            Some(usual) => effective.tried_beyond(usual.effective()),
+            None => effective,
+        };
         let callers = callers.iter().map(|(name, (written, narrowing))| {
             let effective = effective.narrowed(narrowing);
             let missing = missing_of(name, &effective, requests, &missing);
-            (name.clone(), (written.clone(), allowance(effective, missing, limits, forms)))
+            let usual = usual.and_then(|usual| Some(usual.callers.get(name)?.1.clone()));
+            (name.clone(), (written.clone(), allowance(effective, missing, usual, limits, forms)))
         });
         let callers = callers.collect();
-        OfCallers { callers, all: allowance(effective, missing, limits, forms) }
+        OfCallers { callers, all: allowance(effective, missing, all_usual, limits, forms) }
     }
 
     fn of(&self, caller: &str, grants: &CallerGrants) -> Option<&Arc<Allowance>> {
@@ -125,6 +123,7 @@ impl OfCallers {
 fn allowance(
     effective: Effective,
     missing: Vec<Missing>,
+    usual: Option<Arc<Allowance>>,
     limits: &Limits,
     forms: &mut Vec<Effective>,
 ) -> Arc<Allowance> {
@@ -132,7 +131,7 @@ fn allowance(
         forms.push(effective.clone());
         forms.len() - 1
     });
-    Arc::new(Allowance::new(effective, missing, limits.clone()).in_form(form))
+    Arc::new(Allowance::new(effective, missing, limits.clone()).beyond(usual).in_form(form))
 }
 
 /// What a caller's calls lack. What the tool itself is not granted is to be granted there first.

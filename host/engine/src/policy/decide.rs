@@ -67,6 +67,11 @@ impl Permit {
         self.allowance.effective()
     }
 
+    /// What the call would have without the grants of `report`, while these are tried.
+    pub(crate) fn usual(&self) -> Option<&Arc<Allowance>> {
+        self.allowance.usual()
+    }
+
     /// The limits of one attempt.
     pub fn limits(&self) -> &Limits {
         self.allowance.limits()
@@ -105,6 +110,16 @@ impl Decision {
             capability: "the changed grants of the caller".to_owned(),
             asked: format!("`callers.{caller}.grants` of the newest file"),
             grant: "mend what keeps the newest file from being served".to_owned(),
+        };
+        Decision::Deny(Denied { reasons: [reason].into(), policy: None })
+    }
+
+    /// The denial of a call of a tool whose component must be signed, and whose signature has ended since it was loaded.
+    pub(crate) fn ended() -> Decision {
+        let reason = Reason::Missing {
+            capability: "a signature in force".to_owned(),
+            asked: "the signature of the component, which has ended".to_owned(),
+            grant: "have its author sign it again, and reload the registry".to_owned(),
         };
         Decision::Deny(Denied { reasons: [reason].into(), policy: None })
     }

@@ -20,6 +20,9 @@ const LOCALHOST: &str = "localhost";
 /// Names that no resolver has (RFC 6761).
 const INVALID: &str = "invalid";
 
+/// The table of what is granted, below that of the tool.
+const GRANTS: &str = "grants";
+
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Lint {
@@ -35,16 +38,12 @@ pub struct Lint {
 
 /// The findings about the grants of an entry, in the order of its settings.
 pub fn lint(source: &PolicySource, requests: &Requests) -> Vec<Lint> {
-    let PolicySource { grants, .. } = source;
+    let grants = &source.grants;
     let mut found = unrequested(source, requests);
     found.extend(ungranted(source, requests));
-    for (place, grant) in grants.http.iter().enumerate() {
-        let of = |kind, message| source.finding(kind, format!("grants.{}[{place}]", http::NAME), message);
-        found.extend(unmatchable(grant).map(|message| of("host-unmatchable", message)));
-        found.extend(private(grant).map(|message| of("private-without-cidr", message)));
-        found.extend(wildcard(grant).map(|message| of("wildcard-without-reason", message)));
-        found.extend(respelled(source, place, grant).map(|message| of("path-normalized", message)));
-    }
+    found.extend(of_hosts(source, GRANTS, &grants.http));
+    let tried = source.tried.iter();
+    found.extend(tried.flat_map(|(tried, _)| of_hosts(source, "report.grants", &tried.http)));
     for (place, grant) in grants.files.iter().enumerate() {
         let normal = normal(grant);
         if normal != grant.guest {
@@ -55,6 +54,22 @@ pub fn lint(source: &PolicySource, requests: &Requests) -> Vec<Lint> {
                 message,
             ));
         }
+    }
+    found
+}
+
+/// The findings about a list of hosts below this table.
+fn of_hosts(source: &PolicySource, table: &str, hosts: &[HttpGrant]) -> Vec<Lint> {
+    let mut found = Vec::new();
+    for (place, grant) in hosts.iter().enumerate() {
+        let setting = format!("{table}.{}[{place}]", http::NAME);
+        let of = |kind, message| source.finding(kind, setting.clone(), message);
+        found.extend(unmatchable(grant).map(|message| of("host-unmatchable", message)));
+        // What is tried has no network of its own.
+        let private = private(grant).filter(|_| table == GRANTS);
+        found.extend(private.map(|message| of("private-without-cidr", message)));
+        found.extend(wildcard(grant).map(|message| of("wildcard-without-reason", message)));
+        found.extend(respelled(source, &setting, grant).map(|message| of("path-normalized", message)));
     }
     found
 }
@@ -179,8 +194,8 @@ fn wildcard(grant: &HttpGrant) -> Option<String> {
 }
 
 /// A path that is written in another way than it is read.
-fn respelled(source: &PolicySource, place: usize, grant: &HttpGrant) -> Option<String> {
-    let written = source.texts.get(&format!("tools.{}.grants.{}[{place}].path", source.key, http::NAME))?;
+fn respelled(source: &PolicySource, setting: &str, grant: &HttpGrant) -> Option<String> {
+    let written = source.texts.get(&format!("tools.{}.{setting}.path", source.key))?;
     let read = grant.path.to_string();
     (*written != read).then(|| format!("`path = \"{written}\"` is read as `{read}`: write that"))
 }

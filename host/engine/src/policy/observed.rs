@@ -155,36 +155,39 @@ fn hosts(source: &PolicySource, observed: &Observed, wildcard_from: usize) -> Ve
             | Asked::Custom(_) => None,
         })
     };
-    // By the wildcard that admits them first, to see how many hosts it is used for.
-    let mut of_wildcards: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    // Each under the grant that admits it first, as for requests: what is left of one grant lies within it, and keeps its
+    // secret, its addresses and its bounds.
+    let grants = granted(source);
+    let by = |target: &Target| grants.iter().position(|grant| grant.admits(target));
+    let wildcard = |by: usize| match &grants.get(by)?.host {
+        HostPattern::OneLabelOf(_) => Some(&grants.get(by)?.host),
+        HostPattern::Exact(_) => None,
+    };
+    let mut hosts_of: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for (target, _) in requests() {
-        if let Some(pattern) = wildcard(source, target) {
-            of_wildcards.entry(pattern.to_string()).or_default().insert(target.host.clone());
-        }
+        hosts_of.entry(by(target).unwrap_or(usize::MAX)).or_default().insert(&target.host);
     }
-    let mut groups: BTreeMap<(String, Scheme, u16, bool), Group> = BTreeMap::new();
+    let mut groups: BTreeMap<(usize, String, Scheme, u16, bool), Group> = BTreeMap::new();
     for (target, uses) in requests() {
-        let pattern = wildcard(source, target).map(ToString::to_string);
-        let is_many =
-            |pattern: &String| of_wildcards.get(pattern).is_some_and(|hosts| hosts.len() >= wildcard_from);
-        let place = pattern.filter(is_many).unwrap_or_else(|| target.host.clone());
+        let by = by(target).unwrap_or(usize::MAX);
+        let is_many = hosts_of.get(&by).is_some_and(|hosts| hosts.len() >= wildcard_from);
+        let pattern = wildcard(by).filter(|_| is_many);
+        let place = pattern.map_or_else(|| target.host.clone(), ToString::to_string);
         let reads = http::method::reads(&target.method);
-        groups.entry((place, target.scheme, target.port, reads)).or_default().add(target, uses);
+        groups.entry((by, place, target.scheme, target.port, reads)).or_default().add(target, uses);
     }
-    groups
-        .into_iter()
-        .filter_map(|((place, scheme, port, _), group)| grant(source, place, (scheme, port), group))
-        .collect()
+    let kept = |((by, place, scheme, port, _), group)| grant(grants.get(by), place, (scheme, port), group);
+    groups.into_iter().filter_map(kept).collect()
 }
 
-/// The wildcard of the grants that admits a request, where no other one does.
-fn wildcard<'s>(source: &'s PolicySource, target: &Target) -> Option<&'s HostPattern> {
-    let grant = source.grants.http.iter().find(|grant| grant.admits(target))?;
-    matches!(grant.host, HostPattern::OneLabelOf(_)).then_some(&grant.host)
+/// The grants of other hosts, and behind them those that are tried.
+fn granted(source: &PolicySource) -> Vec<HttpGrant> {
+    let tried = source.tried.iter().flat_map(|(grants, _)| &grants.http);
+    source.grants.http.iter().chain(tried).cloned().collect()
 }
 
 fn grant(
-    source: &PolicySource,
+    granted: Option<&HttpGrant>,
     place: String,
     (scheme, port): (Scheme, u16),
     Group { hosts, methods, path, uses }: Group,
@@ -195,11 +198,7 @@ fn grant(
     let target = Target { scheme, host: first, port, method, path: path.to_string() };
     let least = http::least(&target, None)?;
     let least = HttpGrant { host: HostPattern::try_from(place).ok()?, methods, path, ..least };
-    // What is granted has the bounds, the addresses and the secret.
-    let granted = source.grants.http.iter().find_map(|grant| {
-        let kept = grant.within(&least.extent())?;
-        (kept.extent() == least.extent()).then_some(kept)
-    });
+    let granted = granted.and_then(|grant| grant.within(&least.extent()));
     let reason = matches!(least.host, HostPattern::OneLabelOf(_))
         .then(|| format!("{} hosts of it were used", hosts.len()));
     let grant = granted.unwrap_or(least);
@@ -243,4 +242,98 @@ fn buckets(grant: &KeyvalueGrant) -> impl Iterator<Item = String> {
 
 fn used_entry(source: &PolicySource, asked: &Asked) -> String {
     source.entry(asked).unwrap_or_else(|| format!("grants.{}", asked.capability()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn source(grants: Value, tried: Option<Value>) -> PolicySource {
+        let read = |grants: Value| serde_json::from_value::<Grants>(grants).unwrap();
+        let tried = tried.map(|grants| (read(grants), "2999-01-01".to_owned().try_into().unwrap()));
+        PolicySource {
+            file: "airlock.toml".into(),
+            lines: Default::default(),
+            texts: Default::default(),
+            key: "web".into(),
+            grants: read(grants),
+            asks: None,
+            tried,
+            callers: BTreeMap::new(),
+        }
+    }
+
+    fn observed(uses: &[(&str, &str)]) -> Observed {
+        let uses = uses.iter().map(|(capability, what)| (Asked::read(capability, what).unwrap(), 1));
+        Observed { attempts: 1, uses: uses.collect() }
+    }
+
+    /// What is suggested for requests lies within what is granted, and covers them.
+    #[track_caller]
+    fn check(grants: Value, requests: &[&str], expect: Value) {
+        let source = source(json!({"http": grants}), None);
+        let uses: Vec<(&str, &str)> = requests.iter().map(|what| ("http", *what)).collect();
+        let observed = observed(&uses);
+        let found = suggest(&source, &observed, WILDCARD_FROM).grants;
+        let expect: Grants = serde_json::from_value(json!({"http": expect})).unwrap();
+        assert_eq!(found, expect, "{found}");
+        assert!(found.is_within(&source.grants), "{found} and {}", source.grants);
+        assert!(observed.uses.keys().all(|asked| found.admits(asked)), "{found}");
+    }
+
+    #[test]
+    fn what_is_left_of_a_grant_lies_within_it_and_keeps_its_secret() {
+        let of = |path: &str, secret: &str| json!({"host": "a.example", "path": path, "secret": {"name": secret, "header": "x-key"}, "requests_max": 3});
+        let read = |mut grant: Value| {
+            grant["methods"] = json!(["GET"]);
+            grant
+        };
+        check(
+            json!([of("/v1", "ONE"), of("/v2", "TWO")]),
+            &["GET https://a.example/v1/x", "GET https://a.example/v2/y"],
+            json!([read(of("/v1/x", "ONE")), read(of("/v2/y", "TWO"))]),
+        );
+        check(
+            json!([of("/v1", "ONE")]),
+            &["GET https://a.example/v1/x/1", "GET https://a.example/v1/x/2"],
+            json!([read(of("/v1/x", "ONE"))]),
+        );
+        check(
+            json!([{"host": "db", "scheme": "http", "addresses": ["10.0.0.0/8"]}]),
+            &["GET http://db/a", "GET http://db/b"],
+            json!([{"host": "db", "scheme": "http", "addresses": ["10.0.0.0/8"], "methods": ["GET"]}]),
+        );
+    }
+
+    #[test]
+    fn a_wildcard_stays_one_where_many_of_its_hosts_were_used() {
+        let requests: Vec<String> =
+            (0..WILDCARD_FROM).map(|n| format!("GET https://h{n}.x.example/")).collect();
+        let requests: Vec<&str> = requests.iter().map(String::as_str).collect();
+        let wild = json!([{"host": "*.x.example"}]);
+        let kept = json!([{"host": "*.x.example", "methods": ["GET"], "reason": "5 hosts of it were used"}]);
+        check(wild.clone(), &requests, kept);
+        let few = json!([{"host": "h0.x.example", "methods": ["GET"]}, {"host": "h1.x.example", "methods": ["GET"]}]);
+        check(wild, &requests[..2], few);
+    }
+
+    #[test]
+    fn what_was_tried_is_suggested_as_it_was_tried() {
+        let source = source(json!({}), Some(json!({"http": [{"host": "b.example", "requests_max": 3}]})));
+        let found = suggest(&source, &observed(&[("http", "GET https://b.example/x")]), WILDCARD_FROM).grants;
+        let expect =
+            json!({"http": [{"host": "b.example", "requests_max": 3, "path": "/x", "methods": ["GET"]}]});
+        assert_eq!(found, serde_json::from_value(expect).unwrap(), "{found}");
+    }
+
+    #[test]
+    fn a_folder_whose_name_begins_like_another_one_is_another_one() {
+        let folder = |guest: &str| json!({"host": "d", "guest": guest});
+        let source = source(json!({"files": [folder("/data"), folder("/database")]}), None);
+        let found = unused(&source, &observed(&[("files", "read /database")]));
+        let rules: Vec<&str> = found.iter().map(|(rule, _)| rule.as_str()).collect();
+        assert_eq!(rules, ["tools.web.grants.files[0]"]);
+    }
 }

@@ -3,6 +3,7 @@
 //!
 //! Owns the explanation of a refusal. Must not decide anything: it asks the same order of grants that decisions are made by.
 
+mod caller;
 mod mend;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 use airlock_types::decision::Reason;
 use airlock_types::grant::{Asked, Denial, Grants, Lack, Narrowing, Refused, Requests, Why};
 use mend::{Mend, mend};
+
+use crate::config::Day;
 
 /// What an operator and an author wrote about one entry of a registry.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub struct PolicySource {
     /// What the contract asks for; `None` for a component without one, which asks for what it is granted.
     pub asks: Option<Requests>,
     /// What is tried for a while, and until when: the grants, and the day.
-    pub tried: Option<(Grants, String)>,
+    pub tried: Option<(Grants, Day)>,
     /// The callers with grants of their own.
     pub callers: BTreeMap<String, Arc<Narrowing>>,
 }
@@ -48,20 +51,20 @@ impl PolicySource {
             // No line of the registry gives what its author did not ask for.
             return self.denial(refused, &[CONTRACT.to_owned()], None, String::new());
         }
-        let is_of_use = matches!(why, Why::NotGranted | Why::Beyond | Why::Address);
         // What the tool itself is granted, the caller's entry left out.
-        if is_of_use && narrowing.is_some() && self.grants.admits(&asked) {
+        if let Some((entry, mend)) = narrowing.and_then(|own| caller::mend(own, &self.grants, &asked, *why)) {
             let below = format!("callers.{caller}");
-            let rules = self.tables(&below, asked.capability());
-            let mend = for_caller(&asked).map(|line| Mend { line, replaces: None });
-            return self.denial(refused, &rules, mend, below);
+            let entry = entry.map(|entry| format!("{below}.{entry}"));
+            let rules: Vec<String> =
+                entry.into_iter().chain(self.tables(&below, asked.capability())).collect();
+            return self.denial(refused, &rules, Some(mend), below);
         }
         let below = format!("tools.{}", self.key);
         let (entry, mend) = mend(&self.grants, &asked, *why);
         let entry = entry.map(|entry| format!("{below}.{entry}"));
         let rules: Vec<String> = match why {
             Why::ReadsOnly => vec![format!("{below}.effects"), CONTRACT.to_owned()],
-            Why::NotGranted | Why::Beyond | Why::Address | Why::Bound(..) | Why::Never => {
+            Why::NotGranted | Why::Beyond | Why::Address | Why::Header(_) | Why::Bound(..) | Why::Never => {
                 entry.into_iter().chain(self.tables(&below, asked.capability())).collect()
             }
         };
@@ -81,10 +84,16 @@ impl PolicySource {
         Some(Lack { capability, asked, rule, at, grant, below })
     }
 
-    /// A sentence on the grants that are tried. None where none are.
-    pub fn trial(&self) -> Option<String> {
+    /// A sentence on the grants that are tried, at this time in milliseconds since the Unix epoch. None where none are.
+    pub fn trial(&self, now_unix_ms: u64) -> Option<String> {
         let (grants, until) = self.tried.as_ref()?;
         let key = &self.key;
+        if now_unix_ms >= until.begins_ms() {
+            return Some(format!(
+                "`{key}` tried extra grants until {until}, and they have ended: take `tools.{key}.report` out, or name a later \
+                 day"
+            ));
+        }
         Some(format!(
             "`{key}` tries extra grants until {until}, whose uses pass and are recorded as ones that would be denied: {}",
             grants.lines().join("; ")
@@ -137,19 +146,6 @@ impl PolicySource {
             replaces,
             is_reported: false,
         }
-    }
-}
-
-/// The line of a caller's entry that leaves a use. Values are the tool's, so that a key is enough.
-fn for_caller(asked: &Asked) -> Option<String> {
-    match asked {
-        Asked::Config(key) | Asked::Env(key) => Some(format!("grants.{} = [{key:?}]", asked.capability())),
-        Asked::Http(..)
-        | Asked::Files(..)
-        | Asked::Keyvalue(_)
-        | Asked::Clock
-        | Asked::Random
-        | Asked::Custom(_) => Grants::least(asked).and_then(|least| least.lines().pop()),
     }
 }
 

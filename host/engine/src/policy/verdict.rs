@@ -1,10 +1,15 @@
 //! What policy says about one use of a capability: for cases that an operator writes and tests.
 
+use std::sync::Arc;
+
 use super::{Allowances, PolicySource};
 use crate::caller::CallerGrants;
+use crate::config::CallerConfig;
+use airlock_types::effect::Effect;
 use airlock_types::grant::files::NAME as FILES;
 use airlock_types::grant::http::NAME as HTTP;
-use airlock_types::grant::{Asked, Denial, Refused, Why};
+use airlock_types::grant::http::method;
+use airlock_types::grant::{Access, Asked, Denial, Refused, Why};
 
 /// The answer to one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,16 +24,32 @@ pub struct Verdict {
     pub grant: Option<String>,
 }
 
-/// What a call of a tool by this caller may do now. Without a use it is whether the call may run at all.
+/// A tool, as a case is about it.
+#[derive(Clone, Copy, Debug)]
+pub struct CaseOf<'a> {
+    /// Its public name.
+    pub name: &'a str,
+    /// The effect class that is in force.
+    pub effect: Effect,
+    /// What it may reach and use.
+    pub allowances: &'a Allowances,
+    /// Where its policy is written.
+    pub source: &'a PolicySource,
+}
+
+/// What a call of a tool by this caller may do now; a caller without an entry is one that nothing restricts. Without a use
+/// it is whether the call may run at all.
 pub fn verdict(
-    allowances: &Allowances,
-    source: &PolicySource,
-    (caller, grants): (&str, Option<&airlock_types::grant::Narrowing>),
+    CaseOf { name, effect, allowances, source }: CaseOf<'_>,
+    (caller, entry): (&str, Option<&CallerConfig>),
     asked: Option<&Asked>,
     now_unix_ms: u64,
 ) -> Verdict {
-    let grants =
-        grants.map_or(CallerGrants::All, |only| CallerGrants::Only(std::sync::Arc::new(only.clone())));
+    if entry.is_some_and(|entry| !entry.tools.iter().any(|pattern| pattern.matches(name))) {
+        return denied("deny", &source.place(&[format!("callers.{caller}.tools")]), None);
+    }
+    let grants = entry.and_then(|entry| entry.grants.clone());
+    let grants = grants.map_or(CallerGrants::All, |only| CallerGrants::Only(Arc::new(only)));
     let Some(allowance) = allowances.of(caller, &grants, now_unix_ms) else {
         return denied("deny", &source.place(&[format!("callers.{caller}.grants")]), None);
     };
@@ -40,9 +61,24 @@ pub fn verdict(
     let Some(asked) = asked else {
         return denied("allow", &source.place(&[format!("tools.{}", source.key)]), None);
     };
+    // Requests and folders alone show what they change.
+    let changes = match asked {
+        Asked::Http(target, _) => !method::reads(&target.method),
+        Asked::Files(access, _) => *access == Access::ReadWrite,
+        Asked::Keyvalue(_)
+        | Asked::Config(_)
+        | Asked::Env(_)
+        | Asked::Clock
+        | Asked::Random
+        | Asked::Custom(_) => false,
+    };
+    if changes && effect.repeatable() && allowance.effective().admits(asked) {
+        let refused = Refused { asked: asked.clone(), why: Why::ReadsOnly };
+        let Denial { rule, at, grant, .. } = source.explain(&refused, caller);
+        return Verdict { decision: "deny", rule, at, grant };
+    }
     if allowance.effective().admits(asked) {
-        let usual = allowances.without_report(caller, &grants);
-        if usual.is_some_and(|usual| usual.effective().admits(asked)) {
+        if allowance.usual().is_none_or(|usual| usual.effective().admits(asked)) {
             return denied("allow", &source.allowing(asked), None);
         }
         let Denial { rule, at, grant, .. } = source.report(asked);
@@ -93,10 +129,8 @@ impl PolicySource {
                 format!("grants.{HTTP}[{}]", grants.http.iter().position(|grant| grant.admits(target))?)
             }
             Asked::Files(access, path) => {
-                let admits = |grant: &airlock_types::grant::FilesGrant| {
-                    grant.access >= *access && path.starts_with(grant.guest.trim_end_matches('/'))
-                };
-                format!("grants.{FILES}[{}]", grants.files.iter().position(admits)?)
+                let place = grants.files.iter().position(|grant| grant.admits(*access, path))?;
+                format!("grants.{FILES}[{place}]")
             }
             Asked::Config(key) => format!("grants.config.{key}"),
             Asked::Env(key) => format!("grants.env.{key}"),

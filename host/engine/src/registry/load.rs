@@ -293,5 +293,12 @@ async fn inspect_bytes(path: &Path, bytes: &[u8], cache: &Cache) -> Result<Compo
     let info = cache.describe(bytes).await?;
     let wit = surface::wit(&info);
     let signed = Signed::Unasked;
-    Ok(Component { path: path.to_owned(), digest: sha256(bytes).into(), wit, signed, info })
+    Ok(Component {
+        path: path.to_owned(),
+        digest: sha256(bytes).into(),
+        wit,
+        signed,
+        signed_until_ms: None,
+        info,
+    })
 }

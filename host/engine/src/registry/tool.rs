@@ -35,6 +35,8 @@ pub struct Component {
     pub wit: String,
     /// Who signed it.
     pub signed: Signed,
+    /// The time since 1970 in milliseconds from which on the signatures are not enough any more; `None` for never.
+    pub signed_until_ms: Option<u64>,
     /// The component's functions, imports and embedded contract.
     pub info: ComponentInfo,
 }
@@ -117,6 +119,13 @@ pub(super) fn exceeded(needs: &Needs, limits: &Limits) -> impl Iterator<Item = E
     ]
     .into_iter()
     .filter(|one| one.needed > one.limit)
+}
+
+impl Component {
+    /// Whether the signatures that it must have are in force at this time since 1970 in milliseconds.
+    pub fn is_signed_at(&self, now_unix_ms: u64) -> bool {
+        self.signed_until_ms.is_none_or(|until| now_unix_ms < until)
+    }
 }
 
 impl Tool {

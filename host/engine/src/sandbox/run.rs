@@ -311,7 +311,7 @@ impl Drop for Metered<'_> {
             self.store.data_mut().take();
         let Traffic { requests, up_bytes, down_bytes, noted: _, waiting_for, secret_refused } = traffic;
         let Changes { written_bytes, files_created, noted: _ } = changes;
-        let Noted { refused, uses } = noted;
+        let Noted { refused, uses, tried } = noted;
         let KeyUsage { keys_read, keys_written, value_bytes_read, value_bytes_written } = key_usage;
         let usage = Usage {
             fuel,
@@ -330,7 +330,7 @@ impl Drop for Metered<'_> {
             value_bytes_written,
         };
         let traces = Traces::new(usage, self.returned);
-        *self.traces = Traces { log, refused, uses, effects, waiting_for, secret_refused, ..traces };
+        *self.traces = Traces { log, refused, uses, tried, effects, waiting_for, secret_refused, ..traces };
     }
 }
 

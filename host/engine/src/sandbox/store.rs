@@ -71,7 +71,14 @@ pub(crate) fn store(
     let kept = linked.keyvalues.clone().zip(effective.keyvalue.clone());
     let kept = kept.map(|(opened, grant)| Box::new(Kept::new(opened, grant, keeper, environment.clone())));
     let clock = effective.clock.map(|mode| Clock::new(mode, environment));
-    let granted = Granted { clock, config: effective.config.clone(), kept, outgoing, random };
+    let granted = Granted {
+        clock,
+        config: effective.config.clone(),
+        kept,
+        outgoing,
+        random,
+        usual: permit.usual().cloned(),
+    };
     let state = State::new(context, folders, limiter, log, Reports::new(listener), ledger, granted);
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);

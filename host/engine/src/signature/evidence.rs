@@ -35,8 +35,8 @@ pub struct Authentic {
     files: Vec<Signer>,
     digest: String,
     strangers: usize,
-    /// Why signatures that name a trusted key do not count.
-    faults: Vec<Fault>,
+    /// Why signatures that name a key which counts do not count, with the key.
+    faults: Vec<(Key, Fault)>,
 }
 
 /// The file with the envelopes of a component: `FILE.intoto.jsonl`.
@@ -61,18 +61,26 @@ impl Evidence {
     /// # Errors
     /// When there are some that cannot be read: they do not count as absent.
     pub fn find(path: &Path, bytes: &[u8]) -> Result<Evidence, Fault> {
+        let beside = beside(&envelope_path(path), SIGNATURES_BYTES_MAX as u64)?;
+        let minisig = beside_text(&minisign_path(path))?;
+        Evidence::read(bytes, beside.as_deref(), minisig)
+    }
+
+    /// The signatures in a component with these bytes, and in the files beside it.
+    ///
+    /// # Errors
+    /// When there are some that cannot be read.
+    pub fn read(bytes: &[u8], beside: Option<&[u8]>, minisig: Option<String>) -> Result<Evidence, Fault> {
         // Bytes that are not a component have no section. What reads descriptions says best what they are.
         let unsigned = package::unsigned(bytes).unwrap_or(bytes.into());
         let embedded = match package::signatures(bytes) {
             Err(SectionError::Sections(_)) => None,
             found => found.map_err(|err| Fault::Malformed(err.to_string()))?,
         };
-        let beside = beside(&envelope_path(path), SIGNATURES_BYTES_MAX as u64)?;
         let mut envelopes = Vec::new();
-        for lines in [embedded.map(<[u8]>::to_vec), beside].into_iter().flatten() {
-            envelopes.extend(Envelope::lines(&lines)?);
+        for lines in [embedded, beside].into_iter().flatten() {
+            envelopes.extend(Envelope::lines(lines)?);
         }
-        let minisig = beside_text(&minisign_path(path))?;
         Ok(Evidence { envelopes, minisig, digest: sha256(&unsigned) })
     }
 
@@ -111,7 +119,7 @@ impl Evidence {
             Err(_) if is_empty && was_signed => Err(Fault::Stripped),
             Err(_) if is_empty => Err(Fault::Missing),
             // A forged signature says more than that another one is missing.
-            Err(too_few) => Err(found.faults.into_iter().next().unwrap_or(too_few)),
+            Err(too_few) => Err(found.faults.into_iter().next().map_or(too_few, |(_, fault)| fault)),
             Ok(()) => Ok(found),
         }
     }
@@ -146,7 +154,7 @@ impl Authentic {
         let signers = envelope.signers(policy.keys(), &payload);
         if signers.is_empty() {
             match policy.keys().find(|key| envelope.names(key)) {
-                Some(key) => self.faults.push(Fault::Invalid(key.clone())),
+                Some(key) => self.faults.push((key.clone(), Fault::Invalid(key.clone()))),
                 None => self.strangers += 1,
             }
             return Ok(());
@@ -158,7 +166,7 @@ impl Authentic {
             }
             // The same file may hold statements about how the component was built.
             Ok(None) => self.strangers += 1,
-            Err(fault) => self.faults.push(fault),
+            Err(fault) => self.faults.extend(signers.into_iter().map(|key| (key.clone(), fault.clone()))),
         }
         Ok(())
     }
@@ -173,14 +181,14 @@ impl Authentic {
                 Ok(()) => {
                     match signer(key, signature.trusted_comment(), policy) {
                         Ok(signer) => self.files.push(signer),
-                        Err(fault) => self.faults.push(fault),
+                        Err(fault) => self.faults.push((key.clone(), fault)),
                     }
                     return Ok(());
                 }
                 Err(minisign_verify::Error::UnexpectedKeyId) => {}
                 Err(_) => {
                     is_known = true;
-                    self.faults.push(Fault::Invalid(key.clone()));
+                    self.faults.push((key.clone(), Fault::Invalid(key.clone())));
                 }
             }
         }
@@ -210,17 +218,26 @@ impl Authentic {
                     serial: predicate.serial,
                     expires: predicate.expires.clone(),
                 }),
-                Err(fault) => faults.insert(0, fault),
+                Err(fault) => faults.insert(0, (key.clone(), fault)),
             }
         }
         signers.append(&mut files);
         // Of several statements of one key the newest counts.
         signers.sort_by(|a, b| a.key.cmp(&b.key).then(b.serial.cmp(&a.serial)));
         signers.dedup_by(|later, first| later.key == first.key);
-        let first = || faults.first().cloned();
+        let first = || faults.first().map(|(_, fault)| fault.clone());
         policy
             .suffices(signers.iter().map(|signer| &signer.key))
             .map_err(|too_few| first().unwrap_or(too_few))?;
+        // A required key may be behind where others suffice. What a trusted key signed must hold: it was tampered with, or
+        // is about another version.
+        let is_replaced = |key: &Key| signers.iter().any(|signer| signer.key.is_same(key));
+        let is_broken = |(key, _): &&(Key, Fault)| {
+            policy.trust.iter().any(|trusted| trusted.is_same(key)) && !is_replaced(key)
+        };
+        if let Some((_, fault)) = faults.iter().find(is_broken) {
+            return Err(fault.clone());
+        }
         match first() {
             _ if !signers.is_empty() => Ok(Signed::Verified(signers)),
             // Nothing must be signed. What is signed by a trusted key and does not hold was tampered with.

@@ -25,6 +25,38 @@ const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x
 /// Bytes before the Ed25519 key in a key of minisign: its algorithm and its number.
 const MINISIGN_HEAD_BYTES: usize = 10;
 
+/// The points of small order on the curve, in each of their encodings but for the sign bit. A signature by such a key holds
+/// for any message, and needs no private key.
+const WEAK: [[u8; 32]; 7] = [
+    [0; 32],
+    ends(0x01, 0x00),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0, 0xd5,
+        0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f, 0x2a,
+        0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+    ],
+    ends(0xec, 0xff),
+    ends(0xed, 0xff),
+    ends(0xee, 0xff),
+];
+
+/// An encoding with this first byte, and another one in the rest.
+const fn ends(first: u8, rest: u8) -> [u8; 32] {
+    let mut bytes = [rest; 32];
+    (bytes[0], bytes[31]) = (first, rest & 0x7f);
+    bytes
+}
+
+/// Refuses a key of small order.
+fn strong(public: [u8; 32]) -> Result<[u8; 32], KeyError> {
+    let mut unsigned = public;
+    unsigned[31] &= 0x7f;
+    if WEAK.contains(&unsigned) { Err(KeyError::Weak) } else { Ok(public) }
+}
+
 /// A public key. Written in one way, so that equal keys are equal texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -46,6 +78,9 @@ pub enum KeyError {
         "after `key:` stands an Ed25519 key in base64: its 32 bytes, or what `openssl pkey -pubout -outform DER` writes"
     )]
     Ed25519,
+    /// A key of small order.
+    #[error("this key is of small order: anybody can sign for it")]
+    Weak,
     /// Not a key of minisign.
     #[error("after `minisign:` stands the second line of a file `minisign.pub`")]
     Minisign,
@@ -90,14 +125,15 @@ impl FromStr for Key {
         if let Some(text) = text.strip_prefix(KEY) {
             let bytes = BASE64_STANDARD.decode(text).map_err(|_| KeyError::Ed25519)?;
             let bytes = bytes.strip_prefix(&SPKI[..]).unwrap_or(&bytes);
-            return bytes.try_into().map(Key::ed25519).map_err(|_| KeyError::Ed25519);
+            let public = bytes.try_into().map_err(|_| KeyError::Ed25519)?;
+            return strong(public).map(Key::ed25519);
         }
         let text = text.strip_prefix(MINISIGN).ok_or(KeyError::Prefix)?;
         let bytes = BASE64_STANDARD.decode(text).map_err(|_| KeyError::Minisign)?;
         let public = bytes.get(MINISIGN_HEAD_BYTES..).and_then(|public| public.try_into().ok());
         Minisign::from_base64(text).map_err(|_| KeyError::Minisign)?;
         let text = format!("{MINISIGN}{}", BASE64_STANDARD.encode(&bytes));
-        Ok(Key { text, public: public.ok_or(KeyError::Minisign)?, is_minisign: true })
+        Ok(Key { text, public: strong(public.ok_or(KeyError::Minisign)?)?, is_minisign: true })
     }
 }
 
@@ -147,6 +183,14 @@ mod tests {
         check("key:AAAA", Err(KeyError::Ed25519));
         check(&format!("minisign:{PUBLIC}"), Err(KeyError::Minisign));
         check(&minisign[..50], Err(KeyError::Minisign));
+        for mut weak in WEAK {
+            for sign in [0x00, 0x80] {
+                weak[31] = weak[31] & 0x7f | sign;
+                check(&format!("key:{}", BASE64_STANDARD.encode(weak)), Err(KeyError::Weak));
+                let minisign = [&b"Ed12345678"[..], &weak].concat();
+                check(&format!("minisign:{}", BASE64_STANDARD.encode(minisign)), Err(KeyError::Weak));
+            }
+        }
     }
 
     #[test]

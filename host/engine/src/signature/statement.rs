@@ -145,10 +145,15 @@ impl Statement {
     }
 }
 
-/// Whether a statement with this end has ended. What is not a time has.
+/// Whether a statement with this end has ended.
 pub(super) fn is_over(expires: &str, now_s: u64) -> bool {
+    now_s >= end_s(expires)
+}
+
+/// The end of a statement since 1970 in seconds. What is not a time, or is before 1970, is long over.
+pub(super) fn end_s(expires: &str) -> u64 {
     let end = chrono::DateTime::parse_from_rfc3339(expires).map(|end| end.timestamp());
-    !end.is_ok_and(|end| u64::try_from(end).is_ok_and(|end| now_s < end))
+    end.ok().and_then(|end| u64::try_from(end).ok()).unwrap_or(0)
 }
 
 /// Compares what is stated with what is there. Of several parts that differ the fault names the one that explains the

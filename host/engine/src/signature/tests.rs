@@ -74,6 +74,76 @@ fn one_key_in_two_forms_signs_once() {
 }
 
 #[test]
+fn one_key_that_is_named_twice_signs_once() {
+    let (_, key) = SigningKey::make().unwrap();
+    let stated = parts();
+    let envelope = key.sign(&Statement::about(&component("a.wasm", "d", &stated), 1, None)).unwrap();
+    let policy = Policy { require: vec![key.public(); 2], threshold: 2, ..Policy::default() };
+    let refused = Evidence::of(vec![envelope], "d").authenticate(b"", &policy, false).unwrap_err();
+    assert_eq!(refused, Fault::Threshold { found: 1, wanted: 2 });
+}
+
+#[test]
+fn what_a_trusted_key_signed_must_hold_beside_the_required_keys() {
+    let ((_, ours), (_, theirs)) = (SigningKey::make().unwrap(), SigningKey::make().unwrap());
+    let stated = parts();
+    let found = component("a.wasm", "d", &stated);
+    let (good, old) =
+        (Statement::about(&found, 2, None), Statement::about(&component("a.wasm", "e", &stated), 1, None));
+    let judged = |envelopes: &[Envelope], policy: &Policy| {
+        let authentic = Evidence::of(envelopes.to_vec(), "d").authenticate(b"", policy, false);
+        let judged = authentic.and_then(|authentic| authentic.judge(Some(&found), policy, 0));
+        judged.map(|signed| signed.signers().len()).map_err(|fault| fault.code())
+    };
+    let trusts = Policy {
+        require: vec![ours.public()],
+        threshold: 1,
+        trust: vec![theirs.public()],
+        name: "a.wasm".into(),
+        serial_min: 0,
+    };
+    let [own, new, stale] =
+        [(&ours, &good), (&theirs, &good), (&theirs, &old)].map(|(key, of)| key.sign(of).unwrap());
+    assert_eq!(judged(&[own.clone()], &trusts), Ok(1));
+    assert_eq!(judged(&[own.clone(), new.clone()], &trusts), Ok(2));
+    assert_eq!(judged(&[own.clone(), stale.clone()], &trusts), Err("signature.digest"));
+    // The newer one takes its place.
+    assert_eq!(judged(&[own.clone(), stale.clone(), new], &trusts), Ok(2));
+    // Of several required keys one may be behind, while enough others are there.
+    let requires = Policy { require: vec![ours.public(), theirs.public()], trust: Vec::new(), ..trusts };
+    assert_eq!(judged(&[own, stale], &requires), Ok(1));
+}
+
+#[test]
+fn the_end_is_that_of_the_last_signature_without_which_there_are_too_few() {
+    let keys: Vec<Key> = (1..4).map(|n| Key::ed25519([n; 32])).collect();
+    let end = |minute: Option<u32>| minute.map(|minute| format!("1970-01-01T00:{minute:02}:00Z"));
+    let check = |ends: [Option<u32>; 3], threshold: usize, trusted: usize, expect: Option<u64>| {
+        let signer =
+            |(key, minute): (&Key, Option<u32>)| Signer { key: key.clone(), serial: 1, expires: end(minute) };
+        let signed = Signed::Verified(keys.iter().zip(ends).map(signer).collect());
+        let (trust, require) = keys.split_at(trusted);
+        let policy =
+            Policy { require: require.to_vec(), threshold, trust: trust.to_vec(), ..Policy::default() };
+        let found = signed.ends_s(&policy);
+        assert_eq!(found, expect, "{ends:?} {threshold} {trusted}");
+        for at in [0, 59, 60, 119, 120, 179, 180, 999] {
+            assert_eq!(signed.satisfies(&policy, at), found.is_none_or(|end| at < end), "{at}: {ends:?}");
+        }
+    };
+    let ends = [Some(1), Some(2), Some(3)];
+    check(ends, 3, 0, Some(60));
+    check(ends, 2, 0, Some(120));
+    check(ends, 1, 0, Some(180));
+    check([None, Some(2), None], 2, 0, None);
+    check([None; 3], 3, 0, None);
+    // What a trusted key signed must hold.
+    check(ends, 2, 1, Some(60));
+    check(ends, 0, 3, Some(60));
+    check([None, Some(2), Some(3)], 1, 1, Some(180));
+}
+
+#[test]
 fn no_envelope_with_a_flipped_bit_is_verified() {
     let (_, key) = SigningKey::make().unwrap();
     let stated = parts();

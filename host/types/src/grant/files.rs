@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::written::quoted;
 use super::{GrantProblem, IMPLIED, Missing};
 use crate::difference::Difference;
 use crate::effect::Effect;
@@ -235,7 +236,7 @@ fn line(FilesRequest { path, access, reason: _, optional: _ }: &FilesRequest) ->
         Access::Read => "",
         Access::ReadWrite => ", access = \"read-write\"",
     };
-    format!("grants.{NAME} = [{{ host = \"…\", guest = \"{path}\"{access} }}]")
+    format!("grants.{NAME} = [{{ host = \"…\", guest = {}{access} }}]", quoted(path))
 }
 
 /// What differs between two lists of requests, by path.

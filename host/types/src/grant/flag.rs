@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{IMPLIED, Missing};
+use super::{IMPLIED, Missing, written};
 use crate::difference::Difference;
 
 /// A request that has no parameters.
@@ -41,7 +41,10 @@ impl Flag<'_> {
             capability: self.name(),
             asked: self.name(),
             reason: request.reason.clone(),
-            grant: format!("grants.{} = true", self.0.join(".")),
+            grant: format!(
+                "grants.{} = true",
+                self.0.iter().map(|part| written::key(part)).collect::<Vec<_>>().join(".")
+            ),
             optional: request.optional,
         })
     }

@@ -31,7 +31,7 @@ pub use extent::Extent;
 pub(super) use extent::{is_within, meet};
 pub use host::HostPattern;
 pub use least::least;
-use least::line;
+pub(super) use least::line;
 pub use method::Method;
 pub use path::PathPrefix;
 pub use secret::{SecretPlace, SecretUse};
@@ -240,7 +240,7 @@ pub(super) fn implied(grants: &[HttpGrant]) -> Vec<HttpRequest> {
 pub(super) fn effective(requests: &[HttpRequest], grants: &[HttpGrant]) -> Arc<[HttpAccess]> {
     let pairs = grants.iter().enumerate().flat_map(|(grant, given)| {
         let shared = requests.iter().filter_map(|request| given.within(&request.extent()));
-        shared.map(move |allowed| HttpAccess { grant, allowed })
+        shared.map(move |allowed| HttpAccess { grant, is_tried: false, allowed })
     });
     pairs.collect()
 }

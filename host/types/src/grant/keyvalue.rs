@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GrantProblem, IMPLIED, Missing};
+use super::{GrantProblem, IMPLIED, Missing, written};
 use crate::difference::Difference;
 
 /// The name in registries, contracts, records and replies.
@@ -188,8 +188,7 @@ pub(super) fn missing(
     let fields = if request.buckets == buckets() {
         String::new()
     } else {
-        let all: Vec<String> = request.buckets.iter().map(|bucket| format!("{bucket:?}")).collect();
-        format!(" buckets = [{}] ", all.join(", "))
+        format!(" buckets = {} ", written::list(&request.buckets))
     };
     (!lacking.is_empty()).then(|| Missing {
         capability: NAME.into(),

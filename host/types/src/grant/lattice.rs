@@ -10,7 +10,7 @@ use core::net::IpAddr;
 pub use changes::{Change, Turn};
 
 use super::http::{Network, Target, address};
-use super::{Asked, Effective, FilesGrant, Grants, HttpGrant, Requests, Values, files, http, modal};
+use super::{Access, Asked, Effective, FilesGrant, Grants, HttpGrant, Requests, Values, files, http, modal};
 
 impl Grants {
     /// ∩: what both allow.
@@ -86,9 +86,7 @@ impl Grants {
         let Grants { files, http, keyvalue, config, env, clock, random, custom } = self;
         match asked {
             Asked::Http(target, address) => http_admits(http.iter(), target, *address),
-            Asked::Files(access, path) => {
-                files.iter().any(|one| files::admits((&one.guest, one.access), (*access, path)))
-            }
+            Asked::Files(access, path) => files.iter().any(|one| one.admits(*access, path)),
             Asked::Keyvalue(bucket) => keyvalue.as_ref().is_some_and(|one| one.buckets.contains(bucket)),
             Asked::Config(key) => config.contains_key(key),
             Asked::Env(key) => env.contains_key(key),
@@ -107,9 +105,7 @@ impl Effective {
             Asked::Http(target, address) => {
                 http_admits(http.iter().map(|access| &access.allowed), target, *address)
             }
-            Asked::Files(access, path) => {
-                files.iter().any(|one| files::admits((&one.guest, one.access), (*access, path)))
-            }
+            Asked::Files(access, path) => files.iter().any(|one| one.admits(*access, path)),
             Asked::Keyvalue(bucket) => keyvalue.as_ref().is_some_and(|one| one.buckets.contains(bucket)),
             Asked::Config(key) => config.contains_key(key),
             Asked::Env(key) => env.contains_key(key),
@@ -148,6 +144,8 @@ fn http_admits<'g>(
     let mut admitting = grants.filter(|grant| grant.admits(target)).peekable();
     let is_admitted = admitting.peek().is_some();
     let networks: Vec<Network> = admitting.flat_map(|grant| grant.addresses.iter().copied()).collect();
+    // A host that is an address has no other one.
+    let address = address.or_else(|| target.address());
     is_admitted && address.is_none_or(|address| address::is_allowed(address, &networks))
 }
 
@@ -161,6 +159,11 @@ fn values_are_within(one: &Values, other: &Values) -> bool {
 }
 
 impl FilesGrant {
+    /// Whether it allows a use of a guest's path.
+    pub fn admits(&self, access: Access, path: &str) -> bool {
+        files::admits((&self.guest, self.access), (access, path))
+    }
+
     /// ∩: of two folders of which one lies in the other, the inner one, with the lesser of both accesses and bounds.
     fn meet(&self, other: &FilesGrant) -> Option<FilesGrant> {
         let inner =

@@ -10,16 +10,25 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::http::{
-    Extent, GuestHeader, HostPattern, HttpAccess, Method, Network, PathPrefix, Scheme, address, method,
+    Extent, GuestHeader, HostPattern, HttpAccess, Method, Network, PathPrefix, Scheme, Target, address,
+    method,
 };
 use super::keyvalue::Scope;
 use super::{
-    Access, Asked, ClockMode, CustomGrants, Effective, FilesGrant, Grants, HttpGrant, KeyvalueGrant,
+    Access, Asked, Change, ClockMode, CustomGrants, Effective, FilesGrant, Grants, HttpGrant, KeyvalueGrant,
     ModeGrant, RandomMode, Values, files,
 };
 
 /// A bound that bounds nothing, as large as TOML can write it.
 const BOUND_TOP: u64 = i64::MAX as u64;
+
+/// What stands for any value and any folder where narrowings are compared.
+const ANY: &str = "*";
+
+/// A value or a folder that is named: never equal to [`ANY`].
+fn told(named: &str) -> String {
+    if named.starts_with(ANY) { format!("{ANY}{named}") } else { named.to_owned() }
+}
 
 /// What a caller's calls may have of the grants of a tool. What is not named they do not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,9 +60,13 @@ pub struct FilesNarrowing {
     pub guest: String,
     #[serde(default)]
     pub access: Access,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub files_max: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub file_bytes_max: Option<u64>,
 }
 
@@ -65,15 +78,21 @@ pub struct HttpNarrowing {
     pub host: HostPattern,
     #[serde(default)]
     pub scheme: Scheme,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     #[serde(default = "method::reading")]
     pub methods: BTreeSet<Method>,
     #[serde(default)]
     pub path: PathPrefix,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_max: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub up_bytes_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub down_bytes_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<BTreeSet<GuestHeader>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<Network>>,
 }
 
@@ -84,10 +103,15 @@ pub struct HttpNarrowing {
 pub struct KeyvalueNarrowing {
     #[serde(default = "super::keyvalue::buckets")]
     pub buckets: BTreeSet<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub keys_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value_bytes_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub spaces_max: Option<u64>,
 }
 
@@ -108,10 +132,11 @@ impl Default for Keys {
 }
 
 impl Keys {
+    /// As values to be compared: [`ANY`] for one that may be any.
     fn as_values(&self) -> Values {
         match self {
-            Keys::Listed(keys) => keys.iter().map(|key| (key.clone(), "*".to_owned())).collect(),
-            Keys::Valued(values) => values.clone(),
+            Keys::Listed(keys) => keys.iter().map(|key| (key.clone(), ANY.to_owned())).collect(),
+            Keys::Valued(values) => values.iter().map(|(key, value)| (key.clone(), told(value))).collect(),
         }
     }
 
@@ -158,6 +183,11 @@ impl HttpNarrowing {
         }
     }
 
+    /// Whether an outgoing request lies within it.
+    pub fn admits(&self, target: &Target) -> bool {
+        self.extent().admits(target)
+    }
+
     fn extent(&self) -> Extent<'_> {
         let HttpNarrowing { host, scheme, port, methods, path, .. } = self;
         Extent::new(host, *scheme, *port, methods, path)
@@ -189,14 +219,22 @@ impl FilesNarrowing {
     fn as_grant(&self) -> FilesGrant {
         let FilesNarrowing { guest, access, host, bytes_max, files_max, file_bytes_max } = self.clone();
         FilesGrant {
-            // Any folder: it is compared by the guest's path.
-            host: host.unwrap_or_else(|| guest.clone().into()),
+            // Beneath any folder is the same path as beneath the guest's, so that one lies beneath the other.
+            host: match host {
+                Some(host) => told(&host.to_string_lossy()).into(),
+                None => Path::new(ANY).join(guest.trim_start_matches('/')),
+            },
             guest,
             access,
             bytes_max: bytes_max.or(Some(BOUND_TOP)),
             files_max: files_max.or(Some(u32::MAX)),
             file_bytes_max: file_bytes_max.or(Some(BOUND_TOP)),
         }
+    }
+
+    /// Whether a use of a guest's path lies within it.
+    pub fn admits(&self, access: Access, path: &str) -> bool {
+        files::admits((&self.guest, self.access), (access, path))
     }
 
     /// ∩: what it leaves of a granted folder. A folder is used whole or not at all.
@@ -254,6 +292,11 @@ impl Narrowing {
         }
     }
 
+    /// What differs in a newer version.
+    pub fn changes(&self, new: &Narrowing) -> Vec<Change> {
+        self.as_grants().changes(&new.as_grants())
+    }
+
     /// The same as grants, to be compared with others: a part that is left out is the widest one there is.
     pub fn as_grants(&self) -> Grants {
         let Narrowing { files, http, keyvalue, config, env, clock, random, custom } = self;
@@ -274,10 +317,8 @@ impl Narrowing {
         // Destructured without `..`: a new capability does not compile until it is narrowed.
         let Narrowing { files, http, keyvalue, config, env, clock, random, custom } = self;
         match asked {
-            Asked::Http(target, _) => http.iter().any(|entry| entry.extent().admits(target)),
-            Asked::Files(access, path) => {
-                files.iter().any(|entry| files::admits((&entry.guest, entry.access), (*access, path)))
-            }
+            Asked::Http(target, _) => http.iter().any(|entry| entry.admits(target)),
+            Asked::Files(access, path) => files.iter().any(|entry| entry.admits(*access, path)),
             Asked::Keyvalue(bucket) => keyvalue.as_ref().is_some_and(|entry| entry.buckets.contains(bucket)),
             Asked::Config(key) => config.admits(key, None),
             Asked::Env(key) => env.admits(key, None),
@@ -293,9 +334,9 @@ impl Effective {
     #[must_use]
     pub fn narrowed(&self, by: &Narrowing) -> Effective {
         let Effective { files, http, keyvalue, config, env, clock, random, custom } = self;
-        let http = http.iter().flat_map(|HttpAccess { grant, allowed }| {
+        let http = http.iter().flat_map(|HttpAccess { grant, is_tried, allowed }| {
             let kept = by.http.iter().filter_map(|entry| entry.of(allowed));
-            kept.map(|allowed| HttpAccess { grant: *grant, allowed })
+            kept.map(|allowed| HttpAccess { grant: *grant, is_tried: *is_tried, allowed })
         });
         // Of several entries for a folder the one that leaves more counts.
         let files = files.iter().filter_map(|grant| {

@@ -4,6 +4,7 @@
 //! adds the rule and the grant that would help.
 
 use super::Asked;
+use super::http::GuestHeader;
 
 /// A use that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Why {
     Beyond,
     /// The host has an address that is not public, and no grant has it.
     Address,
+    /// A grant has the request, and not this header of it.
+    Header(GuestHeader),
     /// A bound of the grant is reached: its setting, and the least value that would suffice, where that is known.
     Bound(&'static str, Option<u64>),
     /// The tool counts as one that changes nothing.
@@ -38,6 +41,7 @@ impl Refused {
         let name = asked.capability();
         match (asked, why) {
             (_, Why::Bound(..)) => format!("more {name} in one call is not granted"),
+            (_, Why::Header(header)) => format!("{name} with the header {} is not granted", header.as_str()),
             (_, Why::ReadsOnly) => {
                 format!("{name} that changes something is not allowed to a tool that only reads")
             }

@@ -9,6 +9,7 @@ use super::modal::Mode;
 use super::{
     Access, Asked, Grants, HttpGrant, KeyvalueGrant, ModeGrant, Values, clock, custom, http, random, values,
 };
+use crate::text::is_hidden;
 
 /// What stands for a folder of the host, which only the operator can choose.
 pub const FOLDER: &str = "FOLDER";
@@ -16,9 +17,23 @@ pub const FOLDER: &str = "FOLDER";
 /// What stands for a value that only the operator can choose.
 pub const VALUE: &str = "VALUE";
 
-/// A text as TOML writes it.
-pub(super) fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+/// A text as a basic string of TOML: on one line, and with escapes for what a reviewer would not see. Texts of authors are
+/// printed in lines that an operator copies.
+pub fn quoted(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        c if is_hidden(c) => format!("\\U{:08X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    format!("\"{}\"", text.chars().map(escaped).collect::<String>())
+}
+
+/// A list of texts as TOML writes it.
+pub(super) fn list(texts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let texts: Vec<String> = texts.into_iter().map(|text| quoted(text.as_ref())).collect();
+    format!("[{}]", texts.join(", "))
 }
 
 /// A key as TOML writes it.
@@ -53,8 +68,7 @@ impl KeyvalueGrant {
         let usual = KeyvalueGrant::with_defaults(keyvalue::buckets());
         let mut parts = Vec::new();
         if *buckets != usual.buckets {
-            let names: Vec<String> = buckets.iter().map(|bucket| quoted(bucket)).collect();
-            parts.push(format!("buckets = [{}]", names.join(", ")));
+            parts.push(format!("buckets = {}", list(buckets)));
         }
         if *scope != usual.scope {
             parts.push(format!("scope = {}", quoted(scope.as_str())));
@@ -86,7 +100,7 @@ impl Grants {
     /// The lines of a registry that grant this, one for each capability: `grants.http = […]`.
     pub fn lines(&self) -> Vec<String> {
         let Grants { files, http, keyvalue, config, env, clock, random, custom } = self;
-        let list = |entries: Vec<String>| match entries.len() {
+        let entries = |entries: Vec<String>| match entries.len() {
             0 => None,
             1 => Some(format!("[{}]", entries.concat())),
             _ => Some(format!("[\n    {},\n]", entries.join(",\n    "))),
@@ -95,8 +109,8 @@ impl Grants {
             .iter()
             .map(|(name, granted)| Some((format!("{}.{}", custom::TABLE, key(name)), granted.to_string())));
         let lines = [
-            list(files.iter().map(FilesGrant::line).collect()).map(|list| (FILES.to_owned(), list)),
-            list(http.iter().map(HttpGrant::line).collect()).map(|list| (HTTP.to_owned(), list)),
+            entries(files.iter().map(FilesGrant::line).collect()).map(|list| (FILES.to_owned(), list)),
+            entries(http.iter().map(HttpGrant::line).collect()).map(|list| (HTTP.to_owned(), list)),
             keyvalue.as_ref().map(|grant| (KEYVALUE.to_owned(), grant.line())),
             table(config).map(|table| (values::CONFIG.to_owned(), table)),
             table(env).map(|table| (values::ENV.to_owned(), table)),
@@ -158,5 +172,23 @@ fn mode<M: Mode>(grant: ModeGrant<M>) -> Option<String> {
         ModeGrant::Whole(false) => None,
         ModeGrant::Whole(true) => Some("true".to_owned()),
         ModeGrant::In(mode) => toml::Value::try_from(mode).ok().map(|value| value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_one_line_and_reads_back() {
+        for text in
+            ["", "a b", "\"\\'", "x\", access = \"read-write", "a\nb\r\tc", "\u{202e}\u{e0041}\u{7f}\0", "ä"]
+        {
+            let line = quoted(text);
+            assert!(!line.contains(is_hidden), "{line:?}");
+            let read: toml::Table = toml::from_str(&format!("x = {line}\n{} = 1\n", key(text))).unwrap();
+            assert_eq!(read["x"].as_str(), Some(text), "{line}");
+            assert!(read.contains_key(text), "{line}");
+        }
     }
 }

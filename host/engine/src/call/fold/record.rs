@@ -90,7 +90,7 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
                 trap: trap.map(Into::into),
                 denials,
                 denied,
-                uses: traces.uses.iter().map(Use::new).collect(),
+                uses: traces.uses.iter().chain(&traces.tried).map(Use::new).collect(),
                 findings: findings.into_iter().map(Into::into).collect(),
                 effects: Effects::of(traces.effects),
             });
@@ -115,7 +115,8 @@ fn capabilities(refused: &[Refused]) -> Vec<String> {
 /// The refusals. Those of an attempt that was dropped were not explained.
 fn denied(traces: &Traces) -> Vec<Denial> {
     if traces.denials.is_empty() {
-        return traces.refused.iter().map(Denial::from).collect();
+        let tried = traces.tried.iter().map(|(asked, _)| Denial::tried(asked));
+        return traces.refused.iter().map(Denial::from).chain(tried).collect();
     }
     traces.denials.iter().cloned().map(Denial::from).collect()
 }

@@ -39,7 +39,7 @@ impl Left {
 impl Allotment {
     /// All that the accesses of a tool grant to one call. `None` for a tool without one.
     pub(crate) fn new(accesses: &[HttpAccess], key: Option<String>) -> Option<Allotment> {
-        let left = |HttpAccess { grant, allowed }: &HttpAccess| {
+        let left = |HttpAccess { grant, is_tried: _, allowed }: &HttpAccess| {
             let left = Left {
                 requests: u64::from(allowed.requests_max).into(),
                 up_bytes: allowed.up_bytes_max.into(),
@@ -99,7 +99,7 @@ mod tests {
     fn accesses_of_one_grant_share_its_bounds() {
         let grant = serde_json::json!({"host": "a.example", "requests_max": 2, "up_bytes_max": 10});
         let allowed: airlock_types::grant::HttpGrant = serde_json::from_value(grant).unwrap();
-        let access = |grant| HttpAccess { grant, allowed: allowed.clone() };
+        let access = |grant| HttpAccess { grant, is_tried: false, allowed: allowed.clone() };
         let allotment = Allotment::new(&[access(3), access(3)], None).unwrap();
         assert_eq!([(); 3].map(|()| allotment.take_request(3)), [true, true, false]);
         assert!(allotment.take_up(3, 10) && !allotment.take_up(3, 1) && allotment.take_down(3, 1));

@@ -100,12 +100,17 @@ impl Exchange {
     pub(super) fn new(
         running: &Arc<Running>,
         allotment: Arc<Allotment>,
-        grant: usize,
+        (grant, is_tried): (usize, bool),
         (host, target): (Arc<str>, Target),
         clearance: Clearance,
     ) -> Arc<Exchange> {
         let number = running.requests.fetch_add(1, Ordering::Relaxed);
-        running.noted().allow(Asked::Http(target.clone(), None));
+        let asked = Asked::Http(target.clone(), None);
+        if is_tried {
+            running.noted().try_out(asked)
+        } else {
+            running.noted().allow(asked)
+        }
         Arc::new(Exchange {
             running: running.clone(),
             allotment,

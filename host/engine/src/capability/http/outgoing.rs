@@ -88,15 +88,23 @@ impl Outgoing {
             return Err(NotAdmitted(self.refused(&target)));
         }
         let clearance = clearance.map_err(|_| NotAdmitted(Why::ReadsOnly))?;
-        let is_admitted = |access: &&HttpAccess| {
-            access.allowed.admits(&target)
-                && GRANTABLE.iter().all(|(name, _)| !head.headers.contains_key(name) || grants(access, name))
-                && self.allotment.take_request(access.grant)
+        let lacks = |access: &HttpAccess| {
+            let lacks =
+                |(name, _): &&(HeaderName, _)| head.headers.contains_key(name) && !grants(access, name);
+            GRANTABLE.iter().find(lacks).map(|(_, header)| *header)
         };
+        let mut fitting = extents().filter(|access| lacks(access).is_none()).peekable();
+        if let (None, Some(header)) = (fitting.peek(), extents().find_map(lacks)) {
+            return Err(NotAdmitted(Why::Header(header)));
+        }
         let out_of_requests = NotAdmitted(Why::Bound("requests_max", None));
-        let mut access = self.accesses.iter().find(is_admitted).ok_or(out_of_requests)?.clone();
-        // Of all grants that admit it: one that is listed before another one takes nothing from it.
-        access.allowed.addresses = extents().flat_map(|access| &access.allowed.addresses).copied().collect();
+        let admitting = fitting.find(|access| self.allotment.take_request(access.grant));
+        let mut access = admitting.ok_or(out_of_requests)?.clone();
+        // Of all grants that admit it: one that is listed before another one takes nothing from it. What is tried stays on
+        // the public network, also where another grant of the host does not.
+        let is_counted = |other: &&HttpAccess| !access.is_tried || other.is_tried;
+        let addresses = extents().filter(is_counted).flat_map(|access| &access.allowed.addresses).copied();
+        access.allowed.addresses = addresses.collect();
         let secret = self.upstream.secret(access.grant).cloned();
         // Never without the secret that the grant has: the request would be that of another account.
         if secret.is_some() != access.allowed.secret.is_some() {
@@ -112,7 +120,8 @@ impl Outgoing {
         self.effects += u32::from(!effect.repeatable());
         let allotment = self.allotment.clone();
         let asked = (host, noted::target(&target));
-        let exchange = Exchange::new(&self.running, allotment, access.grant, asked, clearance);
+        let exchange =
+            Exchange::new(&self.running, allotment, (access.grant, access.is_tried), asked, clearance);
         let bytes = target.method.len() as u64 + path_size(&head.uri) + headers_size(&head.headers);
         if !exchange.up(bytes) {
             return Err(NotAdmitted(Why::Bound("up_bytes_max", None)));

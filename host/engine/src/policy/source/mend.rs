@@ -1,5 +1,6 @@
 //! The nearest grant that would allow a refused use: one that is added, or the one that refused it, widened.
 
+use airlock_types::grant::http::GuestHeader;
 use airlock_types::grant::{
     Access, Asked, FilesGrant, Grants, HttpGrant, KeyvalueGrant, Why, files, http, keyvalue,
 };
@@ -32,6 +33,7 @@ pub(super) fn mend(grants: &Grants, asked: &Asked, why: Why) -> (Option<String>,
                 (Why::Bound(bound, least), Some(grant)) => {
                     (rule.clone(), raised_http(grant, bound, least, rule))
                 }
+                (Why::Header(header), Some(grant)) => (rule.clone(), Some(with_header(grant, header, rule))),
                 // At the addresses that the host is granted already.
                 (_, Some(grant)) => (rule, added_beside(grant, asked)),
                 (_, None) => (rule, added()),
@@ -75,7 +77,7 @@ fn added_beside(grant: &HttpGrant, asked: &Asked) -> Option<Mend> {
 }
 
 /// The bound that would suffice: what is known to, or else twice as much.
-fn raised(bound: u64, least: Option<u64>) -> u64 {
+pub(super) fn raised(bound: u64, least: Option<u64>) -> u64 {
     least.unwrap_or_else(|| bound.saturating_mul(2)).max(bound.saturating_add(1))
 }
 
@@ -90,6 +92,12 @@ fn raised_http(grant: &HttpGrant, bound: &str, least: Option<u64>, rule: Option<
         _ => return None,
     }
     Some(Mend { line: format!("grants.{} = [{}]", http::NAME, grant.line()), replaces: rule })
+}
+
+fn with_header(grant: &HttpGrant, header: GuestHeader, rule: Option<String>) -> Mend {
+    let mut grant = grant.clone();
+    grant.headers.insert(header);
+    Mend { line: format!("grants.{} = [{}]", http::NAME, grant.line()), replaces: rule }
 }
 
 fn widened_files(grant: &FilesGrant, why: Why, rule: Option<String>) -> Mend {
@@ -117,7 +125,7 @@ fn widened_keyvalue(grant: &KeyvalueGrant, bucket: &str, why: Why, rule: Option<
         Why::Bound("value_bytes_max", least) => grant.value_bytes_max = raised(grant.value_bytes_max, least),
         Why::Bound("spaces_max", least) => grant.spaces_max = raised(grant.spaces_max, least),
         Why::Bound(_, least) => grant.bytes_max = raised(grant.bytes_max, least),
-        Why::NotGranted | Why::Beyond | Why::Address | Why::ReadsOnly | Why::Never => {
+        Why::NotGranted | Why::Beyond | Why::Address | Why::Header(_) | Why::ReadsOnly | Why::Never => {
             grant.buckets.insert(bucket.to_owned());
         }
     }

@@ -30,7 +30,7 @@ use crate::sandbox::cache::{Cache, Lookup, Source};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
 use crate::sandbox::run::{LinkError, ToolLanes};
-use crate::signature::Authentic;
+use crate::signature::{Authentic, Signed};
 use airlock_contract::component::{ComponentInfo, Function};
 use airlock_contract::surface;
 use airlock_contract::tool::Contract;
@@ -284,13 +284,12 @@ impl Entry {
         let named = self.named(&info)?;
         let limits = Limits::agree(&config.limits, &author.manifest.limits);
         let allowances = Arc::new(self.allowances(&info, &author.manifest, (&requests, &grants), &limits)?);
-        let wit = surface::wit(&info);
-        let component = Arc::new(Component { path: path.clone(), digest: digest.into(), wit, signed, info });
+        let component = self.described(digest, signed, info);
         let (allowance, most) = (allowances.usual().clone(), allowances.most().effective());
         let (possible, is_open_world) = (capabilities.effect(most), capabilities.is_open_world(most));
         let too_small = notes::too_small(key.get_ref(), &component.info.needs, &limits);
         let source = Arc::new(self.source(component.info.contract.is_some(), &requests));
-        let of_policy = notes::of_policy(&source, &requests, (&grants, allowance.effective()));
+        let of_policy = notes::of_policy(&source, &requests, (&grants, allowance.effective()), self.now_s);
         // Once for each entry, and not for each of its functions.
         let mut of_entry = [too_small, of_policy].concat();
         let mut tools = Vec::new();
@@ -338,6 +337,12 @@ impl Entry {
             tools.push((tool, warnings.concat()));
         }
         Ok(Prepared { tools, component, bindings, allowances })
+    }
+
+    /// The component, with who signed it.
+    fn described(&self, digest: String, signed: Signed, info: ComponentInfo) -> Arc<Component> {
+        let (wit, signed_until_ms) = (surface::wit(&info), signed::ends_ms(self, &signed));
+        Arc::new(Component { path: self.path(), digest: digest.into(), wit, signed, signed_until_ms, info })
     }
 
     /// Links the code of prepared tools.

@@ -24,7 +24,7 @@ pub(crate) fn may_stay(
     let Some((_, config)) = file.config.tools.iter().find(|(key, _)| *key.get_ref() == tool.key) else {
         return Err("its entry was removed".to_owned());
     };
-    if !tool.component.signed.satisfies(&file.signature_policy(config), now_s) {
+    if !tool.component.signed.satisfies(&file.config.signature_policy(config), now_s) {
         return Err("its signatures are not those that the registry asks for".to_owned());
     }
     let mut granted = config.grants.as_ref().map(|grants| grants.get_ref().clone()).unwrap_or_default();
@@ -35,7 +35,7 @@ pub(crate) fn may_stay(
     }
     let tried = config.report.as_ref().map(|report| {
         let ReportConfig { until, grants, .. } = report.get_ref();
-        (grants.clone(), until.to_string())
+        (grants.clone(), *until)
     });
     if tried != tool.source.tried {
         return Err("the grants that are tried were changed".to_owned());

@@ -11,6 +11,9 @@ pub struct HttpAccess {
     /// Place of the grant in the registry's list. All accesses of one grant share its bounds, or an author could
     /// multiply them by asking several times.
     pub grant: usize,
+    /// Whether it is tried by a grant of `report`, and would be denied without.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_tried: bool,
     /// What is allowed.
     pub allowed: HttpGrant,
 }

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::super::written::quoted;
+use super::super::written::{list, quoted};
 use super::{
     DOWN_BYTES_MAX, Extent, HostPattern, HttpGrant, Method, Network, PathPrefix, REQUESTS_MAX, Scheme,
     SecretPlace, SecretUse, Target, UP_BYTES_MAX, address, method, requests_max,
@@ -14,10 +14,8 @@ pub fn least(target: &Target, address: Option<IpAddr>) -> Option<HttpGrant> {
     let Target { scheme, host, port, method, path } = target;
     let host = HostPattern::try_from(host.clone()).ok()?;
     let method = Method::try_from(method.clone()).ok()?;
-    // A host that is an address has no other one.
-    let literal = host.to_string().trim_start_matches('[').trim_end_matches(']').parse().ok();
     let addresses: Option<Vec<Network>> = address
-        .or(literal)
+        .or_else(|| target.address())
         .filter(|address| !address::is_public(*address))
         .map(|address| Network::try_from(address.to_string()).ok())
         .into_iter()
@@ -58,11 +56,6 @@ fn parts(extent: &Extent<'_>, port: Option<u16>) -> Vec<String> {
         parts.push(format!("path = {}", quoted(&path.to_string())));
     }
     parts
-}
-
-fn list(items: impl Iterator<Item = impl AsRef<str>>) -> String {
-    let items: Vec<String> = items.map(|item| quoted(item.as_ref())).collect();
-    format!("[{}]", items.join(", "))
 }
 
 impl HttpGrant {

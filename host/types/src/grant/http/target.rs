@@ -1,5 +1,7 @@
 //! One outgoing request, as grants see it.
 
+use core::net::IpAddr;
+
 use super::{Scheme, host};
 
 /// One outgoing request, in the form that grants are compared with.
@@ -38,6 +40,11 @@ impl Target {
         };
         let host = host::canonical(host)?;
         Some(Target { scheme, host, port, method: method.to_owned(), path: path.to_owned() })
+    }
+
+    /// The address, for a host that is written as one.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.host.trim_start_matches('[').trim_end_matches(']').parse().ok()
     }
 
     /// The `Host` header: the port only where it is not the scheme's.

@@ -81,7 +81,7 @@ impl Grants {
         // Destructured without `..`: a new capability does not compile until it is compared.
         let Grants { files, http, keyvalue, config, env, clock, random, custom } = self;
         let mut changes = Vec::new();
-        let within_files = |one: &FilesGrant| files.iter().any(|old| one.is_within(old));
+        let within_files = |one: &FilesGrant, all: &[FilesGrant]| all.iter().any(|old| one.is_within(old));
         changes.extend(entries(
             files::NAME,
             files,
@@ -90,14 +90,13 @@ impl Grants {
             FilesGrant::line,
             within_files,
         ));
-        let within_http = |one: &HttpGrant| http::is_within(one, http);
         changes.extend(entries(
             http::NAME,
             http,
             &new.http,
             |one| one.extent().to_string(),
             HttpGrant::line,
-            within_http,
+            http::is_within,
         ));
         let is_within =
             keyvalue.as_ref().zip(new.keyvalue.as_ref()).is_some_and(|(old, new)| new.is_within(old));
@@ -136,38 +135,40 @@ fn written<M: modal::Mode>(grant: super::super::ModeGrant<M>) -> Option<String> 
 }
 
 /// What differs between two lists. Entries are compared by their key; of several with one key the n-th with the n-th.
-fn entries<T: PartialEq>(
+fn entries<T>(
     name: &str,
     old: &[T],
     new: &[T],
     key: impl Fn(&T) -> String,
     line: impl Fn(&T) -> String,
-    is_within: impl Fn(&T) -> bool,
+    is_within: impl Fn(&T, &[T]) -> bool,
 ) -> Vec<Change> {
-    let keyed = |list: &[T]| -> BTreeMap<(String, usize), usize> {
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        let mut keyed = BTreeMap::new();
-        for (place, entry) in list.iter().enumerate() {
-            let count = seen.entry(key(entry)).or_default();
-            keyed.insert((key(entry), *count), place);
-            *count += 1;
-        }
-        keyed
-    };
-    let (old_keys, new_keys) = (keyed(old), keyed(new));
+    let (old_keys, new_keys) = (keyed(old, &key), keyed(new, &key));
     let keys: BTreeSet<&(String, usize)> = old_keys.keys().chain(new_keys.keys()).collect();
+    let gone: Vec<&T> =
+        old_keys.iter().filter(|(key, _)| !new_keys.contains_key(*key)).map(|(_, entry)| *entry).collect();
     let change = |at: &(String, usize)| {
-        let entry = |keys: &BTreeMap<_, usize>, list| keys.get(at).and_then(|place| <[T]>::get(list, *place));
-        let (before, after) = (entry(&old_keys, old), entry(&new_keys, new));
+        let (before, after) = (old_keys.get(at), new_keys.get(at));
         let place = format!("grants.{name}[{}]", at.0);
-        let is_within = after.is_some_and(&is_within);
-        let change = Change::of(place, before.map(&line), after.map(&line), is_within)?;
-        // A new entry that lies within one which is gone is what is left of it. Beside one that stays it adds its bounds.
-        let is_rest =
-            change.turn == Turn::Added && is_within && old_keys.keys().any(|key| !new_keys.contains_key(key));
+        let is_narrower = after.is_some_and(|after| is_within(after, old));
+        let change = Change::of(place, before.map(|one| line(one)), after.map(|one| line(one)), is_narrower)?;
+        // A new entry within one that is gone is what is left of it. Beside one that stays it adds its bounds.
+        let is_left = |after: &T| gone.iter().any(|gone| is_within(after, std::slice::from_ref(*gone)));
+        let is_rest = change.turn == Turn::Added && after.is_some_and(|after| is_left(after));
         Some(Change { turn: if is_rest { Turn::Narrowed } else { change.turn }, ..change })
     };
     keys.into_iter().filter_map(change).collect()
+}
+
+/// The entries of a list by their keys, of several with one key each with its number.
+fn keyed<'t, T>(list: &'t [T], key: impl Fn(&T) -> String) -> BTreeMap<(String, usize), &'t T> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let number = |entry: &'t T| {
+        let count = seen.entry(key(entry)).or_default();
+        *count += 1;
+        ((key(entry), *count - 1), entry)
+    };
+    list.iter().map(number).collect()
 }
 
 fn pairs(name: &str, old: &Values, new: &Values) -> Vec<Change> {
@@ -235,6 +236,15 @@ mod tests {
             json!({"http": [{"host": "*.x.example"}]}),
             json!({"http": [{"host": "*.x.example"}, {"host": "a.x.example"}]}),
             &[(Turn::Added, "grants.http[https://a.x.example/]")],
+        );
+        // The entry that is gone has nothing to do with the one that came.
+        check(
+            json!({"http": [{"host": "*.x.example"}, {"host": "b.example"}]}),
+            json!({"http": [{"host": "*.x.example"}, {"host": "a.x.example"}]}),
+            &[
+                (Turn::Added, "grants.http[https://a.x.example/]"),
+                (Turn::Removed, "grants.http[https://b.example/]"),
+            ],
         );
         let folder = |access: &str| json!({"files": [{"host": "d", "guest": "/d", "access": access}]});
         check(folder("read"), folder("read-write"), &[(Turn::Widened, "grants.files[/d]")]);

@@ -231,6 +231,14 @@ impl From<grant::Lack> for Denial {
     }
 }
 
+impl Denial {
+    /// A use that passed by a grant of `report` and was not explained, as of a call that was dropped while it ran.
+    pub fn tried(asked: &grant::Asked) -> Denial {
+        let refused = grant::Refused { asked: asked.clone(), why: grant::Why::NotGranted };
+        Denial { reported: true, ..Denial::from(&refused) }
+    }
+}
+
 impl From<&grant::Refused> for Denial {
     /// A refusal that was not explained, as of a call that was dropped while it ran.
     fn from(refused: &grant::Refused) -> Denial {

@@ -42,9 +42,11 @@ pub(super) fn of_policy(
     source: &PolicySource,
     requests: &Requests,
     (grants, effective): (&Grants, &Effective),
+    now_s: u64,
 ) -> Vec<String> {
     let narrowed = narrowed(&source.key, grants, effective);
-    [narrowed, lints(source, requests), source.trial().into_iter().collect()].concat()
+    [narrowed, lints(source, requests), source.trial(now_s.saturating_mul(1_000)).into_iter().collect()]
+        .concat()
 }
 
 /// A note for each finding about the grants, with its name and place.

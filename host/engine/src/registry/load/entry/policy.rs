@@ -90,7 +90,7 @@ impl Entry {
             asks: has_contract.then(|| requests.clone()),
             tried: self.config.report.as_ref().map(|report| {
                 let ReportConfig { until, grants, .. } = report.get_ref();
-                (grants.clone(), until.to_string())
+                (grants.clone(), *until)
             }),
             callers: self.callers(),
         }

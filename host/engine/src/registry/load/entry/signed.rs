@@ -11,7 +11,7 @@ use airlock_types::diagnostic::Diagnostics;
 /// # Errors
 /// When required signatures are missing. Nothing of the component but its custom sections was read then.
 pub(super) fn authenticate(entry: &Entry, bytes: &[u8]) -> Result<Authentic, Diagnostics> {
-    let policy = entry.file.signature_policy(&entry.config);
+    let policy = entry.file.config.signature_policy(&entry.config);
     let found = Evidence::find(&entry.path(), bytes);
     found
         .and_then(|evidence| evidence.authenticate(bytes, &policy, entry.was_signed))
@@ -27,12 +27,17 @@ pub(super) fn judge(
     authentic: Authentic,
     info: &ComponentInfo,
 ) -> Result<Signed, Diagnostics> {
-    let policy = entry.file.signature_policy(&entry.config);
+    let policy = entry.file.config.signature_policy(&entry.config);
     // Each function is prepared for its digest, so only where there is something to compare it with.
     let parts = authentic.has_statements().then(|| Parts::of(info)).transpose()?;
     let digest = authentic.digest().to_owned();
     let component = parts.as_ref().map(|parts| Component { name: &policy.name, digest: &digest, parts });
     authentic.judge(component.as_ref(), &policy, entry.now_s).map_err(|fault| failed(entry, &fault))
+}
+
+/// The time since 1970 in milliseconds from which on the signatures are not enough any more.
+pub(super) fn ends_ms(entry: &Entry, signed: &Signed) -> Option<u64> {
+    signed.ends_s(&entry.file.config.signature_policy(&entry.config)).map(|end| end.saturating_mul(1_000))
 }
 
 /// What is wrong with a component that has these problems: that it is not the signed one, where that is so.

@@ -1,0 +1,173 @@
+//! The line of a caller's entry that would leave a use which the tool itself has: one that is added, or the one that refused
+//! it, widened.
+
+use serde::Serialize;
+
+use super::mend::{Mend, raised};
+use airlock_types::grant::http::GuestHeader;
+use airlock_types::grant::narrowing::{FilesNarrowing, HttpNarrowing, Keys, KeyvalueNarrowing};
+use airlock_types::grant::{Access, Asked, Grants, Narrowing, Why, files, http, keyvalue, text_line};
+
+/// The setting of a caller's entry that refused a use, and the line that would leave it. `None` where the entry is not what
+/// refused it: a bound of the tool's own grant is reached first.
+pub(super) fn mend(
+    own: &Narrowing,
+    grants: &Grants,
+    asked: &Asked,
+    why: Why,
+) -> Option<(Option<String>, Mend)> {
+    match (asked, why) {
+        (_, Why::ReadsOnly | Why::Never) => None,
+        (Asked::Http(target, _), Why::Bound(..) | Why::Header(_)) => {
+            let (place, entry) = own
+                .http
+                .iter()
+                .enumerate()
+                .find(|(_, entry)| entry.admits(target) && is_less(entry, grants, asked, why))?;
+            Some(replaced(http::NAME, Some(place), &widened_http(entry, why)?))
+        }
+        (Asked::Files(_, path), Why::Bound(bound, least)) => {
+            let (place, entry) =
+                own.files.iter().enumerate().find(|(_, entry)| entry.admits(Access::ReadWrite, path))?;
+            let granted = grants.files.iter().find(|grant| grant.guest == *path)?.bounds()?;
+            let most = match bound {
+                "files_max" => granted.files_max.into(),
+                "file_bytes_max" => granted.file_bytes_max,
+                _ => granted.bytes_max,
+            };
+            Some(replaced(files::NAME, Some(place), &widened_files(entry, bound, least, most)?))
+        }
+        (Asked::Keyvalue(_), Why::Bound(bound, least)) => {
+            let (entry, granted) = (own.keyvalue.as_ref()?, grants.keyvalue.as_ref()?);
+            let most = match bound {
+                "keys_max" => granted.keys_max,
+                "value_bytes_max" => granted.value_bytes_max,
+                "spaces_max" => granted.spaces_max,
+                _ => granted.bytes_max,
+            };
+            Some(replaced(keyvalue::NAME, None, &widened_keyvalue(entry, bound, least, most)?))
+        }
+        (_, Why::Bound(..) | Why::Header(_)) => None,
+        (_, Why::NotGranted | Why::Beyond | Why::Address) => {
+            grants.admits(asked).then(|| left(own, asked)).flatten()
+        }
+    }
+}
+
+/// The line that leaves a use of something new.
+fn left(own: &Narrowing, asked: &Asked) -> Option<(Option<String>, Mend)> {
+    let added = |line: String| Some((None, Mend { line, replaces: None }));
+    match asked {
+        Asked::Config(key) => added(left_value(&own.config, "config", key)),
+        Asked::Env(key) => added(left_value(&own.env, "env", key)),
+        // Of any folder of the host: the tool's grant says which.
+        Asked::Files(access, path) => {
+            let access = match access {
+                Access::Read => String::new(),
+                Access::ReadWrite => format!(", access = {}", text_line(access.as_str())),
+            };
+            added(format!("grants.{} = [{{ guest = {}{access} }}]", files::NAME, text_line(path)))
+        }
+        Asked::Keyvalue(bucket) if own.keyvalue.is_some() => {
+            let mut entry = own.keyvalue.clone()?;
+            entry.buckets.insert(bucket.clone());
+            Some(replaced(keyvalue::NAME, None, &entry))
+        }
+        Asked::Http(..) | Asked::Keyvalue(_) | Asked::Clock | Asked::Random | Asked::Custom(_) => {
+            added(Grants::least(asked)?.lines().pop()?)
+        }
+    }
+}
+
+/// Values are the tool's, so that a key is enough; a table of values has one more.
+fn left_value(own: &Keys, name: &str, key: &str) -> String {
+    match own {
+        Keys::Listed(_) => format!("grants.{name} = [{}]", text_line(key)),
+        Keys::Valued(_) => {
+            format!("grants.{name} = {{ {} = {} }}", text_line(key), text_line(airlock_types::grant::VALUE))
+        }
+    }
+}
+
+fn replaced(name: &str, place: Option<usize>, entry: &impl Serialize) -> (Option<String>, Mend) {
+    let text = toml::Value::try_from(entry).map(|entry| entry.to_string()).unwrap_or_default();
+    let (rule, line) = match place {
+        Some(place) => (format!("grants.{name}[{place}]"), format!("grants.{name} = [{text}]")),
+        None => (format!("grants.{name}"), format!("grants.{name} = {text}")),
+    };
+    (Some(rule.clone()), Mend { line, replaces: Some(rule) })
+}
+
+/// Whether the entry leaves less of it than the tool's grant has.
+fn is_less(entry: &HttpNarrowing, grants: &Grants, asked: &Asked, why: Why) -> bool {
+    let Asked::Http(target, _) = asked else { return false };
+    let Some(grant) = grants.http.iter().find(|grant| grant.admits(target)) else { return false };
+    let HttpNarrowing { requests_max, up_bytes_max, down_bytes_max, headers, .. } = entry;
+    match why {
+        Why::Bound("requests_max", _) => requests_max.is_some_and(|own| own < grant.requests_max),
+        Why::Bound("up_bytes_max", _) => up_bytes_max.is_some_and(|own| own < grant.up_bytes_max),
+        Why::Bound("down_bytes_max", _) => down_bytes_max.is_some_and(|own| own < grant.down_bytes_max),
+        Why::Header(header) => {
+            grant.headers.contains(&header) && headers.as_ref().is_some_and(|own| !own.contains(&header))
+        }
+        Why::Bound(..) | Why::NotGranted | Why::Beyond | Why::Address | Why::ReadsOnly | Why::Never => false,
+    }
+}
+
+fn widened_http(entry: &HttpNarrowing, why: Why) -> Option<HttpNarrowing> {
+    let mut entry = entry.clone();
+    let up = |bound: &mut Option<u64>, least| *bound = bound.map(|own| raised(own, least));
+    match why {
+        Why::Bound("requests_max", least) => {
+            let own = entry.requests_max.map(|own| raised(own.into(), least));
+            entry.requests_max = own.map(|own| u32::try_from(own).unwrap_or(u32::MAX));
+        }
+        Why::Bound("up_bytes_max", least) => up(&mut entry.up_bytes_max, least),
+        Why::Bound("down_bytes_max", least) => up(&mut entry.down_bytes_max, least),
+        Why::Header(header) => add_header(&mut entry, header),
+        Why::Bound(..) | Why::NotGranted | Why::Beyond | Why::Address | Why::ReadsOnly | Why::Never => {
+            return None;
+        }
+    }
+    Some(entry)
+}
+
+fn add_header(entry: &mut HttpNarrowing, header: GuestHeader) {
+    entry.headers.iter_mut().for_each(|headers| {
+        headers.insert(header);
+    });
+}
+
+fn widened_files(
+    entry: &FilesNarrowing,
+    bound: &str,
+    least: Option<u64>,
+    most: u64,
+) -> Option<FilesNarrowing> {
+    let mut entry = entry.clone();
+    if bound == "files_max" {
+        let own = entry.files_max.filter(|own| u64::from(*own) < most)?;
+        entry.files_max = u32::try_from(raised(own.into(), least)).ok();
+        return Some(entry);
+    }
+    let place = if bound == "file_bytes_max" { &mut entry.file_bytes_max } else { &mut entry.bytes_max };
+    *place = Some(raised((*place).filter(|own| *own < most)?, least));
+    Some(entry)
+}
+
+fn widened_keyvalue(
+    entry: &KeyvalueNarrowing,
+    bound: &str,
+    least: Option<u64>,
+    most: u64,
+) -> Option<KeyvalueNarrowing> {
+    let mut entry = entry.clone();
+    let place = match bound {
+        "keys_max" => &mut entry.keys_max,
+        "value_bytes_max" => &mut entry.value_bytes_max,
+        "spaces_max" => &mut entry.spaces_max,
+        _ => &mut entry.bytes_max,
+    };
+    *place = Some(raised((*place).filter(|own| *own < most)?, least));
+    Some(entry)
+}

@@ -13,12 +13,15 @@ use std::sync::LazyLock;
 
 use airlock::config::ConfigFile;
 use airlock::seam::Examiner;
+use airlock::signature::{Component, Envelope, Evidence, Policy, Signed};
 use airlock_contract::arguments::{self, ArgumentLimits};
 use airlock_contract::expression::{Bounds, Expression, Scope};
 use airlock_contract::manifest::Manifest;
+use airlock_contract::surface::Parts;
 use airlock_contract::tool::Contract;
 use airlock_contract::{message, package};
 use airlock_types::diagnostic::Diagnostics;
+use airlock_types::digest::sha256;
 use airlock_types::text;
 use serde_json::Value;
 
@@ -26,13 +29,14 @@ use serde_json::Value;
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("arguments", arguments),
     ("component", component),
     ("contract", contract),
     ("expression", expression),
     ("mcp_line", mcp_line),
     ("registry", registry),
+    ("signature", signature),
 ];
 
 /// Longest error that one set of arguments gets, in bytes.
@@ -127,6 +131,41 @@ fn is_shown(problems: &Diagnostics) {
     let text = problems.render(false);
     assert!(!text.trim().is_empty(), "a refusal says what is wrong");
     assert_eq!(text, text::visible(&text), "an error hides nothing");
+}
+
+/// A component without content. A file of minisign in the corpus is of it.
+const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// The keys of the signatures in the corpus.
+const KEYS: [&str; 2] = [
+    "key:A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",
+    "minisign:RWTTQc18JCpwo6M76mJAe/FsC5vPr8hCaj7xc7n7hoI2jMynmlBQRzvk",
+];
+
+/// The files with signatures beside a component: what verifies one component verifies no other, and envelopes that are read
+/// are written as the same.
+pub fn signature(bytes: &[u8]) {
+    let keys = KEYS.iter().map(|key| key.parse().expect("the keys of the target hold")).collect();
+    let policy = Policy { trust: keys, name: "empty.wasm".into(), ..Policy::default() };
+    let other = [EMPTY, &[0, 2, 1, b'x']].concat();
+    let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
+    for (beside, minisig) in [(Some(bytes), None), (None, text)] {
+        let verified = |component: &[u8]| is_verified(component, beside, minisig.clone(), &policy);
+        assert!(!(verified(EMPTY) && verified(&other)), "one signature of two components");
+    }
+    let Ok(envelopes) = Envelope::lines(bytes) else { return };
+    let lines: String = envelopes.iter().filter_map(|envelope| envelope.line().ok()).collect();
+    assert_eq!(Envelope::lines(lines.as_bytes()).ok(), Some(envelopes), "envelopes are read back");
+}
+
+fn is_verified(component: &[u8], beside: Option<&[u8]>, minisig: Option<String>, policy: &Policy) -> bool {
+    let parts = Parts { wit: "w".into(), surface: "s".into(), contract: None, requests: Default::default() };
+    let digest = sha256(component);
+    let about = Component { name: &policy.name, digest: &digest, parts: &parts };
+    let judged = Evidence::read(component, beside, minisig)
+        .and_then(|found| found.authenticate(component, policy, false))
+        .and_then(|authentic| authentic.judge(Some(&about), policy, 0));
+    matches!(judged, Ok(Signed::Verified(_)))
 }
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ fn seeds(root: &Path, target: &str) -> Result<Vec<Vec<u8>>> {
         "expression" => texts(expressions(root)?),
         "mcp_line" => texts(lines(root)?),
         "registry" => texts(files(root, "airlock.toml")?),
+        "signature" => listed(&root.join("fuzz/corpus/signature"))?
+            .into_iter()
+            .map(fs::read)
+            .collect::<Result<_, _>>()?,
         other => bail!("`{other}` has no seeds"),
     })
 }

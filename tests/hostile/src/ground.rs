@@ -15,8 +15,9 @@ use toml::Table;
 /// The good tool, which is always there.
 pub const HONEST: &str = "unit_convert";
 
-/// A tool that loops, for the lateness of a deadline without any other load.
-pub(crate) const LOOPING: &str = "looping";
+/// Tools that loop. The last ones are for the lateness of a deadline without any other load: the breaker pauses a tool
+/// after five calls that fail.
+pub(crate) const LOOPING: [&str; 6] = ["looping", "loop_a", "loop_b", "loop_c", "loop_d", "loop_e"];
 
 /// Deadline of one attempt unless a case says otherwise.
 pub const DEADLINE_MS: u64 = 300;
@@ -191,7 +192,8 @@ fn write_registry(folder: &Path, callers: &str, mark: &str, entries: &[Entry]) -
         .replace("@memory@", &COMPILE_MEMORY_BYTES_MAX.to_string())
         .replace("@wall@", &COMPILE_WALL_S_MAX.to_string());
     text += callers;
-    for (name, component) in [(HONEST, "honest"), (LOOPING, "looping"), (mark, "looping")] {
+    let looping = LOOPING.iter().chain([&mark]).map(|name| (*name, "looping"));
+    for (name, component) in looping.chain([(HONEST, "honest")]) {
         let mut entry = entry(name);
         entry.insert("component".into(), format!("{component}.wasm").into());
         let tools = Table::from_iter([(name.to_owned(), entry.into())]);

@@ -54,6 +54,21 @@ pub fn resident_mib(process: u32, figure: &str) -> Option<u64> {
     Some(line.trim().split(' ').next()?.parse::<u64>().ok()? / 1024)
 }
 
+/// What a process holds: the kinds of its descriptors and the names of its threads, each with its number.
+pub fn holds(process: u32) -> String {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let listed = |what: &str| std::fs::read_dir(format!("/proc/{process}/{what}")).into_iter().flatten().flatten();
+    let targets = listed("fd").filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    let targets = targets.map(|target| target.to_string_lossy().into_owned());
+    let names = listed("task").filter_map(|entry| std::fs::read_to_string(entry.path().join("comm")).ok());
+    for text in targets.chain(names.map(|name| format!("thread {}", name.trim()))) {
+        // Sockets and pipes are numbered.
+        *kinds.entry(text.trim_end_matches([']', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).to_owned()).or_default() += 1;
+    }
+    let all: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    all.join(", ")
+}
+
 /// The processor time that a process has used, in milliseconds.
 fn cpu_ms(process: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;

@@ -31,6 +31,8 @@ pub struct Report {
     pub clients: usize,
     /// The server before the attacks, at most meanwhile, and in the end.
     pub samples: (Sample, Sample, Sample),
+    /// What the server holds in the end, by kind.
+    pub holds: String,
     /// The compile processes.
     pub compiles: Compiles,
     /// Time past the deadline of loops without other load, and of hostile components.
@@ -43,14 +45,16 @@ pub struct Report {
     pub stdio_growth_mib: u64,
     /// Files that are left.
     pub left: Vec<String>,
-    faults: Vec<String>,
+    /// Each with the number of times that it was seen.
+    faults: BTreeMap<String, u64>,
 }
 
 impl Report {
     /// Adds a fault.
     pub fn fault(&mut self, fault: impl Into<String>) {
-        if self.faults.len() < FAULTS_MAX {
-            self.faults.push(fault.into());
+        let fault = fault.into();
+        if self.faults.len() < FAULTS_MAX || self.faults.contains_key(&fault) {
+            *self.faults.entry(fault).or_default() += 1;
         }
     }
 
@@ -91,7 +95,8 @@ impl Report {
 
     /// All faults; empty if there are none.
     pub fn faults(&self) -> Vec<String> {
-        let mut faults = self.faults.clone();
+        let seen = self.faults.iter().map(|(fault, times)| format!("{fault} ({times} times)"));
+        let mut faults: Vec<String> = seen.collect();
         let (before, _, after) = self.samples;
         let mut grew = |what: &str, before: u64, after: u64, allowed: u64| {
             if after > before + allowed {
@@ -99,8 +104,9 @@ impl Report {
             }
         };
         grew("memory in MiB", before.memory_mib, after.memory_mib, GROWTH_MIB_MAX);
-        grew("descriptors", before.descriptors as u64, after.descriptors as u64, 0);
-        grew("threads", before.threads as u64, after.threads as u64, 0);
+        let held = |what: &str| format!("{what} ({})", self.holds);
+        grew(&held("descriptors"), before.descriptors as u64, after.descriptors as u64, 0);
+        grew(&held("threads"), before.threads as u64, after.threads as u64, 0);
         grew(
             "processor time of a compile process in ms",
             COMPILE_CPU_S_MAX * 1_000,

@@ -9,7 +9,7 @@ use crate::case::Case;
 use crate::client::{self, HttpCase};
 use crate::ground::Ground;
 use crate::neighbor::Neighbor;
-use crate::observe::{Sample, Watch, files_below};
+use crate::observe::{Sample, Watch, files_below, holds};
 use crate::random::Kind;
 use crate::report::Report;
 use crate::stdio::StdioCase;
@@ -21,9 +21,6 @@ const RANDOM_TOGETHER: usize = 50;
 
 /// Time that the neighbor is measured without attacks.
 const ALONE: Duration = Duration::from_secs(5);
-
-/// Calls of the loop without attacks.
-const LOOPS_ALONE: usize = 20;
 
 /// Time for the server to give back what attacks took: idle connections and threads end by themselves.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -94,6 +91,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
         report.fault("no compile process was seen");
     }
     report.samples.2 = settled(&ground, report.samples.0).await?;
+    report.holds = holds(ground.server.id());
     report.left = left(&ground)?;
     end(ground, &mut report).await?;
     Ok(report)
@@ -105,7 +103,7 @@ async fn alone(ground: &Arc<Ground>, report: &mut Report) -> anyhow::Result<()> 
     tokio::time::sleep(ALONE).await;
     report.waits.insert("alone", neighbor.take());
     neighbor.stop().await.into_iter().for_each(|fault| report.fault(fault));
-    components::lone(ground, report, LOOPS_ALONE).await?;
+    components::lone(ground, report).await?;
     // A change of the registry and a session are part of the state that the server returns to.
     ground.load("settled", &[]).await?;
     tokio::time::sleep(ALONE).await;
@@ -216,7 +214,8 @@ fn left(ground: &Ground) -> anyhow::Result<Vec<String>> {
 fn is_expected(name: &str) -> bool {
     let of_state = |name: &str| {
         let of_code = name.strip_prefix("code/").is_some_and(|name| {
-            !name.contains('/') && [".cwasm", ".json"].iter().any(|end| name.ends_with(end))
+            let ends = [".cwasm", ".json", ".description"];
+            !name.contains('/') && ends.iter().any(|end| name.ends_with(end))
         });
         of_code || ["journal.db", "journal.db-wal", "journal.db-shm", "journal.lock"].contains(&name)
     };

@@ -182,7 +182,8 @@ const IDLE_MAX: Duration = Duration::from_secs(1);
 /// Runs a verb on a runtime of its own.
 fn block_on(verb: impl Future<Output = Ended>) -> Ended {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(THREADS_MAX).thread_keep_alive(IDLE_MAX).build()?;
+    let runtime =
+        runtime.enable_all().max_blocking_threads(THREADS_MAX).thread_keep_alive(IDLE_MAX).build()?;
     let ended = runtime.block_on(verb);
     // Dropping the runtime would wait for blocking threads without a limit.
     runtime.shutdown_timeout(STUCK_MAX);

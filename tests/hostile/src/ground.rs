@@ -36,6 +36,8 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Small bounds, so that few clients reach them.
 const SETTINGS: &str = r#"
+[host]
+unavailable_tools = "name"
 [compile]
 cpu_s_max = @cpu@
 memory_bytes_max = @memory@

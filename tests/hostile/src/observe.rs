@@ -20,8 +20,10 @@ const TICKS_PER_S: u64 = 100;
 pub struct Sample {
     /// Resident memory in MiB.
     pub memory_mib: u64,
-    /// Open descriptors.
+    /// Open descriptors, without those of compiled code.
     pub descriptors: usize,
+    /// Descriptors of compiled code: those of loaded components, and those that idle slots of the pool keep.
+    pub code: usize,
     /// Threads.
     pub threads: usize,
 }
@@ -32,9 +34,15 @@ impl Sample {
     /// # Errors
     /// When the process has ended.
     pub fn of(process: u32) -> anyhow::Result<Sample> {
-        let count = |what: &str| anyhow::Ok(std::fs::read_dir(format!("/proc/{process}/{what}"))?.count());
         let memory_mib = resident_mib(process, "VmRSS:").context("the process has ended")?;
-        Ok(Sample { memory_mib, descriptors: count("fd")?, threads: count("task")? })
+        let open = std::fs::read_dir(format!("/proc/{process}/fd"))?.flatten();
+        let is_code = |entry: &std::fs::DirEntry| {
+            std::fs::read_link(entry.path())
+                .is_ok_and(|path| path.extension().is_some_and(|ext| ext == "cwasm"))
+        };
+        let (code, others): (Vec<_>, Vec<_>) = open.partition(is_code);
+        let threads = std::fs::read_dir(format!("/proc/{process}/task"))?.count();
+        Ok(Sample { memory_mib, descriptors: others.len(), code: code.len(), threads })
     }
 
     /// The greater of both, in each part.
@@ -42,6 +50,7 @@ impl Sample {
         Sample {
             memory_mib: self.memory_mib.max(other.memory_mib),
             descriptors: self.descriptors.max(other.descriptors),
+            code: self.code.max(other.code),
             threads: self.threads.max(other.threads),
         }
     }
@@ -57,13 +66,16 @@ pub fn resident_mib(process: u32, figure: &str) -> Option<u64> {
 /// What a process holds: the kinds of its descriptors and the names of its threads, each with its number.
 pub fn holds(process: u32) -> String {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
-    let listed = |what: &str| std::fs::read_dir(format!("/proc/{process}/{what}")).into_iter().flatten().flatten();
+    let listed =
+        |what: &str| std::fs::read_dir(format!("/proc/{process}/{what}")).into_iter().flatten().flatten();
     let targets = listed("fd").filter_map(|entry| std::fs::read_link(entry.path()).ok());
     let targets = targets.map(|target| target.to_string_lossy().into_owned());
     let names = listed("task").filter_map(|entry| std::fs::read_to_string(entry.path().join("comm")).ok());
     for text in targets.chain(names.map(|name| format!("thread {}", name.trim()))) {
         // Sockets and pipes are numbered.
-        *kinds.entry(text.trim_end_matches([']', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).to_owned()).or_default() += 1;
+        *kinds
+            .entry(text.trim_end_matches([']', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']).to_owned())
+            .or_default() += 1;
     }
     let all: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     all.join(", ")

@@ -133,7 +133,10 @@ fn world(stream: &mut Stream) -> Option<Input> {
     let entropy = stream.bytes(ENTROPY_BYTES);
     let package = wit_smith::smith(&wit_smith::Config::default(), &mut Unstructured::new(&entropy)).ok()?;
     let DecodedWasm::WitPackage(resolve, _) = decode(&package).ok()? else { return None };
-    let worlds: Vec<WorldId> = resolve.worlds.iter().map(|(id, _)| id).collect();
+    // An empty world is the same component each time.
+    let is_full = |world: &wit_parser::World| !world.imports.is_empty() || !world.exports.is_empty();
+    let worlds: Vec<WorldId> =
+        resolve.worlds.iter().filter(|(_, world)| is_full(world)).map(|(id, _)| id).collect();
     let world = *worlds.get(stream.below(worlds.len()))?;
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).ok()?;

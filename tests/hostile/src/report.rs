@@ -11,6 +11,9 @@ use crate::observe::{Compiles, Sample};
 /// What memory may have grown by in the end, in MiB: caches, and pool slots that were never used before.
 pub const GROWTH_MIB_MAX: u64 = 64;
 
+/// Slots of the engine's pool that stay warm when nothing runs. Each may keep the file of the code that it ran last.
+const WARM_SLOTS: u64 = 64;
+
 /// A second is what the kernel allows a process beyond its limit before it kills it.
 const GRACE_MS: u64 = 1_500;
 
@@ -106,6 +109,7 @@ impl Report {
         grew("memory in MiB", before.memory_mib, after.memory_mib, GROWTH_MIB_MAX);
         let held = |what: &str| format!("{what} ({})", self.holds);
         grew(&held("descriptors"), before.descriptors as u64, after.descriptors as u64, 0);
+        grew(&held("descriptors of code"), before.code as u64, after.code as u64, WARM_SLOTS);
         grew(&held("threads"), before.threads as u64, after.threads as u64, 0);
         grew(
             "processor time of a compile process in ms",
@@ -145,6 +149,7 @@ impl fmt::Display for Report {
         let mut row = |what, before, most, after| writeln!(f, "{what:<11} {before:>6} {most:>8} {after:>11}");
         row("memory MiB", before.memory_mib, most.memory_mib, after.memory_mib)?;
         row("descriptors", before.descriptors as u64, most.descriptors as u64, after.descriptors as u64)?;
+        row("code files", before.code as u64, most.code as u64, after.code as u64)?;
         row("threads", before.threads as u64, most.threads as u64, after.threads as u64)?;
         let Compiles { seen, cpu_ms_max, wall_ms_max, memory_mib_max } = self.compiles;
         writeln!(

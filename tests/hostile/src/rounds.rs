@@ -217,7 +217,7 @@ fn is_expected(name: &str) -> bool {
             let ends = [".cwasm", ".json", ".description"];
             !name.contains('/') && ends.iter().any(|end| name.ends_with(end))
         });
-        of_code || ["journal.db", "journal.db-wal", "journal.db-shm", "journal.lock"].contains(&name)
+        of_code || name.starts_with("journal.db")
     };
     ["airlock.toml", "honest.wasm", "looping.wasm"].contains(&name)
         || name.strip_prefix(".airlock/").is_some_and(of_state)

@@ -11,7 +11,7 @@ use arbitrary::Unstructured;
 use wasm_encoder::{ComponentBuilder, ComponentExportKind, ExportKind};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::decoding::{DecodedWasm, decode};
-use wit_parser::{ManglingAndAbi, Resolve, WorldId, WorldItem};
+use wit_parser::{ManglingAndAbi, Resolve, World, WorldId, WorldItem};
 
 /// Bytes from which one input is made.
 const ENTROPY_BYTES: usize = 8 << 10;
@@ -104,7 +104,12 @@ fn module(stream: &mut Stream) -> Option<Vec<u8>> {
         exports: Some(exports),
         max_imports: 0,
         max_instructions: 1_000,
-        max_memories: 2,
+        max_memories: if all { 4 } else { 1 },
+        // Most fit the limits of an attempt, so that most run.
+        max_memory32_bytes: if all { 1 << 32 } else { 32 << 20 },
+        max_table_elements: if all { 1_000_000 } else { 10_000 },
+        // References to the host, which the engine does not have.
+        reference_types_enabled: all,
         exceptions_enabled: all,
         gc_enabled: all,
         memory64_enabled: all,
@@ -131,12 +136,15 @@ fn lifted(module: &[u8]) -> Vec<u8> {
 
 fn world(stream: &mut Stream) -> Option<Input> {
     let entropy = stream.bytes(ENTROPY_BYTES);
-    let package = wit_smith::smith(&wit_smith::Config::default(), &mut Unstructured::new(&entropy)).ok()?;
+    // Functions with resources are no tools, so most worlds have none.
+    let max_resource_items = if stream.below(4) == 0 { 10 } else { 0 };
+    let config = wit_smith::Config { max_resource_items, ..wit_smith::Config::default() };
+    let package = wit_smith::smith(&config, &mut Unstructured::new(&entropy)).ok()?;
     let DecodedWasm::WitPackage(resolve, _) = decode(&package).ok()? else { return None };
-    // An empty world is the same component each time.
-    let is_full = |world: &wit_parser::World| !world.imports.is_empty() || !world.exports.is_empty();
+    // A world without a function is refused as such, whatever else is in it.
+    let shows = |world: &World| world.exports.values().any(|item| has_functions(&resolve, item));
     let worlds: Vec<WorldId> =
-        resolve.worlds.iter().filter(|(_, world)| is_full(world)).map(|(id, _)| id).collect();
+        resolve.worlds.iter().filter(|(_, world)| shows(world)).map(|(id, _)| id).collect();
     let world = *worlds.get(stream.below(worlds.len()))?;
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).ok()?;
@@ -148,17 +156,20 @@ fn world(stream: &mut Stream) -> Option<Input> {
 fn declared(resolve: &Resolve, world: WorldId) -> String {
     let mut entry = String::new();
     for (key, item) in &resolve.worlds[world].imports {
-        let has_functions = match item {
-            WorldItem::Interface { id, .. } => !resolve.interfaces[*id].functions.is_empty(),
-            WorldItem::Function(_) => true,
-            WorldItem::Type { .. } => false,
-        };
-        if has_functions {
+        if has_functions(resolve, item) {
             // Writing to a string does not fail.
             let _ = writeln!(entry, "imports.\"{}\" = \"trap\"", resolve.name_world_key(key));
         }
     }
     entry
+}
+
+fn has_functions(resolve: &Resolve, item: &WorldItem) -> bool {
+    match item {
+        WorldItem::Interface { id, .. } => !resolve.interfaces[*id].functions.is_empty(),
+        WorldItem::Function(_) => true,
+        WorldItem::Type { .. } => false,
+    }
 }
 
 fn mutant(stream: &mut Stream, known: &[Vec<u8>]) -> Option<Vec<u8>> {

@@ -34,8 +34,8 @@ pub struct Report {
     pub clients: usize,
     /// The server before the attacks, at most meanwhile, and in the end.
     pub samples: (Sample, Sample, Sample),
-    /// What the server holds in the end, by kind.
-    pub holds: String,
+    /// What the server holds before the attacks and in the end, by kind.
+    pub holds: (String, String),
     /// The compile processes.
     pub compiles: Compiles,
     /// Time past the deadline of loops without other load, and of hostile components.
@@ -107,7 +107,7 @@ impl Report {
             }
         };
         grew("memory in MiB", before.memory_mib, after.memory_mib, GROWTH_MIB_MAX);
-        let held = |what: &str| format!("{what} ({})", self.holds);
+        let held = |what: &str| format!("{what} (before: {}; in the end: {})", self.holds.0, self.holds.1);
         grew(&held("descriptors"), before.descriptors as u64, after.descriptors as u64, 0);
         grew(&held("descriptors of code"), before.code as u64, after.code as u64, WARM_SLOTS);
         grew(&held("threads"), before.threads as u64, after.threads as u64, 0);

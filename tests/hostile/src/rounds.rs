@@ -91,7 +91,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
         report.fault("no compile process was seen");
     }
     report.samples.2 = settled(&ground, report.samples.0).await?;
-    report.holds = holds(ground.server.id());
+    report.holds.1 = holds(ground.server.id());
     report.left = left(&ground)?;
     end(ground, &mut report).await?;
     Ok(report)
@@ -108,6 +108,7 @@ async fn alone(ground: &Arc<Ground>, report: &mut Report) -> anyhow::Result<()> 
     ground.load("settled", &[]).await?;
     tokio::time::sleep(ALONE).await;
     report.samples.0 = Sample::of(ground.server.id())?;
+    report.holds.0 = holds(ground.server.id());
     Ok(())
 }
 

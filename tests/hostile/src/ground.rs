@@ -19,6 +19,10 @@ pub const HONEST: &str = "unit_convert";
 /// after five calls that fail.
 pub(crate) const LOOPING: [&str; 6] = ["looping", "loop_a", "loop_b", "loop_c", "loop_d", "loop_e"];
 
+/// The one of them that counts as writing. From the first such call on the host keeps a file open beside its journal, which
+/// must be so before the attacks.
+const WRITING: &str = LOOPING[1];
+
 /// Deadline of one attempt unless a case says otherwise.
 pub const DEADLINE_MS: u64 = 300;
 
@@ -198,6 +202,9 @@ fn write_registry(folder: &Path, callers: &str, mark: &str, entries: &[Entry]) -
     for (name, component) in looping.chain([(HONEST, "honest")]) {
         let mut entry = entry(name);
         entry.insert("component".into(), format!("{component}.wasm").into());
+        if name == WRITING {
+            entry.insert("effects".into(), "write".into());
+        }
         let tools = Table::from_iter([(name.to_owned(), entry.into())]);
         text += &toml::to_string(&Table::from_iter([("tools".to_owned(), tools.into())]))?;
     }

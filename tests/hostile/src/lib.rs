@@ -10,8 +10,6 @@ mod components;
 pub mod ground;
 mod neighbor;
 pub mod observe;
-#[cfg(test)]
-mod page;
 pub mod random;
 pub mod report;
 mod rounds;

@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     anstream::println!("seed {seed}\n{report}");
     let faults = report.faults();
     for fault in &faults {
-        anstream::eprintln!("fault: {fault}");
+        anstream::println!("fault: {fault}");
     }
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

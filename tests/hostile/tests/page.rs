@@ -4,11 +4,10 @@
 //! What must have a row is found in the code each time. There is no list here that could miss a new one.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use airlock_hostile::{case, client, stdio};
 use wasmparser::{Parser, Payload};
-
-use crate::{case, client, stdio};
 
 /// Paths in code that open what comes from outside.
 const LISTENS: [&str; 4] = ["TcpListener::bind(", "UnixListener::bind(", "UdpSocket::bind(", "io::stdin()"];
@@ -91,7 +90,7 @@ fn sources() -> Vec<(String, String)> {
     found
 }
 
-fn is_source(path: &PathBuf) -> bool {
+fn is_source(path: &Path) -> bool {
     let is_rust = path.extension().is_some_and(|ext| ext == "rs");
     is_rust
         && path.file_name().unwrap() != "tests.rs"
@@ -142,7 +141,7 @@ fn every_path_that_is_served_has_a_row() {
                 "{name} serves paths by `{other}`, in which this test does not look"
             );
         }
-        let served = name.starts_with("server/").then_some(code.as_str()).unwrap_or_default();
+        let served = if name.starts_with("server/") { code.as_str() } else { "" };
         for after in served.split(".route(").skip(1) {
             let path = argument(&code, after.trim_start());
             assert!(
@@ -254,7 +253,7 @@ fn every_row_about_clients_is_attacked_and_every_attack_has_a_row() {
         assert!(inputs.contains(&**bound), "`{name}` attacks {bound:?}, which has no row");
     }
     for (_, place) in ATTACKED_ELSEWHERE {
-        assert!(Path::new(airlock_tests::root()).join(place).is_file(), "{place}");
+        assert!(airlock_tests::root().join(place).is_file(), "{place}");
     }
     for row in rows.iter().filter(|row| row.heading.starts_with("Clients over")) {
         let here = attacks.iter().any(|(_, bound)| *bound == row.input);

@@ -77,6 +77,11 @@ impl Server {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Drops the text that the server printed so far, so that the bound on it begins anew.
+    pub fn forget_said(&self) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Waits until the server has printed this text on stderr.
     ///
     /// # Errors

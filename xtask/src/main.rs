@@ -10,6 +10,7 @@ mod deny;
 mod fuzz;
 mod fuzz_api;
 mod guests;
+mod hostile;
 mod interop;
 mod node;
 mod python;
@@ -44,6 +45,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Tests the HTTP API against its own OpenAPI document.
     FuzzApi(fuzz_api::Args),
+    /// Runs hostile components and hostile clients against the program.
+    Hostile(hostile::Args),
     /// Runs the tests that need Node, Python or the network, where these are installed.
     Interop,
     /// Builds the program as it is shipped: `target/release/airlock`.
@@ -67,6 +70,7 @@ fn main() -> Result<()> {
         Command::Deny(args) => deny::run(&root(), &args),
         Command::Fuzz(args) => fuzz::run(&root(), &args),
         Command::FuzzApi(args) => fuzz_api::run(&root(), &args),
+        Command::Hostile(args) => hostile::run(&root(), &args),
         Command::Release(args) => release::run(&root(), &args),
         Command::Soak(args) => soak::run(&root(), &args),
         Command::Conformance => conformance::run(&root()),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::run::{cargo, command, run_command};
-use crate::{clients, conformance, deny, fuzz, fuzz_api, guests, soak, tidy};
+use crate::{clients, conformance, deny, fuzz, fuzz_api, guests, hostile, soak, tidy};
 
 /// Programs under `examples/`.
 const EXAMPLES: [&str; 3] = ["custom_capability", "embed", "precompile"];
@@ -46,6 +46,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     step("conformance", || conformance(root))?;
     step("sample of the soak", || soak::run(root, &soak::Args { minutes: 2, chaos: false, seed: 1 }))?;
     step("sample of the chaos", || soak::run(root, &soak::Args { minutes: 2, chaos: true, seed: 1 }))?;
+    step("sample of the hostile components and clients", || hostile::run(root, &hostile::Args::sample()))?;
     step("sample of the clients", || clients::run(root, &clients::Args { only: "python".into() }))?;
     step("sample of the fuzz", || match fuzz::available(root) {
         Ok(()) => fuzz::run(root, &fuzz::Args::sample()),

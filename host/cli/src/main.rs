@@ -175,10 +175,15 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
 /// answer cannot keep it. Everything that must be on disk is written before the verb returns.
 const STUCK_MAX: Duration = Duration::from_millis(500);
 
+/// Time after which an idle thread for blocking work ends. tokio gives work to the thread that has been idle longest. With
+/// its default of ten seconds, the checks of the disk every few seconds would keep all threads that a burst needed.
+const IDLE_MAX: Duration = Duration::from_secs(1);
+
 /// Runs a verb on a runtime of its own.
 fn block_on(verb: impl Future<Output = Ended>) -> Ended {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(THREADS_MAX).build()?;
+    let runtime =
+        runtime.enable_all().max_blocking_threads(THREADS_MAX).thread_keep_alive(IDLE_MAX).build()?;
     let ended = runtime.block_on(verb);
     // Dropping the runtime would wait for blocking threads without a limit.
     runtime.shutdown_timeout(STUCK_MAX);

@@ -15,6 +15,7 @@ use airlock::signature::{Component, Envelope, Predicate, SigningKey, Statement, 
 use airlock_contract::package::{SIGNATURES_BYTES_MAX, embed_signatures, signatures};
 use airlock_types::digest::sha256;
 use airlock_types::environment::Environment as _;
+use airlock_types::limit::CompileLimits;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -95,8 +96,9 @@ fn others(embed: bool, component: &Path) -> anyhow::Result<(PathBuf, Vec<u8>)> {
         anyhow::Error::from(Message(format!("`{}`: {err}", path.display())))
     };
     if embed {
-        // Read a second time, with its signatures.
-        let bytes = std::fs::read(component).map_err(|err| failed(component, &err))?;
+        // Read a second time, with its signatures. It may be another file by now, so the bound of the first time holds.
+        let bytes_max = CompileLimits::default().component_bytes_max;
+        let bytes = file::read(component, bytes_max).map_err(|err| failed(component, &err))?;
         let found = signatures(&bytes).map_err(|err| failed(component, &err))?.unwrap_or_default();
         return Ok((component.to_owned(), found.to_vec()));
     }

@@ -111,7 +111,7 @@ async fn whenever_a_process_is_killed_what_it_changed_is_on_record_and_happened_
     assert!(said.matches("was interrupted when its process ended").count() >= open, "{open}: {said}");
     let on_record = |id: &str| -> u32 {
         let like = format!("%\"{id}\"%");
-        let count = "SELECT count(*) FROM effects WHERE record LIKE ?1";
+        let count = "SELECT count(*) FROM committed WHERE record LIKE ?1";
         journal(&shop).query_row(count, [like], |row| row.get(0)).unwrap()
     };
     let mut applied = 0;

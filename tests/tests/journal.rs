@@ -40,12 +40,12 @@ fn open(settings: &str) -> (tempfile::TempDir, Server) {
     (folder, server)
 }
 
-fn journal_of(folder: &Path) -> PathBuf {
+pub(super) fn journal_of(folder: &Path) -> PathBuf {
     folder.join(".airlock/journal.db")
 }
 
 /// Calls a tool and returns the envelope of the answer.
-async fn call(server: &Server, tool: &str) -> Value {
+pub(super) async fn call(server: &Server, tool: &str) -> Value {
     let mut body: Value = server.call(tool, KM).send().await.unwrap().json().await.unwrap();
     if body.get("reply").is_some() { body["reply"].take() } else { body }
 }
@@ -61,7 +61,7 @@ fn recorded(journal: &Path) -> BTreeSet<String> {
 }
 
 /// Waits until the readiness of the server has this status.
-async fn await_status(server: &Server, status: &str) {
+pub(super) async fn await_status(server: &Server, status: &str) {
     let mut last = Value::Null;
     for _ in 0..600 {
         last = server.get("/readyz").await.unwrap().json().await.unwrap();

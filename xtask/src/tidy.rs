@@ -92,8 +92,21 @@ const FLOORS: [Floor; 6] = [
     Floor {
         folder: "journal",
         modules: &[
-            "state", "standing", "bound", "owner", "store", "database", "keyvalue", "answers", "queue",
-            "writer", "sqlite", "memory",
+            "state",
+            "standing",
+            "retention",
+            "grade",
+            "error",
+            "bound",
+            "owner",
+            "store",
+            "database",
+            "keyvalue",
+            "answers",
+            "queue",
+            "writer",
+            "sqlite",
+            "memory",
         ],
     },
     Floor {
@@ -122,7 +135,10 @@ const FLOORS: [Floor; 6] = [
             "seam",
         ],
     },
-    Floor { folder: "server", modules: &["output", "api", "mcp", "reload", "transport", "seam"] },
+    Floor {
+        folder: "server",
+        modules: &["output", "api", "mcp", "reload", "retention", "transport", "seam"],
+    },
     Floor {
         folder: "cli",
         modules: &[
@@ -137,7 +153,9 @@ const FLOORS: [Floor; 6] = [
             "diff",
             "explain",
             "export",
+            "grade",
             "inspect",
+            "journal",
             "lock",
             "pack",
             "policy",

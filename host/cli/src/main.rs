@@ -10,7 +10,9 @@ mod compile;
 mod diff;
 mod explain;
 mod export;
+mod grade;
 mod inspect;
+mod journal;
 mod lock;
 mod open;
 mod pack;
@@ -81,8 +83,13 @@ enum Verb {
     Explain(explain::Args),
     /// Print tool definitions in a provider's dialect
     Export(export::Args),
+    /// Say whether the answer to a call was right
+    Grade(grade::Args),
     /// Show a tool or a component: exports, schemas, imports, contract, requested and granted capabilities
     Inspect(inspect::Args),
+    /// Export and prune the journal
+    #[command(subcommand)]
+    Journal(journal::Verb),
     /// Write the accepted tool definitions to the lock
     Lock(lock::Args),
     /// Put contract.toml and the WIT's doc comments into a component
@@ -156,6 +163,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Call(args) => block_on(call::run(args, registry, printer)),
         Verb::Check(args) => block_on(check::run(args, registry, printer)),
         Verb::Diff(args) => block_on(diff::run(args, printer)),
+        Verb::Journal(verb) => journal::run(verb, registry, printer),
         Verb::Lock(args) => block_on(lock::run(args, registry, printer)),
         Verb::Policy(verb) => block_on(policy::run(verb, registry, printer)),
         Verb::Secret(verb) => secret::run(verb, registry, printer),
@@ -163,6 +171,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Token(verb) => token::run(verb, printer),
         Verb::Explain(args) => block_on(explain::run(args, registry, printer)),
         Verb::Export(args) => block_on(export::run(args, registry, printer)),
+        Verb::Grade(args) => grade::run(args, registry, printer),
         Verb::Inspect(args) => block_on(inspect::run(args, registry, printer)),
         Verb::Serve(args) => block_on(serve::run(args, registry, printer)),
         Verb::Show(args) => block_on(show::run(args, registry, printer)),

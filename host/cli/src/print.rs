@@ -45,6 +45,18 @@ impl Printer {
         Ok(())
     }
 
+    /// Prints one JSON document as a line on stdout.
+    pub(super) fn json_line(&self, value: &impl Serialize) -> anyhow::Result<()> {
+        let text = serde_json::to_string(value)?;
+        self.keep(writeln!(anstream::stdout(), "{}", visible_json(&text)));
+        Ok(())
+    }
+
+    /// Whether nothing more can be written to stdout.
+    pub(super) fn is_closed(&self) -> bool {
+        self.failed.borrow().is_some()
+    }
+
     /// Prints a line on stderr.
     pub(super) fn note(&self, text: impl std::fmt::Display) {
         self.styled(&visible(&text.to_string()));

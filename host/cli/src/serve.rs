@@ -14,7 +14,7 @@ use airlock::config::ConfigFile;
 use airlock::host::Host;
 use airlock_server::mcp::Server;
 use airlock_server::reload::Baseline;
-use airlock_server::{reload, transport};
+use airlock_server::{reload, retention, transport};
 use airlock_types::diagnostic::Diagnostics;
 
 /// Time after the drain time in which answers are sent and records are written. Normally this takes milliseconds.
@@ -92,6 +92,8 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     if !host.is_locked() {
         printer.note(NO_LOCK);
     }
+    // Ends with the runtime: each of its steps is a transaction.
+    tokio::spawn(retention::apply(host.clone()));
     let drain = host.drain_time();
     // Before anything is served, so that an early signal is not missed.
     let stop = told_to_stop(drain)?;

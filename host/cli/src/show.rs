@@ -19,6 +19,9 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let journal = host::open_journal(&file)?;
     let found = journal.find(&args.id).map_err(|err| Message(err.to_string()))?;
     if let Some(record) = found {
+        if record.erased_unix_ms.is_some() {
+            printer.note("note: retention erased what the call and its tools said; this is what is left");
+        }
         printer.json(&record)?;
         return Ok(0);
     }

@@ -20,8 +20,7 @@ use crate::caller::Rules;
 use crate::caller::account::Accounts;
 use crate::caller::repeats::CallersRepeats;
 use crate::caller::session::Sessions;
-use crate::config::ConfigFile;
-use crate::config::Unavailable;
+use crate::config::{ConfigFile, Retention, Unavailable};
 use crate::execute::Execute;
 use crate::registry::{Registry, Tool};
 use crate::telemetry::metrics::{AdmissionView, CallView, StandingView, ToolMetrics};
@@ -44,6 +43,7 @@ pub(crate) struct Generation {
     argument_limits: ArgumentLimits,
     call_deadline_ms: u64,
     unavailable_tools: Unavailable,
+    retention: Arc<Retention>,
     /// The gate of the host, for guests of all tools.
     admission: Arc<Gate>,
     /// By public name. Each tool has its own locks, so calls of different tools do not contend.
@@ -106,6 +106,7 @@ impl Generation {
             argument_limits: config.arguments.argument_limits(),
             call_deadline_ms: config.host.call_deadline_ms,
             unavailable_tools: config.host.unavailable_tools,
+            retention: Arc::new(config.retention()),
             access,
             parts,
         }
@@ -119,6 +120,7 @@ impl Generation {
             argument_limits: self.argument_limits,
             call_deadline_ms: self.call_deadline_ms,
             unavailable_tools: self.unavailable_tools,
+            retention: self.retention.clone(),
             admission: self.admission.clone(),
             tools: self.tools.clone(),
             access,
@@ -140,6 +142,11 @@ impl Generation {
 
     pub(crate) fn call_deadline_ms(&self) -> u64 {
         self.call_deadline_ms
+    }
+
+    /// What is kept of records.
+    pub(crate) fn retention(&self) -> &Arc<Retention> {
+        &self.retention
     }
 
     pub(crate) fn execute(&self) -> &dyn Execute {

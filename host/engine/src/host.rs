@@ -6,6 +6,7 @@
 mod builder;
 mod call_count;
 mod load;
+mod retention;
 mod ungranted;
 
 use std::collections::BTreeMap;

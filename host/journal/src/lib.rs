@@ -12,10 +12,13 @@
 pub mod answers;
 mod bound;
 mod database;
+mod error;
+pub mod grade;
 pub mod keyvalue;
 mod memory;
 mod owner;
 mod queue;
+pub mod retention;
 mod sqlite;
 mod standing;
 pub mod state;
@@ -24,13 +27,16 @@ mod store;
 mod tests;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use airlock_types::json::Json;
 use airlock_types::record::Record;
+pub use error::JournalError;
+use grade::Graded;
 use memory::Memory;
+use retention::{By, Pruned, Rules};
 use sqlite::Sqlite;
 pub use standing::Standing;
 
@@ -117,48 +123,6 @@ pub struct OpenCall {
     pub is_running: bool,
 }
 
-/// Why an operation of the journal failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum JournalError {
-    /// The journal cannot be opened.
-    #[error("the journal `{}` cannot be opened: {reason}", .path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and how to fix it.
-        reason: String,
-    },
-    /// It cannot be read.
-    #[error("the journal cannot be read: {0}")]
-    Read(String),
-    /// It cannot be written.
-    #[error("the journal cannot be written: {0}")]
-    Write(String),
-    /// The record was not committed in time. It may still be committed later.
-    #[error("the journal was not written in time")]
-    Late,
-    /// Calls with effects fill the whole bound.
-    #[error("the journal has reached `journal.bytes_max`, and holds nothing that may be removed")]
-    Full,
-    /// The record exceeds the size limit and can never be written.
-    #[error(
-        "the record has {bytes} bytes, and at most {most} are written: 64 MiB, or a 16th of `journal.bytes_max`"
-    )]
-    TooLarge {
-        /// Bytes of arguments, result and logs.
-        bytes: usize,
-        /// The limit in bytes.
-        most: usize,
-    },
-    /// The prefix matches several ids, or is too short.
-    #[error(
-        "`{0}` is not the beginning of exactly one record's id: give more of the id; records of the same minute share their \
-         first eight characters"
-    )]
-    Ambiguous(String),
-}
-
 impl Journal {
     /// Opens the journal in a file. A missing file is created, readable by this user alone. The file grows to
     /// `bytes_max`; after that, the oldest records of calls that only read are removed.
@@ -168,6 +132,15 @@ impl Journal {
     /// Nothing is overwritten.
     pub fn open(path: &Path, bytes_max: u64) -> Result<Journal, JournalError> {
         Ok(Journal::of(Sink::Sqlite(Sqlite::open(path, bytes_max)?)))
+    }
+
+    /// Like [`Journal::open`], for an operator who prefers answers to records: a database that cannot be opened is tried again
+    /// and again, calls with effects are refused meanwhile, and those that only read go on without records.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn open_or_wait(path: &Path, bytes_max: u64) -> Result<Journal, JournalError> {
+        Ok(Journal::of(Sink::Sqlite(Sqlite::open_or_wait(path, bytes_max)?)))
     }
 
     /// A journal in memory, of 64 MiB at most, which ends with the process. The rules are those of a file: the oldest
@@ -292,7 +265,8 @@ impl Journal {
         }
     }
 
-    /// Visits every record, in no particular order. Each is in memory for its visit alone.
+    /// Visits every record, in no particular order, without the values that are stored apart: those are named in its
+    /// `parts`. Each is in memory for its visit alone.
     ///
     /// # Errors
     /// Fails when the journal cannot be read.
@@ -300,6 +274,40 @@ impl Journal {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.each(visit),
             Sink::Memory(memory) => memory.each(visit),
+        }
+    }
+
+    /// The next records after this id that came at this time or later, whole and in the order of their ids, which begin with
+    /// the time; none after the last one. The first page comes after the empty id.
+    ///
+    /// # Errors
+    /// Fails when the journal cannot be read, or a record in it.
+    pub fn page(&self, after: &str, since_unix_ms: u64) -> Result<Vec<Record>, JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.page(after, since_unix_ms),
+            Sink::Memory(memory) => memory.page(after, since_unix_ms),
+        }
+    }
+
+    /// Applies the rules of retention to every record. Blocks; calls get their turns in between.
+    ///
+    /// # Errors
+    /// Fails when the journal cannot be written. What was erased and removed until then stays so, and is told.
+    pub fn prune(&self, rules: &Rules<'_>, by: By, now_unix_ms: u64) -> Result<Pruned, JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.prune(rules, by, now_unix_ms),
+            Sink::Memory(memory) => memory.prune(rules, by, now_unix_ms),
+        }
+    }
+
+    /// Appends a grade to the call with this id. Grades of a journal in memory could be read by nobody: it takes none.
+    ///
+    /// # Errors
+    /// Fails when the grade cannot be written, or the call has too many.
+    pub fn grade(&self, call: &str, graded: &Graded) -> Result<(), JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.grade(call, graded),
+            Sink::Memory(_) => Err(JournalError::Write("a journal in memory takes no grades".into())),
         }
     }
 

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Bound::{Included, Unbounded};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::retention::{By, Keep, Pruned, Rules};
 use crate::standing::{Losses, Standing, log_full, log_removal};
 use crate::{Durability, JournalError, JournalView, bound};
 use airlock_types::json::Json;
@@ -15,6 +16,9 @@ use airlock_types::record::Record;
 
 /// Overhead of a record beyond its JSON, in bytes: its id, and one entry in each of two maps.
 const RECORD_BYTES: u64 = 256;
+
+/// Records of one page.
+const PAGE_RECORDS: usize = 16;
 
 /// A journal in memory.
 pub(super) struct Memory {
@@ -150,6 +154,31 @@ impl Memory {
         })
     }
 
+    pub(super) fn page(&self, after: &str, since_unix_ms: u64) -> Result<Vec<Record>, JournalError> {
+        let held = self.held();
+        let after = held.records.range::<str, _>((Excluded(after), Unbounded)).map(|(_, kept)| &kept.text);
+        let records = after.map(|text| serde_json::from_str::<Record>(text));
+        let is_since = |record: &Result<Record, _>| {
+            record.as_ref().map_or(true, |record| record.started_unix_ms >= since_unix_ms)
+        };
+        let page = records.filter(is_since).take(PAGE_RECORDS).collect::<Result<_, _>>();
+        page.map_err(|err| JournalError::Read(err.to_string()))
+    }
+
+    /// Applies the rules of retention. Nothing is told of it later: a journal in memory ends with its process.
+    pub(super) fn prune(&self, rules: &Rules<'_>, by: By, now_unix_ms: u64) -> Result<Pruned, JournalError> {
+        let mut held = self.held();
+        held.check_open()?;
+        let mut pruned = Pruned::none(by);
+        // The newest first, so that the oldest of a tool are those above its bound. Ids begin with their time.
+        let ids: Vec<Arc<str>> = held.records.keys().rev().cloned().collect();
+        let mut bytes_of = BTreeMap::new();
+        for id in ids {
+            held.keep(&id, rules, now_unix_ms, &mut bytes_of, &mut pruned)?;
+        }
+        Ok(pruned)
+    }
+
     pub(super) fn open_intents(&self) -> Vec<String> {
         self.held().intents.keys().cloned().collect()
     }
@@ -230,6 +259,37 @@ impl Records {
         if self.is_full && !was_full {
             log_full();
         }
+    }
+
+    /// Applies the rules to one record. `bytes_of` has what newer records of each tool take.
+    fn keep(
+        &mut self,
+        id: &Arc<str>,
+        rules: &Rules<'_>,
+        now_unix_ms: u64,
+        bytes_of: &mut BTreeMap<String, u64>,
+        pruned: &mut Pruned,
+    ) -> Result<(), JournalError> {
+        let Some(StoredRecord { text, removable }) = self.records.get(id) else { return Ok(()) };
+        let (removable, bytes) = (*removable, text.len() as u64);
+        let mut record: Record =
+            serde_json::from_str(text).map_err(|err| JournalError::Read(err.to_string()))?;
+        let Keep { record_ms, payload_ms, bytes_max } = rules(&record.tool);
+        let age_ms = now_unix_ms.saturating_sub(record.started_unix_ms);
+        let is_older = |than_ms: Option<u64>| than_ms.is_some_and(|than_ms| age_ms > than_ms);
+        let taken = bytes_of.entry(record.tool.clone()).or_default();
+        *taken += bytes;
+        if is_older(record_ms) || bytes_max.is_some_and(|bytes_max| *taken > bytes_max) {
+            self.remove(id);
+            pruned.remove(id);
+        } else if is_older(payload_ms) && record.erased_unix_ms.is_none() {
+            record.erase(now_unix_ms);
+            let text = serde_json::to_string(&record).map_err(|err| JournalError::Write(err.to_string()))?;
+            self.bytes = self.bytes - bytes + text.len() as u64;
+            self.records.insert(id.clone(), StoredRecord { text: text.into(), removable });
+            pruned.erase(id);
+        }
+        Ok(())
     }
 
     fn remove(&mut self, id: &str) {

@@ -87,11 +87,11 @@ pub(super) struct Queue {
 }
 
 impl Shared {
-    pub(super) fn new(bytes_max: u64) -> Shared {
+    pub(super) fn new(bytes_max: u64, standing: Standing) -> Shared {
         Shared {
             places: Semaphore::new(PLACES),
             dropped: AtomicUsize::new(0),
-            standing: watch::Sender::new(Standing::Writing),
+            standing: watch::Sender::new(standing),
             bytes_max: AtomicU64::new(bytes_max),
             lost: Losses::default(),
             removed: AtomicU64::new(0),

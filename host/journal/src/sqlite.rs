@@ -6,14 +6,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::grade::Graded;
 use crate::queue::Message;
-use crate::store::{self, Store};
+use crate::retention::{By, Keep, Pruned, Rules};
+use crate::store::{self, Fault, Store, StoreError};
 use crate::writer::{Reader, Writer};
 use crate::{JournalError, JournalView, OpenCall, owner};
 use airlock_types::record::Record;
+
+/// Tries of a step while another process holds the database, each of [`store::BUSY`].
+const BUSY_MAX: u32 = 20;
+
+/// Pause between two steps of retention. A writer that waits for the database looks at least that often.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// An open database of records.
 #[derive(Debug)]
@@ -25,12 +34,27 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     pub(super) fn open(path: &Path, bytes_max: u64) -> Result<Sqlite, JournalError> {
-        let failed = |reason: String| JournalError::Open { path: path.to_owned(), reason };
         // Opened on this thread, so that an error reaches the caller of `open` and no thread is started for it.
-        let store = Store::open(path).map_err(failed)?;
+        let store = Store::open(path).map_err(|reason| cannot_open(path, reason))?;
+        Sqlite::start(path, Some(store), bytes_max)
+    }
+
+    /// Opens the database, or goes on without it: the writer then tries again and again.
+    pub(super) fn open_or_wait(path: &Path, bytes_max: u64) -> Result<Sqlite, JournalError> {
+        let store = Store::open(path);
+        if let Err(reason) = &store {
+            tracing::error!(
+                "the journal `{}` cannot be opened: {reason}; calls with effects are refused until it can be",
+                path.display()
+            );
+        }
+        Sqlite::start(path, store.ok(), bytes_max)
+    }
+
+    fn start(path: &Path, store: Option<Store>, bytes_max: u64) -> Result<Sqlite, JournalError> {
         let reader = Reader::new(Mutex::default());
         let writer = Writer::start(path.to_owned(), store, Arc::clone(&reader), bytes_max)
-            .map_err(|err| failed(err.to_string()))?;
+            .map_err(|err| cannot_open(path, err.to_string()))?;
         Ok(Sqlite { path: path.to_owned(), reader, writer })
     }
 
@@ -74,6 +98,11 @@ impl Sqlite {
         self.read(|connection| store::each(connection, visit))
     }
 
+    pub(super) fn page(&self, after: &str, since_unix_ms: u64) -> Result<Vec<Record>, JournalError> {
+        self.writer.flush()?;
+        self.read(|connection| store::page(connection, after, since_unix_ms))
+    }
+
     pub(super) fn open_intents(&self) -> Result<Vec<String>, JournalError> {
         self.writer.flush()?;
         self.read(store::open_intents)
@@ -84,6 +113,37 @@ impl Sqlite {
         self.writer.flush()?;
         let found = self.read(|connection| store::find_open(connection, id))?;
         Ok(found.map(|(record, owner)| OpenCall { record, is_running: owner::is_alive(&self.path, &owner) }))
+    }
+
+    /// Applies the rules to every record. Other connections, and the writer, get their turns between the steps.
+    pub(super) fn prune(&self, rules: &Rules<'_>, by: By, now_unix_ms: u64) -> Result<Pruned, JournalError> {
+        let failed = |err: StoreError| JournalError::Write(err.to_string());
+        let mut store = Store::open(&self.path).map_err(JournalError::Write)?;
+        store.overwrite_removed().map_err(failed)?;
+        store.write(store::index).map_err(failed)?;
+        let mut pruning = Pruning { pruned: Pruned::none(by), number: None, now_unix_ms };
+        // Callers can make up names, the empty one too.
+        let mut tool = Some(String::new());
+        while let Some(name) = tool {
+            let keep = rules(&name);
+            while !keep.is_all() && pruning.step(&mut store, &name, keep).map_err(failed)? {
+                std::thread::sleep(PAUSE);
+            }
+            tool = store::next_tool(store.connection(), &name).map_err(failed)?;
+        }
+        if !pruning.pruned.is_none() {
+            // What was erased is also in the log until it restarts. A reader that pins the log ends some time.
+            let _ = store.fold(0);
+        }
+        Ok(pruning.pruned)
+    }
+
+    /// Appends a grade to a call. Over a connection of its own, as no call waits for it.
+    pub(super) fn grade(&self, call: &str, graded: &Graded) -> Result<(), JournalError> {
+        let mut store = Store::open(&self.path).map_err(JournalError::Write)?;
+        let written = store.write(|connection| store::grade(connection, call, graded));
+        let written = written.map_err(|err: StoreError| JournalError::Write(err.to_string()))?;
+        if written { Ok(()) } else { Err(JournalError::Graded(call.to_owned())) }
     }
 
     fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
@@ -99,5 +159,45 @@ impl Sqlite {
         // Closed and not reopened here: the next look-up opens the files that are there by then.
         *reader = None;
         Err(JournalError::Read("its files were moved or removed; it is opened again".into()))
+    }
+}
+
+fn cannot_open(path: &Path, reason: String) -> JournalError {
+    JournalError::Open { path: path.to_owned(), reason }
+}
+
+/// A run of retention, and the number of its entry.
+struct Pruning {
+    pruned: Pruned,
+    number: Option<i64>,
+    now_unix_ms: u64,
+}
+
+impl Pruning {
+    /// One step for one tool. Returns whether there is more to do.
+    fn step(&mut self, store: &mut Store, tool: &str, keep: Keep) -> Result<bool, StoreError> {
+        let mut busy = 0;
+        loop {
+            match self.try_step(store, tool, keep) {
+                Err(err) if err.fault() == Fault::Busy && busy < BUSY_MAX => busy += 1,
+                done => return done,
+            }
+        }
+    }
+
+    fn try_step(&mut self, store: &mut Store, tool: &str, keep: Keep) -> Result<bool, StoreError> {
+        // Counted only once the step is durable.
+        let mut step = self.pruned.clone();
+        let (is_more, number) = store.write(|connection| {
+            let is_more = store::step(connection, tool, keep, self.now_unix_ms, &mut step)?;
+            if step == self.pruned {
+                return Ok((is_more, self.number));
+            }
+            // In the transaction of the step: what is gone is told, wherever the run ends.
+            let number = store::tell(connection, self.number, &step, self.now_unix_ms)?;
+            Ok::<_, StoreError>((is_more, Some(number)))
+        })?;
+        (self.pruned, self.number) = (step, number);
+        Ok(is_more)
     }
 }

@@ -4,9 +4,14 @@
 //! database would drop the POSIX locks of all connections of this process. Another process that then closes its own
 //! connection would delete the write-ahead log under this one.
 
+mod grades;
 mod intents;
+mod parts;
+mod prune;
 mod schema;
 mod size;
+mod trouble;
+mod views;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -19,10 +24,14 @@ use serde::Serialize;
 
 use super::{Durability, JournalError};
 use crate::state;
+use airlock_types::json::Json;
 use airlock_types::record;
 use airlock_types::record::Record;
+pub(super) use grades::grade;
 pub(super) use intents::{end_intent, find_open, intend, interrupted, open_intents, settle};
+pub(super) use prune::{index, next_tool, step, tell};
 pub(super) use size::{SizeCheck, bytes_of, make as make_room};
+use trouble::explained;
 
 /// How long opening waits while another process holds the database.
 const OPEN_BUSY: Duration = Duration::from_secs(5);
@@ -40,6 +49,9 @@ pub(super) const WAL_BYTES: u64 = 64 << 20;
 /// Initial capacity for the JSON of a record, in bytes. Most records fit without growing it.
 const RECORD_BYTES: usize = 2 << 10;
 
+/// Records of one page. Each may have megabytes.
+const PAGE_RECORDS: u32 = 16;
+
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -55,7 +67,7 @@ pub(super) struct Store {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StoreError {
     /// An error of SQLite.
-    #[error(transparent)]
+    #[error("{}", explained(.0))]
     Sqlite(#[from] rusqlite::Error),
     /// The database cannot be opened.
     #[error("{0}")]
@@ -72,6 +84,9 @@ pub(super) enum StoreError {
     /// The record cannot be serialized as JSON.
     #[error("a record cannot be written as JSON")]
     Json,
+    /// A value cannot be compressed.
+    #[error("a value of a record cannot be compressed: {0}")]
+    Compress(#[source] std::io::Error),
     /// The file that says which process owns the intents cannot be written.
     #[error("the file beside it that marks this process as running cannot be written: {0}")]
     Owner(#[source] std::io::Error),
@@ -94,7 +109,7 @@ impl StoreError {
     /// Classifies the error.
     pub(super) fn fault(&self) -> Fault {
         match self {
-            StoreError::Json => Fault::Record,
+            StoreError::Json | StoreError::Compress(_) => Fault::Record,
             StoreError::Pinned(_) | StoreError::Owner(_) => Fault::Disk,
             StoreError::Open(_) | StoreError::Displaced => Fault::Broken,
             StoreError::Sqlite(err) => match err.sqlite_error_code() {
@@ -125,7 +140,7 @@ impl Store {
         static OPENING: Mutex<()> = Mutex::new(());
         let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let path = private(path)?;
-        let text = |err: rusqlite::Error| err.to_string();
+        let text = |err: rusqlite::Error| explained(&err);
         // No `CREATE`: `private` has created the file with its mode. No mutex: one thread at a time uses a connection.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -179,6 +194,11 @@ impl Store {
         *self.files.get_or_insert(now) == now
     }
 
+    /// From here on, what is removed is overwritten with zeros.
+    pub(super) fn overwrite_removed(&self) -> Result<(), StoreError> {
+        Ok(self.connection.pragma_update(None, "secure_delete", true)?)
+    }
+
     /// Checkpoints a write-ahead log larger than `bytes_max`. Fails when the log stays larger.
     pub(super) fn fold(&self, bytes_max: u64) -> Result<(), StoreError> {
         let size = || self.wal.symlink_metadata().map_or(0, |found| found.len());
@@ -221,26 +241,27 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// Writes a record. A record with [`Durability::Committed`] goes to `effects` and ends its intent.
-pub(super) fn seal<J: Serialize>(
+/// Writes a record. A record with [`Durability::Committed`] goes to `committed` and ends its intent.
+pub(super) fn seal(
     connection: &Connection,
-    record: &Record<J>,
+    record: &Record<Json>,
     durability: Durability,
 ) -> Result<(), StoreError> {
-    // `OR REPLACE`: after an uncertain commit the same record is written again.
-    let insert = match durability {
-        Durability::Queued => "INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        Durability::Committed => "INSERT OR REPLACE INTO effects VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    let replaced = match durability {
+        Durability::Queued => "DELETE FROM records WHERE id = ?1",
+        Durability::Committed => "DELETE FROM committed WHERE id = ?1",
     };
-    connection.prepare_cached(insert)?.execute(params![
-        record.id,
-        record.tool,
-        signed(record.started_unix_ms),
-        signed(record.ended_unix_ms),
-        record.code,
-        json(record)?,
-        record.caller,
-    ])?;
+    let remove = || connection.prepare_cached(replaced)?.execute([&record.id]);
+    // After an uncertain commit the same record is written again, and the later one counts.
+    if let Some((thin, apart)) = parts::split(record) {
+        // Removed first: its removal also removes the uses of its values.
+        remove()?;
+        let bytes = parts::put(connection, &record.id, &apart)?;
+        insert(connection, &thin, durability, bytes)?;
+    } else if !insert(connection, record, durability, 0)? {
+        remove()?;
+        insert(connection, record, durability, 0)?;
+    }
     if durability == Durability::Committed {
         // In the same transaction as the record: a crash leaves either the intent or the record.
         end_intent(connection, &record.id)?;
@@ -248,20 +269,53 @@ pub(super) fn seal<J: Serialize>(
     Ok(())
 }
 
-fn json(record: &Record<impl Serialize>) -> Result<String, StoreError> {
+/// Inserts the row of a record whose values apart take this many bytes. Returns whether there was none with its id.
+fn insert(
+    connection: &Connection,
+    record: &Record<Json>,
+    durability: Durability,
+    apart_bytes: u64,
+) -> Result<bool, StoreError> {
+    let insert = match durability {
+        Durability::Queued => {
+            "INSERT INTO records (id, tool, started_unix_ms, ended_unix_ms, code, record, caller, session, bytes, parts) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING"
+        }
+        Durability::Committed => {
+            "INSERT INTO committed (id, tool, started_unix_ms, ended_unix_ms, code, record, caller, session, bytes, parts) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING"
+        }
+    };
+    let text = json_text(record)?;
+    let inserted = connection.prepare_cached(insert)?.execute(params![
+        record.id,
+        record.tool,
+        signed(record.started_unix_ms),
+        signed(record.ended_unix_ms),
+        record.code,
+        text,
+        record.caller,
+        record.session,
+        signed(text.len() as u64 + apart_bytes),
+        signed(record.parts.len() as u64),
+    ])?;
+    Ok(inserted > 0)
+}
+
+fn json_text(record: &Record<impl Serialize>) -> Result<String, StoreError> {
     let mut text = Vec::with_capacity(RECORD_BYTES);
     serde_json::to_writer(&mut text, record).map_err(|_| StoreError::Json)?;
     String::from_utf8(text).map_err(|_| StoreError::Json)
 }
 
-fn signed(ms: u64) -> i64 {
-    i64::try_from(ms).unwrap_or(i64::MAX)
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Visits every record of both tables.
+/// Visits every record of both tables, without the values that are stored apart.
 pub(super) fn each(connection: &Connection, visit: &mut dyn FnMut(&Record)) -> Result<(), JournalError> {
-    let read = |err: rusqlite::Error| JournalError::Read(err.to_string());
-    let all = "SELECT record FROM records UNION ALL SELECT record FROM effects";
+    let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
+    let all = "SELECT record FROM records UNION ALL SELECT record FROM committed";
     let mut query = connection.prepare(all).map_err(read)?;
     let mut rows = query.query([]).map_err(read)?;
     while let Some(row) = rows.next().map_err(read)? {
@@ -271,10 +325,32 @@ pub(super) fn each(connection: &Connection, visit: &mut dyn FnMut(&Record)) -> R
     Ok(())
 }
 
+/// The records after this id that came at this time or later, in the order of their ids, as many as a page has. Pages, since
+/// one long read would keep the log from restarting.
+pub(super) fn page(
+    connection: &Connection,
+    after: &str,
+    since_unix_ms: u64,
+) -> Result<Vec<Record>, JournalError> {
+    let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
+    let page = "SELECT record, id FROM records WHERE id > ?1 AND started_unix_ms >= ?2 UNION ALL \
+                SELECT record, id FROM committed WHERE id > ?1 AND started_unix_ms >= ?2 ORDER BY id LIMIT ?3";
+    let mut query = connection.prepare_cached(page).map_err(read)?;
+    let rows = query.query_map(params![after, signed(since_unix_ms), PAGE_RECORDS], |row| row.get(0));
+    let texts = rows.map_err(read)?.collect::<Result<Vec<String>, _>>().map_err(read)?;
+    let filled = texts.iter().map(|text| {
+        let mut record = record::read(text).map_err(|err| JournalError::Read(err.to_string()))?;
+        parts::fill(connection, &mut record)?;
+        Ok(record)
+    });
+    filled.collect()
+}
+
 pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, JournalError> {
-    let read = |err: rusqlite::Error| JournalError::Read(err.to_string());
+    let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
     // A whole id first: it can also be the beginning of a longer one.
-    let exact = "SELECT record FROM records WHERE id = ?1 UNION ALL SELECT record FROM effects WHERE id = ?1";
+    let exact =
+        "SELECT record FROM records WHERE id = ?1 UNION ALL SELECT record FROM committed WHERE id = ?1";
     let exact: Option<String> =
         connection.query_row(exact, [id], |row| row.get(0)).optional().map_err(read)?;
     let found = match exact {
@@ -282,7 +358,7 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, 
         None => {
             // Range conditions use the index. A function of the column would read every row.
             let begins = "SELECT record FROM records WHERE id >= ?1 AND id < ?1 || char(0x10ffff) UNION ALL \
-                          SELECT record FROM effects WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
+                          SELECT record FROM committed WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
             let mut query = connection.prepare_cached(begins).map_err(read)?;
             let rows = query.query_map([id], |row| row.get(0)).map_err(read)?;
             rows.collect::<Result<Vec<String>, _>>().map_err(read)?
@@ -290,7 +366,11 @@ pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, 
     };
     match found.as_slice() {
         [] => Ok(None),
-        [text] => record::read(text).map(Some).map_err(|err| JournalError::Read(err.to_string())),
+        [text] => {
+            let mut record = record::read(text).map_err(|err| JournalError::Read(err.to_string()))?;
+            parts::fill(connection, &mut record)?;
+            Ok(Some(record))
+        }
         _ => Err(JournalError::Ambiguous(id.into())),
     }
 }

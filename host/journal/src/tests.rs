@@ -1,4 +1,6 @@
 mod interrupted;
+mod parts;
+mod retention;
 mod sinks;
 
 use serde_json::json;
@@ -17,6 +19,8 @@ fn record(id: &str) -> Record<Json> {
         id: id.into(),
         tool: "t".into(),
         caller: "local".into(),
+        session: None,
+        trace: None,
         started_unix_ms: 1,
         ended_unix_ms: 2,
         code: Code::Ok.into(),
@@ -28,6 +32,8 @@ fn record(id: &str) -> Record<Json> {
         path: vec![],
         attempts: vec![],
         reply: None,
+        parts: vec![],
+        erased_unix_ms: None,
     }
 }
 

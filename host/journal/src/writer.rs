@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::owner::Owner;
 use super::queue::{Message, Queue, Shared};
+use super::standing::Standing;
 use super::store::{self, Store};
 use super::{Interrupted, JournalError};
 use group::Writing;
@@ -33,13 +34,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Starts the thread. Without a `store` it opens the database as soon as that can be opened.
     pub(super) fn start(
         path: PathBuf,
-        store: Store,
+        store: Option<Store>,
         reader: Reader,
         bytes_max: u64,
     ) -> std::io::Result<Writer> {
-        let shared = Arc::new(Shared::new(bytes_max));
+        let standing = if store.is_some() { Standing::Writing } else { Standing::Failing };
+        let shared = Arc::new(Shared::new(bytes_max, standing));
         let (queue, orders) = Queue::new(shared.clone());
         let abandoned = Arc::new(AtomicBool::new(false));
         // Nothing is ever sent. The thread owns the sender, so the channel disconnects however the thread ends.
@@ -47,7 +50,7 @@ impl Writer {
         let writing = Writing {
             owner: Owner::new(&path),
             path,
-            store: Some(store),
+            store,
             reader,
             orders,
             shared: shared.clone(),

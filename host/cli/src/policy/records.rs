@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::open;
-use crate::print::Message;
+use crate::print::{Message, Printer};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
 use airlock::host;
@@ -39,10 +39,11 @@ impl Since {
     }
 }
 
-/// What each entry used, by its key.
+/// What each entry used, by its key. Of records whose uses were erased a note tells.
 pub(super) async fn observed(
     registry: &Path,
     since: Option<Since>,
+    printer: &Printer,
 ) -> anyhow::Result<BTreeMap<String, (Arc<PolicySource>, Observed)>> {
     let file = ConfigFile::read(registry)?;
     let tools = open::whole_registry(&file).await?;
@@ -55,13 +56,22 @@ pub(super) async fn observed(
         keys.insert(&tool.name, &tool.key);
     }
     let begins_ms = since.map_or(0, Since::begins_ms);
+    let mut erased = 0;
     let visited = journal.each(&mut |record| {
-        if record.started_unix_ms >= begins_ms {
+        if record.erased_unix_ms.is_some() {
+            erased += u64::from(record.started_unix_ms >= begins_ms);
+        } else if record.started_unix_ms >= begins_ms {
             for (key, (_, observed)) in &mut entries {
                 observed.add(record, |route| keys.get(route).is_some_and(|own| own == key));
             }
         }
     });
     visited.map_err(|err| Message(err.to_string()))?;
+    if erased > 0 {
+        printer.note(format!(
+            "warning: what {erased} calls used is not known any more: retention erased it (`keep_payloads`); `--since` leaves \
+             them out"
+        ));
+    }
     Ok(entries)
 }

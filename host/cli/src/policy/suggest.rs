@@ -20,7 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    let entries = observed(registry, args.since).await?;
+    let entries = observed(registry, args.since, printer).await?;
     let chosen = entries.iter().filter(|(key, _)| args.tools.is_empty() || args.tools.contains(key));
     for (key, (source, observed)) in chosen {
         if observed.attempts == 0 {

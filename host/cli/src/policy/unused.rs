@@ -15,7 +15,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    for (key, (source, observed)) in observed(registry, args.since).await? {
+    for (key, (source, observed)) in observed(registry, args.since, printer).await? {
         if observed.attempts == 0 {
             printer.line(format!("tools.{key}: no record"));
             continue;

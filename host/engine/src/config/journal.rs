@@ -1,6 +1,17 @@
-//! `[journal]`: how much of the records is kept.
+//! `[journal]` and `journal` of a tool: how much of the records is kept, and for how long.
 
-use serde::Deserialize;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::{Config, Functions, ToolConfig};
+use airlock_journal::retention::Keep;
+use airlock_journal::{Journal, JournalError};
+use airlock_types::duration;
+
+/// The shortest and the longest time for which records can be kept, in milliseconds: a minute, and a hundred years.
+const KEEP_MS: std::ops::RangeInclusive<u64> = 60_000..=36_600 * duration::DAY_MS;
 
 /// Records of calls.
 #[derive(Clone, Debug, Deserialize)]
@@ -10,10 +21,172 @@ pub struct JournalConfig {
     /// Largest size of `journal.db` in bytes. Beyond it the oldest records of calls that only read are removed; those
     /// of calls with effects stay. Default 4 GiB, about two million calls.
     pub bytes_max: u64,
+    /// Age at which records are removed. Default never.
+    pub keep: Option<KeepFor>,
+    /// Age at which arguments, results and logs are erased from records. Default never.
+    pub keep_payloads: Option<KeepFor>,
+    /// What a host does whose journal cannot be opened. Default: it does not start.
+    pub unavailable: WithoutJournal,
+}
+
+/// What a host does whose journal cannot be opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum WithoutJournal {
+    /// It does not start.
+    #[default]
+    Stop,
+    /// It answers calls that only read, and refuses the others until the journal can be opened.
+    Reads,
+}
+
+impl JournalConfig {
+    /// Opens the journal in a file, or goes on without it if that is what is set.
+    pub(crate) fn open(&self, path: &Path) -> Result<Journal, JournalError> {
+        match self.unavailable {
+            WithoutJournal::Stop => Journal::open(path, self.bytes_max),
+            WithoutJournal::Reads => Journal::open_or_wait(path, self.bytes_max),
+        }
+    }
 }
 
 impl Default for JournalConfig {
     fn default() -> JournalConfig {
-        JournalConfig { bytes_max: 4 << 30 }
+        JournalConfig {
+            bytes_max: 4 << 30,
+            keep: None,
+            keep_payloads: None,
+            unavailable: WithoutJournal::Stop,
+        }
+    }
+}
+
+/// Records of the calls of one tool. What is set here applies in place of what is set for all tools.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct ToolJournalConfig {
+    /// Age at which records of the tool are removed.
+    pub keep: Option<KeepFor>,
+    /// Age at which arguments, results and logs are erased from records of the tool.
+    pub keep_payloads: Option<KeepFor>,
+    /// Bytes of all records of the tool, above which its oldest are removed, those of calls with effects too. Default no
+    /// bound of its own.
+    pub bytes_max: Option<u64>,
+}
+
+/// For how long something is kept: `12h`, `90d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeepFor(u64);
+
+impl TryFrom<String> for KeepFor {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<KeepFor, String> {
+        let ms = duration::parse(&text).filter(|ms| KEEP_MS.contains(ms));
+        ms.map(KeepFor).ok_or_else(|| format!("`{text}` is not a time from `1m` to `36600d`, such as `90d`"))
+    }
+}
+
+impl From<KeepFor> for String {
+    fn from(KeepFor(ms): KeepFor) -> String {
+        duration::print(ms)
+    }
+}
+
+/// What is kept of the records of each tool.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    all: Keep,
+    /// The entries with rules of their own. Of those that may show a tool, the first one counts.
+    entries: Vec<(String, Option<Functions>, Keep)>,
+}
+
+impl Config {
+    /// What is kept of the records of each tool.
+    pub fn retention(&self) -> Retention {
+        let JournalConfig { bytes_max: _, keep, keep_payloads, unavailable: _ } = &self.journal;
+        let ms = |keep: &Option<KeepFor>| keep.map(|KeepFor(ms)| ms);
+        let all = Keep { record_ms: ms(keep), payload_ms: ms(keep_payloads), bytes_max: None };
+        let of = |config: &ToolConfig| {
+            let ToolJournalConfig { keep, keep_payloads, bytes_max } = &config.journal;
+            Keep {
+                record_ms: ms(keep).or(all.record_ms),
+                payload_ms: ms(keep_payloads).or(all.payload_ms),
+                bytes_max: *bytes_max,
+            }
+        };
+        let mut entries: Vec<_> = self
+            .tools
+            .iter()
+            .map(|(key, config)| {
+                let functions = config.functions.clone().map(Spanned::into_inner);
+                (key.get_ref().clone(), functions, of(config))
+            })
+            .collect();
+        // `a_b` may be the tool `b` of the entry `a`, too: the longer key says more. Given names say it exactly.
+        entries.sort_by_key(|(key, functions, _)| {
+            (!matches!(functions, Some(Functions::Named(_))), std::cmp::Reverse(key.len()))
+        });
+        Retention { all, entries }
+    }
+}
+
+impl Retention {
+    /// What is kept of the records of the tool with this public name, or of calls of a name that no tool has.
+    pub fn of(&self, tool: &str) -> Keep {
+        let of = |(key, functions, _): &&(String, Option<Functions>, Keep)| {
+            Functions::may_show(functions.as_ref(), key, tool)
+        };
+        self.entries.iter().find(of).map_or(self.all, |(_, _, keep)| *keep)
+    }
+
+    /// Whether everything is kept.
+    pub fn is_all(&self) -> bool {
+        self.all == Keep::default() && self.entries.iter().all(|(_, _, keep)| *keep == Keep::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retention(text: &str) -> Result<Retention, String> {
+        toml::from_str::<Config>(text).map(|config| config.retention()).map_err(|err| err.to_string())
+    }
+
+    #[test]
+    fn a_tool_has_the_rules_of_its_entry_and_else_those_of_all() {
+        let rules = retention(
+            r#"
+            journal = { keep = "90d", keep_payloads = "30d" }
+            tools.web = { component = "a", journal = { keep = "1d" } }
+            tools.web_search = { component = "a", journal = { bytes_max = 1_000 } }
+            tools.other = { component = "a", functions = { f = "web_named" }, journal = { keep_payloads = "1h" } }
+            "#,
+        )
+        .unwrap();
+        let day = duration::DAY_MS;
+        let keep = |days: u64, payload_ms: u64, bytes_max: Option<u64>| Keep {
+            record_ms: Some(days * day),
+            payload_ms: Some(payload_ms),
+            bytes_max,
+        };
+        assert_eq!(rules.of("web"), keep(1, 30 * day, None));
+        assert_eq!(rules.of("web_fetch"), keep(1, 30 * day, None));
+        assert_eq!(rules.of("web_search_page"), keep(90, 30 * day, Some(1_000)));
+        assert_eq!(rules.of("web_named"), keep(90, 3_600_000, None));
+        assert_eq!(rules.of("made up"), keep(90, 30 * day, None));
+        assert!(!rules.is_all() && retention("tools = {}").unwrap().is_all());
+    }
+
+    #[test]
+    fn a_time_is_a_number_with_a_unit() {
+        for wrong in ["90", "0d", "59s", "1y", "36601d"] {
+            let err = retention(&format!("journal.keep = \"{wrong}\"\ntools = {{}}")).unwrap_err();
+            assert!(err.contains("is not a time from `1m` to `36600d`"), "{wrong}: {err}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
-use super::{Fallbacks, ReportConfig, SignatureConfig};
+use super::{Fallbacks, ReportConfig, SignatureConfig, ToolJournalConfig};
 use airlock_types::effect::Effect;
 use airlock_types::grant::Grants;
 use airlock_types::limit::PartialLimits;
@@ -55,6 +55,9 @@ pub struct ToolConfig {
     /// Stand-ins for imports that the host does not provide, by import name.
     #[serde(default)]
     pub imports: BTreeMap<Spanned<String>, ImportConfig>,
+    /// What is kept of the records of its calls. Default as for all tools.
+    #[serde(default)]
+    pub journal: ToolJournalConfig,
     /// By whom the component must be signed. Default as for all tools.
     #[serde(default)]
     pub signatures: SignatureConfig,
@@ -64,12 +67,7 @@ impl ToolConfig {
     /// Whether this entry, with its key, may show a tool of this name. Known without its component: which functions it has
     /// is not.
     pub fn may_show(&self, key: &str, name: &str) -> bool {
-        match self.functions.as_ref().map(Spanned::get_ref) {
-            Some(Functions::Named(names)) => names.values().any(|public| public == name),
-            Some(Functions::Listed(_)) | None => {
-                name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-            }
-        }
+        Functions::may_show(self.functions.as_ref().map(Spanned::get_ref), key, name)
     }
 }
 
@@ -85,6 +83,16 @@ pub enum Functions {
 }
 
 impl Functions {
+    /// Whether an entry with these functions and this key may show a tool of this name.
+    pub(super) fn may_show(functions: Option<&Functions>, key: &str, name: &str) -> bool {
+        match functions {
+            Some(Functions::Named(names)) => names.values().any(|public| public == name),
+            Some(Functions::Listed(_)) | None => {
+                name.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+            }
+        }
+    }
+
     /// Whether no function becomes a tool.
     pub fn is_empty(&self) -> bool {
         match self {

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::call_count::CallCount;
-use super::load::{Means, Older, accepted, admit, load, note, open_journal, pool};
+use super::load::{Means, Older, accepted, admit, host_journal, load, note, pool};
 use super::{Host, OpenError};
 use crate::capability::keyvalue::KeyValues;
 use crate::capability::{Capabilities, Capability, Resolve};
@@ -303,12 +303,11 @@ impl JournalSource {
     }
 
     fn open(self, file: &ConfigFile) -> Result<Journal, JournalError> {
-        let bytes_max = file.config.journal.bytes_max;
         match self.0 {
-            Records::StateFolder => open_journal(file),
-            Records::File(path) => Journal::open(&path, bytes_max),
+            Records::StateFolder => host_journal(file),
+            Records::File(path) => file.config.journal.open(&path),
             Records::Open(journal) => {
-                journal.bound(bytes_max);
+                journal.bound(file.config.journal.bytes_max);
                 Ok(*journal)
             }
         }

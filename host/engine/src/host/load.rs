@@ -206,15 +206,25 @@ pub(super) fn pool(file: &ConfigFile) -> Result<Engine, OpenError> {
     engine(file.config.host.calls_max).map_err(|err| OpenError::Engine(format!("{err:#}")))
 }
 
-/// Opens the journal in the state folder of a registry.
+/// Opens the journal in the state folder of a registry, to look into it.
 ///
 /// # Errors
 /// When it cannot be opened.
 pub fn open_journal(file: &ConfigFile) -> Result<Journal, JournalError> {
+    Journal::open(&journal_path(file)?, file.config.journal.bytes_max)
+}
+
+/// Opens the journal of a host in the state folder of its registry.
+pub(super) fn host_journal(file: &ConfigFile) -> Result<Journal, JournalError> {
+    file.config.journal.open(&journal_path(file)?)
+}
+
+fn journal_path(file: &ConfigFile) -> Result<PathBuf, JournalError> {
     let path = file.state().join("journal.db");
-    state::folder(&file.state())
-        .map_err(|err| JournalError::Open { path: path.clone(), reason: err.to_string() })?;
-    Journal::open(&path, file.config.journal.bytes_max)
+    match state::folder(&file.state()) {
+        Ok(()) => Ok(path),
+        Err(err) => Err(JournalError::Open { path, reason: err.to_string() }),
+    }
 }
 
 /// A cache in the user's own folder, for a component that belongs to no registry.

@@ -5,7 +5,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Durability, JournalError, StoreError, json, seal};
+use super::{Durability, JournalError, StoreError, explained, json_text, seal};
 use crate::Interrupted;
 use airlock_types::code::Code;
 use airlock_types::json::Json;
@@ -15,7 +15,7 @@ use airlock_types::record::Record;
 /// Writes the intent of a call that this owner runs.
 pub(crate) fn intend(connection: &Connection, record: &Record<Json>, owner: &str) -> Result<(), StoreError> {
     let insert = "INSERT OR REPLACE INTO intents (id, record, owner) VALUES (?1, ?2, ?3)";
-    connection.prepare_cached(insert)?.execute(params![record.id, json(record)?, owner])?;
+    connection.prepare_cached(insert)?.execute(params![record.id, json_text(record)?, owner])?;
     Ok(())
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn end_intent(connection: &Connection, id: &str) -> Result<(), StoreE
 }
 
 pub(crate) fn open_intents(connection: &Connection) -> Result<Vec<String>, JournalError> {
-    let read = |err: rusqlite::Error| JournalError::Read(err.to_string());
+    let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
     let mut query = connection.prepare("SELECT id FROM intents ORDER BY id").map_err(read)?;
     let rows = query.query_map([], |row| row.get(0)).map_err(read)?;
     rows.collect::<Result<_, _>>().map_err(read)
@@ -33,7 +33,7 @@ pub(crate) fn open_intents(connection: &Connection) -> Result<Vec<String>, Journ
 
 /// The intent with this id, or with an id that starts with this prefix, and its owner.
 pub(crate) fn find_open(connection: &Connection, id: &str) -> Result<Option<(Record, String)>, JournalError> {
-    let read = |err: rusqlite::Error| JournalError::Read(err.to_string());
+    let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
     let begins = "SELECT record, owner FROM intents WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
     let mut query = connection.prepare_cached(begins).map_err(read)?;
     let rows = query.query_map([id], |row| Ok((row.get(0)?, row.get(1)?))).map_err(read)?;
@@ -74,7 +74,7 @@ pub(crate) fn settle(
             tracing::error!("the intent `{id}` of the journal cannot be read, and stays open");
             continue;
         };
-        let record = as_unknown(record);
+        let record = as_unknown(record).with_json(|_, json| Json::of(json).unwrap_or_default());
         seal(connection, &record, Durability::Committed)?;
         let Record { id, tool, caller, started_unix_ms, .. } = record;
         settled.push(Interrupted { id, tool, caller, started_unix_ms });

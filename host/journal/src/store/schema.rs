@@ -1,65 +1,125 @@
 //! The tables, and the migration of older versions.
+//!
+//! To change the tables: the next `VERSION`, its text in `CREATE`, a step `FROM_N` from the version before, and a folder
+//! under `tests/recordings` with a journal of the version before. A step never changes after its release.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{explained, views};
 
 /// Version of the tables, stored in `user_version`.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Page size of a new file; an older file keeps its own. Records have some kilobytes: large pages waste less space and
 /// take fewer writes.
 const PAGE_BYTES: u32 = 16 << 10;
 
-/// The columns of both tables of records, `records` and `effects`.
-const COLUMNS: &str = "
-    id TEXT PRIMARY KEY,
-    tool TEXT NOT NULL,
-    started_unix_ms INTEGER NOT NULL,
-    ended_unix_ms INTEGER NOT NULL,
-    code TEXT NOT NULL,
-    record TEXT NOT NULL,
-    caller TEXT NOT NULL DEFAULT 'local'
-";
-
-/// The view `calls` is the public interface for queries. The tables may change with the version.
-const VIEW: &str = "
-CREATE VIEW calls AS
-    SELECT id, datetime(started_unix_ms / 1000, 'unixepoch') AS at, tool, code,
-           ended_unix_ms - started_unix_ms AS ms, caller
-    FROM records
-    UNION ALL
-    SELECT id, datetime(started_unix_ms / 1000, 'unixepoch') AS at, tool, code,
-           ended_unix_ms - started_unix_ms AS ms, caller
-    FROM effects;
-";
-
-/// Calls that started and have not ended. `owner` is the process that runs the call.
-const INTENTS: &str = "
+// `records` and `committed` have the same columns. The first holds calls that only read, whose oldest records make room;
+// the second the others. `record` is the stored form, in `types/record`; the columns before and behind it repeat what
+// queries select by. `bytes` counts the record and its values that are stored apart; rows of versions before 5 have none.
+// `owner` of an intent is the process that runs the call.
+/// The tables of a new database.
+const CREATE: &str = "
+CREATE TABLE records (
+    id TEXT PRIMARY KEY, tool TEXT NOT NULL, started_unix_ms INTEGER NOT NULL, ended_unix_ms INTEGER NOT NULL,
+    code TEXT NOT NULL, record TEXT NOT NULL, caller TEXT NOT NULL DEFAULT 'local', session TEXT, bytes INTEGER,
+    parts INTEGER NOT NULL DEFAULT 0, erased_unix_ms INTEGER
+) STRICT;
+CREATE TABLE committed (
+    id TEXT PRIMARY KEY, tool TEXT NOT NULL, started_unix_ms INTEGER NOT NULL, ended_unix_ms INTEGER NOT NULL,
+    code TEXT NOT NULL, record TEXT NOT NULL, caller TEXT NOT NULL DEFAULT 'local', session TEXT, bytes INTEGER,
+    parts INTEGER NOT NULL DEFAULT 0, erased_unix_ms INTEGER
+) STRICT;
 CREATE TABLE intents (id TEXT PRIMARY KEY, record TEXT NOT NULL, owner TEXT NOT NULL DEFAULT '') STRICT;
 ";
 
 /// From version 1, which had no callers.
 const FROM_1: &str = "ALTER TABLE records ADD COLUMN caller TEXT NOT NULL DEFAULT 'local';";
 
-/// From version 2, which had one table for all calls. Calls that had effects according to their plan move to `effects`,
-/// where they are never removed.
+/// From version 2, which had one table for all calls. Calls that had effects according to their plan move to a table of
+/// their own, where they are never removed to make room.
 const FROM_2: &str = "
+CREATE TABLE effects (
+    id TEXT PRIMARY KEY, tool TEXT NOT NULL, started_unix_ms INTEGER NOT NULL, ended_unix_ms INTEGER NOT NULL,
+    code TEXT NOT NULL, record TEXT NOT NULL, caller TEXT NOT NULL DEFAULT 'local'
+) STRICT;
 INSERT INTO effects SELECT * FROM records
     WHERE json_valid(record)
     AND json_extract(record, '$.plan.routes[0].from.effect') IN ('idempotent', 'write', 'irreversible');
 DELETE FROM records WHERE id IN (SELECT id FROM effects);
-DROP VIEW calls;
 ";
 
 /// From version 3, which did not store whose an intent is.
 const FROM_3: &str = "ALTER TABLE intents ADD COLUMN owner TEXT NOT NULL DEFAULT '';";
 
+/// From version 4, which had neither sessions nor retention, and stored every value in its record. Nothing is copied: a
+/// journal of gigabytes would need as much again in its log.
+const FROM_4: &str = "
+ALTER TABLE effects RENAME TO committed;
+ALTER TABLE records ADD COLUMN session TEXT;
+ALTER TABLE records ADD COLUMN bytes INTEGER;
+ALTER TABLE records ADD COLUMN parts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE records ADD COLUMN erased_unix_ms INTEGER;
+ALTER TABLE committed ADD COLUMN session TEXT;
+ALTER TABLE committed ADD COLUMN bytes INTEGER;
+ALTER TABLE committed ADD COLUMN parts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE committed ADD COLUMN erased_unix_ms INTEGER;
+";
+
+/// What version 5 added beside the columns. `bodies` has each value that is stored apart once, as `zstd`; `body_uses` says which records have
+/// it. The triggers remove a body with its last use, and grades with their record, whoever removes the record.
+const ADDED_IN_5: &str = "
+CREATE TABLE bodies (
+    number INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL, zstd BLOB NOT NULL
+) STRICT;
+CREATE TABLE body_uses (
+    record TEXT NOT NULL, body INTEGER NOT NULL, PRIMARY KEY (record, body)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX uses_of_body ON body_uses (body);
+CREATE TABLE graded (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, call TEXT NOT NULL, at_unix_ms INTEGER NOT NULL, grade TEXT NOT NULL,
+    by TEXT NOT NULL, note TEXT
+) STRICT;
+CREATE INDEX grades_of_call ON graded (call);
+CREATE TABLE pruned (number INTEGER PRIMARY KEY, at_unix_ms INTEGER NOT NULL, entry TEXT NOT NULL) STRICT;
+CREATE TRIGGER records_removed AFTER DELETE ON records WHEN old.parts > 0 BEGIN
+    DELETE FROM body_uses WHERE record = old.id;
+END;
+CREATE TRIGGER committed_removed AFTER DELETE ON committed WHEN old.parts > 0 BEGIN
+    DELETE FROM body_uses WHERE record = old.id;
+END;
+CREATE TRIGGER records_erased AFTER UPDATE OF parts ON records WHEN old.parts > 0 AND new.parts = 0 BEGIN
+    DELETE FROM body_uses WHERE record = old.id;
+END;
+CREATE TRIGGER committed_erased AFTER UPDATE OF parts ON committed WHEN old.parts > 0 AND new.parts = 0 BEGIN
+    DELETE FROM body_uses WHERE record = old.id;
+END;
+CREATE TRIGGER records_grades AFTER DELETE ON records BEGIN
+    DELETE FROM graded WHERE call = old.id;
+END;
+CREATE TRIGGER committed_grades AFTER DELETE ON committed BEGIN
+    DELETE FROM graded WHERE call = old.id;
+END;
+CREATE TRIGGER records_notes AFTER UPDATE OF erased_unix_ms ON records BEGIN
+    UPDATE graded SET note = NULL WHERE call = old.id;
+END;
+CREATE TRIGGER committed_notes AFTER UPDATE OF erased_unix_ms ON committed BEGIN
+    UPDATE graded SET note = NULL WHERE call = old.id;
+END;
+CREATE TRIGGER body_unused AFTER DELETE ON body_uses BEGIN
+    DELETE FROM bodies WHERE number = old.body
+        AND NOT EXISTS (SELECT 1 FROM body_uses WHERE body = old.body);
+END;
+";
+
 /// Migrates the database to `VERSION`. Refuses a newer version.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
-    let text = |err: rusqlite::Error| err.to_string();
+    let text = |err: rusqlite::Error| explained(&err);
     let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;
     if version > VERSION {
         return Err(format!(
-            "it is of version {version}, written by a newer Airlock; this one knows up to {VERSION}"
+            "it is of version {version}, written by a newer Airlock; this one knows up to {VERSION}: update this one, or name \
+             another folder as `host.state`"
         ));
     }
     // Only a new file can take these settings, and setting them takes the write lock.
@@ -78,32 +138,29 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
 fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == VERSION {
+        return Ok(());
+    }
+    // Views of the version before: a table that a view names cannot be renamed safely.
+    for view in views::NAMES {
+        let is_there = "SELECT 1 FROM sqlite_schema WHERE type = 'view' AND name = ?1";
+        if transaction.prepare(is_there)?.exists([view])? {
+            transaction.execute_batch(&format!("DROP VIEW {view}"))?;
+        }
+    }
     if version == 0 {
-        table(&transaction, "records")?;
-        transaction.execute_batch(INTENTS)?;
+        transaction.execute_batch(CREATE)?;
+    } else {
+        let steps = [FROM_1, FROM_2, FROM_3, FROM_4];
+        for step in &steps[version as usize - 1..] {
+            transaction.execute_batch(step)?;
+        }
     }
-    if version == 1 {
-        transaction.execute_batch(FROM_1)?;
-    }
-    if version < 3 {
-        table(&transaction, "effects")?;
-    }
-    if version == 1 || version == 2 {
-        transaction.execute_batch(FROM_2)?;
-    }
-    // After both tables, which it names.
-    if version < 3 {
-        transaction.execute_batch(VIEW)?;
-    }
-    if (1..=3).contains(&version) {
-        transaction.execute_batch(FROM_3)?;
-    }
+    transaction.execute_batch(ADDED_IN_5)?;
+    // After the tables, which they name.
+    transaction.execute_batch(views::CREATE)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
-}
-
-fn table(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
-    transaction.execute_batch(&format!("CREATE TABLE {name} ({COLUMNS}) STRICT;"))
 }
 
 #[cfg(test)]
@@ -124,20 +181,42 @@ mod tests {
         INSERT INTO intents VALUES ('d', '{}');
     ";
 
+    fn migrated(sql: &str) -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(sql).unwrap();
+        migrate(&mut connection).unwrap();
+        connection
+    }
+
     #[test]
     fn an_older_file_keeps_its_records_and_tells_those_with_effects() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(VERSION_2).unwrap();
-        migrate(&mut connection).unwrap();
+        let connection = migrated(VERSION_2);
         let ids = |table: &str| -> Vec<String> {
             let mut query = connection.prepare(&format!("SELECT id FROM {table} ORDER BY id")).unwrap();
             query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
         };
-        assert_eq!(ids("effects"), ["b"]);
+        assert_eq!(ids("committed"), ["b"]);
         assert_eq!(ids("records"), ["a", "c"]);
         assert_eq!(ids("calls"), ["a", "b", "c"]);
         assert_eq!(ids("intents"), ["d"]);
         let owner = connection.query_row("SELECT owner FROM intents", [], |row| row.get::<_, String>(0));
         assert_eq!(owner.unwrap(), "");
+    }
+
+    /// Everything in the schema, without the texts, which `ALTER` writes in another form.
+    fn shape(connection: &Connection) -> Vec<(String, String, String)> {
+        let sql = "SELECT s.type, s.name, group_concat(c.cid || c.name || c.type || c.\"notnull\" || c.pk)
+                   FROM sqlite_schema AS s LEFT JOIN pragma_table_info(s.name) AS c GROUP BY s.name ORDER BY s.name";
+        let mut query = connection.prepare(sql).unwrap();
+        let rows = query.query_map([], |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?.unwrap_or_default()))
+        });
+        // The name of an index that SQLite makes for a key follows the table's first name.
+        rows.unwrap().map(Result::unwrap).filter(|(_, name, _)| !name.starts_with("sqlite_auto")).collect()
+    }
+
+    #[test]
+    fn a_migrated_file_has_the_shape_of_a_new_one() {
+        assert_eq!(shape(&migrated(VERSION_2)), shape(&migrated("")));
     }
 }

@@ -1,12 +1,13 @@
 //! The size of the database, and which records are removed first.
 //!
 //! The oldest records of calls that only read are removed first. Records of calls with effects and intents are never
-//! removed; when nothing else is left, new calls with effects are refused.
+//! removed here; when nothing else is left, new calls with effects are refused.
 
 use rusqlite::Connection;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, prune};
 use crate::bound;
+use crate::retention::{By, Pruned};
 
 /// Rows removed by one statement.
 const ROWS: i64 = 64;
@@ -35,24 +36,39 @@ pub(crate) fn bytes_of(json: u64) -> u64 {
 }
 
 /// Makes room for `more` bytes, inside the transaction that adds them.
-pub(crate) fn make(connection: &Connection, more: u64, bytes_max: u64) -> rusqlite::Result<SizeCheck> {
+pub(crate) fn make(connection: &Connection, more: u64, bytes_max: u64) -> Result<SizeCheck, StoreError> {
     let most = bound::filled(bytes_max);
-    let mut room = SizeCheck::default();
+    let mut room = SizeCheck { is_over: true, ..SizeCheck::default() };
+    let mut pruned = Pruned::none(By::Space);
     for _ in 0..STATEMENTS_MAX {
         if used(connection)? + more <= most {
-            return Ok(room);
+            room.is_over = false;
+            break;
         }
-        // By rowid, which grows with each insert and needs no further index. `started_unix_ms` has none.
-        let oldest = "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?1)";
-        let removed = connection.prepare_cached(oldest)?.execute([ROWS])?;
-        if removed == 0 {
-            room.is_full = true;
-            return Ok(room);
+        if !remove(connection, &mut pruned)? {
+            (room.is_over, room.is_full) = (false, true);
+            break;
         }
-        room.removed += removed as u64;
     }
-    room.is_over = true;
+    if !pruned.is_none() {
+        prune::tell(connection, None, &pruned, prune::latest_unix_ms(connection)?)?;
+    }
+    room.removed = pruned.removed;
     Ok(room)
+}
+
+/// Removes the oldest records. Returns whether there were any.
+fn remove(connection: &Connection, pruned: &mut Pruned) -> Result<bool, StoreError> {
+    // By rowid, which grows with each insert and needs no further index. `started_unix_ms` has none.
+    let oldest =
+        "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?1) RETURNING id";
+    let before = pruned.removed;
+    let mut removed = connection.prepare_cached(oldest)?;
+    let mut removed = removed.query([ROWS])?;
+    while let Some(row) = removed.next()? {
+        pruned.remove(row.get_ref(0)?.as_str().unwrap_or_default());
+    }
+    Ok(pruned.removed > before)
 }
 
 /// Bytes of all pages in use.

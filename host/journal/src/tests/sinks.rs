@@ -3,7 +3,7 @@
 use super::*;
 
 /// Runs a check against a journal of each kind within this bound.
-async fn each(bytes_max: u64, check: impl AsyncFn(&Journal)) {
+pub(super) async fn each(bytes_max: u64, check: impl AsyncFn(&Journal)) {
     let folder = tempfile::tempdir().unwrap();
     let file = Journal::open(&folder.path().join("journal.db"), bytes_max).unwrap();
     assert!(file.path().is_some());
@@ -52,6 +52,33 @@ async fn a_prefix_must_be_long_and_of_one_record() {
         assert_eq!(journal.find("abcdefgh-1").unwrap().unwrap().id, "abcdefgh-1");
         assert_eq!(journal.find("abcdefgh-2").unwrap().unwrap().id, "abcdefgh-2", "the whole id of one");
         assert!(journal.find("abcdefgi").unwrap().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_have_every_record_once_in_the_order_of_ids() {
+    each(BYTES_MAX, async |journal| {
+        for i in 0..100 {
+            let durability = if i % 3 == 0 { Durability::Committed } else { Durability::Queued };
+            let args = Json::of(&json!({"text": "x".repeat(if i % 2 == 0 { 5_000 } else { 5 })}));
+            let record = Record { started_unix_ms: i, args, ..record(&format!("{i:08}")) };
+            journal.seal(record, durability).await.unwrap();
+        }
+        journal.flush().unwrap();
+        let (mut after, mut seen) = (String::new(), Vec::new());
+        loop {
+            let page = journal.page(&after, 40).unwrap();
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.id);
+            assert!(
+                page.iter().all(
+                    |record| record.parts.is_empty() && record.args.as_ref().unwrap()["text"].is_string()
+                )
+            );
+            seen.extend(page.into_iter().map(|record| record.started_unix_ms));
+        }
+        assert_eq!(seen, (40..100).collect::<Vec<_>>());
     })
     .await;
 }

@@ -38,6 +38,8 @@ impl From<Record> for v3::Record {
             id: old.id,
             tool: old.tool,
             caller: old.caller,
+            session: None,
+            trace: None,
             started_unix_ms: old.started_unix_ms,
             ended_unix_ms: old.ended_unix_ms,
             code: Cow::Owned(old.code),
@@ -50,6 +52,8 @@ impl From<Record> for v3::Record {
             path: old.path,
             attempts: old.attempts,
             reply: old.reply,
+            parts: Vec::new(),
+            erased_unix_ms: None,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Every part is a plain struct, so that a change of a live type cannot change the stored form without a change in this
 //! file.
 
+mod attempt;
+mod erased;
 mod from;
 mod uses;
 
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::usage::is_zero;
+pub use attempt::{Attempt, Effects, Finding, Trap, Usage};
 pub use uses::{Denial, Use};
 
 /// The version of this form.
@@ -33,6 +35,12 @@ pub struct Record<J = Value> {
     pub tool: String,
     /// The caller's name.
     pub caller: String,
+    /// The session that it belonged to, as a digest: the name itself admits to the session.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub session: Option<String>,
+    /// The caller's trace span that it belonged to, as `traceparent`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub trace: Option<String>,
     /// When the call came, by the wall clock.
     pub started_unix_ms: u64,
     /// When it was answered.
@@ -57,6 +65,50 @@ pub struct Record<J = Value> {
     pub attempts: Vec<Attempt>,
     /// The reply as it was given; none for a call that was cancelled.
     pub reply: Option<J>,
+    /// Values that are stored apart. In their places is `null`, or nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub parts: Vec<Part>,
+    /// When retention erased what the call and its tool said; none while that is there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub erased_unix_ms: Option<u64>,
+}
+
+impl<J> Record<J> {
+    /// The same record with its JSON in another form. `map` gets the place of a value, as a JSON pointer, and the value.
+    pub fn with_json<'r, K>(&'r self, mut map: impl FnMut(&'static str, &'r J) -> K) -> Record<K> {
+        Record {
+            format: self.format,
+            id: self.id.clone(),
+            tool: self.tool.clone(),
+            caller: self.caller.clone(),
+            session: self.session.clone(),
+            trace: self.trace.clone(),
+            started_unix_ms: self.started_unix_ms,
+            ended_unix_ms: self.ended_unix_ms,
+            code: self.code.clone(),
+            args: self.args.as_ref().map(|args| map("/args", args)),
+            component: self.component.clone(),
+            decision: self.decision.clone(),
+            policy: self.policy.clone(),
+            plan: self.plan.clone(),
+            path: self.path.clone(),
+            attempts: self.attempts.clone(),
+            reply: self.reply.as_ref().map(|reply| map("/reply", reply)),
+            parts: self.parts.clone(),
+            erased_unix_ms: self.erased_unix_ms,
+        }
+    }
+}
+
+/// A value that is stored apart from its record, once for all records that have it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its place in the record, as a JSON pointer (RFC 6901): `/reply/result`.
+    pub at: String,
+    /// SHA-256 of its JSON text, hex.
+    pub sha256: String,
+    /// Length of its JSON text, in bytes.
+    pub bytes: u64,
 }
 
 /// What policy decided about the called tool.
@@ -270,118 +322,4 @@ pub enum Step {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         age_ms: Option<u64>,
     },
-}
-
-/// One attempt.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// The tool that ran, by its public name.
-    pub route: Arc<str>,
-    /// SHA-256 of its component, hex.
-    pub component: Arc<str>,
-    /// Which attempt on this route, from 1.
-    pub number: u32,
-    /// The outcome code.
-    pub code: Word,
-    /// What it used.
-    pub usage: Usage,
-    /// What it logged or printed, bounded.
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    pub log: String,
-    /// Why the guest aborted.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub trap: Option<Trap>,
-    /// Capabilities that it reached for without a grant.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub denials: Vec<String>,
-    /// The same, each with the rule that decided and the grant that would allow it.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub denied: Vec<Denial>,
-    /// Uses of capabilities that were allowed.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub uses: Vec<Use>,
-    /// What the outer door found.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub findings: Vec<Finding>,
-    /// What it did to the world. None for an attempt that did nothing, and after which nothing is open.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub effects: Option<Effects>,
-}
-
-/// What an attempt did to the world.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Effects {
-    /// Effects that left the sandbox.
-    pub dispatched: u64,
-    /// Effects that were answered.
-    pub settled: u64,
-    /// Where effects went that were not answered, in earlier attempts of the call too.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub open_at: Vec<String>,
-}
-
-/// What an attempt used.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Fuel, as the engine counted it.
-    pub fuel: u64,
-    /// Time by the clock, in microseconds.
-    pub wall_us: u64,
-    /// Time in which the guest was running, in microseconds.
-    pub cpu_us: u64,
-    /// The most memory at once, in bytes.
-    pub memory_bytes: u64,
-    /// What it logged or printed, in bytes, kept or not.
-    pub log_bytes: u64,
-    /// Requests that it sent to other hosts.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub requests: u64,
-    /// What it sent to other hosts, in bytes.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub up_bytes: u64,
-    /// What it received from other hosts, in bytes.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub down_bytes: u64,
-    /// What it wrote into files, in bytes.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub written_bytes: u64,
-    /// Files, folders and links that it created.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub files_created: u64,
-    /// Keys of its own store that it looked up.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub keys_read: u64,
-    /// Keys of its own store that it set or removed.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub keys_written: u64,
-    /// Bytes of values that it read from its own store.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub value_bytes_read: u64,
-    /// Bytes of values that it wrote to its own store.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub value_bytes_written: u64,
-}
-
-/// Why a guest aborted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Trap {
-    /// The engine's message.
-    pub message: String,
-    /// The guest's functions, innermost first.
-    pub frames: Vec<String>,
-}
-
-/// One doubt about one place of a result.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The check that found it.
-    pub kind: String,
-    /// `pass`, `warn`, `suspect` or `reject`.
-    pub verdict: Word,
-    /// The place, over `result`; empty for the whole.
-    pub path: String,
-    /// What the contract expects.
-    pub expected: String,
-    /// What was there, shortened.
-    pub got: String,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::call::events::Head;
 use airlock_types::call::Arguments;
 use airlock_types::code::Code;
+use airlock_types::digest::sha256;
 use airlock_types::event::Event;
 use airlock_types::grant::Refused;
 use airlock_types::json::Json;
@@ -17,6 +18,12 @@ use airlock_types::usage::Traces;
 /// Bytes of invalid arguments that go on record: enough to see the mistake, and a bound on what a caller can make the
 /// journal store.
 const INVALID_ARGS_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes of a `traceparent` of version 00.
+const TRACE_PARENT_BYTES: usize = 55;
+
+/// Hexadecimal digits that tell the sessions of a journal apart.
+const SESSION_DIGITS: usize = 16;
 
 /// The attempt that started last: its tool, component and number.
 type Started = (Arc<str>, Arc<str>, u32);
@@ -35,6 +42,8 @@ pub(in crate::call) fn record(
         id: head.id.clone(),
         tool: head.tool.clone(),
         caller: head.call.caller.to_string(),
+        session: None,
+        trace: trace(head),
         started_unix_ms: head.started_unix_ms,
         ended_unix_ms,
         code: code.into(),
@@ -46,6 +55,8 @@ pub(in crate::call) fn record(
         path: Vec::new(),
         attempts: Vec::new(),
         reply,
+        parts: Vec::new(),
+        erased_unix_ms: None,
     });
     let mut started = None;
     for event in events {
@@ -62,6 +73,7 @@ pub(in crate::call) fn record(
 fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
     match event {
         Event::Resolved { component, .. } => record.component = Some(component),
+        Event::Admitted { session } => record.session = session.as_deref().map(session_digest),
         Event::Validated { args } => record.args = Some(args),
         Event::Decided { ruling, reasons, policy, lacks } => {
             record.decision = Some(Decision::new(ruling, &reasons, lacks));
@@ -96,12 +108,24 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
             });
         }
         Event::Counted
-        | Event::Admitted { .. }
         | Event::Intended
         | Event::Withdrawn
         | Event::Worked { .. }
         | Event::Answered { .. } => {}
     }
+}
+
+/// The caller's span. Text of another length is none, and is not kept: callers can send anything.
+fn trace(head: &Head<'_>) -> Option<String> {
+    let trace = head.call.trace.as_ref()?;
+    (trace.parent.len() == TRACE_PARENT_BYTES).then(|| trace.parent.clone())
+}
+
+/// What names a session on record. The name of the session itself would let a reader of the journal join it.
+fn session_digest(name: &str) -> String {
+    let mut digest = sha256(name.as_bytes());
+    digest.truncate(SESSION_DIGITS);
+    digest
 }
 
 /// The names of the refused capabilities, each run of the same one as one.

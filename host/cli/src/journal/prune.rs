@@ -1,0 +1,45 @@
+//! `airlock journal prune`: applies the rules of retention, as a server does every ten minutes.
+
+use std::path::Path;
+
+use crate::Ended;
+use crate::print::{Message, Printer};
+use airlock::config::ConfigFile;
+use airlock::environment::World;
+use airlock::host;
+use airlock_journal::retention::{By, Pruned};
+use airlock_types::environment::{Environment as _, ms};
+
+/// Said where the registry keeps everything.
+const NO_RULES: &str = "nothing is erased or removed: the registry sets no `journal.keep`, no `journal.keep_payloads` and no \
+                        `journal` of a tool";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let file = ConfigFile::read(registry)?;
+    let rules = file.config.retention();
+    if rules.is_all() {
+        return Err(Message(NO_RULES.into()).into());
+    }
+    let journal = host::open_journal(&file).map_err(|err| Message(err.to_string()))?;
+    let now_unix_ms = ms(World::new().wall());
+    let pruned = journal
+        .prune(&|tool| rules.of(tool), By::Command, now_unix_ms)
+        .map_err(|err| Message(err.to_string()))?;
+    if args.json {
+        printer.json(&pruned)?;
+        return Ok(0);
+    }
+    let Pruned { by: _, erased, first, last, removed } = pruned;
+    printer.line(format!("{removed} records removed, {erased} erased"));
+    if let (Some(first), Some(last)) = (first, last) {
+        printer.line(format!("from {first} to {last}"));
+    }
+    Ok(0)
+}

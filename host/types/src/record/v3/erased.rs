@@ -1,0 +1,86 @@
+//! What retention leaves of a record: names, codes, times, usage, and digests of components and policies.
+
+use serde_json::Value;
+
+use super::{Attempt, Decision, Denial, Finding, Plan, Record, Trap};
+
+impl Record<Value> {
+    /// Erases what the caller and the tools said, and what tells of it: arguments, reply, logs, places of requests, values in
+    /// findings, messages of traps, and the digest of the arguments, from which short ones could be guessed.
+    pub fn erase(&mut self, now_unix_ms: u64) {
+        // Destructured without `..`: a new field does not compile until it is kept or erased by name.
+        let Record {
+            format: _,
+            id: _,
+            tool: _,
+            caller: _,
+            session: _,
+            trace: _,
+            started_unix_ms: _,
+            ended_unix_ms: _,
+            code: _,
+            args,
+            component: _,
+            decision,
+            policy: _,
+            plan,
+            path: _,
+            attempts,
+            reply,
+            parts,
+            erased_unix_ms,
+        } = self;
+        *args = None;
+        if let Some(Decision { ruling: _, reasons, denied }) = decision {
+            // Reasons name what was asked for.
+            reasons.clear();
+            denied.iter_mut().for_each(erase_denial);
+        }
+        if let Some(Plan { args_digest, .. }) = plan {
+            args_digest.clear();
+        }
+        attempts.iter_mut().for_each(erase_attempt);
+        *reply = None;
+        parts.clear();
+        *erased_unix_ms = Some(now_unix_ms);
+    }
+}
+
+fn erase_attempt(attempt: &mut Attempt) {
+    let Attempt {
+        route: _,
+        component: _,
+        number: _,
+        code: _,
+        usage: _,
+        log,
+        trap,
+        denials: _,
+        denied,
+        uses,
+        findings,
+        effects,
+    } = attempt;
+    log.clear();
+    if let Some(Trap { message, frames: _ }) = trap {
+        message.clear();
+    }
+    denied.iter_mut().for_each(erase_denial);
+    uses.iter_mut().for_each(|used| used.what.clear());
+    for Finding { kind: _, verdict: _, path, expected, got } in findings {
+        // A path has keys of the result in it.
+        [path, expected, got].into_iter().for_each(String::clear);
+    }
+    if let Some(effects) = effects {
+        // Their number stays: the same as `dispatched - settled`.
+        effects.open_at.clear();
+    }
+}
+
+fn erase_denial(denial: &mut Denial) {
+    let Denial { capability: _, asked, kind: _, rule: _, at: _, grant, below: _, replaces: _, reported: _ } =
+        denial;
+    // The line that would grant it names what was asked for.
+    *grant = None;
+    asked.clear();
+}

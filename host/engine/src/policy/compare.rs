@@ -47,7 +47,7 @@ pub fn compare(old: &Config, new: &Config) -> Vec<Change> {
     host::host(&mut found, host, &new.host);
     host::arguments(&mut found, &arguments.argument_limits(), &new.arguments.argument_limits());
     host::compile(&mut found, &compile.limits(), &new.compile.limits());
-    found.bound("journal.bytes_max", journal.bytes_max, new.journal.bytes_max);
+    host::journal(&mut found, journal, &new.journal);
     found.0
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Found;
-use crate::config::{HostConfig, HttpConfig, OauthConfig, SecretConfig, Unavailable};
+use crate::config::{
+    HostConfig, HttpConfig, JournalConfig, OauthConfig, SecretConfig, Unavailable, WithoutJournal,
+};
 use airlock_contract::arguments::ArgumentLimits;
 use airlock_types::limit::CompileLimits;
 
@@ -84,6 +86,17 @@ pub(super) fn host(found: &mut Found, old: &HostConfig, new: &HostConfig) {
     let text = |setting| if names(setting) { "name" } else { "hide" }.to_owned();
     let (old, new) = (*unavailable_tools, new.unavailable_tools);
     found.value("host.unavailable_tools", text(old), text(new), !names(new));
+}
+
+pub(super) fn journal(found: &mut Found, old: &JournalConfig, new: &JournalConfig) {
+    // How long records are kept allows nothing.
+    let JournalConfig { bytes_max, keep: _, keep_payloads: _, unavailable } = old;
+    found.bound("journal.bytes_max", *bytes_max, new.bytes_max);
+    // Whether calls run that leave no record.
+    let runs = |setting: WithoutJournal| matches!(setting, WithoutJournal::Reads);
+    let text = |setting| if runs(setting) { "reads" } else { "stop" }.to_owned();
+    let (old, new) = (*unavailable, new.unavailable);
+    found.value("journal.unavailable", text(old), text(new), !runs(new));
 }
 
 pub(super) fn arguments(found: &mut Found, old: &ArgumentLimits, new: &ArgumentLimits) {

@@ -49,6 +49,8 @@ fn one(
         useful_ms_min,
         bulkhead,
         imports,
+        // How long records are kept allows nothing.
+        journal: _,
         signatures: _,
     } = old;
     let at = |name: &str| format!("{place}.{name}");

@@ -17,6 +17,8 @@ mod cli;
 mod closed;
 mod compile_cache;
 mod components;
+mod confined;
+mod confined_reload;
 mod confinement;
 mod denials;
 mod described;

@@ -119,6 +119,7 @@ const FLOORS: [Floor; 6] = [
             "admission",
             "caller",
             "signature",
+            "confinement",
             "config",
             "secret",
             "policy",
@@ -137,7 +138,7 @@ const FLOORS: [Floor; 6] = [
     },
     Floor {
         folder: "server",
-        modules: &["output", "api", "mcp", "reload", "retention", "transport", "seam"],
+        modules: &["output", "named", "confine", "api", "mcp", "reload", "retention", "transport", "seam"],
     },
     Floor {
         folder: "cli",
@@ -145,11 +146,13 @@ const FLOORS: [Floor; 6] = [
             "print",
             "telemetry",
             "sealed",
+            "confined",
             "open",
             "audit",
             "call",
             "check",
             "compile",
+            "compile_starter",
             "diff",
             "explain",
             "export",
@@ -171,7 +174,9 @@ const FLOORS: [Floor; 6] = [
 ];
 
 /// Dependencies that only these modules may name, written as `folder/module`.
-const ONLY: [(&str, &[&str]); 10] = [
+const ONLY: [(&str, &[&str]); 12] = [
+    ("landlock", &["engine/sandbox", "server/confine"]),
+    ("seccompiler", &["engine/sandbox", "server/confine"]),
     ("axum", &["server/api", "server/transport"]),
     ("opentelemetry", &["engine/telemetry", "cli/telemetry"]),
     ("prometheus_client", &["engine/telemetry"]),

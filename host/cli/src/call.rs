@@ -3,8 +3,10 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use super::confined::Process;
 use super::print::Printer;
-use super::{Ended, open};
+use super::{Ended, Threads, open};
+use airlock::config::ConfigFile;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::finding::Finding;
 use airlock_types::reply::Reply;
@@ -21,8 +23,16 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    let host = open::host_for(&args.tool, registry, printer).await?;
+pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
+    let file = ConfigFile::read(registry)?.needed_by(&args.tool);
+    // The component runs in this process, as when it is served.
+    let process = Process::enter(&file, None)?;
+    process.report(&file, printer);
+    threads.block_on(call(args, &file, &process, printer))
+}
+
+async fn call(args: &Args, file: &ConfigFile, process: &Process, printer: &Printer) -> Ended {
+    let host = open::host_for(&args.tool, file, Some(process), printer).await?;
     let text = if args.arguments == "-" {
         read_stdin(host.argument_limits().bytes_max)?
     } else {

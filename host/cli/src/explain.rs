@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::print::{Message, Printer};
 use super::{Ended, open};
+use airlock::config::ConfigFile;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
@@ -22,7 +23,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    let host = open::host_for(&args.tool, registry, printer).await?;
+    let file = ConfigFile::read(registry)?.needed_by(&args.tool);
+    let host = open::host_for(&args.tool, &file, None, printer).await?;
     // As the local caller, like `airlock call`: a tool that a call could not reach has no plan.
     let visible = host.visible(&Caller::local());
     let tool = visible.resolve(&args.tool).map_err(|unknown| Message(unknown.to_string()))?;

@@ -7,6 +7,8 @@ mod audit;
 mod call;
 mod check;
 mod compile;
+mod compile_starter;
+mod confined;
 mod diff;
 mod explain;
 mod export;
@@ -116,6 +118,9 @@ enum Verb {
     /// Compile a component from stdin, in the confined process that the host starts for it
     #[command(hide = true)]
     Compile(compile::Args),
+    /// Start compile processes for a host that is confined, as it orders over stdin
+    #[command(hide = true)]
+    CompileStarter,
 }
 
 /// The exit code of a verb, or the error that [`Printer::failed`] turns into one.
@@ -129,16 +134,7 @@ fn main() -> ExitCode {
     if let Verb::Compile(args) = &arguments.verb {
         return ended(compile::run(args), &printer);
     }
-    let set_up = telemetry::set_up(arguments.log, arguments.log_format, arguments.otlp.as_deref());
-    let exporter = match set_up {
-        Ok(exporter) => exporter,
-        Err(err) => return ExitCode::from(printer.failed(&Message(err.to_string()).into())),
-    };
     let outcome = run(&arguments, &printer);
-    // On failure, too: the spans of a failed run are the interesting ones.
-    if let Some(exporter) = exporter {
-        exporter.shut_down();
-    }
     // After the verb ended: a call runs to its end and is recorded, even if its output is not read.
     match printer.written() {
         Written::Whole => ended(outcome, &printer),
@@ -156,27 +152,29 @@ fn ended(outcome: Ended, printer: &Printer) -> ExitCode {
 
 fn run(arguments: &Arguments, printer: &Printer) -> Ended {
     let registry = &arguments.registry;
+    let threads = Threads(arguments);
     match &arguments.verb {
         Verb::Compile(args) => compile::run(args),
-        Verb::Pack(args) => block_on(pack::run(args, printer)),
-        Verb::Audit(args) => block_on(audit::run(args, registry, printer)),
-        Verb::Call(args) => block_on(call::run(args, registry, printer)),
-        Verb::Check(args) => block_on(check::run(args, registry, printer)),
-        Verb::Diff(args) => block_on(diff::run(args, printer)),
-        Verb::Journal(verb) => journal::run(verb, registry, printer),
-        Verb::Lock(args) => block_on(lock::run(args, registry, printer)),
-        Verb::Policy(verb) => block_on(policy::run(verb, registry, printer)),
-        Verb::Secret(verb) => secret::run(verb, registry, printer),
-        Verb::Sign(args) => block_on(sign::run(args, printer)),
-        Verb::Token(verb) => token::run(verb, printer),
-        Verb::Explain(args) => block_on(explain::run(args, registry, printer)),
-        Verb::Export(args) => block_on(export::run(args, registry, printer)),
-        Verb::Grade(args) => grade::run(args, registry, printer),
-        Verb::Inspect(args) => block_on(inspect::run(args, registry, printer)),
-        Verb::Serve(args) => block_on(serve::run(args, registry, printer)),
-        Verb::Show(args) => block_on(show::run(args, registry, printer)),
-        Verb::Tools(args) => block_on(tools::run(args, registry, printer)),
-        Verb::Verify(args) => block_on(verify::run(args, registry, printer)),
+        Verb::CompileStarter => threads.log(compile_starter::run),
+        Verb::Pack(args) => threads.block_on(pack::run(args, printer)),
+        Verb::Audit(args) => threads.block_on(audit::run(args, registry, printer)),
+        Verb::Call(args) => call::run(args, registry, printer, threads),
+        Verb::Check(args) => threads.block_on(check::run(args, registry, printer)),
+        Verb::Diff(args) => threads.block_on(diff::run(args, printer)),
+        Verb::Journal(verb) => threads.log(|| journal::run(verb, registry, printer)),
+        Verb::Lock(args) => threads.block_on(lock::run(args, registry, printer)),
+        Verb::Policy(verb) => threads.block_on(policy::run(verb, registry, printer)),
+        Verb::Secret(verb) => threads.log(|| secret::run(verb, registry, printer)),
+        Verb::Sign(args) => threads.block_on(sign::run(args, printer)),
+        Verb::Token(verb) => threads.log(|| token::run(verb, printer)),
+        Verb::Explain(args) => threads.block_on(explain::run(args, registry, printer)),
+        Verb::Export(args) => threads.block_on(export::run(args, registry, printer)),
+        Verb::Grade(args) => threads.log(|| grade::run(args, registry, printer)),
+        Verb::Inspect(args) => threads.block_on(inspect::run(args, registry, printer)),
+        Verb::Serve(args) => serve::run(args, registry, printer, threads),
+        Verb::Show(args) => threads.block_on(show::run(args, registry, printer)),
+        Verb::Tools(args) => threads.block_on(tools::run(args, registry, printer)),
+        Verb::Verify(args) => threads.block_on(verify::run(args, registry, printer)),
     }
 }
 
@@ -188,13 +186,35 @@ const STUCK_MAX: Duration = Duration::from_millis(500);
 /// its default of ten seconds, the checks of the disk every few seconds would keep all threads that a burst needed.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 
-/// Runs a verb on a runtime of its own.
-fn block_on(verb: impl Future<Output = Ended>) -> Ended {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime =
-        runtime.enable_all().max_blocking_threads(THREADS_MAX).thread_keep_alive(IDLE_MAX).build()?;
-    let ended = runtime.block_on(verb);
-    // Dropping the runtime would wait for blocking threads without a limit.
-    runtime.shutdown_timeout(STUCK_MAX);
-    ended
+/// The threads of the program: the exporter's and the runtime's. None runs before one of the methods is called, once, so
+/// that a verb can confine the process first.
+#[derive(Clone, Copy)]
+struct Threads<'a>(&'a Arguments);
+
+impl Threads<'_> {
+    /// Does the work of a verb with logs and traces.
+    fn log(self, verb: impl FnOnce() -> Ended) -> Ended {
+        let Arguments { log, log_format, otlp, .. } = self.0;
+        let exporter =
+            telemetry::set_up(*log, *log_format, otlp.as_deref()).map_err(|err| Message(err.to_string()))?;
+        let ended = verb();
+        // On failure, too: the spans of a failed run are the interesting ones.
+        if let Some(exporter) = exporter {
+            exporter.shut_down();
+        }
+        ended
+    }
+
+    /// Runs a verb on a runtime of its own.
+    fn block_on(self, verb: impl Future<Output = Ended>) -> Ended {
+        self.log(|| {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            let runtime =
+                runtime.enable_all().max_blocking_threads(THREADS_MAX).thread_keep_alive(IDLE_MAX).build()?;
+            let ended = runtime.block_on(verb);
+            // Dropping the runtime would wait for blocking threads without a limit.
+            runtime.shutdown_timeout(STUCK_MAX);
+            ended
+        })
+    }
 }

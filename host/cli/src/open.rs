@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::confined::Process;
 use super::print::{Message, Printer};
 use super::sealed::Age;
 use airlock::config::ConfigFile;
 use airlock::host;
-use airlock::host::{Host, OpenError};
+use airlock::host::{Host, HostBuilder, OpenError};
 use airlock::registry::{LoadEvent, Registry};
 use airlock_types::caller::Caller;
 
@@ -55,9 +56,17 @@ pub(super) fn report(host: &Host, printer: &Printer) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens a host with the tools that a call of one needs.
-pub(super) async fn host_for(tool: &str, registry: &Path, printer: &Printer) -> anyhow::Result<Host> {
-    let host = host_of(&ConfigFile::read(registry)?.needed_by(tool)).await?;
+/// Opens a host with the tools that a call of one needs. Without a process, none is called.
+pub(super) async fn host_for(
+    tool: &str,
+    file: &ConfigFile,
+    process: Option<&Process>,
+    printer: &Printer,
+) -> anyhow::Result<Host> {
+    let host = match process {
+        Some(process) => host_in(process, file).await?,
+        None => host_of(file).await?,
+    };
     interrupted(&host, printer);
     // The called tool itself is broken: its problem is the answer.
     if let (Err(_), Some(problems)) = (host.visible(&Caller::local()).resolve(tool), host.problems()) {
@@ -67,12 +76,21 @@ pub(super) async fn host_for(tool: &str, registry: &Path, printer: &Printer) -> 
     Ok(host)
 }
 
-/// Opens a host on a registry that was read already.
+/// Opens a host on a registry that was read already, whose tools are not called.
 pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
+    built(Host::builder().without_calls(), file).await
+}
+
+/// Opens a host whose tools are called, in a process that is confined as the registry says.
+pub(super) async fn host_in(process: &Process, file: &ConfigFile) -> anyhow::Result<Host> {
+    let Process { confinement, compiler, .. } = process.clone();
+    built(Host::builder().confinement(confinement).compiler(compiler), file).await
+}
+
+async fn built(builder: HostBuilder<'static>, file: &ConfigFile) -> anyhow::Result<Host> {
     let progress = Progress::new(file.config.tools.len());
     let watch = |event| progress.show(&event);
-    let host =
-        Host::builder().registry(file).unseal(Arc::new(Age)).watch(&watch).leave_out_broken().open().await;
+    let host = builder.registry(file).unseal(Arc::new(Age)).watch(&watch).leave_out_broken().open().await;
     // Before the error is printed, which the bar would overwrite.
     progress.bar.finish_and_clear();
     host.map_err(no)

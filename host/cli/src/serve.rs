@@ -1,15 +1,16 @@
 //! `airlock serve`: serves the tools over MCP and HTTP, until the client disconnects or a signal ends the program.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::confined::Process;
 use super::print::{Message, Printer};
-use super::{EXIT_HOST, Ended, open};
+use super::{EXIT_HOST, Ended, Threads, open};
 use airlock::config::ConfigFile;
 use airlock::host::Host;
 use airlock_server::mcp::Server;
@@ -62,11 +63,10 @@ impl Args {
     }
 }
 
-pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
     // Each before what it covers is read: a change in between is then found, and reloaded.
     let baseline = Baseline::of_registry(registry);
     let file = args.read(registry)?;
-    let baseline = baseline.with_named(&file).await;
     let address = args.address(&file);
     if !args.stdio && address.is_none() {
         let how = "say how to serve: `airlock serve --stdio`, `airlock serve --http 127.0.0.1:8787`, or both";
@@ -78,8 +78,24 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
                    `--allow-anonymous` admits clients without a token";
         return Err(Message(how.into()).into());
     }
+    let process = Process::enter(&file, address.map(|address| address.port()))?;
+    process.report(&file, printer);
+    threads.block_on(served(args, registry, printer, Read { baseline, file, address, process }))
+}
+
+/// A registry that was read, and the process that is confined to what it names.
+struct Read {
+    baseline: Baseline,
+    file: ConfigFile,
+    address: Option<SocketAddr>,
+    process: Process,
+}
+
+async fn served(args: &Args, registry: &Path, printer: &Printer, read: Read) -> Ended {
+    let Read { baseline, file, address, process } = read;
+    let baseline = baseline.with_named(&file).await;
     // Loading comes before listening, so that a client never meets a server without tools.
-    let host = Arc::new(open::host_of(&file).await?);
+    let host = Arc::new(open::host_in(&process, &file).await?);
     // Before anything can fail: they are reported once.
     open::interrupted(&host, printer);
     match host.problems() {
@@ -98,9 +114,9 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     // Before anything is served, so that an early signal is not missed.
     let stop = told_to_stop(drain)?;
     if !args.no_reload {
-        let (args, registry) = (args.clone(), registry.to_owned());
+        let registry = Reloaded { args: args.clone(), path: registry.to_owned(), process };
         // A task of its own: if watching fails, the server continues with the tools that it has.
-        let watching = reload::watch(host.clone(), file, baseline, move || args.read(&registry));
+        let watching = reload::watch(host.clone(), file, baseline, registry);
         tokio::spawn(async move {
             if let Err(err) = watching.await {
                 tracing::error!("changes on disk are not noticed: {err:#}");
@@ -116,6 +132,24 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     host.drain_ends();
     served?;
     Ok(0)
+}
+
+/// The registry's file, read again with the options of the program.
+struct Reloaded {
+    args: Args,
+    path: PathBuf,
+    process: Process,
+}
+
+impl reload::Registry for Reloaded {
+    fn read(&self) -> Result<ConfigFile, Diagnostics> {
+        self.process.covers_registry(&self.path)?;
+        self.args.read(&self.path)
+    }
+
+    fn is_within_reach(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
+        self.process.covers(file)
+    }
 }
 
 async fn serve(

@@ -118,6 +118,22 @@ pub struct HostConfig {
     pub call_deadline_ms: u64,
     /// What agents are shown of tools that cannot run. Default `hide`.
     pub unavailable_tools: Unavailable,
+    /// Whether the kernel confines the process that makes calls. Default `auto`.
+    pub confine: Confine,
+}
+
+/// Whether the program has the kernel confine the process that makes calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Confine {
+    /// By what the kernel has. What it lacks is a warning.
+    #[default]
+    Auto,
+    /// Nothing is served when the kernel or the program lacks a part of it.
+    Require,
+    /// Not at all.
+    Off,
 }
 
 /// What agents are shown of a tool that can never run: it lacks a grant that it needs, or begins with more than its
@@ -141,6 +157,7 @@ impl Default for HostConfig {
             wait_max: 256,
             call_deadline_ms: 30_000,
             unavailable_tools: Unavailable::default(),
+            confine: Confine::default(),
         }
     }
 }

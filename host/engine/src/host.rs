@@ -5,6 +5,7 @@
 
 mod builder;
 mod call_count;
+mod error;
 mod load;
 mod retention;
 mod ungranted;
@@ -20,20 +21,19 @@ use tokio::sync::watch;
 pub use crate::call::Explained;
 use crate::caller::MetricsAccess;
 use crate::caller::token::TokenDigest;
-use crate::capability::{Capabilities, CapabilityError};
-use crate::config::{ConfigFile, HttpConfig, OauthConfig};
+use crate::capability::Capabilities;
+use crate::config::{ConfigFile, Confine, HttpConfig, OauthConfig};
+use crate::confinement::Confinement;
 use crate::execute::Execute;
 pub use crate::generation::Visible;
 use crate::generation::{Access, Accesses, Generation, Parts};
-use crate::lock::{LockError, Served};
+use crate::lock::Served;
 use crate::registry::Threads;
-use crate::sandbox::cache::CacheError;
 use crate::sandbox::compiler::Compiler;
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::JournalCounts;
 use airlock_contract::arguments::ArgumentLimits;
-use airlock_journal::state::StateError;
-use airlock_journal::{Interrupted, Journal, JournalError, JournalView, Standing};
+use airlock_journal::{Interrupted, Journal, JournalView, Standing};
 use airlock_types::call::{Call, Observer};
 use airlock_types::caller::Caller;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -41,64 +41,13 @@ use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::reply::{Failure, Reply};
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
+pub use error::OpenError;
 use load::{Means, Older, accepted, load, note};
 pub use load::{load_registry, open_journal, user_cache, user_folder};
 
 /// Least time for the journal to be written at the end, even when calls used up the drain time. Enough for a full
 /// queue.
 const CLOSE_MIN: Duration = Duration::from_secs(1);
-
-/// Why a host cannot be opened or reloaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The registry has problems.
-    #[error(transparent)]
-    Registry(#[from] Diagnostics),
-    /// The tool definitions are not the accepted ones, or the lock cannot be used.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// A capability of the embedding program cannot be added.
-    #[error(transparent)]
-    Capability(#[from] CapabilityError),
-    /// The compile cache cannot be used.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-    /// The state folder is not safe to use.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The journal cannot be used.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A file system did not answer.
-    #[error("{step} was given up: {reason}; does its file system answer?")]
-    Stuck {
-        /// The step that did not end.
-        step: &'static str,
-        /// The reason, as a fragment.
-        reason: String,
-    },
-    /// The engine cannot be made.
-    #[error(
-        "the engine cannot be made: {0}; it reserves address space for its pool, which `ulimit -v` or a small \
-         machine may forbid"
-    )]
-    Engine(String),
-}
-
-impl OpenError {
-    /// Whether the operator's input is refused, as opposed to a failure of the machine or the host.
-    pub fn is_refusal(&self) -> bool {
-        match self {
-            OpenError::Registry(_) | OpenError::Lock(_) | OpenError::Stuck { .. } => true,
-            OpenError::Capability(_)
-            | OpenError::Cache(_)
-            | OpenError::State(_)
-            | OpenError::Journal(_)
-            | OpenError::Engine(_) => false,
-        }
-    }
-}
 
 /// A host with its tools, ready to be called.
 pub struct Host {
@@ -113,6 +62,8 @@ pub struct Host {
     calls_max: u32,
     http: HttpConfig,
     drain_time: Duration,
+    confine: Confine,
+    confinement: Option<Confinement>,
     current: ArcSwap<Generation>,
     /// Also serializes exchanges: it is locked while a generation is replaced.
     accesses: Mutex<Accesses>,
@@ -218,6 +169,8 @@ impl Host {
             "host.calls_max"
         } else if file.config.drain_time() != self.drain_time {
             "server.drain_ms"
+        } else if file.config.host.confine != self.confine {
+            "host.confine"
         } else if !file.config.http.serves_as(&self.http) {
             "http"
         } else {
@@ -372,6 +325,11 @@ impl Host {
             MetricsAccess::Visible => Some(metrics::only(&text(), |tool| rules.shows(tool))),
             MetricsAccess::All => Some(text()),
         }
+    }
+
+    /// How this process is confined, as its program said. `None` for a program that makes no calls.
+    pub fn confinement(&self) -> Option<&Confinement> {
+        self.confinement.as_ref()
     }
 
     /// Waits until no call runs or waits.

@@ -44,6 +44,7 @@ mod call;
 pub mod caller;
 pub mod capability;
 pub mod config;
+pub mod confinement;
 pub mod diff;
 pub mod environment;
 pub mod execute;

@@ -35,6 +35,16 @@ impl DatabaseError for StoreError {
     }
 }
 
+/// Has SQLite keep its temporary files in this folder, for all databases of this process. Otherwise it takes a folder of
+/// the system, which a confined process does not reach. They have no names once they are open.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn temporary_files_in(folder: &Path) -> Result<(), String> {
+    let set = || Connection::open_in_memory()?.pragma_update(None, "temp_store_directory", folder.to_str());
+    set().map_err(|err| err.to_string())
+}
+
 /// A database that one thread at a time uses.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -141,5 +151,22 @@ fn kept<'s>(path: &Path, store: &'s mut Option<Store>, form: Form) -> Result<&'s
     match store {
         Some(store) => Ok(store),
         none => Ok(none.insert(opened(path, form).map_err(StoreError::Open)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_files_go_where_they_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(temporary_files_in(&folder.path().join("missing")).is_err());
+        temporary_files_in(folder.path()).unwrap();
+        let connection = Connection::open_in_memory().unwrap();
+        let said: String =
+            connection.pragma_query_value(None, "temp_store_directory", |row| row.get(0)).unwrap();
+        assert_eq!(Path::new(&said), folder.path());
+        temporary_files_in(Path::new("")).unwrap();
     }
 }

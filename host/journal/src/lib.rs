@@ -11,7 +11,7 @@
 
 pub mod answers;
 mod bound;
-mod database;
+pub mod database;
 mod error;
 pub mod grade;
 pub mod keyvalue;

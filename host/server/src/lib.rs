@@ -3,7 +3,9 @@
 //! Owns the transports, authentication, the two protocols, and what a server does from time to time. Must not know the engine, or the sockets of guests.
 
 mod api;
+pub mod confine;
 pub mod mcp;
+mod named;
 pub mod output;
 pub mod reload;
 pub mod retention;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use airlock::blocking::Lane;
 use airlock::config::ConfigFile;
 use airlock::host::{Host, OpenError, Revision};
 use airlock_types::diagnostic::Diagnostics;
@@ -26,11 +27,28 @@ use events::{Events, Woken};
 /// responds again.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// Time limit for looking up whether the process reaches what a registry names.
+const REACH_MAX: Duration = Duration::from_secs(10);
+
 /// The latest file that was read and is not loaded yet.
 type Read = Option<(Arc<ConfigFile>, Revision)>;
 
-/// Watches until the program ends. `baseline` was taken before `file` was read, and `read` reads the registry's file
-/// again with the options of the program.
+/// The registry of a program. Both methods may block: they run on threads of their own, within a time.
+pub trait Registry: Send + Sync + 'static {
+    /// Reads its file again, with the options of the program.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    fn read(&self) -> Result<ConfigFile, Diagnostics>;
+
+    /// Whether this process reaches what a file names. Asked before it is loaded, and after access was revoked.
+    ///
+    /// # Errors
+    /// What only a process that is started anew could reach.
+    fn is_within_reach(&self, file: &ConfigFile) -> Result<(), Diagnostics>;
+}
+
+/// Watches until the program ends. `baseline` was taken before `file` was read.
 ///
 /// # Errors
 /// When the system refuses to watch.
@@ -38,18 +56,18 @@ pub async fn watch(
     host: Arc<Host>,
     file: ConfigFile,
     baseline: Baseline,
-    read: impl Fn() -> Result<ConfigFile, Diagnostics> + Send + Sync + 'static,
+    registry: impl Registry,
 ) -> anyhow::Result<()> {
-    let (sender, receiver) = watch::channel(Read::None);
-    let look = look(host.clone(), (file, baseline), Arc::new(read), sender);
-    tokio::try_join!(look, load(host, receiver)).map(|_| ())
+    let (registry, (sender, receiver)) = (Arc::new(registry), watch::channel(Read::None));
+    let look = look(host.clone(), (file, baseline), registry.clone(), sender);
+    tokio::try_join!(look, load(host, registry, receiver)).map(|_| ())
 }
 
 /// Checks the disk, and reads the registry after a change.
 async fn look(
     host: Arc<Host>,
     (mut file, baseline): (ConfigFile, Baseline),
-    read: Arc<impl Fn() -> Result<ConfigFile, Diagnostics> + Send + Sync + 'static>,
+    registry: Arc<impl Registry>,
     loads: watch::Sender<Read>,
 ) -> anyhow::Result<()> {
     // Registered before the first check, so that a SIGHUP during it is not lost and does not end the process.
@@ -61,8 +79,8 @@ async fn look(
         if !disk.look(&file).await && woken != Woken::Asked {
             continue;
         }
-        let read = read.clone();
-        match disk.read(move || read()).await {
+        let registry = registry.clone();
+        match disk.read(move || registry.read()).await {
             Ok(Ok(new)) => {
                 // At once and before the load, so that no slow component delays the removal of a grant or a token.
                 let revision = host.revoke(&new);
@@ -84,14 +102,23 @@ async fn look(
 }
 
 /// Loads the files that were read, one after the other.
-async fn load(host: Arc<Host>, mut reads: watch::Receiver<Read>) -> anyhow::Result<()> {
+async fn load(
+    host: Arc<Host>,
+    registry: Arc<impl Registry>,
+    mut reads: watch::Receiver<Read>,
+) -> anyhow::Result<()> {
+    let reach = Lane::single();
     loop {
         reads.changed().await?;
         loop {
             // Marked as seen before the load, so that a file that arrives during the load is loaded next.
             let last = reads.borrow_and_update().clone();
             let Some((file, revision)) = last else { break };
-            match host.exchange(&file, revision).await {
+            let loaded = match within_reach(&reach, &registry, &file).await {
+                Ok(()) => host.exchange(&file, revision).await,
+                Err(out_of_reach) => Err(out_of_reach),
+            };
+            match loaded {
                 Ok(()) => {
                     tracing::info!("reloaded: {} tools", host.summary().0);
                     break;
@@ -108,6 +135,17 @@ async fn load(host: Arc<Host>, mut reads: watch::Receiver<Read>) -> anyhow::Resu
             let _ = tokio::time::timeout(AGAIN, reads.changed()).await;
         }
     }
+}
+
+async fn within_reach(
+    lane: &Lane,
+    registry: &Arc<impl Registry>,
+    file: &Arc<ConfigFile>,
+) -> Result<(), OpenError> {
+    let (registry, file) = (registry.clone(), file.clone());
+    let looked = lane.run_within(REACH_MAX, move || registry.is_within_reach(&file)).await;
+    let step = "looking up what the registry names";
+    Ok(looked.map_err(|lost| OpenError::Stuck { step, reason: lost.to_string() })??)
 }
 
 fn not_reloaded(err: &dyn std::fmt::Display) {

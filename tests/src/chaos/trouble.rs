@@ -114,7 +114,7 @@ async fn kill_children(place: &Place, process: u32) -> anyhow::Result<Struck> {
         if nth % 10 == 9 {
             place.reload()?;
         }
-        for child in children(process) {
+        for child in children(process).into_iter().filter(|child| !starts_others(*child)) {
             // One that has ended meanwhile is as good as killed.
             let _ = signal("KILL", child);
         }
@@ -123,6 +123,13 @@ async fn kill_children(place: &Place, process: u32) -> anyhow::Result<Struck> {
     // The last version is one that nobody hinders.
     place.reload()?;
     Ok(Struck::Done)
+}
+
+/// Whether a process is the one that starts compile processes. A server that is confined cannot make another one, and says
+/// that it must be restarted.
+fn starts_others(process: u32) -> bool {
+    let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).any(|argument| argument == b"compile-starter")
 }
 
 async fn storm(place: &Place) -> anyhow::Result<Struck> {

@@ -9,11 +9,12 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::call_count::CallCount;
-use super::load::{Means, Older, accepted, admit, host_journal, load, note, pool};
+use super::load::{Means, Older, accepted, admit, host_journal, load, note, pool, suit_confinement};
 use super::{Host, OpenError};
 use crate::capability::keyvalue::KeyValues;
 use crate::capability::{Capabilities, Capability, Resolve};
 use crate::config::ConfigFile;
+use crate::confinement::Confinement;
 use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
 use crate::generation::{Access, Accesses, Answers, Generation, Parts};
@@ -39,6 +40,7 @@ pub struct HostBuilder<'w> {
     unseal: Option<Arc<dyn Unseal>>,
     environment: SharedEnvironment,
     execute: Box<MakeExecute>,
+    confinement: Option<Confinement>,
     leaves_out_broken: bool,
     watch: &'w (dyn Fn(LoadEvent) + Sync),
 }
@@ -79,6 +81,7 @@ impl Host {
             unseal: None,
             environment: Arc::new(World::new()),
             execute: Box::new(|sandbox| Arc::new(sandbox)),
+            confinement: Some(Confinement::none("the program does not confine itself")),
             leaves_out_broken: false,
             watch: &|_| {},
         }
@@ -131,6 +134,18 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { execute: Box::new(make), ..self }
     }
 
+    /// States how this program has confined its process. Default: not at all, and a registry with
+    /// `host.confine = "require"` is refused.
+    pub fn confinement(self, confinement: Confinement) -> HostBuilder<'w> {
+        HostBuilder { confinement: Some(confinement), ..self }
+    }
+
+    /// Opens the host for a program that makes no calls, such as a check of a registry. No component runs in it, so
+    /// `host.confine` does not apply.
+    pub fn without_calls(self) -> HostBuilder<'w> {
+        HostBuilder { confinement: None, ..self }
+    }
+
     /// Sets the receiver of the progress of loading. Default: none.
     pub fn watch<'n>(self, watch: &'n (dyn Fn(LoadEvent) + Sync)) -> HostBuilder<'n> {
         HostBuilder { watch, ..self }
@@ -157,19 +172,16 @@ impl<'w> HostBuilder<'w> {
             unseal,
             environment,
             execute,
+            confinement,
             leaves_out_broken,
             watch,
         } = self;
         let capabilities = Capabilities::with(capabilities)?.resolving(resolver).unsealing(unseal);
         // Resolved before tools load, since no tool may be granted this folder.
-        let read = tokio::task::spawn_blocking(move || {
-            let file = registry.read()?;
-            let folder = journal.folder()?;
-            let beside =
-                [keyvalue::FILE, answers::FILE].map(|name| journal.beside(&file, folder.as_deref(), name));
-            Ok::<_, OpenError>((file, journal, folder, beside))
-        });
+        let read = tokio::task::spawn_blocking(move || places(registry, journal));
         let (file, journal, journal_folder, [keyvalues, answers]) = read.await.map_err(panicked)??;
+        // Before anything of a component is read, and before a database opens.
+        suit_confinement(&file, confinement.as_ref()).await?;
         let capabilities = capabilities.keeping(KeyValues::new(keyvalues, &environment.seed()));
         // Started here and awaited below, so that it opens while components compile.
         let journal = tokio::task::spawn_blocking({
@@ -213,6 +225,8 @@ impl<'w> HostBuilder<'w> {
             state: file.config.host.state.clone(),
             http: file.config.http.clone(),
             drain_time: file.config.drain_time(),
+            confine: file.config.host.confine,
+            confinement,
             current: ArcSwap::from_pointee(first),
             accesses: Mutex::new(Accesses::new(access)),
             served,
@@ -222,6 +236,16 @@ impl<'w> HostBuilder<'w> {
             interrupted,
         })
     }
+}
+
+/// The registry, the journal with its folder if it is not the state folder, and the files beside it.
+type Places = (ConfigFile, JournalSource, Option<PathBuf>, [Option<PathBuf>; 2]);
+
+fn places(registry: RegistrySource, journal: JournalSource) -> Result<Places, OpenError> {
+    let file = registry.read()?;
+    let folder = journal.folder()?;
+    let beside = [keyvalue::FILE, answers::FILE].map(|name| journal.beside(&file, folder.as_deref(), name));
+    Ok((file, journal, folder, beside))
 }
 
 /// The tools of entries that are in order and that the lock accepts. Of the others a problem tells, if broken entries are left

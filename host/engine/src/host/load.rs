@@ -12,16 +12,16 @@ use wasmtime::Engine;
 use super::OpenError;
 use crate::blocking::Lost;
 use crate::capability::Capabilities;
-use crate::config::ConfigFile;
+use crate::config::{ConfigFile, Confine};
+use crate::confinement::{self, Confinement};
 use crate::environment::World;
 use crate::lock::{Lock, LockError, Served};
 use crate::registry;
 use crate::registry::{LoadEvent, LoadFailure, Loading, Purpose, Registry, STEP_MAX, Threads, may_stay};
-use crate::sandbox::cache::{Cache, CacheError};
+use crate::sandbox::cache::{Cache, CacheError, folder_of};
 use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::{Optimize, compiler, engine};
-use airlock_journal::state;
-use airlock_journal::{Journal, JournalError};
+use airlock_journal::{Journal, JournalError, database, state};
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::environment::Environment;
 use airlock_types::limit::CompileLimits;
@@ -69,10 +69,7 @@ async fn signed(file: &ConfigFile, threads: &Threads) -> Result<BTreeSet<String>
 async fn cache(file: &ConfigFile, compiler: &Compiler, threads: &Threads) -> Result<Arc<Cache>, OpenError> {
     let (state, limits) = (file.state(), file.config.compile.limits());
     let compiler = compiler.clone();
-    let cache = move || {
-        state::folder(&state)?;
-        Ok::<_, OpenError>(Cache::new(&state.join("code"), limits, &compiler)?)
-    };
+    let cache = move || Ok::<_, OpenError>(Cache::new(&folder_of(&state)?, limits, &compiler)?);
     Ok(Arc::new(step(threads, "looking at the compile cache", cache).await??))
 }
 
@@ -196,6 +193,31 @@ pub async fn load_registry(
     let loading =
         Loading { engine, capabilities, cache, threads, apart: None, watch, purpose, now_s, signed };
     loaded(file, &loading).await
+}
+
+/// Fits what follows to the confinement of this process.
+///
+/// # Errors
+/// When the registry requires more of it than there is.
+pub(super) async fn suit_confinement(
+    file: &ConfigFile,
+    confinement: Option<&Confinement>,
+) -> Result<(), OpenError> {
+    let Some(confinement) = confinement else { return Ok(()) };
+    if file.config.host.confine == Confine::Require && !confinement.is_whole() {
+        return Err(OpenError::Unconfined(confinement.clone()));
+    }
+    if confinement.landlock == confinement::Means::Enforced {
+        let state = file.state();
+        let set = tokio::task::spawn_blocking(move || {
+            state::folder(&state)?;
+            // Without it a large change of a database fails, and small ones do not.
+            let kept = database::temporary_files_in(&state);
+            kept.map_err(|reason| JournalError::Open { path: state, reason }.into())
+        });
+        return set.await.map_err(|err| JournalError::Read(err.to_string()))?;
+    }
+    Ok(())
 }
 
 /// An engine with a pool that has a place for each call that may run.

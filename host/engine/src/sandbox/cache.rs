@@ -92,16 +92,12 @@ impl Cache {
     /// # Errors
     /// Fails when the folder cannot be used, or no compiling program is found.
     pub fn new(folder: &Path, limits: CompileLimits, compiler: &Compiler) -> Result<Cache, CacheError> {
-        let empty = folder.join(EMPTY);
-        // The compile process runs in another folder, where a relative path would resolve differently.
-        let empty = std::path::absolute(&empty).map_err(|source| CacheError::Io { path: empty, source })?;
-        state::folder(folder)?;
-        state::folder(&empty)?;
-        let io = |source| CacheError::Io { path: empty.clone(), source };
-        if std::fs::read_dir(&empty).map_err(io)?.next().is_some() {
-            return Err(CacheError::NotEmpty(empty));
-        }
+        let empty = working_folder(folder)?;
         Ok(Cache { compiler: compiler.find()?, empty, limits, folder: folder.to_owned() })
+    }
+
+    fn program<'a>(&'a self, path: &'a Path) -> Program<'a> {
+        Program::Path { path, folder: &self.empty }
     }
 
     /// Reads the file of a component, up to the size limit.
@@ -131,9 +127,9 @@ impl Cache {
     pub(crate) async fn describe(&self, bytes: &[u8]) -> Result<ComponentInfo, CompileError> {
         compile::admit(bytes, &self.limits)?;
         match &self.compiler {
-            Resolved::Program(path) => {
-                let program = Program { path, folder: &self.empty };
-                compile::describe(&program, &self.limits, bytes).await
+            Resolved::Program(path) => compile::describe(&self.program(path), &self.limits, bytes).await,
+            Resolved::Starter(starter) => {
+                compile::describe(&Program::Starter(starter), &self.limits, bytes).await
             }
             #[cfg(feature = "in-process-compiler")]
             Resolved::InProcess => compile::describe_in_process(&self.limits, bytes.to_vec()).await,
@@ -177,8 +173,10 @@ impl Cache {
         let aside = entry.aside();
         let code = match &self.compiler {
             Resolved::Program(path) => {
-                let program = Program { path, folder: &self.empty };
-                compile::compile(&program, &self.limits, &bytes, &aside).await
+                compile::compile(&self.program(path), &self.limits, &bytes, &aside).await
+            }
+            Resolved::Starter(starter) => {
+                compile::compile(&Program::Starter(starter), &self.limits, &bytes, &aside).await
             }
             #[cfg(feature = "in-process-compiler")]
             Resolved::InProcess => compile::compile_in_process(&self.limits, bytes, &aside).await,
@@ -195,6 +193,27 @@ impl Cache {
         let component = entry.find(engine, self.limits.memory_bytes_max);
         component.ok_or_else(|| CompileError::Process("the compiled code could not be read back".into()))
     }
+}
+
+/// The folder of the cache in a state folder. Both are created if they are missing.
+pub(crate) fn folder_of(state: &Path) -> Result<PathBuf, StateError> {
+    let folder = state.join("code");
+    state::folder(state)?;
+    state::folder(&folder)?;
+    Ok(folder)
+}
+
+/// The folder of a cache that compile processes run in: absolute, because a relative path would be another one there.
+pub(super) fn working_folder(folder: &Path) -> Result<PathBuf, CacheError> {
+    let empty = folder.join(EMPTY);
+    let empty = std::path::absolute(&empty).map_err(|source| CacheError::Io { path: empty, source })?;
+    state::folder(folder)?;
+    state::folder(&empty)?;
+    let io = |source| CacheError::Io { path: empty.clone(), source };
+    if std::fs::read_dir(&empty).map_err(io)?.next().is_some() {
+        return Err(CacheError::NotEmpty(empty));
+    }
+    Ok(empty)
 }
 
 impl Source {

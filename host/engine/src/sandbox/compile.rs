@@ -10,23 +10,25 @@
 mod answer;
 #[cfg(feature = "in-process-compiler")]
 mod in_process;
+mod process;
+pub(crate) mod starter;
 mod worker;
 
 use airlock_types::limit::CompileLimits;
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::net::unix::pipe;
 
 use crate::file::FileError;
 use airlock_contract::component::ComponentInfo;
 use answer::Answer;
 #[cfg(feature = "in-process-compiler")]
 pub(crate) use in_process::{compile_in_process, describe_in_process};
+use process::Process;
+use starter::Starter;
+pub use starter::serve as serve_orders;
 pub use worker::{Examiner, Task, Worker, probe, work};
 
 /// Most bytes read from a failing compile process's stderr. Enough for its last messages.
@@ -101,12 +103,17 @@ pub(crate) fn admit(bytes: &[u8], limits: &CompileLimits) -> Result<(), CompileE
     Ok(())
 }
 
-/// The compiling program and its working directory.
-pub(crate) struct Program<'a> {
-    /// Path of an `airlock` program.
-    pub(crate) path: &'a Path,
-    /// Its working directory: an empty folder.
-    pub(crate) folder: &'a Path,
+/// How compile processes are started.
+pub(crate) enum Program<'a> {
+    /// As children of this process.
+    Path {
+        /// Path of an `airlock` program.
+        path: &'a Path,
+        /// Its working directory: an empty folder.
+        folder: &'a Path,
+    },
+    /// By another process.
+    Starter(&'a Starter),
 }
 
 /// Describes the component of these bytes, in a separate process.
@@ -163,14 +170,14 @@ async fn ask(
     task: Task,
     out: Option<&Path>,
 ) -> Result<Answer, CompileError> {
-    let process = |err: std::io::Error| CompileError::Process(format!("{}: {err}", program.path.display()));
-    // The keeper lives as long as the child: the kernel ends the child with the thread that started it.
-    let (mut child, _keeper) = start(command(program, limits, task)).await.map_err(process)?;
-    let (Some(mut stdin), Some(stdout), Some(stderr)) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        return Err(process(std::io::Error::other("it has no pipes")));
+    let process = |err: std::io::Error| {
+        CompileError::Process(match program {
+            Program::Path { path, .. } => format!("{}: {err}", path.display()),
+            Program::Starter(_) => err.to_string(),
+        })
     };
+    let started = Process::start(program, limits, task).await.map_err(process)?;
+    let Process { mut stdin, stdout, stderr, mut end } = started;
     let feed = async {
         // A child that dies early closes the pipe. Its exit status gives the reason, so the error here says nothing.
         let _ = stdin.write_all(bytes).await;
@@ -180,12 +187,12 @@ async fn ask(
     let run = async {
         let answered = answer::receive(stdout, out, limits.memory_bytes_max);
         // All pipes at the same time: a child that fills one pipe while this end waits for another would stop both.
-        tokio::join!(feed, answered, complaint(stderr), child.wait())
+        tokio::join!(feed, answered, complaint(stderr), end.wait())
     };
     let Ok(((), answered, complaint, status)) =
         tokio::time::timeout(Duration::from_secs(limits.wall_s_max), run).await
     else {
-        // Dropping the child ends it (`kill_on_drop`).
+        // Dropping its end ends the process.
         return Err(over(task, format!("{} s by the clock", limits.wall_s_max)));
     };
     let status = status.map_err(process)?;
@@ -219,52 +226,9 @@ fn over(task: Task, limit: String) -> CompileError {
     CompileError::OverBudget { work, limit }
 }
 
-fn command(program: &Program<'_>, limits: &CompileLimits, task: Task) -> Command {
-    let mut command = Command::new(program.path);
-    command
-        .arg("compile")
-        .args(["--parent", &std::process::id().to_string()])
-        .args(["--cpu-s-max", &limits.cpu_s_max.to_string()])
-        .args(["--memory-bytes-max", &limits.memory_bytes_max.to_string()])
-        // No variable of the host reaches the process. It may hold secrets, and its code reads untrusted bytes.
-        .env_clear()
-        // Otherwise the allocator reserves a gigabyte, which counts against the memory limit before it is used.
-        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
-        .current_dir(program.folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    match task {
-        Task::Describe => command.arg("--describe"),
-        Task::Compile { unoptimized: true } => command.arg("--unoptimized"),
-        Task::Compile { unoptimized: false } => &mut command,
-    };
-    command
-}
-
-/// Starts a child from a thread that lives until the returned sender is dropped. The parent-death signal of Linux fires
-/// when the thread that started the child ends (prctl(2)), and threads of the runtime come and go.
-async fn start(mut command: Command) -> std::io::Result<(Child, mpsc::Sender<Infallible>)> {
-    let (started, child) = tokio::sync::oneshot::channel();
-    let (keeper, dropped) = mpsc::channel();
-    let runtime = tokio::runtime::Handle::current();
-    std::thread::Builder::new().name("compile".into()).spawn(move || {
-        // tokio registers the child's pipes with the runtime that is current.
-        let _runtime = runtime.enter();
-        // If the receiver is gone, the child is dropped here, which ends it.
-        if started.send(command.spawn()).is_ok() {
-            // Returns when the keeper is dropped; nothing is ever sent.
-            let _ = dropped.recv();
-        }
-    })?;
-    let child = child.await.map_err(std::io::Error::other)?;
-    Ok((child?, keeper))
-}
-
 /// Reads the first bytes of the child's stderr and then closes the pipe, so that a child that prints without end gets
 /// an error.
-async fn complaint(stderr: ChildStderr) -> String {
+async fn complaint(stderr: pipe::Receiver) -> String {
     let mut text = Vec::new();
     // What was read before an error is still the best explanation.
     let _ = stderr.take(COMPLAINT_BYTES_MAX).read_to_end(&mut text).await;

@@ -1,7 +1,10 @@
 //! The choice of compiler: a confined process, or this process for programs that embed the host.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::cache::{self, CacheError};
+use super::compile::starter::Starter;
 use super::compile::{self, CompileError};
 
 /// The compiler of components. Default: the `airlock` program beside this one.
@@ -13,6 +16,7 @@ enum Choice {
     #[default]
     Beside,
     Program(PathBuf),
+    Starter(Arc<Starter>),
     #[cfg(feature = "in-process-compiler")]
     InProcess,
 }
@@ -22,6 +26,8 @@ enum Choice {
 pub(super) enum Resolved {
     /// The path of an `airlock` program, run once for each component.
     Program(PathBuf),
+    /// The process that starts such programs.
+    Starter(Arc<Starter>),
     /// This process.
     #[cfg(feature = "in-process-compiler")]
     InProcess,
@@ -31,6 +37,19 @@ impl Compiler {
     /// The `airlock` program at this path. It runs as a confined process for each component.
     pub fn program(path: impl Into<PathBuf>) -> Compiler {
         Compiler(Choice::Program(path.into()))
+    }
+
+    /// A process that starts the `airlock` program at this path for each component, for a program that is about to be
+    /// confined and cannot start one itself any more. It is started here, and ends with this process. `state` is the
+    /// state folder of the registry, whose cache it works for.
+    ///
+    /// # Errors
+    /// When the cache cannot be used, or the program cannot be started.
+    pub fn starter(program: &Path, state: &Path) -> Result<Compiler, CacheError> {
+        let folder = cache::working_folder(&cache::folder_of(state)?)?;
+        let starter = Starter::start(program, &folder)
+            .map_err(|err| CompileError::Process(format!("{}: {err}", program.display())))?;
+        Ok(Compiler(Choice::Starter(Arc::new(starter))))
     }
 
     /// This process itself, for programs that trust their components as they trust their own code.
@@ -55,6 +74,7 @@ impl Compiler {
             Choice::Beside => compile::locate().map(Resolved::Program),
             // Not looked for: a wrong path fails when the program is started, with an error that names it.
             Choice::Program(path) => Ok(Resolved::Program(path.clone())),
+            Choice::Starter(starter) => Ok(Resolved::Starter(starter.clone())),
             #[cfg(feature = "in-process-compiler")]
             Choice::InProcess => Ok(Resolved::InProcess),
         }

@@ -11,10 +11,9 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::events::{self, Events};
+use crate::named::{named, own_files};
 use airlock::blocking::{Lanes, Lost};
-use airlock::config::{ConfigFile, SecretConfig};
-use airlock::lock::Lock;
-use airlock::signature::{envelope_path, minisign_path};
+use airlock::config::ConfigFile;
 
 /// Time limit for the `stat` of a file, and for adding a folder to the watcher. A slower file counts as unchanged.
 const STAT_MAX: Duration = Duration::from_secs(2);
@@ -187,26 +186,9 @@ impl Disk {
     }
 }
 
-/// A registry's file and its lock file.
-fn own_files(registry: &Path) -> [PathBuf; 2] {
-    [registry.to_owned(), Lock::path_of(registry)]
-}
-
 /// Everything that a registry names, whether it is there or not.
 fn files(file: &ConfigFile) -> BTreeSet<PathBuf> {
-    let tools = || file.config.tools.values();
-    let components = tools().map(|tool| file.folder().join(tool.component.get_ref()));
-    let signatures = tools().map(|tool| file.folder().join(tool.component.get_ref()));
-    let signatures = signatures.flat_map(|path| [envelope_path(&path), minisign_path(&path)]);
-    let grants = tools().filter_map(|tool| tool.grants.as_ref());
-    let folders =
-        grants.flat_map(|grants| &grants.get_ref().files).map(|grant| file.folder().join(&grant.host));
-    let jwks = file.config.oauth.iter().filter_map(|oauth| oauth.get_ref().jwks.file());
-    let jwks = jwks.map(|path| file.folder().join(path));
-    let secrets = file.config.secrets.values().flat_map(SecretConfig::files);
-    let secrets = secrets.map(|path| file.folder().join(path));
-    let components = components.chain(signatures);
-    own_files(&file.path).into_iter().chain(components).chain(folders).chain(jwks).chain(secrets).collect()
+    named(file).map(|named| named.path().to_owned()).collect()
 }
 
 fn here(folder: &Path) -> PathBuf {

@@ -138,7 +138,7 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessi
         // names.
         .layer(middleware::from_fn_with_state(door.clone(), names::check))
         // Added after the check of names: probes use the addresses of an orchestrator, and their responses reveal
-        // nothing.
+        // nothing but what the kernel enforces on this process.
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(ready))
         .fallback(api::no_such_path)
@@ -179,12 +179,11 @@ fn no_connection(taken: NoShare) -> Response {
 }
 
 async fn ready(State(door): State<Arc<Door>>) -> Response {
-    if door.draining.load(Ordering::Acquire) {
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "draining"}))).into_response();
-    }
-    match door.host.trouble() {
-        None => Json(json!({"status": "ready"})).into_response(),
-        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": trouble}))).into_response(),
+    let draining = door.draining.load(Ordering::Acquire).then_some("draining");
+    let said = |status: &str| Json(json!({"status": status, "confinement": door.host.confinement()}));
+    match draining.or_else(|| door.host.trouble()) {
+        None => said("ready").into_response(),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, said(trouble)).into_response(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::io::{Read as _, Write};
 
+use serde::{Deserialize, Serialize};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -27,7 +28,8 @@ pub struct Worker {
 }
 
 /// What is to be done with a component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Task {
     /// Say what it shows. No code is compiled.
     Describe,

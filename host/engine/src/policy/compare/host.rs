@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Found;
 use crate::config::{
-    HostConfig, HttpConfig, JournalConfig, OauthConfig, SecretConfig, Unavailable, WithoutJournal,
+    Confine, HostConfig, HttpConfig, JournalConfig, OauthConfig, SecretConfig, Unavailable, WithoutJournal,
 };
 use airlock_contract::arguments::ArgumentLimits;
 use airlock_types::limit::CompileLimits;
@@ -75,13 +75,21 @@ pub(super) fn http(found: &mut Found, old: &HttpConfig, new: &HttpConfig) {
 }
 
 pub(super) fn host(found: &mut Found, old: &HostConfig, new: &HostConfig) {
-    let HostConfig { state, calls_max, wait_max, call_deadline_ms, unavailable_tools } = old;
+    let HostConfig { state, calls_max, wait_max, call_deadline_ms, unavailable_tools, confine } = old;
     // Another journal does not know which effects were made.
     let is_same = *state == new.state;
     found.value("host.state", state.display().to_string(), new.state.display().to_string(), is_same);
     found.bound("host.calls_max", (*calls_max).into(), new.calls_max.into());
     found.bound("host.wait_max", (*wait_max).into(), new.wait_max.into());
     found.bound("host.call_deadline_ms", *call_deadline_ms, new.call_deadline_ms);
+    // How much confinement is certain, and its name.
+    let held = |setting: Confine| match setting {
+        Confine::Off => (0, "off"),
+        Confine::Auto => (1, "auto"),
+        Confine::Require => (2, "require"),
+    };
+    let ((before, old_name), (after, new_name)) = (held(*confine), held(new.confine));
+    found.value("host.confine", old_name.to_owned(), new_name.to_owned(), after >= before);
     let names = |setting: Unavailable| matches!(setting, Unavailable::Name);
     let text = |setting| if names(setting) { "name" } else { "hide" }.to_owned();
     let (old, new) = (*unavailable_tools, new.unavailable_tools);

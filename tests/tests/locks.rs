@@ -88,6 +88,9 @@ fn a_tool_that_changed_is_quarantined_at_a_start_and_the_others_are_served() {
         assert_eq!(called.status.code(), Some(1), "{}", said(&called));
         assert!(said(&called).contains("quarantined"), "{}", said(&called));
         assert_eq!(airlock(&path, &["check"]).status.code(), Some(1));
+        let audited = airlock(&path, &["audit", "unit_convert"]);
+        assert_eq!(audited.status.code(), Some(1), "{}", said(&audited));
+        assert!(said(&audited).contains("changed since it was accepted"), "{}", said(&audited));
     }
     let shown = said(&airlock(&path, &["lock"]));
     let digest = shown.split("--accept ").nth(1).unwrap().split('`').next().unwrap();

@@ -314,6 +314,8 @@ async fn suggest_covers_what_was_used_and_no_more_and_unused_lists_the_rest() {
     let said = stdout(&airlock_in(folder, &["policy", "suggest", "--since", "0s"]));
     assert!(said.contains("no record"), "{said}");
     assert!(!airlock_in(folder, &["policy", "suggest", "--since", "soon"]).status.success());
+    let unknown = airlock_in(folder, &["policy", "suggest", "nobody"]);
+    assert!(stderr(&unknown).contains("the registry has no entry `tools.nobody`"), "{}", stderr(&unknown));
 }
 
 #[test]

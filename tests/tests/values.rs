@@ -82,8 +82,8 @@ fn a_grant_that_cannot_be_meant_is_refused_with_what_to_write() {
         ("env = { \"\" = \"c\" }", "`grants.env` has the key ``"),
         ("env = { A = \"a\\u0000b\" }", "`grants.env` has the key `A`"),
         ("config = { \"\" = \"c\" }", "`grants.config` has the key ``"),
-        ("config = { a = 1 }", "expected a string"),
-        ("env = [\"PATH\"]", "expected a map"),
+        ("config = { a = 1 }", "a string is expected here"),
+        ("env = [\"PATH\"]", "a table is expected here"),
         (large.as_str(), "at most 65536 are possible"),
     ] {
         let text = format!("[tools.keep]\ncomponent = \"keeper.wasm\"\ngrants.{grant}\n");

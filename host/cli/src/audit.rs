@@ -51,6 +51,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     }
     let uses = uses(&file)?;
     let audit = Audit::of(&file, &loaded, &uses, args.tool.as_deref());
+    let audit = audit.map_err(|err| Message(err.to_string()))?;
     match args.format {
         Format::Text => printer.line(text::report(&audit).trim_end()),
         Format::Html => printer.line(html::page(&audit).trim_end()),

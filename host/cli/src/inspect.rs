@@ -14,6 +14,7 @@ use airlock::registry::{Component, Tool, describe};
 use airlock::signature::Signed;
 use airlock_contract::answer::Shape;
 use airlock_contract::component::Import;
+use airlock_contract::manifest::Manifest;
 use airlock_contract::schema;
 use airlock_server::output::output_schema;
 
@@ -156,8 +157,16 @@ fn component_text(printer: &Printer, component: &Component) {
     for import in &info.imports {
         printer.line(format!("  {}  {}", import.name, standing(import)));
     }
-    let contract = if info.contract.is_some() { "embedded" } else { "none: schema from its types alone" };
-    printer.line(format!("\ncontract   {contract}"));
+    let Some(contract) = &info.contract else {
+        printer.line("\ncontract   none: schema from its types alone");
+        return;
+    };
+    printer.line("\ncontract   embedded");
+    // One that cannot be read has its problems shown where the component is loaded.
+    let requests = Manifest::parse(contract, "contract.toml").unwrap_or_default().capabilities.entries();
+    for (capability, lines) in requests {
+        lines.iter().for_each(|line| printer.line(format!("requests   {capability}  {line}")));
+    }
 }
 
 fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 
 use crate::capability::{Capabilities, Granting};
 use crate::config::ConfigFile;
+use crate::diff::Changes;
+use crate::lock::{Lock, LockError};
 use crate::policy::Allowance;
 use crate::registry::{Definition, Registry, Tool};
 use airlock_contract::component::Import;
@@ -119,20 +121,30 @@ impl Standing {
 
 impl Audit {
     /// The report on a loaded registry, with the uses that are on record; on one tool alone, if it is named.
-    pub fn of(file: &ConfigFile, registry: &Registry, uses: &Uses, only: Option<&str>) -> Audit {
+    ///
+    /// # Errors
+    /// When the lock cannot be read.
+    pub fn of(
+        file: &ConfigFile,
+        registry: &Registry,
+        uses: &Uses,
+        only: Option<&str>,
+    ) -> Result<Audit, LockError> {
         let capabilities = Capabilities::default();
+        let waiting = Lock::read(file)?.waiting(registry);
         let names: Vec<&str> = registry.tools().map(|tool| &*tool.name).collect();
         let tools = registry.tools().filter(|tool| only.is_none_or(|only| only == &*tool.name));
-        let tools = tools.map(|tool| AuditedTool::of(tool, file, &capabilities, uses, &names)).collect();
+        let tools =
+            tools.map(|tool| AuditedTool::of(tool, file, &capabilities, uses, (&names, &waiting))).collect();
         // On one line: it may quote an author.
         let told = |problem: &Diagnostic| clean(&problem.message);
         let left_out = registry.problems().map(|problems| problems.0.iter().map(told).collect());
-        Audit {
+        Ok(Audit {
             registry: name(&file.path),
             records: uses.records(),
             tools,
             left_out: left_out.unwrap_or_default(),
-        }
+        })
     }
 
     /// The number of doubts by level.
@@ -151,7 +163,7 @@ impl AuditedTool {
         file: &ConfigFile,
         capabilities: &Capabilities,
         uses: &Uses,
-        names: &[&str],
+        (names, waiting): (&[&str], &Changes),
     ) -> AuditedTool {
         let definition = Definition::of(tool);
         let signed = &tool.component.signed;
@@ -174,7 +186,7 @@ impl AuditedTool {
             limits: json!(tool.limits()),
             fallback: tool.fallback.iter().map(ToString::to_string).collect(),
             checks: tool.contract.checks.told().len(),
-            lints: lint::of(tool, capabilities, names),
+            lints: lint::of(tool, capabilities, names, waiting),
         }
     }
 }

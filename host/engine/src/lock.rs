@@ -265,6 +265,17 @@ impl Lock {
         diff::changes(&kept.map(|(name, definition)| (name.clone(), definition.clone())).collect(), &now)
     }
 
+    /// The changes for which tools are not served until someone accepts them.
+    pub(crate) fn waiting(&self, registry: &Registry) -> Changes {
+        let changes = self.changes(registry);
+        if self.accepts(&changes) { Changes::default() } else { changes }
+    }
+
+    /// Whether the pin accepts these changes by itself.
+    fn accepts(&self, changes: &Changes) -> bool {
+        self.pin == Pin::Accept && !changes.weakens_signatures()
+    }
+
     /// Checks a registry against the lock before its tools are served. Without a lock, the definitions that this
     /// process has ever served count as accepted, and new tools are allowed.
     ///
@@ -281,7 +292,7 @@ impl Lock {
             return Ok(());
         }
         // Written before the tools are served, so that the lock never lags behind.
-        if self.pin == Pin::Accept && !changes.weakens_signatures() {
+        if self.accepts(&changes) {
             tracing::warn!("tool definitions changed and were accepted, as the lock says:\n{changes}");
             // The tools of an entry that was left out stay accepted: it may be whole again after the next change.
             let kept = self.accepted().into_iter().filter(|(name, _)| registry.may_lack(name));

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::records::{Since, observed};
 use crate::Ended;
-use crate::print::Printer;
+use crate::print::{Message, Printer};
 use airlock::policy::{Suggested, WILDCARD_FROM, suggest};
+use airlock_types::words::did_you_mean;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -21,6 +22,11 @@ pub(crate) struct Args {
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let entries = observed(registry, args.since, printer).await?;
+    if let Some(unknown) = args.tools.iter().find(|tool| !entries.contains_key(*tool)) {
+        let near = did_you_mean(unknown, entries.keys().map(String::as_str));
+        let near = near.map_or_else(String::new, |near| format!("; {near}"));
+        return Err(Message(format!("the registry has no entry `tools.{unknown}`{near}")).into());
+    }
     let chosen = entries.iter().filter(|(key, _)| args.tools.is_empty() || args.tools.contains(key));
     for (key, (source, observed)) in chosen {
         if observed.attempts == 0 {

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::capability::Capabilities;
+use crate::diff::Changes;
 use crate::registry::Tool;
 use airlock_types::grant::http::HostPattern;
 use airlock_types::text::{clean, is_hidden, visible};
@@ -74,7 +75,7 @@ pub struct Rule {
 }
 
 /// All rules, by name.
-pub const RULES: [Rule; 9] = [
+pub const RULES: [Rule; 10] = [
     Rule {
         id: "description.missing",
         level: Level::Warning,
@@ -99,6 +100,11 @@ pub const RULES: [Rule; 9] = [
         id: "grant.wildcard",
         level: Level::Warning,
         text: "A wildcard stands for hosts that nobody has listed.",
+    },
+    Rule {
+        id: "lock.quarantined",
+        level: Level::Error,
+        text: "The tool is not the one that the lock accepted, and is not served until an operator accepts the change.",
     },
     Rule {
         id: "name.similar",
@@ -144,13 +150,15 @@ impl Lint {
 }
 
 /// The doubts about a tool, the gravest first. `names` are those of all tools.
-pub(super) fn of(tool: &Tool, capabilities: &Capabilities, names: &[&str]) -> Vec<Lint> {
+/// `waiting` are the changes that nobody has accepted.
+pub(super) fn of(tool: &Tool, capabilities: &Capabilities, names: &[&str], waiting: &Changes) -> Vec<Lint> {
     let found = [
         described(tool),
         contradicted(tool, capabilities),
         lowered(tool, capabilities),
         unchecked(tool),
         wildcards(tool),
+        quarantined(tool, waiting),
         similar(tool, names),
         unsigned(tool),
         hidden(tool),
@@ -213,6 +221,15 @@ fn wildcards(tool: &Tool) -> Vec<String> {
     let is_wild = |(_, host): &(&str, &HostPattern)| matches!(host, HostPattern::OneLabelOf(_));
     let wild = granted.chain(tried).chain(requested).filter(is_wild);
     wild.map(|(what, host)| format!("{what} `{host}`")).collect()
+}
+
+fn quarantined(tool: &Tool, waiting: &Changes) -> Vec<String> {
+    let own = waiting.0.iter().filter(|change| change.tool == *tool.name);
+    let place = |path: &str| if path.is_empty() { "the whole tool".to_owned() } else { clean(path) };
+    let places: Vec<String> = own.map(|change| place(&change.path)).collect();
+    let message =
+        || format!("changed since it was accepted: {}; `airlock lock` shows the change", places.join(", "));
+    (!places.is_empty()).then(message).into_iter().collect()
 }
 
 fn similar(tool: &Tool, names: &[&str]) -> Vec<String> {

@@ -104,7 +104,7 @@ fn what_a_trusted_key_signed_must_hold_beside_the_required_keys() {
     };
     let [own, new, stale] =
         [(&ours, &good), (&theirs, &good), (&theirs, &old)].map(|(key, of)| key.sign(of).unwrap());
-    assert_eq!(judged(&[own.clone()], &trusts), Ok(1));
+    assert_eq!(judged(std::slice::from_ref(&own), &trusts), Ok(1));
     assert_eq!(judged(&[own.clone(), new.clone()], &trusts), Ok(2));
     assert_eq!(judged(&[own.clone(), stale.clone()], &trusts), Err("signature.digest"));
     // The newer one takes its place.

@@ -4,7 +4,7 @@
 //!
 //! Owns the schedule. `place` has the files and the small disk, `trouble` what goes wrong, `clients` those who call
 //! meanwhile, `other` a process that has the journal beside the server, `clock` calls under a clock that jumps, `report` the observations and the faults. To add a kind of trouble: a
-//! variant of [`trouble::Trouble`], which undoes itself when its time is over.
+//! variant of `trouble::Trouble`, which undoes itself when its time is over.
 
 mod clients;
 mod clock;
@@ -35,7 +35,7 @@ const REST: Duration = Duration::from_secs(3);
 /// Orders whose fates are drawn beforehand: more than are placed in the longest run.
 const FATES: usize = 200_000;
 
-/// What becomes of those orders that have another fate than to be answered: one of [`RARE`]. None is applied late: these
+/// What becomes of those orders that have another fate than to be answered: one of `RARE`. None is applied late: these
 /// clients place each order once, and nobody asks again.
 const KINDS: [Fate; 7] = [
     Fate::Refused(503),

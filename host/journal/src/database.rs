@@ -1,8 +1,8 @@
 //! A database beside that of records: a file, or the memory of this process.
 //!
 //! Owns when it is opened: a file at its first use, and again after its connection proved useless or its files were
-//! replaced. Must not know what is in it. To add one: its [`Form`], and a module that calls [`Database::read`]
-//! and [`Database::write`].
+//! replaced. Must not know what is in it. To add one: its `Form`, and a module that calls `Database::read`
+//! and `Database::write`.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use airlock::host::Host;
+use airlock_journal::Journal;
 use airlock_tests::program;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::Code;
@@ -127,5 +128,29 @@ fn each_limit_names_itself() {
         let more = format!("{registry}limits.{enough}\n");
         assert!(run(folder.path(), &more, &["call", "a", "{}"]).status.success(), "{enough}");
         assert!(!stderr(&run(folder.path(), &more, &["check"])).contains("can never run"));
+    }
+}
+
+/// The place of a guest is given back in the thread in which it ended, a moment after its call has left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_that_wait_for_others_find_room_in_every_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.wasm"), component(8, 32, 0)).unwrap();
+    let registry = "[host]\ncalls_max = 4\n[tools.a]\ncomponent = \"a.wasm\"\nretry.attempts = 1\n\
+                    bulkhead = { run = 64, wait = 256 }\n";
+    let path = folder.path().join("airlock.toml");
+    std::fs::write(&path, registry).unwrap();
+    let host = Arc::new(Host::builder().registry(path).journal(Journal::memory()).open().await.unwrap());
+    for _ in 0..40 {
+        let calls = (0..64).map(|_| {
+            let host = host.clone();
+            tokio::spawn(async move {
+                host.call(Call::new("a", Arguments::Text(r#"{"rounds": 10}"#.into()))).await
+            })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            let reply = call.await.unwrap();
+            assert_eq!(reply.code, Code::Ok, "{:?}", reply.error);
+        }
     }
 }

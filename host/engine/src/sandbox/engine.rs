@@ -46,6 +46,9 @@ pub(crate) enum Optimize {
 /// memory than a core's cache holds.
 const GIVEN_BACK_TOGETHER: usize = 8;
 
+/// Threads in which guests end at the same time, at least: an embedding program may have more than its cores.
+const THREADS_MIN: usize = 8;
+
 /// An engine with its ticker running, and a pool for `calls_max` concurrent calls of the largest components. Admission
 /// counts calls, so no call finds the pool exhausted, whatever the other calls hold.
 ///
@@ -104,7 +107,15 @@ fn settings(optimize: Optimize) -> Config {
     config
 }
 
+/// Places of guests that have ended and whose batch is being given back: no call has them any more, and none can take
+/// them yet. Each thread gives back one batch at a time.
+fn between_calls() -> u32 {
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(THREADS_MIN);
+    u32::try_from(threads * GIVEN_BACK_TOGETHER).unwrap_or(u32::MAX)
+}
+
 fn pool(calls: u32) -> PoolingAllocationConfig {
+    let calls = calls.saturating_add(between_calls());
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(calls)
         // Each total is what one component may have, times the calls: a slot that is not used costs address space only.

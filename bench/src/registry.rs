@@ -131,6 +131,8 @@ impl Repository {
             crate::outgoing::TOOL
         );
         tool(&mut text, "fetcher", &self.component("fetcher"), &more);
+        // One caller makes all calls, and runs 32 of them at once unless it is allowed more.
+        let _ = write!(text, "\n[callers.local]\ntools = [\"*\"]\nrun = {calls_max}\nwait = 1024\n");
         self.write(&format!("fetching-{calls_max}"), &text)
     }
 

@@ -204,6 +204,15 @@ fn write_registry(folder: &Path, callers: &str, mark: &str, entries: &[Entry]) -
         entry.insert("component".into(), format!("{component}.wasm").into());
         if name == WRITING {
             entry.insert("effects".into(), "write".into());
+            // From the start: a confined server gains no folder to write to by a reload.
+            let grant = [
+                ("host", folder.join("data").display().to_string()),
+                ("guest", "/data".to_owned()),
+                ("access", "read-write".to_owned()),
+            ];
+            let grant = Table::from_iter(grant.map(|(key, value)| (key.to_owned(), value.into())));
+            let files = Table::from_iter([("files".to_owned(), vec![toml::Value::from(grant)].into())]);
+            entry.insert("grants".into(), files.into());
         }
         let tools = Table::from_iter([(name.to_owned(), entry.into())]);
         text += &toml::to_string(&Table::from_iter([("tools".to_owned(), tools.into())]))?;

@@ -47,7 +47,7 @@ pub(crate) enum Optimize {
 const GIVEN_BACK_TOGETHER: usize = 8;
 
 /// Threads in which guests end at the same time, at least: an embedding program may have more than its cores.
-const THREADS_MIN: usize = 8;
+const THREADS_MIN: usize = 4;
 
 /// An engine with its ticker running, and a pool for `calls_max` concurrent calls of the largest components. Admission
 /// counts calls, so no call finds the pool exhausted, whatever the other calls hold.
@@ -56,7 +56,8 @@ const THREADS_MIN: usize = 8;
 /// Fails when the address space cannot hold the pool: under `ulimit -v`, or with fewer than 48 bits of addresses.
 pub fn engine(calls_max: u32) -> wasmtime::Result<Engine> {
     let mut config = settings(Optimize::Speed);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(calls_max)));
+    let places = calls_max.saturating_add(between_calls());
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places)));
     let engine = Engine::new(&config)?;
     tick(&engine);
     Ok(engine)
@@ -115,7 +116,6 @@ fn between_calls() -> u32 {
 }
 
 fn pool(calls: u32) -> PoolingAllocationConfig {
-    let calls = calls.saturating_add(between_calls());
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(calls)
         // Each total is what one component may have, times the calls: a slot that is not used costs address space only.

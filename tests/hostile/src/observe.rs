@@ -99,6 +99,16 @@ fn children(process: u32) -> Vec<u32> {
         .collect()
 }
 
+/// The compile processes of a server: its children, or those of the child that starts them for a confined one.
+fn compiling(server: u32) -> Vec<u32> {
+    let is_starter = |child: u32| {
+        std::fs::read(format!("/proc/{child}/cmdline"))
+            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|arg| arg == b"compile-starter"))
+    };
+    let of = |child: u32| if is_starter(child) { children(child) } else { vec![child] };
+    children(server).into_iter().flat_map(of).collect()
+}
+
 /// What the compile processes took at most.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Compiles {
@@ -147,7 +157,7 @@ impl Watch {
 }
 
 fn look(process: u32, since: &mut BTreeMap<u32, Instant>, seen: &Mutex<(Sample, Compiles)>) {
-    let running = children(process);
+    let running = compiling(process);
     since.retain(|child, _| running.contains(child));
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     if let Ok(sample) = Sample::of(process) {

@@ -1,9 +1,14 @@
 //! `airlock journal export`: whole records as lines, and spans of OpenTelemetry.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use airlock::environment::World;
 use airlock::host::Host;
 use airlock_types::call::{Arguments, Call, TraceParent};
+use airlock_types::environment::{Environment, Sleep};
 use airlock_types::session::SessionKey;
 use serde_json::Value;
 
@@ -21,10 +26,34 @@ fn lines(path: &Path, args: &[&str]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// This machine's clocks, a second late, in which time passes whenever the time of day is read. The ids of two calls of one
+/// millisecond have no order.
+struct Passing(World, AtomicU64);
+
+impl Environment for Passing {
+    fn wall(&self) -> Duration {
+        let passed = Duration::from_millis(10 * self.1.fetch_add(1, Ordering::Relaxed));
+        self.0.wall() - Duration::from_secs(1) + passed
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn seed(&self) -> [u8; 32] {
+        self.0.seed()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.0.sleep(duration)
+    }
+}
+
 /// Three calls: one of a caller's trace, one with an effect class, and one with invalid arguments.
 async fn called(folder: &Path) -> std::path::PathBuf {
     let path = registry_in(folder, "");
-    let host = Host::builder().registry(path.clone()).open().await.unwrap();
+    let passing = Arc::new(Passing(World::new(), AtomicU64::new(0)));
+    let host = Host::builder().registry(path.clone()).environment(passing).open().await.unwrap();
     let mut traced = Call::new("reads", Arguments::Text(KM.into()));
     traced.session = SessionKey::Transport("stdio-1".into());
     traced.trace = Some(TraceParent { parent: PARENT.into(), state: None });

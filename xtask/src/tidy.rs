@@ -2,9 +2,9 @@
 //!
 //! Owns the order of crates, and of the modules inside each crate, lowest first. The compiler enforces the order of
 //! crates; this enforces the order of modules, for which the language has no feature. A textual check is sufficient,
-//! because a path must be written to be used. To add a module: its name in the row of its crate, above everything it
-//! imports.
+//! because a path must be written to be used. `floors` has the order.
 
+mod floors;
 mod library;
 
 use std::fmt::Write as _;
@@ -12,166 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// One crate of the host.
-struct Floor {
-    /// Its folder under `host/`.
-    folder: &'static str,
-    /// Its modules. Each may import only those before it.
-    modules: &'static [&'static str],
-}
-
-/// The crates, lowest first.
-const FLOORS: [Floor; 6] = [
-    Floor {
-        folder: "types",
-        modules: &[
-            "text",
-            "shorten",
-            "unexpanded",
-            "words",
-            "duration",
-            "digest",
-            "canonical",
-            "place",
-            "diagnostic",
-            "range",
-            "environment",
-            "json",
-            "fields",
-            "schema",
-            "code",
-            "decision",
-            "finding",
-            "violation",
-            "difference",
-            "effect",
-            "limit",
-            "grant",
-            "caller",
-            "session",
-            "call",
-            "answer",
-            "plan",
-            "usage",
-            "record",
-            "event",
-            "reply",
-        ],
-    },
-    Floor {
-        folder: "contract",
-        modules: &[
-            "arguments",
-            "pattern",
-            "period",
-            "foreign",
-            "ty",
-            "phrase",
-            "path",
-            "schema",
-            "export",
-            "lift",
-            "lower",
-            "arbitrary",
-            "laws",
-            "answer",
-            "expression",
-            "check",
-            "component",
-            "docs",
-            "package",
-            "validate",
-            "example",
-            "message",
-            "rules",
-            "manifest",
-            "tool",
-            "surface",
-        ],
-    },
-    Floor {
-        folder: "journal",
-        modules: &[
-            "state",
-            "standing",
-            "retention",
-            "grade",
-            "error",
-            "bound",
-            "owner",
-            "store",
-            "database",
-            "keyvalue",
-            "answers",
-            "queue",
-            "writer",
-            "sqlite",
-            "memory",
-        ],
-    },
-    Floor {
-        folder: "engine",
-        modules: &[
-            "blocking",
-            "file",
-            "environment",
-            "telemetry",
-            "admission",
-            "caller",
-            "signature",
-            "confinement",
-            "config",
-            "secret",
-            "policy",
-            "capability",
-            "sandbox",
-            "execute",
-            "registry",
-            "diff",
-            "lock",
-            "audit",
-            "generation",
-            "call",
-            "host",
-            "seam",
-        ],
-    },
-    Floor {
-        folder: "server",
-        modules: &["output", "named", "confine", "api", "mcp", "reload", "retention", "transport", "seam"],
-    },
-    Floor {
-        folder: "cli",
-        modules: &[
-            "print",
-            "telemetry",
-            "sealed",
-            "confined",
-            "open",
-            "audit",
-            "call",
-            "check",
-            "compile",
-            "compile_starter",
-            "diff",
-            "explain",
-            "export",
-            "grade",
-            "inspect",
-            "journal",
-            "lock",
-            "pack",
-            "policy",
-            "secret",
-            "serve",
-            "show",
-            "sign",
-            "token",
-            "tools",
-            "verify",
-        ],
-    },
-];
+use floors::{FLOORS, Floor};
 
 /// Dependencies that only these modules may name, written as `folder/module`.
 const ONLY: [(&str, &[&str]); 12] = [

@@ -87,14 +87,13 @@ async fn fill(place: &Place) -> anyhow::Result<Struck> {
 /// Delays each flush of the server to its disk.
 async fn slow(process: u32) -> anyhow::Result<Struck> {
     let mut command = Command::new("strace");
-    command.args(["--seccomp-bpf", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
     command.args([
         "-e",
         &format!("inject=fsync,fdatasync:delay_exit={FLUSH_US}"),
         "-p",
         &process.to_string(),
     ]);
-    // An attached process cannot be followed by a filter, which strace says and then does without.
     let spawned = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let Ok(mut strace) = spawned else { return Ok(Struck::Missing("`strace` is not installed")) };
     tokio::time::sleep(LASTS).await;

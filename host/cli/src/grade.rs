@@ -1,6 +1,10 @@
-//! `airlock grade CALL right|wrong|partly`: says whether an answer was right.
+//! `airlock grade`: says whether an answer was right, of one call or of all in a file.
+//!
+//! Owns the verb. Must not know what is in a file of grades (`grade/file.rs`), nor what follows from a grade.
 
-use std::path::Path;
+mod file;
+
+use std::path::{Path, PathBuf};
 
 use super::Ended;
 use super::print::{Message, Printer};
@@ -8,21 +12,26 @@ use airlock::config::ConfigFile;
 use airlock::environment::World;
 use airlock::host;
 use airlock_journal::grade::{Grade, Graded};
+use airlock_journal::{Journal, JournalError};
 use airlock_types::environment::{Environment as _, ms};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The record's id as the reply has it, or its beginning
-    call: String,
+    #[arg(required_unless_present = "from")]
+    call: Option<String>,
     /// Whether the answer was right
-    #[arg(value_enum)]
-    grade: Word,
+    #[arg(value_enum, required_unless_present = "from")]
+    grade: Option<Word>,
     /// Why
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Who says so
+    /// Who says so; for a file, who says what its lines leave open
     #[arg(long, value_name = "NAME", default_value = "local")]
     by: String,
+    /// Reads the grades of many calls: `.jsonl` or `.csv`, with call, grade and perhaps note and by
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["call", "grade", "note"])]
+    from: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -35,21 +44,55 @@ enum Word {
     Partly,
 }
 
+impl Word {
+    fn grade(self) -> Grade {
+        match self {
+            Word::Right => Grade::Right,
+            Word::Wrong => Grade::Wrong,
+            Word::Partly => Grade::Partly,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    let grade = match args.grade {
-        Word::Right => Grade::Right,
-        Word::Wrong => Grade::Wrong,
-        Word::Partly => Grade::Partly,
-    };
     let now_unix_ms = ms(World::new().wall());
-    let graded = Graded::new(grade, &args.by, args.note.as_deref(), now_unix_ms).map_err(Message)?;
-    let message = |err: airlock_journal::JournalError| Message(err.to_string());
-    let journal = host::open_journal(&ConfigFile::read(registry)?).map_err(message)?;
-    let Some(record) = journal.find(&args.call).map_err(message)? else {
-        let how = format!("no record `{}` in the journal of {}", args.call, registry.display());
-        return Err(Message(format!("{how}; the id is the `record` of a reply")).into());
-    };
-    journal.grade(&record.id, &graded).map_err(message)?;
-    printer.line(format!("{} of {} is {}", record.id, record.tool, grade.as_str()));
+    let config = ConfigFile::read(registry)?;
+    match (&args.call, args.grade, &args.from) {
+        (Some(call), Some(word), _) => {
+            let grade = word.grade();
+            let graded = Graded::new(grade, &args.by, args.note.as_deref(), now_unix_ms).map_err(Message)?;
+            let journal = open(&config)?;
+            let (id, tool) = find(&journal, call, registry).map_err(Message)?;
+            journal.grade(&id, &graded).map_err(message)?;
+            printer.line(format!("{id} of {tool} is {}", grade.as_str()));
+        }
+        (_, _, Some(from)) => {
+            let rows = file::rows(from, &args.by, now_unix_ms).map_err(Message)?;
+            let journal = open(&config)?;
+            let grades = file::resolve(from, rows, |call| find(&journal, call, registry).map(|(id, _)| id));
+            let grades = grades.map_err(Message)?;
+            let new = journal.grade_all(&grades).map_err(message)?;
+            printer.line(format!("{new} grades were appended; {} were there already", grades.len() - new));
+        }
+        // The parser of arguments asks for one or the other.
+        (_, _, None) => return Err(Message("name a call and its grade, or a file".to_owned()).into()),
+    }
     Ok(0)
+}
+
+fn open(config: &ConfigFile) -> Result<Journal, Message> {
+    host::open_journal(config).map_err(message)
+}
+
+/// The whole id of a call, and its tool.
+fn find(journal: &Journal, call: &str, registry: &Path) -> Result<(String, String), String> {
+    let found = journal.find(call).map_err(|err| err.to_string())?;
+    found.map(|record| (record.id, record.tool)).ok_or_else(|| {
+        let how = format!("no record `{call}` in the journal of {}", registry.display());
+        format!("{how}; the id is the `record` of a reply")
+    })
+}
+
+fn message(err: JournalError) -> Message {
+    Message(err.to_string())
 }

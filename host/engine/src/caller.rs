@@ -12,4 +12,4 @@ pub mod session;
 pub mod token;
 
 pub(crate) use rules::{CALLER_RUN, CALLER_WAIT, CallerGrants, Rules};
-pub use rules::{MetricsAccess, ToolPattern};
+pub use rules::{GradesAccess, MetricsAccess, ToolPattern};

@@ -6,6 +6,7 @@
 mod builder;
 mod call_count;
 mod error;
+mod grade;
 mod load;
 mod retention;
 mod ungranted;
@@ -42,6 +43,7 @@ use airlock_types::reply::{Failure, Reply};
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
 pub use error::OpenError;
+pub use grade::GradeError;
 use load::{Means, Older, accepted, load, note};
 pub use load::{load_registry, open_journal, user_cache, user_folder};
 

@@ -2,15 +2,17 @@
 //!
 //! Owns the words and the bounds of a grade. Grades are appended and never changed. Must not know what follows from them.
 
-/// Most characters of a name, and of a note.
+use serde::Deserialize;
+
+/// Most characters of a name.
 const BY_CHARS_MAX: usize = 128;
-const NOTE_CHARS_MAX: usize = 4_000;
 
 /// Most grades of one call.
 pub(crate) const GRADES_MAX: u32 = 100;
 
 /// Whether an answer was right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// It was right.
     Right,
@@ -21,6 +23,9 @@ pub enum Grade {
 }
 
 impl Grade {
+    /// All grades.
+    pub const ALL: [Grade; 3] = [Grade::Right, Grade::Wrong, Grade::Partly];
+
     /// As it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,6 +46,9 @@ pub struct Graded {
 }
 
 impl Graded {
+    /// Most characters of a note.
+    pub const NOTE_CHARS_MAX: usize = 4_000;
+
     /// A grade, and who says so and why.
     ///
     /// # Errors
@@ -50,8 +58,8 @@ impl Graded {
         if !is_within(by, BY_CHARS_MAX) {
             return Err(format!("the name of who grades has 1 to {BY_CHARS_MAX} characters"));
         }
-        if note.is_some_and(|note| !is_within(note, NOTE_CHARS_MAX)) {
-            return Err(format!("a note has 1 to {NOTE_CHARS_MAX} characters"));
+        if note.is_some_and(|note| !is_within(note, Graded::NOTE_CHARS_MAX)) {
+            return Err(format!("a note has 1 to {} characters", Graded::NOTE_CHARS_MAX));
         }
         Ok(Graded { grade, by: by.to_owned(), note: note.map(str::to_owned), at_unix_ms })
     }

@@ -311,6 +311,17 @@ impl Journal {
         }
     }
 
+    /// Appends grades, but those that their call has already: all of them or none. Returns how many were new.
+    ///
+    /// # Errors
+    /// Fails when they cannot be written, or a call has too many.
+    pub fn grade_all(&self, grades: &[(String, Graded)]) -> Result<usize, JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.grade_all(grades),
+            Sink::Memory(_) => Err(JournalError::Write("a journal in memory takes no grades".into())),
+        }
+    }
+
     /// Ids of calls that started and never ended. After a restart, these are the calls that a crash interrupted.
     ///
     /// # Errors

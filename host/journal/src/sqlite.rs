@@ -146,6 +146,28 @@ impl Sqlite {
         if written { Ok(()) } else { Err(JournalError::Graded(call.to_owned())) }
     }
 
+    /// Appends grades to calls, in one transaction. Returns how many were new.
+    pub(super) fn grade_all(&self, grades: &[(String, Graded)]) -> Result<usize, JournalError> {
+        let mut store = Store::open(&self.path).map_err(JournalError::Write)?;
+        let append = |connection: &Connection| {
+            let mut new = 0;
+            for (call, graded) in grades {
+                if store::is_graded(connection, call, graded)? {
+                    continue;
+                }
+                if !store::grade(connection, call, graded)? {
+                    return Err(NotGraded::Full(call.clone()));
+                }
+                new += 1;
+            }
+            Ok(new)
+        };
+        store.write(append).map_err(|err| match err {
+            NotGraded::Store(err) => JournalError::Write(err.to_string()),
+            NotGraded::Full(call) => JournalError::Graded(call),
+        })
+    }
+
     fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let store = match &mut *reader {
@@ -159,6 +181,19 @@ impl Sqlite {
         // Closed and not reopened here: the next look-up opens the files that are there by then.
         *reader = None;
         Err(JournalError::Read("its files were moved or removed; it is opened again".into()))
+    }
+}
+
+/// Why grades were not appended.
+enum NotGraded {
+    Store(StoreError),
+    /// The call has all the grades that it can have.
+    Full(String),
+}
+
+impl From<StoreError> for NotGraded {
+    fn from(err: StoreError) -> NotGraded {
+        NotGraded::Store(err)
     }
 }
 

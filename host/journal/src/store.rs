@@ -27,7 +27,7 @@ use crate::state;
 use airlock_types::json::Json;
 use airlock_types::record;
 use airlock_types::record::Record;
-pub(super) use grades::grade;
+pub(super) use grades::{grade, is_graded};
 pub(super) use intents::{end_intent, find_open, intend, interrupted, open_intents, settle};
 pub(super) use prune::{index, next_tool, step, tell};
 pub(super) use size::{SizeCheck, bytes_of, make as make_room};

@@ -5,6 +5,7 @@
 //! Must not know sockets or authentication: the request already carries its caller. To add a path: a handler,
 //! its line in `router`, and its entry in `openapi::fixed_paths`.
 
+mod grade;
 mod openapi;
 pub(crate) mod problem;
 
@@ -34,6 +35,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: Arc<Host>) -> Route
         .route("/v1/tools", get(tools))
         .route("/v1/tools/{tool}", get(tool))
         .route("/v1/tools/{tool}/calls", post(call))
+        .route("/v1/calls/{id}/grade", post(grade::grade))
         .route("/v1/openapi.json", get(document))
         .with_state(host)
 }

@@ -27,6 +27,7 @@ pub(crate) struct Rules {
     pub(crate) wait: u32,
     pub(crate) budgets: Budgets,
     pub(crate) metrics: MetricsAccess,
+    pub(crate) grades: GradesAccess,
     pub(crate) grants: CallerGrants,
 }
 
@@ -72,6 +73,7 @@ impl Rules {
             budgets: self.budgets.and(&other.budgets),
             // The variants are ordered, the least access first.
             metrics: self.metrics.min(other.metrics),
+            grades: self.grades.min(other.grades),
             grants: self.grants.and(&other.grants),
         }
     }
@@ -108,6 +110,19 @@ impl TryFrom<MetricsWord> for MetricsAccess {
             MetricsWord::Word(word) => Err(format!("`metrics` is true, false or \"all\", not `{word}`")),
         }
     }
+}
+
+/// Which calls a caller may grade over HTTP. The variants are ordered: the least access first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GradesAccess {
+    /// None.
+    None,
+    /// Its own. Callers without a token have no calls that are known to be theirs.
+    #[default]
+    Own,
+    /// Every call: for people or programs that judge the answers of others.
+    Any,
 }
 
 /// The name of a tool, or a prefix of names, written with `*` at the end.

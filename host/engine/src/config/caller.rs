@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::ConfigFile;
 use crate::caller::budget::{Budget, Budgets, DAY_MS, MINUTE_MS, Unit};
 use crate::caller::token::TokenDigest;
-use crate::caller::{CALLER_RUN, CALLER_WAIT, CallerGrants, MetricsAccess, Rules, ToolPattern};
+use crate::caller::{CALLER_RUN, CALLER_WAIT, CallerGrants, GradesAccess, MetricsAccess, Rules, ToolPattern};
 use airlock_types::caller::{ANONYMOUS, LOCAL};
 use airlock_types::diagnostic::Diagnostic;
 use airlock_types::grant::Narrowing;
@@ -34,6 +34,9 @@ pub struct CallerConfig {
     /// Whether it may read `/metrics`, and of which tools. Default not at all.
     #[serde(default)]
     pub metrics: MetricsAccess,
+    /// Which calls it may grade: none, its own, or any. Default its own.
+    #[serde(default)]
+    pub grades: GradesAccess,
     /// What its calls may have of the grants of tools: each tool gets what its own grants and these allow. Default all.
     #[serde(default)]
     pub grants: Option<Narrowing>,
@@ -51,6 +54,7 @@ impl CallerConfig {
             run: CALLER_RUN,
             wait: CALLER_WAIT,
             metrics: MetricsAccess::All,
+            grades: GradesAccess::Own,
             grants: None,
             budgets: BudgetConfig::default(),
         }
@@ -59,7 +63,7 @@ impl CallerConfig {
     /// The rules that the entry states.
     pub(crate) fn rules(&self) -> Rules {
         // Tokens are not rules: `Access` holds them, to find the caller of a request.
-        let CallerConfig { tools, tokens: _, run, wait, metrics, grants, budgets } = self;
+        let CallerConfig { tools, tokens: _, run, wait, metrics, grades, grants, budgets } = self;
         Rules {
             tools: tools.clone(),
             also: None,
@@ -67,6 +71,7 @@ impl CallerConfig {
             wait: *wait,
             budgets: budgets.budgets(),
             metrics: *metrics,
+            grades: *grades,
             grants: grants.clone().map_or(CallerGrants::All, |only| CallerGrants::Only(Arc::new(only))),
         }
     }

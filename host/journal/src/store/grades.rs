@@ -23,3 +23,13 @@ pub(crate) fn grade(connection: &Connection, call: &str, graded: &Graded) -> Res
     ])?;
     Ok(true)
 }
+
+/// Whether a call has this grade by the same person with the same note.
+pub(crate) fn is_graded(connection: &Connection, call: &str, graded: &Graded) -> Result<bool, StoreError> {
+    let (grade, by, note, _) = graded.parts();
+    let same =
+        "SELECT EXISTS (SELECT 1 FROM graded WHERE call = ?1 AND grade = ?2 AND by = ?3 AND note IS ?4)";
+    Ok(connection
+        .prepare_cached(same)?
+        .query_row(params![call, grade.as_str(), by, note], |row| row.get(0))?)
+}

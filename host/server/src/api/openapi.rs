@@ -85,7 +85,28 @@ fn fixed_paths(tools: &[&str]) -> Map<String, Value> {
         });
         (path.to_owned(), json!({"get": operation}))
     };
-    paths.map(get).into_iter().collect()
+    let grade = ("/v1/calls/{id}/grade".to_owned(), json!({"post": grading()}));
+    paths.map(get).into_iter().chain([grade]).collect()
+}
+
+/// Grading a call.
+fn grading() -> Value {
+    let mut responses = before();
+    responses.insert("204".into(), json!({"description": "The grade is in the journal"}));
+    responses.insert("409".into(), problem("The call has all the grades that it can have"));
+    responses.insert("415".into(), problem("The body is not JSON"));
+    responses.insert("422".into(), problem("The body is not a grade"));
+    responses.insert("503".into(), problem("The journal cannot be written, or tokens cannot be checked now"));
+    json!({
+        "operationId": "grade_call",
+        "summary": "Says whether the answer of a call was right. Grades are appended; of several the last one counts.",
+        "parameters": [{
+            "name": "id", "in": "path", "required": true, "schema": {"type": "string"},
+            "description": "The `record` of its reply, whole",
+        }],
+        "requestBody": body(&super::grade::schema()),
+        "responses": responses,
+    })
 }
 
 /// Responses that every path can give before a call exists.

@@ -33,7 +33,7 @@ fn patterns(caller: &CallerConfig) -> String {
 }
 
 fn one(found: &mut Found, place: &str, old: &CallerConfig, new: &CallerConfig) {
-    let CallerConfig { tools, tokens, run, wait, metrics, grants, budgets } = old;
+    let CallerConfig { tools, tokens, run, wait, metrics, grades, grants, budgets } = old;
     let is_covered = new.tools.iter().all(|pattern| tools.iter().any(|old| pattern.is_within(old)));
     found.value(&format!("{place}.tools"), patterns(old), patterns(new), is_covered);
     // Digests, as the registry has them: a reviewer sees which token came.
@@ -43,6 +43,8 @@ fn one(found: &mut Found, place: &str, old: &CallerConfig, new: &CallerConfig) {
     found.bound(&format!("{place}.wait"), (*wait).into(), new.wait.into());
     let metrics_text = |caller: &CallerConfig| format!("{:?}", caller.metrics).to_lowercase();
     found.value(&format!("{place}.metrics"), metrics_text(old), metrics_text(new), new.metrics <= *metrics);
+    let grades_text = |caller: &CallerConfig| format!("{:?}", caller.grades).to_lowercase();
+    found.value(&format!("{place}.grades"), grades_text(old), grades_text(new), new.grades <= *grades);
     narrowing(found, place, grants.as_ref(), new.grants.as_ref());
     self::budgets(found, &format!("{place}.budgets"), budgets, &new.budgets);
 }

@@ -44,7 +44,7 @@ pub(crate) enum Optimize {
 
 /// Number of guests that return their memory to the system in one batch. With larger batches, calls would touch more
 /// memory than a core's cache holds.
-const GIVEN_BACK_TOGETHER: usize = 8;
+const GIVEN_BACK_TOGETHER: u32 = 8;
 
 /// Threads in which guests end at the same time, at least: an embedding program may have more than its cores.
 const THREADS_MIN: usize = 4;
@@ -56,7 +56,7 @@ const THREADS_MIN: usize = 4;
 /// Fails when the address space cannot hold the pool: under `ulimit -v`, or with fewer than 48 bits of addresses.
 pub fn engine(calls_max: u32) -> wasmtime::Result<Engine> {
     let mut config = settings(Optimize::Speed);
-    let places = calls_max.saturating_add(between_calls());
+    let places = calls_max.saturating_add(between_calls(calls_max));
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places)));
     let engine = Engine::new(&config)?;
     tick(&engine);
@@ -109,10 +109,13 @@ fn settings(optimize: Optimize) -> Config {
 }
 
 /// Places of guests that have ended and whose batch is being given back: no call has them any more, and none can take
-/// them yet. Each thread gives back one batch at a time.
-fn between_calls() -> u32 {
+/// them yet. Each thread gives back one batch at a time, and the call that began it holds its slot until then: there are
+/// no more batches than calls. Each place reserves 34 GB of addresses, so places without use would keep a host with many
+/// threads, or one under a profiler, from starting.
+fn between_calls(calls_max: u32) -> u32 {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(THREADS_MIN);
-    u32::try_from(threads * GIVEN_BACK_TOGETHER).unwrap_or(u32::MAX)
+    let batches = u32::try_from(threads).map_or(calls_max, |threads| threads.min(calls_max));
+    batches * GIVEN_BACK_TOGETHER
 }
 
 fn pool(calls: u32) -> PoolingAllocationConfig {
@@ -139,7 +142,7 @@ fn pool(calls: u32) -> PoolingAllocationConfig {
         .async_stack_keep_resident(16 << 10)
         // Idle slots keep up to their resident memory. 64 is the default of `host.calls_max`.
         .max_unused_warm_slots(64)
-        .decommit_batch_size(GIVEN_BACK_TOGETHER)
+        .decommit_batch_size(GIVEN_BACK_TOGETHER as usize)
         // Without the scan, keeping memory resident means rewriting all of it after each call.
         .pagemap_scan(Enabled::Auto);
     pool

@@ -15,6 +15,7 @@ pub mod database;
 mod error;
 pub mod grade;
 pub mod keyvalue;
+pub mod log;
 mod memory;
 mod owner;
 mod queue;

@@ -283,7 +283,8 @@ impl Records {
             self.remove(id);
             pruned.remove(id);
         } else if is_older(payload_ms) && record.erased_unix_ms.is_none() {
-            record.erase(now_unix_ms);
+            record.erase();
+            record.erased_unix_ms = Some(now_unix_ms);
             let text = serde_json::to_string(&record).map_err(|err| JournalError::Write(err.to_string()))?;
             self.bytes = self.bytes - bytes + text.len() as u64;
             self.records.insert(id.clone(), StoredRecord { text: text.into(), removable });

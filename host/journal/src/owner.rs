@@ -2,15 +2,16 @@
 //!
 //! Each process that commits intents keeps a file beside the journal locked. The kernel drops the lock when the process
 //! ends, however it ends, so an intent whose owner holds no lock is that of a call which was interrupted. Process ids
-//! would not do: they are used again, and containers that share a folder do not share them. Must not know what an intent
-//! is for.
+//! would not do: they are used again, and containers that share a folder do not share them. The file has the number of records
+//! that the process owes, which outlives it when it is killed. Must not know what an intent is for.
 
 use std::ffi::OsString;
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::state;
 
@@ -23,11 +24,72 @@ const ID_CHARS: usize = 16;
 /// Names that are tried. Another process that sweeps dead owners can take a new file for one of them before it is locked.
 const TRIES: usize = 16;
 
+/// The number of records that a process owes to a journal since its start: those that were queued.
+#[derive(Debug, Default)]
+pub(super) struct Owed(Mutex<Count>);
+
+#[derive(Debug, Default)]
+struct Count {
+    records: u64,
+    /// The file of the owner, in which the number outlives the process.
+    file: Option<Arc<File>>,
+}
+
+impl Owed {
+    fn count_now(&self) -> MutexGuard<'_, Count> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One record more. Writes it into a file without waiting for the disk: a killed process leaves what it wrote.
+    pub(super) fn add_one(&self) {
+        let mut count = self.count_now();
+        count.records += 1;
+        count.write();
+    }
+
+    pub(super) fn records(&self) -> u64 {
+        self.count_now().records
+    }
+
+    fn keep_in(&self, file: Option<Arc<File>>) {
+        let mut count = self.count_now();
+        count.file = file;
+        count.write();
+    }
+}
+
+impl Count {
+    fn write(&self) {
+        if let Some(file) = &self.file {
+            // A disk without room for eight bytes has none for records either, and these say so.
+            let _ = file.write_all_at(&self.records.to_le_bytes(), 0);
+        }
+    }
+}
+
+/// A process that is gone, with the number of records that it owed. Locked, so that no other process takes care of it.
+#[derive(Debug)]
+pub(super) struct Dead {
+    pub(super) id: String,
+    pub(super) owed: u64,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Dead {
+    /// Removes its file, once the journal says what became of its records.
+    pub(super) fn remove(self) {
+        // Whatever keeps it, the next process tries again.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
 /// This process, as the owner of the intents that it commits to one journal.
 #[derive(Debug)]
 pub(super) struct Owner {
     journal: PathBuf,
     held: Option<Held>,
+    owed: Arc<Owed>,
 }
 
 #[derive(Debug)]
@@ -35,7 +97,7 @@ struct Held {
     id: String,
     path: PathBuf,
     /// Locked.
-    file: File,
+    file: Arc<File>,
 }
 
 impl Held {
@@ -48,9 +110,9 @@ impl Held {
 }
 
 impl Owner {
-    /// An owner without a file: it takes one with its first intent.
-    pub(super) fn new(journal: &Path) -> Owner {
-        Owner { journal: journal.to_owned(), held: None }
+    /// An owner without a file: it takes one when it is asked for its id.
+    pub(super) fn new(journal: &Path, owed: Arc<Owed>) -> Owner {
+        Owner { journal: journal.to_owned(), held: None, owed }
     }
 
     /// The id of this owner. Holds its lock from then on.
@@ -62,14 +124,20 @@ impl Owner {
         self.held.take_if(|held| !held.is_in_place());
         let held = match self.held.take() {
             Some(held) => held,
-            None => take(&self.journal)?,
+            None => {
+                let held = take(&self.journal)?;
+                self.owed.keep_in(Some(Arc::clone(&held.file)));
+                held
+            }
         };
         Ok(&self.held.insert(held).id)
     }
 
-    /// Ends the ownership. Intents that are still open count as interrupted from here on.
-    pub(super) fn release(&mut self) {
-        if let Some(held) = self.held.take().filter(Held::is_in_place) {
+    /// Ends the ownership. Intents that are still open count as interrupted from here on. The file stays for a process that did
+    /// not account for all of its records: the next one tells of them.
+    pub(super) fn release(&mut self, has_accounted: bool) {
+        self.owed.keep_in(None);
+        if let Some(held) = self.held.take().filter(|held| has_accounted && held.is_in_place()) {
             // Only this process unlinks a file that it has locked. One that stays is swept by the next process.
             let _ = std::fs::remove_file(&held.path);
         }
@@ -83,9 +151,9 @@ fn take(journal: &Path) -> io::Result<Held> {
         let path = path_of(journal, &id);
         // An existing file stays as it is, and its lock tells whether it is taken.
         state::create(&path).map_err(io::Error::other)?;
-        let file = File::open(&path)?;
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
         if file.try_lock().is_ok() {
-            let held = Held { id, path, file };
+            let held = Held { id, path, file: Arc::new(file) };
             // Another process may have swept it before it was locked.
             if held.is_in_place() {
                 return Ok(held);
@@ -102,24 +170,31 @@ pub(super) fn is_alive(journal: &Path, id: &str) -> bool {
     is_id && is_locked(&path_of(journal, id))
 }
 
-/// Removes the files of owners that are gone.
-pub(super) fn sweep(journal: &Path) {
+/// Whether there is no file of an owner: it ended and left nothing to tell.
+pub(super) fn is_gone(journal: &Path, id: &str) -> bool {
+    !path_of(journal, id).exists()
+}
+
+/// The owners that are gone and left files, each of them locked.
+pub(super) fn dead(journal: &Path) -> Vec<Dead> {
     let Some((folder, name)) = journal.parent().zip(journal.file_name().and_then(|name| name.to_str()))
     else {
-        return;
+        return Vec::new();
     };
     let begin = format!("{name}{SUFFIX}");
-    let Ok(files) = std::fs::read_dir(folder) else { return };
-    for file in
-        files.flatten().filter(|file| file.file_name().as_encoded_bytes().starts_with(begin.as_bytes()))
-    {
-        // The lock is held while the file goes: an owner that takes it in between would have no file, and look as if it
-        // were gone.
-        if let Some(_lock) = lock(&file.path()) {
-            // Whatever keeps it, the next process tries again.
-            let _ = std::fs::remove_file(file.path());
-        }
-    }
+    let Ok(files) = std::fs::read_dir(folder) else { return Vec::new() };
+    let named = files.flatten().filter_map(|file| {
+        let name = file.file_name();
+        Some((name.to_str()?.strip_prefix(&begin)?.to_owned(), file.path()))
+    });
+    let locked = named.filter_map(|(id, path)| {
+        let lock = lock(&path)?;
+        let mut owed = [0; 8];
+        // A file of an earlier version is empty.
+        let owed = lock.read_exact_at(&mut owed, 0).map_or(0, |()| u64::from_le_bytes(owed));
+        Some(Dead { id, owed, path, _lock: lock })
+    });
+    locked.collect()
 }
 
 fn path_of(journal: &Path, id: &str) -> PathBuf {
@@ -153,26 +228,45 @@ mod tests {
     fn an_owner_lives_until_it_ends() {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal.db");
-        let (mut first, mut second) = (Owner::new(&journal), Owner::new(&journal));
+        let owner = || Owner::new(&journal, Arc::default());
+        let (mut first, mut second) = (owner(), owner());
         let id = first.id().unwrap().to_owned();
         let other = second.id().unwrap().to_owned();
         assert_eq!((first.id().unwrap(), id != other), (id.as_str(), true));
-        sweep(&journal);
+        assert!(dead(&journal).is_empty());
         assert!(is_alive(&journal, &id) && is_alive(&journal, &other));
-        first.release();
+        first.release(true);
+        assert!(is_gone(&journal, &id));
+        second.owed.add_one();
+        second.owed.add_one();
         assert!(!is_alive(&journal, &id) && is_alive(&journal, &other));
         // As when its process is killed: the file stays, without its lock.
         drop(second);
         assert!(path_of(&journal, &other).exists() && !is_alive(&journal, &other));
-        sweep(&journal);
-        assert!(!path_of(&journal, &other).exists());
+        let left = dead(&journal);
+        assert_eq!((left.len(), left[0].id.as_str(), left[0].owed), (1, other.as_str(), 2));
+        assert!(dead(&journal).is_empty(), "each is taken care of once");
+        left.into_iter().for_each(Dead::remove);
+        assert!(is_gone(&journal, &other));
+    }
+
+    #[test]
+    fn an_owner_that_owes_leaves_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("journal.db");
+        let mut owner = Owner::new(&journal, Arc::default());
+        owner.owed.add_one();
+        let id = owner.id().unwrap().to_owned();
+        owner.release(false);
+        assert!(!is_gone(&journal, &id) && !is_alive(&journal, &id));
+        assert_eq!(dead(&journal)[0].owed, 1, "counted before there was a file");
     }
 
     #[test]
     fn an_owner_whose_file_was_removed_takes_another() {
         let folder = tempfile::tempdir().unwrap();
         let journal = folder.path().join("journal.db");
-        let mut owner = Owner::new(&journal);
+        let mut owner = Owner::new(&journal, Arc::default());
         let id = owner.id().unwrap().to_owned();
         std::fs::remove_file(path_of(&journal, &id)).unwrap();
         let next = owner.id().unwrap().to_owned();

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use super::owner::Owed;
 use super::standing::{Losses, Standing};
 use super::{Durability, Interrupted, JournalError, bound};
 use airlock_types::json::Json;
@@ -74,6 +75,8 @@ pub(super) struct Shared {
     standing: watch::Sender<Standing>,
     pub(super) bytes_max: AtomicU64,
     pub(super) lost: Losses,
+    /// Records that were queued.
+    pub(super) owed: Arc<Owed>,
     pub(super) removed: AtomicU64,
     pub(super) intents: AtomicU64,
     pub(super) commits: AtomicU64,
@@ -94,6 +97,7 @@ impl Shared {
             standing: watch::Sender::new(standing),
             bytes_max: AtomicU64::new(bytes_max),
             lost: Losses::default(),
+            owed: Arc::default(),
             removed: AtomicU64::new(0),
             intents: AtomicU64::new(0),
             commits: AtomicU64::new(0),
@@ -236,6 +240,10 @@ impl Queue {
     ) -> Result<(), JournalError> {
         // The send fails only after the writer has closed the channel. Then nothing else would release the order's
         // places.
+        if matches!(message, Message::Seal(..)) {
+            // Before it is queued: what is counted and not written shows as a gap.
+            self.shared.owed.add_one();
+        }
         let order = Order { message, done, bytes, places, is_dropped };
         self.orders.send(order).map_err(|err| {
             self.shared.release(&err.0);

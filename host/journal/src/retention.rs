@@ -61,6 +61,14 @@ impl Pruned {
         Pruned { by, erased: 0, first: None, last: None, removed: 0 }
     }
 
+    /// Adds what a further step erased and removed.
+    pub(crate) fn add(&mut self, step: &Pruned) {
+        let Pruned { by: _, erased, first, last, removed } = step;
+        self.erased += erased;
+        self.removed += removed;
+        [first, last].into_iter().flatten().for_each(|id| self.span(id));
+    }
+
     /// Counts a record that was removed.
     pub(crate) fn remove(&mut self, id: &str) {
         self.removed += 1;

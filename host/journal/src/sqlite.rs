@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use crate::grade::Graded;
 use crate::queue::Message;
 use crate::retention::{By, Keep, Pruned, Rules};
-use crate::store::{self, Fault, Store, StoreError};
+use crate::store::{self, Fault, Step, Store, StoreError};
 use crate::writer::{Reader, Writer};
 use crate::{JournalError, JournalView, OpenCall, owner};
 use airlock_types::record::Record;
@@ -121,7 +121,7 @@ impl Sqlite {
         let mut store = Store::open(&self.path).map_err(JournalError::Write)?;
         store.overwrite_removed().map_err(failed)?;
         store.write(store::index).map_err(failed)?;
-        let mut pruning = Pruning { pruned: Pruned::none(by), number: None, now_unix_ms };
+        let mut pruning = Pruning { pruned: Pruned::none(by), run: None, now_unix_ms };
         // Callers can make up names, the empty one too.
         let mut tool = Some(String::new());
         while let Some(name) = tool {
@@ -201,10 +201,10 @@ fn cannot_open(path: &Path, reason: String) -> JournalError {
     JournalError::Open { path: path.to_owned(), reason }
 }
 
-/// A run of retention, and the number of its entry.
+/// A run of retention, and its number.
 struct Pruning {
     pruned: Pruned,
-    number: Option<i64>,
+    run: Option<u64>,
     now_unix_ms: u64,
 }
 
@@ -221,18 +221,19 @@ impl Pruning {
     }
 
     fn try_step(&mut self, store: &mut Store, tool: &str, keep: Keep) -> Result<bool, StoreError> {
-        // Counted only once the step is durable.
-        let mut step = self.pruned.clone();
-        let (is_more, number) = store.write(|connection| {
+        let mut step = Step::none(self.pruned.by);
+        let (is_more, run) = store.write(|connection| {
             let is_more = store::step(connection, tool, keep, self.now_unix_ms, &mut step)?;
-            if step == self.pruned {
-                return Ok((is_more, self.number));
+            if step.pruned.is_none() {
+                return Ok((is_more, self.run));
             }
             // In the transaction of the step: what is gone is told, wherever the run ends.
-            let number = store::tell(connection, self.number, &step, self.now_unix_ms)?;
-            Ok::<_, StoreError>((is_more, Some(number)))
+            let run = store::tell(connection, self.run, &step, self.now_unix_ms)?;
+            Ok::<_, StoreError>((is_more, Some(run)))
         })?;
-        (self.pruned, self.number) = (step, number);
+        // Counted only once the step is durable.
+        self.pruned.add(&step.pruned);
+        self.run = run;
         Ok(is_more)
     }
 }

@@ -6,7 +6,7 @@
 //! contain.
 
 use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -139,6 +139,26 @@ pub(crate) fn create(path: &Path) -> Result<(), StateError> {
         Err(err) if err.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(source) => Err(StateError::Io { path: path.to_owned(), source }),
     }
+}
+
+/// Replaces a file, or makes a missing one, with mode 0600: its new content is in a file beside it until it is on disk. One
+/// process at a time may do so.
+///
+/// # Errors
+/// Fails when the file cannot be written.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), StateError> {
+    let io = |source| StateError::Io { path: path.to_owned(), source };
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".new");
+    let aside = PathBuf::from(aside);
+    // One that a crash left behind is in the way of `create_new`.
+    match std::fs::remove_file(&aside) {
+        Err(err) if err.kind() != ErrorKind::NotFound => return Err(io(err)),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside).map_err(io)?;
+    file.write_all(content).and_then(|()| file.sync_data()).map_err(io)?;
+    std::fs::rename(&aside, path).map_err(io)
 }
 
 /// Metadata of the path itself, without following a link. `None` when nothing is there.

@@ -4,10 +4,14 @@
 //! database would drop the POSIX locks of all connections of this process. Another process that then closes its own
 //! connection would delete the write-ahead log under this one.
 
+mod adopt;
 mod grades;
 mod intents;
+pub(crate) mod log;
 mod parts;
+pub(crate) mod processes;
 mod prune;
+mod seal;
 mod schema;
 mod size;
 mod trouble;
@@ -28,8 +32,9 @@ use airlock_types::json::Json;
 use airlock_types::record;
 use airlock_types::record::Record;
 pub(super) use grades::{grade, is_graded};
-pub(super) use intents::{end_intent, find_open, intend, interrupted, open_intents, settle};
-pub(super) use prune::{index, next_tool, step, tell};
+pub(super) use intents::{find_open, intend, interrupted, open_intents, settle, withdraw};
+pub(super) use prune::{Step, index, next_tool, step, tell};
+pub(super) use seal::seal;
 pub(super) use size::{SizeCheck, bytes_of, make as make_room};
 use trouble::explained;
 
@@ -84,6 +89,9 @@ pub(super) enum StoreError {
     /// The record cannot be serialized as JSON.
     #[error("a record cannot be written as JSON")]
     Json,
+    /// The system has no random bytes.
+    #[error("the system has no random bytes for a salt")]
+    Random,
     /// A value cannot be compressed.
     #[error("a value of a record cannot be compressed: {0}")]
     Compress(#[source] std::io::Error),
@@ -110,7 +118,7 @@ impl StoreError {
     pub(super) fn fault(&self) -> Fault {
         match self {
             StoreError::Json | StoreError::Compress(_) => Fault::Record,
-            StoreError::Pinned(_) | StoreError::Owner(_) => Fault::Disk,
+            StoreError::Pinned(_) | StoreError::Owner(_) | StoreError::Random => Fault::Disk,
             StoreError::Open(_) | StoreError::Displaced => Fault::Broken,
             StoreError::Sqlite(err) => match err.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Fault::Busy,
@@ -241,67 +249,6 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// Writes a record. A record with [`Durability::Committed`] goes to `committed` and ends its intent.
-pub(super) fn seal(
-    connection: &Connection,
-    record: &Record<Json>,
-    durability: Durability,
-) -> Result<(), StoreError> {
-    let replaced = match durability {
-        Durability::Queued => "DELETE FROM records WHERE id = ?1",
-        Durability::Committed => "DELETE FROM committed WHERE id = ?1",
-    };
-    let remove = || connection.prepare_cached(replaced)?.execute([&record.id]);
-    // After an uncertain commit the same record is written again, and the later one counts.
-    if let Some((thin, apart)) = parts::split(record) {
-        // Removed first: its removal also removes the uses of its values.
-        remove()?;
-        let bytes = parts::put(connection, &record.id, &apart)?;
-        insert(connection, &thin, durability, bytes)?;
-    } else if !insert(connection, record, durability, 0)? {
-        remove()?;
-        insert(connection, record, durability, 0)?;
-    }
-    if durability == Durability::Committed {
-        // In the same transaction as the record: a crash leaves either the intent or the record.
-        end_intent(connection, &record.id)?;
-    }
-    Ok(())
-}
-
-/// Inserts the row of a record whose values apart take this many bytes. Returns whether there was none with its id.
-fn insert(
-    connection: &Connection,
-    record: &Record<Json>,
-    durability: Durability,
-    apart_bytes: u64,
-) -> Result<bool, StoreError> {
-    let insert = match durability {
-        Durability::Queued => {
-            "INSERT INTO records (id, tool, started_unix_ms, ended_unix_ms, code, record, caller, session, bytes, parts) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING"
-        }
-        Durability::Committed => {
-            "INSERT INTO committed (id, tool, started_unix_ms, ended_unix_ms, code, record, caller, session, bytes, parts) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING"
-        }
-    };
-    let text = json_text(record)?;
-    let inserted = connection.prepare_cached(insert)?.execute(params![
-        record.id,
-        record.tool,
-        signed(record.started_unix_ms),
-        signed(record.ended_unix_ms),
-        record.code,
-        text,
-        record.caller,
-        record.session,
-        signed(text.len() as u64 + apart_bytes),
-        signed(record.parts.len() as u64),
-    ])?;
-    Ok(inserted > 0)
-}
-
 fn json_text(record: &Record<impl Serialize>) -> Result<String, StoreError> {
     let mut text = Vec::with_capacity(RECORD_BYTES);
     serde_json::to_writer(&mut text, record).map_err(|_| StoreError::Json)?;
@@ -312,15 +259,34 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// A record as it is stored.
+struct Text {
+    record: String,
+    erased_unix_ms: Option<i64>,
+}
+
+impl Text {
+    /// Of the columns `record` and `erased_unix_ms`.
+    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Text> {
+        Ok(Text { record: row.get(0)?, erased_unix_ms: row.get(1)? })
+    }
+
+    fn record(&self) -> Result<Record, JournalError> {
+        let mut record = record::read(&self.record).map_err(|err| JournalError::Read(err.to_string()))?;
+        // Beside the text: what is left of it is the head that the log committed to when it was written.
+        record.erased_unix_ms = self.erased_unix_ms.map(i64::unsigned_abs).or(record.erased_unix_ms);
+        Ok(record)
+    }
+}
+
 /// Visits every record of both tables, without the values that are stored apart.
 pub(super) fn each(connection: &Connection, visit: &mut dyn FnMut(&Record)) -> Result<(), JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
-    let all = "SELECT record FROM records UNION ALL SELECT record FROM committed";
+    let all = "SELECT record, erased_unix_ms FROM records UNION ALL SELECT record, erased_unix_ms FROM committed";
     let mut query = connection.prepare(all).map_err(read)?;
     let mut rows = query.query([]).map_err(read)?;
     while let Some(row) = rows.next().map_err(read)? {
-        let text: String = row.get(0).map_err(read)?;
-        visit(&record::read(&text).map_err(|err| JournalError::Read(err.to_string()))?);
+        visit(&Text::of(row).map_err(read)?.record()?);
     }
     Ok(())
 }
@@ -333,13 +299,14 @@ pub(super) fn page(
     since_unix_ms: u64,
 ) -> Result<Vec<Record>, JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
-    let page = "SELECT record, id FROM records WHERE id > ?1 AND started_unix_ms >= ?2 UNION ALL \
-                SELECT record, id FROM committed WHERE id > ?1 AND started_unix_ms >= ?2 ORDER BY id LIMIT ?3";
+    let page = "SELECT record, erased_unix_ms, id FROM records WHERE id > ?1 AND started_unix_ms >= ?2 UNION ALL \
+                SELECT record, erased_unix_ms, id FROM committed WHERE id > ?1 AND started_unix_ms >= ?2 \
+                ORDER BY id LIMIT ?3";
     let mut query = connection.prepare_cached(page).map_err(read)?;
-    let rows = query.query_map(params![after, signed(since_unix_ms), PAGE_RECORDS], |row| row.get(0));
-    let texts = rows.map_err(read)?.collect::<Result<Vec<String>, _>>().map_err(read)?;
+    let rows = query.query_map(params![after, signed(since_unix_ms), PAGE_RECORDS], Text::of);
+    let texts = rows.map_err(read)?.collect::<Result<Vec<Text>, _>>().map_err(read)?;
     let filled = texts.iter().map(|text| {
-        let mut record = record::read(text).map_err(|err| JournalError::Read(err.to_string()))?;
+        let mut record = text.record()?;
         parts::fill(connection, &mut record)?;
         Ok(record)
     });
@@ -349,25 +316,24 @@ pub(super) fn page(
 pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
     // A whole id first: it can also be the beginning of a longer one.
-    let exact =
-        "SELECT record FROM records WHERE id = ?1 UNION ALL SELECT record FROM committed WHERE id = ?1";
-    let exact: Option<String> =
-        connection.query_row(exact, [id], |row| row.get(0)).optional().map_err(read)?;
+    let exact = "SELECT record, erased_unix_ms FROM records WHERE id = ?1 UNION ALL \
+                 SELECT record, erased_unix_ms FROM committed WHERE id = ?1";
+    let exact = connection.query_row(exact, [id], Text::of).optional().map_err(read)?;
     let found = match exact {
-        Some(record) => vec![record],
+        Some(text) => vec![text],
         None => {
             // Range conditions use the index. A function of the column would read every row.
-            let begins = "SELECT record FROM records WHERE id >= ?1 AND id < ?1 || char(0x10ffff) UNION ALL \
-                          SELECT record FROM committed WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
+            let begins = "SELECT record, erased_unix_ms FROM records WHERE id >= ?1 AND id < ?1 || char(0x10ffff) UNION ALL \
+                          SELECT record, erased_unix_ms FROM committed WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
             let mut query = connection.prepare_cached(begins).map_err(read)?;
-            let rows = query.query_map([id], |row| row.get(0)).map_err(read)?;
-            rows.collect::<Result<Vec<String>, _>>().map_err(read)?
+            let rows = query.query_map([id], Text::of).map_err(read)?;
+            rows.collect::<Result<Vec<Text>, _>>().map_err(read)?
         }
     };
     match found.as_slice() {
         [] => Ok(None),
         [text] => {
-            let mut record = record::read(text).map_err(|err| JournalError::Read(err.to_string()))?;
+            let mut record = text.record()?;
             parts::fill(connection, &mut record)?;
             Ok(Some(record))
         }

@@ -1,6 +1,7 @@
 //! The handle of the writer thread: starts, flushes and closes it.
 
 mod group;
+mod put;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,8 +48,11 @@ impl Writer {
         let abandoned = Arc::new(AtomicBool::new(false));
         // Nothing is ever sent. The thread owns the sender, so the channel disconnects however the thread ends.
         let (ending, ended) = sync_channel(0);
+        let mut owner = Owner::new(&path, Arc::clone(&shared.owed));
+        // Before the first record is queued, so that each one is counted. Whatever prevents it is met again at the first write.
+        let _ = owner.id();
         let writing = Writing {
-            owner: Owner::new(&path),
+            owner,
             path,
             store,
             reader,
@@ -57,6 +61,8 @@ impl Writer {
             abandoned: abandoned.clone(),
             group: Vec::new(),
             flushes: Vec::new(),
+            accounted: 0,
+            told_lost: 0,
             failures: 0,
             is_restless: true,
             is_full: false,

@@ -3,23 +3,79 @@
 //! An intent is committed before its call may have an effect, and ends in the transaction that commits the outcome. One
 //! that stays without a running owner is that of a call which was interrupted, whose effects are unknown.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::Serialize;
 
+use super::log::{self, New};
 use super::{Durability, JournalError, StoreError, explained, json_text, seal};
 use crate::Interrupted;
+use crate::log::Kind;
 use airlock_types::code::Code;
 use airlock_types::json::Json;
 use airlock_types::record;
 use airlock_types::record::Record;
 
+/// What an entry says of an intent beside its record. Its fields are in the order of their names.
+#[derive(Serialize)]
+struct Head<'h> {
+    id: &'h str,
+    owner: &'h str,
+}
+
+/// What the entry of an intent has as its head.
+pub(super) fn head(id: &str, owner: &str) -> Result<String, StoreError> {
+    serde_json::to_string(&Head { id, owner }).map_err(|_| StoreError::Json)
+}
+
 /// Writes the intent of a call that this owner runs.
 pub(crate) fn intend(connection: &Connection, record: &Record<Json>, owner: &str) -> Result<(), StoreError> {
+    let (id, text) = (record.id.as_str(), json_text(record)?);
+    let known = "SELECT record, owner FROM intents WHERE id = ?1";
+    let known = connection.prepare_cached(known)?.query_row([id], |row| Ok((row.get(0)?, row.get(1)?)));
+    if known.optional()?.is_some_and(|known: (String, String)| known == (text.clone(), owner.to_owned())) {
+        // Written again after a commit of which nobody knew whether it was one.
+        return Ok(());
+    }
+    let ends = log::standing(connection, id, &[Kind::Intent])?;
     let insert = "INSERT OR REPLACE INTO intents (id, record, owner) VALUES (?1, ?2, ?3)";
-    connection.prepare_cached(insert)?.execute(params![record.id, json_text(record)?, owner])?;
+    connection.prepare_cached(insert)?.execute(params![id, text, owner])?;
+    append(connection, id, &text, owner, &ends)
+}
+
+fn append(
+    connection: &Connection,
+    id: &str,
+    text: &str,
+    owner: &str,
+    ends: &[u64],
+) -> Result<(), StoreError> {
+    let head = head(id, owner)?;
+    let new = New { head: Some(&head), payload: Some(text), ends, ..New::of(Kind::Intent, id) };
+    log::append(connection, new).map(drop)
+}
+
+/// Adds the entries of intents that are older than the log.
+pub(super) fn adopt(connection: &Connection) -> Result<(), StoreError> {
+    let mut query = connection.prepare("SELECT id, record, owner FROM intents ORDER BY id")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, text, owner): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        append(connection, &id, &text, &owner, &[])?;
+    }
     Ok(())
 }
 
-pub(crate) fn end_intent(connection: &Connection, id: &str) -> Result<(), StoreError> {
+/// Ends an intent whose call did not start after all.
+pub(crate) fn withdraw(connection: &Connection, id: &str) -> Result<(), StoreError> {
+    let ends = log::standing(connection, id, &[Kind::Intent])?;
+    if !ends.is_empty() {
+        log::append(connection, New { ends: &ends, ..New::of(Kind::Withdrawn, id) })?;
+    }
+    end_intent(connection, id)
+}
+
+/// Removes an intent. The entry that ends it is the caller's.
+pub(super) fn end_intent(connection: &Connection, id: &str) -> Result<(), StoreError> {
     connection.prepare_cached("DELETE FROM intents WHERE id = ?1")?.execute([id])?;
     Ok(())
 }

@@ -4,16 +4,17 @@
 //! there. Owns the entries that tell of it. Must not know the rules.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::Serialize;
 
+use super::log::{self, New};
 use super::{StoreError, json_text, signed};
-use crate::retention::{Keep, Pruned};
+use crate::log::{Kind, Ranges};
+use crate::retention::{By, Keep, Pruned};
+use airlock_types::digest::sha256_of;
 use airlock_types::record;
 
 /// Records that one step erases or removes: a few milliseconds, in which calls wait for their commits.
 const STEP_ROWS: usize = 64;
-
-/// Entries about removed records that are kept, the latest ones. At its bound a journal makes one for each 64 records.
-const ENTRIES_MAX: i64 = 1_000;
 
 /// The tables of records.
 const TABLES: [&str; 2] = ["records", "committed"];
@@ -25,6 +26,47 @@ const INDEXES: &str = "
 CREATE INDEX IF NOT EXISTS records_by_tool ON records (tool, started_unix_ms, erased_unix_ms, bytes);
 CREATE INDEX IF NOT EXISTS committed_by_tool ON committed (tool, started_unix_ms, erased_unix_ms, bytes);
 ";
+
+/// What one transaction of retention erased and removed.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) pruned: Pruned,
+    /// Numbers of the entries whose content was erased.
+    erased: Ranges,
+    /// Numbers of the entries of which the leaf is left.
+    removed: Ranges,
+}
+
+impl Step {
+    /// Nothing yet.
+    pub(crate) fn none(by: By) -> Step {
+        Step { pruned: Pruned::none(by), erased: Ranges::default(), removed: Ranges::default() }
+    }
+
+    /// Notes that the row of a record was removed.
+    pub(super) fn remove(&mut self, connection: &Connection, id: &str) -> Result<(), StoreError> {
+        log::removed(connection, id, &mut self.removed)?;
+        self.pruned.remove(id);
+        Ok(())
+    }
+}
+
+/// What the entry about a step says. Its fields are in the order of their names: the text is canonical JSON.
+#[derive(Serialize)]
+struct Told<'t> {
+    at_unix_ms: u64,
+    by: By,
+    erased: u64,
+    erased_entries: &'t Ranges,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<&'t str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<&'t str>,
+    removed: u64,
+    removed_entries: &'t Ranges,
+    /// The run of retention that the step belongs to.
+    run: u64,
+}
 
 /// Makes the indexes that the other functions here need.
 pub(crate) fn index(connection: &Connection) -> Result<(), StoreError> {
@@ -45,28 +87,29 @@ pub(crate) fn step(
     tool: &str,
     keep: Keep,
     now_unix_ms: u64,
-    pruned: &mut Pruned,
+    done: &mut Step,
 ) -> Result<bool, StoreError> {
     // Destructured without `..`: a rule that is accepted is applied.
     let Keep { record_ms, payload_ms, bytes_max } = keep;
-    let before = pruned.erased + pruned.removed;
+    let count = |done: &Step| done.pruned.erased + done.pruned.removed;
+    let before = count(done);
     let since = |age_ms: u64| signed(now_unix_ms.saturating_sub(age_ms));
     for table in TABLES {
         if let Some(age_ms) = record_ms {
             for id in older(connection, table, tool, since(age_ms), "")? {
-                remove(connection, table, &id, pruned)?;
+                remove(connection, table, &id, done)?;
             }
         }
         if let Some(age_ms) = payload_ms {
             for id in older(connection, table, tool, since(age_ms), "AND erased_unix_ms IS NULL")? {
-                erase(connection, table, &id, now_unix_ms, pruned)?;
+                erase(connection, table, &id, now_unix_ms, done)?;
             }
         }
     }
     if let Some(bytes_max) = bytes_max {
-        shrink(connection, tool, bytes_max, pruned)?;
+        shrink(connection, tool, bytes_max, done)?;
     }
-    Ok(pruned.erased + pruned.removed - before >= STEP_ROWS as u64)
+    Ok(count(done) - before >= STEP_ROWS as u64)
 }
 
 /// The ids of the oldest records of a tool that began before a time.
@@ -90,7 +133,7 @@ fn shrink(
     connection: &Connection,
     tool: &str,
     bytes_max: u64,
-    pruned: &mut Pruned,
+    done: &mut Step,
 ) -> Result<(), StoreError> {
     // Rows of older versions have no number of bytes. Their length is read without their text.
     let total = "SELECT coalesce(sum(bytes), 0) FROM
@@ -113,16 +156,15 @@ fn shrink(
             break;
         }
         excess -= bytes;
-        remove(connection, TABLES[usize::from(table)], &id, pruned)?;
+        remove(connection, TABLES[usize::from(table)], &id, done)?;
     }
     Ok(())
 }
 
 /// Removes a record as a whole.
-fn remove(connection: &Connection, table: &str, id: &str, pruned: &mut Pruned) -> Result<(), StoreError> {
+fn remove(connection: &Connection, table: &str, id: &str, done: &mut Step) -> Result<(), StoreError> {
     connection.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?.execute([id])?;
-    pruned.remove(id);
-    Ok(())
+    done.remove(connection, id)
 }
 
 /// Erases what the caller and the tool said.
@@ -131,39 +173,68 @@ fn erase(
     table: &str,
     id: &str,
     now_unix_ms: u64,
-    pruned: &mut Pruned,
+    done: &mut Step,
 ) -> Result<(), StoreError> {
     let text = format!("SELECT record FROM {table} WHERE id = ?1");
     let text: String = connection.prepare_cached(&text)?.query_row([id], |row| row.get(0))?;
     let Ok(mut record) = record::read(&text) else {
         // What cannot be read cannot be erased in parts, and must not stay.
-        return remove(connection, table, id, pruned);
+        return remove(connection, table, id, done);
     };
-    record.erase(now_unix_ms);
+    record.erase();
     let text = json_text(&record)?;
     let update =
         format!("UPDATE {table} SET record = ?2, bytes = ?3, parts = 0, erased_unix_ms = ?4 WHERE id = ?1");
     let values = params![id, text, signed(text.len() as u64), signed(now_unix_ms)];
     connection.prepare_cached(&update)?.execute(values)?;
-    pruned.erase(id);
+    log::erased(connection, id, &mut done.erased)?;
+    attest(connection, table, id, &text)?;
+    done.pruned.erase(id);
     Ok(())
 }
 
-/// Writes the entry about what was erased and removed, or what it says by now. Returns its number.
+/// Appends an entry about an erased record whose head was another text when it was written, as by a version with another form.
+fn attest(connection: &Connection, table: &str, id: &str, text: &str) -> Result<(), StoreError> {
+    let kind = if table == TABLES[0] { Kind::Call } else { Kind::Effect };
+    let standing = log::standing(connection, id, &[kind])?;
+    let Some(number) = standing.last() else { return Ok(()) };
+    if log::head(connection, *number)? == Some(sha256_of(&[text.as_bytes()])) {
+        return Ok(());
+    }
+    let new = New { head: Some(text), ends: &standing, ..New::of(kind, id) };
+    log::append(connection, new).map(drop)
+}
+
+/// Appends the entry about what was erased and removed. Returns the number of its run, which is a new one without `run`.
 pub(crate) fn tell(
     connection: &Connection,
-    number: Option<i64>,
-    pruned: &Pruned,
+    run: Option<u64>,
+    step: &Step,
     now_unix_ms: u64,
-) -> Result<i64, StoreError> {
-    let entry = serde_json::to_string(pruned).map_err(|_| StoreError::Json)?;
-    let insert = "INSERT INTO pruned (number, at_unix_ms, entry) VALUES (?1, ?2, ?3)
-                  ON CONFLICT (number) DO UPDATE SET entry = excluded.entry RETURNING number";
-    let number: i64 = connection
-        .prepare_cached(insert)?
-        .query_row(params![number, signed(now_unix_ms), entry], |row| row.get(0))?;
-    connection.prepare_cached("DELETE FROM pruned WHERE number <= ?1")?.execute([number - ENTRIES_MAX])?;
-    Ok(number)
+) -> Result<u64, StoreError> {
+    let Step { pruned, erased: erased_entries, removed: removed_entries } = step;
+    let Pruned { by, erased, first, last, removed } = pruned;
+    let run = match run {
+        Some(run) => run,
+        None => {
+            let next = "SELECT coalesce(max(text ->> '$.run'), 0) + 1 FROM log WHERE kind = 'prune'";
+            connection.prepare_cached(next)?.query_row([], |row| row.get::<_, i64>(0))?.unsigned_abs()
+        }
+    };
+    let told = Told {
+        at_unix_ms: now_unix_ms,
+        by: *by,
+        erased: *erased,
+        erased_entries,
+        first: first.as_deref(),
+        last: last.as_deref(),
+        removed: *removed,
+        removed_entries,
+        run,
+    };
+    let text = serde_json::to_string(&told).map_err(|_| StoreError::Json)?;
+    log::append(connection, New::told(Kind::Prune, &text))?;
+    Ok(run)
 }
 
 /// The time of the latest record, for entries about records that made room for it. 0 for a journal without one.

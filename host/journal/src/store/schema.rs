@@ -5,10 +5,10 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{explained, views};
+use super::{StoreError, adopt, explained, views};
 
 /// Version of the tables, stored in `user_version`.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// Page size of a new file; an older file keeps its own. Records have some kilobytes: large pages waste less space and
 /// take fewer writes.
@@ -112,6 +112,22 @@ CREATE TRIGGER body_unused AFTER DELETE ON body_uses BEGIN
 END;
 ";
 
+/// What version 6 added: the log over everything else, and how many records each process accounted for. A row of `log` is an
+/// entry; that of a removed record keeps `number` and `leaf`. `text` is the content of entries that are about no other row.
+const ADDED_IN_6: &str = "
+CREATE TABLE log (
+    number INTEGER PRIMARY KEY, leaf BLOB NOT NULL, kind TEXT, id TEXT, head BLOB, payload BLOB, salt BLOB, ends TEXT,
+    text TEXT
+) STRICT;
+CREATE INDEX log_of_id ON log (id) WHERE id IS NOT NULL;
+CREATE INDEX log_told ON log (kind, number) WHERE text IS NOT NULL;
+CREATE INDEX log_runs ON log (text ->> '$.run') WHERE kind = 'prune';
+CREATE TABLE processes (owner TEXT PRIMARY KEY, accounted INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// What version 6 took away, after its rows became entries of the log.
+const REMOVED_IN_6: &str = "DROP TABLE pruned;";
+
 /// Migrates the database to `VERSION`. Refuses a newer version.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |err: rusqlite::Error| explained(&err);
@@ -130,12 +146,12 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     }
     // After the page size, which cannot change once the file is in WAL mode.
     connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
-    if version < VERSION { migrate(connection).map_err(text) } else { Ok(()) }
+    if version < VERSION { migrate(connection).map_err(|err| err.to_string()) } else { Ok(()) }
 }
 
 /// Creates or migrates the tables. Reads the version again inside the transaction, since two processes may open the
 /// database at the same time.
-fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == VERSION {
@@ -152,15 +168,20 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(CREATE)?;
     } else {
         let steps = [FROM_1, FROM_2, FROM_3, FROM_4];
-        for step in &steps[version as usize - 1..] {
+        for step in steps.iter().skip(version as usize - 1) {
             transaction.execute_batch(step)?;
         }
     }
-    transaction.execute_batch(ADDED_IN_5)?;
+    if version < 5 {
+        transaction.execute_batch(ADDED_IN_5)?;
+    }
+    transaction.execute_batch(ADDED_IN_6)?;
+    adopt::adopt(&transaction)?;
+    transaction.execute_batch(REMOVED_IN_6)?;
     // After the tables, which they name.
     transaction.execute_batch(views::CREATE)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()
+    Ok(transaction.commit()?)
 }
 
 #[cfg(test)]

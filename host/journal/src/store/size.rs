@@ -5,9 +5,10 @@
 
 use rusqlite::Connection;
 
-use super::{Store, StoreError, prune};
+use super::prune::{self, Step};
+use super::{Store, StoreError};
 use crate::bound;
-use crate::retention::{By, Pruned};
+use crate::retention::By;
 
 /// Rows removed by one statement.
 const ROWS: i64 = 64;
@@ -29,46 +30,43 @@ pub(crate) struct SizeCheck {
     pub(crate) is_over: bool,
 }
 
-/// Upper bound of the bytes that a record with this much JSON takes, except for shared pages. The last overflow page of
-/// a record is not full, which can waste up to one page of 16 KiB.
+/// Upper bound of the bytes that a record with this much JSON and its entry of the log take, except for shared pages. The
+/// last overflow page of a record is not full, which can waste up to one page of 16 KiB.
 pub(crate) fn bytes_of(json: u64) -> u64 {
-    json + json.min(16 << 10) + 512
+    json + json.min(16 << 10) + 1024
 }
 
 /// Makes room for `more` bytes, inside the transaction that adds them.
 pub(crate) fn make(connection: &Connection, more: u64, bytes_max: u64) -> Result<SizeCheck, StoreError> {
     let most = bound::filled(bytes_max);
     let mut room = SizeCheck { is_over: true, ..SizeCheck::default() };
-    let mut pruned = Pruned::none(By::Space);
+    let mut step = Step::none(By::Space);
     for _ in 0..STATEMENTS_MAX {
         if used(connection)? + more <= most {
             room.is_over = false;
             break;
         }
-        if !remove(connection, &mut pruned)? {
+        if !remove(connection, &mut step)? {
             (room.is_over, room.is_full) = (false, true);
             break;
         }
     }
-    if !pruned.is_none() {
-        prune::tell(connection, None, &pruned, prune::latest_unix_ms(connection)?)?;
+    if !step.pruned.is_none() {
+        prune::tell(connection, None, &step, prune::latest_unix_ms(connection)?)?;
     }
-    room.removed = pruned.removed;
+    room.removed = step.pruned.removed;
     Ok(room)
 }
 
 /// Removes the oldest records. Returns whether there were any.
-fn remove(connection: &Connection, pruned: &mut Pruned) -> Result<bool, StoreError> {
+fn remove(connection: &Connection, step: &mut Step) -> Result<bool, StoreError> {
     // By rowid, which grows with each insert and needs no further index. `started_unix_ms` has none.
     let oldest =
         "DELETE FROM records WHERE rowid IN (SELECT rowid FROM records ORDER BY rowid LIMIT ?1) RETURNING id";
-    let before = pruned.removed;
-    let mut removed = connection.prepare_cached(oldest)?;
-    let mut removed = removed.query([ROWS])?;
-    while let Some(row) = removed.next()? {
-        pruned.remove(row.get_ref(0)?.as_str().unwrap_or_default());
-    }
-    Ok(pruned.removed > before)
+    let mut oldest = connection.prepare_cached(oldest)?;
+    let ids = oldest.query_map([ROWS], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    ids.iter().try_for_each(|id| step.remove(connection, id))?;
+    Ok(!ids.is_empty())
 }
 
 /// Bytes of all pages in use.
@@ -91,7 +89,7 @@ impl Store {
             if probe {
                 // Inserting and deleting a row still writes a page to the log.
                 connection.execute("INSERT OR REPLACE INTO intents VALUES ('', '', '')", [])?;
-                super::end_intent(connection, "")?;
+                connection.execute("DELETE FROM intents WHERE id = ''", [])?;
             }
             let mut room = make(connection, 0, bytes_max)?;
             let size = || -> rusqlite::Result<u64> {

@@ -74,8 +74,8 @@ CREATE VIEW grades AS
     SELECT number, call, datetime(at_unix_ms / 1000, 'unixepoch') AS at, grade, by, note FROM graded;
 
 CREATE VIEW prunes AS
-    SELECT number, datetime(at_unix_ms / 1000, 'unixepoch') AS at, entry ->> '$.by' AS by,
-           entry ->> '$.erased' AS erased, entry ->> '$.removed' AS removed, entry ->> '$.first' AS first,
-           entry ->> '$.last' AS last
-    FROM pruned;
+    SELECT text ->> '$.run' AS number, datetime(min(text ->> '$.at_unix_ms') / 1000, 'unixepoch') AS at,
+           text ->> '$.by' AS by, sum(text ->> '$.erased') AS erased, sum(text ->> '$.removed') AS removed,
+           min(text ->> '$.first') AS first, max(text ->> '$.last') AS last
+    FROM log WHERE kind = 'prune' GROUP BY text ->> '$.run';
 ";

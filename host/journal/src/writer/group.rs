@@ -10,17 +10,18 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::Reader;
+use super::put::{Account, put_all};
 use crate::Interrupted;
 use crate::bound::RECORD_SHARE;
-use crate::owner::{self, Owner};
+use crate::owner::{self, Dead, Owner};
 use crate::queue::{Message, Order, PLACES, Shared};
 use crate::standing::{Standing, log_full, log_removal};
 use crate::store;
+use crate::store::processes;
 use crate::store::{Fault, SizeCheck, Store, StoreError};
 
 /// Most records in one group.
@@ -66,6 +67,10 @@ pub(super) struct Writing {
     /// Uncommitted orders, oldest first.
     pub(super) group: Vec<Order>,
     pub(super) flushes: Vec<SyncSender<()>>,
+    /// Records that were written or refused since the start.
+    pub(super) accounted: u64,
+    /// Losses of which the log tells.
+    pub(super) told_lost: u64,
     /// Failed tries in a row.
     pub(super) failures: u32,
     /// Whether the writer has work without orders: the database is over its bound or full, or cannot be written.
@@ -97,22 +102,31 @@ impl Writing {
         let lost = self.group.iter().filter(|order| matches!(order.message, Message::Seal(..))).count();
         self.shared.lost.add(lost as u64, "the journal was closed before they could be written");
         self.group.drain(..).for_each(|order| self.shared.release(&order));
-        self.owner.release();
+        self.owner.release(self.accounted == self.shared.owed.records());
     }
 
-    /// Ends the intents of processes that are gone.
+    /// Ends the intents of processes that are gone, and tells of the records that they did not write.
     fn settle(&mut self) -> Result<Vec<Interrupted>, StoreError> {
         let path = self.path.clone();
-        let (is_alive, store) = (|id: &str| owner::is_alive(&path, id), self.store()?);
+        // At any time: an owner without a file is as dead as one without a lock.
+        let dead = owner::dead(&path);
+        // Their files are locked here.
+        let is_alive = |id: &str| !dead.iter().any(|dead| dead.id == id) && owner::is_alive(&path, id);
+        let store = self.store()?;
         // Read first: most starts find none, and need no lock on the database.
-        let has_none = store::interrupted(store.connection(), is_alive)?.is_empty();
+        let mut has_none = store::interrupted(store.connection(), is_alive)?.is_empty();
+        for dead in &dead {
+            has_none &= processes::missing(store.connection(), &dead.id, dead.owed)? == 0;
+        }
         let settled = if has_none {
             Vec::new()
         } else {
-            store.write(|connection| store::settle(connection, is_alive))?
+            store.write(|connection| {
+                dead.iter().try_for_each(|dead| processes::bury(connection, &dead.id, dead.owed))?;
+                store::settle(connection, is_alive)
+            })?
         };
-        // At any time: an owner without a file is as dead as one without a lock.
-        owner::sweep(&path);
+        dead.into_iter().for_each(Dead::remove);
         Ok(settled)
     }
 
@@ -249,11 +263,18 @@ impl Writing {
         let bytes_max = self.bytes_max();
         // Before the transaction: a log that a reader pins must not grow further.
         self.store()?.fold((bytes_max / WAL_SHARE).max(2 * store::WAL_BYTES))?;
-        let Writing { store: Some(store), group, orders, owner, .. } = self else { return Ok(()) };
+        let is_first = self.accounted == 0;
+        let Writing { store: Some(store), group, orders, owner, path, .. } = self else { return Ok(()) };
         let part = &group[at..at + count];
         let intents = part.iter().filter(|order| matches!(order.message, Message::Intend(_))).count();
-        // Its lock is held before an intent is committed under it.
-        let owner = if intents > 0 { owner.id().map_err(StoreError::Owner)? } else { "" };
+        let seals = part.iter().filter(|order| matches!(order.message, Message::Seal(..))).count() as u64;
+        // Its lock is held before an intent is committed under it. Records need no owner, but are not counted without one.
+        let owner = match owner.id() {
+            Err(err) if intents > 0 => return Err(StoreError::Owner(err)),
+            owner => owner.unwrap_or_default(),
+        };
+        let (accounted, lost) = (self.accounted + seals, self.shared.lost.count());
+        let account = Account { owner, records: (seals > 0).then_some(accounted), lost: lost - self.told_lost };
         let is_awaited = part.iter().any(|order| order.done.is_some());
         // Without a waiter, the thread yields between two records, so that calls on the same core run first.
         let stand_back = || {
@@ -261,8 +282,13 @@ impl Writing {
                 std::thread::yield_now();
             }
         };
-        let (room, refused) =
-            store.write(|connection| put_all(connection, part, owner, bytes_max, stand_back))?;
+        let (room, refused) = store.write(|connection| {
+            if is_first {
+                processes::forget(connection, |other| owner::is_gone(path, other))?;
+            }
+            put_all(connection, part, &account, bytes_max, stand_back)
+        })?;
+        (self.accounted, self.told_lost) = (accounted, lost);
         self.shared.commits.fetch_add(1, Ordering::AcqRel);
         self.shared.intents.fetch_add(intents as u64, Ordering::AcqRel);
         for (i, order) in group.drain(at..at + count).enumerate() {
@@ -357,38 +383,5 @@ impl Writing {
 
     fn bytes_max(&self) -> u64 {
         self.shared.bytes_max.load(Ordering::Acquire)
-    }
-}
-
-/// Writes a group inside a transaction. Returns the room left, and the index and reason of each record that can never
-/// be written.
-fn put_all(
-    connection: &Connection,
-    group: &[Order],
-    owner: &str,
-    bytes_max: u64,
-    stand_back: impl Fn(),
-) -> Result<(SizeCheck, Vec<(usize, String)>), StoreError> {
-    let more = group.iter().map(|order| store::bytes_of(order.bytes as u64)).sum();
-    // Inside the transaction, so that no other process uses the room before these records do.
-    let room = store::make_room(connection, more, bytes_max)?;
-    let mut refused = Vec::new();
-    for (i, order) in group.iter().enumerate() {
-        stand_back();
-        match put(connection, &order.message, owner) {
-            // SQLite rolled back only this statement, so the transaction continues.
-            Err(err) if err.fault() == Fault::Record => refused.push((i, err.to_string())),
-            put => put?,
-        }
-    }
-    Ok((room, refused))
-}
-
-fn put(connection: &Connection, message: &Message, owner: &str) -> Result<(), StoreError> {
-    match message {
-        Message::Intend(record) => store::intend(connection, record, owner),
-        Message::Withdraw(id) => store::end_intent(connection, id),
-        Message::Seal(record, durability) => store::seal(connection, record, *durability),
-        Message::Flush(_) | Message::Settle(_) | Message::Bound | Message::Close => Ok(()),
     }
 }

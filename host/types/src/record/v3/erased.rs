@@ -1,13 +1,12 @@
 //! What retention leaves of a record: names, codes, times, usage, and digests of components and policies.
 
-use serde_json::Value;
-
 use super::{Attempt, Decision, Denial, Finding, Plan, Record, Trap};
 
-impl Record<Value> {
+impl<J> Record<J> {
     /// Erases what the caller and the tools said, and what tells of it: arguments, reply, logs, places of requests, values in
-    /// findings, messages of traps, and the digest of the arguments, from which short ones could be guessed.
-    pub fn erase(&mut self, now_unix_ms: u64) {
+    /// findings, messages of traps, and the digest of the arguments, from which short ones could be guessed. What is left is
+    /// the head of the record: the log of a journal commits to it when the record is written. `erased_unix_ms` stays as it is.
+    pub fn erase(&mut self) {
         // Destructured without `..`: a new field does not compile until it is kept or erased by name.
         let Record {
             format: _,
@@ -28,7 +27,7 @@ impl Record<Value> {
             attempts,
             reply,
             parts,
-            erased_unix_ms,
+            erased_unix_ms: _,
         } = self;
         *args = None;
         if let Some(Decision { ruling: _, reasons, denied }) = decision {
@@ -42,7 +41,6 @@ impl Record<Value> {
         attempts.iter_mut().for_each(erase_attempt);
         *reply = None;
         parts.clear();
-        *erased_unix_ms = Some(now_unix_ms);
     }
 }
 

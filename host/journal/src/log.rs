@@ -1,0 +1,29 @@
+//! The log over everything in the journal: a Merkle tree of RFC 6962, whose root commits to every entry and their order.
+//!
+//! Owns the bytes of an entry, the tree with its proofs, the tiles on disk, and signed checkpoints. The entries themselves are
+//! rows of the database, which `store` owns. Must not know SQL, nor what a record says. `docs/journal.md` has the format.
+
+mod edge;
+mod entry;
+mod key;
+mod note;
+mod proof;
+mod ranges;
+mod tiles;
+mod tree;
+
+pub(crate) use edge::Edge;
+pub(crate) use entry::{Entry, Kind};
+pub use key::{KeyError, SigningKey, VerifyingKey};
+pub use note::{Checkpoint, Note, NoteError};
+pub use proof::{Consistency, Proof};
+pub(crate) use ranges::Ranges;
+pub(crate) use tiles::{TileFault, Tiles};
+pub(crate) use tree::node_hash;
+pub use tree::{Hash, inclusion_holds};
+
+/// What the name of a journal's folder of tiles has behind that of the database.
+pub(crate) const TILES_SUFFIX: &str = "-log";
+
+/// What the name of the file of the key has behind that of the database.
+pub(crate) const KEY_SUFFIX: &str = "-log-key";

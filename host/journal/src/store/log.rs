@@ -1,0 +1,168 @@
+//! The rows of the log: appends an entry for everything that is written, and notes in them what retention took.
+//!
+//! An entry is a row of `log`, whose `leaf` commits to the others of its columns. The row of a record that was removed keeps
+//! its number and its leaf alone. Nothing here deletes a row.
+
+use rusqlite::{Connection, params};
+
+use super::{StoreError, signed};
+use crate::log::{Entry, Kind, Ranges};
+use airlock_types::digest::sha256_of;
+
+/// Bytes of a salt.
+const SALT_BYTES: usize = 16;
+
+/// What is appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct New<'n> {
+    pub(crate) kind: Kind,
+    /// What it is about.
+    pub(crate) id: Option<&'n str>,
+    /// What stays when retention erases.
+    pub(crate) head: Option<&'n str>,
+    /// All that was written.
+    pub(crate) payload: Option<&'n str>,
+    /// Numbers of the entries whose rows it replaced or ended.
+    pub(crate) ends: &'n [u64],
+    /// Whether the head is in no other table, and is kept in the log itself.
+    pub(crate) is_told: bool,
+}
+
+impl<'n> New<'n> {
+    /// An entry about a row of another table.
+    pub(super) fn of(kind: Kind, id: &'n str) -> New<'n> {
+        New { kind, id: Some(id), head: None, payload: None, ends: &[], is_told: false }
+    }
+
+    /// An entry that says everything itself.
+    pub(super) fn told(kind: Kind, text: &'n str) -> New<'n> {
+        New { kind, id: None, head: Some(text), payload: None, ends: &[], is_told: true }
+    }
+}
+
+/// Number of entries.
+pub(crate) fn size(connection: &Connection) -> rusqlite::Result<u64> {
+    // Rows are never deleted, so the last one has the greatest number.
+    let next = "SELECT coalesce(max(number) + 1, 0) FROM log";
+    let next: i64 = connection.prepare_cached(next)?.query_row([], |row| row.get(0))?;
+    Ok(next.unsigned_abs())
+}
+
+/// Appends an entry, inside the transaction that writes what it is about. Returns its number.
+pub(crate) fn append(connection: &Connection, new: New<'_>) -> Result<u64, StoreError> {
+    let New { kind, id, head, payload, ends, is_told } = new;
+    let number = size(connection)?;
+    let salt = payload.map(|_| salt()).transpose()?;
+    let entry = Entry {
+        ends,
+        head: head.map(|head| sha256_of(&[head.as_bytes()])),
+        id,
+        kind,
+        number,
+        payload: payload.zip(salt).map(|(payload, salt)| sha256_of(&[&salt, payload.as_bytes()])),
+    };
+    let ended = (!ends.is_empty()).then(|| serde_json::to_string(ends)).transpose();
+    let insert = "INSERT INTO log (number, leaf, kind, id, head, payload, salt, ends, text)
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    connection.prepare_cached(insert)?.execute(params![
+        signed(number),
+        entry.leaf(),
+        kind.as_str(),
+        id,
+        entry.head,
+        entry.payload,
+        salt,
+        ended.map_err(|_| StoreError::Json)?,
+        head.filter(|_| is_told),
+    ])?;
+    Ok(number)
+}
+
+/// Random, and never drawn by the environment of calls: who can guess it can guess what was erased.
+fn salt() -> Result<[u8; SALT_BYTES], StoreError> {
+    let mut salt = [0; SALT_BYTES];
+    aws_lc_rs::rand::fill(&mut salt).map_err(|_| StoreError::Random)?;
+    Ok(salt)
+}
+
+/// The entries of these kinds about this id that no later one ended, oldest first.
+pub(super) fn standing(connection: &Connection, id: &str, kinds: &[Kind]) -> Result<Vec<u64>, StoreError> {
+    let of_id = "SELECT number, kind, ends FROM log WHERE id = ?1 ORDER BY number";
+    let mut query = connection.prepare_cached(of_id)?;
+    let mut rows = query.query([id])?;
+    let mut standing: Vec<u64> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        let kind: String = row.get(1)?;
+        let ends: Option<String> = row.get(2)?;
+        let ends = ends.map_or(Ok(Vec::new()), |ends| serde_json::from_str::<Vec<u64>>(&ends));
+        let ends = ends.map_err(|_| StoreError::Json)?;
+        standing.retain(|number| !ends.contains(number));
+        if Kind::named(&kind).is_some_and(|kind| kinds.contains(&kind)) {
+            standing.push(number.unsigned_abs());
+        }
+    }
+    Ok(standing)
+}
+
+/// Notes that a record and everything about it was removed. Adds the numbers of its entries.
+pub(super) fn removed(connection: &Connection, id: &str, gone: &mut Ranges) -> Result<(), StoreError> {
+    let update = "UPDATE log SET kind = NULL, id = NULL, head = NULL, payload = NULL, salt = NULL, ends = NULL
+                  WHERE id = ?1 OR (id > ?1 || '/' AND id < ?1 || '0') RETURNING number";
+    changed(connection, update, id, gone)
+}
+
+/// Notes that a record and everything about it was erased. Adds the numbers of its entries.
+pub(super) fn erased(connection: &Connection, id: &str, gone: &mut Ranges) -> Result<(), StoreError> {
+    let update = "UPDATE log SET salt = NULL
+                  WHERE (id = ?1 OR (id > ?1 || '/' AND id < ?1 || '0')) AND salt IS NOT NULL RETURNING number";
+    changed(connection, update, id, gone)
+}
+
+fn changed(connection: &Connection, update: &str, id: &str, gone: &mut Ranges) -> Result<(), StoreError> {
+    let mut update = connection.prepare_cached(update)?;
+    let mut rows = update.query([id])?;
+    while let Some(row) = rows.next()? {
+        gone.insert(row.get::<_, i64>(0)?.unsigned_abs());
+    }
+    Ok(())
+}
+
+/// The digest of the head of the record that stands under this id.
+pub(super) fn head(connection: &Connection, number: u64) -> Result<Option<[u8; 32]>, StoreError> {
+    let head = "SELECT head FROM log WHERE number = ?1";
+    Ok(connection.prepare_cached(head)?.query_row([signed(number)], |row| row.get(0))?)
+}
+
+/// The leaves from a number on, at most this many.
+pub(crate) fn leaves(connection: &Connection, first: u64, count: usize) -> rusqlite::Result<Vec<[u8; 32]>> {
+    let leaves = "SELECT leaf FROM log WHERE number >= ?1 AND number < ?2 ORDER BY number";
+    let mut query = connection.prepare_cached(leaves)?;
+    query.query_map(params![signed(first), signed(first + count as u64)], |row| row.get(0))?.collect()
+}
+
+/// The latest text of an entry of this kind.
+pub(crate) fn latest(connection: &Connection, kind: Kind) -> rusqlite::Result<Option<(u64, String)>> {
+    use rusqlite::OptionalExtension as _;
+    let latest = "SELECT number, text FROM log WHERE kind = ?1 AND text IS NOT NULL ORDER BY number DESC LIMIT 1";
+    let found = connection.prepare_cached(latest)?.query_row([kind.as_str()], |row| {
+        Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))
+    });
+    found.optional()
+}
+
+/// The entry with this number, as text, and which number it has; none for one whose record was removed.
+pub(crate) fn of_call(connection: &Connection, id: &str) -> Result<Option<(u64, String)>, StoreError> {
+    let kinds = [Kind::Call, Kind::Effect];
+    let Some(number) = standing(connection, id, &kinds)?.last().copied() else { return Ok(None) };
+    let columns = "SELECT kind, head, payload, ends FROM log WHERE number = ?1";
+    let found = connection.prepare_cached(columns)?.query_row([signed(number)], |row| {
+        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<String>>(3)?))
+    })?;
+    let (kind, head, payload, ends) = found;
+    let ends: Vec<u64> =
+        ends.map_or(Ok(Vec::new()), |ends| serde_json::from_str(&ends)).map_err(|_| StoreError::Json)?;
+    let kind = Kind::named(&kind).ok_or(StoreError::Json)?;
+    let entry = Entry { ends: &ends, head, id: Some(id), kind, number, payload };
+    Ok(Some((number, entry.text())))
+}

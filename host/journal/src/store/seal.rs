@@ -1,0 +1,128 @@
+//! Records of calls that ended: their rows, and their entries of the log.
+
+use std::borrow::Cow;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::intents::end_intent;
+use super::log::{self, New};
+use super::{StoreError, json_text, parts, signed};
+use crate::Durability;
+use crate::log::Kind;
+use airlock_types::json::Json;
+use airlock_types::record::Record;
+
+/// Writes a record. A record with [`Durability::Committed`] goes to `committed` and ends its intent.
+pub(crate) fn seal(
+    connection: &Connection,
+    record: &Record<Json>,
+    durability: Durability,
+) -> Result<(), StoreError> {
+    let (thin, apart) = match parts::split(record) {
+        Some((thin, apart)) => (Cow::Owned(thin), apart),
+        None => (Cow::Borrowed(record), Vec::new()),
+    };
+    let text = json_text(&*thin)?;
+    let replaced = match replace(connection, &record.id, &text, durability)? {
+        // After an uncertain commit the same record is written again.
+        Before::Same => return Ok(()),
+        Before::Other => true,
+        Before::Nothing => false,
+    };
+    let bytes = parts::put(connection, &record.id, &apart)?;
+    insert(connection, &thin, &text, durability, bytes)?;
+    append(connection, thin.into_owned(), &text, durability, replaced)?;
+    if durability == Durability::Committed {
+        // In the same transaction as the record: a crash leaves either the intent or the record.
+        end_intent(connection, &record.id)?;
+    }
+    Ok(())
+}
+
+/// What there was under the id of a record.
+enum Before {
+    Nothing,
+    Same,
+    /// Another record, which was removed: the later one counts.
+    Other,
+}
+
+fn replace(
+    connection: &Connection,
+    id: &str,
+    text: &str,
+    durability: Durability,
+) -> Result<Before, StoreError> {
+    let (known, remove) = match durability {
+        Durability::Queued => {
+            ("SELECT record = ?2 FROM records WHERE id = ?1", "DELETE FROM records WHERE id = ?1")
+        }
+        Durability::Committed => {
+            ("SELECT record = ?2 FROM committed WHERE id = ?1", "DELETE FROM committed WHERE id = ?1")
+        }
+    };
+    let is_same = connection.prepare_cached(known)?.query_row([id, text], |row| row.get(0)).optional()?;
+    match is_same {
+        None => Ok(Before::Nothing),
+        Some(true) => Ok(Before::Same),
+        Some(false) => {
+            // Its removal also removes the uses of its values.
+            connection.prepare_cached(remove)?.execute([id])?;
+            Ok(Before::Other)
+        }
+    }
+}
+
+/// Inserts the row of a record whose values apart take this many bytes.
+fn insert(
+    connection: &Connection,
+    record: &Record<Json>,
+    text: &str,
+    durability: Durability,
+    apart_bytes: u64,
+) -> Result<(), StoreError> {
+    let insert = match durability {
+        Durability::Queued => {
+            "INSERT INTO records (id, tool, started_unix_ms, ended_unix_ms, code, record, caller, session, bytes, parts) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        }
+        Durability::Committed => {
+            "INSERT INTO committed (id, tool, started_unix_ms, ended_unix_ms, code, record, caller, session, bytes, parts) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        }
+    };
+    connection.prepare_cached(insert)?.execute(params![
+        record.id,
+        record.tool,
+        signed(record.started_unix_ms),
+        signed(record.ended_unix_ms),
+        record.code,
+        text,
+        record.caller,
+        record.session,
+        signed(text.len() as u64 + apart_bytes),
+        signed(record.parts.len() as u64),
+    ])?;
+    Ok(())
+}
+
+/// Appends the entry of a record.
+fn append(
+    connection: &Connection,
+    mut record: Record<Json>,
+    text: &str,
+    durability: Durability,
+    replaced: bool,
+) -> Result<(), StoreError> {
+    let (kind, ended): (_, &[Kind]) = match durability {
+        Durability::Queued => (Kind::Call, &[Kind::Call]),
+        Durability::Committed => (Kind::Effect, &[Kind::Effect, Kind::Intent]),
+    };
+    // A call that only reads has no intent: nothing is looked up for it.
+    let is_looked_up = replaced || durability == Durability::Committed;
+    let ends = if is_looked_up { log::standing(connection, &record.id, ended)? } else { Vec::new() };
+    record.erase();
+    let head = json_text(&record)?;
+    let new = New { head: Some(&head), payload: Some(text), ends: &ends, ..New::of(kind, &record.id) };
+    log::append(connection, new).map(drop)
+}

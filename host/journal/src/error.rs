@@ -19,6 +19,9 @@ pub enum JournalError {
     /// It cannot be read.
     #[error("the journal cannot be read: {0}")]
     Read(String),
+    /// Its log cannot be built, proved from or verified.
+    #[error("the log of the journal: {0}")]
+    Log(String),
     /// It cannot be written.
     #[error("the journal cannot be written: {0}")]
     Write(String),

@@ -13,10 +13,13 @@ pub mod answers;
 mod bound;
 pub mod database;
 mod error;
+pub mod evidence;
 pub mod grade;
 pub mod keyvalue;
 pub mod log;
+mod logged;
 mod memory;
+mod open;
 mod owner;
 mod queue;
 pub mod retention;
@@ -37,6 +40,7 @@ use airlock_types::record::Record;
 pub use error::JournalError;
 use grade::Graded;
 use memory::Memory;
+pub use open::{Interrupted, OpenCall};
 use retention::{By, Pruned, Rules};
 use sqlite::Sqlite;
 pub use standing::Standing;
@@ -100,28 +104,6 @@ pub struct JournalView {
     pub intents: u64,
     /// Commits, since the start. One commit can hold many records.
     pub commits: u64,
-}
-
-/// A call that started and has no outcome on record, because its process ended while it ran.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interrupted {
-    /// The id of its record.
-    pub id: String,
-    /// The tool that was called.
-    pub tool: String,
-    /// The name of its caller.
-    pub caller: String,
-    /// When it came, by the wall clock.
-    pub started_unix_ms: u64,
-}
-
-/// A call that started and has no outcome on record until now.
-#[derive(Clone, Debug)]
-pub struct OpenCall {
-    /// Its record, as far as it was known when the call started.
-    pub record: Record,
-    /// Whether the process runs that runs the call.
-    pub is_running: bool,
 }
 
 impl Journal {

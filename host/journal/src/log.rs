@@ -3,6 +3,7 @@
 //! Owns the bytes of an entry, the tree with its proofs, the tiles on disk, and signed checkpoints. The entries themselves are
 //! rows of the database, which `store` owns. Must not know SQL, nor what a record says. `docs/journal.md` has the format.
 
+mod build;
 mod edge;
 mod entry;
 mod key;
@@ -12,15 +13,16 @@ mod ranges;
 mod tiles;
 mod tree;
 
+pub(crate) use build::{BuildError, Source, build};
 pub(crate) use edge::Edge;
 pub(crate) use entry::{Entry, Kind};
 pub use key::{KeyError, SigningKey, VerifyingKey};
 pub use note::{Checkpoint, Note, NoteError};
 pub use proof::{Consistency, Proof};
 pub(crate) use ranges::Ranges;
-pub(crate) use tiles::{TileFault, Tiles};
-pub(crate) use tree::node_hash;
+pub(crate) use tiles::{Lock, TileFault, Tiles};
 pub use tree::{Hash, inclusion_holds};
+pub(crate) use tree::{consistency, inclusion, range};
 
 /// What the name of a journal's folder of tiles has behind that of the database.
 pub(crate) const TILES_SUFFIX: &str = "-log";

@@ -133,6 +133,12 @@ impl Owner {
         Ok(&self.held.insert(held).id)
     }
 
+    /// What it owes.
+    #[cfg(test)]
+    pub(super) fn owed(&self) -> &Owed {
+        &self.owed
+    }
+
     /// Ends the ownership. Intents that are still open count as interrupted from here on. The file stays for a process that did
     /// not account for all of its records: the next one tells of them.
     pub(super) fn release(&mut self, has_accounted: bool) {

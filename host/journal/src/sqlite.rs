@@ -3,6 +3,8 @@
 //! Owns both connections: the writer's, and the reader's, which look-ups open on demand. Must not know what a record
 //! says.
 
+mod log;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};

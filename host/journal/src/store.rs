@@ -11,10 +11,11 @@ pub(crate) mod log;
 mod parts;
 pub(crate) mod processes;
 mod prune;
-mod seal;
 mod schema;
+mod seal;
 mod size;
 mod trouble;
+pub(crate) mod verify;
 mod views;
 
 use std::os::unix::fs::MetadataExt as _;
@@ -28,7 +29,6 @@ use serde::Serialize;
 
 use super::{Durability, JournalError};
 use crate::state;
-use airlock_types::json::Json;
 use airlock_types::record;
 use airlock_types::record::Record;
 pub(super) use grades::{grade, is_graded};
@@ -282,7 +282,8 @@ impl Text {
 /// Visits every record of both tables, without the values that are stored apart.
 pub(super) fn each(connection: &Connection, visit: &mut dyn FnMut(&Record)) -> Result<(), JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
-    let all = "SELECT record, erased_unix_ms FROM records UNION ALL SELECT record, erased_unix_ms FROM committed";
+    let all =
+        "SELECT record, erased_unix_ms FROM records UNION ALL SELECT record, erased_unix_ms FROM committed";
     let mut query = connection.prepare(all).map_err(read)?;
     let mut rows = query.query([]).map_err(read)?;
     while let Some(row) = rows.next().map_err(read)? {

@@ -2,6 +2,7 @@ mod interrupted;
 mod parts;
 mod retention;
 mod sinks;
+mod tamper;
 
 use serde_json::json;
 

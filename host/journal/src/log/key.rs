@@ -108,8 +108,8 @@ impl SigningKey {
     /// When the file is open to others, has no key, or cannot be written.
     pub(crate) fn open(path: &Path) -> Result<SigningKey, KeyError> {
         let failed = |reason: String| KeyError::File { path: path.to_owned(), reason };
-        if state::file(path).map_err(|err| failed(err.to_string()))? {
-            return SigningKey::read(path).map_err(failed);
+        if let Some(key) = SigningKey::existing(path)? {
+            return Ok(key);
         }
         let mut seed = [0; 32];
         aws_lc_rs::rand::fill(&mut seed).map_err(|_| failed("the system has no random bytes".into()))?;
@@ -118,7 +118,18 @@ impl SigningKey {
         Ok(key)
     }
 
-    /// The key in a file that is there.
+    /// The key in a file, which may be missing.
+    ///
+    /// # Errors
+    /// As [`SigningKey::open`].
+    pub(crate) fn existing(path: &Path) -> Result<Option<SigningKey>, KeyError> {
+        let failed = |reason: String| KeyError::File { path: path.to_owned(), reason };
+        if !state::file(path).map_err(|err| failed(err.to_string()))? {
+            return Ok(None);
+        }
+        SigningKey::read(path).map(Some).map_err(failed)
+    }
+
     fn read(path: &Path) -> Result<SigningKey, String> {
         let mut text = String::new();
         let file = File::open(path).map_err(|err| err.to_string())?;

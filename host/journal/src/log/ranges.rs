@@ -14,10 +14,6 @@ impl Ranges {
         self.0.range(..=number).next_back().is_some_and(|(_, last)| number <= *last)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub(crate) fn insert(&mut self, number: u64) {
         self.extend(number, number);
     }
@@ -29,7 +25,8 @@ impl Ranges {
 
     fn extend(&mut self, mut first: u64, mut last: u64) {
         // All ranges that touch the new one become one with it.
-        while let Some((from, to)) = self.0.range(..=last.saturating_add(1)).next_back().map(|(a, b)| (*a, *b))
+        while let Some((from, to)) =
+            self.0.range(..=last.saturating_add(1)).next_back().map(|(a, b)| (*a, *b))
             && to.saturating_add(1) >= first
         {
             self.0.remove(&from);

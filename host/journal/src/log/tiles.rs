@@ -46,7 +46,10 @@ pub(crate) struct Tiles {
 
 /// Held while tiles are changed or compared.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "closing the file releases the lock")] File);
+pub(crate) struct Lock {
+    /// Closing it releases the lock.
+    _file: File,
+}
 
 impl Tiles {
     /// Those beside a database, which may not be there.
@@ -74,7 +77,7 @@ impl Tiles {
         }
         let file = File::open(&path).map_err(|source| TileFault::Io { path: path.clone(), source })?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock(file)),
+            Ok(()) => Ok(Lock { _file: file }),
             Err(TryLockError::WouldBlock) => Err(TileFault::Locked(self.folder.clone())),
             Err(TryLockError::Error(source)) => Err(TileFault::Io { path, source }),
         }

@@ -30,12 +30,12 @@ pub(crate) struct New<'n> {
 
 impl<'n> New<'n> {
     /// An entry about a row of another table.
-    pub(super) fn of(kind: Kind, id: &'n str) -> New<'n> {
+    pub(crate) fn of(kind: Kind, id: &'n str) -> New<'n> {
         New { kind, id: Some(id), head: None, payload: None, ends: &[], is_told: false }
     }
 
     /// An entry that says everything itself.
-    pub(super) fn told(kind: Kind, text: &'n str) -> New<'n> {
+    pub(crate) fn told(kind: Kind, text: &'n str) -> New<'n> {
         New { kind, id: None, head: Some(text), payload: None, ends: &[], is_told: true }
     }
 }
@@ -75,6 +75,12 @@ pub(crate) fn append(connection: &Connection, new: New<'_>) -> Result<u64, Store
         ended.map_err(|_| StoreError::Json)?,
         head.filter(|_| is_told),
     ])?;
+    for ended in ends {
+        // What it salted is not there any more.
+        connection
+            .prepare_cached("UPDATE log SET salt = NULL WHERE number = ?1 AND salt IS NOT NULL")?
+            .execute([signed(*ended)])?;
+    }
     Ok(number)
 }
 
@@ -107,7 +113,8 @@ pub(super) fn standing(connection: &Connection, id: &str, kinds: &[Kind]) -> Res
 
 /// Notes that a record and everything about it was removed. Adds the numbers of its entries.
 pub(super) fn removed(connection: &Connection, id: &str, gone: &mut Ranges) -> Result<(), StoreError> {
-    let update = "UPDATE log SET kind = NULL, id = NULL, head = NULL, payload = NULL, salt = NULL, ends = NULL
+    let update =
+        "UPDATE log SET kind = NULL, id = NULL, head = NULL, payload = NULL, salt = NULL, ends = NULL
                   WHERE id = ?1 OR (id > ?1 || '/' AND id < ?1 || '0') RETURNING number";
     changed(connection, update, id, gone)
 }
@@ -144,10 +151,11 @@ pub(crate) fn leaves(connection: &Connection, first: u64, count: usize) -> rusql
 /// The latest text of an entry of this kind.
 pub(crate) fn latest(connection: &Connection, kind: Kind) -> rusqlite::Result<Option<(u64, String)>> {
     use rusqlite::OptionalExtension as _;
-    let latest = "SELECT number, text FROM log WHERE kind = ?1 AND text IS NOT NULL ORDER BY number DESC LIMIT 1";
-    let found = connection.prepare_cached(latest)?.query_row([kind.as_str()], |row| {
-        Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?))
-    });
+    let latest =
+        "SELECT number, text FROM log WHERE kind = ?1 AND text IS NOT NULL ORDER BY number DESC LIMIT 1";
+    let found = connection
+        .prepare_cached(latest)?
+        .query_row([kind.as_str()], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?)));
     found.optional()
 }
 

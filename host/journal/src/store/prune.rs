@@ -129,12 +129,7 @@ fn older(
 }
 
 /// Removes the oldest records of a tool whose records have more bytes than this.
-fn shrink(
-    connection: &Connection,
-    tool: &str,
-    bytes_max: u64,
-    done: &mut Step,
-) -> Result<(), StoreError> {
+fn shrink(connection: &Connection, tool: &str, bytes_max: u64, done: &mut Step) -> Result<(), StoreError> {
     // Rows of older versions have no number of bytes. Their length is read without their text.
     let total = "SELECT coalesce(sum(bytes), 0) FROM
                  (SELECT coalesce(bytes, octet_length(record)) AS bytes FROM records WHERE tool = ?1 UNION ALL
@@ -188,13 +183,19 @@ fn erase(
     let values = params![id, text, signed(text.len() as u64), signed(now_unix_ms)];
     connection.prepare_cached(&update)?.execute(values)?;
     log::erased(connection, id, &mut done.erased)?;
-    attest(connection, table, id, &text)?;
+    attest(connection, table, id, &text, done)?;
     done.pruned.erase(id);
     Ok(())
 }
 
 /// Appends an entry about an erased record whose head was another text when it was written, as by a version with another form.
-fn attest(connection: &Connection, table: &str, id: &str, text: &str) -> Result<(), StoreError> {
+fn attest(
+    connection: &Connection,
+    table: &str,
+    id: &str,
+    text: &str,
+    done: &mut Step,
+) -> Result<(), StoreError> {
     let kind = if table == TABLES[0] { Kind::Call } else { Kind::Effect };
     let standing = log::standing(connection, id, &[kind])?;
     let Some(number) = standing.last() else { return Ok(()) };
@@ -202,7 +203,9 @@ fn attest(connection: &Connection, table: &str, id: &str, text: &str) -> Result<
         return Ok(());
     }
     let new = New { head: Some(text), ends: &standing, ..New::of(kind, id) };
-    log::append(connection, new).map(drop)
+    let number = log::append(connection, new)?;
+    done.erased.insert(number);
+    Ok(())
 }
 
 /// Appends the entry about what was erased and removed. Returns the number of its run, which is a new one without `run`.

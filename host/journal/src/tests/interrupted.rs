@@ -53,6 +53,7 @@ async fn an_intent_of_another_open_journal_is_left_alone() {
     drop(first);
     assert!(second.settle_interrupted().unwrap().is_empty());
     assert_eq!(second.find("11111111").unwrap().unwrap().code, "ok");
+    drop(second);
     let files = std::fs::read_dir(folder.path()).unwrap();
     let owners =
         files.filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains("-owner-"));

@@ -274,7 +274,8 @@ impl Writing {
             owner => owner.unwrap_or_default(),
         };
         let (accounted, lost) = (self.accounted + seals, self.shared.lost.count());
-        let account = Account { owner, records: (seals > 0).then_some(accounted), lost: lost - self.told_lost };
+        let account =
+            Account { owner, records: (seals > 0).then_some(accounted), lost: lost - self.told_lost };
         let is_awaited = part.iter().any(|order| order.done.is_some());
         // Without a waiter, the thread yields between two records, so that calls on the same core run first.
         let stand_back = || {

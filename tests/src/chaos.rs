@@ -3,11 +3,12 @@
 //! memory stays bounded.
 //!
 //! Owns the schedule. `place` has the files and the small disk, `trouble` what goes wrong, `clients` those who call
-//! meanwhile, `other` a process that has the journal beside the server, `clock` calls under a clock that jumps, `report` the observations and the faults. To add a kind of trouble: a
+//! meanwhile, `other` a process that has the journal beside the server, `clock` calls under a clock that jumps, `report` the observations and the faults. `kills` is a run of its own, of nothing but kills. To add a kind of trouble: a
 //! variant of `trouble::Trouble`, which undoes itself when its time is over.
 
 mod clients;
 mod clock;
+mod kills;
 mod other;
 mod place;
 mod report;
@@ -24,6 +25,7 @@ use crate::orders::{Fate, Orders};
 use crate::server::Server;
 use crate::soak::{Sample, now};
 use clients::Client;
+pub use kills::{Kills, kills};
 pub use other::other;
 use place::Place;
 pub use report::Report;

@@ -47,6 +47,7 @@ mod isolation;
 mod journal;
 mod journal_export;
 mod journal_grades;
+mod journal_log;
 mod journal_prune;
 mod journal_unavailable;
 mod journal_views;

@@ -55,6 +55,11 @@ fn journals_with_tables_of_version_4_stay_readable() {
 }
 
 #[test]
+fn journals_with_tables_of_version_5_stay_readable() {
+    check("schema-5");
+}
+
+#[test]
 fn a_record_of_a_newer_format_says_so() {
     let err = airlock_types::record::read(r#"{"format": 4, "what": "else"}"#).unwrap_err();
     assert!(err.to_string().contains("format 4, written by a newer Airlock"), "{err}");

@@ -12,11 +12,12 @@ use crate::guests;
 use crate::run::{cargo, command, run_command};
 
 /// The tests, and the programs that each one needs.
-const TESTS: [(&str, &[&str]); 7] = [
+const TESTS: [(&str, &[&str]); 8] = [
     ("foreign::arcjet", &["python3", "pip"]),
     ("interop::a_program_in_javascript_fetches", &["node", "npm"]),
     ("interop::a_program_in_python_sends_a_request", &["python3"]),
     ("interop::the_guests_of_hyperlight_load", &["python3"]),
+    ("journal_log::pymerkle", &["python3", "pip"]),
     ("signatures_others::openssl", &["python3", "openssl"]),
     ("signatures_others::minisign", &["python3", "minisign"]),
     ("signatures_others::securesystemslib", &["python3", "pip"]),

@@ -15,7 +15,7 @@ use airlock::config::ConfigFile;
 use airlock::host::Host;
 use airlock_server::mcp::Server;
 use airlock_server::reload::Baseline;
-use airlock_server::{reload, retention, transport};
+use airlock_server::{checkpoint, reload, retention, transport};
 use airlock_types::diagnostic::Diagnostics;
 
 /// Time after the drain time in which answers are sent and records are written. Normally this takes milliseconds.
@@ -110,6 +110,7 @@ async fn served(args: &Args, registry: &Path, printer: &Printer, read: Read) -> 
     }
     // Ends with the runtime: each of its steps is a transaction.
     tokio::spawn(retention::apply(host.clone()));
+    tokio::spawn(checkpoint::apply(host.clone(), file.folder().to_owned()));
     let drain = host.drain_time();
     // Before anything is served, so that an early signal is not missed.
     let stop = told_to_stop(drain)?;

@@ -29,7 +29,9 @@ use toml::Spanned;
 pub use self::caller::{BudgetConfig, CallerConfig};
 pub use self::fallback::{Age, Cached, Fallback, Fallbacks};
 pub use self::http::{HttpConfig, OauthConfig};
-pub use self::journal::{JournalConfig, KeepFor, Retention, ToolJournalConfig, WithoutJournal};
+pub use self::journal::{
+    CheckpointConfig, Every, ExportTo, JournalConfig, KeepFor, Retention, ToolJournalConfig, WithoutJournal,
+};
 pub use self::origin::KeySource;
 pub use self::report::{Day, ReportConfig};
 pub use self::secret::{SecretConfig, SecretSource};

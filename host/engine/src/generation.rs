@@ -20,7 +20,7 @@ use crate::caller::Rules;
 use crate::caller::account::Accounts;
 use crate::caller::repeats::CallersRepeats;
 use crate::caller::session::Sessions;
-use crate::config::{ConfigFile, Retention, Unavailable};
+use crate::config::{CheckpointConfig, ConfigFile, Retention, Unavailable};
 use crate::execute::Execute;
 use crate::registry::{Registry, Tool};
 use crate::telemetry::metrics::{AdmissionView, CallView, StandingView, ToolMetrics};
@@ -44,6 +44,7 @@ pub(crate) struct Generation {
     call_deadline_ms: u64,
     unavailable_tools: Unavailable,
     retention: Arc<Retention>,
+    checkpoint: Arc<CheckpointConfig>,
     /// The gate of the host, for guests of all tools.
     admission: Arc<Gate>,
     /// By public name. Each tool has its own locks, so calls of different tools do not contend.
@@ -107,6 +108,7 @@ impl Generation {
             call_deadline_ms: config.host.call_deadline_ms,
             unavailable_tools: config.host.unavailable_tools,
             retention: Arc::new(config.retention()),
+            checkpoint: Arc::new(config.journal.checkpoint.clone()),
             access,
             parts,
         }
@@ -121,6 +123,7 @@ impl Generation {
             call_deadline_ms: self.call_deadline_ms,
             unavailable_tools: self.unavailable_tools,
             retention: self.retention.clone(),
+            checkpoint: self.checkpoint.clone(),
             admission: self.admission.clone(),
             tools: self.tools.clone(),
             access,
@@ -147,6 +150,11 @@ impl Generation {
     /// What is kept of records.
     pub(crate) fn retention(&self) -> &Arc<Retention> {
         &self.retention
+    }
+
+    /// When checkpoints are made, and where they go.
+    pub(crate) fn checkpoint(&self) -> &Arc<CheckpointConfig> {
+        &self.checkpoint
     }
 
     pub(crate) fn execute(&self) -> &dyn Execute {

@@ -3,6 +3,7 @@
 //! Owns the transports, authentication, the two protocols, and what a server does from time to time. Must not know the engine, or the sockets of guests.
 
 mod api;
+pub mod checkpoint;
 pub mod confine;
 pub mod mcp;
 mod named;

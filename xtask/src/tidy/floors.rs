@@ -85,6 +85,9 @@ pub(super) const FLOORS: [Floor; 6] = [
             "standing",
             "retention",
             "grade",
+            "log",
+            "evidence",
+            "open",
             "error",
             "bound",
             "owner",
@@ -96,6 +99,7 @@ pub(super) const FLOORS: [Floor; 6] = [
             "writer",
             "sqlite",
             "memory",
+            "logged",
         ],
     },
     Floor {
@@ -127,7 +131,18 @@ pub(super) const FLOORS: [Floor; 6] = [
     },
     Floor {
         folder: "server",
-        modules: &["output", "named", "confine", "api", "mcp", "reload", "retention", "transport", "seam"],
+        modules: &[
+            "output",
+            "named",
+            "confine",
+            "api",
+            "mcp",
+            "reload",
+            "retention",
+            "checkpoint",
+            "transport",
+            "seam",
+        ],
     },
     Floor {
         folder: "cli",

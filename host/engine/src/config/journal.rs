@@ -1,10 +1,12 @@
 //! `[journal]` and `journal` of a tool: how much of the records is kept, and for how long.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
+use url::{ParseError, Url};
 
+use super::origin::has_user;
 use super::{Config, Functions, ToolConfig};
 use airlock_journal::retention::Keep;
 use airlock_journal::{Journal, JournalError};
@@ -12,6 +14,9 @@ use airlock_types::duration;
 
 /// The shortest and the longest time for which records can be kept, in milliseconds: a minute, and a hundred years.
 const KEEP_MS: std::ops::RangeInclusive<u64> = 60_000..=36_600 * duration::DAY_MS;
+
+/// The shortest and the longest time between two checkpoints, in milliseconds: a second, and a day.
+const EVERY_MS: std::ops::RangeInclusive<u64> = 1_000..=duration::DAY_MS;
 
 /// Records of calls.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,6 +32,86 @@ pub struct JournalConfig {
     pub keep_payloads: Option<KeepFor>,
     /// What a host does whose journal cannot be opened. Default: it does not start.
     pub unavailable: WithoutJournal,
+    /// Checkpoints of the log.
+    pub checkpoint: CheckpointConfig,
+}
+
+/// When the tiles of the log are built and a checkpoint is signed, and where it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct CheckpointConfig {
+    /// Time between two checkpoints of a server. Default a minute.
+    pub every: Every,
+    /// Where checkpoints are exported to. Default nowhere: then the log proves nothing against the owner of its disk.
+    pub to: Option<ExportTo>,
+}
+
+/// A time between two runs of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Every(u64);
+
+impl Every {
+    /// In milliseconds.
+    pub fn ms(self) -> u64 {
+        self.0
+    }
+}
+
+impl Default for Every {
+    fn default() -> Every {
+        Every(60_000)
+    }
+}
+
+impl TryFrom<String> for Every {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Every, String> {
+        let ms = duration::parse(&text).filter(|ms| EVERY_MS.contains(ms));
+        ms.map(Every).ok_or_else(|| format!("`{text}` is not a time from `1s` to `1d`, such as `10m`"))
+    }
+}
+
+/// Where checkpoints are exported to.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum ExportTo {
+    /// Each is sent to this URL by POST. They are public and signed, so that `http` does as well.
+    Url(Url),
+    /// Each is appended to this file, relative to the registry.
+    File(PathBuf),
+}
+
+impl TryFrom<String> for ExportTo {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<ExportTo, String> {
+        let url = match Url::parse(&text) {
+            Ok(url) => url,
+            Err(ParseError::RelativeUrlWithoutBase) if !text.is_empty() => {
+                return Ok(ExportTo::File(text.into()));
+            }
+            Err(err) => return Err(format!("`{text}` is neither a URL nor a file: {err}")),
+        };
+        if !["http", "https"].contains(&url.scheme()) {
+            return Err(format!("`{text}`: write an `https` URL, or the path of a file: `./checkpoints.txt`"));
+        }
+        if has_user(&url) {
+            return Err(format!("`{text}`: a URL with a user in it is not accepted; name the host alone"));
+        }
+        Ok(ExportTo::Url(url))
+    }
+}
+
+impl std::fmt::Display for ExportTo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ExportTo::Url(url) => url.fmt(f),
+            ExportTo::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// What a host does whose journal cannot be opened.
@@ -58,6 +143,7 @@ impl Default for JournalConfig {
             keep: None,
             keep_payloads: None,
             unavailable: WithoutJournal::Stop,
+            checkpoint: CheckpointConfig::default(),
         }
     }
 }
@@ -107,7 +193,7 @@ pub struct Retention {
 impl Config {
     /// What is kept of the records of each tool.
     pub fn retention(&self) -> Retention {
-        let JournalConfig { bytes_max: _, keep, keep_payloads, unavailable: _ } = &self.journal;
+        let JournalConfig { bytes_max: _, keep, keep_payloads, unavailable: _, checkpoint: _ } = &self.journal;
         let ms = |keep: &Option<KeepFor>| keep.map(|KeepFor(ms)| ms);
         let all = Keep { record_ms: ms(keep), payload_ms: ms(keep_payloads), bytes_max: None };
         let of = |config: &ToolConfig| {
@@ -188,5 +274,23 @@ mod tests {
             let err = retention(&format!("journal.keep = \"{wrong}\"\ntools = {{}}")).unwrap_err();
             assert!(err.contains("is not a time from `1m` to `36600d`"), "{wrong}: {err}");
         }
+    }
+
+    #[test]
+    fn checkpoints_go_to_a_file_or_a_url() {
+        let read = |to: &str| {
+            let text = format!("journal.checkpoint = {{ every = \"10s\", to = \"{to}\" }}\ntools = {{}}");
+            toml::from_str::<Config>(&text).map(|config| config.journal.checkpoint).map_err(|err| err.to_string())
+        };
+        let file = read("../kept/checkpoints.txt").unwrap();
+        assert_eq!((file.every.ms(), file.to), (10_000, Some(ExportTo::File("../kept/checkpoints.txt".into()))));
+        let url = read("https://example.com/log?a=b").unwrap().to.unwrap();
+        assert_eq!(url.to_string(), "https://example.com/log?a=b");
+        for (wrong, why) in [("", "neither"), ("ftp://a/b", "`https` URL"), ("https://u:p@a/b", "a user in it")] {
+            let err = read(wrong).unwrap_err();
+            assert!(err.contains(why), "{wrong}: {err}");
+        }
+        let err = toml::from_str::<Config>("journal.checkpoint.every = \"2d\"\ntools = {}").unwrap_err();
+        assert!(err.to_string().contains("`1s` to `1d`"), "{err}");
     }
 }

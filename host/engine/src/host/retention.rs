@@ -1,7 +1,11 @@
-//! Applies the rules of retention to the journal of a host.
+//! What is done with the journal of a host from time to time: retention, and checkpoints.
+
+use std::sync::Arc;
 
 use super::Host;
+use crate::config::CheckpointConfig;
 use airlock_journal::JournalError;
+use airlock_journal::log::Note;
 use airlock_journal::retention::{By, Pruned};
 use airlock_types::environment::ms;
 
@@ -19,5 +23,29 @@ impl Host {
         }
         let now_unix_ms = ms(self.parts.environment.wall());
         self.parts.journal.prune(&|tool| rules.of(tool), By::Server, now_unix_ms).map(Some)
+    }
+
+    /// When checkpoints are made and where they go, as the registry says now.
+    pub fn checkpoints(&self) -> Arc<CheckpointConfig> {
+        self.current.load().checkpoint().clone()
+    }
+
+    /// Builds the tiles of the journal's log, and signs a checkpoint. `None` for a journal in memory, and if nothing was
+    /// written since the last one that was exported. Blocks, as [`Host::prune`]. The program `airlock serve` does so.
+    ///
+    /// # Errors
+    /// When the tiles cannot be written, or are of another log.
+    pub fn checkpoint(&self) -> Result<Option<Note>, JournalError> {
+        let journal = &self.parts.journal;
+        let is_exported = journal.path().is_none() || journal.last_export()?.is_some_and(|(_, is_all)| is_all);
+        if is_exported { Ok(None) } else { journal.checkpoint().map(Some) }
+    }
+
+    /// Notes in the journal that a checkpoint was exported.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn exported(&self, note: &Note, to: &str) -> Result<(), JournalError> {
+        self.parts.journal.exported(note, to, ms(self.parts.environment.wall()))
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use airlock::config::ConfigFile;
+use airlock::config::{ConfigFile, ExportTo};
 use airlock::lock::{Lock, Pin};
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::grant::Access;
@@ -173,10 +173,16 @@ fn around(named: &Named) -> Vec<(PathBuf, Reach)> {
     }
 }
 
-/// The folder of the lock, if the lock says that changes are accepted: they are written into it when they are served.
-fn written(file: &ConfigFile) -> Option<PathBuf> {
-    let lock = Lock::read(file).ok().filter(|lock| lock.pin() == Pin::Accept)?;
-    Some(folder_of(lock.path()).to_owned())
+/// The folders of files that a server writes: of the lock, if it says that changes are accepted, which are written into it when
+/// they are served; and of the checkpoints that are exported to a file.
+fn written(file: &ConfigFile) -> impl Iterator<Item = PathBuf> {
+    let lock = Lock::read(file).ok().filter(|lock| lock.pin() == Pin::Accept);
+    let lock = lock.map(|lock| folder_of(lock.path()).to_owned());
+    let checkpoints = match &file.config.journal.checkpoint.to {
+        Some(ExportTo::File(path)) => Some(folder_of(&file.folder().join(path)).to_owned()),
+        Some(ExportTo::Url(_)) | None => None,
+    };
+    lock.into_iter().chain(checkpoints)
 }
 
 fn folder_of(path: &Path) -> &Path {

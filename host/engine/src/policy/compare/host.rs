@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Found;
 use crate::config::{
-    Confine, HostConfig, HttpConfig, JournalConfig, OauthConfig, SecretConfig, Unavailable, WithoutJournal,
+    CheckpointConfig, Confine, ExportTo, HostConfig, HttpConfig, JournalConfig, OauthConfig, SecretConfig,
+    Unavailable, WithoutJournal,
 };
 use airlock_contract::arguments::ArgumentLimits;
 use airlock_types::limit::CompileLimits;
@@ -98,13 +99,19 @@ pub(super) fn host(found: &mut Found, old: &HostConfig, new: &HostConfig) {
 
 pub(super) fn journal(found: &mut Found, old: &JournalConfig, new: &JournalConfig) {
     // How long records are kept allows nothing.
-    let JournalConfig { bytes_max, keep: _, keep_payloads: _, unavailable } = old;
+    let JournalConfig { bytes_max, keep: _, keep_payloads: _, unavailable, checkpoint } = old;
     found.bound("journal.bytes_max", *bytes_max, new.bytes_max);
     // Whether calls run that leave no record.
     let runs = |setting: WithoutJournal| matches!(setting, WithoutJournal::Reads);
     let text = |setting| if runs(setting) { "reads" } else { "stop" }.to_owned();
-    let (old, new) = (*unavailable, new.unavailable);
-    found.value("journal.unavailable", text(old), text(new), !runs(new));
+    let after = new.unavailable;
+    found.value("journal.unavailable", text(*unavailable), text(after), !runs(after));
+    // Whether whoever owns the disk could write records anew without a trace. Where a checkpoint goes to is not ordered.
+    let CheckpointConfig { every, to } = checkpoint;
+    found.bound("journal.checkpoint.every", every.ms(), new.checkpoint.every.ms());
+    let named = |to: &Option<ExportTo>| to.as_ref().map_or("nowhere".to_owned(), ToString::to_string);
+    let is_same = to.is_none() || *to == new.checkpoint.to;
+    found.value("journal.checkpoint.to", named(to), named(&new.checkpoint.to), is_same);
 }
 
 pub(super) fn arguments(found: &mut Found, old: &ArgumentLimits, new: &ArgumentLimits) {

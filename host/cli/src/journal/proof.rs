@@ -1,0 +1,82 @@
+//! `airlock journal checkpoint`, `key`, `prove` and `consistency`: what others can check without the journal.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::print::{Message, Printer};
+use crate::{EXIT_NO, Ended};
+use airlock::config::ConfigFile;
+use airlock::{file, host};
+use airlock_journal::Journal;
+use airlock_journal::log::Note;
+
+/// Size of the largest file of checkpoints in bytes: half a million of them.
+const CHECKPOINTS_BYTES_MAX: u64 = 128 << 20;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProveArgs {
+    /// The record's id as the reply has it, or its beginning
+    call: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConsistencyArgs {
+    /// A file with the older checkpoint; the last one in it counts
+    old: PathBuf,
+    /// A file with the newer checkpoint; the last one in it counts
+    new: PathBuf,
+}
+
+/// The journal of a registry.
+pub(super) fn open(registry: &Path) -> anyhow::Result<Journal> {
+    Ok(host::open_journal(&ConfigFile::read(registry)?)?)
+}
+
+/// The checkpoints in a file, at least one.
+pub(super) fn checkpoints(path: &Path) -> Result<Vec<Note>, Message> {
+    let failed = |why: &dyn std::fmt::Display| Message(format!("`{}`: {why}", path.display()));
+    let text = file::read_text(path, CHECKPOINTS_BYTES_MAX).map_err(|err| failed(&err))?;
+    let notes = Note::read_all(&text).map_err(|err| failed(&err))?;
+    if notes.is_empty() { Err(failed(&"it has no checkpoint")) } else { Ok(notes) }
+}
+
+pub(crate) fn checkpoint(registry: &Path, printer: &Printer) -> Ended {
+    let note = open(registry)?.checkpoint()?;
+    printer.line(note.as_str().trim_end());
+    Ok(0)
+}
+
+pub(crate) fn key(registry: &Path, printer: &Printer) -> Ended {
+    printer.line(open(registry)?.checkpoint_key()?);
+    Ok(0)
+}
+
+pub(crate) fn prove(args: &ProveArgs, registry: &Path, printer: &Printer) -> Ended {
+    let journal = open(registry)?;
+    let Some(record) = journal.find(&args.call).map_err(|err| Message(err.to_string()))? else {
+        let how = format!("no record `{}` in the journal of {}", args.call, registry.display());
+        return Err(Message(format!("{how}; the id is the `record` of a reply")).into());
+    };
+    let Some(proof) = journal.prove(&record.id)? else {
+        let what = format!("the record `{}` has no entry in the log", record.id);
+        return Err(Message(format!("{what}; `airlock journal verify` says what else is wrong")).into());
+    };
+    printer.line(proof.to_string().trim_end());
+    Ok(0)
+}
+
+pub(crate) fn consistency(args: &ConsistencyArgs, registry: &Path, printer: &Printer) -> Ended {
+    let last = |path: &Path| checkpoints(path).map(|notes| notes.into_iter().next_back());
+    let (old, new) = (last(&args.old)?.context("no checkpoint")?, last(&args.new)?.context("no checkpoint")?);
+    match open(registry)?.consistency(&old, &new)? {
+        Ok(proof) => {
+            printer.json(&proof)?;
+            Ok(0)
+        }
+        Err(why) => {
+            printer.note(format!("not consistent: {why}"));
+            Ok(EXIT_NO)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `airlock journal verify`: looks for records that were edited, dropped, inserted or reordered.
+
+use std::path::{Path, PathBuf};
+
+use super::proof::{checkpoints, open};
+use crate::print::{Message, Printer};
+use crate::{EXIT_NO, Ended};
+use airlock_journal::evidence::{Exported, Fault, Verified};
+use airlock_journal::log::VerifyingKey;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A file with checkpoints that was kept elsewhere: a tail that was cut off is found against them
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+    /// The key that signed the checkpoints, as `airlock journal key` printed it; without it the one beside the journal
+    #[arg(long, value_name = "KEY", requires = "since")]
+    key: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let since = args.since.as_deref().map(checkpoints).transpose()?.unwrap_or_default();
+    let key = args.key.as_deref().map(str::parse::<VerifyingKey>).transpose();
+    let key = key.map_err(|err| Message(err.to_string()))?;
+    let verified = open(registry)?.verify(&since, key.as_ref())?;
+    if args.json {
+        printer.json(&verified)?;
+    } else {
+        print(&verified, printer);
+    }
+    Ok(if verified.faults_count == 0 { 0 } else { EXIT_NO })
+}
+
+fn print(verified: &Verified, printer: &Printer) {
+    for Fault { kind, number, id, what } in &verified.faults {
+        let number = number.map_or(String::new(), |number| format!(" entry {number}"));
+        let id = id.as_ref().map_or(String::new(), |id| format!(" {id}"));
+        printer.line(format!("{}{number}{id}: {what}", kind.as_str()));
+    }
+    let more = verified.faults_count - verified.faults.len() as u64;
+    if more > 0 {
+        printer.line(format!("and {more} more"));
+    }
+    let Verified { entries, before, removed, erased, open, lost, owed, unreadable, .. } = verified;
+    printer.line(format!("{entries} entries, {} faults", verified.faults_count));
+    if let Some(root) = &verified.root {
+        printer.line(format!("root {root}"));
+    }
+    let counts = [
+        (*before, "entries are about what was there before the log"),
+        (*removed, "entries are of records that retention removed"),
+        (*erased, "entries are of records that retention erased"),
+        (*open, "calls have started and not ended"),
+        (*lost, "records were lost and are a gap, as the log says"),
+        (*owed, "records were lost by a process that was killed, and the log does not say so yet"),
+        (*unreadable, "records from before the log cannot be read: only their text is covered"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        printer.line(format!("{count} {what}"));
+    }
+    match verified.tiles {
+        Some(size) => printer.line(format!("tiles on disk: {size} entries")),
+        None => printer.line("tiles on disk: none; a server builds them, and so does `airlock journal checkpoint`"),
+    }
+    unprotected(verified, printer);
+}
+
+/// Says what can be cut off or exchanged without a trace.
+fn unprotected(verified: &Verified, printer: &Printer) {
+    match &verified.exported {
+        Some(Exported { size, to, at_unix_ms: _ }) => {
+            printer.line(format!("the last exported checkpoint is of {size} entries, and went to {to}"));
+        }
+        None => printer.line("no checkpoint has left the machine, as far as the log says (`journal.checkpoint.to`)"),
+    }
+    match (verified.agreed.last(), verified.unprotected_from()) {
+        (Some(size), from) => {
+            let tail = verified.entries - from;
+            printer.line(format!("the first {size} entries are those of a given checkpoint; the {tail} behind them are unprotected"));
+        }
+        (None, _) => printer.line(
+            "no checkpoint was given (`--since`): whoever owns the disk could have written all of this anew, or cut off its end",
+        ),
+    }
+}

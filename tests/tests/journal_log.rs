@@ -35,7 +35,8 @@ fn said(output: &Output) -> String {
 /// Calls a tool. Returns the id of its record.
 fn call(registry: &Path, tool: &str) -> String {
     let output = run(registry, &["call", tool, "--json", r#"{"value": 3, "from": "km", "to": "m"}"#]);
-    let reply: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+    let reply: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
     reply["record"].as_str().unwrap().to_owned()
 }
 
@@ -50,13 +51,19 @@ fn verify_says_what_was_done_to_a_record_and_what_is_unprotected() {
     assert!(sound.status.success(), "{text}{}", stderr(&sound));
     // The call that could have effects has an intent before its outcome.
     assert!(text.starts_with("4 entries, 0 faults\n"), "{text}");
-    assert!(text.contains("tiles on disk: none") && text.contains("no checkpoint has left the machine"), "{text}");
+    assert!(
+        text.contains("tiles on disk: none") && text.contains("no checkpoint has left the machine"),
+        "{text}"
+    );
     assert!(text.contains("whoever owns the disk could have written all of this anew"), "{text}");
     let kept = folder.path().join("kept.txt");
     std::fs::write(&kept, said(&run(&registry, &["journal", "checkpoint"]))).unwrap();
     call(&registry, "unit_convert");
     let since = run(&registry, &["journal", "verify", "--since", kept.to_str().unwrap()]);
-    assert!(said(&since).contains("the first 4 entries are those of a given checkpoint; the 1 behind"), "{since:?}");
+    assert!(
+        said(&since).contains("the first 4 entries are those of a given checkpoint; the 1 behind"),
+        "{since:?}"
+    );
     let connection = rusqlite::Connection::open(folder.path().join("state/journal.db")).unwrap();
     connection.execute("UPDATE records SET code = 'refused' WHERE id = ?1", [&ids[0]]).unwrap();
     connection.execute("DELETE FROM committed WHERE id = ?1", [&ids[1]]).unwrap();
@@ -64,10 +71,12 @@ fn verify_says_what_was_done_to_a_record_and_what_is_unprotected() {
     let wrong = run(&registry, &["journal", "verify"]);
     assert_eq!(wrong.status.code(), Some(1));
     let text = said(&wrong);
-    let edited = format!("edited entry 0 {}: the column `code` does not repeat what the record says\n", ids[0]);
+    let edited =
+        format!("edited entry 0 {}: the column `code` does not repeat what the record says\n", ids[0]);
     let dropped = format!("dropped entry 2 {}: its record is missing\n", ids[1]);
     assert!(text.contains(&edited) && text.contains(&dropped), "{text}");
-    let json: Value = serde_json::from_slice(&run(&registry, &["journal", "verify", "--json"]).stdout).unwrap();
+    let json: Value =
+        serde_json::from_slice(&run(&registry, &["journal", "verify", "--json"]).stdout).unwrap();
     assert_eq!((&json["faults_count"], &json["faults"][0]["kind"]), (&2.into(), &"edited".into()));
 }
 
@@ -83,7 +92,10 @@ fn a_proof_and_the_consistency_of_two_checkpoints_are_printed() {
     let lines: Vec<&str> = proof.lines().collect();
     assert_eq!((lines[0], lines[2]), ("c2sp.org/tlog-proof@v1", "index 0"), "{proof}");
     let key = said(&run(&registry, &["journal", "key"]));
-    assert!(key.starts_with("airlock-journal/") && proof.contains(&format!("\n\n{}\n2\n", key.split('+').next().unwrap())));
+    assert!(
+        key.starts_with("airlock-journal/")
+            && proof.contains(&format!("\n\n{}\n2\n", key.split('+').next().unwrap()))
+    );
     let new = folder.path().join("new.txt");
     std::fs::write(&new, said(&run(&registry, &["journal", "checkpoint"]))).unwrap();
     let paths = [old.to_str().unwrap(), new.to_str().unwrap()];
@@ -135,7 +147,8 @@ async fn a_server_builds_tiles_and_appends_checkpoints_to_a_file() {
         panic!("{count} checkpoints are not there: {}", server.said());
     };
     let call = async || {
-        let reply = server.call("unit_convert", r#"{"value": 3, "from": "km", "to": "m"}"#).send().await.unwrap();
+        let reply =
+            server.call("unit_convert", r#"{"value": 3, "from": "km", "to": "m"}"#).send().await.unwrap();
         assert!(reply.status().is_success());
     };
     call().await;
@@ -155,7 +168,8 @@ async fn a_server_sends_checkpoints_to_a_url() {
     let folder = tempfile::tempdir().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/checkpoints", listener.local_addr().unwrap());
-    let registry = registry(folder.path(), &format!("[journal]\ncheckpoint = {{ every = \"1s\", to = \"{url}\" }}"));
+    let registry =
+        registry(folder.path(), &format!("[journal]\ncheckpoint = {{ every = \"1s\", to = \"{url}\" }}"));
     call(&registry, "unit_convert");
     let _server = Server::start(&registry, &["--allow-anonymous"]).unwrap();
     // The first one is refused, and tried again.

@@ -73,7 +73,7 @@ async fn reads_go_on_without_a_journal_where_the_operator_said_so() {
         "{refused}"
     );
     assert!(server.said().contains("calls with effects are refused until it can be"), "{}", server.said());
-    version(folder.path(), 5);
+    version(folder.path(), 6);
     await_status(&server, "ready").await;
     assert_eq!(call(&server, "writes").await["code"], "ok");
     let journal = Connection::open(journal_of(folder.path())).unwrap();

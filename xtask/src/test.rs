@@ -44,8 +44,12 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     // From here on the steps start the built program.
     step("demo", || run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy())))?;
     step("conformance", || conformance(root))?;
-    step("sample of the soak", || soak::run(root, &soak::Args { minutes: 2, chaos: false, kills: None, seed: 1 }))?;
-    step("sample of the chaos", || soak::run(root, &soak::Args { minutes: 2, chaos: true, kills: None, seed: 1 }))?;
+    step("sample of the soak", || {
+        soak::run(root, &soak::Args { minutes: 2, chaos: false, kills: None, seed: 1 })
+    })?;
+    step("sample of the chaos", || {
+        soak::run(root, &soak::Args { minutes: 2, chaos: true, kills: None, seed: 1 })
+    })?;
     step("sample of the hostile components and clients", || hostile::run(root, &hostile::Args::sample()))?;
     step("sample of the clients", || clients::run(root, &clients::Args { only: "python".into() }))?;
     step("sample of the fuzz", || match fuzz::available(root) {

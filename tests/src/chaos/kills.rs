@@ -129,7 +129,8 @@ async fn call(
     // Until the server is gone.
     while let Ok(response) = server.call(tool, args).send().await {
         let Ok(reply) = response.json::<Value>().await else { return };
-        if let (Some(record), "ok") = (reply["record"].as_str(), reply["status"].as_str().unwrap_or_default()) {
+        if let (Some(record), "ok") = (reply["record"].as_str(), reply["status"].as_str().unwrap_or_default())
+        {
             acknowledged.lock().await.insert(record.to_owned(), has_effects);
         }
     }

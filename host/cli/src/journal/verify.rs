@@ -63,7 +63,8 @@ fn print(verified: &Verified, printer: &Printer) {
     }
     match verified.tiles {
         Some(size) => printer.line(format!("tiles on disk: {size} entries")),
-        None => printer.line("tiles on disk: none; a server builds them, and so does `airlock journal checkpoint`"),
+        None => printer
+            .line("tiles on disk: none; a server builds them, and so does `airlock journal checkpoint`"),
     }
     unprotected(verified, printer);
 }
@@ -74,7 +75,8 @@ fn unprotected(verified: &Verified, printer: &Printer) {
         Some(Exported { size, to, at_unix_ms: _ }) => {
             printer.line(format!("the last exported checkpoint is of {size} entries, and went to {to}"));
         }
-        None => printer.line("no checkpoint has left the machine, as far as the log says (`journal.checkpoint.to`)"),
+        None => printer
+            .line("no checkpoint has left the machine, as far as the log says (`journal.checkpoint.to`)"),
     }
     match (verified.agreed.last(), verified.unprotected_from()) {
         (Some(size), from) => {

@@ -96,7 +96,9 @@ impl TryFrom<String> for ExportTo {
             Err(err) => return Err(format!("`{text}` is neither a URL nor a file: {err}")),
         };
         if !["http", "https"].contains(&url.scheme()) {
-            return Err(format!("`{text}`: write an `https` URL, or the path of a file: `./checkpoints.txt`"));
+            return Err(format!(
+                "`{text}`: write an `https` URL, or the path of a file: `./checkpoints.txt`"
+            ));
         }
         if has_user(&url) {
             return Err(format!("`{text}`: a URL with a user in it is not accepted; name the host alone"));
@@ -193,7 +195,8 @@ pub struct Retention {
 impl Config {
     /// What is kept of the records of each tool.
     pub fn retention(&self) -> Retention {
-        let JournalConfig { bytes_max: _, keep, keep_payloads, unavailable: _, checkpoint: _ } = &self.journal;
+        let JournalConfig { bytes_max: _, keep, keep_payloads, unavailable: _, checkpoint: _ } =
+            &self.journal;
         let ms = |keep: &Option<KeepFor>| keep.map(|KeepFor(ms)| ms);
         let all = Keep { record_ms: ms(keep), payload_ms: ms(keep_payloads), bytes_max: None };
         let of = |config: &ToolConfig| {
@@ -280,13 +283,20 @@ mod tests {
     fn checkpoints_go_to_a_file_or_a_url() {
         let read = |to: &str| {
             let text = format!("journal.checkpoint = {{ every = \"10s\", to = \"{to}\" }}\ntools = {{}}");
-            toml::from_str::<Config>(&text).map(|config| config.journal.checkpoint).map_err(|err| err.to_string())
+            toml::from_str::<Config>(&text)
+                .map(|config| config.journal.checkpoint)
+                .map_err(|err| err.to_string())
         };
         let file = read("../kept/checkpoints.txt").unwrap();
-        assert_eq!((file.every.ms(), file.to), (10_000, Some(ExportTo::File("../kept/checkpoints.txt".into()))));
+        assert_eq!(
+            (file.every.ms(), file.to),
+            (10_000, Some(ExportTo::File("../kept/checkpoints.txt".into())))
+        );
         let url = read("https://example.com/log?a=b").unwrap().to.unwrap();
         assert_eq!(url.to_string(), "https://example.com/log?a=b");
-        for (wrong, why) in [("", "neither"), ("ftp://a/b", "`https` URL"), ("https://u:p@a/b", "a user in it")] {
+        for (wrong, why) in
+            [("", "neither"), ("ftp://a/b", "`https` URL"), ("https://u:p@a/b", "a user in it")]
+        {
             let err = read(wrong).unwrap_err();
             assert!(err.contains(why), "{wrong}: {err}");
         }

@@ -37,7 +37,8 @@ impl Host {
     /// When the tiles cannot be written, or are of another log.
     pub fn checkpoint(&self) -> Result<Option<Note>, JournalError> {
         let journal = &self.parts.journal;
-        let is_exported = journal.path().is_none() || journal.last_export()?.is_some_and(|(_, is_all)| is_all);
+        let is_exported =
+            journal.path().is_none() || journal.last_export()?.is_some_and(|(_, is_all)| is_all);
         if is_exported { Ok(None) } else { journal.checkpoint().map(Some) }
     }
 

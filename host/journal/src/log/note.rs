@@ -174,7 +174,7 @@ mod tests {
         let other = SigningKey::open(&folder.path().join("other")).unwrap();
         let note = Note::sign(7, [3; 32], &key);
         let read = Note::read_all(note.as_str()).unwrap();
-        assert_eq!(read, [note.clone()]);
+        assert_eq!(read.as_slice(), std::slice::from_ref(&note));
         assert!(read[0].is_signed_by(key.verifying()) && !read[0].is_signed_by(other.verifying()));
         let changed = Note::read_all(&note.as_str().replacen("\n7\n", "\n8\n", 1)).unwrap();
         assert!(!changed[0].is_signed_by(key.verifying()));

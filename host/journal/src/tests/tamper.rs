@@ -33,11 +33,11 @@ impl Sample {
         let journal = sample.open();
         for minute in 0..records {
             journal.seal(at(minute, "reads"), Durability::Queued).await.unwrap();
-            if minute % 5 == 0 {
+            if minute.is_multiple_of(5) {
                 journal.intend(at(minute, "writes")).await.unwrap();
                 journal.seal(at(minute, "writes"), Durability::Committed).await.unwrap();
             }
-            if minute % 17 == 0 {
+            if minute.is_multiple_of(17) {
                 grade(&journal, minute);
             }
         }
@@ -108,10 +108,10 @@ fn copy_all(from: &Path, to: &Path) {
 
 /// A record of a tool that came at this minute. Some have a large value.
 fn at(minute: u64, tool: &str) -> Record<Json> {
-    let large = if minute % 11 == 0 { "large ".repeat(1_000) } else { String::new() };
+    let large = if minute.is_multiple_of(11) { "large ".repeat(1_000) } else { String::new() };
     Record {
         tool: tool.into(),
-        session: (minute % 3 == 0).then(|| format!("session {minute}")),
+        session: (minute.is_multiple_of(3)).then(|| format!("session {minute}")),
         started_unix_ms: minute * MINUTE,
         ended_unix_ms: minute * MINUTE + 5,
         args: Json::of(&json!({"minute": minute, "large": large})),
@@ -121,7 +121,7 @@ fn at(minute: u64, tool: &str) -> Record<Json> {
 }
 
 fn grade(journal: &Journal, minute: u64) {
-    let note = (minute % 2 == 0).then_some("a note");
+    let note = (minute.is_multiple_of(2)).then_some("a note");
     let graded = Graded::new(Grade::Wrong, "maria", note, 7).unwrap();
     journal.grade(&format!("{minute:08}-reads"), &graded).unwrap();
 }

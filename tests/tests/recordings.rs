@@ -1,13 +1,14 @@
 //! Journals of released versions stay readable, even when the types that wrote them change.
 //!
 //! A recording is a folder under `tests/recordings`: `journal.db` as a version left it, and `calls.txt` with a line for
-//! each call: id, tool, outcome code. `format-N` has records of an old form, `schema-N` tables of an old version. To add
+//! each call: id, tool, outcome code; `schema-6` also has a checkpoint of its log, with the key. `format-N` has records of an old form, `schema-N` tables of an old version. To add
 //! one: a new folder. Existing ones never change.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use airlock_journal::Journal;
+use airlock_journal::log::Note;
 use airlock_tests::root;
 use airlock_types::record::v3::FORMAT;
 
@@ -63,4 +64,17 @@ fn journals_with_tables_of_version_5_stay_readable() {
 fn a_record_of_a_newer_format_says_so() {
     let err = airlock_types::record::read(r#"{"format": 4, "what": "else"}"#).unwrap_err();
     assert!(err.to_string().contains("format 4, written by a newer Airlock"), "{err}");
+}
+
+#[test]
+fn journals_with_tables_of_version_6_stay_readable_and_verify() {
+    check("schema-6");
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open("schema-6", folder.path());
+    let read =
+        |name: &str| std::fs::read_to_string(root().join("tests/recordings/schema-6").join(name)).unwrap();
+    let kept = Note::read_all(&read("checkpoint.txt")).unwrap();
+    let key = read("key.txt").trim().parse().unwrap();
+    let verified = journal.verify(&kept, Some(&key)).unwrap();
+    assert_eq!((verified.faults, verified.agreed), (vec![], vec![kept[0].checkpoint.size]));
 }

@@ -272,7 +272,7 @@ async fn the_grant_that_a_denied_request_names_makes_exactly_that_request_pass()
         ),
         // Of several entries the others stay as they are.
         case(
-            grant(", requests_max = 2").replace("= [", "= [{ host = \"a.example\" }, "),
+            grant(", requests_max = 2").replacen("= [", "= [{ host = \"a.example\" }, ", 1),
             "repeat",
             json!({"method": "GET", "url": url("/"), "times": 3}),
             MORE,

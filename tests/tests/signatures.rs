@@ -332,7 +332,6 @@ fn a_file_is_verified_by_the_registry_that_is_there() {
     says(&["convert.wasm"], 1, "no key is given to verify that: `--key`");
     // One that cannot be read is named, and the others are verified all the same.
     shop.registry(&format!("require = [\"{}\"]", shop.ours), "[tools.broken]\ncomponent = \"broken.wasm\"");
-    fs::write(shop.at("broken.wasm"), "no component").unwrap();
     says(&[], 1, "broken  unusable");
     says(&[], 1, "convert  verified");
 }
@@ -503,8 +502,11 @@ fn the_page_about_security_is_right() {
     }
     assert!(shop.at("unit-convert.wasm.intoto.jsonl").exists());
     let toml = blocks("toml");
-    assert_eq!(toml.len(), 1);
-    ConfigFile::parse(&toml[0], Path::new("airlock.toml")).unwrap();
+    // One of two keys, and two of three.
+    assert_eq!(toml.len(), 2);
+    for text in &toml {
+        ConfigFile::parse(text, Path::new("airlock.toml")).unwrap();
+    }
     // Every code is on the page.
     let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
     let source = fs::read_to_string(root().join("host/engine/src/signature/fault.rs")).unwrap();

@@ -6,6 +6,7 @@ use std::fmt::{Result, Write as _};
 
 use airlock::audit::{Audit, AuditedTool, Level, Standing};
 use airlock_types::text::visible;
+use airlock_types::words::count;
 
 use super::{callers, calls, granted, limits, or_nothing, reaches, used};
 
@@ -159,7 +160,7 @@ fn facts(out: &mut String, tool: &AuditedTool) -> Result {
     writeln!(out, "<dl class=\"facts\">")?;
     for (what, value) in [
         ("callers", or_nothing(&callers(tool)).join(", ")),
-        ("signers", or_nothing(&tool.signatures).join(", ")),
+        ("signers", if tool.signatures.is_empty() { "nobody".into() } else { tool.signatures.join(", ") }),
         ("required", tool.required.clone()),
         ("component", tool.component.clone()),
         ("types", tool.wit.clone()),
@@ -182,8 +183,8 @@ fn imports(out: &mut String, tool: &AuditedTool) -> Result {
     let granted = tool.imports.iter().filter(|import| import.standing == Standing::Granted).count();
     writeln!(
         out,
-        "<details><summary>{} imports, {granted} granted</summary><div class=\"scroll\"><table><tbody>",
-        tool.imports.len()
+        "<details><summary>{}, {granted} granted</summary><div class=\"scroll\"><table><tbody>",
+        count(tool.imports.len() as u64, "import")
     )?;
     for import in &tool.imports {
         let class = if import.standing == Standing::Granted { "" } else { " class=\"quiet\"" };

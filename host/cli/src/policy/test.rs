@@ -16,7 +16,7 @@ use airlock_types::caller::LOCAL;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::environment::{Environment as _, ms};
 use airlock_types::grant::{Asked, clock, files, http, keyvalue, random, values};
-use airlock_types::words::{count, did_you_mean, list};
+use airlock_types::words::{count, did_you_mean, list, quoted_list};
 use toml::Spanned;
 
 /// Size of the largest file of cases in bytes: some ten thousand cases.
@@ -134,9 +134,12 @@ fn tried(case: &Case, file: &ConfigFile, tools: &Registry) -> Result<(String, bo
     let asked = request(case)?;
     let entry = file.config.callers.iter().find(|(name, _)| name.get_ref() == &case.caller);
     if entry.is_none() && case.caller != LOCAL {
-        let names = file.config.callers.keys().map(|name| name.get_ref().as_str());
-        let near = did_you_mean(&case.caller, names).map_or_else(String::new, |near| format!("; {near}"));
-        return Err(Message(format!("the registry has no caller `{}`{near}", case.caller)));
+        let names = || file.config.callers.keys().map(|name| name.get_ref().as_str());
+        let near = did_you_mean(&case.caller, names()).unwrap_or_else(|| match names().next() {
+            Some(_) => format!("it has {}", quoted_list(names())),
+            None => "it has none".to_owned(),
+        });
+        return Err(Message(format!("the registry has no caller `{}`; {near}", case.caller)));
     }
     let now_ms = ms(World::default().wall());
     let Tool { name, effect, allowances, source, .. } = &**tool;

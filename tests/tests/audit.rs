@@ -126,13 +126,36 @@ fn what_is_doubtful_is_named() {
     ] {
         assert!(convert.contains(rule), "{rule}: {convert:?}");
     }
+    // What `check` finds about the grants, too.
+    assert!(convert.contains("wildcard-without-reason"), "{convert:?}");
     assert_eq!(rules(2), BTreeSet::from(["signature.unverified"]), "{}", report["tools"][2]["lints"]);
     assert!(report["left_out"][0].as_str().unwrap().contains("gone.wasm"), "{}", report["left_out"]);
+    // What cannot be loaded and can be read: its requests are what a reviewer asks for.
+    let text = fs::read_to_string(bad.at("airlock.toml")).unwrap();
+    fs::write(
+        bad.at("airlock.toml"),
+        format!("{text}[tools.again]\ncomponent = \"bad.wasm\"\nfallback = [\"nope\"]\n"),
+    )
+    .unwrap();
+    let more: Value = serde_json::from_str(&bad.report("json")).unwrap();
+    assert_eq!(more["unloaded"][0]["key"], "again");
+    assert!(
+        more["unloaded"][0]["requests"]["http"][0].as_str().unwrap().contains("*.example.com"),
+        "{}",
+        more["unloaded"]
+    );
+    assert!(bad.report("text").contains("requests http: ") && bad.report("md").contains("would reach for"));
+    fs::write(bad.at("airlock.toml"), text).unwrap();
     assert_eq!(report["tools"][0]["line"], 1);
     assert_eq!(report["tools"][2]["line"], 9);
     let one = bad.run(&["audit", "text_digest", "--format", "json"]);
     let one: Value = serde_json::from_slice(&one.stdout).unwrap();
     assert_eq!(texts(&one["tools"], "name"), BTreeSet::from(["text_digest"]));
+    // Who may call it, and who must have signed it.
+    assert_eq!(
+        (&one["tools"][0]["callers"][0]["name"], &one["tools"][0]["required"]),
+        (&"local".into(), &"nobody".into())
+    );
     let none = bad.run(&["audit", "nothing"]);
     assert_eq!(none.status.code(), Some(1));
 }
@@ -144,6 +167,10 @@ fn every_form_has_every_tool_and_shows_text_as_text() {
         let report = bad.report(format);
         assert!(report.contains("konvert") && report.contains("text_digest"), "{format}");
         assert!(!report.contains('\u{202e}'), "{format}");
+    }
+    // Limits are printed for people.
+    for format in ["text", "html", "md"] {
+        assert!(!bad.report(format).contains("{\"deadline_ms"), "{format}");
     }
     let page = bad.report("html");
     assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script"));

@@ -259,7 +259,7 @@ fn airlock(registry: &Path, args: &[&str]) -> (Option<i32>, String) {
 fn check_says_what_is_confined() {
     let ground = Ground::new();
     let text = "[tools.tool]\ncomponent = \"tool.wasm\"\n";
-    let (code, said) = airlock(&ground.registry(text), &["check"]);
+    let (code, said) = airlock(&ground.registry(text), &["check", "--verbose"]);
     assert_eq!(code, Some(0), "{said}");
     let here = confine::available().to_string();
     assert!(
@@ -268,6 +268,9 @@ fn check_says_what_is_confined() {
     );
     let state = ground.at("own/.airlock").canonicalize().unwrap();
     assert!(said.contains(&format!("they change {}", state.display())), "{said}");
+    // Without it, only how many there are.
+    let (_, said) = airlock(&ground.registry(text), &["check"]);
+    assert!(said.contains("and change 1 place") && !said.contains("they change"), "{said}");
     let (code, said) = airlock(&ground.registry(&format!("[host]\nconfine = \"off\"\n{text}")), &["check"]);
     assert!(code == Some(0) && said.contains("nothing confines"), "{said}");
     let (_, said) = airlock(&ground.registry(&format!("{REQUIRE}{text}")), &["check"]);

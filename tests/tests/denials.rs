@@ -57,7 +57,7 @@ fn written(settings: &Table) -> String {
     settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
 }
 
-/// The settings with the line of a denial: added to what is there, or in its place.
+/// The settings with the line of a denial, as an operator pastes it: a new line, or the one in the place of its setting.
 fn mended(settings: &str, denial: &Denial) -> String {
     let mut settings: Table = toml::from_str(settings).unwrap();
     let line: Table = toml::from_str(denial.grant.as_deref().unwrap()).unwrap();
@@ -69,13 +69,19 @@ fn mended(settings: &str, denial: &Denial) -> String {
         let own = settings.entry(key).or_insert_with(|| Toml::Table(Table::new())).as_table_mut().unwrap();
         for (capability, granted) in grants {
             match (own.get_mut(&capability), granted) {
-                (Some(Toml::Array(list)), Toml::Array(mut more)) if denial.replaces => {
-                    let place: usize = denial.rule.rsplit(['[', ']']).nth(1).unwrap().parse().unwrap();
-                    list[place] = more.remove(0);
+                (former, granted) if denial.replaces => {
+                    assert!(former.is_some(), "there is nothing to replace: {denial:?}");
+                    own.insert(capability, granted);
                 }
-                (Some(Toml::Array(list)), Toml::Array(more)) => list.extend(more),
-                (Some(Toml::Table(table)), Toml::Table(more)) if !denial.replaces => table.extend(more),
-                (_, granted) => drop(own.insert(capability, granted)),
+                (None, granted) => drop(own.insert(capability, granted)),
+                // A key of a table that is there.
+                (Some(Toml::Table(table)), Toml::Table(more))
+                    if more.keys().all(|key| !table.contains_key(key)) =>
+                {
+                    assert!(denial.grant.as_deref().unwrap().contains(&format!("grants.{capability}.")));
+                    table.extend(more);
+                }
+                (Some(former), _) => panic!("`{former}` is there already: {denial:?}"),
             }
         }
     }
@@ -264,6 +270,22 @@ async fn the_grant_that_a_denied_request_names_makes_exactly_that_request_pass()
             "http with the header authorization is not granted",
             "tools.web.grants.http[1]",
         ),
+        // Of several entries the others stay as they are.
+        case(
+            grant(", requests_max = 2").replacen("= [", "= [{ host = \"a.example\" }, ", 1),
+            "repeat",
+            json!({"method": "GET", "url": url("/"), "times": 3}),
+            MORE,
+            "tools.web.grants.http[1]",
+        ),
+        case_of(
+            "grants.http = [{ host = \"b.example\", requests_max = 2 }, { host = \"c.example\" }]\n",
+            grant(""),
+            "fetch",
+            get(&url("/v1/a")),
+            HOST,
+            "callers.ann.grants.http",
+        ),
         case_of(
             format!("grants.http = [{{ host = \"127.0.0.1\", scheme = \"http\", port = {port}, requests_max = 2 }}]\n"),
             grant(""),
@@ -437,6 +459,8 @@ async fn what_no_grant_allows_has_none() {
         (&*denial.kind, &denial.grant),
         ("files outside of the granted folders are not granted", &None)
     );
+    // As the guest asked for it.
+    assert_eq!(denial.asked, "read /data/../outside/secret");
     // What the author did not ask for, no grant of the operator gives.
     let contract = "[[capabilities.http]]\nhost = \"a.example\"\nreason = \"r\"\noptional = true\n";
     let host = Web::with_contract(contract).open("grants.http = [{ host = \"b.example\" }]\n").await;
@@ -455,5 +479,14 @@ async fn a_call_that_lacks_what_its_tool_needs_says_which_line_would_grant_it() 
     assert_eq!((&*denial.rule, &*denial.below), ("tools.web.grants", "tools.web"));
     assert!(denial.at.ends_with("airlock.toml:5"), "{denial:?}");
     assert_eq!(denial.grant.as_deref(), Some("grants.http = [{ host = \"a.example\" }]"));
+    assert!(!denial.replaces);
+    // Beside a list that is there, the line has all of it.
+    let host = Web::with_contract(contract).open("grants.http = [{ host = \"b.example\" }]\n").await;
+    let (_, record) = call(&host, "repeat", &args, airlock_types::code::Code::PolicyDenied).await;
+    let denial = &record.decision.unwrap().denied[0];
+    let both = "grants.http = [{ host = \"b.example\" }, { host = \"a.example\" }]";
+    assert_eq!((denial.grant.as_deref(), denial.replaces), (Some(both), true));
+    let host = Web::with_contract(contract).open("grants.clock = true\n").await;
+    let (_, record) = call(&host, "repeat", &args, airlock_types::code::Code::PolicyDenied).await;
     assert!(record.policy.is_some() && record.component.is_some());
 }

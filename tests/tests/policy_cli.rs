@@ -72,6 +72,9 @@ fn diff_tells_wider_from_narrower_and_ends_with_3_for_the_wider() {
         "grants.http = [{ host = \"a.example\", path = \"/v1\" }]\ngrants.clock = \"frozen\"\n",
     );
     write("report.toml", "report = { until = 2027-01-01, grants = { http = [{ host = \"b.example\" }] } }\n");
+    write("folder.toml", "grants.files = [{ host = \"d\", guest = \"/data\" }]\n");
+    write("spelled.toml", "grants.files = [{ host = \"d\", guest = \"/data/\" }]\n");
+    std::fs::write(folder.path().join("renamed.toml"), "[tools.web]\ncomponent = \"other.wasm\"\n").unwrap();
     write("ann.toml", "[callers.ann]\ntools = [\"web\"]\ngrants.clock = true\n");
     write("eve.toml", "[callers.ann]\ntools = [\"web\"]\n");
     write("all.toml", "[callers.ann]\ntools = [\"*\"]\ngrants.clock = true\n");
@@ -90,6 +93,9 @@ fn diff_tells_wider_from_narrower_and_ends_with_3_for_the_wider() {
         ("ann", "eve", 3, &["widened  callers.ann.grants"][..]),
         ("eve", "ann", 0, &["narrowed callers.ann.grants"][..]),
         ("ann", "all", 3, &["widened  callers.ann.tools"][..]),
+        ("none", "ann", 3, &["added    callers.ann", "  + grants.clock = true"][..]),
+        ("folder", "spelled", 0, &["nothing changed"][..]),
+        ("none", "renamed", 3, &["widened  tools.web.component"][..]),
     ] {
         let (old, new) = (format!("{old}.toml"), format!("{new}.toml"));
         let output = airlock_in(folder.path(), &["policy", "diff", &old, &new]);
@@ -98,7 +104,11 @@ fn diff_tells_wider_from_narrower_and_ends_with_3_for_the_wider() {
         for piece in pieces {
             assert!(said.contains(piece), "{old} {new}: {said}");
         }
+        // The name of a file is its component's, and no setting of its signatures.
+        assert!(!said.contains("signatures.name"), "{said}");
     }
+    let missing = airlock_in(folder.path(), &["policy", "diff", "none.toml", "gone.toml"]);
+    assert!(stderr(&missing).contains("airlock policy diff OLD NEW"), "{}", stderr(&missing));
     let output = airlock_in(folder.path(), &["policy", "diff", "none.toml", "one.toml", "--json"]);
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&found["wider"], found["changes"].as_array().unwrap().len()), (&json!(true), 2));
@@ -280,7 +290,7 @@ async fn suggest_covers_what_was_used_and_no_more_and_unused_lists_the_rest() {
     )
     .unwrap();
     assert_eq!(printed, expect, "{said}");
-    assert!(said.contains("from 3 attempts") && said.contains("1 uses: clock"), "{said}");
+    assert!(said.contains("from 3 attempts") && said.contains("1 use: clock"), "{said}");
     // It is narrower, and the calls that it is made of pass under it.
     let old = place.path("old.toml");
     std::fs::rename(place.path("airlock.toml"), &old).unwrap();
@@ -318,6 +328,81 @@ async fn suggest_covers_what_was_used_and_no_more_and_unused_lists_the_rest() {
     assert!(stderr(&unknown).contains("the registry has no entry `tools.nobody`"), "{}", stderr(&unknown));
 }
 
+#[tokio::test]
+async fn what_was_tried_is_suggested_by_the_name_of_a_tool_too() {
+    let place = used().await;
+    let folder = place.folder.path();
+    let tried = "report = { until = 2999-01-01, grants = { random = true } }\n";
+    let host = place.open_kept(tried).await;
+    call(&host, "draw", &json!({}), Code::Ok).await;
+    host.journal().flush().unwrap();
+    drop(host);
+    for registry in [tried, ""] {
+        let text = format!("[tools.keep]\ncomponent = \"keeper.wasm\"\n{registry}");
+        place.registry(&text).unwrap();
+        let said = stdout(&airlock_in(folder, &["policy", "suggest", "keep_now"]));
+        assert!(
+            said.contains("1 use: random") && said.contains("(tried under report)"),
+            "{registry}: {said}"
+        );
+        assert!(said.contains("\ngrants.random = true"), "{registry}: {said}");
+        // Granted once, and not now.
+        assert!(said.contains("1 use: clock: clock (not granted now"), "{registry}: {said}");
+        assert!(!said.contains("\ngrants.clock"), "{said}");
+    }
+}
+
+#[test]
+fn a_case_that_cannot_be_tried_does_not_end_the_others() {
+    let folder = web(
+        "[tools.web]\ncomponent = \"web.wasm\"\nfunctions = [\"fetch\"]\n[callers.ann]\ntools = [\"*\"]\n",
+    );
+    let cases = "[[case]]\ntool = \"wed\"\ndecision = \"deny\"\n\
+        [[case]]\ntool = \"web\"\ncaller = \"anm\"\ndecision = \"deny\"\n\
+        [[case]]\ntool = \"web\"\nrequest = { htp = \"GET https://a\" }\ndecision = \"deny\"\n\
+        [[case]]\ntool = \"web\"\nrequest = { http = \"GET https://a/\" }\ndecision = \"deny\"\n";
+    std::fs::write(folder.path().join("cases.toml"), cases).unwrap();
+    let output = airlock_in(folder.path(), &["policy", "test", "cases.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stdout(&output);
+    for piece in [
+        "FAIL 1 (cases.toml:1): there is no tool `wed`; the tools are `web`",
+        "FAIL 2 (cases.toml:4): the registry has no caller `anm`; it has `ann`",
+        "FAIL 3 (cases.toml:8): unknown capability `htp`; did you mean `http`?",
+        "ok   4 (cases.toml:12): ",
+        "4 cases, 3 failed",
+    ] {
+        assert!(said.contains(piece), "{piece}: {said}");
+    }
+}
+
+#[test]
+fn check_says_what_holds_now_and_the_same_with_every_run() {
+    let tried = "report = { until = 2999-01-01, grants = { clock = true } }\n";
+    let callers = "[callers.ann]\ntools = [\"*\"]\ngrants.clock = true\ngrants.files = [{ guest = \"/nope\", host = \"nope\" }]\n";
+    let folder = tempfile::tempdir().unwrap();
+    let keeper = root().join("tests/guests/build/keeper.wasm");
+    std::fs::copy(keeper, folder.path().join("keeper.wasm")).unwrap();
+    let write = |text: &str| std::fs::write(folder.path().join("airlock.toml"), text).unwrap();
+    let check = |args: &[&str]| stderr(&airlock_in(folder.path(), &[&["check"], args].concat()));
+    write(&format!("[tools.keep]\ncomponent = \"keeper.wasm\"\n{tried}{callers}"));
+    let said = check(&[]);
+    assert!(said.contains("tries extra grants"), "{said}");
+    assert!(!said.contains("`grants.clock` would grant it"), "{said}");
+    assert!(
+        said.contains("`callers.ann.grants.files[0]` matches nothing") && said.contains("airlock.toml:7)"),
+        "{said}"
+    );
+    assert!(!said.contains("callers.ann.grants.clock"), "{said}");
+    assert_eq!(said, check(&[]));
+    assert!(!said.contains("/proc/"), "{said}");
+    assert_eq!(check(&["--verbose"]), check(&["--verbose"]));
+    write("");
+    assert!(check(&[]).contains("warning: the registry has no tools"), "{}", check(&[]));
+    let verified = airlock_in(folder.path(), &["verify"]);
+    assert!(stderr(&verified).contains("nothing was verified"), "{}", stderr(&verified));
+}
+
 #[test]
 fn cases_are_decided_as_calls_are_and_name_the_rule() {
     let folder = web(
@@ -347,7 +432,9 @@ fn cases_are_decided_as_calls_are_and_name_the_rule() {
     assert!(
         said.contains("FAIL 1")
             && said.contains("deny")
-            && said.contains("grants.http = [{ host = \"c.example\", methods = [\"GET\"] }]"),
+            && said.contains(
+                "grants.http = [{ host = \"a.example\", path = \"/v1\" }, { host = \"c.example\", methods = [\"GET\"] }]"
+            ),
         "{said}"
     );
     for broken in [

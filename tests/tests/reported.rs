@@ -63,6 +63,20 @@ async fn what_is_tried_passes_until_its_day_and_is_recorded_as_what_would_be_den
 }
 
 #[tokio::test]
+async fn a_denial_of_what_is_tried_names_the_caller_that_lacks_it() {
+    let tried = "report = { until = 2999-01-01, grants = { random = true } }\n";
+    let own =
+        |grants: &str| format!("{tried}[callers.local]\ntools = [\"*\"]\ngrants.clock = true\n{grants}");
+    let place = Place::new();
+    let host = place.open(&own("")).await;
+    let (_, record) = call(&host, "draw", &json!({}), Code::PolicyDenied).await;
+    let denied = &record.attempts[0].denied[0];
+    assert_eq!((&*denied.rule, &*denied.below), ("callers.local.grants", "callers.local"), "{denied:?}");
+    let host = place.open(&own(denied.grant.as_deref().unwrap())).await;
+    call(&host, "draw", &json!({}), Code::Ok).await;
+}
+
+#[tokio::test]
 async fn what_is_tried_is_shown_and_only_reads() {
     let host = Web::new()
         .open("report = { until = \"2999-01-01\", grants = { http = [{ host = \"b.example\" }] } }\n")

@@ -301,6 +301,88 @@ fn an_entry_has_rules_of_its_own_and_wrong_ones_are_refused() {
 }
 
 #[test]
+fn a_file_is_verified_by_the_registry_that_is_there() {
+    let shop = Shop::new();
+    let says = |args: &[&str], code: i32, piece: &str| {
+        let verified = shop.run(&[&["verify"], args].concat());
+        assert_eq!(
+            verified.status.code(),
+            Some(code),
+            "{args:?}: {}{}",
+            stdout(&verified),
+            stderr(&verified)
+        );
+        assert!(stdout(&verified).contains(piece), "{args:?}: {}", stdout(&verified));
+    };
+    shop.sign(&[]);
+    says(&["convert.wasm"], 0, "verified");
+    shop.registry(&format!("require = [\"{}\"]", shop.theirs), "");
+    says(&["convert.wasm"], 1, "`signatures.require`");
+    // What the options say counts instead, and the hint is one that works here.
+    says(&["convert.wasm", "--key", &shop.ours], 0, "verified");
+    says(&["convert.wasm", "--key", &shop.theirs], 1, "`--key`, `--threshold`");
+    // A file that no entry names, by what is wanted of every component.
+    fs::copy(shop.at("convert.wasm"), shop.at("other.wasm")).unwrap();
+    fs::copy(shop.at("convert.wasm.intoto.jsonl"), shop.at("other.wasm.intoto.jsonl")).unwrap();
+    shop.registry(&format!("require = [\"{}\"]", shop.ours), "");
+    says(&["other.wasm"], 1, "signature.moved");
+    says(&["other.wasm", "--name", "convert.wasm"], 0, "verified");
+    says(&["other.wasm", "--key", &shop.ours], 1, "`--name NAME`");
+    fs::remove_file(shop.at("airlock.toml")).unwrap();
+    says(&["convert.wasm"], 1, "no key is given to verify that: `--key`");
+    // One that cannot be read is named, and the others are verified all the same.
+    shop.registry(&format!("require = [\"{}\"]", shop.ours), "[tools.broken]\ncomponent = \"broken.wasm\"");
+    says(&[], 1, "broken  unusable");
+    says(&[], 1, "convert  verified");
+}
+
+#[test]
+fn a_damaged_lock_is_to_be_restored_and_a_digest_accepts_what_waits_alone() {
+    let shop = Shop::new();
+    shop.registry("", "");
+    assert!(shop.run(&["lock"]).status.success());
+    let nothing = shop.run(&["lock", "--accept", "0123"]);
+    assert!(stderr(&nothing).contains("nothing waits"), "{}", stderr(&nothing));
+    shop.pack(&shop.contract().replacen("description = \"", "description = \"Always ", 1));
+    let short = shop.run(&["lock", "--accept", "0123"]);
+    let said = stderr(&short);
+    assert!(said.contains("64 digits, and not 4") && said.contains("airlock lock --accept "), "{said}");
+    let called = shop.call();
+    assert!(stderr(&called).contains("so that no call of them runs"), "{}", stderr(&called));
+    for damaged in ["", "\u{1}\u{2}"] {
+        fs::write(shop.at("airlock.lock"), damaged).unwrap();
+        let said = stderr(&shop.run(&["lock"]));
+        assert!(said.contains("restore it from version control") && said.contains("unreviewed"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn what_cannot_sign_is_named() {
+    let shop = Shop::new();
+    let says = |args: &[&str], piece: &str| {
+        let signed = shop.run(&[&["sign"], args].concat());
+        assert!(!signed.status.success() && stderr(&signed).contains(piece), "{args:?}: {}", stderr(&signed));
+    };
+    says(&["--new-key", "ours.pem"], "choose another name");
+    let private = |name: &str, text: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::write(shop.at(name), text).unwrap();
+        fs::set_permissions(shop.at(name), fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    private("mini.key", "untrusted comment: minisign encrypted secret key\nRWRTY0Iy\n");
+    says(&["convert.wasm", "--key", "mini.key"], "minisign -Sm");
+    fs::write(shop.at("mini.pub"), "untrusted comment: minisign public key 63DE\nRWRT\n").unwrap();
+    says(&["convert.wasm", "--key", "mini.pub"], "is a public one");
+    private("empty.pem", "");
+    says(&["convert.wasm", "--key", "empty.pem"], "is empty");
+    says(&["mini.pub", "--key", "ours.pem"], "it does not begin with");
+    says(&["convert.wasm", "--key", "ours.pem", "--serial", "-1"], "invalid value '-1'");
+    let ended = shop.run(&["sign", "convert.wasm", "--key", "ours.pem", "--expires", "2020-01-01"]);
+    assert!(stderr(&ended).contains("`--expires` has passed"), "{}", stderr(&ended));
+}
+
+#[test]
 fn a_private_key_stays_private() {
     use std::os::unix::fs::PermissionsExt as _;
     let shop = Shop::new();
@@ -420,8 +502,11 @@ fn the_page_about_security_is_right() {
     }
     assert!(shop.at("unit-convert.wasm.intoto.jsonl").exists());
     let toml = blocks("toml");
-    assert_eq!(toml.len(), 1);
-    ConfigFile::parse(&toml[0], Path::new("airlock.toml")).unwrap();
+    // One of two keys, and two of three.
+    assert_eq!(toml.len(), 2);
+    for text in &toml {
+        ConfigFile::parse(text, Path::new("airlock.toml")).unwrap();
+    }
     // Every code is on the page.
     let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
     let source = fs::read_to_string(root().join("host/engine/src/signature/fault.rs")).unwrap();

@@ -14,6 +14,9 @@ pub(super) struct Args {
     /// Warnings count as problems
     #[arg(long)]
     strict: bool,
+    /// Name the folders that `serve` and `call` would reach
+    #[arg(long)]
+    verbose: bool,
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
@@ -26,7 +29,10 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     for note in host.ungranted().into_iter().chain(file.secret_notes()) {
         printer.note(format!("note: {note}"));
     }
-    let warnings: Vec<String> = warnings.into_iter().chain(confinement(&file, printer)?).collect();
+    let empty =
+        (file.config.tools.is_empty()).then(|| "the registry has no tools: write `[tools.NAME]`".to_owned());
+    let warnings: Vec<String> =
+        warnings.into_iter().chain(empty).chain(confinement(&file, args.verbose, printer)?).collect();
     for warning in &warnings {
         printer.note(format!("warning: {warning}"));
     }
@@ -46,7 +52,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
 ///
 /// # Errors
 /// When the registry requires what the kernel lacks.
-fn confinement(file: &ConfigFile, printer: &Printer) -> anyhow::Result<Option<String>> {
+fn confinement(file: &ConfigFile, verbose: bool, printer: &Printer) -> anyhow::Result<Option<String>> {
     if file.config.host.confine == Confine::Off {
         printer.note("note: `host.confine` is \"off\": nothing confines `airlock serve` and `airlock call`");
         return Ok(None);
@@ -54,7 +60,14 @@ fn confinement(file: &ConfigFile, printer: &Printer) -> anyhow::Result<Option<St
     let (here, rules) = (confine::available(), Rules::of(file));
     let (read, changed) = rules.folders();
     printer.note(format!("note: `airlock serve` and `airlock call` are confined: {here}"));
-    printer.note(format!("note: they read {}; they change {}", listed(&read), listed(&changed)));
+    if verbose {
+        printer.note(format!("note: they read {}; they change {}", listed(&read), listed(&changed)));
+    } else {
+        let (read, changed) = (count(read.len() as u64, "place"), count(changed.len() as u64, "place"));
+        printer.note(format!(
+            "note: they read {read}, and change {changed}: `airlock check --verbose` names them"
+        ));
+    }
     match file.config.host.confine {
         Confine::Require if !here.is_whole() => Err(Message(OpenError::Unconfined(here).to_string()).into()),
         _ if here.is_whole() => Ok(None),
@@ -63,5 +76,11 @@ fn confinement(file: &ConfigFile, printer: &Printer) -> anyhow::Result<Option<St
 }
 
 fn listed(paths: &[&Path]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    // The same text with every run: the folder of this process has its number.
+    let own = format!("/proc/{}", std::process::id());
+    let name = |path: &&Path| match path.strip_prefix(&own) {
+        Ok(rest) => Path::new("/proc/self").join(rest).display().to_string(),
+        Err(_) => path.display().to_string(),
+    };
+    paths.iter().map(name).collect::<Vec<_>>().join(", ")
 }

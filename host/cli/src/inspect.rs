@@ -44,7 +44,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let tool = match (registry.resolve(&args.what), registry.problems()) {
         (Ok(tool), _) => tool,
         (Err(_), Some(problems)) => return Err(problems.into()),
-        (Err(unknown), None) => return Err(Message(unknown.to_string()).into()),
+        (Err(unknown), None) => return Err(open::unknown(&unknown, &args.what, &registry).into()),
     };
     if args.json {
         // The operator also sees fallbacks that are hidden from callers.
@@ -136,6 +136,25 @@ fn signed(signed: &Signed) -> String {
     [&[signed.state().to_owned()][..], &signers].concat().join(" ")
 }
 
+/// Columns of a line that shows a type.
+const COLUMNS: usize = 100;
+
+/// A long type on several lines, broken behind commas.
+fn wrapped(text: &str) -> String {
+    let (mut out, mut columns) = (String::new(), 0);
+    for part in text.split_inclusive(", ") {
+        let width = part.chars().count();
+        if columns > 0 && columns + width > COLUMNS {
+            out.truncate(out.trim_end().len());
+            out.push_str("\n      ");
+            columns = "      ".len();
+        }
+        out.push_str(part);
+        columns += width;
+    }
+    out
+}
+
 fn component_text(printer: &Printer, component: &Component) {
     let info = &component.info;
     printer.line(format!("component  {}", component.path.display()));
@@ -145,7 +164,7 @@ fn component_text(printer: &Printer, component: &Component) {
     }
     printer.line("\nexports");
     for function in &info.functions {
-        printer.line(format!("  {}: {}", function.address(), function.ty));
+        printer.line(wrapped(&format!("  {}: {}", function.address(), function.ty)));
     }
     for hidden in &info.hidden {
         printer.line(format!("  {} (hidden: {})", hidden.name, hidden.reason));
@@ -192,4 +211,22 @@ fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
     printer.json(&tool.contract.input_schema)?;
     printer.line("result");
     printer.json(&tool.contract.result_schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_type_is_broken_behind_commas_and_is_the_same_text() {
+        let fields: Vec<String> = (0..40).map(|n| format!("field-{n}: option<string>")).collect();
+        let text = format!("  f: func(a: record {{ {} }}) -> string", fields.join(", "));
+        let lines = wrapped(&text);
+        assert!(
+            lines.lines().count() > 3 && lines.lines().all(|line| line.chars().count() <= COLUMNS),
+            "{lines}"
+        );
+        assert_eq!(lines.replace("\n     ", ""), text);
+        assert_eq!(wrapped("  f: func() -> s32"), "  f: func() -> s32");
+    }
 }

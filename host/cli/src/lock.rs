@@ -5,7 +5,9 @@ use std::path::Path;
 use super::print::{Message, Printer};
 use super::{EXIT_NO, EXIT_WIDER, Ended, open};
 use airlock::config::ConfigFile;
+use airlock::diff::Changes;
 use airlock::lock::{Lock, Pin};
+use airlock_types::words::count;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -50,8 +52,8 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let changes = lock.changes(&now);
     let accepted = args.accept.as_deref().is_some_and(|digest| digest == changes.digest());
     // The digest names the change that was reviewed. If the definitions changed again since, nothing is accepted.
-    if args.accept.is_some() && !accepted {
-        return Err(Message(format!("that is not the digest of what changed:\n{changes}")).into());
+    if let Some(digest) = args.accept.as_deref().filter(|_| !accepted) {
+        return Err(Message(not_accepted(digest, &lock, &changes)).into());
     }
     // Without a lock there is nothing to compare with, so the first run accepts the current definitions.
     if lock.exists() && !changes.is_empty() && !accepted && !args.rewrite {
@@ -60,7 +62,28 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
         return Ok(if changes.is_wider() { EXIT_WIDER } else { EXIT_NO });
     }
     lock.write(pin, &now).map_err(|err| Message(err.to_string()))?;
-    let tools = now.tools().count();
-    printer.line(format!("{}: {tools} tools, pin = \"{}\"", lock.path().display(), pin.as_str()));
+    let tools = count(now.tools().count() as u64, "tool");
+    printer.line(format!("{}: {tools}, pin = \"{}\"", lock.path().display(), pin.as_str()));
     Ok(0)
+}
+
+/// Digits of a digest.
+const DIGITS: usize = 64;
+
+/// Why a digest accepts nothing.
+fn not_accepted(digest: &str, lock: &Lock, changes: &Changes) -> String {
+    if !lock.exists() {
+        return "there is no lock yet, so that nothing waits: `airlock lock` writes one of the current definitions".into();
+    }
+    if changes.is_empty() {
+        return "nothing waits: the definitions are those that were accepted".into();
+    }
+    let digits = digest.chars().count();
+    let short = if digits == DIGITS {
+        String::new()
+    } else {
+        format!(", which has {DIGITS} digits, and not {digits}")
+    };
+    let now = lock.how_to_accept(changes);
+    format!("that is not the digest of what changed{short}; nothing was accepted\n{changes}\n{now}")
 }

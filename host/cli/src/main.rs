@@ -46,6 +46,9 @@ use telemetry::LogFormat;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The registry, unless another one is named.
+const REGISTRY: &str = "airlock.toml";
+
 /// Exit codes of verbs. The exit codes of calls are in the table of outcome codes.
 const EXIT_NO: u8 = 1;
 const EXIT_WIDER: u8 = 3;
@@ -56,7 +59,7 @@ const EXIT_HOST: u8 = 70;
 #[command(name = "airlock", version, arg_required_else_help = true)]
 struct Arguments {
     /// The registry's file
-    #[arg(long, global = true, value_name = "FILE", default_value = "airlock.toml")]
+    #[arg(long, global = true, value_name = "FILE", default_value = REGISTRY)]
     registry: PathBuf,
     /// The least severe messages on stderr: error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn")]

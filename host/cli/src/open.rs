@@ -13,8 +13,9 @@ use super::sealed::Age;
 use airlock::config::ConfigFile;
 use airlock::host;
 use airlock::host::{Host, HostBuilder, OpenError};
-use airlock::registry::{LoadEvent, Registry};
+use airlock::registry::{LoadEvent, Registry, Tool, UnknownTool};
 use airlock_types::caller::Caller;
+use airlock_types::words::quoted_list;
 
 /// Reads a registry and opens a host on it. The problems of entries that are left out are printed.
 pub(super) async fn host(registry: &Path, printer: &Printer) -> anyhow::Result<Host> {
@@ -69,11 +70,41 @@ pub(super) async fn host_for(
     };
     interrupted(&host, printer);
     // The called tool itself is broken: its problem is the answer.
-    if let (Err(_), Some(problems)) = (host.visible(&Caller::local()).resolve(tool), host.problems()) {
+    let visible = host.visible(&Caller::local());
+    if let (Err(_), Some(problems)) = (visible.resolve(tool), host.problems()) {
         return Err(problems.into());
     }
     report(&host, printer)?;
+    // What an agent is told of an unknown name is less than what an operator may know.
+    if visible.resolve(tool).is_err_and(|unknown| unknown.nearest.is_none()) {
+        let whole = registry(&ConfigFile::read(&file.path)?).await?;
+        printer.note(format!("note: {}", there_are(tool, &whole)));
+    }
     Ok(host)
+}
+
+/// The error of a name that is no tool's, for an operator: what it is instead, or which tools there are.
+pub(super) fn unknown(unknown: &UnknownTool, name: &str, registry: &Registry) -> Message {
+    match unknown.nearest {
+        Some(_) => Message(unknown.to_string()),
+        None => Message(format!("{unknown}; {}", there_are(name, registry))),
+    }
+}
+
+/// The tools of an entry, if that is what is named, or else those of the registry.
+fn there_are(name: &str, registry: &Registry) -> String {
+    let names = |of: &dyn Fn(&Tool) -> bool| -> Vec<String> {
+        registry.tools().filter(|tool| of(tool)).map(|tool| tool.name.to_string()).collect()
+    };
+    let of_entry = names(&|tool| tool.key == name);
+    let (what, names) = match of_entry.is_empty() {
+        true => ("the tools are", names(&|_| true)),
+        false => ("it is an entry, and its tools are", of_entry),
+    };
+    if names.is_empty() {
+        return "the registry has no tools".to_owned();
+    }
+    format!("{what} {}", quoted_list(names.iter().map(String::as_str)))
 }
 
 /// Opens a host on a registry that was read already, whose tools are not called.

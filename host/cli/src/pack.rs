@@ -16,6 +16,7 @@ use airlock_contract::docs;
 use airlock_contract::manifest::Manifest;
 use airlock_contract::package::{Packed, SECTION_BYTES_MAX, embed};
 use airlock_contract::tool::Contract;
+use airlock_types::words::count;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -70,12 +71,12 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
         embed(&bytes, &packed).map_err(|err| said(format!("`{}`: {err}", args.component.display())))?;
     write(out, &bytes).map_err(|err| said(format!("cannot write `{}`: {err}", out.display())))?;
     printer.line(format!(
-        "{}: {} functions, {} bytes, contract {}, doc comments of {} functions",
+        "{}: {}, {}, contract {}, doc comments of {}",
         out.display(),
-        component.info.functions.len(),
-        bytes.len(),
+        count(component.info.functions.len() as u64, "function"),
+        count(bytes.len() as u64, "byte"),
         if packed.contract.is_some() { "embedded" } else { "none" },
-        packed.docs.len(),
+        count(packed.docs.len() as u64, "function"),
     ));
     Ok(0)
 }

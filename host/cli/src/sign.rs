@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(long)]
     name: Option<String>,
     /// The number of this version; it must grow [default: the seconds since 1970]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     serial: Option<u64>,
     /// The end of the statement: 2027-01-31, or a time in RFC 3339 [default: none]
     #[arg(long, value_name = "TIME", value_parser = end)]
@@ -55,12 +55,16 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     }
     // clap has required both.
     let (Some(path), Some(key)) = (&args.component, &args.key) else { return Ok(2) };
+    let now = World::new().wall();
+    if args.expires.as_ref().is_some_and(|end| Predicate::has_ended(end, now.as_secs())) {
+        printer.note("warning: `--expires` has passed: this signature is refused wherever it is verified");
+    }
     let key = SigningKey::read(key).map_err(|err| said(err.to_string()))?;
     let here = |err: &dyn std::fmt::Display| said(format!("`{}`: {err}", path.display()));
     let (bytes, parts) = registry::signable(path, &host::user_cache()?).await.map_err(|err| here(&err))?;
     let file_name = path.file_name().unwrap_or_default().to_string_lossy();
     let (name, digest) = (args.name.as_deref().unwrap_or(&file_name), sha256(&bytes));
-    let serial = args.serial.unwrap_or_else(|| World::new().wall().as_secs());
+    let serial = args.serial.unwrap_or_else(|| now.as_secs());
     let component = Component { name, digest: &digest, parts: &parts };
     let statement = Statement::about(&component, serial, args.expires.clone());
     let envelope = key.sign(&statement).map_err(|err| said(err.to_string()))?;
@@ -115,8 +119,13 @@ fn new_key(path: &Path, printer: &Printer) -> Ended {
     // Never in the place of another key: what it signed could not be signed again.
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|err| Message(format!("`{}` cannot be written: {err}", path.display())))?;
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|err| match err.kind() {
+        std::io::ErrorKind::AlreadyExists => Message(format!(
+            "`{}` is there already, and no key takes the place of another one: choose another name",
+            path.display()
+        )),
+        _ => Message(format!("`{}` cannot be written: {err}", path.display())),
+    })?;
     // Only the key goes to stdout, so that it can be piped into a registry.
     printer.line(key.public());
     printer.note(format!(

@@ -15,13 +15,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::capability::{Capabilities, Granting};
-use crate::config::ConfigFile;
+use crate::config::{CallerConfig, ConfigFile};
 use crate::diff::Changes;
 use crate::lock::{Lock, LockError};
 use crate::policy::Allowance;
-use crate::registry::{Definition, Registry, Tool};
+use crate::registry::{Component, Definition, Registry, Tool};
+use crate::signature::Signer;
 use airlock_contract::component::Import;
+use airlock_contract::manifest::Manifest;
+use airlock_types::caller::{ANONYMOUS, LOCAL};
 use airlock_types::diagnostic::Diagnostic;
+use airlock_types::grant::Entries;
 use airlock_types::text::clean;
 pub use capability::Asked;
 pub use lint::{Level, Lint, RULES, Rule};
@@ -36,8 +40,38 @@ pub struct Audit {
     pub records: u64,
     /// The tools, by name.
     pub tools: Vec<AuditedTool>,
-    /// Why entries are left out. Nothing else is known of them.
+    /// Why entries are left out.
     pub left_out: Vec<String>,
+    /// What is known of them, as far as their components can be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unloaded: Vec<Unloaded>,
+}
+
+/// An entry that is left out: what its component would reach for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unloaded {
+    /// The key of the entry.
+    pub key: String,
+    /// SHA-256 of the component's file.
+    pub component: String,
+    /// What it imports.
+    pub imports: Vec<String>,
+    /// What its contract requests, each with its reason.
+    pub requests: Entries,
+}
+
+impl Unloaded {
+    /// What a component says of itself. Nothing of it is believed but what it would reach for.
+    pub fn of(key: &str, component: &Component) -> Unloaded {
+        let info = &component.info;
+        let contract = info.contract.as_deref().map(|text| Manifest::parse(text, "contract.toml"));
+        Unloaded {
+            key: key.to_owned(),
+            component: component.digest.to_string(),
+            imports: info.imports.iter().map(|import| clean(&import.name)).collect(),
+            requests: contract.and_then(Result::ok).unwrap_or_default().capabilities.entries(),
+        }
+    }
 }
 
 /// What is known of one tool.
@@ -63,6 +97,12 @@ pub struct AuditedTool {
     pub signed: &'static str,
     /// The keys that signed it.
     pub signers: Vec<String>,
+    /// The signatures in words: each with its serial and its end.
+    pub signatures: Vec<String>,
+    /// Who must have signed it: `2 of key:…, key:…`; `nobody` where unsigned components are loaded.
+    pub required: String,
+    /// Who may call it, and what is left of its grants then.
+    pub callers: Vec<AuditedCaller>,
     /// What its component imports.
     pub imports: Vec<AuditedImport>,
     /// What it requests, is granted and has used, by capability.
@@ -79,6 +119,27 @@ pub struct AuditedTool {
     pub lints: Vec<Lint>,
 }
 
+/// A caller that may call a tool.
+#[derive(Clone, Debug, Serialize)]
+pub struct AuditedCaller {
+    /// The name of its entry.
+    pub name: String,
+    /// The lines of its entry that narrow what the tool is granted; none where it has all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub narrowed: Option<Vec<String>>,
+}
+
+impl AuditedCaller {
+    /// The caller in words.
+    pub fn text(&self) -> String {
+        match &self.narrowed {
+            None => self.name.clone(),
+            Some(lines) if lines.is_empty() => format!("{} (nothing of what is granted)", self.name),
+            Some(lines) => format!("{} (of what is granted, {})", self.name, lines.join("; ")),
+        }
+    }
+}
+
 /// One import of a component.
 #[derive(Clone, Debug, Serialize)]
 pub struct AuditedImport {
@@ -88,6 +149,8 @@ pub struct AuditedImport {
     pub capability: Option<String>,
     /// Whether it works: a component that imports an interface is linked with it, which grants nothing.
     pub standing: Standing,
+    /// The same in words.
+    pub said: String,
 }
 
 /// Whether an import works.
@@ -96,6 +159,8 @@ pub struct AuditedImport {
 pub enum Standing {
     /// The operator grants it.
     Granted,
+    /// It passes for a while, by a grant of `report`.
+    Tried,
     /// It is linked, and each use is denied.
     Denied,
     /// Every component has it, and it reaches nothing.
@@ -107,12 +172,13 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// The standing in words.
-    pub fn as_str(self) -> &'static str {
+    /// The standing in words, as far as it needs no more.
+    fn as_str(self) -> &'static str {
         match self {
             Standing::Granted => "granted",
+            Standing::Tried => "tried by `report`",
             Standing::Denied => "linked, and denied",
-            Standing::Always => "always there, reaches nothing",
+            Standing::Always => "always there",
             Standing::Types => "types alone",
             Standing::StandIn => "a stand-in of the registry",
         }
@@ -120,7 +186,8 @@ impl Standing {
 }
 
 impl Audit {
-    /// The report on a loaded registry, with the uses that are on record; on one tool alone, if it is named.
+    /// The report on a loaded registry, with the uses that are on record; on one tool alone, or on those of one entry, if it
+    /// is named.
     ///
     /// # Errors
     /// When the lock cannot be read.
@@ -133,7 +200,8 @@ impl Audit {
         let capabilities = Capabilities::default();
         let waiting = Lock::read(file)?.waiting(registry);
         let names: Vec<&str> = registry.tools().map(|tool| &*tool.name).collect();
-        let tools = registry.tools().filter(|tool| only.is_none_or(|only| only == &*tool.name));
+        let tools =
+            registry.tools().filter(|tool| only.is_none_or(|only| only == &*tool.name || only == tool.key));
         let tools =
             tools.map(|tool| AuditedTool::of(tool, file, &capabilities, uses, (&names, &waiting))).collect();
         // On one line: it may quote an author.
@@ -144,7 +212,14 @@ impl Audit {
             records: uses.records(),
             tools,
             left_out: left_out.unwrap_or_default(),
+            unloaded: Vec::new(),
         })
+    }
+
+    /// The same, with what is known of entries that are left out.
+    #[must_use]
+    pub fn with_unloaded(self, unloaded: Vec<Unloaded>) -> Audit {
+        Audit { unloaded, ..self }
     }
 
     /// The number of doubts by level.
@@ -180,7 +255,10 @@ impl AuditedTool {
             has_contract: tool.component.info.contract.is_some(),
             signed: signed.state(),
             signers: signed.signers().iter().map(|signer| signer.key.to_string()).collect(),
-            imports: imports.map(|import| imported(import, capabilities, &tool.allowance)).collect(),
+            signatures: signed.signers().iter().map(Signer::text).collect(),
+            required: file.config.signatures_required(&tool.key),
+            callers: callers(file, &tool.name),
+            imports: imports.map(|import| imported(import, capabilities, tool)).collect(),
             capabilities: capability::of(tool, uses),
             calls: uses.calls(&tool.name),
             limits: json!(tool.limits()),
@@ -191,17 +269,46 @@ impl AuditedTool {
     }
 }
 
-fn imported(import: &Import, capabilities: &Capabilities, allowance: &Allowance) -> AuditedImport {
+/// The callers that may call a tool, by name.
+fn callers(file: &ConfigFile, tool: &str) -> Vec<AuditedCaller> {
+    let may = |config: &CallerConfig| config.tools.iter().any(|pattern| pattern.matches(tool));
+    let entries = file.config.callers.iter().filter(|(_, config)| may(config));
+    let mut callers: Vec<AuditedCaller> = entries
+        .map(|(name, config)| {
+            let narrowed =
+                config.grants.as_ref().map(|own| own.lines().iter().map(|line| clean(line)).collect());
+            AuditedCaller { name: name.get_ref().clone(), narrowed }
+        })
+        .collect();
+    // Without an entry these have all that there is.
+    let has_entry = |name: &str| file.config.callers.keys().any(|key| key.get_ref() == name);
+    let open = [(LOCAL, true), (ANONYMOUS, file.config.http.allow_anonymous)];
+    let open = open.into_iter().filter(|(name, is_open)| *is_open && !has_entry(name));
+    callers.extend(open.map(|(name, _)| AuditedCaller { name: name.to_owned(), narrowed: None }));
+    callers.sort_by(|a, b| a.name.cmp(&b.name));
+    callers
+}
+
+fn imported(import: &Import, capabilities: &Capabilities, tool: &Tool) -> AuditedImport {
+    let allowance: &Allowance = &tool.allowance;
+    let tried = tool.source.tried.as_ref();
+    let is_tried = |name: &str| tried.is_some_and(|(grants, _)| grants.entries().contains_key(name));
     let owner = capabilities.owner(&import.name).map(|owner| owner.facts());
     let standing = match &owner {
         _ if import.functions.is_empty() => Standing::Types,
         None => Standing::StandIn,
         Some(facts) if matches!(facts.granting, Granting::Always) => Standing::Always,
         Some(facts) if allowance.effective().has(facts.name) => Standing::Granted,
+        Some(facts) if is_tried(facts.name) => Standing::Tried,
         Some(_) => Standing::Denied,
     };
+    let said = match (standing, &owner, tried) {
+        (Standing::Always, Some(facts), _) => facts.standing(),
+        (Standing::Tried, _, Some((_, until))) => format!("{} until {until}", standing.as_str()),
+        _ => standing.as_str().to_owned(),
+    };
     let capability = owner.map(|facts| facts.name.to_owned());
-    AuditedImport { name: import.name.clone(), capability, standing }
+    AuditedImport { name: import.name.clone(), capability, standing, said }
 }
 
 /// The name of a file: its folder is another one on each machine.

@@ -238,10 +238,8 @@ impl ConfigFile {
     pub fn read(path: &Path) -> Result<ConfigFile, Diagnostics> {
         let text = file::read_text(path, REGISTRY_BYTES_MAX).map_err(|err| {
             let message = format!("the registry `{}` cannot be read: {err}", path.display());
-            Diagnostics::from(Diagnostic::without_place(
-                message,
-                Some("name one with `--registry FILE`; `example-tools/airlock.toml` is an example".into()),
-            ))
+            let hint = err.is_not_found().then(|| "name one with `--registry FILE`".to_owned());
+            Diagnostics::from(Diagnostic::without_place(message, hint))
         })?;
         ConfigFile::parse(&text, path)
     }

@@ -218,7 +218,11 @@ impl Host {
         // The functions of one component share its imports and grants.
         let by_key: BTreeMap<&str, _> =
             current.registry().tools().map(|tool| (tool.key.as_str(), tool)).collect();
-        by_key.into_values().flat_map(|tool| ungranted::notes(&self.capabilities, tool)).collect()
+        let now_unix_ms = ms(current.environment().wall());
+        by_key
+            .into_values()
+            .flat_map(|tool| ungranted::notes(&self.capabilities, tool, now_unix_ms))
+            .collect()
     }
 
     /// What is tried for a while, a sentence for each entry: an operator should know at each start.

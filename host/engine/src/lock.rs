@@ -117,7 +117,11 @@ pub enum LockError {
         format: u32,
     },
     /// The file cannot be read.
-    #[error("the lock `{}` cannot be read: {reason}; `airlock lock --rewrite` writes it anew", .path.display())]
+    #[error(
+        "the lock `{}` cannot be read: {reason}; restore it from version control: what was accepted is not known without it, \
+         and `airlock lock --rewrite` accepts every current definition unreviewed",
+        .path.display()
+    )]
     Read {
         /// The path of the lock.
         path: PathBuf,
@@ -199,7 +203,8 @@ impl Lock {
             }
             text => text.map_err(|err| failed(err.to_string()))?,
         };
-        let Text { format, pin, tools } = toml::from_str(&text).map_err(|err| failed(err.to_string()))?;
+        let Text { format, pin, tools } =
+            toml::from_str(&text).map_err(|err| failed(in_line(&err, &text)))?;
         // A newer form may state things that this version would drop silently.
         if format > FORMAT {
             return Err(LockError::Newer { path, format });
@@ -356,6 +361,13 @@ impl Lock {
         }
         Ok(served.changes(&now))
     }
+}
+
+/// An error of the file's form as a fragment, on one line.
+fn in_line(err: &toml::de::Error, text: &str) -> String {
+    let line = err.span().map(|span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
+    let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+    format!("{place}{}", err.message().replace('\n', ", "))
 }
 
 /// The format of locks that carry no number.

@@ -33,6 +33,19 @@ pub struct Policy {
     pub serial_min: u64,
 }
 
+impl Signer {
+    /// The key with what its signature says, in words. A serial of minisign is the time of signing.
+    pub fn text(&self) -> String {
+        let Signer { key, serial, expires } = self;
+        let end = expires.as_ref().map_or_else(String::new, |end| format!(", until {end}"));
+        let serial = match key.is_minisign() {
+            true => format!("signed at {serial} (seconds since 1970, its serial)"),
+            false => format!("serial {serial}"),
+        };
+        format!("{key}, {serial}{end}")
+    }
+}
+
 /// One signature that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signer {

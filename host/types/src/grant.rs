@@ -44,7 +44,7 @@ pub use narrowing::Narrowing;
 use random::{RANDOM, RandomMode};
 pub use refused::{Refused, Why};
 pub use values::{ValueRequest, Values};
-pub use written::{FOLDER, VALUE, quoted as text_line};
+pub use written::{FOLDER, VALUE, key as text_key, quoted as text_line};
 
 /// The reason of requests that are read from a component's imports.
 const IMPLIED: &str = "its imports";

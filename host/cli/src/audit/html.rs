@@ -6,8 +6,9 @@ use std::fmt::{Result, Write as _};
 
 use airlock::audit::{Audit, AuditedTool, Level, Standing};
 use airlock_types::text::visible;
+use airlock_types::words::count;
 
-use super::{granted, or_nothing, used};
+use super::{callers, calls, granted, limits, or_nothing, reaches, used};
 
 /// The page may use its own style and nothing else, whatever its texts say.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -37,6 +38,16 @@ fn write(out: &mut String, audit: &Audit) -> Result {
     summary(out, audit)?;
     for problem in &audit.left_out {
         writeln!(out, "<p class=\"lint error\"><b>left out</b> <span>{}</span></p>", marked(problem))?;
+    }
+    for entry in &audit.unloaded {
+        let lines: Vec<String> = reaches(entry).iter().map(|line| text(line)).collect();
+        let lines = if lines.is_empty() { "nothing".to_owned() } else { lines.join("<br>") };
+        let (key, component) = (text(&entry.key), text(&entry.component));
+        writeln!(
+            out,
+            "<details><summary>What {key} would reach for</summary><dl class=\"facts\"><dt>component</dt><dd>{component}</dd>\
+             <dt>reach</dt><dd>{lines}</dd></dl></details>"
+        )?;
     }
     index(out, &audit.tools)?;
     audit.tools.iter().try_for_each(|tool| section(out, tool))?;
@@ -146,23 +157,22 @@ fn capabilities(out: &mut String, tool: &AuditedTool) -> Result {
 }
 
 fn facts(out: &mut String, tool: &AuditedTool) -> Result {
-    let calls = tool.calls;
     writeln!(out, "<dl class=\"facts\">")?;
     for (what, value) in [
-        ("signers", or_nothing(&tool.signers).join(", ")),
+        ("callers", or_nothing(&callers(tool)).join(", ")),
+        ("signers", if tool.signatures.is_empty() { "nobody".into() } else { tool.signatures.join(", ") }),
+        ("required", tool.required.clone()),
         ("component", tool.component.clone()),
         ("types", tool.wit.clone()),
         ("surface", tool.surface.clone()),
         ("contract", if tool.has_contract { "embedded".into() } else { "none".into() }),
         ("checks", tool.checks.to_string()),
-        ("calls", format!("{}, {} ok, {} attempts", calls.calls, calls.ok, calls.attempts)),
+        ("calls", calls(tool)),
         ("fallback", or_nothing(&tool.fallback).join(", then ")),
+        ("limits", limits(tool)),
     ] {
         writeln!(out, "<dt>{what}</dt><dd>{}</dd>", text(&value))?;
     }
-    let limits = tool.limits.as_object().into_iter().flatten();
-    let limits: Vec<String> = limits.map(|(name, value)| format!("{name} {value}")).collect();
-    writeln!(out, "<dt>limits</dt><dd>{}</dd>", text(&limits.join(" · ")))?;
     writeln!(out, "</dl>")
 }
 
@@ -173,12 +183,12 @@ fn imports(out: &mut String, tool: &AuditedTool) -> Result {
     let granted = tool.imports.iter().filter(|import| import.standing == Standing::Granted).count();
     writeln!(
         out,
-        "<details><summary>{} imports, {granted} granted</summary><div class=\"scroll\"><table><tbody>",
-        tool.imports.len()
+        "<details><summary>{}, {granted} granted</summary><div class=\"scroll\"><table><tbody>",
+        count(tool.imports.len() as u64, "import")
     )?;
     for import in &tool.imports {
         let class = if import.standing == Standing::Granted { "" } else { " class=\"quiet\"" };
-        let (name, standing) = (text(&import.name), import.standing.as_str());
+        let (name, standing) = (text(&import.name), marked(&import.said));
         writeln!(out, "<tr><td><code>{name}</code></td><td{class}>{standing}</td></tr>")?;
     }
     writeln!(out, "</tbody></table></div></details>")

@@ -4,8 +4,9 @@ use std::fmt::{Result, Write as _};
 
 use airlock::audit::{Audit, AuditedTool, Level};
 use airlock_types::text::visible;
+use airlock_types::words;
 
-use super::{or_nothing, used};
+use super::{callers, calls, limits, or_nothing, reaches, used};
 
 pub(super) fn report(audit: &Audit) -> String {
     let mut out = String::new();
@@ -16,17 +17,29 @@ pub(super) fn report(audit: &Audit) -> String {
 
 fn write(out: &mut String, audit: &Audit) -> Result {
     writeln!(out, "# Tools of {}\n", code(&audit.registry))?;
-    writeln!(out, "{} tools, {} records.\n", audit.tools.len(), audit.records)?;
+    let (tools, records) =
+        (words::count(audit.tools.len() as u64, "tool"), words::count(audit.records, "record"));
+    writeln!(out, "{tools}, {records}.\n")?;
     for problem in &audit.left_out {
         writeln!(out, "- Left out: {}", text(problem))?;
+    }
+    for entry in &audit.unloaded {
+        writeln!(out, "- {} would reach for:", code(&entry.key))?;
+        reaches(entry).iter().try_for_each(|line| writeln!(out, "  - {}", text(line)))?;
+    }
+    if !audit.left_out.is_empty() {
+        writeln!(out)?;
     }
     writeln!(out, "| tool | effect | signature | granted | doubts |\n|---|---|---|---|---|")?;
     for tool in &audit.tools {
         let granted: Vec<&str> = granted(tool).collect();
-        let count = |level| tool.lints.iter().filter(|lint| lint.level() == level).count();
+        let count = |level: Level| {
+            let found = tool.lints.iter().filter(|lint| lint.level() == level).count();
+            words::count(found as u64, level.as_str())
+        };
         writeln!(
             out,
-            "| {} | {} | {} | {} | {} errors, {} warnings, {} notes |",
+            "| {} | {} | {} | {} | {}, {}, {} |",
             code(&tool.name),
             tool.effects,
             tool.signed,
@@ -48,17 +61,18 @@ fn one(out: &mut String, tool: &AuditedTool) -> Result {
     for lint in &tool.lints {
         writeln!(out, "- **{}** {}: {}", lint.level().as_str(), code(lint.rule.id), text(&lint.message))?;
     }
-    let calls = tool.calls;
     writeln!(out, "\n| | |\n|---|---|")?;
-    let signers = tool.signers.iter().map(|key| code(key)).collect::<Vec<_>>().join(", ");
+    let signatures = tool.signatures.iter().map(|said| code(said)).collect::<Vec<_>>().join(", ");
     for (what, value) in [
         ("effect", tool.effects.to_owned()),
-        ("signature", format!("{} {signers}", tool.signed)),
+        ("signature", format!("{} {signatures}", tool.signed)),
+        ("must be signed by", code(&tool.required)),
+        ("callers", text(&or_nothing(&callers(tool)).join(", "))),
         ("component", code(&tool.component)),
         ("types", code(&tool.wit)),
         ("surface", code(&tool.surface)),
-        ("calls", format!("{}, {} ok, {} attempts", calls.calls, calls.ok, calls.attempts)),
-        ("limits", code(&tool.limits.to_string())),
+        ("calls", calls(tool)),
+        ("limits", text(&limits(tool))),
         ("fallback", text(&or_nothing(&tool.fallback).join(", then "))),
         ("checks of results", tool.checks.to_string()),
     ] {
@@ -78,7 +92,7 @@ fn one(out: &mut String, tool: &AuditedTool) -> Result {
         writeln!(out, "\n| import | |\n|---|---|")?;
     }
     for import in &tool.imports {
-        writeln!(out, "| {} | {} |", code(&import.name), import.standing.as_str())?;
+        writeln!(out, "| {} | {} |", code(&import.name), text(&import.said))?;
     }
     Ok(())
 }

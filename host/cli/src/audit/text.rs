@@ -4,7 +4,8 @@ use std::fmt::{Result, Write as _};
 
 use airlock::audit::{Audit, AuditedTool};
 
-use super::{granted, or_nothing, used};
+use super::{callers, calls, granted, limits, or_nothing, reaches, used};
+use airlock_types::words::count;
 
 pub(super) fn report(audit: &Audit) -> String {
     let mut out = String::new();
@@ -14,9 +15,14 @@ pub(super) fn report(audit: &Audit) -> String {
 }
 
 fn write(out: &mut String, audit: &Audit) -> Result {
-    writeln!(out, "{}: {} tools, {} records", audit.registry, audit.tools.len(), audit.records)?;
+    let (tools, records) = (count(audit.tools.len() as u64, "tool"), count(audit.records, "record"));
+    writeln!(out, "{}: {tools}, {records}", audit.registry)?;
     for problem in &audit.left_out {
         writeln!(out, "\nleft out: {problem}")?;
+    }
+    for entry in &audit.unloaded {
+        writeln!(out, "\n{}  (left out)\n  component   {}", entry.key, entry.component)?;
+        reaches(entry).iter().try_for_each(|line| writeln!(out, "    {line}"))?;
     }
     for tool in &audit.tools {
         one(out, tool)?;
@@ -26,14 +32,15 @@ fn write(out: &mut String, audit: &Audit) -> Result {
 
 fn one(out: &mut String, tool: &AuditedTool) -> Result {
     writeln!(out, "\n{}  ({}, {})", tool.name, tool.effects, tool.signed)?;
-    for signer in &tool.signers {
-        writeln!(out, "  signed by   {signer}")?;
+    for signature in &tool.signatures {
+        writeln!(out, "  signed by   {signature}")?;
     }
+    writeln!(out, "  required    {}", tool.required)?;
     writeln!(out, "  component   {}", tool.component)?;
     writeln!(out, "  surface     {}", tool.surface)?;
-    let calls = tool.calls;
-    writeln!(out, "  calls       {}, {} ok, {} attempts", calls.calls, calls.ok, calls.attempts)?;
-    writeln!(out, "  limits      {}", tool.limits)?;
+    writeln!(out, "  callers     {}", or_nothing(&callers(tool)).join("\n              "))?;
+    writeln!(out, "  calls       {}", calls(tool))?;
+    writeln!(out, "  limits      {}", limits(tool))?;
     if !tool.fallback.is_empty() {
         writeln!(out, "  fallback    {}", tool.fallback.join(", then "))?;
     }
@@ -47,7 +54,7 @@ fn one(out: &mut String, tool: &AuditedTool) -> Result {
         writeln!(out, "  imports")?;
     }
     for import in &tool.imports {
-        writeln!(out, "    {}  {}", import.name, import.standing.as_str())?;
+        writeln!(out, "    {}  {}", import.name, import.said)?;
     }
     for lint in &tool.lints {
         writeln!(out, "  {}: {} ({})", lint.level().as_str(), lint.message, lint.rule.id)?;

@@ -9,6 +9,7 @@ use airlock::environment::World;
 use airlock::host;
 use airlock_journal::retention::{By, Pruned};
 use airlock_types::environment::{Environment as _, ms};
+use airlock_types::words::count;
 
 /// Said where the registry keeps everything.
 const NO_RULES: &str = "nothing is erased or removed: the registry sets no `journal.keep`, no `journal.keep_payloads` and no \
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
         return Ok(0);
     }
     let Pruned { by: _, erased, first, last, removed } = pruned;
-    printer.line(format!("{removed} records removed, {erased} erased"));
+    printer.line(format!("{} removed, {erased} erased", count(removed, "record")));
     if let (Some(first), Some(last)) = (first, last) {
         printer.line(format!("from {first} to {last}"));
     }

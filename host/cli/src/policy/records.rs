@@ -39,21 +39,29 @@ impl Since {
     }
 }
 
+/// The entries of a registry.
+pub(super) struct Entries {
+    /// By their keys, with what each used.
+    pub(super) entries: BTreeMap<String, (Arc<PolicySource>, Observed)>,
+    /// The keys by the names of their tools.
+    pub(super) keys: BTreeMap<String, String>,
+}
+
 /// What each entry used, by its key. Of records whose uses were erased a note tells.
 pub(super) async fn observed(
     registry: &Path,
     since: Option<Since>,
     printer: &Printer,
-) -> anyhow::Result<BTreeMap<String, (Arc<PolicySource>, Observed)>> {
+) -> anyhow::Result<Entries> {
     let file = ConfigFile::read(registry)?;
     let tools = open::whole_registry(&file).await?;
     // The journal alone, without a host: nothing is called.
     let journal = host::open_journal(&file)?;
     let mut entries: BTreeMap<String, (Arc<PolicySource>, Observed)> = BTreeMap::new();
-    let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
     for tool in tools.tools() {
         entries.entry(tool.key.clone()).or_insert_with(|| (tool.source.clone(), Observed::default()));
-        keys.insert(&tool.name, &tool.key);
+        keys.insert(tool.name.to_string(), tool.key.clone());
     }
     let begins_ms = since.map_or(0, Since::begins_ms);
     let mut erased = 0;
@@ -73,5 +81,5 @@ pub(super) async fn observed(
              them out"
         ));
     }
-    Ok(entries)
+    Ok(Entries { entries, keys })
 }

@@ -15,7 +15,9 @@ use airlock::registry::{Registry, Tool};
 use airlock_types::caller::LOCAL;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::environment::{Environment as _, ms};
-use airlock_types::grant::Asked;
+use airlock_types::grant::{Asked, clock, files, http, keyvalue, random, values};
+use airlock_types::words::{count, did_you_mean, list, quoted_list};
+use toml::Spanned;
 
 /// Size of the largest file of cases in bytes: some ten thousand cases.
 const CASES_BYTES_MAX: u64 = 4 << 20;
@@ -30,7 +32,7 @@ pub(crate) struct Args {
 #[serde(deny_unknown_fields)]
 struct Cases {
     #[serde(default)]
-    case: Vec<Case>,
+    case: Vec<Spanned<Case>>,
 }
 
 /// One case.
@@ -88,32 +90,56 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let tools = open::whole_registry(&file).await?;
     let mut failed = 0;
     for (number, case) in cases.iter().enumerate() {
-        let (said, is_right) = tried(case, &file, &tools)?;
+        // A case that cannot be tried says nothing about the ones behind it.
+        let (said, is_right) =
+            tried(case.get_ref(), &file, &tools).unwrap_or_else(|Message(why)| (why, false));
         failed += u64::from(!is_right);
         let word = if is_right { "ok  " } else { "FAIL" };
-        printer.line(format!("{word} {}: {said}", number + 1));
+        let line = source[..case.span().start].matches('\n').count() + 1;
+        printer.line(format!("{word} {} ({name}:{line}): {said}", number + 1));
     }
-    printer.line(format!("{} cases, {failed} failed", cases.len()));
+    printer.line(format!("{}, {failed} failed", count(cases.len() as u64, "case")));
     Ok(if failed > 0 { EXIT_NO } else { 0 })
 }
 
+/// What a case asks for.
+fn request(case: &Case) -> Result<Option<Asked>, Message> {
+    let mut requests = case.request.iter();
+    let (first, second) = (requests.next(), requests.next());
+    if second.is_some() {
+        return Err(Message("a case has one request; write another case for the second".to_owned()));
+    }
+    let Some((capability, what)) = first else { return Ok(None) };
+    // A name that is not built in is that of a program's own capability, whose use is its name.
+    if capability != what && !BUILT_IN.contains(&capability.as_str()) {
+        let near = did_you_mean(capability, BUILT_IN).unwrap_or_else(|| {
+            format!(
+                "write one of {}, or `{capability} = \"{capability}\"` for one of your program",
+                list(BUILT_IN.into_iter())
+            )
+        });
+        return Err(Message(format!("unknown capability `{capability}`; {near}")));
+    }
+    Asked::read(capability, what).map(Some).map_err(|err| Message(err.to_string()))
+}
+
+/// The names of the capabilities that every host has.
+const BUILT_IN: [&str; 7] =
+    [files::NAME, http::NAME, keyvalue::NAME, values::CONFIG, values::ENV, clock::NAME, random::NAME];
+
 /// What policy says of a case, and whether that is expected.
-fn tried(case: &Case, file: &ConfigFile, tools: &Registry) -> anyhow::Result<(String, bool)> {
-    let tool: &Arc<Tool> = tools.resolve(&case.tool).map_err(|unknown| Message(unknown.to_string()))?;
-    let asked: Option<Asked> = match case.request.iter().next() {
-        Some((capability, what)) if case.request.len() == 1 => {
-            Some(Asked::read(capability, what).map_err(|err| Message(err.to_string()))?)
-        }
-        Some(_) => {
-            return Err(
-                Message("a case has one request; write another case for the second".to_owned()).into()
-            );
-        }
-        None => None,
-    };
+fn tried(case: &Case, file: &ConfigFile, tools: &Registry) -> Result<(String, bool), Message> {
+    let tool: &Arc<Tool> =
+        tools.resolve(&case.tool).map_err(|unknown| open::unknown(&unknown, &case.tool, tools))?;
+    let asked = request(case)?;
     let entry = file.config.callers.iter().find(|(name, _)| name.get_ref() == &case.caller);
     if entry.is_none() && case.caller != LOCAL {
-        return Err(Message(format!("there is no caller `{}` in the registry", case.caller)).into());
+        let names = || file.config.callers.keys().map(|name| name.get_ref().as_str());
+        let near = did_you_mean(&case.caller, names()).unwrap_or_else(|| match names().next() {
+            Some(_) => format!("it has {}", quoted_list(names())),
+            None => "it has none".to_owned(),
+        });
+        return Err(Message(format!("the registry has no caller `{}`; {near}", case.caller)));
     }
     let now_ms = ms(World::default().wall());
     let Tool { name, effect, allowances, source, .. } = &**tool;

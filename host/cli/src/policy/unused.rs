@@ -6,6 +6,7 @@ use super::records::{Since, observed};
 use crate::Ended;
 use crate::print::Printer;
 use airlock::policy::unused;
+use airlock_types::words::count;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -15,13 +16,13 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    for (key, (source, observed)) in observed(registry, args.since, printer).await? {
+    for (key, (source, observed)) in observed(registry, args.since, printer).await?.entries {
         if observed.attempts == 0 {
             printer.line(format!("tools.{key}: no record"));
             continue;
         }
         for (rule, at) in unused(&source, &observed) {
-            printer.line(format!("{rule} ({at}): not used in {} attempts", observed.attempts));
+            printer.line(format!("{rule} ({at}): not used in {}", count(observed.attempts, "attempt")));
         }
     }
     Ok(0)

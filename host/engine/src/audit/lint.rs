@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::capability::Capabilities;
 use crate::diff::Changes;
+use crate::policy;
 use crate::registry::Tool;
 use airlock_types::grant::http::HostPattern;
 use airlock_types::text::{clean, is_hidden, visible};
@@ -75,7 +76,7 @@ pub struct Rule {
 }
 
 /// All rules, by name.
-pub const RULES: [Rule; 10] = [
+pub const RULES: [Rule; 16] = [
     Rule {
         id: "description.missing",
         level: Level::Warning,
@@ -97,9 +98,19 @@ pub const RULES: [Rule; 10] = [
         text: "No check is held against the results of the tool.",
     },
     Rule {
+        id: "grant-unrequested",
+        level: Level::Warning,
+        text: "Something is granted that the tool does not ask for and does not get.",
+    },
+    Rule {
         id: "grant.wildcard",
         level: Level::Warning,
         text: "A wildcard stands for hosts that nobody has listed.",
+    },
+    Rule {
+        id: "host-unmatchable",
+        level: Level::Warning,
+        text: "A host is granted that no request can have.",
     },
     Rule {
         id: "lock.quarantined",
@@ -110,6 +121,21 @@ pub const RULES: [Rule; 10] = [
         id: "name.similar",
         level: Level::Warning,
         text: "Two tools have names that differ by one character: a model may take one for the other.",
+    },
+    Rule {
+        id: "path-normalized",
+        level: Level::Warning,
+        text: "A path is read in another way than it is written.",
+    },
+    Rule {
+        id: "private-without-cidr",
+        level: Level::Warning,
+        text: "A private place is granted without a network that allows it: each request there is refused.",
+    },
+    Rule {
+        id: "request-ungranted",
+        level: Level::Note,
+        text: "The tool asks for something that it can do without, and that is not granted.",
     },
     Rule {
         id: "signature.unverified",
@@ -125,6 +151,11 @@ pub const RULES: [Rule; 10] = [
         id: "text.orders",
         level: Level::Error,
         text: "A text that models read gives orders instead of saying what the tool does.",
+    },
+    Rule {
+        id: "wildcard-without-reason",
+        level: Level::Warning,
+        text: "A wildcard has no reason: a reviewer cannot tell why no list of hosts will do.",
     },
 ];
 
@@ -152,17 +183,31 @@ impl Lint {
 /// The doubts about a tool, the gravest first. `names` are those of all tools.
 /// `waiting` are the changes that nobody has accepted.
 pub(super) fn of(tool: &Tool, capabilities: &Capabilities, names: &[&str], waiting: &Changes) -> Vec<Lint> {
-    let found = [
+    // Those of `check`, of the grants of its entry.
+    let odd = policy::lint(&tool.source, &tool.requests);
+    let of_grants = |kind: &str| {
+        odd.iter()
+            .filter(|found| found.kind == kind)
+            .map(|found| format!("{} ({})", found.message, found.at))
+            .collect()
+    };
+    let found: [Vec<String>; RULES.len()] = [
         described(tool),
         contradicted(tool, capabilities),
         lowered(tool, capabilities),
         unchecked(tool),
+        of_grants("grant-unrequested"),
         wildcards(tool),
+        of_grants("host-unmatchable"),
         quarantined(tool, waiting),
         similar(tool, names),
+        of_grants("path-normalized"),
+        of_grants("private-without-cidr"),
+        of_grants("request-ungranted"),
         unsigned(tool),
         hidden(tool),
         orders(tool),
+        of_grants("wildcard-without-reason"),
     ];
     let lint = |(rule, messages): (&Rule, Vec<String>)| {
         messages.into_iter().map(|message| Lint { rule: *rule, message }).collect::<Vec<_>>()

@@ -17,7 +17,8 @@ pub(super) fn explain(events: &Events<'_>, route: &PermittedRoute, traces: &mut 
         return;
     }
     let (tool, caller) = (&route.candidate.tool, events.caller().entry());
-    let refused = traces.refused.iter().map(|refused| tool.source.explain(refused, caller));
+    let is_tried = route.permit.usual().is_some();
+    let refused = traces.refused.iter().map(|refused| tool.source.explain(refused, caller, is_tried));
     let tried = traces.tried.iter().map(|(asked, _)| tool.source.report(asked));
     let denials: Vec<Denial> = refused.chain(tried).collect();
     for denial in &denials {
@@ -33,7 +34,7 @@ pub(super) fn lacks(events: &Events<'_>, tool: &Tool, caller: &Caller, decision:
         denied.reasons.iter().filter_map(|reason| tool.source.lack(reason, caller.entry())).collect();
     let (record, component) = (&events.head.id, &tool.component.digest);
     let policy = denied.policy.as_deref().unwrap_or_default();
-    for Lack { capability, asked: _, rule, at, grant: _, below: _ } in &lacks {
+    for Lack { capability, asked: _, rule, at, grant: _, below: _, replaces: _ } in &lacks {
         tracing::warn!(
             record,
             tool = &*tool.name,
@@ -49,12 +50,17 @@ pub(super) fn lacks(events: &Events<'_>, tool: &Tool, caller: &Caller, decision:
 }
 
 fn log(events: &Events<'_>, route: &PermittedRoute, denial: &Denial) {
-    let Denial { refused, rule, at, grant: _, below: _, replaces: _, is_reported } = denial;
+    let Denial { refused, rule, at, grant, below: _, replaces: _, is_reported } = denial;
     let tool = &route.candidate.tool;
     // Not what was asked for: it may come from arguments, which no log has. The record has it, with the grant.
     let (record, kind, component) = (&events.head.id, refused.kind(), &tool.component.digest);
     let (capability, policy) = (refused.asked.capability(), route.permit.policy());
     let passed = if *is_reported { "would be denied" } else { "denied" };
+    let there = if grant.is_some() {
+        "what was asked for and the grant that would allow it"
+    } else {
+        "what was asked for; no grant of the registry allows it"
+    };
     tracing::warn!(
         record,
         tool = &*tool.name,
@@ -63,7 +69,7 @@ fn log(events: &Events<'_>, route: &PermittedRoute, denial: &Denial) {
         capability,
         rule,
         at,
-        "{passed}: {kind}; `airlock show {record}` has what was asked for and the grant that would allow it"
+        "{passed}: {kind}; `airlock show {record}` has {there}"
     );
 }
 

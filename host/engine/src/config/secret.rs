@@ -237,7 +237,11 @@ pub(super) fn without_line(error: &toml::de::Error, name: &str, source: &Arc<str
         // Known, so that it is refused in words of its own, and not to be suggested.
         let what = unquoted(error.message()).replace(", `value`", "");
         let message = format!("{what} (line {} of `{name}`)", line(source, start));
-        Diagnostic::without_place(message, None).suggesting()
+        let is_of_caller = table.trim_start().starts_with("[callers.") && message.starts_with("unknown field `secret`");
+        let hint = is_of_caller.then(|| {
+            "an entry of a caller only narrows: the secret of the tool's grant is used, and is not written here".to_owned()
+        });
+        Diagnostic::without_place(message, hint).suggesting()
     })
 }
 

@@ -70,6 +70,28 @@ impl Config {
         let file = path.file_name().map(Path::new).unwrap_or(path);
         self.signatures.policy(&tool.signatures, file.to_string_lossy().into_owned())
     }
+
+    /// Who must have signed the component of an entry, in words.
+    pub(crate) fn signatures_required(&self, key: &str) -> String {
+        let entry = self.tools.iter().find(|(own, _)| own.get_ref() == key);
+        let Some(Policy { require, threshold, .. }) = entry.map(|(_, config)| self.signature_policy(config))
+        else {
+            return String::new();
+        };
+        match require.as_slice() {
+            [] => "nobody".to_owned(),
+            [key] => key.to_string(),
+            keys => {
+                let names = keys.iter().map(Key::as_str).collect::<Vec<_>>().join(", ");
+                format!("{threshold} of {names}")
+            }
+        }
+    }
+
+    /// What is wanted of a component that no entry names.
+    pub fn signature_policy_of(&self, file_name: String) -> Policy {
+        self.signatures.policy(&SignatureConfig::default(), file_name)
+    }
 }
 
 /// All problems of the table for all tools, and of those of each.

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::call_count::CallCount;
-use super::load::{Means, Older, accepted, admit, host_journal, load, note, pool, suit_confinement};
+use super::load::{Means, first_loaded, host_journal, pool, suit_confinement};
 use super::{Host, OpenError};
 use crate::capability::keyvalue::KeyValues;
 use crate::capability::{Capabilities, Capability, Resolve};
@@ -18,8 +18,7 @@ use crate::confinement::Confinement;
 use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
 use crate::generation::{Access, Accesses, Answers, Generation, Parts};
-use crate::lock::Served;
-use crate::registry::{LoadEvent, Registry as LoadedRegistry, Threads};
+use crate::registry::{LoadEvent, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::secret::Unseal;
 use airlock_journal::{Interrupted, Journal, JournalError, answers, keyvalue};
@@ -201,11 +200,7 @@ impl<'w> HostBuilder<'w> {
             threads: &threads,
             environment: &*environment,
         };
-        let registry = load(&file, &means, watch).await?;
-        let served = Arc::new(Mutex::new(Served::default()));
-        // After loading: the lock compares the definitions of loaded components.
-        let (registry, locked) = admitted(&file, registry, leaves_out_broken, &threads).await?;
-        note(&served).serve(&registry, locked);
+        let (registry, served) = first_loaded(&file, &means, watch, leaves_out_broken).await?;
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
@@ -246,29 +241,6 @@ fn places(registry: RegistrySource, journal: JournalSource) -> Result<Places, Op
     let folder = journal.folder()?;
     let beside = [keyvalue::FILE, answers::FILE].map(|name| journal.beside(&file, folder.as_deref(), name));
     Ok((file, journal, folder, beside))
-}
-
-/// The tools of entries that are in order and that the lock accepts. Of the others a problem tells, if broken entries are left
-/// out. With whether there is a lock.
-async fn admitted(
-    file: &ConfigFile,
-    loaded: LoadedRegistry,
-    leaves_out_broken: bool,
-    threads: &Threads,
-) -> Result<(Arc<LoadedRegistry>, bool), OpenError> {
-    if !leaves_out_broken {
-        if let Some(problems) = loaded.problems() {
-            return Err(problems.into());
-        }
-        let loaded = Arc::new(loaded);
-        let locked = admit(file, &loaded, None, threads).await?;
-        return Ok((loaded, locked));
-    }
-    let (rest, locked, quarantine) = accepted(file, loaded, Older::default(), None, threads).await?;
-    Ok(match quarantine {
-        Some(problems) => (Arc::new(LoadedRegistry::clone(&rest).with_problems(problems)), locked),
-        None => (rest, locked),
-    })
 }
 
 /// The calls that earlier processes left open. Whatever keeps the journal from telling them is no reason not to open.

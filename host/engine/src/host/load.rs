@@ -90,6 +90,44 @@ pub(super) struct Older {
     pub(super) now_s: u64,
 }
 
+/// The tools that are served first, and the note of what was served.
+pub(super) async fn first_loaded(
+    file: &ConfigFile,
+    means: &Means<'_>,
+    watch: &(dyn Fn(LoadEvent) + Sync),
+    leaves_out_broken: bool,
+) -> Result<(Arc<Registry>, Arc<Mutex<Served>>), OpenError> {
+    let registry = load(file, means, watch).await?;
+    let served = Arc::new(Mutex::new(Served::default()));
+    // After loading: the lock compares the definitions of loaded components.
+    let (registry, locked) = admitted(file, registry, leaves_out_broken, means.threads).await?;
+    note(&served).serve(&registry, locked);
+    Ok((registry, served))
+}
+
+/// The tools of entries that are in order and that the lock accepts. Of the others a problem tells, if broken entries are left
+/// out. With whether there is a lock.
+async fn admitted(
+    file: &ConfigFile,
+    loaded: Registry,
+    leaves_out_broken: bool,
+    threads: &Threads,
+) -> Result<(Arc<Registry>, bool), OpenError> {
+    if !leaves_out_broken {
+        if let Some(problems) = loaded.problems() {
+            return Err(problems.into());
+        }
+        let loaded = Arc::new(loaded);
+        let locked = admit(file, &loaded, None, threads).await?;
+        return Ok((loaded, locked));
+    }
+    let (rest, locked, quarantine) = accepted(file, loaded, Older::default(), None, threads).await?;
+    Ok(match quarantine {
+        Some(problems) => (Arc::new(Registry::clone(&rest).with_problems(problems)), locked),
+        None => (rest, locked),
+    })
+}
+
 /// The tools that may be served: those that the lock accepts, and older ones in the place of the others. With whether there
 /// is a lock. Names that are new and not accepted are quarantined: they are not there.
 ///
@@ -109,7 +147,9 @@ pub(super) async fn accepted(
         admitted => return Ok((whole, admitted?, None)),
     };
     let LockError::Changed { changes, how } = &refused else { return Err(refused.into()) };
-    let message = format!("these tools are quarantined, since they are not the accepted ones:\n{changes}");
+    let message = format!(
+        "these tools are quarantined, since they are not the accepted ones, so that no call of them runs:\n{changes}"
+    );
     let quarantine = Diagnostic::without_place(message.trim_end(), Some(how.clone()));
     let unaccepted: BTreeSet<String> = changes.0.iter().map(|change| change.tool.clone()).collect();
     let rest = Arc::new(with_older(file, Registry::clone(&whole), &older, unaccepted, threads).await?);

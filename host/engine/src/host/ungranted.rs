@@ -7,10 +7,12 @@ use airlock_types::words::quoted_list;
 
 /// One note for each capability that the tool's component imports and does not have. Those that it needs are left out: a
 /// warning names each of them with its author's reason.
-pub(super) fn notes(capabilities: &Capabilities, tool: &Tool) -> Vec<String> {
-    let missing = tool.allowance.missing();
+/// What is tried at this time is not lacking: its uses pass.
+pub(super) fn notes(capabilities: &Capabilities, tool: &Tool, now_unix_ms: u64) -> Vec<String> {
+    let now = tool.allowances.at(now_unix_ms);
+    let missing = now.missing();
     let asked = |name: &str| missing.iter().any(|missing| missing.capability == name && !missing.optional);
-    let lacking = capabilities.lacking(&tool.component.info.imports, tool.allowance.effective());
+    let lacking = capabilities.lacking(&tool.component.info.imports, now.effective());
     lacking
         .into_iter()
         .filter(|(facts, _)| !asked(facts.name))

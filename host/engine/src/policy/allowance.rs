@@ -74,7 +74,8 @@ impl Allowance {
     }
 }
 
-fn missed(missing: &Missing) -> Reason {
+/// The reason that a request was not granted.
+pub(super) fn missed(missing: &Missing) -> Reason {
     let Missing { capability, asked, reason: _, grant, optional } = missing.clone();
     if optional {
         Reason::DoesWithout { capability, asked }

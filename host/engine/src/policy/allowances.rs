@@ -62,6 +62,16 @@ impl Allowances {
         self.reported.as_ref().map_or(&self.usual.all, |(_, of)| &of.all)
     }
 
+    /// The allowance of callers without grants of their own at a time, with the grants of `report` while they are in force.
+    pub fn at(&self, now_unix_ms: u64) -> &Arc<Allowance> {
+        &self.now(now_unix_ms).all
+    }
+
+    fn now(&self, now_unix_ms: u64) -> &OfCallers {
+        let reported = self.reported.as_ref().filter(|(until, _)| now_unix_ms < *until);
+        reported.map_or(&self.usual, |(_, of)| of)
+    }
+
     /// The allowance of a caller now. `None` where its grants are not those that the tool was loaded with.
     pub(crate) fn of(
         &self,
@@ -69,12 +79,7 @@ impl Allowances {
         grants: &CallerGrants,
         now_unix_ms: u64,
     ) -> Option<&Arc<Allowance>> {
-        let of = self
-            .reported
-            .as_ref()
-            .filter(|(until, _)| now_unix_ms < *until)
-            .map_or(&self.usual, |(_, of)| of);
-        of.of(caller, grants)
+        self.now(now_unix_ms).of(caller, grants)
     }
 
     /// What each linked form of the component is granted.

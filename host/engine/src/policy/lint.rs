@@ -4,11 +4,12 @@
 //! [`lint`], and a row in docs/settings.md.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::PolicySource;
 use airlock_types::grant::http::{HostPattern, address};
 use airlock_types::grant::{
-    Effective, FilesGrant, Grants, HttpGrant, Missing, Requests, custom, files, http, keyvalue, values,
+    Effective, Grants, HttpGrant, Missing, Requests, custom, files, http, keyvalue, values,
 };
 
 /// Most characters of a host name, from DNS. A wildcard has one label and a dot more than what is written.
@@ -36,6 +37,41 @@ pub struct Lint {
     pub message: String,
 }
 
+impl fmt::Display for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Lint { kind, rule: _, at, message } = self;
+        write!(f, "{message} ({kind}, {at})")
+    }
+}
+
+/// The entries of callers that leave something which none of these tools has.
+pub fn idle_callers<'t, T>(tools: impl Fn() -> T) -> Vec<Lint>
+where
+    T: Iterator<Item = (&'t PolicySource, &'t Effective)>,
+{
+    let Some((source, _)) = tools().next() else { return Vec::new() };
+    let mut found = Vec::new();
+    for (caller, narrowing) in &source.callers {
+        for (setting, one) in narrowing.parts() {
+            let is_idle = |(_, effective): (&PolicySource, &Effective)| {
+                effective.narrowed(&one).names().next().is_none()
+            };
+            if tools().all(is_idle) {
+                let rule = format!("callers.{caller}.{setting}");
+                let message =
+                    format!("`{rule}` matches nothing that any tool is granted, so that it leaves nothing");
+                found.push(source.finding_at(
+                    "caller-grant-idle",
+                    rule,
+                    &format!("callers.{caller}"),
+                    message,
+                ));
+            }
+        }
+    }
+    found
+}
+
 /// The findings about the grants of an entry, in the order of its settings.
 pub fn lint(source: &PolicySource, requests: &Requests) -> Vec<Lint> {
     let grants = &source.grants;
@@ -45,7 +81,7 @@ pub fn lint(source: &PolicySource, requests: &Requests) -> Vec<Lint> {
     let tried = source.tried.iter();
     found.extend(tried.flat_map(|(tried, _)| of_hosts(source, "report.grants", &tried.http)));
     for (place, grant) in grants.files.iter().enumerate() {
-        let normal = normal(grant);
+        let normal = files::normal(&grant.guest);
         if normal != grant.guest {
             let message = format!("`guest = \"{}\"` is read as `{normal}`: write that", grant.guest);
             found.push(source.finding(
@@ -76,15 +112,15 @@ fn of_hosts(source: &PolicySource, table: &str, hosts: &[HttpGrant]) -> Vec<Lint
 
 impl PolicySource {
     fn finding(&self, kind: &'static str, setting: String, message: String) -> Lint {
-        let rule = format!("tools.{}.{setting}", self.key);
+        let below = format!("tools.{}", self.key);
+        self.finding_at(kind, format!("{below}.{setting}"), &below, message)
+    }
+
+    fn finding_at(&self, kind: &'static str, rule: String, below: &str, message: String) -> Lint {
         // A table that is written as one dotted key has the place of its own name, or of the one that it is in.
-        let outer = [
-            rule.as_str(),
-            rule.rsplit_once('.').map_or("", |(outer, _)| outer),
-            &format!("tools.{}", self.key),
-        ]
-        .into_iter()
-        .find_map(|name| self.lines.get(name));
+        let outer = [rule.as_str(), rule.rsplit_once('.').map_or("", |(outer, _)| outer), below]
+            .into_iter()
+            .find_map(|name| self.lines.get(name));
         Lint { kind, at: format!("{}:{}", self.file, outer.copied().unwrap_or(1)), rule, message }
     }
 }
@@ -198,10 +234,4 @@ fn respelled(source: &PolicySource, setting: &str, grant: &HttpGrant) -> Option<
     let written = source.texts.get(&format!("tools.{}.{setting}.path", source.key))?;
     let read = grant.path.to_string();
     (*written != read).then(|| format!("`path = \"{written}\"` is read as `{read}`: write that"))
-}
-
-/// The guest's path of a folder as it is compared: without empty parts, dots, and a slash at its end.
-fn normal(grant: &FilesGrant) -> String {
-    let parts: Vec<&str> = grant.guest.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    format!("/{}", parts.join("/"))
 }

@@ -19,6 +19,19 @@ pub struct Observed {
     pub attempts: u64,
     /// What was used, with how often.
     pub uses: BTreeMap<Asked, u64>,
+    /// What of it passed by grants of `report`.
+    pub tried: BTreeSet<Asked>,
+}
+
+/// Where a use has its grant from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is granted.
+    Granted,
+    /// It passed by a grant of `report`, and is not granted.
+    Tried,
+    /// It was granted once, and is denied now.
+    NotGranted,
 }
 
 /// One line of a suggestion.
@@ -28,6 +41,8 @@ pub struct Suggested {
     pub line: String,
     /// How often it was used; `None` for what cannot be seen in records.
     pub uses: Option<u64>,
+    /// Where its grant is from.
+    pub standing: Standing,
 }
 
 /// A suggestion for one entry: the grants, and the lines that explain them.
@@ -50,6 +65,8 @@ impl Observed {
                     *self.uses.entry(asked).or_default() += used.times;
                 }
             }
+            let tried = attempt.denied.iter().filter(|denial| denial.reported);
+            self.tried.extend(tried.filter_map(|denial| Asked::read(&denial.capability, &denial.asked).ok()));
         }
     }
 
@@ -58,64 +75,124 @@ impl Observed {
     }
 }
 
-/// The least grants that cover what was used. Bounds, addresses, secrets and values are those that are granted.
+/// The least grants that cover what was used, of those that are granted and those that are tried. Bounds, addresses, secrets
+/// and values are those that are granted. What is neither granted nor was tried is only named: it is denied now.
 pub fn suggest(source: &PolicySource, observed: &Observed, wildcard_from: usize) -> Suggestion {
-    let Grants { files, http: _, keyvalue, config, env, clock, random, custom } = &source.grants;
     let mut found = Suggestion::default();
-    for (grant, uses) in hosts(source, observed, wildcard_from) {
-        found.parts.push(Suggested { line: format!("{}: {}", http::NAME, grant.line()), uses: Some(uses) });
+    for (grant, uses, standing) in hosts(source, observed, wildcard_from) {
+        found.add(format!("{}: {}", http::NAME, grant.line()), Some(uses), standing);
         found.grants.http.push(grant);
     }
-    for folder in files {
-        let of =
-            |access: Access| observed.times(|asked| *asked == Asked::Files(access, folder.guest.clone()));
-        let (reads, writes) = (of(Access::Read), of(Access::ReadWrite));
-        let kept = match (reads, writes) {
-            (0, 0) => continue,
-            (_, 0) => folder.clone().reading(),
-            _ => folder.clone(),
-        };
-        found.parts.push(Suggested {
-            line: format!("{}: {}", files::NAME, kept.line()),
-            uses: Some(reads + writes),
-        });
-        found.grants.files.push(kept);
+    for (standing, grants) in sides(source) {
+        found.folders(grants, observed, standing);
+        found.values(grants, observed, standing);
     }
-    let buckets: BTreeSet<String> = observed.uses.keys().filter_map(bucket).cloned().collect();
-    if let Some(kept) = keyvalue.as_ref().and_then(|grant| grant.within(&buckets)) {
+    if let Some(kept) = source.grants.keyvalue.as_ref().and_then(|grant| grant.within(&buckets_of(observed)))
+    {
         let uses = observed.times(|asked| matches!(asked, Asked::Keyvalue(_)));
-        found
-            .parts
-            .push(Suggested { line: format!("{} = {}", keyvalue::NAME, kept.line()), uses: Some(uses) });
+        found.add(format!("{} = {}", keyvalue::NAME, kept.line()), Some(uses), Standing::Granted);
         found.grants.keyvalue = Some(kept);
     }
-    for (key, value) in config {
-        let uses = observed.times(|asked| *asked == Asked::Config(key.clone()));
-        if uses > 0 {
-            found.parts.push(Suggested { line: format!("config.{key}"), uses: Some(uses) });
-            found.grants.config.insert(key.clone(), value.clone());
+    found.unseen(&source.grants);
+    found.beyond(source, observed);
+    found
+}
+
+/// What is granted, and what is tried.
+fn sides(source: &PolicySource) -> impl Iterator<Item = (Standing, &Grants)> {
+    let tried = source.tried.iter().map(|(grants, _)| (Standing::Tried, grants));
+    [(Standing::Granted, &source.grants)].into_iter().chain(tried)
+}
+
+impl Suggestion {
+    fn add(&mut self, line: String, uses: Option<u64>, standing: Standing) {
+        self.parts.push(Suggested { line, uses, standing });
+    }
+
+    /// The folders that were used. One that is granted is not tried, too.
+    fn folders(&mut self, grants: &Grants, observed: &Observed, standing: Standing) {
+        for folder in &grants.files {
+            let is_there = self.grants.files.iter().any(|other| files::is_same(&other.guest, &folder.guest));
+            let of = |access: Access| {
+                observed.times(|asked| {
+                    matches!(asked, Asked::Files(own, path) if *own == access && files::is_same(path, &folder.guest))
+                })
+            };
+            let (reads, writes) = (of(Access::Read), of(Access::ReadWrite));
+            let kept = match (reads, writes) {
+                (0, 0) => continue,
+                _ if is_there => continue,
+                (_, 0) => folder.clone().reading(),
+                _ => folder.clone(),
+            };
+            self.add(format!("{}: {}", files::NAME, kept.line()), Some(reads + writes), standing);
+            self.grants.files.push(kept);
         }
     }
-    if !env.is_empty() {
-        found.parts.push(Suggested { line: "env".to_owned(), uses: None });
-        found.grants.env.clone_from(env);
+
+    /// The values and modes that were used.
+    fn values(&mut self, grants: &Grants, observed: &Observed, standing: Standing) {
+        for (key, value) in &grants.config {
+            let uses = observed.times(|asked| *asked == Asked::Config(key.clone()));
+            if uses > 0 && !self.grants.config.contains_key(key) {
+                self.add(format!("config.{key}"), Some(uses), standing);
+                self.grants.config.insert(key.clone(), value.clone());
+            }
+        }
+        let clocks = observed.times(|asked| *asked == Asked::Clock);
+        if clocks > 0 && grants.clock.mode().is_some() && self.grants.clock.mode().is_none() {
+            self.add("clock".to_owned(), Some(clocks), standing);
+            self.grants.clock = grants.clock;
+        }
+        let randoms = observed.times(|asked| *asked == Asked::Random);
+        if randoms > 0 && grants.random.mode().is_some() && self.grants.random.mode().is_none() {
+            self.add("random".to_owned(), Some(randoms), standing);
+            self.grants.random = grants.random;
+        }
     }
-    let (clocks, randoms) =
-        (observed.times(|asked| *asked == Asked::Clock), observed.times(|asked| *asked == Asked::Random));
-    if clocks > 0 {
-        found.parts.push(Suggested { line: "clock".to_owned(), uses: Some(clocks) });
-        found.grants.clock = *clock;
+
+    /// What is granted and is not seen in records.
+    fn unseen(&mut self, grants: &Grants) {
+        let Grants { files: _, http: _, keyvalue: _, config: _, env, clock: _, random: _, custom } = grants;
+        if !env.is_empty() {
+            self.add("env".to_owned(), None, Standing::Granted);
+            self.grants.env.clone_from(env);
+        }
+        // Only effects of these are seen, so that a granted one may be used all the same.
+        for (name, granted) in custom.iter().filter(|(_, granted)| **granted) {
+            self.add(format!("custom.{name}"), None, Standing::Granted);
+            self.grants.custom.insert(name.clone(), *granted);
+        }
     }
-    if randoms > 0 {
-        found.parts.push(Suggested { line: "random".to_owned(), uses: Some(randoms) });
-        found.grants.random = *random;
+
+    /// What was used and is neither granted nor tried now: suggested if it passed by grants of `report` that have gone.
+    fn beyond(&mut self, source: &PolicySource, observed: &Observed) {
+        let is_covered = |asked: &Asked| sides(source).any(|(_, grants)| grants.admits(asked));
+        for (asked, uses) in observed.uses.iter().filter(|(asked, _)| !is_covered(asked)) {
+            let was_tried = observed.tried.contains(asked);
+            match Grants::least(asked).filter(|_| was_tried) {
+                // These are with the other requests.
+                Some(_) if matches!(asked, Asked::Http(..)) => {}
+                // Of keyvalue and custom nothing can be tried.
+                Some(Grants { files, http: _, keyvalue: _, config, env, clock, random, custom: _ }) => {
+                    self.add(format!("{}: {asked}", asked.capability()), Some(*uses), Standing::Tried);
+                    self.grants.files.extend(files);
+                    self.grants.config.extend(config);
+                    self.grants.env.extend(env);
+                    let own = &mut self.grants;
+                    own.clock = if clock.mode().is_some() { clock } else { own.clock };
+                    own.random = if random.mode().is_some() { random } else { own.random };
+                }
+                None => {
+                    self.add(format!("{}: {asked}", asked.capability()), Some(*uses), Standing::NotGranted);
+                }
+            }
+        }
     }
-    // Only effects of these are seen, so that a granted one may be used all the same.
-    for (name, granted) in custom.iter().filter(|(_, granted)| **granted) {
-        found.parts.push(Suggested { line: format!("custom.{name}"), uses: None });
-        found.grants.custom.insert(name.clone(), *granted);
-    }
-    found
+}
+
+fn buckets_of(observed: &Observed) -> BTreeSet<String> {
+    observed.uses.keys().filter_map(bucket).cloned().collect()
 }
 
 fn bucket(asked: &Asked) -> Option<&String> {
@@ -142,7 +219,11 @@ impl Group {
 }
 
 /// The least grants for the requests that were sent, with how many there were.
-fn hosts(source: &PolicySource, observed: &Observed, wildcard_from: usize) -> Vec<(HttpGrant, u64)> {
+fn hosts(
+    source: &PolicySource,
+    observed: &Observed,
+    wildcard_from: usize,
+) -> Vec<(HttpGrant, u64, Standing)> {
     let requests = || {
         observed.uses.iter().filter_map(|(asked, uses)| match asked {
             Asked::Http(target, _) => Some((target, *uses)),
@@ -158,25 +239,32 @@ fn hosts(source: &PolicySource, observed: &Observed, wildcard_from: usize) -> Ve
     // Each under the grant that admits it first, as for requests: what is left of one grant lies within it, and keeps its
     // secret, its addresses and its bounds.
     let grants = granted(source);
-    let by = |target: &Target| grants.iter().position(|grant| grant.admits(target));
+    // Behind all of them: what passed by a grant of `report` that is gone.
+    let by = |target: &Target| grants.iter().position(|grant| grant.admits(target)).unwrap_or(grants.len());
+    let was_tried = |target: &Target| observed.tried.contains(&Asked::Http(target.clone(), None));
+    let requests = || requests().filter(|(target, _)| by(target) < grants.len() || was_tried(target));
     let wildcard = |by: usize| match &grants.get(by)?.host {
         HostPattern::OneLabelOf(_) => Some(&grants.get(by)?.host),
         HostPattern::Exact(_) => None,
     };
     let mut hosts_of: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for (target, _) in requests() {
-        hosts_of.entry(by(target).unwrap_or(usize::MAX)).or_default().insert(&target.host);
+        hosts_of.entry(by(target)).or_default().insert(&target.host);
     }
     let mut groups: BTreeMap<(usize, String, Scheme, u16, bool), Group> = BTreeMap::new();
     for (target, uses) in requests() {
-        let by = by(target).unwrap_or(usize::MAX);
+        let by = by(target);
         let is_many = hosts_of.get(&by).is_some_and(|hosts| hosts.len() >= wildcard_from);
         let pattern = wildcard(by).filter(|_| is_many);
         let place = pattern.map_or_else(|| target.host.clone(), ToString::to_string);
         let reads = http::method::reads(&target.method);
         groups.entry((by, place, target.scheme, target.port, reads)).or_default().add(target, uses);
     }
-    let kept = |((by, place, scheme, port, _), group)| grant(grants.get(by), place, (scheme, port), group);
+    let standing = |by| if by < source.grants.http.len() { Standing::Granted } else { Standing::Tried };
+    let kept = |((by, place, scheme, port, _), group)| {
+        let (grant, uses) = grant(grants.get(by), place, (scheme, port), group)?;
+        Some((grant, uses, standing(by)))
+    };
     groups.into_iter().filter_map(kept).collect()
 }
 
@@ -245,95 +333,4 @@ fn used_entry(source: &PolicySource, asked: &Asked) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn source(grants: Value, tried: Option<Value>) -> PolicySource {
-        let read = |grants: Value| serde_json::from_value::<Grants>(grants).unwrap();
-        let tried = tried.map(|grants| (read(grants), "2999-01-01".to_owned().try_into().unwrap()));
-        PolicySource {
-            file: "airlock.toml".into(),
-            lines: Default::default(),
-            texts: Default::default(),
-            key: "web".into(),
-            grants: read(grants),
-            asks: None,
-            tried,
-            callers: BTreeMap::new(),
-        }
-    }
-
-    fn observed(uses: &[(&str, &str)]) -> Observed {
-        let uses = uses.iter().map(|(capability, what)| (Asked::read(capability, what).unwrap(), 1));
-        Observed { attempts: 1, uses: uses.collect() }
-    }
-
-    /// What is suggested for requests lies within what is granted, and covers them.
-    #[track_caller]
-    fn check(grants: Value, requests: &[&str], expect: Value) {
-        let source = source(json!({"http": grants}), None);
-        let uses: Vec<(&str, &str)> = requests.iter().map(|what| ("http", *what)).collect();
-        let observed = observed(&uses);
-        let found = suggest(&source, &observed, WILDCARD_FROM).grants;
-        let expect: Grants = serde_json::from_value(json!({"http": expect})).unwrap();
-        assert_eq!(found, expect, "{found}");
-        assert!(found.is_within(&source.grants), "{found} and {}", source.grants);
-        assert!(observed.uses.keys().all(|asked| found.admits(asked)), "{found}");
-    }
-
-    #[test]
-    fn what_is_left_of_a_grant_lies_within_it_and_keeps_its_secret() {
-        let of = |path: &str, secret: &str| json!({"host": "a.example", "path": path, "secret": {"name": secret, "header": "x-key"}, "requests_max": 3});
-        let read = |mut grant: Value| {
-            grant["methods"] = json!(["GET"]);
-            grant
-        };
-        check(
-            json!([of("/v1", "ONE"), of("/v2", "TWO")]),
-            &["GET https://a.example/v1/x", "GET https://a.example/v2/y"],
-            json!([read(of("/v1/x", "ONE")), read(of("/v2/y", "TWO"))]),
-        );
-        check(
-            json!([of("/v1", "ONE")]),
-            &["GET https://a.example/v1/x/1", "GET https://a.example/v1/x/2"],
-            json!([read(of("/v1/x", "ONE"))]),
-        );
-        check(
-            json!([{"host": "db", "scheme": "http", "addresses": ["10.0.0.0/8"]}]),
-            &["GET http://db/a", "GET http://db/b"],
-            json!([{"host": "db", "scheme": "http", "addresses": ["10.0.0.0/8"], "methods": ["GET"]}]),
-        );
-    }
-
-    #[test]
-    fn a_wildcard_stays_one_where_many_of_its_hosts_were_used() {
-        let requests: Vec<String> =
-            (0..WILDCARD_FROM).map(|n| format!("GET https://h{n}.x.example/")).collect();
-        let requests: Vec<&str> = requests.iter().map(String::as_str).collect();
-        let wild = json!([{"host": "*.x.example"}]);
-        let kept = json!([{"host": "*.x.example", "methods": ["GET"], "reason": "5 hosts of it were used"}]);
-        check(wild.clone(), &requests, kept);
-        let few = json!([{"host": "h0.x.example", "methods": ["GET"]}, {"host": "h1.x.example", "methods": ["GET"]}]);
-        check(wild, &requests[..2], few);
-    }
-
-    #[test]
-    fn what_was_tried_is_suggested_as_it_was_tried() {
-        let source = source(json!({}), Some(json!({"http": [{"host": "b.example", "requests_max": 3}]})));
-        let found = suggest(&source, &observed(&[("http", "GET https://b.example/x")]), WILDCARD_FROM).grants;
-        let expect =
-            json!({"http": [{"host": "b.example", "requests_max": 3, "path": "/x", "methods": ["GET"]}]});
-        assert_eq!(found, serde_json::from_value(expect).unwrap(), "{found}");
-    }
-
-    #[test]
-    fn a_folder_whose_name_begins_like_another_one_is_another_one() {
-        let folder = |guest: &str| json!({"host": "d", "guest": guest});
-        let source = source(json!({"files": [folder("/data"), folder("/database")]}), None);
-        let found = unused(&source, &observed(&[("files", "read /database")]));
-        let rules: Vec<&str> = found.iter().map(|(rule, _)| rule.as_str()).collect();
-        assert_eq!(rules, ["tools.web.grants.files[0]"]);
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@
 //! Owns the explanation of a refusal. Must not decide anything: it asks the same order of grants that decisions are made by.
 
 mod caller;
+mod lack;
 mod mend;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use airlock_types::decision::Reason;
 use airlock_types::grant::{Asked, Denial, Grants, Lack, Narrowing, Refused, Requests, Why};
-use mend::{Mend, mend};
+use mend::{Goes, Mend, beside, mend};
 
 use crate::config::Day;
 
@@ -40,8 +41,8 @@ pub struct PolicySource {
 const CONTRACT: &str = "contract";
 
 impl PolicySource {
-    /// Explains a refusal of a call by this caller.
-    pub fn explain(&self, refused: &Refused, caller: &str) -> Denial {
+    /// Explains a refusal of a call by this caller. `is_tried` says that the grants of `report` were in force.
+    pub fn explain(&self, refused: &Refused, caller: &str, is_tried: bool) -> Denial {
         let Refused { asked, why } = refused;
         let asked = self.meant(asked, *why);
         let bare = without_address(&asked);
@@ -52,7 +53,9 @@ impl PolicySource {
             return self.denial(refused, &[CONTRACT.to_owned()], None, String::new());
         }
         // What the tool itself is granted, the caller's entry left out.
-        if let Some((entry, mend)) = narrowing.and_then(|own| caller::mend(own, &self.grants, &asked, *why)) {
+        let tried = self.tried.as_ref().filter(|_| is_tried).map(|(grants, _)| grants);
+        let of_caller = narrowing.and_then(|own| caller::mend(own, &self.grants, tried, (&asked, *why)));
+        if let Some((entry, mend)) = of_caller {
             let below = format!("callers.{caller}");
             let entry = entry.map(|entry| format!("{below}.{entry}"));
             let rules: Vec<String> =
@@ -80,8 +83,11 @@ impl PolicySource {
             None => (format!("tools.{}", self.key), grant.as_str()),
         };
         let (rule, at) = self.place(&self.tables(&below, capability));
-        let (capability, asked, grant) = (capability.clone(), asked.clone(), grant.to_owned());
-        Some(Lack { capability, asked, rule, at, grant, below })
+        let own = self.callers.get(caller).filter(|_| below.starts_with("callers."));
+        let mend = lack::mend(grant, &self.grants, own.map(|own| &**own));
+        let replaces = self.replaces(&mend, &below);
+        let (capability, asked, grant) = (capability.clone(), asked.clone(), mend.line);
+        Some(Lack { capability, asked, rule, at, grant, below, replaces })
     }
 
     /// A sentence on the grants that are tried, at this time in milliseconds since the Unix epoch. None where none are.
@@ -105,8 +111,7 @@ impl PolicySource {
         let refused = Refused { asked: asked.clone(), why: Why::NotGranted };
         let below = format!("tools.{}", self.key);
         let rules = [format!("{below}.report.grants.{}", asked.capability()), format!("{below}.report")];
-        let added = Grants::least(asked).and_then(|least| least.lines().pop());
-        let mend = added.map(|line| Mend { line, replaces: None });
+        let mend = Grants::least(asked).and_then(|least| beside(&self.grants, least, asked));
         Denial { is_reported: true, ..self.denial(&refused, &rules, mend, below) }
     }
 
@@ -127,6 +132,15 @@ impl PolicySource {
         }
     }
 
+    /// Whether a line takes the place of a setting in that table.
+    fn replaces(&self, mend: &Mend, below: &str) -> bool {
+        match mend.goes {
+            Goes::Whole => true,
+            Goes::Beside => false,
+            Goes::Setting => self.lines.contains_key(&format!("{below}.{}", mend.name())),
+        }
+    }
+
     /// The denial under the first of these rules that is written.
     fn denial(&self, refused: &Refused, rules: &[String], mend: Option<Mend>, below: String) -> Denial {
         let written = rules.iter().find_map(|rule| Some((rule, self.lines.get(rule)?)));
@@ -136,7 +150,7 @@ impl PolicySource {
                 (rules.last().cloned().unwrap_or_default(), format!("the contract of `tools.{}`", self.key))
             }
         };
-        let replaces = mend.as_ref().is_some_and(|mend| mend.replaces.is_some());
+        let replaces = mend.as_ref().is_some_and(|mend| self.replaces(mend, &below));
         Denial {
             refused: refused.clone(),
             rule,

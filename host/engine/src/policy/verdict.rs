@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::allowance::missed;
 use super::{Allowances, PolicySource};
 use crate::caller::CallerGrants;
 use crate::config::CallerConfig;
@@ -9,7 +10,7 @@ use airlock_types::effect::Effect;
 use airlock_types::grant::files::NAME as FILES;
 use airlock_types::grant::http::NAME as HTTP;
 use airlock_types::grant::http::method;
-use airlock_types::grant::{Access, Asked, Denial, Refused, Why};
+use airlock_types::grant::{Access, Asked, Denial, Lack, Refused, Why};
 
 /// The answer to one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +54,15 @@ pub fn verdict(
     let Some(allowance) = allowances.of(caller, &grants, now_unix_ms) else {
         return denied("deny", &source.place(&[format!("callers.{caller}.grants")]), None);
     };
+    let is_tried = allowance.usual().is_some();
     let required = allowance.missing().iter().find(|missing| !missing.optional);
     if let Some(missing) = required {
-        let rules = source.tables(&format!("tools.{}", source.key), &missing.capability);
-        return denied("deny", &source.place(&rules), Some(missing.grant.clone()));
+        let reason = missed(missing);
+        let lack = source.lack(&reason, caller);
+        return lack.map_or_else(
+            || denied("deny", &source.place(&[format!("tools.{}", source.key)]), None),
+            |Lack { rule, at, grant, .. }| denied("deny", &(rule, at), Some(grant)),
+        );
     }
     let Some(asked) = asked else {
         return denied("allow", &source.place(&[format!("tools.{}", source.key)]), None);
@@ -74,7 +80,7 @@ pub fn verdict(
     };
     if changes && effect.repeatable() && allowance.effective().admits(asked) {
         let refused = Refused { asked: asked.clone(), why: Why::ReadsOnly };
-        let Denial { rule, at, grant, .. } = source.explain(&refused, caller);
+        let Denial { rule, at, grant, .. } = source.explain(&refused, caller, is_tried);
         return Verdict { decision: "deny", rule, at, grant };
     }
     if allowance.effective().admits(asked) {
@@ -95,7 +101,8 @@ pub fn verdict(
         | Asked::Random
         | Asked::Custom(_) => Why::NotGranted,
     };
-    let Denial { rule, at, grant, .. } = source.explain(&Refused { asked: asked.clone(), why }, caller);
+    let Denial { rule, at, grant, .. } =
+        source.explain(&Refused { asked: asked.clone(), why }, caller, is_tried);
     Verdict { decision: "deny", rule, at, grant }
 }
 

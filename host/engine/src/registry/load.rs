@@ -28,7 +28,7 @@ use crate::capability;
 use crate::capability::{Capabilities, http};
 use crate::config::{ConfigFile, Places, ToolConfig};
 use crate::sandbox::cache::Cache;
-use crate::sandbox::compile::CompileError;
+use crate::sandbox::compile::{CompileError, admit};
 use crate::sandbox::run::ToolLanes;
 use crate::signature;
 use crate::signature::{Evidence, Fault, Policy, Signed};
@@ -38,6 +38,7 @@ use airlock_contract::surface;
 use airlock_contract::surface::Parts;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::digest::sha256;
+use airlock_types::limit::CompileLimits;
 use entry::{Entry, Loaded};
 pub(crate) use older::may_stay;
 use tools::Tools;
@@ -255,6 +256,8 @@ pub async fn verified(
 /// When it cannot be read, or its contract has problems.
 pub async fn signable(path: &Path, cache: &Cache) -> Result<(Vec<u8>, Parts), SignableError> {
     let bytes = cache.read(path)?;
+    // Before its sections are read, which of another file are a riddle.
+    admit(&bytes, &CompileLimits::default())?;
     let bytes = airlock_contract::package::unsigned(&bytes)?.into_owned();
     let parts = signable_parts(&bytes, cache).await?;
     Ok((bytes, parts))

@@ -93,7 +93,7 @@ pub(super) fn find<'f>(name: &str, functions: &'f [Function]) -> Result<&'f Func
             // With the nearest one first: a component may show a hundred.
             let nearest =
                 did_you_mean(name, known.clone()).map_or_else(String::new, |hint| format!("; {hint}"));
-            format!("the component shows no function `{name}`{nearest}; it shows {}", quoted_list(known))
+            format!("the component shows no function `{name}`, and shows {}{nearest}", quoted_list(known))
         }
         Unaddressed::Several(found) => {
             let found = found.iter().map(String::as_str);

@@ -116,6 +116,33 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// The same for a file that was verified by keys alone, without a registry.
+    pub fn hint_by_keys(&self) -> &'static str {
+        match self {
+            Fault::Missing | Fault::Stripped => {
+                "get the signature from its author, as `FILE.intoto.jsonl` or `FILE.minisig` beside it; `--key` says who must \
+                 sign"
+            }
+            Fault::Key(_) | Fault::Threshold { .. } => {
+                "have it signed by these keys, or name the ones that you trust: `--key`, `--threshold`"
+            }
+            Fault::Moved { .. } => {
+                "put the signed component back; if it was renamed on purpose, name what was signed: `--name NAME`"
+            }
+            Fault::Malformed(_)
+            | Fault::Expired(_)
+            | Fault::Rollback { .. }
+            | Fault::Invalid(_)
+            | Fault::Digest
+            | Fault::Wit
+            | Fault::Surface
+            | Fault::Requests
+            | Fault::Contract => self.hint(),
+        }
+    }
+}
+
 fn one_of(keys: &[Key]) -> String {
     match keys {
         [key] => key.to_string(),

@@ -97,6 +97,11 @@ impl Key {
         &self.text
     }
 
+    /// Whether it is a key of minisign.
+    pub fn is_minisign(&self) -> bool {
+        self.is_minisign
+    }
+
     /// The name of the key in an envelope: SHA-256 of its SubjectPublicKeyInfo, in hex.
     pub(super) fn id(&self) -> String {
         sha256(&[&SPKI[..], &self.public].concat())

@@ -36,9 +36,25 @@ pub enum SigningError {
     /// The file has no key of this form.
     #[error("the key `{}` is not an Ed25519 key in PKCS #8; `airlock sign --new-key FILE` makes one", .0.display())]
     NotAKey(PathBuf),
+    /// The file has a key of minisign.
+    #[error("the key `{}` is one of minisign, which signs by itself: `minisign -Sm COMPONENT`", .0.display())]
+    Minisign(PathBuf),
+    /// The file has a public key.
+    #[error("the key `{}` is a public one, and a component is signed by the private key that belongs to it", .0.display())]
+    Public(PathBuf),
+    /// The file is empty.
+    #[error("the key `{}` is empty; `airlock sign --new-key FILE` makes one", .0.display())]
+    Empty(PathBuf),
     /// A key cannot be made, or the statement cannot be written.
     #[error("signing failed: {0}")]
     Failed(String),
+}
+
+/// Whether a text is that of a public key, of minisign or in PEM.
+fn is_public(text: &[u8]) -> bool {
+    [&b"minisign public key"[..], b"-----BEGIN PUBLIC KEY-----"]
+        .iter()
+        .any(|mark| text.windows(mark.len()).any(|part| part == *mark))
 }
 
 impl SigningKey {
@@ -48,9 +64,18 @@ impl SigningKey {
     /// When it cannot be read, or is not an Ed25519 key in PKCS #8 and PEM.
     pub fn read(path: &Path) -> Result<SigningKey, SigningError> {
         let unreadable = |reason| SigningError::Unreadable { path: path.to_owned(), reason };
+        // A public key need not be private: it is told before its mode is looked at.
+        if file::read(path, KEY_BYTES_MAX).is_ok_and(|text| is_public(&text)) {
+            return Err(SigningError::Public(path.to_owned()));
+        }
         let opened = file::open_private(path, KEY_BYTES_MAX).map_err(unreadable)?;
         let text = Zeroizing::new(file::read_whole(opened, KEY_BYTES_MAX).map_err(unreadable)?);
-        let not_a_key = || SigningError::NotAKey(path.to_owned());
+        let has = |mark: &[u8]| text.windows(mark.len()).any(|part| part == mark);
+        let not_a_key = || match () {
+            () if text.trim_ascii().is_empty() => SigningError::Empty(path.to_owned()),
+            () if has(b"minisign") => SigningError::Minisign(path.to_owned()),
+            () => SigningError::NotAKey(path.to_owned()),
+        };
         let der = PrivatePkcs8KeyDer::from_pem_slice(&text).map_err(|_| not_a_key())?;
         Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der())
             .map(SigningKey)

@@ -77,6 +77,11 @@ impl Predicate {
     pub fn is_time(text: &str) -> bool {
         chrono::DateTime::parse_from_rfc3339(text).is_ok()
     }
+
+    /// Whether a statement with this end has ended.
+    pub fn has_ended(expires: &str, now_s: u64) -> bool {
+        is_over(expires, now_s)
+    }
 }
 
 impl Statement {

@@ -18,7 +18,8 @@ pub struct Denial {
     pub grant: Option<String>,
     /// The table that the line belongs to: `tools.web`, or `callers.ann`.
     pub below: String,
-    /// Whether the line takes the place of the rule, and is not added to what is there.
+    /// Whether the line takes the place of the setting of its name in that table, which it has whole; otherwise it is a new
+    /// line there.
     pub replaces: bool,
     /// Whether it passed all the same, by a grant of `report`.
     pub is_reported: bool,
@@ -39,4 +40,6 @@ pub struct Lack {
     pub grant: String,
     /// The table that the line belongs to.
     pub below: String,
+    /// Whether the line takes the place of the setting of its name in that table.
+    pub replaces: bool,
 }

@@ -169,6 +169,17 @@ pub(super) fn below<'p>(folder: &str, path: &'p str) -> Option<&'p str> {
     (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/'))
 }
 
+/// A guest's path as it is compared: without empty parts, dots, and a slash at its end.
+pub fn normal(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    format!("/{}", parts.join("/"))
+}
+
+/// Whether both are the path of one folder.
+pub fn is_same(one: &str, other: &str) -> bool {
+    one == other || normal(one) == normal(other)
+}
+
 /// Whether an entry for this folder and access admits a use.
 pub(super) fn admits((folder, given): (&str, Access), (access, path): (Access, &str)) -> bool {
     // A path with dots may lead anywhere.

@@ -84,7 +84,8 @@ pub enum Scope {
     Session,
 }
 
-pub(super) fn buckets() -> BTreeSet<String> {
+/// The buckets of a grant or request that names none: the default one.
+pub fn buckets() -> BTreeSet<String> {
     [DEFAULT_BUCKET.to_owned()].into()
 }
 

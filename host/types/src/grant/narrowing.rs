@@ -3,6 +3,8 @@
 //! Effective = requested ∩ granted ∩ the caller's. An entry here gives nothing: it has the form of a grant, and what it does
 //! not name, a caller's calls do not have. A part of an entry that is left out narrows nothing.
 
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -294,7 +296,11 @@ impl Narrowing {
 
     /// What differs in a newer version.
     pub fn changes(&self, new: &Narrowing) -> Vec<Change> {
-        self.as_grants().changes(&new.as_grants())
+        let told = |text: Option<String>| text.map(|text| shown::without_tops(&text));
+        let changes = self.as_grants().changes(&new.as_grants());
+        let change =
+            |change: Change| Change { before: told(change.before), after: told(change.after), ..change };
+        changes.into_iter().map(change).collect()
     }
 
     /// The same as grants, to be compared with others: a part that is left out is the widest one there is.

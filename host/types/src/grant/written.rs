@@ -37,7 +37,7 @@ pub(super) fn list(texts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 }
 
 /// A key as TOML writes it.
-pub(super) fn key(key: &str) -> String {
+pub fn key(key: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !key.is_empty() && key.chars().all(is_bare) { key.into() } else { quoted(key) }
 }

@@ -13,6 +13,9 @@ pub(super) enum Fault {
     /// The grant or one of its bounds does not allow it. Noted as a denial.
     #[error("{0}")]
     Refused(ErrorCode, Why),
+    /// The path leads out of the granted folder. Noted as a denial of this path, which no grant allows.
+    #[error("{}", ErrorCode::NotPermitted)]
+    Outside(String),
     /// The guest asked for what cannot be.
     #[error("{0}")]
     Invalid(ErrorCode),
@@ -57,8 +60,22 @@ impl Fault {
         Fault::Refused(ErrorCode::Quota, Why::Bound(bound, least))
     }
 
+    /// The same, for a path as the guest wrote it.
+    pub(super) fn on_path(self, path: &str) -> Fault {
+        match self {
+            Fault::Refused(_, Why::Never) => Fault::Outside(path.to_owned()),
+            other => other,
+        }
+    }
+
+    /// The path that leads out of the folder, if that is the fault.
+    pub(super) fn outside(&self) -> Option<&str> {
+        if let Fault::Outside(path) = self { Some(path) } else { None }
+    }
+
     pub(super) fn code(&self) -> ErrorCode {
         match self {
+            Fault::Outside(_) => ErrorCode::NotPermitted,
             Fault::Refused(code, _) | Fault::Invalid(code) => *code,
             // Codes that the library does not know.
             Fault::Io(err) => match Errno::from_io_error(err) {
@@ -75,6 +92,7 @@ impl Fault {
     pub(super) fn refusal(&self) -> Option<Why> {
         match self {
             Fault::Refused(_, why) => Some(*why),
+            Fault::Outside(_) => Some(Why::Never),
             Fault::Invalid(_) | Fault::Io(_) => None,
         }
     }
@@ -82,7 +100,7 @@ impl Fault {
     /// Whether it proves that nothing has changed.
     pub(super) fn changed_nothing(&self) -> bool {
         match self {
-            Fault::Refused(..) | Fault::Invalid(_) => true,
+            Fault::Refused(..) | Fault::Outside(_) | Fault::Invalid(_) => true,
             Fault::Io(err) => Errno::from_io_error(err).is_some_and(|errno| CHANGED_NOTHING.contains(&errno)),
         }
     }

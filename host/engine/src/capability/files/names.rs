@@ -80,7 +80,7 @@ impl Node {
         // The host follows no link to elsewhere. Other programs would, so none is made, and none that comes to lead
         // elsewhere when it is moved.
         if target.starts_with('/') || target.split('/').any(|part| part == "..") {
-            return Err(Fault::NOT_GRANTED);
+            return Err(Fault::NOT_GRANTED.on_path(target));
         }
         let folder = self.folder()?;
         let place = Place::of(&folder, path, Last::Keep)?;

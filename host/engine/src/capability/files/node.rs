@@ -16,6 +16,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use super::changes::{Change, Running, Writing};
 use super::fault::Fault;
 use super::place::{Last, Place, is_beneath};
+use crate::capability::noted;
 use airlock_types::grant::{Access, Asked, Why};
 
 /// How often a file is looked up again that appears and disappears while it is opened.
@@ -92,11 +93,25 @@ impl Granted {
             Err(fault) => {
                 if let Some(why) = fault.refusal() {
                     let access = if let Why::Never = why { access } else { Access::ReadWrite };
-                    self.running.noted().refuse(self.asked(access), why);
+                    let asked = match fault.outside() {
+                        Some(path) => Asked::Files(access, self.leading_out(path)),
+                        None => self.asked(access),
+                    };
+                    self.running.noted().refuse(asked, why);
                 }
             }
         }
         done
+    }
+
+    /// A path that leads out of the folder, as a guest asked for it.
+    fn leading_out(&self, path: &str) -> String {
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("{}/{path}", self.guest.trim_end_matches('/'))
+        };
+        noted::name(&path)
     }
 
     /// A use of the folder. Paths beneath it are not kept: a grant is of a folder as a whole.

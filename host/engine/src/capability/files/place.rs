@@ -55,6 +55,10 @@ pub(super) struct Place {
 impl Place {
     /// Walks along a path from a folder. All but the last name must exist.
     pub(super) fn of(folder: &File, path: &str, last: Last) -> Result<Place, Fault> {
+        Place::walked(folder, path, last).map_err(|fault| fault.on_path(path))
+    }
+
+    fn walked(folder: &File, path: &str, last: Last) -> Result<Place, Fault> {
         check_text(path)?;
         if path.starts_with('/') {
             return Err(Fault::NOT_GRANTED);

@@ -23,13 +23,19 @@ pub(super) fn compare(found: &mut Found, old: Callers<'_>, new: Callers<'_>) {
         let after = after.or_else(|| is_open(new).then_some(&open));
         match (before, after) {
             (Some(before), Some(after)) => one(found, &place, before, after),
-            (before, after) => found.entry(&place, before.map(patterns), after.map(patterns)),
+            (before, after) => found.entry(&place, before.map(whole), after.map(whole)),
         }
     }
 }
 
 fn patterns(caller: &CallerConfig) -> String {
     caller.tools.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// An entry that came or went: the tools, and what it leaves of their grants.
+fn whole(caller: &CallerConfig) -> String {
+    let grants = caller.grants.iter().flat_map(Narrowing::lines);
+    [patterns(caller)].into_iter().chain(grants).collect::<Vec<_>>().join("\n")
 }
 
 fn one(found: &mut Found, place: &str, old: &CallerConfig, new: &CallerConfig) {
@@ -52,7 +58,10 @@ fn one(found: &mut Found, place: &str, old: &CallerConfig, new: &CallerConfig) {
 /// A caller without grants of its own has all that tools are granted.
 fn narrowing(found: &mut Found, outer: &str, old: Option<&Narrowing>, new: Option<&Narrowing>) {
     let place = format!("{outer}.grants");
-    let text = |narrowing: &Narrowing| narrowing.as_grants().to_string();
+    let text = |narrowing: &Narrowing| match narrowing.lines() {
+        lines if lines.is_empty() => "nothing".to_owned(),
+        lines => lines.join("\n"),
+    };
     match (old, new) {
         (None, None) => {}
         (Some(old), None) => found.turn(Turn::Widened, &place, Some(text(old)), None),

@@ -11,7 +11,12 @@ pub(super) fn compare(
     (old, before): (&Config, &ToolConfig),
     (new, after): (&Config, &ToolConfig),
 ) {
-    of(found, place, &old.signature_policy(before), &new.signature_policy(after));
+    let (mut old, new) = (old.signature_policy(before), new.signature_policy(after));
+    // Without a name of its own a component has that of its file, which is compared as `component`.
+    if before.signatures.name.is_none() && after.signatures.name.is_none() {
+        old.name.clone_from(&new.name);
+    }
+    of(found, place, &old, &new);
 }
 
 /// What is wanted where an entry says nothing.

@@ -3,18 +3,18 @@
 
 use serde::Serialize;
 
-use super::mend::{Mend, raised};
+use super::mend::{Mend, in_list, in_table, raised};
 use airlock_types::grant::http::GuestHeader;
 use airlock_types::grant::narrowing::{FilesNarrowing, HttpNarrowing, Keys, KeyvalueNarrowing};
-use airlock_types::grant::{Access, Asked, Grants, Narrowing, Why, files, http, keyvalue, text_line};
+use airlock_types::grant::{Access, Asked, Grants, Narrowing, Why, files, http, keyvalue, text_line, values};
 
 /// The setting of a caller's entry that refused a use, and the line that would leave it. `None` where the entry is not what
-/// refused it: a bound of the tool's own grant is reached first.
+/// refused it: a bound of the tool's own grant is reached first. `tried` are the grants of `report` that are in force.
 pub(super) fn mend(
     own: &Narrowing,
     grants: &Grants,
-    asked: &Asked,
-    why: Why,
+    tried: Option<&Grants>,
+    (asked, why): (&Asked, Why),
 ) -> Option<(Option<String>, Mend)> {
     match (asked, why) {
         (_, Why::ReadsOnly | Why::Never) => None,
@@ -24,18 +24,18 @@ pub(super) fn mend(
                 .iter()
                 .enumerate()
                 .find(|(_, entry)| entry.admits(target) && is_less(entry, grants, asked, why))?;
-            Some(replaced(http::NAME, Some(place), &widened_http(entry, why)?))
+            Some(replaced(http::NAME, place, &own.http, &widened_http(entry, why)?))
         }
         (Asked::Files(_, path), Why::Bound(bound, least)) => {
             let (place, entry) =
                 own.files.iter().enumerate().find(|(_, entry)| entry.admits(Access::ReadWrite, path))?;
-            let granted = grants.files.iter().find(|grant| grant.guest == *path)?.bounds()?;
+            let granted = grants.files.iter().find(|grant| files::is_same(&grant.guest, path))?.bounds()?;
             let most = match bound {
                 "files_max" => granted.files_max.into(),
                 "file_bytes_max" => granted.file_bytes_max,
                 _ => granted.bytes_max,
             };
-            Some(replaced(files::NAME, Some(place), &widened_files(entry, bound, least, most)?))
+            Some(replaced(files::NAME, place, &own.files, &widened_files(entry, bound, least, most)?))
         }
         (Asked::Keyvalue(_), Why::Bound(bound, least)) => {
             let (entry, granted) = (own.keyvalue.as_ref()?, grants.keyvalue.as_ref()?);
@@ -45,57 +45,74 @@ pub(super) fn mend(
                 "spaces_max" => granted.spaces_max,
                 _ => granted.bytes_max,
             };
-            Some(replaced(keyvalue::NAME, None, &widened_keyvalue(entry, bound, least, most)?))
+            Some(whole_keyvalue(&widened_keyvalue(entry, bound, least, most)?))
         }
         (_, Why::Bound(..) | Why::Header(_)) => None,
         (_, Why::NotGranted | Why::Beyond | Why::Address) => {
-            grants.admits(asked).then(|| left(own, asked)).flatten()
+            let has = [Some(grants), tried].into_iter().flatten().any(|grants| grants.admits(asked));
+            has.then(|| left(own, asked)).flatten()
         }
     }
 }
 
 /// The line that leaves a use of something new.
 fn left(own: &Narrowing, asked: &Asked) -> Option<(Option<String>, Mend)> {
-    let added = |line: String| Some((None, Mend { line, replaces: None }));
+    let added = |mend: Mend| Some((None, mend));
     match asked {
-        Asked::Config(key) => added(left_value(&own.config, "config", key)),
-        Asked::Env(key) => added(left_value(&own.env, "env", key)),
+        Asked::Http(..) => {
+            let entry = Grants::least(asked)?.http.first()?.line();
+            added(in_list(http::NAME, lines(&own.http), entry, None))
+        }
+        Asked::Config(key) => added(left_value(&own.config, values::CONFIG, key)),
+        Asked::Env(key) => added(left_value(&own.env, values::ENV, key)),
         // Of any folder of the host: the tool's grant says which.
         Asked::Files(access, path) => {
             let access = match access {
                 Access::Read => String::new(),
                 Access::ReadWrite => format!(", access = {}", text_line(access.as_str())),
             };
-            added(format!("grants.{} = [{{ guest = {}{access} }}]", files::NAME, text_line(path)))
+            let entry = format!("{{ guest = {}{access} }}", text_line(path));
+            added(in_list(files::NAME, lines(&own.files), entry, None))
         }
         Asked::Keyvalue(bucket) if own.keyvalue.is_some() => {
             let mut entry = own.keyvalue.clone()?;
             entry.buckets.insert(bucket.clone());
-            Some(replaced(keyvalue::NAME, None, &entry))
+            Some(whole_keyvalue(&entry))
         }
-        Asked::Http(..) | Asked::Keyvalue(_) | Asked::Clock | Asked::Random | Asked::Custom(_) => {
-            added(Grants::least(asked)?.lines().pop()?)
+        Asked::Keyvalue(_) | Asked::Clock | Asked::Random | Asked::Custom(_) => {
+            added(Mend::setting(Grants::least(asked)?.lines().pop()?))
         }
     }
 }
 
 /// Values are the tool's, so that a key is enough; a table of values has one more.
-fn left_value(own: &Keys, name: &str, key: &str) -> String {
+pub(super) fn left_value(own: &Keys, name: &str, key: &str) -> Mend {
     match own {
-        Keys::Listed(_) => format!("grants.{name} = [{}]", text_line(key)),
-        Keys::Valued(_) => {
-            format!("grants.{name} = {{ {} = {} }}", text_line(key), text_line(airlock_types::grant::VALUE))
+        Keys::Listed(keys) => {
+            let keys = keys.iter().map(|key| text_line(key)).collect();
+            in_list(name, keys, text_line(key), None)
         }
+        Keys::Valued(values) => in_table(name, !values.is_empty(), key),
     }
 }
 
-fn replaced(name: &str, place: Option<usize>, entry: &impl Serialize) -> (Option<String>, Mend) {
-    let text = toml::Value::try_from(entry).map(|entry| entry.to_string()).unwrap_or_default();
-    let (rule, line) = match place {
-        Some(place) => (format!("grants.{name}[{place}]"), format!("grants.{name} = [{text}]")),
-        None => (format!("grants.{name}"), format!("grants.{name} = {text}")),
-    };
-    (Some(rule.clone()), Mend { line, replaces: Some(rule) })
+/// An entry as a registry writes it.
+pub(super) fn line(entry: &impl Serialize) -> String {
+    toml::Value::try_from(entry).map(|entry| entry.to_string()).unwrap_or_default()
+}
+
+pub(super) fn lines(entries: &[impl Serialize]) -> Vec<String> {
+    entries.iter().map(line).collect()
+}
+
+fn replaced<E: Serialize>(name: &str, place: usize, own: &[E], entry: &E) -> (Option<String>, Mend) {
+    (Some(format!("grants.{name}[{place}]")), in_list(name, lines(own), line(entry), Some(place)))
+}
+
+fn whole_keyvalue(entry: &KeyvalueNarrowing) -> (Option<String>, Mend) {
+    let setting = format!("grants.{}", keyvalue::NAME);
+    let line = format!("{setting} = {}", line(entry));
+    (Some(setting), Mend::whole(line))
 }
 
 /// Whether the entry leaves less of it than the tool's grant has.

@@ -5,11 +5,13 @@
 //! concern one entry alone, so that entries can load in parallel. Must not know the other entries.
 
 mod author;
+mod component;
 mod notes;
 mod policy;
 mod reserved;
 pub(super) mod secrets;
 mod signed;
+mod tool;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,10 +24,10 @@ use wasmtime::component::Component as Code;
 use super::{LoadEvent, LoadFailure, Purpose, STEP_MAX, imports};
 use crate::blocking::{Lane, Lost};
 use crate::capability::{Binding, Capabilities};
-use crate::config::{ConfigFile, RetryConfig, ToolConfig};
+use crate::config::{ConfigFile, ToolConfig};
 use crate::policy::Allowances;
 use crate::registry::name;
-use crate::registry::tool::{Component, Runnable, Tool, USEFUL_MS_MIN};
+use crate::registry::tool::{Component, Runnable, Tool};
 use crate::sandbox::cache::{Cache, Lookup, Source};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
@@ -33,13 +35,12 @@ use crate::sandbox::run::{LinkError, ToolLanes};
 use crate::signature::{Authentic, Signed};
 use airlock_contract::component::{ComponentInfo, Function};
 use airlock_contract::surface;
-use airlock_contract::tool::Contract;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::grant::Effective;
 use airlock_types::limit::Limits;
-use airlock_types::plan::RetryPolicy;
 use author::author;
 pub(super) use reserved::reserved;
+use tool::Agreed;
 
 /// Most hidden functions that an error lists.
 const HIDDEN_MAX: usize = 20;
@@ -164,8 +165,8 @@ impl Entry {
         }
         let bytes = self.cache.read(&path).map_err(|err| match err {
             CompileError::Unreadable(err) => {
-                let hint = "build it first; for the example tools, run `cargo xtask guests`".to_owned();
-                self.component(format!("`{}` cannot be read: {err}", path.display()), Some(hint))
+                let message = format!("`{}` cannot be read: {err}", path.display());
+                self.component(message, component::hint(&path))
             }
             err => self.unusable(&err),
         })?;
@@ -290,51 +291,23 @@ impl Entry {
         let too_small = notes::too_small(key.get_ref(), &component.info.needs, &limits);
         let source = Arc::new(self.source(component.info.contract.is_some(), &requests));
         let of_policy = notes::of_policy(&source, &requests, (&grants, allowance.effective()), self.now_s);
+        let agreed = Agreed {
+            component: &component,
+            author: &author.manifest,
+            requests: &requests,
+            grants: &grants,
+            allowances: &allowances,
+            source: &source,
+            possible,
+            is_open_world,
+        };
         // Once for each entry, and not for each of its functions.
         let mut of_entry = [too_small, of_policy].concat();
         let mut tools = Vec::new();
         for (public, function) in named {
             let said = author.tools.remove(&function.address()).unwrap_or_default();
-            let none = Default::default();
-            let docs = component.info.docs_of(&function).unwrap_or(&none);
-            let contract = Contract::prepare(&function, said, docs)
-                .map_err(|err| self.here(format!("the contract of `{}`: {err}", path.display()), None))?;
-            let (effect, warnings) = notes::effect(file, &public, config, &contract, possible)?;
-            let warnings = [
-                warnings,
-                notes::missing(&public, allowance.missing()),
-                std::mem::take(&mut of_entry),
-                notes::undescribed(&public, &contract),
-                notes::ageless(&public, &contract),
-            ];
-            let fallback = name::fallbacks(&config.fallback, &function);
-            let tool = Tool {
-                name: public.into(),
-                component: component.clone(),
-                contract,
-                effect,
-                is_open_world,
-                requests: requests.clone(),
-                author_limits: author.manifest.limits.clone(),
-                author_useful_ms_min: author.manifest.useful_ms_min,
-                allowance: allowance.clone(),
-                allowances: allowances.clone(),
-                granted: grants.clone(),
-                source: source.clone(),
-                key: key.get_ref().clone(),
-                retry: retry(&config.retry),
-                fallback: fallback.iter().map(|fallback| fallback.get_ref().clone()).collect(),
-                // Found once all tools are known.
-                verify: None,
-                useful_ms_min: config
-                    .useful_ms_min
-                    .or(author.manifest.useful_ms_min)
-                    .unwrap_or(USEFUL_MS_MIN),
-                bulkhead_run: config.bulkhead.run,
-                bulkhead_wait: config.bulkhead.wait,
-                runnable: None,
-            };
-            tools.push((tool, warnings.concat()));
+            let of_entry = std::mem::take(&mut of_entry);
+            tools.push(self.tool(&agreed, (public, &function), said, of_entry)?);
         }
         Ok(Prepared { tools, component, bindings, allowances })
     }
@@ -371,14 +344,4 @@ impl Entry {
 /// Whether an import, in backticks, is one of WASI 0.3.
 fn is_wasi_03(name: &str) -> bool {
     name.starts_with("`wasi:") && name.contains("@0.3.")
-}
-
-fn retry(config: &RetryConfig) -> RetryPolicy {
-    let RetryConfig { attempts, implausible } = config;
-    let default = RetryPolicy::default();
-    RetryPolicy {
-        attempts_max: attempts.as_ref().map_or(default.attempts_max, |attempts| *attempts.get_ref()),
-        implausible: *implausible,
-        ..default
-    }
 }

@@ -9,7 +9,7 @@ use crate::registry::{Tool, name};
 use airlock_types::diagnostic::Diagnostic;
 use airlock_types::effect::Effect;
 use airlock_types::grant::keyvalue::Scope;
-use airlock_types::words::{did_you_mean, one_line};
+use airlock_types::words::{did_you_mean, one_line, quoted_list};
 
 /// The problems of all fallbacks, by the key of the entry that names them. A fallback must exist, have the same type, have
 /// no stronger effects, and not lead back to its tool.
@@ -39,8 +39,14 @@ fn problem(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, target: &str) -> Optio
     let Some(to) = tools.get(target) else {
         let nearest =
             did_you_mean(target, tools.keys().map(|name| &**name).filter(|name| **name != *from.name));
-        let nearest = nearest.map_or_else(String::new, |nearest| format!("; {nearest}"));
-        return Some(format!("there is no tool `{}`{nearest}", one_line(target, NAME_CHARS_MAX)));
+        let nearest = nearest.unwrap_or_else(|| match tools.len() {
+            0 | 1 => "no other tool is there".to_owned(),
+            _ => {
+                let others = tools.keys().map(|name| &**name).filter(|name| **name != *from.name);
+                format!("the others are {}", quoted_list(others))
+            }
+        });
+        return Some(format!("there is no tool `{}`; {nearest}", one_line(target, NAME_CHARS_MAX)));
     };
     let (from_ty, to_ty) = (&from.contract.function.ty, &to.contract.function.ty);
     if to.name == from.name {

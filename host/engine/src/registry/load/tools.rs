@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::{fallback, verify};
 use crate::config::{ConfigFile, Fallback, ToolConfig};
+use crate::policy::idle_callers;
 use crate::registry::{Registry, Tool};
 use airlock_types::diagnostic::Diagnostic;
 
@@ -73,12 +74,25 @@ impl Tools {
             self.leave_out(&key, problems);
         }
         verify::find(file, &mut self);
+        self.note_idle_callers(file);
         self.note_left_out_fallbacks(file);
         let warnings = file.warnings().into_iter().chain(self.warnings.into_values().flatten()).collect();
         let tools = self.tools.into_iter().map(|(name, tool)| (name, Arc::new(tool))).collect();
         let entries = file.config.tools.iter().filter(|(key, _)| self.broken.contains_key(key.get_ref()));
         let left_out = entries.map(|(key, config)| (key.get_ref().clone(), config.clone())).collect();
         Registry { tools, warnings, left_out, problems: self.broken.into_values().flatten().collect() }
+    }
+
+    /// Notes what an entry of a caller leaves that no tool has: it leaves nothing of it, which may be a slip.
+    fn note_idle_callers(&mut self, file: &ConfigFile) {
+        // A tool that was left out may have it.
+        if !self.broken.is_empty() || self.tools.is_empty() {
+            return;
+        }
+        let tools = || self.tools.values().map(|tool| (&*tool.source, tool.allowances.most().effective()));
+        let found: Vec<String> = idle_callers(tools).into_iter().map(|found| found.to_string()).collect();
+        let key = file.config.tools.keys().next().map(|key| key.get_ref().clone()).unwrap_or_default();
+        self.warnings.entry(key).or_default().extend(found);
     }
 
     /// Notes the fallbacks whose entries are left out: their tools answer without them.

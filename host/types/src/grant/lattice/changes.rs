@@ -86,9 +86,11 @@ impl Grants {
             files::NAME,
             files,
             &new.files,
-            |one| one.guest.clone(),
-            FilesGrant::line,
+            |one| files::normal(&one.guest),
+            // One folder has one spelling.
+            |one| FilesGrant { guest: files::normal(&one.guest), ..one.clone() }.line(),
             within_files,
+            FilesGrant::bounds_together,
         ));
         changes.extend(entries(
             http::NAME,
@@ -97,6 +99,7 @@ impl Grants {
             |one| one.extent().to_string(),
             HttpGrant::line,
             http::is_within,
+            HttpGrant::bounds_together,
         ));
         let is_within =
             keyvalue.as_ref().zip(new.keyvalue.as_ref()).is_some_and(|(old, new)| new.is_within(old));
@@ -127,6 +130,26 @@ impl Grants {
     }
 }
 
+impl HttpGrant {
+    /// Whether the bounds of these, of which each lies within the whole, are together no more than its own.
+    fn bounds_together(parts: &[&HttpGrant], whole: &HttpGrant) -> bool {
+        let sum = |of: fn(&HttpGrant) -> u64| parts.iter().map(|part| of(part)).fold(0, u64::saturating_add);
+        sum(|one| one.requests_max.into()) <= whole.requests_max.into()
+            && sum(|one| one.up_bytes_max) <= whole.up_bytes_max
+            && sum(|one| one.down_bytes_max) <= whole.down_bytes_max
+    }
+}
+
+impl FilesGrant {
+    /// As [`HttpGrant::bounds_together`].
+    fn bounds_together(parts: &[&FilesGrant], whole: &FilesGrant) -> bool {
+        let Some(most) = whole.bounds() else { return true };
+        let bounds = || parts.iter().filter_map(|part| part.bounds());
+        bounds().map(|own| own.bytes_max).fold(0, u64::saturating_add) <= most.bytes_max
+            && bounds().map(|own| own.files_max).fold(0, u32::saturating_add) <= most.files_max
+    }
+}
+
 /// A mode as it is written; none where nothing is granted.
 fn written<M: modal::Mode>(grant: super::super::ModeGrant<M>) -> Option<String> {
     // `true` and the mode that it stands for are the same.
@@ -142,18 +165,28 @@ fn entries<T>(
     key: impl Fn(&T) -> String,
     line: impl Fn(&T) -> String,
     is_within: impl Fn(&T, &[T]) -> bool,
+    are_bounded: impl Fn(&[&T], &T) -> bool,
 ) -> Vec<Change> {
     let (old_keys, new_keys) = (keyed(old, &key), keyed(new, &key));
     let keys: BTreeSet<&(String, usize)> = old_keys.keys().chain(new_keys.keys()).collect();
     let gone: Vec<&T> =
         old_keys.iter().filter(|(key, _)| !new_keys.contains_key(*key)).map(|(_, entry)| *entry).collect();
+    let came: Vec<&T> =
+        new_keys.iter().filter(|(key, _)| !old_keys.contains_key(*key)).map(|(_, entry)| *entry).collect();
     let change = |at: &(String, usize)| {
         let (before, after) = (old_keys.get(at), new_keys.get(at));
         let place = format!("grants.{name}[{}]", at.0);
         let is_narrower = after.is_some_and(|after| is_within(after, old));
         let change = Change::of(place, before.map(|one| line(one)), after.map(|one| line(one)), is_narrower)?;
         // A new entry within one that is gone is what is left of it. Beside one that stays it adds its bounds.
-        let is_left = |after: &T| gone.iter().any(|gone| is_within(after, std::slice::from_ref(*gone)));
+        // Several have their bounds together: two parts may send twice as many requests as the whole.
+        let is_of = |after: &T, gone: &&T| is_within(after, std::slice::from_ref(*gone));
+        let is_left = |after: &T| {
+            gone.iter().filter(|gone| is_of(after, gone)).any(|gone| {
+                let parts: Vec<&T> = came.iter().filter(|part| is_of(part, gone)).copied().collect();
+                are_bounded(&parts, gone)
+            })
+        };
         let is_rest = change.turn == Turn::Added && after.is_some_and(|after| is_left(after));
         Some(Change { turn: if is_rest { Turn::Narrowed } else { change.turn }, ..change })
     };
@@ -224,6 +257,10 @@ mod tests {
             http(json!({"methods": ["POST"]})),
             &[(Turn::Widened, place)],
         );
+    }
+
+    #[test]
+    fn what_lies_within_an_entry_that_is_gone_is_what_is_left_of_it() {
         check(
             json!({"http": [{"host": "*.x.example"}]}),
             json!({"http": [{"host": "a.x.example"}]}),
@@ -237,6 +274,19 @@ mod tests {
             json!({"http": [{"host": "*.x.example"}, {"host": "a.x.example"}]}),
             &[(Turn::Added, "grants.http[https://a.x.example/]")],
         );
+        // Parts have their bounds together.
+        let part = |host: &str, requests: u32| json!({"host": host, "requests_max": requests, "up_bytes_max": 1, "down_bytes_max": 1});
+        for (requests, turn) in [(16, Turn::Narrowed), (17, Turn::Added)] {
+            check(
+                json!({"http": [{"host": "*.x.example"}]}),
+                json!({"http": [part("a.x.example", requests), part("b.x.example", 16)]}),
+                &[
+                    (Turn::Removed, "grants.http[https://*.x.example/]"),
+                    (turn, "grants.http[https://a.x.example/]"),
+                    (turn, "grants.http[https://b.x.example/]"),
+                ],
+            );
+        }
         // The entry that is gone has nothing to do with the one that came.
         check(
             json!({"http": [{"host": "*.x.example"}, {"host": "b.example"}]}),
@@ -246,6 +296,12 @@ mod tests {
                 (Turn::Removed, "grants.http[https://b.example/]"),
             ],
         );
+    }
+
+    #[test]
+    fn folders_modes_and_values_have_a_direction_too() {
+        let spelled = |guest: &str| json!({"files": [{"host": "d", "guest": guest}]});
+        check(spelled("/data/"), spelled("/data"), &[]);
         let folder = |access: &str| json!({"files": [{"host": "d", "guest": "/d", "access": access}]});
         check(folder("read"), folder("read-write"), &[(Turn::Widened, "grants.files[/d]")]);
         check(folder("read-write"), folder("read"), &[(Turn::Narrowed, "grants.files[/d]")]);

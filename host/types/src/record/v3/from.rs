@@ -215,19 +215,9 @@ impl From<grant::Denial> for Denial {
 }
 
 impl From<grant::Lack> for Denial {
-    fn from(grant::Lack { capability, asked, rule, at, grant, below }: grant::Lack) -> Denial {
+    fn from(grant::Lack { capability, asked, rule, at, grant, below, replaces }: grant::Lack) -> Denial {
         let kind = format!("{capability} is not granted");
-        Denial {
-            capability,
-            asked,
-            kind,
-            rule,
-            at,
-            grant: Some(grant),
-            below,
-            replaces: false,
-            reported: false,
-        }
+        Denial { capability, asked, kind, rule, at, grant: Some(grant), below, replaces, reported: false }
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Denial {
     /// The table that the line belongs to.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub below: String,
-    /// Whether the line takes the place of the rule.
+    /// Whether the line takes the place of the setting of its name in that table, which it has whole.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub replaces: bool,
     /// Whether it passed all the same, by a grant of `report`.

@@ -51,8 +51,7 @@ pub(super) fn of_policy(
 
 /// A note for each finding about the grants, with its name and place.
 fn lints(source: &PolicySource, requests: &Requests) -> Vec<String> {
-    let note = |Lint { kind, rule: _, at, message }: Lint| format!("{message} ({kind}, {at})");
-    lint(source, requests).into_iter().map(note).collect()
+    lint(source, requests).iter().map(Lint::to_string).collect()
 }
 
 /// A note for each required capability that is not granted: calls of the tool will be denied.

@@ -1,0 +1,99 @@
+//! The line that grants what a tool needs, beside what is there.
+
+use airlock_types::grant::{Grants, Narrowing, files, http, keyvalue, values};
+use toml::{Table, Value};
+
+use super::caller;
+use super::mend::{Mend, files_lines, http_lines, in_list, in_table};
+
+/// The line, made of one that would be the only grant of its capability. `of_caller` is the entry that it belongs to, if it
+/// is not that of the tool.
+pub(super) fn mend(alone: &str, grants: &Grants, of_caller: Option<&Narrowing>) -> Mend {
+    merged(alone, grants, of_caller).unwrap_or_else(|| Mend::setting(alone.to_owned()))
+}
+
+fn merged(alone: &str, grants: &Grants, of_caller: Option<&Narrowing>) -> Option<Mend> {
+    let setting = alone.parse::<Table>().ok()?.remove("grants")?;
+    let (name, value) = setting.as_table()?.iter().next()?;
+    let entry = || alone.split_once("= [")?.1.strip_suffix(']').map(str::to_owned);
+    let key = || Some(value.as_table()?.keys().next()?.clone());
+    match name.as_str() {
+        http::NAME => {
+            let entries = of_caller.map_or_else(|| http_lines(grants), |own| caller::lines(&own.http));
+            Some(in_list(http::NAME, entries, entry()?, None))
+        }
+        files::NAME => {
+            let entries = of_caller.map_or_else(|| files_lines(grants), |own| caller::lines(&own.files));
+            Some(in_list(files::NAME, entries, entry()?, None))
+        }
+        values::CONFIG => Some(match of_caller {
+            Some(own) => caller::left_value(&own.config, values::CONFIG, &key()?),
+            None => in_table(values::CONFIG, !grants.config.is_empty(), &key()?),
+        }),
+        values::ENV => Some(match of_caller {
+            Some(own) => caller::left_value(&own.env, values::ENV, &key()?),
+            None => in_table(values::ENV, !grants.env.is_empty(), &key()?),
+        }),
+        keyvalue::NAME => with_buckets(value, grants, of_caller),
+        _ => None,
+    }
+}
+
+/// A grant of buckets that is there already, with those that are asked for.
+fn with_buckets(asked: &Value, grants: &Grants, of_caller: Option<&Narrowing>) -> Option<Mend> {
+    let asked = match asked.get("buckets") {
+        Some(buckets) => {
+            buckets.as_array()?.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect()
+        }
+        None => keyvalue::buckets(),
+    };
+    let line = match of_caller {
+        Some(own) => {
+            let mut own = own.keyvalue.clone()?;
+            own.buckets.extend(asked);
+            caller::line(&own)
+        }
+        None => {
+            let mut own = grants.keyvalue.clone()?;
+            own.buckets.extend(asked);
+            own.line()
+        }
+    };
+    Some(Mend::whole(format!("grants.{} = {line}", keyvalue::NAME)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(grants: serde_json::Value, alone: &str, line: &str) {
+        let grants: Grants = serde_json::from_value(grants).unwrap();
+        assert_eq!(mend(alone, &grants, None).line, line);
+    }
+
+    #[test]
+    fn what_is_granted_already_stays_in_the_line() {
+        let b = "grants.http = [{ host = \"b\" }]";
+        check(json!({}), b, b);
+        check(json!({"http": [{"host": "a"}]}), b, "grants.http = [{ host = \"a\" }, { host = \"b\" }]");
+        check(
+            json!({"files": [{"host": "d", "guest": "/d"}]}),
+            "grants.files = [{ host = \"…\", guest = \"/e\" }]",
+            "grants.files = [{ host = \"d\", guest = \"/d\" }, { host = \"…\", guest = \"/e\" }]",
+        );
+        let region = "grants.config = { region = \"…\" }";
+        check(json!({"config": {"size": "1"}}), region, "grants.config.region = \"VALUE\"");
+        check(
+            json!({"keyvalue": {"buckets": ["a"], "keys_max": 2}}),
+            "grants.keyvalue = { buckets = [\"b\"] }",
+            "grants.keyvalue = { buckets = [\"a\", \"b\"], keys_max = 2 }",
+        );
+        check(json!({"http": [{"host": "a"}]}), "grants.clock = true", "grants.clock = true");
+        let caller: Narrowing = serde_json::from_value(json!({"config": ["a"]})).unwrap();
+        let mended = mend(region, &Grants::default(), Some(&caller));
+        assert_eq!(mended.line, "grants.config = [\"a\", \"region\"]");
+    }
+}

@@ -1,0 +1,93 @@
+//! One tool of an entry: what its author and its operator say of one function.
+
+use std::sync::Arc;
+
+use super::{Entry, notes};
+use crate::config::RetryConfig;
+use crate::policy::{Allowances, PolicySource};
+use crate::registry::name;
+use crate::registry::tool::{Component, Tool, USEFUL_MS_MIN};
+use airlock_contract::component::Function;
+use airlock_contract::manifest::{Manifest, ToolContract};
+use airlock_contract::tool::Contract;
+use airlock_types::diagnostic::Diagnostics;
+use airlock_types::effect::Effect;
+use airlock_types::grant::{Grants, Requests};
+use airlock_types::plan::RetryPolicy;
+
+/// What all tools of an entry have in common.
+pub(super) struct Agreed<'a> {
+    pub(super) component: &'a Arc<Component>,
+    pub(super) author: &'a Manifest,
+    pub(super) requests: &'a Requests,
+    pub(super) grants: &'a Arc<Grants>,
+    pub(super) allowances: &'a Arc<Allowances>,
+    pub(super) source: &'a Arc<PolicySource>,
+    /// The strongest effect that the grants make possible.
+    pub(super) possible: Effect,
+    pub(super) is_open_world: bool,
+}
+
+impl Entry {
+    /// Prepares a tool without its code, with its notes. `of_entry` are those of its entry, which stand once.
+    pub(super) fn tool(
+        &self,
+        agreed: &Agreed<'_>,
+        (public, function): (String, &Function),
+        said: ToolContract,
+        of_entry: Vec<String>,
+    ) -> Result<(Tool, Vec<String>), Diagnostics> {
+        let Entry { file, key, config, .. } = self;
+        let Agreed { component, author, requests, grants, allowances, source, possible, is_open_world } =
+            agreed;
+        let none = Default::default();
+        let docs = component.info.docs_of(function).unwrap_or(&none);
+        let contract = Contract::prepare(function, said, docs).map_err(|err| {
+            self.here(format!("the contract of `{}`: {err}", component.path.display()), None)
+        })?;
+        let allowance = allowances.usual();
+        let (effect, warnings) = notes::effect(file, &public, config, &contract, *possible)?;
+        let warnings = [
+            warnings,
+            notes::missing(&public, allowance.missing()),
+            of_entry,
+            notes::undescribed(&public, &contract),
+            notes::ageless(&public, &contract),
+        ];
+        let fallback = name::fallbacks(&config.fallback, function);
+        let tool = Tool {
+            name: public.into(),
+            component: Arc::clone(component),
+            contract,
+            effect,
+            is_open_world: *is_open_world,
+            requests: (*requests).clone(),
+            author_limits: author.limits.clone(),
+            author_useful_ms_min: author.useful_ms_min,
+            allowance: allowance.clone(),
+            allowances: Arc::clone(allowances),
+            granted: Arc::clone(grants),
+            source: Arc::clone(source),
+            key: key.get_ref().clone(),
+            retry: retry(&config.retry),
+            fallback: fallback.iter().map(|fallback| fallback.get_ref().clone()).collect(),
+            // Found once all tools are known.
+            verify: None,
+            useful_ms_min: config.useful_ms_min.or(author.useful_ms_min).unwrap_or(USEFUL_MS_MIN),
+            bulkhead_run: config.bulkhead.run,
+            bulkhead_wait: config.bulkhead.wait,
+            runnable: None,
+        };
+        Ok((tool, warnings.concat()))
+    }
+}
+
+fn retry(config: &RetryConfig) -> RetryPolicy {
+    let RetryConfig { attempts, implausible } = config;
+    let default = RetryPolicy::default();
+    RetryPolicy {
+        attempts_max: attempts.as_ref().map_or(default.attempts_max, |attempts| *attempts.get_ref()),
+        implausible: *implausible,
+        ..default
+    }
+}

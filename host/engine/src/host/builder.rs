@@ -21,7 +21,7 @@ use crate::generation::{Access, Accesses, Answers, Generation, Parts};
 use crate::lock::Served;
 use crate::registry::{LoadEvent, Registry as LoadedRegistry, Threads};
 use crate::sandbox::compiler::Compiler;
-use crate::secret::Unseal;
+use crate::secret::{Seal, Unseal};
 use airlock_journal::{Interrupted, Journal, JournalError, answers, keyvalue};
 use airlock_types::environment::SharedEnvironment;
 
@@ -38,10 +38,12 @@ pub struct HostBuilder<'w> {
     capabilities: Vec<Capability>,
     resolver: Option<Arc<dyn Resolve>>,
     unseal: Option<Arc<dyn Unseal>>,
+    seal: Option<Arc<dyn Seal>>,
     environment: SharedEnvironment,
     execute: Box<MakeExecute>,
     confinement: Option<Confinement>,
     leaves_out_broken: bool,
+    asks_lock: bool,
     watch: &'w (dyn Fn(LoadEvent) + Sync),
 }
 
@@ -79,10 +81,12 @@ impl Host {
             capabilities: Vec::new(),
             resolver: None,
             unseal: None,
+            seal: None,
             environment: Arc::new(World::new()),
             execute: Box::new(|sandbox| Arc::new(sandbox)),
             confinement: Some(Confinement::none("the program does not confine itself")),
             leaves_out_broken: false,
+            asks_lock: true,
             watch: &|_| {},
         }
     }
@@ -123,6 +127,11 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { unseal: Some(unseal), ..self }
     }
 
+    /// Sets what encrypts cassettes to `journal.recipient`. Default: nothing, and a registry with this setting is refused.
+    pub fn seal(self, seal: Arc<dyn Seal>) -> HostBuilder<'w> {
+        HostBuilder { seal: Some(seal), ..self }
+    }
+
     /// Sets the source of time and randomness.
     pub fn environment(self, environment: SharedEnvironment) -> HostBuilder<'w> {
         HostBuilder { environment, ..self }
@@ -157,6 +166,11 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { leaves_out_broken: true, ..self }
     }
 
+    /// Opens the host without asking the lock. For replays, which try what was not accepted yet; such a host makes no calls.
+    pub fn without_lock(self) -> HostBuilder<'w> {
+        HostBuilder { asks_lock: false, ..self }
+    }
+
     /// Opens the host.
     ///
     /// # Errors
@@ -170,13 +184,16 @@ impl<'w> HostBuilder<'w> {
             capabilities,
             resolver,
             unseal,
+            seal,
             environment,
             execute,
             confinement,
             leaves_out_broken,
+            asks_lock,
             watch,
         } = self;
-        let capabilities = Capabilities::with(capabilities)?.resolving(resolver).unsealing(unseal);
+        let capabilities =
+            Capabilities::with(capabilities)?.resolving(resolver).unsealing(unseal).sealing(seal);
         // Resolved before tools load, since no tool may be granted this folder.
         let read = tokio::task::spawn_blocking(move || places(registry, journal));
         let (file, journal, journal_folder, [keyvalues, answers]) = read.await.map_err(panicked)??;
@@ -204,7 +221,11 @@ impl<'w> HostBuilder<'w> {
         let registry = load(&file, &means, watch).await?;
         let served = Arc::new(Mutex::new(Served::default()));
         // After loading: the lock compares the definitions of loaded components.
-        let (registry, locked) = admitted(&file, registry, leaves_out_broken, &threads).await?;
+        let (registry, locked) = if asks_lock {
+            admitted(&file, registry, leaves_out_broken, &threads).await?
+        } else {
+            (Arc::new(registry), false)
+        };
         note(&served).serve(&registry, locked);
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.

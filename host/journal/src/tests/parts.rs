@@ -30,6 +30,7 @@ fn attempt(log: &str) -> Attempt {
         uses: vec![],
         findings: vec![],
         effects: None,
+        recording: None,
     }
 }
 

@@ -5,22 +5,35 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::fault::Fault;
 use super::node::Open;
+use super::taped;
+use super::taped::Answered;
 use super::write::{At, WRITE_BYTES_MAX};
 use crate::blocking::{Lane, Lost};
 use crate::capability::dispatch::Clearance;
+use crate::tape::{Kind, Tape, brief};
 use airlock_types::grant::Access;
 
 pub(super) struct FileSink {
-    file: Arc<Open>,
-    lane: Lane,
+    /// `None` in a replay, where each write is answered from the cassette.
+    target: Option<Target>,
     at: At,
-    /// Leave for each write.
-    clearance: Clearance,
+    tape: Tape,
+    /// The guest's path of the file.
+    label: String,
     state: State,
+}
+
+/// Where a stream writes.
+pub(super) struct Target {
+    pub(super) file: Arc<Open>,
+    pub(super) lane: Lane,
+    /// Leave for each write.
+    pub(super) clearance: Clearance,
 }
 
 enum State {
@@ -32,8 +45,8 @@ enum State {
 }
 
 impl FileSink {
-    pub(super) fn new(file: Arc<Open>, lane: Lane, at: At, clearance: Clearance) -> FileSink {
-        FileSink { file, lane, at, clearance, state: State::Ready }
+    pub(super) fn new(target: Option<Target>, at: At, (tape, label): (Tape, String)) -> FileSink {
+        FileSink { target, at, tape, label, state: State::Ready }
     }
 
     /// The error that a write left. It is returned once; after that, the stream is closed.
@@ -50,14 +63,35 @@ impl FileSink {
 
     /// Begins to write on a thread of the lane.
     fn start(&mut self, bytes: Bytes) -> Result<(), Fault> {
-        let (file, lane, at) = (self.file.clone(), self.lane.clone(), self.at);
-        // Before anything waits, so that the change is open as long as it may happen.
-        let change = file.writing()?.begin(&self.clearance)?;
+        let (at, label) = (self.at, self.label.clone());
+        let args = (at, brief(&bytes));
+        let asked =
+            taped::ask::<()>(&self.tape, "wasi:filesystem/types#write-stream", Kind::Effect, label, args);
+        let asked = asked.map_err(|_| Fault::NOT_GRANTED)?;
+        let task = match (asked, &self.target) {
+            (Answered::Taped(answer, _), _) => {
+                let answer = answer.map_err(|err| Fault::Invalid(err.downcast().unwrap_or(ErrorCode::Io)));
+                tokio::spawn(async move { Ok(answer) })
+            }
+            (Answered::Live(note), Some(Target { file, lane, clearance })) => {
+                let (file, lane) = (file.clone(), lane.clone());
+                // Before anything waits, so that the change is open as long as it may happen.
+                let begun = file.writing().and_then(|writing| writing.begin(clearance));
+                let change = begun.map_err(|fault| note.fault(fault))?;
+                let bytes = bytes.clone();
+                let work =
+                    move || file.granted.noting(Access::ReadWrite, file.write_all(&bytes, at, &change));
+                tokio::spawn(async move {
+                    let done = lane.run(work).await;
+                    done.map(|done| done.map_err(|fault| note.fault(fault)).inspect(|()| note.done()))
+                })
+            }
+            // Only a replay has no target, and it answers every effect.
+            (Answered::Live(_), None) => return Err(Fault::NOT_GRANTED),
+        };
         if let At::Position(position) = &mut self.at {
             *position = position.saturating_add(bytes.len() as u64);
         }
-        let work = move || file.granted.noting(Access::ReadWrite, file.write_all(&bytes, at, &change));
-        let task = tokio::spawn(async move { lane.run(work).await });
         self.state = State::Writing(AbortOnDropHandle::new(task));
         Ok(())
     }

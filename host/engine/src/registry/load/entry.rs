@@ -25,7 +25,7 @@ use crate::capability::{Binding, Capabilities};
 use crate::config::{ConfigFile, RetryConfig, ToolConfig};
 use crate::policy::Allowances;
 use crate::registry::name;
-use crate::registry::tool::{Component, Runnable, Tool, USEFUL_MS_MIN};
+use crate::registry::tool::{Component, Record, Runnable, Sealer, Tool, USEFUL_MS_MIN};
 use crate::sandbox::cache::{Cache, Lookup, Source};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
@@ -332,11 +332,25 @@ impl Entry {
                     .unwrap_or(USEFUL_MS_MIN),
                 bulkhead_run: config.bulkhead.run,
                 bulkhead_wait: config.bulkhead.wait,
+                record: self.record(),
                 runnable: None,
             };
             tools.push((tool, warnings.concat()));
         }
         Ok(Prepared { tools, component, bindings, allowances })
+    }
+
+    /// What is recorded of its attempts.
+    fn record(&self) -> Record {
+        let journal = &self.file.config.journal;
+        Record { mode: self.config.record, bytes_max: journal.cassette_bytes_max, sealer: self.sealer() }
+    }
+
+    /// What encrypts cassettes to the operator's key.
+    fn sealer(&self) -> Option<Arc<Sealer>> {
+        let recipient = self.file.config.journal.recipient.clone()?;
+        let seal = self.capabilities.sealer()?;
+        Some(Arc::new(move |cassette: &str| seal.seal(&recipient, cassette.as_bytes())))
     }
 
     /// The component, with who signed it.

@@ -33,6 +33,9 @@ use airlock_types::usage::Traces;
 /// Least time for a strict or stub replay, which waits for nothing: an interrupted machine must not end it.
 const DEADLINE_MIN: Duration = Duration::from_secs(60);
 
+/// The same, of an attempt that the deadline ended.
+const DEADLINE_MIN_OF_ENDED: Duration = Duration::from_secs(1);
+
 /// A recorded attempt that can be replayed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -169,6 +172,13 @@ impl Recorded {
     }
 }
 
+impl Recorded {
+    /// Whether the deadline ended it, which no replay repeats.
+    fn by_deadline(&self) -> bool {
+        self.cassette.end.as_ref().is_some_and(|end| end.kind == End::DEADLINE)
+    }
+}
+
 /// The cassette of an attempt that nothing entered. Its limits are those of today.
 fn bare(attempt: &v3::Attempt) -> Cassette {
     let header = Header { component: attempt.component.to_string(), ..Header::default() };
@@ -276,7 +286,10 @@ fn attempt<'a>(
         permit,
         seed: seed.and_then(|seed| seed.try_into().ok()).unwrap_or_else(|| host.environment().seed()),
         deadline: match mode {
-            Mode::Strict | Mode::Stub => DEADLINE_MIN.max(Duration::from_micros(recorded.wall_us) * 4),
+            Mode::Strict | Mode::Stub => {
+                let least = if recorded.by_deadline() { DEADLINE_MIN_OF_ENDED } else { DEADLINE_MIN };
+                least.max(Duration::from_micros(recorded.wall_us) * 4)
+            }
             Mode::LiveShadow => Duration::from_millis(permit.limits().deadline_ms),
         },
         // Without one no effect leaves, whatever the guest does.
@@ -311,8 +324,7 @@ async fn compare(
         }
         None => (Vec::new(), None, true),
     };
-    let by_deadline = recorded.cassette.end.as_ref().is_some_and(|end| end.kind == End::DEADLINE);
-    let is_compared = has_ended && divergence.is_none() && !by_deadline;
+    let is_compared = has_ended && divergence.is_none() && !recorded.by_deadline();
     let differences = if is_compared { differences(recorded, mode, &end) } else { Vec::new() };
     let end = (has_ended && divergence.is_none()).then_some(end);
     Ok(Replayed { divergence, end, differences, fuel, effects, notes, log: traces.log })

@@ -2,6 +2,8 @@
 //!
 //! Owns that order and the default of each part. Must not know what a part does.
 
+mod source;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -9,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::call_count::CallCount;
-use super::load::{Means, Older, accepted, admit, host_journal, load, note, pool, suit_confinement};
+use super::load::{Means, Older, accepted, admit, load, note, pool, suit_confinement};
 use super::{Host, OpenError};
 use crate::capability::keyvalue::KeyValues;
 use crate::capability::{Capabilities, Capability, Resolve};
@@ -22,8 +24,10 @@ use crate::lock::Served;
 use crate::registry::{LoadEvent, Registry as LoadedRegistry, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::secret::{Seal, Unseal};
-use airlock_journal::{Interrupted, Journal, JournalError, answers, keyvalue};
+use airlock_journal::{Interrupted, JournalError, answers, keyvalue};
 use airlock_types::environment::SharedEnvironment;
+use source::Records;
+pub use source::{JournalSource, RegistrySource};
 
 /// The default registry, the same as for the `airlock` program.
 const REGISTRY: &str = "airlock.toml";
@@ -49,27 +53,6 @@ pub struct HostBuilder<'w> {
 
 /// Makes the executor of attempts from the sandbox.
 type MakeExecute = dyn FnOnce(Sandbox) -> Arc<dyn Execute> + Send;
-
-/// The source of a registry: the path of its file, or a file that was read already.
-#[derive(Debug)]
-pub struct RegistrySource(Registry);
-
-#[derive(Debug)]
-enum Registry {
-    Path(PathBuf),
-    File(Box<ConfigFile>),
-}
-
-/// The destination of records: an open journal, or the path of a file.
-#[derive(Debug)]
-pub struct JournalSource(Records);
-
-#[derive(Debug)]
-enum Records {
-    StateFolder,
-    File(PathBuf),
-    Open(Box<Journal>),
-}
 
 impl Host {
     /// A builder with the default of every part.
@@ -98,7 +81,7 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { registry: registry.into(), ..self }
     }
 
-    /// Sets the journal: [`Journal::memory`], or the path of a file in an existing folder. The registry's
+    /// Sets the journal: [`Journal::memory`](airlock_journal::Journal::memory), or the path of a file in an existing folder. The registry's
     /// `journal.bytes_max` bounds it; a journal in memory has its own bound as well. Default: a file in the state
     /// folder.
     pub fn journal(self, journal: impl Into<JournalSource>) -> HostBuilder<'w> {
@@ -221,11 +204,7 @@ impl<'w> HostBuilder<'w> {
         let registry = load(&file, &means, watch).await?;
         let served = Arc::new(Mutex::new(Served::default()));
         // After loading: the lock compares the definitions of loaded components.
-        let (registry, locked) = if asks_lock {
-            admitted(&file, registry, leaves_out_broken, &threads).await?
-        } else {
-            (Arc::new(registry), false)
-        };
+        let (registry, locked) = admitted(&file, registry, (leaves_out_broken, asks_lock), &threads).await?;
         note(&served).serve(&registry, locked);
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
@@ -274,9 +253,12 @@ fn places(registry: RegistrySource, journal: JournalSource) -> Result<Places, Op
 async fn admitted(
     file: &ConfigFile,
     loaded: LoadedRegistry,
-    leaves_out_broken: bool,
+    (leaves_out_broken, asks_lock): (bool, bool),
     threads: &Threads,
 ) -> Result<(Arc<LoadedRegistry>, bool), OpenError> {
+    if !asks_lock {
+        return Ok((Arc::new(loaded), false));
+    }
     if !leaves_out_broken {
         if let Some(problems) = loaded.problems() {
             return Err(problems.into());
@@ -305,110 +287,4 @@ async fn interrupted(parts: &Arc<Parts>) -> Result<Vec<Interrupted>, JournalErro
 /// The error of a blocking task that panicked, or was dropped with the runtime.
 fn panicked(err: tokio::task::JoinError) -> JournalError {
     JournalError::Read(err.to_string())
-}
-
-impl RegistrySource {
-    fn read(self) -> Result<ConfigFile, OpenError> {
-        match self.0 {
-            Registry::Path(path) => Ok(ConfigFile::read(&path)?),
-            Registry::File(file) => Ok(*file),
-        }
-    }
-}
-
-impl JournalSource {
-    /// The folder of the journal's file. `None` in the state folder and in memory.
-    ///
-    /// # Errors
-    /// When the folder does not exist.
-    fn folder(&self) -> Result<Option<PathBuf>, JournalError> {
-        let path = match &self.0 {
-            Records::StateFolder => None,
-            Records::File(path) => Some(path.as_path()),
-            Records::Open(journal) => journal.path(),
-        };
-        path.map(|path| {
-            // A bare file name has an empty parent, which is not a path that can be resolved.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            folder.unwrap_or(Path::new(".")).canonicalize().map_err(|err| JournalError::Open {
-                path: path.to_owned(),
-                reason: format!("its folder cannot be used: {err}"),
-            })
-        })
-        .transpose()
-    }
-
-    /// A file beside that of the journal, whose folder this is. `None` for a journal in memory.
-    fn beside(&self, file: &ConfigFile, folder: Option<&Path>, name: &str) -> Option<PathBuf> {
-        let folder = match (&self.0, folder) {
-            (Records::StateFolder, _) => file.state(),
-            (Records::File(_) | Records::Open(_), folder) => folder?.to_owned(),
-        };
-        Some(folder.join(name))
-    }
-
-    fn open(self, file: &ConfigFile) -> Result<Journal, JournalError> {
-        match self.0 {
-            Records::StateFolder => host_journal(file),
-            Records::File(path) => file.config.journal.open(&path),
-            Records::Open(journal) => {
-                journal.bound(file.config.journal.bytes_max);
-                Ok(*journal)
-            }
-        }
-    }
-}
-
-impl From<ConfigFile> for RegistrySource {
-    fn from(file: ConfigFile) -> RegistrySource {
-        RegistrySource(Registry::File(Box::new(file)))
-    }
-}
-
-impl From<&ConfigFile> for RegistrySource {
-    fn from(file: &ConfigFile) -> RegistrySource {
-        file.clone().into()
-    }
-}
-
-impl From<PathBuf> for RegistrySource {
-    fn from(path: PathBuf) -> RegistrySource {
-        RegistrySource(Registry::Path(path))
-    }
-}
-
-impl From<&Path> for RegistrySource {
-    fn from(path: &Path) -> RegistrySource {
-        path.to_owned().into()
-    }
-}
-
-impl From<&str> for RegistrySource {
-    fn from(path: &str) -> RegistrySource {
-        Path::new(path).into()
-    }
-}
-
-impl From<Journal> for JournalSource {
-    fn from(journal: Journal) -> JournalSource {
-        JournalSource(Records::Open(Box::new(journal)))
-    }
-}
-
-impl From<PathBuf> for JournalSource {
-    fn from(path: PathBuf) -> JournalSource {
-        JournalSource(Records::File(path))
-    }
-}
-
-impl From<&Path> for JournalSource {
-    fn from(path: &Path) -> JournalSource {
-        path.to_owned().into()
-    }
-}
-
-impl From<&str> for JournalSource {
-    fn from(path: &str) -> JournalSource {
-        Path::new(path).into()
-    }
 }

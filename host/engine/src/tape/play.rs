@@ -75,6 +75,8 @@ impl Player {
             place.left.entry(key(&entry.import, &entry.args)).or_default().push_back(at);
         }
         let ends_early = cassette.end.as_ref().is_some_and(|end| end.kind == End::DEADLINE);
+        // Without an import nothing is compared, and the guest might go on for ever.
+        place.is_over = mode == Mode::Strict && ends_early && cassette.entries.is_empty();
         Player { cassette, mode, ends_early, place: Mutex::new(place), waker: AtomicWaker::new() }
     }
 

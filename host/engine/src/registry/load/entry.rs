@@ -7,6 +7,7 @@
 mod author;
 mod notes;
 mod policy;
+mod record;
 mod reserved;
 pub(super) mod secrets;
 mod signed;
@@ -25,7 +26,7 @@ use crate::capability::{Binding, Capabilities};
 use crate::config::{ConfigFile, RetryConfig, ToolConfig};
 use crate::policy::Allowances;
 use crate::registry::name;
-use crate::registry::tool::{Component, Record, Runnable, Sealer, Tool, USEFUL_MS_MIN};
+use crate::registry::tool::{Component, Runnable, Tool, USEFUL_MS_MIN};
 use crate::sandbox::cache::{Cache, Lookup, Source};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
@@ -290,6 +291,7 @@ impl Entry {
         let too_small = notes::too_small(key.get_ref(), &component.info.needs, &limits);
         let source = Arc::new(self.source(component.info.contract.is_some(), &requests));
         let of_policy = notes::of_policy(&source, &requests, (&grants, allowance.effective()), self.now_s);
+        let record = self.record()?;
         // Once for each entry, and not for each of its functions.
         let mut of_entry = [too_small, of_policy].concat();
         let mut tools = Vec::new();
@@ -332,25 +334,12 @@ impl Entry {
                     .unwrap_or(USEFUL_MS_MIN),
                 bulkhead_run: config.bulkhead.run,
                 bulkhead_wait: config.bulkhead.wait,
-                record: self.record(),
+                record: record.clone(),
                 runnable: None,
             };
             tools.push((tool, warnings.concat()));
         }
         Ok(Prepared { tools, component, bindings, allowances })
-    }
-
-    /// What is recorded of its attempts.
-    fn record(&self) -> Record {
-        let journal = &self.file.config.journal;
-        Record { mode: self.config.record, bytes_max: journal.cassette_bytes_max, sealer: self.sealer() }
-    }
-
-    /// What encrypts cassettes to the operator's key.
-    fn sealer(&self) -> Option<Arc<Sealer>> {
-        let recipient = self.file.config.journal.recipient.clone()?;
-        let seal = self.capabilities.sealer()?;
-        Some(Arc::new(move |cassette: &str| seal.seal(&recipient, cassette.as_bytes())))
     }
 
     /// The component, with who signed it.

@@ -1,10 +1,12 @@
 //! Recorded attempts: what is recorded, that it changes nothing, and that a replay comes to the same or says where it left.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use airlock::config::ConfigFile;
 use airlock::host::Host;
 use airlock::replay::{Mode, NotReplayable, Recorded, Replayed, replay};
+use airlock::secret::Seal;
 use airlock_journal::Journal;
 use airlock_tests::upstream::Upstream;
 use airlock_tests::{registry, root};
@@ -323,6 +325,39 @@ async fn a_response_with_credentials_is_not_kept_without_a_key() {
         recording.lacks.as_deref(),
         Some("a response has the header `set-cookie`, and no `journal.recipient` is set to encrypt it to")
     );
+}
+
+/// A program's own way of sealing: the recipient, and the text backwards.
+struct Backwards;
+
+impl Seal for Backwards {
+    fn seal(&self, recipient: &str, value: &[u8]) -> Result<String, String> {
+        let backwards: String = String::from_utf8_lossy(value).chars().rev().collect();
+        if recipient == "me" { Ok(format!("me:{backwards}")) } else { Err("no such recipient".into()) }
+    }
+}
+
+#[tokio::test]
+async fn a_response_with_credentials_is_kept_under_the_key() {
+    let (place, upstream) = (Web::new(), Upstream::start().await.unwrap());
+    let args = json!({"method": "GET", "url": upstream.url("/cookie"), "headers": [], "body": ""});
+    let open = async |recipient: &str| {
+        let settings = format!("{}\n[journal]\nrecipient = \"{recipient}\"\n", grant(&upstream, ""));
+        let builder = Host::builder().registry(place.file(&settings)).journal(Journal::memory());
+        builder.seal(Arc::new(Backwards)).open().await
+    };
+    let refused = open("another").await.err().unwrap().to_string();
+    assert!(refused.contains("`journal.recipient` cannot be used: no such recipient"), "{refused}");
+    let host = open("me").await.unwrap();
+    let record = called(&host, "web_fetch", &args).await;
+    let recording = record.attempts[0].recording.as_ref().unwrap();
+    assert!(recording.sealed && recording.lacks.is_none() && recording.cassette.starts_with("me:"));
+    assert!(!recording.cassette.contains("s3cr3t"));
+    let sealed = Recorded::of(&record, 1, no_key).unwrap_err().to_string();
+    assert_eq!(sealed, "the cassette cannot be decrypted: no key");
+    let unseal = |text: &str| Ok(text.trim_start_matches("me:").chars().rev().collect());
+    let found = Recorded::of(&record, 1, unseal).unwrap();
+    same(&host, &found, Mode::Strict).await;
 }
 
 #[tokio::test]

@@ -121,6 +121,19 @@ mod tests {
     }
 
     #[test]
+    fn a_cassette_is_sealed_to_a_public_key() {
+        let key = age::x25519::Identity::generate();
+        let file = format!("{}\n", key.to_string().expose_secret());
+        let sealed = Age.seal(&key.to_public().to_string(), b"cassette").unwrap();
+        assert_eq!(open(sealed.as_bytes(), file.as_bytes()).unwrap(), "cassette");
+        assert!(open(sealed.as_bytes(), identity().as_bytes()).is_err());
+        for wrong in ["", "age1", "ssh-ed25519 AAAA", &file] {
+            let said = Age.seal(wrong.trim(), b"cassette").unwrap_err();
+            assert!(!said.is_empty() && !said.contains("AGE-SECRET"), "{said}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_opened_says_why_without_its_content() {
         let own = identity();
         for (sealed, identities) in

@@ -194,7 +194,7 @@ pub async fn replay(host: &Host, recorded: &Recorded, mode: Mode) -> Result<Repl
     let (generation, no_tool) = (host.generation(), || ReplayError::NoTool(recorded.tool.clone()));
     let tool = generation.registry().resolve(&recorded.tool).map_err(|_| no_tool())?;
     let args = valid(tool, recorded)?;
-    let caller = Caller::named(&recorded.caller);
+    let caller = Caller::recorded(&recorded.caller);
     let rules = generation.rules(&caller);
     let grants = rules.as_ref().map_or(&CallerGrants::All, |rules| &rules.grants);
     let permit = permitted(host, tool, &args, (&caller, grants))?;
@@ -272,7 +272,7 @@ fn attempt<'a>(
     let no_code = || ReplayError::NoTool(tool.name.to_string());
     let runnable = tool.runnable.as_ref().ok_or_else(no_code)?;
     let effective = permit.effective();
-    let caller = Caller::named(&recorded.caller);
+    let caller = Caller::recorded(&recorded.caller);
     let keeper = effective.keyvalue.as_ref();
     let keeper = keeper.map(|grant| Keeper::new(grant.scope, (&tool.key, tool.effect), &caller, None));
     let seed = unhex(&recorded.cassette.header.seed);

@@ -47,10 +47,10 @@ pub(super) fn split(record: &Record<Json>) -> Option<(Record<Json>, Vec<Apart<'_
     let mut apart = Vec::new();
     let mut thin = record.with_json(|at, json| thinned(json, at, &mut apart));
     for (i, attempt) in thin.attempts.iter_mut().enumerate() {
-        for (name, text) in texts(attempt) {
+        for (place, text) in texts(attempt) {
             if text.len() > INLINE_BYTES_MAX {
                 let json = Value::from(std::mem::take(text)).to_string();
-                apart.push(Apart::new(format!("/attempts/{i}/{name}"), json.into()));
+                apart.push(Apart::new(format!("/attempts/{i}/{place}"), json.into()));
             }
         }
     }
@@ -58,9 +58,10 @@ pub(super) fn split(record: &Record<Json>) -> Option<(Record<Json>, Vec<Apart<'_
     (!apart.is_empty()).then_some((thin, apart))
 }
 
-/// The texts of an attempt that can be large, with their names.
+/// The texts of an attempt that can be large, with their places in it.
 fn texts(attempt: &mut Attempt) -> impl Iterator<Item = (&'static str, &mut String)> {
-    let cassette = attempt.recording.as_mut().map(|recording| ("cassette", &mut recording.cassette));
+    let cassette =
+        attempt.recording.as_mut().map(|recording| ("recording/cassette", &mut recording.cassette));
     [("log", &mut attempt.log)].into_iter().chain(cassette)
 }
 
@@ -189,7 +190,7 @@ fn place(record: &mut Record, at: &str, value: Value) -> Option<()> {
         "reply" => &mut record.reply,
         "attempts" => {
             let attempt = record.attempts.get_mut(second?.parse::<usize>().ok()?)?;
-            let (_, text) = texts(attempt).find(|(name, _)| Some(*name) == third)?;
+            let (_, text) = texts(attempt).find(|(place, _)| Some(*place) == third)?;
             value.as_str()?.clone_into(text);
             return Some(());
         }

@@ -206,6 +206,8 @@ async fn requests_replay_with_their_bodies_errors_and_pauses() {
             json!({"url": url("/pause"), "connect-ms": 500, "head-ms": 500, "part-ms": 50}),
             Code::ToolError,
         ),
+        // A request that is never answered, and one that is.
+        ("fetch_all", json!({"urls": [url("/1"), url("/slow")]}), Code::LimitDeadline),
         ("fetch_then_abort", json!({"method": "GET", "url": url("/x")}), Code::Trap),
     ] {
         let args: Value = serde_json::from_str(&args.to_string().replace("-ms", "_ms")).unwrap();

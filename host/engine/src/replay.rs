@@ -324,6 +324,10 @@ async fn compare(
         }
         None => (Vec::new(), None, true),
     };
+    let mut notes = notes;
+    if !has_ended && divergence.is_none() && !recorded.by_deadline() {
+        notes.push("its last import has no recorded answer, and what follows is not compared".to_owned());
+    }
     let is_compared = has_ended && divergence.is_none() && !recorded.by_deadline();
     let differences = if is_compared { differences(recorded, mode, &end) } else { Vec::new() };
     let end = (has_ended && divergence.is_none()).then_some(end);

@@ -133,6 +133,34 @@ impl Tape {
         kind: Kind,
         args: impl Serialize,
     ) -> Result<Asked<T>, Stopped> {
+        Ok(match self.ask_for(import, kind, args, false)? {
+            Asked::Live(note) => Asked::Live(note),
+            Asked::Taped(Played { answer, feed, sent }) => {
+                Asked::Taped(Played { answer: answer.ok_or(Stopped)?, feed, sent })
+            }
+        })
+    }
+
+    /// The same, for an import whose answer comes later and beside the guest. It is none if none came.
+    ///
+    /// # Errors
+    /// When a replay has ended.
+    pub(crate) fn ask_later<T: DeserializeOwned>(
+        &self,
+        import: &'static str,
+        kind: Kind,
+        args: impl Serialize,
+    ) -> Result<Asked<Option<T>>, Stopped> {
+        self.ask_for(import, kind, args, true)
+    }
+
+    fn ask_for<T: DeserializeOwned>(
+        &self,
+        import: &'static str,
+        kind: Kind,
+        args: impl Serialize,
+        may_lack: bool,
+    ) -> Result<Asked<Option<T>>, Stopped> {
         let Some(deck) = &self.0 else { return Ok(Asked::Live(Note::default())) };
         match &**deck {
             Deck::Record(recorder) => {
@@ -143,7 +171,7 @@ impl Tape {
                 if !player.answers(kind) {
                     return Ok(Asked::Live(Note::default()));
                 }
-                let (place, answer) = player.answer(import, kind, json(args))?;
+                let (place, answer) = player.answer(import, kind, json(args), may_lack)?;
                 let feed = Feed::new(self.clone(), player.feed(place));
                 Ok(Asked::Taped(Played { answer, feed, sent: player.sent(place) }))
             }

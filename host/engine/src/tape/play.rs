@@ -101,13 +101,14 @@ impl Player {
         }
     }
 
-    /// The place of an entry, and its answer.
+    /// The place of an entry, and its answer; none only where that `may_lack`, as one that comes later.
     pub(super) fn answer<T: DeserializeOwned>(
         &self,
         import: &'static str,
         kind: Kind,
         args: Value,
-    ) -> Result<(usize, T), Stopped> {
+        may_lack: bool,
+    ) -> Result<(usize, Option<T>), Stopped> {
         let mut place = self.place();
         if place.is_over {
             return Err(Stopped);
@@ -119,9 +120,11 @@ impl Player {
         };
         let found = found.and_then(|at| {
             // The attempt ended before the answer, and so does its replay.
-            let answer = self.cassette.entries[at].answer.clone().ok_or(None)?;
+            let Some(answer) = self.cassette.entries[at].answer.clone() else {
+                return if may_lack { Ok((at, None)) } else { Err(None) };
+            };
             let read = serde_json::from_value(answer);
-            Ok((at, read.map_err(|err| Some(format!("its recorded answer cannot be read: {err}")))?))
+            Ok((at, Some(read.map_err(|err| Some(format!("its recorded answer cannot be read: {err}")))?)))
         });
         match found {
             Ok(found) => {

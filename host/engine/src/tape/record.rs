@@ -159,39 +159,30 @@ impl Recorder {
             recording.bytes = cassette.len() as u64;
             // Of one that cannot be replayed the digest is enough.
             if recording.lacks.is_none() {
-                recording.keep(cassette, reel.confidential.take().as_deref(), seal);
+                keep(&mut recording, cassette, reel.confidential.take().as_deref(), seal);
             }
         }
         recording
     }
 }
 
-/// How a cassette is kept.
-trait Keep {
-    fn keep(&mut self, cassette: String, confidential: Option<&str>, seal: Option<&Seal>);
-}
-
-impl Keep for Recording {
-    fn keep(&mut self, cassette: String, confidential: Option<&str>, seal: Option<&Seal>) {
-        let Some(what) = confidential else {
-            self.text = cassette;
+/// Keeps a cassette: as it is, or encrypted where it has something confidential.
+fn keep(recording: &mut Recording, cassette: String, confidential: Option<&str>, seal: Option<&Seal>) {
+    let Some(what) = confidential else {
+        recording.text = cassette;
+        return;
+    };
+    let lacks = match seal.map(|seal| seal(&cassette)) {
+        Some(Ok(sealed)) => {
+            (recording.text, recording.is_sealed) = (sealed, true);
             return;
-        };
-        match seal.map(|seal| seal(&cassette)) {
-            Some(Ok(sealed)) => {
-                self.text = sealed;
-                self.is_sealed = true;
-            }
-            Some(Err(why)) => {
-                self.lacks = Some(format!("{what}, and it cannot be encrypted to `journal.recipient`: {why}"))
-            }
-            None => self.lacks = Some(format!("{what}, and no `journal.recipient` is set to encrypt it to")),
         }
-        if !self.is_sealed {
-            // The digest of a short cassette would tell what a guess of it is worth.
-            self.sha256.clear();
-        }
-    }
+        Some(Err(why)) => format!("{what}, and it cannot be encrypted to `journal.recipient`: {why}"),
+        None => format!("{what}, and no `journal.recipient` is set to encrypt it to"),
+    };
+    recording.lacks = Some(lacks);
+    // The digest of a short cassette would tell whether a guess of it is right.
+    recording.sha256.clear();
 }
 
 impl Reel {

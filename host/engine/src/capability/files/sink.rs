@@ -5,18 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi::async_trait;
-use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::fault::Fault;
 use super::node::Open;
 use super::taped;
-use super::taped::Answered;
+use super::taped::Noted;
 use super::write::{At, WRITE_BYTES_MAX};
 use crate::blocking::{Lane, Lost};
 use crate::capability::dispatch::Clearance;
-use crate::tape::{Kind, Tape, brief};
+use crate::tape::{Asked, Kind, Tape, brief};
 use airlock_types::grant::Access;
+
+/// A write, on the tape.
+const IMPORT: &str = "wasi:filesystem/types#write-stream";
 
 pub(super) struct FileSink {
     /// `None` in a replay, where each write is answered from the cassette.
@@ -63,18 +65,18 @@ impl FileSink {
 
     /// Begins to write on a thread of the lane.
     fn start(&mut self, bytes: Bytes) -> Result<(), Fault> {
-        let (at, label) = (self.at, self.label.clone());
-        let args = (at, brief(&bytes));
-        let asked =
-            taped::ask::<()>(&self.tape, "wasi:filesystem/types#write-stream", Kind::Effect, label, args);
-        let asked = asked.map_err(|_| Fault::NOT_GRANTED)?;
-        let task = match (asked, &self.target) {
-            (Answered::Taped(answer, _), _) => {
-                let answer = answer.map_err(|err| Fault::Invalid(err.downcast().unwrap_or(ErrorCode::Io)));
-                tokio::spawn(async move { Ok(answer) })
-            }
-            (Answered::Live(note), Some(Target { file, lane, clearance })) => {
-                let (file, lane) = (file.clone(), lane.clone());
+        let (at, args) = (self.at, (&self.label, self.at, brief(&bytes)));
+        let asked = self.tape.ask_later::<taped::Answer<()>>(IMPORT, Kind::Effect, args);
+        let task = match (asked.map_err(|_| Fault::NOT_GRANTED)?, &self.target) {
+            (Asked::Taped(played), _) => tokio::spawn(async move {
+                match played.answer {
+                    Some(answer) => Ok(answer.map_err(|name| Fault::Invalid(taped::error(&name)))),
+                    // The attempt ended before.
+                    None => std::future::pending().await,
+                }
+            }),
+            (Asked::Live(note), Some(Target { file, lane, clearance })) => {
+                let (note, file, lane) = (Noted::of(note), file.clone(), lane.clone());
                 // Before anything waits, so that the change is open as long as it may happen.
                 let begun = file.writing().and_then(|writing| writing.begin(clearance));
                 let change = begun.map_err(|fault| note.fault(fault))?;
@@ -87,7 +89,7 @@ impl FileSink {
                 })
             }
             // Only a replay has no target, and it answers every effect.
-            (Answered::Live(_), None) => return Err(Fault::NOT_GRANTED),
+            (Asked::Live(_), None) => return Err(Fault::NOT_GRANTED),
         };
         if let At::Position(position) = &mut self.at {
             *position = position.saturating_add(bytes.len() as u64);

@@ -61,6 +61,10 @@ pub(super) fn trap(stopped: Stopped) -> FsError {
 }
 
 impl Noted {
+    pub(super) fn of(note: Note) -> Noted {
+        Noted(note)
+    }
+
     /// Notes what a function answered, and passes it on.
     pub(super) fn keep<T: Kept>(&self, answered: FsResult<T>) -> FsResult<T> {
         if self.0.is_kept() {

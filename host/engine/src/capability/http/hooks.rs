@@ -96,7 +96,7 @@ impl WasiHttpHooks for Gate {
         _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Handled {
         let asked = taped::Asked::new(&request);
-        match self.tape.ask::<taped::Answered>(taped::IMPORT, taped::kind(&request), asked) {
+        match self.tape.ask_later::<taped::Answered>(taped::IMPORT, taped::kind(&request), asked) {
             Err(stopped) => Box::new(ready(Err(Error::InternalError(Some(stopped.to_string()))))),
             Ok(Taped::Taped(played)) => {
                 taped::read_beside(&self.tape, request, played.sent.clone());

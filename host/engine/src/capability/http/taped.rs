@@ -129,8 +129,12 @@ pub(super) fn said(note: Note, request: Request<WasiBody>) -> Request<WasiBody> 
 }
 
 /// What a cassette answers to a request. What the guest sends is read beside it.
-pub(super) async fn replay(played: Played<Answered>) -> Result<Response<WasiBody>, Error> {
+pub(super) async fn replay(played: Played<Option<Answered>>) -> Result<Response<WasiBody>, Error> {
     let Played { answer, feed, .. } = played;
+    let Some(answer) = answer else {
+        // The attempt ended before.
+        return std::future::pending().await;
+    };
     let Head { status, headers } = answer.map_err(|code| error(&code))?;
     let mut response = Response::new(Fed(feed).boxed_unsync());
     *response.status_mut() = StatusCode::from_u16(status).map_err(|_| Error::HttpProtocolError)?;
@@ -267,10 +271,10 @@ impl Body for Fed {
 macro_rules! errors {
     ($($name:literal => $error:ident $(($none:ident))?),* $(,)?) => {
         fn name(error: &Error) -> Option<&'static str> {
-            match error {
-                $(Error::$error $(($none))? => Some($name),)*
-                _ => None,
-            }
+            $(if matches!(error, Error::$error $(($none))?) {
+                return Some($name);
+            })*
+            None
         }
 
         fn named(name: &str) -> Option<Error> {
@@ -311,17 +315,17 @@ const DNS: &str = "dns-error";
 
 /// An error, on record.
 fn told(note: &Note, error: &Error) -> String {
-    match error {
-        Error::HttpResponseContentCoding(Some(coding)) => format!("{CODING}{coding}"),
-        Error::DnsError { rcode: None, info_code: None } => DNS.to_owned(),
-        error => name(error).map_or_else(
-            || {
-                note.lack("a request failed with an error that has no stored form");
-                error.to_string()
-            },
-            str::to_owned,
-        ),
+    if let Error::HttpResponseContentCoding(Some(coding)) = error {
+        return format!("{CODING}{coding}");
     }
+    if let Error::DnsError { rcode: None, info_code: None } = error {
+        return DNS.to_owned();
+    }
+    let unnamed = || {
+        note.lack("a request failed with an error that has no stored form");
+        error.to_string()
+    };
+    name(error).map_or_else(unnamed, str::to_owned)
 }
 
 /// An error from a record.

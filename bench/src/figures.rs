@@ -48,6 +48,18 @@ pub struct Library {
     pub many: Times,
     /// `many` as a multiple of `call`, by the same rule.
     pub many_ratio: f64,
+    /// A call of a tool that is not recorded: `record = "off"`. `call` is recorded as by default.
+    #[serde(default)]
+    pub unrecorded: Times,
+    /// `call` as a multiple of `unrecorded`, by the same rule.
+    #[serde(default)]
+    pub recorded_ratio: f64,
+    /// A call of a tool that is recorded fully.
+    #[serde(default)]
+    pub full: Times,
+    /// `full` as a multiple of `unrecorded`, by the same rule.
+    #[serde(default)]
+    pub full_ratio: f64,
     /// Calls per second without a pause, until every record is on disk.
     pub sustained_per_s: f64,
     /// Calls per second on the bare engine, one after the other.

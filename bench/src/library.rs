@@ -66,30 +66,43 @@ pub async fn measure(repository: &Repository, quick: bool) -> Result<Library> {
     let floor = Floor::open(&repository.component("unit-convert"))?;
     let one = open(&repository.many(1)?).await?;
     let many = open(&repository.many(1_000)?).await?;
-    let mut times = [Vec::new(), Vec::new(), Vec::new()];
-    let (mut ratios, mut many_ratios) = (Vec::new(), Vec::new());
+    let (off, full) = (open(&repository.recorded("off")?).await?, open(&repository.recorded("full")?).await?);
+    let mut times: [Vec<Duration>; 5] = Default::default();
+    let mut ratios: [Vec<f64>; 4] = Default::default();
     // Round 0 warms up and is not counted.
     for round in 0..=rounds {
-        // In turn, so that all three see the same state of the machine.
+        // In turn, so that all see the same state of the machine.
         let floored = floor_turn(&floor).await?;
         let called = turn(&one).await?;
         let among_many = turn(&many).await?;
+        let (unrecorded, full) = (turn(&off).await?, turn(&full).await?);
         if round == 0 {
             continue;
         }
         // Ratios within a round: noise that slows a whole round cancels out.
         let p50 = |times: &[Duration]| Times::of(times).p50_us;
-        ratios.push(p50(&called) / p50(&floored));
-        many_ratios.push(p50(&among_many) / p50(&called));
-        times.iter_mut().zip([floored, called, among_many]).for_each(|(all, more)| all.extend(more));
+        let of_round = [
+            p50(&called) / p50(&floored),
+            p50(&among_many) / p50(&called),
+            p50(&called) / p50(&unrecorded),
+            p50(&full) / p50(&unrecorded),
+        ];
+        ratios.iter_mut().zip(of_round).for_each(|(all, one)| all.push(one));
+        let of_round = [floored, called, among_many, unrecorded, full];
+        times.iter_mut().zip(of_round).for_each(|(all, more)| all.extend(more));
     }
-    let [floored, called, among_many] = times;
+    let [floored, called, among_many, unrecorded, full] = times;
+    let [ratio, many_ratio, recorded_ratio, full_ratio] = ratios.map(|ratios| median(&ratios));
     Ok(Library {
         floor: Times::of(&floored),
         call: Times::of(&called),
-        ratio: median(&ratios),
+        ratio,
         many: Times::of(&among_many),
-        many_ratio: median(&many_ratios),
+        many_ratio,
+        unrecorded: Times::of(&unrecorded),
+        recorded_ratio,
+        full: Times::of(&full),
+        full_ratio,
         sustained_per_s: sustained(&one, if quick { 2_000 } else { 20_000 }).await?,
         floor_per_s: 1e6 / Times::of(&floored).p50_us,
     })

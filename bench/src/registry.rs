@@ -69,6 +69,16 @@ impl Repository {
         self.write(&format!("many-{count}"), &text)
     }
 
+    /// Writes a registry with `unit_convert`, which is recorded in this mode.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn recorded(&self, mode: &str) -> Result<PathBuf> {
+        let mut text = self.head(CALLS_MAX);
+        tool(&mut text, TOOL, &self.component("unit-convert"), &format!("record = \"{mode}\"\n"));
+        self.write(&format!("record-{mode}"), &text)
+    }
+
     /// Writes a registry with `unit_convert`, a tool that sleeps, and one that loops for ten seconds. Other servers get
     /// the same three tools.
     ///

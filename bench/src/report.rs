@@ -107,13 +107,22 @@ impl Page<'_> {
             ("floor", &figures.floor),
             ("all stages", &figures.call),
             ("all stages, 1,000 tools", &figures.many),
+            ("all stages, `record = \"off\"`", &figures.unrecorded),
+            ("all stages, `record = \"full\"`", &figures.full),
         ];
-        for (name, times) in rows {
+        // Figures of earlier runs lack some rows.
+        for (name, times) in rows.into_iter().filter(|(_, times)| times.count > 0) {
             let cells = [times.p50_us, times.p99_us, times.min_us].map(|us| format!("{us:.1}"));
             let [p50, p99, min] = cells;
             table.row([name.to_owned(), p50, p99, min, times.count.to_string()]);
         }
         self.say(&table.to_string());
+        if figures.full_ratio > 0.0 {
+            self.say(&format!(
+                "Recorded as by default, a call costs {:.2} × one that is not recorded; recorded fully {:.2} ×.\n",
+                figures.recorded_ratio, figures.full_ratio
+            ));
+        }
         self.say(&format!(
             "One caller without pauses makes {} calls a second, including the time until every record is on \
              disk. One thread writes the records, in groups.",

@@ -215,6 +215,7 @@ async fn answer(State(seen): State<Arc<Seen>>, request: Request) -> Response {
         "/headers" => {
             ([("x-long", "h".repeat(usize::try_from(number).unwrap_or_default()))], "x").into_response()
         }
+        "/cookie" => ([(header::SET_COOKIE, "session=s3cr3t")], "x").into_response(),
         "/close" => ([(header::CONNECTION, "close")], "bye").into_response(),
         _ => format!("{} {}", arrived.method, arrived.path).into_response(),
     }

@@ -13,6 +13,8 @@ use airlock_types::record::Record;
 use airlock_types::reply::Reply;
 use serde_json::{Value, json};
 
+use crate::replay::replays;
+
 /// A folder with the scribe, a folder `data` to grant, and a folder `outside` that is never granted.
 pub(crate) struct Desk {
     folder: tempfile::TempDir,
@@ -57,7 +59,7 @@ impl Desk {
         let packed = self.contract.clone().map(|text| Packed { contract: Some(text), ..Packed::default() });
         let bytes = packed.map_or(bytes.clone(), |packed| embed(&bytes, &packed).unwrap());
         std::fs::write(self.folder.path().join("tools/desk.wasm"), bytes).unwrap();
-        let entry = "[tools.desk]\ncomponent = \"desk.wasm\"\nuseful_ms_min = 1\nretry.attempts = 3\n";
+        let entry = "[tools.desk]\ncomponent = \"desk.wasm\"\nuseful_ms_min = 1\nretry.attempts = 3\nrecord = \"full\"\n";
         let path = self.folder.path().join("tools/airlock.toml");
         std::fs::write(&path, format!("{entry}{settings}")).unwrap();
         path
@@ -94,6 +96,8 @@ pub(crate) async fn call(host: &Host, function: &str, steps: &[Value], expect: C
     assert_eq!(reply.code, expect, "{steps:?}: {:?}", reply.error);
     host.journal().flush().unwrap();
     let record = host.journal().find(&reply.record).unwrap().unwrap();
+    // Whatever a test is about, what was recorded of its call replays.
+    replays(host, &record).await;
     (reply, record)
 }
 

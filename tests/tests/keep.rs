@@ -17,6 +17,8 @@ use airlock_types::reply::Reply;
 use airlock_types::session::SessionKey;
 use serde_json::Value;
 
+use crate::replay::replays;
+
 /// A folder with the keeper, and the state folder of its host.
 pub(crate) struct Place {
     pub(crate) folder: tempfile::TempDir,
@@ -47,7 +49,7 @@ impl Place {
     }
 
     pub(crate) fn file(&self, settings: &str) -> ConfigFile {
-        let entry = "[tools.keep]\ncomponent = \"keeper.wasm\"\nuseful_ms_min = 1\nretry.attempts = 3\n";
+        let entry = "[tools.keep]\ncomponent = \"keeper.wasm\"\nuseful_ms_min = 1\nretry.attempts = 3\nrecord = \"full\"\n";
         self.registry(&format!("{entry}{settings}")).unwrap_or_else(|err| panic!("{settings}: {err}"))
     }
 
@@ -89,6 +91,8 @@ pub(crate) async fn call_from(host: &Host, from: From<'_>, function: &str, args:
     let reply = host.call(Call { caller, session, ..call }).await;
     host.journal().flush().unwrap();
     let record = host.journal().find(&reply.record).unwrap().unwrap();
+    // Whatever a test is about, what was recorded of its call replays.
+    replays(host, &record).await;
     (reply, record)
 }
 

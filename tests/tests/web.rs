@@ -19,6 +19,8 @@ use airlock_types::reply::Reply;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
+use crate::replay::replays;
+
 /// What a guest is told of a request that is not granted.
 pub(crate) const DENIED: &str = "ErrorCode::HttpRequestDenied";
 
@@ -73,7 +75,7 @@ impl Web {
         let bytes = packed.map_or(bytes.clone(), |packed| embed(&bytes, &packed).unwrap());
         std::fs::write(self.folder.path().join("web.wasm"), bytes).unwrap();
         // What is tried must not be paused by what failed before.
-        let entry = "[tools.web]\ncomponent = \"web.wasm\"\nuseful_ms_min = 1\nretry.attempts = 3\n";
+        let entry = "[tools.web]\ncomponent = \"web.wasm\"\nuseful_ms_min = 1\nretry.attempts = 3\nrecord = \"full\"\n";
         std::fs::write(self.folder.path().join("airlock.toml"), format!("{entry}{settings}")).unwrap();
         ConfigFile::read(&self.folder.path().join("airlock.toml")).unwrap()
     }
@@ -94,6 +96,8 @@ pub(crate) async fn call(host: &Host, function: &str, args: &Value, expect: Code
     assert_eq!(reply.code, expect, "{args}: {:?}", reply.error);
     host.journal().flush().unwrap();
     let record = host.journal().find(&reply.record).unwrap().unwrap();
+    // Whatever a test is about, what was recorded of its call replays.
+    replays(host, &record).await;
     (reply, record)
 }
 
@@ -113,6 +117,7 @@ pub(crate) async fn fetch_with(
     let reply = host.call(Call::new(&name, Arguments::Text(args.to_string().into()))).await;
     host.journal().flush().unwrap();
     let record = host.journal().find(&reply.record).unwrap().unwrap();
+    replays(host, &record).await;
     let found = match reply.code {
         Code::Ok => Ok(reply.result.unwrap()),
         Code::ToolError => Err(reply.error.unwrap().detail.unwrap().as_str().unwrap().to_owned()),

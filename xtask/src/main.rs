@@ -15,6 +15,7 @@ mod interop;
 mod node;
 mod python;
 mod release;
+mod replay;
 mod run;
 mod serve;
 mod soak;
@@ -51,6 +52,8 @@ enum Command {
     Interop,
     /// Builds the program as it is shipped: `target/release/airlock`.
     Release(release::Args),
+    /// Records a thousand calls of the example tools, and replays each.
+    Replay,
     /// Runs mixed load over HTTP: memory must stay bounded, every call gets a reply, no tool stops working.
     Soak(soak::Args),
     /// Runs the official MCP conformance suite against the real server.
@@ -72,6 +75,7 @@ fn main() -> Result<()> {
         Command::FuzzApi(args) => fuzz_api::run(&root(), &args),
         Command::Hostile(args) => hostile::run(&root(), &args),
         Command::Release(args) => release::run(&root(), &args),
+        Command::Replay => replay::run(&root()),
         Command::Soak(args) => soak::run(&root(), &args),
         Command::Conformance => conformance::run(&root()),
         Command::Interop => interop::run(&root()),

@@ -20,6 +20,7 @@ mod open;
 mod pack;
 mod policy;
 mod print;
+mod replay;
 mod sealed;
 mod secret;
 mod serve;
@@ -102,6 +103,8 @@ enum Verb {
     /// Compare, suggest, prune and test what tools are granted
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// Run a recorded call again, with its imports answered from what was recorded
+    Replay(replay::Args),
     /// Set, list and remove the secrets that the host adds to requests of tools
     #[command(subcommand)]
     Secret(secret::Verb),
@@ -175,6 +178,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Grade(args) => threads.log(|| grade::run(args, registry, printer)),
         Verb::Inspect(args) => threads.block_on(inspect::run(args, registry, printer)),
         Verb::Serve(args) => serve::run(args, registry, printer, threads),
+        Verb::Replay(args) => replay::run(args, registry, printer, threads),
         Verb::Show(args) => threads.block_on(show::run(args, registry, printer)),
         Verb::Tools(args) => threads.block_on(tools::run(args, registry, printer)),
         Verb::Verify(args) => threads.block_on(verify::run(args, registry, printer)),

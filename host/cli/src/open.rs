@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::confined::Process;
 use super::print::{Message, Printer};
 use super::sealed::Age;
+use airlock::Journal;
 use airlock::config::ConfigFile;
 use airlock::host;
 use airlock::host::{Host, HostBuilder, OpenError};
@@ -118,10 +119,25 @@ pub(super) async fn host_in(process: &Process, file: &ConfigFile) -> anyhow::Res
     built(Host::builder().confinement(confinement).compiler(compiler), file).await
 }
 
+/// Opens a host whose tools are run again, in a process that is confined as the registry says. Nothing of it is recorded,
+/// and the lock is not asked: what is tried was not accepted yet.
+pub(super) async fn host_to_replay(process: &Process, file: &ConfigFile) -> anyhow::Result<Host> {
+    let Process { confinement, compiler, .. } = process.clone();
+    let builder = Host::builder().confinement(confinement).compiler(compiler).journal(Journal::memory());
+    built(builder.without_lock(), file).await
+}
+
 async fn built(builder: HostBuilder<'static>, file: &ConfigFile) -> anyhow::Result<Host> {
     let progress = Progress::new(file.config.tools.len());
     let watch = |event| progress.show(&event);
-    let host = builder.registry(file).unseal(Arc::new(Age)).watch(&watch).leave_out_broken().open().await;
+    let host = builder
+        .registry(file)
+        .unseal(Arc::new(Age))
+        .seal(Arc::new(Age))
+        .watch(&watch)
+        .leave_out_broken()
+        .open()
+        .await;
     // Before the error is printed, which the bar would overwrite.
     progress.bar.finish_and_clear();
     host.map_err(no)

@@ -7,8 +7,11 @@ use std::io::{BufReader, Read as _, Write as _};
 
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::{DecryptError, Decryptor, Encryptor, Identity, IdentityFile, NoCallbacks, Recipient};
-use airlock::secret::Unseal;
+use airlock::secret::{Seal, Unseal};
 use zeroize::Zeroizing;
+
+/// Most bytes of a decrypted cassette: far above the default of `journal.cassette_bytes_max`.
+const CASSETTE_BYTES_MAX: u64 = 256 << 20;
 
 /// Most bytes of a decrypted file. The longest accepted value is far shorter.
 const BYTES_MAX: u64 = 64 << 10;
@@ -18,18 +21,39 @@ pub(super) struct Age;
 
 impl Unseal for Age {
     fn unseal(&self, sealed: &[u8], identities: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
-        let identities = identity_file(identities)?.into_identities().map_err(|err| err.to_string())?;
-        let decryptor = Decryptor::new_buffered(BufReader::new(ArmoredReader::new(sealed)));
-        let decryptor = decryptor.map_err(|err| unopened(&err))?;
-        if decryptor.is_scrypt() {
-            return Err("it is encrypted with a passphrase; encrypt it to the key of the identity".into());
-        }
-        let identities = identities.iter().map(|identity| &**identity as &dyn Identity);
-        let opened = decryptor.decrypt(identities).map_err(|err| err.to_string())?;
-        let mut value = Zeroizing::new(Vec::new());
-        opened.take(BYTES_MAX).read_to_end(&mut value).map_err(|err| err.to_string())?;
-        Ok(value)
+        decrypted(sealed, identities, BYTES_MAX)
     }
+}
+
+impl Seal for Age {
+    fn seal(&self, recipient: &str, value: &[u8]) -> Result<String, String> {
+        let recipient = recipient.parse::<age::x25519::Recipient>().map_err(str::to_owned)?;
+        let sealed = encrypted(value, std::iter::once(&recipient as &dyn Recipient))?;
+        String::from_utf8(sealed).map_err(|err| err.to_string())
+    }
+}
+
+/// Decrypts a cassette with the identities of a file.
+///
+/// # Errors
+/// Says why it cannot be decrypted, without any of its content.
+pub(super) fn open(sealed: &[u8], identities: &[u8]) -> Result<String, String> {
+    let opened = decrypted(sealed, identities, CASSETTE_BYTES_MAX)?;
+    String::from_utf8(opened.to_vec()).map_err(|err| err.to_string())
+}
+
+fn decrypted(sealed: &[u8], identities: &[u8], bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
+    let identities = identity_file(identities)?.into_identities().map_err(|err| err.to_string())?;
+    let decryptor = Decryptor::new_buffered(BufReader::new(ArmoredReader::new(sealed)));
+    let decryptor = decryptor.map_err(|err| unopened(&err))?;
+    if decryptor.is_scrypt() {
+        return Err("it is encrypted with a passphrase; encrypt it to the key of the identity".into());
+    }
+    let identities = identities.iter().map(|identity| &**identity as &dyn Identity);
+    let opened = decryptor.decrypt(identities).map_err(|err| err.to_string())?;
+    let mut value = Zeroizing::new(Vec::new());
+    opened.take(bytes_max).read_to_end(&mut value).map_err(|err| err.to_string())?;
+    Ok(value)
 }
 
 /// Encrypts a value to each identity of a file, as text.
@@ -38,7 +62,13 @@ impl Unseal for Age {
 /// When the file holds no identity.
 pub(super) fn seal(value: &[u8], identities: &[u8]) -> Result<Vec<u8>, String> {
     let recipients = identity_file(identities)?.to_recipients().map_err(|err| err.to_string())?;
-    let recipients = recipients.iter().map(|recipient| &**recipient as &dyn Recipient);
+    encrypted(value, recipients.iter().map(|recipient| &**recipient as &dyn Recipient))
+}
+
+fn encrypted<'r>(
+    value: &[u8],
+    recipients: impl Iterator<Item = &'r dyn Recipient>,
+) -> Result<Vec<u8>, String> {
     let encryptor = Encryptor::with_recipients(recipients).map_err(|err| err.to_string())?;
     let sealed = || {
         let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
@@ -88,6 +118,19 @@ mod tests {
         let key = own.parse::<age::x25519::Identity>().unwrap();
         let binary = age::encrypt(&key.to_public(), b"s3cr3t-value").unwrap();
         assert_eq!(Age.unseal(&binary, own.as_bytes()).unwrap().as_slice(), b"s3cr3t-value");
+    }
+
+    #[test]
+    fn a_cassette_is_sealed_to_a_public_key() {
+        let key = age::x25519::Identity::generate();
+        let file = format!("{}\n", key.to_string().expose_secret());
+        let sealed = Age.seal(&key.to_public().to_string(), b"cassette").unwrap();
+        assert_eq!(open(sealed.as_bytes(), file.as_bytes()).unwrap(), "cassette");
+        assert!(open(sealed.as_bytes(), identity().as_bytes()).is_err());
+        for wrong in ["", "age1", "ssh-ed25519 AAAA", &file] {
+            let said = Age.seal(wrong.trim(), b"cassette").unwrap_err();
+            assert!(!said.is_empty() && !said.contains("AGE-SECRET"), "{said}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod observe;
 mod pause;
 mod permit;
 mod recall;
+pub(crate) mod recording;
 mod repeat;
 mod reply;
 mod report;

@@ -25,7 +25,7 @@ use crate::caller::token::TokenDigest;
 use crate::capability::Capabilities;
 use crate::config::{ConfigFile, Confine, HttpConfig, OauthConfig};
 use crate::confinement::Confinement;
-use crate::execute::Execute;
+use crate::execute::{Execute, Sandbox};
 pub use crate::generation::Visible;
 use crate::generation::{Access, Accesses, Generation, Parts};
 use crate::lock::Served;
@@ -306,6 +306,16 @@ impl Host {
     /// Whether requests without a token may call.
     pub fn allows_anonymous(&self) -> bool {
         self.current.load().access().allows_anonymous()
+    }
+
+    /// The sandbox alone, whatever executes the attempts of calls.
+    pub(crate) fn sandbox(&self) -> Sandbox {
+        Sandbox::new(self.parts.engine.clone(), self.parts.environment.clone())
+    }
+
+    /// What calls use now.
+    pub(crate) fn generation(&self) -> Arc<Generation> {
+        self.current.load_full()
     }
 
     pub(crate) fn execute(&self) -> &dyn Execute {

@@ -54,9 +54,11 @@ pub mod host;
 pub mod lock;
 pub mod policy;
 pub mod registry;
+pub mod replay;
 pub mod sandbox;
 #[doc(hidden)]
 pub mod seam;
 pub mod secret;
 pub mod signature;
+mod tape;
 pub mod telemetry;

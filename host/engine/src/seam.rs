@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::policy::{Decision, Request, decide};
 use crate::registry::Tool;
 pub use crate::sandbox::compile::Examiner;
+use crate::tape::Tape;
 use airlock_contract::tool::ValidArgs;
 use airlock_types::caller::Caller;
 use airlock_types::environment::ms;
@@ -52,6 +53,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
         files: files::Allotment::new(&permit.effective().files).map(Arc::new),
         keeper: None,
         listener: None,
+        tape: Tape::default(),
         traces: &mut Traces::default(),
     };
     Ok(host.execute().run(attempt).await?)

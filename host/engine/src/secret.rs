@@ -44,6 +44,15 @@ pub trait Unseal: Send + Sync + 'static {
     fn unseal(&self, sealed: &[u8], identities: &[u8]) -> Result<Zeroizing<Vec<u8>>, String>;
 }
 
+/// Encrypts to an age recipient. A program gives it to the host (`HostBuilder::seal`), for the same reason.
+pub trait Seal: Send + Sync + 'static {
+    /// Encrypts to this recipient, as text. Called when an attempt has ended.
+    ///
+    /// # Errors
+    /// Says why it cannot be encrypted, as a fragment without any of the content.
+    fn seal(&self, recipient: &str, value: &[u8]) -> Result<String, String>;
+}
+
 /// The value of a secret.
 pub(crate) struct Secret {
     name: Arc<str>,

@@ -2,6 +2,7 @@
 
 use airlock_types::json::Json;
 use airlock_types::record::Record;
+use airlock_types::record::v3::Attempt;
 
 use super::JournalError;
 
@@ -20,11 +21,13 @@ pub(super) fn filled(bytes_max: u64) -> u64 {
     bytes_max - bytes_max / RESERVE
 }
 
-/// Bytes of a record that come from callers and tools: arguments, reply and logs. The rest is small.
+/// Bytes of a record that come from callers and tools: arguments, reply, logs and cassettes. The rest is small.
 pub(super) fn size(record: &Record<Json>) -> usize {
     let json = |json: &Option<Json>| json.as_ref().map_or(0, |json| json.as_str().len());
-    let logs = record.attempts.iter().map(|attempt| attempt.log.len());
-    json(&record.args) + json(&record.reply) + logs.sum::<usize>()
+    let cassette =
+        |attempt: &Attempt| attempt.recording.as_ref().map_or(0, |recording| recording.cassette.len());
+    let texts = record.attempts.iter().map(|attempt| attempt.log.len() + cassette(attempt));
+    json(&record.args) + json(&record.reply) + texts.sum::<usize>()
 }
 
 /// Rejects a record that can never be written, while its caller can still be told.

@@ -33,6 +33,13 @@ impl Caller {
         Caller { entry: entry.into(), subject: Some(subject.into()) }
     }
 
+    /// The caller with this text, as records have it.
+    pub fn recorded(text: &str) -> Caller {
+        // Names of entries have no colon.
+        text.split_once(':')
+            .map_or_else(|| Caller::named(text), |(entry, subject)| Caller::subject(entry, subject))
+    }
+
     /// The caller of a program's own calls: [`LOCAL`].
     pub fn local() -> Caller {
         Caller::named(LOCAL)

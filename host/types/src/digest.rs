@@ -22,6 +22,11 @@ pub fn hex(bytes: &[u8]) -> String {
     HEXLOWER.encode(bytes)
 }
 
+/// The bytes of lower-case hex. `None` for other text.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    HEXLOWER.decode(text.as_bytes()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod call;
 pub mod caller;
 pub mod canonical;
+pub mod cassette;
 pub mod code;
 pub mod decision;
 pub mod diagnostic;

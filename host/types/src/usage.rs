@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cassette::Recording;
 use crate::code::Code;
 use crate::effect::Effects;
 use crate::grant::{Asked, Denial, Refused};
@@ -140,6 +141,8 @@ pub struct Traces {
     pub waiting_for: Option<String>,
     /// The secret that a service did not take.
     pub secret_refused: Option<String>,
+    /// What was recorded of it, for a tool that is recorded.
+    pub recording: Option<Box<Recording>>,
 }
 
 impl Traces {

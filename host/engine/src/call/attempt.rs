@@ -9,6 +9,8 @@ use super::details::Details;
 use super::events::Events;
 use super::judge::{Asked, Judged, judge};
 use super::permit::PermittedRoute;
+use super::recording;
+use super::recording::Taped;
 use super::unsettled;
 use crate::execute::{Attempt, Attempted, Outcome, RunError};
 use crate::generation::Generation;
@@ -88,6 +90,10 @@ pub(super) async fn attempt(
         number,
         is_first,
     };
+    let random = permit.effective().random;
+    let seed =
+        if random == Some(RandomMode::Seeded) { seed.bytes_of(&tool.name) } else { environment.seed() };
+    let tape = recording::tape(tool, permit);
     // Before `start`, which borrows the events mutably for the traces.
     let (listener, http) = (events.listener(), route.http(&events.head.id));
     let attempt = Attempt {
@@ -98,34 +104,35 @@ pub(super) async fn attempt(
         has_result: tool.contract.function.ty.result.is_some(),
         args: args.values(),
         permit,
-        seed: if permit.effective().random == Some(RandomMode::Seeded) {
-            seed.bytes_of(&tool.name)
-        } else {
-            environment.seed()
-        },
+        seed,
         deadline,
         ledger: route.ledger().filter(|_| events.is_intended()).cloned(),
         http,
         files: route.files(),
         keeper: route.keeper.clone(),
         listener,
+        tape: tape.clone(),
         traces: events.start(started),
     };
+    let has_intent = attempt.ledger.is_some();
     let attempted = host.execute().run(attempt).await;
-    ended(host, (route, Asked { tool, called, args }), attempted, events)
+    let taped = Taped { tape, tool, permit, seed, has_intent };
+    ended(host, (route, Asked { tool, called, args }), (attempted, taped), events)
 }
 
 /// Judges the outcome of an attempt and appends its end to the events.
 fn ended(
     host: &Generation,
     (route, asked): (&PermittedRoute, Asked<'_>),
-    attempted: Attempted,
+    (attempted, taped): (Attempted, Taped<'_>),
     events: &mut Events<'_>,
 ) -> EndedAttempt {
     // Read first: judging the outcome is the host's work, and `worked_since` charges it to the caller.
     let ended = host.environment().monotonic();
     let mut traces = events.take_traces();
     denials::explain(events, route, &mut traces);
+    // Before the outcome is judged, which takes its value.
+    traces.recording = taped.finish(&attempted, &traces.usage);
     let (judged, trap) = match attempted {
         Ok(outcome) => read(host, asked, outcome, &traces),
         Err(RunError::Exhausted) => {

@@ -5,7 +5,7 @@
 //! the operator wants, shows the time at which the attempt began.
 //!
 //! A wait ends at a step of the granted clock, or a guest could measure with short waits what the clock does not show.
-//! Under a frozen clock no time passes, so every wait is over at once.
+//! Under a frozen clock no time passes, so every wait is over at once; so is every wait of a replay.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
 use super::State;
+use crate::tape::{Kind, Tape};
 use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::grant::clock::ClockMode;
 
@@ -102,6 +103,7 @@ pub(super) struct View<'a> {
     /// `None` for a guest without the grant, of which each function is denied.
     pub(super) clock: Option<&'a Clock>,
     pub(super) table: &'a mut ResourceTable,
+    pub(super) tape: &'a Tape,
 }
 
 impl View<'_> {
@@ -111,7 +113,22 @@ impl View<'_> {
         Ok(clock)
     }
 
-    fn wait(&mut self, wait: Wait) -> wasmtime::Result<Resource<DynPollable>> {
+    /// What a clock shows.
+    fn read(
+        &self,
+        import: &'static str,
+        show: impl FnOnce(&Clock) -> Duration,
+    ) -> wasmtime::Result<Duration> {
+        let clock = self.clock()?;
+        // Nanoseconds: the wall clock reaches the year 2554 with them.
+        let shown = self.tape.through(import, Kind::Read, (), || nanoseconds(show(clock)))?;
+        Ok(Duration::from_nanos(shown))
+    }
+
+    fn wait(&mut self, mut wait: Wait) -> wasmtime::Result<Resource<DynPollable>> {
+        if self.tape.is_closed() {
+            wait.until = Duration::ZERO;
+        }
         let wait = self.table.push(wait)?;
         subscribe(self.table, wait)
     }
@@ -127,21 +144,21 @@ fn nanoseconds(time: Duration) -> u64 {
 
 impl wall_clock::Host for View<'_> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        Ok(datetime(self.clock()?.wall()))
+        Ok(datetime(self.read("wasi:clocks/wall-clock#now", Clock::wall)?))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        Ok(datetime(self.clock()?.resolution()))
+        Ok(datetime(self.read("wasi:clocks/wall-clock#resolution", Clock::resolution)?))
     }
 }
 
 impl monotonic_clock::Host for View<'_> {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(nanoseconds(self.clock()?.monotonic()))
+        Ok(nanoseconds(self.read("wasi:clocks/monotonic-clock#now", Clock::monotonic)?))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
-        Ok(nanoseconds(self.clock()?.resolution()))
+        Ok(nanoseconds(self.read("wasi:clocks/monotonic-clock#resolution", Clock::resolution)?))
     }
 
     fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {

@@ -9,7 +9,7 @@
 //! walls: `place` finds the canonical place of a path, `node`, `names` and `write` check rights, kinds and bounds there,
 //! and only then cap-primitives acts, which keeps the place beneath the folder by its own means. `allotment` holds what a
 //! call has left of the bounds, `changes` counts and says whether something may have changed, `stream` reads and `sink`
-//! writes beside the guest.
+//! writes beside the guest. `taped` is what of it is recorded and replayed.
 
 mod allotment;
 mod changes;
@@ -21,6 +21,7 @@ mod node;
 mod place;
 mod sink;
 mod stream;
+mod taped;
 mod view;
 mod write;
 

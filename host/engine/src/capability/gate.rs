@@ -12,6 +12,7 @@ use super::dispatch::{Clearance, Effects, Ledger};
 use super::http::Outgoing;
 use super::noted::{Noted, whole};
 use super::{Dispatched, EffectDenied, Facts};
+use crate::tape::Tape;
 
 /// The effects and refusals of one attempt.
 pub(super) struct Gate {
@@ -20,11 +21,13 @@ pub(super) struct Gate {
     pub(super) noted: Noted,
     /// Requests to other hosts. `None` for a tool without such a grant. Boxed, as most attempts have none.
     pub(super) http: Option<Box<Outgoing>>,
+    /// Where imports are recorded, or answered from.
+    pub(super) tape: Tape,
 }
 
 impl Gate {
-    pub(super) fn new(ledger: Option<Arc<Ledger>>, http: Option<Box<Outgoing>>) -> Gate {
-        Gate { effects: Effects::begin(ledger), noted: Noted::default(), http }
+    pub(super) fn new(ledger: Option<Arc<Ledger>>, http: Option<Box<Outgoing>>, tape: Tape) -> Gate {
+        Gate { effects: Effects::begin(ledger), noted: Noted::default(), http, tape }
     }
 
     /// Lets an effect leave, and marks it as one that may have happened until it is settled. `at` says where, for the

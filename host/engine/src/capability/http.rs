@@ -6,7 +6,7 @@
 //! their bounds, `send` resolves, connects and sends, `body` counts what goes and comes, `pool` keeps connections.
 //! Redirects are not followed, nothing is retried or decompressed, and no proxy of the host's environment is used.
 //! `attached` is the secret of a grant: `send` adds it once the address is checked, and `searched` looks for it in the
-//! response.
+//! response. `taped` is what of it is recorded and replayed.
 
 mod allotment;
 mod attached;
@@ -18,6 +18,7 @@ mod pool;
 mod resolve;
 mod searched;
 mod send;
+mod taped;
 mod tls;
 mod upstream;
 

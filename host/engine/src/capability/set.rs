@@ -14,7 +14,7 @@ use super::keyvalue::{KeyValues, Opened, StoreError};
 use super::{BUILT_IN, Capability, Facts, Granting, Import, State, built_in};
 use crate::blocking::Lane;
 use crate::config::ConfigFile;
-use crate::secret::{Secrets, Unseal};
+use crate::secret::{Seal, Secrets, Unseal};
 use airlock_contract::component::ComponentInfo;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Effective;
@@ -34,6 +34,8 @@ pub struct Capabilities {
     keyvalues: Arc<KeyValues>,
     /// What reads age files, if the program has such.
     unseal: Option<Unsealer>,
+    /// What encrypts to age recipients, if the program has such.
+    seal: Option<Sealer>,
     /// The secrets of the registry that is loaded. None until they are read.
     secrets: Arc<Secrets>,
 }
@@ -45,6 +47,16 @@ struct Unsealer(Arc<dyn Unseal>);
 impl std::fmt::Debug for Unsealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Unsealer")
+    }
+}
+
+/// What encrypts to age recipients, given by the embedding program.
+#[derive(Clone)]
+struct Sealer(Arc<dyn Seal>);
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealer")
     }
 }
 
@@ -151,6 +163,17 @@ impl Capabilities {
     #[must_use]
     pub(crate) fn unsealing(self, unseal: Option<Arc<dyn Unseal>>) -> Capabilities {
         Capabilities { unseal: unseal.map(Unsealer), ..self }
+    }
+
+    /// The same capabilities, with what encrypts to age recipients.
+    #[must_use]
+    pub(crate) fn sealing(self, seal: Option<Arc<dyn Seal>>) -> Capabilities {
+        Capabilities { seal: seal.map(Sealer), ..self }
+    }
+
+    /// What encrypts to age recipients.
+    pub(crate) fn sealer(&self) -> Option<Arc<dyn Seal>> {
+        self.seal.as_ref().map(|Sealer(seal)| seal.clone())
     }
 
     /// The same capabilities, with the secrets of a registry. Reads files.

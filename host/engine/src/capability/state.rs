@@ -24,8 +24,10 @@ use super::keyvalue::{Kept, KeyUsage};
 use super::limiter::Limiter;
 use super::noted::Noted;
 use super::report::Reports;
+use super::streams;
 use super::{Clock, Dispatched, EffectDenied, Facts, clock};
 use crate::policy::Allowance;
+use crate::tape::Tape;
 use airlock_types::grant::{Asked, Values, Why};
 
 /// Most host resources of an attempt: open files, streams and handles to them. wasmtime's default is a million.
@@ -84,12 +86,13 @@ impl State {
         log: Capture,
         reports: Reports,
         ledger: Option<Arc<Ledger>>,
+        tape: Tape,
         mut granted: Granted,
     ) -> State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         // The gate sends requests itself, without the rest of the state.
-        let gate = Gate::new(ledger, granted.outgoing.take());
+        let gate = Gate::new(ledger, granted.outgoing.take(), tape);
         State { table, context, folders, log, reports, gate, http: http::context(), granted, limiter }
     }
 
@@ -152,7 +155,17 @@ impl State {
 
     /// The parts that the host functions for clocks work with.
     pub(super) fn clocks(&mut self) -> clock::View<'_> {
-        clock::View { clock: self.granted.clock.as_ref(), table: &mut self.table }
+        clock::View { clock: self.granted.clock.as_ref(), table: &mut self.table, tape: &self.gate.tape }
+    }
+
+    /// The parts that the host functions for streams work with.
+    pub(super) fn streams(&mut self) -> streams::View<'_> {
+        streams::View { table: &mut self.table, tape: &self.gate.tape }
+    }
+
+    /// Where imports are recorded, or answered from.
+    pub(crate) fn tape(&self) -> &Tape {
+        &self.gate.tape
     }
 
     /// The parts that the host functions for files work with.

@@ -30,6 +30,10 @@ pub struct JournalConfig {
     pub keep: Option<KeepFor>,
     /// Age at which arguments, results and logs are erased from records. Default never.
     pub keep_payloads: Option<KeepFor>,
+    /// Largest cassette of an attempt in bytes. A larger one is not kept. Default 1 MiB.
+    pub cassette_bytes_max: u64,
+    /// The age recipient to which confidential cassettes are encrypted. Default none: they are not kept.
+    pub recipient: Option<String>,
     /// What a host does whose journal cannot be opened. Default: it does not start.
     pub unavailable: WithoutJournal,
     /// Checkpoints of the log.
@@ -144,6 +148,8 @@ impl Default for JournalConfig {
             bytes_max: 4 << 30,
             keep: None,
             keep_payloads: None,
+            cassette_bytes_max: 1 << 20,
+            recipient: None,
             unavailable: WithoutJournal::Stop,
             checkpoint: CheckpointConfig::default(),
         }
@@ -195,8 +201,15 @@ pub struct Retention {
 impl Config {
     /// What is kept of the records of each tool.
     pub fn retention(&self) -> Retention {
-        let JournalConfig { bytes_max: _, keep, keep_payloads, unavailable: _, checkpoint: _ } =
-            &self.journal;
+        let JournalConfig {
+            bytes_max: _,
+            keep,
+            keep_payloads,
+            cassette_bytes_max: _,
+            recipient: _,
+            unavailable: _,
+            checkpoint: _,
+        } = &self.journal;
         let ms = |keep: &Option<KeepFor>| keep.map(|KeepFor(ms)| ms);
         let all = Keep { record_ms: ms(keep), payload_ms: ms(keep_payloads), bytes_max: None };
         let of = |config: &ToolConfig| {

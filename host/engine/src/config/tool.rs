@@ -11,6 +11,7 @@ use serde_json::Value;
 use toml::Spanned;
 
 use super::{Fallbacks, ReportConfig, SignatureConfig, ToolJournalConfig};
+use airlock_types::cassette::RecordMode;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Grants;
 use airlock_types::limit::PartialLimits;
@@ -58,6 +59,9 @@ pub struct ToolConfig {
     /// What is kept of the records of its calls. Default as for all tools.
     #[serde(default)]
     pub journal: ToolJournalConfig,
+    /// What of the imports of its attempts is recorded: `off`, `metadata` or `full`. Default `metadata`.
+    #[serde(default)]
+    pub record: RecordMode,
     /// By whom the component must be signed. Default as for all tools.
     #[serde(default)]
     pub signatures: SignatureConfig,

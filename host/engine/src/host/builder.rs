@@ -2,6 +2,8 @@
 //!
 //! Owns that order and the default of each part. Must not know what a part does.
 
+mod source;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -20,9 +22,11 @@ use crate::execute::{Execute, Sandbox};
 use crate::generation::{Access, Accesses, Answers, Generation, Parts};
 use crate::registry::{LoadEvent, Threads};
 use crate::sandbox::compiler::Compiler;
-use crate::secret::Unseal;
-use airlock_journal::{Interrupted, Journal, JournalError, answers, keyvalue};
+use crate::secret::{Seal, Unseal};
+use airlock_journal::{Interrupted, JournalError, answers, keyvalue};
 use airlock_types::environment::SharedEnvironment;
+use source::Records;
+pub use source::{JournalSource, RegistrySource};
 
 /// The default registry, the same as for the `airlock` program.
 const REGISTRY: &str = "airlock.toml";
@@ -37,36 +41,17 @@ pub struct HostBuilder<'w> {
     capabilities: Vec<Capability>,
     resolver: Option<Arc<dyn Resolve>>,
     unseal: Option<Arc<dyn Unseal>>,
+    seal: Option<Arc<dyn Seal>>,
     environment: SharedEnvironment,
     execute: Box<MakeExecute>,
     confinement: Option<Confinement>,
     leaves_out_broken: bool,
+    asks_lock: bool,
     watch: &'w (dyn Fn(LoadEvent) + Sync),
 }
 
 /// Makes the executor of attempts from the sandbox.
 type MakeExecute = dyn FnOnce(Sandbox) -> Arc<dyn Execute> + Send;
-
-/// The source of a registry: the path of its file, or a file that was read already.
-#[derive(Debug)]
-pub struct RegistrySource(Registry);
-
-#[derive(Debug)]
-enum Registry {
-    Path(PathBuf),
-    File(Box<ConfigFile>),
-}
-
-/// The destination of records: an open journal, or the path of a file.
-#[derive(Debug)]
-pub struct JournalSource(Records);
-
-#[derive(Debug)]
-enum Records {
-    StateFolder,
-    File(PathBuf),
-    Open(Box<Journal>),
-}
 
 impl Host {
     /// A builder with the default of every part.
@@ -78,10 +63,12 @@ impl Host {
             capabilities: Vec::new(),
             resolver: None,
             unseal: None,
+            seal: None,
             environment: Arc::new(World::new()),
             execute: Box::new(|sandbox| Arc::new(sandbox)),
             confinement: Some(Confinement::none("the program does not confine itself")),
             leaves_out_broken: false,
+            asks_lock: true,
             watch: &|_| {},
         }
     }
@@ -93,7 +80,7 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { registry: registry.into(), ..self }
     }
 
-    /// Sets the journal: [`Journal::memory`], or the path of a file in an existing folder. The registry's
+    /// Sets the journal: [`Journal::memory`](airlock_journal::Journal::memory), or the path of a file in an existing folder. The registry's
     /// `journal.bytes_max` bounds it; a journal in memory has its own bound as well. Default: a file in the state
     /// folder.
     pub fn journal(self, journal: impl Into<JournalSource>) -> HostBuilder<'w> {
@@ -120,6 +107,11 @@ impl<'w> HostBuilder<'w> {
     /// Sets what decrypts the age files of secrets. Default: nothing, and such secrets cannot be read.
     pub fn unseal(self, unseal: Arc<dyn Unseal>) -> HostBuilder<'w> {
         HostBuilder { unseal: Some(unseal), ..self }
+    }
+
+    /// Sets what encrypts cassettes to `journal.recipient`. Default: nothing, and a registry with this setting is refused.
+    pub fn seal(self, seal: Arc<dyn Seal>) -> HostBuilder<'w> {
+        HostBuilder { seal: Some(seal), ..self }
     }
 
     /// Sets the source of time and randomness.
@@ -156,6 +148,11 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { leaves_out_broken: true, ..self }
     }
 
+    /// Opens the host without asking the lock. For replays, which try what was not accepted yet; such a host makes no calls.
+    pub fn without_lock(self) -> HostBuilder<'w> {
+        HostBuilder { asks_lock: false, ..self }
+    }
+
     /// Opens the host.
     ///
     /// # Errors
@@ -169,13 +166,16 @@ impl<'w> HostBuilder<'w> {
             capabilities,
             resolver,
             unseal,
+            seal,
             environment,
             execute,
             confinement,
             leaves_out_broken,
+            asks_lock,
             watch,
         } = self;
-        let capabilities = Capabilities::with(capabilities)?.resolving(resolver).unsealing(unseal);
+        let capabilities =
+            Capabilities::with(capabilities)?.resolving(resolver).unsealing(unseal).sealing(seal);
         // Resolved before tools load, since no tool may be granted this folder.
         let read = tokio::task::spawn_blocking(move || places(registry, journal));
         let (file, journal, journal_folder, [keyvalues, answers]) = read.await.map_err(panicked)??;
@@ -200,7 +200,8 @@ impl<'w> HostBuilder<'w> {
             threads: &threads,
             environment: &*environment,
         };
-        let (registry, served) = first_loaded(&file, &means, watch, leaves_out_broken).await?;
+        let how = (leaves_out_broken, asks_lock);
+        let (registry, served) = first_loaded(&file, &means, watch, how).await?;
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
@@ -256,110 +257,4 @@ async fn interrupted(parts: &Arc<Parts>) -> Result<Vec<Interrupted>, JournalErro
 /// The error of a blocking task that panicked, or was dropped with the runtime.
 fn panicked(err: tokio::task::JoinError) -> JournalError {
     JournalError::Read(err.to_string())
-}
-
-impl RegistrySource {
-    fn read(self) -> Result<ConfigFile, OpenError> {
-        match self.0 {
-            Registry::Path(path) => Ok(ConfigFile::read(&path)?),
-            Registry::File(file) => Ok(*file),
-        }
-    }
-}
-
-impl JournalSource {
-    /// The folder of the journal's file. `None` in the state folder and in memory.
-    ///
-    /// # Errors
-    /// When the folder does not exist.
-    fn folder(&self) -> Result<Option<PathBuf>, JournalError> {
-        let path = match &self.0 {
-            Records::StateFolder => None,
-            Records::File(path) => Some(path.as_path()),
-            Records::Open(journal) => journal.path(),
-        };
-        path.map(|path| {
-            // A bare file name has an empty parent, which is not a path that can be resolved.
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            folder.unwrap_or(Path::new(".")).canonicalize().map_err(|err| JournalError::Open {
-                path: path.to_owned(),
-                reason: format!("its folder cannot be used: {err}"),
-            })
-        })
-        .transpose()
-    }
-
-    /// A file beside that of the journal, whose folder this is. `None` for a journal in memory.
-    fn beside(&self, file: &ConfigFile, folder: Option<&Path>, name: &str) -> Option<PathBuf> {
-        let folder = match (&self.0, folder) {
-            (Records::StateFolder, _) => file.state(),
-            (Records::File(_) | Records::Open(_), folder) => folder?.to_owned(),
-        };
-        Some(folder.join(name))
-    }
-
-    fn open(self, file: &ConfigFile) -> Result<Journal, JournalError> {
-        match self.0 {
-            Records::StateFolder => host_journal(file),
-            Records::File(path) => file.config.journal.open(&path),
-            Records::Open(journal) => {
-                journal.bound(file.config.journal.bytes_max);
-                Ok(*journal)
-            }
-        }
-    }
-}
-
-impl From<ConfigFile> for RegistrySource {
-    fn from(file: ConfigFile) -> RegistrySource {
-        RegistrySource(Registry::File(Box::new(file)))
-    }
-}
-
-impl From<&ConfigFile> for RegistrySource {
-    fn from(file: &ConfigFile) -> RegistrySource {
-        file.clone().into()
-    }
-}
-
-impl From<PathBuf> for RegistrySource {
-    fn from(path: PathBuf) -> RegistrySource {
-        RegistrySource(Registry::Path(path))
-    }
-}
-
-impl From<&Path> for RegistrySource {
-    fn from(path: &Path) -> RegistrySource {
-        path.to_owned().into()
-    }
-}
-
-impl From<&str> for RegistrySource {
-    fn from(path: &str) -> RegistrySource {
-        Path::new(path).into()
-    }
-}
-
-impl From<Journal> for JournalSource {
-    fn from(journal: Journal) -> JournalSource {
-        JournalSource(Records::Open(Box::new(journal)))
-    }
-}
-
-impl From<PathBuf> for JournalSource {
-    fn from(path: PathBuf) -> JournalSource {
-        JournalSource(Records::File(path))
-    }
-}
-
-impl From<&Path> for JournalSource {
-    fn from(path: &Path) -> JournalSource {
-        path.to_owned().into()
-    }
-}
-
-impl From<&str> for JournalSource {
-    fn from(path: &str) -> JournalSource {
-        Path::new(path).into()
-    }
 }

@@ -95,12 +95,12 @@ pub(super) async fn first_loaded(
     file: &ConfigFile,
     means: &Means<'_>,
     watch: &(dyn Fn(LoadEvent) + Sync),
-    leaves_out_broken: bool,
+    how: (bool, bool),
 ) -> Result<(Arc<Registry>, Arc<Mutex<Served>>), OpenError> {
     let registry = load(file, means, watch).await?;
     let served = Arc::new(Mutex::new(Served::default()));
     // After loading: the lock compares the definitions of loaded components.
-    let (registry, locked) = admitted(file, registry, leaves_out_broken, means.threads).await?;
+    let (registry, locked) = admitted(file, registry, how, means.threads).await?;
     note(&served).serve(&registry, locked);
     Ok((registry, served))
 }
@@ -110,9 +110,12 @@ pub(super) async fn first_loaded(
 async fn admitted(
     file: &ConfigFile,
     loaded: Registry,
-    leaves_out_broken: bool,
+    (leaves_out_broken, asks_lock): (bool, bool),
     threads: &Threads,
 ) -> Result<(Arc<Registry>, bool), OpenError> {
+    if !asks_lock {
+        return Ok((Arc::new(loaded), false));
+    }
     if !leaves_out_broken {
         if let Some(problems) = loaded.problems() {
             return Err(problems.into());

@@ -15,6 +15,7 @@ use crate::sandbox::run::Linked;
 use crate::signature::Signed;
 use airlock_contract::component::{ComponentInfo, Needs};
 use airlock_contract::tool::Contract;
+use airlock_types::cassette::RecordMode;
 use airlock_types::effect::Effect;
 use airlock_types::grant::{Grants, Requests};
 use airlock_types::limit::{Limits, PartialLimits};
@@ -82,8 +83,30 @@ pub struct Tool {
     pub bulkhead_run: u32,
     /// Waiters that its gate allows.
     pub bulkhead_wait: u32,
+    /// What of its imports is recorded.
+    pub record: Record,
     /// None in a registry that was loaded to be looked at: nothing was compiled for it.
     pub(crate) runnable: Option<Runnable>,
+}
+
+/// What of the imports of a tool is recorded, and how it is kept.
+#[derive(Clone)]
+pub struct Record {
+    /// How much.
+    pub mode: RecordMode,
+    /// Most bytes of a cassette.
+    pub bytes_max: u64,
+    /// Encrypts to the operator's key, where there is one.
+    pub(crate) sealer: Option<Arc<Sealer>>,
+}
+
+/// Encrypts to the operator's key.
+pub(crate) type Sealer = crate::tape::Seal;
+
+impl Record {
+    pub(crate) fn sealing(&self) -> Option<&Sealer> {
+        self.sealer.as_deref()
+    }
 }
 
 /// What an attempt of a tool needs of its compiled component.

@@ -35,6 +35,13 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM3
     .difference(WasmFeatures::MEMORY64)
     .difference(WasmFeatures::THREADS);
 
+/// The engine, as cassettes name it.
+pub(crate) const NAME: &str = "wasmtime 48";
+
+/// The settings on which the course of a guest depends, as cassettes name them: a replay needs the same.
+pub(crate) const DETERMINISM: &str =
+    "fuel, epochs, NaN canonicalization, deterministic relaxed SIMD, stack of 524288 bytes";
+
 /// How code is optimized. `None` is for components that take too long to compile with `Speed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Optimize {

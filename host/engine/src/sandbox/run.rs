@@ -30,6 +30,7 @@ use crate::capability::report::Listener;
 use crate::capability::state::{Remains, State};
 use crate::capability::{Binding, Capabilities, Ledger, Noted};
 use crate::policy::Permit;
+use crate::tape::Tape;
 use airlock_contract::Val;
 use airlock_contract::component::{ComponentInfo, Function};
 use airlock_types::environment::{SharedEnvironment, us, within};
@@ -165,6 +166,8 @@ pub struct Attempt<'a> {
     pub(crate) keeper: Option<Keeper>,
     /// Receives the progress reports of the guest.
     pub(crate) listener: Option<Listener>,
+    /// Where its imports are recorded, or answered from.
+    pub(crate) tape: Tape,
     /// Filled in when the attempt ends or is dropped.
     pub(crate) traces: &'a mut Traces,
 }
@@ -225,12 +228,13 @@ pub(crate) async fn run(
         files,
         keeper,
         listener,
+        tape,
         traces,
     } = attempt;
     let ends = start.saturating_add(deadline);
-    let begin = Begin { seed, ends, listener, ledger, http, files, keeper };
+    let begin = Begin { seed, ends, listener, ledger, http, files, keeper, tape: tape.clone() };
     let store = store::store(engine, environment, permit, linked, begin)?;
-    let (fuel, running) = (permit.limits().fuel, Duration::ZERO);
+    let (fuel, running) = (store.get_fuel().unwrap_or_default(), Duration::ZERO);
     let halt = store.data().halt();
     // Made before the guest begins: from here on every end of this future, also a drop, leaves its traces.
     let mut metered = Metered { store, environment, fuel, start, running, returned: false, traces };
@@ -245,7 +249,8 @@ pub(crate) async fn run(
         let timed = Timed { inner: call, environment, running };
         // Epochs only end a guest that computes. The timer ends one that waits in a host call.
         let mut attempt = pin!(within(&**environment, ends, timed));
-        poll_fn(|context| unless_halted(halt.as_deref(), attempt.as_mut().poll(context), context)).await
+        poll_fn(|context| unless_halted((halt.as_deref(), &tape), attempt.as_mut().poll(context), context))
+            .await
     };
     // Before anything that the guest made of it: it may have returned in the same moment.
     if let Some(Echoed { secret }) = halt.as_deref().and_then(Halt::get) {
@@ -266,8 +271,13 @@ pub(crate) async fn run(
 }
 
 /// What an attempt was polled to, or `None` once the host ends it.
-fn unless_halted<T>(halt: Option<&Halt>, polled: Poll<T>, context: &Context<'_>) -> Poll<Option<T>> {
+fn unless_halted<T>(
+    (halt, tape): (Option<&Halt>, &Tape),
+    polled: Poll<T>,
+    context: &Context<'_>,
+) -> Poll<Option<T>> {
     match (polled, halt) {
+        (Poll::Pending, _) if tape.poll_ended(context).is_ready() => Poll::Ready(None),
         (Poll::Ready(ended), _) => Poll::Ready(Some(ended)),
         // After the guest: what it met in this moment ends it in this moment.
         (Poll::Pending, Some(halt)) => halt.poll(context).map(|()| None),

@@ -2,6 +2,7 @@
 //!
 //! Owns what a guest's imports can reach during one attempt. Must not know tools or plans.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,9 @@ use crate::capability::report::{Listener, Reports};
 use crate::capability::state::{Granted, State};
 use crate::capability::{Clock, Folders, Ledger, files};
 use crate::policy::Permit;
+use crate::tape::Tape;
 use airlock_types::environment::SharedEnvironment;
+use airlock_types::grant::Effective;
 use airlock_types::limit::Limits;
 
 /// Most component handles of an attempt. wasmtime's default is 100,000.
@@ -37,6 +40,8 @@ pub(crate) struct Begin {
     pub(crate) files: Option<Arc<files::Allotment>>,
     /// For whom the call keeps pairs.
     pub(crate) keeper: Option<Keeper>,
+    /// Where imports are recorded, or answered from.
+    pub(crate) tape: Tape,
 }
 
 /// A fresh store for one attempt.
@@ -45,9 +50,10 @@ pub(crate) fn store(
     environment: &SharedEnvironment,
     permit: &Permit,
     linked: &Linked,
-    Begin { seed, ends, listener, ledger, http, files, keeper }: Begin,
+    Begin { seed, ends, listener, ledger, http, files, keeper, tape }: Begin,
 ) -> wasmtime::Result<Store<State>> {
     // Destructured without `..`, so that a new limit cannot be forgotten here.
+    let recorded = tape.header();
     let Limits {
         fuel,
         // `ends` applies the deadline, which the plan may have shortened.
@@ -58,11 +64,17 @@ pub(crate) fn store(
         log_bytes_max,
     } = permit.limits();
     let log = Capture::new(*log_bytes_max);
-    let effective = permit.effective();
+    // A replay has the fuel, the memory and the values that its attempt had, whatever the registry says today.
+    let fuel = recorded.map_or(*fuel, |header| header.fuel_max);
+    let memory_bytes_max = recorded.map_or(*memory_bytes_max, |header| header.memory_bytes_max);
+    let effective = &recorded.map_or(Cow::Borrowed(permit.effective()), |header| {
+        let (env, config) = (Arc::new(header.env.clone()), Arc::new(header.config.clone()));
+        Cow::Owned(Effective { env, config, ..permit.effective().clone() })
+    });
     let random = effective.random.map(|_| Arc::default());
     let context = linked.needs_context.then(|| capability::context(&log, effective, seed, random.as_ref()));
     let folders = Folders::new(&effective.files, linked.lane.clone(), files.as_deref());
-    let limiter = Limiter::new(*memory_bytes_max, *table_elements_max);
+    let limiter = Limiter::new(memory_bytes_max, *table_elements_max);
     // Both are there for a tool that may reach a host, and for no other.
     let outgoing = linked.upstream.clone().zip(http).map(|(upstream, allotment)| {
         Box::new(Outgoing::new(effective.http.clone(), upstream, allotment, environment.clone()))
@@ -79,13 +91,13 @@ pub(crate) fn store(
         random,
         usual: permit.usual().cloned(),
     };
-    let state = State::new(context, folders, limiter, log, Reports::new(listener), ledger, granted);
+    let state = State::new(context, folders, limiter, log, Reports::new(listener), ledger, tape, granted);
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     // A coarse bound on what one step copies out of the guest. The exact limit is checked later, on the JSON.
     store.set_hostcall_fuel(usize::try_from(output_bytes_max.saturating_mul(4)).unwrap_or(usize::MAX));
     store.set_max_component_handles(HANDLES_MAX);
-    store.set_fuel(*fuel)?;
+    store.set_fuel(fuel)?;
     // A store without a deadline traps at once. With 1, the callback below runs at every tick.
     store.set_epoch_deadline(1);
     let environment = environment.clone();

@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
+use airlock_types::cassette::blob;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
 
 use super::spaces::{Quota, Space, Stored, count, signed};
 use super::{BATCH_KEYS_MAX, KEY_BYTES_MAX, KeyValue, KeyValueError};
@@ -23,16 +25,18 @@ pub struct Bucket {
 }
 
 /// A value, and the number of the change that wrote it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+// Stored in cassettes, as is `Page`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair {
     /// The value.
+    #[serde(with = "blob")]
     pub value: Vec<u8>,
     /// No other change of the file has this number.
     pub version: i64,
 }
 
 /// Some keys of a bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// The keys, in the order in which they were first set.
     pub keys: Vec<String>,

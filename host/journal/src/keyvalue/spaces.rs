@@ -16,7 +16,7 @@ const SESSIONS_PER_CALLER_MAX: u64 = 64;
 const EXPIRED_AT_ONCE: u64 = 16;
 
 /// Whose pairs: those of a tool, of one of its callers, or of one session of a caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Space {
     /// The tool.
     pub tool: String,

@@ -1,6 +1,6 @@
 //! Values that are stored apart from their records: each once, by its digest, compressed.
 //!
-//! Apart are arguments, parts of a reply, and logs, each of more than 4 KiB: what tools return again and again is stored
+//! Apart are arguments, parts of a reply, logs and cassettes, each of more than 4 KiB: what tools return again and again is stored
 //! once, and queries read rows that are small. A record names them in `parts`, with their digests, so that its text says
 //! everything that belongs to it. Must not know when a record is removed: triggers count the uses of a body.
 
@@ -17,7 +17,7 @@ use super::{JournalError, StoreError, explained};
 use airlock_types::digest::sha256;
 use airlock_types::json::Json;
 use airlock_types::record::Record;
-use airlock_types::record::v3::Part;
+use airlock_types::record::v3::{Attempt, Part};
 
 /// Longest value that stays in its record, in bytes of JSON. A page of the database holds three such records.
 const INLINE_BYTES_MAX: usize = 4 << 10;
@@ -47,13 +47,22 @@ pub(super) fn split(record: &Record<Json>) -> Option<(Record<Json>, Vec<Apart<'_
     let mut apart = Vec::new();
     let mut thin = record.with_json(|at, json| thinned(json, at, &mut apart));
     for (i, attempt) in thin.attempts.iter_mut().enumerate() {
-        if attempt.log.len() > INLINE_BYTES_MAX {
-            let text = Value::from(std::mem::take(&mut attempt.log)).to_string();
-            apart.push(Apart::new(format!("/attempts/{i}/log"), text.into()));
+        for (place, text) in texts(attempt) {
+            if text.len() > INLINE_BYTES_MAX {
+                let json = Value::from(std::mem::take(text)).to_string();
+                apart.push(Apart::new(format!("/attempts/{i}/{place}"), json.into()));
+            }
         }
     }
     thin.parts = apart.iter().map(|apart| apart.part.clone()).collect();
     (!apart.is_empty()).then_some((thin, apart))
+}
+
+/// The texts of an attempt that can be large, with their places in it.
+fn texts(attempt: &mut Attempt) -> impl Iterator<Item = (&'static str, &mut String)> {
+    let cassette =
+        attempt.recording.as_mut().map(|recording| ("recording/cassette", &mut recording.cassette));
+    [("log", &mut attempt.log)].into_iter().chain(cassette)
 }
 
 /// An object with `null` for each large member; `null` for another large value.
@@ -179,9 +188,10 @@ fn place(record: &mut Record, at: &str, value: Value) -> Option<()> {
     let whole = match first {
         "args" => &mut record.args,
         "reply" => &mut record.reply,
-        "attempts" if third == Some("log") => {
+        "attempts" => {
             let attempt = record.attempts.get_mut(second?.parse::<usize>().ok()?)?;
-            value.as_str()?.clone_into(&mut attempt.log);
+            let (_, text) = texts(attempt).find(|(place, _)| Some(*place) == third)?;
+            value.as_str()?.clone_into(text);
             return Some(());
         }
         _ => return None,

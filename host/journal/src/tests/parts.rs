@@ -1,6 +1,6 @@
 //! Values that are stored apart from their records.
 
-use airlock_types::record::v3::{Attempt, Usage};
+use airlock_types::record::v3::{Attempt, Recording, Usage};
 use serde_json::Value;
 
 use super::*;
@@ -30,12 +30,28 @@ fn attempt(log: &str) -> Attempt {
         uses: vec![],
         findings: vec![],
         effects: None,
+        recording: None,
     }
 }
 
 fn count(path: &Path, table: &str) -> i64 {
     let other = rusqlite::Connection::open(path).unwrap();
     other.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+/// An attempt with this cassette.
+fn recorded(cassette: &str) -> Attempt {
+    let recording = Recording {
+        mode: "full".into(),
+        imports: 1,
+        bytes: cassette.len() as u64,
+        sha256: String::new(),
+        end_sha256: String::new(),
+        lacks: None,
+        sealed: false,
+        cassette: cassette.into(),
+    };
+    Attempt { recording: Some(recording), ..attempt("short") }
 }
 
 /// Records with large values in each place where there may be one.
@@ -48,6 +64,7 @@ fn large() -> Vec<Record<Json>> {
         Record { reply: Json::of(&reply), ..record("reply-001") },
         Record { args: Json::of(&text(3, 6_000)), ..record("string-01") },
         Record { attempts: vec![attempt("short"), attempt(&text(4, 7_000))], ..record("logs-0001") },
+        Record { attempts: vec![attempt("short"), recorded(&text(7, 8_000))], ..record("tape-0001") },
         // Together too large to stay, each small enough.
         Record { args: Json::of(&json!({"a": text(5, 3_000), "b": text(6, 3_000)})), ..record("small-001") },
     ]
@@ -66,7 +83,7 @@ async fn large_values_are_stored_once_and_read_in_their_places() {
             assert_eq!(serde_json::to_value(found).unwrap(), serde_json::to_value(record).unwrap());
         }
     }
-    assert_eq!((count(&path, "bodies"), count(&path, "body_uses")), (4, 10));
+    assert_eq!((count(&path, "bodies"), count(&path, "body_uses")), (5, 12));
     let other = rusqlite::Connection::open(&path).unwrap();
     let sizes = "SELECT max(length(record)) FROM (SELECT * FROM records UNION ALL SELECT * FROM committed)";
     assert!(other.query_row(sizes, [], |row| row.get::<_, i64>(0)).unwrap() < 7_000);

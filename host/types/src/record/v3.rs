@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use attempt::{Attempt, Effects, Finding, Trap, Usage};
+pub use attempt::{Attempt, Effects, Finding, Recording, Trap, Usage};
 pub use uses::{Denial, Use};
 
 /// The version of this form.

@@ -12,7 +12,7 @@ use airlock_types::event::Event;
 use airlock_types::grant::Refused;
 use airlock_types::json::Json;
 use airlock_types::record::Record;
-use airlock_types::record::v3::{Attempt, Decision, Denial, Effects, FORMAT, Use};
+use airlock_types::record::v3::{Attempt, Decision, Denial, Effects, FORMAT, Recording, Use};
 use airlock_types::usage::Traces;
 
 /// Bytes of invalid arguments that go on record: enough to see the mistake, and a bound on what a caller can make the
@@ -105,6 +105,7 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
                 uses: traces.uses.iter().chain(&traces.tried).map(Use::new).collect(),
                 findings: findings.into_iter().map(Into::into).collect(),
                 effects: Effects::of(traces.effects),
+                recording: traces.recording.map(Recording::from),
             });
         }
         Event::Counted

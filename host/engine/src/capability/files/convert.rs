@@ -42,7 +42,9 @@ pub(super) fn opening(open: OpenFlags, flags: DescriptorFlags) -> Result<Opening
 pub(super) fn flags(node: &Node) -> DescriptorFlags {
     let (reads, writes, changes) = match node {
         Node::File(open) => (open.reads, open.writes, false),
-        Node::Granted(_) | Node::Folder(_) => (true, false, node.granted().writing().is_ok()),
+        Node::Granted(_) | Node::Folder(_) | Node::Taped(_) => {
+            (true, false, node.granted().writing().is_ok())
+        }
     };
     let all = [
         (reads, DescriptorFlags::READ),

@@ -92,6 +92,7 @@ impl Node {
         match self {
             Node::File(open) => Ok(futimens(&open.file, times)?),
             Node::Granted(_) | Node::Folder(_) => set_times(&*self.folder()?, ".".as_ref(), times),
+            Node::Taped(_) => Err(Fault::NOT_GRANTED),
         }
     }
 

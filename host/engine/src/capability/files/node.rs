@@ -39,6 +39,15 @@ pub(super) enum Node {
     Granted(Arc<Granted>),
     Folder(Arc<Open>),
     File(Arc<Open>),
+    /// One of a replay: each of its functions is answered from the cassette.
+    Taped(Arc<Taped>),
+}
+
+/// What a replay has in the place of a file or a folder.
+pub(super) struct Taped {
+    pub(super) label: String,
+    pub(super) is_folder: bool,
+    granted: Arc<Granted>,
 }
 
 /// An open file, or a folder beneath a granted one.
@@ -48,6 +57,8 @@ pub(super) struct Open {
     /// What the guest may do with a file, of what it may do in the folder.
     pub(super) reads: bool,
     pub(super) writes: bool,
+    /// The guest's path of it, as the guest wrote it.
+    label: String,
 }
 
 /// How something is to be opened.
@@ -151,11 +162,36 @@ impl Node {
         match self {
             Node::Granted(granted) => granted,
             Node::Folder(open) | Node::File(open) => &open.granted,
+            Node::Taped(taped) => &taped.granted,
         }
     }
 
+    /// What a cassette has in the place of a file or a folder.
+    pub(super) fn taped(label: String, is_folder: bool) -> Node {
+        let granted = Granted::new((PathBuf::new(), label.clone()), None, Arc::default());
+        Node::Taped(Arc::new(Taped { label, is_folder, granted: Arc::new(granted) }))
+    }
+
+    /// The guest's path of it, by which a cassette tells files apart.
+    pub(super) fn label(&self) -> &str {
+        match self {
+            Node::Granted(granted) => &granted.guest,
+            Node::Folder(open) | Node::File(open) => &open.label,
+            Node::Taped(taped) => &taped.label,
+        }
+    }
+
+    /// The guest's path of something beneath it.
+    pub(super) fn label_of(&self, path: &str) -> String {
+        format!("{}/{path}", self.label().trim_end_matches('/'))
+    }
+
     pub(super) fn is_folder(&self) -> bool {
-        !matches!(self, Node::File(_))
+        match self {
+            Node::Granted(_) | Node::Folder(_) => true,
+            Node::File(_) => false,
+            Node::Taped(taped) => taped.is_folder,
+        }
     }
 
     /// The open folder, to look up paths beneath it.
@@ -168,6 +204,7 @@ impl Node {
                 if is_beneath(file, &*granted.open()?)? { Ok(file.clone()) } else { Err(Fault::NOT_GRANTED) }
             }
             Node::File(_) => Err(Errno::NOTDIR.into()),
+            Node::Taped(_) => Err(Fault::NOT_GRANTED),
         }
     }
 
@@ -176,6 +213,7 @@ impl Node {
         match self {
             Node::File(open) => Ok(open),
             Node::Granted(_) | Node::Folder(_) => Err(Errno::ISDIR.into()),
+            Node::Taped(_) => Err(Fault::NOT_GRANTED),
         }
     }
 
@@ -183,6 +221,7 @@ impl Node {
         match self {
             Node::File(open) => Ok(Metadata::from_file(&open.file)?),
             Node::Granted(_) | Node::Folder(_) => Ok(Metadata::from_file(&*self.folder()?)?),
+            Node::Taped(_) => Err(Fault::NOT_GRANTED),
         }
     }
 
@@ -220,7 +259,7 @@ impl Node {
                 Err(err) => Err(err.into()),
             };
             match opened {
-                Ok(file) => return self.opened(file, how, change),
+                Ok(file) => return self.opened((file, path), how, change),
                 // It appeared or disappeared meanwhile.
                 Err(Fault::Io(err)) if how.is_settled_by_another_try(&err) => {}
                 Err(fault) => return Err(fault),
@@ -247,7 +286,12 @@ impl Node {
     }
 
     /// Checks what was opened, and empties it if that was asked for.
-    fn opened(&self, file: File, how: Opening, change: Option<&Change>) -> Result<Node, Fault> {
+    fn opened(
+        &self,
+        (file, path): (File, &str),
+        how: Opening,
+        change: Option<&Change>,
+    ) -> Result<Node, Fault> {
         // It may have been replaced between the check and the opening.
         let is = Metadata::from_file(&file)?;
         admit(&is)?;
@@ -258,7 +302,8 @@ impl Node {
             let change = change.ok_or(Fault::READ_ONLY)?;
             change.made(file.set_len(0).map_err(Fault::from))?;
         }
-        let open = Arc::new(Open { file: Arc::new(file), granted: self.granted().clone(), reads, writes });
+        let (file, granted, label) = (Arc::new(file), self.granted().clone(), self.label_of(path));
+        let open = Arc::new(Open { file, granted, reads, writes, label });
         Ok(if is_folder { Node::Folder(open) } else { Node::File(open) })
     }
 }

@@ -9,18 +9,33 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::fault::Fault;
 use super::node::Open;
+use super::taped;
+use super::taped::Noted;
 use super::write::{At, WRITE_BYTES_MAX};
 use crate::blocking::{Lane, Lost};
 use crate::capability::dispatch::Clearance;
+use crate::tape::{Asked, Kind, Tape, brief};
 use airlock_types::grant::Access;
 
+/// A write, on the tape.
+const IMPORT: &str = "wasi:filesystem/types#write-stream";
+
 pub(super) struct FileSink {
-    file: Arc<Open>,
-    lane: Lane,
+    /// `None` in a replay, where each write is answered from the cassette.
+    target: Option<Target>,
     at: At,
-    /// Leave for each write.
-    clearance: Clearance,
+    tape: Tape,
+    /// The guest's path of the file.
+    label: String,
     state: State,
+}
+
+/// Where a stream writes.
+pub(super) struct Target {
+    pub(super) file: Arc<Open>,
+    pub(super) lane: Lane,
+    /// Leave for each write.
+    pub(super) clearance: Clearance,
 }
 
 enum State {
@@ -32,8 +47,8 @@ enum State {
 }
 
 impl FileSink {
-    pub(super) fn new(file: Arc<Open>, lane: Lane, at: At, clearance: Clearance) -> FileSink {
-        FileSink { file, lane, at, clearance, state: State::Ready }
+    pub(super) fn new(target: Option<Target>, at: At, (tape, label): (Tape, String)) -> FileSink {
+        FileSink { target, at, tape, label, state: State::Ready }
     }
 
     /// The error that a write left. It is returned once; after that, the stream is closed.
@@ -50,14 +65,35 @@ impl FileSink {
 
     /// Begins to write on a thread of the lane.
     fn start(&mut self, bytes: Bytes) -> Result<(), Fault> {
-        let (file, lane, at) = (self.file.clone(), self.lane.clone(), self.at);
-        // Before anything waits, so that the change is open as long as it may happen.
-        let change = file.writing()?.begin(&self.clearance)?;
+        let (at, args) = (self.at, (&self.label, self.at, brief(&bytes)));
+        let asked = self.tape.ask_later::<taped::Answer<()>>(IMPORT, Kind::Effect, args);
+        let task = match (asked.map_err(|_| Fault::NOT_GRANTED)?, &self.target) {
+            (Asked::Taped(played), _) => tokio::spawn(async move {
+                match played.answer {
+                    Some(answer) => Ok(answer.map_err(|name| Fault::Invalid(taped::error(&name)))),
+                    // The attempt ended before.
+                    None => std::future::pending().await,
+                }
+            }),
+            (Asked::Live(note), Some(Target { file, lane, clearance })) => {
+                let (note, file, lane) = (Noted::of(note), file.clone(), lane.clone());
+                // Before anything waits, so that the change is open as long as it may happen.
+                let begun = file.writing().and_then(|writing| writing.begin(clearance));
+                let change = begun.map_err(|fault| note.fault(fault))?;
+                let bytes = bytes.clone();
+                let work =
+                    move || file.granted.noting(Access::ReadWrite, file.write_all(&bytes, at, &change));
+                tokio::spawn(async move {
+                    let done = lane.run(work).await;
+                    done.map(|done| done.map_err(|fault| note.fault(fault)).inspect(|()| note.done()))
+                })
+            }
+            // Only a replay has no target, and it answers every effect.
+            (Asked::Live(_), None) => return Err(Fault::NOT_GRANTED),
+        };
         if let At::Position(position) = &mut self.at {
             *position = position.saturating_add(bytes.len() as u64);
         }
-        let work = move || file.granted.noting(Access::ReadWrite, file.write_all(&bytes, at, &change));
-        let task = tokio::spawn(async move { lane.run(work).await });
         self.state = State::Writing(AbortOnDropHandle::new(task));
         Ok(())
     }

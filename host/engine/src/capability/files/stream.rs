@@ -8,9 +8,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
+use super::fault::Fault;
+use super::taped::{error, name};
 use crate::blocking::{Lane, Lost};
+use crate::tape::{Feed, Note, Stopped};
+use airlock_types::cassette::{Blob, Chunk};
 
 /// Most bytes of one read. A guest gets the rest with its next read.
 pub(super) const READ_BYTES_MAX: usize = 64 << 10;
@@ -19,10 +24,17 @@ pub(super) const READ_BYTES_MAX: usize = 64 << 10;
 const AHEAD_BYTES: usize = 4 << 10;
 
 pub(super) struct FileStream {
-    file: Arc<File>,
-    lane: Lane,
+    source: Source,
     position: u64,
     state: State,
+}
+
+/// Where a stream reads.
+pub(super) enum Source {
+    /// A file. The note is where the bytes go.
+    File(Arc<File>, Lane, Note),
+    /// The cassette of a replay.
+    Taped(Feed),
 }
 
 enum State {
@@ -34,17 +46,22 @@ enum State {
 }
 
 impl FileStream {
-    pub(super) fn new(file: Arc<File>, lane: Lane, position: u64) -> FileStream {
-        FileStream { file, lane, position, state: State::Idle }
+    pub(super) fn new(source: Source, position: u64) -> FileStream {
+        FileStream { source, position, state: State::Idle }
     }
 
     /// Reads once if no bytes are buffered. When this future is dropped, the next call continues the same read.
     async fn fill(&mut self, size: usize) {
         if let State::Idle = self.state {
-            let (file, position) = (self.file.clone(), self.position);
-            self.state = match self.lane.start(move || read_at(&file, position, size)).await {
-                Ok(reading) => State::Reading(reading),
-                Err(lost) => State::Failed(lost.into()),
+            self.state = match &mut self.source {
+                Source::Taped(feed) => taped(feed.next()),
+                Source::File(file, lane, _) => {
+                    let (file, position) = (file.clone(), self.position);
+                    match lane.start(move || read_at(&file, position, size)).await {
+                        Ok(reading) => State::Reading(reading),
+                        Err(lost) => State::Failed(lost.into()),
+                    }
+                }
             };
         }
         if let State::Reading(reading) = &mut self.state {
@@ -54,7 +71,32 @@ impl FileStream {
                 Ok(Err(err)) => State::Failed(err.into()),
                 Err(_) => State::Failed(Lost::Panicked.into()),
             };
+            if let Source::File(_, _, note) = &self.source {
+                note.feed(|| chunk(&self.state));
+            }
         }
+    }
+}
+
+/// A read, on record.
+fn chunk(state: &State) -> Chunk {
+    match state {
+        State::Read(bytes) => Chunk::Data(Blob(bytes.to_vec())),
+        State::Failed(err) => {
+            let code = err.downcast_ref::<io::Error>().map_or(ErrorCode::Io, ErrorCode::from);
+            Chunk::Failed(name(code).to_owned())
+        }
+        State::Idle | State::Reading(_) | State::Ended => Chunk::End,
+    }
+}
+
+/// A read of a replay.
+fn taped(chunk: Option<Chunk>) -> State {
+    match chunk {
+        Some(Chunk::Data(Blob(bytes))) => State::Read(bytes.into()),
+        Some(Chunk::Failed(code)) => State::Failed(Fault::Invalid(error(&code)).into()),
+        Some(Chunk::End | Chunk::Trailers(_)) => State::Ended,
+        None => State::Failed(Stopped.into()),
     }
 }
 

@@ -18,11 +18,13 @@ use super::Folders;
 use super::changes::Change;
 use super::fault::Fault;
 use super::node::Node;
-use super::sink::FileSink;
+use super::sink::{FileSink, Target};
+use super::taped::{self, Answered, Kept};
 use super::write::At;
 use crate::capability::Capability;
 use crate::capability::dispatch::Clearance;
 use crate::capability::gate::Gate;
+use crate::tape::{Kind, Tape};
 use airlock_types::grant::Access;
 
 /// What a host function borrows during one call.
@@ -44,6 +46,35 @@ impl View<'_> {
 
     fn push(&mut self, node: Node) -> Result<Resource<Descriptor>, ResourceTableError> {
         Ok(Resource::new_own(self.table.push(node)?.rep()))
+    }
+
+    pub(super) fn tape(&self) -> &Tape {
+        &self.gate.tape
+    }
+
+    /// Asks the tape what a function answers. Each function of files asks before it does anything else.
+    fn ask<T: Kept>(
+        &self,
+        import: &'static str,
+        kind: Kind,
+        node: &Node,
+        args: impl serde::Serialize,
+    ) -> FsResult<Answered<T>> {
+        self.ask_as(import, kind, node, node.label().to_owned(), args)
+    }
+
+    /// The same, about something with another path than the descriptor's.
+    fn ask_as<T: Kept>(
+        &self,
+        import: &'static str,
+        kind: Kind,
+        node: &Node,
+        label: String,
+        args: impl serde::Serialize,
+    ) -> FsResult<Answered<T>> {
+        let is_taped = matches!(node, Node::Taped(_));
+        let kind = if is_taped && kind == Kind::Read { Kind::Follow } else { kind };
+        taped::ask(self.tape(), import, kind, label, args)
     }
 
     /// Runs blocking work on a thread of the lane. The table is not borrowed meanwhile, since threads cannot share it.
@@ -115,18 +146,41 @@ impl View<'_> {
     /// A stream that writes into a file.
     fn sink(&mut self, fd: &Resource<Descriptor>, at: At) -> FsResult<Resource<DynOutputStream>> {
         let node = self.node(fd)?;
-        let clearance = self.permit(&node)?;
+        let target =
+            match self.ask::<()>("wasi:filesystem/types#write-via-stream", Kind::Effect, &node, at)? {
+                Answered::Taped(answer, _) => answer.map(|()| None)?,
+                Answered::Live(note) => {
+                    let target = self.target(&node);
+                    note.keep(target.as_ref().map(|_| ()).map_err(Fault::code).map_err(FsError::from))?;
+                    Some(target?)
+                }
+            };
+        let label = node.label().to_owned();
+        let sink: DynOutputStream = Box::new(FileSink::new(target, at, (self.tape().clone(), label)));
+        Ok(self.table.push(sink)?)
+    }
+
+    /// A file that may be written.
+    fn target(&mut self, node: &Node) -> Result<Target, Fault> {
+        let granted = node.granted();
+        let clearance =
+            self.permit(node).map_err(|_| granted.writing().err().unwrap_or(Fault::NOT_GRANTED))?;
         let file = node.file()?;
         file.writing()?;
-        let lane = self.folders.lane.clone();
-        let sink: DynOutputStream = Box::new(FileSink::new(file.clone(), lane, at, clearance));
-        Ok(self.table.push(sink)?)
+        Ok(Target { file: file.clone(), lane: self.folders.lane.clone(), clearance })
     }
 }
 
 impl preopens::Host for View<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let folders = self.folders;
+        let names = || -> Vec<String> { folders.granted.iter().map(|(_, guest)| guest.clone()).collect() };
+        let recorded =
+            self.gate.tape.through("wasi:filesystem/preopens#get-directories", Kind::Read, (), names)?;
+        if self.tape().is_closed() {
+            let push = |guest: String| Ok((self.push(Node::taped(guest.clone(), true))?, guest));
+            return recorded.into_iter().map(push).collect();
+        }
         let mut directories = Vec::with_capacity(folders.granted.len());
         for (granted, guest) in &folders.granted {
             directories.push((self.push(Node::Granted(granted.clone()))?, guest.clone()));

@@ -15,7 +15,8 @@ use super::node::Open;
 pub(super) const WRITE_BYTES_MAX: usize = 64 << 10;
 
 /// Where a write begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum At {
     Position(u64),
     /// At the end, wherever that is when the bytes arrive.

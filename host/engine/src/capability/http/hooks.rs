@@ -9,8 +9,11 @@ use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
 
 use super::outgoing;
 use super::outgoing::NotAdmitted;
+use super::send::Prepared;
+use super::taped;
 use crate::capability::gate::Gate;
 use crate::capability::{Capability, noted};
+use crate::tape::Asked as Taped;
 use airlock_types::grant::{Asked, Why};
 
 /// Headers that a guest may not set: those that frame a message or belong to one connection, the name of the host,
@@ -46,6 +49,9 @@ static STRICT: LazyLock<ForbiddenHeaderFilter> = LazyLock::new(|| Arc::new(is_fo
 /// Most bytes of one write to the body of a request, which the host keeps until they are sent.
 const CHUNK_BYTES_MAX: usize = 64 << 10;
 
+/// Writes to the body of a request that a replay holds until they are read.
+const CHUNKS_IN_REPLAY: usize = 4_096;
+
 type Handled = Box<dyn Future<Output = Result<(Response<WasiBody>, Done), Error>> + Send>;
 
 /// The rest of the work on a request once its response is there; here the connection has a task of its own.
@@ -74,6 +80,11 @@ impl WasiHttpHooks for Gate {
         false
     }
 
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        // What a guest may write follows from its cassette, so a replay needs room for whatever was written at once.
+        if self.tape.player().is_some() { CHUNKS_IN_REPLAY } else { 1 }
+    }
+
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK_BYTES_MAX
     }
@@ -84,25 +95,52 @@ impl WasiHttpHooks for Gate {
         options: Option<RequestOptions>,
         _received: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Handled {
+        let asked = taped::Asked::new(&request);
+        match self.tape.ask_later::<taped::Answered>(taped::IMPORT, taped::kind(&request), asked) {
+            Err(stopped) => Box::new(ready(Err(Error::InternalError(Some(stopped.to_string()))))),
+            Ok(Taped::Taped(played)) => {
+                taped::read_beside(&self.tape, request, played.sent.clone());
+                Box::new(async move { Ok((taped::replay(played).await?, done())) })
+            }
+            Ok(Taped::Live(note)) => {
+                let request = taped::said(note.clone(), request);
+                match self.prepare(request, options) {
+                    Ok(prepared) => {
+                        Box::new(async move { Ok((taped::record(&note, prepared.send().await)?, done())) })
+                    }
+                    Err(refused) => {
+                        Box::new(ready(taped::record(&note, Err(refused)).map(|response| (response, done()))))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Nothing more to do.
+fn done() -> Done {
+    Box::new(ready(Ok(())))
+}
+
+impl Gate {
+    /// Admits a request, or notes why not.
+    fn prepare(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> Result<Prepared, Error> {
         let facts = Capability::Http.facts();
         // Before the request is taken apart.
         let Some(target) = outgoing::target(&request) else {
             self.noted.refuse(outgoing::unreadable(&request), Why::Never);
-            return Box::new(ready(Err(Error::HttpRequestDenied)));
+            return Err(Error::HttpRequestDenied);
         };
         let asked = Asked::Http(noted::target(&target), None);
         let admitted =
             self.http.as_mut().map(|http| http.admit((request, target), options, &facts, &self.effects));
-        let prepared = match admitted.unwrap_or(Err(NotAdmitted(Why::NotGranted))) {
-            Ok(prepared) => prepared,
-            Err(NotAdmitted(why)) => {
-                self.noted.refuse(asked, why);
-                return Box::new(ready(Err(Error::HttpRequestDenied)));
-            }
-        };
-        Box::new(async move {
-            let done: Done = Box::new(ready(Ok(())));
-            Ok((prepared.send().await?, done))
+        admitted.unwrap_or(Err(NotAdmitted(Why::NotGranted))).map_err(|NotAdmitted(why)| {
+            self.noted.refuse(asked, why);
+            Error::HttpRequestDenied
         })
     }
 }

@@ -12,11 +12,14 @@ use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::grant::keyvalue::{DEFAULT_BUCKET, NAME, Scope};
 use airlock_types::grant::{Asked, KeyvalueGrant, Why};
 use airlock_types::session::SessionId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::shared::Opened;
 use super::types::Error;
 use crate::capability::noted::{name, whole};
 use crate::capability::{Capability, Dispatched, State};
+use crate::tape::{Asked as Taped, Kind};
 
 /// For whom a call keeps pairs, and what its changes are.
 #[derive(Clone, Debug)]
@@ -129,6 +132,11 @@ impl Kept {
     }
 }
 
+/// What an operation gives, which a cassette can keep.
+pub(super) trait Answer: Serialize + DeserializeOwned + Send + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Answer for T {}
+
 /// What a change gets besides its bucket.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
@@ -139,6 +147,20 @@ pub(super) struct Terms {
 impl State {
     /// Opens a bucket.
     pub(super) fn open_bucket(&mut self, identifier: &str) -> Result<Bucket, Error> {
+        // In a replay it stands for the pairs that the cassette has.
+        let taped = |name: String| Bucket { space: Space { tool: name.clone(), ..Space::default() }, name };
+        match self.tape().ask::<Result<String, Error>>("wasi:keyvalue/store#open", Kind::Read, identifier) {
+            Err(stopped) => Err(Error::Other(stopped.to_string())),
+            Ok(Taped::Taped(played)) => played.answer.map(taped),
+            Ok(Taped::Live(note)) => {
+                let bucket = self.find_bucket(identifier);
+                note.answer(&bucket.as_ref().map(|bucket| &bucket.name));
+                bucket
+            }
+        }
+    }
+
+    fn find_bucket(&mut self, identifier: &str) -> Result<Bucket, Error> {
         let bucket = self.kept().map_or(Err(Error::AccessDenied), |kept| kept.bucket(identifier));
         let asked = Asked::Keyvalue(name(if identifier.is_empty() { DEFAULT_BUCKET } else { identifier }));
         match &bucket {
@@ -151,12 +173,22 @@ impl State {
     }
 
     /// Reads pairs. `count` is what the outcome counts as.
-    pub(super) async fn read_pairs<T: Send + 'static>(
+    pub(super) async fn read_pairs<T: Answer>(
         &mut self,
+        import: &'static str,
+        args: impl Serialize,
         work: impl FnOnce(&KeyValue) -> Result<T, KeyValueError> + Send + 'static,
         count: impl FnOnce(&T, &mut KeyUsage),
     ) -> Result<T, Error> {
-        self.on_store(work, count).await
+        match self.tape().ask::<Result<T, Error>>(import, Kind::Read, args) {
+            Err(stopped) => Err(Error::Other(stopped.to_string())),
+            Ok(Taped::Taped(played)) => played.answer,
+            Ok(Taped::Live(note)) => {
+                let read = self.on_store(work, count).await;
+                note.answer(&read);
+                read
+            }
+        }
     }
 
     /// Runs work on the store's thread.
@@ -181,7 +213,25 @@ impl State {
     }
 
     /// Changes pairs, as an effect of the attempt.
-    pub(super) async fn change_pairs<T: Send + 'static>(
+    pub(super) async fn change_pairs<T: Answer>(
+        &mut self,
+        import: &'static str,
+        args: impl Serialize,
+        work: impl FnOnce(&KeyValue, Terms) -> Result<T, KeyValueError> + Send + 'static,
+        count: impl FnOnce(&T, &mut KeyUsage),
+    ) -> Result<T, Error> {
+        match self.tape().ask::<Result<T, Error>>(import, Kind::Effect, args) {
+            Err(stopped) => Err(Error::Other(stopped.to_string())),
+            Ok(Taped::Taped(played)) => played.answer,
+            Ok(Taped::Live(note)) => {
+                let changed = self.change_store(work, count).await;
+                note.answer(&changed);
+                changed
+            }
+        }
+    }
+
+    async fn change_store<T: Answer>(
         &mut self,
         work: impl FnOnce(&KeyValue, Terms) -> Result<T, KeyValueError> + Send + 'static,
         count: impl FnOnce(&T, &mut KeyUsage),

@@ -16,6 +16,7 @@ pub(in crate::capability) use batch::link_older;
 use super::FIRST;
 use super::types::{Bucket, Error, FirstKeys, SecondKeys};
 use crate::capability::{Import, State, unlinked};
+use crate::tape::brief;
 
 /// The functions of one interface.
 type Functions<'l> = LinkerInstance<'l, State>;
@@ -46,6 +47,9 @@ pub(in crate::capability) fn link(linker: &mut Linker<State>, import: &Import) -
 
 /// The bucket behind a handle.
 fn bucket(store: &mut StoreContextMut<'_, State>, handle: &Resource<Bucket>) -> wasmtime::Result<Bucket> {
+    // Each function of a bucket begins here.
+    let left = store.get_fuel().ok();
+    store.data().tape().set_fuel(left);
     Ok(store.data_mut().table().get(handle)?.clone())
 }
 
@@ -72,7 +76,10 @@ async fn get(
     (handle, key): (Resource<Bucket>, String),
 ) -> Answer<Option<Vec<u8>>> {
     let bucket = bucket(&mut store, &handle)?;
+    let args = (bucket.name.clone(), key.clone());
     let read = store.data_mut().read_pairs(
+        "wasi:keyvalue/store#get",
+        args,
         move |store| store.get(&bucket, &[key]),
         |found, usage| usage.read(found.iter().map(Option::as_ref)),
     );
@@ -100,9 +107,13 @@ async fn exists(
     (handle, key): (Resource<Bucket>, String),
 ) -> Answer<bool> {
     let bucket = bucket(&mut store, &handle)?;
-    let read = store
-        .data_mut()
-        .read_pairs(move |store| store.version(&bucket, &key), |_, usage| usage.keys_read += 1);
+    let args = (bucket.name.clone(), key.clone());
+    let read = store.data_mut().read_pairs(
+        "wasi:keyvalue/store#exists",
+        args,
+        move |store| store.version(&bucket, &key),
+        |_, usage| usage.keys_read += 1,
+    );
     Ok((read.await.map(|version| version.is_some()),))
 }
 
@@ -114,11 +125,22 @@ async fn change(mut store: StoreContextMut<'_, State>, bucket: Bucket, changes: 
         Change::Delete(_) => 0,
     });
     let bytes: u64 = bytes.sum();
+    let told: Vec<_> = changes.iter().map(told).collect();
     let changed = store.data_mut().change_pairs(
+        "wasi:keyvalue/store#change",
+        (bucket.name.clone(), told),
         move |store, terms| store.apply(&bucket, terms.quota, terms.now_ms, &changes),
         |(), usage| usage.wrote(keys, bytes),
     );
     Ok((changed.await,))
+}
+
+/// A change as it is compared.
+fn told(change: &Change) -> (&'static str, String, String) {
+    match change {
+        Change::Set(key, value) => ("set", key.clone(), brief(value)),
+        Change::Delete(key) => ("delete", key.clone(), String::new()),
+    }
 }
 
 fn link_first_list(functions: &mut Functions<'_>) -> wasmtime::Result<()> {
@@ -149,7 +171,10 @@ fn link_second_list(functions: &mut Functions<'_>) -> wasmtime::Result<()> {
 }
 
 async fn list(mut store: StoreContextMut<'_, State>, bucket: Bucket, after: u64) -> Result<Page, Error> {
+    let args = (bucket.name.clone(), after);
     let read = store.data_mut().read_pairs(
+        "wasi:keyvalue/store#list-keys",
+        args,
         move |store| store.list(&bucket, after),
         |page, usage| usage.keys_read += page.keys.len() as u64,
     );

@@ -1,5 +1,6 @@
 //! The types of `wasi:keyvalue`, as the drafts write them.
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{ComponentType, Lower, Resource};
 
 /// `bucket`.
@@ -15,7 +16,7 @@ pub(in crate::capability) struct Cas {
 }
 
 /// `error`.
-#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lower)]
+#[derive(Clone, Debug, PartialEq, Eq, ComponentType, Lower, Serialize, Deserialize)]
 #[component(variant)]
 pub(super) enum Error {
     #[component(name = "no-such-store")]

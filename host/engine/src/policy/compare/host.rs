@@ -99,8 +99,21 @@ pub(super) fn host(found: &mut Found, old: &HostConfig, new: &HostConfig) {
 
 pub(super) fn journal(found: &mut Found, old: &JournalConfig, new: &JournalConfig) {
     // How long records are kept allows nothing.
-    let JournalConfig { bytes_max, keep: _, keep_payloads: _, unavailable, checkpoint } = old;
+    let JournalConfig {
+        bytes_max,
+        keep: _,
+        keep_payloads: _,
+        cassette_bytes_max,
+        recipient,
+        unavailable,
+        checkpoint,
+    } = old;
     found.bound("journal.bytes_max", *bytes_max, new.bytes_max);
+    found.bound("journal.cassette_bytes_max", *cassette_bytes_max, new.cassette_bytes_max);
+    // Who can read what is confidential.
+    let reader = |recipient: &Option<String>| recipient.clone().unwrap_or_else(|| "nobody".to_owned());
+    let is_within = new.recipient.is_none() || *recipient == new.recipient;
+    found.value("journal.recipient", reader(recipient), reader(&new.recipient), is_within);
     // Whether calls run that leave no record.
     let runs = |setting: WithoutJournal| matches!(setting, WithoutJournal::Reads);
     let text = |setting| if runs(setting) { "reads" } else { "stop" }.to_owned();

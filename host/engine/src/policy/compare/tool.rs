@@ -49,8 +49,9 @@ fn one(
         useful_ms_min,
         bulkhead,
         imports,
-        // How long records are kept allows nothing.
+        // What is recorded, and for how long, allows nothing.
         journal: _,
+        record: _,
         signatures: _,
     } = old;
     let at = |name: &str| format!("{place}.{name}");

@@ -8,6 +8,7 @@ mod author;
 mod component;
 mod notes;
 mod policy;
+mod record;
 mod reserved;
 pub(super) mod secrets;
 mod signed;
@@ -291,6 +292,7 @@ impl Entry {
         let too_small = notes::too_small(key.get_ref(), &component.info.needs, &limits);
         let source = Arc::new(self.source(component.info.contract.is_some(), &requests));
         let of_policy = notes::of_policy(&source, &requests, (&grants, allowance.effective()), self.now_s);
+        let record = self.record()?;
         let agreed = Agreed {
             component: &component,
             author: &author.manifest,
@@ -298,6 +300,7 @@ impl Entry {
             grants: &grants,
             allowances: &allowances,
             source: &source,
+            record: &record,
             possible,
             is_open_world,
         };

@@ -41,6 +41,36 @@ pub struct Attempt {
     /// What it did to the world. None for an attempt that did nothing, and after which nothing is open.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub effects: Option<Effects>,
+    /// What was recorded of its imports. None where nothing was to be recorded, and for an attempt that was cut off.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recording: Option<Recording>,
+}
+
+/// What was recorded of the imports of an attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    /// What was asked for: `metadata` or `full`.
+    pub mode: Word,
+    /// Imports that were answered from outside of the attempt.
+    pub imports: u64,
+    /// Length of the cassette in bytes, also of one that was not kept.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub bytes: u64,
+    /// SHA-256 of the cassette, hex; empty where nothing came in.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub sha256: String,
+    /// SHA-256 of the outcome, hex.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub end_sha256: String,
+    /// Why the attempt cannot be replayed, where it cannot.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lacks: Option<String>,
+    /// Whether the cassette is encrypted to the operator's key.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub sealed: bool,
+    /// The cassette, as text.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub cassette: String,
 }
 
 /// What an attempt did to the world.

@@ -1,6 +1,6 @@
 //! What retention leaves of a record: names, codes, times, usage, and digests of components and policies.
 
-use super::{Attempt, Decision, Denial, Finding, Plan, Record, Trap};
+use super::{Attempt, Decision, Denial, Finding, Plan, Record, Recording, Trap};
 
 impl<J> Record<J> {
     /// Erases what the caller and the tools said, and what tells of it: arguments, reply, logs, places of requests, values in
@@ -58,6 +58,7 @@ fn erase_attempt(attempt: &mut Attempt) {
         uses,
         findings,
         effects,
+        recording,
     } = attempt;
     log.clear();
     if let Some(Trap { message, frames: _ }) = trap {
@@ -73,6 +74,17 @@ fn erase_attempt(attempt: &mut Attempt) {
         // Their number stays: the same as `dispatched - settled`.
         effects.open_at.clear();
     }
+    if let Some(recording) = recording {
+        erase_recording(recording);
+    }
+}
+
+fn erase_recording(recording: &mut Recording) {
+    // Of short cassettes and outcomes, digests tell whether a guess is right.
+    let Recording { mode: _, imports: _, bytes: _, sha256, end_sha256, lacks, sealed: _, cassette } =
+        recording;
+    [sha256, end_sha256, cassette].into_iter().for_each(String::clear);
+    *lacks = Some("what the call and its tool said was erased".to_owned());
 }
 
 fn erase_denial(denial: &mut Denial) {

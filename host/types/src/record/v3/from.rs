@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{
-    Breaker, Decision, Denial, Effects, Finding, Jitter, Plan, Retry, Route, RouteInput, Step, Trap, Usage,
-    Use, Verify, Wait, Word, WorstCase,
+    Breaker, Decision, Denial, Effects, Finding, Jitter, Plan, Recording, Retry, Route, RouteInput, Step,
+    Trap, Usage, Use, Verify, Wait, Word, WorstCase,
 };
 use crate::code::Code;
 use crate::decision::{Reason, Ruling};
-use crate::{effect, finding, grant, plan, usage};
+use crate::{cassette, effect, finding, grant, plan, usage};
 
 fn word(word: &'static str) -> Word {
     Cow::Borrowed(word)
@@ -256,6 +256,15 @@ impl Use {
 impl From<usage::TrapReport> for Trap {
     fn from(usage::TrapReport { message, frames }: usage::TrapReport) -> Trap {
         Trap { message, frames }
+    }
+}
+
+impl From<Box<cassette::Recording>> for Recording {
+    fn from(recording: Box<cassette::Recording>) -> Recording {
+        let cassette::Recording { mode, imports, bytes, sha256, end_sha256, lacks, is_sealed, text } =
+            *recording;
+        let mode = word(mode.as_str());
+        Recording { mode, imports, bytes, sha256, end_sha256, lacks, sealed: is_sealed, cassette: text }
     }
 }
 

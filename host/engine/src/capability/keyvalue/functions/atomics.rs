@@ -8,6 +8,7 @@ use wasmtime::component::{Resource, ResourceType};
 use super::{Answer, Functions, bucket};
 use crate::capability::State;
 use crate::capability::keyvalue::types::{Bucket, Cas, CasError, Error};
+use crate::tape::brief;
 
 /// The first draft has sums of natural numbers.
 pub(super) fn link_first(functions: &mut Functions<'_>) -> wasmtime::Result<()> {
@@ -50,12 +51,19 @@ async fn add(
     delta: i128,
     range: RangeInclusive<i128>,
 ) -> Result<i128, Error> {
+    let args = (bucket.name.clone(), key.clone(), delta.to_string());
     let changed = store.data_mut().change_pairs(
-        move |store, terms| store.increment(&bucket, terms.quota, terms.now_ms, (&key, delta), range),
-        // As long as its digits.
-        |sum, usage| usage.wrote(1, sum.to_string().len() as u64),
+        "wasi:keyvalue/atomics#increment",
+        args,
+        // Its digits: JSON has no numbers of this size.
+        move |store, terms| {
+            let sum = store.increment(&bucket, terms.quota, terms.now_ms, (&key, delta), range)?;
+            Ok(sum.to_string())
+        },
+        |sum, usage| usage.wrote(1, sum.len() as u64),
     );
-    changed.await
+    // The digits of a number, so that this cannot fail.
+    changed.await.map(|sum| sum.parse().unwrap_or_default())
 }
 
 /// A handle for a key as it is now.
@@ -65,8 +73,12 @@ async fn handle(
     key: String,
 ) -> wasmtime::Result<Result<Resource<Cas>, Error>> {
     let (of, at) = (bucket.clone(), key.clone());
-    let read =
-        store.data_mut().read_pairs(move |store| store.version(&of, &at), |_, usage| usage.keys_read += 1);
+    let read = store.data_mut().read_pairs(
+        "wasi:keyvalue/atomics#version",
+        (bucket.name.clone(), key.clone()),
+        move |store| store.version(&of, &at),
+        |_, usage| usage.keys_read += 1,
+    );
     Ok(match read.await {
         Ok(version) => Ok(store.data_mut().table().push(Cas { bucket, key, version })?),
         Err(err) => Err(err),
@@ -84,7 +96,10 @@ async fn new(
 /// The value now. If it is a later one than that of the handle, the swap will fail and say so.
 async fn current(mut store: StoreContextMut<'_, State>, (cas,): (Resource<Cas>,)) -> Answer<Option<Vec<u8>>> {
     let Cas { bucket, key, version: _ } = store.data_mut().table().get(&cas)?.clone();
+    let args = (bucket.name.clone(), key.clone());
     let read = store.data_mut().read_pairs(
+        "wasi:keyvalue/atomics#current",
+        args,
         move |store| store.get(&bucket, &[key]),
         |found, usage| usage.read(found.iter().map(Option::as_ref)),
     );
@@ -98,7 +113,10 @@ async fn swap(
     // The handle is used up, whatever comes of it.
     let Cas { bucket, key, version } = store.data_mut().table().delete(cas)?;
     let (of, at, bytes) = (bucket.clone(), key.clone(), value.len() as u64);
+    let args = (bucket.name.clone(), key.clone(), brief(&value), version);
     let swapped = store.data_mut().change_pairs(
+        "wasi:keyvalue/atomics#swap",
+        args,
         move |store, terms| store.swap(&of, terms.quota, terms.now_ms, (&at, value), version),
         |swapped, usage| {
             if *swapped {

@@ -96,7 +96,10 @@ async fn find(
     bucket: Bucket,
     keys: Vec<String>,
 ) -> Result<Found, Error> {
+    let args = (bucket.name.clone(), keys.clone());
     let read = store.data_mut().read_pairs(
+        "wasi:keyvalue/batch#get-many",
+        args,
         move |store| {
             let found = store.get(&bucket, &keys)?;
             Ok(keys.into_iter().zip(found).collect::<Vec<_>>())

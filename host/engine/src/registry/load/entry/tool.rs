@@ -6,7 +6,7 @@ use super::{Entry, notes};
 use crate::config::RetryConfig;
 use crate::policy::{Allowances, PolicySource};
 use crate::registry::name;
-use crate::registry::tool::{Component, Tool, USEFUL_MS_MIN};
+use crate::registry::tool::{Component, Record, Tool, USEFUL_MS_MIN};
 use airlock_contract::component::Function;
 use airlock_contract::manifest::{Manifest, ToolContract};
 use airlock_contract::tool::Contract;
@@ -23,6 +23,8 @@ pub(super) struct Agreed<'a> {
     pub(super) grants: &'a Arc<Grants>,
     pub(super) allowances: &'a Arc<Allowances>,
     pub(super) source: &'a Arc<PolicySource>,
+    /// What is recorded of the imports.
+    pub(super) record: &'a Record,
     /// The strongest effect that the grants make possible.
     pub(super) possible: Effect,
     pub(super) is_open_world: bool,
@@ -38,7 +40,7 @@ impl Entry {
         of_entry: Vec<String>,
     ) -> Result<(Tool, Vec<String>), Diagnostics> {
         let Entry { file, key, config, .. } = self;
-        let Agreed { component, author, requests, grants, allowances, source, possible, is_open_world } =
+        let Agreed { component, author, requests, grants, allowances, source, record, possible, is_open_world } =
             agreed;
         let none = Default::default();
         let docs = component.info.docs_of(function).unwrap_or(&none);
@@ -76,6 +78,7 @@ impl Entry {
             useful_ms_min: config.useful_ms_min.or(author.useful_ms_min).unwrap_or(USEFUL_MS_MIN),
             bulkhead_run: config.bulkhead.run,
             bulkhead_wait: config.bulkhead.wait,
+            record: Record::clone(record),
             runnable: None,
         };
         Ok((tool, warnings.concat()))

@@ -1,0 +1,290 @@
+//! `airlock replay CALL`: runs recorded attempts again, with their imports answered from what was recorded.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use toml::Spanned;
+
+use super::confined::Process;
+use super::print::{Message, Printer};
+use super::{EXIT_NO, Ended, Threads, open, sealed};
+use airlock::Host;
+use airlock::config::ConfigFile;
+use airlock::environment::World;
+use airlock::host;
+use airlock::replay::{Divergence, Import, Mode, NotReplayable, Recorded, Replayed, replay};
+use airlock_types::duration;
+use airlock_types::environment::{Environment as _, ms};
+use airlock_types::record::Record;
+use airlock_types::shorten::shorten;
+
+/// Most characters of the arguments of an import that are printed.
+const ARGS_CHARS_MAX: usize = 400;
+
+/// Most bytes of a file of identities: far above what one needs.
+const IDENTITY_BYTES_MAX: u64 = 64 << 10;
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["call", "since"]))]
+pub(super) struct Args {
+    /// The record's id as the reply has it, or its beginning
+    call: Option<String>,
+    /// All calls of this time: a number with `s`, `m`, `h` or `d`, such as `7d`
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only calls of this tool
+    #[arg(long, value_name = "TOOL")]
+    tool: Option<String>,
+    /// Run this component in the place of the registry's
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
+    /// How imports are answered
+    #[arg(long, value_enum, default_value = "strict")]
+    mode: ModeName,
+    /// The age identity of `journal.recipient`, for cassettes that are encrypted to it
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Print one JSON document for each attempt
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ModeName {
+    /// In the recorded order: any other import is a divergence
+    Strict,
+    /// By import and arguments, in whatever order
+    Stub,
+    /// Reading is real; what may change something is answered from the record, or refused
+    LiveShadow,
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Mode {
+        match name {
+            ModeName::Strict => Mode::Strict,
+            ModeName::Stub => Mode::Stub,
+            ModeName::LiveShadow => Mode::LiveShadow,
+        }
+    }
+}
+
+/// How the attempts went.
+#[derive(Default)]
+struct Counts {
+    same: u64,
+    different: u64,
+    not_replayable: u64,
+}
+
+pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
+    let file = ConfigFile::read(registry)?;
+    let read = |path: &PathBuf| {
+        let unread = |err| Message(format!("the identity `{}` cannot be read: {err}", path.display()));
+        airlock::file::read(path, IDENTITY_BYTES_MAX).map_err(unread)
+    };
+    let identity = args.identity.as_ref().map(read).transpose()?;
+    // Components run in this process, as when they are served. The one to try must be within its reach.
+    let process = Process::enter(&reaching(&file, args.component.as_deref())?, None)?;
+    process.report(&file, printer);
+    threads.block_on(run_all(args, identity.as_deref(), &file, &process, printer))
+}
+
+/// The registry as it is, and with another component that is not one of a tool.
+fn reaching(file: &ConfigFile, component: Option<&Path>) -> anyhow::Result<ConfigFile> {
+    let mut reaching = file.clone();
+    if let (Some(component), Some(config)) = (component, file.config.tools.values().next()) {
+        let mut config = config.clone();
+        config.component = Spanned::new(0..0, absolute(component)?);
+        reaching.config.tools.insert(Spanned::new(0..0, "component to replay".to_owned()), config);
+    }
+    Ok(reaching)
+}
+
+fn absolute(component: &Path) -> anyhow::Result<PathBuf> {
+    component.canonicalize().map_err(|err| {
+        Message(format!("the component `{}` cannot be read: {err}", component.display())).into()
+    })
+}
+
+async fn run_all(
+    args: &Args,
+    identity: Option<&[u8]>,
+    file: &ConfigFile,
+    process: &Process,
+    printer: &Printer,
+) -> Ended {
+    let journal = host::open_journal(file)?;
+    let mut counts = Counts::default();
+    let mut hosts = Hosts { args, file, process, host: None };
+    match &args.call {
+        Some(call) => {
+            let found = journal.find(call).map_err(|err| Message(err.to_string()))?;
+            let record = found.ok_or_else(|| Message(format!("no record `{call}` in the journal")))?;
+            of_call(args, identity, &record, &mut hosts, (&mut counts, printer)).await?;
+        }
+        None => {
+            let since_unix_ms = since(args.since.as_deref().unwrap_or_default())?;
+            let mut after = String::new();
+            loop {
+                let page = journal.page(&after, since_unix_ms).map_err(|err| Message(err.to_string()))?;
+                let Some(last) = page.last() else { break };
+                after = last.id.clone();
+                for record in
+                    page.iter().filter(|record| args.tool.as_ref().is_none_or(|tool| record.tool == *tool))
+                {
+                    of_call(args, identity, record, &mut hosts, (&mut counts, printer)).await?;
+                }
+            }
+        }
+    }
+    let Counts { same, different, not_replayable } = counts;
+    printer.note(format!("{same} the same · {different} different · {not_replayable} not replayable"));
+    let is_single = args.call.is_some();
+    Ok(if different > 0 || (is_single && not_replayable > 0) { EXIT_NO } else { 0 })
+}
+
+fn since(text: &str) -> Result<u64, Message> {
+    let age_ms = duration::parse(text).ok_or_else(|| {
+        Message(format!("`{text}` is not a time: a number with `s`, `m`, `h` or `d`, such as `7d`"))
+    })?;
+    Ok(ms(World::new().wall()).saturating_sub(age_ms))
+}
+
+/// The host of a replay, which is opened for the first attempt that can be replayed.
+struct Hosts<'a> {
+    args: &'a Args,
+    file: &'a ConfigFile,
+    process: &'a Process,
+    host: Option<(String, Host)>,
+}
+
+impl Hosts<'_> {
+    /// The host with a tool. Of a component that is tried, it has the tools of that entry alone.
+    async fn of(&mut self, tool: &str) -> anyhow::Result<&Host> {
+        let is_open = |(of, _): &(String, Host)| self.args.component.is_none() || of == tool;
+        if !self.host.as_ref().is_some_and(is_open) {
+            let file = self.registry(tool)?;
+            self.host = Some((tool.to_owned(), open::host_to_replay(self.process, &file).await?));
+        }
+        self.host.as_ref().map(|(_, host)| host).ok_or_else(|| Message("no host".to_owned()).into())
+    }
+
+    fn registry(&self, tool: &str) -> anyhow::Result<ConfigFile> {
+        let Some(component) = &self.args.component else {
+            // Of one call, its tool alone: the others may be broken, and would be compiled for nothing.
+            return Ok(if self.args.call.is_some() { self.file.needed_by(tool) } else { self.file.clone() });
+        };
+        let (mut file, path) = (self.file.clone(), absolute(component)?);
+        file.config.tools.retain(|key, config| config.may_show(key.get_ref(), tool));
+        for config in file.config.tools.values_mut() {
+            config.component = Spanned::new(0..0, path.clone());
+            config.fallback = Default::default();
+            config.verify = None;
+        }
+        Ok(file)
+    }
+}
+
+/// Replays the attempts of a call.
+async fn of_call(
+    args: &Args,
+    identity: Option<&[u8]>,
+    record: &Record,
+    hosts: &mut Hosts<'_>,
+    (counts, printer): (&mut Counts, &Printer),
+) -> anyhow::Result<()> {
+    for number in 1..=record.attempts.len() {
+        let unseal = |text: &str| match identity {
+            Some(identity) => sealed::open(text.as_bytes(), identity),
+            None => Err("give the identity of `journal.recipient` by `--identity`".to_owned()),
+        };
+        match Recorded::of(record, number, unseal) {
+            Ok(recorded) => {
+                let host = hosts.of(&recorded.tool).await?;
+                let replayed = replay(host, &recorded, args.mode.into()).await?;
+                let is_same = replayed.is_same();
+                *(if is_same { &mut counts.same } else { &mut counts.different }) += 1;
+                tell(args, (record, number), &recorded, &replayed, printer)?;
+            }
+            Err(why) => {
+                counts.not_replayable += 1;
+                tell_why(args, (record, number), &why, printer)?;
+            }
+        }
+    }
+    if record.attempts.is_empty() && args.call.is_some() {
+        counts.not_replayable += 1;
+        printer.line(format!("{}: the call ended with `{}` before anything ran", record.id, record.code));
+    }
+    Ok(())
+}
+
+fn tell_why(
+    args: &Args,
+    (record, number): (&Record, usize),
+    why: &NotReplayable,
+    printer: &Printer,
+) -> anyhow::Result<()> {
+    if args.json {
+        printer.json_line(&json!({"call": record.id, "attempt": number, "not_replayable": why.to_string()}))
+    } else {
+        printer.line(format!("{} attempt {number}: {why}", record.id));
+        Ok(())
+    }
+}
+
+/// Prints what a replay came to.
+fn tell(
+    args: &Args,
+    (record, number): (&Record, usize),
+    recorded: &Recorded,
+    replayed: &Replayed,
+    printer: &Printer,
+) -> anyhow::Result<()> {
+    if args.json {
+        let told = |import: &Import| json!({"import": import.name, "args": import.args, "fuel": import.fuel});
+        let divergence = replayed.divergence.as_ref().map(|Divergence { at, recorded, replayed, what, .. }| {
+            json!({"at": at, "what": what, "recorded": recorded.as_ref().map(told), "replayed": replayed.as_ref().map(told)})
+        });
+        return printer.json_line(&json!({
+            "call": record.id,
+            "attempt": number,
+            "tool": recorded.tool,
+            "same": replayed.is_same(),
+            "divergence": divergence,
+            "differences": replayed.differences,
+            "end": replayed.end,
+            "fuel": replayed.fuel,
+            "effects": replayed.effects.iter().map(told).collect::<Vec<_>>(),
+            "notes": replayed.notes,
+        }));
+    }
+    let verdict = if replayed.is_same() { "the same" } else { "different" };
+    printer.line(format!(
+        "{} attempt {number}, `{}`: {verdict} · {} fuel · {} effects",
+        record.id,
+        recorded.tool,
+        replayed.fuel,
+        replayed.effects.len()
+    ));
+    for note in &replayed.notes {
+        printer.line(format!("  {note}"));
+    }
+    for difference in &replayed.differences {
+        printer.line(format!("  {difference}"));
+    }
+    if let Some(divergence) = &replayed.divergence {
+        printer.line(diverged(divergence));
+    }
+    Ok(())
+}
+
+/// Where a guest left its cassette, with both sides.
+fn diverged(Divergence { at, recorded, replayed, what, .. }: &Divergence) -> String {
+    let side = |import: &Option<Import>| match import {
+        Some(import) => format!("{} {}", import.name, shorten(&import.args.to_string(), ARGS_CHARS_MAX)),
+        None => "nothing".to_owned(),
+    };
+    format!("  at import {at}: {what}\n    recorded: {}\n    replayed: {}", side(recorded), side(replayed))
+}

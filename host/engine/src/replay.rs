@@ -1,0 +1,356 @@
+//! Replay: runs a recorded attempt again, in the same sandbox, with its imports answered from its cassette.
+//!
+//! Owns what of a record is replayed, and the comparison of the two runs. Must not know where records are kept, or how a
+//! replay is shown. Nothing of a replay is recorded, charged or checked by the outer door, and no effect leaves it: its
+//! attempt has no intent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::call::recording;
+use crate::caller::CallerGrants;
+use crate::capability::files;
+use crate::capability::http::Allotment;
+use crate::capability::keyvalue::Keeper;
+use crate::execute::{Attempt, Attempted, Execute as _, RunError};
+use crate::host::Host;
+use crate::policy::{Decision, Permit, Request, decide};
+use crate::registry::Tool;
+use crate::sandbox::engine;
+pub use crate::tape::{Divergence, Import, Mode};
+use crate::tape::{Player, Tape};
+use airlock_contract::tool::ValidArgs;
+use airlock_types::caller::Caller;
+use airlock_types::cassette::{Cassette, CassetteError, End, FORMAT, Header};
+use airlock_types::digest::unhex;
+use airlock_types::environment::ms;
+use airlock_types::record::Record;
+use airlock_types::record::v3;
+use airlock_types::usage::Traces;
+
+/// Least time for a strict or stub replay, which waits for nothing: an interrupted machine must not end it.
+const DEADLINE_MIN: Duration = Duration::from_secs(60);
+
+/// The same, of an attempt that the deadline ended.
+const DEADLINE_MIN_OF_ENDED: Duration = Duration::from_secs(1);
+
+/// A recorded attempt that can be replayed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Recorded {
+    /// The tool that ran.
+    pub tool: String,
+    /// SHA-256 of its component, hex.
+    pub component: String,
+    /// The caller of the call.
+    pub caller: String,
+    /// Its canonical arguments.
+    pub args: Value,
+    /// Fuel that it used.
+    pub fuel: u64,
+    /// What entered it.
+    pub cassette: Cassette,
+    /// SHA-256 of the outcome, hex; empty where it was not recorded.
+    end_sha256: String,
+    /// Time that it took, in microseconds.
+    wall_us: u64,
+}
+
+/// Why an attempt cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotReplayable {
+    /// The call had no such attempt.
+    #[error("the call has {0} attempts")]
+    NoAttempt(usize),
+    /// Its record says why.
+    #[error("the attempt cannot be replayed: {0}")]
+    Lacks(String),
+    /// Its cassette cannot be read.
+    #[error(transparent)]
+    Cassette(#[from] CassetteError),
+    /// Its cassette cannot be decrypted.
+    #[error("the cassette cannot be decrypted: {0}")]
+    Sealed(String),
+}
+
+/// Why a replay failed, beside anything that the guest did.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The registry does not have the tool.
+    #[error("the registry has no tool `{0}`")]
+    NoTool(String),
+    /// The arguments are not valid for the tool of today.
+    #[error("the recorded arguments are not valid for `{tool}` of today: {what}")]
+    Arguments {
+        /// The tool.
+        tool: String,
+        /// The first violation.
+        what: String,
+    },
+    /// The tool may not run today.
+    #[error("policy does not let `{0}` run today")]
+    Denied(String),
+    /// The host failed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// What a replay came to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Replayed {
+    /// Where the guest left its cassette; none if it did not.
+    pub divergence: Option<Divergence>,
+    /// How it ended. None if its replay ended before: by a divergence, or where the recording of an attempt that the deadline
+    /// ended stops.
+    pub end: Option<End>,
+    /// What is different in the outcome, a sentence for each.
+    pub differences: Vec<String>,
+    /// Fuel that it used.
+    pub fuel: u64,
+    /// What it would have changed, in order.
+    pub effects: Vec<Import>,
+    /// Imports in the cassette, and what else is different about the two runs.
+    pub notes: Vec<String>,
+    /// What it logged or printed.
+    pub log: String,
+}
+
+impl Replayed {
+    /// Whether the replay came to the same.
+    pub fn is_same(&self) -> bool {
+        self.divergence.is_none() && self.differences.is_empty()
+    }
+}
+
+impl Recorded {
+    /// The attempt with this number of a call, from 1. `unseal` decrypts a cassette that was encrypted to the operator's key.
+    ///
+    /// # Errors
+    /// Says why it cannot be replayed.
+    pub fn of(
+        record: &Record,
+        number: usize,
+        unseal: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<Recorded, NotReplayable> {
+        let lacks = |why: &str| NotReplayable::Lacks(why.to_owned());
+        if record.erased_unix_ms.is_some() {
+            return Err(lacks("what the call and its tool said was erased"));
+        }
+        let index = number.checked_sub(1);
+        let attempt = index.and_then(|index| record.attempts.get(index));
+        let attempt = attempt.ok_or(NotReplayable::NoAttempt(record.attempts.len()))?;
+        let recording = attempt.recording.as_ref().ok_or_else(|| lacks("nothing of it was recorded"))?;
+        if let Some(why) = &recording.lacks {
+            return Err(lacks(why));
+        }
+        let is_route = |plan: &v3::Plan| plan.routes.iter().any(|route| route.from.tool == attempt.route);
+        if !record.plan.as_ref().is_some_and(is_route) {
+            return Err(lacks("it asked whether an effect happened, and its arguments are not on record"));
+        }
+        let cassette = match (recording.cassette.as_str(), recording.sealed) {
+            // A guest that nothing entered needs no more than its arguments.
+            ("", _) if recording.imports == 0 => bare(attempt),
+            ("", _) => return Err(lacks("its cassette was not kept")),
+            (sealed, true) => Cassette::read(&unseal(sealed).map_err(NotReplayable::Sealed)?)?,
+            (text, false) => Cassette::read(text)?,
+        };
+        Ok(Recorded {
+            tool: attempt.route.to_string(),
+            component: attempt.component.to_string(),
+            caller: record.caller.clone(),
+            args: record.args.clone().unwrap_or_default(),
+            fuel: attempt.usage.fuel,
+            cassette,
+            end_sha256: recording.end_sha256.clone(),
+            wall_us: attempt.usage.wall_us,
+        })
+    }
+}
+
+impl Recorded {
+    /// Whether the deadline ended it, which no replay repeats.
+    fn by_deadline(&self) -> bool {
+        self.cassette.end.as_ref().is_some_and(|end| end.kind == End::DEADLINE)
+    }
+}
+
+/// The cassette of an attempt that nothing entered. Its limits are those of today.
+fn bare(attempt: &v3::Attempt) -> Cassette {
+    let header = Header { component: attempt.component.to_string(), ..Header::default() };
+    Cassette { format: FORMAT, header, entries: Vec::new(), end: None }
+}
+
+/// Runs a recorded attempt again, as the tool of this name in the registry of the host. Whether that is the recorded
+/// component is in the notes.
+///
+/// # Errors
+/// When the tool cannot be run, or the host fails.
+pub async fn replay(host: &Host, recorded: &Recorded, mode: Mode) -> Result<Replayed, ReplayError> {
+    let (generation, no_tool) = (host.generation(), || ReplayError::NoTool(recorded.tool.clone()));
+    let tool = generation.registry().resolve(&recorded.tool).map_err(|_| no_tool())?;
+    let args = valid(tool, recorded)?;
+    let caller = Caller::recorded(&recorded.caller);
+    let rules = generation.rules(&caller);
+    let grants = rules.as_ref().map_or(&CallerGrants::All, |rules| &rules.grants);
+    let permit = permitted(host, tool, &args, (&caller, grants))?;
+    let cassette = of_today(recorded, &permit);
+    let mut notes = notes(tool, &permit, &cassette);
+    notes.insert(0, format!("{} imports are recorded", cassette.entries.len()));
+    let tape = Tape::playing(Player::new(cassette, mode));
+    let mut traces = Traces::default();
+    let attempt = attempt(host, (tool, &permit, &args), recorded, (mode, tape.clone()), &mut traces)?;
+    // Always the sandbox: faults that are injected into calls have no part in a replay.
+    let attempted = host.sandbox().run(attempt).await;
+    Ok(compare(tool, recorded, (mode, &tape), attempted, traces, notes).await?)
+}
+
+fn valid(tool: &Tool, recorded: &Recorded) -> Result<ValidArgs, ReplayError> {
+    let args = recorded.args.as_object().cloned().unwrap_or_default();
+    tool.contract.validate(args).map_err(|(violations, _)| ReplayError::Arguments {
+        tool: tool.name.to_string(),
+        what: violations
+            .first()
+            .map_or_else(String::new, |first| format!("{} {}", first.pointer, first.expected)),
+    })
+}
+
+fn permitted(
+    host: &Host,
+    tool: &Tool,
+    args: &ValidArgs,
+    (caller, grants): (&Caller, &CallerGrants),
+) -> Result<Permit, ReplayError> {
+    let now_unix_ms = ms(host.environment().wall());
+    let of = tool.allowances.of(caller.entry(), grants, now_unix_ms);
+    // A caller that is gone had the allowance of all, or one that cannot be known any more: the policy's digest tells.
+    let allowance = of.unwrap_or(&tool.allowance);
+    let request = Request { caller, tool: &tool.name, allowance, args, session: None, now_unix_ms };
+    match decide(&request) {
+        Decision::Allow(permit) => Ok(permit),
+        Decision::Deny(_) | Decision::Hold(_) => Err(ReplayError::Denied(tool.name.to_string())),
+    }
+}
+
+/// The cassette, with the limits and values of today where none were recorded.
+fn of_today(recorded: &Recorded, permit: &Permit) -> Cassette {
+    let mut cassette = recorded.cassette.clone();
+    if cassette.header.fuel_max == 0 {
+        let (limits, effective) = (permit.limits(), permit.effective());
+        cassette.header.fuel_max = limits.fuel;
+        cassette.header.memory_bytes_max = limits.memory_bytes_max;
+        cassette.header.env = (*effective.env).clone();
+        cassette.header.config = (*effective.config).clone();
+    }
+    cassette
+}
+
+/// What is different about the two runs before they begin.
+fn notes(tool: &Tool, permit: &Permit, cassette: &Cassette) -> Vec<String> {
+    let Header { engine, settings, component, policy, .. } = &cassette.header;
+    let differs = |recorded: &str, now: &str| !recorded.is_empty() && recorded != now;
+    let notes = [
+        (differs(component, &tool.component.digest), "the component is another one than was recorded"),
+        (differs(policy, permit.policy()), "the tool is allowed something else than when it was recorded"),
+        (differs(engine, engine::NAME), "it was recorded by another engine"),
+        (differs(settings, engine::DETERMINISM), "it was recorded under other settings of the engine"),
+    ];
+    notes.into_iter().filter_map(|(differs, note)| differs.then(|| note.to_owned())).collect()
+}
+
+fn attempt<'a>(
+    host: &Host,
+    (tool, permit, args): (&'a Tool, &'a Permit, &'a ValidArgs),
+    recorded: &Recorded,
+    (mode, tape): (Mode, Tape),
+    traces: &'a mut Traces,
+) -> Result<Attempt<'a>, ReplayError> {
+    let no_code = || ReplayError::NoTool(tool.name.to_string());
+    let runnable = tool.runnable.as_ref().ok_or_else(no_code)?;
+    let effective = permit.effective();
+    let caller = Caller::recorded(&recorded.caller);
+    let keeper = effective.keyvalue.as_ref();
+    let keeper = keeper.map(|grant| Keeper::new(grant.scope, (&tool.key, tool.effect), &caller, None));
+    let seed = unhex(&recorded.cassette.header.seed);
+    Ok(Attempt {
+        tool: &tool.name,
+        number: 1,
+        linked: runnable.under(permit).ok_or_else(no_code)?,
+        function: &runnable.export,
+        has_result: tool.contract.function.ty.result.is_some(),
+        args: args.values(),
+        permit,
+        seed: seed.and_then(|seed| seed.try_into().ok()).unwrap_or_else(|| host.environment().seed()),
+        deadline: match mode {
+            Mode::Strict | Mode::Stub => {
+                let least = if recorded.by_deadline() { DEADLINE_MIN_OF_ENDED } else { DEADLINE_MIN };
+                least.max(Duration::from_micros(recorded.wall_us) * 4)
+            }
+            Mode::LiveShadow => Duration::from_millis(permit.limits().deadline_ms),
+        },
+        // Without one no effect leaves, whatever the guest does.
+        ledger: None,
+        http: Allotment::new(&effective.http, None).map(Arc::new),
+        files: files::Allotment::new(&effective.files).map(Arc::new),
+        keeper,
+        listener: None,
+        tape,
+        traces,
+    })
+}
+
+/// Compares a replay with what was recorded.
+async fn compare(
+    tool: &Tool,
+    recorded: &Recorded,
+    (mode, tape): (Mode, &Tape),
+    attempted: Attempted,
+    traces: Traces,
+    notes: Vec<String>,
+) -> Result<Replayed, RunError> {
+    let fuel = traces.usage.fuel;
+    let end = recording::end(tool, &attempted?, fuel);
+    let (effects, divergence, has_ended) = match tape.player() {
+        Some(player) => {
+            // What was sent is known once all of it is read, for which the guest must be gone.
+            player.settle().await;
+            let has_ended = !player.is_over();
+            let (effects, divergence) = player.finish();
+            (effects, divergence, has_ended)
+        }
+        None => (Vec::new(), None, true),
+    };
+    let mut notes = notes;
+    if !has_ended && divergence.is_none() && !recorded.by_deadline() {
+        notes.push("its last import has no recorded answer, and what follows is not compared".to_owned());
+    }
+    let is_compared = has_ended && divergence.is_none() && !recorded.by_deadline();
+    let differences = if is_compared { differences(recorded, mode, &end) } else { Vec::new() };
+    let end = (has_ended && divergence.is_none()).then_some(end);
+    Ok(Replayed { divergence, end, differences, fuel, effects, notes, log: traces.log })
+}
+
+fn differences(recorded: &Recorded, mode: Mode, end: &End) -> Vec<String> {
+    let mut differences = Vec::new();
+    if !recorded.end_sha256.is_empty() && end.digest() != recorded.end_sha256 {
+        let was = recorded.cassette.end.as_ref().map_or_else(|| "another one".to_owned(), told);
+        differences.push(format!("the outcome is {}, and was {was}", told(end)));
+    }
+    // In another order, and with other answers, a guest computes something else.
+    if mode == Mode::Strict && end.fuel != recorded.fuel {
+        differences.push(format!("it used {} fuel, and {} when it was recorded", end.fuel, recorded.fuel));
+    }
+    differences
+}
+
+/// Most characters of an outcome in a sentence.
+const TOLD_CHARS_MAX: usize = 300;
+
+fn told(end: &End) -> String {
+    let detail = if end.detail.is_null() { String::new() } else { format!(" {}", end.detail) };
+    airlock_types::shorten::shorten(&format!("{}{detail}", end.kind), TOLD_CHARS_MAX)
+}

@@ -1,0 +1,55 @@
+//! `airlock replay`: a call, all calls, another component, and the key of the operator.
+
+use airlock_tests::root;
+use serde_json::Value;
+
+use crate::state_folder::airlock;
+
+#[test]
+fn the_program_replays_a_call_and_one_of_another_component() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("airlock.toml");
+    let tools = root().join("example-tools");
+    let text = std::fs::read_to_string(tools.join("airlock.toml")).unwrap();
+    let text = text.replace("\"build/", &format!("\"{}/build/", tools.display()));
+    let text = text.replace("host = \"data\"", &format!("host = \"{}/data\"", tools.display()));
+    std::fs::write(&path, text).unwrap();
+    let called = airlock(&path, &["call", "sector_metrics", "{\"period\": \"2015-03\"}", "--json"]);
+    let reply: Value = serde_json::from_slice(&called.stdout).unwrap();
+    let id = reply["record"].as_str().unwrap();
+    let replay = |more: &[&str]| {
+        let done = airlock(&path, &[&["replay"], more].concat());
+        let text =
+            [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+        (done.status.code(), text)
+    };
+    let (exit, said) = replay(&[&id[..23]]);
+    assert!(exit == Some(0) && said.contains("`sector_metrics`: the same"), "{said}");
+    let (exit, said) = replay(&[id, "--json", "--mode", "stub"]);
+    assert!(exit == Some(0) && said.contains("\"same\":true"), "{said}");
+    let (exit, said) = replay(&["--since", "1h"]);
+    assert!(exit == Some(0) && said.contains("1 the same · 0 different · 0 not replayable"), "{said}");
+    let other = tools.join("build/sector-metrics-quarterly.wasm");
+    let (exit, said) = replay(&[id, "--component", &other.display().to_string()]);
+    assert_eq!(exit, Some(1), "{said}");
+    assert!(said.contains("at import 1: the guest ended before this import"), "{said}");
+    assert!(said.contains("recorded: wasi:") && said.contains("replayed: nothing"), "{said}");
+    let (exit, said) = replay(&["01234567-89ab"]);
+    assert!(exit == Some(1) && said.contains("no record"), "{said}");
+}
+
+#[test]
+fn what_is_confidential_is_kept_under_the_key_of_the_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("airlock.toml");
+    let tools = root().join("example-tools/build");
+    let with = |recipient: &str| {
+        let tool = format!("[tools.unit_convert]\ncomponent = \"{}/unit-convert.wasm\"\n", tools.display());
+        std::fs::write(&path, format!("[journal]\nrecipient = \"{recipient}\"\n{tool}")).unwrap();
+        let done =
+            airlock(&path, &["call", "unit_convert", "{\"from\": \"km\", \"to\": \"mile\", \"value\": 1}"]);
+        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let (exit, said) = with("age1nonsense");
+    assert!(exit == Some(1) && said.contains("`journal.recipient` cannot be used"), "{said}");
+}

@@ -32,7 +32,7 @@ pub(crate) struct SizeCheck {
 /// Upper bound of the bytes that a record with this much JSON takes, except for shared pages. The last overflow page of
 /// a record is not full, which can waste up to one page of 16 KiB.
 pub(crate) fn bytes_of(json: u64) -> u64 {
-    json + json.min(16 << 10) + 512
+    json + json.min(16 << 10) + 1_024
 }
 
 /// Makes room for `more` bytes, inside the transaction that adds them.

@@ -6,6 +6,7 @@
 
 mod grades;
 mod intents;
+mod listing;
 mod parts;
 mod prune;
 mod schema;
@@ -29,6 +30,9 @@ use airlock_types::record;
 use airlock_types::record::Record;
 pub(super) use grades::{grade, is_graded};
 pub(super) use intents::{end_intent, find_open, intend, interrupted, open_intents, settle};
+#[cfg(test)]
+pub(super) use listing::plan_of_list;
+pub(super) use listing::{follow, list, newest};
 pub(super) use prune::{index, next_tool, step, tell};
 pub(super) use size::{SizeCheck, bytes_of, make as make_room};
 use trouble::explained;

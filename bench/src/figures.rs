@@ -94,6 +94,28 @@ pub struct AtOnce {
     pub ratio: f64,
 }
 
+/// `airlock log` on a large journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Listing {
+    /// Calls in the journal.
+    pub calls: u64,
+    /// Bytes of its database.
+    pub bytes: u64,
+    /// The program on a journal of one call: what every start costs.
+    pub alone: Times,
+    /// The time of each question, from the start of the program to its end.
+    pub rows: Vec<ListingRow>,
+}
+
+/// One question to `airlock log`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ListingRow {
+    /// What is asked for.
+    pub question: String,
+    /// The times until the first page is printed.
+    pub times: Times,
+}
+
 /// The cost of counting fuel and epochs for a guest that only computes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Metered {

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod figures;
 pub mod floor;
 pub mod library;
+pub mod listing;
 pub mod load;
 pub mod memory;
 pub mod metering;

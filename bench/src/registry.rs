@@ -17,6 +17,9 @@ pub const CALLS_MAX: u32 = 128;
 /// The tool whose calls are measured.
 pub const TOOL: &str = "unit_convert";
 
+/// Room for a million records.
+pub const JOURNAL_BYTES_MAX: u64 = 64 << 30;
+
 /// A repository with its guests built.
 #[derive(Clone, Debug)]
 pub struct Repository {
@@ -51,6 +54,22 @@ impl Repository {
             }
         }
         Ok(())
+    }
+
+    /// Writes a registry with `unit_convert` and room for a large journal.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn listed(&self) -> Result<PathBuf> {
+        let mut text = self.head(1);
+        let _ = write!(text, "\n[journal]\nbytes_max = {JOURNAL_BYTES_MAX}\n");
+        tool(&mut text, TOOL, &self.component("unit-convert"), "");
+        self.write("listed", &text)
+    }
+
+    /// The journal of all these registries.
+    pub fn journal(&self) -> PathBuf {
+        self.state().join("journal.db")
     }
 
     fn state(&self) -> PathBuf {

@@ -12,7 +12,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::figures::{AtOnce, Curve, Library, Machine, Measured, Memory, Metered, Outgoing, Part, Server};
+use crate::figures::{
+    AtOnce, Curve, Library, Listing, ListingRow, Machine, Measured, Memory, Metered, Outgoing, Part, Server,
+};
 use plot::short;
 use table::Table;
 
@@ -63,6 +65,9 @@ pub fn write(docs: &Path) -> Result<()> {
     }
     if let Some(outgoing) = Measured::<Outgoing>::read(&folder, "outgoing")? {
         page.outgoing(&outgoing);
+    }
+    if let Some(listing) = Measured::<Listing>::read(&folder, "listing")? {
+        page.listing(&listing);
     }
     fs::write(docs.join("performance.md"), &page.text).context("cannot write docs/performance.md")
 }
@@ -149,6 +154,25 @@ impl Page<'_> {
         let mut table = Table::new(&["`calls_max`", "all answered, ms", "× the least possible time"]);
         for AtOnce { calls_max, ms, ratio } in at_once {
             table.row([calls_max.to_string(), format!("{ms:.1}"), format!("{ratio:.2}")]);
+        }
+        self.say(&table.to_string());
+    }
+
+    fn listing(&mut self, measured: &Measured<Listing>) {
+        let Listing { calls, bytes, alone, rows } = &measured.figures;
+        self.heading("The list of calls", measured);
+        self.say(&format!(
+            "`airlock log` on a journal of {calls} calls with {:.1} GB, from the start of the program to the end of its first \
+             page. {:.0} ms of it are the program's own, with one call in the journal. One index in the order of calls answers \
+             all of them; what hardly any call matches reads it to its end.\n",
+            *bytes as f64 / 1e9,
+            alone.p50_us / 1e3
+        ));
+        let mut table = Table::new(&["calls of", "p50, ms", "p99, ms", "fastest, ms", "runs"]);
+        for ListingRow { question, times } in rows {
+            let [p50, p99, min] =
+                [times.p50_us, times.p99_us, times.min_us].map(|us| format!("{:.1}", us / 1e3));
+            table.row([question.clone(), p50, p99, min, times.count.to_string()]);
         }
         self.say(&table.to_string());
     }

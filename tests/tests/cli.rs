@@ -34,7 +34,7 @@ fn a_call_prints_the_envelope_and_its_record_can_be_shown() {
     );
     let reply = json(&output);
     assert_eq!((output.status.code(), &reply["status"]), (Some(0), &Value::from("ok")), "{reply}");
-    let shown = airlock("example", &["show", reply["record"].as_str().unwrap()]);
+    let shown = airlock("example", &["show", reply["record"].as_str().unwrap(), "--json"]);
     assert_eq!(json(&shown)["code"], "ok");
 }
 

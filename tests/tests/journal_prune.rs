@@ -50,12 +50,14 @@ fn prune_erases_then_removes_and_says_what() {
         (&2.into(), &0.into(), &"command".into())
     );
     for id in &ids {
-        let shown = airlock(&path, &["show", id]);
+        let shown = airlock(&path, &["show", id, "--json"]);
         let record: Value = serde_json::from_slice(&shown.stdout).unwrap();
         assert!(record["args"].is_null() && record["reply"].is_null(), "{record}");
         assert_eq!((&record["code"], &record["attempts"][0]["code"]), (&"ok".into(), &"ok".into()));
         let said = String::from_utf8_lossy(&shown.stderr);
         assert!(said.contains("retention erased"), "{said}");
+        let told = airlock(&path, &["show", id]);
+        assert!(String::from_utf8_lossy(&told.stdout).contains("Retention erased what the caller"));
     }
     assert_eq!(
         count(folder.path(), "calls WHERE erased_at IS NOT NULL AND args IS NULL AND effect IS NOT NULL"),

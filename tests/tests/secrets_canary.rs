@@ -116,9 +116,21 @@ async fn the_canary_is_at_the_upstream_and_nowhere_else() {
     let arrived = upstream.arrived();
     assert!(arrived.iter().any(|one| one.header("authorization") == format!("Bearer {CANARY}")));
     assert!(arrived.iter().any(|one| one.path == format!("/any?a=b&key={}", forms()[3])), "{arrived:?}");
-    let shown =
-        Command::new(program()).arg("--registry").arg(&registry).args(["show", "--json"]).output().unwrap();
-    assert_clean("`show`", &[shown.stdout, shown.stderr].concat());
+    let airlock = |args: &[&str]| {
+        let output = Command::new(program()).arg("--registry").arg(&registry).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    let listed = String::from_utf8(airlock(&["log", "--json"]).stdout).unwrap();
+    assert!(listed.lines().count() > 3, "{listed}");
+    for line in listed.lines() {
+        let call: serde_json::Value = serde_json::from_str(line).unwrap();
+        let id = call["id"].as_str().unwrap();
+        for args in [vec!["show", id], vec!["show", id, "--json"], vec!["why", id]] {
+            let shown = airlock(&args);
+            assert_clean("`show`", &[shown.stdout, shown.stderr].concat());
+        }
+    }
 }
 
 #[tokio::test]

@@ -127,7 +127,11 @@ fn the_command_line_shows_what_is_hidden_as_escapes() {
     let printed = json!({"out": BAD, "err": BAD}).to_string();
     let reply = airlock("hostile", &["call", "hostile_print", &printed, "--json"]);
     let reply: Value = serde_json::from_slice(&reply.stdout).unwrap();
-    let record = airlock("hostile", &["show", reply["record"].as_str().unwrap()]);
+    let id = reply["record"].as_str().unwrap();
+    for verb in ["show", "why"] {
+        is_clean(&stdout(&airlock("hostile", &[verb, id])));
+    }
+    let record = airlock("hostile", &["show", id, "--json"]);
     is_clean(&stdout(&record));
     let record: Value = serde_json::from_slice(&record.stdout).unwrap();
     assert!(
@@ -142,6 +146,9 @@ fn the_command_line_shows_what_is_hidden_as_escapes() {
         vec!["explain", "types_echo_u8", &json!({ BAD: 1 }).to_string()],
         vec!["inspect", BAD],
         vec!["show", BAD],
+        vec!["why", BAD],
+        vec!["log", "--tool", BAD],
+        vec!["log", "--outcome", BAD],
     ] {
         let output = airlock("hostile", &verb);
         is_clean(&stdout(&output));

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// With --check, stores the count with this reason instead of comparing it
     #[arg(long, requires = "check", value_name = "REASON")]
     bless: Option<String>,
-    /// Only these runs: parts, library, stdio, memory, scale, outgoing
+    /// Only these runs: parts, library, stdio, memory, scale, outgoing, listing
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["rivals", "check"])]
     only: Vec<Part>,
 }
@@ -56,9 +56,11 @@ enum Part {
     Memory,
     Scale,
     Outgoing,
+    Listing,
 }
 
-const ALL: [Part; 6] = [Part::Parts, Part::Library, Part::Stdio, Part::Memory, Part::Scale, Part::Outgoing];
+const ALL: [Part; 7] =
+    [Part::Parts, Part::Library, Part::Stdio, Part::Memory, Part::Scale, Part::Outgoing, Part::Listing];
 
 /// The paths and settings of a run.
 struct Bench<'r> {
@@ -112,6 +114,7 @@ impl Bench<'_> {
             Part::Memory => self.measure(&["memory"]),
             Part::Scale => self.measure(&["scale"]),
             Part::Outgoing => self.measure(&["outgoing"]),
+            Part::Listing => self.measure(&["listing"]),
         }
     }
 

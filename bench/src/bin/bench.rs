@@ -8,7 +8,7 @@ use airlock_bench::figures::{Measured, Part, Server as Figures};
 use airlock_bench::load::{self, Pace};
 use airlock_bench::registry::Repository;
 use airlock_bench::server::{self, Server};
-use airlock_bench::{library, memory, metering, outgoing, report, scale};
+use airlock_bench::{library, listing, memory, metering, outgoing, report, scale};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
@@ -50,6 +50,8 @@ enum What {
     Memory,
     /// Measure how cost grows
     Scale,
+    /// Measure `airlock log` on a large journal
+    Listing,
     /// Measure requests of tools to other hosts
     Outgoing,
     /// Write the registry on which the parts are measured
@@ -101,6 +103,13 @@ async fn main() -> Result<()> {
         What::Scale => {
             let curves = scale::measure(&repository, quick).await?;
             Measured::now(curves, quick).write(&figures, "scale")
+        }
+        What::Listing => {
+            let measured = listing::measure(&repository, quick).await?;
+            for row in &measured.rows {
+                eprintln!("log, {}: {:.0} ms", row.question, row.times.p50_us / 1e3);
+            }
+            Measured::now(measured, quick).write(&figures, "listing")
         }
         What::Outgoing => {
             let measured = outgoing::measure(&repository, quick).await?;

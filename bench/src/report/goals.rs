@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::table::Table;
-use crate::figures::{AtOnce, Curve, Library, Measured, Outgoing, Server};
+use crate::figures::{AtOnce, Curve, Library, Listing, Measured, Outgoing, Server};
 
 /// The product's name in the tables.
 const OURS: &str = "airlock";
@@ -41,6 +41,16 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
         all.extend(at_once.iter().map(|AtOnce { calls_max, ratio, .. }| {
             most(format!("64 GETs of 50 ms, {calls_max} calls at once × the least time"), 1.5, Some(*ratio))
         }));
+    }
+    if let Some(Listing { rows, calls, .. }) =
+        Measured::<Listing>::read(folder, "listing")?.map(|it| it.figures)
+    {
+        let slowest = rows.iter().map(|row| row.times.p50_us / 1e3).reduce(f64::max);
+        all.push(most(
+            format!("the first page of `log` of {calls} calls, its slowest filter, ms"),
+            100.0,
+            slowest,
+        ));
     }
     all.push(most("first result with 100 tools × with one", 5.0, starts(&curves)));
     let mut table = Table::new(&["goal", "bound", "measured", ""]);

@@ -12,12 +12,15 @@ mod confined;
 mod diff;
 mod explain;
 mod export;
+mod found;
 mod grade;
 mod inspect;
 mod journal;
 mod lock;
+mod log;
 mod open;
 mod pack;
+mod page;
 mod policy;
 mod print;
 mod replay;
@@ -30,6 +33,7 @@ mod telemetry;
 mod token;
 mod tools;
 mod verify;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -98,6 +102,8 @@ enum Verb {
     Journal(journal::Verb),
     /// Write the accepted tool definitions to the lock
     Lock(lock::Args),
+    /// List calls: the newest first, or as they end
+    Log(log::Args),
     /// Put contract.toml and the WIT's doc comments into a component
     Pack(pack::Args),
     /// Compare, suggest, prune and test what tools are granted
@@ -110,7 +116,7 @@ enum Verb {
     Secret(secret::Verb),
     /// Serve the tools over MCP and HTTP
     Serve(serve::Args),
-    /// Show the record of a call
+    /// Tell one call: what was asked, what the doors found, the route, the cost, what it touched, the reply
     Show(show::Args),
     /// Sign a component: its bytes, what models read of it, and what it requests
     Sign(sign::Args),
@@ -121,6 +127,8 @@ enum Verb {
     Tools(tools::Args),
     /// Verify the signatures of the registry's components, or of one file
     Verify(verify::Args),
+    /// Tell why a call ended as it did: rules, denials, violations, the route
+    Why(why::Args),
     /// Compile a component from stdin, in the confined process that the host starts for it
     #[command(hide = true)]
     Compile(compile::Args),
@@ -169,6 +177,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Diff(args) => threads.block_on(diff::run(args, printer)),
         Verb::Journal(verb) => threads.log(|| journal::run(verb, registry, printer)),
         Verb::Lock(args) => threads.block_on(lock::run(args, registry, printer)),
+        Verb::Log(args) => threads.block_on(log::run(args, registry, printer)),
         Verb::Policy(verb) => threads.block_on(policy::run(verb, registry, printer)),
         Verb::Secret(verb) => threads.log(|| secret::run(verb, registry, printer)),
         Verb::Sign(args) => threads.block_on(sign::run(args, printer)),
@@ -182,6 +191,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Show(args) => threads.block_on(show::run(args, registry, printer)),
         Verb::Tools(args) => threads.block_on(tools::run(args, registry, printer)),
         Verb::Verify(args) => threads.block_on(verify::run(args, registry, printer)),
+        Verb::Why(args) => threads.block_on(why::run(args, registry, printer)),
     }
 }
 

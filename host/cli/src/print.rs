@@ -38,6 +38,11 @@ impl Printer {
         self.keep(writeln!(anstream::stdout(), "{}", visible(&text.to_string())));
     }
 
+    /// Prints a line on stdout that is styled already and has no other escapes.
+    pub(super) fn styled_line(&self, text: &str) {
+        self.keep(writeln!(anstream::stdout(), "{text}"));
+    }
+
     /// Prints one indented JSON document on stdout.
     pub(super) fn json(&self, value: &impl Serialize) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(value)?;

@@ -4,6 +4,8 @@
 
 use serde::Deserialize;
 
+use crate::{Journal, JournalError, Sink};
+
 /// Most characters of a name.
 const BY_CHARS_MAX: usize = 128;
 
@@ -67,5 +69,29 @@ impl Graded {
     pub(crate) fn parts(&self) -> (Grade, &str, Option<&str>, u64) {
         let Graded { grade, by, note, at_unix_ms } = self;
         (*grade, by, note.as_deref(), *at_unix_ms)
+    }
+}
+
+impl Journal {
+    /// Appends a grade to the call with this id. Grades of a journal in memory could be read by nobody: it takes none.
+    ///
+    /// # Errors
+    /// Fails when the grade cannot be written, or the call has too many.
+    pub fn grade(&self, call: &str, graded: &Graded) -> Result<(), JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.grade(call, graded),
+            Sink::Memory(_) => Err(JournalError::Write("a journal in memory takes no grades".into())),
+        }
+    }
+
+    /// Appends grades, but those that their call has already: all of them or none. Returns how many were new.
+    ///
+    /// # Errors
+    /// Fails when they cannot be written, or a call has too many.
+    pub fn grade_all(&self, grades: &[(String, Graded)]) -> Result<usize, JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.grade_all(grades),
+            Sink::Memory(_) => Err(JournalError::Write("a journal in memory takes no grades".into())),
+        }
     }
 }

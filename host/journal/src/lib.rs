@@ -3,8 +3,8 @@
 //! Owns where records are kept (an SQLite database, or memory), their bound, and when a record is durable: queued for
 //! calls that only read, committed before the reply for all others. One thread writes to the database, in groups. While
 //! the database cannot be written, the bounded queue fills; then calls fail with an error that says that they leave no
-//! record. `keyvalue` has what tools keep, and `answers` what they
-//! answered, each in a file of its own. Must not know how stages decide.
+//! record. `keyvalue` has what tools keep, and `answers` what they answered, each in a file of its own. `telling` puts a
+//! record into words. Must not know how stages decide.
 
 // A match on outcomes must name every variant, so that a new one is a compile error.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -16,6 +16,7 @@ mod error;
 pub mod evidence;
 pub mod grade;
 pub mod keyvalue;
+pub mod listing;
 pub mod log;
 mod logged;
 mod memory;
@@ -27,6 +28,7 @@ mod sqlite;
 mod standing;
 pub mod state;
 mod store;
+pub mod telling;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -38,7 +40,6 @@ use std::time::Duration;
 use airlock_types::json::Json;
 use airlock_types::record::Record;
 pub use error::JournalError;
-use grade::Graded;
 use memory::Memory;
 pub use open::{Interrupted, OpenCall};
 use retention::{By, Pruned, Rules};
@@ -47,9 +48,6 @@ pub use standing::Standing;
 
 /// Bound of [`Journal::memory`] in bytes: about ten thousand calls.
 const MEMORY_BYTES_MAX: u64 = 64 << 20;
-
-/// Shortest prefix of an id that a look-up accepts.
-const PREFIX_CHARS_MIN: usize = 8;
 
 /// Default time that closing waits for the writer. Longer than another process may hold the database before that counts
 /// as a failure. A server sets the rest of its drain time instead.
@@ -238,10 +236,7 @@ impl Journal {
     /// # Errors
     /// Fails when several ids match, the journal cannot be read, or the record may still be queued.
     pub fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
-        // Checked here once, so that both sinks reject the same prefixes.
-        if id.chars().count() < PREFIX_CHARS_MIN {
-            return Err(JournalError::Ambiguous(id.into()));
-        }
+        listing::check_prefix(id)?;
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.find(id),
             Sink::Memory(memory) => memory.find(id),
@@ -283,28 +278,6 @@ impl Journal {
         }
     }
 
-    /// Appends a grade to the call with this id. Grades of a journal in memory could be read by nobody: it takes none.
-    ///
-    /// # Errors
-    /// Fails when the grade cannot be written, or the call has too many.
-    pub fn grade(&self, call: &str, graded: &Graded) -> Result<(), JournalError> {
-        match &self.sink {
-            Sink::Sqlite(sqlite) => sqlite.grade(call, graded),
-            Sink::Memory(_) => Err(JournalError::Write("a journal in memory takes no grades".into())),
-        }
-    }
-
-    /// Appends grades, but those that their call has already: all of them or none. Returns how many were new.
-    ///
-    /// # Errors
-    /// Fails when they cannot be written, or a call has too many.
-    pub fn grade_all(&self, grades: &[(String, Graded)]) -> Result<usize, JournalError> {
-        match &self.sink {
-            Sink::Sqlite(sqlite) => sqlite.grade_all(grades),
-            Sink::Memory(_) => Err(JournalError::Write("a journal in memory takes no grades".into())),
-        }
-    }
-
     /// Ids of calls that started and never ended. After a restart, these are the calls that a crash interrupted.
     ///
     /// # Errors
@@ -336,9 +309,7 @@ impl Journal {
     /// # Errors
     /// As [`Journal::find`].
     pub fn find_open(&self, id: &str) -> Result<Option<OpenCall>, JournalError> {
-        if id.chars().count() < PREFIX_CHARS_MIN {
-            return Err(JournalError::Ambiguous(id.into()));
-        }
+        listing::check_prefix(id)?;
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.find_open(id),
             Sink::Memory(_) => Ok(None),

@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::listing::{Filter, Listed};
 use crate::retention::{By, Keep, Pruned, Rules};
 use crate::standing::{Losses, Standing, log_full, log_removal};
 use crate::{Durability, JournalError, JournalView, bound};
@@ -163,6 +164,24 @@ impl Memory {
         };
         let page = records.filter(is_since).take(PAGE_RECORDS).collect::<Result<_, _>>();
         page.map_err(|err| JournalError::Read(err.to_string()))
+    }
+
+    pub(super) fn list(
+        &self,
+        filter: &Filter,
+        before: &str,
+        count: u32,
+    ) -> Result<Vec<Listed>, JournalError> {
+        let held = self.held();
+        let end = if before.is_empty() { Unbounded } else { Excluded(before) };
+        let newest = held.records.range::<str, _>((Unbounded, end)).rev();
+        let calls =
+            newest.map(|(_, kept)| serde_json::from_str(&kept.text).map(|record| Listed::from(&record)));
+        let admitted = calls.filter(|call| call.as_ref().map_or(true, |call| filter.admits(call)));
+        admitted
+            .take(count as usize)
+            .collect::<Result<_, _>>()
+            .map_err(|err| JournalError::Read(err.to_string()))
     }
 
     /// Applies the rules of retention. Nothing is told of it later: a journal in memory ends with its process.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::grade::Graded;
+use crate::listing::{Filter, Listed, Tail};
 use crate::queue::Message;
 use crate::retention::{By, Keep, Pruned, Rules};
 use crate::store::{self, Fault, Step, Store, StoreError};
@@ -103,6 +104,25 @@ impl Sqlite {
     pub(super) fn page(&self, after: &str, since_unix_ms: u64) -> Result<Vec<Record>, JournalError> {
         self.writer.flush()?;
         self.read(|connection| store::page(connection, after, since_unix_ms))
+    }
+
+    pub(super) fn list(
+        &self,
+        filter: &Filter,
+        before: &str,
+        count: u32,
+    ) -> Result<Vec<Listed>, JournalError> {
+        self.writer.flush()?;
+        self.read(|connection| store::list(connection, filter, before, count))
+    }
+
+    pub(super) fn newest(&self, filter: &Filter, count: u32) -> Result<(Vec<Listed>, Tail), JournalError> {
+        self.writer.flush()?;
+        self.read(|connection| store::newest(connection, filter, count))
+    }
+
+    pub(super) fn follow(&self, filter: &Filter, from: Tail) -> Result<(Vec<Listed>, Tail), JournalError> {
+        self.read(|connection| store::follow(connection, filter, from))
     }
 
     pub(super) fn open_intents(&self) -> Result<Vec<String>, JournalError> {

@@ -7,6 +7,7 @@
 mod adopt;
 mod grades;
 mod intents;
+mod listing;
 pub(crate) mod log;
 mod parts;
 pub(crate) mod processes;
@@ -33,6 +34,9 @@ use airlock_types::record;
 use airlock_types::record::Record;
 pub(super) use grades::{grade, is_graded};
 pub(super) use intents::{find_open, intend, interrupted, open_intents, settle, withdraw};
+#[cfg(test)]
+pub(super) use listing::plan_of_list;
+pub(super) use listing::{follow, list, newest};
 pub(super) use prune::{Step, index, next_tool, step, tell};
 pub(super) use seal::seal;
 pub(super) use size::{SizeCheck, bytes_of, make as make_room};

@@ -1,4 +1,5 @@
 mod interrupted;
+mod listing;
 mod parts;
 mod retention;
 mod sinks;

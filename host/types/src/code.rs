@@ -104,6 +104,22 @@ pub enum Status {
     Failed,
 }
 
+impl Status {
+    /// As a reply has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Degraded => "degraded",
+            Status::Invalid => "invalid",
+            Status::Clarify => "clarify",
+            Status::Refused => "refused",
+            Status::Denied => "denied",
+            Status::Held => "held",
+            Status::Failed => "failed",
+        }
+    }
+}
+
 /// Whether the guest ran. Decisive for calls with effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -341,6 +357,8 @@ mod tests {
     fn every_code_serializes_as_its_row_says() {
         for code in Code::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), serde_json::json!(code.as_str()));
+            let status = code.facts().status;
+            assert_eq!(serde_json::to_value(status).unwrap(), serde_json::json!(status.as_str()));
         }
     }
 

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::call_count::CallCount;
-use super::load::{Means, first_loaded, host_journal, pool, suit_confinement};
+use super::load::{Means, first_loaded, pool, suit_confinement};
 use super::{Host, OpenError};
 use crate::capability::keyvalue::KeyValues;
 use crate::capability::{Capabilities, Capability, Resolve};

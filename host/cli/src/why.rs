@@ -1,0 +1,24 @@
+//! `airlock why CALL`: tells why a call ended as it did.
+
+use std::path::Path;
+
+use super::Ended;
+use super::found::Found;
+use super::page::Page;
+use super::print::Printer;
+use airlock_journal::telling;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The record's id as the reply has it, or its beginning
+    #[arg(value_name = "CALL")]
+    id: String,
+}
+
+pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
+    let found = Found::look(&args.id, registry)?;
+    let mut page = Page::new(printer);
+    page.told(&telling::why(&found.record, found.stand));
+    page.end();
+    Ok(0)
+}

@@ -99,12 +99,12 @@ pub(super) fn standing(connection: &Connection, id: &str, kinds: &[Kind]) -> Res
     let mut standing: Vec<u64> = Vec::new();
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
-        let kind: String = row.get(1)?;
-        let ends: Option<String> = row.get(2)?;
-        let ends = ends.map_or(Ok(Vec::new()), |ends| serde_json::from_str::<Vec<u64>>(&ends));
-        let ends = ends.map_err(|_| StoreError::Json)?;
+        // What is no list ends nothing, and what is no kind is no entry: a verification tells of both.
+        let kind = row.get_ref(1)?.as_str().unwrap_or_default();
+        let ends = row.get_ref(2)?.as_str().unwrap_or_default();
+        let ends: Vec<u64> = serde_json::from_str(ends).unwrap_or_default();
         standing.retain(|number| !ends.contains(number));
-        if Kind::named(&kind).is_some_and(|kind| kinds.contains(&kind)) {
+        if Kind::named(kind).is_some_and(|kind| kinds.contains(&kind)) {
             standing.push(number.unsigned_abs());
         }
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use super::*;
-use crate::evidence::{FaultKind, Verified};
+use crate::evidence::{Fault, FaultKind, Verified};
 use crate::grade::{Grade, Graded};
 use crate::log::{Note, SigningKey};
 use crate::retention::{By, Keep};
@@ -152,6 +152,24 @@ async fn a_thousand_random_changes_are_found_and_located() {
     }
     // Each kind of change was made.
     assert!(kinds.len() >= 12 && kinds.values().all(|count| *count >= 5), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_located_too() {
+    let sample = Sample::new(80).await;
+    for (change, id) in [
+        ("UPDATE records SET caller = CAST(x'ff' AS TEXT) WHERE id = '00000070-reads'", "00000070-reads"),
+        ("UPDATE log SET ends = 'x' WHERE id = '00000070-writes' AND kind = 'effect'", "00000070-writes"),
+        ("UPDATE log SET kind = NULL WHERE id = '00000075-writes' AND kind = 'effect'", "00000075-writes"),
+        ("UPDATE log SET kind = CAST(x'ff' AS TEXT) WHERE id = '00000071-reads'", "00000071-reads"),
+        ("UPDATE graded SET by = CAST(x'ff' AS TEXT) WHERE call = '00000068-reads'", "00000068-reads/grade/"),
+    ] {
+        let copy = sample.copy();
+        assert_eq!(copy.connection().execute(change, []).unwrap(), 1, "{change}");
+        let verified = copy.verify();
+        let is_located = |fault: &Fault| fault.id.as_ref().is_some_and(|found| found.starts_with(id));
+        assert!(verified.faults.iter().any(is_located), "{change}: {:?}", verified.faults);
+    }
 }
 
 #[tokio::test]

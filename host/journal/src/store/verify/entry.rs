@@ -47,13 +47,13 @@ impl Found {
         Ok(Found {
             number: row.get::<_, i64>(0)?.unsigned_abs(),
             leaf: row.get(1)?,
-            kind: row.get(2)?,
-            id: row.get(3)?,
+            kind: text(row, 2)?,
+            id: text(row, 3)?,
             head: row.get(4)?,
             payload: row.get(5)?,
             salt: row.get(6)?,
-            ends: row.get(7)?,
-            text: row.get(8)?,
+            ends: text(row, 7)?,
+            text: text(row, 8)?,
         })
     }
 
@@ -99,6 +99,12 @@ impl Found {
         let texts = [kind, id, ends, text].into_iter().all(Option::is_none);
         texts && [head, payload, salt].into_iter().all(Option::is_none)
     }
+}
+
+/// A text column, which may have been made one that is not UTF-8. Such a text is not what a leaf is the hash of.
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    let bytes = row.get_ref(column)?.as_bytes_or_null();
+    Ok(bytes.unwrap_or_default().map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
 impl Sound {

@@ -76,6 +76,12 @@ impl Row {
     }
 }
 
+/// Whether a column has a value that nothing here ever wrote: a text that is not UTF-8.
+fn is_unreadable(err: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType, Utf8Error};
+    matches!(err, FromSqlConversionFailure(..) | InvalidColumnType(..) | Utf8Error(..))
+}
+
 fn edited(what: impl Into<String>) -> Wrong {
     Some((FaultKind::Edited, what.into()))
 }
@@ -87,7 +93,13 @@ impl Verifier<'_> {
             "SELECT record, tool, started_unix_ms, ended_unix_ms, code, caller, session, bytes, parts, erased_unix_ms
              FROM {table} WHERE id = ?1"
         );
-        let row = self.connection.prepare_cached(&row)?.query_row([&entry.id], Row::of).optional()?;
+        let row = self.connection.prepare_cached(&row)?.query_row([&entry.id], Row::of).optional();
+        let row = match row {
+            Err(err) if is_unreadable(&err) => {
+                return Ok(edited("a column of the record is not a text any more"));
+            }
+            row => row?,
+        };
         let erased_at = self.gone.erased_at(entry.number);
         let is_written = |text: &str| match (erased_at, entry.payload) {
             (None, Some(_)) => entry.is_payload(text),
@@ -158,7 +170,13 @@ impl Verifier<'_> {
     pub(super) fn grade(&mut self, entry: &Sound) -> Result<Wrong, StoreError> {
         let number: Option<i64> = entry.id.rsplit_once("/grade/").and_then(|(_, number)| number.parse().ok());
         let row = format!("SELECT {} FROM graded WHERE number = ?1", grades::Row::COLUMNS);
-        let row = self.connection.prepare_cached(&row)?.query_row([number], grades::Row::of).optional()?;
+        let row = self.connection.prepare_cached(&row)?.query_row([number], grades::Row::of).optional();
+        let row = match row {
+            Err(err) if is_unreadable(&err) => {
+                return Ok(edited("a column of the grade is not a text any more"));
+            }
+            row => row?,
+        };
         let Some(row) = row else {
             return Ok(Some((FaultKind::Dropped, "its grade is missing".to_owned())));
         };

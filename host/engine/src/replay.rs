@@ -259,7 +259,7 @@ fn notes(tool: &Tool, permit: &Permit, cassette: &Cassette) -> Vec<String> {
         (differs(engine, engine::NAME), "it was recorded by another engine"),
         (differs(settings, engine::DETERMINISM), "it was recorded under other settings of the engine"),
     ];
-    notes.into_iter().filter_map(|(differs, note)| differs.then(|| note.to_owned())).collect()
+    notes.into_iter().filter(|(differs, _)| *differs).map(|(_, note)| note.to_owned()).collect()
 }
 
 fn attempt<'a>(

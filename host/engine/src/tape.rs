@@ -61,7 +61,7 @@ pub(crate) struct Tape(Option<Arc<Deck>>);
 #[derive(Debug)]
 enum Deck {
     Record(Recorder),
-    Play(Player),
+    Play(Box<Player>),
 }
 
 /// The replay has ended, by a divergence or because nothing more is recorded. It ends the guest.
@@ -96,7 +96,7 @@ impl Tape {
     }
 
     pub(crate) fn playing(player: Player) -> Tape {
-        Tape(Some(Arc::new(Deck::Play(player))))
+        Tape(Some(Arc::new(Deck::Play(Box::new(player)))))
     }
 
     pub(crate) fn recorder(&self) -> Option<&Recorder> {

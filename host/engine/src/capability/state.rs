@@ -85,8 +85,7 @@ impl State {
         limiter: Limiter,
         log: Capture,
         reports: Reports,
-        ledger: Option<Arc<Ledger>>,
-        tape: Tape,
+        (ledger, tape): (Option<Arc<Ledger>>, Tape),
         mut granted: Granted,
     ) -> State {
         let mut table = ResourceTable::new();

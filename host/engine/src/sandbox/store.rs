@@ -91,7 +91,7 @@ pub(crate) fn store(
         random,
         usual: permit.usual().cloned(),
     };
-    let state = State::new(context, folders, limiter, log, Reports::new(listener), ledger, tape, granted);
+    let state = State::new(context, folders, limiter, log, Reports::new(listener), (ledger, tape), granted);
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     // A coarse bound on what one step copies out of the guest. The exact limit is checked later, on the JSON.

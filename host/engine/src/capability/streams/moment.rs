@@ -10,7 +10,7 @@ use crate::tape::{Asked, Kind, Note, Tape};
 /// How a stream failed, on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Failed {
+pub(super) enum Broken {
     /// It is at its end.
     Closed,
     /// An error, which the stream has again in a replay.
@@ -20,7 +20,7 @@ pub(super) enum Failed {
 }
 
 /// Bytes that a stream gave or took, or how it failed.
-pub(super) type Was = Result<u64, Failed>;
+pub(super) type Was = Result<u64, Broken>;
 
 /// Who says what a stream does now.
 pub(super) enum Moment {
@@ -69,9 +69,9 @@ pub(super) fn taped(tape: &Tape, import: &'static str, args: impl Serialize) -> 
 fn was<T: Counted>(done: &StreamResult<T>) -> Was {
     match done {
         Ok(done) => Ok(done.count()),
-        Err(StreamError::Closed) => Err(Failed::Closed),
-        Err(StreamError::LastOperationFailed(_)) => Err(Failed::Failed),
-        Err(StreamError::Trap(_)) => Err(Failed::Trap),
+        Err(StreamError::Closed) => Err(Broken::Closed),
+        Err(StreamError::LastOperationFailed(_)) => Err(Broken::Failed),
+        Err(StreamError::Trap(_)) => Err(Broken::Trap),
     }
 }
 
@@ -89,7 +89,7 @@ impl Note {
 pub(super) fn replayed<T: Counted>(tape: &Tape, recorded: Was, done: StreamResult<T>) -> StreamResult<T> {
     let now = was(&done);
     // The other end of a connection was gone, which in a replay is always there.
-    if recorded == Err(Failed::Closed) {
+    if recorded == Err(Broken::Closed) {
         return Err(StreamError::Closed);
     }
     if now != recorded {

@@ -8,7 +8,7 @@ use crate::run::cargo;
 
 pub(crate) fn run(root: &Path) -> Result<()> {
     let test = "replay_examples::a_thousand_calls";
-    let all = ["test", "--workspace", "--test", "all", test, "--", "--ignored", "--nocapture"];
+    let all = ["test", "--workspace", "--test", "all", test, "--", "--ignored"];
     // The program that compiles components.
     cargo(root, &["build", "--quiet", "--workspace", "--bins"])?;
     cargo(root, &all)

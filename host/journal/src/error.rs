@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::PREFIX_CHARS_MIN;
 use crate::grade::GRADES_MAX;
 
 /// Why an operation of the journal failed.
@@ -43,21 +42,12 @@ pub enum JournalError {
         most: usize,
     },
     /// The prefix matches several ids, or is too short to be one.
-    #[error("{}", ambiguous(.0))]
+    #[error(
+        "`{0}` is not the beginning of exactly one record's id: give more of it; records of the same minute share their first \
+         eight characters"
+    )]
     Ambiguous(String),
     /// The call has as many grades as it can have.
     #[error("the call `{0}` has {GRADES_MAX} grades, the most that one call can have")]
     Graded(String),
-}
-
-/// Why a text names no record, as far as its form says.
-fn ambiguous(id: &str) -> String {
-    let is_of_an_id = id.chars().all(|c| c.is_ascii_alphanumeric());
-    if id.is_empty() || !is_of_an_id {
-        return format!("`{id}` is no id: it is the `record` of a reply, of letters and digits");
-    }
-    format!(
-        "`{id}` is not the beginning of exactly one record's id: give more of it, at least {PREFIX_CHARS_MIN} characters; \
-         records of the same minute share their first eight"
-    )
 }

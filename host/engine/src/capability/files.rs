@@ -18,6 +18,7 @@ mod fault;
 mod folder;
 mod names;
 mod node;
+mod opening;
 mod place;
 mod sink;
 mod stream;

@@ -12,7 +12,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     NewTimestamp, OpenFlags,
 };
 
-use super::node::{Node, Opening};
+use super::node::Node;
+use super::opening::Opening;
 
 /// How something is to be opened.
 pub(super) fn opening(open: OpenFlags, flags: DescriptorFlags) -> Result<Opening, ErrorCode> {

@@ -8,13 +8,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use cap_primitives::fs::{FollowSymlinks, Metadata, OpenOptions, OpenOptionsExt as _, open, read_link, stat};
+use cap_primitives::fs::{FollowSymlinks, Metadata, open, read_link, stat};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use super::changes::{Change, Running, Writing};
 use super::fault::Fault;
+use super::opening::{Opening, is, open_there, options};
 use super::place::{Last, Place, is_beneath};
 use crate::capability::noted;
 use airlock_types::grant::{Access, Asked, Why};
@@ -59,33 +60,6 @@ pub(super) struct Open {
     pub(super) writes: bool,
     /// The guest's path of it, as the guest wrote it.
     label: String,
-}
-
-/// How something is to be opened.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Opening {
-    pub(super) reads: bool,
-    pub(super) writes: bool,
-    /// Whether a file that is missing is created.
-    pub(super) creates: bool,
-    /// Whether it must be missing.
-    pub(super) is_exclusive: bool,
-    /// Whether what is in the file is dropped.
-    pub(super) truncates: bool,
-    /// Whether it must be a folder.
-    pub(super) is_folder: bool,
-}
-
-impl Opening {
-    /// Whether it may change something by itself.
-    pub(super) fn changes(self) -> bool {
-        self.creates || self.truncates
-    }
-
-    /// Whether a file that is created where it is missing was there, or not, for a moment only.
-    fn is_settled_by_another_try(self, err: &io::Error) -> bool {
-        self.creates && (is(err, Errno::NOENT) || (is(err, Errno::EXIST) && !self.is_exclusive))
-    }
 }
 
 impl Granted {
@@ -329,24 +303,6 @@ fn check(seen: &Metadata, place: &Place, how: Opening) -> Result<(), Fault> {
 pub(super) fn admit(metadata: &Metadata) -> Result<(), Fault> {
     let is_admitted = metadata.is_file() || metadata.is_dir();
     if is_admitted { Ok(()) } else { Err(Fault::Invalid(ErrorCode::NotPermitted)) }
-}
-
-fn open_there(folder: &File, place: &Place, how: Opening) -> Result<File, Fault> {
-    let options = options(how)?.write(how.writes || how.truncates).clone();
-    // cap-primitives keeps the path beneath the folder, links included.
-    Ok(open(folder, place.path(), &options)?)
-}
-
-fn options(how: Opening) -> Result<OpenOptions, Fault> {
-    // A FIFO that takes the file's place after the check must not block, a terminal must not become the controlling
-    // one, and the place has no link at its end.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
-    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    Ok(OpenOptions::new().read(how.reads).custom_flags(flags).clone())
-}
-
-fn is(err: &io::Error, errno: Errno) -> bool {
-    Errno::from_io_error(err) == Some(errno)
 }
 
 #[cfg(test)]

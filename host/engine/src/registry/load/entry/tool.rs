@@ -40,8 +40,17 @@ impl Entry {
         of_entry: Vec<String>,
     ) -> Result<(Tool, Vec<String>), Diagnostics> {
         let Entry { file, key, config, .. } = self;
-        let Agreed { component, author, requests, grants, allowances, source, record, possible, is_open_world } =
-            agreed;
+        let Agreed {
+            component,
+            author,
+            requests,
+            grants,
+            allowances,
+            source,
+            record,
+            possible,
+            is_open_world,
+        } = agreed;
         let none = Default::default();
         let docs = component.info.docs_of(function).unwrap_or(&none);
         let contract = Contract::prepare(function, said, docs).map_err(|err| {

@@ -3,6 +3,7 @@
 //! Owns that order and the default of each part. Must not know what a part does.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -19,7 +20,7 @@ use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
 use crate::generation::{Access, Accesses, Answers, Generation, Parts};
 use crate::lock::Served;
-use crate::registry::{LoadEvent, Registry as LoadedRegistry, Threads};
+use crate::registry::{LoadEvent, OutOfReach, Purpose, Registry as LoadedRegistry, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::secret::Unseal;
 use airlock_journal::{Interrupted, Journal, JournalError, answers, keyvalue};
@@ -140,8 +141,8 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { confinement: Some(confinement), ..self }
     }
 
-    /// Opens the host for a program that makes no calls, such as a check of a registry. No component runs in it, so
-    /// `host.confine` does not apply.
+    /// Opens the host for a program that makes no calls, such as a list of tools. No component runs in it, so
+    /// `host.confine` does not apply, and nothing is compiled: a call ends with `host.internal`.
     pub fn without_calls(self) -> HostBuilder<'w> {
         HostBuilder { confinement: None, ..self }
     }
@@ -200,6 +201,9 @@ impl<'w> HostBuilder<'w> {
             apart,
             threads: &threads,
             environment: &*environment,
+            // Code is compiled and mapped only by who runs it.
+            purpose: if confinement.is_some() { Purpose::Run } else { Purpose::Look },
+            out_of_reach: &OutOfReach::new(),
         };
         let registry = load(&file, &means, watch).await?;
         let served = Arc::new(Mutex::new(Served::default()));
@@ -231,6 +235,7 @@ impl<'w> HostBuilder<'w> {
             accesses: Mutex::new(Accesses::new(access)),
             served,
             threads,
+            is_behind: AtomicBool::new(false),
             drain_began: OnceLock::new(),
             generations: watch::Sender::new(0),
             interrupted,

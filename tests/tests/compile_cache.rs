@@ -16,6 +16,9 @@ fn airlock(folder: &Path, args: &[&str]) -> Output {
 
 /// The listed tools and one answer, which must not depend on how the code was obtained.
 fn seen(folder: &Path) -> String {
+    // All tools are compiled by it, and by a call the called one.
+    let checked = airlock(folder, &["check"]);
+    assert!(checked.status.success(), "{}", stderr(&checked));
     let listed = airlock(folder, &["tools", "--json"]);
     let called = airlock(folder, &["call", "unit_convert", r#"{"value": 1, "from": "km", "to": "m"}"#]);
     assert!(listed.status.success() && called.status.success(), "{}{}", stderr(&listed), stderr(&called));

@@ -1,11 +1,13 @@
 //! The confinement of the process that makes calls: each rule tried from inside, what still works, and what a reload may
 //! ask for.
 
+mod attempts;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::symlink;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -17,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::http::{CONVERT, KM};
 use crate::secrets::keep;
+use attempts::ATTEMPTS;
 
 pub(crate) const REQUIRE: &str = "[host]\nconfine = \"require\"\n";
 
@@ -42,9 +45,13 @@ impl Ground {
             fs::create_dir_all(folder.path().join(name)).unwrap();
         }
         let ground = Ground { folder };
-        for (name, text) in
-            [("own/read/file", "read"), ("own/changed/file", "x"), ("outside/secret", "secret")]
-        {
+        for (name, text) in [
+            ("own/read/file", "read"),
+            ("own/changed/file", "x"),
+            ("own/beside", "x"),
+            ("outside/secret", "secret"),
+            ("outside/roots.pem", "roots"),
+        ] {
             fs::write(ground.at(name), text).unwrap();
         }
         symlink(ground.at("outside/secret"), ground.at("own/read/link")).unwrap();
@@ -78,11 +85,18 @@ impl Ground {
 
     /// What the helper program reports in this role.
     fn tried(&self, role: &str) -> BTreeMap<String, String> {
+        self.tried_with(role, &[])
+    }
+
+    fn tried_with(&self, role: &str, variables: &[(&str, PathBuf)]) -> BTreeMap<String, String> {
+        let _stream = UnixListener::bind(self.at("outside/stream")).unwrap();
+        let _datagrams = UnixDatagram::bind(self.at("outside/datagrams")).unwrap();
         let socket = format!("airlock-test-{}-{role}", std::process::id());
         let _listening = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&socket).unwrap()).unwrap();
         let mut command = helper();
         command.arg(role).arg(self.granted()).arg(self.at("outside"));
         command.args([&std::process::id().to_string(), &socket]).stdin(Stdio::null());
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let output = command.output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
@@ -94,61 +108,6 @@ impl Ground {
 fn helper() -> Command {
     Command::new(program().with_file_name("confined"))
 }
-
-/// Each attempt, with its outcome in the process that makes calls, in the one that starts compile processes, and without
-/// confinement. 1 is EPERM, 2 ENOENT, 13 EACCES, 14 EFAULT, 22 EINVAL, 25 ENOTTY, 38 ENOSYS; `*` is any but `done`,
-/// and `?` is for what depends on the kernel, or on the user.
-const ATTEMPTS: &[(&str, &str, &str, &str)] = &[
-    ("read a file outside", "13", "13", "done"),
-    ("list a folder outside", "13", "13", "done"),
-    ("write to a file outside", "13", "13", "done"),
-    ("truncate a file outside", "13", "13", "done"),
-    ("make a file outside", "13", "13", "done"),
-    ("make a folder outside", "13", "13", "done"),
-    ("make a link outside", "13", "13", "done"),
-    ("move a file outside", "13", "13", "done"),
-    ("remove a file outside", "2", "2", "done"),
-    ("read through a link", "13", "13", "2"),
-    ("write to the registry", "13", "13", "done"),
-    ("write to a component", "13", "13", "done"),
-    ("make a file beside the registry", "13", "13", "done"),
-    ("make a file where a tool reads", "13", "13", "done"),
-    ("move a file out", "13", "13", "done"),
-    ("make a socket", "13", "13", "done"),
-    ("read the memory of another process", "13", "13", "done"),
-    ("read the variables of another process", "13", "?", "done"),
-    ("signal another process", "1", "1", "done"),
-    ("start a program", "1", "13", "done"),
-    ("listen at another port", "13", "13", "done"),
-    ("connect to another program's abstract socket", "1", "1", "done"),
-    ("listen at the port", "done", "13", "done"),
-    ("connect over TCP", "done", "13", "done"),
-    ("send a datagram", "done", "done", "done"),
-    ("read the registry", "done", "13", "done"),
-    ("read where a tool reads", "done", "13", "done"),
-    ("change where a tool changes", "done", "13", "2"),
-    ("change the state folder", "done", "13", "done"),
-    ("read the name servers", "done", "13", "done"),
-    ("resolve a name", "done", "*", "done"),
-    ("read the trusted roots", "done", "13", "done"),
-    ("start a thread", "done", "done", "done"),
-    ("signal itself", "done", "done", "done"),
-    ("open a socket of packets", "1", "1", "done"),
-    ("open a socket of cryptography", "1", "1", "?"),
-    ("open a socket of a virtual machine", "1", "1", "?"),
-    ("open a raw socket", "1", "1", "done"),
-    ("open a raw socket of IPv6", "1", "1", "done"),
-    ("open a former socket of packets", "1", "1", "?"),
-    ("listen to the kernel's events", "1", "1", "done"),
-    ("ask for the addresses of this machine", "done", "done", "done"),
-    ("make a process", "1", "22", "22"),
-    ("make a process in the new way", "38", "22", "22"),
-    ("signal another thread", "1", "1", "done"),
-    ("read the limits of another process", "1", "done", "done"),
-    ("read its own limits", "done", "done", "done"),
-    ("type into the terminal", "1", "1", "25"),
-    ("use the console", "1", "1", "25"),
-];
 
 fn assert_tried(
     role: &str,
@@ -188,6 +147,35 @@ fn what_starts_compile_processes_reaches_nothing_else() {
     let tried = Ground::new().tried("starter");
     assert_eq!(tried["confinement"], "landlock: enforced, seccomp: enforced");
     assert_tried("starter", &tried, |attempt| attempt.2.to_owned());
+    for (call, _) in confine::denied_to_starter() {
+        assert_eq!(tried[call], "1", "{call}");
+    }
+    assert_eq!(tried.len(), 1 + ATTEMPTS.len() + confine::denied_to_starter().count());
+}
+
+#[test]
+fn a_home_a_file_of_roots_and_a_library_open_no_folder() {
+    if !has_all("a_home_a_file_of_roots_and_a_library_open_no_folder") {
+        return;
+    }
+    let ground = Ground::new();
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let library = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));
+    let library = library.into_iter().find(|path| path.contains("libm.so") || path.contains("libgcc_s.so"));
+    fs::copy(library.unwrap(), ground.at("outside/preloaded.so")).unwrap();
+    let home = ground.at("own").canonicalize().unwrap();
+    let tried = ground.tried_with(
+        "host",
+        &[
+            ("HOME", home),
+            ("SSL_CERT_FILE", ground.at("outside/roots.pem")),
+            ("LD_PRELOAD", ground.at("outside/preloaded.so")),
+        ],
+    );
+    assert_eq!(tried["read the registry"], "done");
+    assert_eq!(tried["read a file beside the registry"], "13");
+    assert_eq!(tried["read the roots of the variable"], "done");
+    assert_eq!(tried["read a file outside"], "13");
 }
 
 #[test]
@@ -197,6 +185,49 @@ fn without_confinement_each_attempt_would_succeed() {
     let tried = Ground::new().tried("free");
     assert_tried("free", &tried, |attempt| if is_root { attempt.3 } else { &tried[attempt.0] }.to_owned());
     assert_eq!(tried.len(), ATTEMPTS.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_shell_left_open_is_closed_and_no_core_is_dumped() {
+    if !has_all("what_the_shell_left_open_is_closed_and_no_core_is_dumped") {
+        return;
+    }
+    let ground = Ground::new();
+    let registry = ground.registry(&format!("{REQUIRE}[tools.tool]\ncomponent = \"tool.wasm\"\n"));
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec 9<\"$0\"; exec \"$@\""]).arg(ground.at("outside/secret")).arg(program());
+    command.arg("--registry").arg(&registry).args(["serve", "--http", "127.0.0.1:0", "--allow-anonymous"]);
+    let server = tokio::task::spawn_blocking(|| Server::of(command)).await.unwrap().unwrap();
+    let starters = crate::confined_reload::children(server.id());
+    assert_eq!(starters.len(), 1);
+    for process in [server.id(), starters[0]] {
+        let of = Path::new("/proc").join(process.to_string());
+        let open =
+            fs::read_dir(of.join("fd")).unwrap().map(|entry| fs::read_link(entry.unwrap().path()).unwrap());
+        let secret = ground.at("outside/secret").canonicalize().unwrap();
+        assert!(open.into_iter().all(|path| path != secret));
+        let limits = fs::read_to_string(of.join("limits")).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(line.split_whitespace().nth(4), Some("1"), "{line}");
+    }
+}
+
+#[test]
+fn verbs_that_make_no_calls_compile_and_map_nothing() {
+    let ground = Ground::new();
+    let registry = ground.registry("[tools.tool]\ncomponent = \"tool.wasm\"\n");
+    for args in [&["tools"][..], &["export", "--for", "anthropic"], &["explain", "tool", KM]] {
+        let (code, said) = airlock(&registry, args);
+        assert_eq!(code, Some(0), "{args:?}: {said}");
+    }
+    let code = || {
+        let kept = fs::read_dir(ground.at("own/.airlock/code")).unwrap();
+        kept.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "cwasm"))
+            .count()
+    };
+    assert_eq!(code(), 0);
+    let (status, said) = airlock(&registry, &["check"]);
+    assert_eq!((status, code()), (Some(0), 1), "{said}");
 }
 
 pub(crate) async fn ask(server: &Server, tool: &str, args: Value) -> Value {
@@ -261,16 +292,16 @@ fn check_says_what_is_confined() {
     let text = "[tools.tool]\ncomponent = \"tool.wasm\"\n";
     let (code, said) = airlock(&ground.registry(text), &["check", "--verbose"]);
     assert_eq!(code, Some(0), "{said}");
-    let here = confine::available().to_string();
-    assert!(
-        said.contains(&format!("note: `airlock serve` and `airlock call` are confined: {here}")),
-        "{said}"
-    );
+    let here = confine::available();
+    let confined = format!("note: `airlock serve` and `airlock call` are confined: {here}");
+    assert_eq!(said.contains(&confined), here.landlock.is_in_force() || here.seccomp.is_in_force(), "{said}");
     let state = ground.at("own/.airlock").canonicalize().unwrap();
-    assert!(said.contains(&format!("they change {}", state.display())), "{said}");
+    let changed = format!("they change {}", state.display());
+    assert_eq!(said.contains(&changed), here.landlock.is_in_force(), "{said}");
     // Without it, only how many there are.
     let (_, said) = airlock(&ground.registry(text), &["check"]);
-    assert!(said.contains("and change 1 place") && !said.contains("they change"), "{said}");
+    let counted = said.contains("and change 1 place") && !said.contains("they change");
+    assert_eq!(counted, here.landlock.is_in_force(), "{said}");
     let (code, said) = airlock(&ground.registry(&format!("[host]\nconfine = \"off\"\n{text}")), &["check"]);
     assert!(code == Some(0) && said.contains("nothing confines"), "{said}");
     let (_, said) = airlock(&ground.registry(&format!("{REQUIRE}{text}")), &["check"]);

@@ -2,13 +2,16 @@
 //! processes for it.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use airlock_tests::root;
 use airlock_tests::server::Server;
-use serde_json::Value;
+use airlock_tests::{program, root};
+use rustix::process::{Resource, Rlimit};
+use serde_json::{Value, json};
 
 use crate::confined::{Ground, REQUIRE, ask, has_all};
 use crate::http::{CONVERT, DIGEST, KM};
@@ -63,11 +66,13 @@ async fn a_reload_stays_within_the_folders_of_the_start() {
     ground.registry(&file("[tools.c]\ncomponent = \"../tools/v2/new.wasm\"\n"));
     await_tools(&server, &["a", "c"]).await;
     // A folder that no rule covers.
+    server.forget_said();
     ground.registry(&file("[tools.d]\ncomponent = \"../elsewhere/t.wasm\"\n"));
-    let folder = ground.at("elsewhere").canonicalize().unwrap();
-    let text = format!("restart needed: files in `{}` are to be read", folder.display());
+    let component = ground.at("elsewhere/t.wasm").canonicalize().unwrap();
+    let text = format!("restart needed: `{}` is to be read", component.display());
     server.await_said(&text).await.unwrap();
-    assert_eq!(tools(&server).await, ["a", "c"], "what was served is served");
+    server.await_said("airlock.toml:7:13").await.unwrap();
+    await_tools(&server, &["a"]).await;
     // For writing, the folder itself must be covered, and not the one around it.
     let writes = "[tools.e]\ncomponent = \"../tools/v2/new.wasm\"\n\
                   grants.files = [{ host = \"../own/changed\", guest = \"/c\", access = \"read-write\" }]\n";
@@ -79,8 +84,133 @@ async fn a_reload_stays_within_the_folders_of_the_start() {
     await_tools(&server, &["a", "f"]).await;
 }
 
+/// What `/readyz` says besides that the server is ready.
+async fn degraded(server: &Server) -> Value {
+    let ready: Value = server.get("/readyz").await.unwrap().json().await.unwrap();
+    assert_eq!(ready["status"], "ready", "{ready}");
+    ready["degraded"].clone()
+}
+
+async fn await_degraded(server: &Server, words: Value) {
+    let seen = async {
+        while degraded(server).await != words {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_secs(30), seen).await;
+    assert!(seen.is_ok(), "{}: {}", degraded(server).await, server.said());
+}
+
+/// An entry of a registry, with what follows its component.
+fn entry(key: &str, component: &str, more: &str) -> String {
+    format!("[tools.{key}]\ncomponent = \"{component}\"\n{more}")
+}
+
+const READ: &str = "grants.files = [{ host = \"read\", guest = \"/read\" }]\n";
+const BOTH: &str =
+    "grants.files = [{ host = \"read\", guest = \"/read\" }, { host = \"../far\", guest = \"/far\" }]\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_file_takes_away_goes_although_an_entry_is_out_of_reach() {
+    if !has_all("what_a_file_takes_away_goes_although_an_entry_is_out_of_reach") {
+        return;
+    }
+    let ground = Ground::new();
+    fs::create_dir_all(ground.at("far")).unwrap();
+    ground.put(CONVERT.1, "far/t.wasm");
+    let tool = |key: &str, more: &str| entry(key, "tool.wasm", more);
+    let registry = ground.registry(&[REQUIRE, &tool("a", ""), &tool("b", READ), &tool("c", READ)].concat());
+    let server = Server::start(&registry, &["--allow-anonymous"]).unwrap();
+    await_tools(&server, &["a", "b", "c"]).await;
+    assert_eq!(degraded(&server).await, Value::Null);
+    // One is removed, one is granted less, one is granted more, and a new one is in order.
+    let far = entry("far", "../far/t.wasm", "");
+    ground.registry(&[REQUIRE, &tool("b", ""), &tool("c", BOTH), &tool("new", ""), &far].concat());
+    await_degraded(&server, json!(["reload-refused"])).await;
+    assert_eq!(tools(&server).await, ["b", "c", "new"]);
+    // One that is out of reach and whose grants are taken away is not served any more.
+    let less = entry("c", "../far/t.wasm", "");
+    ground.registry(&[REQUIRE, &tool("b", ""), &less].concat());
+    await_tools(&server, &["b"]).await;
+    ground.registry(&[REQUIRE, &tool("a", READ), &tool("b", "")].concat());
+    await_tools(&server, &["a", "b"]).await;
+    await_degraded(&server, Value::Null).await;
+    // Also where the whole file is refused, for a setting that takes a restart.
+    let calls = format!("{REQUIRE}calls_max = 7\n");
+    ground.registry(&[&calls[..], &tool("b", ""), &tool("new", "")].concat());
+    server.await_said("`host.calls_max` changed").await.unwrap();
+    await_tools(&server, &["b"]).await;
+    assert_eq!(degraded(&server).await, json!(["reload-refused"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_the_state_or_the_registry_that_was_made_anew_takes_a_restart() {
+    if !has_all("a_folder_of_the_state_or_the_registry_that_was_made_anew_takes_a_restart") {
+        return;
+    }
+    let ground = Ground::new();
+    let text = [REQUIRE, &entry("a", "tool.wasm", "")].concat();
+    let server = Server::start(&ground.registry(&text), &["--allow-anonymous"]).unwrap();
+    let state = ground.at("own/.airlock");
+    fs::rename(&state, ground.at("own/former")).unwrap();
+    DirBuilder::new().mode(0o700).create(&state).unwrap();
+    ground.registry(&[&text, &entry("b", "tool.wasm", "")[..]].concat());
+    let text =
+        format!("restart needed: files in `{}` are to be changed", state.canonicalize().unwrap().display());
+    server.await_said(&text).await.unwrap();
+    // The journal says it, too.
+    let answer = ask(&server, "a", serde_json::from_str(KM).unwrap()).await;
+    assert_eq!(answer["status"], "ok", "{answer}");
+    server.await_said("if its folder was made anew, restart this process").await.unwrap();
+    // A new folder of the registry: what its file takes away cannot be known.
+    fs::rename(ground.at("own"), ground.at("was")).unwrap();
+    fs::create_dir(ground.at("own")).unwrap();
+    ground.put(CONVERT.1, "own/tool.wasm");
+    ground.registry(REQUIRE);
+    server.signal("HUP").unwrap();
+    server.await_said("everything that was served stays in force until the restart").await.unwrap();
+    assert_eq!(tools(&server).await, ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kernel_that_confines_files_and_not_ports_refuses_beyond_the_folders_as_well() {
+    let name = "a_kernel_that_confines_files_and_not_ports_refuses_beyond_the_folders_as_well";
+    if !has_all(name) || !has_strace(name) {
+        return;
+    }
+    let ground = Ground::new();
+    fs::create_dir_all(ground.at("far")).unwrap();
+    ground.put(CONVERT.1, "far/t.wasm");
+    let registry = ground.registry(&entry("a", "tool.wasm", ""));
+    let mut command = Command::new("strace");
+    // What the kernel says of its version, at the first question: that of Linux 6.2.
+    command.args(["--follow-forks", "--output=/dev/null", "--trace=landlock_create_ruleset"]);
+    command.arg("--inject=landlock_create_ruleset:retval=3:when=1").arg(program()).arg("--registry");
+    command.arg(&registry).args(["serve", "--http", "127.0.0.1:0", "--allow-anonymous"]);
+    let server = tokio::task::spawn_blocking(|| Server::of(command)).await.unwrap().unwrap();
+    assert!(server.said().contains("landlock: in part: "), "{}", server.said());
+    ground.registry(&[entry("a", "tool.wasm", BOTH), entry("b", "../far/t.wasm", "")].concat());
+    let component = ground.at("far/t.wasm").canonicalize().unwrap();
+    server.await_said(&format!("restart needed: `{}` is to be read", component.display())).await.unwrap();
+    let folder = ground.at("far").canonicalize().unwrap();
+    server.await_said(&format!("restart needed: `{}` is to be read", folder.display())).await.unwrap();
+    assert_eq!(tools(&server).await, ["a"]);
+    // It follows the server to its end.
+    server.signal("KILL").unwrap();
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn has_strace(test: &str) -> bool {
+    let here = Command::new("strace").arg("true").stderr(Stdio::null()).status();
+    let here = here.is_ok_and(|status| status.success());
+    if !here {
+        eprintln!("{test} is skipped: `strace` is not installed, or may follow no process");
+    }
+    here
+}
+
 /// The processes with this parent.
-fn children(parent: u32) -> Vec<u32> {
+pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes =
         fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let is_child = |id: &u32| {
@@ -128,5 +258,28 @@ async fn without_what_starts_compile_processes_a_reload_says_what_to_do() {
     ground.registry("[tools.tool]\ncomponent = \"tool.wasm\"\n[tools.other]\ncomponent = \"other.wasm\"\n");
     server.await_said("restart the server").await.unwrap();
     assert_eq!(tools(&server).await, ["tool"]);
+    await_degraded(&server, json!(["reload-refused", "compiler-ended"])).await;
     assert_eq!(ask(&server, "tool", serde_json::from_str(KM).unwrap()).await["status"], "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_starts_compile_processes_survives_a_time_without_descriptors() {
+    let ground = Ground::new();
+    let tool = entry("tool", "tool.wasm", "");
+    let server = Server::start(&ground.registry(&tool), &["--allow-anonymous"]).unwrap();
+    let starter = rustix::process::Pid::from_raw(children(server.id())[0].cast_signed());
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let limited = |current: Option<u64>| {
+        let limit = Rlimit { current, maximum };
+        rustix::process::prlimit(starter, Resource::Nofile, limit).unwrap().current
+    };
+    let before = limited(Some(10));
+    ground.put(DIGEST.1, "own/other.wasm");
+    let other = |key: &str| [&tool[..], &entry(key, "other.wasm", "")].concat();
+    ground.registry(&other("other"));
+    server.await_said("the next reload tries it again").await.unwrap();
+    assert_eq!(tools(&server).await, ["tool"]);
+    limited(before);
+    ground.registry(&other("later"));
+    await_tools(&server, &["later", "tool"]).await;
 }

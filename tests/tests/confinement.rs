@@ -76,7 +76,7 @@ fn from_outside_it_has_three_descriptors_an_empty_folder_and_limits() {
     open.sort();
     assert_eq!(open, ["0", "1", "2"]);
     let status = read("status");
-    for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "Threads:\t1"] {
+    for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "Threads:\t1", "CapPrm:\t0000000000000000"] {
         assert!(status.contains(line), "{line}: {status}");
     }
     let limits = read("limits");
@@ -84,7 +84,7 @@ fn from_outside_it_has_three_descriptors_an_empty_folder_and_limits() {
         ("Max cpu time", "60"),
         ("Max file size", "0"),
         ("Max data size", "1073741824"),
-        ("Max core file size", "0"),
+        ("Max core file size", "1"),
         ("Max processes", "0"),
         ("Max open files", "3"),
         ("Max locked memory", "0"),

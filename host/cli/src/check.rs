@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::print::{Message, Printer};
-use super::{EXIT_NO, Ended, open};
+use super::confined::Process;
+use super::print::Printer;
+use super::{EXIT_NO, Ended, Threads, open};
 use airlock::config::{ConfigFile, Confine};
-use airlock::host::OpenError;
-use airlock_server::confine::{self, Rules};
+use airlock_server::confine::Rules;
 use airlock_types::words::count;
 
 #[derive(Debug, clap::Args)]
@@ -19,10 +19,21 @@ pub(super) struct Args {
     verbose: bool,
 }
 
-pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    // Opening a host runs every check of the registry, and each problem is reported with its place in the file.
+pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
     let file = ConfigFile::read(registry)?;
-    let host = open::host_of(&file).await?;
+    // Compiled code is mapped and linked here, as when it is served.
+    let process = Process::enter(&file, None)?;
+    threads.block_on(check(args, (registry, &file), &process, printer))
+}
+
+async fn check(
+    args: &Args,
+    (registry, file): (&Path, &ConfigFile),
+    process: &Process,
+    printer: &Printer,
+) -> Ended {
+    // Opening a host runs every check of the registry, and each problem is reported with its place in the file.
+    let host = open::host_in(process, file).await?;
     open::interrupted(&host, printer);
     let (tools, warnings) = host.summary();
     // No warnings: a language's runtime imports more than its programs use.
@@ -31,8 +42,8 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     }
     let empty =
         (file.config.tools.is_empty()).then(|| "the registry has no tools: write `[tools.NAME]`".to_owned());
-    let warnings: Vec<String> =
-        warnings.into_iter().chain(empty).chain(confinement(&file, args.verbose, printer)?).collect();
+    let confinement = confinement(file, process, args.verbose, printer);
+    let warnings: Vec<String> = warnings.into_iter().chain(empty).chain(confinement).collect();
     for warning in &warnings {
         printer.note(format!("warning: {warning}"));
     }
@@ -48,31 +59,33 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     Ok(if args.strict && !warnings.is_empty() { EXIT_NO } else { 0 })
 }
 
-/// Says how `serve` and `call` would be confined here. Returns a warning if the kernel lacks a part of it.
-///
-/// # Errors
-/// When the registry requires what the kernel lacks.
-fn confinement(file: &ConfigFile, verbose: bool, printer: &Printer) -> anyhow::Result<Option<String>> {
+/// Says how `serve` and `call` are confined here, as this process is. Returns warnings of what the kernel lacks, and of how far
+/// it reaches.
+fn confinement(file: &ConfigFile, process: &Process, verbose: bool, printer: &Printer) -> Vec<String> {
     if file.config.host.confine == Confine::Off {
         printer.note("note: `host.confine` is \"off\": nothing confines `airlock serve` and `airlock call`");
-        return Ok(None);
+        return Vec::new();
     }
-    let (here, rules) = (confine::available(), Rules::of(file));
+    let (here, rules) = (&process.confinement, Rules::of(file));
     let (read, changed) = rules.folders();
-    printer.note(format!("note: `airlock serve` and `airlock call` are confined: {here}"));
-    if verbose {
-        printer.note(format!("note: they read {}; they change {}", listed(&read), listed(&changed)));
-    } else {
-        let (read, changed) = (count(read.len() as u64, "place"), count(changed.len() as u64, "place"));
-        printer.note(format!(
-            "note: they read {read}, and change {changed}: `airlock check --verbose` names them"
-        ));
+    let lacks = (!here.is_whole()).then(|| format!("this kernel does not confine all of it: {here}"));
+    if here.landlock.is_in_force() || here.seccomp.is_in_force() {
+        printer.note(format!("note: `airlock serve` and `airlock call` are confined: {here}"));
     }
-    match file.config.host.confine {
-        Confine::Require if !here.is_whole() => Err(Message(OpenError::Unconfined(here).to_string()).into()),
-        _ if here.is_whole() => Ok(None),
-        _ => Ok(Some(format!("this kernel does not confine all of it: {here}"))),
+    if here.landlock.is_in_force() {
+        if verbose {
+            printer.note(format!("note: they read {}; they change {}", listed(&read), listed(&changed)));
+        } else {
+            let (read, changed) = (count(read.len() as u64, "place"), count(changed.len() as u64, "place"));
+            printer.note(format!(
+                "note: they read {read}, and change {changed}: `airlock check --verbose` names them"
+            ));
+        }
+        for note in rules.notes() {
+            printer.note(format!("note: {note}"));
+        }
     }
+    lacks.into_iter().chain(Rules::warnings(file)).collect()
 }
 
 fn listed(paths: &[&Path]) -> String {

@@ -7,6 +7,8 @@ use airlock::sandbox::compile;
 use airlock_server::confine;
 
 pub(super) fn run() -> Ended {
+    // Before anything is opened. The host closed its own, and an embedding program may not have.
+    confine::close_inherited()?;
     // What this kernel lacks is reported by the host that ordered this process.
     let _ = confine::enter_as_starter();
     // It ends with its host alone, which may still load when a terminal or `pkill -HUP airlock` signals both. With handlers,

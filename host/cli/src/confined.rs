@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use super::print::Printer;
 use airlock::config::{ConfigFile, Confine};
-use airlock::confinement::{Confinement, Means};
+use airlock::confinement::Confinement;
+use airlock::registry::OutOfReach;
 use airlock::sandbox::cache::CacheError;
 use airlock::sandbox::compiler::Compiler;
+use airlock_journal::state;
 use airlock_server::confine::{self, Rules};
 use airlock_types::diagnostic::Diagnostics;
 
@@ -34,15 +36,19 @@ impl Process {
             let confinement = Confinement::none("`host.confine` is \"off\"");
             return Ok(Process { confinement, compiler: Compiler::default(), rules: None });
         }
-        // First, since a confined process starts no other one.
+        // Before anything is opened: what the shell left open is not of the registry.
+        confine::close_inherited()?;
+        // Before the rest, since a confined process starts no other one.
         let compiler =
             Compiler::starter(&std::env::current_exe()?, &file.state()).map_err(|err| match err {
                 CacheError::State(err) => anyhow::Error::from(err),
                 err => err.into(),
             })?;
+        state::narrow(&file.state());
         let rules = Arc::new(Rules::of(file));
         let confinement = confine::enter(&rules, listens_at);
-        let rules = (confinement.landlock == Means::Enforced).then_some(rules);
+        // In part, too: files are what every version has rules for.
+        let rules = confinement.landlock.is_in_force().then_some(rules);
         Ok(Process { confinement, compiler, rules })
     }
 
@@ -53,12 +59,24 @@ impl Process {
         }
     }
 
-    /// Whether the rules cover what a registry names.
+    /// Gives up to listen at an address, since the process listens at its own by now.
     ///
     /// # Errors
-    /// The folders that they do not cover.
-    pub(super) fn covers(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
-        self.rules.as_ref().map_or(Ok(()), |rules| rules.cover(file))
+    /// When the kernel does not do it.
+    pub(super) fn listens(&self) -> anyhow::Result<()> {
+        if self.confinement.seccomp.is_in_force() {
+            confine::stop_listening()
+                .map_err(|why| anyhow::anyhow!("listening cannot be given up: {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// The entries of a registry that the rules do not cover.
+    ///
+    /// # Errors
+    /// What belongs to no entry and is not covered.
+    pub(super) fn out_of_reach(&self, file: &ConfigFile) -> Result<OutOfReach, Diagnostics> {
+        self.rules.as_ref().map_or(Ok(OutOfReach::new()), |rules| rules.cover(file))
     }
 
     /// Whether the rules cover a registry's own files.

@@ -173,7 +173,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Pack(args) => threads.block_on(pack::run(args, printer)),
         Verb::Audit(args) => threads.block_on(audit::run(args, registry, printer)),
         Verb::Call(args) => call::run(args, registry, printer, threads),
-        Verb::Check(args) => threads.block_on(check::run(args, registry, printer)),
+        Verb::Check(args) => check::run(args, registry, printer, threads),
         Verb::Diff(args) => threads.block_on(diff::run(args, printer)),
         Verb::Journal(verb) => threads.log(|| journal::run(verb, registry, printer)),
         Verb::Lock(args) => threads.block_on(lock::run(args, registry, printer)),

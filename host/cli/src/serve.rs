@@ -13,6 +13,7 @@ use super::print::{Message, Printer};
 use super::{EXIT_HOST, Ended, Threads, open};
 use airlock::config::ConfigFile;
 use airlock::host::Host;
+use airlock::registry::OutOfReach;
 use airlock_server::mcp::Server;
 use airlock_server::reload::Baseline;
 use airlock_server::{checkpoint, reload, retention, transport};
@@ -115,7 +116,7 @@ async fn served(args: &Args, registry: &Path, printer: &Printer, read: Read) -> 
     // Before anything is served, so that an early signal is not missed.
     let stop = told_to_stop(drain)?;
     if !args.no_reload {
-        let registry = Reloaded { args: args.clone(), path: registry.to_owned(), process };
+        let registry = Reloaded { args: args.clone(), path: registry.to_owned(), process: process.clone() };
         // A task of its own: if watching fails, the server continues with the tools that it has.
         let watching = reload::watch(host.clone(), file, baseline, registry);
         tokio::spawn(async move {
@@ -126,7 +127,7 @@ async fn served(args: &Args, registry: &Path, printer: &Printer, read: Read) -> 
     }
     // With a handler, a write beyond `ulimit -f` returns an error; without one, SIGXFSZ ends the process.
     let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
-    let served = serve(args, host.clone(), address, printer, &stop).await;
+    let served = serve(args, host.clone(), address.map(|address| (address, process)), printer, &stop).await;
     // From here the program ends within `GRACE`: the last records are written if the disk answers.
     end_within(Duration::ZERO);
     // Also after an error of a transport: the journal then closes within the rest of the drain time.
@@ -148,23 +149,24 @@ impl reload::Registry for Reloaded {
         self.args.read(&self.path)
     }
 
-    fn is_within_reach(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
-        self.process.covers(file)
+    fn out_of_reach(&self, file: &ConfigFile) -> Result<OutOfReach, Diagnostics> {
+        self.process.out_of_reach(file)
     }
 }
 
 async fn serve(
     args: &Args,
     host: Arc<Host>,
-    address: Option<SocketAddr>,
+    listens: Option<(SocketAddr, Process)>,
     printer: &Printer,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let http = async {
-        let Some(address) = address else { return Ok(()) };
+        let Some((address, process)) = listens else { return Ok(()) };
         let listener = transport::http::listen(address)
             .await
             .map_err(|err| Message(format!("cannot listen at {address}: {err}")))?;
+        process.listens()?;
         if args.allow_anonymous && !address.ip().is_loopback() {
             printer.note(
                 "warning: every client that reaches this address may call, and other machines can reach it",

@@ -22,6 +22,8 @@ pub struct Confinement {
 pub enum Means {
     /// For all threads, and for the rest of the process.
     Enforced,
+    /// So it is, and a part is missing. Holds what, as a fragment.
+    InPart(String),
     /// It is not. Holds the reason, as a fragment.
     Missing(String),
 }
@@ -39,6 +41,16 @@ impl Confinement {
     }
 }
 
+impl Means {
+    /// Whether the kernel enforces anything of it.
+    pub fn is_in_force(&self) -> bool {
+        match self {
+            Means::Enforced | Means::InPart(_) => true,
+            Means::Missing(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Confinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "landlock: {}, seccomp: {}", self.landlock, self.seccomp)
@@ -49,6 +61,7 @@ impl fmt::Display for Means {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Means::Enforced => f.write_str("enforced"),
+            Means::InPart(missing) => write!(f, "in part: {missing}"),
             Means::Missing(why) => f.write_str(why),
         }
     }

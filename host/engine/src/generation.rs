@@ -130,6 +130,11 @@ impl Generation {
         }
     }
 
+    /// The same callers with fewer tools.
+    pub(crate) fn with_fewer(&self, registry: Arc<Registry>) -> Generation {
+        Generation { registry, ..self.with_access(self.access.clone()) }
+    }
+
     pub(crate) fn access(&self) -> &Access {
         &self.access
     }

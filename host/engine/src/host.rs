@@ -8,12 +8,14 @@ mod call_count;
 mod error;
 mod grade;
 mod load;
+mod reload;
 mod retention;
 mod ungranted;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -23,11 +25,11 @@ pub use crate::call::Explained;
 use crate::caller::MetricsAccess;
 use crate::caller::token::TokenDigest;
 use crate::capability::Capabilities;
-use crate::config::{ConfigFile, Confine, HttpConfig, OauthConfig};
+use crate::config::{Confine, HttpConfig, OauthConfig};
 use crate::confinement::Confinement;
 use crate::execute::{Execute, Sandbox};
 pub use crate::generation::Visible;
-use crate::generation::{Access, Accesses, Generation, Parts};
+use crate::generation::{Accesses, Generation, Parts};
 use crate::lock::Served;
 use crate::registry::Threads;
 use crate::sandbox::compiler::Compiler;
@@ -37,15 +39,16 @@ use airlock_contract::arguments::ArgumentLimits;
 use airlock_journal::{Interrupted, Journal, JournalView, Standing};
 use airlock_types::call::{Call, Observer};
 use airlock_types::caller::Caller;
-use airlock_types::diagnostic::{Diagnostic, Diagnostics};
+use airlock_types::diagnostic::Diagnostics;
 use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::reply::{Failure, Reply};
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
 pub use error::OpenError;
 pub use grade::GradeError;
-use load::{Means, Older, accepted, load, note};
+use load::note;
 pub use load::{load_registry, open_journal, user_cache, user_folder};
+pub use reload::Revision;
 
 /// Least time for the journal to be written at the end, even when calls used up the drain time. Enough for a full
 /// queue.
@@ -71,6 +74,8 @@ pub struct Host {
     accesses: Mutex<Accesses>,
     served: Arc<Mutex<Served>>,
     threads: Threads,
+    /// Whether the last reload was refused, in whole or in part.
+    is_behind: AtomicBool,
     /// When serving began to end, on the monotonic clock.
     drain_began: OnceLock<Duration>,
     /// The number of exchanges so far, for tasks that wait for the next one.
@@ -79,71 +84,7 @@ pub struct Host {
     interrupted: Vec<Interrupted>,
 }
 
-/// One reading of a registry's file. Later readings compare as greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Revision(u64);
-
 impl Host {
-    /// Replaces the registry by the current content of its file. Running calls end on the old one. If the registry has
-    /// problems, nothing changes, except that access which the file no longer gives is revoked at once.
-    ///
-    /// # Errors
-    /// When the registry or its lock has problems, or a setting changed that only a restart can apply.
-    pub async fn reload(&self, file: &ConfigFile) -> Result<(), OpenError> {
-        self.exchange(file, self.revoke(file)).await
-    }
-
-    /// Revokes the access that a file no longer gives to callers: tokens, entries, tools, rates. Access that it newly
-    /// gives is granted with its tools, by [`Host::exchange`]. Waits for nothing.
-    pub fn revoke(&self, file: &ConfigFile) -> Revision {
-        let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
-        let (revision, access) = accesses.read(Access::of(file));
-        self.swap(self.current.load().with_access(access));
-        Revision(revision)
-    }
-
-    /// Loads the tools of a file and serves them. Callers then have the access of that file, narrowed by a later
-    /// reading if there was one meanwhile.
-    ///
-    /// # Errors
-    /// As [`Host::reload`].
-    pub async fn exchange(&self, file: &ConfigFile, revision: Revision) -> Result<(), OpenError> {
-        self.only_what_a_reload_can(file)?;
-        let means = Means {
-            engine: &self.parts.engine,
-            capabilities: &self.capabilities,
-            compiler: &self.compiler,
-            apart: self.journal_folder.as_deref(),
-            threads: &self.threads,
-            environment: &*self.parts.environment,
-        };
-        // Everything that can fail or wait comes before the lock on `accesses` is taken.
-        let loaded = load(file, &means, &|_| {}).await?;
-        if let Some(problems) = loaded.problems() {
-            tracing::error!("these entries stay as they were:\n{problems}");
-        }
-        // After loading, because definitions are made of components. Before anything is served.
-        let older = Older {
-            registry: self.current.load().registry().clone(),
-            apart: self.journal_folder.clone(),
-            now_s: self.parts.environment.wall().as_secs(),
-        };
-        let accepted = accepted(file, loaded, older, Some(self.served.clone()), &self.threads).await?;
-        let (registry, locked, quarantine) = accepted;
-        if let Some(quarantine) = quarantine {
-            tracing::error!("{quarantine}\nuntil then they stay as they were");
-        }
-        let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
-        note(&self.served).serve(&registry, locked);
-        // Under the lock until the swap: a revocation in between would otherwise be overwritten.
-        let access = accesses.serve(Access::of(file), revision.0);
-        let old = self.current.load_full();
-        // A lower bound may remove records, so it applies only once nothing can fail any more.
-        self.parts.journal.bound(file.config.journal.bytes_max);
-        self.swap(Generation::new(self.parts.clone(), file, registry, access, Some(&old)));
-        Ok(())
-    }
-
     /// The problems of the entries that were left out; none if every entry is served.
     pub fn problems(&self) -> Option<Diagnostics> {
         self.current.load().registry().problems()
@@ -154,32 +95,6 @@ impl Host {
     /// know.
     pub fn interrupted(&self) -> &[Interrupted] {
         &self.interrupted
-    }
-
-    fn swap(&self, generation: Generation) {
-        // Stored before the number grows: a task that is woken finds the new generation.
-        self.current.store(Arc::new(generation));
-        self.generations.send_modify(|count| *count += 1);
-    }
-
-    /// Refuses changes of settings that parts of the running server were built with.
-    fn only_what_a_reload_can(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
-        let changed = if file.config.host.state != self.state {
-            "host.state"
-        } else if file.config.host.calls_max != self.calls_max {
-            // The engine's pool has this number of places.
-            "host.calls_max"
-        } else if file.config.drain_time() != self.drain_time {
-            "server.drain_ms"
-        } else if file.config.host.confine != self.confine {
-            "host.confine"
-        } else if !file.config.http.serves_as(&self.http) {
-            "http"
-        } else {
-            return Ok(());
-        };
-        let message = format!("`{changed}` changed, and a server that runs cannot follow");
-        Err(Diagnostic::without_place(message, Some("restart it, or take the change back".into())).into())
     }
 
     /// Calls a tool. Every outcome is a reply, and leaves a record. Dropping the future stops the guest and records the
@@ -262,6 +177,16 @@ impl Host {
             Standing::Failing => Some("journal-failing"),
             Standing::Full => Some("journal-full"),
         }
+    }
+
+    /// Words for probes about what is not as the operator may think, while calls are answered: `reload-refused`, since tools
+    /// are not those of the files on disk, and `compiler-ended`, since only a restart lets something new be compiled.
+    pub fn degraded(&self) -> Vec<&'static str> {
+        let words = [
+            (self.is_behind.load(Ordering::Acquire), "reload-refused"),
+            (self.compiler.has_ended(), "compiler-ended"),
+        ];
+        words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect()
     }
 
     /// Starts the drain time. Transports call it when serving is about to end.

@@ -16,7 +16,7 @@ use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::words::{nearest, one_line};
 
 pub use definition::{AcceptedSigner, Definition, Relation, Terms, describe};
-pub use load::{LoadEvent, Loading, SignableError, inspect, signable, unpacked, verified};
+pub use load::{LoadEvent, Loading, OutOfReach, SignableError, inspect, signable, unpacked, verified};
 pub(crate) use load::{LoadFailure, Purpose, STEP_MAX, Threads, load, may_stay};
 pub(crate) use tool::USEFUL_MS_MIN;
 pub use tool::{Component, Tool};
@@ -72,6 +72,13 @@ impl Registry {
         self.tools.retain(|name, _| !unaccepted.contains(&**name));
         self.tools.extend(kept);
         self
+    }
+
+    /// The tools that may stay under a newer file of which nothing is loaded.
+    pub(crate) fn only(&self, may_stay: impl Fn(&Tool) -> bool) -> Registry {
+        let mut kept = self.clone();
+        kept.tools.retain(|_, tool| may_stay(tool));
+        kept
     }
 
     /// With problems that no single entry has.

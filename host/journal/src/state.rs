@@ -9,6 +9,7 @@ use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use airlock_types::unexpanded;
 
@@ -24,8 +25,7 @@ const OTHERS: u32 = 0o077;
 pub enum StateError {
     /// The path cannot be created or read.
     #[error(
-        "the state folder or a file in it cannot be used: `{}`: {source}; {}", .path.display(),
-        unexpanded::word(.path).unwrap_or("make it usable for this user, or name another folder as `host.state`")
+        "the state folder or a file in it cannot be used: `{}`: {source}; {}", .path.display(), mended(.path, .source)
     )]
     Io {
         /// The file or folder.
@@ -81,6 +81,41 @@ pub enum StateError {
     },
 }
 
+/// Whether this process reaches only the state folders that were there when it was confined.
+static IS_CONFINED: AtomicBool = AtomicBool::new(false);
+
+/// Notes that this process was confined to its state folder as it is now. An error then says that a folder which took its
+/// place needs a restart.
+pub fn confined() {
+    IS_CONFINED.store(true, Ordering::Relaxed);
+}
+
+/// What becomes of a database whose files were moved or removed.
+pub(crate) fn opened_again() -> &'static str {
+    if IS_CONFINED.load(Ordering::Relaxed) {
+        return "it is opened again; if its folder was made anew, restart this process, which was confined to the former one";
+    }
+    "it is opened again"
+}
+
+fn mended(path: &Path, source: &std::io::Error) -> &'static str {
+    if IS_CONFINED.load(Ordering::Relaxed) && source.kind() == ErrorKind::PermissionDenied {
+        return "this process was confined to the folder that was there when it started: restart it";
+    }
+    unexpanded::word(path).unwrap_or("make it usable for this user, or name another folder as `host.state`")
+}
+
+/// Most entries of a state folder that are looked at before a process is confined. It has a dozen.
+const ENTRIES_MAX: usize = 1_000;
+
+/// Removes the permissions of group and others from the files of a state folder, for a process that is about to be confined:
+/// it then changes the mode of no file by its path. What is wrong with a file is found where it is used.
+pub fn narrow(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().take(ENTRIES_MAX) {
+        let _ = file(&entry.path());
+    }
+}
+
 /// Checks the state folder or a folder in it. Creates a missing one, and its missing parents, with mode 0700.
 ///
 /// # Errors
@@ -122,6 +157,10 @@ pub(crate) fn file(path: &Path) -> Result<bool, StateError> {
         // in another process may remove its files in the meantime.
         match std::fs::set_permissions(path, narrowed) {
             Err(err) if err.kind() == ErrorKind::NotFound => return Ok(false),
+            // A confined process changes no mode by its path.
+            Err(err) if err.kind() == ErrorKind::PermissionDenied => {
+                return Err(StateError::Writable { path: path.to_owned(), mode: found.mode() & 0o7777 });
+            }
             narrowed => narrowed.map_err(|source| StateError::Io { path: path.to_owned(), source })?,
         }
     }

@@ -82,7 +82,7 @@ pub(super) enum StoreError {
     #[error("{0}")]
     Open(String),
     /// The files at the paths are not those that were opened.
-    #[error("its files were moved or removed while it was open; it is opened again")]
+    #[error("its files were moved or removed while it was open; {}", state::opened_again())]
     Displaced,
     /// The write-ahead log cannot restart, since a reader pins it.
     #[error(

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use airlock::blocking::Lane;
 use airlock::config::ConfigFile;
 use airlock::host::{Host, OpenError, Revision};
+use airlock::registry::OutOfReach;
 use airlock_types::diagnostic::Diagnostics;
 pub use disk::Baseline;
 use disk::Disk;
@@ -41,11 +42,11 @@ pub trait Registry: Send + Sync + 'static {
     /// What is wrong with the file.
     fn read(&self) -> Result<ConfigFile, Diagnostics>;
 
-    /// Whether this process reaches what a file names. Asked before it is loaded, and after access was revoked.
+    /// The entries of a file that this process does not reach. Asked before it is loaded, and after access was revoked.
     ///
     /// # Errors
-    /// What only a process that is started anew could reach.
-    fn is_within_reach(&self, file: &ConfigFile) -> Result<(), Diagnostics>;
+    /// What belongs to no entry and only a process that is started anew could reach.
+    fn out_of_reach(&self, file: &ConfigFile) -> Result<OutOfReach, Diagnostics>;
 }
 
 /// Watches until the program ends. `baseline` was taken before `file` was read.
@@ -91,7 +92,10 @@ async fn look(
                 // Replaces a file that waits for its load: only the latest one is loaded.
                 loads.send_replace(Some((Arc::new(file.clone()), revision)));
             }
-            Ok(Err(err)) => not_reloaded(&err),
+            Ok(Err(err)) => {
+                host.refuse(None).await;
+                not_reloaded(&err);
+            }
             Err(lost) => {
                 // The next check reports a change again, so the read is repeated when the file system responds.
                 disk.forget();
@@ -114,9 +118,12 @@ async fn load(
             // Marked as seen before the load, so that a file that arrives during the load is loaded next.
             let last = reads.borrow_and_update().clone();
             let Some((file, revision)) = last else { break };
-            let loaded = match within_reach(&reach, &registry, &file).await {
-                Ok(()) => host.exchange(&file, revision).await,
-                Err(out_of_reach) => Err(out_of_reach),
+            let loaded = match out_of_reach(&reach, &registry, &file).await {
+                Ok(entries) => host.exchange(&file, revision, &entries).await,
+                Err(refused) => {
+                    host.refuse(Some(&file)).await;
+                    Err(refused)
+                }
             };
             match loaded {
                 Ok(()) => {
@@ -137,17 +144,17 @@ async fn load(
     }
 }
 
-async fn within_reach(
+async fn out_of_reach(
     lane: &Lane,
     registry: &Arc<impl Registry>,
     file: &Arc<ConfigFile>,
-) -> Result<(), OpenError> {
+) -> Result<OutOfReach, OpenError> {
     let (registry, file) = (registry.clone(), file.clone());
-    let looked = lane.run_within(REACH_MAX, move || registry.is_within_reach(&file)).await;
+    let looked = lane.run_within(REACH_MAX, move || registry.out_of_reach(&file)).await;
     let step = "looking up what the registry names";
     Ok(looked.map_err(|lost| OpenError::Stuck { step, reason: lost.to_string() })??)
 }
 
 fn not_reloaded(err: &dyn std::fmt::Display) {
-    tracing::error!("not reloaded, tools stay as they were:\n{err}");
+    tracing::error!("not reloaded, nothing is added:\n{err}");
 }

@@ -24,7 +24,18 @@ struct Args {
 const RANDOM: [u64; 3] = [1_000, 500, 500];
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
+    match attack().await {
+        Ok(code) => code,
+        // Without the way of the error through this program, which is of no use to who gave a wrong name.
+        Err(err) => {
+            anstream::eprintln!("error: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn attack() -> anyhow::Result<ExitCode> {
     let Args { seed, seconds, only } = Args::parse();
     let plan = Plan { seed, random: RANDOM, only, end_after: seconds.map(Duration::from_secs) };
     let report = run(&plan).await?;
@@ -33,5 +44,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     for fault in &faults {
         anstream::println!("fault: {fault}");
     }
+    let verdict = if faults.is_empty() { "everything held" } else { "something did not hold" };
+    anstream::println!("verdict: {verdict}");
     Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

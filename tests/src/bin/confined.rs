@@ -2,16 +2,17 @@
 //!
 //! `confined host|starter|free REGISTRY OUTSIDE PARENT SOCKET` confines itself as `airlock serve` does for that registry,
 //! as the process does that starts compile processes, or not at all. Then it prints a line for each attempt: a name, a tab,
-//! and `done` or the number of the error. OUTSIDE is a folder with the file `secret` that no rule covers, PARENT a process
+//! and `done` or the number of the error. OUTSIDE is a folder that no rule covers, with the file `secret` and the sockets
+//! `stream` and `datagrams`, PARENT a process
 //! that is not confined, and SOCKET the name of its abstract socket. To add an attempt: its line here and in
-//! `tests/confined.rs`.
+//! `tests/confined/attempts.rs`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::fs::symlink;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,13 +56,21 @@ fn main() -> anyhow::Result<()> {
     others(&places);
     network(&places);
     needed(&places);
+    sockets();
     calls(&places);
     // Without a filter some of them would end the machine.
-    if role == "host" {
-        for (name, call) in confine::denied() {
-            attempt(name, || made(call, [0; 3]));
-        }
+    let denied: Vec<(&str, Call)> = match role.as_str() {
+        "host" => confine::denied().collect(),
+        "starter" => confine::denied_to_starter().collect(),
+        _ => Vec::new(),
+    };
+    for (name, call) in denied {
+        attempt(name, || made(call, [0; 3]));
     }
+    if role == "host" {
+        confine::stop_listening().map_err(anyhow::Error::msg)?;
+    }
+    later();
     Ok(())
 }
 
@@ -98,6 +107,13 @@ fn files(Places { own, outside, .. }: &Places) {
     attempt("list a folder outside", || fs::read_dir(outside));
     attempt("write to a file outside", || write(at("secret")));
     attempt("truncate a file outside", || File::create(at("secret")));
+    attempt("change the mode of a file outside", || {
+        fs::set_permissions(at("secret"), Permissions::from_mode(0o644))
+    });
+    attempt("change the owner of a file outside", || chown(at("secret"), None, None));
+    attempt("change the mode of an open file", || {
+        File::open(own.join("changed/file"))?.set_permissions(Permissions::from_mode(0o600))
+    });
     attempt("make a file outside", || File::create_new(at("new")));
     attempt("make a folder outside", || fs::create_dir(at("folder")));
     attempt("make a link outside", || symlink("secret", at("link")));
@@ -105,6 +121,8 @@ fn files(Places { own, outside, .. }: &Places) {
     attempt("remove a file outside", || fs::remove_file(at("moved")));
     attempt("read through a link", || fs::read(own.join("read/link")));
     attempt("write to the registry", || write(own.join("airlock.toml")));
+    attempt("read a file beside the registry", || fs::read(own.join("beside")));
+    attempt("read the roots of the variable", || fs::read(at("roots.pem")));
     attempt("write to a component", || write(own.join("tool.wasm")));
     attempt("make a file beside the registry", || File::create_new(own.join("new")));
     attempt("make a file where a tool reads", || File::create_new(own.join("read/new")));
@@ -117,6 +135,8 @@ fn others(Places { parent, .. }: &Places) {
     let of_parent = |name: &str| Path::new("/proc").join(parent.to_string()).join(name);
     attempt("read the memory of another process", || File::open(of_parent("mem")));
     attempt("read the variables of another process", || fs::read(of_parent("environ")));
+    attempt("read the command of the first process", || fs::read("/proc/1/cmdline"));
+    attempt("read the symbols of the kernel", || File::open("/proc/kallsyms"));
     attempt("signal another process", || Ok(rustix::process::test_kill_process(id(*parent)?)?));
     attempt("start a program", || Command::new("/bin/true").status());
 }
@@ -126,18 +146,41 @@ fn id(process: u32) -> io::Result<rustix::process::Pid> {
     raw.ok_or_else(|| io::Error::other("no process"))
 }
 
-fn network(Places { socket, .. }: &Places) {
+fn network(Places { outside, socket, .. }: &Places) {
     // A port of its own choice, as a way in for another machine.
     attempt("listen at another port", || TcpListener::bind("127.0.0.1:38787"));
     attempt("connect to another program's abstract socket", || {
         UnixStream::connect_addr(&SocketAddr::from_abstract_name(socket)?)
     });
+    attempt("connect to another program's socket in a folder", || {
+        UnixStream::connect(outside.join("stream"))
+    });
+    attempt("send to another program's socket in a folder", || {
+        UnixDatagram::pair()?.0.send_to(b"x", outside.join("datagrams"))
+    });
+    attempt("make a pair of sockets", UnixStream::pair);
     attempt("listen at the port", || TcpListener::bind("127.0.0.1:0"));
-    attempt("connect over TCP", || match TcpStream::connect("127.0.0.1:1") {
+    attempt("connect over TCP", connect);
+    attempt("send a datagram", || UdpSocket::bind("127.0.0.1:0"));
+}
+
+/// Nothing listens at this port, so that a refusal is an answer from there.
+fn connect() -> io::Result<()> {
+    match TcpStream::connect("127.0.0.1:1") {
         Err(err) if err.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         connected => connected.map(drop),
+    }
+}
+
+/// What a server has given up once it listens.
+fn later() {
+    attempt("listen at the port later", || TcpListener::bind("127.0.0.1:0"));
+    attempt("listen without an address later", || {
+        let socket = made(libc::SYS_socket, [libc::AF_INET, libc::SOCK_STREAM, 0].map(i64::from))?;
+        made(libc::SYS_listen, [socket, 1, 0])
     });
-    attempt("send a datagram", || UdpSocket::bind("127.0.0.1:0"));
+    attempt("take a port of datagrams later", || UdpSocket::bind("127.0.0.1:0"));
+    attempt("connect over TCP later", connect);
 }
 
 /// What a server needs.
@@ -167,8 +210,8 @@ fn needed(Places { own, .. }: &Places) {
     attempt("signal itself", || Ok(rustix::process::test_kill_process(rustix::process::getpid())?));
 }
 
-/// System calls that are denied with some arguments.
-fn calls(Places { parent, .. }: &Places) {
+/// Sockets of other kinds than a server needs.
+fn sockets() {
     let socket = |family: i32, kind: i32, protocol: i32| {
         made(libc::SYS_socket, [i64::from(family), i64::from(kind), i64::from(protocol)])
     };
@@ -178,21 +221,54 @@ fn calls(Places { parent, .. }: &Places) {
     attempt("open a raw socket", || socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP));
     attempt("open a raw socket of IPv6", || socket(libc::AF_INET6, libc::SOCK_RAW, libc::IPPROTO_ICMPV6));
     attempt("open a former socket of packets", || socket(libc::AF_INET, 10, 0));
+    attempt("open a socket of TCP over several ways", || {
+        socket(libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP)
+    });
+    attempt("open a socket of another protocol", || {
+        socket(libc::AF_INET6, libc::SOCK_STREAM, libc::IPPROTO_SCTP)
+    });
+    attempt("open a socket of pings", || socket(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP));
+    attempt("open a socket of this machine", || socket(libc::AF_UNIX, libc::SOCK_STREAM, 0));
     attempt("listen to the kernel's events", || {
         socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_KOBJECT_UEVENT)
     });
     attempt("ask for the addresses of this machine", || {
         socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE)
     });
-    // An invalid combination, so that no process is made where it is not denied.
-    attempt("make a process", || made(libc::SYS_clone, [i64::from(libc::CLONE_SIGHAND), 0, 0]));
+}
+
+/// System calls that are denied with some arguments.
+fn calls(Places { parent, .. }: &Places) {
+    let parent = i64::from(*parent);
+    // Invalid combinations, so that nothing is made where it is not denied.
+    let clone = |flags: i32| made(libc::SYS_clone, [i64::from(flags), 0, 0]);
+    attempt("make a process", || clone(libc::CLONE_SIGHAND));
+    attempt("make a thread with a network of its own", || clone(libc::CLONE_THREAD | libc::CLONE_NEWNET));
+    attempt("make a thread with mounts of its own", || clone(libc::CLONE_THREAD | libc::CLONE_NEWNS));
+    attempt("make a thread with users of its own", || clone(libc::CLONE_THREAD | libc::CLONE_NEWUSER));
     attempt("make a process in the new way", || made(libc::SYS_clone3, [0; 3]));
-    attempt("signal another thread", || made(libc::SYS_tgkill, [i64::from(*parent), i64::from(*parent), 0]));
-    attempt("read the limits of another process", || made(libc::SYS_prlimit64, [i64::from(*parent), 0, 0]));
+    attempt("signal another thread", || made(libc::SYS_tgkill, [parent, parent, 0]));
+    attempt("read the limits of another process", || made(libc::SYS_prlimit64, [parent, 0, 0]));
     attempt("read its own limits", || made(libc::SYS_prlimit64, [0; 3]));
+    // To none, to a policy without its parameters, to what they are, and of a user that is not there.
+    attempt("set the processors of another process", || made(libc::SYS_sched_setaffinity, [parent, 0, 0]));
+    attempt("set the schedule of another process", || made(libc::SYS_sched_setscheduler, [parent, 0, 0]));
+    attempt("set the priority of another process", || made(libc::SYS_setpriority, [0, parent, 0]));
+    attempt("set the priority of a user", || made(libc::SYS_setpriority, [2, 54_321, 0]));
+    attempt("set the place of another process at the disk", || made(libc::SYS_ioprio_set, [1, parent, 0]));
     // Stdin is no terminal, so that nothing is typed where it is not denied.
-    attempt("type into the terminal", || made(libc::SYS_ioctl, [0, 0x5412, 0]));
-    attempt("use the console", || made(libc::SYS_ioctl, [0, 0x541c, 0]));
+    let command = |command: i64| made(libc::SYS_ioctl, [0, command, 0]);
+    attempt("type into the terminal", || command(0x5412));
+    attempt("use the console", || command(0x541c));
+    attempt("take the output of the console", || command(0x541d));
+    attempt("have the terminal read in another way", || command(0x5423));
+    attempt("change the keys of the console", || command(0x4b47));
+    attempt("have capabilities", || {
+        // What is kept for folders of other users.
+        let left =
+            rustix::thread::capabilities(None)?.effective - rustix::thread::CapabilitySet::DAC_OVERRIDE;
+        if left.is_empty() { Err(io::Error::other("none")) } else { Ok(()) }
+    });
 }
 
 /// Makes a system call as it is.

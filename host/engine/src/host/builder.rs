@@ -5,6 +5,7 @@
 mod source;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -20,7 +21,7 @@ use crate::confinement::Confinement;
 use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
 use crate::generation::{Access, Accesses, Answers, Generation, Parts};
-use crate::registry::{LoadEvent, Threads};
+use crate::registry::{LoadEvent, OutOfReach, Purpose, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::secret::{Seal, Unseal};
 use airlock_journal::{Interrupted, JournalError, answers, keyvalue};
@@ -131,8 +132,8 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { confinement: Some(confinement), ..self }
     }
 
-    /// Opens the host for a program that makes no calls, such as a check of a registry. No component runs in it, so
-    /// `host.confine` does not apply.
+    /// Opens the host for a program that makes no calls, such as a list of tools. No component runs in it, so
+    /// `host.confine` does not apply, and nothing is compiled: a call ends with `host.internal`.
     pub fn without_calls(self) -> HostBuilder<'w> {
         HostBuilder { confinement: None, ..self }
     }
@@ -199,6 +200,9 @@ impl<'w> HostBuilder<'w> {
             apart,
             threads: &threads,
             environment: &*environment,
+            // Code is compiled and mapped only by who runs it.
+            purpose: if confinement.is_some() { Purpose::Run } else { Purpose::Look },
+            out_of_reach: &OutOfReach::new(),
         };
         let how = (leaves_out_broken, asks_lock);
         let (registry, served) = first_loaded(&file, &means, watch, how).await?;
@@ -227,6 +231,7 @@ impl<'w> HostBuilder<'w> {
             accesses: Mutex::new(Accesses::new(access)),
             served,
             threads,
+            is_behind: AtomicBool::new(false),
             drain_began: OnceLock::new(),
             generations: watch::Sender::new(0),
             interrupted,

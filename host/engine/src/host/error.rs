@@ -42,8 +42,8 @@ pub enum OpenError {
     },
     /// The registry requires that the process is confined, and it is not.
     #[error(
-        "`host.confine` is \"require\", and this process is not confined: {0}; use a kernel that has what is missing, or \
-         set `host.confine = \"auto\"`"
+        "`host.confine` is \"require\", and this process is not confined: {0}; provide what is missing, as a newer \
+         kernel does, or set `host.confine = \"auto\"`"
     )]
     Unconfined(Confinement),
     /// The engine cannot be made.

@@ -13,11 +13,13 @@ use super::OpenError;
 use crate::blocking::Lost;
 use crate::capability::Capabilities;
 use crate::config::{ConfigFile, Confine};
-use crate::confinement::{self, Confinement};
+use crate::confinement::Confinement;
 use crate::environment::World;
 use crate::lock::{Lock, LockError, Served};
 use crate::registry;
-use crate::registry::{LoadEvent, LoadFailure, Loading, Purpose, Registry, STEP_MAX, Threads, may_stay};
+use crate::registry::{
+    LoadEvent, LoadFailure, Loading, OutOfReach, Purpose, Registry, STEP_MAX, Threads, Tool, may_stay,
+};
 use crate::sandbox::cache::{Cache, CacheError, folder_of};
 use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::{Optimize, compiler, engine};
@@ -35,6 +37,9 @@ pub(super) struct Means<'a> {
     pub(super) apart: Option<&'a Path>,
     pub(super) threads: &'a Threads,
     pub(super) environment: &'a dyn Environment,
+    pub(super) purpose: Purpose,
+    /// The entries that this process does not reach.
+    pub(super) out_of_reach: &'a OutOfReach,
 }
 
 /// Opens the compile cache and loads the registry's tools.
@@ -46,9 +51,8 @@ pub(super) async fn load(
     means: &Means<'_>,
     watch: &(dyn Fn(LoadEvent) + Sync),
 ) -> Result<Registry, OpenError> {
-    let Means { engine, capabilities, compiler, apart, threads, environment } = *means;
+    let Means { engine, capabilities, compiler, apart, threads, environment, purpose, out_of_reach } = *means;
     let cache = cache(file, compiler, threads).await?;
-    let purpose = Purpose::Run;
     // Read at each load, so that a reload finds a new value. Only here: who looks at tools needs no secret.
     let read = {
         let (file, capabilities) = (file.clone(), capabilities.clone());
@@ -56,7 +60,8 @@ pub(super) async fn load(
     };
     let capabilities = &step(threads, "reading secrets", read).await?;
     let (signed, now_s) = (&signed(file, threads).await?, environment.wall().as_secs());
-    let loading = Loading { engine, capabilities, cache, threads, apart, watch, purpose, now_s, signed };
+    let loading =
+        Loading { engine, capabilities, cache, threads, apart, watch, purpose, now_s, signed, out_of_reach };
     loaded(file, &loading).await
 }
 
@@ -170,14 +175,30 @@ async fn with_older(
     threads: &Threads,
 ) -> Result<Registry, OpenError> {
     let (file, older) = (file.clone(), older.clone());
-    let kept = move || {
-        registry.with_older(&older.registry, &unaccepted, |tool| {
-            may_stay(&file, older.apart.as_deref(), older.now_s, tool)
-                .inspect_err(|why| tracing::error!("`{}` is not served any more: {why}", tool.name))
-                .is_ok()
-        })
-    };
+    let kept = move || registry.with_older(&older.registry, &unaccepted, |tool| older.may_stay(&file, tool));
     step(threads, "looking at the grants of older tools", kept).await
+}
+
+/// The older tools that may stay under a file of which nothing is loaded.
+///
+/// # Errors
+/// When a file system does not answer.
+pub(super) async fn withdrawn(
+    file: &ConfigFile,
+    older: Older,
+    threads: &Threads,
+) -> Result<Registry, OpenError> {
+    let file = file.clone();
+    let kept = move || older.registry.only(|tool| older.may_stay(&file, tool));
+    step(threads, "looking at the grants of older tools", kept).await
+}
+
+impl Older {
+    fn may_stay(&self, file: &ConfigFile, tool: &Tool) -> bool {
+        may_stay(file, self.apart.as_deref(), self.now_s, tool)
+            .inspect_err(|why| tracing::error!("`{}` is not served any more: {why}", tool.name))
+            .is_ok()
+    }
 }
 
 /// Checks the registry against its lock. Returns whether there is one.
@@ -233,8 +254,9 @@ pub async fn load_registry(
     let cache = cache(file, &Compiler::default(), &threads).await?;
     let (signed, now_s) = (&signed(file, &threads).await?, World::new().wall().as_secs());
     let (engine, capabilities, threads, purpose) = (&engine, &capabilities, &threads, Purpose::Look);
+    let (apart, out_of_reach) = (None, &OutOfReach::new());
     let loading =
-        Loading { engine, capabilities, cache, threads, apart: None, watch, purpose, now_s, signed };
+        Loading { engine, capabilities, cache, threads, apart, watch, purpose, now_s, signed, out_of_reach };
     loaded(file, &loading).await
 }
 
@@ -250,8 +272,9 @@ pub(super) async fn suit_confinement(
     if file.config.host.confine == Confine::Require && !confinement.is_whole() {
         return Err(OpenError::Unconfined(confinement.clone()));
     }
-    if confinement.landlock == confinement::Means::Enforced {
+    if confinement.landlock.is_in_force() {
         let state = file.state();
+        state::confined();
         let set = tokio::task::spawn_blocking(move || {
             state::folder(&state)?;
             // Without it a large change of a database fails, and small ones do not.

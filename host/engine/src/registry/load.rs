@@ -11,7 +11,7 @@ mod older;
 mod tools;
 mod verify;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +101,12 @@ pub struct Loading<'a> {
     pub(crate) now_s: u64,
     /// The tools that were signed when they were accepted, by public name.
     pub(crate) signed: &'a BTreeSet<String>,
+    /// The entries that this process does not reach, by key. They count as broken, and are not read.
+    pub(crate) out_of_reach: &'a OutOfReach,
 }
+
+/// The entries of a registry that a process does not reach any more, by key, each with its problems.
+pub type OutOfReach = BTreeMap<String, Diagnostics>;
 
 /// What a registry is loaded for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +154,9 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
             }
         }
     }
+    for (key, Diagnostics(problems)) in loading.out_of_reach {
+        found.leave_out(key, problems.clone());
+    }
     leave_out_secrets(file, loading.capabilities, &mut found);
     Ok(found.finish(file))
 }
@@ -194,7 +202,9 @@ fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l,
     };
     let load =
         |entry: Entry| async move { (entry.key.clone(), Arc::new(entry).load(loading.watch).await) }.boxed();
-    file.config.tools.iter().map(entry).map(load).collect()
+    let reached =
+        file.config.tools.iter().filter(|(key, _)| !loading.out_of_reach.contains_key(key.get_ref()));
+    reached.map(entry).map(load).collect()
 }
 
 /// Inspects a component on its own: reads what it shows, and compiles nothing.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
 
+pub use super::confine::close_inherited;
 use crate::file::FileError;
 use airlock_contract::component::ComponentInfo;
 use answer::Answer;
@@ -173,7 +174,7 @@ async fn ask(
     let process = |err: std::io::Error| {
         CompileError::Process(match program {
             Program::Path { path, .. } => format!("{}: {err}", path.display()),
-            Program::Starter(_) => err.to_string(),
+            Program::Starter(starter) => starter.explained(&err),
         })
     };
     let started = Process::start(program, limits, task).await.map_err(process)?;

@@ -52,6 +52,16 @@ impl Compiler {
         Ok(Compiler(Choice::Starter(Arc::new(starter))))
     }
 
+    /// Whether the process of [`Compiler::starter`] has ended, so that nothing that is new is compiled any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        match &self.0 {
+            Choice::Starter(starter) => starter.has_ended(),
+            Choice::Beside | Choice::Program(_) => false,
+            #[cfg(feature = "in-process-compiler")]
+            Choice::InProcess => false,
+        }
+    }
+
     /// This process itself, for programs that trust their components as they trust their own code.
     ///
     /// Nothing confines the compiler here. A hostile component can take all processor time and memory of this process,

@@ -10,6 +10,7 @@ use std::io;
 use landlock::{ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, RulesetStatus, Scope};
 use rlimit::Resource;
 use rustix::process::{Pid, Signal};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -37,7 +38,7 @@ pub(crate) enum ConfineError {
 }
 
 /// Number of descriptors that stay open: stdin, stdout and stderr.
-const DESCRIPTORS: u64 = 3;
+const DESCRIPTORS: libc::c_uint = 3;
 
 /// Confines this process, which must have one thread.
 ///
@@ -47,12 +48,15 @@ const DESCRIPTORS: u64 = 3;
 /// # Errors
 /// Fails when a limit cannot be set. The caller must not continue.
 pub(crate) fn confine(confinement: &Confinement) -> Result<Vec<String>, ConfineError> {
-    // The order matters, because each step removes rights that earlier steps needed: descriptors are listed in /proc
-    // before landlock denies files; landlock and seccomp need `no_new_privs` when the process has no privileges; the
+    // The order matters, because each step removes rights that earlier steps needed: descriptors may have to be listed in
+    // /proc before landlock denies files; landlock and seccomp need `no_new_privs` when the process has no privileges; the
     // filter comes last, because it allows neither prctl nor setrlimit.
     die_with(confinement.parent)?;
     close_inherited().map_err(|err| ConfineError::Os("inherited descriptors", err))?;
     rustix::thread::set_no_new_privs(true).map_err(|err| ConfineError::Os("privileges", err.into()))?;
+    let none = CapabilitySet::empty();
+    let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    set_capabilities(None, none).map_err(|err| ConfineError::Os("capabilities", err.into()))?;
     let landlock = deny_files_and_network();
     limit(confinement).map_err(|err| ConfineError::Os("resources", err))?;
     let seccomp = filter_calls();
@@ -73,15 +77,35 @@ fn die_with(parent: u32) -> Result<(), ConfineError> {
     }
 }
 
-/// Closes every descriptor but the first three. The host's own descriptors close on exec, but those that it inherited
-/// from its own parent may not.
-fn close_inherited() -> io::Result<()> {
+/// Closes every descriptor of this process but stdin, stdout and stderr. The host's own descriptors close on exec, but those
+/// that it inherited from its own parent may not. To be called before the process opens any.
+///
+/// # Errors
+/// When they cannot be closed.
+pub fn close_inherited() -> io::Result<()> {
+    // A process that reaches no `/proc` cannot list them. Before Linux 5.9, and where a container forbids the call, they
+    // are closed one by one.
+    if close_from(DESCRIPTORS).is_ok() { Ok(()) } else { close_listed() }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the call has no safe wrapper: it can close what others use; see the proof inside"
+)]
+fn close_from(first: libc::c_uint) -> io::Result<()> {
+    // SAFETY: the call takes three numbers and no pointer. It is made when a process begins, before it opens anything, so
+    // that no object owns one of these descriptors: they are its parent's.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+    if closed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn close_listed() -> io::Result<()> {
     let mut open = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd")? {
         open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
     }
     // The list includes the listing's own descriptor, which is closed by now. Closing it again fails, which is ignored.
-    for fd in open.into_iter().filter(|fd| *fd >= DESCRIPTORS as i32) {
+    for fd in open.into_iter().filter(|fd| fd.cast_unsigned() >= DESCRIPTORS) {
         let _ = nix::unistd::close(fd);
     }
     Ok(())
@@ -97,11 +121,12 @@ fn limit(confinement: &Confinement) -> io::Result<()> {
     // All input and output goes through pipes, which this limit does not affect.
     Resource::FSIZE.set(0, 0)?;
     // The three pipes stay open, and no further descriptor can be made.
-    Resource::NOFILE.set(DESCRIPTORS, DESCRIPTORS)?;
+    Resource::NOFILE.set(DESCRIPTORS.into(), DESCRIPTORS.into())?;
     // Neither a process nor a thread: the compiler of the engine runs on this one.
     Resource::NPROC.set(0, 0)?;
-    // A core dump would write untrusted content to the disk.
-    Resource::CORE.set(0, 0)?;
+    // A core dump would write untrusted content to the disk, or hand it to the program of `core_pattern`. The kernel starts
+    // none at a limit of one byte, and does at zero.
+    Resource::CORE.set(1, 1)?;
     Resource::MEMLOCK.set(0, 0)?;
     Resource::MSGQUEUE.set(0, 0)
 }

@@ -6,13 +6,12 @@
 //! A denied call fails and does not end the process, since libraries try some of them and go on without. Must not know
 //! files.
 
+mod arguments;
+
 use std::collections::BTreeMap;
 
 use libc::c_long;
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, sock_filter,
-};
+use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompFilter, SeccompRule, sock_filter};
 
 /// What the process may still start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +30,12 @@ macro_rules! calls {
     ($($name:ident)*) => { &[$((stringify!($name), libc::$name)),*] };
 }
 
-/// Starting programs and other processes, and signals to them.
+/// Starting programs and other processes, signals to them, and what these need before they begin.
 const PROCESSES: &[(&str, c_long)] = calls! {
     SYS_execve SYS_execveat
     SYS_tkill SYS_rt_sigqueueinfo SYS_rt_tgsigqueueinfo SYS_pidfd_send_signal
+    // A compile process drops what its starter has kept.
+    SYS_capset
 };
 
 /// What no part of the program needs.
@@ -45,6 +46,12 @@ const OTHERS: &[(&str, c_long)] = calls! {
     // Mounts and namespaces.
     SYS_mount SYS_umount2 SYS_pivot_root SYS_chroot SYS_move_mount SYS_open_tree SYS_fsopen SYS_fsconfig SYS_fsmount
     SYS_fspick SYS_mount_setattr SYS_setns SYS_unshare
+    // Memory, semaphores and queues that other programs share by a number or a name, which no rule for files covers.
+    SYS_shmget SYS_shmat SYS_shmctl SYS_semget SYS_semop SYS_semctl SYS_semtimedop SYS_msgget SYS_msgsnd SYS_msgrcv
+    SYS_msgctl SYS_mq_open SYS_mq_unlink SYS_mq_timedsend SYS_mq_timedreceive SYS_mq_notify SYS_mq_getsetattr
+    // Owners, modes and attributes of files by their paths, which no rule for files covers either. Of an open file they
+    // can be changed.
+    SYS_fchmodat SYS_fchownat SYS_setxattr SYS_lsetxattr SYS_removexattr SYS_lremovexattr
     // Files by handles, which no path leads to, and devices.
     SYS_open_by_handle_at SYS_fanotify_init SYS_mknodat
     // The kernel, its programs and its observation.
@@ -56,11 +63,29 @@ const OTHERS: &[(&str, c_long)] = calls! {
     SYS_keyctl SYS_add_key SYS_request_key
     // Another user, and more rights.
     SYS_setuid SYS_setgid SYS_setreuid SYS_setregid SYS_setresuid SYS_setresgid SYS_setfsuid SYS_setfsgid SYS_setgroups
-    SYS_capset SYS_personality
+    SYS_personality
     // The machine.
     SYS_reboot SYS_swapon SYS_swapoff SYS_acct SYS_quotactl SYS_quotactl_fd SYS_sethostname SYS_setdomainname
     SYS_settimeofday SYS_clock_settime SYS_clock_adjtime SYS_adjtimex SYS_vhangup SYS_nfsservctl
 };
+
+/// Newer ones, which have the same number on every architecture and not all a name in the C library's list.
+const NEWER: &[(&str, c_long)] = &[
+    ("SYS_fchmodat2", 452),
+    ("SYS_statmount", 457),
+    ("SYS_listmount", 458),
+    ("SYS_setxattrat", 463),
+    ("SYS_removexattrat", 466),
+    ("SYS_open_tree_attr", 467),
+    ("SYS_file_setattr", 469),
+];
+
+/// The ways to the network and to other programs, for a process that needs none. The sockets that it was given go on.
+const SOCKETS: &[(&str, c_long)] =
+    calls! { SYS_socket SYS_connect SYS_bind SYS_listen SYS_accept SYS_accept4 };
+
+/// What a server needs until it listens.
+const LISTENING: &[(&str, c_long)] = calls! { SYS_bind SYS_listen };
 
 /// What only this architecture has: former ways to start processes, and the rest.
 #[cfg(target_arch = "x86_64")]
@@ -68,28 +93,41 @@ const FORMER_PROCESSES: &[(&str, c_long)] = calls! { SYS_fork SYS_vfork };
 #[cfg(target_arch = "x86_64")]
 const FORMER: &[(&str, c_long)] = calls! {
     SYS_iopl SYS_ioperm SYS_modify_ldt SYS_uselib SYS__sysctl SYS_ustat SYS_sysfs SYS_mknod
+    SYS_chmod SYS_chown SYS_lchown
 };
 #[cfg(not(target_arch = "x86_64"))]
 const FORMER_PROCESSES: &[(&str, c_long)] = &[];
 #[cfg(not(target_arch = "x86_64"))]
 const FORMER: &[(&str, c_long)] = &[];
 
-/// Every system call that fails whatever its arguments are, with its name, for a test that tries each.
+/// Every system call that fails whatever its arguments are in the process that makes calls, with its name, for a test that
+/// tries each.
 pub fn denied() -> impl Iterator<Item = (&'static str, c_long)> {
-    [PROCESSES, FORMER_PROCESSES].into_iter().flatten().copied().chain(denied_to_all())
+    always(Starts::Threads)
 }
 
-/// The calls that a process which starts programs does not need either.
-fn denied_to_all() -> impl Iterator<Item = (&'static str, c_long)> {
-    [OTHERS, FORMER].into_iter().flatten().copied()
+/// The same of the process that starts compile processes.
+pub fn denied_to_starter() -> impl Iterator<Item = (&'static str, c_long)> {
+    always(Starts::Programs)
+}
+
+fn always(starts: Starts) -> impl Iterator<Item = (&'static str, c_long)> {
+    let own: [&[_]; 2] = match starts {
+        Starts::Threads => [PROCESSES, FORMER_PROCESSES],
+        Starts::Programs => [SOCKETS, &[]],
+    };
+    own.into_iter().chain([OTHERS, NEWER, FORMER]).flatten().copied()
 }
 
 /// Denies these calls to all threads of the process.
 pub(super) fn deny(starts: Starts) -> Result<(), String> {
-    let failed = |err: seccompiler::Error| format!("the kernel does not take the filter: {err}");
-    let filter = filter(starts).map_err(|err| format!("the filter cannot be made: {err}"))?;
-    seccompiler::apply_filter_all_threads(&filter).map_err(failed)?;
-    seccompiler::apply_filter_all_threads(&missing(starts)).map_err(failed)
+    apply(filter(starts))?;
+    seccompiler::apply_filter_all_threads(&missing()).map_err(|err| not_taken(&err))
+}
+
+/// Denies all threads of the process to bind and listen from now on.
+pub(super) fn deny_listening() -> Result<(), String> {
+    apply(program(LISTENING.iter().map(|(_, call)| (*call, Vec::new())).collect()))
 }
 
 /// Whether this kernel has filters.
@@ -100,89 +138,39 @@ pub(super) fn available() -> Result<(), String> {
     }
 }
 
+fn apply(filter: Result<BpfProgram, BackendError>) -> Result<(), String> {
+    let filter = filter.map_err(|err| format!("the filter cannot be made: {err}"))?;
+    seccompiler::apply_filter_all_threads(&filter).map_err(|err| not_taken(&err))
+}
+
+fn not_taken(err: &seccompiler::Error) -> String {
+    format!("the kernel does not take the filter: {err}")
+}
+
 fn filter(starts: Starts) -> Result<BpfProgram, BackendError> {
-    let always = match starts {
-        Starts::Threads => denied().collect::<Vec<_>>(),
-        Starts::Programs => denied_to_all().collect(),
-    };
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        always.into_iter().map(|(_, call)| (call, Vec::new())).collect();
-    rules.extend(of_devices_and_sockets()?);
-    if starts == Starts::Threads {
-        rules.extend(of_processes()?);
-    }
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = arguments::rules(starts)?.into_iter().collect();
+    // Later, since a call that is denied whatever its arguments are has no rules.
+    rules.extend(always(starts).map(|(_, call)| (call, Vec::new())));
+    program(rules)
+}
+
+/// The filter that denies calls to which one of their rules applies, or that have none.
+fn program(denied: BTreeMap<i64, Vec<SeccompRule>>) -> Result<BpfProgram, BackendError> {
     let refused = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let architecture = std::env::consts::ARCH.try_into()?;
-    BpfProgram::try_from(SeccompFilter::new(rules, SeccompAction::Allow, refused, architecture)?)
-}
-
-/// Calls that are denied with some arguments. Of the conditions of a rule all must hold, and one rule is enough.
-fn of_devices_and_sockets() -> Result<Vec<(i64, Vec<SeccompRule>)>, BackendError> {
-    let family = |family: i32| argument(0, SeccompCmpOp::Eq, family);
-    let other = |family: i32| argument(0, SeccompCmpOp::Ne, family);
-    let kind = |kind: i32| argument(1, SeccompCmpOp::MaskedEq(0xf), kind);
-    let socket = vec![
-        // The resolver of the C library asks netlink for the addresses of this machine.
-        all([other(libc::AF_UNIX), other(libc::AF_INET), other(libc::AF_INET6), other(libc::AF_NETLINK)])?,
-        all([family(libc::AF_NETLINK), argument(2, SeccompCmpOp::Ne, libc::NETLINK_ROUTE)])?,
-        all([family(libc::AF_INET), kind(libc::SOCK_RAW)])?,
-        all([family(libc::AF_INET6), kind(libc::SOCK_RAW)])?,
-        all([kind(SOCK_PACKET)])?,
-    ];
-    let command = |command: u32| argument(1, SeccompCmpOp::Eq, command.cast_signed());
-    // Typing into the terminal that the process was started from, whose shell is not confined.
-    let ioctl = vec![all([command(TIOCSTI)])?, all([command(TIOCLINUX)])?];
-    Ok(vec![(libc::SYS_socket, socket), (libc::SYS_ioctl, ioctl)])
-}
-
-/// The former way to the packets of a network interface, beside its family.
-const SOCK_PACKET: i32 = 10;
-
-/// Makes a character of input of a terminal, and does what the console's mouse does.
-const TIOCSTI: u32 = 0x5412;
-const TIOCLINUX: u32 = 0x541c;
-
-fn of_processes() -> Result<Vec<(i64, Vec<SeccompRule>)>, BackendError> {
-    // A new thread, and not a process or a namespace.
-    let clone = all([argument(0, SeccompCmpOp::MaskedEq(bits(libc::CLONE_THREAD)), 0)])?;
-    // An abort sends a signal to its own process.
-    let own = std::process::id().cast_signed();
-    let elsewhere = || all([argument(0, SeccompCmpOp::Ne, own)]);
-    let limits = all([argument(0, SeccompCmpOp::Ne, own), argument(0, SeccompCmpOp::Ne, 0)])?;
-    Ok(vec![
-        (libc::SYS_clone, vec![clone]),
-        (libc::SYS_kill, vec![elsewhere()?]),
-        (libc::SYS_tgkill, vec![elsewhere()?]),
-        (libc::SYS_prlimit64, vec![limits]),
-    ])
-}
-
-fn bits(flags: i32) -> u64 {
-    u64::from(flags.cast_unsigned())
-}
-
-fn argument(place: u8, operator: SeccompCmpOp, value: i32) -> Result<SeccompCondition, BackendError> {
-    SeccompCondition::new(place, SeccompCmpArgLen::Dword, operator, bits(value))
-}
-
-fn all<const N: usize>(
-    conditions: [Result<SeccompCondition, BackendError>; N],
-) -> Result<SeccompRule, BackendError> {
-    SeccompRule::new(conditions.into_iter().collect::<Result<_, _>>()?)
+    BpfProgram::try_from(SeccompFilter::new(denied, SeccompAction::Allow, refused, architecture)?)
 }
 
 /// The filter after which some calls do not exist: newer ones, and `clone3`, whose arguments a filter cannot read. The C
-/// library then starts threads with `clone`.
-fn missing(starts: Starts) -> BpfProgram {
+/// library then starts threads and programs with `clone`.
+fn missing() -> BpfProgram {
     let missing = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
     let clone3 = u32::try_from(libc::SYS_clone3).unwrap_or(u32::MAX);
-    let is_clone3 =
-        step(libc::BPF_JMP | libc::BPF_JEQ, clone3, if starts == Starts::Threads { 1 } else { 0 });
     vec![
         // The number of the call stands first.
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
         step(libc::BPF_JMP | libc::BPF_JGT, NEWEST, 2),
-        is_clone3,
+        step(libc::BPF_JMP | libc::BPF_JEQ, clone3, 1),
         step(libc::BPF_RET, libc::SECCOMP_RET_ALLOW, 0),
         step(libc::BPF_RET, missing, 0),
     ]
@@ -199,12 +187,14 @@ mod tests {
 
     #[test]
     fn no_call_is_listed_twice_or_newer_than_the_newest() {
-        let mut calls: Vec<_> = denied().map(|(_, call)| call).collect();
-        let listed = calls.len();
-        calls.sort_unstable();
-        calls.dedup();
-        assert_eq!(calls.len(), listed);
-        assert!(calls.iter().all(|call| *call <= i64::from(NEWEST)));
+        for starts in [Starts::Threads, Starts::Programs] {
+            let mut calls: Vec<_> = always(starts).map(|(_, call)| call).collect();
+            let listed = calls.len();
+            calls.sort_unstable();
+            calls.dedup();
+            assert_eq!(calls.len(), listed);
+            assert!(calls.iter().all(|call| *call <= i64::from(NEWEST)));
+        }
     }
 
     /// What a filter of these steps returns for a call.
@@ -224,17 +214,16 @@ mod tests {
 
     #[test]
     fn newer_calls_other_numberings_and_clone3_do_not_exist() {
-        let (host, starter) = (missing(Starts::Threads), missing(Starts::Programs));
+        let filter = missing();
         let clone3 = u32::try_from(libc::SYS_clone3).unwrap();
         let none = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
         for call in [0, clone3 - 1, clone3 + 1, NEWEST] {
-            assert_eq!(ruled(&host, call), libc::SECCOMP_RET_ALLOW, "{call}");
+            assert_eq!(ruled(&filter, call), libc::SECCOMP_RET_ALLOW, "{call}");
         }
         // The last is `execve` in the numbering of x32.
-        for call in [NEWEST + 1, u32::MAX, 0x4000_0000 + 520] {
-            assert_eq!((ruled(&host, call), ruled(&starter, call)), (none, none), "{call}");
+        for call in [clone3, NEWEST + 1, u32::MAX, 0x4000_0000 + 520] {
+            assert_eq!(ruled(&filter, call), none, "{call}");
         }
-        assert_eq!((ruled(&host, clone3), ruled(&starter, clone3)), (none, libc::SECCOMP_RET_ALLOW));
     }
 
     #[test]

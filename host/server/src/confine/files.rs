@@ -10,14 +10,23 @@ use landlock::{
     Scope,
 };
 
+use airlock::confinement::Means;
+
 use super::rules::{Reach, Rules};
 
 /// The newest version whose rights are handled: the first that knows signals and abstract sockets.
 const VERSION: ABI = ABI::V6;
 
+/// Why there is nothing of it.
+const NONE: &str = "the kernel has none, or does not let this process use it";
+
 /// What is missing on a kernel that has the means, and not all of it.
 const IN_PART: &str =
-    "in part: Linux 6.12 or newer confines files, ports and signals, and this kernel not all of these";
+    "Linux 6.12 or newer confines files, ports and signals, and this kernel not all of these";
+
+/// Why a kernel's older version is not used.
+const TOO_OLD: &str = "the kernel's is too old: that of Linux 5.13 to 5.18 forbids to move files between folders, which tools \
+                       may do, so none of it is used";
 
 /// Which ports can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +39,7 @@ pub(super) enum Ports {
 }
 
 /// Restricts the calling thread and those that it will start.
-pub(super) fn restrict(rules: &Rules, ports: Ports) -> Result<(), String> {
+pub(super) fn restrict(rules: &Rules, ports: Ports) -> Means {
     let restricted = ruleset(CompatLevel::BestEffort, ports)
         .and_then(|ruleset| with_files(ruleset, rules))
         .and_then(|ruleset| match ports {
@@ -38,19 +47,22 @@ pub(super) fn restrict(rules: &Rules, ports: Ports) -> Result<(), String> {
             Ports::Served(None) | Ports::None => Ok(ruleset),
         })
         .and_then(RulesetCreated::restrict_self);
-    match restricted.map_err(|err| why(&err))?.ruleset {
-        RulesetStatus::FullyEnforced => Ok(()),
-        RulesetStatus::PartiallyEnforced => Err(IN_PART.into()),
-        RulesetStatus::NotEnforced => Err("the kernel has none".into()),
+    match restricted {
+        Ok(status) => match status.ruleset {
+            RulesetStatus::FullyEnforced => Means::Enforced,
+            RulesetStatus::PartiallyEnforced => Means::InPart(IN_PART.into()),
+            RulesetStatus::NotEnforced => Means::Missing(NONE.into()),
+        },
+        Err(err) => Means::Missing(why(&err)),
     }
 }
 
 /// Whether this kernel enforces all of it.
-pub(super) fn available() -> Result<(), String> {
+pub(super) fn available() -> Means {
     match ruleset(CompatLevel::HardRequirement, Ports::None) {
-        Ok(_) => Ok(()),
-        Err(_) if ruleset(CompatLevel::BestEffort, Ports::None).is_ok() => Err(IN_PART.into()),
-        Err(err) => Err(why(&err)),
+        Ok(_) => Means::Enforced,
+        Err(_) if ruleset(CompatLevel::BestEffort, Ports::None).is_ok() => Means::InPart(IN_PART.into()),
+        Err(err) => Means::Missing(why(&err)),
     }
 }
 
@@ -109,8 +121,11 @@ fn why(err: &RulesetError) -> String {
     // The crate's texts name its own types.
     let missing =
         Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::ReadFile);
-    match missing.and_then(|rules| rules.create()) {
-        Ok(_) => format!("the kernel's version of it is too old: {err}"),
-        Err(_) => "the kernel has none, or does not let this process use it".to_owned(),
+    if missing.and_then(|rules| rules.create()).is_err() {
+        return NONE.to_owned();
+    }
+    match err {
+        RulesetError::HandleAccesses(_) => TOO_OLD.to_owned(),
+        err => format!("the kernel does not take the rules: {err}"),
     }
 }

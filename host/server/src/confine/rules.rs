@@ -5,16 +5,18 @@
 //! names covers whatever takes its place there. Must not know the kernel's means.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use airlock::config::{ConfigFile, ExportTo};
 use airlock::lock::{Lock, Pin};
+use airlock::registry::OutOfReach;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::grant::Access;
 
 use super::system;
-use crate::named::{Named, named, own_files};
+use crate::named::{Named, for_all, named, named_by, own_files, secrets_of};
 
 /// How a file, or everything beneath a folder, can be reached. Ordered, the lesser first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,10 +43,10 @@ pub(super) struct Rule {
 #[derive(Clone, Debug, Default)]
 pub struct Rules(Vec<Rule>);
 
-/// A folder that a registry needs and no rule covers.
+/// Something that a registry needs and no rule covers: a folder, or a file in the user's home.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct NotCovered {
-    folder: PathBuf,
+    path: PathBuf,
     reach: Reach,
 }
 
@@ -86,29 +88,69 @@ impl Rules {
         (reached(false), reached(true))
     }
 
-    /// Whether the rules cover what a registry names now.
+    /// What a reviewer should know of how far the rules reach on this machine, as sentences.
+    pub fn notes(&self) -> Vec<String> {
+        let etc = |rule: &&Rule| rule.reach == Reach::ReadFiles && rule.path == Path::new("/etc");
+        let note = "the files of `/etc` can be read by them, since `/etc/resolv.conf` is missing or a plain file, which is \
+                    replaced when name servers change: run them as a user to whom `/etc/shadow` is closed";
+        self.0.iter().find(etc).map(|_| note.to_owned()).into_iter().collect()
+    }
+
+    /// What an operator should change in a registry for the sake of its confinement, as sentences.
+    pub fn warnings(file: &ConfigFile) -> Vec<String> {
+        let is_in_home = |named| matches!(&named, Named::File(path) if is_wide(&folder_around(path)));
+        let warning = "the registry or a file that it names lies in your home or above it, and that folder is not opened \
+                       for it: when the file is replaced, a server that runs must be restarted; put it into a folder of \
+                       its own";
+        named(file).any(is_in_home).then(|| warning.to_owned()).into_iter().collect()
+    }
+
+    /// The entries of a registry that the rules do not cover.
     ///
     /// # Errors
-    /// The folders that they do not cover.
-    pub fn cover(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
-        let written = written(file).map(|folder| Named::Folder(folder, Access::ReadWrite));
-        self.cover_all(named(file).chain(written))
+    /// What belongs to no entry and is not covered, beside the problems of the entries.
+    pub fn cover(&self, file: &ConfigFile) -> Result<OutOfReach, Diagnostics> {
+        let mut entries = OutOfReach::new();
+        for (key, tool) in &file.config.tools {
+            let needed = named_by(file, tool).chain(secrets_of(file, tool));
+            let lacking = needed.filter_map(|(named, place)| Some((self.missing(&named)?, place)));
+            // Each once.
+            let lacking: BTreeMap<NotCovered, Range<usize>> = lacking.collect();
+            let problems: Vec<_> =
+                lacking.iter().map(|(lacks, place)| lacks.at(file, place.clone())).collect();
+            if !problems.is_empty() {
+                entries.insert(key.get_ref().clone(), Diagnostics(problems));
+            }
+        }
+        let written = written(file).into_iter().chain([file.state()]);
+        let written = written.map(|folder| Named::Folder(folder, Access::ReadWrite));
+        let lacking = self.lacking(for_all(file).chain(written));
+        if lacking.is_empty() {
+            return Ok(entries);
+        }
+        let of_all =
+            lacking.iter().map(|lacks| Diagnostic::without_place(lacks.message(), Some(HINT.into())));
+        Err(Diagnostics(of_all.chain(entries.into_values().flat_map(|problems| problems.0)).collect()))
     }
 
     /// Whether the rules cover the file of a registry and its lock.
     ///
     /// # Errors
-    /// As [`Rules::cover`].
+    /// What they do not cover. The file then cannot be read, and it is not known what it takes away.
     pub fn cover_registry(&self, path: &Path) -> Result<(), Diagnostics> {
-        self.cover_all(own_files(path).into_iter().map(Named::File))
-    }
-
-    fn cover_all(&self, named: impl Iterator<Item = Named>) -> Result<(), Diagnostics> {
-        let missing: BTreeSet<NotCovered> = named.filter_map(|named| self.missing(&named)).collect();
-        if missing.is_empty() {
+        let lacking = self.lacking(own_files(path).into_iter().map(Named::File));
+        if lacking.is_empty() {
             return Ok(());
         }
-        Err(Diagnostics(missing.iter().map(NotCovered::diagnostic).collect()))
+        let problem = |lacks: &NotCovered| {
+            let message = format!("{}; {UNREAD}", lacks.message());
+            Diagnostic::without_place(message, Some(HINT.into()))
+        };
+        Err(Diagnostics(lacking.iter().map(problem).collect()))
+    }
+
+    fn lacking(&self, named: impl Iterator<Item = Named>) -> BTreeSet<NotCovered> {
+        named.filter_map(|named| self.missing(&named)).collect()
     }
 
     /// What is lacking for one of them. One that is not there is found missing where it is loaded.
@@ -123,13 +165,17 @@ impl Rules {
             let inode = inode(step);
             self.0.iter().any(|rule| Some(rule.inode) == inode && rule.reach >= reach)
         });
-        let folder = match named {
-            Named::File(_) => target.parent()?.to_owned(),
-            Named::Folder(..) => target,
-        };
-        (!is_covered).then_some(NotCovered { folder, reach })
+        (!is_covered).then_some(NotCovered { path: target, reach })
     }
 }
+
+/// What to do about something that is not covered.
+const HINT: &str =
+    "restart the server, or take the change back; a server with `host.confine = \"off\"` is not confined";
+
+/// What holds while a registry's file is out of reach.
+const UNREAD: &str = "the registry cannot be read, so everything that was served stays in force until the restart, also tools, \
+                      grants and tokens that it no longer names";
 
 impl Rule {
     fn of(path: PathBuf, reach: Reach) -> Option<Rule> {
@@ -139,38 +185,36 @@ impl Rule {
 }
 
 impl NotCovered {
-    fn diagnostic(&self) -> Diagnostic {
-        let NotCovered { folder, reach } = self;
-        let how = if *reach == Reach::Change { "changed" } else { "read" };
-        let message = format!(
-            "restart needed: files in `{}` are to be {how}, and the process was confined to other folders when it started",
-            folder.display()
-        );
-        let hint = "restart the server, or take the change back; a server with `host.confine = \"off\"` is not confined";
-        Diagnostic::without_place(message, Some(hint.into()))
+    fn message(&self) -> String {
+        let NotCovered { path, reach } = self;
+        let path = path.display();
+        let needs = match reach {
+            Reach::Change => format!("files in `{path}` are to be changed"),
+            Reach::ReadFiles | Reach::Read | Reach::Execute => format!("`{path}` is to be read"),
+        };
+        format!("restart needed: {needs}, and this process was confined to other folders when it started")
+    }
+
+    fn at(&self, file: &ConfigFile, place: Range<usize>) -> Diagnostic {
+        file.error(place, self.message(), "named here", Some(HINT.into()))
     }
 }
 
 /// The places whose rules cover what a registry names: of a file the folder around it, and the folder around the file that
 /// it leads to. Of a folder the same, so that another one may take its place; a right to change things is not given
-/// around it, where the registry or a shell's settings may be.
+/// around it, where the registry or a shell's settings may be. A folder that is wide is not opened for what is in it.
 fn around(named: &Named) -> Vec<(PathBuf, Reach)> {
     let path = named.path();
     let target = path.canonicalize().ok();
-    let beside = target.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let parents = [existing(folder_of(path)), beside].into_iter().flatten();
-    match named {
-        Named::File(_) => {
-            // The file itself is covered where the folder around it is the root.
-            let parents = parents.filter(|path| path.parent().is_some());
-            parents.chain(target.clone()).map(|path| (path, Reach::Read)).collect()
-        }
-        Named::Folder(_, access) => {
-            let parents = parents.filter(|path| !is_wide(path)).map(|path| (path, Reach::Read));
-            let reach = if *access == Access::ReadWrite { Reach::Change } else { Reach::Read };
-            parents.chain(target.map(|target| (target, reach))).collect()
-        }
-    }
+    let beside = target.as_deref().map(folder_around);
+    let parents = [Some(folder_around(path)), beside].into_iter().flatten().filter(|path| !is_wide(path));
+    let reach = match named {
+        Named::Folder(_, Access::ReadWrite) => Reach::Change,
+        // The file itself is covered where the folder around it is not.
+        Named::File(_) | Named::Folder(_, Access::Read) => Reach::Read,
+    };
+    let parents: Vec<_> = parents.map(|path| (path, Reach::Read)).collect();
+    parents.into_iter().chain(target.map(|target| (target, reach))).collect()
 }
 
 /// The folders of files that a server writes: of the lock, if it says that changes are accepted, which are written into it when
@@ -189,13 +233,19 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The root and the user's home: a granted folder in one of these does not open all of it.
+/// The existing folder around a path.
+fn folder_around(path: &Path) -> PathBuf {
+    existing(folder_of(path)).unwrap_or_else(|| folder_of(path).to_owned())
+}
+
+/// The user's home and the folders above it: what lies in one of these does not open all of it.
 fn is_wide(path: &Path) -> bool {
-    path.parent().is_none() || std::env::home_dir().is_some_and(|home| home == path)
+    let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
+    path.parent().is_none() || home.is_some_and(|home| home.starts_with(path))
 }
 
 /// The nearest folder that exists, since what a registry names may come later.
-fn existing(folder: &Path) -> Option<PathBuf> {
+pub(super) fn existing(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().find_map(|folder| {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         folder.canonicalize().ok()

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::rules::Reach;
+use super::rules::{Reach, existing};
 
 /// Files and folders that are read by themselves.
 const PLACES: [&str; 18] = [
@@ -44,41 +44,94 @@ pub(super) fn places() -> Vec<(PathBuf, Reach)> {
 
 /// What a process needs to start this program.
 pub(super) fn to_start() -> Vec<(PathBuf, Reach)> {
-    // A compile process lists its descriptors in its own folder of `/proc`, which is not there yet.
-    ["/etc/ld.so.cache", "/proc"]
-        .map(|path| (path.into(), Reach::Read))
-        .into_iter()
-        .chain(program(Reach::Execute))
-        .collect()
+    let cache = ("/etc/ld.so.cache".into(), Reach::Read);
+    std::iter::once(cache).chain(program(Reach::Execute)).collect()
 }
 
 /// The file with the name servers. It is replaced by another file when they change, which a rule for the file would not
-/// cover: so its folder is read, unless the file is mounted there by itself, as in a container.
+/// cover: so its folder is read, unless the file is mounted there by itself, as in a container. A file that is missing may
+/// come later, and so may what a link leads to.
 fn resolver() -> Option<(PathBuf, Reach)> {
-    let file = Path::new("/etc/resolv.conf").canonicalize().ok()?;
-    let folder = file.parent()?;
+    let file = end_of_links(Path::new("/etc/resolv.conf"));
+    let folder = existing(file.parent()?)?;
     let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
-    if device(&file) == device(folder) {
+    match device(&file) {
+        Some(own) if device(&folder) != Some(own) => Some((file, Reach::Read)),
         // Not its list: `/etc` has many files.
-        Some((folder.to_owned(), Reach::ReadFiles))
-    } else {
-        Some((file, Reach::Read))
+        Some(_) | None => Some((folder, Reach::ReadFiles)),
     }
 }
 
-/// Folders with the trusted roots of TLS, which are read when the first tool needs them.
-fn roots() -> impl Iterator<Item = (PathBuf, Reach)> {
-    let found = openssl_probe::probe();
-    let files =
-        found.cert_file.into_iter().filter_map(|file| file.canonicalize().ok()?.parent().map(Path::to_owned));
-    found.cert_dir.into_iter().chain(files).map(|path| (path, Reach::Read))
+/// Where links lead from a path, whether something is there or not.
+fn end_of_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
+    }
+    path
 }
 
-/// The running program, and the folders of the libraries that are loaded.
+/// As many links as the kernel follows.
+const LINKS_MAX: usize = 40;
+
+/// Files and folders with the trusted roots of TLS, which are read when the first tool needs them. The file of the system is
+/// replaced when roots change, so its folder is read; of a file that a variable names, only the file is.
+fn roots() -> impl Iterator<Item = (PathBuf, Reach)> {
+    let found = openssl_probe::probe();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the library that reads the roots takes the file from this variable"
+    )]
+    let named = std::env::var_os(openssl_probe::ENV_CERT_FILE).map(PathBuf::from);
+    let file = found.cert_file.and_then(|file| {
+        let target = file.canonicalize().ok()?;
+        if named.as_ref() == Some(&file) { Some(target) } else { target.parent().map(Path::to_owned) }
+    });
+    found.cert_dir.into_iter().chain(file).map(|path| (path, Reach::Read))
+}
+
+/// The running program, and the libraries that are loaded: the folders of those of the system, which load more when a name is
+/// resolved, and of others, which `LD_PRELOAD` may name, the files.
 fn program(reach: Reach) -> impl Iterator<Item = (PathBuf, Reach)> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let files = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));
-    let libraries = files.filter(|path| path.contains(".so")).filter_map(|path| Path::new(path).parent());
-    let libraries: BTreeSet<PathBuf> = libraries.map(Path::to_owned).collect();
-    libraries.into_iter().chain(std::env::current_exe().ok()).map(move |path| (path, reach))
+    let files = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..])));
+    let libraries: BTreeSet<&Path> = files.filter(|path| path.to_string_lossy().contains(".so")).collect();
+    let folders: BTreeSet<PathBuf> = libraries
+        .iter()
+        .filter(|path| is_of_libc(path))
+        .filter_map(|path| path.parent())
+        .map(Path::to_owned)
+        .collect();
+    let others =
+        libraries.into_iter().filter(|path| path.parent().is_none_or(|folder| !folders.contains(folder)));
+    let others: Vec<PathBuf> = others.map(Path::to_owned).collect();
+    let own = std::env::current_exe().ok();
+    folders.into_iter().chain(others).chain(own).map(move |path| (path, reach))
+}
+
+/// Whether a library is the C library or its loader.
+fn is_of_libc(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ["libc.", "libc-", "ld-", "ld."].iter().any(|first| name.starts_with(first))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_are_followed_to_what_is_not_there_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        symlink("second", at("first")).unwrap();
+        symlink(at("later/file"), at("second")).unwrap();
+        symlink("circle", at("circle")).unwrap();
+        assert_eq!(end_of_links(&at("first")), at("later/file"));
+        assert_eq!(end_of_links(&at("missing")), at("missing"));
+        assert_eq!(end_of_links(&at("circle")), at("circle"));
+        assert_eq!(existing(at("later/file").parent().unwrap()), folder.path().canonicalize().ok());
+    }
 }

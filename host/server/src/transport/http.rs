@@ -138,7 +138,7 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessi
         // names.
         .layer(middleware::from_fn_with_state(door.clone(), names::check))
         // Added after the check of names: probes use the addresses of an orchestrator, and their responses reveal
-        // nothing but what the kernel enforces on this process.
+        // words of the host and what the kernel enforces on this process.
         .route("/healthz", get(|| async { Json(json!({"status": "ok"})) }))
         .route("/readyz", get(ready))
         .fallback(api::no_such_path)
@@ -180,7 +180,15 @@ fn no_connection(taken: NoShare) -> Response {
 
 async fn ready(State(door): State<Arc<Door>>) -> Response {
     let draining = door.draining.load(Ordering::Acquire).then_some("draining");
-    let said = |status: &str| Json(json!({"status": status, "confinement": door.host.confinement()}));
+    let said = |status: &str| {
+        let mut said = json!({"status": status, "confinement": door.host.confinement()});
+        let degraded = door.host.degraded();
+        // Not a status of its own: the server answers calls, and a load balancer must not take it away for it.
+        if !degraded.is_empty() {
+            said["degraded"] = json!(degraded);
+        }
+        Json(said)
+    };
     match draining.or_else(|| door.host.trouble()) {
         None => said("ready").into_response(),
         Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, said(trouble)).into_response(),

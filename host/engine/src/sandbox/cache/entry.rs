@@ -130,7 +130,9 @@ fn map(engine: &Engine, file: &File) -> wasmtime::Result<Component> {
     // SAFETY: this program wrote the file, with the output of `Component::serialize` in its own compile process. The
     // digest of the file is the one that was computed then; the index of this component and this engine holds it. The
     // file has mode 0400 and lies in a folder of mode 0700. Both belong to this user, which was checked. So no other
-    // user can have put other code there or can change it while it is mapped, and this user can run code anyway. The
-    // engine itself refuses code of other versions or settings.
+    // user can have put other code there or can change it while it is mapped, and this user can run code anyway. A confined
+    // process that was taken over can write there, too, and so reach the next process that maps code: that one is confined
+    // in the same way, since only those that make calls or check a registry map any. The engine itself refuses code of
+    // other versions or settings.
     unsafe { Component::deserialize_file(engine, open) }
 }

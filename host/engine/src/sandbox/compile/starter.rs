@@ -10,10 +10,12 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -36,6 +38,9 @@ const ORDER_BYTES_MAX: usize = 512;
 
 /// Descriptors with an order: the child's stdin, stdout and stderr, and the socket for its end.
 const DESCRIPTORS: usize = 4;
+
+/// Wait after the system had no memory for an order.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Most children at the same time: twice the steps of loading that run at once.
 const CHILDREN_MAX: usize = 128;
@@ -114,56 +119,102 @@ impl Starter {
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmRights(&descriptors));
         // Without waiting: the starter reads at once, so a full socket means that it does not run.
-        sendmsg(&self.0, &[IoSlice::new(&text)], &mut control, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
-            .map_err(|err| {
-                io::Error::other(format!("the process that starts it has ended ({err}); restart the server"))
-            })?;
+        sendmsg(&self.0, &[IoSlice::new(&text)], &mut control, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
         Ok(ours)
+    }
+
+    /// Whether it has ended, so that nothing is started any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut ours = [PollFd::new(&self.0, PollFlags::IN)];
+        let looked = poll(&mut ours, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        looked.is_ok() && ours[0].revents().contains(PollFlags::HUP)
+    }
+
+    /// An error of an order, with what is to be done about it.
+    pub(super) fn explained(&self, err: &io::Error) -> String {
+        if self.has_ended() {
+            return format!("the process that starts it has ended ({err}); restart the server");
+        }
+        format!("the process that starts it could not do so now ({err}); the next reload tries it again")
     }
 }
 
-/// Starts compile processes as they are ordered over stdin, until the host ends.
+/// What came over the socket of a host.
+enum Received {
+    Order(Order, [OwnedFd; DESCRIPTORS]),
+    /// Something that cannot be used, with the reason. What came of its descriptors is closed.
+    Useless(String),
+    /// The host has ended.
+    End,
+}
+
+/// Starts compile processes as they are ordered over stdin, until the host ends. An order that cannot be carried out is
+/// dropped, which its host sees: the descriptors close. The next one may be carried out.
 ///
 /// # Errors
 /// When stdin is not the socket of a host.
 pub fn serve() -> io::Result<()> {
     let (stdin, running) = (io::stdin(), Arc::new(()));
-    while let Some((order, descriptors)) = receive(stdin.as_fd())? {
-        // One that is not started is seen by the host: its descriptors close.
-        if Arc::strong_count(&running) > CHILDREN_MAX {
-            continue;
+    loop {
+        match receive(stdin.as_fd())? {
+            Received::Order(order, descriptors) => start(order, descriptors, &running),
+            Received::Useless(why) => dropped(&why),
+            Received::End => return Ok(()),
         }
-        let place = running.clone();
-        // A thread for each: the kernel ends a child with the thread that started it.
-        let spawned = std::thread::Builder::new().spawn(move || {
-            let _place = place;
-            if let Err(err) = run(&order, descriptors) {
-                tracing::error!("a compile process was not started: {err}");
-            }
-        });
-        spawned?;
     }
-    Ok(())
 }
 
-/// The next order. `None` at the end of the host.
-fn receive(socket: BorrowedFd<'_>) -> io::Result<Option<(Order, [OwnedFd; DESCRIPTORS])>> {
+fn dropped(why: &dyn std::fmt::Display) {
+    tracing::error!("a compile process was not started: {why}");
+}
+
+fn start(order: Order, descriptors: [OwnedFd; DESCRIPTORS], running: &Arc<()>) {
+    if Arc::strong_count(running) > CHILDREN_MAX {
+        return dropped(&format!("{CHILDREN_MAX} run already"));
+    }
+    let place = running.clone();
+    // A thread for each: the kernel ends a child with the thread that started it.
+    let spawned = std::thread::Builder::new().spawn(move || {
+        let _place = place;
+        if let Err(err) = run(&order, descriptors) {
+            dropped(&err);
+        }
+    });
+    if let Err(err) = spawned {
+        dropped(&err);
+    }
+}
+
+fn receive(socket: BorrowedFd<'_>) -> io::Result<Received> {
     let mut text = [0; ORDER_BYTES_MAX];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut into = [IoSliceMut::new(&mut text)];
     let read =
-        rustix::io::retry_on_intr(|| recvmsg(socket, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC))?;
-    if read.bytes == 0 {
-        return Ok(None);
-    }
+        rustix::io::retry_on_intr(|| recvmsg(socket, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC));
+    let bytes = match read {
+        Ok(read) if read.bytes == 0 => return Ok(Received::End),
+        Ok(read) => read.bytes,
+        Err(Errno::NOMEM | Errno::NOBUFS | Errno::MFILE | Errno::NFILE) => {
+            // So that a machine without memory is not kept busy by it.
+            std::thread::sleep(PAUSE);
+            return Ok(Received::Useless("the machine or this process has no place for its order".into()));
+        }
+        Err(err) => return Err(err.into()),
+    };
     let descriptors = control.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
         _ => None,
     });
     let descriptors: Vec<OwnedFd> = descriptors.flatten().collect();
-    let wrong = |_| io::Error::other("an order came without its descriptors");
-    Ok(Some((serde_json::from_slice(&text[..read.bytes])?, descriptors.try_into().map_err(wrong)?)))
+    // The kernel leaves out those for which the process has no number left (`ulimit -n`).
+    let Ok(descriptors) = <[OwnedFd; DESCRIPTORS]>::try_from(descriptors) else {
+        return Ok(Received::Useless("its order came without its descriptors".into()));
+    };
+    Ok(match serde_json::from_slice(&text[..bytes]) {
+        Ok(order) => Received::Order(order, descriptors),
+        Err(err) => Received::Useless(err.to_string()),
+    })
 }
 
 /// Runs a compile process to its end, or until the host closes the socket.
@@ -175,16 +226,22 @@ fn run(order: &Order, [stdin, stdout, stderr, socket]: [OwnedFd; DESCRIPTORS]) -
     // It holds the child's ends of the pipes, which must close with the child.
     drop(command);
     let mut socket = UnixStream::from(socket);
-    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let ended = pidfd_open(id.ok_or_else(|| io::Error::other("it has no id"))?, PidfdFlags::empty())?;
-    let mut both = [PollFd::new(&socket, PollFlags::IN), PollFd::new(&ended, PollFlags::IN)];
-    rustix::io::retry_on_intr(|| poll(&mut both, None))?;
-    // The host sends nothing: there is something to read when it has closed its end.
-    if !both[0].revents().is_empty() {
+    let is_wanted = ends_first(&child, &socket);
+    if !matches!(is_wanted, Ok(true)) {
         child.kill()?;
     }
     let status = child.wait()?.into_raw();
     // The host may have closed its end by now.
     let _ = socket.write_all(&status.to_be_bytes());
-    Ok(())
+    is_wanted.map(drop)
+}
+
+/// Waits until the child ends or the host closes the socket. Returns whether it was the child.
+fn ends_first(child: &Child, socket: &UnixStream) -> io::Result<bool> {
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let ended = pidfd_open(id.ok_or_else(|| io::Error::other("it has no id"))?, PidfdFlags::empty())?;
+    let mut both = [PollFd::new(socket, PollFlags::IN), PollFd::new(&ended, PollFlags::IN)];
+    rustix::io::retry_on_intr(|| poll(&mut both, None))?;
+    // The host sends nothing: there is something to read when it has closed its end.
+    Ok(both[0].revents().is_empty())
 }

@@ -43,8 +43,8 @@ pub enum JournalError {
     },
     /// The prefix matches several ids, or is too short to be one.
     #[error(
-        "`{0}` is not the beginning of exactly one record's id: give more of it; records of the same minute share their first \
-         eight characters"
+        "`{0}` is not the beginning of exactly one record's id: give more of the id; records of the same minute share their \
+         first eight characters"
     )]
     Ambiguous(String),
     /// The call has as many grades as it can have.

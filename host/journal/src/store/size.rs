@@ -30,10 +30,10 @@ pub(crate) struct SizeCheck {
     pub(crate) is_over: bool,
 }
 
-/// Upper bound of the bytes that a record with this much JSON and its entry of the log take, except for shared pages. The
+/// Upper bound of the bytes that a record with this much JSON, its entry of the log and its line of the index take, except for shared pages. The
 /// last overflow page of a record is not full, which can waste up to one page of 16 KiB.
 pub(crate) fn bytes_of(json: u64) -> u64 {
-    json + json.min(16 << 10) + 1_536
+    json + json.min(16 << 10) + 1_024
 }
 
 /// Makes room for `more` bytes, inside the transaction that adds them.

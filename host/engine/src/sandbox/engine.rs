@@ -116,12 +116,13 @@ fn settings(optimize: Optimize) -> Config {
 }
 
 /// Places of guests that have ended and whose batch is being given back: no call has them any more, and none can take
-/// them yet. Each thread gives back one batch at a time, and the call that began it holds its slot until then: there are
-/// no more batches than calls. Each place reserves 34 GB of addresses, so places without use would keep a host with many
-/// threads, or one under a profiler, from starting.
+/// them yet. Each thread gives back one batch at a time, and the call that began it holds its slot until then: a call that
+/// is let in meets no more batches than there can be other calls. Each place reserves 34 GB of addresses, so places without
+/// use would keep a host with many threads, or one under a profiler, from starting.
 fn between_calls(calls_max: u32) -> u32 {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).max(THREADS_MIN);
-    let batches = u32::try_from(threads).map_or(calls_max, |threads| threads.min(calls_max));
+    let others = calls_max.saturating_sub(1);
+    let batches = u32::try_from(threads).map_or(others, |threads| threads.min(others));
     batches * GIVEN_BACK_TOGETHER
 }
 

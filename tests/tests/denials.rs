@@ -477,7 +477,7 @@ async fn a_call_that_lacks_what_its_tool_needs_says_which_line_would_grant_it() 
     let (_, record) = call(&host, "repeat", &args, airlock_types::code::Code::PolicyDenied).await;
     let denial = &record.decision.unwrap().denied[0];
     assert_eq!((&*denial.rule, &*denial.below), ("tools.web.grants", "tools.web"));
-    assert!(denial.at.ends_with("airlock.toml:5"), "{denial:?}");
+    assert!(denial.at.ends_with("airlock.toml:6"), "{denial:?}");
     assert_eq!(denial.grant.as_deref(), Some("grants.http = [{ host = \"a.example\" }]"));
     assert!(!denial.replaces);
     // Beside a list that is there, the line has all of it.

@@ -50,7 +50,7 @@ async fn what_is_tried_passes_until_its_day_and_is_recorded_as_what_would_be_den
     let tried = &record.attempts[0].denied[0];
     assert!(tried.reported && record.attempts[0].denials.is_empty(), "{tried:?}");
     assert_eq!((&*tried.capability, tried.grant.as_deref()), ("clock", Some("grants.clock = true")));
-    assert!(tried.rule.starts_with("tools.keep.report") && tried.at.ends_with("airlock.toml:6"), "{tried:?}");
+    assert!(tried.rule.starts_with("tools.keep.report") && tried.at.ends_with("airlock.toml:7"), "{tried:?}");
     let (reply, record) = call(&host, "values", &json!({"keys": ["a", "b"]}), Code::Ok).await;
     assert_eq!(reply.result, Some(json!(["1", "2"])));
     let asked: Vec<&str> = record.attempts[0].denied.iter().map(|denial| &*denial.asked).collect();

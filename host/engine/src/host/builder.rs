@@ -192,12 +192,11 @@ impl<'w> HostBuilder<'w> {
         tokio::task::spawn_blocking(airlock_contract::tool::warm);
         let engine = pool(&file)?;
         let threads = Threads::default();
-        let apart = journal_folder.as_deref();
         let means = Means {
             engine: &engine,
             capabilities: &capabilities,
             compiler: &compiler,
-            apart,
+            apart: journal_folder.as_deref(),
             threads: &threads,
             environment: &*environment,
             // Code is compiled and mapped only by who runs it.

@@ -62,10 +62,7 @@ impl Fault {
 
     /// The same, for a path as the guest wrote it.
     pub(super) fn on_path(self, path: &str) -> Fault {
-        match self {
-            Fault::Refused(_, Why::Never) => Fault::Outside(path.to_owned()),
-            other => other,
-        }
+        if matches!(self, Fault::Refused(_, Why::Never)) { Fault::Outside(path.to_owned()) } else { self }
     }
 
     /// The path that leads out of the folder, if that is the fault.

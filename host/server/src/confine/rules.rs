@@ -122,7 +122,7 @@ impl Rules {
                 entries.insert(key.get_ref().clone(), Diagnostics(problems));
             }
         }
-        let written = written(file).into_iter().chain([file.state()]);
+        let written = written(file).chain([file.state()]);
         let written = written.map(|folder| Named::Folder(folder, Access::ReadWrite));
         let lacking = self.lacking(for_all(file).chain(written));
         if lacking.is_empty() {

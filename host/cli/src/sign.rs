@@ -64,7 +64,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
     let (bytes, parts) = registry::signable(path, &host::user_cache()?).await.map_err(|err| here(&err))?;
     let file_name = path.file_name().unwrap_or_default().to_string_lossy();
     let (name, digest) = (args.name.as_deref().unwrap_or(&file_name), sha256(&bytes));
-    let serial = args.serial.unwrap_or_else(|| now.as_secs());
+    let serial = args.serial.unwrap_or(now.as_secs());
     let component = Component { name, digest: &digest, parts: &parts };
     let statement = Statement::about(&component, serial, args.expires.clone());
     let envelope = key.sign(&statement).map_err(|err| said(err.to_string()))?;

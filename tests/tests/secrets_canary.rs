@@ -50,6 +50,25 @@ fn assert_clean_folder(folder: &Path) -> usize {
     files
 }
 
+/// What the verbs say of each call.
+fn assert_clean_verbs(registry: &Path) {
+    let airlock = |args: &[&str]| {
+        let output = Command::new(program()).arg("--registry").arg(registry).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    let listed = String::from_utf8(airlock(&["log", "--json"]).stdout).unwrap();
+    assert!(listed.lines().count() > 3, "{listed}");
+    for line in listed.lines() {
+        let call: serde_json::Value = serde_json::from_str(line).unwrap();
+        let id = call["id"].as_str().unwrap();
+        for args in [vec!["show", id], vec!["show", id, "--json"], vec!["why", id]] {
+            let shown = airlock(&args);
+            assert_clean("`show`", &[shown.stdout, shown.stderr].concat());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_canary_is_at_the_upstream_and_nowhere_else() {
     let (upstream, pem) = Upstream::tls(&["localhost"]).await.unwrap();
@@ -116,21 +135,7 @@ async fn the_canary_is_at_the_upstream_and_nowhere_else() {
     let arrived = upstream.arrived();
     assert!(arrived.iter().any(|one| one.header("authorization") == format!("Bearer {CANARY}")));
     assert!(arrived.iter().any(|one| one.path == format!("/any?a=b&key={}", forms()[3])), "{arrived:?}");
-    let airlock = |args: &[&str]| {
-        let output = Command::new(program()).arg("--registry").arg(&registry).args(args).output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        output
-    };
-    let listed = String::from_utf8(airlock(&["log", "--json"]).stdout).unwrap();
-    assert!(listed.lines().count() > 3, "{listed}");
-    for line in listed.lines() {
-        let call: serde_json::Value = serde_json::from_str(line).unwrap();
-        let id = call["id"].as_str().unwrap();
-        for args in [vec!["show", id], vec!["show", id, "--json"], vec!["why", id]] {
-            let shown = airlock(&args);
-            assert_clean("`show`", &[shown.stdout, shown.stderr].concat());
-        }
-    }
+    assert_clean_verbs(&registry);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use crate::tape::{Player, Tape};
 use airlock_contract::tool::ValidArgs;
 use airlock_types::caller::Caller;
 use airlock_types::cassette::{Cassette, CassetteError, End, FORMAT, Header};
-use airlock_types::digest::unhex;
+use airlock_types::digest::{sha256, unhex};
 use airlock_types::environment::ms;
 use airlock_types::record::Record;
 use airlock_types::record::v3;
@@ -71,6 +71,11 @@ pub enum NotReplayable {
     /// Its cassette cannot be read.
     #[error(transparent)]
     Cassette(#[from] CassetteError),
+    /// Its cassette is whole, and not the one that its record has the digest of.
+    #[error(
+        "the cassette is not the one that was recorded of this attempt: `airlock journal verify` tells what was changed"
+    )]
+    Foreign,
     /// Its cassette cannot be decrypted.
     #[error("the cassette cannot be decrypted: {0}")]
     Sealed(String),
@@ -156,8 +161,8 @@ impl Recorded {
             // A guest that nothing entered needs no more than its arguments.
             ("", _) if recording.imports == 0 => bare(attempt),
             ("", _) => return Err(lacks("its cassette was not kept")),
-            (sealed, true) => Cassette::read(&unseal(sealed).map_err(NotReplayable::Sealed)?)?,
-            (text, false) => Cassette::read(text)?,
+            (sealed, true) => kept(&unseal(sealed).map_err(NotReplayable::Sealed)?, &recording.sha256)?,
+            (text, false) => kept(text, &recording.sha256)?,
         };
         Ok(Recorded {
             tool: attempt.route.to_string(),
@@ -177,6 +182,18 @@ impl Recorded {
     fn by_deadline(&self) -> bool {
         self.cassette.end.as_ref().is_some_and(|end| end.kind == End::DEADLINE)
     }
+
+    /// Whether its guest returned, so that everything that it waited for was answered.
+    fn returned(&self) -> bool {
+        self.cassette.end.as_ref().is_some_and(|end| end.kind == End::VALUE)
+    }
+}
+
+/// The cassette of an attempt whose record has this digest of it. Damage of an entry is found before, with its place.
+fn kept(text: &str, digest: &str) -> Result<Cassette, NotReplayable> {
+    let cassette = Cassette::read(text)?;
+    let is_its_own = digest.is_empty() || sha256(text.as_bytes()) == digest;
+    if is_its_own { Ok(cassette) } else { Err(NotReplayable::Foreign) }
 }
 
 /// The cassette of an attempt that nothing entered. Its limits are those of today.
@@ -325,11 +342,16 @@ async fn compare(
         None => (Vec::new(), None, true),
     };
     let mut notes = notes;
-    if !has_ended && divergence.is_none() && !recorded.by_deadline() {
+    let stopped = !has_ended && divergence.is_none() && !recorded.by_deadline();
+    let is_compared = has_ended && divergence.is_none() && !recorded.by_deadline();
+    let mut differences = if is_compared { differences(recorded, mode, &end) } else { Vec::new() };
+    if stopped && recorded.returned() {
+        differences.push(
+            "it stopped at an import without a recorded answer, and the recorded one returned".to_owned(),
+        );
+    } else if stopped {
         notes.push("its last import has no recorded answer, and what follows is not compared".to_owned());
     }
-    let is_compared = has_ended && divergence.is_none() && !recorded.by_deadline();
-    let differences = if is_compared { differences(recorded, mode, &end) } else { Vec::new() };
     let end = (has_ended && divergence.is_none()).then_some(end);
     Ok(Replayed { divergence, end, differences, fuel, effects, notes, log: traces.log })
 }

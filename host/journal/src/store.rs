@@ -32,6 +32,7 @@ use super::{Durability, JournalError};
 use crate::state;
 use airlock_types::record;
 use airlock_types::record::Record;
+use airlock_types::shorten::{clean, shorten};
 pub(super) use grades::{grade, is_graded};
 pub(super) use intents::{find_open, intend, interrupted, open_intents, settle, withdraw};
 #[cfg(test)]
@@ -60,6 +61,9 @@ const RECORD_BYTES: usize = 2 << 10;
 
 /// Records of one page. Each may have megabytes.
 const PAGE_RECORDS: u32 = 16;
+
+/// Characters of an id that an error quotes.
+const ID_CHARS_MAX: usize = 64;
 
 /// An open database.
 #[derive(Debug)]
@@ -308,10 +312,19 @@ pub(super) fn page(
                 SELECT record, erased_unix_ms, id FROM committed WHERE id > ?1 AND started_unix_ms >= ?2 \
                 ORDER BY id LIMIT ?3";
     let mut query = connection.prepare_cached(page).map_err(read)?;
-    let rows = query.query_map(params![after, signed(since_unix_ms), PAGE_RECORDS], Text::of);
-    let texts = rows.map_err(read)?.collect::<Result<Vec<Text>, _>>().map_err(read)?;
-    let filled = texts.iter().map(|text| {
+    let params = params![after, signed(since_unix_ms), PAGE_RECORDS];
+    let rows = query.query_map(params, |row| Ok((Text::of(row)?, row.get::<_, String>(2)?)));
+    let texts = rows.map_err(read)?.collect::<Result<Vec<_>, _>>().map_err(read)?;
+    let filled = texts.iter().map(|(text, id)| {
         let mut record = text.record()?;
+        // The next page begins behind the id of the last record: with another one it might begin anywhere.
+        if record.id != *id {
+            let what =
+                format!("the record `{id}` says that it is `{}`", shorten(&clean(&record.id), ID_CHARS_MAX));
+            return Err(JournalError::Read(format!(
+                "{what}: `airlock journal verify` tells what was changed"
+            )));
+        }
         parts::fill(connection, &mut record)?;
         Ok(record)
     });

@@ -111,8 +111,8 @@ pub struct Entry {
     pub import: String,
     /// Its arguments. Of bytes that a guest passes, their digest.
     pub args: Value,
-    /// What it answered; none if the attempt ended before.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    /// What it answered; none if the attempt ended before. Nothing is an answer, too: `null`.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "answered")]
     pub answer: Option<Value>,
     /// What came in parts after the answer: bodies, and bytes of files.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -129,6 +129,11 @@ pub struct Entry {
     /// The sum over the entry and its place.
     #[serde(default)]
     pub sum: String,
+}
+
+/// An answer that is there, also if it is `null`, which serde would read as none.
+fn answered<'d, D: serde::Deserializer<'d>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// What a guest sent in parts.
@@ -169,6 +174,8 @@ pub struct End {
 impl End {
     /// The kind of an attempt that the deadline ended.
     pub const DEADLINE: &'static str = "limit.deadline";
+    /// The kind of an attempt that returned.
+    pub const VALUE: &'static str = "value";
 
     /// A digest of what it came to, without the fuel, which is in the usage of an attempt.
     pub fn digest(&self) -> String {
@@ -339,6 +346,12 @@ mod tests {
         let read = Cassette::read(&cassette().write()).unwrap();
         assert_eq!(read.clone().write(), cassette().write());
         assert_eq!(read.entries[1].feed, cassette().entries[1].feed);
+        let mut answers = cassette();
+        answers.entries[0].answer = Some(Value::Null);
+        answers.entries[1].answer = None;
+        let read = Cassette::read(&answers.write()).unwrap();
+        assert_eq!(read.entries[0].answer, Some(Value::Null), "it was answered, with nothing");
+        assert_eq!(read.entries[1].answer, None, "it was never answered");
     }
 
     #[test]

@@ -80,11 +80,11 @@ impl Taped<'_> {
 /// The stored form of an outcome.
 pub(crate) fn end(tool: &Tool, outcome: &Outcome, fuel: u64) -> End {
     let (kind, detail) = match outcome {
-        Outcome::Value(None) => ("value", Value::Null),
+        Outcome::Value(None) => (End::VALUE, Value::Null),
         Outcome::Value(Some(value)) => {
             let ty = tool.contract.function.ty.result.as_ref();
             // A value that is not of its type is a fault of the host, which judging it reports.
-            ("value", ty.and_then(|ty| lift(ty, value).ok()).unwrap_or_default())
+            (End::VALUE, ty.and_then(|ty| lift(ty, value).ok()).unwrap_or_default())
         }
         // Without the frames: names of functions come and go with a build.
         Outcome::Trap(trap) => ("trap", trap.message.clone().into()),

@@ -165,3 +165,18 @@ async fn a_page_is_read_from_the_index_of_lists_alone() {
         }
     }
 }
+
+/// Pages go on behind the last id. A record of another id than its row would lead back.
+#[tokio::test]
+async fn a_row_whose_record_has_another_id_ends_the_pages_with_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = Journal::open(&path, BYTES_MAX).unwrap();
+    for number in 0..2 {
+        journal.seal(call(number), Durability::Committed).await.unwrap();
+    }
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute("UPDATE committed SET id = 'zz' WHERE id = ?1", [call(1).id]).unwrap();
+    let said = journal.page("", 0).unwrap_err().to_string();
+    assert!(said.contains("the record `zz` says that it is") && said.contains("journal verify"), "{said}");
+}

@@ -28,6 +28,9 @@ pub struct Server {
 /// Bytes of stderr that are kept; the rest is read and dropped.
 const SAID_BYTES_MAX: usize = 1 << 20;
 
+/// How long a connection without a request is used again. A server waits 10 s for the next head.
+const IDLE: Duration = Duration::from_secs(5);
+
 impl Server {
     /// Starts `airlock serve --http` on a registry, at a port of the system's choice.
     ///
@@ -69,7 +72,9 @@ impl Server {
                 }
             }
         });
-        Ok(Server { child, url, client: reqwest::Client::builder().no_proxy().build()?, said })
+        // Shorter than the server keeps an idle connection: a request must not meet its end.
+        let client = reqwest::Client::builder().no_proxy().pool_idle_timeout(IDLE).build()?;
+        Ok(Server { child, url, client, said })
     }
 
     /// The text that the server printed on stderr so far.

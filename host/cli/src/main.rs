@@ -97,7 +97,7 @@ enum Verb {
     Grade(grade::Args),
     /// Show a tool or a component: exports, schemas, imports, contract, requested and granted capabilities
     Inspect(inspect::Args),
-    /// Export and prune the journal
+    /// Export, verify and prune the journal
     #[command(subcommand)]
     Journal(journal::Verb),
     /// Write the accepted tool definitions to the lock

@@ -82,7 +82,7 @@ impl Process {
     /// Whether the rules cover a registry's own files.
     ///
     /// # Errors
-    /// As [`Process::covers`].
+    /// Names what they do not cover.
     pub(super) fn covers_registry(&self, path: &Path) -> Result<(), Diagnostics> {
         self.rules.as_ref().map_or(Ok(()), |rules| rules.cover_registry(path))
     }

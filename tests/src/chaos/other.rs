@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rusqlite::{Connection, OpenFlags};
 
-/// How long it waits for the server.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it waits for the server, whose groups of records follow each other without a pause under load.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Reads or holds a journal, by the arguments of this process: `hold MILLISECONDS`, or `codes`.
 ///

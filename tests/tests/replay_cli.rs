@@ -36,6 +36,12 @@ fn the_program_replays_a_call_and_one_of_another_component() {
     assert!(said.contains("recorded: wasi:") && said.contains("replayed: nothing"), "{said}");
     let (exit, said) = replay(&["01234567-89ab"]);
     assert!(exit == Some(1) && said.contains("no record"), "{said}");
+    let (exit, said) = replay(&["zzz"]);
+    assert!(exit == Some(1) && said.contains("is not the id of a call"), "{said}");
+    // Of many, one that does not run is no reason to leave out the others.
+    let none = ["--since", "2026-01-01", "--component", "/dev/null"];
+    let (exit, said) = replay(&none);
+    assert!(exit == Some(0) && said.contains("0 the same · 0 different · 1 not replayable"), "{said}");
 }
 
 #[test]

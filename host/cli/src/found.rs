@@ -9,6 +9,7 @@ use airlock::config::ConfigFile;
 use airlock::host;
 use airlock_journal::listing::PREFIX_CHARS_MIN;
 use airlock_journal::telling::{Stand, plain};
+use airlock_journal::{Journal, JournalError};
 use airlock_types::record::Record;
 
 /// Most characters of an id that an error repeats.
@@ -29,17 +30,11 @@ impl Found {
             return Ok(Found { record, stand: Stand::Ended });
         }
         // A call with effects is in the journal from before it starts.
-        match journal.find_open(id).map_err(|err| Message(err.to_string()))? {
-            Some(call) => {
-                let stand = if call.is_running { Stand::Running } else { Stand::Interrupted };
-                Ok(Found { record: call.record, stand })
-            }
-            None => Err(Message(format!(
-                "no record `{id}` in the journal of {}; the id is the `record` of a reply, and `airlock log` lists them",
-                registry.display()
-            ))
-            .into()),
-        }
+        let Some(call) = journal.find_open(id).map_err(|err| Message(err.to_string()))? else {
+            return Err(missing(id, registry).into());
+        };
+        let stand = if call.is_running { Stand::Running } else { Stand::Interrupted };
+        Ok(Found { record: call.record, stand })
     }
 
     /// Says on stderr, beside a record as JSON, where the call stands.
@@ -60,6 +55,26 @@ impl Found {
             ),
         }
     }
+}
+
+/// A call that has ended, for verbs that do something with its record.
+pub(super) fn ended(journal: &Journal, id: &str, registry: &Path) -> Result<Record, Message> {
+    check(id)?;
+    let message = |err: JournalError| Message(err.to_string());
+    if let Some(record) = journal.find(id).map_err(message)? {
+        return Ok(record);
+    }
+    Err(match journal.find_open(id).map_err(message)? {
+        Some(_) => {
+            Message(format!("the call `{id}` has not ended: `airlock show {id}` says where it stands"))
+        }
+        None => missing(id, registry),
+    })
+}
+
+fn missing(id: &str, registry: &Path) -> Message {
+    let how = format!("no record `{id}` in the journal of {}", registry.display());
+    Message(format!("{how}; the id is the `record` of a reply, and `airlock log` lists them"))
 }
 
 /// Whether a text can be the beginning of an id. Told apart from an id without a record: another text helps here, and

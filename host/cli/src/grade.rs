@@ -6,8 +6,8 @@ mod file;
 
 use std::path::{Path, PathBuf};
 
-use super::Ended;
 use super::print::{Message, Printer};
+use super::{Ended, found};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
 use airlock::host;
@@ -62,14 +62,15 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
             let grade = word.grade();
             let graded = Graded::new(grade, &args.by, args.note.as_deref(), now_unix_ms).map_err(Message)?;
             let journal = open(&config)?;
-            let (id, tool) = find(&journal, call, registry).map_err(Message)?;
-            journal.grade(&id, &graded).map_err(message)?;
-            printer.line(format!("{id} of {tool} is {}", grade.as_str()));
+            let record = found::ended(&journal, call, registry)?;
+            journal.grade(&record.id, &graded).map_err(message)?;
+            printer.line(format!("{} of {} is {}", record.id, record.tool, grade.as_str()));
         }
         (_, _, Some(from)) => {
             let rows = file::rows(from, &args.by, now_unix_ms).map_err(Message)?;
             let journal = open(&config)?;
-            let grades = file::resolve(from, rows, |call| find(&journal, call, registry).map(|(id, _)| id));
+            let id = |call: &str| found::ended(&journal, call, registry).map(|record| record.id);
+            let grades = file::resolve(from, rows, |call| id(call).map_err(|err| err.to_string()));
             let grades = grades.map_err(Message)?;
             let new = journal.grade_all(&grades).map_err(message)?;
             printer.line(format!("{new} grades were appended; {} were there already", grades.len() - new));
@@ -82,15 +83,6 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
 
 fn open(config: &ConfigFile) -> Result<Journal, Message> {
     host::open_journal(config).map_err(message)
-}
-
-/// The whole id of a call, and its tool.
-fn find(journal: &Journal, call: &str, registry: &Path) -> Result<(String, String), String> {
-    let found = journal.find(call).map_err(|err| err.to_string())?;
-    found.map(|record| (record.id, record.tool)).ok_or_else(|| {
-        let how = format!("no record `{call}` in the journal of {}", registry.display());
-        format!("{how}; the id is the `record` of a reply")
-    })
 }
 
 fn message(err: JournalError) -> Message {

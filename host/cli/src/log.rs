@@ -1,12 +1,11 @@
 //! `airlock log`: lists calls, newest first, or as they end.
 
-mod moment;
-
 use std::path::Path;
 use std::time::Duration;
 
 use super::Ended;
 use super::found;
+use super::moment::Moment;
 use super::page::Page;
 use super::print::{Message, Printer};
 use airlock::config::ConfigFile;
@@ -18,7 +17,6 @@ use airlock_journal::{Journal, JournalError};
 use airlock_types::code::Code;
 use airlock_types::environment::Environment as _;
 use airlock_types::words::{count, did_you_mean};
-use moment::Moment;
 
 /// Lines that are read and aligned together.
 const PAGE_CALLS: u32 = 256;

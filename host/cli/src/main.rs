@@ -18,6 +18,7 @@ mod inspect;
 mod journal;
 mod lock;
 mod log;
+mod moment;
 mod open;
 mod pack;
 mod page;

@@ -1,20 +1,19 @@
 //! `airlock replay CALL`: runs recorded attempts again, with their imports answered from what was recorded.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use toml::Spanned;
 
 use super::confined::Process;
+use super::moment::Moment;
 use super::print::{Message, Printer};
-use super::{EXIT_NO, Ended, Threads, open, sealed};
+use super::{EXIT_NO, Ended, Threads, found, open, sealed};
 use airlock::Host;
 use airlock::config::ConfigFile;
-use airlock::environment::World;
 use airlock::host;
-use airlock::replay::{Divergence, Import, Mode, NotReplayable, Recorded, Replayed, replay};
-use airlock_types::duration;
-use airlock_types::environment::{Environment as _, ms};
+use airlock::replay::{Divergence, Import, Mode, Recorded, Replayed, replay};
 use airlock_types::record::Record;
 use airlock_types::shorten::shorten;
 
@@ -29,9 +28,9 @@ const IDENTITY_BYTES_MAX: u64 = 64 << 10;
 pub(super) struct Args {
     /// The record's id as the reply has it, or its beginning
     call: Option<String>,
-    /// All calls of this time: a number with `s`, `m`, `h` or `d`, such as `7d`
+    /// All calls that came at this time or later: `7d` ago, or `2026-11-26T22:30:00Z`
     #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    since: Option<Moment>,
     /// Only calls of this tool
     #[arg(long, value_name = "TOOL")]
     tool: Option<String>,
@@ -87,7 +86,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     // Components run in this process, as when they are served. The one to try must be within its reach.
     let process = Process::enter(&reaching(&file, args.component.as_deref())?, None)?;
     process.report(&file, printer);
-    threads.block_on(run_all(args, identity.as_deref(), &file, &process, printer))
+    threads.block_on(run_all(args, identity.as_deref(), (registry, &file), &process, printer))
 }
 
 /// The registry as it is, and with another component that is not one of a tool.
@@ -110,7 +109,7 @@ fn absolute(component: &Path) -> anyhow::Result<PathBuf> {
 async fn run_all(
     args: &Args,
     identity: Option<&[u8]>,
-    file: &ConfigFile,
+    (registry, file): (&Path, &ConfigFile),
     process: &Process,
     printer: &Printer,
 ) -> Ended {
@@ -119,20 +118,14 @@ async fn run_all(
     let mut hosts = Hosts { args, file, process, host: None };
     match &args.call {
         Some(call) => {
-            let found = journal.find(call).map_err(|err| Message(err.to_string()))?;
-            let record = found.ok_or_else(|| Message(format!("no record `{call}` in the journal")))?;
+            let record = found::ended(&journal, call, registry)?;
             of_call(args, identity, &record, &mut hosts, (&mut counts, printer)).await?;
         }
         None => {
-            let since_unix_ms = since(args.since.as_deref().unwrap_or_default())?;
-            let mut after = String::new();
-            loop {
-                let page = journal.page(&after, since_unix_ms).map_err(|err| Message(err.to_string()))?;
-                let Some(last) = page.last() else { break };
-                after = last.id.clone();
-                for record in
-                    page.iter().filter(|record| args.tool.as_ref().is_none_or(|tool| record.tool == *tool))
-                {
+            for page in journal.pages(args.since.map_or(0, Moment::unix_ms)) {
+                let page = page.map_err(|err| Message(err.to_string()))?;
+                let is_asked = |record: &&Record| args.tool.as_ref().is_none_or(|tool| record.tool == *tool);
+                for record in page.iter().filter(is_asked) {
                     of_call(args, identity, record, &mut hosts, (&mut counts, printer)).await?;
                 }
             }
@@ -142,13 +135,6 @@ async fn run_all(
     printer.note(format!("{same} the same · {different} different · {not_replayable} not replayable"));
     let is_single = args.call.is_some();
     Ok(if different > 0 || (is_single && not_replayable > 0) { EXIT_NO } else { 0 })
-}
-
-fn since(text: &str) -> Result<u64, Message> {
-    let age_ms = duration::parse(text).ok_or_else(|| {
-        Message(format!("`{text}` is not a time: a number with `s`, `m`, `h` or `d`, such as `7d`"))
-    })?;
-    Ok(ms(World::new().wall()).saturating_sub(age_ms))
 }
 
 /// The host of a replay, which is opened for the first attempt that can be replayed.
@@ -168,6 +154,11 @@ impl Hosts<'_> {
             self.host = Some((tool.to_owned(), open::host_to_replay(self.process, &file).await?));
         }
         self.host.as_ref().map(|(_, host)| host).ok_or_else(|| Message("no host".to_owned()).into())
+    }
+
+    async fn replay(&mut self, recorded: &Recorded) -> anyhow::Result<Replayed> {
+        let mode = self.args.mode.into();
+        Ok(replay(self.of(&recorded.tool).await?, recorded, mode).await?)
     }
 
     fn registry(&self, tool: &str) -> anyhow::Result<ConfigFile> {
@@ -200,13 +191,19 @@ async fn of_call(
             None => Err("give the identity of `journal.recipient` by `--identity`".to_owned()),
         };
         match Recorded::of(record, number, unseal) {
-            Ok(recorded) => {
-                let host = hosts.of(&recorded.tool).await?;
-                let replayed = replay(host, &recorded, args.mode.into()).await?;
-                let is_same = replayed.is_same();
-                *(if is_same { &mut counts.same } else { &mut counts.different }) += 1;
-                tell(args, (record, number), &recorded, &replayed, printer)?;
-            }
+            Ok(recorded) => match hosts.replay(&recorded).await {
+                Ok(replayed) => {
+                    let is_same = replayed.is_same();
+                    *(if is_same { &mut counts.same } else { &mut counts.different }) += 1;
+                    tell(args, (record, number), &recorded, &replayed, printer)?;
+                }
+                // Of many, one that does not run is no reason to leave out the others.
+                Err(why) if args.call.is_none() => {
+                    counts.not_replayable += 1;
+                    tell_why(args, (record, number), &why, printer)?;
+                }
+                Err(why) => return Err(why),
+            },
             Err(why) => {
                 counts.not_replayable += 1;
                 tell_why(args, (record, number), &why, printer)?;
@@ -215,7 +212,11 @@ async fn of_call(
     }
     if record.attempts.is_empty() && args.call.is_some() {
         counts.not_replayable += 1;
-        printer.line(format!("{}: the call ended with `{}` before anything ran", record.id, record.code));
+        let what = match &*record.code {
+            "outcome-unknown" => "its process ended while it ran, and nothing of it was recorded".to_owned(),
+            code => format!("it ended with `{code}` before anything ran"),
+        };
+        printer.line(format!("{}: {what}", record.id));
     }
     Ok(())
 }
@@ -223,7 +224,7 @@ async fn of_call(
 fn tell_why(
     args: &Args,
     (record, number): (&Record, usize),
-    why: &NotReplayable,
+    why: &dyn Display,
     printer: &Printer,
 ) -> anyhow::Result<()> {
     if args.json {

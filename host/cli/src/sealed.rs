@@ -50,7 +50,7 @@ fn decrypted(sealed: &[u8], identities: &[u8], bytes_max: u64) -> Result<Zeroizi
         return Err("it is encrypted with a passphrase; encrypt it to the key of the identity".into());
     }
     let identities = identities.iter().map(|identity| &**identity as &dyn Identity);
-    let opened = decryptor.decrypt(identities).map_err(|err| err.to_string())?;
+    let opened = decryptor.decrypt(identities).map_err(|err| unopened(&err))?;
     let mut value = Zeroizing::new(Vec::new());
     opened.take(bytes_max).read_to_end(&mut value).map_err(|err| err.to_string())?;
     Ok(value)
@@ -79,14 +79,20 @@ fn encrypted<'r>(
     sealed().map_err(|err: std::io::Error| err.to_string())
 }
 
-/// Why the head of a file cannot be read, of which age says no more than that there are too few bytes.
+/// Why a file cannot be opened. Not in age's own words: it reads them from files, which a confined process cannot, and of
+/// the head of a file it says no more than that there are too few bytes.
 fn unopened(error: &DecryptError) -> String {
     match error {
-        DecryptError::Io(_) | DecryptError::InvalidHeader => {
-            "it is not an age file, or a damaged one".to_owned()
+        DecryptError::Io(_) | DecryptError::InvalidHeader => "it is not an age file, or a damaged one",
+        DecryptError::InvalidMac | DecryptError::DecryptionFailed => "it is damaged",
+        DecryptError::NoMatchingKeys | DecryptError::KeyDecryptionFailed => {
+            "no identity of the file opens it: it is encrypted to another key"
         }
-        error => error.to_string(),
+        DecryptError::ExcessiveWork { .. } => "it is encrypted with a passphrase",
+        DecryptError::UnknownFormat => "its form of age is newer than this program",
+        _ => "it cannot be decrypted",
     }
+    .to_owned()
 }
 
 fn identity_file(bytes: &[u8]) -> Result<IdentityFile<NoCallbacks>, String> {
@@ -126,7 +132,7 @@ mod tests {
         let file = format!("{}\n", key.to_string().expose_secret());
         let sealed = Age.seal(&key.to_public().to_string(), b"cassette").unwrap();
         assert_eq!(open(sealed.as_bytes(), file.as_bytes()).unwrap(), "cassette");
-        assert!(open(sealed.as_bytes(), identity().as_bytes()).is_err());
+        assert!(open(sealed.as_bytes(), identity().as_bytes()).unwrap_err().contains("another key"));
         for wrong in ["", "age1", "ssh-ed25519 AAAA", &file] {
             let said = Age.seal(wrong.trim(), b"cassette").unwrap_err();
             assert!(!said.is_empty() && !said.contains("AGE-SECRET"), "{said}");

@@ -267,6 +267,16 @@ impl Journal {
         }
     }
 
+    /// All pages of records that came at this time or later. The last one is an error, if there is one.
+    pub fn pages(&self, since_unix_ms: u64) -> impl Iterator<Item = Result<Vec<Record>, JournalError>> + '_ {
+        let mut after = Some(String::new());
+        std::iter::from_fn(move || {
+            let page = self.page(&after.take()?, since_unix_ms);
+            after = page.as_ref().ok().and_then(|page| Some(page.last()?.id.clone()));
+            page.map(|page| (!page.is_empty()).then_some(page)).transpose()
+        })
+    }
+
     /// Applies the rules of retention to every record. Blocks; calls get their turns in between.
     ///
     /// # Errors

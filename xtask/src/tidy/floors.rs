@@ -158,6 +158,7 @@ pub(super) const FLOORS: [Floor; 6] = [
             "confined",
             "open",
             "found",
+            "moment",
             "page",
             "audit",
             "call",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::print::{Message, Printer};
-use crate::{EXIT_NO, Ended};
+use crate::{EXIT_NO, Ended, found};
 use airlock::config::ConfigFile;
 use airlock::{file, host};
 use airlock_journal::Journal;
@@ -54,10 +54,7 @@ pub(crate) fn key(registry: &Path, printer: &Printer) -> Ended {
 
 pub(crate) fn prove(args: &ProveArgs, registry: &Path, printer: &Printer) -> Ended {
     let journal = open(registry)?;
-    let Some(record) = journal.find(&args.call).map_err(|err| Message(err.to_string()))? else {
-        let how = format!("no record `{}` in the journal of {}", args.call, registry.display());
-        return Err(Message(format!("{how}; the id is the `record` of a reply")).into());
-    };
+    let record = found::ended(&journal, &args.call, registry)?;
     let Some(proof) = journal.prove(&record.id)? else {
         let what = format!("the record `{}` has no entry in the log", record.id);
         return Err(Message(format!("{what}; `airlock journal verify` says what else is wrong")).into());

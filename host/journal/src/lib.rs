@@ -237,14 +237,15 @@ impl Journal {
     /// Fails when several ids match, the journal cannot be read, or the record may still be queued.
     pub fn find(&self, id: &str) -> Result<Option<Record>, JournalError> {
         listing::check_prefix(id)?;
-        match &self.sink {
+        let found = match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.find(id),
             Sink::Memory(memory) => memory.find(id),
-        }
+        };
+        Ok(found?.map(Record::with_bounds))
     }
 
-    /// Visits every record, in no particular order, without the values that are stored apart: those are named in its
-    /// `parts`. Each is in memory for its visit alone.
+    /// Visits every record as it is stored, in no particular order, without the values that are stored apart: those are named
+    /// in its `parts`. Each is in memory for its visit alone.
     ///
     /// # Errors
     /// Fails when the journal cannot be read.
@@ -261,10 +262,11 @@ impl Journal {
     /// # Errors
     /// Fails when the journal cannot be read, or a record in it.
     pub fn page(&self, after: &str, since_unix_ms: u64) -> Result<Vec<Record>, JournalError> {
-        match &self.sink {
+        let page = match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.page(after, since_unix_ms),
             Sink::Memory(memory) => memory.page(after, since_unix_ms),
-        }
+        };
+        Ok(page?.into_iter().map(Record::with_bounds).collect())
     }
 
     /// All pages of records that came at this time or later. The last one is an error, if there is one.

@@ -8,6 +8,7 @@
 // A match on outcomes must name every variant, so that a new one is a compile error.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod bounds;
 mod breaker;
 mod explain;
 mod progress;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::sha256;
 use crate::effect::Effect;
 
+pub use bounds::{Wait, WorstCase};
 pub use breaker::{BreakerView, Breakers, Scope};
 pub use explain::explain;
 pub use progress::Progress;
@@ -32,6 +34,9 @@ pub use quota::Quota;
 pub use retry::{Jitter, RetryPolicy};
 pub use settle::Settled;
 pub use step::{AttemptEnd, PathStep, Recalled, Step};
+
+/// The version of the rules by which waits and worst cases follow from a plan, and of its form.
+pub const VERSION: u32 = 1;
 
 /// All inputs of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,8 +96,9 @@ pub struct Verify {
     pub useful_ms_min: u64,
 }
 
-/// The most that a call will do, in order.
+/// The most that a call will do, in order. As JSON it has the waits of each route and the worst case, too.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "bounds::Written")]
 pub struct Plan {
     /// The version of this form.
     pub version: u32,
@@ -104,8 +110,6 @@ pub struct Plan {
     pub deadline_ms: u64,
     /// The routes, in order: the called tool, then its fallbacks.
     pub routes: Vec<Route>,
-    /// Upper bounds over all routes.
-    pub worst_case: WorstCase,
 }
 
 /// One tool that may answer, and what is planned for it.
@@ -118,17 +122,6 @@ pub struct Route {
     pub repeat: Repeat,
     /// Time kept back for later routes, in milliseconds: the sum of their `useful_ms_min`.
     pub reserve_ms: u64,
-    /// The wait before each retry when the upstream gives no hint.
-    pub waits: Vec<Wait>,
-}
-
-/// The wait before one retry, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wait {
-    /// After a transient fault.
-    pub transient_ms: u64,
-    /// After throttling.
-    pub throttled_ms: u64,
 }
 
 /// Whether an attempt that failed may be repeated.
@@ -152,17 +145,6 @@ impl Repeat {
             Repeat::Never => "never",
         }
     }
-}
-
-/// The most that a call can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorstCase {
-    /// Attempts in all, with those of the tools that verify.
-    pub executions: u32,
-    /// Time, in milliseconds.
-    pub latency_ms: u64,
-    /// Quota tokens spent, all routes together.
-    pub quota: u32,
 }
 
 impl RouteInput {
@@ -193,17 +175,15 @@ pub fn plan(inputs: Inputs) -> Plan {
     // Begins as the sum over all routes. Each route takes its own share out, so it keeps back time for later routes
     // only.
     let mut reserve_ms: u64 = routes.iter().map(|input| input.useful_ms_min).fold(0, u64::saturating_add);
-    let planned = routes.into_iter().enumerate().map(|(index, input)| {
+    let planned = routes.into_iter().map(|input| {
         reserve_ms = reserve_ms.saturating_sub(input.useful_ms_min);
-        let factors = jitter.factors(&args_digest, index);
-        route(input, reserve_ms, |retry| factors.factor(retry))
+        route(input, reserve_ms)
     });
-    let routes: Vec<Route> = planned.collect();
-    let worst_case = worst_case(deadline_ms, &routes);
-    Plan { version: 1, args_digest, jitter, deadline_ms, routes, worst_case }
+    let routes = planned.collect();
+    Plan { version: VERSION, args_digest, jitter, deadline_ms, routes }
 }
 
-fn route(input: RouteInput, reserve_ms: u64, factor: impl Fn(u32) -> f64) -> Route {
+fn route(input: RouteInput, reserve_ms: u64) -> Route {
     // Every effect leaves through an import of the host, so the host can tell that none was dispatched. That is the
     // proof. An irreversible effect is not repeated even with it.
     let repeat = match input.effect {
@@ -211,47 +191,7 @@ fn route(input: RouteInput, reserve_ms: u64, factor: impl Fn(u32) -> f64) -> Rou
         Effect::Idempotent | Effect::Write => Repeat::WithProof,
         Effect::Irreversible => Repeat::Never,
     };
-    let retries = if repeat == Repeat::Never { 0 } else { input.retry.attempts_max.saturating_sub(1) };
-    let wait = |k| {
-        let factor = factor(k);
-        let wait_ms = |throttled| input.retry.wait_ms(k, throttled, factor, None);
-        Wait { transient_ms: wait_ms(false), throttled_ms: wait_ms(true) }
-    };
-    let waits = (1..=retries).map(wait).collect();
-    Route { input, repeat, reserve_ms, waits }
-}
-
-fn worst_case(deadline_ms: u64, routes: &[Route]) -> WorstCase {
-    // The plan holds the breakers as they were when it was made, so a route that is paused then is never attempted.
-    let open = routes.iter().filter(|route| !route.input.breaker.is_open() && !route.input.is_cached());
-    let mut worst = WorstCase { executions: 0, latency_ms: 0, quota: 0 };
-    for route in open {
-        // Both are upper bounds: the cheapest kind of retry bounds their number, the dearest kind bounds what they
-        // cost.
-        let affordable = route.input.quota / quota::RETRY_COST_MIN;
-        let retries = u32::try_from(route.waits.len()).unwrap_or(u32::MAX).min(affordable);
-        worst.executions += 1 + retries;
-        if let Some(verify) = &route.input.verify {
-            // Each attempt may be asked about, the last one too: the caller shall know.
-            worst.executions += 1 + retries;
-            let once = verify.after_ms.saturating_add(verify.attempt_deadline_ms);
-            worst.latency_ms = worst.latency_ms.saturating_add(once.saturating_mul(u64::from(1 + retries)));
-        }
-        worst.quota += (retries * quota::RETRY_COST).min(route.input.quota);
-        let waits: u64 = route
-            .waits
-            .iter()
-            .take(retries as usize)
-            // An upstream's hint can lengthen any wait, throttled or not, by at most this much.
-            .map(|wait| wait.throttled_ms.saturating_add(retry::HINT_MS_MAX))
-            .fold(0, u64::saturating_add);
-        // Saturating: a registry may set any deadline.
-        let running = route.input.attempt_deadline_ms.saturating_mul(u64::from(1 + retries));
-        worst.latency_ms = worst.latency_ms.saturating_add(running).saturating_add(waits);
-    }
-    // No attempt starts or runs beyond the deadline of the call, whatever the routes add up to.
-    worst.latency_ms = worst.latency_ms.min(deadline_ms);
-    worst
+    Route { input, repeat, reserve_ms }
 }
 
 impl Plan {

@@ -116,9 +116,11 @@ pub(super) fn planned(record: &Record) -> Section {
     let Some(Plan { routes, deadline_ms, worst_case, .. }) = &record.plan else {
         return Section::new("plan", Vec::new());
     };
-    let most = count(u64::from(worst_case.executions), "attempt");
+    let most = worst_case.map(|worst| count(u64::from(worst.executions), "attempt"));
+    // Not known of an erased record.
+    let most = most.map_or_else(|| "What was planned, all".to_owned(), |most| format!("At most {most}"));
     let within = duration::print(*deadline_ms);
-    let mut lines = vec![Line::plain(format!("At most {most} within {within}:"))];
+    let mut lines = vec![Line::plain(format!("{most} within {within}:"))];
     let mut number = 0;
     lines.extend(listed(routes, |route| {
         number += 1;
@@ -137,7 +139,7 @@ fn possible(number: usize, route: &Route) -> Vec<Line> {
         );
         return vec![Line::plain(what)];
     }
-    let tries = count(route.waits.len() as u64 + 1, "attempt");
+    let tries = count(u64::from(attempts_max(route)), "attempt");
     let each = duration::print(from.attempt_deadline_ms);
     let mut lines = vec![Line::plain(format!(
         "{number}. {} ({}): up to {tries}{}, {each} each",
@@ -153,9 +155,13 @@ fn possible(number: usize, route: &Route) -> Vec<Line> {
     lines
 }
 
+fn attempts_max(route: &Route) -> u32 {
+    if route.repeat == "never" { 1 } else { route.from.retry.attempts_max.max(1) }
+}
+
 fn repeats(route: &Route) -> &'static str {
     match &*route.repeat {
-        "with-proof" if !route.waits.is_empty() => ", repeated only with proof that no effect has left",
+        "with-proof" if attempts_max(route) > 1 => ", repeated only with proof that no effect has left",
         _ => "",
     }
 }

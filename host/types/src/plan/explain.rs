@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use crate::duration;
 use crate::effect::Effect;
 
-use super::{BreakerView, Plan, Repeat, Route};
+use super::{BreakerView, Plan, Repeat, Route, Wait};
 
 /// The plan as people read it, its worst case first.
 pub fn explain(plan: &Plan) -> String {
-    let worst = plan.worst_case;
+    let worst = plan.worst_case();
     let mut out = format!(
         "plan {}\nworst case: {} executions, {} ms, {} of retry quota\nwithin {} ms in all:\n",
         &plan.digest()[..12],
@@ -20,13 +20,13 @@ pub fn explain(plan: &Plan) -> String {
     );
     for (index, route) in plan.routes.iter().enumerate() {
         // Writing to a string cannot fail.
-        let _ = write!(out, "{}", one(index, route));
+        let _ = write!(out, "{}", one(index, route, &plan.waits(index)));
     }
     out.push_str("no route left: the call fails with the code of the last attempt");
     out
 }
 
-fn one(index: usize, route: &Route) -> String {
+fn one(index: usize, route: &Route, waits: &[Wait]) -> String {
     let input = &route.input;
     if let Some(cached_ms_max) = input.cached_ms_max {
         let age = duration::print(cached_ms_max);
@@ -66,7 +66,7 @@ fn one(index: usize, route: &Route) -> String {
         "up to {} ms for an attempt, none below {} ms{reserve}",
         input.attempt_deadline_ms, input.useful_ms_min
     ));
-    line(retries(route));
+    line(retries(route, waits));
     if let Some(verify) = &input.verify {
         line(format!(
             "if an effect was not settled: asks {} after {} ms, and tries again only where it says that nothing happened",
@@ -79,12 +79,12 @@ fn one(index: usize, route: &Route) -> String {
     out
 }
 
-fn retries(route: &Route) -> String {
-    if route.waits.is_empty() {
+fn retries(route: &Route, waits: &[Wait]) -> String {
+    if waits.is_empty() {
         return "one attempt".into();
     }
-    let list = |pick: fn(&super::Wait) -> u64| {
-        route.waits.iter().map(|wait| pick(wait).to_string()).collect::<Vec<_>>().join(", ")
+    let list = |pick: fn(&Wait) -> u64| {
+        waits.iter().map(|wait| pick(wait).to_string()).collect::<Vec<_>>().join(", ")
     };
     let proof = match route.repeat {
         Repeat::Freely => "",
@@ -97,7 +97,7 @@ fn retries(route: &Route) -> String {
     let trap = if route.input.is_closed { "; none after a trap, which would repeat itself" } else { "" };
     format!(
         "up to {} retries{proof}: after {} ms, or {} ms when throttled; quota {}{trap}",
-        route.waits.len(),
+        waits.len(),
         list(|wait| wait.transient_ms),
         list(|wait| wait.throttled_ms),
         route.input.quota

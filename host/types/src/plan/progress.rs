@@ -236,8 +236,9 @@ impl Plan {
             let follows = if index == at.0 { *number == at.1 + 1 } else { index > at.0 && *number == 1 };
             at = (index, *number);
             let route = &self.routes[index];
-            // `waits` begins with the second attempt. The first has no wait: its index wraps around and finds none.
-            let planned = route.waits.get((*number as usize).wrapping_sub(2));
+            // Waits begin with the second attempt. The first has no wait: its index wraps around and finds none.
+            let waits = self.waits(index);
+            let planned = waits.get((*number as usize).wrapping_sub(2));
             let within = planned.is_some_and(|wait| {
                 *wait_ms <= wait.transient_ms.max(wait.throttled_ms) + super::retry::HINT_MS_MAX
             });

@@ -350,7 +350,7 @@ fn every_executed_path_is_one_that_the_plan_allows_and_no_attempt_starts_past_th
         }
         let path: Vec<PathStep> = progress.take_path().collect();
         assert!(plan.allows(&path), "{seed}: {path:?}");
-        assert!(made <= plan.worst_case.executions, "{seed}: {made} attempts");
+        assert!(made <= plan.worst_case().executions, "{seed}: {made} attempts");
         for (tool, settled) in settled(path.into_iter()) {
             // A tool that verifies has no route.
             let Some(route) = plan.routes.iter().find(|route| route.input.tool == tool) else { continue };

@@ -4,6 +4,7 @@
 //! file.
 
 mod attempt;
+mod derived;
 mod erased;
 mod from;
 mod uses;
@@ -137,8 +138,10 @@ pub struct Plan {
     pub deadline_ms: u64,
     /// The called tool, then its fallbacks.
     pub routes: Vec<Route>,
-    /// The most that could happen.
-    pub worst_case: WorstCase,
+    /// The most that could happen. It follows from the rest, as the waits do, and is not stored:
+    /// [`Record::with_bounds`] derives both.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub worst_case: Option<WorstCase>,
 }
 
 /// Where jitter came from.
@@ -161,6 +164,7 @@ pub struct Route {
     /// Time kept back for the routes behind this one, in milliseconds.
     pub reserve_ms: u64,
     /// The wait before each retry.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub waits: Vec<Wait>,
 }
 

@@ -65,7 +65,7 @@ fn a_paused_tool_has_its_kept_answers() {
 #[test]
 fn what_is_kept_costs_no_attempt_and_no_time() {
     let (with, without) = (kept(false), plan(inputs(policy(), 0)));
-    assert_eq!(with.worst_case, without.worst_case);
+    assert_eq!(with.worst_case(), without.worst_case());
     assert_eq!(with.routes[0].reserve_ms, 0);
     let said = explain(&with);
     assert!(said.contains("2. else the last answer of t to the same arguments, at most 1m old"), "{said}");

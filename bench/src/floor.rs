@@ -5,6 +5,7 @@ use wasmtime::component::{Component, InstancePre, Linker, Val};
 use wasmtime::{Engine, Store, UpdateDeadline, format_err};
 
 use crate::registry::CALLS_MAX;
+use airlock::sandbox::engine::Backend;
 
 /// Far more fuel than a conversion uses. The engine counts fuel, so it does not run without any.
 const FUEL: u64 = 1_000_000_000;
@@ -28,7 +29,7 @@ impl Floor {
     }
 
     fn prepare(bytes: &[u8]) -> wasmtime::Result<Floor> {
-        let engine = airlock::sandbox::engine::engine(CALLS_MAX)?;
+        let engine = airlock::sandbox::engine::engine(Backend::Native, CALLS_MAX)?;
         let component = Component::from_binary(&engine, bytes)?;
         let pre = Linker::new(&engine).instantiate_pre(&component)?;
         // As the product does when it links, so that the first call does not include it.

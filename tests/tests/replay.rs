@@ -75,6 +75,12 @@ pub(crate) async fn open_host(path: &Path) -> Host {
         .unwrap_or_else(|err| panic!("{err}"))
 }
 
+/// A host on the engine's interpreter.
+pub(crate) async fn interpreted(path: &Path) -> Host {
+    let builder = Host::builder().registry(ConfigFile::read(path).unwrap()).journal(Journal::memory());
+    builder.interpreted().open().await.unwrap_or_else(|err| panic!("{err}"))
+}
+
 #[tokio::test]
 async fn recording_changes_nothing_that_a_guest_sees() {
     let desk = Desk::new();

@@ -8,7 +8,7 @@ use airlock_tests::registry;
 use airlock_tests::services::Services;
 use serde_json::{Value, json};
 
-use crate::replay::{called, no_key, open_host, same};
+use crate::replay::{called, interpreted, no_key, open_host, same};
 
 /// Calls of the example tools in an ordinary run of the tests. `cargo xtask replay` makes a thousand.
 const SAMPLE: u32 = 200;
@@ -17,6 +17,8 @@ const SAMPLE: u32 = 200;
 struct Examples {
     folder: tempfile::TempDir,
     hosts: [Host; 2],
+    /// The same registries on the engine's interpreter.
+    interpreted: [Host; 2],
     _services: Services,
 }
 
@@ -31,7 +33,8 @@ impl Examples {
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("env = \"FIGURES_KEY\"", "file = \"figures.key\"")).unwrap();
         let hosts = [open_host(&registry("example")).await, open_host(&path).await];
-        Examples { folder, hosts, _services: services }
+        let interpreted = [interpreted(&registry("example")).await, interpreted(&path).await];
+        Examples { folder, hosts, interpreted, _services: services }
     }
 
     /// The n-th call: a tool of one of the registries, and arguments.
@@ -86,7 +89,7 @@ async fn example_calls_replay(calls: u32) {
     let (mut replayed, mut imports) = (0, 0);
     for n in 0..calls {
         let (host, tool, args) = Examples::call(n);
-        let host = &examples.hosts[host];
+        let (host, interpreted) = (&examples.hosts[host], &examples.interpreted[host]);
         let record = called(host, tool, &args).await;
         assert!(!record.attempts.is_empty(), "{tool} {args}: {} {:?}", record.code, record.reply);
         for number in 1..=record.attempts.len() {
@@ -94,6 +97,8 @@ async fn example_calls_replay(calls: u32) {
                 Ok(found) => {
                     imports += found.cassette.entries.len();
                     same(host, &found, Mode::Strict).await;
+                    let replayed_there = same(interpreted, &found, Mode::Strict).await;
+                    assert!(replayed_there.notes.iter().any(|note| note.contains("interpreter")));
                     replayed += 1;
                 }
                 Err(why) => panic!("{tool} {args} attempt {number}: {why}"),

@@ -3,6 +3,7 @@
 use super::Ended;
 use airlock::sandbox::compile;
 use airlock::sandbox::compile::{Task, Worker};
+use airlock::sandbox::engine::Backend;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -15,6 +16,9 @@ pub(super) struct Args {
     memory_bytes_max: u64,
     #[arg(long)]
     unoptimized: bool,
+    /// For the interpreter
+    #[arg(long)]
+    interpreted: bool,
     /// Describe the component instead, without compiling it
     #[arg(long)]
     describe: bool,
@@ -24,8 +28,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Ended {
-    let Args { parent, cpu_s_max, memory_bytes_max, unoptimized, describe, probe } = *args;
-    let task = if describe { Task::Describe } else { Task::Compile { unoptimized } };
+    let Args { parent, cpu_s_max, memory_bytes_max, unoptimized, interpreted, describe, probe } = *args;
+    let backend = if interpreted { Backend::Interpreter } else { Backend::Native };
+    let task = if describe { Task::Describe } else { Task::Compile { unoptimized, backend } };
     let worker = Worker { parent, cpu_s_max, memory_bytes_max, task };
     if probe {
         compile::probe(&worker)?

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::confined::Process;
 use super::print::{Message, Printer};
+use super::replay::EngineName;
 use super::sealed::Age;
 use airlock::Journal;
 use airlock::config::ConfigFile;
@@ -121,10 +122,25 @@ pub(super) async fn host_in(process: &Process, file: &ConfigFile) -> anyhow::Res
 
 /// Opens a host whose tools are run again, in a process that is confined as the registry says. Nothing of it is recorded,
 /// and the lock is not asked: what is tried was not accepted yet.
-pub(super) async fn host_to_replay(process: &Process, file: &ConfigFile) -> anyhow::Result<Host> {
+pub(super) async fn host_to_replay(
+    process: &Process,
+    file: &ConfigFile,
+    engine: EngineName,
+) -> anyhow::Result<Host> {
     let Process { confinement, compiler, .. } = process.clone();
     let builder = Host::builder().confinement(confinement).compiler(compiler).journal(Journal::memory());
+    let builder = match engine {
+        EngineName::Native => builder,
+        EngineName::Pulley => builder.interpreted(),
+    };
     built(builder.without_lock(), file).await
+}
+
+/// What a host needs of this program to run the components of calls that were made before.
+pub(super) fn prepared(process: &Process) -> HostBuilder<'static> {
+    let Process { confinement, compiler, .. } = process.clone();
+    let builder = Host::builder().confinement(confinement).compiler(compiler);
+    builder.unseal(Arc::new(Age)).seal(Arc::new(Age)).leave_out_broken()
 }
 
 async fn built(builder: HostBuilder<'static>, file: &ConfigFile) -> anyhow::Result<Host> {

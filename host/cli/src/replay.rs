@@ -20,9 +20,6 @@ use airlock_types::shorten::shorten;
 /// Most characters of the arguments of an import that are printed.
 const ARGS_CHARS_MAX: usize = 400;
 
-/// Most bytes of a file of identities: far above what one needs.
-const IDENTITY_BYTES_MAX: u64 = 64 << 10;
-
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["call", "since"]))]
 pub(super) struct Args {
@@ -40,6 +37,9 @@ pub(super) struct Args {
     /// How imports are answered
     #[arg(long, value_enum, default_value = "strict")]
     mode: ModeName,
+    /// What runs the guest: an interpreter repeats results without the code generator
+    #[arg(long, value_enum, default_value = "native")]
+    engine: EngineName,
     /// The age identity of `journal.recipient`, for cassettes that are encrypted to it
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
@@ -56,6 +56,14 @@ enum ModeName {
     Stub,
     /// Reading is real; what may change something is answered from the record, or refused
     LiveShadow,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum EngineName {
+    /// Compiled code, as when the call was answered
+    Native,
+    /// The engine's interpreter
+    Pulley,
 }
 
 impl From<ModeName> for Mode {
@@ -78,11 +86,7 @@ struct Counts {
 
 pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
     let file = ConfigFile::read(registry)?;
-    let read = |path: &PathBuf| {
-        let unread = |err| Message(format!("the identity `{}` cannot be read: {err}", path.display()));
-        airlock::file::read(path, IDENTITY_BYTES_MAX).map_err(unread)
-    };
-    let identity = args.identity.as_ref().map(read).transpose()?;
+    let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     // Components run in this process, as when they are served. The one to try must be within its reach.
     let process = Process::enter(&reaching(&file, args.component.as_deref())?, None)?;
     process.report(&file, printer);
@@ -151,7 +155,8 @@ impl Hosts<'_> {
         let is_open = |(of, _): &(String, Host)| self.args.component.is_none() || of == tool;
         if !self.host.as_ref().is_some_and(is_open) {
             let file = self.registry(tool)?;
-            self.host = Some((tool.to_owned(), open::host_to_replay(self.process, &file).await?));
+            self.host =
+                Some((tool.to_owned(), open::host_to_replay(self.process, &file, self.args.engine).await?));
         }
         self.host.as_ref().map(|(_, host)| host).ok_or_else(|| Message("no host".to_owned()).into())
     }

@@ -19,6 +19,7 @@ use crate::host::Host;
 use crate::policy::{Decision, Permit, Request, decide};
 use crate::registry::Tool;
 use crate::sandbox::engine;
+use crate::sandbox::engine::Backend;
 pub use crate::tape::{Divergence, Import, Mode};
 use crate::tape::{Player, Tape};
 use airlock_contract::tool::ValidArgs;
@@ -217,6 +218,9 @@ pub async fn replay(host: &Host, recorded: &Recorded, mode: Mode) -> Result<Repl
     let permit = permitted(host, tool, &args, (&caller, grants))?;
     let cassette = of_today(recorded, &permit);
     let mut notes = notes(tool, &permit, &cassette);
+    if host.sandbox().backend() == Backend::Interpreter {
+        notes.push("it ran on the interpreter".to_owned());
+    }
     notes.insert(0, format!("{} imports are recorded", cassette.entries.len()));
     let tape = Tape::playing(Player::new(cassette, mode));
     let mut traces = Traces::default();

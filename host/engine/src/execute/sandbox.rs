@@ -3,6 +3,7 @@
 use wasmtime::Engine;
 
 use super::{Attempt, Execute, Running};
+use crate::sandbox::engine::Backend;
 use crate::sandbox::run;
 use airlock_types::environment::SharedEnvironment;
 
@@ -14,6 +15,11 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// What runs the code of guests.
+    pub(crate) fn backend(&self) -> Backend {
+        Backend::of(&self.engine)
+    }
+
     pub(crate) fn new(engine: Engine, environment: SharedEnvironment) -> Sandbox {
         Sandbox { engine, environment }
     }

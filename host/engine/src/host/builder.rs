@@ -23,6 +23,7 @@ use crate::execute::{Execute, Sandbox};
 use crate::generation::{Access, Accesses, Answers, Generation, Parts};
 use crate::registry::{LoadEvent, OutOfReach, Purpose, Threads};
 use crate::sandbox::compiler::Compiler;
+use crate::sandbox::engine::Backend;
 use crate::secret::{Seal, Unseal};
 use airlock_journal::{Interrupted, JournalError, answers, keyvalue};
 use airlock_types::environment::SharedEnvironment;
@@ -48,6 +49,7 @@ pub struct HostBuilder<'w> {
     confinement: Option<Confinement>,
     leaves_out_broken: bool,
     asks_lock: bool,
+    backend: Backend,
     watch: &'w (dyn Fn(LoadEvent) + Sync),
 }
 
@@ -70,6 +72,7 @@ impl Host {
             confinement: Some(Confinement::none("the program does not confine itself")),
             leaves_out_broken: false,
             asks_lock: true,
+            backend: Backend::Native,
             watch: &|_| {},
         }
     }
@@ -154,6 +157,14 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { asks_lock: false, ..self }
     }
 
+    /// Runs guests on the engine's interpreter. For replays: a result that it repeats is no fault of the code generator.
+    ///
+    /// Needs the Cargo feature `pulley`.
+    #[cfg(feature = "pulley")]
+    pub fn interpreted(self) -> HostBuilder<'w> {
+        HostBuilder { backend: Backend::Interpreter, ..self }
+    }
+
     /// Opens the host.
     ///
     /// # Errors
@@ -173,6 +184,7 @@ impl<'w> HostBuilder<'w> {
             confinement,
             leaves_out_broken,
             asks_lock,
+            backend,
             watch,
         } = self;
         let capabilities =
@@ -190,7 +202,7 @@ impl<'w> HostBuilder<'w> {
         });
         // Builds tables that the first contract would otherwise wait for. Nothing waits for its end.
         tokio::task::spawn_blocking(airlock_contract::tool::warm);
-        let engine = pool(&file)?;
+        let engine = pool(&file, backend)?;
         let threads = Threads::default();
         let means = Means {
             engine: &engine,

@@ -22,7 +22,7 @@ use crate::registry::{
 };
 use crate::sandbox::cache::{Cache, CacheError, folder_of};
 use crate::sandbox::compiler::Compiler;
-use crate::sandbox::engine::{Optimize, compiler, engine};
+use crate::sandbox::engine::{Backend, Optimize, compiler, engine};
 use airlock_journal::{Journal, JournalError, database, state};
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::environment::Environment;
@@ -249,7 +249,8 @@ pub async fn load_registry(
 ) -> Result<Registry, OpenError> {
     // An engine that runs nothing has a small pool, so that inspecting works where address space is scarce. It is here
     // for its settings, by which the cache knows descriptions.
-    let engine = compiler(Optimize::Speed).map_err(|err| OpenError::Engine(format!("{err:#}")))?;
+    let engine =
+        compiler(Backend::Native, Optimize::Speed).map_err(|err| OpenError::Engine(format!("{err:#}")))?;
     let (capabilities, threads) = (Capabilities::default(), Threads::default());
     let cache = cache(file, &Compiler::default(), &threads).await?;
     let (signed, now_s) = (&signed(file, &threads).await?, World::new().wall().as_secs());
@@ -290,8 +291,8 @@ pub(super) async fn suit_confinement(
 ///
 /// # Errors
 /// When the engine cannot reserve the address space.
-pub(super) fn pool(file: &ConfigFile) -> Result<Engine, OpenError> {
-    engine(file.config.host.calls_max).map_err(|err| OpenError::Engine(format!("{err:#}")))
+pub(super) fn pool(file: &ConfigFile, backend: Backend) -> Result<Engine, OpenError> {
+    engine(backend, file.config.host.calls_max).map_err(|err| OpenError::Engine(format!("{err:#}")))
 }
 
 /// Opens the journal in the state folder of a registry, to look into it.

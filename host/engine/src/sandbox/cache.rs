@@ -17,6 +17,7 @@ use wasmtime::component::Component;
 
 use super::compile::{self, CompileError, Program};
 use super::compiler::{Compiler, Resolved};
+use super::engine::Backend;
 use crate::file;
 use crate::file::FileError;
 use airlock_contract::component::ComponentInfo;
@@ -170,16 +171,14 @@ impl Cache {
     /// Compiles a missing component and stores it.
     pub(crate) async fn compile(&self, engine: &Engine, missing: Missing) -> Result<Component, CompileError> {
         let Missing { bytes, entry } = missing;
-        let aside = entry.aside();
+        let (aside, how) = (entry.aside(), (&self.limits, Backend::of(engine)));
         let code = match &self.compiler {
-            Resolved::Program(path) => {
-                compile::compile(&self.program(path), &self.limits, &bytes, &aside).await
-            }
+            Resolved::Program(path) => compile::compile(&self.program(path), how, &bytes, &aside).await,
             Resolved::Starter(starter) => {
-                compile::compile(&Program::Starter(starter), &self.limits, &bytes, &aside).await
+                compile::compile(&Program::Starter(starter), how, &bytes, &aside).await
             }
             #[cfg(feature = "in-process-compiler")]
-            Resolved::InProcess => compile::compile_in_process(&self.limits, bytes, &aside).await,
+            Resolved::InProcess => compile::compile_in_process(how, bytes, &aside).await,
         };
         let kept = code.and_then(|code| {
             entry

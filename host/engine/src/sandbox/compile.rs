@@ -22,6 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
 
 pub use super::confine::close_inherited;
+use super::engine::Backend;
 use crate::file::FileError;
 use airlock_contract::component::ComponentInfo;
 use answer::Answer;
@@ -130,18 +131,18 @@ pub(crate) async fn describe(
 /// process and not by the compile process.
 pub(crate) async fn compile(
     program: &Program<'_>,
-    limits: &CompileLimits,
+    (limits, backend): (&CompileLimits, Backend),
     bytes: &[u8],
     out: &Path,
 ) -> Result<String, CompileError> {
-    let (fast, plain) = (Task::Compile { unoptimized: false }, Task::Compile { unoptimized: true });
-    match ask(program, limits, bytes, fast, Some(out)).await {
+    let task = |unoptimized| Task::Compile { unoptimized, backend };
+    match ask(program, limits, bytes, task(false), Some(out)).await {
         // Without optimization, the time grows linearly with the size, not with its square. Both runs have the full
         // limits, so a component may take twice `wall_s_max`.
         Err(CompileError::OverBudget { .. }) => {
             // What the first run wrote before its end.
             let _ = tokio::fs::remove_file(out).await;
-            compiled(ask(program, limits, bytes, plain, Some(out)).await?)
+            compiled(ask(program, limits, bytes, task(true), Some(out)).await?)
         }
         ended => compiled(ended?),
     }

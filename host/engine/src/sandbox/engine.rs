@@ -10,6 +10,7 @@ use airlock_types::limit::{
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use wasmparser::WasmFeatures;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
@@ -38,6 +39,25 @@ pub(crate) const FEATURES: WasmFeatures = WasmFeatures::WASM3
 /// The engine, as cassettes name it.
 pub(crate) const NAME: &str = "wasmtime 48";
 
+/// What runs the code of guests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// The processor of this machine.
+    #[default]
+    Native,
+    /// The engine's interpreter, Pulley. Far slower, and another path from a guest to its result: what both come to is no
+    /// fault of the code generator.
+    Interpreter,
+}
+
+impl Backend {
+    /// That of an engine.
+    pub(crate) fn of(engine: &Engine) -> Backend {
+        if engine.is_pulley() { Backend::Interpreter } else { Backend::Native }
+    }
+}
+
 /// The settings on which the course of a guest depends, as cassettes name them: a replay needs the same.
 pub(crate) const DETERMINISM: &str =
     "fuel, epochs, NaN canonicalization, deterministic relaxed SIMD, stack of 524288 bytes";
@@ -61,8 +81,8 @@ const THREADS_MIN: usize = 4;
 ///
 /// # Errors
 /// Fails when the address space cannot hold the pool: under `ulimit -v`, or with fewer than 48 bits of addresses.
-pub fn engine(calls_max: u32) -> wasmtime::Result<Engine> {
-    let mut config = settings(Optimize::Speed);
+pub fn engine(backend: Backend, calls_max: u32) -> wasmtime::Result<Engine> {
+    let mut config = settings(backend, Optimize::Speed)?;
     let places = calls_max.saturating_add(between_calls(calls_max));
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(places)));
     let engine = Engine::new(&config)?;
@@ -74,15 +94,15 @@ pub fn engine(calls_max: u32) -> wasmtime::Result<Engine> {
 /// off, so it uses one thread.
 ///
 /// # Errors
-/// When the engine refuses its settings on this machine.
-pub(crate) fn compiler(optimize: Optimize) -> wasmtime::Result<Engine> {
-    let mut config = settings(optimize);
+/// When the engine refuses its settings on this machine, or was built without the interpreter.
+pub(crate) fn compiler(backend: Backend, optimize: Optimize) -> wasmtime::Result<Engine> {
+    let mut config = settings(backend, optimize)?;
     // It runs nothing, so a pool for one call is enough.
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(1)));
     Engine::new(&config)
 }
 
-fn settings(optimize: Optimize) -> Config {
+fn settings(backend: Backend, optimize: Optimize) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config
         // Two bounds on a guest: fuel counts its work the same on every machine, epochs end it at its deadline.
@@ -112,7 +132,10 @@ fn settings(optimize: Optimize) -> Config {
         // Each is set, so that the reader of component descriptions validates as the engine does.
         .wasm_features(FEATURES, true)
         .wasm_features(FEATURES.complement(), false);
-    config
+    if backend == Backend::Interpreter {
+        config.target(if cfg!(target_pointer_width = "64") { "pulley64" } else { "pulley32" })?;
+    }
+    Ok(config)
 }
 
 /// Places of guests that have ended and whose batch is being given back: no call has them any more, and none can take

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::super::engine::Backend;
 use super::answer::Answer;
 use super::{CompileError, Task, answer, compiled, described, over, worker};
 use airlock_contract::component::ComponentInfo;
@@ -27,11 +28,12 @@ pub(crate) async fn describe_in_process(
 /// When the component is invalid, or is not compiled within `wall_s_max`. The thread then continues until the compiler
 /// is done, because nothing can end it.
 pub(crate) async fn compile_in_process(
-    limits: &CompileLimits,
+    (limits, backend): (&CompileLimits, Backend),
     bytes: Vec<u8>,
     out: &Path,
 ) -> Result<String, CompileError> {
-    compiled(ask(limits, bytes, Task::Compile { unoptimized: false }, Some(out)).await?)
+    let task = Task::Compile { unoptimized: false, backend };
+    compiled(ask(limits, bytes, task, Some(out)).await?)
 }
 
 /// Does a task. The answer is encoded and decoded as between two processes, so the same checks apply to it.

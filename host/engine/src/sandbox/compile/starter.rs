@@ -23,6 +23,7 @@ use rustix::net::{
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
+use super::super::engine::Backend;
 use super::Task;
 use super::process::Ends;
 use airlock_types::limit::CompileLimits;
@@ -79,8 +80,9 @@ impl Order {
             .stderr(Stdio::from(stderr));
         match task {
             Task::Describe => command.arg("--describe"),
-            Task::Compile { unoptimized: true } => command.arg("--unoptimized"),
-            Task::Compile { unoptimized: false } => &mut command,
+            Task::Compile { unoptimized, backend } => command
+                .args(unoptimized.then_some("--unoptimized"))
+                .args((backend == Backend::Interpreter).then_some("--interpreted")),
         };
         command
     }

@@ -11,7 +11,7 @@ use wasmtime::component::Component;
 use super::super::confine::{self, Confinement};
 use super::super::describe;
 use super::super::describe::DescribeError;
-use super::super::engine::{self, Optimize};
+use super::super::engine::{self, Backend, Optimize};
 use super::answer::{self, Refusal};
 
 /// The settings of a compile process, given by its parent.
@@ -37,6 +37,8 @@ pub enum Task {
     Compile {
         /// Without optimizations, which takes time linear in the size.
         unoptimized: bool,
+        /// For whom.
+        backend: Backend,
     },
 }
 
@@ -66,9 +68,9 @@ pub(super) fn reply(task: Task, bytes: &[u8], missing: Vec<String>, out: impl Wr
             Ok(info) => answer::send_description(out, info, missing),
             Err(err) => answer::refuse(out, err.into()),
         },
-        Task::Compile { unoptimized } => {
+        Task::Compile { unoptimized, backend } => {
             let optimize = if unoptimized { Optimize::None } else { Optimize::Speed };
-            let engine = engine::compiler(optimize).map_err(|err| anyhow::anyhow!("{err:#}"))?;
+            let engine = engine::compiler(backend, optimize).map_err(|err| anyhow::anyhow!("{err:#}"))?;
             match translate(&engine, bytes) {
                 Ok(code) => answer::send_code(out, missing, &code),
                 Err(refused) => answer::refuse(out, refused),
@@ -119,7 +121,7 @@ pub struct Examiner(Engine);
 impl Examiner {
     /// None when the engine does not start on this machine.
     pub fn new() -> Option<Examiner> {
-        engine::compiler(Optimize::None).ok().map(Examiner)
+        engine::compiler(Backend::Native, Optimize::None).ok().map(Examiner)
     }
 
     /// Whether the component gets an answer and the host reads it as the engine does: a component that the engine accepts

@@ -4,6 +4,7 @@
 //! file with `Args` and `run`, a variant of `Verb` and its arm in `run`.
 
 mod audit;
+mod backtest;
 mod call;
 mod check;
 mod compile;
@@ -84,6 +85,8 @@ struct Arguments {
 enum Verb {
     /// Report on each tool for a security reviewer, without running it
     Audit(audit::Args),
+    /// Tell what recorded calls would have met under this registry; exits with 3 if a stopped one would pass
+    Backtest(backtest::Args),
     /// Call a tool and print its reply
     Call(call::Args),
     /// Lint the registry: load everything, compare, warn
@@ -173,6 +176,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::CompileStarter => threads.log(compile_starter::run),
         Verb::Pack(args) => threads.block_on(pack::run(args, printer)),
         Verb::Audit(args) => threads.block_on(audit::run(args, registry, printer)),
+        Verb::Backtest(args) => backtest::run(args, registry, printer, threads),
         Verb::Call(args) => call::run(args, registry, printer, threads),
         Verb::Check(args) => check::run(args, registry, printer, threads),
         Verb::Diff(args) => threads.block_on(diff::run(args, printer)),

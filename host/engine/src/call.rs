@@ -45,6 +45,7 @@ use airlock_types::reply::Reply;
 use events::Events;
 pub use explain::Explained;
 pub(crate) use explain::explain;
+pub(crate) use fold::INVALID_ARGS_BYTES_MAX;
 use reply::{Delivered, Failed};
 
 use crate::generation::Generation;

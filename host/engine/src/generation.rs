@@ -235,7 +235,7 @@ impl Generation {
     /// Waits before an attempt, through the environment so that tests and replay control the time.
     pub(crate) async fn wait(&self, ms: u64) {
         if ms > 0 {
-            self.environment().sleep(Duration::from_millis(ms)).await;
+            self.environment().pause(Duration::from_millis(ms)).await;
         }
     }
 

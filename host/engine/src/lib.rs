@@ -39,6 +39,7 @@ pub use airlock_types::reply::{Failure, Reply};
 
 mod admission;
 pub mod audit;
+pub mod backtest;
 pub mod blocking;
 mod call;
 pub mod caller;

@@ -22,6 +22,11 @@ pub trait Environment: Send + Sync + 'static {
     fn seed(&self) -> [u8; 32];
     /// Waits for this long on the monotonic clock.
     fn sleep(&self, duration: Duration) -> Sleep;
+    /// Pauses between two attempts of a call, while nothing of it runs. An environment whose clocks are those of earlier
+    /// calls only moves them.
+    fn pause(&self, duration: Duration) -> Sleep {
+        self.sleep(duration)
+    }
 }
 
 /// An environment shared by all calls of a host.

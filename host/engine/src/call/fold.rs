@@ -10,6 +10,7 @@ mod usage;
 
 pub(super) use budget::amounts;
 pub(super) use metrics::counted;
+pub(crate) use record::INVALID_ARGS_BYTES_MAX;
 pub(super) use record::{args_as_they_came, record};
 pub(super) use usage::usage;
 

@@ -17,7 +17,7 @@ use airlock_types::usage::Traces;
 
 /// Bytes of invalid arguments that go on record: enough to see the mistake, and a bound on what a caller can make the
 /// journal store.
-const INVALID_ARGS_BYTES_MAX: usize = 4 << 10;
+pub(crate) const INVALID_ARGS_BYTES_MAX: usize = 4 << 10;
 
 /// Bytes of a `traceparent` of version 00.
 const TRACE_PARENT_BYTES: usize = 55;

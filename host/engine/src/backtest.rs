@@ -1,0 +1,359 @@
+//! Backtest: what recorded calls would have met under another registry.
+//!
+//! Owns the comparison of what a call came to with what it would come to now. The call goes through every stage of a real
+//! call, with the new contracts, rules, limits, plans and checks; only its attempts are not new: a guest runs again with its
+//! recorded imports, or ends as it is on record. So nothing leaves, and a new kind of rule needs no line here. Must not know
+//! where records are kept, or how a backtest is shown.
+
+mod answering;
+mod clock;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::call::INVALID_ARGS_BYTES_MAX;
+use crate::config::ConfigFile;
+use crate::execute::{Execute as _, Outcome, Sandbox};
+use crate::host::{Host, HostBuilder, OpenError};
+use crate::policy::{CaseOf, Verdict, verdict};
+use crate::registry::Tool;
+use crate::replay::{Mode, Recorded};
+use airlock_contract::lower::lower_value;
+use airlock_journal::Journal;
+use airlock_types::call::{Arguments, Call};
+use airlock_types::caller::Caller;
+use airlock_types::code::Code;
+use airlock_types::environment::Environment as _;
+use airlock_types::grant::Asked;
+use airlock_types::record::{Record, v3};
+use airlock_types::reply::Reply;
+use airlock_types::usage::TrapReport;
+use answering::{Answering, Attempts, FromRecord, Known, Source};
+use clock::Clock;
+
+/// A host with the registry that is tried. One call at a time is tested on it.
+pub struct Backtest {
+    host: Host,
+    file: ConfigFile,
+    answering: Arc<Answering>,
+    clock: Arc<Clock>,
+}
+
+/// What became of a recorded call.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Tested {
+    /// The kind of the difference.
+    pub change: Change,
+    /// The code on record.
+    pub was: String,
+    /// The code that it would get; none where that is not known.
+    pub now: Option<Code>,
+    /// What decided, in words. Empty where nothing changed.
+    pub why: String,
+}
+
+/// How a call would fare under the new registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Change {
+    /// It was stopped, and would pass: an argument, a rule, a limit or a check is weaker.
+    Passes,
+    /// Its arguments would be refused.
+    Refused,
+    /// It, or something that it did, would be denied.
+    Denied,
+    /// It would be held for a human.
+    Held,
+    /// A limit would end it.
+    Limited,
+    /// Its answer would be rejected.
+    Rejected,
+    /// Its answer would be flagged.
+    Flagged,
+    /// Another tool would answer.
+    FallsBack,
+    /// The answer would be another one.
+    Differs,
+    /// It would fail in another way.
+    Fails,
+    /// It failed, and would be answered.
+    Answered,
+    /// Nothing would change.
+    Same,
+    /// What it would come to is not known.
+    Unknown,
+}
+
+impl Change {
+    /// As output has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Change::Passes => "passes",
+            Change::Refused => "refused",
+            Change::Denied => "denied",
+            Change::Held => "held",
+            Change::Limited => "limited",
+            Change::Rejected => "rejected",
+            Change::Flagged => "flagged",
+            Change::FallsBack => "falls-back",
+            Change::Differs => "differs",
+            Change::Fails => "fails",
+            Change::Answered => "answered",
+            Change::Same => "same",
+            Change::Unknown => "unknown",
+        }
+    }
+}
+
+impl Backtest {
+    /// Opens the registry that is tried. `builder` has what a host needs beside it; its journal, clocks and executor are the
+    /// backtest's own.
+    ///
+    /// # Errors
+    /// As for [`HostBuilder::open`].
+    pub async fn open(builder: HostBuilder<'_>, file: ConfigFile) -> Result<Backtest, OpenError> {
+        let (answering, clock) = (Arc::new(Answering::default()), Arc::new(Clock::default()));
+        let (answers, time) = (answering.clone(), clock.clone());
+        let from_record = move |sandbox: Sandbox| {
+            Arc::new(FromRecord { answering: answers, clock: time, sandbox }) as Arc<_>
+        };
+        let builder = builder.registry(file.clone()).journal(Journal::memory()).without_lock();
+        let host = builder.environment(clock.clone()).execute(from_record).open().await?;
+        Ok(Backtest { host, file, answering, clock })
+    }
+
+    /// The host, for what is wrong with its entries.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Tests one recorded call. Calls are given in the order in which they came: budgets and breakers go on from one to the
+    /// next. `unseal` decrypts cassettes that are encrypted to the operator's key.
+    pub async fn test(
+        &self,
+        record: &Record,
+        unseal: &(dyn Fn(&str) -> Result<String, String> + Sync),
+    ) -> Tested {
+        let args = match arguments(record) {
+            Ok(args) => args,
+            Err(why) => return Tested::unknown(record, why),
+        };
+        let caller = Caller::recorded(&record.caller);
+        if self.is_gone(&caller) {
+            let why = format!("the registry has no caller `{}`", caller.entry());
+            return Tested::stopped(record, Change::Denied, Code::PolicyDenied, why);
+        }
+        self.clock.go_to(Duration::from_millis(record.started_unix_ms));
+        self.answering.begin(self.attempts(record, unseal));
+        let reply = self.host.call(Call { caller, ..Call::new(&record.tool, args) }).await;
+        match self.answering.end() {
+            Some(why) => Tested::unknown(record, why),
+            None => self.compare(record, &reply),
+        }
+    }
+
+    /// Whether a caller has no entry any more. Those of the program itself and without credentials never had one.
+    fn is_gone(&self, caller: &Caller) -> bool {
+        let has_entry = self.file.config.callers.keys().any(|name| name.get_ref() == caller.entry());
+        !has_entry && !caller.is_anonymous() && *caller != Caller::local()
+    }
+
+    fn attempts(
+        &self,
+        record: &Record,
+        unseal: &(dyn Fn(&str) -> Result<String, String> + Sync),
+    ) -> Attempts {
+        let generation = self.host.generation();
+        let known = record.attempts.iter().enumerate().map(|(index, attempt)| {
+            let tool = generation.registry().resolve(&attempt.route).ok();
+            let is_same = tool.is_some_and(|tool| *tool.component.digest == *attempt.component);
+            let policy = record.policy.clone().filter(|_| is_same && *attempt.route == *record.tool);
+            let source = match Recorded::of(record, index + 1, unseal) {
+                // By arguments: a guest that is allowed something else may ask in another order.
+                Ok(recorded) => Source::Again(Box::new(recorded.cassette), Mode::Stub),
+                Err(why) if is_same => ended(record, index, tool).unwrap_or(Source::Nothing(why.to_string())),
+                Err(why) => Source::Nothing(format!("its component is another one, and {why}")),
+            };
+            ((attempt.route.to_string(), attempt.number), Known::of(attempt, source, policy))
+        });
+        known.collect()
+    }
+
+    fn compare(&self, record: &Record, reply: &Reply) -> Tested {
+        let (had, has) = (record.code.starts_with("ok"), reply.code.has_result());
+        let denied = self.denied_now(record);
+        match (had, has) {
+            (true, true) => match denied {
+                Some((tool, said)) => {
+                    let why = format!("`{tool}` may not do {} {}", said.0, said.1);
+                    Tested::stopped(record, Change::Denied, Code::PolicyDenied, why)
+                }
+                None => Tested::answered(record, reply),
+            },
+            (false, true) if is_stop(&record.code) => {
+                Tested::new(record, Change::Passes, reply, format!("`{}` stopped it", record.code))
+            }
+            (false, true) => {
+                Tested::new(record, Change::Answered, reply, format!("it ended with `{}`", record.code))
+            }
+            (_, false) if *reply.code.as_str() == *record.code => match self.admitted_now(record) {
+                Some(what) => Tested::new(record, Change::Passes, reply, what),
+                None => Tested::new(record, Change::Same, reply, String::new()),
+            },
+            (_, false) => Tested::new(record, by_code(reply.code), reply, said(reply)),
+        }
+    }
+
+    /// The first use of a recorded call that the new rules deny, with the rule.
+    fn denied_now(&self, record: &Record) -> Option<(String, (String, String))> {
+        let generation = self.host.generation();
+        record.attempts.iter().find_map(|attempt| {
+            let tool = generation.registry().resolve(&attempt.route).ok()?;
+            attempt.uses.iter().find_map(|used| {
+                let said = self.verdict(tool, record, &Asked::read(&used.capability, &used.what).ok()?);
+                let what = format!("`{}`, by {} ({})", used.what, said.rule, said.at);
+                (said.decision == "deny").then(|| (tool.name.to_string(), (used.capability.clone(), what)))
+            })
+        })
+    }
+
+    /// The first use that was denied and would be allowed, in words.
+    fn admitted_now(&self, record: &Record) -> Option<String> {
+        let generation = self.host.generation();
+        record.attempts.iter().find_map(|attempt| {
+            let tool = generation.registry().resolve(&attempt.route).ok()?;
+            attempt.denied.iter().filter(|denial| !denial.reported).find_map(|denial| {
+                let asked = Asked::read(&denial.capability, &denial.asked).ok()?;
+                let said = self.verdict(tool, record, &asked);
+                let what = format!(
+                    "{} `{}` was denied, and is allowed by {}",
+                    denial.capability, denial.asked, said.rule
+                );
+                (said.decision != "deny").then_some(what)
+            })
+        })
+    }
+
+    fn verdict(&self, tool: &Tool, record: &Record, asked: &Asked) -> Verdict {
+        let Tool { name, effect, allowances, source, .. } = tool;
+        let caller = Caller::recorded(&record.caller);
+        let entry = self.file.config.callers.iter().find(|(name, _)| name.get_ref() == caller.entry());
+        let who = (caller.entry(), entry.map(|(_, entry)| entry));
+        let now_unix_ms = airlock_types::environment::ms(self.clock.wall());
+        verdict(CaseOf { name, effect: *effect, allowances, source }, who, Some(asked), now_unix_ms)
+    }
+}
+
+impl Tested {
+    fn new(record: &Record, change: Change, reply: &Reply, why: String) -> Tested {
+        Tested { change, was: record.code.to_string(), now: Some(reply.code), why }
+    }
+
+    fn stopped(record: &Record, change: Change, code: Code, why: String) -> Tested {
+        // What was stopped before is stopped still.
+        let change = if record.code.starts_with("ok") { change } else { Change::Same };
+        Tested { change, was: record.code.to_string(), now: Some(code), why }
+    }
+
+    fn unknown(record: &Record, why: String) -> Tested {
+        Tested { change: Change::Unknown, was: record.code.to_string(), now: None, why }
+    }
+
+    /// Of a call that had an answer, and would have one.
+    fn answered(record: &Record, reply: &Reply) -> Tested {
+        let was = |name: &str| record.reply.as_ref().and_then(|reply| reply.pointer(name));
+        let (route, routed) = (was("/provenance/route").and_then(Value::as_str), reply.provenance.as_ref());
+        let routed = routed.map(|from| &*from.route);
+        if routed != route && reply.code == Code::Degraded {
+            let why = format!("`{}` would answer", routed.unwrap_or("another tool"));
+            return Tested::new(record, Change::FallsBack, reply, why);
+        }
+        let found = was("/findings").and_then(Value::as_array).map_or(0, Vec::len);
+        if reply.findings.len() > found {
+            let newest = reply.findings.last();
+            let why = newest.map_or_else(String::new, |finding| {
+                format!(
+                    "{} at `{}`: expected {}, got {}",
+                    finding.kind, finding.path, finding.expected, finding.got
+                )
+            });
+            return Tested::new(record, Change::Flagged, reply, why);
+        }
+        if was("/result").unwrap_or(&Value::Null) != reply.result.as_ref().unwrap_or(&Value::Null) {
+            let why = "the result is another one".to_owned();
+            return Tested::new(record, Change::Differs, reply, why);
+        }
+        Tested::new(record, Change::Same, reply, String::new())
+    }
+}
+
+/// The arguments of a recorded call, or why it cannot be made again.
+fn arguments(record: &Record) -> Result<Arguments, String> {
+    if record.erased_unix_ms.is_some() {
+        return Err("what the call and its tool said was erased".to_owned());
+    }
+    // Not about the rules: the moment decided.
+    let of_the_moment =
+        ["cancelled", "admission.overloaded", "host.internal", "host.journal", "outcome-unknown"];
+    if of_the_moment.contains(&&*record.code) {
+        return Err(format!("it ended with `{}`, which says nothing about the rules", record.code));
+    }
+    match &record.args {
+        Some(Value::Object(args)) => Ok(Arguments::Parsed(args.clone())),
+        // As they were received: no object, or not the right one. What is longer was cut.
+        Some(Value::String(text)) if record.plan.is_none() && text.len() < INVALID_ARGS_BYTES_MAX => {
+            Ok(Arguments::Text(text.clone().into()))
+        }
+        _ => Err("its arguments are not on record".to_owned()),
+    }
+}
+
+/// How an attempt ended, if its record says enough.
+fn ended(record: &Record, index: usize, tool: Option<&Arc<Tool>>) -> Option<Source> {
+    let attempt = record.attempts.get(index)?;
+    if let Some(v3::Trap { message, frames }) = &attempt.trap {
+        let report = TrapReport { message: message.clone(), frames: frames.clone() };
+        return Some(Source::Ended(Outcome::Trap(report)));
+    }
+    if let Some(hit) = answering::limit(&attempt.code) {
+        return Some(Source::Ended(Outcome::Limit(hit)));
+    }
+    // The last attempt is the one that answered.
+    let is_answer = index + 1 == record.attempts.len() && attempt.code.starts_with("ok");
+    let ty = tool?.contract.function.ty.result.as_ref();
+    let result = record.reply.as_ref().and_then(|reply| reply.get("result")).filter(|_| is_answer)?;
+    let value = lower_value(ty?, result.clone()).ok()?;
+    Some(Source::Ended(Outcome::Value(Some(value))))
+}
+
+/// Whether a code means that the host stopped a call by its rules.
+fn is_stop(code: &str) -> bool {
+    ["args.", "policy.", "limit.", "check.", "admission.", "resolve."]
+        .iter()
+        .any(|kind| code.starts_with(kind))
+}
+
+/// How a call without an answer fares, by its code.
+fn by_code(code: Code) -> Change {
+    let text = code.as_str();
+    match text.split('.').next().unwrap_or(text) {
+        _ if code == Code::PolicyHeld => Change::Held,
+        "args" => Change::Refused,
+        "policy" | "resolve" | "admission" => Change::Denied,
+        "limit" => Change::Limited,
+        "check" => Change::Rejected,
+        _ => Change::Fails,
+    }
+}
+
+/// What a reply says about its failure, on one line.
+fn said(reply: &Reply) -> String {
+    let text = reply.error.as_ref().map(|error| error.message.as_str());
+    let text = text.or(reply.refusal.as_ref().map(|refusal| refusal.cannot.as_str()));
+    text.unwrap_or_default().lines().next().unwrap_or_default().to_owned()
+}

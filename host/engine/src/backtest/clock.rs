@@ -1,0 +1,63 @@
+//! The clocks of a backtest: those of the recorded calls.
+//!
+//! Owns what time it is for the call that is tested. Must not know calls.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use airlock_types::environment::{Environment, Sleep};
+
+/// Clocks that stand still while a call is tested, but for what its attempts took and its pauses.
+#[derive(Debug, Default)]
+pub(super) struct Clock(Mutex<Now>);
+
+#[derive(Debug, Default)]
+struct Now {
+    wall: Duration,
+    monotonic: Duration,
+}
+
+impl Clock {
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes to the time of a call. Budgets and breakers see the time between two calls.
+    pub(super) fn go_to(&self, wall: Duration) {
+        let mut now = self.now();
+        now.monotonic += wall.saturating_sub(now.wall);
+        now.wall = wall;
+    }
+
+    /// Lets time pass.
+    pub(super) fn pass(&self, time: Duration) {
+        let mut now = self.now();
+        now.monotonic += time;
+        now.wall += time;
+    }
+}
+
+impl Environment for Clock {
+    fn wall(&self) -> Duration {
+        self.now().wall
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.now().monotonic
+    }
+
+    /// Always the same: two backtests of the same calls find the same.
+    fn seed(&self) -> [u8; 32] {
+        [0; 32]
+    }
+
+    /// On the clock of this machine: what has a deadline runs here.
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn pause(&self, duration: Duration) -> Sleep {
+        self.pass(duration);
+        Box::pin(std::future::ready(()))
+    }
+}

@@ -4,6 +4,7 @@
 
 mod asked;
 mod audit;
+mod backtest;
 mod bad_input;
 mod breakers;
 mod browsers;

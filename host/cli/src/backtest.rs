@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
@@ -14,7 +13,6 @@ use super::{EXIT_WIDER, Ended, Threads, open, sealed};
 use airlock::backtest::{Backtest, Change, Tested};
 use airlock::config::ConfigFile;
 use airlock::host;
-use airlock::host::Host;
 use airlock_types::record::Record;
 use airlock_types::shorten::shorten;
 
@@ -97,7 +95,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
 }
 
 impl Report {
-    fn add(&mut self, record: &Record, tested: Tested) {
+    fn add(&mut self, record: &Record, mut tested: Tested) {
         self.calls += 1;
         *self.by_change.entry(tested.change).or_default() += 1;
         if tested.change == Change::Same {
@@ -109,7 +107,7 @@ impl Report {
         let found = self.tools.entry(record.tool.clone()).or_default().entry(tested.change).or_default();
         found.calls += 1;
         if found.examples.len() < EXAMPLES_MAX {
-            let tested = Tested { why: shorten(&tested.why, WHY_CHARS_MAX), ..tested };
+            tested.why = shorten(&tested.why, WHY_CHARS_MAX);
             found.examples.push(Example { call: record.id.clone(), tested });
         }
     }

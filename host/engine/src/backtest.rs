@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::call::INVALID_ARGS_BYTES_MAX;
 use crate::config::ConfigFile;
-use crate::execute::{Execute as _, Outcome, Sandbox};
+use crate::execute::{Outcome, Sandbox};
 use crate::host::{Host, HostBuilder, OpenError};
 use crate::policy::{CaseOf, Verdict, verdict};
 use crate::registry::Tool;

@@ -174,6 +174,7 @@ pub struct CompileConfig {
     pub memory_bytes_max: Option<u64>,
     pub wall_s_max: Option<u64>,
     pub component_bytes_max: Option<u64>,
+    pub cache_bytes_max: Option<u64>,
 }
 
 impl CompileConfig {
@@ -181,12 +182,14 @@ impl CompileConfig {
     pub fn limits(&self) -> CompileLimits {
         let default = CompileLimits::default();
         // Destructured without `..`, so that a new limit cannot parse without being enforced.
-        let CompileConfig { cpu_s_max, memory_bytes_max, wall_s_max, component_bytes_max } = self;
+        let CompileConfig { cpu_s_max, memory_bytes_max, wall_s_max, component_bytes_max, cache_bytes_max } =
+            self;
         CompileLimits {
             cpu_s_max: cpu_s_max.unwrap_or(default.cpu_s_max),
             memory_bytes_max: memory_bytes_max.unwrap_or(default.memory_bytes_max),
             wall_s_max: wall_s_max.unwrap_or(default.wall_s_max),
             component_bytes_max: component_bytes_max.unwrap_or(default.component_bytes_max),
+            cache_bytes_max: cache_bytes_max.unwrap_or(default.cache_bytes_max),
         }
     }
 }

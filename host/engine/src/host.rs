@@ -76,6 +76,7 @@ pub struct Host {
     threads: Threads,
     /// Whether the last reload was refused, in whole or in part.
     is_behind: AtomicBool,
+    may_pass: AtomicBool,
     /// When serving began to end, on the monotonic clock.
     drain_began: OnceLock<Duration>,
     /// The number of exchanges so far, for tasks that wait for the next one.
@@ -177,6 +178,12 @@ impl Host {
             Standing::Failing => Some("journal-failing"),
             Standing::Full => Some("journal-full"),
         }
+    }
+
+    /// Whether an entry of the registry was left out, or stayed as it was, since the host failed at it: a compile process was
+    /// killed, or the disk was full. [`Host::reload`] of the same file may go well then.
+    pub fn may_pass(&self) -> bool {
+        self.may_pass.load(Ordering::Acquire)
     }
 
     /// Words for probes about what is not as the operator may think, while calls are answered: `reload-refused`, since tools

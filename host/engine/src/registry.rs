@@ -31,6 +31,8 @@ pub struct Registry {
     left_out: BTreeMap<String, ToolConfig>,
     /// The problems of the entries that were left out, in the order of their keys.
     problems: Vec<Diagnostic>,
+    /// Whether an entry was left out since the host failed at it, which may pass.
+    may_pass: bool,
 }
 
 /// No tool of this name exists, or the caller may not see it.
@@ -48,6 +50,11 @@ fn did_you_mean(nearest: Option<&str>) -> String {
 }
 
 impl Registry {
+    /// Whether an entry was left out since the host failed at it, which may pass.
+    pub fn may_pass(&self) -> bool {
+        self.may_pass
+    }
+
     /// The problems of the entries that were left out; none if every entry was loaded.
     pub fn problems(&self) -> Option<Diagnostics> {
         (!self.problems.is_empty()).then(|| Diagnostics(self.problems.clone()))

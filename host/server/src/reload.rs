@@ -24,8 +24,8 @@ pub use disk::Baseline;
 use disk::Disk;
 use events::{Events, Woken};
 
-/// Delay before a load that a file system blocked is retried without a change. No event reports that the file system
-/// responds again.
+/// Delay before a load that a file system blocked, or at which the host failed, is retried without a change. No event reports
+/// that the file system responds again, or that the disk has room.
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// Time limit for looking up whether the process reaches what a registry names.
@@ -59,7 +59,9 @@ pub async fn watch(
     baseline: Baseline,
     registry: impl Registry,
 ) -> anyhow::Result<()> {
-    let (registry, (sender, receiver)) = (Arc::new(registry), watch::channel(Read::None));
+    // At the start, too, an entry may be left out for a reason that passes.
+    let first = host.may_pass().then(|| (Arc::new(file.clone()), host.revoke(&file)));
+    let (registry, (sender, receiver)) = (Arc::new(registry), watch::channel(first));
     let look = look(host.clone(), (file, baseline), registry.clone(), sender);
     tokio::try_join!(look, load(host, registry, receiver)).map(|_| ())
 }
@@ -111,36 +113,32 @@ async fn load(
     registry: Arc<impl Registry>,
     mut reads: watch::Receiver<Read>,
 ) -> anyhow::Result<()> {
-    let reach = Lane::single();
+    let (reach, mut is_stuck) = (Lane::single(), false);
     loop {
-        reads.changed().await?;
-        loop {
-            // Marked as seen before the load, so that a file that arrives during the load is loaded next.
-            let last = reads.borrow_and_update().clone();
-            let Some((file, revision)) = last else { break };
-            let loaded = match out_of_reach(&reach, &registry, &file).await {
-                Ok(entries) => host.exchange(&file, revision, &entries).await,
-                Err(refused) => {
-                    host.refuse(Some(&file)).await;
-                    Err(refused)
-                }
-            };
-            match loaded {
-                Ok(()) => {
-                    tracing::info!("reloaded: {} tools", host.summary().0);
-                    break;
-                }
-                Err(err) => {
-                    not_reloaded(&err);
-                    // Any other error stays until the file changes. A retry would only repeat it in the log.
-                    if !matches!(err, OpenError::Stuck { .. }) {
-                        break;
-                    }
-                }
+        if is_stuck || host.may_pass() {
+            // Either way the latest file is loaded: a later one replaces that which failed.
+            if let Ok(closed) = tokio::time::timeout(AGAIN, reads.changed()).await {
+                closed?;
             }
-            // Both outcomes continue the loop: a later file replaces the blocked one.
-            let _ = tokio::time::timeout(AGAIN, reads.changed()).await;
+        } else {
+            reads.changed().await?;
         }
+        // Marked as seen before the load, so that a file that arrives during the load is loaded next.
+        let last = reads.borrow_and_update().clone();
+        let Some((file, revision)) = last else { continue };
+        let loaded = match out_of_reach(&reach, &registry, &file).await {
+            Ok(entries) => host.exchange(&file, revision, &entries).await,
+            Err(refused) => {
+                host.refuse(Some(&file)).await;
+                Err(refused)
+            }
+        };
+        match &loaded {
+            Ok(()) => tracing::info!("reloaded: {} tools", host.summary().0),
+            Err(err) => not_reloaded(err),
+        }
+        // Any other error stays until the file changes. A retry would only repeat it in the log.
+        is_stuck = matches!(loaded, Err(OpenError::Stuck { .. }));
     }
 }
 

@@ -132,6 +132,9 @@ pub struct CompileLimits {
     pub wall_s_max: u64,
     /// Size of the component, in bytes.
     pub component_bytes_max: u64,
+    /// Compiled code and descriptions that are kept on disk, of all components together, in bytes. What was not used for
+    /// longest goes first.
+    pub cache_bytes_max: u64,
 }
 
 impl Default for CompileLimits {
@@ -143,6 +146,8 @@ impl Default for CompileLimits {
             memory_bytes_max: 1 << 30,
             wall_s_max: 180,
             component_bytes_max: 64 << 20,
+            // Some dozens of the largest components, each of which has about 100 MB of code.
+            cache_bytes_max: 4 << 30,
         }
     }
 }

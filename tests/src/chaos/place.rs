@@ -19,6 +19,9 @@ const DISK_MIB: u64 = 96;
 /// Bound of the journal. Small, so that rows are also removed while the disk fails.
 const JOURNAL_BYTES_MAX: u64 = 24 << 20;
 
+/// Bound of compiled code: each reload brings a component that was not there before.
+const CACHE_BYTES_MAX: u64 = 16 << 20;
+
 /// A folder with all files. Dropping it removes them.
 pub(crate) struct Place {
     folder: PathBuf,
@@ -67,6 +70,7 @@ impl Place {
         let port = self.port;
         let text = format!(
             "[host]\nstate = \"{}\"\n[journal]\nbytes_max = {JOURNAL_BYTES_MAX}\n\
+             [compile]\ncache_bytes_max = {CACHE_BYTES_MAX}\n\
              [tools.unit_convert]\ncomponent = \"unit-convert.wasm\"\n\
              [tools.hostile]\ncomponent = \"hostile.wasm\"\nlimits.deadline_ms = 200\nretry.attempts = 1\n\
              [tools.text_digest]\ncomponent = \"{}\"\n\

@@ -25,7 +25,8 @@ impl Clock {
     /// Goes to the time of a call. Budgets and breakers see the time between two calls.
     pub(super) fn go_to(&self, wall: Duration) {
         let mut now = self.now();
-        now.monotonic += wall.saturating_sub(now.wall);
+        let since = wall.saturating_sub(now.wall);
+        now.monotonic += since;
         now.wall = wall;
     }
 

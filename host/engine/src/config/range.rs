@@ -10,7 +10,7 @@ use airlock_types::range::Setting;
 const ANY: u64 = u64::MAX;
 
 /// Every number that has a range.
-pub(super) const SETTINGS: [Setting; 30] = [
+pub(super) const SETTINGS: [Setting; 31] = [
     ("arguments.bytes_max", 1..=ANY),
     ("arguments.depth_max", 1..=ANY),
     ("arguments.values_max", 1..=ANY),
@@ -21,6 +21,7 @@ pub(super) const SETTINGS: [Setting; 30] = [
     ("callers.*.budgets.fuel_per_day", 1..=ANY),
     ("callers.*.budgets.fuel_per_minute", 1..=ANY),
     ("callers.*.run", 1..=ANY),
+    ("compile.cache_bytes_max", 1..=ANY),
     ("compile.component_bytes_max", 1..=ANY),
     ("compile.cpu_s_max", 1..=ANY),
     // With less, the compile process cannot start its engine, and so could not report that memory is missing.

@@ -222,6 +222,7 @@ impl<'w> HostBuilder<'w> {
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
         let parts = Arc::new(Parts::new(engine, execute, environment, journal, Answers::new(answers)));
         let access = Arc::new(Access::of(&file));
+        let may_pass = AtomicBool::new(registry.may_pass());
         let first = Generation::new(parts.clone(), &file, registry, access.clone(), None);
         // Last: what is reported once must be reported by a host that opens.
         let interrupted = interrupted(&parts).await?;
@@ -243,6 +244,7 @@ impl<'w> HostBuilder<'w> {
             served,
             threads,
             is_behind: AtomicBool::new(false),
+            may_pass,
             drain_began: OnceLock::new(),
             generations: watch::Sender::new(0),
             interrupted,

@@ -80,7 +80,7 @@ async fn cache(file: &ConfigFile, compiler: &Compiler, threads: &Threads) -> Res
 
 async fn loaded(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, OpenError> {
     registry::load(file, loading).await.map_err(|unloaded| match unloaded {
-        LoadFailure::Wrong(problems) => problems.into(),
+        LoadFailure::Wrong(problems) | LoadFailure::Failed(problems) => problems.into(),
         LoadFailure::Stuck(problems) => OpenError::Stuck { step: "loading", reason: problems.to_string() },
     })
 }

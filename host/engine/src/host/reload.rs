@@ -52,7 +52,11 @@ impl Host {
         let exchanged = self.exchanged(file, revision, out_of_reach).await;
         match &exchanged {
             Ok(is_whole) => self.is_behind.store(!is_whole, Ordering::Release),
-            Err(_) => self.refuse(Some(file)).await,
+            Err(_) => {
+                // Of an earlier file.
+                self.may_pass.store(false, Ordering::Release);
+                self.refuse(Some(file)).await;
+            }
         }
         exchanged.map(drop)
     }
@@ -96,6 +100,7 @@ impl Host {
         };
         // Everything that can fail or wait comes before the lock on `accesses` is taken.
         let loaded = load(file, &means, &|_| {}).await?;
+        self.may_pass.store(loaded.may_pass(), Ordering::Release);
         let problems = loaded.problems();
         if let Some(problems) = &problems {
             tracing::error!("these entries stay as they were, as far as the registry lets them:\n{problems}");

@@ -122,6 +122,8 @@ pub(crate) enum Purpose {
 pub(crate) enum LoadFailure {
     /// The file or a component has problems.
     Wrong(Diagnostics),
+    /// The host failed at it: a compile process was killed, or the disk is full. Loading it again may go well.
+    Failed(Diagnostics),
     /// A step did not end within [`STEP_MAX`].
     Stuck(Diagnostics),
 }
@@ -147,6 +149,10 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
         match tools {
             Ok(tools) => tools.into_iter().for_each(|tool| found.add(file, &key, tool)),
             Err(LoadFailure::Wrong(Diagnostics(problems))) => found.leave_out(key.get_ref(), problems),
+            Err(LoadFailure::Failed(Diagnostics(problems))) => {
+                found.may_pass = true;
+                found.leave_out(key.get_ref(), problems);
+            }
             Err(LoadFailure::Stuck(Diagnostics(more))) => {
                 // Dropping the stream abandons the other entries; stuck threads keep their permits.
                 let problems = found.broken.into_values().flatten().chain(more).collect();

@@ -5,6 +5,7 @@
 //! of that code; a description names the file of the component, contract included. Names alone are never trusted: a file
 //! that was moved, truncated, edited or is outdated is detected and made again. Must not know tools.
 
+mod bound;
 mod description;
 mod document;
 mod entry;
@@ -26,6 +27,7 @@ use airlock_journal::state;
 use airlock_journal::state::StateError;
 use airlock_types::digest::sha256;
 use airlock_types::limit::CompileLimits;
+use bound::Bound;
 use description::Description;
 use entry::Entry;
 
@@ -39,6 +41,7 @@ pub struct Cache {
     empty: PathBuf,
     limits: CompileLimits,
     folder: PathBuf,
+    bound: Bound,
 }
 
 /// A component that was read.
@@ -94,7 +97,8 @@ impl Cache {
     /// Fails when the folder cannot be used, or no compiling program is found.
     pub fn new(folder: &Path, limits: CompileLimits, compiler: &Compiler) -> Result<Cache, CacheError> {
         let empty = working_folder(folder)?;
-        Ok(Cache { compiler: compiler.find()?, empty, limits, folder: folder.to_owned() })
+        let bound = Bound::new(limits.cache_bytes_max);
+        Ok(Cache { compiler: compiler.find()?, empty, limits, folder: folder.to_owned(), bound })
     }
 
     fn program<'a>(&'a self, path: &'a Path) -> Program<'a> {
@@ -180,6 +184,7 @@ impl Cache {
             #[cfg(feature = "in-process-compiler")]
             Resolved::InProcess => compile::compile_in_process(how, bytes, &aside).await,
         };
+        let written = std::fs::metadata(&aside).map_or(0, |file| file.len());
         let kept = code.and_then(|code| {
             entry
                 .keep(&aside, code)
@@ -188,6 +193,7 @@ impl Cache {
         // Fails after a success, because the file was renamed. After a failure it removes what was written so far.
         let _ = std::fs::remove_file(&aside);
         kept?;
+        self.bound.keep(&self.folder, written);
         // Read back through the checks of every look-up, so that there is one way from the disk to running code.
         let component = entry.find(engine, self.limits.memory_bytes_max);
         component.ok_or_else(|| CompileError::Process("the compiled code could not be read back".into()))

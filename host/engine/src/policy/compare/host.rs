@@ -140,12 +140,13 @@ pub(super) fn arguments(found: &mut Found, old: &ArgumentLimits, new: &ArgumentL
 }
 
 pub(super) fn compile(found: &mut Found, old: &CompileLimits, new: &CompileLimits) {
-    let CompileLimits { cpu_s_max, memory_bytes_max, wall_s_max, component_bytes_max } = old;
+    let CompileLimits { cpu_s_max, memory_bytes_max, wall_s_max, component_bytes_max, cache_bytes_max } = old;
     for (name, old, new) in [
         ("cpu_s_max", *cpu_s_max, new.cpu_s_max),
         ("memory_bytes_max", *memory_bytes_max, new.memory_bytes_max),
         ("wall_s_max", *wall_s_max, new.wall_s_max),
         ("component_bytes_max", *component_bytes_max, new.component_bytes_max),
+        ("cache_bytes_max", *cache_bytes_max, new.cache_bytes_max),
     ] {
         found.bound(&format!("compile.{name}"), old, new);
     }

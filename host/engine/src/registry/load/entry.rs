@@ -96,11 +96,10 @@ impl Entry {
         let is_known = known.is_some();
         let info = match known {
             Some(info) => info,
-            None => self
-                .cache
-                .describe(source.bytes())
-                .await
-                .map_err(|err| signed::instead(&self, &authentic, self.unusable(&err)))?,
+            None => self.cache.describe(source.bytes()).await.map_err(|err| match self.failed(&err) {
+                LoadFailure::Wrong(problems) => signed::instead(&self, &authentic, problems).into(),
+                failed => failed,
+            })?,
         };
         let digest = source.digest().to_owned();
         let prepared = self.aside(|entry| entry.prepare(info, digest, authentic)).await?;
@@ -124,7 +123,7 @@ impl Entry {
             Lookup::Found(code) => (*code, true),
             Lookup::Missing(missing) => {
                 let code = self.cache.compile(&self.engine, missing).await;
-                (code.map_err(|err| self.unusable(&err))?, false)
+                (code.map_err(|err| self.failed(&err))?, false)
             }
         };
         let link = move |entry: &Entry| {
@@ -183,6 +182,14 @@ impl Entry {
 
     fn path(&self) -> PathBuf {
         self.file.folder().join(self.config.component.get_ref())
+    }
+
+    /// A component that was not described or compiled. Only the process that did it may do better next time.
+    fn failed(&self, err: &CompileError) -> LoadFailure {
+        match err {
+            CompileError::Process(_) => LoadFailure::Failed(self.unusable(err)),
+            _ => self.unusable(err).into(),
+        }
     }
 
     fn unusable(&self, err: &CompileError) -> Diagnostics {

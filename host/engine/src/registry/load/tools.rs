@@ -20,6 +20,8 @@ pub(super) struct Tools {
     pub(super) tools: BTreeMap<Arc<str>, Tool>,
     warnings: BTreeMap<String, Vec<String>>,
     pub(super) broken: BTreeMap<String, Vec<Diagnostic>>,
+    /// Whether the host failed at one of them, which may pass.
+    pub(super) may_pass: bool,
 }
 
 impl Tools {
@@ -80,7 +82,8 @@ impl Tools {
         let tools = self.tools.into_iter().map(|(name, tool)| (name, Arc::new(tool))).collect();
         let entries = file.config.tools.iter().filter(|(key, _)| self.broken.contains_key(key.get_ref()));
         let left_out = entries.map(|(key, config)| (key.get_ref().clone(), config.clone())).collect();
-        Registry { tools, warnings, left_out, problems: self.broken.into_values().flatten().collect() }
+        let problems = self.broken.into_values().flatten().collect();
+        Registry { tools, warnings, left_out, problems, may_pass: self.may_pass }
     }
 
     /// Notes what an entry of a caller leaves that no tool has: it leaves nothing of it, which may be a slip.

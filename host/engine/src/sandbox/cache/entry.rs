@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::bound;
 use super::document;
 use super::document::{DIGEST_CHARS, Unusable};
 use crate::file;
@@ -74,14 +75,19 @@ impl Entry {
     fn read(&self, engine: &Engine, code_bytes_max: u64) -> Result<Component, Unusable> {
         let Index { component: _, settings: _, code } = self.index()?;
         let path = self.code_path(&code);
-        let opened = file::open_private(&path, code_bytes_max);
-        let (mut file, _) = opened.map_err(|err| Unusable::Code(err.to_string()))?;
+        let opened = file::open_private(&path, code_bytes_max).map_err(|err| match err {
+            // It made room for what was used later.
+            err if err.is_not_found() => Unusable::Missing,
+            err => Unusable::Code(err.to_string()),
+        });
+        let (mut file, _) = opened?;
         let digest = digest(&mut file).map_err(|err| Unusable::Code(err.to_string()))?;
         if digest != code {
             // Removed so that the new code can take its name, which is the digest of the correct code.
             let _ = std::fs::remove_file(&path);
             return Err(Unusable::Code("it does not match its digest".into()));
         }
+        bound::used(&file);
         // Only after the digest matched: mapped code is as trusted as the host's own.
         map(engine, &file).map_err(|err| Unusable::Code(format!("{err:#}")))
     }

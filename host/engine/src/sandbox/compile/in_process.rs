@@ -44,7 +44,13 @@ async fn ask(
     out: Option<&Path>,
 ) -> Result<Answer, CompileError> {
     // `compile::admit` has checked the size. The processor time and memory of a thread cannot be bounded.
-    let CompileLimits { component_bytes_max: _, cpu_s_max: _, memory_bytes_max, wall_s_max } = *limits;
+    let CompileLimits {
+        component_bytes_max: _,
+        cpu_s_max: _,
+        memory_bytes_max,
+        wall_s_max,
+        cache_bytes_max: _,
+    } = *limits;
     let work = tokio::task::spawn_blocking(move || {
         let mut said = Vec::new();
         worker::reply(task, &bytes, Vec::new(), &mut said)?;

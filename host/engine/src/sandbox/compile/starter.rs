@@ -57,8 +57,14 @@ pub(super) struct Order {
 
 impl Order {
     pub(super) fn new(limits: &CompileLimits, task: Task) -> Order {
-        // The parent enforces the other two: on what it reads, and by ending the process.
-        let CompileLimits { cpu_s_max, memory_bytes_max, wall_s_max: _, component_bytes_max: _ } = *limits;
+        // The parent enforces the others: on what it reads and keeps, and by ending the process.
+        let CompileLimits {
+            cpu_s_max,
+            memory_bytes_max,
+            wall_s_max: _,
+            component_bytes_max: _,
+            cache_bytes_max: _,
+        } = *limits;
         Order { cpu_s_max, memory_bytes_max, task }
     }
 

@@ -1,5 +1,6 @@
 //! `airlock replay`: a call, all calls, another component, and the key of the operator.
 
+use airlock_contract::package::{Packed, embed};
 use airlock_tests::root;
 use serde_json::Value;
 
@@ -42,6 +43,51 @@ fn the_program_replays_a_call_and_one_of_another_component() {
     let none = ["--since", "2026-01-01", "--component", "/dev/null"];
     let (exit, said) = replay(&none);
     assert!(exit == Some(0) && said.contains("0 the same · 0 different · 1 not replayable"), "{said}");
+}
+
+#[test]
+fn a_bisection_names_the_version_that_changed_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, tools) = (folder.path().join("airlock.toml"), root().join("example-tools/build"));
+    let text = format!(
+        "[tools.convert]\ncomponent = \"{}/unit-convert.wasm\"\nrecord = \"full\"\n",
+        tools.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    let called =
+        airlock(&path, &["call", "convert", "{\"from\": \"km\", \"to\": \"m\", \"value\": 1}", "--json"]);
+    let reply: Value = serde_json::from_slice(&called.stdout).unwrap();
+    let id = reply["record"].as_str().unwrap();
+    // Versions that differ in their contract answer the same; one that takes other arguments does not.
+    let built = std::fs::read(tools.join("unit-convert.wasm")).unwrap();
+    let versions: Vec<String> = (0..7)
+        .map(|number| {
+            let rule = if number < 4 { "args.value < 1000.0" } else { "args.value < 0.5" };
+            let contract =
+                format!("[[tool.convert.require]]\nthat = \"{rule}\"\nmessage = \"version {number}\"\n");
+            let packed = Packed { contract: Some(contract), ..Packed::default() };
+            let file = folder.path().join(format!("v{number}.wasm"));
+            std::fs::write(&file, embed(&built, &packed).unwrap()).unwrap();
+            file.display().to_string()
+        })
+        .collect();
+    let bisect = |versions: &[String]| {
+        let versions = versions.iter().map(String::as_str);
+        let done = airlock(&path, &["bisect", id].into_iter().chain(versions).collect::<Vec<_>>());
+        let text =
+            [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+        (done.status.code(), text)
+    };
+    let (exit, said) = bisect(&versions);
+    assert!(exit == Some(0) && said.contains("v4.wasm is the first that answers otherwise"), "{said}");
+    // The two ends, and two in between.
+    assert!(said.contains("4 of 7 versions tried"), "{said}");
+    let (exit, said) = bisect(&versions[..4]);
+    assert!(exit == Some(0) && said.contains("v3.wasm answers as") && said.contains("value"), "{said}");
+    let (exit, said) = bisect(&versions[..1]);
+    assert!(exit == Some(2), "{said}");
+    let (exit, said) = bisect(&[versions[0].clone(), "none.wasm".to_owned()]);
+    assert!(exit == Some(1) && said.contains("`none.wasm` cannot be read"), "{said}");
 }
 
 #[test]

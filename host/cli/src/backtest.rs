@@ -77,10 +77,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
         let backtest =
             Backtest::open(open::prepared(&process), file).await.map_err(|err| Message(err.to_string()))?;
         open::report(backtest.host(), printer)?;
-        let unseal = |text: &str| match identity.as_deref() {
-            Some(identity) => sealed::open(text.as_bytes(), identity),
-            None => Err("give the identity of `journal.recipient` by `--identity`".to_owned()),
-        };
+        let unseal = |text: &str| sealed::open_with(text, identity.as_deref());
         let mut report = Report::default();
         for page in journal.pages(args.since.map_or(0, Moment::unix_ms)) {
             let page = page.map_err(|err| Message(err.to_string()))?;

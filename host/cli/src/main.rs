@@ -5,6 +5,7 @@
 
 mod audit;
 mod backtest;
+mod bisect;
 mod call;
 mod check;
 mod compile;
@@ -34,6 +35,7 @@ mod sign;
 mod telemetry;
 mod token;
 mod tools;
+mod tried;
 mod verify;
 mod why;
 
@@ -87,6 +89,8 @@ enum Verb {
     Audit(audit::Args),
     /// Tell what recorded calls would have met under this registry; exits with 3 if a stopped one would pass
     Backtest(backtest::Args),
+    /// Tell which version of a component changed the answer to a recorded call
+    Bisect(bisect::Args),
     /// Call a tool and print its reply
     Call(call::Args),
     /// Lint the registry: load everything, compare, warn
@@ -177,6 +181,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Pack(args) => threads.block_on(pack::run(args, printer)),
         Verb::Audit(args) => threads.block_on(audit::run(args, registry, printer)),
         Verb::Backtest(args) => backtest::run(args, registry, printer, threads),
+        Verb::Bisect(args) => bisect::run(args, registry, printer, threads),
         Verb::Call(args) => call::run(args, registry, printer, threads),
         Verb::Check(args) => check::run(args, registry, printer, threads),
         Verb::Diff(args) => threads.block_on(diff::run(args, printer)),

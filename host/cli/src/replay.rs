@@ -3,19 +3,17 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-use toml::Spanned;
-
 use super::confined::Process;
 use super::moment::Moment;
 use super::print::{Message, Printer};
-use super::{EXIT_NO, Ended, Threads, found, open, sealed};
+use super::{EXIT_NO, Ended, Threads, found, open, sealed, tried};
 use airlock::Host;
 use airlock::config::ConfigFile;
 use airlock::host;
 use airlock::replay::{Divergence, Import, Mode, Recorded, Replayed, replay};
 use airlock_types::record::Record;
 use airlock_types::shorten::shorten;
+use serde_json::json;
 
 /// Most characters of the arguments of an import that are printed.
 const ARGS_CHARS_MAX: usize = 400;
@@ -49,7 +47,7 @@ pub(super) struct Args {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum ModeName {
+pub(super) enum ModeName {
     /// In the recorded order: any other import is a divergence
     Strict,
     /// By import and arguments, in whatever order
@@ -88,26 +86,10 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     let file = ConfigFile::read(registry)?;
     let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     // Components run in this process, as when they are served. The one to try must be within its reach.
-    let process = Process::enter(&reaching(&file, args.component.as_deref())?, None)?;
+    let component = args.component.as_deref().map(tried::absolute).transpose()?;
+    let process = Process::enter(&tried::reaching(&file, component.as_slice()), None)?;
     process.report(&file, printer);
     threads.block_on(run_all(args, identity.as_deref(), (registry, &file), &process, printer))
-}
-
-/// The registry as it is, and with another component that is not one of a tool.
-fn reaching(file: &ConfigFile, component: Option<&Path>) -> anyhow::Result<ConfigFile> {
-    let mut reaching = file.clone();
-    if let (Some(component), Some(config)) = (component, file.config.tools.values().next()) {
-        let mut config = config.clone();
-        config.component = Spanned::new(0..0, absolute(component)?);
-        reaching.config.tools.insert(Spanned::new(0..0, "component to replay".to_owned()), config);
-    }
-    Ok(reaching)
-}
-
-fn absolute(component: &Path) -> anyhow::Result<PathBuf> {
-    component.canonicalize().map_err(|err| {
-        Message(format!("the component `{}` cannot be read: {err}", component.display())).into()
-    })
 }
 
 async fn run_all(
@@ -171,14 +153,7 @@ impl Hosts<'_> {
             // Of one call, its tool alone: the others may be broken, and would be compiled for nothing.
             return Ok(if self.args.call.is_some() { self.file.needed_by(tool) } else { self.file.clone() });
         };
-        let (mut file, path) = (self.file.clone(), absolute(component)?);
-        file.config.tools.retain(|key, config| config.may_show(key.get_ref(), tool));
-        for config in file.config.tools.values_mut() {
-            config.component = Spanned::new(0..0, path.clone());
-            config.fallback = Default::default();
-            config.verify = None;
-        }
-        Ok(file)
+        Ok(tried::in_place(self.file, tool, &tried::absolute(component)?))
     }
 }
 
@@ -191,10 +166,7 @@ async fn of_call(
     (counts, printer): (&mut Counts, &Printer),
 ) -> anyhow::Result<()> {
     for number in 1..=record.attempts.len() {
-        let unseal = |text: &str| match identity {
-            Some(identity) => sealed::open(text.as_bytes(), identity),
-            None => Err("give the identity of `journal.recipient` by `--identity`".to_owned()),
-        };
+        let unseal = |text: &str| sealed::open_with(text, identity);
         match Recorded::of(record, number, unseal) {
             Ok(recorded) => match hosts.replay(&recorded).await {
                 Ok(replayed) => {

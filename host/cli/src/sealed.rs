@@ -57,6 +57,17 @@ pub(super) fn open(sealed: &[u8], identities: &[u8]) -> Result<String, String> {
     String::from_utf8(opened.to_vec()).map_err(|err| err.to_string())
 }
 
+/// Decrypts a cassette with the identities of a file, if one was named.
+///
+/// # Errors
+/// As [`open`], and when none was named.
+pub(super) fn open_with(sealed: &str, identities: Option<&[u8]>) -> Result<String, String> {
+    match identities {
+        Some(identities) => open(sealed.as_bytes(), identities),
+        None => Err("give the identity of `journal.recipient` by `--identity`".to_owned()),
+    }
+}
+
 fn decrypted(sealed: &[u8], identities: &[u8], bytes_max: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let identities = identity_file(identities)?.into_identities().map_err(|err| err.to_string())?;
     let decryptor = Decryptor::new_buffered(BufReader::new(ArmoredReader::new(sealed)));

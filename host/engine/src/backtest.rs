@@ -31,6 +31,7 @@ use airlock_types::grant::Asked;
 use airlock_types::record::{Record, v3};
 use airlock_types::reply::Reply;
 use airlock_types::usage::TrapReport;
+use airlock_types::violation::Violation;
 use answering::{Answering, Attempts, FromRecord, Known, Source};
 use clock::Clock;
 
@@ -353,7 +354,12 @@ fn by_code(code: Code) -> Change {
 
 /// What a reply says about its failure, on one line.
 fn said(reply: &Reply) -> String {
-    let text = reply.error.as_ref().map(|error| error.message.as_str());
+    let error = reply.error.as_ref();
+    if let Some(Violation { path, expected, hint, .. }) = error.and_then(|error| error.violations.first()) {
+        let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        return format!("`{path}`: expected {expected}{hint}");
+    }
+    let text = error.map(|error| error.message.as_str());
     let text = text.or(reply.refusal.as_ref().map(|refusal| refusal.cannot.as_str()));
     text.unwrap_or_default().lines().next().unwrap_or_default().to_owned()
 }

@@ -163,9 +163,9 @@ pub struct Route {
     pub repeat: Word,
     /// Time kept back for the routes behind this one, in milliseconds.
     pub reserve_ms: u64,
-    /// The wait before each retry.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub waits: Vec<Wait>,
+    /// The wait before each retry. Not stored, see [`Plan::worst_case`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub waits: Option<Vec<Wait>>,
 }
 
 /// What a route was planned from.

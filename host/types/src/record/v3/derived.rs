@@ -28,7 +28,7 @@ impl Plan {
         let live = serde_json::to_value(&*self).and_then(serde_json::from_value::<plan::Plan>);
         let Some(live) = live.ok().filter(|live| live.version == plan::VERSION) else { return };
         for (index, route) in self.routes.iter_mut().enumerate() {
-            route.waits = live.waits(index).into_iter().map(Wait::from).collect();
+            route.waits = Some(live.waits(index).into_iter().map(Wait::from).collect());
         }
         self.worst_case = Some(WorstCase::from(live.worst_case()));
     }

@@ -56,7 +56,7 @@ impl From<plan::Jitter> for Jitter {
 impl From<plan::Route> for Route {
     fn from(route: plan::Route) -> Route {
         let plan::Route { input, repeat, reserve_ms } = route;
-        Route { from: input.into(), repeat: word(repeat.as_str()), reserve_ms, waits: Vec::new() }
+        Route { from: input.into(), repeat: word(repeat.as_str()), reserve_ms, waits: None }
     }
 }
 

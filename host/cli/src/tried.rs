@@ -1,0 +1,46 @@
+//! Components that are tried in the place of the registry's.
+//!
+//! Owns what a registry becomes for them. Must not know what is run on them.
+
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use super::print::Message;
+use airlock::config::ConfigFile;
+
+/// The path of a component to try, whatever the working folder becomes.
+///
+/// # Errors
+/// When it leads nowhere.
+pub(super) fn absolute(component: &Path) -> Result<PathBuf, Message> {
+    component
+        .canonicalize()
+        .map_err(|err| Message(format!("the component `{}` cannot be read: {err}", component.display())))
+}
+
+/// The registry as it is, and with other components that are not those of a tool: a process that is confined as it says
+/// reaches them.
+pub(super) fn reaching(file: &ConfigFile, components: &[PathBuf]) -> ConfigFile {
+    let mut reaching = file.clone();
+    let Some(entry) = file.config.tools.values().next() else { return reaching };
+    for (number, component) in components.iter().enumerate() {
+        let mut entry = entry.clone();
+        entry.component = Spanned::new(0..0, component.clone());
+        reaching.config.tools.insert(Spanned::new(0..0, format!("component {number} to try")), entry);
+    }
+    reaching
+}
+
+/// The entries that may show a tool, with this component. Alone: the other entries may be broken, and would be compiled for
+/// nothing.
+pub(super) fn in_place(file: &ConfigFile, tool: &str, component: &Path) -> ConfigFile {
+    let mut file = file.clone();
+    file.config.tools.retain(|key, config| config.may_show(key.get_ref(), tool));
+    for config in file.config.tools.values_mut() {
+        config.component = Spanned::new(0..0, component.to_owned());
+        config.fallback = Default::default();
+        config.verify = None;
+    }
+    file
+}

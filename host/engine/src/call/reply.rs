@@ -219,6 +219,7 @@ pub(super) fn unrecorded(reply: Reply) -> Reply {
     if reply.usage.attempts > 0 {
         // The result is withheld, but the effect may have happened: the agent must not repeat the call blindly.
         report.ran = Ran::MayHave;
+        report.retryable = false;
         report.message = format!(
             "`{}` ran, but the host could not write its record, so that there is no answer to rely on.\n\
              Do not repeat a call with effects before you know whether it happened.",
@@ -231,4 +232,22 @@ pub(super) fn unrecorded(reply: Reply) -> Reply {
     reply.error = Some(report);
     reply.notice = notice::of(&reply);
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_ran_and_has_no_record_is_not_to_be_repeated() {
+        let unrecorded = |attempts| {
+            let usage = TotalUsage { attempts, ..TotalUsage::default() };
+            let reply = unrecorded(bare(Code::Ok, "order".into(), usage, "id".into(), None));
+            let error = reply.error.unwrap();
+            (reply.code, error.ran, error.retryable)
+        };
+        assert_eq!(unrecorded(1), (Code::HostJournal, Ran::MayHave, false));
+        // Nothing ran, so the same call may be sent again.
+        assert_eq!(unrecorded(0), (Code::HostJournal, Ran::No, true));
+    }
 }

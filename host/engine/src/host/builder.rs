@@ -231,6 +231,7 @@ impl<'w> HostBuilder<'w> {
             served,
             threads,
             is_behind: AtomicBool::new(false),
+            are_checkpoints_failing: AtomicBool::new(false),
             drain_began: OnceLock::new(),
             generations: watch::Sender::new(0),
             interrupted,

@@ -120,10 +120,15 @@ pub(super) async fn host_in(process: &Process, file: &ConfigFile) -> anyhow::Res
 }
 
 /// Opens a host whose tools are run again, in a process that is confined as the registry says. Nothing of it is recorded,
-/// and the lock is not asked: what is tried was not accepted yet.
-pub(super) async fn host_to_replay(process: &Process, file: &ConfigFile) -> anyhow::Result<Host> {
+/// and the lock is not asked: what is tried was not accepted yet. Where reading is real, so are the pairs that tools keep.
+pub(super) async fn host_to_replay(
+    process: &Process,
+    file: &ConfigFile,
+    is_reading_real: bool,
+) -> anyhow::Result<Host> {
     let Process { confinement, compiler, .. } = process.clone();
     let builder = Host::builder().confinement(confinement).compiler(compiler).journal(Journal::memory());
+    let builder = if is_reading_real { builder.reading_pairs() } else { builder };
     built(builder.without_lock(), file).await
 }
 

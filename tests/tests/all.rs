@@ -46,6 +46,7 @@ mod http_out_effects;
 mod interop;
 mod isolation;
 mod journal;
+mod journal_exits;
 mod journal_export;
 mod journal_grades;
 mod journal_log;

@@ -30,6 +30,12 @@ fn grades_are_appended_and_go_with_their_record() {
     assert_eq!(rows(), [format!("{id}rightlocal-"), format!("{id}partlymariaanother quarter")]);
     journal.execute("UPDATE committed SET erased_unix_ms = 1", []).unwrap();
     assert_eq!(rows()[1], format!("{id}partlymaria-"), "what was erased may be in the note");
+    // A later note would not be erased again.
+    let noted = airlock(&path, &["grade", id, "wrong", "--note", "it said 7"]);
+    let said = String::from_utf8_lossy(&noted.stderr);
+    assert!(said.contains("grade it without one") && noted.status.code() == Some(1), "{said}");
+    assert_eq!(rows().len(), 2);
+    assert!(airlock(&path, &["grade", id, "wrong"]).status.success());
     journal.execute("DELETE FROM committed", []).unwrap();
     assert!(rows().is_empty());
 }
@@ -102,13 +108,17 @@ fn a_file_of_grades_is_taken_whole_or_not_at_all_and_twice_is_once() {
         assert!(said.contains(expected) && graded.status.code() == Some(1), "{name}: {said}");
         assert_eq!(count(), 0, "{name}");
     }
+    // With a mark of the byte order, as some programs write it.
     let lines = format!(
-        "{{\"call\":\"{one}\",\"grade\":\"right\",\"by\":\"ann\"}}\n\n{{\"call\":\"{two}\",\"grade\":\"wrong\",\"note\":\"old\"}}\n"
+        "\u{feff}{{\"call\":\"{one}\",\"grade\":\"right\",\"by\":\"ann\"}}\n\n{{\"call\":\"{two}\",\"grade\":\"wrong\",\"note\":\"old\"}}\n"
     );
-    let rows = format!("call,grade,note,by\n{one},right,,ann\n{two},partly,\"half, of it\",\n");
+    let rows = format!("\u{feff}call,grade,note,by\n{one},right,,ann\n{two},partly,\"half, of it\",\n");
     for (name, text, new) in [("f.jsonl", lines.clone(), 2), ("g.jsonl", lines, 0), ("h.csv", rows, 1)] {
         let graded = airlock(&path, &["grade", "--by", "maria", "--from", &file(name, text)]);
-        let expected = format!("{new} grades were appended; {} were there already\n", 2 - new);
+        let expected = match new {
+            1 => "1 grade was appended; 1 there already\n".to_owned(),
+            new => format!("{new} grades were appended; {} there already\n", 2 - new),
+        };
         assert_eq!(String::from_utf8_lossy(&graded.stdout), expected, "{name}: {graded:?}");
     }
     assert_eq!(count(), 3);

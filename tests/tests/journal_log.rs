@@ -113,6 +113,7 @@ fn a_proof_and_the_consistency_of_two_checkpoints_are_printed() {
 
 #[test]
 fn a_journal_from_before_the_log_is_covered_from_its_migration_on() {
+    // Their schemas are compared, too: those of early versions differ in the texts of their tables.
     for recording in ["format-2", "format-3", "schema-4", "schema-5"] {
         let folder = tempfile::tempdir().unwrap();
         let journal = recordings::open(recording, folder.path());
@@ -161,6 +162,48 @@ async fn a_server_builds_tiles_and_appends_checkpoints_to_a_file() {
     assert!(verified.status.success(), "{text}{}", stderr(&verified));
     assert!(text.contains(&format!("and went to {}", to.display())), "{text}");
     assert!(text.contains("entries are those of a given checkpoint"), "{text}");
+}
+
+#[tokio::test]
+async fn a_server_whose_key_was_lost_says_so_once_and_to_probes() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry(folder.path(), "[journal]\ncheckpoint = { every = \"1s\" }");
+    call(&registry, "unit_convert");
+    assert!(run(&registry, &["journal", "checkpoint"]).status.success());
+    let key = folder.path().join("state/journal.db-log-key");
+    let kept = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let server = Server::start(&registry, &["--allow-anonymous"]).unwrap();
+    let degraded = async |expected: &str| {
+        for _ in 0..200 {
+            let ready = server.request(reqwest::Method::GET, "/readyz").send().await.unwrap();
+            // It answers calls.
+            assert!(ready.status().is_success());
+            if ready.text().await.unwrap().contains("checkpoints-failing") == (expected == "failing") {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("it is not {expected}: {}", server.said());
+    };
+    degraded("failing").await;
+    assert!(!key.exists(), "no other key is made");
+    std::fs::write(&key, kept).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    degraded("working").await;
+    let said = server.said();
+    assert_eq!(said.matches("is missing, and the checkpoint in").count(), 1, "{said}");
+}
+
+#[test]
+fn a_check_warns_of_checkpoints_that_go_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry(folder.path(), "[journal]\ncheckpoint = { to = \"kept/checkpoints.txt\" }");
+    let said = |output: &Output| format!("{}{}", said(output), stderr(output));
+    let warned = run(&registry, &["check"]);
+    assert!(said(&warned).contains("make its folder `"), "{}", said(&warned));
+    std::fs::create_dir(folder.path().join("kept")).unwrap();
+    assert!(!said(&run(&registry, &["check"])).contains("make its folder"));
 }
 
 #[tokio::test]

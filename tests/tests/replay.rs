@@ -267,7 +267,7 @@ async fn the_first_import_that_differs_is_shown_with_both_sides() {
     let place = found.cassette.entries.iter().position(|entry| entry.import.ends_with("#open-at")).unwrap();
     let other = with_entries(&found, |entries| entries[place].args[0] = "/data/b".into());
     let diverged = replay(&host, &other, Mode::Strict).await.unwrap().divergence.unwrap();
-    assert_eq!(diverged.at, place + 1);
+    assert_eq!(diverged.at, Some(place + 1));
     assert_eq!(diverged.what, "the guest called the import with other arguments");
     let (was, now) = (diverged.recorded.unwrap(), diverged.replayed.unwrap());
     assert_eq!((&was.args[0], &now.args[0]), (&json!("/data/b"), &json!("/data/a")));
@@ -322,6 +322,54 @@ async fn in_live_shadow_reading_is_real_and_no_effect_leaves() {
     let diverged = replay(&host, &other, Mode::LiveShadow).await.unwrap().divergence.unwrap();
     assert_eq!(diverged.what, "the effect was not recorded, and is refused");
     assert_eq!(arrived().len(), 3);
+}
+
+#[tokio::test]
+async fn in_live_shadow_pairs_are_read_from_the_file_and_never_changed() {
+    let place = Place::new();
+    let settings = "grants.keyvalue = {}\n";
+    let host = place.try_open_kept(settings).await.unwrap();
+    let put = |value: &str| json!({"bucket": "default", "key": "a", "value": value});
+    let key = json!({"bucket": "default", "key": "a"});
+    let (_, first) = keep(&host, "put", &put("1"), Code::Ok).await;
+    let (_, fetched) = keep(&host, "fetch", &key, Code::Ok).await;
+    ask(&host, "put", &put("2")).await.unwrap();
+    let file = place.file(settings);
+    let shadow = Host::builder().registry(file.clone()).journal(Journal::memory()).reading_pairs().open();
+    let shadow = shadow.await.unwrap_or_else(|err| panic!("{err}"));
+    let real = replay(&shadow, &recorded(&fetched), Mode::LiveShadow).await.unwrap();
+    assert!(real.divergence.is_none(), "{real:?}");
+    // "2" in base64 and in numbers: whatever form the outcome has, it is not that of "1".
+    assert!(real.differences.iter().any(|difference| difference.contains("the outcome is")), "{real:?}");
+    let again = replay(&shadow, &recorded(&first), Mode::LiveShadow).await.unwrap();
+    assert!(again.is_same() && again.effects.len() == 1, "{again:?}");
+    let other = with_entries(&recorded(&first), |entries| entries.retain(|entry| !entry.is_effect));
+    let refused = replay(&shadow, &other, Mode::LiveShadow).await.unwrap();
+    assert_eq!(refused.divergence.unwrap().what, "the effect was not recorded, and is refused");
+    assert_eq!(ask(&host, "fetch", &key).await.unwrap(), "2");
+    // A host whose pairs are read makes no file, and has none.
+    let empty = Place::new();
+    let shadow = Host::builder().registry(empty.file(settings)).journal(Journal::memory()).reading_pairs();
+    let shadow = shadow.open().await.unwrap_or_else(|err| panic!("{err}"));
+    let real = replay(&shadow, &recorded(&fetched), Mode::LiveShadow).await.unwrap();
+    assert!(!real.is_same(), "{real:?}");
+    assert!(!file.state().with_file_name("keyvalue.db").exists() && !empty.path("keyvalue.db").exists());
+}
+
+#[tokio::test]
+async fn the_bound_of_a_cassette_is_of_what_is_stored() {
+    let recording = async |bytes_max: u64| {
+        let settings = format!("grants.keyvalue = {{}}\n[journal]\ncassette_bytes_max = {bytes_max}\n");
+        let host = Place::new().open(&settings).await;
+        let (_, record) = keep(&host, "fetch", &json!({"bucket": "default", "key": "a"}), Code::Ok).await;
+        record.attempts[0].recording.clone().unwrap()
+    };
+    let whole = recording(1 << 20).await;
+    assert_eq!(whole.bytes, whole.cassette.len() as u64);
+    assert_eq!(recording(whole.bytes).await.cassette.len(), whole.cassette.len());
+    let larger = recording(whole.bytes - 1).await;
+    assert_eq!((larger.cassette.as_str(), larger.bytes), ("", whole.bytes));
+    assert!(larger.lacks.unwrap().contains("more than `journal.cassette_bytes_max`"));
 }
 
 #[tokio::test]

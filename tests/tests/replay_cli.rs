@@ -35,6 +35,11 @@ fn the_program_replays_a_call_and_one_of_another_component() {
     assert_eq!(exit, Some(1), "{said}");
     assert!(said.contains("at import 1: the guest ended before this import"), "{said}");
     assert!(said.contains("recorded: wasi:") && said.contains("replayed: nothing"), "{said}");
+    // Out of order there is no place.
+    let (exit, said) = replay(&[id, "--component", &other.display().to_string(), "--mode", "stub"]);
+    assert!(exit == Some(1) && !said.contains("at import"), "{said}");
+    let (exit, said) = replay(&[id, "--tool", "sector_metrics"]);
+    assert!(exit == Some(2) && said.contains("cannot be used with"), "{said}");
     let (exit, said) = replay(&["01234567-89ab"]);
     assert!(exit == Some(1) && said.contains("no record"), "{said}");
     let (exit, said) = replay(&["zzz"]);
@@ -88,6 +93,27 @@ fn a_bisection_names_the_version_that_changed_the_answer() {
     assert!(exit == Some(2), "{said}");
     let (exit, said) = bisect(&[versions[0].clone(), "none.wasm".to_owned()]);
     assert!(exit == Some(1) && said.contains("`none.wasm` cannot be read"), "{said}");
+}
+
+#[test]
+fn a_tool_whose_entry_does_not_load_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("airlock.toml");
+    let component = folder.path().join("unit-convert.wasm");
+    std::fs::copy(root().join("example-tools/build/unit-convert.wasm"), &component).unwrap();
+    std::fs::write(&path, "[tools.unit_convert]\ncomponent = \"unit-convert.wasm\"\n").unwrap();
+    let args = "{\"from\": \"km\", \"to\": \"mile\", \"value\": 1}";
+    let called = airlock(&path, &["call", "unit_convert", args, "--json"]);
+    let reply: Value = serde_json::from_slice(&called.stdout).unwrap();
+    let id = reply["record"].as_str().unwrap();
+    std::fs::write(&component, "no component").unwrap();
+    let done = airlock(&path, &["replay", id]);
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        said.contains("this is not WebAssembly") && said.contains("has no tool `unit_convert`"),
+        "{said}"
+    );
+    assert_eq!(done.status.code(), Some(1), "{said}");
 }
 
 #[test]

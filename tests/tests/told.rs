@@ -1,10 +1,11 @@
 //! Calls in words: what `airlock show` and `airlock why` print of a record.
 //!
-//! A case is a file `tests/told/NAME.json` with a record and where its call stands, and `NAME.txt` with the texts. `BLESS=1`
+//! A case is a file `tests/told/NAME.json` with a record, where its call stands and perhaps grades, and `NAME.txt` with the texts. `BLESS=1`
 //! writes the texts.
 
 use std::path::{Path, PathBuf};
 
+use airlock_journal::grade::Given;
 use airlock_journal::telling::{Stand, Told, show, why};
 use airlock_tests::root;
 use airlock_types::record::Record;
@@ -15,6 +16,8 @@ use serde::Deserialize;
 struct Case {
     stand: String,
     record: Record,
+    #[serde(default)]
+    grades: Vec<Given>,
 }
 
 fn cases() -> Vec<PathBuf> {
@@ -27,14 +30,15 @@ fn cases() -> Vec<PathBuf> {
 }
 
 fn told(path: &Path) -> [Told; 2] {
-    let Case { stand, record } = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let Case { stand, record, grades } =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let stand = match &*stand {
         "ended" => Stand::Ended,
         "running" => Stand::Running,
         "interrupted" => Stand::Interrupted,
         other => panic!("{other}"),
     };
-    [show(&record, stand), why(&record, stand)]
+    [show(&record, stand, &grades), why(&record, stand, &grades)]
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn uses(file: &ConfigFile) -> anyhow::Result<Uses> {
         return Ok(Uses::default());
     }
     let journal = host::open_journal(file)?;
-    Ok(Uses::of_journal(&journal).map_err(|err| Message(err.to_string()))?)
+    Ok(Uses::of_journal(&journal)?)
 }
 
 /// The limits of one attempt, for people.

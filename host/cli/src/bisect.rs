@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::confined::Process;
+use super::open::ReplayedOn;
 use super::print::{Message, Printer};
-use super::replay::{EngineName, ModeName};
+use super::replay::ModeName;
 use super::{Ended, Threads, found, open, sealed, tried};
 use airlock::config::ConfigFile;
 use airlock::host;
@@ -117,7 +118,8 @@ impl Bisection<'_> {
             return Ok(answer.clone());
         }
         let file = tried::in_place(self.file, &self.recorded.tool, &self.versions[version]);
-        let host = open::host_to_replay(self.process, &file, EngineName::Native).await?;
+        let on = ReplayedOn { is_interpreted: false, is_reading_real: self.args.mode.is_reading_real() };
+        let host = open::host_to_replay(self.process, &file, on).await?;
         // Whatever keeps a version from running is what it comes to.
         let answer = match (host.problems(), replay(&host, &self.recorded, self.args.mode.into()).await) {
             (Some(problems), _) => return Err(problems.into()),

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::confined::Process;
 use super::print::Printer;
 use super::{EXIT_NO, Ended, Threads, open};
-use airlock::config::{ConfigFile, Confine};
+use airlock::config::{ConfigFile, Confine, ExportTo};
 use airlock_server::confine::Rules;
 use airlock_types::words::count;
 
@@ -43,7 +43,8 @@ async fn check(
     let empty =
         (file.config.tools.is_empty()).then(|| "the registry has no tools: write `[tools.NAME]`".to_owned());
     let confinement = confinement(file, process, args.verbose, printer);
-    let warnings: Vec<String> = warnings.into_iter().chain(empty).chain(confinement).collect();
+    let warnings: Vec<String> =
+        warnings.into_iter().chain(empty).chain(nowhere(file)).chain(confinement).collect();
     for warning in &warnings {
         printer.note(format!("warning: {warning}"));
     }
@@ -57,6 +58,17 @@ async fn check(
         count(warnings.len() as u64, "warning")
     ));
     Ok(if args.strict && !warnings.is_empty() { EXIT_NO } else { 0 })
+}
+
+/// A warning of checkpoints that could not be exported: a server would try each again and again.
+fn nowhere(file: &ConfigFile) -> Option<String> {
+    let Some(ExportTo::File(path)) = &file.config.journal.checkpoint.to else { return None };
+    let path = file.folder().join(path);
+    let folder = path.parent().filter(|folder| !folder.is_dir())?;
+    let (path, folder) = (path.display(), folder.display());
+    Some(format!(
+        "no checkpoint can be appended to `{path}` (`journal.checkpoint.to`): make its folder `{folder}`"
+    ))
 }
 
 /// Says how `serve` and `call` are confined here, as this process is. Returns warnings of what the kernel lacks, and of how far

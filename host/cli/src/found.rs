@@ -4,12 +4,15 @@
 
 use std::path::Path;
 
+use super::EXIT_NO;
 use super::print::{Message, Printer};
 use airlock::config::ConfigFile;
 use airlock::host;
+use airlock_journal::Journal;
+use airlock_journal::evidence::Fault;
+use airlock_journal::grade::Given;
 use airlock_journal::listing::PREFIX_CHARS_MIN;
 use airlock_journal::telling::{Stand, plain};
-use airlock_journal::{Journal, JournalError};
 use airlock_types::record::Record;
 
 /// Most characters of an id that an error repeats.
@@ -19,6 +22,9 @@ const SHOWN_CHARS_MAX: usize = 80;
 pub(super) struct Found {
     pub(super) record: Record,
     pub(super) stand: Stand,
+    pub(super) grades: Vec<Given>,
+    /// What in it is not as the log has it.
+    faults: Vec<Fault>,
 }
 
 impl Found {
@@ -26,15 +32,23 @@ impl Found {
     pub(super) fn look(id: &str, registry: &Path) -> anyhow::Result<Found> {
         check(id)?;
         let journal = host::open_journal(&ConfigFile::read(registry)?)?;
-        if let Some(record) = journal.find(id).map_err(|err| Message(err.to_string()))? {
-            return Ok(Found { record, stand: Stand::Ended });
-        }
-        // A call with effects is in the journal from before it starts.
-        let Some(call) = journal.find_open(id).map_err(|err| Message(err.to_string()))? else {
-            return Err(missing(id, registry).into());
+        let (record, stand) = match journal.find(id)? {
+            Some(record) => (record, Stand::Ended),
+            // A call with effects is in the journal from before it starts.
+            None => {
+                let call = journal.find_open(id)?.ok_or_else(|| missing(id, registry))?;
+                (call.record, if call.is_running { Stand::Running } else { Stand::Interrupted })
+            }
         };
-        let stand = if call.is_running { Stand::Running } else { Stand::Interrupted };
-        Ok(Found { record: call.record, stand })
+        let (grades, faults) = (journal.grades(&record.id)?, journal.faults(&record.id)?);
+        Ok(Found { record, stand, grades, faults })
+    }
+
+    /// Says on stderr what is not as the log has it. Returns the exit code of a verb that tells the call: 1 if there is something,
+    /// since what it told is not what was recorded.
+    pub(super) fn end(&self, printer: &Printer) -> u8 {
+        tell_faults(&self.faults, &self.record.id, printer);
+        if self.faults.is_empty() { 0 } else { EXIT_NO }
     }
 
     /// Says on stderr, beside a record as JSON, where the call stands.
@@ -58,18 +72,28 @@ impl Found {
 }
 
 /// A call that has ended, for verbs that do something with its record.
-pub(super) fn ended(journal: &Journal, id: &str, registry: &Path) -> Result<Record, Message> {
+pub(super) fn ended(journal: &Journal, id: &str, registry: &Path) -> anyhow::Result<Record> {
     check(id)?;
-    let message = |err: JournalError| Message(err.to_string());
-    if let Some(record) = journal.find(id).map_err(message)? {
+    if let Some(record) = journal.find(id)? {
         return Ok(record);
     }
-    Err(match journal.find_open(id).map_err(message)? {
+    let what = match journal.find_open(id)? {
         Some(_) => {
             Message(format!("the call `{id}` has not ended: `airlock show {id}` says where it stands"))
         }
         None => missing(id, registry),
-    })
+    };
+    Err(what.into())
+}
+
+/// Says on stderr what of a call is not as the log has it.
+pub(super) fn tell_faults(faults: &[Fault], id: &str, printer: &Printer) {
+    for Fault { what, .. } in faults {
+        printer.note(format!("warning: the record `{id}` does not match the log: {what}"));
+    }
+    if !faults.is_empty() {
+        printer.note("note: `airlock journal verify` says what else was changed");
+    }
 }
 
 fn missing(id: &str, registry: &Path) -> Message {

@@ -6,14 +6,14 @@ mod file;
 
 use std::path::{Path, PathBuf};
 
-use super::print::{Message, Printer};
+use super::print::{Message, Printer, is_no};
 use super::{Ended, found};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
 use airlock::host;
 use airlock_journal::grade::{Grade, Graded};
-use airlock_journal::{Journal, JournalError};
 use airlock_types::environment::{Environment as _, ms};
+use airlock_types::words::count;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -61,30 +61,28 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
         (Some(call), Some(word), _) => {
             let grade = word.grade();
             let graded = Graded::new(grade, &args.by, args.note.as_deref(), now_unix_ms).map_err(Message)?;
-            let journal = open(&config)?;
+            let journal = host::open_journal(&config)?;
             let record = found::ended(&journal, call, registry)?;
-            journal.grade(&record.id, &graded).map_err(message)?;
+            journal.grade(&record.id, &graded)?;
             printer.line(format!("{} of {} is {}", record.id, record.tool, grade.as_str()));
         }
         (_, _, Some(from)) => {
             let rows = file::rows(from, &args.by, now_unix_ms).map_err(Message)?;
-            let journal = open(&config)?;
-            let id = |call: &str| found::ended(&journal, call, registry).map(|record| record.id);
-            let grades = file::resolve(from, rows, |call| id(call).map_err(|err| err.to_string()));
-            let grades = grades.map_err(Message)?;
-            let new = journal.grade_all(&grades).map_err(message)?;
-            printer.line(format!("{new} grades were appended; {} were there already", grades.len() - new));
+            let journal = host::open_journal(&config)?;
+            let find = |call: &str| match found::ended(&journal, call, registry) {
+                Ok(record) => Ok(Ok(record.id)),
+                // Of this line; a journal that cannot be read is none of the file's.
+                Err(err) if is_no(&err) => Ok(Err(err.to_string())),
+                Err(err) => Err(err),
+            };
+            let grades = file::resolve(from, rows, find)?.map_err(Message)?;
+            let new = journal.grade_all(&grades)?;
+            let were = if new == 1 { "was" } else { "were" };
+            let appended = count(new as u64, "grade");
+            printer.line(format!("{appended} {were} appended; {} there already", grades.len() - new));
         }
         // The parser of arguments asks for one or the other.
         (_, _, None) => return Err(Message("name a call and its grade, or a file".to_owned()).into()),
     }
     Ok(0)
-}
-
-fn open(config: &ConfigFile) -> Result<Journal, Message> {
-    host::open_journal(config).map_err(message)
-}
-
-fn message(err: JournalError) -> Message {
-    Message(err.to_string())
 }

@@ -11,9 +11,9 @@ use super::print::{Message, Printer};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
 use airlock::host;
+use airlock_journal::Journal;
 use airlock_journal::listing::{Filter, Listed};
 use airlock_journal::telling::{Tone, moment as time_of, plain, tone};
-use airlock_journal::{Journal, JournalError};
 use airlock_types::code::Code;
 use airlock_types::environment::Environment as _;
 use airlock_types::words::{count, did_you_mean};
@@ -69,7 +69,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     if let Some(before) = &args.before {
         found::check(before)?;
     }
-    let journal = host::open_journal(&ConfigFile::read(registry)?).map_err(message)?;
+    let journal = host::open_journal(&ConfigFile::read(registry)?)?;
     if args.follow {
         follow(args, &filter, &journal, printer).await
     } else {
@@ -77,27 +77,23 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     }
 }
 
-fn message(err: JournalError) -> Message {
-    Message(err.to_string())
-}
-
 fn list(args: &Args, filter: &Filter, journal: &Journal, printer: &Printer) -> Ended {
     let mut lines = Lines::new(args, Page::new(printer), printer);
-    let mut before = args.before.clone().unwrap_or_default();
+    let mut before = args.before.clone();
     let mut left = args.limit;
     while left > 0 && !lines.is_closed() {
-        let calls = journal.list(filter, &before, left.min(PAGE_CALLS)).map_err(message)?;
+        let calls = journal.list(filter, before.as_deref(), left.min(PAGE_CALLS))?;
         let Some(last) = calls.last() else { break };
-        before.clone_from(&last.id);
+        before = Some(last.id.clone());
         left = left.saturating_sub(u32::try_from(calls.len()).unwrap_or(u32::MAX));
         lines.write(&calls)?;
     }
     lines.page.end();
-    if left == 0 && args.limit > 0 {
+    if let Some(before) = before.filter(|_| left == 0) {
         let many = count(u64::from(args.limit), "call");
         printer.note(format!("note: {many} listed; those before: `--before {before}`"));
     }
-    let open = journal.open_intents().map_err(message)?;
+    let open = journal.open_intents()?;
     if let Some(first) = open.first() {
         let many = count(open.len() as u64, "call");
         printer.note(format!(
@@ -109,7 +105,7 @@ fn list(args: &Args, filter: &Filter, journal: &Journal, printer: &Printer) -> E
 
 async fn follow(args: &Args, filter: &Filter, journal: &Journal, printer: &Printer) -> Ended {
     let mut lines = Lines::new(args, Page::unpaged(printer), printer);
-    let (mut calls, mut tail) = journal.newest(filter, args.limit).map_err(message)?;
+    let (mut calls, mut tail) = journal.newest(filter, args.limit)?;
     calls.reverse();
     let world = World::new();
     loop {
@@ -118,7 +114,7 @@ async fn follow(args: &Args, filter: &Filter, journal: &Journal, printer: &Print
             return Ok(0);
         }
         world.sleep(LOOK_EVERY).await;
-        (calls, tail) = journal.follow(filter, tail).map_err(message)?;
+        (calls, tail) = journal.follow(filter, tail)?;
     }
 }
 

@@ -9,7 +9,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::confined::Process;
 use super::print::{Message, Printer};
-use super::replay::EngineName;
 use super::sealed::Age;
 use airlock::Journal;
 use airlock::config::ConfigFile;
@@ -120,19 +119,26 @@ pub(super) async fn host_in(process: &Process, file: &ConfigFile) -> anyhow::Res
     built(Host::builder().confinement(confinement).compiler(compiler), file).await
 }
 
+/// How tools are run again.
+#[derive(Clone, Copy)]
+pub(super) struct ReplayedOn {
+    /// Whether by the engine's interpreter.
+    pub(super) is_interpreted: bool,
+    /// Whether what they read is real, the pairs that they keep as well.
+    pub(super) is_reading_real: bool,
+}
+
 /// Opens a host whose tools are run again, in a process that is confined as the registry says. Nothing of it is recorded,
 /// and the lock is not asked: what is tried was not accepted yet.
 pub(super) async fn host_to_replay(
     process: &Process,
     file: &ConfigFile,
-    engine: EngineName,
+    ReplayedOn { is_interpreted, is_reading_real }: ReplayedOn,
 ) -> anyhow::Result<Host> {
     let Process { confinement, compiler, .. } = process.clone();
     let builder = Host::builder().confinement(confinement).compiler(compiler).journal(Journal::memory());
-    let builder = match engine {
-        EngineName::Native => builder,
-        EngineName::Pulley => builder.interpreted(),
-    };
+    let builder = if is_interpreted { builder.interpreted() } else { builder };
+    let builder = if is_reading_real { builder.reading_pairs() } else { builder };
     built(builder.without_lock(), file).await
 }
 

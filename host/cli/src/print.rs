@@ -9,6 +9,7 @@ use std::io::Write as _;
 use serde::Serialize;
 
 use airlock::host::OpenError;
+use airlock_journal::JournalError;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::text::{visible, visible_json};
 
@@ -84,8 +85,7 @@ impl Printer {
             return EXIT_NO;
         }
         self.note(format!("error: {}", chain(err)));
-        // Only a `Message` is a refusal. An unexpected error type counts as a failure of the host.
-        if err.is::<Message>() { EXIT_NO } else { EXIT_HOST }
+        if is_no(err) { EXIT_NO } else { EXIT_HOST }
     }
 
     /// Prints problems of a registry with their source lines on stderr.
@@ -110,6 +110,12 @@ impl Printer {
         let first = self.failed.take();
         self.failed.replace(first.or(written.err()));
     }
+}
+
+/// Whether an error is the answer no: a [`Message`], or a journal that works and says it. Every verb has this one rule; an
+/// unexpected error counts as a failure of the host.
+pub(super) fn is_no(err: &anyhow::Error) -> bool {
+    err.is::<Message>() || err.downcast_ref().is_some_and(JournalError::is_refusal)
 }
 
 /// An error with its causes. Some errors contain the text of their cause, which is not said again.

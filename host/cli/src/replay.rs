@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::confined::Process;
 use super::moment::Moment;
+use super::open::ReplayedOn;
 use super::print::{Message, Printer};
 use super::{EXIT_NO, Ended, Threads, found, open, sealed, tried};
 use airlock::Host;
 use airlock::config::ConfigFile;
 use airlock::host;
-use airlock::replay::{Divergence, Import, Mode, Recorded, Replayed, replay};
+use airlock::replay::{Divergence, Import, Mode, Recorded, ReplayError, Replayed, replay};
 use airlock_types::record::Record;
 use airlock_types::shorten::shorten;
 use serde_json::json;
@@ -26,8 +27,8 @@ pub(super) struct Args {
     /// All calls that came at this time or later: `7d` ago, or `2026-11-26T22:30:00Z`
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// Only calls of this tool
-    #[arg(long, value_name = "TOOL")]
+    /// Only calls of this tool, of those since a time
+    #[arg(long, value_name = "TOOL", conflicts_with = "call")]
     tool: Option<String>,
     /// Run this component in the place of the registry's
     #[arg(long, value_name = "FILE")]
@@ -57,11 +58,18 @@ pub(super) enum ModeName {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum EngineName {
+enum EngineName {
     /// Compiled code, as when the call was answered
     Native,
     /// The engine's interpreter
     Pulley,
+}
+
+impl ModeName {
+    /// Whether the world is read, and not the record.
+    pub(super) fn is_reading_real(self) -> bool {
+        matches!(self, ModeName::LiveShadow)
+    }
 }
 
 impl From<ModeName> for Mode {
@@ -101,15 +109,16 @@ async fn run_all(
 ) -> Ended {
     let journal = host::open_journal(file)?;
     let mut counts = Counts::default();
-    let mut hosts = Hosts { args, file, process, host: None };
+    let mut hosts = Hosts { args, file, process, printer, host: None };
     match &args.call {
         Some(call) => {
             let record = found::ended(&journal, call, registry)?;
+            found::tell_faults(&journal.faults(&record.id)?, &record.id, printer);
             of_call(args, identity, &record, &mut hosts, (&mut counts, printer)).await?;
         }
         None => {
             for page in journal.pages(args.since.map_or(0, Moment::unix_ms)) {
-                let page = page.map_err(|err| Message(err.to_string()))?;
+                let page = page?;
                 let is_asked = |record: &&Record| args.tool.as_ref().is_none_or(|tool| record.tool == *tool);
                 for record in page.iter().filter(is_asked) {
                     of_call(args, identity, record, &mut hosts, (&mut counts, printer)).await?;
@@ -128,6 +137,7 @@ struct Hosts<'a> {
     args: &'a Args,
     file: &'a ConfigFile,
     process: &'a Process,
+    printer: &'a Printer,
     host: Option<(String, Host)>,
 }
 
@@ -137,15 +147,29 @@ impl Hosts<'_> {
         let is_open = |(of, _): &(String, Host)| self.args.component.is_none() || of == tool;
         if !self.host.as_ref().is_some_and(is_open) {
             let file = self.registry(tool)?;
-            self.host =
-                Some((tool.to_owned(), open::host_to_replay(self.process, &file, self.args.engine).await?));
+            let on = ReplayedOn {
+                is_interpreted: self.args.engine == EngineName::Pulley,
+                is_reading_real: self.args.mode.is_reading_real(),
+            };
+            let host = open::host_to_replay(self.process, &file, on).await?;
+            // A tool that the registry does not have may be one whose entry did not load.
+            if let Some(problems) = host.problems() {
+                self.printer.problems(&problems);
+            }
+            self.host = Some((tool.to_owned(), host));
         }
         self.host.as_ref().map(|(_, host)| host).ok_or_else(|| Message("no host".to_owned()).into())
     }
 
     async fn replay(&mut self, recorded: &Recorded) -> anyhow::Result<Replayed> {
         let mode = self.args.mode.into();
-        Ok(replay(self.of(&recorded.tool).await?, recorded, mode).await?)
+        replay(self.of(&recorded.tool).await?, recorded, mode).await.map_err(|err| match err {
+            ReplayError::Run(err) => err.into(),
+            // Also what later versions refuse.
+            no @ (ReplayError::NoTool(_) | ReplayError::Arguments { .. } | ReplayError::Denied(_) | _) => {
+                Message(no.to_string()).into()
+            }
+        })
     }
 
     fn registry(&self, tool: &str) -> anyhow::Result<ConfigFile> {
@@ -264,5 +288,7 @@ fn diverged(Divergence { at, recorded, replayed, what, .. }: &Divergence) -> Str
         Some(import) => format!("{} {}", import.name, shorten(&import.args.to_string(), ARGS_CHARS_MAX)),
         None => "nothing".to_owned(),
     };
+    // Without an order there is no place, and nothing that was recorded there.
+    let Some(at) = at else { return format!("  {what}\n    replayed: {}", side(replayed)) };
     format!("  at import {at}: {what}\n    recorded: {}\n    replayed: {}", side(recorded), side(replayed))
 }

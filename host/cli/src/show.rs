@@ -23,10 +23,10 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     if args.json {
         found.note(printer);
         printer.json(&found.record)?;
-        return Ok(0);
+        return Ok(found.end(printer));
     }
     let mut page = Page::new(printer);
-    page.told(&telling::show(&found.record, found.stand));
+    page.told(&telling::show(&found.record, found.stand, &found.grades));
     page.end();
-    Ok(0)
+    Ok(found.end(printer))
 }

@@ -18,7 +18,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let found = Found::look(&args.id, registry)?;
     let mut page = Page::new(printer);
-    page.told(&telling::why(&found.record, found.stand));
+    page.told(&telling::why(&found.record, found.stand, &found.grades));
     page.end();
-    Ok(0)
+    Ok(found.end(printer))
 }

@@ -77,6 +77,8 @@ pub struct Host {
     /// Whether the last reload was refused, in whole or in part.
     is_behind: AtomicBool,
     may_pass: AtomicBool,
+    /// Whether the last checkpoint could not be signed or exported.
+    are_checkpoints_failing: AtomicBool,
     /// When serving began to end, on the monotonic clock.
     drain_began: OnceLock<Duration>,
     /// The number of exchanges so far, for tasks that wait for the next one.
@@ -187,11 +189,13 @@ impl Host {
     }
 
     /// Words for probes about what is not as the operator may think, while calls are answered: `reload-refused`, since tools
-    /// are not those of the files on disk, and `compiler-ended`, since only a restart lets something new be compiled.
+    /// are not those of the files on disk, `compiler-ended`, since only a restart lets something new be compiled, and
+    /// `checkpoints-failing`, since what is written is not protected by a checkpoint.
     pub fn degraded(&self) -> Vec<&'static str> {
         let words = [
             (self.is_behind.load(Ordering::Acquire), "reload-refused"),
             (self.compiler.has_ended(), "compiler-ended"),
+            (self.are_checkpoints_failing.load(Ordering::Acquire), "checkpoints-failing"),
         ];
         words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect()
     }

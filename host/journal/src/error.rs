@@ -22,6 +22,26 @@ pub enum JournalError {
     /// Its log cannot be built, proved from or verified.
     #[error("the log of the journal: {0}")]
     Log(String),
+    /// What is stored of a call is not a record, or is one of a newer version.
+    #[error(
+        "the record `{id}` cannot be read: {reason}; `airlock journal verify` says whether it was changed"
+    )]
+    Record {
+        /// The call.
+        id: String,
+        /// Why not.
+        reason: String,
+    },
+    /// What is stored of a call is not what was written.
+    #[error(
+        "the record `{id}` does not match the log: {what}; `airlock journal verify` says what else was changed"
+    )]
+    Altered {
+        /// The call.
+        id: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// It cannot be written.
     #[error("the journal cannot be written: {0}")]
     Write(String),
@@ -50,4 +70,29 @@ pub enum JournalError {
     /// The call has as many grades as it can have.
     #[error("the call `{0}` has {GRADES_MAX} grades, the most that one call can have")]
     Graded(String),
+    /// Retention erased what was said in the call.
+    #[error(
+        "retention erased what was said in the call `{0}`, and a note could say it again and would stay: grade it without one"
+    )]
+    Noted(String),
+}
+
+impl JournalError {
+    /// Whether the journal works, and the answer is no: for programs whose exit code tells that from a failure.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            JournalError::Record { .. }
+            | JournalError::Altered { .. }
+            | JournalError::Ambiguous(_)
+            | JournalError::Graded(_)
+            | JournalError::Noted(_) => true,
+            JournalError::Open { .. }
+            | JournalError::Read(_)
+            | JournalError::Log(_)
+            | JournalError::Write(_)
+            | JournalError::Late
+            | JournalError::Full
+            | JournalError::TooLarge { .. } => false,
+        }
+    }
 }

@@ -7,6 +7,9 @@ use serde::Serialize;
 /// Most faults that are kept; further ones are counted. A journal that was exchanged as a whole would fill memory otherwise.
 const FAULTS_MAX: usize = 1_000;
 
+/// Most records that were written again that are kept.
+const REPLACED_MAX: usize = 100;
+
 /// What happened to an entry, or to what is derived from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -23,7 +26,7 @@ pub enum FaultKind {
     Tile,
     /// The log is not the one that a checkpoint is of.
     Checkpoint,
-    /// A view, trigger or index of the database is another one.
+    /// A table, index, view or trigger of the database is another one, or its pages do not hold together.
     Schema,
 }
 
@@ -55,6 +58,18 @@ pub struct Fault {
     pub id: Option<String>,
     /// What is wrong with it.
     pub what: String,
+}
+
+/// A record that was written again under its id, with another content: by a program that wrote it twice, or by a forger who can
+/// append to the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Replaced {
+    /// The id of the record.
+    pub id: String,
+    /// The number of the entry of what was there before.
+    pub number: u64,
+    /// The number of the entry of what is there now.
+    pub by: u64,
 }
 
 /// A checkpoint that left the machine.
@@ -96,8 +111,17 @@ pub struct Verified {
     /// The last checkpoint that left the machine, as the log says; none if none did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exported: Option<Exported>,
+    /// The names of other keys than the one compared with, whose checkpoints left the machine, as the log says: a key was lost or
+    /// replaced.
+    pub other_keys: Vec<String>,
     /// Sizes of the given checkpoints that the log agrees with, ascending.
     pub agreed: Vec<u64>,
+    /// Number of entries at the end that no given checkpoint covers.
+    pub unprotected: u64,
+    /// The first hundred records that were written again.
+    pub replaced: Vec<Replaced>,
+    /// Number of all records that were written again.
+    pub replaced_count: u64,
     /// The first thousand faults.
     pub faults: Vec<Fault>,
     /// Number of all faults.
@@ -108,6 +132,21 @@ impl Verified {
     /// The number of the first entry that no given checkpoint covers.
     pub fn unprotected_from(&self) -> u64 {
         self.agreed.last().copied().unwrap_or(0)
+    }
+
+    /// Adds a record that was written again.
+    pub(crate) fn replaced(&mut self, replaced: Replaced) {
+        self.replaced_count += 1;
+        if self.replaced.len() < REPLACED_MAX {
+            self.replaced.push(replaced);
+        }
+    }
+
+    /// In the order of their entries, and with what follows from the rest.
+    pub(crate) fn sorted(mut self) -> Verified {
+        self.faults.sort_by_key(|fault| (fault.number.is_none(), fault.number, fault.kind));
+        self.unprotected = self.entries.saturating_sub(self.unprotected_from());
+        self
     }
 
     /// Adds a fault.

@@ -47,6 +47,20 @@ pub struct Graded {
     at_unix_ms: u64,
 }
 
+/// A grade as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Given {
+    /// When.
+    pub at_unix_ms: u64,
+    /// The word, as it is stored.
+    pub grade: String,
+    /// Who says so.
+    pub by: String,
+    /// Why; none if nothing was said, or retention erased it.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
 impl Graded {
     /// Most characters of a note.
     pub const NOTE_CHARS_MAX: usize = 4_000;
@@ -76,7 +90,7 @@ impl Journal {
     /// Appends a grade to the call with this id. Grades of a journal in memory could be read by nobody: it takes none.
     ///
     /// # Errors
-    /// Fails when the grade cannot be written, or the call has too many.
+    /// Fails when the grade cannot be written, the call has too many, or it has a note and retention erased what the call said.
     pub fn grade(&self, call: &str, graded: &Graded) -> Result<(), JournalError> {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.grade(call, graded),
@@ -87,11 +101,22 @@ impl Journal {
     /// Appends grades, but those that their call has already: all of them or none. Returns how many were new.
     ///
     /// # Errors
-    /// Fails when they cannot be written, or a call has too many.
+    /// As [`Journal::grade`].
     pub fn grade_all(&self, grades: &[(String, Graded)]) -> Result<usize, JournalError> {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.grade_all(grades),
             Sink::Memory(_) => Err(JournalError::Write("a journal in memory takes no grades".into())),
+        }
+    }
+
+    /// The grades of the call with this id, in the order in which they were given.
+    ///
+    /// # Errors
+    /// Fails when the journal cannot be read.
+    pub fn grades(&self, call: &str) -> Result<Vec<Given>, JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.grades(call),
+            Sink::Memory(_) => Ok(Vec::new()),
         }
     }
 }

@@ -132,6 +132,18 @@ impl KeyValue {
         Database::open(path, FORM).map(KeyValue)
     }
 
+    /// The pairs in a file, to be read: every change fails. A missing file is not created, and has no pairs.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file.
+    pub fn read_only(path: &Path) -> Result<KeyValue, String> {
+        match path.try_exists() {
+            Ok(true) => Database::open(path, Form { prepare: schema::prepare_to_read, ..FORM }).map(KeyValue),
+            Ok(false) => KeyValue::memory(),
+            Err(err) => Err(err.to_string()),
+        }
+    }
+
     /// Pairs in memory, which end with the process.
     ///
     /// # Errors

@@ -55,12 +55,17 @@ pub struct Listed {
 pub struct Tail(pub(crate) [i64; 2]);
 
 impl Journal {
-    /// The newest calls before this id that the filter admits, newest first, `count` at most. The first page comes before the
-    /// empty id. Calls that have not ended are in no list.
+    /// The newest calls before this id that the filter admits, newest first, `count` at most. The first page comes before no
+    /// id. Calls that have not ended are in no list.
     ///
     /// # Errors
     /// Fails when the journal cannot be read.
-    pub fn list(&self, filter: &Filter, before: &str, count: u32) -> Result<Vec<Listed>, JournalError> {
+    pub fn list(
+        &self,
+        filter: &Filter,
+        before: Option<&str>,
+        count: u32,
+    ) -> Result<Vec<Listed>, JournalError> {
         match &self.sink {
             Sink::Sqlite(sqlite) => sqlite.list(filter, before, count),
             Sink::Memory(memory) => memory.list(filter, before, count),

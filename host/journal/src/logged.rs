@@ -1,6 +1,6 @@
 //! What the log of a journal is for: checkpoints, proofs, and verification.
 
-use crate::evidence::{Exported, Verified};
+use crate::evidence::{Exported, Fault, Verified};
 use crate::log::{Consistency, Note, Proof, VerifyingKey};
 use crate::sqlite::Sqlite;
 use crate::{Journal, JournalError, Sink};
@@ -42,9 +42,21 @@ impl Journal {
     /// record.
     ///
     /// # Errors
-    /// When the tiles cannot be built, or do not lead to the checkpoint.
+    /// When the record is not as the log has it, or the tiles cannot be built or do not lead to the checkpoint.
     pub fn prove(&self, id: &str) -> Result<Option<Proof>, JournalError> {
         self.logged()?.prove(id)
+    }
+
+    /// What is wrong with the record, the intent and the grades of the call with this id: whether they are as the log has them. Neither the
+    /// tiles nor other entries are looked at. Nothing is wrong in a journal in memory.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn faults(&self, id: &str) -> Result<Vec<Fault>, JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.faults(id),
+            Sink::Memory(_) => Ok(Vec::new()),
+        }
     }
 
     /// Proves that the log of one checkpoint is the beginning of that of another. The inner error says that it is not.

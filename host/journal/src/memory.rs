@@ -169,11 +169,11 @@ impl Memory {
     pub(super) fn list(
         &self,
         filter: &Filter,
-        before: &str,
+        before: Option<&str>,
         count: u32,
     ) -> Result<Vec<Listed>, JournalError> {
         let held = self.held();
-        let end = if before.is_empty() { Unbounded } else { Excluded(before) };
+        let end = before.map_or(Unbounded, Excluded);
         let newest = held.records.range::<str, _>((Unbounded, end)).rev();
         let calls =
             newest.map(|(_, kept)| serde_json::from_str(&kept.text).map(|record| Listed::from(&record)));

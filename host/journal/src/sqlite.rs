@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::grade::Graded;
+use crate::grade::{Given, Graded};
 use crate::listing::{Filter, Listed, Tail};
 use crate::queue::Message;
 use crate::retention::{By, Keep, Pruned, Rules};
-use crate::store::{self, Fault, Step, Store, StoreError};
+use crate::store::{self, Fault, NotGraded, Step, Store, StoreError};
 use crate::writer::{Reader, Writer};
 use crate::{JournalError, JournalView, OpenCall, owner};
 use airlock_types::record::Record;
@@ -109,7 +109,7 @@ impl Sqlite {
     pub(super) fn list(
         &self,
         filter: &Filter,
-        before: &str,
+        before: Option<&str>,
         count: u32,
     ) -> Result<Vec<Listed>, JournalError> {
         self.writer.flush()?;
@@ -163,9 +163,11 @@ impl Sqlite {
     /// Appends a grade to a call. Over a connection of its own, as no call waits for it.
     pub(super) fn grade(&self, call: &str, graded: &Graded) -> Result<(), JournalError> {
         let mut store = Store::open(&self.path).map_err(JournalError::Write)?;
-        let written = store.write(|connection| store::grade(connection, call, graded));
-        let written = written.map_err(|err: StoreError| JournalError::Write(err.to_string()))?;
-        if written { Ok(()) } else { Err(JournalError::Graded(call.to_owned())) }
+        Ok(store.write(|connection| store::grade(connection, call, graded))?)
+    }
+
+    pub(super) fn grades(&self, call: &str) -> Result<Vec<Given>, JournalError> {
+        self.read(|connection| store::given(connection, call))
     }
 
     /// Appends grades to calls, in one transaction. Returns how many were new.
@@ -177,17 +179,12 @@ impl Sqlite {
                 if store::is_graded(connection, call, graded)? {
                     continue;
                 }
-                if !store::grade(connection, call, graded)? {
-                    return Err(NotGraded::Full(call.clone()));
-                }
+                store::grade(connection, call, graded)?;
                 new += 1;
             }
-            Ok(new)
+            Ok::<_, NotGraded>(new)
         };
-        store.write(append).map_err(|err| match err {
-            NotGraded::Store(err) => JournalError::Write(err.to_string()),
-            NotGraded::Full(call) => JournalError::Graded(call),
-        })
+        Ok(store.write(append)?)
     }
 
     fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
@@ -203,19 +200,6 @@ impl Sqlite {
         // Closed and not reopened here: the next look-up opens the files that are there by then.
         *reader = None;
         Err(JournalError::Read("its files were moved or removed; it is opened again".into()))
-    }
-}
-
-/// Why grades were not appended.
-enum NotGraded {
-    Store(StoreError),
-    /// The call has all the grades that it can have.
-    Full(String),
-}
-
-impl From<StoreError> for NotGraded {
-    fn from(err: StoreError) -> NotGraded {
-        NotGraded::Store(err)
     }
 }
 

@@ -33,7 +33,7 @@ use crate::state;
 use airlock_types::record;
 use airlock_types::record::Record;
 use airlock_types::shorten::{clean, shorten};
-pub(super) use grades::{grade, is_graded};
+pub(super) use grades::{NotGraded, given, grade, is_graded};
 pub(super) use intents::{find_open, intend, interrupted, open_intents, settle, withdraw};
 #[cfg(test)]
 pub(super) use listing::plan_of_list;
@@ -97,9 +97,12 @@ pub(super) enum StoreError {
     /// The record cannot be serialized as JSON.
     #[error("a record cannot be written as JSON")]
     Json,
-    /// The system has no random bytes.
-    #[error("the system has no random bytes for a salt")]
-    Random,
+    /// The log has an entry with the greatest number, which nothing here wrote.
+    #[error(
+        "its log has an entry with the greatest number that there is, and takes no more; `airlock journal verify` tells of it: \
+         put a backup in the place of the journal"
+    )]
+    Numbers,
     /// A value cannot be compressed.
     #[error("a value of a record cannot be compressed: {0}")]
     Compress(#[source] std::io::Error),
@@ -126,8 +129,8 @@ impl StoreError {
     pub(super) fn fault(&self) -> Fault {
         match self {
             StoreError::Json | StoreError::Compress(_) => Fault::Record,
-            StoreError::Pinned(_) | StoreError::Owner(_) | StoreError::Random => Fault::Disk,
-            StoreError::Open(_) | StoreError::Displaced => Fault::Broken,
+            StoreError::Pinned(_) | StoreError::Owner(_) => Fault::Disk,
+            StoreError::Open(_) | StoreError::Displaced | StoreError::Numbers => Fault::Broken,
             StoreError::Sqlite(err) => match err.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Fault::Busy,
                 Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => Fault::Disk,
@@ -271,28 +274,36 @@ fn signed(number: u64) -> i64 {
 struct Text {
     record: String,
     erased_unix_ms: Option<i64>,
+    id: String,
 }
 
 impl Text {
-    /// Of the columns `record` and `erased_unix_ms`.
+    /// The columns that `of` reads, in their order.
+    const COLUMNS: &str = "record, erased_unix_ms, id";
+
     fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Text> {
-        Ok(Text { record: row.get(0)?, erased_unix_ms: row.get(1)? })
+        let text = |column| log::text(row, column).map(Option::unwrap_or_default);
+        Ok(Text { record: text(0)?, erased_unix_ms: row.get(1)?, id: text(2)? })
     }
 
     fn record(&self) -> Result<Record, JournalError> {
-        let mut record = record::read(&self.record).map_err(|err| JournalError::Read(err.to_string()))?;
+        let mut record = record::read(&self.record).map_err(|err| unreadable(&self.id, err))?;
         // Beside the text: what is left of it is the head that the log committed to when it was written.
         record.erased_unix_ms = self.erased_unix_ms.map(i64::unsigned_abs).or(record.erased_unix_ms);
         Ok(record)
     }
 }
 
+/// A record that cannot be read.
+fn unreadable(id: &str, err: impl ToString) -> JournalError {
+    JournalError::Record { id: shorten(&clean(id), ID_CHARS_MAX).to_string(), reason: err.to_string() }
+}
+
 /// Visits every record of both tables, without the values that are stored apart.
 pub(super) fn each(connection: &Connection, visit: &mut dyn FnMut(&Record)) -> Result<(), JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
-    let all =
-        "SELECT record, erased_unix_ms FROM records UNION ALL SELECT record, erased_unix_ms FROM committed";
-    let mut query = connection.prepare(all).map_err(read)?;
+    let all = format!("SELECT {0} FROM records UNION ALL SELECT {0} FROM committed", Text::COLUMNS);
+    let mut query = connection.prepare(&all).map_err(read)?;
     let mut rows = query.query([]).map_err(read)?;
     while let Some(row) = rows.next().map_err(read)? {
         visit(&Text::of(row).map_err(read)?.record()?);
@@ -308,22 +319,21 @@ pub(super) fn page(
     since_unix_ms: u64,
 ) -> Result<Vec<Record>, JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
-    let page = "SELECT record, erased_unix_ms, id FROM records WHERE id > ?1 AND started_unix_ms >= ?2 UNION ALL \
-                SELECT record, erased_unix_ms, id FROM committed WHERE id > ?1 AND started_unix_ms >= ?2 \
-                ORDER BY id LIMIT ?3";
-    let mut query = connection.prepare_cached(page).map_err(read)?;
+    let page = format!(
+        "SELECT {0} FROM records WHERE id > ?1 AND started_unix_ms >= ?2 UNION ALL
+         SELECT {0} FROM committed WHERE id > ?1 AND started_unix_ms >= ?2 ORDER BY id LIMIT ?3",
+        Text::COLUMNS
+    );
+    let mut query = connection.prepare_cached(&page).map_err(read)?;
     let params = params![after, signed(since_unix_ms), PAGE_RECORDS];
-    let rows = query.query_map(params, |row| Ok((Text::of(row)?, row.get::<_, String>(2)?)));
-    let texts = rows.map_err(read)?.collect::<Result<Vec<_>, _>>().map_err(read)?;
-    let filled = texts.iter().map(|(text, id)| {
+    let rows = query.query_map(params, Text::of).map_err(read)?;
+    let texts = rows.collect::<Result<Vec<_>, _>>().map_err(read)?;
+    let filled = texts.iter().map(|text| {
         let mut record = text.record()?;
         // The next page begins behind the id of the last record: with another one it might begin anywhere.
-        if record.id != *id {
-            let what =
-                format!("the record `{id}` says that it is `{}`", shorten(&clean(&record.id), ID_CHARS_MAX));
-            return Err(JournalError::Read(format!(
-                "{what}: `airlock journal verify` tells what was changed"
-            )));
+        if record.id != text.id {
+            let other = shorten(&clean(&record.id), ID_CHARS_MAX);
+            return Err(unreadable(&text.id, format!("it says that it is `{other}`")));
         }
         parts::fill(connection, &mut record)?;
         Ok(record)
@@ -334,16 +344,21 @@ pub(super) fn page(
 pub(super) fn find(connection: &Connection, id: &str) -> Result<Option<Record>, JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
     // A whole id first: it can also be the beginning of a longer one.
-    let exact = "SELECT record, erased_unix_ms FROM records WHERE id = ?1 UNION ALL \
-                 SELECT record, erased_unix_ms FROM committed WHERE id = ?1";
-    let exact = connection.query_row(exact, [id], Text::of).optional().map_err(read)?;
+    let exact = format!(
+        "SELECT {0} FROM records WHERE id = ?1 UNION ALL SELECT {0} FROM committed WHERE id = ?1",
+        Text::COLUMNS
+    );
+    let exact = connection.query_row(&exact, [id], Text::of).optional().map_err(read)?;
     let found = match exact {
         Some(text) => vec![text],
         None => {
             // Range conditions use the index. A function of the column would read every row.
-            let begins = "SELECT record, erased_unix_ms FROM records WHERE id >= ?1 AND id < ?1 || char(0x10ffff) UNION ALL \
-                          SELECT record, erased_unix_ms FROM committed WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
-            let mut query = connection.prepare_cached(begins).map_err(read)?;
+            let begins = format!(
+                "SELECT {0} FROM records WHERE id >= ?1 AND id < ?1 || char(0x10ffff) UNION ALL
+                 SELECT {0} FROM committed WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2",
+                Text::COLUMNS
+            );
+            let mut query = connection.prepare_cached(&begins).map_err(read)?;
             let rows = query.query_map([id], Text::of).map_err(read)?;
             rows.collect::<Result<Vec<Text>, _>>().map_err(read)?
         }

@@ -5,6 +5,7 @@
 //! line in [`show`] or [`why`].
 
 mod doors;
+mod grades;
 mod head;
 mod policy;
 mod reply;
@@ -14,6 +15,7 @@ mod usage;
 
 use std::fmt;
 
+use crate::grade::Given;
 use airlock_types::code::{Code, Status};
 use airlock_types::record::Record;
 use airlock_types::reply::Reply;
@@ -75,8 +77,9 @@ pub enum Stand {
     Interrupted,
 }
 
-/// Tells one call: what was asked, what each door found, why this route, what it cost, what it touched, and the reply.
-pub fn show(record: &Record, stand: Stand) -> Told {
+/// Tells one call: what was asked, what each door found, why this route, what it cost, what it touched, the reply, and what was
+/// said of it afterwards.
+pub fn show(record: &Record, stand: Stand, graded: &[Given]) -> Told {
     let reply = reply_of(record);
     Told::of([
         head::call(record, stand),
@@ -89,12 +92,13 @@ pub fn show(record: &Record, stand: Stand) -> Told {
         usage::touched(record),
         usage::log(record),
         reply::given(record, reply.as_ref()),
+        grades::given(graded),
     ])
 }
 
 /// Tells why a call ended as it did: the decision and its rules, denials with the grants that would allow them, violations,
-/// the route, findings.
-pub fn why(record: &Record, stand: Stand) -> Told {
+/// the route, findings, and whether that was right.
+pub fn why(record: &Record, stand: Stand, graded: &[Given]) -> Told {
     let reply = reply_of(record);
     Told::of([
         head::call(record, stand),
@@ -105,6 +109,7 @@ pub fn why(record: &Record, stand: Stand) -> Told {
         doors::outer(record, reply.as_ref()),
         reply::notice(reply.as_ref()),
         policy::digests(record),
+        grades::given(graded),
     ])
 }
 

@@ -24,7 +24,9 @@ pub async fn apply(host: Arc<Host>, folder: PathBuf) {
     // Told once until it works again: every minute would flood the log.
     let mut failed = None;
     loop {
-        match once(&host, &folder).await {
+        let made = once(&host, &folder).await;
+        host.checkpoints_fail(made.is_err());
+        match made {
             Ok(()) => failed = None,
             Err(err) if failed.as_ref() == Some(&err) => {}
             Err(err) => {

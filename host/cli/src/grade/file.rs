@@ -69,17 +69,17 @@ pub(super) fn rows(path: &Path, by: &str, now_unix_ms: u64) -> Result<Vec<Row>, 
 /// Looks up the calls of the rows.
 ///
 /// # Errors
-/// Names every line whose call is not found.
+/// When calls cannot be looked up. The inner error names every line whose call is not found.
 pub(super) fn resolve(
     path: &Path,
     rows: Vec<Row>,
-    find: impl Fn(&str) -> Result<String, String>,
-) -> Result<Vec<(String, Graded)>, String> {
-    let found = |Row { line, call, graded }: Row| match find(&call) {
-        Ok(id) => Ok((id, graded)),
-        Err(why) => Err((line, why)),
+    find: impl Fn(&str) -> anyhow::Result<Result<String, String>>,
+) -> anyhow::Result<Result<Vec<(String, Graded)>, String>> {
+    let found = |Row { line, call, graded }: Row| -> anyhow::Result<_> {
+        Ok(find(&call)?.map(|id| (id, graded)).map_err(|why| (line, why)))
     };
-    all(path, rows.into_iter().map(found))
+    let found = rows.into_iter().map(found).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(all(path, found.into_iter()))
 }
 
 fn text(path: &Path) -> Result<String, String> {
@@ -89,7 +89,8 @@ fn text(path: &Path) -> Result<String, String> {
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("it has more than {FILE_BYTES_MAX} bytes: split it"));
     }
-    Ok(text)
+    // Programs on Windows write a mark of the byte order, which is not a part of the text.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 fn json_lines(text: &str) -> impl Iterator<Item = (u64, Result<Line, String>)> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::otel;
 use crate::Ended;
 use crate::moment::Moment;
-use crate::print::{Message, Printer};
+use crate::print::Printer;
 use airlock::config::ConfigFile;
 use airlock::host;
 use airlock_types::record::Record;
@@ -35,10 +35,9 @@ enum Format {
 pub(crate) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let since_unix_ms = args.since.map_or(0, Moment::unix_ms);
     let file = ConfigFile::read(registry)?;
-    let journal = host::open_journal(&file).map_err(|err| Message(err.to_string()))?;
+    let journal = host::open_journal(&file)?;
     for page in journal.pages(since_unix_ms) {
-        let page = page.map_err(|err| Message(err.to_string()))?;
-        for record in page.iter().filter(|record| args.tool.as_ref().is_none_or(|tool| *tool == record.tool))
+        for record in page?.iter().filter(|record| args.tool.as_ref().is_none_or(|tool| *tool == record.tool))
         {
             print(record, args.format, printer)?;
         }

@@ -28,11 +28,9 @@ pub(crate) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     if rules.is_all() {
         return Err(Message(NO_RULES.into()).into());
     }
-    let journal = host::open_journal(&file).map_err(|err| Message(err.to_string()))?;
+    let journal = host::open_journal(&file)?;
     let now_unix_ms = ms(World::new().wall());
-    let pruned = journal
-        .prune(&|tool| rules.of(tool), By::Command, now_unix_ms)
-        .map_err(|err| Message(err.to_string()))?;
+    let pruned = journal.prune(&|tool| rules.of(tool), By::Command, now_unix_ms)?;
     if args.json {
         printer.json(&pruned)?;
         return Ok(0);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::proof::{checkpoints, open};
 use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended};
-use airlock_journal::evidence::{Exported, Fault, Verified};
+use airlock_journal::evidence::{Exported, Fault, Replaced, Verified};
 use airlock_journal::log::VerifyingKey;
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +61,17 @@ fn print(verified: &Verified, printer: &Printer) {
     for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
         printer.line(format!("{count} {what}"));
     }
+    for Replaced { id, number, by } in &verified.replaced {
+        printer.line(format!("the record {id} of entry {number} was written again, as entry {by}"));
+    }
+    let more = verified.replaced_count - verified.replaced.len() as u64;
+    if more > 0 {
+        printer.line(format!("and {more} more records were written again"));
+    }
+    for key in &verified.other_keys {
+        printer
+            .line(format!("earlier checkpoints left the machine that another key signed, that of `{key}`"));
+    }
     match verified.tiles {
         Some(size) => printer.line(format!("tiles on disk: {size} entries")),
         None => printer
@@ -78,12 +89,12 @@ fn unprotected(verified: &Verified, printer: &Printer) {
         None => printer
             .line("no checkpoint has left the machine, as far as the log says (`journal.checkpoint.to`)"),
     }
-    match (verified.agreed.last(), verified.unprotected_from()) {
-        (Some(size), from) => {
-            let tail = verified.entries - from;
+    match verified.agreed.last() {
+        Some(size) => {
+            let tail = verified.unprotected;
             printer.line(format!("the first {size} entries are those of a given checkpoint; the {tail} behind them are unprotected"));
         }
-        (None, _) => printer.line(
+        None => printer.line(
             "no checkpoint was given (`--since`): whoever owns the disk could have written all of this anew, or cut off its end",
         ),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::open;
-use crate::print::{Message, Printer};
+use crate::print::Printer;
 use airlock::config::ConfigFile;
 use airlock::environment::World;
 use airlock::host;
@@ -74,7 +74,7 @@ pub(super) async fn observed(
             }
         }
     });
-    visited.map_err(|err| Message(err.to_string()))?;
+    visited?;
     if erased > 0 {
         printer.note(format!(
             "warning: what {erased} calls used is not known any more: retention erased it (`keep_payloads`); `--since` leaves \

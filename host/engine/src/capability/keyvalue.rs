@@ -13,7 +13,7 @@ use wasmtime::component::ResourceType;
 
 pub(crate) use attempt::{Keeper, Kept, KeyUsage};
 pub(super) use functions::{link, link_older};
-pub(crate) use shared::{KeyValues, Opened, StoreError};
+pub(crate) use shared::{KeyValues, Opened, Pairs, StoreError};
 
 pub(super) const INTERFACES: &[&str] =
     &["wasi:keyvalue/atomics", "wasi:keyvalue/batch", "wasi:keyvalue/store"];

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::call_count::CallCount;
 use super::load::{Means, first_loaded, pool, suit_confinement};
 use super::{Host, OpenError};
-use crate::capability::keyvalue::KeyValues;
+use crate::capability::keyvalue::{KeyValues, Pairs};
 use crate::capability::{Capabilities, Capability, Resolve};
 use crate::config::ConfigFile;
 use crate::confinement::Confinement;
@@ -50,6 +50,8 @@ pub struct HostBuilder<'w> {
     leaves_out_broken: bool,
     asks_lock: bool,
     backend: Backend,
+    /// Whether the pairs of the state folder are read, though the journal is in memory.
+    reads_pairs: bool,
     watch: &'w (dyn Fn(LoadEvent) + Sync),
 }
 
@@ -73,6 +75,7 @@ impl Host {
             leaves_out_broken: false,
             asks_lock: true,
             backend: Backend::Native,
+            reads_pairs: false,
             watch: &|_| {},
         }
     }
@@ -165,6 +168,12 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { backend: Backend::Interpreter, ..self }
     }
 
+    /// Lets tools read the pairs that are kept in the state folder, while the journal is in memory. None of them is changed. For
+    /// replays in which reading is real.
+    pub fn reading_pairs(self) -> HostBuilder<'w> {
+        HostBuilder { reads_pairs: true, ..self }
+    }
+
     /// Opens the host.
     ///
     /// # Errors
@@ -185,6 +194,7 @@ impl<'w> HostBuilder<'w> {
             leaves_out_broken,
             asks_lock,
             backend,
+            reads_pairs,
             watch,
         } = self;
         let capabilities =
@@ -194,7 +204,12 @@ impl<'w> HostBuilder<'w> {
         let (file, journal, journal_folder, [keyvalues, answers]) = read.await.map_err(panicked)??;
         // Before anything of a component is read, and before a database opens.
         suit_confinement(&file, confinement.as_ref()).await?;
-        let capabilities = capabilities.keeping(KeyValues::new(keyvalues, &environment.seed()));
+        let pairs = match (keyvalues, reads_pairs) {
+            (None, true) => Pairs::Read(file.state().join(keyvalue::FILE)),
+            (None, false) => Pairs::Memory,
+            (Some(path), _) => Pairs::File(path),
+        };
+        let capabilities = capabilities.keeping(KeyValues::new(pairs, &environment.seed()));
         // Started here and awaited below, so that it opens while components compile.
         let journal = tokio::task::spawn_blocking({
             let file = file.clone();
@@ -245,6 +260,7 @@ impl<'w> HostBuilder<'w> {
             threads,
             is_behind: AtomicBool::new(false),
             may_pass,
+            are_checkpoints_failing: AtomicBool::new(false),
             drain_began: OnceLock::new(),
             generations: watch::Sender::new(0),
             interrupted,

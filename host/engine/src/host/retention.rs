@@ -1,6 +1,7 @@
 //! What is done with the journal of a host from time to time: retention, and checkpoints.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Host;
 use crate::config::CheckpointConfig;
@@ -40,6 +41,11 @@ impl Host {
         let is_exported =
             journal.path().is_none() || journal.last_export()?.is_some_and(|(_, is_all)| is_all);
         if is_exported { Ok(None) } else { journal.checkpoint().map(Some) }
+    }
+
+    /// Sets whether checkpoints cannot be signed or exported, which [`Host::degraded`] says. Whoever makes them calls it after each.
+    pub fn checkpoints_fail(&self, fail: bool) {
+        self.are_checkpoints_failing.store(fail, Ordering::Release);
     }
 
     /// Notes in the journal that a checkpoint was exported.

@@ -31,9 +31,9 @@ pub struct Import {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Divergence {
-    /// The number of the import in the cassette, from 1.
-    pub at: usize,
-    /// What was recorded there; none after the last import.
+    /// The number of the import in the cassette, from 1; none where imports are not answered in order.
+    pub at: Option<usize>,
+    /// What was recorded there; none after the last import, and without an order.
     pub recorded: Option<Import>,
     /// What the guest did instead; none if it ended.
     pub replayed: Option<Import>,
@@ -194,11 +194,11 @@ impl Player {
         if place.divergence.is_some() {
             return;
         }
-        let recorded = match self.mode {
-            Mode::Strict => self.cassette.entries.get(place.next).map(Import::from),
-            Mode::Stub | Mode::LiveShadow => None,
+        let (at, recorded) = match self.mode {
+            Mode::Strict => (Some(place.next + 1), self.cassette.entries.get(place.next).map(Import::from)),
+            Mode::Stub | Mode::LiveShadow => (None, None),
         };
-        place.divergence = Some(Divergence { at: place.next + 1, recorded, replayed, what });
+        place.divergence = Some(Divergence { at, recorded, replayed, what });
     }
 
     /// Notes a difference that is not about the order of imports.

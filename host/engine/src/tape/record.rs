@@ -144,9 +144,7 @@ impl Recorder {
         };
         let entries = std::mem::take(&mut reel.entries);
         if recording.bytes > self.bytes_max {
-            let (bytes, most) = (recording.bytes, self.bytes_max);
-            recording.lacks =
-                Some(format!("it has {bytes} bytes, more than `journal.cassette_bytes_max` ({most})"));
+            recording.lacks = Some(too_large(recording.bytes, self.bytes_max));
         } else if self.mode == RecordMode::Metadata {
             // Without an import there is nothing beside the arguments, which the record has.
             recording.sha256 = if imports > 0 { digest(&entries) } else { String::new() };
@@ -157,6 +155,10 @@ impl Recorder {
             let cassette = Cassette { format: FORMAT, header, entries, end: Some(end) }.write();
             recording.sha256 = sha256(cassette.as_bytes());
             recording.bytes = cassette.len() as u64;
+            // With its head, its outcome and what JSON adds, which are not counted while it grows.
+            if recording.bytes > self.bytes_max {
+                recording.lacks = Some(too_large(recording.bytes, self.bytes_max));
+            }
             // Of one that cannot be replayed the digest is enough.
             if recording.lacks.is_none() {
                 keep(&mut recording, cassette, reel.confidential.take().as_deref(), seal);
@@ -164,6 +166,10 @@ impl Recorder {
         }
         recording
     }
+}
+
+fn too_large(bytes: u64, most: u64) -> String {
+    format!("it has {bytes} bytes, more than `journal.cassette_bytes_max` ({most})")
 }
 
 /// Keeps a cassette: as it is, or encrypted where it has something confidential.

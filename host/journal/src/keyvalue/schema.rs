@@ -36,16 +36,29 @@ PRAGMA user_version = 1;
 /// Creates the tables in a new database. Refuses a newer version.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |err: rusqlite::Error| err.to_string();
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;
-    if version > VERSION {
-        return Err(format!(
-            "it is of version {version}, written by a newer Airlock; this one knows up to {VERSION}"
-        ));
-    }
+    let version = known_version(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
     // A setting of the connection: without it the pairs of a removed space would stay.
     connection.pragma_update(None, "foreign_keys", true).map_err(text)?;
     if version < VERSION { create(connection).map_err(text) } else { Ok(()) }
+}
+
+/// Looks at the tables, and lets nothing change them. Refuses another version.
+pub(super) fn prepare_to_read(connection: &mut Connection) -> Result<(), String> {
+    if known_version(connection)? < VERSION {
+        return Err("it has no tables of this version: a tool that is called makes them".to_owned());
+    }
+    connection.pragma_update(None, "query_only", true).map_err(|err| err.to_string())
+}
+
+/// The version of the tables, which is not newer than this one.
+fn known_version(connection: &Connection) -> Result<u32, String> {
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+    let version: u32 = version.map_err(|err| err.to_string())?;
+    if version <= VERSION {
+        return Ok(version);
+    }
+    Err(format!("it is of version {version}, written by a newer Airlock; this one knows up to {VERSION}"))
 }
 
 /// Reads the version again inside the transaction, since two processes may open the database at the same time.

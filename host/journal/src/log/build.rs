@@ -23,6 +23,19 @@ pub(crate) enum BuildError<E> {
     /// The checkpoint beside them cannot be read.
     #[error("the checkpoint beside the tiles: {0}; without their folder all tiles are built anew")]
     Note(#[from] NoteError),
+    /// Another key signed the checkpoint beside them.
+    #[error(
+        "the checkpoint in `{folder}` is signed by the key of `{origin}`, and the key beside the journal is {key}: it was lost or \
+         replaced. Put the old one back; if it is lost, move the folder away, and later checkpoints are signed by the new one"
+    )]
+    Signer {
+        /// Of the tiles.
+        folder: String,
+        /// The name of the log in the checkpoint.
+        origin: String,
+        /// The key that there is.
+        key: String,
+    },
     /// The log is not the one that they are of. They stay as they are: they say what it was.
     #[error(
         "the tiles in `{0}` are of another log than the database has now; `airlock journal verify` says what differs. After a \
@@ -84,6 +97,11 @@ fn standing<E>(
     let Some(text) = tiles.checkpoint()? else { return Ok((Edge::default(), None)) };
     let note = match <[Note; 1]>::try_from(Note::read_all(&text)?) {
         Ok([note]) if note.is_signed_by(key.verifying()) => note,
+        Ok([note]) if note.checkpoint.origin != key.verifying().name() => {
+            let folder = tiles.folder().display().to_string();
+            let (origin, key) = (note.checkpoint.origin, key.verifying().to_string());
+            return Err(BuildError::Signer { folder, origin, key });
+        }
         _ => return Err(other(tiles)),
     };
     let size = note.checkpoint.size;

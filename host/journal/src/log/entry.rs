@@ -57,6 +57,16 @@ impl Kind {
         }
     }
 
+    /// Whether an entry of this kind can end one of the other kind about the same id.
+    pub(crate) fn may_end(self, other: Kind) -> bool {
+        match self {
+            Kind::Call => other == Kind::Call,
+            Kind::Effect => matches!(other, Kind::Effect | Kind::Intent),
+            Kind::Intent | Kind::Withdrawn => other == Kind::Intent,
+            Kind::Before | Kind::Grade | Kind::Prune | Kind::Gap | Kind::Checkpoint => false,
+        }
+    }
+
     /// The kind of this name.
     pub(crate) fn named(name: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.as_str() == name)

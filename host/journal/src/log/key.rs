@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -17,6 +18,9 @@ const ED25519_TYPE: u8 = 1;
 
 /// How the text of a private key begins.
 const PRIVATE: &str = "PRIVATE+KEY+";
+
+/// Rights of group and others.
+const OTHERS: u32 = 0o077;
 
 /// Size of the largest file of a key in bytes. One has about 120.
 const KEY_BYTES_MAX: u64 = 4 << 10;
@@ -37,6 +41,19 @@ pub enum KeyError {
         path: PathBuf,
         /// Why not, and what to do.
         reason: String,
+    },
+    /// The file of the private key is missing, and is needed: another key would not be that of the checkpoints there are.
+    #[error(
+        "the key of checkpoints `{}` is missing, and the checkpoint in `{}` was signed with it: put it back from a backup. If it \
+         is lost, move that folder away: a new key is made then, and what was signed before stays signed by the old one",
+        .path.display(),
+        .tiles.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// The folder of the tiles.
+        tiles: PathBuf,
     },
 }
 
@@ -124,6 +141,14 @@ impl SigningKey {
     /// As [`SigningKey::open`].
     pub(crate) fn existing(path: &Path) -> Result<Option<SigningKey>, KeyError> {
         let failed = |reason: String| KeyError::File { path: path.to_owned(), reason };
+        // Looked at first, since what is open to others is narrowed: a key that others could read may be theirs by now.
+        let mode = path.symlink_metadata().map_or(0, |found| found.mode() & 0o777);
+        if mode & OTHERS != 0 {
+            return Err(failed(format!(
+                "others may read it (mode {mode:03o}), and whoever has it can sign: `chmod 600` it if nobody else has read it, \
+                 else put a new one in its place"
+            )));
+        }
         if !state::file(path).map_err(|err| failed(err.to_string()))? {
             return Ok(None);
         }
@@ -190,6 +215,22 @@ mod tests {
         std::fs::write(&path, "PRIVATE+KEY+x").unwrap();
         let err = SigningKey::open(&path).unwrap_err().to_string();
         assert!(err.contains("it is damaged"), "{err}");
+    }
+
+    #[test]
+    fn a_key_that_others_may_read_is_refused_and_left_as_it_is() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        SigningKey::open(&path).unwrap();
+        for mode in [0o644, 0o640, 0o620, 0o601] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let err = SigningKey::open(&path).unwrap_err().to_string();
+            assert!(err.contains(&format!("(mode {mode:03o})")) && err.contains("chmod 600"), "{err}");
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode);
+        }
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
+        SigningKey::open(&path).unwrap();
     }
 
     #[test]

@@ -20,7 +20,22 @@ impl Ranges {
 
     /// Adds the numbers of another set.
     pub(crate) fn add(&mut self, other: &Ranges) {
-        other.0.iter().for_each(|(first, last)| self.extend(*first, *last));
+        other.iter().for_each(|(first, last)| self.extend(first, last));
+    }
+
+    /// Each range, its first and its last number, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0.iter().map(|(first, last)| (*first, *last))
+    }
+
+    /// Number of numbers, as far as that can be counted.
+    pub(crate) fn count(&self) -> u64 {
+        self.iter().fold(0, |count: u64, (first, last)| count.saturating_add(last - first).saturating_add(1))
+    }
+
+    /// The greatest number.
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.0.values().next_back().copied()
     }
 
     fn extend(&mut self, mut first: u64, mut last: u64) {
@@ -71,6 +86,9 @@ mod tests {
         }
         assert_eq!(serde_json::to_string(&ranges).unwrap(), "[[0,0],[3,5],[8,9]]");
         assert!(serde_json::from_str::<Ranges>("[[2,1]]").is_err());
+        assert_eq!((ranges.count(), ranges.last()), (6, Some(9)));
+        let all: Ranges = serde_json::from_str("[[0,18446744073709551615]]").unwrap();
+        assert_eq!((all.count(), Ranges::default().count(), Ranges::default().last()), (u64::MAX, 0, None));
         let other: Ranges = serde_json::from_str("[[1,2],[6,6],[20,30]]").unwrap();
         ranges.add(&other);
         assert_eq!(serde_json::to_string(&ranges).unwrap(), "[[0,6],[8,9],[20,30]]");

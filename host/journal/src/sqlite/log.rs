@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Sqlite;
-use crate::evidence::{Exported, Verified};
+use crate::evidence::{Exported, Fault, Verified};
 use crate::log::{
-    self, BuildError, Checkpoint, Consistency, Kind, Lock, Note, Proof, SigningKey, Source, TileFault, Tiles,
-    VerifyingKey,
+    self, BuildError, Checkpoint, Consistency, KeyError, Kind, Lock, Note, Proof, SigningKey, Source,
+    TileFault, Tiles, VerifyingKey,
 };
 use crate::store::verify::Against;
 use crate::store::{self, Store, StoreError, processes};
@@ -25,6 +25,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Serialize)]
 struct Told<'t> {
     at_unix_ms: u64,
+    /// The name of the log, which is that of the key.
+    origin: &'t str,
     root: String,
     size: u64,
     to: &'t str,
@@ -46,11 +48,25 @@ impl Sqlite {
         Store::open(&self.path).map_err(JournalError::Read)
     }
 
+    /// The key of checkpoints. Makes a missing one, but not beside checkpoints that it would not have signed. Under the lock of the
+    /// tiles.
+    fn key(&self, tiles: &Tiles) -> Result<SigningKey, JournalError> {
+        let path = self.key_path();
+        let existing = SigningKey::existing(&path).map_err(failed)?;
+        match existing {
+            Some(key) => Ok(key),
+            None if tiles.checkpoint().map_err(failed)?.is_some() => {
+                Err(failed(KeyError::Lost { path, tiles: tiles.folder().to_owned() }))
+            }
+            None => SigningKey::open(&path).map_err(failed),
+        }
+    }
+
     /// The public key of checkpoints. Makes a missing key.
     pub(crate) fn checkpoint_key(&self) -> Result<VerifyingKey, JournalError> {
         let tiles = Tiles::beside(&self.path);
         let _lock = lock(&tiles, LOCK_WAIT)?;
-        Ok(SigningKey::open(&self.key_path()).map_err(failed)?.verifying().clone())
+        Ok(self.key(&tiles)?.verifying().clone())
     }
 
     /// Builds the tiles of all that is written, and signs a checkpoint of it.
@@ -62,7 +78,7 @@ impl Sqlite {
     }
 
     fn build(&self, tiles: &Tiles, lock: &Lock, store: &Store) -> Result<Note, JournalError> {
-        let key = SigningKey::open(&self.key_path()).map_err(failed)?;
+        let key = self.key(tiles)?;
         let connection = store.connection();
         let size = store::log::size(connection).map_err(StoreError::from).map_err(failed)?;
         let mut leaves =
@@ -73,8 +89,8 @@ impl Sqlite {
 
     /// Notes in the log that a checkpoint left the machine.
     pub(crate) fn exported(&self, note: &Note, to: &str, at_unix_ms: u64) -> Result<(), JournalError> {
-        let Checkpoint { origin: _, size, root } = &note.checkpoint;
-        let told = Told { at_unix_ms, root: store::verify::base64(root), size: *size, to };
+        let Checkpoint { origin, size, root } = &note.checkpoint;
+        let told = Told { at_unix_ms, origin, root: store::verify::base64(root), size: *size, to };
         let text = serde_json::to_string(&told).map_err(failed)?;
         let new = store::log::New::told(Kind::Checkpoint, &text);
         let written = self.own_store()?.write(|connection| store::log::append(connection, new));
@@ -100,6 +116,10 @@ impl Sqlite {
     pub(crate) fn prove(&self, id: &str) -> Result<Option<Proof>, JournalError> {
         self.writer.flush()?;
         let (tiles, store) = (Tiles::beside(&self.path), self.own_store()?);
+        // A proof of an entry whose record is another by now would say that what is there was written.
+        if let Some(fault) = self.faults(id)?.into_iter().next() {
+            return Err(JournalError::Altered { id: id.to_owned(), what: fault.what });
+        }
         let Some((index, entry)) = store::log::of_call(store.connection(), id).map_err(failed)? else {
             return Ok(None);
         };
@@ -125,7 +145,7 @@ impl Sqlite {
         let (tiles, store) = (Tiles::beside(&self.path), self.own_store()?);
         let lock = lock(&tiles, LOCK_WAIT)?;
         let built = self.build(&tiles, &lock, &store)?;
-        let key = SigningKey::open(&self.key_path()).map_err(failed)?;
+        let key = self.key(&tiles)?;
         let size = built.checkpoint.size;
         let (old_size, new_size) = (old.checkpoint.size, new.checkpoint.size);
         if old_size == 0 || old_size > new_size {
@@ -154,6 +174,11 @@ impl Sqlite {
         let path = log::consistency(old_size, new_size, &mut |level, at| tiles.node(size, level, at));
         let path = path.map_err(failed)?;
         Ok(Ok(Consistency { old: (&old.checkpoint).into(), new: (&new.checkpoint).into(), path }))
+    }
+
+    /// What is wrong with what is stored of one call.
+    pub(crate) fn faults(&self, id: &str) -> Result<Vec<Fault>, JournalError> {
+        self.read(|connection| store::verify::record(connection, id).map_err(failed))
     }
 
     /// Verifies everything.

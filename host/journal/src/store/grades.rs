@@ -4,8 +4,8 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::log::{self, New};
-use super::{StoreError, signed};
-use crate::grade::{GRADES_MAX, Graded};
+use super::{JournalError, StoreError, explained, signed};
+use crate::grade::{GRADES_MAX, Given, Graded};
 use crate::log::Kind;
 
 /// A grade without its note. Its fields are in the order of their names: the text is canonical JSON.
@@ -57,14 +57,49 @@ impl Row {
     }
 }
 
-/// Appends a grade. Returns whether there was room for it.
-pub(crate) fn grade(connection: &Connection, call: &str, graded: &Graded) -> Result<bool, StoreError> {
+/// Why a grade was not appended.
+pub(crate) enum NotGraded {
+    Store(StoreError),
+    /// The call has all the grades that it can have.
+    Full(String),
+    /// What the call said was erased, and the grade has a note.
+    Erased(String),
+}
+
+impl From<StoreError> for NotGraded {
+    fn from(err: StoreError) -> NotGraded {
+        NotGraded::Store(err)
+    }
+}
+
+impl From<rusqlite::Error> for NotGraded {
+    fn from(err: rusqlite::Error) -> NotGraded {
+        NotGraded::Store(err.into())
+    }
+}
+
+impl From<NotGraded> for JournalError {
+    fn from(err: NotGraded) -> JournalError {
+        match err {
+            NotGraded::Store(err) => JournalError::Write(err.to_string()),
+            NotGraded::Full(call) => JournalError::Graded(call),
+            NotGraded::Erased(call) => JournalError::Noted(call),
+        }
+    }
+}
+
+/// Appends a grade.
+pub(crate) fn grade(connection: &Connection, call: &str, graded: &Graded) -> Result<(), NotGraded> {
     let count = "SELECT count(*) FROM graded WHERE call = ?1";
     let count: u32 = connection.prepare_cached(count)?.query_row([call], |row| row.get(0))?;
     if count >= GRADES_MAX {
-        return Ok(false);
+        return Err(NotGraded::Full(call.to_owned()));
     }
     let (grade, by, note, at_unix_ms) = graded.parts();
+    // Notes are erased with what they are about, once: a later one would stay.
+    if note.is_some() && is_erased(connection, call)? {
+        return Err(NotGraded::Erased(call.to_owned()));
+    }
     let insert = "INSERT INTO graded (call, at_unix_ms, grade, by, note) VALUES (?1, ?2, ?3, ?4, ?5)";
     connection.prepare_cached(insert)?.execute(params![
         call,
@@ -81,8 +116,26 @@ pub(crate) fn grade(connection: &Connection, call: &str, graded: &Graded) -> Res
         by: by.to_owned(),
         note: note.map(str::to_owned),
     };
-    append(connection, &row)?;
-    Ok(true)
+    Ok(append(connection, &row)?)
+}
+
+fn is_erased(connection: &Connection, call: &str) -> Result<bool, StoreError> {
+    let erased = "SELECT 1 FROM records WHERE id = ?1 AND erased_unix_ms IS NOT NULL UNION ALL
+                  SELECT 1 FROM committed WHERE id = ?1 AND erased_unix_ms IS NOT NULL";
+    Ok(connection.prepare_cached(erased)?.exists([call])?)
+}
+
+/// The grades of a call, in the order in which they were given.
+pub(crate) fn given(connection: &Connection, call: &str) -> Result<Vec<Given>, JournalError> {
+    let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
+    let grades = "SELECT at_unix_ms, grade, by, note FROM graded WHERE call = ?1 ORDER BY number";
+    let mut query = connection.prepare_cached(grades).map_err(read)?;
+    let rows = query.query_map([call], |row| {
+        let (grade, by, note) = (log::text(row, 1)?, log::text(row, 2)?, log::text(row, 3)?);
+        let at_unix_ms = row.get::<_, i64>(0)?.unsigned_abs();
+        Ok(Given { at_unix_ms, grade: grade.unwrap_or_default(), by: by.unwrap_or_default(), note })
+    });
+    rows.map_err(read)?.collect::<Result<_, _>>().map_err(read)
 }
 
 /// Whether a call has this grade by the same person with the same note.

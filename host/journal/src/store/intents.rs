@@ -3,11 +3,11 @@
 //! An intent is committed before its call may have an effect, and ends in the transaction that commits the outcome. One
 //! that stays without a running owner is that of a call which was interrupted, whose effects are unknown.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
 use super::log::{self, New};
-use super::{Durability, JournalError, StoreError, explained, json_text, seal};
+use super::{Durability, JournalError, StoreError, explained, json_text, seal, unreadable};
 use crate::Interrupted;
 use crate::log::Kind;
 use airlock_types::code::Code;
@@ -83,21 +83,23 @@ pub(super) fn end_intent(connection: &Connection, id: &str) -> Result<(), StoreE
 pub(crate) fn open_intents(connection: &Connection) -> Result<Vec<String>, JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
     let mut query = connection.prepare("SELECT id FROM intents ORDER BY id").map_err(read)?;
-    let rows = query.query_map([], |row| row.get(0)).map_err(read)?;
-    rows.collect::<Result<_, _>>().map_err(read)
+    let rows = query.query_map([], |row| log::text(row, 0)).map_err(read)?;
+    rows.map(|id| id.map(Option::unwrap_or_default)).collect::<Result<_, _>>().map_err(read)
 }
 
 /// The intent with this id, or with an id that starts with this prefix, and its owner.
 pub(crate) fn find_open(connection: &Connection, id: &str) -> Result<Option<(Record, String)>, JournalError> {
     let read = |err: rusqlite::Error| JournalError::Read(explained(&err));
-    let begins = "SELECT record, owner FROM intents WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
+    let begins = "SELECT record, owner, id FROM intents WHERE id >= ?1 AND id < ?1 || char(0x10ffff) LIMIT 2";
     let mut query = connection.prepare_cached(begins).map_err(read)?;
-    let rows = query.query_map([id], |row| Ok((row.get(0)?, row.get(1)?))).map_err(read)?;
-    let mut found = rows.collect::<Result<Vec<(String, String)>, _>>().map_err(read)?;
+    let text = |row: &Row<'_>, column| log::text(row, column).map(Option::unwrap_or_default);
+    let rows =
+        query.query_map([id], |row| Ok((text(row, 0)?, text(row, 1)?, text(row, 2)?))).map_err(read)?;
+    let mut found = rows.collect::<Result<Vec<(String, String, String)>, _>>().map_err(read)?;
     match (found.pop(), found.is_empty()) {
         (None, _) => Ok(None),
-        (Some((text, owner)), true) => {
-            let record = record::read(&text).map_err(|err| JournalError::Read(err.to_string()))?;
+        (Some((text, owner, id)), true) => {
+            let record = record::read(&text).map_err(|err| unreadable(&id, err))?;
             Ok(Some((as_unknown(record), owner)))
         }
         (Some(_), false) => Err(JournalError::Ambiguous(id.into())),
@@ -110,13 +112,16 @@ pub(crate) fn interrupted(
     is_alive: impl Fn(&str) -> bool,
 ) -> Result<Vec<String>, StoreError> {
     let mut query = connection.prepare("SELECT id, owner FROM intents ORDER BY id")?;
-    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // Lossy: a name that was made one that is not UTF-8 is that of no process, and must not keep the others from being settled.
+    let text = |row: &Row<'_>, column| log::text(row, column).map(Option::unwrap_or_default);
+    let rows = query.query_map([], |row| Ok((text(row, 0)?, text(row, 1)?)))?;
     let open = rows.collect::<Result<Vec<(String, String)>, _>>()?;
     Ok(open.into_iter().filter(|(_, owner)| !is_alive(owner)).map(|(id, _)| id).collect())
 }
 
 /// Ends the intents whose owner is not alive: each becomes a record of a call with an unknown outcome. Returns them,
-/// oldest first. An intent that cannot be read stays.
+/// oldest first. An intent that cannot be read stays, and so does one that is not as the log has it: what is settled gets an
+/// entry of its own, which would make a forged call a true one.
 pub(crate) fn settle(
     connection: &Connection,
     is_alive: impl Fn(&str) -> bool,
@@ -124,9 +129,14 @@ pub(crate) fn settle(
     let mut settled = Vec::new();
     // One record at a time: together they may be large.
     for id in &interrupted(connection, is_alive)? {
-        let text: String =
-            connection.query_row("SELECT record FROM intents WHERE id = ?1", [id], |row| row.get(0))?;
-        let Ok(record) = record::read(&text) else {
+        let Some(text) = attested(connection, id)? else {
+            tracing::error!(
+                "the intent `{id}` of the journal is not one that its log has, and stays open: `airlock journal verify` says \
+                 what was changed"
+            );
+            continue;
+        };
+        let Some(record) = record::read(&text).ok().filter(|record| record.id == *id) else {
             tracing::error!("the intent `{id}` of the journal cannot be read, and stays open");
             continue;
         };
@@ -136,6 +146,18 @@ pub(crate) fn settle(
         settled.push(Interrupted { id, tool, caller, started_unix_ms });
     }
     Ok(settled)
+}
+
+/// The text of an intent, if the log has an entry of just this one that nothing ended.
+fn attested(connection: &Connection, id: &str) -> Result<Option<String>, StoreError> {
+    let row = "SELECT record, owner FROM intents WHERE id = ?1";
+    let row = connection
+        .prepare_cached(row)?
+        .query_row([id], |row| Ok((log::text(row, 0)?, log::text(row, 1)?)))
+        .optional()?;
+    let Some((Some(text), Some(owner))) = row else { return Ok(None) };
+    let Some(number) = log::standing(connection, id, &[Kind::Intent])?.pop() else { return Ok(None) };
+    Ok(log::commits(connection, number, &head(id, &owner)?, &text)?.then_some(text))
 }
 
 /// The record of a call that was interrupted. Intents of early versions had another code.

@@ -6,7 +6,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::{JournalError, explained};
+use super::{JournalError, explained, log};
 use crate::listing::{Filter, Listed, Tail};
 
 /// The tables of records, each with its index.
@@ -17,11 +17,11 @@ const COLUMNS: &str = "id, tool, code, caller, session, started_unix_ms, ended_u
 /// Most rows that a list takes at once from the end of a table.
 const TAIL_ROWS: i64 = 1_000;
 
-/// The newest calls before this id, newest first. Before the empty id are all.
+/// The newest calls before this id, newest first; without one, of all.
 pub(crate) fn list(
     connection: &Connection,
     filter: &Filter,
-    before: &str,
+    before: Option<&str>,
     count: u32,
 ) -> Result<Vec<Listed>, JournalError> {
     let (newest, conditions) = newest_first(filter, before, count);
@@ -29,9 +29,10 @@ pub(crate) fn list(
 }
 
 /// The statement of a page, and what it is compared with.
-fn newest_first(filter: &Filter, before: &str, count: u32) -> (String, Conditions) {
+fn newest_first(filter: &Filter, before: Option<&str>, count: u32) -> (String, Conditions) {
     let mut conditions = Conditions::of(filter);
-    if !before.is_empty() {
+    // A forged call may have the empty id: a list ends before it.
+    if let Some(before) = before {
         conditions.add("id <", before.to_owned().into());
     }
     let wanted = conditions.sql();
@@ -45,7 +46,7 @@ fn newest_first(filter: &Filter, before: &str, count: u32) -> (String, Condition
 /// The steps in which SQLite reads a page.
 #[cfg(test)]
 pub(crate) fn plan_of_list(connection: &Connection, filter: &Filter) -> Vec<String> {
-    let (newest, conditions) = newest_first(filter, "", 10);
+    let (newest, conditions) = newest_first(filter, None, 10);
     let mut query = connection.prepare(&format!("EXPLAIN QUERY PLAN {newest}")).unwrap();
     let values = conditions.values.iter().cycle().take(query.parameter_count());
     query.query_map(params_from_iter(values), |row| row.get(3)).unwrap().map(Result::unwrap).collect()
@@ -59,7 +60,7 @@ pub(crate) fn newest(
 ) -> Result<(Vec<Listed>, Tail), JournalError> {
     // One state of the database for both, so that no call is listed twice or not at all.
     let snapshot = connection.unchecked_transaction().map_err(failed)?;
-    Ok((list(&snapshot, filter, "", count)?, tail(&snapshot)?))
+    Ok((list(&snapshot, filter, None, count)?, tail(&snapshot)?))
 }
 
 fn tail(connection: &Connection) -> Result<Tail, JournalError> {
@@ -152,18 +153,24 @@ fn read(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<List
 
 fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     let (started, ended): (i64, i64) = (row.get(5)?, row.get(6)?);
+    // One text that was made another must not hide the calls beside it.
+    let text = |column| log::text(row, column).map(Option::unwrap_or_default);
     Ok(Listed {
-        id: row.get(0)?,
+        id: text(0)?,
         started_unix_ms: started.unsigned_abs(),
         ms: ended.saturating_sub(started).max(0).unsigned_abs(),
-        tool: row.get(1)?,
-        code: row.get::<_, String>(2)?.into(),
-        caller: row.get(3)?,
-        session: row.get(4)?,
+        tool: text(1)?,
+        code: text(2)?.into(),
+        caller: text(3)?,
+        session: log::text(row, 4)?,
         erased_unix_ms: row.get::<_, Option<i64>>(7)?.map(i64::unsigned_abs),
     })
 }
 
 fn failed(err: rusqlite::Error) -> JournalError {
-    JournalError::Read(explained(&err))
+    let said = explained(&err);
+    // What SQLite says of an index that a statement names and that is missing or a partial one.
+    let is_index = said.contains("no such index") || said.contains("no query solution");
+    let mend = if is_index { "; `airlock journal verify` says which index to make again" } else { "" };
+    JournalError::Read(format!("{said}{mend}"))
 }

@@ -3,7 +3,7 @@
 //! An entry is a row of `log`, whose `leaf` commits to the others of its columns. The row of a record that was removed keeps
 //! its number and its leaf alone. Nothing here deletes a row.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{StoreError, signed};
 use crate::log::{Entry, Kind, Ranges};
@@ -43,16 +43,18 @@ impl<'n> New<'n> {
 /// Number of entries.
 pub(crate) fn size(connection: &Connection) -> rusqlite::Result<u64> {
     // Rows are never deleted, so the last one has the greatest number.
-    let next = "SELECT coalesce(max(number) + 1, 0) FROM log";
-    let next: i64 = connection.prepare_cached(next)?.query_row([], |row| row.get(0))?;
-    Ok(next.unsigned_abs())
+    let last = "SELECT max(number) FROM log";
+    let last: Option<i64> = connection.prepare_cached(last)?.query_row([], |row| row.get(0))?;
+    // Not by SQL: behind the greatest integer, which a forged entry may have, its sum is no integer.
+    Ok(last.map_or(0, |last| last.unsigned_abs() + 1))
 }
 
 /// Appends an entry, inside the transaction that writes what it is about. Returns its number.
 pub(crate) fn append(connection: &Connection, new: New<'_>) -> Result<u64, StoreError> {
     let New { kind, id, head, payload, ends, is_told } = new;
     let number = size(connection)?;
-    let salt = payload.map(|_| salt()).transpose()?;
+    let place = i64::try_from(number).map_err(|_| StoreError::Numbers)?;
+    let salt = payload.map(|_| salt());
     let entry = Entry {
         ends,
         head: head.map(|head| sha256_of(&[head.as_bytes()])),
@@ -65,7 +67,7 @@ pub(crate) fn append(connection: &Connection, new: New<'_>) -> Result<u64, Store
     let insert = "INSERT INTO log (number, leaf, kind, id, head, payload, salt, ends, text)
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     connection.prepare_cached(insert)?.execute(params![
-        signed(number),
+        place,
         entry.leaf(),
         kind.as_str(),
         id,
@@ -85,10 +87,10 @@ pub(crate) fn append(connection: &Connection, new: New<'_>) -> Result<u64, Store
 }
 
 /// Random, and never drawn by the environment of calls: who can guess it can guess what was erased.
-fn salt() -> Result<[u8; SALT_BYTES], StoreError> {
-    let mut salt = [0; SALT_BYTES];
-    aws_lc_rs::rand::fill(&mut salt).map_err(|_| StoreError::Random)?;
-    Ok(salt)
+fn salt() -> [u8; SALT_BYTES] {
+    // The process's own generator, which the kernel seeds. That of the library of the signatures collects entropy of its own
+    // at its first use: 0.4 billion instructions in each `airlock call`.
+    rand::random()
 }
 
 /// The entries of these kinds about this id that no later one ended, oldest first.
@@ -96,19 +98,37 @@ pub(super) fn standing(connection: &Connection, id: &str, kinds: &[Kind]) -> Res
     let of_id = "SELECT number, kind, ends FROM log WHERE id = ?1 ORDER BY number";
     let mut query = connection.prepare_cached(of_id)?;
     let mut rows = query.query([id])?;
-    let mut standing: Vec<u64> = Vec::new();
+    let mut standing: Vec<(u64, Kind)> = Vec::new();
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
         // What is no list ends nothing, and what is no kind is no entry: a verification tells of both.
         let kind = row.get_ref(1)?.as_str().unwrap_or_default();
+        let Some(kind) = Kind::named(kind) else { continue };
         let ends = row.get_ref(2)?.as_str().unwrap_or_default();
         let ends: Vec<u64> = serde_json::from_str(ends).unwrap_or_default();
-        standing.retain(|number| !ends.contains(number));
-        if Kind::named(kind).is_some_and(|kind| kinds.contains(&kind)) {
-            standing.push(number.unsigned_abs());
+        standing.retain(|(number, ended)| !(kind.may_end(*ended) && ends.contains(number)));
+        if kinds.contains(&kind) {
+            standing.push((number.unsigned_abs(), kind));
         }
     }
-    Ok(standing)
+    Ok(standing.into_iter().map(|(number, _)| number).collect())
+}
+
+/// Whether an entry commits to this head and this payload.
+pub(super) fn commits(
+    connection: &Connection,
+    number: u64,
+    head: &str,
+    payload: &str,
+) -> Result<bool, StoreError> {
+    type Digests = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+    let digests = "SELECT head, payload, salt FROM log WHERE number = ?1";
+    let digests: Digests = connection
+        .prepare_cached(digests)?
+        .query_row([signed(number)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (Some(of_head), Some(of_payload), Some(salt)) = digests else { return Ok(false) };
+    let is_payload = of_payload == sha256_of(&[&salt, payload.as_bytes()]);
+    Ok(is_payload && of_head == sha256_of(&[head.as_bytes()]))
 }
 
 /// Notes that a record and everything about it was removed. Adds the numbers of its entries.
@@ -155,8 +175,15 @@ pub(crate) fn latest(connection: &Connection, kind: Kind) -> rusqlite::Result<Op
         "SELECT number, text FROM log WHERE kind = ?1 AND text IS NOT NULL ORDER BY number DESC LIMIT 1";
     let found = connection
         .prepare_cached(latest)?
-        .query_row([kind.as_str()], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get(1)?)));
-    found.optional()
+        .query_row([kind.as_str()], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), text(row, 1)?)));
+    Ok(found.optional()?.map(|(number, text)| (number, text.unwrap_or_default())))
+}
+
+/// A text column, which may have been made one that is not UTF-8: such a text is not what anything here wrote, and must be told
+/// all the same.
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    let bytes = row.get_ref(column)?.as_bytes_or_null();
+    Ok(bytes.unwrap_or_default().map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
 /// The entry with this number, as text, and which number it has; none for one whose record was removed.

@@ -1,11 +1,13 @@
-//! Verification: every entry of the log against the row that it is about, the tiles and checkpoints against the log.
+//! Verification: the schema and the pages of the database, every entry of the log against the row that it is about, the tiles
+//! and checkpoints against the log.
 //!
-//! Reads in transactions of one tile's entries each, so that the database can be written meanwhile. Its memory does not grow
+//! Reads entries in transactions of one tile each, so that the database can be written meanwhile. Its memory does not grow
 //! with the journal, but for the ranges of what retention took and the calls that are open.
 
 mod entry;
 mod gone;
 mod row;
+mod schema;
 mod tables;
 mod tree;
 
@@ -16,7 +18,7 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 
 use super::{StoreError, log, signed};
-use crate::evidence::{Exported, FaultKind, Verified};
+use crate::evidence::{Exported, Fault, FaultKind, Verified};
 use crate::log::{Hash, Kind, Note, Tiles, VerifyingKey};
 use entry::{Found, Pending};
 use gone::Gone;
@@ -51,32 +53,94 @@ struct Verifier<'v> {
 
 /// Verifies a journal.
 pub(crate) fn verify(connection: &Connection, against: &Against<'_>) -> Result<Verified, StoreError> {
-    let mut verifier = Verifier {
-        connection,
-        report: Verified { entries: log::size(connection)?, ..Verified::default() },
-        gone: Gone::default(),
-        pending: BTreeMap::new(),
-        mismatched: Vec::new(),
-    };
-    let mut tree = Tree::new(against, &mut verifier.report);
-    let entries = verifier.report.entries;
-    let mut first = 0;
-    while first < entries {
-        let leaves = verifier.chunk(first, entries.min(first + CHUNK))?;
-        tree.append(first, &leaves, &mut verifier.report);
-        first += CHUNK;
-        if leaves.iter().all(Option::is_none) {
-            first = verifier.skip(first)?;
+    let mut verifier = Verifier::new(connection);
+    // Nothing can be read from tables that are others.
+    if verifier.schema()? {
+        let walked = verifier.pages().and_then(|()| verifier.walk(against));
+        match walked {
+            // Of a database that does not hold together, what was found says more than where the reading ended.
+            Err(err) if verifier.report.faults_count > 0 => {
+                let what = format!("the rest cannot be checked: {err}");
+                verifier.report.fault(FaultKind::Schema, None, None, what);
+            }
+            walked => walked?,
         }
     }
+    Ok(verifier.report.sorted())
+}
+
+/// What is wrong with the record, the intent and the grades of one call. Less than a verification: neither the tiles nor the other
+/// entries are looked at.
+pub(crate) fn record(connection: &Connection, id: &str) -> Result<Vec<Fault>, StoreError> {
+    let mut verifier = Verifier::new(connection);
+    // One state for all of it: retention may erase the record meanwhile, and the call may end.
+    let _snapshot = connection.unchecked_transaction()?;
+    verifier.gone.catch_up(connection)?;
+    // The first one says how many entries are about rows of early versions.
+    let entries = format!(
+        "SELECT {} FROM log WHERE id = ?1 OR (id > ?1 || '/' AND id < ?1 || '0') OR (number = 0 AND kind = 'before')
+         ORDER BY number",
+        Found::COLUMNS
+    );
+    let mut query = connection.prepare_cached(&entries)?;
+    let found = query.query_map([id], Found::of)?.collect::<Result<Vec<_>, _>>()?;
+    found.into_iter().try_for_each(|found| verifier.entry(found))?;
     verifier.reordered();
-    tree.end(&mut verifier.report);
     verifier.open_intents()?;
-    verifier.tables()?;
-    let latest = log::latest(connection, Kind::Checkpoint)?;
-    verifier.report.exported = latest.and_then(|(_, text)| exported(&text));
-    verifier.report.faults.sort_by_key(|fault| (fault.number.is_none(), fault.number, fault.kind));
-    Ok(verifier.report)
+    verifier.rows_of(id)?;
+    let mut faults = verifier.report.sorted().faults;
+    faults.retain(|fault| fault.id.as_deref().is_some_and(|of| of.starts_with(id)));
+    Ok(faults)
+}
+
+impl<'v> Verifier<'v> {
+    fn new(connection: &'v Connection) -> Verifier<'v> {
+        Verifier {
+            connection,
+            report: Verified::default(),
+            gone: Gone::default(),
+            pending: BTreeMap::new(),
+            mismatched: Vec::new(),
+        }
+    }
+
+    /// Checks everything in the tables.
+    fn walk(&mut self, against: &Against<'_>) -> Result<(), StoreError> {
+        let entries = self.size()?;
+        self.report.entries = entries;
+        let mut tree = Tree::new(against, &mut self.report);
+        let mut first = 0;
+        while first < entries {
+            let leaves = self.chunk(first, entries.min(first + CHUNK))?;
+            tree.append(first, &leaves, &mut self.report);
+            first += CHUNK;
+            if leaves.iter().all(Option::is_none) {
+                first = self.skip(first)?;
+            }
+        }
+        self.reordered();
+        tree.end(&mut self.report);
+        let transaction = self.connection.unchecked_transaction()?;
+        self.open_intents()?;
+        transaction.commit()?;
+        self.tables()?;
+        let latest = log::latest(self.connection, Kind::Checkpoint)?;
+        self.report.exported = latest.and_then(|(_, text)| exported(&text));
+        self.report.other_keys.retain(|key| against.key.is_none_or(|own| own.name() != key));
+        Ok(())
+    }
+
+    /// Number of entries, without those at places that no entry can have.
+    fn size(&mut self) -> Result<u64, StoreError> {
+        let last = self.connection.prepare("SELECT 1 FROM log WHERE number = ?1")?.exists([i64::MAX])?;
+        if last {
+            let what = "no log is so long";
+            self.report.fault(FaultKind::Inserted, Some(i64::MAX.unsigned_abs()), None, what);
+        }
+        let size = "SELECT coalesce(max(number) + 1, 0) FROM log WHERE number >= 0 AND number < ?1";
+        let size: i64 = self.connection.query_row(size, [i64::MAX], |row| row.get(0))?;
+        Ok(size.unsigned_abs())
+    }
 }
 
 impl Verifier<'_> {
@@ -84,9 +148,9 @@ impl Verifier<'_> {
     fn chunk(&mut self, first: u64, end: u64) -> Result<Vec<Option<Hash>>, StoreError> {
         let transaction = self.connection.unchecked_transaction()?;
         self.gone.catch_up(self.connection)?;
-        let entries = "SELECT number, leaf, kind, id, head, payload, salt, ends, text FROM log
-                       WHERE number >= ?1 AND number < ?2 ORDER BY number";
-        let mut query = self.connection.prepare_cached(entries)?;
+        let entries =
+            format!("SELECT {} FROM log WHERE number >= ?1 AND number < ?2 ORDER BY number", Found::COLUMNS);
+        let mut query = self.connection.prepare_cached(&entries)?;
         let mut rows = query.query(params![signed(first), signed(end)])?;
         let mut leaves = vec![None; (end - first) as usize];
         let mut next = first;
@@ -107,9 +171,9 @@ impl Verifier<'_> {
     /// Passes over entries that are missing, since there may be any number of them. Returns the first one of the next tile that
     /// has one.
     fn skip(&mut self, first: u64) -> Result<u64, StoreError> {
-        let next = "SELECT min(number) FROM log WHERE number >= ?1";
+        let next = "SELECT min(number) FROM log WHERE number >= ?1 AND number < ?2";
         let next: Option<i64> =
-            self.connection.prepare_cached(next)?.query_row([signed(first)], |row| row.get(0))?;
+            self.connection.prepare_cached(next)?.query_row([signed(first), i64::MAX], |row| row.get(0))?;
         let next = next.map_or(first, |next| next.unsigned_abs() / CHUNK * CHUNK);
         if next > first {
             let what = format!("the entries from {first} to {} are missing", next - 1);

@@ -2,12 +2,6 @@
 
 use super::*;
 
-/// Makes every open intent one of a process that is gone.
-fn kill(path: &Path) {
-    let other = rusqlite::Connection::open(path).unwrap();
-    other.execute("UPDATE intents SET owner = '0123456789abcdef'", []).unwrap();
-}
-
 fn ids(interrupted: &[Interrupted]) -> Vec<&str> {
     interrupted.iter().map(|call| call.id.as_str()).collect()
 }
@@ -20,7 +14,8 @@ async fn an_intent_of_a_process_that_is_gone_ends_as_unknown_and_is_told_once() 
     for id in ["11111111", "22222222"] {
         journal.intend(record(id)).await.unwrap();
     }
-    kill(&path);
+    drop(journal);
+    let journal = Journal::open(&path, BYTES_MAX).unwrap();
     assert!(!journal.find_open("11111111").unwrap().unwrap().is_running);
     // An intent of this process.
     journal.intend(record("33333333")).await.unwrap();
@@ -80,4 +75,43 @@ async fn intents_and_commits_are_counted() {
         journal.seal(record("11111111"), Durability::Committed).await.unwrap();
         assert_eq!((journal.view().intents, journal.view().commits), (1, 2));
     }
+}
+
+/// A row of `intents` that a forger writes: of a call that never started, over one that has ended, and of one that is open with
+/// another content, another process or the id of another call.
+#[tokio::test]
+async fn an_intent_that_the_log_does_not_have_is_never_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = Journal::open(&path, BYTES_MAX).unwrap();
+    journal.intend(record("11111111")).await.unwrap();
+    journal.seal(record("11111111"), Durability::Committed).await.unwrap();
+    journal.seal(record("22222222"), Durability::Queued).await.unwrap();
+    for id in ["33333333", "44444444", "55555555", "66666666"] {
+        journal.intend(record(id)).await.unwrap();
+    }
+    drop(journal);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let forged = serde_json::to_string(&record("11111111")).unwrap().replace("local", "mallory");
+    for change in [
+        format!("INSERT INTO intents VALUES ('11111111', '{forged}', 'gone')"),
+        format!("INSERT INTO intents VALUES ('22222222', '{forged}', 'gone')"),
+        "INSERT INTO intents SELECT '77777777', record, owner FROM intents WHERE id = '33333333'".to_owned(),
+        "INSERT INTO intents VALUES (CAST(x'ff41' AS TEXT), CAST(x'ff' AS TEXT), CAST(x'ff' AS TEXT))"
+            .to_owned(),
+        format!("UPDATE intents SET record = '{forged}' WHERE id = '33333333'"),
+        "UPDATE intents SET owner = 'gone' WHERE id = '44444444'".to_owned(),
+        "UPDATE intents SET record = CAST(x'ff' AS TEXT) WHERE id = '55555555'".to_owned(),
+    ] {
+        assert_eq!(other.execute(&change, []).unwrap(), 1, "{change}");
+    }
+    let journal = Journal::open(&path, BYTES_MAX).unwrap();
+    let verified = journal.verify(&[], None).unwrap();
+    for id in ["11111111", "22222222", "77777777", "33333333", "44444444", "55555555", "\u{fffd}A"] {
+        assert!(verified.faults.iter().any(|fault| fault.id.as_deref() == Some(id)), "{id}: {verified:#?}");
+    }
+    assert_eq!(ids(&journal.settle_interrupted().unwrap()), ["66666666"], "the one that was not touched");
+    assert_eq!(journal.find("11111111").unwrap().unwrap().code, "ok");
+    assert_eq!(journal.find("22222222").unwrap().unwrap().caller, "local");
+    assert_eq!(journal.open_intents().unwrap().len(), 7);
 }

@@ -41,7 +41,7 @@ async fn fill(journal: &Journal, numbers: std::ops::Range<u64>) {
 async fn check(filter: Filter, expected: &[u64]) {
     each(BYTES_MAX, async |journal| {
         fill(journal, 0..30).await;
-        let calls = journal.list(&filter, "", 10).unwrap();
+        let calls = journal.list(&filter, None, 10).unwrap();
         assert_eq!(numbers(&calls), expected, "{filter:?} in {journal:?}");
     })
     .await;
@@ -75,11 +75,11 @@ async fn each_filter_is_applied_and_all_together() {
 async fn pages_have_every_call_once_the_newest_first() {
     each(BYTES_MAX, async |journal| {
         fill(journal, 0..30).await;
-        let (mut before, mut seen) = (String::new(), Vec::new());
+        let (mut before, mut seen) = (None::<String>, Vec::new());
         loop {
-            let page = journal.list(&Filter::default(), &before, 7).unwrap();
+            let page = journal.list(&Filter::default(), before.as_deref(), 7).unwrap();
             let Some(last) = page.last() else { break };
-            before.clone_from(&last.id);
+            before = Some(last.id.clone());
             seen.extend(numbers(&page));
         }
         assert_eq!(seen, (0..30).rev().collect::<Vec<_>>());
@@ -91,7 +91,7 @@ async fn pages_have_every_call_once_the_newest_first() {
 async fn a_line_says_what_its_record_says() {
     each(BYTES_MAX, async |journal| {
         fill(journal, 15..16).await;
-        let [listed] = &journal.list(&Filter::default(), "", 10).unwrap()[..] else { panic!() };
+        let [listed] = &journal.list(&Filter::default(), None, 10).unwrap()[..] else { panic!() };
         let found = journal.find(&call(15).id).unwrap().unwrap();
         assert_eq!(listed, &Listed::from(&found));
         assert_eq!((listed.ms, &*listed.code, listed.session.as_deref()), (7, "limit.fuel", Some("5e55")));
@@ -179,4 +179,16 @@ async fn a_row_whose_record_has_another_id_ends_the_pages_with_an_error() {
     connection.execute("UPDATE committed SET id = 'zz' WHERE id = ?1", [call(1).id]).unwrap();
     let said = journal.page("", 0).unwrap_err().to_string();
     assert!(said.contains("the record `zz` says that it is") && said.contains("journal verify"), "{said}");
+}
+
+#[tokio::test]
+async fn a_call_without_an_id_ends_a_list() {
+    each(BYTES_MAX, async |journal| {
+        fill(journal, 0..3).await;
+        journal.seal(record(""), Durability::Queued).await.unwrap();
+        let all = journal.list(&Filter::default(), None, 10).unwrap();
+        assert_eq!(all.len(), 4);
+        assert_eq!(journal.list(&Filter::default(), Some(&all[3].id), 10).unwrap(), []);
+    })
+    .await;
 }

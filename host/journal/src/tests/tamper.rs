@@ -1,5 +1,6 @@
 //! Tamper evidence: what is changed, dropped, inserted or reordered is found and located.
 
+mod forged;
 mod mutate;
 
 use std::fs;

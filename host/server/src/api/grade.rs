@@ -74,8 +74,8 @@ fn status(err: &GradeError) -> StatusCode {
     match err {
         GradeError::Forbidden => StatusCode::FORBIDDEN,
         GradeError::Unknown => StatusCode::NOT_FOUND,
-        // The call has all the grades that it can have.
-        GradeError::Journal(JournalError::Graded(_)) => StatusCode::CONFLICT,
+        // The call has all the grades that it can have, or was erased and takes no note.
+        GradeError::Journal(JournalError::Graded(_) | JournalError::Noted(_)) => StatusCode::CONFLICT,
         GradeError::Journal(_) | _ => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -1,17 +1,27 @@
 //! The pairs of all tools of a host, and the thread that works on them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::blocking::Lane;
 use airlock_journal::keyvalue::KeyValue;
 use airlock_types::digest::hex;
 
+/// Where the pairs of a host are.
+#[derive(Debug)]
+pub(crate) enum Pairs {
+    /// In a file.
+    File(PathBuf),
+    /// In a file that is read and never changed.
+    Read(PathBuf),
+    /// In memory, like the journal of the host.
+    Memory,
+}
+
 /// The pairs of a host: opened when the first tool with a grant is linked.
 #[derive(Debug)]
 pub(crate) struct KeyValues {
-    /// The file. `None` for a host whose journal is in memory: its pairs are, too.
-    path: Option<PathBuf>,
+    pairs: Pairs,
     opened: Mutex<Option<Arc<Opened>>>,
     host: String,
 }
@@ -37,9 +47,9 @@ pub(crate) struct StoreError {
 
 impl KeyValues {
     /// `seed` are fresh random bytes.
-    pub(crate) fn new(path: Option<PathBuf>, seed: &[u8; 32]) -> KeyValues {
+    pub(crate) fn new(pairs: Pairs, seed: &[u8; 32]) -> KeyValues {
         // 128 bits: no two hosts share them.
-        KeyValues { path, opened: Mutex::default(), host: hex(&seed[..16]) }
+        KeyValues { pairs, opened: Mutex::default(), host: hex(&seed[..16]) }
     }
 
     /// The open pairs. Blocks while the file is opened.
@@ -51,12 +61,12 @@ impl KeyValues {
         if let Some(opened) = &*opened {
             return Ok(opened.clone());
         }
-        let store = match &self.path {
-            Some(path) => KeyValue::open(path),
-            None => KeyValue::memory(),
-        };
-        let path = || self.path.clone().unwrap_or_default();
-        let store = store.map_err(|reason| StoreError { path: path(), reason })?;
+        let failed = |path: &Path, reason| StoreError { path: path.to_owned(), reason };
+        let store = match &self.pairs {
+            Pairs::File(path) => KeyValue::open(path).map_err(|reason| failed(path, reason)),
+            Pairs::Read(path) => KeyValue::read_only(path).map_err(|reason| failed(path, reason)),
+            Pairs::Memory => KeyValue::memory().map_err(|reason| failed(Path::new(""), reason)),
+        }?;
         let open = Arc::new(Opened { store, lane: Lane::single(), host: self.host.clone() });
         *opened = Some(open.clone());
         Ok(open)
@@ -66,6 +76,6 @@ impl KeyValues {
 impl Default for KeyValues {
     /// Pairs in memory.
     fn default() -> KeyValues {
-        KeyValues::new(None, &[0; 32])
+        KeyValues::new(Pairs::Memory, &[0; 32])
     }
 }

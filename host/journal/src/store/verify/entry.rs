@@ -2,11 +2,15 @@
 
 use rusqlite::Row;
 
-use super::Verifier;
-use crate::evidence::FaultKind;
+use super::{Verifier, gone};
+use crate::evidence::{FaultKind, Replaced};
 use crate::log::{Entry, Hash, Kind};
+use crate::store::log::text;
 use crate::store::{StoreError, log, signed};
 use airlock_types::digest::sha256_of;
+
+/// Most keys of exported checkpoints that are told.
+const KEYS_MAX: usize = 16;
 
 /// A row of the log, as it is found. What has the wrong length stays so that it can be told.
 #[derive(Clone, Debug)]
@@ -42,7 +46,17 @@ pub(super) struct Pending {
     pub(super) salt: Option<Vec<u8>>,
 }
 
+/// An entry that another one names.
+struct Other {
+    kind: Kind,
+    id: String,
+    is_salted: bool,
+}
+
 impl Found {
+    /// The columns that `of` reads, in their order.
+    pub(super) const COLUMNS: &str = "number, leaf, kind, id, head, payload, salt, ends, text";
+
     pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Found> {
         Ok(Found {
             number: row.get::<_, i64>(0)?.unsigned_abs(),
@@ -99,12 +113,6 @@ impl Found {
         let texts = [kind, id, ends, text].into_iter().all(Option::is_none);
         texts && [head, payload, salt].into_iter().all(Option::is_none)
     }
-}
-
-/// A text column, which may have been made one that is not UTF-8. Such a text is not what a leaf is the hash of.
-fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
-    let bytes = row.get_ref(column)?.as_bytes_or_null();
-    Ok(bytes.unwrap_or_default().map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
 impl Sound {
@@ -192,6 +200,8 @@ impl Verifier<'_> {
         let told: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
         match entry.kind {
             Kind::Gap => self.report.lost += told["lost"].as_u64().unwrap_or(0),
+            Kind::Checkpoint => self.signed(&told),
+            Kind::Prune => return gone::fault(entry.number, text).map(|what| (FaultKind::Edited, what)),
             Kind::Before if entry.number == 0 => {
                 let counts = told.as_object().into_iter().flatten();
                 self.report.before = counts.filter_map(|(_, count)| count.as_u64()).sum();
@@ -200,35 +210,58 @@ impl Verifier<'_> {
                 let what = "only the first entry is about what was there before the log";
                 return Some((FaultKind::Inserted, what.to_owned()));
             }
-            Kind::Call
-            | Kind::Effect
-            | Kind::Intent
-            | Kind::Withdrawn
-            | Kind::Grade
-            | Kind::Prune
-            | Kind::Checkpoint => {}
+            Kind::Call | Kind::Effect | Kind::Intent | Kind::Withdrawn | Kind::Grade => {}
         }
         None
     }
 
-    /// Checks what an entry says that it ended.
+    /// Notes whose key signed a checkpoint that was exported. Entries of early versions do not say it.
+    fn signed(&mut self, told: &serde_json::Value) {
+        let keys = &mut self.report.other_keys;
+        if let Some(origin) = told["origin"].as_str()
+            && keys.len() < KEYS_MAX
+            && !keys.iter().any(|key| key == origin)
+        {
+            keys.push(origin.to_owned());
+        }
+    }
+
+    /// Checks what an entry says that it ended: earlier entries about the same id, of kinds that one of its kind can end.
     fn ended(&mut self, entry: &Sound) -> Result<(), StoreError> {
         for ended in &entry.ends {
-            let salt = match self.pending.remove(ended) {
-                Some(pending) => pending.salt,
-                None => {
-                    let salt = "SELECT salt FROM log WHERE number = ?1";
-                    let mut query = self.connection.prepare_cached(salt)?;
-                    let mut rows = query.query([signed(*ended)])?;
-                    rows.next()?.map_or(Ok(None), |row| row.get(0))?
-                }
+            let (number, id) = (entry.number, Some(entry.id.as_str()).filter(|id| !id.is_empty()));
+            let other = self.other(*ended)?.filter(|_| *ended < number);
+            let fitting = other.filter(|other| other.id == entry.id && entry.kind.may_end(other.kind));
+            let Some(other) = fitting else {
+                let what = format!(
+                    "it says that it ended entry {ended}, which is not one that a `{}` of this id can end",
+                    entry.kind.as_str()
+                );
+                self.report.fault(FaultKind::Inserted, Some(number), id, what);
+                continue;
             };
-            if salt.is_some() {
-                let what = format!("entry {} ended it, and it has a salt still", entry.number);
-                self.report.fault(FaultKind::Edited, Some(*ended), Some(&entry.id), what);
+            self.pending.remove(ended);
+            if other.is_salted {
+                let what = format!("entry {number} ended it, and it has a salt still");
+                self.report.fault(FaultKind::Edited, Some(*ended), id, what);
+            }
+            // An entry without a payload attests again what retention left of the same record.
+            if other.kind != Kind::Intent && entry.payload.is_some() {
+                self.report.replaced(Replaced { id: entry.id.clone(), number: *ended, by: number });
             }
         }
         Ok(())
+    }
+
+    /// What an entry says that it is, whether or not it was written so: that is found where the entry itself is checked.
+    fn other(&self, number: u64) -> Result<Option<Other>, StoreError> {
+        let other = "SELECT kind, id, salt IS NOT NULL FROM log WHERE number = ?1";
+        let mut query = self.connection.prepare_cached(other)?;
+        let mut rows = query.query([signed(number)])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let (Some(kind), Some(id)) = (text(row, 0)?, text(row, 1)?) else { return Ok(None) };
+        let is_salted = row.get(2)?;
+        Ok(Kind::named(&kind).map(|kind| Other { kind, id, is_salted }))
     }
 
     /// Whether no later entry ended this one.

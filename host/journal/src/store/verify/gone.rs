@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params};
 use serde::Deserialize;
 
+use crate::grade::GRADES_MAX;
 use crate::log::Ranges;
 use crate::store::{StoreError, signed};
 
@@ -18,13 +19,47 @@ pub(super) struct Gone {
     next: u64,
 }
 
+/// What an entry says. Those that are older than the log have no numbers of entries.
 #[derive(Deserialize)]
 struct Told {
     at_unix_ms: i64,
     #[serde(default)]
-    erased_entries: Vec<(u64, u64)>,
+    erased: u64,
+    #[serde(default)]
+    erased_entries: Ranges,
+    first: Option<String>,
+    last: Option<String>,
+    #[serde(default)]
+    removed: u64,
     #[serde(default)]
     removed_entries: Ranges,
+}
+
+/// Most entries that one record has with its grades: those of its intents and of itself, which may have been written more than once.
+const RECORD_ENTRIES_MAX: u64 = GRADES_MAX as u64 + 28;
+
+/// What is wrong with the entry at this place, which says what retention took.
+pub(super) fn fault(number: u64, text: &str) -> Option<String> {
+    let Ok(told) = serde_json::from_str::<Told>(text) else {
+        return Some("it does not say what retention took".to_owned());
+    };
+    let Told { at_unix_ms: _, erased, erased_entries, first, last, removed, removed_entries } = &told;
+    let is_any = erased_entries.last().or(removed_entries.last()).is_some();
+    let is_named = first.as_ref().zip(last.as_ref()).is_some_and(|(first, last)| first <= last);
+    if is_any && !is_named {
+        return Some("it does not say which records retention took".to_owned());
+    }
+    let both = [("erased", erased, erased_entries), ("removed", removed, removed_entries)];
+    both.into_iter().find_map(|(took, records, entries)| {
+        let count = entries.count();
+        if entries.last().is_some_and(|last| last >= number) {
+            return Some(format!("it says that retention {took} entries that come after it"));
+        }
+        // Each entry that is gone is that of a record, or of a grade that went with its record.
+        (count > records.saturating_mul(RECORD_ENTRIES_MAX)).then(|| {
+            format!("it says that retention {took} {records} records, and names {count} of their entries")
+        })
+    })
 }
 
 impl Gone {
@@ -42,7 +77,7 @@ impl Gone {
             };
             self.removed.add(&told.removed_entries);
             self.erased
-                .extend(told.erased_entries.iter().map(|(first, last)| (*first, (*last, told.at_unix_ms))));
+                .extend(told.erased_entries.iter().map(|(first, last)| (first, (last, told.at_unix_ms))));
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
-//! The other way around: rows that no entry is about, values that are stored apart, and the schema.
+//! The other way around: rows that no entry is about, and values that are stored apart.
 
 use rusqlite::{Connection, params};
 
 use super::Verifier;
 use crate::evidence::FaultKind;
-use crate::store::{StoreError, schema};
+use crate::log::Kind;
+use crate::store::log::text;
+use crate::store::{StoreError, log};
 use airlock_types::digest::sha256;
 
 /// Rows that one statement looks at.
@@ -13,75 +15,114 @@ const PAGE: i64 = 1_024;
 /// Size of the largest value that is decompressed, in bytes: that of the largest record.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
+/// A table whose rows have entries.
+struct Rows {
+    table: &'static str,
+    /// What their entries are about, as SQL.
+    id: &'static str,
+    kind: Kind,
+    /// What it means that there is no entry.
+    what: &'static str,
+}
+
+const RECORDS: Rows =
+    Rows { table: "records", id: "id", kind: Kind::Call, what: "the record was never written" };
+const COMMITTED: Rows =
+    Rows { table: "committed", id: "id", kind: Kind::Effect, what: "the record was never written" };
+const INTENTS: Rows = Rows {
+    table: "intents",
+    id: "id",
+    kind: Kind::Intent,
+    what: "the call did not start, or has ended: it is not settled at a start",
+};
+const GRADED: Rows = Rows {
+    table: "graded",
+    id: "call || '/grade/' || number",
+    kind: Kind::Grade,
+    what: "the grade was never given",
+};
+
+impl Rows {
+    /// Whether the log has an entry about a row of this id that nothing ended.
+    fn is_known(&self, connection: &Connection, id: &str) -> Result<bool, StoreError> {
+        Ok(!log::standing(connection, id, &[self.kind])?.is_empty())
+    }
+}
+
 impl Verifier<'_> {
     /// Rows of tables that nothing in the log is about.
     pub(super) fn tables(&mut self) -> Result<(), StoreError> {
-        let logged = |kind: &str, id: &str| {
-            format!("EXISTS (SELECT 1 FROM log WHERE log.id = {id} AND log.kind = '{kind}')")
-        };
-        let used = "EXISTS (SELECT 1 FROM records WHERE records.id = body_uses.record AND parts > 0)
-                    OR EXISTS (SELECT 1 FROM committed WHERE committed.id = body_uses.record AND parts > 0)";
-        let graded = "graded.call || '/grade/' || graded.number";
-        let tables = [
-            ("records", "id", logged("call", "records.id"), "the record was never written"),
-            ("committed", "id", logged("effect", "committed.id"), "the record was never written"),
-            ("intents", "id", logged("intent", "intents.id"), "the call never started"),
-            ("graded", graded, logged("grade", graded), "the grade was never given"),
-        ];
-        for (table, id, is_known, what) in tables {
-            self.unknown(table, id, &is_known, what)?;
+        for rows in [RECORDS, COMMITTED, INTENTS, GRADED] {
+            self.unknown(&rows)?;
         }
         if self.connection.prepare("SELECT 1 FROM log WHERE number < 0")?.exists([])? {
             self.report.fault(FaultKind::Inserted, None, None, "there are entries before the first one");
         }
+        self.orphans()?;
+        self.bodies()
+    }
+
+    /// Rows about one call that nothing in the log is about.
+    pub(super) fn rows_of(&mut self, id: &str) -> Result<(), StoreError> {
+        for rows in [RECORDS, COMMITTED, INTENTS] {
+            let is_there = format!("SELECT 1 FROM {} WHERE id = ?1", rows.table);
+            let is_there = self.connection.prepare_cached(&is_there)?.exists([id])?;
+            if is_there && !rows.is_known(self.connection, id)? {
+                self.report.fault(FaultKind::Inserted, None, Some(id), rows.what);
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown(&mut self, rows: &Rows) -> Result<(), StoreError> {
+        let Rows { table, id, .. } = rows;
+        let page = format!("SELECT rowid, {id} FROM {table} WHERE rowid >= ?1 ORDER BY rowid LIMIT {PAGE}");
+        let mut from = Some(i64::MIN);
+        while let Some(first) = from.take() {
+            let mut query = self.connection.prepare_cached(&page)?;
+            let mut found = query.query([first])?;
+            while let Some(row) = found.next()? {
+                let number: i64 = row.get(0)?;
+                from = number.checked_add(1);
+                let id = text(row, 1)?.unwrap_or_default();
+                if !rows.is_known(self.connection, &id)? {
+                    // The writer puts a row without an id there, to see whether it can write, and never commits it.
+                    let named = if id.is_empty() { format!("row {number} of `{table}`") } else { id };
+                    self.report.fault(FaultKind::Inserted, None, Some(&named), rows.what);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Uses of values by records that have none.
+    fn orphans(&mut self) -> Result<(), StoreError> {
+        let used = "EXISTS (SELECT 1 FROM records WHERE records.id = body_uses.record AND parts > 0)
+                    OR EXISTS (SELECT 1 FROM committed WHERE committed.id = body_uses.record AND parts > 0)";
         let orphan = format!("SELECT record FROM body_uses WHERE NOT ({used})");
         let mut query = self.connection.prepare(&orphan)?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
-            let id: String = row.get(0)?;
+            let id = text(row, 0)?.unwrap_or_default();
             let what = "it uses a value, and no record of this id has one";
             self.report.fault(FaultKind::Inserted, None, Some(&id), what);
         }
-        self.bodies()?;
-        self.schema()
-    }
-
-    fn unknown(&mut self, table: &str, id: &str, is_known: &str, what: &str) -> Result<(), StoreError> {
-        let page = format!(
-            "SELECT rowid, {id}, {is_known} FROM {table} WHERE rowid > ?1 ORDER BY rowid LIMIT {PAGE}"
-        );
-        let mut last = i64::MIN;
-        loop {
-            let mut query = self.connection.prepare_cached(&page)?;
-            let mut rows = query.query([last])?;
-            let before = last;
-            while let Some(row) = rows.next()? {
-                last = row.get(0)?;
-                // What the writer puts there to see whether it can write has no id.
-                if let (id, false) = (row.get::<_, String>(1)?, row.get(2)?)
-                    && !id.is_empty()
-                {
-                    self.report.fault(FaultKind::Inserted, None, Some(&id), what);
-                }
-            }
-            if last == before {
-                return Ok(());
-            }
-        }
+        Ok(())
     }
 
     /// Values that are stored apart: each is what its digest says, and is used.
     fn bodies(&mut self) -> Result<(), StoreError> {
         let next =
             "SELECT number, sha256, bytes, zstd, EXISTS (SELECT 1 FROM body_uses WHERE body = bodies.number)
-                    FROM bodies WHERE number > ?1 ORDER BY number LIMIT 1";
+                    FROM bodies WHERE number >= ?1 ORDER BY number LIMIT 1";
         let mut query = self.connection.prepare(next)?;
-        let mut last = i64::MIN;
-        loop {
-            let mut rows = query.query(params![last])?;
+        let mut from = Some(i64::MIN);
+        while let Some(first) = from.take() {
+            let mut rows = query.query(params![first])?;
             let Some(row) = rows.next()? else { return Ok(()) };
-            last = row.get(0)?;
-            let (digest, bytes, is_used): (String, i64, bool) = (row.get(1)?, row.get(2)?, row.get(4)?);
+            from = row.get::<_, i64>(0)?.checked_add(1);
+            let (digest, bytes, is_used): (_, i64, bool) =
+                (text(row, 1)?.unwrap_or_default(), row.get(2)?, row.get(4)?);
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX).min(BODY_BYTES_MAX);
             let value = zstd::bulk::decompress(row.get_ref(3)?.as_blob().unwrap_or_default(), bytes);
             let is_same = value.is_ok_and(|value| value.len() == bytes && sha256(&value) == digest);
@@ -93,35 +134,6 @@ impl Verifier<'_> {
                 self.report.fault(FaultKind::Inserted, None, Some(&id), "no record uses it");
             }
         }
-    }
-
-    /// Views and triggers, which could show or do something else.
-    fn schema(&mut self) -> Result<(), StoreError> {
-        let mut made = Connection::open_in_memory()?;
-        schema::prepare(&mut made).map_err(StoreError::Open)?;
-        let expected = texts(&made)?;
-        let found = texts(self.connection)?;
-        for (name, text) in &expected {
-            match found.iter().find(|(other, _)| other == name) {
-                Some((_, found)) if found == text => {}
-                Some(_) => self.report.fault(FaultKind::Schema, None, Some(name), "it is another one"),
-                None => self.report.fault(FaultKind::Schema, None, Some(name), "it is missing"),
-            }
-        }
-        // A view of somebody else shows what it likes under a name of its own. A trigger changes rows.
-        for (name, _) in found.iter().filter(|(name, _)| name.starts_with("trigger")) {
-            if !expected.iter().any(|(expected, _)| expected == name) {
-                self.report.fault(FaultKind::Schema, None, Some(name), "it is not of the journal");
-            }
-        }
         Ok(())
     }
-}
-
-/// The views and triggers, each with its text.
-fn texts(connection: &Connection) -> Result<Vec<(String, String)>, StoreError> {
-    let texts = "SELECT type || ' `' || name || '`', sql FROM sqlite_schema WHERE type IN ('view', 'trigger') ORDER BY name";
-    let mut query = connection.prepare(texts)?;
-    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

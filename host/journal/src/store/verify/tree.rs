@@ -159,11 +159,12 @@ fn local(tiles: &Tiles) -> Result<Option<Note>, String> {
 fn signature(name: &str, note: &Note, key: Option<&VerifyingKey>, report: &mut Verified) {
     let what = match key {
         None => format!("{name} cannot be checked: the key of checkpoints is missing, and none is given"),
-        Some(key) if !note.is_signed_by(key) => format!("{name} is not signed by the key {key}"),
-        Some(key) if note.checkpoint.origin != key.name() => {
-            format!("{name} is of another log, `{}`", note.checkpoint.origin)
-        }
-        Some(_) => return,
+        Some(key) if note.is_signed_by(key) && note.checkpoint.origin == key.name() => return,
+        Some(key) if note.checkpoint.origin != key.name() => format!(
+            "{name} is not signed by the key {key}, but is of the log `{}`: another key was in its place then, or this is another log",
+            note.checkpoint.origin
+        ),
+        Some(key) => format!("{name} is not signed by the key {key}"),
     };
     report.fault(FaultKind::Checkpoint, None, None, what);
 }

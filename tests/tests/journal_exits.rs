@@ -1,0 +1,117 @@
+//! One rule of exit codes for all verbs that read the journal: 1 if the answer is no, 70 if the journal cannot be used.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::http::KM;
+use crate::journal::{journal_of, registry_in};
+use crate::state_folder::airlock;
+
+/// A registry with a call on record, and the id of that.
+fn place(folder: &Path) -> (PathBuf, String) {
+    let path = registry_in(folder, "[journal]\nkeep = \"400d\"\n");
+    let called = airlock(&path, &["call", "reads", KM, "--json"]);
+    let reply: Value = serde_json::from_slice(&called.stdout).unwrap();
+    (path, reply["record"].as_str().unwrap().to_owned())
+}
+
+/// Verbs that look at one call, with its place in the arguments.
+fn of_call(id: &str) -> Vec<Vec<&str>> {
+    vec![
+        vec!["show", id],
+        vec!["show", id, "--json"],
+        vec!["why", id],
+        vec!["replay", id],
+        vec!["grade", id, "right"],
+        vec!["journal", "prove", id],
+    ]
+}
+
+/// Verbs that look at all of the journal.
+fn of_all() -> Vec<Vec<&'static str>> {
+    vec![
+        vec!["log"],
+        vec!["replay", "--since", "1h"],
+        vec!["journal", "export"],
+        vec!["journal", "verify"],
+        vec!["journal", "checkpoint"],
+        vec!["journal", "key"],
+        vec!["journal", "prune"],
+        vec!["policy", "unused"],
+        vec!["audit"],
+    ]
+}
+
+fn check(path: &Path, args: &[&str], expected: i32, says: &str) {
+    let done = airlock(path, args);
+    let said = [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+    assert!(
+        done.status.code() == Some(expected) && said.contains(says),
+        "{args:?}: {:?} {said}",
+        done.status
+    );
+}
+
+#[test]
+fn a_journal_that_cannot_be_used_is_70_for_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, id) = place(folder.path());
+    let journal = journal_of(folder.path());
+    let whole = std::fs::read(&journal).unwrap();
+    for content in
+        [b"this is a letter, not a database, and it is long enough to tell".to_vec(), newer(&journal)]
+    {
+        std::fs::write(&journal, content).unwrap();
+        for args in of_call(&id).iter().chain(&of_all()) {
+            check(&path, args, 70, "journal");
+        }
+    }
+    std::fs::write(&journal, whole).unwrap();
+    check(&path, &["log"], 0, &id[..13]);
+}
+
+/// The same journal, as a newer version would have written it.
+fn newer(journal: &Path) -> Vec<u8> {
+    let copy = tempfile::tempdir().unwrap();
+    let path = copy.path().join("journal.db");
+    std::fs::copy(journal, &path).unwrap();
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 99").unwrap();
+    drop(connection);
+    std::fs::read(&path).unwrap()
+}
+
+#[test]
+fn a_call_that_is_not_there_or_not_as_it_was_written_is_1_for_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, id) = place(folder.path());
+    for args in of_call("01234567-89ab") {
+        check(&path, &args, 1, "no record `01234567-89ab`");
+    }
+    let connection = Connection::open(journal_of(folder.path())).unwrap();
+    // Its caller is another one than was written.
+    let edit = "UPDATE records SET record = replace(record, '\"caller\":\"local\"', '\"caller\":\"maria\"'), caller = 'maria'";
+    assert_eq!(connection.execute(edit, []).unwrap(), 1);
+    for args in
+        [vec!["show", &id], vec!["show", &id, "--json"], vec!["why", &id], vec!["journal", "prove", &id]]
+    {
+        check(&path, &args, 1, "does not match the log: the record is not the one that was written");
+    }
+    check(&path, &["replay", &id], 0, "does not match the log");
+    check(&path, &["journal", "verify"], 1, "the record is not the one that was written");
+    // It is no record any more.
+    assert_eq!(connection.execute("UPDATE records SET record = '{}'", []).unwrap(), 1);
+    let mut verbs = of_call(&id);
+    verbs.extend([
+        vec!["replay", "--since", "1h"],
+        vec!["journal", "export"],
+        vec!["policy", "unused"],
+        vec!["audit"],
+    ]);
+    for args in verbs {
+        check(&path, &args, 1, &format!("the record `{id}` cannot be read"));
+    }
+    check(&path, &["log"], 0, &id[..13]);
+}

@@ -20,9 +20,6 @@ use airlock_types::shorten::shorten;
 /// Most characters of the arguments of an import that are printed.
 const ARGS_CHARS_MAX: usize = 400;
 
-/// Most bytes of a file of identities: far above what one needs.
-const IDENTITY_BYTES_MAX: u64 = 64 << 10;
-
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["call", "since"]))]
 pub(super) struct Args {
@@ -40,7 +37,7 @@ pub(super) struct Args {
     /// How imports are answered
     #[arg(long, value_enum, default_value = "strict")]
     mode: ModeName,
-    /// The age identity of `journal.recipient`, for cassettes that are encrypted to it
+    /// The age identity of `journal.recipient`, for cassettes and confidential fields that are encrypted to it
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
     /// Print one JSON document for each attempt
@@ -78,11 +75,7 @@ struct Counts {
 
 pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
     let file = ConfigFile::read(registry)?;
-    let read = |path: &PathBuf| {
-        let unread = |err| Message(format!("the identity `{}` cannot be read: {err}", path.display()));
-        airlock::file::read(path, IDENTITY_BYTES_MAX).map_err(unread)
-    };
-    let identity = args.identity.as_ref().map(read).transpose()?;
+    let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     // Components run in this process, as when they are served. The one to try must be within its reach.
     let process = Process::enter(&reaching(&file, args.component.as_deref())?, None)?;
     process.report(&file, printer);

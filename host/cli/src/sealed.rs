@@ -4,14 +4,20 @@
 //! plugins and passphrases, which start programs or ask on a terminal, are left out.
 
 use std::io::{BufReader, Read as _, Write as _};
+use std::path::Path;
 
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::{DecryptError, Decryptor, Encryptor, Identity, IdentityFile, NoCallbacks, Recipient};
 use airlock::secret::{Seal, Unseal};
 use zeroize::Zeroizing;
 
+use super::print::Message;
+
 /// Most bytes of a decrypted cassette: far above the default of `journal.cassette_bytes_max`.
 const CASSETTE_BYTES_MAX: u64 = 256 << 20;
+
+/// Most bytes of a file of identities: far above what one needs.
+const IDENTITY_BYTES_MAX: u64 = 64 << 10;
 
 /// Most bytes of a decrypted file. The longest accepted value is far shorter.
 const BYTES_MAX: u64 = 64 << 10;
@@ -33,7 +39,16 @@ impl Seal for Age {
     }
 }
 
-/// Decrypts a cassette with the identities of a file.
+/// The content of a file of identities, which `--identity` names.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn identity(path: &Path) -> Result<Vec<u8>, Message> {
+    let unread = |err| Message(format!("the identity `{}` cannot be read: {err}", path.display()));
+    airlock::file::read(path, IDENTITY_BYTES_MAX).map_err(unread)
+}
+
+/// Decrypts a cassette, or a record with confidential fields, with the identities of a file.
 ///
 /// # Errors
 /// Says why it cannot be decrypted, without any of its content.

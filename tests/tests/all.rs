@@ -18,6 +18,7 @@ mod cli;
 mod closed;
 mod compile_cache;
 mod components;
+mod confidential;
 mod confined;
 mod confined_reload;
 mod confinement;

@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// Only calls of this tool
     #[arg(long, value_name = "TOOL")]
     tool: Option<String>,
-    /// The age identity of `journal.recipient`, for cassettes that are encrypted to it
+    /// The age identity of `journal.recipient`, for cassettes and confidential fields that are encrypted to it
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
     /// Print one JSON document

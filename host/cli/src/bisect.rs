@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// How imports are answered
     #[arg(long, value_enum, default_value = "stub")]
     mode: ModeName,
-    /// The age identity of `journal.recipient`, for cassettes that are encrypted to it
+    /// The age identity of `journal.recipient`, for cassettes and confidential fields that are encrypted to it
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
     /// Print one JSON document

@@ -207,6 +207,10 @@ fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
         printer
             .line(format!("verify     {by}, {} ms after an effect that was not answered", verify.after_ms));
     }
+    if !tool.contract.confidential.is_empty() {
+        let fields = tool.contract.confidential.fields().join(", ");
+        printer.line(format!("sealed     {fields}: never on record in the clear"));
+    }
     printer.line("\narguments");
     printer.json(&tool.contract.input_schema)?;
     printer.line("result");

@@ -39,7 +39,7 @@ pub(super) struct Args {
     /// What runs the guest: an interpreter repeats results without the code generator
     #[arg(long, value_enum, default_value = "native")]
     engine: EngineName,
-    /// The age identity of `journal.recipient`, for cassettes that are encrypted to it
+    /// The age identity of `journal.recipient`, for cassettes and confidential fields that are encrypted to it
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
     /// Print one JSON document for each attempt

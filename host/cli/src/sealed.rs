@@ -48,7 +48,7 @@ pub(super) fn identity(path: &Path) -> Result<Vec<u8>, Message> {
     airlock::file::read(path, IDENTITY_BYTES_MAX).map_err(unread)
 }
 
-/// Decrypts a cassette with the identities of a file.
+/// Decrypts a cassette, or a record with confidential fields, with the identities of a file.
 ///
 /// # Errors
 /// Says why it cannot be decrypted, without any of its content.

@@ -1,11 +1,12 @@
 //! `airlock show CALL`: tells one call, or prints its record.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Ended;
 use super::found::Found;
 use super::page::Page;
-use super::print::Printer;
+use super::print::{Message, Printer};
+use super::sealed;
 use airlock_journal::telling;
 
 #[derive(Debug, clap::Args)]
@@ -16,10 +17,18 @@ pub(super) struct Args {
     /// Print the whole record as one JSON document
     #[arg(long)]
     json: bool,
+    /// The age identity of `journal.recipient`: shows what is confidential in the call
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    let found = Found::look(&args.id, registry)?;
+    let mut found = Found::look(&args.id, registry)?;
+    if let Some(identity) = &args.identity {
+        let identity = sealed::identity(identity)?;
+        let opened = found.record.opened(|text| sealed::open(text.as_bytes(), &identity));
+        found.record = opened.map_err(|err| Message(err.to_string()))?;
+    }
     if args.json {
         found.note(printer);
         printer.json(&found.record)?;

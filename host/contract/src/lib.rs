@@ -9,6 +9,7 @@ pub(crate) mod arbitrary;
 pub mod arguments;
 pub mod check;
 pub mod component;
+pub mod confidential;
 pub mod docs;
 pub mod example;
 pub mod export;

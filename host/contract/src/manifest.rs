@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use super::component::{Function, Unaddressed, addressed};
+use super::confidential::Confidential;
 use super::expression::Expression;
 use super::path::Path;
 use crate::answer::ErrorCases;
@@ -83,6 +84,8 @@ pub struct ToolContract {
     pub checks: Option<Checks>,
     /// The read-only tool that says whether an effect of the function happened.
     pub verify: Option<Verify>,
+    /// The fields that are never on record in the clear.
+    pub confidential: Confidential,
 }
 
 /// A relation that must hold before a tool runs.
@@ -133,6 +136,7 @@ struct WrittenTool {
     require: Vec<WrittenRequire>,
     expect: Vec<Spanned<Rule>>,
     verify: Option<Spanned<Verify>>,
+    confidential: Vec<Spanned<String>>,
 }
 
 /// Arguments that show how a tool is used.

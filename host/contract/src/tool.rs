@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{ErrorCases, Shape};
 use super::component::{Function, FunctionDocs};
+use super::confidential::Confidential;
 use super::expression::{Bindings, Bounds, Expression, Judgement, Scope};
 use super::lift::{self, LiftError};
 use super::manifest::{Example, ToolContract, Verify};
@@ -64,6 +65,8 @@ pub struct Contract {
     pub checks: Checks,
     /// The read-only tool that says whether an effect of it happened.
     pub verify: Option<Verify>,
+    /// The fields that are never on record in the clear.
+    pub confidential: Confidential,
     validator: Validator,
     rules: Rules,
     wide: Wide,
@@ -193,6 +196,7 @@ impl Contract {
             examples: author.examples.into_iter().map(shown).collect(),
             checks,
             verify: author.verify,
+            confidential: author.confidential,
             validator,
             rules,
             wide: Wide::of(constraints, &function.ty.params),

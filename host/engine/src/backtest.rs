@@ -140,6 +140,13 @@ impl Backtest {
         record: &Record,
         unseal: &(dyn Fn(&str) -> Result<String, String> + Sync),
     ) -> Tested {
+        // What is confidential in it is needed to make the call again.
+        let opened = record.confidential.as_ref().map(|_| record.opened(unseal));
+        let record = match &opened {
+            Some(Ok(opened)) => opened,
+            Some(Err(why)) => return Tested::unknown(record, why.to_string()),
+            None => record,
+        };
         let args = match arguments(record) {
             Ok(args) => args,
             Err(why) => return Tested::unknown(record, why),

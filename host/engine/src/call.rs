@@ -10,6 +10,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod attempt;
+mod confidential;
 mod denials;
 mod details;
 mod events;

@@ -50,6 +50,8 @@ pub(crate) struct Generation {
     /// By public name. Each tool has its own locks, so calls of different tools do not contend.
     tools: Arc<BTreeMap<Arc<str>, Standing>>,
     access: Arc<Access>,
+    /// Whether a tool has confidential fields. Without one, no call looks for any.
+    has_confidential: bool,
 }
 
 /// The changing state of one tool.
@@ -99,10 +101,12 @@ impl Generation {
                 metrics: OnceLock::new(),
             }
         };
+        let has_confidential = registry.tools().any(|tool| !tool.contract.confidential.is_empty());
         Generation {
             admission: keep(last.map(|last| &last.admission), config.host.calls_max, config.host.wait_max),
             // Before the next field, which takes the registry.
             tools: Arc::new(registry.tools().map(|tool| (tool.name.clone(), standing(tool))).collect()),
+            has_confidential,
             registry,
             argument_limits: config.arguments.argument_limits(),
             call_deadline_ms: config.host.call_deadline_ms,
@@ -126,6 +130,7 @@ impl Generation {
             checkpoint: self.checkpoint.clone(),
             admission: self.admission.clone(),
             tools: self.tools.clone(),
+            has_confidential: self.has_confidential,
             access,
         }
     }
@@ -142,6 +147,11 @@ impl Generation {
     /// All tools, for code that serves no particular caller.
     pub(crate) fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// Whether a tool has confidential fields.
+    pub(crate) fn has_confidential(&self) -> bool {
+        self.has_confidential
     }
 
     pub(crate) fn argument_limits(&self) -> &ArgumentLimits {

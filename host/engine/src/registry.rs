@@ -18,8 +18,8 @@ use airlock_types::words::{nearest, one_line};
 pub use definition::{AcceptedSigner, Definition, Relation, Terms, describe};
 pub use load::{LoadEvent, Loading, OutOfReach, SignableError, inspect, signable, unpacked, verified};
 pub(crate) use load::{LoadFailure, Purpose, STEP_MAX, Threads, load, may_stay};
-pub(crate) use tool::USEFUL_MS_MIN;
 pub use tool::{Component, Tool};
+pub(crate) use tool::{Sealer, USEFUL_MS_MIN};
 
 /// The tools that a host can call, by public name.
 #[derive(Clone, Debug, Default)]

@@ -29,6 +29,7 @@ use airlock_types::digest::{sha256, unhex};
 use airlock_types::environment::ms;
 use airlock_types::record::Record;
 use airlock_types::record::v3;
+use airlock_types::record::v3::OpenError;
 use airlock_types::usage::Traces;
 
 /// Least time for a strict or stub replay, which waits for nothing: an interrupted machine must not end it.
@@ -77,6 +78,9 @@ pub enum NotReplayable {
         "the cassette is not the one that was recorded of this attempt: `airlock journal verify` tells what was changed"
     )]
     Foreign,
+    /// Its fields are confidential, and cannot be opened.
+    #[error(transparent)]
+    Confidential(#[from] OpenError),
     /// Its cassette cannot be decrypted.
     #[error("the cassette cannot be decrypted: {0}")]
     Sealed(String),
@@ -134,18 +138,22 @@ impl Replayed {
 }
 
 impl Recorded {
-    /// The attempt with this number of a call, from 1. `unseal` decrypts a cassette that was encrypted to the operator's key.
+    /// The attempt with this number of a call, from 1. `unseal` decrypts what was encrypted to the operator's key: confidential
+    /// fields, and cassettes.
     ///
     /// # Errors
     /// Says why it cannot be replayed.
     pub fn of(
         record: &Record,
         number: usize,
-        unseal: impl FnOnce(&str) -> Result<String, String>,
+        unseal: impl Fn(&str) -> Result<String, String>,
     ) -> Result<Recorded, NotReplayable> {
         let lacks = |why: &str| NotReplayable::Lacks(why.to_owned());
         if record.erased_unix_ms.is_some() {
             return Err(lacks("what the call and its tool said was erased"));
+        }
+        if record.confidential.is_some() {
+            return Recorded::of(&record.opened(&unseal)?, number, unseal);
         }
         let index = number.checked_sub(1);
         let attempt = index.and_then(|index| record.attempts.get(index));

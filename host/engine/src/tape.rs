@@ -118,6 +118,13 @@ impl Tape {
         self.player().is_some_and(|player| player.mode() != Mode::LiveShadow)
     }
 
+    /// Notes that the whole of it is confidential, and why.
+    pub(crate) fn set_confidential(&self, why: &str) {
+        if let Some(recorder) = self.recorder() {
+            recorder.set_confidential(why);
+        }
+    }
+
     /// The header of the cassette that is played.
     pub(crate) fn header(&self) -> Option<&Header> {
         self.player().map(Player::header)

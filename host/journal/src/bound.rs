@@ -21,13 +21,14 @@ pub(super) fn filled(bytes_max: u64) -> u64 {
     bytes_max - bytes_max / RESERVE
 }
 
-/// Bytes of a record that come from callers and tools: arguments, reply, logs and cassettes. The rest is small.
+/// Bytes of a record that come from callers and tools: arguments, reply, logs, cassettes and what is sealed. The rest is small.
 pub(super) fn size(record: &Record<Json>) -> usize {
     let json = |json: &Option<Json>| json.as_ref().map_or(0, |json| json.as_str().len());
     let cassette =
         |attempt: &Attempt| attempt.recording.as_ref().map_or(0, |recording| recording.cassette.len());
     let texts = record.attempts.iter().map(|attempt| attempt.log.len() + cassette(attempt));
-    json(&record.args) + json(&record.reply) + texts.sum::<usize>()
+    let sealed = record.confidential.as_ref().map_or(0, |confidential| confidential.sealed.len());
+    json(&record.args) + json(&record.reply) + texts.sum::<usize>() + sealed
 }
 
 /// Rejects a record that can never be written, while its caller can still be told.

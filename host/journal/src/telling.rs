@@ -4,6 +4,7 @@
 //! character in it hides text or commands a terminal. Must not know how a text is shown. To add a section: a file here, and its
 //! line in [`show`] or [`why`].
 
+mod confidential;
 mod doors;
 mod grades;
 mod head;
@@ -83,6 +84,7 @@ pub fn show(record: &Record, stand: Stand, graded: &[Given]) -> Told {
     let reply = reply_of(record);
     Told::of([
         head::call(record, stand),
+        confidential::fields(record),
         head::asked(record),
         doors::inner(record, reply.as_ref()),
         policy::brief(record),

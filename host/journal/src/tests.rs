@@ -35,6 +35,7 @@ fn record(id: &str) -> Record<Json> {
         attempts: vec![],
         reply: None,
         parts: vec![],
+        confidential: None,
         erased_unix_ms: None,
     }
 }

@@ -143,6 +143,8 @@ pub struct Traces {
     pub secret_refused: Option<String>,
     /// What was recorded of it, for a tool that is recorded.
     pub recording: Option<Box<Recording>>,
+    /// The confidential values of its result, which nothing on record may repeat.
+    pub confidential: Vec<serde_json::Value>,
 }
 
 impl Traces {

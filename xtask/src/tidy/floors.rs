@@ -58,6 +58,7 @@ pub(super) const FLOORS: [Floor; 6] = [
             "ty",
             "phrase",
             "path",
+            "confidential",
             "schema",
             "export",
             "lift",

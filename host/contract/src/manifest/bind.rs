@@ -12,6 +12,7 @@ use super::{Manifest, Require, ToolContract, Verify, WrittenRequire, WrittenTool
 use crate::answer::Shape;
 use crate::check::{Checks, Rule};
 use crate::component::Function;
+use crate::confidential::{Confidential, ConfidentialError};
 use crate::expression::{Bounds, COST_CALL_MAX, Expression, Scope};
 use crate::path::{Path, PathError};
 use crate::pattern as patterns;
@@ -67,6 +68,7 @@ pub(super) fn tool(
         require,
         expect,
         verify,
+        confidential,
     } = written;
     let shape = Shape::of(&function.ty);
     // Rules are written against the result that agents see. The parts that move to the envelope are not in it.
@@ -95,6 +97,7 @@ pub(super) fn tool(
         requires: bind.requires(require, &bounds),
         checks: bind.checks(expect, &bounds),
         verify: verify.as_ref().map(|verify| bind.verify(verify)),
+        confidential: bind.confidential(confidential, function.ty.result.is_some()),
     }
 }
 
@@ -198,6 +201,21 @@ impl Bind<'_> {
             self.problems.add(|| self.manifest.plain(written.span(), message, "here"));
         }
         verify.clone()
+    }
+
+    fn confidential(&mut self, written: &[Spanned<String>], returns: bool) -> Confidential {
+        let mut confidential = Confidential::default();
+        for field in written {
+            let Err(err) = confidential.add(field.get_ref(), self.seen, returns) else { continue };
+            self.problems.add(|| {
+                let mut problem = self.manifest.plain(field.span(), err.to_string(), "this field");
+                if let ConfidentialError::Path(PathError::Unknown { name, known }) = &err {
+                    problem.hint = did_you_mean(name, known.iter().map(String::as_str));
+                }
+                problem
+            });
+        }
+        confidential
     }
 
     fn checks(&mut self, written: &[Spanned<Rule>], bounds: &Bounds) -> Option<Checks> {
@@ -304,6 +322,12 @@ mod tests {
         let example = "[[tool.find.example]]\nargs = { max_items = 1, period = \"a\" }\n";
         refuses(&example.repeat(257), &["257 examples; at most 256"]);
         refuses(&"#".repeat(256 * 1024 + 1), &["262145 bytes; at most 262144"]);
+    }
+
+    #[test]
+    fn refuses_a_confidential_field_that_is_not_there() {
+        let text = "[tool.find]\nconfidential = [\"args.max_item\", \"result.rows[].price\", \"period\"]\n";
+        refuses(text, &["contract.toml:2", "did you mean `max_items`?", "`change_pct`", "`args.NAME`"]);
     }
 
     #[test]

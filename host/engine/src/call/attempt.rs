@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::confidential;
 use super::denials;
 use super::details::Details;
 use super::events::Events;
@@ -94,6 +95,9 @@ pub(super) async fn attempt(
     let seed =
         if random == Some(RandomMode::Seeded) { seed.bytes_of(&tool.name) } else { environment.seed() };
     let tape = recording::tape(tool, permit);
+    if confidential::of(host, &events.head.tool, &[]).is_some() {
+        tape.set_confidential(confidential::WHY);
+    }
     // Before `start`, which borrows the events mutably for the traces.
     let (listener, http) = (events.listener(), route.http(&events.head.id));
     let attempt = Attempt {
@@ -133,7 +137,7 @@ fn ended(
     denials::explain(events, route, &mut traces);
     // Before the outcome is judged, which takes its value.
     traces.recording = taped.finish(&attempted, &traces.usage);
-    let (judged, trap) = match attempted {
+    let (mut judged, trap) = match attempted {
         Ok(outcome) => read(host, asked, outcome, &traces),
         Err(RunError::Exhausted) => {
             // The pool is sized for `host.calls_max` calls. A component that takes several places can still exhaust it,
@@ -147,6 +151,10 @@ fn ended(
             tracing::error!("the sandbox failed while it ran `{}`: {err:#}", asked.tool.name);
             (Judged::failed(Code::HostInternal, Details::default()), None)
         }
+    };
+    traces.confidential = match &judged.accepted {
+        Some(accepted) => confidential::values(&asked.tool.contract, accepted.result.as_ref()),
+        None => std::mem::take(&mut judged.details.confidential),
     };
     // However it ended, and whatever was judged: what is not settled may have happened.
     let judged = unsettled::judge(judged, traces.effects.clone());

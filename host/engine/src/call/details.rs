@@ -22,6 +22,8 @@ pub(crate) struct Details {
     pub(crate) retry_after_ms: Option<u64>,
     /// Findings of the outer door.
     pub(crate) findings: Vec<Finding>,
+    /// The confidential values of a result that was not accepted.
+    pub(crate) confidential: Vec<Value>,
     /// Number of attempts made, over all routes.
     pub(crate) attempts: u32,
     /// Whether the tool declared its error transient. Read only where the code leaves the retry to the tool.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::confidential;
 use super::details::Details;
 use super::observe::Observers;
 use super::reply::Failed;
@@ -172,7 +173,7 @@ impl<'c> Events<'c> {
         // After a crash this is what the journal says of the call. The events are copied, because the call goes on and its
         // final record needs them, too.
         let code = Code::OutcomeUnknown;
-        let record = fold::record(&self.head, self.list.clone(), self.head.started_unix_ms, code, None);
+        let record = self.record_of(self.list.clone(), self.head.started_unix_ms, code, None);
         self.host.journal().intend(*record).await.map_err(|err| {
             // The call does not start, so its final record need not be committed before the reply.
             self.push(Event::Withdrawn);
@@ -203,7 +204,25 @@ impl<'c> Events<'c> {
     pub(super) fn take_record(&mut self, code: Code, reply: Option<Json>) -> Box<Record<Json>> {
         // Start plus elapsed, not the wall clock again: a clock that is set back would end a call before it began.
         let ended_unix_ms = self.head.started_unix_ms + self.elapsed_ms();
-        fold::record(&self.head, std::mem::take(&mut self.list), ended_unix_ms, code, reply)
+        let list = std::mem::take(&mut self.list);
+        self.record_of(list, ended_unix_ms, code, reply)
+    }
+
+    /// The record that these events make. Every record of the call comes from here, without its confidential fields.
+    fn record_of(
+        &self,
+        list: Vec<Event>,
+        ended_unix_ms: u64,
+        code: Code,
+        reply: Option<Json>,
+    ) -> Box<Record<Json>> {
+        // Before the fold, which takes the events.
+        let confidential = confidential::of(self.host, &self.head.tool, &list);
+        let record = fold::record(&self.head, list, ended_unix_ms, code, reply);
+        match confidential {
+            Some(confidential) => confidential.masked(record, self.host.environment().seed()),
+            None => record,
+        }
     }
 
     /// Writes the outcome to the span of the call.

@@ -6,6 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::confidential;
 use super::denials;
 use super::details::Details;
 use crate::registry::Tool;
@@ -17,12 +18,16 @@ use airlock_contract::lift::{LiftError, lift};
 use airlock_contract::tool::ValidArgs;
 use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
 use airlock_types::code::Code;
+use airlock_types::digest::sha256;
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::grant::Refused;
 use airlock_types::limit::Limits;
 use airlock_types::reply::Cached;
 use airlock_types::shorten;
 use airlock_types::usage::{LimitHit, Traces};
+
+/// Hexadecimal digits that tell refusals apart.
+const DECISION_DIGITS: usize = 16;
 
 /// The verdict about an attempt.
 pub(crate) struct Judged {
@@ -160,9 +165,9 @@ fn accept(asked: Asked<'_>, answered: Answered, now_unix_ms: u64) -> Result<Judg
     // Before the checks: their cost grows with the value, and this bounds it.
     let bytes = size(result.as_ref(), &answered);
     if bytes > tool.limits().output_bytes_max {
-        let details =
-            Details { limit: Some(limit_text(LimitHit::Output, tool.limits())), ..Details::default() };
-        return Ok(Judged::failed(Code::LimitOutput, details));
+        let limit = Some(limit_text(LimitHit::Output, tool.limits()));
+        let confidential = confidential::values(contract, result.as_ref());
+        return Ok(Judged::failed(Code::LimitOutput, Details { limit, confidential, ..Details::default() }));
     }
     let findings = findings(asked, &answered, now_unix_ms);
     // A warning is only noted. A suspect value is delivered, and its code says so.
@@ -170,7 +175,9 @@ fn accept(asked: Asked<'_>, answered: Answered, now_unix_ms: u64) -> Result<Judg
         Verdict::Pass | Verdict::Warn => Code::Ok,
         Verdict::Suspect => Code::Degraded,
         Verdict::Reject => {
-            return Ok(Judged::failed(Code::Implausible, Details { findings, ..Details::default() }));
+            let confidential = confidential::values(contract, result.as_ref());
+            let details = Details { findings, confidential, ..Details::default() };
+            return Ok(Judged::failed(Code::Implausible, details));
         }
     };
     let accepted = Accepted { result, answered, findings, bytes, cached: None };
@@ -226,8 +233,7 @@ fn json_bytes(value: &impl Serialize) -> u64 {
 fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
     if refusal.decision_id.is_empty() {
         // A digest of component, arguments and code: a refused call that is repeated gets the same id.
-        let decided = format!("{}\n{}\n{}", tool.component.digest, args.canonical(), refusal.code);
-        refusal.decision_id = airlock_types::digest::sha256(decided.as_bytes())[..16].to_owned();
+        refusal.decision_id = decision_id(&tool.component.digest, args.canonical(), &refusal.code);
     }
     // Each refusal must say what would help. A tool that does not say it is reported as such.
     if refusal.needed.is_empty() && refusal.contact.is_none() {
@@ -236,6 +242,13 @@ fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
     let retry_after_ms = if let RetryAdvice::AfterMs(ms) = refusal.retryable { Some(ms) } else { None };
     let details = Details { retry_after_ms, ..Details::default() };
     Judged { refusal: Some(refusal), ..Judged::failed(Code::Refused, details) }
+}
+
+/// The id of a refusal to which the tool gave none.
+pub(super) fn decision_id(component: &str, args: &str, code: &str) -> String {
+    let mut id = sha256(format!("{component}\n{args}\n{code}").as_bytes());
+    id.truncate(DECISION_DIGITS);
+    id
 }
 
 fn tool_error(error: ToolError) -> Judged {

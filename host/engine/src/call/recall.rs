@@ -4,6 +4,7 @@
 //! which the plan decides, nor how they are stored.
 
 use super::attempt::EndedAttempt;
+use super::confidential;
 use super::details::Details;
 use super::events::Events;
 use super::judge::{Accepted, Judged};
@@ -48,7 +49,9 @@ impl Events<'_> {
             .iter()
             .find_map(|event| if let Event::Planned { plan } = event { Some(plan) } else { None })?;
         let is_kept = reply.code == Code::Ok && plan.routes.iter().any(|route| route.input.is_cached());
-        is_kept.then(|| self.key(plan)).flatten()
+        // After a reload an older tool may be a fallback of this one, which was never held against it.
+        let is_open = || confidential::of(self.host, self.tool(), &[]).is_none();
+        (is_kept && is_open()).then(|| self.key(plan)).flatten()
     }
 }
 

@@ -123,6 +123,7 @@ impl Comparison {
             error_docs,
             examples,
             verify,
+            confidential,
         } = old;
         self.set(&["examples"], examples, &new.examples, |_| false);
         self.expects(expects, &new.expects);
@@ -136,6 +137,8 @@ impl Comparison {
         self.part(&["error_docs"], error_docs, &new.error_docs, false);
         // Another tool, or an earlier question, repeats calls that were not repeated before.
         self.part(&["verify"], verify, &new.verify, new.verify.is_some());
+        // A field that is not confidential any more goes on record.
+        self.set(&["confidential"], confidential, &new.confidential, |come| !come);
         // A smaller minimum starts attempts with less time than was approved.
         let least = |said: &Option<u64>| said.unwrap_or(USEFUL_MS_MIN);
         let wider = least(&new.useful_ms_min) < least(useful_ms_min);

@@ -174,7 +174,17 @@ fn relations_checks_and_limits_are_part_of_a_definition() {
         "verify",
         true,
     );
+    check(terms(|t| t.confidential.push("args.a".into())), "confidential", false);
     check(|d| d.terms = None, "terms", true);
+}
+
+#[test]
+fn a_field_that_is_not_confidential_any_more_is_wider() {
+    let new = definition();
+    let mut old = new.clone();
+    old.terms.as_mut().unwrap().confidential = vec!["args.a".into()];
+    let found = changes_of("add", &old, &new);
+    assert_eq!((found.len(), found[0].path.as_str(), found[0].wider), (1, "confidential", true));
 }
 
 #[test]

@@ -109,6 +109,9 @@ pub struct Terms {
     /// The read-only tool that says whether an effect happened.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verify: Option<Verify>,
+    /// The fields that are never on record in the clear.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub confidential: Vec<String>,
 }
 
 /// A relation that must hold before a tool runs.
@@ -211,6 +214,7 @@ impl Terms {
             error_docs: docs,
             examples: tool.contract.examples.clone(),
             verify: tool.contract.verify.clone(),
+            confidential: tool.contract.confidential.fields(),
         }
     }
 }

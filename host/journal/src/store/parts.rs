@@ -1,6 +1,6 @@
 //! Values that are stored apart from their records: each once, by its digest, compressed.
 //!
-//! Apart are arguments, parts of a reply, logs and cassettes, each of more than 4 KiB: what tools return again and again is stored
+//! Apart are arguments, parts of a reply, logs, cassettes and what is sealed, each of more than 4 KiB: what tools return again and again is stored
 //! once, and queries read rows that are small. A record names them in `parts`, with their digests, so that its text says
 //! everything that belongs to it. Must not know when a record is removed: triggers count the uses of a body.
 
@@ -53,6 +53,12 @@ pub(super) fn split(record: &Record<Json>) -> Option<(Record<Json>, Vec<Apart<'_
                 apart.push(Apart::new(format!("/attempts/{i}/{place}"), json.into()));
             }
         }
+    }
+    if let Some(sealed) = thin.confidential.as_mut().map(|confidential| &mut confidential.sealed)
+        && sealed.len() > INLINE_BYTES_MAX
+    {
+        let json = Value::from(std::mem::take(sealed)).to_string();
+        apart.push(Apart::new("/confidential/sealed".to_owned(), json.into()));
     }
     thin.parts = apart.iter().map(|apart| apart.part.clone()).collect();
     (!apart.is_empty()).then_some((thin, apart))
@@ -192,6 +198,10 @@ fn place(record: &mut Record, at: &str, value: Value) -> Option<()> {
             let attempt = record.attempts.get_mut(second?.parse::<usize>().ok()?)?;
             let (_, text) = texts(attempt).find(|(place, _)| Some(*place) == third)?;
             value.as_str()?.clone_into(text);
+            return Some(());
+        }
+        "confidential" => {
+            value.as_str()?.clone_into(&mut record.confidential.as_mut()?.sealed);
             return Some(());
         }
         _ => return None,

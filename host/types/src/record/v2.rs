@@ -53,6 +53,7 @@ impl From<Record> for v3::Record {
             attempts: old.attempts,
             reply: old.reply,
             parts: Vec::new(),
+            confidential: None,
             erased_unix_ms: None,
         }
     }

@@ -4,6 +4,7 @@
 //! file.
 
 mod attempt;
+mod confidential;
 mod derived;
 mod erased;
 mod from;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use attempt::{Attempt, Effects, Finding, Recording, Trap, Usage};
+pub use confidential::{Confidential, MASK, OpenError, is_mark, salted_mark, sealed_mark};
 pub use uses::{Denial, Use};
 
 /// The version of this form.
@@ -69,6 +71,9 @@ pub struct Record<J = Value> {
     /// Values that are stored apart. In their places is `null`, or nothing.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub parts: Vec<Part>,
+    /// What is confidential in it. None for a call without confidential fields.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confidential: Option<Confidential>,
     /// When retention erased what the call and its tool said; none while that is there.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub erased_unix_ms: Option<u64>,
@@ -96,6 +101,7 @@ impl<J> Record<J> {
             attempts: self.attempts.clone(),
             reply: self.reply.as_ref().map(|reply| map("/reply", reply)),
             parts: self.parts.clone(),
+            confidential: self.confidential.clone(),
             erased_unix_ms: self.erased_unix_ms,
         }
     }

@@ -56,6 +56,7 @@ pub(in crate::call) fn record(
         attempts: Vec::new(),
         reply,
         parts: Vec::new(),
+        confidential: None,
         erased_unix_ms: None,
     });
     let mut started = None;

@@ -24,7 +24,7 @@ pub(super) fn problems(file: &ConfigFile, found: &Tools) -> BTreeMap<String, Vec
                 // A broken fallback is not its tool's fault: the tool answers without it.
                 Fallback::Tool(name) if found.is_left_out(file, name) => None,
                 Fallback::Tool(name) => problem(tools, from, name),
-                Fallback::Cached(_) => of_cached(from),
+                Fallback::Cached(_) => of_cached(tools, from),
             };
             if let Some(message) = problem {
                 let problem = file.error(target.span(), message, "this fallback", None);
@@ -73,8 +73,12 @@ fn problem(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, target: &str) -> Optio
 }
 
 /// Why the answers of a tool cannot stand in for later ones.
-fn of_cached(from: &Tool) -> Option<String> {
+fn of_cached(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool) -> Option<String> {
     let Tool { name, effect, .. } = from;
+    // A fallback is asked with the same arguments, and may mark them.
+    let others = from.fallback.iter().filter_map(Fallback::tool).filter_map(|name| tools.get(name));
+    let confidential =
+        std::iter::once(from).chain(others).find(|tool| !tool.contract.confidential.is_empty());
     let keeps_by_session =
         from.allowance.effective().keyvalue.as_ref().is_some_and(|grant| grant.scope == Scope::Session);
     if !matches!(effect, Effect::Pure | Effect::Read) {
@@ -85,7 +89,9 @@ fn of_cached(from: &Tool) -> Option<String> {
             "`{name}` keeps keys and values for each session: an answer of one session must not be given in another"
         ))
     } else {
-        None
+        confidential.map(|Tool { name, .. }| {
+            format!("`{name}` has confidential fields, and a kept answer lies on the disk in the clear")
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What retention leaves of a record: names, codes, times, usage, and digests of components and policies.
 
-use super::{Attempt, Decision, Denial, Finding, Plan, Record, Recording, Trap};
+use super::{Attempt, Confidential, Decision, Denial, Finding, Plan, Record, Recording, Trap};
 
 impl<J> Record<J> {
     /// Erases what the caller and the tools said, and what tells of it: arguments, reply, logs, places of requests, values in
@@ -27,6 +27,7 @@ impl<J> Record<J> {
             attempts,
             reply,
             parts,
+            confidential,
             erased_unix_ms: _,
         } = self;
         *args = None;
@@ -41,6 +42,9 @@ impl<J> Record<J> {
         attempts.iter_mut().for_each(erase_attempt);
         *reply = None;
         parts.clear();
+        if let Some(Confidential { fields: _, sealed, lacks: _ }) = confidential {
+            sealed.clear();
+        }
     }
 }
 

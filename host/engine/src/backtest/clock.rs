@@ -5,11 +5,16 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::environment::World;
 use airlock_types::environment::{Environment, Sleep};
 
 /// Clocks that stand still while a call is tested, but for what its attempts took and its pauses.
 #[derive(Debug, Default)]
-pub(super) struct Clock(Mutex<Now>);
+pub(super) struct Clock {
+    now: Mutex<Now>,
+    /// What has a deadline runs on this machine, and by its clock.
+    world: World,
+}
 
 #[derive(Debug, Default)]
 struct Now {
@@ -19,7 +24,7 @@ struct Now {
 
 impl Clock {
     fn now(&self) -> MutexGuard<'_, Now> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Goes to the time of a call. Budgets and breakers see the time between two calls.
@@ -52,9 +57,8 @@ impl Environment for Clock {
         [0; 32]
     }
 
-    /// On the clock of this machine: what has a deadline runs here.
     fn sleep(&self, duration: Duration) -> Sleep {
-        Box::pin(tokio::time::sleep(duration))
+        self.world.sleep(duration)
     }
 
     fn pause(&self, duration: Duration) -> Sleep {

@@ -10,7 +10,7 @@ pub(super) struct Floor {
 }
 
 /// The crates, lowest first.
-pub(super) const FLOORS: [Floor; 6] = [
+pub(super) const FLOORS: [Floor; 7] = [
     Floor {
         folder: "types",
         modules: &[
@@ -105,6 +105,7 @@ pub(super) const FLOORS: [Floor; 6] = [
             "logged",
         ],
     },
+    Floor { folder: "shadow", modules: &["case", "compare", "leg", "sample", "suite", "trend", "night"] },
     Floor {
         folder: "engine",
         modules: &[
@@ -153,6 +154,7 @@ pub(super) const FLOORS: [Floor; 6] = [
         folder: "cli",
         modules: &[
             "print",
+            "markup",
             "telemetry",
             "sealed",
             "confined",
@@ -178,6 +180,7 @@ pub(super) const FLOORS: [Floor; 6] = [
             "replay",
             "secret",
             "serve",
+            "shadow",
             "show",
             "sign",
             "token",

@@ -94,4 +94,15 @@ impl Journal {
             Sink::Memory(_) => Err(JournalError::Write("a journal in memory takes no grades".into())),
         }
     }
+
+    /// The newest grade of a call, by its word; none if it has none.
+    ///
+    /// # Errors
+    /// Fails when the journal cannot be read.
+    pub fn last_grade(&self, call: &str) -> Result<Option<String>, JournalError> {
+        match &self.sink {
+            Sink::Sqlite(sqlite) => sqlite.last_grade(call),
+            Sink::Memory(_) => Ok(None),
+        }
+    }
 }

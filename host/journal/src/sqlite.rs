@@ -190,6 +190,13 @@ impl Sqlite {
         })
     }
 
+    /// The newest grade of a call.
+    pub(super) fn last_grade(&self, call: &str) -> Result<Option<String>, JournalError> {
+        self.read(|connection| {
+            store::last_grade(connection, call).map_err(|err| JournalError::Read(err.to_string()))
+        })
+    }
+
     fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let store = match &mut *reader {

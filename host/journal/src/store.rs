@@ -33,7 +33,7 @@ use crate::state;
 use airlock_types::record;
 use airlock_types::record::Record;
 use airlock_types::shorten::{clean, shorten};
-pub(super) use grades::{grade, is_graded};
+pub(super) use grades::{grade, is_graded, last_grade};
 pub(super) use intents::{find_open, intend, interrupted, open_intents, settle, withdraw};
 #[cfg(test)]
 pub(super) use listing::plan_of_list;

@@ -1,6 +1,6 @@
 //! Grades of calls.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::log::{self, New};
@@ -93,6 +93,12 @@ pub(crate) fn is_graded(connection: &Connection, call: &str, graded: &Graded) ->
     Ok(connection
         .prepare_cached(same)?
         .query_row(params![call, grade.as_str(), by, note], |row| row.get(0))?)
+}
+
+/// The newest grade of a call.
+pub(crate) fn last_grade(connection: &Connection, call: &str) -> Result<Option<String>, StoreError> {
+    let last = "SELECT grade FROM graded WHERE call = ?1 ORDER BY number DESC LIMIT 1";
+    Ok(connection.prepare_cached(last)?.query_row([call], |row| row.get(0)).optional()?)
 }
 
 fn append(connection: &Connection, row: &Row) -> Result<(), StoreError> {

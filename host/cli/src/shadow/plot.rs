@@ -54,16 +54,25 @@ pub(super) fn trend(name: &str, trend: &Trend) -> String {
         Some(night) => format!("alarm at night {}", night + 1),
         None => "no alarm".to_owned(),
     };
-    let label = |value: f64| match format!("{value:.3}").trim_end_matches('0').trim_end_matches('.') {
-        "-0" => "0".to_owned(),
-        label => label.to_owned(),
-    };
     format!(
         "<figure><figcaption><b>{name}</b> by night</figcaption>{}</figure>\
          <figure><figcaption>e-process of <b>{name}</b>: {alarm}</figcaption>{}</figure>",
         drawn(&figures, &trend.figures, "line", (None, trend.alarm), &label),
         drawn(&capital, &logs, "capital", (Some(bound), trend.alarm), &|log| label(10f64.powf(log)))
     )
+}
+
+/// A value in a few characters.
+fn label(value: f64) -> String {
+    let decimals = match value.abs() {
+        size if size >= 1e5 => return format!("{value:.0e}"),
+        size if size >= 100.0 => 0,
+        size if size >= 1.0 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.decimals$}");
+    let short = if decimals > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if short == "-0" { "0".to_owned() } else { short.to_owned() }
 }
 
 /// From values to heights.

@@ -1,7 +1,9 @@
+use airlock_contract::ty::Ty;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::compare::{Comparator, Rule};
 
 fn ran(answer: i64) -> Ran {
     Ran { end: Some(End { kind: End::VALUE.into(), detail: json!(answer), fuel: 1 }), ..Ran::default() }
@@ -75,6 +77,22 @@ fn what_differs_from_one_moment_to_the_next_is_noise() {
     assert_eq!(changed(&noisy(2, 3)), [Leg::Noise]);
     assert_eq!(changed(&noisy(1, 3)), [Leg::Noise]);
     assert_eq!(changed(&noisy(2, 1)), [Leg::Noise]);
+}
+
+#[test]
+fn one_live_run_alone_shows_nothing() {
+    // Near each other, and on both sides of the distance that is allowed: no noise, and not more than chance.
+    let within = Rule {
+        tool: "t".into(),
+        at: Some(String::new()),
+        ty: None,
+        with: Comparator::Absolute { within: 10.0 },
+    };
+    let comparators = Comparators::of(Some(&Ty::S64), [&within]).unwrap();
+    for (first, second, status) in [(12, 9, Status::Same), (9, 12, Status::Same), (12, 13, Status::Changed)] {
+        let observed = Observed { live: Some(Ok([ran(first), ran(second)])), reference: None, ..unchanged() };
+        assert_eq!(attribute(&observed, &comparators)[&Leg::Upstream].status, status, "{first} and {second}");
+    }
 }
 
 #[test]

@@ -80,6 +80,8 @@ mod secrets_canary;
 mod secrets_cli;
 mod services;
 mod settings;
+mod shadow;
+mod shadow_planted;
 mod shares;
 mod shop;
 mod shown;

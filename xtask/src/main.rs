@@ -18,6 +18,7 @@ mod release;
 mod replay;
 mod run;
 mod serve;
+mod shadow;
 mod soak;
 mod test;
 mod tidy;
@@ -54,6 +55,8 @@ enum Command {
     Release(release::Args),
     /// Records a thousand calls of the example tools, and replays each.
     Replay,
+    /// Plants changes of each kind and looks at the verdicts, and simulates nights without a change.
+    Shadow,
     /// Runs mixed load over HTTP: memory must stay bounded, every call gets a reply, no tool stops working.
     Soak(soak::Args),
     /// Runs the official MCP conformance suite against the real server.
@@ -76,6 +79,7 @@ fn main() -> Result<()> {
         Command::Hostile(args) => hostile::run(&root(), &args),
         Command::Release(args) => release::run(&root(), &args),
         Command::Replay => replay::run(&root()),
+        Command::Shadow => shadow::run(&root()),
         Command::Soak(args) => soak::run(&root(), &args),
         Command::Conformance => conformance::run(&root()),
         Command::Interop => interop::run(&root()),

@@ -66,7 +66,7 @@ const ONLY: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates, and modules written as `folder/module`, that do no I/O.
-const PURE: [&str; 3] = ["types", "contract", "engine/policy"];
+const PURE: [&str; 4] = ["types", "contract", "shadow", "engine/policy"];
 
 /// Paths that I/O would use.
 const IO: [&str; 4] = ["std::fs", "std::net", "std::process", "tokio::"];

@@ -20,6 +20,7 @@ mod inspect;
 mod journal;
 mod lock;
 mod log;
+mod markup;
 mod moment;
 mod open;
 mod pack;
@@ -30,6 +31,7 @@ mod replay;
 mod sealed;
 mod secret;
 mod serve;
+mod shadow;
 mod show;
 mod sign;
 mod telemetry;
@@ -124,6 +126,9 @@ enum Verb {
     Secret(secret::Verb),
     /// Serve the tools over MCP and HTTP
     Serve(serve::Args),
+    /// Keep recorded calls as a suite, run it again each night, and say what has changed
+    #[command(subcommand)]
+    Shadow(shadow::Verb),
     /// Tell one call: what was asked, what the doors found, the route, the cost, what it touched, the reply
     Show(show::Args),
     /// Sign a component: its bytes, what models read of it, and what it requests
@@ -198,6 +203,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Inspect(args) => threads.block_on(inspect::run(args, registry, printer)),
         Verb::Serve(args) => serve::run(args, registry, printer, threads),
         Verb::Replay(args) => replay::run(args, registry, printer, threads),
+        Verb::Shadow(verb) => shadow::run(verb, registry, printer, threads),
         Verb::Show(args) => threads.block_on(show::run(args, registry, printer)),
         Verb::Tools(args) => threads.block_on(tools::run(args, registry, printer)),
         Verb::Verify(args) => threads.block_on(verify::run(args, registry, printer)),

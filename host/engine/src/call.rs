@@ -16,7 +16,7 @@ mod details;
 mod events;
 mod explain;
 mod fold;
-mod judge;
+pub(crate) mod judge;
 mod notice;
 mod observe;
 mod pause;

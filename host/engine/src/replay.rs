@@ -4,6 +4,8 @@
 //! replay is shown. Nothing of a replay is recorded, charged or checked by the outer door, and no effect leaves it: its
 //! attempt has no intent.
 
+mod judged;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use crate::caller::CallerGrants;
 use crate::capability::files;
 use crate::capability::http::Allotment;
 use crate::capability::keyvalue::Keeper;
-use crate::execute::{Attempt, Attempted, Execute as _, RunError};
+use crate::execute::{Attempt, Attempted, Execute as _, Outcome, RunError};
 use crate::host::Host;
 use crate::policy::{Decision, Permit, Request, decide};
 use crate::registry::Tool;
@@ -31,6 +33,7 @@ use airlock_types::record::Record;
 use airlock_types::record::v3;
 use airlock_types::record::v3::OpenError;
 use airlock_types::usage::Traces;
+pub use judged::{Judgement, judge, result_ty};
 
 /// Least time for a strict or stub replay, which waits for nothing: an interrupted machine must not end it.
 const DEADLINE_MIN: Duration = Duration::from_secs(60);
@@ -107,6 +110,9 @@ pub enum ReplayError {
     /// The host failed.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Another component answers in another type.
+    #[error("the answer is not of the type that `{0}` of today returns")]
+    Type(String),
 }
 
 /// What a replay came to.
@@ -128,6 +134,8 @@ pub struct Replayed {
     pub notes: Vec<String>,
     /// What it logged or printed.
     pub log: String,
+    /// Its outcome with its values, for [`judge`]; none where it was stopped before.
+    pub(crate) outcome: Option<Outcome>,
 }
 
 impl Replayed {
@@ -342,7 +350,8 @@ async fn compare(
     notes: Vec<String>,
 ) -> Result<Replayed, RunError> {
     let fuel = traces.usage.fuel;
-    let end = recording::end(tool, &attempted?, fuel);
+    let outcome = attempted?;
+    let end = recording::end(tool, &outcome, fuel);
     let (effects, divergence, has_ended) = match tape.player() {
         Some(player) => {
             // What was sent is known once all of it is read, for which the guest must be gone.
@@ -364,8 +373,9 @@ async fn compare(
     } else if stopped {
         notes.push("its last import has no recorded answer, and what follows is not compared".to_owned());
     }
-    let end = (has_ended && divergence.is_none()).then_some(end);
-    Ok(Replayed { divergence, end, differences, fuel, effects, notes, log: traces.log })
+    let is_whole = has_ended && divergence.is_none();
+    let (end, outcome) = (is_whole.then_some(end), is_whole.then_some(outcome));
+    Ok(Replayed { divergence, end, differences, fuel, effects, notes, log: traces.log, outcome })
 }
 
 fn differences(recorded: &Recorded, mode: Mode, end: &End) -> Vec<String> {

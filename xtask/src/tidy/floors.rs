@@ -10,7 +10,7 @@ pub(super) struct Floor {
 }
 
 /// The crates, lowest first.
-pub(super) const FLOORS: [Floor; 6] = [
+pub(super) const FLOORS: [Floor; 7] = [
     Floor {
         folder: "types",
         modules: &[
@@ -106,6 +106,7 @@ pub(super) const FLOORS: [Floor; 6] = [
             "logged",
         ],
     },
+    Floor { folder: "shadow", modules: &["case", "compare", "leg", "sample", "suite", "trend", "night"] },
     Floor {
         folder: "engine",
         modules: &[
@@ -155,6 +156,7 @@ pub(super) const FLOORS: [Floor; 6] = [
         folder: "cli",
         modules: &[
             "print",
+            "markup",
             "telemetry",
             "sealed",
             "confined",
@@ -183,6 +185,7 @@ pub(super) const FLOORS: [Floor; 6] = [
             "bisect",
             "secret",
             "serve",
+            "shadow",
             "show",
             "sign",
             "token",

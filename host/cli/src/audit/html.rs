@@ -1,40 +1,22 @@
 //! The report as one page: no script, and nothing that is loaded from elsewhere.
 //!
-//! Owns that every text of an author or of a record is shown as text. Must not know how the page looks: `page.css`.
+//! Must not know how the page looks: `markup`.
 
 use std::fmt::{Result, Write as _};
 
 use airlock::audit::{Audit, AuditedTool, Level, Standing};
-use airlock_types::text::visible;
 use airlock_types::words::count;
 
 use super::{callers, calls, granted, limits, or_nothing, reaches, used};
-
-/// The page may use its own style and nothing else, whatever its texts say.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+use crate::markup::{self, marked, text};
 
 pub(super) fn page(audit: &Audit) -> String {
-    let mut out = String::new();
-    // Writing into a text cannot fail.
-    let _ = write(&mut out, audit);
-    out
+    let title = text(&audit.registry);
+    let heading = format!("Tools of <code>{title}</code>");
+    markup::page(&format!("Tools of {title}"), "Airlock audit", &heading, |out| body(out, audit))
 }
 
-fn write(out: &mut String, audit: &Audit) -> Result {
-    let title = text(&audit.registry);
-    writeln!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>Tools of {title}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>",
-        include_str!("page.css")
-    )?;
-    writeln!(
-        out,
-        "<header><p class=\"over\">Airlock audit</p><h1>Tools of <code>{title}</code></h1></header>"
-    )?;
+fn body(out: &mut String, audit: &Audit) -> Result {
     summary(out, audit)?;
     for problem in &audit.left_out {
         writeln!(out, "<p class=\"lint error\"><b>left out</b> <span>{}</span></p>", marked(problem))?;
@@ -50,27 +32,22 @@ fn write(out: &mut String, audit: &Audit) -> Result {
         )?;
     }
     index(out, &audit.tools)?;
-    audit.tools.iter().try_for_each(|tool| section(out, tool))?;
-    writeln!(out, "</main>\n</body>\n</html>")
+    audit.tools.iter().try_for_each(|tool| section(out, tool))
 }
 
 fn summary(out: &mut String, audit: &Audit) -> Result {
     let counts = audit.counts();
     let count = |level| counts.get(&level).copied().unwrap_or_default();
     let verified = audit.tools.iter().filter(|tool| !tool.signers.is_empty()).count();
-    writeln!(out, "<dl class=\"tiles\">")?;
-    for (class, what, value) in [
+    let tiles = [
         ("", "tools", audit.tools.len()),
         ("ok", "verified", verified),
         ("error", "errors", count(Level::Error) + audit.left_out.len()),
         ("warning", "warnings", count(Level::Warning)),
         ("note", "notes", count(Level::Note)),
         ("", "records", usize::try_from(audit.records).unwrap_or(usize::MAX)),
-    ] {
-        let class = if value == 0 { "zero" } else { class };
-        writeln!(out, "<div class=\"{class}\"><dt>{what}</dt><dd>{value}</dd></div>")?;
-    }
-    writeln!(out, "</dl>")
+    ];
+    markup::tiles(out, &tiles)
 }
 
 fn index(out: &mut String, tools: &[AuditedTool]) -> Result {
@@ -200,29 +177,4 @@ fn effect(tool: &AuditedTool) -> String {
 
 fn signed(tool: &AuditedTool) -> String {
     format!("<span class=\"badge {0}\">{0}</span>", tool.signed)
-}
-
-/// A text whose parts in backticks are names. Which parts those are is a matter of style alone.
-fn marked(said: &str) -> String {
-    let part = |(at, part): (usize, &str)| match at % 2 {
-        0 => text(part),
-        _ => format!("<code>{}</code>", text(part)),
-    };
-    said.split('`').enumerate().map(part).collect()
-}
-
-/// A text as HTML shows it, hidden characters as escapes.
-fn text(text: &str) -> String {
-    let mut out = String::new();
-    for c in visible(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -72,7 +72,7 @@ impl Judged {
     }
 
     /// The findings of the outer door, whether the value was accepted or not.
-    pub(super) fn findings(&self) -> &[Finding] {
+    pub(crate) fn findings(&self) -> &[Finding] {
         self.accepted.as_ref().map_or(&self.details.findings, |accepted| &accepted.findings)
     }
 }

@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for SecretConfig {
 impl Config {
     /// Leaves out the secrets that no tool uses: one that cannot be read must not keep others from running. Their entries
     /// stay, since no tool may be granted a folder with their files.
-    pub(super) fn idle_unused_secrets(&mut self) {
+    pub fn idle_unused_secrets(&mut self) {
         let used = self.secret_uses().filter_map(|(_, grant)| Some(grant.secret.as_ref()?.name.clone()));
         let used: BTreeSet<String> = used.collect();
         for (name, secret) in &mut self.secrets {

@@ -178,7 +178,11 @@ async fn a_row_whose_record_has_another_id_ends_the_pages_with_an_error() {
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.execute("UPDATE committed SET id = 'zz' WHERE id = ?1", [call(1).id]).unwrap();
     let said = journal.page("", 0).unwrap_err().to_string();
-    assert!(said.contains("the record `zz` says that it is") && said.contains("journal verify"), "{said}");
+    assert!(
+        said.contains("the record `zz` cannot be read: it says that it is")
+            && said.contains("journal verify"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_text_that_repeats_a_value_at_each_place_costs_bounded_work() {
-        let letters = "a".repeat(1 << 20);
+        let letters = "a".repeat(1 << 16);
         assert_eq!(masked(&[json!(letters)], &letters), "[confidential]");
     }
 

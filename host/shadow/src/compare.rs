@@ -1,8 +1,8 @@
 //! Compares two answers of one type, place by place.
 //!
 //! Owns the kinds of comparators, which types each is for, and the walk over both answers. Must not know which answers are
-//! compared, or why. To add a comparator: a variant of [`Comparator`], its line in [`Comparator::fits`] and its arm in
-//! [`Walk::compare`].
+//! compared, or why. To add a comparator: a variant of [`Comparator`], its line in `Comparator::fits` and its arm in
+//! `Walk::compare`.
 
 mod walk;
 
@@ -289,7 +289,7 @@ fn has_field(ty: &Ty, key: &str) -> bool {
     fields.iter().any(|field| airlock_contract::path::snake(&field.name) == key)
 }
 
-/// The same as [`Comparator::fits`], for a type that is named.
+/// The same as `Comparator::fits`, for a type that is named.
 fn fits_named(with: &Comparator, ty: &str) -> Result<(), &'static str> {
     match with {
         Comparator::Exact => Ok(()),

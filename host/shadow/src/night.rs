@@ -1,7 +1,7 @@
 //! The results of one night, as they are kept, and what of them makes the night fail.
 //!
 //! Owns the form of a night, the verdict about each tool, the figures whose trend is followed, and the gates. Must not know the
-//! folder. To add a figure: its line in [`ToolNight::figures`].
+//! folder. To add a figure: its line in `ToolNight::figures`.
 
 // A new leg or verdict must be handled at every match on them.
 #![warn(clippy::wildcard_enum_match_arm)]

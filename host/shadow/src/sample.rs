@@ -136,7 +136,7 @@ mod tests {
         fn the_order_of_attempts_does_not_matter(seed in any::<u64>(), most in 1usize..20, count in 1usize..60) {
             let chosen = |order: &mut dyn Iterator<Item = usize>| {
                 let mut sampler = Sampler::new(seed, most);
-                order.for_each(|n| sampler.add(stratum(["a", "b"][n % 2], &(n % 5).to_string()), candidate(n), n % 7 == 0));
+                order.for_each(|n| sampler.add(stratum(["a", "b"][n % 2], &(n % 5).to_string()), candidate(n), n.is_multiple_of(7)));
                 sampler.chosen()
             };
             let there = chosen(&mut (0..count));

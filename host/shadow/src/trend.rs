@@ -110,7 +110,7 @@ impl Trend {
 /// A number in (0, 1) that follows from the name and the night alone, so that a night comes to the same again.
 fn tie(name: &str, night: usize) -> f64 {
     let digest = sha256_of(&[name.as_bytes(), b"\0", &night.to_le_bytes()]);
-    let number = digest.iter().take(6).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    let number = digest.iter().take(6).fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
     (number as f64 + 0.5) / (1u64 << 48) as f64
 }
 

@@ -106,11 +106,9 @@ fn sample(
     let mut sampler = Sampler::new(seed, args.cases as usize);
     for page in journal.pages(args.since.map_or(0, Moment::unix_ms)) {
         for record in &page.map_err(message)? {
-            for at in 0..record.attempts.len() {
-                let is_asked = args.tool.as_ref().is_none_or(|tool| *tool == *record.attempts[at].route);
-                if !is_asked {
-                    continue;
-                }
+            let is_asked = |tool: &str| args.tool.as_ref().is_none_or(|asked| asked == tool);
+            let attempts = record.attempts.iter().enumerate();
+            for (at, _) in attempts.filter(|(_, attempt)| is_asked(&attempt.route)) {
                 match replayable(record, at) {
                     Ok(case) => {
                         let is_incident = incident(journal, &case)?.is_some();

@@ -4,6 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use airlock::config::ConfigFile;
+use airlock::host::Host;
+use airlock::sandbox::compiler::Compiler;
 use airlock_tests::{program, root};
 
 use crate::{stderr, stdout};
@@ -135,4 +138,36 @@ fn an_index_of_an_older_form_is_compiled_again() {
     cache.heals("an index without a digest", |cache| {
         rewrite(&cache.pairs[0][0], |bytes| drop(bytes.drain(..64)))
     });
+}
+
+#[tokio::test]
+async fn an_entry_at_which_the_host_failed_is_there_after_another_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let mended = folder.path().join("mended");
+    // A compile process that is killed, until something outside of the host is mended.
+    let compiler = folder.path().join("airlock");
+    let script = format!(
+        "#!/bin/sh\n[ -e {} ] || kill -9 $$\nexec {} \"$@\"\n",
+        mended.display(),
+        program().display()
+    );
+    std::fs::write(&compiler, script).unwrap();
+    std::fs::set_permissions(&compiler, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let component = root().join("example-tools/build/unit-convert.wasm");
+    let text = format!("[tools.one]\ncomponent = \"{}\"\n", component.display());
+    let file = ConfigFile::parse(&text, &folder.path().join("airlock.toml")).unwrap();
+    let builder = Host::builder().registry(&file).compiler(Compiler::program(compiler)).leave_out_broken();
+    let host = builder.open().await.unwrap();
+    assert!(host.may_pass() && host.summary().0 == 0, "{:?}", host.problems());
+    host.reload(&file).await.unwrap();
+    assert!(host.may_pass(), "nothing was mended");
+    std::fs::write(&mended, "").unwrap();
+    host.reload(&file).await.unwrap();
+    assert!(!host.may_pass() && host.summary().0 == 1, "{:?}", host.problems());
+    // What is wrong with the component itself stays wrong.
+    std::fs::write(folder.path().join("none.wasm"), "no component").unwrap();
+    let text = "[tools.one]\ncomponent = \"none.wasm\"\n";
+    let file = ConfigFile::parse(text, &folder.path().join("airlock.toml")).unwrap();
+    host.reload(&file).await.unwrap();
+    assert!(!host.may_pass() && host.problems().is_some());
 }

@@ -27,7 +27,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     if let Some(identity) = &args.identity {
         let identity = sealed::identity(identity)?;
         let opened = found.record.opened(|text| sealed::open(text.as_bytes(), &identity));
-        found.record = opened.map_err(|err| Message(err.to_string()))?;
+        found.record = opened.map_err(|err| Message(err.to_string()))?.with_bounds();
     }
     if args.json {
         found.note(printer);

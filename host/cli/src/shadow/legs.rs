@@ -164,6 +164,8 @@ fn import(Import { name, args, .. }: &Import) -> String {
 /// Where a run left its cassette, with both sides.
 fn diverged(Divergence { at, recorded, replayed, what, .. }: &Divergence) -> String {
     let side = |side: &Option<Import>| side.as_ref().map_or_else(|| "nothing".to_owned(), import);
+    // Without an order there is no place, and nothing that was recorded there.
+    let Some(at) = at else { return format!("{what}; now {}", side(replayed)) };
     format!("at import {at}: {what}; recorded {}, now {}", side(recorded), side(replayed))
 }
 

@@ -92,6 +92,8 @@ pub struct Require {
     pub rule: Expression,
     /// The relation as it was written, for messages.
     pub text: String,
+    /// The terms that it names, directly or through others, with their texts.
+    pub terms: BTreeMap<String, String>,
     /// The hint for a caller whose arguments break the relation.
     pub message: Option<String>,
 }
@@ -133,6 +135,8 @@ struct WrittenTool {
     require: Vec<WrittenRequire>,
     expect: Vec<Spanned<Rule>>,
     verify: Option<Spanned<Verify>>,
+    #[serde(rename = "let")]
+    terms: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 /// Arguments that show how a tool is used.

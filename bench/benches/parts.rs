@@ -55,7 +55,10 @@ impl Bench {
     fn args(&self) -> Result<ValidArgs> {
         let args =
             arguments::parse(ARGS, &self.host.argument_limits()).map_err(|err| anyhow::anyhow!("{err:?}"))?;
-        self.tool()?.contract.validate(args).map_err(|(violations, _)| anyhow::anyhow!("{violations:?}"))
+        self.tool()?
+            .contract
+            .validate(args, None)
+            .map_err(|(violations, _)| anyhow::anyhow!("{violations:?}"))
     }
 
     /// The value that the guest returns.
@@ -93,7 +96,7 @@ fn inner(criterion: &mut Criterion, bench: &Bench) -> Result<()> {
     let Ok(args) = arguments::parse(ARGS, &limits) else { bail!("the arguments do not parse") };
     criterion.bench_function("parse", |b| b.iter(|| arguments::parse(black_box(ARGS), &limits).ok()));
     criterion.bench_function("validate", |b| {
-        b.iter_batched(|| args.clone(), |args| tool.contract.validate(args), BatchSize::SmallInput);
+        b.iter_batched(|| args.clone(), |args| tool.contract.validate(args, None), BatchSize::SmallInput);
     });
     let params = &tool.contract.function.ty.params;
     criterion.bench_function("lower", |b| {

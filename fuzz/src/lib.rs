@@ -15,7 +15,7 @@ use airlock::config::ConfigFile;
 use airlock::seam::Examiner;
 use airlock::signature::{Component, Envelope, Evidence, Policy, Signed};
 use airlock_contract::arguments::{self, ArgumentLimits};
-use airlock_contract::expression::{Bounds, Expression, Scope};
+use airlock_contract::expression::{Expression, Scope};
 use airlock_contract::manifest::Manifest;
 use airlock_contract::surface::Parts;
 use airlock_contract::tool::Contract;
@@ -50,19 +50,20 @@ static CONTRACT: LazyLock<Result<Contract, String>> = LazyLock::new(types::contr
 pub fn arguments(bytes: &[u8]) {
     let contract = CONTRACT.as_ref().expect("the contract of the target holds");
     let Ok(args) = arguments::parse(bytes, &ArgumentLimits::default()) else { return };
-    match contract.validate(args) {
+    match contract.validate(args, None) {
         Ok(valid) => {
             let canonical = valid.canonical();
             let again = arguments::parse(canonical.as_bytes(), &ArgumentLimits::default());
             let again = again.map_err(|violation| vec![violation]);
-            let again = again.and_then(|args| contract.validate(args).map_err(|(violations, _)| violations));
+            let again =
+                again.and_then(|args| contract.validate(args, None).map_err(|(violations, _)| violations));
             assert_eq!(again.as_ref().map(|again| again.canonical()).ok(), Some(canonical));
         }
         Err((violations, args)) => {
             assert!(!violations.is_empty(), "a refusal says what is wrong");
-            let example = contract.mended(&args);
+            let example = contract.mended(&args, 0);
             if let Some(Value::Object(example)) = &example {
-                assert!(contract.validate(example.clone()).is_ok(), "an example is valid: {example:?}");
+                assert!(contract.validate(example.clone(), None).is_ok(), "an example is valid: {example:?}");
             }
             let text = message::text("tool", &violations, example.as_ref());
             assert!(text.len() <= MESSAGE_BYTES_MAX, "{} bytes", text.len());
@@ -95,11 +96,8 @@ pub fn contract(bytes: &[u8]) {
 pub fn expression(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let function = types::function();
-    let scope = Scope {
-        args: function.ty.params.clone(),
-        result: function.ty.result.clone(),
-        bounds: Bounds::default(),
-    };
+    let scope =
+        Scope { args: function.ty.params.clone(), result: function.ty.result.clone(), ..Scope::default() };
     match Expression::compile_bool(text, &scope) {
         Ok(expression) => types::judge(&expression, &function.ty),
         Err(refused) => {

@@ -25,7 +25,7 @@ pub use rule::{Kind, Rule, RuleError};
 use serde_json::Value;
 
 use crate::Val;
-use crate::expression::{Bindings, Bounds, Expression, Judgement, Scope};
+use crate::expression::{Bindings, Bounds, Expression, Judgement, Scope, Terms};
 use crate::ty::{Field, FunctionTy, Ty};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::shorten::clean;
@@ -124,16 +124,16 @@ impl std::fmt::Debug for Checks {
 }
 
 impl Checks {
-    /// Compiles the rules against the function's type. `finite` is added unless a rule declares it for every call.
-    pub fn compile(rules: &[Rule], function: &FunctionTy, bounds: &Bounds) -> Result<Checks, RuleError> {
-        let checks = rules.iter().map(|rule| rule.compile(function, bounds));
+    /// Compiles the rules against the function's type. `scope` has what their expressions may name. `finite` is added unless a rule declares it for every call.
+    pub fn compile(rules: &[Rule], function: &FunctionTy, scope: &Scope) -> Result<Checks, RuleError> {
+        let checks = rules.iter().map(|rule| rule.compile(function, scope));
         let mut checks = checks.collect::<Result<Vec<_>, _>>()?;
         // NaN and infinities pass the types of every float, so this check applies to tools that declare
         // nothing.
         if !rules.iter().any(|rule| matches!(rule.kind, Kind::Finite(_)) && rule.when.is_none()) {
             checks.push(
                 Rule { kind: Kind::Finite(finite::Settings {}), verdict: None, when: None }
-                    .compile(function, bounds)?,
+                    .compile(function, scope)?,
             );
         }
         Ok(Checks(checks))
@@ -209,10 +209,9 @@ pub(crate) fn answer_ty(function: &FunctionTy) -> Option<&Ty> {
     }
 }
 
-/// What the expressions of a check may name.
-fn scope(function: &FunctionTy, bounds: &Bounds) -> Scope {
-    let (args, result) = (function.params.clone(), answer_ty(function).cloned());
-    Scope { args, result, bounds: bounds.clone() }
+/// What the expressions of checks may name.
+pub(crate) fn scope(function: &FunctionTy, bounds: Bounds, terms: Terms) -> Scope {
+    Scope { args: function.params.clone(), result: answer_ty(function).cloned(), bounds, terms }
 }
 
 fn answer(val: &Val) -> Option<&Val> {

@@ -7,14 +7,18 @@
 //! judgement. To add a function: its name and type in `check`, its evaluation in `eval`.
 
 mod bounds;
+mod calendar;
 mod check;
 mod cost;
 mod datum;
 mod eval;
 mod explain;
+mod fold;
 mod kind;
 mod meter;
 mod parse;
+mod reads;
+mod term;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -23,9 +27,12 @@ use std::fmt;
 use std::ops::Range;
 
 use super::Val;
+use super::path::Path;
 use super::ty::{Field, Ty};
 pub use bounds::Bounds;
-use tree::{Node, What};
+use reads::Reads;
+pub use term::Terms;
+use tree::Node;
 
 /// Most steps of one expression. The number is Kubernetes' limit for its CEL rules.
 pub const COST_MAX: u64 = 1_000_000;
@@ -40,16 +47,18 @@ pub const LIST_ITEMS: u64 = 1_000;
 /// Assumed length in bytes of a string of unknown length.
 pub const STRING_BYTES: u64 = 1_000;
 
-/// The names that an expression may use, with their types: `args`, and `result` where there is one. Field names
-/// are the snake_case ones that agents see.
-#[derive(Clone, Debug)]
+/// The names that an expression may use, with their types: `args`, `result` where there is one, `now`, and the terms
+/// of the tool. Field names are the snake_case ones that agents see.
+#[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// The parameters of the function, in order.
     pub args: Vec<Field>,
     /// The type of the result. `None` where only the arguments are known.
     pub result: Option<Ty>,
-    /// The bounds on the arguments, for the estimate of the cost.
+    /// The bounds on the arguments, for the estimate of the cost, and the strings that are dates.
     pub bounds: Bounds,
+    /// The named terms that rules of the tool share.
+    pub terms: Terms,
 }
 
 /// A checked expression.
@@ -57,6 +66,8 @@ pub struct Scope {
 pub struct Expression {
     root: Node,
     cost: u64,
+    /// Boxed, since few rules are asked.
+    reads: Box<Reads>,
 }
 
 /// Why an expression is refused.
@@ -80,8 +91,8 @@ pub struct Bindings<'a> {
     pub args: &'a [Val],
     /// The value of the result. `None` where only the arguments are known.
     pub result: Option<&'a Val>,
-    /// The time of the call in milliseconds since the Unix epoch. `None` at the inner door, which has no clock:
-    /// whether arguments are valid must not depend on the time.
+    /// The time of the call in milliseconds since the Unix epoch. `None` where arguments are judged by a rule that
+    /// does not name the time: whether they are valid must not depend on it unless the contract says so.
     pub now_unix_ms: Option<u64>,
 }
 
@@ -113,7 +124,7 @@ impl Expression {
     /// When it does not parse, uses an unknown name, applies an operator to the wrong types, or may cost more
     /// than [`COST_MAX`].
     pub fn compile_bool(text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
-        Expression::compile(check::check(text, scope)?, text)
+        Expression::compile(check::check(text, scope)?, text, scope)
     }
 
     /// Compiles an expression whose value is a number, a string or a bool, or null.
@@ -121,21 +132,15 @@ impl Expression {
     /// # Errors
     /// As [`Expression::compile_bool`].
     pub fn compile_scalar(text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
-        Expression::compile(check::check_scalar(text, scope)?, text)
+        Expression::compile(check::check_scalar(text, scope)?, text, scope)
     }
 
-    fn compile(mut root: Node, text: &str) -> Result<Expression, ExpressionError> {
-        let cost = cost::estimate(&root);
-        if cost > COST_MAX {
-            return Err(ExpressionError {
-                message: format!("it may cost {cost} steps; at most {COST_MAX} are allowed"),
-                span: 0..text.len(),
-                hint: Some("walk fewer lists within each other, or lists of a fixed length".into()),
-            });
-        }
+    fn compile(mut root: Node, text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
+        let reads = Box::new(Reads::of(&root, &scope.args));
+        let cost = bounded(&root, &reads, text)?;
         // Only now: the estimate still needs the lengths of lists and the parts of types.
         root.outline();
-        Ok(Expression { root, cost })
+        Ok(Expression { root, cost, reads })
     }
 
     /// The estimated steps of one evaluation, with lists and strings at their assumed sizes.
@@ -143,18 +148,15 @@ impl Expression {
         self.cost
     }
 
-    /// The index of the argument that the expression reads, if it reads one alone and no result.
-    pub fn sole_arg(&self) -> Option<usize> {
-        let (mut read, mut left) = (None, vec![&self.root]);
-        while let Some(node) = left.pop() {
-            match node.what {
-                What::Result => return None,
-                What::Arg(at) if read.is_some_and(|read| read != at) => return None,
-                What::Arg(at) => read = Some(at),
-                _ => left.extend(node.parts()),
-            }
-        }
-        read
+    /// The narrowest place in the arguments that has all that the expression reads. `None` if it reads several
+    /// arguments, none, or the result.
+    pub fn place(&self) -> Option<Path> {
+        self.reads.place()
+    }
+
+    /// Whether it names the time of the call: `now` or `today`.
+    pub fn reads_time(&self) -> bool {
+        self.reads.time
     }
 
     /// Whether the values of two scalar expressions can be equal.
@@ -179,4 +181,17 @@ impl Expression {
     pub fn eval(&self, bindings: &Bindings<'_>) -> Judgement {
         eval::judge(&self.root, bindings)
     }
+}
+
+/// The estimated cost of a checked expression and of the terms that it names.
+fn bounded(root: &Node, reads: &Reads, text: &str) -> Result<u64, ExpressionError> {
+    let cost = reads.terms.values().fold(cost::estimate(root), |sum, term| sum.saturating_add(*term));
+    if cost <= COST_MAX {
+        return Ok(cost);
+    }
+    Err(ExpressionError {
+        message: format!("it may cost {cost} steps; at most {COST_MAX} are allowed"),
+        span: 0..text.len(),
+        hint: Some("walk fewer lists within each other, or lists of a fixed length".into()),
+    })
 }

@@ -95,6 +95,8 @@ pub struct Require {
     pub rule: Expression,
     /// The relation as it was written, for messages.
     pub text: String,
+    /// The terms that it names, directly or through others, with their texts.
+    pub terms: BTreeMap<String, String>,
     /// The hint for a caller whose arguments break the relation.
     pub message: Option<String>,
 }
@@ -137,6 +139,8 @@ struct WrittenTool {
     expect: Vec<Spanned<Rule>>,
     verify: Option<Spanned<Verify>>,
     confidential: Vec<Spanned<String>>,
+    #[serde(rename = "let")]
+    terms: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 /// Arguments that show how a tool is used.

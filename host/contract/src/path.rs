@@ -87,9 +87,23 @@ impl Path {
         &self.0
     }
 
+    /// The names of the fields on the way.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|step| match step {
+            Segment::Field(name) => Some(name.as_str()),
+            Segment::Items => None,
+        })
+    }
+
     /// The path to a part of the value at this path.
     pub(crate) fn then(&self, segment: Segment) -> Path {
         Path(self.0.iter().cloned().chain([segment]).collect())
+    }
+
+    /// The place that contains both of these.
+    pub(crate) fn shared(&self, other: &Path) -> Path {
+        let same = self.0.iter().zip(&other.0).take_while(|(a, b)| a == b);
+        Path(same.map(|(step, _)| step.clone()).collect())
     }
 
     /// Whether this is the whole value.

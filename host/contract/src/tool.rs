@@ -3,6 +3,7 @@
 //! Owns the combination of types, the author's contract and doc comments, and the order of the inner door's gates. Must
 //! not know the engine or who grants what.
 
+mod requirement;
 mod undescribed;
 mod wide;
 
@@ -13,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{ErrorCases, Shape};
 use super::component::{Function, FunctionDocs};
 use super::confidential::Confidential;
-use super::expression::{Bindings, Bounds, Expression, Judgement, Scope};
+use super::expression::{Expression, Scope};
 use super::lift::{self, LiftError};
 use super::manifest::{Example, ToolContract, Verify};
 use super::path::{self, Path};
@@ -22,11 +23,10 @@ use super::ty::{FunctionTy, Ty};
 use super::validate::Validator;
 use super::{Val, example, lower, schema};
 use crate::check::Checks;
-use airlock_types::code::Code;
 use airlock_types::effect::Effect;
-use airlock_types::place::Place;
 use airlock_types::violation::Violation;
 use airlock_types::{canonical, shorten};
+use requirement::Requirement;
 use wide::Wide;
 
 /// Schema keywords by place.
@@ -73,16 +73,6 @@ pub struct Contract {
     requires: Vec<Requirement>,
     example: Option<Value>,
 }
-
-#[derive(Debug)]
-struct Requirement {
-    rule: Expression,
-    text: String,
-    message: Option<String>,
-}
-
-/// Characters of a relation that are shown beside its author's message.
-const RULE_CHARS_MAX: usize = 60;
 
 /// Size in bytes of arguments that are validated on the thread that received the call: it takes less than a tick of the
 /// runtime.
@@ -143,10 +133,7 @@ pub fn warm() {
     // Neither result matters: the tables are made in any case.
     let _ = Validator::new(&schema);
     // The relation names unknown arguments. That is only found after the parser has run, so the tables are made.
-    let _ = Expression::compile_bool(
-        relation,
-        &Scope { args: Vec::new(), result: None, bounds: Bounds::default() },
-    );
+    let _ = Expression::compile_bool(relation, &Scope::default());
 }
 
 impl Contract {
@@ -205,7 +192,7 @@ impl Contract {
         };
         // With the finished contract, since an example has to pass every gate of a call.
         contract.examples_hold()?;
-        Ok(Contract { example: example.filter(|example| contract.accepts(example)), ..contract })
+        Ok(Contract { example: example.filter(|example| contract.accepts(example, None)), ..contract })
     }
 
     fn examples_hold(&self) -> Result<(), ContractError> {
@@ -214,7 +201,7 @@ impl Contract {
             let Value::Object(args) = &example.args else {
                 return Err(wrong("arguments are an object".to_owned()));
             };
-            self.validate(args.clone()).map_err(|(violations, _)| {
+            self.validate(args.clone(), None).map_err(|(violations, _)| {
                 wrong(violations.first().map_or_else(String::new, |violation| {
                     format!("`{}`: expected {}", violation.path, violation.expected)
                 }))
@@ -223,12 +210,17 @@ impl Contract {
         Ok(())
     }
 
-    /// The inner door: schema, then codec, then relations. Each gate relies on the one before it.
+    /// The inner door: schema, then codec, then relations. Each gate relies on the one before it. Relations that name
+    /// the time of the call are judged where it is given. It is not for examples, which stay valid as time passes.
     ///
     /// # Errors
     /// Every violation of the first gate that finds one, and the arguments, from which a mended call can be made.
     /// They are null if the codec or a later gate refused them, because lowering consumes them.
-    pub fn validate(&self, args: Map<String, Value>) -> Result<ValidArgs, (Vec<Violation>, Value)> {
+    pub fn validate(
+        &self,
+        args: Map<String, Value>,
+        now_unix_ms: Option<u64>,
+    ) -> Result<ValidArgs, (Vec<Violation>, Value)> {
         let args = Value::Object(args);
         let mut violations = self.validator.violations(&args);
         if violations.is_empty() {
@@ -238,50 +230,27 @@ impl Contract {
             return Err((violations, args));
         }
         let args = if let Value::Object(args) = args { args } else { Map::new() };
-        let checked = lower::lower(&self.function.ty.params, args).and_then(|values| self.hold(values));
+        let checked =
+            lower::lower(&self.function.ty.params, args).and_then(|values| self.hold(values, now_unix_ms));
         checked.map_err(|violations| (violations, Value::Null))
     }
 
     /// Checks what schema and codec cannot: constraints on 64-bit integers, then the relations of the author.
-    fn hold(&self, values: Vec<Val>) -> Result<ValidArgs, Vec<Violation>> {
+    fn hold(&self, values: Vec<Val>, now_unix_ms: Option<u64>) -> Result<ValidArgs, Vec<Violation>> {
         // Before the relations, which may assume that each argument is within its own bounds.
         let escaped = self.wide.violations(&self.function.ty.params, &values);
         if !escaped.is_empty() {
             return Err(escaped);
         }
-        let unmet: Vec<Violation> =
-            self.requires.iter().filter_map(|require| self.unmet(require, &values)).collect();
+        let unmet: Vec<Violation> = {
+            let params = &self.function.ty.params;
+            self.requires.iter().filter_map(|require| require.unmet(params, &values, now_unix_ms)).collect()
+        };
         if !unmet.is_empty() {
             return Err(unmet);
         }
         let canonical = self.canonical(&values).unwrap_or_default();
         Ok(ValidArgs { values, canonical })
-    }
-
-    fn unmet(&self, require: &Requirement, values: &[Val]) -> Option<Violation> {
-        let bindings =
-            Bindings { params: &self.function.ty.params, args: values, result: None, now_unix_ms: None };
-        let why = match require.rule.eval(&bindings) {
-            Judgement::Holds => return None,
-            // A relation that cannot be evaluated is not satisfied: the call does not run.
-            Judgement::Fails(why) | Judgement::Error(why) => why,
-        };
-        // A relation about one argument is mended there.
-        let name = require.rule.sole_arg().map(|at| path::snake(&bindings.params[at].name));
-        let at = name.as_ref().map_or(Place::Root, |name| Place::Root.key(name));
-        Some(Violation {
-            code: Code::ArgsPrecondition,
-            path: at.path(),
-            pointer: at.pointer(),
-            keyword: "require".into(),
-            // An author's message says more than a long expression, and both share a line of bounded length.
-            expected: match require.message {
-                Some(_) => shorten::shorten(&require.text, RULE_CHARS_MAX),
-                None => require.text.clone(),
-            },
-            got: why.to_string(),
-            hint: require.message.clone(),
-        })
     }
 
     fn canonical(&self, values: &[Val]) -> Option<String> {
@@ -299,14 +268,14 @@ impl Contract {
 
     /// The caller's own call with every mend applied, if it is then valid and short. There is no other example for an
     /// error: models take its values for those that were asked for.
-    pub fn mended(&self, args: &Value) -> Option<Value> {
-        example::mended(&self.validator, args).filter(|args| self.accepts(args))
+    pub fn mended(&self, args: &Value, now_unix_ms: u64) -> Option<Value> {
+        example::mended(&self.validator, args).filter(|args| self.accepts(args, Some(now_unix_ms)))
     }
 
     /// Whether a value passes the whole inner door. The schema alone accepts more: it cannot express every rule of the
     /// codec, and no relation.
-    fn accepts(&self, args: &Value) -> bool {
-        args.as_object().is_some_and(|args| self.validate(args.clone()).is_ok())
+    fn accepts(&self, args: &Value, now_unix_ms: Option<u64>) -> bool {
+        args.as_object().is_some_and(|args| self.validate(args.clone(), now_unix_ms).is_ok())
     }
 
     /// Whether arguments of this size in bytes may take long to validate. The cost is bounded by values times schema.
@@ -318,18 +287,12 @@ impl Contract {
     /// The relations that must hold before the tool runs: each as it was written, with the hint for a caller that
     /// breaks it.
     pub fn requires(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.requires.iter().map(|require| (require.text.as_str(), require.message.as_deref()))
+        self.requires.iter().map(|require| (require.full.as_str(), require.message.as_deref()))
     }
 
     /// The validator of the first gate, to derive examples with.
     pub fn validator(&self) -> &Validator {
         &self.validator
-    }
-}
-
-impl From<super::manifest::Require> for Requirement {
-    fn from(require: super::manifest::Require) -> Requirement {
-        Requirement { rule: require.rule, text: require.text, message: require.message }
     }
 }
 
@@ -361,7 +324,7 @@ fn shown(example: Example) -> Example {
 /// The checks of a tool without a contract. They apply to every tool.
 fn plain_checks(function: &Function, shape: &Shape) -> Result<Checks, ContractError> {
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
-    Checks::compile(&[], &seen, &Bounds::default())
+    Checks::compile(&[], &seen, &Scope::default())
         .map_err(|err| ContractError::Keyword { path: "expect".into(), reason: err.to_string() })
 }
 

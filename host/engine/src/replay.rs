@@ -53,6 +53,8 @@ pub struct Recorded {
     pub caller: String,
     /// Its canonical arguments.
     pub args: Value,
+    /// The time at which the call began, by which its arguments are judged again.
+    pub started_unix_ms: u64,
     /// Fuel that it used.
     pub fuel: u64,
     /// What entered it.
@@ -186,6 +188,7 @@ impl Recorded {
             component: attempt.component.to_string(),
             caller: record.caller.clone(),
             args: record.args.clone().unwrap_or_default(),
+            started_unix_ms: record.started_unix_ms,
             fuel: attempt.usage.fuel,
             cassette,
             end_sha256: recording.end_sha256.clone(),
@@ -248,11 +251,13 @@ pub async fn replay(host: &Host, recorded: &Recorded, mode: Mode) -> Result<Repl
 
 fn valid(tool: &Tool, recorded: &Recorded) -> Result<ValidArgs, ReplayError> {
     let args = recorded.args.as_object().cloned().unwrap_or_default();
-    tool.contract.validate(args).map_err(|(violations, _)| ReplayError::Arguments {
-        tool: tool.name.to_string(),
-        what: violations
-            .first()
-            .map_or_else(String::new, |first| format!("{} {}", first.pointer, first.expected)),
+    tool.contract.validate(args, Some(recorded.started_unix_ms)).map_err(|(violations, _)| {
+        ReplayError::Arguments {
+            tool: tool.name.to_string(),
+            what: violations
+                .first()
+                .map_or_else(String::new, |first| format!("{} {}", first.pointer, first.expected)),
+        }
     })
 }
 

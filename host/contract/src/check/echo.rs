@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::scalar::{argument, arguments, doubt, field, number, shown};
-use super::{Check, Doubt, Doubts, scope};
-use crate::expression::{Bounds, Expression};
+use super::{Check, Doubt, Doubts};
+use crate::expression::{Expression, Scope};
 use crate::ty::FunctionTy;
 use airlock_types::finding::Verdict;
 
@@ -27,14 +27,14 @@ pub struct Settings {
     pub answered: Option<String>,
 }
 
-pub(super) fn compile(settings: &Settings, function: &FunctionTy, bounds: &Bounds) -> Result<Check, String> {
+pub(super) fn compile(settings: &Settings, function: &FunctionTy, scope: &Scope) -> Result<Check, String> {
     // Destructured without `..`, so that no setting is read and not used.
     match settings {
         Settings { field: Some(field), arg: Some(arg), asked: None, answered: None } => {
             repeated(field, arg, function)
         }
         Settings { field: None, arg: None, asked: Some(asked), answered: Some(answered) } => {
-            derived(asked, answered, function, bounds)
+            derived(asked, answered, scope)
         }
         Settings { field: _, arg: _, asked: _, answered: _ } => {
             Err("give `field` and `arg`, or `asked` and `answered`".into())
@@ -58,10 +58,9 @@ fn repeated(repeats: &str, arg: &str, function: &FunctionTy) -> Result<Check, St
     }))
 }
 
-fn derived(asked: &str, answered: &str, function: &FunctionTy, bounds: &Bounds) -> Result<Check, String> {
-    let scope = scope(function, bounds);
+fn derived(asked: &str, answered: &str, scope: &Scope) -> Result<Check, String> {
     let compile = |name, text| {
-        Expression::compile_scalar(text, &scope).map_err(|error| format!("`{name}`: {}", error.message))
+        Expression::compile_scalar(text, scope).map_err(|error| format!("`{name}`: {}", error.message))
     };
     let (asked, answered) = (compile("asked", asked)?, compile("answered", answered)?);
     if !asked.is_comparable(&answered) {

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scalar::doubt;
 use super::{Check, Doubts};
-use crate::expression::{Bounds, Expression, Judgement};
-use crate::ty::FunctionTy;
+use crate::expression::{Expression, Judgement, Scope};
 
 /// A CEL expression over `args` and `result` that must be true.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -15,9 +14,8 @@ pub struct Settings {
     pub message: Option<String>,
 }
 
-pub(super) fn compile(settings: &Settings, function: &FunctionTy, bounds: &Bounds) -> Result<Check, String> {
-    let scope = super::scope(function, bounds);
-    let expression = Expression::compile_bool(&settings.that, &scope).map_err(|error| error.message)?;
+pub(super) fn compile(settings: &Settings, scope: &Scope) -> Result<Check, String> {
+    let expression = Expression::compile_bool(&settings.that, scope).map_err(|error| error.message)?;
     let expected = settings.message.clone().unwrap_or_else(|| settings.that.clone());
     Ok(Box::new(move |context| {
         match expression.eval(&context.bindings()) {

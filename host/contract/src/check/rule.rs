@@ -8,9 +8,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use super::{ALL, Check, Compiled, echo, empty, finite, freshness, length, order, range, relation, scope};
+use super::{ALL, Check, Compiled, echo, empty, finite, freshness, length, order, range, relation};
 use super::{sum, truncation, unique};
-use crate::expression::{Bounds, Expression};
+use crate::expression::{Expression, Scope};
 use crate::ty::FunctionTy;
 use airlock_types::finding::Verdict;
 
@@ -70,16 +70,30 @@ impl Kind {
         }
     }
 
-    fn check(&self, function: &FunctionTy, bounds: &Bounds) -> Result<Check, String> {
+    /// The expressions of the settings.
+    fn expressions(&self) -> Vec<&str> {
         match self {
-            Kind::Echo(settings) => echo::compile(settings, function, bounds),
+            Kind::Echo(settings) => {
+                settings.asked.iter().chain(&settings.answered).map(String::as_str).collect()
+            }
+            Kind::Relation(settings) => vec![&settings.that],
+            Kind::Empty(_) | Kind::Finite(_) | Kind::Freshness(_) | Kind::Length(_) => Vec::new(),
+            Kind::Order(_) | Kind::Range(_) | Kind::Sum(_) | Kind::Truncation(_) | Kind::Unique(_) => {
+                Vec::new()
+            }
+        }
+    }
+
+    fn check(&self, function: &FunctionTy, scope: &Scope) -> Result<Check, String> {
+        match self {
+            Kind::Echo(settings) => echo::compile(settings, function, scope),
             Kind::Empty(settings) => empty::compile(settings, function),
             Kind::Finite(settings) => finite::compile(settings, function),
             Kind::Freshness(settings) => freshness::compile(settings, function),
             Kind::Length(settings) => length::compile(settings, function),
             Kind::Order(settings) => order::compile(settings, function),
             Kind::Range(settings) => range::compile(settings, function),
-            Kind::Relation(settings) => relation::compile(settings, function, bounds),
+            Kind::Relation(settings) => relation::compile(settings, scope),
             Kind::Sum(settings) => sum::compile(settings, function),
             Kind::Truncation(settings) => truncation::compile(settings, function),
             Kind::Unique(settings) => unique::compile(settings, function),
@@ -89,7 +103,7 @@ impl Kind {
 
 impl Rule {
     /// The rule as comparable data: the kind with its settings, and the verdict if declared.
-    fn told(&self) -> Value {
+    fn told(&self, scope: &Scope) -> Value {
         let mut told = serde_json::to_value(&self.kind).unwrap_or_default();
         if let Some(verdict) = self.verdict {
             told["verdict"] = serde_json::to_value(verdict).unwrap_or_default();
@@ -97,19 +111,24 @@ impl Rule {
         if let Some(when) = &self.when {
             told["when"] = when.as_str().into();
         }
+        // The texts do not show what a term stands for.
+        let texts = self.kind.expressions().into_iter().chain(self.when.as_deref());
+        for (name, text) in texts.flat_map(|text| scope.terms.used(text)) {
+            told["let"][name] = text.into();
+        }
         told
     }
 
-    pub(super) fn compile(&self, function: &FunctionTy, bounds: &Bounds) -> Result<Compiled, RuleError> {
+    pub(super) fn compile(&self, function: &FunctionTy, scope: &Scope) -> Result<Compiled, RuleError> {
         let kind = self.kind.name();
         let wrong = |message| RuleError { kind, message };
-        let check = self.kind.check(function, bounds).map_err(wrong)?;
-        let when = self.when.as_deref().map(|when| Expression::compile_bool(when, &scope(function, bounds)));
+        let check = self.kind.check(function, scope).map_err(wrong)?;
+        let when = self.when.as_deref().map(|when| Expression::compile_bool(when, scope));
         let when = when.transpose().map_err(|error| wrong(format!("`when`: {}", error.message)))?;
         // A kind that is missing in `ALL` would get `Reject`; a test fails for it.
         let default =
             ALL.iter().find(|(name, _)| *name == kind).map_or(Verdict::Reject, |(_, verdict)| *verdict);
-        Ok(Compiled { kind, default, declared: self.verdict, told: self.told(), when, check })
+        Ok(Compiled { kind, default, declared: self.verdict, told: self.told(scope), when, check })
     }
 }
 

@@ -1,11 +1,14 @@
 use super::*;
 
+fn compile(rules: &[Rule], function: &FunctionTy) -> Result<Checks, RuleError> {
+    Checks::compile(rules, function, &scope(function, Bounds::default(), Terms::default()))
+}
+
 fn check(rule: &str, values: &[f64]) -> Vec<Finding> {
     let rows = Ty::List(Box::new(Ty::F64));
     let result = Some(Ty::Record(vec![Field { name: "rows".into(), ty: rows }]));
     let rule: Rule = toml::from_str(rule).unwrap();
-    let checks =
-        Checks::compile(&[rule], &FunctionTy { params: vec![], result }, &Bounds::default()).unwrap();
+    let checks = compile(&[rule], &FunctionTy { params: vec![], result }).unwrap();
     let rows = Val::List(values.iter().map(|n| Val::Float64(*n)).collect());
     let result = Val::Record(vec![("rows".into(), rows)]);
     let now_unix_ms = 86_400_000 * 50;
@@ -55,8 +58,7 @@ fn names_the_key_that_is_there_twice() {
     let rows = Ty::List(Box::new(Ty::Record(fields)));
     let result = Some(Ty::Record(vec![Field { name: "rows".into(), ty: rows }]));
     let rule: Rule = toml::from_str("unique = { list = 'rows', key = ['sector'] }").unwrap();
-    let checks =
-        Checks::compile(&[rule], &FunctionTy { params: vec![], result }, &Bounds::default()).unwrap();
+    let checks = compile(&[rule], &FunctionTy { params: vec![], result }).unwrap();
     let result = Val::Record(vec![("rows".into(), Val::List(vec![row.clone(), row]))]);
     let found =
         checks.findings(&Context { params: &[], args: &[], result: &result, as_of: None, now_unix_ms: 0 });
@@ -108,8 +110,7 @@ fn answers(rule: &str, asked: Option<&str>, from: &str, until: &str) -> Vec<Find
     let params = vec![field("period", Ty::Option(Box::new(Ty::String)))];
     let result = Some(Ty::Record(vec![field("from", Ty::String), field("until", Ty::String)]));
     let rule: Rule = toml::from_str(rule).unwrap();
-    let checks =
-        Checks::compile(&[rule], &FunctionTy { params: params.clone(), result }, &Bounds::default()).unwrap();
+    let checks = compile(&[rule], &FunctionTy { params: params.clone(), result }).unwrap();
     let text = |text: &str| Val::String(text.into());
     let args = [Val::Option(asked.map(|asked| Box::new(text(asked))))];
     let result = Val::Record(vec![("from".into(), text(from)), ("until".into(), text(until))]);
@@ -158,7 +159,7 @@ fn an_echo_has_one_of_its_two_forms() {
         ("finite = {}\nwhen = 'args.m > 1'", "`when`: "),
     ] {
         let rule: Rule = toml::from_str(rule).unwrap();
-        let err = Checks::compile(&[rule], &function, &Bounds::default()).unwrap_err().to_string();
+        let err = compile(&[rule], &function).unwrap_err().to_string();
         assert!(err.contains(says), "{err}");
     }
 }
@@ -180,7 +181,7 @@ fn only_what_compares_question_and_answer_holds_for_the_answer_of_another_tool()
     let rules = rules.map(|rule| toml::from_str::<Rule>(rule).unwrap());
     let params = vec![Field { name: "a".into(), ty: Ty::U8 }];
     let function = FunctionTy { params: params.clone(), result: Some(Ty::Record(params.clone())) };
-    let checks = Checks::compile(&rules, &function, &Bounds::default()).unwrap();
+    let checks = compile(&rules, &function).unwrap();
     let result = Val::Record(vec![("a".into(), Val::U8(3))]);
     let context =
         Context { params: &params, args: &[Val::U8(2)], result: &result, as_of: None, now_unix_ms: 0 };

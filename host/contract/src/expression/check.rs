@@ -2,17 +2,21 @@
 //! operands.
 
 mod call;
+mod operator;
+mod time;
 
 use std::cell::Cell;
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators as op};
 
+use super::calendar::Form;
 use super::kind::Kind;
 use super::parse::{Source, parse};
-use super::tree::{Arithmetic, Compare, Node, What};
+use super::tree::{Node, What};
 use super::{ExpressionError, Scope};
 use crate::path::{Path, Segment, snake};
 use airlock_types::words::{did_you_mean, quoted_list};
+use operator::{arithmetic, compare};
 
 /// Most parts in the types of all values that an expression names. A type counts once for each time it is
 /// named, because each name copies it: a short text can name a large type some hundred times. The bound is ten
@@ -27,7 +31,13 @@ pub(super) fn check(text: &str, scope: &Scope) -> Result<Node, ExpressionError> 
 
 /// Checks an expression whose value must be a scalar, or null.
 pub(super) fn check_scalar(text: &str, scope: &Scope) -> Result<Node, ExpressionError> {
-    check_kind(text, scope, Kind::is_scalar, "a number, a string or a truth value")
+    let fits = |kind: &Kind| kind.is_scalar() || kind.form().is_some();
+    check_kind(text, scope, fits, "a number, a string or a truth value")
+}
+
+/// Checks an expression of any kind.
+pub(super) fn check_any(text: &str, scope: &Scope) -> Result<Node, ExpressionError> {
+    check_kind(text, scope, |_| true, "a value")
 }
 
 fn check_kind(
@@ -123,17 +133,30 @@ impl Checker<'_> {
         }
         match (name, &self.scope.result) {
             ("args", _) => Err(self.error(expr, "`args` stands before a name: `args.name`".into(), None)),
-            ("result", Some(ty)) => self.by_name(expr, What::Result, Kind::of(ty)),
+            ("result", Some(ty)) => {
+                let kind = Kind::of(ty).bounded(&Path::default(), &self.scope.bounds.result);
+                self.by_name(expr, What::Result, kind)
+            }
             ("result", None) => {
                 Err(self.error(expr, "there is no `result` here: only the arguments are known".into(), None))
             }
-            _ => {
-                let known =
-                    ["args", "result"].into_iter().chain(self.vars.iter().map(|(var, _)| var.as_str()));
-                let hint = did_you_mean(name, known);
-                Err(self.error(expr, format!("there is no `{name}`; there are `args` and `result`"), hint))
-            }
+            ("now", _) => Ok(self.made(expr, What::Now, Kind::Time(Form::Moment))),
+            _ => self.term(expr, name),
         }
+    }
+
+    fn term(&self, expr: &IdedExpr, name: &str) -> Checked {
+        let Some(term) = self.scope.terms.get(name) else {
+            let known = ["args", "result", "now"].into_iter().chain(self.scope.terms.names());
+            let hint = did_you_mean(name, known.chain(self.vars.iter().map(|(var, _)| var.as_str())));
+            let message = format!("there is no `{name}`; there are `args` and `result`");
+            return Err(self.error(expr, message, hint));
+        };
+        if term.reads.result && self.scope.result.is_none() {
+            let message = format!("`{name}` reads the result, and here only the arguments are known");
+            return Err(self.error(expr, message, None));
+        }
+        self.by_name(expr, What::Term(term.clone()), term.kind.clone())
     }
 
     fn is_args(&self, expr: &IdedExpr) -> bool {
@@ -146,7 +169,7 @@ impl Checker<'_> {
             self.scope.args.iter().map(|field| snake(&field.name).into_owned()).collect();
         let at = self.place_of(expr, self.source.text(self.source.span(args)), name, &known)?;
         let place = Path::default().then(Segment::Field(name.to_owned()));
-        let kind = Kind::of(&self.scope.args[at].ty).bounded(&place, &self.scope.bounds);
+        let kind = Kind::of(&self.scope.args[at].ty).bounded(&place, &self.scope.bounds.args);
         self.by_name(expr, What::Arg(at), kind)
     }
 
@@ -257,69 +280,6 @@ impl Checker<'_> {
         Ok(self.made(expr, What::In(Box::new(item_node), Box::new(list_node)), Kind::Bool))
     }
 
-    fn arithmetic(&mut self, expr: &IdedExpr, op: Option<Arithmetic>, a: &IdedExpr, b: &IdedExpr) -> Checked {
-        let (left, right) = (self.node(a)?, self.node(b)?);
-        let texts = left.kind.some().is_text() && right.kind.some().is_text();
-        let numbers = *left.kind.some() == Kind::Number && *right.kind.some() == Kind::Number;
-        match op {
-            Some(Arithmetic::Add) if texts => Ok(self.made(
-                expr,
-                What::Arithmetic(Arithmetic::Add, Box::new(left), Box::new(right)),
-                Kind::Text(None),
-            )),
-            Some(op) if numbers => {
-                Ok(self.made(expr, What::Arithmetic(op, Box::new(left), Box::new(right)), Kind::Number))
-            }
-            _ => {
-                let message = format!("{} and {} cannot be computed with each other", left.kind, right.kind);
-                Err(self.error(expr, message, None))
-            }
-        }
-    }
-
-    fn compare(&mut self, expr: &IdedExpr, op: Option<Compare>, a: &IdedExpr, b: &IdedExpr) -> Checked {
-        let (left, right) = (self.node(a)?, self.node(b)?);
-        let op = op.unwrap_or(Compare::Equal);
-        if matches!(op, Compare::Equal | Compare::NotEqual) {
-            self.known_cases(expr, &left.kind, &right)?;
-            self.known_cases(expr, &right.kind, &left)?;
-            self.same(expr, &left.kind, &right.kind)?;
-        } else {
-            let ordered = |kind: &Kind| *kind == Kind::Number || kind.is_text();
-            let (l, r) = (left.kind.some(), right.kind.some());
-            if !ordered(l) || !ordered(r) || !l.comparable(r) {
-                let message = format!("{} and {} cannot be compared by size", left.kind, right.kind);
-                return Err(self.error(expr, message, None));
-            }
-        }
-        Ok(self.made(expr, What::Compare(op, Box::new(left), Box::new(right)), Kind::Bool))
-    }
-
-    fn same(&self, expr: &IdedExpr, a: &Kind, b: &Kind) -> Result<(), ExpressionError> {
-        if a.comparable(b) {
-            Ok(())
-        } else {
-            Err(self.error(expr, format!("{a} is never equal to {b}"), None))
-        }
-    }
-
-    /// Refuses a comparison of an enum with a literal that is not one of its cases, directly or inside a list:
-    /// it could never be true.
-    fn known_cases(&self, expr: &IdedExpr, kind: &Kind, node: &Node) -> Result<(), ExpressionError> {
-        match (kind.some(), &node.what) {
-            (Kind::Enum(cases), What::Text(text)) if !cases.contains(text) => {
-                let hint = did_you_mean(text, cases.iter().map(String::as_str));
-                let message =
-                    format!("`{text}` is not one of {}", quoted_list(cases.iter().map(String::as_str)));
-                Err(self.error(expr, message, hint))
-            }
-            (Kind::List(inner, _), What::List(items)) => {
-                items.iter().try_for_each(|item| self.known_cases(expr, inner, item))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn expect(&mut self, expr: &IdedExpr, fits: impl Fn(&Kind) -> bool, wanted: &str) -> Checked {
         let node = self.node(expr)?;
         if fits(node.kind.some()) {
@@ -350,28 +310,5 @@ impl Checker<'_> {
 
     fn error(&self, expr: &IdedExpr, message: String, hint: Option<String>) -> ExpressionError {
         ExpressionError { message, span: self.source.span(expr), hint }
-    }
-}
-
-fn arithmetic(name: &str) -> Option<Arithmetic> {
-    match name {
-        op::ADD => Some(Arithmetic::Add),
-        op::SUBSTRACT => Some(Arithmetic::Subtract),
-        op::MULTIPLY => Some(Arithmetic::Multiply),
-        op::DIVIDE => Some(Arithmetic::Divide),
-        op::MODULO => Some(Arithmetic::Modulo),
-        _ => None,
-    }
-}
-
-fn compare(name: &str) -> Option<Compare> {
-    match name {
-        op::EQUALS => Some(Compare::Equal),
-        op::NOT_EQUALS => Some(Compare::NotEqual),
-        op::LESS => Some(Compare::Less),
-        op::LESS_EQUALS => Some(Compare::LessEqual),
-        op::GREATER => Some(Compare::Greater),
-        op::GREATER_EQUALS => Some(Compare::GreaterEqual),
-        _ => None,
     }
 }

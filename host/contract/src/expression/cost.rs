@@ -8,7 +8,7 @@
 
 use super::kind::Kind;
 use super::meter::{BYTES_A_STEP, PARTS_A_STEP};
-use super::tree::{Function, Node, What};
+use super::tree::{Function, Macro, Node, What};
 use super::{LIST_ITEMS, STRING_BYTES};
 
 /// An upper bound on the steps, with lists and strings at their assumed sizes.
@@ -36,8 +36,14 @@ pub(super) fn estimate(node: &Node) -> u64 {
         What::Choose(test, a, b) => {
             estimate(test).saturating_add(1).saturating_add(estimate(a).max(estimate(b)))
         }
-        What::Macro(_, list, body) => {
-            let each = estimate(body).saturating_add(1);
+        What::Macro(which, list, body) => {
+            // Keys are looked up, which reads them.
+            let key = if *which == Macro::Unique { 1 + kind_text(&body.kind) } else { 0 };
+            let each = estimate(body).saturating_add(1 + key);
+            estimate(list).saturating_add(1).saturating_add(items(&list.kind).saturating_mul(each))
+        }
+        What::Fold(_, _, list) => {
+            let each = 1 + list.kind.items().map_or(0, |(item, _)| kind_text(&item));
             estimate(list).saturating_add(1).saturating_add(items(&list.kind).saturating_mul(each))
         }
         // No wildcard: a new part that costs more than a step needs its row.
@@ -48,6 +54,11 @@ pub(super) fn estimate(node: &Node) -> u64 {
         | What::Text(_)
         | What::Arg(_)
         | What::Result
+        | What::Now
+        | What::Today(_)
+        // Evaluated once for the whole expression: `bounded` adds it.
+        | What::Term(_)
+        | What::Time(..)
         | What::Var(_)
         | What::Field(..)
         | What::List(_)
@@ -68,17 +79,24 @@ fn items(kind: &Kind) -> u64 {
 fn text(node: &Node) -> u64 {
     match &node.what {
         What::Text(text) => text.len() as u64 / BYTES_A_STEP,
-        _ => match node.kind.some() {
-            Kind::Text(bytes) => bytes.unwrap_or(STRING_BYTES) / BYTES_A_STEP,
-            _ => 0,
-        },
+        _ => kind_text(&node.kind),
+    }
+}
+
+/// Steps to read a string of this kind. 0 for other kinds.
+fn kind_text(kind: &Kind) -> u64 {
+    match kind.some() {
+        Kind::Text(bytes) => bytes.unwrap_or(STRING_BYTES) / BYTES_A_STEP,
+        // Longer ones are refused unread.
+        Kind::Dated(_) => 4,
+        _ => 0,
     }
 }
 
 /// Steps to compare a part with one of the same kind.
 fn reading(node: &Node) -> u64 {
     match (&node.what, node.kind.some()) {
-        (_, Kind::Text(_)) => text(node),
+        (_, Kind::Text(_) | Kind::Dated(_)) => text(node),
         (What::List(nodes), _) => nodes.iter().fold(1, |sum, node| sum.saturating_add(reading(node))),
         (_, kind) => weight(kind) / PARTS_A_STEP,
     }
@@ -91,6 +109,8 @@ fn weight(kind: &Kind) -> u64 {
     };
     match kind {
         Kind::Null | Kind::Bool | Kind::Number | Kind::Enum(_) | Kind::Any => 1,
+        Kind::Time(_) | Kind::Span => 1,
+        Kind::Dated(_) => kind_text(kind) * PARTS_A_STEP,
         Kind::Text(bytes) => bytes.unwrap_or(STRING_BYTES) / BYTES_A_STEP * PARTS_A_STEP,
         Kind::Bytes => LIST_ITEMS,
         Kind::List(item, len) => len.unwrap_or(LIST_ITEMS).saturating_mul(weight(item)).saturating_add(1),

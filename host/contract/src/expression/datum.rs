@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+
 use super::meter::{BYTES_A_STEP, Meter, Trouble};
 use crate::Val;
 use crate::lift::shortest;
@@ -19,6 +21,11 @@ pub(super) enum Datum<'v> {
     Text(&'v str),
     /// A string that the expression computed.
     Made(Rc<str>),
+    Date(NaiveDate),
+    /// A point in time.
+    Moment(DateTime<Utc>),
+    /// The time between two dates or points in time.
+    Span(TimeDelta),
     /// A record, list, tuple, map, variant, result or flags.
     Val(&'v Val),
     /// A list that the expression computed.
@@ -182,6 +189,9 @@ impl<'v> Datum<'v> {
         Ok(match (self, other) {
             (Datum::Int(a), Datum::Int(b)) => Some(a.cmp(b)),
             (Datum::Float(a), Datum::Float(b)) => a.partial_cmp(b),
+            (Datum::Date(a), Datum::Date(b)) => Some(a.cmp(b)),
+            (Datum::Moment(a), Datum::Moment(b)) => Some(a.cmp(b)),
+            (Datum::Span(a), Datum::Span(b)) => Some(a.cmp(b)),
             (Datum::Int(a), Datum::Float(b)) => int_to_float(*a, *b),
             (Datum::Float(a), Datum::Int(b)) => int_to_float(*b, *a).map(Ordering::reverse),
             _ => None,

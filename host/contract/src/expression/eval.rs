@@ -1,9 +1,12 @@
 //! Evaluates a checked expression over component values, with every step metered.
 
+mod walk;
+
 use super::datum::{Datum, whole};
 use super::meter::{BYTES_A_STEP, Meter, Trouble};
-use super::tree::{Arithmetic, Compare, Function, Macro, Node, What};
-use super::{Bindings, Explanation, Judgement, explain};
+use super::term::Term;
+use super::tree::{Arithmetic, Compare, Function, Node, What};
+use super::{Bindings, Explanation, Judgement, calendar, explain};
 use crate::{Val, period};
 
 /// One evaluation of one expression.
@@ -12,9 +15,18 @@ pub(super) struct Run<'v> {
     /// The variables of the enclosing macros, the outermost first.
     pub(super) vars: Vec<Var<'v>>,
     pub(super) meter: Meter,
+    /// The values of the terms that were evaluated: each is the same wherever it is named.
+    pub(super) terms: Vec<(*const Term, Evaluated<'v>)>,
+}
+
+impl<'v> Run<'v> {
+    fn new(bindings: Bindings<'v>) -> Run<'v> {
+        Run { bindings, vars: Vec::new(), meter: Meter::default(), terms: Vec::new() }
+    }
 }
 
 /// The variable of a macro: the current item, its list, and its index for explanations.
+#[derive(Clone)]
 pub(super) struct Var<'v> {
     pub(super) item: Datum<'v>,
     pub(super) list: &'v Node,
@@ -23,7 +35,7 @@ pub(super) struct Var<'v> {
 
 /// Evaluates a rule, and explains it if it is false.
 pub(super) fn judge<'v>(root: &'v Node, bindings: &Bindings<'v>) -> Judgement {
-    let mut run = Run { bindings: *bindings, vars: Vec::new(), meter: Meter::default() };
+    let mut run = Run::new(*bindings);
     match run.truth(root) {
         Ok(true) => Judgement::Holds,
         Ok(false) => {
@@ -43,12 +55,11 @@ pub(super) fn difference<'v>(
     bindings: &Bindings<'v>,
 ) -> Result<Option<(String, Option<String>)>, Explanation> {
     // Each expression has its own budget, as its estimate has.
-    let value =
-        |node| match (Run { bindings: *bindings, vars: Vec::new(), meter: Meter::default() }).eval(node) {
-            // An absent argument is a null inside a call: nothing was asked.
-            Err(Trouble::Null(_)) => Ok(Datum::Null),
-            other => other.map_err(|trouble| Explanation(trouble.to_string())),
-        };
+    let value = |node| match Run::new(*bindings).eval(node) {
+        // An absent argument is a null inside a call: nothing was asked.
+        Err(Trouble::Null(_)) => Ok(Datum::Null),
+        other => other.map_err(|trouble| Explanation(trouble.to_string())),
+    };
     let asked = value(asked)?;
     if matches!(asked, Datum::Null) {
         return Ok(None);
@@ -68,7 +79,7 @@ pub(super) fn difference<'v>(
     )))
 }
 
-type Evaluated<'v> = Result<Datum<'v>, Trouble>;
+pub(super) type Evaluated<'v> = Result<Datum<'v>, Trouble>;
 
 impl<'v> Run<'v> {
     pub(super) fn eval(&mut self, node: &'v Node) -> Evaluated<'v> {
@@ -107,6 +118,13 @@ impl<'v> Run<'v> {
             What::Has(field) => self.has(field).map(Datum::Bool),
             What::Call(function, nodes) => self.call(node, function, nodes),
             What::Macro(which, list, body) => self.walk(*which, list, body),
+            What::Now | What::Today(_) => self.time(node),
+            What::Term(term) => self.term(term),
+            What::Time(form, of) => {
+                let of = self.present(of)?;
+                form.read(&of).ok_or_else(|| self.unread(node, *form, &of))
+            }
+            What::Fold(which, form, list) => self.fold(node, *which, *form, list),
         }
     }
 
@@ -175,7 +193,9 @@ impl<'v> Run<'v> {
                 Trouble::Other(format!("`{called}` has no value: {left} and {right}"))
             });
         }
-        let (Some(left), Some(right)) = (float(&left), float(&right)) else { return Err(unfit(node)) };
+        let (Some(left), Some(right)) = (float(&left), float(&right)) else {
+            return calendar::arithmetic(op, &left, &right).ok_or_else(|| self.no_value(node));
+        };
         Ok(Datum::Float(match op {
             Arithmetic::Add => left + right,
             Arithmetic::Subtract => left - right,
@@ -246,52 +266,8 @@ impl<'v> Run<'v> {
         })
     }
 
-    fn no_value(&self, node: &'v Node) -> Trouble {
+    pub(super) fn no_value(&self, node: &'v Node) -> Trouble {
         Trouble::Other(format!("`{}` has no value", explain::called(self, node)))
-    }
-
-    fn walk(&mut self, which: Macro, list: &'v Node, body: &'v Node) -> Evaluated<'v> {
-        let items = self.present(list)?;
-        let count = items.items().ok_or_else(|| unfit(list))?;
-        let mut kept = Vec::new();
-        let (mut hits, mut trouble) = (0u64, None);
-        for (at, item) in (0..count).filter_map(|at| items.item(at).map(|item| (at, item))) {
-            // An item costs a step by itself, as the estimate assumes.
-            self.meter.spend(1)?;
-            let var = Var { item: item.clone(), list, at };
-            if which == Macro::Map {
-                kept.push(self.with(var, |run| run.eval(body))?);
-                continue;
-            }
-            match (which, self.with(var, |run| run.truth(body))) {
-                // A spent meter ends the walk at once. Other errors wait for an item that decides.
-                (_, Err(Trouble::Spent)) => return Err(Trouble::Spent),
-                (Macro::All, Ok(false)) => return Ok(Datum::Bool(false)),
-                (Macro::Exists, Ok(true)) => return Ok(Datum::Bool(true)),
-                (Macro::Filter, Ok(true)) => kept.push(item),
-                (_, Ok(hit)) => hits += u64::from(hit),
-                // The first error is kept. `drop` only discards the reference that `get_or_insert` returns.
-                (_, Err(err)) => drop(trouble.get_or_insert(err)),
-            }
-        }
-        // A decisive item wins over an error with another item, as in `&&` and `||`.
-        if let Some(trouble) = trouble {
-            return Err(trouble);
-        }
-        Ok(match which {
-            Macro::All => Datum::Bool(true),
-            Macro::Exists => Datum::Bool(false),
-            Macro::ExistsOne => Datum::Bool(hits == 1),
-            Macro::Filter | Macro::Map => Datum::List(kept.into()),
-        })
-    }
-
-    /// Runs a closure with one more variable, and removes the variable again.
-    pub(super) fn with<T>(&mut self, var: Var<'v>, work: impl FnOnce(&mut Run<'v>) -> T) -> T {
-        self.vars.push(var);
-        let done = work(self);
-        self.vars.pop();
-        done
     }
 }
 
@@ -315,6 +291,12 @@ fn of_one<'v>(function: &Function, a: &Datum<'v>, now_unix_ms: Option<u64>) -> O
         Function::Period(unit) => {
             let period = period::canonical(a.text()?, *unit, now_unix_ms);
             Some(period.map_or(Datum::Null, |period| Datum::Made(period.into())))
+        }
+        Function::Span(seconds) => {
+            // A part of a second has no use in a contract, and a part of a day no date.
+            let is_whole = |n: &f64| n.fract() == 0.0;
+            let count = if let Datum::Float(n) = a { whole(*n).filter(|_| is_whole(n)) } else { int(a) };
+            calendar::span(count?, *seconds).map(Datum::Span)
         }
         // Functions of two operands.
         Function::Contains | Function::StartsWith | Function::EndsWith | Function::Min | Function::Max => {
@@ -365,6 +347,6 @@ fn int(datum: &Datum<'_>) -> Option<i128> {
 
 /// A value does not have the type that was checked at load. The host passed a wrong value; the rule is not at
 /// fault.
-fn unfit(node: &Node) -> Trouble {
+pub(super) fn unfit(node: &Node) -> Trouble {
     Trouble::Other(format!("`{}` is not {}", node.text, node.kind))
 }

@@ -1,7 +1,9 @@
 //! Explains a failed rule by the values of the parts that decided it.
 
+use super::calendar::{moment_text, span_text};
 use super::datum::Datum;
 use super::eval::{Run, Var};
+use super::fold::first_repeat;
 use super::kind::Kind;
 use super::tree::{Function, Macro, Node, What};
 use airlock_types::shorten::{clean_lines, shorten};
@@ -43,6 +45,11 @@ fn decided<'v>(run: &mut Run<'v>, node: &'v Node, outcome: bool, facts: &mut Vec
             let chosen = if run.truth(test) == Ok(true) { a } else { b };
             decided(run, chosen, outcome, facts);
         }
+        What::Term(term) => {
+            leaves(run, node, facts);
+            run.apart(|run| decided(run, &term.node, outcome, facts));
+        }
+        What::Macro(Macro::Unique, list, key) if !outcome => repeated(run, list, key, facts),
         What::Macro(which @ (Macro::All | Macro::Exists), list, body) => {
             walked(run, *which, list, body, outcome, facts);
         }
@@ -80,10 +87,24 @@ fn walked<'v>(
     add(facts, format!("size({}) = {count}", called(run, list)));
 }
 
+/// The first two items that share a key.
+fn repeated<'v>(run: &mut Run<'v>, list: &'v Node, key: &'v Node, facts: &mut Vec<String>) {
+    let Ok(items) = run.eval(list) else { return };
+    let vars = (0..items.items().unwrap_or(0)).filter_map(|at| Some(Var { item: items.item(at)?, list, at }));
+    let vars: Vec<Var<'v>> = vars.collect();
+    let keys =
+        vars.iter().map(|var| run.with(var.clone(), |run| run.eval(key))).collect::<Result<Vec<_>, _>>();
+    let pair = keys.and_then(|keys| first_repeat(&keys, &mut run.meter));
+    let Ok(Some((first, second))) = pair else { return };
+    for var in [first, second].into_iter().filter_map(|at| vars.get(at)) {
+        run.with(var.clone(), |run| leaves(run, key, facts));
+    }
+}
+
 /// The values that a part reads, each with its name.
 fn leaves<'v>(run: &mut Run<'v>, node: &'v Node, facts: &mut Vec<String>) {
     match &node.what {
-        What::Var(_) | What::Arg(_) | What::Result | What::Field(..) | What::Index(..) => {
+        What::Var(_) | What::Arg(_) | What::Result | What::Field(..) | What::Index(..) | What::Term(_) => {
             let value = run.eval(node).map_or_else(|trouble| trouble.to_string(), |value| shown(&value));
             // The name of a map key is its own value, which would explain nothing. The text of the expression is used
             // instead.
@@ -91,7 +112,11 @@ fn leaves<'v>(run: &mut Run<'v>, node: &'v Node, facts: &mut Vec<String>) {
                 Some(called(run, node)).filter(|name| *name != value).unwrap_or_else(|| node.text.clone());
             add(facts, format!("{name} = {value}"));
         }
-        What::Call(Function::Size | Function::Int | Function::Double | Function::Period(_), _) => {
+        What::Now
+        | What::Today(_)
+        | What::Fold(..)
+        | What::Macro(Macro::Count, ..)
+        | What::Call(Function::Size | Function::Int | Function::Double | Function::Period(_), _) => {
             match run.eval(node) {
                 Ok(value) => add(facts, format!("{} = {}", called(run, node), shown(&value))),
                 Err(_) => node.parts().into_iter().for_each(|part| leaves(run, part, facts)),
@@ -159,6 +184,9 @@ pub(super) fn shown(datum: &Datum<'_>) -> String {
         Datum::Bool(value) => value.to_string(),
         Datum::Int(n) => n.to_string(),
         Datum::Float(n) => n.to_string(),
+        Datum::Date(day) => day.to_string(),
+        Datum::Moment(at) => moment_text(*at),
+        Datum::Span(span) => span_text(*span),
         Datum::Val(_) | Datum::List(_) => match datum.items() {
             Some(count) => format!("a list of {count}"),
             None => "a record".to_owned(),

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::bounds::{Bounds, UTF8_BYTES_MAX};
+use super::bounds::{Places, UTF8_BYTES_MAX};
+use super::calendar::Form;
 use crate::path::{Path, Segment, snake};
 use crate::ty::{Case, Ty};
 
@@ -14,9 +15,15 @@ pub(super) enum Kind {
     Number,
     /// A string, with its largest size in bytes where the contract bounds it.
     Text(Option<u64>),
+    /// A string that the contract declares as a date, or as a date and time.
+    Dated(Form),
     /// A string with one of these values.
     Enum(Vec<String>),
     Bytes,
+    /// A date or a point in time that was read or computed.
+    Time(Form),
+    /// The time between two of them.
+    Span,
     /// A list, with its length where the type fixes or bounds it.
     List(Box<Kind>, Option<u64>),
     Tuple(Vec<Kind>),
@@ -61,6 +68,7 @@ impl Kind {
     pub(super) fn parts(&self) -> usize {
         match self {
             Kind::Null | Kind::Bool | Kind::Number | Kind::Text(_) | Kind::Bytes | Kind::Any => 1,
+            Kind::Dated(_) | Kind::Time(_) | Kind::Span => 1,
             Kind::Enum(names) => 1 + names.len(),
             Kind::List(item, _) | Kind::Option(item) => 1 + item.parts(),
             Kind::Map(key, value, _) => 1 + key.parts() + value.parts(),
@@ -79,14 +87,18 @@ impl Kind {
             Kind::Map(_, _, len) => Kind::Map(Box::new(Kind::Any), Box::new(Kind::Any), *len),
             Kind::Option(inner) => Kind::Option(Box::new(inner.outline())),
             Kind::Null | Kind::Bool | Kind::Number | Kind::Text(_) | Kind::Bytes | Kind::Any => self.clone(),
+            Kind::Dated(_) | Kind::Time(_) | Kind::Span => self.clone(),
         }
     }
 
     /// This kind with the bounds of the contract for this place and all places inside it.
-    pub(super) fn bounded(self, at: &Path, bounds: &Bounds) -> Kind {
+    pub(super) fn bounded(self, at: &Path, bounds: &Places) -> Kind {
         let inside = |kind: Kind, segment: Segment| kind.bounded(&at.then(segment), bounds);
         match self {
-            Kind::Text(bytes) => Kind::Text(shorter(bytes, bounds.text_bytes_max(at))),
+            Kind::Text(bytes) => match bounds.form(at) {
+                Some(form) => Kind::Dated(form),
+                None => Kind::Text(shorter(bytes, bounds.text_bytes_max(at))),
+            },
             Kind::List(item, len) => {
                 let len = shorter(len, bounds.items_max(at));
                 Kind::List(Box::new(inside(*item, Segment::Items)), len)
@@ -104,6 +116,7 @@ impl Kind {
             // No path leads into these.
             kind @ (Kind::Null | Kind::Bool | Kind::Number | Kind::Enum(_) | Kind::Bytes) => kind,
             kind @ (Kind::Tuple(_) | Kind::Any) => kind,
+            kind @ (Kind::Dated(_) | Kind::Time(_) | Kind::Span) => kind,
         }
     }
 
@@ -122,7 +135,25 @@ impl Kind {
     }
 
     pub(super) fn is_text(&self) -> bool {
-        matches!(self, Kind::Text(_) | Kind::Enum(_))
+        matches!(self, Kind::Text(_) | Kind::Enum(_) | Kind::Dated(_))
+    }
+
+    /// What it stands for, if it is a date or a point in time, or a string that is declared as one.
+    pub(super) fn form(&self) -> Option<Form> {
+        match self.some() {
+            Kind::Dated(form) | Kind::Time(form) => Some(*form),
+            _ => None,
+        }
+    }
+
+    /// Whether values of the kind have an order.
+    pub(super) fn is_ordered(&self) -> bool {
+        matches!(self, Kind::Number | Kind::Time(_) | Kind::Span) || self.is_text()
+    }
+
+    /// Whether values of the kind can be looked up, as keys are.
+    pub(super) fn is_key(&self) -> bool {
+        matches!(self, Kind::Null | Kind::Bool | Kind::Any) || self.is_ordered()
     }
 
     pub(super) fn is_scalar(&self) -> bool {
@@ -211,6 +242,8 @@ impl fmt::Display for Kind {
             Kind::Bool => f.write_str("a truth value"),
             Kind::Number => f.write_str("a number"),
             Kind::Text(_) | Kind::Enum(_) => f.write_str("a string"),
+            Kind::Dated(form) | Kind::Time(form) => form.fmt(f),
+            Kind::Span => f.write_str("a time span"),
             Kind::Bytes => f.write_str("bytes"),
             Kind::List(..) => f.write_str("a list"),
             Kind::Tuple(_) => f.write_str("a tuple"),

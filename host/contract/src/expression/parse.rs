@@ -1,5 +1,6 @@
 //! Parses the text of an expression, within bounds. The author is untrusted, and the parser recurses.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use cel::ParseErrors;
@@ -34,6 +35,21 @@ pub(super) fn parse(text: &str) -> Result<(IdedExpr, Source<'_>), ExpressionErro
         return Err(whole(format!("its parts are nested more than {DEPTH_MAX} deep")));
     }
     Ok((expr, Source { text, tokens }))
+}
+
+/// The plain names in an expression, with those of its variables. Empty for a text that does not parse.
+pub(super) fn names(text: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    if let Ok((root, _)) = parse(text) {
+        let mut left = vec![&root];
+        while let Some(expr) = left.pop() {
+            if let Expr::Ident(name) = &expr.expr {
+                names.insert(name.clone());
+            }
+            left.extend(children(expr));
+        }
+    }
+    names
 }
 
 fn is_deeper(expr: &IdedExpr, most: usize) -> bool {

@@ -1,8 +1,14 @@
 //! The checked tree: an expression in which every name and operator is known to be valid.
 
+use std::sync::Arc;
+
+use chrono_tz::Tz;
 use regex::Regex;
 
+use super::calendar::Form;
+use super::fold::Fold;
 use super::kind::Kind;
+use super::term::Term;
 use crate::period::Unit;
 
 /// A checked part, with its text for explanations.
@@ -25,6 +31,12 @@ pub(super) enum What {
     /// An argument, by its index among the parameters.
     Arg(usize),
     Result,
+    /// The time of the call.
+    Now,
+    /// The date of the call in a zone.
+    Today(Tz),
+    /// A named term.
+    Term(Arc<Term>),
     /// The variable of a macro, counted from the outermost.
     Var(usize),
     Field(Box<Node>, String),
@@ -41,6 +53,10 @@ pub(super) enum What {
     Has(Box<Node>),
     Call(Function, Vec<Node>),
     Macro(Macro, Box<Node>, Box<Node>),
+    /// The date or point in time of a text.
+    Time(Form, Box<Node>),
+    /// A fold of a list, whose texts are read in a form first.
+    Fold(Fold, Option<Form>, Box<Node>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,15 +93,20 @@ pub(super) enum Function {
     Max,
     /// The calendar period that a text names, widened to whole units.
     Period(Unit),
+    /// A number of units of this many seconds, as a span.
+    Span(i64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Macro {
     All,
+    Count,
     Exists,
     ExistsOne,
     Filter,
     Map,
+    /// Whether no two items have the same key.
+    Unique,
 }
 
 impl Node {
@@ -94,7 +115,10 @@ impl Node {
         match &self.what {
             What::Null | What::Bool(_) | What::Int(_) | What::Float(_) | What::Text(_) => Vec::new(),
             What::Arg(_) | What::Result | What::Var(_) => Vec::new(),
+            // A term is shown by its name, and its text is not a part of this one.
+            What::Now | What::Today(_) | What::Term(_) => Vec::new(),
             What::Field(a, _) | What::Not(a) | What::Negate(a) | What::Has(a) => vec![a],
+            What::Time(_, a) | What::Fold(_, _, a) => vec![a],
             What::Index(a, b) | What::And(a, b) | What::Or(a, b) | What::In(a, b) => vec![a, b],
             What::Arithmetic(_, a, b) | What::Compare(_, a, b) | What::Macro(_, a, b) => vec![a, b],
             What::Choose(test, a, b) => vec![test, a, b],
@@ -110,7 +134,9 @@ impl Node {
             // Listed in full, so that a new part cannot keep its types by accident.
             What::Null | What::Bool(_) | What::Int(_) | What::Float(_) | What::Text(_) => {}
             What::Arg(_) | What::Result | What::Var(_) => {}
+            What::Now | What::Today(_) | What::Term(_) => {}
             What::Field(a, _) | What::Not(a) | What::Negate(a) | What::Has(a) => a.outline(),
+            What::Time(_, a) | What::Fold(_, _, a) => a.outline(),
             What::Index(a, b)
             | What::And(a, b)
             | What::Or(a, b)

@@ -10,10 +10,10 @@ use super::bound::{self, Problems};
 use super::errors::{self, Written};
 use super::{Manifest, Require, ToolContract, Verify, WrittenRequire, WrittenTool};
 use crate::answer::Shape;
-use crate::check::{Checks, Rule};
+use crate::check::{self, Checks, Rule};
 use crate::component::Function;
 use crate::confidential::{Confidential, ConfidentialError};
-use crate::expression::{Bounds, COST_CALL_MAX, Expression, Scope};
+use crate::expression::{Bounds, COST_CALL_MAX, Expression, Scope, Terms};
 use crate::path::{Path, PathError};
 use crate::pattern as patterns;
 use crate::rules;
@@ -69,13 +69,18 @@ pub(super) fn tool(
         expect,
         verify,
         confidential,
+        terms,
     } = written;
     let shape = Shape::of(&function.ty);
     // Rules are written against the result that agents see. The parts that move to the envelope are not in it.
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
     let mut bind = Bind { manifest, seen: &seen, problems };
     let args = bind.places(args, |seen, path| path.resolve_params(&seen.params).map(drop));
-    let bounds = Bounds::of(&args);
+    let results = bind.places(result, |seen, path| match &seen.result {
+        Some(ty) => path.resolve(ty).map(drop),
+        None => Err(PathError::Unknown { name: path.to_string(), known: vec![] }),
+    });
+    let scope = bind.scope(terms, Bounds::of(&args, &results));
     ToolContract {
         title: title.clone(),
         description: description.clone(),
@@ -89,13 +94,10 @@ pub(super) fn tool(
         ),
         schema: bind.schema(schema),
         args,
-        results: bind.places(result, |seen, path| match &seen.result {
-            Some(ty) => path.resolve(ty).map(drop),
-            None => Err(PathError::Unknown { name: path.to_string(), known: vec![] }),
-        }),
+        results,
         examples: example.clone(),
-        requires: bind.requires(require, &bounds),
-        checks: bind.checks(expect, &bounds),
+        requires: bind.requires(require, &scope),
+        checks: bind.checks(expect, &scope),
         verify: verify.as_ref().map(|verify| bind.verify(verify)),
         confidential: bind.confidential(confidential, function.ty.result.is_some()),
     }
@@ -158,8 +160,23 @@ impl Bind<'_> {
         places
     }
 
-    fn requires(&mut self, written: &[WrittenRequire], bounds: &Bounds) -> Vec<Require> {
-        let scope = Scope { args: self.seen.params.clone(), result: None, bounds: bounds.clone() };
+    /// What rules may name: arguments, result and the terms of the tool.
+    fn scope(&mut self, written: &BTreeMap<Spanned<String>, Spanned<String>>, bounds: Bounds) -> Scope {
+        let scope = check::scope(self.seen, bounds, Terms::default());
+        let texts = written.iter().map(|(name, text)| (name.get_ref().as_str(), text.get_ref().as_str()));
+        let (terms, problems) = Terms::compile(&texts.collect(), &scope);
+        for (name, err) in problems {
+            let Some((_, text)) = written.iter().find(|(written, _)| *written.get_ref() == name) else {
+                continue;
+            };
+            let problem = self.manifest.plain(self.inside(text, err.span), err.message, "here");
+            self.problems.add(|| Diagnostic { hint: err.hint, ..problem });
+        }
+        Scope { terms, ..scope }
+    }
+
+    fn requires(&mut self, written: &[WrittenRequire], scope: &Scope) -> Vec<Require> {
+        let scope = Scope { result: None, ..scope.clone() };
         // Each relation has its own bound. All of them run for every call, so their sum has one as well.
         let mut cost = 0u64;
         let mut requires = Vec::new();
@@ -167,7 +184,10 @@ impl Bind<'_> {
             match Expression::compile_bool(that.get_ref(), &scope) {
                 Ok(rule) => {
                     cost = cost.saturating_add(rule.cost());
-                    requires.push(Require { rule, text: that.get_ref().clone(), message: message.clone() });
+                    let used = scope.terms.used(that.get_ref()).into_iter();
+                    let terms = used.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+                    let (text, message) = (that.get_ref().clone(), message.clone());
+                    requires.push(Require { rule, text, terms, message });
                 }
                 Err(err) => {
                     let span = self.inside(that, err.span);
@@ -218,17 +238,17 @@ impl Bind<'_> {
         confidential
     }
 
-    fn checks(&mut self, written: &[Spanned<Rule>], bounds: &Bounds) -> Option<Checks> {
+    fn checks(&mut self, written: &[Spanned<Rule>], scope: &Scope) -> Option<Checks> {
         let mut sound = true;
         // One by one, so that each problem has the place of its own rule.
         for rule in written {
-            if let Err(err) = Checks::compile(std::slice::from_ref(rule.get_ref()), self.seen, bounds) {
+            if let Err(err) = Checks::compile(std::slice::from_ref(rule.get_ref()), self.seen, scope) {
                 self.problems.add(|| self.manifest.plain(rule.span(), err.to_string(), "this check"));
                 sound = false;
             }
         }
         let rules: Vec<Rule> = written.iter().map(|rule| rule.get_ref().clone()).collect();
-        if sound { Checks::compile(&rules, self.seen, bounds).ok() } else { None }
+        if sound { Checks::compile(&rules, self.seen, scope).ok() } else { None }
     }
 }
 
@@ -315,7 +335,7 @@ mod tests {
     #[test]
     fn refuses_more_programs_than_a_host_compiles() {
         let rule = "[[tool.find.require]]\nthat = \"args.max_items > 1u\"\n";
-        refuses(&rule.repeat(257), &["257 relations and checks; at most 256"]);
+        refuses(&rule.repeat(257), &["257 relations, terms and checks; at most 256"]);
         let pattern = r#"{ properties = { period = { pattern = "a" } } }, "#;
         let patterns = format!("[tool.find.schema]\nallOf = [{}]\n", pattern.repeat(129));
         refuses(&patterns, &["129 patterns; at most 128"]);

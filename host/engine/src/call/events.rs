@@ -94,6 +94,11 @@ impl<'c> Events<'c> {
         self.list.push(event);
     }
 
+    /// The time at which the call came in.
+    pub(super) fn started_unix_ms(&self) -> u64 {
+        self.head.started_unix_ms
+    }
+
     /// The requested name, as it is shown and recorded.
     pub(super) fn tool(&self) -> &str {
         &self.head.tool

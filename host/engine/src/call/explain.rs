@@ -45,9 +45,9 @@ pub(crate) fn explain(host: &Generation, call: &Call) -> Result<Explained, Box<F
 fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     let resolved = host.visible(&call.caller).candidates(&call.tool).map_err(|err| report::unknown(&err))?;
     // On this thread, even for large arguments: `explain` serves the command line, where nothing else runs.
-    let args = validate::judge(host.argument_limits(), resolved.tool(), &call.arguments)?;
-    let Resolved { called, fallbacks } = resolved;
     let now_unix_ms = ms(host.environment().wall());
+    let args = validate::judge(host.argument_limits(), resolved.tool(), &call.arguments, now_unix_ms)?;
+    let Resolved { called, fallbacks } = resolved;
     // Without a session: explaining must not open one.
     let rules = host.rules(&call.caller);
     let grants = rules.as_ref().map_or(&CallerGrants::All, |rules| &rules.grants);

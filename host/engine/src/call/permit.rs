@@ -122,7 +122,7 @@ impl RequestBase<'_> {
     fn question(&self, of: &Candidate) -> Option<Question> {
         let (by, declared) = (of.verify.clone()?, of.tool.contract.verify.as_ref()?);
         let args = declared.args(&by.contract.function, self.args.canonical());
-        let args = by.contract.validate(args).ok()?;
+        let args = by.contract.validate(args, Some(self.now_unix_ms)).ok()?;
         // Nothing is asked about what asks.
         let candidate = Candidate::asked(by);
         let asked = RequestBase { args: &args, ..*self };

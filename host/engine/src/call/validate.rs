@@ -50,16 +50,17 @@ pub(super) async fn validate(
         return Box::pin(judge_aside(host, tool, arguments, admitted, events)).await;
     }
     let begun = host.environment().monotonic();
-    let judged = judge(host.argument_limits(), tool, arguments);
+    let judged = judge(host.argument_limits(), tool, arguments, events.started_unix_ms());
     events.worked_since(begun);
     judged
 }
 
-/// Judges arguments: the general size limits first, then the tool's contract.
+/// Judges arguments: the general size limits first, then the tool's contract, at the time at which the call began.
 pub(super) fn judge(
     argument_limits: &ArgumentLimits,
     tool: &Tool,
     arguments: &Arguments,
+    now_unix_ms: u64,
 ) -> Result<ValidArgs, Failed> {
     // Text is parsed under the limits, so a hostile document is refused before it is a tree.
     let args = match arguments {
@@ -68,8 +69,8 @@ pub(super) fn judge(
     };
     // Without an example: it would be derived from arguments that could be read.
     let args = args.map_err(|violation| report::invalid(&tool.name, vec![violation], None))?;
-    tool.contract.validate(args).map_err(|(violations, args)| {
-        let example = tool.contract.mended(&args);
+    tool.contract.validate(args, Some(now_unix_ms)).map_err(|(violations, args)| {
+        let example = tool.contract.mended(&args, now_unix_ms);
         report::invalid(&tool.name, violations, example)
     })
 }
@@ -85,7 +86,7 @@ async fn judge_aside(
     events: &Events<'_>,
 ) -> Result<ValidArgs, Failed> {
     let environment = host.environment();
-    let until = events.ends(host.call_deadline_ms());
+    let (until, now_unix_ms) = (events.ends(host.call_deadline_ms()), events.started_unix_ms());
     let slots = async {
         // The caller's own gate first: waiting calls of one caller then hold none of the slots that all callers share.
         let own = admitted.account().heavy_arguments().enter(&**environment, until).await?;
@@ -99,7 +100,7 @@ async fn judge_aside(
         move || {
             // Moved into the thread: returned with the call, they would admit more threads than the gate allows.
             let _slots = slots;
-            payer.charged(|| judge(&argument_limits, &tool, &arguments))
+            payer.charged(|| judge(&argument_limits, &tool, &arguments, now_unix_ms))
         }
     });
     match within(&**environment, until, judged).await {

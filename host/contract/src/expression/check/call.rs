@@ -3,6 +3,8 @@
 use cel::common::ast::{Expr, IdedExpr};
 
 use super::{Checked, Checker, ExpressionError};
+use crate::expression::calendar::Form;
+use crate::expression::fold::Fold;
 use crate::expression::kind::Kind;
 use crate::expression::tree::{Function, Macro, Node, What};
 use crate::foreign;
@@ -13,25 +15,37 @@ use airlock_types::words::did_you_mean;
 /// Most macros inside each other. Each level multiplies the cost by the length of its list.
 const NESTED_MAX: usize = 2;
 
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 30] = [
     "abs",
     "all",
+    "avg",
     "contains",
+    "count",
+    "date",
+    "days",
+    "distinct",
     "double",
     "endsWith",
     "exists",
     "exists_one",
     "filter",
     "has",
+    "hours",
     "int",
     "map",
     "matches",
     "max",
     "min",
+    "minutes",
     "period",
+    "seconds",
     "size",
     "startsWith",
     "string",
+    "sum",
+    "timestamp",
+    "today",
+    "unique",
 ];
 
 impl Checker<'_> {
@@ -84,6 +98,38 @@ impl Checker<'_> {
                 self.walk_checked(expr, Macro::Map, kept, var, body)
             }
             ("map", Some(list), [var, body]) => self.walk(expr, Macro::Map, list, var, body),
+            _ => self.added(expr, name, target, args),
+        }
+    }
+
+    /// The functions and macros that CEL does not have.
+    fn added(
+        &mut self,
+        expr: &IdedExpr,
+        name: &str,
+        target: Option<&IdedExpr>,
+        args: &[IdedExpr],
+    ) -> Checked {
+        match (name, target, args) {
+            ("count", Some(list), [var, test]) => self.walk(expr, Macro::Count, list, var, test),
+            ("unique", Some(list), [var, key]) => self.walk(expr, Macro::Unique, list, var, key),
+            ("count", None, [list]) => {
+                let is_list = |kind: &Kind| matches!(kind, Kind::List(..) | Kind::Map(..));
+                let list = self.expect(list, is_list, "a list")?;
+                Ok(self.made(expr, What::Call(Function::Size, vec![list]), Kind::Number))
+            }
+            ("avg", None, [list]) => self.fold(expr, Fold::Average, list),
+            ("distinct", None, [list]) => self.fold(expr, Fold::Distinct, list),
+            ("max", None, [list]) => self.fold(expr, Fold::Max, list),
+            ("min", None, [list]) => self.fold(expr, Fold::Min, list),
+            ("sum", None, [list]) => self.fold(expr, Fold::Sum, list),
+            ("date", None, [of]) => self.stamp(expr, Form::Date, of),
+            ("timestamp", None, [of]) => self.stamp(expr, Form::Moment, of),
+            ("today", None, [zone]) => self.today(expr, zone),
+            ("days", None, [count]) => self.span(expr, 86_400, count),
+            ("hours", None, [count]) => self.span(expr, 3_600, count),
+            ("minutes", None, [count]) => self.span(expr, 60, count),
+            ("seconds", None, [count]) => self.span(expr, 1, count),
             // After all forms: the name exists, so the operands are wrong.
             _ if NAMES.contains(&name) => {
                 Err(self.error(expr, format!("`{name}` is called with other operands than it takes"), None))
@@ -137,8 +183,50 @@ impl Checker<'_> {
     }
 
     fn of_two(&mut self, expr: &IdedExpr, function: Function, a: &IdedExpr, b: &IdedExpr) -> Checked {
-        let (a, b) = (self.number(a)?, self.number(b)?);
-        Ok(self.made(expr, What::Call(function, vec![a, b]), Kind::Number))
+        let (left, right) = (self.node(a)?, self.node(b)?);
+        let kind = left.kind.form().or(right.kind.form()).map_or(Kind::Number, Kind::Time);
+        let (left, right) = self.same_form((a, left), (b, right))?;
+        for (operand, node) in [(a, &left), (b, &right)] {
+            if *node.kind.some() != kind {
+                return Err(self.error(
+                    operand,
+                    format!("`{}` is {}, not {kind}", node.text, node.kind),
+                    None,
+                ));
+            }
+        }
+        Ok(self.made(expr, What::Call(function, vec![left, right]), kind))
+    }
+
+    fn fold(&mut self, expr: &IdedExpr, fold: Fold, list: &IdedExpr) -> Checked {
+        let list_node = self.node(list)?;
+        let (item, len) = self.items(list, &list_node)?;
+        // Strings that are dates are read, so that they are compared as such.
+        let form = item.form();
+        let item = form.map_or(item, Kind::Time);
+        let (fits, wanted) = match fold {
+            Fold::Average | Fold::Sum => (matches!(item.some(), Kind::Number | Kind::Any), "numbers"),
+            Fold::Max | Fold::Min => {
+                (item.some().is_ordered() && !item.some().is_text(), "numbers, dates or time spans")
+            }
+            Fold::Distinct => (item.some().is_key(), "numbers, strings, dates or truth values"),
+        };
+        if !fits {
+            let message = format!("`{}` has items that are {item}, not {wanted}", list_node.text);
+            return Err(self.error(list, message, None));
+        }
+        let kind = match fold {
+            Fold::Average | Fold::Sum => Kind::Number,
+            Fold::Max | Fold::Min => item.some().clone(),
+            Fold::Distinct => Kind::List(Box::new(item), len),
+        };
+        Ok(self.made(expr, What::Fold(fold, form, Box::new(list_node)), kind))
+    }
+
+    fn items(&self, expr: &IdedExpr, list: &Node) -> Result<(Kind, Option<u64>), ExpressionError> {
+        list.kind
+            .items()
+            .ok_or_else(|| self.error(expr, format!("`{}` is {}, not a list", list.text, list.kind), None))
     }
 
     fn walk(
@@ -168,10 +256,7 @@ impl Checker<'_> {
         let Expr::Ident(name) = &var.expr else {
             return Err(self.error(var, "the first operand names each item: a plain name".into(), None));
         };
-        let (item, len) = list
-            .kind
-            .items()
-            .ok_or_else(|| self.error(expr, format!("`{}` is {}, not a list", list.text, list.kind), None))?;
+        let (item, len) = self.items(expr, &list)?;
         self.vars.push((name.clone(), item.clone()));
         let checked = self.node(body);
         // Removed before the error is returned, so that the variables stay those of the enclosing macros.
@@ -179,12 +264,18 @@ impl Checker<'_> {
         let made = checked?;
         let kind = match which {
             Macro::Map => Kind::List(Box::new(made.kind.clone()), len),
-            Macro::All | Macro::Exists | Macro::ExistsOne | Macro::Filter
+            Macro::Unique if made.kind.some().is_key() => Kind::Bool,
+            Macro::Unique => {
+                let message = format!("`{}` is {}, which is not a key", made.text, made.kind);
+                return Err(self.error(body, message, None));
+            }
+            Macro::All | Macro::Count | Macro::Exists | Macro::ExistsOne | Macro::Filter
                 if *made.kind.some() != Kind::Bool =>
             {
                 return Err(self.error(body, format!("it is {}, not a truth value", made.kind), None));
             }
             Macro::Filter => Kind::List(Box::new(item), len),
+            Macro::Count => Kind::Number,
             Macro::All | Macro::Exists | Macro::ExistsOne => Kind::Bool,
         };
         Ok(self.made(expr, What::Macro(which, Box::new(list), Box::new(made)), kind))

@@ -40,7 +40,7 @@ fn scope() -> Scope {
             field("text", Ty::String),
         ],
         result: None,
-        bounds: Bounds::default(),
+        ..Scope::default()
     }
 }
 

@@ -13,11 +13,13 @@ use anyhow::Context as _;
 use crate::orders::Orders;
 use crate::server::Server;
 
-/// Size of the small disk: several times what the journal may hold, since SQLite's log may be as large.
-const DISK_MIB: u64 = 96;
+/// Size of the small disk: what the journal may hold, SQLite's log, the tiles and the code together. A run of twenty minutes
+/// makes a million calls, each of which leaves 80 bytes in the log and its tiles for good.
+const DISK_MIB: u64 = 384;
 
-/// Bound of the journal. Small, so that rows are also removed while the disk fails.
-const JOURNAL_BYTES_MAX: u64 = 24 << 20;
+/// Bound of the journal. Small, so that rows are also removed while the disk fails, and with room for the entries of the log,
+/// which stay.
+const JOURNAL_BYTES_MAX: u64 = 128 << 20;
 
 /// Bound of compiled code: each reload brings a component that was not there before.
 const CACHE_BYTES_MAX: u64 = 16 << 20;

@@ -6,6 +6,7 @@
 mod builder;
 mod call_count;
 mod error;
+mod fixed;
 mod grade;
 mod load;
 mod reload;
@@ -25,7 +26,7 @@ pub use crate::call::Explained;
 use crate::caller::MetricsAccess;
 use crate::caller::token::TokenDigest;
 use crate::capability::Capabilities;
-use crate::config::{Confine, HttpConfig, OauthConfig};
+use crate::config::{HttpConfig, OauthConfig};
 use crate::confinement::Confinement;
 use crate::execute::{Execute, Sandbox};
 pub use crate::generation::Visible;
@@ -45,6 +46,7 @@ use airlock_types::reply::{Failure, Reply};
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
 pub use error::OpenError;
+use fixed::Fixed;
 pub use grade::GradeError;
 use load::note;
 pub use load::{load_registry, open_journal, user_cache, user_folder};
@@ -62,29 +64,32 @@ pub struct Host {
     /// The folder of the journal, if it is not the state folder.
     journal_folder: Option<PathBuf>,
     folder: PathBuf,
-    state: PathBuf,
     calls: CallCount,
-    calls_max: u32,
-    http: HttpConfig,
-    drain_time: Duration,
-    confine: Confine,
+    fixed: Fixed,
     confinement: Option<Confinement>,
     current: ArcSwap<Generation>,
     /// Also serializes exchanges: it is locked while a generation is replaced.
     accesses: Mutex<Accesses>,
     served: Arc<Mutex<Served>>,
     threads: Threads,
-    /// Whether the last reload was refused, in whole or in part.
-    is_behind: AtomicBool,
-    may_pass: AtomicBool,
-    /// Whether the last checkpoint could not be signed or exported.
-    are_checkpoints_failing: AtomicBool,
+    condition: Condition,
     /// When serving began to end, on the monotonic clock.
     drain_began: OnceLock<Duration>,
     /// The number of exchanges so far, for tasks that wait for the next one.
     generations: watch::Sender<u64>,
     /// What the journal knew of calls of earlier processes when the host was opened.
     interrupted: Vec<Interrupted>,
+}
+
+/// What is not as it should be, though calls are answered.
+#[derive(Debug, Default)]
+struct Condition {
+    /// Whether the last reload was refused, in whole or in part.
+    is_behind: AtomicBool,
+    /// Whether an entry is missing since the host failed at it.
+    may_pass: AtomicBool,
+    /// Whether the last checkpoint could not be signed or exported.
+    are_checkpoints_failing: AtomicBool,
 }
 
 impl Host {
@@ -185,7 +190,7 @@ impl Host {
     /// Whether an entry of the registry was left out, or stayed as it was, since the host failed at it: a compile process was
     /// killed, or the disk was full. [`Host::reload`] of the same file may go well then.
     pub fn may_pass(&self) -> bool {
-        self.may_pass.load(Ordering::Acquire)
+        self.condition.may_pass.load(Ordering::Acquire)
     }
 
     /// Words for probes about what is not as the operator may think, while calls are answered: `reload-refused`, since tools
@@ -193,9 +198,9 @@ impl Host {
     /// `checkpoints-failing`, since what is written is not protected by a checkpoint.
     pub fn degraded(&self) -> Vec<&'static str> {
         let words = [
-            (self.is_behind.load(Ordering::Acquire), "reload-refused"),
+            (self.condition.is_behind.load(Ordering::Acquire), "reload-refused"),
             (self.compiler.has_ended(), "compiler-ended"),
-            (self.are_checkpoints_failing.load(Ordering::Acquire), "checkpoints-failing"),
+            (self.condition.are_checkpoints_failing.load(Ordering::Acquire), "checkpoints-failing"),
         ];
         words.into_iter().filter_map(|(holds, word)| holds.then_some(word)).collect()
     }
@@ -210,7 +215,7 @@ impl Host {
     pub fn drain_ends(&self) {
         let now = self.parts.environment.monotonic();
         let drained = now.saturating_sub(self.drain_began.get().copied().unwrap_or(now));
-        let left = self.drain_time.saturating_sub(drained);
+        let left = self.fixed.drain_time.saturating_sub(drained);
         self.parts.journal.close_within(left.max(CLOSE_MIN));
     }
 
@@ -221,12 +226,12 @@ impl Host {
 
     /// Time for running calls to end when serving ends.
     pub fn drain_time(&self) -> Duration {
-        self.drain_time
+        self.fixed.drain_time
     }
 
     /// The settings of the HTTP server.
     pub fn http(&self) -> &HttpConfig {
-        &self.http
+        &self.fixed.http
     }
 
     /// The caller whose token has this digest.

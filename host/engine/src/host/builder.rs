@@ -5,15 +5,15 @@
 mod source;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::call_count::CallCount;
+use super::fixed::Fixed;
 use super::load::{Means, first_loaded, pool, suit_confinement};
-use super::{Host, OpenError};
+use super::{Condition, Host, OpenError};
 use crate::capability::keyvalue::{KeyValues, Pairs};
 use crate::capability::{Capabilities, Capability, Resolve};
 use crate::config::ConfigFile;
@@ -204,11 +204,7 @@ impl<'w> HostBuilder<'w> {
         let (file, journal, journal_folder, [keyvalues, answers]) = read.await.map_err(panicked)??;
         // Before anything of a component is read, and before a database opens.
         suit_confinement(&file, confinement.as_ref()).await?;
-        let pairs = match (keyvalues, reads_pairs) {
-            (None, true) => Pairs::Read(file.state().join(keyvalue::FILE)),
-            (None, false) => Pairs::Memory,
-            (Some(path), _) => Pairs::File(path),
-        };
+        let pairs = pairs(keyvalues, reads_pairs, &file);
         let capabilities = capabilities.keeping(KeyValues::new(pairs, &environment.seed()));
         // Started here and awaited below, so that it opens while components compile.
         let journal = tokio::task::spawn_blocking({
@@ -237,7 +233,7 @@ impl<'w> HostBuilder<'w> {
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
         let parts = Arc::new(Parts::new(engine, execute, environment, journal, Answers::new(answers)));
         let access = Arc::new(Access::of(&file));
-        let may_pass = AtomicBool::new(registry.may_pass());
+        let condition = Condition { may_pass: registry.may_pass().into(), ..Condition::default() };
         let first = Generation::new(parts.clone(), &file, registry, access.clone(), None);
         // Last: what is reported once must be reported by a host that opens.
         let interrupted = interrupted(&parts).await?;
@@ -248,19 +244,13 @@ impl<'w> HostBuilder<'w> {
             journal_folder,
             folder: file.folder().to_owned(),
             calls: CallCount::default(),
-            calls_max: file.config.host.calls_max,
-            state: file.config.host.state.clone(),
-            http: file.config.http.clone(),
-            drain_time: file.config.drain_time(),
-            confine: file.config.host.confine,
+            fixed: Fixed::of(&file),
             confinement,
             current: ArcSwap::from_pointee(first),
             accesses: Mutex::new(Accesses::new(access)),
             served,
             threads,
-            is_behind: AtomicBool::new(false),
-            may_pass,
-            are_checkpoints_failing: AtomicBool::new(false),
+            condition,
             drain_began: OnceLock::new(),
             generations: watch::Sender::new(0),
             interrupted,
@@ -276,6 +266,15 @@ fn places(registry: RegistrySource, journal: JournalSource) -> Result<Places, Op
     let folder = journal.folder()?;
     let beside = [keyvalue::FILE, answers::FILE].map(|name| journal.beside(&file, folder.as_deref(), name));
     Ok((file, journal, folder, beside))
+}
+
+/// Where the pairs of tools are.
+fn pairs(path: Option<PathBuf>, are_read: bool, file: &ConfigFile) -> Pairs {
+    match (path, are_read) {
+        (None, true) => Pairs::Read(file.state().join(keyvalue::FILE)),
+        (None, false) => Pairs::Memory,
+        (Some(path), _) => Pairs::File(path),
+    }
 }
 
 /// The calls that earlier processes left open. Whatever keeps the journal from telling them is no reason not to open.

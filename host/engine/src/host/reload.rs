@@ -51,10 +51,10 @@ impl Host {
     ) -> Result<(), OpenError> {
         let exchanged = self.exchanged(file, revision, out_of_reach).await;
         match &exchanged {
-            Ok(is_whole) => self.is_behind.store(!is_whole, Ordering::Release),
+            Ok(is_whole) => self.condition.is_behind.store(!is_whole, Ordering::Release),
             Err(_) => {
                 // Of an earlier file.
-                self.may_pass.store(false, Ordering::Release);
+                self.condition.may_pass.store(false, Ordering::Release);
                 self.refuse(Some(file)).await;
             }
         }
@@ -64,7 +64,7 @@ impl Host {
     /// Notes that a reload was refused. Tools that the file no longer names or narrows are not served any more; without a
     /// file, since it cannot be read, nothing is known of them.
     pub async fn refuse(&self, file: Option<&ConfigFile>) {
-        self.is_behind.store(true, Ordering::Release);
+        self.condition.is_behind.store(true, Ordering::Release);
         let Some(file) = file else { return };
         let before = self.current.load().registry().clone();
         match withdrawn(file, self.older(), &self.threads).await {
@@ -100,7 +100,7 @@ impl Host {
         };
         // Everything that can fail or wait comes before the lock on `accesses` is taken.
         let loaded = load(file, &means, &|_| {}).await?;
-        self.may_pass.store(loaded.may_pass(), Ordering::Release);
+        self.condition.may_pass.store(loaded.may_pass(), Ordering::Release);
         let problems = loaded.problems();
         if let Some(problems) = &problems {
             tracing::error!("these entries stay as they were, as far as the registry lets them:\n{problems}");
@@ -138,20 +138,7 @@ impl Host {
 
     /// Refuses changes of settings that parts of the running server were built with.
     fn only_what_a_reload_can(&self, file: &ConfigFile) -> Result<(), Diagnostics> {
-        let changed = if file.config.host.state != self.state {
-            "host.state"
-        } else if file.config.host.calls_max != self.calls_max {
-            // The engine's pool has this number of places.
-            "host.calls_max"
-        } else if file.config.drain_time() != self.drain_time {
-            "server.drain_ms"
-        } else if file.config.host.confine != self.confine {
-            "host.confine"
-        } else if !file.config.http.serves_as(&self.http) {
-            "http"
-        } else {
-            return Ok(());
-        };
+        let Some(changed) = self.fixed.changed(file) else { return Ok(()) };
         let message = format!("`{changed}` changed, and a server that runs cannot follow");
         Err(Diagnostic::without_place(message, Some("restart it, or take the change back".into())).into())
     }

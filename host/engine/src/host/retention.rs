@@ -45,7 +45,7 @@ impl Host {
 
     /// Sets whether checkpoints cannot be signed or exported, which [`Host::degraded`] says. Whoever makes them calls it after each.
     pub fn checkpoints_fail(&self, fail: bool) {
-        self.are_checkpoints_failing.store(fail, Ordering::Release);
+        self.condition.are_checkpoints_failing.store(fail, Ordering::Release);
     }
 
     /// Notes in the journal that a checkpoint was exported.

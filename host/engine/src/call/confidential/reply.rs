@@ -40,8 +40,9 @@ impl Confidential<'_> {
             }
             mask.tree(result);
         }
-        let is_masked =
-            findings.iter_mut().fold(false, |masked, finding| self.finding(finding, mask) || masked);
+        // Each is masked, whether or not one before it was.
+        let mut is_masked = false;
+        findings.iter_mut().for_each(|finding| is_masked |= self.finding(finding, mask));
         let is_masked = error.as_mut().is_some_and(|error| self.failure(error, is_blind, mask)) || is_masked;
         let is_masked = is_masked || (is_blind && (refusal.is_some() || clarify.is_some()));
         let text = |text: &mut String| if is_blind { Mask::whole(text) } else { mask.text(text) };
@@ -93,7 +94,8 @@ impl Confidential<'_> {
             example,
             detail,
         } = failure;
-        let is_masked = violations.iter_mut().fold(false, |masked, one| self.violation(one) || masked);
+        let mut is_masked = false;
+        violations.iter_mut().for_each(|one| is_masked |= self.violation(one));
         if let Some(example) = example.as_mut().filter(|_| self.has_args()) {
             mask.value(example);
         }

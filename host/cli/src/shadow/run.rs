@@ -26,9 +26,6 @@ use airlock_shadow::suite::Suite;
 use airlock_types::environment::{Environment as _, ms};
 use airlock_types::words::quoted_list;
 
-/// Most bytes of a file of identities: far above what one needs.
-const IDENTITY_BYTES_MAX: u64 = 64 << 10;
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folder of the suite
@@ -75,11 +72,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     warn_of_unknown_tools(&suite, &cases, printer);
     keep_asked(args, &mut cases)?;
     let nights = folder.nights()?;
-    let read = |path: &PathBuf| {
-        let unread = |err| Message(format!("the identity `{}` cannot be read: {err}", path.display()));
-        airlock::file::read(path, IDENTITY_BYTES_MAX).map_err(unread)
-    };
-    let identity = args.identity.as_ref().map(read).transpose()?;
+    let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     let of = |case: &Case| (case.stratum.tool.clone(), case.component().to_owned());
     let registries =
         Registries::of(&file, &folder, &cases.values().map(of).collect(), tried(args, &file, &cases)?)?;
@@ -212,10 +205,7 @@ fn job(
     name: String,
     case: Case,
 ) -> Job {
-    let unseal = |text: &str| match identity {
-        Some(identity) => sealed::open(text.as_bytes(), identity),
-        None => Err("give the identity of `journal.recipient` by `--identity`".to_owned()),
-    };
+    let unseal = |text: &str| sealed::open_with(text, identity);
     Job {
         name,
         recorded: Recorded::of(&case.record, 1, unseal).map_err(|err| err.to_string()),

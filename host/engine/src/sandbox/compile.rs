@@ -247,10 +247,14 @@ fn died(
     use std::os::unix::process::ExitStatusExt as _;
     const SIGKILL: i32 = 9;
     const SIGXCPU: i32 = 24;
-    // setrlimit(2): SIGXCPU at the soft limit of processor time, SIGKILL at the hard one. The allocator aborts when the
-    // limit of memory refuses it, so every other signal counts as memory.
+    // setrlimit(2): SIGXCPU at the soft limit of processor time, a second before SIGKILL at the hard one. So whoever sent
+    // SIGKILL was somebody else, and the component is not to blame. The allocator aborts when the limit of memory refuses
+    // it, so every other signal counts as memory.
     match status.signal() {
-        Some(SIGXCPU | SIGKILL) => over(task, format!("{} s of processor time", limits.cpu_s_max)),
+        Some(SIGXCPU) => over(task, format!("{} s of processor time", limits.cpu_s_max)),
+        Some(SIGKILL) => CompileError::Process(
+            "it was killed from outside, as by a system that runs out of memory".to_owned(),
+        ),
         Some(_) => over(task, format!("{} bytes of memory", limits.memory_bytes_max)),
         None => CompileError::Process(complaint.to_owned()),
     }

@@ -10,6 +10,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod answers;
+mod beside;
 mod bound;
 pub mod database;
 mod error;

@@ -6,18 +6,19 @@
 mod log;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::beside::Beside;
 use crate::grade::{Given, Graded};
 use crate::listing::{Filter, Listed, Tail};
 use crate::queue::Message;
 use crate::retention::{By, Keep, Pruned, Rules};
 use crate::store::{self, Fault, NotGraded, Step, Store, StoreError};
-use crate::writer::{Reader, Writer};
+use crate::writer::Writer;
 use crate::{JournalError, JournalView, OpenCall, owner};
 use airlock_types::record::Record;
 
@@ -31,7 +32,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(super) struct Sqlite {
     path: PathBuf,
-    reader: Reader,
+    beside: Arc<Beside>,
     pub(super) writer: Writer,
 }
 
@@ -55,10 +56,10 @@ impl Sqlite {
     }
 
     fn start(path: &Path, store: Option<Store>, bytes_max: u64) -> Result<Sqlite, JournalError> {
-        let reader = Reader::new(Mutex::default());
-        let writer = Writer::start(path.to_owned(), store, Arc::clone(&reader), bytes_max)
+        let beside = Arc::<Beside>::default();
+        let writer = Writer::start(path.to_owned(), store, Arc::clone(&beside), bytes_max)
             .map_err(|err| cannot_open(path, err.to_string()))?;
-        Ok(Sqlite { path: path.to_owned(), reader, writer })
+        Ok(Sqlite { path: path.to_owned(), beside, writer })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -140,7 +141,7 @@ impl Sqlite {
     /// Applies the rules to every record. Other connections, and the writer, get their turns between the steps.
     pub(super) fn prune(&self, rules: &Rules<'_>, by: By, now_unix_ms: u64) -> Result<Pruned, JournalError> {
         let failed = |err: StoreError| JournalError::Write(err.to_string());
-        let mut store = Store::open(&self.path).map_err(JournalError::Write)?;
+        let mut store = self.beside.open(&self.path).map_err(JournalError::Write)?;
         store.overwrite_removed().map_err(failed)?;
         store.write(store::index).map_err(failed)?;
         let mut pruning = Pruning { pruned: Pruned::none(by), run: None, now_unix_ms };
@@ -162,7 +163,7 @@ impl Sqlite {
 
     /// Appends a grade to a call. Over a connection of its own, as no call waits for it.
     pub(super) fn grade(&self, call: &str, graded: &Graded) -> Result<(), JournalError> {
-        let mut store = Store::open(&self.path).map_err(JournalError::Write)?;
+        let mut store = self.beside.open(&self.path).map_err(JournalError::Write)?;
         Ok(store.write(|connection| store::grade(connection, call, graded))?)
     }
 
@@ -172,7 +173,7 @@ impl Sqlite {
 
     /// Appends grades to calls, in one transaction. Returns how many were new.
     pub(super) fn grade_all(&self, grades: &[(String, Graded)]) -> Result<usize, JournalError> {
-        let mut store = Store::open(&self.path).map_err(JournalError::Write)?;
+        let mut store = self.beside.open(&self.path).map_err(JournalError::Write)?;
         let append = |connection: &Connection| {
             let mut new = 0;
             for (call, graded) in grades {
@@ -188,7 +189,7 @@ impl Sqlite {
     }
 
     fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, JournalError>) -> Result<T, JournalError> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = self.beside.reader();
         let store = match &mut *reader {
             Some(store) => store,
             none => none.insert(Store::open(&self.path).map_err(JournalError::Read)?),

@@ -196,9 +196,6 @@ impl Store {
         if self.is_in_place() {
             return Ok(done);
         }
-        // Closing must not checkpoint the lost log into a database that other processes have written since.
-        let kept = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-        kept.map_err(StoreError::from)?;
         Err(StoreError::Displaced.into())
     }
 
@@ -268,6 +265,15 @@ fn json_text(record: &Record<impl Serialize>) -> Result<String, StoreError> {
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Drop for Store {
+    /// Closing must not checkpoint a log whose files were replaced into a database that other processes have written since.
+    fn drop(&mut self) {
+        if !self.is_in_place() {
+            let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+    }
 }
 
 /// A record as it is stored.

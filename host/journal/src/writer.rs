@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::beside::Beside;
 use super::owner::Owner;
 use super::queue::{Message, Queue, Shared};
 use super::standing::Standing;
@@ -18,10 +19,6 @@ use group::Writing;
 
 /// How long a look-up waits for earlier records. Longer than the writer tries before it reports a failure.
 const FLUSH_WAIT: Duration = Duration::from_secs(6);
-
-/// The connection for look-ups, `None` until it is needed again. The writer closes it before it reopens the database,
-/// since all connections of a process share what SQLite knows of the log.
-pub(super) type Reader = Arc<Mutex<Option<Store>>>;
 
 /// Handle of the writer thread.
 #[derive(Debug)]
@@ -39,7 +36,7 @@ impl Writer {
     pub(super) fn start(
         path: PathBuf,
         store: Option<Store>,
-        reader: Reader,
+        beside: Arc<Beside>,
         bytes_max: u64,
     ) -> std::io::Result<Writer> {
         let standing = if store.is_some() { Standing::Writing } else { Standing::Failing };
@@ -55,7 +52,7 @@ impl Writer {
             owner,
             path,
             store,
-            reader,
+            beside,
             orders,
             shared: shared.clone(),
             abandoned: abandoned.clone(),

@@ -96,6 +96,7 @@ pub(super) const FLOORS: [Floor; 7] = [
             "telling",
             "owner",
             "store",
+            "beside",
             "database",
             "keyvalue",
             "answers",

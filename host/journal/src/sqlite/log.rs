@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Sqlite;
+use crate::beside::Own;
 use crate::evidence::{Exported, Fault, Verified};
 use crate::log::{
     self, BuildError, Checkpoint, Consistency, KeyError, Kind, Lock, Note, Proof, SigningKey, Source,
@@ -44,8 +45,8 @@ impl Sqlite {
     }
 
     /// A connection of its own: nothing of this is in a call's way.
-    fn own_store(&self) -> Result<Store, JournalError> {
-        Store::open(&self.path).map_err(JournalError::Read)
+    fn own_store(&self) -> Result<Own<'_>, JournalError> {
+        self.beside.open(&self.path).map_err(JournalError::Read)
     }
 
     /// The key of checkpoints. Makes a missing one, but not beside checkpoints that it would not have signed. Under the lock of the
@@ -74,7 +75,8 @@ impl Sqlite {
         // Records that are queued come with the next one.
         let tiles = Tiles::beside(&self.path);
         let lock = lock(&tiles, LOCK_WAIT)?;
-        self.build(&tiles, &lock, &self.own_store()?)
+        let store = self.own_store()?;
+        self.build(&tiles, &lock, &store)
     }
 
     fn build(&self, tiles: &Tiles, lock: &Lock, store: &Store) -> Result<Note, JournalError> {

@@ -5,17 +5,17 @@
 //! written.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
-use super::Reader;
 use super::put::{Account, put_all};
 use crate::Interrupted;
+use crate::beside::Beside;
 use crate::bound::RECORD_SHARE;
 use crate::owner::{self, Dead, Owner};
 use crate::queue::{Message, Order, PLACES, Shared};
@@ -60,7 +60,7 @@ pub(super) struct Writing {
     pub(super) owner: Owner,
     /// `None` while the database cannot be reopened.
     pub(super) store: Option<Store>,
-    pub(super) reader: Reader,
+    pub(super) beside: Arc<Beside>,
     pub(super) orders: UnboundedReceiver<Order>,
     pub(super) shared: Arc<Shared>,
     pub(super) abandoned: Arc<AtomicBool>,
@@ -375,11 +375,9 @@ impl Writing {
         }
     }
 
-    /// Closes the database so that it is reopened. The reader closes first, since the last connection checkpoints the
-    /// log.
+    /// Closes the database so that it is reopened, when no other connection of this process is open.
     fn give_up(&mut self) {
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.store = None;
+        self.beside.closed(|| self.store = None);
     }
 
     fn bytes_max(&self) -> u64 {

@@ -99,6 +99,11 @@ impl Confidential {
         !self.result.is_empty()
     }
 
+    /// Whether the whole result is.
+    pub fn is_whole_result(&self) -> bool {
+        self.result.iter().any(|path| path.steps().is_empty())
+    }
+
     /// The fields, as a contract spells them.
     pub fn fields(&self) -> Vec<String> {
         let named = |side: &'static str, paths: &[Path]| {

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
 
 use crate::call::INVALID_ARGS_BYTES_MAX;
 use crate::config::ConfigFile;
@@ -152,17 +154,24 @@ impl Backtest {
             Err(why) => return Tested::unknown(record, why),
         };
         let caller = Caller::recorded(&record.caller);
+        if caller.is_anonymous() && !self.file.config.http.allow_anonymous {
+            let why = "callers without credentials are not let in: `http.allow_anonymous`".to_owned();
+            return Tested::stopped(record, Change::Denied, Code::PolicyDenied, why);
+        }
         if self.is_gone(&caller) {
             let why = format!("the registry has no caller `{}`", caller.entry());
             return Tested::stopped(record, Change::Denied, Code::PolicyDenied, why);
         }
         self.clock.go_to(Duration::from_millis(record.started_unix_ms));
         self.answering.begin(self.attempts(record, unseal));
-        let reply = self.host.call(Call { caller, ..Call::new(&record.tool, args) }).await;
-        match self.answering.end() {
-            Some(why) => Tested::unknown(record, why),
-            None => self.compare(record, &reply),
-        }
+        let call = Call { caller, ..Call::new(&record.tool, args) };
+        // Its log would name records that there are not.
+        let reply = self.host.call(call).with_subscriber(NoSubscriber::default()).await;
+        let unknown = self.answering.end();
+        self.by_uses(record).unwrap_or_else(|| match unknown {
+            Some(why) => Tested::unanswered(record, why),
+            None => Tested::compared(record, &reply),
+        })
     }
 
     /// Whether a caller has no entry any more. Those of the program itself and without credentials never had one.
@@ -192,29 +201,15 @@ impl Backtest {
         known.collect()
     }
 
-    fn compare(&self, record: &Record, reply: &Reply) -> Tested {
-        let (had, has) = (record.code.starts_with("ok"), reply.code.has_result());
-        let denied = self.denied_now(record);
-        match (had, has) {
-            (true, true) => match denied {
-                Some((tool, said)) => {
-                    let why = format!("`{tool}` may not do {} {}", said.0, said.1);
-                    Tested::stopped(record, Change::Denied, Code::PolicyDenied, why)
-                }
-                None => Tested::answered(record, reply),
-            },
-            (false, true) if is_stop(&record.code) => {
-                Tested::new(record, Change::Passes, reply, format!("`{}` stopped it", record.code))
-            }
-            (false, true) => {
-                Tested::new(record, Change::Answered, reply, format!("it ended with `{}`", record.code))
-            }
-            (_, false) if *reply.code.as_str() == *record.code => match self.admitted_now(record) {
-                Some(what) => Tested::new(record, Change::Passes, reply, what),
-                None => Tested::new(record, Change::Same, reply, String::new()),
-            },
-            (_, false) => Tested::new(record, by_code(reply.code), reply, said(reply)),
+    /// What follows from the uses on record alone, whatever the attempts come to: one that is denied now, or one that was.
+    fn by_uses(&self, record: &Record) -> Option<Tested> {
+        let had = record.code.starts_with("ok");
+        if had && let Some((tool, (capability, what))) = self.denied_now(record) {
+            let why = format!("`{tool}` may not do {capability} {what}");
+            return Some(Tested::stopped(record, Change::Denied, Code::PolicyDenied, why));
         }
+        let why = self.admitted_now(record)?;
+        Some(Tested { change: Change::Passes, was: record.code.to_string(), now: None, why })
     }
 
     /// The first use of a recorded call that the new rules deny, with the rule.
@@ -268,6 +263,34 @@ impl Tested {
         Tested { change, was: record.code.to_string(), now: Some(code), why }
     }
 
+    /// Of a call of which an attempt was to be made that cannot be. If it was stopped before any, nothing stops it there now.
+    fn unanswered(record: &Record, why: String) -> Tested {
+        let tested = Tested::unknown(record, why);
+        if record.attempts.is_empty() && is_stop(&record.code) {
+            let why =
+                format!("`{}` stopped it before it ran; what it would come to is not known", record.code);
+            return Tested { change: Change::Passes, why, ..tested };
+        }
+        tested
+    }
+
+    /// Of a call whose reply is known.
+    fn compared(record: &Record, reply: &Reply) -> Tested {
+        match (record.code.starts_with("ok"), reply.code.has_result()) {
+            (true, true) => Tested::answered(record, reply),
+            (false, true) if is_stop(&record.code) => {
+                Tested::new(record, Change::Passes, reply, format!("`{}` stopped it", record.code))
+            }
+            (false, true) => {
+                Tested::new(record, Change::Answered, reply, format!("it ended with `{}`", record.code))
+            }
+            (_, false) if *reply.code.as_str() == *record.code => {
+                Tested::new(record, Change::Same, reply, String::new())
+            }
+            (_, false) => Tested::new(record, by_code(reply.code), reply, said(reply)),
+        }
+    }
+
     fn unknown(record: &Record, why: String) -> Tested {
         Tested { change: Change::Unknown, was: record.code.to_string(), now: None, why }
     }
@@ -277,12 +300,14 @@ impl Tested {
         let was = |name: &str| record.reply.as_ref().and_then(|reply| reply.pointer(name));
         let (route, routed) = (was("/provenance/route").and_then(Value::as_str), reply.provenance.as_ref());
         let routed = routed.map(|from| &*from.route);
-        if routed != route && reply.code == Code::Degraded {
-            let why = format!("`{}` would answer", routed.unwrap_or("another tool"));
-            return Tested::new(record, Change::FallsBack, reply, why);
+        if routed != route {
+            let who = routed.unwrap_or("another tool");
+            let change = if routed == Some(&*record.tool) { Change::Differs } else { Change::FallsBack };
+            return Tested::new(record, change, reply, format!("`{who}` would answer"));
         }
         let found = was("/findings").and_then(Value::as_array).map_or(0, Vec::len);
-        if reply.findings.len() > found {
+        let is_flagged = reply.code == Code::Degraded && record.code == Code::Ok.as_str();
+        if is_flagged || reply.findings.len() > found {
             let newest = reply.findings.last();
             let why = newest.map_or_else(String::new, |finding| {
                 format!(
@@ -291,6 +316,14 @@ impl Tested {
                 )
             });
             return Tested::new(record, Change::Flagged, reply, why);
+        }
+        if *reply.code.as_str() != *record.code {
+            return Tested::new(
+                record,
+                Change::Differs,
+                reply,
+                "it would not be flagged any more".to_owned(),
+            );
         }
         if was("/result").unwrap_or(&Value::Null) != reply.result.as_ref().unwrap_or(&Value::Null) {
             let why = "the result is another one".to_owned();

@@ -127,7 +127,9 @@ impl Folder {
 
     /// The nights, oldest first.
     pub(super) fn nights(&self) -> anyhow::Result<Vec<Night>> {
-        let files = files(&self.history(), "json")?;
+        let mut files = files(&self.history(), "json")?;
+        // Without the ending: of two nights of one second the first has nothing behind the time.
+        files.sort_by(|one, other| one.file_stem().cmp(&other.file_stem()));
         let newest = &files[files.len().saturating_sub(NIGHTS_MAX)..];
         let read = |path: &PathBuf| {
             let text = file::read_text(path, night::BYTES_MAX).map_err(|err| wrong(path, &err))?;
@@ -146,7 +148,7 @@ impl Folder {
     pub(super) fn add_night(&self, night: &Night) -> anyhow::Result<()> {
         // The name begins with the time, so that names are in the order of nights.
         let stamp = night.at.replace(':', "");
-        let name = |n: u32| if n == 0 { format!("{stamp}.json") } else { format!("{stamp}-{n}.json") };
+        let name = |n: u32| if n == 0 { format!("{stamp}.json") } else { format!("{stamp}-{n:02}.json") };
         let free = (0..100).map(|n| self.history().join(name(n))).find(|path| !path.exists());
         let path = free.ok_or_else(|| Message(format!("a hundred nights began at {}", night.at)))?;
         self.write(&path, night.write()?.as_bytes())

@@ -15,7 +15,7 @@ use airlock_types::digest::unhex;
 use airlock_types::environment::us;
 use airlock_types::limit::Limits;
 use airlock_types::record::v3;
-use airlock_types::usage::{LimitHit, TrapReport};
+use airlock_types::usage::{LimitHit, Traces, TrapReport, Usage};
 
 /// What is known of one recorded attempt.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Known {
     pub(super) source: Source,
     /// Time that it took, in microseconds.
     pub(super) wall_us: u64,
+    /// Time in which its guest was running, in microseconds.
+    pub(super) cpu_us: u64,
     pub(super) fuel: u64,
     pub(super) memory_bytes: u64,
     /// The limit that ended it.
@@ -91,7 +93,7 @@ pub(super) struct FromRecord {
 }
 
 impl Execute for FromRecord {
-    fn run<'a>(&'a self, attempt: Attempt<'a>) -> Running<'a> {
+    fn run<'a>(&'a self, mut attempt: Attempt<'a>) -> Running<'a> {
         Box::pin(async move {
             // Of an attempt that was not made then, what it does without any import is known all the same.
             let known = self.answering.known(&attempt).unwrap_or_else(Known::unasked);
@@ -106,7 +108,13 @@ impl Execute for FromRecord {
             }
             match known.source {
                 Source::Again(cassette, mode) => self.again(attempt, *cassette, mode).await,
-                Source::Ended(outcome) => Ok(outcome),
+                Source::Ended(outcome) => {
+                    let Known { wall_us, cpu_us, fuel, memory_bytes, .. } = known;
+                    // Budgets are charged for what it used then.
+                    let usage = Usage { wall_us, cpu_us, fuel, memory_bytes, ..Usage::default() };
+                    *attempt.traces = Traces::new(usage, matches!(outcome, Outcome::Value(_)));
+                    Ok(outcome)
+                }
                 Source::Nothing(why) => self.answering.unknown(why),
             }
         })
@@ -158,13 +166,13 @@ impl Known {
         let header = Header::default();
         let empty = Cassette { format: FORMAT, header, entries: Vec::new(), end: None };
         let source = Source::Again(Box::new(empty), Mode::Stub);
-        Known { source, wall_us: 0, fuel: 0, memory_bytes: 0, ended_by: None, policy: None }
+        Known { source, wall_us: 0, cpu_us: 0, fuel: 0, memory_bytes: 0, ended_by: None, policy: None }
     }
 
     /// Of a recorded attempt.
     pub(super) fn of(attempt: &v3::Attempt, source: Source, policy: Option<Arc<str>>) -> Known {
-        let v3::Usage { wall_us, fuel, memory_bytes, .. } = attempt.usage;
-        Known { source, wall_us, fuel, memory_bytes, ended_by: limit(&attempt.code), policy }
+        let v3::Usage { wall_us, cpu_us, fuel, memory_bytes, .. } = attempt.usage;
+        Known { source, wall_us, cpu_us, fuel, memory_bytes, ended_by: limit(&attempt.code), policy }
     }
 
     /// The limit that would end it, by what it used.

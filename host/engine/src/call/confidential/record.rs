@@ -171,7 +171,7 @@ impl Confidential<'_> {
     /// Whether an attempt has no value that the outer door saw, so that what its tool wrote cannot be searched for the
     /// confidential fields of its result.
     fn is_blind(&self, attempt: &Attempt) -> bool {
-        let has_value = [Code::Ok, Code::Degraded, Code::Implausible, Code::LimitOutput];
+        let has_value = [Code::Ok, Code::Degraded, Code::Implausible];
         let is_known = has_value.iter().any(|code| code.as_str() == attempt.code);
         !is_known
             && self

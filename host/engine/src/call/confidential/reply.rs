@@ -56,7 +56,10 @@ impl Confidential<'_> {
             text(question);
             options.iter_mut().for_each(|option| self.choice(option, is_blind, mask));
         }
-        interpretation.iter_mut().chain(assumptions).chain(uncertainty).chain(next_steps).for_each(text);
+        // Where the whole result is confidential, so is what the tool says of it.
+        let is_whole = self.routes.iter().any(|tool| tool.contract.confidential.is_whole_result());
+        let beside = |words: &mut String| if is_whole { Mask::whole(words) } else { text(words) };
+        interpretation.iter_mut().chain(assumptions).chain(uncertainty).chain(next_steps).for_each(beside);
         if let Some(Provenance {
             route: _,
             component: _,
@@ -67,7 +70,7 @@ impl Confidential<'_> {
             source,
         }) = provenance
         {
-            as_of.iter_mut().chain(source).for_each(text);
+            as_of.iter_mut().chain(source).for_each(beside);
         }
     }
 

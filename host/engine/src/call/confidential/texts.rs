@@ -99,11 +99,30 @@ impl Search {
             masked.push_str(MASK);
             end = to;
         }
-        if end == 0 {
+        let rest = text.get(end..)?;
+        // The host cuts texts: what is left of a value at the end of one.
+        let (cut, mark) = self.cut(rest);
+        if end == 0 && cut == 0 {
             return None;
         }
-        masked.push_str(text.get(end..)?);
+        masked.push_str(rest.get(..rest.len() - mark - cut)?);
+        if cut > 0 {
+            masked.push_str(MASK);
+        }
+        masked.push_str(rest.get(rest.len() - mark..)?);
         Some(masked)
+    }
+
+    /// Bytes at the end of a text that a value begins with, and those of the mark of a cut behind them.
+    fn cut(&self, whole: &str) -> (usize, usize) {
+        let text = whole.strip_suffix('…').unwrap_or(whole);
+        let longest = |beginning: &str| {
+            let most = beginning.len().min(text.len());
+            let mut lengths = (VALUE_BYTES_MIN..=most).rev();
+            lengths.find(|length| beginning.get(..*length).is_some_and(|part| text.ends_with(part)))
+        };
+        let cut = self.groups.iter().filter_map(|(beginning, _)| longest(beginning)).max();
+        (cut.unwrap_or(0), whole.len() - text.len())
     }
 
     /// The parts of a text that repeat a value, in order and apart from each other.

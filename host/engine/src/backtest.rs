@@ -232,6 +232,12 @@ impl Backtest {
             let tool = generation.registry().resolve(&attempt.route).ok()?;
             attempt.denied.iter().filter(|denial| !denial.reported).find_map(|denial| {
                 let asked = Asked::read(&denial.capability, &denial.asked).ok()?;
+                // Which folder it would have opened next is not on record: it saw none.
+                if denial.kind == "files are not granted"
+                    && tool.allowance.effective().has(&denial.capability)
+                {
+                    return Some("files were not granted, and some are now".to_owned());
+                }
                 let said = self.verdict(tool, record, &asked);
                 let what = format!(
                     "{} `{}` was denied, and is allowed by {}",

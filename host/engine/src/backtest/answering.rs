@@ -93,7 +93,7 @@ pub(super) struct FromRecord {
 }
 
 impl Execute for FromRecord {
-    fn run<'a>(&'a self, mut attempt: Attempt<'a>) -> Running<'a> {
+    fn run<'a>(&'a self, attempt: Attempt<'a>) -> Running<'a> {
         Box::pin(async move {
             // Of an attempt that was not made then, what it does without any import is known all the same.
             let known = self.answering.known(&attempt).unwrap_or_else(Known::unasked);

@@ -171,3 +171,21 @@ async fn an_entry_at_which_the_host_failed_is_there_after_another_load() {
     host.reload(&file).await.unwrap();
     assert!(!host.may_pass() && host.problems().is_some());
 }
+
+#[test]
+fn a_bound_below_every_component_compiles_each_time_and_keeps_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let tools = TOOLS.map(|tool| {
+        let component = root().join(format!("example-tools/build/{tool}.wasm"));
+        format!("[tools.{}]\ncomponent = \"{}\"\n", tool.replace('-', "_"), component.display())
+    });
+    let text = format!("[compile]\ncache_bytes_max = 1\n{}", tools.concat());
+    std::fs::write(folder.path().join("airlock.toml"), text).unwrap();
+    for _ in 0..2 {
+        seen(folder.path());
+        let code = std::fs::read_dir(folder.path().join(".airlock/code")).unwrap();
+        let kept =
+            code.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "cwasm"));
+        assert_eq!(kept.count(), 0);
+    }
+}

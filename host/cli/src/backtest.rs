@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     threads.block_on(async {
         let journal = host::open_journal(records.as_ref().unwrap_or(&file))?;
         let backtest =
-            Backtest::open(open::prepared(&process), file).await.map_err(|err| Message(err.to_string()))?;
+            Backtest::open(open::in_process(&process), file).await.map_err(|err| Message(err.to_string()))?;
         open::report(backtest.host(), printer)?;
         let unseal = |text: &str| sealed::open_with(text, identity.as_deref());
         let mut report = Report::default();

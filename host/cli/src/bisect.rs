@@ -120,12 +120,12 @@ impl Bisection<'_> {
         let file = tried::in_place(self.file, &self.recorded.tool, &self.versions[version]);
         let on = ReplayedOn { is_interpreted: false, is_reading_real: self.args.mode.is_reading_real() };
         let host = open::host_to_replay(self.process, &file, on).await?;
-        // Whatever keeps a version from running is what it comes to.
-        let answer = match (host.problems(), replay(&host, &self.recorded, self.args.mode.into()).await) {
-            (Some(problems), _) => return Err(problems.into()),
-            (None, Ok(replayed)) => Answer::of(&replayed),
-            (None, Err(err)) => Answer(err.to_string()),
-        };
+        if let Some(problems) = host.problems() {
+            return Err(problems.into());
+        }
+        // A version that refuses the arguments answers otherwise, too.
+        let replayed = replay(&host, &self.recorded, self.args.mode.into()).await;
+        let answer = replayed.map_or_else(|err| Answer(err.to_string()), |replayed| Answer::of(&replayed));
         if !self.args.json {
             printer.note(format!("{}: {}", self.name(version), shorten(&answer.0, ANSWER_CHARS_MAX)));
         }

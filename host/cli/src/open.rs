@@ -110,13 +110,12 @@ fn there_are(name: &str, registry: &Registry) -> String {
 
 /// Opens a host on a registry that was read already, whose tools are not called.
 pub(super) async fn host_of(file: &ConfigFile) -> anyhow::Result<Host> {
-    built(Host::builder().without_calls(), file).await
+    built(equipped(Host::builder().without_calls()), file).await
 }
 
 /// Opens a host whose tools are called, in a process that is confined as the registry says.
 pub(super) async fn host_in(process: &Process, file: &ConfigFile) -> anyhow::Result<Host> {
-    let Process { confinement, compiler, .. } = process.clone();
-    built(Host::builder().confinement(confinement).compiler(compiler), file).await
+    built(in_process(process), file).await
 }
 
 /// How tools are run again.
@@ -135,31 +134,27 @@ pub(super) async fn host_to_replay(
     file: &ConfigFile,
     ReplayedOn { is_interpreted, is_reading_real }: ReplayedOn,
 ) -> anyhow::Result<Host> {
-    let Process { confinement, compiler, .. } = process.clone();
-    let builder = Host::builder().confinement(confinement).compiler(compiler).journal(Journal::memory());
+    let builder = in_process(process).journal(Journal::memory());
     let builder = if is_interpreted { builder.interpreted() } else { builder };
     let builder = if is_reading_real { builder.reading_pairs() } else { builder };
     built(builder.without_lock(), file).await
 }
 
-/// What a host needs of this program to run the components of calls that were made before.
-pub(super) fn prepared(process: &Process) -> HostBuilder<'static> {
+/// A host of this program, in a process that is confined as the registry says.
+pub(super) fn in_process(process: &Process) -> HostBuilder<'static> {
     let Process { confinement, compiler, .. } = process.clone();
-    let builder = Host::builder().confinement(confinement).compiler(compiler);
+    equipped(Host::builder().confinement(confinement).compiler(compiler))
+}
+
+/// What each host of this program has.
+fn equipped(builder: HostBuilder<'static>) -> HostBuilder<'static> {
     builder.unseal(Arc::new(Age)).seal(Arc::new(Age)).leave_out_broken()
 }
 
 async fn built(builder: HostBuilder<'static>, file: &ConfigFile) -> anyhow::Result<Host> {
     let progress = Progress::new(file.config.tools.len());
     let watch = |event| progress.show(&event);
-    let host = builder
-        .registry(file)
-        .unseal(Arc::new(Age))
-        .seal(Arc::new(Age))
-        .watch(&watch)
-        .leave_out_broken()
-        .open()
-        .await;
+    let host = builder.registry(file).watch(&watch).open().await;
     // Before the error is printed, which the bar would overwrite.
     progress.bar.finish_and_clear();
     host.map_err(no)

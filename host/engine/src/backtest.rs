@@ -22,7 +22,7 @@ use crate::execute::{Outcome, Sandbox};
 use crate::host::{Host, HostBuilder, OpenError};
 use crate::policy::{CaseOf, Verdict, verdict};
 use crate::registry::Tool;
-use crate::replay::{Mode, Recorded};
+use crate::replay::Recorded;
 use airlock_contract::lower::lower_value;
 use airlock_journal::Journal;
 use airlock_types::call::{Arguments, Call};
@@ -122,8 +122,7 @@ impl Backtest {
             let is_same = tool.is_some_and(|tool| *tool.component.digest == *attempt.component);
             let policy = record.policy.clone().filter(|_| is_same && *attempt.route == *record.tool);
             let source = match Recorded::of(record, index + 1, unseal) {
-                // By arguments: a guest that is allowed something else may ask in another order.
-                Ok(recorded) => Source::Again(Box::new(recorded.cassette), Mode::Stub),
+                Ok(recorded) => Source::Again(Box::new(recorded.cassette)),
                 Err(why) if is_same => ended(record, index, tool).unwrap_or(Source::Nothing(why.to_string())),
                 Err(why) => Source::Nothing(format!("its component is another one, and {why}")),
             };

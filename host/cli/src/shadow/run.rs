@@ -166,9 +166,7 @@ fn tried(args: &Args, file: &ConfigFile, cases: &BTreeMap<String, Case>) -> anyh
         other.config.host.state = std::path::absolute(file.state())?;
         return Ok(Tried::Other(Box::new(other)));
     }
-    let component = path
-        .canonicalize()
-        .map_err(|err| Message(format!("the candidate `{}` cannot be read: {err}", path.display())))?;
+    let component = crate::tried::absolute(path)?;
     let tools: BTreeSet<String> = cases.values().map(|case| case.stratum.tool.clone()).collect();
     let entries: BTreeSet<_> = tools.iter().map(|tool| hosts::entry_of(file, tool)).collect();
     if entries.len() > 1 {

@@ -37,7 +37,7 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) enum Source {
     /// The guest runs again, with the answers of this cassette.
-    Again(Box<Cassette>, Mode),
+    Again(Box<Cassette>),
     /// It ended so, and what entered it is not on record.
     Ended(Outcome),
     /// Nothing says how it would end.
@@ -107,7 +107,7 @@ impl Execute for FromRecord {
                 return ended;
             }
             match known.source {
-                Source::Again(cassette, mode) => self.again(attempt, *cassette, mode).await,
+                Source::Again(cassette) => self.again(attempt, *cassette).await,
                 Source::Ended(outcome) => {
                     let Known { wall_us, cpu_us, fuel, memory_bytes, .. } = known;
                     // Budgets are charged for what it used then.
@@ -133,7 +133,8 @@ impl FromRecord {
         Some(self.answering.unknown(format!("`{}` ended it, and it may have more now", hit.code())))
     }
 
-    async fn again(&self, attempt: Attempt<'_>, mut cassette: Cassette, mode: Mode) -> Attempted {
+    /// Runs the guest again. Its imports are found by arguments: one that is allowed something else may ask in another order.
+    async fn again(&self, attempt: Attempt<'_>, mut cassette: Cassette) -> Attempted {
         let (limits, effective) = (attempt.permit.limits(), attempt.permit.effective());
         let seed = unhex(&cassette.header.seed).and_then(|seed| seed.try_into().ok());
         // Of today, since it is today's rules that are tried.
@@ -141,7 +142,7 @@ impl FromRecord {
         cassette.header.memory_bytes_max = limits.memory_bytes_max;
         cassette.header.env = (*effective.env).clone();
         cassette.header.config = (*effective.config).clone();
-        let tape = Tape::playing(Player::new(cassette, mode));
+        let tape = Tape::playing(Player::new(cassette, Mode::Stub));
         let (tool, seed) = (attempt.tool().to_owned(), seed.unwrap_or(attempt.seed));
         let attempted = self.sandbox.run(Attempt { tape: tape.clone(), seed, ..attempt }).await;
         let Some(player) = tape.player() else { return attempted };
@@ -165,7 +166,7 @@ impl Known {
     fn unasked() -> Known {
         let header = Header::default();
         let empty = Cassette { format: FORMAT, header, entries: Vec::new(), end: None };
-        let source = Source::Again(Box::new(empty), Mode::Stub);
+        let source = Source::Again(Box::new(empty));
         Known { source, wall_us: 0, cpu_us: 0, fuel: 0, memory_bytes: 0, ended_by: None, policy: None }
     }
 

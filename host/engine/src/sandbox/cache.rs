@@ -185,18 +185,16 @@ impl Cache {
             Resolved::InProcess => compile::compile_in_process(how, bytes, &aside).await,
         };
         let written = std::fs::metadata(&aside).map_or(0, |file| file.len());
-        let kept = code.and_then(|code| {
-            entry
-                .keep(&aside, code)
+        let component = code.and_then(|code| {
+            // Read back through the checks of every look-up, so that there is one way from the disk to running code.
+            let kept = || entry.keep(&aside, code).map(|()| entry.find(engine, self.limits.memory_bytes_max));
+            self.bound
+                .around(&self.folder, written, kept)
                 .map_err(|err| CompileError::Process(format!("cannot write the cache: {err}")))
         });
         // Fails after a success, because the file was renamed. After a failure it removes what was written so far.
         let _ = std::fs::remove_file(&aside);
-        kept?;
-        self.bound.keep(&self.folder, written);
-        // Read back through the checks of every look-up, so that there is one way from the disk to running code.
-        let component = entry.find(engine, self.limits.memory_bytes_max);
-        component.ok_or_else(|| CompileError::Process("the compiled code could not be read back".into()))
+        component?.ok_or_else(|| CompileError::Process("the compiled code could not be read back".into()))
     }
 }
 

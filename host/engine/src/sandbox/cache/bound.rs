@@ -5,7 +5,7 @@
 
 use std::fs::{DirEntry, File, Metadata};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
@@ -19,21 +19,25 @@ const COUNTED_EVERY: u64 = 16;
 pub(super) struct Bound {
     bytes_max: u64,
     /// Bytes that may be written before the files are counted again.
-    left: AtomicU64,
+    left: Mutex<u64>,
 }
 
 impl Bound {
     pub(super) fn new(bytes_max: u64) -> Bound {
-        Bound { bytes_max, left: AtomicU64::new(0) }
+        Bound { bytes_max, left: Mutex::new(0) }
     }
 
-    /// Notes that something was written to the folder. Removes files as far as it is needed.
-    pub(super) fn keep(&self, folder: &Path, written: u64) {
-        let fits =
-            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(written));
-        if fits.is_ok() {
-            return;
-        }
+    /// Writes this many bytes to the folder and uses them. Then removes files as far as it is needed, and none before: what
+    /// another thread has written must still be there when it is used, however low the bound.
+    pub(super) fn around<T>(&self, folder: &Path, written: u64, work: impl FnOnce() -> T) -> T {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = work();
+        *left = left.checked_sub(written).unwrap_or_else(|| self.counted(folder));
+        done
+    }
+
+    /// Removes what is beyond the bound. Returns how much may be written before the files are counted again.
+    fn counted(&self, folder: &Path) -> u64 {
         let mut files = files(folder);
         let mut bytes: u64 = files.iter().map(|file| file.bytes).sum();
         files.sort_by_key(|file| file.used);
@@ -45,8 +49,7 @@ impl Bound {
             let _ = std::fs::remove_file(path);
             bytes -= freed;
         }
-        let free = self.bytes_max.saturating_sub(bytes);
-        self.left.store(free.min(self.bytes_max / COUNTED_EVERY), Ordering::Relaxed);
+        self.bytes_max.saturating_sub(bytes).min(self.bytes_max / COUNTED_EVERY)
     }
 }
 
@@ -94,14 +97,14 @@ mod tests {
         }
         used(&File::open(folder.path().join("a")).unwrap());
         let bound = Bound::new(250);
-        bound.keep(folder.path(), 100);
+        bound.around(folder.path(), 100, || {});
         let left = |name: &str| folder.path().join(name).exists();
         assert!(left("a") && !left("b") && left("c") && left("empty"), "`b` was not used for longest");
         // 50 bytes are free, and a sixteenth of the bound is less: not counted before that is written.
         write("d", 40);
-        bound.keep(folder.path(), 15);
+        bound.around(folder.path(), 15, || {});
         assert!(left("d"));
-        bound.keep(folder.path(), 15);
+        bound.around(folder.path(), 15, || {});
         assert!(!left("d") && left("a") && left("c"));
     }
 }

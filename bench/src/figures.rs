@@ -230,6 +230,17 @@ pub struct Part {
     pub mean_ns: f64,
 }
 
+/// Requests over HTTP to one path of a server.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct HttpRow {
+    /// The server and the path.
+    pub name: String,
+    /// Times of a request with one connection.
+    pub one: Times,
+    /// Requests a second, by the number of connections.
+    pub rates: Vec<Pipelined>,
+}
+
 impl<T> Measured<T> {
     /// Figures of this machine, measured today.
     pub fn now(figures: T, quick: bool) -> Measured<T> {

@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod figures;
 pub mod floor;
+pub mod http;
 pub mod library;
 pub mod listing;
 pub mod load;

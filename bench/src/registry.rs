@@ -165,6 +165,25 @@ impl Repository {
         self.write(&format!("fetching-{calls_max}"), &text)
     }
 
+    /// Writes a registry with `unit_convert` for many connections, with a state folder of its own. With the digest of a
+    /// token, its owner alone may call.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn served(&self, digest: Option<&str>) -> Result<PathBuf> {
+        let name = if digest.is_some() { "served-closed" } else { "served-open" };
+        let state = self.scratch.join(name);
+        let mut text = self.head(CALLS_MAX).replace(&format!("{:?}", self.state()), &format!("{state:?}"));
+        text.push_str("\n[http]\nconnections_max = 4096\nstrangers_max = 4096\n");
+        let caller = if digest.is_some() { "bench" } else { "anonymous" };
+        let _ = write!(text, "\n[callers.{caller}]\ntools = [\"*\"]\nrun = {CALLS_MAX}\nwait = 1024\n");
+        if let Some(digest) = digest {
+            let _ = writeln!(text, "tokens = [\"{digest}\"]");
+        }
+        tool(&mut text, TOOL, &self.component("unit-convert"), "");
+        self.write(name, &text)
+    }
+
     fn head(&self, calls_max: u32) -> String {
         format!(
             "[host]\nstate = {:?}\ncalls_max = {calls_max}\n\n[arguments]\nbytes_max = 67_108_864\nstring_bytes_max = 67_108_864\n",

@@ -139,7 +139,7 @@ pub fn thousand(repository: &Repository) -> Result<Server> {
 }
 
 /// The path of a program in the same folder as this one.
-fn beside(name: &str) -> Result<String> {
+pub(crate) fn beside(name: &str) -> Result<String> {
     let this = std::env::current_exe()?;
     let path: PathBuf = this.with_file_name(name);
     anyhow::ensure!(path.is_file(), "there is no `{}`", path.display());

@@ -25,6 +25,7 @@ mod confinement;
 mod denials;
 mod described;
 mod desk;
+mod direct;
 mod documented;
 mod effects;
 mod effects_cut;

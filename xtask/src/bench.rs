@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// With --check, stores the count with this reason instead of comparing it
     #[arg(long, requires = "check", value_name = "REASON")]
     bless: Option<String>,
-    /// Only these runs: parts, library, stdio, memory, scale, outgoing, listing
+    /// Only these runs: parts, library, stdio, memory, scale, http, outgoing, listing
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["rivals", "check"])]
     only: Vec<Part>,
 }
@@ -55,12 +55,21 @@ enum Part {
     Stdio,
     Memory,
     Scale,
+    Http,
     Outgoing,
     Listing,
 }
 
-const ALL: [Part; 7] =
-    [Part::Parts, Part::Library, Part::Stdio, Part::Memory, Part::Scale, Part::Outgoing, Part::Listing];
+const ALL: [Part; 8] = [
+    Part::Parts,
+    Part::Library,
+    Part::Stdio,
+    Part::Memory,
+    Part::Scale,
+    Part::Http,
+    Part::Outgoing,
+    Part::Listing,
+];
 
 /// The paths and settings of a run.
 struct Bench<'r> {
@@ -113,6 +122,7 @@ impl Bench<'_> {
             Part::Stdio => self.measure(&["stdio"]),
             Part::Memory => self.measure(&["memory"]),
             Part::Scale => self.measure(&["scale"]),
+            Part::Http => self.measure(&["http"]),
             Part::Outgoing => self.measure(&["outgoing"]),
             Part::Listing => self.measure(&["listing"]),
         }

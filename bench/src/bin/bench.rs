@@ -52,6 +52,8 @@ enum What {
     Scale,
     /// Measure `airlock log` on a large journal
     Listing,
+    /// Measure requests over HTTP
+    Http,
     /// Measure requests of tools to other hosts
     Outgoing,
     /// Write the registry on which the parts are measured
@@ -110,6 +112,14 @@ async fn main() -> Result<()> {
                 eprintln!("log, {}: {:.0} ms", row.question, row.times.p50_us / 1e3);
             }
             Measured::now(measured, quick).write(&figures, "listing")
+        }
+        What::Http => {
+            let rows = airlock_bench::http::measure(&repository, Pace::of(quick))?;
+            for row in &rows {
+                let rates: Vec<_> = row.rates.iter().map(|rate| format!("{:.0}", rate.per_s)).collect();
+                eprintln!("{}: p50 {:.1} µs, {} a second", row.name, row.one.p50_us, rates.join(", "));
+            }
+            Measured::now(rows, quick).write(&figures, "http")
         }
         What::Outgoing => {
             let measured = outgoing::measure(&repository, quick).await?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::table::Table;
-use crate::figures::{AtOnce, Curve, Library, Listing, Measured, Outgoing, Server};
+use crate::figures::{AtOnce, Curve, HttpRow, Library, Listing, Measured, Outgoing, Server};
 
 /// The product's name in the tables.
 const OURS: &str = "airlock";
@@ -36,6 +36,8 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
     }
     all.extend(over_stdio(&servers));
     all.extend(beside(&rivals));
+    let http = Measured::<Vec<HttpRow>>::read(folder, "http")?.map(|it| it.figures).unwrap_or_default();
+    all.extend(over_http(&http));
     if let Some(Outgoing { more_us, at_once, .. }) = outgoing {
         all.push(most("a call with one GET − the same GET alone, µs", 250.0, Some(more_us)));
         all.extend(at_once.iter().map(|AtOnce { calls_max, ratio, .. }| {
@@ -75,6 +77,32 @@ fn least(what: impl Into<String>, bound: f64, measured: Option<f64>) -> Goal {
 
 fn named<'s>(servers: &'s [Server], name: &str) -> Option<&'s Server> {
     servers.iter().find(|server| server.name == name && server.absent.is_none())
+}
+
+fn over_http(rows: &[HttpRow]) -> Vec<Goal> {
+    let row = |name: &str| rows.iter().find(|row| row.name == name);
+    let Some(floor) = row("airlock, `/healthz`") else { return Vec::new() };
+    let rate = |row: &HttpRow| row.rates.last().map_or(0.0, |rate| rate.per_s);
+    let goals = [
+        ("airlock, `/v1`", "`/v1`", 0.6, 1.5),
+        ("airlock, `/mcp`, stateless era", "`/mcp` of 2026-07-28", 0.5, 2.0),
+    ];
+    let both = |(name, shown, least_rate, most_time)| {
+        let row = row(name);
+        [
+            least(
+                format!("{shown} × `/healthz`, throughput at 64"),
+                least_rate,
+                row.map(|it| rate(it) / rate(floor)),
+            ),
+            most(
+                format!("{shown} × `/healthz`, p50 at 1"),
+                most_time,
+                row.map(|it| it.one.p50_us / floor.one.p50_us),
+            ),
+        ]
+    };
+    goals.into_iter().flat_map(both).collect()
 }
 
 fn over_stdio(servers: &[Server]) -> Vec<Goal> {

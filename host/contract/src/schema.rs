@@ -6,7 +6,7 @@
 
 mod defs;
 mod exact;
-mod overlay;
+pub(crate) mod overlay;
 mod words;
 
 use serde_json::{Map, Value, json};

@@ -55,6 +55,8 @@ pub struct Contract {
     pub errors: ErrorCases,
     /// The schema of the arguments.
     pub input_schema: Value,
+    /// Whether clients repeat arguments of it in headers over HTTP.
+    pub has_headers: bool,
     /// The schema of the typed value alone, if there is one.
     pub result_schema: Option<Value>,
     /// The first places of arguments and result that neither the author's contract nor doc comments describe.
@@ -170,6 +172,7 @@ impl Contract {
         let example =
             example::best(author.examples.first().map(|example| &example.args), &validator, &input_schema);
         let description = author.description.or_else(|| docs.function.clone()).unwrap_or_default();
+        let has_headers = schema::overlay::header::any(&input_schema);
         let contract = Contract {
             title: author.title.map(|title| clean(&title, 120)),
             description: clean(&description, DESCRIPTION_CHARS_MAX),
@@ -178,6 +181,7 @@ impl Contract {
             shape,
             errors: ErrorCases { docs: error_docs(docs), ..author.errors },
             input_schema,
+            has_headers,
             result_schema,
             undescribed,
             examples: author.examples.into_iter().map(shown).collect(),

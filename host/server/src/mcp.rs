@@ -10,6 +10,7 @@ pub(crate) mod message;
 mod meta_key;
 pub(crate) mod ordered;
 pub(crate) mod params;
+pub(crate) mod plain;
 mod progress_notice;
 mod resource;
 mod result;
@@ -35,10 +36,9 @@ use tokio_util::sync::CancellationToken;
 
 use airlock::host::Host;
 use airlock_types::call::Call;
-use airlock_types::code::Code;
 use airlock_types::reply::Reply;
 use ordered::Ordered;
-use result::{Meta, ToolResult};
+use result::ToolResult;
 
 // Short, because clients truncate it: one known client keeps 2 KB.
 const INSTRUCTIONS: &str = "Every answer has a `status`:\n\
@@ -127,12 +127,7 @@ impl Server {
         if let Some(told) = told {
             let _ = told.await;
         }
-        // MCP requires a protocol error for an unknown tool. All other failures are results, which models can read.
-        if reply.code == Code::Unknown {
-            let data = serde_json::to_value(Meta(&reply)).ok();
-            return Err(ErrorData::invalid_params(result::message(&reply), data));
-        }
-        Ok(reply)
+        result::reply_of(reply)
     }
 }
 

@@ -4,7 +4,7 @@
 //! keyword: a row in `rule`, and its phrase in `words`.
 
 mod error;
-mod header;
+pub(crate) mod header;
 
 use serde_json::{Map, Value};
 

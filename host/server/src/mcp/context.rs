@@ -1,7 +1,8 @@
 //! Facts that a request carries besides its parameters: caller, session, trace.
 
+use http::HeaderMap;
 use http::request::Parts;
-use rmcp::model::Extensions;
+use rmcp::model::{Extensions, RequestMetaObject};
 use rmcp::service::{RequestContext, RoleServer};
 
 use super::meta_key;
@@ -39,12 +40,17 @@ pub(super) fn served() -> Option<Caller> {
 
 /// The session that a request names: in `_meta`, else in the header, else the legacy session.
 pub(super) fn session(context: &RequestContext<RoleServer>) -> SessionKey {
-    let said = context.meta.0.0.get(meta_key::SESSION).and_then(|value| value.as_str());
+    session_of(&context.meta, headers(context))
+}
+
+/// The same for a request with these headers; none over stdio.
+pub(super) fn session_of(meta: &RequestMetaObject, headers: Option<&HeaderMap>) -> SessionKey {
+    let said = meta.0.0.get(meta_key::SESSION).and_then(|value| value.as_str());
     // No HTTP request: over stdio the process itself is the session, unless the request names another.
-    let Some(parts) = context.extensions.get::<Parts>() else {
+    let Some(headers) = headers else {
         return said.map_or_else(|| SessionKey::Transport("stdio".into()), SessionKey::parse);
     };
-    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (said.or_else(|| header(SESSION_HEADER)), header(LEGACY_SESSION_HEADER)) {
         (Some(said), _) => SessionKey::parse(said),
         // Prefixed, so that a legacy session id cannot equal the key of another transport.
@@ -55,14 +61,23 @@ pub(super) fn session(context: &RequestContext<RoleServer>) -> SessionKey {
 
 /// The trace that a request belongs to: from `_meta` (SEP-414), else from the HTTP header.
 pub(super) fn trace(context: &RequestContext<RoleServer>) -> Option<TraceParent> {
-    let meta = &context.meta.0;
+    trace_of(&context.meta, headers(context))
+}
+
+/// The same for a request with these headers; none over stdio.
+pub(super) fn trace_of(meta: &RequestMetaObject, headers: Option<&HeaderMap>) -> Option<TraceParent> {
+    let meta = &meta.0;
     if let Some(parent) = meta.get_traceparent() {
         return Some(TraceParent {
             parent: parent.to_owned(),
             state: meta.get_tracestate().map(str::to_owned),
         });
     }
-    let headers = &context.extensions.get::<Parts>()?.headers;
+    let headers = headers?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     Some(TraceParent { parent: header("traceparent")?, state: header("tracestate") })
+}
+
+fn headers(context: &RequestContext<RoleServer>) -> Option<&HeaderMap> {
+    context.extensions.get::<Parts>().map(|parts| &parts.headers)
 }

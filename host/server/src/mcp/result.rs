@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock, Resource, ResourceContents, ResultType};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
@@ -13,6 +14,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::meta_key;
 use airlock_types::answer::{Body, Content};
+use airlock_types::code::Code;
 use airlock_types::fields;
 use airlock_types::reply::{Failure, Reply};
 use airlock_types::shorten::{clip, visible_json};
@@ -56,6 +58,33 @@ pub(super) fn tree(reply: &Reply) -> serde_json::Result<CallToolResult> {
     let mut result: CallToolResult = serde_json::from_value(serde_json::to_value(ToolResult(reply))?)?;
     result.result_type = Some(ResultType::COMPLETE);
     Ok(result)
+}
+
+/// The same in the stateless era, whose results say whether they are complete.
+#[derive(Debug)]
+pub(crate) struct Complete(pub(super) Box<Reply>);
+
+impl Serialize for Complete {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Whole<'r> {
+            result_type: ResultType,
+            #[serde(flatten)]
+            result: ToolResult<'r>,
+        }
+        Whole { result_type: ResultType::COMPLETE, result: ToolResult(&self.0) }.serialize(serializer)
+    }
+}
+
+/// The reply, or the error of the protocol that MCP requires for an unknown tool. All other failures are results, which
+/// models can read.
+pub(super) fn reply_of(reply: Reply) -> Result<Reply, ErrorData> {
+    if reply.code == Code::Unknown {
+        let data = serde_json::to_value(Meta(&reply)).ok();
+        return Err(ErrorData::invalid_params(message(&reply), data));
+    }
+    Ok(reply)
 }
 
 #[derive(Serialize)]

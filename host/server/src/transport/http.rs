@@ -9,6 +9,7 @@ mod authority;
 mod body;
 mod connection;
 mod cors;
+mod direct;
 mod form;
 mod held;
 mod in_order;
@@ -121,6 +122,8 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessi
     let mcp = Router::new()
         .route(MCP_PATH, any_service(mcp))
         .layer(middleware::from_fn(in_order::keep))
+        // After `accepted`, which fits `Accept`; before what keeps the order of rmcp's answers.
+        .layer(middleware::from_fn_with_state(door.clone(), direct::serve))
         .layer(middleware::from_fn(accepted::serve))
         // Only MCP has sessions and streams. The bound on streams comes before sessions, so that a rejected stream is
         // not counted as a request of its session.

@@ -36,6 +36,12 @@ fn unfit(node: &Value) -> OverlayError {
     OverlayError::Unfit { keyword: HEADER.into(), place }
 }
 
+/// Whether any argument of a schema has a header.
+pub(crate) fn any(schema: &Value) -> bool {
+    let inside = || schema.get("properties").and_then(Value::as_object);
+    schema.get(HEADER).is_some() || inside().is_some_and(|all| all.values().any(any))
+}
+
 /// Whether a schema already has this header name. Header names ignore case.
 fn names(schema: &Value, header: &str) -> bool {
     let here = schema.get(HEADER).and_then(Value::as_str);

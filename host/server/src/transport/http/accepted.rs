@@ -17,7 +17,7 @@ use crate::mcp::written_id::WrittenId;
 use rmcp::ErrorData;
 
 /// What rmcp wants to read.
-const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+pub(super) const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 pub(super) async fn serve(mut request: Request, next: Next) -> Response {
     if takes_both(request.method(), request.headers()) {
@@ -43,7 +43,7 @@ fn unreadable(body: &[u8]) -> Response {
     (StatusCode::BAD_REQUEST, Json(refused)).into_response()
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default());
     kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))

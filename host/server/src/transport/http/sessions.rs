@@ -22,7 +22,7 @@ use crate::mcp::context;
 use airlock_types::caller::Caller;
 pub(super) use bindings::SessionBindings;
 
-const HEADER: &str = "mcp-session-id";
+pub(super) const HEADER: &str = "mcp-session-id";
 
 /// Marks a request that may open a session.
 #[derive(Clone, Copy, Debug)]

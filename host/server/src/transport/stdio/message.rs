@@ -5,17 +5,13 @@
 //! build a tree; they are short.
 
 use bytes::Bytes;
-use rmcp::model::{
-    CallToolRequestMethod, CallToolRequestParams, ClientRequest, ErrorData, Extensions, GetMeta as _,
-    JsonRpcMessage, JsonRpcVersion2_0, Request, RequestId, RequestMetaObject,
-};
+use rmcp::model::{ClientRequest, ErrorData, GetMeta as _, JsonRpcMessage};
 use rmcp::service::{RoleServer, RxJsonRpcMessage};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::mcp::arguments::{self, RawArguments};
 use crate::mcp::message::{self, Refusal};
 use crate::mcp::params;
+use crate::mcp::plain::PlainCall;
 use crate::mcp::written_id::WrittenId;
 
 /// Size in bytes of the largest message without the arguments of a call. Its tree can take thirty times the text.
@@ -38,7 +34,7 @@ pub(super) fn read(line: &[u8]) -> Result<RxJsonRpcMessage<RoleServer>, NotServe
     let line = message::without_mark(line);
     // The length is checked first, because the fast path accepts any `_meta`, which becomes a tree.
     if line.len() <= FRAME_BYTES_MAX
-        && let Ok(call) = serde_json::from_slice::<Call<'_>>(line)
+        && let Some(call) = PlainCall::read(line)
     {
         return Ok(call.message());
     }
@@ -79,47 +75,6 @@ pub(super) fn too_long(what: &str, bytes_max: usize, id: WrittenId) -> Refusal {
 /// Copies the arguments. A slice would keep the whole read buffer in memory during a long call.
 fn raw(arguments: &str) -> RawArguments {
     RawArguments(Bytes::copy_from_slice(arguments.as_bytes()))
-}
-
-/// A call with known fields only. Unknown fields could mean something to rmcp, so a call with other fields fails to
-/// parse here and is parsed by rmcp instead.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Call<'l> {
-    #[serde(rename = "jsonrpc")]
-    _jsonrpc: JsonRpcVersion2_0,
-    id: RequestId,
-    #[serde(rename = "method")]
-    _method: CallToolRequestMethod,
-    #[serde(borrow)]
-    params: Params<'l>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params<'l> {
-    name: String,
-    #[serde(borrow, default)]
-    arguments: Option<&'l RawValue>,
-    #[serde(rename = "_meta", default)]
-    meta: Option<RequestMetaObject>,
-}
-
-impl Call<'_> {
-    fn message(self) -> RxJsonRpcMessage<RoleServer> {
-        let Params { name, arguments, meta } = self.params;
-        let mut extensions = Extensions::new();
-        if let Some(meta) = meta {
-            // rmcp's own parser also puts `_meta` into the extensions; `calls` moves it to the context from there.
-            extensions.insert(meta);
-        }
-        if let Some(arguments) = arguments {
-            extensions.insert(raw(arguments.get()));
-        }
-        let mut request = Request::new(CallToolRequestParams::new(name));
-        request.extensions = extensions;
-        JsonRpcMessage::request(ClientRequest::CallToolRequest(request), self.id)
-    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use airlock::caller::token;
 use anyhow::{Context as _, Result};
-use sha2::{Digest as _, Sha256};
 
 use crate::figures::{HttpRow, Pipelined};
 use crate::load::Pace;
@@ -26,9 +26,6 @@ pub const CONNECTIONS: [usize; 3] = [1, 8, 64];
 
 /// Idle connections beside those of one row.
 const IDLE: usize = 1_000;
-
-/// The token of the rows with one.
-const TOKEN: &str = "alk_bench-0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// A running server. Dropping it ends it.
 struct Server {
@@ -83,7 +80,8 @@ struct Subject<'s> {
 /// # Errors
 /// When a server does not start, or a request is not answered as expected.
 pub fn measure(repository: &Repository, pace: Pace) -> Result<Vec<HttpRow>> {
-    let digest: String = Sha256::digest(TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (token, digest) = token::new([7; 32]);
+    let (token, digest) = (Some(token.as_str()), digest.to_string());
     let ours = |flags: &[&str], digest: Option<&str>| -> Result<Server> {
         let registry = repository.served(digest)?.to_string_lossy().into_owned();
         let fixed = [beside("airlock")?, "--registry".into(), registry, "serve".into(), "--http".into()];
@@ -95,7 +93,7 @@ pub fn measure(repository: &Repository, pace: Pace) -> Result<Vec<HttpRow>> {
     // The second server has its own state folder: two processes would wait for one journal.
     let open = ours(&["--allow-anonymous"], None)?;
     let closed = ours(&[], Some(&digest))?;
-    let subject = |name, server, path, token: Option<&str>| -> Result<Subject<'_>> {
+    let subject = |name, server, path, token| -> Result<Subject<'_>> {
         let server: &Server = server;
         let request =
             Request::new(server.port, path, token).with_context(|| format!("{name}: no request"))?;
@@ -109,18 +107,18 @@ pub fn measure(repository: &Repository, pace: Pace) -> Result<Vec<HttpRow>> {
         subject("rmcp echo, handshake era", &rmcp, Path::Handshake, None)?,
         subject("rmcp echo, stateless era", &rmcp, Path::Stateless, None)?,
         subject("airlock, `/v1`", &open, Path::Api, None)?,
-        subject("airlock, `/v1`, token", &closed, Path::Api, Some(TOKEN))?,
+        subject("airlock, `/v1`, token", &closed, Path::Api, token)?,
         idle,
         subject("airlock, `/mcp`, handshake era", &open, Path::Handshake, None)?,
         subject("airlock, `/mcp`, stateless era", &open, Path::Stateless, None)?,
-        subject("airlock, `/mcp`, stateless era, token", &closed, Path::Stateless, Some(TOKEN))?,
+        subject("airlock, `/mcp`, stateless era, token", &closed, Path::Stateless, token)?,
     ];
     in_turns(&subjects, pace)
 }
 
 fn in_turns(subjects: &[Subject<'_>], pace: Pace) -> Result<Vec<HttpRow>> {
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); subjects.len()];
-    let mut rates = vec![vec![Vec::new(); CONNECTIONS.len()]; subjects.len()];
+    let mut rates = vec![vec![(Vec::new(), Vec::new()); CONNECTIONS.len()]; subjects.len()];
     // Round 0 warms up and is not counted.
     for round in 0..=pace.rounds {
         for (i, subject) in subjects.iter().enumerate() {
@@ -129,7 +127,8 @@ fn in_turns(subjects: &[Subject<'_>], pace: Pace) -> Result<Vec<HttpRow>> {
                 let load = Load { port: subject.server.port, connections, time: pace.turn };
                 let run = load.run(&subject.request).with_context(|| subject.name)?;
                 if round > 0 {
-                    rates[i][j].push(run.per_s());
+                    rates[i][j].0.push(run.per_s());
+                    rates[i][j].1.push(Times::of(&run.times).p99_us);
                     if connections == 1 {
                         times[i].extend(run.times);
                     }
@@ -143,7 +142,7 @@ fn in_turns(subjects: &[Subject<'_>], pace: Pace) -> Result<Vec<HttpRow>> {
         rates: CONNECTIONS
             .into_iter()
             .zip(&rates[i])
-            .map(|(window, rates)| Pipelined { window, per_s: median(rates) })
+            .map(|(window, (rates, p99s))| Pipelined { window, per_s: median(rates), p99_us: median(p99s) })
             .collect(),
     };
     Ok(subjects.iter().enumerate().map(row).collect())

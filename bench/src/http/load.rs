@@ -50,10 +50,11 @@ impl Load {
     /// With one connection, without a poll between the server's answer and this thread.
     fn alone(self, request: &Request) -> Result<Run> {
         let mut stream = connect(self.port)?;
+        let bytes = request.bytes(0);
         let (start, mut times) = (now(), Vec::new());
         while start.elapsed() < self.time {
             let at = now();
-            stream.write_all(&request.bytes)?;
+            stream.write_all(&bytes)?;
             check(&answer(&mut stream)?, request)?;
             times.push(at.elapsed());
         }
@@ -61,14 +62,14 @@ impl Load {
     }
 
     fn together(self, request: &Request) -> Result<Run> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // A thread of its own: the caller may run inside a runtime, which must not block on another.
         std::thread::scope(|scope| {
             let run = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 runtime.block_on(async {
                     let start = now();
                     let until = start + self.time;
-                    let each = (0..self.connections).map(|_| one_of_many(self.port, request, until));
+                    let each = (0..self.connections).map(|i| one_of_many(self.port, request, i, until));
                     let times = futures::future::try_join_all(each).await?.concat();
                     Ok(Run { times, took: start.elapsed() })
                 })
@@ -78,17 +79,18 @@ impl Load {
     }
 }
 
-async fn one_of_many(port: u16, request: &Request, until: Instant) -> Result<Vec<Duration>> {
+async fn one_of_many(port: u16, request: &Request, number: usize, until: Instant) -> Result<Vec<Duration>> {
     let stream = connect(port)?;
     stream.set_nonblocking(true)?;
     let mut stream = tokio::net::TcpStream::from_std(stream)?;
     let (mut times, mut buffer) = (Vec::new(), Vec::with_capacity(CHUNK));
+    let bytes = request.bytes(number);
     loop {
         let at = now();
         if at >= until {
             return Ok(times);
         }
-        stream.write_all(&request.bytes).await?;
+        stream.write_all(&bytes).await?;
         buffer.clear();
         while !is_whole(&buffer) {
             let read =
@@ -104,7 +106,7 @@ async fn one_of_many(port: u16, request: &Request, until: Instant) -> Result<Vec
 pub(super) fn idle(port: u16, request: &Request, count: usize) -> Result<Vec<TcpStream>> {
     let one = |_| {
         let mut stream = connect(port)?;
-        stream.write_all(&request.bytes)?;
+        stream.write_all(&request.bytes(0))?;
         check(&answer(&mut stream)?, request)?;
         Ok(stream)
     };

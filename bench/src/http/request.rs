@@ -23,7 +23,9 @@ pub(super) enum Path {
 /// A request, sent again and again, and a text that each answer must contain.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    pub(super) bytes: Vec<u8>,
+    head: String,
+    /// The body up to the id of a message, and what follows it; only the second without an id.
+    body: (String, String),
     pub(super) expect: &'static [u8],
 }
 
@@ -38,32 +40,27 @@ const JSON: &str = "content-type: application/json\r\naccept: application/json, 
 impl Request {
     /// A request to a server that listens at this port of the loopback address.
     pub(super) fn new(port: u16, path: Path, token: Option<&str>) -> Result<Request> {
+        let host = format!("HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n");
         let token = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
-        let post = |path: &str, headers: &str, body: &Value| {
-            let body = body.to_string();
-            let length = body.len();
-            format!(
-                "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n{JSON}{token}{headers}content-length: {length}\r\n\r\n{body}"
-            )
+        let post = |path: &str, more: &str| format!("POST {path} {host}{JSON}{token}{more}");
+        let (call, expect) = (convert(), b"16.09344");
+        let message = |params: &Value| {
+            let rest = format!(",\"method\":\"tools/call\",\"params\":{params}}}");
+            ("{\"jsonrpc\":\"2.0\",\"id\":".to_owned(), rest)
         };
-        let call = convert();
-        let expect: &[u8] = b"16.09344";
         Ok(match path {
-            Path::Health => Request {
-                bytes: format!("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n").into_bytes(),
-                expect: b"ok",
-            },
+            Path::Health => {
+                Request { head: format!("GET /healthz {host}"), body: Default::default(), expect: b"ok" }
+            }
             Path::Api => {
-                let path = format!("/v1/tools/{}/calls", call.tool);
-                Request { bytes: post(&path, "", &call.arguments).into_bytes(), expect }
+                let head = post(&format!("/v1/tools/{}/calls", call.tool), "");
+                Request { head, body: (String::new(), call.arguments.to_string()), expect }
             }
             Path::Handshake => {
                 let version = format!("mcp-protocol-version: {HANDSHAKE}\r\n");
-                let session = session(port, |headers, body| post("/mcp", headers, body))?;
-                let headers = format!("{version}mcp-session-id: {session}\r\n");
-                let body =
-                    json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call.params()});
-                Request { bytes: post("/mcp", &headers, &body).into_bytes(), expect }
+                let session = session(port, &post("/mcp", ""))?;
+                let head = post("/mcp", &format!("{version}mcp-session-id: {session}\r\n"));
+                Request { head, body: message(&call.params()), expect }
             }
             Path::Stateless => {
                 let headers = format!(
@@ -76,20 +73,32 @@ impl Request {
                     "io.modelcontextprotocol/clientInfo": {"name": "airlock-bench", "version": "1"},
                     "io.modelcontextprotocol/clientCapabilities": {},
                 });
-                let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
-                Request { bytes: post("/mcp", &headers, &body).into_bytes(), expect }
+                Request { head: post("/mcp", &headers), body: message(&params), expect }
             }
         })
     }
+
+    /// Its bytes, for the connection with this number: open requests of one session must differ in their ids.
+    pub(super) fn bytes(&self, connection: usize) -> Vec<u8> {
+        let (before, rest) = &self.body;
+        let id = if before.is_empty() { String::new() } else { connection.to_string() };
+        whole(&self.head, &format!("{before}{id}{rest}"))
+    }
+}
+
+fn whole(head: &str, body: &str) -> Vec<u8> {
+    // A request without a body has no length.
+    let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    format!("{head}{length}\r\n{body}").into_bytes()
 }
 
 /// Opens a session and returns its id.
-fn session(port: u16, post: impl Fn(&str, &Value) -> String) -> Result<String> {
+fn session(port: u16, head: &str) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     let info = json!({"name": "airlock-bench", "version": "1"});
     let params = json!({"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": info});
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
-    stream.write_all(post("", &hello).as_bytes())?;
+    stream.write_all(&whole(head, &hello.to_string()))?;
     let answer = load::answer(&mut stream)?;
     let answer = String::from_utf8_lossy(&answer);
     let line = |line: &str| {
@@ -98,7 +107,8 @@ fn session(port: u16, post: impl Fn(&str, &Value) -> String) -> Result<String> {
     };
     let session = answer.lines().find_map(line).with_context(|| format!("no session: {answer}"))?;
     let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-    stream.write_all(post(&format!("mcp-session-id: {session}\r\n"), &ready).as_bytes())?;
+    let head = format!("{head}mcp-session-id: {session}\r\n");
+    stream.write_all(&whole(&head, &ready.to_string()))?;
     load::answer(&mut stream)?;
     Ok(session)
 }

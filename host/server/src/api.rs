@@ -69,14 +69,25 @@ async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if !is_json(&headers) {
+    answer_call(&host, who, &name, &headers, body).await
+}
+
+/// Calls a tool, and answers as the API does.
+pub(crate) async fn answer_call(
+    host: &Host,
+    who: Caller,
+    name: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !is_json(headers) {
         let detail = "send the arguments as a JSON object, with `Content-Type: application/json`";
         return problem::response(&Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
     }
     // The media type is checked because a web page can send other types across origins without a preflight request.
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     // The body goes to the inner door as text: a parse here would lose errors such as duplicate keys.
-    let mut raw = Call::new(&name, Arguments::Text(body));
+    let mut raw = Call::new(name, Arguments::Text(body));
     raw.caller = who;
     raw.session = header(SESSION_HEADER).map_or(SessionKey::None, SessionKey::parse);
     raw.trace = header("traceparent").map(|parent| TraceParent {

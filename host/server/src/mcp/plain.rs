@@ -61,6 +61,11 @@ impl<'m> PlainCall<'m> {
         &self.params.name
     }
 
+    /// The text of its arguments.
+    pub(crate) fn arguments(&self) -> Option<&'m str> {
+        self.params.arguments.map(RawValue::get)
+    }
+
     /// Whether it carries all that a call of the stateless revision of the protocol has to, names that revision, and asks
     /// for no progress.
     pub(crate) fn is_stateless(&self) -> bool {
@@ -88,7 +93,7 @@ impl<'m> PlainCall<'m> {
         JsonRpcMessage::request(ClientRequest::CallToolRequest(request), self.id)
     }
 
-    /// The same call for the host. `arguments` is their text: they may have been cut out of the message.
+    /// The same call for the host. `arguments` is their text, which shares the memory of the message.
     pub(crate) fn call(
         self,
         who: Caller,

@@ -46,7 +46,7 @@ use crate::api;
 use airlock::host::Host;
 use airlock_types::caller::Caller;
 use api::problem::Problem;
-use authority::Authority;
+use authority::{Authority, Proof};
 use names::Names;
 use places::Place;
 use request_ids::Sessions;
@@ -108,7 +108,7 @@ pub async fn serve<H: ServerHandler>(
         // From now on `/readyz` fails, so that load balancers send no further requests.
         door.draining.store(true, Ordering::Release);
     };
-    connection::serve(&host, listener, router, open_streams, drain).await
+    connection::serve(&door, listener, router, open_streams, drain).await
 }
 
 fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessions>) -> Router {
@@ -122,8 +122,6 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessi
     let mcp = Router::new()
         .route(MCP_PATH, any_service(mcp))
         .layer(middleware::from_fn(in_order::keep))
-        // After `accepted`, which fits `Accept`; before what keeps the order of rmcp's answers.
-        .layer(middleware::from_fn_with_state(door.clone(), direct::serve))
         .layer(middleware::from_fn(accepted::serve))
         // Only MCP has sessions and streams. The bound on streams comes before sessions, so that a rejected stream is
         // not counted as a request of its session.
@@ -151,19 +149,24 @@ fn router<H: ServerHandler>(door: Arc<Door>, mcp: StreamableHttpService<H, Sessi
 
 /// Identifies the caller, and assigns the connection to that caller. Rejects the request if either fails.
 async fn identify(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
-    match door.authority.identify(request.headers()).await {
+    match identified(&door, &mut request).await {
         Ok((who, proof)) => {
-            if let Some(place) = request.extensions_mut().remove::<Arc<Place>>()
-                && let Err(taken) = place.claim(&who)
-            {
-                return no_connection(taken);
-            }
             request.extensions_mut().insert(who);
             request.extensions_mut().insert(proof);
             next.run(request).await
         }
-        Err(refused) => refused.response(&door.authority),
+        Err(refused) => *refused,
     }
+}
+
+/// The caller of a request, to whom its connection belongs from now on, or the response.
+async fn identified(door: &Door, request: &mut Request) -> Result<(Caller, Proof), Box<Response>> {
+    let found = door.authority.identify(request.headers()).await;
+    let (who, proof) = found.map_err(|refused| Box::new(refused.response(&door.authority)))?;
+    if let Some(place) = request.extensions_mut().remove::<Arc<Place>>() {
+        place.claim(&who).map_err(|taken| Box::new(no_connection(taken)))?;
+    }
+    Ok((who, proof))
 }
 
 fn no_connection(taken: NoShare) -> Response {

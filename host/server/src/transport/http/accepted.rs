@@ -17,7 +17,7 @@ use crate::mcp::written_id::WrittenId;
 use rmcp::ErrorData;
 
 /// What rmcp wants to read.
-pub(super) const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
 pub(super) async fn serve(mut request: Request, next: Next) -> Response {
     if takes_both(request.method(), request.headers()) {
@@ -51,7 +51,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 
 /// Whether a client takes the media types of the answer: it names none, or its ranges cover them. GET is answered with a
 /// stream of events only.
-fn takes_both(method: &Method, headers: &HeaderMap) -> bool {
+pub(super) fn takes_both(method: &Method, headers: &HeaderMap) -> bool {
     let ranges: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     ranges.iter().all(|value| value.trim().is_empty()) || {
         let ranges = ranges.join(",");

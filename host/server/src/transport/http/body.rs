@@ -37,31 +37,38 @@ pub(super) fn room(body_bytes_max: usize) -> usize {
 }
 
 pub(super) async fn read(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    let http = door.host.http();
     let Some(who) = request.extensions().get::<Caller>().cloned() else {
         return problem::forbidden("the caller is not known");
     };
     let (mut parts, body) = request.into_parts();
     let is_mcp = parts.uri.path() == MCP_PATH;
-    let cost = if is_mcp { TREE } else { 1 };
-    // A declared length can exceed the budget at once. Bodies without one are counted as they arrive.
-    let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(http.body_bytes_max);
-    let mut share = match door.bodies.take(&who, said.saturating_mul(cost)) {
-        Ok(share) => share,
-        Err(taken) => return full(taken),
-    };
-    let whole = collect(body, http.body_bytes_max, cost, &mut share);
-    // One deadline for the whole body. A deadline for each read would let a client send one byte at a time for hours.
-    let whole = tokio::time::timeout(Duration::from_millis(http.read_deadline_ms), whole).await;
-    match whole.unwrap_or(Err(Fault::Late)) {
-        Ok(whole) => {
+    match whole(&door, &who, is_mcp, body).await {
+        Ok((whole, share)) => {
             let whole = if is_mcp { message(&mut parts, whole) } else { whole };
             let response = next.run(Request::from_parts(parts, Body::from(whole))).await;
             // The arguments stay in memory until the response is sent, so the share is held until then.
             held::until_sent(response, move |_| drop(share))
         }
-        Err(fault) => fault.response(http),
+        Err(fault) => fault.response(door.host.http()),
     }
+}
+
+/// Reads a body to its end. The share is held as long as its memory is used.
+pub(super) async fn whole(
+    door: &Door,
+    who: &Caller,
+    is_mcp: bool,
+    body: Body,
+) -> Result<(Bytes, Share), Fault> {
+    let http = door.host.http();
+    let cost = if is_mcp { TREE } else { 1 };
+    // A declared length can exceed the budget at once. Bodies without one are counted as they arrive.
+    let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX).min(http.body_bytes_max);
+    let mut share = door.bodies.take(who, said.saturating_mul(cost)).map_err(Fault::NoRoom)?;
+    let whole = collect(body, http.body_bytes_max, cost, &mut share);
+    // One deadline for the whole body. A deadline for each read would let a client send one byte at a time for hours.
+    let whole = tokio::time::timeout(Duration::from_millis(http.read_deadline_ms), whole).await;
+    Ok((whole.unwrap_or(Err(Fault::Late))?, share))
 }
 
 /// Prepares an MCP message for the later layers, which need the body only here.
@@ -80,7 +87,7 @@ fn message(parts: &mut Parts, whole: Bytes) -> Bytes {
 }
 
 /// The reason that a body could not be read.
-enum Fault {
+pub(super) enum Fault {
     TooLarge,
     Broken,
     Late,
@@ -103,7 +110,7 @@ async fn collect(body: Body, bytes_max: usize, cost: usize, share: &mut Share) -
 }
 
 impl Fault {
-    fn response(self, http: &HttpConfig) -> Response {
+    pub(super) fn response(self, http: &HttpConfig) -> Response {
         let (status, kind, detail) = match self {
             Fault::TooLarge => {
                 let detail = format!("the body is larger than {} bytes; send less", http.body_bytes_max);

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::places::{Connection, Place, Places};
-use super::{form, held};
+use super::{Door, direct, form, held};
 use crate::transport;
 use airlock::host::Host;
 
@@ -41,12 +41,13 @@ const OTHER_DESCRIPTORS: u64 = 512;
 /// Accepts connections until `stop` resolves, then drains. Calls that still run after the drain time are sealed as
 /// cancelled.
 pub(super) async fn serve(
-    host: &Host,
+    door: &Arc<Door>,
     listener: TcpListener,
     router: Router,
     open_streams: CancellationToken,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
+    let host = &*door.host;
     let (connections_max, strangers_max) = (host.http().connections_max, host.http().strangers_max);
     want_descriptors(u64::from(connections_max) + u64::from(strangers_max) + OTHER_DESCRIPTORS);
     let places = Places::new(connections_max, strangers_max);
@@ -55,7 +56,7 @@ pub(super) async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => begin(host, stream, &router, &graceful, places.enter(peer.ip())),
+                Ok((stream, peer)) => begin(door, stream, &router, &graceful, places.enter(peer.ip())),
                 Err(err) => {
                     tracing::warn!("a connection could not be accepted: {err}");
                     // The usual reason is a lack of descriptors. Closing an anonymous connection frees one.
@@ -83,17 +84,23 @@ fn want_descriptors(wanted: u64) {
     }
 }
 
-fn begin(host: &Host, stream: TcpStream, router: &Router, graceful: &GracefulShutdown, place: Arc<Place>) {
+fn begin(
+    door: &Arc<Door>,
+    stream: TcpStream,
+    router: &Router,
+    graceful: &GracefulShutdown,
+    place: Arc<Place>,
+) {
     // Nagle's algorithm would delay small responses, which are written whole. An error here costs only that delay.
     let _ = stream.set_nodelay(true);
-    let http = host.http();
+    let http = door.host.http();
     let read_deadline = Duration::from_millis(http.read_deadline_ms);
     let mut stream = TimeoutStream::new(stream);
     // hyper has a timeout for reading the head, but none for a client that stops reading its response.
     stream.set_write_timeout(Some(Duration::from_millis(http.write_deadline_ms)));
     let connection = place.connection.clone();
-    let router = router.clone();
-    let service = service_fn(move |request| answer(place.clone(), router.clone(), request));
+    let (door, router) = (door.clone(), router.clone());
+    let service = service_fn(move |request| answer(door.clone(), place.clone(), router.clone(), request));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(read_deadline)
@@ -129,6 +136,7 @@ async fn stranger_for(connection: &Connection, time: Duration) {
 }
 
 async fn answer(
+    door: Arc<Door>,
     place: Arc<Place>,
     router: Router,
     mut request: Request<Incoming>,
@@ -140,8 +148,13 @@ async fn answer(
         Some(fault) => form::refused(fault),
         None => {
             request.extensions_mut().insert(place);
-            let Ok(response) = router.oneshot(request.map(Body::new)).await;
-            response
+            match direct::answer(&door, request.map(Body::new)).await {
+                Ok(response) => response,
+                Err(request) => {
+                    let Ok(response) = router.oneshot(*request).await;
+                    response
+                }
+            }
         }
     };
     Ok(held::until_sent(response, move |_| drop(busy)))

@@ -1,25 +1,24 @@
-//! Answers calls of the stateless revision of MCP without rmcp's service, as one JSON document.
+//! Calls that go from their bytes to the host without the router and without rmcp.
 //!
-//! rmcp passes each request through three tasks, builds trees of it and of the called tool's definition, and answers with a
-//! stream of events. That costs more than a call. A call goes this way when rmcp would have nothing to check in it but what is
-//! checked here, and nothing to send before its answer. Owns that question. Must not know what a call means: `mcp::plain`
-//! does. Every other request is left to rmcp, with all its checks and their error texts.
+//! The router's layers each clone what is inside of them, and rmcp passes a request through three tasks, builds trees of it
+//! and of the called tool's definition, and answers with a stream of events: together that costs more than a call. A call of
+//! the API takes this way, and a call of MCP's stateless revision when rmcp would have nothing to check in it but what is
+//! checked here, and nothing to send before its answer, which is one JSON document. Owns that question; the steps and their
+//! order are those of the router's layers, by the same functions. Must not know what a call means. Every other request is
+//! left to the router.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use http::header::ACCEPT;
 use http::request::Parts;
-use http::{HeaderMap, Method};
-use http_body_util::BodyExt as _;
+use http::{HeaderMap, Method, header};
 
-use super::accepted::BOTH;
-use super::{Door, sessions};
-use crate::mcp::arguments::RawArguments;
+use super::{Door, MCP_PATH, accepted, body, held, identified, sessions};
+use crate::api;
+use crate::mcp::message;
 use crate::mcp::plain::{self, PlainCall};
 use airlock::host::Host;
 use airlock_types::caller::Caller;
@@ -27,20 +26,60 @@ use airlock_types::caller::Caller;
 /// The revision of the protocol whose calls stand alone, as its header names it.
 const STATELESS: &str = "2026-07-28";
 
-pub(super) async fn serve(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    if request.method() != Method::POST || !is_stateless_call(request.headers()) {
-        return next.run(request).await;
+/// What a request asks for, by its head.
+enum Asked {
+    /// A call of this tool over the API.
+    Api(String),
+    /// What says that it is a call of MCP's stateless revision.
+    Mcp,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Option<Asked> {
+        let headers = request.headers();
+        // The answer to a web page needs the headers of `cors`.
+        if request.method() != Method::POST || headers.contains_key(header::ORIGIN) {
+            return None;
+        }
+        let path = request.uri().path();
+        if path == MCP_PATH {
+            return is_stateless_call(headers).then_some(Asked::Mcp);
+        }
+        let tool = path.strip_prefix("/v1/tools/")?.strip_suffix("/calls")?;
+        // Other names are decoded by the router.
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        (!tool.is_empty() && tool.chars().all(is_plain)).then(|| Asked::Api(tool.to_owned()))
     }
-    let (parts, body) = request.into_parts();
-    // The body has been read, so this waits for nothing and copies nothing.
-    let Ok(body) = body.collect().await else { return http::StatusCode::BAD_REQUEST.into_response() };
-    let body: Bytes = body.to_bytes();
-    let Some((call, who)) = plain_call(&door.host, &parts, &body) else {
-        return next.run(Request::from_parts(parts, Body::from(body))).await;
+}
+
+/// Answers a call. Any other request is given back as it was.
+pub(super) async fn answer(door: &Arc<Door>, mut request: Request) -> Result<Response, Box<Request>> {
+    let Some(asked) = Asked::of(&request) else { return Err(Box::new(request)) };
+    if let Some(fault) = door.names.fault(request.headers()) {
+        return Ok(api::problem::forbidden(&fault));
+    }
+    let who = match identified(door, &mut request).await {
+        Ok((who, _)) => who,
+        Err(refused) => return Ok(*refused),
     };
-    let arguments = parts.extensions.get::<RawArguments>().map(|RawArguments(text)| text.clone());
-    let (id, call) = call.call(who, &parts.headers, arguments);
-    Json(plain::answer(&door.host, id, call).await).into_response()
+    let (parts, body) = request.into_parts();
+    let (body, share) = match body::whole(door, &who, matches!(asked, Asked::Mcp), body).await {
+        Ok(read) => read,
+        Err(fault) => return Ok(fault.response(door.host.http())),
+    };
+    let response = match asked {
+        Asked::Api(tool) => api::answer_call(&door.host, who, &tool, &parts.headers, body).await,
+        Asked::Mcp => match plain_call(&door.host, &who, &parts, &body) {
+            Some((call, arguments)) => {
+                let (id, call) = call.call(who, &parts.headers, arguments);
+                Json(plain::answer(&door.host, id, call).await).into_response()
+            }
+            // Identified again by the router, and its body, which is in memory now, counted again.
+            None => return Err(Box::new(Request::from_parts(parts, Body::from(body)))),
+        },
+    };
+    // The arguments stay in memory until the response is sent, so the share is held until then.
+    Ok(held::until_sent(response, move |_| drop(share)))
 }
 
 /// Whether the headers are those of a call that stands alone, from a client that takes JSON.
@@ -52,20 +91,25 @@ fn is_stateless_call(headers: &HeaderMap) -> bool {
     is("mcp-protocol-version", STATELESS)
         && is("mcp-method", "tools/call")
         && !headers.contains_key(sessions::HEADER)
-        && headers.get(ACCEPT) == Some(&BOTH)
-        && super::accepted::is_json(headers)
+        && accepted::is_json(headers)
+        && accepted::takes_both(&Method::POST, headers)
 }
 
-/// The call, if rmcp would find nothing in it to refuse.
-fn plain_call<'m>(host: &Host, parts: &Parts, body: &'m [u8]) -> Option<(PlainCall<'m>, Caller)> {
-    let call = PlainCall::read(body).filter(PlainCall::is_stateless)?;
+/// The call and the text of its arguments, if rmcp would find nothing in it to refuse.
+fn plain_call<'m>(
+    host: &Host,
+    who: &Caller,
+    parts: &Parts,
+    body: &'m Bytes,
+) -> Option<(PlainCall<'m>, Option<Bytes>)> {
+    let call = PlainCall::read(message::without_mark(body)).filter(PlainCall::is_stateless)?;
     let mut named = parts.headers.get_all("mcp-name").iter();
     // Another name, or one in its base64 form, is for rmcp.
     if named.next()?.as_bytes() != call.name().as_bytes() || named.next().is_some() {
         return None;
     }
-    let who = parts.extensions.get::<Caller>()?.clone();
     // Arguments that headers repeat are for rmcp, which compares them. A tool that this caller may not see has none.
-    let has_headers = host.visible(&who).resolve(call.name()).is_ok_and(|tool| tool.contract.has_headers);
-    (!has_headers).then_some((call, who))
+    let has_headers = host.visible(who).resolve(call.name()).is_ok_and(|tool| tool.contract.has_headers);
+    let arguments = call.arguments().map(|text| body.slice_ref(text.as_bytes()));
+    (!has_headers).then_some((call, arguments))
 }

@@ -32,7 +32,7 @@ impl Names {
     }
 
     /// Describes a rejected name. The form check before this one ensures that a request has exactly one host.
-    fn fault(&self, headers: &HeaderMap) -> Option<String> {
+    pub(super) fn fault(&self, headers: &HeaderMap) -> Option<String> {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse().ok());
         let Some(host) = host else { return Some("the request names no host".into()) };
         if !self.is_host(&host) {

@@ -6,8 +6,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+
+use airlock_types::digest::sha256_of;
 
 /// Prefix of every token, so that scanners for leaked secrets can find one.
 const PREFIX: &str = "airlock_";
@@ -35,7 +36,7 @@ pub fn is_token(text: &str) -> bool {
 impl TokenDigest {
     /// The digest of a presented token.
     pub fn of(token: &str) -> TokenDigest {
-        TokenDigest(Sha256::digest(token).into())
+        TokenDigest(sha256_of(&[token.as_bytes()]))
     }
 
     /// Whether both are digests of the same token. Takes the same time for every other token.

@@ -3,7 +3,8 @@
 //! The constants are those of AWS's "standard" retry mode of 2026, whose published vectors are tests here.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+
+use crate::digest::Hasher;
 
 /// A hint may lengthen the computed wait by this much and no more.
 pub(super) const HINT_MS_MAX: u64 = 5_000;
@@ -68,17 +69,17 @@ impl Jitter {
     /// attempt, so that an attempt which is repeated makes the same ids.
     pub fn bytes_of(&self, tool: &str) -> [u8; 32] {
         let seed = if let Jitter::Seeded(seed) = self { seed } else { "" };
-        let mut hasher = Sha256::new();
+        let mut hasher = Hasher::new();
         for part in ["random", seed, tool] {
             hash_part(&mut hasher, part);
         }
-        hasher.finalize().into()
+        hasher.finish()
     }
 
     /// The factors of one call on a route. The call is the digest of its arguments.
     pub fn factors(&self, call: &str, route: usize) -> Factors {
         let Jitter::Seeded(seed) = self else { return Factors(None) };
-        let mut hasher = Sha256::new();
+        let mut hasher = Hasher::new();
         for part in ["jitter", seed, call, &route.to_string()] {
             hash_part(&mut hasher, part);
         }
@@ -89,14 +90,14 @@ impl Jitter {
 /// The factors of the waits on one route of a call. Holds the hash of what they have in common: two blocks of three, and
 /// every good call makes the factors of its plan without needing one.
 #[derive(Debug)]
-pub struct Factors(Option<Sha256>);
+pub struct Factors(Option<Hasher>);
 
 impl Factors {
     /// The factor before the `k`-th retry: the first 53 bits of SHA-256 over 2^53.
     pub fn factor(&self, k: u32) -> f64 {
         let Some(mut hasher) = self.0.clone() else { return 1.0 };
         hash_part(&mut hasher, &k.to_string());
-        let digest = hasher.finalize();
+        let digest = hasher.finish();
         let bits = digest.iter().take(8).fold(0u64, |bits, byte| bits << 8 | u64::from(*byte)) >> 11;
         #[expect(clippy::cast_precision_loss, reason = "53 bits are exact in an f64")]
         let factor = bits as f64 / (1u64 << 53) as f64;
@@ -105,7 +106,7 @@ impl Factors {
 }
 
 /// Hashes a part behind its length, which keeps the parts apart.
-fn hash_part(hasher: &mut Sha256, part: &str) {
-    hasher.update((part.len() as u64).to_be_bytes());
+fn hash_part(hasher: &mut Hasher, part: &str) {
+    hasher.update(&(part.len() as u64).to_be_bytes());
     hasher.update(part.as_bytes());
 }

@@ -3,10 +3,9 @@
 mod effects;
 mod recall;
 
-use sha2::{Digest as _, Sha256};
-
 use super::*;
 use crate::code::Code;
+use crate::digest::sha256_of;
 use crate::effect::{Left, Verified};
 
 fn policy() -> RetryPolicy {
@@ -218,7 +217,7 @@ no route left: the call fails with the code of the last attempt"
 
 /// A generator without state of its own, so that a seed says everything.
 fn random(seed: u64, what: &str, below: u64) -> u64 {
-    let digest = Sha256::digest(format!("{seed} {what}"));
+    let digest = sha256_of(&[format!("{seed} {what}").as_bytes()]);
     digest.iter().take(8).fold(0u64, |n, byte| n << 8 | u64::from(*byte)) % below
 }
 
@@ -268,7 +267,10 @@ const PLANS: u64 = 1_000;
 
 fn all_digests() -> String {
     let digests: Vec<String> = (0..PLANS).map(|seed| plan(random_inputs(seed)).digest()).collect();
-    format!("{:x}", Sha256::digest(digests.concat()).iter().fold(0u128, |n, byte| n << 4 ^ u128::from(*byte)))
+    format!(
+        "{:x}",
+        sha256_of(&[digests.concat().as_bytes()]).iter().fold(0u128, |n, byte| n << 4 ^ u128::from(*byte))
+    )
 }
 
 /// Prints the digests for the test below, which runs it in another process.

@@ -12,12 +12,11 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::tape::{Feed, Kind, Note, Played, Tape};
 use airlock_types::cassette::{Blob, Chunk, Sent};
-use airlock_types::digest::{hex, sha256};
+use airlock_types::digest::{Hasher, hex, sha256};
 use airlock_types::grant::http::method;
 
 /// The import that sends a request.
@@ -122,7 +121,7 @@ pub(super) fn record(
 /// The body of a request, of which the tape gets the digest.
 pub(super) fn said(note: Note, request: Request<WasiBody>) -> Request<WasiBody> {
     if note.is_kept() {
-        request.map(|body| Said { body, note, digest: Sha256::new(), bytes: 0 }.boxed_unsync())
+        request.map(|body| Said { body, note, digest: Hasher::new(), bytes: 0 }.boxed_unsync())
     } else {
         request
     }
@@ -147,13 +146,13 @@ pub(super) fn read_beside(tape: &Tape, request: Request<WasiBody>, recorded: Opt
     let Some(player) = tape.player() else { return };
     let other = tape.clone();
     player.read_beside(tokio::spawn(async move {
-        let (mut body, mut digest, mut bytes) = (request.into_body(), Sha256::new(), 0);
+        let (mut body, mut digest, mut bytes) = (request.into_body(), Hasher::new(), 0);
         while let Some(frame) = body.frame().await {
             // The guest ended before its body did.
             let Ok(frame) = frame else { return };
             count(&frame, &mut digest, &mut bytes);
         }
-        let sent = Sent { bytes, sha256: hex(&digest.finalize()) };
+        let sent = Sent { bytes, sha256: hex(&digest.finish()) };
         if let (Some(recorded), Some(player)) = (recorded, other.player())
             && recorded != sent
         {
@@ -167,7 +166,7 @@ fn describe(Sent { bytes, sha256 }: &Sent) -> String {
     format!("{bytes} bytes (SHA-256 {}…)", &sha256[..12.min(sha256.len())])
 }
 
-fn count(frame: &Frame<Bytes>, digest: &mut Sha256, bytes: &mut u64) {
+fn count(frame: &Frame<Bytes>, digest: &mut Hasher, bytes: &mut u64) {
     if let Some(data) = frame.data_ref() {
         digest.update(data);
         *bytes += data.len() as u64;
@@ -214,7 +213,7 @@ impl Body for Heard {
 struct Said {
     body: WasiBody,
     note: Note,
-    digest: Sha256,
+    digest: Hasher,
     bytes: u64,
 }
 
@@ -231,7 +230,9 @@ impl Body for Said {
         match &polled {
             Some(Ok(frame)) => count(frame, &mut this.digest, &mut this.bytes),
             Some(Err(_)) => {}
-            None => this.note.sent(Sent { bytes: this.bytes, sha256: hex(&this.digest.finalize_reset()) }),
+            None => this
+                .note
+                .sent(Sent { bytes: this.bytes, sha256: hex(&std::mem::take(&mut this.digest).finish()) }),
         }
         Poll::Ready(polled)
     }

@@ -6,7 +6,6 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -14,7 +13,7 @@ use super::bound;
 use super::document;
 use super::document::{DIGEST_CHARS, Unusable};
 use crate::file;
-use airlock_types::digest::hex;
+use airlock_types::digest::{Hasher, hex};
 
 /// Most bytes of an index, which holds digests alone.
 const INDEX_BYTES_MAX: u64 = 4_096;
@@ -117,7 +116,7 @@ impl Entry {
 }
 
 fn digest(file: &mut File) -> std::io::Result<String> {
-    let mut digest = Sha256::new();
+    let mut digest = Hasher::new();
     let mut chunk = vec![0; 64 << 10];
     loop {
         match file.read(&mut chunk)? {
@@ -126,7 +125,7 @@ fn digest(file: &mut File) -> std::io::Result<String> {
         }
     }
     file.rewind()?;
-    Ok(hex(&digest.finalize()))
+    Ok(hex(&digest.finish()))
 }
 
 #[expect(unsafe_code, reason = "the engine can only take precompiled code on trust; see the proof inside")]

@@ -9,12 +9,11 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::CompileError;
 use airlock_contract::component::{COMPONENT_INFO_BYTES_MAX, ComponentInfo};
-use airlock_types::digest::hex;
+use airlock_types::digest::{Hasher, hex};
 
 /// Size of the chunks in which code is copied.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -189,7 +188,7 @@ async fn store(mut from: impl AsyncRead + Unpin, out: &Path, bytes_max: u64) -> 
     let mut options = tokio::fs::OpenOptions::new();
     // `create_new` never follows a link or overwrites a file that another process put there.
     let mut file = options.write(true).create_new(true).mode(0o400).open(out).await.map_err(unwritten)?;
-    let mut digest = Sha256::new();
+    let mut digest = Hasher::new();
     let mut left = bytes_max;
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -205,5 +204,5 @@ async fn store(mut from: impl AsyncRead + Unpin, out: &Path, bytes_max: u64) -> 
     }
     // Before the cache renames the file: after a crash the final name must not lead to half of the code.
     file.sync_all().await.map_err(unwritten)?;
-    Ok(hex(&digest.finalize()))
+    Ok(hex(&digest.finish()))
 }

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod airline;
+mod airline_session;
 mod asked;
 mod audit;
+mod authored;
 mod backtest;
 mod bad_input;
 mod breakers;
@@ -33,6 +36,7 @@ mod effects_killed;
 mod embedded;
 mod eras;
 mod error_cases;
+mod facts;
 mod fairness;
 mod faulty;
 mod files_effects;
@@ -57,6 +61,7 @@ mod journal_unavailable;
 mod journal_views;
 mod keep;
 mod keyvalue;
+mod ledger;
 mod left_out;
 mod lines;
 mod locks;
@@ -76,6 +81,7 @@ mod replay_cli;
 mod replay_examples;
 mod reported;
 mod schemas;
+mod scripted;
 mod secrets;
 mod secrets_canary;
 mod secrets_cli;
@@ -90,6 +96,7 @@ mod signatures;
 mod signatures_others;
 mod state_folder;
 mod stdio;
+mod strict;
 mod stuck;
 mod telemetry;
 mod told;

@@ -28,6 +28,7 @@ fn every_setting_of_a_registry_is_in_the_reference() {
         "host/engine/src/config/journal.rs",
         "host/engine/src/config/secret.rs",
         "host/engine/src/config/server.rs",
+        "host/engine/src/config/session.rs",
         "host/engine/src/config/signature.rs",
         "host/types/src/limit.rs",
         "host/types/src/grant.rs",

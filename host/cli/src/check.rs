@@ -3,17 +3,24 @@
 use std::path::Path;
 
 use super::confined::Process;
+use super::moment::Moment;
 use super::print::Printer;
 use super::{EXIT_NO, Ended, Threads, open};
 use airlock::config::{ConfigFile, Confine, ExportTo};
 use airlock_server::confine::Rules;
 use airlock_types::words::count;
 
+/// The age of the oldest results that count. Older ones were judged by contracts and data of before.
+const SINCE: Moment = Moment::Ago(30 * 86_400_000);
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Warnings count as problems
+    /// Warnings count as problems, and contracts are tried: on their examples, and on what is on record
     #[arg(long)]
     strict: bool,
+    /// With `--strict`: which recorded results count, from `30d` ago if it is not given
+    #[arg(long, value_name = "TIME", requires = "strict")]
+    since: Option<Moment>,
     /// Name the folders that `serve` and `call` would reach
     #[arg(long)]
     verbose: bool,
@@ -43,8 +50,9 @@ async fn check(
     let empty =
         (file.config.tools.is_empty()).then(|| "the registry has no tools: write `[tools.NAME]`".to_owned());
     let confinement = confinement(file, process, args.verbose, printer);
-    let warnings: Vec<String> =
-        warnings.into_iter().chain(empty).chain(nowhere(file)).chain(confinement).collect();
+    let lints = if args.strict { host.lints(args.since.unwrap_or(SINCE).unix_ms())? } else { Vec::new() };
+    let warnings = warnings.into_iter().chain(empty).chain(nowhere(file)).chain(confinement);
+    let warnings: Vec<String> = warnings.chain(lints).collect();
     for warning in &warnings {
         printer.note(format!("warning: {warning}"));
     }

@@ -211,6 +211,9 @@ fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
         let fields = tool.contract.confidential.fields().join(", ");
         printer.line(format!("sealed     {fields}: never on record in the clear"));
     }
+    for line in tool.contract.facts.iter().flat_map(|facts| facts.told()) {
+        printer.line(format!("facts      {line}"));
+    }
     printer.line("\narguments");
     printer.json(&tool.contract.input_schema)?;
     printer.line("result");

@@ -66,7 +66,7 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     fn bindings(&self) -> Bindings<'a> {
         let Context { params, args, result, now_unix_ms, .. } = *self;
-        Bindings { params, args, result: Some(result), now_unix_ms: Some(now_unix_ms) }
+        Bindings { params, args, result: Some(result), now_unix_ms: Some(now_unix_ms), facts: None }
     }
 }
 
@@ -211,7 +211,13 @@ pub(crate) fn answer_ty(function: &FunctionTy) -> Option<&Ty> {
 
 /// What the expressions of checks may name.
 pub(crate) fn scope(function: &FunctionTy, bounds: Bounds, terms: Terms) -> Scope {
-    Scope { args: function.params.clone(), result: answer_ty(function).cloned(), bounds, terms }
+    Scope {
+        args: function.params.clone(),
+        result: answer_ty(function).cloned(),
+        bounds,
+        terms,
+        facts: Vec::new(),
+    }
 }
 
 fn answer(val: &Val) -> Option<&Val> {

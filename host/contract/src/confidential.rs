@@ -6,7 +6,9 @@
 use serde_json::Value;
 
 use super::path::{Path, PathError, Segment, snake, through};
+use super::published::{Form, place};
 use super::ty::{Field, FunctionTy, Ty};
+use airlock_types::place::Step;
 use airlock_types::words::{GOT_CHARS_MAX, one_line};
 
 /// Most fields of one function: each is looked for in every call.
@@ -112,20 +114,29 @@ impl Confidential {
         [named("args", &self.args), named("result", &self.result)].concat()
     }
 
+    /// Whether a place in the arguments, or else in the result, has a confidential value in it or around it.
+    pub(crate) fn touches(&self, is_of_args: bool, place: &Path) -> bool {
+        let paths = if is_of_args { &self.args } else { &self.result };
+        paths.iter().any(|path| path.inside(place).is_some() || place.inside(path).is_some())
+    }
+
     /// Calls `visit` with each confidential value of lifted arguments.
     pub fn each_arg(&self, args: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
-        self.args.iter().for_each(|path| each(path.steps(), args, visit));
+        self.args.iter().for_each(|path| each(path.steps(), args, None, visit));
     }
 
     /// Calls `visit` with each confidential value of a lifted result.
-    pub fn each_result(&self, result: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
-        self.result.iter().for_each(|path| each(path.steps(), result, visit));
+    /// It is published in this form, where it is not in plain JSON.
+    pub fn each_result(&self, result: &mut Value, form: Option<&Form>, visit: &mut dyn FnMut(&mut Value)) {
+        self.result.iter().for_each(|path| each(path.steps(), result, form, visit));
     }
 
-    /// What of the violation at a place, a JSON pointer into arguments, may not be repeated.
-    pub fn covers_violation(&self, params: &[Field], pointer: &str) -> Covered {
+    /// What of the violation at a place, a JSON pointer into arguments, may not be repeated. They are published in this
+    /// form, where they are not plain JSON.
+    pub fn covers_violation(&self, params: &[Field], form: Option<&Form>, pointer: &str) -> Covered {
         let unescaped = |step: &str| step.replace("~1", "/").replace("~0", "~");
         let steps: Vec<String> = pointer.split('/').skip(1).map(unescaped).collect();
+        let steps = form.map_or_else(|| steps.clone(), |form| form.plain_place(&steps));
         if !is_declared(params, &steps) {
             Covered::Place
         } else if self.args.iter().any(|path| overlaps(path.steps(), &steps)) {
@@ -136,12 +147,16 @@ impl Confidential {
     }
 
     /// Whether the finding of a check at a place of the result, `rows[2].iban`, may quote a confidential value.
-    pub fn covers_finding(&self, kind: &str, path: &str) -> bool {
-        let steps: Vec<String> = path
-            .split(['.', '['])
-            .map(|step| step.trim_end_matches(']').to_owned())
-            .filter(|step| !step.is_empty())
+    /// The result is published in this form, where it is not plain JSON.
+    pub fn covers_finding(&self, form: Option<&Form>, kind: &str, path: &str) -> bool {
+        let steps: Vec<String> = place::steps(path)
+            .into_iter()
+            .map(|step| match step {
+                Step::Key(key) => key,
+                Step::Index(at) => at.to_string(),
+            })
             .collect();
+        let steps = form.map_or_else(|| steps.clone(), |form| form.plain_place(&steps));
         // A finding about the whole can be of an expression that reads arguments, and an echo quotes them.
         let quotes_args = steps.is_empty() || kind == "echo";
         (quotes_args && self.has_args()) || self.result.iter().any(|path| overlaps(path.steps(), &steps))
@@ -165,7 +180,7 @@ fn spelled(side: &str, path: &str) -> String {
 
 /// Visits each value at the end of a path. A value that has not the form of the path is visited as a whole: bytes are a
 /// text in JSON.
-fn each(steps: &[Segment], value: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
+fn each(steps: &[Segment], value: &mut Value, form: Option<&Form>, visit: &mut dyn FnMut(&mut Value)) {
     let Some((first, rest)) = steps.split_first() else {
         // An option that is none: there is no value to hide.
         if !value.is_null() {
@@ -173,11 +188,15 @@ fn each(steps: &[Segment], value: &mut Value, visit: &mut dyn FnMut(&mut Value))
         }
         return;
     };
+    let (key, form) = form.map_or((None, None), |form| form.step(first));
     match (first, value) {
         (_, Value::Null) => {}
-        (Segment::Items, Value::Array(items)) => items.iter_mut().for_each(|item| each(rest, item, visit)),
-        (Segment::Field(name), Value::Object(members)) if members.contains_key(name) => {
-            members.get_mut(name).into_iter().for_each(|value| each(rest, value, visit));
+        (Segment::Items, Value::Array(items)) => {
+            items.iter_mut().for_each(|item| each(rest, item, form, visit));
+        }
+        (Segment::Field(name), Value::Object(members)) if members.contains_key(key.unwrap_or(name)) => {
+            let member = members.get_mut(key.unwrap_or(name));
+            member.into_iter().for_each(|value| each(rest, value, form, visit));
         }
         (_, other) => visit(other),
     }
@@ -187,8 +206,8 @@ fn each(steps: &[Segment], value: &mut Value, visit: &mut dyn FnMut(&mut Value))
 fn overlaps(path: &[Segment], place: &[String]) -> bool {
     for (segment, step) in path.iter().zip(place) {
         match segment {
-            // The wrapper of an option within an option, and a key that was cut.
-            Segment::Field(_) if step == "some" || step.ends_with('…') => return true,
+            // The wrapper of an option within an option, a payload, and a key that was cut.
+            Segment::Field(_) if step == "some" || step == "val" || step.ends_with('…') => return true,
             Segment::Field(name) if name != step => return false,
             Segment::Field(_) | Segment::Items => {}
         }
@@ -257,7 +276,7 @@ mod tests {
     #[test]
     fn all_values_at_a_field_are_visited_and_what_has_another_form_as_a_whole() {
         let mut result = json!({"rows": [{"iban": "a"}, {"iban": null}, {"iban": "b"}, "c"]});
-        of(&["result.rows[].iban"]).each_result(&mut result, &mut |value| *value = json!(0));
+        of(&["result.rows[].iban"]).each_result(&mut result, None, &mut |value| *value = json!(0));
         assert_eq!(result, json!({"rows": [{"iban": 0}, {"iban": null}, {"iban": 0}, 0]}));
         let mut args = json!({"who": {"full_name": "Ann", "age": 7}, "raw": "AAEC"});
         of(&["args.who.full_name", "args.raw[]"]).each_arg(&mut args, &mut |value| *value = json!(0));
@@ -267,7 +286,7 @@ mod tests {
     #[test]
     fn a_violation_is_covered_where_it_may_quote_a_value() {
         let confidential = of(&["args.who.full_name"]);
-        let covered = |pointer: &str| confidential.covers_violation(&function().params, pointer);
+        let covered = |pointer: &str| confidential.covers_violation(&function().params, None, pointer);
         for pointer in ["", "/who", "/who/full_name"] {
             assert_eq!(covered(pointer), Covered::Value, "{pointer}");
         }
@@ -283,12 +302,15 @@ mod tests {
     fn a_finding_is_covered_where_it_may_quote_a_value() {
         let result = of(&["result.rows[].iban"]);
         for path in ["", "rows", "rows[2]", "rows[2].iban"] {
-            assert!(result.covers_finding("range", path), "{path}");
+            assert!(result.covers_finding(None, "range", path), "{path}");
         }
-        assert!(!result.covers_finding("range", "rows[2].other") && !result.covers_finding("echo", "total"));
+        assert!(
+            !result.covers_finding(None, "range", "rows[2].other")
+                && !result.covers_finding(None, "echo", "total")
+        );
         let args = of(&["args.raw"]);
-        assert!(args.covers_finding("relation", "") && args.covers_finding("echo", "rows"));
-        assert!(!args.covers_finding("range", "rows[0].iban"));
+        assert!(args.covers_finding(None, "relation", "") && args.covers_finding(None, "echo", "rows"));
+        assert!(!args.covers_finding(None, "range", "rows[0].iban"));
     }
 
     #[test]

@@ -34,6 +34,16 @@ pub fn best(author: Option<&Value>, validator: &Validator, schema: &Value) -> Op
     author.or_else(|| minimal(schema).filter(|example| validator.is_valid(example)))
 }
 
+/// Whether a value can be offered for a string with these keywords. True without a `pattern`.
+pub(crate) fn is_exampled(keywords: &Map<String, Value>) -> bool {
+    if !keywords.contains_key("pattern") {
+        return true;
+    }
+    let mut schema = Value::Object(keywords.clone());
+    schema["type"] = json!("string");
+    Validator::new(&schema).is_ok_and(|validator| best(None, &validator, &schema).is_some())
+}
+
 /// A minimal value derived from a schema, with required keys only. It can be invalid: [`best`] validates it.
 pub fn minimal(schema: &Value) -> Option<Value> {
     Maker { root: schema, left: Cell::new(VALUES_MAX) }.value(schema, 0)

@@ -9,6 +9,7 @@
 mod bounds;
 mod calendar;
 mod check;
+mod constant;
 mod cost;
 mod datum;
 mod eval;
@@ -27,12 +28,13 @@ use std::fmt;
 use std::ops::Range;
 
 use super::Val;
+use super::facts::{Facts, Reading};
 use super::path::Path;
 use super::ty::{Field, Ty};
 pub use bounds::Bounds;
 use reads::Reads;
 pub use term::Terms;
-use tree::Node;
+use tree::{Node, What};
 
 /// Most steps of one expression. The number is Kubernetes' limit for its CEL rules.
 pub const COST_MAX: u64 = 1_000_000;
@@ -47,8 +49,8 @@ pub const LIST_ITEMS: u64 = 1_000;
 /// Assumed length in bytes of a string of unknown length.
 pub const STRING_BYTES: u64 = 1_000;
 
-/// The names that an expression may use, with their types: `args`, `result` where there is one, `now`, and the terms
-/// of the tool. Field names are the snake_case ones that agents see.
+/// The names that an expression may use, with their types: `args`, `result` where there is one, `now`, the facts of the
+/// session where there is one, and the terms of the tool. Field names are the snake_case ones that agents see.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// The parameters of the function, in order.
@@ -59,6 +61,8 @@ pub struct Scope {
     pub bounds: Bounds,
     /// The named terms that rules of the tool share.
     pub terms: Terms,
+    /// The facts that can be looked up, as `facts.NAME[key]` and `key in facts.NAME`. Empty where there is no session.
+    pub facts: Vec<Reading>,
 }
 
 /// A checked expression.
@@ -94,6 +98,8 @@ pub struct Bindings<'a> {
     /// The time of the call in milliseconds since the Unix epoch. `None` where arguments are judged by a rule that
     /// does not name the time: whether they are valid must not depend on it unless the contract says so.
     pub now_unix_ms: Option<u64>,
+    /// The facts that the session has seen. `None` where there is no session.
+    pub facts: Option<&'a Facts>,
 }
 
 /// The outcome of a rule.
@@ -138,6 +144,7 @@ impl Expression {
     fn compile(mut root: Node, text: &str, scope: &Scope) -> Result<Expression, ExpressionError> {
         let reads = Box::new(Reads::of(&root, &scope.args));
         let cost = bounded(&root, &reads, text)?;
+        constant::refuse_valueless(&root)?;
         // Only now: the estimate still needs the lengths of lists and the parts of types.
         root.outline();
         Ok(Expression { root, cost, reads })
@@ -157,6 +164,33 @@ impl Expression {
     /// Whether it names the time of the call: `now` or `today`.
     pub fn reads_time(&self) -> bool {
         self.reads.time
+    }
+
+    /// The texts that are written in it.
+    pub(crate) fn texts(&self) -> Vec<&str> {
+        let (mut texts, mut left) = (Vec::new(), vec![&self.root]);
+        while let Some(node) = left.pop() {
+            if let What::Text(text) = &node.what {
+                texts.push(text.as_str());
+            }
+            left.extend(node.parts());
+        }
+        texts
+    }
+
+    /// Whether it reads nothing, so that it is the same for every call.
+    pub fn is_constant(&self) -> bool {
+        constant::is_constant(&self.root)
+    }
+
+    /// The facts that it looks up, by their place in the scope.
+    pub(crate) fn facts(&self) -> impl Iterator<Item = usize> {
+        self.reads.facts.iter().copied()
+    }
+
+    /// What would satisfy a comparison of an argument that does not hold: `amount` = 120. None for other rules.
+    pub(crate) fn satisfying(&self, bindings: &Bindings<'_>) -> Option<String> {
+        eval::satisfying(&self.root, bindings)
     }
 
     /// Whether the values of two scalar expressions can be equal.

@@ -14,6 +14,7 @@ pub mod docs;
 pub mod example;
 pub mod export;
 pub mod expression;
+pub mod facts;
 pub mod foreign;
 #[cfg(test)]
 mod laws;
@@ -26,6 +27,7 @@ pub mod path;
 mod pattern;
 mod period;
 pub mod phrase;
+pub mod published;
 mod rules;
 pub mod schema;
 pub mod surface;

@@ -8,6 +8,8 @@
 mod bind;
 mod bound;
 mod errors;
+mod facts;
+mod places;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -21,7 +23,9 @@ use toml::Spanned;
 use super::component::{Function, Unaddressed, addressed};
 use super::confidential::Confidential;
 use super::expression::Expression;
+use super::facts::{FactRules, WrittenFact, WrittenNeed};
 use super::path::Path;
+use super::published::Published;
 use crate::answer::ErrorCases;
 use crate::check::{Checks, Rule};
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -76,6 +80,8 @@ pub struct ToolContract {
     pub args: BTreeMap<Path, Map<String, Value>>,
     /// Schema keywords by place in the result.
     pub results: BTreeMap<Path, Map<String, Value>>,
+    /// How arguments and result are published, where that differs from their types.
+    pub published: Published,
     /// Arguments that show how it is used.
     pub examples: Vec<Example>,
     /// Relations that must hold before it runs.
@@ -86,6 +92,10 @@ pub struct ToolContract {
     pub verify: Option<Verify>,
     /// The fields that are never on record in the clear.
     pub confidential: Confidential,
+    /// The terms that no relation and no check names, directly or through others.
+    pub unused_terms: Vec<String>,
+    /// The facts that it gives, reads and changes. `None` if there are none.
+    pub facts: Option<Box<FactRules>>,
 }
 
 /// A relation that must hold before a tool runs.
@@ -99,6 +109,19 @@ pub struct Require {
     pub terms: BTreeMap<String, String>,
     /// The hint for a caller whose arguments break the relation.
     pub message: Option<String>,
+    /// What follows for a relation over facts where a call has no session.
+    pub without_session: WithoutSession,
+}
+
+/// What follows for a relation over facts where a call has no session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WithoutSession {
+    /// It is not met.
+    #[default]
+    Refuse,
+    /// The call passes, and its reply says that the relation was not checked.
+    Warn,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -139,6 +162,9 @@ struct WrittenTool {
     expect: Vec<Spanned<Rule>>,
     verify: Option<Spanned<Verify>>,
     confidential: Vec<Spanned<String>>,
+    facts: facts::Written<WrittenFact>,
+    needs: facts::Written<WrittenNeed>,
+    changes: Vec<Spanned<String>>,
     #[serde(rename = "let")]
     terms: BTreeMap<Spanned<String>, Spanned<String>>,
 }
@@ -159,6 +185,7 @@ pub struct Example {
 struct WrittenRequire {
     that: Spanned<String>,
     message: Option<String>,
+    without_session: Option<Spanned<WithoutSession>>,
 }
 
 impl Manifest {
@@ -216,6 +243,8 @@ impl Manifest {
         self.bounds()?;
         let mut problems = Problems::default();
         let mut contracts: BTreeMap<String, ToolContract> = BTreeMap::new();
+        // Before the tables: relations of one function look up facts of another.
+        let given = facts::Given::of(self, functions, &mut problems);
         for (name, written) in &self.tools {
             if problems.is_full() {
                 break;
@@ -224,7 +253,7 @@ impl Manifest {
                 // Two names can address one function, with and without its interface.
                 Ok(function) => match contracts.entry(function.address()) {
                     Entry::Vacant(vacant) => {
-                        vacant.insert(bind::tool(self, written, function, &mut problems));
+                        vacant.insert(bind::tool(self, (written, function), &given, &mut problems));
                     }
                     Entry::Occupied(_) => problems.add(|| {
                         let message = format!("`{}` has two tables", function.address());

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use super::Val;
 pub use super::ty::snake;
-use super::ty::{Field, Ty};
+use super::ty::{Case, Field, Ty};
 use airlock_types::place::Place;
 use airlock_types::words::quoted_list;
 
@@ -95,6 +95,11 @@ impl Path {
         })
     }
 
+    /// The path without its last step, and that step.
+    pub(crate) fn split_last(&self) -> Option<(Path, &Segment)> {
+        self.0.split_last().map(|(last, before)| (Path(before.to_vec()), last))
+    }
+
     /// The path to a part of the value at this path.
     pub(crate) fn then(&self, segment: Segment) -> Path {
         Path(self.0.iter().cloned().chain([segment]).collect())
@@ -104,6 +109,27 @@ impl Path {
     pub(crate) fn shared(&self, other: &Path) -> Path {
         let same = self.0.iter().zip(&other.0).take_while(|(a, b)| a == b);
         Path(same.map(|(step, _)| step.clone()).collect())
+    }
+
+    /// The place up to the last `[]`: that of the item which this place is in.
+    pub(crate) fn to_item(&self) -> Path {
+        let last = self.0.iter().rposition(|step| *step == Segment::Items);
+        Path(self.0[..last.map_or(0, |at| at + 1)].to_vec())
+    }
+
+    /// The rest of this path behind another one. None if it does not begin with that.
+    pub(crate) fn inside(&self, outer: &Path) -> Option<Path> {
+        self.0.strip_prefix(outer.0.as_slice()).map(|rest| Path(rest.to_vec()))
+    }
+
+    /// This path, and then the other one.
+    pub(crate) fn joined(&self, rest: &Path) -> Path {
+        Path([self.0.as_slice(), rest.0.as_slice()].concat())
+    }
+
+    /// Whether it selects several items.
+    pub(crate) fn has_items(&self) -> bool {
+        self.0.contains(&Segment::Items)
     }
 
     /// Whether this is the whole value.
@@ -134,6 +160,7 @@ impl Path {
         steps.iter().try_fold(root, |ty, step| match (through(ty), step) {
             (Ty::Record(fields), Segment::Field(name)) => find(fields, name),
             (Ty::List(item) | Ty::FixedList(item, _), Segment::Items) => Ok(&**item),
+            (Ty::Variant(cases), Segment::Field(name)) => payload(cases, name),
             (_, Segment::Items) => Err(PathError::NotAList(self.to_string())),
             (_, Segment::Field(name)) => Err(PathError::Unknown { name: name.clone(), known: vec![] }),
         })
@@ -180,6 +207,9 @@ fn walk<'v>(
             .iter()
             .filter(|(field, _)| snake(field) == *name)
             .try_for_each(|(_, val)| walk(&at.key(name), val, rest, visit)),
+        (Some((Segment::Field(name), rest)), Val::Variant(case, Some(val))) if is_snake_of(name, case) => {
+            walk(&at.key("val"), val, rest, visit)
+        }
         (Some((Segment::Items, rest)), Val::List(items) | Val::FixedLengthList(items)) => {
             items.iter().enumerate().try_for_each(|(i, item)| walk(&at.index(i), item, rest, visit))
         }
@@ -192,6 +222,15 @@ fn find<'t>(fields: &'t [Field], name: &str) -> Result<&'t Ty, PathError> {
     field.map(|field| &field.ty).ok_or_else(|| PathError::Unknown {
         name: name.to_owned(),
         known: fields.iter().map(|field| snake(&field.name).into_owned()).collect(),
+    })
+}
+
+/// The payload of a case. A case without one leads nowhere.
+fn payload<'t>(cases: &'t [Case], name: &str) -> Result<&'t Ty, PathError> {
+    let case = cases.iter().find(|case| is_snake_of(name, &case.name));
+    case.and_then(|case| case.ty.as_ref()).ok_or_else(|| PathError::Unknown {
+        name: name.to_owned(),
+        known: cases.iter().map(|case| snake(&case.name).into_owned()).collect(),
     })
 }
 

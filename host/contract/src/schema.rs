@@ -15,7 +15,7 @@ pub use self::defs::share;
 pub(super) use self::defs::{children_mut, inline, take};
 pub use self::exact::broken;
 pub(super) use self::exact::less;
-pub(super) use self::overlay::HEADER;
+pub(super) use self::overlay::{HEADER, inside};
 pub use self::overlay::{OverlayError, overlay};
 pub(super) use self::words::{append_missing, clean};
 use super::path::snake;
@@ -35,9 +35,14 @@ pub enum Direction {
 /// The schema of a function's arguments: a closed object with one property for each parameter. Repeated parts
 /// of a large schema are under `$defs`.
 pub fn input(params: &[Field]) -> Value {
-    let mut schema = object(params, Direction::Input);
+    let mut schema = arguments(params);
     share(&mut schema);
     schema
+}
+
+/// The same without `$defs`, to be changed before [`share`] is called.
+pub(crate) fn arguments(params: &[Field]) -> Value {
+    object(params, Direction::Input)
 }
 
 /// The schema of a result, without `$defs`. To use it inside an envelope, call [`share`] on the envelope,

@@ -3,8 +3,12 @@
 //! Owns the combination of types, the author's contract and doc comments, and the order of the inner door's gates. Must
 //! not know the engine or who grants what.
 
+mod lint;
+mod moment;
+mod published;
 mod requirement;
 mod undescribed;
+mod valid;
 mod wide;
 
 use std::collections::BTreeMap;
@@ -15,9 +19,11 @@ use super::answer::{ErrorCases, Shape};
 use super::component::{Function, FunctionDocs};
 use super::confidential::Confidential;
 use super::expression::{Expression, Scope};
+use super::facts::FactRules;
 use super::lift::{self, LiftError};
 use super::manifest::{Example, ToolContract, Verify};
 use super::path::{self, Path};
+use super::published::{Form, Published, publish};
 use super::rules::{self, Rules};
 use super::ty::{FunctionTy, Ty};
 use super::validate::Validator;
@@ -26,7 +32,9 @@ use crate::check::Checks;
 use airlock_types::effect::Effect;
 use airlock_types::violation::Violation;
 use airlock_types::{canonical, shorten};
-use requirement::Requirement;
+pub use moment::{Moment, Seen};
+use requirement::{Met, Requirement};
+pub use valid::ValidArgs;
 use wide::Wide;
 
 /// Schema keywords by place.
@@ -69,6 +77,12 @@ pub struct Contract {
     pub verify: Option<Verify>,
     /// The fields that are never on record in the clear.
     pub confidential: Confidential,
+    /// The named terms that nothing uses.
+    pub unused_terms: Vec<String>,
+    unexampled: Vec<String>,
+    published: Published,
+    /// The facts that it gives, reads and changes. `None` if there are none.
+    pub facts: Option<Box<FactRules>>,
     validator: Validator,
     rules: Rules,
     wide: Wide,
@@ -83,25 +97,6 @@ const LIGHT_BYTES_MAX: usize = 64 << 10;
 /// The same for large schemas: bytes of the arguments times the steps that a check takes for each value. A value has at
 /// least two bytes.
 const LIGHT_COST_MAX: usize = 4 << 20;
-
-/// Arguments that passed the inner door. Only [`Contract::validate`] makes one.
-#[derive(Clone, Debug)]
-pub struct ValidArgs {
-    values: Vec<Val>,
-    canonical: String,
-}
-
-impl ValidArgs {
-    /// The arguments as component values, in the order of the parameters.
-    pub fn values(&self) -> &[Val] {
-        &self.values
-    }
-
-    /// The arguments as canonical JSON (RFC 8785). Equal values give equal text, however the caller wrote them.
-    pub fn canonical(&self) -> &str {
-        &self.canonical
-    }
-}
 
 /// Why the parts of a contract contradict each other.
 #[derive(Debug, thiserror::Error)]
@@ -149,14 +144,24 @@ impl Contract {
         docs: &FunctionDocs,
     ) -> Result<Contract, ContractError> {
         let shape = Shape::of(&function.ty);
-        let mut input_schema = schema::input(&function.ty.params);
+        let mut input_schema = schema::arguments(&function.ty.params);
+        // Here, so that keywords are laid over it as ever.
+        if author.published.args.is_none() {
+            schema::share(&mut input_schema);
+        }
         let constraints =
             documented(&author.args, &docs.args, |path| path.resolve_params(&function.ty.params).is_ok());
         overlay(&mut input_schema, &constraints)?;
+        if let Some(form) = &author.published.args {
+            published::arguments(form, &mut input_schema, &function.ty.params)?;
+        }
         let results = documented(&author.results, &docs.result, |path| {
             shape.value_ty().is_some_and(|ty| path.resolve(ty).is_ok())
         });
-        let result_schema = shape.value_ty().map(|ty| result_schema(ty, &results)).transpose()?;
+        let result_schema = shape
+            .value_ty()
+            .map(|ty| result_schema(ty, &results, author.published.result.as_ref()))
+            .transpose()?;
         let undescribed = undescribed::places(&function.ty.params, &constraints, shape.value_ty(), &results);
         // Compiled after the overlay and before `rules::lay`: the author's keywords need a validator of their own,
         // which takes null as absent (see `rules`).
@@ -188,6 +193,10 @@ impl Contract {
             checks,
             verify: author.verify,
             confidential: author.confidential,
+            unused_terms: author.unused_terms,
+            unexampled: lint::unexampled(&author.args),
+            published: author.published,
+            facts: author.facts,
             validator,
             rules,
             wide: Wide::of(constraints, &function.ty.params),
@@ -215,7 +224,8 @@ impl Contract {
     }
 
     /// The inner door: schema, then codec, then relations. Each gate relies on the one before it. Relations that name
-    /// the time of the call are judged where it is given. It is not for examples, which stay valid as time passes.
+    /// the time of the call or facts of its session are judged where there is a moment. There is none for examples, which
+    /// stay valid as time passes.
     ///
     /// # Errors
     /// Every violation of the first gate that finds one, and the arguments, from which a mended call can be made.
@@ -223,7 +233,7 @@ impl Contract {
     pub fn validate(
         &self,
         args: Map<String, Value>,
-        now_unix_ms: Option<u64>,
+        moment: Option<Moment<'_>>,
     ) -> Result<ValidArgs, (Vec<Violation>, Value)> {
         let args = Value::Object(args);
         let mut violations = self.validator.violations(&args);
@@ -234,27 +244,42 @@ impl Contract {
             return Err((violations, args));
         }
         let args = if let Value::Object(args) = args { args } else { Map::new() };
-        let checked =
-            lower::lower(&self.function.ty.params, args).and_then(|values| self.hold(values, now_unix_ms));
+        let checked = match &self.published.args {
+            None => self.lowered(args, moment),
+            Some(form) => self.lowered_as(form, args, moment),
+        };
         checked.map_err(|violations| (violations, Value::Null))
     }
 
+    /// The second gate and those after it, for arguments in plain JSON.
+    fn lowered(
+        &self,
+        args: Map<String, Value>,
+        moment: Option<Moment<'_>>,
+    ) -> Result<ValidArgs, Vec<Violation>> {
+        lower::lower(&self.function.ty.params, args).and_then(|values| self.hold(values, moment))
+    }
+
     /// Checks what schema and codec cannot: constraints on 64-bit integers, then the relations of the author.
-    fn hold(&self, values: Vec<Val>, now_unix_ms: Option<u64>) -> Result<ValidArgs, Vec<Violation>> {
+    fn hold(&self, values: Vec<Val>, moment: Option<Moment<'_>>) -> Result<ValidArgs, Vec<Violation>> {
         // Before the relations, which may assume that each argument is within its own bounds.
         let escaped = self.wide.violations(&self.function.ty.params, &values);
         if !escaped.is_empty() {
             return Err(escaped);
         }
-        let unmet: Vec<Violation> = {
-            let params = &self.function.ty.params;
-            self.requires.iter().filter_map(|require| require.unmet(params, &values, now_unix_ms)).collect()
-        };
+        let (mut unmet, mut unchecked) = (Vec::new(), Vec::new());
+        for require in &self.requires {
+            match require.judge(&self.function.ty.params, &values, moment) {
+                Met::Yes => {}
+                Met::No(violation) => unmet.push(violation),
+                Met::Unchecked => unchecked.push(require.text.clone()),
+            }
+        }
         if !unmet.is_empty() {
             return Err(unmet);
         }
         let canonical = self.canonical(&values).unwrap_or_default();
-        Ok(ValidArgs { values, canonical })
+        Ok(ValidArgs { values, canonical, unchecked })
     }
 
     fn canonical(&self, values: &[Val]) -> Option<String> {
@@ -272,14 +297,14 @@ impl Contract {
 
     /// The caller's own call with every mend applied, if it is then valid and short. There is no other example for an
     /// error: models take its values for those that were asked for.
-    pub fn mended(&self, args: &Value, now_unix_ms: u64) -> Option<Value> {
-        example::mended(&self.validator, args).filter(|args| self.accepts(args, Some(now_unix_ms)))
+    pub fn mended(&self, args: &Value, moment: Moment<'_>) -> Option<Value> {
+        example::mended(&self.validator, args).filter(|args| self.accepts(args, Some(moment)))
     }
 
     /// Whether a value passes the whole inner door. The schema alone accepts more: it cannot express every rule of the
     /// codec, and no relation.
-    fn accepts(&self, args: &Value, now_unix_ms: Option<u64>) -> bool {
-        args.as_object().is_some_and(|args| self.validate(args.clone(), now_unix_ms).is_ok())
+    fn accepts(&self, args: &Value, moment: Option<Moment<'_>>) -> bool {
+        args.as_object().is_some_and(|args| self.validate(args.clone(), moment).is_ok())
     }
 
     /// Whether arguments of this size in bytes may take long to validate. The cost is bounded by values times schema.
@@ -305,13 +330,14 @@ fn whole(reason: String) -> ContractError {
     ContractError::Keyword { path: "schema".into(), reason }
 }
 
-fn result_schema(ty: &Ty, keywords: &Keywords) -> Result<Value, ContractError> {
+fn result_schema(ty: &Ty, keywords: &Keywords, form: Option<&Form>) -> Result<Value, ContractError> {
     if let Some((path, _)) = keywords.iter().find(|(_, keywords)| keywords.contains_key(schema::HEADER)) {
         let reason = format!("`{}` is for arguments", schema::HEADER);
         return Err(ContractError::Keyword { path: path.to_string(), reason });
     }
     let mut result = schema::output(ty);
     overlay(&mut result, keywords)?;
+    form.iter().for_each(|form| publish(form, &mut result, &Path::default(), &mut Vec::new()));
     schema::clean(&mut result);
     Ok(result)
 }

@@ -17,6 +17,8 @@ use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
 use crate::call::INVALID_ARGS_BYTES_MAX;
+use crate::caller::ledger::Failed;
+use crate::caller::session::Session;
 use crate::config::ConfigFile;
 use crate::execute::{Outcome, Sandbox};
 use crate::host::{Host, HostBuilder, OpenError};
@@ -29,12 +31,17 @@ use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::environment::Environment as _;
+use airlock_types::event::Repeated;
 use airlock_types::grant::Asked;
 use airlock_types::record::{Record, v3};
+use airlock_types::session::SessionKey;
 use airlock_types::usage::TrapReport;
 use answering::{Answering, Attempts, FromRecord, Known, Source};
 use clock::Clock;
 pub use tested::{Change, Tested};
+
+/// The key of the session in which recorded calls are tested.
+const SESSION: &str = "backtest";
 
 /// A host with the registry that is tried. One call at a time is tested on it.
 pub struct Backtest {
@@ -95,14 +102,39 @@ impl Backtest {
         }
         self.clock.go_to(Duration::from_millis(record.started_unix_ms));
         self.answering.begin(self.attempts(record, unseal));
-        let call = Call { caller, ..Call::new(&record.tool, args) };
+        let session = self.session(record, &caller);
+        let key = session.as_ref().map_or(SessionKey::None, |_| SessionKey::Transport(SESSION.to_owned()));
+        let call = Call { caller, session: key, ..Call::new(&record.tool, self.published(record, args)) };
         // Its log would name records that there are not.
         let reply = self.host.call(call).with_subscriber(NoSubscriber::default()).await;
         let unknown = self.answering.end();
-        self.by_uses(record).unwrap_or_else(|| match unknown {
-            Some(why) => Tested::unanswered(record, why),
-            None => Tested::compared(record, &reply),
+        let unseen = session.and_then(|session| session.facts().lacks());
+        self.by_uses(record).unwrap_or_else(|| match (unseen, unknown) {
+            // Whether it would be stopped depends on it.
+            (Some(why), _) => Tested::unknown(record, why),
+            (None, Some(why)) => Tested::unanswered(record, why),
+            (None, None) => Tested::compared(record, &reply),
         })
+    }
+
+    /// Recorded arguments in the form that the tool publishes now. Those that were valid are on record in plain JSON.
+    fn published(&self, record: &Record, args: Arguments) -> Arguments {
+        let generation = self.host.generation();
+        match (args, generation.registry().resolve(&record.tool)) {
+            (Arguments::Parsed(args), Ok(tool)) => Arguments::Parsed(tool.contract.published_args(args)),
+            (args, _) => args,
+        }
+    }
+
+    /// A session that has seen what the session of a recorded call had. None for a call without one.
+    fn session(&self, record: &Record, caller: &Caller) -> Option<Arc<Session>> {
+        record.session.as_ref()?;
+        let (key, now_ms) = (SessionKey::Transport(SESSION.to_owned()), record.started_unix_ms);
+        let opened = self.host.generation().sessions().enter(caller, key, [0; 32], now_ms);
+        let (_, session) = opened.ok().flatten()?;
+        session.facts().recall(record.facts.as_deref().cloned().unwrap_or_default());
+        session.ledger().recall(stopped(record));
+        Some(session)
     }
 
     /// Whether a caller has no entry any more. Those of the program itself and without credentials never had one.
@@ -209,6 +241,19 @@ fn arguments(record: &Record) -> Result<Arguments, String> {
     }
 }
 
+/// What stood in the way of a recorded call that repeated another one.
+fn stopped(record: &Record) -> Option<(v3::Repeat, Option<Box<Failed>>)> {
+    let repeat = record.repeat.clone().filter(|repeat| repeat.how != Repeated::AGAIN)?;
+    let reply = record.reply.as_ref().filter(|_| repeat.how == Repeated::FAILED);
+    let failed = reply.and_then(|reply| {
+        let code = Code::ALL.into_iter().find(|code| code.as_str() == record.code)?;
+        let failure = serde_json::from_value(reply.get("error")?.clone()).ok()?;
+        let refusal = reply.get("refusal").and_then(|refusal| serde_json::from_value(refusal.clone()).ok());
+        Some(Box::new(Failed { code, failure, refusal }))
+    });
+    Some((repeat, failed))
+}
+
 /// How an attempt ended, if its record says enough.
 fn ended(record: &Record, index: usize, tool: Option<&Arc<Tool>>) -> Option<Source> {
     let attempt = record.attempts.get(index)?;
@@ -223,6 +268,6 @@ fn ended(record: &Record, index: usize, tool: Option<&Arc<Tool>>) -> Option<Sour
     let is_answer = index + 1 == record.attempts.len() && attempt.code.starts_with("ok");
     let ty = tool?.contract.function.ty.result.as_ref();
     let result = record.reply.as_ref().and_then(|reply| reply.get("result")).filter(|_| is_answer)?;
-    let value = lower_value(ty?, result.clone()).ok()?;
+    let value = lower_value(ty?, tool?.contract.plain_result(result.clone())).ok()?;
     Some(Source::Ended(Outcome::Value(Some(value))))
 }

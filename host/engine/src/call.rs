@@ -15,8 +15,10 @@ mod denials;
 mod details;
 mod events;
 mod explain;
+mod facts;
 mod fold;
 pub(crate) mod judge;
+mod ledger;
 mod notice;
 mod observe;
 mod pause;
@@ -75,8 +77,11 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
     // The inner door: every later stage sees arguments of the right types only.
     let args = validate::validate(host, &resolved, &call.arguments, &admitted, events).await?;
     events.push(validate::event(&args));
+    events.unchecked(&args);
     // After validation: a rule may depend on the arguments, and only valid ones can be relied on.
     let permitted = permit::permit(host, &call.caller, resolved, &args, &admitted, events)?;
+    // After the permits: what a caller may not do any more is not answered from memory either.
+    ledger::check(host, &permitted, &args, &admitted, events)?;
     // After the permits: a fallback without a permit is not part of the plan.
     let plan = Arc::new(routes::plan(host, &call.caller, &permitted, &args));
     events.push(Event::Planned { plan: plan.clone() });
@@ -120,7 +125,7 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
                 plan.recalled(&mut progress, found, events.elapsed_ms())
             }
             Step::Accept { code, fallback_because } => {
-                return reply::accepted(events, &permitted, judged, code, fallback_because);
+                return reply::accepted(events, (&permitted, &args), judged, code, fallback_because);
             }
             Step::GiveUp { code, not_run_because } => {
                 return Err(reply::given_up(events, &plan, judged, code, not_run_because));

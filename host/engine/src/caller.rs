@@ -6,6 +6,8 @@
 
 pub(crate) mod account;
 pub(crate) mod budget;
+pub(crate) mod facts;
+pub(crate) mod ledger;
 pub(crate) mod repeats;
 mod rules;
 pub mod session;

@@ -16,6 +16,7 @@ mod range;
 mod report;
 mod secret;
 mod server;
+mod session;
 mod signature;
 mod tool;
 
@@ -36,6 +37,7 @@ pub use self::origin::KeySource;
 pub use self::report::{Day, ReportConfig};
 pub use self::secret::{SecretConfig, SecretSource};
 pub use self::server::ServerConfig;
+pub use self::session::{FactConfig, SessionConfig};
 pub use self::signature::SignatureConfig;
 pub use self::tool::{BulkheadConfig, Functions, ImportConfig, ImportWord, RetryConfig, ToolConfig};
 use crate::file;
@@ -74,6 +76,9 @@ pub struct Config {
     /// How `serve --http` listens, and its limits.
     #[serde(default)]
     pub http: HttpConfig,
+    /// What a session remembers of its calls.
+    #[serde(default)]
+    pub session: SessionConfig,
     /// How many records of calls are kept.
     #[serde(default)]
     pub journal: JournalConfig,

@@ -18,9 +18,11 @@ use std::time::Duration;
 use crate::admission::{Bulkhead, BulkheadSlot, Gate, Rejected, Slot};
 use crate::caller::Rules;
 use crate::caller::account::Accounts;
+use crate::caller::facts::FactLimits;
+use crate::caller::ledger::LedgerLimits;
 use crate::caller::repeats::CallersRepeats;
 use crate::caller::session::Sessions;
-use crate::config::{CheckpointConfig, ConfigFile, Retention, Unavailable};
+use crate::config::{CheckpointConfig, ConfigFile, Retention, SessionConfig, Unavailable};
 use crate::execute::Execute;
 use crate::registry::{Registry, Tool};
 use crate::telemetry::metrics::{AdmissionView, CallView, StandingView, ToolMetrics};
@@ -42,6 +44,8 @@ pub(crate) struct Generation {
     registry: Arc<Registry>,
     argument_limits: ArgumentLimits,
     call_deadline_ms: u64,
+    fact_limits: FactLimits,
+    ledger_limits: LedgerLimits,
     unavailable_tools: Unavailable,
     retention: Arc<Retention>,
     checkpoint: Arc<CheckpointConfig>,
@@ -101,6 +105,7 @@ impl Generation {
                 metrics: OnceLock::new(),
             }
         };
+        let (fact_limits, ledger_limits) = session_limits(&config.session);
         let has_confidential = registry.tools().any(|tool| !tool.contract.confidential.is_empty());
         Generation {
             admission: keep(last.map(|last| &last.admission), config.host.calls_max, config.host.wait_max),
@@ -110,6 +115,8 @@ impl Generation {
             registry,
             argument_limits: config.arguments.argument_limits(),
             call_deadline_ms: config.host.call_deadline_ms,
+            fact_limits,
+            ledger_limits,
             unavailable_tools: config.host.unavailable_tools,
             retention: Arc::new(config.retention()),
             checkpoint: Arc::new(config.journal.checkpoint.clone()),
@@ -125,6 +132,8 @@ impl Generation {
             registry: self.registry.clone(),
             argument_limits: self.argument_limits,
             call_deadline_ms: self.call_deadline_ms,
+            fact_limits: self.fact_limits,
+            ledger_limits: self.ledger_limits,
             unavailable_tools: self.unavailable_tools,
             retention: self.retention.clone(),
             checkpoint: self.checkpoint.clone(),
@@ -160,6 +169,16 @@ impl Generation {
 
     pub(crate) fn call_deadline_ms(&self) -> u64 {
         self.call_deadline_ms
+    }
+
+    /// How many facts a session keeps.
+    pub(crate) fn fact_limits(&self) -> FactLimits {
+        self.fact_limits
+    }
+
+    /// How many calls a session remembers.
+    pub(crate) fn ledger_limits(&self) -> LedgerLimits {
+        self.ledger_limits
     }
 
     /// What is kept of records.
@@ -294,6 +313,13 @@ impl Generation {
         };
         self.tools.iter().map(view).collect()
     }
+}
+
+/// What sessions remember.
+fn session_limits(config: &SessionConfig) -> (FactLimits, LedgerLimits) {
+    // Destructured without `..`, so that a new setting cannot parse without being enforced.
+    let SessionConfig { facts_max, facts_bytes_max, calls_max, failed_ms_max } = *config;
+    (FactLimits { facts_max, facts_bytes_max }, LedgerLimits { calls_max, failed_ms_max })
 }
 
 impl Standing {

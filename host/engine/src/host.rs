@@ -8,6 +8,7 @@ mod call_count;
 mod error;
 mod fixed;
 mod grade;
+mod lints;
 mod load;
 mod reload;
 mod retention;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::call::recording;
 use crate::caller::CallerGrants;
+use crate::caller::facts::recalled;
 use crate::capability::files;
 use crate::capability::http::Allotment;
 use crate::capability::keyvalue::Keeper;
@@ -23,7 +24,7 @@ use crate::sandbox::engine;
 use crate::sandbox::engine::Backend;
 pub use crate::tape::{Divergence, Import, Mode};
 use crate::tape::{Player, Tape};
-use airlock_contract::tool::ValidArgs;
+use airlock_contract::tool::{Moment, Seen, ValidArgs};
 use airlock_types::caller::Caller;
 use airlock_types::cassette::{Cassette, End, Header};
 use airlock_types::digest::unhex;
@@ -123,7 +124,13 @@ pub async fn replay(host: &Host, recorded: &Recorded, mode: Mode) -> Result<Repl
 
 fn valid(tool: &Tool, recorded: &Recorded) -> Result<ValidArgs, ReplayError> {
     let args = recorded.args.as_object().cloned().unwrap_or_default();
-    tool.contract.validate(args, Some(recorded.started_unix_ms)).map_err(|(violations, _)| {
+    // Canonical arguments are in plain JSON, whatever form the contract published then or publishes now.
+    let args = tool.contract.published_args(args);
+    let now_unix_ms = recorded.started_unix_ms;
+    let reads = tool.contract.facts.as_ref().map_or(&[][..], |facts| &facts.reads);
+    let seen = recorded.facts.as_ref().map(|facts| recalled(reads, facts, now_unix_ms));
+    let seen = seen.as_ref().map_or(Seen::NoSession, Seen::Facts);
+    tool.contract.validate(args, Some(Moment { now_unix_ms, seen })).map_err(|(violations, _)| {
         ReplayError::Arguments {
             tool: tool.name.to_string(),
             what: violations

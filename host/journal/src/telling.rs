@@ -6,6 +6,7 @@
 
 mod confidential;
 mod doors;
+mod facts;
 mod grades;
 mod head;
 mod policy;
@@ -86,6 +87,7 @@ pub fn show(record: &Record, stand: Stand, graded: &[Given]) -> Told {
         head::call(record, stand),
         confidential::fields(record),
         head::asked(record),
+        facts::looked(record),
         doors::inner(record, reply.as_ref()),
         policy::brief(record),
         route::taken(record),
@@ -104,6 +106,7 @@ pub fn why(record: &Record, stand: Stand, graded: &[Given]) -> Told {
     let reply = reply_of(record);
     Told::of([
         head::call(record, stand),
+        facts::looked(record),
         doors::inner(record, reply.as_ref()),
         policy::whole(record),
         route::planned(record),

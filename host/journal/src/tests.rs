@@ -36,6 +36,8 @@ fn record(id: &str) -> Record<Json> {
         reply: None,
         parts: vec![],
         confidential: None,
+        facts: None,
+        repeat: None,
         erased_unix_ms: None,
     }
 }

@@ -13,6 +13,7 @@ use crate::finding::Finding;
 use crate::grant::Lack;
 use crate::json::Json;
 use crate::plan::{PathStep, Plan};
+use crate::record::v3::{Facts, Repeat};
 use crate::session::SessionId;
 use crate::usage::{Traces, TrapReport};
 
@@ -38,6 +39,21 @@ pub enum Event {
     Validated {
         /// The arguments, canonical (RFC 8785).
         args: Json,
+    },
+    /// Relations were judged by facts of the session.
+    Looked {
+        /// What was looked up.
+        facts: Box<Facts>,
+    },
+    /// Relations were not checked, since the call has no session.
+    Unchecked {
+        /// The relations, as they were written.
+        relations: Vec<String>,
+    },
+    /// The call repeats one of its session.
+    Repeated {
+        /// Which, and what follows.
+        repeated: Repeated,
     },
     /// Policy decided about the called tool.
     Decided {
@@ -103,4 +119,31 @@ pub enum Event {
         /// Bytes of the result, as JSON.
         result_bytes: u64,
     },
+}
+
+/// A call that repeats one of its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeated {
+    /// The record of that call; none while it runs.
+    pub of: Option<String>,
+    /// What follows: one of the words below.
+    pub how: &'static str,
+}
+
+impl Repeated {
+    /// The first one failed: its answer is given again.
+    pub const FAILED: &'static str = "failed";
+    /// The first one succeeded: this one is held.
+    pub const DONE: &'static str = "done";
+    /// The first one runs: this one is held.
+    pub const RUNNING: &'static str = "running";
+    /// The first one succeeded, and this one runs all the same.
+    pub const AGAIN: &'static str = "again";
+
+    /// As it is on record.
+    pub fn read(stored: &Repeat) -> Repeated {
+        let words = [Repeated::FAILED, Repeated::RUNNING, Repeated::AGAIN];
+        let how = words.into_iter().find(|word| *word == stored.how).unwrap_or(Repeated::DONE);
+        Repeated { of: stored.of.clone(), how }
+    }
 }

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::shorten::shorten;
 use crate::words::quoted_list;
 
 /// What follows from a finding; ordered, the mildest first.
@@ -102,6 +103,30 @@ impl Finding {
             got: format!(
                 "one at {} that was not answered: it may have been made or not",
                 quoted_list(open_at.iter().map(String::as_str))
+            ),
+        }
+    }
+
+    /// The finding of a relation over facts that was not checked, since the call has no session.
+    pub fn unchecked(relation: &str) -> Finding {
+        Finding {
+            kind: "facts.unchecked".into(),
+            verdict: Verdict::Warn,
+            path: String::new(),
+            expected: shorten(relation, 200),
+            got: "no session, so this cannot be checked".into(),
+        }
+    }
+
+    /// The finding of a call of a tool that may write, which did again what an earlier one of its session did.
+    pub fn repeated(record: &str) -> Finding {
+        Finding {
+            kind: "repeat.done".into(),
+            verdict: Verdict::Warn,
+            path: String::new(),
+            expected: "each change once in a session".into(),
+            got: format!(
+                "the same call as in record {record}, which succeeded: it may have been done a second time"
             ),
         }
     }

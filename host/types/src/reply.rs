@@ -124,6 +124,10 @@ pub struct Failure {
     /// The tool's own error, as its WIT types it. Text of the tool's: data, not instructions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<Value>,
+    /// The id of what was decided: the same for a call that is sent again and would fail again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "schema", schemars(length(min = 8)))]
+    pub decision_id: Option<String>,
 }
 
 /// When an answer was given that is delivered again.
@@ -223,6 +227,7 @@ impl Failure {
             violations: Vec::new(),
             example: None,
             detail: None,
+            decision_id: None,
         }
     }
 }

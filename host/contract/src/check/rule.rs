@@ -102,6 +102,11 @@ impl Kind {
 }
 
 impl Rule {
+    /// Every expression of the rule.
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &str> {
+        self.kind.expressions().into_iter().chain(self.when.as_deref())
+    }
+
     /// The rule as comparable data: the kind with its settings, and the verdict if declared.
     fn told(&self, scope: &Scope) -> Value {
         let mut told = serde_json::to_value(&self.kind).unwrap_or_default();
@@ -112,8 +117,7 @@ impl Rule {
             told["when"] = when.as_str().into();
         }
         // The texts do not show what a term stands for.
-        let texts = self.kind.expressions().into_iter().chain(self.when.as_deref());
-        for (name, text) in texts.flat_map(|text| scope.terms.used(text)) {
+        for (name, text) in self.expressions().flat_map(|text| scope.terms.used(text)) {
             told["let"][name] = text.into();
         }
         told

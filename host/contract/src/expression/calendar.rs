@@ -100,6 +100,11 @@ pub(super) fn arithmetic<'v>(op: Arithmetic, a: &Datum<'v>, b: &Datum<'v>) -> Op
     }
 }
 
+/// Whether a span is of whole days, as a date moves.
+pub(super) fn is_whole_days(span: &Datum<'_>) -> bool {
+    matches!(span, Datum::Span(span) if *span == TimeDelta::days(span.num_days()))
+}
+
 fn moved<'v>(from: &Datum<'v>, by: TimeDelta) -> Option<Datum<'v>> {
     match from {
         Datum::Date(day) if by == TimeDelta::days(by.num_days()) => {

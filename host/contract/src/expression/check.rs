@@ -2,6 +2,7 @@
 //! operands.
 
 mod call;
+mod facts;
 mod operator;
 mod time;
 
@@ -77,6 +78,9 @@ impl Checker<'_> {
                 if self.is_args(&select.operand) {
                     return self.arg(expr, &select.operand, &select.field);
                 }
+                if self.is_named("facts", &select.operand) {
+                    return Err(self.error(expr, facts::ALONE.into(), None));
+                }
                 let base = self.node(&select.operand)?;
                 self.field(expr, base, &select.field)
             }
@@ -140,6 +144,9 @@ impl Checker<'_> {
             ("result", None) => {
                 Err(self.error(expr, "there is no `result` here: only the arguments are known".into(), None))
             }
+            ("facts", _) if !self.scope.facts.is_empty() => {
+                Err(self.error(expr, "`facts` stands before a name: `facts.name[key]`".into(), None))
+            }
             ("now", _) => Ok(self.made(expr, What::Now, Kind::Time(Form::Moment))),
             _ => self.term(expr, name),
         }
@@ -147,7 +154,7 @@ impl Checker<'_> {
 
     fn term(&self, expr: &IdedExpr, name: &str) -> Checked {
         let Some(term) = self.scope.terms.get(name) else {
-            let known = ["args", "result", "now"].into_iter().chain(self.scope.terms.names());
+            let known = ["args", "result", "now", "facts"].into_iter().chain(self.scope.terms.names());
             let hint = did_you_mean(name, known.chain(self.vars.iter().map(|(var, _)| var.as_str())));
             let message = format!("there is no `{name}`; there are `args` and `result`");
             return Err(self.error(expr, message, hint));
@@ -156,12 +163,21 @@ impl Checker<'_> {
             let message = format!("`{name}` reads the result, and here only the arguments are known");
             return Err(self.error(expr, message, None));
         }
+        if !term.reads.facts.is_empty() && self.scope.facts.is_empty() {
+            let message = format!("`{name}` looks up facts, which only relations may");
+            return Err(self.error(expr, message, None));
+        }
         self.by_name(expr, What::Term(term.clone()), term.kind.clone())
     }
 
     fn is_args(&self, expr: &IdedExpr) -> bool {
-        matches!(&expr.expr, Expr::Ident(name) if name == "args")
-            && !self.vars.iter().any(|(var, _)| var == "args")
+        self.is_named("args", expr)
+    }
+
+    /// Whether a part is this name, and no variable of the name is in the way.
+    fn is_named(&self, wanted: &str, expr: &IdedExpr) -> bool {
+        matches!(&expr.expr, Expr::Ident(name) if name == wanted)
+            && !self.vars.iter().any(|(var, _)| var == wanted)
     }
 
     fn arg(&self, expr: &IdedExpr, args: &IdedExpr, name: &str) -> Checked {
@@ -246,6 +262,9 @@ impl Checker<'_> {
     }
 
     fn index(&mut self, expr: &IdedExpr, base: &IdedExpr, at: &IdedExpr) -> Checked {
+        if let Some(fact) = self.fact_name(base)? {
+            return self.fact(expr, fact, at);
+        }
         let (base, at_node) = (self.node(base)?, self.node(at)?);
         let kind = match (base.kind.some(), &at_node.what) {
             (Kind::List(item, _), _) if *at_node.kind.some() == Kind::Number => (**item).clone(),
@@ -266,6 +285,9 @@ impl Checker<'_> {
     }
 
     fn within(&mut self, expr: &IdedExpr, item: &IdedExpr, list: &IdedExpr) -> Checked {
+        if let Some(fact) = self.fact_name(list)? {
+            return self.seen(expr, fact, item);
+        }
         let (item_node, list_node) = (self.node(item)?, self.node(list)?);
         let inner = match list_node.kind.some() {
             Kind::List(inner, _) => (**inner).clone(),

@@ -32,6 +32,8 @@ pub(super) fn estimate(node: &Node) -> u64 {
             parts().saturating_add(nodes.iter().map(text).sum::<u64>().saturating_mul(states))
         }
         What::Call(_, nodes) => parts().saturating_add(nodes.iter().map(text).sum()),
+        // The key is read whole; what is found by it is not.
+        What::Fact(_, key) | What::Seen(_, key) => parts().saturating_add(text(key)),
         // Only one of the two is evaluated.
         What::Choose(test, a, b) => {
             estimate(test).saturating_add(1).saturating_add(estimate(a).max(estimate(b)))

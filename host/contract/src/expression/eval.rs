@@ -7,6 +7,7 @@ use super::meter::{BYTES_A_STEP, Meter, Trouble};
 use super::term::Term;
 use super::tree::{Arithmetic, Compare, Function, Node, What};
 use super::{Bindings, Explanation, Judgement, calendar, explain};
+use crate::facts::Found;
 use crate::{Val, period};
 
 /// One evaluation of one expression.
@@ -21,6 +22,14 @@ pub(super) struct Run<'v> {
 
 impl<'v> Run<'v> {
     fn new(bindings: Bindings<'v>) -> Run<'v> {
+        Run { bindings, ..Run::default() }
+    }
+}
+
+/// An evaluation of parts that read nothing.
+impl Default for Run<'_> {
+    fn default() -> Self {
+        let bindings = Bindings { params: &[], args: &[], result: None, now_unix_ms: None, facts: None };
         Run { bindings, vars: Vec::new(), meter: Meter::default(), terms: Vec::new() }
     }
 }
@@ -46,6 +55,11 @@ pub(super) fn judge<'v>(root: &'v Node, bindings: &Bindings<'v>) -> Judgement {
         }
         Err(trouble) => Judgement::Error(Explanation(trouble.to_string())),
     }
+}
+
+/// What would satisfy a rule that does not hold.
+pub(super) fn satisfying<'v>(root: &'v Node, bindings: &Bindings<'v>) -> Option<String> {
+    explain::satisfying(&mut Run::new(*bindings), root)
 }
 
 /// The values of two scalar parts as text, where they differ and the first one is not null.
@@ -95,6 +109,8 @@ impl<'v> Run<'v> {
             What::Arg(at) => Ok(self.bindings.args.get(*at).map_or(Datum::Null, Datum::of)),
             What::Result => Ok(self.bindings.result.map_or(Datum::Null, Datum::of)),
             What::Var(at) => Ok(self.vars.get(*at).map_or(Datum::Null, |var| var.item.clone())),
+            What::Fact(at, key) => self.fact(*at, key)?.map_err(Trouble::Unseen),
+            What::Seen(at, key) => self.fact(*at, key).map(|found| Datum::Bool(found.is_ok())),
             What::Field(base, name) => self.present(base)?.field(name).ok_or_else(|| unfit(base)),
             What::Index(base, at) => self.index(node, base, at),
             What::List(items) => {
@@ -144,10 +160,24 @@ impl<'v> Run<'v> {
     fn has(&mut self, field: &'v Node) -> Result<bool, Trouble> {
         match self.eval(field) {
             // Only a null is absence. Other errors are passed on, above all that of a spent meter.
-            Ok(Datum::Null) | Err(Trouble::Null(_)) => Ok(false),
+            Ok(Datum::Null) | Err(Trouble::Null(_) | Trouble::Unseen(_)) => Ok(false),
             Ok(_) => Ok(true),
             Err(trouble) => Err(trouble),
         }
+    }
+
+    /// The fact with a key, or why there is none.
+    fn fact(&mut self, at: usize, key: &'v Node) -> Result<Result<Datum<'v>, String>, Trouble> {
+        let key = self.present(key)?;
+        let number = if let Datum::Int(n) = key { Some(n.to_string()) } else { None };
+        let key = number.as_deref().or(key.text()).unwrap_or_default();
+        self.meter.spend(key.len() as u64 / BYTES_A_STEP)?;
+        let none = "there is no session that could have seen it";
+        Ok(match self.bindings.facts.map(|facts| facts.look(at, key)) {
+            Some(Found::Fact(fact)) => Ok(Datum::of(&fact.value)),
+            Some(Found::Nothing(why)) => Err(why),
+            None => Err(none.to_owned()),
+        })
     }
 
     /// `&&` and `||`: a decisive side wins over an error on the other side, in either order.

@@ -5,7 +5,7 @@ use super::datum::Datum;
 use super::eval::{Run, Var};
 use super::fold::first_repeat;
 use super::kind::Kind;
-use super::tree::{Function, Macro, Node, What};
+use super::tree::{Compare, Function, Macro, Node, What};
 use airlock_types::shorten::{clean_lines, shorten};
 
 /// Most values in one explanation.
@@ -19,6 +19,57 @@ pub(super) fn failing<'v>(run: &mut Run<'v>, node: &'v Node) -> String {
     let mut facts = Vec::new();
     decided(run, node, false, &mut facts);
     facts.join(", ")
+}
+
+/// What would satisfy a comparison with an argument that is false, where one decides alone: `args.paid = 120`.
+pub(super) fn satisfying<'v>(run: &mut Run<'v>, node: &'v Node) -> Option<String> {
+    let (op, a, b) = match &node.what {
+        What::And(a, b) => {
+            let is_false = [a, b].map(|part| run.truth(part) == Ok(false));
+            return match is_false {
+                [true, false] => satisfying(run, a),
+                [false, true] => satisfying(run, b),
+                [true, true] | [false, false] => None,
+            };
+        }
+        What::Compare(op, a, b) => (*op, a, b),
+        _ => return None,
+    };
+    let (op, place, other) = match (is_place(a), is_place(b)) {
+        (true, false) => (op, a, b),
+        (false, true) => (mirrored(op), b, a),
+        (true, true) | (false, false) => return None,
+    };
+    let sign = match op {
+        Compare::Equal => "=",
+        Compare::NotEqual => return None,
+        Compare::Less => "<",
+        Compare::LessEqual => "<=",
+        Compare::Greater => ">",
+        Compare::GreaterEqual => ">=",
+    };
+    let value = run.eval(other).ok()?;
+    Some(format!("{} {sign} {}", place.text, shown(&value)))
+}
+
+/// Whether a part is an argument, or a field in one.
+fn is_place(node: &Node) -> bool {
+    match &node.what {
+        What::Arg(_) => true,
+        What::Field(base, _) => is_place(base),
+        _ => false,
+    }
+}
+
+/// The comparison with its sides exchanged.
+fn mirrored(op: Compare) -> Compare {
+    match op {
+        Compare::Equal | Compare::NotEqual => op,
+        Compare::Less => Compare::Greater,
+        Compare::LessEqual => Compare::GreaterEqual,
+        Compare::Greater => Compare::Less,
+        Compare::GreaterEqual => Compare::LessEqual,
+    }
 }
 
 /// Adds a value, unless the list is full or contains it.
@@ -104,7 +155,13 @@ fn repeated<'v>(run: &mut Run<'v>, list: &'v Node, key: &'v Node, facts: &mut Ve
 /// The values that a part reads, each with its name.
 fn leaves<'v>(run: &mut Run<'v>, node: &'v Node, facts: &mut Vec<String>) {
     match &node.what {
-        What::Var(_) | What::Arg(_) | What::Result | What::Field(..) | What::Index(..) | What::Term(_) => {
+        What::Var(_)
+        | What::Arg(_)
+        | What::Result
+        | What::Fact(..)
+        | What::Field(..)
+        | What::Index(..)
+        | What::Term(_) => {
             let value = run.eval(node).map_or_else(|trouble| trouble.to_string(), |value| shown(&value));
             // The name of a map key is its own value, which would explain nothing. The text of the expression is used
             // instead.

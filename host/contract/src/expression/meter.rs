@@ -16,6 +16,8 @@ pub(super) const PARTS_A_STEP: u64 = 10;
 pub(super) enum Trouble {
     /// The part of this name is null.
     Null(String),
+    /// A fact that the session has not seen, or that does not count any more, in words.
+    Unseen(String),
     /// The steps are spent.
     Spent,
     /// Anything else, in words.
@@ -27,7 +29,7 @@ impl fmt::Display for Trouble {
         match self {
             Trouble::Null(name) => write!(f, "`{name}` is null"),
             Trouble::Spent => write!(f, "it took more than {COST_MAX} steps"),
-            Trouble::Other(words) => f.write_str(words),
+            Trouble::Unseen(words) | Trouble::Other(words) => f.write_str(words),
         }
     }
 }

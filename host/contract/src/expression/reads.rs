@@ -15,6 +15,8 @@ pub(super) struct Reads {
     pub(super) result: bool,
     /// Whether it reads the time of the call by `now` or `today`.
     pub(super) time: bool,
+    /// The facts that it looks up, by their place in the scope.
+    pub(super) facts: BTreeSet<usize>,
     /// The terms that it names, directly or through others, with the cost of each by itself.
     pub(super) terms: BTreeMap<String, u64>,
 }
@@ -34,6 +36,10 @@ impl Reads {
                     reads.add(&term.reads);
                     reads.terms.insert(node.text.clone(), term.cost);
                 }
+                What::Fact(at, key) | What::Seen(at, key) => {
+                    reads.facts.insert(*at);
+                    left.push(key);
+                }
                 _ => left.extend(node.parts()),
             }
         }
@@ -44,6 +50,7 @@ impl Reads {
         self.places.extend(other.places.iter().cloned());
         self.result |= other.result;
         self.time |= other.time;
+        self.facts.extend(&other.facts);
         self.terms.extend(other.terms.clone());
     }
 

@@ -12,7 +12,7 @@ use super::kind::Kind;
 use super::parse::{names, parse};
 use super::reads::Reads;
 use super::tree::Node;
-use super::{ExpressionError, Scope, bounded, check, cost};
+use super::{ExpressionError, Scope, bounded, check, constant, cost};
 
 /// Most terms that name each other in a chain. Evaluation recurses by it, each time by the depth of an expression.
 pub(super) const CHAIN_MAX: usize = 4;
@@ -30,6 +30,8 @@ pub(super) struct Term {
     /// Its estimated steps, without those of the terms that it names.
     pub(super) cost: u64,
     pub(super) reads: Reads,
+    /// Whether it reads nothing.
+    pub(super) is_constant: bool,
     /// The text as it was written, and the terms that it names.
     text: String,
     uses: BTreeSet<String>,
@@ -80,7 +82,7 @@ impl Terms {
 impl Term {
     fn compile(name: &str, text: &str, scope: &Scope) -> Result<Term, ExpressionError> {
         let is_name = parse(name).is_ok_and(|(expr, _)| matches!(&expr.expr, Expr::Ident(it) if it == name));
-        if !is_name || ["args", "result", "now"].contains(&name) {
+        if !is_name || ["args", "result", "now", "facts"].contains(&name) {
             return Err(wrong(text, format!("`{name}` cannot be the name of a term")));
         }
         let uses: BTreeSet<String> =
@@ -92,10 +94,12 @@ impl Term {
         let mut node = check::check_any(text, scope)?;
         let reads = Reads::of(&node, &scope.args);
         bounded(&node, &reads, text)?;
+        constant::refuse_valueless(&node)?;
+        let is_constant = constant::is_constant(&node);
         let cost = cost::estimate(&node);
         let kind = node.kind.clone();
         node.outline();
-        Ok(Term { node, kind, cost, reads, text: text.to_owned(), uses, chain })
+        Ok(Term { node, kind, cost, reads, is_constant, text: text.to_owned(), uses, chain })
     }
 }
 

@@ -63,6 +63,7 @@ fn judge(text: &str) -> Judgement {
         args: &args,
         result: Some(&result),
         now_unix_ms: None,
+        facts: None,
     })
 }
 
@@ -186,7 +187,7 @@ proptest! {
     fn whatever_compiles_can_be_judged(text in sources()) {
         if let Ok(expression) = Expression::compile_bool(&text, &scope()) {
             let (args, result) = values();
-            let bindings = Bindings { params: &scope().args, args: &args, result: Some(&result), now_unix_ms: None };
+            let bindings = Bindings { params: &scope().args, args: &args, result: Some(&result), now_unix_ms: None, facts: None };
             if let Judgement::Error(why) = expression.eval(&bindings) {
                 prop_assert!(!why.0.contains("is not a"), "a type error at run time: {text}: {why}");
             }

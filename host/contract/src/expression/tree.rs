@@ -37,6 +37,10 @@ pub(super) enum What {
     Today(Tz),
     /// A named term.
     Term(Arc<Term>),
+    /// The fact with a key, by the place of its name in the scope.
+    Fact(usize, Box<Node>),
+    /// Whether there is a fact with a key.
+    Seen(usize, Box<Node>),
     /// The variable of a macro, counted from the outermost.
     Var(usize),
     Field(Box<Node>, String),
@@ -118,6 +122,7 @@ impl Node {
             // A term is shown by its name, and its text is not a part of this one.
             What::Now | What::Today(_) | What::Term(_) => Vec::new(),
             What::Field(a, _) | What::Not(a) | What::Negate(a) | What::Has(a) => vec![a],
+            What::Fact(_, a) | What::Seen(_, a) => vec![a],
             What::Time(_, a) | What::Fold(_, _, a) => vec![a],
             What::Index(a, b) | What::And(a, b) | What::Or(a, b) | What::In(a, b) => vec![a, b],
             What::Arithmetic(_, a, b) | What::Compare(_, a, b) | What::Macro(_, a, b) => vec![a, b],
@@ -136,6 +141,7 @@ impl Node {
             What::Arg(_) | What::Result | What::Var(_) => {}
             What::Now | What::Today(_) | What::Term(_) => {}
             What::Field(a, _) | What::Not(a) | What::Negate(a) | What::Has(a) => a.outline(),
+            What::Fact(_, a) | What::Seen(_, a) => a.outline(),
             What::Time(_, a) | What::Fold(_, _, a) => a.outline(),
             What::Index(a, b)
             | What::And(a, b)

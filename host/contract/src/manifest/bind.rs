@@ -1,6 +1,6 @@
 //! Compares what a contract says of one function with its type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde_json::{Map, Value};
@@ -8,14 +8,18 @@ use toml::Spanned;
 
 use super::bound::{self, Problems};
 use super::errors::{self, Written};
-use super::{Manifest, Require, ToolContract, Verify, WrittenRequire, WrittenTool};
+use super::facts::Given;
+use super::places::places;
+use super::{Manifest, Require, ToolContract, Verify, WithoutSession, WrittenRequire, WrittenTool};
 use crate::answer::Shape;
 use crate::check::{self, Checks, Rule};
 use crate::component::Function;
 use crate::confidential::{Confidential, ConfidentialError};
 use crate::expression::{Bounds, COST_CALL_MAX, Expression, Scope, Terms};
-use crate::path::{Path, PathError};
+use crate::facts::Reading;
+use crate::path::PathError;
 use crate::pattern as patterns;
+use crate::published::{Published, Root};
 use crate::rules;
 use crate::ty::FunctionTy;
 use airlock_types::diagnostic::Diagnostic;
@@ -49,8 +53,8 @@ impl Manifest {
 /// Makes the contract of one function. Its problems are added to `problems`, so that all are reported at once.
 pub(super) fn tool(
     manifest: &Manifest,
-    written: &WrittenTool,
-    function: &Function,
+    (written, function): (&WrittenTool, &Function),
+    given: &Given,
     problems: &mut Problems,
 ) -> ToolContract {
     // Destructured without `..`, so that a new key does not compile until it is used here.
@@ -69,18 +73,21 @@ pub(super) fn tool(
         expect,
         verify,
         confidential,
+        facts: _,
+        needs: _,
+        changes: _,
         terms,
     } = written;
     let shape = Shape::of(&function.ty);
     // Rules are written against the result that agents see. The parts that move to the envelope are not in it.
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
     let mut bind = Bind { manifest, seen: &seen, problems };
-    let args = bind.places(args, |seen, path| path.resolve_params(&seen.params).map(drop));
-    let results = bind.places(result, |seen, path| match &seen.result {
-        Some(ty) => path.resolve(ty).map(drop),
-        None => Err(PathError::Unknown { name: path.to_string(), known: vec![] }),
-    });
-    let scope = bind.scope(terms, Bounds::of(&args, &results));
+    let args = places(manifest, args, Some(Root::Params(&seen.params)), bind.problems);
+    let results = places(manifest, result, seen.result.as_ref().map(Root::Value), bind.problems);
+    let readable = given.readable(manifest, written, bind.problems);
+    let scope = bind.scope(terms, Bounds::of(&args.keywords, &results.keywords), readable.clone());
+    let requires = bind.requires(require, &scope);
+    let facts = given.rules(manifest, (written, function), (readable, &requires), bind.problems);
     ToolContract {
         title: title.clone(),
         description: description.clone(),
@@ -93,14 +100,27 @@ pub(super) fn tool(
             bind.problems,
         ),
         schema: bind.schema(schema),
-        args,
-        results,
+        args: args.keywords,
+        results: results.keywords,
+        published: Published { args: args.form, result: results.form },
         examples: example.clone(),
-        requires: bind.requires(require, &scope),
+        requires,
         checks: bind.checks(expect, &scope),
         verify: verify.as_ref().map(|verify| bind.verify(verify)),
         confidential: bind.confidential(confidential, function.ty.result.is_some()),
+        unused_terms: unused(written, &scope),
+        facts,
     }
+}
+
+/// The terms that no rule of the tool names.
+fn unused(written: &WrittenTool, scope: &Scope) -> Vec<String> {
+    let required = written.require.iter().map(|require| require.that.get_ref().as_str());
+    let expected = written.expect.iter().flat_map(|rule| rule.get_ref().expressions());
+    let used: BTreeSet<&str> =
+        required.chain(expected).flat_map(|text| scope.terms.used(text).into_keys()).collect();
+    let names = written.terms.keys().map(|name| name.get_ref().as_str());
+    names.filter(|name| !used.contains(name)).map(str::to_owned).collect()
 }
 
 struct Bind<'b> {
@@ -133,36 +153,14 @@ impl Bind<'_> {
         written.iter().map(|(keyword, value)| (keyword.get_ref().clone(), value.clone())).collect()
     }
 
-    fn places(
+    /// What rules may name: arguments, result, facts and the terms of the tool.
+    fn scope(
         &mut self,
-        written: &BTreeMap<Spanned<String>, Map<String, Value>>,
-        exists: impl Fn(&FunctionTy, &Path) -> Result<(), PathError>,
-    ) -> BTreeMap<Path, Map<String, Value>> {
-        let mut places = BTreeMap::new();
-        for (text, keywords) in written {
-            if self.problems.is_full() {
-                break;
-            }
-            let found = Path::parse(text.get_ref()).and_then(|path| exists(self.seen, &path).map(|()| path));
-            match found {
-                Ok(path) => {
-                    places.insert(path, keywords.clone());
-                }
-                Err(err) => self.problems.add(|| {
-                    let mut problem = self.manifest.plain(text.span(), err.to_string(), "this path");
-                    if let PathError::Unknown { name, known } = &err {
-                        problem.hint = did_you_mean(name, known.iter().map(String::as_str));
-                    }
-                    problem
-                }),
-            }
-        }
-        places
-    }
-
-    /// What rules may name: arguments, result and the terms of the tool.
-    fn scope(&mut self, written: &BTreeMap<Spanned<String>, Spanned<String>>, bounds: Bounds) -> Scope {
-        let scope = check::scope(self.seen, bounds, Terms::default());
+        written: &BTreeMap<Spanned<String>, Spanned<String>>,
+        bounds: Bounds,
+        facts: Vec<Reading>,
+    ) -> Scope {
+        let scope = Scope { facts, ..check::scope(self.seen, bounds, Terms::default()) };
         let texts = written.iter().map(|(name, text)| (name.get_ref().as_str(), text.get_ref().as_str()));
         let (terms, problems) = Terms::compile(&texts.collect(), &scope);
         for (name, err) in problems {
@@ -180,14 +178,21 @@ impl Bind<'_> {
         // Each relation has its own bound. All of them run for every call, so their sum has one as well.
         let mut cost = 0u64;
         let mut requires = Vec::new();
-        for WrittenRequire { that, message } in written {
+        for WrittenRequire { that, message, without_session } in written {
             match Expression::compile_bool(that.get_ref(), &scope) {
                 Ok(rule) => {
+                    if let Some(choice) = without_session.as_ref().filter(|_| rule.facts().next().is_none()) {
+                        let message = "the relation looks up no facts, so it needs no session".to_owned();
+                        self.problems.add(|| self.manifest.plain(choice.span(), message, "this choice"));
+                    }
+                    let without_session = without_session
+                        .as_ref()
+                        .map_or_else(WithoutSession::default, |choice| *choice.get_ref());
                     cost = cost.saturating_add(rule.cost());
                     let used = scope.terms.used(that.get_ref()).into_iter();
                     let terms = used.map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
                     let (text, message) = (that.get_ref().clone(), message.clone());
-                    requires.push(Require { rule, text, terms, message });
+                    requires.push(Require { rule, text, terms, message, without_session });
                 }
                 Err(err) => {
                     let span = self.inside(that, err.span);
@@ -239,6 +244,8 @@ impl Bind<'_> {
     }
 
     fn checks(&mut self, written: &[Spanned<Rule>], scope: &Scope) -> Option<Checks> {
+        // A result is judged by itself, so that it can be judged again without its session.
+        let scope = &Scope { facts: Vec::new(), ..scope.clone() };
         let mut sound = true;
         // One by one, so that each problem has the place of its own rule.
         for rule in written {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub use self::error::OverlayError;
 use super::defs;
 use super::exact::less;
-use crate::path::{Path, PathError, Segment};
+use crate::path::{Path, PathError, Segment, snake};
 use crate::pattern;
 use airlock_types::words::got;
 
@@ -127,6 +127,11 @@ fn descend<'s>(
 ) -> Result<&'s mut Value, PathError> {
     let node = through(node, defs);
     match step {
+        // A name that is not a property is that of a case: the path goes on in its payload.
+        Segment::Field(name) if case(node, name, defs).is_some() => {
+            let at = case(node, name, defs).unwrap_or_default();
+            Ok(&mut node["anyOf"][at]["properties"]["val"])
+        }
         Segment::Field(name) => {
             // Lookup for twice, so that the names are only listed where the error needs them.
             if node.get("properties").is_none_or(|all| all.get(name).is_none()) {
@@ -140,6 +145,21 @@ fn descend<'s>(
         }
         Segment::Items => Err(PathError::NotAList(path.to_string())),
     }
+}
+
+/// The branch of the case of this name that has a payload.
+fn case(node: &mut Value, name: &str, defs: &Map<String, Value>) -> Option<usize> {
+    let branches = node.get_mut("anyOf").and_then(Value::as_array_mut)?;
+    branches.iter_mut().position(|branch| {
+        defs::expand(branch, defs);
+        let tag = branch.pointer("/properties/tag/enum/0").and_then(Value::as_str);
+        tag.is_some_and(|tag| snake(tag) == name) && branch.pointer("/properties/val").is_some()
+    })
+}
+
+/// What a value is inside of options, in a schema without shared parts.
+pub(crate) fn inside(node: &mut Value) -> &mut Value {
+    through(node, &Map::new())
 }
 
 fn node_names(node: &Value) -> Vec<String> {

@@ -5,7 +5,8 @@
 
 use crate::Val;
 use crate::expression::{Bindings, Expression, Judgement};
-use crate::manifest::Require;
+use crate::manifest::{Require, WithoutSession};
+use crate::tool::{Moment, Seen};
 use crate::ty::Field;
 use airlock_types::code::Code;
 use airlock_types::place::Place;
@@ -15,47 +16,107 @@ use airlock_types::violation::Violation;
 /// Characters of a relation that are shown beside its author's message.
 const RULE_CHARS_MAX: usize = 60;
 
+/// What a caller without a session can do.
+const NO_SESSION: &str =
+    "open a session with `new` in place of a handle, and make the calls that give the facts in it";
+
 #[derive(Debug)]
 pub(super) struct Requirement {
     rule: Expression,
-    text: String,
+    without_session: WithoutSession,
+    pub(super) text: String,
     /// The text with what its terms stand for, for reviewers.
     pub(super) full: String,
     pub(super) message: Option<String>,
 }
 
+/// Whether a relation is met.
+pub(super) enum Met {
+    Yes,
+    No(Violation),
+    /// It is about facts, and there is no session that could have seen any.
+    Unchecked,
+}
+
 impl Requirement {
-    /// The violation of arguments that break the relation. One that names the time is judged where it is given.
-    pub(super) fn unmet(
-        &self,
-        params: &[Field],
-        args: &[Val],
-        now_unix_ms: Option<u64>,
-    ) -> Option<Violation> {
+    /// Whether it reads nothing, so that it holds for every call or for none.
+    pub(super) fn is_constant(&self) -> bool {
+        self.rule.is_constant()
+    }
+
+    /// The texts that are written in it.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        self.rule.texts()
+    }
+
+    /// Whether one of these violations is of this relation.
+    pub(super) fn is_in(&self, violations: &[Violation]) -> bool {
+        violations.iter().any(|found| found.expected == self.expected() && found.hint == self.message)
+    }
+
+    /// The relation in a violation.
+    fn expected(&self) -> String {
+        // An author's message says more than a long expression, and both share a line of bounded length.
+        match self.message {
+            Some(_) => shorten::shorten(&self.text, RULE_CHARS_MAX),
+            None => self.text.clone(),
+        }
+    }
+
+    /// Whether it is about facts of a session.
+    pub(super) fn reads_facts(&self) -> bool {
+        self.rule.facts().next().is_some()
+    }
+
+    /// Judges arguments. A relation that names the time or facts is judged where there is a moment.
+    pub(super) fn judge(&self, params: &[Field], args: &[Val], moment: Option<Moment<'_>>) -> Met {
+        let reads_facts = self.reads_facts();
         // Only for a relation that names the time: the others must not depend on it.
-        let now_unix_ms = if self.rule.reads_time() { Some(now_unix_ms?) } else { None };
-        let bindings = Bindings { params, args, result: None, now_unix_ms };
-        let why = match self.rule.eval(&bindings) {
-            Judgement::Holds => return None,
-            // A relation that cannot be evaluated is not satisfied: the call does not run.
-            Judgement::Fails(why) | Judgement::Error(why) => why,
+        let now_unix_ms = moment.filter(|_| self.rule.reads_time()).map(|moment| moment.now_unix_ms);
+        if self.rule.reads_time() && now_unix_ms.is_none() {
+            return Met::Yes;
+        }
+        let facts = match moment.map(|moment| moment.seen).filter(|_| reads_facts) {
+            Some(Seen::Facts(facts)) => Some(facts),
+            Some(Seen::NoSession) => return self.without_session(),
+            None | Some(Seen::NotJudged) if reads_facts => return Met::Yes,
+            None | Some(Seen::NotJudged) => None,
         };
+        let bindings = Bindings { params, args, result: None, now_unix_ms, facts };
+        let (why, satisfying) = match self.rule.eval(&bindings) {
+            Judgement::Holds => return Met::Yes,
+            Judgement::Fails(why) => (why, self.rule.satisfying(&bindings)),
+            // A relation that cannot be evaluated is not satisfied: the call does not run.
+            Judgement::Error(why) => (why, None),
+        };
+        let lacks = facts.and_then(|facts| facts.sources(self.rule.facts()).or(satisfying));
+        let hint = [self.message.clone(), lacks].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        Met::No(self.violation(why.to_string(), (!hint.is_empty()).then_some(hint)))
+    }
+
+    fn without_session(&self) -> Met {
+        match self.without_session {
+            WithoutSession::Warn => Met::Unchecked,
+            WithoutSession::Refuse => {
+                let why = "no session, so this cannot be checked".to_owned();
+                Met::No(self.violation(why, Some(NO_SESSION.to_owned())))
+            }
+        }
+    }
+
+    fn violation(&self, got: String, hint: Option<String>) -> Violation {
         // A relation about one argument is mended there.
         let place = self.rule.place().unwrap_or_default();
         let (path, pointer) = spelled(&place.names().collect::<Vec<_>>(), &Place::Root);
-        Some(Violation {
+        Violation {
             code: Code::ArgsPrecondition,
             path,
             pointer,
             keyword: "require".into(),
-            // An author's message says more than a long expression, and both share a line of bounded length.
-            expected: match self.message {
-                Some(_) => shorten::shorten(&self.text, RULE_CHARS_MAX),
-                None => self.text.clone(),
-            },
-            got: why.to_string(),
-            hint: self.message.clone(),
-        })
+            expected: self.expected(),
+            got,
+            hint,
+        }
     }
 }
 
@@ -65,7 +126,12 @@ impl From<Require> for Requirement {
         let terms = terms.collect::<Vec<_>>().join(", ");
         let full =
             if terms.is_empty() { require.text.clone() } else { format!("{} where {terms}", require.text) };
-        Requirement { rule: require.rule, text: require.text, full, message: require.message }
+        let full = match require.without_session {
+            WithoutSession::Warn => format!("{full} (not checked without a session)"),
+            WithoutSession::Refuse => full,
+        };
+        let Require { rule, text, message, without_session, terms: _ } = require;
+        Requirement { rule, without_session, text, full, message }
     }
 }
 
@@ -83,7 +149,7 @@ mod tests {
 
     use crate::component::{Function, FunctionDocs};
     use crate::manifest::Manifest;
-    use crate::tool::Contract;
+    use crate::tool::{Contract, Moment};
     use crate::ty::{Field, FunctionTy, Ty};
     use airlock_types::violation::Violation;
 
@@ -121,7 +187,8 @@ mod tests {
 
     fn violations(out: &str, paid: u32, now_unix_ms: Option<u64>) -> Vec<Violation> {
         let args: Value = json!({"trip": {"out": out}, "prices": [1, 2], "paid": paid});
-        let judged = contract().validate(args.as_object().unwrap().clone(), now_unix_ms);
+        let moment = now_unix_ms.map(Moment::without_session);
+        let judged = contract().validate(args.as_object().unwrap().clone(), moment);
         judged.err().map_or_else(Vec::new, |(violations, _)| violations)
     }
 

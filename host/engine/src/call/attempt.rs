@@ -153,7 +153,7 @@ fn ended(
         }
     };
     traces.confidential = match &judged.accepted {
-        Some(accepted) => confidential::values(&asked.tool.contract, accepted.result.as_ref()),
+        Some(accepted) => confidential::values(asked, accepted.result.as_ref()),
         None => std::mem::take(&mut judged.details.confidential),
     };
     // However it ended, and whatever was judged: what is not settled may have happened.

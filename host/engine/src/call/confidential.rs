@@ -12,10 +12,11 @@ use std::iter::once;
 
 use serde_json::Value;
 
+use super::judge::Asked;
 use crate::config::Fallback;
 use crate::generation::Generation;
 use crate::registry::{Registry, Sealer, Tool};
-use airlock_contract::tool::Contract;
+use airlock_contract::published::Form;
 use airlock_types::digest::{hex, sha256_of};
 use airlock_types::event::Event;
 use airlock_types::json::Json;
@@ -75,10 +76,12 @@ fn values_of(event: &Event) -> &[Value] {
 }
 
 /// The confidential values of a result, whether it is delivered or not.
-pub(super) fn values(contract: &Contract, result: Option<&Value>) -> Vec<Value> {
+pub(super) fn values(asked: Asked<'_>, result: Option<&Value>) -> Vec<Value> {
     let mut found = Vec::new();
-    if let Some(result) = result.filter(|_| contract.confidential.has_result()) {
-        contract.confidential.each_result(&mut result.clone(), &mut |value| leaves(value, &mut found));
+    let confidential = &asked.tool.contract.confidential;
+    if let Some(result) = result.filter(|_| confidential.has_result()) {
+        let form = asked.called.contract.result_form();
+        confidential.each_result(&mut result.clone(), form, &mut |value| leaves(value, &mut found));
     }
     found
 }
@@ -107,6 +110,11 @@ impl Confidential<'_> {
         let mask = Mask { salt, is_sealed: !sealed.is_empty(), texts: Texts::default() };
         let kept = v3::Confidential { fields: self.fields(), sealed, lacks };
         Box::new(Record { confidential: Some(kept), ..self.without(*record, mask) })
+    }
+
+    /// The form in which the result is published: that of the called tool.
+    fn result_form(&self) -> Option<&Form> {
+        self.routes.first().and_then(|called| called.contract.result_form())
     }
 
     /// The fields, each once.

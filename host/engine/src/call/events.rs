@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use super::confidential;
 use super::details::Details;
+use super::facts::FactsOfCall;
+use super::ledger::Pending;
 use super::observe::Observers;
 use super::reply::Failed;
 use super::{fold, report};
@@ -50,6 +52,10 @@ pub(super) struct Events<'c> {
     pub(super) host: &'c Generation,
     pub(super) head: Head<'c>,
     pub(super) list: Vec<Event>,
+    /// What the call does to the facts of its session. None for a tool without facts.
+    pub(super) facts: Option<Box<FactsOfCall>>,
+    /// The call in the ledger of its session. None for a tool that only reads, and without a session.
+    pub(super) pending: Option<Box<Pending>>,
     observers: Observers<'c>,
     observer: Option<Arc<dyn Observer>>,
     /// Traces of the running attempt. They are here, not in the attempt, so that a dropped call still records them.
@@ -79,6 +85,8 @@ impl<'c> Events<'c> {
             host,
             head,
             list: Vec::with_capacity(EVENTS),
+            facts: None,
+            pending: None,
             // A second handle: notices and the guest's progress reports both reach the observer.
             observers: Observers::new(host, call, observer.clone()),
             observer,

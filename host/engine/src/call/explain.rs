@@ -6,12 +6,16 @@ use super::permit::{RequestBase, permitted};
 use super::reply::Failed;
 use super::{report, routes, validate};
 use crate::caller::CallerGrants;
+use crate::caller::facts::FactSource;
 use crate::generation::{Generation, Resolved};
+use crate::registry::Tool;
+use airlock_contract::tool::{Moment, Seen};
 use airlock_types::call::Call;
 use airlock_types::decision::{Reason, Ruling};
 use airlock_types::environment::ms;
 use airlock_types::plan::Plan;
 use airlock_types::reply::Failure;
+use airlock_types::words::quoted_list;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +27,10 @@ pub struct Explained {
     pub ruling: Ruling,
     /// The reasons of the decision. Empty for a tool that asks for nothing.
     pub reasons: Arc<[Reason]>,
+    /// The facts of the session that the call would be held against, each with the tools that give it. What a session has seen
+    /// is not known here, so relations over them are not judged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<String>,
     /// The secrets that the host would add to requests of the tool, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
@@ -46,7 +54,9 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     let resolved = host.visible(&call.caller).candidates(&call.tool).map_err(|err| report::unknown(&err))?;
     // On this thread, even for large arguments: `explain` serves the command line, where nothing else runs.
     let now_unix_ms = ms(host.environment().wall());
-    let args = validate::judge(host.argument_limits(), resolved.tool(), &call.arguments, now_unix_ms)?;
+    // What its session has seen is not known here.
+    let moment = Moment { now_unix_ms, seen: Seen::NotJudged };
+    let args = validate::judge(host.argument_limits(), resolved.tool(), &call.arguments, moment)?;
     let Resolved { called, fallbacks } = resolved;
     // Without a session: explaining must not open one.
     let rules = host.rules(&call.caller);
@@ -57,16 +67,27 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());
     let granted = called.tool.allowance.effective().http.iter();
     let secrets = granted.filter_map(|access| access.allowed.secret_text()).collect();
+    let facts = facts(&called.tool);
     Ok(match permitted(&called.tool.name, decision) {
-        Err(failed) => Explained { ruling, reasons, secrets, refused: Some(failed.report), plan: None },
+        Err(failed) => {
+            Explained { ruling, reasons, facts, secrets, refused: Some(failed.report), plan: None }
+        }
         Ok(permit) => {
             let first = asked.route(called, permit);
             let permitted: Vec<_> = std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect();
             // The plan as the caller may see it: explaining must not reveal a fallback that a reply would hide.
             let plan = routes::shown_plan(host, &call.caller, &permitted, &args);
-            Explained { ruling, reasons, secrets, refused: None, plan: Some(plan) }
+            Explained { ruling, reasons, facts, secrets, refused: None, plan: Some(plan) }
         }
     })
+}
+
+/// The facts that calls of a tool are held against, with the tools that give them.
+fn facts(tool: &Tool) -> Vec<String> {
+    let read = |source: &FactSource| {
+        format!("`{}` of {}", source.name, quoted_list(source.givers.iter().map(|name| &**name)))
+    };
+    tool.facts.iter().map(read).collect()
 }
 
 impl fmt::Display for Explained {
@@ -78,6 +99,9 @@ impl fmt::Display for Explained {
         }
         for reason in &*self.reasons {
             write!(f, "\n- {reason}")?;
+        }
+        for facts in &self.facts {
+            write!(f, "\n- held against facts {facts}, which are not judged here")?;
         }
         for secret in &self.secrets {
             write!(f, "\n- the host adds {secret}")?;

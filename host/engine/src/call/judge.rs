@@ -159,23 +159,26 @@ fn accept(asked: Asked<'_>, answered: Answered, now_unix_ms: u64) -> Result<Judg
     let tool = asked.tool;
     let contract = &tool.contract;
     let result = match (contract.shape.value_ty(), &answered.value) {
-        (Some(ty), Some(value)) => Some(lift(ty, value)?),
+        // In the form of the called tool, whose schema its caller knows: a fallback is of the same type.
+        (Some(ty), Some(value)) => Some(asked.called.contract.published_result(lift(ty, value)?)),
         _ => None,
     };
     // Before the checks: their cost grows with the value, and this bounds it.
     let bytes = size(result.as_ref(), &answered);
     if bytes > tool.limits().output_bytes_max {
         let limit = Some(limit_text(LimitHit::Output, tool.limits()));
-        let confidential = confidential::values(contract, result.as_ref());
+        let confidential = confidential::values(asked, result.as_ref());
         return Ok(Judged::failed(Code::LimitOutput, Details { limit, confidential, ..Details::default() }));
     }
-    let findings = findings(asked, &answered, now_unix_ms);
+    let found = findings(asked, &answered, now_unix_ms).into_iter();
+    let findings: Vec<Finding> =
+        found.map(|finding| asked.called.contract.published_finding(finding, result.as_ref())).collect();
     // A warning is only noted. A suspect value is delivered, and its code says so.
     let code = match check::verdict(&findings) {
         Verdict::Pass | Verdict::Warn => Code::Ok,
         Verdict::Suspect => Code::Degraded,
         Verdict::Reject => {
-            let confidential = confidential::values(contract, result.as_ref());
+            let confidential = confidential::values(asked, result.as_ref());
             let details = Details { findings, confidential, ..Details::default() };
             return Ok(Judged::failed(Code::Implausible, details));
         }

@@ -16,7 +16,7 @@ use crate::capability::{Ledger, files};
 use crate::generation::{Admitted, Candidate, Generation, Resolved};
 use crate::policy::{Decision, Permit, Request, decide};
 use crate::registry::Tool;
-use airlock_contract::tool::ValidArgs;
+use airlock_contract::tool::{Moment, ValidArgs};
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::effect::{Effect, Effects};
@@ -122,7 +122,10 @@ impl RequestBase<'_> {
     fn question(&self, of: &Candidate) -> Option<Question> {
         let (by, declared) = (of.verify.clone()?, of.tool.contract.verify.as_ref()?);
         let args = declared.args(&by.contract.function, self.args.canonical());
-        let args = by.contract.validate(args, Some(self.now_unix_ms)).ok()?;
+        let args = by
+            .contract
+            .validate(by.contract.published_args(args), Some(Moment::without_session(self.now_unix_ms)))
+            .ok()?;
         // Nothing is asked about what asks.
         let candidate = Candidate::asked(by);
         let asked = RequestBase { args: &args, ..*self };

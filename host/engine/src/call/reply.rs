@@ -8,6 +8,7 @@ use super::events::Events;
 use super::judge::{Accepted, Judged};
 use super::permit::PermittedRoute;
 use super::{fold, notice, pause, report};
+use airlock_contract::tool::ValidArgs;
 use airlock_types::answer::{Clarify, Refusal};
 use airlock_types::code::{Code, Ran};
 use airlock_types::environment::us;
@@ -35,6 +36,11 @@ pub(super) struct Failed {
 }
 
 impl Failed {
+    /// The end of a call that ends as an earlier one did.
+    pub(super) fn before(code: Code, report: Failure, refusal: Option<Box<Refusal>>) -> Failed {
+        Failed { refusal, ..Failed::new(code, report) }
+    }
+
     pub(super) fn new(code: Code, report: Failure) -> Failed {
         Failed { code, report: Box::new(report), refusal: None, clarify: None, findings: Vec::new() }
     }
@@ -45,8 +51,8 @@ type Last = Option<(usize, EndedAttempt)>;
 
 /// Delivers the value of the last attempt.
 pub(super) fn accepted(
-    events: &Events<'_>,
-    routes: &[PermittedRoute],
+    events: &mut Events<'_>,
+    (routes, args): (&[PermittedRoute], &ValidArgs),
     last: Last,
     code: Code,
     fallback_because: Option<Code>,
@@ -56,6 +62,7 @@ pub(super) fn accepted(
         return Err(report::failed(events.tool(), Code::HostInternal, &Details::default()));
     };
     let candidate = &routes[route].candidate;
+    events.give(&candidate.tool, args, &accepted);
     let as_of = accepted.answered.as_of.as_ref();
     let provenance = Provenance {
         route: candidate.shown_name(),
@@ -69,6 +76,7 @@ pub(super) fn accepted(
     // First of the findings: it is the reason of the status.
     let fallback = fallback_because.map(|why| notice::fallback(events.tool(), &provenance, why));
     accepted.findings.splice(..0, fallback);
+    accepted.findings.extend(events.unchecked_findings().chain(events.repeat_findings()));
     Ok(Delivered { code, accepted, provenance })
 }
 

@@ -111,6 +111,7 @@ pub(crate) fn invalid(tool: &str, violations: Vec<Violation>, example: Option<Va
         violations,
         example,
         detail: None,
+        decision_id: None,
     };
     Failed::new(code, report)
 }
@@ -143,6 +144,7 @@ pub(crate) fn report(tool: &str, code: Code, details: &Details) -> Failure {
         violations: Vec::new(),
         example: None,
         detail: details.detail.clone(),
+        decision_id: None,
     }
 }
 
@@ -334,6 +336,7 @@ pub(crate) fn refusal(tool: &str, refusal: &Refusal) -> Failure {
         violations: Vec::new(),
         example: None,
         detail: None,
+        decision_id: None,
     }
 }
 
@@ -364,6 +367,7 @@ pub(crate) fn clarify(tool: &str, clarify: &Clarify) -> Failure {
         violations: Vec::new(),
         example: None,
         detail: None,
+        decision_id: None,
     }
 }
 

@@ -20,6 +20,7 @@ impl Events<'_> {
         let (mut reply, result_bytes) = reply::reply(&self, ended);
         // Before the record is made: the record holds the reply as it is sent.
         self.warn_of_loop(&mut reply);
+        self.decide(&mut reply);
         let host = self.host;
         // The only wait before the record exists. Nothing has been taken out of the events yet, so a call that is
         // dropped here still seals itself as cancelled.
@@ -32,6 +33,8 @@ impl Events<'_> {
         // Both are folds over the events, which the record takes next.
         let (counted, durability) = (fold::counted(&self), self.durability());
         let key = self.key_to_keep(&reply);
+        let is_noted = self.facts.is_some() || self.pending.is_some();
+        let has_changed = is_noted && self.may_have_changed(reply.code);
         let record = self.take_record(reply.code, Json::of(&reply));
         let kept = key.zip(record.reply.clone());
         // A copy only for calls with effects: if the commit is late, a second record must replace the queued one.
@@ -44,6 +47,14 @@ impl Events<'_> {
         if let Err(err) = sealed {
             reply = self.unsealed(reply, spare, &err);
         }
+        // Facts refer to the record, so they count from here on; those of a result that is withheld do not.
+        if let Some(mut facts) = self.facts.take() {
+            if !reply.code.has_result() {
+                facts.withhold();
+            }
+            facts.remember(host, has_changed);
+        }
+        self.settle(&reply, has_changed);
         // Before the answer leaves, so that the next call finds it.
         if let Some((key, kept)) = kept {
             let answer = kept.as_str().to_owned();

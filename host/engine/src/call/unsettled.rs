@@ -91,6 +91,7 @@ pub(super) fn report(tool: &str, details: &Details) -> Failure {
         violations: Vec::new(),
         example: None,
         detail: details.detail.clone(),
+        decision_id: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::details::Details;
 use super::events::Events;
+use super::facts;
 use super::reply::Failed;
 use super::report;
 use crate::admission::Rejected;
@@ -15,7 +16,8 @@ use crate::generation::{Admitted, Generation, Resolved};
 use crate::registry::Tool;
 use airlock_contract::arguments;
 use airlock_contract::arguments::ArgumentLimits;
-use airlock_contract::tool::ValidArgs;
+use airlock_contract::facts::Facts;
+use airlock_contract::tool::{Moment, Seen, ValidArgs};
 use airlock_types::call::Arguments;
 use airlock_types::code::Code;
 use airlock_types::environment::{SharedEnvironment, ms, us, within};
@@ -45,14 +47,24 @@ pub(super) async fn validate(
         Arguments::Text(text) => tool.contract.is_heavy(text.len()),
         Arguments::Parsed(args) => tool.contract.is_heavy(arguments::bytes_of(args)),
     };
+    let seen = facts::seen(host, tool, admitted, events);
     // Boxed: this path is rare, and its state would otherwise enlarge the future of every call.
     if is_heavy {
-        return Box::pin(judge_aside(host, tool, arguments, admitted, events)).await;
+        let (judged, seen) = Box::pin(judge_aside(host, (tool, seen), arguments, admitted, events)).await?;
+        events.looked(seen.as_deref());
+        return judged;
     }
     let begun = host.environment().monotonic();
-    let judged = judge(host.argument_limits(), tool, arguments, events.started_unix_ms());
+    let judged =
+        judge(host.argument_limits(), tool, arguments, moment(events.started_unix_ms(), seen.as_deref()));
     events.worked_since(begun);
+    events.looked(seen.as_deref());
     judged
+}
+
+/// When arguments are judged, and what the session has seen until then.
+fn moment(now_unix_ms: u64, seen: Option<&Facts>) -> Moment<'_> {
+    Moment { now_unix_ms, seen: seen.map_or(Seen::NoSession, Seen::Facts) }
 }
 
 /// Judges arguments: the general size limits first, then the tool's contract, at the time at which the call began.
@@ -60,7 +72,7 @@ pub(super) fn judge(
     argument_limits: &ArgumentLimits,
     tool: &Tool,
     arguments: &Arguments,
-    now_unix_ms: u64,
+    moment: Moment<'_>,
 ) -> Result<ValidArgs, Failed> {
     // Text is parsed under the limits, so a hostile document is refused before it is a tree.
     let args = match arguments {
@@ -69,8 +81,8 @@ pub(super) fn judge(
     };
     // Without an example: it would be derived from arguments that could be read.
     let args = args.map_err(|violation| report::invalid(&tool.name, vec![violation], None))?;
-    tool.contract.validate(args, Some(now_unix_ms)).map_err(|(violations, args)| {
-        let example = tool.contract.mended(&args, now_unix_ms);
+    tool.contract.validate(args, Some(moment)).map_err(|(violations, args)| {
+        let example = tool.contract.mended(&args, moment);
         report::invalid(&tool.name, violations, example)
     })
 }
@@ -80,11 +92,11 @@ pub(super) fn judge(
 /// cost of the inner door is bounded.
 async fn judge_aside(
     host: &Generation,
-    tool: &Arc<Tool>,
+    (tool, seen): (&Arc<Tool>, Option<Box<Facts>>),
     arguments: &Arguments,
     admitted: &Admitted,
     events: &Events<'_>,
-) -> Result<ValidArgs, Failed> {
+) -> Result<(Result<ValidArgs, Failed>, Option<Box<Facts>>), Failed> {
     let environment = host.environment();
     let (until, now_unix_ms) = (events.ends(host.call_deadline_ms()), events.started_unix_ms());
     let slots = async {
@@ -100,11 +112,13 @@ async fn judge_aside(
         move || {
             // Moved into the thread: returned with the call, they would admit more threads than the gate allows.
             let _slots = slots;
-            payer.charged(|| judge(&argument_limits, &tool, &arguments, now_unix_ms))
+            let judged = payer
+                .charged(|| judge(&argument_limits, &tool, &arguments, moment(now_unix_ms, seen.as_deref())));
+            (judged, seen)
         }
     });
     match within(&**environment, until, judged).await {
-        Some(Ok(judged)) => judged,
+        Some(Ok(judged)) => Ok(judged),
         Some(Err(err)) => {
             tracing::error!("the arguments of `{}` could not be judged: {err}", tool.name);
             Err(report::failed(&tool.name, Code::HostInternal, &Details::default()))

@@ -8,6 +8,7 @@ use super::permit::PermittedRoute;
 use super::unsettled;
 use crate::generation::Generation;
 use airlock_contract::manifest::Verify;
+use airlock_contract::tool::Contract;
 use airlock_types::code::Code;
 use airlock_types::effect::{Left, Verified};
 use airlock_types::plan::Jitter;
@@ -27,7 +28,7 @@ pub(super) async fn verify(
     let called = &question.route.candidate.tool;
     let asked =
         PlannedAttempt { route: &question.route, called, number: 1, is_first: false, seed, deadline_ms };
-    let found = read(&attempt(host, asked, &question.args, events).await);
+    let found = read(&called.contract, &attempt(host, asked, &question.args, events).await);
     if found == Verified::NotApplied
         && let Some(ledger) = route.ledger()
     {
@@ -39,10 +40,13 @@ pub(super) async fn verify(
     (found, left)
 }
 
-fn read(answer: &EndedAttempt) -> Verified {
+fn read(contract: &Contract, answer: &EndedAttempt) -> Verified {
     match &answer.judged.accepted {
         // A suspect answer is no proof.
-        Some(accepted) if answer.judged.code == Code::Ok => Verify::read(accepted.result.as_ref()),
+        Some(accepted) if answer.judged.code == Code::Ok => {
+            let result = accepted.result.clone().map(|result| contract.plain_result(result));
+            Verify::read(result.as_ref())
+        }
         Some(_) | None => Verified::Unknown,
     }
 }

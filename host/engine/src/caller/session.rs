@@ -7,11 +7,13 @@
 use airlock_types::session::{SessionId, SessionKey};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::facts::SessionFacts;
+use super::ledger::Ledger;
 use super::repeats::{Ended, Repeat, Repeats};
 use airlock_types::caller::Caller;
 
@@ -39,6 +41,8 @@ pub(crate) struct Session {
     /// Time of the last call, on the wall clock. Atomic, so that a call updates it under the read lock.
     used_ms: AtomicU64,
     repeats: Mutex<Repeats>,
+    facts: Mutex<SessionFacts>,
+    ledger: Mutex<Ledger>,
 }
 
 impl Sessions {
@@ -100,6 +104,16 @@ impl Sessions {
 impl Session {
     fn is_live(&self, now_ms: u64) -> bool {
         now_ms.saturating_sub(self.used_ms.load(Ordering::Acquire)) < IDLE_MS
+    }
+
+    /// The facts that it has seen.
+    pub(crate) fn facts(&self) -> MutexGuard<'_, SessionFacts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What its calls did to the world.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds how a call ended, and returns what it repeats in this session. `ended` runs only if this call failed or an

@@ -10,8 +10,8 @@ use toml::Spanned;
 use super::{ConfigFile, Fallback, ToolConfig};
 
 impl ConfigFile {
-    /// This registry with the entries that may show the tool, those of its fallbacks and of what verifies it, and those of the
-    /// same components, which may verify it, too. With all of them if none may show the tool: the error for an unknown name then
+    /// This registry with the entries that may show the tool, those of its fallbacks, of what verifies it and of what gives it
+    /// facts, and those of the same components, which may verify it, too. With all of them if none may show the tool: the error for an unknown name then
     /// suggests the nearest one.
     #[must_use]
     pub fn needed_by(&self, tool: &str) -> ConfigFile {
@@ -24,12 +24,15 @@ impl ConfigFile {
             if needed.insert(key.get_ref()) {
                 let fallbacks = config.fallback.lists().concat();
                 let (component, verify) = (config.component.get_ref(), config.verify.as_ref());
+                let facts = &config.facts;
                 open.extend(entries(&|key, other| {
                     let stands_in = |fallback: &Spanned<Fallback>| {
                         fallback.get_ref().tool().is_some_and(|tool| other.may_show(key, tool))
                     };
                     let verifies = verify.is_some_and(|name| other.may_show(key, name.get_ref()));
-                    other.component.get_ref() == component || verifies || fallbacks.iter().any(stands_in)
+                    let gives = facts.values().any(|fact| other.may_show(key, fact.from.get_ref()));
+                    let is_same = other.component.get_ref() == component;
+                    is_same || verifies || gives || fallbacks.iter().any(stands_in)
                 }));
             }
         }
@@ -54,6 +57,7 @@ mod tests {
             entry("b", "fallback = [\"public\"]\n"),
             entry("c", "functions = { run = \"public\" }\n"),
             entry("ab", "verify = \"public\"\n"),
+            entry("d", "facts.fare = { from = \"c_fares\" }\n"),
             "[tools.also]\ncomponent = \"ab.wasm\"\n".to_owned(),
         ];
         let file = ConfigFile::parse(&text.concat(), "airlock.toml".as_ref()).unwrap();
@@ -63,8 +67,8 @@ mod tests {
         };
         assert_eq!(needed("a_stop"), "a b c");
         assert_eq!(needed("public"), "c");
-        assert_eq!(needed("c_run"), "a ab also b c");
+        assert_eq!(needed("c_run"), "a ab also b c d");
         assert_eq!(needed("ab"), "ab also c");
-        assert_eq!(needed("none"), "a ab also b c");
+        assert_eq!(needed("none"), "a ab also b c d");
     }
 }

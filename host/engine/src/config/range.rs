@@ -3,6 +3,7 @@
 //!
 //! Owns every bound on a single number. Must not know rules between settings.
 
+use airlock_contract::facts::FACTS_MAX;
 use airlock_types::limit::{MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX};
 use airlock_types::range::Setting;
 
@@ -10,7 +11,7 @@ use airlock_types::range::Setting;
 const ANY: u64 = u64::MAX;
 
 /// Every number that has a range.
-pub(super) const SETTINGS: [Setting; 31] = [
+pub(super) const SETTINGS: [Setting; 35] = [
     ("arguments.bytes_max", 1..=ANY),
     ("arguments.depth_max", 1..=ANY),
     ("arguments.values_max", 1..=ANY),
@@ -38,6 +39,12 @@ pub(super) const SETTINGS: [Setting; 31] = [
     ("http.write_deadline_ms", 1..=ANY),
     // An empty database takes a fifth of this.
     ("journal.bytes_max", (1 << 20)..=ANY),
+    // With zero calls no repeat would be known, silently.
+    ("session.calls_max", 1..=1_000),
+    ("session.failed_ms_max", 1..=ANY),
+    ("session.facts_bytes_max", 1..=(1 << 20)),
+    // Expressions are estimated by lists of this length at most.
+    ("session.facts_max", 1..=FACTS_MAX),
     ("tools.*.bulkhead.run", 1..=ANY),
     ("tools.*.limits.deadline_ms", 1..=ANY),
     ("tools.*.limits.fuel", 1..=ANY),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
-use super::{Fallbacks, ReportConfig, SignatureConfig, ToolJournalConfig};
+use super::{FactConfig, Fallbacks, ReportConfig, SignatureConfig, ToolJournalConfig};
 use airlock_types::cassette::RecordMode;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Grants;
@@ -47,6 +47,10 @@ pub struct ToolConfig {
     /// Public name of the tool that says whether an effect of this one happened, where its contract asks for one.
     #[serde(default)]
     pub verify: Option<Spanned<String>>,
+    /// Whose facts its relations are held against, by the name of the facts: `{ from = "TOOL" }`. Default those of its own
+    /// component alone.
+    #[serde(default)]
+    pub facts: BTreeMap<Spanned<String>, FactConfig>,
     /// The least time, in milliseconds, in which an attempt is worth starting. Default the contract's, or 1,000.
     #[serde(default)]
     pub useful_ms_min: Option<u64>,

@@ -124,6 +124,7 @@ impl Comparison {
             examples,
             verify,
             confidential,
+            facts,
         } = old;
         self.set(&["examples"], examples, &new.examples, |_| false);
         self.expects(expects, &new.expects);
@@ -139,6 +140,8 @@ impl Comparison {
         self.part(&["verify"], verify, &new.verify, new.verify.is_some());
         // A field that is not confidential any more goes on record.
         self.set(&["confidential"], confidential, &new.confidential, |come| !come);
+        // By other facts, or for longer, other calls pass.
+        self.set(&["facts"], facts, &new.facts, |_| true);
         // A smaller minimum starts attempts with less time than was approved.
         let least = |said: &Option<u64>| said.unwrap_or(USEFUL_MS_MIN);
         let wider = least(&new.useful_ms_min) < least(useful_ms_min);

@@ -175,6 +175,7 @@ fn relations_checks_and_limits_are_part_of_a_definition() {
         true,
     );
     check(terms(|t| t.confidential.push("args.a".into())), "confidential", false);
+    check(terms(|t| t.facts.push("changes `seat`".into())), "facts", true);
     check(|d| d.terms = None, "terms", true);
 }
 

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
 
-use crate::config::Config;
+use crate::config::{Config, SessionConfig};
 use airlock_types::grant::Change;
 use found::Found;
 
@@ -26,6 +26,7 @@ pub fn compare(old: &Config, new: &Config) -> Vec<Change> {
         arguments,
         server: _,
         http,
+        session,
         journal,
         oauth,
         callers,
@@ -47,6 +48,17 @@ pub fn compare(old: &Config, new: &Config) -> Vec<Change> {
     host::host(&mut found, host, &new.host);
     host::arguments(&mut found, &arguments.argument_limits(), &new.arguments.argument_limits());
     host::compile(&mut found, &compile.limits(), &new.compile.limits());
+    let SessionConfig { facts_max, facts_bytes_max, calls_max, failed_ms_max } = session;
+    found.bound("session.facts_max", *facts_max, new.session.facts_max);
+    found.bound("session.facts_bytes_max", *facts_bytes_max, new.session.facts_bytes_max);
+    // What is remembered less is repeated sooner.
+    let shorter = |old: u64, new: u64| (old.to_string(), new.to_string(), new >= old);
+    for (name, (before, after, is_within)) in [
+        ("session.calls_max", shorter(*calls_max, new.session.calls_max)),
+        ("session.failed_ms_max", shorter(*failed_ms_max, new.session.failed_ms_max)),
+    ] {
+        found.value(name, before, after, is_within);
+    }
     host::journal(&mut found, journal, &new.journal);
     found.0
 }

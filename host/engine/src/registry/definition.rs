@@ -112,6 +112,9 @@ pub struct Terms {
     /// The fields that are never on record in the clear.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub confidential: Vec<String>,
+    /// The facts that it gives, is held against and changes, a line for each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub facts: Vec<String>,
 }
 
 /// A relation that must hold before a tool runs.
@@ -215,6 +218,7 @@ impl Terms {
             examples: tool.contract.examples.clone(),
             verify: tool.contract.verify.clone(),
             confidential: tool.contract.confidential.fields(),
+            facts: tool.contract.facts.as_ref().map_or_else(Vec::new, |facts| facts.told()),
         }
     }
 }
@@ -223,7 +227,7 @@ impl Terms {
 pub fn describe(tool: &Tool, shows: impl Fn(&str) -> bool) -> Value {
     let fallback: Vec<&Fallback> =
         tool.fallback.iter().filter(|fallback| fallback.tool().is_none_or(&shows)).collect();
-    json!({
+    let mut described = json!({
         "name": tool.name,
         "title": tool.contract.title,
         "description": tool.description(),
@@ -232,5 +236,9 @@ pub fn describe(tool: &Tool, shows: impl Fn(&str) -> bool) -> Value {
         "examples": tool.contract.examples,
         "fallback": fallback,
         "component": tool.component.digest,
-    })
+    });
+    if let Some(facts) = &tool.contract.facts {
+        described["facts"] = json!(facts.told());
+    }
+    described
 }

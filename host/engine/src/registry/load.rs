@@ -5,6 +5,7 @@
 //! because it would not answer the next entry either. Must not know calls.
 
 mod entry;
+mod facts;
 mod fallback;
 mod imports;
 mod older;

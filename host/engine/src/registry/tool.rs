@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use wasmtime::component::ComponentExportIndex;
 
+use crate::caller::facts::FactSource;
 use crate::config::Fallback;
 use crate::policy::{Allowance, Allowances, Permit, PolicySource};
 use crate::sandbox::run::Linked;
@@ -52,6 +53,8 @@ pub struct Tool {
     pub contract: Contract,
     /// The effect class: the operator's, else the contract's, else what the grants make possible.
     pub effect: Effect,
+    /// Whether the operator or the author states it, and it is no inference from the grants.
+    pub is_effect_declared: bool,
     /// Whether its grants reach beyond this host: MCP's `openWorldHint`.
     pub is_open_world: bool,
     /// The capabilities that the author requests.
@@ -77,6 +80,8 @@ pub struct Tool {
     /// The public name of the read-only tool that its contract verifies effects by. None where the contract names none,
     /// or one that the registry does not have.
     pub verify: Option<Arc<str>>,
+    /// Where the facts come from that its relations are held against, in the order in which its contract reads them.
+    pub facts: Box<[FactSource]>,
     /// The least time, in milliseconds, in which an attempt is worth starting.
     pub useful_ms_min: u64,
     /// Slots of its gate.

@@ -24,6 +24,8 @@ pub struct Recorded {
     pub args: Value,
     /// The time at which the call began, by which its arguments are judged again.
     pub started_unix_ms: u64,
+    /// The facts by which its arguments were judged; none without a session.
+    pub facts: Option<v3::Facts>,
     /// Fuel that it used.
     pub fuel: u64,
     /// What entered it.
@@ -102,6 +104,7 @@ impl Recorded {
             caller: record.caller.clone(),
             args: record.args.clone().unwrap_or_default(),
             started_unix_ms: record.started_unix_ms,
+            facts: record.session.as_ref().map(|_| record.facts.as_deref().cloned().unwrap_or_default()),
             fuel: attempt.usage.fuel,
             cassette,
             end_sha256: recording.end_sha256.clone(),

@@ -54,6 +54,8 @@ impl From<Record> for v3::Record {
             reply: old.reply,
             parts: Vec::new(),
             confidential: None,
+            facts: None,
+            repeat: None,
             erased_unix_ms: None,
         }
     }

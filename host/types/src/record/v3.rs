@@ -7,6 +7,7 @@ mod attempt;
 mod confidential;
 mod derived;
 mod erased;
+mod facts;
 mod from;
 mod uses;
 
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use attempt::{Attempt, Effects, Finding, Recording, Trap, Usage};
 pub use confidential::{Confidential, MASK, OpenError, is_mark, salted_mark, sealed_mark};
+pub use facts::{Facts, LookedFact, SeenFact};
 pub use uses::{Denial, Use};
 
 /// The version of this form.
@@ -52,8 +54,14 @@ pub struct Record<J = Value> {
     pub code: Word,
     /// The arguments: canonical if they were valid, else as received, and cut if they were too large.
     pub args: Option<J>,
+    /// The facts of the session by which the arguments were judged; none if no relation looked one up.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub facts: Option<Box<Facts>>,
     /// SHA-256 of the called tool's component, hex.
     pub component: Option<Arc<str>>,
+    /// The call of its session that it repeats; none if it repeats none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub repeat: Option<Repeat>,
     /// What policy decided; none for a call that ended earlier.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub decision: Option<Decision>,
@@ -93,6 +101,8 @@ impl<J> Record<J> {
             ended_unix_ms: self.ended_unix_ms,
             code: self.code.clone(),
             args: self.args.as_ref().map(|args| map("/args", args)),
+            facts: self.facts.clone(),
+            repeat: self.repeat.clone(),
             component: self.component.clone(),
             decision: self.decision.clone(),
             policy: self.policy.clone(),
@@ -105,6 +115,16 @@ impl<J> Record<J> {
             erased_unix_ms: self.erased_unix_ms,
         }
     }
+}
+
+/// What a repeat of an earlier call of the session came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// The record of the earlier call; none if it ran at the same time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub of: Option<String>,
+    /// `failed`: it was answered as that one. `done`, `running`: it was held. `again`: it ran all the same.
+    pub how: Word,
 }
 
 /// A value that is stored apart from its record, once for all records that have it.

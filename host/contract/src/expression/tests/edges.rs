@@ -74,7 +74,7 @@ fn values(items: u32) -> Vec<Val> {
 fn judge_with(text: &str, args: &[Val]) -> Judgement {
     let scope = scope();
     let expression = Expression::compile_bool(text, &scope).unwrap_or_else(|err| panic!("{text}: {err:?}"));
-    expression.eval(&Bindings { params: &scope.args, args, result: None, now_unix_ms: None })
+    expression.eval(&Bindings { params: &scope.args, args, result: None, now_unix_ms: None, facts: None })
 }
 
 #[track_caller]
@@ -288,7 +288,7 @@ proptest! {
     #[test]
     fn well_typed_terms_never_panic_and_never_mistake_a_type(text in truth()) {
         if let Ok(expression) = Expression::compile_bool(&text, &scope()) {
-            let judged = expression.eval(&Bindings { params: &scope().args, args: &values(3), result: None, now_unix_ms: None });
+            let judged = expression.eval(&Bindings { params: &scope().args, args: &values(3), result: None, now_unix_ms: None, facts: None });
             if let Judgement::Error(why) = judged {
                 prop_assert!(why.0.contains("has no value") || why.0.contains("steps"), "{text}: {why}");
             }

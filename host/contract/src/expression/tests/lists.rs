@@ -27,7 +27,13 @@ fn judge_with(text: &str, floats: &[f64]) -> Judgement {
         Val::List(vec![mark(Some(3)), mark(None)]),
         Val::List(floats.iter().map(|n| Val::Float64(*n)).collect()),
     ];
-    expression.eval(&Bindings { params: &scope().args, args: &args, result: None, now_unix_ms: None })
+    expression.eval(&Bindings {
+        params: &scope().args,
+        args: &args,
+        result: None,
+        now_unix_ms: None,
+        facts: None,
+    })
 }
 
 #[track_caller]

@@ -12,7 +12,13 @@ fn check(terms: &[(&str, &str)], text: &str, expect: Judgement) {
     assert!(problems.is_empty(), "{problems:?}");
     let expression = Expression::compile_bool(text, &Scope { terms, ..scope() }).unwrap();
     let (args, result) = values();
-    let bindings = Bindings { params: &scope().args, args: &args, result: Some(&result), now_unix_ms: None };
+    let bindings = Bindings {
+        params: &scope().args,
+        args: &args,
+        result: Some(&result),
+        now_unix_ms: None,
+        facts: None,
+    };
     assert_eq!(expression.eval(&bindings), expect, "{text}");
 }
 

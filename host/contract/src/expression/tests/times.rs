@@ -44,7 +44,13 @@ fn judge_at(text: &str, now_unix_ms: Option<u64>) -> Judgement {
         Val::U32(12),
     ];
     let result = Val::Record(vec![("seen".into(), string("yesterday"))]);
-    expression.eval(&Bindings { params: &scope().args, args: &args, result: Some(&result), now_unix_ms })
+    expression.eval(&Bindings {
+        params: &scope().args,
+        args: &args,
+        result: Some(&result),
+        now_unix_ms,
+        facts: None,
+    })
 }
 
 #[track_caller]

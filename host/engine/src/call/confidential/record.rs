@@ -12,7 +12,7 @@ use airlock_types::code::Code;
 use airlock_types::json::Json;
 use airlock_types::record::Record;
 use airlock_types::record::v3::{
-    Attempt, Decision, Denial, Effects, Finding, Jitter, Plan, Recording, Step, Trap, Use,
+    Attempt, Decision, Denial, Effects, Finding, Jitter, LookedFact, Plan, Recording, Step, Trap, Use,
 };
 use airlock_types::reply::Reply;
 
@@ -45,7 +45,7 @@ impl Confidential<'_> {
         for tool in &self.routes {
             let confidential = &tool.contract.confidential;
             confidential.each_arg(&mut args, &mut |value| leaves(value, &mut found));
-            confidential.each_result(&mut result, &mut |value| leaves(value, &mut found));
+            confidential.each_result(&mut result, self.result_form(), &mut |value| leaves(value, &mut found));
         }
         found
     }
@@ -87,6 +87,8 @@ impl Confidential<'_> {
             code: _,
             // Before this.
             args: _,
+            facts,
+            repeat: _,
             component: _,
             decision,
             policy: _,
@@ -98,6 +100,13 @@ impl Confidential<'_> {
             confidential: _,
             erased_unix_ms: _,
         } = record;
+        // A fact has no confidential field of the tool that gave it, and can repeat what this one was given.
+        for LookedFact { name: _, key, seen } in facts.iter_mut().flat_map(|facts| &mut facts.looked) {
+            mask.text(key);
+            if let Some(seen) = seen {
+                mask.tree(&mut seen.value);
+            }
+        }
         if let Some(Decision { ruling: _, reasons, denied }) = decision {
             reasons.iter_mut().for_each(|reason| mask.text(reason));
             denied.iter_mut().for_each(|denial| self::denial(denial, mask));
@@ -188,7 +197,12 @@ impl Confidential<'_> {
         let tools: Vec<_> = self.tools().collect();
         let mut of = tools.iter().filter(is_of);
         let is_check = tools.iter().any(|tool| tool.contract.checks.has(kind));
-        is_check && of.any(|tool| tool.contract.confidential.covers_finding(kind, path))
+        is_check
+            && of.any(|tool| {
+                let is_route = self.routes.iter().any(|one| std::ptr::eq(*one, *tool));
+                let form = if is_route { self.result_form() } else { tool.contract.result_form() };
+                tool.contract.confidential.covers_finding(form, kind, path)
+            })
     }
 
     pub(super) fn tools(&self) -> impl Iterator<Item = &Tool> {

@@ -36,7 +36,8 @@ impl Confidential<'_> {
         } = reply;
         if let Some(result) = result {
             for tool in &self.routes {
-                tool.contract.confidential.each_result(result, &mut |value| mask.value(value));
+                let form = self.result_form();
+                tool.contract.confidential.each_result(result, form, &mut |value| mask.value(value));
             }
             mask.tree(result);
         }
@@ -96,11 +97,18 @@ impl Confidential<'_> {
             violations,
             example,
             detail,
+            decision_id,
         } = failure;
         let mut is_masked = false;
         violations.iter_mut().for_each(|one| is_masked |= self.violation(one));
         if let Some(example) = example.as_mut().filter(|_| self.has_args()) {
             mask.value(example);
+        }
+        // It is a digest of the arguments, from which they could be guessed.
+        if let Some(id) = decision_id.as_mut().filter(|_| self.has_args()) {
+            let mut salted = mask.digest(id);
+            salted.truncate(id.len());
+            *id = salted;
         }
         if let Some(detail) = detail {
             if is_blind { mask.value(detail) } else { mask.tree(detail) }
@@ -112,7 +120,10 @@ impl Confidential<'_> {
         let Violation { code: _, path, pointer, keyword: _, expected, got, hint } = violation;
         let of = self.routes.iter().filter(|_| self.has_args());
         let covered = of.map(|tool| {
-            tool.contract.confidential.covers_violation(&tool.contract.function.ty.params, pointer)
+            let params = &tool.contract.function.ty.params;
+            // The caller's spelling is that of the called tool.
+            let form = self.routes.first().and_then(|called| called.contract.args_form());
+            tool.contract.confidential.covers_violation(params, form, pointer)
         });
         let covered: Vec<Covered> = covered.filter(|covered| *covered != Covered::Nothing).collect();
         if covered.contains(&Covered::Place) {

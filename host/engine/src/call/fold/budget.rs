@@ -22,6 +22,9 @@ pub(in crate::call) fn amounts(events: &[Event], arguments: &Arguments) -> Optio
             Event::Answered { result_bytes, .. } => used.bytes = *result_bytes,
             Event::Resolved { .. }
             | Event::Admitted { .. }
+            | Event::Looked { .. }
+            | Event::Unchecked { .. }
+            | Event::Repeated { .. }
             | Event::Decided { .. }
             | Event::Planned { .. }
             | Event::Intended

@@ -8,11 +8,11 @@ use crate::call::events::Head;
 use airlock_types::call::Arguments;
 use airlock_types::code::Code;
 use airlock_types::digest::sha256;
-use airlock_types::event::Event;
+use airlock_types::event::{Event, Repeated};
 use airlock_types::grant::Refused;
 use airlock_types::json::Json;
 use airlock_types::record::Record;
-use airlock_types::record::v3::{Attempt, Decision, Denial, Effects, FORMAT, Recording, Use};
+use airlock_types::record::v3::{Attempt, Decision, Denial, Effects, FORMAT, Recording, Repeat, Use};
 use airlock_types::usage::Traces;
 
 /// Bytes of invalid arguments that go on record: enough to see the mistake, and a bound on what a caller can make the
@@ -48,6 +48,8 @@ pub(in crate::call) fn record(
         ended_unix_ms,
         code: code.into(),
         args: None,
+        facts: None,
+        repeat: None,
         component: None,
         decision: None,
         policy: None,
@@ -76,6 +78,10 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
         Event::Resolved { component, .. } => record.component = Some(component),
         Event::Admitted { session } => record.session = session.as_deref().map(session_digest),
         Event::Validated { args } => record.args = Some(args),
+        Event::Looked { facts } => record.facts = Some(facts),
+        Event::Repeated { repeated: Repeated { of, how } } => {
+            record.repeat = Some(Repeat { of, how: how.into() })
+        }
         Event::Decided { ruling, reasons, policy, lacks } => {
             record.decision = Some(Decision::new(ruling, &reasons, lacks));
             record.policy = policy;
@@ -113,6 +119,7 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
         | Event::Intended
         | Event::Withdrawn
         | Event::Worked { .. }
+        | Event::Unchecked { .. }
         | Event::Answered { .. } => {}
     }
 }

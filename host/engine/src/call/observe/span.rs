@@ -67,6 +67,9 @@ impl Spans {
             | Event::AttemptStarted { .. }
             | Event::AttemptEnded { .. }
             | Event::AttemptWithdrawn
+            | Event::Looked { .. }
+            | Event::Unchecked { .. }
+            | Event::Repeated { .. }
             | Event::Worked { .. }
             | Event::Answered { .. } => {}
         }

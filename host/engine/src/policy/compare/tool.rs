@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::{Found, signature};
 use crate::config::{
-    BulkheadConfig, Config, Fallback, Fallbacks, Functions, ReportConfig, RetryConfig, ToolConfig,
+    BulkheadConfig, Config, FactConfig, Fallback, Fallbacks, Functions, ReportConfig, RetryConfig, ToolConfig,
 };
 use airlock_types::effect::Effect;
 use airlock_types::grant::Grants;
@@ -46,6 +46,7 @@ fn one(
         retry,
         fallback,
         verify,
+        facts,
         useful_ms_min,
         bulkhead,
         imports,
@@ -72,6 +73,13 @@ fn one(
         None => "as the contract says".to_owned(),
     };
     found.value(&at("verify"), asked(verify), asked(&new.verify), false);
+    // By the word of that tool a precondition is met.
+    for (name, before, after) in super::both(facts, &new.facts) {
+        let from = |fact: Option<&FactConfig>| fact.map_or("nobody", |fact| fact.from.get_ref()).to_owned();
+        let (before, after) = (from(before), from(after));
+        let is_same = before == after;
+        found.value(&at(&format!("facts.{name}")), before, after, is_same);
+    }
     let useful =
         |tool: &Option<u64>| tool.map_or_else(|| "as the contract says".to_owned(), |ms| ms.to_string());
     let is_later = useful_ms_min.zip(new.useful_ms_min).is_some_and(|(old, new)| new >= old);

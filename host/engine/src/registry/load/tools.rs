@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::{fallback, verify};
+use super::{facts, fallback, verify};
 use crate::config::{ConfigFile, Fallback, ToolConfig};
 use crate::policy::idle_callers;
 use crate::registry::{Registry, Tool};
@@ -76,6 +76,7 @@ impl Tools {
             self.leave_out(&key, problems);
         }
         verify::find(file, &mut self);
+        facts::find(file, &mut self);
         self.note_idle_callers(file);
         self.note_left_out_fallbacks(file);
         let warnings = file.warnings().into_iter().chain(self.warnings.into_values().flatten()).collect();

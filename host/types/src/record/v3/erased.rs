@@ -19,6 +19,8 @@ impl<J> Record<J> {
             ended_unix_ms: _,
             code: _,
             args,
+            facts,
+            repeat: _,
             component: _,
             decision,
             policy: _,
@@ -31,6 +33,8 @@ impl<J> Record<J> {
             erased_unix_ms: _,
         } = self;
         *args = None;
+        // What was looked up is made of the arguments, and what was found of results.
+        *facts = None;
         if let Some(Decision { ruling: _, reasons, denied }) = decision {
             // Reasons name what was asked for.
             reasons.clear();

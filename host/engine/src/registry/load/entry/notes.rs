@@ -83,6 +83,14 @@ pub(super) fn undescribed(name: &str, contract: &Contract) -> Vec<String> {
     notes
 }
 
+/// A note on each named term that no relation and no check names: an author renamed one, or forgot the rule.
+pub(super) fn unused_terms(name: &str, contract: &Contract) -> Vec<String> {
+    let note = |term| {
+        format!("`{name}` has the term `{term}`, which no relation and no check names; remove it or use it")
+    };
+    contract.unused_terms.iter().map(note).collect()
+}
+
 /// A note on a tool that says how old its data is, and nothing judges it: data of any age would be plainly ok.
 pub(super) fn ageless(name: &str, contract: &Contract) -> Vec<String> {
     let ageless = contract.shape.is_dated() && !contract.checks.has("freshness");

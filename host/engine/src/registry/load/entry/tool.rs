@@ -58,12 +58,14 @@ impl Entry {
         })?;
         let allowance = allowances.usual();
         let (effect, warnings) = notes::effect(file, &public, config, &contract, *possible)?;
+        let is_effect_declared = config.effects.is_some() || contract.effect.is_some();
         let warnings = [
             warnings,
             notes::missing(&public, allowance.missing()),
             of_entry,
             notes::undescribed(&public, &contract),
             notes::ageless(&public, &contract),
+            notes::unused_terms(&public, &contract),
         ];
         let fallback = name::fallbacks(&config.fallback, function);
         let tool = Tool {
@@ -71,6 +73,7 @@ impl Entry {
             component: Arc::clone(component),
             contract,
             effect,
+            is_effect_declared,
             is_open_world: *is_open_world,
             requests: (*requests).clone(),
             author_limits: author.limits.clone(),
@@ -84,6 +87,7 @@ impl Entry {
             fallback: fallback.iter().map(|fallback| fallback.get_ref().clone()).collect(),
             // Found once all tools are known.
             verify: None,
+            facts: Box::default(),
             useful_ms_min: config.useful_ms_min.or(author.useful_ms_min).unwrap_or(USEFUL_MS_MIN),
             bulkhead_run: config.bulkhead.run,
             bulkhead_wait: config.bulkhead.wait,

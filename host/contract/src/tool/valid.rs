@@ -1,0 +1,28 @@
+//! Arguments that passed the inner door.
+
+use crate::Val;
+
+/// Arguments that passed the inner door. Only [`Contract::validate`](super::Contract::validate) makes one.
+#[derive(Clone, Debug)]
+pub struct ValidArgs {
+    pub(super) values: Vec<Val>,
+    pub(super) canonical: String,
+    pub(super) unchecked: Vec<String>,
+}
+
+impl ValidArgs {
+    /// The arguments as component values, in the order of the parameters.
+    pub fn values(&self) -> &[Val] {
+        &self.values
+    }
+
+    /// The arguments as canonical JSON (RFC 8785). Equal values give equal text, however the caller wrote them.
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// The relations that could not be checked, since the call has no session. Empty for almost all calls.
+    pub fn unchecked(&self) -> &[String] {
+        &self.unchecked
+    }
+}

@@ -1,0 +1,227 @@
+//! The ledger of effects in one call: whether it repeats one of its session, and what it adds.
+//!
+//! Owns what follows from a repeat: a failure that would come again is answered, a success is held or noted. Must not know how
+//! the session remembers calls. A call of a tool that only reads, or without a session, costs one comparison here.
+
+use std::sync::Arc;
+
+use super::events::Events;
+use super::judge::decision_id;
+use super::permit::PermittedRoute;
+use super::reply::Failed;
+use super::report;
+use crate::caller::ledger::{Effectful, End, Ended, Failed as FailedBefore, Known};
+use crate::caller::session::Session;
+use crate::generation::{Admitted, Generation};
+use crate::registry::Tool;
+use airlock_contract::tool::ValidArgs;
+use airlock_types::answer::RetryAdvice;
+use airlock_types::code::{Code, Ran};
+use airlock_types::digest::sha256;
+use airlock_types::duration;
+use airlock_types::effect::Effect;
+use airlock_types::event::{Event, Repeated};
+use airlock_types::finding::Finding;
+use airlock_types::reply::{Failure, Reply};
+
+/// Bytes of a failure as JSON that a session remembers. One that is longer is remembered without the tool's own value.
+const FAILURE_BYTES_MAX: usize = 4 << 10;
+
+/// A call that the ledger of its session counts as running.
+pub(super) struct Pending {
+    session: Arc<Session>,
+    call: Effectful,
+    limits: crate::caller::ledger::LedgerLimits,
+    ended: Option<Ended>,
+}
+
+impl Drop for Pending {
+    /// Also of a call that was dropped: it does not run any more.
+    fn drop(&mut self) {
+        self.session.ledger().ends(&self.call.digest, self.ended.take(), self.limits);
+    }
+}
+
+/// Looks whether a call of a tool with effects repeats one of its session.
+///
+/// # Errors
+/// When it is answered from the ledger, or held.
+pub(super) fn check(
+    host: &Generation,
+    routes: &[PermittedRoute],
+    args: &ValidArgs,
+    admitted: &Admitted,
+    events: &mut Events<'_>,
+) -> Result<(), Failed> {
+    let Some(tool) = routes.first().map(|route| &route.candidate.tool) else { return Ok(()) };
+    if tool.effect.repeatable() {
+        return Ok(());
+    }
+    let Some(session) = admitted.session().and_then(|id| host.sessions().get(events.caller(), id)) else {
+        return Ok(());
+    };
+    let (call, limits) = (effectful(tool, args), host.ledger_limits());
+    let known = session.ledger().begin(&call, limits, events.started_unix_ms());
+    let stopped = match known {
+        Known::New => None,
+        Known::Recorded(repeat, failed) => Some((Repeated::read(&repeat), recorded(tool, failed))),
+        Known::Failed { failed, record, age_ms } => {
+            let answer = answered(tool, *failed, (&record, age_ms, limits.failed_ms_max));
+            Some((Repeated { of: Some(record), how: Repeated::FAILED }, answer))
+        }
+        Known::Done { record, age_ms } if is_held(tool) => {
+            let held = held(tool, &format!("succeeded {} ago, in record {record}", duration::about(age_ms)));
+            Some((Repeated { of: Some(record), how: Repeated::DONE }, held))
+        }
+        Known::Running if is_held(tool) => {
+            Some((Repeated { of: None, how: Repeated::RUNNING }, held(tool, "is running at this moment")))
+        }
+        Known::Done { record, .. } => {
+            if tool.effect > Effect::Idempotent {
+                events
+                    .push(Event::Repeated { repeated: Repeated { of: Some(record), how: Repeated::AGAIN } });
+            }
+            session.ledger().run_again(&call);
+            None
+        }
+        // The first one of the two speaks for the call in the ledger.
+        Known::Running => return Ok(()),
+    };
+    if let Some((repeated, answer)) = stopped {
+        events.push(Event::Repeated { repeated });
+        return Err(answer);
+    }
+    events.pending = Some(Box::new(Pending { session, call, limits, ended: None }));
+    Ok(())
+}
+
+fn effectful(tool: &Tool, args: &ValidArgs) -> Effectful {
+    let component = &tool.component.digest;
+    let facts = tool.contract.facts.as_ref();
+    Effectful {
+        tool: tool.name.clone(),
+        component: component.clone(),
+        digest: sha256(format!("{}\n{component}\n{}", tool.name, args.canonical()).as_bytes()),
+        reads: facts
+            .map_or_else(Vec::new, |facts| facts.reads.iter().map(|read| read.name.clone()).collect()),
+        changes: facts.map_or_else(Vec::new, |facts| facts.changes.clone()),
+    }
+}
+
+/// Whether a second success is held: where the author or the operator says that the tool writes. What only its grants make
+/// possible is a guess, which must not stop calls.
+fn is_held(tool: &Tool) -> bool {
+    tool.is_effect_declared && tool.effect > Effect::Idempotent
+}
+
+/// The answer to a repeat of a call that failed.
+fn answered(tool: &Tool, failed: FailedBefore, (record, age_ms, most_ms): (&str, u64, u64)) -> Failed {
+    let FailedBefore { code, mut failure, refusal } = failed;
+    let name = &tool.name;
+    // Its line about whether the tool ran is of the first call.
+    let first: Vec<&str> = failure.message.lines().filter(|line| *line != report::ran(Ran::Ran)).collect();
+    let (age, most) = (duration::about(age_ms), duration::about(most_ms));
+    failure.message = format!(
+        "`{name}` was not run: the same call failed {age} ago, and nothing that it depends on has changed since.\n{}\nThe tool \
+         did not run.\nIt will not be run again in this session unless its arguments change, a call in between changes what \
+         it depends on, or {most} have passed since it failed (record {record}).",
+        first.join("\n")
+    );
+    (failure.ran, failure.retryable, failure.retry_after_ms) = (Ran::No, false, None);
+    Failed::before(code, failure, refusal)
+}
+
+/// The end of a call that would do again what was done.
+fn held(tool: &Tool, first: &str) -> Failed {
+    let name = &tool.name;
+    let mut failed = report::failed(name, Code::PolicyDuplicate, &Default::default());
+    failed.report.message = format!(
+        "`{name}` was not run: the same call {first}, and would do the same a second time.\nThe tool did not run.\nDo not send \
+         it again: nobody can approve it here. Tell your user what was done already. If they want it a second time, make the \
+         call in another session, or with arguments that tell the two apart."
+    );
+    failed
+}
+
+/// The answer to a recorded call that was stopped, as it was then.
+fn recorded(tool: &Tool, failed: Option<Box<FailedBefore>>) -> Failed {
+    match failed {
+        Some(failed) => Failed::before(failed.code, failed.failure, failed.refusal),
+        None => held(tool, "was made before"),
+    }
+}
+
+impl Events<'_> {
+    /// The findings about repeats that ran all the same.
+    pub(super) fn repeat_findings(&self) -> Option<Finding> {
+        let of = self.list.iter().find_map(|event| match event {
+            Event::Repeated { repeated } if repeated.how == Repeated::AGAIN => repeated.of.as_deref(),
+            _ => None,
+        });
+        of.map(Finding::repeated)
+    }
+
+    /// Gives a failure that would come again its decision id, which its repeats have, too.
+    pub(super) fn decide(&self, reply: &mut Reply) {
+        if self.pending.is_none() || !is_deterministic(reply) {
+            return;
+        }
+        let component = self.list.iter().find_map(|event| match event {
+            Event::Resolved { component, .. } => Some(&**component),
+            _ => None,
+        });
+        let args = self.list.iter().find_map(|event| match event {
+            Event::Validated { args } => Some(args.as_str()),
+            _ => None,
+        });
+        let made =
+            || decision_id(component.unwrap_or_default(), args.unwrap_or_default(), reply.code.as_str());
+        let id = reply.refusal.as_ref().map_or_else(made, |refusal| refusal.decision_id.clone());
+        if let Some(error) = &mut reply.error {
+            error.decision_id = Some(id);
+        }
+    }
+
+    /// Tells the ledger how the call ended. `has_changed` is whether it may have changed anything.
+    pub(super) fn settle(&mut self, reply: &Reply, has_changed: bool) {
+        let Some(mut pending) = self.pending.take() else { return };
+        let failed = reply.error.as_ref().filter(|_| is_deterministic(reply));
+        let end = match failed {
+            Some(failure) => {
+                let failure = bounded(failure.clone());
+                let refusal = reply.refusal.clone().map(Box::new);
+                Some(End::Failed(Box::new(FailedBefore { code: reply.code, failure, refusal })))
+            }
+            None if reply.code.has_result() => Some(End::Done),
+            None => has_changed.then_some(End::Unknown),
+        };
+        pending.ended = end.map(|end| Ended {
+            call: pending.call.clone(),
+            end,
+            has_changed,
+            record: reply.record.clone(),
+            ended_unix_ms: self.started_unix_ms() + self.elapsed_ms(),
+        });
+    }
+}
+
+/// Whether the same call would fail in the same way again. Time, load and upstreams are no part of it.
+fn is_deterministic(reply: &Reply) -> bool {
+    let is_final = reply.error.as_ref().is_some_and(|error| !error.retryable && error.ran == Ran::Ran);
+    let kinds = [
+        Code::ToolError,
+        Code::LimitFuel,
+        Code::LimitMemory,
+        Code::LimitTable,
+        Code::LimitOutput,
+        Code::LimitStack,
+    ];
+    let declines = |advice: &RetryAdvice| matches!(advice, RetryAdvice::Never);
+    let is_refused = reply.refusal.as_ref().is_some_and(|refusal| declines(&refusal.retryable));
+    is_final && (kinds.contains(&reply.code) || (reply.code == Code::Refused && is_refused))
+}
+
+fn bounded(failure: Failure) -> Failure {
+    let is_long = serde_json::to_vec(&failure).is_ok_and(|text| text.len() > FAILURE_BYTES_MAX);
+    if is_long { Failure { detail: None, ..failure } } else { failure }
+}

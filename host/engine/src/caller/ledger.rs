@@ -1,0 +1,280 @@
+//! The effects of one session: which calls of tools with effects ended how, so that a repeat is known.
+//!
+//! Owns the memory of these calls, its bounds, and what a call in between changes. A call is known by the digest of its
+//! tool, component and canonical arguments (RFC 8785). Must not know what follows from a repeat, nor the texts.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use airlock_types::answer::Refusal;
+use airlock_types::code::Code;
+use airlock_types::record::v3;
+use airlock_types::reply::Failure;
+
+/// How many calls a session remembers, and for how long a failure answers its repeats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LedgerLimits {
+    pub(crate) calls_max: u64,
+    pub(crate) failed_ms_max: u64,
+}
+
+/// A call of a tool with effects, as far as repeats and what depends on it are concerned.
+#[derive(Clone, Debug)]
+pub(crate) struct Effectful {
+    /// The tool's public name.
+    pub(crate) tool: Arc<str>,
+    /// SHA-256 of its component, hex.
+    pub(crate) component: Arc<str>,
+    /// The digest of tool, component and canonical arguments.
+    pub(crate) digest: String,
+    /// The names of the facts that it looks up.
+    pub(crate) reads: Vec<String>,
+    /// The names of the facts that it may change. Empty where its contract does not say.
+    pub(crate) changes: Vec<String>,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// It failed, and would fail again.
+    Failed(Box<Failed>),
+    /// It succeeded.
+    Done,
+    /// It may have had effects, or not.
+    Unknown,
+}
+
+/// A failure that would come again.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub(crate) code: Code,
+    pub(crate) failure: Failure,
+    pub(crate) refusal: Option<Box<Refusal>>,
+}
+
+/// A call that ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) call: Effectful,
+    pub(crate) end: End,
+    /// Whether it may have changed anything.
+    pub(crate) has_changed: bool,
+    /// Its record.
+    pub(crate) record: String,
+    pub(crate) ended_unix_ms: u64,
+}
+
+/// What is known of a call that comes.
+#[derive(Debug)]
+pub(crate) enum Known {
+    /// Nothing that stands in its way.
+    New,
+    /// It failed before, in this record and that long ago, and nothing that it depends on was written since.
+    Failed { failed: Box<Failed>, record: String, age_ms: u64 },
+    /// It succeeded before, in this record and that long ago.
+    Done { record: String, age_ms: u64 },
+    /// It runs at this moment.
+    Running,
+    /// What became of a recorded call that is tested.
+    Recorded(v3::Repeat, Option<Box<Failed>>),
+}
+
+/// The effects of one session, the oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    ended: VecDeque<Ended>,
+    /// The digests of the calls that run.
+    running: BTreeSet<String>,
+    /// For a recorded call that is tested: what stood in its way, in place of all that.
+    recorded: Option<Recorded>,
+}
+
+#[derive(Debug, Default)]
+struct Recorded(Option<(v3::Repeat, Option<Box<Failed>>)>);
+
+impl Ledger {
+    /// What is known of a call. One that is new counts as running until [`Ledger::ends`].
+    pub(crate) fn begin(&mut self, call: &Effectful, limits: LedgerLimits, now_unix_ms: u64) -> Known {
+        if let Some(Recorded(recorded)) = &self.recorded {
+            return recorded.clone().map_or(Known::New, |(repeat, failed)| Known::Recorded(repeat, failed));
+        }
+        if self.running.contains(&call.digest) {
+            return Known::Running;
+        }
+        let known = self.known(call, limits, now_unix_ms);
+        if matches!(known, Known::New) {
+            self.running.insert(call.digest.clone());
+        }
+        known
+    }
+
+    fn known(&self, call: &Effectful, limits: LedgerLimits, now_unix_ms: u64) -> Known {
+        let Some(at) = self.ended.iter().position(|ended| ended.call.digest == call.digest) else {
+            return Known::New;
+        };
+        let Some(first) = self.ended.get(at) else { return Known::New };
+        if self.ended.iter().skip(at + 1).any(|later| releases(later, first)) {
+            return Known::New;
+        }
+        let (record, age_ms) = (first.record.clone(), now_unix_ms.saturating_sub(first.ended_unix_ms));
+        match &first.end {
+            End::Failed(failed) if age_ms < limits.failed_ms_max => {
+                Known::Failed { failed: failed.clone(), record, age_ms }
+            }
+            End::Done => Known::Done { record, age_ms },
+            End::Failed(_) | End::Unknown => Known::New,
+        }
+    }
+
+    /// A call that is known to repeat a successful one runs all the same.
+    pub(crate) fn run_again(&mut self, call: &Effectful) {
+        self.running.insert(call.digest.clone());
+    }
+
+    /// A call ends that began. `ended` is none for one that says nothing about a repeat.
+    pub(crate) fn ends(&mut self, digest: &str, ended: Option<Ended>, limits: LedgerLimits) {
+        self.running.remove(digest);
+        let Some(ended) = ended else { return };
+        // The newest end of a call counts.
+        self.ended.retain(|other| other.call.digest != ended.call.digest);
+        self.ended.push_back(ended);
+        // The oldest first: what was written after a call is remembered as long as the call is.
+        while self.ended.len() as u64 > limits.calls_max {
+            self.ended.pop_front();
+        }
+    }
+
+    /// Has a recorded call meet what it met then, and nothing else.
+    pub(crate) fn recall(&mut self, met: Option<(v3::Repeat, Option<Box<Failed>>)>) {
+        self.recorded = Some(Recorded(met));
+    }
+}
+
+/// Whether a later call may have changed what an earlier one depends on.
+fn releases(later: &Ended, first: &Ended) -> bool {
+    if !later.has_changed {
+        return false;
+    }
+    let is_failure = matches!(first.end, End::Failed(_));
+    let (changes, reads) = (&later.call.changes, &first.call.reads);
+    let is_declared =
+        later.call.component == first.call.component && !changes.is_empty() && !reads.is_empty();
+    if is_declared {
+        // A tool's other calls do not say that what one of them did is undone.
+        let is_other = is_failure || later.call.tool != first.call.tool;
+        return is_other && changes.iter().any(|name| reads.contains(name));
+    }
+    // Undeclared: then a failure may have another reason now, and a success is not known to be undone.
+    is_failure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use airlock_types::code::Ran;
+
+    const LIMITS: LedgerLimits = LedgerLimits { calls_max: 3, failed_ms_max: 1_000 };
+
+    fn call(tool: &str, args: &str, reads: &[&str], changes: &[&str]) -> Effectful {
+        let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect();
+        Effectful {
+            tool: tool.into(),
+            component: "c".into(),
+            digest: format!("{tool} {args}"),
+            reads: names(reads),
+            changes: names(changes),
+        }
+    }
+
+    fn failed() -> End {
+        let failure = Failure {
+            message: "no seats".into(),
+            retryable: false,
+            caller_must_change_args: false,
+            ran: Ran::Ran,
+            retry_after_ms: None,
+            violations: Vec::new(),
+            example: None,
+            detail: None,
+            decision_id: None,
+        };
+        End::Failed(Box::new(Failed { code: Code::ToolError, failure, refusal: None }))
+    }
+
+    fn ended(ledger: &mut Ledger, call: &Effectful, end: End) {
+        assert!(matches!(ledger.begin(call, LIMITS, 0), Known::New));
+        let has_changed = !matches!(end, End::Failed(_));
+        let (record, call) = ("r".to_owned(), call.clone());
+        ledger.ends(
+            &call.digest.clone(),
+            Some(Ended { call, end, has_changed, record, ended_unix_ms: 0 }),
+            LIMITS,
+        );
+    }
+
+    fn is(ledger: &mut Ledger, call: &Effectful, now_unix_ms: u64) -> &'static str {
+        let known = ledger.begin(call, LIMITS, now_unix_ms);
+        match known {
+            Known::New => {
+                ledger.ends(&call.digest, None, LIMITS);
+                "new"
+            }
+            Known::Failed { .. } => "failed",
+            Known::Done { .. } => "done",
+            Known::Running => "running",
+            Known::Recorded(..) => "recorded",
+        }
+    }
+
+    #[test]
+    fn a_failure_answers_its_repeats_until_something_is_written_or_time_passes() {
+        let mut ledger = Ledger::default();
+        let (book, cancel) = (call("book", "1", &[], &[]), call("cancel", "1", &[], &[]));
+        ended(&mut ledger, &book, failed());
+        assert_eq!([is(&mut ledger, &book, 999), is(&mut ledger, &book, 1_000)], ["failed", "new"]);
+        assert_eq!(is(&mut ledger, &call("book", "2", &[], &[]), 0), "new");
+        ended(&mut ledger, &cancel, failed());
+        assert_eq!(is(&mut ledger, &book, 0), "failed", "what failed changed nothing");
+        ended(&mut ledger, &call("cancel", "2", &[], &[]), End::Unknown);
+        assert_eq!(is(&mut ledger, &book, 0), "new");
+    }
+
+    #[test]
+    fn a_success_is_known_until_what_it_depends_on_is_changed_by_another_tool() {
+        let mut ledger = Ledger::default();
+        let book = call("book", "1", &["seat"], &["seat"]);
+        ended(&mut ledger, &book, End::Done);
+        ended(&mut ledger, &call("book", "2", &["seat"], &["seat"]), End::Done);
+        ended(&mut ledger, &call("mail", "1", &[], &[]), End::Done);
+        assert_eq!(is(&mut ledger, &book, u64::MAX), "done");
+        ended(&mut ledger, &call("cancel", "1", &[], &["seat"]), End::Done);
+        assert_eq!(is(&mut ledger, &book, 0), "new", "three calls are remembered");
+        let mut ledger = Ledger::default();
+        ended(&mut ledger, &book, End::Done);
+        ended(&mut ledger, &call("rename", "1", &[], &["name"]), End::Done);
+        assert_eq!(is(&mut ledger, &book, 0), "done");
+        ended(&mut ledger, &call("cancel", "1", &[], &["seat"]), End::Done);
+        assert_eq!(is(&mut ledger, &book, 0), "new");
+    }
+
+    #[test]
+    fn a_declared_change_of_something_else_does_not_undo_the_reason_of_a_failure() {
+        let mut ledger = Ledger::default();
+        let book = call("book", "1", &["seat"], &[]);
+        ended(&mut ledger, &book, failed());
+        ended(&mut ledger, &call("rename", "1", &[], &["name"]), End::Done);
+        assert_eq!(is(&mut ledger, &book, 0), "failed");
+        ended(&mut ledger, &call("cancel", "1", &[], &["seat"]), End::Done);
+        assert_eq!(is(&mut ledger, &book, 0), "new");
+    }
+
+    #[test]
+    fn a_call_that_runs_is_known_until_it_ends() {
+        let mut ledger = Ledger::default();
+        let book = call("book", "1", &[], &[]);
+        assert!(matches!(ledger.begin(&book, LIMITS, 0), Known::New));
+        assert!(matches!(ledger.begin(&book, LIMITS, 0), Known::Running));
+        ledger.ends(&book.digest, None, LIMITS);
+        assert_eq!(is(&mut ledger, &book, 0), "new");
+    }
+}

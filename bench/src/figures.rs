@@ -66,6 +66,56 @@ pub struct Library {
     pub floor_per_s: f64,
 }
 
+/// What a journal and recordings cost, and how long replays take.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recording {
+    /// Callers at the same time.
+    pub callers: usize,
+    /// Calls of one turn.
+    pub turn: usize,
+    /// The same load in each way, for each tool.
+    pub tools: Vec<RecordingTool>,
+    /// Replays of calls.
+    pub replays: Vec<ReplayRow>,
+}
+
+/// The same load in each way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordingTool {
+    /// The tool.
+    pub tool: String,
+    /// The ways, the one that keeps the least first.
+    pub ways: Vec<Way>,
+}
+
+/// A load whose calls are kept in one way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Way {
+    /// What is kept.
+    pub way: String,
+    /// Calls per second until every record is on disk.
+    pub per_s: f64,
+    /// `per_s` as a part of that of the first way: the median over the rounds.
+    pub ratio: f64,
+    /// Bytes by which the database grows with a thousand calls; none without one.
+    pub bytes_per_1000: Option<f64>,
+}
+
+/// Calls and their replays, one after the other.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReplayRow {
+    /// What the calls are of.
+    pub calls_of: String,
+    /// How many there are.
+    pub calls: usize,
+    /// Time that the calls took, in milliseconds.
+    pub first_ms: f64,
+    /// Time that their strict replays took, in milliseconds.
+    pub replay_ms: f64,
+    /// `replay_ms` as a part of `first_ms`.
+    pub ratio: f64,
+}
+
 /// Requests of a tool to a server on loopback, compared with those of a client library in the same process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outgoing {

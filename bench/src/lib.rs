@@ -16,6 +16,7 @@ pub mod memory;
 pub mod metering;
 pub mod outgoing;
 pub mod process;
+pub mod recording;
 pub mod registry;
 pub mod report;
 pub mod scale;

@@ -30,8 +30,8 @@ const SLOW: Duration = Duration::from_millis(50);
 /// The tool that sends requests.
 pub(crate) const TOOL: &str = "fetch";
 
-/// A running upstream: its port. It ends with the process.
-async fn upstream() -> Result<u16> {
+/// A running upstream: its port. `/slow` answers after [`SLOW`]. It ends with the process.
+pub(crate) async fn upstream() -> Result<u16> {
     let slow = || async {
         tokio::time::sleep(SLOW).await;
         "slow"
@@ -104,7 +104,8 @@ async fn tool_turn(host: &Host, url: &str) -> Result<Vec<Duration>> {
     Ok(times)
 }
 
-fn arguments(url: &str) -> Vec<u8> {
+/// The arguments of a GET.
+pub(crate) fn arguments(url: &str) -> Vec<u8> {
     json!({"method": "GET", "url": url, "headers": [], "body": ""}).to_string().into_bytes()
 }
 

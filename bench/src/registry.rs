@@ -154,12 +154,7 @@ impl Repository {
     /// When the file cannot be written.
     pub fn fetching(&self, port: u16, calls_max: u32) -> Result<PathBuf> {
         let mut text = self.head(calls_max);
-        let more = format!(
-            "functions = {{ fetch = \"{}\" }}\ngrants.http = [{{ host = \"127.0.0.1\", scheme = \"http\", \
-             port = {port}, addresses = [\"127.0.0.1\"] }}]\n{LONG}",
-            crate::outgoing::TOOL
-        );
-        tool(&mut text, "fetcher", &self.component("fetcher"), &more);
+        fetcher(&mut text, &self.component("fetcher"), port, "");
         // One caller makes all calls, and runs 32 of them at once unless it is allowed more.
         let _ = write!(text, "\n[callers.local]\ntools = [\"*\"]\nrun = {calls_max}\nwait = 1024\n");
         self.write(&format!("fetching-{calls_max}"), &text)
@@ -184,6 +179,25 @@ impl Repository {
         self.write(name, &text)
     }
 
+    /// Writes a registry with a tool that computes, one that reads a file and one that sends requests to a port of
+    /// `127.0.0.1`, which are recorded in this mode.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn recording(&self, mode: &str, port: u16) -> Result<PathBuf> {
+        let mut text = self.head(CALLS_MAX);
+        let record = format!("record = \"{mode}\"\n");
+        tool(&mut text, TOOL, &self.component("unit-convert"), &record);
+        let data = self.root.join("example-tools/data");
+        let reads =
+            format!("grants.files = [{{ host = {data:?}, guest = \"/data\" }}]\ngrants.clock = true\n");
+        tool(&mut text, "sector_metrics", &self.component("sector-metrics"), &format!("{reads}{record}"));
+        fetcher(&mut text, &self.component("fetcher"), port, &record);
+        let _ = write!(text, "\n[callers.local]\ntools = [\"*\"]\nrun = {CALLS_MAX}\nwait = 1024\n");
+        let _ = write!(text, "\n[journal]\nbytes_max = {JOURNAL_BYTES_MAX}\n");
+        self.write(&format!("recording-{mode}"), &text)
+    }
+
     fn head(&self, calls_max: u32) -> String {
         format!(
             "[host]\nstate = {:?}\ncalls_max = {calls_max}\n\n[arguments]\nbytes_max = 67_108_864\nstring_bytes_max = 67_108_864\n",
@@ -202,4 +216,14 @@ impl Repository {
 fn tool(text: &mut String, name: &str, component: &Path, more: &str) {
     // Writing to a string cannot fail.
     let _ = write!(text, "\n[tools.{name}]\ncomponent = {component:?}\n{ROOM}\n{more}");
+}
+
+/// A tool that may send requests to a port of `127.0.0.1`.
+fn fetcher(text: &mut String, component: &Path, port: u16, more: &str) {
+    let name = crate::outgoing::TOOL;
+    let grant = format!(
+        "functions = {{ fetch = \"{name}\" }}\ngrants.http = [{{ host = \"127.0.0.1\", scheme = \"http\", port = {port}, \
+         addresses = [\"127.0.0.1\"] }}]\n{LONG}{more}"
+    );
+    tool(text, "fetcher", component, &grant);
 }

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 
 use crate::figures::{
     AtOnce, Curve, HttpRow, Library, Listing, ListingRow, Machine, Measured, Memory, Metered, Outgoing, Part,
-    Server,
+    Recording, RecordingTool, ReplayRow, Server, Way,
 };
 use plot::short;
 use table::Table;
@@ -72,6 +72,9 @@ pub fn write(docs: &Path) -> Result<()> {
     }
     if let Some(listing) = Measured::<Listing>::read(&folder, "listing")? {
         page.listing(&listing);
+    }
+    if let Some(recording) = Measured::<Recording>::read(&folder, "recording")? {
+        page.recording(&recording);
     }
     fs::write(docs.join("performance.md"), &page.text).context("cannot write docs/performance.md")
 }
@@ -198,6 +201,32 @@ impl Page<'_> {
             let [p50, p99, min] =
                 [times.p50_us, times.p99_us, times.min_us].map(|us| format!("{:.1}", us / 1e3));
             table.row([question.clone(), p50, p99, min, times.count.to_string()]);
+        }
+        self.say(&table.to_string());
+    }
+
+    fn recording(&mut self, measured: &Measured<Recording>) {
+        let Recording { callers, turn, tools, replays } = &measured.figures;
+        self.heading("Journal and recordings", measured);
+        self.say(&format!(
+            "The same load of {callers} callers at once with more and more of each call kept, in turns of {turn} calls, until \
+             every record is on disk. Where tiles of the log are built, they are built once in each turn; a server builds them \
+             every minute. A journal in memory has the record, too, and no database.\n"
+        ));
+        let mut table = Table::new(&["tool", "kept", "calls/s", "throughput", "MB for 1,000 calls"]);
+        for RecordingTool { tool, ways } in tools {
+            for Way { way, per_s, ratio, bytes_per_1000 } in ways {
+                let grown =
+                    bytes_per_1000.map_or_else(|| "–".to_owned(), |bytes| format!("{:.2}", bytes / 1e6));
+                table.row([tool.clone(), way.clone(), short(*per_s), format!("{ratio:.2} ×"), grown]);
+            }
+        }
+        self.say(&table.to_string());
+        self.say("Calls that are recorded fully, one after the other, and strict replays of them from their records:\n");
+        let mut table = Table::new(&["calls of", "calls", "first, ms", "replayed, ms", "replayed ÷ first"]);
+        for ReplayRow { calls_of, calls, first_ms, replay_ms, ratio } in replays {
+            let [first, replayed] = [first_ms, replay_ms].map(|ms| format!("{ms:.0}"));
+            table.row([calls_of.clone(), calls.to_string(), first, replayed, format!("{ratio:.2}")]);
         }
         self.say(&table.to_string());
     }

@@ -88,6 +88,7 @@ mod secrets_cli;
 mod services;
 mod settings;
 mod shadow;
+mod shadow_agent;
 mod shadow_planted;
 mod shares;
 mod shop;

@@ -165,7 +165,7 @@ async fn the_verb_tells_by_tool_and_exits_with_3_where_a_stopped_call_would_pass
         let (exit, out, err) = airlock(&args);
         assert_eq!(exit, code, "{name}: {out}{err}");
         assert!(out.contains(line) && ids.iter().any(|id| out.contains(id)), "{name}: {out}{err}");
-        let counted = format!("{} calls", ids.len());
+        let counted = if ids.len() == 1 { "1 call ".to_owned() } else { format!("{} calls ", ids.len()) };
         assert!(err.contains(&counted), "{name}: {err}");
         // The same folder has both, so that the state folder is the same by default.
         let (exit, out, _) = airlock(&["backtest", "--registry", new.to_str().unwrap(), "--json"]);
@@ -175,4 +175,24 @@ async fn the_verb_tells_by_tool_and_exits_with_3_where_a_stopped_call_would_pass
             airlock(&["backtest", "--registry", new.to_str().unwrap(), "--tool", "none", "--since", "1h"]);
         assert!(exit == 0 && out.is_empty() && err.contains("0 calls"), "{out}{err}");
     }
+}
+
+#[tokio::test]
+async fn a_record_that_was_edited_says_nothing_about_its_call() {
+    let text = std::fs::read_to_string(root().join("tests/backtest/a_rule_is_weaker.toml")).unwrap();
+    let case: Case = toml::from_str(&text).unwrap();
+    let place = Place::new(&case);
+    made(&place.path("old.toml"), &case).await;
+    let new = place.path("new.toml");
+    let args = ["backtest", "--registry", new.to_str().unwrap()];
+    assert_eq!(airlock(&args).0, 3);
+    let journal = rusqlite::Connection::open(place.path(".airlock/journal.db")).unwrap();
+    journal
+        .execute(
+            "UPDATE records SET record = replace(record, '\"caller\":\"local\"', '\"caller\":\"maria\"')",
+            [],
+        )
+        .unwrap();
+    let (exit, out, err) = airlock(&args);
+    assert!(exit == 0 && out.contains("its record does not match the log"), "{out}{err}");
 }

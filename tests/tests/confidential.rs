@@ -205,6 +205,10 @@ async fn the_key_of_the_operator_gets_everything_back() {
         assert_eq!(args_opened, as_sent);
         let told = String::from_utf8(verb(&path, &["show", id])).unwrap();
         assert!(told.contains(&format!("airlock show {id} --identity FILE")), "{told}");
+        let why = |more: &[&str]| String::from_utf8(verb(&path, &[&["why", id], more].concat())).unwrap();
+        assert_clean("`why`", why(&[]).as_bytes());
+        // Opened, there is nothing to hint at.
+        assert!(!why(&["--identity", &identity]).contains("--identity FILE"), "{tool}");
         if reply["status"] == "ok" {
             let closed = airlock(&path, &["replay", id]);
             let said = String::from_utf8_lossy(&closed.stdout).into_owned();
@@ -263,4 +267,31 @@ async fn answers_with_confidential_fields_are_not_kept_for_later() {
     let opened = Host::builder().registry(ConfigFile::read(&path).unwrap()).open().await;
     let said = opened.err().unwrap().to_string();
     assert!(said.contains("`doubt` has confidential fields, and a kept answer"), "{said}");
+}
+
+#[test]
+fn a_suite_has_confidential_calls_as_they_are_encrypted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry(folder.path(), 1, &format!("[journal]\nrecipient = \"{RECIPIENT}\""));
+    let identity = folder.path().join("key.txt");
+    std::fs::write(&identity, IDENTITY).unwrap();
+    let (identity, suite) = (identity.display().to_string(), folder.path().join("suite"));
+    call(&path, "plain_greet", &json!({"name": CANARY}).to_string());
+    let suite_arg = suite.display().to_string();
+    let said = String::from_utf8(verb(&path, &["shadow", "capture", &suite_arg])).unwrap();
+    assert!(said.contains("1 case of 1 tool") && !said.contains("left out"), "{said}");
+    assert_clean_folder(&suite);
+    let said = verb(&path, &["shadow", "run", &suite_arg, "--identity", &identity]);
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("plain_greet  none") && said.contains("host 1 the same"), "{said}");
+    let done = airlock(&path, &["shadow", "run", &suite_arg, "--no-history"]);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.code() == Some(1) && said.contains("blocked by coverage"), "{said}");
+    assert!(said.contains("give the identity of `journal.recipient`"), "{said}");
+    // Without a recipient nothing is kept to be run again, and it says why.
+    let path = registry(folder.path(), 1, "[host]\nstate = \"other\"\n");
+    call(&path, "plain_greet", &json!({"name": CANARY}).to_string());
+    let done = airlock(&path, &["shadow", "capture", &folder.path().join("none").display().to_string()]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(1) && said.contains("no `journal.recipient` was set"), "{said}");
 }

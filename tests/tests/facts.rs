@@ -334,7 +334,8 @@ world desk { export book: func(number: string, paid: u32) -> result<string, stri
     let other = stage.call("a", "desk", json!({"number": "AB1", "paid": 80}), Ok(json!("booked"))).await;
     assert_eq!(other.code, Code::Ok, "{other:?}");
     assert_eq!(book(80).await.code, Code::Ok);
-    let shown = airlock_journal::telling::show(&record(&stage, &wrong), airlock_journal::telling::Stand::Ended, &[]);
+    let shown =
+        airlock_journal::telling::show(&record(&stage, &wrong), airlock_journal::telling::Stand::Ended, &[]);
     let shown = shown.to_string();
     assert!(shown.contains("`flight` \"AB1 2024-05-20\", as of 2024-05-15"), "{shown}");
 }

@@ -17,6 +17,9 @@ fn place(folder: &Path) -> (PathBuf, String) {
     (path, reply["record"].as_str().unwrap().to_owned())
 }
 
+/// A version for a bisection.
+const COMPONENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/guests/build/plain.wasm");
+
 /// Verbs that look at one call, with its place in the arguments.
 fn of_call(id: &str) -> Vec<Vec<&str>> {
     vec![
@@ -24,6 +27,7 @@ fn of_call(id: &str) -> Vec<Vec<&str>> {
         vec!["show", id, "--json"],
         vec!["why", id],
         vec!["replay", id],
+        vec!["bisect", id, COMPONENT, COMPONENT],
         vec!["grade", id, "right"],
         vec!["journal", "prove", id],
     ]
@@ -34,6 +38,7 @@ fn of_all() -> Vec<Vec<&'static str>> {
     vec![
         vec!["log"],
         vec!["replay", "--since", "1h"],
+        vec!["backtest"],
         vec!["journal", "export"],
         vec!["journal", "verify"],
         vec!["journal", "checkpoint"],
@@ -106,6 +111,7 @@ fn a_call_that_is_not_there_or_not_as_it_was_written_is_1_for_every_verb() {
     let mut verbs = of_call(&id);
     verbs.extend([
         vec!["replay", "--since", "1h"],
+        vec!["backtest"],
         vec!["journal", "export"],
         vec!["policy", "unused"],
         vec!["audit"],
@@ -114,4 +120,47 @@ fn a_call_that_is_not_there_or_not_as_it_was_written_is_1_for_every_verb() {
         check(&path, &args, 1, &format!("the record `{id}` cannot be read"));
     }
     check(&path, &["log"], 0, &id[..13]);
+}
+
+#[test]
+fn a_journal_that_is_not_there_has_no_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), "");
+    for args in of_call("01234567-89ab") {
+        check(&path, &args, 1, "no record `01234567-89ab`");
+        std::fs::remove_dir_all(folder.path().join(".airlock")).unwrap();
+    }
+    for (args, says) in [
+        (vec!["log"], ""),
+        (vec!["replay", "--since", "1h"], "0 the same"),
+        (vec!["backtest"], "0 calls"),
+        (vec!["journal", "export"], ""),
+        (vec!["journal", "verify"], "0 entries, 0 faults"),
+    ] {
+        check(&path, &args, 0, says);
+        std::fs::remove_dir_all(folder.path().join(".airlock")).unwrap();
+    }
+}
+
+#[test]
+fn a_checkpoint_that_the_log_does_not_agree_with_was_given_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = place(folder.path());
+    let journal = journal_of(folder.path());
+    let (shorter, kept) = (std::fs::read(&journal).unwrap(), folder.path().join("kept.txt"));
+    check(&path, &["journal", "verify"], 0, "1 entry, 0 faults");
+    assert!(airlock(&path, &["call", "reads", KM]).status.success());
+    std::fs::write(&kept, airlock(&path, &["journal", "checkpoint"]).stdout).unwrap();
+    std::fs::write(&journal, shorter).unwrap();
+    std::fs::remove_dir_all(folder.path().join(".airlock/journal.db-log")).unwrap();
+    let kept = kept.display().to_string();
+    let done = airlock(&path, &["journal", "verify", "--since", &kept]);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.code() == Some(1) && said.contains("were cut off its end"), "{said}");
+    assert!(
+        said.contains("does not agree with any given checkpoint")
+            && !said.contains("no checkpoint was given"),
+        "{said}"
+    );
+    assert!(said.contains("1 entry, 1 fault\n"), "{said}");
 }

@@ -224,6 +224,38 @@ fn incidents_grades_and_references_are_kept_and_what_tells_of_callers_is_not() {
 }
 
 #[test]
+fn no_case_is_lost_without_a_word_and_no_edited_record_becomes_one() {
+    let shadowed = Shadowed::new();
+    let edit = "UPDATE records SET record = replace(record, '\"caller\":\"local\"', '\"caller\":\"maria\"')
+                WHERE tool = 'unit_convert'";
+    let journal = rusqlite::Connection::open(shadowed.path(".airlock/journal.db")).unwrap();
+    assert_eq!(journal.execute(edit, []).unwrap(), 1);
+    let (exit, said) = shadowed.shadow(&["capture"], &["--keep"]);
+    assert!(exit == 0 && said.contains("2 cases of 2 tools"), "{said}");
+    assert!(said.contains("1 attempt left out: its record does not match the log"), "{said}");
+    let (exit, said) = shadowed.shadow(&["capture"], &[]);
+    assert!(exit == 0 && said.contains("1 case of 1 tool"), "{said}");
+    assert!(said.contains("1 case of before removed") && said.contains("`unit_convert."), "{said}");
+}
+
+#[test]
+fn what_was_graded_right_is_no_incident_however_it_ended() {
+    let shadowed = Shadowed::without_calls();
+    let (from, registry) = (root().join("tests/guests/build/hostile.wasm"), shadowed.path("airlock.toml"));
+    std::fs::copy(from, shadowed.path("build/hostile.wasm")).unwrap();
+    let text = std::fs::read_to_string(&registry).unwrap();
+    let entry =
+        "[tools.h]\ncomponent = \"build/hostile.wasm\"\nfunctions = { panic = \"h\" }\nretry.attempts = 1\n";
+    std::fs::write(&registry, format!("{text}{entry}")).unwrap();
+    let id = shadowed.call("h", &json!({"message": "as it should"}));
+    let (exit, said) = shadowed.shadow(&["capture"], &[]);
+    assert!(exit == 0 && said.contains("1 kept as incidents"), "{said}");
+    assert!(airlock(&registry, &["grade", &id, "right"]).status.success());
+    let (exit, said) = shadowed.shadow(&["capture"], &[]);
+    assert!(exit == 0 && said.contains("0 kept as incidents"), "{said}");
+}
+
+#[test]
 fn each_gate_blocks_for_its_own_kind_of_drift() {
     let blocks = |plant: &dyn Fn(&Shadowed), more: &[&str], gate: &str| {
         let shadowed = Shadowed::new();

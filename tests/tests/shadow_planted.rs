@@ -5,6 +5,7 @@ use airlock_tests::root;
 use serde_json::{Value, json};
 
 use crate::shadow::{MONTH, Shadowed};
+use crate::shadow_agent::{agent, write_queries};
 
 /// Changes of each kind in an ordinary run of the tests. `cargo xtask shadow` plants sixty.
 const SAMPLE: u32 = 2;
@@ -31,6 +32,8 @@ fn plant(shadowed: &Shadowed, kind: &str, n: u32) -> Vec<String> {
             let path = shadowed.other_check(to, &check);
             return tried(n, &path.display().to_string());
         }
+        // The program is another one.
+        "agent" => {}
         other => panic!("{other}"),
     }
     Vec::new()
@@ -103,15 +106,22 @@ fn other_host(shadowed: &Shadowed, n: u32) {
 /// have none.
 fn planted(kind: &str, count: u32) -> u32 {
     let shadowed = Shadowed::new();
+    write_queries(&shadowed);
     let is_right = |n: &u32| {
         let copy = shadowed.copy();
         let more = plant(&copy, kind, *n);
-        let words: Vec<&str> = more.iter().map(String::as_str).chain(["--json", "--no-history"]).collect();
+        // An agent is there each time, and changes where that is planted.
+        let agent = agent(if kind == "agent" { CHANGES[*n as usize % CHANGES.len()] } else { "" });
+        let always = ["--json", "--no-history", "--agent", &agent];
+        let words: Vec<&str> = more.iter().map(String::as_str).chain(always).collect();
         let (exit, said) = copy.run(&words);
-        let Ok(found) = serde_json::from_str::<Value>(&said) else { panic!("{kind} {n}: {said}") };
+        let json = said.find('{').map_or("", |from| &said[from..]);
+        let found = serde_json::Deserializer::from_str(json).into_iter::<Value>().next();
+        let Some(Ok(found)) = found else { panic!("{kind} {n}: {said}") };
         let tools = found["night"]["tools"].as_object().unwrap();
         let verdicts: Vec<&str> = tools
             .values()
+            .chain([&found["night"]["agent"]])
             .map(|tool| tool["verdict"].as_str().unwrap())
             .filter(|one| *one != "none")
             .collect();
@@ -121,7 +131,10 @@ fn planted(kind: &str, count: u32) -> u32 {
     (0..count).filter(is_right).count() as u32
 }
 
-const KINDS: [&str; 5] = ["none", "host", "tool", "upstream", "checks"];
+const KINDS: [&str; 6] = ["none", "host", "tool", "upstream", "checks", "agent"];
+
+/// Changes of the agent: its answers, and its calls.
+const CHANGES: [&str; 6] = ["round1", "twice", "unit", "round0", "round2", "round5"];
 
 #[test]
 fn a_sample_of_planted_changes_is_attributed_rightly() {

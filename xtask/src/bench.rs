@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// With --check, stores the count with this reason instead of comparing it
     #[arg(long, requires = "check", value_name = "REASON")]
     bless: Option<String>,
-    /// Only these runs: parts, library, stdio, memory, scale, http, outgoing, listing
+    /// Only these runs: parts, library, stdio, memory, scale, http, outgoing, listing, recording
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["rivals", "check"])]
     only: Vec<Part>,
 }
@@ -58,9 +58,10 @@ enum Part {
     Http,
     Outgoing,
     Listing,
+    Recording,
 }
 
-const ALL: [Part; 8] = [
+const ALL: [Part; 9] = [
     Part::Parts,
     Part::Library,
     Part::Stdio,
@@ -69,6 +70,7 @@ const ALL: [Part; 8] = [
     Part::Http,
     Part::Outgoing,
     Part::Listing,
+    Part::Recording,
 ];
 
 /// The paths and settings of a run.
@@ -125,6 +127,7 @@ impl Bench<'_> {
             Part::Http => self.measure(&["http"]),
             Part::Outgoing => self.measure(&["outgoing"]),
             Part::Listing => self.measure(&["listing"]),
+            Part::Recording => self.measure(&["recording"]),
         }
     }
 

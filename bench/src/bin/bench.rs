@@ -8,7 +8,7 @@ use airlock_bench::figures::{Measured, Part, Server as Figures};
 use airlock_bench::load::{self, Pace};
 use airlock_bench::registry::Repository;
 use airlock_bench::server::{self, Server};
-use airlock_bench::{library, listing, memory, metering, outgoing, report, scale};
+use airlock_bench::{library, listing, memory, metering, outgoing, recording, report, scale};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
@@ -54,6 +54,8 @@ enum What {
     Listing,
     /// Measure requests over HTTP
     Http,
+    /// Measure what a journal and recordings cost, and how long replays take
+    Recording,
     /// Measure requests of tools to other hosts
     Outgoing,
     /// Write the registry on which the parts are measured
@@ -120,6 +122,15 @@ async fn main() -> Result<()> {
                 eprintln!("{}: p50 {:.1} µs, {} a second", row.name, row.one.p50_us, rates.join(", "));
             }
             Measured::now(rows, quick).write(&figures, "http")
+        }
+        What::Recording => {
+            let measured = recording::measure(&repository, quick).await?;
+            for (tool, way) in
+                measured.tools.iter().flat_map(|tool| tool.ways.iter().map(move |way| (tool, way)))
+            {
+                eprintln!("{}, {}: {:.2} of the throughput", tool.tool, way.way, way.ratio);
+            }
+            Measured::now(measured, quick).write(&figures, "recording")
         }
         What::Outgoing => {
             let measured = outgoing::measure(&repository, quick).await?;

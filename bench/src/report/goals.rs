@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::table::Table;
-use crate::figures::{AtOnce, Curve, HttpRow, Library, Listing, Measured, Outgoing, Server};
+use crate::figures::{AtOnce, Curve, HttpRow, Library, Listing, Measured, Outgoing, Recording, Server};
 
 /// The product's name in the tables.
 const OURS: &str = "airlock";
@@ -54,6 +54,9 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
             slowest,
         ));
     }
+    if let Some(recording) = Measured::<Recording>::read(folder, "recording")?.map(|it| it.figures) {
+        all.extend(recorded(&recording));
+    }
     all.push(most("first result with 100 tools × with one", 5.0, starts(&curves)));
     let mut table = Table::new(&["goal", "bound", "measured", ""]);
     for Goal { what, most, bound, measured } in all {
@@ -65,6 +68,22 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
         table.row([what, format!("{sign} {bound:.1}"), format!("{measured:.2}"), verdict.to_owned()]);
     }
     Ok(table)
+}
+
+/// What recording costs the tool that only computes, and what replays take.
+fn recorded(recording: &Recording) -> Vec<Goal> {
+    let of = |at: usize| Some(recording.tools.first()?.ways.get(at)?.ratio);
+    let full = of(3).zip(of(2)).map(|(full, metadata)| full / metadata);
+    let mut all = vec![
+        least("throughput with a database and tiles × in memory, unrecorded", 0.85, of(2)),
+        least("throughput with `record = \"full\"` × with `metadata`", 0.9, full),
+    ];
+    all.extend(
+        recording.replays.iter().map(|row| {
+            most(format!("time of replays × of the calls, {}", row.calls_of), 1.0, Some(row.ratio))
+        }),
+    );
+    all
 }
 
 fn most(what: impl Into<String>, bound: f64, measured: Option<f64>) -> Goal {

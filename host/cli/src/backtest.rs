@@ -12,9 +12,9 @@ use super::print::{Message, Printer};
 use super::{EXIT_WIDER, Ended, Threads, open, sealed};
 use airlock::backtest::{Backtest, Change, Tested};
 use airlock::config::ConfigFile;
-use airlock::host;
 use airlock_types::record::Record;
 use airlock_types::shorten::shorten;
+use airlock_types::words::count;
 
 /// Calls of one kind that are shown for a tool.
 const EXAMPLES_MAX: usize = 3;
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     let process = Process::enter(&file, None)?;
     process.report(&file, printer);
     threads.block_on(async {
-        let journal = host::open_journal(records.as_ref().unwrap_or(&file))?;
+        let journal = open::records(records.as_ref().unwrap_or(&file))?;
         let backtest =
             Backtest::open(open::in_process(&process), file).await.map_err(|err| Message(err.to_string()))?;
         open::report(backtest.host(), printer)?;
@@ -87,7 +87,12 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
             let page = page.map_err(|err| Message(err.to_string()))?;
             for record in &page {
                 // Also of the others: they use up budgets, and open breakers.
-                let tested = backtest.test(record, &unseal).await;
+                let faults = journal.faults(&record.id).map_err(|err| Message(err.to_string()))?;
+                let tested = match faults.first() {
+                    // What was not recorded so says nothing about the call.
+                    Some(fault) => Tested::altered(record, &fault.what),
+                    None => backtest.test(record, &unseal).await,
+                };
                 if args.tool.as_ref().is_none_or(|tool| record.tool == *tool) {
                     report.add(record, tested);
                 }
@@ -142,8 +147,8 @@ impl Report {
         let passes = self.count(Change::Passes);
         let changed = self.calls - same - unknown;
         printer.note(format!(
-            "{} calls · {same} the same · {changed} changed, of which {passes} would no longer be stopped · {unknown} not known",
-            self.calls
+            "{} · {same} the same · {changed} changed, of which {passes} would no longer be stopped · {unknown} not known",
+            count(self.calls, "call")
         ));
         Ok(())
     }

@@ -10,9 +10,8 @@ use super::confined::Process;
 use super::open::ReplayedOn;
 use super::print::{Message, Printer};
 use super::replay::ModeName;
-use super::{Ended, Threads, found, open, sealed, tried};
+use super::{EXIT_NO, Ended, Threads, found, open, sealed, tried};
 use airlock::config::ConfigFile;
-use airlock::host;
 use airlock::replay::{Recorded, Replayed, replay};
 use airlock_types::record::Record;
 use airlock_types::shorten::shorten;
@@ -74,7 +73,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     let process = Process::enter(&tried::reaching(&file, &versions), None)?;
     process.report(&file, printer);
     threads.block_on(async {
-        let record = found::ended(&host::open_journal(&file)?, &args.call, registry)?;
+        let record = found::ended(&open::records(&file)?, &args.call, registry)?;
         let recorded = last_recorded(&record, identity.as_deref())?;
         let (file, process, known) = (&file, &process, BTreeMap::new());
         let mut bisection = Bisection { args, file, process, recorded, versions, known };
@@ -138,6 +137,8 @@ impl Bisection<'_> {
     }
 
     fn tell(&self, changed: Option<usize>, printer: &Printer) -> Ended {
+        // As of a replay that comes to something else.
+        let exit = if changed.is_some() { EXIT_NO } else { 0 };
         if self.args.json {
             let tried = self
                 .known
@@ -147,7 +148,7 @@ impl Bisection<'_> {
                 "changed_by": changed.map(|version| self.name(version)),
                 "tried": tried.collect::<Vec<_>>(),
             }))?;
-            return Ok(0);
+            return Ok(exit);
         }
         let newest = self.versions.len() - 1;
         match changed {
@@ -160,6 +161,6 @@ impl Bisection<'_> {
             )),
             None => printer.line(format!("{} answers as {}", self.name(newest), self.name(0))),
         }
-        Ok(0)
+        Ok(exit)
     }
 }

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use super::EXIT_NO;
 use super::print::{Message, Printer};
+use super::{EXIT_NO, sealed};
 use airlock::config::ConfigFile;
 use airlock::host;
 use airlock_journal::Journal;
@@ -42,6 +42,16 @@ impl Found {
         };
         let (grades, faults) = (journal.grades(&record.id)?, journal.faults(&record.id)?);
         Ok(Found { record, stand, grades, faults })
+    }
+
+    /// The call with what is confidential in it, if an identity is given.
+    pub(super) fn opened(mut self, identity: Option<&Path>) -> anyhow::Result<Found> {
+        if let Some(identity) = identity {
+            let identity = sealed::identity(identity)?;
+            let opened = self.record.opened(|text| sealed::open(text.as_bytes(), &identity));
+            self.record = opened.map_err(|err| Message(err.to_string()))?.with_bounds();
+        }
+        Ok(self)
     }
 
     /// Says on stderr what is not as the log has it. Returns the exit code of a verb that tells the call: 1 if there is something,

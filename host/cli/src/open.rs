@@ -189,6 +189,18 @@ fn no(err: OpenError) -> anyhow::Error {
     }
 }
 
+/// The journal of a registry, for verbs that read records in a process that is confined. One that is not there has none, and is
+/// not made: the process may not be able to.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub(super) fn records(file: &ConfigFile) -> anyhow::Result<Journal> {
+    match file.state().join(host::JOURNAL_FILE).try_exists() {
+        Ok(false) => Ok(Journal::memory()),
+        Ok(true) | Err(_) => Ok(host::open_journal(file)?),
+    }
+}
+
 struct Progress {
     bar: ProgressBar,
 }

@@ -10,10 +10,10 @@ use super::print::{Message, Printer};
 use super::{EXIT_NO, Ended, Threads, found, open, sealed, tried};
 use airlock::Host;
 use airlock::config::ConfigFile;
-use airlock::host;
 use airlock::replay::{Divergence, Import, Mode, Recorded, ReplayError, Replayed, replay};
 use airlock_types::record::Record;
-use airlock_types::shorten::shorten;
+use airlock_types::shorten::apart;
+use airlock_types::words::count;
 use serde_json::json;
 
 /// Most characters of the arguments of an import that are printed.
@@ -107,7 +107,7 @@ async fn run_all(
     process: &Process,
     printer: &Printer,
 ) -> Ended {
-    let journal = host::open_journal(file)?;
+    let journal = open::records(file)?;
     let mut counts = Counts::default();
     let mut hosts = Hosts { args, file, process, printer, host: None };
     match &args.call {
@@ -121,6 +121,7 @@ async fn run_all(
                 let page = page?;
                 let is_asked = |record: &&Record| args.tool.as_ref().is_none_or(|tool| record.tool == *tool);
                 for record in page.iter().filter(is_asked) {
+                    found::tell_faults(&journal.faults(&record.id)?, &record.id, printer);
                     of_call(args, identity, record, &mut hosts, (&mut counts, printer)).await?;
                 }
             }
@@ -264,11 +265,11 @@ fn tell(
     }
     let verdict = if replayed.is_same() { "the same" } else { "different" };
     printer.line(format!(
-        "{} attempt {number}, `{}`: {verdict} · {} fuel · {} effects",
+        "{} attempt {number}, `{}`: {verdict} · {} fuel · {}",
         record.id,
         recorded.tool,
         replayed.fuel,
-        replayed.effects.len()
+        count(replayed.effects.len() as u64, "effect")
     ));
     for note in &replayed.notes {
         printer.line(format!("  {note}"));
@@ -284,11 +285,18 @@ fn tell(
 
 /// Where a guest left its cassette, with both sides.
 fn diverged(Divergence { at, recorded, replayed, what, .. }: &Divergence) -> String {
-    let side = |import: &Option<Import>| match import {
-        Some(import) => format!("{} {}", import.name, shorten(&import.args.to_string(), ARGS_CHARS_MAX)),
+    let args =
+        |import: &Option<Import>| import.as_ref().map_or_else(String::new, |import| import.args.to_string());
+    let (was, is) = apart(&args(recorded), &args(replayed), ARGS_CHARS_MAX);
+    let side = |import: &Option<Import>, args: &str| match import {
+        Some(import) => format!("{} {args}", import.name),
         None => "nothing".to_owned(),
     };
     // Without an order there is no place, and nothing that was recorded there.
-    let Some(at) = at else { return format!("  {what}\n    replayed: {}", side(replayed)) };
-    format!("  at import {at}: {what}\n    recorded: {}\n    replayed: {}", side(recorded), side(replayed))
+    let Some(at) = at else { return format!("  {what}\n    replayed: {}", side(replayed, &is)) };
+    format!(
+        "  at import {at}: {what}\n    recorded: {}\n    replayed: {}",
+        side(recorded, &was),
+        side(replayed, &is)
+    )
 }

@@ -193,7 +193,10 @@ async fn serve(
 /// A token that SIGTERM and SIGINT cancel. From then on the program has the drain time to end.
 ///
 /// A separate thread with its own runtime waits for the signals, because the main runtime may be what hangs.
-fn told_to_stop(drain: Duration) -> std::io::Result<CancellationToken> {
+///
+/// # Errors
+/// When the signals cannot be waited for.
+pub(super) fn told_to_stop(drain: Duration) -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
     let told = token.clone();
     // Signals are registered before the thread starts, so none is missed in between.

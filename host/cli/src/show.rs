@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Ended;
 use super::found::Found;
 use super::page::Page;
-use super::print::{Message, Printer};
-use super::sealed;
+use super::print::Printer;
 use airlock_journal::telling;
 
 #[derive(Debug, clap::Args)]
@@ -23,12 +22,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
-    let mut found = Found::look(&args.id, registry)?;
-    if let Some(identity) = &args.identity {
-        let identity = sealed::identity(identity)?;
-        let opened = found.record.opened(|text| sealed::open(text.as_bytes(), &identity));
-        found.record = opened.map_err(|err| Message(err.to_string()))?.with_bounds();
-    }
+    let found = Found::look(&args.id, registry)?.opened(args.identity.as_deref())?;
     if args.json {
         found.note(printer);
         printer.json(&found.record)?;

@@ -9,10 +9,11 @@ mod answering;
 mod clock;
 mod tested;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
@@ -26,13 +27,14 @@ use crate::policy::{CaseOf, Verdict, verdict};
 use crate::registry::Tool;
 use crate::replay::Recorded;
 use airlock_contract::lower::lower_value;
+use airlock_contract::ty::Ty;
 use airlock_journal::Journal;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::environment::Environment as _;
 use airlock_types::event::Repeated;
-use airlock_types::grant::Asked;
+use airlock_types::grant::{Asked, FilesGrant, HttpGrant};
 use airlock_types::record::{Record, v3};
 use airlock_types::session::SessionKey;
 use airlock_types::usage::TrapReport;
@@ -170,6 +172,9 @@ impl Backtest {
             let why = format!("`{tool}` may not do {capability} {what}");
             return Some(Tested::stopped(record, Change::Denied, Code::PolicyDenied, why));
         }
+        if had && let Some(why) = self.beyond_bounds(record) {
+            return Some(Tested::stopped(record, Change::Denied, Code::PolicyDenied, why));
+        }
         let why = self.admitted_now(record)?;
         Some(Tested { change: Change::Passes, was: record.code.to_string(), now: None, why })
     }
@@ -179,11 +184,52 @@ impl Backtest {
         let generation = self.host.generation();
         record.attempts.iter().find_map(|attempt| {
             let tool = generation.registry().resolve(&attempt.route).ok()?;
+            // Another component may use something else: what it does is known only where it runs again.
+            if *tool.component.digest != *attempt.component {
+                return None;
+            }
             attempt.uses.iter().find_map(|used| {
                 let said = self.verdict(tool, record, &Asked::read(&used.capability, &used.what).ok()?);
                 let what = format!("`{}`, by {} ({})", used.what, said.rule, said.at);
                 (said.decision == "deny").then(|| (tool.name.to_string(), (used.capability.clone(), what)))
             })
+        })
+    }
+
+    /// The first bound of its grants that a recorded call is beyond, in words. What is on record is the sum over all hosts and
+    /// folders, so that only what all grants together do not allow is known to be denied.
+    fn beyond_bounds(&self, record: &Record) -> Option<String> {
+        let generation = self.host.generation();
+        let names: BTreeSet<&str> = record.attempts.iter().map(|attempt| &*attempt.route).collect();
+        names.into_iter().find_map(|name| {
+            let tool = generation.registry().resolve(name).ok()?;
+            let of = record.attempts.iter().filter(|attempt| *attempt.route == *name);
+            // Another component may use more or less.
+            let of = of.filter(|attempt| *attempt.component == *tool.component.digest);
+            let effective = tool.allowance.effective();
+            let (http, files) = (&effective.http, &effective.files);
+            // All accesses of one grant share its bounds.
+            let http: BTreeMap<usize, &HttpGrant> =
+                http.iter().map(|access| (access.grant, &access.allowed)).collect();
+            let of_http = |bound: &dyn Fn(&HttpGrant) -> u64| {
+                http.values().map(|grant| bound(grant)).fold(0, u64::saturating_add)
+            };
+            let written = files.iter().filter_map(FilesGrant::bounds).map(|bounds| bounds.bytes_max);
+            let bounds = [
+                ("requests", of_http(&|grant| grant.requests_max.into())),
+                ("bytes sent", of_http(&|grant| grant.up_bytes_max)),
+                ("bytes received", of_http(&|grant| grant.down_bytes_max)),
+                ("bytes written", written.fold(0, u64::saturating_add)),
+            ];
+            // Bounds are those of a call: its attempts on a tool share them.
+            let mut sums = [0u64; 4];
+            for attempt in of {
+                let v3::Usage { requests, up_bytes, down_bytes, written_bytes, .. } = attempt.usage;
+                let used = [requests, up_bytes, down_bytes, written_bytes];
+                sums.iter_mut().zip(used).for_each(|(sum, used)| *sum = sum.saturating_add(used));
+            }
+            let ((what, most), used) = bounds.into_iter().zip(sums).find(|((_, most), used)| used > most)?;
+            Some(format!("`{name}`: {used} {what} are on record, and its grants allow {most} in a call"))
         })
     }
 
@@ -268,6 +314,13 @@ fn ended(record: &Record, index: usize, tool: Option<&Arc<Tool>>) -> Option<Sour
     let is_answer = index + 1 == record.attempts.len() && attempt.code.starts_with("ok");
     let ty = tool?.contract.function.ty.result.as_ref();
     let result = record.reply.as_ref().and_then(|reply| reply.get("result")).filter(|_| is_answer)?;
-    let value = lower_value(ty?, tool?.contract.plain_result(result.clone())).ok()?;
+    let result = tool?.contract.plain_result(result.clone());
+    // A reply has the payload of an `ok` alone.
+    let value = match ty? {
+        Ty::Result(Some(_), _) => json!({"tag": "ok", "val": result}),
+        Ty::Result(None, _) => json!({"tag": "ok"}),
+        _ => result,
+    };
+    let value = lower_value(ty?, value).ok()?;
     Some(Source::Ended(Outcome::Value(Some(value))))
 }

@@ -50,7 +50,7 @@ pub use error::OpenError;
 use fixed::Fixed;
 pub use grade::GradeError;
 use load::note;
-pub use load::{load_registry, open_journal, user_cache, user_folder};
+pub use load::{JOURNAL_FILE, load_registry, open_journal, user_cache, user_folder};
 pub use reload::Revision;
 
 /// Least time for the journal to be written at the end, even when calls used up the drain time. Enough for a full

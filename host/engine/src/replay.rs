@@ -6,6 +6,7 @@
 
 mod judged;
 mod recorded;
+mod stubbed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +30,12 @@ use airlock_types::caller::Caller;
 use airlock_types::cassette::{Cassette, End, Header};
 use airlock_types::digest::unhex;
 use airlock_types::environment::ms;
+use airlock_types::shorten::{apart, shorten};
 use airlock_types::usage::Traces;
 pub use judged::{Judgement, judge, result_ty};
 pub use recorded::{NotReplayable, Recorded};
+pub(crate) use stubbed::played;
+pub use stubbed::{UNRECORDED, stubbed};
 
 /// Least time for a strict or stub replay, which waits for nothing: an interrupted machine must not end it.
 const DEADLINE_MIN: Duration = Duration::from_secs(60);
@@ -108,7 +112,7 @@ pub async fn replay(host: &Host, recorded: &Recorded, mode: Mode) -> Result<Repl
     let rules = generation.rules(&caller);
     let grants = rules.as_ref().map_or(&CallerGrants::All, |rules| &rules.grants);
     let permit = permitted(host, tool, &args, (&caller, grants))?;
-    let cassette = of_today(recorded, &permit);
+    let cassette = with_limits(recorded.cassette.clone(), &permit);
     let mut notes = notes(tool, &permit, &cassette);
     if host.sandbox().backend() == Backend::Interpreter {
         notes.push("it ran on the interpreter".to_owned());
@@ -158,8 +162,7 @@ fn permitted(
 }
 
 /// The cassette, with the limits and values of today where none were recorded.
-fn of_today(recorded: &Recorded, permit: &Permit) -> Cassette {
-    let mut cassette = recorded.cassette.clone();
+fn with_limits(mut cassette: Cassette, permit: &Permit) -> Cassette {
     if cassette.header.fuel_max == 0 {
         let (limits, effective) = (permit.limits(), permit.effective());
         cassette.header.fuel_max = limits.fuel;
@@ -265,8 +268,11 @@ async fn compare(
 fn differences(recorded: &Recorded, mode: Mode, end: &End) -> Vec<String> {
     let mut differences = Vec::new();
     if !recorded.end_sha256.is_empty() && end.digest() != recorded.end_sha256 {
-        let was = recorded.cassette.end.as_ref().map_or_else(|| "another one".to_owned(), told);
-        differences.push(format!("the outcome is {}, and was {was}", told(end)));
+        let (was, is) = match &recorded.cassette.end {
+            Some(was) => apart(&told(was), &told(end), TOLD_CHARS_MAX),
+            None => ("another one".to_owned(), shorten(&told(end), TOLD_CHARS_MAX)),
+        };
+        differences.push(format!("the outcome is {is}, and was {was}"));
     }
     // In another order, and with other answers, a guest computes something else.
     if mode == Mode::Strict && end.fuel != recorded.fuel {
@@ -280,5 +286,5 @@ const TOLD_CHARS_MAX: usize = 300;
 
 fn told(end: &End) -> String {
     let detail = if end.detail.is_null() { String::new() } else { format!(" {}", end.detail) };
-    airlock_types::shorten::shorten(&format!("{}{detail}", end.kind), TOLD_CHARS_MAX)
+    format!("{}{detail}", end.kind)
 }

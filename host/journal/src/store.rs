@@ -7,6 +7,7 @@
 mod adopt;
 mod grades;
 mod intents;
+mod kept;
 mod listing;
 pub(crate) mod log;
 mod parts;

@@ -267,8 +267,8 @@ impl Comparators {
 const SHOWN_CHARS_MAX: usize = 120;
 
 fn difference(at: &str, pattern: &str, was: &str, is: &str) -> Difference {
-    let short = |text: &str| airlock_types::shorten::shorten(text, SHOWN_CHARS_MAX);
-    Difference { at: at.to_owned(), pattern: pattern.to_owned(), was: short(was), is: short(is) }
+    let (was, is) = airlock_types::shorten::apart(was, is, SHOWN_CHARS_MAX);
+    Difference { at: at.to_owned(), pattern: pattern.to_owned(), was, is }
 }
 
 fn is_number(ty: &Ty) -> bool {

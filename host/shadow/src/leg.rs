@@ -12,6 +12,8 @@
 //! | upstream | the run with recorded imports, and one with real imports, beyond the noise | the world |
 //! | reference | the newest answer, and what it should be | anything since the reference |
 //!
+//! What an agent does with the same query and the same answers of tools is compared by `query`; what differs there is the agent.
+//!
 //! Must not know how a run is made. To add a leg: a variant of [`Leg`], its place in [`Leg::ALL`], a function beside the others
 //! and its line in [`attribute`]; the compiler leads to the rest.
 
@@ -90,6 +92,8 @@ pub enum Verdict {
     Upstream,
     /// What the contract says of an answer.
     Checks,
+    /// The agent: with the same query and the same answers of tools, it answers or calls otherwise.
+    Agent,
 }
 
 impl Verdict {
@@ -101,6 +105,7 @@ impl Verdict {
             Verdict::Tool => "tool",
             Verdict::Upstream => "upstream",
             Verdict::Checks => "checks",
+            Verdict::Agent => "agent",
         }
     }
 
@@ -172,7 +177,7 @@ pub enum Status {
 }
 
 impl Shown {
-    fn new(told: Vec<String>) -> Shown {
+    pub(crate) fn new(told: Vec<String>) -> Shown {
         let status = if told.is_empty() { Status::Same } else { Status::Changed };
         Shown { status, told: cut(told) }
     }

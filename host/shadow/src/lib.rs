@@ -8,6 +8,7 @@ pub mod case;
 pub mod compare;
 pub mod leg;
 pub mod night;
+pub mod query;
 pub mod sample;
 pub mod suite;
 pub mod trend;

@@ -6,6 +6,7 @@
 // A new leg or verdict must be handled at every match on them.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod agent;
 mod gates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use agent::{AgentNight, DriftedQuery, QueryResult};
 pub use gates::{Blocked, blocked};
 
 use crate::leg::{Leg, Shown, Status, Verdict};
@@ -69,6 +71,9 @@ pub struct Night {
     pub candidate: Option<String>,
     /// The tools.
     pub tools: BTreeMap<String, ToolNight>,
+    /// The agent, where one was run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub agent: Option<AgentNight>,
 }
 
 /// The results of one tool.
@@ -139,6 +144,7 @@ impl Night {
             host: env!("CARGO_PKG_VERSION").to_owned(),
             candidate: candidate.map(str::to_owned),
             tools: names.into_iter().map(of).collect(),
+            agent: None,
         }
     }
 
@@ -164,6 +170,18 @@ impl Night {
     }
 }
 
+impl Tally {
+    /// Counts one.
+    fn add(&mut self, status: Status) {
+        let Tally { same, changed, not_run } = self;
+        *(match status {
+            Status::Same => same,
+            Status::Changed => changed,
+            Status::NotRun => not_run,
+        }) += 1;
+    }
+}
+
 impl ToolNight {
     fn of(results: &[&CaseResult], drifted_max: usize) -> ToolNight {
         let shown = || {
@@ -173,12 +191,7 @@ impl ToolNight {
         };
         let mut legs: BTreeMap<Leg, Tally> = BTreeMap::new();
         for (_, leg, shown) in shown() {
-            let Tally { same, changed, not_run } = legs.entry(leg).or_default();
-            *(match shown.status {
-                Status::Same => same,
-                Status::Changed => changed,
-                Status::NotRun => not_run,
-            }) += 1;
+            legs.entry(leg).or_default().add(shown.status);
         }
         let changed = legs.iter().filter(|(_, tally)| tally.changed > 0).map(|(leg, _)| *leg);
         let verdict = Verdict::of(changed);

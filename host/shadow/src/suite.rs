@@ -58,14 +58,24 @@ pub enum Gate {
     Reference,
     /// A figure has changed over the nights.
     Trend,
-    /// A case could not be run.
+    /// A case or a query could not be run.
     Coverage,
+    /// The agent has the verdict `agent`.
+    Agent,
 }
 
 impl Gate {
     /// All gates.
-    pub const ALL: [Gate; 7] =
-        [Gate::Host, Gate::Tool, Gate::Upstream, Gate::Checks, Gate::Reference, Gate::Trend, Gate::Coverage];
+    pub const ALL: [Gate; 8] = [
+        Gate::Host,
+        Gate::Tool,
+        Gate::Upstream,
+        Gate::Checks,
+        Gate::Reference,
+        Gate::Trend,
+        Gate::Coverage,
+        Gate::Agent,
+    ];
 
     /// As it is written.
     pub fn as_str(self) -> &'static str {
@@ -77,6 +87,7 @@ impl Gate {
             Gate::Reference => "reference",
             Gate::Trend => "trend",
             Gate::Coverage => "coverage",
+            Gate::Agent => "agent",
         }
     }
 }

@@ -11,6 +11,21 @@ pub fn shorten(text: &str, chars_max: usize) -> String {
     }
 }
 
+/// Two texts, each cut to a maximum of characters, so that the first place at which they differ is in both.
+pub fn apart(one: &str, other: &str, chars_max: usize) -> (String, String) {
+    let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
+    // What they have in common is cut where the difference would be lost.
+    let skipped = if same + chars_max / 2 > chars_max { same.saturating_sub(chars_max / 4) } else { 0 };
+    let side = |text: &str| match skipped {
+        0 => shorten(text, chars_max),
+        _ => format!(
+            "…{}",
+            shorten(&text.chars().skip(skipped).collect::<String>(), chars_max.saturating_sub(1))
+        ),
+    };
+    (side(one), side(other))
+}
+
 /// At most `bytes_max` bytes, cut at a character boundary. Ends in an ellipsis if the text was cut and one fits.
 pub fn clip(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
@@ -59,7 +74,24 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn two_texts_are_cut_so_that_their_difference_is_left() {
+        let (was, is) = (format!("{}1 and more", "a".repeat(500)), format!("{}2 and more", "a".repeat(500)));
+        let (was, is) = apart(&was, &is, 40);
+        assert_eq!((was.as_str(), is.as_str()), ("…aaaaaaaaaa1 and more", "…aaaaaaaaaa2 and more"));
+        assert_eq!(apart("one", "two", 40), ("one".to_owned(), "two".to_owned()));
+        let (short, long) = apart("", &"b".repeat(90), 40);
+        assert_eq!((short.as_str(), long.chars().count()), ("", 40));
+    }
+
     proptest! {
+        #[test]
+        fn what_differs_differs_after_the_cut(one in ".{0,90}", other in ".{0,90}") {
+            let (was, is) = apart(&one, &other, 30);
+            prop_assert!(was.chars().count() <= 30 && is.chars().count() <= 30);
+            prop_assert_eq!(one == other, was == is);
+        }
+
         #[test]
         fn cuts_within_bounds(text in "\\PC{0,80}", max in 0_usize..40) {
             prop_assert!(clip(&text, max).len() <= max);

@@ -109,7 +109,10 @@ pub(super) const FLOORS: [Floor; 7] = [
             "logged",
         ],
     },
-    Floor { folder: "shadow", modules: &["case", "compare", "leg", "sample", "suite", "trend", "night"] },
+    Floor {
+        folder: "shadow",
+        modules: &["case", "compare", "leg", "query", "sample", "suite", "trend", "night"],
+    },
     Floor {
         folder: "engine",
         modules: &[

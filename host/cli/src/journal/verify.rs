@@ -7,6 +7,7 @@ use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended};
 use airlock_journal::evidence::{Exported, Fault, Replaced, Verified};
 use airlock_journal::log::VerifyingKey;
+use airlock_types::words::count;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -29,12 +30,12 @@ pub(crate) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     if args.json {
         printer.json(&verified)?;
     } else {
-        print(&verified, printer);
+        print(&verified, since.len(), printer);
     }
     Ok(if verified.faults_count == 0 { 0 } else { EXIT_NO })
 }
 
-fn print(verified: &Verified, printer: &Printer) {
+fn print(verified: &Verified, given: usize, printer: &Printer) {
     for Fault { kind, number, id, what } in &verified.faults {
         let number = number.map_or(String::new(), |number| format!(" entry {number}"));
         let id = id.as_ref().map_or(String::new(), |id| format!(" {id}"));
@@ -45,7 +46,8 @@ fn print(verified: &Verified, printer: &Printer) {
         printer.line(format!("and {more} more"));
     }
     let Verified { entries, before, removed, erased, open, lost, owed, unreadable, .. } = verified;
-    printer.line(format!("{entries} entries, {} faults", verified.faults_count));
+    let entries = if *entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+    printer.line(format!("{entries}, {}", count(verified.faults_count, "fault")));
     if let Some(root) = &verified.root {
         printer.line(format!("root {root}"));
     }
@@ -77,11 +79,11 @@ fn print(verified: &Verified, printer: &Printer) {
         None => printer
             .line("tiles on disk: none; a server builds them, and so does `airlock journal checkpoint`"),
     }
-    unprotected(verified, printer);
+    unprotected(verified, given, printer);
 }
 
 /// Says what can be cut off or exchanged without a trace.
-fn unprotected(verified: &Verified, printer: &Printer) {
+fn unprotected(verified: &Verified, given: usize, printer: &Printer) {
     match &verified.exported {
         Some(Exported { size, to, at_unix_ms: _ }) => {
             printer.line(format!("the last exported checkpoint is of {size} entries, and went to {to}"));
@@ -94,6 +96,9 @@ fn unprotected(verified: &Verified, printer: &Printer) {
             let tail = verified.unprotected;
             printer.line(format!("the first {size} entries are those of a given checkpoint; the {tail} behind them are unprotected"));
         }
+        None if given > 0 => printer.line(
+            "the log does not agree with any given checkpoint: see the faults above; nothing of it is protected by them",
+        ),
         None => printer.line(
             "no checkpoint was given (`--since`): whoever owns the disk could have written all of this anew, or cut off its end",
         ),

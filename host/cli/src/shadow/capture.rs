@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 use super::folder::{CASES_BYTES_MAX, CASES_MAX, COMPONENTS_BYTES_MAX, Folder};
 use super::hosts;
-use crate::Ended;
 use crate::moment::Moment;
 use crate::print::{Message, Printer};
+use crate::{Ended, open};
 use airlock::config::ConfigFile;
-use airlock::host;
 use airlock::replay::{NotReplayable, Recorded};
 use airlock::signature::{envelope_path, minisign_path};
+use airlock_journal::evidence::Fault;
 use airlock_journal::{Journal, JournalError};
 use airlock_shadow::case::{Case, Reference};
 use airlock_shadow::sample::{Candidate, Sampler};
 use airlock_types::record::Record;
-use airlock_types::words::count;
+use airlock_types::record::v3::OpenError;
+use airlock_types::words::{count, quoted_list};
 
 /// Who stands behind a reference that comes from a grade.
 const GRADE: &str = "grade";
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Most cases
     #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=CASES_MAX as i64))]
     cases: u32,
+    /// Keep all cases that are there. Without it, those stay that are chosen again, and those whose references were written by hand
+    #[arg(long)]
+    keep: bool,
     /// The seed of the choice [default: that of the suite, or 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -53,11 +57,12 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
     let suite = folder.suite()?;
     let kept = if suite.is_some() { folder.read_cases()? } else { BTreeMap::new() };
     let seed = args.seed.or(suite.as_ref().map(|suite| suite.seed)).unwrap_or(1);
-    let journal = host::open_journal(&file)?;
+    let journal = open::records(&file)?;
     let mut left_out = BTreeMap::new();
     let sampler = sample(args, seed, &journal, &mut left_out)?;
     let (seen, strata) = (sampler.seen(), sampler.strata());
-    let cases = cases(&journal, sampler, kept)?;
+    let before: BTreeSet<String> = kept.keys().cloned().collect();
+    let cases = cases(&journal, sampler, kept, args.keep)?;
     if cases.is_empty() {
         tell_left_out(&left_out, printer);
         let how = "record calls with `record = \"full\"` of a tool, or of a tool without imports";
@@ -84,12 +89,24 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
         count(components, "component")
     ));
     tell_left_out(&left_out, printer);
+    tell_dropped(before.iter().filter(|name| !cases.contains_key(*name)), printer);
     Ok(0)
 }
 
 fn tell_left_out(left_out: &BTreeMap<String, u64>, printer: &Printer) {
     for (why, attempts) in left_out {
         printer.note(format!("{} left out: {why}", count(*attempts, "attempt")));
+    }
+}
+
+/// Names cases that were there and are not any more, so that none is lost without a word.
+fn tell_dropped<'n>(dropped: impl Iterator<Item = &'n String>, printer: &Printer) {
+    let dropped: Vec<&str> = dropped.map(String::as_str).collect();
+    if !dropped.is_empty() {
+        let many = count(dropped.len() as u64, "case");
+        let names = quoted_list(dropped.iter().copied());
+        printer
+            .note(format!("note: {many} of before removed, not chosen again (`--keep` keeps them): {names}"));
     }
 }
 
@@ -109,7 +126,7 @@ fn sample(
             let is_asked = |tool: &str| args.tool.as_ref().is_none_or(|asked| asked == tool);
             let attempts = record.attempts.iter().enumerate();
             for (at, _) in attempts.filter(|(_, attempt)| is_asked(&attempt.route)) {
-                match replayable(record, at) {
+                match attested(journal, record)?.and_then(|()| replayable(record, at)) {
                     Ok(case) => {
                         let is_incident = incident(journal, &case)?.is_some();
                         let candidate = Candidate { call: record.id.clone(), at };
@@ -126,10 +143,27 @@ fn sample(
     Ok(sampler)
 }
 
+/// Whether a record is the one that was written: a case is what others are compared with.
+fn attested(journal: &Journal, record: &Record) -> anyhow::Result<Result<(), String>> {
+    let faults = journal.faults(&record.id).map_err(message)?;
+    let altered = |fault: Fault| format!("its record does not match the log: {}", fault.what);
+    Ok(faults.into_iter().next().map_or(Ok(()), |fault| Err(altered(fault))))
+}
+
 /// The case of an attempt, if it can be replayed.
 fn replayable(record: &Record, at: usize) -> Result<Case, String> {
-    match Recorded::of(record, at + 1, |_| Err(String::new())) {
-        // With the identity of the operator, it can.
+    // With the identity of the operator, it can: what is encrypted stays so in a suite.
+    match record.opened(|_| Err(String::new())) {
+        Ok(_) | Err(OpenError::Unseal(_)) if record.confidential.is_none() || record.attempts.len() == 1 => {}
+        Ok(_) | Err(OpenError::Unseal(_)) => {
+            return Err(
+                "its call has confidential fields and several attempts, which are encrypted together".into(),
+            );
+        }
+        Err(why) => return Err(why.to_string()),
+    }
+    let shown = Record { confidential: None, ..record.clone() };
+    match Recorded::of(&shown, at + 1, |_| Err(String::new())) {
         Ok(_) | Err(NotReplayable::Sealed(_)) => {}
         Err(why) => return Err(why.to_string()),
     }
@@ -148,6 +182,8 @@ fn incident(journal: &Journal, case: &Case) -> anyhow::Result<Option<String>> {
     let grade = last_grade(journal, &case.record.id)?;
     Ok(match grade.as_deref() {
         Some(grade @ ("wrong" | "partly")) => Some(format!("graded {grade}")),
+        // Whoever graded it has seen how it ended.
+        Some("right") => None,
         _ if ORDINARY.contains(&case.stratum.code.as_str()) => None,
         _ => Some(format!("ended with {}", case.stratum.code)),
     })
@@ -158,9 +194,11 @@ fn cases(
     journal: &Journal,
     sampler: Sampler,
     kept: BTreeMap<String, Case>,
+    keep: bool,
 ) -> anyhow::Result<BTreeMap<String, Case>> {
     let by_hand = |case: &Case| case.reference.as_ref().is_some_and(|reference| reference.by != GRADE);
-    let mut cases: BTreeMap<String, Case> = kept.into_iter().filter(|(_, case)| by_hand(case)).collect();
+    let mut cases: BTreeMap<String, Case> =
+        kept.into_iter().filter(|(_, case)| keep || by_hand(case)).collect();
     for Candidate { call, at } in sampler.chosen() {
         // Retention may have removed it in between.
         let Some(record) = journal.find(&call).map_err(message)? else { continue };

@@ -1,4 +1,4 @@
-//! The folder of a suite: `suite.toml`, `cases`, `components` and `history`.
+//! The folder of a suite: `suite.toml`, `cases`, `components`, `queries` and `history`.
 //!
 //! Owns how it is read and written, and its bounds. Must not know what is in a case.
 
@@ -11,6 +11,7 @@ use crate::print::Message;
 use airlock::file;
 use airlock_shadow::case::{self, Case};
 use airlock_shadow::night::{self, Night};
+use airlock_shadow::query::{self, Query};
 use airlock_shadow::suite::{self, Suite};
 
 /// Most cases of a suite.
@@ -19,6 +20,9 @@ pub(super) const CASES_MAX: usize = 2_000;
 /// Most bytes of all cases, and of all components.
 pub(super) const CASES_BYTES_MAX: u64 = 64 << 20;
 pub(super) const COMPONENTS_BYTES_MAX: u64 = 64 << 20;
+
+/// Most queries of a suite: an agent takes seconds for each.
+const QUERIES_MAX: usize = 200;
 
 /// Most nights that are read. The oldest beyond them are left out.
 const NIGHTS_MAX: usize = 5_000;
@@ -84,6 +88,21 @@ impl Folder {
             }
         }
         Ok(cases)
+    }
+
+    /// The queries by name, of which there may be none.
+    pub(super) fn read_queries(&self) -> anyhow::Result<BTreeMap<String, Query>> {
+        let folder = self.path.join("queries");
+        let paths = files(&folder, "toml")?;
+        if paths.len() > QUERIES_MAX {
+            return Err(Message(format!("`{}` has more than {QUERIES_MAX} queries", folder.display())).into());
+        }
+        let read = |path: PathBuf| {
+            let text = file::read_text(&path, query::BYTES_MAX).map_err(|err| wrong(&path, &err))?;
+            let query = Query::read(&text).map_err(|err| wrong(&path, &err))?;
+            Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), query))
+        };
+        paths.into_iter().map(read).collect()
     }
 
     /// Writes the cases, and removes those that are no case any more.

@@ -16,6 +16,7 @@ use crate::open::ReplayedOn;
 use crate::print::Message;
 use airlock::Host;
 use airlock::config::{ConfigFile, ToolConfig};
+use airlock_shadow::case::Case;
 use airlock_types::digest::sha256;
 use airlock_types::grant::{Access, FilesGrant, Grants};
 
@@ -72,6 +73,40 @@ pub(super) fn components(file: &ConfigFile) -> impl Iterator<Item = (PathBuf, St
 pub(super) fn entry_of<'f>(file: &'f ConfigFile, tool: &str) -> Option<&'f str> {
     let entries = file.config.tools.iter().filter(|(key, config)| config.may_show(key.get_ref(), tool));
     entries.map(|(key, _)| key.get_ref().as_str()).max_by_key(|key| key.len())
+}
+
+/// The registry whose tools answer from recordings: its entries that have cases, each with the component that the newest of
+/// its cases was recorded with. With it, the cases of these components.
+///
+/// # Errors
+/// When a component is not there.
+pub(super) fn answering(
+    file: &ConfigFile,
+    folder: &Folder,
+    cases: BTreeMap<String, Case>,
+) -> anyhow::Result<(ConfigFile, Vec<Case>)> {
+    let mut by_entry: BTreeMap<String, Vec<Case>> = BTreeMap::new();
+    for case in cases.into_values() {
+        let tool = &case.stratum.tool;
+        let none = || Message(format!("the registry has no entry for `{tool}`"));
+        by_entry.entry(entry_of(file, tool).ok_or_else(none)?.to_owned()).or_default().push(case);
+    }
+    if by_entry.is_empty() {
+        return Err(Message("the suite has no case, so that no call can be answered".to_owned()).into());
+    }
+    let there = by_path(file);
+    let (mut part, mut kept) = (only(file, &BTreeSet::new()), Vec::new());
+    for cases in by_entry.into_values() {
+        let newest = cases.iter().max_by_key(|case| case.record.started_unix_ms);
+        let digest = newest.map(|case| case.component().to_owned()).unwrap_or_default();
+        let tools = cases.iter().map(|case| case.stratum.tool.as_str()).collect();
+        let with = with_recorded(file, folder, &there, tools, &digest).map_err(Message)?;
+        part.config.tools.extend(with.config.tools);
+        kept.extend(cases.into_iter().filter(|case| case.component() == digest));
+    }
+    part.config.secrets = file.config.secrets.clone();
+    part.config.idle_unused_secrets();
+    Ok((part, kept))
 }
 
 impl Registries {

@@ -5,7 +5,7 @@
 use std::fmt::{Result, Write as _};
 
 use airlock_shadow::leg::{Leg, Status, Verdict};
-use airlock_shadow::night::{Drifted, Night, Tally, ToolNight};
+use airlock_shadow::night::{AgentNight, Drifted, DriftedQuery, Night, Tally, ToolNight};
 use airlock_shadow::trend::ALPHA;
 
 use super::plot;
@@ -22,6 +22,7 @@ fn body(out: &mut String, report: &Report<'_>, nights: &[Night]) -> Result {
     let tools = &report.night.tools;
     let of = |verdict: Verdict| tools.values().filter(|tool| tool.verdict == verdict).count();
     let cases = tools.values().map(|tool| usize::try_from(tool.cases).unwrap_or(usize::MAX)).sum();
+    let is_agent_changed = report.night.agent.as_ref().is_some_and(|agent| agent.verdict == Verdict::Agent);
     let tiles = [
         ("", "tools", tools.len()),
         ("", "cases", cases),
@@ -30,6 +31,7 @@ fn body(out: &mut String, report: &Report<'_>, nights: &[Night]) -> Result {
         ("error", "tool", of(Verdict::Tool)),
         ("warning", "upstream", of(Verdict::Upstream)),
         ("warning", "checks", of(Verdict::Checks)),
+        ("warning", "agent", usize::from(is_agent_changed)),
         ("", "nights", nights.len()),
     ];
     markup::tiles(out, &tiles)?;
@@ -41,6 +43,7 @@ fn body(out: &mut String, report: &Report<'_>, nights: &[Night]) -> Result {
         writeln!(out, "<p class=\"lint error\"><b>blocked by {gate}</b> <span>{tool}: {why}</span></p>")?;
     }
     index(out, report)?;
+    report.night.agent.iter().try_for_each(|night| agent(out, report, night))?;
     tools.iter().try_for_each(|(name, tool)| section(out, report, nights, (name, tool)))
 }
 
@@ -120,6 +123,36 @@ fn section(
             "<p class=\"quiet\">The e-process gives a false alarm with a probability of at most {ALPHA} over all nights. A rolling \
              z-test would have given alarms on these numbers of nights: {alarms}.</p>"
         )?;
+    }
+    writeln!(out, "</section>")
+}
+
+/// What the agent did with the queries.
+fn agent(out: &mut String, report: &Report<'_>, agent: &AgentNight) -> Result {
+    let badge = badge(agent.verdict);
+    writeln!(out, "<section id=\"agent\"><h2>the agent</h2><p class=\"badges\">{badge}</p>")?;
+    writeln!(
+        out,
+        "<div class=\"scroll\"><table><thead><tr><th>compared</th><th class=\"number\">same</th>\
+         <th class=\"number\">different</th></tr></thead><tbody>"
+    )?;
+    for (what, Tally { same, changed, .. }) in [("answers", &agent.answers), ("paths of calls", &agent.paths)]
+    {
+        writeln!(
+            out,
+            "<tr><td>{what}</td><td class=\"number\">{same}</td><td class=\"number\">{changed}</td></tr>"
+        )?;
+    }
+    writeln!(out, "</tbody></table></div>")?;
+    writeln!(out, "<p class=\"quiet\">{} of {} queries could not be run.</p>", agent.not_run, agent.queries)?;
+    if let Some(first) = agent.drifted.first() {
+        writeln!(out, "<pre>{}</pre>", text(&report.reproduce_query(&first.query)))?;
+    }
+    for (at, DriftedQuery { query, what, told, .. }) in agent.drifted.iter().enumerate() {
+        let open = if at == 0 { " open" } else { "" };
+        writeln!(out, "<details{open}><summary>{what}: {}</summary><ul class=\"told\">", text(query))?;
+        told.iter().try_for_each(|line| writeln!(out, "<li>{}</li>", marked(line)))?;
+        writeln!(out, "</ul></details>")?;
     }
     writeln!(out, "</section>")
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::folder::Folder;
 use super::hosts::{self, Hosts, Registries, Tried};
 use super::legs::Job;
-use super::text;
+use super::{queries, text};
 use crate::confined::Process;
 use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended, Threads, sealed};
@@ -21,7 +21,7 @@ use airlock::environment::World;
 use airlock::replay::{Recorded, result_ty};
 use airlock_shadow::case::Case;
 use airlock_shadow::compare::Comparators;
-use airlock_shadow::night::{CaseResult, Night, blocked, trends};
+use airlock_shadow::night::{AgentNight, CaseResult, Night, QueryResult, blocked, trends};
 use airlock_shadow::suite::Suite;
 use airlock_types::environment::{Environment as _, ms};
 use airlock_types::words::quoted_list;
@@ -34,10 +34,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     candidate: Option<PathBuf>,
     /// Only cases of this tool
-    #[arg(long, value_name = "TOOL")]
+    #[arg(long, value_name = "TOOL", conflicts_with = "query")]
     tool: Option<String>,
     /// Only this case. The night is then not kept
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "query")]
     case: Option<String>,
     /// Read nothing real: the cases are run with recorded imports alone
     #[arg(long)]
@@ -51,6 +51,8 @@ pub(crate) struct Args {
     /// The age identity of `journal.recipient`, for cassettes that are encrypted to it
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
+    #[command(flatten)]
+    asked: queries::Args,
     /// Print the night and each case as one JSON document
     #[arg(long)]
     json: bool,
@@ -61,6 +63,7 @@ impl Args {
     fn is_night(&self) -> bool {
         let is_whole =
             self.candidate.is_none() && self.tool.is_none() && self.case.is_none() && !self.offline;
+        let is_whole = is_whole && self.asked.query.is_none();
         is_whole && !self.no_history
     }
 }
@@ -68,9 +71,15 @@ impl Args {
 pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
     let (file, folder) = (ConfigFile::read(registry)?, Folder::at(&args.suite));
     let suite = folder.existing()?;
+    // First, since it starts programs: this process is confined below.
+    let asked = queries::run(&args.asked, &args.suite, args.identity.as_deref(), &file, &folder, printer)?;
     let mut cases = folder.read_cases()?;
     warn_of_unknown_tools(&suite, &cases, printer);
-    keep_asked(args, &mut cases)?;
+    match args.asked.query {
+        // It is about the agent alone.
+        Some(_) => cases.clear(),
+        None => keep_asked(args, &mut cases)?,
+    }
     let nights = folder.nights()?;
     let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     let of = |case: &Case| (case.stratum.tool.clone(), case.component().to_owned());
@@ -94,11 +103,12 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
             .map(|(name, case)| job(args, &suite, &hosts, &comparators, identity.as_deref(), name, case));
         let results = run_all(jobs.collect(), usize::from(args.workers)).await?;
         let candidate = args.candidate.as_ref().map(|path| path.display().to_string());
-        let night = Night::of(&now(), candidate.as_deref(), &results, &ignored);
+        let agent = asked.as_deref().map(AgentNight::of);
+        let night = Night { agent, ..Night::of(&now(), candidate.as_deref(), &results, &ignored) };
         if args.is_night() {
             folder.add_night(&night)?;
         }
-        ended(args, registry, &suite, (nights, night), &results, printer)
+        ended(args, registry, &suite, (nights, night), (&results, asked.as_deref()), printer)
     })
 }
 
@@ -108,7 +118,7 @@ fn ended(
     registry: &Path,
     suite: &Suite,
     (mut nights, night): (Vec<Night>, Night),
-    results: &[CaseResult],
+    (results, asked): (&[CaseResult], Option<&[QueryResult]>),
     printer: &Printer,
 ) -> Ended {
     nights.push(night.clone());
@@ -120,7 +130,11 @@ fn ended(
         let gates: Vec<_> =
             blocked.iter().map(|one| json!({"gate": one.gate, "tool": one.tool, "why": one.why})).collect();
         let cases: Vec<_> = results.iter().map(case).collect();
-        printer.json(&json!({"night": night, "blocked": gates, "cases": cases}))?;
+        let mut document = json!({"night": night, "blocked": gates, "cases": cases});
+        if let Some(asked) = asked {
+            document["queries"] = asked.iter().map(queries::as_json).collect();
+        }
+        printer.json(&document)?;
     } else {
         let report =
             text::Report { registry, suite: &args.suite, night: &night, trends: &trends, blocked: &blocked };

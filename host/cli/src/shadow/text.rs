@@ -5,7 +5,7 @@ use std::fmt::{Display, Formatter, Result};
 use std::path::Path;
 
 use airlock_shadow::leg::Leg;
-use airlock_shadow::night::{Blocked, Drifted, Night, ToolNight};
+use airlock_shadow::night::{AgentNight, Blocked, Drifted, DriftedQuery, Night, Tally, ToolNight};
 use airlock_shadow::trend::{ALPHA, Trend};
 use airlock_types::words::count;
 
@@ -22,6 +22,17 @@ pub(super) struct Report<'r> {
 }
 
 impl Report<'_> {
+    /// The command that shows what an agent does with a query again. Its command is not kept: it may have a key in it.
+    pub(super) fn reproduce_query(&self, query: &str) -> String {
+        let (registry, suite) = (self.registry.display().to_string(), self.suite.display().to_string());
+        format!(
+            "airlock --registry {} shadow run {} --agent CMD --query {}",
+            quoted(&registry),
+            quoted(&suite),
+            quoted(query)
+        )
+    }
+
     /// The command that shows a case again.
     pub(super) fn reproduce(&self, case: &str) -> String {
         let candidate = self.night.candidate.as_ref().map(|path| format!(" --candidate {}", quoted(path)));
@@ -35,7 +46,7 @@ impl Report<'_> {
 }
 
 /// A word of a shell.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()
@@ -56,6 +67,7 @@ impl Display for Report<'_> {
         for (name, tool) in &self.night.tools {
             self.tool(f, name, tool)?;
         }
+        self.night.agent.iter().try_for_each(|agent| self.agent(f, agent))?;
         for ((tool, figure), trend) in self.trends.iter().filter(|(_, trend)| trend.alarm.is_some()) {
             let night = trend.alarm.map_or(0, |night| night + 1);
             let of = trend.figures.len();
@@ -72,14 +84,35 @@ impl Display for Report<'_> {
     }
 }
 
+/// The cases of a leg in words.
+fn tallied(leg: &str, Tally { same, changed, not_run }: Tally) -> String {
+    let not_run = if not_run > 0 { format!(", {not_run} not run") } else { String::new() };
+    format!("{leg} {same} the same, {changed} different{not_run}")
+}
+
 impl Report<'_> {
+    fn agent(&self, f: &mut Formatter<'_>, agent: &AgentNight) -> Result {
+        writeln!(f, "\nthe agent  {}", agent.verdict.as_str())?;
+        let queries = match agent.queries {
+            1 => "1 query".to_owned(),
+            queries => format!("{queries} queries"),
+        };
+        let not_run = if agent.not_run > 0 { format!(", {} not run", agent.not_run) } else { String::new() };
+        let (answers, paths) = (tallied("answers", agent.answers), tallied("paths", agent.paths));
+        writeln!(f, "  {queries}{not_run} · {answers} · {paths}")?;
+        for DriftedQuery { query, what, told, .. } in agent.drifted.iter().take(DRIFTED_MAX) {
+            writeln!(f, "  {what}: {query}")?;
+            told.iter().try_for_each(|line| writeln!(f, "    {line}"))?;
+        }
+        match agent.drifted.first() {
+            Some(first) => writeln!(f, "  shown by: {}", self.reproduce_query(&first.query)),
+            None => Ok(()),
+        }
+    }
+
     fn tool(&self, f: &mut Formatter<'_>, name: &str, tool: &ToolNight) -> Result {
         writeln!(f, "\n{name}  {}", tool.verdict.as_str())?;
-        let leg = |(leg, tally): (&Leg, &airlock_shadow::night::Tally)| {
-            let not_run =
-                if tally.not_run > 0 { format!(", {} not run", tally.not_run) } else { String::new() };
-            format!("{} {} the same, {} different{not_run}", leg.as_str(), tally.same, tally.changed)
-        };
+        let leg = |(leg, tally): (&Leg, &Tally)| tallied(leg.as_str(), *tally);
         writeln!(f, "  {}", tool.legs.iter().map(leg).collect::<Vec<_>>().join(" · "))?;
         if tool.ignored > 0 {
             writeln!(f, "  {} not compared", count(tool.ignored, "place"))?;

@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use crate::execute::{Attempt, Attempted, Execute, Outcome, Running, Sandbox};
-use crate::replay::Mode;
-use crate::tape::{Player, Tape};
+use crate::replay::played;
 use airlock_types::cassette::{Cassette, FORMAT, Header};
-use airlock_types::digest::unhex;
 use airlock_types::environment::us;
 use airlock_types::limit::Limits;
 use airlock_types::record::v3;
@@ -136,28 +134,14 @@ impl FromRecord {
     /// Runs the guest again. Its imports are found by arguments: one that is allowed something else may ask in another order.
     async fn again(&self, attempt: Attempt<'_>, mut cassette: Cassette) -> Attempted {
         let (limits, effective) = (attempt.permit.limits(), attempt.permit.effective());
-        let seed = unhex(&cassette.header.seed).and_then(|seed| seed.try_into().ok());
         // Of today, since it is today's rules that are tried.
         cassette.header.fuel_max = limits.fuel;
         cassette.header.memory_bytes_max = limits.memory_bytes_max;
         cassette.header.env = (*effective.env).clone();
         cassette.header.config = (*effective.config).clone();
-        let tape = Tape::playing(Player::new(cassette, Mode::Stub));
-        let (tool, seed) = (attempt.tool().to_owned(), seed.unwrap_or(attempt.seed));
-        let attempted = self.sandbox.run(Attempt { tape: tape.clone(), seed, ..attempt }).await;
-        let Some(player) = tape.player() else { return attempted };
-        player.settle().await;
-        let has_ended = !player.is_over();
-        let (_, divergence) = player.finish();
-        match divergence {
-            Some(divergence) => {
-                let asked = divergence.replayed.map(|import| format!(", `{}`", import.name));
-                let what = format!("`{tool}`: {}{}", divergence.what, asked.unwrap_or_default());
-                self.answering.unknown(what)
-            }
-            None if has_ended => attempted,
-            None => self.answering.unknown(format!("`{tool}` asked for more than is on record")),
-        }
+        let tool = attempt.tool().to_owned();
+        let (attempted, left) = played(&self.sandbox, attempt, cassette).await;
+        left.map_or(attempted, |left| self.answering.unknown(format!("`{tool}`: {left}")))
     }
 }
 

@@ -295,6 +295,9 @@ pub(super) fn pool(file: &ConfigFile, backend: Backend) -> Result<Engine, OpenEr
     engine(backend, file.config.host.calls_max).map_err(|err| OpenError::Engine(format!("{err:#}")))
 }
 
+/// The name of the journal in the state folder.
+pub const JOURNAL_FILE: &str = "journal.db";
+
 /// Opens the journal in the state folder of a registry, to look into it.
 ///
 /// # Errors
@@ -309,7 +312,7 @@ pub(super) fn host_journal(file: &ConfigFile) -> Result<Journal, JournalError> {
 }
 
 fn journal_path(file: &ConfigFile) -> Result<PathBuf, JournalError> {
-    let path = file.state().join("journal.db");
+    let path = file.state().join(JOURNAL_FILE);
     match state::folder(&file.state()) {
         Ok(()) => Ok(path),
         Err(err) => Err(JournalError::Open { path, reason: err.to_string() }),

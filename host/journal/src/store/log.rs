@@ -1,7 +1,7 @@
 //! The rows of the log: appends an entry for everything that is written, and notes in them what retention took.
 //!
-//! An entry is a row of `log`, whose `leaf` commits to the others of its columns. The row of a record that was removed keeps
-//! its number and its leaf alone. Nothing here deletes a row.
+//! An entry is a row of `log`, whose `leaf` commits to the others of its columns. Of an entry whose record was removed, number and
+//! leaf stay, as a row of `leaves`. Nothing here deletes a leaf.
 
 use rusqlite::{Connection, Row, params};
 
@@ -42,8 +42,8 @@ impl<'n> New<'n> {
 
 /// Number of entries.
 pub(crate) fn size(connection: &Connection) -> rusqlite::Result<u64> {
-    // Rows are never deleted, so the last one has the greatest number.
-    let last = "SELECT max(number) FROM log";
+    // Leaves are never deleted, so the last one has the greatest number.
+    let last = "SELECT max(number) FROM (SELECT max(number) AS number FROM log UNION ALL SELECT max(number) FROM leaves)";
     let last: Option<i64> = connection.prepare_cached(last)?.query_row([], |row| row.get(0))?;
     // Not by SQL: behind the greatest integer, which a forged entry may have, its sum is no integer.
     Ok(last.map_or(0, |last| last.unsigned_abs() + 1))
@@ -133,20 +133,22 @@ pub(super) fn commits(
 
 /// Notes that a record and everything about it was removed. Adds the numbers of its entries.
 pub(super) fn removed(connection: &Connection, id: &str, gone: &mut Ranges) -> Result<(), StoreError> {
-    let update =
-        "UPDATE log SET kind = NULL, id = NULL, head = NULL, payload = NULL, salt = NULL, ends = NULL
-                  WHERE id = ?1 OR (id > ?1 || '/' AND id < ?1 || '0') RETURNING number";
-    changed(connection, update, id, gone)
+    let delete =
+        "DELETE FROM log WHERE id = ?1 OR (id > ?1 || '/' AND id < ?1 || '0') RETURNING number, leaf";
+    let mut delete = connection.prepare_cached(delete)?;
+    let rows = delete.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut keep = connection.prepare_cached("INSERT INTO leaves VALUES (?1, ?2)")?;
+    for (number, leaf) in rows.collect::<Result<Vec<(i64, Vec<u8>)>, _>>()? {
+        keep.execute(params![number, leaf])?;
+        gone.insert(number.unsigned_abs());
+    }
+    Ok(())
 }
 
 /// Notes that a record and everything about it was erased. Adds the numbers of its entries.
 pub(super) fn erased(connection: &Connection, id: &str, gone: &mut Ranges) -> Result<(), StoreError> {
     let update = "UPDATE log SET salt = NULL
                   WHERE (id = ?1 OR (id > ?1 || '/' AND id < ?1 || '0')) AND salt IS NOT NULL RETURNING number";
-    changed(connection, update, id, gone)
-}
-
-fn changed(connection: &Connection, update: &str, id: &str, gone: &mut Ranges) -> Result<(), StoreError> {
     let mut update = connection.prepare_cached(update)?;
     let mut rows = update.query([id])?;
     while let Some(row) = rows.next()? {
@@ -163,9 +165,10 @@ pub(super) fn head(connection: &Connection, number: u64) -> Result<Option<[u8; 3
 
 /// The leaves from a number on, at most this many.
 pub(crate) fn leaves(connection: &Connection, first: u64, count: usize) -> rusqlite::Result<Vec<[u8; 32]>> {
-    let leaves = "SELECT leaf FROM log WHERE number >= ?1 AND number < ?2 ORDER BY number";
+    let leaves = "SELECT number, leaf FROM log WHERE number >= ?1 AND number < ?2
+                  UNION ALL SELECT number, leaf FROM leaves WHERE number >= ?1 AND number < ?2 ORDER BY number";
     let mut query = connection.prepare_cached(leaves)?;
-    query.query_map(params![signed(first), signed(first + count as u64)], |row| row.get(0))?.collect()
+    query.query_map(params![signed(first), signed(first + count as u64)], |row| row.get(1))?.collect()
 }
 
 /// The latest text of an entry of this kind.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::log::{self, New};
-use super::{StoreError, json_text, signed};
+use super::{StoreError, json_text, kept, signed};
 use crate::log::{Kind, Ranges};
 use crate::retention::{By, Keep, Pruned};
 use airlock_types::digest::sha256_of;
@@ -43,6 +43,11 @@ impl Step {
         Step { pruned: Pruned::none(by), erased: Ranges::default(), removed: Ranges::default() }
     }
 
+    /// Bytes of the leaves that it has left so far, of which no entry tells yet.
+    pub(super) fn leaves_bytes(&self) -> u64 {
+        self.removed.count() * kept::LEAF_BYTES
+    }
+
     /// Notes that the row of a record was removed.
     pub(super) fn remove(&mut self, connection: &Connection, id: &str) -> Result<(), StoreError> {
         log::removed(connection, id, &mut self.removed)?;
@@ -60,6 +65,8 @@ struct Told<'t> {
     erased_entries: &'t Ranges,
     #[serde(skip_serializing_if = "Option::is_none")]
     first: Option<&'t str>,
+    /// Bytes that the log keeps for good, up to before this entry: `size` does not count them.
+    kept_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<&'t str>,
     removed: u64,
@@ -230,6 +237,7 @@ pub(crate) fn tell(
         erased: *erased,
         erased_entries,
         first: first.as_deref(),
+        kept_bytes: kept::bytes(connection)? + step.leaves_bytes(),
         last: last.as_deref(),
         removed: *removed,
         removed_entries,

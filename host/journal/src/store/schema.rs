@@ -3,12 +3,12 @@
 //! To change the tables: the next `VERSION`, its text in `CREATE`, a step `FROM_N` from the version before, and a folder
 //! under `tests/recordings` with a journal of the version before. A step never changes after its release.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::{StoreError, adopt, explained, views};
 
 /// Version of the tables, stored in `user_version`.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 
 /// Page size of a new file; an older file keeps its own. Records have some kilobytes: large pages waste less space and
 /// take fewer writes.
@@ -137,6 +137,17 @@ CREATE INDEX records_listed ON records (id, tool, code, caller, session);
 CREATE INDEX committed_listed ON committed (id, tool, code, caller, session);
 ";
 
+/// What version 7 added: the leaves of removed records in a table of their own, dense and of a known size, so that they need not
+/// count as records do.
+const ADDED_IN_7: &str = "CREATE TABLE leaves (number INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;";
+
+/// From version 6, in which the leaves of removed records were rows of `log`.
+const FROM_6: &str = "
+INSERT INTO leaves SELECT number, leaf FROM log WHERE coalesce(kind, id, head, payload, salt, ends, text) IS NULL
+    ORDER BY number;
+DELETE FROM log WHERE coalesce(kind, id, head, payload, salt, ends, text) IS NULL;
+";
+
 /// Migrates the database to `VERSION`. Refuses a newer version.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |err: rusqlite::Error| explained(&err);
@@ -155,7 +166,26 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     }
     // After the page size, which cannot change once the file is in WAL mode.
     connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
-    if version < VERSION { migrate(connection).map_err(|err| err.to_string()) } else { Ok(()) }
+    let migrated = if version < VERSION { migrate(connection) } else { Ok(()) };
+    // A file that is locked or full says so itself.
+    let is_other = |err: &StoreError| match err {
+        StoreError::Sqlite(err) => {
+            version > 0 && err.sqlite_error_code().is_none_or(|code| code == ErrorCode::Unknown)
+        }
+        _ => false,
+    };
+    migrated.map_err(|err| match is_other(&err) {
+        true => {
+            let err = err.to_string();
+            // Behind it are the statements.
+            let what = err.lines().next().unwrap_or_default().trim_end_matches(" in ");
+            format!(
+                "it says that it is of version {version}, and its tables are not those of that version: {what}. Nothing was changed; \
+                 put a backup in its place, or move it away"
+            )
+        }
+        false => err.to_string(),
+    })
 }
 
 /// Creates or migrates the tables. Reads the version again inside the transaction, since two processes may open the
@@ -184,10 +214,15 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     if version < 5 {
         transaction.execute_batch(ADDED_IN_5)?;
     }
-    transaction.execute_batch(ADDED_IN_6)?;
-    transaction.execute_batch(LISTED_IN_6)?;
-    adopt::adopt(&transaction)?;
-    transaction.execute_batch(REMOVED_IN_6)?;
+    // Before the log of an older journal is made, which looks there for its last entry.
+    transaction.execute_batch(ADDED_IN_7)?;
+    if version < 6 {
+        transaction.execute_batch(ADDED_IN_6)?;
+        transaction.execute_batch(LISTED_IN_6)?;
+        adopt::adopt(&transaction)?;
+        transaction.execute_batch(REMOVED_IN_6)?;
+    }
+    transaction.execute_batch(FROM_6)?;
     // After the tables, which they name.
     transaction.execute_batch(views::CREATE)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
@@ -244,6 +279,20 @@ mod tests {
         });
         // The name of an index that SQLite makes for a key follows the table's first name.
         rows.unwrap().map(Result::unwrap).filter(|(_, name, _)| !name.starts_with("sqlite_auto")).collect()
+    }
+
+    #[test]
+    fn a_file_that_is_not_of_its_version_says_so_and_stays_as_it_is() {
+        for version in [1, 3, 5] {
+            let mut connection = Connection::open_in_memory().unwrap();
+            migrate(&mut connection).unwrap();
+            let before = shape(&connection);
+            connection.pragma_update(None, "user_version", version).unwrap();
+            let said = prepare(&mut connection).unwrap_err();
+            let of = format!("it says that it is of version {version}, and its tables are not");
+            assert!(said.starts_with(&of) && said.contains("a backup"), "{said}");
+            assert_eq!(shape(&connection), before);
+        }
     }
 
     #[test]

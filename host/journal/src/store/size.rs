@@ -1,12 +1,12 @@
 //! The size of the database, and which records are removed first.
 //!
 //! The oldest records of calls that only read are removed first. Records of calls with effects and intents are never
-//! removed here; when nothing else is left, new calls with effects are refused.
+//! removed here; when nothing else is left, new calls with effects are refused. What the log keeps for good is counted apart.
 
 use rusqlite::Connection;
 
 use super::prune::{self, Step};
-use super::{Store, StoreError};
+use super::{Store, StoreError, kept};
 use crate::bound;
 use crate::retention::By;
 
@@ -41,8 +41,9 @@ pub(crate) fn make(connection: &Connection, more: u64, bytes_max: u64) -> Result
     let most = bound::filled(bytes_max);
     let mut room = SizeCheck { is_over: true, ..SizeCheck::default() };
     let mut step = Step::none(By::Space);
+    let kept = kept::uncounted(connection, bytes_max)?;
     for _ in 0..STATEMENTS_MAX {
-        if used(connection)? + more <= most {
+        if used(connection)?.saturating_sub(kept + step.leaves_bytes()) + more <= most {
             room.is_over = false;
             break;
         }

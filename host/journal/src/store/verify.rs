@@ -132,12 +132,15 @@ impl<'v> Verifier<'v> {
 
     /// Number of entries, without those at places that no entry can have.
     fn size(&mut self) -> Result<u64, StoreError> {
-        let last = self.connection.prepare("SELECT 1 FROM log WHERE number = ?1")?.exists([i64::MAX])?;
+        let last = "SELECT 1 FROM log WHERE number = ?1 UNION ALL SELECT 1 FROM leaves WHERE number = ?1";
+        let last = self.connection.prepare(last)?.exists([i64::MAX])?;
         if last {
             let what = "no log is so long";
             self.report.fault(FaultKind::Inserted, Some(i64::MAX.unsigned_abs()), None, what);
         }
-        let size = "SELECT coalesce(max(number) + 1, 0) FROM log WHERE number >= 0 AND number < ?1";
+        let size = "SELECT coalesce(max(number) + 1, 0) FROM
+                    (SELECT max(number) AS number FROM log WHERE number >= 0 AND number < ?1
+                     UNION ALL SELECT max(number) FROM leaves WHERE number >= 0 AND number < ?1)";
         let size: i64 = self.connection.query_row(size, [i64::MAX], |row| row.get(0))?;
         Ok(size.unsigned_abs())
     }
@@ -148,8 +151,13 @@ impl Verifier<'_> {
     fn chunk(&mut self, first: u64, end: u64) -> Result<Vec<Option<Hash>>, StoreError> {
         let transaction = self.connection.unchecked_transaction()?;
         self.gone.catch_up(self.connection)?;
-        let entries =
-            format!("SELECT {} FROM log WHERE number >= ?1 AND number < ?2 ORDER BY number", Found::COLUMNS);
+        // A removed one has its leaf alone.
+        let entries = format!(
+            "SELECT {} FROM log WHERE number >= ?1 AND number < ?2
+             UNION ALL SELECT number, leaf, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM leaves
+             WHERE number >= ?1 AND number < ?2 ORDER BY number",
+            Found::COLUMNS
+        );
         let mut query = self.connection.prepare_cached(&entries)?;
         let mut rows = query.query(params![signed(first), signed(end)])?;
         let mut leaves = vec![None; (end - first) as usize];
@@ -157,6 +165,15 @@ impl Verifier<'_> {
         while let Some(row) = rows.next()? {
             let found = Found::of(row)?;
             self.missing(next..found.number);
+            if found.number < next {
+                let (number, id) = (Some(found.number), found.id.as_deref());
+                self.report.fault(
+                    FaultKind::Inserted,
+                    number,
+                    id,
+                    "it is there, and its leaf as that of a removed one, too",
+                );
+            }
             next = found.number + 1;
             leaves[(found.number - first) as usize] = found.leaf.as_slice().try_into().ok();
             self.entry(found)?;
@@ -171,7 +188,8 @@ impl Verifier<'_> {
     /// Passes over entries that are missing, since there may be any number of them. Returns the first one of the next tile that
     /// has one.
     fn skip(&mut self, first: u64) -> Result<u64, StoreError> {
-        let next = "SELECT min(number) FROM log WHERE number >= ?1 AND number < ?2";
+        let next = "SELECT min(number) FROM (SELECT min(number) AS number FROM log WHERE number >= ?1 AND number < ?2
+                    UNION ALL SELECT min(number) FROM leaves WHERE number >= ?1 AND number < ?2)";
         let next: Option<i64> =
             self.connection.prepare_cached(next)?.query_row([signed(first), i64::MAX], |row| row.get(0))?;
         let next = next.map_or(first, |next| next.unsigned_abs() / CHUNK * CHUNK);

@@ -149,3 +149,41 @@ async fn calls_are_recorded_while_thousands_of_records_go() {
     let entries: i64 = other.query_row("SELECT count(*) FROM prunes", [], |row| row.get(0)).unwrap();
     assert_eq!(entries, 1, "one for each run");
 }
+
+/// Small records, as of calls that only compute.
+#[tokio::test]
+async fn what_the_log_keeps_for_good_does_not_fill_a_small_journal() {
+    // The leaves alone of so many entries are more than the bound.
+    let (bytes_max, calls) = (1 << 20, 24_000);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = Journal::open(&path, bytes_max).unwrap();
+    for n in 0..calls {
+        journal.seal(record(&format!("{n:08}")), Durability::Queued).await.unwrap();
+        // The queue stays short however slow the disk is.
+        if n % 512 == 0 {
+            journal.flush().unwrap();
+        }
+    }
+    journal.flush().unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(journal.view().standing, Standing::Writing);
+    journal.intend(record("writes")).await.unwrap();
+    journal.seal(record("writes"), Durability::Committed).await.unwrap();
+    let newest = ids(&journal, |_| true);
+    assert!(newest > 100, "{newest} records are left");
+    let (leaves, kept) = (
+        count("SELECT count(*) FROM leaves"),
+        count("SELECT text ->> '$.kept_bytes' FROM log WHERE kind = 'prune' ORDER BY number DESC LIMIT 1"),
+    );
+    assert!(leaves > 20_000 && kept > leaves * 42, "{leaves} leaves, {kept} bytes");
+    // What the sum says is near to what the pages are.
+    let pages = count("SELECT sum(pgsize) FROM dbstat WHERE name IN ('leaves')");
+    assert!((leaves * 36..leaves * 46).contains(&pages), "{pages} bytes of {leaves} leaves");
+    // The tree is whole: what was removed before the tiles were built has its leaves there, too.
+    let note = journal.checkpoint().unwrap();
+    let verified = journal.verify(&[note], None).unwrap();
+    assert_eq!(verified.faults, []);
+    assert_eq!(verified.removed, leaves.unsigned_abs());
+}

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Night;
-use crate::leg::Leg;
+use super::{AgentNight, Night};
+use crate::leg::{Leg, Verdict};
 use crate::suite::Gate;
 use crate::trend::Trend;
 
@@ -12,7 +12,7 @@ use crate::trend::Trend;
 pub struct Blocked {
     /// The gate.
     pub gate: Gate,
-    /// The tool.
+    /// The tool, or `agent`.
     pub tool: String,
     /// Why, in a sentence.
     pub why: String,
@@ -43,6 +43,7 @@ pub fn blocked(
             block(Gate::Coverage, format!("{not_run} of {} cases could not be run", results.cases));
         }
     }
+    found.extend(night.agent.iter().flat_map(by_agent));
     if night.candidate.is_none() {
         for ((tool, figure), trend) in trends.iter().filter(|(_, trend)| trend.alarm.is_some()) {
             let why = format!("`{figure}` has changed over {} nights", trend.figures.len());
@@ -50,5 +51,20 @@ pub fn blocked(
         }
     }
     found.retain(|blocked| gates.contains(&blocked.gate));
+    found
+}
+
+fn by_agent(agent: &AgentNight) -> Vec<Blocked> {
+    let block = |gate, why| Blocked { gate, tool: "agent".to_owned(), why };
+    let AgentNight { queries, not_run, answers, paths, .. } = agent;
+    let mut found = Vec::new();
+    if agent.verdict == Verdict::Agent {
+        let (answers, paths) = (answers.changed, paths.changed);
+        let why = format!("of {queries} queries {answers} are answered otherwise, {paths} take another path");
+        found.push(block(Gate::Agent, why));
+    }
+    if *not_run > 0 {
+        found.push(block(Gate::Coverage, format!("{not_run} of {queries} queries could not be run")));
+    }
     found
 }

@@ -182,10 +182,11 @@ impl Confidential<'_> {
     fn is_blind(&self, attempt: &Attempt) -> bool {
         let has_value = [Code::Ok, Code::Degraded, Code::Implausible];
         let is_known = has_value.iter().any(|code| code.as_str() == attempt.code);
-        !is_known
-            && self
-                .tools()
-                .any(|tool| *tool.name == *attempt.route && tool.contract.confidential.has_result())
+        // A fallback answers in the place of the called tool, whose fields are marked whoever answers.
+        let is_route = self.routes.iter().any(|tool| *tool.name == *attempt.route);
+        let mut own = self.tools().filter(|tool| *tool.name == *attempt.route);
+        let is_marked = own.any(|tool| tool.contract.confidential.has_result());
+        !is_known && (is_marked || (is_route && self.has_result()))
     }
 
     /// Whether a finding may quote a confidential value. Those of the host, which no check made, quote none that is not found.

@@ -163,7 +163,12 @@ fn spellings(value: &Value) -> Vec<String> {
             let inside = quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned();
             vec![text.clone(), inside, percent(text, "%20"), percent(text, "+")]
         }
-        Value::Number(number) => vec![number.to_string()],
+        // Also negated, as a debit is of a credit.
+        Value::Number(number) => {
+            let number = number.to_string();
+            let absolute = number.trim_start_matches('-');
+            vec![absolute.to_owned(), format!("-{absolute}")]
+        }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Vec::new(),
     };
     spellings.retain(|spelling| spelling.len() >= VALUE_BYTES_MIN);
@@ -206,17 +211,28 @@ mod tests {
 
     #[test]
     fn a_value_is_masked_in_its_spellings() {
-        let values = [json!("+49 170 555"), json!(48_213), json!("a\"b\\c"), json!("ab"), json!(12)];
+        let values =
+            [json!("+49 170 555"), json!(48_213), json!(-7_512.25), json!("a\"b\\c"), json!("ab"), json!(12)];
         for (text, becomes) in [
             ("call +49 170 555 now", "call [confidential] now"),
             ("/p?n=%2B49%20170%20555&m=%2B49+170+555", "/p?n=[confidential]&m=[confidential]"),
             ("balance 48213.", "balance [confidential]."),
+            ("balance -48213, debit 7512.25", "balance [confidential], debit [confidential]"),
             ("{\"x\": \"a\\\"b\\\\c\"}", "{\"x\": \"[confidential]\"}"),
             ("ab 12", "ab 12"),
             ("", ""),
         ] {
             assert_eq!(masked(&values, text), becomes);
         }
+    }
+
+    #[test]
+    fn a_negated_number_is_one_of_the_values() {
+        let texts = Texts::of(&[json!(48_213), json!(-7_512.25)]);
+        for text in ["48213", "-48213", "7512.25", "-7512.25"] {
+            assert!(texts.has(text), "{text}");
+        }
+        assert!(!texts.has("4821"));
     }
 
     #[test]

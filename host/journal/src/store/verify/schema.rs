@@ -70,7 +70,7 @@ impl Verifier<'_> {
     /// the write-ahead log cannot be folded back. SQLite names a hundred faults of each table at most.
     pub(super) fn pages(&mut self) -> Result<(), StoreError> {
         let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'
-                      AND name IN ('bodies', 'body_uses', 'committed', 'graded', 'intents', 'log', 'processes', 'records')";
+                      AND name IN ('bodies', 'body_uses', 'committed', 'graded', 'intents', 'leaves', 'log', 'processes', 'records')";
         let mut tables = self.connection.prepare(tables)?;
         let tables = tables.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
         for table in tables {

@@ -55,7 +55,8 @@ impl Verifier<'_> {
         for rows in [RECORDS, COMMITTED, INTENTS, GRADED] {
             self.unknown(&rows)?;
         }
-        if self.connection.prepare("SELECT 1 FROM log WHERE number < 0")?.exists([])? {
+        let before = "SELECT 1 FROM log WHERE number < 0 UNION ALL SELECT 1 FROM leaves WHERE number < 0";
+        if self.connection.prepare(before)?.exists([])? {
             self.report.fault(FaultKind::Inserted, None, None, "there are entries before the first one");
         }
         self.orphans()?;

@@ -1,10 +1,10 @@
 //! What retention leaves of a record: names, codes, times, usage, and digests of components and policies.
 
-use super::{Attempt, Confidential, Decision, Denial, Finding, Plan, Record, Recording, Trap};
+use super::{Attempt, Confidential, Decision, Denial, Finding, Jitter, Plan, Record, Recording, Trap};
 
 impl<J> Record<J> {
     /// Erases what the caller and the tools said, and what tells of it: arguments, reply, logs, places of requests, values in
-    /// findings, messages of traps, and the digest of the arguments, from which short ones could be guessed. What is left is
+    /// findings, messages of traps, and the digest of the arguments with the seed of the jitter, from which short ones could be guessed. What is left is
     /// the head of the record: the log of a journal commits to it when the record is written. `erased_unix_ms` stays as it is.
     pub fn erase(&mut self) {
         // Destructured without `..`: a new field does not compile until it is kept or erased by name.
@@ -40,8 +40,13 @@ impl<J> Record<J> {
             reasons.clear();
             denied.iter_mut().for_each(erase_denial);
         }
-        if let Some(Plan { args_digest, .. }) = plan {
+        if let Some(Plan { version: _, args_digest, jitter, deadline_ms: _, routes: _, worst_case: _ }) = plan
+        {
             args_digest.clear();
+            // The waits of a plan follow from it and the arguments: with both, a guess of the arguments could be checked.
+            if let Jitter::Seeded(seed) = jitter {
+                seed.clear();
+            }
         }
         attempts.iter_mut().for_each(erase_attempt);
         *reply = None;
@@ -101,4 +106,25 @@ fn erase_denial(denial: &mut Denial) {
     // The line that would grant it names what was asked for.
     *grant = None;
     asked.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{Jitter, Record};
+
+    #[test]
+    fn nothing_is_left_from_which_arguments_could_be_guessed() {
+        let record = json!({
+            "format": 3, "id": "a", "tool": "t", "caller": "c", "started_unix_ms": 0, "ended_unix_ms": 1, "code": "ok",
+            "args": {"pin": 1234}, "component": null, "path": [], "attempts": [], "reply": {"result": 1},
+            "plan": {"version": 1, "args_digest": "0f", "jitter": {"seeded": "00ff"}, "deadline_ms": 1, "routes": []},
+        });
+        let mut record: Record = serde_json::from_value(record).unwrap();
+        record.erase();
+        let plan = record.plan.unwrap();
+        assert_eq!((record.args, record.reply, plan.args_digest.as_str()), (None, None, ""));
+        assert_eq!(plan.jitter, Jitter::Seeded(String::new()));
+    }
 }

@@ -1,0 +1,150 @@
+//! A host that makes whole calls, whose attempts are answered from recordings: for a shadow run of an agent.
+//!
+//! Owns which recording answers an attempt, and what time it is. Every stage around an attempt is real. Must not know who
+//! calls, or where recordings are kept.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::{Mode, Recorded, valid, with_limits};
+use crate::environment::World;
+use crate::execute::{Attempt, Attempted, Execute, Outcome, Running, Sandbox};
+use crate::host::{Host, HostBuilder, OpenError};
+use crate::tape::{Player, Tape};
+use airlock_contract::Val;
+use airlock_types::cassette::{Cassette, FORMAT, Header};
+use airlock_types::digest::unhex;
+use airlock_types::environment::{Environment, Sleep};
+use airlock_types::usage::TrapReport;
+
+/// What the message of a trap begins with that says that no recording answers an attempt.
+pub const UNRECORDED: &str = "not recorded: ";
+
+/// Opens a host whose attempts are answered from these recordings. An attempt is answered by the newest recording of its tool
+/// with the same arguments. With other arguments it runs without a recorded import, and ends as a trap that says so if it asks
+/// for one. No effect leaves. Clocks begin at the newest recording; pauses between attempts pass at once.
+///
+/// # Errors
+/// As for [`HostBuilder::open`].
+pub async fn stubbed(builder: HostBuilder<'_>, mut recorded: Vec<Recorded>) -> Result<Host, OpenError> {
+    recorded.sort_by_key(|one| one.started_unix_ms);
+    let newest = recorded.last().map_or(0, |one| one.started_unix_ms);
+    let stubs = Arc::new(OnceLock::new());
+    let filled = stubs.clone();
+    let execute = move |sandbox: Sandbox| Arc::new(Stubbed { stubs: filled, sandbox }) as Arc<dyn Execute>;
+    let clock = Arc::new(Clock::beginning(Duration::from_millis(newest)));
+    let host = builder.without_lock().environment(clock).execute(execute).open().await?;
+    let mut by_tool: Stubs = BTreeMap::new();
+    let generation = host.generation();
+    for one in recorded {
+        let Ok(tool) = generation.registry().resolve(&one.tool) else { continue };
+        // Arguments that the contract does not take any more come to no attempt.
+        let Ok(args) = valid(tool, &one) else { continue };
+        let stub = Stub { args: args.values().to_vec(), cassette: one.cassette };
+        by_tool.entry(one.tool).or_default().push(stub);
+    }
+    // Set once, before the first call.
+    let _ = stubs.set(by_tool);
+    drop(generation);
+    Ok(host)
+}
+
+/// The recordings of each tool, the newest last.
+type Stubs = BTreeMap<String, Vec<Stub>>;
+
+#[derive(Debug)]
+struct Stub {
+    args: Vec<Val>,
+    cassette: Cassette,
+}
+
+/// Runs each attempt with recorded imports.
+struct Stubbed {
+    stubs: Arc<OnceLock<Stubs>>,
+    sandbox: Sandbox,
+}
+
+impl Execute for Stubbed {
+    fn run<'a>(&'a self, attempt: Attempt<'a>) -> Running<'a> {
+        Box::pin(async move {
+            let stubs = self.stubs.get().and_then(|stubs| stubs.get(attempt.tool()));
+            let found = stubs.and_then(|stubs| stubs.iter().rev().find(|stub| stub.args == attempt.args));
+            let cassette = found.map_or_else(unrecorded, |stub| stub.cassette.clone());
+            let cassette = with_limits(cassette, attempt.permit);
+            let tool = attempt.tool().to_owned();
+            // Without a ledger no effect leaves, whatever the guest does.
+            let (attempted, left) =
+                played(&self.sandbox, Attempt { ledger: None, ..attempt }, cassette).await;
+            let Some(left) = left else { return attempted };
+            let message = match found {
+                Some(_) => format!("{UNRECORDED}`{tool}` with recorded arguments asked for more: {left}"),
+                None => format!("{UNRECORDED}`{tool}` with these arguments: {left}"),
+            };
+            Ok(Outcome::Trap(TrapReport { message, frames: Vec::new() }))
+        })
+    }
+}
+
+/// Of arguments that were not recorded: a guest that asks for nothing runs all the same.
+fn unrecorded() -> Cassette {
+    Cassette { format: FORMAT, header: Header::default(), entries: Vec::new(), end: None }
+}
+
+/// Runs an attempt with the imports of a cassette, found by their arguments. Beside its outcome: what it asked for that the
+/// cassette does not have.
+pub(crate) async fn played(
+    sandbox: &Sandbox,
+    attempt: Attempt<'_>,
+    cassette: Cassette,
+) -> (Attempted, Option<String>) {
+    let seed = unhex(&cassette.header.seed).and_then(|seed| seed.try_into().ok()).unwrap_or(attempt.seed);
+    let tape = Tape::playing(Player::new(cassette, Mode::Stub));
+    let attempted = sandbox.run(Attempt { tape: tape.clone(), seed, ..attempt }).await;
+    let Some(player) = tape.player() else { return (attempted, None) };
+    player.settle().await;
+    let has_ended = !player.is_over();
+    let left = match player.finish().1 {
+        Some(divergence) => {
+            let asked = divergence.replayed.map(|import| format!(", `{}`", import.name));
+            Some(format!("{}{}", divergence.what, asked.unwrap_or_default()))
+        }
+        None if has_ended => None,
+        None => Some("it asked for more than is on record".to_owned()),
+    };
+    (attempted, left)
+}
+
+/// A clock that began at another time.
+struct Clock {
+    began: Duration,
+    world: World,
+}
+
+impl Clock {
+    fn beginning(began: Duration) -> Clock {
+        Clock { began, world: World::new() }
+    }
+}
+
+impl Environment for Clock {
+    fn wall(&self) -> Duration {
+        self.began.saturating_add(self.world.monotonic())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.world.monotonic()
+    }
+
+    fn seed(&self) -> [u8; 32] {
+        self.world.seed()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.world.sleep(duration)
+    }
+
+    fn pause(&self, _: Duration) -> Sleep {
+        Box::pin(std::future::ready(()))
+    }
+}

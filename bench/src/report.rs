@@ -211,7 +211,8 @@ impl Page<'_> {
         self.say(&format!(
             "The same load of {callers} callers at once with more and more of each call kept, in turns of {turn} calls, until \
              every record is on disk. Where tiles of the log are built, they are built once in each turn; a server builds them \
-             every minute. A journal in memory has the record, too, and no database.\n"
+             every minute. A journal in memory has the record, too, and no database. \
+             The wait for the last commit of a turn counts: it is the more of a turn the shorter that is.\n"
         ));
         let mut table = Table::new(&["tool", "kept", "calls/s", "throughput", "MB for 1,000 calls"]);
         for RecordingTool { tool, ways } in tools {

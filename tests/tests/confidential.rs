@@ -295,3 +295,27 @@ fn a_suite_has_confidential_calls_as_they_are_encrypted() {
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.code() == Some(1) && said.contains("no `journal.recipient` was set"), "{said}");
 }
+
+#[test]
+fn what_a_fallback_says_that_fails_in_the_place_of_a_marked_tool_is_masked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry(folder.path(), 1, "");
+    let built = std::fs::read(root().join("tests/guests/build/hostile.wasm")).unwrap();
+    for (name, contract) in
+        [("marked", "[tool.read-file]\nconfidential = [\"result\"]\n"), ("other", "[tool.read-file]\n")]
+    {
+        let packed = Packed { contract: Some(contract.to_owned()), ..Packed::default() };
+        std::fs::write(folder.path().join(format!("{name}.wasm")), embed(&built, &packed).unwrap()).unwrap();
+    }
+    let text = std::fs::read_to_string(&path).unwrap();
+    let tools = "[tools.a]\ncomponent = \"marked.wasm\"\nfunctions = { read-file = \"a\" }\nlimits.fuel = 1\nfallback = [\"b\"]\n\
+                 [tools.b]\ncomponent = \"other.wasm\"\nfunctions = { read-file = \"b\" }\n";
+    std::fs::write(&path, format!("{text}{tools}")).unwrap();
+    let reply = call(&path, "a", &json!({"path": "/somewhere/else"}).to_string());
+    assert_eq!(reply["code"], "tool.error", "{reply:#}");
+    let words = reply["error"]["detail"].as_str().unwrap();
+    assert!(words.len() > 4, "{reply:#}");
+    let record = shown(&path, reply["record"].as_str().unwrap(), &[]);
+    assert_eq!(record["attempts"].as_array().unwrap().last().unwrap()["route"], "b", "{record:#}");
+    assert!(!record["reply"]["error"].to_string().contains(words), "{record:#}");
+}

@@ -122,6 +122,18 @@ impl Stage {
             let bytes = crate::authored::component(wit, Some(contract));
             fs::write(folder.path().join(format!("{name}.wasm")), bytes).unwrap();
         }
+        Stage::opened(folder, registry).await
+    }
+
+    /// The same folder with another host, after this one has ended.
+    pub(crate) async fn reopened(self, registry: &str) -> Stage {
+        let Stage { host, folder, clock: _, script: _ } = self;
+        host.journal().flush().unwrap();
+        drop(host);
+        Stage::opened(folder, registry).await.unwrap_or_else(|err| panic!("{err}"))
+    }
+
+    async fn opened(folder: tempfile::TempDir, registry: &str) -> Result<Stage, String> {
         let file = Stage::registry(folder.path(), registry);
         let (clock, script) = (Arc::<Clock>::default(), Arc::<Script>::default());
         let types: Arc<Mutex<Vec<(String, Option<Ty>)>>> = Arc::default();

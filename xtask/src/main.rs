@@ -3,6 +3,7 @@
 //! Owns the list of commands. To add one: a file beside this one, and a variant of `Command`.
 
 mod bench;
+mod bfcl;
 mod clients;
 mod conformance;
 mod demo;
@@ -39,6 +40,8 @@ enum Command {
     Guests(guests::Args),
     /// Measures calls, and compares with the bare engine and other servers.
     Bench(bench::Args),
+    /// Imports the function documents of the Berkeley Function Calling Leaderboard, and counts what is kept of them.
+    Bfcl,
     /// Builds everything from source and plays an agent's session over MCP.
     Demo,
     /// Checks licences, versions and sources of dependencies, and advisories where their database can be fetched.
@@ -72,6 +75,7 @@ fn main() -> Result<()> {
         Command::Clients(args) => clients::run(&root(), &args),
         Command::Guests(args) => guests::run(&root(), &args),
         Command::Bench(args) => bench::run(&root(), &args),
+        Command::Bfcl => bfcl::run(&root()),
         Command::Demo => demo::run(&root()),
         Command::Deny(args) => deny::run(&root(), &args),
         Command::Fuzz(args) => fuzz::run(&root(), &args),

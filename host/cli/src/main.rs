@@ -11,6 +11,7 @@ mod check;
 mod compile;
 mod compile_starter;
 mod confined;
+mod contract;
 mod diff;
 mod explain;
 mod export;
@@ -97,6 +98,9 @@ enum Verb {
     Call(call::Args),
     /// Lint the registry: load everything, compare, warn
     Check(check::Args),
+    /// Make WIT and contracts of documents that are published already
+    #[command(subcommand)]
+    Contract(contract::Verb),
     /// Compare the tools of two components, registries or locks
     Diff(diff::Args),
     /// Print what a call would do at most, before anything runs
@@ -189,6 +193,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Bisect(args) => bisect::run(args, registry, printer, threads),
         Verb::Call(args) => call::run(args, registry, printer, threads),
         Verb::Check(args) => check::run(args, registry, printer, threads),
+        Verb::Contract(verb) => threads.log(|| contract::run(verb, printer)),
         Verb::Diff(args) => threads.block_on(diff::run(args, printer)),
         Verb::Journal(verb) => threads.log(|| journal::run(verb, registry, printer)),
         Verb::Lock(args) => threads.block_on(lock::run(args, registry, printer)),

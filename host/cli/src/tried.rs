@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::print::Message;
-use airlock::config::ConfigFile;
+use airlock::config::{ConfigFile, ToolConfig};
 
 /// The path of a component to try, whatever the working folder becomes.
 ///
@@ -35,12 +35,24 @@ pub(super) fn reaching(file: &ConfigFile, components: &[PathBuf]) -> ConfigFile 
 /// The entries that may show a tool, with this component. Alone: the other entries may be broken, and would be compiled for
 /// nothing.
 pub(super) fn in_place(file: &ConfigFile, tool: &str, component: &Path) -> ConfigFile {
-    let mut file = file.clone();
-    file.config.tools.retain(|key, config| config.may_show(key.get_ref(), tool));
-    for config in file.config.tools.values_mut() {
-        config.component = Spanned::new(0..0, component.to_owned());
+    with_component(alone(file, |key, config| config.may_show(key, tool)), component)
+}
+
+/// The entries of a registry that are kept, each by itself: a replay of one has no part in fallbacks.
+pub(super) fn alone(file: &ConfigFile, is_kept: impl Fn(&str, &ToolConfig) -> bool) -> ConfigFile {
+    let mut part = file.clone();
+    part.config.tools.retain(|key, config| is_kept(key.get_ref(), config));
+    for config in part.config.tools.values_mut() {
         config.fallback = Default::default();
         config.verify = None;
+    }
+    part
+}
+
+/// The registry with this component in each of its entries.
+pub(super) fn with_component(mut file: ConfigFile, component: &Path) -> ConfigFile {
+    for config in file.config.tools.values_mut() {
+        config.component = Spanned::new(0..0, component.to_owned());
     }
     file
 }

@@ -73,13 +73,14 @@ impl Confidential {
             (Some(text), _) => {
                 let path = Path::parse(text)?;
                 path.resolve_params(&seen.params)?;
-                self.args.push(path);
+                self.args.push(path.before_case(|path| path.resolve_params(&seen.params).ok()));
             }
             (_, Some("")) if returns => self.result.push(Path::default()),
             (_, Some(text)) => {
                 let path = Path::parse(text)?;
-                path.resolve(seen.result.as_ref().ok_or(ConfidentialError::NoResult)?)?;
-                self.result.push(path);
+                let ty = seen.result.as_ref().ok_or(ConfidentialError::NoResult)?;
+                path.resolve(ty)?;
+                self.result.push(path.before_case(|path| path.resolve(ty).ok()));
             }
             (None, None) => return Err(ConfidentialError::Side(text.to_owned())),
         }

@@ -164,6 +164,7 @@ const OPENAI_STRICT: Rules = Rules {
     tuples: Tuples::Prefix,
     nulls: Nulls::Branch,
     optional: Optional::Nullable,
+    closed: true,
     grammar: false,
 };
 
@@ -177,6 +178,7 @@ const ANTHROPIC_STRICT: Rules = Rules {
     tuples: Tuples::List,
     nulls: Nulls::Branch,
     optional: Optional::Absent,
+    closed: true,
     grammar: false,
 };
 
@@ -190,6 +192,7 @@ const GEMINI: Rules = Rules {
     tuples: Tuples::List,
     nulls: Nulls::Branch,
     optional: Optional::Absent,
+    closed: false,
     grammar: false,
 };
 
@@ -203,6 +206,7 @@ const GEMINI_OPENAPI: Rules = Rules {
     tuples: Tuples::List,
     nulls: Nulls::Keyword,
     optional: Optional::Absent,
+    closed: false,
     grammar: false,
 };
 
@@ -227,6 +231,7 @@ const LLAMA_CPP: Rules = Rules {
     tuples: Tuples::Prefix,
     nulls: Nulls::Branch,
     optional: Optional::Absent,
+    closed: false,
     grammar: true,
 };
 

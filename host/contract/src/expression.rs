@@ -211,6 +211,19 @@ impl Expression {
         eval::difference(&self.root, &other.root, bindings)
     }
 
+    /// Whether its value can name a time: a date, a point in time or a text.
+    pub(crate) fn is_dateable(&self) -> bool {
+        self.root.kind.form().is_some() || self.root.kind.some().is_text()
+    }
+
+    /// The value of a scalar expression as text. `None` where it is null, or reads a null.
+    ///
+    /// # Errors
+    /// When it has no value.
+    pub(crate) fn text(&self, bindings: &Bindings<'_>) -> Result<Option<String>, Explanation> {
+        eval::text(&self.root, bindings)
+    }
+
     /// Evaluates the expression over these values.
     pub fn eval(&self, bindings: &Bindings<'_>) -> Judgement {
         eval::judge(&self.root, bindings)

@@ -66,6 +66,8 @@ pub struct Manifest {
 /// The contract of one function, after the comparison with its type.
 #[derive(Debug, Default)]
 pub struct ToolContract {
+    /// The name under which a team published it.
+    pub name: Option<String>,
     /// A name for people.
     pub title: Option<String>,
     /// What the function does. It replaces the doc comment of the function.
@@ -148,9 +150,12 @@ struct WrittenLimits {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct WrittenTool {
+    name: Option<String>,
     title: Option<String>,
     description: Option<String>,
     effects: Option<Effect>,
+    open: bool,
+    answers: Option<WrittenAnswers>,
     transient: Vec<Spanned<String>>,
     caller_errors: Vec<Spanned<String>>,
     failures: Vec<Spanned<String>>,
@@ -166,7 +171,17 @@ struct WrittenTool {
     needs: facts::Written<WrittenNeed>,
     changes: Vec<Spanned<String>>,
     #[serde(rename = "let")]
-    terms: BTreeMap<Spanned<String>, Spanned<String>>,
+    terms: WrittenTerms,
+}
+
+type WrittenTerms = BTreeMap<Spanned<String>, Spanned<String>>;
+
+/// What a call asks for and what its result answers, each as an expression.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAnswers {
+    asked: Spanned<String>,
+    answered: Spanned<String>,
 }
 
 /// Arguments that show how a tool is used.

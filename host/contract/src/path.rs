@@ -100,6 +100,13 @@ impl Path {
         self.0.split_last().map(|(last, before)| (Path(before.to_vec()), last))
     }
 
+    /// The path up to the first variant on its way: as a whole it has the same form whatever its case.
+    pub(crate) fn before_case<'t>(self, resolve: impl Fn(&Path) -> Option<&'t Ty>) -> Path {
+        let is_variant = |path: &Path| matches!(resolve(path).map(through), Some(Ty::Variant(_)));
+        let cut = (0..self.0.len()).map(|len| Path(self.0[..len].to_vec())).find(is_variant);
+        cut.unwrap_or(self)
+    }
+
     /// The path to a part of the value at this path.
     pub(crate) fn then(&self, segment: Segment) -> Path {
         Path(self.0.iter().cloned().chain([segment]).collect())

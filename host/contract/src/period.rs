@@ -65,6 +65,15 @@ pub(super) fn canonical(text: &str, unit: Unit, now_unix_ms: Option<u64>) -> Opt
     (period.first <= period.last).then(|| period.to_string())
 }
 
+/// The end of the last day of a period, in canonical text, in milliseconds since the Unix epoch.
+pub(super) fn end_ms(text: &str) -> Option<i64> {
+    if text.len() as u64 > PERIOD_BYTES_MAX {
+        return None;
+    }
+    let next = range(text)?.last.succ_opt()?;
+    Some(next.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis())
+}
+
 /// The first and the last day.
 struct Period {
     first: NaiveDate,

@@ -7,13 +7,14 @@ mod lint;
 mod moment;
 mod published;
 mod requirement;
+mod schemas;
 mod undescribed;
 mod valid;
 mod wide;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::answer::{ErrorCases, Shape};
 use super::component::{Function, FunctionDocs};
@@ -23,9 +24,9 @@ use super::facts::FactRules;
 use super::lift::{self, LiftError};
 use super::manifest::{Example, ToolContract, Verify};
 use super::path::{self, Path};
-use super::published::{Form, Published, publish};
+use super::published::Published;
 use super::rules::{self, Rules};
-use super::ty::{FunctionTy, Ty};
+use super::ty::FunctionTy;
 use super::validate::Validator;
 use super::{Val, example, lower, schema};
 use crate::check::Checks;
@@ -34,6 +35,7 @@ use airlock_types::violation::Violation;
 use airlock_types::{canonical, shorten};
 pub use moment::{Moment, Seen};
 use requirement::{Met, Requirement};
+use schemas::Schemas;
 pub use valid::ValidArgs;
 use wide::Wide;
 
@@ -49,6 +51,8 @@ const NOTE_CHARS_MAX: usize = 600;
 /// A tool's contract, ready to be used for calls.
 #[derive(Debug)]
 pub struct Contract {
+    /// The name under which a team published it.
+    pub name: Option<String>,
     /// A name for people.
     pub title: Option<String>,
     /// What the tool does. Text of an untrusted author that agents are shown: cleaned, and cut.
@@ -144,25 +148,8 @@ impl Contract {
         docs: &FunctionDocs,
     ) -> Result<Contract, ContractError> {
         let shape = Shape::of(&function.ty);
-        let mut input_schema = schema::arguments(&function.ty.params);
-        // Here, so that keywords are laid over it as ever.
-        if author.published.args.is_none() {
-            schema::share(&mut input_schema);
-        }
-        let constraints =
-            documented(&author.args, &docs.args, |path| path.resolve_params(&function.ty.params).is_ok());
-        overlay(&mut input_schema, &constraints)?;
-        if let Some(form) = &author.published.args {
-            published::arguments(form, &mut input_schema, &function.ty.params)?;
-        }
-        let results = documented(&author.results, &docs.result, |path| {
-            shape.value_ty().is_some_and(|ty| path.resolve(ty).is_ok())
-        });
-        let result_schema = shape
-            .value_ty()
-            .map(|ty| result_schema(ty, &results, author.published.result.as_ref()))
-            .transpose()?;
-        let undescribed = undescribed::places(&function.ty.params, &constraints, shape.value_ty(), &results);
+        let Schemas { mut input_schema, result_schema, constraints, undescribed } =
+            schemas::of(function, &author, docs, &shape)?;
         // Compiled after the overlay and before `rules::lay`: the author's keywords need a validator of their own,
         // which takes null as absent (see `rules`).
         let validator =
@@ -179,6 +166,7 @@ impl Contract {
         let description = author.description.or_else(|| docs.function.clone()).unwrap_or_default();
         let has_headers = schema::overlay::header::any(&input_schema);
         let contract = Contract {
+            name: author.name.map(|name| clean(&name, 120)),
             title: author.title.map(|title| clean(&title, 120)),
             description: clean(&description, DESCRIPTION_CHARS_MAX),
             effect: author.effect,
@@ -279,7 +267,7 @@ impl Contract {
             return Err(unmet);
         }
         let canonical = self.canonical(&values).unwrap_or_default();
-        Ok(ValidArgs { values, canonical, unchecked })
+        Ok(ValidArgs { values, canonical, unchecked, ignored: Vec::new() })
     }
 
     fn canonical(&self, values: &[Val]) -> Option<String> {
@@ -330,18 +318,6 @@ fn whole(reason: String) -> ContractError {
     ContractError::Keyword { path: "schema".into(), reason }
 }
 
-fn result_schema(ty: &Ty, keywords: &Keywords, form: Option<&Form>) -> Result<Value, ContractError> {
-    if let Some((path, _)) = keywords.iter().find(|(_, keywords)| keywords.contains_key(schema::HEADER)) {
-        let reason = format!("`{}` is for arguments", schema::HEADER);
-        return Err(ContractError::Keyword { path: path.to_string(), reason });
-    }
-    let mut result = schema::output(ty);
-    overlay(&mut result, keywords)?;
-    form.iter().for_each(|form| publish(form, &mut result, &Path::default(), &mut Vec::new()));
-    schema::clean(&mut result);
-    Ok(result)
-}
-
 /// The doc comments of error cases, bounded like every text of an author that agents are shown.
 fn error_docs(docs: &FunctionDocs) -> BTreeMap<String, String> {
     docs.errors.iter().map(|(name, doc)| (name.clone(), clean(doc, NOTE_CHARS_MAX))).collect()
@@ -356,32 +332,6 @@ fn plain_checks(function: &Function, shape: &Shape) -> Result<Checks, ContractEr
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
     Checks::compile(&[], &seen, &Scope::default())
         .map_err(|err| ContractError::Keyword { path: "expect".into(), reason: err.to_string() })
-}
-
-/// The keywords of the author, with doc comments as descriptions where the author gives none. A comment for a place
-/// that does not exist is ignored: comments are no reason to refuse a component.
-fn documented(
-    author: &Keywords,
-    docs: &BTreeMap<String, String>,
-    exists: impl Fn(&Path) -> bool,
-) -> Keywords {
-    let mut keywords = author.clone();
-    for (path, text) in docs {
-        if let Ok(path) = Path::parse(path)
-            && exists(&path)
-        {
-            let at = keywords.entry(path).or_default();
-            at.entry("description").or_insert_with(|| json!(clean(text, 600)));
-        }
-    }
-    keywords
-}
-
-fn overlay(schema: &mut Value, overlays: &Keywords) -> Result<(), ContractError> {
-    overlays.iter().try_for_each(|(path, keywords)| {
-        schema::overlay(schema, path, keywords)
-            .map_err(|err| ContractError::Keyword { path: path.to_string(), reason: err.to_string() })
-    })
 }
 
 /// Text of an author without characters that could hide something, cut to a number of characters. Line breaks are kept.

@@ -289,7 +289,8 @@ fn arguments(record: &Record) -> Result<Arguments, String> {
 
 /// What stood in the way of a recorded call that repeated another one.
 fn stopped(record: &Record) -> Option<(v3::Repeat, Option<Box<Failed>>)> {
-    let repeat = record.repeat.clone().filter(|repeat| repeat.how != Repeated::AGAIN)?;
+    let repeat =
+        record.repeat.clone().filter(|repeat| ![Repeated::AGAIN, Repeated::KEY].contains(&&*repeat.how))?;
     let reply = record.reply.as_ref().filter(|_| repeat.how == Repeated::FAILED);
     let failed = reply.and_then(|reply| {
         let code = Code::ALL.into_iter().find(|code| code.as_str() == record.code)?;
@@ -312,15 +313,18 @@ fn ended(record: &Record, index: usize, tool: Option<&Arc<Tool>>) -> Option<Sour
     }
     // The last attempt is the one that answered.
     let is_answer = index + 1 == record.attempts.len() && attempt.code.starts_with("ok");
-    let ty = tool?.contract.function.ty.result.as_ref();
-    let result = record.reply.as_ref().and_then(|reply| reply.get("result")).filter(|_| is_answer)?;
-    let result = tool?.contract.plain_result(result.clone());
-    // A reply has the payload of an `ok` alone.
-    let value = match ty? {
-        Ty::Result(Some(_), _) => json!({"tag": "ok", "val": result}),
-        Ty::Result(None, _) => json!({"tag": "ok"}),
-        _ => result,
+    let tool = tool.filter(|_| is_answer)?;
+    let Some(ty) = &tool.contract.function.ty.result else {
+        return Some(Source::Ended(Outcome::Value(None)));
     };
-    let value = lower_value(ty?, value).ok()?;
+    let result = record.reply.as_ref().and_then(|reply| reply.get("result"));
+    let result = result.map(|result| tool.contract.plain_result(result.clone()));
+    // A reply has the payload of an `ok` alone.
+    let value = match ty {
+        Ty::Result(Some(_), _) => json!({"tag": "ok", "val": result?}),
+        Ty::Result(None, _) => json!({"tag": "ok"}),
+        _ => result?,
+    };
+    let value = lower_value(ty, value).ok()?;
     Some(Source::Ended(Outcome::Value(Some(value))))
 }

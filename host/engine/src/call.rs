@@ -17,6 +17,7 @@ mod events;
 mod explain;
 mod facts;
 mod fold;
+mod idempotency;
 pub(crate) mod judge;
 mod ledger;
 mod notice;
@@ -81,6 +82,12 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
     // After validation: a rule may depend on the arguments, and only valid ones can be relied on.
     let permitted = permit::permit(host, &call.caller, resolved, &args, &admitted, events)?;
     // After the permits: what a caller may not do any more is not answered from memory either.
+    if let Some(key) = &call.idempotency
+        // Boxed: this path is rare, and its state would otherwise enlarge the future of every call.
+        && let Some(again) = Box::pin(idempotency::check(host, key, &args, events)).await?
+    {
+        return Ok(again);
+    }
     ledger::check(host, &permitted, &args, &admitted, events)?;
     // After the permits: a fallback without a permit is not part of the plan.
     let plan = Arc::new(routes::plan(host, &call.caller, &permitted, &args));

@@ -8,6 +8,7 @@
 mod access;
 mod admit;
 mod answers;
+mod keys;
 mod parts;
 mod visible;
 
@@ -33,7 +34,9 @@ use airlock_journal::Journal;
 use airlock_types::caller::Caller;
 use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::plan::{BreakerView, Breakers, Quota, Settled};
+use airlock_types::record::Record;
 pub(crate) use answers::Answers;
+pub(crate) use keys::{Keys, RunningKey, Unusable};
 pub(crate) use parts::Parts;
 pub use visible::Visible;
 pub(crate) use visible::{Candidate, Resolved};
@@ -211,6 +214,20 @@ impl Generation {
     /// The answers that are kept for when their tools cannot answer.
     pub(crate) fn answers(&self) -> &Answers {
         &self.parts.answers
+    }
+
+    /// The idempotency keys of callers.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.parts.keys
+    }
+
+    /// The record with this id, read aside.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, which is logged.
+    pub(crate) async fn record(&self, id: String) -> Result<Option<Record>, Unusable> {
+        let parts = self.parts.clone();
+        self.keys().aside(self.environment(), move |_| parts.journal.find(&id)).await
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {

@@ -116,8 +116,16 @@ impl Registry {
             // The name is the caller's text, and the error is shown.
             name: one_line(name, 80),
             // Only among shown names: a suggestion must not reveal a hidden tool.
-            nearest: nearest(name, self.tools.keys().map(|name| &**name).filter(|name| shown(name)))
+            nearest: self
+                .published_as(name, &shown)
+                .or_else(|| nearest(name, self.tools.keys().map(|name| &**name).filter(|name| shown(name))))
                 .map(str::to_owned),
         })
+    }
+
+    /// The tool that a team published under this name.
+    fn published_as(&self, name: &str, shown: impl Fn(&str) -> bool) -> Option<&str> {
+        let mut tools = self.tools.values().filter(|tool| shown(&tool.name));
+        tools.find(|tool| tool.contract.name.as_deref() == Some(name)).map(|tool| &*tool.name)
     }
 }

@@ -3,8 +3,8 @@
 //! Owns where records are kept (an SQLite database, or memory), their bound, and when a record is durable: queued for
 //! calls that only read, committed before the reply for all others. One thread writes to the database, in groups. While
 //! the database cannot be written, the bounded queue fills; then calls fail with an error that says that they leave no
-//! record. `keyvalue` has what tools keep, and `answers` what they answered, each in a file of its own. `telling` puts a
-//! record into words. Must not know how stages decide.
+//! record. `keyvalue` has what tools keep, `answers` what they answered, and `keys` which call came with which key, each in
+//! a file of its own. `telling` puts a record into words. Must not know how stages decide.
 
 // A match on outcomes must name every variant, so that a new one is a compile error.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -16,6 +16,7 @@ pub mod database;
 mod error;
 pub mod evidence;
 pub mod grade;
+pub mod keys;
 pub mod keyvalue;
 pub mod listing;
 pub mod log;

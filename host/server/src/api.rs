@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::output::describe;
 use airlock::host::Host;
 use airlock::registry::UnknownTool;
-use airlock_types::call::{Arguments, Call, TraceParent};
+use airlock_types::call::{Arguments, Call, IDEMPOTENCY_HEADER, TraceParent};
 use airlock_types::caller::Caller;
 use airlock_types::reply::Reply;
 use airlock_types::session::{SESSION_HEADER, SessionKey};
@@ -90,6 +90,7 @@ pub(crate) async fn answer_call(
     let mut raw = Call::new(name, Arguments::Text(body));
     raw.caller = who;
     raw.session = header(SESSION_HEADER).map_or(SessionKey::None, SessionKey::parse);
+    raw.idempotency = headers.get(IDEMPOTENCY_HEADER).map(|key| key.to_str().unwrap_or_default().to_owned());
     raw.trace = header("traceparent").map(|parent| TraceParent {
         parent: parent.to_owned(),
         state: header("tracestate").map(str::to_owned),

@@ -112,8 +112,7 @@ impl Server {
         let mut raw = Call::new(&request.name, arguments::of(request.arguments, &context.extensions));
         // The caller comes from the transport's authentication, never from the message.
         raw.caller = context::who(&context.extensions);
-        raw.session = context::session(&context);
-        raw.trace = context::trace(&context);
+        context::fill(&mut raw, &context.meta, context::headers(&context));
         // Without a token the protocol allows no progress notifications, and the call costs no task.
         let (mut observer, mut told) = (None, None);
         if let Some(token) = context.meta.get_progress_token() {

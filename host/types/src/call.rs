@@ -8,6 +8,12 @@ use serde_json::{Map, Value};
 use crate::caller::Caller;
 use crate::session::SessionKey;
 
+/// The header of a call's idempotency key.
+pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
+
+/// Characters of the longest idempotency key.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+
 /// Arguments as received from the transport.
 #[derive(Clone, Debug)]
 pub enum Arguments {
@@ -78,6 +84,8 @@ pub struct Call {
     pub caller: Caller,
     /// The session that it says it belongs to.
     pub session: SessionKey,
+    /// The caller's key for this call: the same call with the same key is made once.
+    pub idempotency: Option<String>,
     /// The trace that it belongs to, by W3C trace context.
     pub trace: Option<TraceParent>,
 }
@@ -90,6 +98,7 @@ impl Call {
             arguments,
             caller: Caller::local(),
             session: SessionKey::None,
+            idempotency: None,
             trace: None,
         }
     }

@@ -30,12 +30,16 @@ pub fn text(lifted: &Value) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-/// SHA-256 of the canonical text of a value, in hex. The same for two values exactly if they are the same JSON.
-pub fn digest(value: &Value) -> String {
+/// The text of any value.
+pub fn of(value: &Value) -> String {
     // A tree has only finite numbers and keys that are texts, so it can always be written. Its own text stands in, rather
     // than nothing, which would be the same for all.
-    let text = serde_json_canonicalizer::to_vec(value).unwrap_or_else(|_| value.to_string().into_bytes());
-    sha256(&text)
+    serde_json_canonicalizer::to_string(value).unwrap_or_else(|_| value.to_string())
+}
+
+/// SHA-256 of the canonical text of a value, in hex. The same for two values exactly if they are the same JSON.
+pub fn digest(value: &Value) -> String {
+    sha256(of(value).as_bytes())
 }
 
 #[cfg(test)]

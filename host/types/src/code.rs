@@ -32,6 +32,8 @@ pub enum Code {
     ArgsConstraint,
     #[serde(rename = "args.precondition")]
     ArgsPrecondition,
+    /// The idempotency key came with another call before, or cannot be one.
+    ArgsIdempotency,
     #[serde(rename = "clarify")]
     Clarify,
     #[serde(rename = "refused")]
@@ -42,6 +44,8 @@ pub enum Code {
     PolicyHeld,
     #[serde(rename = "policy.duplicate")]
     PolicyDuplicate,
+    /// A call with the same idempotency key is running.
+    PolicyConflict,
     #[serde(rename = "tool.error")]
     ToolError,
     #[serde(rename = "tool.throttled")]
@@ -221,7 +225,7 @@ pub struct Facts {
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Code; 32] = [
+    pub const ALL: [Code; 34] = [
         // Kept by hand: the compiler does not notice a variant that is missing here.
         Code::Ok,
         Code::Degraded,
@@ -232,11 +236,13 @@ impl Code {
         Code::ArgsUnknown,
         Code::ArgsConstraint,
         Code::ArgsPrecondition,
+        Code::ArgsIdempotency,
         Code::Clarify,
         Code::Refused,
         Code::PolicyDenied,
         Code::PolicyHeld,
         Code::PolicyDuplicate,
+        Code::PolicyConflict,
         Code::ToolError,
         Code::ToolThrottled,
         Code::ToolUnavailable,
@@ -280,6 +286,7 @@ impl Code {
             Code::ArgsUnknown      => row("args.unknown",         Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
             Code::ArgsConstraint   => row("args.constraint",      Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
             Code::ArgsPrecondition => row("args.precondition",    Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
+            Code::ArgsIdempotency  => row("args.idempotency",     Status::Invalid,  NO,  Ignored,  Never,        NOT,       NOT,       422, 10),
             // A question is the answer of a tool that works, so the breaker counts a success.
             Code::Clarify          => row("clarify",              Status::Clarify,  RAN, Success,  Never,        NOT,       NOT,       409, 20),
             Code::Refused          => row("refused",              Status::Refused,  RAN, Ignored,  AsRefused,    NOT,       NOT,       422, 20),
@@ -287,6 +294,7 @@ impl Code {
             Code::PolicyDenied     => row("policy.denied",        Status::Denied,   NO,  Ignored,  Never,        NOT,       NOT,       403, 20),
             Code::PolicyHeld       => row("policy.held",          Status::Held,     NO,  Ignored,  Never,        NOT,       NOT,       202, 20),
             Code::PolicyDuplicate  => row("policy.duplicate",     Status::Held,     NO,  Ignored,  Never,        NOT,       NOT,       202, 20),
+            Code::PolicyConflict   => row("policy.conflict",      Status::Denied,   NO,  Ignored,  Never,        NOT,       YES,       409, 20),
             // A tool's own error, such as "not found", says nothing about its health. A breaker that counted it would
             // take a healthy tool away.
             Code::ToolError        => row("tool.error",           Status::Failed,   RAN, Ignored,  IfTransient,  TRANSIENT, TRANSIENT, 502, 30),

@@ -137,6 +137,8 @@ impl Repeated {
     pub const DONE: &'static str = "done";
     /// The first one runs: this one is held.
     pub const RUNNING: &'static str = "running";
+    /// The first one came with the same idempotency key: its reply is given again.
+    pub const KEY: &'static str = "key";
     /// The first one succeeded, and this one runs all the same.
     pub const AGAIN: &'static str = "again";
 

@@ -57,7 +57,21 @@ pub const SECRET_ECHO: &str = "secret.echo";
 /// The kind of the finding of an attempt in which a service did not take the host's credential.
 pub const SECRET_REFUSED: &str = "secret.refused";
 
+/// The kind of the finding of arguments that a tool does not declare, and which were ignored.
+pub const ARGS_IGNORED: &str = "args.ignored";
+
 impl Finding {
+    /// The finding of a call with arguments that its tool does not declare, and whose contract says that these are ignored.
+    pub fn ignored(places: &[String]) -> Finding {
+        Finding {
+            kind: ARGS_IGNORED.into(),
+            verdict: Verdict::Warn,
+            path: String::new(),
+            expected: "arguments that the tool declares".into(),
+            got: format!("{}, which it ignores", places.join(", ")),
+        }
+    }
+
     /// The finding of an attempt that ended because a response had the value of a secret in it. The secret is named for
     /// the operator; its value is nowhere.
     pub fn secret_echo(name: &str) -> Finding {

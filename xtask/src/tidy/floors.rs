@@ -10,7 +10,7 @@ pub(super) struct Floor {
 }
 
 /// The crates, lowest first.
-pub(super) const FLOORS: [Floor; 7] = [
+pub(super) const FLOORS: [Floor; 8] = [
     Floor {
         folder: "types",
         modules: &[
@@ -59,8 +59,6 @@ pub(super) const FLOORS: [Floor; 7] = [
             "phrase",
             "path",
             "schema",
-            "published",
-            "confidential",
             "export",
             "lift",
             "lower",
@@ -74,6 +72,8 @@ pub(super) const FLOORS: [Floor; 7] = [
             "docs",
             "package",
             "validate",
+            "published",
+            "confidential",
             "example",
             "message",
             "rules",
@@ -101,6 +101,7 @@ pub(super) const FLOORS: [Floor; 7] = [
             "beside",
             "database",
             "keyvalue",
+            "keys",
             "answers",
             "queue",
             "writer",
@@ -159,6 +160,10 @@ pub(super) const FLOORS: [Floor; 7] = [
         ],
     },
     Floor {
+        folder: "import",
+        modules: &["label", "document", "resolve", "shape", "wit", "contract", "load", "merge"],
+    },
+    Floor {
         folder: "cli",
         modules: &[
             "print",
@@ -177,6 +182,8 @@ pub(super) const FLOORS: [Floor; 7] = [
             "check",
             "compile",
             "compile_starter",
+            "pack",
+            "contract",
             "diff",
             "explain",
             "export",
@@ -185,7 +192,6 @@ pub(super) const FLOORS: [Floor; 7] = [
             "journal",
             "lock",
             "log",
-            "pack",
             "policy",
             "replay",
             "bisect",

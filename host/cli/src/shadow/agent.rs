@@ -46,19 +46,33 @@ const GRACE: Duration = Duration::from_secs(5);
 const JOURNAL_BYTES_MAX: u64 = 256 << 20;
 
 /// The files of one run, in a folder that is removed with it.
-pub(super) struct Place(PathBuf);
+pub(super) struct Place {
+    folder: PathBuf,
+    /// Held as long as agents run: they share the folder.
+    _lock: File,
+}
 
 impl Place {
     /// A new folder in the state folder, which this user alone can read.
     pub(super) fn new(state: &Path) -> Result<Place, Message> {
-        let path = state.join(format!("agent-{}", std::process::id()));
+        let path = state.join("agent");
+        let failed = |err: std::io::Error| Message(format!("`{}`: {err}", path.display()));
+        let lock = Place::opened(&state.join("agent-lock")).map_err(failed)?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let text = format!("another `airlock shadow run --agent` uses `{}` now", path.display());
+            return Err(Message(text));
+        }
         let made = || {
-            // Of a process with this number that was killed.
+            // Of a run that was killed.
             let _ = fs::remove_dir_all(&path);
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+            fs::DirBuilder::new().mode(0o700).create(&path)?;
             path.canonicalize()
         };
-        made().map(Place).map_err(|err| Message(format!("`{}`: {err}", path.display())))
+        Ok(Place { folder: made().map_err(failed)?, _lock: lock })
+    }
+
+    fn opened(path: &Path) -> std::io::Result<File> {
+        fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
     }
 
     /// Where the server records the calls. `shadow serve` is told the folder.
@@ -68,13 +82,12 @@ impl Place {
 
     /// The file that a server holds a lock on as long as it runs.
     pub(super) fn lock(folder: &Path) -> std::io::Result<File> {
-        let path = folder.join("serving");
-        fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
+        Place::opened(&folder.join("serving"))
     }
 
     /// Removes what an earlier run left.
     fn clear(&self) -> std::io::Result<()> {
-        for entry in fs::read_dir(&self.0)? {
+        for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
         }
@@ -84,8 +97,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // What cannot be removed is removed at the next run of a process with this number.
-        let _ = fs::remove_dir_all(&self.0);
+        // What cannot be removed is removed at the next run.
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -105,7 +118,7 @@ impl Agent<'_> {
     /// # Errors
     /// Says why there is none.
     pub(super) fn ask(&self, name: &str, query: &str) -> Result<Did, String> {
-        let folder = &self.place.0;
+        let folder = &self.place.folder;
         let failed =
             |err: std::io::Error| format!("its files in `{}` cannot be written: {err}", folder.display());
         self.place.clear().map_err(failed)?;
@@ -132,7 +145,7 @@ impl Agent<'_> {
 
     /// Waits until no server runs any more: its last calls are then on record.
     fn settle(&self) -> Result<(), String> {
-        let lock = Place::lock(&self.place.0).map_err(|err| err.to_string())?;
+        let lock = Place::lock(&self.place.folder).map_err(|err| err.to_string())?;
         let world = World::new();
         while flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             if world.monotonic() > GRACE {
@@ -147,7 +160,7 @@ impl Agent<'_> {
 
     /// What it did: its calls in order, and which of them no recording answered.
     fn did(&self, answer: String) -> Result<Did, String> {
-        let path = Place::journal(&self.place.0);
+        let path = Place::journal(&self.place.folder);
         let mut did = Did { answer, ..Did::default() };
         // An agent may answer without a tool.
         if !path.exists() {

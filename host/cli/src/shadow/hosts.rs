@@ -14,6 +14,7 @@ use crate::confined::Process;
 use crate::open;
 use crate::open::ReplayedOn;
 use crate::print::Message;
+use crate::tried::{alone, with_component};
 use airlock::Host;
 use airlock::config::{ConfigFile, ToolConfig};
 use airlock_shadow::case::Case;
@@ -232,15 +233,10 @@ fn by_path(file: &ConfigFile) -> BTreeMap<PathBuf, String> {
     components(file).map(|(path, digest, _)| (path, digest)).collect()
 }
 
-/// A registry with the entries of these tools alone. Fallbacks have no part in a replay.
+/// A registry with the entries of these tools alone.
 fn only(file: &ConfigFile, tools: &BTreeSet<&str>) -> ConfigFile {
-    let mut part = file.clone();
     let keys: BTreeSet<&str> = tools.iter().filter_map(|tool| entry_of(file, tool)).collect();
-    part.config.tools.retain(|key, _| keys.contains(key.get_ref().as_str()));
-    for config in part.config.tools.values_mut() {
-        config.fallback = Default::default();
-        config.verify = None;
-    }
+    let mut part = alone(file, |key, _| keys.contains(key));
     part.config.idle_unused_secrets();
     part
 }
@@ -280,13 +276,6 @@ fn with_recorded(
         config.component = Spanned::new(0..0, absolute);
     }
     Ok(part)
-}
-
-fn with_component(mut file: ConfigFile, path: &Path) -> ConfigFile {
-    for config in file.config.tools.values_mut() {
-        config.component = Spanned::new(0..0, path.to_owned());
-    }
-    file
 }
 
 /// The registry with its folders and files named from the root.

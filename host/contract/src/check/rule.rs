@@ -76,8 +76,9 @@ impl Kind {
             Kind::Echo(settings) => {
                 settings.asked.iter().chain(&settings.answered).map(String::as_str).collect()
             }
+            Kind::Freshness(settings) => settings.of.iter().map(String::as_str).collect(),
             Kind::Relation(settings) => vec![&settings.that],
-            Kind::Empty(_) | Kind::Finite(_) | Kind::Freshness(_) | Kind::Length(_) => Vec::new(),
+            Kind::Empty(_) | Kind::Finite(_) | Kind::Length(_) => Vec::new(),
             Kind::Order(_) | Kind::Range(_) | Kind::Sum(_) | Kind::Truncation(_) | Kind::Unique(_) => {
                 Vec::new()
             }
@@ -89,7 +90,7 @@ impl Kind {
             Kind::Echo(settings) => echo::compile(settings, function, scope),
             Kind::Empty(settings) => empty::compile(settings, function),
             Kind::Finite(settings) => finite::compile(settings, function),
-            Kind::Freshness(settings) => freshness::compile(settings, function),
+            Kind::Freshness(settings) => freshness::compile(settings, scope),
             Kind::Length(settings) => length::compile(settings, function),
             Kind::Order(settings) => order::compile(settings, function),
             Kind::Range(settings) => range::compile(settings, function),
@@ -105,6 +106,13 @@ impl Rule {
     /// Every expression of the rule.
     pub(crate) fn expressions(&self) -> impl Iterator<Item = &str> {
         self.kind.expressions().into_iter().chain(self.when.as_deref())
+    }
+
+    /// The check of a contract that declares what is asked and what is answered: both are terms of it.
+    pub(crate) fn answers() -> Rule {
+        let (asked, answered) = (Some("asked".to_owned()), Some("answered".to_owned()));
+        let echo = echo::Settings { field: None, arg: None, asked, answered };
+        Rule { kind: Kind::Echo(echo), verdict: None, when: None }
     }
 
     /// The rule as comparable data: the kind with its settings, and the verdict if declared.

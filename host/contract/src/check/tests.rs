@@ -188,3 +188,63 @@ fn only_what_compares_question_and_answer_holds_for_the_answer_of_another_tool()
     assert_eq!(checks.findings(&context).len(), 2);
     assert_eq!(checks.echoes(&context).iter().map(|found| &*found.kind).collect::<Vec<_>>(), ["echo"]);
 }
+
+/// The findings of the contract of a function from `month` to its `from`, `until` and `rows`.
+fn of_contract(text: &str, month: Option<&str>, until: &str, now: &str) -> Vec<Finding> {
+    let field = |name: &str, ty| Field { name: name.into(), ty };
+    let params = vec![field("month", Ty::Option(Box::new(Ty::String)))];
+    let result = Some(Ty::Record(vec![field("from", Ty::String), field("until", Ty::String)]));
+    let function = crate::component::Function {
+        interface: None,
+        name: "sales".into(),
+        ty: FunctionTy { params: params.clone(), result },
+    };
+    let functions = [function];
+    let bound = crate::manifest::Manifest::parse(text, "contract.toml").and_then(|it| it.bind(&functions));
+    let mut contracts = bound.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let checks = contracts.remove(&functions[0].address()).unwrap().checks.unwrap();
+    let month = Val::Option(month.map(|month| Box::new(Val::String(month.into()))));
+    let text = |name: &str, text: &str| (name.to_owned(), Val::String(text.into()));
+    let result = Val::Record(vec![text("from", "2009-10-01"), text("until", until)]);
+    let now_unix_ms = u64::try_from(parse_rfc3339_ms(now).unwrap()).unwrap();
+    checks.findings(&Context { params: &params, args: &[month], result: &result, as_of: None, now_unix_ms })
+}
+
+const ANSWERS: &str = "[tool.sales]\n\
+    answers = { asked = 'period(args.month)', answered = 'period(result.from + \"..\" + result.until)' }\n\
+    [[tool.sales.expect]]\nfreshness = { of = 'answered', warn_after = '40d', error_after = '400d' }\n\
+    [[tool.sales.expect]]\nrelation = { that = 'answered != null' }\n";
+
+#[test]
+fn what_was_asked_and_what_was_answered_are_terms_of_every_rule() {
+    assert_eq!(of_contract(ANSWERS, Some("October 2009"), "2009-10-31", "2009-11-20"), vec![]);
+    assert_eq!(of_contract(ANSWERS, None, "2009-12-31", "2010-01-01"), vec![]);
+    let found = of_contract(ANSWERS, Some("October 2009"), "2009-12-31", "2010-01-01");
+    assert_eq!(found.len(), 1);
+    assert_eq!((&*found[0].kind, &*found[0].expected), ("echo", "an answer for 2009-10"));
+    assert_eq!((&*found[0].got, found[0].verdict), ("one for 2009-10..2009-12", Verdict::Suspect));
+}
+
+#[test]
+fn data_of_a_period_is_as_old_as_its_last_day() {
+    let found = |until: &str, now: &str| -> Vec<(Verdict, String)> {
+        let found = of_contract(ANSWERS, None, until, now).into_iter();
+        found.map(|finding| (finding.verdict, finding.got)).collect()
+    };
+    assert_eq!(found("2009-10-31", "2009-12-31"), [(Verdict::Warn, "2009-10".to_owned())]);
+    assert_eq!(found("2009-10-31", "2011-12-31"), [(Verdict::Reject, "2009-10".to_owned())]);
+    // A period that goes on.
+    assert_eq!(found("2009-12-31", "2009-12-05"), []);
+}
+
+#[test]
+fn only_what_names_a_time_has_an_age() {
+    let rule = |of: &str| format!("freshness = {{ of = \"{of}\", warn_after = '1d' }}");
+    let function = FunctionTy { params: vec![], result: Some(Ty::U32) };
+    let compiled = |of: &str| compile(&[toml::from_str(&rule(of)).unwrap()], &function);
+    assert!(compiled("result + 1").unwrap_err().message.contains("`of` must be a date"));
+    assert!(compiled("timestamp('2009-10-01T00:00:00Z')").is_ok());
+    assert!(compiled("reslt").unwrap_err().message.contains("`of`: "));
+    assert_eq!(check(&rule("timestamp('1970-02-01T12:00:00Z')"), &[]).len(), 1);
+    assert_eq!(check(&rule("date('1970-02-19')"), &[]), vec![]);
+}

@@ -57,6 +57,8 @@ pub(super) struct Rules {
     pub(super) tuples: Tuples,
     pub(super) nulls: Nulls,
     pub(super) optional: Optional,
+    /// Whether every object must be closed, and every schema have a type.
+    pub(super) closed: bool,
     /// Whether bounds and patterns must fit llama.cpp's grammars.
     pub(super) grammar: bool,
 }
@@ -79,6 +81,9 @@ impl Rules {
         }
         if let Some(map) = schema.as_object_mut() {
             // `drop` is last: it moves every keyword that the other two have not rewritten into the description.
+            if self.closed {
+                close(map);
+            }
             self.tuple(map);
             self.optional(map);
             self.drop(map);
@@ -152,6 +157,18 @@ impl Rules {
     }
 }
 
+/// Closes an open object, and writes free JSON as what has no parts. Both are narrower than what the host accepts: a strict
+/// mode has no other form for them.
+fn close(schema: &mut Map<String, Value>) {
+    if schema.get("type").is_some_and(|ty| ty == "object") {
+        schema.insert("additionalProperties".into(), false.into());
+        schema.entry("properties").or_insert_with(|| json!({}));
+    } else if !["type", "anyOf", "enum", "$ref"].iter().any(|keyword| schema.contains_key(*keyword)) {
+        let scalars = ["string", "number", "boolean", "null"].map(|ty| json!({"type": ty}));
+        schema.insert("anyOf".into(), scalars.to_vec().into());
+    }
+}
+
 fn takes_null(schema: &Value) -> bool {
     let branches = schema.get("anyOf").and_then(Value::as_array);
     branches.is_some_and(|branches| branches.iter().any(|branch| branch["type"] == "null"))
@@ -208,4 +225,24 @@ fn annotate(schema: &mut Map<String, Value>, note: &Value) {
     let host = schema.get("description").and_then(Value::as_str);
     let all = host.map_or_else(|| note.to_owned(), |host| format!("{note} ({host})"));
     schema.insert("description".into(), all.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Dialect, parameters};
+    use super::*;
+
+    #[test]
+    fn strict_modes_close_open_objects_and_write_free_json_without_parts() {
+        let schema = json!({"type": "object", "properties": {
+            "free": {"description": "any JSON value"},
+            "open": {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+        }, "required": ["free", "open"], "additionalProperties": false});
+        for dialect in [Dialect::OpenAiStrict, Dialect::AnthropicStrict] {
+            let strict = parameters(dialect, &schema);
+            assert_eq!(strict["properties"]["open"]["additionalProperties"], false, "{dialect:?}");
+            assert_eq!(strict["properties"]["free"]["anyOf"][0], json!({"type": "string"}), "{dialect:?}");
+        }
+        assert_eq!(parameters(Dialect::Anthropic, &schema), schema);
+    }
 }

@@ -68,12 +68,7 @@ pub(super) fn difference<'v>(
     answered: &'v Node,
     bindings: &Bindings<'v>,
 ) -> Result<Option<(String, Option<String>)>, Explanation> {
-    // Each expression has its own budget, as its estimate has.
-    let value = |node| match Run::new(*bindings).eval(node) {
-        // An absent argument is a null inside a call: nothing was asked.
-        Err(Trouble::Null(_)) => Ok(Datum::Null),
-        other => other.map_err(|trouble| Explanation(trouble.to_string())),
-    };
+    let value = |node| value(node, bindings);
     let asked = value(asked)?;
     if matches!(asked, Datum::Null) {
         return Ok(None);
@@ -91,6 +86,22 @@ pub(super) fn difference<'v>(
         asked,
         told.map(|told| if is_alike { format!("{told}, which only looks alike") } else { told }),
     )))
+}
+
+/// The value of a scalar expression as text. `None` where it is null.
+pub(super) fn text<'v>(node: &'v Node, bindings: &Bindings<'v>) -> Result<Option<String>, Explanation> {
+    let value = value(node, bindings)?;
+    let text = || value.text().map_or_else(|| explain::plain(&value), str::to_owned);
+    Ok((!matches!(value, Datum::Null)).then(text))
+}
+
+/// The value of an expression, with a budget of its own, as its estimate has.
+fn value<'v>(node: &'v Node, bindings: &Bindings<'v>) -> Result<Datum<'v>, Explanation> {
+    match Run::new(*bindings).eval(node) {
+        // An absent argument is a null inside a call: nothing was asked.
+        Err(Trouble::Null(_)) => Ok(Datum::Null),
+        other => other.map_err(|trouble| Explanation(trouble.to_string())),
+    }
 }
 
 pub(super) type Evaluated<'v> = Result<Datum<'v>, Trouble>;

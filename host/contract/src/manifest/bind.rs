@@ -10,7 +10,10 @@ use super::bound::{self, Problems};
 use super::errors::{self, Written};
 use super::facts::Given;
 use super::places::places;
-use super::{Manifest, Require, ToolContract, Verify, WithoutSession, WrittenRequire, WrittenTool};
+use super::{
+    Manifest, Require, ToolContract, Verify, WithoutSession, WrittenAnswers, WrittenRequire, WrittenTerms,
+    WrittenTool,
+};
 use crate::answer::Shape;
 use crate::check::{self, Checks, Rule};
 use crate::component::Function;
@@ -59,9 +62,12 @@ pub(super) fn tool(
 ) -> ToolContract {
     // Destructured without `..`, so that a new key does not compile until it is used here.
     let WrittenTool {
+        name,
         title,
         description,
         effects,
+        open,
+        answers,
         transient,
         caller_errors,
         failures,
@@ -82,14 +88,17 @@ pub(super) fn tool(
     // Rules are written against the result that agents see. The parts that move to the envelope are not in it.
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
     let mut bind = Bind { manifest, seen: &seen, problems };
-    let args = places(manifest, args, Some(Root::Params(&seen.params)), bind.problems);
-    let results = places(manifest, result, seen.result.as_ref().map(Root::Value), bind.problems);
+    let args = places(manifest, args, (Some(Root::Params(&seen.params)), *open), bind.problems);
+    let results = places(manifest, result, (seen.result.as_ref().map(Root::Value), false), bind.problems);
+    let (terms, expect) = bind.answers(answers.as_ref(), terms, expect);
     let readable = given.readable(manifest, written, bind.problems);
-    let scope = bind.scope(terms, Bounds::of(&args.keywords, &results.keywords), readable.clone());
+    let scope = bind.scope(&terms, Bounds::of(&args.keywords, &results.keywords), readable.clone());
     let requires = bind.requires(require, &scope);
     let facts = given.rules(manifest, (written, function), (readable, &requires), bind.problems);
     ToolContract {
-        title: title.clone(),
+        // Under its published name people know it.
+        title: title.clone().or_else(|| name.clone()),
+        name: name.clone(),
         description: description.clone(),
         effect: effects.or(manifest.effects),
         // With the whole type: error cases are not part of what agents see as the result.
@@ -102,10 +111,15 @@ pub(super) fn tool(
         schema: bind.schema(schema),
         args: args.keywords,
         results: results.keywords,
-        published: Published { args: args.form, result: results.form },
+        published: Published {
+            args: args.form,
+            result: results.form,
+            args_units: args.units,
+            result_units: results.units,
+        },
         examples: example.clone(),
         requires,
-        checks: bind.checks(expect, &scope),
+        checks: bind.checks(&expect, &scope),
         verify: verify.as_ref().map(|verify| bind.verify(verify)),
         confidential: bind.confidential(confidential, function.ty.result.is_some()),
         unused_terms: unused(written, &scope),
@@ -153,13 +167,29 @@ impl Bind<'_> {
         written.iter().map(|(keyword, value)| (keyword.get_ref().clone(), value.clone())).collect()
     }
 
-    /// What rules may name: arguments, result, facts and the terms of the tool.
-    fn scope(
+    /// The terms and checks of a tool, with those that its `answers` stands for: two terms, and an `echo` of both.
+    fn answers(
         &mut self,
-        written: &BTreeMap<Spanned<String>, Spanned<String>>,
-        bounds: Bounds,
-        facts: Vec<Reading>,
-    ) -> Scope {
+        answers: Option<&WrittenAnswers>,
+        terms: &WrittenTerms,
+        expect: &[Spanned<Rule>],
+    ) -> (WrittenTerms, Vec<Spanned<Rule>>) {
+        let (mut terms, mut expect) = (terms.clone(), expect.to_vec());
+        let Some(WrittenAnswers { asked, answered }) = answers else { return (terms, expect) };
+        for (name, text) in [("asked", asked), ("answered", answered)] {
+            if let Some((taken, _)) = terms.iter().find(|(taken, _)| taken.get_ref() == name) {
+                let message = format!("`{name}` is a term of `answers`");
+                self.problems
+                    .add(|| self.manifest.plain(taken.span(), message, "call this one something else"));
+            }
+            terms.insert(Spanned::new(text.span(), name.to_owned()), text.clone());
+        }
+        expect.insert(0, Spanned::new(asked.span(), Rule::answers()));
+        (terms, expect)
+    }
+
+    /// What rules may name: arguments, result, facts and the terms of the tool.
+    fn scope(&mut self, written: &WrittenTerms, bounds: Bounds, facts: Vec<Reading>) -> Scope {
         let scope = Scope { facts, ..check::scope(self.seen, bounds, Terms::default()) };
         let texts = written.iter().map(|(name, text)| (name.get_ref().as_str(), text.get_ref().as_str()));
         let (terms, problems) = Terms::compile(&texts.collect(), &scope);

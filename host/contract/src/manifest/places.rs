@@ -20,16 +20,23 @@ pub(super) struct Places {
     pub(super) keywords: BTreeMap<Path, Map<String, Value>>,
     /// How they are published, where that differs from their types.
     pub(super) form: Option<Form>,
+    /// The units of numbers.
+    pub(super) units: BTreeMap<Path, String>,
 }
 
-/// Reads the tables of places. `root` is what they are places of: none for a function without a result.
+/// Reads the tables of places. `root` is what they are places of: none for a function without a result. `is_open` says
+/// that unknown arguments are ignored.
 pub(super) fn places(
     manifest: &Manifest,
     written: &BTreeMap<Spanned<String>, Map<String, Value>>,
-    root: Option<Root<'_>>,
+    (root, is_open): (Option<Root<'_>>, bool),
     problems: &mut Problems,
 ) -> Places {
     let (mut keywords, mut forms, mut spans) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    if is_open {
+        // The arguments as a whole have no table of their own.
+        forms.insert(Path::default(), Written { is_open, ..Written::default() });
+    }
     for (text, table) in written {
         if problems.is_full() {
             break;
@@ -53,6 +60,13 @@ pub(super) fn places(
             problems.add(|| manifest.plain(text.span(), message, "this case"));
             continue;
         }
+        let notes = ["description", "title", "examples"];
+        if let (true, Some(keyword)) = (keys.is_json, table.keys().find(|key| !notes.contains(&key.as_str())))
+        {
+            let message = format!("`{keyword}` is for strings, and with `json` it is none: use `schema`");
+            problems.add(|| manifest.plain(text.span(), message, "this place"));
+            continue;
+        }
         spans.insert(path.clone(), text.span());
         if keys != Written::default() {
             forms.insert(path.clone(), keys);
@@ -66,7 +80,8 @@ pub(super) fn places(
         let span = spans.get(&path).cloned().unwrap_or_default();
         problems.add(|| manifest.plain(span, format!("`{path}`: {why}"), "this place"));
     }
-    Places { keywords, form: built.form }
+    let units = forms.into_iter().filter_map(|(path, keys)| Some((path, keys.unit?)));
+    Places { keywords, form: built.form, units: units.collect() }
 }
 
 /// A place, and whether a value is there: a case without a payload has none.

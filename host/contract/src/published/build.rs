@@ -1,9 +1,11 @@
 //! Makes the form of a type from what a contract says of its places, and refuses what has two readings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::{Case, Field, Fields, Form, Written};
+use super::{Case, Field, Fields, Form, Free, Untagged, Written, apart, free};
 use crate::path::{Path, PathError, Segment, snake, through};
+use crate::schema;
 use crate::ty::{self, Ty};
 
 /// The type whose places a contract names.
@@ -65,13 +67,18 @@ impl<'t> Root<'t> {
     }
 }
 
+fn is_number(ty: &Ty) -> bool {
+    let is_whole = matches!(ty, Ty::S8 | Ty::U8 | Ty::S16 | Ty::U16 | Ty::S32 | Ty::U32 | Ty::S64 | Ty::U64);
+    is_whole || matches!(ty, Ty::F32 | Ty::F64)
+}
+
 /// The names of the cases of a type.
 fn cases(ty: &Ty) -> Vec<&str> {
-    match ty {
-        Ty::Enum(names) | Ty::Flags(names) => names.iter().map(String::as_str).collect(),
-        Ty::Variant(cases) => cases.iter().map(|case| case.name.as_str()).collect(),
-        _ => Vec::new(),
+    if let Ty::Enum(names) | Ty::Flags(names) = ty {
+        return names.iter().map(String::as_str).collect();
     }
+    let Ty::Variant(cases) = ty else { return Vec::new() };
+    cases.iter().map(|case| case.name.as_str()).collect()
 }
 
 /// The form of a type, from what a contract says of its places. Each of these places exists.
@@ -101,13 +108,21 @@ impl Build<'_> {
     fn fits(&mut self, root: Root<'_>, path: &Path, keys: &Written) {
         let Ok(target) = root.target(path) else { return };
         // Destructured without `..`, so that no key is accepted where it has no effect.
-        let Written { name, value, default } = keys;
+        let Written { name, value, default, is_open, is_json, schema, is_untagged, unit } = keys;
         let is_argument = matches!(root, Root::Params(_));
+        let is = |fits: fn(&Ty) -> bool| target.ty.is_some_and(|ty| fits(through(ty)));
+        let is_field = target.is_field;
         for (is_wrong, why) in [
-            (name.is_some() && !target.is_field, "`name` is for parameters and fields of records"),
+            (name.is_some() && !is_field, "`name` is for parameters and fields of records"),
             (value.is_some() && !target.is_case, "`value` is for the cases of enums, flags and variants"),
             (default.is_some() && !is_argument, "`default` is for arguments: a result has every field"),
-            (default.is_some() && !target.is_field, "`default` is for parameters and fields of records"),
+            (default.is_some() && !is_field, "`default` is for parameters and fields of records"),
+            (*is_open && !is_argument, "`open` is for arguments: a component returns no unknown keys"),
+            (*is_open && !is(|ty| matches!(ty, Ty::Record(_))), "`open` is for records"),
+            (*is_json && !is(|ty| *ty == Ty::String), "`json` is for strings"),
+            (schema.is_some() && !is_json, "`schema` is for strings with `json = true`"),
+            (*is_untagged && !is(|ty| matches!(ty, Ty::Variant(_))), "`untagged` is for variants"),
+            (unit.is_some() && !is(is_number), "`unit` is for numbers"),
         ] {
             if is_wrong {
                 self.problems.push((path.clone(), why.to_owned()));
@@ -129,13 +144,17 @@ impl Build<'_> {
             Ty::Option(inner) if inner.as_option().is_some() => {
                 self.ty(inner, at).map(|form| Form::Some(Box::new(form)))
             }
-            Ty::Option(inner) => self.ty(inner, at),
+            Ty::Option(inner) => match self.ty(inner, at) {
+                Some(Form::Json(free)) => Some(Form::Json(Free { is_optional: true, ..free })),
+                form => form,
+            },
             Ty::Record(fields) => self.record(fields, at),
             Ty::List(item) | Ty::FixedList(item, _) => {
                 self.ty(item, &at.then(Segment::Items)).map(|form| Form::Items(Box::new(form)))
             }
             Ty::Enum(_) | Ty::Flags(_) | Ty::Variant(_) => self.cases(ty, at),
-            Ty::Bool | Ty::Char | Ty::String | Ty::F32 | Ty::F64 | Ty::S64 | Ty::U64 => None,
+            Ty::String => self.free(at),
+            Ty::Bool | Ty::Char | Ty::F32 | Ty::F64 | Ty::S64 | Ty::U64 => None,
             Ty::S8 | Ty::U8 | Ty::S16 | Ty::U16 | Ty::S32 | Ty::U32 => None,
             // No path leads into these.
             Ty::Map(..) | Ty::Tuple(_) | Ty::Result(..) => None,
@@ -157,14 +176,29 @@ impl Build<'_> {
         let names: Vec<String> = fields.iter().map(|field| snake(&field.name).into_owned()).collect();
         let pairs = changed.iter().map(|field| (field.name.as_str(), field.key.as_str()));
         self.clashes(at, &names, &pairs.collect::<Vec<_>>(), "field");
-        (!changed.is_empty()).then_some(Form::Record(Fields { fields: changed }))
+        let is_open = self.written.get(at).is_some_and(|keys| keys.is_open);
+        let key = |name: &String| {
+            changed
+                .iter()
+                .find(|field| field.name == *name)
+                .map_or_else(|| name.clone(), |field| field.key.clone())
+        };
+        let open = is_open.then(|| names.iter().map(key).collect());
+        (is_open || !changed.is_empty()).then_some(Form::Record(Fields { fields: changed, open }))
+    }
+
+    fn free(&mut self, at: &Path) -> Option<Form> {
+        let keys = self.written.get(at).filter(|keys| keys.is_json)?;
+        let schema = keys.schema.as_ref().map(free::schema).transpose();
+        let schema = schema.map_err(|why| self.problems.push((at.clone(), why))).ok()?;
+        Some(Form::Json(Free { schema: schema.map(Arc::new), is_optional: false }))
     }
 
     fn cases(&mut self, ty: &Ty, at: &Path) -> Option<Form> {
         let mut changed = Vec::new();
         for name in cases(ty) {
             let place = at.then(Segment::Field(snake(name).into_owned()));
-            let payload = crate::schema::case(ty, name).flatten();
+            let payload = schema::case(ty, name).flatten();
             let form = payload.and_then(|payload| self.ty(payload, &place));
             let value = self.written.get(&place).and_then(|keys| keys.value.clone());
             if value.is_some() || form.is_some() {
@@ -175,7 +209,33 @@ impl Build<'_> {
         let names: Vec<String> = cases(ty).into_iter().map(str::to_owned).collect();
         let pairs = changed.iter().map(|case| (case.name.as_str(), case.value.as_str()));
         self.clashes(at, &names, &pairs.collect::<Vec<_>>(), "case");
+        if self.written.get(at).is_some_and(|keys| keys.is_untagged) {
+            return self.untagged(ty, at, &changed);
+        }
         (!changed.is_empty()).then_some(Form::Cases(changed))
+    }
+
+    /// The cases of a variant without their tags, if these are not needed to tell them apart.
+    fn untagged(&mut self, ty: &Ty, at: &Path, changed: &[Case]) -> Option<Form> {
+        let mut untagged = Vec::new();
+        for (name, payload) in schema::cases(ty) {
+            let plain = || Case { name: name.to_owned(), value: name.to_owned(), form: None };
+            let case = changed.iter().find(|case| case.name == name).cloned().unwrap_or_else(plain);
+            match payload.map(|payload| apart::shapes(payload, case.form.as_ref())).transpose() {
+                Ok(shapes) => untagged.push(Untagged { case, shapes }),
+                Err(why) => {
+                    self.problems
+                        .push((at.clone(), format!("case `{name}` cannot be without its tag: {why}")));
+                    return None;
+                }
+            }
+        }
+        if let Some((one, other, both)) = apart::clash(&untagged) {
+            let why = format!("`{one}` and `{other}` cannot be told apart without a tag: both can be {both}");
+            self.problems.push((at.clone(), why));
+            return None;
+        }
+        Some(Form::Untagged(untagged))
     }
 
     /// Refuses a published name that is also the name of another one: a message that says one of them must mean one thing.

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Case, Fields, Form};
+use super::{Case, Fields, Form, Found, Free};
 use crate::path::{Path, Segment};
 use crate::schema::inside;
+use airlock_types::place::Place;
 
 /// A default, and the schema of the place that it is for.
 pub(crate) struct PlacedDefault {
@@ -25,7 +26,18 @@ pub(crate) fn publish(form: &Form, schema: &mut Value, at: &Path, defaults: &mut
         }
         // `inside` looks through the object around it.
         Form::Some(inner) => publish(inner, schema, at, defaults),
-        Form::Cases(cases) => self::cases(cases, inside(schema), at, defaults),
+        Form::Cases(cases) => {
+            rename_in_description(cases.iter(), schema);
+            self::cases(cases.iter(), inside(schema), at, defaults);
+        }
+        Form::Untagged(untagged) => {
+            let all = untagged.iter().map(|one| &one.case);
+            rename_in_description(all.clone(), schema);
+            let schema = inside(schema);
+            cases(all, schema, at, defaults);
+            schema.get_mut("anyOf").and_then(Value::as_array_mut).into_iter().flatten().for_each(untag);
+        }
+        Form::Json(free) => json(free, inside(schema)),
     }
 }
 
@@ -35,6 +47,9 @@ fn record(fields: &Fields, schema: &mut Value, at: &Path, defaults: &mut Vec<Pla
         Some(Value::Array(required)) => required,
         _ => Vec::new(),
     };
+    if fields.open.is_some() {
+        members.remove("additionalProperties");
+    }
     let Some(Value::Object(properties)) = members.get_mut("properties") else { return };
     // Taken out first: a name may be that of a field that is renamed itself.
     let taken: Vec<Value> =
@@ -44,7 +59,8 @@ fn record(fields: &Fields, schema: &mut Value, at: &Path, defaults: &mut Vec<Pla
         field.form.iter().for_each(|form| publish(form, &mut property, &at, defaults));
         if let Some(value) = &field.default {
             let mut plain = value.clone();
-            field.form.iter().for_each(|form| form.inward(&mut plain));
+            let found = &mut Found::default();
+            field.form.iter().for_each(|form| form.inward(&mut plain, &Place::Root, found));
             defaults.push(PlacedDefault { at, value: value.clone(), plain, schema: property.clone() });
             required.retain(|name| *name != field.name);
             property = with_default(property, value);
@@ -84,17 +100,22 @@ fn nullable(mut schema: Value) -> Value {
     outer.into()
 }
 
-fn cases(cases: &[Case], schema: &mut Value, at: &Path, defaults: &mut Vec<PlacedDefault>) {
+fn cases<'c>(
+    cases: impl Iterator<Item = &'c Case> + Clone,
+    schema: &mut Value,
+    at: &Path,
+    defaults: &mut Vec<PlacedDefault>,
+) {
     // Flags are the items of a list.
     let list = if schema.get("items").is_some() { "/items/enum" } else { "/enum" };
     if let Some(Value::Array(names)) = schema.pointer_mut(list) {
-        return names.iter_mut().for_each(|name| rename(cases, name));
+        return names.iter_mut().for_each(|name| rename(cases.clone(), name));
     }
     let branches = schema.get_mut("anyOf").and_then(Value::as_array_mut);
     for branch in branches.into_iter().flatten() {
         let tag = &mut branch["properties"]["tag"]["enum"][0];
-        let case = cases.iter().find(|case| tag == case.name.as_str());
-        rename(cases, tag);
+        let case = cases.clone().find(|case| tag == case.name.as_str());
+        rename(cases.clone(), tag);
         if let Some(Case { name, form: Some(form), .. }) = case {
             let at = at.then(Segment::Field(crate::path::snake(name).into_owned()));
             publish(form, &mut branch["properties"]["val"], &at, defaults);
@@ -102,8 +123,41 @@ fn cases(cases: &[Case], schema: &mut Value, at: &Path, defaults: &mut Vec<Place
     }
 }
 
-fn rename(cases: &[Case], name: &mut Value) {
-    if let Some(case) = cases.iter().find(|case| name == case.name.as_str()) {
+/// Doc comments of cases are lines `- name: text` of the description of their type.
+fn rename_in_description<'c>(cases: impl Iterator<Item = &'c Case> + Clone, schema: &mut Value) {
+    let Some(Value::String(text)) = schema.get_mut("description") else { return };
+    let line = |line: &str| {
+        let found = line.strip_prefix("- ").and_then(|rest| rest.split_once(": "));
+        let case = found.and_then(|(name, said)| Some((cases.clone().find(|case| case.name == name)?, said)));
+        case.map_or_else(|| line.to_owned(), |(case, said)| format!("- {}: {said}", case.value))
+    };
+    *text = text.lines().map(line).collect::<Vec<_>>().join("\n");
+}
+
+/// Leaves the payload of a branch, or the published value of a case that has none.
+fn untag(branch: &mut Value) {
+    let tag = branch.pointer("/properties/tag").cloned().unwrap_or_default();
+    *branch = branch.pointer_mut("/properties/val").map_or(tag, Value::take);
+}
+
+/// The schema of free JSON, with what describes the place.
+fn json(free: &Free, schema: &mut Value) {
+    let said = schema.as_object().cloned().unwrap_or_default();
+    *schema = free.schema.as_ref().map_or_else(|| json!({}), |schema| schema.schema().clone());
+    // `true` is a schema, too.
+    if !schema.is_object() {
+        *schema = if *schema == false { json!({"not": {}}) } else { json!({}) };
+    }
+    for (note, text) in said.into_iter().filter(|(keyword, _)| keyword != "type") {
+        schema[note] = text;
+    }
+    if free.schema.is_none() && schema.get("description").is_none() {
+        schema["description"] = "any JSON value".into();
+    }
+}
+
+fn rename<'c>(mut cases: impl Iterator<Item = &'c Case>, name: &mut Value) {
+    if let Some(case) = cases.find(|case| name == case.name.as_str()) {
         *name = case.value.as_str().into();
     }
 }

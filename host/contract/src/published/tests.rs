@@ -1,20 +1,21 @@
 //! The laws of published forms, for random types and values, and what a contract may not say.
 
+mod forms;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{Form, Root, Written, form, place};
+use super::{Form, Found, Root, Written, form, place};
 use crate::Val;
 use crate::arbitrary::{finite, params, val_of};
 use crate::component::{Function, FunctionDocs};
 use crate::lift::lift;
-use crate::manifest::Manifest;
 use crate::path::{Path, Segment, snake};
 use crate::tool::Contract;
 use crate::ty::{Field, FunctionTy, Ty};
-use airlock_types::place::Step;
+use airlock_types::place::{Place, Step};
 
 /// Every place of a type that can be published under another name, with what a contract would say.
 fn renamed(ty: &Ty, at: &Path, found: &mut BTreeMap<Path, Written>) {
@@ -120,7 +121,7 @@ proptest! {
     fn places_lead_to_the_same_values((params, vals) in call()) {
         let (form, plain) = (of_params(&params), Value::Object(args(&params, &vals)));
         let mut published = plain.clone();
-        form.outward(&mut published);
+        form.outward(&mut published, &Place::Root, &mut Found::default());
         let mut found = Vec::new();
         places(&plain, &[], &mut found);
         for place in found {
@@ -176,17 +177,18 @@ fn function() -> Function {
 }
 
 fn bind(text: &str) -> Result<Contract, String> {
-    let functions = [function()];
-    let bound = Manifest::parse(text, "contract.toml").and_then(|manifest| manifest.bind(&functions));
-    let mut contracts = bound.map_err(|problems| problems.render(false))?;
-    let author = contracts.remove(&functions[0].address()).unwrap();
-    Contract::prepare(&functions[0], author, &FunctionDocs::default()).map_err(|err| err.to_string())
+    forms::bind(text, &function())
+}
+
+#[track_caller]
+fn refuses_of(table: &str, function: &Function, says: &[&str]) {
+    let said = forms::bind(table, function).unwrap_err();
+    says.iter().for_each(|piece| assert!(said.contains(piece), "it does not say {piece:?}:\n{said}"));
 }
 
 #[track_caller]
 fn refuses(table: &str, says: &[&str]) {
-    let said = bind(table).unwrap_err();
-    says.iter().for_each(|piece| assert!(said.contains(piece), "it does not say {piece:?}:\n{said}"));
+    refuses_of(table, &function(), says);
 }
 
 #[track_caller]
@@ -210,6 +212,18 @@ fn agents_see_the_published_schema() {
     assert_eq!(phone["val"]["properties"]["countryCode"]["anyOf"][0]["minimum"], json!(1));
     let result = contract.result_schema.unwrap();
     assert_eq!(result["required"], json!(["totalPrice", "id"]));
+}
+
+#[test]
+fn doc_comments_of_cases_have_the_published_values() {
+    let functions = [function()];
+    let bound = crate::manifest::Manifest::parse(TEXT, "contract.toml").and_then(|it| it.bind(&functions));
+    let author = bound.unwrap().remove(&functions[0].address()).unwrap();
+    let said = "The class.\n- economy: at the back\n- business-plus: in front";
+    let docs = FunctionDocs { args: [("cabin".into(), said.into())].into(), ..FunctionDocs::default() };
+    let contract = Contract::prepare(&functions[0], author, &docs).unwrap();
+    let shown = "The class.\n- economy: at the back\n- business plus: in front";
+    assert_eq!(contract.input_schema["properties"]["cabin"]["description"], shown);
 }
 
 #[test]
@@ -258,7 +272,7 @@ fn the_spelling_of_wit_is_mended_to_the_published_one() {
     let contract = bind(TEXT).unwrap();
     let wrong = json!({"departure_date": "2026-12-01", "passengers": [{"first_name": "Ada"}]});
     let right = json!({"departureDate": "2026-12-01", "passengers": [{"firstName": "Ada"}]});
-    assert_eq!(contract.mended(&wrong, 0), Some(right));
+    assert_eq!(contract.mended(&wrong, crate::tool::Moment::without_session(0)), Some(right));
 }
 
 #[test]
@@ -302,9 +316,25 @@ fn a_default_that_its_type_refuses_is_refused() {
 }
 
 #[test]
+fn relations_are_explained_by_the_published_names() {
+    let relation = "[[tool.book.require]]\nthat = \"args.departure_date != 'never'\"\n";
+    let contract = bind(&format!("{TEXT}{relation}")).unwrap();
+    let args = json!({"departureDate": "never", "passengers": []});
+    let wrong = contract.validate(args.as_object().unwrap().clone(), None).unwrap_err().0;
+    assert_eq!(wrong[0].path, "departureDate");
+    assert_eq!(wrong[0].expected, "args.departureDate != 'never'");
+    assert_eq!(wrong[0].got, "args.departureDate = \"never\"");
+    let form = contract.args_form().unwrap();
+    let text = "args.departure_dates, xargs.departure_date, args.departure_date.x";
+    let published = "args.departure_dates, xargs.departure_date, args.departureDate.x";
+    assert_eq!(form.published_text("args", text), published);
+}
+
+#[test]
 fn findings_name_what_is_published() {
     let contract = bind(TEXT).unwrap();
-    let result = contract.published_result(json!({"id": "1", "total_price": 5}));
+    let (result, found) = contract.published_result(json!({"id": "1", "total_price": 5}));
+    assert_eq!(found, []);
     assert_eq!(result, json!({"id": "1", "totalPrice": 5}));
     assert_eq!(contract.plain_result(result.clone()), json!({"id": "1", "total_price": 5}));
     let steps = place::steps("total_price");

@@ -13,12 +13,20 @@ const NAME_CHARS_MAX: usize = 64;
 /// Characters of the longest published value of a case.
 const VALUE_CHARS_MAX: usize = 256;
 
+/// Characters of the longest unit: a word or two, as in `thousands of jobs`.
+const UNIT_CHARS_MAX: usize = 64;
+
 /// What a contract says of how one place is published.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Written {
     pub(crate) name: Option<String>,
     pub(crate) value: Option<String>,
     pub(crate) default: Option<Value>,
+    pub(crate) is_open: bool,
+    pub(crate) is_json: bool,
+    pub(crate) schema: Option<Value>,
+    pub(crate) is_untagged: bool,
+    pub(crate) unit: Option<String>,
 }
 
 impl Written {
@@ -30,8 +38,27 @@ impl Written {
         let name = keywords.remove("name").map(name).transpose()?;
         let value = keywords.remove("value").map(value).transpose()?;
         let default = keywords.remove("default");
-        Ok(Written { name, value, default })
+        let is_open = flag(keywords, "open")?;
+        let is_json = flag(keywords, "json")?;
+        let schema = keywords.remove("schema");
+        let is_untagged = flag(keywords, "untagged")?;
+        let unit = keywords.remove("unit").map(unit).transpose()?;
+        Ok(Written { name, value, default, is_open, is_json, schema, is_untagged, unit })
     }
+}
+
+fn flag(keywords: &mut Map<String, Value>, key: &str) -> Result<bool, String> {
+    match keywords.remove(key) {
+        None => Ok(false),
+        Some(Value::Bool(is)) => Ok(is),
+        Some(other) => Err(format!("`{key}` must be true or false, not {}", got(&other))),
+    }
+}
+
+fn unit(written: Value) -> Result<String, String> {
+    text(&written, UNIT_CHARS_MAX, &['`']).ok_or_else(|| {
+        format!("`unit` must be a text of 1 to {UNIT_CHARS_MAX} visible characters, not {}", got(&written))
+    })
 }
 
 fn name(written: Value) -> Result<String, String> {

@@ -202,10 +202,6 @@ fn put(
     value: &Value,
     defs: &Map<String, Value>,
 ) -> Result<(), OverlayError> {
-    // Refused by a message of its own: some clients apply a default and others ignore it.
-    if keyword == "default" {
-        return Err(OverlayError::Default);
-    }
     let rule = rule(keyword).ok_or_else(|| OverlayError::Unknown { keyword: keyword.into() })?;
     form(keyword, value)?;
     // A note is about the argument as a whole, a constraint about its value inside options.

@@ -3,17 +3,19 @@
 //! Owns where the form is applied: arguments after the schema accepted them and before the codec, results once they are
 //! lifted. Everything between sees plain JSON, so that canonical arguments do not depend on the spelling.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{Contract, ContractError, Moment, ValidArgs};
 use crate::path::Path;
 use crate::published::place::steps;
-use crate::published::{Form, PlacedDefault, publish};
+use crate::published::{Doubt, Form, Found, JSON, PlacedDefault, Published, publish};
 use crate::ty::Field;
 use crate::validate::Validator;
 use crate::{lower, schema};
-use airlock_types::finding::Finding;
-use airlock_types::place;
+use airlock_types::finding::{Finding, Verdict};
+use airlock_types::place::{self, Place};
 use airlock_types::violation::Violation;
 
 /// Turns the schema of the arguments into that of their published form, and holds its defaults against it.
@@ -52,9 +54,16 @@ impl Contract {
     ) -> Result<ValidArgs, Vec<Violation>> {
         // Kept for the places of violations, which are those of the caller.
         let written = Value::Object(args.clone());
-        let plain = form.plain_args(args);
+        let mut found = Found::default();
+        let plain = form.plain_args(args, &mut found);
+        if !found.violations.is_empty() {
+            return Err(found.violations);
+        }
         let spelled = |violation| published_violation(form, &written, violation);
-        self.lowered(plain.args, moment).map_err(|violations| violations.into_iter().map(spelled).collect())
+        let valid = self.lowered(plain, moment);
+        valid
+            .map(|valid| ValidArgs { ignored: found.ignored, ..valid })
+            .map_err(|violations| violations.into_iter().map(spelled).collect())
     }
 
     /// Arguments in plain JSON, such as those on record, as a caller would write them.
@@ -65,22 +74,58 @@ impl Contract {
         }
     }
 
-    /// A lifted result, as it is published.
-    pub fn published_result(&self, mut result: Value) -> Value {
-        self.published.result.iter().for_each(|form| form.outward(&mut result));
-        result
+    /// A lifted result as it is published, and what of it is not what the contract says.
+    pub fn published_result(&self, mut result: Value) -> (Value, Vec<Finding>) {
+        let Some(form) = &self.published.result else { return (result, Vec::new()) };
+        let mut found = Found::default();
+        form.outward(&mut result, &Place::Root, &mut found);
+        let finding = |Doubt { path, expected, got }| Finding {
+            kind: JSON.to_owned(),
+            verdict: Verdict::Reject,
+            path,
+            expected,
+            got,
+        };
+        (result, found.doubts.into_iter().map(finding).collect())
     }
 
     /// A published result in plain JSON, from which it can be lowered.
     pub fn plain_result(&self, mut result: Value) -> Value {
-        self.published.result.iter().for_each(|form| form.inward(&mut result));
+        let found = &mut Found::default();
+        self.published.result.iter().for_each(|form| form.inward(&mut result, &Place::Root, found));
         result
+    }
+
+    /// The units of numbers, by their places: `args.weight`, `result.rows[].price`.
+    pub fn units(&self) -> BTreeMap<String, String> {
+        let named = |side: &str, units: &BTreeMap<Path, String>| {
+            let of = |(path, unit): (&Path, &String)| {
+                let path = path.to_string();
+                let dot = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+                (format!("{side}{dot}{path}"), unit.clone())
+            };
+            units.iter().map(of).collect::<Vec<_>>()
+        };
+        let Published { args_units, result_units, .. } = &self.published;
+        named("args", args_units).into_iter().chain(named("result", result_units)).collect()
     }
 
     /// A finding about a result, at the place of the published one.
     pub fn published_finding(&self, finding: Finding, result: Option<&Value>) -> Finding {
-        let (Some(form), Some(result)) = (&self.published.result, result) else { return finding };
-        Finding { path: place::path(&form.published_place(result, &steps(&finding.path))), ..finding }
+        let Published { args, result: form, .. } = &self.published;
+        let said = |text: String| {
+            let text = args.as_ref().map_or(text.clone(), |form| form.published_text("args", &text));
+            form.as_ref().map_or(text.clone(), |form| form.published_text("result", &text))
+        };
+        if args.is_none() && form.is_none() {
+            return finding;
+        }
+        let Finding { kind, verdict, path, expected, got } = finding;
+        let path = match (form, result) {
+            (Some(form), Some(result)) => place::path(&form.published_place(result, &steps(&path))),
+            _ => path,
+        };
+        Finding { kind, verdict, path, expected: said(expected), got: said(got) }
     }
 
     /// The form of the arguments, where they are published in another one than that of their types.
@@ -96,5 +141,7 @@ impl Contract {
 
 fn published_violation(form: &Form, written: &Value, violation: Violation) -> Violation {
     let at = form.published_place(written, &steps(&violation.path));
-    Violation { path: place::path(&at), pointer: place::pointer(&at), ..violation }
+    let said = |text: &str| form.published_text("args", text);
+    let (expected, got) = (said(&violation.expected), said(&violation.got));
+    Violation { path: place::path(&at), pointer: place::pointer(&at), expected, got, ..violation }
 }

@@ -8,6 +8,7 @@ pub struct ValidArgs {
     pub(super) values: Vec<Val>,
     pub(super) canonical: String,
     pub(super) unchecked: Vec<String>,
+    pub(super) ignored: Vec<String>,
 }
 
 impl ValidArgs {
@@ -16,9 +17,14 @@ impl ValidArgs {
         &self.values
     }
 
-    /// The arguments as canonical JSON (RFC 8785). Equal values give equal text, however the caller wrote them.
+    /// The arguments as canonical JSON (RFC 8785), in the spelling of WIT. Equal values give equal text, however the caller wrote them.
     pub fn canonical(&self) -> &str {
         &self.canonical
+    }
+
+    /// The first keys that open records do not have, and which were ignored.
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     /// The relations that could not be checked, since the call has no session. Empty for almost all calls.

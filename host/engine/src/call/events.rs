@@ -15,7 +15,7 @@ use super::observe::Observers;
 use super::reply::Failed;
 use super::{fold, report};
 use crate::capability::report::Listener;
-use crate::generation::Generation;
+use crate::generation::{Generation, RunningKey};
 use airlock_journal::{Durability, JournalError};
 use airlock_types::call::{Call, Note, Observer};
 use airlock_types::caller::Caller;
@@ -56,6 +56,8 @@ pub(super) struct Events<'c> {
     pub(super) facts: Option<Box<FactsOfCall>>,
     /// The call in the ledger of its session. None for a tool that only reads, and without a session.
     pub(super) pending: Option<Box<Pending>>,
+    /// The idempotency key of the call, while it runs.
+    pub(super) key: Option<Box<RunningKey>>,
     observers: Observers<'c>,
     observer: Option<Arc<dyn Observer>>,
     /// Traces of the running attempt. They are here, not in the attempt, so that a dropped call still records them.
@@ -87,6 +89,7 @@ impl<'c> Events<'c> {
             list: Vec::with_capacity(EVENTS),
             facts: None,
             pending: None,
+            key: None,
             // A second handle: notices and the guest's progress reports both reach the observer.
             observers: Observers::new(host, call, observer.clone()),
             observer,

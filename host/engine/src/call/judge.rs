@@ -91,6 +91,14 @@ pub(crate) fn judge(
     if judged.code == Code::LimitDeadline {
         judged.details.waiting_for.clone_from(&traces.waiting_for);
     }
+    let ignored = asked.args.ignored();
+    if !ignored.is_empty() {
+        let findings = match &mut judged.accepted {
+            Some(accepted) => &mut accepted.findings,
+            None => &mut judged.details.findings,
+        };
+        findings.push(Finding::ignored(ignored));
+    }
     // A tool that answered all the same did without what the service kept from it.
     if judged.accepted.is_none()
         && let Some(name) = &traces.secret_refused
@@ -158,10 +166,13 @@ fn without_denials(asked: Asked<'_>, outcome: &mut Outcome, now_unix_ms: u64) ->
 fn accept(asked: Asked<'_>, answered: Answered, now_unix_ms: u64) -> Result<Judged, LiftError> {
     let tool = asked.tool;
     let contract = &tool.contract;
-    let result = match (contract.shape.value_ty(), &answered.value) {
+    let (result, mut found) = match (contract.shape.value_ty(), &answered.value) {
         // In the form of the called tool, whose schema its caller knows: a fallback is of the same type.
-        (Some(ty), Some(value)) => Some(asked.called.contract.published_result(lift(ty, value)?)),
-        _ => None,
+        (Some(ty), Some(value)) => {
+            let (result, found) = asked.called.contract.published_result(lift(ty, value)?);
+            (Some(result), found)
+        }
+        _ => (None, Vec::new()),
     };
     // Before the checks: their cost grows with the value, and this bounds it.
     let bytes = size(result.as_ref(), &answered);
@@ -170,9 +181,9 @@ fn accept(asked: Asked<'_>, answered: Answered, now_unix_ms: u64) -> Result<Judg
         let confidential = confidential::values(asked, result.as_ref());
         return Ok(Judged::failed(Code::LimitOutput, Details { limit, confidential, ..Details::default() }));
     }
-    let found = findings(asked, &answered, now_unix_ms).into_iter();
-    let findings: Vec<Finding> =
-        found.map(|finding| asked.called.contract.published_finding(finding, result.as_ref())).collect();
+    let checked = findings(asked, &answered, now_unix_ms).into_iter();
+    found.extend(checked.map(|finding| asked.called.contract.published_finding(finding, result.as_ref())));
+    let findings = found;
     // A warning is only noted. A suspect value is delivered, and its code says so.
     let code = match check::verdict(&findings) {
         Verdict::Pass | Verdict::Warn => Code::Ok,

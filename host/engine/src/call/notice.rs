@@ -125,6 +125,8 @@ fn because(code: Code) -> &'static str {
         | Code::Clarify
         | Code::PolicyHeld
         | Code::PolicyDuplicate
+        | Code::PolicyConflict
+        | Code::ArgsIdempotency
         | Code::OutcomeUnknown
         | Code::RateLimited
         | Code::Cancelled

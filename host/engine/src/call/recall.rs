@@ -78,7 +78,7 @@ pub(super) async fn recall(
 }
 
 /// What the tool answered before, as the answer of now.
-fn kept(reply: Reply, age_ms: u64) -> Judged {
+pub(super) fn kept(reply: Reply, age_ms: u64) -> Judged {
     let Reply { result, content, findings, confidence, interpretation, assumptions, uncertainty, .. } = reply;
     let Reply { next_steps, provenance, record, .. } = reply;
     let assessment = Assessment {

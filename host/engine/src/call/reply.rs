@@ -25,6 +25,14 @@ pub(super) struct Delivered {
     provenance: Provenance,
 }
 
+impl Delivered {
+    /// The answer of an earlier call, once more.
+    pub(super) fn again(code: Code, mut accepted: Accepted, provenance: Provenance) -> Delivered {
+        let cached = accepted.cached.take();
+        Delivered { code, accepted, provenance: Provenance { cached, ..provenance } }
+    }
+}
+
 /// A call that ended without a result.
 #[derive(Debug)]
 pub(super) struct Failed {
@@ -76,7 +84,10 @@ pub(super) fn accepted(
     // First of the findings: it is the reason of the status.
     let fallback = fallback_because.map(|why| notice::fallback(events.tool(), &provenance, why));
     accepted.findings.splice(..0, fallback);
-    accepted.findings.extend(events.unchecked_findings().chain(events.repeat_findings()));
+    // Only where there can be any: a call without facts and without a ledger looks for none.
+    if events.facts.is_some() || events.pending.is_some() {
+        accepted.findings.extend(events.unchecked_findings().chain(events.repeat_findings()));
+    }
     Ok(Delivered { code, accepted, provenance })
 }
 

@@ -55,6 +55,10 @@ impl Events<'_> {
             facts.remember(host, has_changed);
         }
         self.settle(&reply, has_changed);
+        // Boxed: few calls have a key.
+        if self.key.is_some() {
+            Box::pin(self.release_key(&reply)).await;
+        }
         // Before the answer leaves, so that the next call finds it.
         if let Some((key, kept)) = kept {
             let answer = kept.as_str().to_owned();

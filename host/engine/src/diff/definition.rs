@@ -125,6 +125,7 @@ impl Comparison {
             verify,
             confidential,
             facts,
+            units,
         } = old;
         self.set(&["examples"], examples, &new.examples, |_| false);
         self.expects(expects, &new.expects);
@@ -142,6 +143,9 @@ impl Comparison {
         self.set(&["confidential"], confidential, &new.confidential, |come| !come);
         // By other facts, or for longer, other calls pass.
         self.set(&["facts"], facts, &new.facts, |_| true);
+        // The same number means something else.
+        let wider = units.iter().any(|(place, unit)| new.units.get(place) != Some(unit));
+        self.part(&["units"], units, &new.units, wider);
         // A smaller minimum starts attempts with less time than was approved.
         let least = |said: &Option<u64>| said.unwrap_or(USEFUL_MS_MIN);
         let wider = least(&new.useful_ms_min) < least(useful_ms_min);

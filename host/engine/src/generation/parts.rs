@@ -10,6 +10,7 @@ use airlock_journal::Journal;
 use airlock_types::environment::SharedEnvironment;
 
 use super::answers::Answers;
+use super::keys::Keys;
 use crate::admission::Gate;
 use crate::caller::account::{Accounts, CALLER_HEAVY_RUN, CALLER_HEAVY_WAIT};
 use crate::caller::repeats::CallersRepeats;
@@ -35,6 +36,8 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     /// The answers that are kept for when their tools cannot answer.
     pub(crate) answers: Answers,
+    /// The idempotency keys of callers.
+    pub(crate) keys: Keys,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
     /// The failed calls of each caller.
@@ -50,7 +53,7 @@ impl Parts {
         execute: Arc<dyn Execute>,
         environment: SharedEnvironment,
         journal: Journal,
-        answers: Answers,
+        (answers, keys): (Answers, Keys),
     ) -> Parts {
         Parts {
             engine,
@@ -58,6 +61,7 @@ impl Parts {
             environment,
             journal,
             answers,
+            keys,
             accounts: Accounts::default(),
             sessions: Sessions::default(),
             repeats: CallersRepeats::default(),

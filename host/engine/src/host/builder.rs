@@ -20,12 +20,12 @@ use crate::config::ConfigFile;
 use crate::confinement::Confinement;
 use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
-use crate::generation::{Access, Accesses, Answers, Generation, Parts};
+use crate::generation::{Access, Accesses, Answers, Generation, Keys, Parts};
 use crate::registry::{LoadEvent, OutOfReach, Purpose, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::Backend;
 use crate::secret::{Seal, Unseal};
-use airlock_journal::{Interrupted, JournalError, answers, keyvalue};
+use airlock_journal::{Interrupted, JournalError, answers, keys, keyvalue};
 use airlock_types::environment::SharedEnvironment;
 use source::Records;
 pub use source::{JournalSource, RegistrySource};
@@ -201,7 +201,7 @@ impl<'w> HostBuilder<'w> {
             Capabilities::with(capabilities)?.resolving(resolver).unsealing(unseal).sealing(seal);
         // Resolved before tools load, since no tool may be granted this folder.
         let read = tokio::task::spawn_blocking(move || places(registry, journal));
-        let (file, journal, journal_folder, [keyvalues, answers]) = read.await.map_err(panicked)??;
+        let (file, journal, journal_folder, [keyvalues, answers, keys]) = read.await.map_err(panicked)??;
         // Before anything of a component is read, and before a database opens.
         suit_confinement(&file, confinement.as_ref()).await?;
         let pairs = pairs(keyvalues, reads_pairs, &file);
@@ -231,7 +231,13 @@ impl<'w> HostBuilder<'w> {
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
-        let parts = Arc::new(Parts::new(engine, execute, environment, journal, Answers::new(answers)));
+        let parts = Arc::new(Parts::new(
+            engine,
+            execute,
+            environment,
+            journal,
+            (Answers::new(answers), Keys::new(keys)),
+        ));
         let access = Arc::new(Access::of(&file));
         let condition = Condition { may_pass: registry.may_pass().into(), ..Condition::default() };
         let first = Generation::new(parts.clone(), &file, registry, access.clone(), None);
@@ -259,12 +265,13 @@ impl<'w> HostBuilder<'w> {
 }
 
 /// The registry, the journal with its folder if it is not the state folder, and the files beside it.
-type Places = (ConfigFile, JournalSource, Option<PathBuf>, [Option<PathBuf>; 2]);
+type Places = (ConfigFile, JournalSource, Option<PathBuf>, [Option<PathBuf>; 3]);
 
 fn places(registry: RegistrySource, journal: JournalSource) -> Result<Places, OpenError> {
     let file = registry.read()?;
     let folder = journal.folder()?;
-    let beside = [keyvalue::FILE, answers::FILE].map(|name| journal.beside(&file, folder.as_deref(), name));
+    let beside = [keyvalue::FILE, answers::FILE, keys::FILE]
+        .map(|name| journal.beside(&file, folder.as_deref(), name));
     Ok((file, journal, folder, beside))
 }
 

@@ -115,6 +115,9 @@ pub struct Terms {
     /// The facts that it gives, is held against and changes, a line for each.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub facts: Vec<String>,
+    /// The units of numbers, by place.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub units: BTreeMap<String, String>,
 }
 
 /// A relation that must hold before a tool runs.
@@ -219,6 +222,7 @@ impl Terms {
             verify: tool.contract.verify.clone(),
             confidential: tool.contract.confidential.fields(),
             facts: tool.contract.facts.as_ref().map_or_else(Vec::new, |facts| facts.told()),
+            units: tool.contract.units(),
         }
     }
 }

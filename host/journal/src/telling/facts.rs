@@ -41,6 +41,9 @@ fn repeated(Repeat { of, how }: &Repeat) -> Line {
             Tone::Doubt,
             format!("It repeats {first}, which failed: it was answered as that one, and not run."),
         ),
+        "key" => {
+            Line::plain(format!("It came with the idempotency key of {first}, and was answered as that one."))
+        }
         "again" => {
             Line::new(Tone::Doubt, format!("It repeats {first}, which succeeded, and ran all the same."))
         }

@@ -14,6 +14,7 @@ use airlock::config::OauthConfig;
 use airlock::host::Visible;
 use airlock::registry::Tool;
 use airlock_contract::tool::Contract;
+use airlock_types::call::{IDEMPOTENCY_HEADER, IDEMPOTENCY_KEY_CHARS_MAX};
 use airlock_types::code::Code;
 use airlock_types::reply::{self, Reply};
 use airlock_types::schema::generator;
@@ -182,6 +183,10 @@ fn operation(tool: &Tool) -> Value {
         "parameters": [{
             "name": SESSION_HEADER, "in": "header", "required": false, "schema": {"type": "string"},
             "description": "The handle of a session, or `new` to open one; without it only repeated failures are compared, with those of the caller's other calls",
+        }, {
+            "name": IDEMPOTENCY_HEADER, "in": "header", "required": false,
+            "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARS_MAX, "pattern": "^[!-~]+$"},
+            "description": "The same call with the same key is made once in a day: then its reply is given again. Another call with it is refused",
         }],
         "requestBody": body,
         "responses": responses,

@@ -1,4 +1,4 @@
-//! Facts that a request carries besides its parameters: caller, session, trace.
+//! Facts that a request carries besides its parameters: caller, session, trace, idempotency key.
 
 use http::HeaderMap;
 use http::request::Parts;
@@ -6,7 +6,7 @@ use rmcp::model::{Extensions, RequestMetaObject};
 use rmcp::service::{RequestContext, RoleServer};
 
 use super::meta_key;
-use airlock_types::call::TraceParent;
+use airlock_types::call::{Call, IDEMPOTENCY_HEADER, TraceParent};
 use airlock_types::caller::Caller;
 use airlock_types::session::{SESSION_HEADER, SessionKey};
 
@@ -38,13 +38,15 @@ pub(super) fn served() -> Option<Caller> {
     SERVED.try_with(Caller::clone).ok()
 }
 
-/// The session that a request names: in `_meta`, else in the header, else the legacy session.
-pub(super) fn session(context: &RequestContext<RoleServer>) -> SessionKey {
-    session_of(&context.meta, headers(context))
+/// Gives a call what its request says besides its parameters, on whatever way it came. A request over stdio has no headers.
+pub(super) fn fill(call: &mut Call, meta: &RequestMetaObject, headers: Option<&HeaderMap>) {
+    call.session = session(meta, headers);
+    call.trace = trace(meta, headers);
+    call.idempotency = idempotency(meta, headers);
 }
 
-/// The same for a request with these headers; none over stdio.
-pub(super) fn session_of(meta: &RequestMetaObject, headers: Option<&HeaderMap>) -> SessionKey {
+/// The session that a request names: in `_meta`, else in the header, else the legacy session.
+fn session(meta: &RequestMetaObject, headers: Option<&HeaderMap>) -> SessionKey {
     let said = meta.0.0.get(meta_key::SESSION).and_then(|value| value.as_str());
     // No HTTP request: over stdio the process itself is the session, unless the request names another.
     let Some(headers) = headers else {
@@ -59,13 +61,19 @@ pub(super) fn session_of(meta: &RequestMetaObject, headers: Option<&HeaderMap>) 
     }
 }
 
-/// The trace that a request belongs to: from `_meta` (SEP-414), else from the HTTP header.
-pub(super) fn trace(context: &RequestContext<RoleServer>) -> Option<TraceParent> {
-    trace_of(&context.meta, headers(context))
+/// The caller's key for a call: in `_meta`, else in the header.
+fn idempotency(meta: &RequestMetaObject, headers: Option<&HeaderMap>) -> Option<String> {
+    let said = meta.0.0.get(meta_key::IDEMPOTENCY);
+    // What is there and no text is no key either: it is refused, and not left out.
+    if let Some(said) = said {
+        return Some(said.as_str().unwrap_or_default().to_owned());
+    }
+    let header = headers?.get(IDEMPOTENCY_HEADER)?;
+    Some(header.to_str().unwrap_or_default().to_owned())
 }
 
-/// The same for a request with these headers; none over stdio.
-pub(super) fn trace_of(meta: &RequestMetaObject, headers: Option<&HeaderMap>) -> Option<TraceParent> {
+/// The trace that a request belongs to: from `_meta` (SEP-414), else from the HTTP header.
+fn trace(meta: &RequestMetaObject, headers: Option<&HeaderMap>) -> Option<TraceParent> {
     let meta = &meta.0;
     if let Some(parent) = meta.get_traceparent() {
         return Some(TraceParent {
@@ -78,6 +86,7 @@ pub(super) fn trace_of(meta: &RequestMetaObject, headers: Option<&HeaderMap>) ->
     Some(TraceParent { parent: header("traceparent")?, state: header("tracestate") })
 }
 
-fn headers(context: &RequestContext<RoleServer>) -> Option<&HeaderMap> {
+/// The headers of a request over HTTP.
+pub(super) fn headers(context: &RequestContext<RoleServer>) -> Option<&HeaderMap> {
     context.extensions.get::<Parts>().map(|parts| &parts.headers)
 }

@@ -107,8 +107,7 @@ impl<'m> PlainCall<'m> {
             arguments.map_or_else(|| Arguments::Parsed(Default::default()), Arguments::Text),
         );
         call.caller = who;
-        call.session = context::session_of(&meta, Some(headers));
-        call.trace = context::trace_of(&meta, Some(headers));
+        context::fill(&mut call, &meta, Some(headers));
         (self.id, call)
     }
 }

@@ -123,7 +123,8 @@ pub struct Repeat {
     /// The record of the earlier call; none if it ran at the same time.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub of: Option<String>,
-    /// `failed`: it was answered as that one. `done`, `running`: it was held. `again`: it ran all the same.
+    /// `failed`: it was answered as that one. `done`, `running`: it was held. `again`: it ran all the same. `key`: it came
+    /// with the idempotency key of that one, whose reply was given again.
     pub how: Word,
 }
 

@@ -19,9 +19,6 @@ pub enum OverlayError {
         /// The unknown keyword.
         keyword: String,
     },
-    /// `default` is refused: some clients would apply it and others ignore it.
-    #[error("`default` is not allowed: make the argument an `option`, and let the tool choose")]
-    Default,
     /// The keyword does not apply to values of this type.
     #[error("`{keyword}` does not fit {place}")]
     Unfit {

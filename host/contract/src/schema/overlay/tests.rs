@@ -127,11 +127,6 @@ fn refuses_keywords_that_are_not_ours() {
     check_refused("q", json!({"minLen": 1}), "unknown keyword `minLen`: did you mean `minLength`?");
     check_refused(
         "q",
-        json!({"default": ""}),
-        "`default` is not allowed: make the argument an `option`, and let the tool choose",
-    );
-    check_refused(
-        "q",
         json!({"format": "phone"}),
         "`format` must be one of the formats that are checked, not string \"phone\"",
     );

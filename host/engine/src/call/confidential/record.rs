@@ -8,7 +8,9 @@ use super::texts::Texts;
 use super::{Confidential, Mask, WHY, leaves};
 use crate::call::judge::decision_id;
 use crate::registry::Tool;
+use airlock_contract::published::JSON;
 use airlock_types::code::Code;
+use airlock_types::finding::ARGS_IGNORED;
 use airlock_types::json::Json;
 use airlock_types::record::Record;
 use airlock_types::record::v3::{
@@ -197,7 +199,8 @@ impl Confidential<'_> {
         };
         let tools: Vec<_> = self.tools().collect();
         let mut of = tools.iter().filter(is_of);
-        let is_check = tools.iter().any(|tool| tool.contract.checks.has(kind));
+        let is_of_form = [ARGS_IGNORED, JSON].contains(&kind);
+        let is_check = is_of_form || tools.iter().any(|tool| tool.contract.checks.has(kind));
         is_check
             && of.any(|tool| {
                 let is_route = self.routes.iter().any(|one| std::ptr::eq(*one, *tool));

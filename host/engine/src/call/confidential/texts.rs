@@ -75,11 +75,13 @@ impl Texts {
         }
     }
 
-    /// Whether this is one of the values, as a text spells it.
+    /// Whether this is one of the values, as a text spells it, or a number that is one negated.
     pub(super) fn has(&self, text: &str) -> bool {
         match self {
             Texts::Nothing => false,
-            Texts::Search(search) => search.has(text),
+            Texts::Search(search) => {
+                search.has(text) || text.strip_prefix('-').is_some_and(|text| search.has(text))
+            }
             Texts::TooMany => true,
         }
     }
@@ -163,11 +165,11 @@ fn spellings(value: &Value) -> Vec<String> {
             let inside = quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned();
             vec![text.clone(), inside, percent(text, "%20"), percent(text, "+")]
         }
-        // Also negated, as a debit is of a credit.
+        // Without its sign, too: a debit is the negated credit.
         Value::Number(number) => {
             let number = number.to_string();
-            let absolute = number.trim_start_matches('-');
-            vec![absolute.to_owned(), format!("-{absolute}")]
+            let absolute = number.strip_prefix('-').map(str::to_owned);
+            absolute.into_iter().chain([number]).collect()
         }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Vec::new(),
     };
@@ -217,7 +219,7 @@ mod tests {
             ("call +49 170 555 now", "call [confidential] now"),
             ("/p?n=%2B49%20170%20555&m=%2B49+170+555", "/p?n=[confidential]&m=[confidential]"),
             ("balance 48213.", "balance [confidential]."),
-            ("balance -48213, debit 7512.25", "balance [confidential], debit [confidential]"),
+            ("balance -48213, debit 7512.25", "balance -[confidential], debit [confidential]"),
             ("{\"x\": \"a\\\"b\\\\c\"}", "{\"x\": \"[confidential]\"}"),
             ("ab 12", "ab 12"),
             ("", ""),

@@ -59,6 +59,11 @@ fn problem(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, target: &str) -> Optio
             "`{0}` cannot stand in for `{1}`: their types differ\n  {1}: {from_ty}\n  {0}: {to_ty}",
             to.name, from.name
         ))
+    } else if let Some((place, other, own)) = other_unit(from, to) {
+        Some(format!(
+            "`{}` cannot stand in for `{}`: `{place}` is in `{other}` there, and in `{own}` here",
+            to.name, from.name
+        ))
     } else if to.effect > from.effect {
         Some(format!(
             "`{}` is {} and `{}` is {}: a fallback must not do more to the world",
@@ -70,6 +75,15 @@ fn problem(tools: &BTreeMap<Arc<str>, Tool>, from: &Tool, target: &str) -> Optio
     } else {
         None
     }
+}
+
+/// The first place whose unit differs, with the unit that the fallback declares and that of its tool.
+fn other_unit(from: &Tool, to: &Tool) -> Option<(String, String, String)> {
+    let others = to.contract.units();
+    from.contract.units().into_iter().find_map(|(place, own)| {
+        let other = others.get(&place).filter(|other| **other != own)?;
+        Some((place, other.clone(), own))
+    })
 }
 
 /// Why the answers of a tool cannot stand in for later ones.

@@ -1,0 +1,176 @@
+//! The idempotency key of a call: whether a call came with it before, and what became of that one.
+//!
+//! Owns what follows: the stored reply, a conflict while the first one runs, a refusal for other arguments. Must not know how
+//! keys are kept. A call without a key costs one comparison.
+
+use super::details::Details;
+use super::events::Events;
+use super::fold;
+use super::recall::kept;
+use super::reply::{Delivered, Failed};
+use super::report;
+use crate::generation::{Generation, RunningKey};
+use airlock_contract::tool::ValidArgs;
+use airlock_journal::keys::{Asked, Begun};
+use airlock_types::call::IDEMPOTENCY_KEY_CHARS_MAX;
+use airlock_types::code::{Code, Ran};
+use airlock_types::digest::sha256;
+use airlock_types::event::{Event, Repeated};
+use airlock_types::record::Record;
+use airlock_types::reply::Reply;
+
+/// The least time for which retention keeps a record. A call with effects that has none after it may have been made; one without
+/// any before it never began.
+const KEPT_MS_MIN: u64 = 60_000;
+
+/// Looks whether a call came with this key before. The reply of that one is returned; without one this call goes on, and its key
+/// is on disk.
+///
+/// # Errors
+/// When the first call runs, was another one, or left no reply that could be given again.
+pub(super) async fn check(
+    host: &Generation,
+    key: &str,
+    args: &ValidArgs,
+    events: &mut Events<'_>,
+) -> Result<Option<Delivered>, Failed> {
+    if let Some(why) = unfit(key, events) {
+        return Err(refused(events, &why));
+    }
+    let caller = events.caller().to_string();
+    let digest = sha256(format!("{caller}\n{key}").as_bytes());
+    let Some(running) = host.keys().run(digest.clone()) else { return Err(conflict(events)) };
+    let asked = Asked {
+        caller,
+        key: digest,
+        fingerprint: sha256(format!("{}\n{}", events.tool(), args.canonical()).as_bytes()),
+        record: events.head.id.clone(),
+        now_unix_ms: events.started_unix_ms(),
+    };
+    let mut void = None;
+    // Twice at most: the record of a call that did nothing gives its place to this one.
+    while let Some(first) = begin(host, &asked, void.take(), events).await? {
+        if first.fingerprint != asked.fingerprint {
+            return Err(refused(events, "it came with another tool or other arguments before"));
+        }
+        let record = find(host, first.record.clone(), events).await?;
+        let age_ms = asked.now_unix_ms.saturating_sub(first.begun_unix_ms);
+        let is_read = fold::effect(&events.list).repeatable();
+        if record.as_ref().map_or(is_read || age_ms < KEPT_MS_MIN, did_nothing) {
+            void = Some(first.record);
+            continue;
+        }
+        events.push(Event::Repeated {
+            repeated: Repeated { of: Some(first.record.clone()), how: Repeated::KEY },
+        });
+        return again(events, record, &first).map(Some);
+    }
+    events.key = Some(Box::new(running));
+    Ok(None)
+}
+
+async fn begin(
+    host: &Generation,
+    asked: &Asked,
+    void: Option<String>,
+    events: &Events<'_>,
+) -> Result<Option<Begun>, Failed> {
+    let begun = host.keys().begin(host.environment(), asked.clone(), void).await;
+    begun.map_err(|_| unusable(events))
+}
+
+async fn find(host: &Generation, id: String, events: &Events<'_>) -> Result<Option<Record>, Failed> {
+    host.record(id).await.map_err(|_| unusable(events))
+}
+
+/// Without the file nobody knows whether the call was made before.
+fn unusable(events: &Events<'_>) -> Failed {
+    report::failed(events.tool(), Code::HostJournal, &Details::default())
+}
+
+/// Why a key cannot be one.
+fn unfit(key: &str, events: &Events<'_>) -> Option<String> {
+    let is_text = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if events.caller().is_anonymous() {
+        // One stranger must not get what another one was answered.
+        Some("a key is of a caller, and this one has no credentials".to_owned())
+    } else if !is_text || key.len() > IDEMPOTENCY_KEY_CHARS_MAX {
+        Some(format!("a key is 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable ASCII characters without spaces"))
+    } else {
+        None
+    }
+}
+
+/// Whether a call with this record neither ran nor may have: it was cancelled, or stopped, before its first attempt.
+fn did_nothing(record: &Record) -> bool {
+    let is_unknown = record.code == Code::OutcomeUnknown.as_str();
+    record.attempts.is_empty() && record.repeat.is_none() && !is_unknown && !record.code.starts_with("ok")
+}
+
+fn refused(events: &Events<'_>, why: &str) -> Failed {
+    let mut failed = report::failed(events.tool(), Code::ArgsIdempotency, &Details::default());
+    failed.report.message = format!(
+        "Call to `{}` was not run: its idempotency key cannot be used: {why}.\nThe tool did not run.\nSend another key with another \
+         call, and the same key only to send the same call again.",
+        events.tool()
+    );
+    failed
+}
+
+fn conflict(events: &Events<'_>) -> Failed {
+    let details = Details { retry_after_ms: Some(1_000), ..Details::default() };
+    let mut failed = report::failed(events.tool(), Code::PolicyConflict, &details);
+    failed.report.message = format!(
+        "`{}` was not run: a call with the same idempotency key is running.\nThe tool did not run a second time.\nSend it again with \
+         the same key after 1000 ms: then the reply of that call is given.",
+        events.tool()
+    );
+    failed
+}
+
+/// The reply of the first call, once more.
+fn again(events: &Events<'_>, record: Option<Record>, first: &Begun) -> Result<Delivered, Failed> {
+    let reply = record.as_ref().filter(|record| record.confidential.is_none());
+    let reply = reply.and_then(|record| serde_json::from_value::<Reply>(record.reply.clone()?).ok());
+    let Some(reply) = reply else { return Err(gone(events, record.as_ref(), first)) };
+    let age_ms = events.started_unix_ms().saturating_sub(first.begun_unix_ms);
+    if let Some(error) = reply.error {
+        return Err(Failed::before(reply.code, error, reply.refusal.map(Box::new)));
+    }
+    let (code, provenance) = (reply.code, reply.provenance.clone());
+    match (kept(reply, age_ms).accepted, provenance) {
+        (Some(accepted), Some(provenance)) => Ok(Delivered::again(code, accepted, provenance)),
+        _ => Err(gone(events, record.as_ref(), first)),
+    }
+}
+
+/// The end of a call whose first one left no reply: its process ended, or the reply is not kept in the clear.
+fn gone(events: &Events<'_>, record: Option<&Record>, first: &Begun) -> Failed {
+    let is_unknown = record.is_some_and(|record| record.code == Code::OutcomeUnknown.as_str());
+    let (code, what) = if is_unknown {
+        (Code::OutcomeUnknown, "was cut off, and may have been made or not")
+    } else {
+        (Code::PolicyDuplicate, "was made, and its reply is not kept")
+    };
+    let mut failed = report::failed(events.tool(), code, &Details::default());
+    failed.report.ran = if is_unknown { Ran::MayHave } else { Ran::No };
+    failed.report.message = format!(
+        "`{}` was not run: the call with the same idempotency key {what} (record {}).\nDo not send it with another key before you \
+         know whether the change was made; ask your user.",
+        events.tool(),
+        first.record
+    );
+    failed
+}
+
+impl Events<'_> {
+    /// Lets a key go whose call did not run, so that it can be sent again.
+    pub(super) async fn release_key(&mut self, reply: &Reply) {
+        let Some(key) = self.key.take() else { return };
+        if reply.error.as_ref().is_some_and(|error| error.ran == Ran::No) {
+            let RunningKey { key, .. } = &*key;
+            let host = self.host;
+            host.keys().forget(host.environment(), key.clone(), reply.record.clone()).await;
+        }
+    }
+}

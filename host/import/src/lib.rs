@@ -1,0 +1,147 @@
+//! WIT and `contract.toml` from documents that a team has already published: OpenAPI 3.1, MCP `tools/list`, JSON Schema
+//! functions.
+//!
+//! Owns the forms of these documents, how their schemas become WIT types and keywords of a contract, and how an import is merged
+//! with what was edited since the last one. Must not know files or the command line. Keys, values and tool names stay as they were
+//! published; what a type cannot say is free JSON with the schema of the document. What a contract accepts beyond its document is
+//! *loosened*, and listed. To add a form: a file under `document/`, a variant of [`Form`].
+
+mod contract;
+mod document;
+mod label;
+mod load;
+mod merge;
+mod resolve;
+mod shape;
+mod wit;
+
+pub use document::{DOCUMENT_BYTES_MAX, FUNCTIONS_MAX, Form};
+pub use load::{LoadError, Loaded, load};
+pub use merge::{Conflict, Keep, Merged, merge};
+
+use document::Document;
+use label::Labels;
+use shape::Function;
+
+/// What is made of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// The form of the document.
+    pub form: Form,
+    /// The text of the world.
+    pub wit: String,
+    /// The text of `contract.toml`.
+    pub contract: String,
+    /// The functions, in the order of the document.
+    pub functions: Vec<ImportedFunction>,
+    /// What the contract accepts beyond the document.
+    pub loosened: Vec<Note>,
+    /// What else is not as in the document: it is stricter, or says less.
+    pub notes: Vec<Note>,
+}
+
+/// A function of the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedFunction {
+    /// Its name in WIT.
+    pub label: String,
+    /// The name that the document gives it.
+    pub published: String,
+}
+
+/// Something about a place in a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The function, by its published name.
+    pub function: String,
+    /// The place in its arguments or result, as in a contract; empty for the whole.
+    pub place: String,
+    /// What is not as in the document.
+    pub what: String,
+}
+
+/// Why a document cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// Not JSON.
+    #[error("it is not JSON: {0}")]
+    Json(String),
+    /// Larger than the bound.
+    #[error("it has {0} bytes; at most {DOCUMENT_BYTES_MAX}")]
+    Size(usize),
+    /// JSON of another kind.
+    #[error(
+        "it is no document that can be imported: OpenAPI 3.1 (`openapi`), an answer to `tools/list` of MCP (`tools`), or functions \
+         with `name` and `parameters` (OpenAI) or `input_schema` (Anthropic), alone, in a list, or one a line"
+    )]
+    Form,
+    /// A part that is not as its form says.
+    #[error("at `{at}`: {what}")]
+    Place {
+        /// The place as a JSON pointer.
+        at: String,
+        /// What is wrong there.
+        what: String,
+    },
+    /// No function of these names.
+    #[error("it has no function `{0}`")]
+    Unknown(String),
+}
+
+impl ImportError {
+    fn at(place: impl Into<String>, what: impl Into<String>) -> ImportError {
+        ImportError::Place { at: place.into(), what: what.into() }
+    }
+}
+
+/// Makes WIT and a contract of a document. `name` is that of the package. With names in `only`, just these functions.
+///
+/// # Errors
+/// When it is not a document of a known form, or a part of it is broken, with the place.
+pub fn import(text: &str, name: &str, only: &[String]) -> Result<Imported, ImportError> {
+    let mut document = Document::read(text)?;
+    document.keep(only)?;
+    let mut labels = Labels::default();
+    let mut made = Notes::default();
+    let mut functions = Vec::new();
+    for published in &document.functions {
+        made.function.clone_from(&published.name);
+        functions.push(Function::of(published, &mut labels, &mut made)?);
+    }
+    Ok(Imported {
+        form: document.form,
+        wit: wit::write(name, &functions),
+        contract: contract::write(&document, &functions),
+        functions: functions
+            .iter()
+            .map(|one| ImportedFunction { label: one.label.clone(), published: one.published.clone() })
+            .collect(),
+        loosened: made.loosened,
+        notes: made.notes,
+    })
+}
+
+/// What is noted while a document is read.
+#[derive(Debug, Default)]
+struct Notes {
+    function: String,
+    loosened: Vec<Note>,
+    notes: Vec<Note>,
+}
+
+impl Notes {
+    fn loosened(&mut self, place: &str, what: impl Into<String>) {
+        let note = self.made(place, what.into());
+        self.loosened.push(note);
+    }
+
+    fn note(&mut self, place: &str, what: impl Into<String>) {
+        let note = self.made(place, what.into());
+        self.notes.push(note);
+    }
+
+    fn made(&self, place: &str, what: String) -> Note {
+        Note { function: self.function.clone(), place: place.to_owned(), what }
+    }
+}

@@ -1,0 +1,261 @@
+//! Schemas without references, in the keywords of JSON Schema 2020-12.
+//!
+//! Owns the reading of local references, within bounds, and of older spellings: `nullable`, `exclusiveMinimum: true`, `const`,
+//! `items` as a list, and the type names of other languages that published function documents use. Must not know WIT.
+
+use serde_json::{Map, Value, json};
+
+use crate::{ImportError, Notes};
+
+/// Deepest nesting of a schema, references followed.
+const DEPTH_MAX: usize = 48;
+
+/// Most values of all schemas of a document, references followed.
+const VALUES_MAX: usize = 500_000;
+
+/// Keywords whose value is one schema.
+const ONE: [&str; 9] = [
+    "additionalProperties",
+    "contains",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedProperties",
+];
+
+/// Keywords whose value is a list of schemas.
+const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
+
+/// Keywords whose value is a table of schemas.
+const TABLES: [&str; 3] = ["dependentSchemas", "patternProperties", "properties"];
+
+/// Keywords that say nothing about values, or only where a schema is.
+const SILENT: [&str; 20] = [
+    "$anchor",
+    "$comment",
+    "$defs",
+    "$dynamicAnchor",
+    "$id",
+    "$schema",
+    "definitions",
+    "deprecated",
+    "discriminator",
+    "example",
+    "externalDocs",
+    "format_type",
+    "id",
+    "optional",
+    "readOnly",
+    "strict",
+    "style",
+    "writeOnly",
+    "x-go-name",
+    "xml",
+];
+
+/// Reads the schemas of one document.
+pub(crate) struct Resolver<'d> {
+    /// What references count from.
+    root: &'d Value,
+    left: usize,
+    /// The references that are being followed.
+    following: Vec<String>,
+}
+
+impl<'d> Resolver<'d> {
+    pub(crate) fn new(root: &'d Value) -> Resolver<'d> {
+        Resolver { root, left: VALUES_MAX, following: Vec::new() }
+    }
+
+    /// The schema at a place, for errors: `at` is a JSON pointer, `place` that in the contract.
+    pub(crate) fn schema(
+        &mut self,
+        schema: &Value,
+        at: &str,
+        place: &str,
+        notes: &mut Notes,
+    ) -> Result<Value, ImportError> {
+        let mut walk = Walk { resolver: self, place, notes };
+        walk.schema(schema, at, 0)
+    }
+}
+
+struct Walk<'w, 'd> {
+    resolver: &'w mut Resolver<'d>,
+    place: &'w str,
+    notes: &'w mut Notes,
+}
+
+impl Walk<'_, '_> {
+    fn schema(&mut self, schema: &Value, at: &str, depth: usize) -> Result<Value, ImportError> {
+        let left = self.resolver.left.checked_sub(1);
+        self.resolver.left = left.ok_or_else(|| ImportError::at(at, "its schemas are too large"))?;
+        if depth > DEPTH_MAX {
+            return Err(ImportError::at(at, format!("nested deeper than {DEPTH_MAX}")));
+        }
+        match schema {
+            Value::Bool(true) => Ok(json!({})),
+            Value::Bool(false) => Ok(json!({"not": {}})),
+            Value::Object(keywords) => match keywords.get("$ref") {
+                Some(Value::String(reference)) => self.referred(reference, keywords, at, depth),
+                Some(_) => Err(ImportError::at(at, "`$ref` is not a text")),
+                None => self.keywords(keywords, at, depth),
+            },
+            _ => Err(ImportError::at(at, "a schema is an object")),
+        }
+    }
+
+    /// The target of a reference, with the keywords that stand beside it.
+    fn referred(
+        &mut self,
+        reference: &str,
+        beside: &Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Value, ImportError> {
+        let pointer = reference.strip_prefix('#').ok_or_else(|| {
+            ImportError::at(
+                at,
+                format!("`{reference}` leads out of the document; put what it refers to into it"),
+            )
+        })?;
+        let target = self.resolver.root.pointer(pointer);
+        let target = target.ok_or_else(|| ImportError::at(at, format!("`{reference}` leads nowhere")))?;
+        if self.resolver.following.iter().any(|one| one == reference) {
+            self.notes.loosened(
+                self.place,
+                format!("`{reference}` refers to itself: from the second level on any JSON is accepted"),
+            );
+            return Ok(json!({}));
+        }
+        self.resolver.following.push(reference.to_owned());
+        let made = self.schema(target, at, depth + 1);
+        self.resolver.following.pop();
+        let mut made = made?;
+        let mut beside = beside.clone();
+        beside.remove("$ref");
+        if let (Value::Object(made), Value::Object(more)) = (&mut made, self.keywords(&beside, at, depth)?) {
+            made.extend(more);
+        }
+        Ok(made)
+    }
+
+    fn keywords(
+        &mut self,
+        keywords: &Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Value, ImportError> {
+        let mut made = Map::new();
+        for (keyword, value) in keywords {
+            let at = format!("{at}/{}", keyword.replace('~', "~0").replace('/', "~1"));
+            let value = match (keyword.as_str(), value) {
+                (name, _) if SILENT.contains(&name) || name.starts_with("x-") => continue,
+                // Draft 4: `required` beside a property, and not a list of names.
+                ("required", Value::Bool(_)) => continue,
+                (name, Value::Object(_) | Value::Bool(_)) if ONE.contains(&name) => {
+                    self.schema(value, &at, depth + 1)?
+                }
+                // Before 2020-12 a tuple was a list of schemas here.
+                ("items", Value::Array(items)) => {
+                    made.insert("prefixItems".into(), self.list(items, &at, depth)?);
+                    continue;
+                }
+                (name, Value::Array(items)) if LISTS.contains(&name) => self.list(items, &at, depth)?,
+                (name, Value::Object(table)) if TABLES.contains(&name) => self.table(table, &at, depth)?,
+                (name, _) if ONE.contains(&name) || LISTS.contains(&name) || TABLES.contains(&name) => {
+                    return Err(ImportError::at(at, "not a schema"));
+                }
+                _ => value.clone(),
+            };
+            made.insert(keyword.clone(), value);
+        }
+        self.types(&mut made, at)?;
+        older(&mut made);
+        Ok(Value::Object(made))
+    }
+
+    fn list(&mut self, items: &[Value], at: &str, depth: usize) -> Result<Value, ImportError> {
+        let items =
+            items.iter().enumerate().map(|(n, item)| self.schema(item, &format!("{at}/{n}"), depth + 1));
+        items.collect::<Result<Vec<_>, _>>().map(Value::Array)
+    }
+
+    fn table(&mut self, table: &Map<String, Value>, at: &str, depth: usize) -> Result<Value, ImportError> {
+        let entries = table.iter().map(|(name, schema)| {
+            let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+            Ok((name.clone(), self.schema(schema, &at, depth + 1)?))
+        });
+        entries.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+    }
+
+    /// The type in the words of JSON Schema.
+    fn types(&mut self, made: &mut Map<String, Value>, at: &str) -> Result<(), ImportError> {
+        let Some(written) = made.remove("type") else { return Ok(()) };
+        let names: Vec<&str> = match &written {
+            Value::String(name) => vec![name],
+            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+            _ => return Err(ImportError::at(format!("{at}/type"), "not the name of a type")),
+        };
+        let known: Option<Vec<&str>> = names.iter().map(|name| alias(name)).collect();
+        let Some(mut known) = known else {
+            let names = names.join("`, `");
+            return Err(ImportError::at(format!("{at}/type"), format!("`{names}` is no type of JSON")));
+        };
+        known.dedup();
+        match known.as_slice() {
+            // Any JSON.
+            names if names.contains(&"") => {}
+            [one] => drop(made.insert("type".into(), json!(one))),
+            several => drop(made.insert("type".into(), json!(several))),
+        }
+        Ok(())
+    }
+}
+
+/// A type of JSON Schema by its name there or in a programming language; empty for any JSON.
+fn alias(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "string" | "str" | "String" | "char" | "date" | "datetime" => "string",
+        "integer" | "int" | "Integer" | "long" | "Long" | "short" | "byte" | "Bigint" | "BigInt"
+        | "bigint" => "integer",
+        "number" | "float" | "Float" | "double" | "Double" | "decimal" => "number",
+        "boolean" | "bool" | "Boolean" => "boolean",
+        "object" | "dict" | "Dict" | "HashMap" | "Hashtable" | "Map" | "Object" => "object",
+        "array" | "Array" | "list" | "List" | "ArrayList" | "tuple" | "set" | "Set" | "Queue" | "Stack" => {
+            "array"
+        }
+        "null" | "none" | "None" | "NoneType" => "null",
+        "any" | "Any" | "" => "",
+        _ => return None,
+    })
+}
+
+/// Spellings of earlier drafts and of OpenAPI 3.0.
+fn older(made: &mut Map<String, Value>) {
+    if let Some(value) = made.remove("const") {
+        made.insert("enum".into(), json!([value]));
+    }
+    for (flag, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
+        match made.get(flag) {
+            Some(Value::Bool(true)) => {
+                let value = made.remove(bound).unwrap_or(Value::Null);
+                made.remove(flag);
+                made.insert(flag.into(), value);
+            }
+            Some(Value::Bool(false)) => drop(made.remove(flag)),
+            _ => {}
+        }
+    }
+    if made.remove("nullable") == Some(Value::Bool(true)) {
+        let inner = Value::Object(std::mem::take(made));
+        // What describes stays outside, where agents read it.
+        if let Some(text) = inner.get("description") {
+            made.insert("description".into(), text.clone());
+        }
+        made.insert("anyOf".into(), json!([inner, {"type": "null"}]));
+    }
+}

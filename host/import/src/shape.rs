@@ -1,0 +1,400 @@
+//! What a schema becomes: a type of WIT with keywords of a contract, or free JSON with the schema itself.
+//!
+//! Owns that choice. A type is chosen where it accepts exactly what the schema accepts; everything else is free JSON, which the
+//! contract holds to the schema. What not even that can say is loosened, and noted. Must not know how either is written.
+
+mod free;
+mod given;
+mod scalar;
+
+use serde_json::{Map, Value};
+
+use crate::document::{Published, Request, Root};
+use crate::label::Labels;
+use crate::resolve::Resolver;
+use crate::{ImportError, Notes};
+use airlock_contract::validate::Validator;
+use given::{is_default, valid};
+
+/// Keywords of an object that is no record of its properties alone.
+const BESIDE_PROPERTIES: [&str; 13] = [
+    "allOf",
+    "anyOf",
+    "dependentRequired",
+    "dependentSchemas",
+    "else",
+    "if",
+    "maxProperties",
+    "minProperties",
+    "not",
+    "oneOf",
+    "patternProperties",
+    "propertyNames",
+    "then",
+];
+
+/// A function of the world.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) label: String,
+    pub(crate) published: String,
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) effects: Option<&'static str>,
+    pub(crate) request: Option<RequestLine>,
+    pub(crate) params: Vec<Field>,
+    /// Whether unknown arguments are dropped.
+    pub(crate) is_open: bool,
+    /// Keywords over all arguments.
+    pub(crate) schema: Map<String, Value>,
+    /// Relations over the arguments.
+    pub(crate) requires: Vec<String>,
+    /// None for a tool of which only is known that it answers with text.
+    pub(crate) result: Option<Node>,
+}
+
+/// Method and path of a request.
+pub(crate) type RequestLine = (String, String);
+
+/// A parameter, or a field of a record.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    /// The key as it was published.
+    pub(crate) key: String,
+    pub(crate) label: String,
+    pub(crate) node: Node,
+    pub(crate) is_required: bool,
+    pub(crate) default: Option<Value>,
+}
+
+/// A type, and what the contract says of its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) shape: Shape,
+    pub(crate) keywords: Map<String, Value>,
+    pub(crate) description: Option<String>,
+    /// Whether null stands for a value.
+    pub(crate) is_nullable: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Shape {
+    Bool,
+    /// The name of an integer type.
+    Int(&'static str),
+    Float,
+    Text,
+    /// The published values with their labels.
+    Enum(Vec<(String, String)>),
+    Record {
+        fields: Vec<Field>,
+        is_open: bool,
+    },
+    List(Box<Node>),
+    /// JSON of this schema; of none where anything is accepted.
+    Free(Option<Value>),
+}
+
+impl Function {
+    pub(crate) fn of(
+        published: &Published,
+        labels: &mut Labels,
+        notes: &mut Notes,
+    ) -> Result<Function, ImportError> {
+        let root = |schema| if let Root::Document(document) = &published.root { &**document } else { schema };
+        let at = &published.parameters_at;
+        let schema =
+            Resolver::new(root(&published.parameters)).schema(&published.parameters, at, "", notes)?;
+        let mut made = Function {
+            label: labels.take(&published.name),
+            published: published.name.clone(),
+            title: published.title.clone(),
+            description: published.description.clone(),
+            effects: published.effects,
+            request: published
+                .request
+                .as_ref()
+                .map(|Request { method, path }| (method.clone(), path.clone())),
+            params: Vec::new(),
+            is_open: false,
+            schema: Map::new(),
+            requires: Vec::new(),
+            result: None,
+        };
+        let mut shaping = Shaping { notes, requires: Vec::new(), is_result: false };
+        made.arguments(&schema, at, &mut shaping)?;
+        made.requires = shaping.requires;
+        if let Some(result) = &published.result {
+            let schema = Resolver::new(root(result)).schema(result, at, "result", notes)?;
+            let mut shaping = Shaping { notes, requires: Vec::new(), is_result: true };
+            made.result = Some(shaping.node(&schema, "result"));
+        }
+        Ok(made)
+    }
+
+    /// The parameters, and what applies to all of them together.
+    fn arguments(&mut self, schema: &Value, at: &str, shaping: &mut Shaping<'_>) -> Result<(), ImportError> {
+        let empty = Map::new();
+        let keywords = schema.as_object().unwrap_or(&empty);
+        if !matches!(keywords.get("type").and_then(Value::as_str), Some("object") | None) {
+            return Err(ImportError::at(at, "the arguments of a function are an object"));
+        }
+        self.params = shaping.fields(keywords, "");
+        self.is_open = match keywords.get("additionalProperties") {
+            None => false,
+            Some(closed) if is_closed(closed) => false,
+            Some(Value::Object(any)) if any.is_empty() => true,
+            Some(_) => {
+                shaping.notes.loosened(
+                    "",
+                    "unknown arguments are dropped, whatever they are (`additionalProperties`)",
+                );
+                true
+            }
+        };
+        for (keyword, value) in keywords.iter().filter(|(name, _)| BESIDE_PROPERTIES.contains(&name.as_str()))
+        {
+            self.together(keyword, value, shaping);
+        }
+        if let Err(err) = Validator::new(&Value::Object(self.schema.clone())) {
+            shaping.notes.loosened("", format!("the keywords over all arguments are left out: {err}"));
+            self.schema.clear();
+        }
+        Ok(())
+    }
+
+    /// A keyword over all arguments. Choices are written under `allOf`, as contracts have them.
+    fn together(&mut self, keyword: &str, value: &Value, shaping: &mut Shaping<'_>) {
+        let mut lost = false;
+        let value = free::without_nulls(value, &mut lost);
+        match keyword {
+            "dependentRequired" | "else" | "if" | "not" | "then" if !lost => {
+                self.schema.insert(keyword.to_owned(), value);
+            }
+            "allOf" | "anyOf" | "oneOf" if !lost => {
+                let all = self.schema.entry("allOf").or_insert_with(|| Value::Array(Vec::new()));
+                let Value::Array(all) = all else { return };
+                match value {
+                    Value::Array(items) if keyword == "allOf" => all.extend(items),
+                    value => all.push(Value::Object([(keyword.to_owned(), value)].into_iter().collect())),
+                }
+            }
+            _ => shaping.notes.loosened("", format!("`{keyword}` over all arguments is left out")),
+        }
+    }
+}
+
+/// Turns the schemas of one function into shapes.
+pub(crate) struct Shaping<'n> {
+    notes: &'n mut Notes,
+    requires: Vec<String>,
+    is_result: bool,
+}
+
+impl Shaping<'_> {
+    /// The type of a schema. `place` is the path in the contract.
+    fn node(&mut self, schema: &Value, place: &str) -> Node {
+        let empty = Map::new();
+        let (keywords, is_nullable) = present(schema.as_object().unwrap_or(&empty));
+        let description = keywords.get("description").and_then(Value::as_str).map(str::to_owned);
+        let mut node = Node { shape: Shape::Text, keywords: Map::new(), description, is_nullable };
+        let shape = match keywords.get("type").and_then(Value::as_str) {
+            _ if self.is_mixed(&keywords) => None,
+            Some("boolean") if !keywords.contains_key("enum") => Some(Shape::Bool),
+            Some("integer" | "number") => scalar::number(&keywords, &mut node.keywords),
+            Some("string") => self.text(&keywords, &mut node.keywords, place),
+            Some("array") => self.list(&keywords, &mut node.keywords, place),
+            Some("object") => self.record(&keywords, place),
+            None if keywords.contains_key("properties") => self.record(&keywords, place),
+            None if scalar::is_texts(&keywords) => self.text(&keywords, &mut node.keywords, place),
+            _ => None,
+        };
+        node.shape = shape.unwrap_or_else(|| {
+            node.keywords.clear();
+            self.free(&keywords, place)
+        });
+        let examples = keywords.get("examples").and_then(Value::as_array).filter(|_| !self.is_result);
+        if let Some(examples) = examples.and_then(|examples| valid(examples, &keywords)) {
+            node.keywords.insert("examples".into(), examples);
+        }
+        node
+    }
+
+    /// Whether the schema has keywords that no type has.
+    fn is_mixed(&self, keywords: &Map<String, Value>) -> bool {
+        let is_object = keywords.contains_key("properties");
+        let choices = ["allOf", "anyOf", "if", "not", "oneOf", "contains"];
+        choices.iter().any(|keyword| keywords.contains_key(*keyword))
+            || is_object && BESIDE_PROPERTIES.iter().any(|keyword| keywords.contains_key(*keyword))
+    }
+
+    fn free(&mut self, keywords: &Map<String, Value>, place: &str) -> Shape {
+        let (schema, lost) = free::schema(keywords);
+        for what in lost {
+            self.notes.loosened(place, what);
+        }
+        Shape::Free(schema)
+    }
+
+    fn text(
+        &mut self,
+        keywords: &Map<String, Value>,
+        said: &mut Map<String, Value>,
+        place: &str,
+    ) -> Option<Shape> {
+        if keywords.contains_key("enum") {
+            return scalar::choice(keywords, said);
+        }
+        for what in scalar::text(keywords, said) {
+            self.notes.loosened(place, what);
+        }
+        Some(Shape::Text)
+    }
+
+    fn list(
+        &mut self,
+        keywords: &Map<String, Value>,
+        said: &mut Map<String, Value>,
+        place: &str,
+    ) -> Option<Shape> {
+        if keywords.contains_key("prefixItems") || keywords.contains_key("enum") {
+            return None;
+        }
+        let items = keywords.get("items").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+        let item = self.node(&items, &format!("{place}[]"));
+        for keyword in ["minItems", "maxItems"] {
+            said.extend(keywords.get_key_value(keyword).map(|(name, value)| (name.clone(), value.clone())));
+        }
+        if keywords.get("uniqueItems") == Some(&Value::Bool(true)) && !self.is_result {
+            self.unique(&item, place);
+        }
+        Some(Shape::List(Box::new(item)))
+    }
+
+    /// `uniqueItems`, as a relation: JSON Schema's keyword is refused by providers of models.
+    fn unique(&mut self, item: &Node, place: &str) {
+        let is_key = !matches!(item.shape, Shape::Record { .. } | Shape::List(_)) && !item.is_nullable;
+        // Within lists a relation would need a variable for each of them, and names of CEL have a grammar.
+        if is_key && !place.contains("[]") && place.split('.').all(|name| !RESERVED.contains(&name)) {
+            self.requires.push(format!("!has(args.{place}) || args.{place}.unique(item, item)"));
+        } else {
+            self.notes.loosened(place, "items may repeat (`uniqueItems`)");
+        }
+    }
+
+    fn record(&mut self, keywords: &Map<String, Value>, place: &str) -> Option<Shape> {
+        let is_open = match keywords.get("additionalProperties") {
+            None => false,
+            Some(closed) if is_closed(closed) => false,
+            Some(Value::Object(any)) if any.is_empty() => true,
+            Some(_) => return None,
+        };
+        let fields = self.fields(keywords, place);
+        (!fields.is_empty()).then_some(Shape::Record { fields, is_open: is_open && !self.is_result })
+    }
+
+    /// The properties of an object as fields.
+    fn fields(&mut self, keywords: &Map<String, Value>, place: &str) -> Vec<Field> {
+        let any = Value::Object(Map::new());
+        let required = keywords.get("required").and_then(Value::as_array).into_iter().flatten();
+        let required: Vec<&str> = required.filter_map(Value::as_str).collect();
+        let empty = Map::new();
+        let properties = keywords.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+        let unnamed =
+            required.iter().filter(|name| !properties.contains_key(**name)).map(|name| (*name, &any));
+        let named = properties.iter().map(|(name, schema)| (name.as_str(), schema));
+        let mut labels = Labels::default();
+        let mut fields = Vec::new();
+        for (key, schema) in named.chain(unnamed) {
+            let label = labels.take(key);
+            let name = airlock_contract::path::snake(&label).into_owned();
+            let place = if place.is_empty() || place == "result" { name } else { format!("{place}.{name}") };
+            fields.push(self.field(key, label, schema, required.contains(&key), &place));
+        }
+        fields
+    }
+
+    fn field(&mut self, key: &str, label: String, schema: &Value, is_required: bool, place: &str) -> Field {
+        let node = self.node(schema, place);
+        if !can_be_named(key) {
+            self.notes.loosened(place, format!("its key `{}` cannot be kept", key.escape_default()));
+        }
+        if node.is_nullable && is_required && !self.is_result {
+            self.notes.loosened(place, "it may be null, so that it may be absent too");
+        }
+        let given = schema.get("default").filter(|value| !value.is_null() && !self.is_result);
+        let default = given.filter(|value| !is_required && is_default(&node.shape, value, schema));
+        match given {
+            // With a default it could be absent.
+            Some(_) if is_required => self.notes.note(place, "it is required, and its `default` is left out"),
+            Some(_) if default.is_none() => {
+                self.notes.note(place, "its `default` is not one of its own values, and is left out");
+            }
+            _ => {}
+        }
+        Field { key: key.to_owned(), label, is_required, default: default.cloned(), node }
+    }
+}
+
+/// Names that expressions read as their own.
+const RESERVED: [&str; 7] = ["as", "break", "const", "false", "in", "null", "true"];
+
+/// Whether a contract can give this name to a field.
+pub(crate) fn can_be_named(key: &str) -> bool {
+    is_shown(key, 64) && !key.contains(['`', '"', '\'', '\\'])
+}
+
+/// Whether a contract can give this value to a case.
+pub(crate) fn can_be_value(value: &str) -> bool {
+    is_shown(value, 256) && !value.contains('`')
+}
+
+/// Whether a text is shown as it is: no hidden characters, no space at its ends.
+fn is_shown(text: &str, chars_max: usize) -> bool {
+    let chars = text.chars().count();
+    (1..=chars_max).contains(&chars) && text.trim() == text && airlock_types::shorten::clean(text) == text
+}
+
+/// Whether no value is accepted.
+fn is_closed(schema: &Value) -> bool {
+    schema.get("not").and_then(Value::as_object).is_some_and(Map::is_empty)
+}
+
+/// A schema without its null, and whether it had one.
+fn present(keywords: &Map<String, Value>) -> (Map<String, Value>, bool) {
+    let mut made = keywords.clone();
+    let mut is_nullable = false;
+    if let Some(Value::Array(types)) = keywords.get("type") {
+        let others: Vec<Value> = types.iter().filter(|one| *one != "null").cloned().collect();
+        is_nullable = others.len() < types.len();
+        match others.as_slice() {
+            [one] => made.insert("type".into(), one.clone()),
+            _ => made.insert("type".into(), Value::Array(others)),
+        };
+    }
+    for choice in ["anyOf", "oneOf"] {
+        let Some(Value::Array(branches)) = keywords.get(choice) else { continue };
+        let is_null = |branch: &&Value| branch.get("type").is_some_and(|ty| ty == "null");
+        let others: Vec<Value> = branches.iter().filter(|branch| !is_null(branch)).cloned().collect();
+        if others.len() == branches.len() {
+            continue;
+        }
+        is_nullable = true;
+        match others.as_slice() {
+            [Value::Object(one)] => {
+                made.remove(choice);
+                let (one, _) = present(one);
+                for (name, value) in one {
+                    made.entry(name).or_insert(value);
+                }
+            }
+            _ => drop(made.insert(choice.into(), Value::Array(others))),
+        }
+    }
+    if let Some(Value::Array(values)) = made.get("enum") {
+        let others: Vec<Value> = values.iter().filter(|value| !value.is_null()).cloned().collect();
+        is_nullable |= others.len() < values.len();
+        made.insert("enum".into(), Value::Array(others));
+    }
+    (made, is_nullable)
+}

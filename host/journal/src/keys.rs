@@ -1,0 +1,212 @@
+//! Idempotency keys of callers, each with the call that came with it first: an SQLite database of its own, beside that of
+//! records.
+//!
+//! Owns the file, how long a key counts, and how many there are. The records are the truth of what became of a call; here
+//! stands only which one it was, on disk before the call begins. Must not know what a reply is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+
+use crate::database::{Database, Form};
+use crate::store::StoreError;
+
+/// The name of the file, in the folder of the journal.
+pub const FILE: &str = "keys.db";
+
+/// For how long a key counts, in milliseconds: a day.
+pub const AGE_MS_MAX: u64 = 86_400_000;
+
+/// Most keys of one caller. Beyond them the oldest goes.
+pub const CALLER_KEYS_MAX: u32 = 10_000;
+
+/// Version of the tables, stored in `user_version`.
+const VERSION: u32 = 1;
+
+const TABLES: &str = "
+CREATE TABLE keys (
+    key TEXT PRIMARY KEY,
+    caller TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    record TEXT NOT NULL,
+    begun_unix_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX keys_of_caller ON keys (caller, begun_unix_ms DESC);
+CREATE INDEX keys_by_age ON keys (begun_unix_ms);
+PRAGMA user_version = 1;
+";
+
+/// What a power failure undid would be done a second time.
+const FORM: Form = Form { prepare, is_durable: true, busy: Duration::from_secs(5) };
+
+/// A key that a call comes with.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The caller.
+    pub caller: String,
+    /// The digest of caller and key.
+    pub key: String,
+    /// The digest of the call: tool and canonical arguments.
+    pub fingerprint: String,
+    /// The id of its record.
+    pub record: String,
+    /// When it came.
+    pub now_unix_ms: u64,
+}
+
+/// The call that came with a key first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// The digest of the call.
+    pub fingerprint: String,
+    /// The id of its record.
+    pub record: String,
+    /// When it came.
+    pub begun_unix_ms: u64,
+}
+
+/// The keys of a host.
+#[derive(Debug)]
+pub struct Keys {
+    database: Database,
+    place: String,
+}
+
+/// Why keys cannot be kept or read, for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("the idempotency keys in {place} cannot be used, and calls with one are refused: {reason}")]
+pub struct KeysError {
+    place: String,
+    reason: String,
+}
+
+impl Keys {
+    /// The keys in a file, which is opened when the first one comes.
+    pub fn at(path: &Path) -> Keys {
+        Keys { database: Database::at(path, FORM), place: format!("`{}`", path.display()) }
+    }
+
+    /// Keys in memory, which end with the process.
+    ///
+    /// # Errors
+    /// When SQLite has no memory.
+    pub fn memory() -> Result<Keys, KeysError> {
+        let place = "memory".to_owned();
+        match Database::memory(FORM) {
+            Ok(database) => Ok(Keys { database, place }),
+            Err(reason) => Err(KeysError { place, reason }),
+        }
+    }
+
+    /// The call that came with this key within a day; or none, and this one is on disk as the first. `instead_of` is the
+    /// record of a call that is known to have done nothing, and whose place it takes.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn begin(&self, asked: &Asked, instead_of: Option<&str>) -> Result<Option<Begun>, KeysError> {
+        let begun = self.database.write(|connection| -> Result<_, StoreError> {
+            let Asked { caller, key, fingerprint, record, now_unix_ms } = asked;
+            let oldest = now_unix_ms.saturating_sub(AGE_MS_MAX).cast_signed();
+            connection.prepare_cached("DELETE FROM keys WHERE begun_unix_ms <= ?1")?.execute([oldest])?;
+            if let Some(void) = instead_of {
+                let delete = "DELETE FROM keys WHERE key = ?1 AND record = ?2";
+                connection.prepare_cached(delete)?.execute([key, void])?;
+            }
+            let query = "SELECT fingerprint, record, begun_unix_ms FROM keys WHERE key = ?1";
+            let found = connection.prepare_cached(query)?.query_row([key], |row| {
+                let begun_unix_ms = row.get::<_, i64>(2)?.cast_unsigned();
+                Ok(Begun { fingerprint: row.get(0)?, record: row.get(1)?, begun_unix_ms })
+            });
+            let found = found.optional()?;
+            if found.is_none() {
+                let row = params![key, caller, fingerprint, record, now_unix_ms.cast_signed()];
+                connection.prepare_cached("INSERT INTO keys VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(row)?;
+                let beyond = "DELETE FROM keys WHERE caller = ?1 AND key IN (SELECT key FROM keys WHERE caller = ?1 \
+                              ORDER BY begun_unix_ms DESC LIMIT -1 OFFSET ?2)";
+                connection.prepare_cached(beyond)?.execute(params![caller, CALLER_KEYS_MAX])?;
+            }
+            Ok(found)
+        });
+        begun.map_err(|err| self.error(&err))
+    }
+
+    /// Forgets the key of a call that did nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn forget(&self, key: &str, record: &str) -> Result<(), KeysError> {
+        let forgotten = self.database.write(|connection| -> Result<(), StoreError> {
+            let delete = "DELETE FROM keys WHERE key = ?1 AND record = ?2";
+            connection.prepare_cached(delete)?.execute([key, record])?;
+            Ok(())
+        });
+        forgotten.map_err(|err| self.error(&err))
+    }
+
+    fn error(&self, err: &StoreError) -> KeysError {
+        KeysError { place: self.place.clone(), reason: err.to_string() }
+    }
+}
+
+/// Creates the tables in a new database. Refuses a newer version.
+fn prepare(connection: &mut Connection) -> Result<(), String> {
+    let text = |err: rusqlite::Error| err.to_string();
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
+    // Read inside the transaction, since two processes may open the database at the same time.
+    let version: u32 =
+        transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;
+    if version > VERSION {
+        return Err(format!(
+            "it is of version {version}, written by a newer Airlock; this one knows up to {VERSION}"
+        ));
+    }
+    if version < VERSION {
+        transaction.execute_batch(TABLES).map_err(text)?;
+    }
+    transaction.commit().map_err(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(key: &str, record: &str, now_unix_ms: u64) -> Asked {
+        let text = |text: &str| text.to_owned();
+        Asked { caller: text("a"), key: text(key), fingerprint: text("f"), record: text(record), now_unix_ms }
+    }
+
+    #[test]
+    fn a_key_is_of_the_first_call_for_a_day_and_after_the_file_was_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let first = Begun { fingerprint: "f".into(), record: "r1".into(), begun_unix_ms: 5 };
+        assert_eq!(Keys::at(&path).begin(&asked("k", "r1", 5), None).unwrap(), None);
+        let keys = Keys::at(&path);
+        assert_eq!(keys.begin(&asked("k", "r2", 6), None).unwrap(), Some(first.clone()));
+        assert_eq!(keys.begin(&asked("k", "r2", 4 + AGE_MS_MAX), None).unwrap(), Some(first));
+        assert_eq!(keys.begin(&asked("k", "r3", 5 + AGE_MS_MAX), None).unwrap(), None);
+    }
+
+    #[test]
+    fn the_place_of_a_call_that_did_nothing_is_free() {
+        let keys = Keys::memory().unwrap();
+        keys.begin(&asked("k", "r1", 1), None).unwrap();
+        keys.forget("k", "another").unwrap();
+        assert!(keys.begin(&asked("k", "r2", 1), None).unwrap().is_some());
+        assert_eq!(keys.begin(&asked("k", "r2", 1), Some("r1")).unwrap(), None);
+        keys.forget("k", "r2").unwrap();
+        assert_eq!(keys.begin(&asked("k", "r3", 1), None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_caller_has_a_bounded_number_of_keys() {
+        let keys = Keys::memory().unwrap();
+        for n in 0..=u64::from(CALLER_KEYS_MAX) {
+            keys.begin(&asked(&format!("k{n}"), "r", n), None).unwrap();
+        }
+        assert!(keys.begin(&asked("k1", "r", 20_000), None).unwrap().is_some());
+        assert_eq!(keys.begin(&asked("k0", "r", 20_000), None).unwrap(), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! `airlock contract import`: what is made of a document of each form loads and accepts what the document accepts, and edits are
+//! kept when it is made again. Each folder of `tests/import` has a document, what is made of it, and calls. `BLESS=1` rewrites what
+//! is made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use airlock_import::{ImportError, import, load};
+use airlock_tests::root;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::described::Place;
+use crate::{authored, stderr, stdout};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Called {
+    function: String,
+    args: Map<String, Value>,
+    valid: bool,
+}
+
+fn cases() -> Vec<PathBuf> {
+    let mut cases: Vec<PathBuf> =
+        fs::read_dir(root().join("tests/import")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 6, "{cases:?}");
+    cases
+}
+
+fn text(case: &Path, name: &str) -> String {
+    fs::read_to_string(case.join(name)).unwrap_or_else(|err| panic!("{}: {err}", case.join(name).display()))
+}
+
+#[track_caller]
+fn is_as_before(case: &Path, name: &str, made: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(case.join(name), made).unwrap();
+    }
+    assert_eq!(text(case, name), made, "{}: `BLESS=1` rewrites it", case.join(name).display());
+}
+
+#[test]
+fn what_is_made_of_documents_is_as_before_and_loads() {
+    for case in cases() {
+        let document = text(&case, "document.json");
+        let name = case.file_name().unwrap().to_string_lossy();
+        let made = import(&document, &name, &[]).unwrap_or_else(|err| panic!("{name}: {err}"));
+        let note = |kind: &str, note: &airlock_import::Note| {
+            format!("{kind}: {} {}: {}\n", note.function, note.place, note.what)
+        };
+        let notes = made.loosened.iter().map(|one| note("loosened", one));
+        let notes: String = notes.chain(made.notes.iter().map(|one| note("note", one))).collect();
+        is_as_before(&case, "world.wit", &made.wit);
+        is_as_before(&case, "contract.toml", &made.contract);
+        is_as_before(&case, "notes.txt", &notes);
+        let loaded = load(&made.wit, &made.contract).unwrap_or_else(|err| panic!("{name}: {err}"));
+        assert_eq!(loaded.len(), made.functions.len(), "{name}");
+        for line in text(&case, "calls.jsonl").lines() {
+            let Called { function, args, valid } = serde_json::from_str(line).unwrap();
+            let label = &made.functions.iter().find(|one| one.published == function).unwrap().label;
+            let tool = loaded.iter().find(|one| one.function.name == *label).unwrap();
+            let judged = tool.contract.validate(args, None);
+            let found = judged.err().map(|(violations, _)| violations);
+            assert_eq!(found.is_none(), valid, "{name}: {line}: {found:?}");
+        }
+    }
+}
+
+/// A host takes it: the component of the world, with the contract embedded.
+#[test]
+fn a_host_serves_what_is_made() {
+    for case in cases() {
+        let component = authored::component(&text(&case, "world.wit"), Some(&text(&case, "contract.toml")));
+        let checked = Place::new(&component, "").run(&["check"]);
+        assert!(checked.status.success(), "{}: {}{}", case.display(), stdout(&checked), stderr(&checked));
+    }
+}
+
+fn function(properties: &Value) -> String {
+    json!([{"name": "find", "parameters": {"type": "object", "properties": properties}}]).to_string()
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn import(&self, properties: &Value, more: &[&str]) -> (i32, String) {
+        fs::write(self.0.path().join("doc.json"), function(properties)).unwrap();
+        let mut command = std::process::Command::new(airlock_tests::program());
+        command
+            .current_dir(self.0.path())
+            .args(["contract", "import", "doc.json", "--out", "tool"])
+            .args(more);
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), format!("{}{}", stdout(&output), stderr(&output)))
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.path().join("tool").join(name)).unwrap()
+    }
+
+    fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = self.read(name);
+        assert!(text.contains(from), "{text}");
+        fs::write(self.0.path().join("tool").join(name), text.replace(from, to)).unwrap();
+    }
+}
+
+#[test]
+fn edits_are_kept_when_a_document_is_imported_again() {
+    let folder = Folder::new();
+    let (code, said) = folder.import(&json!({"maxItems": {"type": "integer", "maximum": 10}}), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("1 function from JSON Schema functions, 0 places loosened"), "{said}");
+    let relation = "\n[[tool.find.require]]\nthat = \"args.max_items != 3\"\n";
+    let edited = format!("{}{relation}", folder.read("contract.toml"));
+    fs::write(folder.0.path().join("tool/contract.toml"), &edited).unwrap();
+    folder.edit("wit/world.wit", "world tools {", "/// Edited.\nworld tools {");
+    // Nothing has changed in the document.
+    let same = json!({"maxItems": {"type": "integer", "maximum": 10}});
+    assert_eq!(folder.import(&same, &[]).0, 0);
+    assert_eq!(folder.read("contract.toml"), edited);
+    // A parameter is new, and a bound is another.
+    let newer = json!({"maxItems": {"type": "integer", "maximum": 20}, "startAt": {"type": "string", "format": "date"}});
+    let (code, said) = folder.import(&newer, &[]);
+    assert_eq!(code, 0, "{said}");
+    let (contract, wit) = (folder.read("contract.toml"), folder.read("wit/world.wit"));
+    assert!(contract.contains("maximum = 20") && contract.contains("name = \"startAt\""), "{contract}");
+    assert!(contract.contains(relation), "{contract}");
+    assert!(wit.contains("/// Edited.\n") && wit.contains("start-at: option<string>"), "{wit}");
+}
+
+#[test]
+fn a_line_that_was_edited_and_changed_is_a_conflict_that_names_both() {
+    let folder = Folder::new();
+    let bound = |most: u32| json!({"count": {"type": "integer", "maximum": most}});
+    assert_eq!(folder.import(&bound(10), &[]).0, 0);
+    folder.edit("contract.toml", "maximum = 10", "maximum = 5");
+    let edited = folder.read("contract.toml");
+    let (code, said) = folder.import(&bound(20), &[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("tool/contract.toml:") && said.contains("maximum = 5") && said.contains("maximum = 20"),
+        "{said}"
+    );
+    assert_eq!(folder.read("contract.toml"), edited, "nothing is written");
+    assert_eq!(folder.import(&bound(20), &["--keep", "mine"]).0, 0);
+    assert_eq!(folder.read("contract.toml"), edited);
+    // Decided once: the next import of the same document has no conflict.
+    assert_eq!(folder.import(&bound(20), &[]).0, 0);
+    assert_eq!(folder.import(&bound(30), &["--keep", "document"]).0, 0);
+    assert!(folder.read("contract.toml").contains("maximum = 30"));
+}
+
+#[test]
+fn what_was_not_imported_is_not_overwritten() {
+    let folder = Folder::new();
+    fs::create_dir(folder.0.path().join("tool")).unwrap();
+    fs::write(folder.0.path().join("tool/contract.toml"), "effects = \"read\"\n").unwrap();
+    let (code, said) = folder.import(&json!({}), &[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("is there and was not imported"), "{said}");
+    assert_eq!(folder.read("contract.toml"), "effects = \"read\"\n");
+    assert!(!folder.0.path().join("tool/wit").exists());
+}
+
+/// An edit that the new document leaves without its field is kept, and what does not load is named.
+#[test]
+fn an_edit_about_a_field_that_is_gone_is_kept_and_named() {
+    let folder = Folder::new();
+    let two = json!({"a": {"type": "integer"}, "b": {"type": "integer"}});
+    assert_eq!(folder.import(&two, &[]).0, 0);
+    let relation = "\n[[tool.find.require]]\nthat = \"args.b != 3\"\n";
+    let edited = format!("{}{relation}", folder.read("contract.toml"));
+    fs::write(folder.0.path().join("tool/contract.toml"), edited).unwrap();
+    let (code, said) = folder.import(&json!({"a": {"type": "integer"}}), &[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("does not load") && said.contains("`args` has no field `b`"), "{said}");
+    assert!(folder.read("contract.toml").contains(relation));
+}
+
+#[test]
+fn a_bad_document_is_refused_with_its_place() {
+    let deep = format!("{}{{}}{}", r#"{"type": "array", "items": "#.repeat(60), "}".repeat(60));
+    let deep =
+        format!(r#"{{"name": "f", "parameters": {{"type": "object", "properties": {{"a": {deep}}}}}}}"#);
+    let next = |n: usize| vec![format!(r##"{{"$ref": "#/$defs/d{}"}}"##, n + 1); 4].join(",");
+    let defs: Vec<String> =
+        (0..15).map(|n| format!(r#""d{n}": {{"type": "array", "prefixItems": [{}]}}"#, next(n))).collect();
+    let bomb = format!(
+        r##"{{"name": "f", "parameters": {{"$defs": {{{}, "d15": {{}}}}, "type": "object", "properties": {{"a": {{"$ref": "#/$defs/d0"}}}}}}}}"##,
+        defs.join(",")
+    );
+    let cases: [(&str, &str); 12] = [
+        ("", "it is not JSON"),
+        ("openapi: 3.1.0\n", "convert YAML to JSON first"),
+        ("{\"name\": \"f\",", "it is not JSON"),
+        ("{}", "no document that can be imported"),
+        ("[]", "no document that can be imported"),
+        (r#"{"swagger": "2.0"}"#, "`/openapi`: only OpenAPI 3"),
+        (r#"[{"name": "f"}, {"parameters": {}}]"#, "`/1`: no function"),
+        (r#"[{"name": "f"}, {"name": "f"}]"#, "`/1`: `f` is there twice"),
+        (
+            r#"{"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "text"}}}}"#,
+            "`/parameters/properties/a/type`: `text`",
+        ),
+        (
+            r##"{"name": "f", "parameters": {"type": "object", "properties": {"a": {"$ref": "https://x.example/s"}}}}"##,
+            "leads out of the document",
+        ),
+        (&deep, "nested deeper than 48"),
+        (&bomb, "too large"),
+    ];
+    for (document, says) in cases {
+        let refused = import(document, "x", &[]).unwrap_err().to_string();
+        assert!(refused.contains(says), "{says:?} is not in {refused:?}");
+    }
+    assert_eq!(import(r#"{"name": "f"}"#, "x", &["g".into()]), Err(ImportError::Unknown("g".into())));
+}

@@ -1,0 +1,144 @@
+//! Idempotency keys of callers: the same call with the same key is made once, and answered as often as it comes.
+
+use airlock_tests::registry;
+use airlock_tests::wire::Wire;
+use airlock_types::call::{Arguments, Call};
+use airlock_types::caller::Caller;
+use airlock_types::code::{Code, Ran};
+use airlock_types::reply::Reply;
+use serde_json::{Value, json};
+
+use crate::callers::two_callers;
+use crate::scripted::Stage;
+
+const WIT: &str = "package test:desk;
+world desk { export book: func(seat: string) -> result<string, string>; }";
+
+const WRITES: &str = "[tool.book]\neffects = \"write\"\n";
+
+const REGISTRY: &str = "[tools.desk]\ncomponent = \"desk.wasm\"\n";
+
+async fn desk() -> Stage {
+    Stage::open(&[("desk", WIT, WRITES)], REGISTRY).await
+}
+
+fn keyed(key: &str, seat: &str) -> Call {
+    let args = Arguments::Text(json!({"seat": seat}).to_string().into());
+    Call { idempotency: Some(key.to_owned()), ..Call::new("desk", args) }
+}
+
+async fn book(stage: &Stage, key: &str, seat: &str, answer: Result<&str, &str>) -> Reply {
+    stage.make(keyed(key, seat), answer.map(Value::from).map_err(Value::from)).await
+}
+
+#[tokio::test]
+async fn the_same_call_with_the_same_key_gets_the_stored_reply() {
+    let stage = desk().await;
+    let first = book(&stage, "k1", "1A", Ok("booked")).await;
+    stage.clock.later(5_000);
+    let again = book(&stage, "k1", "1A", Ok("booked a second time")).await;
+    assert_eq!((again.code, again.result), (Code::Ok, Some(json!("booked"))));
+    let cached = again.provenance.unwrap().cached.unwrap();
+    assert_eq!((cached.age_ms, cached.record), (5_000, first.record.clone()));
+    let repeat = stage.host.journal().find(&again.record).unwrap().unwrap().repeat.unwrap();
+    assert_eq!((repeat.of, &*repeat.how), (Some(first.record), "key"));
+    assert_eq!(book(&stage, "k2", "1A", Ok("booked")).await.code, Code::Ok);
+    assert_eq!(stage.script.attempts(), 2);
+}
+
+#[tokio::test]
+async fn a_failure_is_stored_too_and_a_call_that_did_not_run_is_not() {
+    let stage = desk().await;
+    let taken = book(&stage, "k1", "1A", Err("taken")).await;
+    let again = book(&stage, "k1", "1A", Ok("booked")).await;
+    assert_eq!((again.code, again.error), (Code::ToolError, taken.error));
+    assert_eq!(stage.script.attempts(), 1);
+    // One that is stopped before it runs leaves its key to the next.
+    let mut held = keyed("k2", "2B");
+    held.session = airlock_types::session::SessionKey::Transport("a".to_owned());
+    let first = Call { idempotency: None, ..held.clone() };
+    assert_eq!(stage.make(first, Ok(json!("booked"))).await.code, Code::Ok);
+    assert_eq!(stage.make(held, Ok(json!("booked"))).await.code, Code::PolicyDuplicate);
+    assert_eq!(book(&stage, "k2", "2B", Ok("booked")).await.code, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_key_is_of_one_call_and_one_caller() {
+    let callers = "[callers.ann]\ntools = [\"*\"]\n[callers.local]\ntools = [\"*\"]\n[callers.anonymous]\ntools = [\"*\"]\n";
+    let stage = Stage::open(&[("desk", WIT, WRITES)], &format!("{callers}{REGISTRY}")).await;
+    book(&stage, "k1", "1A", Ok("booked")).await;
+    let other = book(&stage, "k1", "1B", Ok("booked")).await;
+    let error = other.error.unwrap();
+    assert_eq!((other.code, error.ran, error.retryable), (Code::ArgsIdempotency, Ran::No, false));
+    assert!(error.message.contains("came with another tool or other arguments"), "{}", error.message);
+    let ann = Call { caller: Caller::named("ann"), ..keyed("k1", "1B") };
+    assert_eq!(stage.make(ann, Ok(json!("booked"))).await.code, Code::Ok);
+    let stranger = Call { caller: Caller::named("anonymous"), ..keyed("k1", "1B") };
+    assert_eq!(stage.make(stranger, Ok(json!("booked"))).await.code, Code::ArgsIdempotency);
+    for key in ["", "a b", "é", &"k".repeat(256)] {
+        assert_eq!(book(&stage, key, "1A", Ok("booked")).await.code, Code::ArgsIdempotency, "{key}");
+    }
+    assert_eq!(stage.script.attempts(), 2);
+}
+
+#[tokio::test]
+async fn a_call_whose_key_is_running_is_a_conflict() {
+    let stage = desk().await;
+    let (first, second) =
+        tokio::join!(book(&stage, "k1", "1A", Ok("booked")), stage.host.call(keyed("k1", "1A")),);
+    let error = second.error.unwrap();
+    assert_eq!((first.code, second.code), (Code::Ok, Code::PolicyConflict));
+    assert_eq!((error.retryable, error.retry_after_ms), (true, Some(1_000)));
+    assert_eq!(book(&stage, "k1", "1A", Ok("again")).await.result, Some(json!("booked")));
+}
+
+#[tokio::test]
+async fn a_restart_loses_no_key() {
+    let stage = desk().await;
+    book(&stage, "k1", "1A", Ok("booked")).await;
+    let stage = stage.reopened(REGISTRY).await;
+    assert_eq!(book(&stage, "k1", "1A", Ok("again")).await.result, Some(json!("booked")));
+    assert_eq!(stage.script.attempts(), 0);
+    stage.clock.later(86_400_000);
+    assert_eq!(book(&stage, "k1", "1A", Ok("again")).await.result, Some(json!("again")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_has_the_key_in_a_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let (server, ann, _) = two_callers(folder.path(), "");
+    let convert = async |value: u32| {
+        let args = json!({"value": value, "from": "km", "to": "m"}).to_string();
+        let call = server.call("unit_convert", args).bearer_auth(&ann).header("Idempotency-Key", "k1");
+        let response = call.send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    let (_, first) = convert(1).await;
+    let (status, again) = convert(1).await;
+    assert_eq!((status, &again["result"]), (200, &first["result"]));
+    assert_eq!(again["provenance"]["cached"]["record"], first["record"], "{again}");
+    let (status, other) = convert(2).await;
+    assert_eq!((status, &other["code"]), (422, &json!("args.idempotency")), "{other}");
+}
+
+#[test]
+fn mcp_has_the_key_in_meta() {
+    let mut wire = Wire::handshake(&registry("example"), "2025-11-25").unwrap().0;
+    // The state of this registry stays from one run of the tests to the next.
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().file_name().unwrap().to_str().unwrap().to_owned();
+    let mut convert = |key: Value| {
+        let args = json!({"value": 1, "from": "km", "to": "m"});
+        let params =
+            json!({"name": "unit_convert", "arguments": args, "_meta": {"dev.airlock/idempotency_key": key}});
+        wire.ask(1, "tools/call", params).unwrap()["result"].clone()
+    };
+    let first = convert(key.clone().into());
+    let again = convert(key.into());
+    assert_eq!(again["structuredContent"]["result"], first["structuredContent"]["result"]);
+    let provenance = &again["_meta"]["dev.airlock/provenance"];
+    assert_eq!(provenance["cached"]["record"], first["_meta"]["dev.airlock/record"], "{again}");
+    // What is no text is refused, and not left out.
+    let wrong = convert(json!(7));
+    assert_eq!(wrong["_meta"]["dev.airlock/code"], "args.idempotency", "{wrong}");
+}

@@ -18,7 +18,7 @@ use airlock_contract::arguments::{self, ArgumentLimits};
 use airlock_contract::expression::{Expression, Scope};
 use airlock_contract::manifest::Manifest;
 use airlock_contract::surface::Parts;
-use airlock_contract::tool::Contract;
+use airlock_contract::tool::{Contract, Moment};
 use airlock_contract::{message, package};
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::digest::sha256;
@@ -61,7 +61,7 @@ pub fn arguments(bytes: &[u8]) {
         }
         Err((violations, args)) => {
             assert!(!violations.is_empty(), "a refusal says what is wrong");
-            let example = contract.mended(&args, 0);
+            let example = contract.mended(&args, Moment::without_session(0));
             if let Some(Value::Object(example)) = &example {
                 assert!(contract.validate(example.clone(), None).is_ok(), "an example is valid: {example:?}");
             }

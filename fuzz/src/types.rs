@@ -104,7 +104,8 @@ pub(crate) fn judge(expression: &Expression, ty: &FunctionTy) {
     assert!(expression.cost() <= COST_MAX);
     assert_eq!(VALUES.len(), 2, "the values of the target have its types");
     for (args, result) in VALUES.iter() {
-        let bindings = Bindings { params: &ty.params, args, result: Some(result), now_unix_ms: Some(0) };
+        let bindings =
+            Bindings { params: &ty.params, args, result: Some(result), now_unix_ms: Some(0), facts: None };
         if let Judgement::Fails(why) | Judgement::Error(why) = expression.eval(&bindings) {
             assert!(why.0.len() <= EXPLANATION_BYTES_MAX, "{} bytes", why.0.len());
         }

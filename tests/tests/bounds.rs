@@ -14,7 +14,7 @@ use airlock_contract::arguments::ArgumentLimits;
 use airlock_contract::component::{Function, FunctionDocs};
 use airlock_contract::manifest::ToolContract;
 use airlock_contract::message;
-use airlock_contract::tool::Contract;
+use airlock_contract::tool::{Contract, Moment};
 use airlock_contract::ty::{Case, Field, FunctionTy, Ty};
 use airlock_tests::registry;
 use airlock_types::call::{Arguments, Call};
@@ -200,7 +200,7 @@ fn bend(value: &Value, wrong: Wrong, from: usize, seen: &mut usize) -> Value {
 /// Runs every step of the inner door, from the text of arguments to the text of the error.
 fn judge(contract: &Contract, args: Map<String, Value>) -> Option<Vec<Violation>> {
     let (violations, args) = contract.validate(args, None).err()?;
-    let example = contract.mended(&args, 0);
+    let example = contract.mended(&args, Moment::without_session(0));
     let text = message::text("f", &violations, example.as_ref());
     assert!(text.len() <= message::TEXT_BYTES_MAX);
     Some(violations)

@@ -118,7 +118,7 @@ async fn http_has_the_key_in_a_header() {
     assert_eq!((status, &again["result"]), (200, &first["result"]));
     assert_eq!(again["provenance"]["cached"]["record"], first["record"], "{again}");
     let (status, other) = convert(2).await;
-    assert_eq!((status, &other["code"]), (422, &json!("args.idempotency")), "{other}");
+    assert_eq!((status, &other["reply"]["code"]), (422, &json!("args.idempotency")), "{other}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::shadow::{MONTH, Shadowed};
 use crate::shadow_agent::{agent, write_queries};
 
 /// Changes of each kind in an ordinary run of the tests. `cargo xtask shadow` plants sixty.
-const SAMPLE: u32 = 2;
+const SAMPLE: u32 = 4;
 
 /// Months that no case asks for.
 const OTHER_MONTHS: [&str; 3] = ["2007-05", "2009-10", "2012-01"];

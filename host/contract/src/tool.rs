@@ -229,7 +229,7 @@ impl Contract {
             violations = self.rules.violations(&args);
         }
         if !violations.is_empty() {
-            return Err((violations, args));
+            return Err((self.hinted(violations, &args), args));
         }
         let args = if let Value::Object(args) = args { args } else { Map::new() };
         let checked = match &self.published.args {

@@ -35,7 +35,7 @@ use airlock_types::usage::Traces;
 pub use judged::{Judgement, judge, result_ty};
 pub use recorded::{NotReplayable, Recorded};
 pub(crate) use stubbed::played;
-pub use stubbed::{UNRECORDED, stubbed};
+pub use stubbed::{NOT_REPEATED, UNRECORDED, stubbed};
 
 /// Least time for a strict or stub replay, which waits for nothing: an interrupted machine must not end it.
 const DEADLINE_MIN: Duration = Duration::from_secs(60);

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use crate::document::Document;
-use crate::label::is_plain;
-use crate::shape::{Field, Function, Node, Shape, can_be_named};
+use crate::label::{can_be_named, is_plain};
+use crate::shape::{Field, Function, Node, Shape};
 use airlock_contract::path::snake;
 
 /// Writes the contract.

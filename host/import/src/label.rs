@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use airlock_contract::path::snake;
+use airlock_types::shorten::clean;
 
 /// Characters of the longest label: longer published names are cut, and stay in the contract.
 const LABEL_CHARS_MAX: usize = 64;
@@ -60,6 +61,20 @@ const KEYWORDS_OF_NUMBERS: [&str; 4] = ["u16", "u32", "u64", "u8"];
 pub(crate) struct Labels(BTreeSet<String>);
 
 impl Labels {
+    /// Labels for the published names of one record or choice. Names that are their own label get it, so that no other one has
+    /// a label that is published.
+    pub(crate) fn of<'n>(names: &[&'n str], is_own: impl Fn(&str, &str) -> bool) -> Vec<(String, &'n str)> {
+        let mut labels = Labels::default();
+        let mut own: BTreeSet<&str> = BTreeSet::new();
+        own.extend(names.iter().filter(|name| is_own(&label(name), name)));
+        labels.0.extend(own.iter().map(|name| label(name)));
+        let labelled = |name: &&'n str| {
+            let label = if own.contains(name) { label(name) } else { labels.take(name) };
+            (label, *name)
+        };
+        names.iter().map(labelled).collect()
+    }
+
     /// A label for a published name that no other name has.
     pub(crate) fn take(&mut self, published: &str) -> String {
         let plain = label(published);
@@ -80,6 +95,22 @@ pub(crate) fn written(label: &str) -> String {
 /// Whether agents see the published name without a word in the contract.
 pub(crate) fn is_plain(label: &str, published: &str) -> bool {
     snake(label) == published
+}
+
+/// Whether a contract can give this name to a field.
+pub(crate) fn can_be_named(key: &str) -> bool {
+    is_shown(key, 64) && !key.contains(['`', '"', '\'', '\\'])
+}
+
+/// Whether a contract can give this value to a case.
+pub(crate) fn can_be_value(value: &str) -> bool {
+    is_shown(value, 256) && !value.contains('`')
+}
+
+/// Whether a text is shown as it is: no hidden characters, no space at its ends.
+fn is_shown(text: &str, chars_max: usize) -> bool {
+    let chars = text.chars().count();
+    (1..=chars_max).contains(&chars) && text.trim() == text && clean(text) == text
 }
 
 /// The words of a name in lower case, joined by `-`. A word begins with a letter, so that numbers join the word before.
@@ -136,6 +167,15 @@ mod tests {
         }
         assert_eq!(written("from"), "%from");
         assert!(is_plain("user-id", "user_id") && !is_plain("param1", "param_1"));
+    }
+
+    #[test]
+    fn a_name_that_is_its_own_label_has_it() {
+        let labels = |names: &[&'static str]| Labels::of(names, is_plain);
+        let wanted = [("user-id-n2".to_owned(), "userId"), ("user-id".to_owned(), "user_id")];
+        assert_eq!(labels(&["userId", "user_id"]), wanted);
+        let cases = Labels::of(&["AA", "Aa", "aa"], |label, value| label == value);
+        assert_eq!(cases.iter().map(|(label, _)| &**label).collect::<Vec<_>>(), ["aa-n2", "aa-n3", "aa"]);
     }
 
     #[test]

@@ -134,3 +134,60 @@ fn defined(resolve: &Resolve, id: TypeId) -> Option<Ty> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use serde_json::{Map, Value, json};
+
+    use super::load;
+    use crate::import;
+
+    /// Keys as strangers write them: other spellings of one another, words of WIT and of expressions, other alphabets.
+    const KEYS: [&str; 14] =
+        ["a", "A", "a_b", "aB", "a-b", "a b", "1", "type", "from", "日本", "in", "a\"b", "", "unnamed"];
+
+    fn schema() -> impl Strategy<Value = Value> {
+        let keys = || proptest::collection::vec(select(&KEYS[..]), 0..4);
+        let leaf = prop_oneof![
+            Just(json!({})),
+            Just(json!({"type": "string", "minLength": 1, "pattern": "(?=a)b", "default": 5})),
+            Just(json!({"type": ["integer", "null"], "minimum": 0, "maximum": 9, "default": 3})),
+            Just(json!({"type": "number", "exclusiveMinimum": true, "minimum": 0, "format": "float"})),
+            Just(json!({"type": "dict"})),
+            Just(json!({"const": null})),
+            keys().prop_map(|values| json!({"type": "string", "enum": values})),
+            keys().prop_map(|values| json!({"enum": values, "description": "\u{202e}a\n\n*/ b"})),
+        ];
+        leaf.prop_recursive(3, 12, 4, move |inner| {
+            let objects = (proptest::collection::vec((select(&KEYS[..]), inner.clone()), 0..4), keys());
+            prop_oneof![
+                inner.clone().prop_map(|item| json!({"type": "array", "items": item, "uniqueItems": true})),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| json!({"anyOf": [a, b]})),
+                inner.clone().prop_map(|more| json!({"type": "object", "additionalProperties": more})),
+                objects.prop_map(|(fields, required)| {
+                    let fields: Map<String, Value> =
+                        fields.into_iter().map(|(key, schema)| (key.to_owned(), schema)).collect();
+                    json!({"type": "object", "title": "Thing", "properties": fields, "required": required})
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn what_is_made_loads(schemas in proptest::collection::vec(schema(), 1..3)) {
+            let function = |(n, schema): (usize, &Value)| {
+                let parameters = json!({"type": "object", "properties": {"x y": schema, "result": schema}, "anyOf": [{"required": ["x y"]}, {}]});
+                json!({"name": format!("f.{n}"), "inputSchema": parameters, "outputSchema": schema})
+            };
+            let tools: Vec<Value> = schemas.iter().enumerate().map(function).collect();
+            let made = import(&json!({"tools": tools}).to_string(), "some name", &[]).unwrap();
+            let loaded = load(&made.wit, &made.contract);
+            prop_assert!(loaded.is_ok(), "{}\n{}\n{}", loaded.unwrap_err(), made.wit, made.contract);
+        }
+    }
+}

@@ -139,6 +139,8 @@ impl Walk<'_, '_> {
         beside.remove("$ref");
         if let (Value::Object(made), Value::Object(more)) = (&mut made, self.keywords(&beside, at, depth)?) {
             made.extend(more);
+            let name = reference.rsplit('/').next().unwrap_or_default();
+            made.entry("title").or_insert_with(|| json!(name));
         }
         Ok(made)
     }

@@ -7,10 +7,12 @@ mod free;
 mod given;
 mod scalar;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::document::{Published, Request, Root};
-use crate::label::Labels;
+use crate::label::{Labels, can_be_named, is_plain};
 use crate::resolve::Resolver;
 use crate::{ImportError, Notes};
 use airlock_contract::validate::Validator;
@@ -73,6 +75,8 @@ pub(crate) struct Node {
     pub(crate) shape: Shape,
     pub(crate) keywords: Map<String, Value>,
     pub(crate) description: Option<String>,
+    /// The name that the document gives the type.
+    pub(crate) name: Option<String>,
     /// Whether null stands for a value.
     pub(crate) is_nullable: bool,
 }
@@ -127,7 +131,7 @@ impl Function {
         if let Some(result) = &published.result {
             let schema = Resolver::new(root(result)).schema(result, at, "result", notes)?;
             let mut shaping = Shaping { notes, requires: Vec::new(), is_result: true };
-            made.result = Some(shaping.node(&schema, "result"));
+            made.result = Some(shaping.node(&schema, ""));
         }
         Ok(made)
     }
@@ -197,7 +201,8 @@ impl Shaping<'_> {
         let empty = Map::new();
         let (keywords, is_nullable) = present(schema.as_object().unwrap_or(&empty));
         let description = keywords.get("description").and_then(Value::as_str).map(str::to_owned);
-        let mut node = Node { shape: Shape::Text, keywords: Map::new(), description, is_nullable };
+        let name = keywords.get("title").and_then(Value::as_str).map(str::to_owned);
+        let mut node = Node { shape: Shape::Text, keywords: Map::new(), description, name, is_nullable };
         let shape = match keywords.get("type").and_then(Value::as_str) {
             _ if self.is_mixed(&keywords) => None,
             Some("boolean") if !keywords.contains_key("enum") => Some(Shape::Bool),
@@ -297,18 +302,18 @@ impl Shaping<'_> {
     fn fields(&mut self, keywords: &Map<String, Value>, place: &str) -> Vec<Field> {
         let any = Value::Object(Map::new());
         let required = keywords.get("required").and_then(Value::as_array).into_iter().flatten();
-        let required: Vec<&str> = required.filter_map(Value::as_str).collect();
+        let mut seen = BTreeSet::new();
+        let required: Vec<&str> =
+            required.filter_map(Value::as_str).filter(|name| seen.insert(*name)).collect();
         let empty = Map::new();
         let properties = keywords.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-        let unnamed =
-            required.iter().filter(|name| !properties.contains_key(**name)).map(|name| (*name, &any));
-        let named = properties.iter().map(|(name, schema)| (name.as_str(), schema));
-        let mut labels = Labels::default();
+        let unnamed = required.iter().copied().filter(|name| !properties.contains_key(*name));
+        let keys: Vec<&str> = properties.keys().map(String::as_str).chain(unnamed).collect();
         let mut fields = Vec::new();
-        for (key, schema) in named.chain(unnamed) {
-            let label = labels.take(key);
+        for (label, key) in Labels::of(&keys, is_plain) {
             let name = airlock_contract::path::snake(&label).into_owned();
-            let place = if place.is_empty() || place == "result" { name } else { format!("{place}.{name}") };
+            let place = if place.is_empty() { name } else { format!("{place}.{name}") };
+            let schema = properties.get(key).unwrap_or(&any);
             fields.push(self.field(key, label, schema, required.contains(&key), &place));
         }
         fields
@@ -338,22 +343,6 @@ impl Shaping<'_> {
 
 /// Names that expressions read as their own.
 const RESERVED: [&str; 7] = ["as", "break", "const", "false", "in", "null", "true"];
-
-/// Whether a contract can give this name to a field.
-pub(crate) fn can_be_named(key: &str) -> bool {
-    is_shown(key, 64) && !key.contains(['`', '"', '\'', '\\'])
-}
-
-/// Whether a contract can give this value to a case.
-pub(crate) fn can_be_value(value: &str) -> bool {
-    is_shown(value, 256) && !value.contains('`')
-}
-
-/// Whether a text is shown as it is: no hidden characters, no space at its ends.
-fn is_shown(text: &str, chars_max: usize) -> bool {
-    let chars = text.chars().count();
-    (1..=chars_max).contains(&chars) && text.trim() == text && airlock_types::shorten::clean(text) == text
-}
 
 /// Whether no value is accepted.
 fn is_closed(schema: &Value) -> bool {

@@ -97,7 +97,7 @@ impl Writer {
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
-        let label = self.labels.take(name);
+        let label = self.labels.take(node.name.as_deref().unwrap_or(name));
         let docs = docs(node.description.as_deref(), 4);
         self.types.push(format!("{docs}    {kind} {} {{\n{body}    }}\n", written(&label)));
         self.known.insert(key, written(&label));

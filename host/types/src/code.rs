@@ -32,7 +32,7 @@ pub enum Code {
     ArgsConstraint,
     #[serde(rename = "args.precondition")]
     ArgsPrecondition,
-    /// The idempotency key came with another call before, or cannot be one.
+    #[serde(rename = "args.idempotency")]
     ArgsIdempotency,
     #[serde(rename = "clarify")]
     Clarify,
@@ -44,7 +44,7 @@ pub enum Code {
     PolicyHeld,
     #[serde(rename = "policy.duplicate")]
     PolicyDuplicate,
-    /// A call with the same idempotency key is running.
+    #[serde(rename = "policy.conflict")]
     PolicyConflict,
     #[serde(rename = "tool.error")]
     ToolError,

@@ -1,7 +1,7 @@
-"""Writes the function documents of BFCL, one a line: {"document": …, "answers": [arguments], "invalid": n}.
+"""Writes the function documents of BFCL, one a line: {"document": …, "answers": [arguments], "invalid": [arguments]}.
 
 Each document is there once. Its answers are the possible answers of every question that offers it, as far as they are valid by the
-document itself; the others are counted. The types of the documents are names of Python, Java and JavaScript.
+document itself; the others are `invalid`. The types of the documents are names of Python, Java and JavaScript.
 """
 
 import glob
@@ -17,17 +17,18 @@ ALIASES = {
     "dict": "object", "HashMap": "object", "tuple": "array", "Array": "array", "ArrayList": "array", "float": "number",
     "double": "number", "long": "integer", "String": "string", "char": "string", "Boolean": "boolean",
 }
+KEPT = ("enum", "format", "maxItems", "maximum", "minItems", "required")
 # Answers of one call that are tried: with each listed value of one argument, and the first values of the others.
 ANSWERS_MAX = 500
 
 
 def schema(said):
-    """The document as JSON Schema. It keeps to the types, and to `required` and `enum`."""
+    """The document as JSON Schema: its types, and the keywords that documents of the benchmark have."""
     if isinstance(said, list):
         return [schema(item) for item in said]
     if not isinstance(said, dict):
         return said
-    made = {key: value for key, value in said.items() if key in ("enum", "required", "minItems", "maxItems", "maximum")}
+    made = {key: value for key, value in said.items() if key in KEPT}
     kind = ALIASES.get(said.get("type"), said.get("type"))
     if kind not in ("any", "", None):
         made["type"] = kind
@@ -94,18 +95,15 @@ def main():
         for document in lines(path):
             documents[json.dumps(document, sort_keys=True)] = document
     for key, document in documents.items():
-        validator = jsonschema.Draft202012Validator(schema(document["parameters"]))
-        valid, invalid, seen = [], 0, set()
+        validator = jsonschema.Draft202012Validator(schema(document["parameters"]), format_checker=jsonschema.FormatChecker())
+        valid, invalid, seen = [], [], set()
         for call in answers.get(key, []):
             for args in itertools.islice(objects(call), ANSWERS_MAX):
                 text = json.dumps(args, sort_keys=True)
                 if text in seen:
                     continue
                 seen.add(text)
-                if validator.is_valid(args):
-                    valid.append(args)
-                else:
-                    invalid += 1
+                (valid if validator.is_valid(args) else invalid).append(args)
         print(json.dumps({"document": document, "answers": valid, "invalid": invalid}))
 
 

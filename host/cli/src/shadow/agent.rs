@@ -21,7 +21,7 @@ use serde_json::json;
 use super::text::quoted;
 use crate::print::Message;
 use airlock::environment::World;
-use airlock::replay::UNRECORDED;
+use airlock::replay::{NOT_REPEATED, UNRECORDED};
 use airlock_journal::Journal;
 use airlock_shadow::query::{CALLS_MAX, Call, Did};
 use airlock_types::environment::Environment as _;
@@ -171,9 +171,13 @@ impl Agent<'_> {
         for page in journal.pages(0) {
             for record in page.map_err(|err| unread(&err))? {
                 let traps = record.attempts.iter().filter_map(|attempt| attempt.trap.as_ref());
-                let unrecorded =
-                    traps.map(|trap| &trap.message).find(|message| message.starts_with(UNRECORDED));
-                did.unrecorded.extend(unrecorded.cloned());
+                let messages: Vec<&String> = traps.map(|trap| &trap.message).collect();
+                let that = |begin: &str| messages.iter().find(|message| message.starts_with(begin));
+                // Then the agent did not get what it got, whatever it did: it is not the agent that changed.
+                if let Some(message) = that(NOT_REPEATED) {
+                    return Err(format!("{message}; the leg `host` of its case says more"));
+                }
+                did.unrecorded.extend(that(UNRECORDED).map(|message| (*message).clone()));
                 did.calls.push(Call { tool: record.tool, args: record.args });
             }
             if did.calls.len() > CALLS_MAX {

@@ -144,7 +144,11 @@ fn agent(out: &mut String, report: &Report<'_>, agent: &AgentNight) -> Result {
         )?;
     }
     writeln!(out, "</tbody></table></div>")?;
-    writeln!(out, "<p class=\"quiet\">{} of {} queries could not be run.</p>", agent.not_run, agent.queries)?;
+    writeln!(
+        out,
+        "<p class=\"quiet\">Queries that could not be run: {} of {}.</p>",
+        agent.not_run, agent.queries
+    )?;
     if let Some(first) = agent.drifted.first() {
         writeln!(out, "<pre>{}</pre>", text(&report.reproduce_query(&first.query)))?;
     }

@@ -7,6 +7,7 @@ use super::{html, text};
 use crate::Ended;
 use crate::print::{Message, Printer};
 use airlock_shadow::night::{blocked, trends};
+use airlock_types::words::count;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -30,7 +31,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer) -> Ended {
         None => printer.line(report.to_string().trim_end()),
         Some(path) => {
             folder.write(path, html::page(&report, &nights).as_bytes())?;
-            printer.line(format!("{}: {} nights", path.display(), nights.len()));
+            printer.line(format!("{}: {}", path.display(), count(nights.len() as u64, "night")));
         }
     }
     Ok(0)

@@ -122,15 +122,15 @@ pub(super) fn tool(
         checks: bind.checks(&expect, &scope),
         verify: verify.as_ref().map(|verify| bind.verify(verify)),
         confidential: bind.confidential(confidential, function.ty.result.is_some()),
-        unused_terms: unused(written, &scope),
+        unused_terms: unused(written, &expect, &scope),
         facts,
     }
 }
 
 /// The terms that no rule of the tool names.
-fn unused(written: &WrittenTool, scope: &Scope) -> Vec<String> {
+fn unused(written: &WrittenTool, expect: &[Spanned<Rule>], scope: &Scope) -> Vec<String> {
     let required = written.require.iter().map(|require| require.that.get_ref().as_str());
-    let expected = written.expect.iter().flat_map(|rule| rule.get_ref().expressions());
+    let expected = expect.iter().flat_map(|rule| rule.get_ref().expressions());
     let used: BTreeSet<&str> =
         required.chain(expected).flat_map(|text| scope.terms.used(text).into_keys()).collect();
     let names = written.terms.keys().map(|name| name.get_ref().as_str());
@@ -372,7 +372,7 @@ mod tests {
     #[test]
     fn refuses_more_programs_than_a_host_compiles() {
         let rule = "[[tool.find.require]]\nthat = \"args.max_items > 1u\"\n";
-        refuses(&rule.repeat(257), &["257 relations, terms and checks; at most 256"]);
+        refuses(&rule.repeat(257), &["257 relations, terms, checks and facts; at most 256"]);
         let pattern = r#"{ properties = { period = { pattern = "a" } } }, "#;
         let patterns = format!("[tool.find.schema]\nallOf = [{}]\n", pattern.repeat(129));
         refuses(&patterns, &["129 patterns; at most 128"]);

@@ -63,8 +63,7 @@ impl Form {
             (_, Value::Null) => {}
             (Form::Record(fields), Value::Object(members)) => fields.inward(members, at, found),
             (Form::Cases(cases), value) => {
-                let names = |case: &Case| (case.value.clone(), case.name.clone());
-                self::cases(cases, value, names, &mut |form, value| {
+                self::cases(cases, value, Case::inward, &mut |form, value| {
                     form.inward(value, &at.key("val"), found)
                 });
             }
@@ -82,8 +81,7 @@ impl Form {
             (Form::Json(_), _) | (_, Value::Null) => {}
             (Form::Record(fields), Value::Object(members)) => fields.outward(members, at, found),
             (Form::Cases(cases), value) => {
-                let names = |case: &Case| (case.name.clone(), case.value.clone());
-                self::cases(cases, value, names, &mut |form, value| {
+                self::cases(cases, value, Case::outward, &mut |form, value| {
                     form.outward(value, &at.key("val"), found)
                 });
             }
@@ -159,33 +157,47 @@ impl Fields {
     }
 }
 
+/// The two names of a case, in the direction of a conversion.
+#[derive(Clone, Copy)]
+struct Names<'c> {
+    from: &'c str,
+    to: &'c str,
+}
+
+impl Case {
+    fn inward(&self) -> Names<'_> {
+        Names { from: &self.value, to: &self.name }
+    }
+
+    fn outward(&self) -> Names<'_> {
+        Names { from: &self.name, to: &self.value }
+    }
+}
+
 /// Turns the name of a case into the other one: of an enum, of each flag, or of a tag with its payload.
 fn cases(
     cases: &[Case],
     value: &mut Value,
-    names: impl Fn(&Case) -> (String, String),
+    names: fn(&Case) -> Names<'_>,
     payload: &mut dyn FnMut(&Form, &mut Value),
 ) {
-    let find = |text: &str| {
-        cases.iter().find_map(|case| Some((case, names(case))).filter(|(_, (from, _))| from == text))
-    };
+    let find = |text: &str| cases.iter().find(|case| names(case).from == text);
     match value {
         Value::String(text) => {
-            if let Some((_, (_, to))) = find(text) {
-                *text = to;
+            if let Some(case) = find(text) {
+                names(case).to.clone_into(text);
             }
         }
         Value::Array(flags) => {
             for flag in flags {
-                if let Some((_, (_, to))) = flag.as_str().and_then(find) {
-                    *flag = to.into();
+                if let Some(case) = flag.as_str().and_then(find) {
+                    *flag = names(case).to.into();
                 }
             }
         }
         Value::Object(members) => {
-            let tag = members.get("tag").and_then(Value::as_str).and_then(find);
-            let Some((case, (_, to))) = tag else { return };
-            members.insert("tag".into(), to.into());
+            let Some(case) = members.get("tag").and_then(Value::as_str).and_then(find) else { return };
+            members.insert("tag".into(), names(case).to.into());
             if let (Some(form), Some(value)) = (&case.form, members.get_mut("val")) {
                 payload(form, value);
             }

@@ -59,6 +59,25 @@ impl Form {
         [vec![step], rest].concat()
     }
 
+    /// The plain name of the field at a published place, if a published value has it there under that name. An open record
+    /// takes it for a key that is not known.
+    pub(crate) fn misnamed(&self, value: &Value, place: &[Step]) -> Option<String> {
+        let (step, rest) = place.split_first()?;
+        let (form, inside) = match (self, step) {
+            (Form::Record(fields), Step::Key(key)) => {
+                let field = fields.by_key(key)?;
+                if rest.is_empty() {
+                    return value.get(&field.name).filter(|_| field.name != *key).map(|_| field.name.clone());
+                }
+                (field.form.as_ref()?, value.get(key)?)
+            }
+            (Form::Items(item), Step::Index(at)) => (&**item, value.get(at)?),
+            (Form::Some(inner), Step::Key(key)) => (&**inner, value.get(key)?),
+            _ => return None,
+        };
+        form.misnamed(inside, rest)
+    }
+
     /// A text that names places as expressions do, `args.trip.out_date`, with the published names. Fields of the items of a
     /// list have other names in expressions, which stay.
     pub(crate) fn published_text(&self, root: &str, text: &str) -> String {

@@ -14,6 +14,7 @@ use crate::published::{Doubt, Form, Found, JSON, PlacedDefault, Published, publi
 use crate::ty::Field;
 use crate::validate::Validator;
 use crate::{lower, schema};
+use airlock_types::code::Code;
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::place::{self, Place};
 use airlock_types::violation::Violation;
@@ -64,6 +65,20 @@ impl Contract {
         valid
             .map(|valid| ValidArgs { ignored: found.ignored, ..valid })
             .map_err(|violations| violations.into_iter().map(spelled).collect())
+    }
+
+    /// The violations of published arguments, with the hint for a field that an open record has under the name of WIT.
+    pub(super) fn hinted(&self, violations: Vec<Violation>, args: &Value) -> Vec<Violation> {
+        let Some(form) = &self.published.args else { return violations };
+        let hinted = |violation: Violation| {
+            let of_place = || form.misnamed(args, &steps(&violation.path));
+            let missing = violation.code == Code::ArgsMissing && violation.hint.is_none();
+            match missing.then(of_place).flatten() {
+                Some(name) => Violation { hint: Some(format!("`{name}` is not its name here")), ..violation },
+                None => violation,
+            }
+        };
+        violations.into_iter().map(hinted).collect()
     }
 
     /// Arguments in plain JSON, such as those on record, as a caller would write them.

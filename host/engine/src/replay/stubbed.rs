@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::{Mode, Recorded, valid, with_limits};
+use crate::call::recording;
 use crate::environment::World;
 use crate::execute::{Attempt, Attempted, Execute, Outcome, Running, Sandbox};
 use crate::host::{Host, HostBuilder, OpenError};
+use crate::registry::Tool;
 use crate::tape::{Player, Tape};
 use airlock_contract::Val;
 use airlock_types::cassette::{Cassette, FORMAT, Header};
@@ -20,6 +22,10 @@ use airlock_types::usage::TrapReport;
 
 /// What the message of a trap begins with that says that no recording answers an attempt.
 pub const UNRECORDED: &str = "not recorded: ";
+
+/// What the message of a trap begins with that says that a recorded attempt came to something else than was recorded: what the
+/// caller would get is not what it was.
+pub const NOT_REPEATED: &str = "not repeated: ";
 
 /// Opens a host whose attempts are answered from these recordings. An attempt is answered by the newest recording of its tool
 /// with the same arguments. With other arguments it runs without a recorded import, and ends as a trap that says so if it asks
@@ -41,7 +47,8 @@ pub async fn stubbed(builder: HostBuilder<'_>, mut recorded: Vec<Recorded>) -> R
         let Ok(tool) = generation.registry().resolve(&one.tool) else { continue };
         // Arguments that the contract does not take any more come to no attempt.
         let Ok(args) = valid(tool, &one) else { continue };
-        let stub = Stub { args: args.values().to_vec(), cassette: one.cassette };
+        let args = args.values().to_vec();
+        let stub = Stub { tool: tool.clone(), args, cassette: one.cassette, end_sha256: one.end_sha256 };
         by_tool.entry(one.tool).or_default().push(stub);
     }
     // Set once, before the first call.
@@ -53,10 +60,19 @@ pub async fn stubbed(builder: HostBuilder<'_>, mut recorded: Vec<Recorded>) -> R
 /// The recordings of each tool, the newest last.
 type Stubs = BTreeMap<String, Vec<Stub>>;
 
-#[derive(Debug)]
 struct Stub {
+    tool: Arc<Tool>,
     args: Vec<Val>,
     cassette: Cassette,
+    /// SHA-256 of the outcome, hex; empty where it was not recorded.
+    end_sha256: String,
+}
+
+impl Stub {
+    /// Whether an outcome is the recorded one.
+    fn repeats(&self, outcome: &Outcome) -> bool {
+        self.end_sha256.is_empty() || recording::end(&self.tool, outcome, 0).digest() == self.end_sha256
+    }
 }
 
 /// Runs each attempt with recorded imports.
@@ -76,10 +92,15 @@ impl Execute for Stubbed {
             // Without a ledger no effect leaves, whatever the guest does.
             let (attempted, left) =
                 played(&self.sandbox, Attempt { ledger: None, ..attempt }, cassette).await;
-            let Some(left) = left else { return attempted };
-            let message = match found {
-                Some(_) => format!("{UNRECORDED}`{tool}` with recorded arguments asked for more: {left}"),
-                None => format!("{UNRECORDED}`{tool}` with these arguments: {left}"),
+            let message = match (found, left, &attempted) {
+                (Some(_), Some(left), _) => {
+                    format!("{NOT_REPEATED}`{tool}` asked for something else: {left}")
+                }
+                (None, Some(left), _) => format!("{UNRECORDED}`{tool}` with these arguments: {left}"),
+                (Some(stub), None, Ok(outcome)) if !stub.repeats(outcome) => {
+                    format!("{NOT_REPEATED}`{tool}` with recorded arguments came to something else")
+                }
+                (_, None, _) => return attempted,
             };
             Ok(Outcome::Trap(TrapReport { message, frames: Vec::new() }))
         })

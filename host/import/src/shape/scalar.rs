@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Shape, can_be_value};
-use crate::label::Labels;
+use super::Shape;
+use crate::label::{Labels, can_be_value};
 
 /// Values of the largest WIT enum that is made; a longer list is an `enum` over texts.
 const CASES_MAX: usize = 100;
@@ -89,6 +89,6 @@ pub(super) fn choice(keywords: &Map<String, Value>, said: &mut Map<String, Value
         said.insert("enum".into(), texts.into_iter().collect());
         return Some(Shape::Text);
     }
-    let mut labels = Labels::default();
-    Some(Shape::Enum(texts.into_iter().map(|text| (labels.take(text), text.to_owned())).collect()))
+    let cases = Labels::of(&texts, |label, value| label == value).into_iter();
+    Some(Shape::Enum(cases.map(|(label, value)| (label, value.to_owned())).collect()))
 }

@@ -60,11 +60,16 @@ fn by_agent(agent: &AgentNight) -> Vec<Blocked> {
     let mut found = Vec::new();
     if agent.verdict == Verdict::Agent {
         let (answers, paths) = (answers.changed, paths.changed);
-        let why = format!("of {queries} queries {answers} are answered otherwise, {paths} take another path");
+        let why = format!("answered otherwise: {answers}, on another path: {paths}, of {}", asked(*queries));
         found.push(block(Gate::Agent, why));
     }
     if *not_run > 0 {
-        found.push(block(Gate::Coverage, format!("{not_run} of {queries} queries could not be run")));
+        found.push(block(Gate::Coverage, format!("could not be run: {not_run} of {}", asked(*queries))));
     }
     found
+}
+
+/// A number of queries in words.
+fn asked(queries: u64) -> String {
+    if queries == 1 { "1 query".to_owned() } else { format!("{queries} queries") }
 }

@@ -19,6 +19,7 @@ use crate::tool::{Contract, ValidArgs};
 use crate::ty::{Case, FunctionTy, Ty};
 use crate::validate::Validator;
 use airlock_types::canonical;
+use airlock_types::code::Code;
 use airlock_types::place::Place;
 use airlock_types::violation::Violation;
 
@@ -96,6 +97,12 @@ fn keys_that_an_open_record_does_not_have_are_ignored_and_named() {
     let valid = validate(&contract, json!({"seat": 3, "departure_date": "2001-01-01"})).unwrap();
     assert_eq!(valid.ignored(), ["`departure_date` (published as `departureDate`)", "`seat`"]);
     assert!(valid.canonical().contains(r#""departure_date":"2026-12-01""#));
+    let mut args = contract.examples[0].args.as_object().unwrap().clone();
+    let date = args.remove("departureDate").unwrap();
+    args.insert("departure_date".into(), date);
+    let (wrong, _) = contract.validate(args, None).unwrap_err();
+    assert_eq!((wrong[0].path.as_str(), wrong[0].code), ("departureDate", Code::ArgsMissing));
+    assert_eq!(wrong[0].hint.as_deref(), Some("`departure_date` is not its name here"));
 }
 
 #[test]

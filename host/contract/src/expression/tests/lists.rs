@@ -48,6 +48,10 @@ fn fails(text: &str, why: &str) {
 
 #[track_caller]
 fn has_no_value(text: &str, why: &str) {
+    // What reads nothing is refused when it is compiled.
+    if let Err(err) = Expression::compile_bool(text, &scope()) {
+        return assert_eq!(err.message, format!("it never has a value: {why}"), "{text}");
+    }
     assert_eq!(judge_with(text, &[]), Judgement::Error(Explanation(why.into())), "{text}");
 }
 

@@ -138,6 +138,6 @@ fn texts(text: &str) -> Vec<Value> {
 /// Other lists: none, one less, and one item twice.
 fn lists(items: &[Value]) -> Vec<Value> {
     let fewer = items.split_last().map(|(_, others)| others.to_vec());
-    let more = items.first().map(|first| [&[first.clone()], items].concat());
+    let more = items.first().map(|first| [std::slice::from_ref(first), items].concat());
     [Some(Vec::new()), fewer, more].into_iter().flatten().map(Value::Array).collect()
 }

@@ -77,6 +77,7 @@ fn check_names_a_tool_whose_data_may_be_of_any_age() {
 /// The examples show how it is done: each of their tools that has a date says how old it may be.
 #[test]
 fn check_has_no_warning_for_the_examples() {
-    let checked = crate::airlock("example", &["check", "--strict"]);
+    // Of no recorded result: the tables of the examples are of one day, and grow old.
+    let checked = crate::airlock("example", &["check", "--strict", "--since", "2100-01-01T00:00:00Z"]);
     assert!(checked.status.success(), "{}{}", stdout(&checked), stderr(&checked));
 }

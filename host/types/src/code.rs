@@ -377,7 +377,9 @@ mod tests {
             let settled =
                 matches!(facts.status, Status::Invalid | Status::Denied | Status::Held | Status::Clarify);
             let repeats = facts.retryable.given(true) || facts.falls_back.given(true);
-            assert!(!(settled && repeats), "{code}");
+            // The call with the same key comes to an end, and then the key has its answer.
+            let comes_later = code == Code::PolicyConflict;
+            assert!(!(settled && repeats && !comes_later), "{code}");
             assert!(!(code.has_result() && repeats), "{code}");
         }
     }

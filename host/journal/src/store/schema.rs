@@ -168,11 +168,10 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
     let migrated = if version < VERSION { migrate(connection) } else { Ok(()) };
     // A file that is locked or full says so itself.
-    let is_other = |err: &StoreError| match err {
-        StoreError::Sqlite(err) => {
-            version > 0 && err.sqlite_error_code().is_none_or(|code| code == ErrorCode::Unknown)
-        }
-        _ => false,
+    let is_other = |err: &StoreError| {
+        version > 0
+            && matches!(err, StoreError::Sqlite(err)
+                if err.sqlite_error_code().is_none_or(|code| code == ErrorCode::Unknown))
     };
     migrated.map_err(|err| match is_other(&err) {
         true => {

@@ -362,7 +362,7 @@ mod tests {
             "call 1 is `b {\"any\":true}`, and was `a {\"n\":1}`"
         );
         assert_eq!(
-            path("order", &[a.clone()]),
+            path("order", std::slice::from_ref(&a)),
             ["call 2 is none, and was `b`", "it made 1 call, and 2 before"]
         );
         assert!(path("set", &[b.clone(), a.clone(), a.clone()]).is_empty());

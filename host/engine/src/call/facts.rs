@@ -68,9 +68,8 @@ impl Events<'_> {
 
     /// The findings about relations that were not checked.
     pub(super) fn unchecked_findings(&self) -> impl Iterator<Item = Finding> {
-        let relations = self.list.iter().find_map(|event| match event {
-            Event::Unchecked { relations } => Some(relations.as_slice()),
-            _ => None,
+        let relations = self.list.iter().find_map(|event| {
+            if let Event::Unchecked { relations } = event { Some(relations.as_slice()) } else { None }
         });
         relations.unwrap_or_default().iter().map(|relation| Finding::unchecked(relation))
     }

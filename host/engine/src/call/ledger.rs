@@ -154,9 +154,9 @@ fn recorded(tool: &Tool, failed: Option<Box<FailedBefore>>) -> Failed {
 impl Events<'_> {
     /// The findings about repeats that ran all the same.
     pub(super) fn repeat_findings(&self) -> Option<Finding> {
-        let of = self.list.iter().find_map(|event| match event {
-            Event::Repeated { repeated } if repeated.how == Repeated::AGAIN => repeated.of.as_deref(),
-            _ => None,
+        let of = self.list.iter().find_map(|event| {
+            let Event::Repeated { repeated } = event else { return None };
+            repeated.of.as_deref().filter(|_| repeated.how == Repeated::AGAIN)
         });
         of.map(Finding::repeated)
     }
@@ -166,14 +166,13 @@ impl Events<'_> {
         if self.pending.is_none() || !is_deterministic(reply) {
             return;
         }
-        let component = self.list.iter().find_map(|event| match event {
-            Event::Resolved { component, .. } => Some(&**component),
-            _ => None,
+        let component = self.list.iter().find_map(|event| {
+            if let Event::Resolved { component, .. } = event { Some(&**component) } else { None }
         });
-        let args = self.list.iter().find_map(|event| match event {
-            Event::Validated { args } => Some(args.as_str()),
-            _ => None,
-        });
+        let args = self
+            .list
+            .iter()
+            .find_map(|event| if let Event::Validated { args } = event { Some(args.as_str()) } else { None });
         let made =
             || decision_id(component.unwrap_or_default(), args.unwrap_or_default(), reply.code.as_str());
         let id = reply.refusal.as_ref().map_or_else(made, |refusal| refusal.decision_id.clone());

@@ -226,18 +226,12 @@ impl<'w> HostBuilder<'w> {
             purpose: if confinement.is_some() { Purpose::Run } else { Purpose::Look },
             out_of_reach: &OutOfReach::new(),
         };
-        let how = (leaves_out_broken, asks_lock);
-        let (registry, served) = first_loaded(&file, &means, watch, how).await?;
+        let (registry, served) = first_loaded(&file, &means, watch, (leaves_out_broken, asks_lock)).await?;
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
-        let parts = Arc::new(Parts::new(
-            engine,
-            execute,
-            environment,
-            journal,
-            (Answers::new(answers), Keys::new(keys)),
-        ));
+        let kept = (Answers::new(answers), Keys::new(keys));
+        let parts = Arc::new(Parts::new(engine, execute, environment, journal, kept));
         let access = Arc::new(Access::of(&file));
         let condition = Condition { may_pass: registry.may_pass().into(), ..Condition::default() };
         let first = Generation::new(parts.clone(), &file, registry, access.clone(), None);

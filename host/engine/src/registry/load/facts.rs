@@ -31,7 +31,7 @@ pub(super) fn find(file: &ConfigFile, found: &mut Tools) {
                     tool.facts = sources;
                 }
             }
-            Err(problem) => found.leave_out(&key, vec![problem]),
+            Err(problem) => found.leave_out(&key, vec![*problem]),
         }
     }
 }
@@ -63,7 +63,7 @@ fn idle(file: &ConfigFile, found: &Tools) -> Vec<(String, Vec<Diagnostic>)> {
     idle.filter(|(_, problems)| !problems.is_empty()).collect()
 }
 
-fn sources(file: &ConfigFile, found: &Tools, tool: &Tool) -> Result<Box<[FactSource]>, Diagnostic> {
+fn sources(file: &ConfigFile, found: &Tools, tool: &Tool) -> Result<Box<[FactSource]>, Box<Diagnostic>> {
     let reads = tool.contract.facts.as_ref().map_or(&[][..], |facts| &facts.reads);
     reads
         .iter()
@@ -94,7 +94,7 @@ fn bound(
     file: &ConfigFile,
     found: &Tools,
     (tool, reading): (&Tool, &Reading),
-) -> Result<FactSource, Diagnostic> {
+) -> Result<FactSource, Box<Diagnostic>> {
     let entry = file.config.tools.iter().find(|(key, _)| *key.get_ref() == tool.key);
     let config =
         entry.and_then(|(_, config)| config.facts.iter().find(|(name, _)| *name.get_ref() == reading.name));
@@ -104,9 +104,9 @@ fn bound(
             format!("`{}` is held against facts `{name}` of another tool, and none is named", tool.name);
         let span = entry.map(|(key, _)| key.span()).unwrap_or_default();
         let hint = format!("name the tool that gives them: `facts.{name} = {{ from = \"TOOL\" }}`");
-        return Err(file.error(span, message, "this tool", Some(hint)));
+        return Err(Box::new(file.error(span, message, "this tool", Some(hint))));
     };
-    let problem = |message: String, hint| file.error(from.span(), message, "this tool", hint);
+    let problem = |message: String, hint| Box::new(file.error(from.span(), message, "this tool", hint));
     let shown = one_line(from.get_ref(), NAME_CHARS_MAX);
     let Some(giver) = found.tools.get(from.get_ref().as_str()) else {
         let why =

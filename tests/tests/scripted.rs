@@ -24,6 +24,9 @@ use serde_json::Value;
 /// 2024-05-15T15:00:00 in New York.
 const NOW_UNIX_S: u64 = 1_715_799_600;
 
+/// The names of functions, each with the type of its result.
+type Types = Arc<Mutex<Vec<(String, Option<Ty>)>>>;
+
 /// A clock that a test sets forward.
 #[derive(Default)]
 pub(crate) struct Clock {
@@ -73,7 +76,7 @@ impl Script {
 
 struct Scripted {
     script: Arc<Script>,
-    types: Arc<Mutex<Vec<(String, Option<Ty>)>>>,
+    types: Types,
 }
 
 impl Execute for Scripted {
@@ -136,7 +139,7 @@ impl Stage {
     async fn opened(folder: tempfile::TempDir, registry: &str) -> Result<Stage, String> {
         let file = Stage::registry(folder.path(), registry);
         let (clock, script) = (Arc::<Clock>::default(), Arc::<Script>::default());
-        let types: Arc<Mutex<Vec<(String, Option<Ty>)>>> = Arc::default();
+        let types: Types = Arc::default();
         let scripted = Scripted { script: script.clone(), types: types.clone() };
         let host = Host::builder().registry(&file).environment(clock.clone());
         let host = host.execute(move |_| Arc::new(scripted) as Arc<dyn Execute>).open().await;

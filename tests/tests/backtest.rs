@@ -148,6 +148,22 @@ fn airlock(args: &[&str]) -> (i32, String, String) {
 }
 
 #[tokio::test]
+async fn the_records_may_be_in_a_folder_that_the_other_registry_does_not_name() {
+    let text = std::fs::read_to_string(root().join("tests/backtest/a_limit_is_lower.toml")).unwrap();
+    let case: Case = toml::from_str(&text).unwrap();
+    let place = Place::new(&case);
+    let ids = made(&place.path("old.toml"), &case).await;
+    let (old, elsewhere) = (place.path("old.toml"), place.path("elsewhere"));
+    std::fs::create_dir(&elsewhere).unwrap();
+    let new = elsewhere.join("new.toml");
+    std::fs::copy(place.path("new.toml"), &new).unwrap();
+    // In the program: it is confined as the new registry says, and that one has another state folder.
+    let args = ["backtest", "--registry", new.to_str().unwrap(), "--records", old.to_str().unwrap()];
+    let (exit, out, err) = airlock(&args);
+    assert!(exit == 0 && ids.iter().any(|id| out.contains(id)), "{exit}: {out}{err}");
+}
+
+#[tokio::test]
 async fn the_verb_tells_by_tool_and_exits_with_3_where_a_stopped_call_would_pass() {
     let case = |name: &str| {
         let text = std::fs::read_to_string(root().join("tests/backtest").join(name)).unwrap();

@@ -1,5 +1,6 @@
 //! Idempotency keys of callers: the same call with the same key is made once, and answered as often as it comes.
 
+use airlock::backtest::{Backtest, Change};
 use airlock_tests::registry;
 use airlock_tests::wire::Wire;
 use airlock_types::call::{Arguments, Call};
@@ -60,6 +61,25 @@ async fn a_failure_is_stored_too_and_a_call_that_did_not_run_is_not() {
     assert_eq!(stage.make(first, Ok(json!("booked"))).await.code, Code::Ok);
     assert_eq!(stage.make(held, Ok(json!("booked"))).await.code, Code::PolicyDuplicate);
     assert_eq!(book(&stage, "k2", "2B", Ok("booked")).await.code, Code::Ok);
+}
+
+#[tokio::test]
+async fn what_a_key_decided_says_nothing_about_other_rules() {
+    let stage = desk().await;
+    book(&stage, "k1", "1A", Ok("booked")).await;
+    let again = book(&stage, "k1", "1A", Ok("booked")).await;
+    let other = book(&stage, "k1", "1B", Ok("booked")).await;
+    let unknown = airlock_types::session::SessionKey::Handle("lost".to_owned());
+    let lost = Call { session: unknown, idempotency: None, ..keyed("k1", "1A") };
+    let lost = stage.make(lost, Ok(json!("booked"))).await;
+    assert_eq!((other.code, lost.code), (Code::ArgsIdempotency, Code::ArgsPrecondition));
+    let file = Stage::registry(stage.folder.path(), REGISTRY);
+    let backtest = Backtest::open(airlock::Host::builder(), file).await.unwrap();
+    for reply in [again, other, lost] {
+        let record = stage.host.journal().find(&reply.record).unwrap().unwrap();
+        let tested = backtest.test(&record, &|_: &str| Err("nothing is encrypted".to_owned())).await;
+        assert_eq!(tested.change, Change::Unknown, "{tested:?}");
+    }
 }
 
 #[tokio::test]

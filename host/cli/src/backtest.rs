@@ -9,7 +9,7 @@ use serde_json::json;
 use super::confined::Process;
 use super::moment::Moment;
 use super::print::{Message, Printer};
-use super::{EXIT_WIDER, Ended, Threads, open, sealed};
+use super::{EXIT_WIDER, Ended, Threads, open, sealed, tried};
 use airlock::backtest::{Backtest, Change, Tested};
 use airlock::config::ConfigFile;
 use airlock_types::record::Record;
@@ -74,7 +74,13 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     let records = args.records.as_deref().map(ConfigFile::read).transpose()?;
     let identity = args.identity.as_deref().map(sealed::identity).transpose()?;
     // Components run in this process, as when they are served.
-    let process = Process::enter(&file, None)?;
+    let process = match &records {
+        // The records may be of a registry with another state folder.
+        Some(records) => {
+            Process::enter(&tried::reaching_folder(&file, &std::path::absolute(records.state())?), None)?
+        }
+        None => Process::enter(&file, None)?,
+    };
     process.report(&file, printer);
     threads.block_on(async {
         let journal = open::records(records.as_ref().unwrap_or(&file))?;

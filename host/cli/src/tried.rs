@@ -1,6 +1,6 @@
 //! Components that are tried in the place of the registry's.
 //!
-//! Owns what a registry becomes for them. Must not know what is run on them.
+//! Owns what a registry becomes for them, and for what a process reaches beside it. Must not know what is run on them.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::print::Message;
 use airlock::config::{ConfigFile, ToolConfig};
+use airlock_types::grant::{Access, FilesGrant, Grants};
 
 /// The path of a component to try, whatever the working folder becomes.
 ///
@@ -29,6 +30,25 @@ pub(super) fn reaching(file: &ConfigFile, components: &[PathBuf]) -> ConfigFile 
         entry.component = Spanned::new(0..0, component.clone());
         reaching.config.tools.insert(Spanned::new(0..0, format!("component {number} to try")), entry);
     }
+    reaching
+}
+
+/// The registry as it is, and with a folder that none of its tools reaches: a process that is confined as it says reads and
+/// writes there.
+pub(super) fn reaching_folder(file: &ConfigFile, folder: &Path) -> ConfigFile {
+    let mut reaching = file.clone();
+    let Some(entry) = file.config.tools.values().next() else { return reaching };
+    let grant = FilesGrant {
+        host: folder.to_owned(),
+        guest: "/folder".to_owned(),
+        access: Access::ReadWrite,
+        bytes_max: None,
+        files_max: None,
+        file_bytes_max: None,
+    };
+    let mut entry = entry.clone();
+    entry.grants = Some(Spanned::new(0..0, Grants { files: vec![grant], ..Grants::default() }));
+    reaching.config.tools.insert(Spanned::new(0..0, "folder to reach".to_owned()), entry);
     reaching
 }
 

@@ -272,10 +272,21 @@ fn arguments(record: &Record) -> Result<Arguments, String> {
         return Err("what the call and its tool said was erased".to_owned());
     }
     // Not about the rules: the moment decided.
-    let of_the_moment =
-        ["cancelled", "admission.overloaded", "host.internal", "host.journal", "outcome-unknown"];
-    if of_the_moment.contains(&&*record.code) {
+    let of_the_moment = [
+        "cancelled",
+        "admission.overloaded",
+        "args.idempotency",
+        "host.internal",
+        "host.journal",
+        "outcome-unknown",
+        "policy.conflict",
+    ];
+    if of_the_moment.contains(&&*record.code) || is_about_the_session(record) {
         return Err(format!("it ended with `{}`, which says nothing about the rules", record.code));
+    }
+    if record.attempts.is_empty() && record.repeat.as_ref().is_some_and(|repeat| repeat.how == Repeated::KEY)
+    {
+        return Err("it was answered as the first call with its idempotency key".to_owned());
     }
     match &record.args {
         Some(Value::Object(args)) => Ok(Arguments::Parsed(args.clone())),
@@ -285,6 +296,12 @@ fn arguments(record: &Record) -> Result<Arguments, String> {
         }
         _ => Err("its arguments are not on record".to_owned()),
     }
+}
+
+/// Whether a call was refused since its session was not known: then no argument is named.
+fn is_about_the_session(record: &Record) -> bool {
+    let violations = || record.reply.as_ref()?.pointer("/error/violations")?.as_array();
+    record.code == Code::ArgsPrecondition.as_str() && violations().is_none_or(Vec::is_empty)
 }
 
 /// What stood in the way of a recorded call that repeated another one.

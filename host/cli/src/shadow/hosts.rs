@@ -14,12 +14,11 @@ use crate::confined::Process;
 use crate::open;
 use crate::open::ReplayedOn;
 use crate::print::Message;
-use crate::tried::{alone, with_component};
+use crate::tried::{alone, reaching_folder, with_component};
 use airlock::Host;
-use airlock::config::{ConfigFile, ToolConfig};
+use airlock::config::ConfigFile;
 use airlock_shadow::case::Case;
 use airlock_types::digest::sha256;
-use airlock_types::grant::{Access, FilesGrant, Grants};
 
 /// Most components that the cases of a suite were recorded with.
 const COMPONENTS_MAX: usize = 64;
@@ -158,25 +157,13 @@ impl Registries {
     /// The registry of this process with everything that a run reaches beside it: the other components, what a candidate
     /// is granted, and the folder to write the night into.
     pub(super) fn reaching(&self, file: &ConfigFile, history: Option<&Path>) -> ConfigFile {
-        let mut reaching = file.clone();
+        let mut reaching = match history {
+            Some(history) => reaching_folder(file, history),
+            None => file.clone(),
+        };
         let others = self.base.values().flatten().chain([&self.candidate]);
-        let mut tools: Vec<ToolConfig> =
-            others.flat_map(|other| absolute(other).config.tools.into_values()).collect();
-        if let (Some(history), Some(config)) = (history, file.config.tools.values().next()) {
-            let mut config = config.clone();
-            let host = history.to_owned();
-            let grant = FilesGrant {
-                host,
-                guest: "/history".to_owned(),
-                access: Access::ReadWrite,
-                bytes_max: None,
-                files_max: None,
-                file_bytes_max: None,
-            };
-            config.grants = Some(Spanned::new(0..0, Grants { files: vec![grant], ..Grants::default() }));
-            tools.push(config);
-        }
-        for (at, config) in tools.into_iter().enumerate() {
+        let tools = others.flat_map(|other| absolute(other).config.tools.into_values());
+        for (at, config) in tools.enumerate() {
             reaching.config.tools.insert(Spanned::new(0..0, format!("to run again {at}")), config);
         }
         let secrets = self.candidate.config.secrets.iter();

@@ -65,7 +65,7 @@ impl Contract {
             }
         }
         for require in requires {
-            let fails = |one: &Tried| matches!(one, Tried::Refused(found) if require.is_in(found));
+            let fails = |one: &Tried| matches!(one, Tried::Refused(found) if require.is_in(found, self.published.args.as_ref()));
             if tried.iter().all(fails) {
                 lints.push(format!("the relation `{}` always fails on the examples", shown(require)));
             }
@@ -90,7 +90,9 @@ impl Contract {
                     break;
                 }
                 match self.tried_args(args.clone(), now_unix_ms) {
-                    Tried::Refused(found) => left.retain(|require| !require.is_in(&found)),
+                    Tried::Refused(found) => {
+                        left.retain(|require| !require.is_in(&found, self.published.args.as_ref()))
+                    }
                     Tried::Accepted => accepted.push(args),
                     Tried::Invalid => {}
                 }

@@ -6,6 +6,7 @@
 use crate::Val;
 use crate::expression::{Bindings, Expression, Judgement};
 use crate::manifest::{Require, WithoutSession};
+use crate::published::Form;
 use crate::tool::{Moment, Seen};
 use crate::ty::Field;
 use airlock_types::code::Code;
@@ -49,9 +50,13 @@ impl Requirement {
         self.rule.texts()
     }
 
-    /// Whether one of these violations is of this relation.
-    pub(super) fn is_in(&self, violations: &[Violation]) -> bool {
-        violations.iter().any(|found| found.expected == self.expected() && found.hint == self.message)
+    /// Whether one of these violations is of this relation. They name arguments in the published form.
+    pub(super) fn is_in(&self, violations: &[Violation], form: Option<&Form>) -> bool {
+        let expected = match form {
+            Some(form) => form.published_text("args", &self.expected()),
+            None => self.expected(),
+        };
+        violations.iter().any(|found| found.expected == expected && found.hint == self.message)
     }
 
     /// The relation in a violation.

@@ -9,11 +9,12 @@ use std::time::Duration;
 use super::clock::Clock;
 use crate::execute::{Attempt, Attempted, Execute, Outcome, Running, Sandbox};
 use crate::replay::played;
+use crate::sandbox::run::RunError;
 use airlock_types::cassette::{Cassette, FORMAT, Header};
 use airlock_types::environment::us;
 use airlock_types::limit::Limits;
 use airlock_types::record::v3;
-use airlock_types::usage::{LimitHit, Traces, TrapReport, Usage};
+use airlock_types::usage::{LimitHit, Traces, Usage};
 
 /// What is known of one recorded attempt.
 #[derive(Debug)]
@@ -79,7 +80,8 @@ impl Answering {
     /// Ends an attempt of which nothing is known. The first reason is the one that is told.
     fn unknown(&self, why: String) -> Attempted {
         self.current().unknown.get_or_insert(why);
-        Ok(Outcome::Trap(TrapReport { message: "not on record".to_owned(), frames: Vec::new() }))
+        // Of all ends the one that no breaker counts: later calls must not be stopped for what is not known.
+        Err(RunError::Exhausted)
     }
 }
 

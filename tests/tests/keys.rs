@@ -1,7 +1,9 @@
 //! Idempotency keys of callers: the same call with the same key is made once, and answered as often as it comes.
 
 use airlock::backtest::{Backtest, Change};
+use airlock::caller::token;
 use airlock_tests::registry;
+use airlock_tests::server::Server;
 use airlock_tests::wire::Wire;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
@@ -10,6 +12,7 @@ use airlock_types::reply::Reply;
 use serde_json::{Value, json};
 
 use crate::callers::two_callers;
+use crate::http::{LOOPS, registry_in};
 use crate::scripted::Stage;
 
 const WIT: &str = "package test:desk;
@@ -139,6 +142,32 @@ async fn http_has_the_key_in_a_header() {
     assert_eq!(again["provenance"]["cached"]["record"], first["record"], "{again}");
     let (status, other) = convert(2).await;
     assert_eq!((status, &other["reply"]["code"]), (422, &json!("args.idempotency")), "{other}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_servers_of_one_folder_make_a_call_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ann, digest) = token::new([1; 32]);
+    let settings = format!("[callers.ann]\ntools = [\"*\"]\ntokens = [\"{digest}\"]\n");
+    let path = registry_in(folder.path(), &settings, &[LOOPS]);
+    // The last table is that of the tool.
+    let text = std::fs::read_to_string(&path).unwrap() + "effects = \"write\"\n";
+    std::fs::write(&path, text).unwrap();
+    let servers = [Server::start(&path, &[]).unwrap(), Server::start(&path, &[]).unwrap()];
+    let sent = async |server: &Server, key: &str| {
+        let call = server.call("loops_sleep", r#"{"ms": 300}"#).bearer_auth(&ann);
+        let response = call.header("Idempotency-Key", key).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    for key in ["k1", "k2", "k3"] {
+        let (one, other) = tokio::join!(sent(&servers[0], key), sent(&servers[1], key));
+        let mut statuses = [one.0, other.0];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409], "{one:?} {other:?}");
+        let first = if one.0 == 200 { one } else { other };
+        let (status, again) = sent(&servers[1], key).await;
+        assert_eq!((status, &again["provenance"]["cached"]["record"]), (200, &first.1["record"]), "{again}");
+    }
 }
 
 #[test]

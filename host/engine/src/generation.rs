@@ -30,7 +30,7 @@ use crate::telemetry::metrics::{AdmissionView, CallView, StandingView, ToolMetri
 pub(crate) use access::{Access, Accesses};
 pub(crate) use admit::{Admitted, NotAdmitted};
 use airlock_contract::arguments::ArgumentLimits;
-use airlock_journal::Journal;
+use airlock_journal::{Journal, JournalError, OpenCall};
 use airlock_types::caller::Caller;
 use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::plan::{BreakerView, Breakers, Quota, Settled};
@@ -221,13 +221,18 @@ impl Generation {
         &self.parts.keys
     }
 
-    /// The record with this id, read aside.
+    /// The record with this id, and the call if it has not ended, read aside.
     ///
     /// # Errors
     /// When the journal cannot be read, which is logged.
-    pub(crate) async fn record(&self, id: String) -> Result<Option<Record>, Unusable> {
+    pub(crate) async fn record(&self, id: String) -> Result<(Option<Record>, Option<OpenCall>), Unusable> {
         let parts = self.parts.clone();
-        self.keys().aside(self.environment(), move |_| parts.journal.find(&id)).await
+        let find = move |_: &_| {
+            // Before the record: a call that ends in between has one then.
+            let open = parts.journal.find_open(&id)?;
+            Ok::<_, JournalError>((parts.journal.find(&id)?, open))
+        };
+        self.keys().aside(self.environment(), find).await
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {

@@ -2,7 +2,7 @@
 //!
 //! Owns the one way from a published name to a label. Must not know what is named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use airlock_contract::path::snake;
 use airlock_types::shorten::clean;
@@ -56,9 +56,9 @@ const KEYWORDS: [&str; 39] = [
 /// More of them.
 const KEYWORDS_OF_NUMBERS: [&str; 4] = ["u16", "u32", "u64", "u8"];
 
-/// Labels that are taken.
+/// Labels that are taken, and the number that the next name with the same label gets: names can be many.
 #[derive(Debug, Default)]
-pub(crate) struct Labels(BTreeSet<String>);
+pub(crate) struct Labels(BTreeSet<String>, BTreeMap<String, u32>);
 
 impl Labels {
     /// Labels for the published names of one record or choice. Names that are their own label get it, so that no other one has
@@ -78,11 +78,17 @@ impl Labels {
     /// A label for a published name that no other name has.
     pub(crate) fn take(&mut self, published: &str) -> String {
         let plain = label(published);
-        let mut numbered = (2u32..).map(|n| format!("{plain}-n{n}"));
-        let label = if self.0.contains(&plain) { numbered.find(|name| !self.0.contains(name)) } else { None };
-        let label = label.unwrap_or(plain);
-        self.0.insert(label.clone());
-        label
+        if self.0.insert(plain.clone()) {
+            return plain;
+        }
+        let next = self.1.entry(plain.clone()).or_insert(2);
+        loop {
+            let label = format!("{plain}-n{next}");
+            *next = next.saturating_add(1);
+            if self.0.insert(label.clone()) {
+                return label;
+            }
+        }
     }
 }
 

@@ -10,8 +10,12 @@ use crate::{ImportError, Notes};
 /// Deepest nesting of a schema, references followed.
 const DEPTH_MAX: usize = 48;
 
-/// Most values of all schemas of a document, references followed.
-const VALUES_MAX: usize = 500_000;
+/// Most schemas of a function, references followed. A contract that is loaded has fewer parts.
+const VALUES_MAX: usize = 20_000;
+
+/// Most bytes of the other keywords of a function, references followed: a text or a list of values is copied each time that
+/// something refers to it.
+const BYTES_MAX: usize = 4 << 20;
 
 /// Keywords whose value is one schema.
 const ONE: [&str; 9] = [
@@ -61,13 +65,14 @@ pub(crate) struct Resolver<'d> {
     /// What references count from.
     root: &'d Value,
     left: usize,
+    bytes_left: usize,
     /// The references that are being followed.
     following: Vec<String>,
 }
 
 impl<'d> Resolver<'d> {
     pub(crate) fn new(root: &'d Value) -> Resolver<'d> {
-        Resolver { root, left: VALUES_MAX, following: Vec::new() }
+        Resolver { root, left: VALUES_MAX, bytes_left: BYTES_MAX, following: Vec::new() }
     }
 
     /// The schema at a place, for errors: `at` is a JSON pointer, `place` that in the contract.
@@ -80,6 +85,17 @@ impl<'d> Resolver<'d> {
     ) -> Result<Value, ImportError> {
         let mut walk = Walk { resolver: self, place, notes };
         walk.schema(schema, at, 0)
+    }
+}
+
+/// About the memory that a value takes.
+fn bytes(value: &Value) -> usize {
+    const NODE: usize = 32;
+    NODE + match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(bytes).sum(),
+        Value::Object(members) => members.iter().map(|(key, value)| NODE + key.len() + bytes(value)).sum(),
     }
 }
 
@@ -171,13 +187,21 @@ impl Walk<'_, '_> {
                 (name, _) if ONE.contains(&name) || LISTS.contains(&name) || TABLES.contains(&name) => {
                     return Err(ImportError::at(at, "not a schema"));
                 }
-                _ => value.clone(),
+                _ => self.copied(value, &at)?,
             };
             made.insert(keyword.clone(), value);
         }
         self.types(&mut made, at)?;
         older(&mut made);
         Ok(Value::Object(made))
+    }
+
+    /// The value of a keyword that is no schema.
+    fn copied(&mut self, value: &Value, at: &str) -> Result<Value, ImportError> {
+        let left = self.resolver.bytes_left.checked_sub(bytes(value));
+        self.resolver.bytes_left =
+            left.ok_or_else(|| ImportError::at(at, "its texts and values are too large"))?;
+        Ok(value.clone())
     }
 
     fn list(&mut self, items: &[Value], at: &str, depth: usize) -> Result<Value, ImportError> {

@@ -81,6 +81,21 @@ pub(crate) struct Node {
     pub(crate) is_nullable: bool,
 }
 
+impl Node {
+    /// Whether it says more than its type does: a contract has places below a result, and none for the result as a whole.
+    fn says_more_than_a_type(&self) -> bool {
+        let is_renamed = |(label, value): &(String, String)| label != value;
+        match &self.shape {
+            Shape::Record { .. } => false,
+            Shape::Free(_) => true,
+            Shape::Enum(cases) => cases.iter().any(is_renamed),
+            Shape::List(_) | Shape::Bool | Shape::Int(_) | Shape::Float | Shape::Text => {
+                self.keywords.keys().any(|keyword| keyword != "description" && keyword != "title")
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Shape {
     Bool,
@@ -131,7 +146,12 @@ impl Function {
         if let Some(result) = &published.result {
             let schema = Resolver::new(root(result)).schema(result, at, "result", notes)?;
             let mut shaping = Shaping { notes, requires: Vec::new(), is_result: true };
-            made.result = Some(shaping.node(&schema, ""));
+            let node = shaping.node(&schema, "");
+            if node.says_more_than_a_type() {
+                let what = "a contract says nothing about a whole result that is no object: its JSON is not held to the document";
+                notes.loosened("result", what);
+            }
+            made.result = Some(node);
         }
         Ok(made)
     }

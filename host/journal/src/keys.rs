@@ -4,12 +4,14 @@
 //! Owns the file, how long a key counts, and how many there are. The records are the truth of what became of a call; here
 //! stands only which one it was, on disk before the call begins. Must not know what a reply is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use crate::database::{Database, Form};
+use crate::owner::{self, Dead, Owner};
 use crate::store::StoreError;
 
 /// The name of the file, in the folder of the journal.
@@ -30,7 +32,8 @@ CREATE TABLE keys (
     caller TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     record TEXT NOT NULL,
-    begun_unix_ms INTEGER NOT NULL
+    begun_unix_ms INTEGER NOT NULL,
+    owner TEXT NOT NULL
 ) STRICT;
 CREATE INDEX keys_of_caller ON keys (caller, begun_unix_ms DESC);
 CREATE INDEX keys_by_age ON keys (begun_unix_ms);
@@ -64,6 +67,8 @@ pub struct Begun {
     pub record: String,
     /// When it came.
     pub begun_unix_ms: u64,
+    /// Whether it came to another process, which runs still.
+    pub is_elsewhere: bool,
 }
 
 /// The keys of a host.
@@ -71,6 +76,34 @@ pub struct Begun {
 pub struct Keys {
     database: Database,
     place: String,
+    /// This process, beside the others that share the file. None for keys in memory.
+    process: Option<Process>,
+}
+
+#[derive(Debug)]
+struct Process {
+    path: PathBuf,
+    owner: Mutex<Owner>,
+}
+
+impl Process {
+    fn at(path: &Path) -> Process {
+        Process { path: path.to_owned(), owner: Mutex::new(Owner::new(path, Default::default())) }
+    }
+
+    /// Its name in the file. It is there for as long as the process runs.
+    fn id(&self) -> Result<String, String> {
+        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        owner.id().map(str::to_owned).map_err(|err| err.to_string())
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        if let Some(process) = &self.process {
+            process.owner.lock().unwrap_or_else(PoisonError::into_inner).release(true);
+        }
+    }
 }
 
 /// Why keys cannot be kept or read, for the operator.
@@ -84,7 +117,10 @@ pub struct KeysError {
 impl Keys {
     /// The keys in a file, which is opened when the first one comes.
     pub fn at(path: &Path) -> Keys {
-        Keys { database: Database::at(path, FORM), place: format!("`{}`", path.display()) }
+        // Files of processes that were killed. Their names in the file are those of nobody from now on.
+        owner::dead(path).into_iter().for_each(Dead::remove);
+        let process = Some(Process::at(path));
+        Keys { database: Database::at(path, FORM), place: format!("`{}`", path.display()), process }
     }
 
     /// Keys in memory, which end with the process.
@@ -94,7 +130,7 @@ impl Keys {
     pub fn memory() -> Result<Keys, KeysError> {
         let place = "memory".to_owned();
         match Database::memory(FORM) {
-            Ok(database) => Ok(Keys { database, place }),
+            Ok(database) => Ok(Keys { database, place, process: None }),
             Err(reason) => Err(KeysError { place, reason }),
         }
     }
@@ -105,6 +141,8 @@ impl Keys {
     /// # Errors
     /// When the file cannot be used.
     pub fn begin(&self, asked: &Asked, instead_of: Option<&str>) -> Result<Option<Begun>, KeysError> {
+        let own = self.process.as_ref().map_or_else(|| Ok(String::new()), Process::id);
+        let own = own.map_err(|reason| KeysError { place: self.place.clone(), reason })?;
         let begun = self.database.write(|connection| -> Result<_, StoreError> {
             let Asked { caller, key, fingerprint, record, now_unix_ms } = asked;
             let oldest = now_unix_ms.saturating_sub(AGE_MS_MAX).cast_signed();
@@ -113,22 +151,33 @@ impl Keys {
                 let delete = "DELETE FROM keys WHERE key = ?1 AND record = ?2";
                 connection.prepare_cached(delete)?.execute([key, void])?;
             }
-            let query = "SELECT fingerprint, record, begun_unix_ms FROM keys WHERE key = ?1";
+            let query = "SELECT fingerprint, record, begun_unix_ms, owner FROM keys WHERE key = ?1";
             let found = connection.prepare_cached(query)?.query_row([key], |row| {
                 let begun_unix_ms = row.get::<_, i64>(2)?.cast_unsigned();
-                Ok(Begun { fingerprint: row.get(0)?, record: row.get(1)?, begun_unix_ms })
+                let begun = Begun {
+                    fingerprint: row.get(0)?,
+                    record: row.get(1)?,
+                    begun_unix_ms,
+                    is_elsewhere: false,
+                };
+                Ok((begun, row.get::<_, String>(3)?))
             });
             let found = found.optional()?;
             if found.is_none() {
-                let row = params![key, caller, fingerprint, record, now_unix_ms.cast_signed()];
-                connection.prepare_cached("INSERT INTO keys VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(row)?;
+                let row = params![key, caller, fingerprint, record, now_unix_ms.cast_signed(), own];
+                connection.prepare_cached("INSERT INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(row)?;
                 let beyond = "DELETE FROM keys WHERE caller = ?1 AND key IN (SELECT key FROM keys WHERE caller = ?1 \
                               ORDER BY begun_unix_ms DESC LIMIT -1 OFFSET ?2)";
                 connection.prepare_cached(beyond)?.execute(params![caller, CALLER_KEYS_MAX])?;
             }
             Ok(found)
         });
-        begun.map_err(|err| self.error(&err))
+        let begun = begun.map_err(|err| self.error(&err))?;
+        Ok(begun.map(|(begun, owner)| {
+            // Not while the file is locked: it asks the file system.
+            let lives = |process: &Process| owner != own && owner::is_alive(&process.path, &owner);
+            Begun { is_elsewhere: self.process.as_ref().is_some_and(lives), ..begun }
+        }))
     }
 
     /// Forgets the key of a call that did nothing.
@@ -181,12 +230,27 @@ mod tests {
     fn a_key_is_of_the_first_call_for_a_day_and_after_the_file_was_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
-        let first = Begun { fingerprint: "f".into(), record: "r1".into(), begun_unix_ms: 5 };
+        let first =
+            Begun { fingerprint: "f".into(), record: "r1".into(), begun_unix_ms: 5, is_elsewhere: false };
         assert_eq!(Keys::at(&path).begin(&asked("k", "r1", 5), None).unwrap(), None);
         let keys = Keys::at(&path);
         assert_eq!(keys.begin(&asked("k", "r2", 6), None).unwrap(), Some(first.clone()));
         assert_eq!(keys.begin(&asked("k", "r2", 4 + AGE_MS_MAX), None).unwrap(), Some(first));
         assert_eq!(keys.begin(&asked("k", "r3", 5 + AGE_MS_MAX), None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_key_says_whether_the_process_of_its_call_runs_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        // Two of one process stand for two processes: each has a file of its own.
+        let (one, other) = (Keys::at(&path), Keys::at(&path));
+        assert_eq!(one.begin(&asked("k", "r1", 5), None).unwrap(), None);
+        let is_elsewhere =
+            |keys: &Keys| keys.begin(&asked("k", "r2", 6), None).unwrap().unwrap().is_elsewhere;
+        assert_eq!((is_elsewhere(&one), is_elsewhere(&other)), (false, true));
+        drop(one);
+        assert!(!is_elsewhere(&other));
     }
 
     #[test]

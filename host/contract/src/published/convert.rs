@@ -110,10 +110,23 @@ impl Form {
 }
 
 impl Found {
-    fn ignore(&mut self, at: &Place<'_>, published: Option<&str>) {
+    fn ignore(&mut self, at: &Place<'_>) {
         if self.ignored.len() < MOST {
-            let hint = published.map_or_else(String::new, |key| format!(" (published as `{key}`)"));
-            self.ignored.push(format!("`{}`{hint}", at.path()));
+            self.ignored.push(format!("`{}`", at.path()));
+        }
+    }
+
+    fn misnamed(&mut self, at: &Place<'_>, key: &str, published: &str) {
+        if self.violations.len() < MOST {
+            self.violations.push(Violation {
+                code: Code::ArgsUnknown,
+                path: at.path(),
+                pointer: at.pointer(),
+                keyword: "additionalProperties".to_owned(),
+                expected: format!("`{published}`"),
+                got: format!("`{key}`"),
+                hint: Some(format!("did you mean `{published}`?")),
+            });
         }
     }
 
@@ -126,14 +139,16 @@ impl Found {
 
 impl Fields {
     fn inward(&self, members: &mut Map<String, Value>, at: &Place<'_>, found: &mut Found) {
-        // Before names are changed: a key that is not published can be the name of a field that is.
+        // Before names are changed: a key that is not published can be the name of a field that is. That one is refused, and not
+        // ignored: its value was meant for the field, which would be absent or have its default.
         if let Some(known) = &self.open {
             members.retain(|key, _| {
-                let is_known = known.contains(key);
-                if !is_known {
-                    found.ignore(&at.key(key), self.by_name(key).map(|field| field.key.as_str()));
+                match self.by_name(key).filter(|_| !known.contains(key)) {
+                    Some(field) => found.misnamed(&at.key(key), key, &field.key),
+                    None if known.contains(key) => return true,
+                    None => found.ignore(&at.key(key)),
                 }
-                is_known
+                false
             });
         }
         for field in &self.fields {

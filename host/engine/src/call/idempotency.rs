@@ -11,6 +11,7 @@ use super::reply::{Delivered, Failed};
 use super::report;
 use crate::generation::{Generation, RunningKey};
 use airlock_contract::tool::ValidArgs;
+use airlock_journal::OpenCall;
 use airlock_journal::keys::{Asked, Begun};
 use airlock_types::call::IDEMPOTENCY_KEY_CHARS_MAX;
 use airlock_types::code::{Code, Ran};
@@ -53,10 +54,17 @@ pub(super) async fn check(
         if first.fingerprint != asked.fingerprint {
             return Err(refused(events, "it came with another tool or other arguments before"));
         }
-        let record = find(host, first.record.clone(), events).await?;
         let age_ms = asked.now_unix_ms.saturating_sub(first.begun_unix_ms);
+        let is_young = age_ms < KEPT_MS_MIN;
+        let record = match find(host, first.record.clone(), events).await? {
+            Found::Ended(record) => Some(record),
+            Found::Running => return Err(conflict(events)),
+            // Another process has it, and is about to begin it or to write its record.
+            Found::Nothing if first.is_elsewhere && is_young => return Err(conflict(events)),
+            Found::Nothing => None,
+        };
         let is_read = fold::effect(&events.list).repeatable();
-        if record.as_ref().map_or(is_read || age_ms < KEPT_MS_MIN, did_nothing) {
+        if record.as_ref().map_or(is_read || is_young, |record| may_run_again(record, is_read)) {
             void = Some(first.record);
             continue;
         }
@@ -79,8 +87,22 @@ async fn begin(
     begun.map_err(|_| unusable(events))
 }
 
-async fn find(host: &Generation, id: String, events: &Events<'_>) -> Result<Option<Record>, Failed> {
-    host.record(id).await.map_err(|_| unusable(events))
+/// What the journal has of the first call.
+enum Found {
+    Ended(Record),
+    Running,
+    Nothing,
+}
+
+async fn find(host: &Generation, id: String, events: &Events<'_>) -> Result<Found, Failed> {
+    let (ended, open) = host.record(id).await.map_err(|_| unusable(events))?;
+    Ok(match (ended, open) {
+        (Some(record), _) => Found::Ended(record),
+        (None, Some(OpenCall { is_running: true, .. })) => Found::Running,
+        // Of a process that is gone: its record says that nobody knows.
+        (None, Some(OpenCall { record, .. })) => Found::Ended(record),
+        (None, None) => Found::Nothing,
+    })
 }
 
 /// Without the file nobody knows whether the call was made before.
@@ -101,8 +123,12 @@ fn unfit(key: &str, events: &Events<'_>) -> Option<String> {
     }
 }
 
-/// Whether a call with this record neither ran nor may have: it was cancelled, or stopped, before its first attempt.
-fn did_nothing(record: &Record) -> bool {
+/// Whether the call may run, although this record of a call with its key is there: that one neither ran nor may have, as it was
+/// cancelled, or stopped, before its first attempt; or it only read, and its reply cannot be given.
+fn may_run_again(record: &Record, is_read: bool) -> bool {
+    if is_read && (record.reply.is_none() || record.confidential.is_some()) {
+        return true;
+    }
     let is_unknown = record.code == Code::OutcomeUnknown.as_str();
     record.attempts.is_empty() && record.repeat.is_none() && !is_unknown && !record.code.starts_with("ok")
 }
@@ -146,7 +172,8 @@ fn again(events: &Events<'_>, record: Option<Record>, first: &Begun) -> Result<D
 
 /// The end of a call whose first one left no reply: its process ended, or the reply is not kept in the clear.
 fn gone(events: &Events<'_>, record: Option<&Record>, first: &Begun) -> Failed {
-    let is_unknown = record.is_some_and(|record| record.code == Code::OutcomeUnknown.as_str());
+    let cut_off = [Code::OutcomeUnknown, Code::Cancelled];
+    let is_unknown = record.is_some_and(|record| cut_off.iter().any(|code| record.code == code.as_str()));
     let (code, what) = if is_unknown {
         (Code::OutcomeUnknown, "was cut off, and may have been made or not")
     } else {

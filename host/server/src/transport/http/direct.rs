@@ -105,7 +105,8 @@ fn plain_call<'m>(
     let call = PlainCall::read(message::without_mark(body)).filter(PlainCall::is_stateless)?;
     let mut named = parts.headers.get_all("mcp-name").iter();
     // Another name, or one in its base64 form, is for rmcp.
-    if named.next()?.as_bytes() != call.name().as_bytes() || named.next().is_some() {
+    let name = named.next()?.as_bytes();
+    if name != call.name().as_bytes() || name.starts_with(b"=?base64?") || named.next().is_some() {
         return None;
     }
     // Arguments that headers repeat are for rmcp, which compares them. A tool that this caller may not see has none.

@@ -57,7 +57,7 @@ pub(super) async fn check(
         let age_ms = asked.now_unix_ms.saturating_sub(first.begun_unix_ms);
         let is_young = age_ms < KEPT_MS_MIN;
         let record = match find(host, first.record.clone(), events).await? {
-            Found::Ended(record) => Some(record),
+            Found::Ended(record) => Some(*record),
             Found::Running => return Err(conflict(events)),
             // Another process has it, and is about to begin it or to write its record.
             Found::Nothing if first.is_elsewhere && is_young => return Err(conflict(events)),
@@ -89,7 +89,7 @@ async fn begin(
 
 /// What the journal has of the first call.
 enum Found {
-    Ended(Record),
+    Ended(Box<Record>),
     Running,
     Nothing,
 }
@@ -97,10 +97,10 @@ enum Found {
 async fn find(host: &Generation, id: String, events: &Events<'_>) -> Result<Found, Failed> {
     let (ended, open) = host.record(id).await.map_err(|_| unusable(events))?;
     Ok(match (ended, open) {
-        (Some(record), _) => Found::Ended(record),
+        (Some(record), _) => Found::Ended(Box::new(record)),
         (None, Some(OpenCall { is_running: true, .. })) => Found::Running,
         // Of a process that is gone: its record says that nobody knows.
-        (None, Some(OpenCall { record, .. })) => Found::Ended(record),
+        (None, Some(OpenCall { record, .. })) => Found::Ended(Box::new(record)),
         (None, None) => Found::Nothing,
     })
 }

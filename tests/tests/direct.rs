@@ -52,7 +52,6 @@ async fn a_call_without_progress_is_answered_as_json_and_as_the_library_would() 
         ("unit_convert", json!({"value": "ten", "from": "mile", "to": "km"})),
         ("unit_convert", json!({"value": 10, "from": "mile", "to": "kg"})),
         ("unit_convert", json!([1])),
-        ("nobody", json!({})),
     ] {
         let (direct, answer) = sent(call(&server, name, arguments.clone(), &json!({}))).await;
         assert_eq!(direct, "application/json", "{name} {arguments}");

@@ -109,8 +109,9 @@ fn plain_call<'m>(
     if name != call.name().as_bytes() || name.starts_with(b"=?base64?") || named.next().is_some() {
         return None;
     }
-    // Arguments that headers repeat are for rmcp, which compares them. A tool that this caller may not see has none.
-    let has_headers = host.visible(who).resolve(call.name()).is_ok_and(|tool| tool.contract.has_headers);
+    // A name that is no tool's is for the handler, which may have more. Arguments that headers repeat are for rmcp, which
+    // compares them.
+    let has_headers = host.visible(who).resolve(call.name()).ok()?.contract.has_headers;
     let arguments = call.arguments().map(|text| body.slice_ref(text.as_bytes()));
     (!has_headers).then_some((call, arguments))
 }

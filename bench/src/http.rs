@@ -99,13 +99,19 @@ pub fn measure(repository: &Repository, pace: Pace) -> Result<Vec<HttpRow>> {
             Request::new(server.port, path, token).with_context(|| format!("{name}: no request"))?;
         Ok(Subject { name, server, request, idle: 0 })
     };
+    // It answers with the arguments, and converts nothing.
+    let echo = |name, path| -> Result<Subject<'_>> {
+        let mut subject = subject(name, &rmcp, path, None)?;
+        subject.request.expect = b"mile";
+        Ok(subject)
+    };
     let idle =
         Subject { idle: IDLE, ..subject("airlock, `/v1`, 1,000 idle connections", &open, Path::Api, None)? };
     let subjects = [
         subject("raw answers", &raw, Path::Api, None)?,
         subject("airlock, `/healthz`", &open, Path::Health, None)?,
-        subject("rmcp echo, handshake era", &rmcp, Path::Handshake, None)?,
-        subject("rmcp echo, stateless era", &rmcp, Path::Stateless, None)?,
+        echo("rmcp echo, handshake era", Path::Handshake)?,
+        echo("rmcp echo, stateless era", Path::Stateless)?,
         subject("airlock, `/v1`", &open, Path::Api, None)?,
         subject("airlock, `/v1`, token", &closed, Path::Api, token)?,
         idle,

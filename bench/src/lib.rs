@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod echo;
 pub mod figures;
 pub mod floor;
 pub mod http;

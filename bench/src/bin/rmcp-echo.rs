@@ -1,33 +1,7 @@
 //! A server of rmcp and nothing else: the cost of the protocol library alone.
 
+use airlock_bench::echo::Echo;
 use rmcp::ServiceExt as _;
-use rmcp::handler::server::ServerHandler;
-use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ServerCapabilities, ServerConfig,
-};
-use rmcp::service::{RequestContext, RoleServer};
-
-#[derive(Clone)]
-struct Echo;
-
-impl ServerHandler for Echo {
-    fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-    }
-
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, rmcp::ErrorData> {
-        let arguments = request.arguments.unwrap_or_default();
-        let text = serde_json::to_string(&arguments).unwrap_or_default();
-        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-        result.structured_content = Some(serde_json::Value::Object(arguments));
-        Ok(CallToolResponse::Complete(result))
-    }
-}
-
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     Echo.serve(rmcp::transport::stdio()).await?.waiting().await?;

@@ -45,6 +45,24 @@ pub fn temporary_files_in(folder: &Path) -> Result<(), String> {
     set().map_err(|err| err.to_string())
 }
 
+/// Creates the tables of a version in a new database, for a [`Form`]. Refuses a newer version.
+pub(crate) fn create(connection: &mut Connection, version: u32, tables: &str) -> Result<(), String> {
+    let text = |err: rusqlite::Error| err.to_string();
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
+    // Read inside the transaction, since two processes may open the database at the same time.
+    let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;
+    if found > version {
+        return Err(format!(
+            "it is of version {found}, written by a newer Airlock; this one knows up to {version}"
+        ));
+    }
+    if found < version {
+        transaction.execute_batch(tables).map_err(text)?;
+    }
+    transaction.commit().map_err(text)
+}
+
 /// A database that one thread at a time uses.
 #[derive(Debug)]
 pub(crate) struct Database {

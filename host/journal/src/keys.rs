@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
-use crate::database::{Database, Form};
+use crate::database::{self, Database, Form};
 use crate::owner::{self, Dead, Owner};
 use crate::store::StoreError;
 
@@ -198,23 +198,8 @@ impl Keys {
     }
 }
 
-/// Creates the tables in a new database. Refuses a newer version.
 fn prepare(connection: &mut Connection) -> Result<(), String> {
-    let text = |err: rusqlite::Error| err.to_string();
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
-    // Read inside the transaction, since two processes may open the database at the same time.
-    let version: u32 =
-        transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;
-    if version > VERSION {
-        return Err(format!(
-            "it is of version {version}, written by a newer Airlock; this one knows up to {VERSION}"
-        ));
-    }
-    if version < VERSION {
-        transaction.execute_batch(TABLES).map_err(text)?;
-    }
-    transaction.commit().map_err(text)
+    database::create(connection, VERSION, TABLES)
 }
 
 #[cfg(test)]

@@ -140,6 +140,17 @@ async fn http_has_the_key_in_a_header() {
     let (status, again) = convert(1).await;
     assert_eq!((status, &again["result"]), (200, &first["result"]));
     assert_eq!(again["provenance"]["cached"]["record"], first["record"], "{again}");
+    let args = json!({"value": 1, "from": "km", "to": "m"}).to_string();
+    let call = || server.call("unit_convert", args.clone()).bearer_auth(&ann);
+    let bytes = |bytes: &[u8]| reqwest::header::HeaderValue::from_bytes(bytes).unwrap();
+    let [twice, no_text] = [
+        call().header("Idempotency-Key", "k1").header("Idempotency-Key", "k2"),
+        call().header("Airlock-Session", bytes(b"\xff")),
+    ];
+    for (request, code) in [(twice, "args.idempotency"), (no_text, "args.precondition")] {
+        let said = request.send().await.unwrap().json::<Value>().await.unwrap();
+        assert_eq!(said["reply"]["code"], code, "{said}");
+    }
     let (status, other) = convert(2).await;
     assert_eq!((status, &other["reply"]["code"]), (422, &json!("args.idempotency")), "{other}");
 }

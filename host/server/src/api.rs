@@ -19,6 +19,7 @@ use axum::{Extension, Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde_json::json;
 
+use crate::headers::only;
 use crate::output::describe;
 use airlock::host::Host;
 use airlock::registry::UnknownTool;
@@ -89,8 +90,8 @@ pub(crate) async fn answer_call(
     // The body goes to the inner door as text: a parse here would lose errors such as duplicate keys.
     let mut raw = Call::new(name, Arguments::Text(body));
     raw.caller = who;
-    raw.session = header(SESSION_HEADER).map_or(SessionKey::None, SessionKey::parse);
-    raw.idempotency = headers.get(IDEMPOTENCY_HEADER).map(|key| key.to_str().unwrap_or_default().to_owned());
+    raw.session = only(headers, SESSION_HEADER).map_or(SessionKey::None, |handle| SessionKey::parse(&handle));
+    raw.idempotency = only(headers, IDEMPOTENCY_HEADER);
     raw.trace = header("traceparent").map(|parent| TraceParent {
         parent: parent.to_owned(),
         state: header("tracestate").map(str::to_owned),

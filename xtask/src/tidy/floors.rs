@@ -150,6 +150,7 @@ pub(super) const FLOORS: [Floor; 8] = [
             "output",
             "named",
             "confine",
+            "headers",
             "api",
             "mcp",
             "reload",

@@ -6,6 +6,7 @@ use rmcp::model::{Extensions, RequestMetaObject};
 use rmcp::service::{RequestContext, RoleServer};
 
 use super::meta_key;
+use crate::headers::only;
 use airlock_types::call::{Call, IDEMPOTENCY_HEADER, TraceParent};
 use airlock_types::caller::Caller;
 use airlock_types::session::{SESSION_HEADER, SessionKey};
@@ -47,14 +48,15 @@ pub(super) fn fill(call: &mut Call, meta: &RequestMetaObject, headers: Option<&H
 
 /// The session that a request names: in `_meta`, else in the header, else the legacy session.
 fn session(meta: &RequestMetaObject, headers: Option<&HeaderMap>) -> SessionKey {
-    let said = meta.0.0.get(meta_key::SESSION).and_then(|value| value.as_str());
+    // What is there and no text is no handle either: it is refused, and not left out.
+    let said = meta.0.0.get(meta_key::SESSION).map(|value| value.as_str().unwrap_or_default().to_owned());
     // No HTTP request: over stdio the process itself is the session, unless the request names another.
     let Some(headers) = headers else {
-        return said.map_or_else(|| SessionKey::Transport("stdio".into()), SessionKey::parse);
+        return said.map_or_else(|| SessionKey::Transport("stdio".into()), |said| SessionKey::parse(&said));
     };
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match (said.or_else(|| header(SESSION_HEADER)), header(LEGACY_SESSION_HEADER)) {
-        (Some(said), _) => SessionKey::parse(said),
+    let legacy = || headers.get(LEGACY_SESSION_HEADER).and_then(|value| value.to_str().ok());
+    match (said.or_else(|| only(headers, SESSION_HEADER)), legacy()) {
+        (Some(said), _) => SessionKey::parse(&said),
         // Prefixed, so that a legacy session id cannot equal the key of another transport.
         (None, Some(legacy)) => SessionKey::Transport(format!("mcp {legacy}")),
         (None, None) => SessionKey::None,
@@ -68,8 +70,7 @@ fn idempotency(meta: &RequestMetaObject, headers: Option<&HeaderMap>) -> Option<
     if let Some(said) = said {
         return Some(said.as_str().unwrap_or_default().to_owned());
     }
-    let header = headers?.get(IDEMPOTENCY_HEADER)?;
-    Some(header.to_str().unwrap_or_default().to_owned())
+    only(headers?, IDEMPOTENCY_HEADER)
 }
 
 /// The trace that a request belongs to: from `_meta` (SEP-414), else from the HTTP header.

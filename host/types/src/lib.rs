@@ -21,6 +21,7 @@ pub mod event;
 pub mod fields;
 pub mod finding;
 pub mod grant;
+pub mod hold;
 pub mod json;
 pub mod limit;
 pub mod place;

@@ -17,6 +17,7 @@ use super::code::{Code, Ran, Status};
 use super::finding::Finding;
 use crate::answer::{Clarify, Content, Refusal};
 use crate::fields;
+use crate::hold::HeldAt;
 use crate::usage::is_zero;
 use crate::violation::Violation;
 
@@ -57,6 +58,9 @@ pub struct Reply {
     /// The question, for `clarify`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub clarify: Option<Clarify>,
+    /// The hold that the call, or its result, waits in, for `held`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hold: Option<HeldAt>,
     /// What the doors noted.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub findings: Vec<Finding>,

@@ -185,6 +185,7 @@ fn bare(code: Code, tool: String, usage: TotalUsage, record: String, session: Op
         error: None,
         refusal: None,
         clarify: None,
+        hold: None,
         confidence: None,
         interpretation: None,
         assumptions: Vec::new(),

@@ -7,6 +7,7 @@ use airlock_contract::tool::ValidArgs;
 use airlock_types::caller::Caller;
 use airlock_types::decision::{Reason, Ruling};
 use airlock_types::grant::Effective;
+use airlock_types::hold::HoldRule;
 use airlock_types::limit::Limits;
 use airlock_types::session::SessionId;
 
@@ -55,10 +56,14 @@ pub struct Denied {
 }
 
 /// A call that waits for the approval of a human.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Hold {
-    /// The rules that ask for approval.
+    /// What is granted, and the rules that ask for approval.
     pub reasons: Arc<[Reason]>,
+    /// The rules, with what they met.
+    pub rules: Vec<HoldRule>,
+    /// What the call may have once it is approved.
+    pub permit: Permit,
 }
 
 impl Permit {
@@ -129,7 +134,7 @@ impl Decision {
         match self {
             Decision::Allow(permit) => Some(permit.policy()),
             Decision::Deny(Denied { policy, .. }) => policy.as_ref(),
-            Decision::Hold(_) => None,
+            Decision::Hold(Hold { permit, .. }) => Some(permit.policy()),
         }
     }
 
@@ -146,7 +151,7 @@ impl Decision {
     pub fn reasons(&self) -> &Arc<[Reason]> {
         match self {
             Decision::Allow(Permit { allowance }) => &allowance.reasons,
-            Decision::Deny(Denied { reasons, policy: _ }) | Decision::Hold(Hold { reasons }) => reasons,
+            Decision::Deny(Denied { reasons, policy: _ }) | Decision::Hold(Hold { reasons, .. }) => reasons,
         }
     }
 }

@@ -72,6 +72,7 @@ pub(super) fn parts_by_status(schema: &mut Schema) {
         {"if": of_status(Status::Ok), "else": {"required": ["notice"]}},
         {"if": of_status(Status::Refused), "then": {"required": ["refusal"]}},
         {"if": of_status(Status::Clarify), "then": {"required": ["clarify"]}},
+        {"if": of_status(Status::Held), "else": {"not": {"required": ["hold"]}}},
     ]);
     schema.insert("allOf".into(), rules);
 }

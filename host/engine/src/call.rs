@@ -17,6 +17,7 @@ mod events;
 mod explain;
 mod facts;
 mod fold;
+pub(crate) mod hold;
 mod idempotency;
 pub(crate) mod judge;
 mod ledger;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 use tracing::Instrument as _;
 
 use airlock_types::call::{Call, Observer};
+use airlock_types::environment::{Environment, ms};
 use airlock_types::event::Event;
 use airlock_types::plan::{Progress, Step};
 use airlock_types::reply::Reply;
@@ -50,6 +52,7 @@ use events::Events;
 pub use explain::Explained;
 pub(crate) use explain::explain;
 pub(crate) use fold::INVALID_ARGS_BYTES_MAX;
+use hold::Resume;
 use reply::{Delivered, Failed};
 
 use crate::generation::Generation;
@@ -62,6 +65,28 @@ pub(crate) async fn call(host: &Generation, call: Call, observer: Option<Arc<dyn
     // Pinned in place: passing a future by value copies its whole state and keeps both copies.
     let made = pin!(async {
         let ended = stages(host, &call, &mut events).await;
+        // After the stages, which end with what would be delivered.
+        let ended = hold::result(host, &mut events, ended).await;
+        events.seal(ended).await
+    });
+    made.instrument(span).await
+}
+
+/// The id of a record that is to be written.
+pub(crate) fn new_record(environment: &dyn Environment) -> String {
+    events::id(ms(environment.wall()), &environment.seed())
+}
+
+/// Makes the call that ends a hold: it runs if a person approved it, and has a record in any case.
+pub(crate) async fn resume(host: &Generation, call: Call, resume: Resume) -> Reply {
+    let mut events = Events::open(host, &call, None);
+    // Chosen before, so that the hold leads to the record however the call ends.
+    events.head.id.clone_from(&resume.record);
+    events.resumed = Some(Box::new(resume));
+    let span = events.span();
+    let made = pin!(async {
+        let ended = stages(host, &call, &mut events).await;
+        let ended = hold::result(host, &mut events, ended).await;
         events.seal(ended).await
     });
     made.instrument(span).await
@@ -69,6 +94,8 @@ pub(crate) async fn call(host: &Generation, call: Call, observer: Option<Arc<dyn
 
 /// Runs the stages in order. `Err` is a reply without a result; it ends the call at that stage.
 async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Result<Delivered, Failed> {
+    // Before the first stage: how a hold ended is on record, however this call does.
+    hold::resumed(events)?;
     // First: an unknown name ends here and costs no budget. A hidden tool gets the same answer as an unknown one.
     let resolved = host.visible(&call.caller).candidates(&call.tool).map_err(|err| report::unknown(&err))?;
     events.push(resolved.event());
@@ -80,7 +107,7 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
     events.push(validate::event(&args));
     events.unchecked(&args);
     // After validation: a rule may depend on the arguments, and only valid ones can be relied on.
-    let permitted = permit::permit(host, &call.caller, resolved, &args, &admitted, events)?;
+    let (permitted, mut holding) = permit::permit(host, &call.caller, resolved, &args, &admitted, events)?;
     // After the permits: what a caller may not do any more is not answered from memory either.
     if let Some(key) = &call.idempotency
         // Boxed: this path is rare, and its state would otherwise enlarge the future of every call.
@@ -88,7 +115,14 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
     {
         return Ok(again);
     }
-    ledger::check(host, &permitted, &args, &admitted, events)?;
+    holding.extend(ledger::check(host, &permitted, &args, &admitted, events)?);
+    // Last of what may stop a call: a person is asked only about one that would run.
+    if (!holding.is_empty() || events.resumed.is_some())
+        && let Some(ended) =
+            Box::pin(hold::check(host, &permitted[0], &args, holding, &admitted, events)).await?
+    {
+        return Ok(ended);
+    }
     // After the permits: a fallback without a permit is not part of the plan.
     let plan = Arc::new(routes::plan(host, &call.caller, &permitted, &args));
     events.push(Event::Planned { plan: plan.clone() });

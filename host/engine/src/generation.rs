@@ -8,6 +8,8 @@
 mod access;
 mod admit;
 mod answers;
+mod aside;
+mod holds;
 mod keys;
 mod parts;
 mod visible;
@@ -36,7 +38,9 @@ use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::plan::{BreakerView, Breakers, Quota, Settled};
 use airlock_types::record::Record;
 pub(crate) use answers::Answers;
-pub(crate) use keys::{Keys, RunningKey, Unusable};
+pub(crate) use aside::Unusable;
+pub(crate) use holds::{Apart, Holds};
+pub(crate) use keys::{Keys, RunningKey};
 pub(crate) use parts::Parts;
 pub use visible::Visible;
 pub(crate) use visible::{Candidate, Resolved};
@@ -221,18 +225,31 @@ impl Generation {
         &self.parts.keys
     }
 
+    /// The calls that wait for a person.
+    pub(crate) fn holds(&self) -> &Holds {
+        &self.parts.holds
+    }
+
+    /// For how long a call may wait for a person, in milliseconds.
+    pub(crate) fn hold_expires_ms(&self) -> u64 {
+        900_000
+    }
+
+    /// Tells whoever is to be told of a hold.
+    pub(crate) fn tell_of(&self, _hold: &airlock_types::hold::Hold) {}
+
     /// The record with this id, and the call if it has not ended, read aside.
     ///
     /// # Errors
     /// When the journal cannot be read, which is logged.
     pub(crate) async fn record(&self, id: String) -> Result<(Option<Record>, Option<OpenCall>), Unusable> {
         let parts = self.parts.clone();
-        let find = move |_: &_| {
+        let find = move |(): &()| {
             // Before the record: a call that ends in between has one then.
             let open = parts.journal.find_open(&id)?;
             Ok::<_, JournalError>((parts.journal.find(&id)?, open))
         };
-        self.keys().aside(self.environment(), find).await
+        self.parts.records.run(self.environment(), find).await
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {

@@ -8,6 +8,7 @@ mod call_count;
 mod error;
 mod fixed;
 mod grade;
+mod holds;
 mod lints;
 mod load;
 mod reload;
@@ -49,6 +50,7 @@ use call_count::CallCount;
 pub use error::OpenError;
 use fixed::Fixed;
 pub use grade::GradeError;
+pub use holds::{Held, HoldError};
 use load::note;
 pub use load::{JOURNAL_FILE, load_registry, open_journal, user_cache, user_folder};
 pub use reload::Revision;
@@ -65,7 +67,7 @@ pub struct Host {
     /// The folder of the journal, if it is not the state folder.
     journal_folder: Option<PathBuf>,
     folder: PathBuf,
-    calls: CallCount,
+    calls: Arc<CallCount>,
     fixed: Fixed,
     confinement: Option<Confinement>,
     current: ArcSwap<Generation>,

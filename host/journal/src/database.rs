@@ -12,6 +12,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::store::{Fault, Store, StoreError};
 
+/// How long a change that a call waits for waits for one of another process.
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
+
 /// What a database is made of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {

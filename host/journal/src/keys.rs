@@ -4,14 +4,12 @@
 //! Owns the file, how long a key counts, and how many there are. The records are the truth of what became of a call; here
 //! stands only which one it was, on disk before the call begins. Must not know what a reply is.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::database::{self, Database, Form};
-use crate::owner::{self, Dead, Owner};
+use crate::process::Process;
 use crate::store::StoreError;
 
 /// The name of the file, in the folder of the journal.
@@ -41,7 +39,7 @@ PRAGMA user_version = 1;
 ";
 
 /// What a power failure undid would be done a second time.
-const FORM: Form = Form { prepare, is_durable: true, busy: Duration::from_secs(5) };
+const FORM: Form = Form { prepare, is_durable: true, busy: database::BUSY };
 
 /// A key that a call comes with.
 #[derive(Clone, Debug)]
@@ -80,32 +78,6 @@ pub struct Keys {
     process: Option<Process>,
 }
 
-#[derive(Debug)]
-struct Process {
-    path: PathBuf,
-    owner: Mutex<Owner>,
-}
-
-impl Process {
-    fn at(path: &Path) -> Process {
-        Process { path: path.to_owned(), owner: Mutex::new(Owner::new(path, Default::default())) }
-    }
-
-    /// Its name in the file. It is there for as long as the process runs.
-    fn id(&self) -> Result<String, String> {
-        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        owner.id().map(str::to_owned).map_err(|err| err.to_string())
-    }
-}
-
-impl Drop for Keys {
-    fn drop(&mut self) {
-        if let Some(process) = &self.process {
-            process.owner.lock().unwrap_or_else(PoisonError::into_inner).release(true);
-        }
-    }
-}
-
 /// Why keys cannot be kept or read, for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("the idempotency keys in {place} cannot be used, and calls with one are refused: {reason}")]
@@ -117,8 +89,6 @@ pub struct KeysError {
 impl Keys {
     /// The keys in a file, which is opened when the first one comes.
     pub fn at(path: &Path) -> Keys {
-        // Files of processes that were killed. Their names in the file are those of nobody from now on.
-        owner::dead(path).into_iter().for_each(Dead::remove);
         let process = Some(Process::at(path));
         Keys { database: Database::at(path, FORM), place: format!("`{}`", path.display()), process }
     }
@@ -175,7 +145,7 @@ impl Keys {
         let begun = begun.map_err(|err| self.error(&err))?;
         Ok(begun.map(|(begun, owner)| {
             // Not while the file is locked: it asks the file system.
-            let lives = |process: &Process| owner != own && owner::is_alive(&process.path, &owner);
+            let lives = |process: &Process| owner != own && process.lives(&owner);
             Begun { is_elsewhere: self.process.as_ref().is_some_and(lives), ..begun }
         }))
     }

@@ -13,7 +13,7 @@ use crate::finding::Finding;
 use crate::grant::Lack;
 use crate::json::Json;
 use crate::plan::{PathStep, Plan};
-use crate::record::v3::{Facts, Repeat};
+use crate::record::v3::{Facts, HeldBy, Repeat};
 use crate::session::SessionId;
 use crate::usage::{Traces, TrapReport};
 
@@ -54,6 +54,11 @@ pub enum Event {
     Repeated {
         /// Which, and what follows.
         repeated: Repeated,
+    },
+    /// The call waits for a person, or ends a hold.
+    Held {
+        /// Which hold.
+        held: Box<HeldCall>,
     },
     /// Policy decided about the called tool.
     Decided {
@@ -119,6 +124,28 @@ pub enum Event {
         /// Bytes of the result, as JSON.
         result_bytes: u64,
     },
+}
+
+/// A call that waits for a person, or ends a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldCall {
+    /// The id of the hold.
+    pub hold: String,
+    /// The record of the held call; none for that call itself.
+    pub of: Option<String>,
+    /// What became of the hold; none while it waits.
+    pub standing: Option<&'static str>,
+    /// Whether a result waited.
+    pub is_result: bool,
+    /// What was decided, and by whom.
+    pub by: Vec<String>,
+}
+
+impl From<HeldCall> for HeldBy {
+    fn from(held: HeldCall) -> HeldBy {
+        let HeldCall { hold, of, standing, is_result: _, by } = held;
+        HeldBy { hold, of, standing: standing.map(Into::into), by }
+    }
 }
 
 /// A call that repeats one of its session.

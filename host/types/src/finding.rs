@@ -19,6 +19,8 @@ pub enum Verdict {
     Warn,
     /// Delivered, flagged in machine-readable form.
     Suspect,
+    /// Not delivered before a person has seen it.
+    Escalate,
     /// Not delivered: the value is implausible.
     Reject,
 }
@@ -30,6 +32,7 @@ impl Verdict {
             Verdict::Pass => "pass",
             Verdict::Warn => "warn",
             Verdict::Suspect => "suspect",
+            Verdict::Escalate => "escalate",
             Verdict::Reject => "reject",
         }
     }

@@ -242,3 +242,229 @@ pub struct HeldAt {
     /// What the rules say that hold it.
     pub rules: Vec<String>,
 }
+
+/// What follows from a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// More must approve.
+    Waits,
+    /// The call may run, or its result be delivered.
+    Runs,
+    /// The hold ends without.
+    Ends,
+}
+
+/// Why a decision does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotDecided {
+    /// The hold has ended.
+    #[error("it is {0} already, and a hold is used once")]
+    Ended(Standing),
+    /// This person may not decide it.
+    #[error("{0}")]
+    NotAllowed(String),
+}
+
+impl Hold {
+    /// Whether its time is over.
+    pub fn is_due(&self, now_unix_ms: u64) -> bool {
+        self.standing == Standing::Open && now_unix_ms >= self.expires_unix_ms
+    }
+
+    /// Takes a decision. The arguments of an edit are not put in here: who keeps the hold does, once they are judged.
+    ///
+    /// # Errors
+    /// When the hold has ended, or this person may not decide it. It is unchanged then.
+    pub fn decide(
+        &mut self,
+        by: &Approver,
+        decision: &HoldDecision,
+        now_unix_ms: u64,
+    ) -> Result<Next, NotDecided> {
+        if self.standing != Standing::Open {
+            return Err(NotDecided::Ended(self.standing));
+        }
+        if self.is_due(now_unix_ms) {
+            return Err(NotDecided::Ended(Standing::Expired));
+        }
+        self.check_allowed(by, decision).map_err(NotDecided::NotAllowed)?;
+        self.decided.push(Decided {
+            by: by.to_string(),
+            at_unix_ms: now_unix_ms,
+            what: decision.as_str().to_owned(),
+            note: decision.note().map(str::to_owned),
+        });
+        let (standing, next) = match decision {
+            HoldDecision::Reject { .. } => (Standing::Rejected, Next::Ends),
+            HoldDecision::Respond { .. } => (Standing::Responded, Next::Ends),
+            HoldDecision::Approve | HoldDecision::Edit { .. } if self.is_approved() => {
+                (Standing::Running, Next::Runs)
+            }
+            HoldDecision::Approve | HoldDecision::Edit { .. } => (Standing::Open, Next::Waits),
+        };
+        self.standing = standing;
+        Ok(next)
+    }
+
+    fn check_allowed(&self, by: &Approver, decision: &HoldDecision) -> Result<(), String> {
+        if let Approver::Caller(caller) = by
+            && caller.to_string() == self.caller
+        {
+            return Err("whoever made the call cannot decide about it; another approver must".to_owned());
+        }
+        if let Approver::ClientUser(caller) = by
+            && caller.to_string() != self.caller
+        {
+            return Err("it is the call of another client".to_owned());
+        }
+        if !self.rules.iter().any(|rule| rule.takes(by)) {
+            return Err(format!("{by} is not among the approvers of its rules ({})", self.approver_names()));
+        }
+        let approves = matches!(decision, HoldDecision::Approve);
+        let has_approved = self.approvals_now().any(|decided| decided.by == by.to_string());
+        if approves && has_approved {
+            return Err(format!("{by} has approved it already; another approver must, too"));
+        }
+        if self.is_result && matches!(decision, HoldDecision::Edit { .. }) {
+            return Err("the call ran already: approve its result, reject it, or respond".to_owned());
+        }
+        Ok(())
+    }
+
+    fn approver_names(&self) -> String {
+        let names = self.rules.iter().flat_map(|rule| &rule.approvers).map(String::as_str);
+        names.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The approvals of the arguments as they are: an edit makes those before it void.
+    fn approvals_now(&self) -> impl Iterator<Item = &Decided> {
+        let edited = self.decided.iter().rposition(|decided| decided.what == "edit").unwrap_or(0);
+        self.decided[edited..].iter()
+    }
+
+    /// Whether each rule has as many approvals as it asks for.
+    fn is_approved(&self) -> bool {
+        self.rules.iter().all(|rule| {
+            let counted = self.approvals_now().filter(|decided| rule.counts(&decided.by));
+            counted.count() >= rule.approvals as usize
+        })
+    }
+}
+
+impl HoldRule {
+    /// Whether this person may answer it.
+    fn takes(&self, by: &Approver) -> bool {
+        self.counts(&by.to_string())
+    }
+
+    /// Whether the approval of the person with this text counts. The user of a client has no name under `[callers]`, and a
+    /// rule with a list does not have them on it.
+    fn counts(&self, by: &str) -> bool {
+        self.approvers.is_empty() || self.approvers.iter().any(|name| name == Caller::recorded(by).entry())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn hold(rules: &[(u32, &[&str])]) -> Hold {
+        let rule = |(approvals, approvers): &(u32, &[&str])| HoldRule {
+            approvals: *approvals,
+            approvers: approvers.iter().map(|name| (*name).to_owned()).collect(),
+            ..HoldRule::plain("effect", Vec::new())
+        };
+        Hold {
+            id: "h".into(),
+            standing: Standing::Open,
+            tool: "pay".into(),
+            caller: "agent".into(),
+            record: "r".into(),
+            arguments: None,
+            args_digest: String::new(),
+            component: String::new(),
+            policy: String::new(),
+            rules: rules.iter().map(rule).collect(),
+            is_result: false,
+            created_unix_ms: 0,
+            expires_unix_ms: 100,
+            approvals: 1,
+            decided: Vec::new(),
+            ended_by: None,
+        }
+    }
+
+    fn caller(name: &str) -> Approver {
+        Approver::Caller(Caller::recorded(name))
+    }
+
+    #[test]
+    fn whoever_asked_cannot_approve_and_nobody_approves_twice() {
+        let mut held = hold(&[(2, &[])]);
+        let approve = |held: &mut Hold, by: &Approver| held.decide(by, &HoldDecision::Approve, 1);
+        assert!(matches!(approve(&mut held, &caller("agent")), Err(NotDecided::NotAllowed(_))));
+        assert_eq!(approve(&mut held, &caller("alice")), Ok(Next::Waits));
+        assert!(matches!(approve(&mut held, &caller("alice")), Err(NotDecided::NotAllowed(_))));
+        assert_eq!(approve(&mut held, &Approver::Operator), Ok(Next::Runs));
+        assert_eq!(approve(&mut held, &caller("bob")), Err(NotDecided::Ended(Standing::Running)));
+    }
+
+    #[test]
+    fn each_rule_has_its_approvers() {
+        let mut held = hold(&[(1, &["alice"]), (1, &["bob", "operator"])]);
+        let approve = |held: &mut Hold, by: &Approver| held.decide(by, &HoldDecision::Approve, 1);
+        assert!(matches!(approve(&mut held, &caller("carol")), Err(NotDecided::NotAllowed(_))));
+        let user = Approver::ClientUser(Caller::named("agent"));
+        assert!(matches!(approve(&mut held, &user), Err(NotDecided::NotAllowed(_))));
+        // Of an entry that several share, each is a person of its own.
+        assert_eq!(approve(&mut held, &caller("alice:one")), Ok(Next::Waits));
+        assert_eq!(approve(&mut held, &Approver::Operator), Ok(Next::Runs));
+    }
+
+    #[test]
+    fn an_edit_makes_earlier_approvals_void_and_is_one_itself() {
+        let mut held = hold(&[(2, &[])]);
+        let edit = HoldDecision::Edit { arguments: json!({}) };
+        assert_eq!(held.decide(&caller("alice"), &HoldDecision::Approve, 1), Ok(Next::Waits));
+        assert_eq!(held.decide(&caller("bob"), &edit, 1), Ok(Next::Waits));
+        assert_eq!(held.decide(&caller("alice"), &HoldDecision::Approve, 1), Ok(Next::Runs));
+    }
+
+    #[test]
+    fn a_time_out_is_a_no() {
+        let mut held = hold(&[(1, &[])]);
+        let late = held.decide(&Approver::Operator, &HoldDecision::Approve, 100);
+        assert_eq!(late, Err(NotDecided::Ended(Standing::Expired)));
+    }
+
+    proptest! {
+        /// Whatever is decided in whatever order: a call runs at most once, and never without enough distinct approvals
+        /// of others than the one who asked.
+        #[test]
+        fn a_hold_runs_once_and_with_enough_approvals(
+            needed in 1..4_u32,
+            steps in proptest::collection::vec((0..4_usize, 0..5_usize), 0..30),
+        ) {
+            let mut held = hold(&[(needed, &[])]);
+            let people = [caller("agent"), caller("a"), caller("b"), caller("c"), Approver::Operator];
+            let decisions = [
+                HoldDecision::Approve,
+                HoldDecision::Edit { arguments: json!({}) },
+                HoldDecision::Reject { reason: String::new() },
+                HoldDecision::Approve,
+            ];
+            let mut runs = 0;
+            for (what, who) in steps {
+                if held.decide(&people[who], &decisions[what], 1) == Ok(Next::Runs) {
+                    runs += 1;
+                    let by: std::collections::BTreeSet<_> = held.decided.iter().map(|one| &one.by).collect();
+                    prop_assert!(by.len() >= needed as usize && !by.contains(&"agent".to_owned()));
+                }
+            }
+            prop_assert!(runs <= 1);
+        }
+    }
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::confidential;
 use super::details::Details;
 use super::facts::FactsOfCall;
+use super::hold::Resume;
 use super::ledger::Pending;
 use super::observe::Observers;
 use super::reply::Failed;
@@ -56,6 +57,8 @@ pub(super) struct Events<'c> {
     pub(super) facts: Option<Box<FactsOfCall>>,
     /// The call in the ledger of its session. None for a tool that only reads, and without a session.
     pub(super) pending: Option<Box<Pending>>,
+    /// The hold that the call ends. None for one that an agent makes.
+    pub(super) resumed: Option<Box<Resume>>,
     /// The idempotency key of the call, while it runs.
     pub(super) key: Option<Box<RunningKey>>,
     observers: Observers<'c>,
@@ -89,6 +92,7 @@ impl<'c> Events<'c> {
             list: Vec::with_capacity(EVENTS),
             facts: None,
             pending: None,
+            resumed: None,
             key: None,
             // A second handle: notices and the guest's progress reports both reach the observer.
             observers: Observers::new(host, call, observer.clone()),
@@ -286,7 +290,7 @@ impl Drop for Events<'_> {
 }
 
 /// A UUID of version 7. Ids begin with their time, so that rows of the journal are in order.
-fn id(unix_ms: u64, seed: &[u8; 32]) -> String {
+pub(super) fn id(unix_ms: u64, seed: &[u8; 32]) -> String {
     // RFC 9562 leaves 74 bits of a version 7 UUID to chance, which ten bytes cover.
     let mut random = [0; 10];
     random.copy_from_slice(&seed[..10]);

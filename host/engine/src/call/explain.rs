@@ -4,7 +4,7 @@
 
 use super::permit::{RequestBase, permitted};
 use super::reply::Failed;
-use super::{report, routes, validate};
+use super::{hold, report, routes, validate};
 use crate::caller::CallerGrants;
 use crate::caller::facts::FactSource;
 use crate::generation::{Generation, Resolved};
@@ -72,7 +72,11 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
         Err(failed) => {
             Explained { ruling, reasons, facts, secrets, refused: Some(failed.report), plan: None }
         }
-        Ok(permit) => {
+        Ok((_, holding)) if !holding.is_empty() => {
+            let refused = Some(Box::new(hold::would_wait(&called.tool.name, &holding)));
+            Explained { ruling, reasons, facts, secrets, refused, plan: None }
+        }
+        Ok((permit, _)) => {
             let first = asked.route(called, permit);
             let permitted: Vec<_> = std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect();
             // The plan as the caller may see it: explaining must not reveal a fallback that a reply would hide.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::events::Events;
 use super::judge::Accepted;
 use super::{fold, reply};
-use crate::caller::facts::{Origin, Stored, Wanted, on_record};
+use crate::caller::facts::{Origin, Stored, Wanted, on_record, recalled};
 use crate::caller::session::Session;
 use crate::generation::{Admitted, Generation};
 use crate::registry::Tool;
@@ -39,6 +39,10 @@ pub(super) fn seen(
     let wanted = Wanted { reads: &rules.reads, sources: &tool.facts };
     let seen =
         seen.map(|session| Box::new(session.facts().seen(&origin(tool), wanted, events.started_unix_ms())));
+    // The session of a held call may have ended while it waited.
+    let held = events.resumed.as_ref().and_then(|resume| resume.facts.as_ref());
+    let recalled = held.map(|facts| recalled(&rules.reads, facts, events.started_unix_ms()));
+    let seen = seen.or_else(|| recalled.map(Box::new));
     events.facts = Some(Box::new(FactsOfCall { tool: tool.clone(), session, given: Vec::new() }));
     seen
 }

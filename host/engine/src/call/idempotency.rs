@@ -6,7 +6,7 @@
 use super::details::Details;
 use super::events::Events;
 use super::fold;
-use super::recall::kept;
+use super::recall;
 use super::reply::{Delivered, Failed};
 use super::report;
 use crate::generation::{Generation, RunningKey};
@@ -160,14 +160,7 @@ fn again(events: &Events<'_>, record: Option<Record>, first: &Begun) -> Result<D
     let reply = reply.and_then(|record| serde_json::from_value::<Reply>(record.reply.clone()?).ok());
     let Some(reply) = reply else { return Err(gone(events, record.as_ref(), first)) };
     let age_ms = events.started_unix_ms().saturating_sub(first.begun_unix_ms);
-    if let Some(error) = reply.error {
-        return Err(Failed::before(reply.code, error, reply.refusal.map(Box::new)));
-    }
-    let (code, provenance) = (reply.code, reply.provenance.clone());
-    match (kept(reply, age_ms).accepted, provenance) {
-        (Some(accepted), Some(provenance)) => Ok(Delivered::again(code, accepted, provenance)),
-        _ => Err(gone(events, record.as_ref(), first)),
-    }
+    recall::again(reply, age_ms).unwrap_or_else(|| Err(gone(events, record.as_ref(), first)))
 }
 
 /// The end of a call whose first one left no reply: its process ended, or the reply is not kept in the clear.

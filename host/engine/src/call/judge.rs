@@ -187,7 +187,8 @@ fn accept(asked: Asked<'_>, answered: Answered, now_unix_ms: u64) -> Result<Judg
     // A warning is only noted. A suspect value is delivered, and its code says so.
     let code = match check::verdict(&findings) {
         Verdict::Pass | Verdict::Warn => Code::Ok,
-        Verdict::Suspect => Code::Degraded,
+        // Also for one that a person must see first: it is held once it would be delivered.
+        Verdict::Suspect | Verdict::Escalate => Code::Degraded,
         Verdict::Reject => {
             let confidential = confidential::values(asked, result.as_ref());
             let details = Details { findings, confidential, ..Details::default() };

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::events::Events;
+use super::hold::{REPEAT, Resume};
 use super::judge::decision_id;
 use super::permit::PermittedRoute;
 use super::reply::Failed;
@@ -22,6 +23,7 @@ use airlock_types::duration;
 use airlock_types::effect::Effect;
 use airlock_types::event::{Event, Repeated};
 use airlock_types::finding::Finding;
+use airlock_types::hold::HoldRule;
 use airlock_types::reply::{Failure, Reply};
 
 /// Bytes of a failure as JSON that a session remembers. One that is longer is remembered without the tool's own value.
@@ -45,36 +47,46 @@ impl Drop for Pending {
 /// Looks whether a call of a tool with effects repeats one of its session.
 ///
 /// # Errors
-/// When it is answered from the ledger, or held.
+/// When it is answered from the ledger.
 pub(super) fn check(
     host: &Generation,
     routes: &[PermittedRoute],
     args: &ValidArgs,
     admitted: &Admitted,
     events: &mut Events<'_>,
-) -> Result<(), Failed> {
-    let Some(tool) = routes.first().map(|route| &route.candidate.tool) else { return Ok(()) };
+) -> Result<Option<HoldRule>, Failed> {
+    let Some(tool) = routes.first().map(|route| &route.candidate.tool) else { return Ok(None) };
     if tool.effect.repeatable() {
-        return Ok(());
+        return Ok(None);
     }
     let Some(session) = admitted.session().and_then(|id| host.sessions().get(events.caller(), id)) else {
-        return Ok(());
+        return Ok(None);
     };
     let (call, limits) = (effectful(tool, args), host.ledger_limits());
     let known = session.ledger().begin(&call, limits, events.started_unix_ms());
+    let mut holding = None;
     let stopped = match known {
         Known::New => None,
         Known::Recorded(repeat, failed) => Some((Repeated::read(&repeat), recorded(tool, failed))),
+        // A person decided about this very repeat.
+        Known::Done { .. } | Known::Running if events.is_resumed_repeat() => {
+            session.ledger().run_again(&call);
+            None
+        }
         Known::Failed { failed, record, age_ms } => {
             let answer = answered(tool, *failed, (&record, age_ms, limits.failed_ms_max));
             Some((Repeated { of: Some(record), how: Repeated::FAILED }, answer))
         }
         Known::Done { record, age_ms } if is_held(tool) => {
-            let held = held(tool, &format!("succeeded {} ago, in record {record}", duration::about(age_ms)));
-            Some((Repeated { of: Some(record), how: Repeated::DONE }, held))
+            let first =
+                format!("the same call succeeded {} ago, in record {record}", duration::about(age_ms));
+            events.push(Event::Repeated { repeated: Repeated { of: Some(record), how: Repeated::DONE } });
+            holding = Some(repeats(first));
+            None
         }
         Known::Running if is_held(tool) => {
-            Some((Repeated { of: None, how: Repeated::RUNNING }, held(tool, "is running at this moment")))
+            events.push(Event::Repeated { repeated: Repeated { of: None, how: Repeated::RUNNING } });
+            return Ok(Some(repeats("the same call runs at this moment".to_owned())));
         }
         Known::Done { record, .. } => {
             if tool.effect > Effect::Idempotent {
@@ -85,14 +97,16 @@ pub(super) fn check(
             None
         }
         // The first one of the two speaks for the call in the ledger.
-        Known::Running => return Ok(()),
+        Known::Running => return Ok(None),
     };
     if let Some((repeated, answer)) = stopped {
         events.push(Event::Repeated { repeated });
         return Err(answer);
     }
-    events.pending = Some(Box::new(Pending { session, call, limits, ended: None }));
-    Ok(())
+    if holding.is_none() {
+        events.pending = Some(Box::new(Pending { session, call, limits, ended: None }));
+    }
+    Ok(holding)
 }
 
 fn effectful(tool: &Tool, args: &ValidArgs) -> Effectful {
@@ -131,7 +145,13 @@ fn answered(tool: &Tool, failed: FailedBefore, (record, age_ms, most_ms): (&str,
     Failed::before(code, failure, refusal)
 }
 
-/// The end of a call that would do again what was done.
+/// The rule that holds a call which would do again what was done.
+fn repeats(first: String) -> HoldRule {
+    let message = Some("the same call was made before, and would do the same a second time".to_owned());
+    HoldRule { message, ..HoldRule::plain(REPEAT, vec![first]) }
+}
+
+/// The end of a recorded call that was held as a repeat.
 fn held(tool: &Tool, first: &str) -> Failed {
     let name = &tool.name;
     let mut failed = report::failed(name, Code::PolicyDuplicate, &Default::default());
@@ -152,6 +172,12 @@ fn recorded(tool: &Tool, failed: Option<Box<FailedBefore>>) -> Failed {
 }
 
 impl Events<'_> {
+    /// Whether a person approved that the call is made a second time.
+    fn is_resumed_repeat(&self) -> bool {
+        let is_repeat = |resume: &Resume| resume.hold.rules.iter().any(|rule| rule.rule == REPEAT);
+        self.resumed.as_deref().is_some_and(is_repeat)
+    }
+
     /// The findings about repeats that ran all the same.
     pub(super) fn repeat_findings(&self) -> Option<Finding> {
         let of = self.list.iter().find_map(|event| {
@@ -191,7 +217,8 @@ impl Events<'_> {
                 let refusal = reply.refusal.clone().map(Box::new);
                 Some(End::Failed(Box::new(FailedBefore { code: reply.code, failure, refusal })))
             }
-            None if reply.code.has_result() => Some(End::Done),
+            // A result that waits for a person is the result of a call that was made.
+            None if reply.code.has_result() || ran_and_waits(reply) => Some(End::Done),
             None => has_changed.then_some(End::Unknown),
         };
         pending.ended = end.map(|end| Ended {
@@ -202,6 +229,10 @@ impl Events<'_> {
             ended_unix_ms: self.started_unix_ms() + self.elapsed_ms(),
         });
     }
+}
+
+fn ran_and_waits(reply: &Reply) -> bool {
+    reply.code == Code::PolicyHeld && reply.error.as_ref().is_some_and(|error| error.ran == Ran::Ran)
 }
 
 /// Whether the same call would fail in the same way again. Time, load and upstreams are no part of it.

@@ -66,7 +66,7 @@ fn doubt(findings: &[Finding]) -> Option<String> {
     // Of equals the first one, in the order of the contract's checks.
     let strongest = findings.iter().rev().max_by_key(|finding| finding.verdict)?;
     let word = match strongest.verdict {
-        Verdict::Suspect | Verdict::Reject => "Doubtful",
+        Verdict::Suspect | Verdict::Escalate | Verdict::Reject => "Doubtful",
         Verdict::Pass | Verdict::Warn => "Note",
     };
     let place = if strongest.path.is_empty() { "the answer" } else { &format!("`{}`", strongest.path) };

@@ -14,7 +14,7 @@ use crate::capability::http::Allotment;
 use crate::capability::keyvalue::Keeper;
 use crate::capability::{Ledger, files};
 use crate::generation::{Admitted, Candidate, Generation, Resolved};
-use crate::policy::{Decision, Permit, Request, decide};
+use crate::policy::{Decision, Hold, Permit, Request, decide};
 use crate::registry::Tool;
 use airlock_contract::tool::{Moment, ValidArgs};
 use airlock_types::caller::Caller;
@@ -22,6 +22,7 @@ use airlock_types::code::Code;
 use airlock_types::effect::{Effect, Effects};
 use airlock_types::environment::ms;
 use airlock_types::event::Event;
+use airlock_types::hold::HoldRule;
 use airlock_types::session::SessionId;
 
 /// A tool that may run in this call, with the permit that proves it.
@@ -147,7 +148,7 @@ impl RequestBase<'_> {
     }
 }
 
-/// Decides about the called tool and its fallbacks. The called one comes first.
+/// Decides about the called tool and its fallbacks. The called one comes first. Also returns the rules that hold the call.
 ///
 /// # Errors
 /// When the called tool itself may not run. A fallback without a permit is not an error.
@@ -158,7 +159,7 @@ pub(super) fn permit(
     args: &ValidArgs,
     admitted: &Admitted,
     events: &mut Events<'_>,
-) -> Result<Vec<PermittedRoute>, Failed> {
+) -> Result<(Vec<PermittedRoute>, Vec<HoldRule>), Failed> {
     // Read once, so that all decisions of a call are about the same moment.
     let now_unix_ms = ms(host.environment().wall());
     let rules = host.rules(caller);
@@ -170,39 +171,22 @@ pub(super) fn permit(
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());
     let lacks = denials::lacks(events, &called.tool, caller, &decision);
     events.push(Event::Decided { ruling, reasons, policy: decision.policy().cloned(), lacks });
-    let permit = permitted(events.tool(), decision)?;
+    let (permit, holding) = permitted(events.tool(), decision)?;
     let first = asked.route(called, permit);
-    Ok(std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect())
+    Ok((std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect(), holding))
 }
 
-/// The permit of a decision.
+/// The permit of a decision, and the rules that hold the call until a person approves it.
 ///
 /// # Errors
-/// How the call ends when the decision is a denial or a hold.
-pub(super) fn permitted(tool: &str, decision: Decision) -> Result<Permit, Failed> {
+/// How the call ends when the decision is a denial.
+pub(super) fn permitted(tool: &str, decision: Decision) -> Result<(Permit, Vec<HoldRule>), Failed> {
     match decision {
-        Decision::Allow(permit) => Ok(permit),
+        Decision::Allow(permit) => Ok((permit, Vec::new())),
         Decision::Deny(denied) => {
             let details = Details { denied: denied.capabilities(), ..Details::default() };
             Err(report::failed(tool, Code::PolicyDenied, &details))
         }
-        Decision::Hold(_) => Err(report::failed(tool, Code::PolicyHeld, &Details::default())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::Hold;
-    use airlock_types::code::Status;
-    use airlock_types::decision::Reason;
-
-    #[test]
-    fn a_held_call_does_not_run_and_says_so() {
-        let reasons = [Reason::Approval { rule: "tools.pay.approval".into() }].into();
-        let failed = permitted("pay", Decision::Hold(Hold { reasons })).unwrap_err();
-        assert_eq!((failed.code, failed.code.facts().status), (Code::PolicyHeld, Status::Held));
-        assert!(failed.report.message.contains("waits for a human"), "{}", failed.report.message);
-        assert!(failed.report.message.contains("did not run"), "{}", failed.report.message);
+        Decision::Hold(Hold { permit, rules, .. }) => Ok((permit, rules)),
     }
 }

@@ -9,6 +9,7 @@ use super::details::Details;
 use super::events::Events;
 use super::judge::{Accepted, Judged};
 use super::permit::PermittedRoute;
+use super::reply::{Delivered, Failed};
 use airlock_contract::answer::{Answered, AsOf, Assessment};
 use airlock_types::answer::{Refusal, RetryAdvice};
 use airlock_types::code::Code;
@@ -77,8 +78,17 @@ pub(super) async fn recall(
     (Recalled::Kept { age_ms }, Some(EndedAttempt { judged: kept(reply, age_ms) }))
 }
 
+/// The end of a call as an earlier one ended. None where the reply is not of that form.
+pub(super) fn again(reply: Reply, age_ms: u64) -> Option<Result<Delivered, Failed>> {
+    if reply.error.is_some() {
+        return Some(Err(Failed::again(reply)));
+    }
+    let (code, provenance) = (reply.code, reply.provenance.clone()?);
+    Some(Ok(Delivered::again(code, kept(reply, age_ms).accepted?, provenance)))
+}
+
 /// What the tool answered before, as the answer of now.
-pub(super) fn kept(reply: Reply, age_ms: u64) -> Judged {
+fn kept(reply: Reply, age_ms: u64) -> Judged {
     let Reply { result, content, findings, confidence, interpretation, assumptions, uncertainty, .. } = reply;
     let Reply { next_steps, provenance, record, .. } = reply;
     let assessment = Assessment {

@@ -14,6 +14,7 @@ use airlock_types::code::{Code, Ran};
 use airlock_types::environment::us;
 use airlock_types::event::Event;
 use airlock_types::finding::Finding;
+use airlock_types::hold::HeldAt;
 use airlock_types::plan::{BreakerView, Plan};
 use airlock_types::reply::{Confidence, Failure, Provenance, Reply, TotalUsage};
 use airlock_types::shorten::clean_lines;
@@ -26,6 +27,11 @@ pub(super) struct Delivered {
 }
 
 impl Delivered {
+    /// What the doors found.
+    pub(super) fn findings(&self) -> &[Finding] {
+        &self.accepted.findings
+    }
+
     /// The answer of an earlier call, once more.
     pub(super) fn again(code: Code, mut accepted: Accepted, provenance: Provenance) -> Delivered {
         let cached = accepted.cached.take();
@@ -38,8 +44,9 @@ impl Delivered {
 pub(super) struct Failed {
     pub(super) code: Code,
     pub(super) report: Box<Failure>,
-    refusal: Option<Box<Refusal>>,
+    pub(super) refusal: Option<Box<Refusal>>,
     clarify: Option<Box<Clarify>>,
+    pub(super) hold: Option<Box<HeldAt>>,
     findings: Vec<Finding>,
 }
 
@@ -50,7 +57,22 @@ impl Failed {
     }
 
     pub(super) fn new(code: Code, report: Failure) -> Failed {
-        Failed { code, report: Box::new(report), refusal: None, clarify: None, findings: Vec::new() }
+        Failed {
+            code,
+            report: Box::new(report),
+            refusal: None,
+            clarify: None,
+            hold: None,
+            findings: Vec::new(),
+        }
+    }
+
+    /// The end of a call with a reply of an error, once more.
+    pub(super) fn again(reply: Reply) -> Failed {
+        let Reply { code, error, refusal, clarify, hold, findings, .. } = reply;
+        let report = error.unwrap_or_else(|| Failure::plain(String::new()));
+        let (refusal, clarify, hold) = (refusal.map(Box::new), clarify.map(Box::new), hold.map(Box::new));
+        Failed { code, report: Box::new(report), refusal, clarify, hold, findings }
     }
 }
 
@@ -152,11 +174,12 @@ pub(super) fn reply(events: &Events<'_>, ended: Result<Delivered, Failed>) -> (R
             fill(&mut reply, accepted, provenance);
             bytes
         }
-        Err(Failed { report, refusal, clarify, findings, .. }) => {
+        Err(Failed { report, refusal, clarify, hold, findings, .. }) => {
             // Cleaned here and not where texts are made, so that no way to fail can forget it.
             reply.error = Some(fit_to_be_shown(*report));
             reply.refusal = refusal.map(|refusal| *refusal);
             reply.clarify = clarify.map(|clarify| *clarify);
+            reply.hold = hold.map(|hold| *hold);
             reply.findings = findings;
             0
         }
@@ -231,6 +254,14 @@ fn fill(reply: &mut Reply, accepted: Accepted, provenance: Provenance) {
 fn fit_to_be_shown(mut report: Failure) -> Failure {
     report.message = clean_lines(&report.message);
     report
+}
+
+/// The reply of a call that ended before, of which no more is known.
+pub(super) fn failed(code: Code, tool: &str, record: &str, report: Failure) -> Reply {
+    let mut reply = bare(code, tool.to_owned(), TotalUsage::default(), record.to_owned(), None);
+    reply.error = Some(fit_to_be_shown(report));
+    reply.notice = notice::of(&reply);
+    reply
 }
 
 /// Replaces the reply of a call that may have had effects and whose record could not be written.

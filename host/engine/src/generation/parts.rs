@@ -2,6 +2,7 @@
 //!
 //! Owns these parts. Must not know what a registry states. To add one: a field of [`Parts`] and its line in `new`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use wasmtime::Engine;
@@ -10,6 +11,8 @@ use airlock_journal::Journal;
 use airlock_types::environment::SharedEnvironment;
 
 use super::answers::Answers;
+use super::aside::Aside;
+use super::holds::Holds;
 use super::keys::Keys;
 use crate::admission::Gate;
 use crate::caller::account::{Accounts, CALLER_HEAVY_RUN, CALLER_HEAVY_WAIT};
@@ -38,6 +41,10 @@ pub(crate) struct Parts {
     pub(crate) answers: Answers,
     /// The idempotency keys of callers.
     pub(crate) keys: Keys,
+    /// The calls that wait for a person.
+    pub(crate) holds: Holds,
+    /// The thread on which a call reads records.
+    pub(crate) records: Aside<()>,
     pub(crate) accounts: Accounts,
     pub(crate) sessions: Sessions,
     /// The failed calls of each caller.
@@ -53,7 +60,7 @@ impl Parts {
         execute: Arc<dyn Execute>,
         environment: SharedEnvironment,
         journal: Journal,
-        (answers, keys): (Answers, Keys),
+        (answers, keys, holds): (Answers, Keys, Holds),
     ) -> Parts {
         Parts {
             engine,
@@ -62,6 +69,8 @@ impl Parts {
             journal,
             answers,
             keys,
+            holds,
+            records: Aside::new(Ok::<_, Infallible>(()), "records"),
             accounts: Accounts::default(),
             sessions: Sessions::default(),
             repeats: CallersRepeats::default(),

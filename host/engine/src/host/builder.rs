@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use super::call_count::CallCount;
 use super::fixed::Fixed;
 use super::load::{Means, first_loaded, pool, suit_confinement};
 use super::{Condition, Host, OpenError};
@@ -20,12 +19,12 @@ use crate::config::ConfigFile;
 use crate::confinement::Confinement;
 use crate::environment::World;
 use crate::execute::{Execute, Sandbox};
-use crate::generation::{Access, Accesses, Answers, Generation, Keys, Parts};
+use crate::generation::{Access, Accesses, Answers, Generation, Holds, Keys, Parts};
 use crate::registry::{LoadEvent, OutOfReach, Purpose, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::Backend;
 use crate::secret::{Seal, Unseal};
-use airlock_journal::{Interrupted, JournalError, answers, keys, keyvalue};
+use airlock_journal::{Interrupted, JournalError, answers, holds, keys, keyvalue};
 use airlock_types::environment::SharedEnvironment;
 use source::Records;
 pub use source::{JournalSource, RegistrySource};
@@ -201,7 +200,8 @@ impl<'w> HostBuilder<'w> {
             Capabilities::with(capabilities)?.resolving(resolver).unsealing(unseal).sealing(seal);
         // Resolved before tools load, since no tool may be granted this folder.
         let read = tokio::task::spawn_blocking(move || places(registry, journal));
-        let (file, journal, journal_folder, [keyvalues, answers, keys]) = read.await.map_err(panicked)??;
+        let (file, journal, journal_folder, beside) = read.await.map_err(panicked)??;
+        let [keyvalues, answers, keys, holds] = beside;
         // Before anything of a component is read, and before a database opens.
         suit_confinement(&file, confinement.as_ref()).await?;
         let pairs = pairs(keyvalues, reads_pairs, &file);
@@ -230,7 +230,7 @@ impl<'w> HostBuilder<'w> {
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
-        let kept = (Answers::new(answers), Keys::new(keys));
+        let kept = (Answers::new(answers), Keys::new(keys), Holds::new(holds, environment.seed()));
         let parts = Arc::new(Parts::new(engine, execute, environment, journal, kept));
         let access = Arc::new(Access::of(&file));
         let condition = Condition { may_pass: registry.may_pass().into(), ..Condition::default() };
@@ -243,7 +243,7 @@ impl<'w> HostBuilder<'w> {
             compiler,
             journal_folder,
             folder: file.folder().to_owned(),
-            calls: CallCount::default(),
+            calls: Arc::default(),
             fixed: Fixed::of(&file),
             confinement,
             current: ArcSwap::from_pointee(first),
@@ -259,12 +259,12 @@ impl<'w> HostBuilder<'w> {
 }
 
 /// The registry, the journal with its folder if it is not the state folder, and the files beside it.
-type Places = (ConfigFile, JournalSource, Option<PathBuf>, [Option<PathBuf>; 3]);
+type Places = (ConfigFile, JournalSource, Option<PathBuf>, [Option<PathBuf>; 4]);
 
 fn places(registry: RegistrySource, journal: JournalSource) -> Result<Places, OpenError> {
     let file = registry.read()?;
     let folder = journal.folder()?;
-    let beside = [keyvalue::FILE, answers::FILE, keys::FILE]
+    let beside = [keyvalue::FILE, answers::FILE, keys::FILE, holds::FILE]
         .map(|name| journal.beside(&file, folder.as_deref(), name));
     Ok((file, journal, folder, beside))
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns the count and the wait for zero. Must not know what a call does.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
@@ -15,9 +17,15 @@ pub(super) struct CallCount {
 
 impl CallCount {
     /// Counts a call for as long as the guard lives.
-    pub(super) fn begin(&self) -> CountedCall<'_> {
+    pub(super) fn begin(&self) -> CountedCall<&CallCount> {
         self.count.fetch_add(1, Ordering::AcqRel);
         CountedCall(self)
+    }
+
+    /// As [`CallCount::begin`], for a call that goes on without whoever began it.
+    pub(super) fn begin_detached(self: &Arc<Self>) -> CountedCall<Arc<CallCount>> {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        CountedCall(self.clone())
     }
 
     /// Waits until no call is left. More may begin later.
@@ -35,9 +43,9 @@ impl CallCount {
 }
 
 /// A call that has not ended.
-pub(super) struct CountedCall<'r>(&'r CallCount);
+pub(super) struct CountedCall<C: Deref<Target = CallCount>>(C);
 
-impl Drop for CountedCall<'_> {
+impl<C: Deref<Target = CallCount>> Drop for CountedCall<C> {
     fn drop(&mut self) {
         // Release: what the call did is visible to a task that then reads zero with `Acquire`.
         if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {

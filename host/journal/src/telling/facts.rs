@@ -1,9 +1,9 @@
-//! What a call was held against in its session: facts of earlier results, and an earlier call that it repeats.
+//! What a call was held against: facts of earlier results of its session, an earlier call that it repeats, and a person's word.
 
 use super::text::{self, listed, moment, name};
 use super::{Line, Section, Tone};
 use airlock_types::record::Record;
-use airlock_types::record::v3::{Facts, LookedFact, Repeat, SeenFact};
+use airlock_types::record::v3::{Facts, HeldBy, LookedFact, Repeat, SeenFact};
 
 pub(super) fn looked(record: &Record) -> Section {
     let mut lines = Vec::new();
@@ -14,6 +14,7 @@ pub(super) fn looked(record: &Record) -> Section {
         }
     }
     lines.extend(record.repeat.as_ref().map(repeated));
+    lines.extend(record.hold.iter().flat_map(|held| waited(held)));
     Section::new("session", lines)
 }
 
@@ -49,4 +50,19 @@ fn repeated(Repeat { of, how }: &Repeat) -> Line {
         }
         _ => Line::new(Tone::Doubt, format!("It repeats {first}, and was not run.")),
     }
+}
+
+fn waited(HeldBy { hold, of, standing, by }: &HeldBy) -> Vec<Line> {
+    let hold = text::line(hold);
+    let Some(of) = of else {
+        return vec![
+            Line::new(Tone::Doubt, format!("It waits for a person, as hold {hold}.")),
+            Line::quiet(format!("`airlock holds show {hold}` says what became of it.")),
+        ];
+    };
+    let standing = standing.as_deref().unwrap_or("decided");
+    let first =
+        format!("It ends hold {hold} of record {}, which was {}.", text::line(of), text::line(standing));
+    let by = by.iter().map(|by| Line::quiet(text::line(by)).below());
+    std::iter::once(Line::plain(first)).chain(by).collect()
 }

@@ -47,6 +47,8 @@ fn whole(reply: &Reply) -> Vec<Line> {
         provenance,
         usage: _,
         record: _,
+        // Told with the session.
+        hold: _,
         session: _,
     } = reply;
     let mut lines = Vec::new();

@@ -56,6 +56,7 @@ impl From<Record> for v3::Record {
             confidential: None,
             facts: None,
             repeat: None,
+            hold: None,
             erased_unix_ms: None,
         }
     }

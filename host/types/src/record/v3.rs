@@ -62,6 +62,9 @@ pub struct Record<J = Value> {
     /// The call of its session that it repeats; none if it repeats none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub repeat: Option<Repeat>,
+    /// The hold that it waited in, or ended; none for a call that no rule held.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hold: Option<Box<HeldBy>>,
     /// What policy decided; none for a call that ended earlier.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub decision: Option<Decision>,
@@ -104,6 +107,7 @@ impl<J> Record<J> {
             facts: self.facts.clone(),
             repeat: self.repeat.clone(),
             component: self.component.clone(),
+            hold: self.hold.clone(),
             decision: self.decision.clone(),
             policy: self.policy.clone(),
             plan: self.plan.clone(),
@@ -126,6 +130,22 @@ pub struct Repeat {
     /// `failed`: it was answered as that one. `done`, `running`: it was held. `again`: it ran all the same. `key`: it came
     /// with the idempotency key of that one, whose reply was given again.
     pub how: Word,
+}
+
+/// The hold of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBy {
+    /// The id of the hold.
+    pub hold: String,
+    /// The record of the held call; none for that call itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub of: Option<String>,
+    /// What became of the hold; none for a call that waits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub standing: Option<Word>,
+    /// What was decided, and by whom: `alice: approve`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub by: Vec<String>,
 }
 
 /// A value that is stored apart from its record, once for all records that have it.

@@ -92,6 +92,8 @@ impl Confidential<'_> {
             facts,
             repeat: _,
             component: _,
+            // Who decided, and what: not what they wrote.
+            hold: _,
             decision,
             policy: _,
             plan,

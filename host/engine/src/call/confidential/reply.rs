@@ -23,6 +23,7 @@ impl Confidential<'_> {
             error,
             refusal,
             clarify,
+            hold,
             findings,
             confidence: _,
             interpretation,
@@ -51,6 +52,8 @@ impl Confidential<'_> {
         let quoting = |text: &mut String| if is_masked { Mask::whole(text) } else { mask.text(text) };
         notice.iter_mut().for_each(quoting);
         error.iter_mut().for_each(|error| quoting(&mut error.message));
+        // Rules of the contract's author: the values that they met are not in a hold with confidential arguments.
+        hold.iter_mut().flat_map(|hold| &mut hold.rules).for_each(|rule| mask.text(rule));
         content.iter_mut().for_each(|block| self.content(block, mask));
         refusal.iter_mut().for_each(|refusal| self::refusal(refusal, text));
         if let Some(Clarify { question, options }) = clarify {

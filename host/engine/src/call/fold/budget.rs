@@ -25,6 +25,7 @@ pub(in crate::call) fn amounts(events: &[Event], arguments: &Arguments) -> Optio
             | Event::Looked { .. }
             | Event::Unchecked { .. }
             | Event::Repeated { .. }
+            | Event::Held { .. }
             | Event::Decided { .. }
             | Event::Planned { .. }
             | Event::Intended

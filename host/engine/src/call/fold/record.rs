@@ -51,6 +51,7 @@ pub(in crate::call) fn record(
         facts: None,
         repeat: None,
         component: None,
+        hold: None,
         decision: None,
         policy: None,
         plan: None,
@@ -82,6 +83,7 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
         Event::Repeated { repeated: Repeated { of, how } } => {
             record.repeat = Some(Repeat { of, how: how.into() })
         }
+        Event::Held { held } => record.hold = Some(Box::new((*held).into())),
         Event::Decided { ruling, reasons, policy, lacks } => {
             record.decision = Some(Decision::new(ruling, &reasons, lacks));
             record.policy = policy;

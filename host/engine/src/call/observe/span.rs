@@ -70,6 +70,7 @@ impl Spans {
             | Event::Looked { .. }
             | Event::Unchecked { .. }
             | Event::Repeated { .. }
+            | Event::Held { .. }
             | Event::Worked { .. }
             | Event::Answered { .. } => {}
         }

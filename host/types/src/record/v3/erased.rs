@@ -22,6 +22,7 @@ impl<J> Record<J> {
             facts,
             repeat: _,
             component: _,
+            hold: _,
             decision,
             policy: _,
             plan,

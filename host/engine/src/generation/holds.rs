@@ -1,0 +1,198 @@
+//! Calls that wait for a person: those on disk, and beside them what only this process has.
+//!
+//! Owns what is kept apart from the file: what is confidential, and the session of a call, which ends with the process. Must
+//! not know what a decision means.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::aside::{Aside, Unusable};
+use airlock_journal::holds::{Found, Holds as Store, HoldsError, Kept, Opened};
+use airlock_types::digest::sha256;
+use airlock_types::environment::SharedEnvironment;
+use airlock_types::hold::Hold;
+use airlock_types::reply::Reply;
+use airlock_types::session::SessionKey;
+
+/// Bytes of confidential arguments and replies that are kept for holds.
+const APART_BYTES_MAX: usize = 64 << 20;
+
+/// For how long what was kept apart stays after the time of its hold, in milliseconds: for the answer to be fetched.
+const APART_AFTER_MS: u64 = 3_600_000;
+
+/// The holds of a host.
+#[derive(Debug)]
+pub(crate) struct Holds {
+    aside: Aside<Store>,
+    apart: Mutex<BTreeMap<String, Apart>>,
+    /// Of this process alone: what is made of confidential arguments must not tell them.
+    salt: [u8; 32],
+    /// Whoever waits for the end of a hold of this process.
+    changed: Notify,
+}
+
+/// What only this process has of a hold.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Apart {
+    /// The session of its call.
+    pub(crate) session: SessionKey,
+    /// Its arguments, canonical, where some are confidential.
+    pub(crate) arguments: Option<String>,
+    /// The reply that waits, or with which it ended, where that may be confidential.
+    pub(crate) reply: Option<Arc<Reply>>,
+    /// Bytes of these.
+    pub(crate) bytes: usize,
+    /// Until when its hold may be decided.
+    pub(crate) expires_unix_ms: u64,
+}
+
+impl Holds {
+    /// `path` is the file. Without one holds are kept in memory, as for a journal in memory.
+    pub(crate) fn new(path: Option<PathBuf>, salt: [u8; 32]) -> Holds {
+        let store = path.map_or_else(Store::memory, |path| Ok(Store::at(&path)));
+        Holds { aside: Aside::new(store, "holds"), apart: Mutex::default(), salt, changed: Notify::new() }
+    }
+
+    /// As [`Store::open`]. What is kept apart is there when somebody may decide.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub(crate) async fn open(
+        &self,
+        environment: &SharedEnvironment,
+        (call, mut kept): (String, Kept),
+        apart: Apart,
+    ) -> Result<Opened, Unusable> {
+        let (id, now_unix_ms) = (kept.hold.id.clone(), kept.hold.created_unix_ms);
+        if !self.put(&id, apart, now_unix_ms) {
+            return Ok(Opened::Full);
+        }
+        let opened = self.aside.run(environment, move |store| {
+            if kept.is_confidential {
+                kept.owner = store.own()?;
+            }
+            store.open(&call, &kept)
+        });
+        let opened = opened.await;
+        if !matches!(opened, Ok(Opened::New)) {
+            self.forget(&id);
+        }
+        opened
+    }
+
+    /// As [`Store::find`].
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) async fn find(&self, environment: &SharedEnvironment, id: String) -> Result<Found, Unusable> {
+        self.aside.run(environment, move |store| store.find(&id)).await
+    }
+
+    /// As [`Store::list`].
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) async fn list(
+        &self,
+        environment: &SharedEnvironment,
+        open_only: bool,
+        limit: usize,
+    ) -> Result<Vec<Hold>, Unusable> {
+        self.aside.run(environment, move |store| store.list(open_only, limit)).await
+    }
+
+    /// As [`Store::change`], with the name of this process. Wakes whoever waits for a change.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub(crate) async fn change<T: Send + 'static, E: Send + 'static>(
+        &self,
+        environment: &SharedEnvironment,
+        id: String,
+        change: impl FnOnce(&mut Kept, &str) -> Result<T, E> + Send + 'static,
+    ) -> Result<Option<Result<(T, Kept), E>>, Unusable> {
+        let changed = self.aside.run(environment, move |store| {
+            let own = store.own()?;
+            store.change(&id, |kept| change(kept, &own))
+        });
+        let changed = changed.await;
+        self.changed.notify_waiters();
+        changed
+    }
+
+    /// Whether the process with this name runs.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub(crate) async fn lives(
+        &self,
+        environment: &SharedEnvironment,
+        owner: String,
+    ) -> Result<bool, Unusable> {
+        self.aside.run(environment, move |store| Ok::<_, HoldsError>(store.lives(&owner))).await
+    }
+
+    /// Whether a component ran before with a person's yes.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) async fn is_known(
+        &self,
+        environment: &SharedEnvironment,
+        component: String,
+    ) -> Result<bool, Unusable> {
+        self.aside.run(environment, move |store| store.is_known(&component)).await
+    }
+
+    /// Remembers that a component ran with a person's yes. Where that fails it is held once more.
+    pub(crate) async fn know(&self, environment: &SharedEnvironment, component: String, now_unix_ms: u64) {
+        let _ = self.aside.run(environment, move |store| store.know(&component, now_unix_ms)).await;
+    }
+
+    /// The digest of confidential arguments, which nobody outside this process can compare with a guess.
+    pub(crate) fn salted(&self, canonical: &str) -> String {
+        sha256(&[&self.salt, canonical.as_bytes()].concat())
+    }
+
+    /// Waits until a hold was changed by this process.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// What only this process has of a hold.
+    pub(crate) fn apart(&self, id: &str) -> Option<Apart> {
+        self.lock().get(id).cloned()
+    }
+
+    /// Keeps the reply with which a hold ended, for as long as it is not fetched.
+    pub(crate) fn keep_reply(&self, id: &str, reply: Reply) {
+        if let Some(apart) = self.lock().get_mut(id) {
+            (apart.reply, apart.arguments) = (Some(Arc::new(reply)), None);
+        }
+    }
+
+    /// Forgets what was kept apart of a hold.
+    pub(crate) fn forget(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    /// Whether there was room.
+    fn put(&self, id: &str, apart: Apart, now_unix_ms: u64) -> bool {
+        let mut all = self.lock();
+        all.retain(|_, apart| now_unix_ms < apart.expires_unix_ms.saturating_add(APART_AFTER_MS));
+        let bytes: usize = all.values().map(|apart| apart.bytes).sum();
+        let has_room = bytes.saturating_add(apart.bytes) <= APART_BYTES_MAX
+            && all.len() < airlock_journal::holds::HOLDS_MAX as usize;
+        if has_room {
+            all.insert(id.to_owned(), apart);
+        }
+        has_room
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Apart>> {
+        self.apart.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

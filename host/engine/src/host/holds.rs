@@ -1,0 +1,368 @@
+//! Takes what persons decide about calls that wait, and gives their ends to whoever made them.
+//!
+//! Owns the order: a decision is on disk before its call runs, and the call runs once. Must not know how a person or a client
+//! is reached, nor what a decision means for a call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Host;
+use super::call_count::{CallCount, CountedCall};
+use crate::call::hold::{Resume, edited, fetched, unkept};
+use crate::generation::{Generation, Unusable};
+use airlock_journal::holds::{Found, Kept};
+use airlock_types::call::{Arguments, Call};
+use airlock_types::caller::Caller;
+use airlock_types::code::Ran;
+use airlock_types::environment::{ms, within};
+use airlock_types::hold::{
+    Approver, HOLD_ID_CHARS, HOLD_PREFIX_CHARS_MIN, Hold, HoldDecision, NOTE_CHARS_MAX, Next, NotDecided,
+    Standing,
+};
+use airlock_types::reply::{Failure, Reply};
+use airlock_types::session::SessionKey;
+
+/// Between two looks at a hold that another process may end.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Most holds that are listed at once.
+const LISTED_MAX: usize = 1_000;
+
+/// Why a hold was not told, or not decided.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HoldError {
+    /// There is no hold of this id, or it is not one that this caller may ask for: both get the same error.
+    #[error("no hold has this id; `airlock holds list` and `GET /v1/holds` say which there are")]
+    Unknown,
+    /// Several ids begin so.
+    #[error("several holds begin with this; give more of the id")]
+    Ambiguous,
+    /// It cannot be decided any more.
+    #[error("the hold is {0} already: it is decided once, and in time; the call must be made again")]
+    Ended(Standing),
+    /// This person may not decide it.
+    #[error("{0}")]
+    NotAllowed(String),
+    /// What was decided is not possible.
+    #[error("{}", .0.message)]
+    Invalid(Box<Failure>),
+    /// The file of holds cannot be used, which is logged.
+    #[error("holds cannot be read or written now; the log of the host says why")]
+    Unusable,
+}
+
+/// What whoever made a call gets of its hold.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Held {
+    /// It waits still.
+    Waiting(Box<Hold>),
+    /// Its end.
+    Ended(Box<Reply>),
+}
+
+impl From<Unusable> for HoldError {
+    fn from(_: Unusable) -> HoldError {
+        HoldError::Unusable
+    }
+}
+
+impl From<NotDecided> for HoldError {
+    fn from(err: NotDecided) -> HoldError {
+        match err {
+            NotDecided::Ended(standing) => HoldError::Ended(standing),
+            NotDecided::NotAllowed(why) => HoldError::NotAllowed(why),
+        }
+    }
+}
+
+impl Host {
+    /// The newest holds first. At most a thousand.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn holds(&self, open_only: bool, limit: usize) -> Result<Vec<Hold>, HoldError> {
+        let host = self.generation();
+        let mut holds = host.holds().list(host.environment(), open_only, limit.min(LISTED_MAX)).await?;
+        let now_unix_ms = ms(host.environment().wall());
+        // Nobody has asked for these since their time was over.
+        holds
+            .iter_mut()
+            .filter(|hold| hold.is_due(now_unix_ms))
+            .for_each(|hold| hold.standing = Standing::Expired);
+        holds.retain(|hold| !open_only || matches!(hold.standing, Standing::Open | Standing::Running));
+        Ok(holds)
+    }
+
+    /// The hold with this id, or whose id alone begins so. For whoever may decide.
+    ///
+    /// # Errors
+    /// When there is none, or several.
+    pub async fn hold(&self, id: &str) -> Result<Hold, HoldError> {
+        let host = self.generation();
+        let Kept { mut hold, .. } = find(&host, id).await?;
+        if hold.is_due(ms(host.environment().wall())) {
+            hold.standing = Standing::Expired;
+        }
+        Ok(hold)
+    }
+
+    /// Takes a person's decision. A call that is approved with it runs before this returns, and goes on if nobody waits
+    /// for it. Returns the hold as it stands then.
+    ///
+    /// # Errors
+    /// When the hold has ended, this person may not decide it, or what was decided is not possible. Nothing ran then.
+    pub async fn decide_hold(
+        &self,
+        id: &str,
+        by: &Approver,
+        decision: HoldDecision,
+    ) -> Result<Hold, HoldError> {
+        let host = self.generation();
+        let kept = find(&host, id).await?;
+        let now_unix_ms = ms(host.environment().wall());
+        if kept.hold.is_due(now_unix_ms) {
+            self.settle(&host, kept).await?;
+            return Err(HoldError::Ended(Standing::Expired));
+        }
+        check_note(&decision)?;
+        let edited = Self::edited(&host, &kept.hold, &decision)?;
+        let (record, by) = (new_record(&host), by.clone());
+        let decide = move |kept: &mut Kept, own: &str| {
+            if kept.is_confidential && edited.is_some() {
+                let why =
+                    "some of its arguments are confidential, so that it can be approved as it is, or not";
+                return Err(HoldError::NotAllowed(why.to_owned()));
+            }
+            let next = kept.hold.decide(&by, &decision, now_unix_ms)?;
+            if let Some((arguments, digest)) = edited {
+                (kept.hold.arguments, kept.hold.args_digest) = (Some(arguments), digest);
+            }
+            if next != Next::Waits {
+                kept.hold.ended_by = Some(record);
+                own.clone_into(&mut kept.owner);
+            }
+            Ok(next)
+        };
+        let is_elsewhere = kept.is_confidential && host.holds().apart(&kept.hold.id).is_none();
+        if is_elsewhere && host.holds().lives(host.environment(), kept.owner.clone()).await? {
+            let why = "some of its arguments are confidential, and in the memory of the process alone that held the call: it must \
+                       be decided there, by `/v1/holds` of that server";
+            return Err(HoldError::NotAllowed(why.to_owned()));
+        }
+        let changed = host.holds().change(host.environment(), kept.hold.id, decide).await?;
+        let (next, kept) = changed.ok_or(HoldError::Unknown)??;
+        match next {
+            Next::Waits => Ok(kept.hold),
+            Next::Runs | Next::Ends => self.finished(&host, kept).await,
+        }
+    }
+
+    /// The end of a held call, for its caller, who gets it as often as they ask. Waits for it at most this long.
+    ///
+    /// # Errors
+    /// When there is no such hold of this caller, or it cannot be read.
+    pub async fn held_reply(&self, who: &Caller, id: &str, wait: Duration) -> Result<Held, HoldError> {
+        // A beginning of an id is not enough here: it would tell a caller about the ids of others.
+        if id.len() != HOLD_ID_CHARS {
+            return Err(HoldError::Unknown);
+        }
+        let host = self.generation();
+        let until = host.environment().monotonic().saturating_add(wait);
+        loop {
+            let kept = find(&host, id).await?;
+            if kept.hold.caller != who.to_string() {
+                return Err(HoldError::Unknown);
+            }
+            let kept = self.settle(&host, kept).await?;
+            if !matches!(kept.hold.standing, Standing::Open | Standing::Running) {
+                let reply = self.end_of(&host, kept).await?;
+                return Ok(Held::Ended(Box::new(reply)));
+            }
+            let now = host.environment().monotonic();
+            if now >= until {
+                return Ok(Held::Waiting(Box::new(kept.hold)));
+            }
+            let look = now.saturating_add(LOOK).min(until);
+            // Of another process nothing is told here; that is what the look is for.
+            let _ = within(&**host.environment(), look, host.holds().changed()).await;
+        }
+    }
+
+    /// Ends a hold whose time is over, and one whose process ended while it ran its call.
+    async fn settle(&self, host: &Arc<Generation>, kept: Kept) -> Result<Kept, HoldError> {
+        let now_unix_ms = ms(host.environment().wall());
+        let is_dead = kept.hold.standing == Standing::Running
+            && !host.holds().lives(host.environment(), kept.owner.clone()).await?;
+        if !kept.hold.is_due(now_unix_ms) && !is_dead {
+            return Ok(kept);
+        }
+        // Its call may have ended, or begun: the records say so.
+        let begun = match (&kept.hold.ended_by, is_dead) {
+            (Some(record), true) => host.record(record.clone()).await?,
+            (Some(_) | None, _) => (None, None),
+        };
+        let has_begun = begun.0.is_some() || begun.1.is_some();
+        let record = new_record(host);
+        let settle = move |kept: &mut Kept, own: &str| {
+            if kept.hold.is_due(now_unix_ms) {
+                (kept.hold.standing, kept.hold.ended_by) = (Standing::Expired, Some(record));
+            } else if kept.hold.standing == Standing::Running && has_begun {
+                kept.hold.standing = Standing::Done;
+                return Ok(false);
+            } else if kept.hold.standing == Standing::Running {
+                (kept.hold.standing, kept.hold.ended_by) = (Standing::Void, Some(record));
+            } else {
+                // Another process was first.
+                return Ok(false);
+            }
+            own.clone_into(&mut kept.owner);
+            Ok::<_, HoldError>(true)
+        };
+        let changed = host.holds().change(host.environment(), kept.hold.id, settle).await?;
+        let (is_to_end, kept) = changed.ok_or(HoldError::Unknown)??;
+        if is_to_end {
+            let hold = self.finished(host, kept.clone()).await?;
+            return Ok(Kept { hold, ..kept });
+        }
+        Ok(kept)
+    }
+
+    /// Makes the call that ends a hold, whoever waits for it.
+    async fn finished(&self, host: &Arc<Generation>, kept: Kept) -> Result<Hold, HoldError> {
+        let running = self.calls.begin_detached();
+        let made = tokio::spawn(finish(host.clone(), kept, running));
+        // Dropped with the runtime alone, after which the hold is settled by whoever asks next.
+        made.await.map_err(|_| HoldError::Unusable)?
+    }
+
+    /// The reply with which a hold ended.
+    async fn end_of(&self, host: &Generation, kept: Kept) -> Result<Reply, HoldError> {
+        let hold = kept.hold;
+        let apart = host.holds().apart(&hold.id).and_then(|apart| apart.reply);
+        let reply = match apart {
+            Some(reply) => (*reply).clone(),
+            None => {
+                let (record, open) = host.record(hold.ended_by.clone().unwrap_or_default()).await?;
+                // Of a call that was cut off: its record says that nobody knows.
+                let record = record.or_else(|| open.filter(|open| !open.is_running).map(|open| open.record));
+                let reply = record.and_then(|record| record.reply);
+                let reply = reply.and_then(|reply| serde_json::from_value(reply).ok());
+                reply.unwrap_or_else(|| unkept(&hold))
+            }
+        };
+        if !kept.is_fetched {
+            fetched(host, &hold.id).await;
+        }
+        Ok(reply)
+    }
+
+    /// The arguments of an edit, canonical, and their digest.
+    fn edited(
+        host: &Generation,
+        hold: &Hold,
+        decision: &HoldDecision,
+    ) -> Result<Option<(serde_json::Value, String)>, HoldError> {
+        let HoldDecision::Edit { arguments } = decision else { return Ok(None) };
+        let invalid = |why: &str| {
+            HoldError::Invalid(Box::new(Failure::plain(format!(
+                "The arguments of an edit are not taken: {why}."
+            ))))
+        };
+        let serde_json::Value::Object(arguments) = arguments else {
+            return Err(invalid("they must be an object, as the tool's schema has it"));
+        };
+        let digest = edited(host, &hold.tool, arguments.clone()).map_err(HoldError::Invalid)?;
+        Ok(Some((serde_json::Value::Object(arguments.clone()), digest)))
+    }
+}
+
+/// Makes the call that ends a hold, and notes its end.
+async fn finish(
+    host: Arc<Generation>,
+    kept: Kept,
+    running: CountedCall<Arc<CallCount>>,
+) -> Result<Hold, HoldError> {
+    let (hold, apart) = (kept.hold.clone(), host.holds().apart(&kept.hold.id));
+    let is_lost = kept.is_confidential && apart.is_none();
+    let apart = apart.unwrap_or_default();
+    let (held, _) = host.record(hold.record.clone()).await?;
+    let reply = apart.reply.as_deref().cloned();
+    let reply = reply.or_else(|| kept.reply.and_then(|reply| serde_json::from_value(reply).ok()));
+    let resume = Resume {
+        record: hold.ended_by.clone().unwrap_or_default(),
+        reply,
+        facts: held.and_then(|record| record.facts),
+        is_lost,
+        hold: hold.clone(),
+    };
+    let call = call_of(&host, &hold, apart.session, apart.arguments);
+    let reply = crate::call::resume(&host, call, resume).await;
+    if hold.standing == Standing::Running && reply.error.as_ref().is_none_or(|error| error.ran != Ran::No) {
+        host.holds().know(host.environment(), hold.component.clone(), ms(host.environment().wall())).await;
+    }
+    let standing = match hold.standing {
+        // It was approved, and was not made after all.
+        Standing::Running
+            if !hold.is_result && reply.error.as_ref().is_some_and(|error| error.ran == Ran::No) =>
+        {
+            Standing::Void
+        }
+        Standing::Running => Standing::Done,
+        ended => ended,
+    };
+    host.holds().keep_reply(&hold.id, reply);
+    let end = move |kept: &mut Kept, _: &str| {
+        // What waited is on record now.
+        (kept.hold.standing, kept.reply) = (standing, None);
+        Ok::<_, HoldError>(())
+    };
+    let changed = host.holds().change(host.environment(), hold.id, end).await?;
+    let ((), kept) = changed.ok_or(HoldError::Unknown)??;
+    host.tell_of(&kept.hold);
+    drop(running);
+    Ok(kept.hold)
+}
+
+/// The held call, as it is made once more.
+fn call_of(host: &Generation, hold: &Hold, session: SessionKey, arguments: Option<String>) -> Call {
+    let caller = Caller::recorded(&hold.caller);
+    let is_open = |id: &str| host.sessions().get(&caller, id).is_some();
+    let session = match session {
+        SessionKey::Handle(id) | SessionKey::Transport(id) if !is_open(&id) => SessionKey::None,
+        session => session,
+    };
+    let text =
+        arguments.or_else(|| Some(hold.arguments.as_ref()?.to_string())).unwrap_or_else(|| "{}".to_owned());
+    Call { caller, session, ..Call::new(&hold.tool, Arguments::Text(text.into())) }
+}
+
+async fn find(host: &Generation, id: &str) -> Result<Kept, HoldError> {
+    let is_of_an_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if !is_of_an_id || !(HOLD_PREFIX_CHARS_MIN..=HOLD_ID_CHARS).contains(&id.len()) {
+        return Err(HoldError::Unknown);
+    }
+    match host.holds().find(host.environment(), id.to_owned()).await? {
+        Found::One(kept) => Ok(*kept),
+        Found::Nothing => Err(HoldError::Unknown),
+        Found::Several => Err(HoldError::Ambiguous),
+    }
+}
+
+fn check_note(decision: &HoldDecision) -> Result<(), HoldError> {
+    let chars = decision.note().map_or(0, |note| note.chars().count());
+    let what = match decision {
+        HoldDecision::Respond { .. } if chars == 0 => "it is empty".to_owned(),
+        _ if chars > NOTE_CHARS_MAX => {
+            format!("it has {chars} characters, and {NOTE_CHARS_MAX} are the most")
+        }
+        _ => return Ok(()),
+    };
+    Err(HoldError::Invalid(Box::new(Failure::plain(format!(
+        "The text of the decision is not taken: {what}."
+    )))))
+}
+
+fn new_record(host: &Generation) -> String {
+    crate::call::new_record(&**host.environment())
+}

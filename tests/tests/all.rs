@@ -45,6 +45,7 @@ mod files_moved;
 mod files_write;
 mod foreign;
 mod hidden;
+mod holds;
 mod http;
 mod http_out;
 mod http_out_addresses;

@@ -176,11 +176,19 @@ impl Stage {
         self.make(Call { session: key, ..Call::new(tool, args) }, answer).await
     }
 
+    /// What the next attempt answers, of whichever call.
+    pub(crate) fn answers(&self, answer: Result<Value, Value>) {
+        self.script.next.lock().unwrap().push_back(answer);
+    }
+
+    pub(crate) fn forget_answers(&self) {
+        self.script.next.lock().unwrap().clear();
+    }
+
     pub(crate) async fn make(&self, call: Call, answer: Result<Value, Value>) -> Reply {
-        let next = || self.script.next.lock().unwrap();
-        next().push_back(answer);
+        self.answers(answer);
         let reply = self.host.call(call).await;
-        next().clear();
+        self.forget_answers();
         reply
     }
 }

@@ -1,0 +1,265 @@
+//! Calls that wait for a person: held durably, decided once, run at the approval, and answered when they are asked for again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use airlock::host::{Held, HoldError};
+use airlock_types::caller::Caller;
+use airlock_types::code::{Code, Ran, Status};
+use airlock_types::hold::{Approver, Hold, HoldDecision, Standing};
+use airlock_types::reply::Reply;
+use serde_json::{Value, json};
+
+use crate::scripted::Stage;
+
+const WIT: &str = "package test:desk;
+world desk {
+    export book: func(seat: string, note: option<string>) -> result<string, string>;
+    export find: func(seat: string) -> result<string, string>;
+}";
+
+const WRITES: &str = "[tool.find]\neffects = \"read\"\n[tool.book]\neffects = \"write\"\n";
+
+const REGISTRY: &str = "[tools.desk]\ncomponent = \"desk.wasm\"\n";
+
+const MINUTE_MS: u64 = 60_000;
+
+async fn desk() -> Stage {
+    Stage::open(&[("desk", WIT, WRITES)], REGISTRY).await
+}
+
+async fn book(stage: &Stage, session: &str, seat: &str) -> Reply {
+    stage.call(session, "desk_book", json!({"seat": seat}), Ok(json!("booked"))).await
+}
+
+/// A hold: the same seat booked twice in one session.
+async fn held(stage: &Stage, session: &str, seat: &str) -> (Reply, String) {
+    assert_eq!(book(stage, session, seat).await.code, Code::Ok);
+    let held = book(stage, session, seat).await;
+    assert_eq!((held.code, held.status), (Code::PolicyDuplicate, Status::Held), "{held:?}");
+    let id = held.hold.as_ref().unwrap().id.clone();
+    (held, id)
+}
+
+async fn decide(stage: &Stage, id: &str, decision: HoldDecision) -> Result<Hold, HoldError> {
+    stage.answers(Ok(json!("booked again")));
+    let decided = stage.host.decide_hold(id, &Approver::Operator, decision).await;
+    stage.forget_answers();
+    decided
+}
+
+async fn fetch(stage: &Stage, id: &str) -> Reply {
+    match stage.host.held_reply(&Caller::local(), id, Duration::ZERO).await.unwrap() {
+        Held::Ended(reply) => *reply,
+        Held::Waiting(hold) => panic!("{hold:?} waits"),
+    }
+}
+
+fn message(reply: &Reply) -> &str {
+    &reply.error.as_ref().unwrap().message
+}
+
+#[tokio::test]
+async fn a_held_call_runs_at_its_approval_and_its_reply_is_given_to_the_same_call() {
+    let stage = desk().await;
+    let (held, id) = held(&stage, "a", "1A").await;
+    assert_eq!((held.error.as_ref().unwrap().ran, stage.script.attempts()), (Ran::No, 1));
+    for text in
+        ["held until a person approves it", "the same call was made before", &id, "send the same call again"]
+    {
+        assert!(message(&held).contains(text), "{text}: {}", message(&held));
+    }
+    let again = book(&stage, "a", "1A").await;
+    assert_eq!(again.hold.as_ref().unwrap().id, id, "the same call waits in the same hold");
+    let hold = decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+    assert_eq!((hold.standing, stage.script.attempts()), (Standing::Done, 2));
+    let reply = book(&stage, "a", "1A").await;
+    assert_eq!((reply.code, &reply.result), (Code::Ok, &Some(json!("booked again"))));
+    assert_eq!(stage.script.attempts(), 2, "it was not made a third time");
+    let record = stage.host.journal().find(hold.ended_by.as_ref().unwrap()).unwrap().unwrap();
+    let of = record.hold.unwrap();
+    assert_eq!(
+        (of.hold, of.of, of.by),
+        (id.clone(), Some(held.record), vec!["operator: approve".to_owned()])
+    );
+    // Its end was fetched: the same call is a new one.
+    let next = book(&stage, "a", "1A").await;
+    assert_ne!(next.hold.unwrap().id, id);
+}
+
+#[tokio::test]
+async fn what_a_person_says_reaches_the_agent_and_nothing_runs() {
+    let stage = desk().await;
+    for (decision, code, text, standing) in [
+        (
+            HoldDecision::Reject { reason: "not twice".into() },
+            Code::PolicyDenied,
+            "a person rejected it: \"not twice\"",
+            Standing::Rejected,
+        ),
+        (
+            HoldDecision::Respond { text: "take 2B".into() },
+            Code::Refused,
+            "a person answers instead: \"take 2B\"",
+            Standing::Responded,
+        ),
+    ] {
+        let session = decision.as_str();
+        let (_, id) = held(&stage, session, "1A").await;
+        let before = stage.script.attempts();
+        let hold = decide(&stage, &id, decision.clone()).await.unwrap();
+        assert_eq!(hold.standing, standing);
+        let reply = book(&stage, session, "1A").await;
+        assert_eq!((reply.code, reply.error.as_ref().unwrap().ran), (code, Ran::No));
+        assert!(message(&reply).contains(text), "{}", message(&reply));
+        assert_eq!(fetch(&stage, &id).await.code, code);
+        assert_eq!(stage.script.attempts(), before);
+        let again = decide(&stage, &id, HoldDecision::Approve).await;
+        assert!(matches!(again, Err(HoldError::Ended(ended)) if ended == standing), "{again:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_edit_runs_with_its_arguments_within_the_schema() {
+    let stage = desk().await;
+    let (_, id) = held(&stage, "a", "1A").await;
+    for wrong in [json!({"seat": 7}), json!([]), json!({"seat": "2B", "row": 1})] {
+        let edited = decide(&stage, &id, HoldDecision::Edit { arguments: wrong }).await;
+        assert!(matches!(edited, Err(HoldError::Invalid(_))), "{edited:?}");
+    }
+    let edit = HoldDecision::Edit { arguments: json!({"seat": "2B"}) };
+    let hold = decide(&stage, &id, edit).await.unwrap();
+    assert_eq!((hold.standing, hold.arguments), (Standing::Done, Some(json!({"seat": "2B"}))));
+    let record = stage.host.journal().find(&hold.ended_by.unwrap()).unwrap().unwrap();
+    assert_eq!(record.args.unwrap()["seat"], "2B");
+    assert_eq!(fetch(&stage, &id).await.result, Some(json!("booked again")));
+}
+
+#[tokio::test]
+async fn a_time_out_is_a_no() {
+    let stage = desk().await;
+    let (_, id) = held(&stage, "a", "1A").await;
+    stage.clock.later(15 * MINUTE_MS);
+    let late = decide(&stage, &id, HoldDecision::Approve).await;
+    assert!(matches!(late, Err(HoldError::Ended(Standing::Expired))), "{late:?}");
+    let reply = fetch(&stage, &id).await;
+    assert!(message(&reply).contains("nobody approved it in time"), "{}", message(&reply));
+    assert_eq!((reply.code, stage.script.attempts()), (Code::PolicyDenied, 1));
+    // Also for whoever sends the call again and knows no id.
+    let (_, other) = held(&stage, "b", "1A").await;
+    stage.clock.later(15 * MINUTE_MS);
+    let reply = book(&stage, "b", "1A").await;
+    assert!(message(&reply).contains("nobody approved it in time"), "{}", message(&reply));
+    assert_eq!(stage.host.hold(&other).await.unwrap().standing, Standing::Expired);
+    assert_eq!(book(&stage, "b", "1A").await.status, Status::Held, "and then it may be asked anew");
+}
+
+#[tokio::test]
+async fn whoever_made_the_call_cannot_approve_it_and_nobody_else_gets_its_reply() {
+    let stage = desk().await;
+    let (_, id) = held(&stage, "a", "1A").await;
+    let own = Approver::Caller(Caller::local());
+    let approved = stage.host.decide_hold(&id, &own, HoldDecision::Approve).await;
+    assert!(matches!(approved, Err(HoldError::NotAllowed(_))), "{approved:?}");
+    let wait = Duration::ZERO;
+    let foreign = stage.host.held_reply(&Caller::named("other"), &id, wait).await;
+    assert!(matches!(foreign, Err(HoldError::Unknown)), "{foreign:?}");
+    for wrong in [&id[..20], "", "%", &format!("{}A", &id[..42]), &format!("{id}A")] {
+        if *wrong != id {
+            let guessed = stage.host.held_reply(&Caller::local(), wrong, wait).await;
+            assert!(matches!(guessed, Err(HoldError::Unknown)), "{wrong}: {guessed:?}");
+        }
+    }
+    assert!(matches!(stage.host.held_reply(&Caller::local(), &id, wait).await, Ok(Held::Waiting(_))));
+    assert_eq!(stage.host.hold(&id[..12]).await.unwrap().id, id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hundred_approvals_of_one_hold_run_it_once_and_release_no_other() {
+    let stage = Arc::new(desk().await);
+    let (_, one) = held(&stage, "a", "1A").await;
+    let (_, other) = held(&stage, "a", "2B").await;
+    stage.answers(Ok(json!("booked again")));
+    let approvals = (0..100).map(|_| {
+        let (stage, id) = (stage.clone(), one.clone());
+        tokio::spawn(async move {
+            stage.host.decide_hold(&id, &Approver::Operator, HoldDecision::Approve).await.is_ok()
+        })
+    });
+    let approvals: Vec<_> = approvals.collect();
+    let mut taken = 0;
+    for approval in approvals {
+        taken += u32::from(approval.await.unwrap());
+    }
+    assert_eq!((taken, stage.script.attempts()), (1, 3));
+    assert_eq!(stage.host.hold(&other).await.unwrap().standing, Standing::Open);
+}
+
+#[tokio::test]
+async fn a_restart_loses_no_hold_and_what_has_changed_voids_it() {
+    let stage = desk().await;
+    let (_, id) = held(&stage, "a", "1A").await;
+    let (_, second) = held(&stage, "a", "2B").await;
+    let stage = stage.reopened(REGISTRY).await;
+    let hold = decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+    assert_eq!((hold.standing, stage.script.attempts()), (Standing::Done, 1));
+    let stage = stage.reopened(REGISTRY).await;
+    assert_eq!(fetch(&stage, &id).await.result, Some(json!("booked again")));
+    // Another component under the same name.
+    let wit = WIT.replace("seat: string,", "seat: string, row: option<u32>,");
+    std::fs::write(stage.folder.path().join("desk.wasm"), crate::authored::component(&wit, Some(WRITES)))
+        .unwrap();
+    let stage = stage.reopened(REGISTRY).await;
+    let hold = decide(&stage, &second, HoldDecision::Approve).await.unwrap();
+    assert_eq!((hold.standing, stage.script.attempts()), (Standing::Void, 0));
+    let reply = fetch(&stage, &second).await;
+    assert!(message(&reply).contains("component has changed"), "{}", message(&reply));
+}
+
+#[tokio::test]
+async fn a_caller_has_a_bounded_number_of_calls_that_wait() {
+    let stage = desk().await;
+    for n in 0..64 {
+        held(&stage, "a", &n.to_string()).await;
+    }
+    assert_eq!(book(&stage, "a", "one more").await.code, Code::Ok);
+    let full = book(&stage, "a", "one more").await;
+    assert_eq!(full.code, Code::Overloaded);
+    assert!(message(&full).contains("as many calls wait for that as may"), "{}", message(&full));
+    assert_eq!(stage.host.holds(true, 1_000).await.unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn confidential_arguments_are_in_no_file_and_end_with_their_process() {
+    let contract = format!("{WRITES}confidential = [\"args.note\"]\n");
+    let stage = Stage::open(&[("desk", WIT, &contract)], REGISTRY).await;
+    let secret = "canary-7731";
+    let args = json!({"seat": "1A", "note": secret});
+    let call =
+        async |stage: &Stage| stage.call("a", "desk_book", args.clone(), Ok(Value::from("booked"))).await;
+    assert_eq!(call(&stage).await.code, Code::Ok);
+    let id = call(&stage).await.hold.unwrap().id;
+    assert_eq!(call(&stage).await.hold.unwrap().id, id);
+    assert_eq!(stage.host.hold(&id).await.unwrap().arguments, None);
+    let edit = HoldDecision::Edit { arguments: json!({"seat": "1A"}) };
+    assert!(matches!(decide(&stage, &id, edit).await, Err(HoldError::NotAllowed(_))));
+    let state = stage.folder.path().join("state");
+    stage.host.journal().flush().unwrap();
+    for file in walk(stage.folder.path()) {
+        let bytes = std::fs::read(&file).unwrap();
+        let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!found, "{} ({})", file.display(), state.display());
+    }
+    assert_eq!(decide(&stage, &id, HoldDecision::Approve).await.unwrap().standing, Standing::Done);
+    assert_eq!(fetch(&stage, &id).await.result, Some(json!("booked again")));
+    let id = call(&stage).await.hold.unwrap().id;
+    let stage = stage.reopened(REGISTRY).await;
+    let hold = decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+    assert_eq!((hold.standing, stage.script.attempts()), (Standing::Void, 0));
+    assert!(message(&fetch(&stage, &id).await).contains("nowhere else"));
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}

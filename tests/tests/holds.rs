@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use airlock::host::{Held, HoldError};
+use airlock::backtest::{Backtest, Change};
+use airlock::host::{Held, HoldError, Host};
 use airlock_types::caller::Caller;
 use airlock_types::code::{Code, Ran, Status};
 use airlock_types::hold::{Approver, Hold, HoldDecision, Standing};
@@ -214,6 +215,31 @@ async fn a_restart_loses_no_hold_and_what_has_changed_voids_it() {
     assert_eq!((hold.standing, stage.script.attempts()), (Standing::Void, 0));
     let reply = fetch(&stage, &second).await;
     assert!(message(&reply).contains("component has changed"), "{}", message(&reply));
+}
+
+#[tokio::test]
+async fn a_backtest_holds_each_call_for_itself_and_knows_what_a_person_decided() {
+    let stage = desk().await;
+    for n in 0..70 {
+        let seat = n.to_string();
+        let (_, id) = held(&stage, "a", &seat).await;
+        let decision = HoldDecision::Reject { reason: String::new() };
+        decide(&stage, &id, decision).await.unwrap();
+    }
+    let (_, id) = held(&stage, "a", "last").await;
+    decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+    stage.host.journal().flush().unwrap();
+    let file = Stage::registry(stage.folder.path(), REGISTRY);
+    let backtest = Backtest::open(Host::builder(), file).await.unwrap();
+    let mut records = Vec::new();
+    stage.host.journal().each(&mut |record| records.push(record.clone())).unwrap();
+    // Those that met a hold; the others would have to run.
+    records.retain(|record| record.hold.is_some());
+    assert_eq!(records.len(), 71 * 2);
+    for record in records {
+        let tested = backtest.test(&record, &|_| Err(String::new())).await;
+        assert_eq!(tested.change, Change::Same, "{tested:?} of {record:?}");
+    }
 }
 
 #[tokio::test]

@@ -52,7 +52,8 @@ impl Environment for Clock {
     fn seed(&self) -> [u8; 32] {
         let n = self.seeds.fetch_add(1, Ordering::AcqRel);
         let mut seed = [7; 32];
-        seed[..8].copy_from_slice(&n.to_le_bytes());
+        // Where the ids of records take it whole: they overwrite bits of the first three bytes.
+        seed[3..10].copy_from_slice(&n.to_be_bytes()[1..]);
         seed
     }
 

@@ -10,6 +10,7 @@ mod clock;
 mod tested;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +30,16 @@ use crate::replay::Recorded;
 use airlock_contract::lower::lower_value;
 use airlock_contract::ty::Ty;
 use airlock_journal::Journal;
+use airlock_journal::holds::Kept;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::environment::Environment as _;
 use airlock_types::event::Repeated;
 use airlock_types::grant::{Asked, FilesGrant, HttpGrant};
+use airlock_types::hold::Standing;
 use airlock_types::record::{Record, v3};
+use airlock_types::reply::Reply;
 use airlock_types::session::SessionKey;
 use airlock_types::usage::TrapReport;
 use answering::{Answering, Attempts, FromRecord, Known, Source};
@@ -109,6 +113,7 @@ impl Backtest {
         let call = Call { caller, session: key, ..Call::new(&record.tool, self.published(record, args)) };
         // Its log would name records that there are not.
         let reply = self.host.call(call).with_subscriber(NoSubscriber::default()).await;
+        self.forget_hold(&reply).await;
         let unknown = self.answering.end();
         let unseen = session.and_then(|session| session.facts().lacks());
         self.by_uses(record).unwrap_or_else(|| match (unseen, unknown) {
@@ -117,6 +122,19 @@ impl Backtest {
             (None, Some(why)) => Tested::unanswered(record, why),
             (None, None) => Tested::compared(record, &reply),
         })
+    }
+
+    /// Each recorded call is held for itself: the next one like it must not wait in the same hold.
+    async fn forget_hold(&self, reply: &Reply) {
+        let Some(hold) = &reply.hold else { return };
+        let host = self.host.generation();
+        let end = |kept: &mut Kept, _: &str| {
+            (kept.hold.standing, kept.is_fetched) = (Standing::Expired, true);
+            Ok::<_, Infallible>(())
+        };
+        // In memory, where a change is made or there is no hold.
+        let _ = host.holds().change(host.environment(), hold.id.clone(), end).await;
+        host.holds().forget(&hold.id);
     }
 
     /// Recorded arguments in the form that the tool publishes now. Those that were valid are on record in plain JSON.

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use airlock_types::code::Code;
+use airlock_types::code::{Code, Status};
 use airlock_types::record::Record;
 use airlock_types::reply::Reply;
 use airlock_types::violation::Violation;
@@ -103,6 +103,10 @@ impl Tested {
     /// Of a call whose reply is known.
     pub(super) fn compared(record: &Record, reply: &Reply) -> Tested {
         match (record.code.starts_with("ok"), reply.code.has_result()) {
+            // It was held then, too, and this is the record of what a person decided.
+            (_, false) if was_decided(record) && reply.code.facts().status == Status::Held => {
+                Tested::new(record, Change::Same, reply, String::new())
+            }
             (true, true) => Tested::answered(record, reply),
             (false, true) if is_stop(&record.code) => {
                 Tested::new(record, Change::Passes, reply, format!("`{}` stopped it", record.code))
@@ -174,6 +178,10 @@ impl Tested {
     }
 }
 
+fn was_decided(record: &Record) -> bool {
+    record.hold.as_ref().is_some_and(|hold| hold.of.is_some())
+}
+
 /// Whether a code means that the host stopped a call by its rules before anything ran.
 fn is_before(code: &str) -> bool {
     ["args.", "policy.", "admission.", "resolve."].iter().any(|kind| code.starts_with(kind))
@@ -190,7 +198,7 @@ fn is_stop(code: &str) -> bool {
 fn by_code(code: Code) -> Change {
     let text = code.as_str();
     match text.split('.').next().unwrap_or(text) {
-        _ if code == Code::PolicyHeld => Change::Held,
+        _ if code.facts().status == Status::Held => Change::Held,
         "args" => Change::Refused,
         "policy" | "resolve" | "admission" => Change::Denied,
         "limit" => Change::Limited,

@@ -133,7 +133,7 @@ pub struct HeldCall {
     pub hold: String,
     /// The record of the held call; none for that call itself.
     pub of: Option<String>,
-    /// What became of the hold; none while it waits.
+    /// What became of the hold: `approved`, or how else it ended; none while it waits.
     pub standing: Option<&'static str>,
     /// Whether a result waited.
     pub is_result: bool,

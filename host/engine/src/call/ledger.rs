@@ -69,9 +69,14 @@ pub(super) fn check(
         Known::New => None,
         Known::Recorded(repeat, failed) => Some((Repeated::read(&repeat), recorded(tool, failed))),
         // A person decided about this very repeat.
-        Known::Done { .. } | Known::Running if events.is_resumed_repeat() => {
+        Known::Done { record, .. } if events.is_resumed_repeat() => {
+            events.push(Event::Repeated { repeated: Repeated { of: Some(record), how: Repeated::DONE } });
             session.ledger().run_again(&call);
             None
+        }
+        Known::Running if events.is_resumed_repeat() => {
+            events.push(Event::Repeated { repeated: Repeated { of: None, how: Repeated::RUNNING } });
+            return Ok(None);
         }
         Known::Failed { failed, record, age_ms } => {
             let answer = answered(tool, *failed, (&record, age_ms, limits.failed_ms_max));

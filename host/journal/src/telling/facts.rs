@@ -13,7 +13,7 @@ pub(super) fn looked(record: &Record) -> Section {
             lines.push(Line::quiet("More was looked up than is kept."));
         }
     }
-    lines.extend(record.repeat.as_ref().map(repeated));
+    lines.extend(record.repeat.as_ref().map(|repeat| repeated(repeat, record.hold.is_some())));
     lines.extend(record.hold.iter().flat_map(|held| waited(held)));
     Section::new("session", lines)
 }
@@ -33,7 +33,7 @@ fn told(LookedFact { name: facts, key, seen }: &LookedFact, now_unix_ms: u64) ->
     std::iter::once(first).chain(value).collect()
 }
 
-fn repeated(Repeat { of, how }: &Repeat) -> Line {
+fn repeated(Repeat { of, how }: &Repeat, is_held: bool) -> Line {
     let first = of
         .as_ref()
         .map_or_else(|| "a call that ran then".to_owned(), |of| format!("record {}", text::line(of)));
@@ -48,6 +48,8 @@ fn repeated(Repeat { of, how }: &Repeat) -> Line {
         "again" => {
             Line::new(Tone::Doubt, format!("It repeats {first}, which succeeded, and ran all the same."))
         }
+        // What became of it is told with its hold.
+        _ if is_held => Line::plain(format!("It repeats {first}.")),
         _ => Line::new(Tone::Doubt, format!("It repeats {first}, and was not run.")),
     }
 }

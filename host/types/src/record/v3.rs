@@ -140,7 +140,7 @@ pub struct HeldBy {
     /// The record of the held call; none for that call itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub of: Option<String>,
-    /// What became of the hold; none for a call that waits.
+    /// `approved`, `rejected`, `responded`, `expired` or `void`; none for a call that waits.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub standing: Option<Word>,
     /// What was decided, and by whom: `alice: approve`.

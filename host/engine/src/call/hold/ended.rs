@@ -38,7 +38,8 @@ pub(in crate::call) fn resumed(events: &mut Events<'_>) -> Result<(), Failed> {
     let held = HeldCall {
         hold: hold.id.clone(),
         of: Some(hold.record.clone()),
-        standing: Some(hold.standing.as_str()),
+        // Told by what was decided: how its call ends is on this record.
+        standing: Some(if hold.standing == Standing::Running { "approved" } else { hold.standing.as_str() }),
         is_result: hold.is_result,
         by: hold.decided.iter().map(|decided| format!("{}: {}", decided.by, decided.what)).collect(),
     };

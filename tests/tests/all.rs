@@ -45,6 +45,7 @@ mod files_moved;
 mod files_write;
 mod foreign;
 mod hidden;
+mod hold_rules;
 mod holds;
 mod http;
 mod http_out;

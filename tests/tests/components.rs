@@ -184,7 +184,7 @@ fn a_contract_section_that_is_too_large_is_refused_unread() {
 #[test]
 fn a_contract_that_describes_large_programs_is_refused() {
     let relation = "[[tool.f.require]]\nthat = \"1 == 1\"\n".repeat(300);
-    refuses(&packed(&relation), &["300 relations, terms, checks and facts; at most 256"]);
+    refuses(&packed(&relation), &["300 relations, rules that hold, terms, checks and facts; at most 256"]);
     let patterns = "{ properties = { a = { pattern = \"\\\\w{500}\" } } }, ".repeat(200);
     refuses(&packed(&format!("[tool.f.schema]\nallOf = [{patterns}]\n")), &["200 patterns; at most 128"]);
     let pattern = "[tool.f.schema]\nallOf = [{ properties = { a = { pattern = \"\\\\w{5000}\" } } }]\n";

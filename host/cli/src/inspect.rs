@@ -14,7 +14,7 @@ use airlock::registry::{Component, Tool, describe};
 use airlock::signature::Signed;
 use airlock_contract::answer::Shape;
 use airlock_contract::component::Import;
-use airlock_contract::manifest::Manifest;
+use airlock_contract::manifest::{HoldAsks, Manifest};
 use airlock_contract::schema;
 use airlock_server::output::output_schema;
 
@@ -214,10 +214,20 @@ fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
     for line in tool.contract.facts.iter().flat_map(|facts| facts.told()) {
         printer.line(format!("facts      {line}"));
     }
+    tool.contract.holds().for_each(|hold| printer.line(held(hold)));
     printer.line("\narguments");
     printer.json(&tool.contract.input_schema)?;
     printer.line("result");
     printer.json(&tool.contract.result_schema)
+}
+
+/// A rule that holds calls.
+fn held((when, asks): (&str, &HoldAsks)) -> String {
+    let HoldAsks { message, approvals, approvers, is_authors } = asks;
+    let whose = if *is_authors { "the contract" } else { "the registry" };
+    let who = if approvers.is_empty() { String::new() } else { format!(" of {}", approvers.join(", ")) };
+    let said = message.as_ref().map(|message| format!(" ({message})")).unwrap_or_default();
+    format!("holds      {when}{said}: {approvals} to approve{who}, by {whose}")
 }
 
 #[cfg(test)]

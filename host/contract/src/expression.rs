@@ -183,6 +183,11 @@ impl Expression {
         constant::is_constant(&self.root)
     }
 
+    /// Whether it reads an argument, or a field in one, of which this is true.
+    pub(crate) fn reads_any(&self, is: impl Fn(&Path) -> bool) -> bool {
+        self.reads.any_place(is)
+    }
+
     /// The facts that it looks up, by their place in the scope.
     pub(crate) fn facts(&self) -> impl Iterator<Item = usize> {
         self.reads.facts.iter().copied()
@@ -191,6 +196,11 @@ impl Expression {
     /// What would satisfy a comparison of an argument that does not hold: `amount` = 120. None for other rules.
     pub(crate) fn satisfying(&self, bindings: &Bindings<'_>) -> Option<String> {
         eval::satisfying(&self.root, bindings)
+    }
+
+    /// The values by which an expression that holds does, each with its name.
+    pub(crate) fn deciding(&self, bindings: &Bindings<'_>) -> Vec<String> {
+        eval::deciding(&self.root, bindings)
     }
 
     /// Whether the values of two scalar expressions can be equal.

@@ -9,7 +9,9 @@ mod bind;
 mod bound;
 mod errors;
 mod facts;
+mod hold;
 mod places;
+mod terms;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,7 @@ use toml::Spanned;
 
 use super::component::{Function, Unaddressed, addressed};
 use super::confidential::Confidential;
-use super::expression::Expression;
+use super::expression::{Expression, Scope};
 use super::facts::{FactRules, WrittenFact, WrittenNeed};
 use super::path::Path;
 use super::published::Published;
@@ -37,6 +39,8 @@ use airlock_types::range::Setting;
 use airlock_types::words::{GOT_CHARS_MAX, one_line, quoted_list};
 use bound::Problems;
 pub use bound::{CONTRACT_BYTES_MAX, PROBLEMS_MAX};
+use hold::WrittenHold;
+pub use hold::{APPROVALS_MAX, HoldAsks, HoldWhen, approvals};
 pub use verify::Verify;
 
 /// The settings of a contract that have a range: with zero the tool could never answer.
@@ -88,6 +92,8 @@ pub struct ToolContract {
     pub examples: Vec<Example>,
     /// Relations that must hold before it runs.
     pub requires: Vec<Require>,
+    /// Rules that hold a call until a person has decided.
+    pub holds: Vec<HoldWhen>,
     /// The checks of the result. `None` for a function without a table in the contract.
     pub checks: Option<Checks>,
     /// The read-only tool that says whether an effect of the function happened.
@@ -98,6 +104,8 @@ pub struct ToolContract {
     pub unused_terms: Vec<String>,
     /// The facts that it gives, reads and changes. `None` if there are none.
     pub facts: Option<Box<FactRules>>,
+    /// What rules that a registry adds may name. `None` for a function of a component without a contract.
+    pub(crate) scope: Option<Box<Scope>>,
 }
 
 /// A relation that must hold before a tool runs.
@@ -164,6 +172,7 @@ struct WrittenTool {
     result: BTreeMap<Spanned<String>, Map<String, Value>>,
     example: Vec<Example>,
     require: Vec<WrittenRequire>,
+    hold: Vec<WrittenHold>,
     expect: Vec<Spanned<Rule>>,
     verify: Option<Spanned<Verify>>,
     confidential: Vec<Spanned<String>>,
@@ -283,7 +292,7 @@ impl Manifest {
         // The effect of the whole contract applies to functions without a table, too.
         for function in functions {
             if let Entry::Vacant(vacant) = contracts.entry(function.address()) {
-                vacant.insert(ToolContract { effect: self.effects, ..ToolContract::default() });
+                vacant.insert(hold::bare(self, function, &given, &mut problems));
             }
         }
         problems.into_diagnostics().or(contracts)

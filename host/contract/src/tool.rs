@@ -3,6 +3,7 @@
 //! Owns the combination of types, the author's contract and doc comments, and the order of the inner door's gates. Must
 //! not know the engine or who grants what.
 
+mod holding;
 mod lint;
 mod moment;
 mod published;
@@ -22,7 +23,7 @@ use super::confidential::Confidential;
 use super::expression::{Expression, Scope};
 use super::facts::FactRules;
 use super::lift::{self, LiftError};
-use super::manifest::{Example, ToolContract, Verify};
+use super::manifest::{Example, HoldAsks, ToolContract, Verify};
 use super::path::{self, Path};
 use super::published::Published;
 use super::rules::{self, Rules};
@@ -31,8 +32,10 @@ use super::validate::Validator;
 use super::{Val, example, lower, schema};
 use crate::check::Checks;
 use airlock_types::effect::Effect;
+use airlock_types::hold::HoldRule;
 use airlock_types::violation::Violation;
 use airlock_types::{canonical, shorten};
+use holding::Holding;
 pub use moment::{Moment, Seen};
 use requirement::{Met, Requirement};
 use schemas::Schemas;
@@ -91,6 +94,7 @@ pub struct Contract {
     rules: Rules,
     wide: Wide,
     requires: Vec<Requirement>,
+    holds: Vec<Holding>,
     example: Option<Value>,
 }
 
@@ -165,6 +169,8 @@ impl Contract {
             example::best(author.examples.first().map(|example| &example.args), &validator, &input_schema);
         let description = author.description.or_else(|| docs.function.clone()).unwrap_or_default();
         let has_headers = schema::overlay::header::any(&input_schema);
+        let held = author.holds.into_iter().map(|hold| Holding::new(hold, &author.confidential));
+        let holds = held.collect();
         let contract = Contract {
             name: author.name.map(|name| clean(&name, 120)),
             title: author.title.map(|title| clean(&title, 120)),
@@ -187,6 +193,7 @@ impl Contract {
             facts: author.facts,
             validator,
             rules,
+            holds,
             wide: Wide::of(constraints, &function.ty.params),
             requires: author.requires.into_iter().map(Requirement::from).collect(),
             example: None,
@@ -266,8 +273,16 @@ impl Contract {
         if !unmet.is_empty() {
             return Err(unmet);
         }
+        // Last: what the relations refuse is not for a person to decide.
+        let held = self.held(&values, moment);
         let canonical = self.canonical(&values).unwrap_or_default();
-        Ok(ValidArgs { values, canonical, unchecked, ignored: Vec::new() })
+        Ok(ValidArgs { values, canonical, held, unchecked, ignored: Vec::new() })
+    }
+
+    /// The rules that hold a call with these values. For a fallback, whose values passed the inner door of the called tool.
+    pub fn held(&self, values: &[Val], moment: Option<Moment<'_>>) -> Vec<HoldRule> {
+        let judged = self.holds.iter().map(|hold| hold.judge(&self.function.ty.params, values, moment));
+        judged.flatten().collect()
     }
 
     fn canonical(&self, values: &[Val]) -> Option<String> {
@@ -305,6 +320,11 @@ impl Contract {
     /// breaks it.
     pub fn requires(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.requires.iter().map(|require| (require.full.as_str(), require.message.as_deref()))
+    }
+
+    /// The rules that hold a call, of its author and of its operator: each as it was written, with what it asks for.
+    pub fn holds(&self) -> impl Iterator<Item = (&str, &HoldAsks)> {
+        self.holds.iter().map(|hold| (hold.full.as_str(), &hold.asks))
     }
 
     /// The validator of the first gate, to derive examples with.

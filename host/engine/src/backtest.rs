@@ -24,7 +24,7 @@ use crate::caller::session::Session;
 use crate::config::ConfigFile;
 use crate::execute::{Outcome, Sandbox};
 use crate::host::{Host, HostBuilder, OpenError};
-use crate::policy::{CaseOf, Verdict, verdict};
+use crate::policy::{CaseOf, HoldRules, Verdict, verdict};
 use crate::registry::Tool;
 use crate::replay::Recorded;
 use airlock_contract::lower::lower_value;
@@ -280,7 +280,9 @@ impl Backtest {
         let entry = self.file.config.callers.iter().find(|(name, _)| name.get_ref() == caller.entry());
         let who = (caller.entry(), entry.map(|(_, entry)| entry));
         let now_unix_ms = airlock_types::environment::ms(self.clock.wall());
-        verdict(CaseOf { name, effect: *effect, allowances, source }, who, Some(asked), now_unix_ms)
+        // About one use of a call that ran: whether the call is held was decided before.
+        let holds = &HoldRules::default();
+        verdict(CaseOf { name, effect: *effect, allowances, source, holds }, who, Some(asked), now_unix_ms)
     }
 }
 

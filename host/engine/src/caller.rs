@@ -11,7 +11,8 @@ pub(crate) mod ledger;
 pub(crate) mod repeats;
 mod rules;
 pub mod session;
+pub(crate) mod suspects;
 pub mod token;
 
+pub use rules::{ApproveAccess, GradesAccess, MetricsAccess, ToolPattern};
 pub(crate) use rules::{CALLER_RUN, CALLER_WAIT, CallerGrants, Rules};
-pub use rules::{GradesAccess, MetricsAccess, ToolPattern};

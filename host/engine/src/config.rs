@@ -7,6 +7,7 @@
 
 mod caller;
 mod fallback;
+mod hold;
 mod http;
 mod journal;
 mod needed;
@@ -29,6 +30,9 @@ use toml::Spanned;
 
 pub use self::caller::{BudgetConfig, CallerConfig};
 pub use self::fallback::{Age, Cached, Fallback, Fallbacks};
+pub use self::hold::{
+    ApprovalConfig, Approvals, Expires, HoldConfig, ToolHoldConfig, WebhookConfig, WebhookUrl,
+};
 pub use self::http::{HttpConfig, OauthConfig};
 pub use self::journal::{
     CheckpointConfig, Every, ExportTo, JournalConfig, KeepFor, Retention, ToolJournalConfig, WithoutJournal,
@@ -94,6 +98,12 @@ pub struct Config {
     /// By whom components must be signed. Default by nobody.
     #[serde(default)]
     pub signatures: SignatureConfig,
+    /// Rules over tools that hold calls until a person has decided. Default none.
+    #[serde(default)]
+    pub holds: Vec<Spanned<HoldConfig>>,
+    /// For how long held calls wait, and who is told of them.
+    #[serde(default)]
+    pub approval: ApprovalConfig,
     /// The tools, by registry key, which is the public name or its prefix.
     #[serde(default)]
     pub tools: BTreeMap<Spanned<String>, ToolConfig>,
@@ -321,6 +331,7 @@ impl ConfigFile {
             problems.push(Diagnostic::without_place("`host.state` is empty", Some(hint)));
         }
         problems.extend(caller::problems(self));
+        problems.extend(hold::problems(self));
         problems.extend(http::problems(self));
         problems.extend(secret::problems(self));
         problems.extend(server::problems(self));

@@ -27,6 +27,7 @@ use crate::caller::repeats::CallersRepeats;
 use crate::caller::session::Sessions;
 use crate::config::{CheckpointConfig, ConfigFile, Retention, SessionConfig, Unavailable};
 use crate::execute::Execute;
+use crate::policy::HoldRules;
 use crate::registry::{Registry, Tool};
 use crate::telemetry::metrics::{AdmissionView, CallView, StandingView, ToolMetrics};
 pub(crate) use access::{Access, Accesses};
@@ -35,6 +36,7 @@ use airlock_contract::arguments::ArgumentLimits;
 use airlock_journal::{Journal, JournalError, OpenCall};
 use airlock_types::caller::Caller;
 use airlock_types::environment::{SharedEnvironment, ms};
+use airlock_types::hold::Hold;
 use airlock_types::plan::{BreakerView, Breakers, Quota, Settled};
 use airlock_types::record::Record;
 pub(crate) use answers::Answers;
@@ -54,6 +56,9 @@ pub(crate) struct Generation {
     fact_limits: FactLimits,
     ledger_limits: LedgerLimits,
     unavailable_tools: Unavailable,
+    /// Rules over tools that hold calls.
+    hold_rules: Arc<HoldRules>,
+    hold_expires_ms: u64,
     retention: Arc<Retention>,
     checkpoint: Arc<CheckpointConfig>,
     /// The gate of the host, for guests of all tools.
@@ -125,6 +130,8 @@ impl Generation {
             fact_limits,
             ledger_limits,
             unavailable_tools: config.host.unavailable_tools,
+            hold_rules: Arc::new(HoldRules::of(config)),
+            hold_expires_ms: config.approval.expires.ms(),
             retention: Arc::new(config.retention()),
             checkpoint: Arc::new(config.journal.checkpoint.clone()),
             access,
@@ -142,6 +149,8 @@ impl Generation {
             fact_limits: self.fact_limits,
             ledger_limits: self.ledger_limits,
             unavailable_tools: self.unavailable_tools,
+            hold_rules: self.hold_rules.clone(),
+            hold_expires_ms: self.hold_expires_ms,
             retention: self.retention.clone(),
             checkpoint: self.checkpoint.clone(),
             admission: self.admission.clone(),
@@ -188,6 +197,30 @@ impl Generation {
         self.ledger_limits
     }
 
+    /// The rules over tools that hold calls.
+    pub(crate) fn hold_rules(&self) -> &HoldRules {
+        &self.hold_rules
+    }
+
+    /// For how long a call may wait for a person, in milliseconds.
+    pub(crate) fn hold_expires_ms(&self) -> u64 {
+        self.hold_expires_ms
+    }
+
+    /// Tells the webhook of the registry of a hold that was opened or has ended. Waits for nothing.
+    pub(crate) fn tell_of(&self, hold: &Hold) {
+        if let Some(webhook) = self.registry.webhook() {
+            webhook.send(self.environment(), self.parts.metrics.webhook_failed(), hold);
+        }
+    }
+
+    /// Waits until the webhook was told of everything. For a process that ends.
+    pub(crate) async fn told(&self) {
+        if let Some(webhook) = self.registry.webhook() {
+            webhook.flush().await;
+        }
+    }
+
     /// What is kept of records.
     pub(crate) fn retention(&self) -> &Arc<Retention> {
         &self.retention
@@ -229,14 +262,6 @@ impl Generation {
     pub(crate) fn holds(&self) -> &Holds {
         &self.parts.holds
     }
-
-    /// For how long a call may wait for a person, in milliseconds.
-    pub(crate) fn hold_expires_ms(&self) -> u64 {
-        900_000
-    }
-
-    /// Tells whoever is to be told of a hold.
-    pub(crate) fn tell_of(&self, _hold: &airlock_types::hold::Hold) {}
 
     /// The record with this id, and the call if it has not ended, read aside.
     ///

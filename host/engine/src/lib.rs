@@ -63,3 +63,4 @@ pub mod secret;
 pub mod signature;
 mod tape;
 pub mod telemetry;
+mod webhook;

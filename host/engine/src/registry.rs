@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::ToolConfig;
+use crate::webhook::Webhook;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::words::{nearest, one_line};
 
-pub use definition::{AcceptedSigner, Definition, Relation, Terms, describe};
+pub use definition::{AcceptedSigner, Definition, HoldTerm, Relation, Terms, describe};
 pub use load::{LoadEvent, Loading, OutOfReach, SignableError, inspect, signable, unpacked, verified};
 pub(crate) use load::{LoadFailure, Purpose, STEP_MAX, Threads, load, may_stay};
 pub use tool::{Component, Tool};
@@ -33,6 +34,8 @@ pub struct Registry {
     problems: Vec<Diagnostic>,
     /// Whether an entry was left out since the host failed at it, which may pass.
     may_pass: bool,
+    /// Who is told of held calls.
+    webhook: Option<Arc<Webhook>>,
 }
 
 /// No tool of this name exists, or the caller may not see it.
@@ -92,6 +95,11 @@ impl Registry {
     pub(crate) fn with_problems(mut self, Diagnostics(problems): Diagnostics) -> Registry {
         self.problems.extend(problems);
         self
+    }
+
+    /// Who is told of held calls.
+    pub(crate) fn webhook(&self) -> Option<&Arc<Webhook>> {
+        self.webhook.as_ref()
     }
 
     /// All tools, ordered by name.

@@ -19,7 +19,7 @@ use crate::capability::http::Allotment;
 use crate::capability::keyvalue::Keeper;
 use crate::execute::{Attempt, Attempted, Execute as _, Outcome, RunError};
 use crate::host::Host;
-use crate::policy::{Decision, Permit, Request, decide};
+use crate::policy::{Decision, Hold, HoldRules, Holding, Permit, Request, decide};
 use crate::registry::Tool;
 use crate::sandbox::engine;
 use crate::sandbox::engine::Backend;
@@ -154,10 +154,20 @@ fn permitted(
     let of = tool.allowances.of(caller.entry(), grants, now_unix_ms);
     // A caller that is gone had the allowance of all, or one that cannot be known any more: the policy's digest tells.
     let allowance = of.unwrap_or(&tool.allowance);
-    let request = Request { caller, tool: &tool.name, allowance, args, session: None, now_unix_ms };
+    let holding = Holding {
+        rules: &HoldRules::default(),
+        effect: tool.effect,
+        component: &tool.component.digest,
+        is_known: true,
+        params: &tool.contract.function.ty.params,
+        suspects: None,
+    };
+    let (session, held) = (None, args.held());
+    let request = Request { caller, tool: &tool.name, allowance, args, session, now_unix_ms, held, holding };
     match decide(&request) {
-        Decision::Allow(permit) => Ok(permit),
-        Decision::Deny(_) | Decision::Hold(_) => Err(ReplayError::Denied(tool.name.to_string())),
+        // A held call that has an attempt on record was approved.
+        Decision::Allow(permit) | Decision::Hold(Hold { permit, .. }) => Ok(permit),
+        Decision::Deny(_) => Err(ReplayError::Denied(tool.name.to_string())),
     }
 }
 

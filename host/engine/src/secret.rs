@@ -1,4 +1,4 @@
-//! Secrets: values that the host adds to requests, and that no tool holds.
+//! Secrets: values that the host adds to requests or signs with, and that no tool holds.
 //!
 //! Owns how a value is read (variable, file, age file), which values are accepted, and the search for a value in what
 //! comes back. A value is shown by nothing here: errors name the secret, and `Debug` its name alone. Values are wiped from
@@ -17,6 +17,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 use crate::config::{ConfigFile, SecretSource};
@@ -84,6 +85,12 @@ impl Secret {
     /// The value itself. For what goes to the upstream, and for nothing else.
     pub(crate) fn expose(&self) -> &str {
         &self.value
+    }
+
+    /// HMAC-SHA256 of a message under the value.
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.value.as_bytes());
+        hmac::sign(&key, message).as_ref().to_vec()
     }
 
     /// A search for the value in one text or stream.

@@ -263,6 +263,18 @@ impl Holds {
         known.map_err(|err| self.error(&err))
     }
 
+    /// The components that ran with a person's yes.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn known(&self) -> Result<Vec<String>, HoldsError> {
+        let known = self.database.read(|connection| -> Result<_, StoreError> {
+            let mut statement = connection.prepare_cached("SELECT digest FROM components")?;
+            Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        });
+        known.map_err(|err| self.error(&err))
+    }
+
     /// Remembers that a component ran with a person's yes.
     ///
     /// # Errors
@@ -410,5 +422,6 @@ mod tests {
         holds.know("c", 1).unwrap();
         holds.know("c", 2).unwrap();
         assert!(holds.is_known("c").unwrap());
+        assert_eq!(holds.known().unwrap(), ["c"]);
     }
 }

@@ -25,6 +25,9 @@ pub struct HoldRule {
     /// The rule: its expression as it was written, or `effect`, `caller`, `tool`, `first-use`, `suspect`, `repeat`,
     /// `check`.
     pub rule: String,
+    /// Whether it does not hold any more once the component ran with a person's yes.
+    #[serde(skip)]
+    pub is_first_use: bool,
     /// What its author says.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,
@@ -41,7 +44,24 @@ pub struct HoldRule {
 impl HoldRule {
     /// A rule that one person, whoever may approve, answers.
     pub fn plain(rule: &str, values: Vec<String>) -> HoldRule {
-        HoldRule { rule: rule.to_owned(), message: None, values, approvals: 1, approvers: Vec::new() }
+        let (rule, message) = (rule.to_owned(), None);
+        HoldRule { rule, is_first_use: false, message, values, approvals: 1, approvers: Vec::new() }
+    }
+}
+
+impl fmt::Display for HoldRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HoldRule { rule, is_first_use: _, message, values, approvals, approvers } = self;
+        write!(f, "held by `{rule}`")?;
+        if let Some(message) = message {
+            write!(f, " ({message})")?;
+        }
+        if !values.is_empty() {
+            write!(f, ": {}", values.join("; "))?;
+        }
+        let noun = if *approvals == 1 { "approval" } else { "approvals" };
+        write!(f, "; it needs {approvals} {noun}")?;
+        if approvers.is_empty() { Ok(()) } else { write!(f, " of {}", approvers.join(", ")) }
     }
 }
 

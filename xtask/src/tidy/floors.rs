@@ -132,6 +132,7 @@ pub(super) const FLOORS: [Floor; 8] = [
             "tape",
             "policy",
             "capability",
+            "webhook",
             "sandbox",
             "execute",
             "registry",

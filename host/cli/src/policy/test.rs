@@ -10,7 +10,7 @@ use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended, open};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
-use airlock::policy::{CaseOf, Verdict, verdict};
+use airlock::policy::{CaseOf, HoldRules, Verdict, verdict};
 use airlock::registry::{Registry, Tool};
 use airlock_types::caller::LOCAL;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
@@ -48,7 +48,7 @@ struct Case {
     /// call as a whole.
     #[serde(default)]
     request: BTreeMap<String, String>,
-    /// `allow`, `report` or `deny`.
+    /// `allow`, `hold`, `report` or `deny`.
     decision: Decision,
     /// The rule that decides, by its name or by its file and line.
     rule: Option<String>,
@@ -58,6 +58,7 @@ struct Case {
 #[serde(rename_all = "lowercase")]
 enum Decision {
     Allow,
+    Hold,
     Report,
     Deny,
 }
@@ -66,6 +67,7 @@ impl Decision {
     fn as_str(self) -> &'static str {
         match self {
             Decision::Allow => "allow",
+            Decision::Hold => "hold",
             Decision::Report => "report",
             Decision::Deny => "deny",
         }
@@ -143,7 +145,8 @@ fn tried(case: &Case, file: &ConfigFile, tools: &Registry) -> Result<(String, bo
     }
     let now_ms = ms(World::default().wall());
     let Tool { name, effect, allowances, source, .. } = &**tool;
-    let of = CaseOf { name, effect: *effect, allowances, source };
+    let holds = &HoldRules::of(&file.config);
+    let of = CaseOf { name, effect: *effect, allowances, source, holds };
     let who = (&*case.caller, entry.map(|(_, caller)| caller));
     let said = verdict(of, who, asked.as_ref(), now_ms);
     let Verdict { decision, rule, at, grant } = &said;

@@ -62,6 +62,11 @@ pub(super) fn satisfying<'v>(root: &'v Node, bindings: &Bindings<'v>) -> Option<
     explain::satisfying(&mut Run::new(*bindings), root)
 }
 
+/// The values by which a rule that holds does.
+pub(super) fn deciding<'v>(root: &'v Node, bindings: &Bindings<'v>) -> Vec<String> {
+    explain::holding(&mut Run::new(*bindings), root)
+}
+
 /// The values of two scalar parts as text, where they differ and the first one is not null.
 pub(super) fn difference<'v>(
     asked: &'v Node,

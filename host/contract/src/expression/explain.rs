@@ -21,6 +21,13 @@ pub(super) fn failing<'v>(run: &mut Run<'v>, node: &'v Node) -> String {
     facts.join(", ")
 }
 
+/// The values that made a part true, each as text.
+pub(super) fn holding<'v>(run: &mut Run<'v>, node: &'v Node) -> Vec<String> {
+    let mut facts = Vec::new();
+    decided(run, node, true, &mut facts);
+    facts
+}
+
 /// What would satisfy a comparison with an argument that is false, where one decides alone: `args.paid = 120`.
 pub(super) fn satisfying<'v>(run: &mut Run<'v>, node: &'v Node) -> Option<String> {
     let (op, a, b) = match &node.what {

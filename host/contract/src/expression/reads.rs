@@ -54,6 +54,10 @@ impl Reads {
         self.terms.extend(other.terms.clone());
     }
 
+    pub(super) fn any_place(&self, is: impl Fn(&Path) -> bool) -> bool {
+        self.places.iter().any(is)
+    }
+
     /// The narrowest place that has all that is read. `None` if that is no single argument.
     pub(super) fn place(&self) -> Option<Path> {
         let mut places = self.places.iter().filter(|_| !self.result);

@@ -1,6 +1,6 @@
 //! Compares what a contract says of one function with its type.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::{Map, Value};
@@ -10,16 +10,12 @@ use super::bound::{self, Problems};
 use super::errors::{self, Written};
 use super::facts::Given;
 use super::places::places;
-use super::{
-    Manifest, Require, ToolContract, Verify, WithoutSession, WrittenAnswers, WrittenRequire, WrittenTerms,
-    WrittenTool,
-};
+use super::{Manifest, Require, ToolContract, Verify, WithoutSession, WrittenRequire, WrittenTool, terms};
 use crate::answer::Shape;
-use crate::check::{self, Checks, Rule};
+use crate::check::{Checks, Rule};
 use crate::component::Function;
 use crate::confidential::{Confidential, ConfidentialError};
-use crate::expression::{Bounds, COST_CALL_MAX, Expression, Scope, Terms};
-use crate::facts::Reading;
+use crate::expression::{Bounds, COST_CALL_MAX, Expression, Scope};
 use crate::path::PathError;
 use crate::pattern as patterns;
 use crate::published::{Published, Root};
@@ -76,13 +72,14 @@ pub(super) fn tool(
         result,
         example,
         require,
+        hold,
         expect,
         verify,
         confidential,
         facts: _,
         needs: _,
         changes: _,
-        terms,
+        terms: named,
     } = written;
     let shape = Shape::of(&function.ty);
     // Rules are written against the result that agents see. The parts that move to the envelope are not in it.
@@ -90,11 +87,17 @@ pub(super) fn tool(
     let mut bind = Bind { manifest, seen: &seen, problems };
     let args = places(manifest, args, (Some(Root::Params(&seen.params)), *open), bind.problems);
     let results = places(manifest, result, (seen.result.as_ref().map(Root::Value), false), bind.problems);
-    let (terms, expect) = bind.answers(answers.as_ref(), terms, expect);
+    let (written_terms, expect) = bind.answers(answers.as_ref(), named, expect);
     let readable = given.readable(manifest, written, bind.problems);
-    let scope = bind.scope(&terms, Bounds::of(&args.keywords, &results.keywords), readable.clone());
-    let requires = bind.requires(require, &scope);
-    let facts = given.rules(manifest, (written, function), (readable, &requires), bind.problems);
+    let scope = bind.scope(&written_terms, Bounds::of(&args.keywords, &results.keywords), readable.clone());
+    // Without the result: these rules are about calls that did not run yet.
+    let of_args = Scope { result: None, ..scope.clone() };
+    let requires = bind.requires(require, &of_args);
+    let cost = requires.iter().fold(0_u64, |sum, require| sum.saturating_add(require.rule.cost()));
+    let holds = bind.holds(hold, &of_args, cost);
+    let rules = requires.iter().map(|require| &require.rule).chain(holds.iter().map(|hold| &hold.rule));
+    let rules: Vec<&Expression> = rules.collect();
+    let facts = given.rules(manifest, (written, function), (readable, &rules), bind.problems);
     ToolContract {
         // Under its published name people know it.
         title: title.clone().or_else(|| name.clone()),
@@ -119,28 +122,21 @@ pub(super) fn tool(
         },
         examples: example.clone(),
         requires,
+        holds,
         checks: bind.checks(&expect, &scope),
         verify: verify.as_ref().map(|verify| bind.verify(verify)),
         confidential: bind.confidential(confidential, function.ty.result.is_some()),
-        unused_terms: unused(written, &expect, &scope),
+        unused_terms: terms::unused(written, &expect, &scope),
         facts,
+        scope: Some(Box::new(of_args)),
     }
 }
 
-/// The terms that no rule of the tool names.
-fn unused(written: &WrittenTool, expect: &[Spanned<Rule>], scope: &Scope) -> Vec<String> {
-    let required = written.require.iter().map(|require| require.that.get_ref().as_str());
-    let expected = expect.iter().flat_map(|rule| rule.get_ref().expressions());
-    let used: BTreeSet<&str> =
-        required.chain(expected).flat_map(|text| scope.terms.used(text).into_keys()).collect();
-    let names = written.terms.keys().map(|name| name.get_ref().as_str());
-    names.filter(|name| !used.contains(name)).map(str::to_owned).collect()
-}
-
-struct Bind<'b> {
-    manifest: &'b Manifest,
-    seen: &'b FunctionTy,
-    problems: &'b mut Problems,
+/// The comparison of one function with its type.
+pub(super) struct Bind<'b> {
+    pub(super) manifest: &'b Manifest,
+    pub(super) seen: &'b FunctionTy,
+    pub(super) problems: &'b mut Problems,
 }
 
 impl Bind<'_> {
@@ -167,49 +163,12 @@ impl Bind<'_> {
         written.iter().map(|(keyword, value)| (keyword.get_ref().clone(), value.clone())).collect()
     }
 
-    /// The terms and checks of a tool, with those that its `answers` stands for: two terms, and an `echo` of both.
-    fn answers(
-        &mut self,
-        answers: Option<&WrittenAnswers>,
-        terms: &WrittenTerms,
-        expect: &[Spanned<Rule>],
-    ) -> (WrittenTerms, Vec<Spanned<Rule>>) {
-        let (mut terms, mut expect) = (terms.clone(), expect.to_vec());
-        let Some(WrittenAnswers { asked, answered }) = answers else { return (terms, expect) };
-        for (name, text) in [("asked", asked), ("answered", answered)] {
-            if let Some((taken, _)) = terms.iter().find(|(taken, _)| taken.get_ref() == name) {
-                let message = format!("`{name}` is a term of `answers`");
-                self.problems
-                    .add(|| self.manifest.plain(taken.span(), message, "call this one something else"));
-            }
-            terms.insert(Spanned::new(text.span(), name.to_owned()), text.clone());
-        }
-        expect.insert(0, Spanned::new(asked.span(), Rule::answers()));
-        (terms, expect)
-    }
-
-    /// What rules may name: arguments, result, facts and the terms of the tool.
-    fn scope(&mut self, written: &WrittenTerms, bounds: Bounds, facts: Vec<Reading>) -> Scope {
-        let scope = Scope { facts, ..check::scope(self.seen, bounds, Terms::default()) };
-        let texts = written.iter().map(|(name, text)| (name.get_ref().as_str(), text.get_ref().as_str()));
-        let (terms, problems) = Terms::compile(&texts.collect(), &scope);
-        for (name, err) in problems {
-            let Some((_, text)) = written.iter().find(|(written, _)| *written.get_ref() == name) else {
-                continue;
-            };
-            let problem = self.manifest.plain(self.inside(text, err.span), err.message, "here");
-            self.problems.add(|| Diagnostic { hint: err.hint, ..problem });
-        }
-        Scope { terms, ..scope }
-    }
-
     fn requires(&mut self, written: &[WrittenRequire], scope: &Scope) -> Vec<Require> {
-        let scope = Scope { result: None, ..scope.clone() };
         // Each relation has its own bound. All of them run for every call, so their sum has one as well.
         let mut cost = 0u64;
         let mut requires = Vec::new();
         for WrittenRequire { that, message, without_session } in written {
-            match Expression::compile_bool(that.get_ref(), &scope) {
+            match Expression::compile_bool(that.get_ref(), scope) {
                 Ok(rule) => {
                     if let Some(choice) = without_session.as_ref().filter(|_| rule.facts().next().is_none()) {
                         let message = "the relation looks up no facts, so it needs no session".to_owned();
@@ -242,7 +201,7 @@ impl Bind<'_> {
 
     /// The span of a part of an expression in the file. With escapes in the TOML string the offsets differ; then it is
     /// the span of the whole string.
-    fn inside(&self, text: &Spanned<String>, part: Range<usize>) -> Range<usize> {
+    pub(super) fn inside(&self, text: &Spanned<String>, part: Range<usize>) -> Range<usize> {
         let span = text.span();
         // Behind the opening quote.
         let start = span.start + 1;
@@ -372,7 +331,7 @@ mod tests {
     #[test]
     fn refuses_more_programs_than_a_host_compiles() {
         let rule = "[[tool.find.require]]\nthat = \"args.max_items > 1u\"\n";
-        refuses(&rule.repeat(257), &["257 relations, terms, checks and facts; at most 256"]);
+        refuses(&rule.repeat(257), &["257 relations, rules that hold, terms, checks and facts; at most 256"]);
         let pattern = r#"{ properties = { period = { pattern = "a" } } }, "#;
         let patterns = format!("[tool.find.schema]\nallOf = [{}]\n", pattern.repeat(129));
         refuses(&patterns, &["129 patterns; at most 128"]);

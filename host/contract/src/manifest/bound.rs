@@ -16,7 +16,7 @@ pub const CONTRACT_BYTES_MAX: usize = 256 << 10;
 /// Number of problems that are reported for one contract. An author repairs the first ones first.
 pub const PROBLEMS_MAX: usize = 20;
 
-/// Number of relations, terms, checks and names of facts of all functions together. Each is compiled against all types of its function.
+/// Number of relations, rules that hold, terms, checks and names of facts of all functions together. Each is compiled against all types of its function.
 const RULES_MAX: usize = 256;
 
 /// Number of patterns of all functions together. A compiled pattern can take a megabyte (see `pattern`).
@@ -74,13 +74,14 @@ impl Manifest {
     pub(super) fn bounds(&self) -> Result<(), Diagnostics> {
         let mut problems = Problems::default();
         let rules = |tool: &WrittenTool| {
-            tool.require.len() + tool.expect.len() + tool.terms.len() + tool.facts.len() + tool.needs.len()
+            let facts = tool.facts.len() + tool.needs.len();
+            tool.require.len() + tool.hold.len() + tool.expect.len() + tool.terms.len() + facts
         };
         let examples = |tool: &WrittenTool| tool.example.len();
         let sum = |count: &dyn Fn(&WrittenTool) -> usize| self.tools.values().map(count).sum::<usize>();
         for (things, count, max) in [
             // Sums over all functions: a bound for each one would be multiplied by their number.
-            ("relations, terms, checks and facts", sum(&rules), RULES_MAX),
+            ("relations, rules that hold, terms, checks and facts", sum(&rules), RULES_MAX),
             ("patterns", sum(&patterns), PATTERNS_MAX),
             ("examples", sum(&examples), EXAMPLES_MAX),
         ] {

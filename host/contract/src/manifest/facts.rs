@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::bound::Problems;
-use super::{Manifest, Require, WrittenTool};
+use super::{Manifest, WrittenTool};
 use crate::answer::Shape;
 use crate::component::{Function, addressed};
 use crate::confidential::Confidential;
+use crate::expression::Expression;
 use crate::facts::{FactRules, FactTy, Gives, Reading};
 use crate::ty::FunctionTy;
 use airlock_types::words::{GOT_CHARS_MAX, one_line};
@@ -99,16 +100,16 @@ impl Given {
         &self,
         manifest: &Manifest,
         (written, function): (&WrittenTool, &Function),
-        (readable, requires): (Vec<Reading>, &[Require]),
+        (readable, rules): (Vec<Reading>, &[&Expression]),
         problems: &mut Problems,
     ) -> Option<Box<FactRules>> {
-        let is_read = requires.iter().any(|require| require.rule.facts().next().is_some());
+        let is_read = rules.iter().any(|rule| rule.facts().next().is_some());
         let read = |name: &str| {
-            let of = |require: &Require| require.rule.facts().any(|at| readable[at].name == name);
-            requires.iter().any(of)
+            let of = |rule: &&Expression| rule.facts().any(|at| readable[at].name == name);
+            rules.iter().any(of)
         };
         for name in written.needs.keys().filter(|name| !read(name.get_ref())) {
-            let message = format!("no relation looks up `{}`", one_line(name.get_ref(), GOT_CHARS_MAX));
+            let message = format!("no rule looks up `{}`", one_line(name.get_ref(), GOT_CHARS_MAX));
             problems.add(|| manifest.plain(name.span(), message, "these facts"));
         }
         for name in written.changes.iter().filter(|name| !self.names.contains_key(name.get_ref())) {

@@ -1,12 +1,13 @@
 //! What a contract promises without effect: for its author, and not for calls.
 //!
-//! Owns which relations its examples show to decide, and which arguments cannot be shown by one. Must not know how a lint is
+//! Owns which relations and rules that hold its examples show to decide, and which arguments cannot be shown by one. Must not know how a lint is
 //! printed. To add a lint: a function that [`Contract::lints`] joins, with a case in `tests/strict`.
 
 mod vary;
 
 use serde_json::{Map, Value};
 
+use super::holding::Holding;
 use super::requirement::{Met, Requirement};
 use super::{Contract, Example, Keywords, Moment, Seen};
 use crate::example;
@@ -30,7 +31,8 @@ impl Contract {
         let patterns = self.unexampled.iter().map(|place| {
             format!("no example can be made for the `pattern` of `{place}`; give one in `examples` there")
         });
-        patterns.chain(self.constant_relations()).chain(self.tried_relations(now_unix_ms)).collect()
+        let relations = self.constant_relations().chain(self.tried_relations(now_unix_ms));
+        patterns.chain(relations).chain(self.constant_holds()).chain(self.unheld(now_unix_ms)).collect()
     }
 
     /// Relations that read nothing: they hold for every call, or for none.
@@ -107,6 +109,53 @@ impl Contract {
             )
         };
         left.into_iter().map(unbroken).collect()
+    }
+
+    /// Rules that hold, and read nothing: they hold every call, or none.
+    fn constant_holds(&self) -> impl Iterator<Item = String> {
+        self.holds.iter().filter(|hold| hold.is_constant()).map(|hold| {
+            let can =
+                if hold.judge(&[], &[], None).is_some() { "holds every call" } else { "can hold no call" };
+            format!("the rule `{}` reads no argument, so that it {can}", shorten(&hold.full, TEXT_CHARS_MAX))
+        })
+    }
+
+    /// Rules that hold no example, nor a call that is near one.
+    fn unheld(&self, now_unix_ms: u64) -> Vec<String> {
+        let is_tried = |hold: &&Holding| !hold.is_constant() && !hold.reads_facts();
+        let mut left: Vec<&Holding> = self.holds.iter().filter(is_tried).collect();
+        let texts: Vec<&str> = left.iter().flat_map(|hold| hold.texts()).collect();
+        let mut trials = TRIALS_MAX;
+        let mut from: Vec<Map<String, Value>> =
+            self.examples.iter().filter_map(|example| example.args.as_object().cloned()).collect();
+        // The examples as they are, and then with changes.
+        for changes in 0..=CHANGES_MAX {
+            // One by one, and not as a list: there can be many more than are tried.
+            let near = |args: &Map<String, Value>| match changes {
+                0 => vec![args.clone()],
+                _ => vary::near(args, &self.input_schema, &texts),
+            };
+            let mut accepted = Vec::new();
+            for args in from.iter().flat_map(near) {
+                trials = trials.saturating_sub(1);
+                if left.is_empty() || trials == 0 {
+                    break;
+                }
+                let moment = Moment { now_unix_ms, seen: Seen::NotJudged };
+                if let Ok(valid) = self.validate(args.clone(), Some(moment)) {
+                    left.retain(|hold| !hold.is_in(valid.held(), self.published.args.as_ref()));
+                    accepted.push(args);
+                }
+            }
+            from = accepted;
+        }
+        let unheld = |hold: &Holding| {
+            format!(
+                "the rule `{}` holds no example, nor a call that is like one; add an example that it holds",
+                shorten(&hold.full, TEXT_CHARS_MAX)
+            )
+        };
+        left.into_iter().map(unheld).collect()
     }
 
     fn tried(&self, example: &Example, now_unix_ms: u64) -> Tried {

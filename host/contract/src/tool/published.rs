@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Contract, ContractError, Moment, ValidArgs};
+use super::{Contract, ContractError, Moment, ValidArgs, holding};
 use crate::path::Path;
 use crate::published::place::steps;
 use crate::published::{Doubt, Form, Found, JSON, PlacedDefault, Published, publish};
@@ -63,7 +63,10 @@ impl Contract {
         let spelled = |violation| published_violation(form, &written, violation);
         let valid = self.lowered(plain, moment);
         valid
-            .map(|valid| ValidArgs { ignored: found.ignored, ..valid })
+            .map(|valid| {
+                let held = valid.held.into_iter().map(|rule| holding::published(form, rule)).collect();
+                ValidArgs { ignored: found.ignored, held, ..valid }
+            })
             .map_err(|violations| violations.into_iter().map(spelled).collect())
     }
 

@@ -1,12 +1,14 @@
 //! Arguments that passed the inner door.
 
 use crate::Val;
+use airlock_types::hold::HoldRule;
 
 /// Arguments that passed the inner door. Only [`Contract::validate`](super::Contract::validate) makes one.
 #[derive(Clone, Debug)]
 pub struct ValidArgs {
     pub(super) values: Vec<Val>,
     pub(super) canonical: String,
+    pub(super) held: Vec<HoldRule>,
     pub(super) unchecked: Vec<String>,
     pub(super) ignored: Vec<String>,
 }
@@ -25,6 +27,11 @@ impl ValidArgs {
     /// The first keys that open records do not have, and which were ignored.
     pub fn ignored(&self) -> &[String] {
         &self.ignored
+    }
+
+    /// The rules of the tool that hold the call, of its author and of its operator. Empty for almost all calls.
+    pub fn held(&self) -> &[HoldRule] {
+        &self.held
     }
 
     /// The relations that could not be checked, since the call has no session. Empty for almost all calls.

@@ -333,6 +333,9 @@ fn orders(tool: &Tool) -> Vec<String> {
     read.extend(contract.errors.docs.values().cloned());
     read.extend(contract.title.clone());
     read.extend(contract.requires().filter_map(|(_, message)| message.map(str::to_owned)));
+    read.extend(
+        contract.holds().filter(|(_, asks)| asks.is_authors).filter_map(|(_, asks)| asks.message.clone()),
+    );
     contract.examples.iter().for_each(|example| all_strings(&json!(example), &mut read));
     contract.checks.told().iter().for_each(|check| all_strings(check, &mut read));
     let order = |text: &String| {

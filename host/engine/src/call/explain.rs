@@ -13,6 +13,7 @@ use airlock_contract::tool::{Moment, Seen};
 use airlock_types::call::Call;
 use airlock_types::decision::{Reason, Ruling};
 use airlock_types::environment::ms;
+use airlock_types::hold::HoldRule;
 use airlock_types::plan::Plan;
 use airlock_types::reply::Failure;
 use airlock_types::words::quoted_list;
@@ -27,6 +28,9 @@ pub struct Explained {
     pub ruling: Ruling,
     /// The reasons of the decision. Empty for a tool that asks for nothing.
     pub reasons: Arc<[Reason]>,
+    /// The rules that hold the call until a person has decided, each with what it met.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HoldRule>,
     /// The facts of the session that the call would be held against, each with the tools that give it. What a session has seen
     /// is not known here, so relations over them are not judged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -61,7 +65,17 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     // Without a session: explaining must not open one.
     let rules = host.rules(&call.caller);
     let grants = rules.as_ref().map_or(&CallerGrants::All, |rules| &rules.grants);
-    let asked = RequestBase { caller: &call.caller, args: &args, session: None, now_unix_ms, grants };
+    let (caller, hold_rules) = (&call.caller, host.hold_rules());
+    let asked = RequestBase {
+        caller,
+        args: &args,
+        session: None,
+        now_unix_ms,
+        grants,
+        hold_rules,
+        holds: host.holds(),
+        suspects: None,
+    };
     let decision = asked.decide(&called);
     // Copied out before the decision is consumed by `permitted`.
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());
@@ -70,18 +84,19 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     let facts = facts(&called.tool);
     Ok(match permitted(&called.tool.name, decision) {
         Err(failed) => {
-            Explained { ruling, reasons, facts, secrets, refused: Some(failed.report), plan: None }
+            let (held, refused) = (Vec::new(), Some(failed.report));
+            Explained { ruling, reasons, held, facts, secrets, refused, plan: None }
         }
-        Ok((_, holding)) if !holding.is_empty() => {
-            let refused = Some(Box::new(hold::would_wait(&called.tool.name, &holding)));
-            Explained { ruling, reasons, facts, secrets, refused, plan: None }
+        Ok((_, held)) if !held.is_empty() => {
+            let refused = Some(Box::new(hold::would_wait(&called.tool.name)));
+            Explained { ruling, reasons, held, facts, secrets, refused, plan: None }
         }
-        Ok((permit, _)) => {
+        Ok((permit, held)) => {
             let first = asked.route(called, permit);
             let permitted: Vec<_> = std::iter::once(first).chain(asked.fallbacks(fallbacks)).collect();
             // The plan as the caller may see it: explaining must not reveal a fallback that a reply would hide.
             let plan = routes::shown_plan(host, &call.caller, &permitted, &args);
-            Explained { ruling, reasons, facts, secrets, refused: None, plan: Some(plan) }
+            Explained { ruling, reasons, held, facts, secrets, refused: None, plan: Some(plan) }
         }
     })
 }
@@ -101,8 +116,13 @@ impl fmt::Display for Explained {
         if self.reasons.is_empty() {
             f.write_str("; the tool asks for nothing that has to be granted")?;
         }
-        for reason in &*self.reasons {
+        // Rules that hold are told with what they met.
+        let others = |reason: &&Reason| !matches!(reason, Reason::Approval { .. });
+        for reason in self.reasons.iter().filter(others) {
             write!(f, "\n- {reason}")?;
+        }
+        for rule in &self.held {
+            write!(f, "\n- {rule}")?;
         }
         for facts in &self.facts {
             write!(f, "\n- held against facts {facts}, which are not judged here")?;

@@ -78,8 +78,22 @@ impl Events<'_> {
         relations.unwrap_or_default().iter().map(|relation| Finding::unchecked(relation))
     }
 
+    /// Remembers the values of a result that is delivered although it is suspect, where a rule may ask for them.
+    fn suspect(&self, args: &ValidArgs, accepted: &Accepted) {
+        let Some(value) = accepted.answered.value.as_ref().filter(|_| self.host.hold_rules().know_suspects())
+        else {
+            return;
+        };
+        let is_suspect = accepted.findings.iter().any(|finding| finding.verdict >= Verdict::Suspect);
+        let session = reply::session(self).filter(|_| is_suspect);
+        if let Some(session) = session.and_then(|id| self.host.sessions().get(self.caller(), id)) {
+            session.suspects().remember(value, args.values(), &self.head.id);
+        }
+    }
+
     /// Reads the facts of an accepted value, which count once the call is on record.
     pub(super) fn give(&mut self, tool: &Arc<Tool>, args: &ValidArgs, accepted: &Accepted) {
+        self.suspect(args, accepted);
         let (Some(rules), Some(value)) = (&tool.contract.facts, &accepted.answered.value) else { return };
         let is_doubtful = accepted.findings.iter().any(|finding| finding.verdict >= Verdict::Suspect);
         if is_doubtful || rules.gives.is_empty() {

@@ -36,9 +36,6 @@ use told::{full, held, unusable};
 /// The rule of a call that its session made before.
 pub(super) const REPEAT: &str = "repeat";
 
-/// The rule of a component that has not run yet with a person's yes.
-const FIRST_USE: &str = "first-use";
-
 /// Holds a call that a rule holds, or does what was decided about it. The reply of a decided hold is returned; without one
 /// the call goes on.
 ///
@@ -67,10 +64,11 @@ async fn forget_known(
     route: &PermittedRoute,
     rules: &mut Vec<HoldRule>,
 ) -> Result<(), ()> {
-    if rules.iter().any(|rule| rule.rule == FIRST_USE) {
+    // Approved by another process, or since this one began.
+    if rules.iter().any(|rule| rule.is_first_use) {
         let component = route.candidate.tool.component.digest.to_string();
         if host.holds().is_known(host.environment(), component).await.map_err(|_| ())? {
-            rules.retain(|rule| rule.rule != FIRST_USE);
+            rules.retain(|rule| !rule.is_first_use);
         }
     }
     Ok(())

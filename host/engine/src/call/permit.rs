@@ -10,11 +10,12 @@ use super::events::Events;
 use super::reply::Failed;
 use super::report;
 use crate::caller::CallerGrants;
+use crate::caller::suspects::Suspects;
 use crate::capability::http::Allotment;
 use crate::capability::keyvalue::Keeper;
 use crate::capability::{Ledger, files};
-use crate::generation::{Admitted, Candidate, Generation, Resolved};
-use crate::policy::{Decision, Hold, Permit, Request, decide};
+use crate::generation::{Admitted, Candidate, Generation, Holds, Resolved};
+use crate::policy::{Decision, Hold, HoldRules, Holding, Permit, Request, decide};
 use crate::registry::Tool;
 use airlock_contract::tool::{Moment, ValidArgs};
 use airlock_types::caller::Caller;
@@ -95,12 +96,23 @@ pub(super) struct RequestBase<'a> {
     pub(super) now_unix_ms: u64,
     /// What the caller's calls may have of the grants of tools.
     pub(super) grants: &'a CallerGrants,
+    /// The registry's rules over tools that hold calls.
+    pub(super) hold_rules: &'a HoldRules,
+    /// The components that ran with a person's yes.
+    pub(super) holds: &'a Holds,
+    /// The values of suspect results, where a rule may ask for them.
+    pub(super) suspects: Option<&'a Suspects>,
 }
 
 impl RequestBase<'_> {
-    /// Decides about one of the call's tools.
+    /// Decides about the called tool, whose contract has judged the arguments.
     pub(super) fn decide(&self, candidate: &Candidate) -> Decision {
-        let RequestBase { caller, args, session, now_unix_ms, grants } = *self;
+        self.decide_held(candidate, self.args.held())
+    }
+
+    /// Decides about one of the call's tools. `held` are the rules of that tool that hold the call.
+    fn decide_held(&self, candidate: &Candidate, held: &[HoldRule]) -> Decision {
+        let RequestBase { caller, args, session, now_unix_ms, grants, hold_rules, holds, suspects } = *self;
         let tool = &candidate.tool;
         // Held against the time of each call: a server may run longer than a signature is in force.
         if !tool.component.is_signed_at(now_unix_ms) {
@@ -109,7 +121,16 @@ impl RequestBase<'_> {
         let Some(allowance) = tool.allowances.of(caller.entry(), grants, now_unix_ms) else {
             return Decision::changing(caller.entry());
         };
-        decide(&Request { caller, tool: &tool.name, allowance, args, session, now_unix_ms })
+        let holding = Holding {
+            rules: hold_rules,
+            effect: tool.effect,
+            component: &tool.component.digest,
+            is_known: hold_rules.ask_first_use(caller, &tool.name, tool.effect)
+                && holds.knows(&tool.component.digest),
+            params: &tool.contract.function.ty.params,
+            suspects,
+        };
+        decide(&Request { caller, tool: &tool.name, allowance, args, session, now_unix_ms, held, holding })
     }
 
     /// A tool that may run, with the question about its effects.
@@ -141,9 +162,15 @@ impl RequestBase<'_> {
 
     /// The fallbacks that have a permit. One without is left out as if it were not declared, since it could not answer.
     pub(super) fn fallbacks(&self, fallbacks: Vec<Candidate>) -> impl Iterator<Item = PermittedRoute> {
-        fallbacks.into_iter().filter_map(|candidate| match self.decide(&candidate) {
-            Decision::Allow(permit) => Some(self.route(candidate, permit)),
-            Decision::Deny(_) | Decision::Hold(_) => None,
+        fallbacks.into_iter().filter_map(|candidate| {
+            // Its own rules: the contract of the called tool judged the arguments. What the session has seen is not looked up
+            // for it, so that a rule over facts holds.
+            let moment = Moment::without_session(self.now_unix_ms);
+            let held = candidate.tool.contract.held(self.args.values(), Some(moment));
+            match self.decide_held(&candidate, &held) {
+                Decision::Allow(permit) => Some(self.route(candidate, permit)),
+                Decision::Deny(_) | Decision::Hold(_) => None,
+            }
         })
     }
 }
@@ -164,8 +191,15 @@ pub(super) fn permit(
     let now_unix_ms = ms(host.environment().wall());
     let rules = host.rules(caller);
     let grants = rules.as_ref().map_or(&CallerGrants::All, |rules| &rules.grants);
-    let asked = RequestBase { caller, args, session: admitted.session(), now_unix_ms, grants };
     let Resolved { called, fallbacks } = resolved;
+    let (session, hold_rules) = (admitted.session(), host.hold_rules());
+    let asks =
+        !hold_rules.is_empty() && hold_rules.ask_suspects(caller, &called.tool.name, called.tool.effect);
+    let entered = session.filter(|_| asks).and_then(|id| host.sessions().get(caller, id));
+    let suspects = entered.as_ref().map(|session| session.suspects());
+    let suspects = suspects.as_deref();
+    let holds = host.holds();
+    let asked = RequestBase { caller, args, session, now_unix_ms, grants, hold_rules, holds, suspects };
     let decision = asked.decide(&called);
     // Before a refusal ends the stage: the record of a denied call needs its reasons most.
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());

@@ -28,6 +28,7 @@ pub(crate) struct Rules {
     pub(crate) budgets: Budgets,
     pub(crate) metrics: MetricsAccess,
     pub(crate) grades: GradesAccess,
+    pub(crate) approve: ApproveAccess,
     pub(crate) grants: CallerGrants,
 }
 
@@ -74,6 +75,7 @@ impl Rules {
             // The variants are ordered, the least access first.
             metrics: self.metrics.min(other.metrics),
             grades: self.grades.min(other.grades),
+            approve: self.approve.and(other.approve),
             grants: self.grants.and(&other.grants),
         }
     }
@@ -123,6 +125,57 @@ pub enum GradesAccess {
     Own,
     /// Every call: for people or programs that judge the answers of others.
     Any,
+}
+
+/// Which held calls a caller may decide about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "ApproveWord")]
+pub enum ApproveAccess {
+    /// `false`: none.
+    #[default]
+    None,
+    /// `true`: those of other callers.
+    Others,
+    /// `"client-user"`: its own, by the user of its client, who is asked by the protocol.
+    ClientUser,
+}
+
+impl ApproveAccess {
+    /// As it is written in a registry.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ApproveAccess::None => "false",
+            ApproveAccess::Others => "true",
+            ApproveAccess::ClientUser => "client-user",
+        }
+    }
+
+    /// What both allow: neither of two different ones is less than the other.
+    fn and(self, other: ApproveAccess) -> ApproveAccess {
+        if self == other { self } else { ApproveAccess::None }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "`approve` is true, false or \"client-user\"")]
+enum ApproveWord {
+    Flag(bool),
+    Word(String),
+}
+
+impl TryFrom<ApproveWord> for ApproveAccess {
+    type Error = String;
+
+    fn try_from(word: ApproveWord) -> Result<ApproveAccess, String> {
+        match word {
+            ApproveWord::Flag(false) => Ok(ApproveAccess::None),
+            ApproveWord::Flag(true) => Ok(ApproveAccess::Others),
+            ApproveWord::Word(word) if word == "client-user" => Ok(ApproveAccess::ClientUser),
+            ApproveWord::Word(word) => {
+                Err(format!("`approve` is true, false or \"client-user\", not `{word}`"))
+            }
+        }
+    }
 }
 
 /// The name of a tool, or a prefix of names, written with `*` at the end.

@@ -15,6 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::facts::SessionFacts;
 use super::ledger::Ledger;
 use super::repeats::{Ended, Repeat, Repeats};
+use super::suspects::Suspects;
 use airlock_types::caller::Caller;
 
 /// Idle time in milliseconds after which a session ends.
@@ -43,6 +44,7 @@ pub(crate) struct Session {
     repeats: Mutex<Repeats>,
     facts: Mutex<SessionFacts>,
     ledger: Mutex<Ledger>,
+    suspects: Mutex<Suspects>,
 }
 
 impl Sessions {
@@ -114,6 +116,11 @@ impl Session {
     /// What its calls did to the world.
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The values that its suspect results gave.
+    pub(crate) fn suspects(&self) -> MutexGuard<'_, Suspects> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds how a call ended, and returns what it repeats in this session. `ended` runs only if this call failed or an

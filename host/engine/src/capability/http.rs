@@ -6,7 +6,7 @@
 //! their bounds, `send` resolves, connects and sends, `body` counts what goes and comes, `pool` keeps connections.
 //! Redirects are not followed, nothing is retried or decompressed, and no proxy of the host's environment is used.
 //! `attached` is the secret of a grant: `send` adds it once the address is checked, and `searched` looks for it in the
-//! response. `taped` is what of it is recorded and replayed.
+//! response. `taped` is what of it is recorded and replayed. `post` sends what the host itself has to say.
 
 mod allotment;
 mod attached;
@@ -15,6 +15,7 @@ mod exchange;
 mod hooks;
 mod outgoing;
 mod pool;
+mod post;
 mod resolve;
 mod searched;
 mod send;
@@ -30,6 +31,7 @@ use super::State;
 pub(crate) use allotment::Allotment;
 pub(crate) use exchange::Traffic;
 pub(crate) use outgoing::Outgoing;
+pub(crate) use post::Destination;
 pub use resolve::Resolve;
 pub(crate) use tls::TlsError;
 pub(crate) use upstream::Upstream;

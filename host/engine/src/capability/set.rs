@@ -188,12 +188,17 @@ impl Capabilities {
         &self.secrets
     }
 
+    /// The source of addresses, where it is not the operating system.
+    pub(crate) fn resolver(&self) -> Option<Arc<dyn Resolve>> {
+        self.resolver.as_ref().map(|Resolver(resolver)| resolver.clone())
+    }
+
     /// The way out of a tool; `None` for one that may reach no host. `lane` holds the threads for lookups.
     ///
     /// # Errors
     /// When a host is to be reached over TLS and this machine has no trusted roots.
     pub(crate) fn upstream(&self, effective: &Effective, lane: Lane) -> Result<Option<Upstream>, TlsError> {
-        let resolver = self.resolver.as_ref().map(|Resolver(resolver)| resolver.clone());
+        let resolver = self.resolver();
         let is_needed = !effective.http.is_empty();
         is_needed.then(|| Upstream::new(&effective.http, &self.secrets, resolver, lane)).transpose()
     }

@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::ConfigFile;
 use crate::caller::budget::{Budget, Budgets, DAY_MS, MINUTE_MS, Unit};
 use crate::caller::token::TokenDigest;
-use crate::caller::{CALLER_RUN, CALLER_WAIT, CallerGrants, GradesAccess, MetricsAccess, Rules, ToolPattern};
+use crate::caller::{
+    ApproveAccess, CALLER_RUN, CALLER_WAIT, CallerGrants, GradesAccess, MetricsAccess, Rules, ToolPattern,
+};
 use airlock_types::caller::{ANONYMOUS, LOCAL};
 use airlock_types::diagnostic::Diagnostic;
 use airlock_types::grant::Narrowing;
@@ -37,6 +39,9 @@ pub struct CallerConfig {
     /// Which calls it may grade: none, its own, or any. Default its own.
     #[serde(default)]
     pub grades: GradesAccess,
+    /// Whether it may decide about held calls: those of others, or, as the client's user, its own. Default not at all.
+    #[serde(default)]
+    pub approve: ApproveAccess,
     /// What its calls may have of the grants of tools: each tool gets what its own grants and these allow. Default all.
     #[serde(default)]
     pub grants: Option<Narrowing>,
@@ -55,6 +60,8 @@ impl CallerConfig {
             wait: CALLER_WAIT,
             metrics: MetricsAccess::All,
             grades: GradesAccess::Own,
+            // Also of callers that nothing else restricts: whoever asks does not answer.
+            approve: ApproveAccess::None,
             grants: None,
             budgets: BudgetConfig::default(),
         }
@@ -63,7 +70,7 @@ impl CallerConfig {
     /// The rules that the entry states.
     pub(crate) fn rules(&self) -> Rules {
         // Tokens are not rules: `Access` holds them, to find the caller of a request.
-        let CallerConfig { tools, tokens: _, run, wait, metrics, grades, grants, budgets } = self;
+        let CallerConfig { tools, tokens: _, run, wait, metrics, grades, approve, grants, budgets } = self;
         Rules {
             tools: tools.clone(),
             also: None,
@@ -72,6 +79,7 @@ impl CallerConfig {
             budgets: budgets.budgets(),
             metrics: *metrics,
             grades: *grades,
+            approve: *approve,
             grants: grants.clone().map_or(CallerGrants::All, |only| CallerGrants::Only(Arc::new(only))),
         }
     }

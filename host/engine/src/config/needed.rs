@@ -39,6 +39,7 @@ impl ConfigFile {
         let mut part = self.clone();
         if !needed.is_empty() {
             part.config.tools.retain(|key, _| needed.contains(key.get_ref().as_str()));
+            part.config.only_possible_holds();
             part.config.idle_unused_secrets();
         }
         part

@@ -1,4 +1,4 @@
-//! Where the settings of tools and callers stand in a registry's file, for rules that are named to an operator.
+//! Where the settings of tools and callers, and rules over tools, stand in a registry's file, for rules that are named to an operator.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ pub(crate) struct Places {
     pub(crate) texts: BTreeMap<String, String>,
 }
 
-/// The lines of the settings below `tools` and `callers`. Empty for a file that cannot be parsed, which is reported
+/// The lines of the settings below `tools`, `callers` and `holds`. Empty for a file that cannot be parsed, which is reported
 /// elsewhere.
 pub(super) fn places(source: &str) -> Places {
     // Parsed again, because the deserialized config no longer knows where an entry of a list was.
     let Ok(table) = DeTable::parse(source) else { return Places::default() };
     let mut places = Places::default();
     for (key, value) in table.get_ref() {
-        if matches!(&**key.get_ref(), "tools" | "callers") {
+        if matches!(&**key.get_ref(), "tools" | "callers" | "holds") {
             collect(value.get_ref(), key.get_ref(), source, &mut places);
         }
     }

@@ -145,10 +145,15 @@ impl Config {
     /// stay, since no tool may be granted a folder with their files.
     pub fn idle_unused_secrets(&mut self) {
         let used = self.secret_uses().filter_map(|(_, grant)| Some(grant.secret.as_ref()?.name.clone()));
-        let used: BTreeSet<String> = used.collect();
+        let used: BTreeSet<String> = used.chain(self.webhook_secret().map(str::to_owned)).collect();
         for (name, secret) in &mut self.secrets {
             secret.is_idle = !used.contains(name.get_ref());
         }
+    }
+
+    /// The secret that signs what a webhook is sent.
+    pub fn webhook_secret(&self) -> Option<&str> {
+        self.approval.webhook.as_ref().map(|webhook| webhook.get_ref().secret.as_str())
     }
 
     /// The grants that use a secret, each with the key of its tool.
@@ -174,6 +179,7 @@ impl ConfigFile {
                 .secret_uses()
                 .filter_map(|(_, grant)| grant.secret.as_ref())
                 .any(|used| used.name == name)
+                || self.config.webhook_secret() == Some(name)
         };
         let unused = self.config.secrets.keys().filter(|name| !is_used(name.get_ref()));
         let unused = unused.map(|name| format!("no grant uses the secret `{}`", name.get_ref()));

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use toml::Spanned;
 
-use super::{FactConfig, Fallbacks, ReportConfig, SignatureConfig, ToolJournalConfig};
+use super::{FactConfig, Fallbacks, ReportConfig, SignatureConfig, ToolHoldConfig, ToolJournalConfig};
 use airlock_types::cassette::RecordMode;
 use airlock_types::effect::Effect;
 use airlock_types::grant::Grants;
@@ -51,6 +51,9 @@ pub struct ToolConfig {
     /// component alone.
     #[serde(default)]
     pub facts: BTreeMap<Spanned<String>, FactConfig>,
+    /// Rules that hold calls until a person has decided, beside those of the contract. Default none.
+    #[serde(default)]
+    pub hold: Vec<ToolHoldConfig>,
     /// The least time, in milliseconds, in which an attempt is worth starting. Default the contract's, or 1,000.
     #[serde(default)]
     pub useful_ms_min: Option<u64>,

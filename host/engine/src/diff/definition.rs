@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::schema;
-use crate::registry::{AcceptedSigner, Definition, Relation, Terms, USEFUL_MS_MIN};
+use crate::registry::{AcceptedSigner, Definition, HoldTerm, Relation, Terms, USEFUL_MS_MIN};
 use airlock_types::difference::{Difference, told};
 use airlock_types::grant::Requests;
 use airlock_types::limit::PartialLimits;
 
 /// The verdicts of a check, the mildest first. The order gives their ranks.
-const VERDICTS: [&str; 4] = ["pass", "warn", "suspect", "reject"];
+const VERDICTS: [&str; 5] = ["pass", "warn", "suspect", "escalate", "reject"];
 
 /// The changes, in the order of a definition's parts. Structs are destructured without `..`, so that a new part cannot
 /// be forgotten.
@@ -114,6 +114,7 @@ impl Comparison {
     fn terms(&mut self, old: &Terms, new: &Terms) {
         let Terms {
             requires,
+            holds,
             expects,
             limits,
             useful_ms_min,
@@ -131,6 +132,7 @@ impl Comparison {
         self.expects(expects, &new.expects);
         self.limits(limits, &new.limits);
         self.requires(requires, &new.requires);
+        self.holds(holds, &new.holds);
         self.set(&["transient"], transient, &new.transient, |come| come);
         // Only the advice to the caller changes.
         self.set(&["caller_errors"], caller_errors, &new.caller_errors, |_| false);
@@ -161,6 +163,22 @@ impl Comparison {
             all.iter().filter(|one| one.message.is_some()).cloned().collect()
         };
         self.set(&["require"], &told(old), &told(new), |_| false);
+    }
+
+    /// Compares rules that hold calls. Without one, or with fewer approvals, more calls run unseen.
+    fn holds(&mut self, old: &[HoldTerm], new: &[HoldTerm]) {
+        for before in old {
+            match new.iter().find(|after| after.when == before.when) {
+                Some(after) if after == before => {}
+                Some(after) => {
+                    let wider = after.approvals < before.approvals;
+                    self.push(&["hold"], told(before), told(after), wider);
+                }
+                None => self.push(&["hold"], told(before), None, true),
+            }
+        }
+        let come = new.iter().filter(|after| old.iter().all(|before| before.when != after.when));
+        come.for_each(|come| self.push(&["hold"], None, told(come), false));
     }
 
     /// Compares checks. Removing one is wider, since more results are believed. A check whose verdict alone became

@@ -59,7 +59,8 @@ pub(super) fn of(change: &Difference, before: &Value) -> Option<Note> {
         ["require"] if [&change.before, &change.after].into_iter().flatten().any(Value::is_object) => {
             Some(Note::Text)
         }
-        ["expect"] if message(change.before.as_ref()) != message(change.after.as_ref()) => Some(Note::Text),
+        ["expect"] if is_reworded(change, "/relation/message") => Some(Note::Text),
+        ["hold"] if is_reworded(change, "/message") => Some(Note::Text),
         // Names of arguments are told from keywords by their place: an argument can be called `title`.
         ["input_schema" | "result_schema", ref rest @ ..] if is_text(rest) => Some(Note::Text),
         ["input_schema", ref within @ .., "properties", name] if change.after.is_none() => {
@@ -76,9 +77,10 @@ pub(super) fn of(change: &Difference, before: &Value) -> Option<Note> {
     }
 }
 
-/// The message of a check, which findings quote.
-fn message(check: Option<&Value>) -> Option<&Value> {
-    check?.pointer("/relation/message")
+/// Whether the message of a check or of a rule that holds calls, which agents read, is another one.
+fn is_reworded(change: &Difference, message: &str) -> bool {
+    let of = |side: &Option<Value>| side.as_ref().and_then(|value| value.pointer(message)).cloned();
+    of(&change.before) != of(&change.after)
 }
 
 fn is_text(place: &[&str]) -> bool {

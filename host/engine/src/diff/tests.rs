@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::registry::Relation;
+use crate::registry::{HoldTerm, Relation};
 use airlock_contract::manifest::{Example, Verify};
 use airlock_types::effect::Effect;
 use airlock_types::grant::FilesRequest;
@@ -152,10 +152,26 @@ fn relations_checks_and_limits_are_part_of_a_definition() {
         "require",
         false,
     );
+    let held = |approvals| HoldTerm { when: "args.a > 3".into(), message: None, approvals };
+    check(
+        terms(|t| t.holds.push(HoldTerm { when: "args.a > 4".into(), message: None, approvals: 1 })),
+        "hold",
+        false,
+    );
+    let with = |approvals: Option<u32>| {
+        let of = |holds: Vec<HoldTerm>| {
+            let mut definition = definition();
+            definition.terms.as_mut().unwrap().holds = holds;
+            BTreeMap::from([("add".to_owned(), definition)])
+        };
+        changes(&of(vec![held(2)]), &of(approvals.map(held).into_iter().collect())).is_wider()
+    };
+    assert_eq!([with(None), with(Some(1)), with(Some(2)), with(Some(3))], [true, true, false, false]);
     assert!(found(terms(|t| t.requires[0].that = "args.a > 0".into())).is_wider());
     check(terms(|t| t.expects.truncate(1)), "expect", true);
     check(terms(|t| t.expects.push(json!({"length": {"field": "x"}}))), "expect", false);
     check(terms(|t| t.expects[1]["verdict"] = json!("reject")), "expect", false);
+    check(terms(|t| t.expects[1]["verdict"] = json!("escalate")), "expect", false);
     check(terms(|t| t.expects[1]["verdict"] = json!("warn")), "expect", true);
     check(terms(|t| t.expects[0]["verdict"] = json!("warn")), "expect", true);
     assert!(found(terms(|t| t.expects[1]["range"]["min"] = json!(-1.0))).is_wider());

@@ -3,7 +3,7 @@
 //! Owns what is kept apart from the file: what is confidential, and the session of a call, which ends with the process. Must
 //! not know what a decision means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +28,8 @@ const APART_AFTER_MS: u64 = 3_600_000;
 pub(crate) struct Holds {
     aside: Aside<Store>,
     apart: Mutex<BTreeMap<String, Apart>>,
+    /// Components that ran with a person's yes, as far as this process knows.
+    known: Mutex<BTreeSet<String>>,
     /// Of this process alone: what is made of confidential arguments must not tell them.
     salt: [u8; 32],
     /// Whoever waits for the end of a hold of this process.
@@ -53,7 +55,8 @@ impl Holds {
     /// `path` is the file. Without one holds are kept in memory, as for a journal in memory.
     pub(crate) fn new(path: Option<PathBuf>, salt: [u8; 32]) -> Holds {
         let store = path.map_or_else(Store::memory, |path| Ok(Store::at(&path)));
-        Holds { aside: Aside::new(store, "holds"), apart: Mutex::default(), salt, changed: Notify::new() }
+        let aside = Aside::new(store, "holds");
+        Holds { aside, apart: Mutex::default(), known: Mutex::default(), salt, changed: Notify::new() }
     }
 
     /// As [`Store::open`]. What is kept apart is there when somebody may decide.
@@ -135,6 +138,18 @@ impl Holds {
         self.aside.run(environment, move |store| Ok::<_, HoldsError>(store.lives(&owner))).await
     }
 
+    /// Whether this process knows that a component ran before with a person's yes.
+    pub(crate) fn knows(&self, component: &str) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(component)
+    }
+
+    /// Reads which components ran before with a person's yes. Of a file that cannot be read none are known: they are held.
+    pub(crate) async fn read_known(&self, environment: &SharedEnvironment) {
+        if let Ok(known) = self.aside.run(environment, Store::known).await {
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).extend(known);
+        }
+    }
+
     /// Whether a component ran before with a person's yes.
     ///
     /// # Errors
@@ -144,12 +159,20 @@ impl Holds {
         environment: &SharedEnvironment,
         component: String,
     ) -> Result<bool, Unusable> {
-        self.aside.run(environment, move |store| store.is_known(&component)).await
+        let digest = component.clone();
+        let is_known = self.aside.run(environment, move |store| store.is_known(&digest)).await?;
+        if is_known {
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(component);
+        }
+        Ok(is_known)
     }
 
     /// Remembers that a component ran with a person's yes. Where that fails it is held once more.
     pub(crate) async fn know(&self, environment: &SharedEnvironment, component: String, now_unix_ms: u64) {
-        let _ = self.aside.run(environment, move |store| store.know(&component, now_unix_ms)).await;
+        let digest = component.clone();
+        if self.aside.run(environment, move |store| store.know(&digest, now_unix_ms)).await.is_ok() {
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(component);
+        }
     }
 
     /// The digest of confidential arguments, which nobody outside this process can compare with a guess.

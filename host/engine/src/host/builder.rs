@@ -231,6 +231,9 @@ impl<'w> HostBuilder<'w> {
         // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
         let kept = (Answers::new(answers), Keys::new(keys), Holds::new(holds, environment.seed()));
+        if file.config.holds.iter().any(|rule| rule.get_ref().first_use) {
+            kept.2.read_known(&environment).await;
+        }
         let parts = Arc::new(Parts::new(engine, execute, environment, journal, kept));
         let access = Arc::new(Access::of(&file));
         let condition = Condition { may_pass: registry.may_pass().into(), ..Condition::default() };

@@ -6,6 +6,7 @@
 
 mod caller;
 mod found;
+mod hold;
 mod host;
 mod signature;
 mod tool;
@@ -32,6 +33,8 @@ pub fn compare(old: &Config, new: &Config) -> Vec<Change> {
         callers,
         secrets,
         signatures,
+        holds: _,
+        approval: _,
         tools,
     } = old;
     let mut found = Found::default();
@@ -60,6 +63,7 @@ pub fn compare(old: &Config, new: &Config) -> Vec<Change> {
         found.value(name, before, after, is_within);
     }
     host::journal(&mut found, journal, &new.journal);
+    hold::over_tools(&mut found, old, new);
     found.0
 }
 

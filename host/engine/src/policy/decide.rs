@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Allowance;
+use super::{Allowance, Holding};
 use airlock_contract::tool::ValidArgs;
 use airlock_types::caller::Caller;
 use airlock_types::decision::{Reason, Ruling};
@@ -26,6 +26,10 @@ pub struct Request<'a> {
     pub session: Option<&'a SessionId>,
     /// The wall clock, in milliseconds since the Unix epoch.
     pub now_unix_ms: u64,
+    /// The rules of the tool that hold the call: of its author and of its operator.
+    pub held: &'a [HoldRule],
+    /// What the registry's rules over tools ask.
+    pub holding: Holding<'a>,
 }
 
 /// A decision with its reasons.
@@ -160,12 +164,24 @@ impl Decision {
 /// without it would fail in the middle of its work, with an error of its own.
 pub fn decide(request: &Request<'_>) -> Decision {
     // Destructured without `..`, so that a new input cannot be forgotten here.
-    let Request { caller: _, tool: _, allowance, args: _, session: _, now_unix_ms: _ } = request;
+    let Request { caller, tool, allowance, args, session: _, now_unix_ms: _, held, holding } = request;
     if allowance.missing().iter().any(|missing| !missing.optional) {
         // All reasons, not only the first: the operator can then grant everything at once.
         let policy = Some(allowance.digest().clone());
         return Decision::Deny(Denied { reasons: allowance.reasons.clone(), policy });
     }
     // Shared, not copied: a permit costs one reference count.
-    Decision::Allow(Permit { allowance: Arc::clone(allowance) })
+    let permit = Permit { allowance: Arc::clone(allowance) };
+    // After the denial: a person is not asked about what may not run in any case.
+    if held.is_empty() && holding.rules.is_empty() {
+        return Decision::Allow(permit);
+    }
+    let mut rules = held.to_vec();
+    rules.extend(holding.rules.met(caller, tool, (args, holding)));
+    if rules.is_empty() {
+        return Decision::Allow(permit);
+    }
+    let asks = rules.iter().map(|rule| Reason::Approval { rule: rule.rule.clone() });
+    let reasons = allowance.reasons.iter().cloned().chain(asks).collect();
+    Decision::Hold(Hold { reasons, rules, permit })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::allowance::missed;
-use super::{Allowances, PolicySource};
+use super::{Allowances, HoldRules, PolicySource};
 use crate::caller::CallerGrants;
 use crate::config::CallerConfig;
 use airlock_types::effect::Effect;
@@ -15,7 +15,7 @@ use airlock_types::grant::{Access, Asked, Denial, Lack, Refused, Why};
 /// The answer to one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// `allow`, `report` or `deny`.
+    /// `allow`, `hold`, `report` or `deny`.
     pub decision: &'static str,
     /// The rule that decides: `tools.web.grants.http[0]`.
     pub rule: String,
@@ -36,12 +36,14 @@ pub struct CaseOf<'a> {
     pub allowances: &'a Allowances,
     /// Where its policy is written.
     pub source: &'a PolicySource,
+    /// The registry's rules over tools that hold calls.
+    pub holds: &'a HoldRules,
 }
 
 /// What a call of a tool by this caller may do now; a caller without an entry is one that nothing restricts. Without a use
 /// it is whether the call may run at all.
 pub fn verdict(
-    CaseOf { name, effect, allowances, source }: CaseOf<'_>,
+    CaseOf { name, effect, allowances, source, holds }: CaseOf<'_>,
     (caller, entry): (&str, Option<&CallerConfig>),
     asked: Option<&Asked>,
     now_unix_ms: u64,
@@ -65,6 +67,10 @@ pub fn verdict(
         );
     }
     let Some(asked) = asked else {
+        // What arguments, sessions and earlier approvals decide is not known here.
+        if let Some(at) = holds.always(caller, name, effect) {
+            return denied("hold", &source.place(&[format!("holds[{at}]")]), None);
+        }
         return denied("allow", &source.place(&[format!("tools.{}", source.key)]), None);
     };
     // Requests and folders alone show what they change.

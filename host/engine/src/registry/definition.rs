@@ -12,7 +12,7 @@ use super::{Registry, Tool};
 use crate::config::Fallback;
 use crate::signature::{Key, Signer};
 use airlock_contract::answer::ErrorCases;
-use airlock_contract::manifest::{Example, Verify};
+use airlock_contract::manifest::{Example, HoldAsks, Verify};
 use airlock_contract::schema::share;
 use airlock_types::canonical;
 use airlock_types::effect::Effect;
@@ -82,6 +82,9 @@ pub struct Terms {
     /// Relations between arguments that must hold before the tool runs.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub requires: Vec<Relation>,
+    /// Rules that hold a call until a person has decided.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub holds: Vec<HoldTerm>,
     /// The checks of the result, each as it was declared.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub expects: Vec<Value>,
@@ -129,6 +132,19 @@ pub struct Relation {
     /// The message for a caller whose arguments violate it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,
+}
+
+/// A rule that holds a call until a person has decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldTerm {
+    /// The expression, as it was written.
+    pub when: String,
+    /// What people read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+    /// How many must approve.
+    pub approvals: u32,
 }
 
 impl Definition {
@@ -202,6 +218,12 @@ fn shared(mut schema: Value) -> Value {
     schema
 }
 
+impl HoldTerm {
+    fn of((when, asks): (&str, &HoldAsks)) -> HoldTerm {
+        HoldTerm { when: when.to_owned(), message: asks.message.clone(), approvals: asks.approvals }
+    }
+}
+
 impl Terms {
     fn of(tool: &Tool) -> Terms {
         let relation = |(that, message): (&str, Option<&str>)| Relation {
@@ -211,6 +233,7 @@ impl Terms {
         let ErrorCases { transient, caller_errors, failures, docs } = tool.contract.errors.clone();
         Terms {
             requires: tool.contract.requires().map(relation).collect(),
+            holds: tool.contract.holds().filter(|(_, asks)| asks.is_authors).map(HoldTerm::of).collect(),
             expects: tool.contract.checks.told(),
             limits: tool.author_limits.clone(),
             useful_ms_min: tool.author_useful_ms_min,

@@ -7,6 +7,7 @@
 mod entry;
 mod facts;
 mod fallback;
+mod holds;
 mod imports;
 mod older;
 mod tools;
@@ -33,6 +34,7 @@ use crate::sandbox::compile::{CompileError, admit};
 use crate::sandbox::run::ToolLanes;
 use crate::signature;
 use crate::signature::{Evidence, Fault, Policy, Signed};
+use crate::webhook::Webhook;
 use airlock_contract::component::{ComponentInfo, Problem};
 use airlock_contract::package::PackError;
 use airlock_contract::surface;
@@ -165,7 +167,8 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
         found.leave_out(key, problems.clone());
     }
     leave_out_secrets(file, loading.capabilities, &mut found);
-    Ok(found.finish(file))
+    let webhook = webhook(file, loading, &mut found);
+    Ok(Registry { webhook, ..found.finish(file) })
 }
 
 /// Reports the secrets that cannot be read and that no grant uses; the others are problems of their entries.
@@ -180,6 +183,23 @@ fn leave_out_secrets(file: &ConfigFile, capabilities: &Capabilities, found: &mut
         found.leave_out(&format!("secrets.{name}"), vec![problem.clone()]);
     }
 }
+
+/// Who is told of held calls. None for a registry that is looked at.
+fn webhook(file: &ConfigFile, loading: &Loading<'_>, found: &mut Tools) -> Option<Arc<Webhook>> {
+    let written = file.config.approval.webhook.as_ref().filter(|_| loading.purpose == Purpose::Run)?;
+    let (capabilities, lane) = (loading.capabilities, loading.threads.names.of(WEBHOOK));
+    match Webhook::new(written.get_ref(), capabilities.secrets(), capabilities.resolver(), lane) {
+        Ok(webhook) => webhook.map(Arc::new),
+        Err(err) => {
+            let problem = file.error(written.span(), err.to_string(), "this webhook", None);
+            found.leave_out(WEBHOOK, vec![problem]);
+            None
+        }
+    }
+}
+
+/// The setting, which is the key of no entry.
+const WEBHOOK: &str = "approval.webhook";
 
 /// A future for each entry, in the order of the keys. Boxed, so that the type of the future of a load does not contain
 /// all the futures inside it.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wasmtime::component::ComponentExportIndex;
 
 use crate::caller::facts::FactSource;
-use crate::config::Fallback;
+use crate::config::{Fallback, ToolHoldConfig};
 use crate::policy::{Allowance, Allowances, Permit, PolicySource};
 use crate::sandbox::run::Linked;
 use crate::signature::Signed;
@@ -80,6 +80,8 @@ pub struct Tool {
     /// The public name of the read-only tool that its contract verifies effects by. None where the contract names none,
     /// or one that the registry does not have.
     pub verify: Option<Arc<str>>,
+    /// The operator's rules that hold its calls, as they were when it was loaded.
+    pub holds: Box<[ToolHoldConfig]>,
     /// Where the facts come from that its relations are held against, in the order in which its contract reads them.
     pub facts: Box<[FactSource]>,
     /// The least time, in milliseconds, in which an attempt is worth starting.

@@ -104,6 +104,7 @@ pub struct Metrics {
     journal_waiting: Gauge,
     journal_lost: Counter,
     journal_removed: Counter,
+    webhook_failed: Counter,
 }
 
 /// The counters of one tool, looked up once and kept.
@@ -162,6 +163,7 @@ impl Default for Metrics {
             journal_waiting: Gauge::default(),
             journal_lost: Counter::default(),
             journal_removed: Counter::default(),
+            webhook_failed: Counter::default(),
         };
         metrics.register();
         metrics
@@ -190,6 +192,11 @@ impl Metrics {
         );
         registry.register("running", "Guests that run", self.all_running.clone());
         registry.register("waiting", "Attempts that wait for a slot of the host", self.all_waiting.clone());
+        registry.register(
+            "webhook_failed",
+            "Messages that the webhook of the registry did not take",
+            self.webhook_failed.clone(),
+        );
         let journal = registry.sub_registry_with_prefix("journal");
         journal.register(
             "writable",
@@ -216,6 +223,11 @@ impl Metrics {
             calls: self.calls.clone(),
             findings: self.findings.clone(),
         }
+    }
+
+    /// Counts messages that the webhook did not take.
+    pub fn webhook_failed(&self) -> &Counter {
+        &self.webhook_failed
     }
 
     /// All metrics, in the text format of Prometheus.

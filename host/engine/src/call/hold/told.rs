@@ -46,10 +46,9 @@ pub(super) fn held(events: &Events<'_>, hold: Hold, code: Code, ran: Ran) -> Fai
 }
 
 /// What a call is told that would be held.
-pub(in crate::call) fn would_wait(tool: &str, rules: &[HoldRule]) -> Failure {
-    let why: Vec<String> = rules.iter().map(told).collect();
+pub(in crate::call) fn would_wait(tool: &str) -> Failure {
     let mut failure = report::report(tool, Code::PolicyHeld, &Details::default());
-    failure.message = format!("`{tool}` would wait until a person approves the call.\n{}", why.join("\n"));
+    failure.message = format!("`{tool}` would wait until a person approves the call.");
     failure
 }
 

@@ -33,16 +33,16 @@ use airlock_types::grant::http::Scheme;
 const CONNECTIONS_MAX: usize = 128;
 
 /// Most addresses of a name that are tried.
-const ADDRESSES_MAX: usize = 4;
+pub(super) const ADDRESSES_MAX: usize = 4;
 
 /// Time for connecting to one address, TLS included, so that a dead one leaves time for the next.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Largest head of a response.
-const HEAD_BYTES_MAX: usize = 64 << 10;
+pub(super) const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// A connection's bytes, in clear text or over TLS.
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
@@ -74,10 +74,23 @@ impl Upstream {
             Some((access.grant, Arc::new(attached)))
         };
         let needs_tls = accesses.iter().any(|access| access.allowed.scheme == Scheme::Https);
+        let secrets = accesses.iter().filter_map(attached).collect();
+        Ok(Upstream { secrets, ..Upstream::bare(needs_tls, resolver, lane)? })
+    }
+
+    /// The way out of requests that carry no secret.
+    ///
+    /// # Errors
+    /// When a host is to be reached over TLS and this machine has no trusted roots.
+    pub(super) fn bare(
+        needs_tls: bool,
+        resolver: Option<Arc<dyn Resolve>>,
+        lane: Lane,
+    ) -> Result<Upstream, TlsError> {
         Ok(Upstream {
             resolver: resolver.unwrap_or_else(|| Arc::new(System { lane })),
             tls: needs_tls.then(tls::config).transpose()?,
-            secrets: accesses.iter().filter_map(attached).collect(),
+            secrets: BTreeMap::new(),
             pool: OnceLock::new(),
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         })
@@ -135,13 +148,7 @@ impl Upstream {
     async fn connect(&self, key: &Key) -> Result<Connection, Error> {
         let permit = self.connections.clone().acquire_owned().await;
         let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
-        let stream = TcpStream::connect(key.address).await.map_err(|error| refused(&error))?;
-        // A request is written at once, and waiting for more would only delay it.
-        stream.set_nodelay(true).map_err(|error| refused(&error))?;
-        let io: Box<dyn Io> = match key.scheme {
-            Scheme::Http => Box::new(stream),
-            Scheme::Https => Box::new(self.secure(&key.host, stream).await?),
-        };
+        let io = self.open(key).await?;
         let mut builder = http1::Builder::new();
         builder.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX);
         let (sender, connection) =
@@ -151,6 +158,17 @@ impl Upstream {
             let _ = connection.await;
         }));
         Ok(Connection { sender, driver, permit })
+    }
+
+    /// Connects to an address, which was checked.
+    pub(super) async fn open(&self, key: &Key) -> Result<Box<dyn Io>, Error> {
+        let stream = TcpStream::connect(key.address).await.map_err(|error| refused(&error))?;
+        // A request is written at once, and waiting for more would only delay it.
+        stream.set_nodelay(true).map_err(|error| refused(&error))?;
+        Ok(match key.scheme {
+            Scheme::Http => Box::new(stream),
+            Scheme::Https => Box::new(self.secure(&key.host, stream).await?),
+        })
     }
 
     async fn secure(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Error> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::{Found, both};
+use crate::caller::ApproveAccess;
 use crate::caller::token::TokenDigest;
 use crate::config::{BudgetConfig, CallerConfig};
 use airlock_types::caller::{ANONYMOUS, LOCAL};
@@ -39,7 +40,7 @@ fn whole(caller: &CallerConfig) -> String {
 }
 
 fn one(found: &mut Found, place: &str, old: &CallerConfig, new: &CallerConfig) {
-    let CallerConfig { tools, tokens, run, wait, metrics, grades, grants, budgets } = old;
+    let CallerConfig { tools, tokens, run, wait, metrics, grades, approve, grants, budgets } = old;
     let is_covered = new.tools.iter().all(|pattern| tools.iter().any(|old| pattern.is_within(old)));
     found.value(&format!("{place}.tools"), patterns(old), patterns(new), is_covered);
     // Digests, as the registry has them: a reviewer sees which token came.
@@ -51,6 +52,9 @@ fn one(found: &mut Found, place: &str, old: &CallerConfig, new: &CallerConfig) {
     found.value(&format!("{place}.metrics"), metrics_text(old), metrics_text(new), new.metrics <= *metrics);
     let grades_text = |caller: &CallerConfig| format!("{:?}", caller.grades).to_lowercase();
     found.value(&format!("{place}.grades"), grades_text(old), grades_text(new), new.grades <= *grades);
+    let (before, after) = (approve.as_str().to_owned(), new.approve.as_str().to_owned());
+    let is_within = new.approve == *approve || new.approve == ApproveAccess::None;
+    found.value(&format!("{place}.approve"), before, after, is_within);
     narrowing(found, place, grants.as_ref(), new.grants.as_ref());
     self::budgets(found, &format!("{place}.budgets"), budgets, &new.budgets);
 }

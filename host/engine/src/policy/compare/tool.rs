@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use super::{Found, signature};
+use super::{Found, hold as held, signature};
 use crate::config::{
     BulkheadConfig, Config, FactConfig, Fallback, Fallbacks, Functions, ReportConfig, RetryConfig, ToolConfig,
 };
@@ -47,6 +47,7 @@ fn one(
         fallback,
         verify,
         facts,
+        hold,
         useful_ms_min,
         bulkhead,
         imports,
@@ -80,6 +81,7 @@ fn one(
         let is_same = before == after;
         found.value(&at(&format!("facts.{name}")), before, after, is_same);
     }
+    held::of_tool(found, &at("hold"), hold, &new.hold);
     let useful =
         |tool: &Option<u64>| tool.map_or_else(|| "as the contract says".to_owned(), |ms| ms.to_string());
     let is_later = useful_ms_min.zip(new.useful_ms_min).is_some_and(|(old, new)| new >= old);

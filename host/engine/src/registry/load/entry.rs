@@ -6,6 +6,7 @@
 
 mod author;
 mod component;
+mod holds;
 mod notes;
 mod policy;
 mod record;
@@ -241,7 +242,7 @@ impl Entry {
         self.here(message, (!hidden.is_empty()).then(|| hidden.join("; ")))
     }
 
-    /// Checks that each function with fallbacks of its own becomes a tool.
+    /// Checks that each function with fallbacks or rules of its own becomes a tool.
     fn fallback_functions(&self, named: &[(String, Function)]) -> Result<(), Diagnostics> {
         let shown: Vec<Function> = named.iter().map(|(_, function)| function.clone()).collect();
         for function in self.config.fallback.functions() {
@@ -249,7 +250,7 @@ impl Entry {
                 Diagnostics::from(self.file.error(function.span(), err, "these fallbacks", None))
             })?;
         }
-        Ok(())
+        self.held_functions(&shown)
     }
 
     /// The functions that become tools, with their public names.

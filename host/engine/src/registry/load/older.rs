@@ -40,6 +40,10 @@ pub(crate) fn may_stay(
     if tried != tool.source.tried {
         return Err("the grants that are tried were changed".to_owned());
     }
+    // A rule that came since would not be asked.
+    if config.hold.iter().any(|hold| !tool.holds.contains(hold)) {
+        return Err("the rules that hold its calls were changed".to_owned());
+    }
     // Not narrowed to what both grant: a tool that lacks half of what it was given fails in ways that nobody foresaw. It
     // does not get what is newly granted. A grant for a host may come with another secret, so these must be the same.
     let is_granted = tool.granted.http == granted.http && tool.granted.is_within(&granted);

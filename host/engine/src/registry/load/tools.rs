@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::{facts, fallback, verify};
+use super::{facts, fallback, holds, verify};
 use crate::config::{ConfigFile, Fallback, ToolConfig};
 use crate::policy::idle_callers;
 use crate::registry::{Registry, Tool};
@@ -77,6 +77,7 @@ impl Tools {
         }
         verify::find(file, &mut self);
         facts::find(file, &mut self);
+        holds::check(file, &mut self);
         self.note_idle_callers(file);
         self.note_left_out_fallbacks(file);
         let warnings = file.warnings().into_iter().chain(self.warnings.into_values().flatten()).collect();
@@ -84,7 +85,7 @@ impl Tools {
         let entries = file.config.tools.iter().filter(|(key, _)| self.broken.contains_key(key.get_ref()));
         let left_out = entries.map(|(key, config)| (key.get_ref().clone(), config.clone())).collect();
         let problems = self.broken.into_values().flatten().collect();
-        Registry { tools, warnings, left_out, problems, may_pass: self.may_pass }
+        Registry { tools, warnings, left_out, problems, may_pass: self.may_pass, webhook: None }
     }
 
     /// Notes what an entry of a caller leaves that no tool has: it leaves nothing of it, which may be a slip.

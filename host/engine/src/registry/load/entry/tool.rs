@@ -36,7 +36,7 @@ impl Entry {
         &self,
         agreed: &Agreed<'_>,
         (public, function): (String, &Function),
-        said: ToolContract,
+        mut said: ToolContract,
         of_entry: Vec<String>,
     ) -> Result<(Tool, Vec<String>), Diagnostics> {
         let Entry { file, key, config, .. } = self;
@@ -53,6 +53,8 @@ impl Entry {
         } = agreed;
         let none = Default::default();
         let docs = component.info.docs_of(function).unwrap_or(&none);
+        // Before the contract is prepared: its rules and the operator's are judged together.
+        self.hold(function, &mut said)?;
         let contract = Contract::prepare(function, said, docs).map_err(|err| {
             self.here(format!("the contract of `{}`: {err}", component.path.display()), None)
         })?;
@@ -87,6 +89,7 @@ impl Entry {
             fallback: fallback.iter().map(|fallback| fallback.get_ref().clone()).collect(),
             // Found once all tools are known.
             verify: None,
+            holds: config.hold.clone().into(),
             facts: Box::default(),
             useful_ms_min: config.useful_ms_min.or(author.useful_ms_min).unwrap_or(USEFUL_MS_MIN),
             bulkhead_run: config.bulkhead.run,

@@ -52,7 +52,7 @@ async fn a_page_may_read_its_answer_and_the_refusal_of_its_token() {
         assert_eq!(answer.status(), status);
         assert_eq!(header(answer.headers(), "access-control-allow-origin"), PAGE);
         let exposed = header(answer.headers(), "access-control-expose-headers");
-        for name in ["mcp-session-id", "airlock-session", "www-authenticate", "retry-after"] {
+        for name in ["mcp-session-id", "airlock-session", "www-authenticate", "retry-after", "location"] {
             assert!(exposed.contains(name), "{exposed}");
         }
     }

@@ -1,15 +1,28 @@
 //! `airlock call TOOL [JSON|-]`: calls one tool. The exit code is that of the reply's outcome code.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
+use std::time::Duration;
 
 use super::confined::Process;
 use super::print::Printer;
 use super::{Ended, Threads, open};
 use airlock::config::ConfigFile;
+use airlock::host::{Held, Host};
+use airlock_contract::arguments::ArgumentLimits;
 use airlock_types::call::{Arguments, Call};
+use airlock_types::caller::Caller;
+use airlock_types::duration;
+use airlock_types::environment::ms;
 use airlock_types::finding::Finding;
+use airlock_types::hold::HeldAt;
 use airlock_types::reply::Reply;
+
+/// Characters of a hold's id that are shown, which are enough to name it.
+const ID_CHARS: usize = 12;
+
+/// After the time of a hold, for its end to be written.
+const LATE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,6 +34,17 @@ pub(super) struct Args {
     /// Print the whole envelope as one JSON document
     #[arg(long)]
     json: bool,
+    /// How long to wait for a person when the call is held: `15m`, or `0`. On a terminal until the hold's time is over,
+    /// else not at all
+    #[arg(long, value_name = "TIME", value_parser = wait)]
+    wait: Option<Duration>,
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    let wait_ms = if text == "0" { Some(0) } else { duration::parse(text) };
+    wait_ms
+        .map(Duration::from_millis)
+        .ok_or_else(|| "a time is a whole number with a unit: `30s`, `15m`".to_owned())
 }
 
 pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
@@ -33,12 +57,9 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
 
 async fn call(args: &Args, file: &ConfigFile, process: &Process, printer: &Printer) -> Ended {
     let host = open::host_for(&args.tool, file, Some(process), printer).await?;
-    let text = if args.arguments == "-" {
-        read_stdin(host.argument_limits().bytes_max)?
-    } else {
-        args.arguments.clone().into_bytes()
-    };
-    let mut reply = host.call(Call::new(&args.tool, Arguments::Text(text.into()))).await;
+    let text = arguments(&args.arguments, &host.argument_limits())?;
+    let reply = host.call(Call::new(&args.tool, Arguments::Text(text.into()))).await;
+    let mut reply = waited(args, &host, reply, printer).await?;
     // Before printing: the program ends with this call, so a queued record is written now or lost.
     if !host.journal().close() {
         reply.findings.push(Finding::record_lost());
@@ -49,6 +70,44 @@ async fn call(args: &Args, file: &ConfigFile, process: &Process, printer: &Print
         print(printer, &reply)?;
     }
     Ok(reply.code.facts().exit)
+}
+
+/// The text of arguments: that of the command line, or for `-` that of stdin.
+pub(super) fn arguments(text: &str, limits: &ArgumentLimits) -> std::io::Result<Vec<u8>> {
+    if text == "-" { read_stdin(limits.bytes_max) } else { Ok(text.as_bytes().to_vec()) }
+}
+
+/// Waits for the person who decides about a held call. Returns the reply that followed, or the same one.
+async fn waited(args: &Args, host: &Host, mut reply: Reply, printer: &Printer) -> anyhow::Result<Reply> {
+    let environment = host.environment();
+    let began = environment.monotonic();
+    // Its result may be held, too.
+    while let Some(held) = &reply.hold {
+        let now_unix_ms = ms(environment.wall());
+        let until_end =
+            Duration::from_millis(held.expires_unix_ms.saturating_sub(now_unix_ms)).saturating_add(LATE);
+        let default = if std::io::stderr().is_terminal() { until_end } else { Duration::ZERO };
+        let waited = environment.monotonic().saturating_sub(began);
+        let left = args.wait.unwrap_or(default).saturating_sub(waited).min(until_end);
+        printer.note(hint(held, left));
+        match host.held_reply(&Caller::local(), &held.id, left).await? {
+            Held::Ended(ended) => reply = *ended,
+            Held::Waiting(_) => break,
+        }
+    }
+    Ok(reply)
+}
+
+/// How a person decides about a held call.
+fn hint(held: &HeldAt, wait: Duration) -> String {
+    let id = held.id.get(..ID_CHARS).unwrap_or(&held.id);
+    let waits = match wait.is_zero() {
+        true => String::new(),
+        false => format!("; waiting {} at most", duration::about(ms(wait))),
+    };
+    format!(
+        "held: `airlock holds show {id}` says what is asked, `airlock holds approve {id}` lets it run{waits}"
+    )
 }
 
 /// Reads stdin up to one byte more than arguments may have. The extra byte lets the call report that they are too

@@ -17,6 +17,7 @@ mod explain;
 mod export;
 mod found;
 mod grade;
+mod holds;
 mod inspect;
 mod journal;
 mod lock;
@@ -109,6 +110,8 @@ enum Verb {
     Export(export::Args),
     /// Say whether the answer to a call was right
     Grade(grade::Args),
+    /// Decide calls that wait for a person: list, show, approve, edit, reject, respond
+    Holds(holds::Args),
     /// Show a tool or a component: exports, schemas, imports, contract, requested and granted capabilities
     Inspect(inspect::Args),
     /// Export, verify and prune the journal
@@ -205,6 +208,7 @@ fn run(arguments: &Arguments, printer: &Printer) -> Ended {
         Verb::Explain(args) => threads.block_on(explain::run(args, registry, printer)),
         Verb::Export(args) => threads.block_on(export::run(args, registry, printer)),
         Verb::Grade(args) => threads.log(|| grade::run(args, registry, printer)),
+        Verb::Holds(args) => holds::run(args, registry, printer, threads),
         Verb::Inspect(args) => threads.block_on(inspect::run(args, registry, printer)),
         Verb::Serve(args) => serve::run(args, registry, printer, threads),
         Verb::Replay(args) => replay::run(args, registry, printer, threads),

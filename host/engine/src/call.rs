@@ -31,6 +31,7 @@ mod repeat;
 mod reply;
 mod report;
 mod routes;
+mod same;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ pub(crate) use explain::explain;
 pub(crate) use fold::INVALID_ARGS_BYTES_MAX;
 use hold::Resume;
 use reply::{Delivered, Failed};
+pub(crate) use same::args_digest;
 
 use crate::generation::Generation;
 

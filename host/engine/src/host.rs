@@ -3,11 +3,13 @@
 //! Owns the parts and their lifetime: those that stay while the program runs, and the generation that a reload
 //! replaces. Must not know transports or the CLI.
 
+mod approval;
 mod builder;
 mod call_count;
 mod error;
 mod fixed;
 mod grade;
+mod held_call;
 mod holds;
 mod lints;
 mod load;
@@ -45,6 +47,7 @@ use airlock_types::caller::Caller;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::reply::{Failure, Reply};
+pub use approval::Approval;
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
 pub use error::OpenError;

@@ -60,6 +60,9 @@ const FORM: Form = Form { prepare, is_durable: true, busy: database::BUSY };
 pub struct Kept {
     /// The hold.
     pub hold: Hold,
+    /// The digest of the arguments with which the call was made: an edit changes those of the hold.
+    #[serde(default)]
+    pub asked_digest: String,
     /// The reply that waits, for a held result that may be stored.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reply: Option<Value>,
@@ -348,7 +351,14 @@ mod tests {
             decided: Vec::new(),
             ended_by: None,
         };
-        Kept { hold, reply: None, is_confidential: false, owner: String::new(), is_fetched: false }
+        Kept {
+            asked_digest: hold.args_digest.clone(),
+            hold,
+            reply: None,
+            is_confidential: false,
+            owner: String::new(),
+            is_fetched: false,
+        }
     }
 
     #[test]

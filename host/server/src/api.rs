@@ -6,6 +6,7 @@
 //! its line in `router`, and its entry in `openapi::fixed_paths`.
 
 mod grade;
+mod holds;
 mod openapi;
 pub(crate) mod problem;
 
@@ -16,7 +17,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde_json::json;
 
 use crate::headers::only;
@@ -37,6 +38,10 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: Arc<Host>) -> Route
         .route("/v1/tools/{tool}", get(tool))
         .route("/v1/tools/{tool}/calls", post(call))
         .route("/v1/calls/{id}/grade", post(grade::grade))
+        .route("/v1/holds", get(holds::list))
+        .route("/v1/holds/{id}", get(holds::one))
+        .route("/v1/holds/{id}/reply", get(holds::reply))
+        .route("/v1/holds/{id}/{decision}", post(holds::decide))
         .route("/v1/openapi.json", get(document))
         .with_state(host)
 }
@@ -122,6 +127,11 @@ fn answer(reply: &Reply) -> Response {
     };
     if let Some(Ok(session)) = reply.session.as_deref().map(HeaderValue::from_str) {
         response.headers_mut().insert(SESSION_HEADER, session);
+    }
+    let reply_at =
+        reply.hold.as_ref().map(|hold| HeaderValue::try_from(format!("/v1/holds/{}/reply", hold.id)));
+    if let Some(Ok(reply_at)) = reply_at {
+        response.headers_mut().insert(header::LOCATION, reply_at);
     }
     response
 }

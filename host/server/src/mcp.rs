@@ -5,6 +5,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod context;
+mod held;
 mod listing;
 pub(crate) mod message;
 mod meta_key;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use airlock::host::Host;
 use airlock_types::call::Call;
 use airlock_types::reply::Reply;
+use held::Turn;
 use ordered::Ordered;
 use result::ToolResult;
 
@@ -48,7 +50,7 @@ const INSTRUCTIONS: &str = "Every answer has a `status`:\n\
 - clarify: nothing was done. Choose one of the options, or ask your user.\n\
 - refused: the tool cannot help with this. Do not repeat the call.\n\
 - denied: this call is not allowed. Do not repeat it.\n\
-- held: a human must approve this call first. Tell your user.\n\
+- held: a human must approve this call first. Tell your user, and send the same call again to ask.\n\
 - failed: there is no result. The text says whether to repeat the call, and how to mend it.\n\
 Never present anything but ok or degraded as an answer.";
 
@@ -88,8 +90,8 @@ impl Server {
         let cancelled = context.ct.clone();
         match request {
             ClientRequest::CallToolRequest(call) if is_plain(&context) => {
-                let reply = unless_cancelled(&cancelled, self.reply(call.params, context)).await?;
-                Some(reply.map(|reply| Answer::Reply(Box::new(reply))))
+                let turn = unless_cancelled(&cancelled, self.turn(call.params, context)).await?;
+                Some(turn.map(Answer::from))
             }
             // Boxed: rmcp's future has room for the state of every kind of request.
             request => {
@@ -103,16 +105,20 @@ impl Server {
         }
     }
 
-    /// Makes a call.
-    async fn reply(
+    /// Makes a call, or goes on with one that waits for a person.
+    async fn turn(
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<Reply, ErrorData> {
+    ) -> Result<Turn, ErrorData> {
         let mut raw = Call::new(&request.name, arguments::of(request.arguments, &context.extensions));
         // The caller comes from the transport's authentication, never from the message.
         raw.caller = context::who(&context.extensions);
         context::fill(&mut raw, &context.meta, context::headers(&context));
+        if let Some(state) = request.request_state {
+            let said = request.input_responses;
+            return Box::pin(held::resume(&self.host, &context, &raw, &state, said.as_ref())).await;
+        }
         // Without a token the protocol allows no progress notifications, and the call costs no task.
         let (mut observer, mut told) = (None, None);
         if let Some(token) = context.meta.get_progress_token() {
@@ -126,7 +132,12 @@ impl Server {
         if let Some(told) = told {
             let _ = told.await;
         }
-        result::reply_of(reply)
+        let reply = Box::new(result::reply_of(reply)?);
+        if reply.hold.is_none() {
+            return Ok(Turn::Ended(reply));
+        }
+        // Boxed, as above: both are rare, and their state would enlarge the future of every call.
+        Ok(Box::pin(held::begin(&self.host, &context, reply)).await)
     }
 }
 
@@ -152,6 +163,17 @@ pub(crate) enum Answer {
     Reply(Box<Reply>),
     /// The result of any other request, from rmcp's handler, and its structured content if it has any.
     Other(Box<ServerResult>, Ordered),
+}
+
+impl From<Turn> for Answer {
+    fn from(turn: Turn) -> Answer {
+        match turn {
+            Turn::Ended(reply) => Answer::Reply(reply),
+            Turn::Asks(asks) => {
+                Answer::Other(Box::new(ServerResult::InputRequiredResult(*asks)), Ordered::default())
+            }
+        }
+    }
 }
 
 impl Serialize for Answer {
@@ -223,10 +245,13 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let (cancelled, ordered) = (context.ct.clone(), Ordered::of(&context.extensions));
         // Boxed, because rmcp moves the future several times, and a call's future is large.
-        let reply = unless_cancelled(&cancelled, Box::pin(self.reply(request, context))).await;
+        let turn = unless_cancelled(&cancelled, Box::pin(self.turn(request, context))).await;
         // rmcp discards the response to a cancelled request, but its interface requires one.
         let gone = || ErrorData::new(ErrorCode(-32_800), "the call was cancelled", None);
-        let reply = reply.ok_or_else(gone)??;
+        let reply = match turn.ok_or_else(gone)?? {
+            Turn::Ended(reply) => reply,
+            Turn::Asks(asks) => return Ok(CallToolResponse::InputRequired(*asks)),
+        };
         let internal = |err: serde_json::Error| ErrorData::internal_error(err.to_string(), None);
         if let (Some(ordered), Some(content)) = (ordered, result::structured(&reply).map_err(internal)?) {
             ordered.keep(content);

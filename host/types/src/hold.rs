@@ -246,6 +246,16 @@ impl Hold {
     pub fn rule_texts(&self) -> Vec<String> {
         self.rules.iter().map(|rule| rule.message.clone().unwrap_or_else(|| rule.rule.clone())).collect()
     }
+
+    /// What its caller is told of it.
+    pub fn held_at(&self) -> HeldAt {
+        HeldAt {
+            id: self.id.clone(),
+            expires_unix_ms: self.expires_unix_ms,
+            approvals: self.approvals,
+            rules: self.rule_texts(),
+        }
+    }
 }
 
 /// What a reply says of the hold that its call waits in.

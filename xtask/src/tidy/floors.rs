@@ -192,6 +192,7 @@ pub(super) const FLOORS: [Floor; 8] = [
             "explain",
             "export",
             "grade",
+            "holds",
             "inspect",
             "journal",
             "lock",

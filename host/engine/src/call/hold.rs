@@ -15,6 +15,7 @@ use super::events::Events;
 use super::permit::PermittedRoute;
 use super::reply::{self, Delivered, Failed};
 use super::report;
+use super::same;
 use crate::generation::{Admitted, Apart, Generation};
 use airlock_contract::arguments;
 use airlock_contract::tool::ValidArgs;
@@ -123,6 +124,7 @@ async fn open(
     };
     let hold = hold(host, events, asked, if is_confidential { without_values(rules) } else { rules });
     let kept = Kept {
+        asked_digest: hold.args_digest.clone(),
         hold: Hold { arguments, ..hold },
         reply: None,
         is_confidential,
@@ -176,7 +178,9 @@ async fn hold_result(host: &Generation, events: &mut Events<'_>, delivered: Deli
     };
     let rules = if is_confidential { without_values(vec![rule]) } else { vec![rule] };
     let hold = Hold { arguments, is_result: true, ..hold(host, events, asked, rules) };
-    let kept = Kept { hold, reply: stored, is_confidential, owner: String::new(), is_fetched: false };
+    let asked_digest = hold.args_digest.clone();
+    let kept =
+        Kept { asked_digest, hold, reply: stored, is_confidential, owner: String::new(), is_fetched: false };
     match wait(host, kept, apart, events).await {
         Ok(Waiting::Held(hold)) => held(events, hold, Code::PolicyHeld, Ran::Ran),
         // The same call ran meanwhile: what it did was done twice, and this result is not the one that waits.
@@ -322,10 +326,7 @@ impl Events<'_> {
 
     /// The digest of the arguments that a hold is bound to.
     fn args_digest(&self, canonical: &str) -> String {
-        match confidential::of(self.host, self.tool(), &self.list) {
-            Some(_) => self.host.holds().salted(canonical),
-            None => sha256(canonical.as_bytes()),
-        }
+        same::digest(self.host, self.tool(), canonical)
     }
 
     /// The canonical arguments.

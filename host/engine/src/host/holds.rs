@@ -337,7 +337,7 @@ fn call_of(host: &Generation, hold: &Hold, session: SessionKey, arguments: Optio
     Call { caller, session, ..Call::new(&hold.tool, Arguments::Text(text.into())) }
 }
 
-async fn find(host: &Generation, id: &str) -> Result<Kept, HoldError> {
+pub(super) async fn find(host: &Generation, id: &str) -> Result<Kept, HoldError> {
     let is_of_an_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if !is_of_an_id || !(HOLD_PREFIX_CHARS_MIN..=HOLD_ID_CHARS).contains(&id.len()) {
         return Err(HoldError::Unknown);

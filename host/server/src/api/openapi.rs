@@ -3,6 +3,8 @@
 //! Generated for one caller, from the tools that this caller may call. Must not define schemas: those of tools come from
 //! contracts, all others from types.
 
+mod holds;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use airlock::registry::Tool;
 use airlock_contract::tool::Contract;
 use airlock_types::call::{IDEMPOTENCY_HEADER, IDEMPOTENCY_KEY_CHARS_MAX};
 use airlock_types::code::Code;
+use airlock_types::hold::Hold;
 use airlock_types::reply::{self, Reply};
 use airlock_types::schema::generator;
 use airlock_types::session::SESSION_HEADER;
@@ -58,6 +61,7 @@ fn schemas() -> Map<String, Value> {
     let mut generator = generator(SCHEMAS);
     // A problem refers to the reply, and thereby to everything that a reply refers to.
     generator.subschema_for::<Problem>();
+    generator.subschema_for::<Hold>();
     generator.take_definitions(true)
 }
 
@@ -87,7 +91,7 @@ fn fixed_paths(tools: &[&str]) -> Map<String, Value> {
         (path.to_owned(), json!({"get": operation}))
     };
     let grade = ("/v1/calls/{id}/grade".to_owned(), json!({"post": grading()}));
-    paths.map(get).into_iter().chain([grade]).collect()
+    paths.map(get).into_iter().chain([grade]).chain(holds::paths()).collect()
 }
 
 /// Grading a call.
@@ -150,6 +154,10 @@ fn outcomes() -> BTreeMap<String, Value> {
     for (status, codes) in named {
         responses.insert(status, problem(&format!("Outcomes: {}", codes.join(", "))));
     }
+    let held = responses.entry("202".into()).or_insert_with(|| problem("A person must approve"));
+    held["headers"] = json!({"Location": {
+        "schema": {"type": "string"}, "description": "Where the reply is fetched once the hold has ended",
+    }});
     responses
 }
 

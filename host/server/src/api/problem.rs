@@ -5,6 +5,8 @@ use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use airlock_types::code::Code;
+use airlock_types::hold::HeldAt;
 use airlock_types::reply::Reply;
 use airlock_types::shorten::clean_lines;
 
@@ -25,6 +27,9 @@ pub(crate) struct Problem {
     /// The envelope of the reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<Box<Reply>>,
+    /// The hold that a call still waits in, when its reply was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<HeldAt>,
 }
 
 impl Problem {
@@ -38,7 +43,16 @@ impl Problem {
             detail: clean_lines(detail),
             retry_after_ms: None,
             reply: None,
+            hold: None,
         }
+    }
+
+    /// The answer to a request for the reply of a call that still waits for a person.
+    pub(crate) fn waiting(hold: HeldAt) -> Problem {
+        let facts = Code::PolicyHeld.facts();
+        let status = StatusCode::from_u16(facts.http).unwrap_or(StatusCode::ACCEPTED);
+        let detail = "a person has not decided yet; ask again here until `hold.expires_unix_ms`";
+        Problem { hold: Some(hold), ..Problem::new(status, facts.code, detail) }
     }
 
     /// The problem document of a failed call.

@@ -12,8 +12,8 @@ use futures::FutureExt as _;
 use http::HeaderMap;
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolRequestMethod, CallToolRequestParams, ClientRequest, Extensions, JsonRpcMessage,
-    JsonRpcVersion2_0, ProtocolVersion, Request, RequestId, RequestMetaObject,
+    CallToolRequestMethod, CallToolRequestParams, ClientRequest, Extensions, InputRequiredResult,
+    JsonRpcMessage, JsonRpcVersion2_0, ProtocolVersion, Request, RequestId, RequestMetaObject,
 };
 use rmcp::service::{RoleServer, RxJsonRpcMessage};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use serde_json::value::RawValue;
 
 use super::arguments::RawArguments;
 use super::context;
+use super::held::{self, Turn};
 use super::result::{Complete, reply_of};
 use airlock::host::Host;
 use airlock_types::call::{Arguments, Call};
@@ -94,12 +95,7 @@ impl<'m> PlainCall<'m> {
     }
 
     /// The same call for the host. `arguments` is their text, which shares the memory of the message.
-    pub(crate) fn call(
-        self,
-        who: Caller,
-        headers: &HeaderMap,
-        arguments: Option<Bytes>,
-    ) -> (RequestId, Call) {
+    pub(crate) fn call(self, who: Caller, headers: &HeaderMap, arguments: Option<Bytes>) -> StatelessCall {
         let Params { name, arguments: _, meta } = self.params;
         let meta = meta.unwrap_or_default();
         let mut call = Call::new(
@@ -108,8 +104,15 @@ impl<'m> PlainCall<'m> {
         );
         call.caller = who;
         context::fill(&mut call, &meta, Some(headers));
-        (self.id, call)
+        StatelessCall { id: self.id, call, meta }
     }
+}
+
+/// A call of the stateless revision, ready to be made.
+pub(crate) struct StatelessCall {
+    id: RequestId,
+    call: Call,
+    meta: RequestMetaObject,
 }
 
 /// The JSON-RPC response to a call of the stateless revision.
@@ -117,12 +120,14 @@ impl<'m> PlainCall<'m> {
 #[serde(untagged)]
 pub(crate) enum Response {
     Result { jsonrpc: JsonRpcVersion2_0, id: RequestId, result: Complete },
+    Asks { jsonrpc: JsonRpcVersion2_0, id: RequestId, result: Box<InputRequiredResult> },
     Error { jsonrpc: JsonRpcVersion2_0, id: RequestId, error: ErrorData },
 }
 
 /// Makes a call. Dropping the future cancels it.
-pub(crate) async fn answer(host: &Host, id: RequestId, call: Call) -> Response {
+pub(crate) async fn answer(host: &Host, StatelessCall { id, call, meta }: StatelessCall) -> Response {
     let jsonrpc = JsonRpcVersion2_0;
+    let who = call.caller.clone();
     // Pinned here and not passed on: a future that is moved into another one is copied and stored twice.
     let replied = pin!(host.call(call));
     // A panic in a call must end neither the connection nor other calls of it. The assertion holds because the future is not
@@ -131,8 +136,17 @@ pub(crate) async fn answer(host: &Host, id: RequestId, call: Call) -> Response {
         Ok(reply) => reply_of(reply),
         Err(_) => Err(ErrorData::internal_error("the call was lost", None)),
     };
-    match replied {
-        Ok(reply) => Response::Result { jsonrpc, id, result: Complete(Box::new(reply)) },
-        Err(error) => Response::Error { jsonrpc, id, error },
+    let turn = match replied {
+        Ok(reply) if reply.hold.is_none() => Turn::Ended(Box::new(reply)),
+        // Boxed: it is rare, and its state would enlarge the future of every call.
+        Ok(reply) => {
+            let capabilities = meta.client_capabilities();
+            Box::pin(held::turn(host, &who, capabilities.as_ref(), Box::new(reply))).await
+        }
+        Err(error) => return Response::Error { jsonrpc, id, error },
+    };
+    match turn {
+        Turn::Ended(reply) => Response::Result { jsonrpc, id, result: Complete(reply) },
+        Turn::Asks(result) => Response::Asks { jsonrpc, id, result },
     }
 }

@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let services = Services::start(scenes::KEY).await?;
     let registry = scenes::registry(&services, folder.path())?;
-    let (reaching, reaching_came) = play(&registry, &scenes::reaching(&services)).await?;
+    let (reaching, reaching_came) = play(&registry, &scenes::reaching(&services, &registry)).await?;
     let (count, came) = (own + reaching, own_came + reaching_came);
     say(bold(), &format!("\n{count} scenes, {came} as expected."))?;
     anyhow::ensure!(came == count, "{} scenes did not end as expected", count - came);

@@ -1,7 +1,9 @@
 //! What the agent of the demo calls, and how each call is to end.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use airlock_tests::program;
 use airlock_tests::services::Services;
 use airlock_types::code::Code;
 use serde_json::{Value, json};
@@ -11,6 +13,9 @@ pub(super) const KEY_NAME: &str = "FIGURES_KEY";
 
 /// The key that the service asks for.
 pub(super) const KEY: &str = "key-of-the-demo-4f9d2c7b";
+
+/// The reference of the recommendation that a rule holds.
+const LARGE: &str = "REQ-2026-0043";
 
 /// One call of a session, with its expected outcome.
 pub(super) struct Scene<'s> {
@@ -76,11 +81,15 @@ pub(super) fn own() -> Vec<Scene<'static>> {
 }
 
 /// The scenes of tools that reach services. They are played in this order: a later one rests on an earlier one.
-pub(super) fn reaching(services: &Services) -> Vec<Scene<'_>> {
+pub(super) fn reaching<'s>(services: &'s Services, registry: &'s Path) -> Vec<Scene<'s>> {
     let figure = json!({"series": "construction", "month": "2026-09"});
     let recommendation = json!({
         "reference": "REQ-2026-0042", "role": "senior data analyst, DE", "amount": 72_000, "currency": "EUR",
         "reason": "middle of the band of pay_band"
+    });
+    let large = json!({
+        "reference": LARGE, "role": "senior data analyst, DE", "amount": 240_000, "currency": "EUR",
+        "reason": "what the candidate asked for"
     });
     vec![
         Scene {
@@ -120,6 +129,27 @@ pub(super) fn reaching(services: &Services) -> Vec<Scene<'_>> {
             )
         },
         Scene {
+            beside: Box::new(|| handed_in(services, 0, "the service has nothing")),
+            ..scene(
+                "A write that a rule holds waits for a person",
+                "submit_recommendation",
+                large.clone(),
+                Code::PolicyHeld,
+            )
+        },
+        Scene {
+            before: Box::new(|| approve(registry)),
+            beside: Box::new(|| {
+                handed_in(services, 1, "a person ran `airlock holds approve`; the service has it once")
+            }),
+            ..scene(
+                "The person approved it; the same call gets the answer and is not made twice",
+                "submit_recommendation",
+                large,
+                Code::Ok,
+            )
+        },
+        Scene {
             before: Box::new(|| services.set_silent(true)),
             beside: Box::new(|| match services.handed_in("REQ-2026-0042") {
                 1 => Ok(Some("the service has it once".into())),
@@ -135,15 +165,38 @@ pub(super) fn reaching(services: &Services) -> Vec<Scene<'_>> {
     ]
 }
 
-/// Writes the registry of the scenes that reach services: that of the example tools, with less patience, and a tool that
-/// is told to ask another host than the one that it was granted.
+/// What the service has of the large recommendation.
+fn handed_in(services: &Services, expect: u32, says: &str) -> Result<Option<String>, String> {
+    match services.handed_in(LARGE) {
+        times if times == expect => Ok(Some(says.to_owned())),
+        times => Err(format!("the service has it {times} times")),
+    }
+}
+
+/// Approves the call that waits, as a person would in another terminal. What goes wrong here shows as a wrong outcome.
+fn approve(registry: &Path) {
+    let holds = |args: &[&str]| {
+        let mut command = Command::new(program());
+        command.arg("--registry").arg(registry).arg("holds").args(args).env(KEY_NAME, KEY).output()
+    };
+    let listed =
+        holds(&["--json"]).ok().and_then(|listed| serde_json::from_slice::<Value>(&listed.stdout).ok());
+    let id = listed.as_ref().and_then(|listed| listed["holds"][0]["id"].as_str());
+    // The outcome of the scene says whether it was approved.
+    let _ = id.map(|id| holds(&["approve", id]));
+}
+
+/// Writes the registry of the scenes that reach services: that of the example tools, with less patience, a rule that holds large
+/// recommendations, and a tool that is told to ask another host than the one that it was granted.
 ///
 /// # Errors
 /// When a tool is not built, or the folder cannot be written to.
 pub(super) fn registry(services: &Services, folder: &Path) -> anyhow::Result<PathBuf> {
     let registry = services.registry(folder)?;
     let text = std::fs::read_to_string(&registry)?;
-    let text = text.replace("[tools.submit]\n", "[tools.submit]\nlimits.deadline_ms = 700\n");
+    let submit = "[tools.submit]\nlimits.deadline_ms = 700\n\
+                  hold = [{ when = \"args.amount > 100000\", message = \"more than 100,000 a year is approved\" }]\n";
+    let text = text.replace("[tools.submit]\n", submit);
     let (port, elsewhere) = (services.port(), services.other_address()?);
     let more = format!(
         "\n[tools.elsewhere]\ncomponent = \"build/market-figures.wasm\"\nretry.attempts = 1\n\

@@ -23,6 +23,8 @@ pub(super) fn layer(door: Arc<Door>) -> CorsLayer {
         HeaderName::from_static(SESSION_HEADER),
         header::WWW_AUTHENTICATE,
         header::RETRY_AFTER,
+        // Of a call that waits for a person: where its reply is fetched.
+        header::LOCATION,
     ];
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(move |origin, _| {

@@ -71,8 +71,8 @@ pub(super) async fn answer(door: &Arc<Door>, mut request: Request) -> Result<Res
         Asked::Api(tool) => api::answer_call(&door.host, who, &tool, &parts.headers, body).await,
         Asked::Mcp => match plain_call(&door.host, &who, &parts, &body) {
             Some((call, arguments)) => {
-                let (id, call) = call.call(who, &parts.headers, arguments);
-                Json(plain::answer(&door.host, id, call).await).into_response()
+                let call = call.call(who, &parts.headers, arguments);
+                Json(plain::answer(&door.host, call).await).into_response()
             }
             // Identified again by the router, and its body, which is in memory now, counted again.
             None => return Err(Box::new(Request::from_parts(parts, Body::from(body)))),

@@ -147,8 +147,10 @@ impl<R: Read> Reader<R> {
                 return Ok(());
             }
             JsonRpcMessage::Notification(JsonRpcNotification { notification, .. }) => notification,
-            // The server sends no requests over stdio, so a response answers nothing.
-            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => return Ok(()),
+            // rmcp sends the questions to the client's user, and drops what answers none.
+            response @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_)) => {
+                return self.forward(response);
+            }
         };
         let is_for_rmcp = match &notification {
             ClientNotification::CancelledNotification(cancelled) => {

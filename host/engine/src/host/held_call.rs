@@ -1,0 +1,33 @@
+//! Whether a call that comes again with the id of a hold is the one that the hold has.
+//!
+//! Owns that question, which doors ask before they give out what became of a hold. Must not know how a door carries the id:
+//! whatever comes from a client is not trusted.
+
+use super::holds::find;
+use super::{HoldError, Host};
+use crate::call::args_digest;
+use airlock_journal::holds::Kept;
+use airlock_types::call::Call;
+use airlock_types::hold::{HOLD_ID_CHARS, Hold};
+
+impl Host {
+    /// The hold with this whole id, if it is of this call: the same caller, tool and arguments.
+    ///
+    /// # Errors
+    /// [`HoldError::Unknown`] for every other id, so that nothing is learned of the holds of others; and when holds cannot be
+    /// read.
+    pub async fn hold_of(&self, call: &Call, id: &str) -> Result<Hold, HoldError> {
+        // The beginning of an id is for the operator.
+        if id.len() != HOLD_ID_CHARS {
+            return Err(HoldError::Unknown);
+        }
+        let host = self.generation();
+        let Kept { hold, asked_digest, .. } = find(&host, id).await?;
+        if hold.caller != call.caller.to_string() || hold.tool != call.tool {
+            return Err(HoldError::Unknown);
+        }
+        // Last, since it costs as much as a call's arguments do.
+        let digest = args_digest(&host, call, hold.created_unix_ms).await;
+        if digest.as_ref() == Some(&asked_digest) { Ok(hold) } else { Err(HoldError::Unknown) }
+    }
+}

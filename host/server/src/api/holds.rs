@@ -1,0 +1,212 @@
+//! `/v1/holds`: calls that wait for a person. Approvers see and decide them; the caller of one fetches its reply.
+//!
+//! Owns queries, bodies and status codes. Must not know who may decide what: the host does. To add a decision: a handler, its line
+//! in `router`, and its entry in `openapi/holds.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
+use http::{HeaderMap, StatusCode, Uri};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::problem::{self, Problem};
+use super::{answer, is_json, no_such_path};
+use airlock::host::{Approval, Held, HoldError, Host};
+use airlock_contract::arguments::{self, ArgumentLimits};
+use airlock_types::caller::Caller;
+use airlock_types::hold::{Approver, HOLD_ID_CHARS, HoldDecision, NOTE_CHARS_MAX};
+
+/// Longest time in seconds that a request for a reply waits. Some proxies give up after 30.
+pub(super) const WAIT_S_MAX: u64 = 20;
+
+/// Most holds of a list.
+const LIST_MAX: usize = 100;
+
+/// Lists holds, the newest first: those that are open, or all.
+pub(super) async fn list(
+    State(host): State<Arc<Host>>,
+    Extension(who): Extension<Caller>,
+    uri: Uri,
+) -> Response {
+    let all = match parameter(&uri, "all") {
+        Ok(None) => false,
+        Ok(Some(word)) if ["true", "false"].contains(&&*word) => word == "true",
+        Ok(Some(_)) | Err(()) => return bad_query("the query is `all=true`, or there is none"),
+    };
+    if let Some(forbidden) = not_an_approver(&host, &who) {
+        return forbidden;
+    }
+    match host.holds(!all, LIST_MAX).await {
+        Ok(holds) => Json(json!({ "holds": holds })).into_response(),
+        Err(err) => refused(&err),
+    }
+}
+
+/// Shows a hold.
+pub(super) async fn one(
+    State(host): State<Arc<Host>>,
+    Extension(who): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Response {
+    if let Some(forbidden) = not_an_approver(&host, &who) {
+        return forbidden;
+    }
+    match whole(&id) {
+        Ok(id) => host.hold(id).await.map_or_else(|err| refused(&err), |hold| Json(hold).into_response()),
+        Err(err) => refused(&err),
+    }
+}
+
+/// The reply of a held call, for its caller: 202 while it waits.
+pub(super) async fn reply(
+    State(host): State<Arc<Host>>,
+    Extension(who): Extension<Caller>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Response {
+    let wait = parameter(&uri, "wait").map(|wait| wait.map_or(Ok(0), |wait| wait.parse::<u64>()));
+    let Ok(Ok(wait @ ..=WAIT_S_MAX)) = wait else {
+        return bad_query(&format!("the query is `wait=SECONDS`, {WAIT_S_MAX} at most, or there is none"));
+    };
+    let held = match whole(&id) {
+        Ok(id) => host.held_reply(&who, id, Duration::from_secs(wait)).await,
+        Err(err) => Err(err),
+    };
+    match held {
+        Ok(Held::Ended(reply)) => answer(&reply),
+        Ok(Held::Waiting(hold)) => problem::response(&Problem::waiting(hold.held_at())),
+        Err(err) => refused(&err),
+    }
+}
+
+/// Decides a hold: `approve`, `edit`, `reject` or `respond`. Answers with the hold as it stands then; the call of an approved
+/// one has ended by that time.
+pub(super) async fn decide(
+    State(host): State<Arc<Host>>,
+    Extension(who): Extension<Caller>,
+    Path((id, word)): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(read) = reader(&word) else { return no_such_path(uri).await };
+    if !is_json(&headers) {
+        let detail = "send the decision as a JSON object, with `Content-Type: application/json`; that of `approve` is empty";
+        return problem::response(&Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", detail));
+    }
+    if let Some(forbidden) = not_an_approver(&host, &who) {
+        return forbidden;
+    }
+    let decision = match read(&body, &host.argument_limits()) {
+        Ok(decision) => decision,
+        Err(why) => {
+            return problem::response(&Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "decision", &why));
+        }
+    };
+    let decided = match whole(&id) {
+        Ok(id) => host.decide_hold(id, &Approver::Caller(who), decision).await,
+        Err(err) => Err(err),
+    };
+    decided.map_or_else(|err| refused(&err), |hold| Json(hold).into_response())
+}
+
+/// Reads the body of a decision.
+type Reader = fn(&[u8], &ArgumentLimits) -> Result<HoldDecision, String>;
+
+/// How the body of a decision is read. `None` for a word that is none.
+fn reader(word: &str) -> Option<Reader> {
+    Some(match word {
+        "approve" => |body, _| read(body).map(|Approve {}| HoldDecision::Approve),
+        "edit" => |body, limits| read(body).and_then(|edit: Edit<'_>| edit.decision(limits)),
+        "reject" => |body, _| read(body).map(|Reject { reason }| HoldDecision::Reject { reason }),
+        "respond" => |body, _| read(body).map(|Respond { text }| HoldDecision::Respond { text }),
+        _ => return None,
+    })
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("additionalProperties" = false))]
+pub(super) struct Approve {}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Edit<'b> {
+    /// The arguments that the call gets instead, all of them.
+    #[serde(borrow)]
+    #[schemars(with = "serde_json::Map<String, Value>")]
+    arguments: &'b RawValue,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reject {
+    /// Why, for the agent.
+    #[schemars(length(min = 1, max = NOTE_CHARS_MAX))]
+    reason: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Respond {
+    /// What is said to the agent instead of the tool's answer.
+    #[schemars(length(min = 1, max = NOTE_CHARS_MAX))]
+    text: String,
+}
+
+impl Edit<'_> {
+    fn decision(&self, limits: &ArgumentLimits) -> Result<HoldDecision, String> {
+        // As the arguments of a call are read, so that a key that comes twice is refused.
+        let arguments = arguments::parse(self.arguments.get().as_bytes(), limits);
+        let arguments = arguments.map_err(|violation| {
+            format!("`arguments`: expected {}, got {}", violation.expected, violation.got)
+        })?;
+        Ok(HoldDecision::Edit { arguments: Value::Object(arguments) })
+    }
+}
+
+fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|err| format!("the body is no such decision: {err}"))
+}
+
+/// The value of the only parameter that a query may have.
+fn parameter(uri: &Uri, name: &str) -> Result<Option<String>, ()> {
+    let mut pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    match (pairs.next(), pairs.next()) {
+        (None, _) => Ok(None),
+        (Some((key, value)), None) if key == name => Ok(Some(value.into_owned())),
+        (Some(_), _) => Err(()),
+    }
+}
+
+fn bad_query(detail: &str) -> Response {
+    problem::response(&Problem::new(StatusCode::BAD_REQUEST, "query", detail))
+}
+
+/// A whole id. The beginning of one is for the operator: it would tell of the holds of others.
+fn whole(id: &str) -> Result<&str, HoldError> {
+    if id.len() == HOLD_ID_CHARS { Ok(id) } else { Err(HoldError::Unknown) }
+}
+
+fn not_an_approver(host: &Host, who: &Caller) -> Option<Response> {
+    let detail = "this caller may not decide holds: `callers.NAME.approve = true` grants it";
+    (host.approval(who) != Approval::Others).then(|| problem::forbidden(detail))
+}
+
+fn refused(err: &HoldError) -> Response {
+    let (status, kind) = match err {
+        HoldError::Unknown | HoldError::Ambiguous => (StatusCode::NOT_FOUND, "no-such-hold"),
+        HoldError::Ended(_) => (StatusCode::CONFLICT, "hold-ended"),
+        HoldError::NotAllowed(_) => (StatusCode::FORBIDDEN, "forbidden"),
+        HoldError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "decision"),
+        HoldError::Unusable | _ => (StatusCode::SERVICE_UNAVAILABLE, "host.journal"),
+    };
+    problem::response(&Problem::new(status, kind, &err.to_string()))
+}

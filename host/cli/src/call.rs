@@ -60,7 +60,9 @@ async fn call(args: &Args, file: &ConfigFile, process: &Process, printer: &Print
     let text = arguments(&args.arguments, &host.argument_limits())?;
     let reply = host.call(Call::new(&args.tool, Arguments::Text(text.into()))).await;
     let mut reply = waited(args, &host, reply, printer).await?;
-    // Before printing: the program ends with this call, so a queued record is written now or lost.
+    // The program ends with this call: a person is told of a hold now, or not at all.
+    host.told_of_holds().await;
+    // Before printing, for the same reason: a queued record is written now or lost.
     if !host.journal().close() {
         reply.findings.push(Finding::record_lost());
     }

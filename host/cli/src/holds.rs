@@ -114,7 +114,9 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
         let host = open::host_for(&hold.tool, &needed, Some(&process), printer).await?;
         let decided = host.decide_hold(&hold.id, &Approver::Operator, decision(&host)?).await;
         let hold = decided.map_err(refused)?;
-        // Before printing: the program ends with this decision, so a queued record is written now or lost.
+        // The program ends with this decision: what is told of it is told now, or not at all.
+        host.told_of_holds().await;
+        // Before printing, for the same reason: a queued record is written now or lost.
         host.journal().close();
         tell(one, &hold, &host, printer)
     })

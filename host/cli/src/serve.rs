@@ -19,6 +19,9 @@ use airlock_server::reload::Baseline;
 use airlock_server::{checkpoint, reload, retention, transport};
 use airlock_types::diagnostic::Diagnostics;
 
+/// Time at the end to tell the webhook of holds.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
+
 /// Time after the drain time in which answers are sent and records are written. Normally this takes milliseconds.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -130,6 +133,8 @@ async fn served(args: &Args, registry: &Path, printer: &Printer, read: Read) -> 
     let served = serve(args, host.clone(), address.map(|address| (address, process)), printer, &stop).await;
     // From here the program ends within `GRACE`: the last records are written if the disk answers.
     end_within(Duration::ZERO);
+    // A message that does not arrive in this time is lost; the hold is not.
+    let _ = tokio::time::timeout(TOLD_WITHIN, host.told_of_holds()).await;
     // Also after an error of a transport: the journal then closes within the rest of the drain time.
     host.drain_ends();
     served?;

@@ -118,6 +118,7 @@ impl Host {
         by: &Approver,
         decision: HoldDecision,
     ) -> Result<Hold, HoldError> {
+        self.check_approver(by)?;
         let host = self.generation();
         let kept = find(&host, id).await?;
         let now_unix_ms = ms(host.environment().wall());

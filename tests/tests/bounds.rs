@@ -312,7 +312,8 @@ fn an_authors_own_keywords_cost_no_more() {
     let args = json!({"items": (0..VALUES).map(|i| format!("text {}", i / 2)).collect::<Vec<_>>()});
     let (base, _) = measured(&plain, args.as_object().unwrap());
     for schema in schemas {
-        let author = ToolContract { schema: schema.as_object().unwrap().clone(), ..ToolContract::default() };
+        let mut author = ToolContract::default();
+        author.schema = schema.as_object().unwrap().clone();
         let (cost, found) = measured(&contract(params.clone(), author), args.as_object().unwrap());
         let found = found.unwrap();
         assert!(!found.is_empty() && found.len() <= 20, "{schema}: {found:?}");

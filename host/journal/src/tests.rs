@@ -38,6 +38,7 @@ fn record(id: &str) -> Record<Json> {
         confidential: None,
         facts: None,
         repeat: None,
+        hold: None,
         erased_unix_ms: None,
     }
 }

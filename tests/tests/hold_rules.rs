@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use airlock::backtest::{Backtest, Change};
 use airlock::config::ConfigFile;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::{Code, Status};
@@ -141,8 +142,8 @@ async fn a_rule_of_a_registry_is_refused_with_its_line() {
         let said = refused(&rule(text)).await;
         says.iter().for_each(|says| assert!(said.contains(says), "{text}: no {says:?} in\n{said}"));
     }
-    let said = refused(&format!("{REGISTRY}[[holds]]\ntools = [\"bank_pya\"]\n")).await;
-    assert!(said.contains("there is no tool `bank_pya`") && said.contains("bank_pay"), "{said}");
+    let said = refused(&format!("{REGISTRY}[[holds]]\ntools = [\"bank_pai\"]\n")).await;
+    assert!(said.contains("there is no tool `bank_pai`") && said.contains("bank_pay"), "{said}");
 }
 
 #[tokio::test]
@@ -196,7 +197,8 @@ async fn a_value_of_a_suspect_result_holds_a_write_of_the_same_session() {
 
 #[tokio::test]
 async fn what_may_not_run_is_denied_and_not_held() {
-    let contract = format!("capabilities.http = [{{ host = \"bank.example\" }}]\n{CONTRACT}");
+    let contract =
+        format!("capabilities.http = [{{ host = \"bank.example\", reason = \"pays\" }}]\n{CONTRACT}");
     let registry = format!("{REGISTRY}[[holds]]\neffect = \"pure\"\n");
     let stage = Stage::open(&[("bank", WIT, &contract)], &registry).await;
     let args = json!({"iban": "DE8937", "amount": 900.0, "note": null});
@@ -226,6 +228,19 @@ async fn a_fallback_that_would_be_held_is_left_out() {
     let call = Call::new("two", Arguments::Text(json!({"q": "open"}).to_string().into()));
     let reply = stage.host.call(call).await;
     assert_eq!(reply.code, Code::PolicyHeld);
+}
+
+#[tokio::test]
+async fn an_older_tool_does_not_stay_without_a_rule_that_came() {
+    let stage = bank("").await;
+    assert_eq!(pay(&stage, "a", 10.0).await.code, Code::Ok);
+    // Broken for another reason, so that the older tool takes its place.
+    let broken = format!("{REGISTRY}fallback = [\"nobody\"]\n");
+    stage.host.reload(&Stage::registry(stage.folder.path(), &broken)).await.unwrap();
+    assert_eq!(pay(&stage, "a", 11.0).await.code, Code::Ok);
+    let held = format!("{broken}hold = [{{ when = \"args.amount > 1.0\", function = \"pay\" }}]\n");
+    stage.host.reload(&Stage::registry(stage.folder.path(), &held)).await.unwrap();
+    assert_eq!(pay(&stage, "a", 12.0).await.code, Code::Unknown);
 }
 
 /// The program tells rules to reviewers, and compares them.
@@ -269,4 +284,66 @@ fn the_program_shows_compares_and_tests_rules() {
     assert!(tested.status.success(), "{}{}", stdout(&tested), stderr(&tested));
     std::fs::write(place.path("cases.toml"), case("allow")).unwrap();
     assert_eq!(place.run(&["policy", "test", "cases.toml"]).status.code(), Some(1));
+}
+
+/// The page's blocks of TOML, in order.
+fn blocks() -> Vec<String> {
+    let page = std::fs::read_to_string(airlock_tests::root().join("docs/holds.md")).unwrap();
+    let parts = page.split("```").skip(1).step_by(2);
+    parts.filter_map(|block| block.strip_prefix("toml\n")).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_page_about_holds_works_as_it_says() {
+    let blocks = blocks();
+    let [contract, registry, holds, check, approval] = &*blocks else { panic!("{blocks:?}") };
+    let wit = "package doc:bank; world bank {
+        record account { iban: string, owner: string, limit: f64 }
+        record offer { price: f64 }
+        export look: func(name: string) -> account;
+        export quote: func(name: string) -> offer;
+        export pay: func(iban: string, amount: f64, owner: string) -> string;
+    }";
+    let facts = "[tool.look]\neffects = 'read'\nfacts.account = { key = 'result.iban', fields = ['owner', 'limit'], ttl = '1h' }\n";
+    let contract = format!("{facts}[tool.quote]\neffects = 'read'\n{check}{contract}");
+    let callers = "[callers]\nann = { tools = [], approve = true }\nbob = { tools = [], approve = true }\n\
+                   agent = { tools = ['*'] }\nlocal = { tools = ['*'] }\n";
+    let registry = format!("{registry}{holds}{callers}");
+    let stage = Stage::open(&[("bank", wit, &contract)], &registry).await;
+    let account = json!({"iban": "DE8937", "owner": "Ann Example", "limit": 700.0});
+    stage.call("a", "bank_look", json!({"name": "ann"}), Ok(account)).await;
+    let pay = async |amount: f64| {
+        let args = json!({"iban": "DE8937", "amount": amount, "owner": "Ann Example"});
+        let call = Call::new("bank_pay", Arguments::Text(args.to_string().into()));
+        let reply = stage.call("a", "bank_pay", args, Ok(json!("paid"))).await;
+        let held = stage.host.explain(&call).unwrap().held;
+        (reply.code, held.into_iter().map(|rule| rule.rule).collect::<Vec<_>>().join("; "))
+    };
+    let (code, held) = pay(900.0).await;
+    assert_eq!(code, Code::PolicyHeld);
+    assert_eq!(held, "args.amount > 500.0; tool, first-use");
+    let text = format!("{approval}{REGISTRY}");
+    let parsed = ConfigFile::parse(&text, "airlock.toml".as_ref()).unwrap_or_else(|err| panic!("{err}"));
+    assert_eq!(parsed.config.approval.expires.ms(), 900_000);
+}
+
+/// What an older registry let pass is told by a backtest of the new one.
+#[tokio::test]
+async fn a_backtest_says_which_recorded_calls_would_be_held() {
+    let stage = bank("").await;
+    let paid = pay(&stage, "a", 400.0).await;
+    assert_eq!(paid.code, Code::Ok);
+    let record = stage.host.journal().find(&paid.record).unwrap().unwrap();
+    for (rule, is_held) in [
+        ("", false),
+        ("[[tools.bank.hold]]\nfunction = \"pay\"\nwhen = \"args.amount > 300.0\"\n", true),
+        ("[[tools.bank.hold]]\nfunction = \"pay\"\nwhen = \"args.amount > 400.0\"\n", false),
+        ("[[holds]]\neffect = \"write\"\n", true),
+    ] {
+        let file = Stage::registry(stage.folder.path(), &format!("{REGISTRY}{rule}"));
+        let backtest = Backtest::open(airlock::Host::builder(), file).await.unwrap();
+        let tested = backtest.test(&record, &|_| Err("nothing is encrypted".to_owned())).await;
+        // Its component has no code: what is not held would abort.
+        assert_eq!(tested.change == Change::Held, is_held, "{rule}: {tested:?}");
+    }
 }

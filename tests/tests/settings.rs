@@ -24,6 +24,7 @@ fn every_setting_of_a_registry_is_in_the_reference() {
     let sources = [
         "host/engine/src/config.rs",
         "host/engine/src/config/caller.rs",
+        "host/engine/src/config/hold.rs",
         "host/engine/src/config/http.rs",
         "host/engine/src/config/journal.rs",
         "host/engine/src/config/secret.rs",

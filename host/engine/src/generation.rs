@@ -214,10 +214,10 @@ impl Generation {
         }
     }
 
-    /// Waits until the webhook was told of everything. For a process that ends.
+    /// Waits until the webhook was told of everything, within half a minute. For a process that ends.
     pub(crate) async fn told(&self) {
         if let Some(webhook) = self.registry.webhook() {
-            webhook.flush().await;
+            webhook.flush(self.environment()).await;
         }
     }
 

@@ -28,6 +28,9 @@ const QUEUE_MAX: usize = 64;
 /// Time for one try, from the lookup of the name to the status.
 const TRY_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// Time for what waits when the process ends: three tries of one message.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// The header with the signature.
 pub(crate) const SIGNATURE_HEADER: &str = "airlock-signature";
 
@@ -114,14 +117,13 @@ impl Webhook {
         }
     }
 
-    /// Waits until everything was told, or given up. For a process that ends: a queue ends with it.
-    pub(crate) async fn flush(&self) {
-        loop {
-            let delivered = self.shared.delivered.notified();
-            if self.shared.waiting.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            delivered.await;
+    /// Waits until everything was told or given up, for at most [`FLUSH_TIME_MAX`]. For a process that ends: its queue ends
+    /// with it.
+    pub(crate) async fn flush(&self, environment: &SharedEnvironment) {
+        let until = environment.monotonic().saturating_add(FLUSH_TIME_MAX);
+        if within(&**environment, until, self.shared.emptied()).await.is_none() {
+            let left = self.shared.waiting.load(Ordering::Acquire);
+            tracing::error!("the webhook was not told of {left} holds: the process ends");
         }
     }
 }
@@ -149,6 +151,17 @@ async fn deliver(shared: Arc<Shared>, mut letters: mpsc::Receiver<Letter>, envir
 }
 
 impl Shared {
+    async fn emptied(&self) {
+        loop {
+            // Made before the look: what is done in between wakes it.
+            let delivered = self.delivered.notified();
+            if self.waiting.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            delivered.await;
+        }
+    }
+
     fn done(&self) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         self.delivered.notify_waiters();

@@ -16,6 +16,9 @@ use airlock_types::shorten::shorten;
 /// Characters of a rule where people read it.
 const RULE_CHARS_MAX: usize = 400;
 
+/// Characters of what one part of it was, with its name.
+const VALUE_CHARS_MAX: usize = 200;
+
 #[derive(Debug)]
 pub(super) struct Holding {
     rule: Expression,
@@ -60,25 +63,23 @@ impl Holding {
         self.rule.texts()
     }
 
-    /// What it says of a call. None if it does not hold the call, or where it is not judged: it names the time or facts, and
-    /// there are none to judge it by, as for an example.
+    /// What it says of a call. None if it does not hold the call, and where it is not judged: for an example, which has no
+    /// moment, and by facts that are not known.
     pub(super) fn judge(
         &self,
         params: &[Field],
         args: &[Val],
         moment: Option<Moment<'_>>,
     ) -> Option<HoldRule> {
-        let now_unix_ms = moment.filter(|_| self.rule.reads_time()).map(|moment| moment.now_unix_ms);
-        if self.rule.reads_time() && now_unix_ms.is_none() {
-            return None;
-        }
-        let facts = match moment.map(|moment| moment.seen).filter(|_| self.reads_facts()) {
-            Some(Seen::Facts(facts)) => Some(facts),
-            Some(Seen::NoSession) => {
+        let Moment { now_unix_ms, seen } = moment?;
+        let now_unix_ms = self.rule.reads_time().then_some(now_unix_ms);
+        let facts = match (self.reads_facts(), seen) {
+            (false, _) => None,
+            (true, Seen::Facts(facts)) => Some(facts),
+            (true, Seen::NoSession) => {
                 return Some(self.met(vec!["no session, so this cannot be checked".to_owned()]));
             }
-            None | Some(Seen::NotJudged) if self.reads_facts() => return None,
-            None | Some(Seen::NotJudged) => None,
+            (true, Seen::NotJudged) => return None,
         };
         let bindings = Bindings { params, args, result: None, now_unix_ms, facts };
         match self.rule.eval(&bindings) {
@@ -92,7 +93,7 @@ impl Holding {
     fn met(&self, values: Vec<String>) -> HoldRule {
         let values = match self.is_confidential {
             true => vec!["confidential arguments, which are not shown".to_owned()],
-            false => values,
+            false => values.iter().map(|value| shorten(value, VALUE_CHARS_MAX)).collect(),
         };
         let HoldAsks { message, approvals, approvers, is_authors: _ } = self.asks.clone();
         let rule = shorten(&self.full, RULE_CHARS_MAX);

@@ -114,8 +114,11 @@ impl Contract {
     /// Rules that hold, and read nothing: they hold every call, or none.
     fn constant_holds(&self) -> impl Iterator<Item = String> {
         self.holds.iter().filter(|hold| hold.is_constant()).map(|hold| {
-            let can =
-                if hold.judge(&[], &[], None).is_some() { "holds every call" } else { "can hold no call" };
+            let can = if hold.judge(&[], &[], Some(Moment::without_session(0))).is_some() {
+                "holds every call"
+            } else {
+                "can hold no call"
+            };
             format!("the rule `{}` reads no argument, so that it {can}", shorten(&hold.full, TEXT_CHARS_MAX))
         })
     }

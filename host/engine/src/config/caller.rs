@@ -219,6 +219,9 @@ mod tests {
         assert!(refused(&twice).contains("`b` and `a` have the same token"));
         let local = format!("[callers.local]\ntools = []\ntokens = [\"{digest}\"]\n");
         assert!(refused(&local).contains("can have none"));
+        assert!(
+            refused("[callers.a]\ntools = []\napprove = \"user\"\n").contains("`approve` is true, false or")
+        );
         assert!(refused("[callers.a]\ntools = []\nbudgets.calls_per_minutes = 1\n").contains("did you mean"));
     }
 }

@@ -108,7 +108,7 @@ async fn a_service_is_told_in_order_with_a_signature_over_what_it_gets() {
     webhook.send(&world(), &failed, &hold(Standing::Open));
     webhook.send(&world(), &failed, &hold(Standing::Running));
     webhook.send(&world(), &failed, &hold(Standing::Done));
-    webhook.flush().await;
+    webhook.flush(&world()).await;
     assert_eq!(failed.get(), 0);
     let got = got.lock().unwrap();
     let events: Vec<bool> = got.iter().map(|request| request.contains(r#"{"event":"held""#)).collect();
@@ -128,13 +128,13 @@ async fn what_may_pass_is_tried_three_times_and_then_counted() {
     let (url, got) = service(&[503, 500, 200]).await;
     let (told, failed) = (webhook(&url, &["127.0.0.1/32"]), Counter::default());
     told.send(&world(), &failed, &hold(Standing::Open));
-    told.flush().await;
+    told.flush(&world()).await;
     assert_eq!((got.lock().unwrap().len(), failed.get()), (3, 0));
     for (statuses, tries) in [(&[503, 503, 503, 200][..], 3), (&[302, 200], 1), (&[400, 200], 1)] {
         let (url, got) = service(statuses).await;
         let (lost, failed) = (webhook(&url, &["127.0.0.1/32"]), Counter::default());
         lost.send(&world(), &failed, &hold(Standing::Open));
-        lost.flush().await;
+        lost.flush(&world()).await;
         assert_eq!((got.lock().unwrap().len(), failed.get()), (tries, 1), "{statuses:?}");
     }
 }
@@ -145,7 +145,7 @@ async fn an_address_that_is_not_public_is_reached_only_where_the_registry_allows
     for allow in [&[][..], &["10.0.0.0/8"]] {
         let (denied, failed) = (webhook(&url, allow), Counter::default());
         denied.send(&world(), &failed, &hold(Standing::Open));
-        denied.flush().await;
+        denied.flush(&world()).await;
         assert_eq!(failed.get(), 1, "{allow:?}");
         let why = denied.shared.once(&Bytes::new(), &world()).await.unwrap_err();
         assert!(why.contains("127.0.0.1") && why.contains("`allow`"), "{why}");

@@ -105,7 +105,7 @@ fn approver_problems(
 ) -> Vec<Diagnostic> {
     let may = |name: &str| {
         let entry = file.config.callers.iter().find(|(key, _)| key.get_ref() == name);
-        name == Approver::OPERATOR || entry.is_some_and(|(_, caller)| caller.approve != ApproveAccess::None)
+        name == Approver::OPERATOR || entry.is_some_and(|(_, caller)| caller.approve == ApproveAccess::Others)
     };
     let mut problems: Vec<Diagnostic> = approvers
         .iter()
@@ -197,6 +197,9 @@ mod tests {
         assert!(refused(&rule("\"ann\", \"ann\"", 2)).contains("only 1 may"));
         assert!(refused(&rule("\"ann\"", 0)).contains("between 1 and 16"));
         parsed(&rule("\"ann\", \"operator\"", 2));
+        // The user of a client is no approver of other calls.
+        let users = rule("\"ann\"", 1).replace("approve = true", "approve = \"client-user\"");
+        assert!(refused(&users).contains("`ann` may not approve"));
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl Tools {
         verify::find(file, &mut self);
         facts::find(file, &mut self);
         holds::check(file, &mut self);
+        holds::note_unanswered(file, &mut self);
         self.note_idle_callers(file);
         self.note_left_out_fallbacks(file);
         let warnings = file.warnings().into_iter().chain(self.warnings.into_values().flatten()).collect();

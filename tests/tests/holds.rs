@@ -289,3 +289,56 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
+
+const QUOTES: &str = "package test:quotes;
+world quotes {
+    record quote { price: f64 }
+    export order: func(item: string) -> result<quote, string>;
+    export look: func(item: string) -> result<quote, string>;
+}";
+
+const ESCALATES: &str = r#"
+[tool.look]
+effects = "read"
+[tool.order]
+effects = "write"
+[[tool.order.expect]]
+range = { field = "price", max = 100.0 }
+verdict = "escalate"
+"#;
+
+#[tokio::test]
+async fn a_result_waits_for_a_person_and_is_delivered_or_withheld() {
+    let registry = "[tools.quotes]\ncomponent = \"quotes.wasm\"\n";
+    let stage = Stage::open(&[("quotes", QUOTES, ESCALATES)], registry).await;
+    let order = async |item: &str| {
+        stage.call("a", "quotes_order", json!({"item": item}), Ok(json!({"price": 900.0}))).await
+    };
+    for (decision, code) in [
+        (HoldDecision::Approve, Code::Degraded),
+        (HoldDecision::Reject { reason: "too dear".into() }, Code::PolicyDenied),
+    ] {
+        let item = decision.as_str();
+        let before = stage.script.attempts();
+        let held = order(item).await;
+        assert_eq!((held.code, held.error.as_ref().unwrap().ran), (Code::PolicyHeld, Ran::Ran));
+        assert_eq!(held.result, None);
+        assert!(!serde_json::to_string(&held.error).unwrap().contains("\"price\":900"), "{held:?}");
+        let id = held.hold.as_ref().unwrap().id.clone();
+        let hold = stage.host.hold(&id).await.unwrap();
+        assert!(hold.is_result && hold.rules[0].values[0].contains("900"), "{hold:?}");
+        // The same call does not make it a second time.
+        assert_eq!(order(item).await.hold.unwrap().id, id);
+        let decided = decide(&stage, &id, decision).await.unwrap();
+        assert_ne!(decided.standing, Standing::Open);
+        let reply = order(item).await;
+        assert_eq!((reply.code, reply.result.is_some()), (code, code.has_result()), "{reply:?}");
+        assert_eq!(stage.script.attempts(), before + 1);
+    }
+    let edit = HoldDecision::Edit { arguments: json!({"item": "x"}) };
+    let id = order("edited").await.hold.unwrap().id;
+    assert!(matches!(decide(&stage, &id, edit).await, Err(HoldError::NotAllowed(_))));
+    // A call that nothing escalates passes.
+    let look = stage.call("a", "quotes_look", json!({"item": "x"}), Ok(json!({"price": 900.0}))).await;
+    assert_eq!(look.code, Code::Ok);
+}

@@ -115,11 +115,15 @@ struct Compiled {
 }
 
 /// The compiled checks of one tool.
-pub struct Checks(Vec<Compiled>);
+pub struct Checks {
+    list: Vec<Compiled>,
+    /// Told with each call, and so not found out then.
+    may_escalate: bool,
+}
 
 impl std::fmt::Debug for Checks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|one| one.kind)).finish()
+        f.debug_list().entries(self.list.iter().map(|one| one.kind)).finish()
     }
 }
 
@@ -136,28 +140,34 @@ impl Checks {
                     .compile(function, scope)?,
             );
         }
-        Ok(Checks(checks))
+        let may_escalate = checks.iter().any(|one| one.declared == Some(Verdict::Escalate));
+        Ok(Checks { list: checks, may_escalate })
     }
 
     /// The checks as data, including those that apply without a rule.
     pub fn told(&self) -> Vec<Value> {
-        self.0.iter().map(|one| one.told.clone()).collect()
+        self.list.iter().map(|one| one.told.clone()).collect()
+    }
+
+    /// Whether one of the checks may hold a result until a person has seen it.
+    pub fn may_escalate(&self) -> bool {
+        self.may_escalate
     }
 
     /// Whether one of the checks is of this kind.
     pub fn has(&self, kind: &str) -> bool {
-        self.0.iter().any(|one| one.kind == kind)
+        self.list.iter().any(|one| one.kind == kind)
     }
 
     /// Runs all checks. Returns at most [`FINDINGS_MAX`] findings, the worst first; none if the tool returned an
     /// error.
     pub fn findings(&self, context: &Context<'_>) -> Vec<Finding> {
-        Self::run(self.0.iter(), context)
+        Self::run(self.list.iter(), context)
     }
 
     /// Runs those that compare what was asked with what was answered: they hold for whatever tool answers.
     pub fn echoes(&self, context: &Context<'_>) -> Vec<Finding> {
-        Self::run(self.0.iter().filter(|one| one.kind == "echo"), context)
+        Self::run(self.list.iter().filter(|one| one.kind == "echo"), context)
     }
 
     fn run<'c>(checks: impl Iterator<Item = &'c Compiled>, context: &Context<'_>) -> Vec<Finding> {

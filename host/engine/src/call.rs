@@ -119,7 +119,7 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
     }
     holding.extend(ledger::check(host, &permitted, &args, &admitted, events)?);
     // Last of what may stop a call: a person is asked only about one that would run.
-    if (!holding.is_empty() || events.resumed.is_some())
+    if (!holding.is_empty() || events.resumed.is_some() || hold::may_wait(&permitted))
         && let Some(ended) =
             Box::pin(hold::check(host, &permitted[0], &args, holding, &admitted, events)).await?
     {

@@ -45,7 +45,7 @@ CREATE TABLE holds (
     expires_unix_ms INTEGER NOT NULL,
     kept TEXT NOT NULL
 ) STRICT;
-CREATE INDEX holds_of_call ON holds (call, created_unix_ms DESC);
+CREATE INDEX holds_of_call ON holds (call, created_unix_ms);
 CREATE INDEX holds_by_time ON holds (created_unix_ms);
 CREATE INDEX open_holds ON holds (caller, expires_unix_ms) WHERE standing = 'open';
 CREATE TABLE components (digest TEXT PRIMARY KEY, known_unix_ms INTEGER NOT NULL) STRICT;
@@ -157,11 +157,9 @@ impl Holds {
         let Hold { id, caller, created_unix_ms: now_unix_ms, expires_unix_ms, .. } = &kept.hold;
         let opened = self.database.write(|connection| -> Result<_, StoreError> {
             forget(connection, *now_unix_ms)?;
-            let query = "SELECT kept FROM holds WHERE call = ?1 ORDER BY created_unix_ms DESC LIMIT 1";
-            let known = connection.prepare_cached(query)?.query_row([call], read).optional()?;
-            // What ended and was fetched is over: the same call is a new one.
-            if let Some(known) = known.flatten().filter(|known| !known.is_fetched) {
-                return Ok(Opened::Known(Box::new(known)));
+            // A result waits beside the hold in which its call waited before.
+            if let Some(known) = of_call(connection, call)?.filter(|_| !kept.hold.is_result) {
+                return Ok(Opened::Known(known));
             }
             let open = "SELECT count(*), coalesce(sum(caller = ?1), 0) FROM holds WHERE standing = 'open' \
                         AND expires_unix_ms > ?2";
@@ -186,6 +184,14 @@ impl Holds {
             Ok(Opened::New)
         });
         opened.map_err(|err| self.error(&err))
+    }
+
+    /// The hold of the same call that waits, or ended and was not fetched.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn of_call(&self, call: &str) -> Result<Option<Box<Kept>>, HoldsError> {
+        self.database.read(|connection| of_call(connection, call)).map_err(|err| self.error(&err))
     }
 
     /// The hold with this id, or the only one whose id begins so.
@@ -297,6 +303,13 @@ impl Holds {
     fn error(&self, err: &StoreError) -> HoldsError {
         HoldsError { place: self.place.clone(), reason: err.to_string() }
     }
+}
+
+/// The newest hold of a call. One that ended and was fetched is over: the same call is a new one.
+fn of_call(connection: &Connection, call: &str) -> Result<Option<Box<Kept>>, StoreError> {
+    let query = "SELECT kept FROM holds WHERE call = ?1 ORDER BY created_unix_ms DESC, rowid DESC LIMIT 1";
+    let known = connection.prepare_cached(query)?.query_row([call], read).optional()?;
+    Ok(known.flatten().filter(|known| !known.is_fetched).map(Box::new))
 }
 
 /// Forgets holds that ended long ago, and the oldest of too many.

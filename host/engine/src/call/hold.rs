@@ -54,8 +54,31 @@ pub(super) async fn check(
     let asked = Asked::new(route, args.canonical(), events);
     match events.resumed.take() {
         Some(resume) => ended(*resume, &asked, &rules, events),
-        None if rules.is_empty() => Ok(None),
+        None if rules.is_empty() => known_result(host, &asked, events).await,
         None => open(host, (asked, rules), args, admitted, events).await,
+    }
+}
+
+/// Whether an earlier result of the same call may wait for a person.
+pub(super) fn may_wait(routes: &[PermittedRoute]) -> bool {
+    routes.iter().any(|route| route.candidate.tool.contract.checks.may_escalate())
+}
+
+/// The result of the same call that waits for a person, or that a person has seen since.
+async fn known_result(
+    host: &Generation,
+    asked: &Asked,
+    events: &mut Events<'_>,
+) -> Result<Option<Delivered>, Failed> {
+    let key = key(&asked.component, &asked.args_digest, events);
+    let known = host.holds().of_call(host.environment(), key).await.map_err(|_| unusable(events))?;
+    match known {
+        None => Ok(None),
+        Some(known) => {
+            let waiting = found(host, known, events).await?;
+            events.push(waiting.event());
+            met(host, waiting, events).await.map(Some)
+        }
     }
 }
 
@@ -131,12 +154,19 @@ async fn open(
         owner: String::new(),
         is_fetched: false,
     };
-    match wait(host, kept, apart, events).await? {
+    let waiting = wait(host, kept, apart, events).await?;
+    met(host, waiting, events).await.map(Some)
+}
+
+/// The end of a call whose hold waits, or has ended.
+async fn met(host: &Generation, waiting: Waiting, events: &mut Events<'_>) -> Result<Delivered, Failed> {
+    match waiting {
         Waiting::Held(hold) => {
             let code = code_of(&hold);
-            Err(held(events, hold, code, Ran::No))
+            let ran = if hold.is_result { Ran::Ran } else { Ran::No };
+            Err(held(events, hold, code, ran))
         }
-        Waiting::Ended(kept) => again(host, *kept, events).await.map(Some),
+        Waiting::Ended(kept) => again(host, *kept, events).await,
     }
 }
 
@@ -203,13 +233,30 @@ enum Waiting {
     Ended(Box<Kept>),
 }
 
+impl Waiting {
+    fn event(&self) -> Event {
+        let hold = match self {
+            Waiting::Held(hold) => hold,
+            Waiting::Ended(kept) => &kept.hold,
+        };
+        let held = HeldCall {
+            hold: hold.id.clone(),
+            of: None,
+            standing: None,
+            is_result: hold.is_result,
+            by: Vec::new(),
+        };
+        Event::Held { held: Box::new(held) }
+    }
+}
+
 async fn wait(
     host: &Generation,
     kept: Kept,
     apart: Apart,
     events: &mut Events<'_>,
 ) -> Result<Waiting, Failed> {
-    let (hold, key) = (kept.hold.clone(), key(&kept.hold, events));
+    let (hold, key) = (kept.hold.clone(), key(&kept.hold.component, &kept.hold.args_digest, events));
     let apart = Apart { expires_unix_ms: hold.expires_unix_ms, ..apart };
     let opened = host.holds().open(host.environment(), (key, kept), apart).await;
     let waiting = match opened.map_err(|_| unusable(events))? {
@@ -217,26 +264,24 @@ async fn wait(
             host.tell_of(&hold);
             Waiting::Held(hold)
         }
-        Opened::Known(known) if known.hold.is_due(events.started_unix_ms()) => {
-            Waiting::Ended(Box::new(expired(host, *known, events).await?))
-        }
-        Opened::Known(known) => match known.hold.standing {
-            Standing::Open | Standing::Running => Waiting::Held(known.hold),
-            Standing::Done
-            | Standing::Rejected
-            | Standing::Responded
-            | Standing::Expired
-            | Standing::Void => Waiting::Ended(known),
-        },
+        Opened::Known(known) => found(host, known, events).await?,
         Opened::Full => return Err(full(events)),
     };
-    let id = match &waiting {
-        Waiting::Held(hold) => &hold.id,
-        Waiting::Ended(kept) => &kept.hold.id,
-    };
-    let held = HeldCall { hold: id.clone(), of: None, standing: None, is_result: false, by: Vec::new() };
-    events.push(Event::Held { held: Box::new(held) });
+    events.push(waiting.event());
     Ok(waiting)
+}
+
+/// What became of the hold of the same call.
+async fn found(host: &Generation, known: Box<Kept>, events: &Events<'_>) -> Result<Waiting, Failed> {
+    if known.hold.is_due(events.started_unix_ms()) {
+        return Ok(Waiting::Ended(Box::new(expired(host, *known, events).await?)));
+    }
+    Ok(match known.hold.standing {
+        Standing::Open | Standing::Running => Waiting::Held(known.hold),
+        Standing::Done | Standing::Rejected | Standing::Responded | Standing::Expired | Standing::Void => {
+            Waiting::Ended(known)
+        }
+    })
 }
 
 fn hold(host: &Generation, events: &Events<'_>, asked: Asked, rules: Vec<HoldRule>) -> Hold {
@@ -263,12 +308,10 @@ fn hold(host: &Generation, events: &Events<'_>, asked: Asked, rules: Vec<HoldRul
 }
 
 /// What makes two calls the same for their hold. Those without credentials are strangers to each other.
-fn key(hold: &Hold, events: &Events<'_>) -> String {
-    let Hold { id, caller, tool, component, args_digest, is_result, .. } = hold;
-    // A result that waits is of one call alone.
-    let own = if events.caller().is_anonymous() || *is_result { id.as_str() } else { "" };
-    let session = reply::session(events).map_or("", String::as_str);
-    sha256([own, caller, session, tool, component, args_digest].join("\n").as_bytes())
+fn key(component: &str, args_digest: &str, events: &Events<'_>) -> String {
+    let own = if events.caller().is_anonymous() { events.head.id.as_str() } else { "" };
+    let (caller, session) = (events.caller().to_string(), reply::session(events).map_or("", String::as_str));
+    sha256([own, &*caller, session, events.tool(), component, args_digest].join("\n").as_bytes())
 }
 
 /// Arguments as a caller writes them, from their canonical form.

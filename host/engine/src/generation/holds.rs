@@ -86,6 +86,18 @@ impl Holds {
         opened
     }
 
+    /// As [`Store::of_call`].
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) async fn of_call(
+        &self,
+        environment: &SharedEnvironment,
+        call: String,
+    ) -> Result<Option<Box<Kept>>, Unusable> {
+        self.aside.run(environment, move |store| store.of_call(&call)).await
+    }
+
     /// As [`Store::find`].
     ///
     /// # Errors

@@ -11,7 +11,14 @@ use airlock_server::mcp;
 use airlock_tests::server::{Server, answer};
 use airlock_tests::wire::{Wire, stateless_meta};
 use airlock_types::environment::{Environment, Sleep};
-use rmcp::ServiceExt as _;
+use rmcp::model::{
+    CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
+    ElicitationAction, ErrorData, Implementation,
+};
+use rmcp::service::{RequestContext, RoleClient};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::{ClientHandler, ServiceExt as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, split};
 
@@ -64,6 +71,7 @@ async fn a_held_call_waits_in_rounds_and_gets_the_answer() {
     let args = shop.args("a");
     let told = held(&server, "ann", "{}", &args).await;
     assert!(told.get("inputRequests").is_none(), "{told}");
+    assert_eq!(told["_meta"]["dev.airlock/hold"]["rules"], json!(["an order needs a person"]), "{told}");
     let state = with_state(&told);
     let (waited, _) = tokio::join!(call(&server, "ann", "{}", &args, &state), async {
         decide(&server, "bob", id(&told), "approve", &json!({})).await
@@ -326,4 +334,36 @@ async fn after_the_last_round_the_model_is_told_how_to_ask_again() {
     assert!(text.contains(id(&json!({"requestState": params["requestState"]}))), "{last}");
     drop((write, lines));
     serving.await.unwrap();
+}
+
+/// A client of an SDK, whose user says yes to each form.
+struct Agreeing;
+
+impl ClientHandler for Agreeing {
+    fn get_info(&self) -> ClientConfig {
+        let capabilities = ClientCapabilities::builder().enable_elicitation().build();
+        ClientConfig::new(capabilities, Implementation::new("agreeing", "1"))
+    }
+
+    async fn create_elicitation(
+        &self,
+        _: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        Ok(ElicitResult::new(ElicitationAction::Accept).with_content(json!({"approve": true})))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_of_an_sdk_is_asked_over_http() {
+    let shop = HeldShop::new().await;
+    let server = shop.server();
+    let uri = format!("{}/mcp", server.url);
+    let config = StreamableHttpClientTransportConfig::with_uri(uri).auth_header(token_of("eve"));
+    let client = Agreeing.serve(StreamableHttpClientTransport::from_config(config)).await.unwrap();
+    let arguments = shop.args("a").as_object().unwrap().clone();
+    let request = CallToolRequestParams::new("shop_place").with_arguments(arguments);
+    let result = client.call_tool(request).await.unwrap();
+    assert_eq!((result.is_error, shop.applied("a")), (Some(false), 1), "{result:?}");
+    client.cancel().await.unwrap();
 }

@@ -47,7 +47,6 @@ use airlock_types::caller::Caller;
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::environment::{SharedEnvironment, ms};
 use airlock_types::reply::{Failure, Reply};
-pub use approval::Approval;
 pub use builder::{HostBuilder, JournalSource, RegistrySource};
 use call_count::CallCount;
 pub use error::OpenError;

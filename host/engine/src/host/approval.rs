@@ -1,4 +1,4 @@
-//! What a caller may decide about holds.
+//! Which held calls a caller may decide about.
 
 use super::Host;
 use super::holds::HoldError;
@@ -6,25 +6,10 @@ use crate::caller::ApproveAccess;
 use airlock_types::caller::Caller;
 use airlock_types::hold::Approver;
 
-/// What a caller may decide about holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Approval {
-    /// Nothing.
-    None,
-    /// Its own user, over the client, about its own calls.
-    ClientUser,
-    /// Calls of others.
-    Others,
-}
-
 impl Host {
-    /// What a caller may decide about holds: `callers.NAME.approve`.
-    pub fn approval(&self, who: &Caller) -> Approval {
-        match self.generation().rules(who).map(|rules| rules.approve) {
-            Some(ApproveAccess::Others) => Approval::Others,
-            Some(ApproveAccess::ClientUser) => Approval::ClientUser,
-            Some(ApproveAccess::None) | None => Approval::None,
-        }
+    /// Which held calls a caller may decide about: `callers.NAME.approve`.
+    pub fn approval(&self, who: &Caller) -> ApproveAccess {
+        self.generation().rules(who).map_or(ApproveAccess::None, |rules| rules.approve)
     }
 
     /// Whether someone may decide about holds at all.
@@ -34,8 +19,8 @@ impl Host {
     pub(super) fn check_approver(&self, by: &Approver) -> Result<(), HoldError> {
         let (may, setting) = match by {
             Approver::Operator => return Ok(()),
-            Approver::Caller(who) => (self.approval(who) == Approval::Others, "true"),
-            Approver::ClientUser(who) => (self.approval(who) == Approval::ClientUser, "\"client-user\""),
+            Approver::Caller(who) => (self.approval(who) == ApproveAccess::Others, "true"),
+            Approver::ClientUser(who) => (self.approval(who) == ApproveAccess::ClientUser, "\"client-user\""),
         };
         let no = || {
             format!(

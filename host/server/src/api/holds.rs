@@ -18,16 +18,20 @@ use serde_json::{Value, json};
 
 use super::problem::{self, Problem};
 use super::{answer, is_json, no_such_path};
-use airlock::host::{Approval, Held, HoldError, Host};
+use airlock::caller::ApproveAccess;
+use airlock::host::{Held, HoldError, Host};
 use airlock_contract::arguments::{self, ArgumentLimits};
 use airlock_types::caller::Caller;
-use airlock_types::hold::{Approver, HOLD_ID_CHARS, HoldDecision, NOTE_CHARS_MAX};
+use airlock_types::hold::{Approver, HOLD_ID_CHARS, Hold, HoldDecision, NOTE_CHARS_MAX};
 
 /// Longest time in seconds that a request for a reply waits. Some proxies give up after 30.
 pub(super) const WAIT_S_MAX: u64 = 20;
 
 /// Most holds of a list.
 const LIST_MAX: usize = 100;
+
+/// Bytes of arguments after which a list ends: those of one call can be a megabyte.
+const LIST_BYTES_MAX: usize = 4 << 20;
 
 /// Lists holds, the newest first: those that are open, or all.
 pub(super) async fn list(
@@ -43,10 +47,20 @@ pub(super) async fn list(
     if let Some(forbidden) = not_an_approver(&host, &who) {
         return forbidden;
     }
-    match host.holds(!all, LIST_MAX).await {
-        Ok(holds) => Json(json!({ "holds": holds })).into_response(),
+    match host.holds(!all, LIST_MAX + 1).await {
+        Ok(holds) => Json(page(holds)).into_response(),
         Err(err) => refused(&err),
     }
+}
+
+/// The first holds of a list, and whether there are more.
+fn page(mut holds: Vec<Hold>) -> Value {
+    let bytes = |hold: &Hold| hold.arguments.as_ref().map_or(0, |arguments| arguments.to_string().len());
+    let before = holds.iter().scan(0, |sum, hold| Some(std::mem::replace(sum, *sum + bytes(hold))));
+    let shown = before.take(LIST_MAX).take_while(|before| *before < LIST_BYTES_MAX).count();
+    let more = holds.len() > shown;
+    holds.truncate(shown);
+    json!({ "holds": holds, "more": more })
 }
 
 /// Shows a hold.
@@ -149,7 +163,7 @@ pub(super) struct Edit<'b> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Reject {
     /// Why, for the agent.
-    #[schemars(length(min = 1, max = NOTE_CHARS_MAX))]
+    #[schemars(length(max = NOTE_CHARS_MAX))]
     reason: String,
 }
 
@@ -173,6 +187,10 @@ impl Edit<'_> {
 }
 
 fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, String> {
+    // An array would be read as the fields in their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err("the body of a decision is a JSON object".to_owned());
+    }
     serde_json::from_slice(body).map_err(|err| format!("the body is no such decision: {err}"))
 }
 
@@ -197,7 +215,7 @@ fn whole(id: &str) -> Result<&str, HoldError> {
 
 fn not_an_approver(host: &Host, who: &Caller) -> Option<Response> {
     let detail = "this caller may not decide holds: `callers.NAME.approve = true` grants it";
-    (host.approval(who) != Approval::Others).then(|| problem::forbidden(detail))
+    (host.approval(who) != ApproveAccess::Others).then(|| problem::forbidden(detail))
 }
 
 fn refused(err: &HoldError) -> Response {
@@ -209,4 +227,43 @@ fn refused(err: &HoldError) -> Response {
         HoldError::Unusable | _ => (StatusCode::SERVICE_UNAVAILABLE, "host.journal"),
     };
     problem::response(&Problem::new(status, kind, &err.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(sizes: &[usize]) -> Vec<Hold> {
+        let hold = |bytes: &usize| {
+            let hold = json!({
+                "id": "h", "standing": "open", "tool": "t", "caller": "c", "record": "r", "args_digest": "",
+                "component": "", "policy": "", "rules": [], "is_result": false, "created_unix_ms": 0,
+                "expires_unix_ms": 0, "approvals": 1, "arguments": {"x": "y".repeat(*bytes)},
+            });
+            serde_json::from_value(hold).unwrap()
+        };
+        sizes.iter().map(hold).collect()
+    }
+
+    #[test]
+    fn a_list_is_bounded_and_says_that_there_is_more() {
+        let shown = |sizes: &[usize]| {
+            let page = page(holds(sizes));
+            (page["holds"].as_array().unwrap().len(), page["more"].as_bool().unwrap())
+        };
+        assert_eq!(shown(&[]), (0, false));
+        assert_eq!(shown(&[1; LIST_MAX]), (LIST_MAX, false));
+        assert_eq!(shown(&[1; LIST_MAX + 1]), (LIST_MAX, true));
+        assert_eq!(shown(&[LIST_BYTES_MAX, 1]), (1, true), "the first is always there");
+        assert_eq!(shown(&[LIST_BYTES_MAX / 2; 3]), (2, true));
+    }
+
+    #[test]
+    fn a_query_has_one_parameter_at_most() {
+        let of = |query: &str| parameter(&format!("http://h/x{query}").parse().unwrap(), "wait");
+        assert_eq!((of(""), of("?"), of("?wait=5")), (Ok(None), Ok(None), Ok(Some("5".to_owned()))));
+        for query in ["?all=1", "?wait=1&wait=1", "?wait=1&x=2", "?Wait=1"] {
+            assert_eq!(of(query), Err(()), "{query}");
+        }
+    }
 }

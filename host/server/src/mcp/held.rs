@@ -12,17 +12,18 @@ use std::time::Duration;
 use rmcp::ErrorData;
 use rmcp::model::{
     ClientCapabilities, ElicitResult, ElicitationAction, InputRequest, InputRequests, InputRequiredResult,
-    InputResponses,
+    InputResponses, MetaObject,
 };
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use serde_json::Value;
 
-use super::context;
-use airlock::host::{Approval, Held, HoldError, Host};
+use super::{context, meta_key};
+use airlock::caller::ApproveAccess;
+use airlock::host::{Held, HoldError, Host};
 use airlock_types::call::Call;
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
-use airlock_types::hold::{Approver, Hold, HoldDecision, Standing};
+use airlock_types::hold::{Approver, HeldAt, Hold, HoldDecision, Standing};
 use airlock_types::reply::{Failure, Reply, TotalUsage};
 
 /// Longest wait of one round. Clients give a request 30 or 60 seconds.
@@ -66,8 +67,15 @@ pub(super) async fn turn(
         let request = InputRequest::Elicitation(rmcp::model::Request::new(form));
         InputRequests::from([(question::KEY.to_owned(), request)])
     });
-    let state = State { id: &held.id, round: 1 };
-    Turn::Asks(Box::new(InputRequiredResult::new(request, Some(state.to_string()))))
+    asks(held, request, 1)
+}
+
+/// Has the client send the call again. `_meta` says why, to a program that shows what it waits for.
+fn asks(held: &HeldAt, request: Option<InputRequests>, round: u32) -> Turn {
+    let state = State { id: &held.id, round }.to_string();
+    let mut meta = MetaObject::default();
+    meta.0.insert(meta_key::HOLD.to_owned(), serde_json::to_value(held).unwrap_or_default());
+    Turn::Asks(Box::new(InputRequiredResult::new(request, Some(state)).with_meta(meta)))
 }
 
 /// Goes on with a call that came again with a state, and perhaps with an answer of the client's user.
@@ -95,10 +103,7 @@ pub(super) async fn resume(
         Held::Ended(reply) => {
             Ok(turn(host, &call.caller, context.client_capabilities().as_ref(), reply).await)
         }
-        Held::Waiting(_) if round < ROUNDS_MAX => {
-            let state = State { id, round: round + 1 };
-            Ok(Turn::Asks(Box::new(InputRequiredResult::from_request_state(state.to_string()))))
-        }
+        Held::Waiting(hold) if round < ROUNDS_MAX => Ok(asks(&hold.held_at(), None, round + 1)),
         Held::Waiting(hold) => Ok(Turn::Ended(Box::new(waiting(&hold)))),
     }
 }
@@ -154,7 +159,7 @@ async fn question_of(
     who: &Caller,
     id: &str,
 ) -> Option<(Hold, rmcp::model::ElicitRequestParams)> {
-    if host.approval(who) != Approval::ClientUser {
+    if host.approval(who) != ApproveAccess::ClientUser {
         return None;
     }
     let hold = host.hold(id).await.ok()?;
@@ -166,7 +171,7 @@ async fn question_of(
 
 /// Decides by the answer of the client's user. False if they decided nothing. An answer that was not asked for decides nothing.
 async fn decided(host: &Host, who: &Caller, hold: &Hold, answer: &Value) -> bool {
-    if host.approval(who) != Approval::ClientUser {
+    if host.approval(who) != ApproveAccess::ClientUser {
         return true;
     }
     let Some(decision) = decision(answer) else { return false };

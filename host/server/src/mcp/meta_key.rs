@@ -13,6 +13,8 @@ keys! { "dev.airlock":
     CODE = "code";
     /// Machine-readable facts about a failed call.
     ERROR = "error";
+    /// The hold that a call waits in.
+    HOLD = "hold";
     /// In a request: the caller's key, with which the same call is made once.
     IDEMPOTENCY = "idempotency_key";
     /// Where an answer comes from, with the digest of the component.

@@ -65,8 +65,11 @@ fn responses() -> BTreeMap<String, Value> {
 fn list() -> Value {
     let mut responses = responses();
     let holds = json!({
-        "type": "object", "required": ["holds"],
-        "properties": {"holds": {"type": "array", "items": reference::<Hold>()}},
+        "type": "object", "required": ["holds", "more"],
+        "properties": {
+            "holds": {"type": "array", "items": reference::<Hold>()},
+            "more": {"type": "boolean", "description": "Whether there are more, which are older"},
+        },
     });
     responses.insert("200".into(), success("The holds, the newest first", &holds));
     responses.insert("400".into(), problem("The query is not valid"));

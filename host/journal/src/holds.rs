@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::database::{self, Database, Form};
 use crate::process::Process;
 use crate::store::StoreError;
-use airlock_types::hold::Hold;
+use airlock_types::hold::{Hold, Standing};
 
 /// The name of the file, in the folder of the journal.
 pub const FILE: &str = "holds.db";
@@ -25,6 +25,9 @@ pub const HOLDS_MAX: u32 = 10_000;
 
 /// For how long a hold that ended is kept, in milliseconds: 30 days. Its records have their own retention.
 const KEPT_MS_MAX: u64 = 30 * 86_400_000;
+
+/// For how long a hold is kept after its time when nobody asks for it, in milliseconds: a day.
+const UNASKED_MS_MAX: u64 = 86_400_000;
 
 /// Most holds that are kept. Beyond them the oldest that ended go.
 const KEPT_MAX: u32 = 50_000;
@@ -75,6 +78,15 @@ pub struct Kept {
     /// Whether whoever made the call got its end.
     #[serde(default)]
     pub is_fetched: bool,
+}
+
+impl Kept {
+    /// Ends the hold. What the call said is on its records from now on, for as long as the operator keeps these.
+    pub fn close(&mut self, standing: Standing) {
+        self.hold.standing = standing;
+        (self.hold.arguments, self.reply) = (None, None);
+        self.hold.rules.iter_mut().for_each(|rule| rule.values.clear());
+    }
 }
 
 /// What became of a call that is to be held.
@@ -316,6 +328,10 @@ fn of_call(connection: &Connection, call: &str) -> Result<Option<Box<Kept>>, Sto
 fn forget(connection: &Connection, now_unix_ms: u64) -> Result<(), StoreError> {
     let oldest = now_unix_ms.saturating_sub(KEPT_MS_MAX).cast_signed();
     connection.prepare_cached("DELETE FROM holds WHERE created_unix_ms < ?1")?.execute([oldest])?;
+    // Nobody asked what became of these, which have arguments still.
+    let unasked = "DELETE FROM holds WHERE standing = 'open' AND expires_unix_ms < ?1";
+    let day_ago = now_unix_ms.saturating_sub(UNASKED_MS_MAX).cast_signed();
+    connection.prepare_cached(unasked)?.execute([day_ago])?;
     let beyond = "DELETE FROM holds WHERE standing NOT IN ('open', 'running') AND id IN \
                   (SELECT id FROM holds ORDER BY created_unix_ms DESC LIMIT -1 OFFSET ?1)";
     connection.prepare_cached(beyond)?.execute([KEPT_MAX])?;
@@ -339,8 +355,6 @@ fn prepare(connection: &mut Connection) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
-    use airlock_types::hold::Standing;
 
     use super::*;
 

@@ -214,7 +214,7 @@ pub struct Hold {
     pub caller: String,
     /// The record of the held call.
     pub record: String,
-    /// The arguments. None where some are confidential.
+    /// The arguments, as long as it waits. None where some are confidential.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub arguments: Option<Value>,
     /// SHA-256 of the canonical arguments, hex.

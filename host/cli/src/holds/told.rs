@@ -107,6 +107,9 @@ fn since(hold: &Hold, now_unix_ms: u64) -> String {
 
 fn arguments(hold: &Hold) -> Vec<Line> {
     let Some(arguments) = &hold.arguments else {
+        if hold.standing != Standing::Open {
+            return vec![line(Tone::Quiet, format!("`airlock show {}` has them", hold.record))];
+        }
         let text = "some are confidential, so that they are kept nowhere; `airlock show` of the record has what is not";
         return vec![line(Tone::Doubt, text)];
     };

@@ -193,23 +193,23 @@ impl Host {
     /// Ends a hold whose time is over, and one whose process ended while it ran its call.
     async fn settle(&self, host: &Arc<Generation>, kept: Kept) -> Result<Kept, HoldError> {
         let now_unix_ms = ms(host.environment().wall());
-        let is_dead = kept.hold.standing == Standing::Running
-            && !host.holds().lives(host.environment(), kept.owner.clone()).await?;
-        if !kept.hold.is_due(now_unix_ms) && !is_dead {
+        let is_due = kept.hold.is_due(now_unix_ms);
+        if !is_due && kept.hold.standing != Standing::Running {
             return Ok(kept);
         }
-        // Its call may have ended, or begun: the records say so.
-        let begun = match (&kept.hold.ended_by, is_dead) {
-            (Some(record), true) => host.record(record.clone()).await?,
-            (Some(_) | None, _) => (None, None),
-        };
-        let has_begun = begun.0.is_some() || begun.1.is_some();
+        // A call that runs may have ended without word of it: the records say so.
+        let (record, open) = host.record(kept.hold.ended_by.clone().unwrap_or_default()).await?;
+        let is_over = record.is_some() || open.as_ref().is_some_and(|open| !open.is_running);
+        let lives = host.holds().lives(host.environment(), kept.owner.clone()).await?;
+        if !is_due && !is_over && (lives || open.is_some()) {
+            return Ok(kept);
+        }
         let record = new_record(host);
         let settle = move |kept: &mut Kept, own: &str| {
             if kept.hold.is_due(now_unix_ms) {
                 (kept.hold.standing, kept.hold.ended_by) = (Standing::Expired, Some(record));
-            } else if kept.hold.standing == Standing::Running && has_begun {
-                kept.hold.standing = Standing::Done;
+            } else if kept.hold.standing == Standing::Running && is_over {
+                kept.close(Standing::Done);
                 return Ok(false);
             } else if kept.hold.standing == Standing::Running {
                 (kept.hold.standing, kept.hold.ended_by) = (Standing::Void, Some(record));
@@ -287,7 +287,8 @@ async fn finish(
     let (hold, apart) = (kept.hold.clone(), host.holds().apart(&kept.hold.id));
     let is_lost = kept.is_confidential && apart.is_none();
     let apart = apart.unwrap_or_default();
-    let (held, _) = host.record(hold.record.clone()).await?;
+    // Without its facts the call is judged by none, and says so: it must not stay as one that runs.
+    let (held, _) = host.record(hold.record.clone()).await.unwrap_or_default();
     let reply = apart.reply.as_deref().cloned();
     let reply = reply.or_else(|| kept.reply.and_then(|reply| serde_json::from_value(reply).ok()));
     let resume = Resume {
@@ -314,15 +315,16 @@ async fn finish(
     };
     host.holds().keep_reply(&hold.id, reply);
     let end = move |kept: &mut Kept, _: &str| {
-        // What waited is on record now.
-        (kept.hold.standing, kept.reply) = (standing, None);
-        Ok::<_, HoldError>(())
+        // As it is told of.
+        let hold = Hold { standing, ..kept.hold.clone() };
+        kept.close(standing);
+        Ok::<_, HoldError>(hold)
     };
     let changed = host.holds().change(host.environment(), hold.id, end).await?;
-    let ((), kept) = changed.ok_or(HoldError::Unknown)??;
-    host.tell_of(&kept.hold);
+    let (hold, _) = changed.ok_or(HoldError::Unknown)??;
+    host.tell_of(&hold);
     drop(running);
-    Ok(kept.hold)
+    Ok(hold)
 }
 
 /// The held call, as it is made once more.

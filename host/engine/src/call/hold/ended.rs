@@ -93,7 +93,7 @@ pub(super) async fn expired(host: &Generation, known: Kept, events: &Events<'_>)
     let now_unix_ms = events.started_unix_ms();
     let expire = move |kept: &mut Kept, _: &str| {
         if kept.hold.is_due(now_unix_ms) {
-            kept.hold.standing = Standing::Expired;
+            kept.close(Standing::Expired);
         }
         Ok::<_, ()>(())
     };

@@ -35,14 +35,19 @@ pub(crate) struct HeldShop {
 impl HeldShop {
     /// A shop with this rule for its orders, and more settings.
     pub(crate) async fn with(rule: &str) -> HeldShop {
+        HeldShop::checked(rule, "").await
+    }
+
+    /// A shop with a rule, and with checks of its contract.
+    pub(crate) async fn checked(rule: &str, checks: &str) -> HeldShop {
         let shop = Shop::with_journal(Orders::start(&[]).await.unwrap());
         let caller = |(i, (name, approve)): (usize, &(&str, &str))| {
             let (_, digest) = token::new([u8::try_from(i).unwrap(); 32]);
             format!("[callers.{name}]\ntools = [\"*\"]\ntokens = [\"{digest}\"]\napprove = {approve}\n")
         };
         let callers: String = CALLERS.iter().enumerate().map(caller).collect();
-        let writes = "[tool.place]\neffects = \"write\"\n";
-        let registry = shop.registry(writes, &format!("{callers}{rule}"));
+        let contract = format!("[tool.place]\neffects = \"write\"\n{checks}");
+        let registry = shop.registry(&contract, &format!("{callers}{rule}"));
         HeldShop { shop, registry }
     }
 

@@ -1,12 +1,14 @@
 //! Rules that hold a call until a person has decided: those of contracts and of registries. Nothing held runs.
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
 
 use airlock::backtest::{Backtest, Change};
 use airlock::config::ConfigFile;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::{Code, Status};
 use airlock_types::decision::Ruling;
+use airlock_types::hold::{Approver, HoldDecision};
 use airlock_types::reply::Reply;
 use serde_json::{Value, json};
 
@@ -345,5 +347,59 @@ async fn a_backtest_says_which_recorded_calls_would_be_held() {
         let tested = backtest.test(&record, &|_| Err("nothing is encrypted".to_owned())).await;
         // Its component has no code: what is not held would abort.
         assert_eq!(tested.change == Change::Held, is_held, "{rule}: {tested:?}");
+    }
+}
+
+/// The heads and bodies of as many requests, each of which is answered.
+fn service() -> (String, tokio::task::JoinHandle<Vec<(String, Value)>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/holds", listener.local_addr().unwrap());
+    let served = tokio::task::spawn_blocking(move || {
+        (0..2)
+            .map(|_| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = Vec::new();
+                let (head, body) = loop {
+                    let mut buffer = [0; 4096];
+                    let read = stream.read(&mut buffer).unwrap();
+                    request.extend_from_slice(&buffer[..read]);
+                    let text = String::from_utf8_lossy(&request).into_owned();
+                    if let Some((head, body)) = text.split_once("\r\n\r\n")
+                        && let Ok(body) = serde_json::from_str(body)
+                    {
+                        break (head.to_owned(), body);
+                    }
+                };
+                stream.write_all(b"HTTP/1.1 204 x\r\n\r\n").unwrap();
+                (head, body)
+            })
+            .collect()
+    });
+    (url, served)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_of_the_operator_is_told_when_a_hold_opens_and_ends() {
+    let (url, served) = service();
+    let key = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(key.path(), "whsec-0123456789").unwrap();
+    let webhook = format!("{{ url = \"{url}\", secret = \"hook\", allow = [\"127.0.0.1/32\"] }}");
+    let key = key.path().display();
+    let stage =
+        bank(&format!("[approval]\nwebhook = {webhook}\n[secrets]\nhook = {{ file = \"{key}\" }}\n")).await;
+    let held = pay(&stage, "a", 900.0).await;
+    is_held(&stage, &held);
+    let (id, by) = (held.hold.unwrap().id, Approver::Operator);
+    let no = HoldDecision::Reject { reason: "too much".into() };
+    stage.host.decide_hold(&id, &by, no).await.unwrap();
+    stage.host.told_of_holds().await;
+    let told = served.await.unwrap();
+    let event = |(_, body): &(String, Value)| (body["event"].clone(), body["hold"]["standing"].clone());
+    let events: Vec<_> = told.iter().map(event).collect();
+    assert_eq!(events, [(json!("held"), json!("open")), (json!("ended"), json!("rejected"))]);
+    for (head, body) in &told {
+        assert!(head.starts_with("POST /holds HTTP/1.1") && head.contains("airlock-signature: t="), "{head}");
+        assert_eq!(body["hold"]["arguments"]["amount"], json!(900));
+        assert_eq!(body["hold"]["rules"][0]["values"], json!(["args.amount = 900"]));
     }
 }

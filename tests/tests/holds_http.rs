@@ -225,3 +225,22 @@ async fn bad_requests_say_what_is_wrong() {
     assert_eq!(decide(&server, "bob", &id, "bless", &json!({})).await.0, 404);
     assert_eq!((reply(&server, "ann", &id).await.0, shop.applied("a")), (202, 0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_result_is_seen_by_its_approver_before_its_caller() {
+    let check = "[[tool.place.expect]]\nrelation = { that = \"result < 200\" }\nverdict = \"escalate\"\n";
+    let shop = HeldShop::checked("", check).await;
+    let server = shop.server();
+    let id = hold(&shop, &server, "ann", "a").await;
+    assert_eq!(shop.applied("a"), 1, "the tool ran");
+    let path = format!("/v1/holds/{id}/result");
+    let (status, waits) = read(get(&server, "bob", &path).await).await;
+    assert_eq!((status, &waits["result"]), (200, &json!(201)), "{waits}");
+    assert_eq!(get(&server, "ann", &path).await.status(), 403);
+    let shown = crate::stdout(&shop.airlock(&["holds", "show", &id]));
+    assert!(shown.contains("waits to be delivered") && shown.contains("result      201"), "{shown}");
+    assert_eq!(decide(&server, "bob", &id, "approve", &json!({})).await.0, 200);
+    let (status, answer) = reply(&server, "ann", &id).await;
+    assert_eq!((status, &answer["result"], shop.applied("a")), (200, &json!(201), 1), "{answer}");
+    assert_eq!(get(&server, "bob", &path).await.status(), 404, "nothing waits any more");
+}

@@ -1,7 +1,7 @@
 //! `airlock holds`: the calls that wait for a person, and the decision about each.
 //!
-//! Owns the verb. Must not know how a hold is told (`holds/told.rs`), nor what follows from a decision. Whoever may write to the
-//! folder of the host decides as its operator. To add a decision: a variant of `Verb`.
+//! Owns the verb. Must not know how a hold is told (`holds/told.rs`), nor what follows from a decision. A person who
+//! can write to the folder of the host decides as its operator. To add a decision: a variant of `Verb`.
 
 mod told;
 
@@ -15,7 +15,7 @@ use airlock::config::ConfigFile;
 use airlock::environment::World;
 use airlock::host::{HoldError, Host};
 use airlock_contract::arguments;
-use airlock_journal::holds::{self, Found, Holds};
+use airlock_journal::holds::{self, Found, Holds, Kept};
 use airlock_journal::telling::plain;
 use airlock_types::caller::Caller;
 use airlock_types::environment::{Environment as _, ms};
@@ -103,7 +103,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
         Some(Verb::Reject { one, reason }) => (one, &|_| Ok(HoldDecision::Reject { reason: reason.clone() })),
         Some(Verb::Respond { one, text }) => (one, &|_| Ok(HoldDecision::Respond { text: text.clone() })),
     };
-    let hold = find(&file, &one.id)?;
+    let hold = find(&file, &one.id)?.hold;
     let mut needed = file.needed_by(&hold.tool);
     // The call was made: whether strangers may call is for the server to say, and not asked again here.
     needed.config.http.allow_anonymous |= Caller::recorded(&hold.caller).is_anonymous();
@@ -160,20 +160,22 @@ fn list(args: &List, file: &ConfigFile, printer: &Printer) -> Ended {
 }
 
 fn show(one: &One, file: &ConfigFile, printer: &Printer) -> Ended {
-    let hold = find(file, &one.id)?;
+    let Kept { hold, reply, .. } = find(file, &one.id)?;
     if one.json {
-        printer.json(&hold)?;
+        let mut shown = serde_json::to_value(&hold)?;
+        reply.into_iter().for_each(|reply| shown["waiting"] = reply);
+        printer.json(&shown)?;
         return Ok(0);
     }
     let mut page = Page::new(printer);
-    page.told(&told::whole(&hold, now_unix_ms()));
+    page.told(&told::whole(&hold, reply.as_ref(), now_unix_ms()));
     page.end();
     Ok(0)
 }
 
 /// The hold with this id, or the only one whose id begins so. It is looked up without a host: what waits can be read even if a
 /// component of the registry is broken.
-fn find(file: &ConfigFile, id: &str) -> anyhow::Result<Hold> {
+fn find(file: &ConfigFile, id: &str) -> anyhow::Result<Kept> {
     if id.chars().count() < HOLD_PREFIX_CHARS_MIN {
         let how = format!(
             "give {HOLD_PREFIX_CHARS_MIN} characters or more; `airlock holds list --all` has the ids"
@@ -185,13 +187,13 @@ fn find(file: &ConfigFile, id: &str) -> anyhow::Result<Hold> {
         .into());
     }
     let found = store(file)?.map_or(Ok(Found::Nothing), |store| store.find(id))?;
-    let mut hold = match found {
-        Found::One(kept) => kept.hold,
+    let mut kept = match found {
+        Found::One(kept) => *kept,
         Found::Nothing => return Err(refused(HoldError::Unknown)),
         Found::Several => return Err(refused(HoldError::Ambiguous)),
     };
-    expire(&mut hold, now_unix_ms());
-    Ok(hold)
+    expire(&mut kept.hold, now_unix_ms());
+    Ok(kept)
 }
 
 /// The holds of a registry. `None` where no call was held yet: the file is not made.
@@ -200,7 +202,7 @@ fn store(file: &ConfigFile) -> anyhow::Result<Option<Holds>> {
     Ok(path.try_exists()?.then(|| Holds::at(&path)))
 }
 
-/// Nobody may have asked for it since its time was over.
+/// The file still says open when no request came since its time was over.
 fn expire(hold: &mut Hold, now_unix_ms: u64) {
     if hold.is_due(now_unix_ms) {
         hold.standing = Standing::Expired;

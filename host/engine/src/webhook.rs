@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 
@@ -17,6 +16,7 @@ use crate::blocking::Lane;
 use crate::capability::http::{Destination, Resolve, TlsError};
 use crate::config::{WebhookConfig, WebhookUrl};
 use crate::secret::{Secret, Secrets};
+use crate::telemetry::metrics::Count;
 use airlock_types::digest::hex;
 use airlock_types::environment::{SharedEnvironment, within};
 use airlock_types::hold::{Hold, Standing};
@@ -53,7 +53,7 @@ struct Letter {
     body: Bytes,
     /// For the log.
     hold: String,
-    failed: Counter,
+    failed: Count,
 }
 
 /// What is sent.
@@ -100,7 +100,7 @@ impl Webhook {
     }
 
     /// Tells of a hold that was opened or has ended. Waits for nothing; `failed` counts what is not delivered.
-    pub(crate) fn send(&self, environment: &SharedEnvironment, failed: &Counter, hold: &Hold) {
+    pub(crate) fn send(&self, environment: &SharedEnvironment, failed: &Count, hold: &Hold) {
         let Some(event) = event(hold.standing) else { return };
         // Plain data, which can always be written.
         let body = serde_json::to_vec(&Told { event, hold }).unwrap_or_default().into();

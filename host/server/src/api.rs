@@ -40,6 +40,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(host: Arc<Host>) -> Route
         .route("/v1/calls/{id}/grade", post(grade::grade))
         .route("/v1/holds", get(holds::list))
         .route("/v1/holds/{id}", get(holds::one))
+        .route("/v1/holds/{id}/result", get(holds::result))
         .route("/v1/holds/{id}/reply", get(holds::reply))
         .route("/v1/holds/{id}/{decision}", post(holds::decide))
         .route("/v1/openapi.json", get(document))

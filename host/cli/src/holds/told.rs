@@ -8,6 +8,7 @@ use airlock_types::hold::{Decided, Hold, HoldRule, Standing};
 use airlock_types::record::Record;
 use airlock_types::text::visible_json;
 use airlock_types::words::count;
+use serde_json::Value;
 
 /// Characters of an id in a list, which are enough to name it.
 const ID_CHARS: usize = 12;
@@ -62,8 +63,8 @@ fn tone(hold: &Hold) -> Tone {
     }
 }
 
-/// Everything that a person must see before they decide.
-pub(super) fn whole(hold: &Hold, now_unix_ms: u64) -> Told {
+/// Everything that a person must see before they decide. `reply` is the one that waits, for a held result.
+pub(super) fn whole(hold: &Hold, reply: Option<&Value>, now_unix_ms: u64) -> Told {
     let sections = [
         section(
             "hold",
@@ -74,6 +75,7 @@ pub(super) fn whole(hold: &Hold, now_unix_ms: u64) -> Told {
         ),
         section("asked", vec![line(Tone::Plain, asked(hold)), line(Tone::Quiet, since(hold, now_unix_ms))]),
         section("arguments", arguments(hold)),
+        section("result", result(hold, reply)),
         section("rules", hold.rules.iter().flat_map(rule).collect()),
         section("decided", decided_by(hold)),
         section(
@@ -113,8 +115,22 @@ fn arguments(hold: &Hold) -> Vec<Line> {
         let text = "some are confidential, so that they are kept nowhere; `airlock show` of the record has what is not";
         return vec![line(Tone::Doubt, text)];
     };
-    let text = serde_json::to_string_pretty(arguments).unwrap_or_default();
+    json(arguments)
+}
+
+fn json(value: &Value) -> Vec<Line> {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.lines().map(|text| line(Tone::Plain, visible_json(text))).collect()
+}
+
+/// The result that waits to be delivered: its value, and its content blocks where it has any.
+fn result(hold: &Hold, reply: Option<&Value>) -> Vec<Line> {
+    let is_waiting = hold.is_result && hold.standing == Standing::Open;
+    let Some(reply) = reply.filter(|_| is_waiting) else {
+        let text = "some of it is confidential, so that it is in the memory of the server alone";
+        return is_waiting.then(|| line(Tone::Doubt, text)).into_iter().collect();
+    };
+    ["result", "content"].into_iter().filter_map(|part| reply.get(part)).flat_map(json).collect()
 }
 
 /// What a rule says, the expression where it has one, the values that decided it, and who may approve.

@@ -15,6 +15,7 @@ use crate::caller::{
 use airlock_types::caller::{ANONYMOUS, LOCAL};
 use airlock_types::diagnostic::Diagnostic;
 use airlock_types::grant::Narrowing;
+use airlock_types::hold::Approver;
 
 /// One caller. `local` stands for the command line and stdio, `anonymous` for requests without a token.
 #[derive(Clone, Debug, Deserialize)]
@@ -176,6 +177,11 @@ pub(super) fn problems(file: &ConfigFile) -> Vec<Diagnostic> {
         if [LOCAL, ANONYMOUS].contains(&text) && !caller.tokens.is_empty() {
             problem(format!("`{text}` is who shows no token; it can have none"), "this caller");
         }
+        if text == Approver::OPERATOR && caller.approve != ApproveAccess::None {
+            let label =
+                "among approvers it is who has the folder of the registry; give the caller another name";
+            problem(format!("`{text}` cannot be a caller that approves"), label);
+        }
         for token in &caller.tokens {
             // A token identifies one caller. With two, the order of the file would decide who a request is from.
             if let Some((other, _)) = seen.iter().find(|(_, digest)| digest.same(token)) {
@@ -222,6 +228,7 @@ mod tests {
         assert!(
             refused("[callers.a]\ntools = []\napprove = \"user\"\n").contains("`approve` is true, false or")
         );
+        assert!(refused("[callers.operator]\ntools = []\napprove = true\n").contains("another name"));
         assert!(refused("[callers.a]\ntools = []\nbudgets.calls_per_minutes = 1\n").contains("did you mean"));
     }
 }

@@ -1,14 +1,14 @@
-//! Whether a call that comes again with the id of a hold is the one that the hold has.
+//! What doors ask of a hold: whether a call that comes again with its id is the one that it has, and which reply waits in it.
 //!
-//! Owns that question, which doors ask before they give out what became of a hold. Must not know how a door carries the id:
-//! whatever comes from a client is not trusted.
+//! Must not know how a door carries the id: whatever comes from a client is not trusted.
 
 use super::holds::find;
 use super::{HoldError, Host};
 use crate::call::args_digest;
 use airlock_journal::holds::Kept;
 use airlock_types::call::Call;
-use airlock_types::hold::{HOLD_ID_CHARS, Hold};
+use airlock_types::hold::{HOLD_ID_CHARS, Hold, Standing};
+use airlock_types::reply::Reply;
 
 impl Host {
     /// The hold with this whole id, if it is of this call: the same caller, tool and arguments.
@@ -29,5 +29,16 @@ impl Host {
         // Last, since it costs as much as a call's arguments do.
         let digest = args_digest(&host, call, hold.created_unix_ms).await;
         if digest.as_ref() == Some(&asked_digest) { Ok(hold) } else { Err(HoldError::Unknown) }
+    }
+
+    /// The reply that waits in a hold of a result, for those who may decide about it. `None` for the hold of a call that did not
+    /// run, for one that has ended, and where something in the reply is confidential.
+    ///
+    /// # Errors
+    /// When there is no such hold, or holds cannot be read.
+    pub async fn waiting_reply(&self, id: &str) -> Result<Option<Reply>, HoldError> {
+        let Kept { hold, reply, .. } = find(&self.generation(), id).await?;
+        let reply = reply.filter(|_| hold.is_result && hold.standing == Standing::Open);
+        Ok(reply.and_then(|reply| serde_json::from_value(reply).ok()))
     }
 }

@@ -198,7 +198,10 @@ impl Host {
             return Ok(kept);
         }
         // A call that runs may have ended without word of it: the records say so.
-        let (record, open) = host.record(kept.hold.ended_by.clone().unwrap_or_default()).await?;
+        let (record, open) = match &kept.hold.ended_by {
+            Some(id) => host.record(id.clone()).await?,
+            None => (None, None),
+        };
         let is_over = record.is_some() || open.as_ref().is_some_and(|open| !open.is_running);
         let lives = host.holds().lives(host.environment(), kept.owner.clone()).await?;
         if !is_due && !is_over && (lives || open.is_some()) {

@@ -14,6 +14,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+/// A count that code elsewhere adds to.
+pub(crate) type Count = Counter;
+
 /// The load of a gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AdmissionView {
@@ -226,7 +229,7 @@ impl Metrics {
     }
 
     /// Counts messages that the webhook did not take.
-    pub fn webhook_failed(&self) -> &Counter {
+    pub(crate) fn webhook_failed(&self) -> &Count {
         &self.webhook_failed
     }
 

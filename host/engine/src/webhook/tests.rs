@@ -104,7 +104,7 @@ fn world() -> SharedEnvironment {
 #[tokio::test]
 async fn a_service_is_told_in_order_with_a_signature_over_what_it_gets() {
     let (url, got) = service(&[200, 204]).await;
-    let (webhook, failed) = (webhook(&url, &["127.0.0.1/32"]), Counter::default());
+    let (webhook, failed) = (webhook(&url, &["127.0.0.1/32"]), Count::default());
     webhook.send(&world(), &failed, &hold(Standing::Open));
     webhook.send(&world(), &failed, &hold(Standing::Running));
     webhook.send(&world(), &failed, &hold(Standing::Done));
@@ -126,13 +126,13 @@ async fn a_service_is_told_in_order_with_a_signature_over_what_it_gets() {
 #[tokio::test]
 async fn what_may_pass_is_tried_three_times_and_then_counted() {
     let (url, got) = service(&[503, 500, 200]).await;
-    let (told, failed) = (webhook(&url, &["127.0.0.1/32"]), Counter::default());
+    let (told, failed) = (webhook(&url, &["127.0.0.1/32"]), Count::default());
     told.send(&world(), &failed, &hold(Standing::Open));
     told.flush(&world()).await;
     assert_eq!((got.lock().unwrap().len(), failed.get()), (3, 0));
     for (statuses, tries) in [(&[503, 503, 503, 200][..], 3), (&[302, 200], 1), (&[400, 200], 1)] {
         let (url, got) = service(statuses).await;
-        let (lost, failed) = (webhook(&url, &["127.0.0.1/32"]), Counter::default());
+        let (lost, failed) = (webhook(&url, &["127.0.0.1/32"]), Count::default());
         lost.send(&world(), &failed, &hold(Standing::Open));
         lost.flush(&world()).await;
         assert_eq!((got.lock().unwrap().len(), failed.get()), (tries, 1), "{statuses:?}");
@@ -143,7 +143,7 @@ async fn what_may_pass_is_tried_three_times_and_then_counted() {
 async fn an_address_that_is_not_public_is_reached_only_where_the_registry_allows_it() {
     let (url, got) = service(&[200]).await;
     for allow in [&[][..], &["10.0.0.0/8"]] {
-        let (denied, failed) = (webhook(&url, allow), Counter::default());
+        let (denied, failed) = (webhook(&url, allow), Count::default());
         denied.send(&world(), &failed, &hold(Standing::Open));
         denied.flush(&world()).await;
         assert_eq!(failed.get(), 1, "{allow:?}");
@@ -161,7 +161,7 @@ async fn a_service_that_does_not_answer_delays_nothing_and_its_queue_is_bounded(
     // Nobody accepts: the kernel takes the connections, and nothing answers.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let (webhook, failed) = (webhook(&url, &["127.0.0.1/32"]), Counter::default());
+    let (webhook, failed) = (webhook(&url, &["127.0.0.1/32"]), Count::default());
     for _ in 0..QUEUE_MAX + 10 {
         webhook.send(&world(), &failed, &hold(Standing::Open));
     }

@@ -78,6 +78,29 @@ pub(super) async fn one(
     }
 }
 
+/// The reply that waits in the hold of a result: what a person must see before it is delivered.
+pub(super) async fn result(
+    State(host): State<Arc<Host>>,
+    Extension(who): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Response {
+    if let Some(forbidden) = not_an_approver(&host, &who) {
+        return forbidden;
+    }
+    let waiting = match whole(&id) {
+        Ok(id) => host.waiting_reply(id).await,
+        Err(err) => Err(err),
+    };
+    match waiting {
+        Ok(Some(reply)) => Json(reply).into_response(),
+        Ok(None) => {
+            let detail = "no result waits in this hold, or some of it is confidential";
+            problem::response(&Problem::new(StatusCode::NOT_FOUND, "no-such-result", detail))
+        }
+        Err(err) => refused(&err),
+    }
+}
+
 /// The reply of a held call, for its caller: 202 while it waits.
 pub(super) async fn reply(
     State(host): State<Arc<Host>>,

@@ -30,7 +30,12 @@ pub(super) fn paths() -> Vec<(String, Value)> {
     let decisions = decisions.map(|(word, summary, schema)| {
         (format!("/v1/holds/{{id}}/{word}"), json!({"post": decision(word, summary, &schema)}))
     });
-    let gets = [("/v1/holds", list()), ("/v1/holds/{id}", one()), ("/v1/holds/{id}/reply", reply())];
+    let gets = [
+        ("/v1/holds", list()),
+        ("/v1/holds/{id}", one()),
+        ("/v1/holds/{id}/result", result()),
+        ("/v1/holds/{id}/reply", reply()),
+    ];
     gets.map(|(path, get)| (path.to_owned(), json!({"get": get}))).into_iter().chain(decisions).collect()
 }
 
@@ -90,6 +95,19 @@ fn one() -> Value {
     json!({
         "operationId": "get_hold",
         "summary": "Shows a hold. For callers that may decide holds.",
+        "parameters": [id()],
+        "responses": responses,
+    })
+}
+
+fn result() -> Value {
+    let mut responses = responses();
+    responses.insert("200".into(), success("The reply that waits", &reference::<Reply>()));
+    responses
+        .insert("404".into(), problem("There is no such hold, or no result waits in it that can be shown"));
+    json!({
+        "operationId": "get_held_result",
+        "summary": "Shows the result that waits to be delivered. For callers that may decide holds.",
         "parameters": [id()],
         "responses": responses,
     })

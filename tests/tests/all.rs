@@ -67,6 +67,7 @@ mod journal_prune;
 mod journal_unavailable;
 mod journal_views;
 mod keep;
+mod kept_reads;
 mod keys;
 mod keyvalue;
 mod ledger;

@@ -189,7 +189,7 @@ async fn the_verb_tells_by_tool_and_exits_with_3_where_a_stopped_call_would_pass
         assert_eq!((exit, &told["calls"]), (code, &Value::from(ids.len())), "{told}");
         let (exit, out, err) =
             airlock(&["backtest", "--registry", new.to_str().unwrap(), "--tool", "none", "--since", "1h"]);
-        assert!(exit == 0 && out.is_empty() && err.contains("0 calls"), "{out}{err}");
+        assert!(exit == 1 && out.is_empty() && err.contains("there is no tool `none`"), "{out}{err}");
     }
 }
 

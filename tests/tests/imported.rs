@@ -29,6 +29,12 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
+/// The document of a case, as JSON or YAML.
+fn document(case: &Path) -> String {
+    let is_yaml = case.join("document.yaml").exists();
+    text(case, if is_yaml { "document.yaml" } else { "document.json" })
+}
+
 fn text(case: &Path, name: &str) -> String {
     fs::read_to_string(case.join(name)).unwrap_or_else(|err| panic!("{}: {err}", case.join(name).display()))
 }
@@ -44,14 +50,17 @@ fn is_as_before(case: &Path, name: &str, made: &str) {
 #[test]
 fn what_is_made_of_documents_is_as_before_and_loads() {
     for case in cases() {
-        let document = text(&case, "document.json");
+        let document = document(&case);
         let name = case.file_name().unwrap().to_string_lossy();
         let made = import(&document, &name, &[]).unwrap_or_else(|err| panic!("{name}: {err}"));
-        let note = |kind: &str, note: &airlock_import::Note| {
-            format!("{kind}: {} {}: {}\n", note.function, note.place, note.what)
+        let said = |kind: &str, notes: &[airlock_import::Note]| {
+            let note = |note: &airlock_import::Note| {
+                format!("{kind}: {} {}: {}\n", note.function, note.place, note.what)
+            };
+            notes.iter().map(note).collect::<String>()
         };
-        let notes = made.loosened.iter().map(|one| note("loosened", one));
-        let notes: String = notes.chain(made.notes.iter().map(|one| note("note", one))).collect();
+        let notes = [("left out", &made.left_out), ("loosened", &made.loosened), ("note", &made.notes)];
+        let notes = notes.map(|(kind, notes)| said(kind, notes)).concat();
         is_as_before(&case, "world.wit", &made.wit);
         is_as_before(&case, "contract.toml", &made.contract);
         is_as_before(&case, "notes.txt", &notes);
@@ -158,6 +167,89 @@ fn a_line_that_was_edited_and_changed_is_a_conflict_that_names_both() {
 }
 
 #[test]
+fn conflicts_can_be_read_as_json() {
+    let folder = Folder::new();
+    let bound = |most: u32| json!({"count": {"type": "integer", "maximum": most}});
+    assert_eq!(folder.import(&bound(10), &[]).0, 0);
+    folder.edit("contract.toml", "maximum = 10", "maximum = 5");
+    let (code, said) = folder.import(&bound(20), &["--json"]);
+    assert_eq!(code, 1, "{said}");
+    let mut documents = serde_json::Deserializer::from_str(&said).into_iter::<Value>();
+    let read = documents.next().unwrap().unwrap();
+    let conflict = &read["conflicts"][0];
+    assert_eq!(conflict["file"], "tool/contract.toml", "{said}");
+    assert_eq!(
+        (&conflict["edited"], &conflict["document"]),
+        (&json!("maximum = 5\n"), &json!("maximum = 20\n"))
+    );
+    assert!(conflict["line"].as_u64() > Some(1), "{said}");
+}
+
+#[test]
+fn a_second_import_says_what_it_removes() {
+    let folder = Folder::new();
+    let functions = |names: &[&str]| {
+        let functions: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+        Value::from(functions).to_string()
+    };
+    let import = |name: &str, document: &str, more: &[&str]| {
+        fs::write(folder.0.path().join(name), document).unwrap();
+        let mut command = std::process::Command::new(airlock_tests::program());
+        command.current_dir(folder.0.path()).args(["contract", "import", name, "--out", "tool"]).args(more);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert!(!import("doc.json", &functions(&["find", "getAll", "put"]), &[]).contains("removed"));
+    let said = import("doc.json", &functions(&["find", "put"]), &[]);
+    assert!(said.contains("removed: the function `get-all`\n"), "{said}");
+    let said = import("doc.json", &functions(&["find", "put"]), &["--only", "find"]);
+    assert!(said.contains("removed: the function `put`\n"), "{said}");
+    let said = import("new.json", &functions(&["find"]), &["--json"]);
+    let read: Value = serde_json::from_str(&said).unwrap();
+    let removed = read["removed"][0].as_str().unwrap();
+    assert!(removed.contains("imported:doc@") && removed.contains("imported:new@"), "{said}");
+}
+
+/// Characters that change how a text reads would let a document show a reviewer another contract than the host reads.
+#[test]
+fn what_is_written_shows_every_character() {
+    let hidden = "a\u{202e}b\u{2066}c\u{2028}d\u{7f}e\u{200b}f";
+    let document = json!([{
+        "name": format!("f{hidden}"), "title": hidden, "description": hidden,
+        "inputSchema": {"type": "object", "title": hidden, "properties": {
+            hidden: {"type": "string", "description": hidden, "enum": [hidden, "x"]},
+            "free": {"description": hidden, "anyOf": [{"type": "string", "pattern": hidden, "enum": [hidden]}, {"properties": {hidden: {}}}]},
+            "list": {"type": "array", "items": {"type": "string", "default": hidden, "examples": [hidden]}, "default": [hidden]},
+        }},
+    }]);
+    let refused = import(&document.to_string(), "x", &[]).unwrap_err().to_string();
+    assert!(refused.contains("no control characters"), "{refused}");
+    let document = document.to_string().replace('\u{7f}', "");
+    let made = import(&document, hidden, &[]).unwrap();
+    for text in [&made.wit, &made.contract] {
+        let shown = text.chars().find(|c| airlock_types::text::is_hidden(*c) && *c != '\n');
+        assert_eq!(shown, None, "{text}");
+    }
+    load(&made.wit, &made.contract).unwrap();
+}
+
+#[test]
+fn a_function_that_no_host_loads_is_left_out_and_named() {
+    let patterns: Map<String, Value> =
+        (0..129).map(|n| (format!("a{n}"), json!({"type": "string", "pattern": format!("^{n}")}))).collect();
+    let document = json!([
+        {"name": "good", "parameters": {"properties": {"a": {"type": "integer", "minimum": 5, "maximum": 4}}}},
+        {"name": "bad", "parameters": {"properties": patterns}},
+    ]);
+    let made = import(&document.to_string(), "x", &[]).unwrap();
+    assert_eq!(made.functions.len(), 1, "{made:?}");
+    let left = &made.left_out[0];
+    assert!(left.function == "bad" && left.what.contains("129 patterns"), "{left:?}");
+    assert!(made.loosened.iter().any(|note| note.what.contains("`minimum` 5 is left out")), "{made:?}");
+}
+
+#[test]
 fn what_was_not_imported_is_not_overwritten() {
     let folder = Folder::new();
     fs::create_dir(folder.0.path().join("tool")).unwrap();
@@ -196,9 +288,18 @@ fn a_bad_document_is_refused_with_its_place() {
         r##"{{"name": "f", "parameters": {{"$defs": {{{}, "d15": {{}}}}, "type": "object", "properties": {{"a": {{"$ref": "#/$defs/d0"}}}}}}}}"##,
         defs.join(",")
     );
-    let cases: [(&str, &str); 12] = [
+    let cases: [(&str, &str); 15] = [
         ("", "it is not JSON"),
-        ("openapi: 3.1.0\n", "convert YAML to JSON first"),
+        ("openapi: 3.1.0\n", "`/paths`: it has no `paths`"),
+        ("openapi: 3.1.0\npaths: {a: [}\n", "line 2"),
+        (
+            "openapi: 3.1.0\npaths:\n  /a:\n    get:\n      parameters:\n      - {name: b, in: query, schema: {items: {$ref: '#/x'}}}\n",
+            "`/paths/~1a/get/parameters/0/schema/items/$ref`: `#/x` leads nowhere",
+        ),
+        (
+            "openapi: 3.1.0\npaths:\n  /a:\n    post: {requestBody: {$ref: '#/x'}}\n",
+            "`/paths/~1a/post/requestBody/$ref`: `#/x` leads nowhere",
+        ),
         ("{\"name\": \"f\",", "it is not JSON"),
         ("{}", "no document that can be imported"),
         ("[]", "no document that can be imported"),
@@ -211,7 +312,7 @@ fn a_bad_document_is_refused_with_its_place() {
         ),
         (
             r##"{"name": "f", "parameters": {"type": "object", "properties": {"a": {"$ref": "https://x.example/s"}}}}"##,
-            "leads out of the document",
+            "`/parameters/properties/a/$ref`: `https://x.example/s` leads out of the document",
         ),
         (&deep, "nested deeper than 48"),
         (&bomb, "too large"),

@@ -9,6 +9,7 @@ use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::{Code, Ran};
 use airlock_types::reply::Reply;
+use airlock_types::session::SessionKey;
 use serde_json::{Value, json};
 
 use crate::callers::two_callers;
@@ -48,6 +49,28 @@ async fn the_same_call_with_the_same_key_gets_the_stored_reply() {
     assert_eq!((repeat.of, &*repeat.how), (Some(first.record), "key"));
     assert_eq!(book(&stage, "k2", "1A", Ok("booked")).await.code, Code::Ok);
     assert_eq!(stage.script.attempts(), 2);
+}
+
+/// With another key it would run: that it was sent before says nothing.
+#[tokio::test]
+async fn a_key_or_a_session_that_is_wrong_is_no_repeat_of_a_call() {
+    let stage = desk().await;
+    for _ in 0..4 {
+        let refused = book(&stage, "has space", "1A", Ok("booked")).await;
+        let message = refused.error.unwrap().message;
+        assert_eq!(refused.code, Code::ArgsIdempotency);
+        assert!(message.contains("`Idempotency-Key`") && message.contains("without a key"), "{message}");
+        assert!(!message.contains("same call") && !message.contains("same error"), "{message}");
+        let call = Call { session: SessionKey::Handle("gone".into()), ..keyed("k", "1A") };
+        let unknown = stage.make(call, Ok(json!("booked"))).await;
+        let message = unknown.error.unwrap().message;
+        assert_eq!(unknown.code, Code::ArgsPrecondition);
+        assert!(message.contains("`Airlock-Session`") && message.contains("_meta"), "{message}");
+        assert!(!message.contains("same call") && !message.contains("same error"), "{message}");
+    }
+    book(&stage, "k", "1A", Ok("booked")).await;
+    let message = book(&stage, "k", "2B", Ok("booked")).await.error.unwrap().message;
+    assert!(message.contains("both would be made"), "{message}");
 }
 
 #[tokio::test]

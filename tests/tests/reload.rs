@@ -305,3 +305,24 @@ fn diff_finds_relations_that_a_contract_no_longer_requires() {
     assert!(said(&wider).contains("- require: \"args.value < 1000.0\"  WIDER"), "{}", said(&wider));
     assert_eq!(diff(&loose, &strict).status.code(), Some(0), "{}", said(&diff(&loose, &strict)));
 }
+
+/// A server loads its file again and again for a failure that may pass; each generation is news to its clients.
+#[tokio::test]
+async fn a_load_that_comes_to_the_same_makes_no_generation() {
+    const WIT: &str = "package test:desk;\nworld desk { export find: func() -> result<string, string>; }";
+    const REGISTRY: &str =
+        "[tools.desk]\ncomponent = \"desk.wasm\"\n[tools.gone]\ncomponent = \"gone.wasm\"\n";
+    let stage =
+        crate::scripted::Stage::open(&[("desk", WIT, "")], "[tools.desk]\ncomponent = \"desk.wasm\"\n").await;
+    let file = crate::scripted::Stage::registry(stage.folder.path(), REGISTRY);
+    let generations = stage.host.generations();
+    let revision = stage.host.revoke(&file);
+    let load = async || {
+        stage.host.exchange(&file, revision, &Default::default()).await.unwrap();
+        *generations.borrow()
+    };
+    let first = load().await;
+    assert_eq!([load().await, load().await], [first, first]);
+    std::fs::write(stage.folder.path().join("gone.wasm"), "no component").unwrap();
+    assert_eq!(load().await, first + 1, "it is left out for another reason");
+}

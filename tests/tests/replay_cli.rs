@@ -84,7 +84,7 @@ fn a_bisection_names_the_version_that_changed_the_answer() {
         (done.status.code(), text)
     };
     let (exit, said) = bisect(&versions);
-    assert!(exit == Some(1) && said.contains("v4.wasm is the first that answers otherwise"), "{said}");
+    assert!(exit == Some(3) && said.contains("v4.wasm is the first that answers otherwise"), "{said}");
     // The two ends, and two in between.
     assert!(said.contains("4 of 7 versions tried"), "{said}");
     let (exit, said) = bisect(&versions[..4]);
@@ -93,6 +93,51 @@ fn a_bisection_names_the_version_that_changed_the_answer() {
     assert!(exit == Some(2), "{said}");
     let (exit, said) = bisect(&[versions[0].clone(), "none.wasm".to_owned()]);
     assert!(exit == Some(1) && said.contains("`none.wasm` cannot be read"), "{said}");
+    // Another component is no version that answers otherwise.
+    let other = tools.join("text-digest.wasm").display().to_string();
+    let (exit, said) = bisect(&[versions[0].clone(), other]);
+    assert!(exit == Some(1) && said.contains("text-digest.wasm is no version of"), "{said}");
+}
+
+#[test]
+fn a_tool_that_is_not_there_is_told_from_one_without_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, tools) = (folder.path().join("airlock.toml"), root().join("example-tools/build"));
+    let text = format!("[tools.convert]\ncomponent = \"{}/unit-convert.wasm\"\n", tools.display());
+    std::fs::write(&path, text).unwrap();
+    for verb in [["backtest"].as_slice(), &["replay", "--since", "1h"]] {
+        for (tool, exit, says) in [("convert", 0, "0 the same"), ("nope", 1, "there is no tool `nope`")] {
+            let done = airlock(&path, &[verb, &["--tool", tool]].concat());
+            let said = String::from_utf8_lossy(&done.stderr);
+            assert!(done.status.code() == Some(exit) && said.contains(says), "{verb:?} {tool}: {said}");
+        }
+    }
+}
+
+/// `airlock replay … | head` must not look like a replay that came to the same.
+#[test]
+fn a_reader_that_closes_the_pipe_does_not_hide_a_failure() {
+    use std::process::{Command, Stdio};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("airlock.toml");
+    let tools = root().join("example-tools/build");
+    std::fs::write(
+        &path,
+        format!("[tools.unit_convert]\ncomponent = \"{}/unit-convert.wasm\"\n", tools.display()),
+    )
+    .unwrap();
+    // The arguments are refused, so that nothing ran that could be replayed.
+    let called = airlock(&path, &["call", "unit_convert", "{}", "--json"]);
+    let reply: Value = serde_json::from_slice(&called.stdout).unwrap();
+    let id = reply["record"].as_str().unwrap();
+    let mut replaying = Command::new(airlock_tests::program())
+        .args(["--registry".as_ref(), path.as_os_str(), "replay".as_ref(), id.as_ref()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(replaying.stdout.take());
+    assert_eq!(replaying.wait().unwrap().code(), Some(1));
 }
 
 #[test]

@@ -83,7 +83,9 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     };
     process.report(&file, printer);
     threads.block_on(async {
-        let journal = open::records(records.as_ref().unwrap_or(&file))?;
+        let written = records.as_ref().unwrap_or(&file);
+        let journal = open::records(written)?;
+        let (tried, written) = (file.clone(), written.clone());
         let backtest =
             Backtest::open(open::in_process(&process), file).await.map_err(|err| Message(err.to_string()))?;
         open::report(backtest.host(), printer)?;
@@ -104,6 +106,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
                 }
             }
         }
+        tried::known(args.tool.as_deref(), report.calls, &[&tried, &written])?;
         report.print(args.json, printer)?;
         Ok(if report.count(Change::Passes) > 0 { EXIT_WIDER } else { 0 })
     })

@@ -10,9 +10,11 @@ use super::confined::Process;
 use super::open::ReplayedOn;
 use super::print::{Message, Printer};
 use super::replay::ModeName;
-use super::{EXIT_NO, Ended, Threads, found, open, sealed, tried};
+use super::{EXIT_CHANGED, Ended, Threads, found, open, sealed, tried};
+use airlock::Host;
 use airlock::config::ConfigFile;
-use airlock::replay::{Recorded, Replayed, replay};
+use airlock::replay::{Recorded, ReplayError, Replayed, replay};
+use airlock_types::caller::Caller;
 use airlock_types::record::Record;
 use airlock_types::shorten::shorten;
 
@@ -63,6 +65,8 @@ struct Bisection<'a> {
     recorded: Recorded,
     versions: Vec<PathBuf>,
     known: BTreeMap<usize, Answer>,
+    /// The function of the oldest version.
+    function: Option<String>,
 }
 
 pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
@@ -76,7 +80,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
         let record = found::ended(&open::records(&file)?, &args.call, registry)?;
         let recorded = last_recorded(&record, identity.as_deref())?;
         let (file, process, known) = (&file, &process, BTreeMap::new());
-        let mut bisection = Bisection { args, file, process, recorded, versions, known };
+        let mut bisection = Bisection { args, file, process, recorded, versions, known, function: None };
         let changed = bisection.first_changed(printer).await?;
         bisection.tell(changed, printer)
     })
@@ -122,9 +126,16 @@ impl Bisection<'_> {
         if let Some(problems) = host.problems() {
             return Err(problems.into());
         }
+        self.is_version(version, &host)?;
         // A version that refuses the arguments answers otherwise, too.
-        let replayed = replay(&host, &self.recorded, self.args.mode.into()).await;
-        let answer = replayed.map_or_else(|err| Answer(err.to_string()), |replayed| Answer::of(&replayed));
+        let answer = match replay(&host, &self.recorded, self.args.mode.into()).await {
+            Ok(replayed) => Answer::of(&replayed),
+            // Another component, and no version of this one.
+            Err(err @ (ReplayError::NoTool(_) | ReplayError::Run(_))) => {
+                return Err(Message(format!("{}: {err}", self.name(version))).into());
+            }
+            Err(err) => Answer(err.to_string()),
+        };
         if !self.args.json {
             printer.note(format!("{}: {}", self.name(version), shorten(&answer.0, ANSWER_CHARS_MAX)));
         }
@@ -132,13 +143,28 @@ impl Bisection<'_> {
         Ok(answer)
     }
 
+    /// Refuses another component: that it answers otherwise says nothing.
+    fn is_version(&mut self, version: usize, host: &Host) -> Result<(), Message> {
+        let visible = host.visible(&Caller::local());
+        let Ok(tool) = visible.resolve(&self.recorded.tool) else { return Ok(()) };
+        let function = &tool.contract.function.name;
+        let first = self.function.get_or_insert_with(|| function.clone()).clone();
+        match first == *function {
+            true => Ok(()),
+            false => Err(Message(format!(
+                "{} is no version of {}: its function is `{function}`, and not `{first}`",
+                self.name(version),
+                self.name(0)
+            ))),
+        }
+    }
+
     fn name(&self, version: usize) -> String {
         self.args.versions[version].display().to_string()
     }
 
     fn tell(&self, changed: Option<usize>, printer: &Printer) -> Ended {
-        // As of a replay that comes to something else.
-        let exit = if changed.is_some() { EXIT_NO } else { 0 };
+        let exit = if changed.is_some() { EXIT_CHANGED } else { 0 };
         if self.args.json {
             let tried = self
                 .known

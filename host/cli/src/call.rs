@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// The arguments: a JSON object, or `-` to read it from stdin
     #[arg(value_name = "JSON", default_value = "{}")]
     arguments: String,
+    /// With this key the same call is made once, in whatever process: its repeats get the reply of the first one
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
     /// Print the whole envelope as one JSON document
     #[arg(long)]
     json: bool,
@@ -58,7 +61,9 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
 async fn call(args: &Args, file: &ConfigFile, process: &Process, printer: &Printer) -> Ended {
     let host = open::host_for(&args.tool, file, Some(process), printer).await?;
     let text = arguments(&args.arguments, &host.argument_limits())?;
-    let reply = host.call(Call::new(&args.tool, Arguments::Text(text.into()))).await;
+    let call = Call::new(&args.tool, Arguments::Text(text.into()));
+    let call = Call { idempotency: args.idempotency_key.clone(), ..call };
+    let reply = host.call(call).await;
     let mut reply = waited(args, &host, reply, printer).await?;
     // The program ends with this call: a person is told of a hold now, or not at all.
     host.told_of_holds().await;

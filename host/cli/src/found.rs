@@ -61,6 +61,14 @@ impl Found {
         if self.faults.is_empty() { 0 } else { EXIT_NO }
     }
 
+    /// Says on stderr how what is confidential in the call can be shown, if it is kept.
+    pub(super) fn note_sealed(&self, printer: &Printer) {
+        let sealed = self.record.confidential.as_ref().map(|confidential| confidential.sealed.as_str());
+        if sealed.is_some_and(|sealed| !sealed.is_empty()) {
+            printer.note("note: what is confidential in the call is encrypted to `journal.recipient`: `--identity FILE` shows it");
+        }
+    }
+
     /// Says on stderr, beside a record as JSON, where the call stands.
     pub(super) fn note(&self, printer: &Printer) {
         match self.stand {

@@ -65,6 +65,8 @@ const REGISTRY: &str = "airlock.toml";
 /// Exit codes of verbs. The exit codes of calls are in the table of outcome codes.
 const EXIT_NO: u8 = 1;
 const EXIT_WIDER: u8 = 3;
+/// A version answers otherwise: told apart from a bisection that cannot be made.
+const EXIT_CHANGED: u8 = 3;
 const EXIT_HOST: u8 = 70;
 
 /// A WebAssembly tool host that makes the tool calls of agents disciplined.
@@ -171,8 +173,8 @@ fn main() -> ExitCode {
     let outcome = run(&arguments, &printer);
     // After the verb ended: a call runs to its end and is recorded, even if its output is not read.
     match printer.written() {
-        Written::Whole => ended(outcome, &printer),
-        Written::Closed => ExitCode::SUCCESS,
+        // A reader that has seen enough does not turn a failure into a success.
+        Written::Whole | Written::Closed => ended(outcome, &printer),
         Written::Lost(err) => {
             printer.note(format!("error: the output cannot be written to stdout: {err}"));
             ExitCode::from(EXIT_HOST)

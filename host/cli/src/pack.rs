@@ -56,8 +56,7 @@ pub(super) async fn run(args: &Args, printer: &Printer) -> Ended {
             let none = Default::default();
             let docs = said_of(function, &component.info.functions, &docs).unwrap_or(&none);
             let said_of = tools.remove(&function.address()).unwrap_or_default();
-            Contract::prepare(function, said_of, docs)
-                .map_err(|err| said(format!("{}: {err}", path.display())))?;
+            Contract::of(&manifest, function, said_of, docs)?;
         }
     }
     if contract.is_none() && args.wit.is_none() {

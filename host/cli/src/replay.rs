@@ -128,6 +128,7 @@ async fn run_all(
         }
     }
     let Counts { same, different, not_replayable } = counts;
+    tried::known(args.tool.as_deref(), same + different + not_replayable, &[file])?;
     printer.note(format!("{same} the same · {different} different · {not_replayable} not replayable"));
     let is_single = args.call.is_some();
     Ok(if different > 0 || (is_single && not_replayable > 0) { EXIT_NO } else { 0 })

@@ -58,6 +58,20 @@ pub(super) fn in_place(file: &ConfigFile, tool: &str, component: &Path) -> Confi
     with_component(alone(file, |key, config| config.may_show(key, tool)), component)
 }
 
+/// Refuses the name of a tool that no recorded call has, if no registry shows such a tool: nothing would look like all is well.
+pub(super) fn known(tool: Option<&str>, calls: u64, files: &[&ConfigFile]) -> Result<(), Message> {
+    let shows = |tool: &str| {
+        let mut entries = files.iter().flat_map(|file| &file.config.tools);
+        entries.any(|(key, config)| config.may_show(key.get_ref(), tool))
+    };
+    match tool {
+        Some(tool) if calls == 0 && !shows(tool) => Err(Message(format!(
+            "there is no tool `{tool}`, neither in the registry nor in these records; `airlock tools` lists them"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// The entries of a registry that are kept, each by itself: a replay of one has no part in fallbacks.
 pub(super) fn alone(file: &ConfigFile, is_kept: impl Fn(&str, &ToolConfig) -> bool) -> ConfigFile {
     let mut part = file.clone();

@@ -23,5 +23,8 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
     let mut page = Page::new(printer);
     page.told(&telling::why(&found.record, found.stand, &found.grades));
     page.end();
+    if args.identity.is_none() {
+        found.note_sealed(printer);
+    }
     Ok(found.end(printer))
 }

@@ -8,6 +8,7 @@ pub mod answer;
 pub(crate) mod arbitrary;
 pub mod arguments;
 pub mod check;
+pub mod compare;
 pub mod component;
 pub mod confidential;
 pub mod docs;

@@ -7,9 +7,12 @@
 
 mod bind;
 mod bound;
+mod cache;
+mod compare;
 mod errors;
 mod facts;
 mod hold;
+mod part;
 mod places;
 mod terms;
 mod verify;
@@ -39,8 +42,11 @@ use airlock_types::range::Setting;
 use airlock_types::words::{GOT_CHARS_MAX, one_line, quoted_list};
 use bound::Problems;
 pub use bound::{CONTRACT_BYTES_MAX, PROBLEMS_MAX};
+use cache::WrittenCache;
+use compare::WrittenCompare;
 use hold::WrittenHold;
 pub use hold::{APPROVALS_MAX, HoldAsks, HoldWhen, approvals};
+pub use part::Part;
 pub use verify::Verify;
 
 /// The settings of a contract that have a range: with zero the tool could never answer.
@@ -106,6 +112,10 @@ pub struct ToolContract {
     pub facts: Option<Box<FactRules>>,
     /// What rules that a registry adds may name. `None` for a function of a component without a contract.
     pub(crate) scope: Option<Box<Scope>>,
+    /// For how long, in milliseconds, its answer is given again to the same call of a session. `None` for never.
+    pub cache_ms_max: Option<u64>,
+    /// How two of its answers are compared, where they need not be equal.
+    pub compare: Vec<crate::compare::Rule>,
 }
 
 /// A relation that must hold before a tool runs.
@@ -164,13 +174,15 @@ struct WrittenTool {
     effects: Option<Effect>,
     open: bool,
     answers: Option<WrittenAnswers>,
+    cache: Option<WrittenCache>,
+    compare: Vec<Spanned<WrittenCompare>>,
     transient: Vec<Spanned<String>>,
     caller_errors: Vec<Spanned<String>>,
     failures: Vec<Spanned<String>>,
     schema: BTreeMap<Spanned<String>, Value>,
     args: BTreeMap<Spanned<String>, Map<String, Value>>,
     result: BTreeMap<Spanned<String>, Map<String, Value>>,
-    example: Vec<Example>,
+    example: Vec<Spanned<Example>>,
     require: Vec<WrittenRequire>,
     hold: Vec<WrittenHold>,
     expect: Vec<Spanned<Rule>>,

@@ -10,6 +10,7 @@ mod build;
 mod convert;
 mod free;
 pub(crate) mod place;
+mod renamed;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use crate::validate::Validator;
 use apart::Shape;
 pub(crate) use build::{Root, form};
 pub use convert::{Doubt, Found};
+pub(crate) use renamed::spoken;
 pub(crate) use schema::{PlacedDefault, publish};
 pub(crate) use written::Written;
 

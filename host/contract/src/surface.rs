@@ -13,7 +13,7 @@ use crate::component::{ComponentInfo, said_of};
 use crate::manifest::Manifest;
 use crate::tool::Contract;
 use airlock_types::canonical;
-use airlock_types::diagnostic::{Diagnostic, Diagnostics};
+use airlock_types::diagnostic::Diagnostics;
 use airlock_types::digest::sha256;
 use airlock_types::grant::Requests;
 
@@ -47,8 +47,7 @@ impl Parts {
         for function in &info.functions {
             let said = tools.remove(&function.address()).unwrap_or_default();
             let docs = said_of(function, &info.functions, &info.docs).unwrap_or(&none);
-            let contract = Contract::prepare(function, said, docs)
-                .map_err(|err| Diagnostics::from(Diagnostic::without_place(err.to_string(), None)))?;
+            let contract = Contract::of(&manifest, function, said, docs)?;
             functions.insert(function.full_address(), read(&contract));
         }
         Ok(Parts {

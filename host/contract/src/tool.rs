@@ -5,6 +5,7 @@
 
 mod holding;
 mod lint;
+mod located;
 mod moment;
 mod published;
 mod requirement;
@@ -23,14 +24,15 @@ use super::confidential::Confidential;
 use super::expression::{Expression, Scope};
 use super::facts::FactRules;
 use super::lift::{self, LiftError};
-use super::manifest::{Example, HoldAsks, ToolContract, Verify};
+use super::manifest::{Example, HoldAsks, Part, ToolContract, Verify};
 use super::path::{self, Path};
-use super::published::Published;
+use super::published::{Published, spoken};
 use super::rules::{self, Rules};
 use super::ty::FunctionTy;
 use super::validate::Validator;
 use super::{Val, example, lower, schema};
 use crate::check::Checks;
+use crate::compare::Rule;
 use airlock_types::effect::Effect;
 use airlock_types::hold::HoldRule;
 use airlock_types::violation::Violation;
@@ -90,6 +92,10 @@ pub struct Contract {
     published: Published,
     /// The facts that it gives, reads and changes. `None` if there are none.
     pub facts: Option<Box<FactRules>>,
+    /// For how long, in milliseconds, its answer is given again to the same call of a session. `None` for never.
+    pub cache_ms_max: Option<u64>,
+    /// How two of its answers are compared, where they need not be equal.
+    pub compare: Vec<Rule>,
     validator: Validator,
     rules: Rules,
     wide: Wide,
@@ -115,6 +121,8 @@ pub enum ContractError {
     Keyword {
         /// The path in the contract.
         path: String,
+        /// The table that has it.
+        part: Part,
         /// Why.
         reason: String,
     },
@@ -167,7 +175,11 @@ impl Contract {
         };
         let example =
             example::best(author.examples.first().map(|example| &example.args), &validator, &input_schema);
-        let description = author.description.or_else(|| docs.function.clone()).unwrap_or_default();
+        let names = schemas::names(&author.published);
+        let description = match author.description {
+            Some(description) => description,
+            None => spoken(docs.function.as_deref().unwrap_or_default(), &names),
+        };
         let has_headers = schema::overlay::header::any(&input_schema);
         let held = author.holds.into_iter().map(|hold| Holding::new(hold, &author.confidential));
         let holds = held.collect();
@@ -191,6 +203,8 @@ impl Contract {
             unexampled: lint::unexampled(&author.args),
             published: author.published,
             facts: author.facts,
+            cache_ms_max: author.cache_ms_max,
+            compare: author.compare,
             validator,
             rules,
             holds,
@@ -335,7 +349,7 @@ impl Contract {
 
 /// The error for a keyword of the arguments as a whole.
 fn whole(reason: String) -> ContractError {
-    ContractError::Keyword { path: "schema".into(), reason }
+    ContractError::Keyword { path: "schema".into(), part: Part::Schema, reason }
 }
 
 /// The doc comments of error cases, bounded like every text of an author that agents are shown.
@@ -350,8 +364,11 @@ fn shown(example: Example) -> Example {
 /// The checks of a tool without a contract. They apply to every tool.
 fn plain_checks(function: &Function, shape: &Shape) -> Result<Checks, ContractError> {
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
-    Checks::compile(&[], &seen, &Scope::default())
-        .map_err(|err| ContractError::Keyword { path: "expect".into(), reason: err.to_string() })
+    Checks::compile(&[], &seen, &Scope::default()).map_err(|err| ContractError::Keyword {
+        path: "expect".into(),
+        part: Part::Whole,
+        reason: err.to_string(),
+    })
 }
 
 /// Text of an author without characters that could hide something, cut to a number of characters. Line breaks are kept.

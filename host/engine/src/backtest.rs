@@ -304,9 +304,12 @@ fn arguments(record: &Record) -> Result<Arguments, String> {
     if of_the_moment.contains(&&*record.code) || is_about_the_session(record) {
         return Err(format!("it ended with `{}`, which says nothing about the rules", record.code));
     }
-    if record.attempts.is_empty() && record.repeat.as_ref().is_some_and(|repeat| repeat.how == Repeated::KEY)
-    {
+    let how = record.repeat.as_ref().filter(|_| record.attempts.is_empty()).map(|repeat| &*repeat.how);
+    if how == Some(Repeated::KEY) {
         return Err("it was answered as the first call with its idempotency key".to_owned());
+    }
+    if how == Some(Repeated::CACHED) {
+        return Err("it was answered with what its session had read before".to_owned());
     }
     match &record.args {
         Some(Value::Object(args)) => Ok(Arguments::Parsed(args.clone())),
@@ -326,8 +329,8 @@ fn is_about_the_session(record: &Record) -> bool {
 
 /// What stood in the way of a recorded call that repeated another one.
 fn stopped(record: &Record) -> Option<(v3::Repeat, Option<Box<Failed>>)> {
-    let repeat =
-        record.repeat.clone().filter(|repeat| ![Repeated::AGAIN, Repeated::KEY].contains(&&*repeat.how))?;
+    let is_answered = [Repeated::AGAIN, Repeated::KEY, Repeated::CACHED];
+    let repeat = record.repeat.clone().filter(|repeat| !is_answered.contains(&&*repeat.how))?;
     let reply = record.reply.as_ref().filter(|_| repeat.how == Repeated::FAILED);
     let failed = reply.and_then(|reply| {
         let code = Code::ALL.into_iter().find(|code| code.as_str() == record.code)?;

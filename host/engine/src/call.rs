@@ -10,6 +10,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod attempt;
+mod cache;
 mod confidential;
 mod denials;
 mod details;
@@ -124,6 +125,10 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
             Box::pin(hold::check(host, &permitted[0], &args, holding, &admitted, events)).await?
     {
         return Ok(ended);
+    }
+    // Of tools that only read, which the ledger does not stop.
+    if let Some(again) = cache::check(&permitted, &args, admitted.session().map(String::as_str), events) {
+        return Ok(again);
     }
     // After the permits: a fallback without a permit is not part of the plan.
     let plan = Arc::new(routes::plan(host, &call.caller, &permitted, &args));

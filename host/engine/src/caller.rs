@@ -5,6 +5,7 @@
 //! line in `BudgetConfig::budgets`.
 
 pub(crate) mod account;
+pub(crate) mod answers;
 pub(crate) mod budget;
 pub(crate) mod facts;
 pub(crate) mod ledger;

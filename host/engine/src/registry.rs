@@ -68,6 +68,16 @@ impl Registry {
         !self.tools.contains_key(name) && self.left_out.iter().any(|(key, config)| config.may_show(key, name))
     }
 
+    /// Whether it has the same tools, of the same bytes, and lacks the same for the same reasons as another one of its file.
+    pub(crate) fn is_like(&self, other: &Registry) -> bool {
+        let tools = |registry: &'_ Registry| -> Vec<(Arc<str>, Arc<str>)> {
+            registry.tools().map(|tool| (tool.name.clone(), tool.component.digest.clone())).collect()
+        };
+        self.problems == other.problems
+            && self.left_out.keys().eq(other.left_out.keys())
+            && tools(self) == tools(other)
+    }
+
     /// With the tools of an older registry in the place of those that are not accepted, and of those whose entry was
     /// left out, as far as they may stay. Names that are new and not accepted are not served.
     pub(crate) fn with_older(

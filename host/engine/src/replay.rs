@@ -32,7 +32,7 @@ use airlock_types::digest::unhex;
 use airlock_types::environment::ms;
 use airlock_types::shorten::{apart, shorten};
 use airlock_types::usage::Traces;
-pub use judged::{Judgement, judge, result_ty};
+pub use judged::{Judgement, compared_by, judge, result_ty};
 pub use recorded::{NotReplayable, Recorded};
 pub(crate) use stubbed::played;
 pub use stubbed::{NOT_REPEATED, UNRECORDED, stubbed};

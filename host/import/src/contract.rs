@@ -6,15 +6,16 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::document::Document;
+use crate::document::{Document, Server};
 use crate::label::{can_be_named, is_plain};
 use crate::shape::{Field, Function, Node, Shape};
 use airlock_contract::path::snake;
+use airlock_types::text::{clean, is_hidden};
 
 /// Writes the contract.
 pub(crate) fn write(document: &Document, functions: &[Function]) -> String {
     let mut text = format!("# Imported from {}.\n", document.form);
-    if let Some(server) = document.server.as_deref() {
+    if let Some(server) = &document.server {
         requests(&mut text, server, functions);
     }
     functions.iter().for_each(|function| tool(&mut text, function));
@@ -22,21 +23,17 @@ pub(crate) fn write(document: &Document, functions: &[Function]) -> String {
 }
 
 /// The requests that the tools send, which an operator grants.
-fn requests(text: &mut String, server: &str, functions: &[Function]) {
-    let Some((scheme, rest)) = server.split_once("://") else { return };
-    let host = rest.split(['/', '?']).next().unwrap_or_default();
-    let (host, port) = host.rsplit_once(':').unwrap_or((host, ""));
-    // Templates such as `{region}.example.com` name no host.
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-    if host.is_empty() || !host.chars().all(is_name) || !matches!(scheme, "http" | "https") {
-        return;
-    }
+fn requests(text: &mut String, server: &Server, functions: &[Function]) {
+    let Server { scheme, host, port, path } = server;
     let methods: std::collections::BTreeSet<&str> =
         functions.iter().filter_map(|function| Some(function.request.as_ref()?.0.as_str())).collect();
     let methods: Vec<Value> = methods.into_iter().map(Value::from).collect();
-    let _ = write!(text, "\n[[capabilities.http]]\nhost = {}\nscheme = \"{scheme}\"\n", toml(&host.into()));
-    if let Ok(port) = port.parse::<u16>() {
+    let _ = write!(text, "\n[[capabilities.http]]\nhost = {}\nscheme = \"{scheme}\"\n", string(host));
+    if let Some(port) = port {
         let _ = writeln!(text, "port = {port}");
+    }
+    if let Some(path) = path {
+        let _ = writeln!(text, "path = {}", string(path));
     }
     let _ = write!(text, "methods = {}\nreason = \"the service of the document\"\n", toml(&methods.into()));
 }
@@ -44,16 +41,15 @@ fn requests(text: &mut String, server: &str, functions: &[Function]) {
 fn tool(text: &mut String, function: &Function) {
     text.push('\n');
     if let Some((method, path)) = &function.request {
-        let path: String = path.chars().filter(|c| !c.is_control()).collect();
-        let _ = writeln!(text, "# {method} {path}");
+        let _ = writeln!(text, "# {method} {}", clean(path));
     }
     let label = &function.label;
     let _ = writeln!(text, "[tool.{label}]");
     if !is_plain(label, &function.published) && can_be_named(&function.published) {
         let _ = writeln!(text, "name = {}", toml(&function.published.as_str().into()));
     }
-    if let Some(title) = function.title.as_deref().filter(|title| !title.chars().any(char::is_control)) {
-        let _ = writeln!(text, "title = {}", toml(&title.into()));
+    if let Some(title) = function.title.as_deref().map(clean).filter(|title| !title.is_empty()) {
+        let _ = writeln!(text, "title = {}", string(&title));
     }
     if let Some(effects) = function.effects {
         let _ = writeln!(text, "effects = \"{effects}\"");
@@ -148,7 +144,7 @@ fn toml(value: &Value) -> String {
             (None, Some(n)) => toml::Value::Float(n).to_string(),
             (None, None) => number.to_string(),
         },
-        Value::String(text) => toml::Value::String(text.clone()).to_string(),
+        Value::String(text) => string(text),
         Value::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
         Value::Object(fields) => {
@@ -160,6 +156,51 @@ fn toml(value: &Value) -> String {
 
 fn quoted(key: &str) -> String {
     let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    // A JSON text without `/` escapes is a basic string of TOML.
-    if is_bare { key.to_owned() } else { Value::from(key).to_string() }
+    if is_bare { key.to_owned() } else { basic(key) }
+}
+
+/// A text as a reviewer reads it: characters that are not seen, or change how others are shown, are written as escapes.
+fn string(text: &str) -> String {
+    if text.chars().any(is_hidden) { basic(text) } else { toml::Value::String(text.to_owned()).to_string() }
+}
+
+fn basic(text: &str) -> String {
+    let mut made = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => made.extend(['\\', c]),
+            '\n' => made.push_str("\\n"),
+            '\t' => made.push_str("\\t"),
+            c if is_hidden(c) => {
+                let _ = write!(made, "\\U{:08X}", u32::from(c));
+            }
+            c => made.push(c),
+        }
+    }
+    made.push('"');
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_it_was_and_shows_every_character(key in any::<String>(), value in any::<String>()) {
+            let text = format!("a = {}", toml(&json!({key.clone(): value.clone()})));
+            prop_assert!(!text.chars().any(is_hidden), "{text}");
+            let read: toml::Table = text.parse().unwrap();
+            prop_assert_eq!(read["a"].as_table().unwrap()[&key].as_str(), Some(&*value));
+        }
+    }
+
+    #[test]
+    fn hidden_characters_are_escapes() {
+        assert_eq!(string("a\u{202e}b\u{2028}c\\"), r#""a\U0000202Eb\U00002028c\\""#);
+        assert_eq!(quoted("a\u{200b}"), r#""a\U0000200B""#);
+    }
 }

@@ -4,12 +4,15 @@
 
 mod functions;
 mod openapi;
+mod yaml;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
-use crate::ImportError;
+use crate::{ImportError, Notes};
+pub(crate) use openapi::Server;
 
 /// Size in bytes of the largest document.
 pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
@@ -47,7 +50,9 @@ pub(crate) struct Document {
     pub(crate) form: Form,
     pub(crate) functions: Vec<Published>,
     /// Where an HTTP service is.
-    pub(crate) server: Option<String>,
+    pub(crate) server: Option<Server>,
+    /// What is not as in the document, of no function alone.
+    pub(crate) said: Vec<String>,
 }
 
 /// A function as it was published.
@@ -62,14 +67,22 @@ pub(crate) struct Published {
     pub(crate) description: Option<String>,
     /// The schema of its arguments, an object.
     pub(crate) parameters: Value,
+    /// The argument that is the body of a request. If it is an object, its fields become arguments in its place.
+    pub(crate) body: Option<String>,
+    /// Where the schemas of arguments are that do not stand below `parameters_at`.
+    pub(crate) places: BTreeMap<String, String>,
     /// The schema of its result.
     pub(crate) result: Option<Value>,
+    /// The place of that schema.
+    pub(crate) result_at: String,
     /// What references in both count from.
     pub(crate) root: Root,
     /// Its effect class.
     pub(crate) effects: Option<&'static str>,
     /// The request that it stands for.
     pub(crate) request: Option<Request>,
+    /// What was noted while it was read.
+    pub(crate) notes: Notes,
 }
 
 /// What references count from.
@@ -140,21 +153,29 @@ impl Document {
     }
 }
 
-/// One value, or one a line.
+/// JSON, one value or one a line; YAML, if it begins like neither a list nor an object of JSON.
 fn parsed(text: &str) -> Result<Value, ImportError> {
     let text = text.trim_start_matches('\u{feff}');
-    let whole = serde_json::from_str(text);
-    if let Ok(value) = whole {
-        return Ok(value);
+    if !text.trim_start().starts_with(['{', '[']) {
+        return yaml::read(text);
     }
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let lines: Result<Vec<Value>, _> = lines.map(serde_json::from_str).collect();
-    match (whole, lines) {
-        (_, Ok(lines)) if lines.len() > 1 => Ok(Value::Array(lines)),
-        (Err(err), _) if text.trim_start().starts_with(['{', '[']) => Err(ImportError::Json(err.to_string())),
-        _ => Err(ImportError::Json(
-            "it begins with neither `{` nor `[`; convert YAML to JSON first".to_owned(),
-        )),
+    let whole = serde_json::from_str(text);
+    let lines = || {
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        lines.map(serde_json::from_str).collect::<Result<Vec<Value>, _>>().ok()
+    };
+    whole.or_else(|err| match lines() {
+        Some(lines) if lines.len() > 1 => Ok(Value::Array(lines)),
+        _ => Err(ImportError::Json(err.to_string())),
+    })
+}
+
+/// The description of something deprecated.
+pub(crate) fn deprecated(description: Option<&str>) -> String {
+    match description {
+        Some(text) if text.starts_with("Deprecated") => text.to_owned(),
+        Some(text) => format!("Deprecated. {text}"),
+        None => "Deprecated.".to_owned(),
     }
 }
 

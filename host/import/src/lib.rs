@@ -38,6 +38,8 @@ pub struct Imported {
     pub loosened: Vec<Note>,
     /// What else is not as in the document: it is stricter, or says less.
     pub notes: Vec<Note>,
+    /// The functions that no host would load, and why.
+    pub left_out: Vec<Note>,
 }
 
 /// A function of the world.
@@ -52,7 +54,7 @@ pub struct ImportedFunction {
 /// Something about a place in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The function, by its published name.
+    /// The function, by its published name; empty for the document as a whole.
     pub function: String,
     /// The place in its arguments or result, as in a contract; empty for the whole.
     pub place: String,
@@ -67,6 +69,14 @@ pub enum ImportError {
     /// Not JSON.
     #[error("it is not JSON: {0}")]
     Json(String),
+    /// Neither JSON nor YAML of JSON's values.
+    #[error("it is read as YAML 1.2, since it begins with neither `{{` nor `[`: line {line}: {what}")]
+    Yaml {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        what: String,
+    },
     /// Larger than the bound.
     #[error("it has {0} bytes; at most {DOCUMENT_BYTES_MAX}")]
     Size(usize),
@@ -84,6 +94,9 @@ pub enum ImportError {
         /// What is wrong there.
         what: String,
     },
+    /// None of its functions loads, or they do not load together.
+    #[error("what is made of it does not load: {0}")]
+    Load(LoadError),
     /// No function of these names.
     #[error("it has no function `{0}`")]
     Unknown(String),
@@ -95,20 +108,23 @@ impl ImportError {
     }
 }
 
-/// Makes WIT and a contract of a document. `name` is that of the package. With names in `only`, just these functions.
+/// Makes WIT and a contract of a document, which load. `name` is that of the package. With names in `only`, just these functions.
 ///
 /// # Errors
-/// When it is not a document of a known form, or a part of it is broken, with the place.
+/// When it is not a document of a known form, a part of it is broken, with the place, or no function of it loads.
 pub fn import(text: &str, name: &str, only: &[String]) -> Result<Imported, ImportError> {
     let mut document = Document::read(text)?;
     document.keep(only)?;
     let mut labels = Labels::default();
     let mut made = Notes::default();
+    document.said.iter().for_each(|what| made.note("", what));
     let mut functions = Vec::new();
-    for published in &document.functions {
-        made.function.clone_from(&published.name);
+    for published in &mut document.functions {
+        made.take(std::mem::take(&mut published.notes));
         functions.push(Function::of(published, &mut labels, &mut made)?);
     }
+    let (functions, left_out) = loading(&document, name, functions)?;
+    let is_kept = |note: &Note| left_out.iter().all(|left| left.function != note.function);
     Ok(Imported {
         form: document.form,
         wit: wit::write(name, &functions),
@@ -117,9 +133,38 @@ pub fn import(text: &str, name: &str, only: &[String]) -> Result<Imported, Impor
             .iter()
             .map(|one| ImportedFunction { label: one.label.clone(), published: one.published.clone() })
             .collect(),
-        loosened: made.loosened,
-        notes: made.notes,
+        loosened: made.loosened.into_iter().filter(is_kept).collect(),
+        notes: made.notes.into_iter().filter(is_kept).collect(),
+        left_out,
     })
+}
+
+/// The functions that load, and those that do not, with the reason. Each is tried alone only if all together do not load.
+fn loading(
+    document: &Document,
+    name: &str,
+    functions: Vec<Function>,
+) -> Result<(Vec<Function>, Vec<Note>), ImportError> {
+    let tried = |functions: &[Function]| {
+        load(&wit::write(name, functions), &contract::write(document, functions)).map(drop)
+    };
+    let Err(whole) = tried(&functions) else { return Ok((functions, Vec::new())) };
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    for function in functions {
+        match tried(std::slice::from_ref(&function)) {
+            Ok(()) => kept.push(function),
+            Err(err) => left_out.push(Note {
+                function: function.published,
+                place: String::new(),
+                what: err.to_string(),
+            }),
+        }
+    }
+    if left_out.is_empty() || kept.is_empty() {
+        return Err(ImportError::Load(whole));
+    }
+    tried(&kept).map_err(ImportError::Load)?;
+    Ok((kept, left_out))
 }
 
 /// What is noted while a document is read.
@@ -139,6 +184,14 @@ impl Notes {
     fn note(&mut self, place: &str, what: impl Into<String>) {
         let note = self.made(place, what.into());
         self.notes.push(note);
+    }
+
+    /// Goes on with the notes of another function.
+    fn take(&mut self, other: Notes) {
+        let Notes { function, loosened, notes } = other;
+        self.function = function;
+        self.loosened.extend(loosened);
+        self.notes.extend(notes);
     }
 
     fn made(&self, place: &str, what: String) -> Note {

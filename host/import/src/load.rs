@@ -57,8 +57,8 @@ pub fn load(wit: &str, contract: &str) -> Result<Vec<Loaded>, LoadError> {
         let none = Default::default();
         let docs = said_of(function, &functions, &docs).unwrap_or(&none);
         let author = said.remove(&function.address()).unwrap_or_default();
-        let contract = Contract::prepare(function, author, docs)
-            .map_err(|err| refused(format!("`{}`: {err}", function.name)))?;
+        let contract =
+            Contract::of(&manifest, function, author, docs).map_err(|err| refused(err.render(false)))?;
         loaded.push(Loaded { function: function.clone(), contract });
     }
     Ok(loaded)

@@ -3,8 +3,11 @@
 //! Owns the reading of local references, within bounds, and of older spellings: `nullable`, `exclusiveMinimum: true`, `const`,
 //! `items` as a list, and the type names of other languages that published function documents use. Must not know WIT.
 
+mod join;
+
 use serde_json::{Map, Value, json};
 
+use crate::document::deprecated;
 use crate::{ImportError, Notes};
 
 /// Deepest nesting of a schema, references followed.
@@ -37,7 +40,7 @@ const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 const TABLES: [&str; 3] = ["dependentSchemas", "patternProperties", "properties"];
 
 /// Keywords that say nothing about values, or only where a schema is.
-const SILENT: [&str; 20] = [
+const SILENT: [&str; 19] = [
     "$anchor",
     "$comment",
     "$defs",
@@ -45,7 +48,6 @@ const SILENT: [&str; 20] = [
     "$id",
     "$schema",
     "definitions",
-    "deprecated",
     "discriminator",
     "example",
     "externalDocs",
@@ -64,6 +66,8 @@ const SILENT: [&str; 20] = [
 pub(crate) struct Resolver<'d> {
     /// What references count from.
     root: &'d Value,
+    /// Its place, for errors.
+    root_at: &'d str,
     left: usize,
     bytes_left: usize,
     /// The references that are being followed.
@@ -71,8 +75,8 @@ pub(crate) struct Resolver<'d> {
 }
 
 impl<'d> Resolver<'d> {
-    pub(crate) fn new(root: &'d Value) -> Resolver<'d> {
-        Resolver { root, left: VALUES_MAX, bytes_left: BYTES_MAX, following: Vec::new() }
+    pub(crate) fn new(root: &'d Value, root_at: &'d str) -> Resolver<'d> {
+        Resolver { root, root_at, left: VALUES_MAX, bytes_left: BYTES_MAX, following: Vec::new() }
     }
 
     /// The schema at a place, for errors: `at` is a JSON pointer, `place` that in the contract.
@@ -132,14 +136,11 @@ impl Walk<'_, '_> {
         at: &str,
         depth: usize,
     ) -> Result<Value, ImportError> {
-        let pointer = reference.strip_prefix('#').ok_or_else(|| {
-            ImportError::at(
-                at,
-                format!("`{reference}` leads out of the document; put what it refers to into it"),
-            )
-        })?;
-        let target = self.resolver.root.pointer(pointer);
-        let target = target.ok_or_else(|| ImportError::at(at, format!("`{reference}` leads nowhere")))?;
+        let wrong = |what: &str| ImportError::at(format!("{at}/$ref"), format!("`{reference}` {what}"));
+        let pointer = reference
+            .strip_prefix('#')
+            .ok_or_else(|| wrong("leads out of the document; put what it refers to into it"))?;
+        let target = self.resolver.root.pointer(pointer).ok_or_else(|| wrong("leads nowhere"))?;
         if self.resolver.following.iter().any(|one| one == reference) {
             self.notes.loosened(
                 self.place,
@@ -148,15 +149,20 @@ impl Walk<'_, '_> {
             return Ok(json!({}));
         }
         self.resolver.following.push(reference.to_owned());
-        let made = self.schema(target, at, depth + 1);
+        let target_at = format!("{}{pointer}", self.resolver.root_at);
+        let made = self.schema(target, &target_at, depth + 1);
         self.resolver.following.pop();
         let mut made = made?;
         let mut beside = beside.clone();
         beside.remove("$ref");
+        let is_deprecated = beside.remove("deprecated") == Some(Value::Bool(true));
         if let (Value::Object(made), Value::Object(more)) = (&mut made, self.keywords(&beside, at, depth)?) {
             made.extend(more);
             let name = reference.rsplit('/').next().unwrap_or_default();
             made.entry("title").or_insert_with(|| json!(name));
+            if is_deprecated {
+                deprecate(made);
+            }
         }
         Ok(made)
     }
@@ -172,6 +178,7 @@ impl Walk<'_, '_> {
             let at = format!("{at}/{}", keyword.replace('~', "~0").replace('/', "~1"));
             let value = match (keyword.as_str(), value) {
                 (name, _) if SILENT.contains(&name) || name.starts_with("x-") => continue,
+                ("deprecated", _) => continue,
                 // Draft 4: `required` beside a property, and not a list of names.
                 ("required", Value::Bool(_)) => continue,
                 (name, Value::Object(_) | Value::Bool(_)) if ONE.contains(&name) => {
@@ -192,6 +199,10 @@ impl Walk<'_, '_> {
             made.insert(keyword.clone(), value);
         }
         self.types(&mut made, at)?;
+        join::join(&mut made);
+        if keywords.get("deprecated") == Some(&Value::Bool(true)) {
+            deprecate(&mut made);
+        }
         older(&mut made);
         Ok(Value::Object(made))
     }
@@ -258,6 +269,12 @@ fn alias(name: &str) -> Option<&'static str> {
         "any" | "Any" | "" => "",
         _ => return None,
     })
+}
+
+/// Says in the description, which agents read, that a value is deprecated.
+fn deprecate(made: &mut Map<String, Value>) {
+    let text = deprecated(made.get("description").and_then(Value::as_str));
+    made.insert("description".into(), json!(text));
 }
 
 /// Spellings of earlier drafts and of OpenAPI 3.0.

@@ -3,6 +3,8 @@
 //! Owns that choice. A type is chosen where it accepts exactly what the schema accepts; everything else is free JSON, which the
 //! contract holds to the schema. What not even that can say is loosened, and noted. Must not know how either is written.
 
+mod body;
+mod bounds;
 mod free;
 mod given;
 mod node;
@@ -43,10 +45,11 @@ impl Function {
         labels: &mut Labels,
         notes: &mut Notes,
     ) -> Result<Function, ImportError> {
-        let root = |schema| if let Root::Document(document) = &published.root { &**document } else { schema };
         let at = &published.parameters_at;
-        let schema =
-            Resolver::new(root(&published.parameters)).schema(&published.parameters, at, "", notes)?;
+        let mut schema = published.resolved(&published.parameters, at, "", notes)?;
+        if published.body.as_deref().is_some_and(|body| body::spread(&mut schema, body)) {
+            notes.loosened("", "its body may be absent, so that each of the body's fields may be");
+        }
         let mut made = Function {
             label: labels.take(&published.name),
             published: published.name.clone(),
@@ -67,7 +70,7 @@ impl Function {
         made.arguments(&schema, at, &mut shaping)?;
         made.requires = shaping.requires;
         if let Some(result) = &published.result {
-            let schema = Resolver::new(root(result)).schema(result, at, "result", notes)?;
+            let schema = published.resolved(result, &published.result_at, "result", notes)?;
             let mut shaping = Shaping { notes, requires: Vec::new(), is_result: true };
             let node = shaping.node(&schema, "");
             if node.says_more_than_a_type() {
@@ -131,6 +134,36 @@ impl Function {
     }
 }
 
+impl Published {
+    /// A schema of it without references. Errors have the place in the document.
+    fn resolved(
+        &self,
+        schema: &Value,
+        at: &str,
+        place: &str,
+        notes: &mut Notes,
+    ) -> Result<Value, ImportError> {
+        let (root, root_at) = match &self.root {
+            Root::Document(document) => (&**document, ""),
+            Root::Schema => (schema, at),
+        };
+        Resolver::new(root, root_at).schema(schema, at, place, notes).map_err(|err| self.placed(err))
+    }
+
+    /// The arguments of a request stand together in a schema that the document does not have.
+    fn placed(&self, err: ImportError) -> ImportError {
+        let ImportError::Place { at, what } = err else { return err };
+        let below =
+            at.strip_prefix(&*self.parameters_at).and_then(|below| below.strip_prefix("/properties/"));
+        let (name, rest) =
+            below.map_or(("", ""), |below| below.split_at(below.find('/').unwrap_or(below.len())));
+        match self.places.get(&name.replace("~1", "/").replace("~0", "~")) {
+            Some(place) => ImportError::Place { at: format!("{place}{rest}"), what },
+            None => ImportError::Place { at, what },
+        }
+    }
+}
+
 /// Turns the schemas of one function into shapes.
 pub(crate) struct Shaping<'n> {
     notes: &'n mut Notes,
@@ -143,6 +176,8 @@ impl Shaping<'_> {
     fn node(&mut self, schema: &Value, place: &str) -> Node {
         let empty = Map::new();
         let (keywords, is_nullable) = present(schema.as_object().unwrap_or(&empty));
+        let (keywords, lost) = bounds::sound(keywords);
+        lost.into_iter().for_each(|what| self.notes.loosened(place, what));
         let description = keywords.get("description").and_then(Value::as_str).map(str::to_owned);
         let name = keywords.get("title").and_then(Value::as_str).map(str::to_owned);
         let mut node = Node { shape: Shape::Text, keywords: Map::new(), description, name, is_nullable };
@@ -270,7 +305,9 @@ impl Shaping<'_> {
         if node.is_nullable && is_required && !self.is_result {
             self.notes.loosened(place, "it may be null, so that it may be absent too");
         }
-        let given = schema.get("default").filter(|value| !value.is_null() && !self.is_result);
+        // Null stands for a value that is absent, as it is without a default.
+        let given =
+            schema.get("default").filter(|value| !(self.is_result || node.is_nullable && value.is_null()));
         let default = given.filter(|value| !is_required && is_default(&node.shape, value, schema));
         match given {
             // With a default it could be absent.

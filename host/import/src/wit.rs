@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::label::{Labels, written};
 use crate::shape::{Field, Function, Node, Shape};
+use airlock_types::text::is_hidden;
 
 /// Columns of a doc comment's line, at most.
 const COLUMNS: usize = 110;
@@ -117,20 +118,13 @@ fn docs(text: Option<&str>, indent: usize) -> String {
     lines
 }
 
-/// Control characters, and those that change how a text is shown.
+/// Characters that are not seen or change how others are shown, and others that WIT refuses.
 fn is_refused(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{149}' | '\u{673}')
+    is_hidden(c)
         || matches!(
             c,
-            '\u{f77}'
-                | '\u{f79}'
-                | '\u{17a3}'
-                | '\u{17a4}'
-                | '\u{17b4}'
-                | '\u{17b5}'
-                | '\u{e0001}'
-                | '\u{e0000}'..='\u{e007f}'
+            '\u{149}' | '\u{673}' | '\u{f77}' | '\u{f79}' | '\u{17a3}' | '\u{17a4}' | '\u{e0000}'
+                ..='\u{e007f}'
         )
 }
 

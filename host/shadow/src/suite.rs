@@ -167,12 +167,20 @@ impl Suite {
         )
     }
 
-    /// The comparators of a tool whose function returns this type.
+    /// The comparators of a tool whose function returns this type: those of its contract, of which the suite's replace those for
+    /// the same place or type.
     ///
     /// # Errors
     /// Says which one cannot be used, and why.
-    pub fn comparators(&self, tool: &str, ty: Option<&Ty>) -> Result<Comparators, SuiteError> {
-        let rules = self.compare.iter().filter(|rule| rule.tool == tool);
+    pub fn comparators(
+        &self,
+        tool: &str,
+        ty: Option<&Ty>,
+        of_contract: &[Rule],
+    ) -> Result<Comparators, SuiteError> {
+        let own: Vec<&Rule> = self.compare.iter().filter(|rule| rule.tool == tool).collect();
+        let is_kept = |rule: &&Rule| own.iter().all(|other| (&other.at, &other.ty) != (&rule.at, &rule.ty));
+        let rules = own.iter().copied().chain(of_contract.iter().filter(is_kept));
         Comparators::of(ty, rules).map_err(|err| SuiteError::Compare { tool: tool.to_owned(), err })
     }
 
@@ -190,6 +198,7 @@ fn is_date(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::Comparator;
 
     #[test]
     fn a_new_suite_is_read_and_has_every_gate() {
@@ -211,6 +220,35 @@ mod tests {
         assert!(said("format = 1\ntrend_since = \"yesterday\"").contains("a date such as"));
         let rule = "format = 1\n[[compare]]\ntool = \"t\"\nat = \"a\"\nwith = { by = \"near\" }";
         assert!(said(rule).contains("unknown variant `near`"));
+    }
+
+    #[test]
+    fn the_suite_replaces_comparators_of_the_contract() {
+        let rule = |at: Option<&str>, ty: Option<&str>, with: Comparator| Rule {
+            tool: "f".into(),
+            at: at.map(str::to_owned),
+            ty: ty.map(str::to_owned),
+            with,
+        };
+        let near = |within: f64| Comparator::Absolute { within };
+        let of_contract = [rule(Some(""), None, near(5.0)), rule(None, Some("f64"), near(1.0))];
+        let is_same = |text: &str, was: f64, is: f64| {
+            let suite = Suite::read(&format!("format = 1\n{text}")).unwrap();
+            let made = suite.comparators("t", Some(&Ty::F64), &of_contract).unwrap();
+            made.compare_values(&was.into(), &is.into()).is_same()
+        };
+        assert!(is_same("", 10.0, 14.0) && !is_same("", 10.0, 16.0));
+        let own = "[[compare]]\ntool = \"t\"\nat = \"\"\nwith = { by = \"exact\" }\n";
+        assert!(!is_same(own, 10.0, 14.0) && is_same(own, 10.0, 10.0));
+        let other = own.replace("\"t\"", "\"u\"");
+        assert!(is_same(&other, 10.0, 14.0), "that is of another tool");
+        let ignored: Vec<Rule> =
+            (0..9).map(|n| rule(Some(&format!("a{n}")), None, Comparator::Ignore)).collect();
+        let fields =
+            (0..9).map(|n| airlock_contract::ty::Field { name: format!("a{n}"), ty: Ty::U8 }).collect();
+        let suite = Suite::read("format = 1").unwrap();
+        let said = suite.comparators("t", Some(&Ty::Record(fields)), &ignored).unwrap_err().to_string();
+        assert!(said.contains("9 places are ignored"), "{said}");
     }
 
     #[test]

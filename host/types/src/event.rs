@@ -166,6 +166,8 @@ impl Repeated {
     pub const RUNNING: &'static str = "running";
     /// The first one came with the same idempotency key: its reply is given again.
     pub const KEY: &'static str = "key";
+    /// The first one read, and its answer is not older than the contract allows: it is given again.
+    pub const CACHED: &'static str = "cached";
     /// The first one succeeded, and this one runs all the same.
     pub const AGAIN: &'static str = "again";
 

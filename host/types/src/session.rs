@@ -22,6 +22,10 @@ pub const NEW_SESSION: &str = "new";
 /// The header of a session's handle.
 pub const SESSION_HEADER: &str = "airlock-session";
 
+/// How a caller opens a session, for messages.
+pub const OPEN_A_SESSION: &str =
+    "open a session: `new` as the header `Airlock-Session`, or as `dev.airlock/session` in `_meta`";
+
 impl SessionKey {
     /// Reads the value that a caller gave as its handle.
     pub fn parse(text: &str) -> SessionKey {

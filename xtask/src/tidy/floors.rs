@@ -58,6 +58,7 @@ pub(super) const FLOORS: [Floor; 8] = [
             "ty",
             "phrase",
             "path",
+            "compare",
             "schema",
             "export",
             "lift",
@@ -112,10 +113,7 @@ pub(super) const FLOORS: [Floor; 8] = [
             "logged",
         ],
     },
-    Floor {
-        folder: "shadow",
-        modules: &["case", "compare", "leg", "query", "sample", "suite", "trend", "night"],
-    },
+    Floor { folder: "shadow", modules: &["case", "leg", "query", "sample", "suite", "trend", "night"] },
     Floor {
         folder: "engine",
         modules: &[

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended, pack};
 use airlock::file;
-use airlock_import::{DOCUMENT_BYTES_MAX, Imported, Keep, Note, import, load, merge};
+use airlock_import::{Conflict, DOCUMENT_BYTES_MAX, Imported, Keep, Note, import, load, merge};
 use airlock_types::words::count;
 
 /// The files that an author edits, below the folder.
@@ -27,7 +27,7 @@ const NOTES_MAX: usize = 50;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The document, as JSON
+    /// The document, as JSON or YAML
     document: PathBuf,
     /// The folder of the tool: `wit/world.wit` and `contract.toml` are written there
     #[arg(long, value_name = "FOLDER", default_value = ".")]
@@ -57,22 +57,17 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Ended {
     let text = file::read_text(&args.document, DOCUMENT_BYTES_MAX as u64).map_err(|err| said(&err))?;
     let name = args.document.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let imported = import(&text, &name, &args.only).map_err(|err| said(&err))?;
-    // What it makes is loaded before anything is written: an import that no host loads is a fault of this program.
-    load(&imported.wit, &imported.contract)
-        .map_err(|err| said(&format!("what was made of it does not load: {err}")))?;
     let mut files = Vec::new();
     for (name, made) in FILES.into_iter().zip([&imported.wit, &imported.contract]) {
         files.push(Target::read(&args.out, name, made, args.keep)?);
     }
-    let conflicts: Vec<&String> = files.iter().flat_map(|file| &file.conflicts).collect();
-    if !conflicts.is_empty() && args.keep.is_none() {
-        conflicts.iter().for_each(|conflict| printer.note(format!("conflict: {conflict}")));
-        let conflicts = count(conflicts.len() as u64, "conflict");
-        printer.note(format!("{conflicts}: nothing was written; `--keep mine` or `--keep document` decides"));
+    if args.keep.is_none() && files.iter().any(|file| !file.conflicts.is_empty()) {
+        conflicted(args, &files, printer)?;
         return Ok(EXIT_NO);
     }
+    let removed = removed(&files, &imported);
     files.iter().try_for_each(|file| file.write(&args.out))?;
-    report(args, &imported, printer)?;
+    report(args, &imported, &removed, printer)?;
     match load(&files[0].text, &files[1].text) {
         Ok(_) => Ok(0),
         Err(err) => {
@@ -82,12 +77,52 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Ended {
     }
 }
 
+/// Shows the lines that were edited and that the document changed, too.
+fn conflicted(args: &Args, files: &[Target<'_>], printer: &Printer) -> anyhow::Result<()> {
+    let conflicts: Vec<(String, &Conflict)> =
+        files.iter().flat_map(|file| file.conflicts.iter().map(|one| (file.path(args), one))).collect();
+    if args.json {
+        let shown = |(file, one): &(String, &Conflict)| json!({"file": file, "line": one.line, "edited": one.mine, "document": one.document});
+        printer.json(&json!({"conflicts": conflicts.iter().map(shown).collect::<Vec<_>>()}))?;
+    } else {
+        for (file, Conflict { line, mine, document }) in &conflicts {
+            let (mine, document) = (mine.trim_end(), document.trim_end());
+            printer
+                .note(format!("conflict: {file}:{line}\n  edited:\n{mine}\n  in the document:\n{document}"));
+        }
+    }
+    let conflicts = count(conflicts.len() as u64, "conflict");
+    printer.note(format!("{conflicts}: nothing was written; `--keep mine` or `--keep document` decides"));
+    Ok(())
+}
+
+/// What the last import made and this one does not: functions, and the name of the package.
+fn removed(files: &[Target<'_>], imported: &Imported) -> Vec<String> {
+    let [Target { last: Some(wit), .. }, Target { last: Some(contract), .. }] = files else {
+        return Vec::new();
+    };
+    // Made by another version of this program, they may not load any more: then there is nothing to compare.
+    let Ok(last) = load(wit, contract) else { return Vec::new() };
+    let is_gone = |label: &&str| imported.functions.iter().all(|one| one.label != **label);
+    let gone = last.iter().map(|one| one.function.name.as_str()).filter(is_gone);
+    let mut removed: Vec<String> = gone.map(|label| format!("the function `{label}`")).collect();
+    let package = |wit: &str| wit.lines().find(|line| line.starts_with("package ")).map(str::to_owned);
+    if let (Some(was), Some(is)) = (package(wit), package(&imported.wit))
+        && was != is
+    {
+        removed.push(format!("`{was}`, which is `{is}` now: it is named after the document's file"));
+    }
+    removed
+}
+
 /// A file that an author edits.
 struct Target<'m> {
     name: &'static str,
     made: &'m str,
     text: String,
-    conflicts: Vec<String>,
+    /// What the last import made of it.
+    last: Option<String>,
+    conflicts: Vec<Conflict>,
 }
 
 impl<'m> Target<'m> {
@@ -103,19 +138,11 @@ impl<'m> Target<'m> {
             Some(Side::Document) => Keep::Document,
             Some(Side::Mine) | None => Keep::Mine,
         };
-        let (text, conflicts) = match (edited, last) {
+        let (text, conflicts) = match (edited, &last) {
             (None, _) => (made.to_owned(), Vec::new()),
             (Some(edited), Some(last)) => {
-                let merged = merge(&last, &edited, made, keep);
-                let conflicts = merged.conflicts.iter().map(|one| {
-                    let (mine, document) = (one.mine.trim_end(), one.document.trim_end());
-                    format!(
-                        "{}:{}\n  edited:\n{mine}\n  in the document:\n{document}",
-                        path.display(),
-                        one.line
-                    )
-                });
-                (merged.text, conflicts.collect())
+                let merged = merge(last, &edited, made, keep);
+                (merged.text, merged.conflicts)
             }
             (Some(edited), None) if edited == made => (edited, Vec::new()),
             (Some(_), None) => {
@@ -125,7 +152,11 @@ impl<'m> Target<'m> {
                 )));
             }
         };
-        Ok(Target { name, made, text, conflicts })
+        Ok(Target { name, made, text, last, conflicts })
+    }
+
+    fn path(&self, args: &Args) -> String {
+        args.out.join(self.name).display().to_string()
     }
 
     /// The last import after the file: an interruption between them merges to the same.
@@ -149,35 +180,48 @@ fn read(path: &Path) -> Result<Option<String>, Message> {
     text.map(Some).map_err(|err| Message(format!("`{}` cannot be read: {err}", path.display())))
 }
 
-fn report(args: &Args, imported: &Imported, printer: &Printer) -> anyhow::Result<()> {
-    let Imported { form, functions, loosened, notes, .. } = imported;
+fn report(args: &Args, imported: &Imported, removed: &[String], printer: &Printer) -> anyhow::Result<()> {
+    let Imported { form, functions, loosened, notes, left_out, .. } = imported;
     if args.json {
-        let listed = |notes: &[Note]| {
-            let note =
-                |note: &Note| json!({"function": note.function, "place": note.place, "what": note.what});
-            notes.iter().map(note).collect::<Vec<Value>>()
-        };
         let functions: Vec<Value> =
             functions.iter().map(|one| json!({"function": one.label, "published": one.published})).collect();
         return printer.json(&json!({
             "form": form.to_string(),
             "functions": functions,
+            "left_out": listed(left_out),
             "loosened": listed(loosened),
             "notes": listed(notes),
+            "removed": removed,
         }));
     }
-    for (kind, notes) in [("loosened", loosened), ("note", notes)] {
-        for Note { function, place, what } in notes.iter().take(NOTES_MAX) {
-            let place = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
-            printer.line(format!("{kind}: `{function}`{place}: {what}"));
-        }
-        if notes.len() > NOTES_MAX {
-            printer.line(format!("{kind}: {} more; `--json` lists them", notes.len() - NOTES_MAX));
-        }
+    for (kind, notes) in [("left out", left_out), ("loosened", loosened), ("note", notes)] {
+        lines(kind, &notes.iter().map(told).collect::<Vec<_>>(), printer);
     }
+    lines("removed", removed, printer);
     let functions = count(functions.len() as u64, "function");
     let out = args.out.display();
     printer
         .line(format!("{out}: {functions} from {form}, {} loosened", count(loosened.len() as u64, "place")));
     Ok(())
+}
+
+fn listed(notes: &[Note]) -> Vec<Value> {
+    let note = |note: &Note| json!({"function": note.function, "place": note.place, "what": note.what});
+    notes.iter().map(note).collect()
+}
+
+fn told(Note { function, place, what }: &Note) -> String {
+    match (&**function, &**place) {
+        ("", _) => what.clone(),
+        (_, "") => format!("`{function}`: {what}"),
+        _ => format!("`{function}` at `{place}`: {what}"),
+    }
+}
+
+/// The first lines of a kind, and how many are left.
+fn lines(kind: &str, said: &[String], printer: &Printer) {
+    said.iter().take(NOTES_MAX).for_each(|what| printer.line(format!("{kind}: {what}")));
+    if said.len() > NOTES_MAX {
+        printer.line(format!("{kind}: {} more; `--json` lists them", said.len() - NOTES_MAX));
+    }
 }

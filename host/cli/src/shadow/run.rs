@@ -18,7 +18,7 @@ use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended, Threads, sealed};
 use airlock::config::ConfigFile;
 use airlock::environment::World;
-use airlock::replay::{Recorded, result_ty};
+use airlock::replay::{Recorded, compared_by, result_ty};
 use airlock_shadow::case::Case;
 use airlock_shadow::compare::Comparators;
 use airlock_shadow::night::{AgentNight, CaseResult, Night, QueryResult, blocked, trends};
@@ -201,7 +201,8 @@ fn comparators(
     for case in cases.values() {
         let tool = &case.stratum.tool;
         if let (false, Ok(host)) = (made.contains_key(tool), hosts.base(case.component())) {
-            let comparators = suite.comparators(tool, result_ty(&host, tool).as_ref());
+            let (ty, of_contract) = (result_ty(&host, tool), compared_by(&host, tool));
+            let comparators = suite.comparators(tool, ty.as_ref(), &of_contract);
             made.insert(tool.clone(), Arc::new(comparators.map_err(|err| Message(err.to_string()))?));
         }
     }

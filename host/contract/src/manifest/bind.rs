@@ -7,18 +7,20 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use super::bound::{self, Problems};
+use super::cache;
+use super::compare;
 use super::errors::{self, Written};
 use super::facts::Given;
 use super::places::places;
 use super::{Manifest, Require, ToolContract, Verify, WithoutSession, WrittenRequire, WrittenTool, terms};
 use crate::answer::Shape;
-use crate::check::{Checks, Rule};
+use crate::check::{Checks, Rule, RuleError};
 use crate::component::Function;
 use crate::confidential::{Confidential, ConfidentialError};
 use crate::expression::{Bounds, COST_CALL_MAX, Expression, Scope};
 use crate::path::PathError;
 use crate::pattern as patterns;
-use crate::published::{Published, Root};
+use crate::published::{Form, Published, Root};
 use crate::rules;
 use crate::ty::FunctionTy;
 use airlock_types::diagnostic::Diagnostic;
@@ -64,6 +66,8 @@ pub(super) fn tool(
         effects,
         open,
         answers,
+        cache,
+        compare,
         transient,
         caller_errors,
         failures,
@@ -84,9 +88,9 @@ pub(super) fn tool(
     let shape = Shape::of(&function.ty);
     // Rules are written against the result that agents see. The parts that move to the envelope are not in it.
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
-    let mut bind = Bind { manifest, seen: &seen, problems };
-    let args = places(manifest, args, (Some(Root::Params(&seen.params)), *open), bind.problems);
-    let results = places(manifest, result, (seen.result.as_ref().map(Root::Value), false), bind.problems);
+    let args = places(manifest, args, (Some(Root::Params(&seen.params)), *open), problems);
+    let results = places(manifest, result, (seen.result.as_ref().map(Root::Value), false), problems);
+    let mut bind = Bind { manifest, seen: &seen, names: names([&args.form, &results.form]), problems };
     let (written_terms, expect) = bind.answers(answers.as_ref(), named, expect);
     let readable = given.readable(manifest, written, bind.problems);
     let scope = bind.scope(&written_terms, Bounds::of(&args.keywords, &results.keywords), readable.clone());
@@ -120,22 +124,37 @@ pub(super) fn tool(
             args_units: args.units,
             result_units: results.units,
         },
-        examples: example.clone(),
+        examples: example.iter().map(|one| one.get_ref().clone()).collect(),
         requires,
         holds,
-        checks: bind.checks(&expect, &scope),
+        checks: bind.checks(&expect, &scope, answers.is_some()),
         verify: verify.as_ref().map(|verify| bind.verify(verify)),
         confidential: bind.confidential(confidential, function.ty.result.is_some()),
         unused_terms: terms::unused(written, &expect, &scope),
         facts,
         scope: Some(Box::new(of_args)),
+        compare: compare::rules(manifest, function, compare, bind.problems),
+        cache_ms_max: cache::age_ms_max(
+            manifest,
+            cache.as_ref(),
+            effects.or(manifest.effects),
+            bind.problems,
+        ),
     }
+}
+
+/// Published names of fields, with the ones that expressions and paths have.
+fn names(forms: [&Option<Form>; 2]) -> BTreeMap<String, String> {
+    let forms = forms.into_iter().flatten();
+    forms.flat_map(Form::renamed).map(|(name, key)| (key.to_owned(), name.to_owned())).collect()
 }
 
 /// The comparison of one function with its type.
 pub(super) struct Bind<'b> {
     pub(super) manifest: &'b Manifest,
     pub(super) seen: &'b FunctionTy,
+    /// Published names of fields, with the ones that expressions and paths have.
+    names: BTreeMap<String, String>,
     pub(super) problems: &'b mut Problems,
 }
 
@@ -185,8 +204,9 @@ impl Bind<'_> {
                 }
                 Err(err) => {
                     let span = self.inside(that, err.span);
+                    let hint = self.unpublished(&err.message).or(err.hint);
                     let problem = self.manifest.plain(span, err.message, "here");
-                    self.problems.add(|| Diagnostic { hint: err.hint, ..problem });
+                    self.problems.add(|| Diagnostic { hint, ..problem });
                 }
             }
             if cost > COST_CALL_MAX {
@@ -197,6 +217,12 @@ impl Bind<'_> {
             }
         }
         requires
+    }
+
+    /// The hint for a message about a name under which a field is only published.
+    pub(super) fn unpublished(&self, message: &str) -> Option<String> {
+        let (key, name) = self.names.iter().find(|(key, _)| message.contains(&format!("`{key}`")))?;
+        Some(format!("`{key}` is a published name: here it is `{name}`"))
     }
 
     /// The span of a part of an expression in the file. With escapes in the TOML string the offsets differ; then it is
@@ -232,16 +258,27 @@ impl Bind<'_> {
         confidential
     }
 
-    fn checks(&mut self, written: &[Spanned<Rule>], scope: &Scope) -> Option<Checks> {
+    /// `has_answers` says that the first check is that of `answers`.
+    fn checks(&mut self, written: &[Spanned<Rule>], scope: &Scope, has_answers: bool) -> Option<Checks> {
         // A result is judged by itself, so that it can be judged again without its session.
         let scope = &Scope { facts: Vec::new(), ..scope.clone() };
         let mut sound = true;
         // One by one, so that each problem has the place of its own rule.
-        for rule in written {
-            if let Err(err) = Checks::compile(std::slice::from_ref(rule.get_ref()), self.seen, scope) {
-                self.problems.add(|| self.manifest.plain(rule.span(), err.to_string(), "this check"));
-                sound = false;
+        for (at, rule) in written.iter().enumerate() {
+            let Err(err) = Checks::compile(std::slice::from_ref(rule.get_ref()), self.seen, scope) else {
+                continue;
+            };
+            sound = false;
+            let is_answers = has_answers && at == 0;
+            let is_term = |name: &&str| scope.terms.used(name).contains_key(*name);
+            // A term that is wrong is reported as such, once.
+            if is_answers && !["asked", "answered"].iter().all(is_term) {
+                continue;
             }
+            let err = if is_answers { RuleError { kind: "answers", ..err } } else { err };
+            let hint = self.unpublished(&err.message);
+            let problem = self.manifest.plain(rule.span(), err.to_string(), "this check");
+            self.problems.add(|| Diagnostic { hint, ..problem });
         }
         let rules: Vec<Rule> = written.iter().map(|rule| rule.get_ref().clone()).collect();
         if sound { Checks::compile(&rules, self.seen, scope).ok() } else { None }
@@ -249,106 +286,4 @@ impl Bind<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::PROBLEMS_MAX;
-    use super::*;
-    use crate::ty::Field;
-    use crate::ty::Ty;
-
-    fn functions() -> Vec<Function> {
-        let field = |name: &str, ty| Field { name: name.into(), ty };
-        let row = Ty::Record(vec![field("change-pct", Ty::F64)]);
-        let result = Ty::Record(vec![field("rows", Ty::List(Box::new(row)))]);
-        let params = vec![field("max-items", Ty::U32), field("period", Ty::String)];
-        let ty = FunctionTy { params, result: Some(result) };
-        vec![Function { interface: None, name: "find".into(), ty }]
-    }
-
-    #[track_caller]
-    fn refuses(text: &str, says: &[&str]) {
-        let bound = Manifest::parse(text, "contract.toml").and_then(|manifest| manifest.bind(&functions()));
-        let said = bound.unwrap_err().render(false);
-        for piece in says {
-            assert!(said.contains(piece), "it does not say {piece:?}:\n{said}");
-        }
-    }
-
-    #[test]
-    fn an_expression_costs_what_its_arguments_may_hold() {
-        let field = |name: &str, ty| Field { name: name.into(), ty };
-        let (codes, flights) = (Ty::List(Box::new(Ty::String)), Ty::Record(vec![field("code", Ty::String)]));
-        let params = vec![field("flights", Ty::List(Box::new(flights))), field("codes", codes)];
-        let functions =
-            [Function { interface: None, name: "f".into(), ty: FunctionTy { params, result: None } }];
-        let pairs = "args.flights.all(f, args.codes.exists_one(c, c == f.code))";
-        let bind = |bounds: &str| {
-            let text = format!("{bounds}[[tool.f.require]]\nthat = '{pairs}'\n");
-            Manifest::parse(&text, "contract.toml").and_then(|manifest| manifest.bind(&functions)).map(drop)
-        };
-        assert!(bind("").unwrap_err().render(false).contains("it may cost"));
-        let bounds = "[tool.f.args.flights]\nmaxItems = 5\n[tool.f.args.\"codes[]\"]\nmaxLength = 3\n";
-        assert!(bind(bounds).is_ok(), "{}", bind(bounds).unwrap_err().render(false));
-        assert!(bind("[tool.f.args.flights]\nmaxItems = 900\n").is_err());
-        // What fits at the assumed sizes fits with larger bounds, too.
-        let wide = "[tool.f.args.codes]\nmaxItems = 5\n[tool.f.args.flights]\nmaxItems = 9_000_000\n";
-        assert_eq!(bind(wide).is_ok(), bind("[tool.f.args.codes]\nmaxItems = 5\n").is_ok());
-    }
-
-    #[test]
-    fn refuses_what_is_not_there_with_place_and_nearest_name() {
-        refuses("[tool.fnd]\ntitle = \"x\"\n", &["contract.toml:1", "did you mean `find`?"]);
-        refuses("[tool.find.args.max_item]\nminimum = 1\n", &["contract.toml:1", "`max_items`"]);
-        refuses("[tool.find.result.\"rows[].change\"]\ndescription = \"x\"\n", &["change_pct"]);
-        refuses("[tool.find]\ntitel = \"x\"\n", &["contract.toml:2", "did you mean `title`?"]);
-    }
-
-    #[test]
-    fn refuses_an_expression_that_does_not_typecheck_at_its_place() {
-        let text = "[[tool.find.require]]\nthat = \"args.max_items > 'a'\"\n";
-        refuses(text, &["contract.toml:2"]);
-        refuses("[[tool.find.require]]\nthat = \"args.max_itms > 1\"\n", &["max_items"]);
-    }
-
-    #[test]
-    fn reports_everything_at_once() {
-        let text = "[tool.find.args.x]\nminimum = 1\n[tool.find.args.y]\nminimum = 1\n[tool.nope]\n";
-        refuses(text, &["contract.toml:1", "contract.toml:3", "contract.toml:5"]);
-    }
-
-    #[test]
-    fn tells_twenty_problems_and_stops_looking() {
-        let unknown: String = (0..5_000).map(|i| format!("[tool.f{i}]\n")).collect();
-        let paths: String = (0..5_000).map(|i| format!("[tool.find.args.x{i}]\n")).collect();
-        for text in [unknown, paths] {
-            let bound =
-                Manifest::parse(&text, "contract.toml").and_then(|manifest| manifest.bind(&functions()));
-            let problems = bound.unwrap_err();
-            assert_eq!(problems.0.len(), PROBLEMS_MAX);
-            assert!(problems.render(false).contains("only the first 20"), "{problems}");
-        }
-    }
-
-    #[test]
-    fn refuses_more_programs_than_a_host_compiles() {
-        let rule = "[[tool.find.require]]\nthat = \"args.max_items > 1u\"\n";
-        refuses(&rule.repeat(257), &["257 relations, rules that hold, terms, checks and facts; at most 256"]);
-        let pattern = r#"{ properties = { period = { pattern = "a" } } }, "#;
-        let patterns = format!("[tool.find.schema]\nallOf = [{}]\n", pattern.repeat(129));
-        refuses(&patterns, &["129 patterns; at most 128"]);
-        let example = "[[tool.find.example]]\nargs = { max_items = 1, period = \"a\" }\n";
-        refuses(&example.repeat(257), &["257 examples; at most 256"]);
-        refuses(&"#".repeat(256 * 1024 + 1), &["262145 bytes; at most 262144"]);
-    }
-
-    #[test]
-    fn refuses_a_confidential_field_that_is_not_there() {
-        let text = "[tool.find]\nconfidential = [\"args.max_item\", \"result.rows[].price\", \"period\"]\n";
-        refuses(text, &["contract.toml:2", "did you mean `max_items`?", "`change_pct`", "`args.NAME`"]);
-    }
-
-    #[test]
-    fn refuses_a_check_of_a_field_that_is_not_there() {
-        let text = "[[tool.find.expect]]\nrange = { field = \"rows[].pct\", min = 0 }\n";
-        refuses(text, &["contract.toml:", "pct"]);
-    }
-}
+mod tests;

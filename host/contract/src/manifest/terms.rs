@@ -56,8 +56,9 @@ impl Bind<'_> {
             let Some((_, text)) = written.iter().find(|(written, _)| *written.get_ref() == name) else {
                 continue;
             };
+            let hint = self.unpublished(&err.message).or(err.hint);
             let problem = self.manifest.plain(self.inside(text, err.span), err.message, "here");
-            self.problems.add(|| Diagnostic { hint: err.hint, ..problem });
+            self.problems.add(|| Diagnostic { hint, ..problem });
         }
         Scope { terms, ..scope }
     }

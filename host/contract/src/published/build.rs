@@ -177,13 +177,14 @@ impl Build<'_> {
         let pairs = changed.iter().map(|field| (field.name.as_str(), field.key.as_str()));
         self.clashes(at, &names, &pairs.collect::<Vec<_>>(), "field");
         let is_open = self.written.get(at).is_some_and(|keys| keys.is_open);
-        let key = |name: &String| {
-            changed
+        let open = is_open.then(|| {
+            let keys: BTreeMap<&str, &str> =
+                changed.iter().map(|field| (field.name.as_str(), field.key.as_str())).collect();
+            names
                 .iter()
-                .find(|field| field.name == *name)
-                .map_or_else(|| name.clone(), |field| field.key.clone())
-        };
-        let open = is_open.then(|| names.iter().map(key).collect());
+                .map(|name| keys.get(name.as_str()).map_or_else(|| name.clone(), |key| (*key).to_owned()))
+                .collect()
+        });
         (is_open || !changed.is_empty()).then_some(Form::Record(Fields { fields: changed, open }))
     }
 
@@ -240,9 +241,10 @@ impl Build<'_> {
 
     /// Refuses a published name that is also the name of another one: a message that says one of them must mean one thing.
     fn clashes(&mut self, at: &Path, names: &[String], changed: &[(&str, &str)], what: &str) {
+        let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         let mut taken = BTreeSet::new();
         for (name, key) in changed {
-            let other = names.iter().find(|other| *other == key && other != name);
+            let other = names.get(key).filter(|other| *other != name);
             let why = match other {
                 Some(other) => format!("`{key}` is the name of another {what}, `{other}`"),
                 None if !taken.insert(*key) => format!("two of them are published as `{key}`"),

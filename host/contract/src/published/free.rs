@@ -37,7 +37,7 @@ pub(super) fn text(value: &Value) -> Result<String, (&'static str, String)> {
         return Err(("maxDepth", format!("JSON that nests at most {DEPTH_MAX} levels deep")));
     }
     if !is_exact(value) {
-        let expected = "integers of at most 2^53 − 1: write larger ones as strings";
+        let expected = "numbers of at most 2^53 − 1 in size: write larger ones as strings";
         return Err(("precision", expected.to_owned()));
     }
     let text = canonical::of(value);
@@ -94,12 +94,13 @@ fn is_shallow(value: &Value, left: usize) -> bool {
     }
 }
 
-/// Whether a double holds every integer: canonical JSON has no other numbers.
+/// Whether a double holds every number as it was written: canonical JSON has no other numbers. The parser has made a double of
+/// a larger one already, and digits of an integer are lost from 2^53 on.
 fn is_exact(value: &Value) -> bool {
     let is_safe = |n: &Number| match (n.as_i64(), n.as_u64()) {
         (Some(n), _) => n.unsigned_abs() <= SAFE_INTEGER,
         (None, Some(n)) => n <= SAFE_INTEGER,
-        (None, None) => true,
+        (None, None) => n.as_f64().is_some_and(|n| n.abs() <= SAFE_INTEGER as f64),
     };
     match value {
         Value::Number(n) => is_safe(n),

@@ -1,6 +1,7 @@
 //! The laws of published forms, for random types and values, and what a contract may not say.
 
 mod forms;
+mod told;
 
 use std::collections::BTreeMap;
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{Contract, ContractError, Moment, ValidArgs, holding};
+use crate::manifest::Part;
 use crate::path::Path;
 use crate::published::place::steps;
 use crate::published::{Doubt, Form, Found, JSON, PlacedDefault, Published, publish};
@@ -25,9 +26,10 @@ pub(super) fn arguments(form: &Form, schema: &mut Value, params: &[Field]) -> Re
     publish(form, schema, &Path::default(), &mut defaults);
     schema::share(schema);
     defaults.into_iter().try_for_each(|default| {
-        let path = default.at.to_string();
+        let at = default.at.clone();
         holds(default, params).map_err(|why| ContractError::Keyword {
-            path,
+            path: at.to_string(),
+            part: Part::Args(at),
             reason: format!("the `default` is not valid: {why}"),
         })
     })

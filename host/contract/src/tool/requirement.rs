@@ -11,15 +11,12 @@ use crate::tool::{Moment, Seen};
 use crate::ty::Field;
 use airlock_types::code::Code;
 use airlock_types::place::Place;
+use airlock_types::session::OPEN_A_SESSION;
 use airlock_types::shorten;
 use airlock_types::violation::Violation;
 
-/// Characters of a relation that are shown beside its author's message.
-const RULE_CHARS_MAX: usize = 60;
-
-/// What a caller without a session can do.
-const NO_SESSION: &str =
-    "open a session with `new` in place of a handle, and make the calls that give the facts in it";
+/// Characters of a relation that are shown beside its author's message: two lines of a terminal, which most relations fit.
+const RULE_CHARS_MAX: usize = 160;
 
 #[derive(Debug)]
 pub(super) struct Requirement {
@@ -104,7 +101,10 @@ impl Requirement {
             WithoutSession::Warn => Met::Unchecked,
             WithoutSession::Refuse => {
                 let why = "no session, so this cannot be checked".to_owned();
-                Met::No(self.violation(why, Some(NO_SESSION.to_owned())))
+                Met::No(self.violation(
+                    why,
+                    Some(format!("{OPEN_A_SESSION}; and make the calls that give the facts in it")),
+                ))
             }
         }
     }

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::{ContractError, Keywords, clean, published, undescribed};
 use crate::answer::Shape;
 use crate::component::{Function, FunctionDocs};
-use crate::manifest::ToolContract;
+use crate::manifest::{Part, ToolContract};
 use crate::path::Path;
-use crate::published::{Form, publish};
+use crate::published::{Form, Published, publish, spoken};
 use crate::schema;
 use crate::ty::Ty;
 
@@ -34,9 +34,14 @@ pub(super) fn of(
     shape: &Shape,
 ) -> Result<Schemas, ContractError> {
     let (params, ty) = (&function.ty.params, shape.value_ty());
-    let mut constraints = documented(&author.args, &docs.args, |path| path.resolve_params(params).is_ok());
+    let names = names(&author.published);
+    let spoken = |docs: &BTreeMap<String, String>| {
+        docs.iter().map(|(path, text)| (path.clone(), spoken(text, &names))).collect::<BTreeMap<_, _>>()
+    };
+    let (args, result) = (spoken(&docs.args), spoken(&docs.result));
+    let mut constraints = documented(&author.args, &args, |path| path.resolve_params(params).is_ok());
     let mut results =
-        documented(&author.results, &docs.result, |path| ty.is_some_and(|ty| path.resolve(ty).is_ok()));
+        documented(&author.results, &result, |path| ty.is_some_and(|ty| path.resolve(ty).is_ok()));
     // Before the units, which do not say what a number means.
     let undescribed = undescribed::places(params, &constraints, ty, &results);
     add_units(&mut constraints, &author.published.args_units);
@@ -46,7 +51,7 @@ pub(super) fn of(
         Some(_) => schema::arguments(params),
         None => schema::input(params),
     };
-    overlay(&mut input_schema, &constraints)?;
+    overlay(&mut input_schema, &constraints, Part::Args)?;
     if let Some(form) = &author.published.args {
         published::arguments(form, &mut input_schema, params)?;
     }
@@ -55,13 +60,24 @@ pub(super) fn of(
     Ok(Schemas { input_schema, result_schema, constraints, undescribed })
 }
 
+/// The published names of fields in arguments and result. The arguments come first: comments name them most.
+pub(super) fn names(published: &Published) -> BTreeMap<&str, &str> {
+    let mut names = published.result.as_ref().map(Form::renamed).unwrap_or_default();
+    names.extend(published.args.as_ref().map(Form::renamed).unwrap_or_default());
+    names
+}
+
 fn result_schema(ty: &Ty, keywords: &Keywords, form: Option<&Form>) -> Result<Value, ContractError> {
     if let Some((path, _)) = keywords.iter().find(|(_, keywords)| keywords.contains_key(schema::HEADER)) {
         let reason = format!("`{}` is for arguments", schema::HEADER);
-        return Err(ContractError::Keyword { path: path.to_string(), reason });
+        return Err(ContractError::Keyword {
+            path: path.to_string(),
+            part: Part::Result(path.clone()),
+            reason,
+        });
     }
     let mut result = schema::output(ty);
-    overlay(&mut result, keywords)?;
+    overlay(&mut result, keywords, Part::Result)?;
     form.iter().for_each(|form| publish(form, &mut result, &Path::default(), &mut Vec::new()));
     schema::clean(&mut result);
     Ok(result)
@@ -72,6 +88,10 @@ fn add_units(keywords: &mut Keywords, units: &BTreeMap<Path, String>) {
     for (path, unit) in units {
         let at = keywords.entry(path.clone()).or_default();
         let text = match at.get("description").and_then(Value::as_str) {
+            // After a sentence another one.
+            Some(text) if text.trim_end().ends_with(['.', '!', '?']) => {
+                format!("{} In {unit}.", text.trim_end())
+            }
             Some(text) => format!("{text}; in {unit}"),
             None => format!("in {unit}"),
         };
@@ -98,9 +118,12 @@ fn documented(
     keywords
 }
 
-fn overlay(schema: &mut Value, overlays: &Keywords) -> Result<(), ContractError> {
+fn overlay(schema: &mut Value, overlays: &Keywords, part: fn(Path) -> Part) -> Result<(), ContractError> {
     overlays.iter().try_for_each(|(path, keywords)| {
-        schema::overlay(schema, path, keywords)
-            .map_err(|err| ContractError::Keyword { path: path.to_string(), reason: err.to_string() })
+        schema::overlay(schema, path, keywords).map_err(|err| ContractError::Keyword {
+            path: path.to_string(),
+            part: part(path.clone()),
+            reason: err.to_string(),
+        })
     })
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cache::Keeping;
 use super::confidential;
 use super::details::Details;
 use super::facts::FactsOfCall;
@@ -59,6 +60,8 @@ pub(super) struct Events<'c> {
     pub(super) pending: Option<Box<Pending>>,
     /// The hold that the call ends. None for one that an agent makes.
     pub(super) resumed: Option<Box<Resume>>,
+    /// Where its answer is kept for its repeats. None for a tool without `cache`.
+    pub(super) keeping: Option<Box<Keeping>>,
     /// The idempotency key of the call, while it runs.
     pub(super) key: Option<Box<RunningKey>>,
     observers: Observers<'c>,
@@ -93,6 +96,7 @@ impl<'c> Events<'c> {
             facts: None,
             pending: None,
             resumed: None,
+            keeping: None,
             key: None,
             // A second handle: notices and the guest's progress reports both reach the observer.
             observers: Observers::new(host, call, observer.clone()),

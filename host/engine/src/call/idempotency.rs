@@ -36,7 +36,7 @@ pub(super) async fn check(
     events: &mut Events<'_>,
 ) -> Result<Option<Delivered>, Failed> {
     if let Some(why) = unfit(key, events) {
-        return Err(refused(events, &why));
+        return Err(refused(events, &why, "Send it without a key, or with one that can be used."));
     }
     let caller = events.caller().to_string();
     let digest = sha256(format!("{caller}\n{key}").as_bytes());
@@ -52,7 +52,9 @@ pub(super) async fn check(
     // Twice at most: the record of a call that did nothing gives its place to this one.
     while let Some(first) = begin(host, &asked, void.take(), events).await? {
         if first.fingerprint != asked.fingerprint {
-            return Err(refused(events, "it came with another tool or other arguments before"));
+            let mend = "The same key is for the same call, as it was sent before. If this is to be that call, find out what that one \
+                        did before you send this one with another key: both would be made.";
+            return Err(refused(events, "it came with another tool or other arguments before", mend));
         }
         let age_ms = asked.now_unix_ms.saturating_sub(first.begun_unix_ms);
         let is_young = age_ms < KEPT_MS_MIN;
@@ -133,11 +135,11 @@ fn may_run_again(record: &Record, is_read: bool) -> bool {
     record.attempts.is_empty() && record.repeat.is_none() && !is_unknown && !record.code.starts_with("ok")
 }
 
-fn refused(events: &Events<'_>, why: &str) -> Failed {
+fn refused(events: &Events<'_>, why: &str, mend: &str) -> Failed {
     let mut failed = report::failed(events.tool(), Code::ArgsIdempotency, &Details::default());
     failed.report.message = format!(
-        "Call to `{}` was not run: its idempotency key cannot be used: {why}.\nThe tool did not run.\nSend another key with another \
-         call, and the same key only to send the same call again.",
+        "Call to `{}` was not run: its idempotency key (header `Idempotency-Key`, or `dev.airlock/idempotency_key` in `_meta`) cannot \
+         be used: {why}.\nThe tool did not run.\n{mend}",
         events.tool()
     );
     failed

@@ -33,9 +33,7 @@ impl Events<'_> {
         let tool = self.host.registry().resolve(&plan.routes.first()?.input.tool).ok()?;
         let function = tool.contract.function.full_address();
         // Of this policy alone: what was read by a grant must not be told after it was taken back.
-        let policy = self.list.iter().find_map(|event| {
-            if let Event::Decided { policy, .. } = event { policy.as_deref() } else { None }
-        })?;
+        let policy = self.policy()?;
         // Of this function alone: that of another version may be of another type.
         let (caller, digest) = (self.caller().to_string(), &tool.component.digest);
         let of = [&*caller, &tool.name, digest, &function, &plan.args_digest, policy].join("\n");
@@ -88,7 +86,7 @@ pub(super) fn again(reply: Reply, age_ms: u64) -> Option<Result<Delivered, Faile
 }
 
 /// What the tool answered before, as the answer of now.
-fn kept(reply: Reply, age_ms: u64) -> Judged {
+pub(super) fn kept(reply: Reply, age_ms: u64) -> Judged {
     let Reply { result, content, findings, confidence, interpretation, assumptions, uncertainty, .. } = reply;
     let Reply { next_steps, provenance, record, .. } = reply;
     let assessment = Assessment {

@@ -17,6 +17,7 @@ use airlock_types::answer::{Clarify, Refusal, RetryAdvice};
 use airlock_types::code::{Code, Ran};
 use airlock_types::finding::{Finding, Verdict};
 use airlock_types::reply::Failure;
+use airlock_types::session::OPEN_A_SESSION;
 use airlock_types::shorten::{shorten, visible_json};
 use airlock_types::violation::Violation;
 use airlock_types::words::one_line;
@@ -65,8 +66,8 @@ pub(crate) fn not_admitted(tool: &str, why: NotAdmitted) -> Failed {
         NotAdmitted::Session(unknown) => {
             let mut failed = failed(tool, Code::ArgsPrecondition, &Details::default());
             failed.report.message = format!(
-                "Call to `{tool}` was not run: {unknown}.\nOpen a new session (`new` in the place of the handle), or \
-                 leave the handle out: then the call is its own session."
+                "Call to `{tool}` was not run: {unknown}.\nTo go on, {OPEN_A_SESSION}. Without a handle the call is its own \
+                 session."
             );
             failed
         }

@@ -8,6 +8,7 @@ use super::fold;
 use super::repeat;
 use super::reply::{self, Delivered, Failed};
 use airlock_journal::{Durability, JournalError};
+use airlock_types::code::Code;
 use airlock_types::event::Event;
 use airlock_types::finding::Finding;
 use airlock_types::json::Json;
@@ -55,6 +56,7 @@ impl Events<'_> {
             facts.remember(host, has_changed);
         }
         self.settle(&reply, has_changed);
+        self.keep_for_session(&reply);
         // Boxed: few calls have a key.
         if self.key.is_some() {
             Box::pin(self.release_key(&reply)).await;
@@ -95,6 +97,12 @@ impl Events<'_> {
         let failed = reply.error.as_ref();
         // A retryable failure may end differently next time, so repeating it is no loop, and it is no success either.
         if failed.is_some_and(|error| error.retryable) {
+            return;
+        }
+        // What was wrong is the key or the session, and not the call.
+        let is_of_session =
+            reply.code == Code::ArgsPrecondition && failed.is_some_and(|error| error.violations.is_empty());
+        if reply.code == Code::ArgsIdempotency || is_of_session {
             return;
         }
         let (who, now_ms) = (&self.head.call.caller, self.head.started_unix_ms);

@@ -85,6 +85,8 @@ pub(crate) struct Ledger {
     ended: VecDeque<Ended>,
     /// The digests of the calls that run.
     running: BTreeSet<String>,
+    /// When the last one ended of those that are remembered no more.
+    forgotten_unix_ms: Option<u64>,
     /// For a recorded call that is tested: what stood in its way, in place of all that.
     recorded: Option<Recorded>,
 }
@@ -140,8 +142,22 @@ impl Ledger {
         self.ended.push_back(ended);
         // The oldest first: what was written after a call is remembered as long as the call is.
         while self.ended.len() as u64 > limits.calls_max {
-            self.ended.pop_front();
+            let forgotten = self.ended.pop_front().map(|ended| ended.ended_unix_ms);
+            self.forgotten_unix_ms = self.forgotten_unix_ms.max(forgotten);
         }
+    }
+
+    /// Whether a call of the session may have changed, since a time, what a call of this component read. One that runs may, and
+    /// one that does not say what it changes.
+    pub(crate) fn may_have_changed(&self, component: &str, reads: &[String], since_unix_ms: u64) -> bool {
+        let touches = |Effectful { component: of, changes, .. }: &Effectful| {
+            let is_declared = **of == *component && !changes.is_empty() && !reads.is_empty();
+            !is_declared || changes.iter().any(|name| reads.contains(name))
+        };
+        let is_later = |ended: &&Ended| ended.has_changed && ended.ended_unix_ms >= since_unix_ms;
+        !self.running.is_empty()
+            || self.forgotten_unix_ms.is_some_and(|at| at >= since_unix_ms)
+            || self.ended.iter().filter(is_later).any(|ended| touches(&ended.call))
     }
 
     /// Has a recorded call meet what it met then, and nothing else.
@@ -266,6 +282,30 @@ mod tests {
         assert_eq!(is(&mut ledger, &book, 0), "failed");
         ended(&mut ledger, &call("cancel", "1", &[], &["seat"]), End::Done);
         assert_eq!(is(&mut ledger, &book, 0), "new");
+    }
+
+    #[test]
+    fn what_was_read_may_have_changed_after_a_write_of_it() {
+        let mut ledger = Ledger::default();
+        let is = |ledger: &Ledger, since| ledger.may_have_changed("c", &["seat".to_owned()], since);
+        assert!(!is(&ledger, 0));
+        ended(&mut ledger, &call("rename", "1", &[], &["name"]), End::Done);
+        ended(&mut ledger, &call("book", "1", &[], &[]), failed());
+        assert!(!is(&ledger, 0), "something else, and nothing");
+        ended(&mut ledger, &call("cancel", "1", &[], &["seat"]), End::Done);
+        assert!(is(&ledger, 0) && !is(&ledger, 1));
+        assert!(ledger.may_have_changed("c", &[], 0), "the tool does not say what it reads");
+        assert!(ledger.may_have_changed("other", &["seat".to_owned()], 0));
+        let mut ledger = Ledger::default();
+        let mail = call("mail", "1", &[], &[]);
+        assert!(matches!(ledger.begin(&mail, LIMITS, 0), Known::New));
+        assert!(is(&ledger, 1), "it runs");
+        ledger.ends(&mail.digest, None, LIMITS);
+        assert!(!is(&ledger, 0));
+        for args in ["1", "2", "3", "4"] {
+            ended(&mut ledger, &call("rename", args, &[], &["name"]), End::Done);
+        }
+        assert!(is(&ledger, 0), "what is forgotten may have been anything");
     }
 
     #[test]

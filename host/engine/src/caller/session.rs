@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::answers::Answers;
 use super::facts::SessionFacts;
 use super::ledger::Ledger;
 use super::repeats::{Ended, Repeat, Repeats};
@@ -45,6 +46,7 @@ pub(crate) struct Session {
     facts: Mutex<SessionFacts>,
     ledger: Mutex<Ledger>,
     suspects: Mutex<Suspects>,
+    answers: Mutex<Answers>,
 }
 
 impl Sessions {
@@ -121,6 +123,11 @@ impl Session {
     /// The values that its suspect results gave.
     pub(crate) fn suspects(&self) -> MutexGuard<'_, Suspects> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What its calls have read and may be told again.
+    pub(crate) fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds how a call ended, and returns what it repeats in this session. `ended` runs only if this call failed or an

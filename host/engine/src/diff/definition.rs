@@ -127,6 +127,8 @@ impl Comparison {
             confidential,
             facts,
             units,
+            cache_ms_max,
+            compare,
         } = old;
         self.set(&["examples"], examples, &new.examples, |_| false);
         self.expects(expects, &new.expects);
@@ -148,6 +150,12 @@ impl Comparison {
         // The same number means something else.
         let wider = units.iter().any(|(place, unit)| new.units.get(place) != Some(unit));
         self.part(&["units"], units, &new.units, wider);
+        // An older answer stands for that of now.
+        let wider = new.cache_ms_max > *cache_ms_max;
+        self.part(&["cache_ms_max"], cache_ms_max, &new.cache_ms_max, wider);
+        // A new comparator can hide that answers drift.
+        let wider = new.compare.iter().any(|rule| !compare.contains(rule));
+        self.part(&["compare"], compare, &new.compare, wider);
         // A smaller minimum starts attempts with less time than was approved.
         let least = |said: &Option<u64>| said.unwrap_or(USEFUL_MS_MIN);
         let wider = least(&new.useful_ms_min) < least(useful_ms_min);

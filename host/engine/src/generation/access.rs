@@ -29,6 +29,8 @@ pub(crate) struct Accesses {
     newest: Arc<Access>,
     /// Number of files that were read. Tells whether a newer file was read while an older one was loading.
     revision: u64,
+    /// The file whose tools are served.
+    served_revision: u64,
 }
 
 impl Access {
@@ -105,7 +107,7 @@ impl Access {
 
 impl Accesses {
     pub(crate) fn new(access: Arc<Access>) -> Accesses {
-        Accesses { served: access.clone(), newest: access, revision: 0 }
+        Accesses { served: access.clone(), newest: access, revision: 0, served_revision: 0 }
     }
 
     /// Notes a file that was read, whose tools are not served yet. Returns its revision and the access that holds until
@@ -116,10 +118,15 @@ impl Accesses {
         (self.revision, Arc::new(self.served.narrowed(&self.newest)))
     }
 
+    /// Whether the newest file is this one, and its tools are served.
+    pub(crate) fn is_served(&self, revision: u64) -> bool {
+        self.revision == revision && self.served_revision == revision
+    }
+
     /// Notes that the tools of a file are served, and returns the access that holds now. If a newer file was read
     /// meanwhile, only what both allow holds.
     pub(crate) fn serve(&mut self, access: Access, revision: u64) -> Arc<Access> {
-        self.served = Arc::new(access);
+        (self.served, self.served_revision) = (Arc::new(access), revision);
         // Otherwise a newer file was read while this one loaded, and what that file revokes must stay revoked.
         if revision == self.revision {
             self.served.clone()

@@ -12,6 +12,7 @@ use super::{Registry, Tool};
 use crate::config::Fallback;
 use crate::signature::{Key, Signer};
 use airlock_contract::answer::ErrorCases;
+use airlock_contract::compare::Rule;
 use airlock_contract::manifest::{Example, HoldAsks, Verify};
 use airlock_contract::schema::share;
 use airlock_types::canonical;
@@ -121,6 +122,12 @@ pub struct Terms {
     /// The units of numbers, by place.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub units: BTreeMap<String, String>,
+    /// For how long, in milliseconds, an answer is given again in its session.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cache_ms_max: Option<u64>,
+    /// How two answers are compared, where they need not be equal.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub compare: Vec<Rule>,
 }
 
 /// A relation that must hold before a tool runs.
@@ -246,6 +253,8 @@ impl Terms {
             confidential: tool.contract.confidential.fields(),
             facts: tool.contract.facts.as_ref().map_or_else(Vec::new, |facts| facts.told()),
             units: tool.contract.units(),
+            cache_ms_max: tool.contract.cache_ms_max,
+            compare: tool.contract.compare.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::{Recorded, ReplayError, Replayed, valid};
 use crate::call::judge::{Asked, judge as judge_outcome};
 use crate::host::Host;
+use airlock_contract::compare::Rule;
 use airlock_contract::ty::Ty;
 use airlock_types::finding::Finding;
 use airlock_types::usage::Traces;
@@ -38,6 +39,12 @@ pub fn judge(
     let judged = judge_outcome(asked, &mut outcome.clone(), &Traces::default(), now_unix_ms);
     let judged = judged.map_err(|_| ReplayError::Type(recorded.tool.clone()))?;
     Ok(Some(Judgement { code: judged.code.as_str(), findings: judged.findings().to_vec() }))
+}
+
+/// The comparators that the contract of a tool declares; none for a tool that the registry does not have.
+pub fn compared_by(host: &Host, tool: &str) -> Vec<Rule> {
+    let generation = host.generation();
+    generation.registry().resolve(tool).map_or_else(|_| Vec::new(), |tool| tool.contract.compare.clone())
 }
 
 /// The type that a tool of the registry of a host returns; none if there is no such tool, or it returns nothing.

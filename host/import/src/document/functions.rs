@@ -1,9 +1,11 @@
 //! Functions with a schema of their arguments: MCP's tools, and the forms that providers of models take.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{Document, Form, Published, Root, text};
-use crate::ImportError;
+use crate::{ImportError, Notes};
 
 pub(super) fn read(value: &Value) -> Result<Document, ImportError> {
     let mut functions = Vec::new();
@@ -15,7 +17,7 @@ pub(super) fn read(value: &Value) -> Result<Document, ImportError> {
     let form = if functions.iter().all(is_mcp) { Form::Mcp } else { Form::Functions };
     let functions =
         functions.into_iter().map(|(at, entry)| published(at, entry)).collect::<Result<_, _>>()?;
-    Ok(Document { form, functions, server: None })
+    Ok(Document { form, functions, server: None, said: Vec::new() })
 }
 
 /// The functions below a value, with their places. Lists and the objects that wrap them are at most four deep.
@@ -68,12 +70,16 @@ fn published(at: String, entry: &Value) -> Result<Published, ImportError> {
     let title =
         text(entry, "title").or_else(|| entry.pointer("/annotations").and_then(|said| text(said, "title")));
     Ok(Published {
+        result_at: format!("{at}/outputSchema"),
         at,
         parameters_at,
+        notes: Notes { function: name.clone(), ..Notes::default() },
         name,
         title,
         description: text(entry, "description"),
         parameters,
+        body: None,
+        places: BTreeMap::new(),
         result: entry.get("outputSchema").filter(|schema| schema.is_object()).cloned(),
         root: Root::Schema,
         effects,

@@ -39,7 +39,8 @@ pub(super) fn number(keywords: &Map<String, Value>, said: &mut Map<String, Value
     let fits = |low: i64, high: i64| {
         least.is_some_and(|least| least >= low) && most.is_some_and(|most| most <= high)
     };
-    let is_small = keywords.get("format").is_some_and(|format| format == "int32");
+    let is_small = keywords.get("format").is_some_and(|format| format == "int32")
+        && said.values().all(|bound| bound.as_i64().is_some_and(|bound| i32::try_from(bound).is_ok()));
     Some(Shape::Int(if fits(0, i64::from(u32::MAX)) {
         "u32"
     } else if fits(i64::from(i32::MIN), i64::from(i32::MAX)) || is_small {

@@ -11,7 +11,7 @@ use crate::arbitrary::{finite, ty, val_of};
 use crate::component::{Function, FunctionDocs};
 use crate::lift::lift;
 use crate::lower::lower_value;
-use crate::manifest::{Manifest, ToolContract};
+use crate::manifest::Manifest;
 use crate::path::Path;
 use crate::published::{Form, Found, Root, Written, form, free, publish};
 use crate::schema;
@@ -20,6 +20,7 @@ use crate::ty::{Case, FunctionTy, Ty};
 use crate::validate::Validator;
 use airlock_types::canonical;
 use airlock_types::code::Code;
+use airlock_types::diagnostic::Diagnostics;
 use airlock_types::place::Place;
 use airlock_types::violation::Violation;
 
@@ -28,7 +29,7 @@ fn case(name: &str, ty: Option<Ty>) -> Case {
 }
 
 /// The function of the example in `docs/settings.md`.
-fn function() -> Function {
+pub(super) fn function() -> Function {
     let target = vec![case("id", Some(Ty::U32)), case("code", Some(Ty::String))];
     let meal = field("meal", Ty::Option(Box::new(Ty::String)));
     let params = vec![
@@ -45,11 +46,17 @@ fn function() -> Function {
 }
 
 pub(super) fn bind(text: &str, function: &Function) -> Result<Contract, String> {
+    documented(text, function, &FunctionDocs::default())
+}
+
+pub(super) fn documented(text: &str, function: &Function, docs: &FunctionDocs) -> Result<Contract, String> {
     let functions = [function.clone()];
-    let bound = Manifest::parse(text, "contract.toml").and_then(|manifest| manifest.bind(&functions));
-    let mut contracts = bound.map_err(|problems| problems.render(false))?;
-    let author: ToolContract = contracts.remove(&functions[0].address()).unwrap();
-    Contract::prepare(&functions[0], author, &FunctionDocs::default()).map_err(|err| err.to_string())
+    let prepared = || {
+        let manifest = Manifest::parse(text, "contract.toml")?;
+        let author = manifest.bind(&functions)?.remove(&functions[0].address()).unwrap();
+        Contract::of(&manifest, &functions[0], author, docs)
+    };
+    prepared().map_err(|problems: Diagnostics| problems.render(false))
 }
 
 fn example() -> String {
@@ -233,8 +240,8 @@ fn untagged() -> impl Strategy<Value = (Ty, Form, Val)> {
 
 fn json() -> impl Strategy<Value = Value> {
     let number = (-9_007_199_254_740_991_i64..=9_007_199_254_740_991).prop_map(Value::from);
-    let float =
-        any::<f64>().prop_filter_map("finite", |n| serde_json::Number::from_f64(n).map(Value::Number));
+    let float = any::<f64>().prop_map(|n| n % 9_007_199_254_740_991.0);
+    let float = float.prop_filter_map("finite", |n| serde_json::Number::from_f64(n).map(Value::Number));
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

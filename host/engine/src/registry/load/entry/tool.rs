@@ -7,10 +7,10 @@ use crate::config::RetryConfig;
 use crate::policy::{Allowances, PolicySource};
 use crate::registry::name;
 use crate::registry::tool::{Component, Record, Tool, USEFUL_MS_MIN};
-use airlock_contract::component::Function;
+use airlock_contract::component::{Function, FunctionDocs};
 use airlock_contract::manifest::{Manifest, ToolContract};
 use airlock_contract::tool::Contract;
-use airlock_types::diagnostic::Diagnostics;
+use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::effect::Effect;
 use airlock_types::grant::{Grants, Requests};
 use airlock_types::plan::RetryPolicy;
@@ -55,11 +55,10 @@ impl Entry {
         let docs = component.info.docs_of(function).unwrap_or(&none);
         // Before the contract is prepared: its rules and the operator's are judged together.
         self.hold(function, &mut said)?;
-        let contract = Contract::prepare(function, said, docs).map_err(|err| {
-            self.here(format!("the contract of `{}`: {err}", component.path.display()), None)
-        })?;
+        let contract = self.contract(agreed, (function, said, docs))?;
         let allowance = allowances.usual();
         let (effect, warnings) = notes::effect(file, &public, config, &contract, *possible)?;
+        self.reads_only(&public, &contract, effect)?;
         let is_effect_declared = config.effects.is_some() || contract.effect.is_some();
         let warnings = [
             warnings,
@@ -98,6 +97,33 @@ impl Entry {
             runnable: None,
         };
         Ok((tool, warnings.concat()))
+    }
+
+    fn contract(
+        &self,
+        Agreed { component, author, .. }: &Agreed<'_>,
+        (function, said, docs): (&Function, ToolContract, &FunctionDocs),
+    ) -> Result<Contract, Diagnostics> {
+        Contract::of(author, function, said, docs).map_err(|err| match err.0.as_slice() {
+            // A component without a contract is named by its entry.
+            [Diagnostic { span: None, message, .. }] => {
+                self.here(format!("the contract of `{}`: {message}", component.path.display()), None)
+            }
+            _ => err,
+        })
+    }
+
+    /// Refuses `cache` of a tool that may have effects, whoever says so.
+    fn reads_only(&self, public: &str, contract: &Contract, effect: Effect) -> Result<(), Diagnostics> {
+        if contract.cache_ms_max.is_none() || effect.repeatable() {
+            return Ok(());
+        }
+        let message = format!(
+            "the contract of `{public}` has `cache`, which is for tools that only read, and it is `{}`",
+            effect.as_str()
+        );
+        let hint = "declare `effects = \"read\"` if it changes nothing, or remove `cache`".to_owned();
+        Err(self.here(message, Some(hint)))
     }
 }
 

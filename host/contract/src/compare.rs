@@ -1,15 +1,15 @@
 //! Compares two answers of one type, place by place.
 //!
 //! Owns the kinds of comparators, which types each is for, and the walk over both answers. Must not know which answers are
-//! compared, or why. To add a comparator: a variant of [`Comparator`], its line in `Comparator::fits` and its arm in
+//! compared, or why; contracts and shadow suites declare comparators. To add a comparator: a variant of [`Comparator`], its line in `Comparator::fits` and its arm in
 //! `Walk::compare`.
 
 mod walk;
 
 use std::collections::BTreeMap;
 
-use airlock_contract::path::{Path, PathError};
-use airlock_contract::ty::Ty;
+use crate::path::{Path, PathError};
+use crate::ty::Ty;
 use airlock_types::cassette::End;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -286,7 +286,7 @@ fn is_bytes(ty: &Ty) -> bool {
 fn has_field(ty: &Ty, key: &str) -> bool {
     let (Ty::List(item) | Ty::FixedList(item, _)) = ty else { return false };
     let Ty::Record(fields) = &**item else { return false };
-    fields.iter().any(|field| airlock_contract::path::snake(&field.name) == key)
+    fields.iter().any(|field| crate::path::snake(&field.name) == key)
 }
 
 /// The same as `Comparator::fits`, for a type that is named.

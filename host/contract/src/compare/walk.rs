@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use airlock_contract::path::snake;
-use airlock_contract::ty::Ty;
+use crate::path::snake;
+use crate::ty::Ty;
 use serde_json::{Map, Value};
 
 use super::{Comparator, Compared, DIFFERENCES_MAX, difference};

@@ -1,4 +1,4 @@
-use airlock_contract::ty::Field;
+use crate::ty::Field;
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -13,8 +13,9 @@ use airlock_types::session::SessionKey;
 use serde_json::{Value, json};
 
 use crate::callers::two_callers;
-use crate::http::{LOOPS, registry_in};
+use crate::http::{KM, LOOPS, registry_in};
 use crate::scripted::Stage;
+use crate::state_folder::airlock;
 
 const WIT: &str = "package test:desk;
 world desk { export book: func(seat: string) -> result<string, string>; }";
@@ -224,4 +225,20 @@ fn mcp_has_the_key_in_meta() {
     // What is no text is refused, and not left out.
     let wrong = convert(json!(7));
     assert_eq!(wrong["_meta"]["dev.airlock/code"], "args.idempotency", "{wrong}");
+}
+
+/// Of two processes: the key is on disk.
+#[test]
+fn the_command_line_takes_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = crate::journal::registry_in(folder.path(), "");
+    let called = |args: &str| {
+        let output = airlock(&path, &["call", "reads", args, "--json", "--idempotency-key", "k1"]);
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    let (first, again) = (called(KM), called(KM));
+    assert_eq!((first.0, again.0), (Some(0), Some(0)), "{again:?}");
+    assert_eq!(again.1["provenance"]["cached"]["record"], first.1["record"], "{again:?}");
+    let (exit, other) = called("{\"from\": \"km\", \"to\": \"mile\", \"value\": 2}");
+    assert_eq!((exit, &other["code"]), (Some(10), &json!("args.idempotency")), "{other}");
 }

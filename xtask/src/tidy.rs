@@ -57,6 +57,7 @@ const ONLY: [(&str, &[&str]); 12] = [
         &[
             "journal/answers",
             "journal/database",
+            "journal/holds",
             "journal/keys",
             "journal/keyvalue",
             "journal/sqlite",

@@ -18,6 +18,7 @@ use airlock_server::mcp::Server;
 use airlock_server::reload::Baseline;
 use airlock_server::{checkpoint, reload, retention, transport};
 use airlock_types::diagnostic::Diagnostics;
+use airlock_types::environment::within;
 
 /// Time at the end to tell the webhook of holds.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
@@ -134,7 +135,8 @@ async fn served(args: &Args, registry: &Path, printer: &Printer, read: Read) -> 
     // From here the program ends within `GRACE`: the last records are written if the disk answers.
     end_within(Duration::ZERO);
     // A message that does not arrive in this time is lost; the hold is not.
-    let _ = tokio::time::timeout(TOLD_WITHIN, host.told_of_holds()).await;
+    let until = host.environment().monotonic().saturating_add(TOLD_WITHIN);
+    let _ = within(&**host.environment(), until, host.told_of_holds()).await;
     // Also after an error of a transport: the journal then closes within the rest of the drain time.
     host.drain_ends();
     served?;

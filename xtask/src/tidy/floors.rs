@@ -38,6 +38,7 @@ pub(super) const FLOORS: [Floor; 8] = [
             "grant",
             "caller",
             "session",
+            "hold",
             "call",
             "answer",
             "plan",

@@ -85,6 +85,7 @@ pub(super) fn tool(
         changes: _,
         terms: named,
     } = written;
+    let (effect, errors) = (effects.or(manifest.effects), Written { transient, caller_errors, failures });
     let shape = Shape::of(&function.ty);
     // Rules are written against the result that agents see. The parts that move to the envelope are not in it.
     let seen = FunctionTy { params: function.ty.params.clone(), result: shape.value_ty().cloned() };
@@ -107,14 +108,9 @@ pub(super) fn tool(
         title: title.clone().or_else(|| name.clone()),
         name: name.clone(),
         description: description.clone(),
-        effect: effects.or(manifest.effects),
+        effect,
         // With the whole type: error cases are not part of what agents see as the result.
-        errors: errors::cases(
-            &Written { transient, caller_errors, failures },
-            &shape,
-            manifest,
-            bind.problems,
-        ),
+        errors: errors::cases(&errors, &shape, manifest, bind.problems),
         schema: bind.schema(schema),
         args: args.keywords,
         results: results.keywords,
@@ -134,12 +130,7 @@ pub(super) fn tool(
         facts,
         scope: Some(Box::new(of_args)),
         compare: compare::rules(manifest, function, compare, bind.problems),
-        cache_ms_max: cache::age_ms_max(
-            manifest,
-            cache.as_ref(),
-            effects.or(manifest.effects),
-            bind.problems,
-        ),
+        cache_ms_max: cache::age_ms_max(manifest, cache.as_ref(), effect, bind.problems),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use airlock::backtest::{Backtest, Change};
 use airlock::host::{Held, HoldError, Host};
+use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::{Code, Ran, Status};
 use airlock_types::hold::{Approver, Hold, HoldDecision, Standing};
@@ -327,6 +328,8 @@ async fn a_result_waits_for_a_person_and_is_delivered_or_withheld() {
         let id = held.hold.as_ref().unwrap().id.clone();
         let hold = stage.host.hold(&id).await.unwrap();
         assert!(hold.is_result && hold.rules[0].values[0].contains("900"), "{hold:?}");
+        // Nothing of the result is told before.
+        assert!(!message(&held).contains("900"), "{}", message(&held));
         // The same call does not make it a second time.
         assert_eq!(order(item).await.hold.unwrap().id, id);
         let decided = decide(&stage, &id, decision).await.unwrap();
@@ -335,10 +338,145 @@ async fn a_result_waits_for_a_person_and_is_delivered_or_withheld() {
         assert_eq!((reply.code, reply.result.is_some()), (code, code.has_result()), "{reply:?}");
         assert_eq!(stage.script.attempts(), before + 1);
     }
+    // What a person says instead, and what keeps a result from being delivered, says that the tool ran.
+    let id = order("responded").await.hold.unwrap().id;
+    decide(&stage, &id, HoldDecision::Respond { text: "wait".into() }).await.unwrap();
+    let reply = fetch(&stage, &id).await;
+    assert_eq!((reply.code, reply.error.as_ref().unwrap().ran), (Code::Refused, Ran::Ran));
     let edit = HoldDecision::Edit { arguments: json!({"item": "x"}) };
     let id = order("edited").await.hold.unwrap().id;
     assert!(matches!(decide(&stage, &id, edit).await, Err(HoldError::NotAllowed(_))));
     // A call that nothing escalates passes.
     let look = stage.call("a", "quotes_look", json!({"item": "x"}), Ok(json!({"price": 900.0}))).await;
     assert_eq!(look.code, Code::Ok);
+}
+
+/// A registry with a rule over all tools, and a clock's worth of helpers around one tool.
+async fn ruled(rules: &str) -> Stage {
+    Stage::open(&[("desk", WIT, WRITES)], &format!("{REGISTRY}{rules}")).await
+}
+
+#[tokio::test]
+async fn a_call_that_no_rule_holds_any_more_meets_its_own_hold_first() {
+    let stage = ruled("[[holds]]\nfirst_use = true\ntools = [\"desk_*\"]\n").await;
+    // Without a session no ledger knows of repeats.
+    let one = book(&stage, "", "1A").await.hold.unwrap().id;
+    let other = book(&stage, "", "2B").await.hold.unwrap().id;
+    decide(&stage, &one, HoldDecision::Approve).await.unwrap();
+    assert_eq!(stage.script.attempts(), 1);
+    assert_eq!(book(&stage, "", "1A").await.result, Some(json!("booked again")));
+    assert_eq!(stage.script.attempts(), 1, "it got its answer, and was not made twice");
+    // The component is known now: nothing holds the other call any more, and nobody can have it made a second time.
+    assert_eq!(book(&stage, "", "2B").await.code, Code::Ok);
+    let late = decide(&stage, &other, HoldDecision::Approve).await;
+    assert!(matches!(late, Err(HoldError::Ended(Standing::Void))), "{late:?}");
+    assert_eq!((fetch(&stage, &other).await.code, stage.script.attempts()), (Code::Ok, 2));
+}
+
+#[tokio::test]
+async fn a_first_use_is_approved_by_those_whom_its_own_rule_names() {
+    let rules = "[[holds]]\ntools = [\"desk_book\"]\n\
+                 [[holds]]\nfirst_use = true\ntools = [\"desk_find\"]\napprovers = [\"operator\", \"ann\"]\napprovals = 2\n\
+                 [callers.ann]\ntools = []\napprove = true\n";
+    let stage = ruled(rules).await;
+    let id = book(&stage, "", "1A").await.hold.unwrap().id;
+    decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+    let found = stage.call("", "desk_find", json!({"seat": "1A"}), Ok(json!("free"))).await;
+    assert_eq!((found.code, found.hold.unwrap().approvals), (Code::PolicyHeld, 2));
+}
+
+#[tokio::test]
+async fn stricter_rules_and_fewer_approvers_bind_what_waits() {
+    let callers =
+        "[callers.ann]\ntools = []\napprove = true\n[callers.bob]\ntools = []\napprove = APPROVES\n";
+    let rules = |approvals: u32, approves: &str| {
+        format!(
+            "{REGISTRY}[[holds]]\ntools = [\"desk_book\"]\napprovals = {approvals}\n{}",
+            callers.replace("APPROVES", approves)
+        )
+    };
+    let stage = Stage::open(&[("desk", WIT, WRITES)], &rules(1, "true")).await;
+    let id = book(&stage, "", "1A").await.hold.unwrap().id;
+    let stage = stage.reopened(&rules(2, "true")).await;
+    let hold = decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+    assert_eq!((hold.standing, stage.script.attempts()), (Standing::Void, 0));
+    // One whose approver may not approve any more.
+    let id = book(&stage, "", "2B").await.hold.unwrap().id;
+    let by = |name: &str| Approver::Caller(Caller::named(name));
+    let approve = async |stage: &Stage, name: &str| {
+        stage.answers(Ok(json!("booked")));
+        let decided = stage.host.decide_hold(&id, &by(name), HoldDecision::Approve).await;
+        stage.forget_answers();
+        decided.unwrap().standing
+    };
+    assert_eq!(approve(&stage, "bob").await, Standing::Open);
+    let stage = stage.reopened(&rules(2, "false")).await;
+    assert_eq!(approve(&stage, "ann").await, Standing::Open);
+    let hold = decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+    assert_eq!((hold.standing, stage.script.attempts()), (Standing::Done, 1));
+    assert_eq!(hold.decided[0].what, "revoked");
+}
+
+#[tokio::test]
+async fn a_key_of_a_held_call_is_that_of_the_call_which_its_approval_makes() {
+    let stage = ruled("[[holds]]\ntools = [\"desk_book\"]\n").await;
+    let call = || Call {
+        idempotency: Some("k".into()),
+        ..Call::new("desk_book", Arguments::Text(r#"{"seat": "1A"}"#.into()))
+    };
+    let send = async || stage.make(call(), Ok(json!("booked"))).await;
+    let id = send().await.hold.unwrap().id;
+    assert_eq!(send().await.hold.unwrap().id, id, "as long as it waits");
+    decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+    // By whichever way the answer was fetched, and however often.
+    assert_eq!(fetch(&stage, &id).await.code, Code::Ok);
+    for _ in 0..3 {
+        let again = send().await;
+        assert_eq!((again.code, &again.result), (Code::Ok, &Some(json!("booked again"))), "{again:?}");
+    }
+    assert_eq!(stage.script.attempts(), 1);
+}
+
+#[tokio::test]
+async fn a_session_knows_a_call_whose_end_was_fetched_by_its_hold() {
+    let stage = ruled("[[holds]]\nfirst_use = true\n").await;
+    let id = book(&stage, "a", "1A").await.hold.unwrap().id;
+    let hold = decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+    fetch(&stage, &id).await;
+    let again = book(&stage, "a", "1A").await;
+    assert_eq!(again.code, Code::PolicyDuplicate);
+    assert!(message(&again).contains(&hold.ended_by.unwrap()), "{}", message(&again));
+}
+
+#[tokio::test]
+async fn an_edited_call_says_that_it_answers_other_arguments() {
+    let stage = desk().await;
+    let (_, id) = held(&stage, "a", "1A").await;
+    decide(&stage, &id, HoldDecision::Edit { arguments: json!({"seat": "2B"}) }).await.unwrap();
+    let reply = book(&stage, "a", "1A").await;
+    let notice = reply.notice.as_ref().unwrap();
+    for text in ["edited", "operator", "2B", "tell your user"] {
+        assert!(notice.contains(text), "{text}: {notice}");
+    }
+}
+
+#[tokio::test]
+async fn asking_what_was_decided_is_no_loop() {
+    let stage = ruled("[[holds]]\ntools = [\"desk_book\"]\n").await;
+    for _ in 0..5 {
+        let held = book(&stage, "a", "1A").await;
+        assert!(message(&held).starts_with("`desk_book` was not run: it is held"), "{}", message(&held));
+    }
+}
+
+#[tokio::test]
+async fn due_holds_are_ended_and_told_without_being_asked_for() {
+    let stage = desk().await;
+    let (_, id) = held(&stage, "a", "1A").await;
+    stage.clock.later(15 * MINUTE_MS);
+    stage.host.end_due_holds().await.unwrap();
+    let hold = stage.host.hold(&id).await.unwrap();
+    assert_eq!((hold.standing, hold.arguments), (Standing::Expired, None));
+    let record = stage.host.journal().find(&hold.ended_by.unwrap()).unwrap().unwrap();
+    assert_eq!((&*record.code, record.hold.unwrap().standing.as_deref()), ("policy.denied", Some("expired")));
 }

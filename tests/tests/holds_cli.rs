@@ -59,7 +59,7 @@ async fn a_person_sees_what_is_asked_and_approves_it() {
     // It is used once.
     let twice = shop.airlock(&["holds", "approve", &id]);
     assert_eq!(twice.status.code(), Some(1));
-    assert!(stderr(&twice).contains("is done already"), "{}", stderr(&twice));
+    assert!(stderr(&twice).contains("nothing is left to decide"), "{}", stderr(&twice));
     assert!(stderr(&shop.airlock(&["holds"])).contains("no call waits"));
     assert!(stdout(&shop.airlock(&["holds", "--all"])).contains("done"));
 }

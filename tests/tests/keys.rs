@@ -86,8 +86,13 @@ async fn a_failure_is_stored_too_and_a_call_that_did_not_run_is_not() {
     held.session = airlock_types::session::SessionKey::Transport("a".to_owned());
     let first = Call { idempotency: None, ..held.clone() };
     assert_eq!(stage.make(first, Ok(json!("booked"))).await.code, Code::Ok);
-    assert_eq!(stage.make(held, Ok(json!("booked"))).await.code, Code::PolicyDuplicate);
-    assert_eq!(book(&stage, "k2", "2B", Ok("booked")).await.code, Code::Ok);
+    let waits = stage.make(held, Ok(json!("booked"))).await;
+    assert_eq!(waits.code, Code::PolicyDuplicate);
+    // One that waits for a person keeps it: at the approval it would be made a second time.
+    assert_eq!(book(&stage, "k2", "2B", Ok("booked")).await.hold, waits.hold);
+    let unknown = || Call { session: SessionKey::Handle("gone".into()), ..keyed("k3", "3C") };
+    assert_eq!(stage.make(unknown(), Ok(json!("booked"))).await.code, Code::ArgsPrecondition);
+    assert_eq!(book(&stage, "k3", "3C", Ok("booked")).await.code, Code::Ok);
 }
 
 #[tokio::test]

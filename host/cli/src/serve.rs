@@ -16,7 +16,7 @@ use airlock::host::Host;
 use airlock::registry::OutOfReach;
 use airlock_server::mcp::Server;
 use airlock_server::reload::Baseline;
-use airlock_server::{checkpoint, reload, retention, transport};
+use airlock_server::{checkpoint, expiry, reload, retention, transport};
 use airlock_types::diagnostic::Diagnostics;
 use airlock_types::environment::within;
 
@@ -115,6 +115,7 @@ async fn served(args: &Args, registry: &Path, printer: &Printer, read: Read) -> 
     }
     // Ends with the runtime: each of its steps is a transaction.
     tokio::spawn(retention::apply(host.clone()));
+    tokio::spawn(expiry::apply(host.clone()));
     tokio::spawn(checkpoint::apply(host.clone(), file.folder().to_owned()));
     let drain = host.drain_time();
     // Before anything is served, so that an early signal is not missed.

@@ -337,6 +337,11 @@ impl Contract {
     }
 
     /// The rules that hold a call, of its author and of its operator: each as it was written, with what it asks for.
+    pub fn has_holds(&self) -> bool {
+        !self.holds.is_empty()
+    }
+
+    /// The rules that hold its calls, each with what it asks.
     pub fn holds(&self) -> impl Iterator<Item = (&str, &HoldAsks)> {
         self.holds.iter().map(|hold| (hold.full.as_str(), &hold.asks))
     }

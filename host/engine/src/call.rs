@@ -55,6 +55,7 @@ pub use explain::Explained;
 pub(crate) use explain::explain;
 pub(crate) use fold::INVALID_ARGS_BYTES_MAX;
 use hold::Resume;
+pub(crate) use ledger::note;
 use reply::{Delivered, Failed};
 pub(crate) use same::args_digest;
 
@@ -88,7 +89,7 @@ pub(crate) async fn resume(host: &Generation, call: Call, resume: Resume) -> Rep
     events.resumed = Some(Box::new(resume));
     let span = events.span();
     let made = pin!(async {
-        let ended = stages(host, &call, &mut events).await;
+        let ended = hold::of_result(stages(host, &call, &mut events).await, &events);
         let ended = hold::result(host, &mut events, ended).await;
         events.seal(ended).await
     });
@@ -120,7 +121,7 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
     }
     holding.extend(ledger::check(host, &permitted, &args, &admitted, events)?);
     // Last of what may stop a call: a person is asked only about one that would run.
-    if (!holding.is_empty() || events.resumed.is_some() || hold::may_wait(&permitted))
+    if (!holding.is_empty() || events.resumed.is_some() || hold::may_wait(host, &call.caller, &permitted))
         && let Some(ended) =
             Box::pin(hold::check(host, &permitted[0], &args, holding, &admitted, events)).await?
     {

@@ -158,7 +158,7 @@ fn permitted(
         rules: &HoldRules::default(),
         effect: tool.effect,
         component: &tool.component.digest,
-        is_known: true,
+        known: &Default::default(),
         params: &tool.contract.function.ty.params,
         suspects: None,
     };

@@ -40,7 +40,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
             rules: &HoldRules::default(),
             effect: tool.effect,
             component: &tool.component.digest,
-            is_known: false,
+            known: &Default::default(),
             params: &tool.contract.function.ty.params,
             suspects: None,
         },

@@ -6,14 +6,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use crate::store::{Fault, Store, StoreError};
 
 /// How long a change that a call waits for waits for one of another process.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
+
+/// Between two tries to have a new database use a write-ahead log.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// What a database is made of.
 #[derive(Clone, Copy, Debug)]
@@ -48,10 +51,26 @@ pub fn temporary_files_in(folder: &Path) -> Result<(), String> {
     set().map_err(|err| err.to_string())
 }
 
+/// Has a database use a write-ahead log. SQLite does not wait for another process here, which may open a new file at the same
+/// moment: it is asked again until it does.
+pub(crate) fn log_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(err)
+                if err.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && begun.elapsed() < BUSY =>
+            {
+                std::thread::sleep(BETWEEN_TRIES);
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Creates the tables of a version in a new database, for a [`Form`]. Refuses a newer version.
 pub(crate) fn create(connection: &mut Connection, version: u32, tables: &str) -> Result<(), String> {
     let text = |err: rusqlite::Error| err.to_string();
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
+    log_ahead(connection).map_err(text)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(text)?;
     // Read inside the transaction, since two processes may open the database at the same time.
     let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(text)?;
@@ -178,6 +197,34 @@ fn kept<'s>(path: &Path, store: &'s mut Option<Store>, form: Form) -> Result<&'s
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_file_is_opened_by_many_at_the_same_moment() {
+        const FORM: Form = Form {
+            prepare: |connection| {
+                create(connection, 1, "CREATE TABLE t (n INTEGER) STRICT; PRAGMA user_version = 1;")
+            },
+            is_durable: true,
+            busy: BUSY,
+        };
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("new.db");
+            let barrier = std::sync::Arc::new(std::sync::Barrier::new(8));
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    let (path, barrier) = (path.clone(), barrier.clone());
+                    std::thread::spawn(move || {
+                        barrier.wait();
+                        Database::open(&path, FORM).map(drop)
+                    })
+                })
+                .collect();
+            for thread in threads {
+                thread.join().unwrap().unwrap();
+            }
+        }
+    }
 
     #[test]
     fn temporary_files_go_where_they_are_told() {

@@ -3,7 +3,7 @@
 //! Owns the file, and that one change of a hold is made at a time, whichever process makes it. What happened stands in the
 //! records; here stands what may still happen. Must not know what a decision means, nor how a call is run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
@@ -111,11 +111,16 @@ pub enum Found {
     Several,
 }
 
+/// What became of a change: none without such a hold, and the refusal of one that was not made.
+pub type Changed<T, E> = Option<Result<(T, Kept), E>>;
+
 /// The holds of a host.
 #[derive(Debug)]
 pub struct Holds {
     database: Database,
     place: String,
+    /// None for holds in memory.
+    path: Option<PathBuf>,
     /// This process, beside the others that share the file. None for holds in memory.
     process: Option<Process>,
 }
@@ -132,7 +137,7 @@ impl Holds {
     /// The holds in a file, which is opened when it is needed first.
     pub fn at(path: &Path) -> Holds {
         let (place, process) = (format!("`{}`", path.display()), Some(Process::at(path)));
-        Holds { database: Database::at(path, FORM), place, process }
+        Holds { database: Database::at(path, FORM), place, path: Some(path.to_owned()), process }
     }
 
     /// Holds in memory, which end with the process.
@@ -142,9 +147,14 @@ impl Holds {
     pub fn memory() -> Result<Holds, HoldsError> {
         let place = "memory".to_owned();
         match Database::memory(FORM) {
-            Ok(database) => Ok(Holds { database, place, process: None }),
+            Ok(database) => Ok(Holds { database, place, path: None, process: None }),
             Err(reason) => Err(HoldsError { place, reason }),
         }
+    }
+
+    /// Whether there is anything to read: the file is made with the first hold.
+    pub fn is_there(&self) -> bool {
+        self.path.as_ref().is_none_or(|path| path.exists())
     }
 
     /// The name of this process in the file.
@@ -254,7 +264,7 @@ impl Holds {
         &self,
         id: &str,
         change: impl FnOnce(&mut Kept) -> Result<T, E>,
-    ) -> Result<Option<Result<(T, Kept), E>>, HoldsError> {
+    ) -> Result<Changed<T, E>, HoldsError> {
         let changed = self.database.write(|connection| -> Result<_, StoreError> {
             let query = "SELECT kept FROM holds WHERE id = ?1";
             let found = connection.prepare_cached(query)?.query_row([id], read).optional()?;

@@ -5,6 +5,7 @@
 mod api;
 pub mod checkpoint;
 pub mod confine;
+pub mod expiry;
 mod headers;
 pub mod mcp;
 mod named;

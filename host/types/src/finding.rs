@@ -3,9 +3,13 @@
 //! Owns the words of the outer door's verdicts. Must not know any check.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::shorten::shorten;
-use crate::words::quoted_list;
+use crate::words::{one_line, quoted_list};
+
+/// Characters of the arguments that a person gave a call.
+const EDITED_CHARS_MAX: usize = 400;
 
 /// What follows from a finding; ordered, the mildest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,6 +68,20 @@ pub const SECRET_REFUSED: &str = "secret.refused";
 pub const ARGS_IGNORED: &str = "args.ignored";
 
 impl Finding {
+    /// A person let the call run with other arguments.
+    pub fn edited(by: &str, arguments: &Value) -> Finding {
+        Finding {
+            kind: "edited".to_owned(),
+            verdict: Verdict::Warn,
+            path: String::new(),
+            expected: "an answer to the arguments of the call".to_owned(),
+            got: format!(
+                "one to those that {by} put in their place, {}; tell your user",
+                one_line(&arguments.to_string(), EDITED_CHARS_MAX)
+            ),
+        }
+    }
+
     /// The finding of a call with arguments that its tool does not declare, and whose contract says that these are ignored.
     pub fn ignored(places: &[String]) -> Finding {
         Finding {

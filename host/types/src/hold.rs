@@ -2,12 +2,15 @@
 //!
 //! Owns the words of a hold and of its decisions. Must not know how a hold is kept, nor how its call is run.
 
+mod rule;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::caller::Caller;
+pub use rule::HoldRule;
 
 /// Characters of a hold's id: 32 random bytes in base64url. Whoever has one may ask for the reply, so it cannot be guessed.
 pub const HOLD_ID_CHARS: usize = 43;
@@ -17,53 +20,6 @@ pub const HOLD_PREFIX_CHARS_MIN: usize = 8;
 
 /// Characters of what a person writes: a reason, or an answer in place of the tool's.
 pub const NOTE_CHARS_MAX: usize = 4_000;
-
-/// A rule that holds a call, as it was met.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct HoldRule {
-    /// The rule: its expression as it was written, or `effect`, `caller`, `tool`, `first-use`, `suspect`, `repeat`,
-    /// `check`.
-    pub rule: String,
-    /// Whether it does not hold any more once the component ran with a person's yes.
-    #[serde(skip)]
-    pub is_first_use: bool,
-    /// What its author says.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub message: Option<String>,
-    /// The values that decided it: `args.amount is 900`.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub values: Vec<String>,
-    /// How many must approve.
-    pub approvals: u32,
-    /// Who may approve: names under `[callers]`, and `operator`. Empty: every approver.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub approvers: Vec<String>,
-}
-
-impl HoldRule {
-    /// A rule that one person, whoever may approve, answers.
-    pub fn plain(rule: &str, values: Vec<String>) -> HoldRule {
-        let (rule, message) = (rule.to_owned(), None);
-        HoldRule { rule, is_first_use: false, message, values, approvals: 1, approvers: Vec::new() }
-    }
-}
-
-impl fmt::Display for HoldRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let HoldRule { rule, is_first_use: _, message, values, approvals, approvers } = self;
-        write!(f, "held by `{rule}`")?;
-        if let Some(message) = message {
-            write!(f, " ({message})")?;
-        }
-        if !values.is_empty() {
-            write!(f, ": {}", values.join("; "))?;
-        }
-        let noun = if *approvals == 1 { "approval" } else { "approvals" };
-        write!(f, "; it needs {approvals} {noun}")?;
-        if approvers.is_empty() { Ok(()) } else { write!(f, " of {}", approvers.join(", ")) }
-    }
-}
 
 /// What became of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,11 +149,16 @@ pub struct Decided {
     pub by: String,
     /// When, in milliseconds since the Unix epoch.
     pub at_unix_ms: u64,
-    /// `approve`, `edit`, `reject` or `respond`.
+    /// `approve`, `edit`, `reject` or `respond`; `revoked` where the person may not approve any more.
     pub what: String,
     /// What they wrote.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
+}
+
+impl Decided {
+    /// What somebody approved who may not approve any more.
+    pub const REVOKED: &'static str = "revoked";
 }
 
 /// A call, or its result, that waits for a person.
@@ -369,7 +330,14 @@ impl Hold {
     /// The approvals of the arguments as they are: an edit makes those before it void.
     fn approvals_now(&self) -> impl Iterator<Item = &Decided> {
         let edited = self.decided.iter().rposition(|decided| decided.what == "edit").unwrap_or(0);
-        self.decided[edited..].iter()
+        self.decided.iter().skip(edited).filter(|decided| decided.what != Decided::REVOKED)
+    }
+
+    /// Takes back what people approved who may not any more.
+    pub fn revoke(&mut self, may_not: impl Fn(&str) -> bool) {
+        for decided in self.decided.iter_mut().filter(|decided| may_not(&decided.by)) {
+            Decided::REVOKED.clone_into(&mut decided.what);
+        }
     }
 
     /// Whether each rule has as many approvals as it asks for.
@@ -378,19 +346,6 @@ impl Hold {
             let counted = self.approvals_now().filter(|decided| rule.counts(&decided.by));
             counted.count() >= rule.approvals as usize
         })
-    }
-}
-
-impl HoldRule {
-    /// Whether this person may answer it.
-    fn takes(&self, by: &Approver) -> bool {
-        self.counts(&by.to_string())
-    }
-
-    /// Whether the approval of the person with this text counts. The user of a client has no name under `[callers]`, and a
-    /// rule with a list does not have them on it.
-    fn counts(&self, by: &str) -> bool {
-        self.approvers.is_empty() || self.approvers.iter().any(|name| name == Caller::recorded(by).entry())
     }
 }
 

@@ -157,6 +157,7 @@ pub(super) const FLOORS: [Floor; 8] = [
             "mcp",
             "reload",
             "retention",
+            "expiry",
             "checkpoint",
             "transport",
             "seam",

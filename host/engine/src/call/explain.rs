@@ -66,6 +66,7 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
     let rules = host.rules(&call.caller);
     let grants = rules.as_ref().map_or(&CallerGrants::All, |rules| &rules.grants);
     let (caller, hold_rules) = (&call.caller, host.hold_rules());
+    let known = host.holds().known().clone();
     let asked = RequestBase {
         caller,
         args: &args,
@@ -73,7 +74,7 @@ fn explained(host: &Generation, call: &Call) -> Result<Explained, Failed> {
         now_unix_ms,
         grants,
         hold_rules,
-        holds: host.holds(),
+        known: &known,
         suspects: None,
     };
     let decision = asked.decide(&called);

@@ -4,6 +4,8 @@
 //! how holds are kept, who may decide, nor how the person was reached. A call that no rule holds costs one comparison.
 
 mod ended;
+mod known;
+mod result;
 mod told;
 
 use base64::Engine as _;
@@ -23,13 +25,17 @@ use airlock_journal::holds::{Kept, Opened};
 use airlock_types::code::{Code, Ran};
 use airlock_types::digest::sha256;
 use airlock_types::event::{Event, HeldCall};
-use airlock_types::finding::Verdict;
+use airlock_types::finding::Finding;
 use airlock_types::hold::{Hold, HoldRule, Standing};
 use airlock_types::reply::Failure;
 use airlock_types::session::SessionKey;
-pub(super) use ended::resumed;
+pub(crate) use ended::settled;
 pub(crate) use ended::{Resume, fetched};
-use ended::{again, ended, expired};
+use ended::{again, ended};
+pub(super) use ended::{of_result, resumed};
+pub(super) use known::may_wait;
+use known::{found, known};
+pub(super) use result::result;
 pub(crate) use told::unkept;
 pub(super) use told::would_wait;
 use told::{full, held, unusable};
@@ -53,32 +59,13 @@ pub(super) async fn check(
     forget_known(host, route, &mut rules).await.map_err(|()| unusable(events))?;
     let asked = Asked::new(route, args.canonical(), events);
     match events.resumed.take() {
-        Some(resume) => ended(*resume, &asked, &rules, events),
-        None if rules.is_empty() => known_result(host, &asked, events).await,
-        None => open(host, (asked, rules), args, admitted, events).await,
-    }
-}
-
-/// Whether an earlier result of the same call may wait for a person.
-pub(super) fn may_wait(routes: &[PermittedRoute]) -> bool {
-    routes.iter().any(|route| route.candidate.tool.contract.checks.may_escalate())
-}
-
-/// The result of the same call that waits for a person, or that a person has seen since.
-async fn known_result(
-    host: &Generation,
-    asked: &Asked,
-    events: &mut Events<'_>,
-) -> Result<Option<Delivered>, Failed> {
-    let key = key(&asked.component, &asked.args_digest, events);
-    let known = host.holds().of_call(host.environment(), key).await.map_err(|_| unusable(events))?;
-    match known {
-        None => Ok(None),
-        Some(known) => {
-            let waiting = found(host, known, events).await?;
-            events.push(waiting.event());
-            met(host, waiting, events).await.map(Some)
+        Some(mut resume) => {
+            let ended = ended(&mut resume, &asked, &rules, events);
+            events.resumed = Some(resume);
+            ended
         }
+        None if rules.is_empty() => known(host, &asked, events).await,
+        None => open(host, (asked, rules), args, admitted, events).await,
     }
 }
 
@@ -88,13 +75,16 @@ async fn forget_known(
     route: &PermittedRoute,
     rules: &mut Vec<HoldRule>,
 ) -> Result<(), ()> {
+    let component = &route.candidate.tool.component.digest;
+    let mut known = Vec::new();
     // Approved by another process, or since this one began.
-    if rules.iter().any(|rule| rule.is_first_use) {
-        let component = route.candidate.tool.component.digest.to_string();
-        if host.holds().is_known(host.environment(), component).await.map_err(|_| ())? {
-            rules.retain(|rule| !rule.is_first_use);
+    for rule in rules.iter().filter(|rule| rule.is_first_use) {
+        let key = rule.known_as(component);
+        if host.holds().is_known(host.environment(), key.clone()).await.map_err(|_| ())? {
+            known.push(key);
         }
     }
+    rules.retain(|rule| !(rule.is_first_use && known.contains(&rule.known_as(component))));
     Ok(())
 }
 
@@ -170,63 +160,6 @@ async fn met(host: &Generation, waiting: Waiting, events: &mut Events<'_>) -> Re
     }
 }
 
-/// Holds a result that a check wants a person to see first.
-pub(super) async fn result(
-    host: &Generation,
-    events: &mut Events<'_>,
-    ended: Result<Delivered, Failed>,
-) -> Result<Delivered, Failed> {
-    let is_held = |delivered: &Delivered| {
-        delivered.findings().iter().any(|finding| finding.verdict == Verdict::Escalate)
-            // Not the end of a hold, which a person has seen.
-            && events.held().is_none_or(|held| held.of.is_some() && !held.is_result)
-    };
-    match ended {
-        Ok(delivered) if is_held(&delivered) => Err(Box::pin(hold_result(host, events, delivered)).await),
-        ended => ended,
-    }
-}
-
-async fn hold_result(host: &Generation, events: &mut Events<'_>, delivered: Delivered) -> Failed {
-    let escalating = delivered.findings().iter().filter(|finding| finding.verdict == Verdict::Escalate);
-    let value = |finding: &airlock_types::finding::Finding| {
-        let place = if finding.path.is_empty() { "the result" } else { &finding.path };
-        format!("{place} ({}): expected {}, got {}", finding.kind, finding.expected, finding.got)
-    };
-    let rule = HoldRule::plain("check", escalating.map(value).collect());
-    let asked = events.asked();
-    let is_confidential = confidential::of(events.host, events.tool(), &events.list).is_some();
-    let (reply, _) = reply::reply(events, Ok(delivered));
-    let bytes = serde_json::to_vec(&reply).map_or(0, |text| text.len());
-    let stored = (!is_confidential).then(|| serde_json::to_value(&reply).unwrap_or_default());
-    let arguments = published(events, events.args().unwrap_or_default());
-    let (arguments, apart) = if is_confidential {
-        let arguments = Some(arguments.to_string());
-        (None, Apart { arguments, bytes, reply: Some(reply.into()), ..Apart::default() })
-    } else {
-        (Some(arguments), Apart::default())
-    };
-    let rules = if is_confidential { without_values(vec![rule]) } else { vec![rule] };
-    let hold = Hold { arguments, is_result: true, ..hold(host, events, asked, rules) };
-    let asked_digest = hold.args_digest.clone();
-    let kept =
-        Kept { asked_digest, hold, reply: stored, is_confidential, owner: String::new(), is_fetched: false };
-    match wait(host, kept, apart, events).await {
-        Ok(Waiting::Held(hold)) => held(events, hold, Code::PolicyHeld, Ran::Ran),
-        // The same call ran meanwhile: what it did was done twice, and this result is not the one that waits.
-        Ok(Waiting::Ended(_)) | Err(_) => {
-            let mut failed = unusable(events);
-            failed.report.ran = Ran::MayHave;
-            failed.report.message = format!(
-                "`{}` ran, and its result must be seen by a person first, which the host cannot arrange now.\nDo not repeat a \
-                 call with effects before you know whether it happened.",
-                events.tool()
-            );
-            failed
-        }
-    }
-}
-
 /// A hold that was opened, or found.
 enum Waiting {
     Held(Hold),
@@ -269,19 +202,6 @@ async fn wait(
     };
     events.push(waiting.event());
     Ok(waiting)
-}
-
-/// What became of the hold of the same call.
-async fn found(host: &Generation, known: Box<Kept>, events: &Events<'_>) -> Result<Waiting, Failed> {
-    if known.hold.is_due(events.started_unix_ms()) {
-        return Ok(Waiting::Ended(Box::new(expired(host, *known, events).await?)));
-    }
-    Ok(match known.hold.standing {
-        Standing::Open | Standing::Running => Waiting::Held(known.hold),
-        Standing::Done | Standing::Rejected | Standing::Responded | Standing::Expired | Standing::Void => {
-            Waiting::Ended(known)
-        }
-    })
 }
 
 fn hold(host: &Generation, events: &Events<'_>, asked: Asked, rules: Vec<HoldRule>) -> Hold {
@@ -362,9 +282,11 @@ impl Events<'_> {
         self.list.iter().find_map(|event| if let Event::Held { held } = event { Some(&**held) } else { None })
     }
 
-    /// The id of the hold that this call ends; the call's own id without one.
-    fn resumed_id(&self) -> &str {
-        self.held().map_or(&*self.head.id, |held| &held.hold)
+    /// What a person changed of the call that they let run.
+    pub(super) fn edited(&self) -> Option<Finding> {
+        let hold = &self.resumed.as_deref()?.hold;
+        let edit = hold.decided.iter().rfind(|decided| decided.what == "edit")?;
+        Some(Finding::edited(&edit.by, hold.arguments.as_ref()?))
     }
 
     /// The digest of the arguments that a hold is bound to.

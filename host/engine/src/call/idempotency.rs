@@ -12,6 +12,7 @@ use super::report;
 use crate::generation::{Generation, RunningKey};
 use airlock_contract::tool::ValidArgs;
 use airlock_journal::OpenCall;
+use airlock_journal::holds::Found as HoldFound;
 use airlock_journal::keys::{Asked, Begun};
 use airlock_types::call::IDEMPOTENCY_KEY_CHARS_MAX;
 use airlock_types::code::{Code, Ran};
@@ -23,6 +24,9 @@ use airlock_types::reply::Reply;
 /// The least time for which retention keeps a record. A call with effects that has none after it may have been made; one without
 /// any before it never began.
 const KEPT_MS_MIN: u64 = 60_000;
+
+/// Most holds of one call: of itself, and of its result.
+const HOLDS_OF_CALL_MAX: usize = 2;
 
 /// Looks whether a call came with this key before. The reply of that one is returned; without one this call goes on, and its key
 /// is on disk.
@@ -59,7 +63,7 @@ pub(super) async fn check(
         let age_ms = asked.now_unix_ms.saturating_sub(first.begun_unix_ms);
         let is_young = age_ms < KEPT_MS_MIN;
         let record = match find(host, first.record.clone(), events).await? {
-            Found::Ended(record) => Some(*record),
+            Found::Ended(record) => Some(followed(host, *record, events).await?),
             Found::Running => return Err(conflict(events)),
             // Another process has it, and is about to begin it or to write its record.
             Found::Nothing if first.is_elsewhere && is_young => return Err(conflict(events)),
@@ -105,6 +109,23 @@ async fn find(host: &Generation, id: String, events: &Events<'_>) -> Result<Foun
         (None, Some(OpenCall { record, .. })) => Found::Ended(Box::new(record)),
         (None, None) => Found::Nothing,
     })
+}
+
+/// The record that ended the hold in which a call, or its result, waited; the call's own if it waits, or was not held.
+async fn followed(host: &Generation, mut record: Record, events: &Events<'_>) -> Result<Record, Failed> {
+    // A call can wait, and its result after it. An end is not followed further.
+    for _ in 0..HOLDS_OF_CALL_MAX {
+        let held = record.reply.as_ref().and_then(|reply| reply.pointer("/hold/id")?.as_str());
+        let Some(id) = held.map(str::to_owned) else { break };
+        let hold = host.holds().find(host.environment(), id).await.map_err(|_| unusable(events))?;
+        let ended_by = if let HoldFound::One(kept) = hold { kept.hold.ended_by } else { None };
+        let Some(id) = ended_by else { break };
+        match find(host, id, events).await? {
+            Found::Ended(ended) => record = *ended,
+            Found::Running | Found::Nothing => break,
+        }
+    }
+    Ok(record)
 }
 
 /// Without the file nobody knows whether the call was made before.
@@ -189,7 +210,8 @@ impl Events<'_> {
     /// Lets a key go whose call did not run, so that it can be sent again.
     pub(super) async fn release_key(&mut self, reply: &Reply) {
         let Some(key) = self.key.take() else { return };
-        if reply.error.as_ref().is_some_and(|error| error.ran == Ran::No) {
+        // That of a call that waits leads to the hold, and by it to the call that its approval makes.
+        if reply.hold.is_none() && reply.error.as_ref().is_some_and(|error| error.ran == Ran::No) {
             let RunningKey { key, .. } = &*key;
             let host = self.host;
             host.keys().forget(host.environment(), key.clone(), reply.record.clone()).await;

@@ -17,6 +17,7 @@ use crate::generation::{Admitted, Generation};
 use crate::registry::Tool;
 use airlock_contract::tool::ValidArgs;
 use airlock_types::answer::RetryAdvice;
+use airlock_types::caller::Caller;
 use airlock_types::code::{Code, Ran};
 use airlock_types::digest::sha256;
 use airlock_types::duration;
@@ -24,6 +25,7 @@ use airlock_types::effect::Effect;
 use airlock_types::event::{Event, Repeated};
 use airlock_types::finding::Finding;
 use airlock_types::hold::HoldRule;
+use airlock_types::record::Record;
 use airlock_types::reply::{Failure, Reply};
 
 /// Bytes of a failure as JSON that a session remembers. One that is longer is remembered without the tool's own value.
@@ -114,13 +116,39 @@ pub(super) fn check(
     Ok(holding)
 }
 
+/// Adds a call of a session that another process made, or this one without the session: one that a person approved.
+pub(crate) fn note(host: &Generation, who: &Caller, session: &str, record: &Record) {
+    let (Some(session), Some(args), Some(reply)) =
+        (host.sessions().get(who, session), &record.args, &record.reply)
+    else {
+        return;
+    };
+    let (Ok(tool), Ok(reply)) =
+        (host.registry().resolve(&record.tool), serde_json::from_value::<Reply>(reply.clone()))
+    else {
+        return;
+    };
+    if tool.effect.repeatable() || record.attempts.is_empty() {
+        return;
+    }
+    // As it was canonical when it was recorded.
+    let call = effectful_of(tool, &args.to_string());
+    let digest = call.digest.clone();
+    let ended = ended(call, &reply, true, record.ended_unix_ms);
+    session.ledger().ends(&digest, ended, host.ledger_limits());
+}
+
 fn effectful(tool: &Tool, args: &ValidArgs) -> Effectful {
+    effectful_of(tool, args.canonical())
+}
+
+fn effectful_of(tool: &Tool, canonical: &str) -> Effectful {
     let component = &tool.component.digest;
     let facts = tool.contract.facts.as_ref();
     Effectful {
         tool: tool.name.clone(),
         component: component.clone(),
-        digest: sha256(format!("{}\n{component}\n{}", tool.name, args.canonical()).as_bytes()),
+        digest: sha256(format!("{}\n{component}\n{canonical}", tool.name).as_bytes()),
         reads: facts
             .map_or_else(Vec::new, |facts| facts.reads.iter().map(|read| read.name.clone()).collect()),
         changes: facts.map_or_else(Vec::new, |facts| facts.changes.clone()),
@@ -215,25 +243,26 @@ impl Events<'_> {
     /// Tells the ledger how the call ended. `has_changed` is whether it may have changed anything.
     pub(super) fn settle(&mut self, reply: &Reply, has_changed: bool) {
         let Some(mut pending) = self.pending.take() else { return };
-        let failed = reply.error.as_ref().filter(|_| is_deterministic(reply));
-        let end = match failed {
-            Some(failure) => {
-                let failure = bounded(failure.clone());
-                let refusal = reply.refusal.clone().map(Box::new);
-                Some(End::Failed(Box::new(FailedBefore { code: reply.code, failure, refusal })))
-            }
-            // A result that waits for a person is the result of a call that was made.
-            None if reply.code.has_result() || ran_and_waits(reply) => Some(End::Done),
-            None => has_changed.then_some(End::Unknown),
-        };
-        pending.ended = end.map(|end| Ended {
-            call: pending.call.clone(),
-            end,
-            has_changed,
-            record: reply.record.clone(),
-            ended_unix_ms: self.started_unix_ms() + self.elapsed_ms(),
-        });
+        let ended_unix_ms = self.started_unix_ms() + self.elapsed_ms();
+        pending.ended = ended(pending.call.clone(), reply, has_changed, ended_unix_ms);
     }
+}
+
+/// What the end of a call says about a repeat. None if nothing.
+fn ended(call: Effectful, reply: &Reply, has_changed: bool, ended_unix_ms: u64) -> Option<Ended> {
+    let failed = reply.error.as_ref().filter(|_| is_deterministic(reply));
+    let end = match failed {
+        Some(failure) => {
+            let failure = bounded(failure.clone());
+            let refusal = reply.refusal.clone().map(Box::new);
+            End::Failed(Box::new(FailedBefore { code: reply.code, failure, refusal }))
+        }
+        // A result that waits for a person is the result of a call that was made.
+        None if reply.code.has_result() || ran_and_waits(reply) => End::Done,
+        None if has_changed => End::Unknown,
+        None => return None,
+    };
+    Some(Ended { call, end, has_changed, record: reply.record.clone(), ended_unix_ms })
 }
 
 fn ran_and_waits(reply: &Reply) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! Owns what a decision means for the call. Must not know how policy decides.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use super::denials;
@@ -14,7 +15,7 @@ use crate::caller::suspects::Suspects;
 use crate::capability::http::Allotment;
 use crate::capability::keyvalue::Keeper;
 use crate::capability::{Ledger, files};
-use crate::generation::{Admitted, Candidate, Generation, Holds, Resolved};
+use crate::generation::{Admitted, Candidate, Generation, Resolved};
 use crate::policy::{Decision, Hold, HoldRules, Holding, Permit, Request, decide};
 use crate::registry::Tool;
 use airlock_contract::tool::{Moment, ValidArgs};
@@ -98,8 +99,8 @@ pub(super) struct RequestBase<'a> {
     pub(super) grants: &'a CallerGrants,
     /// The registry's rules over tools that hold calls.
     pub(super) hold_rules: &'a HoldRules,
-    /// The components that ran with a person's yes.
-    pub(super) holds: &'a Holds,
+    /// Which components ran with a person's yes.
+    pub(super) known: &'a BTreeSet<String>,
     /// The values of suspect results, where a rule may ask for them.
     pub(super) suspects: Option<&'a Suspects>,
 }
@@ -112,7 +113,7 @@ impl RequestBase<'_> {
 
     /// Decides about one of the call's tools. `held` are the rules of that tool that hold the call.
     fn decide_held(&self, candidate: &Candidate, held: &[HoldRule]) -> Decision {
-        let RequestBase { caller, args, session, now_unix_ms, grants, hold_rules, holds, suspects } = *self;
+        let RequestBase { caller, args, session, now_unix_ms, grants, hold_rules, known, suspects } = *self;
         let tool = &candidate.tool;
         // Held against the time of each call: a server may run longer than a signature is in force.
         if !tool.component.is_signed_at(now_unix_ms) {
@@ -125,8 +126,7 @@ impl RequestBase<'_> {
             rules: hold_rules,
             effect: tool.effect,
             component: &tool.component.digest,
-            is_known: hold_rules.ask_first_use(caller, &tool.name, tool.effect)
-                && holds.knows(&tool.component.digest),
+            known,
             params: &tool.contract.function.ty.params,
             suspects,
         };
@@ -198,8 +198,9 @@ pub(super) fn permit(
     let entered = session.filter(|_| asks).and_then(|id| host.sessions().get(caller, id));
     let suspects = entered.as_ref().map(|session| session.suspects());
     let suspects = suspects.as_deref();
-    let holds = host.holds();
-    let asked = RequestBase { caller, args, session, now_unix_ms, grants, hold_rules, holds, suspects };
+    let (known, none) = ((!hold_rules.is_empty()).then(|| host.holds().known()), BTreeSet::new());
+    let known = known.as_deref().unwrap_or(&none);
+    let asked = RequestBase { caller, args, session, now_unix_ms, grants, hold_rules, known, suspects };
     let decision = asked.decide(&called);
     // Before a refusal ends the stage: the record of a denied call needs its reasons most.
     let (ruling, reasons) = (decision.ruling(), decision.reasons().clone());

@@ -184,6 +184,8 @@ pub(super) fn reply(events: &Events<'_>, ended: Result<Delivered, Failed>) -> (R
             0
         }
     };
+    // Whoever reads the answer must know that it is one to another call.
+    reply.findings.extend(events.edited());
     reply.notice = notice::of(&reply);
     (reply, bytes)
 }

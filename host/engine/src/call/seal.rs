@@ -96,7 +96,8 @@ impl Events<'_> {
     fn warn_of_loop(&self, reply: &mut Reply) {
         let failed = reply.error.as_ref();
         // A retryable failure may end differently next time, so repeating it is no loop, and it is no success either.
-        if failed.is_some_and(|error| error.retryable) {
+        // Asking what became of a call that waits is none either.
+        if failed.is_some_and(|error| error.retryable) || self.held().is_some() {
             return;
         }
         // What was wrong is the key or the session, and not the call.

@@ -52,6 +52,22 @@ impl<S: Send + Sync + 'static> Aside<S> {
         }
     }
 
+    /// As [`Aside::run`], however long it takes.
+    ///
+    /// # Errors
+    /// When it fails, which is logged.
+    pub(crate) async fn run_to_its_end<T: Send + 'static, E: fmt::Display + Send + 'static>(
+        &self,
+        work: impl FnOnce(&S) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Unusable> {
+        let store = self.store.clone().ok_or(Unusable)?;
+        match self.lane.run(move || work(&store)).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(err)) => Err(self.unusable(&err)),
+            Err(err) => Err(self.unusable(&err)),
+        }
+    }
+
     fn unusable(&self, why: &dyn fmt::Display) -> Unusable {
         tracing::warn!("{} cannot be used: {why}", self.what);
         Unusable

@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::aside::{Aside, Unusable};
-use airlock_journal::holds::{Found, Holds as Store, HoldsError, Kept, Opened};
+use airlock_journal::holds::{Changed, Found, Holds as Store, HoldsError, Kept, Opened};
 use airlock_types::digest::sha256;
 use airlock_types::environment::SharedEnvironment;
 use airlock_types::hold::Hold;
+#[cfg(doc)]
+use airlock_types::hold::HoldRule;
 use airlock_types::reply::Reply;
 use airlock_types::session::SessionKey;
 
@@ -106,6 +108,11 @@ impl Holds {
         self.aside.run(environment, move |store| store.find(&id)).await
     }
 
+    /// Whether any call was held yet. Where that cannot be told none was.
+    pub(crate) async fn are_there(&self, environment: &SharedEnvironment) -> bool {
+        self.aside.run(environment, |store| Ok::<_, HoldsError>(store.is_there())).await.unwrap_or_default()
+    }
+
     /// As [`Store::list`].
     ///
     /// # Errors
@@ -128,8 +135,26 @@ impl Holds {
         environment: &SharedEnvironment,
         id: String,
         change: impl FnOnce(&mut Kept, &str) -> Result<T, E> + Send + 'static,
-    ) -> Result<Option<Result<(T, Kept), E>>, Unusable> {
+    ) -> Result<Changed<T, E>, Unusable> {
         let changed = self.aside.run(environment, move |store| {
+            let own = store.own()?;
+            store.change(&id, |kept| change(kept, &own))
+        });
+        let changed = changed.await;
+        self.changed.notify_waiters();
+        changed
+    }
+
+    /// As [`Holds::change`], however long it takes: for a decision, which must not be half known.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub(crate) async fn change_to_its_end<T: Send + 'static, E: Send + 'static>(
+        &self,
+        id: String,
+        change: impl FnOnce(&mut Kept, &str) -> Result<T, E> + Send + 'static,
+    ) -> Result<Changed<T, E>, Unusable> {
+        let changed = self.aside.run_to_its_end(move |store| {
             let own = store.own()?;
             store.change(&id, |kept| change(kept, &own))
         });
@@ -150,15 +175,15 @@ impl Holds {
         self.aside.run(environment, move |store| Ok::<_, HoldsError>(store.lives(&owner))).await
     }
 
-    /// Whether this process knows that a component ran before with a person's yes.
-    pub(crate) fn knows(&self, component: &str) -> bool {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(component)
+    /// Which components ran with a person's yes, as far as this process knows, by [`HoldRule::known_as`].
+    pub(crate) fn known(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads which components ran before with a person's yes. Of a file that cannot be read none are known: they are held.
     pub(crate) async fn read_known(&self, environment: &SharedEnvironment) {
         if let Ok(known) = self.aside.run(environment, Store::known).await {
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).extend(known);
+            self.known().extend(known);
         }
     }
 
@@ -174,7 +199,7 @@ impl Holds {
         let digest = component.clone();
         let is_known = self.aside.run(environment, move |store| store.is_known(&digest)).await?;
         if is_known {
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(component);
+            self.known().insert(component);
         }
         Ok(is_known)
     }
@@ -183,7 +208,7 @@ impl Holds {
     pub(crate) async fn know(&self, environment: &SharedEnvironment, component: String, now_unix_ms: u64) {
         let digest = component.clone();
         if self.aside.run(environment, move |store| store.know(&digest, now_unix_ms)).await.is_ok() {
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(component);
+            self.known().insert(component);
         }
     }
 

@@ -7,6 +7,7 @@ use super::{HoldError, Host};
 use crate::call::args_digest;
 use airlock_journal::holds::Kept;
 use airlock_types::call::Call;
+use airlock_types::caller::Caller;
 use airlock_types::hold::{HOLD_ID_CHARS, Hold, Standing};
 use airlock_types::reply::Reply;
 
@@ -35,9 +36,14 @@ impl Host {
     /// run, for one that has ended, and where something in the reply is confidential.
     ///
     /// # Errors
-    /// When there is no such hold, or holds cannot be read.
-    pub async fn waiting_reply(&self, id: &str) -> Result<Option<Reply>, HoldError> {
+    /// When there is no such hold, it is of the caller's own call, or holds cannot be read.
+    pub async fn waiting_reply(&self, who: &Caller, id: &str) -> Result<Option<Reply>, HoldError> {
         let Kept { hold, reply, .. } = find(&self.generation(), id).await?;
+        if hold.caller == who.to_string() {
+            return Err(HoldError::NotAllowed(
+                "whoever made the call gets its result when another one approved it".to_owned(),
+            ));
+        }
         let reply = reply.filter(|_| hold.is_result && hold.standing == Standing::Open);
         Ok(reply.and_then(|reply| serde_json::from_value(reply).ok()))
     }

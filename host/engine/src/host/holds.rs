@@ -3,24 +3,28 @@
 //! Owns the order: a decision is on disk before its call runs, and the call runs once. Must not know how a person or a client
 //! is reached, nor what a decision means for a call.
 
+mod finish;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Host;
-use super::call_count::{CallCount, CountedCall};
-use crate::call::hold::{Resume, edited, fetched, unkept};
+use crate::call::hold::{edited, fetched, settled, unkept};
+use crate::call::note;
+use crate::caller::ApproveAccess;
 use crate::generation::{Generation, Unusable};
 use airlock_journal::holds::{Found, Kept};
-use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
-use airlock_types::code::Ran;
+use airlock_types::code::Code;
 use airlock_types::environment::{ms, within};
 use airlock_types::hold::{
     Approver, HOLD_ID_CHARS, HOLD_PREFIX_CHARS_MIN, Hold, HoldDecision, NOTE_CHARS_MAX, Next, NotDecided,
     Standing,
 };
+use airlock_types::record::Record;
 use airlock_types::reply::{Failure, Reply};
 use airlock_types::session::SessionKey;
+use finish::finish;
 
 /// Between two looks at a hold that another process may end.
 const LOOK: Duration = Duration::from_millis(250);
@@ -39,7 +43,7 @@ pub enum HoldError {
     #[error("several holds begin with this; give more of the id")]
     Ambiguous,
     /// It cannot be decided any more.
-    #[error("the hold is {0} already: it is decided once, and in time; the call must be made again")]
+    #[error("the hold is decided once, and in time: {}", ended(*.0))]
     Ended(Standing),
     /// This person may not decide it.
     #[error("{0}")]
@@ -50,6 +54,20 @@ pub enum HoldError {
     /// The file of holds cannot be used, which is logged.
     #[error("holds cannot be read or written now; the log of the host says why")]
     Unusable,
+}
+
+fn ended(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Open => "it waits still",
+        Standing::Running => "it was approved, and its call runs at this moment",
+        Standing::Done => {
+            "it was approved, and its call ran or its result may be delivered; nothing is left to decide"
+        }
+        Standing::Rejected => "it was rejected",
+        Standing::Responded => "a person answered it",
+        Standing::Expired => "its time is over, which counts as a no; the call must be made again",
+        Standing::Void => "what it was bound to has changed; the call must be made again",
+    }
 }
 
 /// What whoever made a call gets of its hold.
@@ -129,12 +147,20 @@ impl Host {
         check_note(&decision)?;
         let edited = Self::edited(&host, &kept.hold, &decision)?;
         let (record, by) = (new_record(&host), by.clone());
+        let is_elsewhere = kept.is_confidential && host.holds().apart(&kept.hold.id).is_none();
+        if is_elsewhere && host.holds().lives(host.environment(), kept.owner.clone()).await? {
+            let why = "some of its arguments are confidential, and in the memory of the process alone that held the call: it must \
+                       be decided there, by `/v1/holds` of that server";
+            return Err(HoldError::NotAllowed(why.to_owned()));
+        }
+        let revoked = self.revoked(&kept.hold);
         let decide = move |kept: &mut Kept, own: &str| {
             if kept.is_confidential && edited.is_some() {
                 let why =
                     "some of its arguments are confidential, so that it can be approved as it is, or not";
                 return Err(HoldError::NotAllowed(why.to_owned()));
             }
+            kept.hold.revoke(|by| revoked.iter().any(|revoked| revoked == by));
             let next = kept.hold.decide(&by, &decision, now_unix_ms)?;
             if let Some((arguments, digest)) = edited {
                 (kept.hold.arguments, kept.hold.args_digest) = (Some(arguments), digest);
@@ -145,18 +171,49 @@ impl Host {
             }
             Ok(next)
         };
-        let is_elsewhere = kept.is_confidential && host.holds().apart(&kept.hold.id).is_none();
-        if is_elsewhere && host.holds().lives(host.environment(), kept.owner.clone()).await? {
-            let why = "some of its arguments are confidential, and in the memory of the process alone that held the call: it must \
-                       be decided there, by `/v1/holds` of that server";
-            return Err(HoldError::NotAllowed(why.to_owned()));
+        let running = self.calls.begin_detached();
+        // A task of its own: what is decided on disk is carried out, however long the disk takes and whoever still waits.
+        let decided = tokio::spawn(async move {
+            let changed = host.holds().change_to_its_end(kept.hold.id, decide).await?;
+            let (next, kept) = changed.ok_or(HoldError::Unknown)??;
+            match next {
+                Next::Waits => Ok(kept.hold),
+                Next::Runs | Next::Ends => finish(host, kept, running).await,
+            }
+        });
+        decided.await.map_err(|_| HoldError::Unusable)?
+    }
+
+    /// Those who approved, and may not any more.
+    fn revoked(&self, hold: &Hold) -> Vec<String> {
+        let approved = hold.decided.iter().map(|decided| decided.by.clone());
+        let may = |by: &String| match by.as_str() {
+            Approver::OPERATOR => true,
+            by => {
+                let who = Caller::recorded(by);
+                // Of the user of a client the text is no caller's: it decided alone, or is asked again.
+                self.approval(&who) == ApproveAccess::Others || by.starts_with("the user of ")
+            }
+        };
+        approved.filter(|by| !may(by)).collect()
+    }
+
+    /// Ends the holds whose time is over, and tells of them. For a server, again and again.
+    ///
+    /// # Errors
+    /// When holds cannot be read or written.
+    pub async fn end_due_holds(&self) -> Result<(), HoldError> {
+        let host = self.generation();
+        if !host.holds().are_there(host.environment()).await {
+            return Ok(());
         }
-        let changed = host.holds().change(host.environment(), kept.hold.id, decide).await?;
-        let (next, kept) = changed.ok_or(HoldError::Unknown)??;
-        match next {
-            Next::Waits => Ok(kept.hold),
-            Next::Runs | Next::Ends => self.finished(&host, kept).await,
+        let open = host.holds().list(host.environment(), true, LISTED_MAX).await?;
+        let now_unix_ms = ms(host.environment().wall());
+        for hold in open.into_iter().filter(|hold| hold.is_due(now_unix_ms)) {
+            let kept = find(&host, &hold.id).await?;
+            self.settle(&host, kept).await?;
         }
+        Ok(())
     }
 
     /// The end of a held call, for its caller, who gets it as often as they ask. Waits for it at most this long.
@@ -190,40 +247,26 @@ impl Host {
         }
     }
 
-    /// Ends a hold whose time is over, and one whose process ended while it ran its call.
+    /// Ends a hold whose time is over, and one whose approved call ended without word of it.
     async fn settle(&self, host: &Arc<Generation>, kept: Kept) -> Result<Kept, HoldError> {
         let now_unix_ms = ms(host.environment().wall());
-        let is_due = kept.hold.is_due(now_unix_ms);
-        if !is_due && kept.hold.standing != Standing::Running {
-            return Ok(kept);
+        if kept.hold.standing == Standing::Running {
+            return Ok(settled(host, kept).await?);
         }
-        // A call that runs may have ended without word of it: the records say so.
-        let (record, open) = match &kept.hold.ended_by {
-            Some(id) => host.record(id.clone()).await?,
-            None => (None, None),
-        };
-        let is_over = record.is_some() || open.as_ref().is_some_and(|open| !open.is_running);
-        let lives = host.holds().lives(host.environment(), kept.owner.clone()).await?;
-        if !is_due && !is_over && (lives || open.is_some()) {
+        if !kept.hold.is_due(now_unix_ms) {
             return Ok(kept);
         }
         let record = new_record(host);
-        let settle = move |kept: &mut Kept, own: &str| {
-            if kept.hold.is_due(now_unix_ms) {
+        let expire = move |kept: &mut Kept, own: &str| {
+            let is_due = kept.hold.is_due(now_unix_ms);
+            if is_due {
                 (kept.hold.standing, kept.hold.ended_by) = (Standing::Expired, Some(record));
-            } else if kept.hold.standing == Standing::Running && is_over {
-                kept.close(Standing::Done);
-                return Ok(false);
-            } else if kept.hold.standing == Standing::Running {
-                (kept.hold.standing, kept.hold.ended_by) = (Standing::Void, Some(record));
-            } else {
-                // Another process was first.
-                return Ok(false);
+                own.clone_into(&mut kept.owner);
             }
-            own.clone_into(&mut kept.owner);
-            Ok::<_, HoldError>(true)
+            // Another process was first.
+            Ok::<_, HoldError>(is_due)
         };
-        let changed = host.holds().change(host.environment(), kept.hold.id, settle).await?;
+        let changed = host.holds().change(host.environment(), kept.hold.id, expire).await?;
         let (is_to_end, kept) = changed.ok_or(HoldError::Unknown)??;
         if is_to_end {
             let hold = self.finished(host, kept.clone()).await?;
@@ -243,16 +286,25 @@ impl Host {
     /// The reply with which a hold ended.
     async fn end_of(&self, host: &Generation, kept: Kept) -> Result<Reply, HoldError> {
         let hold = kept.hold;
-        let apart = host.holds().apart(&hold.id).and_then(|apart| apart.reply);
-        let reply = match apart {
+        let (record, open) = match &hold.ended_by {
+            Some(id) => host.record(id.clone()).await?,
+            None => (None, None),
+        };
+        // Of a call that was cut off: its record says that nobody knows.
+        let record: Option<Record> =
+            record.or_else(|| open.filter(|open| !open.is_running).map(|open| open.record));
+        let apart = host.holds().apart(&hold.id);
+        let session = apart.as_ref().map(|apart| &apart.session);
+        if let (Some(record), Some(SessionKey::Handle(id) | SessionKey::Transport(id))) = (&record, session) {
+            note(host, &Caller::recorded(&hold.caller), id, record);
+        }
+        let is_unknown = record.as_ref().is_some_and(|record| record.code == Code::OutcomeUnknown.as_str());
+        let reply = match apart.and_then(|apart| apart.reply) {
             Some(reply) => (*reply).clone(),
             None => {
-                let (record, open) = host.record(hold.ended_by.clone().unwrap_or_default()).await?;
-                // Of a call that was cut off: its record says that nobody knows.
-                let record = record.or_else(|| open.filter(|open| !open.is_running).map(|open| open.record));
                 let reply = record.and_then(|record| record.reply);
                 let reply = reply.and_then(|reply| serde_json::from_value(reply).ok());
-                reply.unwrap_or_else(|| unkept(&hold))
+                reply.unwrap_or_else(|| unkept(&hold, is_unknown))
             }
         };
         if !kept.is_fetched {
@@ -279,68 +331,6 @@ impl Host {
         let digest = edited(host, &hold.tool, arguments.clone()).map_err(HoldError::Invalid)?;
         Ok(Some((serde_json::Value::Object(arguments.clone()), digest)))
     }
-}
-
-/// Makes the call that ends a hold, and notes its end.
-async fn finish(
-    host: Arc<Generation>,
-    kept: Kept,
-    running: CountedCall<Arc<CallCount>>,
-) -> Result<Hold, HoldError> {
-    let (hold, apart) = (kept.hold.clone(), host.holds().apart(&kept.hold.id));
-    let is_lost = kept.is_confidential && apart.is_none();
-    let apart = apart.unwrap_or_default();
-    // Without its facts the call is judged by none, and says so: it must not stay as one that runs.
-    let (held, _) = host.record(hold.record.clone()).await.unwrap_or_default();
-    let reply = apart.reply.as_deref().cloned();
-    let reply = reply.or_else(|| kept.reply.and_then(|reply| serde_json::from_value(reply).ok()));
-    let resume = Resume {
-        record: hold.ended_by.clone().unwrap_or_default(),
-        reply,
-        facts: held.and_then(|record| record.facts),
-        is_lost,
-        hold: hold.clone(),
-    };
-    let call = call_of(&host, &hold, apart.session, apart.arguments);
-    let reply = crate::call::resume(&host, call, resume).await;
-    if hold.standing == Standing::Running && reply.error.as_ref().is_none_or(|error| error.ran != Ran::No) {
-        host.holds().know(host.environment(), hold.component.clone(), ms(host.environment().wall())).await;
-    }
-    let standing = match hold.standing {
-        // It was approved, and was not made after all.
-        Standing::Running
-            if !hold.is_result && reply.error.as_ref().is_some_and(|error| error.ran == Ran::No) =>
-        {
-            Standing::Void
-        }
-        Standing::Running => Standing::Done,
-        ended => ended,
-    };
-    host.holds().keep_reply(&hold.id, reply);
-    let end = move |kept: &mut Kept, _: &str| {
-        // As it is told of.
-        let hold = Hold { standing, ..kept.hold.clone() };
-        kept.close(standing);
-        Ok::<_, HoldError>(hold)
-    };
-    let changed = host.holds().change(host.environment(), hold.id, end).await?;
-    let (hold, _) = changed.ok_or(HoldError::Unknown)??;
-    host.tell_of(&hold);
-    drop(running);
-    Ok(hold)
-}
-
-/// The held call, as it is made once more.
-fn call_of(host: &Generation, hold: &Hold, session: SessionKey, arguments: Option<String>) -> Call {
-    let caller = Caller::recorded(&hold.caller);
-    let is_open = |id: &str| host.sessions().get(&caller, id).is_some();
-    let session = match session {
-        SessionKey::Handle(id) | SessionKey::Transport(id) if !is_open(&id) => SessionKey::None,
-        session => session,
-    };
-    let text =
-        arguments.or_else(|| Some(hold.arguments.as_ref()?.to_string())).unwrap_or_else(|| "{}".to_owned());
-    Call { caller, session, ..Call::new(&hold.tool, Arguments::Text(text.into())) }
 }
 
 pub(super) async fn find(host: &Generation, id: &str) -> Result<Kept, HoldError> {

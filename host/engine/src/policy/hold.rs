@@ -3,6 +3,8 @@
 //! Owns which of them are met by a call. Rules over arguments are the contract's and are judged with the arguments. To add a
 //! condition: a field of `HoldConfig`, its line in [`HoldOver::met`], and its row in `docs/settings.md`.
 
+use std::collections::BTreeSet;
+
 use airlock_types::caller::Caller;
 use airlock_types::effect::Effect;
 use airlock_types::hold::HoldRule;
@@ -40,8 +42,8 @@ pub struct Holding<'a> {
     pub effect: Effect,
     /// SHA-256 of its component, hex.
     pub component: &'a str,
-    /// Whether an approved call of the component has run.
-    pub is_known: bool,
+    /// Which components ran with the yes of those that a rule asks, by [`HoldRule::known_as`].
+    pub known: &'a BTreeSet<String>,
     /// The parameters of the tool.
     pub params: &'a [Field],
     /// The values of suspect results of the session. None without a session.
@@ -59,9 +61,9 @@ impl HoldRules {
         self.0.is_empty()
     }
 
-    /// Whether a call of a tool may be held because its component was never approved. Only then it has to be known.
-    pub fn ask_first_use(&self, caller: &Caller, tool: &str, effect: Effect) -> bool {
-        self.0.iter().any(|rule| rule.is_first_use && rule.is_about(caller.entry(), tool, effect))
+    /// Whether a call of a tool may be held by one of them.
+    pub fn are_about(&self, caller: &Caller, tool: &str, effect: Effect) -> bool {
+        self.0.iter().any(|rule| rule.is_about(caller.entry(), tool, effect))
     }
 
     /// Whether any rule asks for the values of suspect results, so that sessions have to remember them.
@@ -124,8 +126,8 @@ impl HoldOver {
         tool: &str,
         (args, holding): (&ValidArgs, &Holding<'_>),
     ) -> Option<HoldRule> {
-        let Holding { rules: _, effect, component, is_known, params, suspects } = *holding;
-        if !self.is_about(caller.entry(), tool, effect) || (self.is_first_use && is_known) {
+        let Holding { rules: _, effect, component, known, params, suspects } = *holding;
+        if !self.is_about(caller.entry(), tool, effect) {
             return None;
         }
         let suspect = match (self.is_suspect, suspects) {
@@ -148,13 +150,14 @@ impl HoldOver {
             self.is_suspect.then_some(("suspect", suspect)),
         ];
         let (names, values): (Vec<&str>, Vec<Vec<String>>) = words.into_iter().flatten().unzip();
-        Some(HoldRule {
+        let rule = HoldRule {
             is_first_use: self.is_first_use,
             rule: names.join(", "),
             message: self.message.clone(),
             values: values.concat(),
             approvals: self.approvals,
             approvers: self.approvers.clone(),
-        })
+        };
+        (!self.is_first_use || !known.contains(&rule.known_as(component))).then_some(rule)
     }
 }

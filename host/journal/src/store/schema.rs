@@ -165,7 +165,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(text)?;
     }
     // After the page size, which cannot change once the file is in WAL mode.
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(text)?;
+    crate::database::log_ahead(connection).map_err(text)?;
     let migrated = if version < VERSION { migrate(connection) } else { Ok(()) };
     // A file that is locked or full says so itself.
     let is_other = |err: &StoreError| {

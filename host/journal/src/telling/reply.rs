@@ -47,8 +47,7 @@ fn whole(reply: &Reply) -> Vec<Line> {
         provenance,
         usage: _,
         record: _,
-        // Told with the session.
-        hold: _,
+        hold,
         session: _,
     } = reply;
     let mut lines = Vec::new();
@@ -62,7 +61,7 @@ fn whole(reply: &Reply) -> Vec<Line> {
     }
     // A refusal and a question say the same in their own words.
     if refusal.is_none() && clarify.is_none() {
-        lines.extend(error.iter().flat_map(failed));
+        lines.extend(error.iter().flat_map(|error| failed(error, hold.is_some())));
     }
     lines.extend(refusal.iter().flat_map(refused));
     lines.extend(clarify.iter().flat_map(asked_back));
@@ -80,12 +79,16 @@ fn labeled(what: &str, said: &str) -> Line {
     Line::plain(format!("{what}: {}", text::line(said)))
 }
 
-fn failed(failure: &Failure) -> Vec<Line> {
+fn failed(failure: &Failure, is_held: bool) -> Vec<Line> {
     // The other facts are told by the doors and the route, and the text for the agent says them again.
     let Failure { message, retryable, retry_after_ms, detail, .. } = failure;
     let mut lines: Vec<Line> = text::lines(message).into_iter().map(Line::plain).collect();
     if let Some(detail) = detail {
         lines.extend(text::json(detail).into_iter().map(|line| Line::plain(line).below()));
+    }
+    // What the same call comes to depends on a person.
+    if is_held {
+        return lines;
     }
     let when = retry_after_ms.map(|ms| format!(" after {}", duration::print(ms)));
     let again =

@@ -48,7 +48,10 @@ pub(super) async fn list(
         return forbidden;
     }
     match host.holds(!all, LIST_MAX + 1).await {
-        Ok(holds) => Json(page(holds)).into_response(),
+        Ok(holds) => {
+            let holds = holds.into_iter().map(|hold| shown(hold, &who)).collect();
+            Json(page(holds)).into_response()
+        }
         Err(err) => refused(&err),
     }
 }
@@ -63,6 +66,14 @@ fn page(mut holds: Vec<Hold>) -> Value {
     json!({ "holds": holds, "more": more })
 }
 
+/// A hold as an approver may see it: of one's own call not what the rules met of a result that waits.
+fn shown(mut hold: Hold, who: &Caller) -> Hold {
+    if hold.is_result && hold.caller == who.to_string() {
+        hold.rules.iter_mut().for_each(|rule| rule.values.clear());
+    }
+    hold
+}
+
 /// Shows a hold.
 pub(super) async fn one(
     State(host): State<Arc<Host>>,
@@ -73,7 +84,10 @@ pub(super) async fn one(
         return forbidden;
     }
     match whole(&id) {
-        Ok(id) => host.hold(id).await.map_or_else(|err| refused(&err), |hold| Json(hold).into_response()),
+        Ok(id) => match host.hold(id).await {
+            Ok(hold) => Json(shown(hold, &who)).into_response(),
+            Err(err) => refused(&err),
+        },
         Err(err) => refused(&err),
     }
 }
@@ -88,7 +102,7 @@ pub(super) async fn result(
         return forbidden;
     }
     let waiting = match whole(&id) {
-        Ok(id) => host.waiting_reply(id).await,
+        Ok(id) => host.waiting_reply(&who, id).await,
         Err(err) => Err(err),
     };
     match waiting {

@@ -93,8 +93,11 @@ pub(super) async fn resume(
     let State { id, round } = state.ok_or_else(not_of_this_call)?;
     let hold = host.hold_of(call, id).await.map_err(|err| fault(&err))?;
     let answer = said.and_then(|said| said.get(question::KEY));
+    // An answer to a question that was not asked decides nothing.
+    let may_ask = takes_forms(context.client_capabilities().as_ref());
+    let answer = answer.filter(|_| may_ask && hold.standing == Standing::Open);
     if let Some(answer) = answer
-        && hold.standing == Standing::Open
+        && question_of(host, &call.caller, id).await.is_some()
         && !decided(host, &call.caller, &hold, answer).await
     {
         return Ok(Turn::Ended(Box::new(waiting(&hold))));

@@ -83,7 +83,10 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
         Event::Repeated { repeated: Repeated { of, how } } => {
             record.repeat = Some(Repeat { of, how: how.into() })
         }
-        Event::Held { held } => record.hold = Some(Box::new((*held).into())),
+        // Of a call that a person approved and whose result waits, too: who approved it. Its reply names the other hold.
+        Event::Held { held } => {
+            record.hold.get_or_insert_with(|| Box::new((*held).into()));
+        }
         Event::Decided { ruling, reasons, policy, lacks } => {
             record.decision = Some(Decision::new(ruling, &reasons, lacks));
             record.policy = policy;

@@ -22,7 +22,9 @@ pub(super) fn held(events: &Events<'_>, hold: Hold, code: Code, ran: Ran) -> Fai
             ("ran, and its result was not delivered", "The tool ran: do not ask another one to do the same.")
         }
     };
-    let why: Vec<String> = hold.rules.iter().map(told).collect();
+    // What a rule met of a result is a part of it.
+    let why = |rule: &HoldRule| told(rule, !hold.is_result);
+    let why: Vec<String> = hold.rules.iter().map(why).collect();
     let stands = match (hold.standing, hold.approvals) {
         (Standing::Running, _) => "It was approved, and runs at this moment.".to_owned(),
         (_, 1) => format!("A person must approve it within {}.", duration::about(left_ms)),
@@ -53,9 +55,9 @@ pub(in crate::call) fn would_wait(tool: &str) -> Failure {
 }
 
 /// One rule, for an agent: what its author says, and what it met.
-fn told(rule: &HoldRule) -> String {
-    let values =
-        if rule.values.is_empty() { String::new() } else { format!(" ({})", rule.values.join("; ")) };
+fn told(rule: &HoldRule, is_open: bool) -> String {
+    let is_told = is_open && !rule.values.is_empty();
+    let values = if is_told { format!(" ({})", rule.values.join("; ")) } else { String::new() };
     format!("Held by: {}{values}.", rule.message.as_deref().unwrap_or(&rule.rule).trim_end_matches('.'))
 }
 
@@ -78,29 +80,33 @@ pub(super) fn not_run(events: &Events<'_>, hold: &Hold, why: &str) -> Failed {
 }
 
 /// The end of a call that was approved as something else than it would be now.
-pub(super) fn void(events: &Events<'_>, why: &str) -> Failed {
-    let mut failed = report::failed(events.tool(), Code::PolicyDenied, &Details::default());
-    failed.report.message = format!(
-        "`{}` was not run: it waited for a person, and {why}.\nThe tool did not run.\nSend the call again: it is judged anew.",
-        events.tool()
-    );
+pub(super) fn void(events: &Events<'_>, hold: &Hold, why: &str) -> Failed {
+    let mut failed = not_run(events, hold, why);
+    if !hold.is_result {
+        failed.report.message = format!(
+            "`{}` was not run: it waited for a person, and {why}.\nThe tool did not run.\nSend the call again: it is judged anew.",
+            events.tool()
+        );
+    }
     failed
 }
 
 /// A person's answer in place of the tool's.
-pub(super) fn responded(events: &Events<'_>, text: &str) -> Failed {
+pub(super) fn responded(events: &Events<'_>, hold: &Hold, text: &str) -> Failed {
     let name = events.tool();
+    let (what, ran) =
+        if hold.is_result { ("ran, and its result is withheld", Ran::Ran) } else { ("was not run", Ran::No) };
     let refusal = Refusal {
         code: "answered-by-a-person".into(),
-        cannot: format!("`{name}` was not run; a person answers instead{}", said(text)),
+        cannot: format!("`{name}` {what}; a person answers instead{}", said(text)),
         needed: vec!["go on by that answer".to_owned()],
         contact: None,
         alternatives: Vec::new(),
         retryable: RetryAdvice::Never,
-        decision_id: events.resumed_id().to_owned(),
+        decision_id: hold.id.clone(),
     };
     let mut failed = report::failed(name, Code::Refused, &Details::default());
-    failed.report = Box::new(Failure { ran: Ran::No, ..report::refusal(name, &refusal) });
+    failed.report = Box::new(Failure { ran, ..report::refusal(name, &refusal) });
     failed.refusal = Some(Box::new(refusal));
     failed
 }
@@ -121,7 +127,12 @@ pub(super) fn full(events: &Events<'_>) -> Failed {
 }
 
 /// The end of a hold whose reply is nowhere.
-pub(super) fn gone(events: &Events<'_>, hold: &Hold) -> Failed {
+pub(super) fn gone(events: &Events<'_>, hold: &Hold, is_unknown: bool) -> Failed {
+    if is_unknown {
+        let mut failed = report::failed(events.tool(), Code::OutcomeUnknown, &Details::default());
+        failed.report = Box::new(cut_off(hold));
+        return failed;
+    }
     let record = hold.ended_by.as_deref().unwrap_or(&hold.record);
     let mut failed = report::failed(events.tool(), Code::PolicyDuplicate, &Details::default());
     failed.report.message = format!(
@@ -133,14 +144,30 @@ pub(super) fn gone(events: &Events<'_>, hold: &Hold) -> Failed {
     failed
 }
 
-/// The reply of a hold whose end is on no record.
-pub(crate) fn unkept(hold: &Hold) -> Reply {
+/// The failure of an approved call that was cut off.
+fn cut_off(hold: &Hold) -> Failure {
+    let mut failure = report::report(&hold.tool, Code::OutcomeUnknown, &Details::default());
+    failure.ran = Ran::MayHave;
+    failure.message = format!(
+        "`{}` was approved, and was cut off while it ran: it may have been made or not (record {}).\nDo not send it again before \
+         you know whether the change was made; ask your user.",
+        hold.tool,
+        hold.ended_by.as_deref().unwrap_or(&hold.record)
+    );
+    failure
+}
+
+/// The reply of a hold whose end is on no record, or on one without a reply.
+pub(crate) fn unkept(hold: &Hold, is_unknown: bool) -> Reply {
+    let record = hold.ended_by.as_deref().unwrap_or(&hold.record);
+    if is_unknown {
+        return reply::failed(Code::OutcomeUnknown, &hold.tool, record, cut_off(hold));
+    }
     let mut failure = report::report(&hold.tool, Code::PolicyDenied, &Details::default());
     failure.ran = if hold.is_result || hold.standing == Standing::Done { Ran::MayHave } else { Ran::No };
     failure.message = format!(
-        "`{}` waited for a person, and its hold ended as `{}`; its reply is not kept.
-Ask your user before you send it again.",
+        "`{}` waited for a person, and its hold ended as `{}`; its reply is not kept.\nAsk your user before you send it again.",
         hold.tool, hold.standing
     );
-    reply::failed(Code::PolicyDenied, &hold.tool, hold.ended_by.as_deref().unwrap_or(&hold.record), failure)
+    reply::failed(Code::PolicyDenied, &hold.tool, record, failure)
 }

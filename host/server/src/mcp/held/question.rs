@@ -22,18 +22,15 @@ const ARGUMENTS_BYTES_MAX: usize = 4 << 10;
 const RULE_CHARS_MAX: usize = 400;
 
 /// The form about a hold. `None` where its user could not see all that they approve: some arguments are confidential, or very
-/// long.
+/// long, or a result waits.
 pub(super) fn form(hold: &Hold) -> Option<ElicitRequestParams> {
-    let arguments = hold.arguments.as_ref()?.to_string();
+    // What waits of a result is not shown in a form.
+    let arguments = hold.arguments.as_ref().filter(|_| !hold.is_result)?.to_string();
     let arguments = visible_json(&arguments);
     if arguments.len() > ARGUMENTS_BYTES_MAX {
         return None;
     }
-    let what = if hold.is_result {
-        format!("`{}` has run, and its result waits for you: may it be used?", hold.tool)
-    } else {
-        format!("`{}` waits for you: may it run?", hold.tool)
-    };
+    let what = format!("`{}` waits for you: may it run?", hold.tool);
     let rules: Vec<String> = hold.rules.iter().map(rule).collect();
     let message = format!("{what}\nArguments: {arguments}\n{}", rules.join("\n"));
     let schema = ElicitationSchema::builder()

@@ -1,0 +1,106 @@
+//! The hold that the same call waits in already, or waited in.
+//!
+//! Owns what follows from it, also where no rule holds the call any more: nothing is made twice. Must not know how a decision is
+//! carried out.
+
+use std::convert::Infallible;
+
+use super::ended::{expired, settled};
+use super::told::unusable;
+use super::{Asked, Waiting, key, met};
+use crate::call::events::Events;
+use crate::call::permit::PermittedRoute;
+use crate::call::reply::{Delivered, Failed};
+use crate::generation::Generation;
+use airlock_journal::holds::Kept;
+use airlock_types::caller::Caller;
+use airlock_types::hold::{Hold, Standing};
+
+/// Whether the same call may wait for a person already, or have waited: also one that no rule holds any more.
+pub(in crate::call) fn may_wait(host: &Generation, caller: &Caller, routes: &[PermittedRoute]) -> bool {
+    let rules = host.hold_rules();
+    routes.iter().any(|route| {
+        let tool = &route.candidate.tool;
+        tool.contract.checks.may_escalate()
+            || tool.contract.has_holds()
+            || (!rules.is_empty() && rules.are_about(caller, &tool.name, tool.effect))
+    })
+}
+
+/// The hold of the same call that waits, or that a person has decided since.
+pub(super) async fn known(
+    host: &Generation,
+    asked: &Asked,
+    events: &mut Events<'_>,
+) -> Result<Option<Delivered>, Failed> {
+    let key = key(&asked.component, &asked.args_digest, events);
+    let known = host.holds().of_call(host.environment(), key).await.map_err(|_| unusable(events))?;
+    match known {
+        None => Ok(None),
+        Some(known) => {
+            let known =
+                if waits(&known.hold, events) { without(host, *known, events).await? } else { Some(known) };
+            let Some(known) = known else { return Ok(None) };
+            let waiting = found(host, known, events).await?;
+            events.push(waiting.event());
+            met(host, waiting, events).await.map(Some)
+        }
+    }
+}
+
+/// Whether a hold is open, of a call that did not run.
+fn waits(hold: &Hold, events: &Events<'_>) -> bool {
+    hold.standing == Standing::Open && !hold.is_result && !hold.is_due(events.started_unix_ms())
+}
+
+/// Ends the hold of a call that no rule holds any more, so that it is not made a second time at an approval. The hold, if a
+/// person was faster.
+async fn without(host: &Generation, known: Kept, events: &Events<'_>) -> Result<Option<Box<Kept>>, Failed> {
+    let record = events.head.id.clone();
+    let end = move |kept: &mut Kept, _: &str| {
+        let is_open = kept.hold.standing == Standing::Open;
+        if is_open {
+            kept.hold.ended_by = Some(record);
+            // Whoever asks for it by its id gets the reply of this call.
+            kept.close(Standing::Void);
+            kept.is_fetched = true;
+        }
+        Ok::<_, Infallible>(is_open)
+    };
+    let changed = host.holds().change(host.environment(), known.hold.id, end).await;
+    match changed.map_err(|_| unusable(events))?.and_then(Result::ok) {
+        Some((true, kept)) => {
+            host.tell_of(&kept.hold);
+            host.holds().forget(&kept.hold.id);
+            Ok(None)
+        }
+        Some((false, kept)) => Ok(Some(Box::new(kept))),
+        None => Ok(None),
+    }
+}
+
+/// What became of the hold of the same call.
+pub(super) async fn found(
+    host: &Generation,
+    known: Box<Kept>,
+    events: &Events<'_>,
+) -> Result<Waiting, Failed> {
+    let known = match known.hold.standing {
+        Standing::Open if known.hold.is_due(events.started_unix_ms()) => {
+            expired(host, *known, events).await?
+        }
+        Standing::Running => settled(host, *known).await.map_err(|_| unusable(events))?,
+        Standing::Open
+        | Standing::Done
+        | Standing::Rejected
+        | Standing::Responded
+        | Standing::Expired
+        | Standing::Void => *known,
+    };
+    Ok(match known.hold.standing {
+        Standing::Open | Standing::Running => Waiting::Held(known.hold),
+        Standing::Done | Standing::Rejected | Standing::Responded | Standing::Expired | Standing::Void => {
+            Waiting::Ended(Box::new(known))
+        }
+    })
+}

@@ -51,6 +51,7 @@ mod holds;
 mod holds_cli;
 mod holds_http;
 mod holds_mcp;
+mod holds_tried;
 mod http;
 mod http_out;
 mod http_out_addresses;

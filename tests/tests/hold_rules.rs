@@ -286,6 +286,31 @@ fn the_program_shows_compares_and_tests_rules() {
     assert!(tested.status.success(), "{}{}", stdout(&tested), stderr(&tested));
     std::fs::write(place.path("cases.toml"), case("allow")).unwrap();
     assert_eq!(place.run(&["policy", "test", "cases.toml"]).status.code(), Some(1));
+    // The rules over arguments hold it, perhaps.
+    std::fs::write(place.path("airlock.toml"), &text).unwrap();
+    std::fs::write(place.path("cases.toml"), "[[case]]\ntool = \"one_pay\"\ndecision = \"hold\"\n").unwrap();
+    let said = stdout(&place.run(&["policy", "test", "cases.toml"]));
+    assert!(
+        said.contains("expected hold; rules over arguments, `first_use` and `suspect` are not judged here"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_reviewer_sees_which_results_are_held_and_which_are_given_again() {
+    let contract = CONTRACT
+        .replace("verdict = \"suspect\"", "verdict = \"escalate\"")
+        .replace("[tool.look]\n", "[tool.look]\ncache.max_age = \"30s\"\n");
+    let place = Place::new(&authored::component(WIT, Some(&contract)), "");
+    let said = stdout(&place.run(&["inspect", "one_look"]));
+    for says in [
+        "holds      the result, where this check finds a fault: {\"range\":{\"field\":\"limit\",",
+        "cache      the same call of a session has its answer again for 30s",
+    ] {
+        assert!(said.contains(says), "no {says:?} in\n{said}");
+    }
+    let said = stdout(&place.run(&["inspect", "one_pay"]));
+    assert!(!said.contains("cache  ") && !said.contains("finds a fault"), "{said}");
 }
 
 /// The page's blocks of TOML, in order.

@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::held_shop::HeldShop;
+use crate::held_shop::{HeldShop, RULE};
 use crate::{stderr, stdout};
 
 fn json(output: &Output) -> Value {
@@ -106,7 +106,8 @@ async fn a_call_can_be_rejected_answered_or_run_otherwise() {
     let edited = hold(&shop, "c");
     let wrong = shop.airlock(&["holds", "edit", &edited, r#"{"id": "d"}"#]);
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(stderr(&wrong).contains("service"), "{}", stderr(&wrong));
+    let said = stderr(&wrong);
+    assert!(said.contains("- service: expected") && said.contains("The hold stays open. Send all"), "{said}");
     for text in ["[]", "{", r#"{"id": 1, "id": 2}"#] {
         assert_eq!(shop.airlock(&["holds", "edit", &edited, text]).status.code(), Some(1), "{text}");
     }
@@ -136,4 +137,34 @@ async fn an_id_that_is_none_is_told_from_one_that_is_too_short() {
     for args in [&["holds", "reject", "AAAAAAAAAAAA"][..], &["call", "shop_place", "{}", "--wait", "soon"]] {
         assert_eq!(shop.airlock(args).status.code(), Some(2), "{args:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shell_without_the_secret_of_the_webhook_says_that_nobody_is_told() {
+    let webhook = "[approval]\nwebhook = { url = \"https://hooks.example.com/\", secret = \"hook\" }\n\
+                   [secrets]\nhook = { env = \"AIRLOCK_TESTS_SET_NO_SUCH_HOOK\" }\n";
+    let shop = HeldShop::with(&format!("{RULE}{webhook}")).await;
+    let call = shop.airlock(&["call", "shop_place", &shop.args("a").to_string(), "--json"]);
+    assert!(stderr(&call).contains("the webhook is not told of this hold"), "{}", stderr(&call));
+    let id = json(&call)["hold"]["id"].as_str().unwrap().to_owned();
+    let approved = shop.airlock(&["holds", "approve", &id]);
+    assert_eq!((approved.status.code(), shop.applied("a")), (Some(0), 1), "{}", stderr(&approved));
+    assert!(stderr(&approved).contains("the webhook is not told of this decision"), "{}", stderr(&approved));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_explained_as_that_of_a_caller() {
+    let shop = HeldShop::with("[[holds]]\ncaller = \"ann\"\n").await;
+    let args = shop.args("a").to_string();
+    let explain = |more: &[&str]| shop.airlock(&[&["explain", "shop_place", &args], more].concat());
+    let local = explain(&[]);
+    assert_eq!(local.status.code(), Some(0), "{}", stderr(&local));
+    assert!(stderr(&local).contains("rules over callers are judged for `local`"), "{}", stderr(&local));
+    let ann = explain(&["--caller", "ann"]);
+    assert_eq!(ann.status.code(), Some(20), "{}", stderr(&ann));
+    assert!(stdout(&ann).contains("the caller is `ann`"), "{}", stdout(&ann));
+    assert!(stderr(&ann).contains("judged for `ann`"), "{}", stderr(&ann));
+    let nobody = explain(&["--caller", "carl"]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(stderr(&nobody).contains("no caller `carl`; did you mean `carol`?"), "{}", stderr(&nobody));
 }

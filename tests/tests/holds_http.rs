@@ -80,6 +80,11 @@ async fn who_may_not_decide_is_refused_and_learns_nothing() {
     // Its reply is for its caller alone, and nobody else learns that there is one.
     let known = reply(&server, "ann", &id).await;
     assert_eq!((known.0, &known), (404, &reply(&server, "ann", NO_ID).await));
+    // An approver may know, and is told where to look.
+    let (status, problem) = reply(&server, "bob", &id).await;
+    assert_eq!(status, 404);
+    assert!(problem["detail"].as_str().unwrap().contains(&format!("/v1/holds/{id}")), "{problem}");
+    assert_ne!(problem, reply(&server, "bob", NO_ID).await.1);
     for id in [NO_ID, &id[..12], "x"] {
         assert_eq!(decide(&server, "bob", id, "approve", &json!({})).await.0, 404, "{id}");
         assert_eq!(get(&server, "bob", &format!("/v1/holds/{id}")).await.status(), 404, "{id}");
@@ -111,7 +116,12 @@ async fn an_edit_runs_with_other_arguments_within_the_schema() {
     wrong["manner"] = json!("nowhere");
     let (status, problem) = decide(&server, "bob", &id, "edit", &json!({"arguments": wrong})).await;
     assert_eq!(status, 422, "{problem}");
-    assert!(problem["detail"].as_str().unwrap().contains("manner"), "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("- manner: expected") && detail.contains("The hold stays open. Send all"),
+        "{problem}"
+    );
+    assert!(!detail.contains("again with the"), "{problem}");
     let twice = shop.args("b").to_string().replacen('{', "{\"id\": \"x\", ", 1);
     let request = server.request(Method::POST, &format!("/v1/holds/{id}/edit")).bearer_auth(token_of("bob"));
     let request = request.header("content-type", "application/json");
@@ -237,6 +247,9 @@ async fn a_held_result_is_seen_by_its_approver_before_its_caller() {
     let (status, waits) = read(get(&server, "bob", &path).await).await;
     assert_eq!((status, &waits["result"]), (200, &json!(201)), "{waits}");
     assert_eq!(get(&server, "ann", &path).await.status(), 403);
+    let edit = json!({"arguments": shop.args("b")});
+    let (status, problem) = decide(&server, "bob", &id, "edit", &edit).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("urn:airlock:call-ran")), "{problem}");
     let shown = crate::stdout(&shop.airlock(&["holds", "show", &id]));
     assert!(shown.contains("waits to be delivered") && shown.contains("result      201"), "{shown}");
     assert_eq!(decide(&server, "bob", &id, "approve", &json!({})).await.0, 200);

@@ -276,6 +276,43 @@ fn an_edit_about_a_field_that_is_gone_is_kept_and_named() {
     assert!(folder.read("contract.toml").contains(relation));
 }
 
+/// A function that is gone leaves the tables that were edited, and each import says so until they are removed.
+#[test]
+fn tables_of_a_function_that_is_gone_are_named_with_their_file() {
+    let folder = Folder::new();
+    let import = |names: &[&str]| {
+        let functions: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+        fs::write(folder.0.path().join("doc.json"), Value::from(functions).to_string()).unwrap();
+        let mut command = std::process::Command::new(airlock_tests::program());
+        let output = command
+            .current_dir(folder.0.path())
+            .args(["contract", "import", "doc.json", "--out", "tool"])
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), format!("{}{}", stdout(&output), stderr(&output)))
+    };
+    assert_eq!(import(&["find", "create-pet"]).0, 0);
+    let edited = format!("{}\n[[tool.create-pet.require]]\nthat = \"true\"\n", folder.read("contract.toml"));
+    fs::write(folder.0.path().join("tool/contract.toml"), edited).unwrap();
+    for _ in 0..2 {
+        let (code, said) = import(&["find"]);
+        assert_eq!(code, 1, "{said}");
+        let says = "`tool/contract.toml`: no function `create-pet` is made of the document any more: remove the tables";
+        assert!(said.contains(says) && !said.contains("component"), "{said}");
+    }
+}
+
+#[test]
+fn items_of_a_result_that_may_repeat_are_counted() {
+    let tags = json!({"type": "array", "items": {"type": "string"}, "uniqueItems": true});
+    let object = |properties: Value| json!({"type": "object", "properties": properties});
+    let tool = json!({"name": "f", "inputSchema": object(json!({"names": tags})), "outputSchema": object(json!({"tags": tags}))});
+    let made = import(&json!({"tools": [tool]}).to_string(), "x", &[]).unwrap();
+    let [loosened] = made.loosened.as_slice() else { panic!("{:?}", made.loosened) };
+    assert!(loosened.place == "result.tags" && loosened.what.contains("`uniqueItems`"), "{loosened:?}");
+    assert!(made.contract.contains("unique(item, item)"), "{}", made.contract);
+}
+
 #[test]
 fn a_bad_document_is_refused_with_its_place() {
     let deep = format!("{}{{}}{}", r#"{"type": "array", "items": "#.repeat(60), "}".repeat(60));
@@ -288,9 +325,14 @@ fn a_bad_document_is_refused_with_its_place() {
         r##"{{"name": "f", "parameters": {{"$defs": {{{}, "d15": {{}}}}, "type": "object", "properties": {{"a": {{"$ref": "#/$defs/d0"}}}}}}}}"##,
         defs.join(",")
     );
-    let cases: [(&str, &str); 15] = [
+    let cases: [(&str, &str); 17] = [
         ("", "it is not JSON"),
         ("openapi: 3.1.0\n", "`/paths`: it has no `paths`"),
+        ("openapi: 3.1.0\npaths: {}\n", "at `/paths`: no path has an operation"),
+        (
+            "openapi: 3.0.0\npaths:\n  /a:\n    $ref: paths/a.yaml\n",
+            "`/paths/~1a/$ref`: `paths/a.yaml` leads out of the document: bundle the files into one first",
+        ),
         ("openapi: 3.1.0\npaths: {a: [}\n", "line 2"),
         (
             "openapi: 3.1.0\npaths:\n  /a:\n    get:\n      parameters:\n      - {name: b, in: query, schema: {items: {$ref: '#/x'}}}\n",
@@ -319,6 +361,7 @@ fn a_bad_document_is_refused_with_its_place() {
     ];
     for (document, says) in cases {
         let refused = import(document, "x", &[]).unwrap_err().to_string();
+        assert!(!refused.contains("``"), "{refused}");
         assert!(refused.contains(says), "{says:?} is not in {refused:?}");
     }
     assert_eq!(import(r#"{"name": "f"}"#, "x", &["g".into()]), Err(ImportError::Unknown("g".into())));

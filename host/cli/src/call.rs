@@ -67,6 +67,9 @@ async fn call(args: &Args, file: &ConfigFile, process: &Process, printer: &Print
     let mut reply = waited(args, &host, reply, printer).await?;
     // The program ends with this call: a person is told of a hold now, or not at all.
     host.told_of_holds().await;
+    if reply.hold.is_some() {
+        open::untold(&host, file, "this hold", printer);
+    }
     // Before printing, for the same reason: a queued record is written now or lost.
     if !host.journal().close() {
         reply.findings.push(Finding::record_lost());

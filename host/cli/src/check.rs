@@ -51,7 +51,12 @@ async fn check(
         (file.config.tools.is_empty()).then(|| "the registry has no tools: write `[tools.NAME]`".to_owned());
     let confinement = confinement(file, process, args.verbose, printer);
     let lints = if args.strict { host.lints(args.since.unwrap_or(SINCE).unix_ms())? } else { Vec::new() };
-    let warnings = warnings.into_iter().chain(empty).chain(nowhere(file)).chain(confinement);
+    let warnings = warnings
+        .into_iter()
+        .chain(empty)
+        .chain(nowhere(file))
+        .chain(file.webhook_warning())
+        .chain(confinement);
     let warnings: Vec<String> = warnings.chain(lints).collect();
     for warning in &warnings {
         printer.note(format!("warning: {warning}"));

@@ -116,6 +116,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
         let hold = decided.map_err(refused)?;
         // The program ends with this decision: what is told of it is told now, or not at all.
         host.told_of_holds().await;
+        open::untold(&host, &needed, "this decision", printer);
         // Before printing, for the same reason: a queued record is written now or lost.
         host.journal().close();
         tell(one, &hold, &host, printer)
@@ -221,6 +222,7 @@ fn edit(host: &Host, text: &str) -> anyhow::Result<HoldDecision> {
 fn refused(err: HoldError) -> anyhow::Error {
     match err {
         HoldError::Unusable => err.into(),
+        HoldError::Invalid(failure) => Message(failure.to_approver()).into(),
         err => Message(err.to_string()).into(),
     }
 }

@@ -17,6 +17,8 @@ use airlock_contract::component::Import;
 use airlock_contract::manifest::{HoldAsks, Manifest};
 use airlock_contract::schema;
 use airlock_server::output::output_schema;
+use airlock_types::duration;
+use airlock_types::finding::Verdict;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -215,6 +217,13 @@ fn tool_text(printer: &Printer, tool: &Tool) -> anyhow::Result<()> {
         printer.line(format!("facts      {line}"));
     }
     tool.contract.holds().for_each(|hold| printer.line(held(hold)));
+    tool.contract.checks.told().iter().filter_map(escalating).for_each(|line| printer.line(line));
+    if let Some(ms) = tool.contract.cache_ms_max {
+        printer.line(format!(
+            "cache      the same call of a session has its answer again for {}",
+            duration::print(ms)
+        ));
+    }
     printer.line("\narguments");
     printer.json(&tool.contract.input_schema)?;
     printer.line("result");
@@ -228,6 +237,14 @@ fn held((when, asks): (&str, &HoldAsks)) -> String {
     let who = if approvers.is_empty() { String::new() } else { format!(" of {}", approvers.join(", ")) };
     let said = message.as_ref().map(|message| format!(" ({message})")).unwrap_or_default();
     format!("holds      {when}{said}: {approvals} to approve{who}, by {whose}")
+}
+
+/// A check that holds results. None for another one.
+fn escalating(told: &Value) -> Option<String> {
+    let is_held = told["verdict"] == json!(Verdict::Escalate);
+    let mut check = told.as_object().filter(|_| is_held)?.clone();
+    check.remove("verdict");
+    Some(format!("holds      the result, where this check finds a fault: {}", Value::Object(check)))
 }
 
 #[cfg(test)]

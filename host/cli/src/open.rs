@@ -84,6 +84,16 @@ pub(super) async fn host_for(
     Ok(host)
 }
 
+/// Says that the webhook of the registry is not told, where its secret cannot be read here.
+pub(super) fn untold(host: &Host, file: &ConfigFile, what: &str, printer: &Printer) {
+    if file.config.approval.webhook.is_some() && !host.has_webhook() {
+        printer.note(format!(
+            "warning: the webhook is not told of {what}, since its secret cannot be read here: run this in the environment of \
+             the server"
+        ));
+    }
+}
+
 /// The error of a name that is no tool's, for an operator: what it is instead, or which tools there are.
 pub(super) fn unknown(unknown: &UnknownTool, name: &str, registry: &Registry) -> Message {
     match unknown.nearest {

@@ -72,13 +72,16 @@ pub(super) fn known(tool: Option<&str>, calls: u64, files: &[&ConfigFile]) -> Re
     }
 }
 
-/// The entries of a registry that are kept, each by itself: a replay of one has no part in fallbacks.
+/// The entries of a registry that are kept, each by itself: a replay of one has no part in fallbacks, and asks no rule that holds
+/// calls. Such a rule may name tools of the other entries, or what another component does not have.
 pub(super) fn alone(file: &ConfigFile, is_kept: impl Fn(&str, &ToolConfig) -> bool) -> ConfigFile {
     let mut part = file.clone();
     part.config.tools.retain(|key, config| is_kept(key.get_ref(), config));
+    part.config.holds.clear();
     for config in part.config.tools.values_mut() {
         config.fallback = Default::default();
         config.verify = None;
+        config.hold.clear();
     }
     part
 }

@@ -7,6 +7,7 @@
 
 mod answering;
 mod clock;
+mod recorded;
 mod tested;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +15,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
-use crate::call::INVALID_ARGS_BYTES_MAX;
-use crate::caller::ledger::Failed;
 use crate::caller::session::Session;
 use crate::config::ConfigFile;
 use crate::execute::{Outcome, Sandbox};
@@ -35,7 +34,6 @@ use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::environment::Environment as _;
-use airlock_types::event::Repeated;
 use airlock_types::grant::{Asked, FilesGrant, HttpGrant};
 use airlock_types::hold::Standing;
 use airlock_types::record::{Record, v3};
@@ -44,6 +42,7 @@ use airlock_types::session::SessionKey;
 use airlock_types::usage::TrapReport;
 use answering::{Answering, Attempts, FromRecord, Known, Source};
 use clock::Clock;
+use recorded::{arguments, stopped};
 pub use tested::{Change, Tested};
 
 /// The key of the session in which recorded calls are tested.
@@ -69,7 +68,11 @@ impl Backtest {
         let from_record = move |sandbox: Sandbox| {
             Arc::new(FromRecord { answering: answers, clock: time, sandbox }) as Arc<_>
         };
-        let builder = builder.registry(file.clone()).journal(Journal::memory()).without_lock();
+        let mut tried = file.clone();
+        // Nobody is told of a hold that is none.
+        tried.config.approval.webhook = None;
+        tried.config.idle_unused_secrets();
+        let builder = builder.registry(tried).journal(Journal::memory()).without_lock();
         let host = builder.environment(clock.clone()).execute(from_record).open().await?;
         Ok(Backtest { host, file, answering, clock })
     }
@@ -82,6 +85,16 @@ impl Backtest {
     /// Tests one recorded call. Calls are given in the order in which they came: budgets and breakers go on from one to the
     /// next. `unseal` decrypts cassettes that are encrypted to the operator's key.
     pub async fn test(
+        &self,
+        record: &Record,
+        unseal: &(dyn Fn(&str) -> Result<String, String> + Sync),
+    ) -> Tested {
+        let tested = self.compared(record, unseal).await;
+        self.know_approved(record).await;
+        tested
+    }
+
+    async fn compared(
         &self,
         record: &Record,
         unseal: &(dyn Fn(&str) -> Result<String, String> + Sync),
@@ -135,6 +148,18 @@ impl Backtest {
         // In memory, where a change is made or there is no hold.
         let _ = host.holds().change(host.environment(), hold.id.clone(), end).await;
         host.holds().forget(&hold.id);
+    }
+
+    /// A component of which an approved call ran is known from then on, as on the host that recorded it.
+    async fn know_approved(&self, record: &Record) {
+        if record.hold.as_ref().and_then(|hold| hold.standing.as_deref()) != Some("approved") {
+            return;
+        }
+        let own = record.attempts.iter().find(|attempt| *attempt.route == *record.tool);
+        if let Some(attempt) = own {
+            let (host, component) = (self.host.generation(), attempt.component.to_string());
+            host.holds().know(host.environment(), component, record.started_unix_ms).await;
+        }
     }
 
     /// Recorded arguments in the form that the tool publishes now. Those that were valid are on record in plain JSON.
@@ -284,61 +309,6 @@ impl Backtest {
         let holds = &HoldRules::default();
         verdict(CaseOf { name, effect: *effect, allowances, source, holds }, who, Some(asked), now_unix_ms)
     }
-}
-
-/// The arguments of a recorded call, or why it cannot be made again.
-fn arguments(record: &Record) -> Result<Arguments, String> {
-    if record.erased_unix_ms.is_some() {
-        return Err("what the call and its tool said was erased".to_owned());
-    }
-    // Not about the rules: the moment decided.
-    let of_the_moment = [
-        "cancelled",
-        "admission.overloaded",
-        "args.idempotency",
-        "host.internal",
-        "host.journal",
-        "outcome-unknown",
-        "policy.conflict",
-    ];
-    if of_the_moment.contains(&&*record.code) || is_about_the_session(record) {
-        return Err(format!("it ended with `{}`, which says nothing about the rules", record.code));
-    }
-    let how = record.repeat.as_ref().filter(|_| record.attempts.is_empty()).map(|repeat| &*repeat.how);
-    if how == Some(Repeated::KEY) {
-        return Err("it was answered as the first call with its idempotency key".to_owned());
-    }
-    if how == Some(Repeated::CACHED) {
-        return Err("it was answered with what its session had read before".to_owned());
-    }
-    match &record.args {
-        Some(Value::Object(args)) => Ok(Arguments::Parsed(args.clone())),
-        // As they were received: no object, or not the right one. What is longer was cut.
-        Some(Value::String(text)) if record.plan.is_none() && text.len() < INVALID_ARGS_BYTES_MAX => {
-            Ok(Arguments::Text(text.clone().into()))
-        }
-        _ => Err("its arguments are not on record".to_owned()),
-    }
-}
-
-/// Whether a call was refused since its session was not known: then no argument is named.
-fn is_about_the_session(record: &Record) -> bool {
-    let violations = || record.reply.as_ref()?.pointer("/error/violations")?.as_array();
-    record.code == Code::ArgsPrecondition.as_str() && violations().is_none_or(Vec::is_empty)
-}
-
-/// What stood in the way of a recorded call that repeated another one.
-fn stopped(record: &Record) -> Option<(v3::Repeat, Option<Box<Failed>>)> {
-    let is_answered = [Repeated::AGAIN, Repeated::KEY, Repeated::CACHED];
-    let repeat = record.repeat.clone().filter(|repeat| !is_answered.contains(&&*repeat.how))?;
-    let reply = record.reply.as_ref().filter(|_| repeat.how == Repeated::FAILED);
-    let failed = reply.and_then(|reply| {
-        let code = Code::ALL.into_iter().find(|code| code.as_str() == record.code)?;
-        let failure = serde_json::from_value(reply.get("error")?.clone()).ok()?;
-        let refusal = reply.get("refusal").and_then(|refusal| serde_json::from_value(refusal.clone()).ok());
-        Some(Box::new(Failed { code, failure, refusal }))
-    });
-    Some((repeat, failed))
 }
 
 /// How an attempt ended, if its record says enough.

@@ -100,6 +100,9 @@ pub(crate) struct Request {
     pub(crate) path: String,
 }
 
+/// What is wrong with a reference to another file.
+pub(crate) const OUT: &str = "leads out of the document: bundle the files into one first";
+
 impl Document {
     /// Reads a document of any form.
     ///

@@ -1,4 +1,4 @@
-//! WIT and `contract.toml` from documents that a team has already published: OpenAPI 3.1, MCP `tools/list`, JSON Schema
+//! WIT and `contract.toml` from documents that a team has already published: OpenAPI 3, MCP `tools/list`, JSON Schema
 //! functions.
 //!
 //! Owns the forms of these documents, how their schemas become WIT types and keywords of a contract, and how an import is merged
@@ -16,7 +16,7 @@ mod shape;
 mod wit;
 
 pub use document::{DOCUMENT_BYTES_MAX, FUNCTIONS_MAX, Form};
-pub use load::{LoadError, Loaded, load};
+pub use load::{LoadError, Loaded, load, load_named};
 pub use merge::{Conflict, Keep, Merged, merge};
 
 use document::Document;
@@ -82,12 +82,12 @@ pub enum ImportError {
     Size(usize),
     /// JSON of another kind.
     #[error(
-        "it is no document that can be imported: OpenAPI 3.1 (`openapi`), an answer to `tools/list` of MCP (`tools`), or functions \
+        "it is no document that can be imported: OpenAPI 3.0 or 3.1 (`openapi`), an answer to `tools/list` of MCP (`tools`), or functions \
          with `name` and `parameters` (OpenAI) or `input_schema` (Anthropic), alone, in a list, or one a line"
     )]
     Form,
     /// A part that is not as its form says.
-    #[error("at `{at}`: {what}")]
+    #[error("{}{what}", placed(at))]
     Place {
         /// The place as a JSON pointer.
         at: String,
@@ -100,6 +100,11 @@ pub enum ImportError {
     /// No function of these names.
     #[error("it has no function `{0}`")]
     Unknown(String),
+}
+
+/// A place in front of what is wrong there. That of the whole document has no text.
+fn placed(at: &str) -> String {
+    if at.is_empty() { String::new() } else { format!("at `{at}`: ") }
 }
 
 impl ImportError {

@@ -42,6 +42,14 @@ pub struct Loaded {
 /// # Errors
 /// When a host would refuse them.
 pub fn load(wit: &str, contract: &str) -> Result<Vec<Loaded>, LoadError> {
+    load_named(wit, (contract, "contract.toml"))
+}
+
+/// Loads a world and its contract, which is in a file of this name.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_named(wit: &str, (contract, name): (&str, &str)) -> Result<Vec<Loaded>, LoadError> {
     let mut resolve = Resolve::default();
     let wrong = |err: String| LoadError::Wit(err);
     let package = resolve.push_str(Path::new("world.wit"), wit).map_err(|err| wrong(format!("{err:#}")))?;
@@ -50,7 +58,7 @@ pub fn load(wit: &str, contract: &str) -> Result<Vec<Loaded>, LoadError> {
     let docs = docs::read(&source, None).map_err(|err| wrong(err.to_string()))?;
     let functions = functions(&source.resolve, package)?;
     let refused = |err: String| LoadError::Contract(err);
-    let manifest = Manifest::parse(contract, "contract.toml").map_err(|err| refused(err.render(false)))?;
+    let manifest = Manifest::parse(contract, name).map_err(|err| refused(err.render(false)))?;
     let mut said = manifest.bind(&functions).map_err(|err| refused(err.render(false)))?;
     let mut loaded = Vec::new();
     for function in &functions {

@@ -7,7 +7,7 @@ mod join;
 
 use serde_json::{Map, Value, json};
 
-use crate::document::deprecated;
+use crate::document::{OUT, deprecated};
 use crate::{ImportError, Notes};
 
 /// Deepest nesting of a schema, references followed.
@@ -137,9 +137,7 @@ impl Walk<'_, '_> {
         depth: usize,
     ) -> Result<Value, ImportError> {
         let wrong = |what: &str| ImportError::at(format!("{at}/$ref"), format!("`{reference}` {what}"));
-        let pointer = reference
-            .strip_prefix('#')
-            .ok_or_else(|| wrong("leads out of the document; put what it refers to into it"))?;
+        let pointer = reference.strip_prefix('#').ok_or_else(|| wrong(OUT))?;
         let target = self.resolver.root.pointer(pointer).ok_or_else(|| wrong("leads nowhere"))?;
         if self.resolver.following.iter().any(|one| one == reference) {
             self.notes.loosened(

@@ -248,7 +248,7 @@ impl Shaping<'_> {
         for keyword in ["minItems", "maxItems"] {
             said.extend(keywords.get_key_value(keyword).map(|(name, value)| (name.clone(), value.clone())));
         }
-        if keywords.get("uniqueItems") == Some(&Value::Bool(true)) && !self.is_result {
+        if keywords.get("uniqueItems") == Some(&Value::Bool(true)) {
             self.unique(&item, place);
         }
         Some(Shape::List(Box::new(item)))
@@ -257,11 +257,20 @@ impl Shaping<'_> {
     /// `uniqueItems`, as a relation: JSON Schema's keyword is refused by providers of models.
     fn unique(&mut self, item: &Node, place: &str) {
         let is_key = !matches!(item.shape, Shape::Record { .. } | Shape::List(_)) && !item.is_nullable;
-        // Within lists a relation would need a variable for each of them, and names of CEL have a grammar.
-        if is_key && !place.contains("[]") && place.split('.').all(|name| !RESERVED.contains(&name)) {
+        // A relation is about arguments, and the check `unique` about rows that have a key. Within lists a relation would need a variable for each of them, and names of CEL have a grammar.
+        if !self.is_result
+            && is_key
+            && !place.contains("[]")
+            && place.split('.').all(|name| !RESERVED.contains(&name))
+        {
             self.requires.push(format!("!has(args.{place}) || args.{place}.unique(item, item)"));
         } else {
-            self.notes.loosened(place, "items may repeat (`uniqueItems`)");
+            let place = match (self.is_result, place) {
+                (false, place) => place.to_owned(),
+                (true, "") => "result".to_owned(),
+                (true, place) => format!("result.{place}"),
+            };
+            self.notes.loosened(&place, "items may repeat (`uniqueItems`)");
         }
     }
 

@@ -234,6 +234,22 @@ impl Failure {
             decision_id: None,
         }
     }
+
+    /// What is said to a person whose decision about a held call is not possible. The message is for the agent of a call.
+    pub fn to_approver(&self) -> String {
+        if self.violations.is_empty() {
+            return format!("{}\nThe hold stays open.", self.message);
+        }
+        let fault = |Violation { path, expected, got, hint, .. }: &Violation| {
+            let place = if path.is_empty() { "the arguments" } else { path };
+            let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+            format!("- {place}: expected {expected}, got {got}{hint}\n")
+        };
+        let faults: String = self.violations.iter().map(fault).collect();
+        format!(
+            "The arguments of the edit are not valid:\n{faults}The hold stays open. Send all arguments again with `edit`, these mended."
+        )
+    }
 }
 
 /// Whether the compact form omits a field, because it travels beside it.

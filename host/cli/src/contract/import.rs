@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended, pack};
 use airlock::file;
-use airlock_import::{Conflict, DOCUMENT_BYTES_MAX, Imported, Keep, Note, import, load, merge};
+use airlock_import::{Conflict, DOCUMENT_BYTES_MAX, Imported, Keep, Note, import, load, load_named, merge};
 use airlock_types::words::count;
 
 /// The files that an author edits, below the folder.
@@ -68,13 +68,34 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Ended {
     let removed = removed(&files, &imported);
     files.iter().try_for_each(|file| file.write(&args.out))?;
     report(args, &imported, &removed, printer)?;
-    match load(&files[0].text, &files[1].text) {
+    let contract = files[1].path(args);
+    match load_named(&files[0].text, (&files[1].text, &contract)) {
         Ok(_) => Ok(0),
         Err(err) => {
-            printer.note(format!("written, and does not load with what was edited:\n{err}"));
+            let stale = stale(&files[1].text, &imported);
+            let why = if stale.is_empty() { err.to_string() } else { gone(&contract, &stale) };
+            printer.note(format!("written, and does not load with what was edited:\n{why}"));
             Ok(EXIT_NO)
         }
     }
+}
+
+/// The functions of which an edited contract has tables, and the document nothing.
+fn stale(contract: &str, imported: &Imported) -> Vec<String> {
+    let read: toml::Table = toml::from_str(contract).unwrap_or_default();
+    let tools = read.get("tool").and_then(toml::Value::as_table).into_iter().flatten();
+    let is_gone = |name: &&String| imported.functions.iter().all(|one| one.label != **name);
+    tools.map(|(name, _)| name).filter(is_gone).cloned().collect()
+}
+
+/// Says which tables are to be removed.
+fn gone(contract: &str, stale: &[String]) -> String {
+    let line = |name: &String| {
+        format!(
+            "`{contract}`: no function `{name}` is made of the document any more: remove the tables of `tool.{name}`"
+        )
+    };
+    stale.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Shows the lines that were edited and that the document changed, too.

@@ -157,6 +157,11 @@ fn tried(case: &Case, file: &ConfigFile, tools: &Registry) -> Result<(String, bo
     if !is_right {
         let expected = case.rule.as_ref().map_or_else(String::new, |rule| format!(" by {rule}"));
         text.push_str(&format!("; expected {}{expected}", case.decision.as_str()));
+        if matches!(case.decision, Decision::Hold) && *decision == Decision::Allow.as_str() {
+            text.push_str(
+                "; rules over arguments, `first_use` and `suspect` are not judged here: `airlock explain` judges a call",
+            );
+        }
         text.extend(grant.iter().map(|grant| format!("; it would be allowed with `{grant}`")));
     }
     Ok((text, is_right))

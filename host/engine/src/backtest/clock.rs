@@ -20,6 +20,7 @@ pub(super) struct Clock {
 struct Now {
     wall: Duration,
     monotonic: Duration,
+    seeds: u64,
 }
 
 impl Clock {
@@ -52,9 +53,14 @@ impl Environment for Clock {
         self.now().monotonic
     }
 
-    /// Always the same: two backtests of the same calls find the same.
+    /// A number that goes up: two backtests of the same calls find the same, and each hold has an id of its own.
     fn seed(&self) -> [u8; 32] {
-        [0; 32]
+        let mut now = self.now();
+        now.seeds += 1;
+        let mut seed = [0; 32];
+        // All over, since an id takes a part of it.
+        seed.iter_mut().zip(now.seeds.to_be_bytes().iter().cycle()).for_each(|(to, from)| *to = *from);
+        seed
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {

@@ -30,6 +30,11 @@ impl Host {
         if may { Ok(()) } else { Err(HoldError::NotAllowed(no())) }
     }
 
+    /// Whether the registry has a webhook that can be told. One whose secret could not be read cannot.
+    pub fn has_webhook(&self) -> bool {
+        self.generation().registry().webhook().is_some()
+    }
+
     /// Waits until the webhook of the registry was told of every hold, or gave up. For a process that ends.
     pub async fn told_of_holds(&self) {
         self.generation().told().await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Document, Form, Published, Request, Root, deprecated, text};
+use super::{Document, Form, OUT, Published, Request, Root, deprecated, text};
 use crate::{ImportError, Notes};
 pub(crate) use server::Server;
 
@@ -45,6 +45,9 @@ pub(super) fn read(value: Value) -> Result<Document, ImportError> {
             let operation = Operation { document: &document, item, item_at: &item_at, operation, at };
             functions.push(operation.published(method, path, effects)?);
         }
+    }
+    if functions.is_empty() {
+        return Err(ImportError::at("/paths", "no path has an operation, so that nothing is made of it"));
     }
     let (server, said) = Server::of(&document);
     Ok(Document { form: Form::OpenApi, functions, server, said })
@@ -242,9 +245,11 @@ fn followed<'v>(
         let Some(reference) = value.get("$ref").and_then(Value::as_str) else { return Ok((value, at)) };
         let target =
             reference.strip_prefix('#').and_then(|pointer| Some((document.pointer(pointer)?, pointer)));
-        let nowhere =
-            || ImportError::at(format!("{at}/$ref"), format!("`{reference}` leads nowhere in the document"));
-        let (target, pointer) = target.ok_or_else(nowhere)?;
+        let wrong = || {
+            let what = if reference.starts_with('#') { "leads nowhere in the document" } else { OUT };
+            ImportError::at(format!("{at}/$ref"), format!("`{reference}` {what}"))
+        };
+        let (target, pointer) = target.ok_or_else(wrong)?;
         (value, at) = (target, pointer.to_owned());
     }
     Err(ImportError::at(at, "references lead to references, more than eight in a chain"))

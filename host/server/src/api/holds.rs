@@ -130,10 +130,24 @@ pub(super) async fn reply(
         Ok(id) => host.held_reply(&who, id, Duration::from_secs(wait)).await,
         Err(err) => Err(err),
     };
+    if matches!(held, Err(HoldError::Unknown)) && is_of_another(&host, &who, &id).await {
+        let detail =
+            format!("only the caller of a held call fetches its reply; `/v1/holds/{id}` has the hold");
+        return problem::response(&Problem::new(StatusCode::NOT_FOUND, "no-such-hold", &detail));
+    }
     match held {
         Ok(Held::Ended(reply)) => answer(&reply),
         Ok(Held::Waiting(hold)) => problem::response(&Problem::waiting(hold.held_at())),
         Err(err) => refused(&err),
+    }
+}
+
+/// Whether an approver asks for the reply of another caller's call. Others do not learn that there is one.
+async fn is_of_another(host: &Host, who: &Caller, id: &str) -> bool {
+    let found = whole(id).ok().filter(|_| host.approval(who) == ApproveAccess::Others);
+    match found {
+        Some(id) => host.hold(id).await.is_ok(),
+        None => false,
     }
 }
 
@@ -161,10 +175,18 @@ pub(super) async fn decide(
             return problem::response(&Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "decision", &why));
         }
     };
+    let is_edit = matches!(decision, HoldDecision::Edit { .. });
     let decided = match whole(&id) {
         Ok(id) => host.decide_hold(id, &Approver::Caller(who), decision).await,
         Err(err) => Err(err),
     };
+    // Not about who decides: of a call that ran no arguments can be changed.
+    if let Err(HoldError::NotAllowed(why)) = &decided
+        && is_edit
+        && host.hold(&id).await.is_ok_and(|hold| hold.is_result)
+    {
+        return problem::response(&Problem::new(StatusCode::CONFLICT, "call-ran", why));
+    }
     decided.map_or_else(|err| refused(&err), |hold| Json(hold).into_response())
 }
 
@@ -263,7 +285,11 @@ fn refused(err: &HoldError) -> Response {
         HoldError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "decision"),
         HoldError::Unusable | _ => (StatusCode::SERVICE_UNAVAILABLE, "host.journal"),
     };
-    problem::response(&Problem::new(status, kind, &err.to_string()))
+    let detail = match err {
+        HoldError::Invalid(failure) => failure.to_approver(),
+        err => err.to_string(),
+    };
+    problem::response(&Problem::new(status, kind, &detail))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use rmcp::model::{
     InputResponses, MetaObject,
 };
 use rmcp::service::{Peer, RequestContext, RoleServer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{context, meta_key};
 use airlock::caller::ApproveAccess;
@@ -186,15 +186,21 @@ async fn decided(host: &Host, who: &Caller, hold: &Hold, answer: &Value) -> bool
     true
 }
 
-/// What an answer decides. `None` for a form that was closed.
+/// What an answer decides. `None` for a form that was closed, or sent without what it asks for.
 fn decision(answer: &Value) -> Option<HoldDecision> {
     let answer: ElicitResult = serde_json::from_value(answer.clone()).ok()?;
     let declined = || HoldDecision::Reject { reason: DECLINED.to_owned() };
     match answer.action {
         ElicitationAction::Accept if question::is_yes(answer.content.as_ref()) => Some(HoldDecision::Approve),
+        ElicitationAction::Accept if is_empty(answer.content.as_ref()) => None,
         ElicitationAction::Accept | ElicitationAction::Decline => Some(declined()),
         ElicitationAction::Cancel | _ => None,
     }
+}
+
+/// Whether a form came back as it was: its user filled nothing in.
+fn is_empty(content: Option<&Value>) -> bool {
+    content.is_none_or(|content| content.is_null() || content.as_object().is_some_and(Map::is_empty))
 }
 
 /// Whether a client shows forms to its user. One that names no mode means forms.
@@ -290,14 +296,19 @@ mod tests {
         for no in [
             json!({"action": "accept", "content": {"approve": false}}),
             json!({"action": "accept", "content": {"approve": "true"}}),
-            json!({"action": "accept", "content": {}}),
-            json!({"action": "accept"}),
             json!({"action": "decline"}),
             json!({"action": "decline", "content": {"approve": true}}),
         ] {
             assert_eq!(of(no.clone()), Some("reject"), "{no}");
         }
-        for nothing in [json!({"action": "cancel"}), json!({"action": "perhaps"}), json!({}), json!(true)] {
+        for nothing in [
+            json!({"action": "cancel"}),
+            json!({"action": "accept", "content": {}}),
+            json!({"action": "accept"}),
+            json!({"action": "perhaps"}),
+            json!({}),
+            json!(true),
+        ] {
             assert_eq!(of(nothing.clone()), None, "{nothing}");
         }
     }

@@ -154,8 +154,33 @@ fn sendable(config: &WebhookConfig) -> Result<(), (String, &'static str)> {
     if url.scheme() == "https" || (url.scheme() == "http" && is_local) {
         return Ok(());
     }
-    let hint = "write an `https` URL; `http` is for a loopback address that `allow` has: `allow = [\"127.0.0.1/32\"]`";
+    let hint = "write an `https` URL; `http` is for a loopback address that `allow` has, and not for a name: `http://127.0.0.1`, \
+                `allow = [\"127.0.0.1/32\"]`";
     Err((format!("`{url}` would send holds in clear text"), hint))
+}
+
+impl ConfigFile {
+    /// What is odd about the webhook: an address that is not public and that `allow` does not have. Each message to it is
+    /// refused, and a hold is there all the same.
+    pub fn webhook_warning(&self) -> Option<String> {
+        let WebhookConfig { url: WebhookUrl(url), secret: _, allow } =
+            self.config.approval.webhook.as_ref()?.get_ref();
+        let (address, example) = match url.host()? {
+            Host::Ipv4(address) => (Some(IpAddr::from(address)), address.to_string()),
+            Host::Ipv6(address) => (Some(address.into()), address.to_string()),
+            Host::Domain(name) => {
+                let is_here = name == "localhost" || name.ends_with(".localhost");
+                (None, is_here.then(|| "127.0.0.1\", \"::1".to_owned())?)
+            }
+        };
+        let is_refused = address.map_or(allow.is_empty(), |address| !is_allowed(address, allow));
+        is_refused.then(|| {
+            format!(
+                "the webhook `{url}` is not at a public address, and every message to it is refused: write \
+                 `allow = [\"{example}\"]`, or the network that has it"
+            )
+        })
+    }
 }
 
 #[cfg(test)]
@@ -221,6 +246,20 @@ mod tests {
         assert!(refused(&webhook("https://u:p@example.com/", "")).contains("without user"));
         assert_eq!(parsed(&webhook("https://example.com/h?a=1", "")).approval.expires.ms(), 3_600_000);
         parsed(&webhook("http://127.0.0.1:9/", "\"127.0.0.1/32\""));
+        assert!(refused(&webhook("http://localhost/", "\"127.0.0.1\"")).contains("`http://127.0.0.1`"));
+        for (url, allow, is_odd) in [
+            ("https://10.0.0.1/", "", true),
+            ("https://[fd00::1]/", "", true),
+            ("https://localhost/", "", true),
+            ("https://10.0.0.1/", "\"10.0.0.0/8\"", false),
+            ("https://10.0.0.1/", "\"192.168.0.0/16\"", true),
+            ("https://localhost/", "\"127.0.0.1\"", false),
+            ("https://hooks.example.com/", "", false),
+        ] {
+            let text = format!("{}\n{TOOL}", webhook(url, allow));
+            let file = ConfigFile::parse(&text, "a.toml".as_ref()).unwrap();
+            assert_eq!(file.webhook_warning().is_some(), is_odd, "{url} {allow}");
+        }
         assert!(refused("[approval]\nexpires = \"0s\"").contains("such as `15m`"));
         assert!(
             refused("[approval]\nwebhook = { url = \"https://a.example/\", secret = \"s\" }")

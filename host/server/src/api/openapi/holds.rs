@@ -134,7 +134,7 @@ fn reply() -> Value {
 fn decision(word: &str, summary: &str, schema: &Value) -> Value {
     let mut responses = responses();
     responses.insert("200".into(), success("The hold as it stands now", &reference::<Hold>()));
-    responses.insert("409".into(), problem("The hold has ended"));
+    responses.insert("409".into(), problem("The hold has ended, or is of a result and cannot be edited"));
     responses.insert("415".into(), problem("The body is not JSON"));
     responses.insert("422".into(), problem("The body is no such decision, or the arguments are not valid"));
     json!({

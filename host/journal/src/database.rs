@@ -6,17 +6,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
-use crate::store::{Fault, Store, StoreError};
+use crate::store::{Fault, Store, StoreError, log_ahead};
 
 /// How long a change that a call waits for waits for one of another process.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
-
-/// Between two tries to have a new database use a write-ahead log.
-const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// What a database is made of.
 #[derive(Clone, Copy, Debug)]
@@ -49,22 +46,6 @@ impl DatabaseError for StoreError {
 pub fn temporary_files_in(folder: &Path) -> Result<(), String> {
     let set = || Connection::open_in_memory()?.pragma_update(None, "temp_store_directory", folder.to_str());
     set().map_err(|err| err.to_string())
-}
-
-/// Has a database use a write-ahead log. SQLite does not wait for another process here, which may open a new file at the same
-/// moment: it is asked again until it does.
-pub(crate) fn log_ahead(connection: &Connection) -> rusqlite::Result<()> {
-    let begun = Instant::now();
-    loop {
-        match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(err)
-                if err.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && begun.elapsed() < BUSY =>
-            {
-                std::thread::sleep(BETWEEN_TRIES);
-            }
-            done => return done,
-        }
-    }
 }
 
 /// Creates the tables of a version in a new database, for a [`Form`]. Refuses a newer version.

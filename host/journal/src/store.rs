@@ -40,6 +40,7 @@ pub(super) use intents::{find_open, intend, interrupted, open_intents, settle, w
 pub(super) use listing::plan_of_list;
 pub(super) use listing::{follow, list, newest};
 pub(super) use prune::{Step, index, next_tool, step, tell};
+pub(crate) use schema::log_ahead;
 pub(super) use seal::seal;
 pub(super) use size::{SizeCheck, bytes_of, make as make_room};
 use trouble::explained;

@@ -37,7 +37,7 @@ PRAGMA user_version = 1;
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |err: rusqlite::Error| err.to_string();
     let version = known_version(connection)?;
-    crate::database::log_ahead(connection).map_err(text)?;
+    crate::store::log_ahead(connection).map_err(text)?;
     // A setting of the connection: without it the pairs of a removed space would stay.
     connection.pragma_update(None, "foreign_keys", true).map_err(text)?;
     if version < VERSION { create(connection).map_err(text) } else { Ok(()) }

@@ -3,9 +3,14 @@
 //! To change the tables: the next `VERSION`, its text in `CREATE`, a step `FROM_N` from the version before, and a folder
 //! under `tests/recordings` with a journal of the version before. A step never changes after its release.
 
+use std::time::{Duration, Instant};
+
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{StoreError, adopt, explained, views};
+use super::{OPEN_BUSY, StoreError, adopt, explained, views};
+
+/// Between two tries to have a new database use a write-ahead log.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// Version of the tables, stored in `user_version`.
 const VERSION: u32 = 7;
@@ -165,7 +170,7 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(text)?;
     }
     // After the page size, which cannot change once the file is in WAL mode.
-    crate::database::log_ahead(connection).map_err(text)?;
+    log_ahead(connection).map_err(text)?;
     let migrated = if version < VERSION { migrate(connection) } else { Ok(()) };
     // A file that is locked or full says so itself.
     let is_other = |err: &StoreError| {
@@ -226,6 +231,23 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     transaction.execute_batch(views::CREATE)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(transaction.commit()?)
+}
+
+/// Has a database use a write-ahead log. SQLite does not wait for another process here, which may open a new file at the same
+/// moment: it is asked again until it does.
+pub(crate) fn log_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(err)
+                if err.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < OPEN_BUSY =>
+            {
+                std::thread::sleep(BETWEEN_TRIES);
+            }
+            done => return done,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,14 +3,17 @@
 //! To change the tables: the next `VERSION`, its text in `CREATE`, a step `FROM_N` from the version before, and a folder
 //! under `tests/recordings` with a journal of the version before. A step never changes after its release.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-use super::{OPEN_BUSY, StoreError, adopt, explained, views};
+use super::{StoreError, adopt, explained, views};
 
 /// Between two tries to have a new database use a write-ahead log.
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
+
+/// Most of these tries: five seconds, as opening waits elsewhere.
+const TRIES_MAX: u32 = 500;
 
 /// Version of the tables, stored in `user_version`.
 const VERSION: u32 = 7;
@@ -236,18 +239,18 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 /// Has a database use a write-ahead log. SQLite does not wait for another process here, which may open a new file at the same
 /// moment: it is asked again until it does.
 pub(crate) fn log_ahead(connection: &Connection) -> rusqlite::Result<()> {
-    let begun = Instant::now();
-    loop {
-        match connection.pragma_update(None, "journal_mode", "WAL") {
-            Err(err)
-                if err.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && begun.elapsed() < OPEN_BUSY =>
-            {
-                std::thread::sleep(BETWEEN_TRIES);
-            }
-            done => return done,
+    let set = || connection.pragma_update(None, "journal_mode", "WAL");
+    let is_busy = |done: &rusqlite::Result<()>| {
+        done.as_ref().is_err_and(|err| err.sqlite_error_code() == Some(ErrorCode::DatabaseBusy))
+    };
+    for _ in 0..TRIES_MAX {
+        let done = set();
+        if !is_busy(&done) {
+            return done;
         }
+        std::thread::sleep(BETWEEN_TRIES);
     }
+    set()
 }
 
 #[cfg(test)]

@@ -154,7 +154,7 @@ async fn met(host: &Generation, waiting: Waiting, events: &mut Events<'_>) -> Re
         Waiting::Held(hold) => {
             let code = code_of(&hold);
             let ran = if hold.is_result { Ran::Ran } else { Ran::No };
-            Err(held(events, hold, code, ran))
+            Err(held(events, *hold, code, ran))
         }
         Waiting::Ended(kept) => again(host, *kept, events).await,
     }
@@ -162,7 +162,7 @@ async fn met(host: &Generation, waiting: Waiting, events: &mut Events<'_>) -> Re
 
 /// A hold that was opened, or found.
 enum Waiting {
-    Held(Hold),
+    Held(Box<Hold>),
     Ended(Box<Kept>),
 }
 
@@ -195,7 +195,7 @@ async fn wait(
     let waiting = match opened.map_err(|_| unusable(events))? {
         Opened::New => {
             host.tell_of(&hold);
-            Waiting::Held(hold)
+            Waiting::Held(Box::new(hold))
         }
         Opened::Known(known) => found(host, known, events).await?,
         Opened::Full => return Err(full(events)),

@@ -230,10 +230,8 @@ impl<'w> HostBuilder<'w> {
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
-        let kept = (Answers::new(answers), Keys::new(keys), Holds::new(holds, environment.seed()));
-        if file.config.holds.iter().any(|rule| rule.get_ref().first_use) {
-            kept.2.read_known(&environment).await;
-        }
+        let holds = opened_holds(holds, &file, &environment).await;
+        let kept = (Answers::new(answers), Keys::new(keys), holds);
         let parts = Arc::new(Parts::new(engine, execute, environment, journal, kept));
         let access = Arc::new(Access::of(&file));
         let condition = Condition { may_pass: registry.may_pass().into(), ..Condition::default() };
@@ -270,6 +268,15 @@ fn places(registry: RegistrySource, journal: JournalSource) -> Result<Places, Op
     let beside = [keyvalue::FILE, answers::FILE, keys::FILE, holds::FILE]
         .map(|name| journal.beside(&file, folder.as_deref(), name));
     Ok((file, journal, folder, beside))
+}
+
+/// The calls that wait for a person, with the components that a rule of first use does not hold any more.
+async fn opened_holds(path: Option<PathBuf>, file: &ConfigFile, environment: &SharedEnvironment) -> Holds {
+    let holds = Holds::new(path, environment.seed());
+    if file.config.holds.iter().any(|rule| rule.get_ref().first_use) {
+        holds.read_known(environment).await;
+    }
+    holds
 }
 
 /// Where the pairs of tools are.

@@ -98,7 +98,7 @@ pub(super) async fn found(
         | Standing::Void => *known,
     };
     Ok(match known.hold.standing {
-        Standing::Open | Standing::Running => Waiting::Held(known.hold),
+        Standing::Open | Standing::Running => Waiting::Held(Box::new(known.hold)),
         Standing::Done | Standing::Rejected | Standing::Responded | Standing::Expired | Standing::Void => {
             Waiting::Ended(Box::new(known))
         }

@@ -55,7 +55,7 @@ async fn hold_result(host: &Generation, events: &mut Events<'_>, delivered: Deli
     let kept =
         Kept { asked_digest, hold, reply: stored, is_confidential, owner: String::new(), is_fetched: false };
     match wait(host, kept, apart, events).await {
-        Ok(Waiting::Held(hold)) => held(events, hold, Code::PolicyHeld, Ran::Ran),
+        Ok(Waiting::Held(hold)) => held(events, *hold, Code::PolicyHeld, Ran::Ran),
         // The same call ran meanwhile: what it did was done twice, and this result is not the one that waits.
         Ok(Waiting::Ended(_)) | Err(_) => {
             let mut failed = unusable(events);

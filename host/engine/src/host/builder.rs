@@ -200,8 +200,7 @@ impl<'w> HostBuilder<'w> {
             Capabilities::with(capabilities)?.resolving(resolver).unsealing(unseal).sealing(seal);
         // Resolved before tools load, since no tool may be granted this folder.
         let read = tokio::task::spawn_blocking(move || places(registry, journal));
-        let (file, journal, journal_folder, beside) = read.await.map_err(panicked)??;
-        let [keyvalues, answers, keys, holds] = beside;
+        let (file, journal, journal_folder, [keyvalues, beside @ ..]) = read.await.map_err(panicked)??;
         // Before anything of a component is read, and before a database opens.
         suit_confinement(&file, confinement.as_ref()).await?;
         let pairs = pairs(keyvalues, reads_pairs, &file);
@@ -230,8 +229,7 @@ impl<'w> HostBuilder<'w> {
         let journal = journal.await.map_err(panicked)??;
         // Only now: an embedding program's executor is not made for a host that is refused.
         let execute = execute(Sandbox::new(engine.clone(), environment.clone()));
-        let holds = opened_holds(holds, &file, &environment).await;
-        let kept = (Answers::new(answers), Keys::new(keys), holds);
+        let kept = kept(beside, &file, &environment).await;
         let parts = Arc::new(Parts::new(engine, execute, environment, journal, kept));
         let access = Arc::new(Access::of(&file));
         let condition = Condition { may_pass: registry.may_pass().into(), ..Condition::default() };
@@ -270,13 +268,17 @@ fn places(registry: RegistrySource, journal: JournalSource) -> Result<Places, Op
     Ok((file, journal, folder, beside))
 }
 
-/// The calls that wait for a person, with the components that a rule of first use does not hold any more.
-async fn opened_holds(path: Option<PathBuf>, file: &ConfigFile, environment: &SharedEnvironment) -> Holds {
-    let holds = Holds::new(path, environment.seed());
+/// What is kept in files beside the records. Of holds also which components a rule of first use does not hold any more.
+async fn kept(
+    [answers, keys, holds]: [Option<PathBuf>; 3],
+    file: &ConfigFile,
+    environment: &SharedEnvironment,
+) -> (Answers, Keys, Holds) {
+    let holds = Holds::new(holds, environment.seed());
     if file.config.holds.iter().any(|rule| rule.get_ref().first_use) {
         holds.read_known(environment).await;
     }
-    holds
+    (Answers::new(answers), Keys::new(keys), holds)
 }
 
 /// Where the pairs of tools are.

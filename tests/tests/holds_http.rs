@@ -250,6 +250,7 @@ async fn a_held_result_is_seen_by_its_approver_before_its_caller() {
     let edit = json!({"arguments": shop.args("b")});
     let (status, problem) = decide(&server, "bob", &id, "edit", &edit).await;
     assert_eq!((status, &problem["type"]), (409, &json!("urn:airlock:call-ran")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("the call ran already"), "{problem}");
     let shown = crate::stdout(&shop.airlock(&["holds", "show", &id]));
     assert!(shown.contains("waits to be delivered") && shown.contains("result      201"), "{shown}");
     assert_eq!(decide(&server, "bob", &id, "approve", &json!({})).await.0, 200);

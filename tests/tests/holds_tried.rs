@@ -2,10 +2,12 @@
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 
 use airlock::backtest::{Backtest, Tested};
 use airlock::config::ConfigFile;
 use airlock::host::{Host, open_journal};
+use airlock_journal::Journal;
 use airlock_tests::root;
 use serde_json::{Value, json};
 
@@ -78,6 +80,8 @@ async fn nobody_is_told_of_what_a_backtest_would_hold() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let key = shop.shop.folder.path().join("hook.key");
     std::fs::write(&key, "whsec-0123456789").unwrap();
+    // As secrets must be: otherwise nobody could be told.
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     let text = std::fs::read_to_string(&shop.registry).unwrap();
     let webhook = format!(
         "[approval]\nwebhook = {{ url = \"{url}\", secret = \"hook\", allow = [\"127.0.0.1/32\"] }}\n\
@@ -87,6 +91,7 @@ async fn nobody_is_told_of_what_a_backtest_would_hold() {
     std::fs::write(&shop.registry, format!("{text}{webhook}")).unwrap();
     let file = ConfigFile::read(&shop.registry).unwrap();
     let journal = open_journal(&file).unwrap();
+    assert!(Host::builder().registry(&file).journal(Journal::memory()).open().await.unwrap().has_webhook());
     let backtest = Backtest::open(Host::builder(), file).await.unwrap();
     for record in journal.pages(0).flat_map(Result::unwrap) {
         let Tested { now, .. } = backtest.test(&record, &|_| Err("no key".into())).await;

@@ -298,6 +298,10 @@ impl Hold {
     }
 
     fn check_allowed(&self, by: &Approver, decision: &HoldDecision) -> Result<(), String> {
+        // First, since it is not about who decides.
+        if self.is_result && matches!(decision, HoldDecision::Edit { .. }) {
+            return Err("the call ran already: approve its result, reject it, or respond".to_owned());
+        }
         if let Approver::Caller(caller) = by
             && caller.to_string() == self.caller
         {
@@ -315,9 +319,6 @@ impl Hold {
         let has_approved = self.approvals_now().any(|decided| decided.by == by.to_string());
         if approves && has_approved {
             return Err(format!("{by} has approved it already; another approver must, too"));
-        }
-        if self.is_result && matches!(decision, HoldDecision::Edit { .. }) {
-            return Err("the call ran already: approve its result, reject it, or respond".to_owned());
         }
         Ok(())
     }

@@ -92,9 +92,12 @@ struct One {
     json: bool,
 }
 
+/// Makes the decision, once there is a host that says how long arguments may be.
+type Decides<'d> = &'d dyn Fn(&Host) -> anyhow::Result<HoldDecision>;
+
 pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Threads<'_>) -> Ended {
     let file = ConfigFile::read(registry)?;
-    let (one, decision): (_, &dyn Fn(&Host) -> anyhow::Result<HoldDecision>) = match &args.verb {
+    let (one, decision): (_, Decides<'_>) = match &args.verb {
         None => return threads.block_on(async { list(&args.list, &file, printer) }),
         Some(Verb::List(args)) => return threads.block_on(async { list(args, &file, printer) }),
         Some(Verb::Show(one)) => return threads.block_on(async { show(one, &file, printer) }),

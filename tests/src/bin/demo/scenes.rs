@@ -87,11 +87,7 @@ pub(super) fn reaching<'s>(services: &'s Services, registry: &'s Path) -> Vec<Sc
         "reference": "REQ-2026-0042", "role": "senior data analyst, DE", "amount": 72_000, "currency": "EUR",
         "reason": "middle of the band of pay_band"
     });
-    let large = json!({
-        "reference": LARGE, "role": "senior data analyst, DE", "amount": 240_000, "currency": "EUR",
-        "reason": "what the candidate asked for"
-    });
-    vec![
+    let mut scenes = vec![
         Scene {
             beside: Box::new(|| match services.keys().as_slice() {
                 [key] if *key == format!("Bearer {KEY}") => {
@@ -128,6 +124,31 @@ pub(super) fn reaching<'s>(services: &'s Services, registry: &'s Path) -> Vec<Sc
                 Code::ToolError,
             )
         },
+    ];
+    scenes.extend(held(services, registry));
+    scenes.push(Scene {
+        before: Box::new(|| services.set_silent(true)),
+        beside: Box::new(|| match services.handed_in("REQ-2026-0042") {
+            1 => Ok(Some("the service has it once".into())),
+            times => Err(format!("the service has it {times} times")),
+        }),
+        ..scene(
+            "A write whose answer is lost is not repeated; what came of it is asked",
+            "submit_recommendation",
+            recommendation,
+            Code::OutcomeUnknown,
+        )
+    });
+    scenes
+}
+
+/// A write that waits for a person, and is approved.
+fn held<'s>(services: &'s Services, registry: &'s Path) -> [Scene<'s>; 2] {
+    let large = json!({
+        "reference": LARGE, "role": "senior data analyst, DE", "amount": 240_000, "currency": "EUR",
+        "reason": "what the candidate asked for"
+    });
+    [
         Scene {
             beside: Box::new(|| handed_in(services, 0, "the service has nothing")),
             ..scene(
@@ -147,19 +168,6 @@ pub(super) fn reaching<'s>(services: &'s Services, registry: &'s Path) -> Vec<Sc
                 "submit_recommendation",
                 large,
                 Code::Ok,
-            )
-        },
-        Scene {
-            before: Box::new(|| services.set_silent(true)),
-            beside: Box::new(|| match services.handed_in("REQ-2026-0042") {
-                1 => Ok(Some("the service has it once".into())),
-                times => Err(format!("the service has it {times} times")),
-            }),
-            ..scene(
-                "A write whose answer is lost is not repeated; what came of it is asked",
-                "submit_recommendation",
-                recommendation,
-                Code::OutcomeUnknown,
             )
         },
     ]

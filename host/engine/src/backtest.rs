@@ -35,7 +35,7 @@ use airlock_types::caller::Caller;
 use airlock_types::code::Code;
 use airlock_types::environment::Environment as _;
 use airlock_types::grant::{Asked, FilesGrant, HttpGrant};
-use airlock_types::hold::Standing;
+use airlock_types::hold::{Hold, Standing};
 use airlock_types::record::{Record, v3};
 use airlock_types::reply::Reply;
 use airlock_types::session::SessionKey;
@@ -90,7 +90,6 @@ impl Backtest {
         unseal: &(dyn Fn(&str) -> Result<String, String> + Sync),
     ) -> Tested {
         let tested = self.compared(record, unseal).await;
-        self.know_approved(record).await;
         tested
     }
 
@@ -126,7 +125,7 @@ impl Backtest {
         let call = Call { caller, session: key, ..Call::new(&record.tool, self.published(record, args)) };
         // Its log would name records that there are not.
         let reply = self.host.call(call).with_subscriber(NoSubscriber::default()).await;
-        self.forget_hold(&reply).await;
+        self.forget_hold(record, &reply).await;
         let unknown = self.answering.end();
         let unseen = session.and_then(|session| session.facts().lacks());
         self.by_uses(record).unwrap_or_else(|| match (unseen, unknown) {
@@ -138,7 +137,7 @@ impl Backtest {
     }
 
     /// Each recorded call is held for itself: the next one like it must not wait in the same hold.
-    async fn forget_hold(&self, reply: &Reply) {
+    async fn forget_hold(&self, record: &Record, reply: &Reply) {
         let Some(hold) = &reply.hold else { return };
         let host = self.host.generation();
         let end = |kept: &mut Kept, _: &str| {
@@ -146,19 +145,24 @@ impl Backtest {
             Ok::<_, Infallible>(())
         };
         // In memory, where a change is made or there is no hold.
-        let _ = host.holds().change(host.environment(), hold.id.clone(), end).await;
+        let ended = host.holds().change(host.environment(), hold.id.clone(), end).await;
         host.holds().forget(&hold.id);
+        if let Ok(Some(Ok(((), kept)))) = ended {
+            self.know_approved(record, &kept.hold).await;
+        }
     }
 
-    /// A component of which an approved call ran is known from then on, as on the host that recorded it.
-    async fn know_approved(&self, record: &Record) {
-        if record.hold.as_ref().and_then(|hold| hold.standing.as_deref()) != Some("approved") {
+    /// A component of which an approved call ran is known from then on to the rules that held it, as on the host that recorded it.
+    async fn know_approved(&self, record: &Record, hold: &Hold) {
+        let was_approved = record.hold.as_ref().and_then(|hold| hold.standing.as_deref()) == Some("approved");
+        let has_run = record.attempts.iter().any(|attempt| *attempt.route == *record.tool);
+        if !was_approved || !has_run {
             return;
         }
-        let own = record.attempts.iter().find(|attempt| *attempt.route == *record.tool);
-        if let Some(attempt) = own {
-            let (host, component) = (self.host.generation(), attempt.component.to_string());
-            host.holds().know(host.environment(), component, record.started_unix_ms).await;
+        let host = self.host.generation();
+        for rule in hold.rules.iter().filter(|rule| rule.is_first_use) {
+            let known = rule.known_as(&hold.component);
+            host.holds().know(host.environment(), known, record.started_unix_ms).await;
         }
     }
 

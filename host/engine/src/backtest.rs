@@ -89,8 +89,7 @@ impl Backtest {
         record: &Record,
         unseal: &(dyn Fn(&str) -> Result<String, String> + Sync),
     ) -> Tested {
-        let tested = self.compared(record, unseal).await;
-        tested
+        self.compared(record, unseal).await
     }
 
     async fn compared(

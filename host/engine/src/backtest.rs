@@ -89,14 +89,6 @@ impl Backtest {
         record: &Record,
         unseal: &(dyn Fn(&str) -> Result<String, String> + Sync),
     ) -> Tested {
-        self.compared(record, unseal).await
-    }
-
-    async fn compared(
-        &self,
-        record: &Record,
-        unseal: &(dyn Fn(&str) -> Result<String, String> + Sync),
-    ) -> Tested {
         // What is confidential in it is needed to make the call again.
         let opened = record.confidential.as_ref().map(|_| record.opened(unseal));
         let record = match &opened {

@@ -12,13 +12,19 @@ use airlock_types::environment::{SharedEnvironment, within};
 /// The longest wait for the file. A call that waits longer is refused: it might do something a second time.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// A store, with the thread that works on it.
+/// A store, with the thread that works on it. Clones share both.
 #[derive(Debug)]
 pub(crate) struct Aside<S> {
     store: Option<Arc<S>>,
     lane: Lane,
     /// What it keeps, for the log.
     what: &'static str,
+}
+
+impl<S> Clone for Aside<S> {
+    fn clone(&self) -> Aside<S> {
+        Aside { store: self.store.clone(), lane: self.lane.clone(), what: self.what }
+    }
 }
 
 /// The file cannot be used, which is logged.

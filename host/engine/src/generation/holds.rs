@@ -4,6 +4,7 @@
 //! not know what a decision means.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,9 +14,9 @@ use super::aside::{Aside, Unusable};
 use airlock_journal::holds::{Changed, Found, Holds as Store, HoldsError, Kept, Opened};
 use airlock_types::digest::sha256;
 use airlock_types::environment::SharedEnvironment;
-use airlock_types::hold::Hold;
 #[cfg(doc)]
 use airlock_types::hold::HoldRule;
+use airlock_types::hold::{Hold, Standing};
 use airlock_types::reply::Reply;
 use airlock_types::session::SessionKey;
 
@@ -85,7 +86,29 @@ impl Holds {
         if !matches!(opened, Ok(Opened::New)) {
             self.forget(&id);
         }
+        if opened.is_err() {
+            self.withdraw(id);
+        }
         opened
+    }
+
+    /// Ends a hold that its call was told is none, since the file took too long: it may be written still, and nobody may have
+    /// the call made by it. The one thread of the file does this after that.
+    fn withdraw(&self, id: String) {
+        let aside = self.aside.clone();
+        tokio::spawn(async move {
+            let end = move |store: &Store| {
+                store.change(&id, |kept| {
+                    if kept.hold.standing == Standing::Open {
+                        kept.close(Standing::Void);
+                        kept.is_fetched = true;
+                    }
+                    Ok::<_, Infallible>(())
+                })
+            };
+            // Logged; it ends with its time then.
+            let _ = aside.run_to_its_end(end).await;
+        });
     }
 
     /// As [`Store::of_call`].

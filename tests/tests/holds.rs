@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use airlock::backtest::{Backtest, Change};
 use airlock::host::{Held, HoldError, Host};
+use airlock_journal::holds::{self, Holds, Kept};
 use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
 use airlock_types::code::{Code, Ran, Status};
@@ -55,6 +56,10 @@ async fn fetch(stage: &Stage, id: &str) -> Reply {
         Held::Ended(reply) => *reply,
         Held::Waiting(hold) => panic!("{hold:?} waits"),
     }
+}
+
+fn edit(arguments: Value) -> HoldDecision {
+    HoldDecision::Edit { arguments: arguments.as_object().unwrap().clone() }
 }
 
 fn message(reply: &Reply) -> &str {
@@ -125,12 +130,11 @@ async fn what_a_person_says_reaches_the_agent_and_nothing_runs() {
 async fn an_edit_runs_with_its_arguments_within_the_schema() {
     let stage = desk().await;
     let (_, id) = held(&stage, "a", "1A").await;
-    for wrong in [json!({"seat": 7}), json!([]), json!({"seat": "2B", "row": 1})] {
-        let edited = decide(&stage, &id, HoldDecision::Edit { arguments: wrong }).await;
+    for wrong in [json!({"seat": 7}), json!({}), json!({"seat": "2B", "row": 1})] {
+        let edited = decide(&stage, &id, edit(wrong)).await;
         assert!(matches!(edited, Err(HoldError::Invalid(_))), "{edited:?}");
     }
-    let edit = HoldDecision::Edit { arguments: json!({"seat": "2B"}) };
-    let hold = decide(&stage, &id, edit).await.unwrap();
+    let hold = decide(&stage, &id, edit(json!({"seat": "2B"}))).await.unwrap();
     assert_eq!((hold.standing, hold.arguments), (Standing::Done, Some(json!({"seat": "2B"}))));
     let record = stage.host.journal().find(&hold.ended_by.unwrap()).unwrap().unwrap();
     assert_eq!(record.args.unwrap()["seat"], "2B");
@@ -268,8 +272,8 @@ async fn confidential_arguments_are_in_no_file_and_end_with_their_process() {
     let id = call(&stage).await.hold.unwrap().id;
     assert_eq!(call(&stage).await.hold.unwrap().id, id);
     assert_eq!(stage.host.hold(&id).await.unwrap().arguments, None);
-    let edit = HoldDecision::Edit { arguments: json!({"seat": "1A"}) };
-    assert!(matches!(decide(&stage, &id, edit).await, Err(HoldError::NotAllowed(_))));
+    let edited = decide(&stage, &id, edit(json!({"seat": "1A"}))).await;
+    assert!(matches!(edited, Err(HoldError::NotPossible(_))), "{edited:?}");
     let state = stage.folder.path().join("state");
     stage.host.journal().flush().unwrap();
     for file in walk(stage.folder.path()) {
@@ -343,9 +347,9 @@ async fn a_result_waits_for_a_person_and_is_delivered_or_withheld() {
     decide(&stage, &id, HoldDecision::Respond { text: "wait".into() }).await.unwrap();
     let reply = fetch(&stage, &id).await;
     assert_eq!((reply.code, reply.error.as_ref().unwrap().ran), (Code::Refused, Ran::Ran));
-    let edit = HoldDecision::Edit { arguments: json!({"item": "x"}) };
     let id = order("edited").await.hold.unwrap().id;
-    assert!(matches!(decide(&stage, &id, edit).await, Err(HoldError::NotAllowed(_))));
+    let edited = decide(&stage, &id, edit(json!({"item": "x"}))).await;
+    assert!(matches!(edited, Err(HoldError::NotPossible(_))), "{edited:?}");
     // A call that nothing escalates passes.
     let look = stage.call("a", "quotes_look", json!({"item": "x"}), Ok(json!({"price": 900.0}))).await;
     assert_eq!(look.code, Code::Ok);
@@ -414,7 +418,7 @@ async fn stricter_rules_and_fewer_approvers_bind_what_waits() {
     assert_eq!(approve(&stage, "ann").await, Standing::Open);
     let hold = decide(&stage, &id, HoldDecision::Approve).await.unwrap();
     assert_eq!((hold.standing, stage.script.attempts()), (Standing::Done, 1));
-    assert_eq!(hold.decided[0].what, "revoked");
+    assert!(hold.decided[0].is_revoked && !hold.decided[1].is_revoked);
 }
 
 #[tokio::test]
@@ -452,7 +456,7 @@ async fn a_session_knows_a_call_whose_end_was_fetched_by_its_hold() {
 async fn an_edited_call_says_that_it_answers_other_arguments() {
     let stage = desk().await;
     let (_, id) = held(&stage, "a", "1A").await;
-    decide(&stage, &id, HoldDecision::Edit { arguments: json!({"seat": "2B"}) }).await.unwrap();
+    decide(&stage, &id, edit(json!({"seat": "2B"}))).await.unwrap();
     let reply = book(&stage, "a", "1A").await;
     let notice = reply.notice.as_ref().unwrap();
     for text in ["edited", "operator", "2B", "tell your user"] {
@@ -479,4 +483,30 @@ async fn due_holds_are_ended_and_told_without_being_asked_for() {
     assert_eq!((hold.standing, hold.arguments), (Standing::Expired, None));
     let record = stage.host.journal().find(&hold.ended_by.unwrap()).unwrap().unwrap();
     assert_eq!((&*record.code, record.hold.unwrap().standing.as_deref()), ("policy.denied", Some("expired")));
+}
+
+#[tokio::test]
+async fn an_approval_whose_process_ended_before_its_call_is_no_approval() {
+    let stage = ruled("[[holds]]\ntools = [\"desk_book\"]\n").await;
+    for is_asked_by_the_same_call in [true, false] {
+        let seat = if is_asked_by_the_same_call { "1A" } else { "2B" };
+        let id = book(&stage, "", seat).await.hold.unwrap().id;
+        // As a process leaves it that is killed after its decision is on disk.
+        let killed = |kept: &mut Kept| {
+            (kept.hold.standing, kept.owner) = (Standing::Running, "gone".to_owned());
+            kept.hold.ended_by = Some("01890000-0000-7000-8000-000000000000".to_owned());
+            Ok::<_, ()>(())
+        };
+        let store = Holds::at(&stage.folder.path().join(".airlock").join(holds::FILE));
+        store.change(&id, killed).unwrap().unwrap().unwrap();
+        let reply = if is_asked_by_the_same_call {
+            book(&stage, "", seat).await
+        } else {
+            stage.host.end_due_holds().await.unwrap();
+            fetch(&stage, &id).await
+        };
+        assert_eq!((reply.code, reply.error.as_ref().unwrap().ran), (Code::PolicyDenied, Ran::No));
+        assert_eq!(stage.host.hold(&id).await.unwrap().standing, Standing::Void);
+    }
+    assert_eq!(stage.script.attempts(), 0);
 }

@@ -249,7 +249,7 @@ async fn a_held_result_is_seen_by_its_approver_before_its_caller() {
     assert_eq!(get(&server, "ann", &path).await.status(), 403);
     let edit = json!({"arguments": shop.args("b")});
     let (status, problem) = decide(&server, "bob", &id, "edit", &edit).await;
-    assert_eq!((status, &problem["type"]), (409, &json!("urn:airlock:call-ran")), "{problem}");
+    assert_eq!((status, &problem["type"]), (409, &json!("urn:airlock:not-possible")), "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("the call ran already"), "{problem}");
     let shown = crate::stdout(&shop.airlock(&["holds", "show", &id]));
     assert!(shown.contains("waits to be delivered") && shown.contains("result      201"), "{shown}");

@@ -204,6 +204,25 @@ async fn nobody_else_is_asked_and_an_answer_that_was_not_asked_for_decides_nothi
 }
 
 /// A client of the handshake era over stdio, whose user is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_to_a_question_that_was_not_asked_decides_nothing() {
+    let shop = HeldShop::new().await;
+    let server = shop.server();
+    let yes = json!({"action": "accept", "content": {"approve": true}});
+    // Not asked, since the arguments are too long to be read in a form; and not asked, since the client shows no forms.
+    for (order, capabilities) in [("L".repeat(6_000), FORMS), ("b".to_owned(), "{}")] {
+        let args = shop.args(&order);
+        let told = held(&server, "eve", capabilities, &args).await;
+        assert!(told.get("inputRequests").is_none(), "{told}");
+        let more = with_answer(&told, &yes);
+        let (waited, _) = tokio::join!(call(&server, "eve", capabilities, &args, &more), async {
+            decide(&server, "bob", id(&told), "reject", &json!({"reason": "no"})).await
+        },);
+        let result = &waited.unwrap()["result"];
+        assert_eq!((&result["isError"], shop.applied(&order)), (&json!(true), 0), "{result}");
+    }
+}
+
 fn handshake(shop: &HeldShop, capabilities: &Value) -> Wire {
     let mut wire = Wire::start(&shop.registry, &[]).unwrap();
     let client = json!({"name": "wire", "version": "1"});

@@ -20,7 +20,7 @@ use airlock_journal::telling::plain;
 use airlock_types::caller::Caller;
 use airlock_types::environment::{Environment as _, ms};
 use airlock_types::hold::{Approver, HOLD_PREFIX_CHARS_MIN, Hold, HoldDecision, Standing};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Most holds that are listed.
 const LISTED_MAX: usize = 100;
@@ -219,7 +219,7 @@ fn edit(host: &Host, text: &str) -> anyhow::Result<HoldDecision> {
     let arguments = arguments::parse(&text, &limits).map_err(|violation| {
         Message(format!("the arguments: expected {}, got {}", violation.expected, violation.got))
     })?;
-    Ok(HoldDecision::Edit { arguments: Value::Object(arguments) })
+    Ok(HoldDecision::Edit { arguments })
 }
 
 fn refused(err: HoldError) -> anyhow::Error {

@@ -55,7 +55,6 @@ pub use explain::Explained;
 pub(crate) use explain::explain;
 pub(crate) use fold::INVALID_ARGS_BYTES_MAX;
 use hold::Resume;
-pub(crate) use ledger::note;
 use reply::{Delivered, Failed};
 pub(crate) use same::args_digest;
 
@@ -63,12 +62,15 @@ use crate::generation::Generation;
 
 /// Calls a tool. Every call gets a reply, and a record of it.
 pub(crate) async fn call(host: &Generation, call: Call, observer: Option<Arc<dyn Observer>>) -> Reply {
-    let mut events = Events::open(host, &call, observer);
-    // Cloned before the future below borrows the events for the rest of the call.
+    make(host, &call, Events::open(host, &call, observer)).await
+}
+
+async fn make(host: &Generation, call: &Call, mut events: Events<'_>) -> Reply {
+    // Cloned before the future below takes the events for the rest of the call.
     let span = events.span();
     // Pinned in place: passing a future by value copies its whole state and keeps both copies.
     let made = pin!(async {
-        let ended = stages(host, &call, &mut events).await;
+        let ended = stages(host, call, &mut events).await;
         // After the stages, which end with what would be delivered.
         let ended = hold::result(host, &mut events, ended).await;
         events.seal(ended).await
@@ -87,13 +89,7 @@ pub(crate) async fn resume(host: &Generation, call: Call, resume: Resume) -> Rep
     // Chosen before, so that the hold leads to the record however the call ends.
     events.head.id.clone_from(&resume.record);
     events.resumed = Some(Box::new(resume));
-    let span = events.span();
-    let made = pin!(async {
-        let ended = hold::of_result(stages(host, &call, &mut events).await, &events);
-        let ended = hold::result(host, &mut events, ended).await;
-        events.seal(ended).await
-    });
-    made.instrument(span).await
+    make(host, &call, events).await
 }
 
 /// Runs the stages in order. `Err` is a reply without a result; it ends the call at that stage.
@@ -121,10 +117,7 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
     }
     holding.extend(ledger::check(host, &permitted, &args, &admitted, events)?);
     // Last of what may stop a call: a person is asked only about one that would run.
-    if (!holding.is_empty() || events.resumed.is_some() || hold::may_wait(host, &call.caller, &permitted))
-        && let Some(ended) =
-            Box::pin(hold::check(host, &permitted[0], &args, holding, &admitted, events)).await?
-    {
+    if let Some(ended) = hold::check(host, &permitted, holding, &admitted, events).await? {
         return Ok(ended);
     }
     // Of tools that only read, which the ledger does not stop.

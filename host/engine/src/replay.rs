@@ -19,7 +19,7 @@ use crate::capability::http::Allotment;
 use crate::capability::keyvalue::Keeper;
 use crate::execute::{Attempt, Attempted, Execute as _, Outcome, RunError};
 use crate::host::Host;
-use crate::policy::{Decision, Hold, HoldRules, Holding, Permit, Request, decide};
+use crate::policy::{Decision, Hold, Permit, Request, decide};
 use crate::registry::Tool;
 use crate::sandbox::engine;
 use crate::sandbox::engine::Backend;
@@ -154,15 +154,7 @@ fn permitted(
     let of = tool.allowances.of(caller.entry(), grants, now_unix_ms);
     // A caller that is gone had the allowance of all, or one that cannot be known any more: the policy's digest tells.
     let allowance = of.unwrap_or(&tool.allowance);
-    let holding = Holding {
-        rules: &HoldRules::default(),
-        effect: tool.effect,
-        component: &tool.component.digest,
-        known: &Default::default(),
-        params: &tool.contract.function.ty.params,
-        suspects: None,
-    };
-    let (session, held) = (None, args.held());
+    let (session, held, holding) = (None, args.held(), None);
     let request = Request { caller, tool: &tool.name, allowance, args, session, now_unix_ms, held, holding };
     match decide(&request) {
         // A held call that has an attempt on record was approved.

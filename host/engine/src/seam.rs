@@ -10,7 +10,7 @@ use crate::capability::files;
 use crate::capability::http::Allotment;
 use crate::execute::{Attempt, Outcome};
 use crate::host::Host;
-use crate::policy::{Decision, HoldRules, Holding, Request, decide};
+use crate::policy::{Decision, Request, decide};
 use crate::registry::Tool;
 pub use crate::sandbox::compile::Examiner;
 use crate::tape::Tape;
@@ -36,14 +36,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
         session: None,
         now_unix_ms: ms(environment.wall()),
         held: args.held(),
-        holding: Holding {
-            rules: &HoldRules::default(),
-            effect: tool.effect,
-            component: &tool.component.digest,
-            known: &Default::default(),
-            params: &tool.contract.function.ty.params,
-            suspects: None,
-        },
+        holding: None,
     };
     let Decision::Allow(permit) = decide(&request) else { anyhow::bail!("`{}` may not run", tool.name) };
     let Some(runnable) = &tool.runnable else { anyhow::bail!("`{}` has no code", tool.name) };

@@ -58,7 +58,9 @@ pub enum Event {
     /// The call waits for a person, or ends a hold.
     Held {
         /// Which hold.
-        held: Box<HeldCall>,
+        held: Box<HeldBy>,
+        /// Whether it is one of a result.
+        is_result: bool,
     },
     /// Policy decided about the called tool.
     Decided {
@@ -124,28 +126,6 @@ pub enum Event {
         /// Bytes of the result, as JSON.
         result_bytes: u64,
     },
-}
-
-/// A call that waits for a person, or ends a hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldCall {
-    /// The id of the hold.
-    pub hold: String,
-    /// The record of the held call; none for that call itself.
-    pub of: Option<String>,
-    /// What became of the hold: `approved`, or how else it ended; none while it waits.
-    pub standing: Option<&'static str>,
-    /// Whether a result waited.
-    pub is_result: bool,
-    /// What was decided, and by whom.
-    pub by: Vec<String>,
-}
-
-impl From<HeldCall> for HeldBy {
-    fn from(held: HeldCall) -> HeldBy {
-        let HeldCall { hold, of, standing, is_result: _, by } = held;
-        HeldBy { hold, of, standing: standing.map(Into::into), by }
-    }
 }
 
 /// A call that repeats one of its session.

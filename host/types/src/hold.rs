@@ -7,7 +7,7 @@ mod rule;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::caller::Caller;
 pub use rule::HoldRule;
@@ -72,7 +72,7 @@ pub enum HoldDecision {
     /// The call may run with these arguments.
     Edit {
         /// The arguments, in the tool's published form.
-        arguments: Value,
+        arguments: Map<String, Value>,
     },
     /// The call may not run.
     Reject {
@@ -122,11 +122,24 @@ impl Approver {
     /// The name of the operator among approvers.
     pub const OPERATOR: &'static str = "operator";
 
-    /// The name by which rules list them.
-    pub fn entry(&self) -> &str {
+    /// What the text of the user of a client begins with. No caller's does, as names under `[callers]` have no spaces.
+    const CLIENT_USER: &'static str = "the user of ";
+
+    /// The one with this text, as decisions have it.
+    pub fn read(text: &str) -> Approver {
+        match text.strip_prefix(Approver::CLIENT_USER) {
+            Some(caller) => Approver::ClientUser(Caller::recorded(caller)),
+            None if text == Approver::OPERATOR => Approver::Operator,
+            None => Approver::Caller(Caller::recorded(text)),
+        }
+    }
+
+    /// The name by which rules list them. The user of a client is on no list.
+    pub fn listed(&self) -> Option<&str> {
         match self {
-            Approver::Operator => Approver::OPERATOR,
-            Approver::Caller(caller) | Approver::ClientUser(caller) => caller.entry(),
+            Approver::Operator => Some(Approver::OPERATOR),
+            Approver::Caller(caller) => Some(caller.entry()),
+            Approver::ClientUser(_) => None,
         }
     }
 }
@@ -136,7 +149,7 @@ impl fmt::Display for Approver {
         match self {
             Approver::Operator => f.write_str(Approver::OPERATOR),
             Approver::Caller(caller) => write!(f, "{caller}"),
-            Approver::ClientUser(caller) => write!(f, "the user of {caller}"),
+            Approver::ClientUser(caller) => write!(f, "{}{caller}", Approver::CLIENT_USER),
         }
     }
 }
@@ -149,16 +162,14 @@ pub struct Decided {
     pub by: String,
     /// When, in milliseconds since the Unix epoch.
     pub at_unix_ms: u64,
-    /// `approve`, `edit`, `reject` or `respond`; `revoked` where the person may not approve any more.
+    /// `approve`, `edit`, `reject` or `respond`.
     pub what: String,
     /// What they wrote.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
-}
-
-impl Decided {
-    /// What somebody approved who may not approve any more.
-    pub const REVOKED: &'static str = "revoked";
+    /// Whether it does not count any more, since this person may not approve now.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub is_revoked: bool,
 }
 
 /// A call, or its result, that waits for a person.
@@ -254,6 +265,9 @@ pub enum NotDecided {
     /// This person may not decide it.
     #[error("{0}")]
     NotAllowed(String),
+    /// Nobody can decide so.
+    #[error("{0}")]
+    NotPossible(&'static str),
 }
 
 impl Hold {
@@ -278,12 +292,19 @@ impl Hold {
         if self.is_due(now_unix_ms) {
             return Err(NotDecided::Ended(Standing::Expired));
         }
+        // First, since it is not about who decides.
+        if self.is_result && matches!(decision, HoldDecision::Edit { .. }) {
+            return Err(NotDecided::NotPossible(
+                "the call ran already: approve its result, reject it, or respond",
+            ));
+        }
         self.check_allowed(by, decision).map_err(NotDecided::NotAllowed)?;
         self.decided.push(Decided {
             by: by.to_string(),
             at_unix_ms: now_unix_ms,
             what: decision.as_str().to_owned(),
             note: decision.note().map(str::to_owned),
+            is_revoked: false,
         });
         let (standing, next) = match decision {
             HoldDecision::Reject { .. } => (Standing::Rejected, Next::Ends),
@@ -298,10 +319,6 @@ impl Hold {
     }
 
     fn check_allowed(&self, by: &Approver, decision: &HoldDecision) -> Result<(), String> {
-        // First, since it is not about who decides.
-        if self.is_result && matches!(decision, HoldDecision::Edit { .. }) {
-            return Err("the call ran already: approve its result, reject it, or respond".to_owned());
-        }
         if let Approver::Caller(caller) = by
             && caller.to_string() == self.caller
         {
@@ -312,7 +329,7 @@ impl Hold {
         {
             return Err("it is the call of another client".to_owned());
         }
-        if !self.rules.iter().any(|rule| rule.takes(by)) {
+        if !self.rules.iter().any(|rule| rule.counts(by)) {
             return Err(format!("{by} is not among the approvers of its rules ({})", self.approver_names()));
         }
         let approves = matches!(decision, HoldDecision::Approve);
@@ -331,20 +348,20 @@ impl Hold {
     /// The approvals of the arguments as they are: an edit makes those before it void.
     fn approvals_now(&self) -> impl Iterator<Item = &Decided> {
         let edited = self.decided.iter().rposition(|decided| decided.what == "edit").unwrap_or(0);
-        self.decided.iter().skip(edited).filter(|decided| decided.what != Decided::REVOKED)
+        self.decided.iter().skip(edited).filter(|decided| !decided.is_revoked)
     }
 
     /// Takes back what people approved who may not any more.
-    pub fn revoke(&mut self, may_not: impl Fn(&str) -> bool) {
-        for decided in self.decided.iter_mut().filter(|decided| may_not(&decided.by)) {
-            Decided::REVOKED.clone_into(&mut decided.what);
+    pub fn revoke(&mut self, may_not: impl Fn(&Approver) -> bool) {
+        for decided in self.decided.iter_mut().filter(|decided| may_not(&Approver::read(&decided.by))) {
+            decided.is_revoked = true;
         }
     }
 
     /// Whether each rule has as many approvals as it asks for.
     fn is_approved(&self) -> bool {
         self.rules.iter().all(|rule| {
-            let counted = self.approvals_now().filter(|decided| rule.counts(&decided.by));
+            let counted = self.approvals_now().filter(|decided| rule.counts(&Approver::read(&decided.by)));
             counted.count() >= rule.approvals as usize
         })
     }

@@ -35,6 +35,14 @@ impl SessionKey {
 }
 
 impl SessionKey {
+    /// What names the session, once it is open.
+    pub fn id(self) -> Option<SessionId> {
+        match self {
+            SessionKey::Handle(id) | SessionKey::Transport(id) => Some(id),
+            SessionKey::None | SessionKey::New => None,
+        }
+    }
+
     /// Whether the caller knows the session by a handle.
     pub fn has_handle(&self) -> bool {
         matches!(self, SessionKey::New | SessionKey::Handle(_))

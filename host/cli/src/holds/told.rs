@@ -155,10 +155,13 @@ fn rule(rule: &HoldRule) -> Vec<Line> {
 }
 
 fn decided_by(hold: &Hold) -> Vec<Line> {
-    let said = |Decided { by, at_unix_ms, what, note }: &Decided| {
+    let said = |Decided { by, at_unix_ms, what, note, is_revoked }: &Decided| {
+        let counts =
+            if *is_revoked { "; it does not count, since they may not approve any more" } else { "" };
         let note =
             note.as_ref().map_or_else(String::new, |note| format!(": {}", plain(note, SAID_CHARS_MAX)));
-        line(Tone::Plain, format!("{what} by {}, {}{note}", plain(by, NAME_CHARS_MAX), moment(*at_unix_ms)))
+        let (by, at) = (plain(by, NAME_CHARS_MAX), moment(*at_unix_ms));
+        line(Tone::Plain, format!("{what} by {by}, {at}{note}{counts}"))
     };
     hold.decided.iter().map(said).collect()
 }

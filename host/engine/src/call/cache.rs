@@ -66,13 +66,6 @@ fn again(read: &Read, events: &mut Events<'_>) -> Option<Delivered> {
 }
 
 impl Events<'_> {
-    /// The digest of the policy that admitted the call.
-    pub(super) fn policy(&self) -> Option<&str> {
-        self.list.iter().find_map(|event| {
-            if let Event::Decided { policy, .. } = event { policy.as_deref() } else { None }
-        })
-    }
-
     /// Keeps the answer of a call for its repeats, if it is plainly its own.
     pub(super) fn keep_for_session(&mut self, reply: &Reply) {
         let Some(keeping) = self.keeping.take() else { return };

@@ -123,6 +123,27 @@ impl<'c> Events<'c> {
         &self.head.tool
     }
 
+    /// SHA-256 of the component of the called tool, hex. None for an unknown tool.
+    pub(super) fn component(&self) -> Option<&str> {
+        self.list.iter().find_map(|event| {
+            if let Event::Resolved { component, .. } = event { Some(&**component) } else { None }
+        })
+    }
+
+    /// The arguments, canonical. None for those that are not valid.
+    pub(super) fn args(&self) -> Option<&str> {
+        self.list
+            .iter()
+            .find_map(|event| if let Event::Validated { args } = event { Some(args.as_str()) } else { None })
+    }
+
+    /// The digest of the policy that the called tool was decided by.
+    pub(super) fn policy(&self) -> Option<&str> {
+        self.list.iter().find_map(|event| {
+            if let Event::Decided { policy, .. } = event { policy.as_deref() } else { None }
+        })
+    }
+
     /// The caller whose budgets, slots and breakers the call uses.
     pub(super) fn caller(&self) -> &'c Caller {
         &self.head.call.caller

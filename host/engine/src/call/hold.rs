@@ -18,23 +18,23 @@ use super::permit::PermittedRoute;
 use super::reply::{self, Delivered, Failed};
 use super::report;
 use super::same;
-use crate::generation::{Admitted, Apart, Generation};
+use crate::generation::{Admitted, Apart, Generation, Unusable};
 use airlock_contract::arguments;
-use airlock_contract::tool::ValidArgs;
 use airlock_journal::holds::{Kept, Opened};
 use airlock_types::code::{Code, Ran};
 use airlock_types::digest::sha256;
-use airlock_types::event::{Event, HeldCall};
+use airlock_types::event::Event;
 use airlock_types::finding::Finding;
 use airlock_types::hold::{Hold, HoldRule, Standing};
+use airlock_types::record::v3::HeldBy;
 use airlock_types::reply::Failure;
 use airlock_types::session::SessionKey;
+pub(super) use ended::resumed;
 pub(crate) use ended::settled;
+pub(crate) use ended::{End, end_of};
 pub(crate) use ended::{Resume, fetched};
-use ended::{again, ended};
-pub(super) use ended::{of_result, resumed};
-pub(super) use known::may_wait;
-use known::{found, known};
+use ended::{again, close, ended};
+use known::{found, known, may_wait};
 pub(super) use result::result;
 pub(crate) use told::unkept;
 pub(super) use told::would_wait;
@@ -50,14 +50,26 @@ pub(super) const REPEAT: &str = "repeat";
 /// When the call waits, or was not approved.
 pub(super) async fn check(
     host: &Generation,
-    route: &PermittedRoute,
-    args: &ValidArgs,
+    routes: &[PermittedRoute],
+    rules: Vec<HoldRule>,
+    admitted: &Admitted,
+    events: &mut Events<'_>,
+) -> Result<Option<Delivered>, Failed> {
+    if rules.is_empty() && events.resumed.is_none() && !may_wait(host, events.caller(), routes) {
+        return Ok(None);
+    }
+    // Boxed: this path is rare, and its state would otherwise enlarge the future of every call.
+    Box::pin(stopped(host, rules, admitted, events)).await
+}
+
+async fn stopped(
+    host: &Generation,
     mut rules: Vec<HoldRule>,
     admitted: &Admitted,
     events: &mut Events<'_>,
 ) -> Result<Option<Delivered>, Failed> {
-    forget_known(host, route, &mut rules).await.map_err(|()| unusable(events))?;
-    let asked = Asked::new(route, args.canonical(), events);
+    let asked = events.asked();
+    forget_known(host, &asked.component, &mut rules).await.map_err(|_| unusable(events))?;
     match events.resumed.take() {
         Some(mut resume) => {
             let ended = ended(&mut resume, &asked, &rules, events);
@@ -65,22 +77,17 @@ pub(super) async fn check(
             ended
         }
         None if rules.is_empty() => known(host, &asked, events).await,
-        None => open(host, (asked, rules), args, admitted, events).await,
+        None => open(host, (asked, rules), admitted, events).await,
     }
 }
 
-/// Drops the rule of a component that ran with a person's yes.
-async fn forget_known(
-    host: &Generation,
-    route: &PermittedRoute,
-    rules: &mut Vec<HoldRule>,
-) -> Result<(), ()> {
-    let component = &route.candidate.tool.component.digest;
+/// Drops the rules of first use for which the component ran with a person's yes: told by another process, or since this one
+/// began.
+async fn forget_known(host: &Generation, component: &str, rules: &mut Vec<HoldRule>) -> Result<(), Unusable> {
     let mut known = Vec::new();
-    // Approved by another process, or since this one began.
     for rule in rules.iter().filter(|rule| rule.is_first_use) {
         let key = rule.known_as(component);
-        if host.holds().is_known(host.environment(), key.clone()).await.map_err(|_| ())? {
+        if host.holds().is_known(host.environment(), key.clone()).await? {
             known.push(key);
         }
     }
@@ -96,14 +103,6 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(route: &PermittedRoute, canonical: &str, events: &Events<'_>) -> Asked {
-        Asked {
-            args_digest: events.args_digest(canonical),
-            component: route.candidate.tool.component.digest.to_string(),
-            policy: route.permit.policy().to_string(),
-        }
-    }
-
     /// What has changed since the call was held.
     fn differs(&self, hold: &Hold) -> Option<&'static str> {
         if self.component != hold.component {
@@ -122,12 +121,11 @@ impl Asked {
 async fn open(
     host: &Generation,
     (asked, rules): (Asked, Vec<HoldRule>),
-    args: &ValidArgs,
     admitted: &Admitted,
     events: &mut Events<'_>,
 ) -> Result<Option<Delivered>, Failed> {
     let is_confidential = confidential::of(events.host, events.tool(), &events.list).is_some();
-    let arguments = published(events, args.canonical());
+    let arguments = published(events);
     let apart = Apart { session: session(events, admitted), ..Apart::default() };
     let (arguments, apart) = if is_confidential {
         let text = arguments.to_string();
@@ -172,14 +170,8 @@ impl Waiting {
             Waiting::Held(hold) => hold,
             Waiting::Ended(kept) => &kept.hold,
         };
-        let held = HeldCall {
-            hold: hold.id.clone(),
-            of: None,
-            standing: None,
-            is_result: hold.is_result,
-            by: Vec::new(),
-        };
-        Event::Held { held: Box::new(held) }
+        let held = HeldBy { hold: hold.id.clone(), of: None, standing: None, by: Vec::new() };
+        Event::Held { held: Box::new(held), is_result: hold.is_result }
     }
 }
 
@@ -234,9 +226,10 @@ fn key(component: &str, args_digest: &str, events: &Events<'_>) -> String {
     sha256([own, &*caller, session, events.tool(), component, args_digest].join("\n").as_bytes())
 }
 
-/// Arguments as a caller writes them, from their canonical form.
-fn published(events: &Events<'_>, canonical: &str) -> Value {
-    let args: Map<String, Value> = serde_json::from_str(canonical).unwrap_or_default();
+/// The arguments as a caller writes them, from their canonical form.
+fn published(events: &Events<'_>) -> Value {
+    let args: Map<String, Value> =
+        serde_json::from_str(events.args().unwrap_or_default()).unwrap_or_default();
     match events.host.registry().resolve(events.tool()) {
         Ok(tool) => Value::Object(tool.contract.published_args(args)),
         Err(_) => Value::Object(args),
@@ -255,7 +248,7 @@ pub(crate) fn edited(
     let judged =
         judged.and_then(|()| tool.contract.validate(args, None).map_err(|(violations, _)| violations));
     let args = judged.map_err(|violations| report::invalid(&tool.name, violations, None).report)?;
-    Ok(sha256(args.canonical().as_bytes()))
+    Ok(same::digest(host, &tool.name, args.canonical()))
 }
 
 /// The session of the call, as one that is made later names it.
@@ -277,9 +270,11 @@ fn code_of(hold: &Hold) -> Code {
 }
 
 impl Events<'_> {
-    /// The hold that this call waits in, or ended.
-    pub(super) fn held(&self) -> Option<&HeldCall> {
-        self.list.iter().find_map(|event| if let Event::Held { held } = event { Some(&**held) } else { None })
+    /// The hold that this call waits in, or ended, and whether it is one of a result.
+    pub(super) fn held(&self) -> Option<(&HeldBy, bool)> {
+        self.list.iter().find_map(|event| {
+            if let Event::Held { held, is_result } = event { Some((&**held, *is_result)) } else { None }
+        })
     }
 
     /// What a person changed of the call that they let run.
@@ -289,33 +284,13 @@ impl Events<'_> {
         Some(Finding::edited(&edit.by, hold.arguments.as_ref()?))
     }
 
-    /// The digest of the arguments that a hold is bound to.
-    fn args_digest(&self, canonical: &str) -> String {
-        same::digest(self.host, self.tool(), canonical)
-    }
-
-    /// The canonical arguments.
-    fn args(&self) -> Option<&str> {
-        self.list
-            .iter()
-            .find_map(|event| if let Event::Validated { args } = event { Some(args.as_str()) } else { None })
-    }
-
-    /// What a hold of this call's result is bound to.
+    /// What a hold of this call is bound to.
     fn asked(&self) -> Asked {
-        let mut asked = Asked {
-            args_digest: self.args_digest(self.args().unwrap_or_default()),
-            component: String::new(),
-            policy: String::new(),
-        };
-        for event in &self.list {
-            if let Event::Resolved { component, .. } = event {
-                asked.component = component.to_string();
-            }
-            if let Event::Decided { policy: Some(policy), .. } = event {
-                asked.policy = policy.to_string();
-            }
+        let canonical = self.args().unwrap_or_default();
+        Asked {
+            args_digest: same::digest(self.host, self.tool(), canonical),
+            component: self.component().unwrap_or_default().to_owned(),
+            policy: self.policy().unwrap_or_default().to_owned(),
         }
-        asked
     }
 }

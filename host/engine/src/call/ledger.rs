@@ -18,6 +18,7 @@ use crate::registry::Tool;
 use airlock_contract::tool::ValidArgs;
 use airlock_types::answer::RetryAdvice;
 use airlock_types::caller::Caller;
+use airlock_types::canonical;
 use airlock_types::code::{Code, Ran};
 use airlock_types::digest::sha256;
 use airlock_types::duration;
@@ -117,7 +118,7 @@ pub(super) fn check(
 }
 
 /// Adds a call of a session that another process made, or this one without the session: one that a person approved.
-pub(crate) fn note(host: &Generation, who: &Caller, session: &str, record: &Record) {
+pub(super) fn note(host: &Generation, who: &Caller, session: &str, record: &Record) {
     let (Some(session), Some(args), Some(reply)) =
         (host.sessions().get(who, session), &record.args, &record.reply)
     else {
@@ -131,8 +132,7 @@ pub(crate) fn note(host: &Generation, who: &Caller, session: &str, record: &Reco
     if tool.effect.repeatable() || record.attempts.is_empty() {
         return;
     }
-    // As it was canonical when it was recorded.
-    let call = effectful_of(tool, &args.to_string());
+    let call = effectful_of(tool, &canonical::of(args));
     let digest = call.digest.clone();
     let ended = ended(call, &reply, true, record.ended_unix_ms);
     session.ledger().ends(&digest, ended, host.ledger_limits());
@@ -225,15 +225,8 @@ impl Events<'_> {
         if self.pending.is_none() || !is_deterministic(reply) {
             return;
         }
-        let component = self.list.iter().find_map(|event| {
-            if let Event::Resolved { component, .. } = event { Some(&**component) } else { None }
-        });
-        let args = self
-            .list
-            .iter()
-            .find_map(|event| if let Event::Validated { args } = event { Some(args.as_str()) } else { None });
-        let made =
-            || decision_id(component.unwrap_or_default(), args.unwrap_or_default(), reply.code.as_str());
+        let (component, args) = (self.component().unwrap_or_default(), self.args().unwrap_or_default());
+        let made = || decision_id(component, args, reply.code.as_str());
         let id = reply.refusal.as_ref().map_or_else(made, |refusal| refusal.decision_id.clone());
         if let Some(error) = &mut reply.error {
             error.decision_id = Some(id);

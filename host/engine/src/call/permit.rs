@@ -122,14 +122,14 @@ impl RequestBase<'_> {
         let Some(allowance) = tool.allowances.of(caller.entry(), grants, now_unix_ms) else {
             return Decision::changing(caller.entry());
         };
-        let holding = Holding {
+        let holding = (!hold_rules.is_empty()).then(|| Holding {
             rules: hold_rules,
             effect: tool.effect,
             component: &tool.component.digest,
             known,
             params: &tool.contract.function.ty.params,
             suspects,
-        };
+        });
         decide(&Request { caller, tool: &tool.name, allowance, args, session, now_unix_ms, held, holding })
     }
 

@@ -47,18 +47,12 @@ impl<S: Send + Sync + 'static> Aside<S> {
         environment: &SharedEnvironment,
         work: impl FnOnce(&S) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Unusable> {
-        let store = self.store.clone().ok_or(Unusable)?;
         let until = environment.monotonic().saturating_add(WAIT);
-        let done = within(&**environment, until, self.lane.run(move || work(&store))).await;
-        match done {
-            Some(Ok(Ok(done))) => Ok(done),
-            Some(Ok(Err(err))) => Err(self.unusable(&err)),
-            Some(Err(err)) => Err(self.unusable(&err)),
-            None => Err(self.unusable(&"it took too long")),
-        }
+        let done = within(&**environment, until, self.run_to_its_end(work)).await;
+        done.unwrap_or_else(|| Err(self.unusable(&"it took too long")))
     }
 
-    /// As [`Aside::run`], however long it takes.
+    /// As [`Aside::run`], and waits however long it takes.
     ///
     /// # Errors
     /// When it fails, which is logged.

@@ -159,11 +159,7 @@ impl Holds {
         id: String,
         change: impl FnOnce(&mut Kept, &str) -> Result<T, E> + Send + 'static,
     ) -> Result<Changed<T, E>, Unusable> {
-        let changed = self.aside.run(environment, move |store| {
-            let own = store.own()?;
-            store.change(&id, |kept| change(kept, &own))
-        });
-        let changed = changed.await;
+        let changed = self.aside.run(environment, changing(id, change)).await;
         self.changed.notify_waiters();
         changed
     }
@@ -177,11 +173,7 @@ impl Holds {
         id: String,
         change: impl FnOnce(&mut Kept, &str) -> Result<T, E> + Send + 'static,
     ) -> Result<Changed<T, E>, Unusable> {
-        let changed = self.aside.run_to_its_end(move |store| {
-            let own = store.own()?;
-            store.change(&id, |kept| change(kept, &own))
-        });
-        let changed = changed.await;
+        let changed = self.aside.run_to_its_end(changing(id, change)).await;
         self.changed.notify_waiters();
         changed
     }
@@ -250,11 +242,15 @@ impl Holds {
         self.lock().get(id).cloned()
     }
 
-    /// Keeps the reply with which a hold ended, for as long as it is not fetched.
-    pub(crate) fn keep_reply(&self, id: &str, reply: Reply) {
-        if let Some(apart) = self.lock().get_mut(id) {
-            (apart.reply, apart.arguments) = (Some(Arc::new(reply)), None);
-        }
+    /// Keeps the reply with which a hold ended, where it may be confidential, for as long as it is not fetched. Any other one is
+    /// on record.
+    pub(crate) fn keep_reply(&self, hold: &Hold, reply: Reply, now_unix_ms: u64) {
+        let bytes = serde_json::to_vec(&reply).map_or(0, |text| text.len());
+        // None in a process that did not hold the call.
+        let session = self.apart(&hold.id).map_or(SessionKey::None, |apart| apart.session);
+        let (reply, expires_unix_ms) = (Some(Arc::new(reply)), hold.expires_unix_ms);
+        self.forget(&hold.id);
+        self.put(&hold.id, Apart { session, arguments: None, reply, bytes, expires_unix_ms }, now_unix_ms);
     }
 
     /// Forgets what was kept apart of a hold.
@@ -277,5 +273,16 @@ impl Holds {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Apart>> {
         self.apart.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A change of a hold, which is told the name of this process.
+fn changing<T, E>(
+    id: String,
+    change: impl FnOnce(&mut Kept, &str) -> Result<T, E>,
+) -> impl FnOnce(&Store) -> Result<Changed<T, E>, HoldsError> {
+    move |store| {
+        let own = store.own()?;
+        store.change(&id, |kept| change(kept, &own))
     }
 }

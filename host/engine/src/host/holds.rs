@@ -8,22 +8,19 @@ mod finish;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::Host;
-use crate::call::hold::{edited, fetched, settled, unkept};
-use crate::call::note;
-use crate::caller::ApproveAccess;
+use crate::call::hold::{End, edited, end_of, fetched, settled, unkept};
 use crate::generation::{Generation, Unusable};
 use airlock_journal::holds::{Found, Kept};
 use airlock_types::caller::Caller;
-use airlock_types::code::Code;
 use airlock_types::environment::{ms, within};
 use airlock_types::hold::{
     Approver, HOLD_ID_CHARS, HOLD_PREFIX_CHARS_MIN, Hold, HoldDecision, NOTE_CHARS_MAX, Next, NotDecided,
     Standing,
 };
-use airlock_types::record::Record;
 use airlock_types::reply::{Failure, Reply};
-use airlock_types::session::SessionKey;
 use finish::finish;
 
 /// Between two looks at a hold that another process may end.
@@ -48,7 +45,10 @@ pub enum HoldError {
     /// This person may not decide it.
     #[error("{0}")]
     NotAllowed(String),
-    /// What was decided is not possible.
+    /// Nobody can decide so about this hold.
+    #[error("{0}")]
+    NotPossible(&'static str),
+    /// What was decided is not valid.
     #[error("{}", .0.message)]
     Invalid(Box<Failure>),
     /// The file of holds cannot be used, which is logged.
@@ -90,6 +90,7 @@ impl From<NotDecided> for HoldError {
         match err {
             NotDecided::Ended(standing) => HoldError::Ended(standing),
             NotDecided::NotAllowed(why) => HoldError::NotAllowed(why),
+            NotDecided::NotPossible(why) => HoldError::NotPossible(why),
         }
     }
 }
@@ -145,22 +146,28 @@ impl Host {
             return Err(HoldError::Ended(Standing::Expired));
         }
         check_note(&decision)?;
-        let edited = Self::edited(&host, &kept.hold, &decision)?;
+        let edited = match &decision {
+            HoldDecision::Edit { arguments } => {
+                let digest = edited(&host, &kept.hold.tool, arguments.clone()).map_err(HoldError::Invalid)?;
+                Some((Value::Object(arguments.clone()), digest))
+            }
+            HoldDecision::Approve | HoldDecision::Reject { .. } | HoldDecision::Respond { .. } => None,
+        };
         let (record, by) = (new_record(&host), by.clone());
         let is_elsewhere = kept.is_confidential && host.holds().apart(&kept.hold.id).is_none();
         if is_elsewhere && host.holds().lives(host.environment(), kept.owner.clone()).await? {
-            let why = "some of its arguments are confidential, and in the memory of the process alone that held the call: it must \
-                       be decided there, by `/v1/holds` of that server";
-            return Err(HoldError::NotAllowed(why.to_owned()));
+            return Err(HoldError::NotPossible(
+                "some of its arguments are confidential, and in the memory of the process alone that held the call: it must be \
+                 decided there, by `/v1/holds` of that server",
+            ));
         }
         let revoked = self.revoked(&kept.hold);
         let decide = move |kept: &mut Kept, own: &str| {
             if kept.is_confidential && edited.is_some() {
-                let why =
-                    "some of its arguments are confidential, so that it can be approved as it is, or not";
-                return Err(HoldError::NotAllowed(why.to_owned()));
+                let why = "some of its arguments are confidential: it can be approved as it is, rejected, or answered";
+                return Err(HoldError::NotPossible(why));
             }
-            kept.hold.revoke(|by| revoked.iter().any(|revoked| revoked == by));
+            kept.hold.revoke(|by| revoked.contains(by));
             let next = kept.hold.decide(&by, &decision, now_unix_ms)?;
             if let Some((arguments, digest)) = edited {
                 (kept.hold.arguments, kept.hold.args_digest) = (Some(arguments), digest);
@@ -185,20 +192,12 @@ impl Host {
     }
 
     /// Those who approved, and may not any more.
-    fn revoked(&self, hold: &Hold) -> Vec<String> {
-        let approved = hold.decided.iter().map(|decided| decided.by.clone());
-        let may = |by: &String| match by.as_str() {
-            Approver::OPERATOR => true,
-            by => {
-                let who = Caller::recorded(by);
-                // Of the user of a client the text is no caller's: it decided alone, or is asked again.
-                self.approval(&who) == ApproveAccess::Others || by.starts_with("the user of ")
-            }
-        };
-        approved.filter(|by| !may(by)).collect()
+    fn revoked(&self, hold: &Hold) -> Vec<Approver> {
+        let by = hold.decided.iter().map(|decided| Approver::read(&decided.by));
+        by.filter(|by| self.check_approver(by).is_err()).collect()
     }
 
-    /// Ends the holds whose time is over, and tells of them. For a server, again and again.
+    /// Ends the holds whose time is over, and those whose process ended, and tells of them. For a server, again and again.
     ///
     /// # Errors
     /// When holds cannot be read or written.
@@ -209,7 +208,8 @@ impl Host {
         }
         let open = host.holds().list(host.environment(), true, LISTED_MAX).await?;
         let now_unix_ms = ms(host.environment().wall());
-        for hold in open.into_iter().filter(|hold| hold.is_due(now_unix_ms)) {
+        let is_over = |hold: &Hold| hold.is_due(now_unix_ms) || hold.standing == Standing::Running;
+        for hold in open.into_iter().filter(is_over) {
             let kept = find(&host, &hold.id).await?;
             self.settle(&host, kept).await?;
         }
@@ -286,50 +286,12 @@ impl Host {
     /// The reply with which a hold ended.
     async fn end_of(&self, host: &Generation, kept: Kept) -> Result<Reply, HoldError> {
         let hold = kept.hold;
-        let (record, open) = match &hold.ended_by {
-            Some(id) => host.record(id.clone()).await?,
-            None => (None, None),
-        };
-        // Of a call that was cut off: its record says that nobody knows.
-        let record: Option<Record> =
-            record.or_else(|| open.filter(|open| !open.is_running).map(|open| open.record));
-        let apart = host.holds().apart(&hold.id);
-        let session = apart.as_ref().map(|apart| &apart.session);
-        if let (Some(record), Some(SessionKey::Handle(id) | SessionKey::Transport(id))) = (&record, session) {
-            note(host, &Caller::recorded(&hold.caller), id, record);
-        }
-        let is_unknown = record.as_ref().is_some_and(|record| record.code == Code::OutcomeUnknown.as_str());
-        let reply = match apart.and_then(|apart| apart.reply) {
-            Some(reply) => (*reply).clone(),
-            None => {
-                let reply = record.and_then(|record| record.reply);
-                let reply = reply.and_then(|reply| serde_json::from_value(reply).ok());
-                reply.unwrap_or_else(|| unkept(&hold, is_unknown))
-            }
-        };
+        let session = host.holds().apart(&hold.id).and_then(|apart| apart.session.id());
+        let End { reply, is_unknown } = end_of(host, &hold, session.as_deref()).await?;
         if !kept.is_fetched {
             fetched(host, &hold.id).await;
         }
-        Ok(reply)
-    }
-
-    /// The arguments of an edit, canonical, and their digest.
-    fn edited(
-        host: &Generation,
-        hold: &Hold,
-        decision: &HoldDecision,
-    ) -> Result<Option<(serde_json::Value, String)>, HoldError> {
-        let HoldDecision::Edit { arguments } = decision else { return Ok(None) };
-        let invalid = |why: &str| {
-            HoldError::Invalid(Box::new(Failure::plain(format!(
-                "The arguments of an edit are not taken: {why}."
-            ))))
-        };
-        let serde_json::Value::Object(arguments) = arguments else {
-            return Err(invalid("they must be an object, as the tool's schema has it"));
-        };
-        let digest = edited(host, &hold.tool, arguments.clone()).map_err(HoldError::Invalid)?;
-        Ok(Some((serde_json::Value::Object(arguments.clone()), digest)))
+        Ok(reply.unwrap_or_else(|| unkept(&hold, is_unknown)))
     }
 }
 

@@ -28,8 +28,8 @@ pub struct Request<'a> {
     pub now_unix_ms: u64,
     /// The rules of the tool that hold the call: of its author and of its operator.
     pub held: &'a [HoldRule],
-    /// What the registry's rules over tools ask.
-    pub holding: Holding<'a>,
+    /// What the registry's rules over tools ask. None where there are none, or they are not asked.
+    pub holding: Option<Holding<'a>>,
 }
 
 /// A decision with its reasons.
@@ -173,11 +173,11 @@ pub fn decide(request: &Request<'_>) -> Decision {
     // Shared, not copied: a permit costs one reference count.
     let permit = Permit { allowance: Arc::clone(allowance) };
     // After the denial: a person is not asked about what may not run in any case.
-    if held.is_empty() && holding.rules.is_empty() {
+    if held.is_empty() && holding.is_none() {
         return Decision::Allow(permit);
     }
     let mut rules = held.to_vec();
-    rules.extend(holding.rules.met(caller, tool, (args, holding)));
+    rules.extend(holding.iter().flat_map(|holding| holding.rules.met(caller, tool, (args, holding))));
     if rules.is_empty() {
         return Decision::Allow(permit);
     }

@@ -83,13 +83,8 @@ pub(super) async fn one(
     if let Some(forbidden) = not_an_approver(&host, &who) {
         return forbidden;
     }
-    match whole(&id) {
-        Ok(id) => match host.hold(id).await {
-            Ok(hold) => Json(shown(hold, &who)).into_response(),
-            Err(err) => refused(&err),
-        },
-        Err(err) => refused(&err),
-    }
+    let hold = async { host.hold(whole(&id)?).await };
+    hold.await.map_or_else(|err| refused(&err), |hold| Json(shown(hold, &who)).into_response())
 }
 
 /// The reply that waits in the hold of a result: what a person must see before it is delivered.
@@ -101,11 +96,8 @@ pub(super) async fn result(
     if let Some(forbidden) = not_an_approver(&host, &who) {
         return forbidden;
     }
-    let waiting = match whole(&id) {
-        Ok(id) => host.waiting_reply(&who, id).await,
-        Err(err) => Err(err),
-    };
-    match waiting {
+    let waiting = async { host.waiting_reply(&who, whole(&id)?).await };
+    match waiting.await {
         Ok(Some(reply)) => Json(reply).into_response(),
         Ok(None) => {
             let detail = "no result waits in this hold, or some of it is confidential";
@@ -126,10 +118,7 @@ pub(super) async fn reply(
     let Ok(Ok(wait @ ..=WAIT_S_MAX)) = wait else {
         return bad_query(&format!("the query is `wait=SECONDS`, {WAIT_S_MAX} at most, or there is none"));
     };
-    let held = match whole(&id) {
-        Ok(id) => host.held_reply(&who, id, Duration::from_secs(wait)).await,
-        Err(err) => Err(err),
-    };
+    let held = async { host.held_reply(&who, whole(&id)?, Duration::from_secs(wait)).await }.await;
     if matches!(held, Err(HoldError::Unknown)) && is_of_another(&host, &who, &id).await {
         let detail =
             format!("only the caller of a held call fetches its reply; `/v1/holds/{id}` has the hold");
@@ -175,19 +164,8 @@ pub(super) async fn decide(
             return problem::response(&Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "decision", &why));
         }
     };
-    let is_edit = matches!(decision, HoldDecision::Edit { .. });
-    let decided = match whole(&id) {
-        Ok(id) => host.decide_hold(id, &Approver::Caller(who), decision).await,
-        Err(err) => Err(err),
-    };
-    // Not about who decides: of a call that ran no arguments can be changed.
-    if let Err(HoldError::NotAllowed(why)) = &decided
-        && is_edit
-        && host.hold(&id).await.is_ok_and(|hold| hold.is_result)
-    {
-        return problem::response(&Problem::new(StatusCode::CONFLICT, "call-ran", why));
-    }
-    decided.map_or_else(|err| refused(&err), |hold| Json(hold).into_response())
+    let decided = async { host.decide_hold(whole(&id)?, &Approver::Caller(who), decision).await };
+    decided.await.map_or_else(|err| refused(&err), |hold| Json(hold).into_response())
 }
 
 /// Reads the body of a decision.
@@ -241,7 +219,7 @@ impl Edit<'_> {
         let arguments = arguments.map_err(|violation| {
             format!("`arguments`: expected {}, got {}", violation.expected, violation.got)
         })?;
-        Ok(HoldDecision::Edit { arguments: Value::Object(arguments) })
+        Ok(HoldDecision::Edit { arguments })
     }
 }
 
@@ -282,6 +260,7 @@ fn refused(err: &HoldError) -> Response {
         HoldError::Unknown | HoldError::Ambiguous => (StatusCode::NOT_FOUND, "no-such-hold"),
         HoldError::Ended(_) => (StatusCode::CONFLICT, "hold-ended"),
         HoldError::NotAllowed(_) => (StatusCode::FORBIDDEN, "forbidden"),
+        HoldError::NotPossible(_) => (StatusCode::CONFLICT, "not-possible"),
         HoldError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "decision"),
         HoldError::Unusable | _ => (StatusCode::SERVICE_UNAVAILABLE, "host.journal"),
     };

@@ -5,7 +5,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Approver;
-use crate::caller::Caller;
 
 /// A rule that holds a call, as it was met.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +42,12 @@ impl HoldRule {
         (rule, approvals, approvers) == (&other.rule, &other.approvals, &other.approvers)
     }
 
+    /// Whether this person may answer it, and their approval counts.
+    pub(super) fn counts(&self, by: &Approver) -> bool {
+        let is_listed = |listed| self.approvers.iter().any(|name| name == listed);
+        self.approvers.is_empty() || by.listed().is_some_and(is_listed)
+    }
+
     /// A rule that one person, whoever may approve, answers.
     pub fn plain(rule: &str, values: Vec<String>) -> HoldRule {
         let (rule, message) = (rule.to_owned(), None);
@@ -63,18 +68,5 @@ impl fmt::Display for HoldRule {
         let noun = if *approvals == 1 { "approval" } else { "approvals" };
         write!(f, "; it needs {approvals} {noun}")?;
         if approvers.is_empty() { Ok(()) } else { write!(f, " of {}", approvers.join(", ")) }
-    }
-}
-
-impl HoldRule {
-    /// Whether this person may answer it.
-    pub(super) fn takes(&self, by: &Approver) -> bool {
-        self.counts(&by.to_string())
-    }
-
-    /// Whether the approval of the person with this text counts. The user of a client has no name under `[callers]`, and a
-    /// rule with a list does not have them on it.
-    pub(super) fn counts(&self, by: &str) -> bool {
-        self.approvers.is_empty() || self.approvers.iter().any(|name| name == Caller::recorded(by).entry())
     }
 }

@@ -1,7 +1,7 @@
 //! What a hold takes and refuses, whatever is decided in whatever order.
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::Map;
 
 use super::*;
 
@@ -61,10 +61,31 @@ fn each_rule_has_its_approvers() {
 #[test]
 fn an_edit_makes_earlier_approvals_void_and_is_one_itself() {
     let mut held = hold(&[(2, &[])]);
-    let edit = HoldDecision::Edit { arguments: json!({}) };
+    let edit = HoldDecision::Edit { arguments: Map::new() };
     assert_eq!(held.decide(&caller("alice"), &HoldDecision::Approve, 1), Ok(Next::Waits));
     assert_eq!(held.decide(&caller("bob"), &edit, 1), Ok(Next::Waits));
     assert_eq!(held.decide(&caller("alice"), &HoldDecision::Approve, 1), Ok(Next::Runs));
+}
+
+#[test]
+fn what_is_revoked_does_not_count_and_an_edit_stays_one() {
+    let mut held = hold(&[(2, &[])]);
+    let approve = |held: &mut Hold, by: &str| held.decide(&caller(by), &HoldDecision::Approve, 1);
+    assert_eq!(approve(&mut held, "alice"), Ok(Next::Waits));
+    let edit = HoldDecision::Edit { arguments: Map::new() };
+    assert_eq!(held.decide(&caller("bob"), &edit, 1), Ok(Next::Waits));
+    held.revoke(|by| *by == caller("bob"));
+    // What she approved were other arguments.
+    assert_eq!(approve(&mut held, "carol"), Ok(Next::Waits));
+    assert_eq!(approve(&mut held, "alice"), Ok(Next::Runs));
+}
+
+#[test]
+fn an_approver_is_read_as_they_are_written() {
+    let user = Approver::ClientUser(Caller::recorded("agent:one"));
+    for by in [Approver::Operator, caller("alice"), caller("alice:the user of x"), user] {
+        assert_eq!(Approver::read(&by.to_string()), by);
+    }
 }
 
 #[test]
@@ -86,7 +107,7 @@ proptest! {
         let people = [caller("agent"), caller("a"), caller("b"), caller("c"), Approver::Operator];
         let decisions = [
             HoldDecision::Approve,
-            HoldDecision::Edit { arguments: json!({}) },
+            HoldDecision::Edit { arguments: Map::new() },
             HoldDecision::Reject { reason: String::new() },
             HoldDecision::Approve,
         ];

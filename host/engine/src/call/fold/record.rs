@@ -84,8 +84,8 @@ fn put(record: &mut Record<Json>, started: &mut Option<Started>, event: Event) {
             record.repeat = Some(Repeat { of, how: how.into() })
         }
         // Of a call that a person approved and whose result waits, too: who approved it. Its reply names the other hold.
-        Event::Held { held } => {
-            record.hold.get_or_insert_with(|| Box::new((*held).into()));
+        Event::Held { held, is_result: _ } => {
+            record.hold.get_or_insert(held);
         }
         Event::Decided { ruling, reasons, policy, lacks } => {
             record.decision = Some(Decision::new(ruling, &reasons, lacks));

@@ -2,19 +2,21 @@
 //!
 //! Owns what a decision comes to once the stages before have run again. Must not know who may decide.
 
-use super::Asked;
 use std::convert::Infallible;
 
+use super::Asked;
 use super::told::{gone, not_run, responded, said, unusable, void};
 use crate::call::events::Events;
 use crate::call::reply::{self, Delivered, Failed};
 use crate::call::{ledger, recall};
 use crate::generation::{Generation, Unusable};
 use airlock_journal::holds::Kept;
-use airlock_types::code::{Code, Ran};
-use airlock_types::event::{Event, HeldCall};
+use airlock_types::caller::Caller;
+use airlock_types::code::Code;
+use airlock_types::event::Event;
 use airlock_types::hold::{Hold, HoldRule, Standing};
 use airlock_types::record::v3;
+use airlock_types::record::v3::HeldBy;
 use airlock_types::reply::Reply;
 
 /// A held call that a person decided about, or whose time is over.
@@ -38,36 +40,19 @@ pub(crate) struct Resume {
 /// When what is needed to end it is lost.
 pub(in crate::call) fn resumed(events: &mut Events<'_>) -> Result<(), Failed> {
     let Some(Resume { hold, is_lost, .. }) = events.resumed.as_deref() else { return Ok(()) };
-    let held = HeldCall {
+    // Told by what was decided: how its call ends is on this record.
+    let standing = if hold.standing == Standing::Running { "approved" } else { hold.standing.as_str() };
+    let held = HeldBy {
         hold: hold.id.clone(),
         of: Some(hold.record.clone()),
-        // Told by what was decided: how its call ends is on this record.
-        standing: Some(if hold.standing == Standing::Running { "approved" } else { hold.standing.as_str() }),
-        is_result: hold.is_result,
+        standing: Some(standing.into()),
         by: hold.decided.iter().map(|decided| format!("{}: {}", decided.by, decided.what)).collect(),
     };
-    let lost = is_lost.then(|| hold.clone());
-    events.push(Event::Held { held: Box::new(held) });
+    let (lost, is_result) = (is_lost.then(|| hold.clone()), hold.is_result);
+    events.push(Event::Held { held: Box::new(held), is_result });
     let Some(hold) = lost else { return Ok(()) };
     let why = "the process that held it has ended, and what is confidential of it is nowhere else";
     Err(not_approved(events, &hold).unwrap_or_else(|| void(events, &hold, why)))
-}
-
-/// The end of a call that ends the hold of a result: its tool ran, whatever keeps the result from being delivered.
-pub(in crate::call) fn of_result(
-    mut ended: Result<Delivered, Failed>,
-    events: &Events<'_>,
-) -> Result<Delivered, Failed> {
-    let is_result = events.held().is_some_and(|held| held.is_result);
-    if let Err(failed) = &mut ended
-        && is_result
-        && failed.report.ran == Ran::No
-    {
-        failed.report.ran = Ran::Ran;
-        failed.report.retryable = false;
-        failed.report.message += "\nThe tool ran before its result was held: do not ask for the same again.";
-    }
-    ended
 }
 
 /// What a decision comes to.
@@ -110,28 +95,38 @@ fn not_approved(events: &Events<'_>, hold: &Hold) -> Option<Failed> {
     }
 }
 
-/// Ends the hold of a call whose time is over, and which is made again.
-pub(super) async fn expired(host: &Generation, known: Kept, events: &Events<'_>) -> Result<Kept, Failed> {
-    let now_unix_ms = events.started_unix_ms();
-    // This call is the end: its record says so.
-    let record = events.head.id.clone();
-    let expire = move |kept: &mut Kept, _: &str| {
-        let told = Hold { standing: Standing::Expired, ended_by: Some(record), ..kept.hold.clone() };
-        let is_due = kept.hold.is_due(now_unix_ms);
-        if is_due {
-            kept.hold.ended_by.clone_from(&told.ended_by);
-            kept.close(Standing::Expired);
+/// Ends a hold that on disk `is_still` as it was found, and tells of it. The hold as it is then; none where there is none.
+///
+/// # Errors
+/// When holds cannot be written.
+pub(super) async fn close(
+    host: &Generation,
+    id: &str,
+    (standing, ended_by): (Standing, Option<String>),
+    is_still: impl FnOnce(&Hold) -> bool + Send + 'static,
+) -> Result<Option<Kept>, Unusable> {
+    let close = move |kept: &mut Kept, _: &str| {
+        if !is_still(&kept.hold) {
+            return Ok::<_, Infallible>(None);
         }
-        Ok::<_, ()>(is_due.then_some(told))
+        kept.hold.ended_by = ended_by.or(kept.hold.ended_by.take());
+        let told = Hold { standing, ..kept.hold.clone() };
+        kept.close(standing);
+        Ok(Some(told))
     };
-    let changed = host.holds().change(host.environment(), known.hold.id.clone(), expire).await;
-    match changed.map_err(|_| unusable(events))? {
-        Some(Ok((told, kept))) => {
-            told.iter().for_each(|hold| host.tell_of(hold));
-            Ok(kept)
-        }
-        Some(Err(())) | None => Err(unusable(events)),
-    }
+    let changed = host.holds().change(host.environment(), id.to_owned(), close).await?;
+    Ok(changed.and_then(Result::ok).map(|(told, kept)| {
+        told.iter().for_each(|hold| host.tell_of(hold));
+        kept
+    }))
+}
+
+/// Ends the hold of a call whose time is over, and which is made again: this call is the end, and its record says so.
+pub(super) async fn expired(host: &Generation, known: Kept, events: &Events<'_>) -> Result<Kept, Failed> {
+    let (now_unix_ms, record) = (events.started_unix_ms(), events.head.id.clone());
+    let is_due = move |hold: &Hold| hold.is_due(now_unix_ms);
+    let closed = close(host, &known.hold.id, (Standing::Expired, Some(record)), is_due).await;
+    closed.map_err(|_| unusable(events))?.ok_or_else(|| unusable(events))
 }
 
 /// Ends a hold whose approved call ended without word of it: by the records, or since its process is gone and it never began.
@@ -139,24 +134,49 @@ pub(super) async fn expired(host: &Generation, known: Kept, events: &Events<'_>)
 /// # Errors
 /// When holds or records cannot be read.
 pub(crate) async fn settled(host: &Generation, kept: Kept) -> Result<Kept, Unusable> {
-    let (record, open) = match &kept.hold.ended_by {
-        Some(id) => host.record(id.clone()).await?,
-        None => (None, None),
-    };
+    let (record, open) = host.record(kept.hold.ended_by.clone().unwrap_or_default()).await?;
     let is_over = record.is_some() || open.as_ref().is_some_and(|open| !open.is_running);
     let lives = host.holds().lives(host.environment(), kept.owner.clone()).await?;
     if !is_over && (lives || open.is_some()) {
         return Ok(kept);
     }
     let standing = if is_over { Standing::Done } else { Standing::Void };
-    let settle = move |kept: &mut Kept, _: &str| {
-        if kept.hold.standing == Standing::Running {
-            kept.close(standing);
-        }
-        Ok::<_, Infallible>(())
+    let is_running = |hold: &Hold| hold.standing == Standing::Running;
+    Ok(close(host, &kept.hold.id, (standing, None), is_running).await?.unwrap_or(kept))
+}
+
+/// What is known of the end of a hold.
+pub(crate) struct End {
+    /// The reply, where it is kept.
+    pub(crate) reply: Option<Reply>,
+    /// Whether the call was cut off, so that nobody knows what it did.
+    pub(crate) is_unknown: bool,
+}
+
+/// The end of a hold, for whoever made the call. Their session learns what was made, in whichever process that was.
+///
+/// # Errors
+/// When records cannot be read.
+pub(crate) async fn end_of(host: &Generation, hold: &Hold, session: Option<&str>) -> Result<End, Unusable> {
+    let (record, open) = match &hold.ended_by {
+        Some(id) => host.record(id.clone()).await?,
+        None => (None, None),
     };
-    let changed = host.holds().change(host.environment(), kept.hold.id.clone(), settle).await?;
-    Ok(changed.and_then(Result::ok).map_or(kept, |((), changed)| changed))
+    // Of a call that was cut off: its record says that nobody knows.
+    let record = record.or_else(|| open.filter(|open| !open.is_running).map(|open| open.record));
+    if let (Some(record), Some(session)) = (&record, session) {
+        ledger::note(host, &Caller::recorded(&hold.caller), session, record);
+    }
+    let is_unknown = record.as_ref().is_some_and(|record| record.code == Code::OutcomeUnknown.as_str());
+    let reply = match host.holds().apart(&hold.id).and_then(|apart| apart.reply) {
+        Some(reply) => Some((*reply).clone()),
+        // What is confidential of it is not on record.
+        None => {
+            let record = record.filter(|record| record.confidential.is_none());
+            record.and_then(|record| serde_json::from_value(record.reply?).ok())
+        }
+    };
+    Ok(End { reply, is_unknown })
 }
 
 /// The end of a hold for whoever makes the same call again: once, and after it the call is a new one.
@@ -166,39 +186,16 @@ pub(super) async fn again(
     events: &mut Events<'_>,
 ) -> Result<Delivered, Failed> {
     let hold = kept.hold;
-    let apart = host.holds().apart(&hold.id);
-    let (record, open) = match &hold.ended_by {
-        // This call's own, where its time is over.
-        Some(id) if *id != events.head.id => host.record(id.clone()).await.map_err(|_| unusable(events))?,
-        Some(_) | None => (None, None),
-    };
-    // Of a call that was cut off: its record says that nobody knows.
-    let record = record.or_else(|| open.filter(|open| !open.is_running).map(|open| open.record));
-    let is_unknown = record.as_ref().is_some_and(|record| record.code == Code::OutcomeUnknown.as_str());
+    let end = end_of(host, &hold, reply::session(events).map(String::as_str)).await;
+    let End { reply, is_unknown } = end.map_err(|_| unusable(events))?;
     // The call that ends the hold is the one that was made, and not this one.
     events.pending = None;
-    if let (Some(record), Some(session)) = (&record, reply::session(events)) {
-        ledger::note(host, events.caller(), session, record);
-    }
     fetched(host, &hold.id).await;
-    let reply = match apart.and_then(|apart| apart.reply) {
-        Some(reply) => Some((*reply).clone()),
-        None => {
-            let record = record.filter(|record| record.confidential.is_none());
-            record.and_then(|record| serde_json::from_value(record.reply?).ok())
-        }
-    };
     let age_ms = events.started_unix_ms().saturating_sub(hold.created_unix_ms);
-    match (reply.and_then(|reply| recall::again(reply, age_ms)), hold.standing) {
-        (Some(again), _) => again,
-        (None, Standing::Expired) => {
-            Err(not_run(events, &hold, "nobody approved it in time, which counts as a no"))
-        }
-        (None, Standing::Void) => {
-            Err(void(events, &hold, "the process that ran it ended before the tool began"))
-        }
-        (None, _) => Err(gone(events, &hold, is_unknown)),
+    if let Some(again) = reply.and_then(|reply| recall::again(reply, age_ms)) {
+        return again;
     }
+    Err(not_approved(events, &hold).unwrap_or_else(|| gone(events, &hold, is_unknown)))
 }
 
 /// Notes that whoever made a call has its end.

@@ -3,11 +3,9 @@
 //! Owns what follows from it, also where no rule holds the call any more: nothing is made twice. Must not know how a decision is
 //! carried out.
 
-use std::convert::Infallible;
-
-use super::ended::{expired, settled};
+use super::ended::{expired, fetched, settled};
 use super::told::unusable;
-use super::{Asked, Waiting, key, met};
+use super::{Asked, Waiting, close, key, met};
 use crate::call::events::Events;
 use crate::call::permit::PermittedRoute;
 use crate::call::reply::{Delivered, Failed};
@@ -17,7 +15,7 @@ use airlock_types::caller::Caller;
 use airlock_types::hold::{Hold, Standing};
 
 /// Whether the same call may wait for a person already, or have waited: also one that no rule holds any more.
-pub(in crate::call) fn may_wait(host: &Generation, caller: &Caller, routes: &[PermittedRoute]) -> bool {
+pub(super) fn may_wait(host: &Generation, caller: &Caller, routes: &[PermittedRoute]) -> bool {
     let rules = host.hold_rules();
     routes.iter().any(|route| {
         let tool = &route.candidate.tool;
@@ -56,27 +54,16 @@ fn waits(hold: &Hold, events: &Events<'_>) -> bool {
 /// Ends the hold of a call that no rule holds any more, so that it is not made a second time at an approval. The hold, if a
 /// person was faster.
 async fn without(host: &Generation, known: Kept, events: &Events<'_>) -> Result<Option<Box<Kept>>, Failed> {
-    let record = events.head.id.clone();
-    let end = move |kept: &mut Kept, _: &str| {
-        let is_open = kept.hold.standing == Standing::Open;
-        if is_open {
-            kept.hold.ended_by = Some(record);
-            // Whoever asks for it by its id gets the reply of this call.
-            kept.close(Standing::Void);
-            kept.is_fetched = true;
-        }
-        Ok::<_, Infallible>(is_open)
-    };
-    let changed = host.holds().change(host.environment(), known.hold.id, end).await;
-    match changed.map_err(|_| unusable(events))?.and_then(Result::ok) {
-        Some((true, kept)) => {
-            host.tell_of(&kept.hold);
-            host.holds().forget(&kept.hold.id);
-            Ok(None)
-        }
-        Some((false, kept)) => Ok(Some(Box::new(kept))),
-        None => Ok(None),
+    let (record, is_open) = (events.head.id.clone(), |hold: &Hold| hold.standing == Standing::Open);
+    let closed = close(host, &known.hold.id, (Standing::Void, Some(record)), is_open).await;
+    let kept = closed.map_err(|_| unusable(events))?;
+    // Whoever asks for it by its id gets the reply of this call.
+    let is_own = |kept: &Kept| kept.hold.ended_by.as_deref() == Some(&*events.head.id);
+    if let Some(own) = kept.as_ref().filter(|kept| is_own(kept)) {
+        fetched(host, &own.hold.id).await;
+        return Ok(None);
     }
+    Ok(kept.map(Box::new))
 }
 
 /// What became of the hold of the same call.

@@ -22,12 +22,23 @@ pub(in crate::call) async fn result(
     let is_held = |delivered: &Delivered| {
         delivered.findings().iter().any(|finding| finding.verdict == Verdict::Escalate)
             // Not the end of a hold, which a person has seen.
-            && events.held().is_none_or(|held| held.of.is_some() && !held.is_result)
+            && events.held().is_none_or(|(held, is_result)| held.of.is_some() && !is_result)
     };
     match ended {
         Ok(delivered) if is_held(&delivered) => Err(Box::pin(hold_result(host, events, delivered)).await),
+        Err(failed) if events.held().is_some_and(|(_, is_result)| is_result) => Err(has_run(failed)),
         ended => ended,
     }
+}
+
+/// The end of a call that ends the hold of a result: its tool ran, whatever keeps the result from being delivered.
+fn has_run(mut failed: Failed) -> Failed {
+    if failed.report.ran == Ran::No {
+        failed.report.ran = Ran::Ran;
+        failed.report.retryable = false;
+        failed.report.message += "\nThe tool ran before its result was held: do not ask for the same again.";
+    }
+    failed
 }
 
 async fn hold_result(host: &Generation, events: &mut Events<'_>, delivered: Delivered) -> Failed {
@@ -42,7 +53,7 @@ async fn hold_result(host: &Generation, events: &mut Events<'_>, delivered: Deli
     let (reply, _) = reply::reply(events, Ok(delivered));
     let bytes = serde_json::to_vec(&reply).map_or(0, |text| text.len());
     let stored = (!is_confidential).then(|| serde_json::to_value(&reply).unwrap_or_default());
-    let arguments = published(events, events.args().unwrap_or_default());
+    let arguments = published(events);
     let (arguments, apart) = if is_confidential {
         let arguments = Some(arguments.to_string());
         (None, Apart { arguments, bytes, reply: Some(reply.into()), ..Apart::default() })

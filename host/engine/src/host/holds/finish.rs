@@ -28,7 +28,7 @@ pub(super) async fn finish(
     // Without its facts the call is judged by none, and says so: it must not stay as one that runs.
     let (held, _) = host.record(hold.record.clone()).await.unwrap_or_default();
     let reply = apart.reply.as_deref().cloned();
-    let reply = reply.or_else(|| kept.reply.and_then(|reply| serde_json::from_value(reply).ok()));
+    let reply = reply.or_else(|| kept.reply.clone().and_then(|reply| serde_json::from_value(reply).ok()));
     let resume = Resume {
         record: hold.ended_by.clone().unwrap_or_default(),
         reply,
@@ -54,7 +54,9 @@ pub(super) async fn finish(
         Standing::Running => Standing::Done,
         ended => ended,
     };
-    host.holds().keep_reply(&hold.id, reply);
+    if kept.is_confidential {
+        host.holds().keep_reply(&hold, reply, ms(host.environment().wall()));
+    }
     let end = move |kept: &mut Kept, _: &str| {
         // As it is told of.
         let hold = Hold { standing, ..kept.hold.clone() };

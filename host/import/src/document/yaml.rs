@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::DOCUMENT_BYTES_MAX;
 use crate::ImportError;
+use airlock_types::words::one_line;
 
 /// Deepest nesting: as deep as JSON is read.
 const DEPTH_MAX: usize = 128;
@@ -18,6 +19,9 @@ const BYTES_MAX: usize = 2 * DOCUMENT_BYTES_MAX;
 
 /// Bytes that a value takes beside its text.
 const NODE_BYTES: usize = 32;
+
+/// Characters of an error.
+const WHAT_CHARS_MAX: usize = 200;
 
 /// Where the tags of the core schema are.
 const CORE: &str = "tag:yaml.org,2002:";
@@ -191,7 +195,8 @@ fn depth(value: &Value) -> usize {
 }
 
 fn wrong(line: usize, what: &str) -> ImportError {
-    ImportError::Yaml { line, what: what.to_owned() }
+    // It may quote the document, of which one value can have megabytes.
+    ImportError::Yaml { line, what: one_line(what, WHAT_CHARS_MAX) }
 }
 
 /// The name of a tag of the core schema; empty for the tag `!`, which leaves a scalar a text.
@@ -323,6 +328,11 @@ mod tests {
         check_refused("a: *b\n", "line 1: ");
         check_refused("a: [1\n", "line ");
         check_refused("# nothing\n", "it is empty");
+        for long in
+            [format!("a: {}\n", "9".repeat(100_000)), format!("{0}: 1\n{0}: 2\n", "k".repeat(100_000))]
+        {
+            assert!(read(&long).unwrap_err().to_string().len() < 1_000);
+        }
     }
 
     #[test]

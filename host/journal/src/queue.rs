@@ -128,6 +128,13 @@ impl Shared {
         PLACES.saturating_sub(self.places.available_permits()) + self.dropped.load(Ordering::Acquire)
     }
 
+    /// Has the file of the owner say the exact number of records, if nothing waits.
+    pub(super) fn settle(&self) {
+        if self.waiting() == 0 {
+            self.owed.settle();
+        }
+    }
+
     /// Rejects a record that can never be written, while its caller can still be told.
     fn admit(&self, bytes: usize) -> Result<(), JournalError> {
         bound::admit(bytes, self.bytes_max.load(Ordering::Acquire))
@@ -242,7 +249,7 @@ impl Queue {
         // places.
         if matches!(message, Message::Seal(..)) {
             // Before it is queued: what is counted and not written shows as a gap.
-            self.shared.owed.add_one();
+            self.shared.owed.add_one(self.shared.waiting());
         }
         let order = Order { message, done, bytes, places, is_dropped };
         self.orders.send(order).map_err(|err| {

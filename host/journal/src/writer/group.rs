@@ -178,6 +178,8 @@ impl Writing {
                 std::thread::sleep(STEP);
             }
         }
+        // Before it rests: a process that is killed while nothing waits leaves no gap.
+        self.shared.settle();
         // While closing, the writer takes what is queued and does not wait for more. Otherwise it blocks without a
         // timeout, so an idle writer uses no processor time.
         if self.is_closing { self.orders.try_recv().ok() } else { self.orders.blocking_recv() }

@@ -141,7 +141,7 @@ pub(crate) fn settle(
             continue;
         };
         let record = as_unknown(record).with_json(|_, json| Json::of(json).unwrap_or_default());
-        seal(connection, &record, Durability::Committed)?;
+        seal(connection, &record, Durability::Committed, &mut log::Next::default())?;
         let Record { id, tool, caller, started_unix_ms, .. } = record;
         settled.push(Interrupted { id, tool, caller, started_unix_ms });
     }

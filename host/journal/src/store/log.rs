@@ -49,10 +49,32 @@ pub(crate) fn size(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(last.map_or(0, |last| last.unsigned_abs() + 1))
 }
 
+/// The number of the next entry, in a transaction that appends many: asked for once, and counted from there.
+#[derive(Debug, Default)]
+pub(crate) struct Next(Option<u64>);
+
+impl Next {
+    /// Asks again the next time: others may have appended in this transaction, or what was counted was not.
+    pub(crate) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    fn take(&mut self, connection: &Connection) -> rusqlite::Result<u64> {
+        let number = self.0.map_or_else(|| size(connection), Ok)?;
+        self.0 = Some(number + 1);
+        Ok(number)
+    }
+}
+
 /// Appends an entry, inside the transaction that writes what it is about. Returns its number.
 pub(crate) fn append(connection: &Connection, new: New<'_>) -> Result<u64, StoreError> {
+    append_next(connection, new, &mut Next::default())
+}
+
+/// Appends one of many entries, as [`append`] does.
+pub(super) fn append_next(connection: &Connection, new: New<'_>, next: &mut Next) -> Result<u64, StoreError> {
     let New { kind, id, head, payload, ends, is_told } = new;
-    let number = size(connection)?;
+    let number = next.take(connection)?;
     let place = i64::try_from(number).map_err(|_| StoreError::Numbers)?;
     let salt = payload.map(|_| salt());
     let entry = Entry {

@@ -5,33 +5,39 @@ use std::borrow::Cow;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::intents::end_intent;
-use super::log::{self, New};
+use super::log::{self, New, Next};
 use super::{StoreError, json_text, parts, signed};
 use crate::Durability;
 use crate::log::Kind;
 use airlock_types::json::Json;
 use airlock_types::record::Record;
 
-/// Writes a record. A record with [`Durability::Committed`] goes to `committed` and ends its intent.
+/// Writes a record, with the next entry of the log. A record with [`Durability::Committed`] goes to `committed` and ends its intent.
 pub(crate) fn seal(
     connection: &Connection,
     record: &Record<Json>,
     durability: Durability,
+    next: &mut Next,
 ) -> Result<(), StoreError> {
     let (thin, apart) = match parts::split(record) {
         Some((thin, apart)) => (Cow::Owned(thin), apart),
         None => (Cow::Borrowed(record), Vec::new()),
     };
     let text = json_text(&*thin)?;
-    let replaced = match replace(connection, &record.id, &text, durability)? {
-        // After an uncertain commit the same record is written again.
-        Before::Same => return Ok(()),
-        Before::Other => true,
-        Before::Nothing => false,
-    };
-    let bytes = parts::put(connection, &record.id, &apart)?;
-    insert(connection, &thin, &text, durability, bytes)?;
-    append(connection, thin.into_owned(), &text, durability, replaced)?;
+    // Nearly all records are new and have nothing apart: nothing is looked up for these.
+    let is_new = apart.is_empty() && insert(connection, &thin, &text, durability, 0)?;
+    let mut replaced = false;
+    if !is_new {
+        match replace(connection, &record.id, &text, durability)? {
+            // After an uncertain commit the same record is written again.
+            Before::Same => return Ok(()),
+            Before::Other => replaced = true,
+            Before::Nothing => {}
+        }
+        let bytes = parts::put(connection, &record.id, &apart)?;
+        insert(connection, &thin, &text, durability, bytes)?;
+    }
+    append(connection, thin.into_owned(), &text, (durability, replaced), next)?;
     if durability == Durability::Committed {
         // In the same transaction as the record: a crash leaves either the intent or the record.
         end_intent(connection, &record.id)?;
@@ -73,25 +79,25 @@ fn replace(
     }
 }
 
-/// Inserts the row of a record whose values apart take this many bytes.
+/// Inserts the row of a record whose values apart take this many bytes. Returns whether there was none with its id.
 fn insert(
     connection: &Connection,
     record: &Record<Json>,
     text: &str,
     durability: Durability,
     apart_bytes: u64,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let insert = match durability {
         Durability::Queued => {
             "INSERT INTO records (id, tool, started_unix_ms, ended_unix_ms, code, record, caller, session, bytes, parts) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING"
         }
         Durability::Committed => {
             "INSERT INTO committed (id, tool, started_unix_ms, ended_unix_ms, code, record, caller, session, bytes, parts) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO NOTHING"
         }
     };
-    connection.prepare_cached(insert)?.execute(params![
+    let inserted = connection.prepare_cached(insert)?.execute(params![
         record.id,
         record.tool,
         signed(record.started_unix_ms),
@@ -103,16 +109,16 @@ fn insert(
         signed(text.len() as u64 + apart_bytes),
         signed(record.parts.len() as u64),
     ])?;
-    Ok(())
+    Ok(inserted > 0)
 }
 
-/// Appends the entry of a record.
+/// Appends the entry of a record, which may have replaced another one.
 fn append(
     connection: &Connection,
     mut record: Record<Json>,
     text: &str,
-    durability: Durability,
-    replaced: bool,
+    (durability, replaced): (Durability, bool),
+    next: &mut Next,
 ) -> Result<(), StoreError> {
     let (kind, ended): (_, &[Kind]) = match durability {
         Durability::Queued => (Kind::Call, &[Kind::Call]),
@@ -124,5 +130,5 @@ fn append(
     record.erase();
     let head = json_text(&record)?;
     let new = New { head: Some(&head), payload: Some(text), ends: &ends, ..New::of(kind, &record.id) };
-    log::append(connection, new).map(drop)
+    log::append_next(connection, new, next).map(drop)
 }

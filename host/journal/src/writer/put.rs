@@ -39,12 +39,15 @@ pub(super) fn put_all(
     let more = group.iter().map(|order| store::bytes_of(order.bytes as u64)).sum();
     // Inside the transaction, so that no other process uses the room before these records do.
     let room = store::make_room(connection, more, bytes_max)?;
-    let mut refused = Vec::new();
+    let (mut refused, mut next) = (Vec::new(), store::log::Next::default());
     for (i, order) in group.iter().enumerate() {
         stand_back();
-        match put(connection, &order.message, account.owner) {
+        match put(connection, &order.message, account.owner, &mut next) {
             // SQLite rolled back only this statement, so the transaction continues.
-            Err(err) if err.fault() == Fault::Record => refused.push((i, err.to_string())),
+            Err(err) if err.fault() == Fault::Record => {
+                next.forget();
+                refused.push((i, err.to_string()));
+            }
             put => put?,
         }
     }
@@ -52,11 +55,20 @@ pub(super) fn put_all(
     Ok((room, refused))
 }
 
-fn put(connection: &Connection, message: &Message, owner: &str) -> Result<(), StoreError> {
+fn put(
+    connection: &Connection,
+    message: &Message,
+    owner: &str,
+    next: &mut store::log::Next,
+) -> Result<(), StoreError> {
+    // Few, and those of calls with effects, which wait for the disk: they ask for their numbers themselves.
+    if !matches!(message, Message::Seal(..)) {
+        next.forget();
+    }
     match message {
         Message::Intend(record) => store::intend(connection, record, owner),
         Message::Withdraw(id) => store::withdraw(connection, id),
-        Message::Seal(record, durability) => store::seal(connection, record, *durability),
+        Message::Seal(record, durability) => store::seal(connection, record, *durability, next),
         Message::Flush(_) | Message::Settle(_) | Message::Bound | Message::Close => Ok(()),
     }
 }

@@ -319,8 +319,11 @@ async fn what_is_not_a_text_or_too_large_a_number_has_a_place() {
     let copy = sample.copy();
     run("UPDATE log SET number = 9223372036854775807 WHERE id = '00000070-reads'")(&copy.connection());
     let mut store = Store::open(&copy.path()).unwrap();
-    let err =
-        store.write(|connection| store::seal(connection, &at(900, "reads"), Durability::Queued)).unwrap_err();
+    let err = store
+        .write(|connection| {
+            store::seal(connection, &at(900, "reads"), Durability::Queued, &mut store::log::Next::default())
+        })
+        .unwrap_err();
     assert!(err.to_string().contains("airlock journal verify"), "{err}");
 }
 

@@ -53,9 +53,8 @@ impl EndedAttempt {
 
     /// The part of the outcome that the plan decides by.
     pub(super) fn for_plan(&self) -> AttemptEnd {
-        let Judged {
-            code, details: Details { transient, retry_after_ms, ended_by, ref effects, .. }, ..
-        } = self.judged;
+        let Judged { code, ref details, .. } = self.judged;
+        let Details { transient, retry_after_ms, ended_by, ref effects, .. } = **details;
         AttemptEnd { code, ended_by: ended_by.unwrap_or(code), left: effects.left, transient, retry_after_ms }
     }
 }

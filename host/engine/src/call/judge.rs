@@ -29,16 +29,16 @@ use airlock_types::usage::{LimitHit, Traces};
 /// Hexadecimal digits that tell refusals apart.
 const DECISION_DIGITS: usize = 16;
 
-/// The verdict about an attempt.
+/// The verdict about an attempt. Its parts are boxed: it is passed on from stage to stage.
 pub(crate) struct Judged {
     pub(crate) code: Code,
     /// The value. Present exactly for `ok` and `ok.degraded`.
-    pub(crate) accepted: Option<Accepted>,
+    pub(crate) accepted: Option<Box<Accepted>>,
     /// Present exactly for `refused`.
-    pub(crate) refusal: Option<Refusal>,
+    pub(crate) refusal: Option<Box<Refusal>>,
     /// Present exactly for `clarify`.
-    pub(crate) clarify: Option<Clarify>,
-    pub(crate) details: Details,
+    pub(crate) clarify: Option<Box<Clarify>>,
+    pub(crate) details: Box<Details>,
 }
 
 /// What an attempt was to answer.
@@ -68,7 +68,7 @@ pub(crate) struct Accepted {
 impl Judged {
     /// A verdict without a value.
     pub(super) fn failed(code: Code, details: Details) -> Judged {
-        Judged { code, accepted: None, refusal: None, clarify: None, details }
+        Judged { code, accepted: None, refusal: None, clarify: None, details: Box::new(details) }
     }
 
     /// The findings of the outer door, whether the value was accepted or not.
@@ -156,7 +156,8 @@ fn without_denials(asked: Asked<'_>, outcome: &mut Outcome, now_unix_ms: u64) ->
         Answer::Value(answered) => accept(asked, *answered, now_unix_ms),
         Answer::Refused(refusal) => Ok(refused(tool, args, refusal)),
         Answer::Clarify(clarify) => {
-            Ok(Judged { clarify: Some(clarify), ..Judged::failed(Code::Clarify, Details::default()) })
+            let clarify = Some(Box::new(clarify));
+            Ok(Judged { clarify, ..Judged::failed(Code::Clarify, Details::default()) })
         }
         Answer::Error(error) => Ok(tool_error(error)),
     }
@@ -196,7 +197,7 @@ fn accept(asked: Asked<'_>, answered: Answered, now_unix_ms: u64) -> Result<Judg
         }
     };
     let accepted = Accepted { result, answered, findings, bytes, cached: None };
-    Ok(Judged { accepted: Some(accepted), ..Judged::failed(code, Details::default()) })
+    Ok(Judged { accepted: Some(Box::new(accepted)), ..Judged::failed(code, Details::default()) })
 }
 
 /// The doubts about an answer: those of the tool that gave it, and whether it answers what the called tool was asked.
@@ -256,7 +257,7 @@ fn refused(tool: &Tool, args: &ValidArgs, mut refusal: Refusal) -> Judged {
     }
     let retry_after_ms = if let RetryAdvice::AfterMs(ms) = refusal.retryable { Some(ms) } else { None };
     let details = Details { retry_after_ms, ..Details::default() };
-    Judged { refusal: Some(refusal), ..Judged::failed(Code::Refused, details) }
+    Judged { refusal: Some(Box::new(refusal)), ..Judged::failed(Code::Refused, details) }
 }
 
 /// The id of a refusal to which the tool gave none.

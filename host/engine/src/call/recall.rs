@@ -101,7 +101,7 @@ pub(super) fn kept(reply: Reply, age_ms: u64) -> Judged {
     let answered = Answered { value: None, assessment, as_of, content };
     let cached = Some(Cached { age_ms, record });
     let accepted = Accepted { result, answered, findings, bytes, cached };
-    Judged { accepted: Some(accepted), ..Judged::failed(Code::Ok, Details::default()) }
+    Judged { accepted: Some(Box::new(accepted)), ..Judged::failed(Code::Ok, Details::default()) }
 }
 
 /// The refusal of an answer that is too old.
@@ -118,5 +118,5 @@ fn stale(tool: &str, key: &str, (age_ms, age_ms_max): (u64, u64)) -> EndedAttemp
         decision_id: key[..16].to_owned(),
     };
     let judged = Judged::failed(Code::Refused, Details::default());
-    EndedAttempt { judged: Judged { refusal: Some(refusal), ..judged } }
+    EndedAttempt { judged: Judged { refusal: Some(Box::new(refusal)), ..judged } }
 }

@@ -22,7 +22,7 @@ use airlock_types::shorten::clean_lines;
 /// A call that ended with a result.
 pub(super) struct Delivered {
     code: Code,
-    accepted: Accepted,
+    accepted: Box<Accepted>,
     provenance: Provenance,
 }
 
@@ -33,7 +33,7 @@ impl Delivered {
     }
 
     /// The answer of an earlier call, once more.
-    pub(super) fn again(code: Code, mut accepted: Accepted, provenance: Provenance) -> Delivered {
+    pub(super) fn again(code: Code, mut accepted: Box<Accepted>, provenance: Provenance) -> Delivered {
         let cached = accepted.cached.take();
         Delivered { code, accepted, provenance: Provenance { cached, ..provenance } }
     }
@@ -147,12 +147,7 @@ pub(super) fn given_up(
         let pause = pause::pause(tool, scope, remaining_ms, now_unix_ms);
         report.message = format!("{pause} A fallback was tried.\n{}", report.message);
     }
-    Failed {
-        refusal: refusal.map(Box::new),
-        clarify: clarify.map(Box::new),
-        findings: details.findings,
-        ..Failed::new(code, report)
-    }
+    Failed { refusal, clarify, findings: details.findings, ..Failed::new(code, report) }
 }
 
 /// The report of a call for which the plan started no attempt, for example because too little time was left.
@@ -171,7 +166,7 @@ pub(super) fn reply(events: &Events<'_>, ended: Result<Delivered, Failed>) -> (R
     let bytes = match ended {
         Ok(Delivered { accepted, provenance, .. }) => {
             let bytes = accepted.bytes;
-            fill(&mut reply, accepted, provenance);
+            fill(&mut reply, *accepted, provenance);
             bytes
         }
         Err(Failed { report, refusal, clarify, hold, findings, .. }) => {

@@ -37,7 +37,7 @@ fn unknown(judged: Judged) -> Judged {
     let Judged { code, accepted, refusal, clarify, mut details } = judged;
     // A refusal or a question is shown as the tool's own words: by themselves they would read as if nothing happened.
     let own = refusal.map(|refusal| refusal.cannot).or(clarify.map(|clarify| clarify.question));
-    details.detail = details.detail.or(own.map(Into::into));
+    details.detail = details.detail.take().or(own.map(Into::into));
     details.ended_by = Some(code);
     Judged { code: Code::OutcomeUnknown, accepted, refusal: None, clarify: None, details }
 }

@@ -250,6 +250,13 @@ fn calls(Places { parent, .. }: &Places) {
     attempt("signal another thread", || made(libc::SYS_tgkill, [parent, parent, 0]));
     attempt("read the limits of another process", || made(libc::SYS_prlimit64, [parent, 0, 0]));
     attempt("read its own limits", || made(libc::SYS_prlimit64, [0; 3]));
+    // No range of memory, of what is no descriptor of a process.
+    attempt("advise on the memory of another process", || made(libc::SYS_process_madvise, [0, 0, 0]));
+    attempt("advise on its own memory", || match made(libc::SYS_process_madvise, [-10_000, 0, 0]) {
+        Err(err) if err.raw_os_error() == Some(libc::EPERM) => Err(err),
+        // An older kernel does not know itself by this number.
+        Err(_) | Ok(_) => Ok(()),
+    });
     // To none, to a policy without its parameters, to what they are, and of a user that is not there.
     attempt("set the processors of another process", || made(libc::SYS_sched_setaffinity, [parent, 0, 0]));
     attempt("set the schedule of another process", || made(libc::SYS_sched_setscheduler, [parent, 0, 0]));

@@ -67,6 +67,8 @@ pub(super) const ATTEMPTS: &[(&str, &str, &str, &str)] = &[
     ("make a process in the new way", "38", "38", "22"),
     ("signal another thread", "1", "1", "done"),
     ("read the limits of another process", "1", "1", "done"),
+    ("advise on the memory of another process", "1", "1", "9"),
+    ("advise on its own memory", "done", "done", "done"),
     ("set the processors of another process", "1", "1", "22"),
     ("set the schedule of another process", "1", "1", "22"),
     ("set the priority of another process", "1", "1", "done"),

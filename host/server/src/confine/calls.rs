@@ -41,8 +41,8 @@ const PROCESSES: &[(&str, c_long)] = calls! {
 /// What no part of the program needs.
 const OTHERS: &[(&str, c_long)] = calls! {
     // The memory and descriptors of other processes.
-    SYS_ptrace SYS_process_vm_readv SYS_process_vm_writev SYS_process_madvise SYS_process_mrelease SYS_pidfd_getfd
-    SYS_kcmp SYS_move_pages SYS_migrate_pages
+    SYS_ptrace SYS_process_vm_readv SYS_process_vm_writev SYS_process_mrelease SYS_pidfd_getfd SYS_kcmp
+    SYS_move_pages SYS_migrate_pages
     // Mounts and namespaces.
     SYS_mount SYS_umount2 SYS_pivot_root SYS_chroot SYS_move_mount SYS_open_tree SYS_fsopen SYS_fsconfig SYS_fsmount
     SYS_fspick SYS_mount_setattr SYS_setns SYS_unshare

@@ -41,12 +41,15 @@ const NAMESPACES: [i32; 7] = [
 const PRIO_PROCESS: i32 = 0;
 const IOPRIO_WHO_PROCESS: i32 = 1;
 
+/// What stands for the calling thread where the descriptor of a process is asked for, since Linux 6.14.
+const PIDFD_SELF: i32 = -10_000;
+
 pub(super) fn rules(starts: Starts) -> Result<Vec<Rules>, BackendError> {
     let own = match starts {
         Starts::Threads => [sockets()?, signals()?].concat(),
         Starts::Programs => Vec::new(),
     };
-    let all = [own, vec![pairs()?, terminals()?, clones(starts)?], schedules()?];
+    let all = [own, vec![pairs()?, terminals()?, clones(starts)?, advice()?], schedules()?];
     Ok(all.concat())
 }
 
@@ -93,6 +96,12 @@ fn clones(starts: Starts) -> Result<Rules, BackendError> {
     let namespaces = NAMESPACES.map(|flag| masked(0, bits(flag), bits(flag)));
     let rules = process.into_iter().chain(namespaces).map(|condition| all([condition]));
     Ok((libc::SYS_clone, rules.collect::<Result<_, _>>()?))
+}
+
+/// Advice on the memory of other processes. The engine gives the memory of guests that ended back with it, many at once: one by
+/// one, each would interrupt the other processors.
+fn advice() -> Result<Rules, BackendError> {
+    Ok((libc::SYS_process_madvise, vec![all([differs(0, PIDFD_SELF)])?]))
 }
 
 /// An abort sends a signal to its own process.

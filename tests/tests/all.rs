@@ -100,6 +100,7 @@ mod services;
 mod settings;
 mod shadow;
 mod shadow_agent;
+mod shadow_compared;
 mod shadow_planted;
 mod shares;
 mod shop;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use airlock_tests::server::Server;
+use airlock_types::digest::{hex, sha256_of};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -99,4 +100,101 @@ async fn a_server_applies_the_rules_at_its_start() {
     assert_eq!(count(folder.path(), "calls"), 1);
     assert_eq!(count(folder.path(), "prunes WHERE by = 'server' AND removed = 1"), 1);
     drop(server);
+}
+
+/// Removes a record as retention does, with an entry that a program without the key writes. Returns the number of the entry.
+fn forge(folder: &Path, id: &str) -> i64 {
+    let journal = journal(folder);
+    let at: i64 = journal.query_row("SELECT number FROM log WHERE id = ?1", [id], |row| row.get(0)).unwrap();
+    for change in [
+        "INSERT INTO leaves SELECT number, leaf FROM log WHERE id = ?1",
+        "DELETE FROM log WHERE id = ?1",
+        "DELETE FROM records WHERE id = ?1",
+    ] {
+        assert_eq!(journal.execute(change, [id]).unwrap(), 1);
+    }
+    let size = "SELECT max(number) + 1 FROM (SELECT number FROM log UNION ALL SELECT number FROM leaves)";
+    let number: i64 = journal.query_row(size, [], |row| row.get(0)).unwrap();
+    let text = format!(
+        r#"{{"at_unix_ms":1,"by":"server","erased":0,"erased_entries":[],"first":"{id}","kept_bytes":42,"last":"{id}","removed":1,"removed_entries":[[{at},{at}]],"run":1}}"#
+    );
+    let head = sha256_of(&[text.as_bytes()]);
+    let entry = format!(r#"{{"head":"{}","kind":"prune","number":{number}}}"#, hex(&head));
+    let leaf = sha256_of(&[&[0], entry.as_bytes()]);
+    let insert = "INSERT INTO log (number, leaf, kind, head, text) VALUES (?1, ?2, 'prune', ?3, ?4)";
+    journal.execute(insert, rusqlite::params![number, leaf, head, text]).unwrap();
+    number
+}
+
+#[test]
+fn a_record_that_another_program_removed_is_found_and_one_that_retention_removed_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), RULES);
+    let run = |args: &[&str]| {
+        let done = airlock(&path, &[&["journal"], args].concat());
+        let text =
+            [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+        (done.status.code().unwrap(), text)
+    };
+    call(&path, "reads");
+    age(folder.path(), 3 * 86_400_000);
+    let id = call(&path, "reads");
+    let (exit, said) = run(&["prune"]);
+    assert!(exit == 0 && said.starts_with("1 record removed"), "{said}");
+    let (exit, said) = run(&["verify"]);
+    assert!(exit == 0 && said.starts_with("3 entries, 0 faults\n"), "{said}");
+    let number = forge(folder.path(), &id);
+    let (exit, said) = run(&["verify"]);
+    let fault = format!(
+        "inserted entry {number}: it says that retention removed 1 record, {id}, and is not signed with the key of the log: another \
+         program wrote it, or the key was missing then\n4 entries, 1 fault\n"
+    );
+    assert!(exit == 1 && said.starts_with(&fault), "{said}");
+}
+
+#[test]
+fn retention_without_its_key_removes_nothing_and_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = registry_in(folder.path(), RULES);
+    let run = |args: &[&str]| {
+        let done = airlock(&path, &[&["journal"], args].concat());
+        let text =
+            [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+        (done.status.code().unwrap(), text)
+    };
+    let aged = || {
+        call(&path, "reads");
+        age(folder.path(), 3 * 86_400_000);
+    };
+    aged();
+    assert_eq!(run(&["prune"]).0, 0);
+    let (exit, said) = run(&["key", "--new"]);
+    assert!(
+        exit == 70 && said.contains("is there, and another is made only in the place of one that was lost"),
+        "{said}"
+    );
+    aged();
+    let key = folder.path().join(".airlock/journal.db-log-key");
+    let old = run(&["key"]).1;
+    std::fs::remove_file(&key).unwrap();
+    let (exit, said) = run(&["prune"]);
+    assert!(
+        exit == 70
+            && said.contains("put it back from a backup")
+            && said.contains("`airlock journal key --new`"),
+        "{said}"
+    );
+    assert!(!key.exists() && count(folder.path(), "calls") == 1);
+    let (exit, said) = run(&["verify"]);
+    assert!(exit == 1 && said.contains("the key of the log is missing, and none is given"), "{said}");
+    let (_, said) = run(&["verify", "--key", old.trim()]);
+    assert!(!said.contains("sign"), "{said}");
+    let (exit, new) = run(&["key", "--new"]);
+    assert!(exit == 0 && new.starts_with("airlock-journal/") && new != old, "{new}");
+    let (exit, said) = run(&["prune"]);
+    assert!(exit == 0 && said.starts_with("1 record removed"), "{said}");
+    let (exit, said) = run(&["verify"]);
+    assert!(exit == 0 && said.contains("began to sign with entry 3"), "{said}");
+    let name = new.split('+').next().unwrap();
+    assert!(said.contains(&format!("the key of the log, `{name}`, began")), "{said}");
 }

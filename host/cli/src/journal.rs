@@ -19,8 +19,8 @@ pub(super) enum Verb {
     Consistency(proof::ConsistencyArgs),
     /// Print records, oldest first: as they are, or as spans of OpenTelemetry
     Export(export::Args),
-    /// Print the public key that checkpoints are signed with
-    Key,
+    /// Print the public key that the log is signed with
+    Key(proof::KeyArgs),
     /// Prove that the record of a call is in the log: prints a proof that can be checked without the journal
     Prove(proof::ProveArgs),
     /// Erase and remove records as the registry says, now
@@ -34,7 +34,7 @@ pub(super) fn run(verb: &Verb, registry: &Path, printer: &Printer) -> Ended {
         Verb::Checkpoint => proof::checkpoint(registry, printer),
         Verb::Consistency(args) => proof::consistency(args, registry, printer),
         Verb::Export(args) => export::run(args, registry, printer),
-        Verb::Key => proof::key(registry, printer),
+        Verb::Key(args) => proof::key(args, registry, printer),
         Verb::Prove(args) => proof::prove(args, registry, printer),
         Verb::Prune(args) => prune::run(args, registry, printer),
         Verb::Verify(args) => verify::run(args, registry, printer),

@@ -83,6 +83,16 @@ pub struct Exported {
     pub to: String,
 }
 
+/// The entry with which the key of a log began to sign. What entries before it say of retention and exports has no signature that is
+/// checked: it was what the key found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Begun {
+    /// The number of the entry.
+    pub number: u64,
+    /// The name of the key.
+    pub key: String,
+}
+
 /// What a verification found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verified {
@@ -111,6 +121,9 @@ pub struct Verified {
     /// The last checkpoint that left the machine, as the log says; none if none did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exported: Option<Exported>,
+    /// The entry with which the key of the log began to sign; none in a log that was signed from its first entry on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Begun>,
     /// The names of other keys than the one compared with, whose checkpoints left the machine, as the log says: a key was lost or
     /// replaced.
     pub other_keys: Vec<String>,

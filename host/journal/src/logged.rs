@@ -14,12 +14,21 @@ impl Journal {
         self.logged()?.checkpoint()
     }
 
-    /// The public key of checkpoints. Makes a missing key.
+    /// The public key of the log. Makes a missing key.
     ///
     /// # Errors
-    /// When the key cannot be read or made.
+    /// When the key cannot be read or made, or was lost.
     pub fn checkpoint_key(&self) -> Result<VerifyingKey, JournalError> {
         self.logged()?.checkpoint_key()
+    }
+
+    /// Makes another key in the place of one that was lost. It signs what the log is now, so that what the log says of retention and
+    /// exports needs no other signature until then.
+    ///
+    /// # Errors
+    /// When there is a key, or the folder of the tiles that the lost one signed.
+    pub fn new_checkpoint_key(&self) -> Result<VerifyingKey, JournalError> {
+        self.logged()?.new_checkpoint_key()
     }
 
     /// Notes in the log that a checkpoint left the machine.
@@ -68,7 +77,7 @@ impl Journal {
     }
 
     /// Verifies every record, the tiles, and the checkpoints that were kept elsewhere. Without a key, checkpoints must be
-    /// signed by the one beside the journal. Blocks; calls do not wait for it.
+    /// signed by the one beside the journal. Entries may be signed by both. Blocks; calls do not wait for it.
     ///
     /// # Errors
     /// When the journal cannot be read. What is wrong with it is in the report.

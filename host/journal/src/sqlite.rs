@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use crate::beside::Beside;
 use crate::grade::{Given, Graded};
 use crate::listing::{Filter, Listed, Tail};
+use crate::log::Tiles;
 use crate::queue::Message;
 use crate::retention::{By, Keep, Pruned, Rules};
 use crate::store::{self, Fault, NotGraded, Step, Store, StoreError};
@@ -55,7 +56,12 @@ impl Sqlite {
         Sqlite::start(path, store.ok(), bytes_max)
     }
 
-    fn start(path: &Path, store: Option<Store>, bytes_max: u64) -> Result<Sqlite, JournalError> {
+    fn start(path: &Path, mut store: Option<Store>, bytes_max: u64) -> Result<Sqlite, JournalError> {
+        if let Some(store) = &mut store {
+            // From the first opening on: until the key has begun, an entry that a forger wrote is taken for one of an earlier
+            // version. Whatever prevents it is told where the key is needed.
+            let _ = store.key(&Tiles::beside(path));
+        }
         let beside = Arc::<Beside>::default();
         let writer = Writer::start(path.to_owned(), store, Arc::clone(&beside), bytes_max)
             .map_err(|err| cannot_open(path, err.to_string()))?;
@@ -143,6 +149,8 @@ impl Sqlite {
         let failed = |err: StoreError| JournalError::Write(err.to_string());
         let mut store = self.beside.open(&self.path).map_err(JournalError::Write)?;
         store.overwrite_removed().map_err(failed)?;
+        // Before anything is removed: what retention took is signed.
+        store.key(&Tiles::beside(&self.path)).map_err(failed)?;
         store.write(store::index).map_err(failed)?;
         let mut pruning = Pruning { pruned: Pruned::none(by), run: None, now_unix_ms };
         // Callers can make up names, the empty one too.

@@ -15,6 +15,7 @@ pub(crate) mod processes;
 mod prune;
 mod schema;
 mod seal;
+pub(crate) mod signing;
 mod size;
 mod trouble;
 pub(crate) mod verify;
@@ -30,6 +31,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 use serde::Serialize;
 
 use super::{Durability, JournalError};
+use crate::log::KeyError;
 use crate::state;
 use airlock_types::record;
 use airlock_types::record::Record;
@@ -108,6 +110,9 @@ pub(super) enum StoreError {
     /// A value cannot be compressed.
     #[error("a value of a record cannot be compressed: {0}")]
     Compress(#[source] std::io::Error),
+    /// There is no key to sign an entry with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The file that says which process owns the intents cannot be written.
     #[error("the file beside it that marks this process as running cannot be written: {0}")]
     Owner(#[source] std::io::Error),
@@ -131,7 +136,7 @@ impl StoreError {
     pub(super) fn fault(&self) -> Fault {
         match self {
             StoreError::Json | StoreError::Compress(_) => Fault::Record,
-            StoreError::Pinned(_) | StoreError::Owner(_) => Fault::Disk,
+            StoreError::Pinned(_) | StoreError::Owner(_) | StoreError::Key(_) => Fault::Disk,
             StoreError::Open(_) | StoreError::Displaced | StoreError::Numbers => Fault::Broken,
             StoreError::Sqlite(err) => match err.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Fault::Busy,

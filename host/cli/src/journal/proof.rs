@@ -28,6 +28,14 @@ pub(crate) struct ConsistencyArgs {
     new: PathBuf,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeyArgs {
+    /// Make another one in the place of one that was lost. It signs the log as it is: what the log says until then of retention
+    /// and exports needs no other signature
+    #[arg(long)]
+    new: bool,
+}
+
 /// The journal of a registry.
 pub(super) fn open(registry: &Path) -> anyhow::Result<Journal> {
     Ok(host::open_journal(&ConfigFile::read(registry)?)?)
@@ -47,8 +55,9 @@ pub(crate) fn checkpoint(registry: &Path, printer: &Printer) -> Ended {
     Ok(0)
 }
 
-pub(crate) fn key(registry: &Path, printer: &Printer) -> Ended {
-    printer.line(open(registry)?.checkpoint_key()?);
+pub(crate) fn key(args: &KeyArgs, registry: &Path, printer: &Printer) -> Ended {
+    let journal = open(registry)?;
+    printer.line(if args.new { journal.new_checkpoint_key()? } else { journal.checkpoint_key()? });
     Ok(0)
 }
 

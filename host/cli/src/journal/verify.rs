@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::proof::{checkpoints, open};
 use crate::print::{Message, Printer};
 use crate::{EXIT_NO, Ended};
-use airlock_journal::evidence::{Exported, Fault, Replaced, Verified};
+use airlock_journal::evidence::{Begun, Exported, Fault, Replaced, Verified};
 use airlock_journal::log::VerifyingKey;
 use airlock_types::words::count;
 
@@ -14,8 +14,8 @@ pub(crate) struct Args {
     /// A file with checkpoints that was kept elsewhere: a tail that was cut off is found against them
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
-    /// The key that signed the checkpoints, as `airlock journal key` printed it; without it the one beside the journal
-    #[arg(long, value_name = "KEY", requires = "since")]
+    /// The key that signed checkpoints and entries, as `airlock journal key` printed it; without it the one beside the journal
+    #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Print one JSON document
     #[arg(long)]
@@ -69,6 +69,12 @@ fn print(verified: &Verified, given: usize, printer: &Printer) {
     let more = verified.replaced_count - verified.replaced.len() as u64;
     if more > 0 {
         printer.line(format!("and {more} more records were written again"));
+    }
+    if let Some(Begun { number, key }) = &verified.begun {
+        printer.line(format!(
+            "the key of the log, `{key}`, began to sign with entry {number}: what the log says before it of retention and exports was what it \
+             found there"
+        ));
     }
     for key in &verified.other_keys {
         printer

@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     threads.block_on(async {
         let hosts = registries.open(&process, printer).await?;
         let comparators = comparators(&suite, &hosts, &cases)?;
-        let ignored = comparators.iter().map(|(tool, of)| (tool.clone(), of.ignored() as u64)).collect();
+        let ignored = ignored(&comparators);
         let jobs = cases
             .into_iter()
             .map(|(name, case)| job(args, &suite, &hosts, &comparators, identity.as_deref(), name, case));
@@ -191,29 +191,43 @@ fn tried(args: &Args, file: &ConfigFile, cases: &BTreeMap<String, Case>) -> anyh
     Ok(Tried::Component(component, tools))
 }
 
-/// The comparators of each tool, by the types of the component that was recorded.
-fn comparators(
-    suite: &Suite,
-    hosts: &Hosts,
-    cases: &BTreeMap<String, Case>,
-) -> anyhow::Result<BTreeMap<String, Arc<Comparators>>> {
-    let mut made = BTreeMap::new();
+/// The comparators of tools, by the tool and the component that was recorded.
+type ByRecorded = BTreeMap<(String, String), Arc<Comparators>>;
+
+/// The comparators of each tool, by the types and the contract of the component that was recorded: the cases of one tool may be of
+/// several.
+fn comparators(suite: &Suite, hosts: &Hosts, cases: &BTreeMap<String, Case>) -> anyhow::Result<ByRecorded> {
+    let mut made = ByRecorded::new();
     for case in cases.values() {
-        let tool = &case.stratum.tool;
-        if let (false, Ok(host)) = (made.contains_key(tool), hosts.base(case.component())) {
+        let (tool, key) = (&case.stratum.tool, recorded(case));
+        if let (false, Ok(host)) = (made.contains_key(&key), hosts.base(case.component())) {
             let (ty, of_contract) = (result_ty(&host, tool), compared_by(&host, tool));
             let comparators = suite.comparators(tool, ty.as_ref(), &of_contract);
-            made.insert(tool.clone(), Arc::new(comparators.map_err(|err| Message(err.to_string()))?));
+            made.insert(key, Arc::new(comparators.map_err(|err| Message(err.to_string()))?));
         }
     }
     Ok(made)
+}
+
+fn recorded(case: &Case) -> (String, String) {
+    (case.stratum.tool.clone(), case.component().to_owned())
+}
+
+/// The most places of each tool that are not compared.
+fn ignored(comparators: &ByRecorded) -> BTreeMap<String, u64> {
+    let mut most = BTreeMap::new();
+    for ((tool, _), of) in comparators {
+        let most = most.entry(tool.clone()).or_insert(0);
+        *most = (of.ignored() as u64).max(*most);
+    }
+    most
 }
 
 fn job(
     args: &Args,
     suite: &Suite,
     hosts: &Hosts,
-    comparators: &BTreeMap<String, Arc<Comparators>>,
+    comparators: &ByRecorded,
     identity: Option<&[u8]>,
     name: String,
     case: Case,
@@ -226,7 +240,7 @@ fn job(
         candidate: hosts.candidate(&case.stratum.tool, case.component()),
         mode: suite.candidate,
         is_live: !args.offline,
-        comparators: comparators.get(&case.stratum.tool).cloned().unwrap_or_default(),
+        comparators: comparators.get(&recorded(&case)).cloned().unwrap_or_default(),
         case,
     }
 }

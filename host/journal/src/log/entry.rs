@@ -27,10 +27,12 @@ pub(crate) enum Kind {
     Gap,
     /// A checkpoint was exported.
     Checkpoint,
+    /// The key of the log began to sign entries: what the log was then.
+    Key,
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 10] = [
         Kind::Before,
         Kind::Call,
         Kind::Effect,
@@ -40,6 +42,7 @@ impl Kind {
         Kind::Prune,
         Kind::Gap,
         Kind::Checkpoint,
+        Kind::Key,
     ];
 
     /// As it is stored.
@@ -54,6 +57,7 @@ impl Kind {
             Kind::Prune => "prune",
             Kind::Gap => "gap",
             Kind::Checkpoint => "checkpoint",
+            Kind::Key => "key",
         }
     }
 
@@ -63,7 +67,7 @@ impl Kind {
             Kind::Call => other == Kind::Call,
             Kind::Effect => matches!(other, Kind::Effect | Kind::Intent),
             Kind::Intent | Kind::Withdrawn => other == Kind::Intent,
-            Kind::Before | Kind::Grade | Kind::Prune | Kind::Gap | Kind::Checkpoint => false,
+            Kind::Before | Kind::Grade | Kind::Prune | Kind::Gap | Kind::Checkpoint | Kind::Key => false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Keys of checkpoints: Ed25519, in the text forms of C2SP signed notes that Go's `note` package reads and writes.
+//! Keys of checkpoints and of entries: Ed25519, in the text forms of C2SP signed notes that Go's `note` package reads and writes.
 
 use std::fmt;
 use std::fs::File;
@@ -18,6 +18,9 @@ const ED25519_TYPE: u8 = 1;
 
 /// How the text of a private key begins.
 const PRIVATE: &str = "PRIVATE+KEY+";
+
+/// The second line of the file of a key that has begun to sign entries. Files of earlier versions have one line.
+const BEGUN: &str = "begun";
 
 /// Rights of group and others.
 const OTHERS: u32 = 0o077;
@@ -45,7 +48,8 @@ pub enum KeyError {
     /// The file of the private key is missing, and is needed: another key would not be that of the checkpoints there are.
     #[error(
         "the key of checkpoints `{}` is missing, and the checkpoint in `{}` was signed with it: put it back from a backup. If it \
-         is lost, move that folder away: a new key is made then, and what was signed before stays signed by the old one",
+         is lost, move that folder away, and `airlock journal key --new` makes another; what was signed before stays signed by the \
+         old one",
         .path.display(),
         .tiles.display()
     )]
@@ -55,6 +59,19 @@ pub enum KeyError {
         /// The folder of the tiles.
         tiles: PathBuf,
     },
+    /// The file of the private key is missing, and entries of the log are signed with it.
+    #[error(
+        "the key `{}` of the log is missing, and what the log says of retention and exports was signed with it: put it back from a \
+         backup. If it is lost, `airlock journal key --new` makes another, which signs what the log says now",
+        .0.display()
+    )]
+    Used(PathBuf),
+    /// There is a key where a new one is to be made.
+    #[error("the key `{}` is there, and another is made only in the place of one that was lost; `airlock journal key` prints it", .0.display())]
+    There(PathBuf),
+    /// The file of the private key was removed while it was used.
+    #[error("the key `{}` of the log is missing: put it back from a backup", .0.display())]
+    Missing(PathBuf),
 }
 
 /// A public key of checkpoints.
@@ -68,6 +85,7 @@ pub struct VerifyingKey {
 pub struct SigningKey {
     pair: Ed25519KeyPair,
     verifying: VerifyingKey,
+    has_begun: bool,
 }
 
 impl VerifyingKey {
@@ -128,11 +146,24 @@ impl SigningKey {
         if let Some(key) = SigningKey::existing(path)? {
             return Ok(key);
         }
-        let mut seed = [0; 32];
-        aws_lc_rs::rand::fill(&mut seed).map_err(|_| failed("the system has no random bytes".into()))?;
+        // The process's own generator, which the kernel seeds, as for salts.
+        let seed = rand::random();
         let key = SigningKey::of_seed(seed).ok_or_else(|| failed("it cannot be made".into()))?;
         state::replace(path, key.text(&seed).as_bytes()).map_err(|err| failed(err.to_string()))?;
         Ok(key)
+    }
+
+    /// Notes in the file of the key that it has begun to sign entries. One process at a time may do so.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub(crate) fn begin(self, path: &Path) -> Result<SigningKey, KeyError> {
+        let failed = |reason: String| KeyError::File { path: path.to_owned(), reason };
+        let text = text(path).map_err(failed)?;
+        let (line, _) = lines(&text);
+        let begun = format!("{line}\n{BEGUN}\n");
+        state::replace(path, begun.as_bytes()).map_err(|err| failed(err.to_string()))?;
+        Ok(SigningKey { has_begun: true, ..self })
     }
 
     /// The key in a file, which may be missing.
@@ -156,13 +187,12 @@ impl SigningKey {
     }
 
     fn read(path: &Path) -> Result<SigningKey, String> {
-        let mut text = String::new();
-        let file = File::open(path).map_err(|err| err.to_string())?;
-        file.take(KEY_BYTES_MAX).read_to_string(&mut text).map_err(|err| err.to_string())?;
-        let key = text.trim_end().strip_prefix(PRIVATE).and_then(parts);
+        let text = text(path)?;
+        let (line, has_begun) = lines(&text);
+        let key = line.strip_prefix(PRIVATE).and_then(parts);
         let seeded = key.and_then(|(name, seed)| Some((name, SigningKey::of_seed(seed)?)));
         match seeded {
-            Some((name, key)) if key.verifying.name == name => Ok(key),
+            Some((name, key)) if key.verifying.name == name => Ok(SigningKey { has_begun, ..key }),
             _ => Err("it is damaged: put a backup in its place, or move it away for a new key".into()),
         }
     }
@@ -172,12 +202,17 @@ impl SigningKey {
         let public: [u8; 32] = pair.public_key().as_ref().try_into().ok()?;
         // Of the key itself, so that no two logs have one name.
         let name = format!("airlock-journal/{}", &sha256(&public)[..16]);
-        Some(SigningKey { pair, verifying: VerifyingKey { name, public } })
+        Some(SigningKey { pair, verifying: VerifyingKey { name, public }, has_begun: false })
     }
 
     fn text(&self, seed: &[u8; 32]) -> String {
         let key = [&[ED25519_TYPE][..], seed].concat();
         format!("{PRIVATE}{}+{}+{}\n", self.verifying.name, hex(&self.verifying.id()), BASE64.encode(&key))
+    }
+
+    /// Whether it has begun to sign entries: nothing is signed any more because it is older than signatures.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// The public key.
@@ -195,6 +230,22 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SigningKey").field(&self.verifying).finish()
     }
+}
+
+/// The text of the file of a key.
+fn text(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|err| err.to_string())?;
+    file.take(KEY_BYTES_MAX).read_to_string(&mut text).map_err(|err| err.to_string())?;
+    Ok(text)
+}
+
+/// The line with the key, and whether the line of one that has begun follows.
+fn lines(text: &str) -> (&str, bool) {
+    let text = text.trim_end();
+    text.strip_suffix(BEGUN)
+        .and_then(|line| line.strip_suffix('\n'))
+        .map_or((text, false), |line| (line, true))
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The log of a journal in a database: its tiles and checkpoints, proofs, and verification.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,11 +8,11 @@ use super::Sqlite;
 use crate::beside::Own;
 use crate::evidence::{Exported, Fault, Verified};
 use crate::log::{
-    self, BuildError, Checkpoint, Consistency, KeyError, Kind, Lock, Note, Proof, SigningKey, Source,
-    TileFault, Tiles, VerifyingKey,
+    self, BuildError, Checkpoint, Consistency, Kind, Lock, Note, Proof, SigningKey, Source, TileFault, Tiles,
+    VerifyingKey,
 };
 use crate::store::verify::Against;
-use crate::store::{self, Store, StoreError, processes};
+use crate::store::{self, Store, StoreError, processes, signing};
 use crate::{JournalError, owner};
 
 /// How long a command waits for another process that builds tiles.
@@ -38,36 +37,26 @@ fn failed(err: impl ToString) -> JournalError {
 }
 
 impl Sqlite {
-    fn key_path(&self) -> PathBuf {
-        let mut path = self.path.as_os_str().to_owned();
-        path.push(log::KEY_SUFFIX);
-        path.into()
-    }
-
     /// A connection of its own: nothing of this is in a call's way.
     fn own_store(&self) -> Result<Own<'_>, JournalError> {
         self.beside.open(&self.path).map_err(JournalError::Read)
     }
 
-    /// The key of checkpoints. Makes a missing one, but not beside checkpoints that it would not have signed. Under the lock of the
-    /// tiles.
-    fn key(&self, tiles: &Tiles) -> Result<SigningKey, JournalError> {
-        let path = self.key_path();
-        let existing = SigningKey::existing(&path).map_err(failed)?;
-        match existing {
-            Some(key) => Ok(key),
-            None if tiles.checkpoint().map_err(failed)?.is_some() => {
-                Err(failed(KeyError::Lost { path, tiles: tiles.folder().to_owned() }))
-            }
-            None => SigningKey::open(&path).map_err(failed),
-        }
+    /// The key beside the journal; none if it is missing.
+    fn existing_key(&self) -> Result<Option<SigningKey>, JournalError> {
+        SigningKey::existing(&log::key_path(&self.path)).map_err(failed)
     }
 
-    /// The public key of checkpoints. Makes a missing key.
+    /// The public key of the log. Makes a missing key.
     pub(crate) fn checkpoint_key(&self) -> Result<VerifyingKey, JournalError> {
-        let tiles = Tiles::beside(&self.path);
-        let _lock = lock(&tiles, LOCK_WAIT)?;
-        Ok(self.key(&tiles)?.verifying().clone())
+        let key = self.own_store()?.key(&Tiles::beside(&self.path)).map_err(failed)?;
+        Ok(key.verifying().clone())
+    }
+
+    /// Makes another key in the place of one that was lost.
+    pub(crate) fn new_checkpoint_key(&self) -> Result<VerifyingKey, JournalError> {
+        let key = self.own_store()?.new_key(&Tiles::beside(&self.path)).map_err(failed)?;
+        Ok(key.verifying().clone())
     }
 
     /// Builds the tiles of all that is written, and signs a checkpoint of it.
@@ -75,18 +64,8 @@ impl Sqlite {
         // Records that are queued come with the next one.
         let tiles = Tiles::beside(&self.path);
         let lock = lock(&tiles, LOCK_WAIT)?;
-        let store = self.own_store()?;
-        self.build(&tiles, &lock, &store)
-    }
-
-    fn build(&self, tiles: &Tiles, lock: &Lock, store: &Store) -> Result<Note, JournalError> {
-        let key = self.key(tiles)?;
-        let connection = store.connection();
-        let size = store::log::size(connection).map_err(StoreError::from).map_err(failed)?;
-        let mut leaves =
-            |first, count| store::log::leaves(connection, first, count).map_err(StoreError::from);
-        let mut source = Source { size, leaves: &mut leaves };
-        log::build(tiles, lock, &key, &mut source).map_err(|err: BuildError<StoreError>| failed(err))
+        let mut store = self.own_store()?;
+        build(&tiles, &lock, &mut store)
     }
 
     /// Notes in the log that a checkpoint left the machine.
@@ -94,8 +73,9 @@ impl Sqlite {
         let Checkpoint { origin, size, root } = &note.checkpoint;
         let told = Told { at_unix_ms, origin, root: store::verify::base64(root), size: *size, to };
         let text = serde_json::to_string(&told).map_err(failed)?;
-        let new = store::log::New::told(Kind::Checkpoint, &text);
-        let written = self.own_store()?.write(|connection| store::log::append(connection, new));
+        let mut store = self.own_store()?;
+        let key = store.key(&Tiles::beside(&self.path)).map_err(failed)?;
+        let written = store.write(|connection| signing::append(connection, Kind::Checkpoint, &text, &key));
         written.map(drop).map_err(|err: StoreError| JournalError::Write(err.to_string()))
     }
 
@@ -117,7 +97,7 @@ impl Sqlite {
     /// Proves that the record of a call is in the log, against a checkpoint of all that is written.
     pub(crate) fn prove(&self, id: &str) -> Result<Option<Proof>, JournalError> {
         self.writer.flush()?;
-        let (tiles, store) = (Tiles::beside(&self.path), self.own_store()?);
+        let (tiles, mut store) = (Tiles::beside(&self.path), self.own_store()?);
         // A proof of an entry whose record is another by now would say that what is there was written.
         if let Some(fault) = self.faults(id)?.into_iter().next() {
             return Err(JournalError::Altered { id: id.to_owned(), what: fault.what });
@@ -126,7 +106,7 @@ impl Sqlite {
             return Ok(None);
         };
         let lock = lock(&tiles, LOCK_WAIT)?;
-        let note = self.build(&tiles, &lock, &store)?;
+        let note = build(&tiles, &lock, &mut store)?;
         let size = note.checkpoint.size;
         let path =
             log::inclusion(index, size, &mut |level, at| tiles.node(size, level, at)).map_err(failed)?;
@@ -144,10 +124,10 @@ impl Sqlite {
         new: &Note,
     ) -> Result<Result<Consistency, String>, JournalError> {
         self.writer.flush()?;
-        let (tiles, store) = (Tiles::beside(&self.path), self.own_store()?);
+        let (tiles, mut store) = (Tiles::beside(&self.path), self.own_store()?);
         let lock = lock(&tiles, LOCK_WAIT)?;
-        let built = self.build(&tiles, &lock, &store)?;
-        let key = self.key(&tiles)?;
+        let built = build(&tiles, &lock, &mut store)?;
+        let key = store.key(&tiles).map_err(failed)?;
         let size = built.checkpoint.size;
         let (old_size, new_size) = (old.checkpoint.size, new.checkpoint.size);
         if old_size == 0 || old_size > new_size {
@@ -180,7 +160,10 @@ impl Sqlite {
 
     /// What is wrong with what is stored of one call.
     pub(crate) fn faults(&self, id: &str) -> Result<Vec<Fault>, JournalError> {
-        self.read(|connection| store::verify::record(connection, id).map_err(failed))
+        // Without a key nothing is said about signatures: a verification tells of that.
+        let key = self.existing_key().ok().flatten();
+        let key = key.as_ref().map(SigningKey::verifying);
+        self.read(|connection| store::verify::record(connection, id, key).map_err(failed))
     }
 
     /// Verifies everything.
@@ -192,9 +175,11 @@ impl Sqlite {
         self.writer.flush()?;
         let (tiles, store) = (Tiles::beside(&self.path), self.own_store()?);
         let lock = tiles.is_there().then(|| lock(&tiles, LOCK_WAIT)).transpose()?;
-        let own = SigningKey::existing(&self.key_path()).map_err(failed)?;
-        let key = key.or(own.as_ref().map(SigningKey::verifying));
-        let against = Against { tiles: lock.as_ref().map(|_| &tiles), since, key };
+        let own = self.existing_key()?;
+        let own = own.as_ref().map(SigningKey::verifying);
+        let tiles = lock.as_ref().map(|_| &tiles);
+        let keys = own.into_iter().chain(key).collect();
+        let against = Against { tiles, since, key: key.or(own), keys };
         let mut verified = store::verify::verify(store.connection(), &against).map_err(failed)?;
         for dead in owner::dead(&self.path) {
             let missing = processes::missing(store.connection(), &dead.id, dead.owed);
@@ -202,6 +187,16 @@ impl Sqlite {
         }
         Ok(verified)
     }
+}
+
+/// Builds the tiles of all that is written, and signs a checkpoint of it.
+fn build(tiles: &Tiles, lock: &Lock, store: &mut Store) -> Result<Note, JournalError> {
+    let key = store.key(tiles).map_err(failed)?;
+    let connection = store.connection();
+    let size = store::log::size(connection).map_err(StoreError::from).map_err(failed)?;
+    let mut leaves = |first, count| store::log::leaves(connection, first, count).map_err(StoreError::from);
+    let mut source = Source { size, leaves: &mut leaves };
+    log::build(tiles, lock, &key, &mut source).map_err(|err: BuildError<StoreError>| failed(err))
 }
 
 /// Locks the tiles. Waits for another process that builds them.

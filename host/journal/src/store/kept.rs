@@ -49,7 +49,7 @@ fn leaves(connection: &Connection) -> rusqlite::Result<u64> {
 fn told(connection: &Connection, since: i64) -> Result<u64, StoreError> {
     // By the index of what is told, kind by kind.
     let told = "SELECT count(*), coalesce(sum(octet_length(text)), 0) FROM log
-                WHERE kind IN ('checkpoint', 'gap', 'prune') AND text IS NOT NULL AND number >= ?1";
+                WHERE kind IN ('checkpoint', 'gap', 'key', 'prune') AND text IS NOT NULL AND number >= ?1";
     let (count, bytes): (i64, i64) =
         connection.prepare_cached(told)?.query_row([since], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(count.unsigned_abs() * TOLD_BYTES + bytes.unsigned_abs())

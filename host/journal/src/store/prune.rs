@@ -3,12 +3,14 @@
 //! All removal of records passes `remove` here or in `size`, all erasure `erase`: what must outlive a record is kept
 //! there. Owns the entries that tell of it. Must not know the rules.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
 use super::log::{self, New};
-use super::{StoreError, json_text, kept, signed};
-use crate::log::{Kind, Ranges};
+use super::{StoreError, json_text, kept, signed, signing};
+use crate::log::{KeyError, Kind, Ranges};
 use crate::retention::{By, Keep, Pruned};
 use airlock_types::digest::sha256_of;
 use airlock_types::record;
@@ -244,8 +246,26 @@ pub(crate) fn tell(
         run,
     };
     let text = serde_json::to_string(&told).map_err(|_| StoreError::Json)?;
-    log::append(connection, New::told(Kind::Prune, &text))?;
+    match (signing::key_of(connection), by) {
+        (Ok(key), _) => signing::append(connection, Kind::Prune, &text, &key)?,
+        (Err(err), By::Command | By::Server) => return Err(err.into()),
+        // Records of calls would not be written any more. Verification tells of the entry.
+        (Err(err), By::Space) => {
+            unsigned(&err);
+            log::append(connection, New::told(Kind::Prune, &text))?
+        }
+    };
     Ok(run)
+}
+
+/// Says once that records make room without a signature.
+fn unsigned(err: &KeyError) {
+    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    if !IS_SAID.swap(true, Ordering::Relaxed) {
+        tracing::error!(
+            "the oldest records make room, and the entry of the log about it is not signed: {err}"
+        );
+    }
 }
 
 /// The time of the latest record, for entries about records that made room for it. 0 for a journal without one.

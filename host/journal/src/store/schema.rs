@@ -16,7 +16,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 const TRIES_MAX: u32 = 500;
 
 /// Version of the tables, stored in `user_version`.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 /// Page size of a new file; an older file keeps its own. Records have some kilobytes: large pages waste less space and
 /// take fewer writes.
@@ -156,6 +156,9 @@ INSERT INTO leaves SELECT number, leaf FROM log WHERE coalesce(kind, id, head, p
 DELETE FROM log WHERE coalesce(kind, id, head, payload, salt, ends, text) IS NULL;
 ";
 
+// From version 7, which signed no entry, nothing changes in the tables: the key of the log begins when the journal is opened. The
+// version keeps programs away that would write entries without a signature.
+
 /// Migrates the database to `VERSION`. Refuses a newer version.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), String> {
     let text = |err: rusqlite::Error| explained(&err);
@@ -221,15 +224,19 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     if version < 5 {
         transaction.execute_batch(ADDED_IN_5)?;
     }
-    // Before the log of an older journal is made, which looks there for its last entry.
-    transaction.execute_batch(ADDED_IN_7)?;
+    if version < 7 {
+        // Before the log of an older journal is made, which looks there for its last entry.
+        transaction.execute_batch(ADDED_IN_7)?;
+    }
     if version < 6 {
         transaction.execute_batch(ADDED_IN_6)?;
         transaction.execute_batch(LISTED_IN_6)?;
         adopt::adopt(&transaction)?;
         transaction.execute_batch(REMOVED_IN_6)?;
     }
-    transaction.execute_batch(FROM_6)?;
+    if version < 7 {
+        transaction.execute_batch(FROM_6)?;
+    }
     // After the tables, which they name.
     transaction.execute_batch(views::CREATE)?;
     transaction.pragma_update(None, "user_version", VERSION)?;

@@ -8,6 +8,7 @@ mod entry;
 mod gone;
 mod row;
 mod schema;
+mod signature;
 mod tables;
 mod tree;
 
@@ -22,6 +23,7 @@ use crate::evidence::{Exported, Fault, FaultKind, Verified};
 use crate::log::{Hash, Kind, Note, Tiles, VerifyingKey};
 use entry::{Found, Pending};
 use gone::Gone;
+use signature::Signatures;
 use tree::Tree;
 
 /// Entries that one transaction checks: those of a tile.
@@ -38,6 +40,8 @@ pub(crate) struct Against<'a> {
     pub(crate) since: &'a [Note],
     /// The key that must have signed checkpoints; none if it is not known.
     pub(crate) key: Option<&'a VerifyingKey>,
+    /// The keys that may have signed entries.
+    pub(crate) keys: Vec<&'a VerifyingKey>,
 }
 
 /// A verification as it goes on.
@@ -45,6 +49,7 @@ struct Verifier<'v> {
     connection: &'v Connection,
     report: Verified,
     gone: Gone,
+    signatures: Signatures<'v>,
     /// Intents that no entry ended so far, by number.
     pending: BTreeMap<u64, Pending>,
     /// Entries whose leaf is not theirs: they may belong to another place.
@@ -53,7 +58,7 @@ struct Verifier<'v> {
 
 /// Verifies a journal.
 pub(crate) fn verify(connection: &Connection, against: &Against<'_>) -> Result<Verified, StoreError> {
-    let mut verifier = Verifier::new(connection);
+    let mut verifier = Verifier::new(connection, &against.keys);
     // Nothing can be read from tables that are others.
     if verifier.schema()? {
         let walked = verifier.pages().and_then(|()| verifier.walk(against));
@@ -70,12 +75,18 @@ pub(crate) fn verify(connection: &Connection, against: &Against<'_>) -> Result<V
 }
 
 /// What is wrong with the record, the intent and the grades of one call. Less than a verification: neither the tiles nor the other
-/// entries are looked at.
-pub(crate) fn record(connection: &Connection, id: &str) -> Result<Vec<Fault>, StoreError> {
-    let mut verifier = Verifier::new(connection);
+/// entries are looked at. Without a key, signatures are not.
+pub(crate) fn record(
+    connection: &Connection,
+    id: &str,
+    key: Option<&VerifyingKey>,
+) -> Result<Vec<Fault>, StoreError> {
+    let keys: Vec<&VerifyingKey> = key.into_iter().collect();
+    let mut verifier = Verifier::new(connection, &keys);
     // One state for all of it: retention may erase the record meanwhile, and the call may end.
     let _snapshot = connection.unchecked_transaction()?;
     verifier.gone.catch_up(connection)?;
+    verifier.signatures.begin(connection)?;
     // The first one says how many entries are about rows of early versions.
     let entries = format!(
         "SELECT {} FROM log WHERE id = ?1 OR (id > ?1 || '/' AND id < ?1 || '0') OR (number = 0 AND kind = 'before')
@@ -84,7 +95,10 @@ pub(crate) fn record(connection: &Connection, id: &str) -> Result<Vec<Fault>, St
     );
     let mut query = connection.prepare_cached(&entries)?;
     let found = query.query_map([id], Found::of)?.collect::<Result<Vec<_>, _>>()?;
-    found.into_iter().try_for_each(|found| verifier.entry(found))?;
+    for found in found {
+        verifier.erasure(found.number, id)?;
+        verifier.entry(found)?;
+    }
     verifier.reordered();
     verifier.open_intents()?;
     verifier.rows_of(id)?;
@@ -94,11 +108,12 @@ pub(crate) fn record(connection: &Connection, id: &str) -> Result<Vec<Fault>, St
 }
 
 impl<'v> Verifier<'v> {
-    fn new(connection: &'v Connection) -> Verifier<'v> {
+    fn new(connection: &'v Connection, keys: &'v [&'v VerifyingKey]) -> Verifier<'v> {
         Verifier {
             connection,
             report: Verified::default(),
             gone: Gone::default(),
+            signatures: Signatures::new(keys),
             pending: BTreeMap::new(),
             mismatched: Vec::new(),
         }
@@ -108,7 +123,9 @@ impl<'v> Verifier<'v> {
     fn walk(&mut self, against: &Against<'_>) -> Result<(), StoreError> {
         let entries = self.size()?;
         self.report.entries = entries;
-        let mut tree = Tree::new(against, &mut self.report);
+        let begun = self.signatures.begin(self.connection)?;
+        self.report.begun = begun.as_ref().map(|(begun, _)| begun.clone());
+        let mut tree = Tree::new(against, begun, &mut self.report);
         let mut first = 0;
         while first < entries {
             let leaves = self.chunk(first, entries.min(first + CHUNK))?;

@@ -2,6 +2,7 @@
 
 mod forged;
 mod mutate;
+mod signed;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -187,7 +187,7 @@ impl Verifier<'_> {
                 Ok(None)
             }
             Kind::Withdrawn => Ok(None),
-            Kind::Before | Kind::Prune | Kind::Gap | Kind::Checkpoint => Ok(self.told(entry)),
+            Kind::Before | Kind::Prune | Kind::Gap | Kind::Checkpoint | Kind::Key => Ok(self.told(entry)),
         }
     }
 
@@ -200,8 +200,19 @@ impl Verifier<'_> {
         let told: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
         match entry.kind {
             Kind::Gap => self.report.lost += told["lost"].as_u64().unwrap_or(0),
-            Kind::Checkpoint => self.signed(&told),
-            Kind::Prune => return gone::fault(entry.number, text).map(|what| (FaultKind::Edited, what)),
+            Kind::Checkpoint => {
+                self.signed(&told);
+                return self.signature(entry.kind, entry.number, text);
+            }
+            Kind::Prune => {
+                let fault = gone::fault(entry.number, text).map(|what| (FaultKind::Edited, what));
+                return fault.or_else(|| self.signature(entry.kind, entry.number, text));
+            }
+            Kind::Key if told["size"].as_u64() != Some(entry.number) => {
+                let what = "it is not about the entries before it";
+                return Some((FaultKind::Edited, what.to_owned()));
+            }
+            Kind::Key => return self.signature(entry.kind, entry.number, text),
             Kind::Before if entry.number == 0 => {
                 let counts = told.as_object().into_iter().flatten();
                 self.report.before = counts.filter_map(|(_, count)| count.as_u64()).sum();

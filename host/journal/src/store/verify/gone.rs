@@ -8,15 +8,25 @@ use serde::Deserialize;
 use crate::grade::GRADES_MAX;
 use crate::log::Ranges;
 use crate::store::{StoreError, signed};
+use airlock_types::words::count;
 
 /// The numbers of entries whose rows retention erased or removed.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
     removed: Ranges,
-    /// The first number of each range, its last one, and when.
-    erased: BTreeMap<u64, (u64, i64)>,
+    /// The first number of each range, and what was said of it.
+    erased: BTreeMap<u64, Erased>,
     /// The number behind the last entry that was read.
     next: u64,
+}
+
+/// A range of entries whose content was erased.
+#[derive(Clone, Copy, Debug)]
+struct Erased {
+    last: u64,
+    at_unix_ms: i64,
+    /// The number of the entry that says so.
+    by: u64,
 }
 
 /// What an entry says. Those that are older than the log have no numbers of entries.
@@ -62,6 +72,23 @@ pub(super) fn fault(number: u64, text: &str) -> Option<String> {
     })
 }
 
+/// What an entry says that retention took, in words.
+pub(super) fn says(text: &str) -> String {
+    let Ok(Told { erased, first, last, removed, .. }) = serde_json::from_str::<Told>(text) else {
+        return "it says what retention took".to_owned();
+    };
+    let took = match (removed, erased) {
+        (removed, 0) => format!("removed {}", count(removed, "record")),
+        (0, erased) => format!("erased {}", count(erased, "record")),
+        (removed, erased) => format!("removed {} and erased {erased}", count(removed, "record")),
+    };
+    let which = first.zip(last).map_or(String::new(), |(first, last)| match first == last {
+        true => format!(", {first}"),
+        false => format!(", from {first} to {last}"),
+    });
+    format!("it says that retention {took}{which}")
+}
+
 impl Gone {
     /// Reads the entries that were appended since.
     pub(super) fn catch_up(&mut self, connection: &Connection) -> Result<(), StoreError> {
@@ -70,14 +97,16 @@ impl Gone {
         let mut query = connection.prepare_cached(newer)?;
         let mut rows = query.query(params![signed(self.next)])?;
         while let Some(row) = rows.next()? {
-            self.next = row.get::<_, i64>(0)?.unsigned_abs() + 1;
+            let by = row.get::<_, i64>(0)?.unsigned_abs();
+            self.next = by + 1;
             // One that cannot be read is found where the entry itself is checked.
             let Ok(told) = serde_json::from_str::<Told>(row.get_ref(1)?.as_str().unwrap_or_default()) else {
                 continue;
             };
             self.removed.add(&told.removed_entries);
-            self.erased
-                .extend(told.erased_entries.iter().map(|(first, last)| (first, (last, told.at_unix_ms))));
+            let at_unix_ms = told.at_unix_ms;
+            let ranges = told.erased_entries.iter();
+            self.erased.extend(ranges.map(|(first, last)| (first, Erased { last, at_unix_ms, by })));
         }
         Ok(())
     }
@@ -88,7 +117,16 @@ impl Gone {
 
     /// When the content of an entry was erased.
     pub(super) fn erased_at(&self, number: u64) -> Option<i64> {
-        let (_, (last, at)) = self.erased.range(..=number).next_back()?;
-        (number <= *last).then_some(*at)
+        self.erased(number).map(|erased| erased.at_unix_ms)
+    }
+
+    /// The number of the entry that says that the content of an entry was erased.
+    pub(super) fn erased_by(&self, number: u64) -> Option<u64> {
+        self.erased(number).map(|erased| erased.by)
+    }
+
+    fn erased(&self, number: u64) -> Option<&Erased> {
+        let (_, erased) = self.erased.range(..=number).next_back()?;
+        (number <= erased.last).then_some(erased)
     }
 }

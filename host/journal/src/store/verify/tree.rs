@@ -1,8 +1,9 @@
 //! The tree over the leaves as they are found, compared with the tiles on disk and with checkpoints.
 
+use super::signature::WithRoot;
 use super::{Against, CHUNK, base64};
-use crate::evidence::{FaultKind, Verified};
-use crate::log::{Edge, Hash, Note, TileFault, Tiles, VerifyingKey};
+use crate::evidence::{Begun, FaultKind, Verified};
+use crate::log::{Checkpoint, Edge, Hash, Note, TileFault, Tiles, VerifyingKey};
 
 /// The tree as it grows.
 pub(super) struct Tree<'t> {
@@ -19,20 +20,32 @@ pub(super) struct Tree<'t> {
 struct Ahead {
     /// What it is called.
     name: String,
-    note: Note,
+    size: u64,
+    root: Hash,
     /// Whether it was kept elsewhere. The one beside the tiles protects nothing against whoever writes there.
     is_kept: bool,
 }
 
+impl Ahead {
+    fn of(name: String, note: &Note, is_kept: bool) -> Ahead {
+        let Checkpoint { origin: _, size, root } = &note.checkpoint;
+        Ahead { name, size: *size, root: *root, is_kept }
+    }
+}
+
 impl<'t> Tree<'t> {
-    pub(super) fn new(against: &Against<'t>, report: &mut Verified) -> Tree<'t> {
-        let Against { tiles, since, key } = against;
-        let kept = since.iter().map(|note| Ahead {
-            name: format!("the checkpoint of {} entries", note.checkpoint.size),
-            note: note.clone(),
-            is_kept: true,
-        });
-        let mut ahead: Vec<Ahead> = kept.collect();
+    pub(super) fn new(against: &Against<'t>, begun: Option<WithRoot>, report: &mut Verified) -> Tree<'t> {
+        let Against { tiles, since, key, keys: _ } = against;
+        let mut ahead = Vec::new();
+        for note in *since {
+            let name = format!("the checkpoint of {} entries", note.checkpoint.size);
+            signature(&name, note, *key, report);
+            ahead.push(Ahead::of(name, note, true));
+        }
+        if let Some((Begun { number, key: _ }, Some(root))) = begun {
+            let name = format!("entry {number}, with which the key of the log began to sign,");
+            ahead.push(Ahead { name, size: number, root, is_kept: false });
+        }
         let mut sized = None;
         if let Some(tiles) = tiles {
             match local(tiles) {
@@ -41,13 +54,13 @@ impl<'t> Tree<'t> {
                     sized = Some((*tiles, note.checkpoint.size));
                     report.tiles = Some(note.checkpoint.size);
                     let name = format!("`{}`", tiles.folder().join("checkpoint").display());
-                    ahead.push(Ahead { name, note, is_kept: false });
+                    signature(&name, &note, *key, report);
+                    ahead.push(Ahead::of(name, &note, false));
                 }
                 Err(what) => report.fault(FaultKind::Tile, None, None, what),
             }
         }
-        ahead.iter().for_each(|Ahead { name, note, .. }| signature(name, note, *key, report));
-        ahead.sort_by_key(|ahead| std::cmp::Reverse(ahead.note.checkpoint.size));
+        ahead.sort_by_key(|ahead| std::cmp::Reverse(ahead.size));
         Tree { edge: Some(Edge::default()), tiles: sized, ahead, agreed: 0 }
     }
 
@@ -106,10 +119,9 @@ impl<'t> Tree<'t> {
             // Once.
             self.tiles = self.tiles.filter(|_| false);
         }
-        while let Some(ahead) = self.ahead.pop_if(|ahead| ahead.note.checkpoint.size <= edge.size()) {
-            let Ahead { name, note, is_kept } = ahead;
-            let size = note.checkpoint.size;
-            if note.checkpoint.root == edge.root() {
+        while let Some(ahead) = self.ahead.pop_if(|ahead| ahead.size <= edge.size()) {
+            let Ahead { name, size, root, is_kept } = ahead;
+            if root == edge.root() {
                 self.agreed = size;
                 report.agreed.extend(is_kept.then_some(size));
                 continue;
@@ -128,8 +140,7 @@ impl<'t> Tree<'t> {
         self.agree(report);
         report.root = self.edge.as_ref().map(|edge| base64(&edge.root()));
         let entries = report.entries;
-        for Ahead { name, note, is_kept: _ } in self.ahead.into_iter().rev() {
-            let size = note.checkpoint.size;
+        for Ahead { name, size, root: _, is_kept: _ } in self.ahead.into_iter().rev() {
             if size > entries {
                 let what = format!(
                     "{name} is of {size} entries, and the log has {entries}: the entries from {entries} to {} were cut off its \

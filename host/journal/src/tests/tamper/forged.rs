@@ -46,6 +46,11 @@ fn append(connection: &Connection, kind: Kind, forged: &Forged<'_>) {
     }
 }
 
+/// Appends an entry that says everything itself.
+pub(super) fn say(connection: &Connection, kind: Kind, text: &str) {
+    append(connection, kind, &Forged { text: Some(text), ..Forged::default() });
+}
+
 /// The number of the entry of this kind about an id.
 fn entry_of(connection: &Connection, kind: Kind, id: &str) -> u64 {
     let number = "SELECT number FROM log WHERE kind = ?1 AND id = ?2";
@@ -364,29 +369,4 @@ async fn the_faults_of_one_call_are_those_of_a_verification() {
     let err = copy.open().prove("00000070-reads").unwrap_err().to_string();
     assert!(err.contains("does not match the log: the column `tool`"), "{err}");
     assert!(copy.open().prove("00000071-reads").unwrap().is_some());
-}
-
-#[tokio::test]
-async fn a_lost_key_is_told_and_never_replaced_in_silence() {
-    let sample = Sample::new(80).await;
-    let (journal, key) = (sample.open(), sample.folder.path().join("journal.db-log-key"));
-    let old = journal.checkpoint().unwrap();
-    journal.exported(&old, "file", 1).unwrap();
-    assert_eq!(journal.verify(&[], None).unwrap().other_keys, [""; 0]);
-    fs::remove_file(&key).unwrap();
-    for err in [journal.checkpoint().unwrap_err(), journal.checkpoint_key().unwrap_err()] {
-        assert!(err.to_string().contains("is missing, and the checkpoint in"), "{err}");
-    }
-    assert!(!key.exists());
-    // Another key in its place.
-    SigningKey::open(&key).unwrap();
-    let err = journal.checkpoint().unwrap_err().to_string();
-    assert!(err.contains(&format!("signed by the key of `{}`", old.checkpoint.origin)), "{err}");
-    // A new beginning, as the error says: the old checkpoints are those of another key.
-    fs::remove_dir_all(sample.tiles()).unwrap();
-    journal.checkpoint().unwrap();
-    let verified = journal.verify(&[], None).unwrap();
-    assert_eq!((verified.faults, verified.other_keys), (vec![], vec![old.checkpoint.origin.clone()]));
-    let [fault] = &journal.verify(&[old], None).unwrap().faults[..] else { panic!() };
-    assert!(fault.what.contains("another key was in its place then"), "{}", fault.what);
 }

@@ -88,6 +88,28 @@ impl Repository {
         self.write(&format!("many-{count}"), &text)
     }
 
+    /// Writes a registry like that of [`Repository::many`], whose components differ: each has another custom section.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn distinct(&self, count: usize) -> Result<PathBuf> {
+        let component = std::fs::read(self.component("unit-convert"))?;
+        let folder = self.scratch.join("distinct");
+        std::fs::create_dir_all(&folder)?;
+        let mut text = self.head(CALLS_MAX);
+        for i in 0..count {
+            let path = folder.join(format!("{i:05}.wasm"));
+            let mut bytes = component.clone();
+            // A custom section of ten bytes: its name of one byte, and a number.
+            bytes.extend([0, 10, 1, b'n']);
+            bytes.extend((i as u64).to_le_bytes());
+            std::fs::write(&path, bytes)?;
+            let name = if i == 0 { TOOL.to_owned() } else { format!("copy_{i:05}") };
+            tool(&mut text, &name, &path, "");
+        }
+        self.write(&format!("distinct-{count}"), &text)
+    }
+
     /// Writes a registry with `unit_convert`, which is recorded in this mode.
     ///
     /// # Errors

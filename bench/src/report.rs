@@ -275,8 +275,8 @@ impl Page<'_> {
         // Two registries that differ by 999 tools.
         let each = (figures.idle_mib - figures.one_idle_mib) * 1024.0 / 999.0;
         self.say(&format!(
-            "Each additional tool costs {each:.0} KiB at rest: its code, mapped from the cache, and its \
-             contract."
+            "Each additional tool costs {each:.0} KiB at rest: its contract, its description and its settings. Its code is \
+             mapped by its first call."
         ));
     }
 

@@ -28,6 +28,7 @@ const STDIO_BYTES_MAX: usize = 4_000_000;
 #[derive(Clone, Copy, Debug)]
 struct Extent {
     tools_max: usize,
+    components_max: usize,
     bytes_max: usize,
     turn: Duration,
     starts: usize,
@@ -36,9 +37,21 @@ struct Extent {
 impl Extent {
     fn of(quick: bool) -> Extent {
         if quick {
-            Extent { tools_max: 1_000, bytes_max: 1_000_000, turn: Duration::from_millis(150), starts: 1 }
+            Extent {
+                tools_max: 1_000,
+                components_max: 100,
+                bytes_max: 1_000_000,
+                turn: Duration::from_millis(150),
+                starts: 1,
+            }
         } else {
-            Extent { tools_max: 10_000, bytes_max: 10_000_000, turn: Duration::from_millis(600), starts: 3 }
+            Extent {
+                tools_max: 10_000,
+                components_max: 1_000,
+                bytes_max: 10_000_000,
+                turn: Duration::from_millis(600),
+                starts: 3,
+            }
         }
     }
 }
@@ -70,45 +83,72 @@ fn series(name: &str, points: Vec<(f64, f64)>) -> Series {
     Series { name: name.to_owned(), points }
 }
 
-/// Time to start, memory and time of a call, by the number of tools.
-fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
-    let (mut starts, mut memory, mut calls) = (Vec::new(), Vec::new(), Vec::new());
-    for count in TOOLS.into_iter().filter(|count| *count <= extent.tools_max) {
-        let server = server::airlock("airlock", "", &repository.many(count)?)?;
-        let call = server::convert();
-        let mut firsts = Vec::new();
-        for start in 0..=extent.starts {
-            let before = now();
-            let mut client = Client::start(server.start(None)?)?;
-            client.ask("tools/call", call.params())?;
-            // To the first result, not to the first byte: loading counts.
-            firsts.push(before.elapsed().as_secs_f64() * 1e3);
-            if start == extent.starts {
-                let mib = resident_bytes(client.pid()) as f64 / f64::from(1 << 20);
-                let times = load::one_at_a_time(&mut client, &call.frame(), extent.turn)?;
-                memory.push((count as f64, mib));
-                calls.push((count as f64, times.p50_us));
-            }
+/// What is measured of one registry.
+struct Sized {
+    /// Milliseconds from the start of a server to its first result.
+    start_ms: f64,
+    /// Memory of the server after it.
+    resident_mib: f64,
+    /// Microseconds of a later call.
+    call_us: f64,
+    /// Milliseconds of `airlock call`, from the start of the program to its end.
+    program_ms: f64,
+}
+
+/// Measures one registry. The first start is not counted: it writes the cache.
+fn sized(registry: &Path, extent: Extent) -> Result<Sized> {
+    let server = server::airlock("airlock", "", registry)?;
+    let call = server::convert();
+    let (mut firsts, mut programs) = (Vec::new(), Vec::new());
+    let mut last = None;
+    for start in 0..=extent.starts {
+        let before = now();
+        let mut client = Client::start(server.start(None)?)?;
+        client.ask("tools/call", call.params())?;
+        // To the first result, not to the first byte: loading counts.
+        firsts.push(before.elapsed().as_secs_f64() * 1e3);
+        if start == extent.starts {
+            let mib = resident_bytes(client.pid()) as f64 / f64::from(1 << 20);
+            last = Some((mib, load::one_at_a_time(&mut client, &call.frame(), extent.turn)?.p50_us));
         }
-        // The first start is not counted: it wrote the cache.
-        starts.push((count as f64, median(&firsts[1..])));
+        // After the server, since both have one state folder.
+        drop(client);
+        programs.push(server::call_once(registry, &call)?.as_secs_f64() * 1e3);
     }
+    let (resident_mib, call_us) = last.unwrap_or_default();
+    Ok(Sized { start_ms: median(&firsts[1..]), resident_mib, call_us, program_ms: median(&programs[1..]) })
+}
+
+/// Time to start, memory and time of a call, by the number of tools: of one component, and of different ones.
+fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
+    let counts = |max: usize| TOOLS.into_iter().filter(move |count| *count <= max);
+    let one = counts(extent.tools_max).map(|count| Ok((count, sized(&repository.many(count)?, extent)?)));
+    let one: Vec<(usize, Sized)> = one.collect::<Result<_>>()?;
+    let others =
+        counts(extent.components_max).map(|count| Ok((count, sized(&repository.distinct(count)?, extent)?)));
+    let others: Vec<(usize, Sized)> = others.collect::<Result<_>>()?;
+    let both = |of: &dyn Fn(&Sized) -> f64| -> Vec<Series> {
+        let points = |measured: &[(usize, Sized)]| {
+            measured.iter().map(|(count, sized)| (*count as f64, of(sized))).collect()
+        };
+        vec![series("one component", points(&one)), series("different components", points(&others))]
+    };
     Ok(vec![
         curve(
             "tools-start",
             "Start to first result against tools",
             ("tools", "ms"),
-            "One component is registered under many names, and its code is in the cache. Left of the bend, \
-             the start of the process dominates. Right of it, each tool adds its contract, its checks and \
-             its mapped code.",
-            vec![series("start to first result", starts)],
+            "The components are registered under many names: one under all of them, or another one under each. Their \
+             code is in the cache. Left of the bend, the start of the process dominates. Right of it, each tool adds \
+             its contract and its checks, and each component its digest. Code is mapped by the first call of a component.",
+            both(&|sized| sized.start_ms),
         ),
         curve(
             "tools-memory",
             "Idle memory against tools",
             ("tools", "MiB"),
             "Left of the bend, the memory of the process dominates. Right of it, each tool adds the same amount.",
-            vec![series("resident", memory)],
+            both(&|sized| sized.resident_mib),
         ),
         curve(
             "tools-call",
@@ -116,7 +156,15 @@ fn tools(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
             ("tools", "µs"),
             "The median of one call at a time over stdio. A call looks its tool up by name and does not use \
              the registry otherwise.",
-            vec![series("p50", calls)],
+            both(&|sized| sized.call_us),
+        ),
+        curve(
+            "tools-program",
+            "One call of the program against tools",
+            ("tools", "ms"),
+            "`airlock call`, from the start of the program to its end. It reads the whole file of the registry, and loads \
+             the entries that the tool needs: those of the same component among them.",
+            both(&|sized| sized.program_ms),
         ),
     ])
 }

@@ -1,13 +1,15 @@
 //! The servers that are measured over stdio: how each is started, and the calls it gets.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::client::Frame;
+use crate::clock::now;
 use crate::process;
 use crate::registry::{Repository, TOOL};
 
@@ -105,6 +107,20 @@ pub fn airlock(name: &str, what: &str, registry: &Path) -> Result<Server> {
         sleep: None,
         looping: None,
     })
+}
+
+/// The time of one `airlock call`, from the start of the program to its end.
+///
+/// # Errors
+/// When the call fails.
+pub fn call_once(registry: &Path, call: &Call) -> Result<Duration> {
+    let mut program = process::command(Path::new(&beside("airlock")?), None);
+    program.arg("--registry").arg(registry).args(["call", &call.tool]).arg(call.arguments.to_string());
+    let before = now();
+    let ended = program.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    let took = before.elapsed();
+    ensure!(ended.success(), "`airlock call` ended with {ended}");
+    Ok(took)
 }
 
 /// The servers of this repository: the client's ceiling, the floor of the protocol library, and the product.

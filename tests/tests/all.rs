@@ -43,6 +43,7 @@ mod files_effects;
 mod files_escape;
 mod files_moved;
 mod files_write;
+mod first_use;
 mod foreign;
 mod held_shop;
 mod hidden;

@@ -40,7 +40,7 @@ async fn check(
     printer: &Printer,
 ) -> Ended {
     // Opening a host runs every check of the registry, and each problem is reported with its place in the file.
-    let host = open::host_in(process, file).await?;
+    let host = open::host_to_check(process, file).await?;
     open::interrupted(&host, printer);
     let (tools, warnings) = host.summary();
     // No warnings: a language's runtime imports more than its programs use.

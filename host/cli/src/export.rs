@@ -48,7 +48,7 @@ pub(super) async fn run(args: &Args, registry: &Path, printer: &Printer) -> Ende
 }
 
 fn check(dialect: Dialect, tools: &[&Arc<Tool>], printer: &Printer) -> u8 {
-    let exceeded = exceeded(dialect, tools.iter().map(|tool| (&*tool.name, &tool.contract.input_schema)));
+    let exceeded = exceeded(dialect, tools.iter().map(|tool| (&*tool.name, &*tool.contract.input_schema)));
     for limit in &exceeded {
         printer.line(limit);
     }

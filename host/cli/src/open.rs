@@ -128,6 +128,11 @@ pub(super) async fn host_in(process: &Process, file: &ConfigFile) -> anyhow::Res
     built(in_process(process), file).await
 }
 
+/// Opens a host with all code mapped and linked, for a check of the registry.
+pub(super) async fn host_to_check(process: &Process, file: &ConfigFile) -> anyhow::Result<Host> {
+    built(in_process(process).prove_code(), file).await
+}
+
 /// How tools are run again.
 #[derive(Clone, Copy)]
 pub(super) struct ReplayedOn {
@@ -234,6 +239,7 @@ impl Progress {
     fn show(&self, event: &LoadEvent) {
         match event {
             LoadEvent::Started(name) => self.bar.set_message(format!("reading {name}")),
+            LoadEvent::Compiling(name) => self.bar.set_message(format!("compiling {name}")),
             LoadEvent::Ready { name, cached } => {
                 self.bar.inc(1);
                 let how = if *cached { "from the cache" } else { "compiled" };

@@ -105,7 +105,8 @@ impl FromIterator<Doubt> for Doubts {
 // Boxed, because each kind captures other settings and paths.
 type Check = Box<dyn Fn(&Context<'_>) -> Doubts + Send + Sync>;
 
-struct Compiled {
+/// One compiled check.
+pub(crate) struct Compiled {
     kind: &'static str,
     default: Verdict,
     declared: Option<Verdict>,
@@ -131,10 +132,18 @@ impl Checks {
     /// Compiles the rules against the function's type. `scope` has what their expressions may name. `finite` is added unless a rule declares it for every call.
     pub fn compile(rules: &[Rule], function: &FunctionTy, scope: &Scope) -> Result<Checks, RuleError> {
         let checks = rules.iter().map(|rule| rule.compile(function, scope));
-        let mut checks = checks.collect::<Result<Vec<_>, _>>()?;
+        Checks::of(checks.collect::<Result<_, _>>()?, function, scope)
+    }
+
+    /// The checks that were compiled one by one, with `finite` unless one of them is it for every call.
+    pub(crate) fn of(
+        mut checks: Vec<Compiled>,
+        function: &FunctionTy,
+        scope: &Scope,
+    ) -> Result<Checks, RuleError> {
         // NaN and infinities pass the types of every float, so this check applies to tools that declare
         // nothing.
-        if !rules.iter().any(|rule| matches!(rule.kind, Kind::Finite(_)) && rule.when.is_none()) {
+        if !checks.iter().any(|check| check.kind == "finite" && check.when.is_none()) {
             checks.push(
                 Rule { kind: Kind::Finite(finite::Settings {}), verdict: None, when: None }
                     .compile(function, scope)?,

@@ -32,6 +32,11 @@ impl Rules {
         self.0.as_ref().map_or(0, Validator::cost)
     }
 
+    /// As [`Validator::rest`].
+    pub(super) fn rest(&mut self) {
+        self.0.iter_mut().for_each(Validator::rest);
+    }
+
     /// The violations of arguments whose types are right.
     pub(super) fn violations(&self, args: &Value) -> Vec<Violation> {
         self.0.as_ref().map_or_else(Vec::new, |rules| rules.violations(&present(args)))

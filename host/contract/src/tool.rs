@@ -15,6 +15,7 @@ mod valid;
 mod wide;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -71,7 +72,7 @@ pub struct Contract {
     /// The cases by which it fails.
     pub errors: ErrorCases,
     /// The schema of the arguments.
-    pub input_schema: Value,
+    pub input_schema: Arc<Value>,
     /// Whether clients repeat arguments of it in headers over HTTP.
     pub has_headers: bool,
     /// The schema of the typed value alone, if there is one.
@@ -169,6 +170,9 @@ impl Contract {
         let rules = Rules::new(&author.schema).map_err(|err| whole(err.to_string()))?;
         rules::lay(&mut input_schema, &author.schema).map_err(whole)?;
         schema::clean(&mut input_schema);
+        // Nearly always: one copy is kept.
+        let is_same = *validator.schema() == input_schema;
+        let input_schema = if is_same { validator.shared().clone() } else { Arc::new(input_schema) };
         let checks = match author.checks {
             Some(checks) => checks,
             None => plain_checks(function, &shape)?,
@@ -214,7 +218,12 @@ impl Contract {
         };
         // With the finished contract, since an example has to pass every gate of a call.
         contract.examples_hold()?;
-        Ok(Contract { example: example.filter(|example| contract.accepts(example, None)), ..contract })
+        let example = example.filter(|example| contract.accepts(example, None));
+        let mut contract = Contract { example, ..contract };
+        // Many tools of a registry are never called.
+        contract.validator.rest();
+        contract.rules.rest();
+        Ok(contract)
     }
 
     fn examples_hold(&self) -> Result<(), ContractError> {

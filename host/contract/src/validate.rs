@@ -16,6 +16,8 @@ mod walk;
 mod wording;
 mod wrap;
 
+use std::sync::{Arc, OnceLock};
+
 use serde_json::Value;
 
 pub use super::foreign::SchemaError;
@@ -28,15 +30,34 @@ use parts::Parts;
 /// Number of violations collected for one call.
 pub const VIOLATIONS_MAX: usize = 20;
 
-/// A schema, compiled once when its tool is loaded.
+/// A schema that compiles. Compiled it takes several times the memory, so a validator can [rest](Validator::rest) until
+/// it is needed.
 #[derive(Debug)]
 pub struct Validator {
-    compiled: jsonschema::Validator,
-    /// Boxed, so that its address stays the same when the validator moves: [`Parts`] finds operands by their addresses.
-    schema: Box<Value>,
-    parts: Parts,
+    /// Empty while the validator rests.
+    compiled: OnceLock<Option<Compiled>>,
+    /// Shared with the contract, and never moved: [`Parts`] finds operands by their addresses.
+    schema: Arc<Value>,
     unknown_formats: Vec<String>,
     cost: usize,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    whole: jsonschema::Validator,
+    parts: Parts,
+}
+
+impl Compiled {
+    fn of(schema: &Value) -> Result<Compiled, SchemaError> {
+        // The text of the error quotes the schema, which an untrusted author wrote.
+        let malformed = |error: &jsonschema::ValidationError<'_>| {
+            SchemaError::Malformed(shorten(&clean(&error.to_string()), 200))
+        };
+        let whole = options().build(schema).map_err(|error| malformed(&error))?;
+        let parts = Parts::of(schema).map_err(|error| malformed(&error))?;
+        Ok(Compiled { whole, parts })
+    }
 }
 
 fn options<'r>() -> jsonschema::ValidationOptions<'r> {
@@ -58,15 +79,25 @@ impl Validator {
         // First, because only a schema within these bounds is safe to hand to the library: a recursive one, for
         // example, makes the cost of a check depend on the arguments.
         let foreign::Inspected { unknown_formats, cost } = foreign::inspect(schema)?;
-        // The text of the error quotes the schema, which an untrusted author wrote.
-        let malformed = |error: &jsonschema::ValidationError<'_>| {
-            SchemaError::Malformed(shorten(&clean(&error.to_string()), 200))
-        };
-        let compiled = options().build(schema).map_err(|error| malformed(&error))?;
-        // Cloned before the parts are made: they hold addresses inside of this copy.
-        let schema = Box::new(schema.clone());
-        let parts = Parts::of(&schema).map_err(|error| malformed(&error))?;
-        Ok(Validator { compiled, schema, parts, unknown_formats, cost })
+        // Cloned before it is compiled: the parts hold addresses inside of this copy.
+        let schema = Arc::new(schema.clone());
+        let compiled = OnceLock::from(Some(Compiled::of(&schema)?));
+        Ok(Validator { compiled, schema, unknown_formats, cost })
+    }
+
+    /// Gives back the memory of the compiled schema until it is needed.
+    pub(crate) fn rest(&mut self) {
+        self.compiled = OnceLock::new();
+    }
+
+    /// `None` for a schema that does not compile. There is none: it did when the validator was made.
+    fn compiled(&self) -> Option<&Compiled> {
+        self.compiled.get_or_init(|| Compiled::of(&self.schema).ok()).as_ref()
+    }
+
+    /// The schema as it was given, to keep it once.
+    pub(crate) fn shared(&self) -> &Arc<Value> {
+        &self.schema
     }
 
     /// The schema as it was given.
@@ -86,7 +117,7 @@ impl Validator {
 
     /// Whether the arguments are valid.
     pub fn is_valid(&self, args: &Value) -> bool {
-        self.compiled.is_valid(args)
+        self.compiled().is_some_and(|compiled| compiled.whole.is_valid(args))
     }
 
     /// Every fault of the arguments, of all kinds, ordered by place; at most [`VIOLATIONS_MAX`].
@@ -110,7 +141,8 @@ impl Validator {
         if let Some(wrapped) = wrap::fault(&self.schema, args) {
             return vec![wrapped];
         }
-        let mut faults = walk::faults(&self.schema, &self.parts, args);
+        let parts = self.compiled().map(|compiled| &compiled.parts);
+        let mut faults = parts.map_or_else(Vec::new, |parts| walk::faults(&self.schema, parts, args));
         if faults.is_empty() {
             // The walk may not know a keyword of a foreign schema. A rejection must still have a reason.
             faults.push(Fault::unexplained(args));

@@ -21,8 +21,18 @@ pub struct Lanes {
     total: Arc<Semaphore>,
     each: usize,
     /// Weak references: an entry dies with the last [`Lane`] of its key and the last thread that holds its permit.
-    by_key: Mutex<BTreeMap<String, Weak<Semaphore>>>,
+    by_key: Mutex<ByKey>,
 }
+
+#[derive(Debug, Default)]
+struct ByKey {
+    lanes: BTreeMap<String, Weak<Semaphore>>,
+    /// The number of lanes that lived when dead entries were last removed.
+    alive: usize,
+}
+
+/// So many more lanes than twice those that lived are kept before dead entries are removed.
+const DEAD_MAX: usize = 16;
 
 /// The threads of one key. Clones share the same permits.
 #[derive(Clone, Debug)]
@@ -56,11 +66,15 @@ impl Lanes {
     /// The lane of a key. The same lane is returned as long as a clone or a running thread of it exists, across
     /// reloads.
     pub fn of(&self, key: &str) -> Lane {
-        let mut lanes = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
+        let ByKey { lanes, alive } = &mut *by_key;
         let known = lanes.get(key).and_then(Weak::upgrade);
         let own = known.unwrap_or_else(|| {
-            // Only on insertion: a lookup of a known key stays cheap, and dead entries cannot pile up.
-            lanes.retain(|_, lane| lane.strong_count() > 0);
+            // Not at each insertion: a registry of thousands of entries inserts them all.
+            if lanes.len() >= *alive * 2 + DEAD_MAX {
+                lanes.retain(|_, lane| lane.strong_count() > 0);
+                *alive = lanes.len();
+            }
             let fresh = Arc::new(Semaphore::new(self.each));
             lanes.insert(key.to_owned(), Arc::downgrade(&fresh));
             fresh
@@ -174,7 +188,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let _kept = lanes.of("new");
-        assert_eq!(lanes.by_key.lock().unwrap().len(), 1);
+        assert!(lanes.by_key.lock().unwrap().lanes.len() <= DEAD_MAX);
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ use crate::execute::{Execute, Sandbox};
 pub use crate::generation::Visible;
 use crate::generation::{Accesses, Generation, Parts};
 use crate::lock::Served;
-use crate::registry::Threads;
+use crate::registry::{Purpose, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::JournalCounts;
@@ -72,6 +72,8 @@ pub struct Host {
     calls: Arc<CallCount>,
     fixed: Fixed,
     confinement: Option<Confinement>,
+    /// What its tools are loaded for.
+    purpose: Purpose,
     current: ArcSwap<Generation>,
     /// Also serializes exchanges: it is locked while a generation is replaced.
     accesses: Mutex<Accesses>,

@@ -3,6 +3,7 @@
 //! Owns components, digests and public names, how a registry is loaded, and `resolve`. Must not know arguments or what
 //! a call decides. To add a check of loading: `load/entry.rs` if it concerns one entry, otherwise `load.rs`.
 
+mod code;
 mod definition;
 mod load;
 mod name;
@@ -16,6 +17,7 @@ use crate::webhook::Webhook;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 use airlock_types::words::{nearest, one_line};
 
+pub(crate) use code::Form;
 pub use definition::{AcceptedSigner, Definition, HoldTerm, Relation, Terms, describe};
 pub use load::{LoadEvent, Loading, OutOfReach, SignableError, inspect, signable, unpacked, verified};
 pub(crate) use load::{LoadFailure, Purpose, STEP_MAX, Threads, load, may_stay};

@@ -20,7 +20,7 @@ use crate::capability::keyvalue::Keeper;
 use crate::execute::{Attempt, Attempted, Execute as _, Outcome, RunError};
 use crate::host::Host;
 use crate::policy::{Decision, Hold, Permit, Request, decide};
-use crate::registry::Tool;
+use crate::registry::{Form, Tool};
 use crate::sandbox::engine;
 use crate::sandbox::engine::Backend;
 pub use crate::tape::{Divergence, Import, Mode};
@@ -120,7 +120,9 @@ pub async fn replay(host: &Host, recorded: &Recorded, mode: Mode) -> Result<Repl
     notes.insert(0, format!("{} imports are recorded", cassette.entries.len()));
     let tape = Tape::playing(Player::new(cassette, mode));
     let mut traces = Traces::default();
-    let attempt = attempt(host, (tool, &permit, &args), recorded, (mode, tape.clone()), &mut traces)?;
+    let runnable = tool.runnable.as_ref().ok_or_else(no_tool)?;
+    let form = runnable.under(&permit).await.map_err(RunError::from)?;
+    let attempt = attempt(host, (tool, form), (&permit, &args), recorded, (mode, tape.clone()), &mut traces);
     // Always the sandbox: faults that are injected into calls have no part in a replay.
     let attempted = host.sandbox().run(attempt).await;
     Ok(compare(tool, recorded, (mode, &tape), attempted, traces, notes).await?)
@@ -190,23 +192,22 @@ fn notes(tool: &Tool, permit: &Permit, cassette: &Cassette) -> Vec<String> {
 
 fn attempt<'a>(
     host: &Host,
-    (tool, permit, args): (&'a Tool, &'a Permit, &'a ValidArgs),
+    (tool, Form { linked, function }): (&'a Tool, Form<'a>),
+    (permit, args): (&'a Permit, &'a ValidArgs),
     recorded: &Recorded,
     (mode, tape): (Mode, Tape),
     traces: &'a mut Traces,
-) -> Result<Attempt<'a>, ReplayError> {
-    let no_code = || ReplayError::NoTool(tool.name.to_string());
-    let runnable = tool.runnable.as_ref().ok_or_else(no_code)?;
+) -> Attempt<'a> {
     let effective = permit.effective();
     let caller = Caller::recorded(&recorded.caller);
     let keeper = effective.keyvalue.as_ref();
     let keeper = keeper.map(|grant| Keeper::new(grant.scope, (&tool.key, tool.effect), &caller, None));
     let seed = unhex(&recorded.cassette.header.seed);
-    Ok(Attempt {
+    Attempt {
         tool: &tool.name,
         number: 1,
-        linked: runnable.under(permit).ok_or_else(no_code)?,
-        function: &runnable.export,
+        linked,
+        function,
         has_result: tool.contract.function.ty.result.is_some(),
         args: args.values(),
         permit,
@@ -226,7 +227,7 @@ fn attempt<'a>(
         listener: None,
         tape,
         traces,
-    })
+    }
 }
 
 /// Compares a replay with what was recorded.

@@ -11,7 +11,7 @@ use crate::capability::http::Allotment;
 use crate::execute::{Attempt, Outcome};
 use crate::host::Host;
 use crate::policy::{Decision, Request, decide};
-use crate::registry::Tool;
+use crate::registry::{Form, Tool};
 pub use crate::sandbox::compile::Examiner;
 use crate::tape::Tape;
 use airlock_contract::tool::ValidArgs;
@@ -40,11 +40,12 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
     };
     let Decision::Allow(permit) = decide(&request) else { anyhow::bail!("`{}` may not run", tool.name) };
     let Some(runnable) = &tool.runnable else { anyhow::bail!("`{}` has no code", tool.name) };
+    let Form { linked, function } = runnable.under(&permit).await?;
     let attempt = Attempt {
         tool: &tool.name,
         number: 1,
-        linked: runnable.under(&permit).ok_or_else(|| anyhow::anyhow!("`{}` is not linked", tool.name))?,
-        function: &runnable.export,
+        linked,
+        function,
         has_result: tool.contract.function.ty.result.is_some(),
         args: args.values(),
         permit: &permit,

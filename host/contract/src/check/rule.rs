@@ -131,7 +131,7 @@ impl Rule {
         told
     }
 
-    pub(super) fn compile(&self, function: &FunctionTy, scope: &Scope) -> Result<Compiled, RuleError> {
+    pub(crate) fn compile(&self, function: &FunctionTy, scope: &Scope) -> Result<Compiled, RuleError> {
         let kind = self.kind.name();
         let wrong = |message| RuleError { kind, message };
         let check = self.kind.check(function, scope).map_err(wrong)?;

@@ -67,6 +67,10 @@ impl Terms {
 
     /// The terms that an expression names, directly or through other terms, with their texts.
     pub fn used(&self, text: &str) -> BTreeMap<&str, &str> {
+        // Most tools have no terms, and parsing is most of the time in which a contract is prepared.
+        if self.0.is_empty() {
+            return BTreeMap::new();
+        }
         let (mut used, mut left) = (BTreeMap::new(), names(text));
         while let Some(name) = left.pop_first() {
             if let Some((name, term)) = self.0.get_key_value(&name)

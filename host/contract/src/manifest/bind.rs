@@ -253,13 +253,16 @@ impl Bind<'_> {
     fn checks(&mut self, written: &[Spanned<Rule>], scope: &Scope, has_answers: bool) -> Option<Checks> {
         // A result is judged by itself, so that it can be judged again without its session.
         let scope = &Scope { facts: Vec::new(), ..scope.clone() };
-        let mut sound = true;
+        let mut compiled = Vec::with_capacity(written.len());
         // One by one, so that each problem has the place of its own rule.
         for (at, rule) in written.iter().enumerate() {
-            let Err(err) = Checks::compile(std::slice::from_ref(rule.get_ref()), self.seen, scope) else {
-                continue;
+            let err = match rule.get_ref().compile(self.seen, scope) {
+                Ok(check) => {
+                    compiled.push(check);
+                    continue;
+                }
+                Err(err) => err,
             };
-            sound = false;
             let is_answers = has_answers && at == 0;
             let is_term = |name: &&str| scope.terms.used(name).contains_key(*name);
             // A term that is wrong is reported as such, once.
@@ -271,8 +274,10 @@ impl Bind<'_> {
             let problem = self.manifest.plain(rule.span(), err.to_string(), "this check");
             self.problems.add(|| Diagnostic { hint, ..problem });
         }
-        let rules: Vec<Rule> = written.iter().map(|rule| rule.get_ref().clone()).collect();
-        if sound { Checks::compile(&rules, self.seen, scope).ok() } else { None }
+        if compiled.len() < written.len() {
+            return None;
+        }
+        Checks::of(compiled, self.seen, scope).ok()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The parts of a schema that an explanation needs in compiled form. They are made once, when the schema is compiled.
+//! The parts of a schema that an explanation needs in compiled form. They are made with the schema, when it is compiled.
 //!
 //! Owns the keywords that are delegated to the validator, each compiled alone, and the tags of choices. Both are found
 //! by the address of the value that they were made from: the schema is on the heap and never changes. Must not know

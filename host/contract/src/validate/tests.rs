@@ -332,7 +332,7 @@ proptest! {
     fn the_walk_finds_a_fault_where_the_validator_rejects(args in anything()) {
         for schema in schemas() {
             let validator = Validator::new(&schema).unwrap();
-            let found = walk::faults(&validator.schema, &validator.parts, &args);
+            let found = walk::faults(&validator.schema, &validator.compiled().unwrap().parts, &args);
             prop_assert_eq!(found.is_empty(), validator.is_valid(&args), "{} {}: {:?}", schema, args, found);
             prop_assert!(found.len() <= VIOLATIONS_MAX);
         }
@@ -358,4 +358,15 @@ proptest! {
         }
         prop_assert_eq!(found, validator.violations(&args));
     }
+}
+
+#[test]
+fn a_validator_that_rests_judges_as_before() {
+    let schema = json!({"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]});
+    let mut validator = Validator::new(&schema).unwrap();
+    let args = [json!({"a": 1}), json!({"a": 3}), json!({})];
+    let before = args.each_ref().map(|args| validator.violations(args));
+    validator.rest();
+    assert_eq!(args.each_ref().map(|args| validator.violations(args)), before);
+    assert!(before[0].is_empty() && !before[1].is_empty() && !before[2].is_empty());
 }

@@ -326,7 +326,7 @@ fn hidden(tool: &Tool) -> Vec<String> {
 }
 
 fn orders(tool: &Tool) -> Vec<String> {
-    let schemas = [Some(&tool.contract.input_schema), tool.contract.result_schema.as_ref()];
+    let schemas = [Some(&*tool.contract.input_schema), tool.contract.result_schema.as_ref()];
     let contract = &tool.contract;
     let mut read = vec![contract.description.clone()];
     schemas.into_iter().flatten().for_each(|schema| descriptions(schema, &mut read));

@@ -2,6 +2,7 @@
 //!
 //! Owns what an attempt adds to the events. Must not know the other attempts of the plan.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use super::confidential;
@@ -15,10 +16,11 @@ use super::recording::Taped;
 use super::unsettled;
 use crate::execute::{Attempt, Attempted, Outcome, RunError};
 use crate::generation::Generation;
-use crate::registry::Tool;
+use crate::policy::Permit;
+use crate::registry::{Form, Tool};
 use airlock_contract::tool::ValidArgs;
 use airlock_types::code::Code;
-use airlock_types::environment::ms;
+use airlock_types::environment::{SharedEnvironment, ms, within};
 use airlock_types::event::Event;
 use airlock_types::grant::random::RandomMode;
 use airlock_types::plan::{AttemptEnd, Jitter};
@@ -71,17 +73,19 @@ pub(super) async fn attempt(
     let PermittedRoute { candidate, permit, .. } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
     let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
-    let runnable = tool.runnable.as_ref();
-    let Some((runnable, linked)) = runnable.and_then(|runnable| Some((runnable, runnable.under(permit)?)))
-    else {
-        tracing::error!("`{}` was loaded to be looked at and has no code", tool.name);
-        return EndedAttempt::not_run(route, Code::HostInternal, Details::default());
-    };
     // Held to the end of this function: judging the result counts as work of the attempt, too.
     let Ok(_slots) = host.enter(&tool.name, events.caller(), until).await else {
         return EndedAttempt::not_run(route, Code::Overloaded, Details::no_slot());
     };
-    // The time that is left after the wait for slots: the guest may use no more than the plan allows.
+    let linked = tool.runnable.as_ref().and_then(|runnable| runnable.linked(permit));
+    let Some(Form { linked, function }) = (match linked {
+        Some(form) => Some(form),
+        // Boxed: all other calls would carry its state.
+        None => Box::pin(first(environment, tool, permit, until)).await,
+    }) else {
+        return EndedAttempt::not_run(route, Code::HostInternal, Details::default());
+    };
+    // The time that is left after the wait for slots and code: the guest may use no more than the plan allows.
     let deadline = until.saturating_sub(environment.monotonic());
     let started = Event::AttemptStarted {
         tool: tool.name.clone(),
@@ -103,7 +107,7 @@ pub(super) async fn attempt(
         tool: &tool.name,
         number,
         linked,
-        function: &runnable.export,
+        function,
         has_result: tool.contract.function.ty.result.is_some(),
         args: args.values(),
         permit,
@@ -121,6 +125,31 @@ pub(super) async fn attempt(
     let attempted = host.execute().run(attempt).await;
     let taped = Taped { tape, tool, permit, seed, has_intent };
     ended(host, (route, Asked { tool, called, args }), (attempted, taped), events)
+}
+
+/// What runs under a permit, when it is not linked yet. None if it cannot be, or not within the time.
+async fn first<'t>(
+    environment: &SharedEnvironment,
+    tool: &'t Tool,
+    permit: &Permit,
+    until: Duration,
+) -> Option<Form<'t>> {
+    let Some(runnable) = &tool.runnable else {
+        tracing::error!("`{}` was loaded to be looked at and has no code", tool.name);
+        return None;
+    };
+    match within(&**environment, until, pin!(runnable.under(permit))).await {
+        Some(Ok(form)) => Some(form),
+        Some(Err(err)) => {
+            tracing::error!("`{}` cannot run: `{}`: {err}", tool.name, tool.component.path.display());
+            None
+        }
+        // It is made all the same, for the next call.
+        None => {
+            tracing::error!("`{}` cannot run: its code was not ready in the time of the call", tool.name);
+            None
+        }
+    }
 }
 
 /// Judges the outcome of an attempt and appends its end to the events.

@@ -203,6 +203,11 @@ impl Capabilities {
         is_needed.then(|| Upstream::new(&effective.http, &self.secrets, resolver, lane)).transpose()
     }
 
+    /// Whether all of them come with this version of the host, so that what could be linked once can be again.
+    pub(crate) fn are_built_in(&self) -> bool {
+        self.added.is_empty()
+    }
+
     /// The capability that owns an import.
     pub fn owner(&self, import: &str) -> Option<&Capability> {
         built_in(import).or_else(|| self.added.iter().find(|capability| capability.facts().owns(import)))

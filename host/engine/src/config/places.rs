@@ -18,29 +18,32 @@ pub(crate) struct Places {
 pub(super) fn places(source: &str) -> Places {
     // Parsed again, because the deserialized config no longer knows where an entry of a list was.
     let Ok(table) = DeTable::parse(source) else { return Places::default() };
+    let ends =
+        source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect::<Vec<_>>();
     let mut places = Places::default();
     for (key, value) in table.get_ref() {
         if matches!(&**key.get_ref(), "tools" | "callers" | "holds") {
-            collect(value.get_ref(), key.get_ref(), source, &mut places);
+            collect(value.get_ref(), key.get_ref(), &ends, &mut places);
         }
     }
     places
 }
 
-fn collect(value: &DeValue<'_>, name: &str, source: &str, places: &mut Places) {
+/// `ends` are the places of the ends of lines.
+fn collect(value: &DeValue<'_>, name: &str, ends: &[usize], places: &mut Places) {
     match value {
         DeValue::Table(table) => {
             for (key, value) in table {
                 let name = format!("{name}.{}", key.get_ref());
-                places.lines.insert(name.clone(), line(source, key.span().start));
-                collect(value.get_ref(), &name, source, places);
+                places.lines.insert(name.clone(), line(ends, key.span().start));
+                collect(value.get_ref(), &name, ends, places);
             }
         }
         DeValue::Array(list) => {
             for (place, value) in list.iter().enumerate() {
                 let name = format!("{name}[{place}]");
-                places.lines.insert(name.clone(), line(source, value.span().start));
-                collect(value.get_ref(), &name, source, places);
+                places.lines.insert(name.clone(), line(ends, value.span().start));
+                collect(value.get_ref(), &name, ends, places);
             }
         }
         DeValue::String(text) => drop(places.texts.insert(name.to_owned(), text.to_string())),
@@ -49,8 +52,8 @@ fn collect(value: &DeValue<'_>, name: &str, source: &str, places: &mut Places) {
 }
 
 /// The line of a place in the text, from 1.
-fn line(source: &str, at: usize) -> usize {
-    source.as_bytes()[..at.min(source.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+fn line(ends: &[usize], at: usize) -> usize {
+    ends.partition_point(|end| *end < at) + 1
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::load::{Means, Older, accepted, load, note, withdrawn};
 use super::{Host, OpenError};
 use crate::config::ConfigFile;
 use crate::generation::{Access, Generation};
-use crate::registry::{OutOfReach, Purpose};
+use crate::registry::OutOfReach;
 use airlock_types::diagnostic::{Diagnostic, Diagnostics};
 
 /// One reading of a registry's file. Later readings compare as greater.
@@ -95,7 +95,7 @@ impl Host {
             apart: self.journal_folder.as_deref(),
             threads: &self.threads,
             environment: &*self.parts.environment,
-            purpose: if self.confinement.is_some() { Purpose::Run } else { Purpose::Look },
+            purpose: self.purpose,
             out_of_reach,
         };
         // Everything that can fail or wait comes before the lock on `accesses` is taken.

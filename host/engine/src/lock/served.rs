@@ -4,10 +4,11 @@
 //! change. Must not know the lock's file.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::diff;
 use crate::diff::{Change, Changes};
-use crate::registry::{Definition, Registry};
+use crate::registry::{Definition, Registry, Tool};
 use airlock_types::digest::sha256;
 
 /// Bytes of definitions of removed tools that are kept whole. Beyond them only digests are kept: a change is still
@@ -18,10 +19,10 @@ const GONE_BYTES_MAX: usize = 8 << 20;
 /// no tool is accepted that was not served before.
 const GONE_MAX: usize = 50_000;
 
-/// The definitions that this process has served.
-#[derive(Debug, Default)]
-pub(crate) struct Served {
-    now: BTreeMap<String, Definition>,
+/// The definitions that this process has served. Those of now are told by their tools, which the registry has in any case.
+#[derive(Debug)]
+pub(crate) struct Served<T = Arc<Tool>> {
+    now: BTreeMap<String, T>,
     gone: BTreeMap<String, Removed>,
     gone_bytes: usize,
     /// Whether a lock accepted the served definitions.
@@ -35,18 +36,38 @@ enum Removed {
     Digest(String),
 }
 
+/// What a definition can be told by.
+pub(crate) trait Defined {
+    /// The definition.
+    fn definition(&self) -> Definition;
+}
+
+impl Defined for Arc<Tool> {
+    fn definition(&self) -> Definition {
+        Definition::of(self)
+    }
+}
+
+impl<T> Default for Served<T> {
+    fn default() -> Served<T> {
+        Served { now: BTreeMap::new(), gone: BTreeMap::new(), gone_bytes: 0, locked: false }
+    }
+}
+
 impl Served {
     /// Notes what is served from now on.
     pub(crate) fn serve(&mut self, registry: &Registry, locked: bool) {
         self.locked = locked;
-        self.replace(Definition::all(registry));
+        self.replace(registry.tools().map(|tool| (tool.name.to_string(), tool.clone())).collect());
     }
+}
 
-    fn replace(&mut self, now: BTreeMap<String, Definition>) {
+impl<T: Defined> Served<T> {
+    fn replace(&mut self, now: BTreeMap<String, T>) {
         // The new set is in place first: only tools that it lacks have been removed.
-        for (name, definition) in std::mem::replace(&mut self.now, now) {
+        for (name, before) in std::mem::replace(&mut self.now, now) {
             if !self.now.contains_key(&name) {
-                self.forget(name, definition);
+                self.forget(name, before.definition());
             }
         }
         // A tool that returned is compared with what is served now, so its old entry goes.
@@ -91,7 +112,7 @@ impl Served {
         let mut found = Vec::new();
         for (name, after) in after {
             match (self.now.get(name), self.gone.get(name)) {
-                (Some(before), _) => found.extend(diff::changes_of(name, before, after)),
+                (Some(before), _) => found.extend(diff::changes_of(name, &before.definition(), after)),
                 (None, Some(Removed::Whole { definition, .. })) => {
                     found.extend(diff::changes_of(name, definition, after));
                 }
@@ -118,17 +139,23 @@ fn text(definition: &Definition) -> String {
 mod tests {
     use super::*;
 
+    impl Defined for Definition {
+        fn definition(&self) -> Definition {
+            self.clone()
+        }
+    }
+
     fn named(name: &str, description: &str) -> BTreeMap<String, Definition> {
         BTreeMap::from([(name.to_owned(), Definition::bare(description))])
     }
 
-    fn is_changed(served: &Served, after: &BTreeMap<String, Definition>) -> bool {
+    fn is_changed(served: &Served<Definition>, after: &BTreeMap<String, Definition>) -> bool {
         !served.changes(after).is_empty()
     }
 
     #[test]
     fn a_removed_tool_that_returns_changed_is_a_change() {
-        let mut served = Served::default();
+        let mut served = Served::<Definition>::default();
         served.replace(named("add", "Adds"));
         served.replace(named("other", "x"));
         assert!(!is_changed(&served, &named("add", "Adds")), "as it was");
@@ -141,7 +168,7 @@ mod tests {
 
     #[test]
     fn memory_of_removed_tools_is_bounded_and_changes_are_still_seen() {
-        let mut served = Served::default();
+        let mut served = Served::<Definition>::default();
         let large = "x".repeat(GONE_BYTES_MAX / 4);
         for i in 0..8 {
             served.replace(named(&format!("t{i}"), &large));

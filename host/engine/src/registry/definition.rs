@@ -184,7 +184,7 @@ impl Definition {
             title: contract.title.clone(),
             description: contract.description.clone(),
             effects: tool.effect,
-            input_schema: contract.input_schema.clone(),
+            input_schema: (*contract.input_schema).clone(),
             result_schema: contract.result_schema.clone().map(shared),
             errors: contract.shape.error_ty().map(ToString::to_string),
             asks: tool.requests.clone(),

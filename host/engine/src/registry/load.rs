@@ -80,6 +80,9 @@ impl Default for Threads {
 pub enum LoadEvent {
     /// Loading of an entry begins. Holds the registry's key.
     Started(String),
+    /// The component of an entry is compiled, which may take half a minute for one that carries a language's runtime. Holds
+    /// the registry's key.
+    Compiling(String),
     /// An entry is loaded.
     Ready {
         /// The registry's key of the entry.
@@ -97,7 +100,7 @@ pub struct Loading<'a> {
     pub(crate) threads: &'a Threads,
     /// A folder besides the state folder that no tool may be granted.
     pub(crate) apart: Option<&'a Path>,
-    /// Receives an event when an entry begins to load and when it is loaded.
+    /// Receives an event when an entry begins to load, when it is compiled and when it is loaded.
     pub watch: &'a (dyn Fn(LoadEvent) + Sync),
     pub(crate) purpose: Purpose,
     /// The time at which signatures must hold, since 1970 in seconds.
@@ -116,8 +119,10 @@ pub type OutOfReach = BTreeMap<String, Diagnostics>;
 pub(crate) enum Purpose {
     /// Its tools are looked at. Nothing is compiled, and the cache stays as it is.
     Look,
-    /// Its tools run.
+    /// Its tools run. Code is mapped and linked when a call needs it.
     Run,
+    /// As [`Purpose::Run`], and all of its code is mapped and linked now.
+    Prove,
 }
 
 /// Why a registry was not loaded.
@@ -145,10 +150,21 @@ impl From<Diagnostics> for LoadFailure {
 pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Registry, LoadFailure> {
     // At most one entry per core at a time: most of the work is hashing, compiling and linking.
     let width = std::thread::available_parallelism().map_or(1, usize::from);
-    // `buffered` keeps the order of the keys, so that problems come in the same order every time.
-    let mut loads = futures::stream::iter(entries(file, loading)).buffered(width);
+    // As they end, so that one that compiles for long keeps no core from the others.
+    let mut loads = futures::stream::iter(entries(file, loading)).buffer_unordered(width);
+    let mut loaded = Vec::new();
+    while let Some(one) = loads.next().await {
+        let is_stuck = matches!(one, (_, _, Err(LoadFailure::Stuck(_))));
+        loaded.push(one);
+        // Dropping the stream abandons the other entries; stuck threads keep their permits.
+        if is_stuck {
+            break;
+        }
+    }
+    // In the order of the keys, so that problems come in the same order every time.
+    loaded.sort_by_key(|(at, _, _)| *at);
     let mut found = Tools::default();
-    while let Some((key, tools)) = loads.next().await {
+    for (_, key, tools) in loaded {
         match tools {
             Ok(tools) => tools.into_iter().for_each(|tool| found.add(file, &key, tool)),
             Err(LoadFailure::Wrong(Diagnostics(problems))) => found.leave_out(key.get_ref(), problems),
@@ -157,7 +173,6 @@ pub(crate) async fn load(file: &ConfigFile, loading: &Loading<'_>) -> Result<Reg
                 found.leave_out(key.get_ref(), problems);
             }
             Err(LoadFailure::Stuck(Diagnostics(more))) => {
-                // Dropping the stream abandons the other entries; stuck threads keep their permits.
                 let problems = found.broken.into_values().flatten().chain(more).collect();
                 return Err(LoadFailure::Stuck(Diagnostics(problems)));
             }
@@ -186,7 +201,7 @@ fn leave_out_secrets(file: &ConfigFile, capabilities: &Capabilities, found: &mut
 
 /// Who is told of held calls. None for a registry that is looked at.
 fn webhook(file: &ConfigFile, loading: &Loading<'_>, found: &mut Tools) -> Option<Arc<Webhook>> {
-    let written = file.config.approval.webhook.as_ref().filter(|_| loading.purpose == Purpose::Run)?;
+    let written = file.config.approval.webhook.as_ref().filter(|_| loading.purpose != Purpose::Look)?;
     let (capabilities, lane) = (loading.capabilities, loading.threads.names.of(WEBHOOK));
     match Webhook::new(written.get_ref(), capabilities.secrets(), capabilities.resolver(), lane) {
         Ok(webhook) => webhook.map(Arc::new),
@@ -201,9 +216,12 @@ fn webhook(file: &ConfigFile, loading: &Loading<'_>, found: &mut Tools) -> Optio
 /// The setting, which is the key of no entry.
 const WEBHOOK: &str = "approval.webhook";
 
+/// One entry, loaded: its place among the keys, its key, and its tools.
+type LoadedEntry = (usize, Spanned<String>, Loaded);
+
 /// A future for each entry, in the order of the keys. Boxed, so that the type of the future of a load does not contain
 /// all the futures inside it.
-fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l, (Spanned<String>, Loaded)>> {
+fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l, LoadedEntry>> {
     // Shared by the threads of all entries, which may outlive the load.
     let shared = Arc::new(file.clone());
     let Places { lines, texts } = file.places();
@@ -227,11 +245,12 @@ fn entries<'l>(file: &ConfigFile, loading: &'l Loading<'_>) -> Vec<BoxFuture<'l,
         now_s: loading.now_s,
         was_signed: loading.signed.iter().any(|name| config.may_show(key.get_ref(), name)),
     };
-    let load =
-        |entry: Entry| async move { (entry.key.clone(), Arc::new(entry).load(loading.watch).await) }.boxed();
+    let load = |(at, entry): (usize, Entry)| {
+        async move { (at, entry.key.clone(), Arc::new(entry).load(loading.watch).await) }.boxed()
+    };
     let reached =
         file.config.tools.iter().filter(|(key, _)| !loading.out_of_reach.contains_key(key.get_ref()));
-    reached.map(entry).map(load).collect()
+    reached.map(entry).enumerate().map(load).collect()
 }
 
 /// Inspects a component on its own: reads what it shows, and compiles nothing.

@@ -7,12 +7,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wasmtime::component::ComponentExportIndex;
-
+use super::code::Runnable;
 use crate::caller::facts::FactSource;
 use crate::config::{Fallback, ToolHoldConfig};
-use crate::policy::{Allowance, Allowances, Permit, PolicySource};
-use crate::sandbox::run::Linked;
+use crate::policy::{Allowance, Allowances, PolicySource};
 use crate::signature::Signed;
 use airlock_contract::component::{ComponentInfo, Needs};
 use airlock_contract::tool::Contract;
@@ -113,20 +111,6 @@ pub(crate) type Sealer = crate::tape::Seal;
 impl Record {
     pub(crate) fn sealing(&self) -> Option<&Sealer> {
         self.sealer.as_deref()
-    }
-}
-
-/// What an attempt of a tool needs of its compiled component.
-pub(crate) struct Runnable {
-    /// One for each form of the component, see [`Allowances::forms`].
-    pub(crate) linked: Vec<Linked>,
-    pub(crate) export: ComponentExportIndex,
-}
-
-impl Runnable {
-    /// The form that runs under a permit.
-    pub(crate) fn under(&self, permit: &Permit) -> Option<&Linked> {
-        self.linked.get(permit.form())
     }
 }
 

@@ -50,7 +50,14 @@ pub(crate) struct Source {
     /// SHA-256 of these bytes, in hex.
     digest: String,
     /// Its description, if the cache has it.
-    known: Option<ComponentInfo>,
+    known: Option<Known>,
+}
+
+/// What the cache knows of a component that was loaded before: it was valid, met its contract and could be linked.
+pub(crate) struct Known {
+    pub(crate) info: ComponentInfo,
+    /// Digest of what is executed of it, in hex.
+    pub(crate) executed: String,
 }
 
 /// The result of a cache look-up.
@@ -142,9 +149,15 @@ impl Cache {
     }
 
     /// Keeps the description of a component that was loaded, so that it is read once.
-    pub(crate) fn keep_description(&self, engine: &Engine, digest: &str, info: &ComponentInfo) {
+    pub(crate) fn keep_description(
+        &self,
+        engine: &Engine,
+        digest: &str,
+        info: &ComponentInfo,
+        executed: &str,
+    ) {
         // The next load reads it again. What cannot be written here was not needed for this one.
-        if let Err(err) = self.description(engine, digest).keep(info) {
+        if let Err(err) = self.description(engine, digest).keep(info, executed) {
             tracing::warn!("the compile cache cannot keep the description of a component: {err}");
         }
     }
@@ -153,23 +166,37 @@ impl Cache {
         Description::new(&self.folder, digest, settings(engine))
     }
 
-    /// Looks up the code of a component without compiling.
-    pub(crate) fn look(&self, engine: &Engine, source: Source) -> Lookup {
+    /// Whether the code of what has this digest is there. It is mapped, and proven, when it is looked up.
+    pub(crate) fn has(&self, engine: &Engine, executed: &str) -> bool {
+        self.entry(engine, executed).is_there(self.limits.memory_bytes_max)
+    }
+
+    /// The code of what has this digest, if it is there and intact.
+    pub(crate) fn find(&self, engine: &Engine, executed: &str) -> Option<Component> {
+        // The bound that code has when it is received from the compile process.
+        self.entry(engine, executed).find(engine, self.limits.memory_bytes_max)
+    }
+
+    fn entry(&self, engine: &Engine, executed: &str) -> Entry {
+        Entry::new(&self.folder, executed.to_owned(), settings(engine))
+    }
+
+    /// Looks up the code of a component without compiling. Also returns the digest of what is executed of it.
+    pub(crate) fn look(&self, engine: &Engine, source: Source) -> (Lookup, String) {
         let Source { bytes, digest, .. } = source;
         // What is executed does not depend on the contract, so packing another one compiles nothing.
-        let (bytes, digest) = match package::strip(&bytes) {
+        let (bytes, executed) = match package::strip(&bytes) {
             Ok(stripped) if stripped.len() != bytes.len() => {
                 let digest = sha256(&stripped);
                 (stripped, digest)
             }
             _ => (bytes, digest),
         };
-        let entry = Entry::new(&self.folder, digest, settings(engine));
-        // The bound that code has when it is received from the compile process.
-        match entry.find(engine, self.limits.memory_bytes_max) {
+        let looked = match self.find(engine, &executed) {
             Some(component) => Lookup::Found(Box::new(component)),
-            None => Lookup::Missing(Missing { bytes, entry }),
-        }
+            None => Lookup::Missing(Missing { bytes, entry: self.entry(engine, &executed) }),
+        };
+        (looked, executed)
     }
 
     /// Compiles a missing component and stores it.
@@ -230,7 +257,7 @@ impl Source {
     }
 
     /// Its description, if the cache has it.
-    pub(crate) fn known(&mut self) -> Option<ComponentInfo> {
+    pub(crate) fn known(&mut self) -> Option<Known> {
         self.known.take()
     }
 }

@@ -99,6 +99,33 @@ pub(crate) fn provided(
     if missing.is_empty() { Ok(()) } else { Err(LinkError::Unknown(missing)) }
 }
 
+/// What a component reaches besides its code, for one set of grants.
+#[derive(Clone)]
+pub(crate) struct Outside {
+    /// The threads that its file accesses may hold.
+    lane: Lane,
+    /// The way to other hosts, if it is granted one.
+    upstream: Option<Arc<Upstream>>,
+    /// The store of pairs, if it may keep some.
+    keyvalues: Option<Arc<Opened>>,
+}
+
+impl Outside {
+    /// What these grants let a component reach. Blocks while a file is opened.
+    ///
+    /// # Errors
+    /// When its hosts cannot be reached from this machine, or its pairs cannot be kept.
+    pub(crate) fn of(
+        capabilities: &Capabilities,
+        effective: &Effective,
+        lanes: ToolLanes,
+    ) -> Result<Outside, LinkError> {
+        let ToolLanes { files: lane, names } = lanes;
+        let upstream = capabilities.upstream(effective, names)?.map(Arc::new);
+        Ok(Outside { lane, upstream, keyvalues: capabilities.keyvalues(effective)? })
+    }
+}
+
 /// Links a component. `bindings` are the registry's declarations, by name, for imports that no capability owns.
 pub(crate) fn link(
     engine: &Engine,
@@ -107,7 +134,7 @@ pub(crate) fn link(
     info: &ComponentInfo,
     effective: &Effective,
     bindings: &BTreeMap<String, Binding>,
-    lanes: ToolLanes,
+    outside: Outside,
 ) -> Result<Linked, LinkError> {
     let mut linker = Linker::new(engine);
     capabilities.link(&mut linker, &info.imports)?;
@@ -123,11 +150,9 @@ pub(crate) fn link(
     let typed = typed.map_err(|err| LinkError::Signature(format!("{err:#}")))?;
     let denied = capabilities.deny(&mut linker, &info.imports, effective)?;
     let pre = if denied { linker.instantiate_pre(component)? } else { typed };
-    // At load: otherwise the first call of the component pays for it.
+    // Here: otherwise the first call would make it within its own deadline.
     component.initialize_copy_on_write_image()?;
-    let ToolLanes { files: lane, names } = lanes;
-    let upstream = capabilities.upstream(effective, names)?.map(Arc::new);
-    let keyvalues = capabilities.keyvalues(effective)?;
+    let Outside { lane, upstream, keyvalues } = outside;
     let needs_context = capabilities.need_context(&info.imports);
     Ok(Linked { pre, needs_context, lane, upstream, keyvalues })
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -21,10 +22,13 @@ const STAT_MAX: Duration = Duration::from_secs(2);
 /// Time limit for reading the registry.
 const READ_MAX: Duration = Duration::from_secs(10);
 
-/// Number of threads for the registry's own files, and for all others. Each file uses at most one, so that repeated
-/// checks of a blocked file use no further threads.
+/// Number of threads for the registry's own files, and for all others. Each file uses at most one beside the thread
+/// that takes them in turn, so that repeated checks of a blocked file use no further threads.
 const OWN_THREADS_MAX: usize = 4;
 const OTHER_THREADS_MAX: usize = 16;
+
+/// The key of the thread that takes files in turn, which is no path.
+const IN_TURN: &str = "\0";
 
 /// The metadata that identify a file's version. `None` stands for a missing file. The status change time is included
 /// because, unlike the modification time, programs cannot set it.
@@ -86,9 +90,7 @@ impl Disk {
 
     /// Checks every file. Returns whether one changed since the previous check.
     pub(super) async fn look(&mut self, file: &ConfigFile) -> bool {
-        let now: BTreeMap<_, _> =
-            // All at once: a blocked file delays the check by `STAT_MAX` and not by a multiple of it.
-            join_all(files(file).into_iter().map(|path| self.stamped(path))).await.into_iter().collect();
+        let now = self.stamped(files(file)).await;
         let changed = now != self.seen;
         self.seen = now;
         changed
@@ -100,7 +102,7 @@ impl Disk {
         self.seen.retain(|path, _| files.contains(path));
         // Known files keep the stamp from before the registry was read. A fresh stamp would hide a change since then.
         files.retain(|path| !self.seen.contains_key(path));
-        let new = join_all(files.into_iter().map(|path| self.stamped(path))).await;
+        let new = self.stamped(files).await;
         self.seen.extend(new);
     }
 
@@ -170,7 +172,41 @@ impl Disk {
         })
     }
 
-    async fn stamped(&self, path: PathBuf) -> (PathBuf, Option<Stamp>) {
+    /// Stamps files. One thread takes those of others in turn, since a registry may name thousands. Those that it has not
+    /// come to in time have a thread each, so that a blocked file hides no change of another.
+    async fn stamped(&self, files: BTreeSet<PathBuf>) -> Seen {
+        let (mut alone, others): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|path| self.own_files.contains(path));
+        let others: Arc<[PathBuf]> = others.into();
+        let stamps = self.in_turn(&others).await;
+        alone.extend(others.iter().skip(stamps.len()).cloned());
+        let mut seen: Seen = others.iter().cloned().zip(stamps).collect();
+        // All at once: a blocked file delays the check by `STAT_MAX` and not by a multiple of it.
+        seen.extend(join_all(alone.into_iter().map(|path| self.stamped_alone(path))).await);
+        seen
+    }
+
+    /// The stamps of the first of these files: as many as one thread finds within [`STAT_MAX`].
+    async fn in_turn(&self, files: &Arc<[PathBuf]>) -> Vec<Option<Stamp>> {
+        let lane = self.others.of(IN_TURN);
+        // A file of an earlier check still blocks.
+        if lane.is_busy() {
+            return Vec::new();
+        }
+        let stamps = Arc::new(Mutex::new(Vec::with_capacity(files.len())));
+        let (files, found) = (files.clone(), stamps.clone());
+        let look = move || {
+            for path in &*files {
+                let stamp = stamp(path);
+                found.lock().unwrap_or_else(PoisonError::into_inner).push(stamp);
+            }
+        };
+        // What was found counts, also if the rest was not found in time.
+        let _ = lane.run_within(STAT_MAX, look).await;
+        std::mem::take(&mut *stamps.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn stamped_alone(&self, path: PathBuf) -> (PathBuf, Option<Stamp>) {
         let lanes = if self.own_files.contains(&path) { &self.own } else { &self.others };
         let lane = lanes.of(&path.to_string_lossy());
         // A file system that does not respond must not look like a deleted file, which would start a reload.
@@ -256,18 +292,24 @@ mod tests {
     async fn a_file_that_does_not_answer_holds_up_nothing_and_counts_as_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.wasm"), "one").unwrap();
-        let file = registry(folder.path(), "[tools.a]\ncomponent = \"a.wasm\"\n");
+        let named = "[tools.a]\ncomponent = \"a.wasm\"\n[tools.b]\ncomponent = \"b.wasm\"\n";
+        let file = registry(folder.path(), named);
         let mut disk = Disk::new(&file, Baseline::default());
         disk.look(&file).await;
         let (release, wait) = std::sync::mpsc::channel::<()>();
+        let (in_turn, ended) = std::sync::mpsc::channel::<()>();
         let lane = disk.others.of(&folder.path().join("a.wasm").to_string_lossy());
         drop(lane.start(move || wait.recv()).await.unwrap());
+        let turns = disk.others.of(IN_TURN);
+        drop(turns.start(move || ended.recv()).await.unwrap());
         std::fs::write(folder.path().join("a.wasm"), "another").unwrap();
         assert!(!disk.look(&file).await);
+        std::fs::write(folder.path().join("b.wasm"), "one").unwrap();
+        assert!(disk.look(&file).await, "another component");
         registry(folder.path(), "[callers.dan]\ntools = []\n");
         assert!(disk.look(&file).await, "the registry itself");
-        drop(release);
-        while lane.is_busy() {
+        drop((release, in_turn));
+        while lane.is_busy() || turns.is_busy() {
             tokio::task::yield_now().await;
         }
         assert!(disk.look(&file).await);

@@ -5,6 +5,7 @@
 //! concern one entry alone, so that entries can load in parallel. Must not know the other entries.
 
 mod author;
+mod code;
 mod component;
 mod holds;
 mod notes;
@@ -19,28 +20,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::OnceCell;
 use toml::Spanned;
 use wasmtime::Engine;
-use wasmtime::component::Component as Code;
 
 use super::{LoadEvent, LoadFailure, Purpose, STEP_MAX, imports};
 use crate::blocking::{Lane, Lost};
-use crate::capability::{Binding, Capabilities};
+use crate::capability::Capabilities;
 use crate::config::{ConfigFile, ToolConfig};
-use crate::policy::Allowances;
+use crate::registry::code::Code;
 use crate::registry::name;
-use crate::registry::tool::{Component, Runnable, Tool};
-use crate::sandbox::cache::{Cache, Lookup, Source};
+use crate::registry::tool::{Component, Tool};
+use crate::sandbox::cache::{Cache, Known, Lookup, Source};
 use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
-use crate::sandbox::run::{LinkError, ToolLanes};
+use crate::sandbox::run::ToolLanes;
 use crate::signature::{Authentic, Signed};
 use airlock_contract::component::{ComponentInfo, Function};
 use airlock_contract::surface;
 use airlock_types::diagnostic::Diagnostics;
-use airlock_types::grant::Effective;
 use airlock_types::limit::Limits;
 use author::author;
+use code::{Prepared, runnable};
 pub(super) use reserved::reserved;
 use tool::Agreed;
 
@@ -78,38 +79,76 @@ pub(super) struct Entry {
     pub(super) was_signed: bool,
 }
 
-/// Tools that only lack their code, and what linking it takes.
-struct Prepared {
-    tools: Tools,
-    component: Arc<Component>,
-    bindings: BTreeMap<String, Binding>,
-    allowances: Arc<Allowances>,
+/// Receives the events of a load.
+type Watch<'w> = dyn Fn(LoadEvent) + Sync + 'w;
+
+/// A component after its first step.
+enum Begun {
+    /// Its tools need nothing more now.
+    Loaded(Tools),
+    /// Its code is to be made, mapped or linked.
+    Prepared(Source, Prepared),
+    /// The cache does not know it.
+    Unknown(Source, Authentic),
 }
 
 impl Entry {
     /// Loads the tools. Other threads do all the work, since a server that reloads has calls to serve meanwhile.
-    pub(super) async fn load(self: Arc<Self>, watch: &(dyn Fn(LoadEvent) + Sync)) -> Loaded {
+    pub(super) async fn load(self: Arc<Self>, watch: &Watch<'_>) -> Loaded {
         let name = self.key.get_ref();
         watch(LoadEvent::Started(name.clone()));
-        // Several steps, so that the thread of this entry is free while a compile process runs.
-        let (mut source, authentic) = self.aside(Entry::read).await?;
-        let known = source.known();
-        let is_known = known.is_some();
-        let info = match known {
-            Some(info) => info,
-            None => self.cache.describe(source.bytes()).await.map_err(|err| match self.failed(&err) {
-                LoadFailure::Wrong(problems) => signed::instead(&self, &authentic, problems).into(),
-                failed => failed,
-            })?,
-        };
-        let digest = source.digest().to_owned();
-        let prepared = self.aside(|entry| entry.prepare(info, digest, authentic)).await?;
-        let (tools, cached) = match self.purpose {
-            Purpose::Look => (prepared.tools, true),
-            Purpose::Run => self.finish(source, prepared, is_known).await?,
+        let (tools, cached) = match self.aside(Entry::begin).await? {
+            Begun::Loaded(tools) => (tools, true),
+            Begun::Prepared(source, prepared) => self.finish(source, prepared, true, watch).await?,
+            Begun::Unknown(source, authentic) => self.described_anew(source, authentic, watch).await?,
         };
         watch(LoadEvent::Ready { name: name.clone(), cached });
         Ok(tools)
+    }
+
+    /// Reads the component, and prepares its tools if the cache knows it. In one step, since a registry may have thousands
+    /// of entries.
+    fn begin(&self) -> Result<Begun, Diagnostics> {
+        let (mut source, authentic) = self.read()?;
+        let Some(Known { info, executed }) = source.known() else {
+            return Ok(Begun::Unknown(source, authentic));
+        };
+        let prepared = self.prepare(info, source.digest().to_owned(), authentic)?;
+        match self.purpose {
+            Purpose::Look => Ok(Begun::Loaded(prepared.tools)),
+            Purpose::Run if self.waits_for_calls(&prepared, &executed) => {
+                let (code, tools) = self.code(prepared, executed)?;
+                Ok(Begun::Loaded(runnable(&code.into(), tools)))
+            }
+            Purpose::Run | Purpose::Prove => Ok(Begun::Prepared(source, prepared)),
+        }
+    }
+
+    /// Whether nothing but the code is left to find, so that a first call can do it. What was linked once by this version
+    /// of the host can be again, unless the registry or the program that embeds the host provides what it imports.
+    fn waits_for_calls(&self, prepared: &Prepared, executed: &str) -> bool {
+        let is_proven = prepared.bindings.is_empty() && self.capabilities.are_built_in();
+        is_proven && self.cache.has(&self.engine, executed)
+    }
+
+    /// Loads a component that the cache does not know. In several steps, so that the thread of this entry is free while
+    /// compile processes run.
+    async fn described_anew(
+        self: &Arc<Self>,
+        source: Source,
+        authentic: Authentic,
+        watch: &Watch<'_>,
+    ) -> Result<(Tools, bool), LoadFailure> {
+        let info = self.cache.describe(source.bytes()).await.map_err(|err| match self.failed(&err) {
+            LoadFailure::Wrong(problems) => signed::instead(self, &authentic, problems).into(),
+            failed => failed,
+        })?;
+        let digest = source.digest().to_owned();
+        let prepared = self.aside(|entry| entry.prepare(info, digest, authentic)).await?;
+        match self.purpose {
+            Purpose::Look => Ok((prepared.tools, true)),
+            Purpose::Run | Purpose::Prove => self.finish(source, prepared, false, watch).await,
+        }
     }
 
     /// Gives prepared tools their code. Also returns whether it was in the cache.
@@ -118,23 +157,26 @@ impl Entry {
         source: Source,
         prepared: Prepared,
         is_known: bool,
+        watch: &Watch<'_>,
     ) -> Result<(Tools, bool), LoadFailure> {
         let looked = self.aside(move |entry| Ok(entry.cache.look(&entry.engine, source))).await?;
-        let (code, cached) = match looked {
-            Lookup::Found(code) => (*code, true),
-            Lookup::Missing(missing) => {
-                let code = self.cache.compile(&self.engine, missing).await;
-                (code.map_err(|err| self.failed(&err))?, false)
+        let (mapped, executed, cached) = match looked {
+            (Lookup::Found(mapped), executed) => (*mapped, executed, true),
+            (Lookup::Missing(missing), executed) => {
+                watch(LoadEvent::Compiling(self.key.get_ref().clone()));
+                let mapped = self.cache.compile(&self.engine, missing).await;
+                (mapped.map_err(|err| self.failed(&err))?, executed, false)
             }
         };
         let link = move |entry: &Entry| {
-            let component = prepared.component.clone();
-            let tools = entry.link(&code, prepared)?;
+            let (code, tools) = entry.code(prepared, executed)?;
+            let ready = code.link(&mapped).map_err(|err| entry.unready(&err))?;
             // Only of components that can be loaded: what is refused leaves nothing behind.
             if !is_known {
-                entry.cache.keep_description(&entry.engine, &component.digest, &component.info);
+                let Component { digest, info, .. } = &*code.component;
+                entry.cache.keep_description(&entry.engine, digest, info, &code.executed);
             }
-            Ok(tools)
+            Ok(runnable(&Arc::new(Code { ready: OnceCell::new_with(Some(ready)), ..code }), tools))
         };
         Ok((self.aside(link).await?, cached))
     }
@@ -205,27 +247,6 @@ impl Entry {
     /// A problem with the whole entry.
     fn here(&self, message: String, hint: Option<String>) -> Diagnostics {
         self.file.error(self.key.span(), message, "this tool", hint).into()
-    }
-
-    fn unlinked(&self, err: &LinkError) -> Diagnostics {
-        let hint = match err {
-            LinkError::Unknown(names) if names.iter().any(|name| is_wasi_03(name)) => {
-                "build the component for WASI 0.2: this version does not run WASI 0.3"
-            }
-            LinkError::Unknown(_) => {
-                "declare them: `imports.\"NAME\" = \"trap\"`, or fixed results per function"
-            }
-            LinkError::Signature(_) | LinkError::Engine(_) => {
-                "build the component against the interfaces that the host provides"
-            }
-            LinkError::Store(_) => {
-                "mend or move away the file, name another folder as `host.state`, or leave out `grants.keyvalue`"
-            }
-            LinkError::Tls(_) => {
-                "install the package `ca-certificates`, or name a file of roots by the variable `SSL_CERT_FILE`"
-            }
-        };
-        self.here(format!("`{}`: {err}", self.path().display()), Some(hint.to_owned()))
     }
 
     /// The error of a component without a usable function, with the reason for each hidden one.
@@ -328,31 +349,4 @@ impl Entry {
         let (wit, signed_until_ms) = (surface::wit(&info), signed::ends_ms(self, &signed));
         Arc::new(Component { path: self.path(), digest: digest.into(), wit, signed, signed_until_ms, info })
     }
-
-    /// Links the code of prepared tools.
-    fn link(&self, code: &Code, prepared: Prepared) -> Result<Tools, Diagnostics> {
-        let Prepared { mut tools, component, bindings, allowances } = prepared;
-        // A form for each set of grants: what is not granted is replaced when a component is linked.
-        let link = |effective: &Effective| {
-            let (info, lanes) = (&component.info, self.lanes.clone());
-            run::link(&self.engine, &self.capabilities, code, info, effective, &bindings, lanes)
-        };
-        let linked: Result<Vec<_>, _> = allowances.forms().iter().map(link).collect();
-        let linked = linked.map_err(|err| self.unlinked(&err))?;
-        for (tool, _) in &mut tools {
-            let function = &tool.contract.function;
-            // Found now, so that a call needs no lookup by name.
-            let export = run::locate(code, function).ok_or_else(|| {
-                let path = component.path.display();
-                self.here(format!("`{path}` has lost its export `{}`", function.name), None)
-            })?;
-            tool.runnable = Some(Runnable { linked: linked.clone(), export });
-        }
-        Ok(tools)
-    }
-}
-
-/// Whether an import, in backticks, is one of WASI 0.3.
-fn is_wasi_03(name: &str) -> bool {
-    name.starts_with("`wasi:") && name.contains("@0.3.")
 }

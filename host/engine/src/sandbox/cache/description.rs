@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Known;
 use super::document;
 use super::document::Unusable;
 use airlock_contract::component::{COMPONENT_INFO_BYTES_MAX, ComponentInfo};
@@ -29,6 +30,8 @@ struct Described<'a> {
     /// The engine's settings and the program's version.
     settings: Cow<'a, str>,
     info: Cow<'a, ComponentInfo>,
+    /// SHA-256 of what is executed of it, hex.
+    executed: Cow<'a, str>,
 }
 
 impl Description {
@@ -37,16 +40,16 @@ impl Description {
         Description { path, component: component.to_owned(), settings }
     }
 
-    pub(super) fn keep(&self, info: &ComponentInfo) -> std::io::Result<()> {
+    pub(super) fn keep(&self, info: &ComponentInfo, executed: &str) -> std::io::Result<()> {
         let Description { path, component, settings } = self;
-        let (component, settings) = (component.into(), settings.into());
-        document::write(path, &Described { component, settings, info: Cow::Borrowed(info) })
+        let (component, settings, executed) = (component.into(), settings.into(), executed.into());
+        document::write(path, &Described { component, settings, info: Cow::Borrowed(info), executed })
     }
 
     /// The description, if it is intact and of this component.
-    pub(super) fn find(&self) -> Option<ComponentInfo> {
+    pub(super) fn find(&self) -> Option<Known> {
         match self.read() {
-            Ok(info) => Some(info),
+            Ok(known) => Some(known),
             Err(Unusable::Missing) => None,
             Err(err) => {
                 tracing::warn!("a component in the compile cache is read anew: {err}");
@@ -57,13 +60,17 @@ impl Description {
         }
     }
 
-    fn read(&self) -> Result<ComponentInfo, Unusable> {
-        let Described { component, settings, info } = document::read(&self.path, BYTES_MAX)?;
+    fn read(&self) -> Result<Known, Unusable> {
+        let Described { component, settings, info, executed } = document::read(&self.path, BYTES_MAX)?;
         if component != self.component || settings != self.settings {
             return Err(Unusable::Index("it is another component's, or for another engine".into()));
         }
         // The description is from a process that read untrusted bytes, so its bounds are checked at every use.
         info.check().map_err(Unusable::Index)?;
-        Ok(info.into_owned())
+        // It becomes part of a path.
+        if !document::is_digest(&executed) {
+            return Err(Unusable::Index("it names no component that is executed".into()));
+        }
+        Ok(Known { info: info.into_owned(), executed: executed.into_owned() })
     }
 }

@@ -13,7 +13,12 @@ use crate::file::FileError;
 use airlock_types::digest::sha256;
 
 /// The length of a digest in hex.
-pub(super) const DIGEST_CHARS: usize = 64;
+const DIGEST_CHARS: usize = 64;
+
+/// Whether a text is a digest in hex, and so contains no separator of paths.
+pub(super) fn is_digest(text: &str) -> bool {
+    text.len() == DIGEST_CHARS && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
 
 /// Why a file of the cache is not used. What it holds is then made again.
 #[derive(Debug, thiserror::Error)]

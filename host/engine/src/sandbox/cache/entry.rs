@@ -11,7 +11,7 @@ use wasmtime::component::Component;
 
 use super::bound;
 use super::document;
-use super::document::{DIGEST_CHARS, Unusable};
+use super::document::Unusable;
 use crate::file;
 use airlock_types::digest::{Hasher, hex};
 
@@ -71,6 +71,12 @@ impl Entry {
         }
     }
 
+    /// Whether index and code are there and belong to each other, as far as their names and sizes say.
+    pub(super) fn is_there(&self, code_bytes_max: u64) -> bool {
+        let code = self.index().map(|index| self.code_path(&index.code));
+        code.is_ok_and(|path| file::open_private(&path, code_bytes_max).is_ok())
+    }
+
     fn read(&self, engine: &Engine, code_bytes_max: u64) -> Result<Component, Unusable> {
         let Index { component: _, settings: _, code } = self.index()?;
         let path = self.code_path(&code);
@@ -98,9 +104,8 @@ impl Entry {
         if index.component != self.component || index.settings != self.settings {
             return Err(wrong("it is another component's, or for another engine"));
         }
-        // The digest becomes part of a path, so it must not contain a separator.
-        let plain = index.code.len() == DIGEST_CHARS && index.code.bytes().all(|b| b.is_ascii_hexdigit());
-        if !plain {
+        // It becomes part of a path.
+        if !document::is_digest(&index.code) {
             return Err(wrong("it names no code"));
         }
         Ok(index)

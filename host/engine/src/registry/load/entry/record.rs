@@ -14,7 +14,7 @@ impl Entry {
     pub(super) fn record(&self) -> Result<Record, Diagnostics> {
         let journal = &self.file.config.journal;
         let sealer = match (&journal.recipient, self.purpose) {
-            (Some(recipient), Purpose::Run) => Some(self.sealer(recipient)?),
+            (Some(recipient), Purpose::Run | Purpose::Prove) => Some(self.sealer(recipient)?),
             _ => None,
         };
         Ok(Record { mode: self.config.record, bytes_max: journal.cassette_bytes_max, sealer })

@@ -1,0 +1,169 @@
+//! The code of a component, which is mapped and linked when a call needs it.
+//!
+//! Owns when that happens, and that what runs is what was loaded: code is found by the digest of the component that the
+//! registry was loaded with, and a component that changed since is refused. Must not know tools or what a call decides.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use wasmtime::Engine;
+use wasmtime::component::{Component as Mapped, ComponentExportIndex};
+
+use super::load::STEP_MAX;
+use super::tool::Component;
+use crate::blocking::{Lane, Lost};
+use crate::capability::{Binding, Capabilities};
+use crate::policy::{Allowances, Permit};
+use crate::sandbox::cache::{Cache, Lookup};
+use crate::sandbox::compile::CompileError;
+use crate::sandbox::run;
+use crate::sandbox::run::{LinkError, Linked, Outside, RunError};
+use airlock_contract::component::Function;
+
+/// Why the code of a component that was loaded is not there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CodeError {
+    /// The cache has lost the code, and it cannot be made anew.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The cache has lost the code, and the file has another component by now.
+    #[error("its file changed since it was loaded, and its compiled code is gone: reload the registry")]
+    Changed,
+    /// It cannot be linked.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// It does not export a function that its description has.
+    #[error("it has lost its export `{0}`")]
+    Export(String),
+    /// It is not linked for what the permit grants.
+    #[error("it is not linked for what this call is granted")]
+    Form,
+    /// The file system does not answer.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}
+
+/// What linking a component takes, and its code once it was linked.
+pub(crate) struct Code {
+    pub(crate) engine: Engine,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) capabilities: Capabilities,
+    /// The thread that runs blocking steps.
+    pub(crate) steps: Lane,
+    pub(crate) component: Arc<Component>,
+    /// Digest of what is executed, under which the cache keeps the code.
+    pub(crate) executed: String,
+    pub(crate) bindings: BTreeMap<String, Binding>,
+    pub(crate) allowances: Arc<Allowances>,
+    /// What its forms reach besides code, one for each of [`Allowances::forms`]. Found when the registry is loaded, so that
+    /// what is wrong with it is told then.
+    pub(crate) outside: Vec<Outside>,
+    pub(crate) ready: OnceCell<Ready>,
+}
+
+/// A component that is linked.
+pub(crate) struct Ready {
+    /// One for each of [`Allowances::forms`].
+    linked: Vec<Linked>,
+    /// One for each function of the component.
+    exports: Vec<ComponentExportIndex>,
+}
+
+/// What an attempt of a tool needs of its component.
+pub(crate) struct Runnable {
+    pub(crate) code: Arc<Code>,
+    /// Which function of the component it is.
+    pub(crate) function: usize,
+}
+
+/// A linked component and the function that is called.
+#[derive(Clone, Copy)]
+pub(crate) struct Form<'a> {
+    pub(crate) linked: &'a Linked,
+    pub(crate) function: &'a ComponentExportIndex,
+}
+
+impl From<CodeError> for RunError {
+    fn from(error: CodeError) -> RunError {
+        RunError::Failed(wasmtime::format_err!("{error}"))
+    }
+}
+
+impl Runnable {
+    /// What runs under a permit, if its code is linked by now.
+    pub(crate) fn linked(&self, permit: &Permit) -> Option<Form<'_>> {
+        let Ready { linked, exports } = self.code.ready.get()?;
+        Some(Form { linked: linked.get(permit.form())?, function: exports.get(self.function)? })
+    }
+
+    /// What runs under a permit. The first call maps and links the code.
+    ///
+    /// # Errors
+    /// When the code is not there any more, or the permit is of another component.
+    pub(crate) async fn under(&self, permit: &Permit) -> Result<Form<'_>, CodeError> {
+        if self.code.ready.get().is_none() {
+            self.code.make_ready().await?;
+        }
+        self.linked(permit).ok_or(CodeError::Form)
+    }
+}
+
+impl Code {
+    /// Maps and links the component, unless that is done.
+    async fn make_ready(self: &Arc<Self>) -> Result<(), CodeError> {
+        let code = self.clone();
+        // A task of its own: a caller that does not wait any more takes nothing from the next one.
+        let made = async move { code.ready.get_or_try_init(|| code.made()).await.map(drop) };
+        tokio::spawn(made).await.map_err(|_| Lost::Panicked)?
+    }
+
+    async fn made(self: &Arc<Self>) -> Result<Ready, CodeError> {
+        let found = self.aside(|code| code.cache.find(&code.engine, &code.executed)).await?;
+        let mapped = match found {
+            Some(mapped) => mapped,
+            None => self.made_anew().await?,
+        };
+        self.aside(move |code| code.link(&mapped)).await?
+    }
+
+    /// The code of a component that the cache has lost since it was loaded.
+    async fn made_anew(self: &Arc<Self>) -> Result<Mapped, CodeError> {
+        let look = |code: &Code| {
+            let source = code.cache.source(&code.engine, code.cache.read(&code.component.path)?)?;
+            // The registry, its lock and its signatures were held against these bytes.
+            if source.digest() != &*code.component.digest {
+                return Err(CodeError::Changed);
+            }
+            Ok(code.cache.look(&code.engine, source).0)
+        };
+        match self.aside(look).await?? {
+            Lookup::Found(mapped) => Ok(*mapped),
+            Lookup::Missing(missing) => Ok(self.cache.compile(&self.engine, missing).await?),
+        }
+    }
+
+    /// Links mapped code for each form.
+    pub(crate) fn link(&self, mapped: &Mapped) -> Result<Ready, CodeError> {
+        let link = |(effective, outside): (_, &Outside)| {
+            let (info, bindings) = (&self.component.info, &self.bindings);
+            run::link(&self.engine, &self.capabilities, mapped, info, effective, bindings, outside.clone())
+        };
+        let linked = self.allowances.forms().iter().zip(&self.outside).map(link);
+        let linked = linked.collect::<Result<_, LinkError>>()?;
+        // Found now, so that a call needs no look-up by name.
+        let locate = |function: &Function| {
+            run::locate(mapped, function).ok_or_else(|| CodeError::Export(function.name.clone()))
+        };
+        let exports = self.component.info.functions.iter().map(locate).collect::<Result<_, _>>()?;
+        Ok(Ready { linked, exports })
+    }
+
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Code) -> T + Send + 'static,
+    ) -> Result<T, CodeError> {
+        let code = self.clone();
+        Ok(self.steps.run_within(STEP_MAX, move || work(&code)).await?)
+    }
+}

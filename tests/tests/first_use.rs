@@ -1,0 +1,195 @@
+//! Code that the cache has is mapped and linked by the first call of its component. What is wrong with a registry is told when
+//! it is loaded all the same, and what runs is what was loaded.
+
+use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use airlock::config::ConfigFile;
+use airlock::host::Host;
+use airlock::sandbox::compiler::Compiler;
+use airlock_tests::program;
+use airlock_types::call::{Arguments, Call};
+use airlock_types::code::Code;
+
+use crate::stderr;
+
+/// A component whose `run` returns this number.
+fn component(number: usize) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+            (core module $m (func (export "f") (result i32) (i32.const {number})))
+            (core instance $i (instantiate $m))
+            (func (export "run") (result u32) (canon lift (core func $i "f"))))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+/// A component that is valid, and wants an import with another signature than the host's.
+fn mismatched() -> Vec<u8> {
+    let text = r#"(component
+        (import "wasi:random/random@0.2.0" (instance (export "get-random-u64" (func (param "a" u32) (result u32)))))
+        (core module $m (func (export "f") (result i32) (i32.const 1)))
+        (core instance $i (instantiate $m))
+        (func (export "run") (result u32) (canon lift (core func $i "f"))))"#;
+    wat::parse_str(text).unwrap()
+}
+
+/// A registry of many components, each another one.
+struct Many {
+    folder: tempfile::TempDir,
+}
+
+const COUNT: usize = 12;
+
+impl Many {
+    fn written() -> Many {
+        let many = Many { folder: tempfile::tempdir().unwrap() };
+        (0..COUNT).for_each(|number| many.write(number, &component(number)));
+        let entry = |number| format!("[tools.t{number}]\ncomponent = \"{number}.wasm\"\n");
+        std::fs::write(many.registry(), (0..COUNT).map(entry).collect::<String>()).unwrap();
+        many
+    }
+
+    /// The same, with all code in the cache.
+    async fn known() -> Many {
+        let many = Many::written();
+        many.open().await;
+        many
+    }
+
+    fn registry(&self) -> PathBuf {
+        self.folder.path().join("airlock.toml")
+    }
+
+    fn write(&self, number: usize, bytes: &[u8]) {
+        std::fs::write(self.folder.path().join(format!("{number}.wasm")), bytes).unwrap();
+    }
+
+    async fn open(&self) -> Host {
+        let file = ConfigFile::read(&self.registry()).unwrap();
+        Host::builder().registry(file).leave_out_broken().open().await.unwrap()
+    }
+
+    /// The files of compiled code.
+    fn code(&self) -> Vec<PathBuf> {
+        let kept = std::fs::read_dir(self.folder.path().join(".airlock/code")).unwrap();
+        let kept = kept.map(|entry| entry.unwrap().path());
+        kept.filter(|path| path.extension().is_some_and(|end| end == "cwasm")).collect()
+    }
+
+    fn lose_code(&self) {
+        self.code().iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    }
+}
+
+async fn answer(host: &Host, number: usize) -> Result<u64, Code> {
+    let reply = host.call(Call::new(&format!("t{number}"), Arguments::Text("{}".into()))).await;
+    reply.result.and_then(|result| result.as_u64()).ok_or(reply.code)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_many_components_answers_its_first_call() {
+    let many = Many::known().await;
+    assert_eq!(many.code().len(), COUNT);
+    let host = many.open().await;
+    for number in 0..COUNT {
+        assert_eq!(answer(&host, number).await, Ok(number as u64));
+    }
+    // Also several at once.
+    let host = many.open().await;
+    let answers = futures::future::join_all((0..8).map(|_| answer(&host, 3))).await;
+    assert_eq!(answers, [Ok(3); 8]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_component_among_many_is_told_at_the_start() {
+    let many = Many::known().await;
+    many.write(1, b"\0asm\x0d\0\x01\0 and not a component");
+    many.write(2, &mismatched());
+    std::fs::remove_file(many.folder.path().join("3.wasm")).unwrap();
+    // Twice: what is refused is not known the next time.
+    for _ in 0..2 {
+        let host = many.open().await;
+        let problems = host.problems().unwrap().to_string();
+        for told in ["1.wasm", "2.wasm", "another signature", "3.wasm"] {
+            assert!(problems.contains(told), "{told}: {problems}");
+        }
+        assert_eq!((host.summary().0, answer(&host, 4).await), (COUNT - 3, Ok(4)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_is_what_was_loaded() {
+    let many = Many::known().await;
+    let host = many.open().await;
+    // Until the registry is loaded again, whatever the file says.
+    many.write(5, &component(50));
+    assert_eq!(answer(&host, 5).await, Ok(5));
+    assert_eq!(answer(&many.open().await, 5).await, Ok(50));
+    // Without its code, nothing else is made of the file.
+    let host = many.open().await;
+    many.lose_code();
+    many.write(5, &component(51));
+    assert_eq!(answer(&host, 5).await, Err(Code::HostInternal));
+    many.write(5, &component(50));
+    assert_eq!(answer(&host, 5).await, Ok(50), "made anew of what was loaded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn code_that_was_damaged_before_its_first_call_is_made_anew() {
+    let many = Many::known().await;
+    let host = many.open().await;
+    for path in many.code() {
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4_000] ^= 1;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    }
+    assert_eq!(answer(&host, 7).await, Ok(7));
+    // A check of the registry waits for no call.
+    let mut check = Command::new(program());
+    let check = check.arg("--registry").arg(many.registry()).arg("check").output().unwrap();
+    assert!(check.status.success(), "{}", stderr(&check));
+    let made = stderr(&check).matches("is made anew").count();
+    assert_eq!(made, COUNT - 1, "{}", stderr(&check));
+}
+
+#[test]
+fn a_call_of_the_program_compiles_its_own_component_alone() {
+    let many = Many::written();
+    let mut call = Command::new(program());
+    let call = call.arg("--registry").arg(many.registry()).args(["call", "t3"]).output().unwrap();
+    assert!(call.status.success(), "{}", stderr(&call));
+    assert_eq!(many.code().len(), 1);
+}
+
+/// An `airlock` whose first process waits until most of the components are compiled.
+fn waiting(folder: &Path) -> PathBuf {
+    let (path, code) = (folder.join("airlock"), folder.join(".airlock/code"));
+    let text = format!(
+        "#!/bin/sh\nif mkdir {0}/first 2>/dev/null; then\n  until [ $(ls {1} | grep -c cwasm) -ge {2} ]; do sleep 0.01; done\nfi\n\
+         exec {3} \"$@\"\n",
+        folder.display(),
+        code.display(),
+        COUNT - 1,
+        program().display()
+    );
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_that_compiles_for_long_keeps_no_core_from_the_others() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores == NonZeroUsize::MIN) {
+        return;
+    }
+    let many = Many::written();
+    let file = ConfigFile::read(&many.registry()).unwrap();
+    let compiler = Compiler::program(waiting(many.folder.path()));
+    let host = Host::builder().registry(file).compiler(compiler).open().await.unwrap();
+    assert_eq!(host.summary().0, COUNT);
+}

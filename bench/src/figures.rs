@@ -291,6 +291,36 @@ pub struct HttpRow {
     pub rates: Vec<Pipelined>,
 }
 
+/// The same tool in one language.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Language {
+    /// Its name in the table.
+    pub name: String,
+    /// Whether its component is not there, so that there are no figures.
+    #[serde(default)]
+    pub is_absent: bool,
+    /// Bytes of the component.
+    pub bytes: u64,
+    /// The floor: instantiate, call and drop on the bare engine.
+    pub floor: Times,
+    /// Page faults of one call on the bare engine.
+    pub faults: f64,
+    /// A call through all stages.
+    pub call: Times,
+    /// `call` as a multiple of `floor`: the median, over the rounds, of the ratio of medians.
+    pub ratio: f64,
+    /// A call that follows a call of another tool.
+    pub alternating: Times,
+    /// Calls in flight for `floor_per_s` and `per_s`.
+    pub callers: usize,
+    /// Calls a second on the bare engine, one after the other in a task.
+    pub floor_one_per_s: f64,
+    /// Calls a second on the bare engine with `callers` in flight.
+    pub floor_per_s: f64,
+    /// Calls a second through all stages with `callers` in flight.
+    pub per_s: f64,
+}
+
 impl<T> Measured<T> {
     /// Figures of this machine, measured today.
     pub fn now(figures: T, quick: bool) -> Measured<T> {

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod echo;
 pub mod figures;
 pub mod floor;
+pub mod guests;
 pub mod http;
 pub mod library;
 pub mod listing;

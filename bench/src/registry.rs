@@ -39,6 +39,14 @@ impl Repository {
         self.root.join("tests/guests/build").join(name).with_extension("wasm")
     }
 
+    /// The path of the component of the guest `adder` in a language.
+    pub fn language(&self, name: &str) -> PathBuf {
+        match name {
+            "rust" => self.component("adder"),
+            _ => self.root.join("target/languages").join(name).with_extension("wasm"),
+        }
+    }
+
     /// Removes the journal of earlier runs. A killed server leaves records that the next one reads at its start, which
     /// would count as start time.
     ///
@@ -218,6 +226,21 @@ impl Repository {
         let _ = write!(text, "\n[callers.local]\ntools = [\"*\"]\nrun = {CALLS_MAX}\nwait = 1024\n");
         let _ = write!(text, "\n[journal]\nbytes_max = {JOURNAL_BYTES_MAX}\n");
         self.write(&format!("recording-{mode}"), &text)
+    }
+
+    /// Writes a registry with the guest `adder` in these languages.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn languages(&self, names: &[&str]) -> Result<PathBuf> {
+        let mut text = self.head(CALLS_MAX);
+        for name in names {
+            // Go's runtime reads both before it runs the tool.
+            let grants = if *name == "go" { "grants.clock = true\ngrants.random = true\n" } else { "" };
+            let functions = format!("functions = {{ add = \"{name}\" }}\n");
+            tool(&mut text, name, &self.language(name), &format!("{functions}{grants}{LONG}"));
+        }
+        self.write("languages", &text)
     }
 
     fn head(&self, calls_max: u32) -> String {

@@ -13,8 +13,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::figures::{
-    AtOnce, Curve, HttpRow, Library, Listing, ListingRow, Machine, Measured, Memory, Metered, Outgoing, Part,
-    Recording, RecordingTool, ReplayRow, Server, Way,
+    AtOnce, Curve, HttpRow, Language, Library, Listing, ListingRow, Machine, Measured, Memory, Metered,
+    Outgoing, Part, Recording, RecordingTool, ReplayRow, Server, Way,
 };
 use plot::short;
 use table::Table;
@@ -66,6 +66,9 @@ pub fn write(docs: &Path) -> Result<()> {
     }
     if let Some(http) = Measured::<Vec<HttpRow>>::read(&folder, "http")? {
         page.http(&http);
+    }
+    if let Some(guests) = Measured::<Vec<Language>>::read(&folder, "guests")? {
+        page.guests(&guests);
     }
     if let Some(outgoing) = Measured::<Outgoing>::read(&folder, "outgoing")? {
         page.outgoing(&outgoing);
@@ -161,6 +164,20 @@ impl Page<'_> {
             table.row(cells);
         }
         self.say(&table.to_string());
+    }
+
+    fn guests(&mut self, measured: &Measured<Vec<Language>>) {
+        self.heading("Tools in other languages", measured);
+        let (absent, present): (Vec<&Language>, Vec<&Language>) =
+            measured.figures.iter().partition(|row| row.is_absent);
+        self.say(
+            "The same tool, which adds two numbers, in each language. Every call has a fresh instance, and so a fresh \
+             interpreter or runtime. The floor instantiates, calls and drops the component on the bare engine.\n",
+        );
+        self.say(&table::languages(&present).to_string());
+        for Language { name, .. } in absent {
+            self.say(&format!("- **{name}** is left out: its component could not be built."));
+        }
     }
 
     fn outgoing(&mut self, measured: &Measured<Outgoing>) {

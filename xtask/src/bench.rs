@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// With --check, stores the count with this reason instead of comparing it
     #[arg(long, requires = "check", value_name = "REASON")]
     bless: Option<String>,
-    /// Only these runs: parts, library, stdio, memory, scale, http, outgoing, listing, recording
+    /// Only these runs: parts, library, stdio, memory, scale, guests, http, outgoing, listing, recording
     #[arg(long, value_delimiter = ',', conflicts_with_all = ["rivals", "check"])]
     only: Vec<Part>,
 }
@@ -55,18 +55,20 @@ enum Part {
     Stdio,
     Memory,
     Scale,
+    Guests,
     Http,
     Outgoing,
     Listing,
     Recording,
 }
 
-const ALL: [Part; 9] = [
+const ALL: [Part; 10] = [
     Part::Parts,
     Part::Library,
     Part::Stdio,
     Part::Memory,
     Part::Scale,
+    Part::Guests,
     Part::Http,
     Part::Outgoing,
     Part::Listing,
@@ -124,6 +126,10 @@ impl Bench<'_> {
             Part::Stdio => self.measure(&["stdio"]),
             Part::Memory => self.measure(&["memory"]),
             Part::Scale => self.measure(&["scale"]),
+            Part::Guests => {
+                guests::languages::build(self.root)?;
+                self.measure(&["guests"])
+            }
             Part::Http => self.measure(&["http"]),
             Part::Outgoing => self.measure(&["outgoing"]),
             Part::Listing => self.measure(&["listing"]),

@@ -4,6 +4,7 @@
 //! what a guest does. To add a workspace: a line in `WORKSPACES`. To add a guest: a folder with `wit/` in one of them.
 
 mod component;
+pub(crate) mod languages;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// Prints each component's size, imports and exports
     #[arg(long)]
     list: bool,
+    /// Builds the guest `adder` in other languages, too, where their tools can be installed
+    #[arg(long)]
+    languages: bool,
     /// The airlock binary that packs contracts; without it guests are not packed
     #[arg(long, default_value = "target/debug/airlock")]
     airlock: PathBuf,
@@ -32,7 +36,7 @@ pub(crate) struct Args {
 impl Args {
     /// Builds all guests and packs them with this `airlock`.
     pub(crate) fn packed_by(airlock: impl Into<PathBuf>) -> Args {
-        Args { list: false, airlock: airlock.into() }
+        Args { list: false, languages: false, airlock: airlock.into() }
     }
 }
 
@@ -64,7 +68,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
             }
         }
     }
-    Ok(())
+    if args.languages { languages::build(root) } else { Ok(()) }
 }
 
 fn compile(root: &Path, workspace: &Path, toolchain: &Toolchain) -> Result<()> {

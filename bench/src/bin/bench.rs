@@ -8,7 +8,7 @@ use airlock_bench::figures::{Measured, Part, Server as Figures};
 use airlock_bench::load::{self, Pace};
 use airlock_bench::registry::Repository;
 use airlock_bench::server::{self, Server};
-use airlock_bench::{library, listing, memory, metering, outgoing, recording, report, scale};
+use airlock_bench::{guests, library, listing, memory, metering, outgoing, recording, report, scale};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
@@ -52,6 +52,8 @@ enum What {
     Scale,
     /// Measure `airlock log` on a large journal
     Listing,
+    /// Measure the same tool in several languages
+    Guests,
     /// Measure requests over HTTP
     Http,
     /// Measure what a journal and recordings cost, and how long replays take
@@ -114,6 +116,14 @@ async fn main() -> Result<()> {
                 eprintln!("log, {}: {:.0} ms", row.question, row.times.p50_us / 1e3);
             }
             Measured::now(measured, quick).write(&figures, "listing")
+        }
+        What::Guests => {
+            let rows = guests::measure(&repository, quick).await?;
+            for row in rows.iter().filter(|row| !row.is_absent) {
+                let (call, floor) = (row.call.p50_us, row.floor.p50_us);
+                eprintln!("{}: p50 {call:.0} µs, {floor:.0} µs on the bare engine", row.name);
+            }
+            Measured::now(rows, quick).write(&figures, "guests")
         }
         What::Http => {
             let rows = airlock_bench::http::measure(&repository, Pace::of(quick))?;

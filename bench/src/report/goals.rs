@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::table::Table;
-use crate::figures::{AtOnce, Curve, HttpRow, Library, Listing, Measured, Outgoing, Recording, Server};
+use crate::figures::{
+    AtOnce, Curve, HttpRow, Language, Library, Listing, Measured, Outgoing, Recording, Server,
+};
 
 /// The product's name in the tables.
 const OURS: &str = "airlock";
@@ -38,6 +40,9 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
     all.extend(beside(&rivals));
     let http = Measured::<Vec<HttpRow>>::read(folder, "http")?.map(|it| it.figures).unwrap_or_default();
     all.extend(over_http(&http));
+    let languages =
+        Measured::<Vec<Language>>::read(folder, "guests")?.map(|it| it.figures).unwrap_or_default();
+    all.extend(of_languages(&languages));
     if let Some(Outgoing { more_us, at_once, .. }) = outgoing {
         all.push(most("a call with one GET − the same GET alone, µs", 250.0, Some(more_us)));
         all.extend(at_once.iter().map(|AtOnce { calls_max, ratio, .. }| {
@@ -122,6 +127,16 @@ fn over_http(rows: &[HttpRow]) -> Vec<Goal> {
         ]
     };
     goals.into_iter().flat_map(both).collect()
+}
+
+/// What a call in a fresh interpreter may take.
+fn of_languages(rows: &[Language]) -> Vec<Goal> {
+    let bounds = [("JavaScript (QuickJS)", 250.0), ("Go", 400.0), ("Python", 1_000.0)];
+    let goal = |(name, bound_us): (&str, f64)| {
+        let row = rows.iter().find(|row| row.name == name && !row.is_absent)?;
+        Some(most(format!("a call of a tool in {name}, p50, µs"), bound_us, Some(row.call.p50_us)))
+    };
+    bounds.into_iter().filter_map(goal).collect()
 }
 
 fn over_stdio(servers: &[Server]) -> Vec<Goal> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::plot::short;
-use crate::figures::{Curve, Server};
+use crate::figures::{Curve, Language, Server};
 
 /// A table. Its first column is aligned to the left, the others to the right.
 pub(super) struct Table {
@@ -79,6 +79,34 @@ pub(super) fn trouble(present: &[&Server]) -> Table {
             None => ("–".to_owned(), "–".to_owned()),
         };
         table.row([server.name.clone(), sleep, p50, p99]);
+    }
+    table
+}
+
+/// The table of languages, one row each.
+pub(super) fn languages(present: &[&Language]) -> Table {
+    let callers = present.first().map_or(0, |row| row.callers);
+    let mut table = Table::new(&[
+        "",
+        "MB",
+        "p50, µs",
+        "p99, µs",
+        "after another tool, p50, µs",
+        "floor, p50, µs",
+        "× floor",
+        "page faults",
+        &format!("calls/s at {callers}"),
+        &format!("floor at {callers}"),
+        &format!("floor at {callers} × at 1"),
+    ]);
+    for row in present {
+        let times = [row.call.p50_us, row.call.p99_us, row.alternating.p50_us, row.floor.p50_us];
+        let mut cells = vec![row.name.clone(), format!("{:.2}", row.bytes as f64 / 1e6)];
+        cells.extend(times.map(|us| format!("{us:.0}")));
+        cells.extend([format!("{:.2}", row.ratio), format!("{:.1}", row.faults)]);
+        cells.extend([row.per_s, row.floor_per_s].map(short));
+        cells.push(format!("{:.2}", row.floor_per_s / row.floor_one_per_s));
+        table.row(cells);
     }
     table
 }

@@ -69,6 +69,18 @@ pub(crate) enum Optimize {
     None,
 }
 
+/// Memories without a guest that stay prepared for their component, beside those of running guests. The engine divides them
+/// among the cores. A component that finds none takes that of another one: its image is mapped anew, and the guest takes
+/// a page fault for each page that it touches.
+const IDLE_MEMORIES_MAX: u32 = 256;
+
+/// Bytes that all memories of guests keep between calls, unless the least of each is more. A memory keeps no more than was
+/// written to it, which is some 40 KiB for a small tool.
+const KEPT_BYTES_MAX: usize = 704 << 20;
+
+/// The least that one memory may keep, in bytes.
+const KEPT_BYTES_EACH_MIN: usize = 1 << 20;
+
 /// Number of guests that return their memory to the system in one batch. With larger batches, calls would touch more
 /// memory than a core's cache holds.
 const GIVEN_BACK_TOGETHER: u32 = 8;
@@ -149,6 +161,14 @@ fn between_calls(calls_max: u32) -> u32 {
     batches * GIVEN_BACK_TOGETHER
 }
 
+/// What one memory may keep of what its guest wrote. It is restored by hand from the image of the component. The rest goes
+/// back to the system, so that the next guest takes a page fault for each 4 KiB of it, while calls in other threads wait for
+/// changes of the address space.
+fn kept_bytes(places: u32) -> usize {
+    let memories = usize::try_from(places.saturating_add(IDLE_MEMORIES_MAX)).unwrap_or(usize::MAX);
+    (KEPT_BYTES_MAX / memories).max(KEPT_BYTES_EACH_MIN)
+}
+
 fn pool(calls: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(calls)
@@ -167,12 +187,12 @@ fn pool(calls: u32) -> PoolingAllocationConfig {
         .max_core_instance_size(4 << 20)
         // The largest `memory_bytes_max` that a registry may set.
         .max_memory_size(MEMORY_BYTES_MAX as usize)
-        .linear_memory_keep_resident(1 << 20)
+        .linear_memory_keep_resident(kept_bytes(calls))
         .table_keep_resident(64 << 10)
-        // Zeroing writes all of it after each call, so it is small.
-        .async_stack_keep_resident(16 << 10)
-        // Idle slots keep up to their resident memory. 64 is the default of `host.calls_max`.
-        .max_unused_warm_slots(64)
+        // Zeroing writes all of it after each call, whatever was used. A call of a small tool stays within the first page,
+        // and an interpreter takes one page fault for each further page.
+        .async_stack_keep_resident(8 << 10)
+        .max_unused_warm_slots(IDLE_MEMORIES_MAX)
         .decommit_batch_size(GIVEN_BACK_TOGETHER as usize)
         // Without the scan, keeping memory resident means rewriting all of it after each call.
         .pagemap_scan(Enabled::Auto);
@@ -191,4 +211,20 @@ fn tick(engine: &Engine) {
             engine.increment_epoch();
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_memories_together_keep_a_bounded_amount() {
+        for places in 1..2_000 {
+            let each = kept_bytes(places);
+            let all = each * (places + IDLE_MEMORIES_MAX) as usize;
+            assert!(all <= KEPT_BYTES_MAX || each == KEPT_BYTES_EACH_MIN, "{places}");
+        }
+        // The default of `host.calls_max`, with four threads.
+        assert_eq!(kept_bytes(64 + 32), 2 << 20);
+    }
 }

@@ -1,5 +1,7 @@
-"""What a team would write in Python without any of us: three tools with fastmcp."""
+"""What a team would write in Python without any of us: three tools with fastmcp. Over stdio, or over HTTP at the port that is
+given."""
 
+import sys
 import time
 from typing import Literal
 
@@ -46,4 +48,9 @@ def looping() -> str:
 
 
 if __name__ == "__main__":
-    server.run(transport="stdio", show_banner=False)
+    if len(sys.argv) > 1:
+        server.run(
+            transport="http", host="127.0.0.1", port=int(sys.argv[1]), json_response=True, show_banner=False
+        )
+    else:
+        server.run(transport="stdio", show_banner=False)

@@ -1,5 +1,8 @@
 //! The form of the figures in `docs/performance/*.json`.
 
+mod edges;
+mod http;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -8,6 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::Times;
+pub use edges::{Edges, Refused};
+pub use http::HttpRow;
 
 /// Figures with the circumstances of their measurement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -278,17 +283,6 @@ pub struct Part {
     pub name: String,
     /// Mean time in nanoseconds.
     pub mean_ns: f64,
-}
-
-/// Requests over HTTP to one path of a server.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct HttpRow {
-    /// The server and the path.
-    pub name: String,
-    /// Times of a request with one connection.
-    pub one: Times,
-    /// Requests a second, by the number of connections.
-    pub rates: Vec<Pipelined>,
 }
 
 /// The same tool in one language.

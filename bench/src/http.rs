@@ -1,25 +1,34 @@
 //! Measures requests over HTTP: the product's paths, beside its own `/healthz` as the floor of its HTTP stack, a server of
 //! the protocol library alone, and a server that answers without reading, which shows the maximum of the load generator.
 //!
-//! Owns the servers and their requests. `load` sends them.
+//! Owns the subjects and their turns. `load` sends the requests. To add a row: a subject in `measure`, or in `beside` for
+//! a comparison with other servers.
 
+mod answer;
+mod beside;
+mod callers;
 mod load;
 mod request;
+mod serving;
+mod sizes;
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use airlock::caller::token;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::figures::{HttpRow, Pipelined};
 use crate::load::Pace;
 use crate::registry::Repository;
-use crate::server::beside;
+use crate::server;
 use crate::stats::{Times, median};
 use load::Load;
-use request::{Path, Request};
+use request::{Door, Era, Request};
+use serving::Serving;
+
+pub use beside::measure as beside;
+pub use callers::measure as callers;
+pub use sizes::{Sized, sizes};
 
 /// Connections with one request in flight each.
 pub const CONNECTIONS: [usize; 3] = [1, 8, 64];
@@ -27,52 +36,17 @@ pub const CONNECTIONS: [usize; 3] = [1, 8, 64];
 /// Idle connections beside those of one row.
 const IDLE: usize = 1_000;
 
-/// A running server. Dropping it ends it.
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    /// Starts a program that says `listening on http://127.0.0.1:PORT` on stderr.
-    fn start(command: &[String]) -> Result<Server> {
-        let (program, args) = command.split_first().context("there is no command")?;
-        let mut child = Command::new(program)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {program}"))?;
-        let mut lines = BufReader::new(child.stderr.take().context("no stderr")?).lines();
-        let mut said = String::new();
-        loop {
-            let line = lines.next().with_context(|| format!("{program} does not listen: {said}"))??;
-            if let Some(port) = line.strip_prefix("listening on http://127.0.0.1:") {
-                let port = port.trim().parse()?;
-                // Read to its end: an unread pipe would fill up and block the server.
-                std::thread::spawn(move || lines.for_each(drop));
-                return Ok(Server { child, port });
-            }
-            said.push_str(&line);
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // An error means that it has exited already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// What is measured in turn.
-struct Subject<'s> {
-    name: &'static str,
-    server: &'s Server,
-    request: Request,
+struct Subject {
+    /// The row; its figures are filled in at the end.
+    row: HttpRow,
+    port: u16,
+    /// One for all connections, or one for each in turn.
+    requests: Vec<Request>,
     idle: usize,
+    times: Vec<Duration>,
+    rates: [Vec<f64>; CONNECTIONS.len()],
+    p99s: [Vec<f64>; CONNECTIONS.len()],
 }
 
 /// Measures every row.
@@ -81,75 +55,99 @@ struct Subject<'s> {
 /// When a server does not start, or a request is not answered as expected.
 pub fn measure(repository: &Repository, pace: Pace) -> Result<Vec<HttpRow>> {
     let (token, digest) = token::new([7; 32]);
-    let (token, digest) = (Some(token.as_str()), digest.to_string());
-    let ours = |flags: &[&str], digest: Option<&str>| -> Result<Server> {
-        let registry = repository.served(digest)?.to_string_lossy().into_owned();
-        let fixed = [beside("airlock")?, "--registry".into(), registry, "serve".into(), "--http".into()];
-        let flags = ["127.0.0.1:0"].iter().chain(flags).map(|&flag| flag.to_owned());
-        Server::start(&fixed.into_iter().chain(flags).collect::<Vec<_>>())
-    };
-    let raw = Server::start(&[beside("raw-http")?])?;
-    let rmcp = Server::start(&[beside("rmcp-http")?])?;
+    let raw = Serving::start(&[server::beside("raw-http")?])?;
+    let rmcp = Serving::start(&[server::beside("rmcp-http")?])?;
     // The second server has its own state folder: two processes would wait for one journal.
-    let open = ours(&["--allow-anonymous"], None)?;
-    let closed = ours(&[], Some(&digest))?;
-    let subject = |name, server, path, token| -> Result<Subject<'_>> {
-        let server: &Server = server;
-        let request =
-            Request::new(server.port, path, token).with_context(|| format!("{name}: no request"))?;
-        Ok(Subject { name, server, request, idle: 0 })
+    let open = Serving::ours(&repository.served(None)?, &["--allow-anonymous"])?;
+    let closed = Serving::ours(&repository.served(Some(&digest.to_string()))?, &[])?;
+    let (raw, rmcp, open) = (Door::open(raw.port), Door::open(rmcp.port), Door::open(open.port));
+    let closed = Door { port: closed.port, token: Some(&token) };
+    let call = server::convert();
+    let api = |name, door: Door<'_>| Subject::of(name, door.port, Request::api(door, &call));
+    let mcp = |name, door: Door<'_>, era, call| -> Result<Subject> {
+        Ok(Subject::of(name, door.port, Request::mcp(door, era, call).context(name)?))
     };
     // It answers with the arguments, and converts nothing.
-    let echo = |name, path| -> Result<Subject<'_>> {
-        let mut subject = subject(name, &rmcp, path, None)?;
-        subject.request.expect = b"mile";
-        Ok(subject)
-    };
-    let idle =
-        Subject { idle: IDLE, ..subject("airlock, `/v1`, 1,000 idle connections", &open, Path::Api, None)? };
-    let subjects = [
-        subject("raw answers", &raw, Path::Api, None)?,
-        subject("airlock, `/healthz`", &open, Path::Health, None)?,
-        echo("rmcp echo, handshake era", Path::Handshake)?,
-        echo("rmcp echo, stateless era", Path::Stateless)?,
-        subject("airlock, `/v1`", &open, Path::Api, None)?,
-        subject("airlock, `/v1`, token", &closed, Path::Api, token)?,
-        idle,
-        subject("airlock, `/mcp`, handshake era", &open, Path::Handshake, None)?,
-        subject("airlock, `/mcp`, stateless era", &open, Path::Stateless, None)?,
-        subject("airlock, `/mcp`, stateless era, token", &closed, Path::Stateless, token)?,
-    ];
-    in_turns(&subjects, pace)
+    let echo = server::Call { expect: Some("mile".into()), ..call.clone() };
+    let rows = in_turns(
+        vec![
+            api("raw answers", raw),
+            Subject::of("airlock, `/healthz`", open.port, Request::health(open)),
+            mcp("rmcp echo, handshake era", rmcp, Era::Handshake, &echo)?,
+            mcp("rmcp echo, stateless era", rmcp, Era::Stateless, &echo)?,
+            api("airlock, `/v1`", open),
+            api("airlock, `/v1`, token", closed),
+            Subject { idle: IDLE, ..api("airlock, `/v1`, 1,000 idle connections", open) },
+            mcp("airlock, `/mcp`, handshake era", open, Era::Handshake, &call)?,
+            mcp("airlock, `/mcp`, stateless era", open, Era::Stateless, &call)?,
+            mcp("airlock, `/mcp`, stateless era, token", closed, Era::Stateless, &call)?,
+        ],
+        pace,
+    );
+    all_present(rows)
 }
 
-fn in_turns(subjects: &[Subject<'_>], pace: Pace) -> Result<Vec<HttpRow>> {
-    let mut times: Vec<Vec<Duration>> = vec![Vec::new(); subjects.len()];
-    let mut rates = vec![vec![(Vec::new(), Vec::new()); CONNECTIONS.len()]; subjects.len()];
+/// Fails unless every row has figures: of our own servers each must answer.
+fn all_present(rows: Vec<HttpRow>) -> Result<Vec<HttpRow>> {
+    for row in &rows {
+        ensure!(row.absent.is_none(), "{}: {}", row.name, row.absent.as_deref().unwrap_or_default());
+    }
+    Ok(rows)
+}
+
+/// Measures subjects in turns. One that fails is not measured further, and its row has the reason.
+fn in_turns(mut subjects: Vec<Subject>, pace: Pace) -> Vec<HttpRow> {
     // Round 0 warms up and is not counted.
     for round in 0..=pace.rounds {
-        for (i, subject) in subjects.iter().enumerate() {
-            let _idle = load::idle(subject.server.port, &subject.request, subject.idle)?;
-            for (j, connections) in CONNECTIONS.into_iter().enumerate() {
-                let load = Load { port: subject.server.port, connections, time: pace.turn };
-                let run = load.run(&subject.request).with_context(|| subject.name)?;
-                if round > 0 {
-                    rates[i][j].0.push(run.per_s());
-                    rates[i][j].1.push(Times::of(&run.times).p99_us);
-                    if connections == 1 {
-                        times[i].extend(run.times);
-                    }
-                }
+        for subject in subjects.iter_mut().filter(|subject| subject.row.absent.is_none()) {
+            if let Err(err) = subject.turn(round > 0, pace) {
+                subject.row.absent = Some(format!("{err:#}"));
             }
         }
     }
-    let row = |(i, subject): (usize, &Subject<'_>)| HttpRow {
-        name: subject.name.to_owned(),
-        one: Times::of(&times[i]),
-        rates: CONNECTIONS
-            .into_iter()
-            .zip(&rates[i])
-            .map(|(window, (rates, p99s))| Pipelined { window, per_s: median(rates), p99_us: median(p99s) })
-            .collect(),
-    };
-    Ok(subjects.iter().enumerate().map(row).collect())
+    subjects.into_iter().map(Subject::finish).collect()
+}
+
+impl Subject {
+    fn of(name: &str, port: u16, request: Request) -> Subject {
+        Subject {
+            row: HttpRow { name: name.to_owned(), ..HttpRow::default() },
+            port,
+            requests: vec![request],
+            idle: 0,
+            times: Vec::new(),
+            rates: Default::default(),
+            p99s: Default::default(),
+        }
+    }
+
+    fn turn(&mut self, counts: bool, pace: Pace) -> Result<()> {
+        let first = self.requests.first().context("there is no request")?;
+        let _idle = load::idle(self.port, first, self.idle)?;
+        for (i, connections) in CONNECTIONS.into_iter().enumerate() {
+            let load = Load { port: self.port, connections, time: pace.turn, least: 0 };
+            let run = load.run(&self.requests).with_context(|| format!("{connections} connections"))?;
+            if counts {
+                self.rates[i].push(run.per_s());
+                self.p99s[i].push(Times::of(&run.times).p99_us);
+                if connections == 1 {
+                    self.times.extend(run.times);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> HttpRow {
+        if self.row.absent.is_some() {
+            return self.row;
+        }
+        let rates = CONNECTIONS.into_iter().zip(&self.rates).zip(&self.p99s);
+        let rates = rates.map(|((window, rates), p99s)| Pipelined {
+            window,
+            per_s: median(rates),
+            p99_us: median(p99s),
+        });
+        HttpRow { one: Times::of(&self.times), rates: rates.collect(), ..self.row }
+    }
 }

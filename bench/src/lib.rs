@@ -7,6 +7,7 @@
 pub mod client;
 pub mod clock;
 pub mod echo;
+pub mod edges;
 pub mod figures;
 pub mod floor;
 pub mod guests;

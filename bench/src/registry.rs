@@ -11,6 +11,16 @@ const ROOM: &str = "bulkhead = { run = 128, wait = 1024 }";
 /// Limits that no measured call reaches.
 const LONG: &str = "limits.fuel = 1_000_000_000_000\nlimits.deadline_ms = 10_000\nretry.attempts = 1\n";
 
+/// Budgets that no measurement uses up.
+const BUDGETS: &str = "\
+budgets.calls_per_minute = 1_000_000_000
+budgets.calls_per_day = 1_000_000_000
+budgets.fuel_per_minute = 1_000_000_000_000_000
+budgets.fuel_per_day = 1_000_000_000_000_000
+budgets.bytes_per_minute = 1_000_000_000_000_000
+budgets.bytes_per_day = 1_000_000_000_000_000
+";
+
 /// Guests at the same time: as many as any measurement has calls in flight.
 pub const CALLS_MAX: u32 = 128;
 
@@ -154,6 +164,7 @@ impl Repository {
             let functions = format!("functions = {{ {function} = \"{name}\" }}\n");
             tool(&mut text, name, &self.component(component), &format!("{functions}{large}"));
         }
+        text.push_str("\n[http]\nbody_bytes_max = 67_108_864\n");
         self.write("mixed", &text)
     }
 
@@ -207,6 +218,41 @@ impl Repository {
         }
         tool(&mut text, TOOL, &self.component("unit-convert"), "");
         self.write(name, &text)
+    }
+
+    /// Writes a registry with `unit_convert` for callers with these digests of tokens: one without budgets, one with
+    /// budgets that are never used up, and others with the same.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn callers(&self, free: &str, one: &str, many: &[String]) -> Result<PathBuf> {
+        let mut text = self.head(CALLS_MAX);
+        text.push_str("\n[http]\nconnections_max = 4096\nstrangers_max = 4096\n");
+        let caller = |name: &str, digest: &str, budgets: &str| {
+            format!(
+                "\n[callers.{name}]\ntools = [\"*\"]\nrun = {CALLS_MAX}\nwait = 1024\ntokens = [{digest:?}]\n{budgets}"
+            )
+        };
+        text.push_str(&caller("free", free, ""));
+        text.push_str(&caller("one", one, BUDGETS));
+        many.iter().enumerate().for_each(|(i, digest)| {
+            text.push_str(&caller(&format!("many_{i}"), digest, BUDGETS));
+        });
+        tool(&mut text, TOOL, &self.component("unit-convert"), "");
+        self.write("callers", &text)
+    }
+
+    /// Writes a registry with echoes of values: one of a record with each type, one of lists of numbers.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn echoes(&self) -> Result<PathBuf> {
+        let mut text = self.head(CALLS_MAX);
+        for (name, function) in [("everything", "echo-everything"), ("lists", "echo-list")] {
+            let functions = format!("functions = {{ {function} = \"{name}\" }}\n{LONG}");
+            tool(&mut text, name, &self.component("types"), &functions);
+        }
+        self.write("echoes", &text)
     }
 
     /// Writes a registry with a tool that computes, one that reads a file and one that sends requests to a port of

@@ -3,7 +3,9 @@
 //! The page contains no text by hand, and nothing that was not measured. To add a section: a method of `Page`, called
 //! in `write`.
 
+mod edges;
 mod goals;
+mod http;
 mod plot;
 mod table;
 
@@ -13,8 +15,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use crate::figures::{
-    AtOnce, Curve, HttpRow, Language, Library, Listing, ListingRow, Machine, Measured, Memory, Metered,
-    Outgoing, Part, Recording, RecordingTool, ReplayRow, Server, Way,
+    AtOnce, Curve, Edges, HttpRow, Language, Library, Listing, ListingRow, Machine, Measured, Memory,
+    Metered, Outgoing, Part, Recording, RecordingTool, ReplayRow, Server, Way,
 };
 use plot::short;
 use table::Table;
@@ -69,6 +71,12 @@ pub fn write(docs: &Path) -> Result<()> {
     }
     if let Some(guests) = Measured::<Vec<Language>>::read(&folder, "guests")? {
         page.guests(&guests);
+    }
+    if let Some(rows) = Measured::<Vec<HttpRow>>::read(&folder, "rivals-http")? {
+        page.beside_over_http(&rows);
+    }
+    if let Some(edges) = Measured::<Edges>::read(&folder, "edges")? {
+        page.edges(&edges);
     }
     if let Some(outgoing) = Measured::<Outgoing>::read(&folder, "outgoing")? {
         page.outgoing(&outgoing);
@@ -143,27 +151,6 @@ impl Page<'_> {
              disk. One thread writes the records, in groups.",
             short(figures.sustained_per_s)
         ));
-    }
-
-    fn http(&mut self, measured: &Measured<Vec<HttpRow>>) {
-        self.heading("Over HTTP", measured);
-        self.say(
-            "Kept connections with one request in flight on each. The load generator has one thread and shares the cores with \
-             the servers; the first row is the most that it can measure. `/healthz` is what the product's HTTP stack costs \
-             without a call.\n",
-        );
-        let mut table =
-            Table::new(&["", "p50, µs", "p99, µs", "requests/s at 1", "at 8", "at 64", "× `/healthz` at 64"]);
-        let at_most = |row: &HttpRow| row.rates.last().map_or(0.0, |rate| rate.per_s);
-        let floor = measured.figures.iter().find(|row| row.name.ends_with("`/healthz`")).map_or(0.0, at_most);
-        for row in &measured.figures {
-            let mut cells = vec![row.name.clone()];
-            cells.extend([row.one.p50_us, row.one.p99_us].map(|us| format!("{us:.1}")));
-            cells.extend(row.rates.iter().map(|rate| short(rate.per_s)));
-            cells.push(format!("{:.2}", at_most(row) / floor));
-            table.row(cells);
-        }
-        self.say(&table.to_string());
     }
 
     fn guests(&mut self, measured: &Measured<Vec<Language>>) {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::clock::now;
 use crate::figures::{Curve, Series};
+use crate::http;
 use crate::library;
 use crate::load;
 use crate::process::resident_bytes;
@@ -176,36 +177,45 @@ async fn sizes(repository: &Repository, extent: Extent) -> Result<Vec<Curve>> {
     let (mut echoes, mut floods) = (Vec::new(), Vec::new());
     for bytes in SIZES.into_iter().filter(|bytes| *bytes <= extent.bytes_max) {
         echoes.push((bytes as f64, once(&host, "echo", &echo(bytes), extent).await?));
-        floods.push((bytes as f64, once(&host, "flood", &json!({"bytes": bytes}), extent).await?));
+        floods.push((bytes as f64, once(&host, "flood", &flood(bytes), extent).await?));
     }
     // Before a server opens the same state folder.
     drop(host);
     let echoed = over_stdio(&registry, "echo", echo, extent)?;
-    let flooded = over_stdio(&registry, "flood", |bytes| json!({"bytes": bytes}), extent)?;
+    let flooded = over_stdio(&registry, "flood", flood, extent)?;
+    let over_http = |tool, args| {
+        let sizes = SIZES.into_iter().filter(|bytes| *bytes <= extent.bytes_max);
+        http::sizes(&registry, (tool, args), sizes, extent.turn)
+    };
+    let (posted, downloaded) = (over_http("echo", echo)?, over_http("flood", flood)?);
     Ok(vec![
         curve(
             "argument-bytes",
             "One call against the size of its argument",
             ("bytes", "µs"),
             "The tool returns the text that it receives; over stdio up to the largest message that the host \
-             reads. The limits of arguments and results are raised to 64 MiB. Right of the first bend, the \
+             reads, over HTTP to `/v1`. The limits of arguments, results and bodies are raised to 64 MiB. Right of the first bend, the \
              bytes dominate the cost of the call. Beyond a megabyte, the memory of guest and host is \
              released after each call and faulted in again, which makes a byte up to 50 % more expensive; \
              the number of page faults shows it.",
-            vec![series("library", echoes), series("stdio", echoed)],
+            vec![series("library", echoes), series("stdio", echoed), series("HTTP", posted)],
         ),
         curve(
             "result-bytes",
             "One call against the size of its result",
             ("bytes", "µs"),
             "The guest generates a text. The bends have the same reasons.",
-            vec![series("library", floods), series("stdio", flooded)],
+            vec![series("library", floods), series("stdio", flooded), series("HTTP", downloaded)],
         ),
     ])
 }
 
 fn echo(bytes: usize) -> Value {
     json!({"value": "x".repeat(bytes)})
+}
+
+fn flood(bytes: usize) -> Value {
+    json!({"bytes": bytes})
 }
 
 /// The median time of calls through the library, in microseconds.

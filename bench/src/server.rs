@@ -1,4 +1,4 @@
-//! The servers that are measured over stdio: how each is started, and the calls it gets.
+//! The servers that are measured beside the product: how each is started, and the calls it gets.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,6 +39,19 @@ pub struct Server {
     /// A call that does not return.
     #[serde(default)]
     pub looping: Option<Call>,
+    /// How it serves over HTTP, if it does.
+    #[serde(default)]
+    pub http: Option<OverHttp>,
+}
+
+/// A server over HTTP, at the path `/mcp`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OverHttp {
+    /// A short description.
+    pub what: String,
+    /// The program and its arguments, with `{port}` in place of the port.
+    pub command: Vec<String>,
 }
 
 /// A call: a tool, its arguments and the expected answer.
@@ -106,6 +119,7 @@ pub fn airlock(name: &str, what: &str, registry: &Path) -> Result<Server> {
         call: Some(convert()),
         sleep: None,
         looping: None,
+        http: None,
     })
 }
 

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::guests;
 use crate::release;
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// Measures the dev build and writes below `target/`, for work on the benchmark itself
     #[arg(long)]
     dev: bool,
-    /// Installs other servers below `target/` and measures them, too
+    /// Installs other servers below `target/` and measures them beside this one, over stdio and HTTP
     #[arg(long)]
     rivals: bool,
     /// Compares the instructions of one call with the stored count
@@ -43,8 +43,9 @@ pub(crate) struct Args {
     /// With --check, stores the count with this reason instead of comparing it
     #[arg(long, requires = "check", value_name = "REASON")]
     bless: Option<String>,
-    /// Only these runs: parts, library, stdio, memory, scale, guests, http, outgoing, listing, recording
-    #[arg(long, value_delimiter = ',', conflicts_with_all = ["rivals", "check"])]
+    /// Only these runs: parts, library, stdio, memory, scale, guests, http, edges, outgoing, listing, recording; with --rivals
+    /// stdio and http
+    #[arg(long, value_delimiter = ',', conflicts_with = "check")]
     only: Vec<Part>,
 }
 
@@ -57,12 +58,13 @@ enum Part {
     Scale,
     Guests,
     Http,
+    Edges,
     Outgoing,
     Listing,
     Recording,
 }
 
-const ALL: [Part; 10] = [
+const ALL: [Part; 11] = [
     Part::Parts,
     Part::Library,
     Part::Stdio,
@@ -70,6 +72,7 @@ const ALL: [Part; 10] = [
     Part::Scale,
     Part::Guests,
     Part::Http,
+    Part::Edges,
     Part::Outgoing,
     Part::Listing,
     Part::Recording,
@@ -86,6 +89,10 @@ struct Bench<'r> {
 
 /// Builds and measures. The page is written last, from the figures of this and of earlier runs.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
+    if args.rivals {
+        let is_of_rivals = |part: &Part| matches!(part, Part::Stdio | Part::Http);
+        ensure!(args.only.iter().all(is_of_rivals), "--rivals measures `stdio` and `http` only");
+    }
     let (profile, docs) = if args.dev { ("dev", SCRATCH) } else { (PROFILE, "docs") };
     let bench = Bench { root, quick: args.quick, profile, docs: root.join(docs) };
     // Always built first: figures of an old build must not be taken for those of this source.
@@ -94,8 +101,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         return count::check(&bench, args.bless.as_deref());
     }
     if args.rivals {
-        let servers = rivals::install(root, &bench.scratch())?;
-        bench.measure(&["rivals", &servers.to_string_lossy()])?;
+        bench.rivals(&args.only)?;
     } else {
         let chosen = if args.only.is_empty() { &ALL[..] } else { &args.only };
         chosen.iter().try_for_each(|part| bench.part(*part))?;
@@ -131,10 +137,26 @@ impl Bench<'_> {
                 self.measure(&["guests"])
             }
             Part::Http => self.measure(&["http"]),
+            Part::Edges => self.measure(&["edges"]),
             Part::Outgoing => self.measure(&["outgoing"]),
             Part::Listing => self.measure(&["listing"]),
             Part::Recording => self.measure(&["recording"]),
         }
+    }
+
+    /// Measures other servers beside the product: over stdio, over HTTP, or both.
+    fn rivals(&self, only: &[Part]) -> Result<()> {
+        let chosen = |part| only.is_empty() || only.contains(&part);
+        let stdio = chosen(Part::Stdio);
+        let servers = rivals::install(self.root, &self.scratch(), stdio)?;
+        let servers = servers.to_string_lossy();
+        if stdio {
+            self.measure(&["rivals", &servers])?;
+        }
+        if chosen(Part::Http) {
+            self.measure(&["rivals-http", &servers])?;
+        }
+        Ok(())
     }
 
     /// Measures the parts of a call with criterion.

@@ -4,11 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
-use airlock_bench::figures::{Measured, Part, Server as Figures};
+use airlock_bench::figures::{Edges, HttpRow, Measured, Part, Refused, Server as Figures};
 use airlock_bench::load::{self, Pace};
 use airlock_bench::registry::Repository;
 use airlock_bench::server::{self, Server};
-use airlock_bench::{guests, library, listing, memory, metering, outgoing, recording, report, scale};
+use airlock_bench::{
+    edges, guests, http, library, listing, memory, metering, outgoing, recording, report, scale,
+};
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
@@ -46,10 +48,17 @@ enum What {
         /// The list of other servers, as JSON
         servers: PathBuf,
     },
+    /// Measure the product and other servers over HTTP
+    RivalsHttp {
+        /// The list of other servers, as JSON
+        servers: PathBuf,
+    },
     /// Measure the memory that a server holds and returns
     Memory,
     /// Measure how cost grows
     Scale,
+    /// Measure wrong arguments, and many callers
+    Edges,
     /// Measure `airlock log` on a large journal
     Listing,
     /// Measure the same tool in several languages
@@ -105,10 +114,22 @@ async fn main() -> Result<()> {
             all.extend(read(&servers)?);
             Measured::now(measure(&all, quick), quick).write(&figures, "rivals")
         }
+        What::RivalsHttp { servers } => {
+            let rows = http::beside(&repository, &read(&servers)?, Pace::of(quick))?;
+            Measured::now(shown(rows), quick).write(&figures, "rivals-http")
+        }
         What::Memory => Measured::now(memory::measure(&repository)?, quick).write(&figures, "memory"),
         What::Scale => {
             let curves = scale::measure(&repository, quick).await?;
             Measured::now(curves, quick).write(&figures, "scale")
+        }
+        What::Edges => {
+            let measured = edges::measure(&repository, quick).await?;
+            for Refused { form, bytes, ratio, alone_ratio, .. } in &measured.refused {
+                eprintln!("{form}, {bytes} bytes: {ratio:.2} × right ones, {alone_ratio:.2} × alone");
+            }
+            let measured = Edges { callers: shown(measured.callers), ..measured };
+            Measured::now(measured, quick).write(&figures, "edges")
         }
         What::Listing => {
             let measured = listing::measure(&repository, quick).await?;
@@ -126,12 +147,8 @@ async fn main() -> Result<()> {
             Measured::now(rows, quick).write(&figures, "guests")
         }
         What::Http => {
-            let rows = airlock_bench::http::measure(&repository, Pace::of(quick))?;
-            for row in &rows {
-                let rates: Vec<_> = row.rates.iter().map(|rate| format!("{:.0}", rate.per_s)).collect();
-                eprintln!("{}: p50 {:.1} µs, {} a second", row.name, row.one.p50_us, rates.join(", "));
-            }
-            Measured::now(rows, quick).write(&figures, "http")
+            let rows = http::measure(&repository, Pace::of(quick))?;
+            Measured::now(shown(rows), quick).write(&figures, "http")
         }
         What::Recording => {
             let measured = recording::measure(&repository, quick).await?;
@@ -166,6 +183,18 @@ fn measure(servers: &[Server], quick: bool) -> Vec<Figures> {
         }
     }
     measured
+}
+
+/// Says what was measured, and returns it.
+fn shown(rows: Vec<HttpRow>) -> Vec<HttpRow> {
+    for row in &rows {
+        let rates: Vec<_> = row.rates.iter().map(|rate| format!("{:.0}", rate.per_s)).collect();
+        match &row.absent {
+            None => eprintln!("{}: p50 {:.1} µs, {} a second", row.name, row.one.p50_us, rates.join(", ")),
+            Some(why) => eprintln!("{} is absent: {why}", row.name),
+        }
+    }
+    rows
 }
 
 fn read(servers: &Path) -> Result<Vec<Server>> {

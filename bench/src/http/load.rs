@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::request::Request;
+use super::answer;
+use super::request::{Request, Sent};
 use crate::clock::now;
 
 /// Size of one read in bytes.
@@ -22,6 +23,8 @@ pub(super) struct Load {
     pub(super) port: u16,
     pub(super) connections: usize,
     pub(super) time: Duration,
+    /// Requests that one connection makes in any case.
+    pub(super) least: usize,
 }
 
 /// What a run measured.
@@ -39,29 +42,33 @@ impl Run {
 }
 
 impl Load {
-    /// Sends a request again and again.
+    /// Sends requests again and again, the connections in turn one of these each.
     ///
     /// # Errors
     /// When an answer is not the expected one: it must not count as throughput.
-    pub(super) fn run(self, request: &Request) -> Result<Run> {
-        if self.connections == 1 { self.alone(request) } else { self.together(request) }
+    pub(super) fn run(self, requests: &[Request]) -> Result<Run> {
+        match requests {
+            [] => anyhow::bail!("there is no request"),
+            [first, ..] if self.connections == 1 => self.alone(first),
+            many => self.together(many),
+        }
     }
 
     /// With one connection, without a poll between the server's answer and this thread.
     fn alone(self, request: &Request) -> Result<Run> {
-        let mut stream = connect(self.port)?;
-        let bytes = request.bytes(0);
+        let (mut link, mut sent) = (Link::new(self.port), request.on(0));
         let (start, mut times) = (now(), Vec::new());
-        while start.elapsed() < self.time {
+        while times.len() < self.least || start.elapsed() < self.time {
             let at = now();
-            stream.write_all(&bytes)?;
-            check(&answer(&mut stream)?, request)?;
+            let bytes = sent.next();
+            let answer = link.exchange(bytes)?;
+            sent.check(answer)?;
             times.push(at.elapsed());
         }
         Ok(Run { times, took: start.elapsed() })
     }
 
-    fn together(self, request: &Request) -> Result<Run> {
+    fn together(self, requests: &[Request]) -> Result<Run> {
         // A thread of its own: the caller may run inside a runtime, which must not block on another.
         std::thread::scope(|scope| {
             let run = scope.spawn(|| {
@@ -69,7 +76,10 @@ impl Load {
                 runtime.block_on(async {
                     let start = now();
                     let until = start + self.time;
-                    let each = (0..self.connections).map(|i| one_of_many(self.port, request, i, until));
+                    let each = (0..self.connections).map(|i| {
+                        let sent = requests[i % requests.len()].on(i);
+                        one_of_many(self.port, sent, until)
+                    });
                     let times = futures::future::try_join_all(each).await?.concat();
                     Ok(Run { times, took: start.elapsed() })
                 })
@@ -79,25 +89,29 @@ impl Load {
     }
 }
 
-async fn one_of_many(port: u16, request: &Request, number: usize, until: Instant) -> Result<Vec<Duration>> {
-    let stream = connect(port)?;
-    stream.set_nonblocking(true)?;
-    let mut stream = tokio::net::TcpStream::from_std(stream)?;
+async fn one_of_many(port: u16, mut sent: Sent<'_>, until: Instant) -> Result<Vec<Duration>> {
     let (mut times, mut buffer) = (Vec::new(), Vec::with_capacity(CHUNK));
-    let bytes = request.bytes(number);
+    let mut stream = connect_async(port)?;
     loop {
         let at = now();
         if at >= until {
             return Ok(times);
         }
-        stream.write_all(&bytes).await?;
+        let bytes = sent.next();
+        stream.write_all(bytes).await?;
         buffer.clear();
-        while !is_whole(&buffer) {
+        while !answer::is_whole(&buffer, false) {
             let read =
                 tokio::time::timeout(PATIENCE, stream.read_buf(&mut buffer)).await.context("no answer")??;
-            ensure!(read > 0, "the server closed the connection: {}", String::from_utf8_lossy(&buffer));
+            if read == 0 {
+                closed(&buffer)?;
+                break;
+            }
         }
-        check(&buffer, request)?;
+        sent.check(&buffer)?;
+        if answer::closes(&buffer) {
+            stream = connect_async(port)?;
+        }
         times.push(at.elapsed());
     }
 }
@@ -105,12 +119,50 @@ async fn one_of_many(port: u16, request: &Request, number: usize, until: Instant
 /// Opens connections that made one request each, and then nothing.
 pub(super) fn idle(port: u16, request: &Request, count: usize) -> Result<Vec<TcpStream>> {
     let one = |_| {
-        let mut stream = connect(port)?;
-        stream.write_all(&request.bytes(0))?;
-        check(&answer(&mut stream)?, request)?;
-        Ok(stream)
+        let (mut link, mut sent) = (Link::new(port), request.on(0));
+        let bytes = sent.next();
+        let answer = link.exchange(bytes)?;
+        sent.check(answer)?;
+        link.stream.context("the server closed an idle connection")
     };
     (0..count).map(one).collect()
+}
+
+/// A kept connection. A server may close it after any answer; then the next request opens another.
+pub(super) struct Link {
+    port: u16,
+    stream: Option<TcpStream>,
+    answer: Vec<u8>,
+    chunk: Box<[u8]>,
+}
+
+impl Link {
+    pub(super) fn new(port: u16) -> Link {
+        Link { port, stream: None, answer: Vec::new(), chunk: vec![0; CHUNK].into() }
+    }
+
+    /// Sends a request and reads its answer, head and body.
+    pub(super) fn exchange(&mut self, request: &[u8]) -> Result<&[u8]> {
+        let mut stream = self.stream.take().map_or_else(|| connect(self.port), Ok)?;
+        stream.write_all(request)?;
+        self.answer.clear();
+        while !answer::is_whole(&self.answer, false) {
+            let read = stream.read(&mut self.chunk).context("no answer")?;
+            if read == 0 {
+                closed(&self.answer)?;
+                break;
+            }
+            self.answer.extend_from_slice(&self.chunk[..read]);
+        }
+        self.stream = (!answer::closes(&self.answer)).then_some(stream);
+        Ok(&self.answer)
+    }
+}
+
+/// Fails unless the answer may end with its connection.
+fn closed(answer: &[u8]) -> Result<()> {
+    ensure!(answer::is_whole(answer, true), "the server closed the connection: {}", answer::shown(answer));
+    Ok(())
 }
 
 fn connect(port: u16) -> Result<TcpStream> {
@@ -120,57 +172,8 @@ fn connect(port: u16) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads one answer, head and body.
-pub(super) fn answer(stream: &mut TcpStream) -> Result<Vec<u8>> {
-    let (mut whole, mut chunk) = (Vec::new(), vec![0; CHUNK]);
-    while !is_whole(&whole) {
-        let read = stream.read(&mut chunk)?;
-        ensure!(read > 0, "the server closed the connection: {}", String::from_utf8_lossy(&whole));
-        whole.extend_from_slice(&chunk[..read]);
-    }
-    Ok(whole)
-}
-
-/// Whether bytes are a whole answer. Its length stands in its head, or its chunks end with an empty one.
-fn is_whole(bytes: &[u8]) -> bool {
-    let Some(head) = find(bytes, b"\r\n\r\n") else { return false };
-    let (head, body) = (&bytes[..head], &bytes[head + 4..]);
-    let length = head.split(|byte| *byte == b'\n').find_map(|line| {
-        let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
-        let is_length = name.eq_ignore_ascii_case(b"content-length");
-        is_length.then(|| std::str::from_utf8(&value[1..]).ok()?.trim().parse::<usize>().ok()).flatten()
-    });
-    match length {
-        Some(length) => body.len() >= length,
-        None => body.ends_with(b"0\r\n\r\n") || head.starts_with(b"HTTP/1.1 202"),
-    }
-}
-
-fn check(answer: &[u8], request: &Request) -> Result<()> {
-    let is_good = answer.starts_with(b"HTTP/1.1 200") && find(answer, request.expect).is_some();
-    ensure!(is_good, "not the expected answer: {}", String::from_utf8_lossy(answer));
-    Ok(())
-}
-
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_ends_with_its_length_or_its_last_chunk() {
-        for (text, whole) in [
-            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", false),
-            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", true),
-            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", false),
-            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", true),
-            ("HTTP/1.1 202 Accepted\r\n\r\n", true),
-            ("HTTP/1.1 200 OK\r\n", false),
-        ] {
-            assert_eq!(is_whole(text.as_bytes()), whole, "{text}");
-        }
-    }
+fn connect_async(port: u16) -> Result<tokio::net::TcpStream> {
+    let stream = connect(port)?;
+    stream.set_nonblocking(true)?;
+    Ok(tokio::net::TcpStream::from_std(stream)?)
 }

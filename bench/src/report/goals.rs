@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::table::Table;
 use crate::figures::{
-    AtOnce, Curve, HttpRow, Language, Library, Listing, Measured, Outgoing, Recording, Server,
+    AtOnce, Curve, Edges, HttpRow, Language, Library, Listing, Measured, Outgoing, Recording, Server,
 };
 
 /// The product's name in the tables.
@@ -43,6 +43,12 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
     let languages =
         Measured::<Vec<Language>>::read(folder, "guests")?.map(|it| it.figures).unwrap_or_default();
     all.extend(of_languages(&languages));
+    let rivals = Measured::<Vec<HttpRow>>::read(folder, "rivals-http")?.map(|it| it.figures);
+    all.extend(beside_over_http(&rivals.unwrap_or_default()));
+    if let Some(Edges { refused, .. }) = Measured::<Edges>::read(folder, "edges")?.map(|it| it.figures) {
+        let worst = refused.iter().map(|row| row.ratio).reduce(f64::max);
+        all.push(most("a call with wrong arguments × with right ones, the worst form", 3.0, worst));
+    }
     if let Some(Outgoing { more_us, at_once, .. }) = outgoing {
         all.push(most("a call with one GET − the same GET alone, µs", 250.0, Some(more_us)));
         all.extend(at_once.iter().map(|AtOnce { calls_max, ratio, .. }| {
@@ -63,6 +69,10 @@ pub(super) fn table(folder: &Path) -> Result<Table> {
         all.extend(recorded(&recording));
     }
     all.push(most("first result with 100 tools × with one", 5.0, starts(&curves)));
+    for (id, what) in [("argument-bytes", "arguments"), ("result-bytes", "results")] {
+        let what = format!("a byte of the largest {what} over HTTP × of ten times smaller ones");
+        all.push(most(what, 1.5, growth(&curves, id)));
+    }
     let mut table = Table::new(&["goal", "bound", "measured", ""]);
     for Goal { what, most, bound, measured } in all {
         // Goals without figures are left out and not counted as met.
@@ -139,6 +149,17 @@ fn of_languages(rows: &[Language]) -> Vec<Goal> {
     bounds.into_iter().filter_map(goal).collect()
 }
 
+/// Compares with the best server with a sandbox, whatever it speaks.
+fn beside_over_http(rows: &[HttpRow]) -> Vec<Goal> {
+    let others = rows.iter().filter(|row| row.sandbox && row.server != OURS);
+    let best = others.filter_map(HttpRow::most_per_s).reduce(f64::max);
+    let goal = |row: &HttpRow| {
+        let what = format!("{} × the best rival's over HTTP, throughput at 64", row.name);
+        least(what, 3.0, row.most_per_s().zip(best).map(|(ours, best)| ours / best))
+    };
+    rows.iter().filter(|row| row.server == OURS).map(goal).collect()
+}
+
 fn over_stdio(servers: &[Server]) -> Vec<Goal> {
     let (Some(ours), Some(echo)) = (named(servers, OURS), named(servers, "rmcp echo")) else {
         return Vec::new();
@@ -207,9 +228,18 @@ fn starts(curves: &[Curve]) -> Option<f64> {
     Some(at(100.0)? / at(1.0)?)
 }
 
+/// The time of a byte over HTTP at the largest size, as a multiple of that at the size before it.
+fn growth(curves: &[Curve], id: &str) -> Option<f64> {
+    let series = &curves.iter().find(|curve| curve.id == id)?.series;
+    let points = &series.iter().find(|series| series.name == "HTTP")?.points;
+    let [.., (less, less_us), (more, more_us)] = points[..] else { return None };
+    Some(more_us / more / (less_us / less))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::{Pipelined, Series};
 
     fn server(name: &str, sandbox: bool, idle_mib: f64) -> Server {
         Server { name: name.into(), sandbox, idle_mib, ..Server::default() }
@@ -227,5 +257,36 @@ mod tests {
         assert_eq!(of("idle memory × the best rival's"), Some(0.5));
         assert_eq!(of("idle memory × the best without a sandbox"), Some(2.0));
         assert_eq!(of("throughput, 8 in flight × the best rival's"), None);
+    }
+
+    #[test]
+    fn over_http_only_the_best_server_with_a_sandbox_counts() {
+        let row = |server: &str, sandbox: bool, per_s: f64| HttpRow {
+            name: format!("{server}, one era"),
+            server: server.to_owned(),
+            sandbox,
+            rates: vec![Pipelined { window: 64, per_s, p99_us: 1.0 }],
+            ..HttpRow::default()
+        };
+        let gone = HttpRow { rates: Vec::new(), ..row("gone", true, 0.0) };
+        let rows = [row(OURS, true, 60.0), row("slow", true, 10.0), row("fast", true, 15.0), gone];
+        let rows = rows.into_iter().chain([row("script", false, 90.0)]).collect::<Vec<_>>();
+        let measured: Vec<_> = beside_over_http(&rows).iter().map(|goal| goal.measured).collect();
+        assert_eq!(measured, [Some(4.0)]);
+    }
+
+    #[test]
+    fn growth_is_that_of_the_last_two_sizes() {
+        let points = vec![(10.0, 5.0), (100.0, 10.0), (1_000.0, 150.0)];
+        let curve = Curve {
+            id: "argument-bytes".into(),
+            title: String::new(),
+            x: String::new(),
+            y: String::new(),
+            note: String::new(),
+            series: vec![Series { name: "HTTP".into(), points }],
+        };
+        assert_eq!(growth(&[curve], "argument-bytes"), Some(1.5));
+        assert_eq!(growth(&[], "argument-bytes"), None);
     }
 }

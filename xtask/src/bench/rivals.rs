@@ -23,24 +23,40 @@ use crate::run::command;
 /// Part of the expected answer to the conversion, the same as for the product.
 const EXPECT: &str = "16.09344";
 
+/// What stands for the port in a command that serves over HTTP.
+const PORT: &str = "{port}";
+
 /// The repository, and the folder for everything that is installed.
 struct Place<'r> {
     root: &'r Path,
     folder: PathBuf,
 }
 
-/// Installs the servers and writes their list for the benchmark.
-pub(super) fn install(root: &Path, scratch: &Path) -> Result<PathBuf> {
+/// Installs the servers and writes their list for the benchmark. Without `stdio` only those that are measured over HTTP: some of
+/// the others take long to build.
+pub(super) fn install(root: &Path, scratch: &Path, stdio: bool) -> Result<PathBuf> {
     let place = Place { root, folder: root.join("target/rivals") };
     fs::create_dir_all(&place.folder)?;
-    let servers = [
+    let mut servers = Vec::new();
+    if stdio {
+        servers.extend([
+            place.tell("act", act::server(&place)),
+            place.tell("hyper-mcp", hyper::server(&place)),
+            place.tell("ephemora-cell", ephemora(&place)),
+        ]);
+    }
+    let over_http = [
         place.tell("wassette", wassette::server(&place)),
-        place.tell("act", act::server(&place)),
-        place.tell("hyper-mcp", hyper::server(&place)),
-        place.tell("ephemora-cell", ephemora(&place)),
         place.tell("fastmcp (Python)", python(&place)),
         place.tell("MCP SDK (TypeScript)", typescript(&place)),
     ];
+    servers.extend(over_http.map(|mut server| {
+        // One that cannot be installed is listed as absent over HTTP, too.
+        if server["http"].is_null() {
+            server["http"] = json!({"what": "", "command": []});
+        }
+        server
+    }));
     let list = scratch.join("rivals.json");
     fs::write(&list, serde_json::to_string_pretty(&servers)?)?;
     Ok(list)
@@ -59,10 +75,14 @@ fn ephemora(place: &Place<'_>) -> Result<Value> {
 
 fn python(place: &Place<'_>) -> Result<Value> {
     let version = place.pip("fastmcp")?;
-    let script = place.root.join("bench/rivals/server.py");
+    let script = place.root.join("bench/rivals/server.py").to_string_lossy().into_owned();
     Ok(json!({
         "what": format!("a server of three functions with fastmcp {version}; no sandbox, no limits"),
-        "command": [place.venv("python")?, script],
+        "command": [place.venv("python")?, script.clone()],
+        "http": {
+            "what": format!("fastmcp {version} with the transport `http`, answers as JSON"),
+            "command": [place.venv("python")?, script.clone(), PORT.to_owned()],
+        },
         "call": convert("unit_convert", "from_unit"),
         "sleep": {"tool": "sleep", "arguments": {"ms": 500}},
         "looping": {"tool": "looping", "arguments": {}},
@@ -90,7 +110,11 @@ fn typescript(place: &Place<'_>) -> Result<Value> {
     let version = manifest["version"].as_str().unwrap_or("?");
     Ok(json!({
         "what": format!("a server of three functions with the MCP SDK {version} on Node.js; no sandbox, no limits"),
-        "command": [node, script],
+        "command": [&node, &script],
+        "http": {
+            "what": format!("`StreamableHTTPServerTransport` of the MCP SDK {version} on Node.js, a session each, answers as JSON"),
+            "command": [json!(node), json!(script), json!(PORT)],
+        },
         "call": convert("unit_convert", "from"),
         "sleep": {"tool": "sleep", "arguments": {"ms": 500}},
         "looping": {"tool": "looping", "arguments": {}},

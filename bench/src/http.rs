@@ -126,7 +126,7 @@ impl Subject {
         let _idle = load::idle(self.port, first, self.idle)?;
         for (i, connections) in CONNECTIONS.into_iter().enumerate() {
             let load = Load { port: self.port, connections, time: pace.turn, least: 0 };
-            let run = load.run(&self.requests).with_context(|| format!("{connections} connections"))?;
+            let run = load.run(&self.requests).with_context(|| format!("{connections} in flight"))?;
             if counts {
                 self.rates[i].push(run.per_s());
                 self.p99s[i].push(Times::of(&run.times).p99_us);

@@ -59,9 +59,9 @@ pub fn arguments(bytes: &[u8]) {
                 again.and_then(|args| contract.validate(args, None).map_err(|(violations, _)| violations));
             assert_eq!(again.as_ref().map(|again| again.canonical()).ok(), Some(canonical));
         }
-        Err((violations, args)) => {
+        Err((violations, mended)) => {
             assert!(!violations.is_empty(), "a refusal says what is wrong");
-            let example = contract.mended(&args, Moment::without_session(0));
+            let example = contract.mended(mended, Moment::without_session(0));
             if let Some(Value::Object(example)) = &example {
                 assert!(contract.validate(example.clone(), None).is_ok(), "an example is valid: {example:?}");
             }

@@ -199,8 +199,8 @@ fn bend(value: &Value, wrong: Wrong, from: usize, seen: &mut usize) -> Value {
 
 /// Runs every step of the inner door, from the text of arguments to the text of the error.
 fn judge(contract: &Contract, args: Map<String, Value>) -> Option<Vec<Violation>> {
-    let (violations, args) = contract.validate(args, None).err()?;
-    let example = contract.mended(&args, Moment::without_session(0));
+    let (violations, mended) = contract.validate(args, None).err()?;
+    let example = contract.mended(mended, Moment::without_session(0));
     let text = message::text("f", &violations, example.as_ref());
     assert!(text.len() <= message::TEXT_BYTES_MAX);
     Some(violations)

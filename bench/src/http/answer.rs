@@ -55,9 +55,11 @@ pub(super) fn body(answer: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The beginning of an answer in one line, for messages.
+/// Status and body of an answer in one line, cut, for messages.
 pub(super) fn shown(answer: &[u8]) -> String {
-    let text = String::from_utf8_lossy(answer);
+    let status = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let text = [status, b" ", &body(answer)].concat();
+    let text = String::from_utf8_lossy(&text);
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(SHOWN).collect()
 }

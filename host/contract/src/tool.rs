@@ -246,27 +246,27 @@ impl Contract {
     /// stay valid as time passes.
     ///
     /// # Errors
-    /// Every violation of the first gate that finds one, and the arguments, from which a mended call can be made.
-    /// They are null if the codec or a later gate refused them, because lowering consumes them.
+    /// Every violation of the first gate that finds one, and the arguments with every mend applied, if the schema then
+    /// accepts them: see [`Contract::mended`]. Only the schema's violations have mends.
     pub fn validate(
         &self,
         args: Map<String, Value>,
         moment: Option<Moment<'_>>,
-    ) -> Result<ValidArgs, (Vec<Violation>, Value)> {
+    ) -> Result<ValidArgs, (Vec<Violation>, Option<Value>)> {
         let args = Value::Object(args);
-        let mut violations = self.validator.violations(&args);
-        if violations.is_empty() {
-            violations = self.rules.violations(&args);
+        if let Some((violations, mended)) = self.validator.refused(&args) {
+            return Err((self.hinted(violations, &args), mended));
         }
+        let violations = self.rules.violations(&args);
         if !violations.is_empty() {
-            return Err((self.hinted(violations, &args), args));
+            return Err((self.hinted(violations, &args), None));
         }
         let args = if let Value::Object(args) = args { args } else { Map::new() };
         let checked = match &self.published.args {
             None => self.lowered(args, moment),
             Some(form) => self.lowered_as(form, args, moment),
         };
-        checked.map_err(|violations| (violations, Value::Null))
+        checked.map_err(|violations| (violations, None))
     }
 
     /// The second gate and those after it, for arguments in plain JSON.
@@ -321,10 +321,10 @@ impl Contract {
         self.example.as_ref()
     }
 
-    /// The caller's own call with every mend applied, if it is then valid and short. There is no other example for an
-    /// error: models take its values for those that were asked for.
-    pub fn mended(&self, args: &Value, moment: Moment<'_>) -> Option<Value> {
-        example::mended(&self.validator, args).filter(|args| self.accepts(args, Some(moment)))
+    /// What [`Contract::validate`] mended of the caller's own call, if it passes the whole inner door and is short. There is no
+    /// other example for an error: models take its values for those that were asked for.
+    pub fn mended(&self, mended: Option<Value>, moment: Moment<'_>) -> Option<Value> {
+        mended.filter(|args| example::is_short(args) && self.accepts(args, Some(moment)))
     }
 
     /// Whether a value passes the whole inner door. The schema alone accepts more: it cannot express every rule of the

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 pub use super::foreign::SchemaError;
 use super::{foreign, pattern};
-use airlock_types::shorten::{clean, is_within, shorten};
+use airlock_types::shorten::{clean, shorten};
 use airlock_types::violation::Violation;
 use fault::Fault;
 use parts::Parts;
@@ -122,22 +122,18 @@ impl Validator {
 
     /// Every fault of the arguments, of all kinds, ordered by place; at most [`VIOLATIONS_MAX`].
     pub fn violations(&self, args: &Value) -> Vec<Violation> {
+        self.refused(args).map_or_else(Vec::new, |(violations, _)| violations)
+    }
+
+    /// As [`Validator::violations`], and the arguments with every mend applied, if that makes them valid: misnamed keys
+    /// renamed, unknown ones removed, values in the form that was asked for. `None` for valid arguments.
+    pub fn refused(&self, args: &Value) -> Option<(Vec<Violation>, Option<Value>)> {
         // Almost every call is valid, and the yes or no is the cheap part.
-        if self.is_valid(args) { vec![] } else { refuse::refuse(self, args).violations }
+        (!self.is_valid(args)).then(|| refuse::refuse(self, args))
     }
 
-    /// The arguments with every mend applied: misnamed keys renamed, unknown ones removed, values in the form that was
-    /// asked for. `None` if that does not make them valid.
-    pub fn mended(&self, args: &Value) -> Option<Value> {
-        // Without an explanation that would not be used.
-        if is_within(args, refuse::TRIED_BYTES_MAX) { refuse::refuse(self, args).mended } else { None }
-    }
-
-    /// The faults of the arguments, one for each place.
+    /// The faults of arguments that are not valid, one for each place.
     fn faults(&self, args: &Value) -> Vec<Fault> {
-        if self.is_valid(args) {
-            return vec![];
-        }
         if let Some(wrapped) = wrap::fault(&self.schema, args) {
             return vec![wrapped];
         }

@@ -7,7 +7,7 @@ mod near;
 
 use serde_json::Value;
 
-pub use self::near::{Likeness, Match, nearest, nearest_match, pair};
+pub use self::near::{Likeness, Match, doubles, nearest, nearest_match, pair};
 use crate::shorten::{clean, shorten};
 
 /// How much of a value an error shows, in characters.

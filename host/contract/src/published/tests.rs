@@ -273,7 +273,8 @@ fn the_spelling_of_wit_is_mended_to_the_published_one() {
     let contract = bind(TEXT).unwrap();
     let wrong = json!({"departure_date": "2026-12-01", "passengers": [{"first_name": "Ada"}]});
     let right = json!({"departureDate": "2026-12-01", "passengers": [{"firstName": "Ada"}]});
-    assert_eq!(contract.mended(&wrong, crate::tool::Moment::without_session(0)), Some(right));
+    let (_, mended) = contract.validate(wrong.as_object().unwrap().clone(), None).unwrap_err();
+    assert_eq!(contract.mended(mended, crate::tool::Moment::without_session(0)), Some(right));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn forms<'s>(walk: &Walk<'s>, schema: &'s Value, value: &Value) -> Vec<Form> {
     // Base64 is text, but a number or a flag is not meant by it.
     let is_text = wants(schema, "string") && schema.get("contentEncoding").is_none();
     let form = match value {
-        Value::String(text) => return from_text(walk, schema, text),
+        Value::String(text) => return from_text(walk, schema, value, text),
         Value::Number(n) if is_text => {
             Some(Form::of(json!(n.to_string()), "send the string {}, not the number"))
         }
@@ -102,12 +102,12 @@ fn forms<'s>(walk: &Walk<'s>, schema: &'s Value, value: &Value) -> Vec<Form> {
     form.into_iter().chain(listed(schema, value)).collect()
 }
 
-fn from_text<'s>(walk: &Walk<'s>, schema: &'s Value, text: &str) -> Vec<Form> {
+fn from_text<'s>(walk: &Walk<'s>, schema: &'s Value, value: &Value, text: &str) -> Vec<Form> {
     let option = schema.get("enum").and_then(Value::as_array).and_then(|options| option(options, text));
     let number = number(schema, text).map(|n| Form::of(n, "send the number {}, not the string"));
     let boolean = boolean(schema, text).map(|flag| Form::of(flag, "send {}, not the string"));
     let (read, parts) = (read(schema, text), parts(walk, schema, text));
-    let listed = listed(schema, &Value::from(text));
+    let listed = listed(schema, value);
     [option, number, boolean, read, parts, listed].into_iter().flatten().collect()
 }
 
@@ -139,12 +139,12 @@ fn number(schema: &Value, text: &str) -> Option<Value> {
 }
 
 fn boolean(schema: &Value, text: &str) -> Option<Value> {
-    let flag = match text.trim().to_lowercase().as_str() {
-        "true" | "yes" | "1" => true,
-        "false" | "no" | "0" => false,
-        _ => return None,
-    };
-    wants(schema, "boolean").then(|| json!(flag))
+    let is_one_of = |words: [&str; 3]| words.iter().any(|word| text.trim().eq_ignore_ascii_case(word));
+    match wants(schema, "boolean") {
+        true if is_one_of(["true", "yes", "1"]) => Some(json!(true)),
+        true if is_one_of(["false", "no", "0"]) => Some(json!(false)),
+        _ => None,
+    }
 }
 
 /// A list or an object that was sent as text, a frequent mistake of models.
@@ -181,15 +181,16 @@ fn parts<'s>(walk: &Walk<'s>, schema: &'s Value, text: &str) -> Option<Form> {
 
 /// One value where a list of such values belongs.
 fn listed(schema: &Value, value: &Value) -> Option<Form> {
+    // The items of a tuple differ, so one of them says nothing about the others.
+    if !wants(schema, "array") || schema.get("prefixItems").is_some() {
+        return None;
+    }
     let is_one = match value {
         Value::String(text) => !text::may_be_several(text) && !text.trim().is_empty(),
         Value::Number(_) | Value::Bool(_) | Value::Object(_) => true,
         Value::Null | Value::Array(_) => false,
     };
-    // The items of a tuple differ, so one of them says nothing about the others.
-    let takes_list = wants(schema, "array") && schema.get("prefixItems").is_none();
-    (is_one && takes_list)
-        .then(|| Form::open(json!([value]), "send a list with one item: {}", "send a list of values"))
+    is_one.then(|| Form::open(json!([value]), "send a list with one item: {}", "send a list of values"))
 }
 
 /// A list of one value where that value belongs.

@@ -9,7 +9,7 @@ use super::wording;
 use airlock_types::code::Code;
 use airlock_types::place::Step;
 use airlock_types::shorten::shorten;
-use airlock_types::words::{Likeness, Match, nearest_match, one_line, pair, quoted};
+use airlock_types::words::{Likeness, Match, doubles, nearest_match, one_line, pair, quoted};
 
 /// The keys of one object, compared with those of its schema.
 pub(super) struct Shape<'s, 'v> {
@@ -68,9 +68,14 @@ impl<'s, 'v> Shape<'s, 'v> {
         // that they win among equally near ones.
         let meant = pair(&others, &[&self.missing[..], &optional[..]].concat());
         let seconds = seconds.iter().filter_map(|key| Some(twice(within, key, second(key)?.name)));
-        let unknown = others.iter().zip(&meant).map(|(key, meant)| match meant {
-            Some(meant) => self.misnamed(within, key, meant),
-            None => self.unknown(within, key, &others),
+        let names = self.known_names();
+        let unknown = others.iter().zip(&meant).zip(doubles(&others)).map(|((key, meant), double)| {
+            match (meant, double) {
+                (Some(meant), _) => self.misnamed(within, key, meant),
+                // One of the other unknown keys may have taken the name that it stands for.
+                (None, Some(double)) => twice(within, key, double),
+                (None, None) => unknown(within, key, names.as_deref()),
+            }
         });
         let unknown: Vec<Fault> = seconds.chain(unknown).collect();
         // A misspelled key is one fault, not an unknown and a missing one.
@@ -94,22 +99,10 @@ impl<'s, 'v> Shape<'s, 'v> {
         refused(within, key, format!("`{}`", meant.name), advice)
     }
 
-    /// A key that stands for no free name. `others` are the unknown keys: one of them may have taken the name.
-    fn unknown(&self, within: &[Step], key: &str, others: &[&str]) -> Fault {
-        let is_second =
-            |name: &str| name != key && nearest_match(key, [name]).is_some_and(|m| m.likeness.is_sure());
-        if let Some(other) = others.iter().find(|name| is_second(name)) {
-            return twice(within, key, other);
-        }
+    /// The text of the names that the schema lists, if it lists any.
+    fn known_names(&self) -> Option<String> {
         let known: Vec<&str> = self.known().collect();
-        let names = wording::names(&known);
-        let shown = one_line(key, 50).replace('`', "'");
-        let (expected, removes) = match known.as_slice() {
-            [] => ("no keys".to_owned(), format!("remove `{shown}`: there is nothing to give")),
-            _ => (format!("one of {names}"), format!("remove `{shown}`; known: {}", shorten(&names, 100))),
-        };
-        let fix = Fix::Remove { within: within.to_vec(), key: key.to_owned() };
-        refused(within, key, expected, Advice::Mend(Mend::named(fix, removes)))
+        (!known.is_empty()).then(|| wording::names(&known))
     }
 
     fn known(&self) -> impl Iterator<Item = &'s str> + use<'s> {
@@ -136,6 +129,19 @@ fn required<'s>(
     let because = dependent.filter(|(name, _)| present.contains_key(*name)).map(|(_, names)| names);
     let lists = always.chain(because).filter_map(Value::as_array);
     lists.flatten().filter_map(Value::as_str)
+}
+
+/// A key that stands for no name. `names` are those that are known.
+fn unknown(within: &[Step], key: &str, names: Option<&str>) -> Fault {
+    let shown = one_line(key, 50).replace('`', "'");
+    let (expected, removes) = match names {
+        None => ("no keys".to_owned(), format!("remove `{shown}`: there is nothing to give")),
+        Some(names) => {
+            (format!("one of {names}"), format!("remove `{shown}`; known: {}", shorten(names, 100)))
+        }
+    };
+    let fix = Fix::Remove { within: within.to_vec(), key: key.to_owned() };
+    refused(within, key, expected, Advice::Mend(Mend::named(fix, removes)))
 }
 
 /// A second value for one name: which of them is right, only the caller knows.

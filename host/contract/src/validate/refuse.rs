@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::fault::{Advice, Fault};
+use super::fault::{Advice, Fault, Fix};
 use super::{VIOLATIONS_MAX, Validator};
 use airlock_types::shorten::is_within;
 use airlock_types::violation::Violation;
@@ -15,38 +15,37 @@ pub(super) const TRIED_BYTES_MAX: usize = 64 << 10;
 /// Rounds of mends. A mend can uncover the next fault: the value of a misnamed key is checked once the key is renamed.
 const ROUNDS_MAX: usize = 3;
 
-/// Why arguments are refused, and what became of them in the trial.
-pub(super) struct Refusal {
-    /// The faults, ordered by place; behind them those that a mend uncovers.
-    pub(super) violations: Vec<Violation>,
-    /// The arguments with all mends, if these make them valid.
-    pub(super) mended: Option<Value>,
-}
-
 /// A fault, and whether it lies in a value that another mend made and shows.
 struct Told {
     fault: Fault,
     is_shown: bool,
 }
 
-/// Refuses invalid arguments.
-pub(super) fn refuse(validator: &Validator, args: &Value) -> Refusal {
+/// Refuses invalid arguments: the faults, ordered by place, behind them those that a mend uncovers; and the arguments with
+/// all mends, if these make them valid.
+pub(super) fn refuse(validator: &Validator, args: &Value) -> (Vec<Violation>, Option<Value>) {
     let first = validator.faults(args);
     if !is_within(args, TRIED_BYTES_MAX) {
         let violations = first.into_iter().map(|fault| write(fault, None)).collect();
-        return Refusal { violations, mended: None };
+        return (violations, None);
     }
     let (mut mended, mut told) = (args.clone(), Vec::new());
     let mut round: Vec<Told> = first.into_iter().map(|fault| Told { fault, is_shown: false }).collect();
     let mut left: Vec<Fault> = round.iter().map(|told| told.fault.clone()).collect();
     for _ in 0..ROUNDS_MAX {
+        let is_about_keys = told.is_empty() && only_removes(&round);
         let targets = apply(&round, &mut mended);
         told.append(&mut round);
         // Explaining is the expensive part, and nothing has changed.
         if targets.is_empty() {
             break;
         }
-        left = validator.faults(&mended);
+        let is_valid = validator.is_valid(&mended);
+        // A key that is gone uncovers nothing, and its hint needs no trial. What else is wrong was told.
+        if is_about_keys && !is_valid {
+            break;
+        }
+        left = if is_valid { vec![] } else { validator.faults(&mended) };
         // Only what lies in a mended value is new. The other faults were told in the first round.
         round = left.iter().filter_map(|fault| uncovered(fault, &targets)).collect();
         if round.is_empty() {
@@ -60,10 +59,13 @@ pub(super) fn refuse(validator: &Validator, args: &Value) -> Refusal {
         let holds = told.fault.mend().is_some_and(|mend| !is_left(&mend.fix.target()));
         write(told.fault, holds.then_some(&mended))
     });
-    Refusal {
-        violations: violations.take(VIOLATIONS_MAX).collect(),
-        mended: left.is_empty().then_some(mended),
-    }
+    (violations.take(VIOLATIONS_MAX).collect(), left.is_empty().then_some(mended))
+}
+
+/// Whether all mends of a round remove keys.
+fn only_removes(round: &[Told]) -> bool {
+    let mut mends = round.iter().filter_map(|told| told.fault.mend());
+    mends.all(|mend| matches!(mend.fix, Fix::Remove { .. }))
 }
 
 /// Applies all mends of a round. Returns each changed place, and whether the hint shows its value.

@@ -81,8 +81,8 @@ pub(super) fn judge(
     };
     // Without an example: it would be derived from arguments that could be read.
     let args = args.map_err(|violation| report::invalid(&tool.name, vec![violation], None))?;
-    tool.contract.validate(args, Some(moment)).map_err(|(violations, args)| {
-        let example = tool.contract.mended(&args, moment);
+    tool.contract.validate(args, Some(moment)).map_err(|(violations, mended)| {
+        let example = tool.contract.mended(mended, moment);
         report::invalid(&tool.name, violations, example)
     })
 }

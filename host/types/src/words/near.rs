@@ -85,6 +85,22 @@ pub fn pair<'n>(given: &[&str], known: &[&'n str]) -> Vec<Option<Match<'n>>> {
     found
 }
 
+/// For each name the first of the others that surely means the same: see [`Likeness::is_sure`].
+pub fn doubles<'n>(names: &[&'n str]) -> Vec<Option<&'n str>> {
+    let taken_apart: Vec<_> = names.iter().map(|name| Name::of(name)).collect();
+    let mut doubles = vec![None; names.len()];
+    for (j, other) in taken_apart.iter().enumerate() {
+        for (i, name) in taken_apart[..j].iter().enumerate() {
+            let (Some(name), Some(other)) = (name, other) else { continue };
+            if name.joined().eq(other.joined()) || name.is_slip(other) {
+                doubles[i].get_or_insert(other.text);
+                doubles[j].get_or_insert(name.text);
+            }
+        }
+    }
+    doubles
+}
+
 /// A name, taken apart once for all comparisons.
 struct Name<'n> {
     text: &'n str,
@@ -103,7 +119,7 @@ impl<'n> Name<'n> {
     }
 
     /// Its letters and digits.
-    fn joined(&self) -> impl Iterator<Item = char> {
+    fn joined(&self) -> impl DoubleEndedIterator<Item = char> + Clone {
         self.spelled.chars().filter(|c| *c != '_')
     }
 
@@ -143,20 +159,25 @@ impl<'n> Name<'n> {
 
 /// Whether one letter is replaced, added, left out, or swapped with its neighbor. Digits make other names: `line_1` is
 /// not `line_2`.
-fn is_one_slip(a: impl Iterator<Item = char>, b: impl Iterator<Item = char>) -> bool {
-    let (mut a, mut b): (Vec<char>, Vec<char>) = (a.collect(), b.collect());
-    if a.len().max(b.len()) < SLIP_CHARS_MIN || a.len().abs_diff(b.len()) > 1 {
+fn is_one_slip<C>(a: C, b: C) -> bool
+where
+    C: DoubleEndedIterator<Item = char> + Clone,
+{
+    let (long, short) = (a.clone().count().max(b.clone().count()), a.clone().count().min(b.clone().count()));
+    if long < SLIP_CHARS_MIN || long - short > 1 {
         return false;
     }
-    let start = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
-    (a, b) = (a.split_off(start), b.split_off(start));
-    while a.last().is_some_and(|last| Some(last) == b.last()) {
-        a.pop();
-        b.pop();
-    }
-    let swapped = matches!((a.as_slice(), b.as_slice()), ([p, q], [r, s]) if p == s && q == r);
-    let letters = a.iter().chain(&b).all(|c| !c.is_numeric());
-    letters && (swapped || a.len().max(b.len()) == 1)
+    let start = a.clone().zip(b.clone()).take_while(|(a, b)| a == b).count();
+    let end = a.clone().rev().zip(b.clone().rev()).take_while(|(a, b)| a == b).count().min(short - start);
+    // What is left between the common start and the common end.
+    let between = |name: C| name.clone().skip(start).take(name.count() - start - end);
+    let (mut left, mut right) = (between(a.clone()), between(b.clone()));
+    let first = (left.next(), right.next());
+    let second = (left.next(), right.next());
+    let is_swapped =
+        first.0 == second.1 && first.1 == second.0 && (left.next(), right.next()) == (None, None);
+    let letters = between(a).chain(between(b)).all(|c| !c.is_numeric());
+    letters && long - start - end > 0 && (is_swapped || second == (None, None))
 }
 
 fn is_alike(a: &str, b: &str) -> bool {

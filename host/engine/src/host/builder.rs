@@ -221,12 +221,7 @@ impl<'w> HostBuilder<'w> {
         });
         // Builds tables that the first contract would otherwise wait for. Nothing waits for its end.
         tokio::task::spawn_blocking(airlock_contract::tool::warm);
-        // Code is compiled and mapped only by who runs it.
-        let purpose = match (&confinement, proves_code) {
-            (None, _) => Purpose::Look,
-            (Some(_), false) => Purpose::Run,
-            (Some(_), true) => Purpose::Prove,
-        };
+        let purpose = purpose(confinement.as_ref(), proves_code);
         let engine = pool(&file, backend)?;
         let threads = Threads::default();
         let means = Means {
@@ -269,6 +264,15 @@ impl<'w> HostBuilder<'w> {
             generations: watch::Sender::new(0),
             interrupted,
         })
+    }
+}
+
+/// What components are loaded for. Their code is compiled and mapped only by who runs it.
+fn purpose(confinement: Option<&Confinement>, proves_code: bool) -> Purpose {
+    match (confinement, proves_code) {
+        (None, _) => Purpose::Look,
+        (Some(_), false) => Purpose::Run,
+        (Some(_), true) => Purpose::Prove,
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::fixed::Fixed;
 use super::load::{Means, first_loaded, pool, suit_confinement};
@@ -24,7 +25,7 @@ use crate::registry::{LoadEvent, OutOfReach, Purpose, Threads};
 use crate::sandbox::compiler::Compiler;
 use crate::sandbox::engine::Backend;
 use crate::secret::{Seal, Unseal};
-use airlock_journal::{Interrupted, JournalError, answers, holds, keys, keyvalue};
+use airlock_journal::{Interrupted, Journal, JournalError, answers, holds, keys, keyvalue};
 use airlock_types::environment::SharedEnvironment;
 use source::Records;
 pub use source::{JournalSource, RegistrySource};
@@ -214,11 +215,8 @@ impl<'w> HostBuilder<'w> {
         suit_confinement(&file, confinement.as_ref()).await?;
         let pairs = pairs(keyvalues, reads_pairs, &file);
         let capabilities = capabilities.keeping(KeyValues::new(pairs, &environment.seed()));
-        // Started here and awaited below, so that it opens while components compile.
-        let journal = tokio::task::spawn_blocking({
-            let file = file.clone();
-            move || journal.open(&file)
-        });
+        // Awaited below, so that it opens while components compile.
+        let journal = opening(journal, file.clone());
         // Builds tables that the first contract would otherwise wait for. Nothing waits for its end.
         tokio::task::spawn_blocking(airlock_contract::tool::warm);
         let purpose = purpose(confinement.as_ref(), proves_code);
@@ -285,6 +283,11 @@ fn places(registry: RegistrySource, journal: JournalSource) -> Result<Places, Op
     let beside = [keyvalue::FILE, answers::FILE, keys::FILE, holds::FILE]
         .map(|name| journal.beside(&file, folder.as_deref(), name));
     Ok((file, journal, folder, beside))
+}
+
+/// Opens the journal on a thread of its own.
+fn opening(journal: JournalSource, file: ConfigFile) -> JoinHandle<Result<Journal, JournalError>> {
+    tokio::task::spawn_blocking(move || journal.open(&file))
 }
 
 /// What is kept in files beside the records. Of holds also which components a rule of first use does not hold any more.

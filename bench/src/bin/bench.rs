@@ -4,7 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use airlock_bench::figures::{Edges, HttpRow, Measured, Part, Refused, Server as Figures};
+use airlock_bench::figures::{
+    Edges, HttpRow, Language, ListingRow, Measured, Part, RecordingTool, Refused, Server as Figures,
+};
 use airlock_bench::load::{self, Pace};
 use airlock_bench::registry::Repository;
 use airlock_bench::server::{self, Server};
@@ -125,25 +127,18 @@ async fn main() -> Result<()> {
         }
         What::Edges => {
             let measured = edges::measure(&repository, quick).await?;
-            for Refused { form, bytes, ratio, alone_ratio, .. } in &measured.refused {
-                eprintln!("{form}, {bytes} bytes: {ratio:.2} × right ones, {alone_ratio:.2} × alone");
-            }
+            measured.refused.iter().for_each(say_refused);
             let measured = Edges { callers: shown(measured.callers), ..measured };
             Measured::now(measured, quick).write(&figures, "edges")
         }
         What::Listing => {
             let measured = listing::measure(&repository, quick).await?;
-            for row in &measured.rows {
-                eprintln!("log, {}: {:.0} ms", row.question, row.times.p50_us / 1e3);
-            }
+            measured.rows.iter().for_each(say_listed);
             Measured::now(measured, quick).write(&figures, "listing")
         }
         What::Guests => {
             let rows = guests::measure(&repository, quick).await?;
-            for row in rows.iter().filter(|row| !row.is_absent) {
-                let (call, floor) = (row.call.p50_us, row.floor.p50_us);
-                eprintln!("{}: p50 {call:.0} µs, {floor:.0} µs on the bare engine", row.name);
-            }
+            rows.iter().filter(|row| !row.is_absent).for_each(say_language);
             Measured::now(rows, quick).write(&figures, "guests")
         }
         What::Http => {
@@ -152,11 +147,7 @@ async fn main() -> Result<()> {
         }
         What::Recording => {
             let measured = recording::measure(&repository, quick).await?;
-            for (tool, way) in
-                measured.tools.iter().flat_map(|tool| tool.ways.iter().map(move |way| (tool, way)))
-            {
-                eprintln!("{}, {}: {:.2} of the throughput", tool.tool, way.way, way.ratio);
-            }
+            measured.tools.iter().for_each(say_recorded);
             Measured::now(measured, quick).write(&figures, "recording")
         }
         What::Outgoing => {
@@ -195,6 +186,24 @@ fn shown(rows: Vec<HttpRow>) -> Vec<HttpRow> {
         }
     }
     rows
+}
+
+fn say_refused(Refused { form, bytes, ratio, alone_ratio, .. }: &Refused) {
+    eprintln!("{form}, {bytes} bytes: {ratio:.2} × right ones, {alone_ratio:.2} × alone");
+}
+
+fn say_listed(ListingRow { question, times }: &ListingRow) {
+    eprintln!("log, {question}: {:.0} ms", times.p50_us / 1e3);
+}
+
+fn say_language(Language { name, call, floor, .. }: &Language) {
+    eprintln!("{name}: p50 {:.0} µs, {:.0} µs on the bare engine", call.p50_us, floor.p50_us);
+}
+
+fn say_recorded(tool: &RecordingTool) {
+    for way in &tool.ways {
+        eprintln!("{}, {}: {:.2} of the throughput", tool.tool, way.way, way.ratio);
+    }
 }
 
 fn read(servers: &Path) -> Result<Vec<Server>> {

@@ -265,6 +265,8 @@ fn wrong_arguments_of_hard_types_cost_little_more_than_valid_ones() {
 fn a_list_of_wrong_variants_is_explained_by_twenty_faults() {
     let payload = |i: usize| Some(if i.is_multiple_of(2) { Ty::String } else { record(3, |_| Ty::U32) });
     let contract = contract(vec![field("items", list(variant(250, payload)))], ToolContract::default());
+    // The first call compiles the schema, which is bounded by the schema and not by the arguments.
+    measured(&contract, within_limits(&json!({"items": []})).unwrap());
     for item in [json!({"tag": "a-case-7777", "val": 1}), json!("a-case-1"), json!({"tag": "a-case-1"})] {
         let args = json!({"items": vec![item; 16_000]});
         let (cost, found) = measured(&contract, within_limits(&args).unwrap());

@@ -145,7 +145,9 @@ async fn stages(host: &Generation, call: &Call, events: &mut Events<'_>) -> Resu
                     (route, &permitted[0].candidate.tool, (route, number) == (0, 1));
                 let route = &permitted[index];
                 let seed = &plan.jitter;
-                let attempt = attempt::PlannedAttempt { route, called, number, is_first, seed, deadline_ms };
+                let left_ms = plan.deadline_ms.saturating_sub(events.elapsed_ms());
+                let attempt =
+                    attempt::PlannedAttempt { route, called, number, is_first, seed, deadline_ms, left_ms };
                 // `follow` opened the span of this attempt when its step was observed.
                 let span = events.attempt_span();
                 let ended = pin!(attempt::attempt(host, attempt, &args, events)).instrument(span).await;

@@ -40,6 +40,8 @@ pub(super) struct PlannedAttempt<'a> {
     pub(super) is_first: bool,
     /// Time for the attempt in milliseconds, including the wait for its slots.
     pub(super) deadline_ms: u64,
+    /// Time that is left to the call in milliseconds: what the attempt may take with the preparation of its code.
+    pub(super) left_ms: u64,
 }
 
 /// An attempt that ended, also one that did not run.
@@ -69,23 +71,26 @@ pub(super) async fn attempt(
     args: &ValidArgs,
     events: &mut Events<'_>,
 ) -> EndedAttempt {
-    let PlannedAttempt { route, called, number, is_first, seed, deadline_ms } = planned;
+    let PlannedAttempt { route, called, number, is_first, seed, deadline_ms, left_ms } = planned;
     let PermittedRoute { candidate, permit, .. } = route;
     let (tool, environment) = (&candidate.tool, host.environment());
-    let until = environment.monotonic().saturating_add(Duration::from_millis(deadline_ms));
+    let began = environment.monotonic();
+    let until = began.saturating_add(Duration::from_millis(deadline_ms));
+    let left_until = began.saturating_add(Duration::from_millis(left_ms));
     // Held to the end of this function: judging the result counts as work of the attempt, too.
     let Ok(_slots) = host.enter(&tool.name, events.caller(), until).await else {
         return EndedAttempt::not_run(route, Code::Overloaded, Details::no_slot());
     };
     let linked = tool.runnable.as_ref().and_then(|runnable| runnable.linked(permit));
-    let Some(Form { linked, function }) = (match linked {
-        Some(form) => Some(form),
+    let (form, until) = match linked {
+        Some(form) => (Some(form), until),
         // Boxed: all other calls would carry its state.
-        None => Box::pin(first(environment, tool, permit, until)).await,
-    }) else {
-        return EndedAttempt::not_run(route, Code::HostInternal, Details::default());
+        None => Box::pin(first(environment, tool, permit, (until, left_until))).await,
     };
-    // The time that is left after the wait for slots and code: the guest may use no more than the plan allows.
+    let Some(Form { linked, function }) = form else {
+        return EndedAttempt::not_run(route, Code::Overloaded, Details::unready());
+    };
+    // The time that is left after the wait for slots: the guest may use no more than the plan allows.
     let deadline = until.saturating_sub(environment.monotonic());
     let started = Event::AttemptStarted {
         tool: tool.name.clone(),
@@ -127,18 +132,20 @@ pub(super) async fn attempt(
     ended(host, (route, Asked { tool, called, args }), (attempted, taped), events)
 }
 
-/// What runs under a permit, when it is not linked yet. None if it cannot be, or not within the time.
+/// What runs under a permit, when it is not linked yet, and until when it may run: what its preparation took comes on top, within
+/// what is left to the call. None if it cannot be prepared, or not in that time.
 async fn first<'t>(
     environment: &SharedEnvironment,
     tool: &'t Tool,
     permit: &Permit,
-    until: Duration,
-) -> Option<Form<'t>> {
+    (until, left_until): (Duration, Duration),
+) -> (Option<Form<'t>>, Duration) {
     let Some(runnable) = &tool.runnable else {
         tracing::error!("`{}` was loaded to be looked at and has no code", tool.name);
-        return None;
+        return (None, until);
     };
-    match within(&**environment, until, pin!(runnable.under(permit))).await {
+    let began = environment.monotonic();
+    let form = match within(&**environment, left_until, pin!(runnable.under(permit))).await {
         Some(Ok(form)) => Some(form),
         Some(Err(err)) => {
             tracing::error!("`{}` cannot run: `{}`: {err}", tool.name, tool.component.path.display());
@@ -149,7 +156,9 @@ async fn first<'t>(
             tracing::error!("`{}` cannot run: its code was not ready in the time of the call", tool.name);
             None
         }
-    }
+    };
+    let took = environment.monotonic().saturating_sub(began);
+    (form, until.saturating_add(took).min(left_until.max(until)))
 }
 
 /// Judges the outcome of an attempt and appends its end to the events.

@@ -36,6 +36,8 @@ pub(crate) struct Details {
     pub(crate) effects: Effects,
     /// For `outcome-unknown`: the code that the attempt would have without the effect that is not settled.
     pub(crate) ended_by: Option<Code>,
+    /// Whether it did not run because its code could not be made ready.
+    pub(crate) is_unready: bool,
     /// What a tool that was asked about the effect said, and its name for the caller.
     pub(crate) verified: Option<(String, Verified)>,
 }
@@ -84,6 +86,11 @@ impl Details {
     /// Whether a service did not take the host's own credential.
     pub(crate) fn is_secret_refused(&self) -> bool {
         self.findings.iter().any(|finding| finding.kind == SECRET_REFUSED)
+    }
+
+    /// Details of a call whose code is not ready. It is made ready all the same, for a later call.
+    pub(crate) fn unready() -> Details {
+        Details { is_unready: true, ..Details::no_slot() }
     }
 
     /// Details of a call that got no slot. The hint of one second is a guess: when a slot comes free is unknown.

@@ -190,6 +190,9 @@ pub(super) fn happened(tool: &str, code: Code, details: &Details) -> String {
         Code::PolicyDenied => details.refused(tool),
         Code::PolicyHeld | Code::PolicyDuplicate => format!("`{tool}` waits for a human's yes."),
         Code::PolicyConflict => format!("`{tool}` is running with the same idempotency key."),
+        Code::Overloaded if details.is_unready => {
+            format!("`{tool}` was not run: the host has not made its code ready.")
+        }
         Code::Overloaded => format!("`{tool}` has no room for another call right now."),
         Code::RateLimited => format!("`{tool}` was not called: you have used up {limit}."),
         Code::Cancelled => format!("The call to `{tool}` was cancelled."),

@@ -26,8 +26,15 @@ pub(super) async fn verify(
         return (Verified::Unknown, Left::Once);
     };
     let called = &question.route.candidate.tool;
-    let asked =
-        PlannedAttempt { route: &question.route, called, number: 1, is_first: false, seed, deadline_ms };
+    let asked = PlannedAttempt {
+        route: &question.route,
+        called,
+        number: 1,
+        is_first: false,
+        seed,
+        deadline_ms,
+        left_ms: deadline_ms,
+    };
     let found = read(&called.contract, &attempt(host, asked, &question.args, events).await);
     if found == Verified::NotApplied
         && let Some(ledger) = route.ledger()

@@ -178,7 +178,8 @@ impl Sqlite {
         let own = self.existing_key()?;
         let own = own.as_ref().map(SigningKey::verifying);
         let tiles = lock.as_ref().map(|_| &tiles);
-        let keys = own.into_iter().chain(key).collect();
+        // The given one first: with it, no other key says from where on entries are signed.
+        let keys = key.into_iter().chain(own).collect();
         let against = Against { tiles, since, key: key.or(own), keys };
         let mut verified = store::verify::verify(store.connection(), &against).map_err(failed)?;
         for dead in owner::dead(&self.path) {

@@ -7,7 +7,10 @@ use rusqlite::{Connection, Row, params};
 
 use super::{StoreError, signed};
 use crate::log::{Entry, Kind, Ranges};
-use airlock_types::digest::sha256_of;
+use airlock_types::digest::{Hasher, hex, sha256_of};
+
+/// Leaves that are in memory at once.
+const LEAVES_AT_ONCE: usize = 1 << 10;
 
 /// Bytes of a salt.
 const SALT_BYTES: usize = 16;
@@ -191,6 +194,18 @@ pub(crate) fn leaves(connection: &Connection, first: u64, count: usize) -> rusql
                   UNION ALL SELECT number, leaf FROM leaves WHERE number >= ?1 AND number < ?2 ORDER BY number";
     let mut query = connection.prepare_cached(leaves)?;
     query.query_map(params![signed(first), signed(first + count as u64)], |row| row.get(1))?.collect()
+}
+
+/// SHA-256 of the leaves of the entries in these ranges, in hex.
+pub(super) fn digest_of(connection: &Connection, of: &[&Ranges]) -> rusqlite::Result<String> {
+    let mut hasher = Hasher::new();
+    for (first, last) in of.iter().flat_map(|ranges| ranges.iter()) {
+        for first in (first..=last).step_by(LEAVES_AT_ONCE) {
+            let count = usize::try_from(last - first + 1).unwrap_or(LEAVES_AT_ONCE).min(LEAVES_AT_ONCE);
+            leaves(connection, first, count)?.iter().for_each(|leaf| hasher.update(leaf));
+        }
+    }
+    Ok(hex(&hasher.finish()))
 }
 
 /// The latest text of an entry of this kind.

@@ -71,6 +71,8 @@ struct Told<'t> {
     kept_bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<&'t str>,
+    /// SHA-256 of the leaves of these entries, in hex: erased ones first.
+    leaves: String,
     removed: u64,
     removed_entries: &'t Ranges,
     /// The run of retention that the step belongs to.
@@ -241,6 +243,7 @@ pub(crate) fn tell(
         first: first.as_deref(),
         kept_bytes: kept::bytes(connection)? + step.leaves_bytes(),
         last: last.as_deref(),
+        leaves: log::digest_of(connection, &[erased_entries, removed_entries])?,
         removed: *removed,
         removed_entries,
         run,

@@ -87,7 +87,7 @@ enum Begun {
     /// Its tools need nothing more now.
     Loaded(Tools),
     /// Its code is to be made, mapped or linked.
-    Prepared(Source, Prepared),
+    Prepared(Source, Prepared, String),
     /// The cache does not know it.
     Unknown(Source, Authentic),
 }
@@ -99,7 +99,9 @@ impl Entry {
         watch(LoadEvent::Started(name.clone()));
         let (tools, cached) = match self.aside(Entry::begin).await? {
             Begun::Loaded(tools) => (tools, true),
-            Begun::Prepared(source, prepared) => self.finish(source, prepared, true, watch).await?,
+            Begun::Prepared(source, prepared, executed) => {
+                self.finish(source, prepared, Some(executed), watch).await?
+            }
             Begun::Unknown(source, authentic) => self.described_anew(source, authentic, watch).await?,
         };
         watch(LoadEvent::Ready { name: name.clone(), cached });
@@ -120,7 +122,7 @@ impl Entry {
                 let (code, tools) = self.code(prepared, executed)?;
                 Ok(Begun::Loaded(runnable(&code.into(), tools)))
             }
-            Purpose::Run | Purpose::Prove => Ok(Begun::Prepared(source, prepared)),
+            Purpose::Run | Purpose::Prove => Ok(Begun::Prepared(source, prepared, executed)),
         }
     }
 
@@ -147,16 +149,17 @@ impl Entry {
         let prepared = self.aside(|entry| entry.prepare(info, digest, authentic)).await?;
         match self.purpose {
             Purpose::Look => Ok((prepared.tools, true)),
-            Purpose::Run | Purpose::Prove => self.finish(source, prepared, false, watch).await,
+            Purpose::Run | Purpose::Prove => self.finish(source, prepared, None, watch).await,
         }
     }
 
-    /// Gives prepared tools their code. Also returns whether it was in the cache.
+    /// Gives prepared tools their code. `known` is the digest of what is executed, as the cache has it. Also returns whether the code
+    /// was in the cache.
     async fn finish(
         self: &Arc<Self>,
         source: Source,
         prepared: Prepared,
-        is_known: bool,
+        known: Option<String>,
         watch: &Watch<'_>,
     ) -> Result<(Tools, bool), LoadFailure> {
         let looked = self.aside(move |entry| Ok(entry.cache.look(&entry.engine, source))).await?;
@@ -171,8 +174,9 @@ impl Entry {
         let link = move |entry: &Entry| {
             let (code, tools) = entry.code(prepared, executed)?;
             let ready = code.link(&mapped).map_err(|err| entry.unready(&err))?;
-            // Only of components that can be loaded: what is refused leaves nothing behind.
-            if !is_known {
+            // Only of components that can be loaded: what is refused leaves nothing behind. One that named the code of another
+            // component was not written by this program.
+            if known.as_deref() != Some(&code.executed) {
                 let Component { digest, info, .. } = &*code.component;
                 entry.cache.keep_description(&entry.engine, digest, info, &code.executed);
             }

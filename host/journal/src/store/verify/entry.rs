@@ -206,7 +206,8 @@ impl Verifier<'_> {
             }
             Kind::Prune => {
                 let fault = gone::fault(entry.number, text).map(|what| (FaultKind::Edited, what));
-                return fault.or_else(|| self.signature(entry.kind, entry.number, text));
+                let fault = fault.or_else(|| self.signature(entry.kind, entry.number, text));
+                return fault.or_else(|| self.took_others(entry.number, text));
             }
             Kind::Key if told["size"].as_u64() != Some(entry.number) => {
                 let what = "it is not about the entries before it";

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::grade::GRADES_MAX;
 use crate::log::Ranges;
-use crate::store::{StoreError, signed};
+use crate::store::{StoreError, log, signed};
 use airlock_types::words::count;
 
 /// The numbers of entries whose rows retention erased or removed.
@@ -39,6 +39,7 @@ struct Told {
     erased_entries: Ranges,
     first: Option<String>,
     last: Option<String>,
+    leaves: Option<String>,
     #[serde(default)]
     removed: u64,
     #[serde(default)]
@@ -53,7 +54,8 @@ pub(super) fn fault(number: u64, text: &str) -> Option<String> {
     let Ok(told) = serde_json::from_str::<Told>(text) else {
         return Some("it does not say what retention took".to_owned());
     };
-    let Told { at_unix_ms: _, erased, erased_entries, first, last, removed, removed_entries } = &told;
+    let Told { at_unix_ms: _, erased, erased_entries, first, last, leaves: _, removed, removed_entries } =
+        &told;
     let is_any = erased_entries.last().or(removed_entries.last()).is_some();
     let is_named = first.as_ref().zip(last.as_ref()).is_some_and(|(first, last)| first <= last);
     if is_any && !is_named {
@@ -70,6 +72,17 @@ pub(super) fn fault(number: u64, text: &str) -> Option<String> {
             format!("it says that retention {took} {records} records, and names {count} of their entries")
         })
     })
+}
+
+/// What an entry says of the leaves of the entries that it names; none in those of versions before 8.
+pub(super) fn leaves(text: &str) -> Option<String> {
+    serde_json::from_str::<Told>(text).ok()?.leaves
+}
+
+/// What the log has of them.
+pub(super) fn digest(connection: &Connection, text: &str) -> Result<String, StoreError> {
+    let told: Told = serde_json::from_str(text).map_err(|_| StoreError::Json)?;
+    Ok(log::digest_of(connection, &[&told.erased_entries, &told.removed_entries])?)
 }
 
 /// What an entry says that retention took, in words.

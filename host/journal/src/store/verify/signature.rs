@@ -33,24 +33,26 @@ impl<'v> Signatures<'v> {
         Signatures { keys, begun: None, is_told: false }
     }
 
-    /// Finds the entry with which a key began, the last one if there are several.
+    /// Finds the entry with which a key began: the first of the keys that did, its last one if there are several. What is before
+    /// an entry without the root of it is not covered, and needs signatures of its own.
     pub(super) fn begin(&mut self, connection: &Connection) -> Result<Option<WithRoot>, StoreError> {
         let last = format!(
             "SELECT number, text FROM log WHERE kind = 'key' AND text IS NOT NULL AND number >= 0
              ORDER BY number DESC LIMIT {KEYS_MAX}"
         );
         let mut query = connection.prepare(&last)?;
-        let mut rows = query.query([])?;
-        while let Some(row) = rows.next()? {
-            let number = row.get::<_, i64>(0)?.unsigned_abs();
-            let text = text(row, 1)?.unwrap_or_default();
-            let by = self.keys.iter().find(|key| signed(&[key], Kind::Key, number, &text) == Signed::Valid);
-            if let Some(key) = by {
-                self.begun = Some(number);
-                return Ok(Some((Begun { number, key: key.name().to_owned() }, root(&text))));
-            }
-        }
-        Ok(None)
+        let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?.unsigned_abs(), text(row, 1)?)))?;
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let begun = self.keys.iter().find_map(|key| {
+            let by = |number: u64, text: &str| signed(&[key], Kind::Key, number, text) == Signed::Valid;
+            let of_key =
+                |(number, text): &&(u64, Option<String>)| by(*number, text.as_deref().unwrap_or_default());
+            let (number, text) = rows.iter().find(of_key)?;
+            let root = root(text.as_deref().unwrap_or_default());
+            Some((Begun { number: *number, key: key.name().to_owned() }, root))
+        });
+        self.begun = begun.as_ref().and_then(|(begun, root)| root.map(|_| begun.number));
+        Ok(begun)
     }
 
     /// What is wrong with the signature of an entry.
@@ -111,6 +113,18 @@ impl Verifier<'_> {
     /// What is wrong with the signature of an entry that needs one.
     pub(super) fn signature(&mut self, kind: Kind, number: u64, text: &str) -> Option<(FaultKind, String)> {
         self.signatures.fault(kind, number, text).map(|what| (FaultKind::Inserted, what))
+    }
+
+    /// Whether a signed entry about what retention took is about other entries than those of this log: it was taken from the log of
+    /// another time. Nothing is computed for what nobody signed, which can name any number of entries.
+    pub(super) fn took_others(&self, number: u64, text: &str) -> Option<(FaultKind, String)> {
+        let leaves = gone::leaves(text)?;
+        if signed(self.signatures.keys, Kind::Prune, number, text) != Signed::Valid {
+            return None;
+        }
+        let is_same = gone::digest(self.connection, text).is_ok_and(|digest| digest == leaves);
+        let what = || format!("{}, and the entries that it names are others", says(Kind::Prune, text));
+        (!is_same).then(|| (FaultKind::Inserted, what()))
     }
 
     /// Checks what says that an entry of this id was erased. In a verification of everything that is an entry of its own.

@@ -132,7 +132,7 @@ async fn what_runs_is_what_was_loaded() {
     let host = many.open().await;
     many.lose_code();
     many.write(5, &component(51));
-    assert_eq!(answer(&host, 5).await, Err(Code::HostInternal));
+    assert_eq!(answer(&host, 5).await, Err(Code::Overloaded));
     many.write(5, &component(50));
     assert_eq!(answer(&host, 5).await, Ok(50), "made anew of what was loaded");
 }

@@ -133,6 +133,18 @@ async fn what_retention_took_is_signed_and_a_forged_entry_about_it_is_found() {
 }
 
 #[tokio::test]
+async fn an_entry_about_what_retention_took_excuses_no_other_entries() {
+    let sample = Sample::new(80).await;
+    // As in a log that was written anew around an entry of another time.
+    let change = "UPDATE leaves SET leaf = zeroblob(32) WHERE number = (SELECT min(number) FROM leaves)";
+    assert_eq!(sample.connection().execute(change, []).unwrap(), 1);
+    let _ = fs::remove_dir_all(sample.tiles());
+    let verified = sample.verify();
+    let [fault] = &verified.faults[..] else { panic!("{:#?}", verified.faults) };
+    assert!(fault.what.ends_with(", and the entries that it names are others"), "{}", fault.what);
+}
+
+#[tokio::test]
 async fn a_record_that_a_forger_erased_is_told_where_it_is_looked_at() {
     let sample = Sample::new(80).await;
     let connection = sample.connection();

@@ -30,7 +30,7 @@ use parts::Parts;
 /// Number of violations collected for one call.
 pub const VIOLATIONS_MAX: usize = 20;
 
-/// A schema that compiles. Compiled it takes several times the memory, so a validator can [rest](Validator::rest) until
+/// A schema that compiles. Compiled it takes several times the memory, so a validator can rest until
 /// it is needed.
 #[derive(Debug)]
 pub struct Validator {

@@ -1,12 +1,14 @@
 //! The floor: instantiate, call and drop on the bare engine, with the product's engine settings and nothing else.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use wasmtime::component::{Component, InstancePre, Linker, ResourceTable, Val};
 use wasmtime::{Engine, Store, UpdateDeadline, format_err};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use crate::clock::now;
 use crate::registry::CALLS_MAX;
 use airlock::sandbox::engine::Backend;
 
@@ -100,6 +102,20 @@ impl<I: Imports> Floor<I> {
     /// When the guest does not return.
     pub async fn call(&self) -> Result<Val> {
         self.enter().await.map_err(|err| anyhow!("{err:#}"))
+    }
+
+    /// The times of this many calls, one after the other.
+    ///
+    /// # Errors
+    /// When the guest does not return.
+    pub async fn turn(&self, calls: usize) -> Result<Vec<Duration>> {
+        let mut times = Vec::with_capacity(calls);
+        for _ in 0..calls {
+            let start = now();
+            self.call().await?;
+            times.push(start.elapsed());
+        }
+        Ok(times)
     }
 
     async fn enter(&self) -> wasmtime::Result<Val> {

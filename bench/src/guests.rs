@@ -85,7 +85,7 @@ impl Subject<'_> {
         for round in 0..=self.rounds {
             // In turn, so that all see the same state of the machine.
             let before = faults_of_process()?;
-            let floored = floor_turn(&floor).await?;
+            let floored = floor.turn(TURN).await?;
             let faulted = (faults_of_process()? - before) as f64 / TURN as f64;
             let called = self.turn(None).await?;
             let alternating = self.turn(Some(self.other)).await?;
@@ -156,16 +156,6 @@ impl Subject<'_> {
         settle(self.host)?;
         Ok(TURN as f64 / took.as_secs_f64())
     }
-}
-
-async fn floor_turn<I: Imports>(floor: &Floor<I>) -> Result<Vec<Duration>> {
-    let mut times = Vec::with_capacity(TURN);
-    for _ in 0..TURN {
-        let start = now();
-        floor.call().await?;
-        times.push(start.elapsed());
-    }
-    Ok(times)
 }
 
 /// Calls a second of the bare engine with this many in flight, each in a task of its own.

@@ -72,7 +72,7 @@ pub async fn measure(repository: &Repository, quick: bool) -> Result<Library> {
     // Round 0 warms up and is not counted.
     for round in 0..=rounds {
         // In turn, so that all see the same state of the machine.
-        let floored = floor_turn(&floor).await?;
+        let floored = floor.turn(TURN).await?;
         let called = turn(&one).await?;
         let among_many = turn(&many).await?;
         let (unrecorded, full) = (turn(&off).await?, turn(&full).await?);
@@ -106,16 +106,6 @@ pub async fn measure(repository: &Repository, quick: bool) -> Result<Library> {
         sustained_per_s: sustained(&one, if quick { 2_000 } else { 20_000 }).await?,
         floor_per_s: 1e6 / Times::of(&floored).p50_us,
     })
-}
-
-async fn floor_turn(floor: &Floor) -> Result<Vec<Duration>> {
-    let mut times = Vec::with_capacity(TURN);
-    for _ in 0..TURN {
-        let start = now();
-        floor.call().await?;
-        times.push(start.elapsed());
-    }
-    Ok(times)
 }
 
 async fn turn(host: &Host) -> Result<Vec<Duration>> {

@@ -126,16 +126,18 @@ fn forge(folder: &Path, id: &str) -> i64 {
     number
 }
 
+/// Runs a verb of `airlock journal`. Returns its exit code and all that it said.
+fn verb(registry: &Path, args: &[&str]) -> (i32, String) {
+    let done = airlock(registry, &[&["journal"], args].concat());
+    let text = [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
+    (done.status.code().unwrap(), text)
+}
+
 #[test]
 fn a_record_that_another_program_removed_is_found_and_one_that_retention_removed_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = registry_in(folder.path(), RULES);
-    let run = |args: &[&str]| {
-        let done = airlock(&path, &[&["journal"], args].concat());
-        let text =
-            [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
-        (done.status.code().unwrap(), text)
-    };
+    let run = |args: &[&str]| verb(&path, args);
     call(&path, "reads");
     age(folder.path(), 3 * 86_400_000);
     let id = call(&path, "reads");
@@ -156,12 +158,7 @@ fn a_record_that_another_program_removed_is_found_and_one_that_retention_removed
 fn retention_without_its_key_removes_nothing_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let path = registry_in(folder.path(), RULES);
-    let run = |args: &[&str]| {
-        let done = airlock(&path, &[&["journal"], args].concat());
-        let text =
-            [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat();
-        (done.status.code().unwrap(), text)
-    };
+    let run = |args: &[&str]| verb(&path, args);
     let aged = || {
         call(&path, "reads");
         age(folder.path(), 3 * 86_400_000);

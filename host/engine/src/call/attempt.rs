@@ -158,7 +158,7 @@ async fn first<'t>(
         }
     };
     let took = environment.monotonic().saturating_sub(began);
-    (form, until.saturating_add(took).min(left_until.max(until)))
+    (form, until.saturating_add(took).min(left_until))
 }
 
 /// Judges the outcome of an attempt and appends its end to the events.

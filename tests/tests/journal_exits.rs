@@ -1,5 +1,6 @@
 //! One rule of exit codes for all verbs that read the journal: 1 if the answer is no, 70 if the journal cannot be used.
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use crate::http::KM;
 use crate::journal::{journal_of, registry_in};
-use crate::state_folder::airlock;
+use crate::state_folder::{airlock, mode};
 
 /// A registry with a call on record, and the id of that.
 fn place(folder: &Path) -> (PathBuf, String) {
@@ -86,6 +87,49 @@ fn newer(journal: &Path) -> Vec<u8> {
     connection.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA user_version = 99").unwrap();
     drop(connection);
     std::fs::read(&path).unwrap()
+}
+
+/// Makes the file of the key unusable.
+type Spoil = fn(&Path);
+
+/// Ways to do so, and what is said of each.
+const SPOILS: [(Spoil, &str); 5] = [
+    (|key| mode(key, 0o644), "others may read it (mode 644), and whoever has it can sign: `chmod 600` it"),
+    (|key| std::fs::write(key, "PRIVATE+KEY+airlock").unwrap(), "`airlock journal key --new` makes another"),
+    (|key| std::fs::write(key, "").unwrap(), "it is damaged: put a backup in its place"),
+    (|key| std::fs::remove_file(key).and_then(|()| std::fs::create_dir(key)).unwrap(), "move it away"),
+    (|key| std::fs::remove_file(key).and_then(|()| symlink("/dev/zero", key)).unwrap(), "is a symbolic link"),
+];
+
+#[test]
+fn a_key_that_cannot_be_used_is_a_fault_and_stops_only_the_verbs_that_sign() {
+    for (spoil, says) in SPOILS {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, _) = place(folder.path());
+        let key = folder.path().join(".airlock/journal.db-log-key");
+        check(&path, &["journal", "checkpoint"], 0, "airlock-journal/");
+        let public = String::from_utf8(airlock(&path, &["journal", "key"]).stdout).unwrap();
+        spoil(&key);
+        for sign in [&["key"][..], &["key", "--new"], &["checkpoint"], &["prune"]] {
+            check(&path, &[&["journal"], sign].concat(), 70, says);
+            check(&path, &[&["journal"], sign].concat(), 70, "journal.db-log-key` cannot be used: ");
+        }
+        // Without a key that of the tiles' checkpoint is not known, which is the other fault.
+        check(&path, &["journal", "verify"], 1, says);
+        check(&path, &["journal", "verify"], 1, "1 entry, 2 faults\n");
+        let with_key = ["journal", "verify", "--key", public.trim()];
+        check(&path, &with_key, 1, says);
+        check(&path, &with_key, 1, "1 entry, 1 fault\n");
+    }
+}
+
+#[test]
+fn a_key_that_others_could_read_is_not_made_a_secret_again_by_a_process_that_is_confined() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, _) = place(folder.path());
+    mode(&folder.path().join(".airlock/journal.db-log-key"), 0o644);
+    assert!(airlock(&path, &["call", "reads", KM]).status.success());
+    check(&path, &["journal", "verify"], 1, "others may read it (mode 644)");
 }
 
 #[test]

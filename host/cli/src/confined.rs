@@ -9,9 +9,11 @@ use std::sync::Arc;
 use super::print::Printer;
 use airlock::config::{ConfigFile, Confine};
 use airlock::confinement::Confinement;
+use airlock::host::JOURNAL_FILE;
 use airlock::registry::OutOfReach;
 use airlock::sandbox::cache::CacheError;
 use airlock::sandbox::compiler::Compiler;
+use airlock_journal::log::key_path;
 use airlock_journal::state;
 use airlock_server::confine::{self, Rules};
 use airlock_types::diagnostic::Diagnostics;
@@ -44,7 +46,8 @@ impl Process {
                 CacheError::State(err) => anyhow::Error::from(err),
                 err => err.into(),
             })?;
-        state::narrow(&file.state());
+        let state = file.state();
+        state::narrow(&state, &key_path(&state.join(JOURNAL_FILE)));
         let rules = Arc::new(Rules::of(file));
         let confinement = confine::enter(&rules, listens_at);
         // In part, too: files are what every version has rules for.

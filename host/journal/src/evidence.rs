@@ -28,6 +28,8 @@ pub enum FaultKind {
     Checkpoint,
     /// A table, index, view or trigger of the database is another one, or its pages do not hold together.
     Schema,
+    /// The key beside the journal cannot be used.
+    Key,
 }
 
 impl FaultKind {
@@ -41,6 +43,7 @@ impl FaultKind {
             FaultKind::Tile => "tile",
             FaultKind::Checkpoint => "checkpoint",
             FaultKind::Schema => "schema",
+            FaultKind::Key => "key",
         }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) const TILES_SUFFIX: &str = "-log";
 const KEY_SUFFIX: &str = "-log-key";
 
 /// The file of the key of a database.
-pub(crate) fn key_path(journal: &Path) -> PathBuf {
+pub fn key_path(journal: &Path) -> PathBuf {
     let mut path = journal.as_os_str().to_owned();
     path.push(KEY_SUFFIX);
     path.into()

@@ -109,10 +109,12 @@ fn mended(path: &Path, source: &std::io::Error) -> &'static str {
 const ENTRIES_MAX: usize = 1_000;
 
 /// Removes the permissions of group and others from the files of a state folder, for a process that is about to be confined:
-/// it then changes the mode of no file by its path. What is wrong with a file is found where it is used.
-pub fn narrow(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().take(ENTRIES_MAX) {
-        let _ = file(&entry.path());
+/// it then changes the mode of no file by its path. What is wrong with a file is found where it is used. `key` stays as it is:
+/// whoever uses it must see that others could read it.
+pub fn narrow(folder: &Path, key: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(ENTRIES_MAX);
+    for path in entries.map(|entry| entry.path()).filter(|path| path != key) {
+        let _ = file(&path);
     }
 }
 

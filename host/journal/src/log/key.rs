@@ -173,11 +173,12 @@ impl SigningKey {
     pub(crate) fn existing(path: &Path) -> Result<Option<SigningKey>, KeyError> {
         let failed = |reason: String| KeyError::File { path: path.to_owned(), reason };
         // Looked at first, since what is open to others is narrowed: a key that others could read may be theirs by now.
-        let mode = path.symlink_metadata().map_or(0, |found| found.mode() & 0o777);
+        let found = path.symlink_metadata().ok().filter(|found| found.is_file());
+        let mode = found.map_or(0, |found| found.mode() & 0o777);
         if mode & OTHERS != 0 {
             return Err(failed(format!(
                 "others may read it (mode {mode:03o}), and whoever has it can sign: `chmod 600` it if nobody else has read it, \
-                 else put a new one in its place"
+                 else move it away, and `airlock journal key --new` makes another"
             )));
         }
         if !state::file(path).map_err(|err| failed(err.to_string()))? {
@@ -193,7 +194,7 @@ impl SigningKey {
         let seeded = key.and_then(|(name, seed)| Some((name, SigningKey::of_seed(seed)?)));
         match seeded {
             Some((name, key)) if key.verifying.name == name => Ok(SigningKey { has_begun, ..key }),
-            _ => Err("it is damaged: put a backup in its place, or move it away for a new key".into()),
+            _ => Err("it is damaged: put a backup in its place, or move it away, and `airlock journal key --new` makes another".into()),
         }
     }
 

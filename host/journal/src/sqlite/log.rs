@@ -8,7 +8,7 @@ use super::Sqlite;
 use crate::beside::Own;
 use crate::evidence::{Exported, Fault, Verified};
 use crate::log::{
-    self, BuildError, Checkpoint, Consistency, Kind, Lock, Note, Proof, SigningKey, Source, TileFault, Tiles,
+    self, BuildError, Checkpoint, Consistency, KeyError, Kind, Lock, Note, Proof, SigningKey, Source, TileFault, Tiles,
     VerifyingKey,
 };
 use crate::store::verify::Against;
@@ -43,8 +43,8 @@ impl Sqlite {
     }
 
     /// The key beside the journal; none if it is missing.
-    fn existing_key(&self) -> Result<Option<SigningKey>, JournalError> {
-        SigningKey::existing(&log::key_path(&self.path)).map_err(failed)
+    fn existing_key(&self) -> Result<Option<SigningKey>, KeyError> {
+        SigningKey::existing(&log::key_path(&self.path))
     }
 
     /// The public key of the log. Makes a missing key.
@@ -175,12 +175,12 @@ impl Sqlite {
         self.writer.flush()?;
         let (tiles, store) = (Tiles::beside(&self.path), self.own_store()?);
         let lock = tiles.is_there().then(|| lock(&tiles, LOCK_WAIT)).transpose()?;
-        let own = self.existing_key()?;
+        let (own, unusable) = self.existing_key().map_or_else(|err| (None, Some(err)), |own| (own, None));
         let own = own.as_ref().map(SigningKey::verifying);
         let tiles = lock.as_ref().map(|_| &tiles);
         // The given one first: with it, no other key says from where on entries are signed.
         let keys = key.into_iter().chain(own).collect();
-        let against = Against { tiles, since, key: key.or(own), keys };
+        let against = Against { tiles, since, key: key.or(own), keys, unusable };
         let mut verified = store::verify::verify(store.connection(), &against).map_err(failed)?;
         for dead in owner::dead(&self.path) {
             let missing = processes::missing(store.connection(), &dead.id, dead.owed);

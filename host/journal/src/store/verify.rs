@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::{StoreError, log, signed};
 use crate::evidence::{Exported, Fault, FaultKind, Verified};
-use crate::log::{Hash, Kind, Note, Tiles, VerifyingKey};
+use crate::log::{Hash, KeyError, Kind, Note, Tiles, VerifyingKey};
 use entry::{Found, Pending};
 use gone::Gone;
 use signature::Signatures;
@@ -42,6 +42,8 @@ pub(crate) struct Against<'a> {
     pub(crate) key: Option<&'a VerifyingKey>,
     /// The keys that may have signed entries.
     pub(crate) keys: Vec<&'a VerifyingKey>,
+    /// Why the key beside the journal cannot be used: a fault, and no reason to look at nothing else.
+    pub(crate) unusable: Option<KeyError>,
 }
 
 /// A verification as it goes on.
@@ -59,6 +61,9 @@ struct Verifier<'v> {
 /// Verifies a journal.
 pub(crate) fn verify(connection: &Connection, against: &Against<'_>) -> Result<Verified, StoreError> {
     let mut verifier = Verifier::new(connection, &against.keys);
+    if let Some(err) = &against.unusable {
+        verifier.report.fault(FaultKind::Key, None, None, err.to_string());
+    }
     // Nothing can be read from tables that are others.
     if verifier.schema()? {
         let walked = verifier.pages().and_then(|()| verifier.walk(against));

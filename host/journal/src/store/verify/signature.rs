@@ -63,8 +63,8 @@ impl<'v> Signatures<'v> {
         if self.keys.is_empty() {
             let is_first = !std::mem::replace(&mut self.is_told, true);
             return is_first.then(|| {
-                "whether it and later entries like it are signed cannot be checked: the key of the log is missing, and none is \
-                 given"
+                "whether it and later entries like it are signed cannot be checked: the key of the log is missing or unusable, and \
+                 none is given"
                     .to_owned()
             });
         }

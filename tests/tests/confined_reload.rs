@@ -173,6 +173,27 @@ async fn a_folder_of_the_state_or_the_registry_that_was_made_anew_takes_a_restar
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cache_that_was_removed_is_made_again_within_the_state_folder() {
+    if !has_all("a_cache_that_was_removed_is_made_again_within_the_state_folder") {
+        return;
+    }
+    let ground = Ground::new();
+    let text = [REQUIRE, &entry("a", "tool.wasm", "")].concat();
+    // A second start finds the code of the first, and maps it with the first call.
+    for _ in 0..2 {
+        let server = Server::start(&ground.registry(&text), &["--allow-anonymous"]).unwrap();
+        fs::remove_dir_all(ground.at("own/.airlock/code")).unwrap();
+        let answer = ask(&server, "a", serde_json::from_str(KM).unwrap()).await;
+        assert_eq!(answer["status"], "ok", "{answer}");
+        fs::remove_dir_all(ground.at("own/.airlock/code")).unwrap_or_default();
+        ground.registry(&[&text, &entry("b", "tool.wasm", "")[..]].concat());
+        await_tools(&server, &["a", "b"]).await;
+        let answer = ask(&server, "b", serde_json::from_str(KM).unwrap()).await;
+        assert_eq!(answer["status"], "ok", "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kernel_that_confines_files_and_not_ports_refuses_beyond_the_folders_as_well() {
     let name = "a_kernel_that_confines_files_and_not_ports_refuses_beyond_the_folders_as_well";
     if !has_all(name) || !has_strace(name) {

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use airlock::config::ConfigFile;
 use airlock::host::Host;
@@ -13,6 +14,7 @@ use airlock_tests::program;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::code::Code;
 
+use crate::scripted::Clock;
 use crate::stderr;
 
 /// A component whose `run` returns this number.
@@ -72,9 +74,20 @@ impl Many {
         Host::builder().registry(file).leave_out_broken().open().await.unwrap()
     }
 
+    /// A host whose time is that of a test, and whose compile processes are this program.
+    async fn open_at(&self, clock: &Arc<Clock>, compiler: &Path) -> Host {
+        let file = ConfigFile::read(&self.registry()).unwrap();
+        let host = Host::builder().registry(file).environment(clock.clone());
+        host.compiler(Compiler::program(compiler)).open().await.unwrap()
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.folder.path().join(".airlock/code")
+    }
+
     /// The files of compiled code.
     fn code(&self) -> Vec<PathBuf> {
-        let kept = std::fs::read_dir(self.folder.path().join(".airlock/code")).unwrap();
+        let kept = std::fs::read_dir(self.cache()).unwrap();
         let kept = kept.map(|entry| entry.unwrap().path());
         kept.filter(|path| path.extension().is_some_and(|end| end == "cwasm")).collect()
     }
@@ -129,12 +142,71 @@ async fn what_runs_is_what_was_loaded() {
     assert_eq!(answer(&host, 5).await, Ok(5));
     assert_eq!(answer(&many.open().await, 5).await, Ok(50));
     // Without its code, nothing else is made of the file.
-    let host = many.open().await;
+    let clock = Arc::<Clock>::default();
+    let host = many.open_at(&clock, &program()).await;
     many.lose_code();
     many.write(5, &component(51));
     assert_eq!(answer(&host, 5).await, Err(Code::Overloaded));
     many.write(5, &component(50));
+    clock.later(FAILED_MS);
     assert_eq!(answer(&host, 5).await, Ok(50), "made anew of what was loaded");
+}
+
+/// For how long a try that failed counts.
+const FAILED_MS: u64 = 10_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_callers_of_code_that_cannot_be_made_share_one_try() {
+    let many = Many::known().await;
+    let (compiler, tries) = (many.folder.path().join("airlock"), many.folder.path().join("tries"));
+    let script = |ends: &str| {
+        let text = format!("#!/bin/sh\necho >> {}\n{ends}\n", tries.display());
+        std::fs::write(&compiler, text).unwrap();
+        std::fs::set_permissions(&compiler, std::fs::Permissions::from_mode(0o700)).unwrap();
+    };
+    script("exit 1");
+    let clock = Arc::<Clock>::default();
+    let host = many.open_at(&clock, &compiler).await;
+    let tried = || std::fs::read_to_string(&tries).unwrap_or_default().lines().count();
+    assert_eq!(tried(), 0, "the cache has everything");
+    many.lose_code();
+    let answers = futures::future::join_all((0..8).map(|_| answer(&host, 3))).await;
+    assert_eq!((answers, tried()), (vec![Err(Code::Overloaded); 8], 1));
+    clock.later(FAILED_MS - 1);
+    let reply = host.call(Call::new("t3", Arguments::Text("{}".into()))).await;
+    assert_eq!(
+        (reply.error.unwrap().retry_after_ms, tried()),
+        (Some(1), 1),
+        "the agent is told when it helps"
+    );
+    // Another component is no part of it.
+    assert_eq!((answer(&host, 4).await, tried()), (Err(Code::Overloaded), 2));
+    clock.later(1);
+    assert_eq!((answer(&host, 3).await, tried()), (Err(Code::Overloaded), 3));
+    script(&format!("exec {} \"$@\"", program().display()));
+    clock.later(FAILED_MS);
+    assert_eq!((answer(&host, 3).await, tried()), (Ok(3), 4));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cache_that_was_removed_meanwhile_is_made_again() {
+    let many = Many::known().await;
+    let host = many.open().await;
+    let is_there = || {
+        let mode = std::fs::metadata(many.cache()).unwrap().permissions().mode() & 0o777;
+        (mode, many.code().len())
+    };
+    std::fs::remove_dir_all(many.cache()).unwrap();
+    assert_eq!(answer(&host, 3).await, Ok(3));
+    assert_eq!(is_there(), (0o700, 1));
+    // By a reload with a component that is new.
+    std::fs::remove_dir_all(many.cache()).unwrap();
+    many.write(COUNT, &component(COUNT));
+    let text = std::fs::read_to_string(many.registry()).unwrap();
+    std::fs::write(many.registry(), format!("{text}[tools.t{COUNT}]\ncomponent = \"{COUNT}.wasm\"\n"))
+        .unwrap();
+    host.reload(&ConfigFile::read(&many.registry()).unwrap()).await.unwrap();
+    assert_eq!((answer(&host, COUNT).await, is_there()), (Ok(COUNT as u64), (0o700, COUNT + 1)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -121,7 +121,7 @@ pub async fn replay(host: &Host, recorded: &Recorded, mode: Mode) -> Result<Repl
     let tape = Tape::playing(Player::new(cassette, mode));
     let mut traces = Traces::default();
     let runnable = tool.runnable.as_ref().ok_or_else(no_tool)?;
-    let form = runnable.under(&permit).await.map_err(RunError::from)?;
+    let form = runnable.under(&permit, host.environment()).await.map_err(RunError::from)?;
     let attempt = attempt(host, (tool, form), (&permit, &args), recorded, (mode, tape.clone()), &mut traces);
     // Always the sandbox: faults that are injected into calls have no part in a replay.
     let attempted = host.sandbox().run(attempt).await;

@@ -40,7 +40,7 @@ pub async fn attempt(host: &Host, tool: &Tool, args: &ValidArgs) -> anyhow::Resu
     };
     let Decision::Allow(permit) = decide(&request) else { anyhow::bail!("`{}` may not run", tool.name) };
     let Some(runnable) = &tool.runnable else { anyhow::bail!("`{}` has no code", tool.name) };
-    let Form { linked, function } = runnable.under(&permit).await?;
+    let Form { linked, function } = runnable.under(&permit, environment).await?;
     let attempt = Attempt {
         tool: &tool.name,
         number: 1,

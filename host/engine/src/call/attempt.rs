@@ -26,6 +26,9 @@ use airlock_types::grant::random::RandomMode;
 use airlock_types::plan::{AttemptEnd, Jitter};
 use airlock_types::usage::{Traces, TrapReport};
 
+/// When a call may come again whose code was not ready in its time, in milliseconds. A guess: how long it takes is unknown.
+const AGAIN_MS: u64 = 1_000;
+
 /// An attempt that the plan asks for.
 pub(super) struct PlannedAttempt<'a> {
     /// The tool to run, with its permit.
@@ -83,12 +86,15 @@ pub(super) async fn attempt(
     };
     let linked = tool.runnable.as_ref().and_then(|runnable| runnable.linked(permit));
     let (form, until) = match linked {
-        Some(form) => (Some(form), until),
+        Some(form) => (Ok(form), until),
         // Boxed: all other calls would carry its state.
         None => Box::pin(first(environment, tool, permit, (until, left_until))).await,
     };
-    let Some(Form { linked, function }) = form else {
-        return EndedAttempt::not_run(route, Code::Overloaded, Details::unready());
+    let Form { linked, function } = match form {
+        Ok(form) => form,
+        Err(retry_after_ms) => {
+            return EndedAttempt::not_run(route, Code::Overloaded, Details::unready(retry_after_ms));
+        }
     };
     // The time that is left after the wait for slots: the guest may use no more than the plan allows.
     let deadline = until.saturating_sub(environment.monotonic());
@@ -133,28 +139,30 @@ pub(super) async fn attempt(
 }
 
 /// What runs under a permit, when it is not linked yet, and until when it may run: what its preparation took comes on top, within
-/// what is left to the call. None if it cannot be prepared, or not in that time.
+/// what is left to the call. If it cannot be prepared, or not in that time: after how many milliseconds it may be.
 async fn first<'t>(
     environment: &SharedEnvironment,
     tool: &'t Tool,
     permit: &Permit,
     (until, left_until): (Duration, Duration),
-) -> (Option<Form<'t>>, Duration) {
+) -> (Result<Form<'t>, u64>, Duration) {
     let Some(runnable) = &tool.runnable else {
         tracing::error!("`{}` was loaded to be looked at and has no code", tool.name);
-        return (None, until);
+        return (Err(AGAIN_MS), until);
     };
     let began = environment.monotonic();
-    let form = match within(&**environment, left_until, pin!(runnable.under(permit))).await {
-        Some(Ok(form)) => Some(form),
+    let made = within(&**environment, left_until, pin!(runnable.under(permit, environment))).await;
+    let form = match made {
+        Some(Ok(form)) => Ok(form),
         Some(Err(err)) => {
-            tracing::error!("`{}` cannot run: `{}`: {err}", tool.name, tool.component.path.display());
-            None
+            let (path, again_ms) = (tool.component.path.display(), err.retry_after_ms(environment));
+            tracing::error!("`{}` cannot run: `{path}`: {err}; not tried again for {again_ms} ms", tool.name);
+            Err(again_ms)
         }
         // It is made all the same, for the next call.
         None => {
             tracing::error!("`{}` cannot run: its code was not ready in the time of the call", tool.name);
-            None
+            Err(AGAIN_MS)
         }
     };
     let took = environment.monotonic().saturating_sub(began);

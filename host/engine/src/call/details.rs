@@ -88,9 +88,9 @@ impl Details {
         self.findings.iter().any(|finding| finding.kind == SECRET_REFUSED)
     }
 
-    /// Details of a call whose code is not ready. It is made ready all the same, for a later call.
-    pub(crate) fn unready() -> Details {
-        Details { is_unready: true, ..Details::no_slot() }
+    /// Details of a call whose code is not ready. It may be for one that comes after this time.
+    pub(crate) fn unready(retry_after_ms: u64) -> Details {
+        Details { is_unready: true, retry_after_ms: Some(retry_after_ms), ..Details::default() }
     }
 
     /// Details of a call that got no slot. The hint of one second is a guess: when a slot comes free is unknown.

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use wasmtime::Engine;
 use wasmtime::component::{Component as Mapped, ComponentExportIndex};
 
@@ -20,6 +21,11 @@ use crate::sandbox::compile::CompileError;
 use crate::sandbox::run;
 use crate::sandbox::run::{LinkError, Linked, Outside, RunError};
 use airlock_contract::component::Function;
+use airlock_types::environment::{SharedEnvironment, ms};
+
+/// For how long a try that failed answers those who come after it. It may have kept a core busy for as long as a compile process
+/// may run, and many callers may ask for the same code.
+const FAILED_FOR: Duration = Duration::from_secs(10);
 
 /// Why the code of a component that was loaded is not there.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +66,24 @@ pub(crate) struct Code {
     /// what is wrong with it is told then.
     pub(crate) outside: Vec<Outside>,
     pub(crate) ready: OnceCell<Ready>,
+    /// The last try, if it failed. Locked while one goes on: there is one at a time.
+    pub(crate) failed: Mutex<Option<Failed>>,
+}
+
+/// A try to make code ready that failed, for all who wanted it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct Failed {
+    error: Arc<CodeError>,
+    /// When the next try may be made.
+    until: Duration,
+}
+
+impl Failed {
+    /// For how long no other try is made, in milliseconds.
+    pub(crate) fn retry_after_ms(&self, environment: &SharedEnvironment) -> u64 {
+        ms(self.until.saturating_sub(environment.monotonic()))
+    }
 }
 
 /// A component that is linked.
@@ -84,8 +108,8 @@ pub(crate) struct Form<'a> {
     pub(crate) function: &'a ComponentExportIndex,
 }
 
-impl From<CodeError> for RunError {
-    fn from(error: CodeError) -> RunError {
+impl From<Failed> for RunError {
+    fn from(error: Failed) -> RunError {
         RunError::Failed(wasmtime::format_err!("{error}"))
     }
 }
@@ -101,21 +125,38 @@ impl Runnable {
     ///
     /// # Errors
     /// When the code is not there any more, or the permit is of another component.
-    pub(crate) async fn under(&self, permit: &Permit) -> Result<Form<'_>, CodeError> {
+    pub(crate) async fn under(
+        &self,
+        permit: &Permit,
+        environment: &SharedEnvironment,
+    ) -> Result<Form<'_>, Failed> {
         if self.code.ready.get().is_none() {
-            self.code.make_ready().await?;
+            self.code.make_ready(environment).await?;
         }
-        self.linked(permit).ok_or(CodeError::Form)
+        let now = environment.monotonic();
+        self.linked(permit).ok_or_else(|| Failed { error: Arc::new(CodeError::Form), until: now })
     }
 }
 
 impl Code {
     /// Maps and links the component, unless that is done.
-    async fn make_ready(self: &Arc<Self>) -> Result<(), CodeError> {
-        let code = self.clone();
+    async fn make_ready(self: &Arc<Self>, environment: &SharedEnvironment) -> Result<(), Failed> {
+        let (code, clock) = (self.clone(), environment.clone());
         // A task of its own: a caller that does not wait any more takes nothing from the next one.
-        let made = async move { code.ready.get_or_try_init(|| code.made()).await.map(drop) };
-        tokio::spawn(made).await.map_err(|_| Lost::Panicked)?
+        let made = tokio::spawn(async move {
+            let mut failed = code.failed.lock().await;
+            // Whoever waited for a try has its end, also one that failed.
+            if let Some(failed) = failed.as_ref().filter(|failed| clock.monotonic() < failed.until) {
+                return Err(failed.clone());
+            }
+            let made = code.ready.get_or_try_init(|| code.made()).await.map(drop);
+            let until = clock.monotonic().saturating_add(FAILED_FOR);
+            let made = made.map_err(|error| Failed { error: Arc::new(error), until });
+            *failed = made.as_ref().err().cloned();
+            made
+        });
+        let until = environment.monotonic();
+        made.await.map_err(|_| Failed { error: Arc::new(Lost::Panicked.into()), until })?
     }
 
     async fn made(self: &Arc<Self>) -> Result<Ready, CodeError> {

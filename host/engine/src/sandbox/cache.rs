@@ -108,6 +108,11 @@ impl Cache {
         Ok(Cache { compiler: compiler.find()?, empty, limits, folder: folder.to_owned(), bound })
     }
 
+    /// Makes the folders again that were removed since the cache was opened.
+    fn remake(&self) -> Result<(), CompileError> {
+        working_folder(&self.folder).map(drop).map_err(|err| CompileError::Process(err.to_string()))
+    }
+
     fn program<'a>(&'a self, path: &'a Path) -> Program<'a> {
         Program::Path { path, folder: &self.empty }
     }
@@ -138,6 +143,7 @@ impl Cache {
     /// Says what a component shows. Compiles nothing, and leaves nothing in the cache.
     pub(crate) async fn describe(&self, bytes: &[u8]) -> Result<ComponentInfo, CompileError> {
         compile::admit(bytes, &self.limits)?;
+        self.remake()?;
         match &self.compiler {
             Resolved::Program(path) => compile::describe(&self.program(path), &self.limits, bytes).await,
             Resolved::Starter(starter) => {
@@ -202,6 +208,7 @@ impl Cache {
     /// Compiles a missing component and stores it.
     pub(crate) async fn compile(&self, engine: &Engine, missing: Missing) -> Result<Component, CompileError> {
         let Missing { bytes, entry } = missing;
+        self.remake()?;
         let (aside, how) = (entry.aside(), (&self.limits, Backend::of(engine)));
         let code = match &self.compiler {
             Resolved::Program(path) => compile::compile(&self.program(path), how, &bytes, &aside).await,

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::{Entry, Tools};
 use crate::capability::Binding;
@@ -56,6 +56,7 @@ impl Entry {
             allowances,
             outside,
             ready: OnceCell::new(),
+            failed: Mutex::default(),
         };
         Ok((code, tools))
     }

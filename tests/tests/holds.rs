@@ -510,3 +510,58 @@ async fn an_approval_whose_process_ended_before_its_call_is_no_approval() {
     }
     assert_eq!(stage.script.attempts(), 0);
 }
+
+#[tokio::test]
+async fn an_approval_whose_call_found_no_code_is_not_used_up() {
+    let rules = format!("{REGISTRY}[[holds]]\ntools = [\"desk_book\"]\n");
+    // Opened a second time, since the code that was compiled by the first is not read before a call needs it.
+    let stage = Stage::open(&[("desk", WIT, WRITES)], &rules).await.reopened(&rules).await;
+    let id = book(&stage, "a", "1A").await.hold.unwrap().id;
+    let component = stage.folder.path().join("desk.wasm");
+    let bytes = std::fs::read(&component).unwrap();
+    std::fs::remove_file(&component).unwrap();
+    std::fs::remove_dir_all(stage.folder.path().join(".airlock/code")).unwrap();
+    // By the person who approves it, by them once more, and by the server.
+    for who in ["person", "person", "server"] {
+        if who == "person" {
+            decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+        } else {
+            stage.host.run_approved_holds().await.unwrap();
+        }
+        let hold = stage.host.hold(&id).await.unwrap();
+        assert_eq!((hold.standing, hold.decided.len(), hold.ended_by), (Standing::Open, 1, None), "{who}");
+        let waits = book(&stage, "a", "1A").await;
+        assert_eq!(waits.hold.as_ref().unwrap().id, id);
+        let says = "It was approved, and found no room to run: it is tried again.";
+        assert!(message(&waits).contains(says), "{}", message(&waits));
+    }
+    assert_eq!(stage.script.attempts(), 0);
+    std::fs::write(&component, bytes).unwrap();
+    stage.clock.later(MINUTE_MS);
+    stage.answers(Ok(json!("booked")));
+    stage.host.run_approved_holds().await.unwrap();
+    assert_eq!(stage.host.hold(&id).await.unwrap().standing, Standing::Done);
+    let reply = book(&stage, "a", "1A").await;
+    assert_eq!((reply.code, &reply.result), (Code::Ok, &Some(json!("booked"))));
+    assert_eq!(stage.script.attempts(), 1, "it ran once");
+}
+
+#[tokio::test]
+async fn an_approved_call_that_found_no_room_in_time_says_so() {
+    let rules = format!("{REGISTRY}[[holds]]\ntools = [\"desk_book\"]\n");
+    let stage = Stage::open(&[("desk", WIT, WRITES)], &rules).await.reopened(&rules).await;
+    let id = book(&stage, "a", "1A").await.hold.unwrap().id;
+    std::fs::remove_file(stage.folder.path().join("desk.wasm")).unwrap();
+    std::fs::remove_dir_all(stage.folder.path().join(".airlock/code")).unwrap();
+    decide(&stage, &id, HoldDecision::Approve).await.unwrap();
+    stage.clock.later(15 * MINUTE_MS);
+    stage.host.run_approved_holds().await.unwrap();
+    let ended = book(&stage, "a", "1A").await;
+    assert_eq!((ended.code, ended.error.as_ref().unwrap().ran), (Code::PolicyDenied, Ran::No));
+    assert!(
+        message(&ended).contains("it was approved, and found no room to run in time"),
+        "{}",
+        message(&ended)
+    );
+    assert_eq!(stage.host.hold(&id).await.unwrap().standing, Standing::Expired);
+}

@@ -284,6 +284,29 @@ async fn a_client_that_cannot_be_asked_asks_by_the_same_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_knows_a_call_that_was_approved_in_another_process() {
+    let shop = HeldShop::with(&format!("{LOCAL_USER}[[holds]]\nfirst_use = true\n")).await;
+    let mut wire = handshake(&shop, &json!({}));
+    let params = json!({"name": "shop_place", "arguments": shop.args("a")});
+    let mut ask = |id| wire.ask(id, "tools/call", params.clone()).unwrap()["result"].clone();
+    let told = ask(1);
+    let id = told["_meta"]["dev.airlock/error"]["hold"]["id"].as_str().unwrap();
+    assert_eq!(shop.airlock(&["holds", "approve", id]).status.code(), Some(0));
+    let shown = shop.airlock(&["holds", "show", id, "--json"]);
+    let record: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(ask(2)["structuredContent"]["result"], 201);
+    // The component is known by now, and no other rule is about it: the session alone knows that this order was placed.
+    let again = ask(3);
+    assert_eq!(
+        (&again["_meta"]["dev.airlock/code"], shop.applied("a")),
+        (&json!("policy.duplicate"), 1),
+        "{again}"
+    );
+    let text = again["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains(record["ended_by"].as_str().unwrap()), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_ends_when_another_approver_decides() {
     let shop = HeldShop::with(&format!("{LOCAL_USER}{RULE}")).await;
     let mut wire = handshake(&shop, &json!({"elicitation": {}}));

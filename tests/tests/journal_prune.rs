@@ -183,7 +183,10 @@ fn retention_without_its_key_removes_nothing_and_says_what_to_do() {
     );
     assert!(!key.exists() && count(folder.path(), "calls") == 1);
     let (exit, said) = run(&["verify"]);
-    assert!(exit == 1 && said.contains("the key of the log is missing or unusable, and none is given"), "{said}");
+    assert!(
+        exit == 1 && said.contains("the key of the log is missing or unusable, and none is given"),
+        "{said}"
+    );
     let (_, said) = run(&["verify", "--key", old.trim()]);
     assert!(!said.contains("sign"), "{said}");
     let (exit, new) = run(&["key", "--new"]);

@@ -299,13 +299,16 @@ impl Hold {
             ));
         }
         self.check_allowed(by, decision).map_err(NotDecided::NotAllowed)?;
-        self.decided.push(Decided {
-            by: by.to_string(),
-            at_unix_ms: now_unix_ms,
-            what: decision.as_str().to_owned(),
-            note: decision.note().map(str::to_owned),
-            is_revoked: false,
-        });
+        // A person who has the call tried again is not counted twice: another's approval may be taken back meanwhile.
+        if !self.has_approved(by, decision) {
+            self.decided.push(Decided {
+                by: by.to_string(),
+                at_unix_ms: now_unix_ms,
+                what: decision.as_str().to_owned(),
+                note: decision.note().map(str::to_owned),
+                is_revoked: false,
+            });
+        }
         let (standing, next) = match decision {
             HoldDecision::Reject { .. } => (Standing::Rejected, Next::Ends),
             HoldDecision::Respond { .. } => (Standing::Responded, Next::Ends),
@@ -332,12 +335,16 @@ impl Hold {
         if !self.rules.iter().any(|rule| rule.counts(by)) {
             return Err(format!("{by} is not among the approvers of its rules ({})", self.approver_names()));
         }
-        let approves = matches!(decision, HoldDecision::Approve);
-        let has_approved = self.approvals_now().any(|decided| decided.by == by.to_string());
-        if approves && has_approved {
+        if self.has_approved(by, decision) && !self.is_approved() {
             return Err(format!("{by} has approved it already; another approver must, too"));
         }
         Ok(())
+    }
+
+    /// Whether a decision approves what this person approved already.
+    fn has_approved(&self, by: &Approver, decision: &HoldDecision) -> bool {
+        matches!(decision, HoldDecision::Approve)
+            && self.approvals_now().any(|decided| decided.by == by.to_string())
     }
 
     fn approver_names(&self) -> String {
@@ -358,12 +365,23 @@ impl Hold {
         }
     }
 
-    /// Whether each rule has as many approvals as it asks for.
-    fn is_approved(&self) -> bool {
-        self.rules.iter().all(|rule| {
+    /// Whether each rule has as many approvals as it asks for. One that is open all the same waits for room: its call found none
+    /// when it was to run.
+    pub fn is_approved(&self) -> bool {
+        let is_approved = |rule: &HoldRule| {
             let counted = self.approvals_now().filter(|decided| rule.counts(&Approver::read(&decided.by)));
             counted.count() >= rule.approvals as usize
-        })
+        };
+        !self.decided.is_empty() && self.rules.iter().all(is_approved)
+    }
+
+    /// Has the call run that was approved and found no room. Whether it runs.
+    pub fn run_again(&mut self, now_unix_ms: u64) -> bool {
+        let runs = self.standing == Standing::Open && !self.is_due(now_unix_ms) && self.is_approved();
+        if runs {
+            self.standing = Standing::Running;
+        }
+        runs
     }
 }
 

@@ -173,6 +173,10 @@ pub(super) fn decided(hold: &Hold, record: Option<&Record>) -> String {
         format!(" with `{}` (record {})", plain(&record.code, NAME_CHARS_MAX), record.id)
     });
     match hold.standing {
+        Standing::Open if hold.is_approved() => format!(
+            "`{tool}` was approved, and found no room to run, as the log says: the approval stays, a server tries again each minute, \
+             and so does `airlock holds approve`"
+        ),
         Standing::Open => format!("`{tool}` still waits: more must approve ({} in all)", hold.approvals),
         Standing::Running => format!("`{tool}` runs"),
         Standing::Done if hold.is_result => format!("the result of `{tool}` may be delivered"),

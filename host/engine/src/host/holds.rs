@@ -216,6 +216,44 @@ impl Host {
         Ok(())
     }
 
+    /// Has the calls run that were approved and found no room. For a server, again and again: each try has a record.
+    ///
+    /// # Errors
+    /// When holds cannot be read or written.
+    pub async fn run_approved_holds(&self) -> Result<(), HoldError> {
+        let host = self.generation();
+        if !host.holds().are_there(host.environment()).await {
+            return Ok(());
+        }
+        let open = host.holds().list(host.environment(), true, LISTED_MAX).await?;
+        for hold in open.into_iter().filter(|hold| hold.standing == Standing::Open && hold.is_approved()) {
+            self.run_again(&host, hold).await?;
+        }
+        Ok(())
+    }
+
+    /// Has an approved call run that found no room, unless another process is faster.
+    async fn run_again(&self, host: &Arc<Generation>, hold: Hold) -> Result<(), HoldError> {
+        let (now_unix_ms, record) = (ms(host.environment().wall()), new_record(host));
+        let revoked = self.revoked(&hold);
+        let run = move |kept: &mut Kept, own: &str| {
+            if kept.is_confidential && kept.owner != own {
+                return Ok::<_, HoldError>(false);
+            }
+            kept.hold.revoke(|by| revoked.contains(by));
+            let runs = kept.hold.run_again(now_unix_ms);
+            if runs {
+                kept.hold.ended_by = Some(record);
+                own.clone_into(&mut kept.owner);
+            }
+            Ok(runs)
+        };
+        match host.holds().change(host.environment(), hold.id, run).await?.transpose()? {
+            Some((true, kept)) => self.finished(host, kept).await.map(drop),
+            Some((false, _)) | None => Ok(()),
+        }
+    }
+
     /// The end of a held call, for its caller, who gets it as often as they ask. Waits for it at most this long.
     ///
     /// # Errors

@@ -8,8 +8,8 @@ use super::Sqlite;
 use crate::beside::Own;
 use crate::evidence::{Exported, Fault, Verified};
 use crate::log::{
-    self, BuildError, Checkpoint, Consistency, KeyError, Kind, Lock, Note, Proof, SigningKey, Source, TileFault, Tiles,
-    VerifyingKey,
+    self, BuildError, Checkpoint, Consistency, KeyError, Kind, Lock, Note, Proof, SigningKey, Source,
+    TileFault, Tiles, VerifyingKey,
 };
 use crate::store::verify::Against;
 use crate::store::{self, Store, StoreError, processes, signing};

@@ -245,8 +245,12 @@ fn fault(err: &HoldError) -> ErrorData {
 /// The reply to a call that still waits, after the last round.
 fn waiting(hold: &Hold) -> Reply {
     let code = Code::PolicyHeld;
+    let waits = match hold.is_approved() {
+        true => "was approved, and waits for room to run",
+        false => "still waits for a person, who has not decided yet",
+    };
     let message = format!(
-        "`{}` still waits for a person, who has not decided yet.\nThe hold: {}\nSend the same call again to ask, or tell your user \
+        "`{}` {waits}.\nThe hold: {}\nSend the same call again to ask, or tell your user \
          that it waits.",
         hold.tool, hold.id
     );

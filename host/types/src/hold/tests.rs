@@ -47,6 +47,26 @@ fn whoever_asked_cannot_approve_and_nobody_approves_twice() {
 }
 
 #[test]
+fn an_approval_whose_call_found_no_room_stays_and_is_counted_once() {
+    let mut held = hold(&[(2, &[])]);
+    let approve = |held: &mut Hold, by: &str| held.decide(&caller(by), &HoldDecision::Approve, 1);
+    assert!(!held.run_again(1), "nobody has approved it");
+    assert_eq!(approve(&mut held, "alice"), Ok(Next::Waits));
+    assert!(!held.run_again(1), "one is not enough");
+    assert_eq!(approve(&mut held, "bob"), Ok(Next::Runs));
+    assert!(!held.run_again(1), "it runs");
+    held.standing = Standing::Open;
+    assert!(held.run_again(99) && held.standing == Standing::Running);
+    held.standing = Standing::Open;
+    assert!(!held.run_again(100), "its time is over");
+    assert_eq!(approve(&mut held, "alice"), Ok(Next::Runs));
+    held.standing = Standing::Open;
+    held.revoke(|by| *by == caller("bob"));
+    assert!(!held.run_again(1) && held.decided.len() == 2);
+    assert!(matches!(approve(&mut held, "alice"), Err(NotDecided::NotAllowed(_))));
+}
+
+#[test]
 fn each_rule_has_its_approvers() {
     let mut held = hold(&[(1, &["alice"]), (1, &["bob", "operator"])]);
     let approve = |held: &mut Hold, by: &Approver| held.decide(by, &HoldDecision::Approve, 1);

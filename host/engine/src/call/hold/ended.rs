@@ -89,6 +89,9 @@ fn not_approved(events: &Events<'_>, hold: &Hold) -> Option<Failed> {
     match hold.standing {
         Standing::Rejected => Some(not_run(events, hold, &format!("a person rejected it{}", said(note)))),
         Standing::Responded => Some(responded(events, hold, note)),
+        Standing::Expired if hold.is_approved() => {
+            Some(not_run(events, hold, "it was approved, and found no room to run in time"))
+        }
         Standing::Expired => Some(not_run(events, hold, "nobody approved it in time, which counts as a no")),
         Standing::Void => Some(void(events, hold, "the process that ran it ended before the tool began")),
         Standing::Open | Standing::Running | Standing::Done => None,

@@ -27,6 +27,9 @@ pub(super) fn held(events: &Events<'_>, hold: Hold, code: Code, ran: Ran) -> Fai
     let why: Vec<String> = hold.rules.iter().map(why).collect();
     let stands = match (hold.standing, hold.approvals) {
         (Standing::Running, _) => "It was approved, and runs at this moment.".to_owned(),
+        (Standing::Open, _) if hold.is_approved() => {
+            "It was approved, and found no room to run: it is tried again.".to_owned()
+        }
         (_, 1) => format!("A person must approve it within {}.", duration::about(left_ms)),
         (_, n) => format!("{n} persons must approve it within {}.", duration::about(left_ms)),
     };

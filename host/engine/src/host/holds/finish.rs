@@ -11,7 +11,7 @@ use crate::host::call_count::{CallCount, CountedCall};
 use airlock_journal::holds::Kept;
 use airlock_types::call::{Arguments, Call};
 use airlock_types::caller::Caller;
-use airlock_types::code::Ran;
+use airlock_types::code::{Code, Ran};
 use airlock_types::environment::ms;
 use airlock_types::hold::{Hold, Standing};
 use airlock_types::session::SessionKey;
@@ -50,6 +50,8 @@ pub(super) async fn finish(
         false => reply.error.as_ref().is_some_and(|error| error.ran == Ran::No),
     };
     let standing = match hold.standing {
+        // Neither the call nor what a person thinks of it is to blame: their approval counts for the next try.
+        Standing::Running if is_void && has_no_room(reply.code) => return reopened(&host, hold.id).await,
         Standing::Running if is_void => Standing::Void,
         Standing::Running => Standing::Done,
         ended => ended,
@@ -68,6 +70,22 @@ pub(super) async fn finish(
     host.tell_of(&hold);
     drop(running);
     Ok(hold)
+}
+
+/// Whether a call was not made for want of room or time of the host, or since its caller has used up a budget.
+fn has_no_room(code: Code) -> bool {
+    code == Code::Overloaded || code == Code::RateLimited
+}
+
+/// Has an approved call wait on until it is tried again, or its time is over. Its record says why it did not run.
+async fn reopened(host: &Generation, id: String) -> Result<Hold, HoldError> {
+    let reopen = |kept: &mut Kept, _: &str| {
+        (kept.hold.standing, kept.hold.ended_by) = (Standing::Open, None);
+        Ok::<_, HoldError>(())
+    };
+    let changed = host.holds().change_to_its_end(id, reopen).await?;
+    let (_, kept) = changed.ok_or(HoldError::Unknown)??;
+    Ok(kept.hold)
 }
 
 /// The held call, as it is made once more.

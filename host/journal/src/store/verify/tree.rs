@@ -169,7 +169,9 @@ fn local(tiles: &Tiles) -> Result<Option<Note>, String> {
 
 fn signature(name: &str, note: &Note, key: Option<&VerifyingKey>, report: &mut Verified) {
     let what = match key {
-        None => format!("{name} cannot be checked: the key of checkpoints is missing or unusable, and none is given"),
+        None => format!(
+            "{name} cannot be checked: the key of checkpoints is missing or unusable, and none is given"
+        ),
         Some(key) if note.is_signed_by(key) && note.checkpoint.origin == key.name() => return,
         Some(key) if note.checkpoint.origin != key.name() => format!(
             "{name} is not signed by the key {key}, but is of the log `{}`: another key was in its place then, or this is another log",

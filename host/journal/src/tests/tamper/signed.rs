@@ -342,7 +342,11 @@ async fn a_lost_key_is_told_and_never_replaced_in_silence() {
     assert!(!sample.key().exists() && records() == before);
     // One fault, and not one for each entry.
     let [fault] = &journal.verify(&[], None).unwrap().faults[..] else { panic!() };
-    assert!(fault.what.contains("the key of the log is missing or unusable, and none is given"), "{}", fault.what);
+    assert!(
+        fault.what.contains("the key of the log is missing or unusable, and none is given"),
+        "{}",
+        fault.what
+    );
     // A new beginning, as the errors say: the old checkpoints are those of another key.
     journal.new_checkpoint_key().unwrap();
     journal.checkpoint().unwrap();

@@ -218,6 +218,42 @@ async fn clients_of_both_eras_are_told_that_the_list_changed() {
     legacy.cancel().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_is_told_once_of_each_change_of_its_own_list() {
+    use rmcp::ServiceExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let callers = "[callers.anonymous]\ntools = [\"unit_convert\", \"text_digest\"]\n";
+    let path = registry_in(folder.path(), callers, &[CONVERT]);
+    let server = Server::start(&path, &["--allow-anonymous", "--log", "info"]).unwrap();
+    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let transport = rmcp::transport::StreamableHttpClientTransport::from_uri(format!("{}/mcp", server.url));
+    let legacy = Listener(sender).serve(transport).await.unwrap();
+    let filter = json!({"notifications": {"toolsListChanged": true}});
+    let mut stream = server.mcp("subscriptions/listen", filter).send().await.unwrap();
+    stream.chunk().await.unwrap().unwrap();
+    registry_in(folder.path(), callers, &[CONVERT, DIGEST]);
+    await_tools(&server, &["text_digest", "unit_convert"]).await;
+    told.recv().await.unwrap();
+    // A tool that this caller does not see.
+    registry_in(folder.path(), callers, &[CONVERT, DIGEST, ("other", CONVERT.1)]);
+    server.await_said("reloaded: 3 tools").await.unwrap();
+    registry_in(folder.path(), callers, &[CONVERT]);
+    await_tools(&server, &["unit_convert"]).await;
+    told.recv().await.unwrap();
+    let (mut text, notice) = (String::new(), "notifications/tools/list_changed");
+    while text.matches(notice).count() < 2 {
+        text += &String::from_utf8_lossy(&stream.chunk().await.unwrap().unwrap());
+    }
+    // Whatever else is told has come by the end of the server.
+    server.signal("TERM").unwrap();
+    while let Ok(Some(chunk)) = stream.chunk().await {
+        text += &String::from_utf8_lossy(&chunk);
+    }
+    assert_eq!(text.matches(notice).count(), 2, "{text}");
+    legacy.cancel().await.unwrap();
+    assert!(told.recv().await.is_none(), "a third time");
+}
+
 #[test]
 fn diff_shows_a_reviewer_what_changed_and_whether_it_is_wider() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@
 pub(crate) mod arguments;
 pub(crate) mod context;
 mod held;
+mod list_changes;
 mod listing;
 pub(crate) mod message;
 mod meta_key;
@@ -39,6 +40,7 @@ use airlock::host::Host;
 use airlock_types::call::Call;
 use airlock_types::reply::Reply;
 use held::Turn;
+use list_changes::ListChanges;
 use ordered::Ordered;
 use result::ToolResult;
 
@@ -292,11 +294,10 @@ impl ServerHandler for Server {
         if self.listener.is_there.swap(true, Ordering::AcqRel) {
             return;
         }
-        // Subscribed before the task starts, so that no change in between is missed.
-        let mut generations = self.host.generations();
+        let mut changes = ListChanges::of(&self.host, context::who(&context.extensions));
         let ends = self.listener.ends.clone();
         tokio::spawn(ends.run_until_cancelled_owned(async move {
-            while generations.changed().await.is_ok() {
+            while changes.next().await {
                 if context.peer.notify_tool_list_changed().await.is_err() {
                     return;
                 }
@@ -312,12 +313,13 @@ impl ServerHandler for Server {
 
     /// Serves a subscription of the stateless era until it is cancelled or the client is gone.
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut generations = self.host.generations();
+        let who = context::who(&context.request_context().extensions);
+        let mut changes = ListChanges::of(&self.host, who);
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
-                changed = generations.changed() => {
-                    if changed.is_err() || context.sink().notify_tool_list_changed().await.is_err() {
+                is_changed = changes.next() => {
+                    if !is_changed || context.sink().notify_tool_list_changed().await.is_err() {
                         return Ok(());
                     }
                 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::budget::Budgets;
 use airlock_types::grant::Narrowing;
@@ -83,7 +84,7 @@ impl Rules {
 
 /// What a caller may read at `/metrics`. The variants are ordered: the least access first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "MetricsWord")]
+#[serde(try_from = "FlagOrWord")]
 pub enum MetricsAccess {
     /// `false`: nothing.
     #[default]
@@ -94,23 +95,11 @@ pub enum MetricsAccess {
     All,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "`metrics` is true, false or \"all\"")]
-enum MetricsWord {
-    Flag(bool),
-    Word(String),
-}
-
-impl TryFrom<MetricsWord> for MetricsAccess {
+impl TryFrom<FlagOrWord> for MetricsAccess {
     type Error = String;
 
-    fn try_from(word: MetricsWord) -> Result<MetricsAccess, String> {
-        match word {
-            MetricsWord::Flag(false) => Ok(MetricsAccess::None),
-            MetricsWord::Flag(true) => Ok(MetricsAccess::Visible),
-            MetricsWord::Word(word) if word == "all" => Ok(MetricsAccess::All),
-            MetricsWord::Word(word) => Err(format!("`metrics` is true, false or \"all\", not `{word}`")),
-        }
+    fn try_from(written: FlagOrWord) -> Result<MetricsAccess, String> {
+        written.read("metrics", "all", [MetricsAccess::None, MetricsAccess::Visible, MetricsAccess::All])
     }
 }
 
@@ -129,7 +118,7 @@ pub enum GradesAccess {
 
 /// Which held calls a caller may decide about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "ApproveWord")]
+#[serde(try_from = "FlagOrWord")]
 pub enum ApproveAccess {
     /// `false`: none.
     #[default]
@@ -156,25 +145,35 @@ impl ApproveAccess {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "`approve` is true, false or \"client-user\"")]
-enum ApproveWord {
-    Flag(bool),
-    Word(String),
-}
-
-impl TryFrom<ApproveWord> for ApproveAccess {
+impl TryFrom<FlagOrWord> for ApproveAccess {
     type Error = String;
 
-    fn try_from(word: ApproveWord) -> Result<ApproveAccess, String> {
-        match word {
-            ApproveWord::Flag(false) => Ok(ApproveAccess::None),
-            ApproveWord::Flag(true) => Ok(ApproveAccess::Others),
-            ApproveWord::Word(word) if word == "client-user" => Ok(ApproveAccess::ClientUser),
-            ApproveWord::Word(word) => {
-                Err(format!("`approve` is true, false or \"client-user\", not `{word}`"))
-            }
-        }
+    fn try_from(written: FlagOrWord) -> Result<ApproveAccess, String> {
+        let values = [ApproveAccess::None, ApproveAccess::Others, ApproveAccess::ClientUser];
+        written.read("approve", "client-user", values)
+    }
+}
+
+/// How a setting is written that is a flag or one word.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum FlagOrWord {
+    Flag(bool),
+    Word(String),
+    Other(IgnoredAny),
+}
+
+impl FlagOrWord {
+    /// The value of a setting that has one for `false`, one for `true` and one for a word.
+    fn read<T>(self, setting: &str, word: &str, [no, yes, named]: [T; 3]) -> Result<T, String> {
+        let said = match self {
+            FlagOrWord::Flag(false) => return Ok(no),
+            FlagOrWord::Flag(true) => return Ok(yes),
+            FlagOrWord::Word(said) if said == word => return Ok(named),
+            FlagOrWord::Word(said) => format!(", not `{said}`"),
+            FlagOrWord::Other(_) => String::new(),
+        };
+        Err(format!("`{setting}` is true, false or \"{word}\"{said}"))
     }
 }
 

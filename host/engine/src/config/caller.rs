@@ -225,9 +225,12 @@ mod tests {
         assert!(refused(&twice).contains("`b` and `a` have the same token"));
         let local = format!("[callers.local]\ntools = []\ntokens = [\"{digest}\"]\n");
         assert!(refused(&local).contains("can have none"));
-        assert!(
-            refused("[callers.a]\ntools = []\napprove = \"user\"\n").contains("`approve` is true, false or")
-        );
+        let approve = "`approve` is true, false or \"client-user\"";
+        let user = refused("[callers.a]\ntools = []\napprove = \"user\"\n");
+        assert!(user.contains(&format!("{approve}, not `user`")), "{user}");
+        assert!(refused("[callers.a]\ntools = []\napprove = 1\n").contains(approve));
+        let metrics = "`metrics` is true, false or \"all\"";
+        assert!(refused("[callers.a]\ntools = []\nmetrics = []\n").contains(metrics));
         assert!(refused("[callers.operator]\ntools = []\napprove = true\n").contains("another name"));
         assert!(refused("[callers.a]\ntools = []\nbudgets.calls_per_minutes = 1\n").contains("did you mean"));
     }

@@ -15,6 +15,7 @@ pub(crate) mod params;
 pub(crate) mod plain;
 mod progress_notice;
 mod resource;
+pub(crate) mod response;
 mod result;
 pub(crate) mod written_id;
 

@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 use super::arguments::RawArguments;
 use super::context;
 use super::held::{self, Turn};
+use super::response::Response;
 use super::result::{Complete, reply_of};
 use airlock::host::Host;
 use airlock_types::call::{Arguments, Call};
@@ -115,18 +116,17 @@ pub(crate) struct StatelessCall {
     meta: RequestMetaObject,
 }
 
-/// The JSON-RPC response to a call of the stateless revision.
+/// The result of a call of the stateless revision.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(crate) enum Response {
-    Result { jsonrpc: JsonRpcVersion2_0, id: RequestId, result: Complete },
-    Asks { jsonrpc: JsonRpcVersion2_0, id: RequestId, result: Box<InputRequiredResult> },
-    Error { jsonrpc: JsonRpcVersion2_0, id: RequestId, error: ErrorData },
+pub(crate) enum Stateless {
+    Ended(Complete),
+    Asks(Box<InputRequiredResult>),
 }
 
 /// Makes a call. Dropping the future cancels it.
-pub(crate) async fn answer(host: &Host, StatelessCall { id, call, meta }: StatelessCall) -> Response {
-    let jsonrpc = JsonRpcVersion2_0;
+pub(crate) async fn answer(host: &Host, call: StatelessCall) -> Response<Stateless> {
+    let StatelessCall { id, call, meta } = call;
     let who = call.caller.clone();
     // Pinned here and not passed on: a future that is moved into another one is copied and stored twice.
     let replied = pin!(host.call(call));
@@ -143,10 +143,11 @@ pub(crate) async fn answer(host: &Host, StatelessCall { id, call, meta }: Statel
             let capabilities = meta.client_capabilities();
             Box::pin(held::turn(host, &who, capabilities.as_ref(), Box::new(reply))).await
         }
-        Err(error) => return Response::Error { jsonrpc, id, error },
+        Err(error) => return Response::to(id, Err(error)),
     };
-    match turn {
-        Turn::Ended(reply) => Response::Result { jsonrpc, id, result: Complete(reply) },
-        Turn::Asks(result) => Response::Asks { jsonrpc, id, result },
-    }
+    let result = match turn {
+        Turn::Ended(reply) => Stateless::Ended(Complete(reply)),
+        Turn::Asks(asks) => Stateless::Asks(asks),
+    };
+    Response::to(id, Ok(result))
 }

@@ -15,17 +15,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use rmcp::model::{
-    ClientRequest, ErrorData, GetExtensions as _, GetMeta as _, JsonRpcMessage, JsonRpcVersion2_0, RequestId,
-};
-use rmcp::service::{Peer, RequestContext, RoleServer, TxJsonRpcMessage};
-use serde::Serialize;
+use rmcp::model::{ClientRequest, ErrorData, GetExtensions as _, GetMeta as _, RequestId};
+use rmcp::service::{Peer, RequestContext, RoleServer};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::out::Out;
 use super::request_budget::Place;
 use crate::mcp::message::Refusal;
+use crate::mcp::response::Response;
 use crate::mcp::{Answer, Server};
 use crate::transport;
 use airlock::host::Host;
@@ -88,15 +86,7 @@ type Key = (String, u64);
 
 /// A started request. Resolves to `None` if the client cancelled it, because a cancelled request gets no response.
 /// Boxed, so that moving it to the runtime copies a pointer and not the state of the call.
-type Answering = Pin<Box<dyn Future<Output = Option<Response>> + Send>>;
-
-/// The JSON-RPC response to a request. A result is serialized directly; rmcp's message type would need a tree of it.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Response {
-    Result { jsonrpc: JsonRpcVersion2_0, id: RequestId, result: Answer },
-    Error(Box<TxJsonRpcMessage<RoleServer>>),
-}
+type Answering = Pin<Box<dyn Future<Output = Option<Response<Answer>>> + Send>>;
 
 impl Calls {
     pub(super) fn new(host: Arc<Host>, out: Arc<Out>) -> Arc<Calls> {
@@ -257,7 +247,7 @@ impl Calls {
         });
     }
 
-    fn end(&self, key: &Key, answer: Option<Response>) {
+    fn end(&self, key: &Key, answer: Option<Response<Answer>>) {
         // Before the response is queued: once it can be read, the client may use the same id again.
         self.running().remove(key);
         if let Some(answer) = answer
@@ -304,7 +294,7 @@ async fn answer(
     server: Server,
     request: ClientRequest,
     context: RequestContext<RoleServer>,
-) -> Option<Response> {
+) -> Option<Response<Answer>> {
     let id = context.id.clone();
     // Pinned here and not passed on: a future that is moved into another one is copied and stored twice.
     let answered = pin!(server.answer(request, context));
@@ -313,10 +303,7 @@ async fn answer(
     let answered = AssertUnwindSafe(answered).catch_unwind().await;
     let answered =
         answered.unwrap_or_else(|_| Some(Err(ErrorData::internal_error("the call was lost", None))));
-    Some(match answered? {
-        Ok(result) => Response::Result { jsonrpc: JsonRpcVersion2_0, id, result },
-        Err(failed) => Response::Error(Box::new(JsonRpcMessage::error(failed, Some(id)))),
-    })
+    answered.map(|answered| Response::to(id, answered))
 }
 
 fn as_json(id: &RequestId) -> String {

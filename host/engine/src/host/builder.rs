@@ -128,6 +128,14 @@ impl<'w> HostBuilder<'w> {
         HostBuilder { environment, ..self }
     }
 
+    /// Puts another source of time and randomness over the one that was set.
+    pub(crate) fn over_environment(
+        self,
+        over: impl FnOnce(SharedEnvironment) -> SharedEnvironment,
+    ) -> HostBuilder<'w> {
+        HostBuilder { environment: over(self.environment), ..self }
+    }
+
     /// Sets the executor of attempts: something in front of the sandbox, such as [`Faulty`](crate::execute::Faulty).
     /// Default: the sandbox alone.
     pub fn execute(self, make: impl FnOnce(Sandbox) -> Arc<dyn Execute> + Send + 'static) -> HostBuilder<'w> {

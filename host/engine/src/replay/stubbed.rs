@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::{Mode, Recorded, valid, with_limits};
 use crate::call::recording;
-use crate::environment::World;
 use crate::execute::{Attempt, Attempted, Execute, Outcome, Running, Sandbox};
 use crate::host::{Host, HostBuilder, OpenError};
 use crate::registry::Tool;
@@ -17,7 +16,7 @@ use crate::tape::{Player, Tape};
 use airlock_contract::Val;
 use airlock_types::cassette::{Cassette, FORMAT, Header};
 use airlock_types::digest::unhex;
-use airlock_types::environment::{Environment, Sleep};
+use airlock_types::environment::{Environment, SharedEnvironment, Sleep};
 use airlock_types::usage::TrapReport;
 
 /// What the message of a trap begins with that says that no recording answers an attempt.
@@ -29,7 +28,8 @@ pub const NOT_REPEATED: &str = "not repeated: ";
 
 /// Opens a host whose attempts are answered from these recordings. An attempt is answered by the newest recording of its tool
 /// with the same arguments. With other arguments it runs without a recorded import, and ends as a trap that says so if it asks
-/// for one. No effect leaves. Clocks begin at the newest recording; pauses between attempts pass at once.
+/// for one. No effect leaves. Clocks begin at the newest recording, and go on as those of the builder do; pauses between attempts pass
+/// at once.
 ///
 /// # Errors
 /// As for [`HostBuilder::open`].
@@ -39,8 +39,10 @@ pub async fn stubbed(builder: HostBuilder<'_>, mut recorded: Vec<Recorded>) -> R
     let stubs = Arc::new(OnceLock::new());
     let filled = stubs.clone();
     let execute = move |sandbox: Sandbox| Arc::new(Stubbed { stubs: filled, sandbox }) as Arc<dyn Execute>;
-    let clock = Arc::new(Clock::beginning(Duration::from_millis(newest)));
-    let host = builder.without_lock().environment(clock).execute(execute).open().await?;
+    let began = Duration::from_millis(newest);
+    let builder =
+        builder.over_environment(|world| Arc::new(Clock { began, since: world.monotonic(), world }));
+    let host = builder.without_lock().execute(execute).open().await?;
     let mut by_tool: Stubs = BTreeMap::new();
     let generation = host.generation();
     for one in recorded {
@@ -139,18 +141,14 @@ pub(crate) async fn played(
 /// A clock that began at another time.
 struct Clock {
     began: Duration,
-    world: World,
-}
-
-impl Clock {
-    fn beginning(began: Duration) -> Clock {
-        Clock { began, world: World::new() }
-    }
+    /// When it began, by the clock of `world`.
+    since: Duration,
+    world: SharedEnvironment,
 }
 
 impl Environment for Clock {
     fn wall(&self) -> Duration {
-        self.began.saturating_add(self.world.monotonic())
+        self.began.saturating_add(self.world.monotonic().saturating_sub(self.since))
     }
 
     fn monotonic(&self) -> Duration {

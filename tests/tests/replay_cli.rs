@@ -89,6 +89,12 @@ fn a_bisection_names_the_version_that_changed_the_answer() {
     assert!(said.contains("4 of 7 versions tried"), "{said}");
     let (exit, said) = bisect(&versions[..4]);
     assert!(exit == Some(0) && said.contains("v3.wasm answers as") && said.contains("value"), "{said}");
+    // A file that is there twice is run once.
+    let copied = folder.path().join("copied.wasm").display().to_string();
+    std::fs::copy(&versions[0], &copied).unwrap();
+    let (exit, said) = bisect(&[versions[0].clone(), copied.clone()]);
+    let same = format!("{copied}, the same file as {}: ", versions[0]);
+    assert!(exit == Some(0) && said.contains(&same), "{said}");
     let (exit, said) = bisect(&versions[..1]);
     assert!(exit == Some(2), "{said}");
     let (exit, said) = bisect(&[versions[0].clone(), "none.wasm".to_owned()]);

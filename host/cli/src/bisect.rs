@@ -13,8 +13,10 @@ use super::replay::ModeName;
 use super::{EXIT_CHANGED, Ended, Threads, found, open, sealed, tried};
 use airlock::Host;
 use airlock::config::ConfigFile;
+use airlock::file;
 use airlock::replay::{Recorded, ReplayError, Replayed, replay};
 use airlock_types::caller::Caller;
+use airlock_types::digest::sha256;
 use airlock_types::record::Record;
 use airlock_types::shorten::shorten;
 
@@ -65,6 +67,8 @@ struct Bisection<'a> {
     recorded: Recorded,
     versions: Vec<PathBuf>,
     known: BTreeMap<usize, Answer>,
+    /// The first version that was tried of each content, by its digest.
+    tried: BTreeMap<String, usize>,
     /// The function of the oldest version.
     function: Option<String>,
 }
@@ -79,8 +83,9 @@ pub(super) fn run(args: &Args, registry: &Path, printer: &Printer, threads: Thre
     threads.block_on(async {
         let record = found::ended(&open::records(&file)?, &args.call, registry)?;
         let recorded = last_recorded(&record, identity.as_deref())?;
-        let (file, process, known) = (&file, &process, BTreeMap::new());
-        let mut bisection = Bisection { args, file, process, recorded, versions, known, function: None };
+        let (file, process, known, tried) = (&file, &process, BTreeMap::new(), BTreeMap::new());
+        let mut bisection =
+            Bisection { args, file, process, recorded, versions, known, tried, function: None };
         let changed = bisection.first_changed(printer).await?;
         bisection.tell(changed, printer)
     })
@@ -120,6 +125,27 @@ impl Bisection<'_> {
         if let Some(answer) = self.known.get(&version) {
             return Ok(answer.clone());
         }
+        // A file that cannot be read is one of its own: the host that opens it says why.
+        let bytes =
+            file::read(&self.versions[version], self.file.config.compile.limits().component_bytes_max);
+        let digest = bytes.ok().map(|bytes| sha256(&bytes));
+        let same = digest.as_ref().and_then(|digest| self.tried.get(digest)).copied();
+        let answer = match same.and_then(|same| self.known.get(&same)) {
+            Some(answer) => answer.clone(),
+            None => self.replayed(version).await?,
+        };
+        if !self.args.json {
+            let said = shorten(&answer.0, ANSWER_CHARS_MAX);
+            let same = same.map(|same| format!(", the same file as {}", self.name(same))).unwrap_or_default();
+            printer.note(format!("{}{same}: {said}", self.name(version)));
+        }
+        self.known.insert(version, answer.clone());
+        digest.map(|digest| self.tried.entry(digest).or_insert(version));
+        Ok(answer)
+    }
+
+    /// What a version answers, as the tool of the recorded call.
+    async fn replayed(&mut self, version: usize) -> anyhow::Result<Answer> {
         let file = tried::in_place(self.file, &self.recorded.tool, &self.versions[version]);
         let on = ReplayedOn { is_interpreted: false, is_reading_real: self.args.mode.is_reading_real() };
         let host = open::host_to_replay(self.process, &file, on).await?;
@@ -128,19 +154,14 @@ impl Bisection<'_> {
         }
         self.is_version(version, &host)?;
         // A version that refuses the arguments answers otherwise, too.
-        let answer = match replay(&host, &self.recorded, self.args.mode.into()).await {
-            Ok(replayed) => Answer::of(&replayed),
+        match replay(&host, &self.recorded, self.args.mode.into()).await {
+            Ok(replayed) => Ok(Answer::of(&replayed)),
             // Another component, and no version of this one.
             Err(err @ (ReplayError::NoTool(_) | ReplayError::Run(_))) => {
-                return Err(Message(format!("{}: {err}", self.name(version))).into());
+                Err(Message(format!("{}: {err}", self.name(version))).into())
             }
-            Err(err) => Answer(err.to_string()),
-        };
-        if !self.args.json {
-            printer.note(format!("{}: {}", self.name(version), shorten(&answer.0, ANSWER_CHARS_MAX)));
+            Err(err) => Ok(Answer(err.to_string())),
         }
-        self.known.insert(version, answer.clone());
-        Ok(answer)
     }
 
     /// Refuses another component: that it answers otherwise says nothing.

@@ -49,11 +49,11 @@ impl Repository {
         self.root.join("tests/guests/build").join(name).with_extension("wasm")
     }
 
-    /// The path of the component of the guest `adder` in a language.
+    /// The path of the component of the guest `adder` in a language. Those that are not Rust's are made beside the scratch folder.
     pub fn language(&self, name: &str) -> PathBuf {
         match name {
             "rust" => self.component("adder"),
-            _ => self.root.join("target/languages").join(name).with_extension("wasm"),
+            _ => self.scratch.with_file_name("languages").join(name).with_extension("wasm"),
         }
     }
 

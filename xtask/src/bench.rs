@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::guests;
 use crate::release;
-use crate::run::{cargo, command, run_command};
+use crate::run::{cargo, command, run_command, target_dir};
 
 /// The profile in the workspace's `Cargo.toml`, which is also the name of its folder.
 const PROFILE: &str = "bench-run";
@@ -22,8 +22,8 @@ const PROFILE: &str = "bench-run";
 /// The benchmark programs, and the servers that they start beside the product.
 const MEASURING: [&str; 5] = ["-p", "airlock-bench", "--bins", "--bench", "parts"];
 
-/// The folder for registries, state and the files of criterion.
-const SCRATCH: &str = "target/bench";
+/// The folder for registries, state and the files of criterion, below the target folder.
+const SCRATCH: &str = "bench";
 
 /// The choice of runs.
 #[derive(clap::Args)]
@@ -93,8 +93,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         let is_of_rivals = |part: &Part| matches!(part, Part::Stdio | Part::Http);
         ensure!(args.only.iter().all(is_of_rivals), "--rivals measures `stdio` and `http` only");
     }
-    let (profile, docs) = if args.dev { ("dev", SCRATCH) } else { (PROFILE, "docs") };
-    let bench = Bench { root, quick: args.quick, profile, docs: root.join(docs) };
+    let (profile, docs) =
+        if args.dev { ("dev", target_dir(root).join(SCRATCH)) } else { (PROFILE, root.join("docs")) };
+    let bench = Bench { root, quick: args.quick, profile, docs };
     // Always built first: figures of an old build must not be taken for those of this source.
     bench.build()?;
     if args.check {
@@ -195,7 +196,7 @@ impl Bench<'_> {
     }
 
     fn programs(&self) -> PathBuf {
-        self.root.join("target").join(if self.profile == "dev" { "debug" } else { self.profile })
+        target_dir(self.root).join(if self.profile == "dev" { "debug" } else { self.profile })
     }
 
     fn own_args(&self) -> Vec<String> {
@@ -207,6 +208,6 @@ impl Bench<'_> {
     }
 
     fn scratch(&self) -> PathBuf {
-        self.root.join(SCRATCH)
+        target_dir(self.root).join(SCRATCH)
     }
 }

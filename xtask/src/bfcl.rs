@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::python;
-use crate::run::{cargo, command, run_command};
+use crate::run::{cargo, command, program, run_command, target_dir};
 
 /// The documents: a wheel of data and of programs, of which nothing is run.
 const DOCUMENTS: &str = "bfcl-eval==2026.3.23";
@@ -23,7 +23,7 @@ const READ: &str = include_str!("bfcl/read.py");
 pub(crate) fn run(root: &Path) -> Result<()> {
     let bin = python::environment(root, "bfcl", &[VALIDATOR])?;
     // Below `target`, and removed in any case: the documents are not ours.
-    let documents = root.join("target/bfcl/documents");
+    let documents = target_dir(root).join("bfcl/documents");
     let counted = counted(root, &bin, &documents);
     std::fs::remove_dir_all(&documents).with_context(|| format!("cannot remove {}", documents.display()))?;
     counted
@@ -42,5 +42,5 @@ fn counted(root: &Path, bin: &Path, documents: &Path) -> Result<()> {
     ensure!(read.success(), "the documents could not be read");
     // The selection of packages decides features: another one would compile the engine anew.
     cargo(root, &["build", "--quiet", "--workspace", "--bins"])?;
-    run_command(command(root, &root.join("target/debug/bfcl").to_string_lossy()).arg(&lines))
+    run_command(command(root, &program(root, "bfcl").to_string_lossy()).arg(&lines))
 }

@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 
 use crate::node::{self, Node};
 use crate::python;
-use crate::run::command;
+use crate::run::{command, target_dir};
 use crate::serve::{Served, airlock, registry};
 
 const PYTHON: [&str; 1] = ["mcp==2.3.0"];
@@ -76,7 +76,7 @@ impl Target<'_> {
 }
 
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
-    let folder = root.join("target/clients/registry");
+    let folder = target_dir(root).join("clients/registry");
     let guests = root.join("tests/guests/build");
     // The TypeScript clients drop the progress handler with the answer, so the tools must report well before they
     // return.

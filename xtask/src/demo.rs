@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::guests;
-use crate::run::{cargo, command, run_command};
+use crate::run::{cargo, command, program, run_command};
 
 /// Builds the program and the guests, and runs the demo.
 pub(crate) fn run(root: &Path) -> Result<()> {
     cargo(root, &["build", "--workspace", "--bins"])?;
     // After the program, which packs the guests.
     guests::run(root, &guests::Args::default())?;
-    run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy()))
+    run_command(&mut command(root, &program(root, "demo").to_string_lossy()))
 }

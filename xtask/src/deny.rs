@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::run::{cargo, command, run_command};
+use crate::run::{cargo, command, run_command, target_dir};
 
 /// The version that is installed. A new one may name new faults, so it changes with a commit.
 const VERSION: &str = "0.20.2";
@@ -40,7 +40,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 
 /// The program of [`VERSION`], compiled from its sources on the first run.
 fn install(root: &Path) -> Result<PathBuf> {
-    let folder = root.join("target/tools").join(format!("cargo-deny-{VERSION}"));
+    let folder = target_dir(root).join("tools").join(format!("cargo-deny-{VERSION}"));
     let program = folder.join("bin/cargo-deny");
     if !program.exists() {
         let to = folder.to_string_lossy();

@@ -15,7 +15,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::run::{command, run_command};
+use crate::run::{command, program, run_command, target_dir};
 
 /// Memory of one target, in MiB: a component under compilation takes the most.
 const MEMORY_MIB_MAX: u32 = 2_048;
@@ -94,7 +94,7 @@ fn fuzz(root: &Path, target: &str, seeds: &Path, seconds: u32) -> Result<u64> {
     let found = folder(root, "artifacts", target)?;
     // What libFuzzer finds worth keeping goes into the first folder, and is a seed of the next run.
     let kept = folder(root, "corpus", target)?;
-    let output = command(root, &root.join(format!("target/debug/fuzz_{target}")).to_string_lossy())
+    let output = command(root, &program(root, &format!("fuzz_{target}")).to_string_lossy())
         .args([&kept, seeds, &root.join("fuzz/corpus").join(target)])
         .arg(format!("-artifact_prefix={}/", found.display()))
         .arg(format!("-max_total_time={seconds}"))
@@ -120,7 +120,7 @@ fn fuzz(root: &Path, target: &str, seeds: &Path, seconds: u32) -> Result<u64> {
 }
 
 fn folder(root: &Path, name: &str, target: &str) -> Result<PathBuf> {
-    let folder = root.join("target/fuzz").join(name).join(target);
+    let folder = target_dir(root).join("fuzz").join(name).join(target);
     fs::create_dir_all(&folder)?;
     Ok(folder)
 }

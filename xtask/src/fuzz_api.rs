@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use crate::python;
-use crate::run::command;
+use crate::run::{command, target_dir};
 use crate::serve::{Served, airlock, registry};
 
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
@@ -30,7 +30,7 @@ pub(crate) fn available(root: &Path) -> Result<()> {
 /// Serves the example registry with one caller and sends it valid and invalid requests.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let bin = python::environment(root, "fuzz-api", &[SCHEMATHESIS])?;
-    let folder = root.join("target/fuzz-api/registry");
+    let folder = target_dir(root).join("fuzz-api/registry");
     let token = registry(root, &folder, "")?;
     let mut server = Served::start(
         command(root, &airlock(root).to_string_lossy())

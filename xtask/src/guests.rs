@@ -11,16 +11,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::run::{program, target_dir};
 use crate::toolchain::{self, TARGET, Toolchain};
 
 /// Folders that each hold a cargo workspace of guests.
 pub(crate) const WORKSPACES: [&str; 3] = ["example-tools", "tests/conformance", "tests/guests"];
 
-/// One target folder for all workspaces, so that the generator of bindings is built once.
-const TARGET_DIR: &str = "target/guests";
+/// One target folder for all workspaces, below that of the host, so that the generator of bindings is built once.
+const FOLDER: &str = "guests";
 
 /// Options of the command.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(crate) struct Args {
     /// Prints each component's size, imports and exports
     #[arg(long)]
@@ -28,21 +29,15 @@ pub(crate) struct Args {
     /// Builds the guest `adder` in other languages, too, where their tools can be installed
     #[arg(long)]
     languages: bool,
-    /// The airlock binary that packs contracts; without it guests are not packed
-    #[arg(long, default_value = "target/debug/airlock")]
-    airlock: PathBuf,
+    /// The airlock binary that packs contracts: by default that of the debug build. Where it is missing guests are not packed
+    #[arg(long)]
+    airlock: Option<PathBuf>,
 }
 
 impl Args {
     /// Builds all guests and packs them with this `airlock`.
     pub(crate) fn packed_by(airlock: impl Into<PathBuf>) -> Args {
-        Args { list: false, languages: false, airlock: airlock.into() }
-    }
-}
-
-impl Default for Args {
-    fn default() -> Args {
-        Args::packed_by("target/debug/airlock")
+        Args { airlock: Some(airlock.into()), ..Args::default() }
     }
 }
 
@@ -57,7 +52,8 @@ struct Guest {
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let toolchain = toolchain::ensure_target(root)?;
     // Optional: the first build of guests may come before the program exists.
-    let airlock = Some(root.join(&args.airlock)).filter(|path| path.is_file());
+    let airlock = args.airlock.as_ref().map_or_else(|| program(root, "airlock"), |path| root.join(path));
+    let airlock = Some(airlock).filter(|path| path.is_file());
     for workspace in WORKSPACES {
         compile(root, &root.join(workspace), &toolchain)?;
         for guest in guests(root, &root.join(workspace))? {
@@ -75,7 +71,7 @@ fn compile(root: &Path, workspace: &Path, toolchain: &Toolchain) -> Result<()> {
     let status = toolchain
         .cargo()
         .args(["build", "--locked", "--release", "--quiet", "--target", TARGET, "--target-dir"])
-        .arg(root.join(TARGET_DIR))
+        .arg(target_dir(root).join(FOLDER))
         .current_dir(workspace)
         .status()
         .context("cannot run cargo for the guests")?;
@@ -96,7 +92,7 @@ fn guests(root: &Path, workspace: &Path) -> Result<Vec<Guest>> {
 
 fn guest(root: &Path, workspace: &Path, folder: PathBuf) -> Guest {
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let modules = root.join(TARGET_DIR).join(TARGET).join("release");
+    let modules = target_dir(root).join(FOLDER).join(TARGET).join("release");
     Guest {
         module: modules.join(name.replace('-', "_")).with_extension("wasm"),
         component: workspace.join("build").join(name).with_extension("wasm"),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::run::{cargo, command, run_command};
+use crate::run::{cargo, command, program, run_command};
 
 /// Seconds after which the sample of CI begins no further round.
 const SAMPLE_S: u64 = 120;
@@ -33,7 +33,7 @@ impl Args {
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     cargo(root, &["build", "--quiet", "--workspace", "--bins"])?;
     // The debug build: overflow checks and debug assertions stay on under attack.
-    let mut command = command(root, &root.join("target/debug/hostile").to_string_lossy());
+    let mut command = command(root, &program(root, "hostile").to_string_lossy());
     command.args(["--seed", &args.seed.to_string()]);
     if let Some(seconds) = args.seconds {
         command.args(["--seconds", &seconds.to_string()]);

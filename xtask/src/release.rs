@@ -16,10 +16,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::guests;
-use crate::run::{cargo, command, run_command};
+use crate::run::{cargo, command, run_command, target_dir};
 
-/// The folder of the order, below the repository's folder, with a subfolder for each profile.
-const FOLDER: &str = "target/order";
+/// The folder of the order, below the target folder, with a subfolder for each profile.
+const FOLDER: &str = "order";
 
 /// Calls of each tool in the observed session.
 const CALLS: u64 = 50;
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     if args.anew {
         // A missing folder is the normal case on a new clone.
-        fs::remove_dir_all(root.join(FOLDER)).or_else(|err| match err.kind() {
+        fs::remove_dir_all(target_dir(root).join(FOLDER)).or_else(|err| match err.kind() {
             std::io::ErrorKind::NotFound => Ok(()),
             _ => Err(err).context("cannot forget what was seen before"),
         })?;
@@ -50,7 +50,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
 /// Builds the program of a profile with its functions in the stored order. Without a stored order one is observed
 /// first. Functions that are newer than the order keep their ordinary places.
 pub(crate) fn build(root: &Path, profile: &str) -> Result<()> {
-    let folder = root.join(FOLDER).join(profile);
+    let folder = target_dir(root).join(FOLDER).join(profile);
     let order = folder.join("symbols.txt");
     // An empty file is left by a run that stopped between the two links.
     if fs::metadata(&order).map_or(0, |file| file.len()) == 0 {
@@ -78,7 +78,7 @@ fn link(root: &Path, profile: &str, order: &Path) -> Result<PathBuf> {
     let pack = "-Clink-arg=-Wl,-z,pack-relative-relocs";
     let what = ["--profile", profile, "--package", "airlock-cli", "--bin", "airlock"];
     cargo(root, &[&["rustc"], &what[..], &["--", &ordered, quiet, pack]].concat())?;
-    Ok(root.join("target").join(profile).join("airlock"))
+    Ok(target_dir(root).join(profile).join("airlock"))
 }
 
 /// Removes a program under each of its names, because cargo links again only when the file is missing.
@@ -120,7 +120,7 @@ pub(crate) fn precompile(root: &Path, profile: &str, registry: &Path) -> Result<
     let example = ["--package", "airlock", "--example", "precompile", "--features", "in-process-compiler"];
     cargo(root, &[&["build", "--profile", profile], &example[..]].concat())?;
     let folder = if profile == "dev" { "debug" } else { profile };
-    let program = root.join("target").join(folder).join("examples/precompile");
+    let program = target_dir(root).join(folder).join("examples/precompile");
     run_command(command(root, "valgrind").args(["--tool=none", "--quiet"]).arg(program).arg(registry))
         .context("the components were not compiled under valgrind")
 }

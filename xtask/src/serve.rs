@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::run::command;
+use crate::run::{command, program};
 
 /// A running server. Dropping it ends the server.
 pub(crate) struct Served {
@@ -54,7 +54,7 @@ impl Drop for Served {
 
 /// The path of `airlock` in this build.
 pub(crate) fn airlock(root: &Path) -> PathBuf {
-    root.join("target/debug/airlock")
+    program(root, "airlock")
 }
 
 /// Writes a registry to a folder: the example registry, more tools, and one caller. Returns the caller's token.

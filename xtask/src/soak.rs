@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::run::{cargo, command, run_command};
+use crate::run::{cargo, command, program, run_command};
 
 /// The duration.
 #[derive(clap::Args)]
@@ -28,7 +28,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     cargo(root, &["build", "--quiet", "--workspace", "--bins"])?;
     // The debug build: overflow checks and debug assertions stay on under load.
     let is_chaos = args.chaos || args.kills.is_some();
-    let program = root.join("target/debug").join(if is_chaos { "chaos" } else { "soak" });
+    let program = program(root, if is_chaos { "chaos" } else { "soak" });
     let mut command = command(root, &program.to_string_lossy());
     match args.kills {
         Some(times) => command.args(["kills", &times.to_string()]),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::run::{cargo, command, run_command};
+use crate::run::{cargo, command, program, run_command, target_dir};
 use crate::{clients, conformance, deny, fuzz, fuzz_api, guests, hostile, soak, tidy};
 
 /// Programs under `examples/`.
@@ -32,7 +32,8 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     step("tests", || cargo(root, &["test", "--workspace"]))?;
     step("examples", || examples(root))?;
     step("tests of example tools", || {
-        cargo(&root.join("example-tools"), &["test", "--quiet", "--target-dir", "../target/guests"])
+        let to = target_dir(root).join("guests");
+        cargo(&root.join("example-tools"), &["test", "--quiet", "--target-dir", &to.to_string_lossy()])
     })?;
     step("documentation", || {
         run_command(
@@ -42,7 +43,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         )
     })?;
     // From here on the steps start the built program.
-    step("demo", || run_command(&mut command(root, &root.join("target/debug/demo").to_string_lossy())))?;
+    step("demo", || run_command(&mut command(root, &program(root, "demo").to_string_lossy())))?;
     step("conformance", || conformance(root))?;
     step("sample of the soak", || {
         soak::run(root, &soak::Args { minutes: 2, chaos: false, kills: None, seed: 1 })
@@ -70,7 +71,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 /// library is compiled again.
 fn examples(root: &Path) -> Result<()> {
     // The examples must compile their components, so the cache of an earlier run is removed.
-    let state = root.join("target/examples");
+    let state = target_dir(root).join("examples");
     if state.exists() {
         std::fs::remove_dir_all(&state)?;
     }
@@ -78,7 +79,7 @@ fn examples(root: &Path) -> Result<()> {
     cargo(root, &[&["clippy"], &all[..], &["--", "-D", "warnings"]].concat())?;
     cargo(root, &[&["build"], &all[..]].concat())?;
     for name in EXAMPLES {
-        let program = root.join("target/debug/examples").join(name);
+        let program = target_dir(root).join("debug/examples").join(name);
         run_command(&mut command(root, &program.to_string_lossy()))?;
     }
     Ok(())

@@ -18,7 +18,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::run::command;
+use crate::run::{command, target_dir};
 
 /// Part of the expected answer to the conversion, the same as for the product.
 const EXPECT: &str = "16.09344";
@@ -35,7 +35,7 @@ struct Place<'r> {
 /// Installs the servers and writes their list for the benchmark. Without `stdio` only those that are measured over HTTP: some of
 /// the others take long to build.
 pub(super) fn install(root: &Path, scratch: &Path, stdio: bool) -> Result<PathBuf> {
-    let place = Place { root, folder: root.join("target/rivals") };
+    let place = Place { root, folder: target_dir(root).join("rivals") };
     fs::create_dir_all(&place.folder)?;
     let mut servers = Vec::new();
     if stdio {

@@ -7,9 +7,9 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
-use crate::run::command;
+use crate::run::{command, program};
 
-const PROGRAM: &str = "target/debug/conformance";
+const PROGRAM: &str = "conformance";
 const REGISTRY: &str = "tests/conformance/airlock.toml";
 
 /// A running conformance host.
@@ -24,7 +24,7 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn start(root: &Path) -> Result<Host> {
-        let mut child = command(root, &root.join(PROGRAM).to_string_lossy())
+        let mut child = command(root, &program(root, PROGRAM).to_string_lossy())
             .arg(root.join(REGISTRY))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

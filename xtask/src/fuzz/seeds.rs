@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use toml::Value;
 
+use crate::run::target_dir;
+
 /// Folders with contracts and registries.
 const FOLDERS: [&str; 4] = ["example-tools", "tests", "tests/conformance", "tests/guests"];
 
@@ -17,7 +19,7 @@ const COMPONENT_BYTES_MAX: usize = 64 << 10;
 
 /// Writes the seeds of a target into a folder and returns it.
 pub(super) fn collect(root: &Path, target: &str) -> Result<PathBuf> {
-    let folder = root.join("target/fuzz/seeds").join(target);
+    let folder = target_dir(root).join("fuzz/seeds").join(target);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }

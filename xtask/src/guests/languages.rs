@@ -17,7 +17,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use super::component::is_newer;
-use crate::run::{command, run_command};
+use crate::run::{command, run_command, target_dir};
 use crate::{node, python};
 
 /// The world of the guest.
@@ -37,8 +37,7 @@ struct Place<'r> {
 
 /// Builds the components that are not there yet.
 pub(crate) fn build(root: &Path) -> Result<()> {
-    let place =
-        Place { root, source: root.join("tests/guests/adder"), out: root.join("target").join(FOLDER) };
+    let place = Place { root, source: root.join("tests/guests/adder"), out: target_dir(root).join(FOLDER) };
     fs::create_dir_all(&place.out)?;
     place.tell("python", python)?;
     place.tell("javascript", javascript)?;

@@ -24,7 +24,7 @@ pub(super) fn build(folder: &Path, target: &str) -> Result<PathBuf> {
     // An error is ignored: without rustup the target may be installed by other means, and otherwise the build fails.
     let _ = run(Command::new("rustup").args(["target", "add", target]));
     run(Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--target", target])
+        .args(["build", "--quiet", "--release", "--target-dir", "target", "--target", target])
         .current_dir(folder))?;
     Ok(folder.join("target").join(target).join("release"))
 }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use airlock::config::ConfigFile;
 use airlock::host::Host;
-use airlock::replay::{Mode, NotReplayable, Recorded, Replayed, replay};
+use airlock::replay::{Mode, NotReplayable, Recorded, Replayed, replay, stubbed};
 use airlock::secret::Seal;
 use airlock_journal::Journal;
 use airlock_tests::upstream::Upstream;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::desk::{Desk, act, open, read, step, writable, write};
 use crate::keep::{Place, ask, call as keep};
+use crate::scripted::Clock;
 use crate::web::{Web, call as web, fetch, grant};
 
 /// Replays what was recorded of a call, each attempt of which must come to the same.
@@ -449,4 +451,17 @@ async fn a_damaged_cassette_is_located() {
         "the cassette is damaged at import {place}, `wasi:filesystem/types#read`: it is not what was recorded"
     );
     assert_eq!(why, expect);
+}
+
+#[tokio::test]
+async fn a_host_that_is_answered_from_recordings_keeps_the_time_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = ConfigFile::parse("", &folder.path().join("airlock.toml")).unwrap();
+    let clock = Arc::<Clock>::default();
+    clock.later(3_000);
+    let builder = Host::builder().registry(file).journal(Journal::memory()).environment(clock.clone());
+    let host = stubbed(builder, Vec::new()).await.unwrap();
+    assert_eq!(host.environment().wall(), Duration::ZERO, "that of the newest recording");
+    clock.later(5_000);
+    assert_eq!(host.environment().wall(), Duration::from_millis(5_000));
 }

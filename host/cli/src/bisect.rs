@@ -140,7 +140,9 @@ impl Bisection<'_> {
             printer.note(format!("{}{same}: {said}", self.name(version)));
         }
         self.known.insert(version, answer.clone());
-        digest.map(|digest| self.tried.entry(digest).or_insert(version));
+        if let Some(digest) = digest {
+            self.tried.entry(digest).or_insert(version);
+        }
         Ok(answer)
     }
 

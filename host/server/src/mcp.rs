@@ -20,6 +20,7 @@ mod result;
 pub(crate) mod written_id;
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -93,7 +94,8 @@ impl Server {
         let cancelled = context.ct.clone();
         match request {
             ClientRequest::CallToolRequest(call) if is_plain(&context) => {
-                let turn = unless_cancelled(&cancelled, self.turn(call.params, context)).await?;
+                let turn = pin!(self.turn(call.params, context));
+                let turn = unless_cancelled(&cancelled, turn).await?;
                 Some(turn.map(Answer::from))
             }
             // Boxed: rmcp's future has room for the state of every kind of request.
@@ -146,7 +148,13 @@ impl Server {
 
 /// Runs the work of a request until it ends or the client cancels it. Cancelling drops the work, which stops the guest
 /// and seals the record as cancelled, and returns `None`.
-async fn unless_cancelled<T>(cancelled: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+///
+/// `Unpin`, so that callers pin the work and pass a pointer: each function that a future is passed through by value has room
+/// for copies of it, which would be made for every call.
+async fn unless_cancelled<T>(
+    cancelled: &CancellationToken,
+    work: impl Future<Output = T> + Unpin,
+) -> Option<T> {
     let done = cancelled.run_until_cancelled(work).await;
     // A cancelled request gets no response, even if its work ended at the same moment.
     done.filter(|_| !cancelled.is_cancelled())

@@ -35,7 +35,7 @@ use airlock_types::usage::{Traces, charge_of_work};
 const NAME_BYTES_MAX: usize = 128;
 
 /// Initial capacity of the list. It holds the events of a call with one attempt, so that most lists never grow.
-const EVENTS: usize = 10;
+const EVENTS: usize = 16;
 
 /// The facts of a call that are known before its first stage.
 pub(super) struct Head<'c> {

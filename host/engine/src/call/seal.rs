@@ -17,8 +17,8 @@ use airlock_types::reply::Reply;
 
 impl Events<'_> {
     /// Records the call and returns its reply.
-    pub(super) async fn seal(mut self, ended: Result<Delivered, Failed>) -> Reply {
-        let (mut reply, result_bytes) = reply::reply(&self, ended);
+    pub(super) async fn seal(&mut self, ended: Result<Delivered, Failed>) -> Reply {
+        let (mut reply, result_bytes) = reply::reply(self, ended);
         // Before the record is made: the record holds the reply as it is sent.
         self.warn_of_loop(&mut reply);
         self.decide(&mut reply);
@@ -32,7 +32,7 @@ impl Events<'_> {
         // Before the wait for the commit: a caller that disconnects during the wait has still used the tool.
         self.charge();
         // Both are folds over the events, which the record takes next.
-        let (counted, durability) = (fold::counted(&self), self.durability());
+        let (counted, durability) = (fold::counted(self), self.durability());
         let key = self.key_to_keep(&reply);
         let is_noted = self.facts.is_some() || self.pending.is_some();
         let has_changed = is_noted && self.may_have_changed(reply.code);
@@ -61,14 +61,15 @@ impl Events<'_> {
         if self.key.is_some() {
             Box::pin(self.release_key(&reply)).await;
         }
-        // Before the answer leaves, so that the next call finds it.
+        // Before the answer leaves, so that the next call finds it. Boxed: few calls keep an answer.
         if let Some((key, kept)) = kept {
             let answer = kept.as_str().to_owned();
-            host.answers().keep(host.environment(), key, answer, self.head.started_unix_ms).await;
+            let kept = host.answers().keep(host.environment(), key, answer, self.head.started_unix_ms);
+            Box::pin(kept).await;
         }
         // After the commit: a lost record changes the code, and span and metrics must show the final one.
         self.finish(&reply);
-        counted.count(&self, reply.code, &reply.findings);
+        counted.count(self, reply.code, &reply.findings);
         reply
     }
 

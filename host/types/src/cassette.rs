@@ -179,7 +179,8 @@ impl End {
 
     /// A digest of what it came to, without the fuel, which is in the usage of an attempt.
     pub fn digest(&self) -> String {
-        sha256(Value::from(vec![self.kind.clone().into(), self.detail.clone()]).to_string().as_bytes())
+        // Text, numbers and trees of them: what serialization never fails for.
+        sha256(&serde_json::to_vec(&(&self.kind, &self.detail)).unwrap_or_default())
     }
 }
 

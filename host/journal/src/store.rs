@@ -53,8 +53,9 @@ const OPEN_BUSY: Duration = Duration::from_secs(5);
 /// How long one statement waits for a lock. Short, so that the writer can react to a close between two tries.
 pub(super) const BUSY: Duration = Duration::from_millis(250);
 
-/// Page cache of a connection in KiB. Enough for one group and the pages that new records are appended to.
-const CACHE_KIB: i64 = 1 << 10;
+/// Page cache of a connection in KiB, which is filled as far as it is used. Enough for the largest group of ordinary
+/// records: pages of a transaction for which there is no room are written to the log early, and once more at its end.
+const CACHE_KIB: i64 = 4 << 10;
 
 /// Size in bytes to which the write-ahead log is truncated when it restarts. SQLite restarts it after 16 MiB, unless a
 /// reader in another process holds an old snapshot.

@@ -279,7 +279,7 @@ impl Writing {
         let account =
             Account { owner, records: (seals > 0).then_some(accounted), lost: lost - self.told_lost };
         let is_awaited = part.iter().any(|order| order.done.is_some());
-        // Without a waiter, the thread yields between two records, so that calls on the same core run first.
+        // Without a waiter, the thread yields between records, so that calls on the same core run first.
         let stand_back = || {
             if !is_awaited && orders.len() < CROWDED {
                 std::thread::yield_now();

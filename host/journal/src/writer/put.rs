@@ -7,6 +7,10 @@ use crate::store;
 use crate::store::processes::{self, Why};
 use crate::store::{Fault, SizeCheck, StoreError};
 
+/// Records that are written without standing back: a tenth of a millisecond. For each one, the system call would be a
+/// thirtieth of its work.
+const RECORDS_AT_ONCE: usize = 4;
+
 /// What this process owes no longer once a group is committed.
 pub(super) struct Account<'a> {
     /// Empty for a process that could not take a file.
@@ -41,7 +45,9 @@ pub(super) fn put_all(
     let room = store::make_room(connection, more, bytes_max)?;
     let (mut refused, mut next) = (Vec::new(), store::log::Next::default());
     for (i, order) in group.iter().enumerate() {
-        stand_back();
+        if i % RECORDS_AT_ONCE == 0 {
+            stand_back();
+        }
         match put(connection, &order.message, account.owner, &mut next) {
             // SQLite rolled back only this statement, so the transaction continues.
             Err(err) if err.fault() == Fault::Record => {
